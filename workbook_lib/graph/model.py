@@ -1,0 +1,248 @@
+"""A model file as plain data: one shape for SavedModel, GraphDef, Keras and .tflite.
+
+Nothing here imports TensorFlow. Names follow the formats themselves: a *node* runs an *op*
+inside a *function* (a subgraph, in a .tflite file); a *variable* is a value that nodes read
+and assign through a handle; a *signature* is a named entry point into one function.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+Shape = tuple["int | None", ...]
+"""Dimensions, ``None`` where one is unknown. An unknown rank is ``None`` instead of a Shape."""
+
+
+class ModelFileError(ValueError):
+    """A path that holds no model this project can read; the message names file and fault.
+
+    Attributes:
+        path: The path as it was given, or a description such as ``<bytes>``.
+        fault: What is wrong with it, in one line.
+    """
+
+    def __init__(self, path: object, fault: str) -> None:
+        self.path = str(path)
+        self.fault = " ".join(fault.split())
+        super().__init__(f"{self.path}: {self.fault}")
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """A tensor at the edge of a function: its name, dtype (``"float32"``) and shape."""
+
+    name: str
+    dtype: str
+    shape: Shape | None
+
+
+@dataclass(frozen=True)
+class Edge:
+    """One tensor going from one node into another, inside one function.
+
+    Attributes:
+        source: Name of the producing node, or of the function's input.
+        target: Name of the consuming node.
+        tensor: The tensor as the consuming node names it.
+    """
+
+    source: str
+    target: str
+    tensor: str
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operation.
+
+    Attributes:
+        name: Unique within its function.
+        op: The op type, as the format spells it (``VarHandleOp``, ``VAR_HANDLE``, ``Dense``).
+        inputs: The tensors that it takes, in order, as the format names them.
+        sources: Name of the producing node or function input of each input, in step with
+            ``inputs``.
+        control_inputs: Names of the nodes that must run before it (empty for .tflite).
+        attributes: The op's settings as plain Python values. A tensor among them is given as a
+            ``TensorSpec``, not as its values.
+        calls: Names of the functions that it calls (``PartitionedCall``, ``While``, ``IF``).
+    """
+
+    name: str
+    op: str
+    inputs: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    control_inputs: tuple[str, ...] = ()
+    attributes: Mapping[str, object] = field(default_factory=dict, hash=False)
+    calls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function of a SavedModel, a subgraph of a .tflite file, or the one graph of the others."""
+
+    name: str
+    nodes: tuple[Node, ...]
+    inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
+
+    @property
+    def edges(self) -> Iterator[Edge]:
+        """Yield every data edge, in node order."""
+        for node in self.nodes:
+            for source, tensor in zip(node.sources, node.inputs, strict=True):
+                yield Edge(source, node.name, tensor)
+
+
+@dataclass(frozen=True)
+class Access:
+    """One node that touches a variable.
+
+    Attributes:
+        op: The op that reads or assigns (``ReadVariableOp``, ``ASSIGN_VARIABLE``).
+        node: The node's name.
+        function: The function that the node is in.
+        signatures: Names of the signatures from which that function can be reached, sorted.
+    """
+
+    op: str
+    node: str
+    function: str
+    signatures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable of a model.
+
+    Attributes:
+        name: Its name in the file (``counter``, ``dense/kernel``).
+        dtype: Such as ``"float32"``.
+        shape: Its shape; ``None`` for an unknown rank.
+        reads: The nodes that read it.
+        assigns: The nodes that assign it while a signature runs. Restoring or initialising it
+            does not count.
+        initialised: Whether the file holds a value for it; ``None`` where the format cannot say.
+        owner: Path of the attribute that holds it in the object graph (``layers/0/kernel``);
+            ``None`` if no object owns it or the format has no owners.
+    """
+
+    name: str
+    dtype: str
+    shape: Shape | None
+    reads: tuple[Access, ...] = ()
+    assigns: tuple[Access, ...] = ()
+    initialised: bool | None = None
+    owner: str | None = None
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A named entry point: what a caller passes and gets, and the function that runs."""
+
+    name: str
+    function: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A whole model.
+
+    Attributes:
+        source: Path it was read from, or ``<bytes>``.
+        format: ``"saved_model"``, ``"graph_def"``, ``"keras"`` or ``"tflite"``.
+        functions: Every function; the main graph comes first.
+        variables: Every variable, sorted by name.
+        signatures: Every signature, sorted by name.
+        producer: What wrote it (``"TensorFlow 2.21.0"``), where the file says so.
+    """
+
+    source: str
+    format: str
+    functions: tuple[Function, ...]
+    variables: tuple[Variable, ...] = ()
+    signatures: tuple[Signature, ...] = ()
+    producer: str | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"Graph({self.format}: {sum(1 for _ in self.nodes)} nodes, "
+            f"{len(self.functions)} functions, {len(self.variables)} variables, "
+            f"{len(self.signatures)} signatures)"
+        )
+
+    @property
+    def nodes(self) -> Iterator[Node]:
+        """Yield the nodes of every function."""
+        for function in self.functions:
+            yield from function.nodes
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, Function]:
+        return {function.name: function for function in self.functions}
+
+    def function(self, name: str) -> Function:
+        """Return the function of that name.
+
+        Raises:
+            KeyError: There is none.
+        """
+        return self._by_name[name]
+
+    def variable(self, name: str) -> Variable:
+        """Return the variable of that name.
+
+        Raises:
+            KeyError: There is none.
+        """
+        for variable in self.variables:
+            if variable.name == name:
+                return variable
+        raise KeyError(name)
+
+    def signature(self, name: str) -> Signature:
+        """Return the signature of that name.
+
+        Raises:
+            KeyError: There is none.
+        """
+        for signature in self.signatures:
+            if signature.name == name:
+                return signature
+        raise KeyError(name)
+
+    def reachable(self, function: str) -> tuple[Function, ...]:
+        """Return a function and all that it calls, directly or not, each once."""
+        seen: dict[str, Function] = {}
+        waiting = [function]
+        while waiting:
+            name = waiting.pop()
+            if name in seen or name not in self._by_name:
+                continue
+            seen[name] = self._by_name[name]
+            for node in seen[name].nodes:
+                waiting.extend(reversed(node.calls))
+        return tuple(seen.values())
+
+    def op_counts(self, signature: str | None = None) -> Counter[str]:
+        """Count the nodes of each op.
+
+        Args:
+            signature: Count only what this signature can reach; everything when ``None``.
+
+        Returns:
+            Op type to number of nodes.
+
+        Raises:
+            KeyError: There is no such signature.
+        """
+        functions = (
+            self.functions
+            if signature is None
+            else self.reachable(self.signature(signature).function)
+        )
+        return Counter(node.op for function in functions for node in function.nodes)

@@ -1,0 +1,115 @@
+"""Text and HTML forms of small results: the one look that the whole workbook shares.
+
+Standard library only. Every result has both forms, because a screen reader, a terminal
+and nbval read the text, and a notebook draws the HTML. Colours come from JupyterLab's
+theme variables (with a fallback for exported pages), and never carry a meaning alone:
+each tone has a word and a mark as well.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+#: tone -> (mark, colour). The caller always writes the word beside the mark.
+TONES: dict[str, tuple[str, str]] = {
+    "neutral": ("•", "var(--jp-border-color1, #9e9e9e)"),
+    "waiting": ("?", "var(--jp-info-color1, #0277bd)"),
+    "right": ("✓", "var(--jp-success-color1, #2e7d32)"),
+    "wrong": ("✗", "var(--jp-warn-color1, #b26a00)"),
+    "raised": ("!", "var(--jp-error-color1, #c62828)"),
+}
+
+
+class Rich:
+    """Base of results that a notebook shows: subclasses define ``text`` and ``html``."""
+
+    def text(self) -> str:
+        """Return the plain form: what a terminal, a screen reader and nbval see."""
+        raise NotImplementedError(f"{type(self).__name__} must define text()")
+
+    def html(self) -> str:
+        """Return the HTML form; by default the text, kept as it is set."""
+        return f'<pre style="margin: 0">{html.escape(self.text())}</pre>'
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/plain": self.text(), "text/html": self.html()}
+
+
+def table_text(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Set a table in plain text.
+
+    Args:
+        headers: Column titles.
+        rows: Cells of each row, as many as there are headers. Numbers are set flush right.
+
+    Returns:
+        The table, columns two spaces apart, without trailing blanks.
+    """
+    body = [tuple(row) for row in rows]
+    cells = [tuple(headers), *(tuple(str(value) for value in row) for row in body)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(headers))]
+    numeric = [
+        bool(body) and all(isinstance(row[column], (int, float)) for row in body)
+        for column in range(len(headers))
+    ]
+    lines = []
+    for row in cells:
+        padded = (
+            value.rjust(width) if right else value.ljust(width)
+            for value, width, right in zip(row, widths, numeric, strict=True)
+        )
+        lines.append("  ".join(padded).rstrip())
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(lines)
+
+
+def table_html(headers: Sequence[str], rows: Iterable[Sequence[object]], caption: str) -> str:
+    """Set a table in HTML, with a caption and column scopes for screen readers.
+
+    Args:
+        headers: Column titles.
+        rows: Cells of each row, as many as there are headers; escaped here.
+        caption: What the table shows.
+
+    Returns:
+        One ``<table>`` element.
+    """
+    head = "".join(
+        f'<th scope="col" style="text-align: left">{html.escape(title)}</th>' for title in headers
+    )
+    body = "".join(
+        "<tr>"
+        + "".join(
+            f'<td style="text-align: {"right" if isinstance(value, (int, float)) else "left"}">'
+            f"{html.escape(str(value))}</td>"
+            for value in row
+        )
+        + "</tr>"
+        for row in rows
+    )
+    return (
+        f'<table><caption style="text-align: left">{html.escape(caption)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    )
+
+
+def panel_html(tone: str, title: str, body_html: str = "") -> str:
+    """Frame a message: one coloured rule at the left, a mark, a title, and the body.
+
+    Args:
+        tone: A key of ``TONES``.
+        title: The title, which says the outcome in words; escaped here.
+        body_html: HTML set as it is; the caller escapes it.
+
+    Returns:
+        One ``<div>`` element.
+    """
+    mark, colour = TONES[tone]
+    return (
+        f'<div role="group" style="border-left: 4px solid {colour}; '
+        f'padding: 0.25em 0.9em; margin: 0.3em 0">'
+        f'<div><span aria-hidden="true" style="color: {colour}; font-weight: bold">{mark}</span> '
+        f"<strong>{html.escape(title)}</strong></div>{body_html}</div>"
+    )
