@@ -70,7 +70,8 @@ def table_html(headers: Sequence[str], rows: Iterable[Sequence[object]], caption
 
     Args:
         headers: Column titles.
-        rows: Cells of each row, as many as there are headers; escaped here.
+        rows: Cells of each row, as many as there are headers; escaped here, unless a cell
+            gives its own HTML in a method ``__html__`` (a link, a bar).
         caption: What the table shows.
 
     Returns:
@@ -83,7 +84,7 @@ def table_html(headers: Sequence[str], rows: Iterable[Sequence[object]], caption
         "<tr>"
         + "".join(
             f'<td style="text-align: {"right" if isinstance(value, (int, float)) else "left"}">'
-            f"{html.escape(str(value))}</td>"
+            f"{_cell_html(value)}</td>"
             for value in row
         )
         + "</tr>"
@@ -93,6 +94,11 @@ def table_html(headers: Sequence[str], rows: Iterable[Sequence[object]], caption
         f'<table><caption style="text-align: left">{html.escape(caption)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
+
+
+def _cell_html(value: object) -> str:
+    own = getattr(value, "__html__", None)
+    return str(own()) if own else html.escape(str(value))
 
 
 def panel_html(tone: str, title: str, body_html: str = "") -> str:

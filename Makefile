@@ -1,0 +1,67 @@
+# Each target sets itself up: it makes .venv from the lock once, and again only when the lock changes.
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+PORT ?= 8888
+OUTPUT ?= workbook-output
+# The first Python on the PATH that TensorFlow 2.21 has packages for.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.10; do \
+	$$python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null \
+	&& echo $$python && break; done)
+
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(READY): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "This needs Python 3.10, 3.11, 3.12 or 3.13 on the PATH."; exit 1; }
+	@echo "Setting up $(VENV) with $(PYTHON): some 600 MB, once."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+		{ echo "$(PYTHON) has no venv module; on Debian: apt-get install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+setup: $(READY)  ## install everything into .venv, and stop
+
+# Root (in a container) must be allowed by name; without a display there is no browser to open.
+lab: $(READY)  ## open JupyterLab on notebook 00
+	@flags="--port=$(PORT)"; \
+	[ "$$(id -u)" -ne 0 ] || flags="$$flags --allow-root"; \
+	[ "$$(uname)" != Linux ] || [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || flags="$$flags --no-browser"; \
+	exec $(BIN)/jupyter lab $$flags $(LAB_FLAGS) notebooks/00_start_here.ipynb
+
+run: $(READY)  ## execute every notebook; report in workbook-output/
+	$(BIN)/workbook run --output $(OUTPUT)
+
+test: lint types unit notebooks browser  ## run every check there is
+
+lint: $(READY)  ## ruff: lint and format, notebooks included
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)  ## mypy
+	$(BIN)/mypy
+
+unit: $(READY)  ## pytest: the library, the exercises, papermill
+	WORKBOOK_PROGRESS=off $(BIN)/pytest -m "not browser"
+
+notebooks: $(READY)  ## nbval: stored outputs against a fresh run, strictly
+	WORKBOOK_PROGRESS=off $(BIN)/pytest --nbval --nbval-current-env notebooks
+
+browser: $(READY)  ## every notebook in JupyterLab, in headless Chromium
+	$(BIN)/pytest -m browser
+
+refresh: $(READY)  ## execute the notebooks in place and store their outputs
+	$(BIN)/python -m workbook_lib.runs.canonical notebooks/[0-9]*.ipynb
+
+lock: $(READY)  ## resolve requirements.lock and environment.yml anew (needs uv)
+	uv pip compile pyproject.toml --extra test --universal --python-version 3.10 \
+		--generate-hashes --no-header --no-annotate --quiet -o requirements.lock
+
+clean:  ## remove .venv and what runs leave behind
+	rm -rf $(VENV) $(OUTPUT) .pytest_cache .mypy_cache .ruff_cache
+
+.PHONY: help setup lab run test lint types unit notebooks browser refresh lock clean

@@ -1,0 +1,195 @@
+import re
+
+import pytest
+
+from workbook_lib import show
+from workbook_lib.graph.model import Access, Function, Graph, Node, TensorSpec, Variable
+
+FLOW = """\
+Flow of signature serve: 10 boxes, 2 variables
+one (constant float32 []) -> AssignAddVariableOp -> counter (variable float32 [])
+w (variable float32 [4, 2]) -> ReadVariableOp
+x (input float32 [?, 4]), ReadVariableOp -> MatMul
+counter (variable float32 []) -> ReadVariableOp #2 (after AssignAddVariableOp)
+MatMul, ReadVariableOp #2 -> AddV2
+AddV2 -> y (output float32 [?, 2])"""
+
+
+def boxes(diagram):
+    """Return the boxes of a diagram: id -> shape and label; fail on any line that is not known."""
+    found, body = {}, diagram.partition("\n}\n")[2]
+    for line in body.splitlines():
+        box = re.fullmatch(
+            r'(\w+)(\(\[|\[\(|\[\[|\{\{|\[/|\(|\[)"([^"<>`\[\]{}|]|<br>)+"(.{1,2}):::(\w+)', line
+        )
+        if box:
+            found[box[1]] = (box[2] + box[4], box[5], line)
+        else:
+            assert re.fullmatch(r"\w+ (-->|==>|-\. then \.->) \w+|classDef \w+ [\w:#,-]+", line), (
+                line
+            )
+    return found
+
+
+def tflite(*nodes, variables=()):
+    x = TensorSpec("x:0", "float32", (1, 2))
+    return Graph(
+        "m.tflite",
+        "tflite",
+        (Function("main", nodes, (x,), (TensorSpec("Identity:0", "float32", (1, 2)),)),),
+        variables,
+    )
+
+
+def test_calls_and_identities_are_seen_through(counter):
+    assert show.mermaid(counter).text() == FLOW
+
+
+def test_kinds_have_shapes_of_their_own(counter):
+    diagram = show.mermaid(counter).mermaid()
+    shapes = {kind: shape for shape, kind, _ in boxes(diagram).values()}
+    assert shapes == {
+        "input": "([])",
+        "output": "([])",
+        "variable": "[()]",
+        "constant": "()",
+        "read": "{{}}",
+        "assign": "[[]]",
+        "op": "[]",
+    }
+    assert 'AssignAddVariableOp<br>assigns counter"]]:::assign' in diagram
+    assert diagram.count("==>") == 1
+    assert diagram.count("-. then .->") == 1
+
+
+def test_description_is_the_text(counter):
+    diagram = show.mermaid(counter).mermaid()
+    assert "\naccTitle: Flow of signature serve#58; 10 boxes, 2 variables\n" in diagram
+    described = diagram.partition("accDescr {\n")[2].partition("\n}")[0]
+    decoded = re.sub(r"#(\d+);", lambda code: chr(int(code[1])), described)
+    assert [line.strip() for line in decoded.splitlines()] == FLOW.splitlines()[1:]
+
+
+def test_bundle_has_no_html(counter):
+    chart = show.mermaid(counter)
+    assert chart._repr_mimebundle_() == {
+        "text/plain": FLOW,
+        "text/vnd.mermaid": chart.mermaid(),
+    }
+
+
+def test_another_function(counter):
+    assert show.mermaid(counter, function="serve").text().splitlines()[1:] == [
+        *FLOW.splitlines()[1:-1],
+        "AddV2 -> identity (output float32 [?...])",
+    ]
+
+
+def test_main_graph_without_signature(frozen):
+    assert show.mermaid(frozen).text() == (
+        "Flow of the main graph: 3 boxes, 0 variables\n"
+        "x (input float32), w (constant float32 [4, 2]) -> MatMul"
+    )
+
+
+def test_tflite_constants_are_tensors_without_a_node():
+    graph = tflite(
+        Node("ONCE#0", "CALL_ONCE", calls=("init",)),
+        Node("V#1", "VAR_HANDLE", attributes={"shared_name": "v"}),
+        Node("R#2", "READ_VARIABLE", ("v",), ("V#1",)),
+        Node("ADD#3", "ADD", ("read", "x:0"), ("R#2", "x:0")),
+        Node("FC#4", "FULLY_CONNECTED", ("sum", "weights", ""), ("ADD#3", "", "")),
+        Node("W#5", "ASSIGN_VARIABLE", ("v", "sum"), ("V#1", "ADD#3")),
+        variables=(
+            Variable(
+                "v",
+                "float32",
+                (1, 2),
+                (Access("READ_VARIABLE", "R#2", "main"),),
+                (Access("ASSIGN_VARIABLE", "W#5", "main"),),
+            ),
+        ),
+    )
+    assert show.mermaid(graph).text() == (
+        "Flow of the main graph: 9 boxes, 1 variable\n"
+        "CALL_ONCE (calls init)\n"
+        "v (variable float32 [1, 2]) -> READ_VARIABLE\n"
+        "READ_VARIABLE, x:0 (input float32 [1, 2]) -> ADD\n"
+        "ADD, weights (constant) -> FULLY_CONNECTED\n"
+        "ADD -> ASSIGN_VARIABLE -> v (variable float32 [1, 2])\n"
+        "FULLY_CONNECTED -> Identity:0 (output float32 [1, 2])"
+    )
+
+
+def test_an_output_that_is_also_taken_is_found_by_its_tensor():
+    graph = tflite(
+        Node("A#0", "ABS", ("x:0",), ("x:0",)), Node("B#1", "NEG", ("Identity:0",), ("A#0",))
+    )
+    assert "ABS -> Identity:0 (output" in show.mermaid(graph).text()
+
+
+def test_hostile_and_long_names(hostile):
+    long = "layer/" * 40 + "kernel"
+    graph = tflite(
+        Node(hostile, "VarHandleOp"),
+        Node("r", "ReadVariableOp", (hostile,), (hostile,)),
+        Node("end", "1. <b>", ("r", long), ("r", "")),
+        variables=(Variable(hostile, "float32", (), (Access("ReadVariableOp", "r", "main"),)),),
+    )
+    chart = show.mermaid(graph)
+    assert hostile in chart.text()
+    assert long in chart.text()
+    drawn = boxes(chart.mermaid())
+    assert all(len(re.sub(r"#\d+;", "_", line)) < 120 for _, _, line in drawn.values())
+    assert "<script" not in chart.mermaid()
+
+
+def test_too_many_boxes_leave_the_variables(counter):
+    chart = show.mermaid(counter, max_nodes=6)
+    assert chart.text() == (
+        "Flow of signature serve: 10 boxes, 2 variables\n"
+        "10 boxes are more than max_nodes=6: only the variables and the ops that touch them are "
+        "drawn. To see more: max_nodes=10; function= one of the 3 in graph.functions.\n"
+        "AssignAddVariableOp -> counter (variable float32 [])\n"
+        "w (variable float32 [4, 2]) -> ReadVariableOp\n"
+        "counter (variable float32 []) -> ReadVariableOp #2 (after AssignAddVariableOp)"
+    )
+    assert "flowchart LR" in chart.mermaid()
+    assert boxes(chart.mermaid())["note"][1] == "note"
+
+
+def test_too_many_variables_are_cut_and_counted(counter):
+    assert "only 1 of 2 variables" in show.mermaid(counter, max_nodes=3).note
+
+
+def test_too_many_boxes_without_variables(frozen):
+    chart = show.mermaid(frozen, max_nodes=2)
+    assert "no variables, so nothing is drawn" in chart.text()
+    assert list(boxes(chart.mermaid())) == ["note"]
+
+
+def test_unknown_names(counter):
+    with pytest.raises(KeyError, match="no signature 'predict'; there are: serve"):
+        show.mermaid(counter, signature="predict")
+    with pytest.raises(KeyError, match="no function 'f'; there are: main graph, wrapper, serve"):
+        show.mermaid(counter, function="f")
+
+
+def test_a_function_that_calls_itself_is_not_followed_for_ever():
+    call = Node("again", "PartitionedCall", ("x",), ("x",), calls=("f",))
+    x = TensorSpec("x", "float32", ())
+    graph = Graph("m", "saved_model", (Function("f", (call,), (x,), (x,)),))
+    assert "PartitionedCall (calls f)" in show.mermaid(graph).text()
+
+
+def test_steps_in_a_circle_are_drawn():
+    nodes = (
+        Node("merge", "Merge", ("x", "next"), ("x", "next")),
+        Node("next", "NextIteration", ("merge",), ("merge",)),
+        Node("x", "Placeholder", attributes={"dtype": "float32"}),
+    )
+    graph = Graph("m", "graph_def", (Function("main graph", nodes),))
+    assert show.mermaid(graph).text().splitlines()[1:] == [
+        "Merge -> NextIteration",
+        "x (input float32), NextIteration -> Merge",
+    ]

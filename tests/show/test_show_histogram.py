@@ -1,0 +1,126 @@
+import pytest
+
+from workbook_lib import show
+from workbook_lib.show.variable_ops import variable_role
+
+
+@pytest.mark.parametrize(
+    ("op", "role"),
+    [
+        ("VarHandleOp", "handle"),
+        ("VAR_HANDLE", "handle"),
+        ("VariableV2", "handle"),
+        ("ReadVariableOp", "read"),
+        ("ResourceGather", "read"),
+        ("FlexReadVariableOp", "read"),
+        ("AssignAddVariableOp", "assign"),
+        ("Assign", "assign"),
+        ("ASSIGN_VARIABLE", "assign"),
+        ("ResourceScatterAdd", "assign"),
+        ("ResourceApplyAdam", "assign"),
+        ("ResourceStridedSliceAssign", "assign"),
+        ("CALL_ONCE", "initialise"),
+        ("MatMul", None),
+        ("ScatterNd", None),
+        ("HashTableV2", None),
+    ],
+)
+def test_role(op, role):
+    assert variable_role(op) == role
+
+
+def test_one_graph_in_text():
+    counts = {"MatMul": 1, "Identity": 4, "ReadVariableOp": 2, "VarHandleOp": 2, "AddV2": 1}
+    assert show.op_histogram(counts).text() == (
+        "Op counts: 10 nodes; variable ops: VarHandleOp, ReadVariableOp\n"
+        "\n"
+        "op              variable  nodes\n"
+        "--------------  --------  -----  ------------------------\n"
+        "VarHandleOp     handle        2  ############\n"
+        "ReadVariableOp  read          2  ############\n"
+        "Identity                      4  ########################\n"
+        "AddV2                         1  ######\n"
+        "MatMul                        1  ######"
+    )
+
+
+def test_before_and_after_in_text(counter, frozen):
+    assert show.op_histogram({"before": counter, "after": frozen}, most=3).text() == (
+        "Op counts: before 14 nodes, after 3 nodes; "
+        "variable ops: VarHandleOp, ReadVariableOp, AssignAddVariableOp\n"
+        "\n"
+        "op                       variable  before  after  change\n"
+        "-----------------------  --------  ------  -----  ------\n"
+        "VarHandleOp              handle         2      0  gone\n"
+        "ReadVariableOp           read           2      0  gone\n"
+        "AssignAddVariableOp      assign         1      0  gone\n"
+        "Identity                                2      0  gone\n"
+        "StatefulPartitionedCall                 2      0  gone\n"
+        "AddV2                                   1      0  gone\n"
+        "(4 other ops)                           4      3  -1"
+    )
+
+
+def test_new_op():
+    histogram = show.op_histogram({"a": {"Mul": 1}, "b": {"Mul": 3, "Add": 1}})
+    assert {row.op: row.change for row in histogram.rows} == {"Mul": "+2", "Add": "new"}
+
+
+def test_one_op_left_over_keeps_its_name():
+    histogram = show.op_histogram({"A": 3, "B": 2, "C": 1}, most=2)
+    assert [row.op for row in histogram.rows] == ["A", "B", "C"]
+
+
+def test_ops_counted_together_do_not_stretch_the_bars():
+    counts = {"A": 4, **{f"op{i}": 1 for i in range(50)}}
+    assert f"A{' ' * 29}4  {'#' * 24}\n" in show.op_histogram(counts, most=1).text()
+
+
+def test_signature_counts_what_it_reaches(counter):
+    ops = {row.op for row in show.op_histogram(counter, signature="serve").rows}
+    assert "VarHandleOp" not in ops
+    assert "ReadVariableOp" in ops
+
+
+def test_unknown_signature_names_those_there_are(counter):
+    with pytest.raises(KeyError, match="no signature 'predict'; it has: serve"):
+        show.op_histogram(counter, signature="predict")
+
+
+def test_counts_have_no_signature():
+    with pytest.raises(ValueError, match="counts have no signatures"):
+        show.op_histogram({"Add": 1}, signature="serve")
+
+
+def test_chosen_ops_are_marked_by_a_word_and_a_sign(read_html):
+    histogram = show.op_histogram({"While": 1, "Add": 9, "ReadVariableOp": 1}, highlight=["While"])
+    assert [(row.op, row.role) for row in histogram.rows] == [
+        ("While", "marked"),
+        ("Add", ""),
+        ("ReadVariableOp", ""),
+    ]
+    assert "◆\xa0While" in read_html(histogram.html()).words
+
+
+def test_html_bars_are_proportional(read_html):
+    page = read_html(show.op_histogram({"ReadVariableOp": 1, "Add": 4}).html())
+    assert ["width: 25%" in bar["style"] for bar in page.all("div")] == [True, False]
+    assert len(page.all("caption")) == 1
+    assert all("scope" in head for head in page.all("th"))
+
+
+def test_html_escapes_ops(read_html, hostile):
+    page = read_html(show.op_histogram({hostile: 1}).html())
+    assert not page.all("script")
+    assert hostile in page.words
+
+
+@pytest.mark.parametrize("counts", [{}, {"Add": 0}])
+def test_nothing_to_count(counts, read_html):
+    histogram = show.op_histogram(counts)
+    assert histogram.text().startswith("Op counts: 0 nodes; variable ops: none")
+    read_html(histogram.html())
+
+
+def test_only_other_ops(read_html):
+    read_html(show.op_histogram({"A": 1, "B": 1}, most=0).html())

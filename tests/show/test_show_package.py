@@ -1,0 +1,46 @@
+import subprocess
+import sys
+
+from workbook_lib import show
+
+HEAVY = ("tensorflow", "IPython", "matplotlib", "netron", "ai_edge_litert")
+
+
+def test_import_is_light():
+    code = f"import sys, workbook_lib.show; print([m for m in {HEAVY} if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_output_does_not_depend_on_the_hash_seed():
+    code = (
+        "from workbook_lib import show\n"
+        "print(show.op_histogram({c: 1 for c in 'zyxwv'}, most=3).text())\n"
+        "from workbook_lib.graph.model import *\n"
+        "n = tuple(Node(f'n{i}', 'ADD', (f'a{i}', f'b{i}'), ('', '')) for i in range(9))\n"
+        "print(show.mermaid(Graph('m', 'tflite', (Function('main', n),))).mermaid())\n"
+    )
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path)},
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(outputs) == 1
+
+
+def test_every_result_has_a_one_line_repr(counter):
+    for result in (
+        show.op_histogram(counter),
+        show.variable_table(counter),
+        show.mermaid(counter),
+        show.side_by_side({"a": "b"}),
+        show.version_matrix({"cases": [], "versions": []}),
+        show.claims_table([]),
+    ):
+        assert "\n" not in repr(result)
+        assert repr(result).startswith(type(result).__name__)

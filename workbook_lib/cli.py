@@ -1,0 +1,104 @@
+"""The ``workbook`` command: each sub-command is one call into the library."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from workbook_lib import __version__
+
+BAD_INPUT = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        arguments: The command line without the program's name; ``sys.argv`` if ``None``.
+
+    Returns:
+        0 if all went well, 1 if a notebook failed, 2 if the input cannot be used.
+    """
+    options = _parser().parse_args(arguments)
+    result: int = options.command(options)
+    return result
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="workbook", description="The VarHandleOp workbook.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="execute notebooks, keep them, write a report")
+    run.add_argument("notebooks", nargs="*", type=Path, metavar="NOTEBOOK", help="default: all")
+    run.add_argument("--output", type=Path, default=Path("workbook-output"), metavar="DIR")
+    run.add_argument(
+        "-p",
+        dest="parameters",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="a papermill parameter, for the notebooks that declare it",
+    )
+    run.set_defaults(command=_run)
+
+    inspect = commands.add_parser("inspect", help="list the variables and the ops of a model")
+    inspect.add_argument("model", help="SavedModel folder, .keras, .h5, .pb or .tflite")
+    inspect.set_defaults(command=_inspect)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    from workbook_lib.runs import RunInputError, all_notebooks, run_notebooks
+
+    parameters = {name: _value(text) for name, text in options.parameters}
+    try:
+        report = run_notebooks(
+            options.notebooks or all_notebooks(),
+            options.output,
+            parameters,
+            on_start=lambda name: print(f"running {name}", flush=True),
+        )
+    except (RunInputError, OSError) as error:
+        return _refuse(error)
+    print(report.text())
+    print(f"report: {report.folder / 'index.html'}")
+    return 0 if report.ok else 1
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    from workbook_lib.graph import ModelFileError, read_graph
+    from workbook_lib.show import op_histogram, variable_table
+
+    try:
+        graph = read_graph(options.model)
+    except ModelFileError as error:
+        return _refuse(error)
+    print(graph)
+    print()
+    print(variable_table(graph).text())
+    print()
+    print(op_histogram(graph).text())
+    return 0
+
+
+def _value(text: str) -> Any:
+    """Read a parameter's value as a Python literal, or else as the text that it is."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _refuse(error: Exception) -> int:
+    print(f"workbook: {error}", file=sys.stderr)
+    return BAD_INPUT
+
+
+if __name__ == "__main__":
+    sys.exit(main())

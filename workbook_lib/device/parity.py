@@ -1,0 +1,345 @@
+"""Parity: does the .tflite file answer as TensorFlow does, call after call?
+
+"It converted" proves nothing: on TensorFlow 2.21 the dangerous files convert, run, and answer
+whatever lies on the heap. So a candidate runs several calls in a row, on several inputs, twice:
+with the default delegates, and with the plain kernels alone, which refuse an uninitialised
+variable that the XNNPACK delegate reads without a word. Both runs happen in a child process. The
+.tflite side imports no TensorFlow.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbook_lib.isolated import Record, run_isolated
+from workbook_lib.rendering import Rich, panel_html, table_html, table_text
+
+Array = npt.NDArray[Any]
+Inputs = Mapping[str, Any] | Any
+"""One call: name to array, or the array alone where there is one input."""
+
+TOLERANCES = {"float64": 1e-6, "float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
+"""Largest difference allowed by dtype, as a share of max(1, |expected|).
+
+Some hundred rounding steps of the dtype: kernels may add in another order than TensorFlow does.
+Integers, booleans and strings must be equal.
+"""
+
+DELEGATES = "default delegates"
+PLAIN = "plain kernels"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One way of running the candidate, compared with the reference.
+
+    Attributes:
+        kernels: ``"default delegates"`` or ``"plain kernels"``.
+        agreeing: On how many calls all outputs agreed.
+        calls: How many calls were to be made.
+        refusal: Why the interpreter did not run to the end, in one line; empty if it did.
+        largest_difference: Largest |answer - expected| / max(1, |expected|) over all finite
+            answers; 0.0 if there were none.
+        notes: What is odd about the answers, in words.
+    """
+
+    kernels: str
+    agreeing: int
+    calls: int
+    refusal: str = ""
+    largest_difference: float = 0.0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> str:
+        """What to say of this run in a few words."""
+        if self.refusal:
+            return f"refused: {self.refusal}"
+        return f"{self.agreeing} of {self.calls} calls agree"
+
+
+@dataclass(frozen=True, repr=False)
+class Parity(Rich):
+    """Whether a .tflite file answers as its reference does.
+
+    Attributes:
+        runs: The run with the default delegates, then the one with the plain kernels.
+        tolerance: The share of max(1, |expected|) that was allowed.
+    """
+
+    runs: tuple[Run, ...]
+    tolerance: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether every call of every run agreed."""
+        return all(not run.refusal and run.agreeing == run.calls for run in self.runs)
+
+    def run(self, kernels: str) -> Run:
+        """Return the run of that name.
+
+        Raises:
+            KeyError: There is none.
+        """
+        for run in self.runs:
+            if run.kernels == kernels:
+                return run
+        raise KeyError(kernels)
+
+    def _headline(self) -> str:
+        return f"parity: {'the same answers' if self.passed else 'NOT the same answers'}"
+
+    def _rows(self) -> list[tuple[str, str, str]]:
+        return [(run.kernels, run.verdict, "; ".join(run.notes)) for run in self.runs]
+
+    def __repr__(self) -> str:
+        verdicts = "; ".join(f"{run.kernels}: {run.verdict}" for run in self.runs)
+        return f"Parity({'passed' if self.passed else 'failed'}: {verdicts})"
+
+    def text(self) -> str:
+        """Return the verdict and a line for each way of running the file."""
+        table = table_text(("run with", "verdict", "notes"), self._rows())
+        return f"{self._headline()} (tolerance {self.tolerance:g})\n{table}"
+
+    def html(self) -> str:
+        """Return the same as a panel."""
+        table = table_html(
+            ("run with", "verdict", "notes"),
+            self._rows(),
+            f"answers of the .tflite file beside TensorFlow's, tolerance {self.tolerance:g}",
+        )
+        return panel_html("right" if self.passed else "raised", self._headline(), table)
+
+
+def check_parity(
+    reference: Callable[..., Any],
+    candidate: bytes | str | os.PathLike[str],
+    calls: Sequence[Inputs] | Inputs,
+    *,
+    signature: str | None = None,
+    tolerance: float | None = None,
+    timeout: float = 120.0,
+) -> Parity:
+    """Compare a .tflite file with the model that it came from.
+
+    Args:
+        reference: A Keras model, a ``tf.function``, a signature of a SavedModel, or any callable.
+            It is called with one array, or with named arrays where a call is a mapping, and
+            returns an array, a mapping of arrays, or a sequence of arrays. Give a fresh one if it
+            keeps a state: it is called once for each call.
+        candidate: The .tflite file, as bytes or as a path.
+        calls: The inputs of the successive calls. A single call is made three times over.
+        signature: The candidate's signature to run; the only one if ``None``.
+        tolerance: Share of max(1, |expected|) that answers may differ by; by the dtype of the
+            first output if ``None`` (see ``TOLERANCES``). A quantised output may always differ by
+            two steps of its scale.
+        timeout: Seconds that each run of the candidate may take.
+
+    Returns:
+        The comparison. A candidate that is refused, crashes or hangs is a failed run, never an
+        exception here.
+
+    Raises:
+        FileNotFoundError: ``candidate`` is a path to nothing.
+        ValueError: There are no calls.
+    """
+    inputs = _as_calls(calls)
+    content = candidate if isinstance(candidate, bytes) else Path(candidate).read_bytes()
+    expected = [_named(_ask(reference, call)) for call in inputs]
+    if tolerance is None:
+        tolerance = TOLERANCES.get(next(iter(expected[0].values())).dtype.name, 0.0)
+    runs = []
+    for kernels in (DELEGATES, PLAIN):
+        record = run_isolated(
+            answers, content, inputs, signature, kernels, timeout=timeout, tensorflow=False
+        )
+        runs.append(_compare(kernels, record, expected, tolerance))
+    return Parity(tuple(runs), tolerance)
+
+
+def answers(
+    content: bytes, calls: Sequence[dict[str, Array]], signature: str | None, kernels: str
+) -> list[dict[str, tuple[Array, float]]]:
+    """Run a .tflite file over successive calls of one interpreter. It may end the process.
+
+    Args:
+        content: The file.
+        calls: Input name (or ``""`` for the only input) to array, for each call.
+        signature: The signature to run; the only one if ``None``.
+        kernels: ``DELEGATES`` or ``PLAIN``.
+
+    Returns:
+        For each call, output name to the answer and the step of its quantisation scale (0.0 if it
+        is not quantised). Quantised answers are given as real values.
+
+    Raises:
+        ValueError: The file cannot be loaded, or has no such signature or input.
+        RuntimeError: The interpreter refuses to run it.
+    """
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    resolver = OpResolverType.AUTO if kernels == DELEGATES else (
+        OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    )
+    interpreter = Interpreter(model_content=content, experimental_op_resolver_type=resolver)
+    if not interpreter.get_signature_list():
+        return [_invoke(interpreter, call) for call in calls]
+    runner = interpreter.get_signature_runner(signature)
+    details_in, details_out = runner.get_input_details(), runner.get_output_details()
+    results = []
+    for call in calls:
+        named = {next(iter(details_in)): call[""]} if set(call) == {""} else call
+        fed = {name: _quantised(array, details_in[name]) for name, array in named.items()}
+        got = runner(**fed)
+        results.append({name: _real(got[name], details_out[name]) for name in got})
+    return results
+
+
+def _invoke(interpreter: Any, call: Mapping[str, Array]) -> dict[str, tuple[Array, float]]:
+    """Run an interpreter without signatures: inputs by name, or in order of their position."""
+    interpreter.allocate_tensors()
+    details = interpreter.get_input_details()
+    by_name = {detail["name"]: detail for detail in details}
+    for position, (name, array) in enumerate(call.items()):
+        detail = by_name.get(name, details[position])
+        interpreter.set_tensor(detail["index"], _quantised(array, detail))
+    interpreter.invoke()
+    return {
+        detail["name"]: _real(interpreter.get_tensor(detail["index"]), detail)
+        for detail in interpreter.get_output_details()
+    }
+
+
+def _quantised(array: Array, detail: Mapping[str, Any]) -> Array:
+    scale, zero_point = detail["quantization"]
+    dtype = np.dtype(detail["dtype"])
+    if not scale or not np.issubdtype(array.dtype, np.floating) or dtype.kind not in "iu":
+        return array.astype(dtype, copy=False)
+    limits = np.iinfo(dtype)
+    return np.clip(np.round(array / scale) + zero_point, limits.min, limits.max).astype(dtype)
+
+
+def _real(array: Array, detail: Mapping[str, Any]) -> tuple[Array, float]:
+    scale, zero_point = detail["quantization"]
+    if not scale or array.dtype.kind not in "iu":
+        return np.array(array), 0.0
+    return (array.astype(np.float32) - zero_point) * np.float32(scale), float(scale)
+
+
+def _as_calls(calls: Sequence[Inputs] | Inputs) -> list[dict[str, Array]]:
+    if isinstance(calls, Mapping) or hasattr(calls, "shape"):
+        calls = [calls] * 3
+    named = [
+        {name: np.asarray(value) for name, value in call.items()}
+        if isinstance(call, Mapping)
+        else {"": np.asarray(call)}
+        for call in calls
+    ]
+    if not named:
+        raise ValueError("parity needs at least one call to compare")
+    return named
+
+
+def _ask(reference: Callable[..., Any], call: Mapping[str, Array]) -> Any:
+    if set(call) == {""}:
+        return reference(call[""])
+    return reference(**call)
+
+
+def _named(outputs: Any) -> dict[str, Array]:
+    """Give the outputs of a reference names: its own, or their positions."""
+    if isinstance(outputs, Mapping):
+        return {str(name): np.array(value) for name, value in outputs.items()}
+    if isinstance(outputs, (list, tuple)):
+        return {str(position): np.array(value) for position, value in enumerate(outputs)}
+    return {"0": np.array(outputs)}
+
+
+def _compare(
+    kernels: str, record: Record, expected: list[dict[str, Array]], tolerance: float
+) -> Run:
+    if not record.ok:
+        return Run(kernels, 0, len(expected), refusal=_refusal(record))
+    agreeing, largest, odd = 0, 0.0, set()
+    for got, wanted in zip(record.value, expected, strict=True):
+        if len(got) != len(wanted):
+            counts = f"{len(got)} outputs where the reference has {len(wanted)}"
+            return Run(kernels, 0, len(expected), refusal=counts)
+        checks = [
+            _difference(*got[mine], wanted[theirs], tolerance)
+            for mine, theirs in zip(*_paired(got, wanted), strict=True)
+        ]
+        agreeing += all(same for same, _, _ in checks)
+        largest = max(largest, *(difference for _, difference, _ in checks))
+        odd.update(note for _, _, note in checks if note)
+    if agreeing < len(expected) and _stuck(record.value, expected):
+        odd.add("the answer stops changing where TensorFlow's goes on")
+    return Run(kernels, agreeing, len(expected), "", largest, tuple(sorted(odd)))
+
+
+def _paired(got: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Pair outputs by name where both sides name them alike, else by their order."""
+    if set(got) == set(wanted):
+        return list(wanted), list(wanted)
+    return sorted(got, key=_natural), list(wanted)
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Sort key that puts ``output_10`` after ``output_9``."""
+    return [
+        (int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)
+    ]
+
+
+def _difference(
+    got: Array, step: float, wanted: Array, tolerance: float
+) -> tuple[bool, float, str]:
+    """Compare one output: whether it agrees, its relative difference, and what is odd."""
+    if got.shape != wanted.shape:
+        return False, 0.0, f"shape {list(got.shape)} where TensorFlow has {list(wanted.shape)}"
+    if not np.issubdtype(wanted.dtype, np.number) or not np.issubdtype(got.dtype, np.number):
+        return bool(np.array_equal(got, wanted)), 0.0, ""
+    wide_got, wide_wanted = _wide(got), _wide(wanted)
+    broken = ~np.isfinite(wide_got) & np.isfinite(wide_wanted)
+    with np.errstate(invalid="ignore", over="ignore"):
+        size = np.maximum(1.0, np.abs(wide_wanted))
+        relative = np.abs(wide_got - wide_wanted) / size
+    unequal = ~((wide_got == wide_wanted) | (np.isnan(wide_got) & np.isnan(wide_wanted)))
+    limit = np.maximum(tolerance, 2 * step / size)
+    same = bool(np.all(~unequal | (relative <= limit)))
+    finite = relative[np.isfinite(relative)]
+    largest = float(finite.max()) if finite.size else 0.0
+    note = "NaN or infinity where TensorFlow has numbers" if broken.any() else ""
+    return same, largest, note
+
+
+def _wide(array: Array) -> Array:
+    return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
+
+
+def _stuck(got: list[dict[str, tuple[Array, float]]], expected: list[dict[str, Array]]) -> bool:
+    """Tell whether the last two answers are equal where the reference's differ."""
+    if len(got) < 2:
+        return False
+    before, after = ([value for value, _ in call.values()] for call in got[-2:])
+    same = all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+    wanted = zip(expected[-2].values(), expected[-1].values(), strict=True)
+    return same and not all(np.array_equal(a, b) for a, b in wanted)
+
+
+def _refusal(record: Record) -> str:
+    """Return why a run did not end, in one line: the kernel's own words where it gave any."""
+    if record.outcome != "raised":
+        return record.message
+    line = record.message.strip().splitlines()[0] if record.message.strip() else ""
+    told = re.search(r"\w+\.cc:\d+ (.+?was not true\.?)", line)
+    return (told.group(1) if told else line)[:160]

@@ -1,0 +1,29 @@
+"""A model file as plain data, read without TensorFlow."""
+
+from workbook_lib.graph.model import (
+    Access,
+    Edge,
+    Function,
+    Graph,
+    ModelFileError,
+    Node,
+    Shape,
+    Signature,
+    TensorSpec,
+    Variable,
+)
+from workbook_lib.graph.reader import read_graph
+
+__all__ = [
+    "Access",
+    "Edge",
+    "Function",
+    "Graph",
+    "ModelFileError",
+    "Node",
+    "Shape",
+    "Signature",
+    "TensorSpec",
+    "Variable",
+    "read_graph",
+]

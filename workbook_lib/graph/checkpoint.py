@@ -1,0 +1,97 @@
+"""The index of a TensorFlow checkpoint: which values a ``variables`` folder holds.
+
+``variables.index`` is a sorted string table, the format of LevelDB: blocks of entries whose keys
+share their beginnings, an index block that finds them, and a footer that finds the index block.
+Layout and magic number are those of ``tensorflow/core/lib/io/table_format.txt`` and
+``tensorflow/core/util/tensor_bundle``.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+from google.protobuf.message import DecodeError
+
+from workbook_lib.graph.graph_def import read_shape
+from workbook_lib.graph.model import TensorSpec
+from workbook_lib.graph.proto_schema import MESSAGES, dtype_name
+
+_MAGIC = 0xDB4775248B80FB57
+_FOOTER_BYTES = 48
+_UNCOMPRESSED = 0
+
+
+def read_checkpoint(prefix: Path) -> dict[str, TensorSpec]:
+    """Return the tensors that a checkpoint holds, by key.
+
+    A tensor whose data file is missing or too short is not held.
+
+    Args:
+        prefix: Path without ``.index``, such as ``model/variables/variables``.
+
+    Raises:
+        OSError: The index cannot be read.
+        ValueError: It is damaged, or no index.
+    """
+    table = prefix.with_name(prefix.name + ".index").read_bytes()
+    try:
+        entries = dict(_table_entries(table))
+        header = MESSAGES["BundleHeaderProto"].FromString(entries.pop(b"", b""))
+        held = {}
+        sizes: dict[int, int] = {}
+        for key, value in entries.items():
+            entry = MESSAGES["BundleEntryProto"].FromString(value)
+            if entry.shard_id not in sizes:
+                shard = f"{prefix.name}.data-{entry.shard_id:05d}-of-{header.num_shards:05d}"
+                path = prefix.with_name(shard)
+                sizes[entry.shard_id] = path.stat().st_size if path.is_file() else -1
+            if entry.offset + entry.size <= sizes[entry.shard_id]:
+                spec = TensorSpec(key.decode(), dtype_name(entry.dtype), read_shape(entry.shape))
+                held[spec.name] = spec
+    except (DecodeError, IndexError, struct.error) as error:
+        raise ValueError(f"the checkpoint index is damaged ({error})") from error
+    return held
+
+
+def _table_entries(table: bytes) -> Iterator[tuple[bytes, bytes]]:
+    footer = table[-_FOOTER_BYTES:]
+    if len(footer) < _FOOTER_BYTES or struct.unpack_from("<Q", footer, 40) != (_MAGIC,):
+        raise ValueError("the checkpoint index is damaged or cut short")
+    position = 0
+    for _ in range(2):  # the handle of the metaindex block, which nothing here needs
+        _, position = _varint(footer, position)
+    for _, handle in _block_entries(table, footer[position:]):
+        yield from _block_entries(table, handle)
+
+
+def _block_entries(table: bytes, handle: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the entries of the block that a handle (offset and size, as varints) points at."""
+    offset, position = _varint(handle, 0)
+    size, _ = _varint(handle, position)
+    if table[offset + size] != _UNCOMPRESSED:
+        raise ValueError("the checkpoint index is compressed, which TensorFlow does not write")
+    block = table[offset : offset + size]
+    (restarts,) = struct.unpack_from("<I", block, size - 4)
+    end = size - 4 - 4 * restarts
+    key, position = b"", 0
+    while position < end:
+        shared, position = _varint(block, position)
+        unshared, position = _varint(block, position)
+        length, position = _varint(block, position)
+        key = key[:shared] + block[position : position + unshared]
+        position += unshared + length
+        yield key, block[position - length : position]
+
+
+def _varint(data: bytes, position: int) -> tuple[int, int]:
+    """Read a base-128 number of at most 64 bits; return it and the position after it."""
+    value = 0
+    for shift in range(0, 64, 7):
+        byte = data[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+    raise ValueError("the checkpoint index is damaged (a number without an end)")

@@ -1,0 +1,118 @@
+"""Any model file into a ``Graph``: the content decides which format it is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Protocol
+
+from workbook_lib.graph.model import Graph, ModelFileError
+
+BYTES = "<bytes>"
+"""The ``source`` of a graph that came from memory."""
+
+_SAVED_MODEL = "saved_model.pb"
+_TFLITE_MARK = b"TFL3"
+_ZIP_MARK = b"PK\x03\x04"
+_HDF5_MARK = b"\x89HDF\r\n\x1a\n"
+
+_MISSING_MARKS = {
+    ".tflite": "no TensorFlow Lite model: it does not carry the mark TFL3",
+    ".keras": "no Keras file: it is no zip archive",
+    ".h5": "no Keras file: it is not in HDF5 format",
+    ".hdf5": "no Keras file: it is not in HDF5 format",
+}
+
+
+class Serialisable(Protocol):
+    """A protocol buffer in memory, such as a GraphDef of TensorFlow's own."""
+
+    def SerializeToString(self) -> bytes:  # noqa: N802
+        """Return the message's bytes."""
+
+
+def read_graph(source: str | os.PathLike[str] | bytes | Serialisable) -> Graph:
+    """Read a model. TensorFlow is neither needed nor imported.
+
+    Args:
+        source: Path of a SavedModel folder (or the ``saved_model.pb`` in it), of a ``.keras``,
+            ``.h5``, ``.pb`` (binary GraphDef) or ``.tflite`` file; or, in memory, the bytes of a
+            ``.tflite`` file or a GraphDef, or a GraphDef itself.
+
+    Returns:
+        The model as plain data.
+
+    Raises:
+        ModelFileError: There is no such file, or no model that can be read is in it.
+        TypeError: ``source`` is none of the above.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        path = Path(source)
+        try:
+            return _read_path(path)
+        except OSError as error:
+            raise ModelFileError(path, f"cannot be read: {error.strerror or error}") from error
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return _read_bytes(bytes(source))
+    if hasattr(source, "SerializeToString"):
+        return _read_bytes(source.SerializeToString())
+    raise TypeError(f"read_graph takes a path, bytes or a GraphDef, not {type(source).__name__}")
+
+
+# Each format's reader is imported only when it is needed: protobuf and the .tflite schema take
+# longer to import than most models take to read.
+# ruff: noqa: PLC0415
+
+
+def _read_bytes(data: bytes) -> Graph:
+    if data[4:8] == _TFLITE_MARK:
+        from workbook_lib.graph.tflite import read_tflite
+
+        return read_tflite(data, BYTES)
+    from workbook_lib.graph.graph_def import read_graph_def
+
+    return read_graph_def(data, BYTES)
+
+
+def _read_path(path: Path) -> Graph:
+    if "\0" in str(path):
+        raise ModelFileError(repr(str(path)), "a path cannot hold a null character")
+    if not path.exists():
+        raise ModelFileError(path, "there is no such file or folder")
+    if path.is_dir():
+        return _read_saved_model(path, path)
+    if not path.is_file():
+        raise ModelFileError(path, "neither a file nor a folder")
+    if path.name == _SAVED_MODEL:
+        return _read_saved_model(path.parent, path)
+    return _read_file(path)
+
+
+def _read_saved_model(folder: Path, source: Path) -> Graph:
+    if not (folder / _SAVED_MODEL).is_file():
+        text = (folder / "saved_model.pbtxt").exists()
+        fault = "only a saved_model.pbtxt, which is not read" if text else f"no {_SAVED_MODEL}"
+        raise ModelFileError(source, f"no SavedModel: there is {fault} in this folder")
+    from workbook_lib.graph.saved_model import read_saved_model
+
+    return read_saved_model(folder / _SAVED_MODEL, str(source))
+
+
+def _read_file(path: Path) -> Graph:
+    with path.open("rb") as file:
+        head = file.read(8)
+    if not head:
+        raise ModelFileError(path, "the file is empty")
+    if head[4:] == _TFLITE_MARK:
+        from workbook_lib.graph.tflite import read_tflite_file
+
+        return read_tflite_file(path)
+    if head.startswith(_ZIP_MARK) or head == _HDF5_MARK:
+        from workbook_lib.graph.keras_file import read_hdf5, read_keras
+
+        return read_hdf5(path) if head == _HDF5_MARK else read_keras(path)
+    if path.suffix.lower() in _MISSING_MARKS:
+        raise ModelFileError(path, _MISSING_MARKS[path.suffix.lower()])
+    from workbook_lib.graph.graph_def import read_graph_def
+
+    return read_graph_def(path.read_bytes(), str(path))

@@ -1,0 +1,222 @@
+"""Which nodes read and which assign each variable: its handle followed from node to node.
+
+A handle is made by one node (``VarHandleOp``, ``VAR_HANDLE``) and goes from there, as a tensor,
+into reads, assigns and calls; inside a called function it is an argument. Everything here works
+on ``Function`` and ``Node``, so that one walk serves every format.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from workbook_lib.graph.model import Access, Function, Node, Shape
+
+_EVERY_OUTPUT = frozenset({"Switch", "RefSwitch"})
+"""Ops whose outputs are all the handle that came in."""
+
+_SAME_OUTPUT = frozenset({"IdentityN", "While", "StatelessWhile"})
+"""Ops whose output ``n`` is the handle that came in as input ``n``."""
+
+_FIRST_OUTPUT = frozenset(
+    {"Identity", "Enter", "Exit", "Merge", "NextIteration"}
+    | {"RefIdentity", "RefEnter", "RefExit", "RefMerge", "RefNextIteration"}
+)
+
+_QUERIES = frozenset(
+    {"VarIsInitializedOp", "IsVariableInitialized", "VariableShape"}
+    | {"DisableCopyOnRead", "DestroyResourceOp", "_Retval"}
+)
+"""Ops that take a handle and touch no value."""
+
+_ASSIGNS = re.compile(
+    r"Assign|ASSIGN_VARIABLE|Stateful|Rng"  # the last two advance a random generator
+    r"|(Resource)?(Apply|CountUpTo|Scatter|SparseApply|StridedSliceAssign)"
+)
+"""How the ops begin that change a variable."""
+
+
+def is_assign(op: str) -> bool:
+    """Tell whether an op that takes a variable's handle changes the variable."""
+    return _ASSIGNS.match(op.removeprefix("Flex")) is not None
+
+
+@dataclass
+class Handle:
+    """A variable as a graph declares it, before anyone has looked who uses it.
+
+    Attributes:
+        name: Name of the variable.
+        dtype: Its dtype.
+        shape: Its shape.
+        places: Function and name of each node that makes the handle.
+        is_reference: Whether it is a TF1 reference variable, which any consumer reads directly.
+    """
+
+    name: str
+    dtype: str
+    shape: Shape | None
+    places: list[tuple[str, str]] = field(default_factory=list)
+    is_reference: bool = False
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What runs when one signature is called.
+
+    Attributes:
+        signature: The signature's name, or ``None`` for a way in that has none.
+        functions: Names of the functions that can be reached.
+        live: Of some functions only these nodes, by name, run; the others run whole.
+    """
+
+    signature: str | None
+    functions: Container[str]
+    live: Mapping[str, Container[str]] = field(default_factory=dict)
+
+    def runs(self, function: str, node: str) -> bool:
+        """Tell whether a node of a function runs."""
+        if function not in self.functions:
+            return False
+        return function not in self.live or node in self.live[function]
+
+
+class ResourceFlow:
+    """Follows handles through the functions of one model.
+
+    Args:
+        functions: All of them.
+        output_index: Which output of its producer a tensor is, from the tensor's name.
+    """
+
+    def __init__(
+        self, functions: Iterable[Function], output_index: Callable[[str], int] = lambda _: 0
+    ) -> None:
+        self._functions = {function.name: function for function in functions}
+        self._output_index = output_index
+        self._consumers: dict[str, dict[str, list[tuple[Node, int]]]] = {}
+        self._nodes: dict[str, dict[str, Node]] = {}
+        self._calls: dict[str, tuple[str, ...]] = {}
+
+    def consumers(self, function: str, source: str) -> list[tuple[Node, int]]:
+        """Return the nodes that take a tensor of ``source``, each with the input's position."""
+        if function not in self._consumers:
+            by_source: dict[str, list[tuple[Node, int]]] = defaultdict(list)
+            for node in self._functions[function].nodes:
+                for position, producer in enumerate(node.sources):
+                    by_source[producer].append((node, position))
+            self._consumers[function] = by_source
+        return self._consumers[function].get(source, [])
+
+    def origin(self, function: str, assign: Node) -> tuple[Node, int] | None:
+        """Return where the value of an assign comes from, looking through ops of one input.
+
+        Args:
+            function: Name of the function that the assign is in.
+            assign: A node that takes a handle and a value.
+
+        Returns:
+            The node that makes the value, and which of its outputs it is; ``None`` if the value
+            is an argument of the function.
+        """
+        if function not in self._nodes:
+            self._nodes[function] = {n.name: n for n in self._functions[function].nodes}
+        nodes = self._nodes[function]
+        seen: set[str] = set()
+        node, position = assign, 1
+        while position < len(node.inputs):
+            source = nodes.get(node.sources[position])
+            if source is None or source.name in seen:
+                return None
+            if len(source.inputs) != 1:
+                return source, self._output_index(node.inputs[position])
+            seen.add(source.name)
+            node, position = source, 0
+        return None
+
+    def reached(self, starts: Iterable[str]) -> set[str]:
+        """Return the functions that a run of ``starts`` can reach, themselves included.
+
+        What ``CALL_ONCE`` calls is left out: it initialises, before the run.
+        """
+        seen: set[str] = set()
+        waiting = list(starts)
+        while waiting:
+            name = waiting.pop()
+            if name in seen or name not in self._functions:
+                continue
+            seen.add(name)
+            if name not in self._calls:
+                nodes = self._functions[name].nodes
+                called = (call for n in nodes if n.op != "CALL_ONCE" for call in n.calls)
+                self._calls[name] = tuple(dict.fromkeys(called))
+            waiting.extend(self._calls[name])
+        return seen
+
+    def uses(
+        self, starts: Iterable[tuple[str, str]], entry: Entry, is_reference: bool = False
+    ) -> Iterator[tuple[str, Node]]:
+        """Yield the nodes that a handle ends in, each with its function's name.
+
+        Args:
+            starts: Function and name of the nodes or arguments that the handle comes from.
+            entry: Nodes that do not run in it are passed over.
+            is_reference: Whether it is a TF1 reference variable.
+        """
+        waiting = [(function, source, 0) for function, source in starts]
+        seen = set()
+        while waiting:
+            place = function, source, output = waiting.pop()
+            if place in seen:
+                continue
+            seen.add(place)
+            for node, position in self.consumers(function, source):
+                if self._output_index(node.inputs[position]) != output:
+                    continue
+                if not entry.runs(function, node.name):
+                    continue
+                onward = list(self._onward(function, node, position, is_reference))
+                waiting.extend(onward)
+                if not onward and not node.calls and node.op not in _QUERIES:
+                    yield function, node
+
+    def _onward(
+        self, function: str, node: Node, position: int, is_reference: bool
+    ) -> Iterator[tuple[str, str, int]]:
+        """Yield where a handle goes that enters a node: its outputs, and what it calls."""
+        if node.op in _EVERY_OUTPUT:
+            yield function, node.name, 0
+            yield function, node.name, 1
+        elif node.op in _SAME_OUTPUT:
+            yield function, node.name, position
+        elif node.op in _FIRST_OUTPUT and not (is_reference and node.op == "Identity"):
+            yield function, node.name, 0
+        for name in node.calls:
+            if name in self._functions:
+                # The last inputs are the arguments; If and Case have a condition before them.
+                arguments = self._functions[name].inputs
+                argument = len(arguments) - len(node.inputs) + position
+                if 0 <= argument < len(arguments):
+                    yield name, arguments[argument].name, 0
+
+    def accesses(
+        self, handle: Handle, entries: Iterable[Entry]
+    ) -> tuple[tuple[Access, ...], tuple[Access, ...]]:
+        """Return who reads and who assigns a variable while one of ``entries`` runs."""
+        found: dict[tuple[str, str], tuple[Node, set[str]]] = {}
+        for entry in entries:
+            starts = [place for place in handle.places if entry.runs(*place)]
+            for function, node in self.uses(starts, entry, handle.is_reference):
+                signatures = found.setdefault((function, node.name), (node, set()))[1]
+                if entry.signature is not None:
+                    signatures.add(entry.signature)
+        accesses = [
+            Access(node.op, node.name, function, tuple(sorted(signatures)))
+            for (function, _), (node, signatures) in sorted(found.items(), key=lambda i: i[0])
+        ]
+        return (
+            tuple(access for access in accesses if not is_assign(access.op)),
+            tuple(access for access in accesses if is_assign(access.op)),
+        )

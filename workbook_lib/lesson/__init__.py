@@ -1,0 +1,12 @@
+"""What makes the notebooks a lesson: predictions, exercises with hints, and your progress.
+
+A notebook needs ``from workbook_lib import lesson`` and the checks of its own exercises,
+``from workbook_lib.lesson.checks import inspect_the_graph as check``. Nothing here imports
+TensorFlow, IPython, ipywidgets or matplotlib before it has to draw something.
+"""
+
+from workbook_lib.lesson.exercises import Wrong, exercise
+from workbook_lib.lesson.overview import board, map_of_notebooks, reset
+from workbook_lib.lesson.predictions import predict
+
+__all__ = ["Wrong", "board", "exercise", "map_of_notebooks", "predict", "reset"]

@@ -1,0 +1,170 @@
+"""What a learner hands in: is it there, does it run, and does it equal what is expected?"""
+
+from __future__ import annotations
+
+import dis
+import inspect
+import linecache
+import math
+from collections.abc import Mapping, Set
+from types import TracebackType
+from typing import Any
+
+_DOES_NOTHING = {"RESUME", "NOP", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST"}
+_LONGEST_MESSAGE = 300
+
+
+class Wrong(Exception):  # noqa: N818 - it reads as a verdict where a check raises it
+    """Raised by a check: the answer is not right; the message says where to look next."""
+
+
+class NotAttempted(Exception):  # noqa: N818
+    """Raised when the learner's function is still the stub."""
+
+
+class LearnerRaised(Exception):  # noqa: N818
+    """Raised when the learner's own code raised; the message describes the error."""
+
+
+def attempt(function: object, *args: Any, **kwargs: Any) -> Any:
+    """Call the learner's function on behalf of a check.
+
+    Args:
+        function: What the learner handed in.
+        *args: Passed on.
+        **kwargs: Passed on.
+
+    Returns:
+        What the function returns.
+
+    Raises:
+        Wrong: It is not a function, or it returns nothing.
+        NotAttempted: It is a stub: it does nothing, returns ``...``, or raises
+            ``NotImplementedError`` itself.
+        LearnerRaised: It raised anything else.
+    """
+    if not callable(function):
+        raise Wrong(
+            f"This check calls a function, and it was given a value of type "
+            f"`{type(function).__name__}`. Pass the function itself, without brackets after it."
+        )
+    if is_stub(function):
+        raise NotAttempted
+    try:
+        result = function(*args, **kwargs)
+    except (Exception, SystemExit) as error:
+        step = learner_step(error, getattr(inspect.unwrap(function), "__globals__", None))
+        if isinstance(error, NotImplementedError) and step is not None and step.tb_next is None:
+            raise NotAttempted from error
+        raise LearnerRaised(describe(error, step)) from error
+    if result is ...:
+        raise NotAttempted
+    if result is None:
+        raise Wrong("Your function returned `None`. Does every way through it end in a `return`?")
+    return result
+
+
+def is_stub(value: object) -> bool:
+    """Return whether a value stands for "not written yet".
+
+    That is ``...``, ``None``, or a function whose body does nothing but return one of them.
+    """
+    if value is None or value is ...:
+        return True
+    code = getattr(inspect.unwrap(value), "__code__", None) if callable(value) else None
+    return inspect.iscode(code) and all(
+        step.opname in _DOES_NOTHING
+        and (step.opname not in ("LOAD_CONST", "RETURN_CONST") or step.argval in (None, ...))
+        for step in dis.get_instructions(code)
+    )
+
+
+def learner_step(
+    error: BaseException, namespace: Mapping[str, Any] | None = None
+) -> TracebackType | None:
+    """Return the innermost step of a traceback that is in the learner's code.
+
+    Args:
+        error: The error, as it was caught.
+        namespace: Globals of the learner's function. Code of ``__main__``, which is the
+            notebook, counts in any case.
+
+    Returns:
+        The step, or ``None`` if the error did not come through the learner's code.
+    """
+    found = None
+    step = error.__traceback__
+    while step is not None:
+        names = step.tb_frame.f_globals
+        if names is namespace or names.get("__name__") == "__main__":
+            found = step
+        step = step.tb_next
+    return found
+
+
+def describe(error: BaseException, step: TracebackType | None) -> str:
+    """Say in one or two lines what was raised and, if known, at which line of the learner's."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
+    # AutoGraph puts its own traceback first, and the message last.
+    message = lines[-1] if lines[0].startswith("in user code") else lines[0]
+    message = message if len(message) <= _LONGEST_MESSAGE else f"{message[:_LONGEST_MESSAGE]}…"
+    said = f"{type(error).__name__}: {message}".removesuffix(": ")
+    if step is None:
+        return said
+    frame = step.tb_frame
+    code = linecache.getline(frame.f_code.co_filename, step.tb_lineno, frame.f_globals).strip()
+    return f"{said}\nLine {step.tb_lineno} of your code: `{code}`"
+
+
+def same(answer: object, expected: object, *, tolerance: float = 0.0) -> bool:
+    """Compare an answer with what is expected, whatever either is made of.
+
+    Arrays and tensors are compared by value and shape, not by dtype; a list equals a tuple or
+    an array of the same values in the same order. It never raises.
+
+    Args:
+        answer: What the learner handed in.
+        expected: What it should be. Give a set if neither order nor repetition matters.
+        tolerance: Largest difference between two numbers that still counts as equal.
+
+    Returns:
+        Whether they are the same; ``False`` also where they cannot be compared.
+    """
+    try:
+        return _same(_plain(answer), _plain(expected), tolerance)
+    except Exception:
+        return False
+
+
+def _same(answer: Any, expected: Any, tolerance: float) -> bool:
+    if isinstance(expected, Mapping):
+        return (
+            isinstance(answer, Mapping)
+            and answer.keys() == expected.keys()
+            and all(same(answer[key], expected[key], tolerance=tolerance) for key in expected)
+        )
+    if isinstance(expected, Set):
+        is_collection = isinstance(answer, (list, tuple, Set))
+        return is_collection and {_plain(value) for value in answer} == set(expected)
+    if isinstance(expected, (list, tuple)):
+        return (
+            isinstance(answer, (list, tuple))
+            and len(answer) == len(expected)
+            and all(
+                same(mine, theirs, tolerance=tolerance)
+                for mine, theirs in zip(answer, expected, strict=True)
+            )
+        )
+    if isinstance(expected, (int, float)) and isinstance(answer, (int, float)):
+        both_nan = math.isnan(answer) and math.isnan(expected)
+        return both_nan or answer == expected or abs(answer - expected) <= tolerance
+    return bool(answer == expected)
+
+
+def _plain(value: Any) -> Any:
+    """Turn tensors, arrays and NumPy scalars into Python values, bytes into text."""
+    if callable(getattr(value, "numpy", None)):
+        value = value.numpy()
+    if callable(getattr(value, "tolist", None)):
+        value = value.tolist()
+    return value.decode() if isinstance(value, bytes) else value

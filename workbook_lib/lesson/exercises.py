@@ -1,0 +1,213 @@
+"""Exercises: a check that looks at the learner's own object and answers with advice.
+
+A check is a function with ``@exercise`` over it::
+
+    @exercise("inspect/variable-names", hints=("Where do handles live?", "Try `graph.variables`."))
+    def variable_names(answer: object) -> str:
+        \"\"\"Name every variable of the SavedModel.\"\"\"
+        if not same(answer, {"counter", "kernel"}):
+            raise Wrong("Compare with the table of variables above.")
+        return "Each name is the one that its handle carries."
+
+A notebook calls it with whatever the learner made: ``check.variable_names(my_names)``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from workbook_lib.lesson import progress
+from workbook_lib.lesson.answers import (
+    LearnerRaised,
+    NotAttempted,
+    Wrong,
+    attempt,
+    describe,
+    is_stub,
+    learner_step,
+    same,
+)
+from workbook_lib.lesson.panels import Panel, paragraphs_html
+from workbook_lib.rendering import Rich, panel_html
+
+__all__ = ["Exercise", "Outcome", "Wrong", "attempt", "exercise", "same"]
+
+# status -> (tone, title)
+_LOOKS = {
+    "not attempted": ("waiting", "Not attempted yet"),
+    "wrong": ("wrong", "Not right yet"),
+    "raised": ("raised", "Your code raised an error"),
+    "right": ("right", "Right"),
+    "check failed": ("neutral", "The check itself failed"),
+}
+
+
+@dataclass(frozen=True, repr=False)
+class Outcome(Rich):
+    """What a check says to an answer.
+
+    Attributes:
+        exercise: Id of the exercise.
+        status: ``not attempted``, ``wrong``, ``raised``, ``right``, or ``check failed`` when
+            the fault is ours.
+        advice: What to do next or why it is right; lines of text, backticks mark code.
+    """
+
+    exercise: str
+    status: str
+    advice: str
+
+    def __repr__(self) -> str:
+        return f"Outcome({self.exercise}: {self.status})"
+
+    def text(self) -> str:
+        """Return the status in words, and the advice below it."""
+        return f"{_LOOKS[self.status][1]}\n{self.advice}"
+
+    def html(self) -> str:
+        """Return the same in a frame."""
+        return panel_html(*_LOOKS[self.status], paragraphs_html(self.advice))
+
+
+class Exercise(Rich):
+    """One exercise: call it with an answer; ask it for hints, or where the solution is.
+
+    Attributes:
+        id: Such as ``inspect/variable-names``; progress is kept under it.
+        name: What a notebook calls it: ``check.<name>``.
+        task: The task, in one line.
+        hints: From a nudge to nearly there.
+    """
+
+    def __init__(
+        self, exercise_id: str, check: Callable[..., str], hints: Sequence[str] = ()
+    ) -> None:
+        if isinstance(hints, str):
+            raise TypeError(f"{exercise_id}: hints is a sequence of texts, not one text")
+        self.id = exercise_id
+        self.name = check.__name__
+        self.task = (inspect.getdoc(check) or "").partition("\n")[0]
+        self.hints = tuple(hints)
+        self._check = check
+
+    def __repr__(self) -> str:
+        return f"Exercise({self.id})"
+
+    def text(self) -> str:
+        """Return the task, and what to call."""
+        return f"Exercise: {self.task}\n{self._how_to_call()}"
+
+    def html(self) -> str:
+        """Return the same in a frame."""
+        return panel_html("neutral", f"Exercise: {self.task}", paragraphs_html(self._how_to_call()))
+
+    def __call__(self, *answers: object, **named_answers: object) -> Outcome:
+        """Check an answer.
+
+        Args:
+            *answers: The learner's own objects.
+            **named_answers: The same, by name.
+
+        Returns:
+            The outcome. It never raises for what an answer is or does.
+        """
+        try:
+            given = inspect.signature(self._check).bind(*answers, **named_answers)
+        except TypeError:
+            return Outcome(self.id, "not attempted", self._how_to_call())
+        if any(is_stub(answer) for answer in given.arguments.values()):
+            return self._not_attempted()
+        try:
+            status, advice = "right", self._check(*given.args, **given.kwargs)
+        except NotAttempted:
+            return self._not_attempted()
+        except Wrong as verdict:
+            status, advice = "wrong", f"{verdict}{self._offer_hint()}"
+        except LearnerRaised as error:
+            status, advice = "raised", f"{error}{self._offer_hint()}"
+        except Exception as error:
+            step = learner_step(error)
+            if step is None:
+                return self._check_failed(error, given.arguments.values())
+            status, advice = "raised", f"{describe(error, step)}{self._offer_hint()}"
+        warning = progress.record("exercise", id=self.id, status=status)
+        return Outcome(self.id, status, f"{advice}\n{warning}".strip())
+
+    def hint(self, number: int | None = None) -> Panel:
+        """Give a hint.
+
+        Args:
+            number: Which one, from 1; by default the one after the last that was seen.
+
+        Returns:
+            The hint, or a word on which hints there are.
+        """
+        count = len(self.hints)
+        if number is None:
+            number = progress.read().exercise(self.id).hints + 1
+            if number > count:
+                return Panel("neutral", *self._no_more_hints())
+        if not 1 <= number <= count:
+            return Panel("neutral", "There is no such hint", f"The hints go from 1 to {count}.")
+        warning = progress.record("hint", id=self.id, number=number)
+        hint = self.hints[number - 1]
+        return Panel("waiting", f"Hint {number} of {count}", f"{hint}\n{warning}".strip())
+
+    def solution(self) -> Panel:
+        """Say where the solution is, and note in the progress that it was asked for."""
+        warning = progress.record("solution", id=self.id)
+        where = (
+            "It is in the folded cell below this exercise: open it with a click on “Solution”.\n"
+            "Read it next to your own attempt, close it, and write yours again from memory."
+        )
+        return Panel("neutral", "Where the solution is", f"{where}\n{warning}".strip())
+
+    def _how_to_call(self) -> str:
+        parameters = ", ".join(inspect.signature(self._check).parameters)
+        return f"Check your answer with `check.{self.name}({parameters})`."
+
+    def _offer_hint(self) -> str:
+        return f"\nFor a hint, run `check.{self.name}.hint()`." if self.hints else ""
+
+    def _no_more_hints(self) -> tuple[str, str]:
+        ask = f"`check.{self.name}.solution()` says where the solution is."
+        if not self.hints:
+            return "This exercise has no hints", ask
+        return (
+            "You have seen every hint",
+            f"`check.{self.name}.hint(1)` shows the first again. {ask}",
+        )
+
+    def _not_attempted(self) -> Outcome:
+        advice = (
+            f"{self.task}\nWrite your answer in the cell above, run it, then run this one again."
+        )
+        return Outcome(self.id, "not attempted", f"{advice}{self._offer_hint()}".strip())
+
+    def _check_failed(self, error: Exception, answers: Iterable[object]) -> Outcome:
+        kinds = ", ".join(f"`{type(answer).__name__}`" for answer in answers)
+        return Outcome(
+            self.id,
+            "check failed",
+            f"This is a fault in our check `{self.id}`, not in your answer; you can go on.\n"
+            f"Please report it with this line: {describe(error, None)} (given {kinds})",
+        )
+
+
+def exercise(
+    exercise_id: str, *, hints: Sequence[str] = ()
+) -> Callable[[Callable[..., str]], Exercise]:
+    """Make an exercise of a check.
+
+    Args:
+        exercise_id: ``<notebook>/<what>``, unique in the workbook, never changed again.
+        hints: From a nudge to nearly there; backticks mark code.
+
+    Returns:
+        A decorator. The function under it takes the learner's objects, raises ``Wrong`` with
+        advice, or returns in one sentence why the answer is right. Its docstring is the task.
+        It calls the learner's functions through ``attempt``.
+    """
+    return lambda check: Exercise(exercise_id, check, hints)

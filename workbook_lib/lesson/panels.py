@@ -1,0 +1,50 @@
+"""A message in a frame: the form that hints, notes and outcomes share."""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import dataclass
+
+from workbook_lib.rendering import Rich, panel_html
+
+
+def paragraphs_html(text: str) -> str:
+    """Set lines of plain text as HTML, what stands between backticks as code.
+
+    Args:
+        text: One paragraph a line; escaped here.
+
+    Returns:
+        One ``<div>`` a line, nothing for an empty text.
+    """
+    lines = (html.escape(line, quote=False) for line in text.splitlines() if line.strip())
+    return "".join(
+        "<div>" + re.sub(r"`([^`]+)`", r"<code>\1</code>", line) + "</div>" for line in lines
+    )
+
+
+@dataclass(frozen=True, repr=False)
+class Panel(Rich):
+    """A framed message.
+
+    Attributes:
+        tone: A key of ``workbook_lib.rendering.TONES``.
+        title: What it is, in words.
+        body: Lines of plain text; backticks mark code.
+    """
+
+    tone: str
+    title: str
+    body: str = ""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.title})"
+
+    def text(self) -> str:
+        """Return the title and the body, a line each."""
+        return "\n".join(part for part in (self.title, self.body) if part)
+
+    def html(self) -> str:
+        """Return the message in its frame."""
+        return panel_html(self.tone, self.title, paragraphs_html(self.body))

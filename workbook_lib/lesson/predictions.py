@@ -1,0 +1,236 @@
+"""Predictions: commit to an answer, run the code, compare.
+
+No right answer is stored. What is right is what the code shows.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from string import ascii_lowercase
+from typing import Any
+
+from workbook_lib.lesson import progress
+from workbook_lib.lesson.panels import Panel, paragraphs_html
+from workbook_lib.rendering import Rich, panel_html
+
+_HOW = 'Choose with a click, or call `.answer("a")` on this prediction in a new cell.'
+
+
+def predict(prediction_id: str, question: str, options: Sequence[object]) -> Prediction:
+    """Ask for a prediction; the notebook shows it with buttons.
+
+    Args:
+        prediction_id: ``<notebook>/<what>``, unique in the workbook, never changed again.
+        question: One sentence.
+        options: What may happen, at least two.
+
+    Returns:
+        The prediction, with the answer given to it earlier, if there is one.
+
+    Raises:
+        ValueError: The options are too few, too many or not distinct.
+    """
+    return Prediction(prediction_id, question, options)
+
+
+@dataclass(frozen=True, repr=False)
+class Comparison(Rich):
+    """A prediction beside what was observed.
+
+    Attributes:
+        prediction: Id of the prediction.
+        expected: The option chosen, ``None`` if none was.
+        observed: What the code showed.
+        note: Why progress is not kept, if it is not.
+    """
+
+    prediction: str
+    expected: str | None
+    observed: str
+    note: str = ""
+
+    @property
+    def correct(self) -> bool | None:
+        """Whether both are the same; ``None`` without a prediction."""
+        return None if self.expected is None else self.expected == self.observed
+
+    def __repr__(self) -> str:
+        verdict = {None: "not predicted", True: "as predicted", False: "otherwise than predicted"}
+        return f"Comparison({self.prediction}: {verdict[self.correct]})"
+
+    def text(self) -> str:
+        """Return the comparison in words."""
+        _, title, body = self._words()
+        return f"{title}\n{body}"
+
+    def html(self) -> str:
+        """Return the same in a frame."""
+        tone, title, body = self._words()
+        return panel_html(tone, title, paragraphs_html(body))
+
+    def _words(self) -> tuple[str, str, str]:
+        if self.correct is None:
+            tone, title, body = (
+                "waiting",
+                "Not predicted yet",
+                f"Observed: {self.observed}.\n"
+                "A guess before the run, right or not, makes the answer easier to keep. "
+                "Try it with the next one.",
+            )
+        elif self.correct:
+            tone, title, body = (
+                "right",
+                "As you predicted",
+                f"Observed: {self.observed}.\nCan you say why, in one sentence?",
+            )
+        else:
+            tone, title, body = (
+                "wrong",
+                "Otherwise than you predicted",
+                f"You expected: {self.expected}.\nObserved: {self.observed}.\n"
+                "Which of your assumptions was wrong?",
+            )
+        return tone, title, f"{body}\n{self.note}".strip()
+
+
+class Prediction(Rich):
+    """A question with options, and the learner's answer to it.
+
+    Attributes:
+        id: Progress is kept under it.
+        question: The question.
+        options: The options, in order; the first is option a.
+        answered: The option chosen, ``None`` if none is.
+    """
+
+    def __init__(self, prediction_id: str, question: str, options: Sequence[object]) -> None:
+        self.id = prediction_id
+        self.question = question
+        self.options = tuple(str(option) for option in options)
+        if not 2 <= len(set(self.options)) == len(self.options) <= len(ascii_lowercase):
+            raise ValueError(f"{prediction_id}: give 2 to 26 options, all of them different")
+        known = progress.read().predictions.get(prediction_id)
+        self.answered = known.answer if known and known.answer in self.options else None
+        self._display: Any = None
+
+    def __repr__(self) -> str:
+        return f"Prediction({self.id}: {self.answered or 'no answer yet'})"
+
+    def answer(self, choice: str) -> Panel:
+        """Commit to an answer.
+
+        Args:
+            choice: A letter or the text of an option.
+
+        Returns:
+            A note that it was taken.
+
+        Raises:
+            ValueError: It is neither; the message names the options.
+        """
+        letters = dict(zip(ascii_lowercase, self.options, strict=False))
+        wanted = str(choice).strip()
+        chosen = wanted if wanted in self.options else letters.get(wanted.lower())
+        if chosen is None:
+            offered = "; ".join(f"{letter}) {option}" for letter, option in letters.items())
+            raise ValueError(f"{choice!r} is not among the options: {offered}")
+        self.answered = chosen
+        warning = progress.record("prediction", id=self.id, answer=chosen)
+        return Panel("neutral", self._noted(), warning)
+
+    def compare(self, observed: object) -> Comparison:
+        """Put the prediction beside what the code showed.
+
+        Args:
+            observed: What happened, worked out by code; one of the options.
+
+        Returns:
+            The comparison. Without a prediction it says so, and the notebook runs on.
+
+        Raises:
+            ValueError: It is none of the options: a fault of the notebook.
+        """
+        if str(observed) not in self.options:
+            raise ValueError(
+                f"{self.id}: observed {observed!r}, which is none of the options: "
+                + "; ".join(self.options)
+            )
+        comparison = Comparison(self.id, self.answered, str(observed))
+        if self.answered is None:
+            return comparison
+        self._put_buttons_away()
+        note = progress.record("comparison", id=self.id, correct=comparison.correct)
+        return Comparison(self.id, self.answered, str(observed), note)
+
+    def text(self) -> str:
+        """Return the question and its lettered options."""
+        options = (f"  {line}" for line in self._lettered())
+        return "\n".join([f"Predict: {self.question}", *options, self._status()])
+
+    def html(self) -> str:
+        """Return the same in a frame."""
+        options = "".join(f"<div>{html.escape(line)}</div>" for line in self._lettered())
+        return panel_html(
+            "waiting", f"Predict: {self.question}", options + paragraphs_html(self._status())
+        )
+
+    def _lettered(self) -> list[str]:
+        return [
+            f"{letter}) {option}"
+            for letter, option in zip(ascii_lowercase, self.options, strict=False)
+        ]
+
+    def _noted(self) -> str:
+        return f"Noted: {self.answered}. Run on to find out."
+
+    def _status(self) -> str:
+        return _HOW if self.answered is None else f"Your answer: {self.answered}."
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display  # noqa: PLC0415
+
+        bundle: dict[str, Any] = self._repr_mimebundle_()
+        buttons = self._buttons()
+        if buttons is not None:
+            bundle |= {
+                mime: view
+                for mime, view in buttons._repr_mimebundle_().items()
+                if mime not in bundle
+            }
+        self._display = display(bundle, raw=True, display_id=True)
+
+    def _put_buttons_away(self) -> None:
+        """Leave the plain form in the notebook: buttons do not outlive their kernel."""
+        if self._display is not None:
+            self._display.update(self._repr_mimebundle_(), raw=True)
+
+    def _buttons(self) -> Any:
+        """Return the radio buttons, or ``None`` where nobody can click them."""
+        from IPython import get_ipython  # noqa: PLC0415
+
+        if progress.is_off() or not hasattr(get_ipython(), "kernel"):
+            return None
+        try:
+            from ipywidgets import HTML, Layout, RadioButtons, VBox  # noqa: PLC0415
+        except ImportError:
+            return None
+        buttons = RadioButtons(
+            options=[
+                (line, option) for line, option in zip(self._lettered(), self.options, strict=True)
+            ],
+            index=None if self.answered is None else self.options.index(self.answered),
+            description="Answer:",
+            tooltip=self.question,
+            layout=Layout(width="auto"),
+        )
+        feedback = HTML("" if self.answered is None else html.escape(self._noted()))
+
+        def note(change: Any) -> None:
+            panel = self.answer(change["new"])
+            feedback.value = f'<div role="status">{panel.html()}</div>'
+
+        buttons.observe(note, names="value")
+        title = HTML(panel_html("waiting", f"Predict: {self.question}"))
+        return VBox([title, buttons, feedback])

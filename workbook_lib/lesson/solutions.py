@@ -1,0 +1,84 @@
+"""The solved edition of a notebook, derived from the solutions that the notebook itself holds.
+
+An exercise is a code cell with the tag ``exercise`` (the stub) and, after it, a Markdown cell
+with the tag ``solution``. Both name the exercise in ``metadata.workbook.exercise``.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from typing import Any, TypeVar
+
+Notebook = TypeVar("Notebook", bound=dict[str, Any])
+"""A notebook as JSON gives it, or nbformat's ``NotebookNode``."""
+
+_FENCE = re.compile(r"^```python\n(.*?)\n```$", re.DOTALL | re.MULTILINE)
+
+
+def solved(notebook: Notebook) -> Notebook:
+    """Put the solution of every exercise in the place of its stub.
+
+    Args:
+        notebook: The learner edition; it is left as it is.
+
+    Returns:
+        A copy. Its code cells have no outputs, since those belong to the learner edition.
+
+    Raises:
+        ValueError: A stub has no solution, a solution has no stub, an exercise has two of
+            either, or a cell does not name its exercise.
+    """
+    stubs, solutions = _cells(notebook, "exercise"), _cells(notebook, "solution")
+    for exercise_id in solutions.keys() - stubs.keys():
+        raise ValueError(f"exercise {exercise_id!r} has a solution, and no stub cell")
+    edition = copy.deepcopy(notebook)
+    for exercise_id, cell in _cells(edition, "exercise").items():
+        cell["source"] = solution_code(notebook, exercise_id)
+    for cell in edition["cells"]:
+        if cell["cell_type"] == "code":
+            cell["outputs"], cell["execution_count"] = [], None
+    return edition
+
+
+def solution_code(notebook: dict[str, Any], exercise_id: str) -> str:
+    """Return the code of one solution.
+
+    Args:
+        notebook: The learner edition.
+        exercise_id: Such as ``inspect/variable-names``.
+
+    Returns:
+        What stands between the Python fences of its solution cell.
+
+    Raises:
+        ValueError: The notebook has no such exercise, no solution for it, or the solution
+            does not hold exactly one block of Python.
+    """
+    if exercise_id not in _cells(notebook, "exercise"):
+        raise ValueError(f"the notebook has no exercise {exercise_id!r}")
+    solutions = _cells(notebook, "solution")
+    if exercise_id not in solutions:
+        raise ValueError(f"exercise {exercise_id!r} has no solution cell")
+    blocks = _FENCE.findall("".join(solutions[exercise_id]["source"]))
+    if len(blocks) != 1:
+        raise ValueError(
+            f"the solution of {exercise_id!r} holds {len(blocks)} blocks of Python, not one"
+        )
+    return str(blocks[0])
+
+
+def _cells(notebook: dict[str, Any], tag: str) -> dict[str, dict[str, Any]]:
+    """Map exercise ids to the cells with this tag."""
+    found: dict[str, dict[str, Any]] = {}
+    for cell in notebook["cells"]:
+        metadata = cell["metadata"]
+        if tag not in metadata.get("tags", ()):
+            continue
+        exercise_id = metadata.get("workbook", {}).get("exercise")
+        if not exercise_id:
+            raise ValueError(f"a cell with the tag {tag!r} does not name its exercise")
+        if exercise_id in found:
+            raise ValueError(f"exercise {exercise_id!r} has two cells with the tag {tag!r}")
+        found[exercise_id] = cell
+    return found

@@ -1,0 +1,79 @@
+"""The small digits classifier that the lessons freeze, convert and quantize.
+
+``python -m workbook_lib.samples.classifier`` trains it again and stores it as
+``data/digits_classifier.keras``. Every import of TensorFlow is inside a function.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from workbook_lib.samples.digits import load_digits
+from workbook_lib.samples.locations import data_path
+
+SEED = 20
+EPOCHS = 30
+
+
+def load_classifier() -> Any:
+    """Load the trained ``keras.Model``: float32 [batch, 8, 8, 1] in 0..1 to [batch, 10]."""
+    import keras
+
+    return keras.models.load_model(data_path("digits_classifier.keras"))
+
+
+def train_classifier(epochs: int = EPOCHS) -> Any:
+    """Train the classifier from a fixed seed.
+
+    Args:
+        epochs: Passes over the 1,437 training images.
+
+    Returns:
+        The trained ``keras.Model``. The same machine gives the same weights each time; another
+        processor rounds differently, so compare accuracies and not weights.
+    """
+    import keras
+    import tensorflow as tf
+
+    keras.utils.set_random_seed(SEED)
+    tf.config.experimental.enable_op_determinism()
+    digits = load_digits()
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1), name="image"),
+            keras.layers.Conv2D(8, 3, activation="relu", padding="same", name="edges"),
+            keras.layers.MaxPooling2D(name="shrink"),
+            keras.layers.Conv2D(16, 3, activation="relu", padding="same", name="strokes"),
+            keras.layers.Flatten(name="flatten"),
+            keras.layers.Dense(10, activation="softmax", name="digit"),
+        ],
+        name="digits_classifier",
+    )
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(
+        digits.train_images, digits.train_labels, batch_size=32, epochs=epochs, verbose=0
+    )
+    return model
+
+
+def accuracy(model: Any) -> float:
+    """Return the share of the held-out digits that a classifier names rightly, in 0..1."""
+    digits = load_digits()
+    answers = model(digits.test_images).numpy().argmax(axis=-1)
+    return float((answers == digits.test_labels).mean())
+
+
+def main(path: Path | None = None) -> None:
+    """Train the classifier, store it without its optimiser, and print its accuracy."""
+    import keras
+
+    model = train_classifier()
+    bare = keras.Sequential.from_config(model.get_config())
+    bare.set_weights(model.get_weights())
+    bare.save(path or data_path("digits_classifier.keras"))
+    print(f"{accuracy(bare):.1%} of the held-out digits")
+
+
+if __name__ == "__main__":
+    main()

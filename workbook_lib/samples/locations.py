@@ -1,0 +1,25 @@
+"""Where the workbook's own files are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def project_root() -> Path:
+    """Return the folder that holds ``notebooks/``, ``data/`` and this package.
+
+    Raises:
+        FileNotFoundError: The package was installed without them (it is meant to be installed
+            with ``pip install --editable``, from a checkout).
+    """
+    root = Path(__file__).resolve().parents[2]
+    if not (root / "data").is_dir():
+        raise FileNotFoundError(
+            "workbook_lib runs from a checkout: install it there with pip install --editable ."
+        )
+    return root
+
+
+def data_path(name: str) -> Path:
+    """Return the path of a file in ``data/``, whether or not it exists yet."""
+    return project_root() / "data" / name

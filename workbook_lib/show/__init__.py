@@ -1,0 +1,30 @@
+"""How things look: diagrams, tables, the version grid, and Netron inside JupyterLab.
+
+Every function returns one small result with a text form (terminal, screen reader, nbval) and
+a form that JupyterLab draws. Importing this imports no TensorFlow, IPython or matplotlib.
+"""
+
+from workbook_lib.show.claims import ClaimsTable, claims_table
+from workbook_lib.show.flowchart import Flowchart, mermaid
+from workbook_lib.show.histogram import OpHistogram, op_histogram
+from workbook_lib.show.layout import SideBySide, side_by_side
+from workbook_lib.show.netron_view import NetronView, netron
+from workbook_lib.show.variables import VariableTable, variable_table
+from workbook_lib.show.versions import VersionMatrix, version_matrix
+
+__all__ = [
+    "ClaimsTable",
+    "Flowchart",
+    "NetronView",
+    "OpHistogram",
+    "SideBySide",
+    "VariableTable",
+    "VersionMatrix",
+    "claims_table",
+    "mermaid",
+    "netron",
+    "op_histogram",
+    "side_by_side",
+    "variable_table",
+    "version_matrix",
+]

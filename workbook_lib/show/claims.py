@@ -1,0 +1,116 @@
+"""The article's claims, each with its verdict and the cell that proves it."""
+
+from __future__ import annotations
+
+import html
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from workbook_lib.rendering import TONES, Rich, table_text
+
+_HEADERS = ("claim", "verdict", "since", "proof", "note")
+_TONES = {"holds": "right", "holds in part": "waiting", "does not hold": "wrong"}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim and what became of it.
+
+    Attributes:
+        claim: What the article says.
+        verdict: ``"holds"``, ``"holds in part"`` or ``"does not hold"``.
+        since: The TensorFlow release from which the verdict is true.
+        notebook: Name of the notebook that proves it, without the ending.
+        cell: Id of the cell that proves it.
+        note: Anything to add.
+    """
+
+    claim: str
+    verdict: str
+    since: str
+    notebook: str
+    cell: str
+    note: str
+
+
+@dataclass(frozen=True, repr=False)
+class ClaimsTable(Rich):
+    """Claims and verdicts, in the order given."""
+
+    claims: tuple[Claim, ...]
+
+    def __repr__(self) -> str:
+        return f"ClaimsTable({self._caption()})"
+
+    def _caption(self) -> str:
+        counts = Counter(claim.verdict for claim in self.claims)
+        verdicts = ", ".join(f"{counts[verdict]} {verdict}" for verdict in _TONES)
+        return f"{len(self.claims)} claims: {verdicts}"
+
+    def text(self) -> str:
+        """Set the claims as a table."""
+        rows = [
+            (each.claim, each.verdict, each.since, f"{each.notebook}#{each.cell}", each.note)
+            for each in self.claims
+        ]
+        return f"{self._caption()}\n\n{table_text(_HEADERS, rows)}"
+
+    def html(self) -> str:
+        """Set the claims as a table whose proofs are links."""
+        head = "".join(
+            f'<th scope="col" style="text-align: left">{title}</th>' for title in _HEADERS
+        )
+        return (
+            f'<table><caption style="text-align: left">{self._caption()}</caption>'
+            f"<thead><tr>{head}</tr></thead>"
+            f"<tbody>{''.join(map(_row_html, self.claims))}</tbody></table>"
+        )
+
+
+def claims_table(claims: Iterable[Mapping[str, Any]]) -> ClaimsTable:
+    """Set the article's claims as a table.
+
+    Args:
+        claims: As ``data/article_claims.json`` holds them: ``{"id", "claim", "verdict",
+            "since", "proof": {"notebook", "cell"}, "note"}`` each; the notebook's name may have its
+            ending or not.
+
+    Returns:
+        The table.
+
+    Raises:
+        ValueError: A verdict is not one of the three.
+    """
+    entries = tuple(
+        Claim(
+            entry["claim"],
+            entry["verdict"],
+            entry.get("since") or "",
+            entry["proof"]["notebook"].removesuffix(".ipynb"),
+            entry["proof"]["cell"],
+            entry.get("note") or "",
+        )
+        for entry in claims
+    )
+    for entry in entries:
+        if entry.verdict not in _TONES:
+            raise ValueError(f"{entry.claim!r}: verdict {entry.verdict!r}, not one of {[*_TONES]}")
+    return ClaimsTable(entries)
+
+
+def _row_html(claim: Claim) -> str:
+    mark, colour = TONES[_TONES[claim.verdict]]
+    cell = '<td style="text-align: left">'
+    link = f"{quote(claim.notebook)}.ipynb#cell-id={quote(claim.cell)}"
+    return (
+        f'<tr><th scope="row" style="text-align: left; font-weight: normal">'
+        f"{html.escape(claim.claim)}</th>"
+        f'{cell}<span style="color: {colour}; font-weight: bold">{mark}</span> '
+        f"{html.escape(claim.verdict)}</td>"
+        f"{cell}{html.escape(claim.since)}</td>"
+        f'{cell}<a href="{html.escape(link, quote=True)}">{html.escape(claim.notebook)}</a></td>'
+        f"{cell}{html.escape(claim.note)}</td></tr>"
+    )

@@ -1,0 +1,269 @@
+"""The steps of one function as a reader thinks of them: calls inlined, wrappers left out."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from workbook_lib.graph.model import Function, Graph, Node, TensorSpec, Variable
+from workbook_lib.show.variable_ops import variable_role
+from workbook_lib.show.variables import shape_text
+
+_CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+_SOURCES = {"Const": "constant", "Placeholder": "input", "InputLayer": "input"}
+_PASSES_ON = frozenset({"Identity", "IdentityN", "StopGradient", "PreventGradient"})
+
+_Port = tuple[str, str, int]
+"""Where a tensor comes from: the path of calls, the node or input, the number of its output."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One box of a drawing.
+
+    Attributes:
+        id: Unique in its flow.
+        kind: ``input``, ``output``, ``variable``, ``constant``, ``read``, ``assign`` or ``op``.
+        name: An op type, numbered where it occurs again, or a name from the file.
+        detail: Dtype and shape, or the functions that the op calls; may be empty.
+        sources: Ids of the steps whose values it takes; for an access, its variable as well.
+        after: Ids of accesses that must run before it, though it takes no value from them.
+        variable: Id of the variable that it reads or assigns.
+    """
+
+    id: str
+    kind: str
+    name: str
+    detail: str = ""
+    sources: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    variable: str | None = None
+
+
+def flow_of(
+    graph: Graph, function: Function, outputs: Sequence[TensorSpec] = ()
+) -> tuple[Step, ...]:
+    """Follow a function from its inputs to its outputs.
+
+    Args:
+        graph: The model that the function belongs to.
+        function: The function to follow; the functions that it calls are put in place of the
+            calls, and ops that only pass a tensor on are left out.
+        outputs: What a signature calls the function's outputs, in the same order.
+
+    Returns:
+        The steps in topological order.
+    """
+    return _Flow(graph).steps(function, outputs)
+
+
+class _Flow:
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.functions = {function.name: function for function in graph.functions}
+        self.accesses = {
+            (access.function, access.node): (variable, kind)
+            for variable in graph.variables
+            for kind, accesses in (("read", variable.reads), ("assign", variable.assigns))
+            for access in accesses
+        }
+        self.nodes: dict[str, tuple[str, str, Node]] = {}  # id -> path, function, node
+        self.same: dict[_Port, _Port] = {}
+
+    def steps(self, function: Function, names: Sequence[TensorSpec]) -> tuple[Step, ...]:
+        self._collect(function, "", ())
+        variables = self._origins()
+        steps = {
+            spec.name: Step(spec.name, "input", spec.name, spec_text(spec))
+            for spec in function.inputs
+        }
+        steps |= {id: self._step(id, variables) for id in self.nodes}
+        ends = _outputs(function)
+        specs = names if len(names) == len(ends) else [spec for spec, _ in ends]
+        for number, (spec, (_, (source, output))) in enumerate(zip(specs, ends, strict=True)):
+            id = f"output {number}"
+            origin = self._origin(("", source, output))
+            steps[id] = Step(id, "output", spec.name, spec_text(spec), (origin,))
+        for origin, variable in variables.items():
+            steps.pop(origin, None)
+            id = _variable_id(variable)
+            detail = f"{variable.dtype} {shape_text(variable.shape)}"
+            steps[id] = Step(id, "variable", variable.name, detail)
+        for id in [id for step in steps.values() for id in step.sources if id not in steps]:
+            steps[id] = Step(id, "constant", id)
+        used = {id for step in steps.values() for id in (*step.sources, step.variable)}
+        kept = [step for step in steps.values() if step.kind != "constant" or step.id in used]
+        return _numbered(_in_order(kept))
+
+    def _collect(self, function: Function, path: str, within: tuple[str, ...]) -> None:
+        """Note every node of a function and, in their place, of those it calls."""
+        for node in function.nodes:
+            ports = _ports(node, path)
+            accessed = (function.name, node.name) in self.accesses
+            if self._can_inline(node, within):
+                self._inline(node, ports, path, (*within, function.name))
+            elif node.op in _PASSES_ON and not accessed:
+                self.same |= {(path, node.name, i): port for i, port in enumerate(ports)}
+            elif node.op != "NoOp":
+                self.nodes[path + node.name] = (path, function.name, node)
+
+    def _can_inline(self, node: Node, within: Collection[str]) -> bool:
+        return (
+            node.op in _CALLS
+            and len(node.calls) == 1
+            and node.calls[0] in self.functions
+            and node.calls[0] not in within
+        )
+
+    def _inline(
+        self, node: Node, ports: Sequence[_Port], path: str, within: tuple[str, ...]
+    ) -> None:
+        callee, inner = self.functions[node.calls[0]], f"{path}{node.name}/"
+        for spec, port in zip(callee.inputs, ports, strict=False):
+            self.same[inner, spec.name, 0] = port
+        for number, (_, (source, output)) in enumerate(_outputs(callee)):
+            self.same[path, node.name, number] = (inner, source, output)
+        self._collect(callee, inner, within)
+
+    def _origin(self, port: _Port) -> str:
+        """Return the id of the step that a tensor really comes from."""
+        while (through := self.same.get(port)) is not None:
+            port = through
+        return port[0] + port[1]
+
+    def _origins(self) -> dict[str, Variable]:
+        """Map handles, and inputs that carry handles, to their variables."""
+        found = {}
+        for path, function, node in self.nodes.values():
+            if (function, node.name) in self.accesses and node.inputs:
+                variable, _ = self.accesses[function, node.name]
+                found[self._origin(_ports(node, path)[0])] = variable
+        return found
+
+    def _step(self, id: str, variables: dict[str, Variable]) -> Step:
+        path, function, node = self.nodes[id]
+        accessed = self.accesses.get((function, node.name))
+        origins = [self._origin(port) for port in _ports(node, path) if port[1]]
+        sources = tuple(
+            _variable_id(variables[origin]) if origin in variables else origin for origin in origins
+        )
+        kind = accessed[1] if accessed else _kind(node)
+        if kind in {"constant", "input", "variable"}:
+            return Step(id, kind, node.name, _detail(node))
+        return Step(
+            id,
+            kind,
+            node.op,
+            f"calls {', '.join(node.calls)}" if node.calls else "",
+            sources,
+            self._after(path, node) if accessed else (),
+            _variable_id(accessed[0]) if accessed else None,
+        )
+
+    def _after(self, path: str, node: Node) -> tuple[str, ...]:
+        befores = (path + name for name in node.control_inputs)
+        return tuple(
+            id
+            for id in befores
+            if id in self.nodes and (self.nodes[id][1], self.nodes[id][2].name) in self.accesses
+        )
+
+
+def spec_text(spec: TensorSpec) -> str:
+    """Write dtype and shape of a tensor: ``float32 [?, 10]``."""
+    return f"{spec.dtype} {shape_text(spec.shape)}"
+
+
+def _variable_id(variable: Variable) -> str:
+    return f"variable {variable.name}"
+
+
+def _kind(node: Node) -> str:
+    if node.op in _SOURCES:
+        return _SOURCES[node.op]
+    role = variable_role(node.op)
+    return {"handle": "variable", "read": "read", "assign": "assign"}.get(role or "", "op")
+
+
+def _detail(node: Node) -> str:
+    value = node.attributes.get("value")
+    if isinstance(value, TensorSpec):
+        return spec_text(value)
+    return str(node.attributes.get("dtype", ""))
+
+
+def _ports(node: Node, path: str) -> list[_Port]:
+    """Say where each input comes from; a constant of a .tflite file is known by its own name."""
+    return [
+        (path, source or tensor, _output_number(tensor))
+        for source, tensor in zip(node.sources, node.inputs, strict=True)
+    ]
+
+
+def _output_number(tensor: str) -> int:
+    number = tensor.rpartition(":")[2]
+    return int(number) if number.isdecimal() else 0
+
+
+def _outputs(function: Function) -> list[tuple[TensorSpec, tuple[str, int]]]:
+    """Pair each output of a function with the node, or the input, that gives it.
+
+    A ``Function`` names its outputs only. In a .tflite file these are names of tensors, which a
+    node may take as well; TensorFlow derives them from the nodes' names (``Identity_1`` gives
+    ``identity_1``). What is left is paired in order with the nodes that nothing takes from.
+    """
+    takers = {edge.tensor: edge.source for edge in function.edges}
+    named = {_normal(spec.name): spec.name for spec in function.inputs}
+    named |= {_normal(node.name): node.name for node in function.nodes}
+    sources = [takers.get(each.name) or named.get(_normal(each.name)) for each in function.outputs]
+    last = [
+        node.name
+        for node in function.nodes
+        if node.name not in {*takers.values(), *sources}
+        and node.op != "NoOp"
+        and variable_role(node.op) is None
+    ]
+    if len(last) == sources.count(None):
+        ends = iter(last)
+        sources = [source or next(ends) for source in sources]
+    return [
+        (spec, (source, _output_number(spec.name)))
+        for spec, source in zip(function.outputs, sources, strict=True)
+        if source
+    ]
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[^a-z0-9_#]", "_", name.lower())
+
+
+def _in_order(steps: Sequence[Step]) -> list[Step]:
+    """Sort topologically; where steps run in a circle, the first one met comes first."""
+    by_id = {step.id: step for step in steps}
+    done: dict[str, Step] = {}
+    for step in steps:
+        waiting = [(step, False)]
+        entered = set()
+        while waiting:
+            current, ready = waiting.pop()
+            if ready:
+                done.setdefault(current.id, current)
+            elif current.id not in done and current.id not in entered:
+                entered.add(current.id)
+                waiting.append((current, True))
+                before = (*current.after, *current.sources)
+                waiting.extend((by_id[id], False) for id in reversed(before) if id in by_id)
+    return list(done.values())
+
+
+def _numbered(steps: Iterable[Step]) -> tuple[Step, ...]:
+    """Tell apart steps of the same op: ``AddV2``, ``AddV2 #2``."""
+    seen: Counter[str] = Counter()
+    numbered = []
+    for step in steps:
+        seen[step.name] += 1
+        again = step.kind in {"op", "read", "assign"} and seen[step.name] > 1
+        numbered.append(replace(step, name=f"{step.name} #{seen[step.name]}") if again else step)
+    return tuple(numbered)

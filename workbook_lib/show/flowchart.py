@@ -1,0 +1,250 @@
+"""A small graph as a Mermaid flowchart, which JupyterLab draws by itself."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from workbook_lib.graph.model import Function, Graph, TensorSpec
+from workbook_lib.rendering import Rich
+from workbook_lib.show.flow import Step, flow_of
+
+_LONGEST_LABEL = 32
+
+_SHAPES = {
+    "input": ("([", "])"),
+    "output": ("([", "])"),
+    "variable": ("[(", ")]"),
+    "constant": ("(", ")"),
+    "read": ("{{", "}}"),
+    "assign": ("[[", "]]"),
+    "op": ("[", "]"),
+    "note": ("[/", "/]"),
+}
+_CONFIG = (
+    '%%{{init: {{"flowchart": {{"nodeSpacing": 30, "rankSpacing": 32, "padding": 8, '
+    '"wrappingWidth": {}}}}}}}%%'
+)
+_WRAPPING_WIDTH = {"TD": 200, "LR": 300}
+# Fill, line and text are all given, so that a box reads the same in a light and a dark theme.
+_STYLES = {
+    "input": "fill:#e8f5e9,stroke:#2e7d32,color:#10310f",
+    "output": "fill:#e8f5e9,stroke:#2e7d32,color:#10310f",
+    "variable": "fill:#fff3e0,stroke:#b26a00,stroke-width:3px,color:#3b2300",
+    "constant": "fill:#f5f5f5,stroke:#757575,color:#212121,font-size:12px",
+    "read": "fill:#e3f2fd,stroke:#0277bd,color:#062a40",
+    "assign": "fill:#ffebee,stroke:#c62828,stroke-width:3px,color:#4a0c0c",
+    "op": "fill:#ede7f6,stroke:#5e35b1,color:#24124d",
+    "note": "fill:#fffde7,stroke:#827717,color:#2b2700,stroke-dasharray:4",
+}
+
+
+@dataclass(frozen=True, repr=False)
+class Flowchart(Rich):
+    """The steps of one function, ready to be drawn.
+
+    Attributes:
+        title: Which function of which model.
+        steps: In topological order.
+        note: What was left out and how to see it; empty if nothing was.
+        direction: ``TD`` for a flow that runs down the page, ``LR`` for many short ones, each a
+            row.
+    """
+
+    title: str
+    steps: tuple[Step, ...]
+    note: str = ""
+    direction: str = "TD"
+
+    def __repr__(self) -> str:
+        return f"Flowchart({self.title}: {len(self.steps)} boxes)"
+
+    def text(self) -> str:
+        """Say the flow in a line for each op, in topological order."""
+        return "\n".join([self.title, *([self.note] if self.note else []), *self._lines()])
+
+    def _lines(self) -> Iterator[str]:
+        by_id = {step.id: step for step in self.steps}
+        for step in self.steps:
+            if step.kind in {"input", "variable", "constant"} and not step.sources:
+                continue
+            taken = (id for id in step.sources if step.kind != "assign" or id != step.variable)
+            chain = [", ".join(_full_name(by_id[id]) for id in taken), _full_name(step)]
+            if step.kind == "assign" and step.variable in by_id:
+                chain.append(_full_name(by_id[step.variable]))
+            after = f" (after {', '.join(by_id[id].name for id in step.after)})"
+            yield " -> ".join(filter(None, chain)) + (after if step.after else "")
+
+    def mermaid(self) -> str:
+        """Write the flow in Mermaid's language."""
+        number = {step.id: f"n{index}" for index, step in enumerate(self.steps)}
+        names = {step.id: step.name for step in self.steps}
+        return "\n".join(
+            [
+                _CONFIG.format(_WRAPPING_WIDTH[self.direction]),
+                f"flowchart {self.direction}",
+                f"accTitle: {_escape(self.title)}",
+                "accDescr {",
+                *(f"  {_escape(line)}" for line in self.text().splitlines()[1:]),
+                "}",
+                *([_box("note", "note", _wrap(self.note))] if self.note else []),
+                *(_box(number[step.id], step.kind, _label(step, names)) for step in self.steps),
+                *(edge for step in self.steps for edge in _edges(step, number)),
+                *(f"classDef {kind} {style}" for kind, style in _STYLES.items()),
+            ]
+        )
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        plain = super()._repr_mimebundle_(include, exclude)["text/plain"]
+        return {"text/plain": plain, "text/vnd.mermaid": self.mermaid()}
+
+
+def mermaid(
+    graph: Graph,
+    *,
+    signature: str | None = None,
+    function: str | None = None,
+    max_nodes: int = 40,
+) -> Flowchart:
+    """Draw a function of a model as a flowchart.
+
+    Args:
+        graph: The model.
+        signature: Draw the function of this signature; the first one when ``None``.
+        function: Draw this function instead.
+        max_nodes: Above this number of boxes, only the variables and the ops that touch them
+            are drawn, and the drawing says so.
+
+    Returns:
+        The flowchart. JupyterLab draws it; elsewhere it is text.
+
+    Raises:
+        KeyError: There is no such signature or function; the message names those there are.
+    """
+    title, entry, outputs = _entry(graph, signature, function)
+    steps = flow_of(graph, entry, outputs)
+    variables = sum(1 for step in steps if step.kind == "variable")
+    boxes = _count(len(steps), "box", "boxes")
+    caption = f"Flow of {title}: {boxes}, {_count(variables, 'variable')}"
+    if len(steps) <= max_nodes:
+        return Flowchart(caption, steps)
+    touching = _touching_variables(steps, max_nodes)
+    return Flowchart(caption, touching, _too_many(graph, steps, touching, max_nodes), "LR")
+
+
+def _entry(
+    graph: Graph, signature: str | None, function: str | None
+) -> tuple[str, Function, tuple[TensorSpec, ...]]:
+    if function is not None:
+        for each in graph.functions:
+            if each.name == function:
+                return f"function {function}", each, ()
+        raise KeyError(f"no function {function!r}; there are: {_names(graph.functions)}")
+    if signature is None and not graph.signatures:
+        return "the main graph", graph.functions[0], ()
+    for entry in graph.signatures:
+        if signature is None or entry.name == signature:
+            return f"signature {entry.name}", graph.function(entry.function), entry.outputs
+    raise KeyError(f"no signature {signature!r}; there are: {_names(graph.signatures)}")
+
+
+def _names(named: Iterable[Any]) -> str:
+    return ", ".join(each.name for each in named) or "none"
+
+
+def _touching_variables(steps: Iterable[Step], most: int) -> tuple[Step, ...]:
+    """Keep variables and their accesses, whole variables at a time, while they fit."""
+    groups: dict[str, list[Step]] = {}
+    for step in steps:
+        if step.kind == "variable":
+            groups.setdefault(step.id, []).append(step)
+        elif step.variable is not None:
+            groups.setdefault(step.variable, []).append(step)
+    kept: set[str] = set()
+    for group in groups.values():
+        if len(kept) + len(group) > most:
+            break
+        kept |= {step.id for step in group}
+    return tuple(
+        replace(
+            step,
+            sources=tuple(id for id in step.sources if id in kept),
+            after=tuple(id for id in step.after if id in kept),
+        )
+        for step in steps
+        if step.id in kept
+    )
+
+
+def _too_many(graph: Graph, steps: Iterable[Step], drawn: Iterable[Step], most: int) -> str:
+    every = [step.id for step in steps if step.kind == "variable"]
+    shown = sum(1 for step in drawn if step.kind == "variable")
+    total = sum(1 for _ in steps)
+    if not every:
+        what = "it has no variables, so nothing is drawn"
+    elif shown == len(every):
+        what = "only the variables and the ops that touch them are drawn"
+    else:
+        what = f"only {shown} of {len(every)} variables and the ops that touch them are drawn"
+    ways = [f"max_nodes={total}"]
+    if len(graph.signatures) > 1:
+        ways.append(f"signature= one of {_names(graph.signatures)}")
+    if len(graph.functions) > 1:
+        ways.append(f"function= one of the {len(graph.functions)} in graph.functions")
+    return f"{total} boxes are more than max_nodes={most}: {what}. To see more: {'; '.join(ways)}."
+
+
+def _full_name(step: Step) -> str:
+    word = step.kind if step.kind in {"input", "output", "variable", "constant"} else ""
+    detail = " ".join(filter(None, (word, step.detail)))
+    return f"{step.name} ({detail})" if detail else step.name
+
+
+def _label(step: Step, names: dict[str, str]) -> str:
+    lines = [_shorten(step.name)]
+    if step.kind in {"read", "assign"}:
+        lines.append(f"{step.kind}s {_shorten(names.get(step.variable or '', 'a variable'))}")
+    elif step.kind != "op":
+        lines[0] = f"{step.kind} {lines[0]}"
+    if step.detail:
+        lines.append(_shorten(step.detail))
+    return "<br>".join(map(_escape, lines))
+
+
+def _box(id: str, kind: str, label: str) -> str:
+    opening, closing = _SHAPES[kind]
+    return f'{id}{opening}"{label}"{closing}:::{kind}'
+
+
+def _edges(step: Step, number: dict[str, str]) -> Iterator[str]:
+    here = number[step.id]
+    for source in step.sources:
+        if step.kind != "assign" or source != step.variable:
+            yield f"{number[source]} --> {here}"
+    for before in step.after:
+        yield f"{number[before]} -. then .-> {here}"
+    if step.kind == "assign" and step.variable in number:
+        yield f"{here} ==> {number[step.variable]}"
+
+
+def _shorten(name: str) -> str:
+    if len(name) <= _LONGEST_LABEL:
+        return name
+    return f"{name[:5]}…{name[6 - _LONGEST_LABEL :]}"  # names differ at their ends
+
+
+def _wrap(text: str, width: int = 60) -> str:
+    return "<br>".join(_escape(line) for line in textwrap.wrap(text, width))
+
+
+def _escape(text: str) -> str:
+    """Write every character that Mermaid or HTML might take for its own as a number."""
+    return "".join(
+        char if char.isalnum() or char in " _./-," else f"#{ord(char)};" for char in text
+    )
+
+
+def _count(number: int, one: str, many: str | None = None) -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"

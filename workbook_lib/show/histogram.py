@@ -1,0 +1,211 @@
+"""Op counts of one graph, or of several side by side, the variable ops first."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from workbook_lib.graph.model import Graph
+from workbook_lib.rendering import Rich, table_text
+from workbook_lib.show.variable_ops import ROLE_ORDER, variable_role
+
+Counts = Mapping[str, int]
+
+_BAR_LENGTH = 24
+# Fixed colours that read on light and dark: JupyterLab takes theme variables out of the outputs
+# of a notebook that it does not trust yet, and the bars would be gone.
+_MARKED_COLOUR = "#e07b00"
+_PLAIN_COLOUR = "#8d8d8d"
+
+
+@dataclass(frozen=True)
+class OpRow:
+    """One op, or the ops that were left out together.
+
+    Attributes:
+        op: The op type.
+        role: What it does to a variable (``"read"``), ``"marked"``, or an empty string.
+        counts: Number of nodes in each graph.
+        together: Whether the row stands for several ops.
+    """
+
+    op: str
+    role: str
+    counts: tuple[int, ...]
+    together: bool = False
+
+    @property
+    def change(self) -> str:
+        """What happened from the first graph to the last, in a word or a signed number."""
+        first, last = self.counts[0], self.counts[-1]
+        if first == last:
+            return "same"
+        if last == 0:
+            return "gone"
+        return "new" if first == 0 else f"{last - first:+d}"
+
+
+@dataclass(frozen=True, repr=False)
+class OpHistogram(Rich):
+    """Op counts, ready to be shown.
+
+    Attributes:
+        titles: Title of each graph.
+        rows: Marked ops first, then the others, most frequent first.
+        totals: Number of nodes in each graph.
+    """
+
+    titles: tuple[str, ...]
+    rows: tuple[OpRow, ...]
+    totals: tuple[int, ...]
+
+    def __repr__(self) -> str:
+        return f"OpHistogram({self._caption()})"
+
+    def _caption(self) -> str:
+        totals = ", ".join(
+            f"{title} {_nodes(total)}" if len(self.titles) > 1 else _nodes(total)
+            for title, total in zip(self.titles, self.totals, strict=True)
+        )
+        marked = ", ".join(row.op for row in self.rows if row.role and any(row.counts))
+        return f"Op counts: {totals}; variable ops: {marked or 'none'}"
+
+    def _bar(self, row: OpRow, graph: int, length: int) -> int:
+        """Return the length of a bar; ops counted together have none, it would say nothing."""
+        count = 0 if row.together else row.counts[graph]
+        most = max((max(each.counts) for each in self.rows if not each.together), default=1)
+        return max(1, round(length * count / most)) if count else 0
+
+    def text(self) -> str:
+        """Set the counts as a table: bars for one graph, a column of changes for several."""
+        if not self.rows:
+            return self._caption()
+        several = len(self.titles) > 1
+        headers = ["op", "variable", *self.titles, "change" if several else ""]
+        rows = [
+            (
+                row.op,
+                row.role,
+                *row.counts,
+                row.change if several else "#" * self._bar(row, 0, _BAR_LENGTH),
+            )
+            for row in self.rows
+        ]
+        return f"{self._caption()}\n\n{table_text(headers, rows)}"
+
+    def html(self) -> str:
+        """Set the counts as a table whose bars are as long as the counts."""
+        several = len(self.titles) > 1
+        columns = "".join(
+            f'<th scope="col" colspan="2" style="text-align: left">{html.escape(title)}</th>'
+            for title in self.titles
+        )
+        change = '<th scope="col" style="text-align: left">change</th>' if several else ""
+        return (
+            '<table><caption style="text-align: left">'
+            f"{html.escape(self._caption())}</caption>"
+            '<thead><tr><th scope="col" style="text-align: left">op</th>'
+            f'<th scope="col" style="text-align: left">variable</th>{columns}{change}</tr></thead>'
+            f"<tbody>{''.join(self._row_html(row) for row in self.rows)}</tbody></table>"
+        )
+
+    def _row_html(self, row: OpRow) -> str:
+        weight, mark = ("bold", "◆&nbsp;") if row.role else ("normal", "")
+        colour = _MARKED_COLOUR if row.role else _PLAIN_COLOUR
+        cells = "".join(
+            f'<td style="text-align: right">{count}</td>'
+            '<td style="text-align: left; min-width: 8em">'
+            f'<div style="background-color: {colour}; height: 10px; '
+            f'width: {self._bar(row, graph, 100)}%"></div></td>'
+            for graph, count in enumerate(row.counts)
+        )
+        if len(self.titles) > 1:
+            cells += f'<td style="text-align: left">{row.change}</td>'
+        return (
+            f'<tr><th scope="row" style="text-align: left; font-weight: {weight}">'
+            f"{mark}{html.escape(row.op)}</th>"
+            f'<td style="text-align: left">{html.escape(row.role)}</td>{cells}</tr>'
+        )
+
+
+def op_histogram(
+    graphs: Graph | Counts | Mapping[str, Graph | Counts],
+    *,
+    signature: str | None = None,
+    highlight: Collection[str] | None = None,
+    most: int | None = None,
+) -> OpHistogram:
+    """Count the ops of one graph, or compare several.
+
+    Args:
+        graphs: A graph, a mapping of op to count, or a mapping of title to either, in the
+            order in which they are set side by side.
+        signature: Count only what this signature can reach; everything when ``None``.
+        highlight: Ops to mark and set first; the ops that touch a variable when ``None``.
+        most: How many of the other ops get a row of their own; all when ``None``.
+
+    Returns:
+        The histogram.
+
+    Raises:
+        KeyError: A graph has no such signature; the message names those it has.
+        ValueError: A signature was asked for, but there are only counts.
+    """
+    named = _named(graphs)
+    counted = [_counts(title, graph, signature) for title, graph in named.items()]
+    roles = _roles({op for counts in counted for op in counts}, highlight)
+
+    def row(op: str) -> OpRow:
+        return OpRow(op, roles.get(op, ""), tuple(counts.get(op, 0) for counts in counted))
+
+    marked = [row(op) for op in sorted(roles, key=lambda op: (_role_rank(roles[op]), op))]
+    plain = sorted(
+        (row(op) for op in {op for counts in counted for op in counts} - set(roles)),
+        key=lambda row: (-max(row.counts), row.op),
+    )
+    if most is not None and len(plain) > most + 1:  # one left over gets its own row
+        plain = [*plain[:most], _together(plain[most:])]
+    return OpHistogram(
+        tuple(named), (*marked, *plain), tuple(sum(counts.values()) for counts in counted)
+    )
+
+
+def _named(graphs: Graph | Counts | Mapping[str, Graph | Counts]) -> dict[str, Graph | Counts]:
+    if isinstance(graphs, Graph):
+        return {"nodes": graphs}
+    several = {title: graph for title, graph in graphs.items() if not isinstance(graph, int)}
+    if several:
+        return several
+    return {"nodes": {op: count for op, count in graphs.items() if isinstance(count, int)}}
+
+
+def _counts(title: str, graph: Graph | Counts, signature: str | None) -> Counts:
+    if not isinstance(graph, Graph):
+        if signature is not None:
+            raise ValueError(f"{title}: counts have no signatures; pass the graph itself")
+        return graph
+    try:
+        return graph.op_counts(signature)
+    except KeyError:
+        names = ", ".join(each.name for each in graph.signatures) or "none"
+        raise KeyError(f"{title}: no signature {signature!r}; it has: {names}") from None
+
+
+def _roles(ops: Iterable[str], highlight: Collection[str] | None) -> dict[str, str]:
+    if highlight is not None:
+        return {op: variable_role(op) or "marked" for op in highlight}
+    return {op: role for op in ops if (role := variable_role(op)) is not None}
+
+
+def _role_rank(role: str) -> int:
+    return ROLE_ORDER.index(role) if role in ROLE_ORDER else len(ROLE_ORDER)
+
+
+def _together(rows: list[OpRow]) -> OpRow:
+    counts = tuple(sum(column) for column in zip(*(row.counts for row in rows), strict=True))
+    return OpRow(f"({len(rows)} other ops)", "", counts, together=True)
+
+
+def _nodes(count: int) -> str:
+    return f"{count} node" if count == 1 else f"{count} nodes"

@@ -1,0 +1,94 @@
+"""The variables of a model as a table: what reads them, what assigns them, who owns them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from workbook_lib.graph.model import Access, Graph, Shape, Variable
+from workbook_lib.rendering import Rich, table_html, table_text
+
+_HEADERS = ("name", "dtype", "shape", "reads", "assigns", "initialised", "owner")
+_INITIALISED = {True: "yes", False: "no", None: "not known"}
+_WITH_OWNERS = ("saved_model", "keras")
+
+
+def shape_text(shape: Shape | None) -> str:
+    """Write a shape as ``[?, 10]``; ``[?...]`` for an unknown rank."""
+    if shape is None:
+        return "[?...]"
+    return f"[{', '.join('?' if size is None else str(size) for size in shape)}]"
+
+
+@dataclass(frozen=True, repr=False)
+class VariableTable(Rich):
+    """The variables of a graph, ready to be shown.
+
+    Attributes:
+        variables: In the order in which they are listed.
+        has_owners: Whether the format says which object owns a variable.
+    """
+
+    variables: tuple[Variable, ...]
+    has_owners: bool
+
+    def __repr__(self) -> str:
+        return f"VariableTable({self._caption()})"
+
+    def _caption(self) -> str:
+        count = len(self.variables)
+        assigned = sum(1 for variable in self.variables if variable.assigns)
+        if not count:
+            return "No variables: every weight is a constant."
+        return f"{count} variable{'' if count == 1 else 's'}, {assigned} of them assigned"
+
+    def _table(self) -> tuple[Sequence[str], list[Sequence[object]]]:
+        columns = len(_HEADERS) if self.has_owners else len(_HEADERS) - 1
+        rows: list[Sequence[object]] = [
+            (
+                variable.name,
+                variable.dtype,
+                shape_text(variable.shape),
+                _accesses(variable.reads),
+                _accesses(variable.assigns),
+                _INITIALISED[variable.initialised],
+                variable.owner or "nobody",
+            )[:columns]
+            for variable in self.variables
+        ]
+        return _HEADERS[:columns], rows
+
+    def text(self) -> str:
+        """Set the table in plain text, or one sentence when there are no variables."""
+        if not self.variables:
+            return self._caption()
+        return f"{self._caption()}\n\n{table_text(*self._table())}"
+
+    def html(self) -> str:
+        """Set the table in HTML, or one sentence when there are no variables."""
+        if not self.variables:
+            return f"<p>{self._caption()}</p>"
+        return table_html(*self._table(), caption=self._caption())
+
+
+def variable_table(graph: Graph) -> VariableTable:
+    """List the variables of a graph.
+
+    Args:
+        graph: A model as :func:`workbook_lib.graph.read_graph` gives it.
+
+    Returns:
+        The table: a row for each variable, with the ops that read and assign it and the
+        signatures that those ops are reached from.
+    """
+    return VariableTable(graph.variables, graph.format in _WITH_OWNERS)
+
+
+def _accesses(accesses: Sequence[Access]) -> str:
+    """Say which ops, how often, and from which signatures: ``2 ReadVariableOp (serve)``."""
+    parts = []
+    for op in sorted({access.op for access in accesses}):
+        same = [access for access in accesses if access.op == op]
+        signatures = sorted({name for access in same for name in access.signatures})
+        parts.append(f"{len(same)} {op}" + (f" ({', '.join(signatures)})" if signatures else ""))
+    return "; ".join(parts) or "none"

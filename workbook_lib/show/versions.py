@@ -1,0 +1,186 @@
+"""What every TensorFlow release does with every case, as one grid."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from workbook_lib.rendering import Rich, table_text
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one outcome is shown: a letter in text, a mark and a word in HTML, a colour as well."""
+
+    letter: str
+    mark: str
+    word: str
+    meaning: str
+    tone: str
+
+
+OUTCOMES: dict[str, Outcome] = {
+    "works": Outcome("W", "✓", "works", "converts, and the answer is right", "right"),
+    "error": Outcome("E", "✗", "error", "an error, at the latest from the converter", "wrong"),
+    "refused": Outcome("R", "⊘", "refused", "converts, but the interpreter refuses", "waiting"),
+    "wrong": Outcome("G", "≠", "garbage", "converts and runs, but the answer is wrong", "raised"),
+    "crash": Outcome("C", "!", "crash", "the process dies", "raised"),
+    "absent": Outcome("A", "∅", "absent", "the release has no such setting", "neutral"),
+}
+NOT_RUN = Outcome("-", "·", "not run", "release not installed, or case not tried on it", "neutral")
+
+_TINTS = {
+    "right": "rgba(46, 125, 50, 0.16)",
+    "wrong": "rgba(255, 160, 0, 0.20)",
+    "waiting": "rgba(2, 119, 189, 0.18)",
+    "raised": "rgba(198, 40, 40, 0.22)",
+    "neutral": "rgba(128, 128, 128, 0.10)",
+}
+_CELL = "text-align: center; padding: 4px 6px; white-space: nowrap"
+_FIRST = (
+    "text-align: left; position: sticky; left: 0; background-color: var(--jp-layout-color0, white)"
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one release did with one case."""
+
+    version: str
+    outcome: Outcome
+    label: str = ""
+
+
+@dataclass(frozen=True, repr=False)
+class VersionMatrix(Rich):
+    """Cases against releases.
+
+    Attributes:
+        versions: The releases, in the order of the columns.
+        pythons: The Python version each was run on, in step with ``versions``.
+        cases: Title of each case and its cells, one a release.
+    """
+
+    versions: tuple[str, ...]
+    pythons: tuple[str, ...]
+    cases: tuple[tuple[str, tuple[Cell, ...]], ...]
+
+    def __repr__(self) -> str:
+        return f"VersionMatrix({len(self.cases)} cases, {len(self.versions)} releases)"
+
+    def _caption(self) -> str:
+        return f"What each TensorFlow release does: {len(self.cases)} cases, one column a release"
+
+    def _legend(self) -> Iterator[Outcome]:
+        shown = {cell.outcome for _, cells in self.cases for cell in cells}
+        return (outcome for outcome in (*OUTCOMES.values(), NOT_RUN) if outcome in shown)
+
+    def text(self) -> str:
+        """Set a letter for each cell, the legend, then what was seen, release by release."""
+        grid = table_text(
+            ("case", *self.versions),
+            [(title, *(cell.outcome.letter for cell in cells)) for title, cells in self.cases],
+        )
+        legend = "\n".join(f"{each.letter}  {each.word}: {each.meaning}" for each in self._legend())
+        seen = "\n".join(
+            f"{title}\n" + "\n".join(f"  {line}" for line in _runs(cells))
+            for title, cells in self.cases
+        )
+        return f"{self._caption()}\n\n{grid}\n\n{legend}\n\n{seen}"
+
+    def html(self) -> str:
+        """Set the grid, which scrolls sideways, the legend, and a list of what was seen."""
+        head = "".join(
+            f'<th scope="col" style="{_CELL}">{html.escape(version)}<br>'
+            f'<small style="font-weight: normal">{html.escape(f"py {python}" if python else "")}'
+            "</small></th>"
+            for version, python in zip(self.versions, self.pythons, strict=True)
+        )
+        body = "".join(
+            f'<tr><th scope="row" style="{_FIRST}; min-width: 12em">{html.escape(title)}</th>'
+            f"{''.join(map(_cell_html, cells))}</tr>"
+            for title, cells in self.cases
+        )
+        return (
+            f'<div style="overflow-x: auto"><table><caption style="text-align: left">'
+            f"{html.escape(self._caption())}</caption>"
+            f'<thead><tr><th scope="col" style="{_FIRST}">case</th>{head}</tr></thead>'
+            f"<tbody>{body}</tbody></table></div>{self._legend_html()}{self._seen_html()}"
+        )
+
+    def _legend_html(self) -> str:
+        items = "".join(
+            f'<li style="margin-right: 1.5em"><span style="{_CELL}; '
+            f'background-color: {_TINTS[each.tone]}">{each.mark} {each.word}</span> '
+            f"{each.meaning}</li>"
+            for each in self._legend()
+        )
+        return (
+            '<ul style="display: flex; flex-wrap: wrap; list-style-type: none; '
+            f'padding-left: 0">{items}</ul>'
+        )
+
+    def _seen_html(self) -> str:
+        cases = "".join(
+            f"<dt>{html.escape(title)}</dt>"
+            + "".join(f"<dd>{html.escape(line)}</dd>" for line in _runs(cells))
+            for title, cells in self.cases
+        )
+        return f"<details><summary>What each release said</summary><dl>{cases}</dl></details>"
+
+
+def version_matrix(data: Mapping[str, Any]) -> VersionMatrix:
+    """Draw the outcomes of cases on TensorFlow releases.
+
+    Args:
+        data: As ``data/version_matrix.json`` holds it: ``cases`` is a list of ``{"id",
+            "title"}``, ``versions`` a list of ``{"version", "python", "installed", "results"}``
+            where ``results`` maps a case's id to ``{"outcome", "label"}``. Outcomes are the
+            keys of ``OUTCOMES``; a case without a result was not run.
+
+    Returns:
+        The matrix.
+
+    Raises:
+        ValueError: An outcome is not one of those known.
+    """
+    versions = data["versions"]
+    return VersionMatrix(
+        tuple(entry["version"] for entry in versions),
+        tuple(entry.get("python") or "" for entry in versions),
+        tuple(
+            (case["title"], tuple(_cell(entry, case["id"]) for entry in versions))
+            for case in data["cases"]
+        ),
+    )
+
+
+def _cell(entry: Mapping[str, Any], case: str) -> Cell:
+    result = entry.get("results", {}).get(case)
+    if not entry.get("installed", True) or result is None:
+        return Cell(entry["version"], NOT_RUN)
+    if result["outcome"] not in OUTCOMES:
+        raise ValueError(
+            f"TensorFlow {entry['version']}, case {case}: outcome {result['outcome']!r} "
+            f"is not one of {', '.join(OUTCOMES)}"
+        )
+    return Cell(entry["version"], OUTCOMES[result["outcome"]], result.get("label") or "")
+
+
+def _cell_html(cell: Cell) -> str:
+    return (
+        f'<td style="{_CELL}; background-color: {_TINTS[cell.outcome.tone]}" '
+        f'title="{html.escape(cell.label, quote=True)}">'
+        f"<strong>{cell.outcome.mark}</strong><br>{cell.outcome.word}</td>"
+    )
+
+
+def _runs(cells: Sequence[Cell]) -> Iterator[str]:
+    """Say a case in a line for each run of releases that did the same."""
+    for (outcome, label), group in groupby(cells, key=lambda cell: (cell.outcome, cell.label)):
+        versions = [cell.version for cell in group]
+        span = versions[0] if len(versions) == 1 else f"{versions[0]} to {versions[-1]}"
+        yield f"{span}: {outcome.word}{f', {label}' if label else ''}"
