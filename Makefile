@@ -57,6 +57,18 @@ browser: $(READY)  ## every notebook in JupyterLab, in headless Chromium
 refresh: $(READY)  ## execute the notebooks in place and store their outputs
 	$(BIN)/python -m workbook_lib.runs.canonical notebooks/[0-9]*.ipynb
 
+text: $(READY)  ## write the notebooks as text (py:percent), to be edited in workbook-output/text
+	@mkdir -p $(OUTPUT)/text
+	@for name in notebooks/[0-9]*.ipynb; do \
+		$(BIN)/jupytext --quiet --to py:percent --output $(OUTPUT)/text/$$(basename $$name .ipynb).py $$name; \
+	done
+
+untext: $(READY)  ## bring the edited text back into the notebooks, and execute them
+	@for name in $(OUTPUT)/text/[0-9]*.py; do \
+		$(BIN)/jupytext --quiet --update --to ipynb --output notebooks/$$(basename $$name .py).ipynb $$name; \
+	done
+	$(BIN)/python -m workbook_lib.runs.canonical notebooks/[0-9]*.ipynb
+
 lock: $(READY)  ## resolve requirements.lock and environment.yml anew (needs uv)
 	uv pip compile pyproject.toml --extra test --universal --python-version 3.10 \
 		--generate-hashes --no-header --no-annotate --quiet -o requirements.lock
@@ -64,4 +76,4 @@ lock: $(READY)  ## resolve requirements.lock and environment.yml anew (needs uv)
 clean:  ## remove .venv and what runs leave behind
 	rm -rf $(VENV) $(OUTPUT) .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help setup lab run test lint types unit notebooks browser refresh lock clean
+.PHONY: help setup lab run test lint types unit notebooks browser refresh text untext lock clean

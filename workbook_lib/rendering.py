@@ -1,8 +1,9 @@
 """Text and HTML forms of small results: the one look that the whole workbook shares.
 
 Standard library only. Every result has both forms, because a screen reader, a terminal
-and nbval read the text, and a notebook draws the HTML. Colours come from JupyterLab's
-theme variables (with a fallback for exported pages), and never carry a meaning alone:
+and nbval read the text, and a notebook draws the HTML. Colours are fixed ones that can be
+told apart on a light and on a dark page: JupyterLab strips its own theme variables from
+the stored output of a notebook that is not yet trusted. They never carry a meaning alone:
 each tone has a word and a mark as well.
 """
 
@@ -14,11 +15,11 @@ from typing import Any
 
 #: tone -> (mark, colour). The caller always writes the word beside the mark.
 TONES: dict[str, tuple[str, str]] = {
-    "neutral": ("•", "var(--jp-border-color1, #9e9e9e)"),
-    "waiting": ("?", "var(--jp-info-color1, #0277bd)"),
-    "right": ("✓", "var(--jp-success-color1, #2e7d32)"),
-    "wrong": ("✗", "var(--jp-warn-color1, #b26a00)"),
-    "raised": ("!", "var(--jp-error-color1, #c62828)"),
+    "neutral": ("•", "#8a8a8a"),
+    "waiting": ("?", "#0288d1"),
+    "right": ("✓", "#388e3c"),
+    "wrong": ("✗", "#c77700"),
+    "raised": ("!", "#e53935"),
 }
 
 

@@ -20,7 +20,7 @@ def boxes(diagram):
     found, body = {}, diagram.partition("\n}\n")[2]
     for line in body.splitlines():
         box = re.fullmatch(
-            r'(\w+)(\(\[|\[\(|\[\[|\{\{|\[/|\(|\[)"([^"<>`\[\]{}|]|<br>)+"(.{1,2}):::(\w+)', line
+            r'(\w+)(\(\[|\[\(|\[\[|\{\{|\(|\[)"([^"<>`\[\]{}|]|<br>)+"(.{1,2}):::(\w+)', line
         )
         if box:
             found[box[1]] = (box[2] + box[4], box[5], line)
@@ -193,3 +193,12 @@ def test_steps_in_a_circle_are_drawn():
         "Merge -> NextIteration",
         "x (input float32), NextIteration -> Merge",
     ]
+
+
+def test_identities_in_a_circle_end():
+    nodes = (
+        Node("a", "Identity", ("b",), ("b",)),
+        Node("b", "Identity", ("a",), ("a",)),
+        Node("c", "Neg", ("a",), ("a",)),
+    )
+    assert "Neg" in show.mermaid(Graph("m", "graph_def", (Function("main graph", nodes),))).text()

@@ -1,12 +1,14 @@
 """What an HDF5 file holds, without its values: run as a script, in a process of its own.
 
-libhdf5 loops without end on some damaged files, and no Python code can interrupt it. So the
-outline is made in a child process, which can be ended. The script imports nothing of this package.
+On some damaged files libhdf5 loops without end or asks for gigabytes, and no Python code can
+interrupt it. So the outline is made in a child process with limits. The script imports nothing of
+this package.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -16,6 +18,9 @@ from typing import Any
 
 SECONDS = 30
 """Time limit. The outline of a sound file takes less than one."""
+
+BYTES = 2**30
+"""Limit of the child's address space, of which a sound file of a small model takes a tenth."""
 
 _ATTRIBUTES = ("model_config", "keras_version", "weight_names", "name", "dtype")
 
@@ -35,8 +40,11 @@ def read_hdf5_outline(path: Path, member: str | None = None) -> dict[str, Any]:
         ValueError: The file is damaged.
     """
     command = [sys.executable, __file__, str(path.absolute()), *([member] if member else [])]
+    one_thread = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # each reserves address space
     try:
-        done = subprocess.run(command, capture_output=True, timeout=SECONDS, check=False)
+        done = subprocess.run(
+            command, capture_output=True, timeout=SECONDS, check=False, env=one_thread
+        )
     except subprocess.TimeoutExpired as error:
         raise ValueError(f"libhdf5 did not finish within {SECONDS} s") from error
     if done.returncode:
@@ -78,5 +86,13 @@ def _outline(path: str, member: str | None = None) -> dict[str, Any]:
     return {"attributes": attributes, "datasets": datasets}
 
 
+def _limit_memory() -> None:
+    if sys.platform.startswith("linux"):  # elsewhere there is no such limit, or it cannot be set
+        import resource  # noqa: PLC0415
+
+        resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
+
+
 if __name__ == "__main__":
+    _limit_memory()
     json.dump(_outline(*sys.argv[1:]), sys.stdout)

@@ -41,6 +41,7 @@ _FROM_A_DAMAGED_FILE = (
 )
 _VERSION = "min_runtime_version"
 _CUSTOM = "custom"
+_VALUE = "value"
 
 
 def read_tflite_file(path: Path) -> Graph:
@@ -60,7 +61,8 @@ def read_tflite(data: Buffer, source: str) -> Graph:
 
     Subgraphs become functions. Nodes are named after op and position (``READ_VARIABLE#3``), since
     the format does not name them. A constant comes from no node: its source is an empty name, and
-    so is the tensor of an optional input that is left out. A variable is ``initialised`` if a
+    so is the tensor of an optional input that is left out. The value that a read or an assign moves
+    is the attribute ``value``. A variable is ``initialised`` if a
     subgraph that ``CALL_ONCE`` runs assigns it; these assigns are not reported.
 
     Args:
@@ -109,13 +111,11 @@ class _Reader:
         self._model = schema.Model.GetRootAs(data, 0)
         self._unread = len(data)
         self._function_names = self._name_functions()
-        self._values: dict[tuple[str, str], TensorSpec] = {}
-        """Function and node of each read and assign, and the value that it moves."""
 
     def read(self) -> Graph:
         model = self._model
         op_codes = [model.OperatorCodes(i) for i in self._range(model.OperatorCodesLength())]
-        self._ops = [_op_name(op_code) for op_code in op_codes]
+        self._ops = [self._read_op(op_code) for op_code in op_codes]
         functions = tuple(
             self._read_function(model.Subgraphs(i), name)
             for i, name in enumerate(self._function_names)
@@ -152,6 +152,15 @@ class _Reader:
         count = self._range(self._model.SubgraphsLength())
         return _unique(self._text(self._model.Subgraphs(i).Name()) for i in count)
 
+    def _read_op(self, op_code: Any) -> tuple[str, bool]:
+        """Return an op's name, and whether it is a custom op."""
+        # Old files have the op in one field, new ones in the other; the larger number counts.
+        number = max(op_code.BuiltinCode(), op_code.DeprecatedBuiltinCode())
+        name = _OPS.get(number, f"BUILTIN_{number}")
+        if name == "CUSTOM":
+            return self._text(op_code.CustomCode()) or name, True
+        return name, False
+
     def _read_producer(self) -> str | None:
         model = self._model
         parts = [self._text(model.Description()).rstrip(".")]
@@ -170,10 +179,16 @@ class _Reader:
         nodes = []
         for index in self._range(subgraph.OperatorsLength()):
             operator = subgraph.Operators(index)
-            op, attributes = self._ops[operator.OpcodeIndex()], self._read_attributes(operator)
+            op, is_custom = self._ops[operator.OpcodeIndex()]
+            attributes = self._read_attributes(operator)
+            if is_custom:
+                attributes.update(self._read_custom_attributes(operator, op))
             node_name = f"{op}#{index}"
             taken = self._pick(specs, operator, "Inputs")
             made = self._pick(specs, operator, "Outputs")
+            moved = {"READ_VARIABLE": made[:1], "ASSIGN_VARIABLE": taken[1:2]}.get(op)
+            if moved:
+                attributes[_VALUE] = moved[0]
             nodes.append(
                 Node(
                     name=node_name,
@@ -185,9 +200,6 @@ class _Reader:
                 )
             )
             producers.update((spec.name, node_name) for spec in made if spec)
-            moved = {"READ_VARIABLE": made[:1], "ASSIGN_VARIABLE": taken[1:2]}.get(op)
-            if moved and moved[0]:
-                self._values[name, node_name] = moved[0]
         outputs = self._pick(specs, subgraph, "Outputs")
         return Function(name, tuple(nodes), _present(inputs), _present(outputs))
 
@@ -222,13 +234,13 @@ class _Reader:
                     value = self._text(value)
                 if isinstance(value, (bool, int, float, str)):
                     attributes[name] = value
-        op_code = self._model.OperatorCodes(operator.OpcodeIndex())
-        if op_code.CustomCode() is not None:
-            attributes[_CUSTOM] = True
-            if op_code.CustomCode().startswith(b"Flex"):
-                attributes.update(
-                    _flex_attributes(bytes(self._integers(operator, "CustomOptions")))
-                )
+        return attributes
+
+    def _read_custom_attributes(self, operator: Any, op: str) -> dict[str, object]:
+        attributes: dict[str, object] = {_CUSTOM: True}
+        if op.startswith("Flex"):
+            options = bytes(self._integers(operator, "CustomOptions"))
+            attributes.update(_flex_attributes(options))
         return attributes
 
     def _calls(self, attributes: dict[str, object]) -> tuple[str, ...]:
@@ -274,20 +286,30 @@ class _Reader:
             entries.append(Entry(None, flow.reached([functions[0].name])))
         nodes = [node for function in functions for node in function.nodes]
         once = [Entry(None, flow.reached(c for n in nodes if n.op == "CALL_ONCE" for c in n.calls))]
-        anywhere = [Entry(None, {function.name for function in functions})]
+        anywhere = Entry(None, {function.name for function in functions})
         for handle in _read_handles(functions):
-            for accesses in flow.accesses(handle, anywhere):
-                values = (self._values.get((a.function, a.node)) for a in accesses)
-                value = next((v for v in values if v), None)
-                if value and not handle.dtype:
-                    handle.dtype, handle.shape = value.dtype, value.shape
+            moved = (n.attributes.get(_VALUE) for _, n in flow.uses(handle.places, anywhere))
+            values = [value for value in moved if isinstance(value, TensorSpec)]
+            if values:
+                handle.dtype, handle.shape = values[0].dtype, _common_shape(values)
             yield Variable(
                 handle.name,
-                handle.dtype or "invalid",
+                handle.dtype,
                 handle.shape,
                 *flow.accesses(handle, entries),
                 initialised=bool(flow.accesses(handle, once)[1]),
             )
+
+
+def _common_shape(values: list[TensorSpec]) -> Shape | None:
+    """Return what the shapes of all values of a variable agree on.
+
+    The file states no shape for a variable. One that grows is read and assigned in several.
+    """
+    shapes = [value.shape for value in values if value.shape is not None]
+    if len(shapes) < len(values) or len({len(shape) for shape in shapes}) > 1:
+        return None
+    return tuple(dims[0] if len(set(dims)) == 1 else None for dims in zip(*shapes, strict=True))
 
 
 def _read_handles(functions: tuple[Function, ...]) -> list[Handle]:
@@ -301,18 +323,12 @@ def _read_handles(functions: tuple[Function, ...]) -> list[Handle]:
             name, shape = str(read("shared_name") or node.name), read("shape")
             handle = handles.setdefault(
                 (read("container") or "", name),
-                Handle(name, str(read("dtype", "")), shape if isinstance(shape, tuple) else None),
+                Handle(
+                    name, str(read("dtype", "invalid")), shape if isinstance(shape, tuple) else None
+                ),
             )
             handle.places.append((function.name, node.name))
     return list(handles.values())
-
-
-def _op_name(op_code: Any) -> str:
-    # Old files have the op in one field, new ones in the other; the larger number counts.
-    number = max(op_code.BuiltinCode(), op_code.DeprecatedBuiltinCode())
-    name = _OPS.get(number, f"BUILTIN_{number}")
-    custom = op_code.CustomCode()
-    return custom.decode(errors="replace") if name == "CUSTOM" and custom else name
 
 
 def _flex_attributes(custom_options: bytes) -> dict[str, object]:

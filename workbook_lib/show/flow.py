@@ -129,8 +129,9 @@ class _Flow:
 
     def _origin(self, port: _Port) -> str:
         """Return the id of the step that a tensor really comes from."""
-        while (through := self.same.get(port)) is not None:
-            port = through
+        seen = {port}
+        while (through := self.same.get(port)) is not None and through not in seen:
+            seen.add(port := through)
         return port[0] + port[1]
 
     def _origins(self) -> dict[str, Variable]:

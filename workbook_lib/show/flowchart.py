@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,7 +20,7 @@ _SHAPES = {
     "read": ("{{", "}}"),
     "assign": ("[[", "]]"),
     "op": ("[", "]"),
-    "note": ("[/", "/]"),
+    "note": ("[", "]"),
 }
 _CONFIG = (
     '%%{{init: {{"flowchart": {{"nodeSpacing": 30, "rankSpacing": 32, "padding": 8, '
@@ -89,7 +88,7 @@ class Flowchart(Rich):
                 "accDescr {",
                 *(f"  {_escape(line)}" for line in self.text().splitlines()[1:]),
                 "}",
-                *([_box("note", "note", _wrap(self.note))] if self.note else []),
+                *([_box("note", "note", _escape(self.note))] if self.note else []),
                 *(_box(number[step.id], step.kind, _label(step, names)) for step in self.steps),
                 *(edge for step in self.steps for edge in _edges(step, number)),
                 *(f"classDef {kind} {style}" for kind, style in _STYLES.items()),
@@ -233,10 +232,6 @@ def _shorten(name: str) -> str:
     if len(name) <= _LONGEST_LABEL:
         return name
     return f"{name[:5]}…{name[6 - _LONGEST_LABEL :]}"  # names differ at their ends
-
-
-def _wrap(text: str, width: int = 60) -> str:
-    return "<br>".join(_escape(line) for line in textwrap.wrap(text, width))
 
 
 def _escape(text: str) -> str:

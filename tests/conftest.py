@@ -1,0 +1,51 @@
+"""What all tests share: TensorFlow imported once, models built once, progress kept nowhere."""
+
+import os
+
+import pytest
+
+os.environ["WORKBOOK_PROGRESS"] = "off"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@pytest.fixture(scope="session")
+def tf():
+    import tensorflow
+
+    tensorflow.get_logger().setLevel("ERROR")
+    tensorflow.keras.utils.disable_interactive_logging()
+    return tensorflow
+
+
+@pytest.fixture(scope="session")
+def running_total(tf):
+    """A module class that adds up in a variable: ``running_total(dtype)`` makes a fresh one."""
+
+    class RunningTotal(tf.Module):
+        def __init__(self, dtype="float32"):
+            self.total = tf.Variable(tf.zeros([4], dtype), name="total")
+
+        @tf.function(input_signature=[tf.TensorSpec([4], tf.float32)])
+        def __call__(self, x):
+            self.total.assign(self.total + tf.cast(x, self.total.dtype))
+            return tf.cast(self.total, tf.float32)
+
+    return RunningTotal
+
+
+@pytest.fixture(scope="session")
+def save_module(tf, tmp_path_factory):
+    def save(module):
+        folder = tmp_path_factory.mktemp("saved_model")
+        signature = module.__call__.get_concrete_function()
+        tf.saved_model.save(module, str(folder), signatures=signature)
+        return folder
+
+    return save
+
+
+@pytest.fixture(scope="session")
+def counting_file(tf, running_total, save_module):
+    """A .tflite file that keeps a running total."""
+    folder = save_module(running_total())
+    return tf.lite.TFLiteConverter.from_saved_model(str(folder)).convert()

@@ -1,0 +1,198 @@
+"""Parity: right where the file is right, and wrong in every way in which a file can be."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from workbook_lib.device import parity
+from workbook_lib.device.parity import DELEGATES, PLAIN, check_parity
+
+CALLS = [np.full(4, value, np.float32) for value in (1, 2, 3)]
+
+
+def test_a_right_file_passes_with_and_without_delegates(running_total, counting_file):
+    result = check_parity(running_total(), counting_file, CALLS)
+    assert result.passed
+    assert [run.agreeing for run in result.runs] == [3, 3]
+    assert "the same answers" in result.text()
+
+
+def test_state_is_carried_from_call_to_call(counting_file):
+    """A reference without state must disagree from the second call on."""
+    result = check_parity(lambda x: x, counting_file, CALLS)
+    assert not result.passed
+    assert result.run(DELEGATES).agreeing == 1
+
+
+def test_an_answer_that_is_off_by_little_fails(running_total, counting_file):
+    module = running_total()
+    result = check_parity(lambda x: module(x) * 1.001, counting_file, CALLS)
+    assert not result.passed
+    assert 0 < result.run(DELEGATES).largest_difference < 0.01
+    assert check_parity(lambda x, m=running_total(): m(x) * 1.001, counting_file, CALLS,
+                        tolerance=0.01).passed
+
+
+def test_not_a_number_is_never_agreement(counting_file, running_total):
+    module = running_total()
+    calls = [*CALLS, np.full(4, np.nan, np.float32)]
+    finite = check_parity(lambda x: np.nan_to_num(module(x)), counting_file, calls)
+    assert not finite.passed
+    assert "NaN" in finite.runs[0].notes[0]
+
+
+def test_the_same_not_a_number_on_both_sides_agrees(counting_file, running_total):
+    calls = [np.full(4, np.nan, np.float32)] * 2
+    assert check_parity(running_total(), counting_file, calls).passed
+
+
+def test_an_answer_that_stops_changing_is_noted(tf):
+    frozen = tf.lite.TFLiteConverter.from_keras_model(
+        tf.keras.Sequential([tf.keras.Input([4]), tf.keras.layers.ReLU(max_value=1.0)])
+    ).convert()
+    calls = [np.full([1, 4], value, np.float32) for value in (1, 5, 9)]
+    result = check_parity(lambda x: x, frozen, calls)
+    assert "stops changing" in " ".join(result.runs[0].notes)
+
+
+def test_an_uninitialised_variable_is_refused_by_the_plain_kernels(tf, save_module):
+    class Wrapped(tf.Module):
+        def __init__(self):
+            self.dense = tf.keras.layers.Dense(3, kernel_initializer="ones")
+            self.dense.build([None, 4])
+
+        @tf.function(input_signature=[tf.TensorSpec([1, 4], tf.float32)])
+        def __call__(self, x):
+            return self.dense(x)
+
+    module = Wrapped()
+    content = tf.lite.TFLiteConverter.from_saved_model(str(save_module(module))).convert()
+    result = check_parity(module, content, np.ones([1, 4], np.float32))
+    assert not result.passed
+    assert result.run(PLAIN).refusal == "variable != nullptr was not true."
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", b"TFL3" * 9, bytes(range(256)) * 9])
+def test_rubbish_is_a_refusal_and_no_exception(content):
+    result = check_parity(lambda x: x, content, CALLS)
+    assert all(run.refusal for run in result.runs)
+
+
+def test_a_truncated_file_is_a_refusal(counting_file, running_total):
+    result = check_parity(running_total(), counting_file[: len(counting_file) // 2], CALLS)
+    assert not result.passed
+    assert all(run.refusal for run in result.runs)
+
+
+def test_a_crash_is_a_failed_run(monkeypatch, counting_file, running_total):
+    monkeypatch.setattr(parity, "answers", _abort)
+    result = check_parity(running_total(), counting_file, CALLS)
+    assert result.run(DELEGATES).refusal == "the process died: SIGABRT"
+
+
+def _abort(*_):
+    import os
+
+    os.abort()
+
+
+def test_a_path_is_read_and_a_missing_one_is_an_error(tmp_path, counting_file, running_total):
+    path = tmp_path / "total.tflite"
+    path.write_bytes(counting_file)
+    assert check_parity(running_total(), path, CALLS).passed
+    with pytest.raises(FileNotFoundError, match="absent"):
+        check_parity(running_total(), tmp_path / "absent.tflite", CALLS)
+
+
+def test_no_calls_is_an_error(counting_file, running_total):
+    with pytest.raises(ValueError, match="at least one call"):
+        check_parity(running_total(), counting_file, [])
+
+
+@pytest.fixture(scope="module")
+def two_outputs(tf):
+    class Two(tf.Module):
+        @tf.function(
+            input_signature=[
+                tf.TensorSpec([2], tf.float32, name="first"),
+                tf.TensorSpec([2], tf.float32, name="second"),
+            ]
+        )
+        def __call__(self, first, second):
+            return {"total": first + second, "difference": first - second}
+
+    module = Two()
+    function = module.__call__.get_concrete_function()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], module)
+    return module, converter.convert()
+
+
+def test_named_inputs_and_outputs_are_paired_by_name(two_outputs):
+    module, content = two_outputs
+    call = {"second": np.array([1, 2], np.float32), "first": np.array([5, 7], np.float32)}
+    assert check_parity(module, content, call).passed
+    swapped = lambda first, second: module(second, first)  # noqa: E731
+    assert not check_parity(swapped, content, call).passed
+
+
+def test_a_missing_output_is_said(two_outputs):
+    module, content = two_outputs
+    call = {"first": np.ones(2, np.float32), "second": np.ones(2, np.float32)}
+    only_total = lambda first, second: module(first, second)["total"]  # noqa: E731
+    result = check_parity(only_total, content, call)
+    assert result.runs[0].refusal == "2 outputs where the reference has 1"
+
+
+def test_quantised_inputs_and_outputs_are_compared_as_real_values(tf):
+    model = tf.keras.Sequential([tf.keras.Input([4]), tf.keras.layers.Dense(2, "relu", False, "ones")])
+    rng = np.random.default_rng(0)
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: (
+        [rng.uniform(0, 1, [1, 4]).astype(np.float32)] for _ in range(50)
+    )
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    content = converter.convert()
+    calls = [rng.uniform(0, 1, [1, 4]).astype(np.float32) for _ in range(3)]
+    assert check_parity(model, content, calls, tolerance=0.03).passed
+    doubled = check_parity(lambda x: model(x) * 2, content, calls, tolerance=0.03)
+    assert not doubled.passed
+
+
+def test_output_names_are_put_in_their_natural_order():
+    names = [f"output_{number}" for number in range(12)]
+    assert sorted(sorted(names), key=parity._natural) == names
+
+
+def test_integer_answers_must_be_equal(tf):
+    class Count(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([2], tf.int32)])
+        def __call__(self, x):
+            return x + 1
+
+    module = Count()
+    function = module.__call__.get_concrete_function()
+    content = tf.lite.TFLiteConverter.from_concrete_functions([function], module).convert()
+    call = np.array([1_000_000, 2], np.int32)
+    assert check_parity(module, content, call).passed
+    assert not check_parity(lambda x: module(x) + 1, content, call).passed
+
+
+def test_the_tflite_side_imports_no_tensorflow(tmp_path, counting_file):
+    path = tmp_path / "total.tflite"
+    path.write_bytes(counting_file)
+    source = (
+        "import sys, numpy as np, pathlib\n"
+        "from workbook_lib.device.parity import answers, DELEGATES, check_parity\n"
+        f"content = pathlib.Path({str(path)!r}).read_bytes()\n"
+        "got = answers(content, [{'': np.ones(4, np.float32)}], None, DELEGATES)\n"
+        "assert check_parity(lambda x: x, content, [np.ones(4, np.float32)]).passed\n"
+        "print('tensorflow' in sys.modules, [float(v[0][0]) for v in got[0].values()])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout == "False [1.0]\n"

@@ -1,0 +1,114 @@
+"""Every reproduction really triggers its failure; the families are those that the field reports."""
+
+import pytest
+
+from workbook_lib.failures import FAMILIES, catalogue, cases, family, reproduce
+from workbook_lib.isolated import OpError
+
+# case -> outcome, stage, exception, and a part of the message that only this failure has
+SEEN_ON_2_21 = {
+    "read-only": ("works", "run", "", ""),
+    "float32-state": ("works", "run", "", ""),
+    "float32-state-flag-off": ("works", "run", "", ""),
+    "float16-state": (
+        "error",
+        "convert",
+        "ConverterError",
+        "'tf.VarHandleOp' op is neither a custom op nor a flex op",
+    ),
+    "float16-state-flag-off": (
+        "error",
+        "convert",
+        "ConverterError",
+        "'tf.VarHandleOp' op is neither a custom op nor a flex op",
+    ),
+    "float16-state-select-ops": ("error", "load", "RuntimeError", "Select TensorFlow op(s)"),
+    "float16-state-custom-ops": (
+        "error",
+        "load",
+        "RuntimeError",
+        "Encountered unresolved custom op: VarHandleOp",
+    ),
+    "slice-assign": ("error", "convert", "ConverterError", "tf.ResourceStridedSliceAssign"),
+    "concrete-function-alone": (
+        "error",
+        "convert",
+        "ValueError",
+        "incompatible with expected resource",
+    ),
+    "keras-in-module": ("wrong", "run", "", ""),
+    "article-example-1": (
+        "error",
+        "build",
+        "InvalidArgumentError",
+        "Incompatible shapes: [10,128] vs. [10,10]",
+    ),
+    "article-example-1-mended": ("works", "run", "", ""),
+    "article-example-2": ("works", "run", "", ""),
+    "article-example-3": ("works", "run", "", ""),
+    "unfrozen-graph": ("wrong", "run", "", ""),
+}
+
+
+def test_every_case_is_held_to_something():
+    assert set(SEEN_ON_2_21) == set(cases.CASES)
+
+
+@pytest.mark.parametrize("case", SEEN_ON_2_21)
+def test_a_case_does_what_it_is_for(case):
+    outcome, stage, exception, telling = SEEN_ON_2_21[case]
+    seen = reproduce(case)
+    assert (seen.outcome, seen.stage, seen.exception_type) == (outcome, stage, exception)
+    assert telling in seen.message
+    assert case in seen.text()
+
+
+def test_the_structured_errors_come_along():
+    errors = reproduce("float16-state").errors
+    assert OpError("tf.VarHandleOp", "ERROR_NEEDS_FLEX_OPS") in errors
+
+
+def test_a_case_that_dies_is_a_record(monkeypatch):
+    monkeypatch.setattr(catalogue.cases, "run_case", _abort)
+    seen = reproduce("read-only")
+    assert (seen.outcome, seen.record.exit_signal) == ("crash", "SIGABRT")
+
+
+def _abort(_):
+    import os
+
+    os.abort()
+
+
+def test_an_unknown_case_is_named():
+    with pytest.raises(KeyError, match="no-such-case"):
+        reproduce("no-such-case")
+
+
+def test_a_family_has_its_own_cases():
+    assert len({entry.id for entry in FAMILIES}) == len(FAMILIES)
+    for entry in FAMILIES:
+        assert entry.cases
+        assert set(entry.cases) <= set(cases.CASES)
+        assert all(SEEN_ON_2_21[case][0] != "works" for case in entry.cases)
+        assert family(entry.id) is entry
+
+
+def test_the_cases_stand_alone():
+    """Old releases run the file with TensorFlow and nothing of this project."""
+    import ast
+    import inspect
+    import sys
+
+    imported = {
+        name.split(".")[0]
+        for node in ast.walk(ast.parse(inspect.getsource(cases)))
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+        )
+    }
+    assert imported - set(sys.stdlib_module_names) == {"numpy", "tensorflow"}
+    ast.parse(inspect.getsource(cases), feature_version=(3, 6))

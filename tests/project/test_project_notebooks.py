@@ -1,0 +1,191 @@
+"""Rules that every notebook keeps: each is a small function whose message says the fix."""
+
+import json
+import re
+
+import pytest
+
+from workbook_lib.lesson.outline import outline
+from workbook_lib.lesson.solutions import solution_code
+from workbook_lib.runs import all_notebooks
+from workbook_lib.samples import project_root
+
+NOTEBOOKS = all_notebooks()
+LESSONS = NOTEBOOKS[1:]
+EXCUSED = {"nbval-ignore-output", "nbval-skip"}
+
+
+def cells(path, kind=None):
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    return [cell for cell in notebook["cells"] if kind in (None, cell["cell_type"])]
+
+
+def source(cell):
+    return "".join(cell["source"])
+
+
+def tags(cell):
+    return set(cell["metadata"].get("tags", []))
+
+
+every = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+
+
+def test_the_folder_holds_the_notebooks_and_nothing_else():
+    files = {path.name for path in (project_root() / "notebooks").iterdir() if path.is_file()}
+    assert files == {path.name for path in NOTEBOOKS}
+
+
+@every
+def test_opens_with_question_ability_needs_and_minutes(path):
+    first = source(cells(path)[0])
+    assert first.startswith(f"# {path.stem[:2]} · ")
+    for part in ("**The question.**", "**You will be able to**", "**You need**", "**Minutes:**"):
+        assert part in first, f"the opening cell lacks {part}"
+
+
+@every
+def test_closes_with_key_points_and_what_comes_next(path):
+    last = source(cells(path)[-1])
+    assert last.startswith("## Key points")
+    assert "**Next:**" in last
+
+
+@every
+def test_the_opening_says_the_minutes_of_the_metadata(path):
+    about = json.loads(path.read_text(encoding="utf-8"))["metadata"]["workbook"]
+    said = re.search(r"\*\*Minutes:\*\* (\d+) to read, (\d+) to do", source(cells(path)[0]))
+    assert (int(said[1]), int(said[2])) == (about["read_minutes"], about["do_minutes"])
+
+
+@every
+def test_the_minutes_are_those_of_its_words_and_tasks(path):
+    """Prose at 200 words a minute; a line of code as five words, as few read every sign of it.
+
+    Three minutes an exercise, half a minute a prediction. Solutions are folded and not counted.
+    """
+    open_cells = [cell for cell in cells(path) if "solution" not in tags(cell)]
+    words = sum(len(source(c).split()) for c in open_cells if c["cell_type"] == "markdown")
+    lines = sum(len(source(c).splitlines()) for c in open_cells if c["cell_type"] == "code")
+    found = next(entry for entry in outline() if entry.file == path.name)
+    reading = (words + 5 * lines) / 200
+    doing = 3 * len(found.exercises) + 0.5 * len(found.predictions)
+    assert abs(found.read_minutes - reading) <= 1.5, f"{reading:.1f} minutes to read"
+    assert abs(found.do_minutes - doing) <= 1.5, f"{doing:.1f} minutes to do"
+
+
+@lesson
+def test_a_lesson_takes_15_to_25_minutes(path):
+    about = json.loads(path.read_text(encoding="utf-8"))["metadata"]["workbook"]
+    assert 15 <= about["read_minutes"] + about["do_minutes"] <= 25
+
+
+@lesson
+def test_a_lesson_has_three_predictions_and_two_exercises(path):
+    found = next(entry for entry in outline() if entry.file == path.name)
+    assert len(found.predictions) >= 3
+    assert len(found.exercises) >= 2
+
+
+@every
+def test_every_prediction_is_compared_with_what_was_seen(path):
+    text = "\n".join(source(cell) for cell in cells(path, "code"))
+    for name in re.findall(r"^(\w+) = lesson\.predict\(", text, re.MULTILINE):
+        assert re.search(rf"^{name}\.compare\(", text, re.MULTILINE), name
+
+
+@every
+def test_every_exercise_has_stub_check_and_solution_in_this_order(path):
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    roles = [
+        (role, cell)
+        for cell in notebook["cells"]
+        for role in ("exercise", "check", "solution")
+        if role in tags(cell)
+    ]
+    assert [role for role, _ in roles] == ["exercise", "check", "solution"] * (len(roles) // 3)
+    for _, cell in roles[::3]:
+        exercise_id = cell["metadata"]["workbook"]["exercise"]
+        assert "..." in source(cell), f"{exercise_id}: the stub shows where to write with ..."
+        assert solution_code(notebook, exercise_id)
+
+
+@every
+def test_headings_go_down_one_step_at_a_time(path):
+    level = 0
+    for cell in cells(path, "markdown"):
+        for heading in re.findall(r"^(#+) ", source(cell), re.MULTILINE):
+            assert len(heading) <= level + 1, source(cell)[:60]
+            level = len(heading)
+
+
+@every
+def test_cell_ids_are_words(path):
+    ids = [cell["id"] for cell in cells(path)]
+    assert len(set(ids)) == len(ids)
+    for cell_id in ids:
+        assert re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", cell_id), cell_id
+        assert not re.fullmatch(r"[0-9a-f]{8}", cell_id), f"{cell_id} is a random id"
+
+
+@every
+def test_pictures_have_alt_text(path):
+    for cell in cells(path):
+        text = source(cell) + json.dumps(cell.get("outputs", []))
+        assert not re.search(r"!\[\]\(", text)
+        for tag in re.findall(r"<img\b[^>]*>", text):
+            assert re.search(r"\balt=\\?\"[^\"\\]+", tag), tag[:80]
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            assert "image/png" not in data, "draw pictures through show, which gives them alt text"
+            if "text/vnd.mermaid" in data:
+                assert "accDescr" in "".join(data["text/vnd.mermaid"])
+
+
+@every
+def test_links_lead_somewhere(path):
+    for cell in cells(path, "markdown"):
+        for target in re.findall(r"\]\(([^)#]+)\)", source(cell)):
+            assert "://" in target or (path.parent / target).exists(), target
+
+
+@every
+def test_names_no_machine(path):
+    text = path.read_text(encoding="utf-8")
+    for pattern in (r"/home/\w", r"/root\b", r"/Users/\w", r"/tmp/\w", r"[A-Z]:\\\\", r"127\.0\.0\.1:\d"):
+        assert not re.search(pattern, text), pattern
+
+
+@every
+def test_the_voice(path):
+    for cell in cells(path, "markdown"):
+        prose = re.sub(r"```.*?```|`[^`]*`|!\[", "", source(cell), flags=re.DOTALL)
+        assert "!" not in prose.replace("<!--", ""), source(cell)[:80]
+        assert not re.search(r"\b(simply|just|obviously|easy)\b", prose, re.IGNORECASE), prose[:80]
+
+
+@every
+def test_no_stored_error_and_no_noise_on_stderr(path):
+    for cell in cells(path, "code"):
+        for output in cell["outputs"]:
+            assert output["output_type"] != "error", cell["id"]
+            assert output.get("name") != "stderr", cell["id"]
+
+
+def test_excused_cells_say_why_and_stay_under_a_fifth():
+    code = [(path, cell) for path in NOTEBOOKS for cell in cells(path, "code")]
+    excused = [(path, cell) for path, cell in code if tags(cell) & EXCUSED]
+    for path, cell in excused:
+        reason = cell["metadata"].get("workbook", {}).get("reason", "")
+        assert len(reason.split()) >= 4, f"{path.name}, {cell['id']}: say why in workbook.reason"
+    assert len(excused) < len(code) / 5
+    for path in NOTEBOOKS:
+        own = cells(path, "code")
+        assert sum(bool(tags(cell) & EXCUSED) for cell in own) < len(own) / 5, path.name
+
+
+@every
+def test_tags_are_known(path):
+    known = {"parameters", "exercise", "check", "solution", *EXCUSED}
+    assert set().union(*(tags(cell) for cell in cells(path))) <= known

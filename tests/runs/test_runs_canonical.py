@@ -1,0 +1,100 @@
+"""The canonical form: what it drops, what it keeps, and that stored notebooks are in it."""
+
+import json
+
+import pytest
+
+from workbook_lib.runs import all_notebooks
+from workbook_lib.runs.canonical import canonical, main
+
+
+def notebook(**cell):
+    code = {
+        "cell_type": "code",
+        "id": "one",
+        "metadata": {"tags": ["keep"], "execution": {"iopub.execute_input": "2026"}},
+        "source": "1",
+        "execution_count": 7,
+        "outputs": [],
+        **cell,
+    }
+    return {
+        "cells": [code],
+        "metadata": {
+            "kernelspec": {"name": "mine"},
+            "language_info": {"version": "3.11"},
+            "widgets": {"state": {}},
+            "workbook": {"title": "T"},
+        },
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+
+
+def test_drops_times_widget_states_and_the_kernel_that_it_was():
+    result = canonical(notebook())
+    assert result["cells"][0]["metadata"] == {"tags": ["keep"]}
+    assert result["cells"][0]["execution_count"] == 1
+    assert set(result["metadata"]) == {"kernelspec", "language_info", "workbook"}
+    assert result["metadata"]["kernelspec"]["name"] == "python3"
+    assert result["metadata"]["language_info"] == {"name": "python"}
+
+
+def test_keeps_the_text_of_a_widget_and_drops_its_view():
+    view = "application/vnd.jupyter.widget-view+json"
+    output = {
+        "output_type": "display_data",
+        "metadata": {"x": 1},
+        "data": {"text/plain": "choose", view: {"model_id": "abc"}},
+    }
+    result = canonical(notebook(outputs=[output]))
+    assert result["cells"][0]["outputs"][0]["data"] == {"text/plain": "choose"}
+
+
+def test_joins_streams_however_they_were_cut():
+    parts = [
+        {"output_type": "stream", "name": "stdout", "text": text} for text in ("a", "b\n", "c\n")
+    ]
+    result = canonical(notebook(outputs=parts))
+    assert result["cells"][0]["outputs"] == [
+        {"output_type": "stream", "name": "stdout", "text": ["ab\n", "c\n"]}
+    ]
+
+
+def test_does_not_touch_what_it_is_given():
+    given = notebook()
+    before = json.dumps(given)
+    canonical(given)
+    assert json.dumps(given) == before
+
+
+def test_is_its_own_canonical_form():
+    once = canonical(notebook())
+    assert canonical(once) == once
+
+
+@pytest.mark.parametrize("path", all_notebooks(), ids=lambda path: path.stem)
+def test_stored_notebooks_are_canonical(path):
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    assert canonical(stored) == stored
+    counts = [c["execution_count"] for c in stored["cells"] if c["cell_type"] == "code"]
+    assert counts == list(range(1, len(counts) + 1)), "not executed from top to bottom"
+
+
+def test_refresh_executes_in_place(tmp_path, capsys):
+    path = tmp_path / "small.ipynb"
+    path.write_text(json.dumps(notebook(source="print(6 * 7)")))
+    main([str(path)])
+    stored = json.loads(path.read_text())
+    assert stored["cells"][0]["outputs"][0]["text"] == ["42\n"]
+    assert canonical(stored) == stored
+    assert "executed" in capsys.readouterr().out
+
+
+def test_a_failing_notebook_is_left_as_it_was(tmp_path):
+    path = tmp_path / "broken.ipynb"
+    path.write_text(json.dumps(notebook(source="1 / 0")))
+    before = path.read_text()
+    with pytest.raises(Exception, match="ZeroDivisionError"):
+        main([str(path)])
+    assert path.read_text() == before

@@ -1,0 +1,160 @@
+"""``workbook run``: what it executes, keeps and reports, and what it says to bad input."""
+
+import json
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import nbformat
+import pytest
+
+from workbook_lib.cli import main
+from workbook_lib.runs import RunInputError, all_notebooks, run_notebooks
+
+
+def write(path, *sources, parameters=None):
+    cells = [nbformat.v4.new_code_cell(source, id=f"cell-{n}") for n, source in enumerate(sources)]
+    if parameters is not None:
+        cell = nbformat.v4.new_code_cell(parameters, id="parameters")
+        cell.metadata["tags"] = ["parameters"]
+        cells.insert(0, cell)
+    metadata = {"kernelspec": {"name": "python3", "display_name": "p", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    good = write(folder / "good.ipynb", "print(size * 2)", parameters="size = 1")
+    bad = write(folder / "bad.ipynb", "x = 1", "raise KeyError('<gone>')", "y = 2")
+    started = []
+    report = run_notebooks([good, bad], folder / "out", {"size": 21}, started.append)
+    return report, started
+
+
+def test_a_parameter_reaches_the_notebook_that_declares_it(ran):
+    report, _ = ran
+    executed = json.loads(report.notebooks[0].executed.read_text())
+    printed = [o["text"] for c in executed["cells"] for o in c.get("outputs", [])]
+    assert "".join(printed[0]) == "42\n"
+
+
+def test_a_failure_is_named_by_notebook_cell_and_error(ran):
+    report, _ = ran
+    good, bad = report.notebooks
+    assert good.ok
+    assert (bad.cell, bad.error) == ("cell-1", "KeyError: '<gone>'")
+    assert not report.ok
+    assert "bad.ipynb" in report.text()
+    assert "cell-1" in report.text()
+
+
+def test_executed_notebooks_and_pages_are_kept(ran):
+    report, started = ran
+    assert started == ["good.ipynb", "bad.ipynb"]
+    for run in report.notebooks:
+        assert run.executed.exists()
+        assert run.executed.with_suffix(".html").exists()
+
+
+def test_the_index_links_to_files_that_exist_and_escapes(ran):
+    report, _ = ran
+    index = (report.folder / "index.html").read_text()
+    assert "<gone>" not in index
+    assert "&lt;gone&gt;" in index
+    links = []
+
+    class Links(HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            links.extend(value for name, value in attrs if tag == "a" and name == "href")
+
+    Links().feed(index)
+    assert len(links) == 4
+    assert all((report.folder / link).exists() for link in links)
+
+
+def test_a_dead_kernel_is_a_failure_and_no_hang(tmp_path):
+    path = write(tmp_path / "dies.ipynb", "import os; os._exit(9)")
+    report = run_notebooks([path], tmp_path / "out")
+    assert not report.ok
+    assert report.notebooks[0].error
+
+
+def test_a_run_keeps_out_of_the_learners_progress(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORKBOOK_PROGRESS", str(tmp_path / "mine.jsonl"))
+    path = write(tmp_path / "reads.ipynb", "import os; print(os.environ['WORKBOOK_PROGRESS'])")
+    report = run_notebooks([path], tmp_path / "out")
+    assert '"off\\n"' in report.notebooks[0].executed.read_text()
+    import os
+
+    assert os.environ["WORKBOOK_PROGRESS"] == str(tmp_path / "mine.jsonl")
+
+
+def test_an_unknown_parameter_is_refused_before_anything_runs(tmp_path):
+    path = write(tmp_path / "one.ipynb", "1", parameters="size = 1")
+    with pytest.raises(RunInputError, match="no notebook has the parameter sise; there are: size"):
+        run_notebooks([path], tmp_path / "out", {"sise": 2})
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("absent.ipynb", None),
+        ("empty.ipynb", b""),
+        ("text.ipynb", b"hello"),
+        ("random.ipynb", bytes(range(256))),
+        ("list.ipynb", b"[]"),
+    ],
+)
+def test_bad_input_gets_one_line_that_names_the_file_and_exit_2(tmp_path, capsys, name, content):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    assert main(["run", str(path), "--output", str(tmp_path / "out")]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert len(printed.err.splitlines()) == 1
+    assert str(path) in printed.err
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path, capsys):
+    path = write(tmp_path / "one.ipynb", "1")
+    (tmp_path / "file").write_text("")
+    assert main(["run", str(path), "--output", str(tmp_path / "file" / "out")]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_the_command_exits_1_and_names_what_failed(tmp_path):
+    path = write(tmp_path / "fails.ipynb", "assert 1 == 2, 'sums'")
+    done = subprocess.run(
+        [sys.executable, "-m", "workbook_lib.cli", "run", str(path), "--output", str(tmp_path / "o")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "fails.ipynb" in done.stdout
+    assert "failed in cell cell-0: AssertionError: sums" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("5", 5), ("0.5", 0.5), ("True", True), ("float16", "float16"), ("[1", "[1")]
+)
+def test_a_parameter_is_read_as_a_literal_or_as_text(tmp_path, text, value):
+    path = write(tmp_path / "shows.ipynb", "print(repr(it))", parameters="it = None")
+    assert main(["run", str(path), "--output", str(tmp_path / "out"), "-p", "it", text]) == 0
+    executed = (tmp_path / "out" / "shows.ipynb").read_text()
+    assert json.dumps(repr(value) + "\n") in executed
+
+
+def test_all_notebooks_are_those_of_the_folder():
+    names = [path.name for path in all_notebooks()]
+    assert names[:4] == [
+        "00_start_here.ipynb",
+        "01_reproduce_the_failure.ipynb",
+        "02_inspect_the_graph.ipynb",
+        "03_freeze_the_weights.ipynb",
+    ]

@@ -1,0 +1,52 @@
+"""Papermill parameters: each is declared, read, and changes something that can be seen."""
+
+import ast
+import json
+
+import pytest
+
+from workbook_lib.runs import all_notebooks, run_notebooks
+from workbook_lib.samples import data_path
+
+# notebook -> parameter -> (another value, the cell whose output it changes)
+CHANGES = {
+    "01_reproduce_the_failure": {"variable_dtype": ("int16", "literal-dtype")},
+}
+
+
+def declared(path):
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    names = set()
+    for cell in notebook["cells"]:
+        if "parameters" in cell["metadata"].get("tags", []):
+            tree = ast.parse("".join(cell["source"]))
+            names |= {node.targets[0].id for node in tree.body if isinstance(node, ast.Assign)}
+    return names
+
+
+def outputs(path, cell_id):
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    cell = next(cell for cell in notebook["cells"] if cell["id"] == cell_id)
+    return [
+        "".join(output.get("text", "")) or "".join(output.get("data", {}).get("text/plain", ""))
+        for output in cell["outputs"]
+    ]
+
+
+@pytest.mark.parametrize("path", all_notebooks(), ids=lambda path: path.stem)
+def test_every_parameter_has_a_test(path):
+    assert declared(path) == set(CHANGES.get(path.stem, {}))
+
+
+@pytest.mark.parametrize(
+    ("stem", "name"), [(stem, name) for stem, names in CHANGES.items() for name in names]
+)
+def test_a_parameter_changes_what_a_reader_sees(tmp_path, stem, name):
+    value, cell = CHANGES[stem][name]
+    path = next(path for path in all_notebooks() if path.stem == stem)
+    report = run_notebooks([path], tmp_path, {name: value})
+    assert report.ok, report.text()
+    assert outputs(report.notebooks[0].executed, cell) != outputs(path, cell)
+
+
+assert data_path  # parameters that are paths start from here

@@ -1,0 +1,102 @@
+"""What ships in data/: whole, listed with its origin, and as good as it is said to be."""
+
+import hashlib
+import json
+import re
+from importlib import metadata
+
+import numpy as np
+import pytest
+
+from workbook_lib.failures import version_matrix
+from workbook_lib.samples import article_claims, classifier, data_path, load_digits, project_root
+
+VERDICTS = {"holds", "holds in part", "does not hold"}
+
+
+def test_every_file_is_listed_with_checksum_and_licence():
+    readme = data_path("README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([^`]+)` \| .+ \| (.+) \| `([0-9a-f]{64})` \|$", readme, re.MULTILINE)
+    listed = {name: (licence, checksum) for name, licence, checksum in rows}
+    present = {path.name: path for path in data_path("").iterdir() if path.name != "README.md"}
+    assert set(listed) == set(present)
+    for name, path in present.items():
+        licence, checksum = listed[name]
+        assert licence.strip()
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == checksum, name
+
+
+def test_the_digits_are_the_uci_digits():
+    """Against what the UCI page states: 1,797 images of 8x8, ink counts 0..16."""
+    digits = load_digits()
+    images = np.concatenate([digits.train_images, digits.test_images])
+    labels = np.concatenate([digits.train_labels, digits.test_labels])
+    assert images.shape == (1797, 8, 8, 1)
+    assert images.dtype == np.float32
+    assert (images.min(), images.max()) == (0.0, 1.0)
+    # The class sizes of UCI's own description of the test set.
+    assert np.bincount(labels).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
+
+
+def test_nothing_held_out_is_trained_on():
+    digits = load_digits()
+    trained = {image.tobytes() for image in digits.train_images}
+    assert len(digits.test_images) == 360
+    assert np.bincount(digits.test_labels).tolist() == [36] * 10
+    assert not any(image.tobytes() in trained for image in digits.test_images)
+
+
+def test_the_stored_classifier_is_right_on_more_than_96_percent(tf):
+    model = classifier.load_classifier()
+    digits = load_digits()
+    right = tf.keras.metrics.sparse_categorical_accuracy(
+        digits.test_labels, model(digits.test_images)
+    )
+    assert float(tf.reduce_mean(right)) > 0.96
+    assert classifier.accuracy(model) == pytest.approx(float(tf.reduce_mean(right)))
+
+
+def test_the_script_rebuilds_a_classifier_as_good(tmp_path, tf):
+    path = tmp_path / "rebuilt.keras"
+    classifier.main(path)
+    rebuilt = tf.keras.models.load_model(path)
+    assert classifier.accuracy(rebuilt) > 0.96
+    assert rebuilt.count_params() == classifier.load_classifier().count_params()
+
+
+def test_claims_are_complete_and_their_proof_is_an_executed_cell():
+    claims = article_claims()
+    assert len({claim["id"] for claim in claims}) == len(claims) >= 8
+    for claim in claims:
+        assert claim["verdict"] in VERDICTS
+        assert claim["claim"] and claim["note"]
+        notebook = json.loads(
+            (project_root() / "notebooks" / claim["proof"]["notebook"]).read_text(encoding="utf-8")
+        )
+        cells = {cell["id"]: cell for cell in notebook["cells"]}
+        cell = cells[claim["proof"]["cell"]]
+        assert cell["cell_type"] == "code"
+        assert cell["outputs"], claim["id"]
+
+
+def test_claims_are_in_our_own_words():
+    """No run of eight words stands in the article as well; the test skips where it is not at hand."""
+    article = project_root().parent / "shared" / "facts" / "article.txt"
+    if not article.exists():
+        pytest.skip("the article is not part of the repository")
+    words = re.findall(r"\w+", article.read_text(encoding="utf-8").lower())
+    runs = {tuple(words[start : start + 8]) for start in range(len(words))}
+    for claim in article_claims():
+        own = re.findall(r"\w+", claim["claim"].lower())
+        assert not runs & {tuple(own[start : start + 8]) for start in range(len(own))}
+
+
+def test_since_is_what_the_matrix_measured():
+    releases = [entry for entry in version_matrix.load()["versions"] if entry["installed"]]
+    for claim in article_claims():
+        if "measured" not in claim:
+            assert metadata.version("tensorflow").startswith(claim["since"])
+            continue
+        case, outcome = claim["measured"]["case"], claim["measured"]["outcome"]
+        first = next(e["version"] for e in releases if e["results"][case]["outcome"] == outcome)
+        assert first.startswith(claim["since"] + "."), claim["id"]

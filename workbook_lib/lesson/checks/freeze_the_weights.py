@@ -1,0 +1,251 @@
+"""Checks of notebook 03."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from workbook_lib.lesson.exercises import Wrong, attempt, exercise, same
+
+# A check imports TensorFlow when it runs: importing this module must not take seven seconds.
+# ruff: noqa: PLC0415
+
+
+@exercise(
+    "freeze/constant-bytes",
+    hints=(
+        "Loop over `function.graph.as_graph_def().node`, and look at each `node.op`.",
+        "An array knows how many bytes its values take: look at its attributes.",
+        'Add up `tf.make_ndarray(node.attr["value"].tensor).nbytes` over the nodes whose op is '
+        "`Const`.",
+    ),
+)
+def constant_bytes(function: Any) -> str:
+    """Return how many bytes the constants of a concrete function take."""
+    from workbook_lib.device import freeze
+    from workbook_lib.samples import load_classifier
+
+    traced = _mixed_constants()
+    frozen = freeze(traced).function
+    for name, given in (("as it was traced", traced), ("frozen", frozen)):
+        _judge_bytes(attempt(function, given), given, name)
+
+    classifier = load_classifier()
+    traced = _traced(classifier, [None, 8, 8, 1])
+    gained = attempt(function, freeze(traced).function) - attempt(function, traced)
+    weights = classifier.count_params()
+    if gained != weights * 4:
+        raise Wrong(
+            f"On the digits classifier the difference is {gained} bytes. It has {weights} weights, "
+            "and each is a float32. Does your function look at the one that it is given?"
+        )
+    return (
+        f"Freezing the digits classifier adds {gained:,} bytes of constants: {weights:,} weights, "
+        "4 bytes each."
+    )
+
+
+def _judge_bytes(answer: object, function: Any, name: str) -> None:
+    if isinstance(answer, bool) or not hasattr(answer, "__index__"):
+        raise Wrong(f"Return one whole number. This is of type `{type(answer).__name__}`.")
+    values = _constants(function)
+    expected = sum(value.nbytes for value in values)
+    if same(answer, expected):
+        return
+    nodes = function.graph.as_graph_def().node
+    if same(answer, sum(value.size for value in values)):
+        raise Wrong("This counts the values. How many bytes one takes depends on its dtype.")
+    if same(answer, 4 * sum(value.size for value in values)):
+        raise Wrong("This takes four bytes for every value. The check's function has other dtypes.")
+    if same(answer, len(values)):
+        raise Wrong("This counts the nodes. A node may hold one value or ten thousand.")
+    if same(answer, sum(node.ByteSize() for node in nodes if node.op == "Const")):
+        raise Wrong("This weighs the whole node, its name included. Weigh the value in it alone.")
+    if same(answer, sum(len(n.attr["value"].tensor.tensor_content) for n in nodes)):
+        raise Wrong(
+            "This misses values that are stored in short form: a constant full of zeros has no "
+            "`tensor_content`. Which function makes an array of either form?"
+        )
+    raise Wrong(
+        f"For the check's own small function, {name}, it returns {answer}; its {len(values)} "
+        f"constants take {expected} bytes. Which nodes does yours leave out or add?"
+    )
+
+
+def _constants(function: Any) -> list[Any]:
+    import tensorflow as tf
+
+    nodes = function.graph.as_graph_def().node
+    return [tf.make_ndarray(node.attr["value"].tensor) for node in nodes if node.op == "Const"]
+
+
+def _mixed_constants() -> Any:
+    """Return a function with constants of several dtypes, one of them stored in short form."""
+    import tensorflow as tf
+
+    weight = tf.Variable([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    half = tf.Variable(tf.constant([0.5, 0.25], tf.float16))
+
+    def mixed(x: Any) -> Any:
+        offset = tf.constant([0.0] * 7)
+        return tf.reduce_sum(x @ weight) + tf.cast(tf.reduce_sum(half), tf.float32) + offset
+
+    return _traced(mixed, [None, 3])
+
+
+def _traced(function: Callable[..., Any], shape: list[int | None]) -> Any:
+    import tensorflow as tf
+
+    return tf.function(function, autograph=False).get_concrete_function(tf.TensorSpec(shape))
+
+
+@exercise(
+    "freeze/assigning-nodes",
+    hints=(
+        "Section 3 printed a graph with one such node. What is in its first column?",
+        "Several ops assign: `AssignVariableOp`, `AssignAddVariableOp`, `AssignSubVariableOp`, "
+        "`ResourceStridedSliceAssign`. What have their names in common?",
+        "Loop over `function.graph.as_graph_def().node`, and keep `node.name` where `node.op` "
+        "contains `Assign`.",
+    ),
+)
+def assigning_nodes(function: Any) -> str:
+    """Name the nodes of a concrete function that assign a variable."""
+    traced = _reads_and_assigns()
+    nodes = list(traced.graph.as_graph_def().node)
+    expected = [node.name for node in nodes if "Assign" in node.op]
+    _judge_names(attempt(function, traced), expected, nodes)
+    read_only = _traced(_reader(), [4])
+    answer = attempt(function, read_only)
+    if not _is_collection(answer) or answer:
+        raise Wrong(
+            "A function that only reads is to give an empty list. Yours names nodes in it: "
+            f"{answer!r}."
+        )
+    return (
+        "What a node does is in its op. An empty list means that the function may be frozen. "
+        "(`ResourceScatter…` and `ResourceApply…`, the ops of scatter updates and of optimisers, "
+        "assign as well.)"
+    )
+
+
+def _is_collection(answer: object) -> bool:
+    return isinstance(answer, (list, tuple, set, frozenset))
+
+
+def _judge_names(answer: object, expected: list[str], nodes: list[Any]) -> None:
+    if not _is_collection(answer):
+        raise Wrong(f"Return a list of names. This is of type `{type(answer).__name__}`.")
+    if same(answer, set(expected)):
+        return
+    given = {getattr(name, "name", name) for name in answer}  # type: ignore[attr-defined]
+    op_of = {node.name: node.op for node in nodes}
+    if given and not any(isinstance(name, str) for name in answer):  # type: ignore[attr-defined]
+        raise Wrong("Return names, which are text, and not the nodes themselves.")
+    if given and given <= set(op_of.values()) and not given <= set(op_of):
+        raise Wrong("These are ops. The list is to hold the *names* of the nodes that have them.")
+    extra = sorted({op_of.get(str(name), "?") for name in given - set(expected)})
+    if extra == ["Placeholder"]:
+        raise Wrong(
+            "The list holds a `Placeholder`: it has an assignment's name in its own, and assigns "
+            "nothing. A name is a label. Where does a node say what it does?"
+        )
+    if extra:
+        raise Wrong(f"The list holds nodes that assign nothing, of the op {', '.join(extra)}.")
+    missing = sorted({op_of[name] for name in set(expected) - given})
+    raise Wrong(
+        f"The check's function assigns in {len(expected)} ways. Yours found {len(given)}, and not "
+        f"those of the op {', '.join(missing)}."
+    )
+
+
+def _reader() -> Callable[..., Any]:
+    import tensorflow as tf
+
+    weight = tf.Variable([1.0, 2.0, 3.0, 4.0], name="assigned_elsewhere")
+    return lambda x: weight * x + tf.gather(weight, [0, 1, 2, 3])
+
+
+def _reads_and_assigns() -> Any:
+    import tensorflow as tf
+
+    read, total, count, left, window = (
+        tf.Variable(tf.zeros([4]), name=name)
+        for name in ("read", "total", "count", "left", "window")
+    )
+
+    def function(x: Any) -> Any:
+        total.assign(x)
+        count.assign_add(x)
+        left.assign_sub(x)
+        window[:2].assign(x[:2])
+        return x * read + tf.gather(read, [0, 1, 2, 3])
+
+    function.variables = (read, total, count, left, window)  # type: ignore[attr-defined]
+    return _traced(function, [4])
+
+
+@exercise(
+    "freeze/serving-function",
+    hints=(
+        "The layers ask one argument of the call in which mode they are. Section 4 printed what "
+        "each of its values does.",
+        "Write a `tf.function` of `x` inside yours, and call the model there in the other mode.",
+        "Call `model(x, training=False)` in the `tf.function`, and return its "
+        "`get_concrete_function(tf.TensorSpec([None, 4]))`.",
+    ),
+)
+def serving_function(function: Any) -> str:
+    """Write a function of the model that can be frozen, and answers as on a device."""
+    import numpy as np
+    import tensorflow as tf
+
+    from workbook_lib.device import FrozenButAssignedError, FrozenGraph, freeze
+
+    model = _normalised_with_dropout()
+    x = tf.constant(np.random.default_rng(7).random((3, 4), np.float32))
+    expected = model(x, training=False).numpy()
+    given = attempt(function, model)
+    if isinstance(given, FrozenGraph):
+        raise Wrong("Return the concrete function as it is before freezing: the check freezes it.")
+    if not hasattr(given, "graph") or not hasattr(given, "captured_inputs"):
+        raise Wrong(
+            f"Return a concrete function. This is of type `{type(given).__name__}`; what does "
+            "`get_concrete_function` of a `tf.function` need?"
+        )
+    try:
+        frozen = freeze(given)
+    except FrozenButAssignedError as error:
+        layers = {re.sub(r"(_\d+)+$", "", name.split("/")[-2]) for name, _ in error.nodes}
+        raise Wrong(
+            f"It still assigns at {_nodes(len(error.nodes))}, in {' and '.join(sorted(layers))}. "
+            "In which mode does your function call the model?"
+        ) from error
+    answers = frozen.function(x)
+    answers = answers[0] if isinstance(answers, (list, tuple)) else answers
+    if answers.shape != expected.shape or not np.allclose(answers, expected, atol=1e-5):
+        raise Wrong(
+            "It freezes, and answers something else than the model does in inference. Does it "
+            "call the whole model that it is given?"
+        )
+    return (
+        "In inference mode nothing is assigned: the moving statistics are read as weights are, "
+        "and Dropout, which keeps the state of a random generator, is gone."
+    )
+
+
+def _nodes(count: int) -> str:
+    return f"{count} node" if count == 1 else f"{count} nodes"
+
+
+def _normalised_with_dropout() -> Any:
+    import keras
+
+    image = keras.Input([4], name="x")
+    hidden = keras.layers.Dense(3, name="dense")(image)
+    hidden = keras.layers.BatchNormalization(name="normalise")(hidden)
+    model = keras.Model(image, keras.layers.Dropout(0.5, seed=1, name="drop")(hidden), name="check")
+    model.get_layer("normalise").moving_mean.assign([1.0, 2.0, 3.0])
+    model.get_layer("normalise").moving_variance.assign([4.0, 1.0, 0.25])
+    return model

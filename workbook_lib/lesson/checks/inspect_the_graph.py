@@ -1,0 +1,271 @@
+"""Checks of notebook 02."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from workbook_lib.graph import Access, Function, Graph, Variable, read_graph
+from workbook_lib.lesson.exercises import Wrong, attempt, exercise, same
+
+
+@exercise(
+    "inspect/find-handles",
+    hints=(
+        "A `GraphDef` keeps nodes in two places. The text above the cell that printed the handle "
+        "of the total names both.",
+        "Collect all nodes into one list first: `list(graph_def.node)`, extended by the `node_def` "
+        "of each function in `graph_def.library.function`. Then keep those whose `op` fits.",
+        "Three attributes of each: `shared_name` (field `s`, bytes, so `.decode()`), `dtype` "
+        "(field `type`, through `tf.as_dtype(…).name`) and `shape` (field `shape`, through "
+        "`tf.TensorShape(…).as_list()`).",
+    ),
+)
+def find_handles(find_handles: object, graph_def: Any) -> str:
+    """Return the shared_name, dtype and shape of every VarHandleOp of a GraphDef."""
+    expected = _handles(graph_def)
+    _compare_handles(attempt(find_handles, graph_def), expected)
+    _compare_hidden(attempt(find_handles, _with_another_name()), attempt(find_handles, _in_function()))
+    return (
+        f"All {len(expected)} handles, and a walk in Python over the library's reader finds the "
+        "same. None of them carries a value: that is what a handle is."
+    )
+
+
+def _handles(graph_def: Any) -> dict[str, tuple[str, list[int | None] | None]]:
+    """Let the library's reader say which handles a GraphDef has."""
+    return {
+        variable.name: (variable.dtype, None if variable.shape is None else list(variable.shape))
+        for variable in read_graph(graph_def).variables
+    }
+
+
+def _compare_handles(found: Any, expected: Mapping[str, Any]) -> None:
+    if not isinstance(found, Mapping):
+        raise Wrong(
+            f"Your function returns a value of type `{type(found).__name__}`. Return a dictionary, "
+            "with the names as keys."
+        )
+    if not found:
+        raise Wrong(
+            "Your function finds no handle at all. Compare `node.op` with the name of the op that "
+            "makes a handle, letter by letter."
+        )
+    if any(isinstance(name, bytes) for name in found):
+        raise Wrong("The names are bytes, as the protocol buffer keeps them. How do bytes become text?")
+    extra = sorted(str(name) for name in found.keys() - expected.keys())
+    if extra:
+        raise Wrong(
+            f"{len(extra)} of your names belong to no handle, `{extra[0]}` among them. What is the "
+            "op of that node?"
+        )
+    missing = len(expected) - len(found)
+    if missing:
+        raise Wrong(f"{missing} of {len(expected)} handles are missing. Is the walk cut short?")
+    for name, handle in found.items():
+        _compare_handle(name, handle, expected[name])
+
+
+def _compare_handle(name: str, handle: Any, expected: tuple[str, Any]) -> None:
+    if not isinstance(handle, (tuple, list)) or len(handle) != 2:
+        raise Wrong(f"The entry of `{name}` is to be a pair: the dtype and the shape.")
+    dtype, shape = getattr(handle[0], "name", handle[0]), handle[1]
+    if not isinstance(dtype, str):
+        raise Wrong(
+            f"The dtype of `{name}` is `{dtype}`, a number of the protocol buffer. Which call above "
+            "made a name of it?"
+        )
+    if dtype != expected[0]:
+        raise Wrong(f"`{name}` is not of the dtype `{dtype}`. Which attribute did you read?")
+    shape = shape.as_list() if hasattr(shape, "as_list") else shape
+    if not isinstance(shape, (list, tuple)):
+        raise Wrong(
+            f"The shape of `{name}` is a `{type(shape).__name__}`. Which call above made a list of "
+            "it?"
+        )
+    if not same(shape, expected[1]):
+        raise Wrong(f"`{name}` does not have the shape {list(shape)}. Which attribute did you read?")
+
+
+def _compare_hidden(renamed: Any, inside: Any) -> None:
+    if not same(list(renamed), ["counter"]):
+        raise Wrong(
+            "Right for this model. In another graph a node is called `import/counter`, and its "
+            "`shared_name` is `counter`: the node's name is not the variable's."
+        )
+    if not same(list(inside), ["inner"]):
+        raise Wrong(
+            "Right for this model, whose handles all stand in the main graph. In another graph one "
+            "stands inside a function, and your walk does not get there. Where else are nodes?"
+        )
+
+
+def _with_another_name() -> Any:
+    """Return a GraphDef whose handle has another name than its node."""
+    from tensorflow.core.framework import graph_pb2
+
+    graph_def = graph_pb2.GraphDef()
+    _fill(graph_def.node.add(), "import/counter", "counter")
+    return graph_def
+
+
+def _in_function() -> Any:
+    """Return a GraphDef whose only handle is made inside a function."""
+    from tensorflow.core.framework import graph_pb2
+
+    graph_def = graph_pb2.GraphDef()
+    graph_def.node.add(name="nothing", op="NoOp")
+    function = graph_def.library.function.add()
+    function.signature.name = "makes_a_handle"
+    _fill(function.node_def.add(), "inner", "inner")
+    return graph_def
+
+
+def _fill(node: Any, name: str, shared_name: str) -> None:
+    from tensorflow.core.framework import types_pb2
+
+    node.name, node.op = name, "VarHandleOp"
+    node.attr["shared_name"].s = shared_name.encode()
+    node.attr["dtype"].type = types_pb2.DT_INT64
+    node.attr["shape"].shape.dim.add(size=3)
+
+
+@exercise(
+    "inspect/assigned-by",
+    hints=(
+        "Go through `graph.variables`. The cell above printed what one of them knows about its "
+        "reads; its assigns look the same.",
+        "Each entry of `variable.assigns` has `signatures`, a tuple of names.",
+        'Keep `variable.name` if `any("step" in access.signatures for access in …)`, with the '
+        "argument `signature` in the place of `\"step\"`.",
+    ),
+)
+def assigned_by(assigned_by: object, graph: Graph) -> str:
+    """Return the set of names of the variables that a signature of a Graph assigns."""
+    for name in sorted(signature.name for signature in graph.signatures):
+        _compare_assigned(attempt(assigned_by, graph, name), graph, name)
+    other = _two_signatures()
+    for name in ("train", "infer"):
+        try:
+            _compare_assigned(attempt(assigned_by, other, name), other, name)
+        except Wrong as verdict:
+            raise Wrong(f"Right for this model, and not for another. {verdict}") from None
+    return (
+        "`assign_add` counts as well: you asked for any op that assigns, and not for one by its "
+        "name."
+    )
+
+
+def _compare_assigned(answer: Any, graph: Graph, signature: str) -> None:
+    names = _names(answer)
+    assigned = {v.name for v in graph.variables if _reached_from(v.assigns, signature)}
+    read = {v.name for v in graph.variables if _reached_from(v.reads, signature)}
+    extra = sorted(names - assigned)
+    known = {variable.name: variable for variable in graph.variables}
+    if extra and extra[0] not in known:
+        raise Wrong(f"For `{signature}` you name `{extra[0]}`, which is no variable of the model.")
+    if extra and known[extra[0]].assigns:
+        raise Wrong(
+            f"For `{signature}` you name `{extra[0]}`. Something assigns it, but from another "
+            "signature. Which field says from which?"
+        )
+    if extra and extra[0] in read:
+        raise Wrong(f"For `{signature}` you name `{extra[0]}`, which it reads and never assigns.")
+    if extra:
+        raise Wrong(f"For `{signature}` you name `{extra[0]}`, which nothing assigns.")
+    if assigned and not names:
+        raise Wrong(
+            f"For `{signature}` you find nothing, and it does assign. What type is "
+            "`access.signatures`?"
+        )
+    if names != assigned:
+        raise Wrong(
+            f"For `{signature}` you find {len(names)} of {len(assigned)} variables. Every entry of "
+            "`assigns` counts, whatever its op is called."
+        )
+
+
+def _reached_from(accesses: Iterable[Access], signature: str) -> bool:
+    return any(signature in access.signatures for access in accesses)
+
+
+def _names(answer: Any) -> set[str]:
+    if isinstance(answer, (str, Mapping)) or not isinstance(answer, Iterable):
+        raise Wrong(f"Your function returns a value of type `{type(answer).__name__}`. Return a set.")
+    values = list(answer)
+    if any(isinstance(value, Variable) for value in values):
+        raise Wrong("You return the variables themselves. The question is for their names.")
+    if any(not isinstance(value, str) for value in values):
+        raise Wrong("Return the names of the variables, as text.")
+    return set(values)
+
+
+def _two_signatures() -> Graph:
+    """Return a model, as plain data, with every way in which a signature can use a variable."""
+
+    def access(op: str, *signatures: str) -> Access:
+        return Access(op, "node", "function", signatures)
+
+    return Graph(
+        "a model of the check",
+        "saved_model",
+        (Function("main graph", ()),),
+        (
+            Variable("cache", "float32", (4,), assigns=(access("AssignVariableOp", "infer"),)),
+            Variable("scale", "float32", (), reads=(access("ReadVariableOp", "infer", "train"),)),
+            Variable(
+                "steps",
+                "int64",
+                (),
+                assigns=(
+                    access("AssignVariableOp", "reset"),
+                    access("AssignAddVariableOp", "train"),
+                ),
+            ),
+            Variable(
+                "weight", "float32", (4,), assigns=(access("ResourceApplyAdam", "infer", "train"),)
+            ),
+        ),
+    )
+
+
+@exercise(
+    "inspect/read-but-never-set",
+    hints=(
+        "Go through `graph.variables` again. This time no signature matters.",
+        "An empty `variable.reads` means that nothing reads it, and `variable.initialised` is "
+        "`True` if the file has a value for it.",
+        "Keep the name if both hold: there are reads, and `initialised is False`.",
+    ),
+)
+def read_but_never_set(read_but_never_set: object, sound: Graph, service: Graph) -> str:
+    """Return the set of names of the variables that are read although they have no value."""
+    for graph, which in ((sound, "exported classifier"), (service, "service")):
+        _compare_never_set(_names(attempt(read_but_never_set, graph)), graph, which)
+    count = len(_never_set(service))
+    return (
+        f"The exported classifier is sound. The service reads {count} variables that have no "
+        "value, and nothing warned you when it was saved."
+    )
+
+
+def _never_set(graph: Graph) -> set[str]:
+    return {v.name for v in graph.variables if v.reads and v.initialised is False}
+
+
+def _compare_never_set(names: set[str], graph: Graph, which: str) -> None:
+    known = {variable.name: variable for variable in graph.variables}
+    for name in sorted(names - _never_set(graph)):
+        if name not in known:
+            raise Wrong(f"For the {which} you name `{name}`, which is no variable of it.")
+        if not known[name].reads:
+            raise Wrong(
+                f"For the {which} you name `{name}`. It may be empty, but does anything read it?"
+            )
+        raise Wrong(f"For the {which} you name `{name}`. It is read, but the file has its value.")
+    missing = len(_never_set(graph) - names)
+    if missing:
+        raise Wrong(
+            f"For the {which} you miss {missing} variables. Look at one of them in the graph: what "
+            "do `reads` and `initialised` say?"
+        )
