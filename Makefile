@@ -28,7 +28,7 @@ setup: $(READY)  ## install everything into .venv, and stop
 
 # Root (in a container) must be allowed by name; without a display there is no browser to open.
 lab: $(READY)  ## open JupyterLab on notebook 00
-	@flags="--port=$(PORT)"; \
+	@flags="--port=$(PORT) --LabApp.news_url=None"; \
 	[ "$$(id -u)" -ne 0 ] || flags="$$flags --allow-root"; \
 	[ "$$(uname)" != Linux ] || [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || flags="$$flags --no-browser"; \
 	exec $(BIN)/jupyter lab $$flags $(LAB_FLAGS) notebooks/00_start_here.ipynb

@@ -118,6 +118,14 @@ def test_one_shared_name_is_one_variable():
     assert [access.node for access in state.reads] == ["read_first", "read_second"]
 
 
+@pytest.mark.parametrize("op", ["VarIsInitializedOp", "VariableShape", "DisableCopyOnRead"])
+def test_a_question_about_a_variable_is_no_access(op):
+    graph_def = MESSAGES["GraphDef"]()
+    _node(graph_def, "v", "VarHandleOp", dtype=1)
+    _node(graph_def, "question", op, "v")
+    assert _accesses(read_graph(graph_def)) == {"v": ([], [])}
+
+
 def test_a_while_hands_each_handle_on_at_its_own_place():
     graph_def = MESSAGES["GraphDef"]()
     for name in ("a", "b"):

@@ -193,6 +193,22 @@ def test_without_signatures_the_functions_count(saved_models):
     assert {access.signatures for access in counter.reads} == {()}
 
 
+def test_owners_with_dots_and_slashes_in_their_names(tf, tmp_path):
+    class Named(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.parts = {"a/b.c": tf.Variable(1.0), ".S": tf.Variable(2.0)}
+
+        @tf.function(input_signature=[])
+        def call(self):
+            return self.parts["a/b.c"] + self.parts[".S"]
+
+    tf.saved_model.save(Named(), str(tmp_path), signatures={})
+    graph = read_graph(tmp_path)
+    assert {v.owner for v in graph.variables} == {"parts/a/b.c", "parts/.S"}
+    assert all(len(v.reads) == 1 for v in graph.variables)
+
+
 def test_a_tf1_model_runs_in_the_main_graph(saved_models):
     graph = read_graph(saved_models["tf1"])
     assert graph.signature("serving_default").function == "main graph"

@@ -9,6 +9,7 @@ read.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -234,4 +235,5 @@ def _owner(key: str | None) -> str | None:
     """Return the path of the object that a checkpoint key belongs to; ``None`` for TF1 keys."""
     if key is None or not key.endswith(_VALUE):
         return None
-    return key.removesuffix(_VALUE).replace(".S", "/").replace("..", ".")
+    # A dot is written as two, a slash as .S (escape_local_name in tensorflow/python/trackable).
+    return re.sub(r"\.([.S])", lambda m: "/" if m[1] == "S" else ".", key.removesuffix(_VALUE))

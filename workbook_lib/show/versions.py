@@ -39,7 +39,7 @@ _TINTS = {
     "raised": "rgba(198, 40, 40, 0.22)",
     "neutral": "rgba(128, 128, 128, 0.10)",
 }
-_CELL = "text-align: center; padding: 4px 6px; white-space: nowrap"
+_CELL = "text-align: center; padding: 4px 3px; white-space: nowrap"
 _FIRST = (
     "text-align: left; position: sticky; left: 0; background-color: var(--jp-layout-color0, white)"
 )
@@ -92,15 +92,14 @@ class VersionMatrix(Rich):
         return f"{self._caption()}\n\n{grid}\n\n{legend}\n\n{seen}"
 
     def html(self) -> str:
-        """Set the grid, which scrolls sideways, the legend, and a list of what was seen."""
+        """Set the grid of marks, the legend, and a folded list of what each release said."""
         head = "".join(
-            f'<th scope="col" style="{_CELL}">{html.escape(version)}<br>'
-            f'<small style="font-weight: normal">{html.escape(f"py {python}" if python else "")}'
-            "</small></th>"
+            f'<th scope="col" style="{_CELL}" title="{html.escape(_whole(version, python))}">'
+            f"{html.escape(_minor(version))}</th>"
             for version, python in zip(self.versions, self.pythons, strict=True)
         )
         body = "".join(
-            f'<tr><th scope="row" style="{_FIRST}; min-width: 12em">{html.escape(title)}</th>'
+            f'<tr><th scope="row" style="{_FIRST}; min-width: 13em">{html.escape(title)}</th>'
             f"{''.join(map(_cell_html, cells))}</tr>"
             for title, cells in self.cases
         )
@@ -174,8 +173,17 @@ def _cell_html(cell: Cell) -> str:
     return (
         f'<td style="{_CELL}; background-color: {_TINTS[cell.outcome.tone]}" '
         f'title="{html.escape(cell.label, quote=True)}">'
-        f"<strong>{cell.outcome.mark}</strong><br>{cell.outcome.word}</td>"
+        f'<strong role="img" aria-label="{cell.outcome.word}">{cell.outcome.mark}</strong></td>'
     )
+
+
+def _minor(version: str) -> str:
+    """Return ``2.9`` for ``2.9.3``: some twenty columns are to fit a page."""
+    return ".".join(version.split(".")[:2])
+
+
+def _whole(version: str, python: str) -> str:
+    return f"TensorFlow {version}" + (f", Python {python}" if python else "")
 
 
 def _runs(cells: Sequence[Cell]) -> Iterator[str]:

@@ -97,7 +97,9 @@ def _mixed_constants() -> Any:
 def _traced(function: Callable[..., Any], shape: list[int | None]) -> Any:
     import tensorflow as tf
 
-    return tf.function(function, autograph=False).get_concrete_function(tf.TensorSpec(shape))
+    traced = tf.function(function, autograph=False).get_concrete_function(tf.TensorSpec(shape))
+    traced.owner = function  # a concrete function does not keep its variables alive
+    return traced
 
 
 @exercise(
@@ -182,7 +184,6 @@ def _reads_and_assigns() -> Any:
         window[:2].assign(x[:2])
         return x * read + tf.gather(read, [0, 1, 2, 3])
 
-    function.variables = (read, total, count, left, window)  # type: ignore[attr-defined]
     return _traced(function, [4])
 
 
@@ -191,9 +192,10 @@ def _reads_and_assigns() -> Any:
     hints=(
         "The layers ask one argument of the call in which mode they are. Section 4 printed what "
         "each of its values does.",
-        "Write a `tf.function` of `x` inside yours, and call the model there in the other mode.",
-        "Call `model(x, training=False)` in the `tf.function`, and return its "
-        "`get_concrete_function(tf.TensorSpec([None, 4]))`.",
+        "`tf.function(model)` can be traced. What you give `get_concrete_function` besides the "
+        "spec goes to the call of the model.",
+        "Return `tf.function(model).get_concrete_function(spec, training=False)`, with "
+        "`tf.TensorSpec([None, 4])` as the spec.",
     ),
 )
 def serving_function(function: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -21,14 +22,16 @@ from workbook_lib.lesson.exercises import Wrong, attempt, exercise, same
         "`tf.TensorShape(…).as_list()`).",
     ),
 )
-def find_handles(find_handles: object, graph_def: Any) -> str:
+def find_handles(function: object, graph_def: Any) -> str:
     """Return the shared_name, dtype and shape of every VarHandleOp of a GraphDef."""
     expected = _handles(graph_def)
-    _compare_handles(attempt(find_handles, graph_def), expected)
-    _compare_hidden(attempt(find_handles, _with_another_name()), attempt(find_handles, _in_function()))
+    # A copy, because asking a node for an attribute that it lacks adds the attribute.
+    _compare_handles(attempt(function, copy.deepcopy(graph_def)), expected)
+    _compare_names(attempt(function, _with_another_name()))
+    _compare_places(attempt(function, _in_function()))
     return (
-        f"All {len(expected)} handles, and a walk in Python over the library's reader finds the "
-        "same. None of them carries a value: that is what a handle is."
+        f"These are the {len(expected)} handles that `read_graph` finds as well. None of them "
+        "carries a value: that is what a handle is."
     )
 
 
@@ -52,12 +55,14 @@ def _compare_handles(found: Any, expected: Mapping[str, Any]) -> None:
             "makes a handle, letter by letter."
         )
     if any(isinstance(name, bytes) for name in found):
-        raise Wrong("The names are bytes, as the protocol buffer keeps them. How do bytes become text?")
+        raise Wrong(
+            "The names are bytes, as the protocol buffer keeps them. How do bytes become text?"
+        )
     extra = sorted(str(name) for name in found.keys() - expected.keys())
     if extra:
         raise Wrong(
-            f"{len(extra)} of your names belong to no handle, `{extra[0]}` among them. What is the "
-            "op of that node?"
+            f"{len(extra)} of your names belong to no handle, `{extra[0]!r}` among them. What is "
+            "the op of that node?"
         )
     missing = len(expected) - len(found)
     if missing:
@@ -72,8 +77,8 @@ def _compare_handle(name: str, handle: Any, expected: tuple[str, Any]) -> None:
     dtype, shape = getattr(handle[0], "name", handle[0]), handle[1]
     if not isinstance(dtype, str):
         raise Wrong(
-            f"The dtype of `{name}` is `{dtype}`, a number of the protocol buffer. Which call above "
-            "made a name of it?"
+            f"The dtype of `{name}` is `{dtype}`, a number of the protocol buffer. Which call "
+            "above made a name of it?"
         )
     if dtype != expected[0]:
         raise Wrong(f"`{name}` is not of the dtype `{dtype}`. Which attribute did you read?")
@@ -84,16 +89,28 @@ def _compare_handle(name: str, handle: Any, expected: tuple[str, Any]) -> None:
             "it?"
         )
     if not same(shape, expected[1]):
-        raise Wrong(f"`{name}` does not have the shape {list(shape)}. Which attribute did you read?")
-
-
-def _compare_hidden(renamed: Any, inside: Any) -> None:
-    if not same(list(renamed), ["counter"]):
         raise Wrong(
-            "Right for this model. In another graph a node is called `import/counter`, and its "
-            "`shared_name` is `counter`: the node's name is not the variable's."
+            f"`{name}` does not have the shape {list(shape)}. Which attribute did you read?"
         )
-    if not same(list(inside), ["inner"]):
+
+
+def _compare_names(found: Any) -> None:
+    """Compare what is found in a graph whose handle has another name than its node."""
+    if same(list(found), ["import/counter"]):
+        raise Wrong(
+            "Right for this model. In another graph the node is called `import/counter` and its "
+            "`shared_name` is `counter`: the name of the node is not that of the variable."
+        )
+    if not same(list(found), ["counter"]):
+        raise Wrong(
+            f"Right for this model. In another graph, with one handle, it finds {len(found)}. Does "
+            "your function look at the `GraphDef` that it is given, and at nothing else?"
+        )
+
+
+def _compare_places(found: Any) -> None:
+    """Compare what is found in a graph whose only handle is made inside a function."""
+    if not same(list(found), ["inner"]):
         raise Wrong(
             "Right for this model, whose handles all stand in the main graph. In another graph one "
             "stands inside a function, and your walk does not get there. Where else are nodes?"
@@ -102,7 +119,7 @@ def _compare_hidden(renamed: Any, inside: Any) -> None:
 
 def _with_another_name() -> Any:
     """Return a GraphDef whose handle has another name than its node."""
-    from tensorflow.core.framework import graph_pb2
+    from tensorflow.core.framework import graph_pb2  # noqa: PLC0415
 
     graph_def = graph_pb2.GraphDef()
     _fill(graph_def.node.add(), "import/counter", "counter")
@@ -111,7 +128,7 @@ def _with_another_name() -> Any:
 
 def _in_function() -> Any:
     """Return a GraphDef whose only handle is made inside a function."""
-    from tensorflow.core.framework import graph_pb2
+    from tensorflow.core.framework import graph_pb2  # noqa: PLC0415
 
     graph_def = graph_pb2.GraphDef()
     graph_def.node.add(name="nothing", op="NoOp")
@@ -122,7 +139,7 @@ def _in_function() -> Any:
 
 
 def _fill(node: Any, name: str, shared_name: str) -> None:
-    from tensorflow.core.framework import types_pb2
+    from tensorflow.core.framework import types_pb2  # noqa: PLC0415
 
     node.name, node.op = name, "VarHandleOp"
     node.attr["shared_name"].s = shared_name.encode()
@@ -137,17 +154,17 @@ def _fill(node: Any, name: str, shared_name: str) -> None:
         "reads; its assigns look the same.",
         "Each entry of `variable.assigns` has `signatures`, a tuple of names.",
         'Keep `variable.name` if `any("step" in access.signatures for access in …)`, with the '
-        "argument `signature` in the place of `\"step\"`.",
+        'argument `signature` in the place of `"step"`.',
     ),
 )
-def assigned_by(assigned_by: object, graph: Graph) -> str:
+def assigned_by(function: object, graph: Graph) -> str:
     """Return the set of names of the variables that a signature of a Graph assigns."""
     for name in sorted(signature.name for signature in graph.signatures):
-        _compare_assigned(attempt(assigned_by, graph, name), graph, name)
+        _compare_assigned(attempt(function, graph, name), graph, name)
     other = _two_signatures()
     for name in ("train", "infer"):
         try:
-            _compare_assigned(attempt(assigned_by, other, name), other, name)
+            _compare_assigned(attempt(function, other, name), other, name)
         except Wrong as verdict:
             raise Wrong(f"Right for this model, and not for another. {verdict}") from None
     return (
@@ -175,8 +192,8 @@ def _compare_assigned(answer: Any, graph: Graph, signature: str) -> None:
         raise Wrong(f"For `{signature}` you name `{extra[0]}`, which nothing assigns.")
     if assigned and not names:
         raise Wrong(
-            f"For `{signature}` you find nothing, and it does assign. What type is "
-            "`access.signatures`?"
+            f"For `{signature}` you find nothing, and it does assign. Print the `assigns` of one "
+            "variable: what does each entry have as its `op`, and what as its `signatures`?"
         )
     if names != assigned:
         raise Wrong(
@@ -191,7 +208,9 @@ def _reached_from(accesses: Iterable[Access], signature: str) -> bool:
 
 def _names(answer: Any) -> set[str]:
     if isinstance(answer, (str, Mapping)) or not isinstance(answer, Iterable):
-        raise Wrong(f"Your function returns a value of type `{type(answer).__name__}`. Return a set.")
+        raise Wrong(
+            f"Your function returns a value of type `{type(answer).__name__}`. Return a set."
+        )
     values = list(answer)
     if any(isinstance(value, Variable) for value in values):
         raise Wrong("You return the variables themselves. The question is for their names.")
@@ -238,13 +257,13 @@ def _two_signatures() -> Graph:
         "Keep the name if both hold: there are reads, and `initialised is False`.",
     ),
 )
-def read_but_never_set(read_but_never_set: object, sound: Graph, service: Graph) -> str:
+def read_but_never_set(function: object, classifier: Graph, service: Graph) -> str:
     """Return the set of names of the variables that are read although they have no value."""
-    for graph, which in ((sound, "exported classifier"), (service, "service")):
-        _compare_never_set(_names(attempt(read_but_never_set, graph)), graph, which)
+    for graph, which in ((classifier, "classifier"), (service, "service")):
+        _compare_never_set(_names(attempt(function, graph)), graph, which)
     count = len(_never_set(service))
     return (
-        f"The exported classifier is sound. The service reads {count} variables that have no "
+        f"The classifier is sound. The service reads {count} variables that have no "
         "value, and nothing warned you when it was saved."
     )
 
