@@ -140,6 +140,8 @@ def _files() -> Finding:
         return Finding("the workbook's files", "missing", False, str(error))
     advice = f"Check the workbook out again: data/{', data/'.join(missing)} is missing."
     return Finding(
-        "the workbook's files", "missing" if missing else "there", not missing,
+        "the workbook's files",
+        "missing" if missing else "there",
+        not missing,
         advice if missing else "",
     )

@@ -34,7 +34,7 @@ class Rich:
         """Return the HTML form; by default the text, kept as it is set."""
         return f'<pre style="margin: 0">{html.escape(self.text())}</pre>'
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return {"text/plain": self.text(), "text/html": self.html()}
 
 

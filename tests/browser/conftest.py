@@ -11,8 +11,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-
 from browser_steps import TOKEN
+
 from workbook_lib.samples import project_root
 
 PICTURES = project_root() / "workbook-output" / "browser"

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-
 from browser_steps import open_notebook, photograph, run_all
+
 from workbook_lib.lesson.outline import outline
 from workbook_lib.runs import all_notebooks
 
@@ -47,7 +47,10 @@ def test_an_exercise_fails_and_is_solved_in_the_page(page):
     from importlib import metadata
 
     open_notebook(page, "00_start_here.ipynb")
-    for answer, expected in (('"1.15"', "Not right yet"), (f'"{metadata.version("tensorflow")}"', "Right")):
+    for answer, expected in (
+        ('"1.15"', "Not right yet"),
+        (f'"{metadata.version("tensorflow")}"', "Right"),
+    ):
         cell = page.locator(".jp-CodeCell", has_text="my_tensorflow =").first
         cell.locator(".cm-content").click()
         page.keyboard.press("Control+a")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from workbook_lib.failures import FAMILIES, catalogue, cases, family, reproduce
+from workbook_lib.failures import FAMILIES, cases, catalogue, family, reproduce
 from workbook_lib.isolated import OpError
 
 # case -> outcome, stage, exception, and a part of the message that only this failure has

@@ -55,7 +55,9 @@ def test_it_can_be_drawn(matrix):
 
 def test_a_measured_release_takes_the_place_of_the_old_one_in_order():
     old = {"versions": [{"version": "2.9.3", "installed": False}, {"version": "2.21.0"}]}
-    new = version_matrix.merge(old, [{"version": "2.10.1"}, {"version": "2.9.3", "installed": True}])
+    new = version_matrix.merge(
+        old, [{"version": "2.10.1"}, {"version": "2.9.3", "installed": True}]
+    )
     assert [entry["version"] for entry in new["versions"]] == ["2.9.3", "2.10.1", "2.21.0"]
     assert new["versions"][0]["installed"]
 
@@ -104,7 +106,9 @@ def test_a_case_that_kills_its_process_does_not_end_the_measurement(tmp_path, mo
 
     results = version_matrix._run_cases(Path(sys.executable))
     assert results["float32-state"]["outcome"] == "crash"
-    assert {cell["outcome"] for name, cell in results.items() if name != "float32-state"} == {"works"}
+    assert {cell["outcome"] for name, cell in results.items() if name != "float32-state"} == {
+        "works"
+    }
 
 
 def test_without_uv_it_says_so(monkeypatch, capsys):

@@ -16,7 +16,9 @@ def shell():
 def test_keeps_the_record_and_the_names(shell):
     shell.user_ns["start"] = 20
     with capture_output() as shown:
-        shell.run_cell_magic("isolated", "record --use start --keep end", "end = start + 1\nprint(end)")
+        shell.run_cell_magic(
+            "isolated", "record --use start --keep end", "end = start + 1\nprint(end)"
+        )
     assert shell.user_ns["end"] == 21
     assert shell.user_ns["record"].ok
     assert shown.stdout == "21\n"

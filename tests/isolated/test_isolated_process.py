@@ -114,10 +114,7 @@ def test_a_function_that_cannot_travel_is_refused_before_it_runs():
 
 def test_converter_errors_come_back_as_data(running_total, save_module):
     folder = str(save_module(running_total("float16")))
-    source = (
-        "import tensorflow as tf\n"
-        "tf.lite.TFLiteConverter.from_saved_model(folder).convert()"
-    )
+    source = "import tensorflow as tf\ntf.lite.TFLiteConverter.from_saved_model(folder).convert()"
     record = run_source(source, inputs={"folder": folder})
     assert record.exception_type == "ConverterError"
     assert OpError("tf.VarHandleOp", "ERROR_NEEDS_FLEX_OPS") in record.errors
@@ -142,7 +139,7 @@ def test_a_server_without_tensorflow_starts_without_it(tmp_path):
     script = tmp_path / "litert_only.py"
     script.write_text(
         "from workbook_lib.isolated import run_isolated\n"
-        "record = run_isolated(eval, '\"tensorflow\" in __import__(\"sys\").modules', tensorflow=False)\n"
+        'record = run_isolated(eval, \'"tensorflow" in __import__("sys").modules\', tensorflow=False)\n'
         "print(record.value)\n"
     )
     done = subprocess.run(
@@ -160,6 +157,8 @@ def test_silencing_hides_the_native_stream_and_not_the_errors_of_python():
         "os.write(2, b'native')\n"
         "print('python', file=sys.stderr, flush=True)\n"
     )
-    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True, check=True
+    )
     assert done.stderr == "python\n"
     assert callable(silence_native_log)

@@ -3,8 +3,8 @@
 from importlib import metadata
 
 import pytest
-
 from notebook_cells import execute, load, solution_code, stub
+
 from workbook_lib.lesson.checks import reproduce_the_failure, start_here
 
 ZERO, ONE = load("00_start_here.ipynb"), load("01_reproduce_the_failure.ipynb")
@@ -73,7 +73,9 @@ def test_other_mend_mistakes(namespace, old, new, status, told):
 
 def test_other_mend_by_the_constant_is_sent_on(namespace):
     code = solution_code(ONE, "reproduce/other-mend")
-    both = code.replace("[10, 128]), name", "[10, 10]), name").replace("Dense(128, use", "Dense(10, use")
+    both = code.replace("[10, 128]), name", "[10, 10]), name").replace(
+        "Dense(128, use", "Dense(10, use"
+    )
     outcome = other_mend(namespace, both)
     assert outcome.status == "wrong"
     assert "Leave the constant" in outcome.advice
@@ -84,7 +86,9 @@ def mend_the_state(namespace, code):
 
 
 def test_mend_the_state_stub_is_not_attempted(namespace):
-    assert mend_the_state(namespace, stub(ONE, "reproduce/mend-the-state")).status == "not attempted"
+    assert (
+        mend_the_state(namespace, stub(ONE, "reproduce/mend-the-state")).status == "not attempted"
+    )
 
 
 def test_mend_the_state_solution_is_right(namespace):
@@ -92,7 +96,10 @@ def test_mend_the_state_solution_is_right(namespace):
     assert mend_the_state(namespace, code).status == "right"
 
 
-FLOAT16 = [("tf.zeros([4])", 'tf.zeros([4], "float16")'), ("assign_add(x)", "assign_add(tf.cast(x, tf.float16))")]
+FLOAT16 = [
+    ("tf.zeros([4])", 'tf.zeros([4], "float16")'),
+    ("assign_add(x)", "assign_add(tf.cast(x, tf.float16))"),
+]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +109,10 @@ FLOAT16 = [("tf.zeros([4])", 'tf.zeros([4], "float16")'), ("assign_add(x)", "ass
         ([("tf.cast(self.total, tf.float16)", "self.total")], "float32"),
         ([("self.total.assign_add(x)", "pass")], "does not grow"),
         ([("(tf.Module)", "")], "tf.Module"),
-        ([("    @tf.function(input_signature=[tf.TensorSpec([4], tf.float32)])\n", "")], "tf.function"),
+        (
+            [("    @tf.function(input_signature=[tf.TensorSpec([4], tf.float32)])\n", "")],
+            "tf.function",
+        ),
     ],
 )
 def test_mend_the_state_mistakes(namespace, changes, told):

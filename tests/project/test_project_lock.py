@@ -35,15 +35,16 @@ def locked():
 
 def wanted():
     extras = PROJECT["project"]["optional-dependencies"]
-    return [
-        Requirement(text)
-        for text in [*PROJECT["project"]["dependencies"], *extras["test"]]
-    ]
+    return [Requirement(text) for text in [*PROJECT["project"]["dependencies"], *extras["test"]]]
 
 
 @pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13"])
 def test_the_lock_fulfils_the_project_on_every_python(python):
-    environment = {**default_environment(), "python_version": python, "python_full_version": python + ".0"}
+    environment = {
+        **default_environment(),
+        "python_version": python,
+        "python_full_version": python + ".0",
+    }
     pinned = {
         canonicalize_name(r.name): next(iter(r.specifier)).version
         for r in locked()

@@ -153,7 +153,14 @@ def test_links_lead_somewhere(path):
 @every
 def test_names_no_machine(path):
     text = path.read_text(encoding="utf-8")
-    for pattern in (r"/home/\w", r"/root\b", r"/Users/\w", r"/tmp/\w", r"[A-Z]:\\\\", r"127\.0\.0\.1:\d"):
+    for pattern in (
+        r"/home/\w",
+        r"/root\b",
+        r"/Users/\w",
+        r"/tmp/\w",
+        r"[A-Z]:\\\\",
+        r"127\.0\.0\.1:\d",
+    ):
         assert not re.search(pattern, text), pattern
 
 

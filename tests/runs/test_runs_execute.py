@@ -129,7 +129,15 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path, capsys):
 def test_the_command_exits_1_and_names_what_failed(tmp_path):
     path = write(tmp_path / "fails.ipynb", "assert 1 == 2, 'sums'")
     done = subprocess.run(
-        [sys.executable, "-m", "workbook_lib.cli", "run", str(path), "--output", str(tmp_path / "o")],
+        [
+            sys.executable,
+            "-m",
+            "workbook_lib.cli",
+            "run",
+            str(path),
+            "--output",
+            str(tmp_path / "o"),
+        ],
         capture_output=True,
         text=True,
         check=False,
@@ -141,7 +149,8 @@ def test_the_command_exits_1_and_names_what_failed(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("5", 5), ("0.5", 0.5), ("True", True), ("float16", "float16"), ("[1", "[1")]
+    ("text", "value"),
+    [("5", 5), ("0.5", 0.5), ("True", True), ("float16", "float16"), ("[1", "[1")],
 )
 def test_a_parameter_is_read_as_a_literal_or_as_text(tmp_path, text, value):
     path = write(tmp_path / "shows.ipynb", "print(repr(it))", parameters="it = None")

@@ -80,7 +80,7 @@ def test_claims_are_complete_and_their_proof_is_an_executed_cell():
 
 
 def test_claims_are_in_our_own_words():
-    """No run of eight words stands in the article as well; the test skips where it is not at hand."""
+    """No run of eight words stands in the article too; skipped where that is not at hand."""
     article = project_root().parent / "shared" / "facts" / "article.txt"
     if not article.exists():
         pytest.skip("the article is not part of the repository")

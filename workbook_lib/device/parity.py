@@ -9,7 +9,6 @@ variable that the XNNPACK delegate reads without a word. Both runs happen in a c
 
 from __future__ import annotations
 
-import html
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -187,8 +186,10 @@ def answers(
     """
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-    resolver = OpResolverType.AUTO if kernels == DELEGATES else (
-        OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    resolver = (
+        OpResolverType.AUTO
+        if kernels == DELEGATES
+        else (OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
     )
     interpreter = Interpreter(model_content=content, experimental_op_resolver_type=resolver)
     if not interpreter.get_signature_list():
@@ -269,13 +270,14 @@ def _compare(
 ) -> Run:
     if not record.ok:
         return Run(kernels, 0, len(expected), refusal=_refusal(record))
-    agreeing, largest, odd = 0, 0.0, set()
+    agreeing, largest = 0, 0.0
+    odd: set[str] = set()
     for got, wanted in zip(record.value, expected, strict=True):
         if len(got) != len(wanted):
             counts = f"{len(got)} outputs where the reference has {len(wanted)}"
             return Run(kernels, 0, len(expected), refusal=counts)
         checks = [
-            _difference(*got[mine], wanted[theirs], tolerance)
+            _difference(got[mine], wanted[theirs], tolerance)
             for mine, theirs in zip(*_paired(got, wanted), strict=True)
         ]
         agreeing += all(same for same, _, _ in checks)
@@ -295,15 +297,14 @@ def _paired(got: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[list[str
 
 def _natural(name: str) -> list[tuple[int, str]]:
     """Sort key that puts ``output_10`` after ``output_9``."""
-    return [
-        (int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)
-    ]
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def _difference(
-    got: Array, step: float, wanted: Array, tolerance: float
+    answer: tuple[Array, float], wanted: Array, tolerance: float
 ) -> tuple[bool, float, str]:
     """Compare one output: whether it agrees, its relative difference, and what is odd."""
+    got, step = answer
     if got.shape != wanted.shape:
         return False, 0.0, f"shape {list(got.shape)} where TensorFlow has {list(wanted.shape)}"
     if not np.issubdtype(wanted.dtype, np.number) or not np.issubdtype(got.dtype, np.number):

@@ -14,7 +14,7 @@ import shutil
 import sys
 import tempfile
 
-CASES = {}
+CASES = {}  # type: dict
 """Case id to function, in the order in which the version matrix shows them."""
 
 
@@ -27,7 +27,7 @@ class Trace:
         self.tolerance = 1e-4
 
 
-class NotOffered(Exception):
+class NotOfferedError(Exception):
     """The release under test has no such setting."""
 
 
@@ -62,7 +62,7 @@ def run_case(identifier):
         result.update(got=got, expected=expected)
         result["outcome"] = "works" if _agree(got, expected, trace.tolerance) else "wrong"
     except Exception as error:  # any failure is a result here
-        outcome = "absent" if isinstance(error, NotOffered) else "error"
+        outcome = "absent" if isinstance(error, NotOfferedError) else "error"
         result.update(outcome=outcome, exception=type(error).__name__, message=str(error))
         result["errors"] = _op_errors(error)
     finally:
@@ -145,7 +145,7 @@ def _stateful(trace, dtype, flag=None, select=False, custom=False):
     trace.stage = "convert"
     if flag is not None:
         if not hasattr(converter, "experimental_enable_resource_variables"):
-            raise NotOffered("no experimental_enable_resource_variables in this release")
+            raise NotOfferedError("no experimental_enable_resource_variables in this release")
         converter.experimental_enable_resource_variables = flag
     if select:
         ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]

@@ -58,7 +58,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family(
         "frozen-but-assigned",
-        "Freezing stops with \"incompatible with expected resource\".",
+        'Freezing stops with "incompatible with expected resource".',
         "The variable's value became a constant, but the graph still assigns the variable.",
         "Hand the converter the object that owns the variable, or a function that only reads.",
         ("concrete-function-alone",),

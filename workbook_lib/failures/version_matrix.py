@@ -101,15 +101,16 @@ def _install(version: str, python: str, folder: Path) -> tuple[Path | None, str]
     limits = ["numpy<2"] if old < (2, 18) else []
     limits += ["protobuf<3.21"] if old < (2, 9) else []
     limits += ["setuptools<70"] if old < (2, 17) else []
+    into = ["--quiet", "--python", str(executable)]
     for command in (
         ["uv", "venv", "--quiet", "--python", python, str(environment)],
-        ["uv", "pip", "install", "--quiet", "--python", str(executable)]
-        + [f"tensorflow=={version}", *limits],
+        ["uv", "pip", "install", *into, f"tensorflow=={version}", *limits],
     ):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            lines = [line.strip(" ×╰─▶│") for line in done.stderr.strip().splitlines()]
-            return None, next((line for line in lines if line), "uv gave no reason")
+            # uv draws a tree; the words start after its lines.
+            reasons = re.findall(r"[A-Za-z].*", done.stderr)
+            return None, reasons[0] if reasons else "uv gave no reason"
     return executable, ""
 
 

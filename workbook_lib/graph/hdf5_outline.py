@@ -63,7 +63,7 @@ def _plain(value: Any) -> Any:
 
 
 def _outline(path: str, member: str | None = None) -> dict[str, Any]:
-    import h5py  # noqa: PLC0415 - only the child needs it
+    import h5py
 
     attributes: dict[str, Any] = {}
     datasets: dict[str, Any] = {}
@@ -88,7 +88,7 @@ def _outline(path: str, member: str | None = None) -> dict[str, Any]:
 
 def _limit_memory() -> None:
     if sys.platform.startswith("linux"):  # elsewhere there is no such limit, or it cannot be set
-        import resource  # noqa: PLC0415
+        import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
 

@@ -61,7 +61,6 @@ def read_graph(source: str | os.PathLike[str] | bytes | Serialisable) -> Graph:
 
 # Each format's reader is imported only when it is needed: protobuf and the .tflite schema take
 # longer to import than most models take to read.
-# ruff: noqa: PLC0415
 
 
 def _read_bytes(data: bytes) -> Graph:

@@ -333,11 +333,11 @@ def _read_handles(functions: tuple[Function, ...]) -> list[Handle]:
 
 def _flex_attributes(custom_options: bytes) -> dict[str, object]:
     """Return the attributes of the TensorFlow op in a Flex op: a flexbuffer of name and NodeDef."""
-    from flatbuffers import flexbuffers  # noqa: PLC0415
-    from google.protobuf.message import DecodeError  # noqa: PLC0415
+    from flatbuffers import flexbuffers
+    from google.protobuf.message import DecodeError
 
-    from workbook_lib.graph.graph_def import read_nodes  # noqa: PLC0415
-    from workbook_lib.graph.proto_schema import MESSAGES  # noqa: PLC0415
+    from workbook_lib.graph.graph_def import read_nodes
+    from workbook_lib.graph.proto_schema import MESSAGES
 
     try:
         node_def = flexbuffers.GetRoot(custom_options).AsVector[1].AsStringBytes

@@ -13,7 +13,6 @@ _stderr = os.dup(2)
 _nowhere = os.open(os.devnull, os.O_WRONLY)
 os.dup2(_nowhere, 2)
 try:
-    import ai_edge_litert.interpreter
     import keras
     import tensorflow  # noqa: F401 - imported for the children
 

@@ -111,9 +111,7 @@ def warm_up() -> None:
     run_isolated(int)
 
 
-def _run(
-    task: Callable[[], Any], *, timeout: float, memory_limit: int, tensorflow: bool
-) -> Record:
+def _run(task: Callable[[], Any], *, timeout: float, memory_limit: int, tensorflow: bool) -> Record:
     context = _context(tensorflow)
     with tempfile.TemporaryDirectory(prefix="isolated-") as folder:
         output, log = Path(folder, "stdout"), Path(folder, "stderr")
@@ -140,7 +138,9 @@ def _context(tensorflow: bool) -> Any:
     context = multiprocessing.get_context("forkserver")
     # Only the first call has an effect: it decides what the one server of this process imports.
     # A server without TensorFlow still serves a function that needs it, which imports it itself.
-    module = "workbook_lib.isolated.preload" if tensorflow else "workbook_lib.isolated.preload_litert"
+    module = (
+        "workbook_lib.isolated.preload" if tensorflow else "workbook_lib.isolated.preload_litert"
+    )
     context.set_forkserver_preload([module])
     return context
 

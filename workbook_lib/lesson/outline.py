@@ -83,7 +83,7 @@ def _outline_of(file: Path) -> NotebookOutline | None:
 
 
 def _parse(cell: str) -> ast.Module | None:
-    from IPython.core.inputtransformer2 import TransformerManager  # noqa: PLC0415
+    from IPython.core.inputtransformer2 import TransformerManager
 
     if cell.startswith("%%"):
         _, _, cell = cell.partition("\n")

@@ -189,7 +189,7 @@ class Prediction(Rich):
         return _HOW if self.answered is None else f"Your answer: {self.answered}."
 
     def _ipython_display_(self) -> None:
-        from IPython.display import display  # noqa: PLC0415
+        from IPython.display import display
 
         bundle: dict[str, Any] = self._repr_mimebundle_()
         buttons = self._buttons()
@@ -208,12 +208,12 @@ class Prediction(Rich):
 
     def _buttons(self) -> Any:
         """Return the radio buttons, or ``None`` where nobody can click them."""
-        from IPython import get_ipython  # noqa: PLC0415
+        from IPython import get_ipython
 
         if progress.is_off() or not hasattr(get_ipython(), "kernel"):
             return None
         try:
-            from ipywidgets import HTML, Layout, RadioButtons, VBox  # noqa: PLC0415
+            from ipywidgets import HTML, Layout, RadioButtons, VBox
         except ImportError:
             return None
         buttons = RadioButtons(

@@ -91,7 +91,7 @@ def run_notebooks(
     notebooks: Sequence[Path],
     folder: Path,
     parameters: Mapping[str, Any] | None = None,
-    on_start: Callable[[str], None] = lambda name: None,
+    on_start: Callable[[str], None] = lambda _: None,
 ) -> RunReport:
     """Execute notebooks one after the other.
 

@@ -68,13 +68,15 @@ def write_report(report: RunReport) -> Path:
         if run.executed.exists():
             body, _ = exporter.from_filename(str(run.executed))
             page.write_text(body, encoding="utf-8")
-        rows.append({
-            "name": run.name,
-            "seconds": run.seconds,
-            "ok": run.ok,
-            "verdict": run.verdict,
-            "page": page.name,
-        })
+        rows.append(
+            {
+                "name": run.name,
+                "seconds": run.seconds,
+                "ok": run.ok,
+                "verdict": run.verdict,
+                "page": page.name,
+            }
+        )
     environment = jinja2.Environment(autoescape=True, trim_blocks=True)
     passed = sum(run.ok for run in report.notebooks)
     index = report.folder / "index.html"

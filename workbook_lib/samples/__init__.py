@@ -5,4 +5,11 @@ from workbook_lib.samples.classifier import load_classifier
 from workbook_lib.samples.digits import Digits, load_digits
 from workbook_lib.samples.locations import data_path, project_root
 
-__all__ = ["Digits", "article_claims", "data_path", "load_classifier", "load_digits", "project_root"]
+__all__ = [
+    "Digits",
+    "article_claims",
+    "data_path",
+    "load_classifier",
+    "load_digits",
+    "project_root",
+]

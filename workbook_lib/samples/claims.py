@@ -1,4 +1,4 @@
-"""The claims of the article that started this workbook, as ``data/article_claims.json`` has them."""
+"""The claims of the article that started this workbook, from ``data/article_claims.json``."""
 
 from __future__ import annotations
 

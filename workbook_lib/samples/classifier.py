@@ -51,9 +51,7 @@ def train_classifier(epochs: int = EPOCHS) -> Any:
         name="digits_classifier",
     )
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    model.fit(
-        digits.train_images, digits.train_labels, batch_size=32, epochs=epochs, verbose=0
-    )
+    model.fit(digits.train_images, digits.train_labels, batch_size=32, epochs=epochs, verbose=0)
     return model
 
 

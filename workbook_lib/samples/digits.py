@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from workbook_lib.samples.locations import data_path
 
+
 @dataclass(frozen=True, repr=False)
 class Digits:
     """Real 8x8 images of digits, split into a part to train on and a part held out.

@@ -9,7 +9,6 @@ from typing import Any
 from workbook_lib.lesson.exercises import Wrong, attempt, exercise, same
 
 # A check imports TensorFlow when it runs: importing this module must not take seven seconds.
-# ruff: noqa: PLC0415
 
 
 @exercise(

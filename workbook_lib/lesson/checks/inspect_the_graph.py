@@ -119,7 +119,7 @@ def _compare_places(found: Any) -> None:
 
 def _with_another_name() -> Any:
     """Return a GraphDef whose handle has another name than its node."""
-    from tensorflow.core.framework import graph_pb2  # noqa: PLC0415
+    from tensorflow.core.framework import graph_pb2
 
     graph_def = graph_pb2.GraphDef()
     _fill(graph_def.node.add(), "import/counter", "counter")
@@ -128,7 +128,7 @@ def _with_another_name() -> Any:
 
 def _in_function() -> Any:
     """Return a GraphDef whose only handle is made inside a function."""
-    from tensorflow.core.framework import graph_pb2  # noqa: PLC0415
+    from tensorflow.core.framework import graph_pb2
 
     graph_def = graph_pb2.GraphDef()
     graph_def.node.add(name="nothing", op="NoOp")
@@ -139,7 +139,7 @@ def _in_function() -> Any:
 
 
 def _fill(node: Any, name: str, shared_name: str) -> None:
-    from tensorflow.core.framework import types_pb2  # noqa: PLC0415
+    from tensorflow.core.framework import types_pb2
 
     node.name, node.op = name, "VarHandleOp"
     node.attr["shared_name"].s = shared_name.encode()

@@ -25,7 +25,9 @@ def other_mend(build_model: object) -> str:
 
     model = attempt(build_model)
     if not isinstance(model, tf.keras.Model):
-        raise Wrong("Return the Keras model itself: the last line of the function is `return model`.")
+        raise Wrong(
+            "Return the Keras model itself: the last line of the function is `return model`."
+        )
     if len(model.layers) < 3:
         raise Wrong("The model has lost a layer. The article's third layer is to be added as well.")
     kernel = model.layers[-1].kernel
@@ -63,13 +65,15 @@ def mend_the_state(module_class: object) -> str:
     module, reference = attempt(module_class), attempt(module_class)
     if not isinstance(module, tf.Module) or not module.variables:
         raise Wrong("The class is to be a `tf.Module` that keeps its total in a `tf.Variable`.")
-    call = getattr(module, "__call__", None)
-    if not hasattr(call, "get_concrete_function"):
-        raise Wrong("`__call__` is to stay a `tf.function` with an input signature.")
-    signature = call.get_concrete_function()
+    try:
+        signature = module.__call__.get_concrete_function()
+    except (AttributeError, ValueError) as error:
+        raise Wrong("`__call__` is to stay a `tf.function` with an input signature.") from error
     answered = {spec.dtype.name for spec in tf.nest.flatten(signature.structured_outputs)}
     if answered != {"float16"}:
-        raise Wrong(f"It answers in {', '.join(answered)}. The callers of this model expect float16.")
+        raise Wrong(
+            f"It answers in {', '.join(answered)}. The callers of this model expect float16."
+        )
     folder = tempfile.mkdtemp()
     tf.saved_model.save(module, folder, signatures=signature)
     content = _converted(folder)
@@ -112,12 +116,14 @@ def read_the_matrix(version: Any) -> str:
     measured = [entry for entry in matrix["versions"] if entry["installed"]]
     works = [e["version"] for e in measured if e["results"]["float32-state"]["outcome"] == "works"]
     if not isinstance(version, str):
-        raise Wrong("Give the version as text, such as `\"2.21.0\"`.")
+        raise Wrong('Give the version as text, such as `"2.21.0"`.')
     version = {entry["version"].rpartition(".")[0]: entry["version"] for entry in measured}.get(
         version, version
     )
     if version not in {entry["version"] for entry in measured}:
-        raise Wrong(f"`{version}` is not a column of the matrix. Copy a version as it stands there.")
+        raise Wrong(
+            f"`{version}` is not a column of the matrix. Copy a version as it stands there."
+        )
     if same(version, works[0]):
         return (
             f"From {works[0]} on, resource variables are on by default: most advice on the web is "
