@@ -25,6 +25,14 @@ def run_all(page):
     page.wait_for_timeout(1000)  # the last outputs are drawn after the kernel is idle
 
 
+def photograph_cell(page, text, path):
+    """Take a picture of the window, scrolled so that the cell with this text stands at its top."""
+    cell = page.locator(".jp-CodeCell", has_text=text).first
+    cell.evaluate("cell => cell.scrollIntoView({block: 'start'})")
+    page.wait_for_timeout(800)
+    page.screenshot(path=str(path))
+
+
 def photograph(page, path):
     """Take a picture of the whole notebook, and give the window its size back."""
     height = int(page.locator(".jp-WindowedPanel-viewport").first.bounding_box()["height"])

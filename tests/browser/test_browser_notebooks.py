@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from browser_steps import open_notebook, photograph, run_all
+from browser_steps import open_notebook, photograph, photograph_cell, run_all
 
 from workbook_lib.lesson.outline import outline
 from workbook_lib.runs import all_notebooks
@@ -16,6 +16,8 @@ def test_run_all_ends_without_an_error_and_draws_everything(page, pictures, path
     open_notebook(page, path.name)
     run_all(page)
     photograph(page, pictures / f"{path.stem}.png")
+    if path.stem == "01_reproduce_the_failure":
+        photograph_cell(page, "%%isolated literal", pictures / "readme.png")  # docs/notebook-01.png
 
     error = page.locator('[data-mime-type="application/vnd.jupyter.error"]')
     assert error.count() == 0, error.first.inner_text()

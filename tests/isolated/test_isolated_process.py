@@ -139,8 +139,8 @@ def test_a_server_without_tensorflow_starts_without_it(tmp_path):
     script = tmp_path / "litert_only.py"
     script.write_text(
         "from workbook_lib.isolated import run_isolated\n"
-        'record = run_isolated(eval, \'"tensorflow" in __import__("sys").modules\', tensorflow=False)\n'
-        "print(record.value)\n"
+        'question = \'"tensorflow" in __import__("sys").modules\'\n'
+        "print(run_isolated(eval, question, tensorflow=False).value)\n"
     )
     done = subprocess.run(
         [sys.executable, str(script)], capture_output=True, text=True, check=True, timeout=120

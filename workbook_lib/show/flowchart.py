@@ -95,9 +95,8 @@ class Flowchart(Rich):
             ]
         )
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        plain = super()._repr_mimebundle_(include, exclude)["text/plain"]
-        return {"text/plain": plain, "text/vnd.mermaid": self.mermaid()}
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return {"text/plain": self.text(), "text/vnd.mermaid": self.mermaid()}
 
 
 def mermaid(

@@ -1,0 +1,66 @@
+"""The notebooks' stored outputs hold the library to its word: break it, and nbval goes red."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from workbook_lib.samples import project_root
+
+
+def nbval(root, notebook):
+    options = ["-q", "-p", "no:cacheprovider", "--nbval", "--nbval-current-env", "-c", os.devnull]
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", *options, f"--rootdir={root}", str(notebook)],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root), "WORKBOOK_PROGRESS": "off"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """The workbook, where a test may break it."""
+    root = project_root()
+    for name in ("workbook_lib", "data", "notebooks"):
+        ignore = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
+        shutil.copytree(root / name, tmp_path / name, ignore=ignore)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("module", "line", "broken", "notebook"),
+    [
+        (
+            "device/freeze.py",
+            "frozen = convert_variables_to_constants_v2(function)",
+            "frozen = function",
+            "03_freeze_the_weights.ipynb",
+        ),
+        (
+            "device/parity.py",
+            "same = bool(np.all(~unequal | (relative <= limit)))",
+            "same = True",
+            "01_reproduce_the_failure.ipynb",
+        ),
+    ],
+    ids=["freezing that does nothing", "parity that always agrees"],
+)
+def test_a_step_that_does_nothing_turns_nbval_red(copy, module, line, broken, notebook):
+    path = copy / "workbook_lib" / module
+    source = path.read_text(encoding="utf-8")
+    assert line in source
+    path.write_text(source.replace(line, broken), encoding="utf-8")
+    done = nbval(copy, copy / "notebooks" / notebook)
+    assert done.returncode == 1, done.stdout[-2000:]
+    assert "failed" in done.stdout
+
+
+def test_the_copy_is_green_as_it_is(copy):
+    """Otherwise the test above would prove nothing."""
+    done = nbval(copy, copy / "notebooks" / "03_freeze_the_weights.ipynb")
+    assert done.returncode == 0, done.stdout[-2000:]

@@ -1,0 +1,103 @@
+"""The bottom floor: text and HTML of small results, the environment check, the bare import."""
+
+import subprocess
+import sys
+from importlib import metadata
+
+import pytest
+
+from workbook_lib import environment, rendering
+
+
+def test_numbers_are_set_flush_right_and_lines_have_no_tail():
+    table = rendering.table_text(("op", "count"), [("Const", 3), ("MatMul", 12)])
+    assert table.splitlines() == [
+        "op      count",
+        "------  -----",
+        "Const       3",
+        "MatMul     12",
+    ]
+
+
+def test_an_empty_table_is_its_head():
+    assert rendering.table_text(("a", "bc"), []).splitlines() == ["a  bc", "-  --"]
+
+
+def test_html_escapes_and_names_its_columns():
+    table = rendering.table_html(("<op>",), [("<b>",)], "a & b")
+    assert "<b>" not in table
+    assert "&lt;b&gt;" in table
+    assert "a &amp; b" in table
+    assert 'scope="col"' in table
+
+
+@pytest.mark.parametrize("tone", rendering.TONES)
+def test_a_panel_says_its_outcome_in_words_and_hides_the_mark_from_readers(tone):
+    panel = rendering.panel_html(tone, "Not <right>")
+    assert "Not &lt;right&gt;" in panel
+    assert 'aria-hidden="true"' in panel
+
+
+def test_a_result_must_have_a_text():
+    class Half(rendering.Rich):
+        pass
+
+    with pytest.raises(NotImplementedError, match="Half must define text"):
+        Half().text()
+
+
+def test_importing_the_library_imports_nothing_heavy():
+    source = (
+        "import sys, workbook_lib\n"
+        "heavy = {'tensorflow', 'IPython', 'matplotlib', 'numpy', 'h5py', 'google.protobuf'}\n"
+        "print(sorted(heavy & set(sys.modules)), workbook_lib.read_graph.__name__)\n"
+        "print('tensorflow' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == ["[] read_graph", "False"]
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    import workbook_lib
+
+    with pytest.raises(AttributeError, match="no_such_name"):
+        workbook_lib.no_such_name  # noqa: B018 - the look-up is what is tested
+
+
+def test_this_machine_is_ready():
+    found = environment.check_environment()
+    assert found.ready, found.text()
+    assert metadata.version("tensorflow") in found.text()
+
+
+def test_a_missing_package_is_a_finding_with_advice(monkeypatch):
+    monkeypatch.setitem(environment.PACKAGES, "no-such-package", ((1,), (2,)))
+    found = environment.check_environment()
+    assert not found.ready
+    assert "no-such-package" in repr(found)
+    bad = next(f for f in found.findings if not f.ok)
+    assert "make setup" in bad.advice
+
+
+def test_an_old_package_is_a_finding(monkeypatch):
+    monkeypatch.setitem(environment.PACKAGES, "tensorflow", ((99,), (100,)))
+    assert "tensorflow" in repr(environment.check_environment())
+
+
+def test_a_wrong_python_is_a_finding(monkeypatch):
+    monkeypatch.setattr(environment.sys, "version_info", (3, 9, 1))
+    assert environment._python().advice.startswith("Use Python 3.10 to 3.13")
+
+
+def test_too_little_memory_and_disk_are_findings(monkeypatch):
+    monkeypatch.setattr(environment, "_MEMORY_GIB", 1e9)
+    monkeypatch.setattr(environment, "_DISK_GIB", 1e9)
+    bad = {f.what for f in environment.check_environment().findings if not f.ok}
+    assert bad == {"free memory", "free disk"}
+
+
+def test_missing_files_are_a_finding(monkeypatch, tmp_path):
+    monkeypatch.setattr("workbook_lib.samples.data_path", lambda name: tmp_path / name)
+    assert "data/digits.npz" in environment._files().advice
