@@ -10,6 +10,10 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 	$$python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null \
 	&& echo $$python && break; done)
 
+# JupyterLab asks every new user about a news feed on the web. Here the answer is no.
+SETTINGS := $(VENV)/share/jupyter/lab/settings
+NO_NEWS := {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}
+
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -22,13 +26,15 @@ $(READY): requirements.lock pyproject.toml
 		{ echo "$(PYTHON) has no venv module; on Debian: apt-get install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@mkdir -p $(SETTINGS)
+	@echo '$(NO_NEWS)' > $(SETTINGS)/overrides.json
 	@touch $(READY)
 
 setup: $(READY)  ## install everything into .venv, and stop
 
 # Root (in a container) must be allowed by name; without a display there is no browser to open.
 lab: $(READY)  ## open JupyterLab on notebook 00
-	@flags="--port=$(PORT) --LabApp.news_url=None"; \
+	@flags="--port=$(PORT)"; \
 	[ "$$(id -u)" -ne 0 ] || flags="$$flags --allow-root"; \
 	[ "$$(uname)" != Linux ] || [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || flags="$$flags --no-browser"; \
 	exec $(BIN)/jupyter lab $$flags $(LAB_FLAGS) notebooks/00_start_here.ipynb

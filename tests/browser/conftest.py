@@ -41,7 +41,6 @@ def lab(tmp_path_factory):
         "WORKBOOK_PROGRESS": str(home / "progress.jsonl"),
     }
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--port=0"]
-    command += ["--LabApp.news_url=None"]  # as make lab does
     command += [f"--ServerApp.root_dir={root}", f"--IdentityProvider.token={TOKEN}"]
     log = (home / "server.log").open("w")
     process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=root)

@@ -196,3 +196,13 @@ def test_excused_cells_say_why_and_stay_under_a_fifth():
 def test_tags_are_known(path):
     known = {"parameters", "exercise", "check", "solution", *EXCUSED}
     assert set().union(*(tags(cell) for cell in cells(path))) <= known
+
+
+@every
+def test_the_readme_lists_it_with_its_question_and_minutes(path):
+    about = json.loads(path.read_text(encoding="utf-8"))["metadata"]["workbook"]
+    row = (
+        f"| {path.stem[:2]} | [{path.stem[3:]}](notebooks/{path.name}) | {about['question']} "
+        f"| {about['read_minutes']} + {about['do_minutes']} |"
+    )
+    assert row in (project_root() / "README.md").read_text(encoding="utf-8")

@@ -8,9 +8,19 @@ import pytest
 from workbook_lib.runs import all_notebooks, run_notebooks
 from workbook_lib.samples import data_path
 
+A_TFLITE_FILE = "a path that the test fills in"
+
 # notebook -> parameter -> (another value, the cell whose output it changes)
 CHANGES = {
     "01_reproduce_the_failure": {"variable_dtype": ("int16", "literal-dtype")},
+    "02_inspect_the_graph": {
+        "open_netron": (True, "netron"),
+        "model": (A_TFLITE_FILE, "own-model"),
+    },
+    "03_freeze_the_weights": {
+        "calls": (3, "freeze-parity"),
+        "model": (str(data_path("digits_classifier.keras")), "freeze-proof"),
+    },
 }
 
 
@@ -41,12 +51,12 @@ def test_every_parameter_has_a_test(path):
 @pytest.mark.parametrize(
     ("stem", "name"), [(stem, name) for stem, names in CHANGES.items() for name in names]
 )
-def test_a_parameter_changes_what_a_reader_sees(tmp_path, stem, name):
+def test_a_parameter_changes_what_a_reader_sees(tmp_path, counting_file, stem, name):
     value, cell = CHANGES[stem][name]
+    if value == A_TFLITE_FILE:
+        value = str(tmp_path / "total.tflite")
+        (tmp_path / "total.tflite").write_bytes(counting_file)
     path = next(path for path in all_notebooks() if path.stem == stem)
     report = run_notebooks([path], tmp_path, {name: value})
     assert report.ok, report.text()
     assert outputs(report.notebooks[0].executed, cell) != outputs(path, cell)
-
-
-assert data_path  # parameters that are paths start from here

@@ -105,7 +105,7 @@ def test_matrix_refuses_an_unknown_outcome():
 
 def test_claims_in_text():
     assert show.claims_table(CLAIMS).text() == (
-        "2 claims: 1 holds, 0 holds in part, 1 does not hold\n"
+        "2 claims (holds: 1, holds in part: 0, does not hold: 1)\n"
         "\n"
         "claim                      verdict        since  proof                          note\n"
         "-------------------------  -------------  -----  -----------------------------"

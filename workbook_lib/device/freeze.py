@@ -22,7 +22,7 @@ class FrozenButAssignedError(ValueError):
 
     def __init__(self, nodes: tuple[tuple[str, str], ...]) -> None:
         self.nodes = nodes
-        listed = ", ".join(f"{name} ({op})" for name, op in nodes)
+        listed = ", ".join(name if op in name else f"{name} ({op})" for name, op in nodes)
         super().__init__(
             f"cannot freeze: the function assigns a variable at {listed}. "
             "Freeze a function that only reads, or convert with the variable kept."

@@ -134,7 +134,8 @@ def check_parity(
         reference: A Keras model, a ``tf.function``, a signature of a SavedModel, or any callable.
             It is called with one array, or with named arrays where a call is a mapping, and
             returns an array, a mapping of arrays, or a sequence of arrays. Give a fresh one if it
-            keeps a state: it is called once for each call.
+            keeps a state: it is called once for each call. Of an object's method, give the object
+            as well as the method: a ``tf.function`` holds its object only weakly.
         candidate: The .tflite file, as bytes or as a path.
         calls: The inputs of the successive calls. A single call is made three times over.
         signature: The candidate's signature to run; the only one if ``None``.

@@ -6,12 +6,15 @@ import dis
 import inspect
 import linecache
 import math
+import re
 from collections.abc import Mapping, Set
 from types import TracebackType
 from typing import Any
 
 _DOES_NOTHING = {"RESUME", "NOP", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST"}
 _LONGEST_MESSAGE = 300
+# The star marks code that AutoGraph rewrote, which is the learner's.
+_AUTOGRAPH_PLACE = re.compile(r'File "[^"]*", line (\d+), in .*\*\n\s*(.*)')
 
 
 class Wrong(Exception):  # noqa: N818 - it reads as a verdict where a check raises it
@@ -105,15 +108,21 @@ def learner_step(
 def describe(error: BaseException, step: TracebackType | None) -> str:
     """Say in one or two lines what was raised and, if known, at which line of the learner's."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
-    # AutoGraph puts its own traceback first, and the message last.
-    message = lines[-1] if lines[0].startswith("in user code") else lines[0]
-    message = message if len(message) <= _LONGEST_MESSAGE else f"{message[:_LONGEST_MESSAGE]}…"
-    said = f"{type(error).__name__}: {message}".removesuffix(": ")
+    if lines[0] == "in user code:":  # AutoGraph: its own traceback, then type and message
+        said, places = lines[-1], _AUTOGRAPH_PLACE.findall(str(error))
+        place = places[-1] if places else None
+    else:
+        said, place = f"{type(error).__name__}: {lines[0]}".removesuffix(": "), _place(step)
+    said = said if len(said) <= _LONGEST_MESSAGE else f"{said[:_LONGEST_MESSAGE]}…"
+    return f"{said}\nLine {place[0]} of your code: `{place[1]}`" if place else said
+
+
+def _place(step: TracebackType | None) -> tuple[int, str] | None:
     if step is None:
-        return said
+        return None
     frame = step.tb_frame
-    code = linecache.getline(frame.f_code.co_filename, step.tb_lineno, frame.f_globals).strip()
-    return f"{said}\nLine {step.tb_lineno} of your code: `{code}`"
+    code = linecache.getline(frame.f_code.co_filename, step.tb_lineno, frame.f_globals)
+    return step.tb_lineno, code.strip()
 
 
 def same(answer: object, expected: object, *, tolerance: float = 0.0) -> bool:

@@ -145,10 +145,10 @@ class Exercise(Rich):
             The hint, or a word on which hints there are.
         """
         count = len(self.hints)
-        if number is None:
-            number = progress.read().exercise(self.id).hints + 1
-            if number > count:
-                return Panel("neutral", *self._no_more_hints())
+        following = progress.read().exercise(self.id).hints + 1
+        if not count or (number is None and following > count):
+            return Panel("neutral", *self._no_more_hints())
+        number = following if number is None else number
         if not 1 <= number <= count:
             return Panel("neutral", "There is no such hint", f"The hints go from 1 to {count}.")
         warning = progress.record("hint", id=self.id, number=number)

@@ -107,10 +107,14 @@ def _board_row(notebook: NotebookOutline, known: Progress) -> Sequence[object]:
     return (
         notebook.number,
         _Link(notebook.title, notebook.file),
-        f"{_made(notebook, known)} of {len(notebook.predictions)}",
-        f"{_right(notebook, known)} of {len(notebook.exercises)}",
+        _count(_made(notebook, known), len(notebook.predictions)),
+        _count(_right(notebook, known), len(notebook.exercises)),
         _Bar(notebook.title, _done(notebook, known), _whole(notebook)),
     )
+
+
+def _count(done: int, whole: int) -> str:
+    return f"{done} of {whole}" if whole else "none here"
 
 
 def _made(notebook: NotebookOutline, known: Progress) -> int:

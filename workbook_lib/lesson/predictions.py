@@ -17,6 +17,12 @@ from workbook_lib.rendering import Rich, panel_html
 
 _HOW = 'Choose with a click, or call `.answer("a")` on this prediction in a new cell.'
 
+# ipywidgets gives each option the height of one line, so that options that wrap overlap.
+_OPTIONS_THAT_WRAP = """<style>
+.workbook-prediction .widget-radio-box label { display: flex; height: auto; line-height: 1.5 }
+.workbook-prediction .widget-radio-box input { order: -1; flex: none; height: 1.5em }
+</style>"""
+
 
 def predict(prediction_id: str, question: str, options: Sequence[object]) -> Prediction:
     """Ask for a prediction; the notebook shows it with buttons.
@@ -228,9 +234,11 @@ class Prediction(Rich):
         feedback = HTML("" if self.answered is None else html.escape(self._noted()))
 
         def note(change: Any) -> None:
-            panel = self.answer(change["new"])
-            feedback.value = f'<div role="status">{panel.html()}</div>'
+            noted = paragraphs_html(self.answer(change["new"]).text())
+            feedback.value = f'<div role="status">{noted}</div>'
 
         buttons.observe(note, names="value")
-        title = HTML(panel_html("waiting", f"Predict: {self.question}"))
-        return VBox([title, buttons, feedback])
+        title = HTML(_OPTIONS_THAT_WRAP + panel_html("waiting", f"Predict: {self.question}"))
+        box = VBox([title, buttons, feedback])
+        box.add_class("workbook-prediction")
+        return box

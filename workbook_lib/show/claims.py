@@ -47,8 +47,8 @@ class ClaimsTable(Rich):
 
     def _caption(self) -> str:
         counts = Counter(claim.verdict for claim in self.claims)
-        verdicts = ", ".join(f"{counts[verdict]} {verdict}" for verdict in _TONES)
-        return f"{len(self.claims)} claims: {verdicts}"
+        verdicts = ", ".join(f"{verdict}: {counts[verdict]}" for verdict in _TONES)
+        return f"{len(self.claims)} claims ({verdicts})"
 
     def text(self) -> str:
         """Set the claims as a table."""

@@ -1,0 +1,174 @@
+"""The outline read from notebooks, and the board and map made of it."""
+
+import json
+import sys
+import types
+
+import pytest
+
+from workbook_lib import lesson
+from workbook_lib.lesson import outline as outline_module
+from workbook_lib.lesson import overview, progress
+from workbook_lib.lesson.outline import outline
+
+
+def write(folder, name, *cells, **about):
+    notebook = {
+        "cells": [
+            {"cell_type": "markdown", "source": ["lesson.predict('in/prose', '', [])"]},
+            *({"cell_type": "code", "source": cell.splitlines(keepends=True)} for cell in cells),
+        ],
+        "metadata": {"workbook": about} if about else {},
+    }
+    (folder / name).write_text(json.dumps(notebook), encoding="utf-8")
+
+
+@pytest.fixture
+def notebooks(tmp_path, monkeypatch):
+    """A project of its own, with one check module, in which the progress is empty."""
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    (tmp_path / "workbook_lib").mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("WORKBOOK_PROGRESS", str(tmp_path / "progress.jsonl"))
+    monkeypatch.setattr(progress, "_unsaved", [])
+    checks = types.ModuleType("workbook_lib.lesson.checks.demo")
+    checks.names = lesson.exercise("demo/names")(lambda answer: "")
+    checks.freeze = lesson.exercise("demo/freeze")(lambda answer: "")
+    checks.no_exercise = len
+    monkeypatch.setitem(sys.modules, checks.__name__, checks)
+    return folder
+
+
+IMPORT = "from workbook_lib.lesson.checks import demo as check"
+
+
+def test_ids_are_read_in_the_order_they_are_written(notebooks):
+    write(
+        notebooks,
+        "01_one.ipynb",
+        IMPORT,
+        'b = lesson.predict(\n    "demo/b", "?", ["x"])\na = lesson.predict("demo/a", "?", [])',
+        "check.names(my_names)\ncheck.names(again)\nprint(check.freeze(f))",
+        'check.names.hint()\ncheck.no_exercise([])\nother.predict("no", "", [])\nlesson.board()',
+        title="One",
+        question="Why?",
+        read_minutes=3,
+        do_minutes=4,
+    )
+    (found,) = outline()
+    assert found == outline_module.NotebookOutline(
+        "01_one.ipynb", "One", "Why?", 3, 4, ("demo/b", "demo/a"), ("demo/names", "demo/freeze")
+    )
+    assert found.number == "01"
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        '%%isolated --seconds 5\nlesson.predict("demo/p", "?", [])',
+        '%matplotlib inline\nlesson.predict("demo/p", "?", [])',
+        '!ls\nfiles = !ls\nlesson.predict("demo/p", "?", [])',
+        'x = %time 1\nlesson.predict?\nif x:\n    %pwd\n    lesson.predict("demo/p", "?", [])',
+        'x = (7\n % 2)\nlesson.predict("demo/p", "?", [])',
+    ],
+)
+def test_magics_do_not_hide_what_is_beside_them(notebooks, cell):
+    write(notebooks, "01_one.ipynb", cell)
+    assert outline()[0].predictions == ("demo/p",)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "%%bash\nfor f in *; do echo $f; done",
+        "def unfinished(",
+        "lesson.predict(name, '?', [])",
+        "lesson.predict()",
+        "from workbook_lib.lesson.checks import not_there as gone\ngone.names(1)",
+        "check.names(1)",
+    ],
+)
+def test_cells_that_say_nothing_are_passed_over(notebooks, cell):
+    write(notebooks, "01_one.ipynb", cell, 'lesson.predict("demo/p", "?", [])')
+    (found,) = outline()
+    assert (found.predictions, found.exercises) == (("demo/p",), ())
+
+
+def test_copies_scratch_files_and_broken_files_are_no_notebooks_of_ours(notebooks):
+    write(notebooks, "02_two_words.ipynb")
+    write(notebooks, "02_two_words-Copy1.ipynb")
+    write(notebooks, "Untitled.ipynb")
+    (notebooks / "03_cut.ipynb").write_text('{"cells": [')
+    (notebooks / "04_list.ipynb").write_text("[]")
+    (notebooks / "05_odd.ipynb").write_text('{"cells": [1], "metadata": {}}')
+    (found,) = outline()
+    assert found.file == "02_two_words.ipynb"
+    assert found.title == "Two words"
+    assert found.read_minutes is None
+
+
+@pytest.fixture
+def two(notebooks):
+    ask = [f'lesson.predict("demo/{name}", "?", [])' for name in "pq"]
+    write(notebooks, "00_start.ipynb", title="Start & go", question="Ready?", read_minutes=2)
+    write(notebooks, "01_one.ipynb", IMPORT, *ask, "check.names(1)\ncheck.freeze(1)", title="One")
+
+
+def test_an_empty_board(two):
+    assert lesson.board().text() == (
+        "No.  Notebook    Predictions made  Exercises right  Done\n"
+        "---  ----------  ----------------  ---------------  ----------------------\n"
+        "00   Start & go  none here         none here\n"
+        "01   One         0 of 2            0 of 2           [....................]\n"
+        "Next: One"
+    )
+    assert lesson.board().html() == lesson.board().html()
+
+
+def test_the_board_counts_what_is_predicted_and_what_is_right(two):
+    progress.record("prediction", id="demo/p", answer="x")
+    progress.record("exercise", id="demo/names", status="right")
+    progress.record("exercise", id="demo/freeze", status="wrong")
+    progress.record("prediction", id="of/another", answer="x")
+    board = lesson.board()
+    assert (
+        "01   One         1 of 2            1 of 2           [##########..........]" in board.text()
+    )
+    assert 'aria-label="One: 2 of 4 done"' in board.html()
+    assert 'aria-valuenow="2"' in board.html()
+    progress.record("prediction", id="demo/q", answer="x")
+    progress.record("exercise", id="demo/freeze", status="right")
+    assert f"[{'#' * 20}]" in lesson.board().text()
+    assert "Next" not in lesson.board().text()
+
+
+def test_board_and_map_link_to_the_notebooks_beside_them(two):
+    for shown in (lesson.board(), lesson.map_of_notebooks()):
+        assert '<a href="00_start.ipynb">Start &amp; go</a>' in shown.html()
+
+
+def test_the_map(two):
+    assert lesson.map_of_notebooks().text().splitlines()[2] == ("00   Start & go  Ready?        2")
+    assert repr(lesson.map_of_notebooks()) == "NotebookMap(2 notebooks)"
+
+
+@pytest.mark.parametrize("name", ["01", "01_one", "01_one.ipynb"])
+def test_a_reset_is_for_one_notebook(two, name):
+    progress.record("prediction", id="demo/p", answer="x")
+    progress.record("exercise", id="demo/names", status="right")
+    progress.record("exercise", id="of/another", status="right")
+    assert "“One” starts again" in lesson.reset(name).text()
+    assert "0 of 2            0 of 2" in lesson.board().text()
+    assert progress.read().exercise("of/another").best == "right"
+
+
+def test_a_reset_of_an_unknown_notebook_names_those_there_are(two):
+    with pytest.raises(ValueError, match=r"00_start\.ipynb, 01_one\.ipynb"):
+        lesson.reset("07")
+
+
+def test_a_folder_without_notebooks(notebooks):
+    assert outline() == ()
+    assert "Next" not in lesson.board().text()
+    assert overview.map_of_notebooks().rows == []
