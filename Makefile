@@ -37,7 +37,7 @@ lab: $(READY)  ## open JupyterLab on notebook 00
 	@flags="--port=$(PORT)"; \
 	[ "$$(id -u)" -ne 0 ] || flags="$$flags --allow-root"; \
 	[ "$$(uname)" != Linux ] || [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || flags="$$flags --no-browser"; \
-	exec $(BIN)/jupyter lab $$flags $(LAB_FLAGS) notebooks/00_start_here.ipynb
+	exec $(BIN)/jupyter lab $$flags --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(LAB_FLAGS)
 
 run: $(READY)  ## execute every notebook; report in workbook-output/
 	$(BIN)/workbook run --output $(OUTPUT)

@@ -92,7 +92,8 @@ def table_html(headers: Sequence[str], rows: Iterable[Sequence[object]], caption
         for row in rows
     )
     return (
-        f'<table><caption style="text-align: left; white-space: nowrap">{html.escape(caption)}</caption>'
+        '<table><caption style="text-align: left; white-space: nowrap">'
+        f"{html.escape(caption)}</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
 
