@@ -108,6 +108,10 @@ def test_a_stub_function_is_not_attempted(source):
     assert double(notebook_function(source)).status == "not attempted"
 
 
+def test_a_body_that_does_nothing_is_seen_without_a_call():
+    assert all(is_stub(notebook_function(source)) for source in STUBS[:4])
+
+
 def test_a_stub_under_tf_function_is_not_attempted(tf):
     assert is_stub(tf.function(notebook_function(STUBS[0])))
     assert not is_stub(tf.function(lambda x: x + 1))
@@ -133,6 +137,13 @@ def test_a_function_that_raises_shows_the_learners_line_and_no_traceback():
 def test_the_line_shown_is_the_learners_and_not_that_of_a_library():
     function = notebook_function("import json\ndef f(number):\n    return json.loads('{')\n")
     assert "Line 3 of your code" in double(function).advice
+
+
+def test_a_function_from_outside_the_notebook_shows_its_line_as_well():
+    def divide(number):
+        return number / 0
+
+    assert "of your code: `return number / 0`" in double(divide).advice
 
 
 def test_not_implemented_from_a_library_is_an_error_and_not_a_stub():

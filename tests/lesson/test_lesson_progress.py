@@ -132,8 +132,10 @@ def test_off_keeps_events_in_memory_only(tmp_path, monkeypatch):
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "workbook_lib").mkdir()
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "off").write_text('{"event": "solution", "id": "b"}')
     monkeypatch.setenv("WORKBOOK_PROGRESS", "off")
     monkeypatch.setattr(progress, "_unsaved", [])
+    assert not progress.read().exercises
     assert progress.record("exercise", id="a", status="right") == ""
     assert progress.read().exercise("a").best == "right"
     assert not (tmp_path / ".workbook").exists()

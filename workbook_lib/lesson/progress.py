@@ -148,11 +148,9 @@ def _read_events(path: Path) -> Iterator[dict[str, Any]]:
         return
     for line in content.split(b"\n"):
         try:
-            event = json.loads(line)
+            yield json.loads(line)
         except (ValueError, RecursionError):
             continue
-        if isinstance(event, dict):
-            yield event
 
 
 def fold(events: Iterable[Mapping[str, Any]]) -> Progress:

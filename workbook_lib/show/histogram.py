@@ -115,7 +115,7 @@ class OpHistogram(Rich):
         colour = _MARKED_COLOUR if row.role else _PLAIN_COLOUR
         cells = "".join(
             f'<td style="text-align: right">{count}</td>'
-            '<td style="text-align: left; min-width: 8em">'
+            '<td style="text-align: left; min-width: 5em">'
             f'<div style="background-color: {colour}; height: 10px; '
             f'width: {self._bar(row, graph, 100)}%"></div></td>'
             for graph, count in enumerate(row.counts)

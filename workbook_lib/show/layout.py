@@ -50,7 +50,7 @@ class SideBySide(Rich):
     def html(self) -> str:
         """Set the parts in a row."""
         blocks = "".join(
-            '<section style="flex: 1 1 17em; min-width: 0; overflow-x: auto">'
+            '<section style="flex: 1 1 20em; min-width: 0; overflow-x: auto">'
             f'<div style="font-weight: bold; margin-bottom: 0.3em">{html.escape(title)}</div>'
             f"{part.html() if isinstance(part, Rich) else part}</section>"
             for title, part in self.parts.items()
