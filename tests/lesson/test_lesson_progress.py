@@ -160,9 +160,9 @@ def test_without_a_project_around_it_the_package_or_the_working_folder_is_used(
     monkeypatch.chdir(tmp_path)
     package_parent = Path(progress.__file__).resolve().parents[2]
     expected = package_parent if (package_parent / "notebooks").is_dir() else tmp_path
-    assert progress.project_root() == expected
+    assert progress.working_copy() == expected
     monkeypatch.setattr(progress, "__file__", str(tmp_path / "site" / "a" / "b" / "progress.py"))
-    assert progress.project_root() == tmp_path
+    assert progress.working_copy() == tmp_path
 
 
 def test_importing_a_lesson_loads_nothing_heavy():

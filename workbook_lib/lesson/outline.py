@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from workbook_lib.lesson.exercises import Exercise
-from workbook_lib.lesson.progress import project_root
+from workbook_lib.lesson.progress import working_copy
 
 _CHECKS = "workbook_lib.lesson.checks"
 _NAME = re.compile(r"\d\d_[a-z0-9_]+\.ipynb")
@@ -58,7 +58,7 @@ def outline(folder: Path | None = None) -> tuple[NotebookOutline, ...]:
         passed over, and so is a cell that does not parse or a check that does not exist: a
         learner may have left it so.
     """
-    folder = project_root() / "notebooks" if folder is None else folder
+    folder = working_copy() / "notebooks" if folder is None else folder
     files = sorted(file for file in folder.glob("*.ipynb") if _NAME.fullmatch(file.name))
     return tuple(found for file in files if (found := _outline_of(file)) is not None)
 

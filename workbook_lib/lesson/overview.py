@@ -10,7 +10,7 @@ from workbook_lib.lesson import progress
 from workbook_lib.lesson.outline import NotebookOutline, outline
 from workbook_lib.lesson.panels import Panel
 from workbook_lib.lesson.progress import Progress
-from workbook_lib.rendering import Rich, table_html, table_text
+from workbook_lib.rendering import TONES, Rich, table_html, table_text
 
 _BAR_LENGTH = 20
 
@@ -52,9 +52,9 @@ class _Bar:
             f'<div role="progressbar" aria-label="{name}" aria-valuemin="0" '
             f'aria-valuemax="{self.whole}" aria-valuenow="{self.done}" '
             f'style="width: 9em; height: 0.7em; '
-            f'border: 1px solid var(--jp-border-color1, #9e9e9e)">'
+            f'border: 1px solid {TONES["neutral"][1]}">'
             f'<div style="width: {share}%; height: 100%; '
-            f'background: var(--jp-success-color1, #2e7d32)"></div></div>'
+            f'background-color: {TONES["right"][1]}"></div></div>'
         )
 
 

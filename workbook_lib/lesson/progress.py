@@ -67,7 +67,7 @@ class Progress:
         return self.exercises.get(exercise_id, ExerciseRecord())
 
 
-def project_root() -> Path:
+def working_copy() -> Path:
     """Return the folder that holds ``notebooks/`` and ``workbook_lib/``, or the working folder.
 
     The working folder and its parents come first, so that a copied workbook keeps its own
@@ -89,7 +89,7 @@ def is_off() -> bool:
 def progress_file() -> Path:
     """Return the path of the event log; it need not exist."""
     chosen = os.environ.get("WORKBOOK_PROGRESS")
-    return Path(chosen).expanduser() if chosen else project_root() / ".workbook" / "progress.jsonl"
+    return Path(chosen).expanduser() if chosen else working_copy() / ".workbook" / "progress.jsonl"
 
 
 def record(event: str, **fields: object) -> str:
