@@ -1,14 +1,16 @@
-# Each target sets itself up: it makes .venv from the lock once, and again only when the lock changes.
+# A target that needs .venv sets it up first, from the lock: once, and again only when the lock or
+# pyproject.toml changes.
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 PORT ?= 8888
-OUTPUT ?= workbook-output
-# The first Python on the PATH that TensorFlow 2.21 has packages for.
+# From the command line (make run OUTPUT=folder), never from whatever the environment calls OUTPUT.
+OUTPUT := workbook-output
+# TensorFlow 2.21 has packages for these. Without PYTHON=name, the first such Python on the PATH.
+SUITS := import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.10; do \
-	$$python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null \
-	&& echo $$python && break; done)
+	$$python -c '$(SUITS)' 2>/dev/null && echo $$python && break; done)
 
 # JupyterLab asks every new user about a news feed on the web. Here the answer is no.
 SETTINGS := $(VENV)/share/jupyter/lab/settings
@@ -20,9 +22,12 @@ help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(READY): requirements.lock pyproject.toml
-	@test -n "$(PYTHON)" || { echo "This needs Python 3.10, 3.11, 3.12 or 3.13 on the PATH."; exit 1; }
+	@"$(PYTHON)" -c '$(SUITS)' 2>/dev/null || \
+		{ echo "This needs Python 3.10, 3.11, 3.12 or 3.13, and PYTHON is '$(PYTHON)'."; \
+		echo "Put one on the PATH, or name one: make setup PYTHON=python3.12"; exit 1; }
 	@echo "Setting up $(VENV) with $(PYTHON): some 600 MB, once."
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+	@{ $(BIN)/python -c '$(SUITS)' && $(BIN)/python -m pip --version; } >/dev/null 2>&1 || \
+		"$(PYTHON)" -m venv --clear $(VENV) || \
 		{ echo "$(PYTHON) has no venv module; on Debian: apt-get install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
@@ -40,7 +45,7 @@ lab: $(READY)  ## open JupyterLab on notebook 00
 	exec $(BIN)/jupyter lab $$flags --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(LAB_FLAGS)
 
 run: $(READY)  ## execute every notebook; report in workbook-output/
-	$(BIN)/workbook run --output $(OUTPUT)
+	$(BIN)/workbook run --output "$(OUTPUT)"
 
 test: lint types unit notebooks browser  ## run every check there is
 
@@ -64,22 +69,33 @@ refresh: $(READY)  ## execute the notebooks in place and store their outputs
 	$(BIN)/python -m workbook_lib.runs.canonical notebooks/[0-9]*.ipynb
 
 text: $(READY)  ## write the notebooks as text (py:percent), to be edited in workbook-output/text
-	@mkdir -p $(OUTPUT)/text
+	@mkdir -p "$(OUTPUT)/text"
 	@for name in notebooks/[0-9]*.ipynb; do \
-		$(BIN)/jupytext --quiet --to py:percent --output $(OUTPUT)/text/$$(basename $$name .ipynb).py $$name; \
+		$(BIN)/jupytext --quiet --to py:percent \
+			--output "$(OUTPUT)/text/$$(basename $$name .ipynb).py" $$name || exit 1; \
 	done
 
+# Nothing is touched unless every text is at least as new as its notebook. Afterwards the two agree,
+# so the text is touched: the next edit of one text must not stumble over the others.
 untext: $(READY)  ## bring the edited text back into the notebooks, and execute them
-	@for name in $(OUTPUT)/text/[0-9]*.py; do \
-		$(BIN)/jupytext --quiet --update --to ipynb --output notebooks/$$(basename $$name .py).ipynb $$name; \
+	@for text in "$(OUTPUT)"/text/[0-9]*.py; do \
+		notebook=notebooks/$$(basename "$$text" .py).ipynb; \
+		[ -e "$$text" ] || { echo "There is no text to bring back: make text comes first."; exit 1; }; \
+		[ ! "$$notebook" -nt "$$text" ] || { echo "$$notebook is newer than $$text."; \
+			echo "To keep the notebook: make text. To keep the text: touch $$text"; exit 1; }; \
 	done
-	$(BIN)/python -m workbook_lib.runs.canonical notebooks/[0-9]*.ipynb
+	@for text in "$(OUTPUT)"/text/[0-9]*.py; do \
+		notebook=notebooks/$$(basename "$$text" .py).ipynb; \
+		$(BIN)/jupytext --quiet --update --to ipynb --output $$notebook "$$text" && touch "$$text" && \
+		$(BIN)/python -m workbook_lib.runs.canonical $$notebook && touch "$$text" || exit 1; \
+	done
 
-lock: $(READY)  ## resolve requirements.lock and environment.yml anew (needs uv)
+lock:  ## resolve requirements.lock anew, keeping pins that still fit (needs uv)
+	@command -v uv >/dev/null || { echo "make lock needs uv: https://docs.astral.sh/uv/"; exit 1; }
 	uv pip compile pyproject.toml --extra test --universal --python-version 3.10 \
 		--generate-hashes --no-header --no-annotate --quiet -o requirements.lock
 
 clean:  ## remove .venv and what runs leave behind
-	rm -rf $(VENV) $(OUTPUT) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) workbook-output .pytest_cache .mypy_cache .ruff_cache
 
 .PHONY: help setup lab run test lint types unit notebooks browser refresh text untext lock clean

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,9 @@ from typing import Any
 from workbook_lib import __version__
 
 BAD_INPUT = 2
+# As a shell reports a command that Ctrl-C, or a reader that closed the pipe, has ended.
+INTERRUPTED = 130
+READER_GONE = 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,10 +25,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The command line without the program's name; ``sys.argv`` if ``None``.
 
     Returns:
-        0 if all went well, 1 if a notebook failed, 2 if the input cannot be used.
+        0 if all went well, 1 if a notebook failed, 2 if the input cannot be used, 130 after
+        Ctrl-C, 141 if the reader of the output left before its end, as ``head`` does.
     """
     options = _parser().parse_args(arguments)
-    result: int = options.command(options)
+    try:
+        result: int = options.command(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Otherwise Python meets the closed pipe once more on its way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return READER_GONE
+    except KeyboardInterrupt:
+        print("workbook: interrupted", file=sys.stderr)
+        return INTERRUPTED
     return result
 
 
@@ -64,7 +78,7 @@ def _run(options: argparse.Namespace) -> int:
             parameters,
             on_start=lambda name: print(f"running {name}", flush=True),
         )
-    except (RunInputError, OSError) as error:
+    except RunInputError as error:
         return _refuse(error)
     print(report.text())
     print(f"report: {report.folder / 'index.html'}")

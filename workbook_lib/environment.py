@@ -1,6 +1,7 @@
 """Is this machine ready for the workbook? Said so that a person can act on it.
 
-Nothing heavy is imported: versions are read from the installed packages' metadata.
+Nothing heavy is imported: versions, and the ranges that will do, are read from the installed
+packages' metadata.
 """
 
 from __future__ import annotations
@@ -11,19 +12,25 @@ import sys
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from workbook_lib.locations import data_path
 from workbook_lib.rendering import Rich, panel_html, table_html, table_text
 
-PACKAGES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
-    "tensorflow": ((2, 21), (2, 22)),
-    "keras": ((3,), (4,)),
-    "ai-edge-litert": ((2, 3), (3,)),
-    "jupyterlab": ((4,), (5,)),
-    "ipywidgets": ((8,), (9,)),
-    "netron": ((9,), (10,)),
-    "papermill": ((2, 7), (3,)),
-}
-"""Package -> (first release that will do, first one that will not)."""
+if TYPE_CHECKING:
+    from packaging.specifiers import SpecifierSet
+
+DISTRIBUTION = "varhandle-workbook"
+PACKAGES = (
+    "tensorflow",
+    "keras",
+    "ai-edge-litert",
+    "jupyterlab",
+    "ipywidgets",
+    "netron",
+    "papermill",
+)
+"""The packages to look at; which releases will do is said in ``pyproject.toml`` alone."""
 
 _REINSTALL = "In the workbook's folder run: make setup. Then restart the kernel."
 _MEMORY_GIB = 4.0  # a kernel with TensorFlow, its warm child and a conversion hold about 2 GiB
@@ -87,9 +94,7 @@ def check_environment() -> Environment:
     Returns:
         What was found. It never raises: a missing package is a finding.
     """
-    return Environment(
-        (_python(), *(_package(name) for name in PACKAGES), _memory(), _disk(), _files())
-    )
+    return Environment((_python(), *_packages(), _memory(), _disk(), _files()))
 
 
 def _python() -> Finding:
@@ -100,20 +105,43 @@ def _python() -> Finding:
     )
 
 
-def _package(name: str) -> Finding:
-    first, beyond = PACKAGES[name]
+def _packages() -> list[Finding]:
     try:
-        found = metadata.version(name)
+        ranges = _ranges()
+    except (ImportError, ValueError) as error:
+        return [Finding("the packages", f"not known ({error})", False, _REINSTALL)]
+    return [_package(name, ranges.get(name)) for name in PACKAGES]
+
+
+def _ranges() -> dict[str, SpecifierSet]:
+    """Return which releases of each package the workbook was installed to work with.
+
+    Raises:
+        ImportError: The workbook or packaging is not installed.
+        ValueError: What the workbook was installed with cannot be read.
+    """
+    from packaging.requirements import Requirement
+
+    wanted = (Requirement(text) for text in metadata.requires(DISTRIBUTION) or ())
+    return {each.name: each.specifier for each in wanted if each.marker is None}
+
+
+def _package(name: str, wanted: SpecifierSet | None) -> Finding:
+    try:
+        found = metadata.version(name) or "not known"  # a half-removed package has no version
+        ok = wanted is not None and wanted.contains(found, prereleases=True)
     except metadata.PackageNotFoundError:
-        return Finding(name, "missing", False, _REINSTALL)
-    release = tuple(int(part) for part in found.split(".")[:2] if part.isdigit())
-    ok = first <= release < beyond
+        found, ok = "missing", False
+    except ValueError:  # what packaging says to a version of no known form
+        ok = False
     return Finding(name, found, ok, "" if ok else _REINSTALL)
 
 
 def _memory() -> Finding:
-    import psutil
-
+    try:
+        import psutil
+    except ImportError:
+        return Finding("free memory", "not known: psutil is missing", False, _REINSTALL)
     available = psutil.virtual_memory().available / 2**30
     ok = available >= _MEMORY_GIB
     advice = f"Close programs or other kernels until {_MEMORY_GIB:.0f} GiB are free."
@@ -128,8 +156,6 @@ def _disk() -> Finding:
 
 
 def _files() -> Finding:
-    from workbook_lib.samples import data_path
-
     try:
         missing = [
             name

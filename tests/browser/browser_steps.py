@@ -12,7 +12,11 @@ def open_notebook(page, name):
 
 
 def run_all(page):
-    """Choose Run > Run All Cells, and wait until every cell has run."""
+    """Choose Run > Run All Cells, and wait until every cell has run.
+
+    Raises:
+        TimeoutError: Cells are still waiting at the end of the time that they have.
+    """
     page.locator(".lm-MenuBar-item", has_text="Run").first.click()
     page.locator('.lm-Menu-item[data-command="runmenu:run-all"]').click()
     page.wait_for_timeout(500)
@@ -21,6 +25,8 @@ def run_all(page):
         if waiting.count() == 0:
             break
         page.wait_for_timeout(500)
+    else:
+        raise TimeoutError(f"{waiting.count()} cells still wait after {_IDLE_SECONDS} seconds")
     page.locator("#jp-main-statusbar", has_text="| Idle").wait_for(timeout=_IDLE_SECONDS * 1000)
     page.wait_for_timeout(1000)  # the last outputs are drawn after the kernel is idle
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from browser_program import find_browser
 from browser_steps import TOKEN
 
 from workbook_lib.samples import project_root
@@ -72,7 +73,7 @@ def _address(runtime, process):
 def chromium():
     from playwright.sync_api import sync_playwright
 
-    executable = shutil.which("chromium") or shutil.which("chromium-browser")
+    executable = find_browser()
     if executable is None:
         if os.environ.get("CI"):
             pytest.fail("CI needs Chromium: .ci/run installs it")

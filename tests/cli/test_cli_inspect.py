@@ -1,5 +1,6 @@
 """The command line on models and on what is none."""
 
+import os
 import subprocess
 import sys
 
@@ -98,6 +99,22 @@ def test_the_process_prints_no_traceback(bad):
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("unbuffered", ["1", ""])
+def test_a_reader_that_has_seen_enough_gets_no_traceback(tmp_path, counting_file, unbuffered):
+    path = tmp_path / "total.tflite"
+    path.write_bytes(counting_file)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "workbook_lib.cli", "inspect", path],
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait(timeout=30) == 141  # as the shell reports any command that head cut short
 
 
 def test_no_command_is_a_usage_error():

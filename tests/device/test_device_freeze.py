@@ -94,3 +94,55 @@ def test_a_function_without_variables_stays_as_it_is(tf):
     function = tf.function(lambda x: x + 1.0).get_concrete_function(tf.TensorSpec([2]))
     frozen = freeze(function)
     assert (frozen.variables, frozen.captured) == (0, 0)
+
+
+def test_an_assignment_in_a_called_function_is_named_too(tf):
+    total = tf.Variable(tf.zeros([3]), name="total")
+
+    @tf.function(input_signature=[tf.TensorSpec([1], tf.float32)])
+    def scatter(x):
+        total.scatter_add(tf.IndexedSlices(x, tf.constant([1])))
+        return total + 0.0
+
+    @tf.function(input_signature=[tf.TensorSpec([1], tf.float32)], autograph=False)
+    def call(x):
+        return tf.cond(x[0] > 0, lambda: scatter(x), lambda: total + 1.0)
+
+    for function in (scatter, call):
+        with pytest.raises(FrozenButAssignedError) as caught:
+            freeze(function.get_concrete_function())
+        assert {op for _, op in caught.value.nodes} == {"ResourceScatterAdd"}
+
+
+def test_a_handle_that_is_asked_whether_it_is_set_is_tensorflows_own_error(tf):
+    total = tf.Variable(tf.zeros([3]))
+
+    @tf.function(input_signature=[])
+    def is_set():
+        return total + 1.0, tf.raw_ops.VarIsInitializedOp(resource=total.handle)
+
+    with pytest.raises(ValueError, match="incompatible with expected resource") as caught:
+        freeze(is_set.get_concrete_function())
+    assert not isinstance(caught.value, FrozenButAssignedError)
+
+
+def test_a_table_is_left_and_counted(tf):
+    table = tf.lookup.StaticHashTable(
+        tf.lookup.KeyValueTensorInitializer(tf.constant([1, 2]), tf.constant([3, 4])), -1
+    )
+    weight = tf.Variable(2)
+
+    @tf.function(input_signature=[tf.TensorSpec([2], tf.int32)])
+    def look_up(x):
+        return table.lookup(x) * weight
+
+    frozen = freeze(look_up.get_concrete_function())
+    assert (frozen.variables, frozen.captured) == (1, 1)
+
+
+def test_the_error_survives_its_way_out_of_a_child():
+    import pickle
+
+    error = pickle.loads(pickle.dumps(FrozenButAssignedError((("a", "AssignVariableOp"),))))
+    assert error.nodes == (("a", "AssignVariableOp"),)
+    assert str(error).startswith("cannot freeze")

@@ -198,3 +198,64 @@ def test_the_tflite_side_imports_no_tensorflow(tmp_path, counting_file):
         [sys.executable, "-c", source], capture_output=True, text=True, check=True, timeout=120
     )
     assert done.stdout == "False [1.0]\n"
+
+
+def test_each_output_is_held_to_its_own_dtype(tf):
+    class Mixed(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([2], tf.float32)])
+        def __call__(self, x):
+            return {"a": x * 2.0, "b": tf.cast(x, tf.int32) + 1_000_000, "c": tf.exp(x)}
+
+    module = Mixed()
+    function = module.__call__.get_concrete_function()
+    content = tf.lite.TFLiteConverter.from_concrete_functions([function], module).convert()
+    call = np.array([1.0, 2.0], np.float32)
+    assert check_parity(module, content, call).passed
+    off_by_fifty = check_parity(lambda x: {**module(x), "b": module(x)["b"] + 50}, content, call)
+    assert not off_by_fifty.passed
+
+
+@pytest.mark.parametrize(
+    ("got", "wanted", "same"),
+    [
+        (np.array([2**53 + 1]), np.array([2**53]), False),
+        (np.array([True]), np.array([False]), False),
+        (np.array([1 + 1e-6j]), np.array([1 + 0j]), True),
+        (np.array([1 + 1j]), np.array([1 + 0j]), False),
+    ],
+)
+def test_integers_are_exact_and_complex_numbers_are_not(got, wanted, same):
+    assert parity._difference((got, 0.0), wanted, None)[0] is same
+
+
+def test_bfloat16_is_a_float(tf):
+    got = tf.constant([1.0, 1.0078125], tf.bfloat16).numpy()
+    wanted = tf.constant([1.0, 1.0], tf.bfloat16).numpy()
+    assert parity._difference((got, 0.0), wanted, None)[0]
+    assert not parity._difference((got, 0.0), wanted, 1e-4)[0]
+
+
+def test_a_keras_model_of_two_inputs_can_be_the_reference(tf):
+    first, second = tf.keras.Input([2], name="first"), tf.keras.Input([2], name="second")
+    model = tf.keras.Model([first, second], first + 2 * second)
+    content = tf.lite.TFLiteConverter.from_keras_model(model).convert()
+    call = {"first": np.ones([1, 2], np.float32), "second": np.full([1, 2], 3, np.float32)}
+    assert check_parity(model, content, call).passed
+
+
+def test_a_file_without_signatures_takes_another_batch(tf):
+    v1 = tf.compat.v1
+    with v1.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, [None, 2], name="x")
+        content = v1.lite.TFLiteConverter.from_session(session, [x], [x * 2.0]).convert()
+    assert check_parity(lambda x: x * 2, content, np.ones([3, 2], np.float32)).passed
+
+
+def test_the_callers_mistakes_are_errors_and_no_verdict(counting_file, running_total):
+    with pytest.raises(KeyError, match="no signature 'tpyo'; there are: serving_default"):
+        check_parity(running_total(), counting_file, CALLS, signature="tpyo")
+    with pytest.raises(KeyError, match="the inputs are x, and not y"):
+        check_parity(lambda y: y, counting_file, {"y": CALLS[0]})
+    with pytest.raises(ValueError, match="no outputs"):
+        check_parity(lambda x: {}, counting_file, CALLS)
+    assert check_parity(running_total(), bytearray(counting_file), CALLS).passed

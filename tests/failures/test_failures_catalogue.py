@@ -74,6 +74,19 @@ def test_a_case_that_dies_is_a_record(monkeypatch):
     assert (seen.outcome, seen.record.exit_signal) == ("crash", "SIGABRT")
 
 
+def test_a_case_that_hangs_is_not_called_a_crash(monkeypatch):
+    monkeypatch.setattr(catalogue.cases, "run_case", _sleep)
+    seen = reproduce("read-only", timeout=1)
+    assert seen.outcome == "timed out"
+    assert seen.text().startswith("read-only: timed out")
+
+
+def _sleep(_):
+    import time
+
+    time.sleep(60)
+
+
 def _abort(_):
     import os
 

@@ -111,6 +111,23 @@ def test_a_case_that_kills_its_process_does_not_end_the_measurement(tmp_path, mo
     }
 
 
+def test_a_case_that_hangs_does_not_either(tmp_path, monkeypatch):
+    script = tmp_path / "cases.py"
+    script.write_text(
+        "import json, sys, time\n"
+        "for name in sys.argv[1:]:\n"
+        "    if name == 'slice-assign': time.sleep(600)\n"
+        "    print('CASE ' + json.dumps({'id': name, 'outcome': 'works'}), flush=True)\n"
+    )
+    monkeypatch.setattr(version_matrix, "_SCRIPT", script)
+    monkeypatch.setattr(version_matrix, "_TIMEOUT_SECONDS", 2)
+    from pathlib import Path
+
+    results = version_matrix._run_cases(Path(sys.executable))
+    assert "still running" in results["slice-assign"]["label"]
+    assert results["unfrozen-graph"]["outcome"] == "works"
+
+
 def test_without_uv_it_says_so(monkeypatch, capsys):
     monkeypatch.setattr(version_matrix.shutil, "which", lambda _: None)
     assert version_matrix.main(["2.21.0"]) == 2

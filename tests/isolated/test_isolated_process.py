@@ -8,7 +8,7 @@ import time
 import psutil
 import pytest
 
-from workbook_lib.isolated import OpError, run_isolated, run_source, silence_native_log
+from workbook_lib.isolated import OpError, run_isolated, run_source
 
 
 def test_returns_the_names_that_were_kept():
@@ -161,4 +161,122 @@ def test_silencing_hides_the_native_stream_and_not_the_errors_of_python():
         [sys.executable, "-c", source], capture_output=True, text=True, check=True
     )
     assert done.stderr == "python\n"
-    assert callable(silence_native_log)
+
+
+@pytest.mark.parametrize("end", ["os._exit(3)", "os.abort()", "pass"])
+def test_what_the_child_started_ends_with_it_however_it_ends(tmp_path, end):
+    marker = tmp_path / "pid"
+    source = (
+        "import os, subprocess\n"
+        "child = subprocess.Popen(['sleep', '600'])\n"
+        f"open({str(marker)!r}, 'w').write(str(child.pid))\n"
+        f"{end}"
+    )
+    run_source(source)
+    for _ in range(50):
+        if not _alive(int(marker.read_text())):
+            break
+        time.sleep(0.1)
+    assert not _alive(int(marker.read_text()))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the signal at the parent's death is Linux's")
+def test_a_child_does_not_outlive_its_parent(tmp_path):
+    """A restarted kernel must not leave an endless loop behind."""
+    marker, script = tmp_path / "pid", tmp_path / "parent.py"
+    endless = f"import os; open({str(marker)!r}, 'w').write(str(os.getpid()))\nwhile True: pass"
+    script.write_text(
+        "from workbook_lib.isolated import run_isolated\n"
+        f"run_isolated(exec, {endless!r}, tensorflow=False)\n"
+    )
+    parent = subprocess.Popen([sys.executable, str(script)])
+    for _ in range(300):
+        if marker.exists() and marker.read_text():
+            break
+        time.sleep(0.1)
+    parent.kill()
+    parent.wait()
+    for _ in range(100):
+        if not _alive(int(marker.read_text())):
+            break
+        time.sleep(0.1)
+    assert not _alive(int(marker.read_text()))
+
+
+def test_code_runs_as_it_would_in_a_cell():
+    source = (
+        "from dataclasses import dataclass\n"
+        "@dataclass\n"
+        "class Point:\n"
+        "    x: int\n"
+        "kind = str(Point.__annotations__['x'])\n"
+    )
+    assert run_source(source, keep=["kind"]).value == {"kind": "<class 'int'>"}
+
+
+def test_a_result_that_cannot_be_read_back_is_a_record():
+    source = "class Own:\n    pass\nvalue = Own()"
+    record = run_source(source, keep=["value"])
+    assert record.outcome == "raised"
+    assert "cannot be read back" in record.message
+
+
+def test_a_signal_without_a_name_is_a_record():
+    record = run_source("import os; os.kill(os.getpid(), 40)")
+    assert (record.outcome, record.exit_signal) == ("crashed", "signal 40")
+
+
+@pytest.mark.parametrize(
+    ("source", "exception"),
+    [
+        ("class Mute(Exception):\n    def __str__(self): raise OSError\nraise Mute", "Mute"),
+        ("import sys\nsys.stdout.close()\nraise KeyError('x')", "KeyError"),
+    ],
+)
+def test_odd_failures_of_the_code_are_no_crash(source, exception):
+    record = run_source(source)
+    assert (record.outcome, record.exception_type) == ("raised", exception)
+
+
+def test_large_results_come_back():
+    assert len(run_source("data = bytes(5_000_000)", keep=["data"]).value["data"]) == 5_000_000
+
+
+def test_isolated_code_may_isolate_in_turn():
+    source = (
+        "from workbook_lib.isolated import run_isolated\n"
+        "value = run_isolated(int, '41', tensorflow=False).value + 1"
+    )
+    assert run_source(source, keep=["value"]).value == {"value": 42}
+
+
+def test_what_only_the_callers_main_has_is_refused_in_words(tmp_path):
+    script = tmp_path / "main_class.py"
+    script.write_text(
+        "from workbook_lib.isolated import run_source\n"
+        "class Mine: pass\n"
+        "try:\n"
+        "    run_source('pass', inputs={'mine': Mine()})\n"
+        "except ValueError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert "Mine is defined in __main__" in done.stdout
+
+
+def test_a_child_is_the_same_whichever_call_came_first(tmp_path):
+    """A server that was started without TensorFlow still gives a quiet child with it."""
+    script = tmp_path / "order.py"
+    script.write_text(
+        "from workbook_lib.isolated import run_isolated, run_source\n"
+        "run_isolated(int, tensorflow=False)\n"
+        "source = 'import keras; print(keras.config.is_interactive_logging_enabled())'\n"
+        "record = run_source(source)\n"
+        "print(record.output.strip(), 'oneDNN' in record.log)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout == "False False\n"

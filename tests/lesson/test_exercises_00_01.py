@@ -5,6 +5,7 @@ from importlib import metadata
 import pytest
 from notebook_cells import execute, load, solution_code, stub
 
+from workbook_lib.isolated import Record
 from workbook_lib.lesson.checks import reproduce_the_failure, start_here
 
 ZERO, ONE = load("00_start_here.ipynb"), load("01_reproduce_the_failure.ipynb")
@@ -55,12 +56,19 @@ def test_other_mend_solution_is_right(namespace):
 @pytest.mark.parametrize(
     ("old", "new", "status", "told"),
     [
-        ("Dense(128, use_bias", "Dense(10, use_bias", "raised", "InvalidArgumentError"),
+        ('128, activation="softmax"', '10, activation="softmax"', "raised", "InvalidArgumentError"),
         ("[10, 128]), name", "[10, 10]), name", "raised", "InvalidArgumentError"),
         ("    return model", "", "wrong", "None"),
         ("return model", "return model.layers", "wrong", "the Keras model itself"),
         ("    model.add(", "    (", "wrong", "third layer"),
         (", kernel_initializer=constant", "", "wrong", "random constant"),
+        (
+            "=constant\n",
+            "=tf.keras.initializers.RandomNormal(stddev=1.0)\n",
+            "wrong",
+            "random constant",
+        ),
+        ("            tf.keras.Input([10]),\n", "", "wrong", "not built"),
     ],
 )
 def test_other_mend_mistakes(namespace, old, new, status, told):
@@ -73,12 +81,21 @@ def test_other_mend_mistakes(namespace, old, new, status, told):
 
 def test_other_mend_by_the_constant_is_sent_on(namespace):
     code = solution_code(ONE, "reproduce/other-mend")
+    assert '128, activation="softmax"' in code
     both = code.replace("[10, 128]), name", "[10, 10]), name").replace(
-        "Dense(128, use", "Dense(10, use"
+        '128, activation="softmax"', '10, activation="softmax"'
     )
     outcome = other_mend(namespace, both)
     assert outcome.status == "wrong"
     assert "Leave the constant" in outcome.advice
+
+
+def test_other_mend_may_end_in_a_layer_without_a_kernel(namespace):
+    code = solution_code(ONE, "reproduce/other-mend")
+    ended = code.replace(
+        "    return model", "    model.add(tf.keras.layers.Softmax())\n    return model"
+    )
+    assert other_mend(namespace, ended).status == "right"
 
 
 def mend_the_state(namespace, code):
@@ -107,7 +124,42 @@ FLOAT16 = [
     [
         (FLOAT16, "tf.VarHandleOp"),
         ([("tf.cast(self.total, tf.float16)", "self.total")], "float32"),
-        ([("self.total.assign_add(x)", "pass")], "does not grow"),
+        ([("self.total.assign_add(x)", "pass")], "does not add up"),
+        ([("assign_add(x)", "assign(x)")], "does not grow"),
+        (
+            [
+                ("        self.total.assign_add(x)\n", ""),
+                ("(self.total, tf", "(self.total + x, tf"),
+            ],
+            "does not grow",
+        ),
+        ([("assign_add(x)", "assign_add(2 * x)")], "does not add up"),
+        ([("tf.zeros([4])", "tf.fill([4], 7.0)")], "does not add up"),
+        (
+            [
+                ("tf.zeros([4])", "tf.zeros([4], tf.int32)"),
+                ("assign_add(x)", "assign_add(tf.cast(x, tf.int32))"),
+            ],
+            "does not add up",
+        ),
+        (
+            [
+                ("([4], tf.float32)]", "([4], tf.float16)]"),
+                ("_add(x)", "_add(tf.cast(x, 'float32'))"),
+            ],
+            "input signature",
+        ),
+        ([("(input_signature=[tf.TensorSpec([4], tf.float32)])", "")], "input signature"),
+        (
+            [
+                (
+                    "return tf.cast(self.total, tf.float16)",
+                    "return {'a': tf.cast(self.total, 'half')}",
+                )
+            ],
+            "Return one tensor",
+        ),
+        ([("__init__(self)", "__init__(self, dtype)")], "no arguments"),
         ([("(tf.Module)", "")], "tf.Module"),
         (
             [("    @tf.function(input_signature=[tf.TensorSpec([4], tf.float32)])\n", "")],
@@ -130,6 +182,22 @@ def test_mend_the_state_that_raises_is_said_to(namespace):
     outcome = mend_the_state(namespace, code)
     assert outcome.status == "raised"
     assert "zeroes" in outcome.advice
+
+
+def test_mend_the_state_is_called_with_the_class(namespace):
+    code = solution_code(ONE, "reproduce/mend-the-state")
+    module = execute(code, namespace)["MyRunningTotal"]()
+    outcome = reproduce_the_failure.mend_the_state(module)
+    assert outcome.status == "wrong"
+    assert "class itself" in outcome.advice
+
+
+def test_a_conversion_that_hangs_is_not_told_as_a_refusal(namespace, monkeypatch):
+    record = Record("timed out", message="ended: it ran longer than it may")
+    monkeypatch.setattr(reproduce_the_failure, "run_source", lambda *_, **__: record)
+    outcome = mend_the_state(namespace, solution_code(ONE, "reproduce/mend-the-state"))
+    assert "refuses" not in outcome.advice
+    assert "ran longer" in outcome.advice
 
 
 def test_read_the_matrix_stub_is_not_attempted():

@@ -92,6 +92,7 @@ def handles(nodes="graph_def.node", name="shared_name", dtype="name", shape=".as
         "number": 'node.attr["dtype"].type',
         "dtype": 'tf.as_dtype(node.attr["dtype"].type)',
         "of the output": '"resource"',
+        "fixed": '"float32"',
     }[dtype]
     return f"""
 def find_handles(graph_def):
@@ -163,6 +164,9 @@ EVERY_NODE = "graph_def.node) + [n for f in graph_def.library.function for n in 
             "raised",
             "AttributeError",
             id="an attribute of the proto as an attribute of Python",
+        ),
+        pytest.param(
+            handles(EVERY_NODE, dtype="fixed"), "wrong", "not for another", id="a fixed dtype"
         ),
         pytest.param(
             handles(EVERY_NODE, dtype="dtype", shape=""), "right", "value", id="TensorFlow's types"
@@ -283,7 +287,22 @@ def never_set(condition, result="v.name"):
             id="the other spelling",
         ),
         pytest.param(
-            never_set("v.reads and not v.initialised"), "right", "6 variables", id="not initialised"
+            never_set("v.reads and not v.initialised"), "wrong", "cannot say", id="None as no value"
+        ),
+        pytest.param(
+            never_set("v.reads and not v.owner"), "wrong", "has its value", id="owner for value"
+        ),
+        pytest.param(
+            never_set("v.reads and not v.owner and v.initialised is False"),
+            "wrong",
+            "has an owner",
+            id="only what nobody owns",
+        ),
+        pytest.param(
+            never_set("len(graph.variables) == 12 and v.reads"), "wrong", "you miss", id="a count"
+        ),
+        pytest.param(
+            never_set("v.reads and v.initialised == False"), "right", "6 variables", id="equals"
         ),
     ],
 )

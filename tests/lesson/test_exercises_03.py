@@ -223,6 +223,19 @@ def test_the_default_mode_is_as_good(outcome):
     assert outcome("freeze/serving-function", source).status == "right"
 
 
+def test_a_function_that_serves_one_row_only(outcome):
+    one_row = CONCRETE.replace("None", "1")
+    source = SERVING.format(before="pass", call="model(x, training=False)", returned=one_row)
+    result = outcome("freeze/serving-function", source)
+    assert result.status == "wrong"
+    assert "(1, 4)" in result.advice
+
+
+def test_an_empty_list_of_nodes_is_no_proof(outcome, notebook_03):
+    source = solution_code(notebook_03, "freeze/assigning-nodes")
+    assert "not a proof" in outcome("freeze/assigning-nodes", source).advice
+
+
 def test_a_function_to_serve_without_a_spec(outcome):
     source = SERVING.format(
         before="pass", call="model(x)", returned="function.get_concrete_function()"

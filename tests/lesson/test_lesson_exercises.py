@@ -311,3 +311,14 @@ def test_not_same(answer, expected):
 def test_a_tolerance_holds_at_every_depth():
     assert same({"a": np.array([1.0, 2.0])}, {"a": [1.01, 2.0]}, tolerance=0.02)
     assert not same({"a": np.array([1.0, 2.0])}, {"a": [1.01, 2.0]}, tolerance=0.001)
+
+
+def test_backticks_in_a_task_mark_code_in_the_drawn_form_only():
+    @exercise("demo/code")
+    def finds_assigns(answer):
+        """Find `Assign`."""
+        return ""
+
+    assert finds_assigns.text().startswith("Exercise: Find `Assign`.")
+    assert "Exercise: Find <code>Assign</code>." in finds_assigns.html()
+    assert "`" not in finds_assigns.html()

@@ -35,6 +35,21 @@ def test_the_text_without_an_answer_is_always_the_same():
     assert set(bundle) == {"text/plain", "text/html"}
 
 
+def test_backticks_mark_code_in_the_drawn_form_only():
+    asked = lesson.predict("demo/code", "Is `a < b` kept by `f`?", ["`yes`", "no"])
+    assert asked.text().startswith("Predict: Is `a < b` kept by `f`?\n  a) `yes`")
+    drawn = asked.html()
+    assert "Is <code>a &lt; b</code> kept by <code>f</code>?" in drawn
+    assert "a) <code>yes</code>" in drawn
+    assert "`" not in drawn
+
+
+def test_an_odd_backtick_does_not_reach_into_the_next_line():
+    drawn = lesson.predict("demo/odd", "What is a ` in a shell?", ["a `", "b"]).html()
+    assert drawn.count("<code>") == 1  # the one in how to answer
+    assert "What is a ` in a shell?" in drawn
+
+
 @pytest.mark.parametrize("choice", ["b", "B", " b ", "in converter.convert()"])
 def test_a_letter_or_the_text_of_an_option_is_an_answer(choice):
     stop = predict()

@@ -1,4 +1,4 @@
-"""The two commands of the README, as somebody types them in this checkout."""
+"""The Makefile's commands as somebody types them, and what CI makes of them."""
 
 import os
 import re
@@ -10,6 +10,7 @@ import time
 import urllib.request
 
 import pytest
+import yaml
 
 from workbook_lib.samples import project_root
 
@@ -62,6 +63,218 @@ def test_without_a_python_that_will_do_it_says_which(tmp_path):
     )
     assert done.returncode != 0
     assert "Python 3.10, 3.11, 3.12 or 3.13" in done.stdout
+
+
+# A Python for the Makefile that notes what it is asked, and makes a .venv of copies of itself.
+RECORDER = """#!/bin/sh
+echo "$@" >> asked
+case "$*" in
+    "-m pip --version") [ ! -e "$0.broken" ] ;;
+    "-m venv"*) rm -rf .venv; mkdir -p .venv/bin; cp "$0" .venv/bin/python ;;
+esac
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """What the Makefile needs, and the recorder as ``python`` and ``.venv/bin/python``."""
+    for name in ("Makefile", "pyproject.toml", "requirements.lock"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    for path in (tmp_path / "python", tmp_path / ".venv" / "bin" / "python"):
+        program(path, RECORDER)
+    return tmp_path
+
+
+def program(path, text):
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+def make_in(folder, *arguments, **environment):
+    return subprocess.run(
+        [shutil.which("make"), *arguments],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("pip_works", [True, False])
+def test_a_venv_without_pip_is_made_anew(checkout, pip_works):
+    if not pip_works:
+        (checkout / ".venv" / "bin" / "python.broken").touch()
+    done = make_in(checkout, "setup", "PYTHON=./python")
+    assert done.returncode == 0, done.stdout + done.stderr
+    asked = (checkout / "asked").read_text()
+    assert ("-m venv --clear .venv" in asked) is not pip_works
+    assert "-m pip install" in asked
+    assert (checkout / ".venv" / "ready").exists()
+
+
+@pytest.mark.parametrize("by_environment", [True, False])
+def test_a_python_that_will_not_do_is_named_and_installs_nothing(checkout, by_environment):
+    program(checkout / "python3.9", "#!/bin/sh\nexit 1\n")
+    if by_environment:
+        done = make_in(checkout, "setup", PYTHON="./python3.9")
+    else:
+        done = make_in(checkout, "setup", "PYTHON=./python3.9")
+    assert done.returncode != 0
+    assert "Python 3.10, 3.11, 3.12 or 3.13, and PYTHON is './python3.9'" in done.stdout
+    assert not (checkout / "asked").exists()
+
+
+def test_clean_removes_nothing_that_somebody_else_named(checkout):
+    for name in ("mine", "workbook-output"):
+        (checkout / name).mkdir()
+    assert make_in(checkout, "clean", OUTPUT="mine").returncode == 0
+    assert make_in(checkout, "clean", "OUTPUT=mine").returncode == 0
+    assert (checkout / "mine").exists()
+    assert not (checkout / "workbook-output").exists()
+
+
+def test_output_is_one_folder_and_not_taken_from_the_environment(checkout):
+    (checkout / ".venv" / "ready").touch()
+    named = make_in(checkout, "--dry-run", "run", "OUTPUT=my runs").stdout
+    assert '--output "my runs"' in named
+    assert '--output "workbook-output"' in make_in(checkout, "-n", "run", OUTPUT="mine").stdout
+
+
+def test_lock_needs_no_venv_and_says_that_it_needs_uv(checkout):
+    assert "venv" not in make_in(checkout, "--dry-run", "lock").stdout
+    done = make_in(checkout, "lock", PATH=str(checkout))
+    assert done.returncode != 0
+    assert "make lock needs uv" in done.stdout
+
+
+@pytest.fixture
+def texts(checkout):
+    """Two notebooks with their texts, and a jupytext that notes and fails at ``broken``."""
+    (checkout / ".venv" / "ready").touch()
+    (checkout / "notebooks").mkdir()
+    (checkout / "workbook-output" / "text").mkdir(parents=True)
+    jupytext = '#!/bin/sh\necho "jupytext $*" >> asked\ncase "$*" in *broken*) exit 1;; esac\n'
+    program(checkout / ".venv" / "bin" / "jupytext", jupytext)
+    for stem in ("00_one", "01_two"):
+        (checkout / "notebooks" / f"{stem}.ipynb").touch()
+        (checkout / "workbook-output" / "text" / f"{stem}.py").touch()
+    return checkout
+
+
+@pytest.mark.parametrize("target", ["text", "untext"])
+def test_text_and_untext_stop_at_the_first_failure(texts, target):
+    (texts / "notebooks" / "00_broken.ipynb").touch()
+    (texts / "workbook-output" / "text" / "00_broken.py").touch()
+    assert make_in(texts, target).returncode != 0
+    asked = (texts / "asked").read_text()
+    assert asked.count("jupytext") == 1
+    assert "canonical" not in asked
+
+
+def test_untext_keeps_a_notebook_that_is_newer_than_its_text(texts):
+    newer = texts / "notebooks" / "01_two.ipynb"
+    os.utime(newer, (time.time() + 10,) * 2)
+    done = make_in(texts, "untext")
+    assert done.returncode != 0
+    text = "workbook-output/text/01_two.py"
+    assert f"notebooks/01_two.ipynb is newer than {text}" in done.stdout
+    assert not (texts / "asked").exists()
+
+
+def test_untext_can_be_repeated(texts):
+    touching = (
+        '#!/bin/sh\necho "$*" >> asked\nfor name; do :; done\n[ -z "$name" ] || touch "$name"\n'
+    )
+    program(texts / ".venv" / "bin" / "python", touching)  # the refresh writes the notebook
+    for _ in range(2):
+        done = make_in(texts, "untext")
+        assert done.returncode == 0, done.stdout
+        time.sleep(0.02)
+    assert (texts / "asked").read_text().count("workbook_lib.runs.canonical notebooks/0") == 4
+
+
+def test_untext_without_text_says_what_comes_first(texts):
+    shutil.rmtree(texts / "workbook-output" / "text")
+    done = make_in(texts, "untext")
+    assert done.returncode != 0
+    assert "make text comes first" in done.stdout
+
+
+@pytest.fixture
+def bare(tmp_path):
+    """A machine for .ci/run: what is on it is in ``bin``, and what it is asked in ``asked``."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("bash", "env", "dirname", "grep"):
+        (folder / name).symlink_to(shutil.which(name))
+    noted = '#!/bin/bash\necho "${0##*/} $*" >> "$ASKED"\n'
+    for name in ("make", "chromium", "python3"):
+        program(folder / name, noted)
+    program(folder / "fc-list", "#!/bin/bash\necho font\n")
+    program(folder / "id", "#!/bin/bash\necho 1000\n")
+    program(folder / "sudo", noted)
+    return tmp_path
+
+
+def ci(machine):
+    """Run .ci/run there; return what it installed and the last command."""
+    asked = machine / "asked"
+    done = subprocess.run(
+        [ROOT / ".ci" / "run"],
+        env={"PATH": str(machine / "bin"), "ASKED": str(asked)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = asked.read_text().splitlines()
+    return [line for line in lines if line.startswith("sudo")], lines[-1]
+
+
+def test_ci_installs_nothing_where_nothing_is_missing(bare):
+    assert ci(bare) == ([], "make test")
+
+
+def test_ci_installs_without_questions_as_root(bare):
+    program(bare / "bin" / "chromium", "#!/bin/bash\nexit 1\n")  # there, and does not start
+    installed, last = ci(bare)
+    assert installed[0] == "sudo apt-get update -qq"
+    assert installed[1].startswith("sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y")
+    assert installed[1].endswith(" chromium")
+    assert last == "make test"
+
+
+def test_ci_takes_another_browser_that_starts(bare):
+    (bare / "bin" / "chromium").rename(bare / "bin" / "google-chrome")
+    assert ci(bare)[0] == []
+
+
+def test_ci_looks_for_venv_in_the_python_that_make_takes(bare):
+    program(bare / "bin" / "python3", "#!/bin/bash\n[[ $2 != *version_info* ]]\n")  # too old
+    program(bare / "bin" / "python3.12", "#!/bin/bash\n[[ $2 != *ensurepip* ]]\n")
+    installed, _ = ci(bare)
+    assert installed[1].endswith(" python3.12-venv")
+
+
+def test_ci_and_make_try_the_same_pythons():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    names = re.search(r"for python in (python3 .*?);", makefile)[1]
+    assert f" {names}; do" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_the_workflow_runs_once_a_change_and_caches_by_the_lock():
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    events = workflow[True]  # YAML 1.1 reads "on" so
+    assert events == {"push": {"branches": ["main"]}, "pull_request": None}
+    python = next(
+        step["with"]
+        for step in workflow["jobs"]["test"]["steps"]
+        if "setup-python" in step.get("uses", "")
+    )
+    assert python["cache"] == "pip"
+    assert python["cache-dependency-path"] == "requirements.lock"
 
 
 @pytest.fixture

@@ -91,7 +91,10 @@ def test_a_lesson_has_three_predictions_and_two_exercises(path):
 @every
 def test_every_prediction_is_compared_with_what_was_seen(path):
     text = "\n".join(source(cell) for cell in cells(path, "code"))
-    for name in re.findall(r"^(\w+) = lesson\.predict\(", text, re.MULTILINE):
+    found = next(entry for entry in outline() if entry.file == path.name)
+    names = re.findall(r"^(\w+) = lesson\.predict\(", text, re.MULTILINE)
+    assert len(names) == len(found.predictions), f"{names} for {found.predictions}"
+    for name in names:
         assert re.search(rf"^{name}\.compare\(", text, re.MULTILINE), name
 
 

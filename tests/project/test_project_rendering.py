@@ -6,7 +6,7 @@ from importlib import metadata
 
 import pytest
 
-from workbook_lib import environment, rendering
+from workbook_lib import environment, locations, rendering, samples
 
 
 def test_numbers_are_set_flush_right_and_lines_have_no_tail():
@@ -59,6 +59,26 @@ def test_importing_the_library_imports_nothing_heavy():
     assert done.stdout.splitlines() == ["[] read_graph", "False"]
 
 
+def test_the_environment_check_imports_nothing_heavy():
+    source = (
+        "import sys\n"
+        "from workbook_lib.environment import check_environment\n"
+        "check_environment()\n"
+        "heavy = {'tensorflow', 'IPython', 'numpy', 'h5py', 'google.protobuf'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
+
+
+def test_the_samples_still_say_where_files_are():
+    assert samples.data_path is locations.data_path
+    assert samples.project_root is locations.project_root
+    assert (locations.project_root() / "pyproject.toml").is_file()
+
+
 def test_an_unknown_name_is_an_attribute_error():
     import workbook_lib
 
@@ -73,7 +93,7 @@ def test_this_machine_is_ready():
 
 
 def test_a_missing_package_is_a_finding_with_advice(monkeypatch):
-    monkeypatch.setitem(environment.PACKAGES, "no-such-package", ((1,), (2,)))
+    monkeypatch.setattr(environment, "PACKAGES", ("tensorflow", "no-such-package"))
     found = environment.check_environment()
     assert not found.ready
     assert "no-such-package" in repr(found)
@@ -81,9 +101,38 @@ def test_a_missing_package_is_a_finding_with_advice(monkeypatch):
     assert "make setup" in bad.advice
 
 
-def test_an_old_package_is_a_finding(monkeypatch):
-    monkeypatch.setitem(environment.PACKAGES, "tensorflow", ((99,), (100,)))
-    assert "tensorflow" in repr(environment.check_environment())
+@pytest.mark.parametrize(
+    ("wanted", "bad"),
+    [(["tensorflow>=99"], True), (["tensorflow>=2"], False), (["keras>=3"], True), (None, True)],
+)
+def test_what_will_do_is_what_the_workbook_asks_for(monkeypatch, wanted, bad):
+    monkeypatch.setattr(environment, "PACKAGES", ("tensorflow",))
+    monkeypatch.setattr(environment.metadata, "requires", lambda name: wanted)
+    assert ("tensorflow" in repr(environment.check_environment())) is bad
+
+
+def test_the_workbook_asks_for_every_package_that_is_looked_at():
+    assert set(environment.PACKAGES) <= environment._ranges().keys()
+
+
+@pytest.mark.parametrize("module", ["psutil", "packaging.requirements"])
+def test_it_does_not_raise_without_a_package_of_its_own(monkeypatch, module):
+    monkeypatch.setitem(sys.modules, module, None)
+    bad = [f for f in environment.check_environment().findings if not f.ok]
+    assert len(bad) == 1
+    assert module in bad[0].found
+    assert "make setup" in bad[0].advice
+
+
+def test_it_does_not_raise_where_the_workbook_is_not_installed(monkeypatch):
+    monkeypatch.setattr(environment, "DISTRIBUTION", "no-such-workbook")
+    assert repr(environment.check_environment()) == "Environment(not ready: the packages)"
+
+
+def test_a_package_without_a_version_is_a_finding(monkeypatch):
+    monkeypatch.setattr(environment.metadata, "version", lambda name: None)
+    found = environment.check_environment()
+    assert [f.found for f in found.findings if not f.ok] == ["not known"] * 7
 
 
 def test_a_wrong_python_is_a_finding(monkeypatch):
@@ -99,5 +148,5 @@ def test_too_little_memory_and_disk_are_findings(monkeypatch):
 
 
 def test_missing_files_are_a_finding(monkeypatch, tmp_path):
-    monkeypatch.setattr("workbook_lib.samples.data_path", lambda name: tmp_path / name)
+    monkeypatch.setattr(environment, "data_path", lambda name: tmp_path / name)
     assert "data/digits.npz" in environment._files().advice

@@ -1,11 +1,13 @@
 """The canonical form: what it drops, what it keeps, and that stored notebooks are in it."""
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 
 from workbook_lib.runs import all_notebooks
-from workbook_lib.runs.canonical import canonical, main
+from workbook_lib.runs.canonical import canonical, main, write
 
 
 def notebook(**cell):
@@ -98,3 +100,33 @@ def test_a_failing_notebook_is_left_as_it_was(tmp_path):
     with pytest.raises(Exception, match="ZeroDivisionError"):
         main([str(path)])
     assert path.read_text() == before
+
+
+def test_an_interrupted_write_leaves_the_old_notebook_and_nothing_else(tmp_path, monkeypatch):
+    path = tmp_path / "kept.ipynb"
+    path.write_text("the old one")
+
+    def half(self, text, **options):
+        with self.open("w") as file:
+            file.write(text[:10])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "write_text", half)
+    with pytest.raises(KeyboardInterrupt):
+        write(notebook(), path)
+    assert path.read_text() == "the old one"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("mine", ["mine.jsonl", None])
+def test_refresh_turns_progress_off_and_gives_it_back(tmp_path, monkeypatch, mine):
+    if mine is None:
+        monkeypatch.delenv("WORKBOOK_PROGRESS")
+    else:
+        monkeypatch.setenv("WORKBOOK_PROGRESS", mine)
+    path = tmp_path / "reads.ipynb"
+    source = "import os; print(os.environ['WORKBOOK_PROGRESS'])"
+    path.write_text(json.dumps(notebook(source=source)))
+    main([str(path)])
+    assert json.loads(path.read_text())["cells"][0]["outputs"][0]["text"] == ["off\n"]
+    assert os.environ.get("WORKBOOK_PROGRESS") == mine

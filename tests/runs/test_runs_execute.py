@@ -1,9 +1,12 @@
 """``workbook run``: what it executes, keeps and reports, and what it says to bad input."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from html.parser import HTMLParser
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -98,6 +101,31 @@ def test_an_unknown_parameter_is_refused_before_anything_runs(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("folder", [".", "link"])
+def test_a_run_does_not_write_over_its_notebook(tmp_path, monkeypatch, folder):
+    (tmp_path / "apart").mkdir()
+    first = write(tmp_path / "apart" / "one.ipynb", "1")
+    second = write(tmp_path / "two.ipynb", "2")
+    (tmp_path / "link").symlink_to(tmp_path, target_is_directory=True)
+    before = second.read_bytes()
+    monkeypatch.chdir(tmp_path)
+    started = []
+    with pytest.raises(RunInputError, match=r"two\.ipynb: its executed copy would replace it"):
+        run_notebooks([first, second], Path(folder), on_start=started.append)
+    assert started == []
+    assert second.read_bytes() == before
+
+
+@pytest.mark.parametrize("second", ["same.ipynb", "Same.ipynb"])
+def test_two_notebooks_of_one_name_are_refused_before_anything_runs(tmp_path, second):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    paths = [write(tmp_path / "a" / "same.ipynb", "1"), write(tmp_path / "b" / second, "2")]
+    with pytest.raises(RunInputError, match=r"replace that of .*same\.ipynb; run them apart"):
+        run_notebooks(paths, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -123,7 +151,38 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path, capsys):
     path = write(tmp_path / "one.ipynb", "1")
     (tmp_path / "file").write_text("")
     assert main(["run", str(path), "--output", str(tmp_path / "file" / "out")]) == 2
-    assert len(capsys.readouterr().err.splitlines()) == 1
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1
+    assert str(tmp_path / "file" / "out") in said
+
+
+def test_trouble_in_the_middle_of_a_run_is_not_called_bad_input(tmp_path, monkeypatch):
+    def full(report):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("workbook_lib.runs.report.write_report", full)
+    path = write(tmp_path / "one.ipynb", "1")
+    with pytest.raises(OSError, match="No space left"):
+        main(["run", str(path), "--output", str(tmp_path / "out")])
+
+
+def test_ctrl_c_ends_a_run_with_one_line_and_exit_130(tmp_path):
+    path = write(tmp_path / "long.ipynb", "open('begun', 'w').close(); import time; time.sleep(60)")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "workbook_lib.cli", "run", path, "--output", tmp_path / "out"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for _ in range(600):
+        if (tmp_path / "begun").exists():
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130, said
+    assert said.splitlines()[-1] == "workbook: interrupted"
+    assert "Traceback" not in said
 
 
 def test_the_command_exits_1_and_names_what_failed(tmp_path):

@@ -202,3 +202,14 @@ def test_identities_in_a_circle_end():
         Node("c", "Neg", ("a",), ("a",)),
     )
     assert "Neg" in show.mermaid(Graph("m", "graph_def", (Function("main graph", nodes),))).text()
+
+
+def test_an_output_whose_name_is_a_number_is_no_output_number():
+    spec = TensorSpec("7", "float32", ())
+    nodes = (
+        Node("add", "AddV2", ("x", "x"), ("x", "x")),
+        Node("7", "Identity", ("add:z:0",), ("add",)),
+    )
+    function = Function("f", nodes, (TensorSpec("x", "float32", ()),), (spec,))
+    chart = show.mermaid(Graph("m", "graph_def", (function,)))
+    assert chart.text().splitlines()[-1] == "AddV2 -> 7 (output float32 [])"

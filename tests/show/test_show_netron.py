@@ -1,6 +1,8 @@
+import gc
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,7 +14,10 @@ import pytest
 
 from workbook_lib import show
 from workbook_lib.graph.model import ModelFileError
-from workbook_lib.show.netron_server import quiet_page
+from workbook_lib.show.netron_server import NetronServer, find_file, quiet_page
+from workbook_lib.show.netron_view import NetronView
+
+INDEX = '<meta name="version" content="9"><meta name="date" content="d"><script src="i"></script>'
 
 
 def get(url):
@@ -53,6 +58,78 @@ def test_serves_the_model_and_nothing_beside_it(view):
     ):
         with pytest.raises(urllib.error.HTTPError, match="404"):
             get(view.url + path)
+
+
+@pytest.mark.parametrize("name", ["a%00b.js", f"{'a' * 300}.js", "data/%00"])
+def test_a_name_that_no_file_can_have_is_not_found(view, name):
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        get(view.url + name)
+
+
+def test_find_file_returns_none_for_such_a_name(tmp_path):
+    assert find_file(tmp_path, "a\0b.js") is None
+    assert find_file(tmp_path, "a" * 300) is None
+
+
+def provoke_fault(port):
+    """Send an address that Python refuses to split; wait until the server hangs up."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        client.sendall(b"GET http://[ HTTP/1.0\r\n\r\n")
+        assert client.recv(1) == b""
+
+
+def test_faults_do_not_fill_a_pipe_and_block_the_server(view):
+    """Each would write a traceback, and a pipe holds some 43 of them."""
+    for _ in range(100):
+        provoke_fault(urlsplit(view.url).port)
+    assert get(view.url)
+
+
+def test_a_fault_in_the_server_is_silent(tmp_path, capfd):
+    (tmp_path / "index.html").write_text(INDEX)
+    with NetronServer(tmp_path, tmp_path) as server:
+        try:
+            raise ConnectionResetError
+        except ConnectionResetError:
+            server.handle_error(None, ("127.0.0.1", 1))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_the_server_says_when_it_cannot_start_is_passed_on(tmp_path):
+    (tmp_path / "index.html").write_text("<html></html>")
+    with pytest.raises(RuntimeError, match=r"did not start: ValueError: this Netron's index\.html"):
+        NetronView(tmp_path / "m.tflite", tmp_path)
+
+
+def test_a_view_that_is_dropped_ends_its_server(tmp_path):
+    (tmp_path / "m.tflite").write_bytes(b"x")
+    view = show.netron(tmp_path / "m.tflite")
+    url = view.url
+    assert get(url)
+    del view
+    gc.collect()
+    with pytest.raises(urllib.error.URLError):
+        get(url)
+
+
+def test_the_main_file_may_be_a_link_out_of_the_folder(tmp_path):
+    blobs, model = tmp_path / "blobs", tmp_path / "model"
+    blobs.mkdir()
+    (blobs / "b1").write_bytes(b"pb")
+    (blobs / "b2").write_bytes(b"beside")
+    model.mkdir()
+    (model / "saved_model.pb").symlink_to(blobs / "b1")
+    (model / "other.pb").symlink_to(blobs / "b2")
+    (model / "m.tflite").symlink_to(blobs / "b1")
+    folder, file = show.netron(model), show.netron(model / "m.tflite")
+    try:
+        assert get(f"{folder.url}data/saved_model.pb")[0] == b"pb"
+        assert get(f"{file.url}data/m.tflite")[0] == b"pb"
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            get(f"{folder.url}data/other.pb")
+    finally:
+        folder.close()
+        file.close()
 
 
 def test_nothing_without_the_secret_prefix(view):
@@ -138,10 +215,7 @@ def test_missing_model_is_named(tmp_path):
 
 
 def test_name_is_escaped_in_the_page():
-    index = (
-        '<meta name="version" content="9"><meta name="date" content="d"><script src="i"></script>'
-    )
-    page = quiet_page(index, "data/x", '"><script>alert(1)</script>')
+    page = quiet_page(INDEX, "data/x", '"><script>alert(1)</script>')
     assert "<script>alert" not in page
 
 

@@ -28,6 +28,9 @@ class FrozenButAssignedError(ValueError):
             "Freeze a function that only reads, or convert with the variable kept."
         )
 
+    def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
+        return type(self), (self.nodes,)
+
 
 @dataclass(frozen=True, repr=False)
 class FrozenGraph(Rich):
@@ -38,8 +41,9 @@ class FrozenGraph(Rich):
         before: Op counts of the function as it was given.
         after: Op counts of the frozen function.
         graph: The frozen function as plain data.
-        variables: How many variables it captured before.
-        captured: How many resources it still captures: 0 unless something went wrong.
+        variables: How many variables it read before.
+        captured: How many resources it still asks for as inputs, such as tables: 0 for a
+            function that can be converted alone.
     """
 
     function: Any
@@ -73,6 +77,7 @@ def freeze(function: ConcreteFunction) -> FrozenGraph:
         FrozenButAssignedError: The function assigns a variable. TensorFlow itself says
             "incompatible with expected resource" (``convert_to_constants.py`` replaces the handle
             by its value, and the assignment is left with a float where it needs a resource).
+        ValueError: TensorFlow's own, where another op than an assignment needs the handle.
     """
     # TensorFlow keeps this function out of its public API; its own converter imports it from here.
     from tensorflow.python.framework.convert_to_constants import (
@@ -83,30 +88,16 @@ def freeze(function: ConcreteFunction) -> FrozenGraph:
     try:
         frozen = convert_variables_to_constants_v2(function)
     except ValueError as error:
-        if "incompatible with expected resource" not in str(error):
+        assigns = [(at.node, at.op) for variable in before.variables for at in variable.assigns]
+        if not assigns:
             raise
-        raise FrozenButAssignedError(_assignments(before)) from error
+        raise FrozenButAssignedError(tuple(assigns)) from error
     after = read_graph(frozen.graph.as_graph_def())
     return FrozenGraph(
         function=frozen,
         before=before.op_counts(),
         after=after.op_counts(),
         graph=after,
-        variables=len(function.graph.variables) or _resources(function),
-        captured=_resources(frozen),
-    )
-
-
-def _resources(function: Any) -> int:
-    """Count the distinct resources that a concrete function captures."""
-    import tensorflow as tf
-
-    return len({id(tensor) for tensor in function.captured_inputs if tensor.dtype == tf.resource})
-
-
-def _assignments(graph: Graph) -> tuple[tuple[str, str], ...]:
-    return tuple(
-        (node.name, node.op)
-        for node in graph.nodes
-        if node.op.startswith(("Assign", "Resource")) and "Gather" not in node.op
+        variables=sum(bool(variable.reads) for variable in before.variables),
+        captured=sum(tensor.dtype.name == "resource" for tensor in frozen.inputs),
     )

@@ -27,10 +27,10 @@ Inputs = Mapping[str, Any] | Any
 """One call: name to array, or the array alone where there is one input."""
 
 TOLERANCES = {"float64": 1e-6, "float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
-"""Largest difference allowed by dtype, as a share of max(1, |expected|).
+"""Largest difference allowed by the dtype of an output, as a share of max(1, |expected|).
 
 Some hundred rounding steps of the dtype: kernels may add in another order than TensorFlow does.
-Integers, booleans and strings must be equal.
+Complex numbers are allowed what float32 is; integers, booleans and strings must be equal.
 """
 
 DELEGATES = "default delegates"
@@ -72,11 +72,12 @@ class Parity(Rich):
 
     Attributes:
         runs: The run with the default delegates, then the one with the plain kernels.
-        tolerance: The share of max(1, |expected|) that was allowed.
+        tolerance: The share of max(1, |expected|) that the caller allowed; ``None`` where each
+            output was allowed what its dtype is.
     """
 
     runs: tuple[Run, ...]
-    tolerance: float
+    tolerance: float | None = None
 
     @property
     def passed(self) -> bool:
@@ -97,6 +98,9 @@ class Parity(Rich):
     def _headline(self) -> str:
         return f"parity: {'the same answers' if self.passed else 'NOT the same answers'}"
 
+    def _allowed(self) -> str:
+        return "by dtype" if self.tolerance is None else f"{self.tolerance:g}"
+
     def _rows(self) -> list[tuple[str, str, str]]:
         return [(run.kernels, run.verdict, "; ".join(run.notes)) for run in self.runs]
 
@@ -107,14 +111,14 @@ class Parity(Rich):
     def text(self) -> str:
         """Return the verdict and a line for each way of running the file."""
         table = table_text(("run with", "verdict", "notes"), self._rows())
-        return f"{self._headline()} (tolerance {self.tolerance:g})\n{table}"
+        return f"{self._headline()} (tolerance: {self._allowed()})\n{table}"
 
     def html(self) -> str:
         """Return the same as a panel."""
         table = table_html(
             ("run with", "verdict", "notes"),
             self._rows(),
-            f"answers of the .tflite file beside TensorFlow's, tolerance {self.tolerance:g}",
+            f"answers of the .tflite file beside TensorFlow's, tolerance: {self._allowed()}",
         )
         return panel_html("right" if self.passed else "raised", self._headline(), table)
 
@@ -139,9 +143,9 @@ def check_parity(
         candidate: The .tflite file, as bytes or as a path.
         calls: The inputs of the successive calls. A single call is made three times over.
         signature: The candidate's signature to run; the only one if ``None``.
-        tolerance: Share of max(1, |expected|) that answers may differ by; by the dtype of the
-            first output if ``None`` (see ``TOLERANCES``). A quantised output may always differ by
-            two steps of its scale.
+        tolerance: Share of max(1, |expected|) that the outputs may differ by; for each output
+            that of its dtype if ``None`` (see ``TOLERANCES``). A quantised output may always
+            differ by two steps of its scale.
         timeout: Seconds that each run of the candidate may take.
 
     Returns:
@@ -150,18 +154,24 @@ def check_parity(
 
     Raises:
         FileNotFoundError: ``candidate`` is a path to nothing.
-        ValueError: There are no calls.
+        ValueError: There are no calls, or the reference has no outputs.
+        KeyError: The candidate has no such signature, or no such input.
     """
     inputs = _as_calls(calls)
-    content = candidate if isinstance(candidate, bytes) else Path(candidate).read_bytes()
+    if isinstance(candidate, (bytes, bytearray, memoryview)):
+        content = bytes(candidate)
+    else:
+        content = Path(candidate).read_bytes()
     expected = [_named(_ask(reference, call)) for call in inputs]
-    if tolerance is None:
-        tolerance = TOLERANCES.get(next(iter(expected[0].values())).dtype.name, 0.0)
+    if not expected[0]:
+        raise ValueError("the reference returned no outputs to compare")
     runs = []
     for kernels in (DELEGATES, PLAIN):
         record = run_isolated(
             answers, content, inputs, signature, kernels, timeout=timeout, tensorflow=False
         )
+        if record.exception_type == "KeyError":  # the caller's mistake, not the file's
+            raise KeyError(record.message.strip("'\""))
         runs.append(_compare(kernels, record, expected, tolerance))
     return Parity(tuple(runs), tolerance)
 
@@ -182,7 +192,8 @@ def answers(
         is not quantised). Quantised answers are given as real values.
 
     Raises:
-        ValueError: The file cannot be loaded, or has no such signature or input.
+        KeyError: The file has no such signature, or no such input.
+        ValueError: The file cannot be loaded.
         RuntimeError: The interpreter refuses to run it.
     """
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
@@ -193,27 +204,39 @@ def answers(
         else (OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
     )
     interpreter = Interpreter(model_content=content, experimental_op_resolver_type=resolver)
-    if not interpreter.get_signature_list():
+    signatures = interpreter.get_signature_list()
+    if signature is not None and signature not in signatures:
+        raise KeyError(f"no signature {signature!r}; there are: {', '.join(signatures) or 'none'}")
+    if not signatures:
         return [_invoke(interpreter, call) for call in calls]
     runner = interpreter.get_signature_runner(signature)
     details_in, details_out = runner.get_input_details(), runner.get_output_details()
     results = []
     for call in calls:
         named = {next(iter(details_in)): call[""]} if set(call) == {""} else call
+        _check_names(named, details_in)
         fed = {name: _quantised(array, details_in[name]) for name, array in named.items()}
         got = runner(**fed)
         results.append({name: _real(got[name], details_out[name]) for name in got})
     return results
 
 
+def _check_names(call: Mapping[str, Array], inputs: Mapping[str, Any]) -> None:
+    if set(call) != set(inputs):
+        raise KeyError(f"the inputs are {', '.join(inputs)}, and not {', '.join(call)}")
+
+
 def _invoke(interpreter: Any, call: Mapping[str, Array]) -> dict[str, tuple[Array, float]]:
-    """Run an interpreter without signatures: inputs by name, or in order of their position."""
-    interpreter.allocate_tensors()
-    details = interpreter.get_input_details()
-    by_name = {detail["name"]: detail for detail in details}
-    for position, (name, array) in enumerate(call.items()):
-        detail = by_name.get(name, details[position])
-        interpreter.set_tensor(detail["index"], _quantised(array, detail))
+    """Run an interpreter without signatures: inputs by name, or the only one."""
+    details = {detail["name"]: detail for detail in interpreter.get_input_details()}
+    named = {next(iter(details)): call[""]} if set(call) == {""} else call
+    _check_names(named, details)
+    for name, array in named.items():
+        if tuple(details[name]["shape"]) != array.shape:
+            interpreter.resize_tensor_input(details[name]["index"], array.shape)
+    interpreter.allocate_tensors()  # does nothing unless an input was resized
+    for name, array in named.items():
+        interpreter.set_tensor(details[name]["index"], _quantised(array, details[name]))
     interpreter.invoke()
     return {
         detail["name"]: _real(interpreter.get_tensor(detail["index"]), detail)
@@ -254,6 +277,8 @@ def _as_calls(calls: Sequence[Inputs] | Inputs) -> list[dict[str, Array]]:
 def _ask(reference: Callable[..., Any], call: Mapping[str, Array]) -> Any:
     if set(call) == {""}:
         return reference(call[""])
+    if hasattr(reference, "layers"):  # a Keras model takes its named inputs as one mapping
+        return reference(dict(call))
     return reference(**call)
 
 
@@ -267,7 +292,7 @@ def _named(outputs: Any) -> dict[str, Array]:
 
 
 def _compare(
-    kernels: str, record: Record, expected: list[dict[str, Array]], tolerance: float
+    kernels: str, record: Record, expected: list[dict[str, Array]], tolerance: float | None
 ) -> Run:
     if not record.ok:
         return Run(kernels, 0, len(expected), refusal=_refusal(record))
@@ -302,13 +327,18 @@ def _natural(name: str) -> list[tuple[int, str]]:
 
 
 def _difference(
-    answer: tuple[Array, float], wanted: Array, tolerance: float
+    answer: tuple[Array, float], wanted: Array, tolerance: float | None
 ) -> tuple[bool, float, str]:
     """Compare one output: whether it agrees, its relative difference, and what is odd."""
     got, step = answer
     if got.shape != wanted.shape:
         return False, 0.0, f"shape {list(got.shape)} where TensorFlow has {list(wanted.shape)}"
-    if not np.issubdtype(wanted.dtype, np.number) or not np.issubdtype(got.dtype, np.number):
+    if tolerance is None:
+        tolerance = TOLERANCES.get(wanted.dtype.name, 0.0)
+        if wanted.dtype.kind == "c":
+            tolerance = TOLERANCES["float32"]
+    if not _real_or_complex(wanted) or not _real_or_complex(got):
+        # Integers too: widened to float64, neighbours above 2**53 would look alike.
         return bool(np.array_equal(got, wanted)), 0.0, ""
     wide_got, wide_wanted = _wide(got), _wide(wanted)
     broken = ~np.isfinite(wide_got) & np.isfinite(wide_wanted)
@@ -322,6 +352,11 @@ def _difference(
     largest = float(finite.max()) if finite.size else 0.0
     note = "NaN or infinity where TensorFlow has numbers" if broken.any() else ""
     return same, largest, note
+
+
+def _real_or_complex(array: Array) -> bool:
+    """Whether values may be rounded: floats, complex numbers, and bfloat16, which NumPy lacks."""
+    return array.dtype.kind in "fc" or array.dtype.name in TOLERANCES
 
 
 def _wide(array: Array) -> Array:

@@ -333,7 +333,6 @@ def unfrozen_graph(trace):
     """Give the TF1 converter a graph whose weights live in a session, not in the file."""
     tf = _tensorflow()
     v1 = tf.compat.v1
-    v1.disable_eager_execution()
     with v1.Graph().as_default() as graph, v1.Session() as session:
         x = v1.placeholder(tf.float32, [1, 4], name="x")
         weight = v1.get_variable("w", initializer=[[2.0]] * 4, use_resource=True)

@@ -87,7 +87,8 @@ class Reproduction(Rich):
     Attributes:
         case: The case's id.
         outcome: ``"works"``, ``"error"``, ``"wrong"`` (it ran, and answered something else than
-            TensorFlow), ``"absent"`` (this release has no such setting) or ``"crash"``.
+            TensorFlow), ``"absent"`` (this release has no such setting), ``"crash"``, or the
+            outcome of a record that a limit ended (``"timed out"``, ``"out of memory"``).
         stage: Where it ended: ``"build"``, ``"save"``, ``"convert"``, ``"load"`` or ``"run"``.
         exception_type: Name of the exception's class; empty if none was raised.
         message: The exception's message.
@@ -109,9 +110,15 @@ class Reproduction(Rich):
 
     def _headline(self) -> str:
         if self.outcome == "error":
-            return f"{self.case}: {self.exception_type} at {self.stage}"
-        words = {"works": "works", "wrong": "runs, and answers wrongly", "absent": "not offered"}
-        return f"{self.case}: {words.get(self.outcome, 'the process died')}"
+            where = f" at {self.stage}" if self.stage else ""
+            return f"{self.case}: {self.exception_type}{where}"
+        words = {
+            "works": "works",
+            "wrong": "runs, and answers wrongly",
+            "absent": "not offered",
+            "crash": "the process died",
+        }
+        return f"{self.case}: {words.get(self.outcome, self.outcome)}"
 
     def __repr__(self) -> str:
         return f"Reproduction({self._headline()})"
@@ -156,7 +163,9 @@ def reproduce(case: str, timeout: float = 300.0) -> Reproduction:
         raise KeyError(case)
     record = run_isolated(cases.run_case, case, timeout=timeout)
     if not record.ok:
-        return Reproduction(case, "crash", "", "", record.message, (), (), (), record)
+        outcome = {"crashed": "crash", "raised": "error"}.get(record.outcome, record.outcome)
+        exception = record.exception_type or ""
+        return Reproduction(case, outcome, "", exception, record.message, (), (), (), record)
     value: dict[str, Any] = record.value
     return Reproduction(
         case=case,

@@ -115,35 +115,47 @@ def _install(version: str, python: str, folder: Path) -> tuple[Path | None, str]
 
 
 def _run_cases(executable: Path) -> dict[str, dict[str, str]]:
-    """Run all cases, in a new process after each one that killed its own."""
+    """Run all cases, in a new process after each one that killed or hung its own."""
     results: dict[str, dict[str, str]] = {}
     waiting = list(cases.CASES)
     while waiting:
-        done = subprocess.run(
-            [str(executable), str(_SCRIPT), *waiting],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            timeout=_TIMEOUT_SECONDS,
-            env={
-                **os.environ,
-                "TF_CPP_MIN_LOG_LEVEL": "3",
-                "PYTHONNOUSERSITE": "1",
-                # TensorFlow 1.15 starts its converter as a program of this folder.
-                "PATH": os.pathsep.join([str(executable.parent), os.environ.get("PATH", "")]),
-            },
-        )
-        for line in done.stdout.splitlines():
+        printed, ended = _run_script(executable, waiting)
+        for line in printed.splitlines():
             if line.startswith("CASE "):
                 result = json.loads(line.removeprefix("CASE "))
                 results[result["id"]] = label(result)
         left = [identifier for identifier in waiting if identifier not in results]
         if not left:
             break
-        results[left[0]] = label({"outcome": "crash", "message": _last_words(done)})
+        results[left[0]] = label({"outcome": "crash", "message": ended})
         waiting = left[1:]
     return {identifier: results[identifier] for identifier in cases.CASES}
+
+
+def _run_script(executable: Path, identifiers: Sequence[str]) -> tuple[str, str]:
+    """Run cases on another Python; return what it printed, and how it ended."""
+    environment = {
+        **os.environ,
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "PYTHONNOUSERSITE": "1",
+        # TensorFlow 1.15 starts its converter as a program of this folder.
+        "PATH": os.pathsep.join([str(executable.parent), os.environ.get("PATH", "")]),
+    }
+    try:
+        done = subprocess.run(
+            [str(executable), str(_SCRIPT), *identifiers],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=_TIMEOUT_SECONDS,
+            env=environment,
+        )
+    except subprocess.TimeoutExpired as error:
+        printed = error.stdout or b""
+        text = printed.decode(errors="replace") if isinstance(printed, bytes) else printed
+        return text, f"still running after {_TIMEOUT_SECONDS} s"
+    return done.stdout, _last_words(done)
 
 
 def _last_words(done: subprocess.CompletedProcess[str]) -> str:

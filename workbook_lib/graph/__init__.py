@@ -13,6 +13,7 @@ from workbook_lib.graph.model import (
     Variable,
 )
 from workbook_lib.graph.reader import read_graph
+from workbook_lib.graph.roles import variable_role
 
 __all__ = [
     "Access",
@@ -26,4 +27,5 @@ __all__ = [
     "TensorSpec",
     "Variable",
     "read_graph",
+    "variable_role",
 ]

@@ -24,12 +24,13 @@ _UNCOMPRESSED = 0
 
 
 def read_checkpoint(prefix: Path) -> dict[str, TensorSpec]:
-    """Return the tensors that a checkpoint holds, by key.
-
-    A tensor whose data file is missing or too short is not held.
+    """Read what a checkpoint holds.
 
     Args:
         prefix: Path without ``.index``, such as ``model/variables/variables``.
+
+    Returns:
+        The tensors, by key. One whose data file is missing or too short is not held.
 
     Raises:
         OSError: The index cannot be read.

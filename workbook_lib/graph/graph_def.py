@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -16,18 +15,17 @@ from workbook_lib.graph.model import (
     Shape,
     TensorSpec,
     Variable,
+    output_index,
 )
 from workbook_lib.graph.proto_schema import MESSAGES, dtype_name
-from workbook_lib.graph.resource_flow import Entry, Handle, ResourceFlow, is_assign
+from workbook_lib.graph.resource_flow import Entry, Handle, ResourceFlow
+from workbook_lib.graph.roles import REFERENCE_VARIABLES, variable_role
 
 MAIN_GRAPH = "main graph"
 """Name of the function that stands for the graph itself. No library function can be called so:
 function names hold no blank."""
 
-_REFERENCE_VARIABLES = frozenset({"VariableV2", "Variable", "AutoReloadVariable"})
-_VARIABLE_READS = frozenset({"ReadVariableOp", "ResourceGather", "ResourceGatherNd"})
 _CHECKPOINT_OPS = frozenset({"SaveV2", "RestoreV2"})
-_OUTPUT_INDEX = re.compile(r":(\d+)$")
 
 
 def read_graph_def(data: bytes, source: str) -> Graph:
@@ -39,6 +37,9 @@ def read_graph_def(data: bytes, source: str) -> Graph:
     Args:
         data: The bytes.
         source: Where they come from, for messages.
+
+    Returns:
+        The graph. It has no signatures, since the format has none.
 
     Raises:
         ModelFileError: They are no GraphDef.
@@ -67,7 +68,17 @@ def _unset_variable(handle: Handle, flow: ResourceFlow, entry: Entry) -> Variabl
 def main_entry(
     signature: str | None, main: Function, flow: ResourceFlow, live: Container[str]
 ) -> Entry:
-    """Return the way in that runs these nodes of the main graph and all that they call."""
+    """Make an entry of a part of the main graph.
+
+    Args:
+        signature: Name of the signature, if it is one.
+        main: The main graph.
+        flow: Follows the calls.
+        live: Names of the main graph's nodes that run.
+
+    Returns:
+        The way in that runs these nodes and all that they call.
+    """
     reached = flow.reached(call for node in main.nodes if node.name in live for call in node.calls)
     return Entry(signature, reached | {MAIN_GRAPH}, {MAIN_GRAPH: live})
 
@@ -113,14 +124,21 @@ def _fed_variables(main: Function, flow: ResourceFlow, entry: Entry) -> Iterator
         dtypes = {
             str(user.attributes.get("dtype", user.attributes.get("T", "invalid")))
             for _, user in flow.uses([place], entry)
-            if user.op in _VARIABLE_READS or is_assign(user.op)
+            if variable_role(user.op) in {"read", "assign"}
         }
         if dtypes:
             yield _unset_variable(Handle(node.name, min(dtypes), None, [place]), flow, entry)
 
 
 def read_functions(graph_def: Any) -> tuple[Function, ...]:
-    """Return the functions of a parsed GraphDef, the graph itself first, as ``MAIN_GRAPH``."""
+    """Read a graph and its function library.
+
+    Args:
+        graph_def: A parsed GraphDef.
+
+    Returns:
+        Its functions, the graph itself first, as ``MAIN_GRAPH``.
+    """
     library = graph_def.library.function
     names = frozenset(function.signature.name for function in library)
     main = Function(MAIN_GRAPH, read_nodes(graph_def.node, names))
@@ -151,11 +169,14 @@ def _argument_shape(attributes: Mapping[str, Any]) -> Shape | None:
 
 
 def read_nodes(node_defs: Iterable[Any], functions: Container[str]) -> tuple[Node, ...]:
-    """Return the nodes for some NodeDefs.
+    """Read nodes.
 
     Args:
         node_defs: Parsed NodeDefs.
         functions: Names of the library's functions. A node whose op is one of them is a call.
+
+    Returns:
+        One node for each, in the same order.
     """
     nodes = []
     for node_def in node_defs:
@@ -215,7 +236,14 @@ def _text(value: bytes) -> str | bytes:
 
 
 def read_shape(shape: Any) -> Shape | None:
-    """Return the shape that a TensorShapeProto states."""
+    """Read a shape.
+
+    Args:
+        shape: A parsed TensorShapeProto.
+
+    Returns:
+        Its dimensions, ``None`` for an unknown rank.
+    """
     if shape.unknown_rank:
         return None
     return tuple(dim.size if dim.size >= 0 else None for dim in shape.dim)
@@ -231,22 +259,21 @@ _PLAIN: dict[str, Callable[[Any], object]] = {
 """What turns each kind of attribute value into a Python value; the others are one already."""
 
 
-def output_index(tensor: str) -> int:
-    """Return which output of its node a tensor is: 1 for ``node:1`` and for ``node:output:1``."""
-    match = _OUTPUT_INDEX.search(tensor)
-    return int(match[1]) if match else 0
-
-
 def read_handles(functions: Iterable[Function]) -> list[Handle]:
     """Find the nodes that make a variable's handle.
 
     Nodes of one ``shared_name`` and ``container`` are the same variable, wherever they are.
+
+    Args:
+        functions: The functions to look in.
+
+    Returns:
+        One handle for each variable, in the order in which they are met.
     """
     handles: dict[object, Handle] = {}
     for function in functions:
         for node in function.nodes:
-            is_reference = node.op in _REFERENCE_VARIABLES
-            if node.op != "VarHandleOp" and not is_reference:
+            if variable_role(node.op) != "handle":
                 continue
             read = node.attributes.get
             name = str(read("shared_name") or node.name)
@@ -257,7 +284,7 @@ def read_handles(functions: Iterable[Function]) -> list[Handle]:
                     name,
                     dtype,
                     shape if isinstance(shape, tuple) else None,
-                    is_reference=is_reference,
+                    is_reference=node.op in REFERENCE_VARIABLES,
                 ),
             )
             handle.places.append((function.name, node.name))

@@ -49,6 +49,12 @@ def read_keras(path: Path) -> Graph:
     Variables are named after their place in the weights file (``layers/dense/vars/0``), the only
     name that they have there; the owner is the name of the layer.
 
+    Args:
+        path: The file.
+
+    Returns:
+        The model: a node for each layer, and every variable.
+
     Raises:
         ModelFileError: It is damaged, or another kind of zip archive.
         OSError: It cannot be read.
@@ -72,6 +78,12 @@ def read_keras(path: Path) -> Graph:
 
 def read_hdf5(path: Path) -> Graph:
     """Read a whole model from a ``.h5`` file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The model: a node for each layer, and every variable.
 
     Raises:
         ModelFileError: It is damaged, or holds weights only.

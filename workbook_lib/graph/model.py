@@ -7,6 +7,7 @@ and assign through a handle; a *signature* is a named entry point into one funct
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,21 @@ from functools import cached_property
 
 Shape = tuple["int | None", ...]
 """Dimensions, ``None`` where one is unknown. An unknown rank is ``None`` instead of a Shape."""
+
+_OUTPUT_INDEX = re.compile(r":(\d+)$")
+
+
+def output_index(tensor: str) -> int:
+    """Return which output of its node a tensor is.
+
+    Args:
+        tensor: Its name, such as ``node``, ``node:1`` or ``node:output:1``.
+
+    Returns:
+        The number at the end, after a colon; 0 where there is none.
+    """
+    match = _OUTPUT_INDEX.search(tensor)
+    return int(match[1]) if match else 0
 
 
 class ModelFileError(ValueError):
@@ -186,7 +202,13 @@ class Graph:
         return {function.name: function for function in self.functions}
 
     def function(self, name: str) -> Function:
-        """Return the function of that name.
+        """Look up a function.
+
+        Args:
+            name: Its name.
+
+        Returns:
+            The function of that name.
 
         Raises:
             KeyError: There is none.
@@ -194,7 +216,13 @@ class Graph:
         return self._by_name[name]
 
     def variable(self, name: str) -> Variable:
-        """Return the variable of that name.
+        """Look up a variable.
+
+        Args:
+            name: Its name.
+
+        Returns:
+            The variable of that name.
 
         Raises:
             KeyError: There is none.
@@ -205,7 +233,13 @@ class Graph:
         raise KeyError(name)
 
     def signature(self, name: str) -> Signature:
-        """Return the signature of that name.
+        """Look up a signature.
+
+        Args:
+            name: Its name.
+
+        Returns:
+            The signature of that name.
 
         Raises:
             KeyError: There is none.
@@ -216,7 +250,15 @@ class Graph:
         raise KeyError(name)
 
     def reachable(self, function: str) -> tuple[Function, ...]:
-        """Return a function and all that it calls, directly or not, each once."""
+        """Follow the calls from a function.
+
+        Args:
+            function: Name of the function to begin with.
+
+        Returns:
+            That function and all that it calls, directly or not, each once; nothing for a name
+            that no function has.
+        """
         seen: dict[str, Function] = {}
         waiting = [function]
         while waiting:

@@ -126,7 +126,15 @@ _REFERENCE = 100
 
 
 def dtype_name(number: int) -> str:
-    """Return the name of a ``DataType`` number; references by the name of what they refer to."""
+    """Name a dtype.
+
+    Args:
+        number: A ``DataType`` of TensorFlow's.
+
+    Returns:
+        Its name (``"float32"``); for a reference, the name of what it refers to; ``dtype_<n>``
+        for a number that is not known.
+    """
     number = number - _REFERENCE if number > _REFERENCE else number
     return _DTYPES[number] if 0 <= number < len(_DTYPES) else f"dtype_{number}"
 

@@ -7,12 +7,12 @@ on ``Function`` and ``Node``, so that one walk serves every format.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from workbook_lib.graph.model import Access, Function, Node, Shape
+from workbook_lib.graph.roles import variable_role
 
 _EVERY_OUTPUT = frozenset({"Switch", "RefSwitch"})
 """Ops whose outputs are all the handle that came in."""
@@ -30,17 +30,6 @@ _QUERIES = frozenset(
     | {"DisableCopyOnRead", "DestroyResourceOp", "_Retval"}
 )
 """Ops that take a handle and touch no value."""
-
-_ASSIGNS = re.compile(
-    r"Assign|ASSIGN_VARIABLE|Stateful|Rng"  # the last two advance a random generator
-    r"|(Resource)?(Apply|CountUpTo|Scatter|SparseApply|StridedSliceAssign)"
-)
-"""How the ops begin that change a variable."""
-
-
-def is_assign(op: str) -> bool:
-    """Tell whether an op that takes a variable's handle changes the variable."""
-    return _ASSIGNS.match(op.removeprefix("Flex")) is not None
 
 
 @dataclass
@@ -77,7 +66,15 @@ class Entry:
     live: Mapping[str, Container[str]] = field(default_factory=dict)
 
     def runs(self, function: str, node: str) -> bool:
-        """Tell whether a node of a function runs."""
+        """Tell whether a node runs.
+
+        Args:
+            function: Name of the function that the node is in.
+            node: Name of the node.
+
+        Returns:
+            Whether a call of the signature runs it.
+        """
         if function not in self.functions:
             return False
         return function not in self.live or node in self.live[function]
@@ -101,7 +98,18 @@ class ResourceFlow:
         self._calls: dict[str, tuple[str, ...]] = {}
 
     def consumers(self, function: str, source: str) -> list[tuple[Node, int]]:
-        """Return the nodes that take a tensor of ``source``, each with the input's position."""
+        """Find who takes what a node gives.
+
+        Args:
+            function: Name of the function to look in.
+            source: Name of one of its nodes or arguments.
+
+        Returns:
+            The nodes that take a tensor of ``source``, each with the input's position.
+
+        Raises:
+            KeyError: There is no such function.
+        """
         if function not in self._consumers:
             by_source: dict[str, list[tuple[Node, int]]] = defaultdict(list)
             for node in self._functions[function].nodes:
@@ -137,9 +145,15 @@ class ResourceFlow:
         return None
 
     def reached(self, starts: Iterable[str]) -> set[str]:
-        """Return the functions that a run of ``starts`` can reach, themselves included.
+        """Follow the calls from some functions.
 
         What ``CALL_ONCE`` calls is left out: it initialises, before the run.
+
+        Args:
+            starts: Names of the functions that are run.
+
+        Returns:
+            Names of the functions that this run can reach, ``starts`` included.
         """
         seen: set[str] = set()
         waiting = list(starts)
@@ -164,6 +178,9 @@ class ResourceFlow:
             starts: Function and name of the nodes or arguments that the handle comes from.
             entry: Nodes that do not run in it are passed over.
             is_reference: Whether it is a TF1 reference variable.
+
+        Yields:
+            The function's name and the node.
         """
         waiting = [(function, source, 0) for function, source in starts]
         seen = set()
@@ -204,7 +221,16 @@ class ResourceFlow:
     def accesses(
         self, handle: Handle, entries: Iterable[Entry]
     ) -> tuple[tuple[Access, ...], tuple[Access, ...]]:
-        """Return who reads and who assigns a variable while one of ``entries`` runs."""
+        """Say who touches a variable.
+
+        Args:
+            handle: The variable.
+            entries: The ways in that are looked at.
+
+        Returns:
+            Who reads it and who assigns it while one of ``entries`` runs, each sorted by function
+            and node. Whatever takes a handle and is not known to assign reads.
+        """
         found: dict[tuple[str, str], tuple[Node, set[str]]] = {}
         for entry in entries:
             starts = [place for place in handle.places if entry.runs(*place)]
@@ -217,6 +243,6 @@ class ResourceFlow:
             for (function, _), (node, signatures) in sorted(found.items(), key=lambda i: i[0])
         ]
         return (
-            tuple(access for access in accesses if not is_assign(access.op)),
-            tuple(access for access in accesses if is_assign(access.op)),
+            tuple(access for access in accesses if variable_role(access.op) != "assign"),
+            tuple(access for access in accesses if variable_role(access.op) == "assign"),
         )

@@ -20,7 +20,6 @@ from google.protobuf.message import DecodeError
 from workbook_lib.graph.checkpoint import read_checkpoint
 from workbook_lib.graph.graph_def import (
     main_entry,
-    output_index,
     read_functions,
     read_handles,
     read_shape,
@@ -31,9 +30,11 @@ from workbook_lib.graph.model import (
     Signature,
     TensorSpec,
     Variable,
+    output_index,
 )
 from workbook_lib.graph.proto_schema import MESSAGES, dtype_name
-from workbook_lib.graph.resource_flow import Entry, Handle, ResourceFlow, is_assign
+from workbook_lib.graph.resource_flow import Entry, Handle, ResourceFlow
+from workbook_lib.graph.roles import variable_role
 
 _INIT_SIGNATURE = "__saved_model_init_op"
 _INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
@@ -47,6 +48,9 @@ def read_saved_model(path: Path, source: str) -> Graph:
     Args:
         path: Its ``saved_model.pb``; the ``variables`` folder lies beside it.
         source: Its name in messages.
+
+    Returns:
+        The model: its functions, its signatures, and which variables its checkpoint restores.
 
     Raises:
         ModelFileError: It is damaged, or no SavedModel.
@@ -146,7 +150,8 @@ class _Reader:
         keys = {}
         for handle in handles:
             for function, node in self._flow.uses(handle.places, restore, handle.is_reference):
-                origin = self._flow.origin(function, node) if is_assign(node.op) else None
+                assigns = variable_role(node.op) == "assign"
+                origin = self._flow.origin(function, node) if assigns else None
                 if origin and origin[0].op == "RestoreV2":
                     listed = key_lists.get((function, origin[0].sources[1]), ())
                     if origin[1] < len(listed):

@@ -47,6 +47,12 @@ _VALUE = "value"
 def read_tflite_file(path: Path) -> Graph:
     """Read a ``.tflite`` file.
 
+    Args:
+        path: The file.
+
+    Returns:
+        The model, as :func:`read_tflite` gives it.
+
     Raises:
         ModelFileError: It is damaged.
         OSError: It cannot be read.
@@ -68,6 +74,9 @@ def read_tflite(data: Buffer, source: str) -> Graph:
     Args:
         data: The file's bytes.
         source: Where they come from, for messages.
+
+    Returns:
+        The model, the main subgraph first.
 
     Raises:
         ModelFileError: They are no sound model.

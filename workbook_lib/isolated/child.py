@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import linecache
+import multiprocessing
 import os
 import pickle
+import signal
 import sys
+import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+import types
+from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -16,30 +22,59 @@ SOURCE_NAME = "<isolated>"
 """File name under which isolated source is compiled; tracebacks are searched for it."""
 
 
-def run(connection: Connection, output: str, log: str, task: Callable[[], Any]) -> None:
+def run(connection: Connection, output: str, log: str, task: bytes, preload: str) -> None:
     """Run a task and send the fields of its ``Record`` through the connection.
 
+    Then wait until the parent hangs up: it ends the whole process group while this process, its
+    leader, is still there to name it.
+
     Args:
-        connection: Where the fields go, as one dictionary of plain values.
+        connection: Where the fields go, as one pickled dictionary of plain values.
         output: File that takes the process's standard output.
         log: File that takes its standard error, including what C++ writes.
-        task: A picklable callable without arguments.
+        task: A pickled callable without arguments.
+        preload: Module that the task relies on; it costs nothing where the server has it.
     """
-    if hasattr(os, "setsid"):
-        os.setsid()  # the parent ends this process and all that it started as one group
+    _leave_with_the_parent()
     _redirect(sys.stdout, 1, output)
     _redirect(sys.stderr, 2, log)
+    importlib.import_module(preload)
     started = time.perf_counter()
     try:
-        fields = {"outcome": "ok", "value": task()}
+        fields: dict[str, Any] = {"outcome": "ok", "value": pickle.loads(task)()}
         payload = pickle.dumps({**fields, "seconds": time.perf_counter() - started})
     except BaseException as error:  # the record of any failure is the point of this module
         fields = {"outcome": "raised", **_failure(error)}
         payload = pickle.dumps({**fields, "seconds": time.perf_counter() - started})
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(ValueError, OSError):  # the code may have closed it
+            stream.flush()
     connection.send_bytes(payload)
-    connection.close()
+    with contextlib.suppress(EOFError, OSError):
+        connection.recv_bytes()
+
+
+def _leave_with_the_parent() -> None:
+    """Make a group of this process and all that it starts, and end it when the parent is gone.
+
+    A restarted kernel would otherwise leave an endless loop behind. The thread needs Python to
+    run; the signal reaches a loop in C++ as well (``PR_SET_PDEATHSIG`` is 1, ``prctl(2)``).
+    """
+    if not hasattr(os, "setsid"):
+        return
+    os.setsid()
+    parent = multiprocessing.parent_process()
+
+    def leave() -> None:
+        if parent is not None:
+            parent.join()
+            os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=leave, daemon=True).start()
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def execute(source: str, inputs: Mapping[str, Any], keep: Sequence[str]) -> dict[str, Any]:
@@ -57,8 +92,11 @@ def execute(source: str, inputs: Mapping[str, Any], keep: Sequence[str]) -> dict
         NameError: A name to keep was never defined.
     """
     linecache.cache[SOURCE_NAME] = (len(source), None, source.splitlines(True), SOURCE_NAME)
-    namespace: dict[str, Any] = {"__name__": "__isolated__", **inputs}
-    exec(compile(source, SOURCE_NAME, "exec"), namespace)
+    module = types.ModuleType("__isolated__")
+    sys.modules[module.__name__] = module  # where dataclasses and pickle look for a class's module
+    namespace = module.__dict__
+    namespace.update(inputs)
+    exec(compile(source, SOURCE_NAME, "exec", dont_inherit=True), namespace)
     missing = [name for name in keep if name not in namespace]
     if missing:
         raise NameError(f"the cell ended without defining {', '.join(missing)}")
@@ -80,9 +118,13 @@ def _failure(error: BaseException) -> dict[str, Any]:
     ]
     number = frames[-1].lineno if frames else getattr(error, "lineno", None)
     line = (frames[-1].line if frames else getattr(error, "text", None)) or ""
+    try:
+        message = str(error)
+    except Exception:  # an exception of the learner's own may not even be able to speak
+        message = "the exception has no readable message"
     return {
         "exception_type": type(error).__name__,
-        "message": str(error),
+        "message": message,
         "line_number": number,
         "line": line.strip(),
         "errors": _op_errors(error),

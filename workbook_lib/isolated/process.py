@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import multiprocessing
 import os
 import pickle
@@ -32,6 +33,8 @@ from workbook_lib.isolated.record import OpError, Record
 
 GIB = 2**30
 _POLL_SECONDS = 0.05
+_WITH_TENSORFLOW = "workbook_lib.isolated.preload"
+_WITHOUT_TENSORFLOW = "workbook_lib.isolated.preload_litert"
 _main_lock = threading.Lock()
 
 
@@ -49,10 +52,11 @@ def run_isolated(
         function: A function that the child can import (defined in a module, not in a notebook).
         *args: Its arguments; they and its result must be picklable.
         timeout: Seconds after which the child is ended.
-        memory_limit: Resident bytes above which the child is ended.
+        memory_limit: Resident bytes of the child, without its own children, above which it is
+            ended.
         tensorflow: Whether the function needs TensorFlow. ``False`` starts a server without it,
-            in a fraction of the time, if none runs yet.
-        **kwargs: Its keyword arguments.
+            in a fraction of the time, if none runs yet and this process has none either.
+        **kwargs: Its keyword arguments, of other names than those above.
 
     Returns:
         The record. Nothing that the function does is raised here.
@@ -60,17 +64,30 @@ def run_isolated(
     Raises:
         ValueError: The function or an argument cannot be sent to another process.
     """
-    task = functools.partial(function, *args, **kwargs)
     try:
-        pickle.dumps(task)
-        if getattr(function, "__module__", None) == "__main__":
-            raise ValueError("it is defined in __main__")
+        task = _pickled(functools.partial(function, *args, **kwargs))
     except Exception as error:
         name = getattr(function, "__name__", repr(function))
         raise ValueError(
             f"{name} cannot run isolated: {error}. Define it in a module, or use %%isolated."
         ) from error
     return _run(task, timeout=timeout, memory_limit=memory_limit, tensorflow=tensorflow)
+
+
+class _Pickler(pickle.Pickler):
+    """Refuses what only the caller's ``__main__`` could give back: the child has another one."""
+
+    def reducer_override(self, value: Any) -> Any:
+        """Refuse classes and functions of ``__main__``; leave the rest to pickle."""
+        if isinstance(value, (type, types.FunctionType)) and value.__module__ == "__main__":
+            raise pickle.PicklingError(f"{value.__qualname__} is defined in __main__")
+        return NotImplemented
+
+
+def _pickled(task: Callable[[], Any]) -> bytes:
+    buffer = io.BytesIO()
+    _Pickler(buffer).dump(task)
+    return buffer.getvalue()
 
 
 def run_source(
@@ -111,23 +128,26 @@ def warm_up() -> None:
     run_isolated(int)
 
 
-def _run(task: Callable[[], Any], *, timeout: float, memory_limit: int, tensorflow: bool) -> Record:
+def _run(task: bytes, *, timeout: float, memory_limit: int, tensorflow: bool) -> Record:
     context = _context(tensorflow)
+    preload = _WITH_TENSORFLOW if tensorflow else _WITHOUT_TENSORFLOW
     with tempfile.TemporaryDirectory(prefix="isolated-") as folder:
         output, log = Path(folder, "stdout"), Path(folder, "stderr")
-        receiver, sender = context.Pipe(duplex=False)
+        ours, theirs = context.Pipe()
         process = context.Process(
-            target=child.run, args=(sender, str(output), str(log), task), daemon=True
+            target=child.run, args=(theirs, str(output), str(log), task, preload)
         )
-        with _no_main_module():
-            process.start()
-        sender.close()
         started = time.monotonic()
         try:
-            fields = _watch(process, receiver, started + timeout, memory_limit)
+            with _no_main_to_import():
+                process.start()
+            theirs.close()
+            fields = _watch(process, ours, started + timeout, memory_limit)
+        except (EOFError, OSError) as error:  # the server died before it could make a child
+            fields = {"outcome": "crashed", "message": f"no child could be started: {error}"}
         finally:
             _end(process)
-            receiver.close()
+            ours.close()
         fields.setdefault("seconds", time.monotonic() - started)
         return Record(output=_read(output), log=_read(log), **fields)
 
@@ -137,43 +157,39 @@ def _context(tensorflow: bool) -> Any:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     # Only the first call has an effect: it decides what the one server of this process imports.
-    # A server without TensorFlow still serves a function that needs it, which imports it itself.
-    module = (
-        "workbook_lib.isolated.preload" if tensorflow else "workbook_lib.isolated.preload_litert"
-    )
-    context.set_forkserver_preload([module])
+    # A process that has TensorFlow itself will want it in a child sooner or later.
+    wanted = tensorflow or "tensorflow" in sys.modules
+    context.set_forkserver_preload([_WITH_TENSORFLOW if wanted else _WITHOUT_TENSORFLOW])
     return context
 
 
 @contextlib.contextmanager
-def _no_main_module() -> Iterator[None]:
+def _no_main_to_import() -> Iterator[None]:
     """Keep the child from importing the caller's script again, which a bare script cannot bear.
 
-    ``multiprocessing`` re-imports ``__main__`` so that its functions can be found; what runs here
-    is never defined there.
+    ``multiprocessing`` re-imports ``__main__`` by its spec or file, so that its functions can be
+    found; what runs here is never defined there.
     """
     with _main_lock:
         main = sys.modules["__main__"]
-        sys.modules["__main__"] = types.ModuleType("__main__")
+        hidden = {name: vars(main)[name] for name in ("__spec__", "__file__") if name in vars(main)}
+        main.__spec__ = None
+        main.__dict__.pop("__file__", None)
         try:
             yield
         finally:
-            sys.modules["__main__"] = main
+            for name, value in hidden.items():
+                setattr(main, name, value)
 
 
 def _watch(
-    process: BaseProcess, receiver: Connection, deadline: float, memory_limit: int
+    process: BaseProcess, connection: Connection, deadline: float, memory_limit: int
 ) -> dict[str, Any]:
     """Wait for the child's answer, its death or a limit, and return the record's fields."""
     while True:
-        ready = wait([receiver, process.sentinel], timeout=_POLL_SECONDS)
-        if receiver in ready:
-            try:
-                fields = pickle.loads(receiver.recv_bytes())
-            except EOFError:  # the child died before it could answer
-                return _crash(process)
-            fields["errors"] = tuple(OpError(*pair) for pair in fields.get("errors", ()))
-            return fields
+        ready = wait([connection, process.sentinel], timeout=_POLL_SECONDS)
+        if connection in ready:
+            return _received(process, connection)
         if process.sentinel in ready:
             return _crash(process)
         if time.monotonic() > deadline:
@@ -183,11 +199,28 @@ def _watch(
             return {"outcome": "out of memory", "message": f"ended: it took over {limit:.1f} GiB"}
 
 
+def _received(process: BaseProcess, connection: Connection) -> dict[str, Any]:
+    try:
+        payload = connection.recv_bytes()
+    except (EOFError, OSError):  # the child died before its answer, or in the middle of it
+        return _crash(process)
+    try:
+        fields: dict[str, Any] = pickle.loads(payload)
+    except Exception as error:  # a class that pickles, and cannot be made again from that
+        message = f"the result cannot be read back: {error}"
+        return {"outcome": "raised", "exception_type": type(error).__name__, "message": message}
+    fields["errors"] = tuple(OpError(*pair) for pair in fields.get("errors", ()))
+    return fields
+
+
 def _crash(process: BaseProcess) -> dict[str, Any]:
     process.join(timeout=5)
     code = process.exitcode
     if code is not None and code < 0:
-        name = signal.Signals(-code).name
+        try:
+            name = signal.Signals(-code).name
+        except ValueError:  # a real-time signal has no name
+            name = f"signal {-code}"
         return {"outcome": "crashed", "exit_signal": name, "message": f"the process died: {name}"}
     return {"outcome": "crashed", "message": f"the process ended early, with exit code {code}"}
 
@@ -201,16 +234,14 @@ def _resident(pid: int | None) -> int:
 
 def _end(process: BaseProcess) -> None:
     """End the child, whatever it started, and wait until it is gone."""
-    if process.is_alive() and process.pid is not None:
-        if hasattr(os, "killpg"):
-            try:
-                os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:  # it had not yet made its own group
-                process.kill()
-            except PermissionError:
-                process.kill()
-        else:
-            process.kill()
+    if process.pid is None:  # it never started
+        return
+    if hasattr(os, "killpg") and process.pid != os.getpgrp():
+        # The group outlives its leader while it has members, and keeps its number.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    if process.is_alive():
+        process.kill()
     process.join(timeout=10)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from workbook_lib.rendering import Rich, panel_html, table_html, table_text
@@ -26,7 +26,7 @@ class OpError:
     code: str
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Record(Rich):
     """The record of one isolated run.
 
@@ -52,8 +52,8 @@ class Record(Rich):
     line: str = ""
     errors: tuple[OpError, ...] = ()
     exit_signal: str | None = None
-    output: str = field(default="", hash=False)
-    log: str = field(default="", hash=False)
+    output: str = ""
+    log: str = ""
     seconds: float = 0.0
 
     def __repr__(self) -> str:

@@ -68,9 +68,14 @@ def attempt(function: object, *args: Any, **kwargs: Any) -> Any:
 
 
 def is_stub(value: object) -> bool:
-    """Return whether a value stands for "not written yet".
+    """Tell whether a value stands for "not written yet".
 
-    That is ``...``, ``None``, or a function whose body does nothing but return one of them.
+    Args:
+        value: What the learner handed in.
+
+    Returns:
+        Whether it is ``...``, ``None``, or a function whose body does nothing but return one of
+        them.
     """
     if value is None or value is ...:
         return True
@@ -106,7 +111,15 @@ def learner_step(
 
 
 def describe(error: BaseException, step: TracebackType | None) -> str:
-    """Say in one or two lines what was raised and, if known, at which line of the learner's."""
+    """Say what was raised.
+
+    Args:
+        error: The error, as it was caught.
+        step: The step of its traceback to name, as :func:`learner_step` gives it.
+
+    Returns:
+        One line, or two if it is known at which line of the learner's code it was raised.
+    """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
     if lines[0] == "in user code:":  # AutoGraph: its own traceback, then type and message
         said, places = lines[-1], _AUTOGRAPH_PLACE.findall(str(error))

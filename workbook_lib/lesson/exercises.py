@@ -29,7 +29,7 @@ from workbook_lib.lesson.answers import (
     learner_step,
     same,
 )
-from workbook_lib.lesson.panels import Panel, paragraphs_html
+from workbook_lib.lesson.panels import Panel, code_html, paragraphs_html
 from workbook_lib.rendering import Rich, panel_html
 
 __all__ = ["Exercise", "Outcome", "Wrong", "attempt", "exercise", "same"]
@@ -101,7 +101,8 @@ class Exercise(Rich):
 
     def html(self) -> str:
         """Return the same in a frame."""
-        return panel_html("neutral", f"Exercise: {self.task}", paragraphs_html(self._how_to_call()))
+        how = paragraphs_html(self._how_to_call())
+        return code_html(panel_html("neutral", f"Exercise: {self.task}", how))
 
     def __call__(self, *answers: object, **named_answers: object) -> Outcome:
         """Check an answer.
@@ -156,7 +157,11 @@ class Exercise(Rich):
         return Panel("waiting", f"Hint {number} of {count}", f"{hint}\n{warning}".strip())
 
     def solution(self) -> Panel:
-        """Say where the solution is, and note in the progress that it was asked for."""
+        """Say where the solution is, and note in the progress that it was asked for.
+
+        Returns:
+            A note that names the folded cell; it does not hold the solution.
+        """
         warning = progress.record("solution", id=self.id)
         where = (
             "It is in the folded cell below this exercise: open it with a click on “Solution”.\n"

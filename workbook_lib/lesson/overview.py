@@ -134,7 +134,11 @@ def _whole(notebook: NotebookOutline) -> int:
 
 
 def map_of_notebooks() -> NotebookMap:
-    """List the notebooks: number, link, question, minutes to read and to do."""
+    """List the notebooks.
+
+    Returns:
+        A row for each: number, link, question, minutes to read and to do.
+    """
     return NotebookMap(
         caption="The notebooks, in order",
         headers=("No.", "Notebook", "The question", "Minutes to read", "Minutes to do"),

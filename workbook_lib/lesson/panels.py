@@ -8,6 +8,20 @@ from dataclasses import dataclass
 
 from workbook_lib.rendering import Rich, panel_html
 
+_CODE = re.compile(r"`([^`<]+)`")  # within one element: escaped text holds no "<"
+
+
+def code_html(markup: str) -> str:
+    """Set what stands between backticks as code.
+
+    Args:
+        markup: HTML whose text is escaped already.
+
+    Returns:
+        The same with ``<code>`` elements.
+    """
+    return _CODE.sub(r"<code>\1</code>", markup)
+
 
 def paragraphs_html(text: str) -> str:
     """Set lines of plain text as HTML, what stands between backticks as code.
@@ -19,9 +33,7 @@ def paragraphs_html(text: str) -> str:
         One ``<div>`` a line, nothing for an empty text.
     """
     lines = (html.escape(line, quote=False) for line in text.splitlines() if line.strip())
-    return "".join(
-        "<div>" + re.sub(r"`([^`]+)`", r"<code>\1</code>", line) + "</div>" for line in lines
-    )
+    return "".join(f"<div>{code_html(line)}</div>" for line in lines)
 
 
 @dataclass(frozen=True, repr=False)

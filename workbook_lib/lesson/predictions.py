@@ -12,7 +12,7 @@ from string import ascii_lowercase
 from typing import Any
 
 from workbook_lib.lesson import progress
-from workbook_lib.lesson.panels import Panel, paragraphs_html
+from workbook_lib.lesson.panels import Panel, code_html, paragraphs_html
 from workbook_lib.rendering import Rich, panel_html
 
 _HOW = 'Choose with a click, or call `.answer("a")` on this prediction in a new cell.'
@@ -29,7 +29,7 @@ def predict(prediction_id: str, question: str, options: Sequence[object]) -> Pre
 
     Args:
         prediction_id: ``<notebook>/<what>``, unique in the workbook, never changed again.
-        question: One sentence.
+        question: One sentence; backticks mark code.
         options: What may happen, at least two.
 
     Returns:
@@ -178,9 +178,10 @@ class Prediction(Rich):
     def html(self) -> str:
         """Return the same in a frame."""
         options = "".join(f"<div>{html.escape(line)}</div>" for line in self._lettered())
-        return panel_html(
-            "waiting", f"Predict: {self.question}", options + paragraphs_html(self._status())
-        )
+        return self._panel(options + paragraphs_html(self._status()))
+
+    def _panel(self, body_html: str = "") -> str:
+        return code_html(panel_html("waiting", f"Predict: {self.question}", body_html))
 
     def _lettered(self) -> list[str]:
         return [
@@ -238,7 +239,7 @@ class Prediction(Rich):
             feedback.value = f'<div role="status">{noted}</div>'
 
         buttons.observe(note, names="value")
-        title = HTML(_OPTIONS_THAT_WRAP + panel_html("waiting", f"Predict: {self.question}"))
+        title = HTML(_OPTIONS_THAT_WRAP + self._panel())
         box = VBox([title, buttons, feedback])
         box.add_class("workbook-prediction")
         return box

@@ -63,7 +63,14 @@ class Progress:
     predictions: Mapping[str, PredictionRecord]
 
     def exercise(self, exercise_id: str) -> ExerciseRecord:
-        """Return the record of an exercise, an empty one if it was never touched."""
+        """Look up the record of an exercise.
+
+        Args:
+            exercise_id: Its id.
+
+        Returns:
+            The record, an empty one if the exercise was never touched.
+        """
         return self.exercises.get(exercise_id, ExerciseRecord())
 
 
@@ -136,7 +143,9 @@ def _append(path: Path, line: bytes) -> None:
 def read() -> Progress:
     """Read all events and fold them into what is known now.
 
-    Lines that are no event, such as the last one after a power cut, are passed over.
+    Returns:
+        The records. Lines that are no event, such as the last one after a power cut, are passed
+        over, and so is a file that cannot be read.
     """
     return fold([*(() if is_off() else _read_events(progress_file())), *_unsaved])
 

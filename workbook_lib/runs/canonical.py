@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from workbook_lib.runs.progress import progress_off
 
 Notebook = dict[str, Any]
 
@@ -76,9 +77,17 @@ def _joined(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def write(notebook: Notebook, path: Path) -> None:
-    """Write a notebook as Jupyter does: one space of indent, a newline at the end."""
+    """Write a notebook as Jupyter does: one space of indent, a newline at the end.
+
+    The file is replaced in one step, so that an interruption leaves the old one or the new one.
+    """
     text = json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True)
-    path.write_text(text + "\n", encoding="utf-8")
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        beside.write_text(text + "\n", encoding="utf-8")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def refresh(path: Path) -> None:
@@ -94,12 +103,12 @@ def refresh(path: Path) -> None:
     import nbformat
     from nbclient import NotebookClient
 
-    os.environ["WORKBOOK_PROGRESS"] = "off"
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
         notebook, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
     )
-    client.execute()
+    with progress_off():
+        client.execute()
     write(canonical(json.loads(nbformat.writes(notebook))), path)
 
 

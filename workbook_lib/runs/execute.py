@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import time
@@ -12,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from workbook_lib.rendering import Rich, panel_html, table_html, table_text
+from workbook_lib.runs.progress import progress_off
 from workbook_lib.samples import project_root
 
 
 class RunInputError(ValueError):
-    """What was asked for cannot be run: a notebook or a parameter that is not there."""
+    """What was asked for cannot be run: a notebook, a parameter, or a folder for the results."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,8 @@ def run_notebooks(
         The report. A failing notebook does not keep the next ones from running.
 
     Raises:
-        RunInputError: A path is no notebook, or no notebook declares a parameter.
+        RunInputError: A path is no notebook, no notebook declares a parameter, the executed copy
+            would replace a notebook or another copy, or the folder cannot be made. Nothing ran.
     """
     from workbook_lib.runs.report import write_report
 
@@ -118,7 +119,11 @@ def run_notebooks(
             raise RunInputError(
                 f"no notebook has the parameter {name}; there are: {', '.join(known) or 'none'}"
             )
-    folder.mkdir(parents=True, exist_ok=True)
+    _check_copies(notebooks, folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunInputError(f"{folder}: no folder for the results ({error.strerror})") from error
     runs = []
     for path in notebooks:
         on_start(path.name)
@@ -143,6 +148,21 @@ def _declared(path: Path) -> frozenset[str]:
         raise RunInputError(f"{path}: not a notebook ({type(error).__name__})") from error
 
 
+def _check_copies(notebooks: Sequence[Path], folder: Path) -> None:
+    """Refuse a run whose executed copies would replace a notebook, or one another."""
+    taken: dict[str, Path] = {}
+    for path in notebooks:
+        executed = folder / path.name
+        if executed.exists() and executed.samefile(path):
+            raise RunInputError(f"{path}: its executed copy would replace it; name another folder")
+        name = path.name.casefold()  # some file systems do not tell A from a
+        if name in taken:
+            raise RunInputError(
+                f"{path}: its executed copy would replace that of {taken[name]}; run them apart"
+            )
+        taken[name] = path
+
+
 def _run(path: Path, folder: Path, parameters: Mapping[str, Any]) -> NotebookRun:
     import papermill
     from papermill.exceptions import PapermillExecutionError
@@ -150,30 +170,25 @@ def _run(path: Path, folder: Path, parameters: Mapping[str, Any]) -> NotebookRun
     executed = folder / path.name
     started = time.monotonic()
     cell, error = "", ""
-    # A run must show the unsolved workbook, and must not write into a learner's progress.
-    kept = os.environ.get("WORKBOOK_PROGRESS")
-    os.environ["WORKBOOK_PROGRESS"] = "off"
     try:
-        papermill.execute_notebook(
-            str(path.resolve()),
-            str(executed),
-            parameters=dict(parameters),
-            kernel_name="python3",
-            cwd=str(path.resolve().parent),
-            progress_bar=sys.stderr.isatty(),
-            log_output=False,
-        )
+        with progress_off():
+            papermill.execute_notebook(
+                str(path.resolve()),
+                str(executed),
+                parameters=dict(parameters),
+                kernel_name="python3",
+                cwd=str(path.resolve().parent),
+                progress_bar=sys.stderr.isatty(),
+                log_output=False,
+                # A kernel that Ctrl-C stops says goodbye with a traceback of its own.
+                extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
+            )
     except PapermillExecutionError as failure:
         cell = _failing_cell(executed) or str(failure.cell_index)
         error = _one_line(f"{failure.ename}: {failure.evalue}")
     except Exception as failure:  # the kernel died, or the notebook could not be started
         cell = _failing_cell(executed) or "unknown"
         error = _one_line(f"{type(failure).__name__}: {failure}")
-    finally:
-        if kept is None:
-            del os.environ["WORKBOOK_PROGRESS"]
-        else:
-            os.environ["WORKBOOK_PROGRESS"] = kept
     return NotebookRun(path.name, executed, time.monotonic() - started, cell, error)
 
 

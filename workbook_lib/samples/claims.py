@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from workbook_lib.samples.locations import data_path
+from workbook_lib.locations import data_path
 
 
 def article_claims() -> list[dict[str, Any]]:

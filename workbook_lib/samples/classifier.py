@@ -9,15 +9,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from workbook_lib.locations import data_path
 from workbook_lib.samples.digits import load_digits
-from workbook_lib.samples.locations import data_path
 
 SEED = 20
 EPOCHS = 30
 
 
 def load_classifier() -> Any:
-    """Load the trained ``keras.Model``: float32 [batch, 8, 8, 1] in 0..1 to [batch, 10]."""
+    """Load the trained classifier.
+
+    Returns:
+        A ``keras.Model``: float32 [batch, 8, 8, 1] in 0..1 to [batch, 10].
+    """
     import keras
 
     return keras.models.load_model(data_path("digits_classifier.keras"))
@@ -56,14 +60,25 @@ def train_classifier(epochs: int = EPOCHS) -> Any:
 
 
 def accuracy(model: Any) -> float:
-    """Return the share of the held-out digits that a classifier names rightly, in 0..1."""
+    """Measure a classifier.
+
+    Args:
+        model: A ``keras.Model`` as :func:`load_classifier` gives it.
+
+    Returns:
+        The share of the held-out digits that it names rightly, in 0..1.
+    """
     digits = load_digits()
     answers = model(digits.test_images).numpy().argmax(axis=-1)
     return float((answers == digits.test_labels).mean())
 
 
 def main(path: Path | None = None) -> None:
-    """Train the classifier, store it without its optimiser, and print its accuracy."""
+    """Train the classifier, store it without its optimiser, and print its accuracy.
+
+    Args:
+        path: Where to; by default the file in ``data/`` that ships with the workbook.
+    """
     import keras
 
     model = train_classifier()

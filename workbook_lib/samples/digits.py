@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from workbook_lib.samples.locations import data_path
+from workbook_lib.locations import data_path
 
 
 @dataclass(frozen=True, repr=False)

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from workbook_lib.graph.model import Function, Graph, Node, TensorSpec, Variable
-from workbook_lib.show.variable_ops import variable_role
+from workbook_lib.graph import Function, Graph, Node, TensorSpec, Variable, variable_role
+from workbook_lib.graph.model import output_index
 from workbook_lib.show.variables import shape_text
 
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
@@ -173,7 +173,14 @@ class _Flow:
 
 
 def spec_text(spec: TensorSpec) -> str:
-    """Write dtype and shape of a tensor: ``float32 [?, 10]``."""
+    """Write dtype and shape of a tensor.
+
+    Args:
+        spec: The tensor.
+
+    Returns:
+        Such as ``float32 [?, 10]``.
+    """
     return f"{spec.dtype} {shape_text(spec.shape)}"
 
 
@@ -198,14 +205,9 @@ def _detail(node: Node) -> str:
 def _ports(node: Node, path: str) -> list[_Port]:
     """Say where each input comes from; a constant of a .tflite file is known by its own name."""
     return [
-        (path, source or tensor, _output_number(tensor))
+        (path, source or tensor, output_index(tensor))
         for source, tensor in zip(node.sources, node.inputs, strict=True)
     ]
-
-
-def _output_number(tensor: str) -> int:
-    number = tensor.rpartition(":")[2]
-    return int(number) if number.isdecimal() else 0
 
 
 def _outputs(function: Function) -> list[tuple[TensorSpec, tuple[str, int]]]:
@@ -230,7 +232,7 @@ def _outputs(function: Function) -> list[tuple[TensorSpec, tuple[str, int]]]:
         ends = iter(last)
         sources = [source or next(ends) for source in sources]
     return [
-        (spec, (source, _output_number(spec.name)))
+        (spec, (source, output_index(spec.name)))
         for spec, source in zip(function.outputs, sources, strict=True)
         if source
     ]

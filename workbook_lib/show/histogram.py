@@ -6,12 +6,12 @@ import html
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from workbook_lib.graph.model import Graph
+from workbook_lib.graph import Graph, variable_role
 from workbook_lib.rendering import Rich, table_text
-from workbook_lib.show.variable_ops import ROLE_ORDER, variable_role
 
 Counts = Mapping[str, int]
 
+_ROLE_ORDER = ("handle", "read", "assign", "initialise")  # in which a lesson meets them
 _BAR_LENGTH = 24
 # Fixed colours that read on light and dark: JupyterLab takes theme variables out of the outputs
 # of a notebook that it does not trust yet, and the bars would be gone.
@@ -199,7 +199,7 @@ def _roles(ops: Iterable[str], highlight: Collection[str] | None) -> dict[str, s
 
 
 def _role_rank(role: str) -> int:
-    return ROLE_ORDER.index(role) if role in ROLE_ORDER else len(ROLE_ORDER)
+    return _ROLE_ORDER.index(role) if role in _ROLE_ORDER else len(_ROLE_ORDER)
 
 
 def _together(rows: list[OpRow]) -> OpRow:

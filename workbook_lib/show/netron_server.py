@@ -78,9 +78,21 @@ def quiet_page(index: str, file: str, name: str) -> str:
 
 
 def find_file(root: Path, relative: str) -> Path | None:
-    """Return the file below a folder, or ``None`` if it is not there or not below."""
-    path = (root / relative).resolve()
-    return path if path.is_file() and path.is_relative_to(root.resolve()) else None
+    """Look for a file below a folder.
+
+    Args:
+        root: The folder.
+        relative: The file's path below it, as a browser asks for it.
+
+    Returns:
+        The file, its links followed; ``None`` if it is not there, not below the folder, or no
+        file can have such a name.
+    """
+    try:
+        path = (root / relative).resolve()
+        return path if path.is_file() and path.is_relative_to(root.resolve()) else None
+    except (OSError, ValueError):  # a name that is too long, or holds a null character
+        return None
 
 
 class NetronServer(ThreadingHTTPServer):
@@ -92,19 +104,31 @@ class NetronServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.netron = netron
         self.root = model if model.is_dir() else model.parent
-        self.only = None if model.is_dir() else model.name
-        file = "saved_model.pb" if model.is_dir() else model.name
+        self.is_folder = model.is_dir()
+        self.main = "saved_model.pb" if model.is_dir() else model.name
         self.page = quiet_page(
-            (netron / "index.html").read_text("utf-8"), f"data/{quote(file)}", file
+            (netron / "index.html").read_text("utf-8"), f"data/{quote(self.main)}", self.main
         )
         self.prefix = f"/{secrets.token_urlsafe(16)}/"
         self.url = f"http://127.0.0.1:{self.server_port}{self.prefix}"
 
     def model_file(self, relative: str) -> Path | None:
-        """Return a file of the model: of the folder, or the one file that was asked for."""
-        if self.only is not None and relative != self.only:
-            return None
-        return find_file(self.root, relative)
+        """Look for a file of the model.
+
+        Args:
+            relative: Its path below the model's folder.
+
+        Returns:
+            A file of the folder, or the one file that was asked for; ``None`` for any other.
+            The main file may be a link that leads out of the folder, as caches lay them out.
+        """
+        if relative == self.main:
+            path = self.root / relative
+            return path if path.is_file() else None
+        return find_file(self.root, relative) if self.is_folder else None
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing: a browser that hangs up is no news, and nobody reads what is written."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -154,7 +178,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def main(netron: str, model: str) -> None:
-    """Serve until standard input ends, that is, until the notebook's process closes or dies."""
+    """Serve until standard input ends, that is, until the notebook's process closes or dies.
+
+    Args:
+        netron: The folder of the Netron package.
+        model: The model.
+    """
     server = NetronServer(Path(netron), Path(model))
     Thread(target=server.serve_forever, daemon=True).start()
     print(server.url, flush=True)

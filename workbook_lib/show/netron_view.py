@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import atexit
 import html
 import importlib.util
 import os
 import subprocess
 import sys
+import tempfile
+import weakref
 from pathlib import Path
 
 from workbook_lib.graph.model import ModelFileError
@@ -19,6 +20,8 @@ _SERVER = Path(__file__).with_name("netron_server.py")
 class NetronView(Rich):
     """A model shown by Netron, in a frame, until ``close()`` or the end of the kernel.
 
+    Keep it under a name: when nothing refers to it any more, its server ends.
+
     Attributes:
         model: The model that is shown.
         url: The page's address, on this machine alone.
@@ -26,21 +29,25 @@ class NetronView(Rich):
 
     def __init__(self, model: Path, netron: Path) -> None:
         self.model = model
-        # A session of its own: interrupting the kernel must not stop the server.
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", str(_SERVER), str(netron), str(model.resolve())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        assert self._process.stdout is not None
-        self.url = self._process.stdout.readline().strip()
-        if not self.url:
-            error = self._process.communicate()[1].strip()
-            raise RuntimeError(f"Netron did not start: {error.splitlines()[-1:] or 'no reason'}")
-        atexit.register(self.close)
+        # A file takes what the server writes: a pipe that nobody reads would fill and block it.
+        with tempfile.TemporaryFile("w+") as log:
+            # A session of its own: interrupting the kernel must not stop the server.
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", str(_SERVER), str(netron), str(model.absolute())],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                start_new_session=True,
+            )
+            self._end = weakref.finalize(self, _end, self._process)
+            assert self._process.stdout is not None
+            self.url = self._process.stdout.readline().strip()
+            if not self.url:
+                self.close()
+                log.seek(0)
+                error = log.read().strip().splitlines()
+                raise RuntimeError(f"Netron did not start: {error[-1] if error else 'no reason'}")
 
     def __repr__(self) -> str:
         return f"NetronView({self.model.name}, {'closed' if self.closed else 'open'})"
@@ -52,10 +59,7 @@ class NetronView(Rich):
 
     def close(self) -> None:
         """Stop serving the page. Closing twice does no harm."""
-        atexit.unregister(self.close)
-        if not self.closed:
-            self._process.terminate()
-        self._process.communicate()
+        self._end()
 
     def text(self) -> str:
         """Say what is shown, from where, and how to stop it; without the port, which changes."""
@@ -84,6 +88,12 @@ class NetronView(Rich):
         )
 
 
+def _end(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        process.terminate()
+    process.communicate()
+
+
 def netron(model: str | os.PathLike[str]) -> NetronView:
     """Look at a model in Netron.
 
@@ -92,6 +102,7 @@ def netron(model: str | os.PathLike[str]) -> NetronView:
 
     Returns:
         The view: shown in a frame by a notebook; ``.url`` for a browser, ``.close()`` to stop.
+        It also stops when nothing refers to the view any more.
 
     Raises:
         ModelFileError: There is no such file, or a folder that is no SavedModel.

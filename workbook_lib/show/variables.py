@@ -14,7 +14,14 @@ _WITH_OWNERS = ("saved_model", "keras")
 
 
 def shape_text(shape: Shape | None) -> str:
-    """Write a shape as ``[?, 10]``; ``[?...]`` for an unknown rank."""
+    """Write a shape.
+
+    Args:
+        shape: The shape, ``None`` for an unknown rank.
+
+    Returns:
+        Such as ``[?, 10]``; ``[?...]`` for an unknown rank.
+    """
     if shape is None:
         return "[?...]"
     return f"[{', '.join('?' if size is None else str(size) for size in shape)}]"

@@ -12,7 +12,7 @@ from workbook_lib.rendering import Rich, table_text
 
 
 @dataclass(frozen=True)
-class Outcome:
+class MatrixOutcome:
     """How one outcome is shown: a letter in text, a mark and a word in HTML, a colour as well."""
 
     letter: str
@@ -22,15 +22,23 @@ class Outcome:
     tone: str
 
 
-OUTCOMES: dict[str, Outcome] = {
-    "works": Outcome("W", "✓", "works", "converts, and the answer is right", "right"),
-    "error": Outcome("E", "✗", "error", "an error, at the latest from the converter", "wrong"),
-    "refused": Outcome("R", "⊘", "refused", "converts, but the interpreter refuses", "waiting"),
-    "wrong": Outcome("G", "≠", "garbage", "converts and runs, but the answer is wrong", "raised"),
-    "crash": Outcome("C", "!", "crash", "the process dies", "raised"),
-    "absent": Outcome("A", "∅", "absent", "the release has no such setting", "neutral"),
+OUTCOMES: dict[str, MatrixOutcome] = {
+    "works": MatrixOutcome("W", "✓", "works", "converts, and the answer is right", "right"),
+    "error": MatrixOutcome(
+        "E", "✗", "error", "an error, at the latest from the converter", "wrong"
+    ),
+    "refused": MatrixOutcome(
+        "R", "⊘", "refused", "converts, but the interpreter refuses", "waiting"
+    ),
+    "wrong": MatrixOutcome(
+        "G", "≠", "garbage", "converts and runs, but the answer is wrong", "raised"
+    ),
+    "crash": MatrixOutcome("C", "!", "crash", "the process dies", "raised"),
+    "absent": MatrixOutcome("A", "∅", "absent", "the release has no such setting", "neutral"),
 }
-NOT_RUN = Outcome("-", "·", "not run", "release not installed, or case not tried on it", "neutral")
+NOT_RUN = MatrixOutcome(
+    "-", "·", "not run", "release not installed, or case not tried on it", "neutral"
+)
 
 _TINTS = {
     "right": "rgba(46, 125, 50, 0.16)",
@@ -50,7 +58,7 @@ class Cell:
     """What one release did with one case."""
 
     version: str
-    outcome: Outcome
+    outcome: MatrixOutcome
     label: str = ""
 
 
@@ -74,7 +82,7 @@ class VersionMatrix(Rich):
     def _caption(self) -> str:
         return f"What each TensorFlow release does: {len(self.cases)} cases, one column a release"
 
-    def _legend(self) -> Iterator[Outcome]:
+    def _legend(self) -> Iterator[MatrixOutcome]:
         shown = {cell.outcome for _, cells in self.cases for cell in cells}
         return (outcome for outcome in (*OUTCOMES.values(), NOT_RUN) if outcome in shown)
 

@@ -112,7 +112,7 @@ def _traced(function: Callable[..., Any], shape: list[int | None]) -> Any:
     ),
 )
 def assigning_nodes(function: Any) -> str:
-    """Name the nodes of a concrete function that assign a variable."""
+    """Name the nodes of a concrete function whose op has `Assign` in its name."""
     traced = _reads_and_assigns()
     nodes = list(traced.graph.as_graph_def().node)
     expected = [node.name for node in nodes if "Assign" in node.op]
@@ -125,9 +125,8 @@ def assigning_nodes(function: Any) -> str:
             f"{answer!r}."
         )
     return (
-        "What a node does is in its op. An empty list means that the function may be frozen. "
-        "(`ResourceScatter…` and `ResourceApply…`, the ops of scatter updates and of optimisers, "
-        "assign as well.)"
+        "What a node does is in its op. An empty list is a good sign, not a proof: "
+        "`ResourceScatter…`, `ResourceApply…` and ops inside called functions assign as well."
     )
 
 
@@ -223,6 +222,12 @@ def serving_function(function: Any) -> str:
             f"It still assigns at {_nodes(len(error.nodes))}, in {' and '.join(sorted(layers))}. "
             "In which mode does your function call the model?"
         ) from error
+    shapes = [str(tensor.shape) for tensor in given.inputs if tensor.dtype != tf.resource]
+    if shapes != ["(None, 4)"]:
+        raise Wrong(
+            f"It freezes, but takes inputs of the shape {' and '.join(shapes) or 'none'}. The "
+            "task asks for one of `[None, 4]`, so that a batch of any size fits."
+        )
     answers = frozen.function(x)
     answers = answers[0] if isinstance(answers, (list, tuple)) else answers
     if answers.shape != expected.shape or not np.allclose(answers, expected, atol=1e-5):

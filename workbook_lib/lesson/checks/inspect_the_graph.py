@@ -106,6 +106,7 @@ def _compare_names(found: Any) -> None:
             f"Right for this model. In another graph, with one handle, it finds {len(found)}. Does "
             "your function look at the `GraphDef` that it is given, and at nothing else?"
         )
+    _compare_other(found["counter"])
 
 
 def _compare_places(found: Any) -> None:
@@ -115,6 +116,15 @@ def _compare_places(found: Any) -> None:
             "Right for this model, whose handles all stand in the main graph. In another graph one "
             "stands inside a function, and your walk does not get there. Where else are nodes?"
         )
+    _compare_other(found["inner"])
+
+
+def _compare_other(handle: Any) -> None:
+    """Compare an entry of the check's own graphs, whose handles are of another dtype."""
+    try:
+        _compare_handle("counter", handle, ("int64", [3]))
+    except Wrong as verdict:
+        raise Wrong(f"Right for this model, and not for another. {verdict}") from None
 
 
 def _with_another_name() -> Any:
@@ -252,15 +262,18 @@ def _two_signatures() -> Graph:
     "inspect/read-but-never-set",
     hints=(
         "Go through `graph.variables` again. This time no signature matters.",
-        "An empty `variable.reads` means that nothing reads it, and `variable.initialised` is "
-        "`True` if the file has a value for it.",
-        "Keep the name if both hold: there are reads, and `initialised is False`.",
+        "`reads` and `initialised` decide. An empty `variable.reads` means that nothing reads it; "
+        "`variable.initialised` is `True`, `False`, or `None` where the format cannot say.",
+        "Two conditions, one for each field. `initialised` has three values: which one of them "
+        "says that the file has no value, and what does `not` make of the other two?",
     ),
 )
 def read_but_never_set(function: object, classifier: Graph, service: Graph) -> str:
     """Return the set of names of the variables that are read although they have no value."""
     for graph, which in ((classifier, "classifier"), (service, "service")):
         _compare_never_set(_names(attempt(function, graph)), graph, which)
+    other = _every_combination()
+    _compare_never_set(_names(attempt(function, other)), other, "check's own model")
     count = len(_never_set(service))
     return (
         f"The classifier is sound. The service reads {count} variables that have no "
@@ -281,10 +294,40 @@ def _compare_never_set(names: set[str], graph: Graph, which: str) -> None:
             raise Wrong(
                 f"For the {which} you name `{name}`. It may be empty, but does anything read it?"
             )
+        if known[name].initialised is None:
+            raise Wrong(
+                f"For the {which} you name `{name}`, whose `initialised` is `None`: the format "
+                "cannot say. Is that the same as having no value?"
+            )
         raise Wrong(f"For the {which} you name `{name}`. It is read, but the file has its value.")
     missing = len(_never_set(graph) - names)
+    if missing and any(known[name].owner for name in _never_set(graph) - names):
+        raise Wrong(
+            f"For the {which} you miss a variable that has an owner. Does an owner give it a value?"
+        )
     if missing:
         raise Wrong(
             f"For the {which} you miss {missing} variables. Look at one of them in the graph: what "
             "do `reads` and `initialised` say?"
         )
+
+
+def _every_combination() -> Graph:
+    """Return a model, as plain data, whose owners and values do not go together."""
+    access = (Access("ReadVariableOp", "node", "function", ("serve",)),)
+
+    def variable(name: str, **fields: Any) -> Variable:
+        return Variable(name, "float32", (4,), **fields)
+
+    return Graph(
+        "a model of the check",
+        "saved_model",
+        (Function("main graph", ()),),
+        (
+            variable("filled", reads=access, initialised=True),
+            variable("orphan", reads=access, initialised=False),
+            variable("owned", reads=access, initialised=False, owner="layer/owned"),
+            variable("unsaid", reads=access, initialised=None),
+            variable("written", assigns=access, initialised=False),
+        ),
+    )

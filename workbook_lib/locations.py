@@ -6,13 +6,16 @@ from pathlib import Path
 
 
 def project_root() -> Path:
-    """Return the folder that holds ``notebooks/``, ``data/`` and this package.
+    """Find the checkout.
+
+    Returns:
+        The folder that holds ``notebooks/``, ``data/`` and this package.
 
     Raises:
         FileNotFoundError: The package was installed without them (it is meant to be installed
             with ``pip install --editable``, from a checkout).
     """
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[1]
     if not (root / "data").is_dir():
         raise FileNotFoundError(
             "workbook_lib runs from a checkout: install it there with pip install --editable ."
@@ -21,5 +24,15 @@ def project_root() -> Path:
 
 
 def data_path(name: str) -> Path:
-    """Return the path of a file in ``data/``, whether or not it exists yet."""
+    """Say where a file in ``data/`` belongs.
+
+    Args:
+        name: Its name.
+
+    Returns:
+        The path, whether or not the file exists yet.
+
+    Raises:
+        FileNotFoundError: As :func:`project_root` does.
+    """
     return project_root() / "data" / name

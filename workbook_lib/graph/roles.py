@@ -1,0 +1,47 @@
+"""What an op does to a variable: the one place that knows the ops by name."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+Role = Literal["handle", "read", "assign", "initialise"]
+
+REFERENCE_VARIABLES = frozenset({"Variable", "VariableV2", "AutoReloadVariable"})
+"""TF1 ops that make a variable without a handle: any consumer reads it directly."""
+
+_HANDLES = REFERENCE_VARIABLES | {"VarHandleOp", "VAR_HANDLE"}
+_READS = frozenset({"ReadVariableOp", "ResourceGather", "ResourceGatherNd", "READ_VARIABLE"})
+_INITIALISES = frozenset({"CALL_ONCE"})
+
+_ASSIGNS = re.compile(
+    r"Assign(?![a-z])|ASSIGN_VARIABLE$"
+    r"|(Resource)?(Apply|SparseApply|CountUpTo|StridedSliceAssign)"
+    # Scatter ops change a variable unless they are among those that scatter into a new tensor.
+    r"|ResourceScatter|Scatter(Nd)?(Add|Div|Max|Min|Mul|Sub|Update)$"
+    # These advance a random generator; other ops that begin so are calls.
+    r"|Rng(Read|Skip)"
+    r"|Stateful(RandomBinomial|StandardNormal|TruncatedNormal|Uniform)"
+)
+"""How the ops begin that change a variable."""
+
+
+def variable_role(op: str) -> Role | None:
+    """Tell what an op does to a variable.
+
+    Args:
+        op: An op type as TensorFlow (``ReadVariableOp``), a Flex op (``FlexReadVariableOp``)
+            or a .tflite file (``READ_VARIABLE``) spells it.
+
+    Returns:
+        ``"handle"``, ``"read"``, ``"assign"``, ``"initialise"``, or ``None`` for an op that is
+        not known to touch a variable. One that takes a handle all the same reads it.
+    """
+    name = op.removeprefix("Flex")
+    if name in _HANDLES:
+        return "handle"
+    if name in _READS:
+        return "read"
+    if _ASSIGNS.match(name):
+        return "assign"
+    return "initialise" if name in _INITIALISES else None
