@@ -250,3 +250,11 @@ def test_libhdf5_cannot_take_all_memory(keras_models, tmp_path):
         check=False,
     )
     assert run.returncode != 0
+
+
+def test_the_error_survives_its_way_out_of_a_child():
+    import pickle
+
+    error = pickle.loads(pickle.dumps(ModelFileError("a.tflite", "it is\nempty")))
+    assert (error.path, error.fault) == ("a.tflite", "it is empty")
+    assert str(error) == "a.tflite: it is empty"

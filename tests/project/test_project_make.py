@@ -7,6 +7,7 @@ import socket
 import subprocess
 import threading
 import time
+import urllib.error
 import urllib.request
 
 import pytest
@@ -319,6 +320,15 @@ def test_lab_prints_its_address_on_the_next_port_and_opens_notebook_00(lab):
     assert address, "".join(lines)
     assert int(address[0]) != port
     assert address[1].startswith("/lab/tree/notebooks/00_start_here.ipynb?token=")
-    page = urllib.request.urlopen(f"http://127.0.0.1:{address[0]}{address[1]}", timeout=20)
-    assert page.status == 200
-    assert "jupyter-config-data" in page.read().decode()
+    page = _opened(f"http://127.0.0.1:{address[0]}{address[1]}")
+    assert "jupyter-config-data" in page
+
+
+def _opened(address):
+    """Fetch a page; the server prints its address a moment before it answers there."""
+    for _ in range(100):
+        try:
+            return urllib.request.urlopen(address, timeout=20).read().decode()
+        except urllib.error.URLError:
+            time.sleep(0.2)
+    raise TimeoutError(f"nobody answers at {address}")

@@ -45,6 +45,9 @@ class ModelFileError(ValueError):
         self.fault = " ".join(fault.split())
         super().__init__(f"{self.path}: {self.fault}")
 
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        return type(self), (self.path, self.fault)
+
 
 @dataclass(frozen=True)
 class TensorSpec:
