@@ -1,14 +1,11 @@
 """The exercises of notebook 02: the stub, the solution and typical mistakes."""
 
-import json
-from pathlib import Path
-
 import pytest
+from notebook_cells import load
 
 import workbook_lib.isolated
 from workbook_lib.lesson.solutions import solution_code
 
-NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "02_inspect_the_graph.ipynb"
 NEEDED_CELLS = (
     "parameters",
     "imports",
@@ -28,7 +25,7 @@ EXERCISES = {
 
 @pytest.fixture(scope="session")
 def notebook():
-    return json.loads(NOTEBOOK.read_text(encoding="utf-8"))
+    return load("02_inspect_the_graph.ipynb")
 
 
 @pytest.fixture(scope="session")

@@ -1,15 +1,13 @@
 """The exercises of notebook 03: stub, solution and typical mistakes, each with its outcome."""
 
-import json
 import textwrap
 
 import pytest
+from notebook_cells import load
 
 from workbook_lib.lesson.checks import freeze_the_weights as check
 from workbook_lib.lesson.solutions import solution_code
-from workbook_lib.samples import project_root
 
-NOTEBOOK = project_root() / "notebooks" / "03_freeze_the_weights.ipynb"
 CHECKS = {
     "freeze/constant-bytes": ("constant_bytes", check.constant_bytes),
     "freeze/assigning-nodes": ("assigning_nodes", check.assigning_nodes),
@@ -24,7 +22,7 @@ def no_progress(monkeypatch):
 
 @pytest.fixture(scope="session")
 def notebook_03():
-    return json.loads(NOTEBOOK.read_text(encoding="utf-8"))
+    return load("03_freeze_the_weights.ipynb")
 
 
 @pytest.fixture(scope="session")
