@@ -1,5 +1,6 @@
 """A child process: what it returns, what it survives, what it costs its caller."""
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -280,3 +281,14 @@ def test_a_child_is_the_same_whichever_call_came_first(tmp_path):
         [sys.executable, str(script)], capture_output=True, text=True, check=True, timeout=120
     )
     assert done.stdout == "False False\n"
+
+
+def test_without_fork_a_child_is_spawned(monkeypatch):
+    """As on Windows: slower, and the same record."""
+    methods = multiprocessing.get_all_start_methods
+    monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: ["spawn"])
+    assert "spawn" in methods()
+    record = run_isolated(eval, "__import__('multiprocessing').get_start_method()")
+    assert (record.outcome, record.value) == ("ok", "spawn")
+    failed = run_isolated(eval, "1 / 0", tensorflow=False)
+    assert failed.exception_type == "ZeroDivisionError"
