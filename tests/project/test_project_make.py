@@ -22,6 +22,13 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+@pytest.fixture(autouse=True)
+def as_typed(monkeypatch):
+    """Take away what an outer make (``make test``) tells the inner ones."""
+    for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
+        monkeypatch.delenv(name, raising=False)
+
+
 def make(*arguments, **options):
     return subprocess.run(
         ["make", *arguments], cwd=ROOT, capture_output=True, text=True, check=False, **options

@@ -1,7 +1,9 @@
 """The small digits classifier that the lessons freeze, convert and quantize.
 
 ``python -m workbook_lib.samples.classifier`` trains it again and stores it as
-``data/digits_classifier.keras``. Every import of TensorFlow is inside a function.
+``data/digits_classifier.keras``. Run it on Python 3.10: the lock has Keras 3.12 there, a later one
+elsewhere, and a Keras reads the files of its forerunners, but not those of its successors.
+Every import of TensorFlow is inside a function.
 """
 
 from __future__ import annotations
