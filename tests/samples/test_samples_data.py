@@ -3,10 +3,12 @@
 import hashlib
 import json
 import re
+import zipfile
 from importlib import metadata
 
 import numpy as np
 import pytest
+from packaging.version import Version
 
 from workbook_lib.failures import version_matrix
 from workbook_lib.samples import article_claims, classifier, data_path, load_digits, project_root
@@ -54,6 +56,15 @@ def test_the_stored_classifier_is_right_on_more_than_96_percent(tf):
     )
     assert float(tf.reduce_mean(right)) > 0.96
     assert classifier.accuracy(model) == pytest.approx(float(tf.reduce_mean(right)))
+
+
+def test_every_keras_of_the_lock_can_read_the_stored_classifier():
+    """A Keras reads the files of its forerunners only, and Python 3.10 gets an older one."""
+    with zipfile.ZipFile(data_path("digits_classifier.keras")) as file:
+        stored = json.loads(file.read("metadata.json"))["keras_version"]
+    lock = (project_root() / "requirements.lock").read_text(encoding="utf-8")
+    locked = re.findall(r"^keras==([\d.]+)", lock, re.MULTILINE)
+    assert Version(stored) <= min(map(Version, locked))
 
 
 def test_the_script_rebuilds_a_classifier_as_good(tmp_path, tf):
