@@ -78,12 +78,15 @@ def test_a_hanging_child_is_ended_with_all_that_it_started(tmp_path):
     )
     record = run_source(source, timeout=2)
     assert record.outcome == "timed out"
-    grandchild = int(marker.read_text())
-    for _ in range(50):
-        if not _alive(grandchild):
-            break
+    assert _ends(int(marker.read_text()))
+
+
+def _ends(pid, seconds=10):
+    """Wait for a process to end; tell whether it did."""
+    deadline = time.monotonic() + seconds
+    while _alive(pid) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not _alive(grandchild)
+    return not _alive(pid)
 
 
 def _alive(pid):
@@ -174,11 +177,7 @@ def test_what_the_child_started_ends_with_it_however_it_ends(tmp_path, end):
         f"{end}"
     )
     run_source(source)
-    for _ in range(50):
-        if not _alive(int(marker.read_text())):
-            break
-        time.sleep(0.1)
-    assert not _alive(int(marker.read_text()))
+    assert _ends(int(marker.read_text()))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the signal at the parent's death is Linux's")
@@ -197,11 +196,7 @@ def test_a_child_does_not_outlive_its_parent(tmp_path):
         time.sleep(0.1)
     parent.kill()
     parent.wait()
-    for _ in range(100):
-        if not _alive(int(marker.read_text())):
-            break
-        time.sleep(0.1)
-    assert not _alive(int(marker.read_text()))
+    assert _ends(int(marker.read_text()))
 
 
 def test_code_runs_as_it_would_in_a_cell():

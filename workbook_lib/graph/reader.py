@@ -27,7 +27,7 @@ _MISSING_MARKS = {
 class Serialisable(Protocol):
     """A protocol buffer in memory, such as a GraphDef of TensorFlow's own."""
 
-    def SerializeToString(self) -> bytes:  # noqa: N802
+    def SerializeToString(self) -> bytes:  # noqa: N802 - protobuf's own name
         """Return the message's bytes."""
 
 

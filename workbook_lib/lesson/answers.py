@@ -21,11 +21,11 @@ class Wrong(Exception):  # noqa: N818 - it reads as a verdict where a check rais
     """Raised by a check: the answer is not right; the message says where to look next."""
 
 
-class NotAttempted(Exception):  # noqa: N818
+class NotAttempted(Exception):  # noqa: N818 - a verdict as well
     """Raised when the learner's function is still the stub."""
 
 
-class LearnerRaised(Exception):  # noqa: N818
+class LearnerRaised(Exception):  # noqa: N818 - a verdict as well
     """Raised when the learner's own code raised; the message describes the error."""
 
 
