@@ -35,7 +35,8 @@ def locked():
 
 def wanted():
     extras = PROJECT["project"]["optional-dependencies"]
-    return [Requirement(text) for text in [*PROJECT["project"]["dependencies"], *extras["test"]]]
+    listed = [*PROJECT["project"]["dependencies"], *extras["test"], *extras["runtimes"]]
+    return [Requirement(text) for text in listed]
 
 
 @pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13"])
@@ -91,13 +92,14 @@ def test_every_dependency_says_in_one_line_what_it_is_for():
     lines = (ROOT / "pyproject.toml").read_text(encoding="utf-8").splitlines()
     for requirement in wanted():
         assert any(
-            re.match(rf'\s+"{requirement.name}>.*",\s+# \w.{{8,}}', line) for line in lines
+            re.match(rf'\s+"{requirement.name}[>=]=.*",\s+# \w.{{8,}}', line) for line in lines
         ), requirement.name
 
 
 # Import name, where it is not the name of the package.
 IMPORTED_AS = {"protobuf": "google", "ai-edge-litert": "ai_edge_litert", "pyyaml": "yaml"}
-IMPORTED_AS |= {"ipython": "IPython"}
+IMPORTED_AS |= {"ipython": "IPython", "ai-edge-quantizer": "ai_edge_quantizer"}
+IMPORTED_AS |= {"tflite-micro": "tflite_micro"}
 # Run as a command, by the Makefile or by pip, and not imported.
 COMMANDS = {
     "jupyterlab": "jupyter lab",
@@ -121,7 +123,7 @@ def imports(folder):
 
 
 def test_every_dependency_is_used():
-    imported = {*imports("workbook_lib"), *imports("tests")}
+    imported = {*imports("workbook_lib"), *imports("tests"), *imports("benchmarks")}
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for requirement in wanted():
         name = requirement.name

@@ -15,6 +15,7 @@ ORDER = (
     "rendering",
     "locations",
     "environment",
+    "waiting",
     "graph",
     "isolated",
     "samples",

@@ -11,6 +11,7 @@ from IPython.core.magic_arguments import argument, magic_arguments, parse_argstr
 from IPython.display import display
 
 from workbook_lib.isolated.process import GIB, run_source
+from workbook_lib.waiting import busy
 
 
 @magics_class
@@ -33,13 +34,14 @@ class IsolatedMagics(Magics):
         missing = [name for name in options.use if name not in names]
         if missing:
             raise UsageError(f"%%isolated --use: not defined here: {', '.join(missing)}")
-        record = run_source(
-            cell,
-            inputs={name: names[name] for name in options.use},
-            keep=options.keep,
-            timeout=options.timeout,
-            memory_limit=int(options.memory * GIB),
-        )
+        with busy("running in a child process"):
+            record = run_source(
+                cell,
+                inputs={name: names[name] for name in options.use},
+                keep=options.keep,
+                timeout=options.timeout,
+                memory_limit=int(options.memory * GIB),
+            )
         if record.output:
             sys.stdout.write(record.output)
         if record.ok:

@@ -9,6 +9,7 @@ from workbook_lib.show.flowchart import Flowchart, mermaid
 from workbook_lib.show.histogram import OpHistogram, op_histogram
 from workbook_lib.show.layout import SideBySide, side_by_side
 from workbook_lib.show.netron_view import NetronView, netron
+from workbook_lib.show.picture import Picture, picture
 from workbook_lib.show.variables import VariableTable, variable_table
 from workbook_lib.show.versions import VersionMatrix, version_matrix
 
@@ -17,6 +18,7 @@ __all__ = [
     "Flowchart",
     "NetronView",
     "OpHistogram",
+    "Picture",
     "SideBySide",
     "VariableTable",
     "VersionMatrix",
@@ -24,6 +26,7 @@ __all__ = [
     "mermaid",
     "netron",
     "op_histogram",
+    "picture",
     "side_by_side",
     "variable_table",
     "version_matrix",

@@ -1,0 +1,72 @@
+"""A plot as a picture with words: what a screen reader, a terminal and a reader all get."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from workbook_lib.rendering import Rich
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_DOTS_PER_INCH = 110
+
+
+@dataclass(frozen=True, repr=False)
+class Picture(Rich):
+    """A drawn plot.
+
+    Attributes:
+        png: The picture, as a PNG file.
+        alt: What it shows, in words: the whole of it for somebody who does not see it.
+        caption: A line below it; empty for none.
+    """
+
+    png: bytes
+    alt: str
+    caption: str = ""
+
+    def __repr__(self) -> str:
+        return f"Picture({self.alt})"
+
+    def text(self) -> str:
+        """Return the words."""
+        return f"picture: {self.alt}" + (f"\n{self.caption}" if self.caption else "")
+
+    def html(self) -> str:
+        """Return the picture with its words as alternative text."""
+        encoded = base64.b64encode(self.png).decode("ascii")
+        image = (
+            f'<img alt="{html.escape(self.alt)}" style="max-width: 100%" '
+            f'src="data:image/png;base64,{encoded}">'
+        )
+        caption = f"<figcaption>{html.escape(self.caption)}</figcaption>" if self.caption else ""
+        return f'<figure style="margin: 0">{image}{caption}</figure>'
+
+
+def picture(figure: Figure, alt: str, caption: str = "") -> Picture:
+    """Turn a Matplotlib figure into a picture with words.
+
+    Args:
+        figure: The figure. It is closed, so that no second copy of it appears below the cell.
+        alt: What it shows, in words.
+        caption: A line to set below it.
+
+    Returns:
+        The picture, on a white ground that suits a light and a dark page.
+
+    Raises:
+        ValueError: ``alt`` says nothing.
+    """
+    if not alt.strip():
+        raise ValueError("a picture needs alternative text: say what it shows")
+    from matplotlib import pyplot
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_DOTS_PER_INCH, bbox_inches="tight", facecolor="white")
+    pyplot.close(figure)
+    return Picture(buffer.getvalue(), " ".join(alt.split()), caption)

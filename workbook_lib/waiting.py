@@ -1,0 +1,111 @@
+"""Show that something takes time: a bar for known steps, a clock for one long call.
+
+Both are drawn in a notebook that somebody looks at, and are gone when the work is done. A headless
+run (``WORKBOOK_PROGRESS=off``), a terminal and a test see nothing, so no stored output holds them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import html
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sized
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+_PATIENCE = 1.0  # seconds before a clock is drawn: what is over sooner needs none
+_TICK = 0.5  # seconds between two updates of the clock
+
+
+def steps(items: Iterable[Item], label: str, total: int | None = None) -> Iterator[Item]:
+    """Go through items, with a bar that fills.
+
+    Args:
+        items: What to go through.
+        label: What is being done, in a few words.
+        total: How many items there are, where ``len(items)`` cannot tell.
+
+    Yields:
+        The items, one after the other.
+    """
+    count = len(items) if total is None and isinstance(items, Sized) else total
+    if not count or not _watched():
+        yield from items
+        return
+    show = _display()
+    try:
+        show(_bar(label, 0, count))
+        for done, item in enumerate(items, start=1):
+            yield item
+            show(_bar(label, done, count))
+    finally:
+        show("")
+
+
+@contextlib.contextmanager
+def busy(label: str) -> Iterator[None]:
+    """Show for how many seconds one call has been running.
+
+    Args:
+        label: What is being done, in a few words.
+
+    Yields:
+        Nothing; the clock is gone when the block ends.
+    """
+    if not _watched():
+        yield
+        return
+    over = threading.Event()
+    clock = threading.Thread(target=_clock, args=(label, over), daemon=True)
+    clock.start()
+    try:
+        yield
+    finally:
+        over.set()
+        clock.join()
+
+
+def _watched() -> bool:
+    """Whether a notebook that somebody may be looking at runs this."""
+    if os.environ.get("WORKBOOK_PROGRESS") == "off" or "IPython" not in sys.modules:
+        return False
+    from IPython import get_ipython
+
+    return getattr(get_ipython(), "kernel", None) is not None
+
+
+def _display() -> Callable[[str], None]:
+    """Make a place below the cell; what is shown there next replaces what was there before."""
+    from IPython.display import HTML, display
+
+    handle = display(HTML(""), display_id=True)
+
+    def show(text: str) -> None:
+        handle.update(HTML(text))
+
+    return show
+
+
+def _bar(label: str, done: int, count: int) -> str:
+    """Return a bar as HTML: an element of its own there, which screen readers know."""
+    name = html.escape(label, quote=True)
+    return (
+        f'<label>{name} <progress value="{done}" max="{count}" aria-label="{name}"></progress> '
+        f"{done} of {count}</label>"
+    )
+
+
+def _clock(label: str, over: threading.Event) -> None:
+    if over.wait(_PATIENCE):
+        return
+    started = time.monotonic() - _PATIENCE
+    show = _display()
+    try:
+        while not over.wait(_TICK):
+            show(f"{html.escape(label)}: {time.monotonic() - started:.0f} s")
+    finally:
+        show("")
