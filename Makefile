@@ -65,6 +65,9 @@ notebooks: $(READY)  ## nbval: stored outputs against a fresh run, strictly
 browser: $(READY)  ## every notebook in JupyterLab, in headless Chromium
 	$(BIN)/pytest -m browser
 
+bench: $(READY)  ## measure side by side; figures in benchmarks/results.md
+	$(BIN)/python -m benchmarks
+
 refresh: $(READY)  ## execute the notebooks in place and store their outputs
 	$(BIN)/python -m workbook_lib.runs.canonical notebooks/[0-9]*.ipynb
 
@@ -98,4 +101,4 @@ lock:  ## resolve requirements.lock anew, keeping pins that still fit (needs uv)
 clean:  ## remove .venv and what runs leave behind
 	rm -rf $(VENV) workbook-output .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help setup lab run test lint types unit notebooks browser refresh text untext lock clean
+.PHONY: help setup lab run bench test lint types unit notebooks browser refresh text untext lock clean

@@ -64,6 +64,20 @@ def _parser() -> argparse.ArgumentParser:
     inspect = commands.add_parser("inspect", help="list the variables and the ops of a model")
     inspect.add_argument("model", help="SavedModel folder, .keras, .h5, .pb or .tflite")
     inspect.set_defaults(command=_inspect)
+
+    lift = commands.add_parser(
+        "lift",
+        help="turn the state of a .tflite file into inputs and outputs",
+        description=(
+            "Write OUT.tflite, which takes and gives the state that IN.tflite keeps in variables, "
+            "and beside it OUT.state.npz, which holds the state before the first call: "
+            "NumPy arrays by the names of the inputs. Both are replaced if they exist, "
+            "and neither is touched if anything goes wrong."
+        ),
+    )
+    lift.add_argument("model", type=Path, metavar="IN.tflite", help="the file with variables")
+    lift.add_argument("output", type=Path, metavar="OUT.tflite", help="the file to write")
+    lift.set_defaults(command=_lift)
     return parser
 
 
@@ -101,6 +115,21 @@ def _inspect(options: argparse.Namespace) -> int:
     return 0
 
 
+def _lift(options: argparse.Namespace) -> int:
+    from workbook_lib.device.state import CannotLiftError, lift_file
+    from workbook_lib.graph import ModelFileError
+
+    try:
+        made = lift_file(options.model, options.output)
+    except CannotLiftError as error:
+        return _refuse(f"{options.model}: {error}")
+    except ModelFileError as error:
+        return _refuse(error)
+    print(made.lifted.text())
+    print(f"wrote {made.model}, and the state before the first call to {made.state}")
+    return 0
+
+
 def _value(text: str) -> Any:
     """Read a parameter's value as a Python literal, or else as the text that it is."""
     try:
@@ -109,7 +138,7 @@ def _value(text: str) -> Any:
         return text
 
 
-def _refuse(error: Exception) -> int:
+def _refuse(error: Exception | str) -> int:
     print(f"workbook: {error}", file=sys.stderr)
     return BAD_INPUT
 

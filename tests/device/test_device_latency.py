@@ -12,7 +12,7 @@ from workbook_lib.device import Latency, LatencyTable, compare_latency, latency,
 
 def test_median_and_quartiles_are_numpys():
     seconds = [0.004, 0.001, 0.009, 0.002, 0.005, 0.03]
-    measured = latency._latency(seconds)
+    measured = latency.latency_of(seconds)
     expected = np.quantile(np.array(seconds) * 1000, [0.25, 0.5, 0.75])
     found = [measured.lower_quartile, measured.median, measured.upper_quartile]
     assert found == pytest.approx(expected.tolist())

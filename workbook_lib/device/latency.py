@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -162,7 +162,7 @@ def compare_latency(
         share = runs // turns + (turn < runs % turns)
         for name, call in calls.items():
             seconds[name] += _times(call, share)
-    return LatencyTable({name: _latency(times) for name, times in seconds.items()})
+    return LatencyTable({name: latency_of(times) for name, times in seconds.items()})
 
 
 def _times(call: Callable[[], Any], runs: int) -> list[float]:
@@ -182,6 +182,14 @@ def _times(call: Callable[[], Any], runs: int) -> list[float]:
             gc.enable()
 
 
-def _latency(seconds: list[float]) -> Latency:
+def latency_of(seconds: Sequence[float]) -> Latency:
+    """Sum up times that were taken elsewhere.
+
+    Args:
+        seconds: The time of each run, at least 2.
+
+    Returns:
+        Median and quartiles.
+    """
     lower, median, upper = (1000 * cut for cut in statistics.quantiles(seconds, method="inclusive"))
     return Latency(median, lower, upper, len(seconds))

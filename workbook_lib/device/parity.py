@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from workbook_lib.device.infer import Session, Tensor
 from workbook_lib.isolated import Record, run_isolated
 from workbook_lib.rendering import Rich, panel_html, table_html, table_text
 
@@ -193,71 +194,30 @@ def answers(
 
     Raises:
         KeyError: The file has no such signature, or no such input.
-        ValueError: The file cannot be loaded.
+        ValueError: The file cannot be loaded, or has several signatures and none was named.
         RuntimeError: The interpreter refuses to run it.
     """
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-    resolver = (
-        OpResolverType.AUTO
-        if kernels == DELEGATES
-        else (OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
-    )
-    interpreter = Interpreter(model_content=content, experimental_op_resolver_type=resolver)
-    signatures = interpreter.get_signature_list()
-    if signature is not None and signature not in signatures:
-        raise KeyError(f"no signature {signature!r}; there are: {', '.join(signatures) or 'none'}")
-    if not signatures:
-        return [_invoke(interpreter, call) for call in calls]
-    runner = interpreter.get_signature_runner(signature)
-    details_in, details_out = runner.get_input_details(), runner.get_output_details()
-    results = []
-    for call in calls:
-        named = {next(iter(details_in)): call[""]} if set(call) == {""} else call
-        _check_names(named, details_in)
-        fed = {name: _quantised(array, details_in[name]) for name, array in named.items()}
-        got = runner(**fed)
-        results.append({name: _real(got[name], details_out[name]) for name in got})
-    return results
+    session = Session(content, signature=signature, delegates=kernels == DELEGATES, strict=False)
+    return [_answer(session, call) for call in calls]
 
 
-def _check_names(call: Mapping[str, Array], inputs: Mapping[str, Any]) -> None:
-    if set(call) != set(inputs):
-        raise KeyError(f"the inputs are {', '.join(inputs)}, and not {', '.join(call)}")
-
-
-def _invoke(interpreter: Any, call: Mapping[str, Array]) -> dict[str, tuple[Array, float]]:
-    """Run an interpreter without signatures: inputs by name, or the only one."""
-    details = {detail["name"]: detail for detail in interpreter.get_input_details()}
-    named = {next(iter(details)): call[""]} if set(call) == {""} else call
-    _check_names(named, details)
-    for name, array in named.items():
-        if tuple(details[name]["shape"]) != array.shape:
-            interpreter.resize_tensor_input(details[name]["index"], array.shape)
-    interpreter.allocate_tensors()  # does nothing unless an input was resized
-    for name, array in named.items():
-        interpreter.set_tensor(details[name]["index"], _quantised(array, details[name]))
-    interpreter.invoke()
-    return {
-        detail["name"]: _real(interpreter.get_tensor(detail["index"]), detail)
-        for detail in interpreter.get_output_details()
+def _answer(session: Session, call: Mapping[str, Array]) -> dict[str, tuple[Array, float]]:
+    """Make one call, each input in whatever dtype the file takes it."""
+    named = {next(iter(session.inputs)): call[""]} if set(call) == {""} else call
+    fed = {
+        name: _in_dtype(array, session.inputs[name]) if name in session.inputs else array
+        for name, array in named.items()
     }
+    got = session(fed)
+    steps = {name: one.scale if one.quantised else 0.0 for name, one in session.outputs.items()}
+    return {name: (np.array(array), steps[name]) for name, array in got.items()}
 
 
-def _quantised(array: Array, detail: Mapping[str, Any]) -> Array:
-    scale, zero_point = detail["quantization"]
-    dtype = np.dtype(detail["dtype"])
-    if not scale or not np.issubdtype(array.dtype, np.floating) or dtype.kind not in "iu":
-        return array.astype(dtype, copy=False)
-    limits = np.iinfo(dtype)
-    return np.clip(np.round(array / scale) + zero_point, limits.min, limits.max).astype(dtype)
-
-
-def _real(array: Array, detail: Mapping[str, Any]) -> tuple[Array, float]:
-    scale, zero_point = detail["quantization"]
-    if not scale or array.dtype.kind not in "iu":
-        return np.array(array), 0.0
-    return (array.astype(np.float32) - zero_point) * np.float32(scale), float(scale)
+def _in_dtype(array: Array, tensor: Tensor) -> Array:
+    """Leave floats for a quantised input to the session; cast the rest."""
+    if tensor.quantised and array.dtype.kind == "f":
+        return array
+    return array.astype(tensor.dtype, copy=False)
 
 
 def _as_calls(calls: Sequence[Inputs] | Inputs) -> list[dict[str, Array]]:

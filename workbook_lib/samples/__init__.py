@@ -3,13 +3,17 @@
 from workbook_lib.locations import data_path, project_root
 from workbook_lib.samples.claims import article_claims
 from workbook_lib.samples.classifier import load_classifier
+from workbook_lib.samples.delay_line import delay_line_file
 from workbook_lib.samples.digits import Digits, load_digits
+from workbook_lib.samples.streaming import load_row_reader
 
 __all__ = [
     "Digits",
     "article_claims",
     "data_path",
+    "delay_line_file",
     "load_classifier",
     "load_digits",
+    "load_row_reader",
     "project_root",
 ]

@@ -1,0 +1,1 @@
+"""Side-by-side measurements, run by ``make bench``: each figure is a ratio within one run."""

@@ -1,0 +1,83 @@
+"""A measured figure, and the page that lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One thing measured beside another, in the same run.
+
+    Attributes:
+        what: What was measured.
+        milliseconds: Its median.
+        against: What it was measured against.
+        against_milliseconds: The median of that.
+        aim: What it is meant to be, in words; empty where nothing was promised.
+    """
+
+    what: str
+    milliseconds: float
+    against: str
+    against_milliseconds: float
+    aim: str = ""
+
+    @property
+    def ratio(self) -> float:
+        """How many times as long as what it was measured against."""
+        return self.milliseconds / self.against_milliseconds
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """The figures of one benchmark.
+
+    Attributes:
+        title: Its heading.
+        method: How they were measured, in a sentence or two.
+        command: What runs this benchmark alone.
+        figures: What was measured.
+    """
+
+    title: str
+    method: str
+    command: str
+    figures: tuple[Figure, ...]
+
+    def markdown(self) -> str:
+        """Return the chapter with one table."""
+        lines = [
+            f"## {self.title}",
+            "",
+            f"{self.method} Alone: `{self.command}`.",
+            "",
+            "| what | ms | against | ms | ratio | aim |",
+            "|---|---:|---|---:|---:|---|",
+        ]
+        lines += [
+            f"| {one.what} | {one.milliseconds:.3g} | {one.against} | "
+            f"{one.against_milliseconds:.3g} | {one.ratio:.3g} | {one.aim or '-'} |"
+            for one in self.figures
+        ]
+        return "\n".join(lines)
+
+
+def page(chapters: Sequence[Chapter], machine: str) -> str:
+    """Set all chapters on one page.
+
+    Args:
+        chapters: What was measured.
+        machine: Where, in one line that names no user and no host.
+
+    Returns:
+        The page, in Markdown.
+    """
+    opening = [
+        "# What it costs",
+        "",
+        f"Written by `make bench` on {machine}. Every row is one run in which both sides took "
+        "turns, so read the ratios; the milliseconds are this machine's. Medians.",
+    ]
+    return "\n\n".join(["\n".join(opening), *(one.markdown() for one in chapters)]) + "\n"

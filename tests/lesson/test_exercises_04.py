@@ -1,0 +1,264 @@
+"""The exercises of notebook 04: stub, solution and typical mistakes, each with its outcome."""
+
+import textwrap
+
+import pytest
+from notebook_cells import load
+
+from workbook_lib.lesson.checks import convert as check
+from workbook_lib.lesson.solutions import solution_code
+
+CHECKS = {
+    "convert/keep-the-total": ("without_add", check.without_add),
+    "convert/ops-by-code": ("ops_by_code", check.ops_by_code),
+    "convert/owner": ("owner_of", check.owner_of),
+}
+
+
+@pytest.fixture(autouse=True)
+def no_progress(monkeypatch):
+    monkeypatch.setenv("WORKBOOK_PROGRESS", "off")
+
+
+@pytest.fixture(scope="session")
+def notebook_04():
+    return load("04_convert.ipynb")
+
+
+@pytest.fixture
+def outcome(tf):
+    """Run what a learner wrote, and check it."""
+
+    def of(exercise_id, source):
+        name, checked = CHECKS[exercise_id]
+        namespace = {"__name__": "__main__", "tf": tf, "TFLiteConverter": tf.lite.TFLiteConverter}
+        exec(compile(textwrap.dedent(source), "<learner>", "exec"), namespace)
+        return checked(namespace[name])
+
+    return of
+
+
+def stub(notebook, exercise_id):
+    (cell,) = (
+        cell
+        for cell in notebook["cells"]
+        if "exercise" in cell["metadata"].get("tags", ())
+        and cell["metadata"]["workbook"]["exercise"] == exercise_id
+    )
+    return "".join(cell["source"])
+
+
+@pytest.mark.parametrize("exercise_id", CHECKS)
+def test_the_untouched_stub_is_not_attempted(outcome, notebook_04, exercise_id):
+    assert outcome(exercise_id, stub(notebook_04, exercise_id)).status == "not attempted"
+
+
+@pytest.mark.parametrize("exercise_id", CHECKS)
+def test_the_solution_in_the_notebook_is_right(outcome, notebook_04, exercise_id):
+    result = outcome(exercise_id, solution_code(notebook_04, exercise_id))
+    assert result.status == "right", result.advice
+
+
+@pytest.mark.parametrize("exercise_id", CHECKS)
+def test_three_hints_lead_to_the_answer(exercise_id):
+    _, checked = CHECKS[exercise_id]
+    assert len(checked.hints) == 3
+    assert checked.id == exercise_id
+
+
+def test_the_checks_are_those_that_the_notebook_calls(notebook_04):
+    called = {
+        "".join(cell["source"])
+        for cell in notebook_04["cells"]
+        if "check" in cell["metadata"].get("tags", ())
+    }
+    assert called == {f"check.{name}({name})" for name, _ in CHECKS.values()}
+
+
+WITHOUT_ADD = """
+    def without_add(folder):
+        converter = TFLiteConverter.from_saved_model(folder{keys})
+        return {returned}
+"""
+ALL_BUT_ADD = ', signature_keys=["look", "reset"]'
+
+
+@pytest.mark.parametrize(
+    ("keys", "returned", "told"),
+    [
+        ("", "converter.convert()", "still has `add`"),
+        (', signature_keys=["add", "look"]', "converter.convert()", "still has `add`"),
+        (', signature_keys=["look"]', "converter.convert()", "`look` gives a constant"),
+        (', signature_keys=["reset"]', "converter.convert()", "has no `look`"),
+        (ALL_BUT_ADD, "converter", "Return the bytes"),
+        (ALL_BUT_ADD, "b'TFL3'", "no `.tflite` file"),
+        (ALL_BUT_ADD, "None", "returned `None`"),
+    ],
+)
+def test_wrong_choices_of_signatures(outcome, keys, returned, told):
+    result = outcome("convert/keep-the-total", WITHOUT_ADD.format(keys=keys, returned=returned))
+    assert result.status == "wrong"
+    assert told in result.advice
+
+
+def test_a_key_that_is_no_list_raises(outcome):
+    source = WITHOUT_ADD.format(keys=', signature_keys="look"', returned="converter.convert()")
+    result = outcome("convert/keep-the-total", source)
+    assert result.status == "raised"
+    assert "Invalid signature key 'l'" in result.advice
+
+
+def test_the_folder_of_the_notebook_is_not_that_of_the_check(outcome, notebook_04):
+    source = f"""
+import tempfile
+
+
+class Other(tf.Module):
+    def __init__(self):
+        self.total = tf.Variable([0.0, 0.0])
+
+    @tf.function(input_signature=[], autograph=False)
+    def look(self):
+        return {{"total": self.total + 0.0}}
+
+    @tf.function(input_signature=[], autograph=False)
+    def reset(self):
+        self.total.assign([0.0, 0.0])
+        return {{"total": self.total + 0.0}}
+
+
+other, mine = Other(), tempfile.mkdtemp()
+tf.saved_model.save(other, mine, signatures={{"look": other.look, "reset": other.reset}})
+{solution_code(notebook_04, "convert/keep-the-total")}
+right = without_add
+
+
+def without_add(folder):
+    return right(mine)
+"""
+    result = outcome("convert/keep-the-total", source)
+    assert result.status == "wrong"
+    assert "the folder that it is given" in result.advice
+
+
+OPS_BY_CODE = """
+    def ops_by_code(errors):
+        found = {{}}
+        for entry in errors:
+            code = entry.ErrorCode.Name(entry.error_code)
+            {collect}
+        return {returned}
+"""
+IN_SETS = "found.setdefault(code, set()).add(entry.operator.name)"
+IN_LISTS = "found.setdefault(code, []).append(entry.operator.name)"
+
+
+@pytest.mark.parametrize(
+    ("collect", "returned", "told"),
+    [
+        (IN_SETS, "found", "as a list, sorted"),
+        (IN_LISTS, "found", "has 4 ops, of which 3 are different"),
+        (IN_LISTS, "{c: sorted(ops) for c, ops in found.items()}", "Give each once"),
+        (
+            "found.setdefault(entry.error_code, set()).add(entry.operator.name)",
+            "{c: sorted(ops) for c, ops in found.items()}",
+            "numbers of the codes",
+        ),
+        ("found[entry.operator.name] = [code]", "found", "The keys are ops"),
+        ("found[code] = [entry.operator.name]", "found", "expects tf.AssignVariableOp"),
+        ("found[code] = entry.operator.name", "found", "and no list"),
+        (
+            "found.setdefault(code, set()).add(entry.location.call[0].name)",
+            "{c: sorted(ops) for c, ops in found.items()}",
+            "These are nodes",
+        ),
+        (
+            IN_SETS,
+            "{c: sorted(ops) for c, ops in found.items() if c.startswith('ERROR_NEEDS')}",
+            "has not",
+        ),
+        (IN_SETS, "{**{c: sorted(ops) for c, ops in found.items()}, 'UNKNOWN': []}", "has it"),
+        (IN_SETS, "sorted(found)", "Return a dictionary"),
+        (IN_SETS, "{}", "has not"),
+    ],
+)
+def test_wrong_readings_of_errors(outcome, collect, returned, told):
+    source = OPS_BY_CODE.format(collect=collect, returned=returned)
+    result = outcome("convert/ops-by-code", source)
+    assert result.status == "wrong"
+    assert told in result.advice
+
+
+def test_a_reading_of_errors_that_knows_only_the_checks_entries(outcome):
+    result = outcome(
+        "convert/ops-by-code",
+        """
+        def ops_by_code(errors):
+            return {
+                "ERROR_NEEDS_FLEX_OPS": ["tf.AssignVariableOp", "tf.PyFunc", "tf.VarHandleOp"],
+                "ERROR_NEEDS_CUSTOM_OPS": ["tf.PyFunc"],
+                "ERROR_UNSUPPORTED_CONTROL_FLOW_V1": ["tf.Enter"],
+            }
+        """,
+    )
+    assert result.status == "wrong"
+    assert "empty dictionary" in result.advice
+
+
+def test_a_reading_of_errors_that_raises(outcome):
+    source = "def ops_by_code(errors): return {entry.code: entry.op for entry in errors}"
+    result = outcome("convert/ops-by-code", source)
+    assert result.status == "raised"
+    assert "AttributeError" in result.advice
+
+
+OWNER = """
+    def owner_of(model):
+        owner = tf.Module()
+        owner.held = {held}
+        return owner
+"""
+
+
+@pytest.mark.parametrize(
+    ("held", "told"),
+    [
+        ("model", "6 variables that nothing initialises"),
+        ("model.variables", "6 variables that nothing initialises"),
+        ("None", "owns 0"),
+        ("[v.value for v in model.trainable_variables]", "owns 4"),
+        ("[tf.Variable(v.value) for v in model.variables]", "owns 0"),
+        ("model.get_weights()", "owns 0"),
+    ],
+)
+def test_wrong_owners(outcome, held, told):
+    result = outcome("convert/owner", OWNER.format(held=held))
+    assert result.status == "wrong"
+    assert told in result.advice
+
+
+@pytest.mark.parametrize(
+    ("returned", "told"),
+    [
+        ("model", "6 variables that nothing initialises"),
+        ("[v.value for v in model.variables]", "owns 0"),
+        ("tf.Module", "owns 0"),
+    ],
+)
+def test_what_is_no_owner(outcome, returned, told):
+    result = outcome("convert/owner", f"def owner_of(model): return {returned}")
+    assert result.status == "wrong"
+    assert told in result.advice
+
+
+@pytest.mark.parametrize(
+    "held",
+    ["{v.path: v.value for v in model.variables}", "[v.value for v in model.weights]"],
+)
+def test_other_owners_are_as_good(outcome, held):
+    assert outcome("convert/owner", OWNER.format(held=held)).status == "right"
+
+
+def test_an_owner_that_raises(outcome):
+    result = outcome("convert/owner", "def owner_of(model): return model.variables.value")
+    assert result.status == "raised"

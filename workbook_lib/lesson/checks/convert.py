@@ -1,0 +1,236 @@
+"""Checks of notebook 04."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from typing import Any
+
+from workbook_lib.device import Converted, check_parity, inspect_conversion
+from workbook_lib.graph import ModelFileError
+from workbook_lib.lesson.exercises import Wrong, attempt, exercise, same
+
+# A check imports TensorFlow when it runs: importing this module must not take seven seconds.
+
+
+@exercise(
+    "convert/keep-the-total",
+    hints=(
+        "`signature_keys` takes a list of names. Which signatures may the file have?",
+        "With `look` alone the total became a constant. Which of the others assigns it?",
+        'Convert with `signature_keys=["look", "reset"]`, and return what `convert()` gives.',
+    ),
+)
+def without_add(function: Any) -> str:
+    """Return a .tflite file in which `look` reads a variable, and that has no `add`."""
+    import numpy as np
+    import tensorflow as tf
+
+    module = _counter()
+    with tempfile.TemporaryDirectory() as folder:
+        signatures = {"add": module.add, "look": module.look, "reset": module.reset}
+        tf.saved_model.save(module, folder, signatures=signatures)
+        content = attempt(function, folder)
+        found = _inspected(content)
+        names = [signature.name for signature in found.signatures]
+        if "add" in names:
+            raise Wrong("The file still has `add`. Which argument of the door names signatures?")
+        if "look" not in names:
+            raise Wrong("The file has no `look`, and the device is to look.")
+        if not any("look" in at.signatures for v in found.variables for at in v.reads):
+            raise Wrong(
+                "In this file `look` gives a constant, because no signature in it assigns the "
+                "total. Which of the three may come with it?"
+            )
+    if not check_parity(module.look, content, [{}] * 2, signature="look").passed:
+        start = np.asarray(module.total).astype(int).tolist()
+        raise Wrong(
+            f"In the check's SavedModel the total starts as {start}, and `look` of your file "
+            "answers otherwise. Does your function convert the folder that it is given?"
+        )
+    return "`reset` assigns the total, so it is a variable of the file, and `look` reads it."
+
+
+def _inspected(content: object) -> Converted:
+    if not isinstance(content, (bytes, bytearray)):
+        raise Wrong(
+            f"Return the bytes of the file. This is of type `{type(content).__name__}`; what does "
+            "`convert()` of a converter return?"
+        )
+    try:
+        return inspect_conversion(bytes(content))
+    except ModelFileError as error:
+        raise Wrong("These bytes are no `.tflite` file.") from error
+
+
+def _counter() -> Any:
+    """Return a module with the notebook's three functions, and with numbers of its own."""
+    import tensorflow as tf
+
+    class Counter(tf.Module):
+        def __init__(self) -> None:
+            self.total = tf.Variable([10.0, 20.0], name="total")
+
+        @tf.function(input_signature=[tf.TensorSpec([2], name="x")], autograph=False)
+        def add(self, x: Any) -> dict[str, Any]:
+            self.total.assign_add(x)
+            return {"total": self.total + 0.0}
+
+        @tf.function(input_signature=[], autograph=False)
+        def look(self) -> dict[str, Any]:
+            return {"total": self.total + 0.0}
+
+        @tf.function(input_signature=[], autograph=False)
+        def reset(self) -> dict[str, Any]:
+            self.total.assign([0.0, 0.0])
+            return {"total": self.total + 0.0}
+
+    return Counter()
+
+
+@exercise(
+    "convert/ops-by-code",
+    hints=(
+        "Print one entry: the op's name is in `entry.operator.name`.",
+        "`entry.ErrorCode.Name(entry.error_code)` is the name of the code. Gather the ops of each "
+        "code in a set.",
+        "Loop over the entries with `found.setdefault(code, set()).add(entry.operator.name)`, and "
+        "return `{code: sorted(ops) for code, ops in found.items()}`.",
+    ),
+)
+def ops_by_code(function: Any) -> str:
+    """Gather the ops of a list of `ConverterError` entries by the names of their codes."""
+    entries = _entries()
+    answer = attempt(function, entries)
+    expected: dict[str, list[str]] = {}
+    for entry in sorted(entries, key=lambda entry: entry.operator.name):
+        ops = expected.setdefault(entry.ErrorCode.Name(entry.error_code), [])
+        if entry.operator.name not in ops:
+            ops.append(entry.operator.name)
+    if not isinstance(answer, Mapping):
+        raise Wrong(f"Return a dictionary. This is of type `{type(answer).__name__}`.")
+    if not same(answer, expected):
+        _judge_keys(set(answer), expected, entries)
+        for code, ops in expected.items():
+            _judge_ops(answer[code], ops, code, entries)
+    if not same(attempt(function, []), {}):
+        raise Wrong("For a list without entries it is to return an empty dictionary.")
+    return "Structured entries do not change with the wording of a message. Read these first."
+
+
+def _judge_keys(keys: set[Any], expected: Mapping[str, Any], entries: list[Any]) -> None:
+    if keys == set(expected):
+        return
+    if keys and all(isinstance(key, int) for key in keys):
+        raise Wrong("The keys are the numbers of the codes. The entry can name them.")
+    if keys and keys <= {entry.operator.name for entry in entries}:
+        raise Wrong("The keys are ops. Turn it round: a key is a code, its value a list of ops.")
+    missing = sorted(set(expected) - keys, key=str)
+    if missing:
+        raise Wrong(f"The check's entries have the code {missing[0]}, and your dictionary has not.")
+    extra = sorted(keys - set(expected), key=str)
+    raise Wrong(f"No entry of the check has the code {extra[0]}, and your dictionary has it.")
+
+
+def _judge_ops(given: Any, expected: list[str], code: str, entries: list[Any]) -> None:
+    if same(given, expected):
+        return
+    if not isinstance(given, (list, tuple, set, frozenset)):
+        raise Wrong(f"The value of {code} is of type `{type(given).__name__}`, and no list.")
+    if same(given, set(expected)):
+        if len(given) > len(expected):
+            raise Wrong(
+                f"The list of {code} has {len(given)} ops, of which {len(expected)} are different. "
+                "Give each once."
+            )
+        raise Wrong(f"The ops of {code} are right. Give them as a list, sorted.")
+    if set(given) & {call.name for entry in entries for call in entry.location.call}:
+        raise Wrong("These are nodes: the places of the ops. The op is in `entry.operator`.")
+    raise Wrong(f"For {code} the check expects {', '.join(expected)}, and not {given!r}.")
+
+
+def _entries() -> list[Any]:
+    """Return entries as a refusal has them: repeated ops, in no order, one op with two codes."""
+    from tensorflow.compiler.mlir.lite.metrics import converter_error_data_pb2
+
+    entry_type = converter_error_data_pb2.ConverterErrorData
+    return [
+        entry_type(
+            error_code=entry_type.ErrorCode.Value(code),
+            error_message=f"'{op}' op is neither a custom op nor a flex op",
+            operator={"name": op},
+            location={"call": [{"name": node}]},
+        )
+        for op, code, node in (
+            ("tf.VarHandleOp", "ERROR_NEEDS_FLEX_OPS", "total"),
+            ("tf.PyFunc", "ERROR_NEEDS_CUSTOM_OPS", "halve"),
+            ("tf.AssignVariableOp", "ERROR_NEEDS_FLEX_OPS", "assign"),
+            ("tf.VarHandleOp", "ERROR_NEEDS_FLEX_OPS", "state"),
+            ("tf.Enter", "ERROR_UNSUPPORTED_CONTROL_FLOW_V1", "loop"),
+            ("tf.PyFunc", "ERROR_NEEDS_FLEX_OPS", "plot"),
+        )
+    ]
+
+
+@exercise(
+    "convert/owner",
+    hints=(
+        "What did the line in `CuredService` give to the module?",
+        "An owner needs no function. An empty `tf.Module()` can be given an attribute.",
+        "Make a `tf.Module()`, set one of its attributes to `[v.value for v in model.variables]`, "
+        "and return it.",
+    ),
+)
+def owner_of(function: Any) -> str:
+    """Return an object that owns what the functions of a Keras model read."""
+    import numpy as np
+    import tensorflow as tf
+
+    model = _normalised()
+    spec = tf.TensorSpec([1, 4], name="x")
+    concrete_function = tf.function(model, autograph=False).get_concrete_function(spec)
+    owner = attempt(function, model)
+    try:
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete_function], owner)
+        content = converter.convert()
+    except Exception as error:
+        raise Wrong(
+            f"With this owner, of type `{type(owner).__name__}`, the converter stops: "
+            f"{type(error).__name__}. What did the notebook hand to it?"
+        ) from error
+    found = inspect_conversion(content)
+    if found.uninitialised:
+        raise Wrong(
+            f"The file reads {len(found.uninitialised)} variables that nothing initialises: the "
+            "owner does not see a `tf.Variable`. Where does a variable of Keras keep one?"
+        )
+    if not found.signatures:
+        raise Wrong(_why_no_signature(owner, model))
+    calls = list(np.random.default_rng(3).random((3, 1, 4), np.float32))
+    if not check_parity(model, content, calls).passed:
+        raise Wrong("It converts, and answers something else than the model does.")
+    return "The owner holds the variables that the graph reads, so saving finds their values."
+
+
+def _why_no_signature(owner: Any, model: Any) -> str:
+    listed = getattr(owner, "variables", ())
+    owned = set(map(id, listed)) if isinstance(listed, (list, tuple)) else set()
+    raw = [variable.value for variable in model.variables]
+    seen = sum(id(variable) in owned for variable in raw)
+    return (
+        f"The file has no signature: of the {len(raw)} variables of the check's model your object "
+        f"owns {seen}, so it could not be saved, and the converter froze the function. Which "
+        "variables are left out, or copied? Those that are not trained count as well."
+    )
+
+
+def _normalised() -> Any:
+    """Return a model in which two variables that are read are not trained."""
+    import keras
+
+    x = keras.Input([4], name="x")
+    hidden = keras.layers.Dense(3, name="dense")(x)
+    model = keras.Model(x, keras.layers.BatchNormalization(name="normalise")(hidden), name="check")
+    model.get_layer("normalise").moving_mean.assign([1.0, 2.0, 3.0])
+    model.get_layer("normalise").moving_variance.assign([4.0, 1.0, 0.25])
+    return model
