@@ -10,12 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from workbook_lib.device.parity import check_parity
+    from workbook_lib.device.state import lift_state
     from workbook_lib.graph import read_graph
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "check_parity", "read_graph"]
+__all__ = ["__version__", "check_parity", "lift_state", "read_graph"]
 
-_ROOMS = {"check_parity": "workbook_lib.device.parity", "read_graph": "workbook_lib.graph"}
+_ROOMS = {
+    "check_parity": "workbook_lib.device.parity",
+    "lift_state": "workbook_lib.device.state",
+    "read_graph": "workbook_lib.graph",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -154,6 +154,38 @@ def modules(tf):
                 self.last.assign(x)
             return {"y": self.up + self.down, "last": self.last.read_value()}
 
+    class Rotating(tf.Module):
+        """Variables exchanged without any arithmetic, and set to constants, inside loops."""
+
+        signatures = ("step",)
+
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = tf.Variable([1.0, 2.0], name="a"), tf.Variable([3.0, 4.0], name="b")
+            self.c, self.n = tf.Variable([5.0, 6.0], name="c"), tf.Variable(0, name="n")
+            self.limit = tf.Variable(2, name="limit")  # only a loop's condition reads it
+
+        @tf.function(input_signature=[spec(2), spec(dtype="int32")])
+        def step(self, x, n):
+            rounds = tf.constant(0)
+            while rounds < self.limit:
+                rounds += 1
+            self.limit.assign(n)
+            for _ in tf.range(n):
+                first = self.a.read_value()
+                self.a.assign(self.b)
+                self.b.assign(self.c)
+                self.c.assign(first)
+                self.n.assign(7)
+            if n > 2:
+                self.c.assign([0.0, 0.0])
+                last = self.a.read_value()
+                self.a.assign(self.b)
+                self.b.assign(last)
+            else:
+                self.b.assign(x)
+            return {"y": self.a * 10 + self.c, "n": self.n.read_value(), "rounds": rounds}
+
     class Growing(tf.Module):
         """A variable that gets longer with each call."""
 

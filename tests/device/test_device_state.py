@@ -89,6 +89,7 @@ def count_variable_ops(content):
         ("Shared", None),
         ("Nested", 1e-5),
         ("Branch", 1e-5),
+        ("Rotating", None),
     ],
 )
 def test_fifty_steps_are_equal(file, made, name, tolerance, delegates):
@@ -131,6 +132,13 @@ def test_a_signature_takes_and_gives_only_what_it_touches(file):
     assert [i.name for i in signatures["peek"].inputs] == ["count", "level_state"]
     # peek has an output of its own that is called level: hence the name of the state
     assert [o.name for o in signatures["peek"].outputs] == ["level", "n"]
+
+
+def test_what_is_assigned_before_it_is_read_is_no_input(file):
+    lifted = lift_state(file("Several"))
+    assert lifted.inputs == {"step": ("a_state", "b", "n")}
+    assert lifted.outputs == {"step": ("a_state", "b", "c", "n")}
+    assert set(lifted.initial_state) == {"a_state", "b", "c", "n"}
 
 
 def test_the_initial_state_is_the_variables_first_value(file):

@@ -259,6 +259,22 @@ def test_other_owners_are_as_good(outcome, held):
     assert outcome("convert/owner", OWNER.format(held=held)).status == "right"
 
 
+def test_an_owner_that_changes_the_values(outcome):
+    result = outcome(
+        "convert/owner",
+        """
+        def owner_of(model):
+            owner = tf.Module()
+            owner.held = [v.value for v in model.variables]
+            for variable in owner.held:
+                variable.assign(tf.zeros_like(variable))
+            return owner
+        """,
+    )
+    assert result.status == "wrong"
+    assert "as they are" in result.advice
+
+
 def test_an_owner_that_raises(outcome):
     result = outcome("convert/owner", "def owner_of(model): return model.variables.value")
     assert result.status == "raised"

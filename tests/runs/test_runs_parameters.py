@@ -21,6 +21,16 @@ CHANGES = {
         "calls": (3, "freeze-parity"),
         "model": (str(data_path("digits_classifier.keras")), "freeze-proof"),
     },
+    "04_convert": {
+        "calls": (2, "door-parity"),
+        "variable_dtype": ("int16", "entries"),
+    },
+    "05_quantize": {"calibration_size": (3, "ranges")},
+    "07_keep_the_state": {"steps": (20, "fifty-steps"), "new_digits": ("01", "base")},
+    "06_run_inference": {
+        "batch_sizes": ([2, 400], "batch-equal"),
+        "threads": (1, "variants"),
+    },
 }
 
 

@@ -217,7 +217,7 @@ class Session(Rich):
         return fed
 
     def _only(self, value: Any) -> dict[str, Any]:
-        if value is None and not self.inputs:
+        if value is None:
             return {}
         if len(self.inputs) != 1:
             takes = _listed(self.inputs)
@@ -485,7 +485,7 @@ def _described(tensor: Tensor) -> tuple[object, ...]:
 
 
 def _dtype_name(dtype: np.dtype[Any]) -> str:
-    return "string" if dtype.kind in "SUO" else dtype.name
+    return "string" if dtype.kind in "SU" else dtype.name
 
 
 def _listed(names: Mapping[str, Any]) -> str:

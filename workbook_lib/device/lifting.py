@@ -16,10 +16,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.tools import flatbuffer_utils
 
 from workbook_lib.device.tflite_edit import callees, numbers, op_name, text, with_callees
 from workbook_lib.graph import variable_role
 
+_CAST = schema.BuiltinOperator.CAST
 _DEEPEST = 100  # nested branches and loops; no converter comes near, and Python's own stack ends
 
 
@@ -304,6 +306,31 @@ class Rewriter:
         self._constants = constants or {}
         self._written: dict[Any, int] = {}
         self._renamed: dict[int, Mapping[int, int]] = {}
+        self._taken = {
+            text(tensor.name)
+            for subgraph in self._model.subgraphs
+            for tensor in subgraph.tensors or []
+            if tensor.type != schema.TensorType.RESOURCE  # handles go, and leave their names
+        }
+        self._counts: dict[str, int] = {}
+
+    def rename(self, tensor: schema.TensorT, stem: str) -> None:
+        """Give a new tensor a name that no other has: some tools tell tensors by their names.
+
+        Args:
+            tensor: A tensor that was added here.
+            stem: What it should be called; a number is put behind if another is called so.
+        """
+        self._taken.discard(text(tensor.name))
+        tensor.name = self._new_name(stem)
+
+    def _new_name(self, stem: str) -> str:
+        name = stem
+        while name in self._taken:
+            self._counts[stem] = self._counts.get(stem, 0) + 1
+            name = f"{stem}_{self._counts[stem]}"
+        self._taken.add(name)
+        return name
 
     def renamed(self, number: int, tensor: int) -> int:
         """Return what number a tensor of a subgraph has after it was written anew.
@@ -327,6 +354,8 @@ class Rewriter:
         inputs: tuple[Key, ...],
         outputs: tuple[Key, ...],
         binding: Binding = (),
+        *,
+        loop: bool = False,
     ) -> int:
         """Write a subgraph anew.
 
@@ -335,14 +364,17 @@ class Rewriter:
             inputs: Variables whose values become inputs, behind its own.
             outputs: Variables whose values become outputs, behind its own.
             binding: Its arguments that are handles; they go, as do results that are handles.
+            loop: Whether it is the body of a ``WHILE``, which hands its outputs to its inputs.
 
         Returns:
             The number of the new subgraph.
         """
-        place = number, inputs, outputs, binding
+        place = number, inputs, outputs, binding, loop
         if place not in self._written:
             page = _Page(self._model.subgraphs[number], binding)
             new = self._write(page, inputs, outputs)
+            if loop:
+                self._keep_apart(page, new)
             self._model.subgraphs.append(new)
             self._written[place] = len(self._model.subgraphs) - 1
             self._renamed[self._written[place]] = page.renamed
@@ -353,7 +385,7 @@ class Rewriter:
     ) -> schema.SubGraphT:
         old = page.old
         for key in inputs:
-            page.current[key] = page.add(self._specs[key])
+            page.current[key] = self._add(key, page)
         arguments = [page.current[key] for key in inputs]
         for operator in old.operators or []:
             self._copy(operator, page)
@@ -363,6 +395,40 @@ class Rewriter:
         new.inputs = page.kept(numbers(old.inputs)) + arguments
         new.outputs = page.kept(numbers(old.outputs)) + [page.current[key] for key in outputs]
         return new
+
+    def _keep_apart(self, page: _Page, body: schema.SubGraphT) -> None:
+        """Copy what a loop's body takes at one place and gives at another.
+
+        LiteRT copies the outputs of a body to its inputs one after the other, in place: of two
+        values that change places, one would be lost. ``READ_VARIABLE`` used to copy; its stead is
+        taken by a ``CAST`` to the same dtype, which works on any shape.
+        """
+        before = page.kept_as_they_were(numbers(page.old.outputs))
+        for position, tensor in enumerate(body.outputs):
+            renamed = position >= len(before) or before[position] != tensor
+            if renamed and tensor in body.inputs and body.inputs[position] != tensor:
+                body.outputs[position] = self._add_copy(page, tensor)
+
+    def _add_copy(self, page: _Page, tensor: int) -> int:
+        copied = copy.copy(page.tensors[tensor])
+        copied.name = self._new_name(text(copied.name))
+        page.tensors.append(copied)
+        options = schema.CastOptionsT(copied.type, copied.type)
+        kind = schema.BuiltinOptions.CastOptions
+        number = len(page.tensors) - 1
+        page.operators.append(
+            schema.OperatorT(self._cast_code(), [tensor], [number], kind, options)
+        )
+        return number
+
+    def _cast_code(self) -> int:
+        """Return the number of the op code of ``CAST``, which may have to be added."""
+        codes = self._model.operatorCodes
+        for number, code in enumerate(codes):
+            if flatbuffer_utils.get_builtin_code_from_operator_code(code) == _CAST:
+                return number
+        codes.append(schema.OperatorCodeT(_CAST, None, 1, _CAST))
+        return len(codes) - 1
 
     def _copy(self, operator: schema.OperatorT, page: _Page) -> None:
         name = op_name(self._model, operator)
@@ -385,8 +451,16 @@ class Rewriter:
 
     def _value(self, key: Key, page: _Page) -> int:
         if key not in page.current:  # everything else is an input
-            page.current[key] = page.add(self._specs[key], self._constants[key])
+            page.current[key] = self._add(key, page, self._constants[key])
         return page.current[key]
+
+    def _add(self, key: Key, page: _Page, buffer: int = 0) -> int:
+        """Add a tensor that holds the value of a variable, and return its number."""
+        tensor = copy.copy(self._specs[key])
+        tensor.name = self._new_name(key.name)
+        tensor.buffer = buffer
+        page.tensors.append(tensor)
+        return len(page.tensors) - 1
 
     def _copy_if(self, operator: schema.OperatorT, page: _Page) -> None:
         condition, *arguments = numbers(operator.inputs)
@@ -409,7 +483,7 @@ class Rewriter:
         changed = copy.copy(operator)
         changed.builtinOptions = schema.WhileOptionsT(
             self.write(condition, carried, (), binding),
-            self.write(body, carried, carried, binding),
+            self.write(body, carried, carried, binding, loop=True),
         )
         changed.inputs = page.kept(arguments)
         page.pass_on(operator, changed, binding)
@@ -421,7 +495,7 @@ class Rewriter:
         """Let an ``IF`` or a ``WHILE`` take and give the values of variables as well."""
         changed.inputs += [self._value(key, page) for key in taken]
         for key in given:
-            page.current[key] = page.add(self._specs[key])
+            page.current[key] = self._add(key, page)
             changed.outputs.append(page.current[key])
         page.operators.append(changed)
 
@@ -438,13 +512,6 @@ class _Page:
         self.current: dict[Key, int] = {}
         self.renamed: dict[int, int] = {}
 
-    def add(self, spec: schema.TensorT, buffer: int = 0) -> int:
-        """Add a tensor and return its number."""
-        tensor = copy.copy(spec)
-        tensor.buffer = buffer
-        self.tensors.append(tensor)
-        return len(self.tensors) - 1
-
     def value(self, tensor: int) -> int:
         """Return what a tensor is called now: another number if it was read from a variable."""
         return self.renamed.get(tensor, tensor)
@@ -455,9 +522,13 @@ class _Page:
         self.handles.update({outputs[position]: key for position, key in results})
         changed.outputs = self.kept(outputs)
 
+    def kept_as_they_were(self, tensors: Sequence[int]) -> list[int]:
+        """Return those of some tensors that are no handles, as they were called before."""
+        return [tensor for tensor in tensors if tensor not in self.handles]
+
     def kept(self, tensors: Sequence[int]) -> list[int]:
         """Return those of some tensors that are no handles, as they are called now."""
-        return [self.value(tensor) for tensor in tensors if tensor not in self.handles]
+        return [self.value(tensor) for tensor in self.kept_as_they_were(tensors)]
 
     def bound(self, tensors: Sequence[int]) -> Binding:
         """Return which of some tensors are handles."""

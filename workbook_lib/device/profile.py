@@ -5,11 +5,17 @@ interface reaches it, and ``ai_edge_litert.tools`` times whole models. So :func:
 each op out of the file, with its own weights and the real tensors that flow into it, and times it
 as a model of one op. That is an estimate: the ops of a whole model are fused, share caches and
 hand their results on. The sum of the estimates therefore stands beside the time of the whole.
+
+How far off it is: beside the runtime's own profiler, asked once through the C interface about the
+digits classifier on 256 images with the default delegates (ai-edge-litert 2.3.0, one core of an
+x86-64), convolutions, pooling and softmax came out within a tenth, the fully connected layer at
+one and a half times its share.
 """
 
 from __future__ import annotations
 
 import copy
+import html
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -83,6 +89,14 @@ class OpProfile(Rich):
         """The ops that cannot run alone, each name once, sorted."""
         return tuple(sorted({one.op for one in self.ops if one.milliseconds is None}))
 
+    def by_kind(self) -> dict[str, float]:
+        """Return milliseconds by kind of op, such as ``CONV_2D``, for the ops that were timed."""
+        kinds: dict[str, float] = {}
+        for one in self.ops:
+            if one.milliseconds is not None:
+                kinds[one.op] = kinds.get(one.op, 0.0) + one.milliseconds
+        return kinds
+
     def _rows(self) -> list[tuple[object, ...]]:
         timed = sorted(self.ops, key=lambda one: -(one.milliseconds or 0.0))
         rows: list[tuple[object, ...]] = [
@@ -110,7 +124,8 @@ class OpProfile(Rich):
 
     def html(self) -> str:
         """Return the same as a table."""
-        return table_html(_HEADERS, self._rows(), f"time by op, an estimate: {self._footer()}")
+        table = table_html(_HEADERS, self._rows(), "time by op, an estimate")
+        return f"{table}<p>{html.escape(self._footer())}</p>"
 
 
 _HEADERS = ("position", "op", "ms alone", "share")
@@ -333,7 +348,7 @@ class Memory(Rich):
     """What a model takes, in bytes.
 
     Attributes:
-        file: The .tflite file.
+        file: The .tflite file itself.
         weights: The constants in it.
         activations: All tensors that are computed, as if none shared its place. The interpreter
             reuses places, so it takes less than that for them.
@@ -425,17 +440,24 @@ def _measured(content: bytes, inputs: Inputs, options: dict[str, Any]) -> tuple[
     opened = resident().rss - before
     session(inputs)
     ran = resident().rss - before
-    return len(content), *_tensor_bytes(content, session), max(opened, 0), max(ran, 0)
+    sizes = _tensor_bytes(content, inputs, session.signature)
+    return len(content), *sizes, max(opened, 0), max(ran, 0)
 
 
-def _tensor_bytes(content: bytes, session: Session) -> tuple[int, int]:
-    """Return the bytes of the constants, and of the computed tensors of the signature."""
+def _tensor_bytes(content: bytes, inputs: Inputs, signature: str | None) -> tuple[int, int]:
+    """Return the bytes of the constants, and of the computed tensors of the signature.
+
+    Plain kernels make the call: a delegate leaves the tensors that it keeps to itself in the
+    shapes that the file declares.
+    """
     from workbook_lib.device.tflite_edit import take_apart
 
     parts = take_apart(content, "<bytes>")
     full = {n for n, one in enumerate(parts.buffers) if one.data is not None and len(one.data)}
     weights = sum(len(parts.buffers[number].data) for number in full)
-    subgraph = _subgraph(parts, session.signature)
+    subgraph = _subgraph(parts, signature)
+    session = Session(content, signature=signature, delegates=False)
+    session(inputs)
     tensors = parts.subgraphs[subgraph].tensors
     details = session.interpreter.get_tensor_details(subgraph)
     computed = [

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import errno
+import html
 import io
 import os
 import re
@@ -95,10 +96,9 @@ class Lifted(Rich):
     Attributes:
         content: The file.
         initial_state: State name to the value before the first call, read-only; see ``start``.
-        inputs: Signature to the names of the state that it takes. The main graph of a file
-            without signatures goes by ``""``; its state inputs and outputs stand last, in the
-            order given here.
-        outputs: Signature to the names of the state that it gives.
+        inputs: Signature to the names of the state that it takes. They stand behind the inputs
+            that it had, in this order. The main graph of a file without signatures goes by ``""``.
+        outputs: Signature to the names of the state that it gives, behind the outputs it had.
         variables: Every variable, sorted by name, with what became of it.
         note: What else is to be said of the file; empty if nothing.
     """
@@ -116,7 +116,7 @@ class Lifted(Rich):
 
     def _headline(self) -> str:
         if not self.variables:
-            return "no resource variable to lift: the file is returned unchanged"
+            return "no resource variable to lift"
         state = [variable.name for variable in self.variables if variable.name is not None]
         constants = len(self.variables) - len(state)
         parts = [f"state carried by the caller: {', '.join(state)}" if state else "no state"]
@@ -152,7 +152,7 @@ class Lifted(Rich):
         if self.variables:
             body = table_html(_HEADERS, self._rows(), "variables of the file, and their state")
         if self.note:
-            body += f"<p>{self.note}</p>"
+            body += f"<p>{html.escape(self.note)}</p>"
         return panel_html("neutral", f"lifted: {self._headline()}", body)
 
 
@@ -250,7 +250,12 @@ def lift_state(model: bytes, initial_values: Mapping[str, npt.ArrayLike] | None 
     has an input only for what it reads before it assigns it, and an output only for what it
     assigns. A variable that nothing assigns becomes a constant. ``IF`` and ``WHILE`` are followed.
     Initial values come from the subgraphs that ``CALL_ONCE`` runs; where these compute, they are
-    run once, in a child process.
+    run once, in a child process. Carry the state so::
+
+        lifted = lift_state(content)
+        state = lifted.start()
+        answers = run_step(x=x, **{name: state[name] for name in lifted.inputs["step"]})
+        state.update({name: answers[name] for name in lifted.outputs["step"]})
 
     Args:
         model: The file's bytes.
@@ -275,7 +280,8 @@ def lift_state(model: bytes, initial_values: Mapping[str, npt.ArrayLike] | None 
     if not lift.flow.values and not lift.has_variables:
         _check_names(initial_values or {}, [])
         unchanged: dict[str, tuple[str, ...]] = dict.fromkeys(lift.entry_names(), ())
-        return Lifted(content, {}, unchanged, unchanged, (), _note(lift.model))
+        note = " ".join(filter(None, ["The file is returned unchanged.", lift.note]))
+        return Lifted(content, {}, unchanged, unchanged, (), note)
     return lift.run(dict(initial_values or {}))
 
 
@@ -315,6 +321,7 @@ class _Lift:
         self._reached = reachable(model, [entry.number for entry in self.entries])
         ops = (op for n in self._reached for op in model.subgraphs[n].operators or [])
         self._ops = {op_name(model, op) for op in ops}
+        self.note = _note(model)  # before the model grows
 
     @property
     def has_variables(self) -> bool:
@@ -352,7 +359,7 @@ class _Lift:
             self._sides(lambda effects: effects.reads, state_names),
             self._sides(lambda effects: effects.assigns, state_names),
             tuple(self._variable(key, state_names.get(key), initial.get(key)) for key in used),
-            " ".join(filter(None, [self._growing(used), _note(self.model)])),
+            " ".join(filter(None, [self._growing(used), self.note])),
         )
 
     def _growing(self, keys: Sequence[Key]) -> str:
@@ -455,7 +462,7 @@ class _Lift:
             # Named as the converter names a signature's inputs, and as an unsigned file's.
             signature = entry.names[0]
             name = f"{signature}_{state_names[key]}:0" if signature else state_names[key]
-            subgraph.tensors[tensor].name = name
+            rewriter.rename(subgraph.tensors[tensor], name)
         return number
 
     def _content(

@@ -8,5 +8,15 @@ TensorFlow, IPython, ipywidgets or matplotlib before it has to draw something.
 from workbook_lib.lesson.exercises import Wrong, exercise
 from workbook_lib.lesson.overview import board, map_of_notebooks, reset
 from workbook_lib.lesson.predictions import predict
+from workbook_lib.lesson.recipes import recipe_chooser, try_recipe
 
-__all__ = ["Wrong", "board", "exercise", "map_of_notebooks", "predict", "reset"]
+__all__ = [
+    "Wrong",
+    "board",
+    "exercise",
+    "map_of_notebooks",
+    "predict",
+    "recipe_chooser",
+    "reset",
+    "try_recipe",
+]

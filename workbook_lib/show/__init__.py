@@ -10,6 +10,7 @@ from workbook_lib.show.histogram import OpHistogram, op_histogram
 from workbook_lib.show.layout import SideBySide, side_by_side
 from workbook_lib.show.netron_view import NetronView, netron
 from workbook_lib.show.picture import Picture, picture
+from workbook_lib.show.recipes import recipes
 from workbook_lib.show.variables import VariableTable, variable_table
 from workbook_lib.show.versions import VersionMatrix, version_matrix
 
@@ -27,6 +28,7 @@ __all__ = [
     "netron",
     "op_histogram",
     "picture",
+    "recipes",
     "side_by_side",
     "variable_table",
     "version_matrix",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from workbook_lib.lesson.answers import LearnerRaised
 from workbook_lib.lesson.exercises import Wrong, attempt, exercise
 
 # A check imports TensorFlow when it runs: importing this module must not take seven seconds.
@@ -15,36 +17,45 @@ _ROWS = 8
 
 
 class _Watched:
-    """A signature runner that remembers what it was given and what it answered."""
+    """A signature runner that remembers what it was given and what it answered.
+
+    Attributes:
+        calls: Inputs and outputs of each call, as copies.
+        fault: What is wrong with inputs that the runner cannot take; empty if nothing.
+    """
 
     def __init__(self, runner: Any) -> None:
         self._runner = runner
+        self.fault = ""
         self.calls: list[tuple[dict[str, Any], dict[str, Any]]] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._runner, name)
 
     def __call__(self, **inputs: Any) -> dict[str, Any]:
-        self._refuse_odd_inputs(inputs)
+        self.fault = self._fault_of(inputs)
+        if self.fault:
+            raise ValueError(self.fault)
         given = {name: np.array(value) for name, value in inputs.items()}
         outputs: dict[str, Any] = self._runner(**given)
         self.calls.append((given, {name: np.array(value) for name, value in outputs.items()}))
         return outputs
 
-    def _refuse_odd_inputs(self, inputs: dict[str, Any]) -> None:
+    def _fault_of(self, inputs: dict[str, Any]) -> str:
         wanted = self._runner.get_input_details()
         if set(inputs) != set(wanted):
-            raise Wrong(
+            return (
                 f"The runner takes {', '.join(sorted(wanted))}. It was given "
-                f"{', '.join(sorted(inputs)) or 'nothing'}. Are the names of the state those of "
-                "the state that your function gets?"
+                f"{', '.join(sorted(inputs)) or 'nothing'}. Which names has the state that your "
+                "function gets?"
             )
-        shape = np.shape(inputs["row"])
-        if shape != (1, _ROWS):
-            raise Wrong(
-                f"A row goes in as `[1, 8]`. Yours has the shape `{list(shape)}`: what does "
+        shape = list(np.shape(inputs["row"]))
+        if shape != [1, _ROWS]:
+            return (
+                f"A row goes in as `[1, 8]`. Yours has the shape `{shape}`: what does "
                 "`row[np.newaxis]` do to a row?"
             )
+        return ""
 
 
 @exercise(
@@ -67,7 +78,10 @@ def read_image(function: Any) -> str:
     state = {name: value.copy() for name, value in begin.items()}
     for image in images:
         runner = _Watched(Interpreter(model_content=content).get_signature_runner())
-        answer = attempt(function, runner, image, state)
+        try:
+            answer = attempt(function, runner, image, state)
+        except LearnerRaised as error:
+            raise (Wrong(runner.fault) if runner.fault else error) from error
         _judge_calls(runner, image, begin)
         _judge_answer(answer, runner)
         if any(not np.array_equal(state[name], begin[name]) for name in begin):
@@ -96,7 +110,7 @@ def _judge_calls(runner: _Watched, image: Any, begin: dict[str, Any]) -> None:
     stale = {
         name
         for name in begin
-        for (_, before), (after, _) in zip(calls, calls[1:], strict=False)
+        for (_, before), (after, _) in pairwise(calls)
         if not np.array_equal(before[name], after[name])
     }
     if stale == set(begin):
@@ -130,7 +144,7 @@ def _lifted_sums() -> tuple[bytes, dict[str, Any]]:
 
     from workbook_lib.device.state import lift_state
 
-    class Sums(tf.Module):  # type: ignore[misc]
+    class Sums(tf.Module):
         def __init__(self) -> None:
             self.ink = tf.Variable([[0.5] * 8], name="ink")
             self.fading = tf.Variable([2.0], name="fading")
@@ -177,7 +191,13 @@ def slope_by_sum(function: Any) -> str:
         raise Wrong(
             f"Return one number for each of `total`, a tensor of `[3, 4]`. This is {shape}."
         )
-    _judge_slopes(np.asarray(tf.cast(answer, tf.float32)))
+    answer = np.asarray(answer)
+    if answer.dtype != np.float32:
+        raise Wrong(
+            f"The slopes are to be float32, and these are {answer.dtype}. What does `train` do to "
+            "a comparison before it multiplies by it?"
+        )
+    _judge_slopes(answer)
     _judge_conversion(function)
     return (
         "`tf.raw_ops.Relu6Grad` gives the same numbers, and has no builtin. Two comparisons, two "

@@ -1,0 +1,287 @@
+"""The exercises of notebook 06: stub, solution and typical mistakes, each with its outcome."""
+
+import json
+import textwrap
+
+import nbformat
+import numpy as np
+import pytest
+from nbclient import NotebookClient
+from notebook_cells import load
+
+from workbook_lib.lesson.checks import run_inference as check
+from workbook_lib.lesson.solutions import solution_code
+
+CHECKS = {
+    "infer/name-batch": ("name_batch", check.name_batch),
+    "infer/run-quantised": ("run_quantised", check.run_quantised),
+    "infer/tensor-bytes": ("tensor_bytes", check.tensor_bytes),
+}
+
+
+@pytest.fixture(autouse=True)
+def no_progress(monkeypatch):
+    monkeypatch.setenv("WORKBOOK_PROGRESS", "off")
+
+
+@pytest.fixture(scope="session")
+def notebook_06():
+    return load("06_run_inference.ipynb")
+
+
+@pytest.fixture
+def outcome():
+    """Run what a learner wrote, and check it."""
+
+    def of(exercise_id, source):
+        name, checked = CHECKS[exercise_id]
+        namespace = {"__name__": "__main__", "np": np}
+        exec(compile(textwrap.dedent(source), "<learner>", "exec"), namespace)
+        return checked(namespace[name])
+
+    return of
+
+
+def stub(notebook, exercise_id):
+    (cell,) = (
+        cell
+        for cell in notebook["cells"]
+        if "exercise" in cell["metadata"].get("tags", ())
+        and cell["metadata"]["workbook"]["exercise"] == exercise_id
+    )
+    return "".join(cell["source"])
+
+
+@pytest.mark.parametrize("exercise_id", CHECKS)
+def test_the_untouched_stub_is_not_attempted(outcome, notebook_06, exercise_id):
+    assert outcome(exercise_id, stub(notebook_06, exercise_id)).status == "not attempted"
+
+
+@pytest.mark.parametrize("exercise_id", CHECKS)
+def test_the_solution_in_the_notebook_is_right(outcome, notebook_06, exercise_id):
+    result = outcome(exercise_id, solution_code(notebook_06, exercise_id))
+    assert result.status == "right", result.advice
+
+
+@pytest.mark.parametrize("exercise_id", CHECKS)
+def test_three_hints_lead_to_the_answer(exercise_id):
+    _, checked = CHECKS[exercise_id]
+    assert len(checked.hints) == 3
+    assert checked.id == exercise_id
+
+
+def test_the_checks_are_those_that_the_notebook_calls(notebook_06):
+    called = {
+        "".join(cell["source"])
+        for cell in notebook_06["cells"]
+        if "check" in cell["metadata"].get("tags", ())
+    }
+    assert called == {f"check.{name}({name})" for name, _ in CHECKS.values()}
+
+
+# --- exercise 1
+
+BATCH = """
+    def name_batch(interpreter, images):
+        source = interpreter.get_input_details()[0]["index"]
+        target = interpreter.get_output_details()[0]["index"]
+        interpreter.resize_tensor_input(source, images.shape)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(source, images)
+        interpreter.invoke()
+        output = interpreter.get_tensor(target)
+        return {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("returned", "told"),
+    [
+        ("output", "These are the scores"),
+        ("output.argmax()", "one number for the whole batch"),
+        ("output.argmax(axis=0)", "one label for each class"),
+        ("output.argmin(axis=1)", "the interpreter's own"),
+        ("output.argmax(axis=1)[:1]", "a label for each image"),
+        ("None", "end in a `return`"),
+    ],
+)
+def test_wrong_names_of_a_batch(outcome, returned, told):
+    result = outcome("infer/name-batch", BATCH.format(returned))
+    assert result.status == "wrong"
+    assert told in result.advice
+
+
+def test_a_list_of_labels_is_as_good(outcome):
+    source = BATCH.format("[int(row.argmax()) for row in output]")
+    assert outcome("infer/name-batch", source).status == "right"
+
+
+@pytest.mark.parametrize(
+    "line", ["resize_tensor_input(source, images.shape)", "allocate_tensors()"]
+)
+def test_a_batch_without_room(outcome, line):
+    source = BATCH.format("output.argmax(axis=1)").replace(f"interpreter.{line}", "pass")
+    result = outcome("infer/name-batch", source)
+    assert result.status == "raised"
+    assert "Error" in result.advice
+
+
+def test_one_image_at_a_time_is_no_batch(outcome):
+    result = outcome(
+        "infer/name-batch",
+        """
+        def name_batch(interpreter, images):
+            source = interpreter.get_input_details()[0]["index"]
+            target = interpreter.get_output_details()[0]["index"]
+            labels = []
+            for image in images:
+                interpreter.set_tensor(source, image[None])
+                interpreter.invoke()
+                labels.append(interpreter.get_tensor(target).argmax())
+            return np.array(labels)
+        """,
+    )
+    assert result.status == "wrong"
+    assert "5 calls of `invoke`" in result.advice
+
+
+def test_names_that_no_interpreter_gave(outcome):
+    source = "def name_batch(interpreter, images): return images.argmin(axis=1)"
+    result = outcome("infer/name-batch", source)
+    assert result.status == "wrong"
+    assert "never invoked" in result.advice
+
+
+# --- exercise 2
+
+QUANTISED = """
+    def run_quantised(interpreter, values):
+        source = interpreter.get_input_details()[0]
+        target = interpreter.get_output_details()[0]
+        scale, zero = source["quantization"]
+        interpreter.set_tensor(source["index"], {fed})
+        interpreter.invoke()
+        out_scale, out_zero = target["quantization"]
+        integers = interpreter.get_tensor(target["index"])
+        return {returned}
+"""
+FED = "np.clip(np.round(values / scale) + zero, -128, 127).astype(np.int8)"
+RETURNED = "(integers.astype(np.float32) - out_zero) * out_scale"
+
+
+@pytest.mark.parametrize(
+    ("fed", "told"),
+    [
+        ("(np.round(values / scale) + zero).astype(np.int64).astype(np.int8)", "wraps around"),
+        ("np.clip(np.round(values / scale), -128, 127).astype(np.int8)", "zero point of the input"),
+        ("np.clip(values / scale + zero, -128, 127).astype(np.int8)", "Round"),
+        ("values.astype(np.int8)", "the real values, cast"),
+        ("np.clip(np.round(values * scale) + zero, -128, 127).astype(np.int8)", "How many steps"),
+        ("np.clip(np.round(values / 0.1) - 128, -128, 127).astype(np.int8)", "read both from"),
+    ],
+)
+def test_wrong_integers_for_the_input(outcome, fed, told):
+    result = outcome("infer/run-quantised", QUANTISED.format(fed=fed, returned=RETURNED))
+    assert result.status == "wrong"
+    assert told in " ".join(result.advice.split())
+
+
+@pytest.mark.parametrize(
+    ("returned", "told"),
+    [
+        ("integers", "These are the integers"),
+        ("integers.astype(np.float32) * out_scale", "zero point of the output is missing"),
+        ("(integers.astype(np.float32) - zero) * scale", "scale and zero point of the input"),
+        ("(integers - np.int8(out_zero)) * np.float32(out_scale)", "overflowed"),
+        ("values", "does not follow"),
+        ("(integers.astype(np.float32) - out_zero).tolist()", "an array of real values"),
+        ("None", "end in a `return`"),
+    ],
+)
+def test_wrong_real_values_of_the_output(outcome, returned, told):
+    result = outcome("infer/run-quantised", QUANTISED.format(fed=FED, returned=returned))
+    assert result.status == "wrong"
+    assert told in result.advice
+
+
+def test_floats_are_refused_by_the_interpreter_itself(outcome):
+    source = QUANTISED.format(fed="values", returned=RETURNED)
+    result = outcome("infer/run-quantised", source)
+    assert result.status == "raised"
+    assert "ValueError" in result.advice
+
+
+def test_a_quantised_run_that_never_runs(outcome):
+    source = QUANTISED.format(fed=FED, returned=RETURNED)
+    assert (
+        "invoke"
+        in outcome("infer/run-quantised", source.replace("interpreter.invoke()", "pass")).advice
+    )
+    result = outcome("infer/run-quantised", "def run_quantised(interpreter, values): return values")
+    assert "set_tensor" in result.advice
+
+
+def test_the_callers_array_is_not_written_to(outcome):
+    source = QUANTISED.format(fed=FED, returned=RETURNED).replace(
+        "interpreter.invoke()", "interpreter.invoke(); values += 1"
+    )
+    result = outcome("infer/run-quantised", source)
+    assert result.status == "wrong"
+    assert "changes the array" in result.advice
+
+
+# --- exercise 3
+
+BYTES = """
+    def tensor_bytes(interpreter):
+        details = interpreter.get_tensor_details()
+        return {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("expression", "told"),
+    [
+        ('sum(int(np.prod(one["shape"])) for one in details)', "counts the elements"),
+        ('sum(4 * int(np.prod(one["shape"])) for one in details)', "An int8 takes one"),
+        ('int(np.prod(details[0]["shape"])) * 4', "weighs one tensor"),
+        (
+            'sum(int(np.prod(one["shape"])) * np.dtype(one["dtype"]).itemsize'
+            ' for one in details if len(one["shape"]))',
+            "has one element",
+        ),
+        ("len(details)", "was expected"),
+        ('[one["shape"] for one in details]', "one whole number"),
+        ("True", "one whole number"),
+    ],
+)
+def test_wrong_weights_of_tensors(outcome, expression, told):
+    result = outcome("infer/tensor-bytes", BYTES.format(expression))
+    assert result.status == "wrong"
+    assert told in result.advice
+
+
+def test_weights_of_tensors_that_raise(outcome):
+    source = BYTES.format('sum(one["nbytes"] for one in details)')
+    assert outcome("infer/tensor-bytes", source).status == "raised"
+
+
+# --- the whole notebook
+
+
+def test_no_cell_of_it_imports_tensorflow_into_the_kernel(notebook_06):
+    """Solved, in a process of its own: neither the lesson nor its checks may import TensorFlow."""
+    notebook = nbformat.reads(json.dumps(notebook_06), as_version=4)
+    for cell in notebook.cells:
+        if "exercise" in cell.metadata.get("tags", ()):
+            cell.source = solution_code(notebook_06, cell.metadata.workbook.exercise)
+        if "parameters" in cell.metadata.get("tags", ()):
+            cell.source += "\nbatch_sizes = [1, 2]"
+    names = "('tensorflow', 'keras', 'tensorboard', 'tf2onnx')"
+    asked = f"import sys; print([name for name in {names} if name in sys.modules])"
+    notebook.cells.append(nbformat.v4.new_code_cell(asked, id="asked"))
+    NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+    assert notebook.cells[-1].outputs[0].text.strip() == "[]"
+    checked = [cell for cell in notebook.cells if "check" in cell.metadata.get("tags", ())]
+    for cell in checked:
+        assert cell.outputs[0].data["text/plain"].startswith("Right"), cell.source

@@ -1,0 +1,229 @@
+"""The exercises of notebook 07: stub, solution and typical mistakes, each with its outcome."""
+
+import textwrap
+
+import pytest
+from notebook_cells import execute, load, solution_code, stub
+
+from workbook_lib.lesson.checks import keep_the_state as check
+
+CHECKS = {
+    "keep/read-image": ("read_image", check.read_image),
+    "keep/slope-by-sum": ("slope_by_sum", check.slope_by_sum),
+}
+
+
+@pytest.fixture(autouse=True)
+def no_progress(monkeypatch):
+    monkeypatch.setenv("WORKBOOK_PROGRESS", "off")
+
+
+@pytest.fixture(scope="session")
+def notebook_07():
+    return load("07_keep_the_state.ipynb")
+
+
+@pytest.fixture
+def outcome(tf):
+    """Run what a learner wrote, and check it."""
+    import numpy as np
+
+    def of(exercise_id, source):
+        name, checked = CHECKS[exercise_id]
+        namespace = {"__name__": "__main__", "np": np, "tf": tf}
+        return checked(execute(textwrap.dedent(source), namespace)[name])
+
+    return of
+
+
+@pytest.mark.parametrize("exercise_id", CHECKS)
+def test_the_untouched_stub_is_not_attempted(outcome, notebook_07, exercise_id):
+    assert outcome(exercise_id, stub(notebook_07, exercise_id)).status == "not attempted"
+
+
+@pytest.mark.parametrize("exercise_id", CHECKS)
+def test_the_solution_in_the_notebook_is_right(outcome, notebook_07, exercise_id):
+    result = outcome(exercise_id, solution_code(notebook_07, exercise_id))
+    assert result.status == "right", result.advice
+
+
+@pytest.mark.parametrize("exercise_id", CHECKS)
+def test_three_hints_lead_to_the_answer(exercise_id):
+    _, checked = CHECKS[exercise_id]
+    assert len(checked.hints) == 3
+    assert checked.id == exercise_id
+
+
+def test_the_checks_are_those_that_the_notebook_calls(notebook_07):
+    called = {
+        "".join(cell["source"])
+        for cell in notebook_07["cells"]
+        if "check" in cell["metadata"].get("tags", ())
+    }
+    assert called == {f"check.{name}({name})" for name, _ in CHECKS.values()}
+
+
+READING = """
+    def read_image(runner, image, state):
+        {before}
+        for row in {rows}:
+            outputs = runner(row={row}, **{given})
+            {after}
+        return {returned}
+"""
+RIGHT = {
+    "before": "pass",
+    "rows": "image",
+    "row": "row[np.newaxis]",
+    "given": "state",
+    "after": "state = {name: outputs[name] for name in state}",
+    "returned": "outputs",
+}
+
+
+def reading(**changes):
+    return READING.format(**(RIGHT | changes))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"before": "state = dict(state)", "after": "state.update({n: outputs[n] for n in state})"},
+        {
+            "before": "state = dict(state)",
+            "after": "state = {n: outputs[n] for n in ('ink', 'fading')}",
+        },
+        {"row": "row.reshape(1, 8)", "returned": "dict(outputs)"},
+        {"rows": "image[:, np.newaxis]", "row": "row"},
+    ],
+)
+def test_ways_to_carry_the_state(outcome, changes):
+    result = outcome("keep/read-image", reading(**changes))
+    assert result.status == "right", result.advice
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"after": "pass"}, "that the call before it gave"),
+        ({"after": "state.update({n: outputs[n] for n in state})"}, "`state` has changed"),
+        ({"after": "state['ink'] = outputs['ink']"}, "fading"),
+        (
+            {"after": "state = {'ink': outputs['ink'], 'fading': state['fading']}"},
+            "not carried from call to call: fading",
+        ),
+        ({"before": "state = {n: 0 * v for n, v in state.items()}"}, "does not begin with"),
+        ({"row": "row"}, "`[1, 8]`"),
+        ({"rows": "image[::-1]"}, "as they stand in the image"),
+        ({"rows": "image[:7]"}, "called 7 times"),
+        ({"returned": "outputs['answer']"}, "whole dictionary"),
+        ({"returned": "{'answer': outputs['answer']}"}, "The outputs are answer, fading, ink"),
+        ({"returned": "{n: 0 * v for n, v in outputs.items()}"}, "Which call"),
+        ({"returned": "state"}, "The outputs are"),
+        ({"given": "{}"}, "The runner takes fading, ink, row"),
+        (
+            {"given": "{'memory': state['ink'], 'count': state['fading']}"},
+            "Which names has the state",
+        ),
+        ({"returned": "None"}, "returned `None`"),
+    ],
+)
+def test_wrong_readings(outcome, changes, told):
+    result = outcome("keep/read-image", reading(**changes))
+    assert result.status == "wrong", result.advice
+    assert told in result.advice
+
+
+@pytest.mark.parametrize(
+    "changes", [{"after": "state = outputs[name]"}, {"given": "state['memory']"}]
+)
+def test_a_reading_that_raises(outcome, changes):
+    assert outcome("keep/read-image", reading(**changes)).status == "raised"
+
+
+def test_a_state_that_takes_in_every_output(outcome):
+    """``state = outputs`` gives the next call inputs that it does not have."""
+    result = outcome("keep/read-image", reading(after="state = outputs"))
+    assert result.status == "wrong"
+    assert "It was given answer" in result.advice
+
+
+SLOPE = """
+    def slope_by_sum(total, by_hidden):
+        {before}
+        return {returned}
+"""
+OPEN = "tf.cast(total > 0, tf.float32) * tf.cast(total < 6, tf.float32)"
+TAPE = """
+    def slope_by_sum(total, by_hidden):
+        with tf.GradientTape() as tape:
+            tape.watch(total)
+            hidden = tf.nn.relu6(total)
+        return tape.gradient(hidden, total, output_gradients=by_hidden)
+"""
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [
+        f"by_hidden * {OPEN}",
+        "tf.where((total > 0) & (total < 6), by_hidden, tf.zeros_like(by_hidden))",
+        "by_hidden * tf.cast(tf.abs(total - 3) < 3, tf.float32)",
+    ],
+)
+def test_ways_to_write_the_slope(outcome, returned):
+    source = SLOPE.format(before="pass", returned=returned)
+    result = outcome("keep/slope-by-sum", source)
+    assert result.status == "right", result.advice
+
+
+@pytest.mark.parametrize(
+    ("returned", "told"),
+    [
+        ("by_hidden * tf.cast(total > 0, tf.float32)", "total of 20"),
+        ("by_hidden * tf.cast(total < 6, tf.float32)", "make of -3"),
+        (OPEN, "what is `by_hidden` for"),
+        (f"-by_hidden * {OPEN}", "sign"),
+        ("by_hidden * tf.nn.relu6(total)", "*changes*"),
+        ("tf.nn.relu6(total)", "How much does `relu6` change there"),
+        ("by_hidden", "How much does `relu6` change there"),
+        (f"tf.reduce_sum(by_hidden * {OPEN})", "`[3, 4]`"),
+        ("tf.raw_ops.Relu6Grad(gradients=by_hidden, features=total)", "tf.Relu6Grad"),
+        (f"(by_hidden * {OPEN}).shape[0]", "This is int"),
+        ("by_hidden * (total > 0)", "these are bool"),
+        (f"tf.cast(by_hidden * {OPEN}, tf.float64)", "these are float64"),
+    ],
+)
+def test_wrong_slopes(outcome, returned, told):
+    result = outcome("keep/slope-by-sum", SLOPE.format(before="pass", returned=returned))
+    assert result.status == "wrong", result.advice
+    assert told in result.advice
+
+
+def test_a_tape_needs_an_op_without_a_builtin(outcome):
+    result = outcome("keep/slope-by-sum", TAPE)
+    assert result.status == "wrong"
+    assert "no builtin for tf.Relu6Grad" in result.advice
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [
+        "by_hidden * tf.cast(0 < total < 6, tf.float32)",
+        "tf.constant(by_hidden.numpy() * ((total.numpy() > 0) & (total.numpy() < 6)))",
+    ],
+)
+def test_a_slope_that_raises(outcome, returned):
+    result = outcome("keep/slope-by-sum", SLOPE.format(before="pass", returned=returned))
+    assert result.status == "raised", result.advice
+
+
+def test_the_slopes_of_the_check_are_tensorflows_own(tf):
+    """The check's numbers, worked out by hand there, against the tape."""
+    total = tf.constant(check._TOTALS)
+    with tf.GradientTape() as tape:
+        tape.watch(total)
+        hidden = tf.nn.relu6(total)
+    slopes = tape.gradient(hidden, total, output_gradients=tf.constant(check._BY_HIDDEN))
+    check._judge_slopes(slopes.numpy())

@@ -1,0 +1,298 @@
+"""Checks of notebook 06. None of them imports TensorFlow: the notebook's kernel has none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbook_lib.lesson.exercises import Wrong, attempt, exercise
+
+Array = npt.NDArray[Any]
+
+_VALUES = np.array([[0.3, -1.2, 5.0, 100.0]], np.float32)
+_UNTOUCHED = np.full([1, 4], 7, np.int8)  # what the input holds before the learner sets it
+_STEP_IN, _ZERO_IN = 0.5, 3
+_STEP_OUT, _ZERO_OUT = 0.25, -10
+
+
+@exercise(
+    "infer/run-quantised",
+    hints=(
+        'Both numbers are in the details: `scale, zero_point = detail["quantization"]`, for the '
+        "input and for the output.",
+        "To the integers: divide by the scale, `np.round`, add the zero point, `np.clip` to -128 "
+        "and 127, `astype(np.int8)`.",
+        "Back: subtract the zero point, multiply by the scale. The integers are int8, and "
+        "`integers - zero_point` may not fit into one: make them float32 first.",
+    ),
+)
+def run_quantised(function: Callable[..., Any]) -> str:
+    """Run an int8 interpreter on real values, and return real values."""
+    interpreter = _opened(_requantising_file())
+    source, target = (
+        details[0]["index"]
+        for details in (interpreter.get_input_details(), interpreter.get_output_details())
+    )
+    interpreter.set_tensor(source, _UNTOUCHED)
+    interpreter.invoke()
+    old = interpreter.get_tensor(target)
+    values = _VALUES.copy()
+    answer = attempt(function, interpreter, values)
+    _judge_input(interpreter.get_tensor(source))
+    new = interpreter.get_tensor(target)
+    if np.array_equal(new, old):
+        raise Wrong("The input is right, and the model has not run. Does yours call `invoke`?")
+    _judge_output(answer, new)
+    if not np.array_equal(values, _VALUES):
+        raise Wrong("It changes the array that it was given. Work on a new one.")
+    return (
+        "The check's model hands on what it gets, yet 0.3 came back as 0.5: the step of its input "
+        "is 0.5. And 100.0 came back as 34.25, the largest value that its output can hold."
+    )
+
+
+def _steps(values: Array) -> Array:
+    return np.clip(np.round(values / _STEP_IN) + _ZERO_IN, -128, 127).astype(np.int8)
+
+
+def _judge_input(fed: Array) -> None:
+    """Compare the integers that reached the interpreter with those of the usual mistakes."""
+    if np.array_equal(fed, _steps(_VALUES)):
+        return
+    wide = np.round(_VALUES / _STEP_IN) + _ZERO_IN
+    if np.array_equal(fed, _UNTOUCHED):
+        raise Wrong("Nothing has reached the interpreter's input. Does yours call `set_tensor`?")
+    if np.array_equal(fed, wide.astype(np.int64).astype(np.int8)):
+        raise Wrong(
+            "The check gives 100.0, which is step 203. An int8 cannot hold that, and wraps around "
+            "to a negative number. Clip before the cast."
+        )
+    if np.array_equal(fed, np.clip(np.round(_VALUES / _STEP_IN), -128, 127).astype(np.int8)):
+        raise Wrong("The zero point of the input is missing: 0.0 must become 3 in this model.")
+    multiplied = np.round(_VALUES * _STEP_IN) + _ZERO_IN
+    if np.array_equal(fed, np.clip(multiplied, -128, 127).astype(np.int8)):
+        raise Wrong("Multiplying by the scale is the way back. How many steps of 0.5 are in 5.0?")
+    truncated = np.clip(_VALUES / _STEP_IN + _ZERO_IN, -128, 127).astype(np.int8)
+    if np.array_equal(fed, truncated):
+        raise Wrong("A cast cuts the fraction off: 0.3 is nearer to step 1 than to step 0. Round.")
+    if np.array_equal(fed, np.clip(_VALUES, -128, 127).astype(np.int8)):
+        raise Wrong("These are the real values, cast. A cast does not divide by the scale.")
+    shown, expected = fed.ravel().tolist(), _steps(_VALUES).ravel().tolist()
+    raise Wrong(
+        f"The input that reached the interpreter is {shown}; {expected} was expected. Its scale is "
+        f"{_STEP_IN} and its zero point {_ZERO_IN}. Do you read both from the details?"
+    )
+
+
+def _judge_output(answer: Any, integers: Array) -> None:
+    if not isinstance(answer, np.ndarray):
+        raise Wrong(f"Return an array of real values. This is of type `{type(answer).__name__}`.")
+    expected = (integers.astype(np.float32) - _ZERO_OUT) * _STEP_OUT
+    if answer.shape == expected.shape and np.allclose(answer, expected, atol=1e-6):
+        return
+    if np.array_equal(answer, integers):
+        raise Wrong("These are the integers of the output. What real value does each stand for?")
+    if answer.shape == expected.shape and _near(answer, integers * np.float32(_STEP_OUT)):
+        raise Wrong("The zero point of the output is missing: it comes off before the scale.")
+    wrapped = (integers - np.int8(_ZERO_OUT)).astype(np.float32) * _STEP_OUT
+    if answer.shape == expected.shape and _near(answer, wrapped):
+        raise Wrong(
+            "The subtraction overflowed: 127 + 10 does not fit into an int8. Cast to float32 first."
+        )
+    with_input = (integers.astype(np.float32) - _ZERO_IN) * _STEP_IN
+    if answer.shape == expected.shape and _near(answer, with_input):
+        raise Wrong("These are scale and zero point of the input. The output has its own.")
+    raise Wrong(
+        f"The input is right. The output's integers are {integers.ravel().tolist()}, its scale is "
+        f"{_STEP_OUT} and its zero point {_ZERO_OUT}; your answer does not follow from them."
+    )
+
+
+def _near(answer: Array, other: Array) -> bool:
+    return bool(np.allclose(np.asarray(answer, np.float64), other, atol=1e-6))
+
+
+@exercise(
+    "infer/name-batch",
+    hints=(
+        "The input has room for one image. Which two calls of this section make room for more?",
+        "Resize the input to `images.shape`, call `allocate_tensors`, then set, invoke and get. A "
+        "row of the output belongs to each image.",
+        "`output.argmax(axis=1)` gives the position of the largest value in each row.",
+    ),
+)
+def name_batch(function: Callable[..., Any]) -> str:
+    """Name all images of a batch with one `invoke`."""
+    interpreter = _Counting(_opened(_negating_file()))
+    for count in (5, 1, 3):
+        scores = np.random.default_rng(count).normal(size=(count, 4)).astype(np.float32)
+        before = interpreter.invocations
+        answer = attempt(function, interpreter, scores)
+        _judge_labels(answer, scores, interpreter.invocations - before)
+    return "One `invoke` named each batch, of five, of one and of three, in one interpreter."
+
+
+def _judge_labels(answer: Any, scores: Array, invocations: int) -> None:
+    labels = np.asarray(answer)
+    expected = scores.argmin(axis=1)  # the check's model turns the signs round
+    if not invocations:
+        raise Wrong("The interpreter was never invoked, so these labels are not its own.")
+    if labels.shape == () and len(scores) > 1:
+        raise Wrong(
+            "This is one number for the whole batch. `argmax` without an axis looks at all rows as "
+            "one."
+        )
+    if labels.shape == (scores.shape[1],) and labels.shape != expected.shape:
+        raise Wrong("This is one label for each class. Along which axis do the classes lie?")
+    if labels.shape == (*expected.shape, scores.shape[1]):
+        raise Wrong("These are the scores. A label is the position of the largest score in a row.")
+    if labels.shape != expected.shape:
+        raise Wrong(
+            f"For {len(scores)} images it returns an array of shape {list(labels.shape)}; "
+            f"{list(expected.shape)} was expected, a label for each image."
+        )
+    if not np.array_equal(labels, expected):
+        raise Wrong(
+            f"For {len(scores)} images the labels are {labels.tolist()}; the interpreter's own "
+            f"are {expected.tolist()}."
+        )
+    if invocations > 1:
+        raise Wrong(
+            f"The labels are right, and it took {invocations} calls of `invoke`. Resize the input, "
+            "and one is enough."
+        )
+
+
+@exercise(
+    "infer/tensor-bytes",
+    hints=(
+        "The bytes of one tensor are its number of elements times the bytes of one element.",
+        'The elements are the product of the sizes in `one["shape"]`; `np.dtype(one["dtype"])` '
+        "knows the bytes of one.",
+        'Add up `int(np.prod(one["shape"])) * np.dtype(one["dtype"]).itemsize` over '
+        "`interpreter.get_tensor_details()`.",
+    ),
+)
+def tensor_bytes(function: Callable[..., Any]) -> str:
+    """Return how many bytes all tensors of an interpreter take."""
+    interpreter = _opened(_negating_file())
+    for batch in (1, 6):
+        interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], [batch, 4])
+        interpreter.allocate_tensors()
+        _judge_bytes(attempt(function, interpreter), _float_sizes(interpreter))
+    _judge_bytes(attempt(function, _opened(_requantising_file())), [4, 4], 1)
+    _judge_bytes(attempt(function, _opened(_scalar_file())), [1, 1])
+    return "Float tensors, int8 tensors and scalars: each is weighed by its shape and its dtype."
+
+
+def _float_sizes(interpreter: Any) -> list[int]:
+    return [int(np.prod(one["shape"])) for one in interpreter.get_tensor_details()]
+
+
+def _judge_bytes(answer: Any, elements: list[int], item: int = 4) -> None:
+    """Compare an answer with the bytes of tensors of so many elements of so many bytes."""
+    if isinstance(answer, bool) or not hasattr(answer, "__index__"):
+        raise Wrong(f"Return one whole number. This is of type `{type(answer).__name__}`.")
+    expected = item * sum(elements)
+    if answer == expected:
+        return
+    if answer == sum(elements):
+        raise Wrong("This counts the elements. How many bytes one takes depends on its dtype.")
+    if answer == 4 * sum(elements):
+        raise Wrong("This takes four bytes for every element. An int8 takes one.")
+    if answer == item * elements[0]:
+        raise Wrong("This weighs one tensor. The details are a list: add up over all of them.")
+    if elements == [1, 1] and answer == 0:
+        raise Wrong("A tensor of the shape `[]` has one element: what is the product of nothing?")
+    raise Wrong(
+        f"For a file of {len(elements)} tensors with {' and '.join(map(str, elements))} elements "
+        f"of {item} bytes it returns {answer}; {expected} was expected."
+    )
+
+
+class _Counting:
+    """An interpreter that counts how often it is invoked."""
+
+    def __init__(self, interpreter: Any) -> None:
+        self._interpreter = interpreter
+        self.invocations = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._interpreter, name)
+
+    def invoke(self) -> None:
+        self.invocations += 1
+        self._interpreter.invoke()
+
+
+def _opened(content: bytes) -> Any:
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    interpreter = Interpreter(model_content=content, experimental_op_resolver_type=plain)
+    interpreter.allocate_tensors()
+    return interpreter
+
+
+def _requantising_file() -> bytes:
+    """Return a file of one QUANTIZE: int8 in, the same real values out on another scale."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    kind = schema.TensorType.INT8
+    source = _tensor(b"x", kind, [1, 4], (_STEP_IN, _ZERO_IN))
+    target = _tensor(b"y", kind, [1, 4], (_STEP_OUT, _ZERO_OUT))
+    return _one_op_file(schema.BuiltinOperator.QUANTIZE, 2, source, target)
+
+
+def _negating_file() -> bytes:
+    """Return a file of one NEG, whose first dimension is open."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    kind = schema.TensorType.FLOAT32
+    tensors = [_tensor(name, kind, [1, 4]) for name in (b"x", b"y")]
+    for tensor in tensors:
+        tensor.shapeSignature = [-1, 4]
+    return _one_op_file(schema.BuiltinOperator.NEG, 1, *tensors)
+
+
+def _scalar_file() -> bytes:
+    """Return a file of one NEG on a tensor without dimensions."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    tensors = [_tensor(name, schema.TensorType.FLOAT32, []) for name in (b"x", b"y")]
+    return _one_op_file(schema.BuiltinOperator.NEG, 1, *tensors)
+
+
+def _tensor(
+    name: bytes, kind: int, shape: list[int], scale: tuple[float, int] | None = None
+) -> Any:
+    from ai_edge_litert import schema_py_generated as schema
+
+    tensor = schema.TensorT()
+    tensor.name, tensor.type, tensor.shape, tensor.buffer = name, kind, shape, 0
+    if scale is not None:
+        tensor.quantization = schema.QuantizationParametersT()
+        tensor.quantization.scale = np.array([scale[0]], np.float32)
+        tensor.quantization.zeroPoint = np.array([scale[1]], np.int64)
+    return tensor
+
+
+def _one_op_file(code: int, version: int, source: Any, target: Any) -> bytes:
+    from ai_edge_litert import schema_py_generated as schema
+
+    from workbook_lib.device.tflite_edit import put_together
+
+    op_code, operator = schema.OperatorCodeT(), schema.OperatorT()
+    op_code.builtinCode = op_code.deprecatedBuiltinCode = code
+    op_code.version = version
+    operator.opcodeIndex, operator.inputs, operator.outputs = 0, [0], [1]
+    subgraph = schema.SubGraphT()
+    subgraph.name, subgraph.tensors, subgraph.operators = b"main", [source, target], [operator]
+    subgraph.inputs, subgraph.outputs = [0], [1]
+    model = schema.ModelT()
+    model.version, model.operatorCodes, model.subgraphs = 3, [op_code], [subgraph]
+    model.buffers = [schema.BufferT()]
+    return put_together(model)

@@ -1,0 +1,68 @@
+"""Size, accuracy and latency of quantization recipes, in one picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from workbook_lib.show.picture import Picture, picture
+
+if TYPE_CHECKING:
+    from workbook_lib.device.quantize import Measured, RecipeTable
+
+_FIRST_COLOUR = "#5f6b7a"  # the file that the others are compared with
+_COLOUR = "#0288d1"
+_HEIGHT = 0.42  # inches a recipe
+
+
+def recipes(table: RecipeTable) -> Picture:
+    """Draw a table of recipes: three bars for each, in the order of the table.
+
+    Args:
+        table: What was measured.
+
+    Returns:
+        One picture; its words hold every number.
+    """
+    from matplotlib.figure import Figure
+
+    names = [row.name for row in table.rows]
+    figure = Figure(figsize=(10, 1.4 + _HEIGHT * len(names)), layout="constrained")
+    axes = figure.subplots(1, 3, sharey=True)
+    _bars(axes[0], names, [row.size / 1000 for row in table.rows], "size, kB", "{:.1f}")
+    rights = [100 * row.right / table.total for row in table.rows]
+    _bars(axes[1], names, rights, f"right of {table.total}, %", "{:.1f}")
+    _latencies(axes[2], table.rows)
+    axes[0].invert_yaxis()
+    return picture(
+        figure, _words(table), "Bars: size, accuracy, median latency. Whiskers: quartiles."
+    )
+
+
+def _bars(axis: Any, names: list[str], values: list[float], title: str, form: str) -> Any:
+    colours = [_FIRST_COLOUR, *[_COLOUR] * (len(names) - 1)]
+    bars = axis.barh(names, values, color=colours)
+    axis.set_title(title, fontsize=11)
+    axis.bar_label(bars, [form.format(value) for value in values], padding=3, fontsize=9)
+    axis.margins(x=0.18)
+    axis.spines[["top", "right"]].set_visible(False)
+    return bars
+
+
+def _latencies(axis: Any, rows: tuple[Measured, ...]) -> None:
+    medians = [1000 * row.latency.median for row in rows]
+    _bars(axis, [row.name for row in rows], medians, "median latency, µs", "{:.1f}")
+    below = [1000 * (row.latency.median - row.latency.lower_quartile) for row in rows]
+    above = [1000 * (row.latency.upper_quartile - row.latency.median) for row in rows]
+    axis.errorbar(
+        medians, range(len(rows)), xerr=[below, above], fmt="none", ecolor="#222222", capsize=3
+    )
+
+
+def _words(table: RecipeTable) -> str:
+    rows = [
+        f"{row.name}: {row.size:,} bytes, {row.right} of {table.total} right, "
+        f"median {1000 * row.latency.median:.1f} µs (quartiles "
+        f"{1000 * row.latency.lower_quartile:.1f} to {1000 * row.latency.upper_quartile:.1f})"
+        for row in table.rows
+    ]
+    return f"Bars of size, accuracy and median latency for each recipe. {'; '.join(rows)}."
