@@ -160,6 +160,7 @@ def test_quantised_inputs_and_outputs_are_compared_as_real_values(tf):
     content = converter.convert()
     calls = [rng.uniform(0, 1, [1, 4]).astype(np.float32) for _ in range(3)]
     assert check_parity(model, content, calls, tolerance=0.03).passed
+    assert check_parity(model, content, calls).passed  # two steps of the output's scale
     doubled = check_parity(lambda x: model(x) * 2, content, calls, tolerance=0.03)
     assert not doubled.passed
 
