@@ -252,6 +252,9 @@ def test_a_growing_variable_is_cured(file, made):
     lifted = lift_state(content)
     assert "rows" in lifted.note
     module, carried = made.Growing(), Carrier(lifted)
+    opened = carried.runners["push"].get_input_details()["rows_state"]
+    assert opened["shape"].tolist() == list(lifted.initial_state["rows_state"].shape)
+    assert opened["shape_signature"].tolist() == [-1, 3]
     for call in calls:
         got, expected = carried("push", x=call), module.push(call)
         np.testing.assert_array_equal(got["rows"], expected["rows"].numpy())

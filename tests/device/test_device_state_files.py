@@ -1,5 +1,6 @@
 """Lifting by hand-made files: what is cleaned, what is kept, what is refused, what is damaged."""
 
+import copy
 import pickle
 import re
 import time
@@ -9,9 +10,11 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from stateful_modules import Carrier, convert, modules, runners
 
+from workbook_lib.device import Session
 from workbook_lib.device.state import CannotLiftError, lift_state
 from workbook_lib.device.tflite_edit import compact, put_together, take_apart, text
 from workbook_lib.graph import ModelFileError, read_graph
+from workbook_lib.samples import delay_line_file
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +118,43 @@ def test_an_op_that_only_a_dropped_assign_needed_is_gone(tf):
     lifted = lift_state(content)
     assert read_graph(lifted.content).op_counts() == {"COS": 1, "ADD": 1}
     assert lifted.inputs["step"] == ()
+
+
+def test_an_op_of_which_nobody_can_say_what_it_does_stays(leaky):
+    def add_custom(model):
+        main = model.subgraphs[0]
+        logger = schema.OperatorT(op_number(model, "CUSTOM", "Log"), [0], [len(main.tensors)])
+        main.tensors.append(copy.copy(main.tensors[0]))
+        main.operators.append(logger)
+
+    assert read_graph(lift_state(edited(leaky, add_custom)).content).op_counts()["Log"] == 1
+
+
+def test_an_op_that_shares_an_older_kind_of_state_stays():
+    """Nobody uses the first op's output, and yet it pushes an input into the state of both."""
+
+    def push_twice(model):
+        main = model.subgraphs[0]
+        (op,) = main.operators
+        main.tensors.append(copy.copy(main.tensors[op.outputs[0]]))
+        main.operators = [copy.copy(op), op]
+        main.operators[0].outputs = [len(main.tensors) - 1]
+
+    twice = edited(delay_line_file(), push_twice)
+    kept = put_together(compact(take_apart(twice, "test"), [0]))
+    call = np.ones([1, 1], "float32")
+    for content in (twice, kept):
+        session = Session(content)
+        assert [session(call)["y"].item() for _ in range(2)] == [2.0, 4.0]
+
+
+def test_a_length_beyond_the_file_ends_at_once(leaky):
+    data = bytearray(leaky)
+    table = schema.Model.GetRootAs(data, 0).Subgraphs(0)._tab
+    at = table.Vector(table.Offset(10)) - 4  # the length of the vector of operators
+    data[at : at + 4] = (2**31 - 1).to_bytes(4, "little")
+    with pytest.raises(ModelFileError, match="more items than it has bytes"):
+        lift_state(bytes(data))
 
 
 def test_weights_are_aligned_and_metadata_kept(leaky):

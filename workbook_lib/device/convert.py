@@ -31,8 +31,8 @@ class Converted(Rich):
         size: Size of the file in bytes.
         ops: Op to number of nodes, over all subgraphs.
         signatures: The signatures, sorted by name.
-        variables: The variables, sorted by name. One that the model only reads is not among
-            them: it became a constant.
+        variables: The variables, sorted by name. One that the model only reads became a constant
+            when it was converted; it is among them only if its value was not found.
         flex_ops: Ops that need the Flex delegate, sorted.
         custom_ops: Ops that need a kernel of one's own, sorted.
     """
@@ -97,6 +97,9 @@ def inspect_conversion(content: bytes) -> Converted:
     Raises:
         ModelFileError: It is no .tflite file, or a damaged one.
     """
+    if not isinstance(content, (bytes, bytearray, memoryview)):
+        what = type(content).__name__
+        raise ModelFileError(f"<{what}>", "the bytes of a .tflite file are wanted")
     if bytes(content[4:8]) != b"TFL3":  # read_graph would take it for a GraphDef
         raise ModelFileError("<bytes>", "no .tflite file: it does not carry the mark TFL3")
     graph = read_graph(content)

@@ -38,12 +38,11 @@ _FROM_A_DAMAGED_FILE = (
 _OPS = {
     value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)
 }
-_ACTING = frozenset(
-    {"ASSIGN_VARIABLE", "CUSTOM", "DELEGATE", "HASHTABLE_IMPORT"} | {"STABLEHLO_CUSTOM_CALL"}
-)
-"""Ops that may do something besides giving outputs: they stay, used or not.
+_ACTING = frozenset({"CUSTOM", "DELEGATE", "STABLEHLO_CUSTOM_CALL"})
+"""Ops with outputs that may do something else as well: they stay, used or not.
 
-``CALL_ONCE`` stays if what it calls does something, as any op that calls."""
+So do ops without outputs, which do nothing but that. ``CALL_ONCE`` stays if what it calls does
+something, as any op that calls."""
 
 
 def take_apart(data: bytes, source: str) -> schema.ModelT:

@@ -36,7 +36,10 @@ def without_add(function: Any) -> str:
         if "add" in names:
             raise Wrong("The file still has `add`. Which argument of the door names signatures?")
         if "look" not in names:
-            raise Wrong("The file has no `look`, and the device is to look.")
+            raise Wrong(
+                "The file has no `look`, and the device is to look. Its signatures are: "
+                f"{', '.join(names) or 'none'}."
+            )
         if not any("look" in at.signatures for v in found.variables for at in v.reads):
             raise Wrong(
                 "In this file `look` gives a constant, because no signature in it assigns the "
@@ -94,14 +97,14 @@ def _counter() -> Any:
         "Print one entry: the op's name is in `entry.operator.name`.",
         "`entry.ErrorCode.Name(entry.error_code)` is the name of the code. Gather the ops of each "
         "code in a set.",
-        "Loop over the entries with `found.setdefault(code, set()).add(entry.operator.name)`, and "
-        "return `{code: sorted(ops) for code, ops in found.items()}`.",
+        "`found.setdefault(code, set())` gives the set of a code, and makes it at the first time. "
+        "Add each op to the set of its code; at the end make a sorted list of each set.",
     ),
 )
 def ops_by_code(function: Any) -> str:
     """Gather the ops of a list of `ConverterError` entries by the names of their codes."""
     entries = _entries()
-    answer = attempt(function, entries)
+    answer = attempt(function, list(entries))  # which the learner may sort or empty
     expected: dict[str, list[str]] = {}
     for entry in sorted(entries, key=lambda entry: entry.operator.name):
         ops = expected.setdefault(entry.ErrorCode.Name(entry.error_code), [])
@@ -137,6 +140,11 @@ def _judge_ops(given: Any, expected: list[str], code: str, entries: list[Any]) -
         return
     if not isinstance(given, (list, tuple, set, frozenset)):
         raise Wrong(f"The value of {code} is of type `{type(given).__name__}`, and no list.")
+    if strange := [op for op in given if not isinstance(op, str)]:
+        raise Wrong(
+            f"The list of {code} holds a `{type(strange[0]).__name__}`, and is to hold names. "
+            "The notebook printed the name of an entry's op: in which field is it?"
+        )
     if same(given, set(expected)):
         if len(given) > len(expected):
             raise Wrong(
