@@ -25,7 +25,7 @@ $(READY): requirements.lock pyproject.toml
 	@"$(PYTHON)" -c '$(SUITS)' 2>/dev/null || \
 		{ echo "This needs Python 3.10, 3.11, 3.12 or 3.13, and PYTHON is '$(PYTHON)'."; \
 		echo "Put one on the PATH, or name one: make setup PYTHON=python3.12"; exit 1; }
-	@echo "Setting up $(VENV) with $(PYTHON): a download of some 800 MB, once."
+	@echo "Setting up $(VENV) with $(PYTHON): a download of some 900 MB, once."
 	@{ $(BIN)/python -c '$(SUITS)' && $(BIN)/python -m pip --version; } >/dev/null 2>&1 || \
 		"$(PYTHON)" -m venv --clear $(VENV) || \
 		{ echo "$(PYTHON) has no venv module; on Debian: apt-get install python3-venv"; exit 1; }

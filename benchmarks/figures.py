@@ -57,11 +57,16 @@ class Chapter:
             "|---|---:|---|---:|---:|---|",
         ]
         lines += [
-            f"| {one.what} | {one.milliseconds:.3g} | {one.against} | "
-            f"{one.against_milliseconds:.3g} | {one.ratio:.3g} | {one.aim or '-'} |"
+            f"| {one.what} | {_number(one.milliseconds)} | {one.against} | "
+            f"{_number(one.against_milliseconds)} | {_number(one.ratio)} | {one.aim or '-'} |"
             for one in self.figures
         ]
         return "\n".join(lines)
+
+
+def _number(value: float) -> str:
+    """Return three digits that mean something, without an exponent for what is large."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def page(chapters: Sequence[Chapter], machine: str) -> str:

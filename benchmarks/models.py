@@ -27,7 +27,7 @@ def keras_model(name: str) -> Any:
     if name == "digits classifier":
         return load_classifier()
     if name == "MobileNetV2 96":
-        return keras.applications.MobileNetV2((96, 96, 3), alpha=0.5, weights=None)
+        return keras.applications.MobileNetV2((96, 96, 3), alpha=0.75, weights=None)
     return keras.applications.MobileNetV2(weights=None)
 
 

@@ -36,7 +36,7 @@ def measure() -> Chapter:
     return Chapter(
         "What the helpers add",
         f"The helpers beside the bare calls that they wrap, on a MobileNetV2 of 96x96 pixels, "
-        f"width 0.5; the parity check makes {CALLS} calls.",
+        f"width 0.75; the parity check makes {CALLS} calls.",
         COMMAND,
         figures,
     )

@@ -33,11 +33,11 @@ def measure() -> Chapter:
                 raise RuntimeError(f"{name}: {record.message}")
             ours = record.value.pop("LiteRT")
             figures += [
-                Figure(f"{name}: LiteRT", ours, other, median)
+                Figure(f"{name}: {other}", median, "LiteRT", ours)
                 for other, median in record.value.items()
             ]
     return Chapter(
-        "LiteRT beside other runtimes",
+        "Other runtimes beside LiteRT",
         f"One float32 image, one thread for each runtime, taking turns, {RUNS} runs each; every "
         "answer was first compared with that of Keras.",
         COMMAND,

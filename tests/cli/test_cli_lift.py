@@ -142,6 +142,25 @@ def test_a_folder_is_no_model(tmp_path, capsys):
     refused([tmp_path, tmp_path / "out.tflite"], capsys, tmp_path, "directory")
 
 
+@pytest.mark.parametrize("out", ["", ".", "..", "/"])
+def test_a_place_without_a_name_cannot_be_written(model, capsys, out):
+    refused([model, out], capsys, "cannot be written: Is a directory")
+
+
+@pytest.mark.parametrize("length", [250, 300])
+def test_a_name_that_is_too_long_cannot_be_written(model, capsys, length):
+    refused([model, model.with_name("a" * length)], capsys, "cannot be written: File name too long")
+    assert names(model.parent) == ["total.tflite"]
+
+
+def test_the_state_does_not_overwrite_the_input(model, capsys):
+    odd = model.rename(model.with_name("total.state.npz"))
+    before = odd.read_bytes()
+    refused([odd, odd.with_name("total.tflite")], capsys, odd, "would be overwritten")
+    assert odd.read_bytes() == before
+    assert names(odd.parent) == ["total.state.npz"]
+
+
 def test_the_input_is_not_overwritten(model, capsys):
     before = model.read_bytes()
     refused([model, model], capsys, model, "would be overwritten")

@@ -143,6 +143,12 @@ def test_bytes_that_are_no_tflite_file(content, fault):
         inspect_conversion(content)
 
 
+@pytest.mark.parametrize(("content", "kind"), [(None, "NoneType"), ("total.tflite", "str")])
+def test_what_is_no_bytes_at_all(content, kind):
+    with pytest.raises(ModelFileError, match=f"<{kind}>: the bytes of a .tflite file are wanted"):
+        inspect_conversion(content)
+
+
 def test_a_graph_def_is_no_tflite_file(tf):
     graph_def = tf.function(lambda x: x + 1.0).get_concrete_function(tf.TensorSpec([2]))
     with pytest.raises(ModelFileError, match="TFL3"):

@@ -227,6 +227,10 @@ def test_a_variable_that_nothing_initialises_is_refused_and_can_be_given(leaky):
     given = lift_state(without_initialiser(leaky), initial_values={"level": values})
     np.testing.assert_array_equal(given.initial_state["level"], values)
     assert lift_state(leaky, initial_values={"level": values}).content == given.content
+    with pytest.raises(ValueError, match="read-only"):
+        given.initial_state["level"][:] = 0
+    given.start()["level"][:] = 0  # a copy, to keep and to change
+    np.testing.assert_array_equal(given.initial_state["level"], values)
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,13 @@ WITHOUT_ADD = """
         converter = TFLiteConverter.from_saved_model(folder{keys})
         return {returned}
 """
+RENAMED = """
+    def renamed(folder):
+        loaded = tf.saved_model.load(folder)
+        given = {"peek": loaded.signatures["look"], "reset": loaded.signatures["reset"]}
+        tf.saved_model.save(loaded, folder + "/renamed", signatures=given)
+        return TFLiteConverter.from_saved_model(folder + "/renamed").convert()
+"""
 ALL_BUT_ADD = ', signature_keys=["look", "reset"]'
 
 
@@ -93,12 +100,22 @@ ALL_BUT_ADD = ', signature_keys=["look", "reset"]'
         (ALL_BUT_ADD, "converter", "Return the bytes"),
         (ALL_BUT_ADD, "b'TFL3'", "no `.tflite` file"),
         (ALL_BUT_ADD, "None", "returned `None`"),
+        ("", "renamed(folder)", "Its signatures are: peek, reset"),
     ],
 )
 def test_wrong_choices_of_signatures(outcome, keys, returned, told):
-    result = outcome("convert/keep-the-total", WITHOUT_ADD.format(keys=keys, returned=returned))
+    source = WITHOUT_ADD.format(keys=keys, returned=returned) + RENAMED
+    result = outcome("convert/keep-the-total", source)
     assert result.status == "wrong"
     assert told in result.advice
+
+
+@pytest.mark.parametrize(
+    "keys", [', ["reset", "look"]', ', signature_keys=("look", "reset")'], ids=["order", "tuple"]
+)
+def test_other_ways_to_keep_the_total(outcome, keys):
+    source = WITHOUT_ADD.format(keys=keys, returned="bytearray(converter.convert())")
+    assert outcome("convert/keep-the-total", source).status == "right"
 
 
 def test_a_key_that_is_no_list_raises(outcome):
@@ -168,6 +185,12 @@ IN_LISTS = "found.setdefault(code, []).append(entry.operator.name)"
         ("found[code] = [entry.operator.name]", "found", "expects tf.AssignVariableOp"),
         ("found[code] = entry.operator.name", "found", "and no list"),
         (
+            "found.setdefault(code, []).append(entry.operator)",
+            "found",
+            "objects of type `Operator`",
+        ),
+        (IN_SETS, "errors.clear() or {}", "has not"),
+        (
             "found.setdefault(code, set()).add(entry.location.call[0].name)",
             "{c: sorted(ops) for c, ops in found.items()}",
             "These are nodes",
@@ -187,6 +210,33 @@ def test_wrong_readings_of_errors(outcome, collect, returned, told):
     result = outcome("convert/ops-by-code", source)
     assert result.status == "wrong"
     assert told in result.advice
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        """
+            errors.sort(key=lambda entry: entry.operator.name)
+            found = {}
+            for entry in errors:
+                ops = found.setdefault(entry.ErrorCode.Name(entry.error_code), [])
+                if entry.operator.name not in ops:
+                    ops.append(entry.operator.name)
+            return found
+        """,
+        """
+            name = lambda entry: type(entry).ErrorCode.Name(entry.error_code)
+            return {
+                code: sorted({e.operator.name for e in errors if name(e) == code})
+                for code in map(name, errors)
+            }
+        """,
+    ],
+    ids=["sorts-in-place", "comprehensions"],
+)
+def test_other_readings_of_errors_are_as_good(outcome, body):
+    source = "def ops_by_code(errors):\n" + textwrap.indent(textwrap.dedent(body), "    ")
+    assert outcome("convert/ops-by-code", source).status == "right"
 
 
 def test_a_reading_of_errors_that_knows_only_the_checks_entries(outcome):

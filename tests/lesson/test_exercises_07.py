@@ -142,6 +142,13 @@ def test_a_reading_that_raises(outcome, changes):
     assert outcome("keep/read-image", reading(**changes)).status == "raised"
 
 
+def test_a_runner_takes_its_inputs_by_name(outcome):
+    source = "def read_image(runner, image, state):\n    return runner(image[:1], state)"
+    result = outcome("keep/read-image", source)
+    assert result.status == "wrong"
+    assert "by name" in result.advice
+
+
 def test_a_state_that_takes_in_every_output(outcome):
     """``state = outputs`` gives the next call inputs that it does not have."""
     result = outcome("keep/read-image", reading(after="state = outputs"))
@@ -168,6 +175,8 @@ TAPE = """
     "returned",
     [
         f"by_hidden * {OPEN}",
+        "tf.map_fn(lambda both: both[1] * tf.cast((both[0] > 0) & (both[0] < 6), tf.float32), "
+        "(total, by_hidden), fn_output_signature=tf.float32)",
         "tf.where((total > 0) & (total < 6), by_hidden, tf.zeros_like(by_hidden))",
         "by_hidden * tf.cast(tf.abs(total - 3) < 3, tf.float32)",
     ],
@@ -207,16 +216,25 @@ def test_a_tape_needs_an_op_without_a_builtin(outcome):
     assert "no builtin for tf.Relu6Grad" in result.advice
 
 
-@pytest.mark.parametrize(
-    "returned",
-    [
-        "by_hidden * tf.cast(0 < total < 6, tf.float32)",
-        "tf.constant(by_hidden.numpy() * ((total.numpy() > 0) & (total.numpy() < 6)))",
-    ],
-)
-def test_a_slope_that_raises(outcome, returned):
+def test_a_slope_that_raises(outcome):
+    returned = "by_hidden * tf.cast(0 < total < 6, tf.float32)"
     result = outcome("keep/slope-by-sum", SLOPE.format(before="pass", returned=returned))
     assert result.status == "raised", result.advice
+
+
+@pytest.mark.parametrize(
+    ("returned", "told"),
+    [
+        ("tf.constant(by_hidden.numpy() * (abs(total.numpy() - 3) < 3))", "AttributeError"),
+        ("by_hidden * np.where((total > 0) & (total < 6), 1.0, 0.0)", "NotImplementedError"),
+        (f"tf.Variable(by_hidden) * {OPEN}", "UnliftableError"),
+    ],
+)
+def test_a_slope_that_cannot_be_traced(outcome, returned, told):
+    result = outcome("keep/slope-by-sum", SLOPE.format(before="pass", returned=returned))
+    assert result.status == "wrong", result.advice
+    assert f"cannot be traced for the converter: {told}" in result.advice
+    assert "workbook_lib" not in result.advice
 
 
 def test_the_slopes_of_the_check_are_tensorflows_own(tf):

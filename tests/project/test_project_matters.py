@@ -47,8 +47,39 @@ def copy(tmp_path):
             "same = True",
             "01_reproduce_the_failure.ipynb",
         ),
+        (
+            "device/convert.py",
+            "return tuple(v.name for v in self.variables if v.reads and not v.initialised)",
+            "return ()",
+            "04_convert.ipynb",
+        ),
+        (
+            "device/quantize.py",
+            "(scale * (int(end) - zero_point) for end",
+            "(scale * int(end) for end",
+            "05_quantize.ipynb",
+        ),
+        (
+            "device/infer.py",
+            "return (integers.astype(np.float32) - self.zero_point) * np.float32(self.scale)",
+            "return integers.astype(np.float32)",
+            "06_run_inference.ipynb",
+        ),
+        (
+            "device/lifting.py",
+            "page.current[page.handles[inputs[0]]] = page.value(inputs[1])",
+            "page.current.setdefault(page.handles[inputs[0]], page.value(inputs[1]))",
+            "07_keep_the_state.ipynb",
+        ),
     ],
-    ids=["freezing that does nothing", "parity that always agrees"],
+    ids=[
+        "freezing that does nothing",
+        "parity that always agrees",
+        "weights that never vanish",
+        "ranges without their zero point",
+        "integers that are taken for real values",
+        "a lifted state that never changes",
+    ],
 )
 def test_a_step_that_does_nothing_turns_nbval_red(copy, module, line, broken, notebook):
     path = copy / "workbook_lib" / module

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from workbook_lib.device.infer import Session, Tensor
 from workbook_lib.isolated import Record, run_isolated
 from workbook_lib.rendering import Rich, panel_html, table_html, table_text
+from workbook_lib.waiting import busy
 
 Array = npt.NDArray[Any]
 Inputs = Mapping[str, Any] | Any
@@ -163,17 +164,18 @@ def check_parity(
         content = bytes(candidate)
     else:
         content = Path(candidate).read_bytes()
-    expected = [_named(_ask(reference, call)) for call in inputs]
-    if not expected[0]:
-        raise ValueError("the reference returned no outputs to compare")
-    runs = []
-    for kernels in (DELEGATES, PLAIN):
-        record = run_isolated(
-            answers, content, inputs, signature, kernels, timeout=timeout, tensorflow=False
-        )
-        if record.exception_type == "KeyError":  # the caller's mistake, not the file's
-            raise KeyError(record.message.strip("'\""))
-        runs.append(_compare(kernels, record, expected, tolerance))
+    with busy("comparing with TensorFlow"):
+        expected = [_named(_ask(reference, call)) for call in inputs]
+        if not expected[0]:
+            raise ValueError("the reference returned no outputs to compare")
+        runs = []
+        for kernels in (DELEGATES, PLAIN):
+            record = run_isolated(
+                answers, content, inputs, signature, kernels, timeout=timeout, tensorflow=False
+            )
+            if record.exception_type == "KeyError":  # the caller's mistake, not the file's
+                raise KeyError(record.message.strip("'\""))
+            runs.append(_compare(kernels, record, expected, tolerance))
     return Parity(tuple(runs), tolerance)
 
 

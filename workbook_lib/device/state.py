@@ -1,9 +1,10 @@
 """Lift the state of a .tflite file out of its variables, into inputs and outputs.
 
 A file that keeps a state in resource variables (``VAR_HANDLE``, ``READ_VARIABLE``,
-``ASSIGN_VARIABLE``) hides it inside the interpreter: nobody can look at it, save it, reset it, or
-calibrate it. Lifted, the state is an extra input and an extra output of the same name, and the
-caller carries it from call to call. Any runtime can run such a file. No TensorFlow is needed.
+``ASSIGN_VARIABLE``) hides it inside the interpreter: without a signature made for it, nobody can
+look at it, save it, or reset it, nor choose what it is calibrated with. Lifted, the state is an
+extra input and an extra output of the same name, and the caller carries it from call to call. A
+runtime without ops on variables can run such a file. No TensorFlow is needed.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import io
 import os
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -171,8 +172,8 @@ def lift_file(source: str | os.PathLike[str], target: str | os.PathLike[str]) ->
         What was lifted, and the two files.
 
     Raises:
-        ModelFileError: ``source`` cannot be read or is no sound .tflite file; ``target`` is
-            ``source``, or cannot be written.
+        ModelFileError: ``source`` cannot be read or is no sound .tflite file; ``target``, or the
+            file of the state, is ``source`` or cannot be written.
         CannotLiftError: As :func:`lift_state`.
     """
     source, target = Path(source), Path(target)
@@ -181,18 +182,35 @@ def lift_file(source: str | os.PathLike[str], target: str | os.PathLike[str]) ->
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ModelFileError(source, f"cannot be read: {reason}") from error
-    if target.exists() and target.samefile(source):
-        raise ModelFileError(target, "would be overwritten by what is made of it")
+    with _writing(target):
+        state = _state_beside(target, source)
     try:
         lifted = lift_state(content)
     except ModelFileError as error:
         raise ModelFileError(source, error.fault) from error
-    state = target.with_name(target.name.removesuffix(".tflite") + ".state.npz")
-    try:
+    with _writing(target):
         _write_all({target: lifted.content, state: _npz(lifted.initial_state)})
+    return LiftedFile(lifted, target, state)
+
+
+@contextlib.contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    """Turn what the system says against a place into a ``ModelFileError``."""
+    try:
+        yield
     except OSError as error:
         raise ModelFileError(target, f"cannot be written: {error.strerror or error}") from error
-    return LiftedFile(lifted, target, state)
+
+
+def _state_beside(target: Path, source: Path) -> Path:
+    """Return where the state goes, if both it and the target may be written."""
+    if target.is_dir():  # "." and "/" have no name that the state's could be made of
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    state = target.with_name(target.name.removesuffix(".tflite") + ".state.npz")
+    for path in (target, state):
+        if path.exists() and path.samefile(source):
+            raise ModelFileError(path, "would be overwritten by what is made of it")
+    return state
 
 
 def _npz(arrays: Mapping[str, Array]) -> bytes:
@@ -348,6 +366,8 @@ class _Lift:
         assigned = {key for entry in self.entries for key in entry.effects.assigns}
         needed = {key for entry in self.entries for key in entry.effects.reads}
         _check_initialised(keys, needed, initial)
+        for value in initial.values():
+            value.flags.writeable = False
         used = [key for key in keys if key in assigned | needed]
         state_names = _state_names([k for k in used if k in assigned], self._signatures)
         rewriter = self._rewriter(initial, needed - assigned)

@@ -142,7 +142,7 @@ def _judge_ops(given: Any, expected: list[str], code: str, entries: list[Any]) -
         raise Wrong(f"The value of {code} is of type `{type(given).__name__}`, and no list.")
     if strange := [op for op in given if not isinstance(op, str)]:
         raise Wrong(
-            f"The list of {code} holds a `{type(strange[0]).__name__}`, and is to hold names. "
+            f"The list of {code} holds objects of type `{type(strange[0]).__name__}`, no names. "
             "The notebook printed the name of an entry's op: in which field is it?"
         )
     if same(given, set(expected)):

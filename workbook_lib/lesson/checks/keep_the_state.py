@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from workbook_lib.lesson.answers import LearnerRaised
+from workbook_lib.lesson.answers import LearnerRaised, describe, learner_step
 from workbook_lib.lesson.exercises import Wrong, attempt, exercise
 
 # A check imports TensorFlow when it runs: importing this module must not take seven seconds.
 
 _ROWS = 8
+_BY_NAME = "The runner takes its inputs by name: `row=` the row, and the state as `**state`."
 
 
 class _Watched:
@@ -32,8 +33,8 @@ class _Watched:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._runner, name)
 
-    def __call__(self, **inputs: Any) -> dict[str, Any]:
-        self.fault = self._fault_of(inputs)
+    def __call__(self, *unnamed: Any, **inputs: Any) -> dict[str, Any]:
+        self.fault = self._fault_of(inputs) if not unnamed else _BY_NAME
         if self.fault:
             raise ValueError(self.fault)
         given = {name: np.array(value) for name, value in inputs.items()}
@@ -239,13 +240,23 @@ def _judge_conversion(function: Any) -> None:
     from tensorflow.lite.python.convert_phase import ConverterError
 
     spec = tf.TensorSpec(_TOTALS.shape)
-    traced = tf.function(lambda total, by_hidden: attempt(function, total, by_hidden))
+
+    @tf.function
+    def traced(total: Any, by_hidden: Any) -> Any:  # the learner's parameters may have other names
+        return function(total, by_hidden)
+
     try:
         concrete = traced.get_concrete_function(spec, spec)
-        owner = tf.Module()
-        owner.traced = traced
-        converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], owner)
-        content = converter.convert()
+    except Exception as error:
+        step = learner_step(error, getattr(function, "__globals__", None))
+        raise Wrong(
+            "Called with numbers it is right, but it cannot be traced for the converter: "
+            f"{describe(error, step)}"
+        ) from error
+    owner = tf.Module()
+    owner.traced = traced
+    try:
+        content = tf.lite.TFLiteConverter.from_concrete_functions([concrete], owner).convert()
     except ConverterError as error:
         ops = sorted({op.operator.name for op in error.errors if op.operator.name})
         raise Wrong(
