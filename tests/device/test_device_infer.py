@@ -334,10 +334,12 @@ def test_paths(tmp_path, affine):
         Session(tmp_path / "absent.tflite")
 
 
-@pytest.mark.parametrize("threads", [0, -1, True, 1.5, "2"])
+@pytest.mark.parametrize("threads", [0, -1, True, 1.5, "2", 100_000])
 def test_a_number_of_threads_that_is_none(affine, threads):
     with pytest.raises(ValueError, match="whole number of at least 1"):
         Session(affine, threads=threads)
+    with pytest.raises(ValueError, match="whole number of at least 1"):
+        infer(affine, [np.zeros([1, 3])], threads=threads)
 
 
 def test_a_signature_must_be_named_where_there_are_several(signatures_file):

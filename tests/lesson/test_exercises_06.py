@@ -103,6 +103,9 @@ BATCH = """
         ("output.argmin(axis=1)", "the interpreter's own"),
         ("output.argmax(axis=1)[:1]", "a label for each image"),
         ("None", "end in a `return`"),
+        ("'0'", "This is of type `str`"),
+        ("[[0], [1, 2]]", "This is of type `list`"),
+        ("output.argmax(axis=1, keepdims=True)", "a label for each image"),
     ],
 )
 def test_wrong_names_of_a_batch(outcome, returned, told):
@@ -111,9 +114,12 @@ def test_wrong_names_of_a_batch(outcome, returned, told):
     assert told in result.advice
 
 
-def test_a_list_of_labels_is_as_good(outcome):
-    source = BATCH.format("[int(row.argmax()) for row in output]")
-    assert outcome("infer/name-batch", source).status == "right"
+@pytest.mark.parametrize(
+    "returned",
+    ["[int(row.argmax()) for row in output]", "np.argmax(output, -1)", "output.argsort(1)[:, -1]"],
+)
+def test_labels_found_otherwise_are_as_good(outcome, returned):
+    assert outcome("infer/name-batch", BATCH.format(returned)).status == "right"
 
 
 @pytest.mark.parametrize(
@@ -178,6 +184,10 @@ RETURNED = "(integers.astype(np.float32) - out_zero) * out_scale"
         ("values.astype(np.int8)", "the real values, cast"),
         ("np.clip(np.round(values * scale) + zero, -128, 127).astype(np.int8)", "How many steps"),
         ("np.clip(np.round(values / 0.1) - 128, -128, 127).astype(np.int8)", "read both from"),
+        ("np.clip((values / scale).astype(int) + zero, -128, 127).astype(np.int8)", "Round"),
+        ("np.clip(np.round(values / scale) - zero, -128, 127).astype(np.int8)", "is added"),
+        ("np.minimum(np.round(values / scale) + zero, 127).astype(int).astype(np.int8)", "lower"),
+        ("np.clip(np.round(values / scale) + zero, -127, 127).astype(np.int8)", "lower end"),
     ],
 )
 def test_wrong_integers_for_the_input(outcome, fed, told):
@@ -202,6 +212,24 @@ def test_wrong_real_values_of_the_output(outcome, returned, told):
     result = outcome("infer/run-quantised", QUANTISED.format(fed=FED, returned=returned))
     assert result.status == "wrong"
     assert told in result.advice
+
+
+@pytest.mark.parametrize(
+    ("fed", "returned"),
+    [
+        (
+            "np.rint(np.clip(values / scale + zero, -128, 127)).astype('int8')",
+            "out_scale * (integers.astype(int) - out_zero)",
+        ),
+        (
+            "((values / scale + 0.5) // 1 + zero).clip(-128, 127).astype(np.int8)",
+            "(integers - np.float32(out_zero)) * out_scale",
+        ),
+    ],
+)
+def test_quantised_otherwise_is_as_good(outcome, fed, returned):
+    result = outcome("infer/run-quantised", QUANTISED.format(fed=fed, returned=returned))
+    assert result.status == "right", result.advice
 
 
 def test_floats_are_refused_by_the_interpreter_itself(outcome):
@@ -253,12 +281,36 @@ BYTES = """
         ("len(details)", "was expected"),
         ('[one["shape"] for one in details]', "one whole number"),
         ("True", "one whole number"),
+        ("0.5", "one whole number"),
+        (
+            "sum(int(np.prod(one['shape'])) * np.dtype(one['dtype']).itemsize for one in"
+            " interpreter.get_input_details() + interpreter.get_output_details())",
+            "weighs input and output",
+        ),
+        (
+            "sum(int(np.prod(one['shape'])) * np.dtype(details[0]['dtype']).itemsize"
+            " for one in details)",
+            "a dtype of its own",
+        ),
     ],
 )
 def test_wrong_weights_of_tensors(outcome, expression, told):
     result = outcome("infer/tensor-bytes", BYTES.format(expression))
     assert result.status == "wrong"
     assert told in result.advice
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        'sum(np.zeros(one["shape"], one["dtype"]).nbytes for one in details)',
+        'sum(interpreter.get_tensor(one["index"]).nbytes for one in details)',
+        'sum(np.prod(list(one["shape"])) * one["dtype"]().itemsize for one in details)',
+    ],
+)
+def test_weighed_otherwise_is_as_good(outcome, expression):
+    result = outcome("infer/tensor-bytes", BYTES.format(expression))
+    assert result.status == "right", result.advice
 
 
 def test_weights_of_tensors_that_raise(outcome):

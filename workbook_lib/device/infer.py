@@ -29,6 +29,7 @@ Inputs = Mapping[str, Any] | Any
 
 _MARK = b"TFL3"
 _GIB = 2**30
+_MOST_THREADS = 1024  # more than any machine wants; at 100,000 the interpreter ends the process
 
 
 class InputError(ValueError):
@@ -114,7 +115,7 @@ class Session(Rich):
         Args:
             model: The .tflite file, as bytes or as a path.
             signature: The signature to run; the only one if ``None``.
-            threads: How many threads the kernels may use; 1 if ``None``.
+            threads: How many threads the kernels may use, at most 1024; 1 if ``None``.
             delegates: Whether the default delegates (XNNPACK on a CPU) may take over what they
                 can. ``False`` leaves everything to the plain kernels.
             strict: Whether to refuse a shape that the file does not leave open. ``False`` lets the
@@ -128,8 +129,7 @@ class Session(Rich):
                 of threads.
             RuntimeError: The interpreter refuses the file; the message is its own.
         """
-        if threads is not None and (type(threads) is not int or threads < 1):
-            raise ValueError(f"threads must be a whole number of at least 1, not {threads!r}")
+        _check_threads(threads)
         content, source = read_model(model)
         self._bind(_open(content, source, threads, delegates), content, signature, strict)
 
@@ -348,8 +348,9 @@ def infer(
         FileNotFoundError: ``model`` is a path to nothing.
         KeyError: A call names an input or signature that the model does not have.
         InputError: A call's input has a shape or dtype that the model does not take.
-        ValueError: There are no calls.
+        ValueError: There are no calls, or ``threads`` is no number of threads.
     """
+    _check_threads(threads)
     if isinstance(calls, (Mapping, np.ndarray)) or not isinstance(calls, Sequence) or not calls:
         raise ValueError("calls must be a list of at least one call, each with its inputs")
     content, _ = _bytes(model)
@@ -410,6 +411,13 @@ def _bytes(model: Model) -> tuple[bytes, str]:
     if path.is_dir():
         raise ModelFileError(path, "a folder, and not a .tflite file")
     return path.read_bytes(), str(path)
+
+
+def _check_threads(threads: int | None) -> None:
+    if threads is None or (type(threads) is int and 1 <= threads <= _MOST_THREADS):
+        return
+    limits = f"of at least 1 and at most {_MOST_THREADS}"
+    raise ValueError(f"threads must be a whole number {limits}, not {threads!r}")
 
 
 def _open(content: bytes, source: str, threads: int | None, delegates: bool) -> Any:

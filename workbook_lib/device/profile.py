@@ -6,10 +6,11 @@ each op out of the file, with its own weights and the real tensors that flow int
 as a model of one op. That is an estimate: the ops of a whole model are fused, share caches and
 hand their results on. The sum of the estimates therefore stands beside the time of the whole.
 
-How far off it is: beside the runtime's own profiler, asked once through the C interface about the
-digits classifier on 256 images with the default delegates (ai-edge-litert 2.3.0, one core of an
-x86-64), convolutions, pooling and softmax came out within a tenth, the fully connected layer at
-one and a half times its share.
+How far off it is has been looked at once, in a first-run comparison with the runtime's own
+profiler, asked through the C interface about the digits classifier on 256 images with the default
+delegates (ai-edge-litert 2.3.0, one core of an x86-64): convolutions, pooling and softmax came out
+near its figures, the fully connected layer at about one and a half times. One run on one machine
+bounds nothing: judge a profile by its ``accounted``.
 """
 
 from __future__ import annotations
@@ -205,7 +206,7 @@ def _in_turns(calls: Mapping[str, Callable[[], Any]], runs: int) -> dict[str, La
 
     Many runs of one op in a row would find its weights in the cache, which the ops between two
     runs of the whole model displace: on six dense layers of 4 MiB each, that made the sum 40 % of
-    the whole, and taking turns made it 84 to 96 %.
+    the whole in a first comparison on one machine, and taking turns made it 84 to 96 %.
     """
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for run in steps(range(_WARM_UP + runs), "profiling"):

@@ -12,8 +12,8 @@ from workbook_lib.lesson.exercises import Wrong, attempt, exercise
 
 Array = npt.NDArray[Any]
 
-_VALUES = np.array([[0.3, -1.2, 5.0, 100.0]], np.float32)
-_UNTOUCHED = np.full([1, 4], 7, np.int8)  # what the input holds before the learner sets it
+_VALUES = np.array([[0.3, -1.2, 5.0, 100.0, -100.0]], np.float32)
+_UNTOUCHED = np.full([1, 5], 7, np.int8)  # what the input holds before the learner sets it
 _STEP_IN, _ZERO_IN = 0.5, 3
 _STEP_OUT, _ZERO_OUT = 0.25, -10
 
@@ -68,23 +68,36 @@ def _judge_input(fed: Array) -> None:
     if np.array_equal(fed, wide.astype(np.int64).astype(np.int8)):
         raise Wrong(
             "The check gives 100.0, which is step 203. An int8 cannot hold that, and wraps around "
-            "to a negative number. Clip before the cast."
+            "to a negative number. Clip at both ends, before the cast."
         )
     if np.array_equal(fed, np.clip(np.round(_VALUES / _STEP_IN), -128, 127).astype(np.int8)):
         raise Wrong("The zero point of the input is missing: 0.0 must become 3 in this model.")
     multiplied = np.round(_VALUES * _STEP_IN) + _ZERO_IN
     if np.array_equal(fed, np.clip(multiplied, -128, 127).astype(np.int8)):
         raise Wrong("Multiplying by the scale is the way back. How many steps of 0.5 are in 5.0?")
-    truncated = np.clip(_VALUES / _STEP_IN + _ZERO_IN, -128, 127).astype(np.int8)
-    if np.array_equal(fed, truncated):
+    if any(np.array_equal(fed, each) for each in _truncated()):
         raise Wrong("A cast cuts the fraction off: 0.3 is nearer to step 1 than to step 0. Round.")
     if np.array_equal(fed, np.clip(_VALUES, -128, 127).astype(np.int8)):
         raise Wrong("These are the real values, cast. A cast does not divide by the scale.")
+    if np.array_equal(fed[..., :-1], _steps(_VALUES)[..., :-1]):
+        raise Wrong(
+            "The check gives -100.0, which is step -197. The smallest int8 is -128: clip at the "
+            f"lower end as well. {fed.ravel()[-1]} reached the interpreter."
+        )
+    if np.array_equal(fed, np.clip(np.round(_VALUES / _STEP_IN) - _ZERO_IN, -128, 127)):
+        raise Wrong("On the way in the zero point is added. It comes off on the way back.")
     shown, expected = fed.ravel().tolist(), _steps(_VALUES).ravel().tolist()
     raise Wrong(
         f"The input that reached the interpreter is {shown}; {expected} was expected. Its scale is "
         f"{_STEP_IN} and its zero point {_ZERO_IN}. Do you read both from the details?"
     )
+
+
+def _truncated() -> tuple[Array, Array]:
+    """Return what a cast makes of the steps, after the zero point was added and before."""
+    steps = _VALUES / _STEP_IN
+    late, early = np.trunc(steps + _ZERO_IN), np.trunc(steps) + _ZERO_IN
+    return np.clip(late, -128, 127), np.clip(early, -128, 127)
 
 
 def _judge_output(answer: Any, integers: Array) -> None:
@@ -136,7 +149,7 @@ def name_batch(function: Callable[..., Any]) -> str:
 
 
 def _judge_labels(answer: Any, scores: Array, invocations: int) -> None:
-    labels = np.asarray(answer)
+    labels = _array(answer)
     expected = scores.argmin(axis=1)  # the check's model turns the signs round
     if not invocations:
         raise Wrong("The interpreter was never invoked, so these labels are not its own.")
@@ -170,21 +183,27 @@ def _judge_labels(answer: Any, scores: Array, invocations: int) -> None:
     "infer/tensor-bytes",
     hints=(
         "The bytes of one tensor are its number of elements times the bytes of one element.",
-        'The elements are the product of the sizes in `one["shape"]`; `np.dtype(one["dtype"])` '
-        "knows the bytes of one.",
-        'Add up `int(np.prod(one["shape"])) * np.dtype(one["dtype"]).itemsize` over '
-        "`interpreter.get_tensor_details()`.",
+        'The elements are the product of the sizes in `one["shape"]`: `np.prod`. The dtype is a '
+        "NumPy type, and NumPy knows how many bytes one element takes.",
+        '`np.dtype(one["dtype"]).itemsize` is the bytes of one element. Loop over '
+        "`interpreter.get_tensor_details()`, multiply, and add up.",
     ),
 )
 def tensor_bytes(function: Callable[..., Any]) -> str:
     """Return how many bytes all tensors of an interpreter take."""
-    interpreter = _opened(_negating_file())
+    interpreter = _opened(_twice_negating_file())
     for batch in (1, 6):
         interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], [batch, 4])
         interpreter.allocate_tensors()
         _judge_bytes(attempt(function, interpreter), _float_sizes(interpreter))
-    _judge_bytes(attempt(function, _opened(_requantising_file())), [4, 4], 1)
+    _judge_bytes(attempt(function, _opened(_requantising_file())), [5, 5], 1)
     _judge_bytes(attempt(function, _opened(_scalar_file())), [1, 1])
+    mixed = attempt(function, _opened(_quantising_file()))
+    if mixed != 4 * 5 + 5:
+        raise Wrong(
+            "For a file of 5 elements of float32 and 5 of int8 it returns "
+            f"{mixed}; 25 was expected. Each tensor has a dtype of its own."
+        )
     return "Float tensors, int8 tensors and scalars: each is weighed by its shape and its dtype."
 
 
@@ -194,6 +213,8 @@ def _float_sizes(interpreter: Any) -> list[int]:
 
 def _judge_bytes(answer: Any, elements: list[int], item: int = 4) -> None:
     """Compare an answer with the bytes of tensors of so many elements of so many bytes."""
+    if isinstance(answer, float) and answer.is_integer():
+        answer = int(answer)  # the product of an empty list is 1.0, and the sum a float
     if isinstance(answer, bool) or not hasattr(answer, "__index__"):
         raise Wrong(f"Return one whole number. This is of type `{type(answer).__name__}`.")
     expected = item * sum(elements)
@@ -205,12 +226,26 @@ def _judge_bytes(answer: Any, elements: list[int], item: int = 4) -> None:
         raise Wrong("This takes four bytes for every element. An int8 takes one.")
     if answer == item * elements[0]:
         raise Wrong("This weighs one tensor. The details are a list: add up over all of them.")
+    if len(elements) > 2 and answer == item * (elements[0] + elements[-1]):
+        raise Wrong("This weighs input and output. What lies between them takes memory as well.")
     if elements == [1, 1] and answer == 0:
         raise Wrong("A tensor of the shape `[]` has one element: what is the product of nothing?")
     raise Wrong(
         f"For a file of {len(elements)} tensors with {' and '.join(map(str, elements))} elements "
         f"of {item} bytes it returns {answer}; {expected} was expected."
     )
+
+
+def _array(answer: Any) -> Array:
+    """Return an answer as an array of numbers."""
+    try:
+        labels = np.asarray(answer)
+    except ValueError:  # rows of different lengths
+        labels = np.empty(0, object)
+    if labels.dtype.kind not in "iuf":
+        kind = type(answer).__name__
+        raise Wrong(f"Return an array of whole numbers, the labels. This is of type `{kind}`.")
+    return labels
 
 
 class _Counting:
@@ -242,20 +277,42 @@ def _requantising_file() -> bytes:
     from ai_edge_litert import schema_py_generated as schema
 
     kind = schema.TensorType.INT8
-    source = _tensor(b"x", kind, [1, 4], (_STEP_IN, _ZERO_IN))
-    target = _tensor(b"y", kind, [1, 4], (_STEP_OUT, _ZERO_OUT))
-    return _one_op_file(schema.BuiltinOperator.QUANTIZE, 2, source, target)
+    source = _tensor(b"x", kind, [1, 5], (_STEP_IN, _ZERO_IN))
+    target = _tensor(b"y", kind, [1, 5], (_STEP_OUT, _ZERO_OUT))
+    return _chain_file(schema.BuiltinOperator.QUANTIZE, 2, source, target)
+
+
+def _quantising_file() -> bytes:
+    """Return a file of one QUANTIZE: float32 in, int8 out."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    source = _tensor(b"x", schema.TensorType.FLOAT32, [1, 5])
+    target = _tensor(b"y", schema.TensorType.INT8, [1, 5], (_STEP_OUT, _ZERO_OUT))
+    return _chain_file(schema.BuiltinOperator.QUANTIZE, 1, source, target)
 
 
 def _negating_file() -> bytes:
     """Return a file of one NEG, whose first dimension is open."""
     from ai_edge_litert import schema_py_generated as schema
 
-    kind = schema.TensorType.FLOAT32
-    tensors = [_tensor(name, kind, [1, 4]) for name in (b"x", b"y")]
+    return _chain_file(schema.BuiltinOperator.NEG, 1, *_open_tensors(b"x", b"y"))
+
+
+def _twice_negating_file() -> bytes:
+    """Return a file of two NEG one after the other, so with a tensor between the two."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    return _chain_file(schema.BuiltinOperator.NEG, 1, *_open_tensors(b"x", b"between", b"y"))
+
+
+def _open_tensors(*names: bytes) -> list[Any]:
+    """Return float tensors of four classes, whose first dimension is open."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    tensors = [_tensor(name, schema.TensorType.FLOAT32, [1, 4]) for name in names]
     for tensor in tensors:
         tensor.shapeSignature = [-1, 4]
-    return _one_op_file(schema.BuiltinOperator.NEG, 1, *tensors)
+    return tensors
 
 
 def _scalar_file() -> bytes:
@@ -263,7 +320,7 @@ def _scalar_file() -> bytes:
     from ai_edge_litert import schema_py_generated as schema
 
     tensors = [_tensor(name, schema.TensorType.FLOAT32, []) for name in (b"x", b"y")]
-    return _one_op_file(schema.BuiltinOperator.NEG, 1, *tensors)
+    return _chain_file(schema.BuiltinOperator.NEG, 1, *tensors)
 
 
 def _tensor(
@@ -280,18 +337,21 @@ def _tensor(
     return tensor
 
 
-def _one_op_file(code: int, version: int, source: Any, target: Any) -> bytes:
+def _chain_file(code: int, version: int, *tensors: Any) -> bytes:
+    """Return a file that takes each tensor to the next one by the same op."""
     from ai_edge_litert import schema_py_generated as schema
 
     from workbook_lib.device.tflite_edit import put_together
 
-    op_code, operator = schema.OperatorCodeT(), schema.OperatorT()
+    op_code = schema.OperatorCodeT()
     op_code.builtinCode = op_code.deprecatedBuiltinCode = code
     op_code.version = version
-    operator.opcodeIndex, operator.inputs, operator.outputs = 0, [0], [1]
+    operators = [schema.OperatorT() for _ in tensors[1:]]
+    for number, operator in enumerate(operators):
+        operator.opcodeIndex, operator.inputs, operator.outputs = 0, [number], [number + 1]
     subgraph = schema.SubGraphT()
-    subgraph.name, subgraph.tensors, subgraph.operators = b"main", [source, target], [operator]
-    subgraph.inputs, subgraph.outputs = [0], [1]
+    subgraph.name, subgraph.tensors, subgraph.operators = b"main", list(tensors), operators
+    subgraph.inputs, subgraph.outputs = [0], [len(operators)]
     model = schema.ModelT()
     model.version, model.operatorCodes, model.subgraphs = 3, [op_code], [subgraph]
     model.buffers = [schema.BufferT()]
