@@ -40,7 +40,7 @@ def test_what_was_aimed_at_was_reached():
 def test_the_readme_quotes_the_page():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     quoted = readme.partition("## What it costs")[2].partition("\n## ")[0]
-    rows = re.findall(r"^\| (?!---)(.+?) \| (.+?) \| ([\d.e-]+) \|$", quoted, re.M)
+    rows = re.findall(rf"^\| (?!---)(.+?) \| (.+?) \| {NUMBER} \|$", quoted, re.M)
     assert len(rows) >= 6
     measured = {(what, against): ratio for what, _, against, _, ratio in ROW.findall(PAGE)}
     for what, against, ratio in rows:

@@ -109,6 +109,8 @@ COMMANDS = {
     "mypy": "/mypy",
     "setuptools": "--no-build-isolation",
 }
+# Functions that import or look for a package by its name.
+BY_NAME = ("find_spec", "importorskip")
 
 
 def imports(folder):
@@ -118,7 +120,7 @@ def imports(folder):
                 yield from (alias.name.split(".")[0] for alias in node.names)
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 yield node.module.split(".")[0]
-            elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "find_spec":
+            elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") in BY_NAME:
                 yield from (arg.value for arg in node.args if isinstance(arg, ast.Constant))
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbook_lib.lesson import progress
+from workbook_lib.locations import data_path
 from workbook_lib.rendering import Rich, panel_html, table_html, table_text
-from workbook_lib.samples import data_path, load_digits
 
 if TYPE_CHECKING:
     from workbook_lib.device.quantize import Quantized, TensorRange
@@ -85,6 +85,7 @@ def try_recipe(recipe: str = _RECIPE, calibration_size: int = _SIZE) -> Trial:
         ValueError: There is no such recipe, or there are not so many training digits.
     """
     from workbook_lib.device.quantize import RECIPES, count_right, quantize
+    from workbook_lib.samples import load_digits
 
     if recipe not in RECIPES:
         raise ValueError(f"no recipe {recipe!r}; there are: {', '.join(RECIPES)}")
