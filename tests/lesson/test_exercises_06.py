@@ -7,10 +7,9 @@ import nbformat
 import numpy as np
 import pytest
 from nbclient import NotebookClient
-from notebook_cells import load
+from notebook_cells import StoredExercises, execute, load, solution_code
 
 from workbook_lib.lesson.checks import run_inference as check
-from workbook_lib.lesson.solutions import solution_code
 
 CHECKS = {
     "infer/name-batch": ("name_batch", check.name_batch),
@@ -36,47 +35,14 @@ def outcome():
     def of(exercise_id, source):
         name, checked = CHECKS[exercise_id]
         namespace = {"__name__": "__main__", "np": np}
-        exec(compile(textwrap.dedent(source), "<learner>", "exec"), namespace)
-        return checked(namespace[name])
+        return checked(execute(textwrap.dedent(source), namespace)[name])
 
     return of
 
 
-def stub(notebook, exercise_id):
-    (cell,) = (
-        cell
-        for cell in notebook["cells"]
-        if "exercise" in cell["metadata"].get("tags", ())
-        and cell["metadata"]["workbook"]["exercise"] == exercise_id
-    )
-    return "".join(cell["source"])
-
-
-@pytest.mark.parametrize("exercise_id", CHECKS)
-def test_the_untouched_stub_is_not_attempted(outcome, notebook_06, exercise_id):
-    assert outcome(exercise_id, stub(notebook_06, exercise_id)).status == "not attempted"
-
-
-@pytest.mark.parametrize("exercise_id", CHECKS)
-def test_the_solution_in_the_notebook_is_right(outcome, notebook_06, exercise_id):
-    result = outcome(exercise_id, solution_code(notebook_06, exercise_id))
-    assert result.status == "right", result.advice
-
-
-@pytest.mark.parametrize("exercise_id", CHECKS)
-def test_three_hints_lead_to_the_answer(exercise_id):
-    _, checked = CHECKS[exercise_id]
-    assert len(checked.hints) == 3
-    assert checked.id == exercise_id
-
-
-def test_the_checks_are_those_that_the_notebook_calls(notebook_06):
-    called = {
-        "".join(cell["source"])
-        for cell in notebook_06["cells"]
-        if "check" in cell["metadata"].get("tags", ())
-    }
-    assert called == {f"check.{name}({name})" for name, _ in CHECKS.values()}
+class TestStored(StoredExercises):
+    notebook = "06_run_inference.ipynb"
+    checks = CHECKS
 
 
 # --- exercise 1

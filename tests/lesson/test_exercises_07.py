@@ -3,7 +3,7 @@
 import textwrap
 
 import pytest
-from notebook_cells import execute, load, solution_code, stub
+from notebook_cells import StoredExercises, execute
 
 from workbook_lib.lesson.checks import keep_the_state as check
 
@@ -16,11 +16,6 @@ CHECKS = {
 @pytest.fixture(autouse=True)
 def no_progress(monkeypatch):
     monkeypatch.setenv("WORKBOOK_PROGRESS", "off")
-
-
-@pytest.fixture(scope="session")
-def notebook_07():
-    return load("07_keep_the_state.ipynb")
 
 
 @pytest.fixture
@@ -36,31 +31,9 @@ def outcome(tf):
     return of
 
 
-@pytest.mark.parametrize("exercise_id", CHECKS)
-def test_the_untouched_stub_is_not_attempted(outcome, notebook_07, exercise_id):
-    assert outcome(exercise_id, stub(notebook_07, exercise_id)).status == "not attempted"
-
-
-@pytest.mark.parametrize("exercise_id", CHECKS)
-def test_the_solution_in_the_notebook_is_right(outcome, notebook_07, exercise_id):
-    result = outcome(exercise_id, solution_code(notebook_07, exercise_id))
-    assert result.status == "right", result.advice
-
-
-@pytest.mark.parametrize("exercise_id", CHECKS)
-def test_three_hints_lead_to_the_answer(exercise_id):
-    _, checked = CHECKS[exercise_id]
-    assert len(checked.hints) == 3
-    assert checked.id == exercise_id
-
-
-def test_the_checks_are_those_that_the_notebook_calls(notebook_07):
-    called = {
-        "".join(cell["source"])
-        for cell in notebook_07["cells"]
-        if "check" in cell["metadata"].get("tags", ())
-    }
-    assert called == {f"check.{name}({name})" for name, _ in CHECKS.values()}
+class TestStored(StoredExercises):
+    notebook = "07_keep_the_state.ipynb"
+    checks = CHECKS
 
 
 READING = """
