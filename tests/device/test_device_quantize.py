@@ -186,6 +186,12 @@ def test_the_selective_recipe_keeps_the_layers_that_are_named(errors):
     assert "edges" in chosen.text()
 
 
+def test_a_label_in_place_of_a_tensor_is_refused():
+    """The converter itself would leave every layer in int8, and say nothing."""
+    with pytest.raises(ValueError, match="output tensor is called edges"):
+        quantize(CLASSIFIER, "selective", SAMPLES, float_layers=["edges"])
+
+
 STATISTICS = """op_name,tensor_idx,num_elements,mean_squared_error,scale,zero_point,tensor_name
 CONV_2D,1,4,0.0009,0.1,-128,net_2/first_2/Relu;net_2/first_2/BiasAdd
 ADD,2,4,0.04,0.25,0,net_2/second_2/add

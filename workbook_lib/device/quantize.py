@@ -178,7 +178,8 @@ def quantize(
     Raises:
         KeyError: There is no such recipe.
         ModelFileError: There is no such model, or it is of another format.
-        ValueError: The recipe needs calibration calls and got none.
+        ValueError: The recipe needs calibration calls and got none, or ``float_layers`` names a
+            tensor that no layer gives.
         QuantizationError: The converter refuses, crashes or hangs.
     """
     chosen = _recipe(recipe)
@@ -213,9 +214,13 @@ def _quantize_selectively(
     float_layers: tuple[str, ...],
     timeout: float,
 ) -> Quantized:
+    measured = layer_errors(source, calls, timeout=timeout)
+    known = {layer.tensor for layer in measured.layers}
+    unknown = [name for name in float_layers if name not in known]
+    if unknown:  # the converter would leave everything in int8, without a word
+        raise ValueError(f"no layer's output tensor is called {', '.join(unknown)}")
     if not float_layers:
-        worst = layer_errors(source, calls, timeout=timeout).worst(1)
-        float_layers = tuple(layer.tensor for layer in worst)
+        float_layers = tuple(layer.tensor for layer in measured.worst(1))
     with busy(f"converting, {len(float_layers)} layers in float"):
         record = run_isolated(
             _selective, os.fspath(source), _format(source), calls, float_layers, timeout=timeout
