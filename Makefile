@@ -95,7 +95,7 @@ untext: $(READY)  ## bring the edited text back into the notebooks, and execute 
 
 lock:  ## resolve requirements.lock anew, keeping pins that still fit (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv: https://docs.astral.sh/uv/"; exit 1; }
-	uv pip compile pyproject.toml --extra test --extra runtimes --universal --python-version 3.10 \
+	uv pip compile pyproject.toml --extra test --extra runtimes --extra cluster --universal --python-version 3.10 \
 		--generate-hashes --no-header --no-annotate --quiet -o requirements.lock
 
 clean:  ## remove .venv and what runs leave behind

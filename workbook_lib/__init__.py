@@ -11,13 +11,27 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from workbook_lib.device.parity import check_parity
     from workbook_lib.device.state import lift_state
+    from workbook_lib.failures.cure import cure
+    from workbook_lib.failures.diagnosis import diagnose
+    from workbook_lib.failures.explanation import explain
     from workbook_lib.graph import read_graph
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "check_parity", "lift_state", "read_graph"]
+__all__ = [
+    "__version__",
+    "check_parity",
+    "cure",
+    "diagnose",
+    "explain",
+    "lift_state",
+    "read_graph",
+]
 
 _ROOMS = {
     "check_parity": "workbook_lib.device.parity",
+    "cure": "workbook_lib.failures.cure",
+    "diagnose": "workbook_lib.failures.diagnosis",
+    "explain": "workbook_lib.failures.explanation",
     "lift_state": "workbook_lib.device.state",
     "read_graph": "workbook_lib.graph",
 }

@@ -13,6 +13,7 @@ from typing import Any
 from workbook_lib import __version__
 
 BAD_INPUT = 2
+_MODEL = "SavedModel folder, .keras, .h5, .pb or .tflite"
 # As a shell reports a command that Ctrl-C, or a reader that closed the pipe, has ended.
 INTERRUPTED = 130
 READER_GONE = 141
@@ -46,25 +47,85 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="workbook", description="The VarHandleOp workbook.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for add in (
+        _add_diagnose,
+        _add_explain,
+        _add_cure,
+        _add_inspect,
+        _add_lift,
+        _add_run,
+        _add_sweep,
+        _add_matrix,
+    ):
+        add(commands)
+    return parser
 
-    run = commands.add_parser("run", help="execute notebooks, keep them, write a report")
-    run.add_argument("notebooks", nargs="*", type=Path, metavar="NOTEBOOK", help="default: all")
-    run.add_argument("--output", type=Path, default=Path("workbook-output"), metavar="DIR")
-    run.add_argument(
-        "-p",
-        dest="parameters",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("NAME", "VALUE"),
-        help="a papermill parameter, for the notebooks that declare it",
+
+def _add_diagnose(commands: Any) -> None:
+    diagnose = commands.add_parser(
+        "diagnose",
+        help="say what is wrong with a model, and prove it",
+        description=(
+            "Read MODEL; where reading cannot decide, convert it in a child process, run the file "
+            "with and without the default delegates, and compare with TensorFlow. Exit code 0 for "
+            "ready and convertible, 1 for blocked and wrong-answers, 2 for bad input."
+        ),
     )
-    run.set_defaults(command=_run)
+    diagnose.add_argument("model", help=_MODEL)
+    diagnose.add_argument("--static", action="store_true", help="only read: no TensorFlow, no run")
+    diagnose.add_argument("--json", action="store_true", help="one JSON object instead of text")
+    _add_calls(diagnose)
+    diagnose.set_defaults(command=_diagnose)
 
+
+def _add_calls(parser: argparse.ArgumentParser) -> None:
+    """Add what says how a model is to be called."""
+    parser.add_argument("--signature", metavar="NAME", help="default: the one for inference")
+    parser.add_argument(
+        "--inputs",
+        type=Path,
+        metavar="FILE.npz",
+        help="an array for each input, its first axis the successive calls; default: made up",
+    )
+    parser.add_argument(
+        "--trust", action="store_true", help="allow code that the model file brings along to run"
+    )
+
+
+def _add_explain(commands: Any) -> None:
+    explain = commands.add_parser(
+        "explain", help="say what a traceback or a converter's log is about"
+    )
+    explain.add_argument("log", nargs="?", default="-", metavar="LOG", help="default: - (stdin)")
+    explain.add_argument("--json", action="store_true", help="one JSON object instead of text")
+    explain.set_defaults(command=_explain)
+
+
+def _add_cure(commands: Any) -> None:
+    cure = commands.add_parser(
+        "cure",
+        help="make the .tflite file that MODEL should have become, and prove it",
+        description=(
+            "Choose the way, apply the cure, and compare the file with TensorFlow. OUT.tflite is "
+            "written only if it passes. Exit code 1 where there is no safe cure."
+        ),
+    )
+    cure.add_argument("model", help=_MODEL)
+    cure.add_argument("output", type=Path, metavar="OUT.tflite", help="the file to write")
+    cure.add_argument("--target", default="litert", help="where it is to run; default: litert")
+    cure.add_argument("--quantization", metavar="RECIPE", help="default: none")
+    cure.add_argument("--json", action="store_true", help="one JSON object instead of text")
+    _add_calls(cure)
+    cure.set_defaults(command=_cure)
+
+
+def _add_inspect(commands: Any) -> None:
     inspect = commands.add_parser("inspect", help="list the variables and the ops of a model")
-    inspect.add_argument("model", help="SavedModel folder, .keras, .h5, .pb or .tflite")
+    inspect.add_argument("model", help=_MODEL)
     inspect.set_defaults(command=_inspect)
 
+
+def _add_lift(commands: Any) -> None:
     lift = commands.add_parser(
         "lift",
         help="turn the state of a .tflite file into inputs and outputs",
@@ -78,7 +139,34 @@ def _parser() -> argparse.ArgumentParser:
     lift.add_argument("model", type=Path, metavar="IN.tflite", help="the file with variables")
     lift.add_argument("output", type=Path, metavar="OUT.tflite", help="the file to write")
     lift.set_defaults(command=_lift)
-    return parser
+
+
+def _add_run(commands: Any) -> None:
+    run = commands.add_parser("run", help="execute notebooks, keep them, write a report")
+    run.add_argument("notebooks", nargs="*", type=Path, metavar="NOTEBOOK", help="default: all")
+    _add_output(run)
+    run.add_argument(
+        "-p",
+        dest="parameters",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="a papermill parameter, for the notebooks that declare it",
+    )
+    run.set_defaults(command=_run)
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--output", type=Path, default=Path("workbook-output"), metavar="DIR")
+
+
+def _add_sweep(commands: Any) -> None:
+    """Add ``sweep``."""
+
+
+def _add_matrix(commands: Any) -> None:
+    """Add ``matrix``."""
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -128,6 +216,18 @@ def _lift(options: argparse.Namespace) -> int:
     print(made.lifted.text())
     print(f"wrote {made.model}, and the state before the first call to {made.state}")
     return 0
+
+
+def _diagnose(options: argparse.Namespace) -> int:
+    raise NotImplementedError
+
+
+def _explain(options: argparse.Namespace) -> int:
+    raise NotImplementedError
+
+
+def _cure(options: argparse.Namespace) -> int:
+    raise NotImplementedError
 
 
 def _value(text: str) -> Any:

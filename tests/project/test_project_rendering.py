@@ -38,6 +38,55 @@ def test_a_panel_says_its_outcome_in_words_and_hides_the_mark_from_readers(tone)
     assert 'aria-hidden="true"' in panel
 
 
+UNSAFE = [
+    ("two\nlines", r"two\nlines"),
+    ("carriage\rreturn", r"carriage\rreturn"),
+    ("\x1b]0;title\x07\x1b[2J", r"\x1b]0;title\x07\x1b[2J"),
+    ("\x9b31m", r"\x9b31m"),  # the escape sequence's one-byte form
+    ("a\u202etxt.exe", r"a\u202etxt.exe"),
+    ("a\u2066b\u200bc", r"a\u2066b\u200bc"),
+    ("\ud800", r"\ud800"),
+    ("line\u2028separator", r"line\u2028separator"),
+    ("\U000e0041tag", r"\U000e0041tag"),
+    ("nul\0", r"nul\x00"),
+]
+
+
+@pytest.mark.parametrize(("name", "shown"), UNSAFE)
+def test_a_name_is_shown_on_one_line_and_moves_nothing(name, shown):
+    assert rendering.printable(name) == shown
+    assert shown in rendering.table_text(("name",), [(name,)])
+    assert shown in rendering.table_text((name,), [])
+    assert shown in rendering.table_html(("name",), [(name,)], "caption")
+    assert shown in rendering.table_html((name,), [], "caption")
+    assert shown in rendering.table_html(("name",), [], name)
+    assert shown in rendering.panel_html("right", name)
+
+
+@pytest.mark.parametrize("name", ["dense/kernel:0", "größe_é", "層/重み", "a b", "C:\\model", ""])
+def test_an_ordinary_name_is_shown_as_it_is(name):
+    assert rendering.printable(name) == name
+
+
+@pytest.mark.parametrize(
+    ("most", "shown"), [(9, "0123…6789"), (4, "01…9"), (1, "…"), (20, "0123456789" * 2)]
+)
+def test_of_a_long_name_both_ends_are_shown(most, shown):
+    assert rendering.printable("0123456789" * 2, most) == shown
+    assert len(rendering.printable("x" * 10**6)) == 300
+    assert len(rendering.printable("x" * 10**6, most=None)) == 10**6
+
+
+def test_a_name_of_a_megabyte_does_not_widen_every_row():
+    table = rendering.table_text(("name", "size"), [("x" * 10**6, 1), ("y", 2)])
+    assert len(table) < 20_000
+
+
+def test_what_is_no_text_is_shown_as_str_gives_it():
+    assert rendering.printable(3) == "3"
+    assert rendering.printable(None) == "None"
+
+
 def test_a_result_must_have_a_text():
     class Half(rendering.Rich):
         pass
