@@ -20,7 +20,9 @@ def test_every_file_is_listed_with_checksum_and_licence():
     readme = data_path("README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([^`]+)` \| .+ \| (.+) \| `([0-9a-f]{64})` \|$", readme, re.MULTILINE)
     listed = {name: (licence, checksum) for name, licence, checksum in rows}
-    present = {path.name: path for path in data_path("").iterdir() if path.name != "README.md"}
+    root = data_path("")
+    files = {path.relative_to(root).as_posix(): path for path in root.rglob("*") if path.is_file()}
+    present = {name: path for name, path in files.items() if name != "README.md"}
     assert set(listed) == set(present)
     for name, path in present.items():
         licence, checksum = listed[name]

@@ -1,0 +1,86 @@
+"""A SavedModel that has the trouble: the row reader, with its memory kept in half precision.
+
+``python -m workbook_lib.samples.half_reader`` makes it again, as ``data/half_reader``. Notebook 08
+runs on it until it is given another model. It is an ordinary thing to have: under mixed precision
+a layer's state is float16, and the builtin ``VAR_HANDLE`` does not carry float16.
+TensorFlow is imported only to make it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbook_lib.locations import data_path
+from workbook_lib.samples.digits import load_digits
+from workbook_lib.samples.streaming import load_row_reader
+
+HALF_READER = "half_reader"
+"""Name of the SavedModel's folder in ``data/``."""
+
+
+def half_reader_rows(digit: int = 0) -> dict[str, npt.NDArray[np.float32]]:
+    """Return the calls that a device would make of the half-precision reader.
+
+    Args:
+        digit: Position among the held-out digits, from 0.
+
+    Returns:
+        ``row`` float32 [8, 1, 8]: eight successive calls, the rows of one image from top to bottom.
+
+    Raises:
+        IndexError: There is no such digit.
+    """
+    image = load_digits().test_images[digit]
+    return {"row": image.reshape(8, 1, 8).astype(np.float32)}
+
+
+def half_reader_module() -> Any:
+    """Build the model.
+
+    Returns:
+        A ``tf.Module``: called with ``row`` float32 [1, 8], it returns ``logits`` float32 [1, 10],
+        and keeps what it has seen in ``memory``, a float16 [1, 24] variable that begins with the
+        trained ``first_memory``.
+    """
+    import tensorflow as tf
+
+    weights = load_row_reader()
+
+    class HalfReader(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            first = tf.cast(weights.pop("first_memory"), tf.float16)
+            self.memory = tf.Variable(first, name="memory")
+            for name, value in weights.items():
+                setattr(self, name, tf.Variable(value, name=name))
+
+        @tf.function(input_signature=[tf.TensorSpec([1, 8], tf.float32, name="row")])
+        def __call__(self, row: Any) -> dict[str, Any]:
+            before = tf.cast(self.memory, tf.float32)
+            seen = row @ self.row_kernel + before @ self.memory_kernel + self.memory_bias
+            memory = tf.tanh(seen)
+            self.memory.assign(tf.cast(memory, tf.float16))
+            return {"logits": memory @ self.digit_kernel + self.digit_bias}
+
+    return HalfReader()
+
+
+def main(folder: Path | None = None) -> None:
+    """Save the model as a SavedModel.
+
+    Args:
+        folder: Where to; by default the one in ``data/`` that ships with the workbook.
+    """
+    import tensorflow as tf
+
+    module = half_reader_module()
+    signature = module.__call__.get_concrete_function()
+    tf.saved_model.save(module, str(folder or data_path(HALF_READER)), signatures=signature)
+
+
+if __name__ == "__main__":
+    main()
