@@ -2,15 +2,21 @@
 
 import ast
 import json
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from workbook_lib.runs import all_notebooks, run_notebooks
 from workbook_lib.samples import data_path
 
-A_TFLITE_FILE = "a path that the test fills in"
+A_TFLITE_FILE, TWO_SIGNATURES, A_LAMBDA_LAYER, INPUTS, A_FOLDER = FILES = tuple(
+    f"the path of {name}, which the test fills in"
+    for name in ("total.tflite", "two.tflite", "lambda.keras", "inputs.npz", "folder")
+)
 
-# notebook -> parameter -> (another value, the cell whose output it changes)
+# notebook -> parameter -> (another value, the cell whose output it changes), and what else is given
+# in both runs, where the stored outputs are not what the run is to be compared with
 CHANGES = {
     "01_reproduce_the_failure": {"variable_dtype": ("int16", "literal-dtype")},
     "02_inspect_the_graph": {
@@ -30,6 +36,15 @@ CHANGES = {
     "06_run_inference": {
         "batch_sizes": ([2, 400], "batch-equal"),
         "threads": (1, "variants"),
+    },
+    "08_your_own_model": {
+        "model": (A_TFLITE_FILE, "file"),
+        "signature": ("second", "verdict", {"model": TWO_SIGNATURES}),
+        "inputs": (INPUTS, "verdict", {"model": TWO_SIGNATURES}),
+        "target": ("builtin-only", "file", {"model": TWO_SIGNATURES}),
+        "quantization": ("int8", "file", {"model": TWO_SIGNATURES}),
+        "output": (A_FOLDER, None, {"model": TWO_SIGNATURES}),
+        "trust": (True, "verdict", {"model": A_LAMBDA_LAYER}),
     },
 }
 
@@ -58,15 +73,62 @@ def test_every_parameter_has_a_test(path):
     assert declared(path) == set(CHANGES.get(path.stem, {}))
 
 
+@pytest.fixture(scope="module")
+def fillings(tf, counting_file, tmp_path_factory):
+    """The files that stand for the names in ``FILES``."""
+    folder = tmp_path_factory.mktemp("files")
+    paths = [folder / name.split()[3].rstrip(",") for name in FILES]
+    total, two, layer, inputs, _ = paths
+    total.write_bytes(counting_file)
+
+    class Two(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([4], tf.float32)])
+        def first(self, x):
+            return {"y": tf.tanh(x) * 3.0}
+
+        @tf.function(input_signature=[tf.TensorSpec([4], tf.float32)])
+        def second(self, x):
+            return {"y": tf.nn.relu(x)}
+
+    module = Two()
+    signatures = {"serving_default": module.first, "second": module.second}
+    tf.saved_model.save(module, str(folder / "two"), signatures=signatures)
+    two.write_bytes(tf.lite.TFLiteConverter.from_saved_model(str(folder / "two")).convert())
+    model = tf.keras.Sequential([tf.keras.Input([4]), tf.keras.layers.Lambda(lambda x: x * 2.0)])
+    model.save(layer)
+    np.savez(inputs, x=np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4))
+    return dict(zip(FILES, map(str, paths), strict=True))
+
+
+@pytest.fixture(scope="module")
+def executed(fillings, tmp_path_factory):
+    """``executed(stem, parameters)``: a run of a notebook, once for the same parameters."""
+    runs = {}
+
+    def run(stem, parameters):
+        filled = {name: fillings.get(str(value), value) for name, value in parameters.items()}
+        key = (stem, *sorted(map(str, filled.items())))
+        if key not in runs:
+            path = next(path for path in all_notebooks() if path.stem == stem)
+            report = run_notebooks([path], tmp_path_factory.mktemp("run"), filled)
+            assert report.ok, report.text()
+            runs[key] = report.notebooks[0].executed
+        return runs[key]
+
+    return run
+
+
 @pytest.mark.parametrize(
     ("stem", "name"), [(stem, name) for stem, names in CHANGES.items() for name in names]
 )
-def test_a_parameter_changes_what_a_reader_sees(tmp_path, counting_file, stem, name):
-    value, cell = CHANGES[stem][name]
-    if value == A_TFLITE_FILE:
-        value = str(tmp_path / "total.tflite")
-        (tmp_path / "total.tflite").write_bytes(counting_file)
-    path = next(path for path in all_notebooks() if path.stem == stem)
-    report = run_notebooks([path], tmp_path, {name: value})
-    assert report.ok, report.text()
-    assert outputs(report.notebooks[0].executed, cell) != outputs(path, cell)
+def test_a_parameter_changes_what_a_reader_sees(executed, fillings, tmp_path, stem, name):
+    value, cell, *given = CHANGES[stem][name]
+    base = given[0] if given else {}
+    if stem.startswith("08"):
+        base = {"output": str(tmp_path / "output"), **base}
+    changed = executed(stem, {**base, name: value})
+    if cell is None:  # it changes where something is written
+        assert (Path(fillings[value]) / "verdict.json").exists()
+        return
+    before = executed(stem, base) if given else next(p for p in all_notebooks() if p.stem == stem)
+    assert outputs(changed, cell) != outputs(before, cell)

@@ -11,6 +11,7 @@ from workbook_lib.show.layout import SideBySide, side_by_side
 from workbook_lib.show.netron_view import NetronView, netron
 from workbook_lib.show.picture import Picture, picture
 from workbook_lib.show.recipes import recipes
+from workbook_lib.show.runtimes import RuntimeTable, runtimes
 from workbook_lib.show.variables import VariableTable, variable_table
 from workbook_lib.show.versions import VersionMatrix, version_matrix
 
@@ -20,6 +21,7 @@ __all__ = [
     "NetronView",
     "OpHistogram",
     "Picture",
+    "RuntimeTable",
     "SideBySide",
     "VariableTable",
     "VersionMatrix",
@@ -29,6 +31,7 @@ __all__ = [
     "op_histogram",
     "picture",
     "recipes",
+    "runtimes",
     "side_by_side",
     "variable_table",
     "version_matrix",

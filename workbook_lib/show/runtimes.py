@@ -1,0 +1,75 @@
+"""Which runtimes take a .tflite file, and why the others do not."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from workbook_lib.rendering import Rich, printable, table_html
+
+_TAKES = "takes it"
+
+
+@dataclass(frozen=True, repr=False)
+class RuntimeTable(Rich):
+    """What each runtime says of a file.
+
+    Attributes:
+        rows: Name of the runtime, and its reasons not to take the file; none where it does.
+    """
+
+    rows: tuple[tuple[str, tuple[str, ...]], ...]
+
+    def __repr__(self) -> str:
+        taking = sum(not reasons for _, reasons in self.rows)
+        return f"RuntimeTable({taking} of {len(self.rows)} runtimes take the file)"
+
+    def text(self) -> str:
+        """Return a line for each runtime, and one for each of its reasons."""
+        width = max((len(name) for name, _ in self.rows), default=0)
+        lines = []
+        for name, reasons in self.rows:
+            lines.append(f"{name.ljust(width)}  {'refuses it:' if reasons else _TAKES}")
+            lines.extend(f"  - {printable(reason, None)}" for reason in reasons)
+        return "\n".join(lines)
+
+    def html(self) -> str:
+        """Return the same as a table."""
+        rows = [(name, _Reasons(reasons)) for name, reasons in self.rows]
+        return table_html(("runtime", "what it says of this file"), rows, "where the file runs")
+
+
+@dataclass(frozen=True)
+class _Reasons:
+    """The cell of a runtime."""
+
+    reasons: tuple[str, ...]
+
+    def __html__(self) -> str:
+        if not self.reasons:
+            return f"✓ {_TAKES}"
+        lines = "".join(f"<li>{html.escape(printable(r, None))}</li>" for r in self.reasons)
+        return f'✗ refuses it<ul style="margin: 0">{lines}</ul>'
+
+
+def runtimes(content: bytes, places: Sequence[str] = ()) -> RuntimeTable:
+    """Ask the runtimes that were measured whether they take a file.
+
+    Args:
+        content: A .tflite file.
+        places: Ids of targets to ask beside the three that have a name, such as ``"tflite-2.5"``.
+
+    Returns:
+        A row for each, in this order; each runtime once.
+
+    Raises:
+        ModelFileError: It is no .tflite file, or a damaged one.
+        ValueError: There is no such target.
+    """
+    from workbook_lib.device.targets import TARGETS, refusals
+    from workbook_lib.graph import read_graph
+
+    graph = read_graph(content)
+    names = dict.fromkeys((*TARGETS, *places))
+    return RuntimeTable(tuple((name, refusals(graph, name, content)) for name in names))
