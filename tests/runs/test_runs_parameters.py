@@ -10,9 +10,9 @@ import pytest
 from workbook_lib.runs import all_notebooks, run_notebooks
 from workbook_lib.samples import data_path
 
-A_TFLITE_FILE, TWO_SIGNATURES, A_LAMBDA_LAYER, INPUTS, A_FOLDER = FILES = tuple(
+A_TFLITE_FILE, TWO_SIGNATURES, A_LAMBDA_LAYER, INPUTS, A_FOLDER, OUTPUT = FILES = tuple(
     f"the path of {name}, which the test fills in"
-    for name in ("total.tflite", "two.tflite", "lambda.keras", "inputs.npz", "folder")
+    for name in ("total.tflite", "two.tflite", "lambda.keras", "inputs.npz", "folder", "output")
 )
 
 # notebook -> parameter -> (another value, the cell whose output it changes), and what else is given
@@ -41,7 +41,7 @@ CHANGES = {
         "model": (A_TFLITE_FILE, "file"),
         "signature": ("second", "verdict", {"model": TWO_SIGNATURES}),
         "inputs": (INPUTS, "verdict", {"model": TWO_SIGNATURES}),
-        "target": ("builtin-only", "file", {"model": TWO_SIGNATURES}),
+        "target": ("builtin-only", "file", {"model": A_TFLITE_FILE}),
         "quantization": ("int8", "file", {"model": TWO_SIGNATURES}),
         "output": (A_FOLDER, None, {"model": TWO_SIGNATURES}),
         "trust": (True, "verdict", {"model": A_LAMBDA_LAYER}),
@@ -78,7 +78,7 @@ def fillings(tf, counting_file, tmp_path_factory):
     """The files that stand for the names in ``FILES``."""
     folder = tmp_path_factory.mktemp("files")
     paths = [folder / name.split()[3].rstrip(",") for name in FILES]
-    total, two, layer, inputs, _ = paths
+    total, two, layer, inputs, *_ = paths
     total.write_bytes(counting_file)
 
     class Two(tf.Module):
@@ -121,11 +121,11 @@ def executed(fillings, tmp_path_factory):
 @pytest.mark.parametrize(
     ("stem", "name"), [(stem, name) for stem, names in CHANGES.items() for name in names]
 )
-def test_a_parameter_changes_what_a_reader_sees(executed, fillings, tmp_path, stem, name):
+def test_a_parameter_changes_what_a_reader_sees(executed, fillings, stem, name):
     value, cell, *given = CHANGES[stem][name]
     base = given[0] if given else {}
-    if stem.startswith("08"):
-        base = {"output": str(tmp_path / "output"), **base}
+    if stem.startswith("08"):  # otherwise it writes into the checkout
+        base = {"output": OUTPUT, **base}
     changed = executed(stem, {**base, name: value})
     if cell is None:  # it changes where something is written
         assert (Path(fillings[value]) / "verdict.json").exists()
