@@ -1,10 +1,22 @@
 """What all tests share: TensorFlow imported once, models built once, progress kept nowhere."""
 
 import os
+import tempfile
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 os.environ["WORKBOOK_PROGRESS"] = "off"
+# Fuzzing takes the same examples every time, watches no clock, and leaves nothing in the checkout.
+os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = f"{tempfile.gettempdir()}/workbook-hypothesis"
+settings.register_profile(
+    "workbook",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.load_profile("workbook")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 

@@ -22,6 +22,35 @@ TONES: dict[str, tuple[str, str]] = {
     "raised": ("!", "#e53935"),
 }
 
+# A file may hold names of megabytes, and a table pads every row to its longest cell.
+_LONGEST_NAME = 300
+_LONGEST_CELL = 2000
+
+
+def printable(name: object, most: int | None = _LONGEST_NAME) -> str:
+    r"""Write a name out of a file so that it can be shown: one line, and nothing but its letters.
+
+    A file's names are its author's choice. A newline would forge a line of a report, an escape
+    sequence moves a terminal's cursor or sets its title, a bidirectional override shows a name
+    backwards, and a lone surrogate cannot be written out at all. HTML still has to be escaped.
+
+    Args:
+        name: The name; anything that is not text is taken as ``str`` gives it.
+        most: Its middle is left out above this many characters; ``None`` for no limit.
+
+    Returns:
+        The name, with Python's escape (``\n``, ``\x1b``, ``\u202e``, ``\ud800``) for each
+        character that is neither a printable one nor a blank.
+    """
+    text = str(name)
+    if most is not None and len(text) > most:
+        text = f"{text[: most // 2]}…{text[len(text) - (most - 1) // 2 :]}"
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
 
 class Rich:
     """Base of results that a notebook shows: subclasses define ``text`` and ``html``."""
@@ -43,13 +72,14 @@ def table_text(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
     Args:
         headers: Column titles.
-        rows: Cells of each row, as many as there are headers. Numbers are set flush right.
+        rows: Cells of each row, as many as there are headers. Numbers are set flush right,
+            everything else as :func:`printable` writes it.
 
     Returns:
         The table, columns two spaces apart, without trailing blanks.
     """
     body = [tuple(row) for row in rows]
-    cells = [tuple(headers), *(tuple(str(value) for value in row) for row in body)]
+    cells = [tuple(printable(value, _LONGEST_CELL) for value in row) for row in (headers, *body)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(headers))]
     numeric = [
         bool(body) and all(isinstance(row[column], (int, float)) for row in body)
@@ -79,7 +109,7 @@ def table_html(headers: Sequence[str], rows: Iterable[Sequence[object]], caption
         One ``<table>`` element.
     """
     head = "".join(
-        f'<th scope="col" style="text-align: left">{html.escape(title)}</th>' for title in headers
+        f'<th scope="col" style="text-align: left">{_cell_html(title)}</th>' for title in headers
     )
     body = "".join(
         "<tr>"
@@ -93,14 +123,14 @@ def table_html(headers: Sequence[str], rows: Iterable[Sequence[object]], caption
     )
     return (
         '<table><caption style="text-align: left; white-space: nowrap">'
-        f"{html.escape(caption)}</caption>"
+        f"{html.escape(printable(caption, most=None))}</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
 
 
 def _cell_html(value: object) -> str:
     own = getattr(value, "__html__", None)
-    return str(own()) if own else html.escape(str(value))
+    return str(own()) if own else html.escape(printable(value, _LONGEST_CELL))
 
 
 def panel_html(tone: str, title: str, body_html: str = "") -> str:
@@ -119,5 +149,5 @@ def panel_html(tone: str, title: str, body_html: str = "") -> str:
         f'<div role="group" style="border-left: 4px solid {colour}; '
         f'padding: 0.25em 0.9em; margin: 0.3em 0">'
         f'<div><span aria-hidden="true" style="color: {colour}; font-weight: bold">{mark}</span> '
-        f"<strong>{html.escape(title)}</strong></div>{body_html}</div>"
+        f"<strong>{html.escape(printable(title, most=None))}</strong></div>{body_html}</div>"
     )

@@ -1,5 +1,7 @@
 """The checkpoint index against TensorFlow's own reader."""
 
+import struct
+
 import pytest
 
 from workbook_lib.graph.checkpoint import read_checkpoint
@@ -45,3 +47,54 @@ def test_a_damaged_index_is_an_error(tmp_path, content):
     (tmp_path / "model.index").write_bytes(content)
     with pytest.raises(ValueError, match="damaged"):
         read_checkpoint(tmp_path / "model")
+
+
+def _varint(number):
+    parts = bytearray()
+    while number > 0x7F:
+        parts.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*parts, number])
+
+
+def _block(*entries):
+    """Return a block of entries, each the bytes shared with the key before, the rest, the value."""
+    body = b"".join(
+        _varint(shared) + _varint(len(rest)) + _varint(len(value)) + rest + value
+        for shared, rest, value in entries
+    )
+    return body + struct.pack("<II", 0, 1)
+
+
+def _table(index, *blocks):
+    """Return a table: its blocks one after another, the index block, and the footer."""
+    content = b"".join(block + b"\0" + bytes(4) for block in blocks)
+    handle = _varint(len(content)) + _varint(len(index))
+    footer = (_varint(0) * 2 + handle).ljust(40, b"\0") + struct.pack("<Q", 0xDB4775248B80FB57)
+    return content + index + b"\0" + bytes(4) + footer
+
+
+def test_a_hand_made_index_is_read(tmp_path):
+    block = _block((0, b"", b"\x08\x01"), (0, b"key", b"\x08\x01"))
+    handle = _varint(0) + _varint(len(block))
+    (tmp_path / "m.index").write_bytes(_table(_block((0, b"key", handle)), block))
+    (tmp_path / "m.data-00000-of-00001").write_bytes(b"")
+    assert [*read_checkpoint(tmp_path / "m")] == ["key"]
+
+
+def test_an_index_that_lists_the_same_block_again_and_again(tmp_path):
+    """A file of 40 kB that stands for hundreds of millions of entries."""
+    block = _block(*[(0, b"k", b"")] * 5000)
+    handle = _varint(0) + _varint(len(block))
+    (tmp_path / "m.index").write_bytes(_table(_block(*[(0, b"", handle)] * 5000), block))
+    with pytest.raises(ValueError, match="overlap"):
+        read_checkpoint(tmp_path / "m")
+
+
+def test_keys_that_share_their_beginning_without_end(tmp_path):
+    """A file of some 200 kB that stands for gigabytes of keys."""
+    block = _block((0, b"k" * 100_000, b""), *[(100_000, b"x", b"")] * 25_000)
+    handle = _varint(0) + _varint(len(block))
+    (tmp_path / "m.index").write_bytes(_table(_block((0, b"", handle)), block))
+    with pytest.raises(ValueError, match="more than it can hold"):
+        read_checkpoint(tmp_path / "m")

@@ -100,7 +100,7 @@ def test_an_error_of_the_file_system_is_a_model_file_error(tmp_path, monkeypatch
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(type(path), "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     assert _fault(path) == "cannot be read: Permission denied"
 
 

@@ -168,3 +168,22 @@ def test_a_length_beyond_the_file_ends_at_once(tflite_files):
     data[at : at + 4] = (2**31 - 1).to_bytes(4, "little")
     with pytest.raises(ModelFileError, match="more items than it has bytes"):
         read_graph(bytes(data))
+
+
+def test_a_table_that_is_listed_many_times_is_counted_as_often(tflite_files):
+    """An operator takes sixteen bytes at least; a vector of offsets to one of them takes four."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    data = tflite_files["counter"].read_bytes()
+    subgraph = schema.Model.GetRootAs(data, 0).Subgraphs(0)
+    table = subgraph._tab
+    field = table.Pos + table.Offset(10)
+    operator = table.Indirect(table.Vector(table.Offset(10)))
+    start, count = len(data) + -len(data) % 4, len(data) // 8
+    vector = bytearray(count.to_bytes(4, "little"))
+    for at in range(start + 4, start + 4 + 4 * count, 4):
+        vector += ((operator - at) % 2**32).to_bytes(4, "little")
+    made = bytearray(data + bytes(start - len(data)) + vector)
+    made[field : field + 4] = (start - field).to_bytes(4, "little")
+    with pytest.raises(ModelFileError, match="damaged"):
+        read_graph(bytes(made))

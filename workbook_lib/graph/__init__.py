@@ -12,7 +12,7 @@ from workbook_lib.graph.model import (
     TensorSpec,
     Variable,
 )
-from workbook_lib.graph.reader import read_graph
+from workbook_lib.graph.reader import carried_code, read_graph
 from workbook_lib.graph.roles import variable_role
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Signature",
     "TensorSpec",
     "Variable",
+    "carried_code",
     "read_graph",
     "variable_role",
 ]

@@ -17,10 +17,15 @@ from google.protobuf.message import DecodeError
 from workbook_lib.graph.graph_def import read_shape
 from workbook_lib.graph.model import TensorSpec
 from workbook_lib.graph.proto_schema import MESSAGES, dtype_name
+from workbook_lib.graph.regular_file import read_regular
 
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER_BYTES = 48
 _UNCOMPRESSED = 0
+
+_MOST_PER_BYTE = 64
+"""Bytes of entries that a byte of a block may stand for. A key that shares its beginning with the
+one before leaves it out, and at least every sixteenth is written whole."""
 
 
 def read_checkpoint(prefix: Path) -> dict[str, TensorSpec]:
@@ -36,7 +41,7 @@ def read_checkpoint(prefix: Path) -> dict[str, TensorSpec]:
         OSError: The index cannot be read.
         ValueError: It is damaged, or no index.
     """
-    table = prefix.with_name(prefix.name + ".index").read_bytes()
+    table = read_regular(prefix.with_name(prefix.name + ".index"))
     try:
         entries = dict(_table_entries(table))
         header = MESSAGES["BundleHeaderProto"].FromString(entries.pop(b"", b""))
@@ -48,11 +53,11 @@ def read_checkpoint(prefix: Path) -> dict[str, TensorSpec]:
                 shard = f"{prefix.name}.data-{entry.shard_id:05d}-of-{header.num_shards:05d}"
                 path = prefix.with_name(shard)
                 sizes[entry.shard_id] = path.stat().st_size if path.is_file() else -1
-            if entry.offset + entry.size <= sizes[entry.shard_id]:
+            if 0 <= entry.offset <= sizes[entry.shard_id] - entry.size:
                 spec = TensorSpec(key.decode(), dtype_name(entry.dtype), read_shape(entry.shape))
                 held[spec.name] = spec
-    except (DecodeError, IndexError, struct.error) as error:
-        raise ValueError(f"the checkpoint index is damaged ({error})") from error
+    except (DecodeError, IndexError, struct.error, UnicodeDecodeError) as error:
+        raise ValueError("the checkpoint index is damaged or cut short") from error
     return held
 
 
@@ -63,26 +68,37 @@ def _table_entries(table: bytes) -> Iterator[tuple[bytes, bytes]]:
     position = 0
     for _ in range(2):  # the handle of the metaindex block, which nothing here needs
         _, position = _varint(footer, position)
-    for _, handle in _block_entries(table, footer[position:]):
-        yield from _block_entries(table, handle)
+    unread = len(table)
+    for _, handle in _block_entries(table, *_block(footer[position:])):
+        offset, size = _block(handle)
+        unread -= size
+        if unread < 0:
+            raise ValueError("the checkpoint index is damaged: its blocks overlap")
+        yield from _block_entries(table, offset, size)
 
 
-def _block_entries(table: bytes, handle: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the entries of the block that a handle (offset and size, as varints) points at."""
+def _block(handle: bytes) -> tuple[int, int]:
+    """Return offset and size of the block that a handle points at."""
     offset, position = _varint(handle, 0)
-    size, _ = _varint(handle, position)
+    return offset, _varint(handle, position)[0]
+
+
+def _block_entries(table: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]:
     if table[offset + size] != _UNCOMPRESSED:
         raise ValueError("the checkpoint index is compressed, which TensorFlow does not write")
     block = table[offset : offset + size]
     (restarts,) = struct.unpack_from("<I", block, size - 4)
     end = size - 4 - 4 * restarts
-    key, position = b"", 0
+    key, position, unread = b"", 0, _MOST_PER_BYTE * size
     while position < end:
         shared, position = _varint(block, position)
         unshared, position = _varint(block, position)
         length, position = _varint(block, position)
         key = key[:shared] + block[position : position + unshared]
         position += unshared + length
+        unread -= len(key) + length
+        if unread < 0:
+            raise ValueError("the checkpoint index is damaged: it claims more than it can hold")
         yield key, block[position - length : position]
 
 

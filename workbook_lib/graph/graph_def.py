@@ -7,6 +7,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
+from workbook_lib.graph.carried import CHECKPOINT_OPS, in_functions
 from workbook_lib.graph.model import (
     Function,
     Graph,
@@ -16,6 +17,7 @@ from workbook_lib.graph.model import (
     TensorSpec,
     Variable,
     output_index,
+    refuse_too_much,
 )
 from workbook_lib.graph.proto_schema import MESSAGES, dtype_name
 from workbook_lib.graph.resource_flow import Entry, Handle, ResourceFlow
@@ -26,6 +28,7 @@ MAIN_GRAPH = "main graph"
 function names hold no blank."""
 
 _CHECKPOINT_OPS = frozenset({"SaveV2", "RestoreV2"})
+_PASSES_ON = frozenset({"Identity", "NoOp", "Pack"})
 
 
 def read_graph_def(data: bytes, source: str) -> Graph:
@@ -47,17 +50,21 @@ def read_graph_def(data: bytes, source: str) -> Graph:
     try:
         graph_def = MESSAGES["GraphDef"].FromString(data)
     except DecodeError as error:
-        raise ModelFileError(source, f"not a GraphDef, or cut short ({error})") from error
+        raise ModelFileError(source, "not a GraphDef, or damaged or cut short") from error
     if not graph_def.node or not all(node.name and node.op for node in graph_def.node):
         raise ModelFileError(source, "no GraphDef: it holds no nodes with a name and an op")
-    functions = read_functions(graph_def)
+    functions = read_functions(graph_def, source)
     flow = ResourceFlow(functions, output_index)
     handles = read_handles(functions)
     entry = main_entry(None, functions[0], flow, _running_nodes(functions, handles, flow))
     variables = [_unset_variable(handle, flow, entry) for handle in handles]
     variables.extend(_fed_variables(functions[0], flow, entry))
     variables.sort(key=lambda variable: variable.name)
-    return Graph(source, "graph_def", functions, tuple(variables))
+    saves = _saver(functions, flow)
+    carried = in_functions(
+        functions, lambda place, node: node.op == "RestoreV2" or saves(place, node)
+    )
+    return Graph(source, "graph_def", functions, tuple(variables), carried_code=carried)
 
 
 def _unset_variable(handle: Handle, flow: ResourceFlow, entry: Entry) -> Variable:
@@ -111,6 +118,36 @@ def _running_nodes(
     return {node.name for node in functions[0].nodes if runs(node)}
 
 
+def _saver(functions: tuple[Function, ...], flow: ResourceFlow) -> Callable[[str, Node], bool]:
+    """Return what tells the nodes that write a checkpoint and that only a saver waits for."""
+    main, *library = functions
+    writing = {f.name for f in library if any(n.op in CHECKPOINT_OPS for n in f.nodes)}
+    writers = {
+        node.name
+        for node in main.nodes
+        if node.op in CHECKPOINT_OPS or not writing.isdisjoint(node.calls)
+    }
+    # From the nodes that are no saver's back to what they wait for.
+    waiting = [n for n in main.nodes if n.op not in _PASSES_ON and n.name not in writers]
+    producers = {node.name: node for node in main.nodes}
+    needed: set[str] = set()
+    while waiting:
+        node = waiting.pop()
+        for source in {*node.sources, *node.control_inputs}:
+            if source in producers and source not in needed:
+                needed.add(source)
+                waiting.append(producers[source])
+    own = writers - needed
+    called = flow.reached(call for n in main.nodes if n.name not in own for call in n.calls)
+
+    def saves(function: str, node: Node) -> bool:
+        if node.op not in CHECKPOINT_OPS:
+            return False
+        return node.name in own if function == MAIN_GRAPH else function not in called
+
+    return saves
+
+
 def _fed_variables(main: Function, flow: ResourceFlow, entry: Entry) -> Iterator[Variable]:
     """Yield the variables whose handles the graph is fed.
 
@@ -130,19 +167,32 @@ def _fed_variables(main: Function, flow: ResourceFlow, entry: Entry) -> Iterator
             yield _unset_variable(Handle(node.name, min(dtypes), None, [place]), flow, entry)
 
 
-def read_functions(graph_def: Any) -> tuple[Function, ...]:
+def read_functions(graph_def: Any, source: str) -> tuple[Function, ...]:
     """Read a graph and its function library.
 
     Args:
         graph_def: A parsed GraphDef.
+        source: Where it comes from, for messages.
 
     Returns:
         Its functions, the graph itself first, as ``MAIN_GRAPH``.
+
+    Raises:
+        ModelFileError: It has more nodes than any model, or two nodes or functions of one name,
+            which TensorFlow refuses as well.
     """
     library = graph_def.library.function
+    count = len(graph_def.node) + sum(len(function.node_def) for function in library)
+    refuse_too_much(source, count)
     names = frozenset(function.signature.name for function in library)
     main = Function(MAIN_GRAPH, read_nodes(graph_def.node, names))
-    return (main, *(_read_function(function, names) for function in library))
+    functions = (main, *(_read_function(function, names) for function in library))
+    if len({function.name for function in functions}) < len(functions):
+        raise ModelFileError(source, "two of its functions have the same name")
+    for function in functions:
+        if len({node.name for node in function.nodes}) < len(function.nodes):
+            raise ModelFileError(source, f"two nodes of {function.name!r} have the same name")
+    return functions
 
 
 def _read_function(function_def: Any, names: Container[str]) -> Function:

@@ -8,13 +8,12 @@ them has a value. Optimizer state is left out.
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from workbook_lib.graph.hdf5_outline import read_hdf5_outline
+from workbook_lib.graph.carried import in_keras_config, in_other_files
+from workbook_lib.graph.hdf5_outline import CONFIG, METADATA, UnfitFileError, read_hdf5_outline
 from workbook_lib.graph.model import (
     Function,
     Graph,
@@ -25,22 +24,10 @@ from workbook_lib.graph.model import (
     Variable,
 )
 
-_CONFIG = "config.json"
-_METADATA = "metadata.json"
-_WEIGHTS = "model.weights.h5"
-_LARGEST_CONFIG = 64 * 2**20
-_LARGEST_COMPRESSED_WEIGHTS = 256 * 2**20
+_NO_MODEL = (LookupError, ValueError, TypeError, AttributeError, RecursionError)
+"""What reading a config raises that is JSON and yet no model's."""
 
-_FROM_A_DAMAGED_FILE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    RuntimeError,  # encrypted, compressed in an unknown way, JSON nested without end
-    LookupError,  # JSON that is no model's, from here on
-    ValueError,
-    TypeError,
-    AttributeError,
-)
+_NOT_A_MODEL = "its config describes no model"
 
 
 def read_keras(path: Path) -> Graph:
@@ -59,21 +46,19 @@ def read_keras(path: Path) -> Graph:
         ModelFileError: It is damaged, or another kind of zip archive.
         OSError: It cannot be read.
     """
+    outline = _outline(path, is_archive=True)
     try:
-        with zipfile.ZipFile(path) as archive:
-            missing = {_CONFIG, _WEIGHTS}.difference(archive.namelist())
-            if missing:
-                fault = f"a zip archive, but no Keras file: it holds no {min(missing)}"
-                raise ModelFileError(path, fault)
-            config = _read_json(archive, _CONFIG)
-            metadata = _read_json(archive, _METADATA) if _METADATA in archive.namelist() else {}
-            _refuse_large_compressed(path, archive.getinfo(_WEIGHTS))
-        outline = read_hdf5_outline(path, _WEIGHTS)
-        return _graph(path, config, _read_variables(outline), metadata.get("keras_version"))
-    except ModelFileError:
-        raise
-    except _FROM_A_DAMAGED_FILE as error:
-        raise ModelFileError(path, f"the Keras file is damaged ({error})") from error
+        config = json.loads(outline["texts"][CONFIG])
+        metadata = json.loads(outline["texts"].get(METADATA, "{}"))
+        return _graph(
+            path,
+            (config,),
+            _read_variables(outline),
+            metadata.get("keras_version"),
+            outline["elsewhere"],
+        )
+    except _NO_MODEL as error:
+        raise ModelFileError(path, f"the Keras file is damaged: {_NOT_A_MODEL}") from error
 
 
 def read_hdf5(path: Path) -> Graph:
@@ -89,22 +74,45 @@ def read_hdf5(path: Path) -> Graph:
         ModelFileError: It is damaged, or holds weights only.
         OSError: It cannot be read.
     """
+    outline = _outline(path)
+    attributes = outline["attributes"].get("", {})
+    if "model_config" not in attributes:
+        fault = "an HDF5 file without a model_config: weights alone, or not from Keras"
+        raise ModelFileError(path, f"{fault}; save the whole model instead")
     try:
-        outline = read_hdf5_outline(path)
-        attributes = outline["attributes"].get("", {})
-        if "model_config" not in attributes:
-            fault = "an HDF5 file without a model_config: weights alone, or not from Keras"
-            raise ModelFileError(path, f"{fault}; save the whole model instead")
-        config = json.loads(attributes["model_config"])
-        variables = _read_legacy_variables(outline)
-        return _graph(path, config, variables, attributes.get("keras_version"))
-    except ModelFileError:
-        raise
-    except _FROM_A_DAMAGED_FILE as error:
+        configs = (
+            json.loads(attributes["model_config"]),
+            json.loads(attributes.get("training_config", "null")),
+        )
+        return _graph(
+            path,
+            configs,
+            _read_legacy_variables(outline),
+            attributes.get("keras_version"),
+            outline["elsewhere"],
+        )
+    except _NO_MODEL as error:
+        raise ModelFileError(path, f"the Keras file is damaged: {_NOT_A_MODEL}") from error
+
+
+def _outline(path: Path, is_archive: bool = False) -> dict[str, Any]:
+    try:
+        return read_hdf5_outline(path, is_archive)
+    except UnfitFileError as error:
+        raise ModelFileError(path, str(error)) from error
+    except ValueError as error:
         raise ModelFileError(path, f"the Keras file is damaged ({error})") from error
 
 
-def _graph(path: Path, config: Any, variables: Iterable[Variable], version: object) -> Graph:
+def _graph(
+    path: Path,
+    configs: tuple[Any, ...],
+    variables: Iterable[Variable],
+    version: object,
+    elsewhere: list[str],
+) -> Graph:
+    """Make the graph of a model's config, which comes first, and of what it was compiled with."""
+    config = configs[0]
     name = str(config["config"].get("name") or config["class_name"])
     return Graph(
         str(path),
@@ -112,22 +120,8 @@ def _graph(path: Path, config: Any, variables: Iterable[Variable], version: obje
         tuple(_read_functions(config, name)),
         tuple(sorted(variables, key=lambda variable: variable.name)),
         producer=f"Keras {version}" if version else None,
+        carried_code=(*in_keras_config(*configs), *in_other_files(elsewhere)),
     )
-
-
-def _read_json(archive: zipfile.ZipFile, name: str) -> Any:
-    with archive.open(name) as file:
-        text = file.read(_LARGEST_CONFIG + 1)
-    if len(text) > _LARGEST_CONFIG:
-        raise ValueError(f"{name} is larger than any model's")
-    return json.loads(text)
-
-
-def _refuse_large_compressed(path: Path, weights: zipfile.ZipInfo) -> None:
-    """Refuse what cannot be read in place: Keras stores weights without compression."""
-    is_stored = weights.compress_type == zipfile.ZIP_STORED
-    if not is_stored and weights.file_size > _LARGEST_COMPRESSED_WEIGHTS:
-        raise ModelFileError(path, f"{_WEIGHTS} is compressed and too large to unpack")
 
 
 def _read_variables(outline: Mapping[str, Any]) -> Iterator[Variable]:

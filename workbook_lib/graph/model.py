@@ -13,8 +13,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from workbook_lib.rendering import printable
+
+_LONGEST_FAULT = 500
+
 Shape = tuple["int | None", ...]
 """Dimensions, ``None`` where one is unknown. An unknown rank is ``None`` instead of a Shape."""
+
+MOST_NODES = 2_000_000
+"""Nodes above which a file is refused. The largest models have some hundred thousand; a file of a
+few megabytes can claim more nodes than there is memory for."""
+
+_MOST_SIGNATURES = 1_000
+_MOST_REACHED = 30_000_000
+"""Nodes that all signatures together may reach: each one is looked at once for each signature."""
 
 _OUTPUT_INDEX = re.compile(r":(\d+)$")
 
@@ -42,11 +54,29 @@ class ModelFileError(ValueError):
 
     def __init__(self, path: object, fault: str) -> None:
         self.path = str(path)
-        self.fault = " ".join(fault.split())
-        super().__init__(f"{self.path}: {self.fault}")
+        self.fault = printable(" ".join(fault.split()), most=_LONGEST_FAULT)
+        super().__init__(f"{printable(self.path, most=None)}: {self.fault}")
 
     def __reduce__(self) -> tuple[type, tuple[str, str]]:
         return type(self), (self.path, self.fault)
+
+
+def refuse_too_much(source: str, nodes: int, signatures: int = 0) -> None:
+    """Refuse a file that claims more than any model has, before it fills memory or takes hours.
+
+    Args:
+        source: Its name, for the message.
+        nodes: How many nodes it claims.
+        signatures: How many signatures.
+
+    Raises:
+        ModelFileError: It is too much.
+    """
+    if nodes > MOST_NODES:
+        raise ModelFileError(source, f"it claims {nodes:,} nodes, more than any model has")
+    if signatures > _MOST_SIGNATURES or signatures * nodes > _MOST_REACHED:
+        fault = f"it claims {signatures:,} signatures of {nodes:,} nodes, more than any model has"
+        raise ModelFileError(source, fault)
 
 
 @dataclass(frozen=True)
@@ -178,6 +208,8 @@ class Graph:
         variables: Every variable, sorted by name.
         signatures: Every signature, sorted by name.
         producer: What wrote it (``"TensorFlow 2.21.0"``), where the file says so.
+        carried_code: What it brings along that would run as code, or touch other files, if it
+            were loaded: a line each.
     """
 
     source: str
@@ -186,6 +218,7 @@ class Graph:
     variables: tuple[Variable, ...] = ()
     signatures: tuple[Signature, ...] = ()
     producer: str | None = None
+    carried_code: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return (

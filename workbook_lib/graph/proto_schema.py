@@ -28,10 +28,16 @@ message MetaGraphDef {
   SaverDef saver_def = 3;
   map<string,CollectionDef> collection_def = 4;
   map<string,SignatureDef> signature_def = 5;
+  repeated AssetFileDef asset_file_def = 6;
   SavedObjectGraph object_graph_def = 7;
 }
+message AssetFileDef { TensorInfo tensor_info = 1; string filename = 2; }
 message MetaInfoDef { repeated string tags = 4; string tensorflow_version = 5; }
-message SaverDef { string restore_op_name = 3; }
+message SaverDef {
+  string filename_tensor_name = 1;
+  string save_tensor_name = 2;
+  string restore_op_name = 3;
+}
 message CollectionDef { oneof kind { NodeList node_list = 1; } }
 message NodeList { repeated string value = 1; }
 message SignatureDef { map<string,TensorInfo> inputs = 1; map<string,TensorInfo> outputs = 2; }

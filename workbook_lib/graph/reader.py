@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Protocol
 
 from workbook_lib.graph.model import Graph, ModelFileError
+from workbook_lib.graph.regular_file import open_regular, read_regular
 
 BYTES = "<bytes>"
 """The ``source`` of a graph that came from memory."""
@@ -15,6 +17,8 @@ _SAVED_MODEL = "saved_model.pb"
 _TFLITE_MARK = b"TFL3"
 _ZIP_MARK = b"PK\x03\x04"
 _HDF5_MARK = b"\x89HDF\r\n\x1a\n"
+
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 
 _MISSING_MARKS = {
     ".tflite": "no TensorFlow Lite model: it does not carry the mark TFL3",
@@ -59,6 +63,27 @@ def read_graph(source: str | os.PathLike[str] | bytes | Serialisable) -> Graph:
     raise TypeError(f"read_graph takes a path, bytes or a GraphDef, not {type(source).__name__}")
 
 
+def carried_code(source: Graph | str | os.PathLike[str] | bytes | Serialisable) -> tuple[str, ...]:
+    """List what a model brings along that would run as code if it were loaded.
+
+    Nothing of it is run, imported or unpickled to find out. Keras: Lambda layers and other Python
+    bytecode, layers that unpickle or load other files, anything that is not Keras's own.
+    TensorFlow: ops that call Python, that read or write files (a saver's and the look-up tables of
+    the model's own assets are ordinary), or that talk to other processes.
+
+    Args:
+        source: What :func:`read_graph` takes, or what it gave.
+
+    Returns:
+        One line for each such thing, sorted; nothing for a model that only computes.
+
+    Raises:
+        ModelFileError: There is no such file, or no model that can be read is in it.
+        TypeError: ``source`` is none of these.
+    """
+    return (source if isinstance(source, Graph) else read_graph(source)).carried_code
+
+
 # Each format's reader is imported only when it is needed: protobuf and the .tflite schema take
 # longer to import than most models take to read.
 
@@ -77,7 +102,7 @@ def _read_path(path: Path) -> Graph:
     if "\0" in str(path):
         raise ModelFileError(repr(str(path)), "a path cannot hold a null character")
     if not path.exists():
-        raise ModelFileError(path, "there is no such file or folder")
+        raise ModelFileError(path, _why_missing(path))
     if path.is_dir():
         return _read_saved_model(path, path)
     if not path.is_file():
@@ -85,6 +110,14 @@ def _read_path(path: Path) -> Graph:
     if path.name == _SAVED_MODEL:
         return _read_saved_model(path.parent, path)
     return _read_file(path)
+
+
+def _why_missing(path: Path) -> str:
+    if path.is_symlink():
+        return "a symbolic link that leads nowhere"
+    if _ADDRESS.match(str(path)):
+        return "an address and no path on this machine: download the model first"
+    return "there is no such file or folder"
 
 
 def _read_saved_model(folder: Path, source: Path) -> Graph:
@@ -97,9 +130,25 @@ def _read_saved_model(folder: Path, source: Path) -> Graph:
     return read_saved_model(folder / _SAVED_MODEL, str(source))
 
 
+def _refuse_other_suffix(path: Path, is_hdf5: bool) -> None:
+    """Refuse a Keras file whose name says another format than its beginning.
+
+    Keras goes by the name, and one file can be both: an archive is found from its end, and an HDF5
+    file may have anything before it. What is read here has to be what Keras would load.
+    """
+    suffix = path.suffix.lower()
+    if is_hdf5 and suffix == ".keras":
+        fault = "an HDF5 file whose name says .keras: Keras opens it by its name, so call it .h5"
+        raise ModelFileError(path, fault)
+    if not is_hdf5 and suffix in {".h5", ".hdf5"}:
+        fault = f"a zip archive whose name says {suffix}: Keras opens it by its name"
+        raise ModelFileError(path, f"{fault}, so call it .keras")
+
+
 def _read_file(path: Path) -> Graph:
-    with path.open("rb") as file:
-        head = file.read(8)
+    with open_regular(path) as file:
+        # Files of the kernel's, below /proc, have no size, and some of them no end.
+        head = file.read(8) if os.fstat(file.fileno()).st_size else b""
     if not head:
         raise ModelFileError(path, "the file is empty")
     if head[4:] == _TFLITE_MARK:
@@ -109,9 +158,10 @@ def _read_file(path: Path) -> Graph:
     if head.startswith(_ZIP_MARK) or head == _HDF5_MARK:
         from workbook_lib.graph.keras_file import read_hdf5, read_keras
 
+        _refuse_other_suffix(path, head == _HDF5_MARK)
         return read_hdf5(path) if head == _HDF5_MARK else read_keras(path)
     if path.suffix.lower() in _MISSING_MARKS:
         raise ModelFileError(path, _MISSING_MARKS[path.suffix.lower()])
     from workbook_lib.graph.graph_def import read_graph_def
 
-    return read_graph_def(path.read_bytes(), str(path))
+    return read_graph_def(read_regular(path), str(path))

@@ -94,6 +94,7 @@ class ResourceFlow:
         self._functions = {function.name: function for function in functions}
         self._output_index = output_index
         self._consumers: dict[str, dict[str, list[tuple[Node, int]]]] = {}
+        self._takers: dict[tuple[str, str], dict[int, list[tuple[Node, int]]]] = {}
         self._nodes: dict[str, dict[str, Node]] = {}
         self._calls: dict[str, tuple[str, ...]] = {}
 
@@ -118,6 +119,16 @@ class ResourceFlow:
             self._consumers[function] = by_source
         return self._consumers[function].get(source, [])
 
+    def _takers_of(self, function: str, source: str) -> dict[int, list[tuple[Node, int]]]:
+        """Return the consumers of a node by the number of the output that they take."""
+        place = function, source
+        if place not in self._takers:
+            takers: dict[int, list[tuple[Node, int]]] = defaultdict(list)
+            for node, position in self.consumers(function, source):
+                takers[self._output_index(node.inputs[position])].append((node, position))
+            self._takers[place] = takers
+        return self._takers[place]
+
     def origin(self, function: str, assign: Node) -> tuple[Node, int] | None:
         """Return where the value of an assign comes from, looking through ops of one input.
 
@@ -129,13 +140,10 @@ class ResourceFlow:
             The node that makes the value, and which of its outputs it is; ``None`` if the value
             is an argument of the function.
         """
-        if function not in self._nodes:
-            self._nodes[function] = {n.name: n for n in self._functions[function].nodes}
-        nodes = self._nodes[function]
         seen: set[str] = set()
         node, position = assign, 1
         while position < len(node.inputs):
-            source = nodes.get(node.sources[position])
+            source = self._node(function, node.sources[position])
             if source is None or source.name in seen:
                 return None
             if len(source.inputs) != 1:
@@ -143,6 +151,59 @@ class ResourceFlow:
             seen.add(source.name)
             node, position = source, 0
         return None
+
+    def origins(self, starts: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Follow tensors back through ops of one input, and out of functions to their callers.
+
+        Args:
+            starts: Function and name of the nodes or arguments that give them.
+
+        Returns:
+            Function and name of each node that makes one; an argument of a function that nobody
+            calls has none.
+        """
+        found: set[tuple[str, str]] = set()
+        seen: set[tuple[str, str]] = set()
+        waiting = list(starts)
+        callers = self._callers() if waiting else {}
+        while waiting:
+            place = waiting.pop()
+            if place in seen:
+                continue
+            seen.add(place)
+            node = self._node(*place)
+            if node is not None and len(node.inputs) == 1 and not node.calls:
+                waiting.append((place[0], node.sources[0]))
+            elif node is not None:
+                found.add(place)
+            else:
+                waiting.extend(self._passed(place, callers.get(place[0], ())))
+        return found
+
+    def _passed(
+        self, argument: tuple[str, str], calls: Iterable[tuple[str, Node]]
+    ) -> Iterator[tuple[str, str]]:
+        """Yield what the callers of a function pass as one of its arguments."""
+        names = [each.name for each in self._functions[argument[0]].inputs]
+        if argument[1] in names:
+            # The last inputs are the arguments; If and Case have a condition before them.
+            back = len(names) - names.index(argument[1])
+            for caller, call in calls:
+                if back <= len(call.sources):
+                    yield caller, call.sources[-back]
+
+    def _callers(self) -> dict[str, list[tuple[str, Node]]]:
+        callers: dict[str, list[tuple[str, Node]]] = defaultdict(list)
+        for function in self._functions.values():
+            for node in function.nodes:
+                for name in node.calls:
+                    callers[name].append((function.name, node))
+        return callers
+
+    def _node(self, function: str, name: str) -> Node | None:
+        if function not in self._nodes:
+            self._nodes[function] = {n.name: n for n in self._functions[function].nodes}
+        return self._nodes[function].get(name)
 
     def reached(self, starts: Iterable[str]) -> set[str]:
         """Follow the calls from some functions.
@@ -189,9 +250,7 @@ class ResourceFlow:
             if place in seen:
                 continue
             seen.add(place)
-            for node, position in self.consumers(function, source):
-                if self._output_index(node.inputs[position]) != output:
-                    continue
+            for node, position in self._takers_of(function, source).get(output, ()):
                 if not entry.runs(function, node.name):
                     continue
                 onward = list(self._onward(function, node, position, is_reference))
@@ -210,7 +269,7 @@ class ResourceFlow:
             yield function, node.name, position
         elif node.op in _FIRST_OUTPUT and not (is_reference and node.op == "Identity"):
             yield function, node.name, 0
-        for name in node.calls:
+        for name in dict.fromkeys(node.calls):
             if name in self._functions:
                 # The last inputs are the arguments; If and Case have a condition before them.
                 arguments = self._functions[name].inputs

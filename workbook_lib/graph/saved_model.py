@@ -12,13 +12,16 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from google.protobuf.message import DecodeError
 
+from workbook_lib.graph.carried import CHECKPOINT_OPS, in_functions
 from workbook_lib.graph.checkpoint import read_checkpoint
 from workbook_lib.graph.graph_def import (
+    MAIN_GRAPH,
     main_entry,
     read_functions,
     read_handles,
@@ -27,14 +30,18 @@ from workbook_lib.graph.graph_def import (
 from workbook_lib.graph.model import (
     Graph,
     ModelFileError,
+    Node,
     Signature,
     TensorSpec,
     Variable,
     output_index,
+    refuse_too_much,
 )
 from workbook_lib.graph.proto_schema import MESSAGES, dtype_name
+from workbook_lib.graph.regular_file import read_regular
 from workbook_lib.graph.resource_flow import Entry, Handle, ResourceFlow
 from workbook_lib.graph.roles import variable_role
+from workbook_lib.rendering import printable
 
 _INIT_SIGNATURE = "__saved_model_init_op"
 _INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
@@ -57,14 +64,19 @@ def read_saved_model(path: Path, source: str) -> Graph:
         OSError: A file cannot be read.
     """
     try:
-        saved_model = MESSAGES["SavedModel"].FromString(path.read_bytes())
+        saved_model = MESSAGES["SavedModel"].FromString(read_regular(path))
     except DecodeError as error:
-        raise ModelFileError(source, f"{path.name} is damaged or cut short ({error})") from error
+        raise ModelFileError(source, f"{path.name} is damaged or cut short") from error
     graphs = saved_model.meta_graphs
     if not graphs:
         raise ModelFileError(source, f"{path.name} holds no graph: it is damaged or no SavedModel")
-    served = (graph for graph in graphs if "serve" in graph.meta_info_def.tags)
-    return _Reader(next(served, graphs[0]), path.parent, source).read()
+    # TensorFlow looks for the graph with exactly this tag.
+    tags = [set(graph.meta_info_def.tags) for graph in graphs]
+    order = sorted(range(len(graphs)), key=lambda i: (tags[i] != {"serve"}, "serve" not in tags[i]))
+    readers = [_Reader(graphs[i], path.parent, source) for i in order]
+    graph = readers[0].read()
+    carried = {line for reader in readers for line in reader.carried_code()}
+    return replace(graph, carried_code=tuple(sorted(carried)))
 
 
 class _Reader:
@@ -74,12 +86,16 @@ class _Reader:
         self._meta_graph = meta_graph
         self._folder = folder
         self._source = source
-        self._functions = read_functions(meta_graph.graph_def)
+        self._functions = read_functions(meta_graph.graph_def, source)
+        self._named = frozenset(function.name for function in self._functions)
         self._main = self._functions[0]
         self._nodes = {node.name: node for node in self._main.nodes}
         self._flow = ResourceFlow(self._functions, output_index)
 
     def read(self) -> Graph:
+        self._refuse_assets_outside()
+        nodes = sum(len(function.nodes) for function in self._functions)
+        refuse_too_much(self._source, nodes, len(self._meta_graph.signature_def))
         version = self._meta_graph.meta_info_def.tensorflow_version
         signatures = sorted(self._read_signatures(), key=lambda signature: signature.name)
         variables = sorted(self._read_variables(), key=lambda variable: variable.name)
@@ -91,6 +107,14 @@ class _Reader:
             tuple(signatures),
             f"TensorFlow {version}" if version else None,
         )
+
+    def _refuse_assets_outside(self) -> None:
+        """Refuse a model whose asset is another file than one of its own: loading would read it."""
+        for asset in self._meta_graph.asset_file_def:
+            path = PurePosixPath(asset.filename.replace("\\", "/"))
+            if path.is_absolute() or ".." in path.parts or ":" in asset.filename:
+                fault = f"its asset {printable(asset.filename)} climbs out of the folder"
+                raise ModelFileError(self._source, fault)
 
     @property
     def _signature_defs(self) -> dict[str, Any]:
@@ -104,6 +128,9 @@ class _Reader:
             # signature was a part of the main graph.
             node = self._nodes.get(producers.pop()) if len(producers) == 1 else None
             function = node.calls[0] if node and len(node.calls) == 1 else self._main.name
+            if function not in self._named:
+                fault = f"its signature {printable(name)} calls a function that is not there"
+                raise ModelFileError(self._source, fault)
             inputs = _tensor_specs(signature_def.inputs)
             yield Signature(name, function, inputs, _tensor_specs(signature_def.outputs))
 
@@ -142,6 +169,54 @@ class _Reader:
                 waiting.extend(self._nodes[name].sources)
                 waiting.extend(self._nodes[name].control_inputs)
         return main_entry(signature, self._main, self._flow, live)
+
+    def carried_code(self) -> tuple[str, ...]:
+        """List what runs beyond computing; the saver's own ops and look-up tables are ordinary.
+
+        A saver's save is one that neither a signature runs nor the loading of the model.
+        """
+        saver = self._meta_graph.saver_def
+        tensors = [i.name for d in self._signature_defs.values() for i in d.outputs.values()]
+        called = self._entry(None, [*tensors, *self._init_tensors()])
+        restored = self._entry(None, [saver.restore_op_name])
+        saved = self._entry(None, [saver.save_tensor_name])
+        reads_assets = self._tables_read_assets()
+
+        def is_ordinary(function: str, node: Node) -> bool:
+            if node.op.startswith("InitializeTableFromTextFile"):
+                return reads_assets
+            if node.op not in CHECKPOINT_OPS or called.runs(function, node.name):
+                return False
+            restores = restored.runs(function, node.name)
+            return (
+                restores
+                if node.op == "RestoreV2"
+                else not restores and saved.runs(function, node.name)
+            )
+
+        return in_functions(self._functions, is_ordinary)
+
+    def _tables_read_assets(self) -> bool:
+        """Tell whether look-up tables are filled from assets of the model, and no other files."""
+        infos = (asset.tensor_info for asset in self._meta_graph.asset_file_def)
+        assets = {(MAIN_GRAPH, info.name.partition(":")[0]) for info in infos}
+        names = [
+            (function.name, node.sources[-1])
+            for function in self._functions
+            for node in function.nodes
+            if node.op.startswith("InitializeTableFromTextFile") and node.sources
+        ]
+        origins = self._flow.origins(names)
+        # TensorFlow 2 passes the path of an asset on in a variable.
+        own = {name for place, name in origins if place == MAIN_GRAPH and name in self._nodes}
+        handles = {(MAIN_GRAPH, n) for n in own if variable_role(self._nodes[n].op) == "handle"}
+        anywhere = Entry(None, {function.name for function in self._functions})
+        assigned = [
+            (function, node.sources[1])
+            for function, node in self._flow.uses(handles, anywhere)
+            if variable_role(node.op) == "assign" and len(node.sources) > 1
+        ]
+        return (origins - handles) | self._flow.origins(assigned) <= assets
 
     def _restored_keys(self, handles: Iterable[Handle]) -> dict[str, str]:
         """Return the checkpoint key that the restore op assigns each variable from."""
@@ -183,18 +258,22 @@ class _Reader:
             return ()
         try:
             return read_checkpoint(prefix)
-        except ValueError as error:
-            raise ModelFileError(self._source, f"variables/variables.index: {error}") from error
+        except (ValueError, OSError) as error:
+            fault = getattr(error, "strerror", None) or error
+            raise ModelFileError(self._source, f"variables/variables.index: {fault}") from error
 
     def _set_by_init(self, handles: Iterable[Handle]) -> set[str]:
         """Return the names of the variables that the init op assigns when the model is loaded."""
-        tensors = [
-            info.name for info in self._meta_graph.signature_def[_INIT_SIGNATURE].outputs.values()
-        ]
-        for collection in _INIT_COLLECTIONS:
-            tensors.extend(self._meta_graph.collection_def[collection].node_list.value)
-        init = self._entry(None, tensors)
+        init = self._entry(None, self._init_tensors())
         return {handle.name for handle in handles if self._flow.accesses(handle, [init])[1]}
+
+    def _init_tensors(self) -> list[str]:
+        """Return what is run when the model is loaded."""
+        graph = self._meta_graph
+        tensors = [info.name for info in graph.signature_def[_INIT_SIGNATURE].outputs.values()]
+        for collection in _INIT_COLLECTIONS:
+            tensors.extend(graph.collection_def[collection].node_list.value)
+        return tensors
 
     def _bind_concrete_functions(self, handles: Iterable[Handle], keys: Mapping[str, str]) -> Entry:
         """Give handles to the functions of a model without signatures, as loading it would.

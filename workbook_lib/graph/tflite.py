@@ -1,14 +1,13 @@
 """TensorFlow Lite files, read through the schema's generated accessors.
 
-The file is mapped, not loaded: weights are never touched, so a model of a gigabyte costs no more
-than its graph. The generated accessors check nothing. Reads outside the file raise; a damaged
-length cannot keep the reader busy, because every item is counted against the size of the file.
+Weights are never looked at, so a model of a gigabyte costs no more than its graph. The generated
+accessors check nothing. Reads outside the file raise; a damaged length cannot keep the reader busy,
+because every item is counted against the size of the file.
 """
 
 from __future__ import annotations
 
 import inspect
-import mmap
 import re
 import struct
 from collections.abc import Iterable, Iterator
@@ -18,7 +17,9 @@ from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
 
+from workbook_lib.graph.carried import in_functions
 from workbook_lib.graph.model import (
+    MOST_NODES,
     Function,
     Graph,
     ModelFileError,
@@ -27,8 +28,10 @@ from workbook_lib.graph.model import (
     Signature,
     TensorSpec,
     Variable,
+    refuse_too_much,
 )
 from workbook_lib.graph.resource_flow import Entry, Handle, ResourceFlow
+from workbook_lib.graph.tflite_bytes import read_graph_part
 
 Buffer = bytes | memoryview
 
@@ -39,6 +42,12 @@ _FROM_A_DAMAGED_FILE = (
     TypeError,  # a number outside the range of an offset
     AttributeError,  # a required table that is missing
 )
+
+
+class _DamagedError(ValueError):
+    """A fault that can be said in words."""
+
+
 _VERSION = "min_runtime_version"
 _CUSTOM = "custom"
 _VALUE = "value"
@@ -57,9 +66,11 @@ def read_tflite_file(path: Path) -> Graph:
         ModelFileError: It is damaged.
         OSError: It cannot be read.
     """
-    with path.open("rb") as file:
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    return read_tflite(memoryview(mapped), str(path))
+    try:
+        data = read_graph_part(path)
+    except ValueError as error:
+        raise ModelFileError(path, f"the .tflite file is damaged: {error}") from error
+    return read_tflite(data, str(path))
 
 
 def read_tflite(data: Buffer, source: str) -> Graph:
@@ -83,10 +94,11 @@ def read_tflite(data: Buffer, source: str) -> Graph:
     """
     try:
         return _Reader(data, source).read()
+    except _DamagedError as error:
+        raise ModelFileError(source, f"the .tflite file is damaged: {error}") from error
     except _FROM_A_DAMAGED_FILE as error:
-        raise ModelFileError(
-            source, f"the .tflite file is damaged or cut short ({error})"
-        ) from error
+        # What they say is about the accessors, not about the file.
+        raise ModelFileError(source, "the .tflite file is damaged or cut short") from error
 
 
 def _names(enum: type) -> dict[int, str]:
@@ -118,8 +130,9 @@ class _Reader:
     def __init__(self, data: Buffer, source: str) -> None:
         self._source = source
         self._model = schema.Model.GetRootAs(data, 0)
-        self._unread = len(data)
+        self._unread = min(len(data), 16 * MOST_NODES)
         self._function_names = self._name_functions()
+        self._named = frozenset(self._function_names)
 
     def read(self) -> Graph:
         model = self._model
@@ -130,7 +143,9 @@ class _Reader:
             for i, name in enumerate(self._function_names)
         )
         if not functions:
-            raise ValueError("it holds no subgraph")
+            raise _DamagedError("it holds no subgraph")
+        nodes = sum(len(function.nodes) for function in functions)
+        refuse_too_much(self._source, nodes, model.SignatureDefsLength())
         signatures = sorted(self._read_signatures(functions), key=lambda s: s.name)
         variables = sorted(self._read_variables(functions, signatures), key=lambda v: v.name)
         return Graph(
@@ -140,14 +155,23 @@ class _Reader:
             tuple(variables),
             tuple(signatures),
             self._read_producer(),
+            in_functions(functions),
         )
 
     def _range(self, length: int) -> range:
         """Return the indices of a vector, counting its items against the size of the file."""
         self._unread -= length
         if self._unread < 0:
-            raise ValueError("it claims more items than it has bytes")
+            raise _DamagedError("it claims more items than it has bytes")
         return range(length)
+
+    def _tables(self, length: int) -> range:
+        """Return the indices of a vector of tables; the smallest that says anything has 16 bytes.
+
+        A file that lists the same table many times is refused before the memory is full.
+        """
+        self._range(15 * length)
+        return self._range(length)
 
     def _text(self, value: bytes | None) -> str:
         self._range(len(value or b""))
@@ -180,13 +204,13 @@ class _Reader:
         return ", ".join(part for part in parts if part) or None
 
     def _read_function(self, subgraph: Any, name: str) -> Function:
-        tensors = [subgraph.Tensors(i) for i in self._range(subgraph.TensorsLength())]
+        tensors = [subgraph.Tensors(i) for i in self._tables(subgraph.TensorsLength())]
         names = _unique(self._text(tensor.Name()) for tensor in tensors)
         specs = [self._read_tensor(t, n) for t, n in zip(tensors, names, strict=True)]
         inputs = self._pick(specs, subgraph, "Inputs")
         producers = {spec.name: spec.name for spec in inputs if spec}
         nodes = []
-        for index in self._range(subgraph.OperatorsLength()):
+        for index in self._tables(subgraph.OperatorsLength()):
             operator = subgraph.Operators(index)
             op, is_custom = self._ops[operator.OpcodeIndex()]
             attributes = self._read_attributes(operator)
@@ -259,9 +283,7 @@ class _Reader:
         """
         if _CUSTOM in attributes:
             named = (v if isinstance(v, tuple) else (v,) for v in attributes.values())
-            return tuple(
-                str(name) for names in named for name in names if name in self._function_names
-            )
+            return tuple(str(name) for names in named for name in names if name in self._named)
         numbers = (value for name, value in attributes.items() if "subgraph" in name)
         return tuple(self._function_names[n] for n in numbers if isinstance(n, int) and n >= 0)
 
@@ -364,5 +386,8 @@ def _unique(names: Iterable[str]) -> list[str]:
     """Return the names in order, with a number after those that are empty or taken."""
     unique: dict[str, None] = {}
     for index, name in enumerate(names):
-        unique[f"{name}#{index}" if not name or name in unique else name] = None
+        free = name
+        while not free or free in unique:
+            free = f"{free}#{index}"
+        unique[free] = None
     return list(unique)

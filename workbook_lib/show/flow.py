@@ -15,6 +15,11 @@ _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 _SOURCES = {"Const": "constant", "Placeholder": "input", "InputLayer": "input"}
 _PASSES_ON = frozenset({"Identity", "IdentityN", "StopGradient", "PreventGradient"})
 
+# A function may call another twice, which calls a third twice, and so on: a few lines of a file
+# that are more steps than there is memory for.
+_MOST_CALLS = 5_000
+_DEEPEST_CALL = 100
+
 _Port = tuple[str, str, int]
 """Where a tensor comes from: the path of calls, the node or input, the number of its output."""
 
@@ -50,7 +55,8 @@ def flow_of(
     Args:
         graph: The model that the function belongs to.
         function: The function to follow; the functions that it calls are put in place of the
-            calls, and ops that only pass a tensor on are left out.
+            calls (of the first 5,000, up to 100 deep), and ops that only pass a tensor on are left
+            out.
         outputs: What a signature calls the function's outputs, in the same order.
 
     Returns:
@@ -71,6 +77,7 @@ class _Flow:
         }
         self.nodes: dict[str, tuple[str, str, Node]] = {}  # id -> path, function, node
         self.same: dict[_Port, _Port] = {}
+        self.calls = 0
 
     def steps(self, function: Function, names: Sequence[TensorSpec]) -> tuple[Step, ...]:
         self._collect(function, "", ())
@@ -115,11 +122,14 @@ class _Flow:
             and len(node.calls) == 1
             and node.calls[0] in self.functions
             and node.calls[0] not in within
+            and len(within) < _DEEPEST_CALL
+            and self.calls < _MOST_CALLS
         )
 
     def _inline(
         self, node: Node, ports: Sequence[_Port], path: str, within: tuple[str, ...]
     ) -> None:
+        self.calls += 1
         callee, inner = self.functions[node.calls[0]], f"{path}{node.name}/"
         for spec, port in zip(callee.inputs, ports, strict=False):
             self.same[inner, spec.name, 0] = port
@@ -221,12 +231,11 @@ def _outputs(function: Function) -> list[tuple[TensorSpec, tuple[str, int]]]:
     named = {_normal(spec.name): spec.name for spec in function.inputs}
     named |= {_normal(node.name): node.name for node in function.nodes}
     sources = [takers.get(each.name) or named.get(_normal(each.name)) for each in function.outputs]
+    taken = {*takers.values(), *sources}
     last = [
         node.name
         for node in function.nodes
-        if node.name not in {*takers.values(), *sources}
-        and node.op != "NoOp"
-        and variable_role(node.op) is None
+        if node.name not in taken and node.op != "NoOp" and variable_role(node.op) is None
     ]
     if len(last) == sources.count(None):
         ends = iter(last)

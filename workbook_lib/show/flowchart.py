@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from workbook_lib.graph.model import Function, Graph, TensorSpec
-from workbook_lib.rendering import Rich
+from workbook_lib.rendering import Rich, printable
 from workbook_lib.show.flow import Step, flow_of
 
 _LONGEST_LABEL = 32
@@ -73,7 +73,7 @@ class Flowchart(Rich):
             chain = [", ".join(_full_name(by_id[id]) for id in taken), _full_name(step)]
             if step.kind == "assign" and step.variable in by_id:
                 chain.append(_full_name(by_id[step.variable]))
-            after = f" (after {', '.join(by_id[id].name for id in step.after)})"
+            after = f" (after {', '.join(printable(by_id[id].name) for id in step.after)})"
             yield " -> ".join(filter(None, chain)) + (after if step.after else "")
 
     def mermaid(self) -> str:
@@ -138,18 +138,22 @@ def _entry(
     if function is not None:
         for each in graph.functions:
             if each.name == function:
-                return f"function {function}", each, ()
+                return f"function {printable(function)}", each, ()
         raise KeyError(f"no function {function!r}; there are: {_names(graph.functions)}")
     if signature is None and not graph.signatures:
         return "the main graph", graph.functions[0], ()
     for entry in graph.signatures:
         if signature is None or entry.name == signature:
-            return f"signature {entry.name}", graph.function(entry.function), entry.outputs
+            return (
+                f"signature {printable(entry.name)}",
+                graph.function(entry.function),
+                entry.outputs,
+            )
     raise KeyError(f"no signature {signature!r}; there are: {_names(graph.signatures)}")
 
 
 def _names(named: Iterable[Any]) -> str:
-    return ", ".join(each.name for each in named) or "none"
+    return ", ".join(printable(each.name) for each in named) or "none"
 
 
 def _touching_variables(steps: Iterable[Step], most: int) -> tuple[Step, ...]:
@@ -196,8 +200,8 @@ def _too_many(graph: Graph, steps: Iterable[Step], drawn: Iterable[Step], most: 
 
 def _full_name(step: Step) -> str:
     word = step.kind if step.kind in {"input", "output", "variable", "constant"} else ""
-    detail = " ".join(filter(None, (word, step.detail)))
-    return f"{step.name} ({detail})" if detail else step.name
+    name, detail = printable(step.name), printable(" ".join(filter(None, (word, step.detail))))
+    return f"{name} ({detail})" if detail else name
 
 
 def _label(step: Step, names: dict[str, str]) -> str:
@@ -228,6 +232,7 @@ def _edges(step: Step, number: dict[str, str]) -> Iterator[str]:
 
 
 def _shorten(name: str) -> str:
+    name = printable(name)
     if len(name) <= _LONGEST_LABEL:
         return name
     return f"{name[:5]}…{name[6 - _LONGEST_LABEL :]}"  # names differ at their ends

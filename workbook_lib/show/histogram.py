@@ -5,9 +5,10 @@ from __future__ import annotations
 import html
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from workbook_lib.graph import Graph, variable_role
-from workbook_lib.rendering import Rich, table_text
+from workbook_lib.rendering import Rich, printable, table_text
 
 Counts = Mapping[str, int]
 
@@ -65,17 +66,20 @@ class OpHistogram(Rich):
 
     def _caption(self) -> str:
         totals = ", ".join(
-            f"{title} {_nodes(total)}" if len(self.titles) > 1 else _nodes(total)
+            f"{printable(title)} {_nodes(total)}" if len(self.titles) > 1 else _nodes(total)
             for title, total in zip(self.titles, self.totals, strict=True)
         )
-        marked = ", ".join(row.op for row in self.rows if row.role and any(row.counts))
+        marked = ", ".join(printable(r.op) for r in self.rows if r.role and any(r.counts))
         return f"Op counts: {totals}; variable ops: {marked or 'none'}"
 
     def _bar(self, row: OpRow, graph: int, length: int) -> int:
         """Return the length of a bar; ops counted together have none, it would say nothing."""
         count = 0 if row.together else row.counts[graph]
-        most = max((max(each.counts) for each in self.rows if not each.together), default=1)
-        return max(1, round(length * count / most)) if count else 0
+        return max(1, round(length * count / self._most)) if count else 0
+
+    @cached_property
+    def _most(self) -> int:
+        return max((max(each.counts) for each in self.rows if not each.together), default=1)
 
     def text(self) -> str:
         """Set the counts as a table: bars for one graph, a column of changes for several."""
@@ -85,7 +89,7 @@ class OpHistogram(Rich):
         headers = ["op", "variable", *self.titles, "change" if several else ""]
         rows = [
             (
-                row.op,
+                printable(row.op),
                 row.role,
                 *row.counts,
                 row.change if several else "#" * self._bar(row, 0, _BAR_LENGTH),
@@ -99,7 +103,7 @@ class OpHistogram(Rich):
         several = len(self.titles) > 1
         columns = "".join(
             f'<th scope="col" colspan="2" style="text-align: left">{html.escape(title)}</th>'
-            for title in self.titles
+            for title in map(printable, self.titles)
         )
         change = '<th scope="col" style="text-align: left">change</th>' if several else ""
         return (
@@ -124,7 +128,7 @@ class OpHistogram(Rich):
             cells += f'<td style="text-align: left">{row.change}</td>'
         return (
             f'<tr><th scope="row" style="text-align: left; font-weight: {weight}">'
-            f"{mark}{html.escape(row.op)}</th>"
+            f"{mark}{html.escape(printable(row.op))}</th>"
             f'<td style="text-align: left">{html.escape(row.role)}</td>{cells}</tr>'
         )
 

@@ -12,7 +12,7 @@ import weakref
 from pathlib import Path
 
 from workbook_lib.graph.model import ModelFileError
-from workbook_lib.rendering import Rich
+from workbook_lib.rendering import Rich, printable
 
 _SERVER = Path(__file__).with_name("netron_server.py")
 
@@ -64,9 +64,9 @@ class NetronView(Rich):
     def text(self) -> str:
         """Say what is shown, from where, and how to stop it; without the port, which changes."""
         if self.closed:
-            return f"Netron: {self.model.name}, closed."
+            return f"Netron: {printable(self.model.name)}, closed."
         return (
-            f"Netron: {self.model.name}\n"
+            f"Netron: {printable(self.model.name)}\n"
             "Your own machine serves this page, to itself alone; nothing is sent anywhere else.\n"
             "It stays empty where the kernel runs on another machine than the browser "
             "(JupyterHub, Binder).\n"
@@ -77,7 +77,10 @@ class NetronView(Rich):
         """Set the frame, a link to the same page, and the text."""
         if self.closed:
             return f"<p>{html.escape(self.text())}</p>"
-        url, name = html.escape(self.url, quote=True), html.escape(self.model.name, quote=True)
+        url, name = (
+            html.escape(self.url, quote=True),
+            html.escape(printable(self.model.name), quote=True),
+        )
         title, *notes = self.text().splitlines()
         return (
             f'<p>{html.escape(title)} (<a href="{url}" target="_blank" rel="noopener">'

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from workbook_lib.graph.model import Access, Graph, Shape, Variable
-from workbook_lib.rendering import Rich, table_html, table_text
+from workbook_lib.rendering import Rich, printable, table_html, table_text
 
 _HEADERS = ("name", "dtype", "shape", "reads", "assigns", "initialised", "owner")
 _INITIALISED = {True: "yes", False: "no", None: "not known"}
@@ -53,13 +54,13 @@ class VariableTable(Rich):
         columns = len(_HEADERS) if self.has_owners else len(_HEADERS) - 1
         rows: list[Sequence[object]] = [
             (
-                variable.name,
+                printable(variable.name),
                 variable.dtype,
                 shape_text(variable.shape),
                 _accesses(variable.reads),
                 _accesses(variable.assigns),
                 _INITIALISED[variable.initialised],
-                variable.owner or "nobody",
+                printable(variable.owner or "nobody"),
             )[:columns]
             for variable in self.variables
         ]
@@ -93,9 +94,12 @@ def variable_table(graph: Graph) -> VariableTable:
 
 def _accesses(accesses: Sequence[Access]) -> str:
     """Say which ops, how often, and from which signatures: ``2 ReadVariableOp (serve)``."""
+    by_op: dict[str, list[Access]] = defaultdict(list)
+    for access in accesses:
+        by_op[access.op].append(access)
     parts = []
-    for op in sorted({access.op for access in accesses}):
-        same = [access for access in accesses if access.op == op]
+    for op, same in sorted(by_op.items()):
         signatures = sorted({name for access in same for name in access.signatures})
-        parts.append(f"{len(same)} {op}" + (f" ({', '.join(signatures)})" if signatures else ""))
+        names = f" ({', '.join(map(printable, signatures))})" if signatures else ""
+        parts.append(f"{len(same)} {printable(op)}{names}")
     return "; ".join(parts) or "none"

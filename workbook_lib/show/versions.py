@@ -139,29 +139,32 @@ class VersionMatrix(Rich):
         return f"<details><summary>What each release said</summary><dl>{cases}</dl></details>"
 
 
-def version_matrix(data: Mapping[str, Any]) -> VersionMatrix:
+def version_matrix(data: Mapping[str, Any], cases: Sequence[str] | None = None) -> VersionMatrix:
     """Draw the outcomes of cases on TensorFlow releases.
 
     Args:
         data: As ``data/version_matrix.json`` holds it: ``cases`` is a list of ``{"id",
-            "title"}``, ``versions`` a list of ``{"version", "python", "installed", "results"}``
-            where ``results`` maps a case's id to ``{"outcome", "label"}``. Outcomes are the
-            keys of ``OUTCOMES``; a case without a result was not run.
+            "title", "drawn"}``, ``versions`` a list of ``{"version", "python", "installed",
+            "results"}`` where ``results`` maps a case's id to ``{"outcome", "label"}``. Outcomes
+            are the keys of ``OUTCOMES``; a case without a result was not run.
+        cases: Ids of the cases to draw, in this order; by default those that ``data`` does not
+            leave out by ``"drawn": false``, because all of them are more than a page holds.
 
     Returns:
         The matrix.
 
     Raises:
+        KeyError: There is no such case.
         ValueError: An outcome is not one of those known.
     """
     versions = data["versions"]
+    titles = {case["id"]: case["title"] for case in data["cases"]}
+    if cases is None:
+        cases = [case["id"] for case in data["cases"] if case.get("drawn", True)]
     return VersionMatrix(
         tuple(entry["version"] for entry in versions),
         tuple(entry.get("python") or "" for entry in versions),
-        tuple(
-            (case["title"], tuple(_cell(entry, case["id"]) for entry in versions))
-            for case in data["cases"]
-        ),
+        tuple((titles[case], tuple(_cell(entry, case) for entry in versions)) for case in cases),
     )
 
 

@@ -1,0 +1,628 @@
+"""Every door of the command line, and every file that somebody might push through it."""
+
+import json
+import os
+import random
+import signal
+import stat
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workbook_lib.cli import main
+from workbook_lib.graph import ModelFileError, read_graph, tflite_bytes
+from workbook_lib.graph.proto_schema import MESSAGES
+from workbook_lib.locations import project_root
+
+UNSAFE = "two\nlines \x1b]0;owned\x07\x1b[2J <script>alert(1)</script> \u202egnp.exe"
+
+
+def refused(path, capsys, command="inspect"):
+    """Return the one line that a command says about a path that it cannot use."""
+    assert main([command, str(path)]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    (line,) = printed.err.splitlines()
+    assert line.isprintable()
+    assert line.startswith("workbook: ")
+    return line
+
+
+def graph_def(*nodes):
+    message = MESSAGES["GraphDef"]()
+    for name, op, *inputs in nodes:
+        message.node.add(name=name, op=op, input=inputs)
+    return message
+
+
+def saved_model(folder: Path, graph=None):
+    message = MESSAGES["SavedModel"]()
+    meta_graph = message.meta_graphs.add()
+    meta_graph.meta_info_def.tags.append("serve")
+    meta_graph.graph_def.CopyFrom(graph or graph_def(("c", "Const")))
+    folder.mkdir(exist_ok=True)
+    return message, meta_graph
+
+
+def write(folder: Path, message) -> Path:
+    (folder / "saved_model.pb").write_bytes(message.SerializeToString())
+    return folder
+
+
+# Paths.
+
+
+def test_an_address_is_no_path(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for address in ("https://example.org/model.tflite", "gs://bucket/model", "file:///model"):
+        assert "download the model first" in refused(address, capsys)
+
+
+def test_a_strange_path_is_named_on_one_line(capsys, tmp_path):
+    assert r"two\nlines \x1b]0" in refused(tmp_path / UNSAFE.replace("/", ""), capsys)
+    assert r"\x00" in refused("a\0b", capsys)
+    assert r"\ud800" in refused("a\ud800b", capsys)
+    refused("x" * 5000, capsys)
+    refused("x/" * 5000, capsys)
+    refused("", capsys)
+
+
+def test_links_that_lead_nowhere_or_round_in_a_circle(capsys, tmp_path):
+    (tmp_path / "gone.tflite").symlink_to(tmp_path / "nothing")
+    (tmp_path / "a.tflite").symlink_to(tmp_path / "b.tflite")
+    (tmp_path / "b.tflite").symlink_to(tmp_path / "a.tflite")
+    assert "leads nowhere" in refused(tmp_path / "gone.tflite", capsys)
+    assert "leads nowhere" in refused(tmp_path / "a.tflite", capsys)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "saved_model.pb").symlink_to(tmp_path / "a.tflite")
+    assert "no saved_model.pb" in refused(tmp_path / "model", capsys)
+
+
+def test_a_model_of_links_is_read_as_download_caches_keep_it(tmp_path, counting_file, capsys):
+    blobs, snapshot = tmp_path / "blobs", tmp_path / "snapshot"
+    blobs.mkdir()
+    (blobs / "1").write_bytes(counting_file)
+    snapshot.mkdir()
+    (snapshot / "model.tflite").symlink_to("../blobs/1")
+    message, _ = saved_model(blobs, graph_def(("v", "VarHandleOp")))
+    (blobs / "2").write_bytes(message.SerializeToString())
+    (snapshot / "saved_model.pb").symlink_to("../blobs/2")
+    (snapshot / "variables").symlink_to("../blobs")
+    assert main(["inspect", str(snapshot / "model.tflite")]) == 0
+    assert main(["inspect", str(snapshot)]) == 0
+    assert "1 variable" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_waited_for_nowhere(tmp_path, capsys):
+    os.mkfifo(tmp_path / "m.tflite")
+    assert "neither a file nor a folder" in refused(tmp_path / "m.tflite", capsys)
+    message, _ = saved_model(tmp_path, graph_def(("v", "VarHandleOp")))
+    write(tmp_path, message)
+    (tmp_path / "variables").mkdir()
+    os.mkfifo(tmp_path / "variables" / "variables.index")
+    assert "variables.index: neither" in refused(tmp_path, capsys)
+    (tmp_path / "saved_model.pb").unlink()
+    os.mkfifo(tmp_path / "saved_model.pb")
+    assert "no saved_model.pb" in refused(tmp_path, capsys)
+
+
+def test_the_folder_in_place_of_an_index(tmp_path, capsys):
+    message, _ = saved_model(tmp_path, graph_def(("v", "VarHandleOp")))
+    write(tmp_path, message)
+    (tmp_path / "variables" / "variables.index").mkdir(parents=True)
+    assert "variables.index" in refused(tmp_path, capsys)
+
+
+@pytest.mark.skipif(not Path("/proc/self/pagemap").exists(), reason="no /proc here")
+@pytest.mark.parametrize("path", ["/dev/zero", "/dev/null", "/proc/self/pagemap", "/proc/kcore"])
+def test_files_of_the_kernel_without_end(path, capsys):
+    line = refused(path, capsys)
+    assert ("empty" in line) == (path == "/proc/self/pagemap")
+
+
+def test_a_sparse_file_larger_than_any_graph_is_not_read(tmp_path, capsys):
+    path = tmp_path / "m.pb"
+    with path.open("wb") as file:
+        file.write(b"model")
+        file.truncate(2**40)
+    assert "larger than any such file" in refused(path, capsys)
+
+
+STRANGE = "two\nlines \x1b[2J \u202e.tflite"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["inspect", STRANGE],
+        ["diagnose", STRANGE],
+        ["diagnose", "--static", "--json", STRANGE],
+        ["explain", STRANGE],
+        ["lift", STRANGE, "out.tflite"],
+        ["run", STRANGE],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_every_door_refuses_in_one_line_what_is_not_there(arguments, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    (line,) = printed.err.splitlines()
+    assert line.isprintable()
+    assert r"\x1b[2J" in line
+
+
+# Names that leave the folder, or the terminal.
+
+
+@pytest.mark.parametrize(
+    "name", ["../../etc/passwd", "/etc/passwd", "a/../../b", "..\\b", "C:\\b", "\\\\server\\b"]
+)
+def test_an_asset_that_climbs_out_of_the_folder(tmp_path, capsys, name):
+    message, meta_graph = saved_model(tmp_path)
+    meta_graph.asset_file_def.add(filename=name).tensor_info.name = "c:0"
+    assert "climbs out of the folder" in refused(write(tmp_path, message), capsys)
+
+
+def test_an_asset_in_a_folder_of_its_own_is_read(tmp_path):
+    message, meta_graph = saved_model(tmp_path)
+    meta_graph.asset_file_def.add(filename="words/..txt").tensor_info.name = "c:0"
+    read_graph(write(tmp_path, message))
+
+
+def _archive(path, members, base=None):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    return path
+
+
+@pytest.mark.parametrize("name", ["../evil", "/evil", "a/../../evil", "C:/evil", "..\\evil"])
+def test_an_archive_with_a_member_that_climbs_out(tmp_path, capsys, name):
+    members = [("config.json", "{}"), ("model.weights.h5", ""), (name, "x")]
+    assert "climbs out" in refused(_archive(tmp_path / "m.keras", members), capsys)
+
+
+def test_an_archive_with_a_symbolic_link_or_too_many_members(tmp_path, capsys):
+    link = zipfile.ZipInfo("assets")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    members = [("config.json", "{}"), ("model.weights.h5", ""), (link, "/etc")]
+    assert "symbolic link" in refused(_archive(tmp_path / "m.keras", members), capsys)
+    many = [(f"{number}", "") for number in range(10_001)]
+    assert "too many members" in refused(_archive(tmp_path / "n.keras", many), capsys)
+
+
+def test_what_an_archive_declares_is_not_believed(tmp_path, capsys):
+    path = _archive(tmp_path / "m.keras", [("config.json", "{}"), ("model.weights.h5", "x" * 99)])
+    data = path.read_bytes().replace((99).to_bytes(4, "little"), (2**32 - 2).to_bytes(4, "little"))
+    path.write_bytes(data)
+    assert "damaged" in refused(path, capsys)
+
+
+def unsafe_files(folder: Path):
+    """Write a model in each format whose names are as bad as they can be."""
+    graph = graph_def((UNSAFE, "VarHandleOp"), ("r" + UNSAFE, "Read" + UNSAFE, UNSAFE))
+    graph_path = folder / "m.pb"
+    graph_path.write_bytes(graph.SerializeToString())
+    message, meta_graph = saved_model(folder / "saved", graph)
+    meta_graph.signature_def[UNSAFE].outputs["y"].name = "r" + UNSAFE + ":0"
+    return [graph_path, write(folder / "saved", message)]
+
+
+def test_no_name_of_a_file_reaches_the_terminal_as_it_is(tmp_path, capsys):
+    for path in unsafe_files(tmp_path):
+        assert main(["inspect", str(path)]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert all(line.isprintable() for line in lines)
+        assert any(r"two\nlines \x1b]0" in line for line in lines)
+
+
+def test_no_name_of_a_file_is_a_script_in_a_report(tmp_path):
+    from workbook_lib.show import mermaid, op_histogram, variable_table
+
+    for path in unsafe_files(tmp_path):
+        graph = read_graph(path)
+        chart = mermaid(graph)
+        for shown in (variable_table(graph), op_histogram({UNSAFE: graph, "b": graph})):
+            assert "<script" not in shown.html()
+            assert "\x1b" not in shown.html() + shown.text()
+            assert "\u202e" not in shown.html() + shown.text()
+        assert all(line.isprintable() for line in chart.text().splitlines())
+        drawn = chart.mermaid()
+        assert all(line.isprintable() for line in drawn.splitlines())
+        assert "<script" not in drawn
+        assert not [code for code in ("#10;", "#27;", "#8238;") if code in drawn]  # it decodes them
+
+
+def test_a_name_that_the_terminal_cannot_write_is_no_error(tmp_path):
+    path = tmp_path / "m.pb"
+    path.write_bytes(graph_def(("größe層", "VarHandleOp")).SerializeToString())
+    done = subprocess.run(
+        [sys.executable, "-m", "workbook_lib.cli", "inspect", path],
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert rb"gr\xf6\xdfe" in done.stdout
+
+
+# Files that claim too much, or change.
+
+
+def test_a_model_of_more_signatures_than_any(tmp_path, capsys):
+    message, meta_graph = saved_model(tmp_path)
+    for number in range(1001):
+        meta_graph.signature_def[f"s{number}"].outputs["y"].name = "c:0"
+    assert "1,001 signatures" in refused(write(tmp_path, message), capsys)
+
+
+@pytest.mark.parametrize("fault", ["node", "function", "main", "signature"])
+def test_names_that_are_taken_or_missing(tmp_path, capsys, fault):
+    message, meta_graph = saved_model(tmp_path)
+    graph = meta_graph.graph_def
+    if fault == "node":
+        graph.node.add(name="c", op="Const")
+    elif fault == "signature":
+        call = graph.node.add(name="call", op="PartitionedCall")
+        call.attr["f"].func.name = "nowhere"
+        meta_graph.signature_def["s"].outputs["y"].name = "call:0"
+    else:
+        for name in ("f", "f") if fault == "function" else ("main graph",):
+            graph.library.function.add().signature.name = name
+    line = refused(write(tmp_path, message), capsys)
+    assert ("not there" if fault == "signature" else "same name") in line
+
+
+def test_functions_that_call_each_other_and_nodes_in_a_circle(tmp_path):
+    graph = graph_def(("v", "VarHandleOp"), ("x", "Identity", "y", "^x"), ("y", "Identity", "x"))
+    for name, called in (("A", "B"), ("B", "A"), ("C", "C"), ("D", "nowhere")):
+        function = graph.library.function.add()
+        function.signature.name = name
+        function.signature.input_arg.add(name="h", type=20)
+        inner = function.node_def.add(name="c", op="PartitionedCall", input=["h"])
+        inner.attr["f"].func.name = called
+        function.node_def.add(name="r", op="ReadVariableOp", input=["h"])
+        graph.node.add(name=f"c{name}", op="PartitionedCall", input=["v"]).attr[
+            "f"
+        ].func.name = name
+    (variable,) = read_graph(graph).variables
+    assert {read.function for read in variable.reads} == {"A", "B", "C", "D"}
+
+
+def test_functions_that_call_the_next_one_twice_are_drawn_in_time():
+    from workbook_lib.show import mermaid
+
+    graph = graph_def(("v", "VarHandleOp"))
+    for depth in range(60):
+        function = graph.library.function.add()
+        function.signature.name = f"f{depth}"
+        for name in "ab":
+            call = function.node_def.add(name=name, op="PartitionedCall")
+            call.attr["f"].func.name = f"f{depth + 1}"
+    assert mermaid(read_graph(graph), function="f0").note
+
+
+def test_calls_nested_ten_thousand_deep():
+    graph = graph_def(("v", "VarHandleOp"))
+    graph.node.add(name="c", op="PartitionedCall", input=["v"]).attr["f"].func.name = "f0"
+    for depth in range(10_000):
+        function = graph.library.function.add()
+        function.signature.name = f"f{depth}"
+        function.signature.input_arg.add(name="h", type=20)
+        call = function.node_def.add(name="c", op="PartitionedCall", input=["h"])
+        call.attr["f"].func.name = f"f{depth + 1}"
+    last = graph.library.function.add()
+    last.signature.name = "f10000"
+    last.signature.input_arg.add(name="h", type=20)
+    last.node_def.add(name="r", op="ReadVariableOp", input=["h"])
+    (variable,) = read_graph(graph).variables
+    assert [read.function for read in variable.reads] == ["f10000"]
+
+
+@pytest.fixture
+def large_file(tf, counting_file, tmp_path, monkeypatch):
+    """A .tflite file that is read as a gigabyte would be: without its big constant."""
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    model = flatbuffer_utils.convert_bytearray_to_object(counting_file)
+    model.buffers.append(type(model.buffers[0])(data=[7] * 2**20))
+    path = tmp_path / "large.tflite"
+    path.write_bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+    monkeypatch.setattr(tflite_bytes, "_READ_WHOLE", 1000)
+    return path
+
+
+def test_a_large_file_is_read_without_its_constants(large_file, monkeypatch):
+    part = bytes(tflite_bytes.read_graph_part(large_file))
+    whole = large_file.read_bytes()
+    assert len(part) == len(whole)
+    assert b"\x07" * 2**20 in whole
+    assert b"\x07" * 1000 not in part
+    assert sum(a != b for a, b in zip(part, whole, strict=True)) == 2**20
+    graph = read_graph(large_file)
+    monkeypatch.undo()
+    assert graph == read_graph(large_file)
+
+
+def test_a_file_that_is_cut_short_after_it_was_read_kills_nobody(large_file):
+    """A mapped file would: the process would die of SIGBUS at the next look."""
+    code = (
+        "import os, sys; from workbook_lib.graph import tflite_bytes\n"
+        "from workbook_lib.graph.tflite import read_tflite\n"
+        "for limit in (1000, 10**9):\n"
+        "    tflite_bytes._READ_WHOLE = limit\n"
+        "    data = tflite_bytes.read_graph_part(sys.argv[1])\n"
+        "    size = os.path.getsize(sys.argv[1])\n"
+        "    os.truncate(sys.argv[1], 10)\n"
+        "    print(read_tflite(data, 'x'))\n"
+        "    os.truncate(sys.argv[1], 0); open(sys.argv[1], 'wb').write(bytes(data))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, large_file], capture_output=True, check=False
+    )
+    assert done.returncode != -signal.SIGBUS
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(b"1 variables") == 2
+
+
+def test_a_file_that_is_cut_short_while_it_is_read(large_file, monkeypatch, capsys):
+    size = large_file.stat().st_size
+    os.truncate(large_file, size // 2)
+    monkeypatch.setattr(
+        tflite_bytes.os, "fstat", lambda _: os.stat_result((stat.S_IFREG,) * 6 + (size, 0, 0, 0))
+    )
+    assert "cut short" in refused(large_file, capsys)
+
+
+def test_a_file_whose_size_is_no_constants(large_file, monkeypatch, capsys):
+    monkeypatch.setattr(tflite_bytes, "_LARGEST_GRAPH", 1000)
+    assert "no constant" in refused(large_file, capsys)
+
+
+def test_what_is_said_of_a_damaged_file_is_about_the_file(tmp_path, counting_file, capsys):
+    words = ("unpack", "struct", "buffer of", "NoneType", "codec", "message with type", "index out")
+    rng = random.Random(3)
+    path = tmp_path / "m.tflite"
+    for _ in range(60):
+        damaged = bytearray(counting_file[: rng.randrange(20, len(counting_file))])
+        for _ in range(20):
+            damaged[rng.randrange(8, len(damaged))] = rng.randrange(256)
+        path.write_bytes(damaged)
+        if main(["inspect", str(path)]) == 2:
+            assert not [word for word in words if word in capsys.readouterr().err]
+
+
+# Code that a model brings along.
+
+
+@pytest.fixture(scope="module")
+def lambda_model(tf, tmp_path_factory):
+    """A Lambda layer that makes a file called ``it-ran``, as ``.keras`` and as ``.h5``."""
+    folder = tmp_path_factory.mktemp("lambda")
+    marker = folder / "it-ran"
+    function = eval(f"lambda x: (open({str(marker)!r}, 'w').close(), x)[1]")
+    layers = tf.keras.layers
+    model = tf.keras.Sequential(
+        [layers.Input((2,)), layers.Lambda(function, output_shape=(2,)), layers.Dense(1)]
+    )
+    for suffix in ("keras", "h5"):
+        model.save(folder / f"m.{suffix}")
+        marker.unlink(missing_ok=True)
+        tf.keras.models.load_model(folder / f"m.{suffix}", safe_mode=False)(tf.ones((1, 2)))
+        assert marker.exists(), "the threat is an empty one"
+        marker.unlink()
+    return folder
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+@pytest.mark.parametrize(
+    "command", ["inspect", "diagnose --static", "diagnose", "diagnose --json", "cure"]
+)
+def test_the_code_of_a_model_does_not_run_unless_it_is_trusted(
+    lambda_model, capsys, command, suffix
+):
+    path = lambda_model / f"m.{suffix}"
+    output = [str(lambda_model / "out.tflite")] if command == "cure" else []
+    code = main([*command.split(), str(path), *output])
+    printed = capsys.readouterr()
+    assert not (lambda_model / "it-ran").exists()
+    assert not (lambda_model / "out.tflite").exists()
+    assert code in ((0, 1) if command != "cure" else (1, 2))
+    if command in ("diagnose", "cure"):
+        assert "Lambda" in printed.out + printed.err
+    if command == "diagnose":
+        assert "--trust" in printed.out
+
+
+# Fuzzing.
+
+
+def _mutations(content):
+    """Return a strategy of damaged forms of a file."""
+    places = st.integers(0, len(content) - 1)
+    words = st.sampled_from(
+        [b"\xff" * 4, b"\xff\xff\xff\x7f", b"\0\0\0\x80", b"\0" * 4, b"\4\0\0\0"]
+    )
+    edits = st.one_of(
+        st.tuples(places, st.binary(min_size=1, max_size=24)),
+        st.tuples(places.map(lambda at: at // 4 * 4), words),
+        st.tuples(
+            places.map(lambda at: at // 4 * 4), places.map(lambda n: n.to_bytes(4, "little"))
+        ),
+    )
+
+    def damage(edits, cut):
+        damaged = bytearray(content)
+        for at, piece in edits:
+            damaged[at : at + len(piece)] = piece
+        return bytes(damaged[: len(damaged) - cut])
+
+    cuts = st.one_of(st.just(0), places)
+    return st.builds(damage, st.lists(edits, max_size=6), cuts)
+
+
+def _holds(path, capsys):
+    """Hold that a path is read, or refused in one line."""
+    code = main(["inspect", str(path)])
+    printed = capsys.readouterr()
+    assert code in (0, 2)
+    assert all(line.isprintable() for line in printed.out.splitlines())
+    lines = printed.err.splitlines()
+    assert len(lines) == (1 if code else 0)
+    assert all(line.isprintable() and str(path) in line for line in lines)
+
+
+def test_damaged_tflite_files(counting_file, tmp_path, capsys):
+    path = tmp_path / "m.tflite"
+
+    @settings(max_examples=300)
+    @given(_mutations(counting_file))
+    def run(content):
+        path.write_bytes(content[:4] + b"TFL3" + content[8:])
+        _holds(path, capsys)
+
+    run()
+
+
+_NAMES = st.sampled_from(
+    ["", "a", "b", "v", "f", "g", "^a", "a:1", "v:z:0", "f:99999999999", "main graph", UNSAFE]
+) | st.text(max_size=6)
+_OPS = st.sampled_from(
+    [
+        "VarHandleOp",
+        "ReadVariableOp",
+        "AssignVariableOp",
+        "PartitionedCall",
+        "While",
+        "If",
+        "Switch",
+        "Identity",
+        "IdentityN",
+        "RestoreV2",
+        "SaveV2",
+        "Placeholder",
+        "VariableV2",
+        "Assign",
+        "f",
+        "Const",
+        "PyFunc",
+        "InitializeTableFromTextFileV2",
+    ]
+)
+_NODES = st.lists(
+    st.tuples(_NAMES, _OPS, st.lists(_NAMES, max_size=3), _NAMES, st.integers(-1, 130)), max_size=8
+)
+
+
+def _encodable(text):
+    return text.encode(errors="replace").decode()
+
+
+def _fill(nodes, wanted):
+    for name, op, inputs, called, dtype in wanted:
+        node = nodes.add(name=_encodable(name), op=op, input=map(_encodable, inputs))
+        node.attr["f"].func.name = _encodable(called)
+        node.attr["dtype"].type = dtype
+
+
+def test_saved_models_that_make_no_sense(tmp_path, capsys):
+    folder = tmp_path / "m"
+
+    @settings(max_examples=120)
+    @given(_NODES, st.lists(st.tuples(_NAMES, _NAMES, _NODES), max_size=3), _NAMES, _NAMES, _NAMES)
+    def run(nodes, functions, signature, output, restore):
+        message, meta_graph = saved_model(folder, MESSAGES["GraphDef"]())
+        _fill(meta_graph.graph_def.node, nodes)
+        for name, argument, body in functions:
+            function = meta_graph.graph_def.library.function.add()
+            function.signature.name = _encodable(name)
+            function.signature.input_arg.add(name=_encodable(argument), type=20)
+            _fill(function.node_def, body)
+            meta_graph.object_graph_def.concrete_functions[_encodable(name)].bound_inputs.append(1)
+        meta_graph.signature_def[_encodable(signature)].outputs["y"].name = _encodable(output)
+        meta_graph.saver_def.restore_op_name = _encodable(restore)
+        _holds(write(folder, message), capsys)
+
+    run()
+
+
+def test_damaged_checkpoints(tmp_path, capsys):
+    """The bundled model's index, of which the keys and sizes are taken at their word by nobody."""
+    bundled = project_root() / "data" / "half_reader"
+    for name in ("saved_model.pb", "variables"):
+        (tmp_path / name).symlink_to(bundled / name)
+    index = (bundled / "variables" / "variables.index").read_bytes()
+    (tmp_path / "variables").unlink()
+    (tmp_path / "variables").mkdir()
+
+    @settings(max_examples=200)
+    @given(_mutations(index))
+    def run(content):
+        (tmp_path / "variables" / "variables.index").write_bytes(content)
+        _holds(tmp_path, capsys)
+
+    run()
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["class_name", "config", "name", "layers", "module", "inbound_nodes"])
+            | st.sampled_from(["function", "registered_name", "batch_shape", "vocabulary"]),
+            inner | st.sampled_from(["Lambda", "__lambda__", "InputLayer", "function"]),
+            max_size=5,
+        )
+    ),
+    max_leaves=25,
+)
+
+
+def test_keras_configs_that_make_no_sense(monkeypatch, tmp_path):
+    from workbook_lib.graph import keras_file
+
+    @settings(max_examples=200)
+    @given(_JSON)
+    def run(config):
+        outline = {"attributes": {}, "datasets": {}, "elsewhere": []}
+        texts = {"config.json": json.dumps(config)}
+        monkeypatch.setattr(keras_file, "read_hdf5_outline", lambda *_: {**outline, "texts": texts})
+        try:
+            repr(keras_file.read_keras(tmp_path / "m.keras"))
+        except ModelFileError as error:
+            assert str(error).isprintable()
+
+    run()
+
+
+def test_damaged_keras_files(tmp_path, capsys):
+    content = (project_root() / "data" / "digits_classifier.keras").read_bytes()
+    path = tmp_path / "m.keras"
+
+    @settings(max_examples=12)  # each starts a child process
+    @given(_mutations(content))
+    def run(damaged):
+        path.write_bytes(b"PK\3\4" + damaged[4:])
+        _holds(path, capsys)
+
+    run()
+
+
+@settings(max_examples=200)
+@given(st.binary(max_size=200), st.sampled_from(["tflite", "keras", "h5", "pb", "x"]))
+def test_files_of_noise(tmp_path_factory, content, suffix):
+    path = tmp_path_factory.getbasetemp() / f"noise.{suffix}"
+    path.write_bytes(content)
+    try:
+        read_graph(path)
+    except ModelFileError as error:
+        assert str(error).isprintable()
