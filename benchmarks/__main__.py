@@ -8,10 +8,15 @@ import platform
 import sys
 from pathlib import Path
 
-from benchmarks import overhead, runtimes
+from benchmarks import memory, overhead, reading, runtimes
 from benchmarks.figures import page
 
-BENCHMARKS = {"overhead": overhead.measure, "runtimes": runtimes.measure}
+BENCHMARKS = {
+    "overhead": overhead.measure,
+    "runtimes": runtimes.measure,
+    "reading": reading.measure,
+    "memory": memory.measure,
+}
 PAGE = Path(__file__).parent / "results.md"
 
 

@@ -12,22 +12,22 @@ class Figure:
 
     Attributes:
         what: What was measured.
-        milliseconds: Its median.
+        measured: Its median, in the unit of its chapter.
         against: What it was measured against.
-        against_milliseconds: The median of that.
+        against_measured: The median of that.
         aim: What it is meant to be, in words; empty where nothing was promised.
     """
 
     what: str
-    milliseconds: float
+    measured: float
     against: str
-    against_milliseconds: float
+    against_measured: float
     aim: str = ""
 
     @property
     def ratio(self) -> float:
-        """How many times as long as what it was measured against."""
-        return self.milliseconds / self.against_milliseconds
+        """How many times as long, or as much, as what it was measured against."""
+        return self.measured / self.against_measured
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,14 @@ class Chapter:
         method: How they were measured, in a sentence or two.
         command: What runs this benchmark alone.
         figures: What was measured.
+        unit: What it was measured in.
     """
 
     title: str
     method: str
     command: str
     figures: tuple[Figure, ...]
+    unit: str = "ms"
 
     def markdown(self) -> str:
         """Return the chapter with one table."""
@@ -53,12 +55,12 @@ class Chapter:
             "",
             f"{self.method} Alone: `{self.command}`.",
             "",
-            "| what | ms | against | ms | ratio | aim |",
+            f"| what | {self.unit} | against | {self.unit} | ratio | aim |",
             "|---|---:|---|---:|---:|---|",
         ]
         lines += [
-            f"| {one.what} | {_number(one.milliseconds)} | {one.against} | "
-            f"{_number(one.against_milliseconds)} | {_number(one.ratio)} | {one.aim or '-'} |"
+            f"| {one.what} | {_number(one.measured)} | {one.against} | "
+            f"{_number(one.against_measured)} | {_number(one.ratio)} | {one.aim or '-'} |"
             for one in self.figures
         ]
         return "\n".join(lines)

@@ -65,3 +65,56 @@ def _to_onnx(_: str, source: str, target: str) -> None:
     from tf2onnx.convert import from_tflite
 
     from_tflite(source, output_path=target)
+
+
+def exported(name: str, folder: Path) -> Path:
+    """Export a model as Keras does.
+
+    Args:
+        name: As for :func:`keras_model`.
+        folder: Where the model's folder is made.
+
+    Returns:
+        The SavedModel's folder.
+
+    Raises:
+        RuntimeError: It could not be exported.
+    """
+    target = folder / f"{name.replace(' ', '_')}_saved_model"
+    record = run_isolated(_export, name, str(target))
+    if not record.ok:
+        raise RuntimeError(f"{name} to a SavedModel: {record.message}")
+    return target
+
+
+def _export(name: str, target: str) -> None:
+    keras_model(name).export(target, verbose=False)
+
+
+def running_total() -> bytes:
+    """Make a .tflite file with a variable.
+
+    Returns:
+        The file, a kilobyte or two.
+
+    Raises:
+        RuntimeError: It could not be converted.
+    """
+    record = run_isolated(_to_running_total)
+    if not record.ok:
+        raise RuntimeError(f"a running total to .tflite: {record.message}")
+    content: bytes = record.value
+    return content
+
+
+def _to_running_total() -> bytes:
+    import tensorflow as tf
+
+    module = tf.Module()
+    module.total = tf.Variable(tf.zeros([4]), name="total")
+    add = tf.function(module.total.assign_add, input_signature=[tf.TensorSpec([4])])
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [add.get_concrete_function()], module
+    )
+    content: bytes = converter.convert()
+    return content

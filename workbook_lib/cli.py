@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import ast
+import json
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
 from workbook_lib import __version__
+from workbook_lib.rendering import printable
 
 BAD_INPUT = 2
 _MODEL = "SavedModel folder, .keras, .h5, .pb or .tflite"
@@ -29,6 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 if all went well, 1 if a notebook failed, 2 if the input cannot be used, 130 after
         Ctrl-C, 141 if the reader of the output left before its end, as ``head`` does.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a letter that a terminal does not know is no error
+            stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
         result: int = options.command(options)
@@ -157,16 +163,106 @@ def _add_run(commands: Any) -> None:
     run.set_defaults(command=_run)
 
 
-def _add_output(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--output", type=Path, default=Path("workbook-output"), metavar="DIR")
+def _add_output(parser: argparse.ArgumentParser, default: Path = Path("workbook-output")) -> None:
+    parser.add_argument(
+        "--output", type=Path, default=default, metavar="DIR", help=f"default: {default}"
+    )
 
 
 def _add_sweep(commands: Any) -> None:
-    """Add ``sweep``."""
+    sweep = commands.add_parser(
+        "sweep",
+        help="run the notebook for your own model over many models and settings",
+        description=(
+            "Every MODEL, target and quantization is a row. Each row runs notebook 08 in processes "
+            "of its own, within its limits. DIR gets sweep.csv, sweep.parquet, index.html and a "
+            "folder for each row. The same command again makes the rows that are missing, or whose "
+            "model, notebook or libraries have changed, and keeps the others. Exit code 0 if every "
+            "row is ready or convertible, 1 otherwise; with --baseline, 1 if a row got worse, "
+            "drifted or is missing; 2 for bad input."
+        ),
+    )
+    sweep.add_argument(
+        "models", nargs="*", type=Path, metavar="MODEL", help=f"{_MODEL}; or a folder of these"
+    )
+    sweep.add_argument(
+        "--list",
+        type=Path,
+        metavar="FILE",
+        help="rows from a CSV or .jsonl file: model, signature, inputs, target, quantization",
+    )
+    _add_output(sweep, Path("workbook-output", "sweep"))
+    sweep.add_argument("--target", action="append", metavar="T", help="default: litert")
+    sweep.add_argument("--quantization", action="append", metavar="Q", help="default: none")
+    _add_calls(sweep)
+    sweep.add_argument(
+        "--baseline", type=Path, metavar="DIR", help="an earlier sweep to compare with"
+    )
+    _add_limits(sweep)
+    sweep.set_defaults(command=_sweep)
+
+
+def _add_limits(sweep: argparse.ArgumentParser) -> None:
+    """Add where the rows of a sweep are made, and what each may take."""
+    place = sweep.add_mutually_exclusive_group()
+    place.add_argument(
+        "--workers", type=_whole, default=1, metavar="N", help="rows at a time; default: 1"
+    )
+    place.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="of a Dask cluster, such as tcp://host:8786. Models, notebook and DIR must be on a "
+        "disk that all workers share, under the same paths",
+    )
+    sweep.add_argument(
+        "--timeout", type=_amount, default=900.0, metavar="SECONDS", help="of a row; default: 900"
+    )
+    sweep.add_argument(
+        "--memory",
+        type=_amount,
+        default=8.0,
+        metavar="GIB",
+        help="of a row's kernel and all its children together; default: 8",
+    )
+
+
+def _whole(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return number
+
+
+def _amount(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return number
 
 
 def _add_matrix(commands: Any) -> None:
     """Add ``matrix``."""
+    matrix = commands.add_parser(
+        "matrix",
+        help="measure which failure shows on which TensorFlow release",
+        description=(
+            "Install each release into an environment of its own, run the catalogue's programs "
+            "there, and merge what they did into the matrix. Needs uv. What an interrupted run "
+            "has measured is kept. Exit code 1 if a release could not be installed."
+        ),
+    )
+    matrix.add_argument(
+        "releases",
+        nargs="*",
+        metavar="VERSION[@PYTHON]",
+        help="such as 2.15.1 or 2.15.1@3.11; default: those that the matrix holds",
+    )
+    matrix.add_argument("--list", action="store_true", help="say what the matrix holds, and stop")
+    matrix.add_argument(
+        "--output", type=Path, metavar="FILE", help="default: data/version_matrix.json"
+    )
+    matrix.add_argument("--jobs", type=_whole, default=1, metavar="N", help="releases at a time")
+    matrix.set_defaults(command=_matrix)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -185,6 +281,45 @@ def _run(options: argparse.Namespace) -> int:
     print(report.text())
     print(f"report: {report.folder / 'index.html'}")
     return 0 if report.ok else 1
+
+
+def _sweep(options: argparse.Namespace) -> int:
+    from workbook_lib.runs.executors import executor
+    from workbook_lib.runs.row_specs import SweepInputError, listed_rows, row_specs
+    from workbook_lib.runs.sweep import GIB, run_sweep
+
+    settings = {
+        "targets": options.target or ["litert"],
+        "quantizations": options.quantization or [None],
+        "signature": options.signature,
+        "inputs": options.inputs,
+    }
+    try:
+        specs = row_specs(options.models, **settings)
+        if options.list:
+            specs += listed_rows(options.list, **settings)
+        with executor(options.workers, options.scheduler) as rows:
+            result = run_sweep(
+                specs,
+                options.output,
+                executor=rows,
+                baseline=options.baseline,
+                timeout=options.timeout,
+                memory=int(options.memory * GIB),
+                trust=options.trust,
+                on_begin=lambda line: print(line, flush=True),
+                on_row=lambda progress: print(progress, flush=True),
+            )
+    except SweepInputError as error:
+        return _refuse(error)
+    except KeyboardInterrupt:
+        print("finished rows are kept; the same command makes the others", file=sys.stderr)
+        raise
+    for change in result.changes:
+        if change.kind != "same":
+            print(change)
+    print(f"{result!r}: {printable(result.folder / 'index.html')}")
+    return 0 if result.ok else 1
 
 
 def _inspect(options: argparse.Namespace) -> int:
@@ -219,27 +354,110 @@ def _lift(options: argparse.Namespace) -> int:
 
 
 def _diagnose(options: argparse.Namespace) -> int:
-    raise NotImplementedError
+    from workbook_lib.failures.diagnosis import diagnose
+    from workbook_lib.graph import ModelFileError
+
+    try:
+        found = diagnose(
+            options.model,
+            static=options.static,
+            signature=options.signature,
+            inputs=options.inputs,
+            trust=options.trust,
+        )
+    except ModelFileError as error:
+        return _refuse(error)
+    except (KeyError, ValueError) as error:  # a signature or inputs that do not fit the model
+        return _refuse(f"{options.model}: {error.args[0]}")
+    print(json.dumps(found.as_dict(), indent=2) if options.json else found.text())
+    return 0 if found.ok else 1
 
 
 def _explain(options: argparse.Namespace) -> int:
-    raise NotImplementedError
+    from workbook_lib.failures.explanation import explain
+
+    try:
+        log = _log(options.log)
+    except (OSError, ValueError) as error:
+        name = "standard input" if options.log == "-" else printable(options.log)
+        return _refuse(f"{name}: {getattr(error, 'strerror', None) or error}")
+    explanation = explain(log)
+    print(json.dumps(explanation.as_dict(), indent=2) if options.json else explanation.text())
+    return 0
+
+
+def _log(name: str) -> bytes:
+    """Read a log, from the standard input if its name is ``-``."""
+    if name != "-":
+        return Path(name).read_bytes()
+    if sys.stdin is None:  # closed, as by <&-
+        raise ValueError("it is closed")
+    return sys.stdin.buffer.read()
 
 
 def _cure(options: argparse.Namespace) -> int:
-    raise NotImplementedError
+    from workbook_lib.failures.cure import NoCureError, cure_file
+    from workbook_lib.graph import ModelFileError
+
+    try:
+        made = cure_file(
+            options.model,
+            options.output,
+            target=options.target,
+            quantization=options.quantization,
+            signature=options.signature,
+            inputs=options.inputs,
+            trust=options.trust,
+        )
+    except NoCureError as error:
+        print(json.dumps(error.as_dict(), indent=2) if options.json else error.text())
+        return 1
+    except ModelFileError as error:
+        return _refuse(error)
+    except (KeyError, ValueError) as error:  # a target, a recipe, a signature, inputs
+        return _refuse(f"{options.model}: {error.args[0]}")
+    print(json.dumps(made.as_dict(), indent=2) if options.json else made.text())
+    return 0
+
+
+def _matrix(options: argparse.Namespace) -> int:
+    from workbook_lib.failures import version_matrix
+    from workbook_lib.failures.releases import NotInstalledError, ReleaseInputError, parse_releases
+
+    path = options.output or version_matrix.stored_path()
+    try:
+        releases = parse_releases(options.releases)
+        if options.list:
+            print(version_matrix.contents(path).text())
+            return 0
+        measured = []
+        for one in version_matrix.update(releases, path, options.jobs, on_start=_started):
+            print(one.text(), flush=True)
+            measured.append(one)
+    except ReleaseInputError as error:
+        return _refuse(error)
+    except NotInstalledError as error:
+        return _refuse(f"uv installs the releases, and cannot: {error}")
+    except (OSError, ValueError) as error:
+        return _refuse(f"{path}: {error}")
+    return 1 if any(one.reason for one in measured) else 0
+
+
+def _started(release: Any) -> None:
+    print(f"measuring {release.version}", flush=True)
 
 
 def _value(text: str) -> Any:
     """Read a parameter's value as a Python literal, or else as the text that it is."""
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
         return text
 
 
 def _refuse(error: Exception | str) -> int:
-    print(f"workbook: {error}", file=sys.stderr)
+    line = printable(" ".join(str(error).split()), most=None)
+    print(f"workbook: {line}", file=sys.stderr)
     return BAD_INPUT
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tempfile
 
 import numpy as np
 import pytest
@@ -260,3 +261,27 @@ def test_the_callers_mistakes_are_errors_and_no_verdict(counting_file, running_t
     with pytest.raises(ValueError, match="no outputs"):
         check_parity(lambda x: {}, counting_file, CALLS)
     assert check_parity(running_total(), bytearray(counting_file), CALLS).passed
+
+
+def test_ready_answers_are_taken_as_they_are(counting_file):
+    calls = [{"x": np.full(4, value, "float32")} for value in (1.0, 2.0)]
+    right = [np.full(4, 1.0, "float32"), np.full(4, 3.0, "float32")]
+    assert check_parity(right, counting_file, calls).passed
+    assert not check_parity(right[::-1], counting_file, calls).passed
+    assert check_parity([{"output_0": a} for a in right], counting_file, calls).passed
+    with pytest.raises(ValueError, match="1 ready answers for 2 calls"):
+        check_parity(right[:1], counting_file, calls)
+
+
+def test_a_file_is_compared_with_itself(tf, counting_file):
+    call = {"x": np.ones(4, "float32")}
+    assert parity.compare_kernels(counting_file, call).passed
+    lost = tf.keras.Sequential([tf.keras.Input((2,)), tf.keras.layers.Dense(3)])
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(lost, folder)
+        content = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
+    with_itself = parity.compare_kernels(content, np.ones([1, 2], "float32"))
+    assert "variable != nullptr" in with_itself.run(PLAIN).refusal
+    assert not with_itself.passed
+    refused = parity.compare_kernels(b"no file", [{"x": np.ones(4, "float32")}])
+    assert all(run.refusal for run in refused.runs)

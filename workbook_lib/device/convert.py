@@ -11,11 +11,20 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from workbook_lib.graph import ModelFileError, Signature, Variable, read_graph
+from workbook_lib.graph import (
+    Graph,
+    ModelFileError,
+    Signature,
+    TensorSpec,
+    Variable,
+    read_graph,
+)
+from workbook_lib.graph.bare_graph import graph_signature
 from workbook_lib.isolated import OpError, Record, run_isolated
 from workbook_lib.rendering import Rich, panel_html, table_html, table_text
 from workbook_lib.waiting import busy
@@ -189,14 +198,18 @@ def convert(
     *,
     settings: ConverterSettings | None = None,
     signature_keys: Sequence[str] | None = None,
+    trust: bool = False,
     timeout: float = 300.0,
 ) -> Conversion:
     """Convert a model in a child process.
 
     Args:
-        source: A SavedModel folder, or a ``.keras`` or ``.h5`` file with a whole model.
+        source: A SavedModel folder, a ``.keras`` or ``.h5`` file with a whole model, or a frozen
+            GraphDef.
         settings: What to set on the converter; its own defaults if ``None``.
         signature_keys: Signatures of a SavedModel to convert; all if ``None``.
+        trust: Whether Keras may run code that a ``.keras`` file brings along. It does so with a
+            ``.h5`` file in any case: look first (``graph.carried_code``).
         timeout: Seconds that the conversion may take.
 
     Returns:
@@ -207,8 +220,8 @@ def convert(
         ValueError: The model has no such signature, or a setting names nothing in TensorFlow.
     """
     graph = read_graph(source)
-    if graph.format not in ("saved_model", "keras"):
-        raise ModelFileError(source, "neither a SavedModel nor a Keras file")
+    if graph.format == "tflite":
+        raise ModelFileError(source, "neither a SavedModel nor a Keras file nor a GraphDef")
     keys = list(signature_keys or ())
     names = [signature.name for signature in graph.signatures]
     unknown = [key for key in keys if key not in names]
@@ -216,11 +229,34 @@ def convert(
         raise ValueError(f"no signature {_listed(unknown)}; there are: {_listed(names)}")
     with busy("converting"):
         record = run_isolated(
-            _tflite, os.fspath(source), graph.format, keys, settings, timeout=timeout
+            _tflite, _place(source), _door(graph, trust), keys, settings, timeout=timeout
         )
     if record.exception_type == UnknownSettingError.__name__:  # the caller's, not the converter's
         raise UnknownSettingError(record.message)
     return Conversion(record)
+
+
+@dataclass(frozen=True)
+class _Door:
+    """Which way into the converter a model takes."""
+
+    file_format: str
+    trust: bool
+    inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[str, ...] = ()
+
+
+def _door(graph: Graph, trust: bool) -> _Door:
+    if graph.format != "graph_def":
+        return _Door(graph.format, trust)
+    edges = graph_signature(graph)
+    return _Door(graph.format, trust, edges.inputs, tuple(spec.name for spec in edges.outputs))
+
+
+def _place(source: str | os.PathLike[str]) -> str:
+    """Return what the converter wants: of a SavedModel its folder, not the file in it."""
+    path = Path(source)
+    return str(path.parent if path.name == "saved_model.pb" else path)
 
 
 class UnknownSettingError(ValueError):
@@ -228,14 +264,21 @@ class UnknownSettingError(ValueError):
 
 
 def _tflite(
-    source: str, file_format: str, keys: Sequence[str], settings: ConverterSettings | None
+    source: str, door: _Door, keys: Sequence[str], settings: ConverterSettings | None
 ) -> bytes:
     """Convert, in the child process."""
     import tensorflow as tf
 
-    if file_format == "keras":
-        model = tf.keras.models.load_model(source, compile=False)
+    if door.file_format == "keras":
+        model = tf.keras.models.load_model(source, compile=False, safe_mode=not door.trust)
         converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    elif door.file_format == "graph_def":
+        shapes = {
+            spec.name: None if spec.shape is None else list(spec.shape) for spec in door.inputs
+        }
+        converter = tf.compat.v1.lite.TFLiteConverter.from_frozen_graph(
+            source, list(shapes), list(door.outputs), shapes
+        )
     else:
         converter = tf.lite.TFLiteConverter.from_saved_model(source, signature_keys=keys or None)
     if settings is not None:

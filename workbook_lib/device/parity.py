@@ -126,7 +126,7 @@ class Parity(Rich):
 
 
 def check_parity(
-    reference: Callable[..., Any],
+    reference: Callable[..., Any] | Sequence[Any],
     candidate: bytes | str | os.PathLike[str],
     calls: Sequence[Inputs] | Inputs,
     *,
@@ -141,7 +141,8 @@ def check_parity(
             It is called with one array, or with named arrays where a call is a mapping, and
             returns an array, a mapping of arrays, or a sequence of arrays. Give a fresh one if it
             keeps a state: it is called once for each call. Of an object's method, give the object
-            as well as the method: a ``tf.function`` holds its object only weakly.
+            as well as the method: a ``tf.function`` holds its object only weakly. Or the answers
+            themselves, one for each call, where they are known already.
         candidate: The .tflite file, as bytes or as a path.
         calls: The inputs of the successive calls. A single call is made three times over.
         signature: The candidate's signature to run; the only one if ``None``.
@@ -156,7 +157,8 @@ def check_parity(
 
     Raises:
         FileNotFoundError: ``candidate`` is a path to nothing.
-        ValueError: There are no calls, or the reference has no outputs.
+        ValueError: There are no calls, the reference has no outputs, or there is not one ready
+            answer for each call.
         KeyError: The candidate has no such signature, or no such input.
     """
     inputs = _as_calls(calls)
@@ -165,7 +167,7 @@ def check_parity(
     else:
         content = Path(candidate).read_bytes()
     with busy("comparing with TensorFlow"):
-        expected = [_named(_ask(reference, call)) for call in inputs]
+        expected = _expected(reference, inputs)
         if not expected[0]:
             raise ValueError("the reference returned no outputs to compare")
         runs = []
@@ -177,6 +179,64 @@ def check_parity(
                 raise KeyError(record.message.strip("'\""))
             runs.append(_compare(kernels, record, expected, tolerance))
     return Parity(tuple(runs), tolerance)
+
+
+def compare_kernels(
+    candidate: bytes,
+    calls: Sequence[Inputs] | Inputs,
+    *,
+    signature: str | None = None,
+    tolerance: float | None = None,
+    timeout: float = 120.0,
+) -> Parity:
+    """Compare the two ways of running a .tflite file with each other: there is no reference.
+
+    That both answer alike does not make the answers right. That they differ, or that the plain
+    kernels refuse what the default delegates run, shows that the file is wrong.
+
+    Args:
+        candidate: The .tflite file.
+        calls: The inputs of the successive calls, as :func:`check_parity` takes them.
+        signature: The signature to run; the only one if ``None``.
+        tolerance: Share of max(1, |answer|) that they may differ by; for each output that of its
+            dtype if ``None``.
+        timeout: Seconds that each run may take.
+
+    Returns:
+        Each way of running, compared with the answers of the other (with its own, where the other
+        refused).
+
+    Raises:
+        ValueError: There are no calls.
+        KeyError: The file has no such signature, or no such input.
+    """
+    inputs = _as_calls(calls)
+    records = {}
+    with busy("running with and without delegates"):
+        for kernels in (DELEGATES, PLAIN):
+            records[kernels] = run_isolated(
+                answers, candidate, inputs, signature, kernels, timeout=timeout, tensorflow=False
+            )
+            if records[kernels].exception_type == "KeyError":
+                raise KeyError(records[kernels].message.strip("'\""))
+    runs = []
+    for kernels, other in ((DELEGATES, PLAIN), (PLAIN, DELEGATES)):
+        told = records[other] if records[other].ok else records[kernels]
+        answered = told.value if told.ok else [{} for _ in inputs]
+        expected = [{name: value for name, (value, _) in call.items()} for call in answered]
+        runs.append(_compare(kernels, records[kernels], expected, tolerance))
+    return Parity(tuple(runs), tolerance)
+
+
+def _expected(
+    reference: Callable[..., Any] | Sequence[Any], inputs: list[dict[str, Array]]
+) -> list[dict[str, Array]]:
+    """Return the reference's answers, asking for them unless they are ready."""
+    if callable(reference):
+        return [_named(_ask(reference, call)) for call in inputs]
+    if len(reference) != len(inputs):
+        raise ValueError(f"{len(reference)} ready answers for {len(inputs)} calls")
+    return [_named(answer) for answer in reference]
 
 
 def answers(
@@ -269,7 +329,7 @@ def _compare(
             for mine, theirs in zip(*_paired(got, wanted), strict=True)
         ]
         agreeing += all(same for same, _, _ in checks)
-        largest = max(largest, *(difference for _, difference, _ in checks))
+        largest = max([largest, *(difference for _, difference, _ in checks)])
         odd.update(note for _, _, note in checks if note)
     if agreeing < len(expected) and _stuck(record.value, expected):
         odd.add("the answer stops changing where TensorFlow's goes on")

@@ -1,4 +1,4 @@
-"""The families of failure that the lessons meet, and how to bring each one about.
+"""The families of failure between a variable and a .tflite file, and how to bring them about.
 
 The ids are those that ``workbook diagnose`` and ``workbook explain`` answer with.
 """
@@ -24,7 +24,8 @@ class Family:
         what: What happens, in a sentence.
         cause: Why, in a sentence.
         cure: What the author of the model can do.
-        cases: Ids of the cases (``cases.CASES``) that show it on TensorFlow 2.21.
+        cases: Ids of the cases (``cases.CASES``) that show it, on TensorFlow 2.21 or on an earlier
+            release; the version matrix says on which. None for a family that only a device shows.
     """
 
     id: str
@@ -40,14 +41,14 @@ FAMILIES: tuple[Family, ...] = (
         "The converter stops with \"'tf.VarHandleOp' op is neither a custom op nor a flex op\".",
         "The model assigns a variable of a dtype that the builtin VAR_HANDLE does not carry.",
         "Keep the state in float32 (or int32, int64, bool), and cast where it is read.",
-        ("float16-state", "float16-state-flag-off"),
+        ("float16-state", "float16-state-flag-off", "int16-state", "uint32-state", "string-state"),
     ),
     Family(
         "unsupported-variable-update",
         "VarHandleOp is named, but beside another op that is the culprit.",
         "The variable is updated by an op that has no builtin: a slice or a scatter assignment.",
         "Compute the whole new value and assign it at once.",
-        ("slice-assign",),
+        ("slice-assign", "scatter-update"),
     ),
     Family(
         "flex-variable",
@@ -61,7 +62,7 @@ FAMILIES: tuple[Family, ...] = (
         'Freezing stops with "incompatible with expected resource".',
         "The variable's value became a constant, but the graph still assigns the variable.",
         "Hand the converter the object that owns the variable, or a function that only reads.",
-        ("concrete-function-alone",),
+        ("concrete-function-alone", "batch-norm-training"),
     ),
     Family(
         "keras3-export",
@@ -75,7 +76,77 @@ FAMILIES: tuple[Family, ...] = (
         "A graph without values is handed over; today it converts and answers what it finds.",
         "The weights live in a session, not in the graph.",
         "Freeze first, or convert from a SavedModel or a Keras model.",
-        ("unfrozen-graph",),
+        ("unfrozen-graph", "unfrozen-reference"),
+    ),
+    Family(
+        "freezer-lost-variable",
+        "The freezer stops at a ReadVariableOp whose variable it cannot find.",
+        "The read goes through a function argument or a branch, where the freezer does not follow.",
+        "Convert from a SavedModel with its signature; a release from 2.9 on follows such reads.",
+        ("cond-read", "cond-read-concrete-function"),
+    ),
+    Family(
+        "gather-from-frozen-table",
+        "The same message as for an assignment, where an embedding is looked up.",
+        "The lookup wants the table's handle, but the table's value became a constant.",
+        "Hand the converter the object that owns the table, or gather from table.read_value().",
+        ("embedding", "embedding-concrete-function"),
+    ),
+    Family(
+        "not-immutable",
+        'The converter stops with "is not immutable"; seen from 2.3 to 2.6, and on 2.18.',
+        "Its importer takes only variables that no signature ever assigns.",
+        "Convert on 2.19 or later, where an assigned variable becomes VAR_HANDLE without a flag.",
+        ("float32-state",),
+    ),
+    Family(
+        "constant-folding-failed",
+        'Releases from 2.7 to 2.18 stop with "Variable constant folding is failed".',
+        "One sentence stands for many causes; the rest of the line names the one that it was.",
+        "Mend what the rest of the line names, or convert on 2.21, which names it by itself.",
+        ("float32-state-flag-off",),
+    ),
+    Family(
+        "uninitialised-variable",
+        "A variable is read that nothing has set: a refusal, or an answer made of garbage.",
+        "Its value was not saved, because no attribute of the saved object holds the variable.",
+        "Let the saved object hold every variable, and run the file without default delegates.",
+        ("untracked-variable",),
+    ),
+    Family(
+        "runtime-too-old",
+        "The file converts, and another runtime does not know its ops or its tensor type.",
+        "VAR_HANDLE, READ_VARIABLE and ASSIGN_VARIABLE came with TensorFlow 2.6.",
+        "Bring the runtime up to date, or lift the state into inputs and outputs.",
+        ("newer-file",),
+    ),
+    Family(
+        "micro-needs-store",
+        "TensorFlow Lite Micro refuses VAR_HANDLE or CALL_ONCE.",
+        "The program has registered no such op, or has given the interpreter no variable store.",
+        "Register the ops and create MicroResourceVariables, or lift the state out of the file.",
+        (),
+    ),
+    Family(
+        "quantised-state",
+        "A quantized file refuses its own variable, or its state stops changing.",
+        "The state is float in one place and int8 in another, or saturates at a calibrated value.",
+        "Lift the state out of the float file, and quantize after that, calibrated over calls.",
+        ("int8-state",),
+    ),
+    Family(
+        "shared-or-dynamic-state",
+        "The state has no fixed shape, or is not shared or reset as it was thought to be.",
+        "A variable's shape depends on an input, or two signatures write the same variable.",
+        "Give the variable a fixed shape, batch size included, and one signature that writes it.",
+        ("growing-variable", "two-signatures", "lstm"),
+    ),
+    Family(
+        "other-resource",
+        "The resource that the message names is no variable, or the tool is no TensorFlow.",
+        "Tables and iterators are resources too; and other tools do not read VAR_HANDLE.",
+        "Look up outside the model or gather from a constant; lift the state for other tools.",
+        ("hash-table",),
     ),
 )
 
@@ -138,7 +209,7 @@ def family(identifier: str) -> Family:
     """Return the family of an id.
 
     Raises:
-        KeyError: There is none, or the lessons do not meet it.
+        KeyError: There is none.
     """
     for entry in FAMILIES:
         if entry.id == identifier:

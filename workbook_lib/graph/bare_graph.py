@@ -38,7 +38,14 @@ def graph_signature(graph: Graph) -> Signature:
 
 
 def placeholders(graph: Graph) -> tuple[str, ...]:
-    """Return the inputs of a GraphDef: its placeholders, but for those of handles."""
+    """Find the inputs of a GraphDef.
+
+    Args:
+        graph: The graph.
+
+    Returns:
+        The names of its placeholders, but for those of handles.
+    """
     return tuple(
         node.name
         for node in graph.functions[0].nodes
@@ -47,9 +54,15 @@ def placeholders(graph: Graph) -> tuple[str, ...]:
 
 
 def sinks(graph: Graph) -> tuple[str, ...]:
-    """Return the outputs of a GraphDef: what computes something that nobody takes.
+    """Find the outputs of a GraphDef: what computes something that nobody takes.
 
     What depends on no placeholder (an initialiser, a saver) is none, where something else does.
+
+    Args:
+        graph: The graph.
+
+    Returns:
+        The names of the nodes.
     """
     nodes = graph.functions[0].nodes
     taken = {source for node in nodes for source in (*node.sources, *node.control_inputs)}

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workbook_lib.locations import project_root
 from workbook_lib.rendering import Rich, panel_html, table_html, table_text
 from workbook_lib.runs.progress import progress_off
-from workbook_lib.samples import project_root
 
 
 class RunInputError(ValueError):
@@ -29,6 +29,7 @@ class NotebookRun:
         seconds: Wall-clock time, the start of the kernel included.
         cell: Id of the failing cell; empty if none failed.
         error: The failing cell's exception in one line; empty if none failed.
+        died: Whether the kernel died, which is no exception of a cell's own.
     """
 
     name: str
@@ -36,6 +37,7 @@ class NotebookRun:
     seconds: float
     cell: str = ""
     error: str = ""
+    died: bool = False
 
     @property
     def ok(self) -> bool:
@@ -112,7 +114,7 @@ def run_notebooks(
     from workbook_lib.runs.report import write_report
 
     given = dict(parameters or {})
-    declared = {path: _declared(path) for path in notebooks}
+    declared = {path: declared_parameters(path) for path in notebooks}
     for name in given:
         if not any(name in names for names in declared.values()):
             known = sorted(set().union(*declared.values())) if declared else []
@@ -128,14 +130,25 @@ def run_notebooks(
     for path in notebooks:
         on_start(path.name)
         own = {name: value for name, value in given.items() if name in declared[path]}
-        runs.append(_run(path, folder, own))
+        bar = sys.stderr.isatty()
+        runs.append(execute_notebook(path, folder / path.name, own, progress_bar=bar))
     report = RunReport(tuple(runs), folder)
     write_report(report)
     return report
 
 
-def _declared(path: Path) -> frozenset[str]:
-    """Return the parameters that a notebook declares."""
+def declared_parameters(path: Path) -> frozenset[str]:
+    """Return the parameters that a notebook declares.
+
+    Args:
+        path: The notebook.
+
+    Returns:
+        Their names.
+
+    Raises:
+        RunInputError: There is no notebook at this path.
+    """
     import nbformat
     import papermill
 
@@ -143,7 +156,7 @@ def _declared(path: Path) -> frozenset[str]:
         raise RunInputError(f"{path}: there is no such notebook")
     try:
         nbformat.read(path, as_version=4)
-        return frozenset(papermill.inspect_notebook(str(path)))
+        return frozenset(papermill.inspect_notebook(_literal(path)))
     except Exception as error:  # nbformat and papermill raise whatever their parsers raise
         raise RunInputError(f"{path}: not a notebook ({type(error).__name__})") from error
 
@@ -163,25 +176,48 @@ def _check_copies(notebooks: Sequence[Path], folder: Path) -> None:
         taken[name] = path
 
 
-def _run(path: Path, folder: Path, parameters: Mapping[str, Any]) -> NotebookRun:
+def execute_notebook(
+    path: Path,
+    executed: Path,
+    parameters: Mapping[str, Any],
+    *,
+    progress_bar: bool = False,
+    take_in_native: bool = True,
+) -> NotebookRun:
+    """Execute one notebook in a kernel of its own, in the folder that the notebook is in.
+
+    Args:
+        path: The notebook.
+        executed: Takes the executed copy, after each cell as far as it came.
+        parameters: Values for the cell tagged ``parameters``, which declares each of them.
+        progress_bar: Whether to draw one on standard error.
+        take_in_native: Whether what C++ libraries write to standard error goes into the notebook,
+            and not to this process's.
+
+    Returns:
+        What came of it. Nothing that the notebook does is raised here.
+    """
     import papermill
+    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    executed = folder / path.name
     started = time.monotonic()
-    cell, error = "", ""
+    cell, error, died = "", "", False
     try:
         with progress_off():
             papermill.execute_notebook(
-                str(path.resolve()),
-                str(executed),
+                _literal(path.resolve()),
+                _literal(executed),
                 parameters=dict(parameters),
                 kernel_name="python3",
                 cwd=str(path.resolve().parent),
-                progress_bar=sys.stderr.isatty(),
+                progress_bar=progress_bar,
                 log_output=False,
                 # A kernel that Ctrl-C stops says goodbye with a traceback of its own.
-                extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
+                extra_arguments=[
+                    "--IPKernelApp.log_level=CRITICAL",
+                    f"--IPKernelApp.capture_fd_output={take_in_native}",
+                ],
             )
     except PapermillExecutionError as failure:
         cell = _failing_cell(executed) or str(failure.cell_index)
@@ -189,20 +225,34 @@ def _run(path: Path, folder: Path, parameters: Mapping[str, Any]) -> NotebookRun
     except Exception as failure:  # the kernel died, or the notebook could not be started
         cell = _failing_cell(executed) or "unknown"
         error = _one_line(f"{type(failure).__name__}: {failure}")
-    return NotebookRun(path.name, executed, time.monotonic() - started, cell, error)
+        died = isinstance(failure, DeadKernelError)
+    return NotebookRun(path.name, executed, time.monotonic() - started, cell, error, died)
+
+
+def _literal(path: Path) -> str:
+    """Return a path that papermill takes as it is: it reads braces as fields to fill in."""
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def _failing_cell(executed: Path) -> str:
-    """Return the id of the cell at which an execution stopped."""
+    """Return the id of the cell at which an execution stopped.
+
+    It is the one that failed. When the kernel dies, papermill calls its cell completed as well:
+    then it is the last one that was started.
+    """
     import nbformat
 
     if not executed.exists():
         return ""
+    last = ""
     for cell in nbformat.read(executed, as_version=4).cells:
-        status = cell.metadata.get("papermill", {}).get("status")
-        if cell.cell_type == "code" and status in {"failed", "running"}:
-            return str(cell.get("id", ""))
-    return ""
+        mark = cell.metadata.get("papermill", {})
+        if cell.cell_type != "code" or not mark.get("start_time"):
+            continue
+        last = str(cell.get("id", ""))
+        if mark.get("status") == "failed":
+            break
+    return last
 
 
 def _one_line(message: str) -> str:

@@ -1,0 +1,91 @@
+"""``workbook diagnose``: what it prints, and how it exits."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from workbook_lib.cli import main
+
+
+@pytest.fixture(scope="module")
+def models(tf, running_total, save_module, counting_file, tmp_path_factory):
+    file = tmp_path_factory.mktemp("diagnose") / "total.tflite"
+    file.write_bytes(counting_file)
+    return {
+        "convertible": save_module(running_total()),
+        "blocked": save_module(running_total("float16")),
+        "ready": file,
+    }
+
+
+@pytest.mark.parametrize(("verdict", "code"), [("convertible", 0), ("blocked", 1), ("ready", 0)])
+@pytest.mark.parametrize("static", [True, False])
+def test_the_verdict_is_the_first_word_and_the_exit_code(models, capsys, verdict, code, static):
+    options = ["--static"] if static else []
+    assert main(["diagnose", str(models[verdict]), *options]) == code
+    shown = capsys.readouterr()
+    assert shown.out.startswith(f"{verdict}: ")
+    assert shown.err == ""
+    assert ("none was asked for" in shown.out) == static
+
+
+def test_json_is_one_object(models, capsys):
+    assert main(["diagnose", "--json", "--static", str(models["blocked"])]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["verdict"] == "blocked"
+    assert found["model"] == str(models["blocked"])
+    (finding,) = found["findings"]
+    assert (finding["id"], finding["variables"]) == ("unsupported-variable-dtype", ["total"])
+    (variable,) = found["variables"]
+    assert variable["assigns"][0]["signatures"] == ["serving_default"]
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        (["--signature", "run"], "no signature 'run'; there are: serving_default"),
+        (["--inputs", "missing.npz"], "missing.npz: "),
+    ],
+)
+def test_what_does_not_fit_the_model_is_bad_input(models, capsys, tmp_path, options, fault):
+    assert main(["diagnose", str(models["convertible"]), *options]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert len(shown.err.splitlines()) == 1
+    assert str(models["convertible"]) in shown.err
+    assert fault in shown.err
+
+
+@pytest.mark.parametrize("content", [None, b"", b"TFL3", b"not a model"])
+def test_what_is_no_model_is_bad_input(capsys, tmp_path, content):
+    path = tmp_path / "model.tflite"
+    if content is not None:
+        path.write_bytes(content)
+    assert main(["diagnose", str(path)]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert len(shown.err.splitlines()) == 1
+    assert str(path) in shown.err
+
+
+def test_inputs_of_ones_own(models, capsys, tmp_path):
+    np.savez(tmp_path / "calls.npz", x=np.ones([3, 4], "float32"))
+    options = ["--inputs", str(tmp_path / "calls.npz"), "--json"]
+    assert main(["diagnose", str(models["convertible"]), *options]) == 0
+    runs = json.loads(capsys.readouterr().out)["proof"]["parity"]["runs"]
+    assert [run["calls"] for run in runs] == [3, 3]
+
+
+@pytest.mark.parametrize("verdict", ["convertible", "blocked", "ready"])
+def test_a_static_reading_imports_nothing_heavy(models, verdict):
+    program = (
+        "import sys; from workbook_lib.cli import main; main(sys.argv[1:]);"
+        "heavy = 'tensorflow keras IPython matplotlib multiprocessing psutil h5py'.split();"
+        "sys.exit(', '.join(m for m in heavy if m in sys.modules) or 0)"
+    )
+    command = [sys.executable, "-c", program, "diagnose", "--static", str(models[verdict])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

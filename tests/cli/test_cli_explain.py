@@ -1,0 +1,113 @@
+"""``workbook explain``: a log from a file or a pipe, in words or as JSON."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from workbook_lib.cli import main
+
+LOG = (
+    "Traceback (most recent call last):\n"
+    "ConverterError: <unknown>:0: error: loc(\"total\"): 'tf.VarHandleOp' op is neither a custom op"
+    " nor a flex op\n"
+)
+
+
+@pytest.fixture
+def log(tmp_path):
+    path = tmp_path / "converter.log"
+    path.write_text(LOG, encoding="utf-8")
+    return path
+
+
+def command(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "workbook_lib.cli", "explain", *map(str, arguments)],
+        capture_output=True,
+        check=False,
+        **options,
+    )
+
+
+def test_in_words(log, capsys):
+    assert main(["explain", str(log)]) == 0
+    printed = capsys.readouterr()
+    assert "unsupported-variable-dtype" in printed.out
+    assert "line 2" in printed.out
+    assert "'total'" in printed.out
+    assert printed.err == ""
+
+
+def test_as_json(log, capsys):
+    assert main(["explain", str(log), "--json"]) == 0
+    (match,) = json.loads(capsys.readouterr().out)["matches"]
+    assert match["id"] == "unsupported-variable-dtype"
+    assert match["line_number"] == 2
+    assert "VarHandleOp" in match["line"]
+    assert match["message"]
+    assert match["fix"]
+
+
+def test_nothing_recognised_is_no_failure(tmp_path, capsys):
+    path = tmp_path / "other.log"
+    path.write_text("ModuleNotFoundError: No module named 'tensorflow'\n", encoding="utf-8")
+    assert main(["explain", str(path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"matches": []}
+    assert main(["explain", str(path)]) == 0
+    assert "nothing in this log" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["-"], []])
+def test_from_a_pipe(arguments):
+    done = command(*arguments, "--json", input=LOG.encode("utf-16"))
+    assert done.returncode == 0
+    assert done.stderr == b""
+    assert json.loads(done.stdout)["matches"][0]["id"] == "unsupported-variable-dtype"
+
+
+def test_what_is_no_text_shows_nothing(tmp_path, capsys):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(b"\x1c\x00\x00\x00TFL3" + bytes(range(256)) * 40)
+    assert main(["explain", str(path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"matches": []}
+
+
+@pytest.mark.parametrize("make", ["missing", "folder"])
+def test_what_cannot_be_read_is_refused_in_one_line(tmp_path, capsys, make):
+    path = tmp_path / "a\nb\x1b[2J"
+    if make == "folder":
+        path.mkdir()
+    assert main(["explain", str(path)]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert len(printed.err.splitlines()) == 1
+    assert "\x1b" not in printed.err
+    assert ("directory" if make == "folder" else "No such file") in printed.err
+
+
+def test_a_closed_input_is_refused():
+    source = (
+        "import sys; sys.stdin = None\n"
+        "from workbook_lib.cli import main\n"
+        "sys.exit(main(['explain']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr == "workbook: standard input: it is closed\n"
+
+
+def test_the_process_imports_nothing_heavy(log):
+    source = (
+        "import sys; from workbook_lib.cli import main\n"
+        "main(['explain', sys.argv[1]])\n"
+        "print([name for name in ('tensorflow', 'IPython', 'matplotlib', 'ai_edge_litert')"
+        " if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", source, log], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"

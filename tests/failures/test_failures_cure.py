@@ -1,0 +1,297 @@
+"""Cures, each proved against TensorFlow's answers of the original model, which are asked here."""
+
+import json
+import pickle
+
+import numpy as np
+import pytest
+
+from workbook_lib.device import refreeze, rehold
+from workbook_lib.device.carrying import QUANTIZED_TOLERANCES
+from workbook_lib.failures import cure as cures
+from workbook_lib.failures.cure import NoCureError, cure, cure_file
+from workbook_lib.failures.diagnosis import diagnose
+from workbook_lib.graph import ModelFileError, read_graph
+
+STEPS = 6
+
+
+@pytest.fixture
+def models(specimen_path):
+    return specimen_path
+
+
+def inputs_of(signature, count=STEPS):
+    random = np.random.default_rng(7)
+    return {
+        spec.name: random.standard_normal([count, *(n or 1 for n in spec.shape)]).astype(spec.dtype)
+        for spec in signature.inputs
+    }
+
+
+def truth(tf, path, name, inputs):
+    """TensorFlow's own answers, over successive calls of one loaded copy."""
+    loaded = tf.saved_model.load(str(path))
+    function = loaded.signatures[name]
+    return [
+        {
+            n: np.array(v)
+            for n, v in function(**{k: tf.constant(a[i]) for k, a in inputs.items()}).items()
+        }
+        for i in range(STEPS)
+    ]
+
+
+def run(content, name, inputs, state):
+    """Run a file as a caller does, with plain kernels and the state carried."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    runner = Interpreter(
+        model_content=content,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    ).get_signature_runner(name)
+    state, told = dict(state), []
+    for i in range(STEPS):
+        got = dict(runner(**{k: a[i] for k, a in inputs.items()}, **state))
+        state = {n: got.pop(n) for n in state}
+        told.append(got)
+    return told
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "way"),
+    [
+        ("keras_saved", "litert", "hold-variables"),
+        ("keras_in_a_module", "tflite-2.3", "hold-variables"),
+        ("trainer_and_server", "builtin-only", "take-signature"),
+        ("float16_state", "litert", "recast-state"),
+        ("bfloat16_state", "builtin-only", "recast-state"),
+        ("int16_state", "tflite-2.3", "recast-state"),
+        ("slice_assign", "micro", "whole-updates"),
+        ("scatter_update", "builtin-only", "whole-updates"),
+        ("gathers_from_a_table_that_changes", "litert", "whole-updates"),
+        ("counter", "builtin-only", "lift-state"),
+        ("int64_state", "tflite-2.4", "lift-state"),
+        ("tf1_saved_model", "litert", "convert"),
+    ],
+)
+def test_the_file_answers_as_tensorflow(tf, models, name, target, way):
+    made = cure(models(name), target=target)
+    assert made.way.id == way
+    assert made.parity.passed
+    assert len(made.parity.runs) >= 2
+    signature = read_graph(models(name)).signature(made.way.signatures[0])
+    if any(spec.dtype != "float32" for spec in signature.inputs):
+        return
+    inputs = inputs_of(signature)
+    expected = truth(tf, models(name), signature.name, inputs)
+    got = run(made.content, signature.name, inputs, made.initial_state)
+    for mine, theirs in zip(got, expected, strict=True):
+        for output in theirs:
+            np.testing.assert_allclose(mine[output], theirs[output], rtol=1e-4, atol=1e-5)
+    keeps_state = any(v.assigns for v in made.diagnosis.variables) and way != "take-signature"
+    variables = read_graph(made.content).variables
+    assert bool(variables) == (keeps_state and target in ("litert", "micro"))
+
+
+def test_a_graph_and_its_checkpoint(tf, models):
+    made = cure(models("unfrozen_graph_with_a_saver"))
+    assert made.way.id == "freeze"
+    values = tf.train.load_checkpoint(
+        str(models("unfrozen_graph_with_a_saver").parent / "model.ckpt")
+    )
+    x = np.float32([[1.0, -2.0, 3.0]])
+    from workbook_lib.device.infer import Session
+
+    (answer,) = Session(made.content)(x).values()
+    np.testing.assert_allclose(answer, x @ values.get_tensor("kernel"), rtol=1e-5)
+
+
+def test_a_model_without_signature(tf, tmp_path):
+    class Doubling(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = tf.Variable([2.0, 3.0], name="weight")
+
+        @tf.function
+        def __call__(self, x):
+            return x * self.weight
+
+    module = Doubling()
+    module(tf.zeros([2]))  # one trace, and no input_signature that would make a signature of it
+    tf.saved_model.save(module, str(tmp_path / "model"))
+    assert read_graph(tmp_path / "model").signatures == ()
+    made = cure(tmp_path / "model")
+    assert made.way.id == "hold-variables"
+    from workbook_lib.device.infer import Session
+
+    (answer,) = Session(made.content)(np.float32([5.0, 7.0])).values()
+    np.testing.assert_array_equal(answer, [10.0, 21.0])
+
+
+@pytest.mark.parametrize("name", ["mlp_keras", "stateful_rnn_keras", "mlp_tflite", "frozen_graph"])
+def test_the_right_door(models, name):
+    made = cure(models(name), target="builtin-only")
+    assert made.parity.passed
+    assert not read_graph(made.content).variables
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ordinary_op_without_builtin",
+        "without_signature",
+        "draws_random_numbers",
+        "int8_counter_tflite",
+    ],
+)
+def test_what_only_the_proof_shows(models, name):
+    with pytest.raises(NoCureError) as raised:
+        cure(models(name))
+    assert "\n" not in raised.value.reason
+    assert raised.value.change
+    assert pickle.loads(pickle.dumps(raised.value)).reason == raised.value.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "recipe", "kept"),
+    [
+        ("counter", "int8", ["counter"]),
+        ("counter", "float16", []),
+        ("cnn_exported", "int8", []),
+        ("cnn_exported", "16x8", []),
+        ("mlp_tflite", "int8", []),
+    ],
+)
+def test_quantized(models, name, recipe, kept):
+    made = cure(models(name), quantization=recipe)
+    assert list(made.initial_state) == kept
+    assert made.parity.passed
+    assert made.quantized.passed
+    assert made.quantized.tolerance == QUANTIZED_TOLERANCES[recipe]
+    assert any("made up" in note or "made-up" in note for note in made.notes)
+
+
+def test_a_counter_that_would_saturate_goes_on(tf, models):
+    """More calls than int8 has steps: the state stays float."""
+    made = cure(models("counter"), quantization="int8")
+    from workbook_lib.device.infer import Session
+
+    session, state = Session(made.content), dict(made.initial_state)
+    x = np.zeros([1, 4], np.float32)
+    for _ in range(300):
+        answer = session({"x": x, **state})
+        state = {name: answer[name] for name in state}
+    assert state["counter"] == 300.0
+
+
+def test_mutant_a_module_that_holds_other_copies_is_no_cure(models, monkeypatch):
+    def wrong(source, target, signatures):
+        import tensorflow as tf
+
+        rehold_right(source, target, signatures)
+        loaded = tf.saved_model.load(target)
+        for variable in loaded.held:
+            variable.assign(variable + 1.0)
+        tf.saved_model.save(loaded, target, signatures=loaded.signatures)
+
+    rehold_right = rehold.rehold
+    monkeypatch.setattr(cures._Work, "_run", lambda self, way, function, *args: wrong(*args))
+    with pytest.raises(NoCureError, match="does not answer as the model"):
+        cure(models("keras_saved"))
+
+
+def test_mutant_an_assign_that_is_forgotten_is_no_cure(models, monkeypatch):
+    from workbook_lib.device import rebuild
+
+    monkeypatch.setattr(rebuild._State, "assign", lambda self, handle, value: None)
+    monkeypatch.setattr(cures._Work, "_run", lambda self, way, function, *args: function(*args))
+    with pytest.raises(NoCureError, match="does not answer as the model"):
+        cure(models("slice_assign"))
+
+
+def test_mutant_a_checkpoint_of_other_values_is_no_cure(models, monkeypatch):
+    def wrong(source, checkpoint, outputs, target):
+        import tensorflow as tf
+
+        refreeze.freeze_checkpoint(source, checkpoint, outputs, target)
+        with open(target, "rb") as file:  # noqa: PTH123
+            graph = tf.compat.v1.GraphDef.FromString(file.read())
+        for node in graph.node:
+            if node.op == "Const" and node.attr["dtype"].type == 1:
+                value = tf.make_ndarray(node.attr["value"].tensor)
+                node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value + 1))
+        with open(target, "wb") as file:  # noqa: PTH123
+            file.write(graph.SerializeToString())
+
+    monkeypatch.setattr(cures._Work, "_run", lambda self, way, function, *args: wrong(*args))
+    with pytest.raises(NoCureError, match="does not answer as the model"):
+        cure(models("unfrozen_graph_with_a_saver"))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("keras_saved", {}),
+        ("float16_state", {"target": "builtin-only"}),
+        ("counter_tflite", {"target": "tflite-2.3"}),
+        ("unfrozen_graph_with_a_saver", {}),
+        ("module_that_reads", {"quantization": "dynamic range"}),
+    ],
+)
+def test_the_code_of_a_way_makes_such_a_file(models, name, options, tmp_path, monkeypatch):
+    from workbook_lib.device.carrying import State, answers
+
+    made = cure(models(name), **options)
+    monkeypatch.chdir(tmp_path)
+    space = {}
+    exec(compile(made.way.code, "<way>", "exec"), space)
+    assert (tmp_path / "model.tflite").read_bytes() == space["content"]
+    graph = read_graph(made.content)
+    key = graph.signatures[0].name if graph.signatures else None
+    inputs = (graph.signatures[0] if key else graph.functions[0]).inputs
+    random = np.random.default_rng(3)
+    calls = [
+        {
+            spec.name: random.standard_normal([n or 1 for n in spec.shape]).astype(spec.dtype)
+            for spec in inputs
+            if spec.name not in made.initial_state
+        }
+        for _ in range(3)
+    ]
+    told = []
+    for content, first in (
+        (made.content, made.initial_state),
+        (space["content"], space.get("state", {})),
+    ):
+        state = State(first, tuple(first), tuple(first))
+        told.append(answers(content, calls, key, "plain kernels", state))
+    for one, other in zip(*told, strict=True):
+        for name_of in one:
+            np.testing.assert_array_equal(one[name_of][0], other[name_of][0])
+
+
+def test_a_diagnosis_is_not_made_twice(models, monkeypatch):
+    diagnosis = diagnose(models("counter"))
+    monkeypatch.setattr(cures, "diagnose", None)
+    made = cure(diagnosis)
+    assert made.content == diagnosis.proof.content
+    text = json.dumps(made.as_dict())
+    assert json.loads(text)["way"]["id"] == "convert"
+    assert repr(made).startswith("Cured(convert: ")
+    assert "convert" in made.text()
+    assert "<table" in made.html()
+
+
+def test_code_that_a_model_brings_along_is_not_run(models):
+    with pytest.raises(ValueError, match="brings code along"):
+        cure(models("lambda_keras"))
+
+
+def test_nothing_is_written_over_the_model(models, tmp_path):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(models("counter_tflite").read_bytes())
+    before = path.read_bytes()
+    with pytest.raises(ModelFileError, match="would be overwritten"):
+        cure_file(path, path)
+    assert path.read_bytes() == before

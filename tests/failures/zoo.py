@@ -1,0 +1,699 @@
+"""The zoo: models with one trouble each, and models with none, each with what is true of it.
+
+``make(name, folder)`` builds one and returns its path. The verdicts are what the converter and the
+interpreter of TensorFlow 2.21 did with each model. Which family a model belongs to, and what is
+worth knowing about it, is a judgement; some of these were settled only after
+the first run of the diagnosis, so they hold it to what it says rather than prove it right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """One model.
+
+    Attributes:
+        name: What it is called.
+        build: Makes it in an empty folder, and returns the path.
+        verdict: The right verdict, all evidence taken.
+        families: Ids of the findings that are no mere ``info``.
+        variables: Names of the variables that these findings are about.
+        seen: Whether the file itself shows it, so that ``--static`` gives the same verdict.
+        infos: Ids of the findings that are worth knowing.
+    """
+
+    name: str
+    build: Callable[[Any, Path], Path]
+    verdict: str
+    families: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
+    seen: bool = True
+    infos: tuple[str, ...] = ()
+
+
+ZOO: dict[str, Specimen] = {}
+
+#: What a model with state in float32 is worth telling about, and no fault on 2.21.
+STATE = (
+    "constant-folding-failed",
+    "frozen-but-assigned",
+    "micro-needs-store",
+    "not-immutable",
+    "runtime-too-old",
+)
+
+
+def specimen(verdict, families=(), variables=(), seen=True, infos=()):
+    def register(build):
+        name = build.__name__
+        ZOO[name] = Specimen(name, build, verdict, families, variables, seen, infos)
+        return build
+
+    return register
+
+
+def make(name, folder):
+    """Build a specimen in an empty folder; return the path of the model."""
+    import tensorflow as tf
+
+    return ZOO[name].build(tf, Path(folder))
+
+
+def spec(tf, *shape, dtype="float32", name="x"):
+    return tf.TensorSpec(shape, dtype, name=name)
+
+
+def save(tf, folder, module, **signatures):
+    path = folder / "model"
+    tf.saved_model.save(module, str(path), signatures=signatures)
+    return path
+
+
+def save_step(tf, folder, variables, step, *specs, signature="serving_default"):
+    """Save a module that holds ``variables`` and whose one signature is ``step(module, …)``."""
+    module = tf.Module()
+    for name, variable in variables.items():
+        setattr(module, name, variable)
+    specs = specs or (spec(tf, 4),)
+    function = tf.function(lambda *inputs: step(module, *inputs), input_signature=specs)
+    module.step = function
+    return save(tf, folder, module, **{signature: function})
+
+
+def to_tflite(tf, path, folder, change=None):
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(path))
+    if change:
+        change(converter)
+    file = folder / "model.tflite"
+    file.write_bytes(converter.convert())
+    return file
+
+
+# Models without state: nothing to say about any of them.
+
+
+def dense_model():
+    import keras
+
+    layers = keras.layers
+    return keras.Sequential(
+        [keras.Input((4,), name="features"), layers.Dense(8, activation="relu"), layers.Dense(3)],
+        name="classifier",
+    )
+
+
+@specimen("convertible")
+def mlp_keras(tf, folder):
+    dense_model().save(folder / "mlp.keras")
+    return folder / "mlp.keras"
+
+
+@specimen("convertible")
+def mlp_h5(tf, folder):
+    dense_model().save(folder / "mlp.h5")
+    return folder / "mlp.h5"
+
+
+@specimen("convertible")
+def two_inputs_keras(tf, folder):
+    import keras
+
+    layers = keras.layers
+    left, right = keras.Input((3,), name="left"), keras.Input((2,), name="right")
+    joined = layers.Concatenate()([left, right])
+    outputs = [layers.Dense(2, name="near")(joined), layers.Dense(4, name="far")(joined)]
+    keras.Model([left, right], outputs, name="branched").save(folder / "branched.keras")
+    return folder / "branched.keras"
+
+
+def exported(folder, model):
+    path = folder / "model"
+    model.export(str(path), verbose=False)
+    return path
+
+
+@specimen("convertible")
+def cnn_exported(tf, folder):
+    import keras
+
+    layers = keras.layers
+    images = keras.Input((8, 8, 1))
+    maps = layers.BatchNormalization()(layers.Conv2D(4, 3, activation="relu")(images))
+    return exported(folder, keras.Model(images, layers.Dense(3)(layers.Flatten()(maps))))
+
+
+@specimen("convertible")
+def embedding_exported(tf, folder):
+    import keras
+
+    layers = keras.layers
+    words = keras.Input((5,), dtype="int32")
+    means = layers.GlobalAveragePooling1D()(layers.Embedding(10, 4)(words))
+    return exported(folder, keras.Model(words, layers.Dense(2)(means)))
+
+
+@specimen("convertible")
+def lstm_exported(tf, folder):
+    import keras
+
+    steps = keras.Input((5, 3), batch_size=1)
+    model = keras.Model(steps, keras.layers.LSTM(4)(steps))
+    fixed = [tf.TensorSpec([1, 5, 3], tf.float32)]
+    model.export(str(folder / "model"), verbose=False, input_signature=fixed)
+    return folder / "model"
+
+
+@specimen("blocked", seen=False)
+def lstm_of_any_batch(tf, folder):
+    """No matter of variables: a list of tensors whose shape is not known."""
+    import keras
+
+    steps = keras.Input((5, 3))
+    return exported(folder, keras.Model(steps, keras.layers.LSTM(4)(steps)))
+
+
+@specimen("convertible")
+def attention_exported(tf, folder):
+    import keras
+
+    steps = keras.Input((4, 6), batch_size=1)
+    attended = keras.layers.MultiHeadAttention(2, 3)(steps, steps)
+    return exported(folder, keras.Model(steps, attended))
+
+
+@specimen("convertible")
+def module_that_reads(tf, folder):
+    variables = {"kernel": tf.Variable(np.ones([4, 2], "float32"), name="kernel")}
+    return save_step(tf, folder, variables, lambda m, x: {"y": x @ m.kernel}, spec(tf, None, 4))
+
+
+@specimen("convertible")
+def half_weights(tf, folder):
+    """A float16 variable that is only read: no trouble, whatever its dtype."""
+    variables = {"scale": tf.Variable(np.full([4], 0.5, "float16"), name="scale")}
+    return save_step(tf, folder, variables, lambda m, x: {"y": x * tf.cast(m.scale, tf.float32)})
+
+
+@specimen("convertible")
+def read_in_a_branch(tf, folder):
+    variables = {"a": tf.Variable(2.0, name="a"), "b": tf.Variable(3.0, name="b")}
+
+    def step(module, x):
+        return {"y": tf.cond(tf.reduce_sum(x) > 0, lambda: x * module.a, lambda: x * module.b)}
+
+    return save_step(tf, folder, variables, step)
+
+
+@specimen("convertible")
+def tf1_saved_model(tf, folder):
+    v1, path = tf.compat.v1, folder / "model"
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, [None, 3], name="x")
+        kernel = v1.get_variable("kernel", [3, 2], use_resource=True)
+        y = tf.identity(x @ kernel, name="y")
+        session.run(v1.global_variables_initializer())
+        v1.saved_model.simple_save(session, str(path), {"x": x}, {"y": y})
+    return path
+
+
+@specimen("convertible")
+def tf1_reference_saved_model(tf, folder):
+    v1, path = tf.compat.v1, folder / "model"
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, [None, 3], name="x")
+        kernel = v1.get_variable("kernel", [3, 2], use_resource=False)
+        y = tf.identity(x @ kernel, name="y")
+        session.run(v1.global_variables_initializer())
+        v1.saved_model.simple_save(session, str(path), {"x": x}, {"y": y})
+    return path
+
+
+@specimen("convertible")
+def frozen_graph(tf, folder):
+    v1, path = tf.compat.v1, folder / "frozen.pb"
+    with tf.Graph().as_default() as graph:
+        x = v1.placeholder(tf.float32, [1, 3], name="x")
+        tf.identity(x @ tf.constant(np.arange(6, dtype="float32").reshape(3, 2)), name="y")
+    path.write_bytes(graph.as_graph_def().SerializeToString())
+    return path
+
+
+# State that converts on 2.21.
+
+
+def counter_module(tf):
+    module = tf.Module()
+    module.counter = tf.Variable(0.0, name="counter")
+    module.w = tf.Variable(np.ones([4, 2], "float32"), name="w")
+
+    def step(x):
+        module.counter.assign_add(1.0)
+        return {"y": x @ module.w + module.counter}
+
+    module.step = tf.function(step, input_signature=[spec(tf, 1, 4)])
+    module.peek = tf.function(lambda: {"c": module.counter.read_value()}, input_signature=[])
+    return module
+
+
+@specimen("convertible", infos=STATE)
+def counter(tf, folder):
+    module = counter_module(tf)
+    return save(tf, folder, module, serving_default=module.step)
+
+
+@specimen("convertible", infos=("shared-or-dynamic-state",))
+def counter_of_two_signatures(tf, folder):
+    module = counter_module(tf)
+    return save(tf, folder, module, step=module.step, peek=module.peek)
+
+
+@specimen("convertible", infos=STATE)
+def int64_state(tf, folder):
+    def step(module, x):
+        module.seen.assign_add(tf.constant(1, tf.int64))
+        return {"y": x + tf.cast(module.seen, tf.float32)}
+
+    return save_step(tf, folder, {"seen": tf.Variable(0, dtype=tf.int64, name="seen")}, step)
+
+
+@specimen("convertible", infos=("other-resource",))
+def words_in_a_table(tf, folder):
+    keys = tf.lookup.KeyValueTensorInitializer(["a", "b"], tf.constant([10, 20], "int64"))
+    table = tf.lookup.StaticHashTable(keys, -1)
+
+    def step(module, word):
+        return {"y": module.table.lookup(word)}
+
+    return save_step(tf, folder, {"table": table}, step, spec(tf, 1, dtype="string"))
+
+
+@specimen(
+    "convertible",
+    ("unsupported-variable-update",),
+    ("kernel", "momentum"),
+    infos=("shared-or-dynamic-state",),
+)
+def trainer_and_server(tf, folder):
+    """The signature for training has no builtins; the one for inference needs none of that."""
+    module = tf.Module()
+    module.kernel = tf.Variable(np.ones([4, 1], "float32"), name="kernel")
+    module.momentum = tf.Variable(np.zeros([4, 1], "float32"), name="momentum")
+
+    def train(x):
+        tf.raw_ops.ResourceApplyKerasMomentum(
+            var=module.kernel.handle,
+            accum=module.momentum.handle,
+            lr=tf.constant(0.1),
+            grad=tf.transpose(x),
+            momentum=tf.constant(0.9),
+        )
+        module.kernel[0].assign([0.0])
+        module.momentum[0].assign([0.0])
+        return {"loss": tf.reduce_sum(x)}
+
+    module.infer = tf.function(lambda x: {"y": x @ module.kernel}, input_signature=[spec(tf, 1, 4)])
+    module.train = tf.function(train, input_signature=[spec(tf, 1, 4)])
+    return save(tf, folder, module, serving_default=module.infer, train=module.train)
+
+
+# Blocked.
+
+
+def total_of(dtype):
+    def build(tf, folder):
+        variables = {"total": tf.Variable(tf.zeros([4], dtype), name="total")}
+
+        def step(module, x):
+            module.total.assign(module.total + tf.cast(x, dtype))
+            return {"y": tf.cast(module.total, tf.float32)}
+
+        return save_step(tf, folder, variables, step, signature="step")
+
+    return build
+
+
+for _dtype in ("float16", "bfloat16", "int16"):
+    ZOO[f"{_dtype}_state"] = Specimen(
+        f"{_dtype}_state",
+        total_of(_dtype),
+        "blocked",
+        ("unsupported-variable-dtype",),
+        ("total",),
+    )
+
+
+@specimen("blocked", ("unsupported-variable-dtype",), ("last",))
+def string_state(tf, folder):
+    def step(module, word):
+        before = module.last.read_value()
+        module.last.assign(word)
+        return {"y": before}
+
+    variables = {"last": tf.Variable(["none"], name="last")}
+    return save_step(tf, folder, variables, step, spec(tf, 1, dtype="string"))
+
+
+@specimen("blocked", ("unsupported-variable-update",), ("ring",))
+def slice_assign(tf, folder):
+    def step(module, x):
+        module.ring[0].assign(tf.reduce_sum(x))
+        return {"y": module.ring.read_value()}
+
+    return save_step(tf, folder, {"ring": tf.Variable(np.zeros(4, "float32"), name="ring")}, step)
+
+
+@specimen("blocked", ("unsupported-variable-update",), ("rows",))
+def scatter_update(tf, folder):
+    def step(module, x):
+        module.rows.scatter_nd_update([[1]], x[:1])
+        return {"y": module.rows.read_value()}
+
+    return save_step(tf, folder, {"rows": tf.Variable(np.zeros(4, "float32"), name="rows")}, step)
+
+
+@specimen("blocked", ("other-resource",))
+def mutable_table(tf, folder):
+    table = tf.lookup.experimental.MutableHashTable(tf.int64, tf.float32, 0.0)
+
+    def step(module, key):
+        module.table.insert(key, tf.cast(key, tf.float32))
+        return {"y": module.table.lookup(key)}
+
+    return save_step(tf, folder, {"table": table}, step, spec(tf, 1, dtype="int64"))
+
+
+@specimen("blocked", seen=False)
+def ordinary_op_without_builtin(tf, folder):
+    """Nothing to do with variables: no family may be blamed."""
+    variables = {"shift": tf.Variable(np.eye(3, dtype="float32"), name="shift")}
+    return save_step(
+        tf, folder, variables, lambda m, x: {"y": tf.linalg.inv(x + m.shift)}, spec(tf, 3, 3)
+    )
+
+
+def write_graph(folder, graph_def):
+    path = folder / "graph.pb"
+    path.write_bytes(graph_def.SerializeToString())
+    return path
+
+
+@specimen("blocked", ("unfrozen-graph",), ("bias", "kernel"))
+def unfrozen_graph(tf, folder):
+    v1 = tf.compat.v1
+    with tf.Graph().as_default() as graph:
+        x = v1.placeholder(tf.float32, [1, 3], name="x")
+        kernel = v1.get_variable("kernel", [3, 2], use_resource=True)
+        bias = v1.get_variable("bias", [2], use_resource=False)
+        tf.identity(x @ kernel + bias, name="y")
+    return write_graph(folder, graph.as_graph_def())
+
+
+@specimen("blocked", ("unfrozen-graph",), ("kernel",))
+def unfrozen_graph_with_a_saver(tf, folder):
+    v1 = tf.compat.v1
+    with tf.Graph().as_default() as graph, v1.Session() as session:
+        x = v1.placeholder(tf.float32, [1, 3], name="x")
+        kernel = v1.get_variable("kernel", [3, 2], use_resource=True)
+        tf.identity(x @ kernel, name="y")
+        saver = v1.train.Saver()
+        session.run(v1.global_variables_initializer())
+        saver.save(session, str(folder / "model.ckpt"), write_meta_graph=False)
+    return write_graph(folder, graph.as_graph_def())
+
+
+@specimen("blocked", ("freezer-lost-variable", "unfrozen-graph"), ("kernel",))
+def unfrozen_read_in_a_function(tf, folder):
+    with tf.Graph().as_default() as graph:
+        read_in_a_function(tf)
+    return write_graph(folder, graph.as_graph_def())
+
+
+def read_in_a_function(tf):
+    """Build a graph that reads its variable in the branches of a condition."""
+    x = tf.compat.v1.placeholder(tf.float32, [1, 3], name="x")
+    kernel = tf.compat.v1.get_variable("kernel", [3, 2], use_resource=True)
+    y = tf.cond(tf.reduce_sum(x) > 0, lambda: x @ kernel, lambda: -x @ kernel)
+    tf.identity(y, name="y")
+
+
+def broken_freeze(tf, user):
+    """A graph in which a freezer put a constant where ``user`` takes a handle."""
+    with tf.Graph().as_default() as graph:
+        x = tf.compat.v1.placeholder(tf.float32, [2], name="x")
+        tf.constant(np.arange(6, dtype="float32").reshape(3, 2), name="table")
+        tf.identity(x, name="y")
+    graph_def = graph.as_graph_def()
+    graph_def.node.add(**user)
+    return graph_def
+
+
+@specimen("blocked", ("gather-from-frozen-table",), ("table",))
+def gather_from_a_constant(tf, folder):
+    graph_def = broken_freeze(tf, {"op": "ResourceGather", "name": "lookup"})
+    with tf.Graph().as_default() as graph:
+        tf.compat.v1.placeholder(tf.int32, [2], name="words")
+    graph_def.node.extend(graph.as_graph_def().node)
+    lookup = graph_def.node[-2]
+    lookup.input.extend(["table", "words"])
+    lookup.attr["dtype"].type = tf.float32.as_datatype_enum
+    lookup.attr["Tindices"].type = tf.int32.as_datatype_enum
+    lookup.attr["validate_indices"].b = True
+    return write_graph(folder, graph_def)
+
+
+@specimen("blocked", ("frozen-but-assigned",), ("table",))
+def assign_to_a_constant(tf, folder):
+    graph_def = broken_freeze(tf, {"op": "AssignVariableOp", "name": "update"})
+    graph_def.node[-1].input.extend(["table", "table"])
+    graph_def.node[-1].attr["dtype"].type = tf.float32.as_datatype_enum
+    return write_graph(folder, graph_def)
+
+
+# Converts, and answers wrongly.
+
+
+LOST = ("classifier/dense/bias", "classifier/dense/kernel")
+
+
+@specimen("wrong-answers", ("keras3-export",), LOST)
+def keras_saved(tf, folder):
+    import keras
+
+    layer = keras.layers.Dense(3, name="dense", bias_initializer="ones")
+    model = keras.Sequential([keras.Input((4,), name="features"), layer], name="classifier")
+    tf.saved_model.save(model, str(folder / "model"))
+    return folder / "model"
+
+
+@specimen("wrong-answers", ("keras3-export",), ("dense/bias", "dense/kernel"))
+def keras_in_a_module(tf, folder):
+    import keras
+
+    layer = keras.layers.Dense(3, name="dense", bias_initializer="ones")
+    layer.build((None, 4))
+    module = tf.Module()
+    module.layer = layer
+    module.infer = tf.function(lambda x: {"y": layer(x)}, input_signature=[spec(tf, 1, 4)])
+    return save(tf, folder, module, infer=module.infer)
+
+
+@specimen("wrong-answers", ("shared-or-dynamic-state",), ("rows",))
+def growing(tf, folder):
+    rows = tf.Variable(np.ones([2, 3], "float32"), shape=[None, 3], name="rows")
+
+    def step(module, x):
+        module.rows.assign(tf.concat([module.rows, x], 0))
+        return {"sum": tf.reduce_sum(module.rows, 0)}
+
+    return save_step(tf, folder, {"rows": rows}, step, spec(tf, 1, 3))
+
+
+@specimen("blocked", ("uninitialised-variable",), ("lost",))
+def never_initialised(tf, folder):
+    """Its function makes a handle that no checkpoint and no initialiser knows."""
+
+    def step(module, x):
+        handle = tf.raw_ops.VarHandleOp(shared_name="lost", dtype=tf.float32, shape=[4])
+        return {"y": x + tf.raw_ops.ReadVariableOp(resource=handle, dtype=tf.float32)}
+
+    return save_step(tf, folder, {}, step)
+
+
+# .tflite files.
+
+
+@specimen("ready")
+def mlp_tflite(tf, folder):
+    file = folder / "mlp.tflite"
+    file.write_bytes(tf.lite.TFLiteConverter.from_keras_model(dense_model()).convert())
+    return file
+
+
+@specimen("ready", infos=("micro-needs-store", "runtime-too-old"))
+def counter_tflite(tf, folder):
+    return to_tflite(tf, counter(tf, folder), folder)
+
+
+@specimen("wrong-answers", ("uninitialised-variable",), LOST)
+def keras_saved_tflite(tf, folder):
+    return to_tflite(tf, keras_saved(tf, folder), folder)
+
+
+def with_flex(converter):
+    import tensorflow as tf
+
+    ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
+    converter.target_spec.supported_ops = ops
+
+
+@specimen("blocked", ("flex-variable",), ("total",))
+def flex_tflite(tf, folder):
+    return to_tflite(tf, total_of("float16")(tf, folder), folder, with_flex)
+
+
+@specimen("blocked", ("unsupported-variable-dtype",))
+def custom_tflite(tf, folder):
+    """With ``allow_custom_ops`` the handle becomes a custom op without a name or a dtype."""
+
+    def change(converter):
+        converter.allow_custom_ops = True
+
+    return to_tflite(tf, total_of("float16")(tf, folder), folder, change)
+
+
+def in_int8(tf):
+    def change(converter):
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.representative_dataset = lambda: (
+            [np.full([1, 4], i / 10, "float32")] for i in range(10)
+        )
+
+    return change
+
+
+@specimen("wrong-answers", ("quantised-state",), ("counter",), seen=False)
+def int8_counter_tflite(tf, folder):
+    return to_tflite(tf, counter(tf, folder), folder, in_int8(tf))
+
+
+@specimen("ready", infos=("micro-needs-store", "runtime-too-old"))
+def int8_leaky_tflite(tf, folder):
+    """State in 8 bits that forgets: it settles, and that is no saturation."""
+
+    def step(module, x):
+        module.level.assign(0.5 * module.level + x)
+        return {"y": module.level * 2.0}
+
+    variables = {"level": tf.Variable(np.zeros([1, 4], "float32"), name="level")}
+    path = save_step(tf, folder, variables, step, spec(tf, 1, 4))
+    return to_tflite(tf, path, folder, in_int8(tf))
+
+
+def quantised_mlp(tf, folder, change):
+    converter = tf.lite.TFLiteConverter.from_keras_model(dense_model())
+    change(converter)
+    (folder / "mlp.tflite").write_bytes(converter.convert())
+    return folder / "mlp.tflite"
+
+
+@specimen("ready")
+def int8_mlp_tflite(tf, folder):
+    return quantised_mlp(tf, folder, in_int8(tf))
+
+
+@specimen("ready")
+def float16_mlp_tflite(tf, folder):
+    def change(converter):
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
+
+    return quantised_mlp(tf, folder, change)
+
+
+@specimen("blocked", ("unsupported-variable-update",), ("total",))
+def tf1_counter(tf, folder):
+    """A reference variable that the signature assigns."""
+    v1, path = tf.compat.v1, folder / "model"
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, [4], name="x")
+        total = v1.get_variable("total", [4], use_resource=False)
+        y = tf.identity(v1.assign_add(total, x), name="y")
+        session.run(v1.global_variables_initializer())
+        v1.saved_model.simple_save(session, str(path), {"x": x}, {"y": y})
+    return path
+
+
+@specimen("convertible")
+def draws_random_numbers(tf, folder):
+    return save_step(tf, folder, {}, lambda m, x: {"y": x + tf.random.uniform([4])})
+
+
+@specimen("blocked", infos=STATE)
+def without_signature(tf, folder):
+    return save(tf, folder, counter_module(tf))
+
+
+@specimen("convertible")
+def gathers_from_a_table(tf, folder):
+    """The plain gather on a variable that is only read folds."""
+    table = tf.Variable(np.ones([5, 2], "float32"), name="table")
+    return save_step(
+        tf,
+        folder,
+        {"table": table},
+        lambda m, i: {"y": tf.gather(m.table, i)},
+        spec(tf, 2, dtype="int32"),
+    )
+
+
+@specimen("blocked", ("gather-from-frozen-table",), ("table",))
+def gathers_from_a_table_that_changes(tf, folder):
+    def step(module, x):
+        found = tf.gather_nd(module.table, [[1], [2]])
+        module.table.assign_add(tf.ones([5, 2]) * x[0])
+        return {"y": found}
+
+    table = tf.Variable(np.ones([5, 2], "float32"), name="table")
+    return save_step(tf, folder, {"table": table}, step)
+
+
+@specimen("convertible", seen=False, infos=("micro-needs-store", "runtime-too-old"))
+def stateful_rnn_keras(tf, folder):
+    """The file does not show its state; the .tflite made from it does."""
+    import keras
+
+    steps = keras.Input((5, 3), batch_size=1)
+    model = keras.Model(steps, keras.layers.SimpleRNN(4, stateful=True)(steps))
+    model.save(folder / "rnn.keras")
+    return folder / "rnn.keras"
+
+
+@specimen("convertible", seen=False)
+def lambda_keras(tf, folder):
+    """Brings Python code along: never loaded unless it is trusted."""
+    import keras
+
+    x = keras.Input((3,))
+    model = keras.Model(x, keras.layers.Lambda(lambda t: t * 2.0, output_shape=(3,))(x))
+    model.save(folder / "lambda.keras")
+    return folder / "lambda.keras"
+
+
+@specimen("convertible", seen=False)
+def lambda_h5(tf, folder):
+    lambda_keras(tf, folder)
+    import keras
+
+    model = keras.saving.load_model(folder / "lambda.keras", safe_mode=False)
+    (folder / "lambda.keras").unlink()
+    model.save(folder / "lambda.h5")
+    return folder / "lambda.h5"

@@ -1,0 +1,431 @@
+"""A sweep: what each row says, what it leaves behind, and what becomes of it after a kill."""
+
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from html.parser import HTMLParser
+
+import pyarrow.parquet
+import pytest
+from sweep_probe import Pretended, Probe, until, write_notebook
+
+from workbook_lib.runs.executors import Local, Serial
+from workbook_lib.runs.row_specs import SweepInputError, row_specs
+from workbook_lib.runs.rows import COLUMNS, run_row
+from workbook_lib.runs.sweep import GIB, run_sweep
+
+NASTY = '<b onclick="x">\x1b[31m\nname{x}.tflite'
+SHOWN = '<b onclick="x">\\x1b[31m\\nname{x}.tflite'
+REASON = "</td><script>alert(1)</script>"
+
+
+@pytest.fixture(scope="module")
+def probe(tmp_path_factory):
+    return Probe(tmp_path_factory.mktemp("sweep{braces}"))
+
+
+@pytest.fixture(scope="module")
+def swept(probe):
+    models = [
+        probe.model("hang.tflite", act="hang"),
+        probe.model("good.tflite", findings=["reads-only", "held-twice"], difference=0.25),
+        probe.model("abort.tflite", act="abort"),
+        probe.model("eat.tflite", act="eat"),
+        probe.model("raise.tflite", act="raise"),
+        probe.model("leave.tflite", act="leave", verdict="blocked", reason=REASON),
+        probe.model(NASTY, verdict="wrong-answers", agreeing=2),
+        probe.model("liar.tflite", content='{"verdict": "splendid"}'),
+    ]
+    said = []
+    result = run_sweep(
+        row_specs(models),
+        probe.folder / "out",
+        notebook=probe.notebook,
+        executor=Local(2),
+        timeout=20,
+        memory=GIB // 2,
+        on_row=lambda progress: said.append(str(progress)),
+    )
+    return result, said
+
+
+def rows_by_name(result):
+    return {row.model: row for row in result.rows}
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict", "reason"),
+    [
+        ("hang.tflite", "timed out", "ended in cell act: after 20 s; it may take 20 s"),
+        ("good.tflite", "ready", "it runs"),
+        ("abort.tflite", "crashed", "the kernel died in cell act: LLVM ERROR: no such thing"),
+        ("raise.tflite", "failed", "KeyError: '<gone>' in cell act"),
+        ("leave.tflite", "blocked", REASON),
+        (SHOWN, "wrong-answers", "it runs"),
+    ],
+)
+def test_a_row_says_what_became_of_it(swept, name, verdict, reason):
+    row = rows_by_name(swept[0])[name]
+    assert (row.verdict, row.reason) == (verdict, reason)
+
+
+def test_memory_of_the_kernels_children_counts(swept):
+    row = rows_by_name(swept[0])["eat.tflite"]
+    assert row.verdict == "out of memory"
+    assert "it may hold 0.50 GiB" in row.reason
+
+
+def test_a_verdict_file_that_is_none_fails_its_row(swept):
+    row = rows_by_name(swept[0])["liar.tflite"]
+    assert row.verdict == "failed"
+    assert "the verdict is 'splendid'" in row.reason
+
+
+def test_rows_stand_in_the_order_in_which_they_were_given(swept):
+    names = [row.model for row in swept[0].rows]
+    assert names[:3] == ["hang.tflite", "good.tflite", "abort.tflite"]
+    assert names[6:] == [SHOWN, "liar.tflite"]
+
+
+def test_no_process_is_left_behind(probe, swept):
+    assert len(probe.pids_file.read_text().split()) == 8 + 3  # the kernels, and their children
+    assert probe.left_behind() == []
+
+
+@pytest.mark.parametrize("name", ["hang.tflite", "abort.tflite", "eat.tflite", "raise.tflite"])
+def test_the_notebook_of_a_broken_row_is_kept_as_far_as_it_came(swept, name):
+    result = swept[0]
+    row = rows_by_name(result)[name]
+    assert row.cell == "act"
+    notebook = json.loads((result.folder / row.folder / "notebook.ipynb").read_text())
+    printed = [o["text"] for c in notebook["cells"] for o in c.get("outputs", ()) if "text" in o]
+    assert ["so far, so good\n"] in printed
+
+
+def test_the_worst_run_of_a_parity_counts(swept):
+    row = rows_by_name(swept[0])["good.tflite"]
+    assert (row.agreeing, row.calls, row.largest_difference) == (5, 5, 0.25)
+    assert rows_by_name(swept[0])[SHOWN].agreeing == 2
+
+
+def test_progress_is_one_line_a_row(swept):
+    result, said = swept
+    assert [line.split()[0] for line in said] == [f"{n}/8" for n in range(1, 9)]
+    assert all(line.isprintable() for line in said)
+    assert all("left]" in line for line in said[:-1])
+    assert any("✗ blocked: leave.tflite (litert)" in line for line in said)
+    assert not result.ok
+
+
+class Page(HTMLParser):
+    """The page's table as text, its links, and the names of its elements."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.rows, self.links, self.tags, self.scopes = [], [], set(), []
+        self.cell = None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        values = dict(attrs)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.cell = ""
+            self.scopes.append((tag, values.get("scope")))
+        if tag == "a":
+            self.links.append(values["href"])
+
+    def handle_endtag(self, tag):
+        if tag in ("td", "th"):
+            self.rows[-1].append(" ".join(self.cell.split()))
+            self.cell = None
+
+    def handle_data(self, data):
+        if self.cell is not None:
+            self.cell += data
+
+
+def test_csv_parquet_and_page_say_the_same(swept):
+    result, _ = swept
+    with (result.folder / "sweep.csv").open(newline="") as file:
+        written = list(csv.DictReader(file))
+    table = pyarrow.parquet.read_table(result.folder / "sweep.parquet").to_pylist()
+    page = Page((result.folder / "index.html").read_text()).rows[1:]
+    assert len(written) == len(table) == len(page) == len(result.rows)
+    for row, line, record, cells in zip(result.rows, written, table, page, strict=True):
+        for name in COLUMNS:
+            value = getattr(row, name)
+            assert record[name] == (list(value) if name == "findings" else value)
+            text = "; ".join(value) if name == "findings" else value
+            assert line[name] == ("" if text is None else str(text))
+        shown = " ".join(cells)
+        assert row.verdict in cells[2]
+        assert cells[0] == row.model
+        assert row.reason in shown
+        assert all(finding in shown for finding in row.findings)
+        if row.agreeing is not None:
+            assert f"{row.agreeing} of {row.calls} calls" in cells[4]
+
+
+def test_the_columns_of_the_parquet_file_are_typed(swept):
+    schema = pyarrow.parquet.read_schema(swept[0].folder / "sweep.parquet")
+    kinds = {field.name: str(field.type) for field in schema}
+    assert kinds["agreeing"] == kinds["bytes"] == "int64"
+    assert kinds["largest_difference"] == kinds["seconds"] == "double"
+    assert kinds["findings"].startswith("list<")
+
+
+def test_the_page_runs_and_fetches_nothing_and_its_links_exist(swept):
+    result, _ = swept
+    text = (result.folder / "index.html").read_text()
+    page = Page(text)
+    assert not page.tags & {"script", "b", "link", "img", "iframe"}
+    assert "default-src 'none'" in text
+    assert "color-scheme: light dark" in text
+    assert all(scope for tag, scope in page.scopes if tag == "th")
+    assert len(page.links) > 20
+    for link in page.links:
+        assert (result.folder / link).is_file(), link
+    notebook_page = next(link for link in page.links if link.endswith(".html"))
+    assert "default-src 'none'" in (result.folder / notebook_page).read_text()
+
+
+def test_a_second_sweep_keeps_every_row(probe, swept):
+    result, _ = swept
+    began, said = probe.counted("began"), []
+    models = [probe.folder / name for name in ("good.tflite", "abort.tflite", "hang.tflite")]
+    again = run_sweep(
+        row_specs(models),
+        result.folder,
+        notebook=probe.notebook,
+        executor=Serial(),
+        timeout=20,
+        on_begin=said.append,
+    )
+    assert said == ["kept 3 of 3 rows"]
+    assert (again.kept, probe.counted("began")) == (3, began)
+    first = rows_by_name(result)
+    assert again.rows == tuple(first[model.name] for model in models)
+
+
+# What is kept, without a kernel.
+
+
+@pytest.fixture
+def small(tmp_path):
+    return Probe(tmp_path)
+
+
+def pretend(probe, names, **more):
+    executor = Pretended()
+    options = {"notebook": probe.notebook, "executor": executor, **more}
+    run_sweep(row_specs([probe.folder / name for name in names]), probe.folder / "out", **options)
+    return executor.made
+
+
+def test_what_a_row_depends_on_makes_it_again(small):
+    small.model("a.tflite")
+    small.model("b.tflite")
+    names = ["a.tflite", "b.tflite"]
+    assert pretend(small, names) == names
+    assert pretend(small, names) == []
+    small.model("b.tflite", reason="another")
+    assert pretend(small, names) == ["b.tflite"]
+    write_notebook(small.notebook, extra="; print('more')")
+    assert pretend(small, names) == names
+    assert pretend(small, names) == []
+    assert pretend(small, names, trust=True) == names
+
+
+def test_the_versions_of_the_libraries_count(small, monkeypatch):
+    small.model("a.tflite")
+    assert pretend(small, ["a.tflite"])
+    monkeypatch.setattr("workbook_lib.runs.sweep.library_versions", lambda: (("numpy", "0"),))
+    assert pretend(small, ["a.tflite"])
+
+
+def test_what_an_output_cell_of_the_notebook_holds_does_not_count(small):
+    small.model("a.tflite")
+    assert pretend(small, ["a.tflite"])
+    content = json.loads(small.notebook.read_text())
+    stream = {"output_type": "stream", "name": "stdout", "text": ["old\n"]}
+    content["cells"][-1]["outputs"] = [stream]
+    small.notebook.write_text(json.dumps(content))
+    assert pretend(small, ["a.tflite"]) == []
+
+
+@pytest.mark.parametrize(
+    ("verdict", "limits", "again"),
+    [
+        ("timed out", {"timeout": 100.0}, True),
+        ("timed out", {"timeout": 5.0}, False),
+        ("timed out", {"memory": 9 * GIB}, False),
+        ("out of memory", {"memory": 9 * GIB}, True),
+        ("ready", {"timeout": 100.0, "memory": 9 * GIB}, False),
+    ],
+)
+def test_a_row_that_met_a_limit_is_made_again_under_a_wider_one(small, verdict, limits, again):
+    small.model("a.tflite", verdict=verdict)
+    first = {"timeout": 10.0, "memory": GIB}
+    pretend(small, ["a.tflite"], **first)
+    assert bool(pretend(small, ["a.tflite"], **{**first, **limits})) is again
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"key": 1}', "null"])
+def test_a_damaged_row_file_is_no_row(small, damage):
+    small.model("a.tflite")
+    pretend(small, ["a.tflite"])
+    (file,) = (small.folder / "out" / "rows").glob("*/row.json")
+    file.write_text(damage)
+    assert pretend(small, ["a.tflite"]) == ["a.tflite"]
+
+
+def test_a_smaller_sweep_leaves_the_other_rows_alone(small):
+    for name in ("a.tflite", "b.tflite"):
+        small.model(name)
+    pretend(small, ["a.tflite", "b.tflite"])
+    assert pretend(small, ["a.tflite"]) == []
+    assert pretend(small, ["a.tflite", "b.tflite"]) == []
+
+
+def test_a_notebook_without_the_parameters_is_refused(small, tmp_path):
+    path = tmp_path / "other.ipynb"
+    path.write_text(small.notebook.read_text().replace("quantization = None", "pass"))
+    small.model("a.tflite")
+    with pytest.raises(SweepInputError, match="declares no parameter quantization"):
+        pretend(small, ["a.tflite"], notebook=path)
+    assert not (tmp_path / "out").exists()
+
+
+# A task that reaches a worker which does not see what the sweep sees.
+
+
+class CaughtError(Exception):
+    """The tasks of a sweep, taken out of it."""
+
+
+class Catching:
+    def run(self, tasks):
+        raise CaughtError(tasks)
+        yield
+
+
+def caught(probe, name):
+    with pytest.raises(CaughtError) as held:
+        run_sweep(
+            row_specs([probe.model(name)]),
+            probe.folder / "out",
+            notebook=probe.notebook,
+            executor=Catching(),
+        )
+    return held.value.args[0][0]
+
+
+@pytest.mark.parametrize(
+    ("unseen", "fault"),
+    [
+        (lambda task: {"folder": "/nowhere"}, "cannot see /nowhere: the output folder must be"),
+        (lambda task: {"token": "another"}, "is not the output folder of this sweep: it must be"),
+        (lambda task: {"model": task.model + "x"}, "a.tflitex"),
+        (lambda task: {"versions": (("numpy", "0"),)}, "different versions of "),
+    ],
+)
+def test_a_worker_that_cannot_make_a_row_says_why(small, unseen, fault):
+    from dataclasses import replace
+
+    task = caught(small, "a.tflite")
+    row = run_row(replace(task, **unseen(task)))
+    assert row.verdict == "failed"
+    assert fault in row.reason
+    assert small.counted("began") == []
+
+
+# Kills.
+
+PROGRAM = """
+import sys
+from pathlib import Path
+import workbook_lib.runs.sweep
+from workbook_lib.cli import main
+workbook_lib.runs.sweep.sweep_notebook = lambda: Path(sys.argv[1])
+sys.exit(main(["sweep", *sys.argv[2:]]))
+"""
+
+
+def start(probe, *arguments):
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(probe.notebook), *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def test_ten_kills_lose_nothing_and_run_nothing_twice(small):
+    names = ["a.tflite", "b.tflite", "c.tflite"]
+    models = [small.model(name, reason=f"of {name}") for name in names]
+    chance = random.Random(8)
+    arguments = (*models, "--workers", 2, "--output", small.folder / "out")
+    for _ in range(10):
+        process = start(small, *arguments)
+        time.sleep(chance.uniform(0.4, 2.8))
+        process.kill()
+        process.communicate()
+    said, trouble = start(small, *arguments).communicate()
+    assert "3 of 3 rows ready or convertible" in said, said + trouble
+    assert small.counted("ended") == [f"{name} litert None" for name in names]
+    assert small.left_behind() == []
+    with (small.folder / "out" / "sweep.csv").open(newline="") as file:
+        table = [(row["model"], row["reason"], row["bytes"]) for row in csv.DictReader(file)]
+    assert table == [(name, f"of {name}", "1234") for name in names]
+
+
+def test_ctrl_c_keeps_what_is_finished_and_one_folder_takes_one_sweep(small, capsys):
+    flag = small.folder / "flag"
+    models = [small.model("a.tflite"), small.model("b.tflite", until=str(flag))]
+    output = small.folder / "out"
+    process = start(small, *models, "--output", output, "--workers", 2)
+    until(lambda: "b.tflite litert None" in small.counted("began"))
+    until(lambda: list(output.glob("rows/a*/notebook.html")))  # the row has been told of
+
+    other = start(small, *models, "--output", output)
+    _, said = other.communicate(timeout=60)
+    assert (other.returncode, said.splitlines()) == (
+        2,
+        [f"workbook: {output}: another sweep is writing into it"],
+    )
+
+    process.send_signal(signal.SIGINT)
+    printed, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert said.splitlines()[-1] == "workbook: interrupted"
+    assert "Traceback" not in said
+    assert printed.splitlines()[1].startswith("1/2 ")
+    assert small.left_behind() == []
+    assert not (output / "sweep.csv").exists()
+
+    (half,) = output.glob("rows/b*")
+    assert not (half / "row.json").exists()
+    (half / "remains").write_text("")
+    flag.touch()
+    printed, said = start(small, *models, "--output", output).communicate(timeout=60)
+    assert printed.startswith("kept 1 of 2 rows, 1 to make one at a time\n2/2 "), said
+    assert small.counted("ended") == ["a.tflite litert None", "b.tflite litert None"]
+    assert not (half / "remains").exists()
+
+
+def test_a_row_ends_soon_after_whoever_asked_for_it(small):
+    model = small.model("a.tflite", until=str(small.folder / "never"), act="leave")
+    process = start(small, model, "--output", small.folder / "out")
+    until(lambda: small.pids_file.exists() and small.left_behind())
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    until(lambda: not small.left_behind(), seconds=20)

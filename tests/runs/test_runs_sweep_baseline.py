@@ -1,0 +1,136 @@
+"""A sweep beside an earlier one: what counts as worse, as drift, as missing."""
+
+import pytest
+from sweep_probe import Pretended, Probe
+
+from workbook_lib.runs.baseline import compare
+from workbook_lib.runs.results_table import read_rows
+from workbook_lib.runs.row_specs import SweepInputError, row_specs
+from workbook_lib.runs.rows import OUTCOMES, Row
+from workbook_lib.runs.sweep import run_sweep
+
+
+def row(verdict="ready", *, model="m", quantization=None, **more):
+    return Row(model, None, None, "litert", quantization, verdict, "why", **more)
+
+
+def parity(agreeing, difference, tolerance=None, **more):
+    return row(
+        agreeing=agreeing, calls=5, largest_difference=difference, tolerance=tolerance, **more
+    )
+
+
+def kind(now, before):
+    (change,) = compare([now], [before])
+    return change.kind
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "expected"),
+    [
+        ("ready", "ready", "same"),
+        ("ready", "convertible", "worse"),
+        ("convertible", "blocked", "worse"),
+        ("blocked", "wrong-answers", "worse"),
+        ("wrong-answers", "crashed", "worse"),
+        ("wrong-answers", "failed", "worse"),
+        ("ready", "timed out", "worse"),
+        ("crashed", "out of memory", "same"),
+        ("failed", "crashed", "same"),
+        ("timed out", "wrong-answers", "better"),
+        ("blocked", "ready", "better"),
+    ],
+)
+def test_verdicts_have_an_order(before, now, expected):
+    assert kind(row(now), row(before)) == expected
+
+
+def test_every_outcome_has_its_place():
+    assert all(kind(row(outcome), row(outcome)) == "same" for outcome in OUTCOMES)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "expected"),
+    [
+        (parity(5, 1e-7), parity(5, 1e-7), "same"),
+        (parity(5, 1e-7), parity(4, 1e-7), "drifted"),
+        (parity(4, 1e-7), parity(5, 1e-7), "same"),
+        (parity(5, 1e-6), parity(5, 9e-6), "same"),  # below ten times
+        (parity(5, 1e-6), parity(5, 1.1e-5), "drifted"),
+        (parity(5, 0.0), parity(5, 9e-7), "same"),  # below 1 % of 1e-4: rounding
+        (parity(5, 0.0), parity(5, 1.1e-6), "drifted"),
+        (parity(5, 1e-4, 0.1), parity(5, 9e-4, 0.1), "same"),
+        (parity(5, 1e-6, 0.1), parity(5, 9e-4, 0.1), "same"),  # below 1 % of 0.1
+        (parity(5, 1e-5, 0.1), parity(5, 2e-3, 0.1), "drifted"),
+        (parity(5, 1e-5), parity(5, float("nan")), "drifted"),
+        (parity(5, 1e-7), row(), "drifted"),  # nothing was compared any more
+        (row(), parity(5, 1e-7), "same"),
+        (parity(5, 1e-7), row("blocked"), "worse"),  # said once
+        (parity(3, 1e-7, verdict="wrong-answers"), row("blocked"), "better"),
+    ],
+)
+def test_answers_drift(before, now, expected):
+    assert kind(now, before) == expected
+
+
+def test_rows_belong_together_by_name_and_settings():
+    before = [row(model="a"), row(model="a", quantization="int8"), row(model="gone")]
+    now = [row("blocked", model="a", quantization="int8"), row(model="a"), row(model="fresh")]
+    changes = compare(now, before)
+    assert [(change.title, change.kind) for change in changes] == [
+        ("a (litert, int8)", "worse"),
+        ("a (litert)", "same"),
+        ("fresh (litert)", "new"),
+        ("gone (litert)", "missing"),
+    ]
+    assert [change.regression for change in changes] == [True, False, False, True]
+    assert str(changes[0]) == "worse: a (litert, int8): ready → blocked"
+
+
+def test_a_baseline_is_read_back_as_it_was(tmp_path):
+    probe = Probe(tmp_path)
+    good = probe.model("good.tflite", findings=["x", "y"], agreeing=5, calls=5, bytes=9)
+    numbers = {"largest_difference": 0.1 + 0.2, "tolerance": 1e-3, "seconds": 2.5}
+    bad = probe.model('q"uo,te.tflite', verdict="blocked", reason='a, "b"', **numbers)
+    specs = row_specs([good, bad], quantizations=[None, "int8"])
+    options = {"notebook": probe.notebook, "executor": Pretended()}
+    result = run_sweep(specs, tmp_path / "out", **options)
+    assert read_rows(tmp_path / "out") == result.rows
+    again = run_sweep(specs, tmp_path / "new", baseline=tmp_path / "out", **options)
+    assert [change.kind for change in again.changes] == ["same"] * 4
+    assert again.ok
+
+
+HEADER = (
+    "model,signature,inputs,target,quantization,verdict,reason,findings,agreeing,calls,"
+    "largest_difference,tolerance,bytes,seconds,cell,folder,file"
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (None, "No such file or directory"),
+        (b"", "its columns are others"),
+        (b"a,b\n1,2\n", "its columns are others"),
+        (b"\xff\xfe", "it is no UTF-8 text"),
+        (f"{HEADER}\nm,,,litert,,splendid,,,,,,,,1.0,,,\n".encode(), "the verdict 'splendid'"),
+        (f"{HEADER}\nm,,,litert,,ready,,,x,,,,,1.0,,,\n".encode(), "invalid literal"),
+        (f"{HEADER}\nm,,,litert\n".encode(), "the verdict None"),
+        (f'{HEADER}\n"m'.encode(), "unexpected end of data"),
+    ],
+)
+def test_a_baseline_that_is_no_sweep_is_refused(tmp_path, content, fault):
+    if content is not None:
+        (tmp_path / "sweep.csv").write_bytes(content)
+    with pytest.raises(SweepInputError, match=f"no sweep: .*{fault}"):
+        read_rows(tmp_path)
+
+
+def test_the_output_folder_is_no_baseline(tmp_path):
+    probe = Probe(tmp_path)
+    specs = row_specs([probe.model("a.tflite")])
+    options = {"notebook": probe.notebook, "executor": Pretended()}
+    run_sweep(specs, tmp_path / "out", **options)
+    with pytest.raises(SweepInputError, match="the baseline is the output folder"):
+        run_sweep(specs, tmp_path / "out", baseline=tmp_path / "out", **options)

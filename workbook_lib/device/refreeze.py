@@ -1,0 +1,115 @@
+"""Put the values of a checkpoint into a TensorFlow 1 graph that has none.
+
+This module runs inside a child process, where TensorFlow is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+
+class CannotFreezeError(ValueError):
+    """A graph's variables do not get their values from the checkpoint; the message says why."""
+
+
+@contextlib.contextmanager
+def restored_session(graph_def: str, checkpoint: str) -> Iterator[Any]:
+    """Open a session on a graph, each variable holding the checkpoint's value of its name.
+
+    Args:
+        graph_def: A binary GraphDef.
+        checkpoint: Path of the checkpoint, without ``.index``.
+
+    Yields:
+        The ``tf.compat.v1.Session``.
+
+    Raises:
+        CannotFreezeError: A variable has no value of its name, dtype and shape.
+    """
+    import tensorflow as tf
+
+    v1 = tf.compat.v1
+    definition = v1.GraphDef.FromString(Path(graph_def).read_bytes())
+    values = tf.train.load_checkpoint(checkpoint)
+    graph = tf.Graph()
+    with graph.as_default():
+        tf.import_graph_def(definition, name="")
+        assigns = [_assign(tf, op, values) for op in graph.get_operations() if _is_variable(op)]
+    with v1.Session(graph=graph) as session:
+        session.run(assigns)
+        yield session
+
+
+def _is_variable(operation: Any) -> bool:
+    return operation.type in ("VarHandleOp", "VariableV2", "Variable")
+
+
+def _assign(tf: Any, operation: Any, values: Any) -> Any:
+    shared = operation.get_attr("shared_name").decode()
+    held = values.get_variable_to_shape_map()
+    name = next((n for n in (shared, operation.name) if n and n in held), None)
+    if name is None:
+        raise CannotFreezeError(f"the checkpoint has no value for {operation.name}")
+    value = values.get_tensor(name)
+    shape = tf.TensorShape(operation.get_attr("shape"))
+    dtype = operation.get_attr("dtype")
+    if not shape.is_compatible_with(value.shape) or tf.as_dtype(value.dtype) != dtype:
+        raise CannotFreezeError(f"the checkpoint's value for {name} is of another shape or dtype")
+    if operation.type == "VarHandleOp":
+        return tf.raw_ops.AssignVariableOp(resource=operation.outputs[0], value=value)
+    return tf.raw_ops.Assign(ref=operation.outputs[0], value=value).op
+
+
+def freeze_checkpoint(
+    graph_def: str, checkpoint: str, outputs: Sequence[str], target: str
+) -> list[str]:
+    """Write a frozen graph.
+
+    Args:
+        graph_def: A binary GraphDef.
+        checkpoint: Path of the checkpoint, without ``.index``.
+        outputs: Names of the nodes that are to be computed.
+        target: The file to write.
+
+    Returns:
+        The names of the variables that still are in it: none.
+
+    Raises:
+        CannotFreezeError: A variable has no value, or stays a variable.
+    """
+    import tensorflow as tf
+
+    with restored_session(graph_def, checkpoint) as session:
+        frozen = tf.compat.v1.graph_util.convert_variables_to_constants(
+            session, session.graph.as_graph_def(), list(outputs)
+        )
+    left = [node.name for node in frozen.node if node.op in ("VarHandleOp", "VariableV2")]
+    if left:
+        raise CannotFreezeError(f"the variable {left[0]} could not be frozen")
+    Path(target).write_bytes(frozen.SerializeToString())
+    return left
+
+
+def restored_answers(
+    graph_def: str, checkpoint: str, calls: Sequence[Mapping[str, Any]], outputs: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Ask TensorFlow for the answers of a graph with a checkpoint's values, unfrozen.
+
+    Args:
+        graph_def: A binary GraphDef.
+        checkpoint: Path of the checkpoint, without ``.index``.
+        calls: Name of a placeholder to array, for each call.
+        outputs: Names of the nodes to fetch.
+
+    Returns:
+        For each call, name to array.
+    """
+    with restored_session(graph_def, checkpoint) as session:
+        fetches = {name: f"{name}:0" for name in outputs}
+        return [
+            session.run(fetches, {f"{name}:0": value for name, value in call.items()})
+            for call in calls
+        ]

@@ -1,0 +1,588 @@
+"""Cure a model: go the way that was chosen, and prove the file against TensorFlow.
+
+Only the model file is at hand, and not the program that made it. Everything that TensorFlow or an
+interpreter does to it happens in child processes. A file that does not answer as TensorFlow does
+on the original model, over successive calls, with and without the default delegates, is no cure.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from workbook_lib.device.carrying import State, compare_file, has_micro, with_state
+from workbook_lib.device.convert import ConverterSettings, convert
+from workbook_lib.device.example_calls import CallsError, load_calls, make_calls
+from workbook_lib.device.lifting import CannotLiftError
+from workbook_lib.device.reference import check_trust, reference_answers
+from workbook_lib.device.state import Lifted, lift_state
+from workbook_lib.device.targets import Target, refusals, with_own_release
+from workbook_lib.device.targets import target as find_target
+from workbook_lib.failures.diagnosis import Diagnosis, Finding, diagnose
+from workbook_lib.failures.proof import converter_words
+from workbook_lib.failures.ways import (
+    NoCureError,
+    Way,
+    checked_recipe,
+    checkpoint_beside,
+    choose_way,
+)
+from workbook_lib.graph import Graph, ModelFileError, Signature, TensorSpec, read_graph
+from workbook_lib.graph.bare_graph import graph_signature
+from workbook_lib.isolated import Record, run_isolated
+from workbook_lib.rendering import Rich, panel_html, printable
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from workbook_lib.device.parity import Parity
+
+    Array = npt.NDArray[Any]
+    Calls = Sequence[Mapping[str, Any]]
+
+__all__ = ["Cured", "CuredFile", "NoCureError", "choose_way", "cure", "cure_file"]
+
+_CALLS = 5
+_MADE_UP = (
+    "The calls were made up: bring inputs of your own (--inputs) before you rely on the comparison."
+)
+_MADE_UP_CALIBRATION = (
+    "The ranges were calibrated with made-up calls: bring inputs of your own (--inputs), or the "
+    "quantized file saturates on real ones."
+)
+_CALL = "__call__"
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Cured(Rich):
+    """A .tflite file that answers as the model does, and how it came about.
+
+    Attributes:
+        content: The file.
+        way: The way that was gone.
+        diagnosis: What was found in the model.
+        target: Where the file is to run.
+        parity: Comparison of the float file with TensorFlow; of a .tflite file that was lifted,
+            with its own answers before.
+        quantized: Comparison of the quantized file, each answer by its share of the range of
+            TensorFlow's; ``None`` for a float file.
+        initial_state: Name to the state before the first call; empty if the file keeps its own.
+        calls: How many calls were compared.
+        notes: What else is to be said, a sentence each.
+    """
+
+    content: bytes = field(repr=False)
+    way: Way
+    diagnosis: Diagnosis
+    target: Target
+    parity: Parity
+    quantized: Parity | None
+    initial_state: Mapping[str, Array]
+    calls: int
+    notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Cured({self.way.id}: {len(self.content):,} bytes for {self.target.id})"
+
+    def _headline(self) -> str:
+        return f"cured: {self.way.id}, {len(self.content):,} bytes for {self.target.name}"
+
+    def _facts(self) -> list[str]:
+        state = [f"state that the caller carries: {', '.join(map(printable, self.initial_state))}"]
+        return [self.way.why, *(state if self.initial_state else []), *self.notes]
+
+    def text(self) -> str:
+        """Return the way, the reason and the comparisons."""
+        parts = [self._headline(), *self._facts(), self.parity.text()]
+        if self.quantized is not None:
+            parts.append(f"quantized ({self.way.quantization}):\n{self.quantized.text()}")
+        return "\n".join(parts)
+
+    def html(self) -> str:
+        """Return the same as a panel."""
+        body = "".join(f"<p>{html.escape(fact)}</p>" for fact in self._facts())
+        body += self.parity.html()
+        if self.quantized is not None:
+            body += f"<p>quantized: {html.escape(str(self.way.quantization))}</p>"
+            body += self.quantized.html()
+        code = f"<details><summary>the code</summary><pre>{html.escape(self.way.code)}</pre>"
+        return panel_html("right", self._headline(), f"{body}{code}</details>")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the result as plain data, fit for JSON; no values of arrays."""
+        return {
+            "cured": True,
+            "model": self.diagnosis.model,
+            "format": self.diagnosis.format,
+            "target": self.target.id,
+            "way": {
+                "id": self.way.id,
+                "steps": list(self.way.steps),
+                "why": self.way.why,
+                "code": self.way.code,
+            },
+            "signatures": list(self.way.signatures),
+            "left_out": list(self.way.left_out),
+            "quantization": self.way.quantization,
+            "bytes": len(self.content),
+            "state": {
+                name: {"dtype": str(value.dtype), "shape": list(value.shape)}
+                for name, value in self.initial_state.items()
+            },
+            "calls": self.calls,
+            "parity": _parity_dict(self.parity),
+            "quantized_parity": None if self.quantized is None else _parity_dict(self.quantized),
+            "notes": list(self.notes),
+        }
+
+
+def _parity_dict(parity: Parity) -> dict[str, Any]:
+    return {
+        "passed": parity.passed,
+        "tolerance": parity.tolerance,
+        "runs": [
+            {
+                "kernels": run.kernels,
+                "agreeing": run.agreeing,
+                "calls": run.calls,
+                "largest_difference": run.largest_difference,
+                "refusal": run.refusal or None,
+                "notes": list(run.notes),
+            }
+            for run in parity.runs
+        ],
+    }
+
+
+def cure(
+    source: str | os.PathLike[str] | Diagnosis,
+    *,
+    target: str = "litert",
+    quantization: str | None = None,
+    signature: str | None = None,
+    inputs: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    trust: bool = False,
+    timeout: float = 300.0,
+) -> Cured:
+    """Make the .tflite file that a model should have become, and prove it.
+
+    Args:
+        source: A SavedModel folder, a ``.keras``, ``.h5``, ``.pb`` (binary GraphDef) or ``.tflite``
+            file; or a diagnosis of one.
+        target: Where the file is to run, as ``targets.target`` takes it.
+        quantization: Name of a recipe of ``device.quantize.RECIPES``; a float file if ``None``.
+        signature: The one signature to take; if ``None``, the one for inference, and those that
+            share state with it.
+        inputs: Inputs of the signature, as ``load_calls`` takes them; made up if ``None``.
+        trust: Whether code that the model brings along may run.
+        timeout: Seconds that each step may take.
+
+    Returns:
+        The file, and the proof.
+
+    Raises:
+        NoCureError: There is no safe cure; it says what stands in the way, and what to change.
+        ModelFileError: There is no model, or none that can be read.
+        NotTrustedError: It brings code along, and is not trusted (a ``ValueError``).
+        CallsError: ``inputs`` do not fit (a ``ValueError``).
+        ValueError: There is no such target or recipe.
+        KeyError: There is no such signature.
+    """
+    place = find_target(target)
+    checked_recipe(quantization)
+    diagnosis = source
+    if not isinstance(diagnosis, Diagnosis):
+        graph = read_graph(diagnosis)
+        check_trust(graph, trust)
+        diagnosis = diagnose(
+            graph, signature=signature, inputs=inputs, trust=trust, timeout=timeout
+        )
+    check_trust(diagnosis.graph, trust)
+    if not Path(diagnosis.graph.source).exists():
+        raise ModelFileError(diagnosis.graph.source, "a model file is wanted, not one in memory")
+    with tempfile.TemporaryDirectory(prefix="cure-") as folder:
+        work = _Work(diagnosis, place, inputs, trust, timeout, Path(folder))
+        return work.cured(choose_way(diagnosis, place, quantization, signature=signature))
+
+
+class _Asked(NamedTuple):
+    """One signature, what it is called with, and TensorFlow's answers."""
+
+    signature: Signature
+    calls: Calls
+    expected: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One run of :func:`cure`: what is asked, and a folder to work in."""
+
+    diagnosis: Diagnosis
+    place: Target
+    inputs: Any
+    trust: bool
+    timeout: float
+    folder: Path
+
+    @property
+    def graph(self) -> Graph:
+        return self.diagnosis.graph
+
+    @property
+    def path(self) -> str:
+        """The model's place: of a SavedModel the folder."""
+        path = Path(self.graph.source)
+        return str(path.parent if path.name == "saved_model.pb" else path)
+
+    def cured(self, way: Way) -> Cured:
+        """Go a way, and prove what comes of it."""
+        source = self._prepared(way)
+        content = self._float_file(source, way)
+        asked = self._asked(way, content)
+        lifted, content = self._lifted(way, content)
+        parity = self._proven(way, content, asked, lifted, None)
+        quantized = None
+        if way.quantization is not None:
+            content = self._quantized(source, way, content, asked, lifted)
+            quantized = self._proven(way, content, asked, lifted, way.quantization)
+        why = refusals(read_graph(content), self.place, content)
+        if why:
+            raise NoCureError(f"no safe cure for {self.place.name}: {why[0]}", change=_OTHER_OPS)
+        return Cured(
+            content, way, self.diagnosis, self.place, parity, quantized,
+            {} if lifted is None else lifted.start(),
+            len(asked[0].calls), tuple(self._notes(way, lifted)),
+        )  # fmt: skip
+
+    def _notes(self, way: Way, lifted: Lifted | None) -> list[str]:
+        notes = []
+        if way.left_out:
+            left = ", ".join(map(printable, way.left_out))
+            notes.append(f"Not in the file: the signatures {left}.")
+        if self.inputs is None:
+            calibrated = way.quantization not in (None, "dynamic range", "float16")
+            notes.append(_MADE_UP_CALIBRATION if calibrated else _MADE_UP)
+        if self.place.id == "micro" and not (has_micro() and len(way.signatures) < 2):
+            notes.append("It was not run on TensorFlow Lite Micro; its table of ops was compared.")
+        if lifted is not None and lifted.note:
+            notes.append(lifted.note)
+        if self.diagnosis.format == "tflite":
+            notes.append("Compared with the file's own answers: there is no TensorFlow model.")
+        return notes
+
+    # Making the file.
+
+    def _prepared(self, way: Way) -> str:
+        """Write the model anew where the way says so; return the place of what is converted."""
+        from workbook_lib.device import rebuild, refreeze, rehold
+
+        target = str(self.folder / "prepared")
+        names = list(way.signatures) or [_CALL]
+        if "recast" in way.steps or "whole" in way.steps:
+            self._run(way, rebuild.rebuild, self.path, target, names, list(way.narrow))
+        elif "hold" in way.steps:
+            self._run(way, rehold.rehold, self.path, target, names)
+        elif "freeze" in way.steps:
+            target += ".pb"
+            outputs = [spec.name for spec in graph_signature(self.graph).outputs]
+            checkpoint = str(checkpoint_beside(self.diagnosis))
+            self._run(way, refreeze.freeze_checkpoint, self.path, checkpoint, outputs, target)
+        else:
+            return self.path
+        return target
+
+    def _run(self, way: Way, function: Any, *arguments: Any) -> Any:
+        record = run_isolated(function, *arguments, timeout=self.timeout)
+        if record.ok:
+            return record.value
+        words = record.message.strip().splitlines()
+        reason = f"{way.id} does not work here: {words[0] if words else record.outcome}"
+        change = _SIGN if record.exception_type == "NoEntryError" else ""
+        raise NoCureError(f"no safe cure: {reason}", self._error(), change)
+
+    def _error(self) -> Finding | None:
+        """Return the worst error that was found."""
+        return next((f for f in self.diagnosis.findings if f.severity == "error"), None)
+
+    def _float_file(self, source: str, way: Way) -> bytes:
+        if self.diagnosis.format == "tflite":
+            return Path(source).read_bytes()
+        proof = self.diagnosis.proof
+        known = (self.diagnosis.signature,) if self.diagnosis.signature else ()
+        if source == self.path and proof and proof.content and way.signatures == known:
+            return proof.content
+        return self._through_door(source, way, None)
+
+    def _through_door(self, source: str, way: Way, settings: ConverterSettings | None) -> bytes:
+        record = self._converted(source, way, settings)
+        if not record.ok and self.diagnosis.format == "keras":
+            record = self._exported(way, settings) or record
+        if not record.ok:
+            raise NoCureError(f"no safe cure: {converter_words(record)}", self._error())
+        content: bytes = record.value
+        return content
+
+    def _converted(self, source: str, way: Way, settings: ConverterSettings | None) -> Record:
+        names = list(way.signatures)
+        return convert(
+            source, settings=settings, signature_keys=names, trust=self.trust, timeout=self.timeout
+        ).record
+
+    def _exported(self, way: Way, settings: ConverterSettings | None) -> Record | None:
+        """Try the other door of a Keras model; a stateful one may go through it alone."""
+        from workbook_lib.device.rehold import export_keras
+
+        target = str(self.folder / "exported")
+        record = run_isolated(export_keras, self.path, target, self.trust, timeout=self.timeout)
+        if not record.ok:
+            return None
+        exported = replace(way, signatures=("serving_default",))
+        return self._converted(target, exported, settings)
+
+    def _lifted(self, way: Way, content: bytes) -> tuple[Lifted | None, bytes]:
+        if "lift" not in way.steps:
+            # Keras does not say of a file that it keeps a state: the converted file does.
+            stateful = bool(read_graph(content).variables)
+            if not stateful or (self.place.resource_variables and not _calibrated(way)):
+                return None, content
+        try:
+            lifted = lift_state(content)
+        except CannotLiftError as error:
+            raise NoCureError(
+                f"no safe cure for {self.place.name}: {error}",
+                change="Keep the state outside: make it an input and an output of the model.",
+            ) from error
+        return lifted, with_own_release(lifted.content)
+
+    def _quantized(
+        self, source: str, way: Way, content: bytes, asked: Sequence[_Asked], lifted: Lifted | None
+    ) -> bytes:
+        from workbook_lib.device.quantize import RECIPES, QuantizationError, quantize, quantize_file
+
+        recipe = RECIPES[str(way.quantization)]
+        try:
+            if (lifted is not None and recipe.calibrated) or self.diagnosis.format == "tflite":
+                calls: dict[str, Any] = {one.signature.name: list(one.calls) for one in asked}
+                if lifted is not None:
+                    calls = {n: with_state(lifted, c, n or None) for n, c in calls.items()}
+                kept = [] if lifted is None else sorted(lifted.initial_state)
+                if recipe.settings.inference_input_type == "float32":
+                    kept += [name for one in asked for name in one.calls[0]]
+                    kept += [spec.name for one in asked for spec in one.signature.outputs]
+                bits = 16 if recipe.name == "16x8" else 8
+                return quantize_file(
+                    content, calls, activation_bits=bits, float_tensors=kept, timeout=self.timeout
+                ).content
+            if recipe.selective:
+                calls_listed = [list(call.values()) for call in asked[0].calls]
+                return quantize(source, recipe, calls_listed, timeout=self.timeout).content
+        except (QuantizationError, ValueError, KeyError) as error:
+            raise NoCureError(
+                f"no safe cure with {recipe.name}: {error}", change=_OTHER_RECIPE
+            ) from error
+        made = self._through_door(source, way, self._settings(recipe, way, asked))
+        if lifted is None:
+            return made
+        return with_own_release(lift_state(made).content)
+
+    def _settings(self, recipe: Any, way: Way, asked: Sequence[_Asked]) -> ConverterSettings:
+        settings: ConverterSettings = recipe.settings
+        if not recipe.calibrated:
+            return settings
+        if way.signatures and self.diagnosis.format == "saved_model":
+            samples: list[Any] = [(o.signature.name, dict(c)) for o in asked for c in o.calls]
+        else:
+            samples = [list(call.values()) for call in asked[0].calls]
+        return replace(settings, representative_dataset=samples)
+
+    # Proving it.
+
+    def _asked(self, way: Way, content: bytes) -> list[_Asked]:
+        """Return the signatures of the file, called, with the answers to compare with."""
+        found = []
+        for number, signature in enumerate(self._signatures(way, content)):
+            mine = self.inputs is not None and (
+                number == 0 if self.diagnosis.signature is None
+                else signature.name == self.diagnosis.signature
+            )  # fmt: skip
+            try:
+                calls = (
+                    load_calls(self.inputs, signature) if mine else make_calls(signature, _CALLS)
+                )
+            except CallsError as error:
+                if mine:
+                    raise
+                raise NoCureError(f"nothing to compare with: {error}", change=_BRING) from error
+            found.append(_Asked(signature, calls, self._answers(signature, calls, content)))
+        return found
+
+    def _signatures(self, way: Way, content: bytes) -> list[Signature]:
+        if self.diagnosis.format == "graph_def":
+            return [graph_signature(self.graph)]
+        if way.signatures:
+            return [self.graph.signature(name) for name in way.signatures]
+        made = read_graph(content)
+        if self.diagnosis.format == "saved_model":
+            return [self._call()]
+        if made.signatures:
+            return list(made.signatures[:1])
+        main = made.functions[0]
+        return [Signature("", main.name, main.inputs, main.outputs)]
+
+    def _call(self) -> Signature:
+        """Describe the call of a SavedModel without signatures."""
+        from workbook_lib.device.rehold import DEFAULT, call_of
+
+        record = run_isolated(call_of, self.path, timeout=self.timeout)
+        if not record.ok:
+            raise NoCureError(f"no safe cure: {record.message}", change=_SIGN)
+        inputs, outputs = record.value
+        specs = tuple(
+            TensorSpec(
+                name, dtype, None if shape is None else tuple(None if n < 0 else n for n in shape)
+            )
+            for name, dtype, shape in inputs
+        )
+        return Signature(DEFAULT, "", specs, tuple(TensorSpec(n, "", None) for n in outputs))
+
+    def _answers(self, signature: Signature, calls: Calls, content: bytes) -> Any:
+        """Return the answers of the original model."""
+        record = self._reference(signature, calls, content)
+        if record.ok:
+            return record.value
+        words = record.message.strip().splitlines()
+        raise NoCureError(
+            "no proof: TensorFlow does not answer for the model itself "
+            f"({words[0] if words else record.outcome})",
+            change=_BRING,
+        )
+
+    def _reference(self, signature: Signature, calls: Calls, content: bytes) -> Record:
+        from workbook_lib.device import refreeze, rehold
+        from workbook_lib.device.carrying import own_answers
+
+        if self.diagnosis.format == "tflite":
+            name = signature.name or None
+            return run_isolated(
+                own_answers, content, list(calls), name, timeout=self.timeout, tensorflow=False
+            )
+        if self.diagnosis.format == "saved_model" and not self.graph.signatures:
+            return run_isolated(rehold.answers_of_call, self.path, calls, timeout=self.timeout)
+        if self.diagnosis.format == "graph_def" and self.graph.variables:
+            outputs = [spec.name for spec in signature.outputs]
+            checkpoint = str(checkpoint_beside(self.diagnosis))
+            return run_isolated(
+                refreeze.restored_answers, self.path, checkpoint, list(calls), outputs,
+                timeout=self.timeout,
+            )  # fmt: skip
+        name = signature.name if self.diagnosis.format == "saved_model" else None
+        return reference_answers(self.path, calls, name, self.trust, self.timeout)
+
+    def _on_micro(self, recipe: str | None, way: Way) -> bool:
+        """Tell whether to run the file on TensorFlow Lite Micro too: the last one made, if there.
+
+        Its Python package runs the main graph, so it can be asked about one signature only.
+        """
+        final = recipe == way.quantization
+        return self.place.id == "micro" and final and len(way.signatures) < 2 and has_micro()
+
+    def _proven(
+        self,
+        way: Way,
+        content: bytes,
+        asked: Sequence[_Asked],
+        lifted: Lifted | None,
+        recipe: str | None,
+    ) -> Parity:
+        """Compare every signature with its reference; return the comparison of the first."""
+        first: Parity | None = None
+        held = [signature.name for signature in read_graph(content).signatures]
+        for one in asked:
+            name = one.signature.name if one.signature.name in held else None
+            parity = compare_file(
+                content, one.calls, one.expected, name or (held[0] if held else None),
+                State.of(lifted, name or (held[0] if held else None)),
+                recipe=recipe, timeout=self.timeout, micro=self._on_micro(recipe, way),
+            )  # fmt: skip
+            if not parity.passed:
+                verdicts = "; ".join(f"{run.kernels}: {run.verdict}" for run in parity.runs)
+                how = f"quantized by {recipe}" if recipe else "made"
+                raise NoCureError(
+                    f"no cure: the file that was {how} does not answer as the model ({verdicts})",
+                    self._error(),
+                    _OTHER_RECIPE if recipe else "",
+                )
+            first = first or parity
+        assert first is not None
+        return first
+
+
+_BRING = "Bring inputs of your own, an array for each input: --inputs FILE.npz."
+_SIGN = "Save the model with signatures: tf.saved_model.save(module, path, signatures=…)."
+_OTHER_OPS = "Write the model with ops that this runtime has, or take a later one."
+_OTHER_RECIPE = (
+    "Take another recipe, or bring inputs as the model will meet them to calibrate with."
+)
+
+
+def _calibrated(way: Way) -> bool:
+    return way.quantization not in (None, "dynamic range", "float16")
+
+
+class CuredFile(NamedTuple):
+    """What :func:`cure_file` made: the result, the .tflite file, and the file of the state."""
+
+    cured: Cured
+    model: Path
+    state: Path | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the result and the files as plain data, fit for JSON."""
+        state = None if self.state is None else str(self.state)
+        return {**self.cured.as_dict(), "file": str(self.model), "state_file": state}
+
+    def text(self) -> str:
+        """Return the result, and what was written."""
+        beside = (
+            "" if self.state is None else f", and the state before the first call to {self.state}"
+        )
+        return f"{self.cured.text()}\nwrote {self.model}{beside}"
+
+
+def cure_file(
+    source: str | os.PathLike[str], target_file: str | os.PathLike[str], **options: Any
+) -> CuredFile:
+    """Cure a model, and write the file, with its first state beside it if that was lifted.
+
+    Args:
+        source: The model.
+        target_file: The .tflite file to write. The state goes beside it, as ``numpy.load`` reads
+            it, into a file of the same name that ends in ``.state.npz``.
+        **options: As :func:`cure` takes them.
+
+    Returns:
+        The result and the files. Nothing is written unless the cure passed, and then both or none.
+
+    Raises:
+        NoCureError: As :func:`cure`.
+        ModelFileError: As :func:`cure`; or a file cannot be written, or would replace the model.
+    """
+    from workbook_lib.device.state import _npz, _state_beside, _write_all, _writing
+
+    path = Path(target_file)
+    with _writing(path):
+        state = _state_beside(path, Path(source))
+        if not path.parent.is_dir():
+            raise FileNotFoundError(2, os.strerror(2))
+    cured = cure(source, **options)
+    files = {path: cured.content}
+    if cured.initial_state:
+        files[state] = _npz(cured.initial_state)
+    with _writing(path):
+        _write_all(files)
+    return CuredFile(cured, path, state if cured.initial_state else None)

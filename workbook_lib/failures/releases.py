@@ -1,0 +1,331 @@
+"""A release of TensorFlow in an environment of its own, made by uv, and gone when it was used."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+# Minor versions of CPython 3 for which the wheels of a TensorFlow release exist, first and last;
+# read off the wheels of the last patch release of each. Newer releases than the last: as that.
+_WHEELS: dict[tuple[int, int], tuple[int, int]] = {
+    (1, 15): (6, 7),
+    (2, 0): (6, 7),
+    (2, 1): (6, 7),
+    (2, 2): (6, 8),
+    (2, 3): (6, 8),
+    (2, 4): (6, 8),
+    (2, 5): (7, 9),
+    (2, 6): (7, 9),
+    (2, 7): (7, 9),
+    (2, 8): (7, 10),
+    (2, 9): (7, 10),
+    (2, 10): (7, 10),
+    (2, 11): (8, 10),
+    (2, 12): (8, 11),
+    (2, 13): (8, 11),
+    (2, 14): (9, 11),
+    (2, 15): (9, 11),
+    (2, 16): (9, 12),
+    (2, 17): (9, 12),
+    (2, 18): (9, 12),
+    (2, 19): (9, 12),
+    (2, 20): (9, 13),
+    (2, 21): (10, 13),
+}
+_NEWEST_PYTHON = 20  # tried for a release that is younger than the table
+_TICK = 0.2  # seconds between two looks at whether to stop
+
+
+class ReleaseInputError(ValueError):
+    """A release was asked for that cannot be meant."""
+
+
+class NotInstalledError(Exception):
+    """A release could not be installed."""
+
+
+class StoppedError(Exception):
+    """Somebody asked to stop."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release that is to be installed.
+
+    Attributes:
+        version: Of TensorFlow, such as ``"2.15.1"``.
+        python: Of CPython, such as ``"3.11"`` or ``"3.11.7"``; ``None`` for the newest on this
+            machine that the release has a wheel for.
+    """
+
+    version: str
+    python: str | None = None
+
+
+def parse_release(text: str) -> Release:
+    """Read a release as the command line takes it.
+
+    Args:
+        text: ``VERSION`` or ``VERSION@PYTHON``, such as ``"2.15.1@3.11"``.
+
+    Returns:
+        The release.
+
+    Raises:
+        ReleaseInputError: It is neither, or older than 1.15, where the cases do not run.
+    """
+    if not re.fullmatch(r"\d{1,4}(\.\d{1,4}){2}(@3\.\d{1,4}(\.\d{1,4})?)?", text, re.ASCII):
+        raise ReleaseInputError(f"{text!r} is no release such as 2.15.1 or 2.15.1@3.11")
+    version, _, python = text.partition("@")
+    if minor(version) < min(_WHEELS):
+        raise ReleaseInputError(f"{version} is too old: the cases run on 1.15 and later")
+    return Release(version, python or None)
+
+
+def parse_releases(texts: Sequence[str]) -> tuple[Release, ...]:
+    """Read releases as the command line takes them.
+
+    Args:
+        texts: As for :func:`parse_release`.
+
+    Returns:
+        The releases.
+
+    Raises:
+        ReleaseInputError: One is none, or the same version is there twice.
+    """
+    releases = tuple(parse_release(text) for text in texts)
+    versions = [release.version for release in releases]
+    for version in versions:
+        if versions.count(version) > 1:
+            raise ReleaseInputError(f"{version} is asked for twice")
+    return releases
+
+
+def minor(version: str) -> tuple[int, int]:
+    """Return the first two numbers of a version: ``(2, 9)`` for ``2.9.3``."""
+    first, second = version.split(".")[:2]
+    return int(first), int(second)
+
+
+def pythons_of(version: str) -> tuple[str, ...]:
+    """Say which CPythons a TensorFlow release has wheels for.
+
+    Args:
+        version: Of TensorFlow, such as ``"2.15.1"``.
+
+    Returns:
+        Such as ``("3.11", "3.10", "3.9")``, the newest first.
+    """
+    known = _WHEELS.get(minor(version))
+    if known is None:
+        earlier = [entry for entry in _WHEELS if entry < minor(version)]
+        known = (_WHEELS[max(earlier)][0], _NEWEST_PYTHON)
+    return tuple(f"3.{number}" for number in range(known[1], known[0] - 1, -1))
+
+
+def pythons_here() -> dict[str, Path]:
+    """Ask uv, the PATH and pyenv which CPythons this machine has.
+
+    Returns:
+        Version such as ``"3.11.7"`` to executable, the newest first.
+
+    Raises:
+        NotInstalledError: There is no uv, or it does not answer.
+    """
+    command = [_uv(), "python", "list", "--only-installed", "--output-format", "json"]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=True, env=_environment()
+        )
+    except subprocess.CalledProcessError as error:
+        raise NotInstalledError(_reason(error.stderr)) from error
+    found: dict[str, Path] = {}
+    for entry in json.loads(done.stdout):
+        if entry["implementation"] == "cpython" and entry["variant"] == "default":
+            found.setdefault(entry["version"], Path(entry["path"]))
+    return {version: found[version] for version in sorted(found, key=_numbers, reverse=True)}
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", version)]
+
+
+def choose_pythons(release: Release, here: Mapping[str, Path]) -> dict[str, Path]:
+    """Choose the CPythons to try for a release.
+
+    Args:
+        release: The release.
+        here: As :func:`pythons_here` returns it.
+
+    Returns:
+        Version as it was asked for, or else such as ``"3.11"``, to executable; the best first.
+
+    Raises:
+        NotInstalledError: This machine has none.
+    """
+    wanted = (release.python,) if release.python else pythons_of(release.version)
+    chosen = {}
+    for python in wanted:
+        fitting = [path for one, path in here.items() if f"{one}.".startswith(f"{python}.")]
+        if fitting:
+            chosen[python] = fitting[0]
+    if chosen:
+        return chosen
+    asked = release.python or f"{wanted[-1]} to {wanted[0]}"
+    raise NotInstalledError(
+        f"no CPython {asked} on this machine, only {', '.join(here) or 'none at all'}"
+    )
+
+
+@contextmanager
+def installed(
+    version: str, python: Path, stop: threading.Event, seconds: float = 1800.0
+) -> Iterator[Path]:
+    """Install a release of TensorFlow into an environment that is gone afterwards.
+
+    Args:
+        version: Of TensorFlow.
+        python: The executable of a CPython.
+        stop: Set by whoever wants the installation to end early.
+        seconds: The longest it may take.
+
+    Yields:
+        The environment's Python.
+
+    Raises:
+        NotInstalledError: It could not be installed.
+        StoppedError: ``stop`` was set.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        executable = Path(folder) / "environment" / "bin" / "python"
+        environment = str(executable.parents[1])
+        into = ["--quiet", "--python", str(executable)]
+        packages = [f"tensorflow=={version}", *_limits(version)]
+        for command in (
+            [_uv(), "venv", "--quiet", "--python", str(python), environment],
+            [_uv(), "pip", "install", *into, *packages],
+        ):
+            done = run_to_its_end(command, _environment(), seconds, stop)
+            if done.code is None:
+                raise NotInstalledError(f"still being installed after {seconds:.0f} s")
+            if done.code:
+                raise NotInstalledError(_reason(done.stderr).replace(folder, "the environment"))
+        yield executable
+
+
+def _limits(version: str) -> list[str]:
+    """Name what a release needs an older one of than it says.
+
+    Releases before 2.9 set no upper limit on protobuf, nor those before 2.18 on NumPy or
+    setuptools (which they import), and fail to import with later ones.
+    """
+    old = minor(version)
+    limits = ["numpy<2"] if old < (2, 18) else []
+    limits += ["protobuf<3.21"] if old < (2, 9) else []
+    limits += ["setuptools<70"] if old < (2, 17) else []
+    return limits
+
+
+def _uv() -> str:
+    found = shutil.which("uv")
+    if found is None:
+        raise NotInstalledError("there is no uv on the PATH")
+    return found
+
+
+def _environment() -> dict[str, str]:
+    """Return an environment in which uv finds the Pythons of pyenv, and downloads none."""
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    folders = sorted(str(folder) for folder in pyenv.glob("*/bin"))
+    path = os.pathsep.join([os.environ.get("PATH", ""), *folders])
+    return {**os.environ, "PATH": path, "UV_PYTHON_DOWNLOADS": "never"}
+
+
+def _reason(stderr: str) -> str:
+    """Return why uv failed, in one line without addresses; uv wraps lines and draws a tree."""
+    words = re.sub(r"[^ -~]|https?://\S+", " ", stderr)
+    text = " ".join(words.split())
+    because = re.search(r"Because (.*?)(?:, we can conclude|$)", text)
+    plain = re.search(r"[A-Za-z].*", text)
+    found = because[1] if because else plain[0] if plain else "uv gave no reason"
+    return found if len(found) <= 200 else f"{found[:199]}…"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a program ended.
+
+    Attributes:
+        code: Its exit code, negative for a signal; ``None`` where its time was over.
+        stdout: What it printed.
+        stderr: What it complained about.
+    """
+
+    code: int | None
+    stdout: str
+    stderr: str
+
+
+def run_to_its_end(
+    command: Sequence[str], environment: Mapping[str, str], seconds: float, stop: threading.Event
+) -> Ended:
+    """Run a program, and everything that it starts, until it ends, time is over, or a stop.
+
+    Args:
+        command: Program and arguments.
+        environment: Its environment variables.
+        seconds: The longest it may take.
+        stop: Set by whoever wants it to end early.
+
+    Returns:
+        How it ended. What was printed before time was over is kept.
+
+    Raises:
+        StoppedError: ``stop`` was set.
+    """
+    if stop.is_set():
+        raise StoppedError
+    # A session of its own, because TensorFlow 1.15 converts in a program that it starts itself.
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        env=environment,
+        start_new_session=True,
+    ) as program:
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                stdout, stderr = program.communicate(timeout=_TICK)
+                return Ended(program.returncode, stdout, stderr)
+            except subprocess.TimeoutExpired:
+                if not stop.is_set() and time.monotonic() < deadline:
+                    continue
+            except BaseException:
+                _kill(program)
+                raise
+            _kill(program)
+            stdout, stderr = program.communicate()
+            if stop.is_set():
+                raise StoppedError
+            return Ended(None, stdout, stderr)
+
+
+def _kill(program: subprocess.Popen[str]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(program.pid, signal.SIGKILL)

@@ -1,0 +1,104 @@
+"""Compare a sweep with an earlier one: which verdict got worse, which answers drifted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from workbook_lib.runs.rows import OUTCOMES, Row
+
+Kind = Literal["same", "better", "worse", "drifted", "new", "missing"]
+
+DRIFT_FACTOR = 10.0
+"""How many times as large the largest difference must be to count as drift."""
+
+NOISE_SHARE = 0.01
+"""Share of the tolerance below which a difference is rounding, however it grows."""
+
+USUAL_TOLERANCE = 1e-4
+"""What is taken where each output was allowed what its dtype is: that of float32."""
+
+_WORSE: tuple[Kind, ...] = ("worse", "drifted", "missing")
+# A model that came to no verdict is as bad off in one way as in another.
+_RANKS = {outcome: min(rank, 4) for rank, outcome in enumerate(OUTCOMES)}
+
+
+@dataclass(frozen=True)
+class Change:
+    """What became of one row since the baseline.
+
+    Attributes:
+        title: The model and its settings.
+        kind: Which sort of change.
+        text: What changed, in a few words.
+        before: The baseline's verdict; empty for a new row.
+    """
+
+    title: str
+    kind: Kind
+    text: str
+    before: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.title}: {self.text}"
+
+    @property
+    def regression(self) -> bool:
+        """Whether it is a step back."""
+        return self.kind in _WORSE
+
+
+def compare(rows: Sequence[Row], baseline: Sequence[Row]) -> tuple[Change, ...]:
+    """Compare a sweep with a baseline, row by row.
+
+    Rows belong together if model name and settings are the same.
+
+    Args:
+        rows: The sweep.
+        baseline: The earlier one.
+
+    Returns:
+        A change for each row, in order, and then one for each row that is missing.
+    """
+    before = {row.title: row for row in baseline}
+    now = {row.title for row in rows}
+    changes = [_change(row, before.get(row.title)) for row in rows]
+    missing = [
+        Change(row.title, "missing", f"was {row.verdict}", row.verdict)
+        for row in baseline
+        if row.title not in now
+    ]
+    return (*changes, *missing)
+
+
+def _change(row: Row, before: Row | None) -> Change:
+    if before is None:
+        return Change(row.title, "new", "not in the baseline")
+    step = _RANKS[row.verdict] - _RANKS[before.verdict]
+    if step > 0:
+        return Change(row.title, "worse", f"{before.verdict} → {row.verdict}", before.verdict)
+    drift = _drift(row, before)
+    if drift:
+        return Change(row.title, "drifted", drift, before.verdict)
+    if step < 0:
+        return Change(row.title, "better", f"{before.verdict} → {row.verdict}", before.verdict)
+    return Change(row.title, "same", "", before.verdict)
+
+
+def _drift(row: Row, before: Row) -> str:
+    """Say how the answers drifted away from TensorFlow's; empty if they did not."""
+    if before.agreeing is None or not before.calls:
+        return ""
+    if row.agreeing is None or not row.calls:
+        return "answers are no longer compared" if row.verdict == before.verdict else ""
+    if row.agreeing / row.calls < before.agreeing / before.calls:
+        return f"{before.agreeing} of {before.calls} → {row.agreeing} of {row.calls} calls agree"
+    was, now = before.largest_difference, row.largest_difference
+    if was is None or now is None or math.isnan(was):
+        return ""
+    floor = NOISE_SHARE * (USUAL_TOLERANCE if row.tolerance is None else row.tolerance)
+    if now <= max(floor, DRIFT_FACTOR * was):
+        return ""
+    return f"largest difference {was:.2g} → {now:.2g}"
