@@ -173,6 +173,14 @@ def test_a_line_on_the_cut_between_two_pages(at):
     assert (match.id, match.line_number) == (FAMILY, 1)
 
 
+@pytest.mark.parametrize(
+    "near", ["unsupported ops: (assign_x", "XMLSyntaxerror: missing attribute 'value'"]
+)
+def test_a_cut_within_a_word_ends_no_word(near):
+    """A line of many thousand characters is handled in pieces."""
+    assert explain(near * 10_000).matches == ()
+
+
 @pytest.mark.parametrize("lines", [0, 11_000, 25_000])
 def test_a_line_far_down(lines):
     log = FILL * lines + LINE + "\n" + FILL * 100

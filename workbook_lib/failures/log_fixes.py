@@ -1,6 +1,6 @@
 """What to do on TensorFlow 2.21 about each family of failure: a sentence, and code where it helps.
 
-The code stands after an empty line, and was run on 2.21. Names in it are examples.
+The code stands after an empty line. The Python code was run on 2.21. Names in it are examples.
 """
 
 from __future__ import annotations

@@ -218,13 +218,18 @@ class Page:
     def starts_word(self, at: int) -> bool:
         """Tell whether no letter or figure stands right before a place in the squeezed text."""
         index, place = self._place(at)
-        return place == 0 or not self.lines[index][place - 1].isalnum()
+        before = self.lines[index][:place]
+        if not before and index and self.numbers[index - 1] == self.numbers[index]:
+            before = self.lines[index - 1]
+        return not before[-1:].isalnum()
 
     def ends_word(self, at: int) -> bool:
         """Tell whether no letter or figure goes on where a name ends."""
         index, place = self._place(at - 1)
-        following = self.lines[index][place + 1 : place + 2]
-        return not (following.isalnum() or following == "_")
+        after = self.lines[index][place + 1 :]
+        if not after and self.numbers[index : index + 2].count(self.numbers[index]) == 2:
+            after = self.lines[index + 1]
+        return not (after[:1].isalnum() or after[:1] == "_")
 
     def line(self, at: int) -> str:
         """Return the line of a place in the squeezed text."""
@@ -257,7 +262,6 @@ class Page:
         begin = max(0, text.rfind("\v", 0, place) + 1, place - _LEAD)
         line_end = text.find("\v", stop)
         finish = min(len(text) if line_end < 0 else line_end, max(stop, begin + _SHOWN))
-        finish = min(finish, begin + 2 * _SHOWN)
         cut = " ".join(text[begin:finish].split())
         before = "…" if text[:begin].rpartition("\v")[2].strip() else ""
         after = "…" if text[finish:].partition("\v")[0].strip() else ""

@@ -429,11 +429,9 @@ def library_versions() -> tuple[tuple[str, str], ...]:
     """
     from importlib import metadata
 
-    import workbook_lib
-
     names = ("tensorflow", "keras", "ai-edge-litert", "ai-edge-quantizer", "numpy")
     digest = hashlib.sha256()
-    source = Path(workbook_lib.__file__).parent
+    source = project_root() / "workbook_lib"
     for path in sorted(source.rglob("*.py")):
         digest.update(path.relative_to(source).as_posix().encode())
         digest.update(path.read_bytes())

@@ -45,11 +45,11 @@ _PAGE = """<!doctype html>
 body { max-width: 96rem; }
 .wide { overflow-x: auto; }
 thead th { white-space: nowrap; }
-tbody th { min-width: 9rem; overflow-wrap: anywhere; }
+tbody th { min-width: 11rem; overflow-wrap: anywhere; }
 td.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 th.number { text-align: right; }
 td.why { min-width: 16rem; overflow-wrap: anywhere; }
-.parity { min-width: 9rem; }
+.parity { white-space: nowrap; }
 .verdict { white-space: nowrap; }
 .findings { margin: 0; padding: 0; list-style: none; }
 .findings code { font-size: .85em; }

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -217,7 +217,7 @@ def _releases(diagnosis: Diagnosis) -> list[str]:
     return sorted(failing, key=_numbers)
 
 
-def _numbers(version: str) -> Sequence[int]:
+def _numbers(version: str) -> list[int]:
     return [int(part) for part in version.split(".")]
 
 
