@@ -153,7 +153,7 @@ def test_the_program_that_a_case_left_running_is_ended_with_it(script, tmp_path,
     script(
         "    if name == 'read-only':\n"
         "        import subprocess\n"
-        "        started = subprocess.Popen(['sleep', '600'])\n"
+        "        started = subprocess.Popen(['sleep', '60'])\n"
         f"        open({str(child)!r}, 'w').write(str(started.pid))\n"
         "        started.wait()\n" + PRINT
     )
