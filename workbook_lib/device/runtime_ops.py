@@ -1,9 +1,9 @@
 """Which builtin ops a runtime has a kernel for, and in which versions: measured, by asking it.
 
-``python -m workbook_lib.device.runtime_ops 2.3.4=/path/to/python 2.14.0=/path/to/python …`` asks the
-TensorFlow, or the tflite-runtime, of each of these Pythons, and LiteRT and TensorFlow Lite Micro of
-this one, and writes ``data/runtime_ops.json`` anew. The files that it asks with are empty but for
-one op: an interpreter looks for the kernel before it looks at anything else.
+``python -m workbook_lib.device.runtime_ops 2.3.4=PYTHON 2.14.0=PYTHON …`` asks the TensorFlow, or
+the tflite-runtime, of each of these Pythons, and LiteRT and TensorFlow Lite Micro of this one, and
+writes ``data/runtime_ops.json`` anew. The files that it asks with are
+empty but for one op: an interpreter looks for the kernel before it looks at anything else.
 """
 
 from __future__ import annotations
