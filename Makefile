@@ -56,8 +56,9 @@ lint: $(READY)  ## ruff: lint and format, notebooks included
 types: $(READY)  ## mypy
 	$(BIN)/mypy
 
+# Two workers; a file's tests stay together, because they share what they have built.
 unit: $(READY)  ## pytest: the library, the exercises, papermill
-	WORKBOOK_PROGRESS=off $(BIN)/pytest -m "not browser"
+	WORKBOOK_PROGRESS=off $(BIN)/pytest -m "not browser" --numprocesses 2 --dist loadfile
 
 notebooks: $(READY)  ## nbval: stored outputs against a fresh run, strictly
 	WORKBOOK_PROGRESS=off $(BIN)/pytest --nbval --nbval-current-env notebooks

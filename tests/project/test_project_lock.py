@@ -1,6 +1,7 @@
 """pyproject.toml, requirements.lock and environment.yml name one and the same set."""
 
 import ast
+import itertools
 import re
 import sys
 from importlib import metadata
@@ -35,7 +36,7 @@ def locked():
 
 def wanted():
     extras = PROJECT["project"]["optional-dependencies"]
-    listed = [*PROJECT["project"]["dependencies"], *extras["test"], *extras["runtimes"]]
+    listed = [*PROJECT["project"]["dependencies"], *itertools.chain(*extras.values())]
     return [Requirement(text) for text in listed]
 
 
@@ -99,12 +100,13 @@ def test_every_dependency_says_in_one_line_what_it_is_for():
 # Import name, where it is not the name of the package.
 IMPORTED_AS = {"protobuf": "google", "ai-edge-litert": "ai_edge_litert", "pyyaml": "yaml"}
 IMPORTED_AS |= {"ipython": "IPython", "ai-edge-quantizer": "ai_edge_quantizer"}
-IMPORTED_AS |= {"tflite-micro": "tflite_micro"}
+IMPORTED_AS |= {"tflite-micro": "tflite_micro", "ml-dtypes": "ml_dtypes"}
 # Run as a command, by the Makefile or by pip, and not imported.
 COMMANDS = {
     "jupyterlab": "jupyter lab",
     "jupytext": "/jupytext",
     "nbval": "--nbval",
+    "pytest-xdist": "--numprocesses",
     "ruff": "/ruff",
     "mypy": "/mypy",
     "setuptools": "--no-build-isolation",
@@ -136,9 +138,10 @@ def test_every_dependency_is_used():
 
 
 def test_every_import_is_a_dependency():
+    extras = PROJECT["project"]["optional-dependencies"]
     declared = {
         IMPORTED_AS.get(Requirement(text).name, Requirement(text).name)
-        for text in PROJECT["project"]["dependencies"]
+        for text in (*PROJECT["project"]["dependencies"], *extras["runtimes"], *extras["cluster"])
     }
     foreign = set(imports("workbook_lib")) - set(sys.stdlib_module_names) - {"workbook_lib"}
     assert foreign <= declared
