@@ -258,3 +258,23 @@ def test_the_error_survives_its_way_out_of_a_child():
     error = pickle.loads(pickle.dumps(ModelFileError("a.tflite", "it is\nempty")))
     assert (error.path, error.fault) == ("a.tflite", "it is empty")
     assert str(error) == "a.tflite: it is empty"
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_garbage_collector_is_as_it_was_after_a_model_and_after_a_fault(
+    tmp_path, counting_file, enabled
+):
+    import gc
+
+    bad = tmp_path / "bad.tflite"
+    bad.write_bytes(b"no model")
+    before = gc.isenabled()
+    try:
+        (gc.enable if enabled else gc.disable)()
+        read_graph(counting_file)
+        assert gc.isenabled() is enabled
+        with pytest.raises(ModelFileError):
+            read_graph(bad)
+        assert gc.isenabled() is enabled
+    finally:
+        (gc.enable if before else gc.disable)()

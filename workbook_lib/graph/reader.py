@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -50,6 +53,26 @@ def read_graph(source: str | os.PathLike[str] | bytes | Serialisable) -> Graph:
         ModelFileError: There is no such file, or no model that can be read is in it.
         TypeError: ``source`` is none of the above.
     """
+    with _collector_at_rest():
+        return _read(source)
+
+
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """Keep the garbage collector from walking a graph again and again while it grows.
+
+    With it, each node of a model of 100,000 costs up to twice what a node of a small one does.
+    """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _read(source: str | os.PathLike[str] | bytes | Serialisable) -> Graph:
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
         try:
