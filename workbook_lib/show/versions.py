@@ -47,7 +47,8 @@ _TINTS = {
     "raised": "rgba(198, 40, 40, 0.22)",
     "neutral": "rgba(128, 128, 128, 0.10)",
 }
-_CELL = "text-align: center; padding: 4px 3px; white-space: nowrap"
+# Every minor release is a column: small, so that the newest is seen without scrolling.
+_CELL = "text-align: center; padding: 4px 1px; white-space: nowrap; font-size: 0.85em"
 _FIRST = (
     "text-align: left; position: sticky; left: 0; background-color: var(--jp-layout-color0, white)"
 )
@@ -107,7 +108,7 @@ class VersionMatrix(Rich):
             for version, python in zip(self.versions, self.pythons, strict=True)
         )
         body = "".join(
-            f'<tr><th scope="row" style="{_FIRST}; min-width: 13em">{html.escape(title)}</th>'
+            f'<tr><th scope="row" style="{_FIRST}; min-width: 12em">{html.escape(title)}</th>'
             f"{''.join(map(_cell_html, cells))}</tr>"
             for title, cells in self.cases
         )
