@@ -367,8 +367,8 @@ def _diagnose(options: argparse.Namespace) -> int:
         )
     except ModelFileError as error:
         return _refuse(error)
-    except (KeyError, ValueError) as error:  # a signature or inputs that do not fit the model
-        return _refuse(f"{options.model}: {error.args[0]}")
+    except (KeyError, ValueError, OSError) as error:  # a signature or inputs that do not fit
+        return _refuse(f"{options.model}: {_fault(error)}")
     print(json.dumps(found.as_dict(), indent=2) if options.json else found.text())
     return 0 if found.ok else 1
 
@@ -453,6 +453,12 @@ def _value(text: str) -> Any:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError, RecursionError, MemoryError):
         return text
+
+
+def _fault(error: Exception) -> str:
+    """Say what an exception says, without the quotes that a KeyError puts around it."""
+    said = error.args[0] if isinstance(error, KeyError) and error.args else error
+    return str(said) or type(error).__name__
 
 
 def _refuse(error: Exception | str) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from workbook_lib.cli import main
+from workbook_lib.failures import diagnosis
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +58,28 @@ def test_what_does_not_fit_the_model_is_bad_input(models, capsys, tmp_path, opti
     assert len(shown.err.splitlines()) == 1
     assert str(models["convertible"]) in shown.err
     assert fault in shown.err
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ValueError(), "ValueError"),
+        (KeyError(), "KeyError"),
+        (KeyError("no signature 'x'"), "no signature 'x'"),
+        (ValueError("two\nlines\x1b[31m"), "two lines\\x1b[31m"),
+        (PermissionError(13, "Permission denied"), "Permission denied"),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), "invalid start byte"),
+    ],
+)
+def test_every_fault_of_the_input_is_one_line(models, capsys, monkeypatch, error, said):
+    def refuse(*_, **__):
+        raise error
+
+    monkeypatch.setattr(diagnosis, "diagnose", refuse)
+    assert main(["diagnose", str(models["ready"])]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
+    assert str(models["ready"]) in line
 
 
 @pytest.mark.parametrize("content", [None, b"", b"TFL3", b"not a model"])

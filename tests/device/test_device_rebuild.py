@@ -29,7 +29,8 @@ def answers(tf, folder, calls, name="step"):
     inputs = entry.function.structured_input_signature[1]
     told = []
     for call in calls:
-        fed = {n: tf.constant(v, inputs[n].dtype) for n, v in zip(inputs, call, strict=True)}
+        named = call if isinstance(call, dict) else dict(zip(inputs, call, strict=True))
+        fed = {n: tf.constant(v, inputs[n].dtype) for n, v in named.items()}
         told.append({n: np.array(v) for n, v in entry.function(**fed).items()})
     return told
 
@@ -43,7 +44,8 @@ def lite_answers(tf, folder, calls, name="step"):
         model_content=content, experimental_op_resolver_type=plain
     ).get_signature_runner(name)
     names = list(run.get_input_details())
-    return [dict(run(**dict(zip(names, call, strict=True)))) for call in calls]
+    named = [c if isinstance(c, dict) else dict(zip(names, c, strict=True)) for c in calls]
+    return [dict(run(**call)) for call in named]
 
 
 def agree(tf, tmp_path, source, calls, narrow=()):
@@ -165,6 +167,61 @@ def test_an_update_of_a_part(tf, tmp_path, update):
     ):
         for mine, theirs in zip(got, expected, strict=True):
             np.testing.assert_allclose(mine["y"], theirs["y"], rtol=1e-6, atol=1e-6)
+
+
+def moved(tf, tmp_path, shape, assign, calls):
+    """Compare a slice that moves with TensorFlow, which is asked at every place."""
+
+    def step(module, place, value):
+        assign(module.grid, place, value)
+        return {"y": module.grid + 0.0}
+
+    size = int(np.prod(shape))
+    grid = tf.Variable(tf.reshape(tf.range(float(size)), shape), name="grid")
+    specs = tf.TensorSpec([], tf.int32, "place"), tf.TensorSpec(calls[0][1].shape, name="value")
+    source = save(tf, tmp_path / "old", {"grid": grid}, step, *specs)
+    agree(tf, tmp_path, source, [{"place": np.int32(n), "value": value} for n, value in calls])
+
+
+@pytest.mark.parametrize(
+    ("shape", "assign", "given", "places"),
+    [
+        (
+            (1, 2, 6, 4),
+            lambda v, p, x: v[:, :, p : p + 1, :].assign(x),
+            (1, 2, 1, 4),
+            range(-6, -1),
+        ),
+        ((6, 3), lambda v, p, x: v[p : p + 2].assign(x), (2, 3), range(5)),
+        ((6,), lambda v, p, x: v[p : p + 3].assign(x), (), range(-9, 9)),
+        ((6, 3), lambda v, p, x: v[p:, 1:].assign(x), (1, 2), range(-9, 9)),
+        ((6, 3), lambda v, p, x: v[:p].assign(x), (3,), range(-9, 9)),
+        ((2, 6, 3), lambda v, p, x: v[:, p, ::2].assign(x), (2, 2), range(-6, 6)),
+        ((5, 6), lambda v, p, x: v[::-1, p].assign(x), (5,), range(-6, 6)),
+        ((2, 1, 2, 6, 4), lambda v, p, x: v[1, :, :, p].assign(x), (1, 2, 4), range(6)),
+    ],
+    ids=["kv cache", "rows", "clamped", "to the end", "from the start", "index", "back", "5 d"],
+)
+def test_a_slice_that_moves(tf, tmp_path, shape, assign, given, places):  # noqa: PLR0917
+    random = np.random.default_rng(1)
+    calls = [(n, random.standard_normal(given).astype("float32")) for n in places]
+    moved(tf, tmp_path, shape, assign, calls)
+
+
+def test_a_large_cache_is_not_compared_pair_by_pair(tf, tmp_path):
+    calls = [(n, np.full([1, 8, 1, 64], n, "float32")) for n in (0, 511)]
+    shape = (1, 8, 512, 64)
+    moved(tf, tmp_path, shape, lambda v, p, x: v[:, :, p : p + 1].assign(x), calls)
+
+
+def test_a_slice_with_steps_that_moves_is_refused(tf, tmp_path):
+    def step(module, x):
+        module.v[tf.cast(x[0], tf.int32) :: 2].assign(x)
+        return {"y": module.v + 0.0}
+
+    v = tf.Variable(tf.ones([3]), name="v")
+    error = refusal(tf, tmp_path, {"v": v}, step, tf.TensorSpec([2], name="x"))
+    assert "steps" in error.fault
 
 
 def test_a_ring_whose_place_is_a_variable(tf, tmp_path):

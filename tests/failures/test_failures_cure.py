@@ -2,16 +2,19 @@
 
 import json
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from workbook_lib.device import refreeze, rehold
 from workbook_lib.device.carrying import QUANTIZED_TOLERANCES
+from workbook_lib.device.example_calls import make_calls
+from workbook_lib.device.infer import Session
 from workbook_lib.failures import cure as cures
 from workbook_lib.failures.cure import NoCureError, cure, cure_file
 from workbook_lib.failures.diagnosis import diagnose
-from workbook_lib.graph import ModelFileError, read_graph
+from workbook_lib.graph import ModelFileError, Signature, read_graph
 
 STEPS = 6
 
@@ -101,8 +104,6 @@ def test_a_graph_and_its_checkpoint(tf, models):
         str(models("unfrozen_graph_with_a_saver").parent / "model.ckpt")
     )
     x = np.float32([[1.0, -2.0, 3.0]])
-    from workbook_lib.device.infer import Session
-
     (answer,) = Session(made.content)(x).values()
     np.testing.assert_allclose(answer, x @ values.get_tensor("kernel"), rtol=1e-5)
 
@@ -123,8 +124,6 @@ def test_a_model_without_signature(tf, tmp_path):
     assert read_graph(tmp_path / "model").signatures == ()
     made = cure(tmp_path / "model")
     assert made.way.id == "hold-variables"
-    from workbook_lib.device.infer import Session
-
     (answer,) = Session(made.content)(np.float32([5.0, 7.0])).values()
     np.testing.assert_array_equal(answer, [10.0, 21.0])
 
@@ -175,8 +174,6 @@ def test_quantized(models, name, recipe, kept):
 def test_a_counter_that_would_saturate_goes_on(tf, models):
     """More calls than int8 has steps: the state stays float."""
     made = cure(models("counter"), quantization="int8")
-    from workbook_lib.device.infer import Session
-
     session, state = Session(made.content), dict(made.initial_state)
     x = np.zeros([1, 4], np.float32)
     for _ in range(300):
@@ -236,39 +233,60 @@ def test_mutant_a_checkpoint_of_other_values_is_no_cure(models, monkeypatch):
         ("float16_state", {"target": "builtin-only"}),
         ("counter_tflite", {"target": "tflite-2.3"}),
         ("unfrozen_graph_with_a_saver", {}),
-        ("module_that_reads", {"quantization": "dynamic range"}),
+        ("trainer_and_server", {}),
+        ("stateful_rnn_keras", {"target": "builtin-only"}),
+        ("counter_of_two_signatures", {"quantization": "int8, float inputs"}),
+        ("counter", {"target": "builtin-only", "quantization": "dynamic range"}),
+        ("module_that_reads", {"quantization": "16x8"}),
+        ("mlp_keras", {"quantization": "int8"}),
+        ("cnn_exported", {"quantization": "selective"}),
+        ("frozen_graph", {"quantization": "int8"}),
+        ("mlp_tflite", {"quantization": "int8"}),
+        ("counter_tflite", {"quantization": "int8"}),
     ],
 )
 def test_the_code_of_a_way_makes_such_a_file(models, name, options, tmp_path, monkeypatch):
-    from workbook_lib.device.carrying import State, answers
-
     made = cure(models(name), **options)
+    asked = asked_of(made)
     monkeypatch.chdir(tmp_path)
-    space = {}
+    space = {"calls": dict(asked)}
     exec(compile(made.way.code, "<way>", "exec"), space)
     assert (tmp_path / "model.tflite").read_bytes() == space["content"]
+    for signature, calls in asked.items():
+        mine, theirs = (
+            carried(content, first, signature or None, calls)
+            for content, first in (
+                (made.content, made.initial_state),
+                (space["content"], space.get("state", {})),
+            )
+        )
+        for one, other in zip(mine, theirs, strict=True):
+            for output in one:
+                np.testing.assert_array_equal(one[output], other[output])
+
+
+def asked_of(made):
+    """Make calls of the signatures of a file, without the state that it takes; "" for none."""
     graph = read_graph(made.content)
-    key = graph.signatures[0].name if graph.signatures else None
-    inputs = (graph.signatures[0] if key else graph.functions[0]).inputs
-    random = np.random.default_rng(3)
-    calls = [
-        {
-            spec.name: random.standard_normal([n or 1 for n in spec.shape]).astype(spec.dtype)
-            for spec in inputs
-            if spec.name not in made.initial_state
-        }
-        for _ in range(3)
-    ]
-    told = []
-    for content, first in (
-        (made.content, made.initial_state),
-        (space["content"], space.get("state", {})),
-    ):
-        state = State(first, tuple(first), tuple(first))
-        told.append(answers(content, calls, key, "plain kernels", state))
-    for one, other in zip(*told, strict=True):
-        for name_of in one:
-            np.testing.assert_array_equal(one[name_of][0], other[name_of][0])
+    found = graph.signatures if made.way.signatures else graph.signatures[:1] or graph.functions[:1]
+    names = made.way.signatures or [""]
+    asked = {}
+    for name, entry in zip(names, found, strict=True):
+        entry = graph.signature(name) if name else entry
+        specs = [spec for spec in entry.inputs if spec.name not in made.initial_state]
+        specs = [replace(spec, dtype="float32") for spec in specs]
+        asked[name] = make_calls(Signature(name, "", tuple(specs), ()), 20)
+    return asked
+
+
+def carried(content, first, signature, calls):
+    """Call a file, the state carried by hand."""
+    session, state, told = Session(content, signature=signature), dict(first), []
+    for call in calls:
+        got = session({**call, **{n: v for n, v in state.items() if n in session.inputs}})
+        state.update({n: got.pop(n) for n in list(got) if n in state})
+        told.append(got)
+    return told
 
 
 def test_a_diagnosis_is_not_made_twice(models, monkeypatch):

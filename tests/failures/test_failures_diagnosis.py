@@ -19,7 +19,9 @@ PROVEN = (
     *("keras_saved", "keras_in_a_module", "growing", "draws_random_numbers"),
     *("without_signature", "stateful_rnn_keras", "lambda_keras", "lambda_h5"),
     *("mlp_tflite", "counter_tflite", "keras_saved_tflite", "flex_tflite", "custom_tflite"),
-    *("int8_counter_tflite", "int8_leaky_tflite", "int8_mlp_tflite"),
+    *("int8_counter_tflite", "int8_leaky_tflite", "int8_mlp_tflite", "delay_line_tflite"),
+    *("stateful_rnn_exported", "stateful_gru_h5", "growing_from_nothing"),
+    *("batch_norm_in_training", "dropout_in_training"),
 )
 
 
@@ -76,6 +78,31 @@ def test_a_saturated_state_is_shown_by_running_it(diagnosed):
     assert diagnosed("int8_leaky_tflite").proof.stuck_after is None
 
 
+def test_a_model_in_training_mode_is_told_to_leave_it(diagnosed):
+    for name in ("batch_norm_in_training", "dropout_in_training"):
+        (finding,) = (f for f in diagnosed(name).findings if f.severity == "warning")
+        assert "training=False" in finding.message
+        assert "training=False" in finding.fix
+    assert "StatelessRandomUniformV2" in diagnosed("dropout_in_training").other[0]
+
+
+def test_an_interpreter_that_dies_is_told(diagnosed):
+    with_delegates, plain = diagnosed("growing_from_nothing").proof.parity.runs
+    assert "SIGSEGV" in with_delegates.refusal
+    assert not plain.refusal
+    assert plain.agreeing < plain.calls
+
+
+def test_the_made_file_says_itself_which_runtimes_take_it(diagnosed, specimen_path):
+    """What the SavedModel led one to expect gives way, and the fix still names the model."""
+    path = specimen_path("counter")
+    (info,) = (f for f in diagnosed("counter").findings if f.id == "runtime-too-old")
+    assert "with all of its ops is 2.6" in info.message
+    assert f"workbook cure {path} " in info.fix
+    (rnn,) = (f for f in diagnosed("stateful_rnn_keras").findings if f.id == "runtime-too-old")
+    assert f"workbook cure {specimen_path('stateful_rnn_keras')} " in rnn.fix
+
+
 def test_a_model_without_signatures_is_told_what_it_lacks(diagnosed):
     (line,) = diagnosed("without_signature").other
     assert "signatures=" in line
@@ -97,6 +124,30 @@ def test_the_json_is_the_one_that_is_promised(diagnosed, name):
 def test_it_is_short_where_nothing_is_wrong(diagnosed):
     assert len(diagnosed("mlp_keras").text().splitlines()) < 8
     assert repr(diagnosed("mlp_keras")) == "Diagnosis(convertible: nothing wrong)"
+
+
+def test_a_convertible_model_is_told_how_the_file_is_made(diagnosed, specimen_path):
+    line = f"make the file: workbook cure {specimen_path('mlp_keras')} model.tflite"
+    assert line in diagnosed("mlp_keras").text().splitlines()
+    assert "model.tflite --trust" in diagnosed("lambda_h5").text()
+    assert "--signature serving_default" in diagnosed("trainer_and_server").text()
+    for name in ("mlp_tflite", "float16_state", "keras_saved", "draws_random_numbers"):
+        assert "make the file" not in diagnosed(name).text()
+
+
+def test_what_is_worth_knowing_later_does_not_hide_what_is_wrong_now(diagnosed):
+    assert "a variable store" in diagnosed("counter").text()
+    text = diagnosed("without_signature").text()
+    assert "a variable store" not in text
+    assert "micro-needs-store" in text
+
+
+def test_an_op_that_flex_would_take_says_what_that_costs(diagnosed):
+    assert "SELECT_TF_OPS" in diagnosed("ordinary_op_without_builtin").other[0]
+
+
+def test_one_refusal_is_told_once(diagnosed):
+    assert diagnosed("flex_tflite").proof.text().count("Select TensorFlow op") == 1
 
 
 def test_the_text_names_cause_and_cure_before_the_evidence(diagnosed):

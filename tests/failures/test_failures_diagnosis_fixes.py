@@ -1,6 +1,7 @@
 """A fix that is code is run here, on the model that it was made for: it has to work."""
 
 import shlex
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,8 +17,10 @@ from workbook_lib.failures.findings import find
 from workbook_lib.graph import Variable, read_graph
 
 
-def fix_of(path, family):
-    (finding,) = (f for f in find(read_graph(path)) if f.id == family)
+def fix_of(path, family, severity=None):
+    severities = (severity,) if severity else ("error", "warning", "info")
+    found = (f for f in find(read_graph(path)) if f.severity in severities)
+    (finding,) = (f for f in found if f.id == family)
     return finding.fix
 
 
@@ -120,7 +123,9 @@ def test_signatures_that_share_state_are_converted_together(specimen_path, tmp_p
 
 def test_a_state_is_converted_as_it_is(specimen_path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    run(fix_of(specimen_path("counter"), "not-immutable"))
+    fix = fix_of(specimen_path("counter"), "not-immutable")
+    assert fix.startswith("# TensorFlow 2.9 and later")
+    run(fix)
     assert read_graph("model.tflite").variable("counter").initialised
 
 
@@ -138,6 +143,42 @@ def test_a_keras_model_is_exported_again(tf, specimen_path, tmp_path, monkeypatc
     assert found.verdict == "convertible"
     assert found.findings == ()
     assert found.proof.passed
+
+
+def test_a_model_in_training_is_saved_for_inference(tf, specimen_path, tmp_path, monkeypatch):
+    import keras
+
+    monkeypatch.chdir(tmp_path)
+    fix = fix_of(specimen_path("batch_norm_in_training"), "frozen-but-assigned", "warning")
+    export, module = fix.split("# Or, ")
+    norm = keras.layers.BatchNormalization()
+    model = keras.Sequential([keras.Input((4,), batch_size=2), norm])
+    for code in (export, "# " + module):
+        run(code, model=model, spec=zoo.spec(tf, 2, 4))
+        found = diagnose("inference")
+        assert (found.verdict, found.findings) == ("convertible", ())
+        assert found.proof.passed
+        shutil.rmtree("inference")
+
+
+def test_a_state_of_the_older_kind_is_reset(specimen_path):
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=str(specimen_path("delay_line_tflite")))
+    interpreter.allocate_tensors()
+
+    def answer(value):
+        (given,), (got,) = interpreter.get_input_details(), interpreter.get_output_details()
+        interpreter.set_tensor(given["index"], np.full([1, 1], value, "float32"))
+        interpreter.invoke()
+        return interpreter.get_tensor(got["index"]).item()
+
+    assert [answer(1.0), answer(2.0)] == [1.0, 3.0]
+    run(
+        fix_of(specimen_path("delay_line_tflite"), "shared-or-dynamic-state"),
+        interpreter=interpreter,
+    )
+    assert [answer(1.0), answer(2.0)] == [1.0, 3.0]
 
 
 def test_a_table_that_changes_is_read_before_it_is_looked_up(tf, specimen_path):

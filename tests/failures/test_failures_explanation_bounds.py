@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from log_noise import NOISES
 
 from workbook_lib import explain
+from workbook_lib.failures import log_signs
 from workbook_lib.failures.log_signs import SIGNS
 from workbook_lib.failures.log_text import log_text, pages, without_noise
 
@@ -200,6 +201,33 @@ def test_a_phrase_without_end_is_no_burden(phrase):
     """Nearly-matches by the thousand, and a real one after them."""
     log = phrase * 5_000 + "\n" + FILL * 12_000 + LINE
     assert FAMILY in [match.id for match in explain(log).matches]
+
+
+NEARLY = "app/{}.xml: error: missing attribute 'value' in element <param>\n"
+GENUINE = "error: missing attribute 'value'\nLLVM ERROR: aborted\n"
+
+
+def test_a_genuine_line_after_thousands_that_are_nearly_one():
+    log = "".join(map(NEARLY.format, range(5_000)))
+    assert explain(log).matches == ()
+    for genuine in (log + GENUINE, GENUINE + log, log + GENUINE + log):
+        assert [match.id for match in explain(genuine).matches] == ["keras3-export"]
+
+
+@pytest.mark.parametrize("where", ["first", "last", "another phrase, in the middle"])
+def test_where_not_every_place_can_be_looked_at(monkeypatch, where):
+    monkeypatch.setattr(log_signs, "_TRIES", 2 * len(PHRASES))
+    log = "".join(map(NEARLY.format, range(2_000)))
+    given = {"first": GENUINE + log, "last": log + GENUINE}.get(where, log + LINE + "\n" + log)
+    expected = FAMILY if where.startswith("another") else "keras3-export"
+    assert [match.id for match in explain(given).matches] == [expected]
+
+
+def test_hundreds_of_different_lines_hide_none():
+    lines = "\n".join(LINE.replace("total", f"variable_{number}") for number in range(1_000))
+    last = LINE.replace("VarHandleOp", "ResourceApplyAdam")
+    first, *_ = explain(f"{lines}\n{last}").matches
+    assert first.id == "unsupported-variable-update"
 
 
 @pytest.mark.parametrize(

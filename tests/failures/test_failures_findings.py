@@ -243,6 +243,51 @@ def test_a_sum_in_float_is_no_quantised_state(specimen_path):
     assert ids(find(read_graph(specimen_path("counter_tflite")))) == ()
 
 
+@pytest.mark.parametrize(
+    ("op", "attributes", "seen"),
+    [
+        ("SVDF", {}, True),
+        ("UNIDIRECTIONAL_SEQUENCE_LSTM", {}, True),
+        ("LSTM", {"kernel_type": 0}, True),
+        ("LSTM", {"kernel_type": 1}, False),  # BASIC: its state comes in and goes out
+        ("FULLY_CONNECTED", {}, False),
+    ],
+)
+def test_a_state_of_the_older_kind_is_seen_by_its_op(op, attributes, seen):
+    main = Function("main", (Node(f"{op}#0", op, attributes=attributes),))
+    found = find(Graph("m.tflite", "tflite", (main,)))
+    assert [f.id for f in found] == ["shared-or-dynamic-state"] * seen
+    assert any("not stateful" in f.message for f in found) == ("SEQUENCE" in op)
+
+
+def branching(*, assigned=False, condition="StatelessIf"):
+    """A model whose variable is read in a function that a branch calls."""
+    read = Access("ReadVariableOp", "read", "inner", ("s",))
+    assign = Access("AssignVariableOp", "assign", "f", ("s",))
+    functions = (
+        Function("main graph", ()),
+        Function("f", (Node("cond", condition, calls=("then", "otherwise")),)),
+        Function("then", (Node("call", "PartitionedCall", calls=("inner", "then")),)),
+        Function("otherwise", ()),
+        Function("inner", (Node("read", "ReadVariableOp"),)),
+    )
+    v = Variable("v", "float32", (1,), (read,), (assign,) if assigned else (), True)
+    return Graph("m", "saved_model", functions, (v,), (Signature("s", "f", (), ()),))
+
+
+@pytest.mark.parametrize(
+    ("graph", "seen"),
+    [
+        (branching(), True),
+        (branching(condition="If"), True),
+        (branching(condition="PartitionedCall"), False),
+        (branching(assigned=True), False),
+    ],
+)
+def test_a_read_in_a_branch_is_followed_through_calls(graph, seen):
+    assert ("freezer-lost-variable" in ids(find(graph), "info")) == seen
+
+
 # Names are the author's choice.
 
 HOSTILE = "v'\"\n\x1b[31m<script>alert(1)</script>\u202e"

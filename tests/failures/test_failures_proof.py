@@ -1,11 +1,13 @@
 """What the proof runs and what it does not, and how what it shows settles the verdict."""
 
+import functools
 import json
 import zipfile
 
 import pytest
 import zoo
 
+from workbook_lib.device import parity, reference
 from workbook_lib.device.convert import Conversion
 from workbook_lib.device.parity import DELEGATES, PLAIN, Parity, Run
 from workbook_lib.failures import proof as proving
@@ -14,7 +16,9 @@ from workbook_lib.failures.findings import Finding
 from workbook_lib.failures.proof import Proof, prove
 from workbook_lib.failures.settling import settle
 from workbook_lib.graph import Function, Graph, read_graph
-from workbook_lib.isolated import OpError, Record
+from workbook_lib.isolated import OpError, Record, run_isolated
+from workbook_lib.isolated.process import GIB
+from workbook_lib.samples import delay_line_file
 
 # Code that a file brings along.
 
@@ -109,6 +113,37 @@ def test_a_slow_converter_is_ended(specimen_path):
     found = diagnose(specimen_path("cnn_exported"), timeout=0.01)
     assert found.verdict == "blocked"
     assert "did not end in time" in found.proof.reason
+
+
+# A model that does not come back: it is really run, with small limits.
+
+
+def test_a_model_that_never_answers_is_ended(specimen_path, monkeypatch):
+    ask = proving.reference_answers
+    monkeypatch.setattr(proving, "reference_answers", lambda *a: ask(*a[:-1], timeout=2.0))
+    found = diagnose(specimen_path("never_ends"))
+    assert found.verdict == "convertible"
+    assert "not compared with TensorFlow: timed out" in found.proof.reason
+
+
+def test_a_file_that_never_answers_is_ended(tf, specimen_path, tmp_path, monkeypatch):
+    monkeypatch.setattr(proving, "_RUN_SECONDS", 2.0)
+    found = diagnose(zoo.to_tflite(tf, specimen_path("never_ends"), tmp_path))
+    assert found.verdict == "blocked"
+    assert [run.agreeing for run in found.proof.parity.runs] == [0, 0]
+    assert "longer than it may" in found.other[0]
+
+
+def test_a_model_that_takes_too_much_memory_is_ended(tf, specimen_path, tmp_path, monkeypatch):
+    small = functools.partial(run_isolated, memory_limit=3 * GIB // 2)
+    monkeypatch.setattr(reference, "run_isolated", small)
+    monkeypatch.setattr(parity, "run_isolated", small)
+    found = diagnose(specimen_path("needs_memory"))
+    assert found.verdict == "convertible"
+    assert "not compared with TensorFlow: out of memory" in found.proof.reason
+    made = diagnose(zoo.to_tflite(tf, specimen_path("needs_memory"), tmp_path))
+    assert made.verdict == "blocked"
+    assert "it took over 1.5 GiB" in made.other[0]
 
 
 # Calls.
@@ -212,7 +247,7 @@ def signed(graph):
 
 def compared(*runs, reference="TensorFlow", content=None):
     conversion = Conversion(Record("ok", b"")) if reference == "TensorFlow" else None
-    return Proof(conversion, content or b"", Parity(runs), ({},) * 5, reference)
+    return Proof(conversion, content or delay_line_file(), Parity(runs), ({},) * 5, reference)
 
 
 def test_a_proof_that_passes_overrules_what_was_read():

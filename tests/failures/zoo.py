@@ -202,7 +202,7 @@ def half_weights(tf, folder):
     return save_step(tf, folder, variables, lambda m, x: {"y": x * tf.cast(m.scale, tf.float32)})
 
 
-@specimen("convertible")
+@specimen("convertible", infos=("freezer-lost-variable",))
 def read_in_a_branch(tf, folder):
     variables = {"a": tf.Variable(2.0, name="a"), "b": tf.Variable(3.0, name="b")}
 
@@ -634,7 +634,11 @@ def tf1_counter(tf, folder):
 
 @specimen("convertible")
 def draws_random_numbers(tf, folder):
-    return save_step(tf, folder, {}, lambda m, x: {"y": x + tf.random.uniform([4])})
+    # Seeds of 0: another test may have set TensorFlow's own seed for this process.
+    def step(m, x):
+        return {"y": x + tf.raw_ops.RandomUniform(shape=[4], dtype=tf.float32, seed=0, seed2=0)}
+
+    return save_step(tf, folder, {}, step)
 
 
 @specimen("blocked", infos=STATE)
@@ -675,6 +679,120 @@ def stateful_rnn_keras(tf, folder):
     model = keras.Model(steps, keras.layers.SimpleRNN(4, stateful=True)(steps))
     model.save(folder / "rnn.keras")
     return folder / "rnn.keras"
+
+
+@specimen("convertible", infos=STATE)
+def stateful_rnn_exported(tf, folder):
+    import keras
+
+    steps = keras.Input((5, 3), batch_size=1)
+    model = keras.Model(steps, keras.layers.SimpleRNN(4, stateful=True)(steps))
+    fixed = [tf.TensorSpec([1, 5, 3], tf.float32)]
+    model.export(str(folder / "model"), verbose=False, input_signature=fixed)
+    return folder / "model"
+
+
+@specimen("convertible", seen=False, infos=("micro-needs-store", "runtime-too-old"))
+def stateful_gru_h5(tf, folder):
+    import keras
+
+    steps = keras.Input((5, 3), batch_size=1)
+    model = keras.Model(steps, keras.layers.GRU(4, stateful=True)(steps))
+    model.save(folder / "gru.h5")
+    return folder / "gru.h5"
+
+
+def in_training(tf, folder, layer, seeds=()):
+    """Save a Keras model that is called with ``training=True``, its variables held."""
+    import keras
+
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4), layer], name="net")
+    module = tf.Module()
+    module._variables = [v.value for v in (*model.variables, *seeds)]
+    module.step = tf.function(
+        lambda x: {"y": model(x, training=True)}, input_signature=[spec(tf, 2, 4)]
+    )
+    return save(tf, folder, module, serving_default=module.step)
+
+
+@specimen(
+    "convertible",
+    ("frozen-but-assigned",),
+    ("net/norm/moving_mean", "net/norm/moving_variance"),
+    infos=STATE,
+)
+def batch_norm_in_training(tf, folder):
+    """It converts, and the file goes on learning: what is wrong is how it was traced."""
+    import keras
+
+    return in_training(tf, folder, keras.layers.BatchNormalization(name="norm"))
+
+
+@specimen(
+    "blocked",
+    ("frozen-but-assigned",),
+    ("noise/seed_generator_state",),
+    seen=False,
+    infos=STATE,
+)
+def dropout_in_training(tf, folder):
+    """The random ops have no builtin."""
+    import keras
+
+    class Drop(keras.layers.Layer):
+        """``keras.layers.Dropout``, its seed's name the same in every process."""
+
+        def __init__(self):
+            super().__init__()
+            self.seed_generator = keras.random.SeedGenerator(1, name="noise")
+
+        def call(self, x, training=False):
+            return keras.random.dropout(x, 0.5, seed=self.seed_generator) if training else x
+
+    layer = Drop()
+    return in_training(tf, folder, layer, [layer.seed_generator.state])
+
+
+@specimen("wrong-answers", ("shared-or-dynamic-state",), ("rows",))
+def growing_from_nothing(tf, folder):
+    """With the default delegates the interpreter dies; the plain kernels answer zeros."""
+    rows = tf.Variable(np.zeros([0, 3], "float32"), shape=[None, 3], name="rows")
+
+    def step(module, x):
+        module.rows.assign(tf.concat([module.rows, x], 0))
+        return {"sum": tf.reduce_sum(module.rows, 0)}
+
+    return save_step(tf, folder, {"rows": rows}, step, spec(tf, 1, 3))
+
+
+@specimen("convertible")
+def never_ends(tf, folder):
+    """It converts, and neither TensorFlow nor the file ever answers."""
+
+    def step(module, x):
+        ends = tf.while_loop(lambda i: i >= 0.0, lambda i: (i * 0.0,), [tf.abs(x[0])])
+        return {"y": x + ends[0]}
+
+    return save_step(tf, folder, {}, step)
+
+
+@specimen("convertible")
+def needs_memory(tf, folder):
+    """Small on disk; each call takes 3 GiB for a while."""
+
+    def step(module, x):
+        return {"y": tf.reduce_sum(tf.cumsum(tf.tile(x, [3 * 2**26])))}
+
+    return save_step(tf, folder, {}, step)
+
+
+@specimen("ready", infos=("shared-or-dynamic-state",))
+def delay_line_tflite(tf, folder):
+    """State of the older kind, in a tensor that the file marks as variable."""
+    from workbook_lib.samples import delay_line_file
+
+    (folder / "delay.tflite").write_bytes(delay_line_file())
+    return folder / "delay.tflite"
 
 
 @specimen("convertible", seen=False)

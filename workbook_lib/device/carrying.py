@@ -8,16 +8,24 @@ it is compared by another measure: the share of the range in which TensorFlow's 
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from workbook_lib.device import parity as parities
 from workbook_lib.device.infer import Session
-from workbook_lib.device.parity import DELEGATES, PLAIN, Parity, Run
+from workbook_lib.device.parity import (
+    DELEGATES,
+    PLAIN,
+    Parity,
+    Run,
+    answer_call,
+    compare_run,
+    paired_outputs,
+)
 from workbook_lib.device.state import UNSIGNED, Lifted
 from workbook_lib.isolated import Record, run_isolated
 from workbook_lib.waiting import busy
@@ -81,6 +89,7 @@ def compare_file(
     state: State | None = None,
     *,
     recipe: str | None = None,
+    tolerance: float | None = None,
     micro: bool = False,
     timeout: float = 120.0,
 ) -> Parity:
@@ -94,6 +103,7 @@ def compare_file(
         state: What is carried; nothing if ``None``.
         recipe: How the file was quantized: then each answer may be off by the recipe's share of
             the range of TensorFlow's answers (``QUANTIZED_TOLERANCES``).
+        tolerance: Of a float file, as :func:`check_parity` takes it.
         micro: Whether to run it on TensorFlow Lite Micro as well.
         timeout: Seconds that each run may take.
 
@@ -111,11 +121,13 @@ def compare_file(
                 content, list(calls), signature, kernels, carried,
                 timeout=timeout, tensorflow=False,
             )  # fmt: skip
+            if kernels == MICRO and not record.ok:
+                record = replace(record, message=_words_of_micro(record))
             if recipe is None:
-                runs.append(parities._compare(kernels, record, wanted, None))
+                runs.append(compare_run(kernels, record, wanted, tolerance))
             else:
                 runs.append(_by_range(kernels, record, wanted, QUANTIZED_TOLERANCES[recipe]))
-    return Parity(tuple(runs), None if recipe is None else QUANTIZED_TOLERANCES[recipe])
+    return Parity(tuple(runs), tolerance if recipe is None else QUANTIZED_TOLERANCES[recipe])
 
 
 def answers(
@@ -142,14 +154,21 @@ def answers(
     told = []
     for call in calls:
         fed = {name: held[name] for name in state.takes}
-        got = parities._answer(session, {**_paired(call, session, state), **fed})
+        got = answer_call(session, {**_paired(call, session, state), **fed})
         held.update({name: got.pop(name)[0] for name in state.gives})
         told.append(got)
     return told
 
 
 MICRO = "TensorFlow Lite Micro"
+_REASON = re.compile(r"(?:not support|n't support|Didn't find op|failed to (?:invoke|prepare))")
 _ARENA = 16 * 2**20  # bytes; a device has less, but this is about the answers
+
+
+def _words_of_micro(record: Record) -> str:
+    """Return why the runtime refused, which it writes to the log and does not raise."""
+    lines = [line.strip() for line in record.log.splitlines() if _REASON.search(line)]
+    return "; ".join(lines[:2]) or record.message
 
 
 def has_micro() -> bool:
@@ -216,13 +235,13 @@ def _by_range(
     kernels: str, record: Record, expected: Sequence[dict[str, Array]], limit: float
 ) -> Run:
     """Compare the answers of a quantized file, output by output, by the range of each."""
-    exact = parities._compare(kernels, record, list(expected), None)
+    exact = compare_run(kernels, record, list(expected), None)
     if exact.refusal:
         return exact
     ranges = {name: _range([answer[name] for answer in expected]) for name in expected[0]}
     agreeing, largest = 0, 0.0
     for got, wanted in zip(record.value, expected, strict=True):
-        pairs = zip(*parities._paired(got, wanted), strict=True)
+        pairs = zip(*paired_outputs(got, wanted), strict=True)
         shares = [_share(got[mine][0], wanted[theirs], ranges[theirs]) for mine, theirs in pairs]
         agreeing += max(shares) <= limit
         largest = max(largest, *shares)
@@ -286,7 +305,7 @@ def _states(
     held, fed = dict(state.first), []
     for call in calls:
         fed.append({**_paired(call, session, state), **{name: held[name] for name in state.takes}})
-        got = parities._answer(session, fed[-1])
+        got = answer_call(session, fed[-1])
         held.update({name: got[name][0] for name in state.gives})
     return fed
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from workbook_lib.device.trust import check_trust
 from workbook_lib.graph import (
     Graph,
     ModelFileError,
@@ -208,8 +209,7 @@ def convert(
             GraphDef.
         settings: What to set on the converter; its own defaults if ``None``.
         signature_keys: Signatures of a SavedModel to convert; all if ``None``.
-        trust: Whether Keras may run code that a ``.keras`` file brings along. It does so with a
-            ``.h5`` file in any case: look first (``graph.carried_code``).
+        trust: Whether code that the file brings along may run.
         timeout: Seconds that the conversion may take.
 
     Returns:
@@ -217,11 +217,13 @@ def convert(
 
     Raises:
         ModelFileError: There is no such model, or it is of another format.
+        NotTrustedError: It brings code along, and ``trust`` is not given (a ``ValueError``).
         ValueError: The model has no such signature, or a setting names nothing in TensorFlow.
     """
     graph = read_graph(source)
     if graph.format == "tflite":
         raise ModelFileError(source, "neither a SavedModel nor a Keras file nor a GraphDef")
+    check_trust(graph, trust)  # Keras ignores safe_mode for a .h5 file: nothing later would stop it
     keys = list(signature_keys or ())
     names = [signature.name for signature in graph.signatures]
     unknown = [key for key in keys if key not in names]

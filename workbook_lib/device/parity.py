@@ -177,7 +177,7 @@ def check_parity(
             )
             if record.exception_type == "KeyError":  # the caller's mistake, not the file's
                 raise KeyError(record.message.strip("'\""))
-            runs.append(_compare(kernels, record, expected, tolerance))
+            runs.append(compare_run(kernels, record, expected, tolerance))
     return Parity(tuple(runs), tolerance)
 
 
@@ -224,7 +224,7 @@ def compare_kernels(
         told = records[other] if records[other].ok else records[kernels]
         answered = told.value if told.ok else [{} for _ in inputs]
         expected = [{name: value for name, (value, _) in call.items()} for call in answered]
-        runs.append(_compare(kernels, records[kernels], expected, tolerance))
+        runs.append(compare_run(kernels, records[kernels], expected, tolerance))
     return Parity(tuple(runs), tolerance)
 
 
@@ -260,11 +260,23 @@ def answers(
         RuntimeError: The interpreter refuses to run it.
     """
     session = Session(content, signature=signature, delegates=kernels == DELEGATES, strict=False)
-    return [_answer(session, call) for call in calls]
+    return [answer_call(session, call) for call in calls]
 
 
-def _answer(session: Session, call: Mapping[str, Array]) -> dict[str, tuple[Array, float]]:
-    """Make one call, each input in whatever dtype the file takes it."""
+def answer_call(session: Session, call: Mapping[str, Array]) -> dict[str, tuple[Array, float]]:
+    """Make one call, each input in whatever dtype the file takes it.
+
+    Args:
+        session: The opened file.
+        call: Input name (or ``""`` for the only input) to array.
+
+    Returns:
+        Output name to the answer and the step of its quantisation scale, as :func:`answers`.
+
+    Raises:
+        KeyError: The file has no such input.
+        RuntimeError: The interpreter gives up.
+    """
     named = {next(iter(session.inputs)): call[""]} if set(call) == {""} else call
     fed = {
         name: _in_dtype(array, session.inputs[name]) if name in session.inputs else array
@@ -313,9 +325,20 @@ def _named(outputs: Any) -> dict[str, Array]:
     return {"0": np.array(outputs)}
 
 
-def _compare(
+def compare_run(
     kernels: str, record: Record, expected: list[dict[str, Array]], tolerance: float | None
 ) -> Run:
+    """Compare the answers of one way of running the candidate with the reference's.
+
+    Args:
+        kernels: Which way it was.
+        record: Of the child process that ran :func:`answers`.
+        expected: Output name to array, for each call.
+        tolerance: As for :func:`check_parity`.
+
+    Returns:
+        The comparison; of a run that did not end well, why it did not.
+    """
     if not record.ok:
         return Run(kernels, 0, len(expected), refusal=_refusal(record))
     agreeing, largest = 0, 0.0
@@ -326,7 +349,7 @@ def _compare(
             return Run(kernels, 0, len(expected), refusal=counts)
         checks = [
             _difference(got[mine], wanted[theirs], tolerance)
-            for mine, theirs in zip(*_paired(got, wanted), strict=True)
+            for mine, theirs in zip(*paired_outputs(got, wanted), strict=True)
         ]
         agreeing += all(same for same, _, _ in checks)
         largest = max([largest, *(difference for _, difference, _ in checks)])
@@ -336,8 +359,18 @@ def _compare(
     return Run(kernels, agreeing, len(expected), "", largest, tuple(sorted(odd)))
 
 
-def _paired(got: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """Pair outputs by name where both sides name them alike, else by their order."""
+def paired_outputs(
+    got: Mapping[str, Any], wanted: Mapping[str, Any]
+) -> tuple[list[str], list[str]]:
+    """Pair outputs by name where both sides name them alike, else by their order.
+
+    Args:
+        got: The candidate's outputs, by name.
+        wanted: The reference's.
+
+    Returns:
+        The candidate's names, and the reference's name for each.
+    """
     if set(got) == set(wanted):
         return list(wanted), list(wanted)
     return sorted(got, key=_natural), list(wanted)

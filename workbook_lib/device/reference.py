@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbook_lib.graph import Graph, ModelFileError, carried_code, read_graph
+from workbook_lib.device.trust import NotTrustedError, check_trust
+from workbook_lib.graph import ModelFileError, read_graph
 from workbook_lib.graph.bare_graph import graph_signature
 from workbook_lib.isolated import Record, run_isolated
 
@@ -22,9 +23,13 @@ if TYPE_CHECKING:
 
     Answers = list[dict[str, npt.NDArray[Any]]]
 
-
-class NotTrustedError(ValueError):
-    """A model brings code along, and the caller did not say that it is trusted."""
+__all__ = [
+    "NotRepeatableError",
+    "NotTrustedError",
+    "check_trust",
+    "load_keras",
+    "reference_answers",
+]
 
 
 class NotRepeatableError(ValueError):
@@ -69,22 +74,6 @@ def reference_answers(
         os.fspath(folder), graph.format, signature, tuple(s.name for s in outputs), trust
     )
     return run_isolated(_twice, asked, [dict(call) for call in calls], timeout=timeout)
-
-
-def check_trust(graph: Graph, trust: bool) -> None:
-    """Refuse a model that brings code along.
-
-    Args:
-        graph: The model.
-        trust: Whether the caller trusts it.
-
-    Raises:
-        NotTrustedError: It brings code along, and is not trusted. The message names the first.
-    """
-    carried = carried_code(graph)
-    if carried and not trust:
-        more = f" and {len(carried) - 1} more" if len(carried) > 1 else ""
-        raise NotTrustedError(f"it brings code along ({carried[0]}{more})")
 
 
 Model = Callable[[Mapping[str, Any]], Mapping[str, Any]]

@@ -204,10 +204,18 @@ def export_keras(source: str, target: str, trust: bool) -> None:
         source: The ``.keras`` or ``.h5`` file.
         target: The folder to write.
         trust: Whether code in the file may run.
+
+    Raises:
+        ValueError: Keras cannot load or export it; the message is its own.
     """
+    import tensorflow as tf
+
     from workbook_lib.device.reference import load_keras
 
-    load_keras(source, trust).export(target, verbose=False)
+    model = load_keras(source, trust)
+    # Left to itself, export opens the batch, which a layer with a state of a fixed size refuses.
+    specs = [tf.TensorSpec(one.shape, one.dtype, one.name) for one in model.inputs]
+    model.export(target, verbose=False, input_signature=specs if len(specs) == 1 else None)
 
 
 def _called(function: Any, tensors: list[Any], specs: dict[str, Any]) -> Any:

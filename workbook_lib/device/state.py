@@ -9,15 +9,11 @@ runtime without ops on variables can run such a file. No TensorFlow is needed.
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import errno
 import html
-import io
 import os
 import re
-import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,6 +31,7 @@ from workbook_lib.device.lifting import (
     quantisation_of,
     shape_of,
 )
+from workbook_lib.device.state_files import as_npz, state_beside, write_all, writing
 from workbook_lib.device.tflite_edit import (
     callees,
     compact,
@@ -182,60 +179,15 @@ def lift_file(source: str | os.PathLike[str], target: str | os.PathLike[str]) ->
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ModelFileError(source, f"cannot be read: {reason}") from error
-    with _writing(target):
-        state = _state_beside(target, source)
+    with writing(target):
+        state = state_beside(target, source)
     try:
         lifted = lift_state(content)
     except ModelFileError as error:
         raise ModelFileError(source, error.fault) from error
-    with _writing(target):
-        _write_all({target: lifted.content, state: _npz(lifted.initial_state)})
+    with writing(target):
+        write_all({target: lifted.content, state: as_npz(lifted.initial_state)})
     return LiftedFile(lifted, target, state)
-
-
-@contextlib.contextmanager
-def _writing(target: Path) -> Iterator[None]:
-    """Turn what the system says against a place into a ``ModelFileError``."""
-    try:
-        yield
-    except OSError as error:
-        raise ModelFileError(target, f"cannot be written: {error.strerror or error}") from error
-
-
-def _state_beside(target: Path, source: Path) -> Path:
-    """Return where the state goes, if both it and the target may be written."""
-    if target.is_dir():  # "." and "/" have no name that the state's could be made of
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    state = target.with_name(target.name.removesuffix(".tflite") + ".state.npz")
-    for path in (target, state):
-        if path.exists() and path.samefile(source):
-            raise ModelFileError(path, "would be overwritten by what is made of it")
-    return state
-
-
-def _npz(arrays: Mapping[str, Array]) -> bytes:
-    """Pack arrays as ``numpy.savez`` does, which cannot pack one named ``file``."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        for name, value in arrays.items():
-            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as entry:
-                np.lib.format.write_array(entry, value, allow_pickle=False)
-    return packed.getvalue()
-
-
-def _write_all(files: Mapping[Path, bytes]) -> None:
-    """Write files, all or none: each beside its place first, and then all into place."""
-    for path in files:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    with contextlib.ExitStack() as leftovers:
-        ready = {}
-        for path, content in files.items():
-            ready[path] = path.with_name(f".{path.name}.{os.getpid()}")
-            leftovers.callback(ready[path].unlink, missing_ok=True)
-            ready[path].write_bytes(content)
-        for path, written in ready.items():
-            written.replace(path)
 
 
 def _count(number: int, noun: str) -> str:

@@ -9,7 +9,6 @@ refuse a dtype or a shape, which only running the file shows.
 from __future__ import annotations
 
 import json
-import mmap
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from workbook_lib.graph import Graph, ModelFileError, Node
+from workbook_lib.graph.tflite_bytes import read_graph_part
 from workbook_lib.locations import data_path
 
 OpVersions = Mapping[str, tuple[int, int]]
@@ -96,6 +96,7 @@ def refusals(graph: Graph, place: str | Target, content: bytes | None = None) ->
 
     Raises:
         ValueError: The graph is of another format, or there is no such target.
+        ModelFileError: The bytes are no sound .tflite file, or the file is gone or cut short.
     """
     if graph.format != "tflite":
         raise ValueError(f"a .tflite file is wanted, and not a {graph.format}")
@@ -148,6 +149,9 @@ def earliest_release(content: bytes) -> str | None:
 
     Returns:
         Such as ``"2.3"``; ``None`` where no measured release has them all.
+
+    Raises:
+        ModelFileError: It is no sound .tflite file.
     """
     needed = _op_versions(content)
     for release in _releases():
@@ -169,6 +173,9 @@ def with_own_release(content: bytes) -> bytes:
 
     Returns:
         The file with the entry set anew, or without it; unchanged if it had none.
+
+    Raises:
+        ModelFileError: It is no sound .tflite file.
     """
     from ai_edge_litert import schema_py_generated as schema
 
@@ -193,11 +200,13 @@ def _versions(graph: Graph, content: bytes | None) -> dict[str, int]:
     path = Path(graph.source)
     if not path.is_file():
         return {}
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-        return _op_versions(mapped)
+    try:
+        return _op_versions(read_graph_part(path), graph.source)
+    except (OSError, ValueError) as error:  # it has changed since the graph was read
+        raise ModelFileError(path, f"cannot be read again: {error}") from error
 
 
-def _op_versions(content: Any) -> dict[str, int]:
+def _op_versions(content: Any, source: str = "<bytes>") -> dict[str, int]:
     """Read which version of each builtin op a file asks for; the highest where it has several."""
     from ai_edge_litert import schema_py_generated as schema
 
@@ -212,7 +221,7 @@ def _op_versions(content: Any) -> dict[str, int]:
             if name != "CUSTOM":
                 found[name] = max(code.Version(), found.get(name, 0))
     except Exception as error:  # the accessors check nothing, and raise whatever there is
-        raise ModelFileError("<bytes>", f"the .tflite file is damaged ({error})") from error
+        raise ModelFileError(source, "is no sound .tflite file: no table of ops in it") from error
     return found
 
 

@@ -1,18 +1,19 @@
 """Updates of a part of a variable, written as the whole value that the variable has afterwards.
 
-Every one is a choice of rows: the rows of the new value are taken, one by one, from the old rows
-and from the new ones behind them. So an update moves values and makes none, whatever the dtype, and
-of all ops it needs those that the smallest runtimes have: ``CONCATENATION``, ``GATHER``, ``EQUAL``
-and ``SELECT_V2``. (``tf.tensor_scatter_nd_update`` would become ``SCATTER_ND``, which adds up where
-an index comes twice.)
+Every one is a choice: the new value is taken, row by row or element by element, from the old one
+and from what is assigned. So an update moves values and makes none, whatever the dtype, and of all
+ops it needs those that the smallest runtimes have: ``CONCATENATION``, ``GATHER``, ``EQUAL`` and
+``SELECT_V2``. (``tf.tensor_scatter_nd_update`` would become ``SCATTER_ND``, which adds up where an
+index comes twice.)
 
 TensorFlow is imported where it is used: these run while a function is traced.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,14 +25,42 @@ class NoWholeValueError(ValueError):
     """An update cannot be written as a whole new value; the message says why."""
 
 
+class _Moving(NamedTuple):
+    """An entry of a slice that only the running model knows: a range, or one index.
+
+    Attributes:
+        begin: Where it begins: a number, a tensor, or ``None`` for the beginning.
+        end: Where it ends, likewise; not looked at for one index.
+        single: Whether it is one index.
+    """
+
+    begin: Any
+    end: Any
+    single: bool
+
+
+class _Taken(NamedTuple):
+    """What a slice takes of one dimension.
+
+    Attributes:
+        inside: Whether each index is taken, bool [size].
+        source: Which of the assigned values each index gets, int32 [size].
+        whole: Whether all of it is taken, in its order.
+    """
+
+    inside: Any
+    source: Any
+    whole: bool
+
+
 def slice_assigned(old: Any, bounds: Sequence[Any], value: Any, masks: Mapping[str, int]) -> Any:
     """Return a value after ``old[begin:end:strides] = value``.
 
     Args:
         old: The tensor before, of a known shape.
-        bounds: Where the slice begins in each dimension, where it ends, and its steps. An index
-            may be known only when it runs; a range and the steps are constants.
-        value: What is assigned, of the slice's shape or a scalar.
+        bounds: Where the slice begins in each dimension, where it ends, and its steps. An index,
+            and the bounds of a range without steps, may be known only when it runs.
+        value: What is assigned, of a known shape: the slice's, or one that broadcasts to it.
         masks: ``begin_mask``, ``end_mask``, ``ellipsis_mask``, ``new_axis_mask`` and
             ``shrink_axis_mask`` of the op, as bits.
 
@@ -39,22 +68,15 @@ def slice_assigned(old: Any, bounds: Sequence[Any], value: Any, masks: Mapping[s
         The tensor after.
 
     Raises:
-        NoWholeValueError: How many elements are assigned is not known before it runs.
+        NoWholeValueError: A shape is not known before it runs, or a slice with steps is not.
     """
-    import tensorflow as tf
-
     shape = _known_shape(old)
-    wheres = _slice_indices(tf, shape, bounds, masks)
-    sizes = [int(where.shape[0]) for where in wheres]
-    count = int(np.prod(sizes))
-    flat = _flat_indices(tf, wheres, shape)
-    filled = tf.broadcast_to(value, [count]) if not value.shape.rank else value
-    if filled.shape.num_elements() not in (None, count):
-        raise NoWholeValueError(
-            f"{filled.shape.num_elements()} values are assigned to a slice of {count}"
-        )
-    updated = rows_updated(tf.reshape(old, [-1]), flat, tf.reshape(filled, [count]))
-    return tf.reshape(updated, shape)
+    if not value.shape.is_fully_defined():
+        raise NoWholeValueError("how many values are assigned to a slice is known only as it runs")
+    entries = _entries(bounds, masks)
+    if any(isinstance(entry, _Moving) for entry in entries):
+        return _moving_slice_assigned(old, shape, entries, value)
+    return _fixed_slice_assigned(old, shape, entries, value)
 
 
 def _known_shape(old: Any) -> list[int]:
@@ -63,75 +85,159 @@ def _known_shape(old: Any) -> list[int]:
     return [int(n) for n in old.shape]
 
 
-def _slice_indices(
-    tf: Any, shape: Sequence[int], bounds: Sequence[Any], masks: Mapping[str, int]
-) -> list[Any]:
-    """Return, for each dimension, the indices that a slice takes: arrays, or tensors."""
-    known = [tf.get_static_value(one) for one in bounds]
-    if known[2] is None:
+def _entries(bounds: Sequence[Any], masks: Mapping[str, int]) -> list[Any]:
+    """Return the entries of a slice as Python writes them, ``_Moving`` where one is not known."""
+    import tensorflow as tf
+
+    steps = tf.get_static_value(bounds[2])
+    if steps is None:
         raise NoWholeValueError("the steps of the slice are not known")
-    entries = len(known[2])
     found: list[Any] = []
-    for entry in range(entries):
-        bit = 1 << entry
+    for number, step in enumerate(int(step) for step in steps):
+        bit = 1 << number
         if masks["ellipsis_mask"] & bit:
-            rest = [e for e in range(entry + 1, entries) if not masks["new_axis_mask"] & (1 << e)]
-            while len(found) < len(shape) - len(rest):
-                found.append(np.arange(shape[len(found)]))
+            found.append(Ellipsis)
         elif masks["new_axis_mask"] & bit:
-            continue
+            found.append(None)
+        elif masks["shrink_axis_mask"] & bit:
+            begin = _bound(bounds[0], number)
+            found.append(begin if isinstance(begin, int) else _Moving(begin, None, True))
         else:
-            parts = [_entry(tf, bounds[side], known[side], entry) for side in (0, 1)]
-            stride = int(known[2][entry])
-            found.append(_dimension(tf, shape[len(found)], [*parts, stride], _bits(masks, bit)))
-    found += [np.arange(size) for size in shape[len(found) :]]
+            begin = None if masks["begin_mask"] & bit else _bound(bounds[0], number)
+            end = None if masks["end_mask"] & bit else _bound(bounds[1], number)
+            found.append(_range(begin, end, step))
     return found
 
 
-def _bits(masks: Mapping[str, int], bit: int) -> set[str]:
-    """Return the masks that are set for one entry of a slice."""
-    return {name for name, bits in masks.items() if bits & bit}
+def _range(begin: Any, end: Any, step: int) -> Any:
+    if all(bound is None or isinstance(bound, int) for bound in (begin, end)):
+        return slice(begin, end, step)
+    if step != 1:
+        raise NoWholeValueError("a slice with steps begins or ends where only the model knows")
+    return _Moving(begin, end, False)
 
 
-def _dimension(tf: Any, size: int, parts: Sequence[Any], masks: set[str]) -> Any:
-    """Return the indices that one entry of a slice takes, from begin, end and step."""
-    begin, end, stride = parts
-    if "shrink_axis_mask" in masks:
-        if isinstance(begin, int):
-            return np.array([begin % size])
-        return tf.reshape(tf.where(begin < 0, begin + size, begin), [1])
-    first = None if "begin_mask" in masks else begin
-    last = None if "end_mask" in masks else end
-    if all(part is None or isinstance(part, int) for part in (first, last)):
-        return np.arange(size)[slice(first, last, stride)]
-    raise NoWholeValueError("a slice begins or ends where only the running model knows")
-
-
-def _entry(tf: Any, tensor: Any, known: Any, entry: int) -> Any:
+def _bound(tensor: Any, entry: int) -> Any:
     """Return an entry of a slice's begin or end: a number, or a tensor if it is not known."""
+    import tensorflow as tf
+
+    known = tf.get_static_value(tensor)
     if known is not None:
         return int(known[entry])
-    packed = tf.get_static_value(tensor[entry], partial=True)
-    if packed is not None:
-        return int(packed)
-    parts = tensor.op.inputs if tensor.op.type == "Pack" else ()
-    if len(parts) > entry:
-        value = tf.get_static_value(parts[entry])
-        return int(value) if value is not None else tf.cast(parts[entry], tf.int32)
-    return tf.cast(tensor[entry], tf.int32)
+    part = tensor.op.inputs[entry] if tensor.op.type == "Pack" else tensor[entry]
+    value = tf.get_static_value(part)
+    return tf.cast(part, tf.int32) if value is None else int(value)
 
 
-def _flat_indices(tf: Any, wheres: Sequence[Any], shape: Sequence[int]) -> Any:
-    """Return where the elements of a slice lie in the flat array."""
-    steps = [int(np.prod(shape[d + 1 :])) for d in range(len(shape))]
-    flat: Any = np.zeros([1] * len(shape), np.int32)
-    for dimension, (where, step) in enumerate(zip(wheres, steps, strict=True)):
-        spread = [-1 if d == dimension else 1 for d in range(len(shape))]
-        if isinstance(where, np.ndarray):
-            flat = flat + (where * step).reshape(spread).astype(np.int32)
+def _fixed_slice_assigned(old: Any, shape: Sequence[int], entries: list[Any], value: Any) -> Any:
+    """Assign to a slice that is known: NumPy says which element comes from where."""
+    import tensorflow as tf
+
+    source = np.arange(math.prod(shape), dtype=np.int32).reshape(shape)
+    given = np.arange(math.prod(value.shape), dtype=np.int32).reshape(value.shape)
+    try:
+        source[tuple(entries)] = given + source.size
+    except (IndexError, ValueError) as error:
+        raise NoWholeValueError(str(error)) from error
+    both = tf.concat([tf.reshape(old, [-1]), tf.reshape(value, [-1])], 0)
+    return tf.reshape(tf.gather(both, source.ravel()), shape)
+
+
+def _moving_slice_assigned(old: Any, shape: Sequence[int], entries: list[Any], value: Any) -> Any:
+    """Assign to a slice that moves: each element is chosen, by its index in each dimension."""
+    import tensorflow as tf
+
+    dimensions, sizes = _aligned(shape, entries, [int(n) for n in value.shape])
+    rows = tf.reshape(value, sizes)
+    taken = [_taken(*one) for one in zip(dimensions, shape, sizes, strict=True)]
+    groups = _merged(taken)
+    if len(groups) > _MOST_DIMENSIONS:
+        raise NoWholeValueError(f"a slice of {len(groups)} dimensions moves: too many for SELECT")
+    rows = tf.reshape(rows, [math.prod(sizes[d] for d in group) for group in groups])
+    inside: Any = None
+    for axis, group in enumerate(groups):
+        one = taken[group[0]]
+        if one.whole:
+            continue
+        spread = [-1 if other == axis else 1 for other in range(len(groups))]
+        mask = tf.reshape(one.inside, spread)
+        inside = mask if inside is None else tf.logical_and(inside, mask)
+        if rows.shape[axis] > 1:
+            rows = tf.gather(rows, one.source, axis=axis)
+    merged = tf.reshape(old, [math.prod(shape[d] for d in group) for group in groups])
+    return tf.reshape(tf.where(inside, rows, merged), shape)
+
+
+_MOST_DIMENSIONS = 4
+"""How many dimensions ``SELECT_V2`` of the older runtimes spreads a condition over."""
+
+
+def _aligned(
+    shape: Sequence[int], entries: list[Any], given: list[int]
+) -> tuple[list[Any], list[int]]:
+    """Return the entry of each dimension of the variable, and the value's size there."""
+    place = entries.index(Ellipsis) if Ellipsis in entries else len(entries)
+    before, after = entries[:place], entries[place + 1 :]
+    rest = len(shape) - sum(entry is not None for entry in before + after)
+    every = [*before, *[slice(None)] * rest, *after]
+    axes = [entry for entry in every if not _is_single(entry)]  # of the slice; None: a new one
+    if len(given) > len(axes):
+        raise NoWholeValueError("what is assigned has more dimensions than the slice")
+    left = iter([1] * (len(axes) - len(given)) + given)
+    sizes = []
+    for entry in every:
+        size = 1 if _is_single(entry) else next(left)
+        if entry is not None:
+            sizes.append(size)
+    return [entry for entry in every if entry is not None], sizes
+
+
+def _is_single(entry: Any) -> bool:
+    return isinstance(entry, int) or (isinstance(entry, _Moving) and entry.single)
+
+
+def _taken(entry: Any, size: int, given: int) -> _Taken:
+    """Return what an entry takes of a dimension of ``size``, for ``given`` values (or one)."""
+    import tensorflow as tf
+
+    places = np.arange(size, dtype=np.int32)
+    if isinstance(entry, _Moving):
+        begin = _from_start(entry.begin, size, 0)
+        if entry.single:
+            return _Taken(places == begin, None, False)
+        offset = places - begin
+        inside = tf.logical_and(offset >= 0, places < _from_start(entry.end, size, size))
+        if given > 1:  # more than are taken would be an error in TensorFlow
+            inside = tf.logical_and(inside, offset < given)
+        # A product, and no choice: TensorFlow Lite Micro does not choose among integers.
+        return _Taken(inside, offset * tf.cast(inside, tf.int32), False)
+    source = np.full(size, -1, np.int32)
+    taken = np.atleast_1d(places[entry])
+    source[taken] = np.arange(taken.size)
+    whole = taken.size == size == given and bool((source == places).all())
+    return _Taken(source >= 0, np.maximum(source, 0), whole)
+
+
+def _from_start(bound: Any, size: int, default: int) -> Any:
+    """Return a bound of a slice that counts from the start."""
+    import tensorflow as tf
+
+    if bound is None:
+        return default
+    if isinstance(bound, int):
+        return bound + size if bound < 0 else bound
+    return bound + size * tf.cast(bound < 0, tf.int32)
+
+
+def _merged(taken: Sequence[_Taken]) -> list[list[int]]:
+    """Put dimensions together that stand side by side and are taken as a whole."""
+    groups: list[list[int]] = []
+    for number, one in enumerate(taken):
+        if groups and one.whole and taken[groups[-1][0]].whole:
+            groups[-1].append(number)
         else:
-            flat = flat + tf.reshape(where * step, spread)
-    return flat.reshape(-1) if isinstance(flat, np.ndarray) else tf.reshape(flat, [-1])
+            groups.append([number])
+    return groups
 
 
 def rows_updated(old: Any, indices: Any, rows: Any) -> Any:
@@ -164,6 +270,8 @@ def rows_updated(old: Any, indices: Any, rows: Any) -> Any:
     if count == 0:
         return old
     same = _same(tf, size, indices, count)
+    if count == 1 and old.shape.rank <= _MOST_DIMENSIONS:
+        return tf.where(tf.reshape(same, [size] + [1] * (old.shape.rank - 1)), rows, old)
     numbers = tf.constant(np.arange(count, dtype=np.int32))
     last = tf.reduce_max(tf.where(same, numbers, -1), 1)
     own = tf.constant(np.arange(size, dtype=np.int32))

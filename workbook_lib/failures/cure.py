@@ -15,12 +15,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from workbook_lib.device.carrying import State, compare_file, has_micro, with_state
+from workbook_lib.device.carrying import MICRO, State, compare_file, has_micro, with_state
 from workbook_lib.device.convert import ConverterSettings, convert
 from workbook_lib.device.example_calls import CallsError, load_calls, make_calls
 from workbook_lib.device.lifting import CannotLiftError
+from workbook_lib.device.parity import TOLERANCES
 from workbook_lib.device.reference import check_trust, reference_answers
+from workbook_lib.device.rehold import CALL, DEFAULT
 from workbook_lib.device.state import Lifted, lift_state
+from workbook_lib.device.state_files import as_npz, state_beside, write_all, writing
 from workbook_lib.device.targets import Target, refusals, with_own_release
 from workbook_lib.device.targets import target as find_target
 from workbook_lib.failures.diagnosis import Diagnosis, Finding, diagnose
@@ -28,6 +31,9 @@ from workbook_lib.failures.proof import converter_words
 from workbook_lib.failures.ways import (
     NoCureError,
     Way,
+    by_export,
+    by_lifting,
+    calibrated,
     checked_recipe,
     checkpoint_beside,
     choose_way,
@@ -47,7 +53,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Cured", "CuredFile", "NoCureError", "choose_way", "cure", "cure_file"]
 
-_CALLS = 5
+_CALLS = 20
+"""Made-up calls that are compared: a ring or a counter has to go round."""
 _MADE_UP = (
     "The calls were made up: bring inputs of your own (--inputs) before you rely on the comparison."
 )
@@ -55,7 +62,6 @@ _MADE_UP_CALIBRATION = (
     "The ranges were calibrated with made-up calls: bring inputs of your own (--inputs), or the "
     "quantized file saturates on real ones."
 )
-_CALL = "__call__"
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -195,16 +201,15 @@ def cure(
     """
     place = find_target(target)
     checked_recipe(quantization)
+    graph = source.graph if isinstance(source, Diagnosis) else read_graph(source)
+    check_trust(graph, trust)
+    if not Path(graph.source).exists():
+        raise ModelFileError(graph.source, "a model file is wanted, not one in memory")
     diagnosis = source
     if not isinstance(diagnosis, Diagnosis):
-        graph = read_graph(diagnosis)
-        check_trust(graph, trust)
         diagnosis = diagnose(
             graph, signature=signature, inputs=inputs, trust=trust, timeout=timeout
         )
-    check_trust(diagnosis.graph, trust)
-    if not Path(diagnosis.graph.source).exists():
-        raise ModelFileError(diagnosis.graph.source, "a model file is wanted, not one in memory")
     with tempfile.TemporaryDirectory(prefix="cure-") as folder:
         work = _Work(diagnosis, place, inputs, trust, timeout, Path(folder))
         return work.cured(choose_way(diagnosis, place, quantization, signature=signature))
@@ -241,32 +246,42 @@ class _Work:
 
     def cured(self, way: Way) -> Cured:
         """Go a way, and prove what comes of it."""
-        source = self._prepared(way)
-        content = self._float_file(source, way)
+        way, source, content = self._float_file(way)
         asked = self._asked(way, content)
-        lifted, content = self._lifted(way, content)
+        way, lifted, content = self._lifted(way, content)
+        if way.quantization is None:
+            self._check_place(content)
         parity = self._proven(way, content, asked, lifted, None)
         quantized = None
         if way.quantization is not None:
             content = self._quantized(source, way, content, asked, lifted)
+            self._check_place(content)
             quantized = self._proven(way, content, asked, lifted, way.quantization)
-        why = refusals(read_graph(content), self.place, content)
-        if why:
-            raise NoCureError(f"no safe cure for {self.place.name}: {why[0]}", change=_OTHER_OPS)
         return Cured(
             content, way, self.diagnosis, self.place, parity, quantized,
             {} if lifted is None else lifted.start(),
-            len(asked[0].calls), tuple(self._notes(way, lifted)),
+            len(asked[0].calls), tuple(self._notes(way, lifted, parity)),
         )  # fmt: skip
 
-    def _notes(self, way: Way, lifted: Lifted | None) -> list[str]:
+    def _check_place(self, content: bytes) -> None:
+        """Refuse a file that the target would not take."""
+        why = refusals(read_graph(content), self.place, content)
+        if why:
+            raise NoCureError(f"no safe cure for {self.place.name}: {why[0]}", change=_OTHER_OPS)
+
+    def _notes(self, way: Way, lifted: Lifted | None, parity: Parity) -> list[str]:
         notes = []
         if way.left_out:
             left = ", ".join(map(printable, way.left_out))
             notes.append(f"Not in the file: the signatures {left}.")
+        if parity.tolerance is not None:
+            notes.append(
+                f"It calculates in {' and '.join(way.narrow)}: kernels round its steps one way or "
+                f"the other, so answers may differ by {parity.tolerance:g} of their size."
+            )
         if self.inputs is None:
-            calibrated = way.quantization not in (None, "dynamic range", "float16")
-            notes.append(_MADE_UP_CALIBRATION if calibrated else _MADE_UP)
+            made_up = _MADE_UP_CALIBRATION if calibrated(way.quantization) else _MADE_UP
+            notes.append(made_up)
         if self.place.id == "micro" and not (has_micro() and len(way.signatures) < 2):
             notes.append("It was not run on TensorFlow Lite Micro; its table of ops was compared.")
         if lifted is not None and lifted.note:
@@ -281,10 +296,13 @@ class _Work:
         """Write the model anew where the way says so; return the place of what is converted."""
         from workbook_lib.device import rebuild, refreeze, rehold
 
-        target = str(self.folder / "prepared")
-        names = list(way.signatures) or [_CALL]
+        source, target = self.path, str(self.folder / "prepared")
+        names = list(way.signatures) or [CALL]
+        if "export" in way.steps:
+            source, names = str(self.folder / "exported"), [DEFAULT]
+            self._run(way, rehold.export_keras, self.path, source, self.trust)
         if "recast" in way.steps or "whole" in way.steps:
-            self._run(way, rebuild.rebuild, self.path, target, names, list(way.narrow))
+            self._run(way, rebuild.rebuild, source, target, names, list(way.narrow))
         elif "hold" in way.steps:
             self._run(way, rehold.rehold, self.path, target, names)
         elif "freeze" in way.steps:
@@ -293,7 +311,7 @@ class _Work:
             checkpoint = str(checkpoint_beside(self.diagnosis))
             self._run(way, refreeze.freeze_checkpoint, self.path, checkpoint, outputs, target)
         else:
-            return self.path
+            return source
         return target
 
     def _run(self, way: Way, function: Any, *arguments: Any) -> Any:
@@ -302,54 +320,60 @@ class _Work:
             return record.value
         words = record.message.strip().splitlines()
         reason = f"{way.id} does not work here: {words[0] if words else record.outcome}"
-        change = _SIGN if record.exception_type == "NoEntryError" else ""
-        raise NoCureError(f"no safe cure: {reason}", self._error(), change)
+        raise NoCureError(f"no safe cure: {reason}", self._error(), self._changed(record))
+
+    def _changed(self, record: Record) -> str:
+        """Say what to change where the model could not be written anew."""
+        if record.exception_type == "NoEntryError":
+            return _SIGN
+        if record.exception_type == "CannotRebuildError":
+            return _ANOTHER_UPDATE
+        return ""
 
     def _error(self) -> Finding | None:
         """Return the worst error that was found."""
         return next((f for f in self.diagnosis.findings if f.severity == "error"), None)
 
-    def _float_file(self, source: str, way: Way) -> bytes:
+    def _float_file(self, way: Way) -> tuple[Way, str, bytes]:
+        """Make the float file; return it with the way that led to it, and what was converted."""
+        source = self._prepared(way)
         if self.diagnosis.format == "tflite":
-            return Path(source).read_bytes()
+            return way, source, Path(source).read_bytes()
         proof = self.diagnosis.proof
         known = (self.diagnosis.signature,) if self.diagnosis.signature else ()
         if source == self.path and proof and proof.content and way.signatures == known:
-            return proof.content
-        return self._through_door(source, way, None)
+            return way, source, proof.content
+        try:
+            return way, source, self._through_door(source, way, None)
+        except NoCureError:
+            if self.diagnosis.format != "keras" or "export" in way.steps:
+                raise
+            return self._exported(way)
+
+    def _exported(self, way: Way) -> tuple[Way, str, bytes]:
+        """Take the other door of a Keras model; a stateful one may go through it alone."""
+        other = by_export(self.diagnosis, way)
+        source = self._prepared(other)
+        return other, source, self._through_door(source, other, None)
 
     def _through_door(self, source: str, way: Way, settings: ConverterSettings | None) -> bytes:
-        record = self._converted(source, way, settings)
-        if not record.ok and self.diagnosis.format == "keras":
-            record = self._exported(way, settings) or record
+        names = [DEFAULT] if "export" in way.steps else list(way.signatures)
+        record = convert(
+            source, settings=settings, signature_keys=names, trust=self.trust, timeout=self.timeout
+        ).record
         if not record.ok:
-            raise NoCureError(f"no safe cure: {converter_words(record)}", self._error())
+            change = "" if source == self.path and self._error() else _OTHER_BUILTINS
+            raise NoCureError(f"no safe cure: {converter_words(record)}", self._error(), change)
         content: bytes = record.value
         return content
 
-    def _converted(self, source: str, way: Way, settings: ConverterSettings | None) -> Record:
-        names = list(way.signatures)
-        return convert(
-            source, settings=settings, signature_keys=names, trust=self.trust, timeout=self.timeout
-        ).record
-
-    def _exported(self, way: Way, settings: ConverterSettings | None) -> Record | None:
-        """Try the other door of a Keras model; a stateful one may go through it alone."""
-        from workbook_lib.device.rehold import export_keras
-
-        target = str(self.folder / "exported")
-        record = run_isolated(export_keras, self.path, target, self.trust, timeout=self.timeout)
-        if not record.ok:
-            return None
-        exported = replace(way, signatures=("serving_default",))
-        return self._converted(target, exported, settings)
-
-    def _lifted(self, way: Way, content: bytes) -> tuple[Lifted | None, bytes]:
+    def _lifted(self, way: Way, content: bytes) -> tuple[Way, Lifted | None, bytes]:
+        """Lift the state if the way says so, or a file shows one that Keras did not tell of."""
         if "lift" not in way.steps:
-            # Keras does not say of a file that it keeps a state: the converted file does.
             stateful = bool(read_graph(content).variables)
-            if not stateful or (self.place.resource_variables and not _calibrated(way)):
-                return None, content
+            if not stateful or (self.place.resource_variables and not calibrated(way.quantization)):
+                return way, None, content
+            way = by_lifting(self.diagnosis, way)
         try:
             lifted = lift_state(content)
         except CannotLiftError as error:
@@ -357,7 +381,7 @@ class _Work:
                 f"no safe cure for {self.place.name}: {error}",
                 change="Keep the state outside: make it an input and an output of the model.",
             ) from error
-        return lifted, with_own_release(lifted.content)
+        return way, lifted, with_own_release(lifted.content)
 
     def _quantized(
         self, source: str, way: Way, content: bytes, asked: Sequence[_Asked], lifted: Lifted | None
@@ -436,7 +460,7 @@ class _Work:
 
     def _call(self) -> Signature:
         """Describe the call of a SavedModel without signatures."""
-        from workbook_lib.device.rehold import DEFAULT, call_of
+        from workbook_lib.device.rehold import call_of
 
         record = run_isolated(call_of, self.path, timeout=self.timeout)
         if not record.ok:
@@ -500,28 +524,52 @@ class _Work:
         recipe: str | None,
     ) -> Parity:
         """Compare every signature with its reference; return the comparison of the first."""
-        first: Parity | None = None
-        held = [signature.name for signature in read_graph(content).signatures]
+        parities = []
         for one in asked:
-            name = one.signature.name if one.signature.name in held else None
-            parity = compare_file(
-                content, one.calls, one.expected, name or (held[0] if held else None),
-                State.of(lifted, name or (held[0] if held else None)),
-                recipe=recipe, timeout=self.timeout, micro=self._on_micro(recipe, way),
-            )  # fmt: skip
+            parity = self._compared(way, content, one, lifted, recipe)
             if not parity.passed:
                 verdicts = "; ".join(f"{run.kernels}: {run.verdict}" for run in parity.runs)
                 how = f"quantized by {recipe}" if recipe else "made"
                 raise NoCureError(
                     f"no cure: the file that was {how} does not answer as the model ({verdicts})",
                     self._error(),
-                    _OTHER_RECIPE if recipe else "",
+                    _not_the_same(way, parity, recipe),
                 )
-            first = first or parity
-        assert first is not None
-        return first
+            parities.append(parity)
+        return parities[0]
+
+    def _compared(
+        self,
+        way: Way,
+        content: bytes,
+        one: _Asked,
+        lifted: Lifted | None,
+        recipe: str | None,
+    ) -> Parity:
+        """Compare one signature, as exactly as the dtypes allow in which the model calculates."""
+        held = [signature.name for signature in read_graph(content).signatures]
+        name = one.signature.name if one.signature.name in held else next(iter(held), None)
+
+        def compared(tolerance: float | None) -> Parity:
+            return compare_file(
+                content, one.calls, one.expected, name, State.of(lifted, name), recipe=recipe,
+                tolerance=tolerance, timeout=self.timeout, micro=self._on_micro(recipe, way),
+            )  # fmt: skip
+
+        parity = compared(None)
+        halves = [TOLERANCES[dtype] for dtype in way.narrow if dtype in TOLERANCES]
+        if parity.passed or recipe or not halves:
+            return parity
+        return compared(max(halves))
 
 
+_ANOTHER_UPDATE = (
+    "Write this step of the model in another way: assign whole values of a shape that is known, of "
+    "a dtype that variables can have (float32, int32, int64, bool), by ops that have builtins."
+)
+_OTHER_BUILTINS = (
+    "Write what is named with ops that have builtins, or leave it to the program around the model."
+)
 _BRING = "Bring inputs of your own, an array for each input: --inputs FILE.npz."
 _SIGN = "Save the model with signatures: tf.saved_model.save(module, path, signatures=…)."
 _OTHER_OPS = "Write the model with ops that this runtime has, or take a later one."
@@ -530,8 +578,14 @@ _OTHER_RECIPE = (
 )
 
 
-def _calibrated(way: Way) -> bool:
-    return way.quantization not in (None, "dynamic range", "float16")
+def _not_the_same(way: Way, parity: Parity, recipe: str | None) -> str:
+    """Say what to change where a file does not answer as the model."""
+    if recipe:
+        return _OTHER_RECIPE
+    refused = [run.kernels for run in parity.runs if run.refusal]
+    if refused == [MICRO]:
+        return _OTHER_OPS
+    return _ANOTHER_UPDATE if {"recast", "whole"} & set(way.steps) else ""
 
 
 class CuredFile(NamedTuple):
@@ -572,17 +626,16 @@ def cure_file(
         NoCureError: As :func:`cure`.
         ModelFileError: As :func:`cure`; or a file cannot be written, or would replace the model.
     """
-    from workbook_lib.device.state import _npz, _state_beside, _write_all, _writing
-
     path = Path(target_file)
-    with _writing(path):
-        state = _state_beside(path, Path(source))
-        if not path.parent.is_dir():
-            raise FileNotFoundError(2, os.strerror(2))
+    kept = [Path(source)]
+    if isinstance(options.get("inputs"), (str, os.PathLike)):
+        kept.append(Path(options["inputs"]))
+    with writing(path):
+        state = state_beside(path, *kept)
     cured = cure(source, **options)
     files = {path: cured.content}
     if cured.initial_state:
-        files[state] = _npz(cured.initial_state)
-    with _writing(path):
-        _write_all(files)
+        files[state] = as_npz(cured.initial_state)
+    with writing(path):
+        write_all(files)
     return CuredFile(cured, path, state if cured.initial_state else None)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from workbook_lib.failures import fixes
 from workbook_lib.failures.findings import (
     Finding,
     Severity,
@@ -20,7 +21,7 @@ from workbook_lib.failures.findings import (
     inference_signature,
 )
 from workbook_lib.failures.settling import VERDICTS, Verdict, settle
-from workbook_lib.graph import Access, Graph, Variable, read_graph
+from workbook_lib.graph import Access, Graph, Variable, carried_code, read_graph
 from workbook_lib.rendering import Rich, panel_html, printable, table_html
 
 if TYPE_CHECKING:
@@ -107,12 +108,16 @@ class Diagnosis(Rich):
 
     def text(self) -> str:
         """Return the verdict, what to do about it, and what it rests on."""
-        parts = [f"{self._headline()}\n{self._subject()}"]
+        parts = ["\n".join([self._headline(), self._subject(), *self._next()])]
         parts.extend(_finding_text(f) for f in self.findings if f.severity != "info")
         parts.extend(f"cause: {printable(line, None)}" for line in self.other)
-        infos = [f"  {f.id}: {f.message}" for f in self.findings if f.severity == "info"]
-        if infos:
-            parts.append("\n".join(["worth knowing:", *infos]))
+        infos = [f for f in self.findings if f.severity == "info"]
+        if infos and self.ok:
+            lines = (f"  {printable(f.id)}: {printable(f.message, None)}" for f in infos)
+            parts.append("\n".join(["worth knowing:", *lines]))
+        elif infos:  # what is to be known of a file that there is not yet
+            names = ", ".join(dict.fromkeys(f.id for f in infos))
+            parts.append(f"worth knowing once that is mended (--json has it): {names}")
         parts.append(self._evidence())
         return "\n\n".join(parts)
 
@@ -123,6 +128,16 @@ class Diagnosis(Rich):
         if self.proof is None or self.proof.parity is None:
             meanings |= _UNPROVEN
         return f"{self.verdict}: {meanings[self.verdict]}"
+
+    def _next(self) -> list[str]:
+        """Return the command that makes the file, where there is none yet and it can be proved."""
+        trust = bool(carried_code(self.graph))
+        provable = self.proof is None or self.proof.passed or trust
+        if self.verdict != "convertible" or not provable:
+            return []
+        several = len(self.graph.signatures) > 1
+        command = fixes.cure_command(self.model, self.signature if several else None, trust)
+        return [f"make the file: {printable(command, None)}"]
 
     def _subject(self) -> str:
         assigned = sum(1 for variable in self.variables if variable.assigns)

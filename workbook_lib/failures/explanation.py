@@ -9,10 +9,10 @@ log shows, which of its lines is only an echo, and what to do on today's TensorF
 from __future__ import annotations
 
 import html
+import textwrap
 from dataclasses import dataclass
 from typing import Any
 
-from workbook_lib.failures.catalogue import family
 from workbook_lib.failures.log_meaning import meanings
 from workbook_lib.failures.log_signs import sightings
 from workbook_lib.failures.log_text import log_text, without_noise
@@ -71,7 +71,7 @@ class Explanation(Rich):
         }
 
     def text(self) -> str:
-        """Return each family with its line, its meaning and its cure."""
+        """Return each family with its meaning, its line and its cure."""
         if not self.matches:
             return _NOTHING
         return "\n\n".join(_match_text(match) for match in self.matches)
@@ -110,23 +110,22 @@ def explain(text: str | bytes) -> Explanation:
 
 
 def _match_text(match: Match) -> str:
-    fix = match.fix.replace("\n", "\n    ")
-    return "\n".join(
-        (
-            f"{match.id}: {family(match.id).what}",
-            f"  line {match.line_number}: {match.line}",
-            f"  {match.message}",
-            f"  What to do: {fix}",
-        )
-    )
+    sentence, _, code = match.fix.partition("\n\n")
+    lines = [
+        f"{match.id}: {match.message}",
+        f"  line {match.line_number}: {match.line}",
+        f"  What to do: {sentence}",
+    ]
+    if code:
+        lines += ["", textwrap.indent(code, "    ")]
+    return "\n".join(lines)
 
 
 def _match_html(match: Match) -> str:
     sentence, _, code = match.fix.partition("\n\n")
     body = (
-        f"<p>{html.escape(family(match.id).what)}</p>"
-        f"<p>line {match.line_number}: <code>{html.escape(match.line)}</code></p>"
         f"<p>{html.escape(match.message)}</p>"
+        f"<p>line {match.line_number}: <code>{html.escape(match.line)}</code></p>"
         f"<p>What to do: {html.escape(sentence)}</p>"
     )
     if code:

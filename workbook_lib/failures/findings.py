@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
-from workbook_lib.failures import fixes
+from workbook_lib.failures import elsewhere, fixes
 from workbook_lib.graph import (
     Access,
     Function,
@@ -134,10 +134,12 @@ class Reading:
     Attributes:
         graph: The model.
         signature: Name of the signature; ``None`` where the model has none.
+        content: The bytes of a .tflite file that is in memory only.
     """
 
     graph: Graph
     signature: str | None
+    content: bytes | None = None
 
     def here(self, accesses: Iterable[Access]) -> tuple[Access, ...]:
         """Return the accesses that the signature in question can reach."""
@@ -181,12 +183,15 @@ class Reading:
         return f"signature {printable(self.signature)}" if self.signature else "the model"
 
 
-def find(graph: Graph, signature: str | None = None) -> tuple[Finding, ...]:
+def find(
+    graph: Graph, signature: str | None = None, content: bytes | None = None
+) -> tuple[Finding, ...]:
     """Look for every family that a graph can show.
 
     Args:
         graph: The model, as ``read_graph`` gives it.
         signature: The signature in question; chosen by :func:`inference_signature` if ``None``.
+        content: The bytes of a .tflite file that is in memory only.
 
     Returns:
         What was seen, the worst first, then by id; nothing for a model that is only read.
@@ -194,7 +199,7 @@ def find(graph: Graph, signature: str | None = None) -> tuple[Finding, ...]:
     Raises:
         KeyError: There is no such signature.
     """
-    reading = Reading(graph, inference_signature(graph, signature))
+    reading = Reading(graph, inference_signature(graph, signature), content)
     found = [finding for rule in _RULES.get(graph.format, ()) for finding in rule(reading)]
     return in_order(found)
 
@@ -294,13 +299,11 @@ def _unsupported_update(reading: Reading) -> Iterator[Finding]:
         named = [f"{printable(v.name)} by {', '.join(ops[v.name])}" for v in variables]
         return f"The model updates {_listed(named)}, which no builtin op does."
 
-    yield from _scoped(
-        reading,
-        "unsupported-variable-update",
-        hits,
-        message,
-        lambda variables: fixes.whole_update(variables, ops),
-    )
+    def fix(variables: Sequence[Variable]) -> str:
+        cured = fixes.cured(reading.graph.source, reading.signature)
+        return f"{fixes.whole_update(variables, ops)}\n{cured}"
+
+    yield from _scoped(reading, "unsupported-variable-update", hits, message, fix)
 
 
 def _gather(reading: Reading) -> Iterator[Finding]:
@@ -317,7 +320,11 @@ def _gather(reading: Reading) -> Iterator[Finding]:
             "ResourceGatherNd straight from the handle, which no builtin op does."
         )
 
-    yield from _scoped(reading, "gather-from-frozen-table", hits, message, fixes.read_then_gather)
+    def fix(variables: Sequence[Variable]) -> str:
+        cured = fixes.cured(reading.graph.source, reading.signature)
+        return f"{fixes.read_then_gather(variables)}\n{cured}"
+
+    yield from _scoped(reading, "gather-from-frozen-table", hits, message, fix)
 
 
 def _dynamic_shape(reading: Reading) -> Iterator[Finding]:
@@ -423,6 +430,17 @@ def _other_resource(reading: Reading) -> Iterator[Finding]:
     yield Finding("other-resource", "error", (), message, fixes.table_as_tensors())
 
 
+_ON_OLDER_RELEASES = {
+    "frozen-but-assigned": "incompatible with expected resource",
+    "not-immutable": "is not immutable",
+    "constant-folding-failed": "Variable constant folding is failed",
+}
+"""What the releases before today's answer to a model that assigns a variable, by family."""
+
+_STATE_CASE, _BRANCH_CASE, _LSTM_CASE = "float32-state", "cond-read", "lstm"
+"""The programs of the catalogue that were measured on the releases."""
+
+
 def _state_infos(reading: Reading) -> Iterator[Finding]:
     """What to know of a model whose state converts on 2.21."""
     state = tuple(v for v in reading.state if v.dtype not in UNSUPPORTED_DTYPES)
@@ -430,46 +448,99 @@ def _state_infos(reading: Reading) -> Iterator[Finding]:
         return
     names = _names(state)
     path, signature = reading.graph.source, reading.signature
-    subject = f"{reading.spoken} assigns {_listed(names)}"
-    subject = subject[:1].upper() + subject[1:]
-    for family, message in (
-        (
-            "frozen-but-assigned",
-            f"{subject}: freezing it, TensorFlow 1.15 to 2.3, and from_concrete_functions without "
-            'the object that owns the variable answer "incompatible with expected resource".',
-        ),
-        (
-            "not-immutable",
-            f'{subject}: TensorFlow 2.4 to 2.6 answer "is not immutable".',
-        ),
-        (
-            "constant-folding-failed",
-            f'{subject}: TensorFlow 2.7 and 2.8 answer "Variable constant folding is failed".',
-        ),
-    ):
-        yield Finding(family, "info", names, message, fixes.convert_here(path, signature))
-    yield from _target_infos(reading, names)
-
-
-def _target_infos(reading: Reading, names: tuple[str, ...]) -> Iterator[Finding]:
-    path, signature = reading.graph.source, reading.signature
+    since = elsewhere.works_from(_STATE_CASE)
+    for family, answer in _ON_OLDER_RELEASES.items():
+        frozen = ", and every release if you freeze it," if family == "frozen-but-assigned" else ""
+        releases = f"TensorFlow {elsewhere.failing(_STATE_CASE, answer)}{frozen}"
+        message = f'{releases} answer "{answer}": {reading.spoken} assigns {_listed(names)}.'
+        fix = fixes.convert_here(path, signature, since)
+        yield Finding(family, "info", names, message, fix)
     what = f"{_listed(names)} {'stays a variable' if len(names) == 1 else 'stay variables'}"
     yield Finding(
         "runtime-too-old",
         "info",
         names,
-        f"{what} (VAR_HANDLE and its relatives): a runtime before TensorFlow Lite 2.6, and a "
-        "compiler that knows plain tensors only, refuse the file.",
+        f"{what} of the file: {elsewhere.without_variables()}, have no ops on variables and "
+        "refuse it.",
         fixes.lift(path, signature),
     )
-    yield Finding(
-        "micro-needs-store",
-        "info",
-        names,
-        f"{what}: TensorFlow Lite Micro needs a variable store for "
-        f"{len(names)}, and its reset() sets them to zero, not to their first values.",
-        fixes.micro_store(len(names)),
+    yield _micro_info(names, ())
+
+
+def _capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
+
+
+def _micro_info(names: tuple[str, ...], refusals: Sequence[str]) -> Finding:
+    fate = f"TensorFlow Lite Micro needs a variable store for {len(names)}, and its reset() sets "
+    if refusals:
+        fate = f"TensorFlow Lite Micro does not take the file ({'; '.join(refusals)}); it would "
+        fate += f"also need a variable store for {len(names)}, and its reset() sets "
+    message = f"{_listed(names)}: {fate}{'it' if len(names) == 1 else 'them'} to zero, not to "
+    message += f"{'its first value' if len(names) == 1 else 'their first values'}."
+    return Finding("micro-needs-store", "info", names, message, fixes.micro_store(len(names)))
+
+
+_OF_TRAINING = ("moving_mean", "moving_variance", "seed_generator_state")
+"""What Keras calls the variables that only a layer in training assigns: of BatchNormalization, and
+of the layers that draw random numbers, such as Dropout."""
+
+
+def _training_mode(reading: Reading) -> Iterator[Finding]:
+    """A Keras model that was traced with ``training=True``: state that inference does not have."""
+    names = _names(v for v in reading.state if v.name.endswith(_OF_TRAINING))
+    if not names:
+        return
+    effects = [
+        effect
+        for endings, effect in (
+            (_OF_TRAINING[:2], "BatchNormalization answers by the batch that it is given"),
+            (_OF_TRAINING[2:], "Dropout and its like draw random numbers"),
+        )
+        if any(name.endswith(endings) for name in names)
+    ]
+    message = (
+        f"{_capital(reading.spoken)} assigns {_listed(names)}, which Keras does with training=True "
+        f"only: {', and '.join(effects)}. Inference wants training=False."
     )
+    fix = fixes.not_in_training(reading.signature)
+    yield Finding("frozen-but-assigned", "warning", names, message, fix)
+
+
+_CONDITIONS = frozenset({"If", "StatelessIf"})
+
+
+def _read_in_a_branch(reading: Reading) -> Iterator[Finding]:
+    """A variable that a branch of ``tf.cond`` reads: older releases do not follow the handle."""
+    branches = _reached_from(reading.graph, reading.reached)
+    names = _names(
+        variable
+        for variable in reading.graph.variables
+        if any(a.function in branches for a in reading.here(variable.reads))
+        and not reading.here(variable.assigns)
+    )
+    if names:
+        message = (
+            f"{_listed(names)} {_is_are(names)} read in a branch of tf.cond: TensorFlow "
+            f"{elsewhere.failing(_BRANCH_CASE)} do not convert that from a SavedModel."
+        )
+        since = elsewhere.works_from(_BRANCH_CASE)
+        fix = fixes.convert_here(reading.graph.source, reading.signature, since)
+        yield Finding("freezer-lost-variable", "info", names, message, fix)
+
+
+def _reached_from(graph: Graph, functions: Iterable[Function]) -> set[str]:
+    """Return the names of the functions that a condition in one of these can reach."""
+    conditions = (n for f in functions for n in f.nodes if n.op in _CONDITIONS)
+    waiting = [name for node in conditions for name in node.calls]
+    known = {function.name: function for function in graph.functions}
+    reached: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name in known and name not in reached:
+            reached.add(name)
+            waiting.extend(call for node in known[name].nodes for call in node.calls)
+    return reached
 
 
 def _shared(reading: Reading) -> Iterator[Finding]:
@@ -717,7 +788,12 @@ def _file_infos(reading: Reading) -> Iterator[Finding]:
         if any(a.op in _VARIABLE_BUILTINS for a in (*v.reads, *v.assigns)) and v.initialised
     ]
     if builtin:
-        yield from _target_infos(reading, _names(builtin))
+        graph, names = reading.graph, _names(builtin)
+        message = f"{_listed(names)} {_is_are(names)} kept by the file: "
+        message += f"{elsewhere.takers(graph, reading.content)}."
+        fix = fixes.lift(graph.source, reading.signature)
+        yield Finding("runtime-too-old", "info", names, message, fix)
+        yield _micro_info(names, elsewhere.micro_refusals(graph, reading.content))
     tables = sorted(
         {n.op for f in reading.reached for n in f.nodes if n.op.startswith("HASHTABLE")}
     )
@@ -727,6 +803,41 @@ def _file_infos(reading: Reading) -> Iterator[Finding]:
             "tensors and TensorFlow Lite Micro do not have."
         )
         yield Finding("other-resource", "info", (), message, fixes.table_outside(reading.signature))
+
+
+_KEEP_STATE = frozenset(
+    {
+        *("BIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_RNN", "LSTM", "RNN", "SVDF"),
+        *("UNIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN"),
+    }
+)
+"""Ops whose kernels keep a state in tensors that the file marks as variable."""
+
+_BASIC_LSTM = 1  # LSTMKernelType.BASIC: its state comes in and goes out, and nothing is kept
+
+
+def _older_state(reading: Reading) -> Iterator[Finding]:
+    """State of the older kind, which no VAR_HANDLE shows."""
+    nodes = [
+        node
+        for function in reading.reached
+        for node in function.nodes
+        if node.op in _KEEP_STATE
+        and not (node.op == "LSTM" and node.attributes.get("kernel_type") == _BASIC_LSTM)
+    ]
+    if not nodes:
+        return
+    message = (
+        f"{_listed([printable(node.name) for node in nodes])} "
+        f"{'keeps' if len(nodes) == 1 else 'keep'} a state between calls without any variable: a "
+        "new interpreter starts it at zero, and so does reset_all_variables()."
+    )
+    if any("SEQUENCE" in node.op for node in nodes):
+        message += (
+            f" TensorFlow {elsewhere.failing(_LSTM_CASE, 'wrong')} also converted a layer that is "
+            "not stateful to such an op: its file has to be reset before each sequence."
+        )
+    yield Finding("shared-or-dynamic-state", "info", (), message, fixes.reset_older_state())
 
 
 Rule = Callable[[Reading], Iterator[Finding]]
@@ -739,7 +850,9 @@ _RULES: dict[str, tuple[Rule, ...]] = {
         _dynamic_shape,
         _no_value,
         _other_resource,
+        _training_mode,
         _state_infos,
+        _read_in_a_branch,
         _shared,
     ),
     "graph_def": (_unfrozen, _lost_by_freezer, _constant_handles, _other_resource),
@@ -750,6 +863,7 @@ _RULES: dict[str, tuple[Rule, ...]] = {
         _quantised_state,
         _dynamic_shape,
         _file_infos,
+        _older_state,
         _shared,
     ),
     "keras": (),

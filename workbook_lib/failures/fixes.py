@@ -72,11 +72,11 @@ def one_signature(path: str, signature: str) -> str:
     )
 
 
-def convert_here(path: str, signature: str | None) -> str:
-    """Convert with a TensorFlow that takes state."""
+def convert_here(path: str, signature: str | None, since: str) -> str:
+    """Convert with a TensorFlow that takes the model as it is."""
     name = "serving_default" if signature is None else signature
     return _code(
-        "# TensorFlow 2.9 and later convert it as it is:",
+        f"# TensorFlow {since} and later convert it as it is:",
         one_signature(path, name),
     )
 
@@ -227,12 +227,17 @@ def keras_export(path: str, signature: str | None, variables: Sequence[Variable]
 
 def cured(path: str, signature: str | None) -> str:
     """Say, as a comment, how the tool cures a file whose program is not at hand."""
-    named = f" --signature {_shell(signature)}" if signature else ""
     return _code(
         "",
-        "# Without the program that made the file, let the tool rebuild it, and prove the result:",
-        f"# workbook cure {_shell(path)} model.tflite{named}",
+        "# Without the program that made the file, let the tool try to rebuild and to prove it:",
+        f"# {cure_command(path, signature)}",
     )
+
+
+def cure_command(path: str, signature: str | None, trust: bool = False) -> str:
+    """Make the file on the command line."""
+    named = f" --signature {_shell(signature)}" if signature else ""
+    return f"workbook cure {_shell(path)} model.tflite{named}{' --trust' if trust else ''}"
 
 
 def tracked(variables: Sequence[Variable]) -> str:
@@ -245,6 +250,31 @@ def tracked(variables: Sequence[Variable]) -> str:
             f"self.{_attribute(variable.name)} = tf.Variable({value}, name={variable.name!r})"
         )
     return _code(*lines)
+
+
+def not_in_training(signature: str | None) -> str:
+    """Trace a Keras model for inference."""
+    name = signature or "serving_default"
+    return _code(
+        "# Unless you train on the device, save it for inference. A Keras model:",
+        'model.export("inference")',
+        "",
+        "# Or, where a tf.Module of your own calls the model (spec: the TensorSpec of its input):",
+        "import tensorflow as tf",
+        "",
+        "module = tf.Module()",
+        "module._variables = [v.value for v in model.variables]",
+        "module.step = tf.function(lambda x: model(x, training=False), input_signature=[spec])",
+        f'tf.saved_model.save(module, "inference", signatures={{{name!r}: module.step}})',
+    )
+
+
+def reset_older_state() -> str:
+    """Begin a new sequence on a file whose ops keep a state of their own."""
+    return _code(
+        "# before each new sequence, on the interpreter that the signature runner came from:",
+        "interpreter.reset_all_variables()",
+    )
 
 
 def table_outside(signature: str | None) -> str:
@@ -408,6 +438,9 @@ def freeze(graph: Graph) -> str:
         f"    session.run({target!r}, {{{feed + ':0'!r}: checkpoint}})",
         freezing,
         writing,
+        "",
+        "# Or, with the checkpoint beside the file, let the tool do it, and prove the result:",
+        f"# {cure_command(graph.source, None)}",
     )
 
 

@@ -106,9 +106,7 @@ FIXES: dict[str, str] = {
     ),
     "other-resource": (
         "Take the table or the iterator out of the model: look up before it, in your program, or"
-        " gather from a constant. Only tables between strings and int64 have builtins. For a tool"
-        " that cannot read VAR_HANDLE, lift the state (workbook lift model.tflite lifted.tflite)."
-        "\n\n"
+        " gather from a constant. Only tables between strings and int64 have builtins.\n\n"
         "self.values = tf.constant(values)          # instead of a table with keys 0, 1, 2, …\n"
         "answer = tf.gather(self.values, indices)"
     ),
@@ -120,6 +118,36 @@ FIXES: dict[str, str] = {
         "self.total.assign(self.total + tf.cast(x, tf.float32))"
     ),
 }
+
+FIX_OTHER_OP = (
+    "Bring the runtime up to date, or convert with the release of TensorFlow that it was made with."
+    " No variable is at fault.\n\n"
+    "pip install --upgrade ai-edge-litert"
+)
+"""Where a runtime does not know an op that has nothing to do with a variable."""
+
+FIX_OTHER_TOOL = (
+    "Lift the state out of the file, into inputs and outputs, which any tool can read.\n\n"
+    "workbook lift model.tflite lifted.tflite"
+)
+"""Where a tool reads .tflite files, but no variables."""
+
+FIX_OTHER_KERAS = (
+    "Convert with TensorFlow 2.21, whose converter takes a Keras 3 model; or let Keras write the"
+    " SavedModel. Make the model with tf.keras, or with keras, but not with both.\n\n"
+    "model.export(folder)\n"
+    "converter = tf.lite.TFLiteConverter.from_saved_model(folder)"
+)
+"""Where the converter calls a method that this Keras does not have."""
+
+FIX_SESSION = (
+    "In the session that reads, run the initialisers, and then restore the checkpoint. What the"
+    " checkpoint does not hold (an optimizer's slots, a metric's totals) keep out of the graph that"
+    " is frozen.\n\n"
+    "session.run(tf.compat.v1.global_variables_initializer())\n"
+    "saver.restore(session, checkpoint)"
+)
+"""Where a session reads a variable that it has not initialised."""
 
 _SLICE = (
     "self.seen.assign(tf.concat([x[:2], self.seen[2:]], axis=0))  # not self.seen[:2].assign(x[:2])"

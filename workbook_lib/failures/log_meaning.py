@@ -9,11 +9,24 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import IntEnum, auto
 
-from workbook_lib.failures.log_fixes import FIXES, dtype_fix, update_fix
+from workbook_lib.failures.log_fixes import (
+    FIX_OTHER_KERAS,
+    FIX_OTHER_OP,
+    FIX_OTHER_TOOL,
+    FIX_SESSION,
+    FIXES,
+    dtype_fix,
+    update_fix,
+)
 from workbook_lib.failures.log_signs import Sighting
 
+_NAME = 80  # characters of a name that a sentence shows
 _LISTED = 4  # names that a sentence lists
+_CALL = re.compile(r"partitionedcall(?:_\d+)?$")
+_ASSIGNS = re.compile(r"assign|apply|scatter|update")
+_GRADIENT = re.compile(r"grad(?:v\d)?$|backprop")  # how an op of training ends: FlexReluGrad
 
 # How VAR_HANDLE's dtypes are written in MLIR and in TensorFlow's messages; measured on 2.21.
 _CARRIED = {"f32", "f64", "i1", "i8", "ui8", "i32", "i64", "complex"}
@@ -35,6 +48,28 @@ _DTYPES = {
     "i64": "int64",
 }
 _NOT_CARRIED = {"half", "bfloat16", "int16", "uint16", "uint32", "uint64", "string"}
+_ROLES = {
+    "varhandleop": "handle",
+    "readvariableop": "read",
+    "assignvariableop": "assign",
+    "assignaddvariableop": "assign",
+    "assignsubvariableop": "assign",
+    "variable": "reference",
+    "variablev2": "reference",
+    "temporaryvariable": "reference",
+    "isvariableinitialized": "reference",
+    "assign": "reference",
+    "assignadd": "reference",
+    "assignsub": "reference",
+    "restorev2": "reference",
+    "restoreslice": "reference",
+    "var_handle": "builtin",
+    "read_variable": "builtin",
+    "assign_variable": "builtin",
+    "call_once": "builtin",
+    "makeiterator": "table",
+    "oneshotiterator": "table",
+}
 _BUILTINS = {
     "129": "CALL_ONCE",
     "142": "VAR_HANDLE",
@@ -42,12 +77,37 @@ _BUILTINS = {
     "144": "ASSIGN_VARIABLE",
 }
 
-# Ranks: the smaller, the closer to the cause.
-_UPDATE, _DTYPE, _STATE_TYPE, _KERAS, _UNFROZEN, _GATHER, _ASSIGNED = 10, 12, 14, 16, 18, 20, 22
-_IMMUTABLE, _DYNAMIC, _FREEZER, _OTHER, _MICRO, _RUNTIME = 25, 28, 30, 32, 35, 36
-_UNTRACKED, _UNINITIALISED, _FLEX, _FOLDING, _HIDDEN_DTYPE = 38, 40, 45, 50, 55
-_CALIBRATOR, _INIT_NODE = 60, 75
-_LAST_RESORT = 80  # says so little that it counts only where nothing else was found
+
+class Rank(IntEnum):
+    """How close a line is to the cause: the smaller, the closer."""
+
+    UPDATE = auto()
+    DTYPE = auto()
+    STATE_TYPE = auto()
+    KERAS = auto()
+    KERAS_PRIVATE = auto()
+    UNFROZEN = auto()
+    GATHER = auto()
+    GATHER_LOST = auto()
+    ASSIGNED = auto()
+    IMMUTABLE = auto()
+    DYNAMIC = auto()
+    FREEZER = auto()
+    OTHER = auto()
+    STORE = auto()
+    RESOLVER = auto()
+    RUNTIME = auto()
+    UNTRACKED = auto()
+    UNINITIALISED = auto()
+    FLEX = auto()
+    FLEX_LIST = auto()
+    FOLDING = auto()
+    HIDDEN_DTYPE = auto()
+    CALIBRATOR_FLEX = auto()
+    CALIBRATOR = auto()
+    CALIBRATOR_MAYBE_FLEX = auto()
+    INIT_NODE = auto()
+    LAST_RESORT = auto()  # says so little that it counts only where nothing else was found
 
 
 @dataclass(frozen=True)
@@ -62,7 +122,7 @@ class Meaning:
         fix: What to do.
     """
 
-    rank: int
+    rank: Rank
     family: str
     sighting: Sighting
     message: str
@@ -86,11 +146,11 @@ def meanings(sightings: Sequence[Sighting]) -> tuple[Meaning, ...]:
             if known is None or _order(meaning) < _order(known):
                 best[meaning.family] = meaning
     ordered = sorted(best.values(), key=_order)
-    strong = tuple(meaning for meaning in ordered if meaning.rank < _LAST_RESORT)
+    strong = tuple(meaning for meaning in ordered if meaning.rank < Rank.LAST_RESORT)
     return strong or tuple(ordered)
 
 
-def _order(meaning: Meaning) -> tuple[int, int]:
+def _order(meaning: Meaning) -> tuple[Rank, int]:
     return meaning.rank, meaning.sighting.line_number
 
 
@@ -109,7 +169,7 @@ class Seen:
 
 
 def _meaning(
-    rank: int, family: str, sighting: Sighting, message: str, fix: str | None = None
+    rank: Rank, family: str, sighting: Sighting, message: str, fix: str | None = None
 ) -> Meaning:
     return Meaning(rank, family, sighting, message, FIXES[family] if fix is None else fix)
 
@@ -123,11 +183,18 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _quoted(name: str, otherwise: str) -> str:
+    """Quote a name; of a path that fills the line, its end, which tells the most."""
+    if len(name) > _NAME:
+        name = f"…{name[-_NAME:]}"
     return f"'{name}'" if name else otherwise
 
 
 def _role(op: str) -> str:
-    """Return what an op does with a variable; nothing if it has none to do with one."""
+    """Return what an op does with a variable; nothing if it has none to do with one.
+
+    A log may be in any letters, and a converter tells more roles apart than ``graph.variable_role``
+    has to: it refuses an update and a lookup for other reasons than an assignment and a read.
+    """
     name = op.lower().removeprefix("flex").removeprefix("tfl_")
     if name.startswith(("resourcestrided", "resourcescatter", "resourceapply", "resourcesparse")):
         return "update"
@@ -135,21 +202,7 @@ def _role(op: str) -> str:
         return "gather"
     if "hashtable" in name or name.startswith(("lookuptable", "initializetable", "iterator")):
         return "table"
-    roles = {
-        "varhandleop": "handle",
-        "readvariableop": "read",
-        "assignvariableop": "assign",
-        "assignaddvariableop": "assign",
-        "assignsubvariableop": "assign",
-    }
-    for names, role in (
-        (("variablev2", "variable", "temporaryvariable", "isvariableinitialized"), "reference"),
-        (("assign", "assignadd", "assignsub", "restorev2", "restoreslice"), "reference"),
-        (("var_handle", "read_variable", "assign_variable", "call_once"), "builtin"),
-        (("makeiterator", "oneshotiterator"), "table"),
-    ):
-        roles |= dict.fromkeys(names, role)
-    return roles.get(name, "")
+    return _ROLES.get(name, "")
 
 
 class _Ops:
@@ -203,7 +256,7 @@ def _refused(seen: Seen) -> Iterator[Meaning]:
             f"{ops.names('gather')} looks rows up straight from a variable's handle, and has no"
             " builtin."
         )
-        yield _meaning(_GATHER, "gather-from-frozen-table", ops.first("gather"), message)
+        yield _meaning(Rank.GATHER, "gather-from-frozen-table", ops.first("gather"), message)
     if not {"handle", "read", "assign"} & ops.by_role.keys():
         return
     first = ops.first(*({"handle", "read", "assign"} & ops.by_role.keys()))
@@ -232,12 +285,12 @@ def _update(ops: _Ops, lines: Iterable[Sighting]) -> Meaning:
         (line.get("variable") for line in lines if _role(line.get("op")) == "handle"), ""
     )
     fix = update_fix(names, variable)
-    return _meaning(_UPDATE, "unsupported-variable-update", ops.first("update"), message, fix)
+    return _meaning(Rank.UPDATE, "unsupported-variable-update", ops.first("update"), message, fix)
 
 
 def _table(ops: _Ops) -> Meaning:
     message = f"The resource is no variable: {ops.names('table')} belong to a table or an iterator."
-    return _meaning(_OTHER, "other-resource", ops.first("table"), message)
+    return _meaning(Rank.OTHER, "other-resource", ops.first("table"), message)
 
 
 def _reference(ops: _Ops) -> Meaning:
@@ -245,10 +298,10 @@ def _reference(ops: _Ops) -> Meaning:
         f"{ops.names('reference')} are ops of a TF1 training graph, whose values live in a session."
         " Nobody froze it."
     )
-    return _meaning(_UNFROZEN, "unfrozen-graph", ops.first("reference"), message)
+    return _meaning(Rank.UNFROZEN, "unfrozen-graph", ops.first("reference"), message)
 
 
-def _dtype(line: Sighting, variables: str, dtypes: str, rank: int = _DTYPE) -> Meaning:
+def _dtype(line: Sighting, variables: str, dtypes: str, rank: Rank = Rank.DTYPE) -> Meaning:
     what = f"The model assigns {variables or 'a variable'}"
     if dtypes:
         message = f"{what} of dtype {dtypes}, which the builtin VAR_HANDLE does not carry."
@@ -269,7 +322,7 @@ def _only_read(ops: _Ops, line: Sighting, variable: str) -> Iterator[Meaning]:
             f"{named} read and never assigned, so the value should have become a constant:"
             " the graph came without it."
         )
-        yield _meaning(_UNFROZEN, "unfrozen-graph", line, message)
+        yield _meaning(Rank.UNFROZEN, "unfrozen-graph", line, message)
     else:
         yield _lost(line)
 
@@ -280,7 +333,7 @@ def _lost(line: Sighting) -> Meaning:
         f"The read{f' {node!r}' if node else ''} could not be followed back to its variable,"
         " so it was not made a constant."
     )
-    return _meaning(_FREEZER, "freezer-lost-variable", line, message)
+    return _meaning(Rank.FREEZER, "freezer-lost-variable", line, message)
 
 
 def _importer(seen: Seen) -> Iterator[Meaning]:
@@ -291,7 +344,8 @@ def _importer(seen: Seen) -> Iterator[Meaning]:
             f"The tool reads .tflite files, but not {ops.names('builtin')}: the file keeps its"
             " state in variables, and the tool wants plain tensors."
         )
-        yield _meaning(_OTHER, "other-resource", ops.first("builtin"), message)
+        line = ops.first("builtin")
+        yield _meaning(Rank.OTHER, "other-resource", line, message, FIX_OTHER_TOOL)
     if "table" in ops:
         yield _table(ops)
     if "gather" in ops:
@@ -300,7 +354,7 @@ def _importer(seen: Seen) -> Iterator[Meaning]:
             f"{_quoted(line.get('node'), ops.names('gather'))} looks rows up from a variable's"
             " handle, with an op that the tool does not know."
         )
-        yield _meaning(_GATHER, "gather-from-frozen-table", line, message)
+        yield _meaning(Rank.GATHER, "gather-from-frozen-table", line, message)
     if "reference" in ops:
         yield _reference(ops)
     elif "handle" in ops:
@@ -308,11 +362,11 @@ def _importer(seen: Seen) -> Iterator[Meaning]:
             f"{ops.names('handle', 'read', 'assign')}: the variables reached the importer as they"
             " are. Their values are not in the graph."
         )
-        yield _meaning(_UNFROZEN, "unfrozen-graph", ops.first("handle"), message)
+        yield _meaning(Rank.UNFROZEN, "unfrozen-graph", ops.first("handle"), message)
     elif "assign" in ops or "update" in ops:
         message = f"The graph still writes to a variable: {ops.names('assign', 'update')}."
         line = ops.first("assign", "update")
-        yield _meaning(_ASSIGNED, "frozen-but-assigned", line, message)
+        yield _meaning(Rank.ASSIGNED, "frozen-but-assigned", line, message)
     elif "read" in ops:
         yield _lost(ops.first("read"))
 
@@ -321,12 +375,18 @@ def _expects(seen: Seen) -> Iterator[Meaning]:
     """A node wants a variable's handle, and is given the value that the variable was frozen to."""
     for line in seen.of("expects"):
         node, source = line.get("node").strip("."), line.get("source")
-        if _gathers(node, source):
+        if source and _CALL.search(node.lower()) and not _assigns(node, source):
+            message = (
+                f"{_quoted(node, 'A call')} hides the node that wants a variable's handle and was"
+                " given the frozen value: a lookup of an embedding as a rule, else an assignment."
+            )
+            yield _meaning(Rank.GATHER, "gather-from-frozen-table", line, message)
+        elif _gathers(node, source):
             message = (
                 f"{_quoted(node or source, 'A node')} looks rows up from a variable's handle, and"
                 " was given the frozen value."
             )
-            yield _meaning(_GATHER, "gather-from-frozen-table", line, message)
+            yield _meaning(Rank.GATHER, "gather-from-frozen-table", line, message)
         else:
             message = (
                 f"{_quoted(node or source, 'A node')} assigns a variable, or calls what does, but"
@@ -335,19 +395,19 @@ def _expects(seen: Seen) -> Iterator[Meaning]:
             dtype = line.get("dtype").lower()
             if dtype in _NOT_CARRIED:
                 message += f" Its dtype, {_DTYPES.get(dtype, dtype)}, will be refused next."
-            yield _meaning(_ASSIGNED, "frozen-but-assigned", line, message)
+            yield _meaning(Rank.ASSIGNED, "frozen-but-assigned", line, message)
 
 
 def _gathers(node: str, source: str) -> bool:
     """Tell whether a node that wants a handle looks something up, rather than assigns."""
-    assigns = r"assign|apply|scatter|update"
-    if re.search(assigns, node.lower().rpartition("/")[2]):
+    if _ASSIGNS.search(node.lower().rpartition("/")[2]):
         return False
-    both = f"{node} {source}".lower()
-    if re.search(r"embed|gather", both):
-        return True
-    # A call hides its node. What is passed first, "unknown", is an embedding's table as a rule.
-    return not re.search(assigns, both) and source.lower().startswith("unknown")
+    return re.search(r"embed|gather", f"{node} {source}".lower()) is not None
+
+
+def _assigns(node: str, source: str) -> bool:
+    """Tell whether a node that wants a handle assigns."""
+    return _ASSIGNS.search(f"{node} {source}".lower()) is not None
 
 
 def _placeholder(seen: Seen) -> Iterator[Meaning]:
@@ -357,7 +417,7 @@ def _placeholder(seen: Seen) -> Iterator[Meaning]:
                 f"{_quoted(line.get('node'), 'A lookup')} wants a variable's handle, and got no"
                 " value."
             )
-            yield _meaning(_GATHER, "gather-from-frozen-table", line, message)
+            yield _meaning(Rank.GATHER, "gather-from-frozen-table", line, message)
         else:
             yield _lost(line)
     for line in seen.of("ill-formed"):
@@ -365,7 +425,7 @@ def _placeholder(seen: Seen) -> Iterator[Meaning]:
             f"The importer lost the function {_quoted(line.get('function'), 'of the model')}, as"
             " it does where an embedding is looked up from a variable's handle."
         )
-        yield _meaning(_GATHER + 1, "gather-from-frozen-table", line, message)
+        yield _meaning(Rank.GATHER_LOST, "gather-from-frozen-table", line, message)
 
 
 def _converter(seen: Seen) -> Iterator[Meaning]:
@@ -375,11 +435,11 @@ def _converter(seen: Seen) -> Iterator[Meaning]:
             f"{_quoted(line.get('variable'), 'A variable')} is assigned, and this importer takes"
             " only variables that are never written."
         )
-        yield _meaning(_IMMUTABLE, "not-immutable", line, message)
+        yield _meaning(Rank.IMMUTABLE, "not-immutable", line, message)
     for line in seen.of("operand"):
         written = line.get("dtype").lower().rpartition(".")[2].lstrip("!")
         dtype = _DTYPES.get(written, written)
-        rank = _DTYPE if dtype else _HIDDEN_DTYPE
+        rank = Rank.DTYPE if dtype else Rank.HIDDEN_DTYPE
         yield _dtype(line, _quoted(line.get("variable"), ""), dtype, rank)
     for line in seen.of("folding"):
         yield _folding(seen, line)
@@ -390,35 +450,40 @@ def _folding(seen: Seen, line: Sighting) -> Meaning:
     family = "constant-folding-failed"
     others = [other.get("op") for other in seen.of("legalize", "refused") if other.get("op")]
     unrelated = _listed(op for op in others if not _role(op))
+    echo = ""
     if seen.of("operand"):
-        message = "The sentence is an echo: the rest of the line names a variable's dtype."
-        return _meaning(_FOLDING, family, line, message, FIXES["unsupported-variable-dtype"])
-    if seen.of("immutable"):
-        message = "The sentence is an echo: another line names the variable that is assigned."
-        return _meaning(_FOLDING, family, line, message)
-    if any(map(_role, others)):
-        message = f"The sentence is an echo: the cause is {_listed(filter(_role, others))}."
-        return _meaning(_FOLDING, family, line, message)
+        echo = "the rest of the line names a variable's dtype"
+    elif seen.of("immutable"):
+        echo = "another line names the variable that is assigned"
+    elif any(map(_role, others)):
+        echo = f"the cause is {_listed(filter(_role, others))}"
+    if echo:
+        fix = "Mend what is named there; this sentence goes with it."
+        return _meaning(Rank.FOLDING, family, line, f"The sentence is an echo: {echo}.", fix)
     if unrelated:
         message = f"The sentence misleads: no variable is at fault, but {unrelated}."
         fix = f"Replace {unrelated} by ops that have builtins. The flag changes nothing here."
-        return _meaning(_FOLDING, family, line, message, fix)
+        return _meaning(Rank.FOLDING, family, line, message, fix)
     message = (
         "The converter could not make constants of all variables, and says this whatever the cause:"
         " a variable that is assigned, its dtype, or another op altogether."
     )
-    return _meaning(_FOLDING, family, line, message)
+    return _meaning(Rank.FOLDING, family, line, message)
 
 
 def _freezer(seen: Seen) -> Iterator[Meaning]:
     for line in seen.of("freezer"):
         yield _lost(line)
     for line in seen.of("init-node"):
+        if line.get("node").lower().endswith("table_init"):
+            message = f"Grappler dropped {_quoted(line.get('node'), '')}, which fills a table."
+            yield _meaning(Rank.INIT_NODE, "other-resource", line, message)
+            continue
         message = (
             f"Grappler dropped the initialiser {_quoted(line.get('node'), 'of a variable')}. The"
             " conversion goes on after this line: if a .tflite was written, compare its answers."
         )
-        yield _meaning(_INIT_NODE, "freezer-lost-variable", line, message)
+        yield _meaning(Rank.INIT_NODE, "freezer-lost-variable", line, message)
 
 
 def _keras(seen: Seen) -> Iterator[Meaning]:
@@ -427,58 +492,74 @@ def _keras(seen: Seen) -> Iterator[Meaning]:
         message = (
             "A read found no value: Keras 3 saved the variable under an object that nobody reads."
         )
-        yield _meaning(_KERAS, family, line, message)
+        yield _meaning(Rank.KERAS, family, line, message)
     for line in seen.of("openvino"):
         message = (
             f"The importer found no value for {_quoted(line.get('variable'), 'a variable')}:"
             " Keras 3 saved it under an object that this importer does not look at."
         )
-        yield _meaning(_KERAS, family, line, message)
+        yield _meaning(Rank.KERAS, family, line, message)
     for line in seen.of("keras-private"):
         message = (
-            "This release calls what Keras 2 had and Keras 3 has no more, on"
-            f" {_quoted(line.get('class'), 'the model')}."
+            f"{_quoted(line.get('class'), 'The model')} is of another Keras than the one that the"
+            " converter of this release calls; Keras 3 has no such method."
         )
-        yield _meaning(_KERAS + 1, family, line, message)
+        yield _meaning(Rank.KERAS_PRIVATE, family, line, message, FIX_OTHER_KERAS)
 
 
 def _values(seen: Seen) -> Iterator[Meaning]:
-    """A variable that is read, and that nothing has set."""
+    """A variable that is read, and that nothing has set; and a table that nothing has filled."""
     family = "uninitialised-variable"
+    for line in seen.of("no-table"):
+        message = "A lookup table is read, and nothing has filled it before."
+        yield _meaning(Rank.OTHER, "other-resource", line, message)
     for line in seen.of("untracked"):
         message = (
             f"The function uses {_quoted(line.get('variable'), 'a variable')}, which no attribute"
             " of the saved object holds; its value would be lost."
         )
-        yield _meaning(_UNTRACKED, family, line, message)
-    for line in seen.of("no-variable"):
+        yield _meaning(Rank.UNTRACKED, family, line, message)
+    for line in seen.of("no-variable", "no-value-in-session"):
         message = (
             f"{_quoted(line.get('variable'), 'A variable')} is read, and nothing has set it before."
         )
-        yield _meaning(_UNINITIALISED, family, line, message)
+        fix = FIX_SESSION if line.kind == "no-value-in-session" else None
+        yield _meaning(Rank.UNINITIALISED, family, line, message, fix)
 
 
 def _flex(seen: Seen) -> Iterator[Meaning]:
+    """Variables that became TensorFlow's own ops. Other ops may as well: that is no matter here."""
     family = "flex-variable"
-    for line in seen.of("flex"):
+    refusals = seen.of("flex")
+    for line in refusals:
         op = line.get("op")
-        which = f"{op} is" if op else "Some ops of the file are"
-        also = "" if _role(op) or not op else " It is no variable op; the remedy is the same."
-        message = f"{which} TensorFlow's own, and this interpreter has no Flex delegate.{also}"
-        yield _meaning(_FLEX, family, line, message)
+        if _role(op) or _GRADIENT.search(op.lower()):
+            which = "" if _role(op) else ", an op of training,"
+            message = f"{op}{which} is TensorFlow's own, and this interpreter has no Flex delegate."
+            yield _meaning(Rank.FLEX, family, line, message)
+        elif not any(refusal.get("op") for refusal in refusals):
+            message = (
+                "Some ops of the file are TensorFlow's own, and this interpreter has no Flex"
+                " delegate. Whether they are variables' ops, this line does not say."
+            )
+            yield _meaning(Rank.LAST_RESORT, family, line, message)
     for line in seen.of("flex-list"):
         names = _listed(op for op in line.ops if _role(op))
         message = f"The file holds {names}, which run only where the Flex delegate is linked."
-        yield _meaning(_FLEX + 1, family, line, message)
+        if not refusals:
+            message = (
+                f"The conversion went through, but today's interpreter will not load it. {message}"
+            )
+        yield _meaning(Rank.FLEX_LIST, family, line, message)
     for line in seen.of("resource-list"):
         ops = _Ops([line])
         if {"handle", "read", "assign"} & ops.by_role.keys():
             names = ops.names("handle", "read", "assign")
             message = f"{names} went into the file as TensorFlow's own ops."
-            yield _meaning(_LAST_RESORT, family, line, message)
+            yield _meaning(Rank.LAST_RESORT, family, line, message)
         elif "table" in ops:
             yield _meaning(
-                _LAST_RESORT,
+                Rank.LAST_RESORT,
                 "other-resource",
                 line,
                 f"The resource is no variable: {ops.names('table')}.",
@@ -494,21 +575,21 @@ def _custom(seen: Seen) -> Iterator[Meaning]:
         message = f"allow_custom_ops wrote {op} into the file, and no runtime has such an op."
         if op.lower().startswith("flex"):
             message = f"{op} needs the Flex delegate, which this interpreter does not have."
-            yield _meaning(_FLEX, "flex-variable", line, message)
+            yield _meaning(Rank.FLEX, "flex-variable", line, message)
         elif role == "update" or "update" in listed:
             fix = update_fix(op if role == "update" else listed.names("update"))
-            yield _meaning(_UPDATE, "unsupported-variable-update", line, message, fix)
+            yield _meaning(Rank.UPDATE, "unsupported-variable-update", line, message, fix)
         elif role in ("handle", "read", "assign"):
             dtypes = _dtypes_seen(seen)
             which = f", {dtypes}" if dtypes else ""
             message += f" Behind it is a dtype that VAR_HANDLE does not carry{which}."
-            yield _meaning(_DTYPE, "unsupported-variable-dtype", line, message)
+            yield _meaning(Rank.DTYPE, "unsupported-variable-dtype", line, message)
         elif role == "table":
-            yield _meaning(_OTHER, "other-resource", line, message)
+            yield _meaning(Rank.OTHER, "other-resource", line, message)
         elif role == "reference":
-            yield _meaning(_UNFROZEN, "unfrozen-graph", line, message)
+            yield _meaning(Rank.UNFROZEN, "unfrozen-graph", line, message)
         elif role == "gather":
-            yield _meaning(_GATHER, "gather-from-frozen-table", line, message)
+            yield _meaning(Rank.GATHER, "gather-from-frozen-table", line, message)
 
 
 def _runtime(seen: Seen) -> Iterator[Meaning]:
@@ -519,34 +600,37 @@ def _runtime(seen: Seen) -> Iterator[Meaning]:
         which = _BUILTINS.get(code)
         named = f"op {code}, {which}" if which else f"op {code}"
         message = f"The file uses {named}, which this runtime has never heard of."
-        yield _meaning(_RUNTIME, old, line, message)
-    micro = seen.of("store", "registration")
+        fix = None if which else FIX_OTHER_OP
+        yield _meaning(Rank.RUNTIME, old, line, message, fix)
+    micro = bool(seen.of("store", "registration"))
     for line in seen.of("opcode"):
         op = line.get("op").upper()
         variable = _role(op) == "builtin"
         if variable and (micro or (op == "CALL_ONCE" and not seen.of("old-binary"))):
             yield _resolver(line, op)
-        elif variable or seen.of("old-binary"):
+        elif variable or (seen.of("old-binary") and not micro):
             version = f" version {line.get('version')}" if line.get("version") else ""
             message = f"The file uses {op}{version}, which this runtime does not have."
-            yield _meaning(_RUNTIME, old, line, message)
+            fix = None if variable else FIX_OTHER_OP
+            yield _meaning(Rank.RUNTIME, old, line, message, fix)
     for line in seen.of("registration"):
-        yield _resolver(line, line.get("op").upper())
+        if line.get("op"):
+            yield _resolver(line, line.get("op").upper())
     for line in seen.of("store"):
         what = line.get("op").upper() or "A variable op"
         message = f"{what} keeps its value in a store that the program must create and hand over."
-        yield _meaning(_MICRO - 1, "micro-needs-store", line, message)
+        yield _meaning(Rank.STORE, "micro-needs-store", line, message)
     for line in seen.of("tensor-type"):
         message = "The file has tensors of type 13, RESOURCE, which this runtime cannot read."
-        yield _meaning(_RUNTIME, old, line, message)
+        yield _meaning(Rank.RUNTIME, old, line, message)
     for line in seen.of("variable-tensor"):
         message = "The file keeps state in variable tensors, which this loader does not take."
-        yield _meaning(_RUNTIME, old, line, message)
+        yield _meaning(Rank.RUNTIME, old, line, message)
 
 
 def _resolver(line: Sighting, op: str) -> Meaning:
     message = f"The op resolver of the program has no {op}, which the state needs."
-    return _meaning(_MICRO, "micro-needs-store", line, message)
+    return _meaning(Rank.RESOLVER, "micro-needs-store", line, message)
 
 
 def _quantised(seen: Seen) -> Iterator[Meaning]:
@@ -555,16 +639,21 @@ def _quantised(seen: Seen) -> Iterator[Meaning]:
         pair = [name for name in (line.get("dtype"), line.get("other")) if name]
         which = f": {pair[0]} and {pair[1]}" if len(pair) == 2 else ""
         message = f"A variable and what is read from it or written to it differ in dtype{which}."
-        yield _meaning(_STATE_TYPE, family, line, message)
+        yield _meaning(Rank.STATE_TYPE, family, line, message)
     for line in seen.of("calibrator"):
         message = (
             "The calibrator of this release takes one subgraph. Initialising a variable (CALL_ONCE)"
             " or a loop makes more, so a model with state cannot be calibrated."
         )
-        yield _meaning(_CALIBRATOR, family, line, message)
+        yield _meaning(Rank.CALIBRATOR, family, line, message)
         flex = bool(seen.of("flex", "flex-list", "resource-list"))
         message = "If the variables became Flex ops, their subgraphs are refused as well."
-        yield _meaning(_CALIBRATOR + (-1 if flex else 1), "flex-variable", line, message)
+        yield _meaning(
+            Rank.CALIBRATOR_FLEX if flex else Rank.CALIBRATOR_MAYBE_FLEX,
+            "flex-variable",
+            line,
+            message,
+        )
 
 
 def _dynamic(seen: Seen) -> Iterator[Meaning]:
@@ -572,29 +661,29 @@ def _dynamic(seen: Seen) -> Iterator[Meaning]:
     for line in seen.of("unliftable"):
         tensor = _quoted(line.get("tensor"), "The first value of a variable")
         message = (
-            f"{tensor} depends on an input, so the variable's shape or first value is not known."
+            f"{tensor} depends on an input: the variable cannot be made before the first call."
         )
-        yield _meaning(_DYNAMIC, family, line, message)
+        yield _meaning(Rank.DYNAMIC, family, line, message)
     for line in seen.of("duplicate"):
         message = "The first value of a state depends on an input: its shape is not known."
-        yield _meaning(_DYNAMIC, family, line, message)
+        yield _meaning(Rank.DYNAMIC, family, line, message)
     for line in seen.of("to-numpy"):
         message = "A resource's handle is treated as a value; most often it is a lookup table's."
-        yield _meaning(_OTHER, "other-resource", line, message)
+        yield _meaning(Rank.OTHER, "other-resource", line, message)
 
 
 def _unfrozen(seen: Seen) -> Iterator[Meaning]:
     family = "unfrozen-graph"
     for line in seen.of("not-frozen"):
         message = "The graph holds variables, whose values live in a session and not in the file."
-        yield _meaning(_UNFROZEN, family, line, message)
+        yield _meaning(Rank.UNFROZEN, family, line, message)
     if not seen.of("toco-reason"):
         for line in seen.of("toco"):
             message = (
                 "toco stopped, and says why only on the console. Most often training ops (Assign,"
                 " VariableV2) were left in the graph."
             )
-            yield _meaning(_LAST_RESORT, family, line, message)
+            yield _meaning(Rank.LAST_RESORT, family, line, message)
 
 
 _RULES: tuple[Callable[[Seen], Iterator[Meaning]], ...] = (

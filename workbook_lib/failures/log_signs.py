@@ -1,9 +1,10 @@
 r"""What to look for in a log: phrases that only a failure of a variable has, and the names beside.
 
-A sign is a phrase of a message in its squeezed form (``log_text``): no blanks, small letters, one
-kind of quote. It is found by a plain search, which no log can make slow. Only then, in a short
-stretch before and after it, patterns look for names. So a pattern never meets more than some
-hundred characters, and a phrase never depends on how the log was wrapped.
+A sign is a phrase of a message. It is looked for in the log's squeezed form (``log_text``: no
+blanks, small letters, one kind of quote) by a plain search, which no log can make slow. Only then,
+in a short stretch before and after it, patterns look for names. So a pattern never meets more than
+some hundred characters, and a phrase never depends on how the log was wrapped. Phrases stand here
+as the log has them; patterns are for the squeezed form.
 
 Where the words of a phrase might stand in any log, the sign also asks for company: another phrase
 close by, or the form of a compiler's message.
@@ -15,14 +16,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
+from functools import cached_property
 from typing import NamedTuple
 
-from workbook_lib.failures.log_text import Page, pages
+from workbook_lib.failures.log_text import PAGE, Page, pages, squeezed
 from workbook_lib.rendering import printable
 
-_TRIES = 500  # places of one sign that are looked at in a page: a log may repeat itself for ever
-_KEPT = 200  # different sightings of one sign that are kept
+_TRIES = 200_000  # places that are looked at in a log, which may repeat a phrase for ever
+_KEPT = 2000  # different sightings of one sign that are kept
 
 _OPS = (
     # The longest first: a name may end where the next word of the log begins.
@@ -59,7 +60,7 @@ class Sign:
 
     Attributes:
         kind: What it is a sign of; several signs may be of one kind.
-        phrase: The phrase, squeezed.
+        phrase: The phrase, as a log has it.
         before: Pattern with named groups, which must match right before the phrase.
         after: The same, right after it.
         reach: Characters before and after it that patterns and company see.
@@ -80,6 +81,16 @@ class Sign:
     line: str = ""
     items: bool = False
     test: Callable[[Near], bool] | None = None
+
+    @cached_property
+    def needle(self) -> str:
+        """The phrase as the squeezed form has it."""
+        return squeezed(self.phrase)
+
+    @cached_property
+    def companions(self) -> tuple[str, ...]:
+        """The company, likewise."""
+        return tuple(map(squeezed, self.company))
 
 
 @dataclass(frozen=True)
@@ -135,23 +146,24 @@ def _stands_for_a_variable(near: Near) -> bool:
 
 
 _REFUSED_LISTS = (
-    "opsthatneedcustomimplementation(enabledviasettingthe-emit-custom-opsflag):",
-    "opsthatcanbesupportedbytheflexruntime(enabledviasettingthe-emit-select-tf-opsflag):",
-    "tfselectops:",
+    "Ops that need custom implementation (enabled via setting the -emit-custom-ops flag):",
+    "Ops that can be supported by the flex runtime"
+    " (enabled via setting the -emit-select-tf-ops flag):",
+    "TF Select ops:",
 )
 _IMPORTERS_LISTS = (
-    "convertingunsupportedoperation:",  # toco
-    "youwillneedcustomimplementations:",
-    "unsupportedopsoftype:",  # tf-coreml
-    "conversionfortfop",  # coremltools
-    "operatorsarenotimplemented:",  # TVM
-    "opsarenotimplemented:",
-    "unsupportedops:",  # tf2onnx
-    "unsupportedoperations:",
-    "unsupportedopsinthemodelbeforeoptimization",  # tfjs
-    "unsupportedopsinthemodelafteroptimization",
-    "notranslatorfoundforoperation(s):",  # OpenVINO
-    "cannotbeconvertedtoinferenceengineir:",
+    "Converting unsupported operation:",  # toco
+    "you will need custom implementations:",
+    "Unsupported Ops of type:",  # tf-coreml
+    "Conversion for TF op",  # coremltools
+    "operators are not implemented:",  # TVM
+    "ops are not implemented:",
+    "Unsupported ops:",  # tf2onnx
+    "Unsupported operations:",
+    "Unsupported Ops in the model before optimization",  # tfjs
+    "Unsupported Ops in the model after optimization",
+    "no translator found for operation(s):",  # OpenVINO
+    "cannot be converted to Inference Engine IR:",
 )
 _LOC = r"(?:loc\((?:fused\['\w{1,40}:',)?'(?P<variable>[^']{1,200})'\]?\)+:(?:error:)?)?"
 _DTYPE = r"(?:float|double|half|bfloat16|string|bool|q?u?int\d{1,2}|complex\d{2,3})"
@@ -163,144 +175,164 @@ _PASSED = (
 
 SIGNS: tuple[Sign, ...] = (
     # An op that a converter or an importer cannot place.
-    Sign("refused", "opisneitheracustomopnoraflexop", rf"{_LOC}'(?:tfl?\.)?(?P<op>\w{{1,80}})'$"),
-    Sign("refused", "opisillegalinatflitepipeline", rf"{_LOC}'(?:tfl?\.)?(?P<op>\w{{1,80}})'$"),
-    Sign("legalize", "failedtolegalizeoperation", after=r"'(?:tfl?\.)?(?P<op>\w{1,80})'"),
+    Sign(
+        "refused",
+        "op is neither a custom op nor a flex op",
+        rf"{_LOC}'(?:tfl?\.)?(?P<op>\w{{1,80}})'$",
+    ),
+    Sign(
+        "refused", "op is illegal in a TFLite pipeline", rf"{_LOC}'(?:tfl?\.)?(?P<op>\w{{1,80}})'$"
+    ),
+    Sign("legalize", "failed to legalize operation", after=r"'(?:tfl?\.)?(?P<op>\w{1,80})'"),
     *(Sign("refused", phrase, items=True) for phrase in _REFUSED_LISTS),
     *(Sign("importer", phrase, items=True) for phrase in _IMPORTERS_LISTS),
-    Sign("refused", "customops:", company=("ops_custom", "convertererror"), items=True),
+    Sign("refused", "Custom ops:", company=("ops_custom", "convertererror"), items=True),
     Sign(
         "foreign",
-        "]isnotsupported",
+        "] is not supported",
         rf"tensorflowop\[(?P<node>{_WORD}{{1,250}}):(?P<op>\w{{1,60}})$",
     ),
     Sign(
         "foreign",
-        "nocorrespondingonnxopmatchesthetf.opnode",
+        "No corresponding ONNX op matches the tf.op node",
         after=rf"(?P<node>{_WORD}{{1,250}}?)oftype(?P<op>{_OPS})",
     ),
     Sign(  # the GPU delegate
         "foreign",
-        "operationisnotsupported",
+        "Operation is not supported",
         r"(?P<op>var_handle|read_variable|assign_variable|call_once):$",
     ),
     Sign("handle-type", "resource<tensor<", after=r"(?:[\d?*]{1,12}x){0,12}(?P<dtype>!?[\w.]+)>"),
     # A value where a handle is wanted.
     Sign(
         "expects",
-        "incompatiblewithexpectedresource",
+        "incompatible with expected resource",
         _PASSED,
         reach=600,
-        company=("waspassed",),
+        company=("was passed",),
     ),
     Sign(  # as a title quotes it
         "expects",
-        "incompatiblewithexpectedresource",
+        "incompatible with expected resource",
         reach=80,
         company=("tensorflow", "tflite", "converter", "variableop"),
     ),
     Sign(
         "expects",
-        "incompatiblewithexpected",
+        "incompatible with expected",
         _PASSED,
         reach=600,
         after=r"(?:float|double|half|bfloat16|u?int\d{1,2}|bool|string|complex\d{2,3})_ref",
     ),
     Sign(
         "expects",
-        "expectedtyperesource!=",
+        "expected type resource !=",
         after=r"(?P<dtype>\w{1,12}),thetypeof(?P<source>[\w/.:\-]{1,250})(?:\[\d+\])?"
         r"(?:in\{\{node(?P<node>[^}]{1,250})\}\})?",
     ),
     Sign(
         "placeholder",
-        "shouldbespeciedbyinput_arrays",
+        "should be specied by input_arrays",
         rf"placeholder(?P<node>{_WORD}{{1,250}})$",
         test=_stands_for_a_variable,
     ),
     Sign(
         "placeholder",
-        "shouldbespecifiedbyinput_arrays",
+        "should be specified by input_arrays",
         rf"placeholder(?P<node>{_WORD}{{1,250}})$",
         test=_stands_for_a_variable,
     ),
     Sign(
         "ill-formed",
-        "graphdefisill-formed",
+        "GraphDef is ill-formed",
         r"failedtofindfunction'(?P<function>[^']{1,200})'.{0,40}$",
     ),
     # The importer of TensorFlow 2.3 to 2.6, and its heirs.
-    Sign("immutable", "isnotimmutable", rf"{_LOC}$", test=_compilers_word),
-    Sign("immutable", "isnotimmutable", line=r"\W*(?:error:\W*)?is not immutable\W*"),
-    Sign("immutable", "couldnotrewriteuseofimmutableboundinput"),
-    Sign("folding", "variableconstantfoldingisfailed"),
-    Sign("folding", "variableconstantfoldingfailed"),
+    Sign("immutable", "is not immutable", rf"{_LOC}$", test=_compilers_word),
+    # Alone on its line, or in a string that holds nothing else.
+    Sign(
+        "immutable",
+        "is not immutable",
+        line=r"(?:.*[\v\"']|\W*)(?:error:\W*)?is not immutable(?:\W*?[\v\"'].*|\W*)",
+    ),
+    Sign("immutable", "could not rewrite use of immutable bound input"),
+    Sign("folding", "Variable constant folding is failed"),
+    Sign("folding", "Variable constant folding failed"),
     Sign(
         "operand",
-        "mustbetensorof",
+        "must be tensor of",
         reach=900,
         before=rf"{_LOC}'tfl\.(?P<op>assign_variable|read_variable)'op(?:operand|result)#\d{{1,2}}$",
         after=r"(?:.{0,700}?butgot'tensor<(?:[\d?*]{1,12}x){0,12}(?P<dtype>!?[\w.]+)>')?",
     ),
     # A freezer that loses a variable.
-    Sign("freezer", "cannotfindtheplaceholderopthatisaninputto"),
-    Sign("freezer", "cannotfindthevariablethatisaninputto"),
-    Sign("freezer", ":value:0isnotfound", r"(?P<node>[\w/]{0,200}readvariableop(?:_\d+)?)$"),
+    Sign("freezer", "Cannot find the Placeholder op that is an input to"),
+    Sign("freezer", "Cannot find the variable that is an input to"),
+    Sign("freezer", ":value:0 is not found", r"(?P<node>[\w/]{0,200}readvariableop(?:_\d+)?)$"),
     Sign(
         "freezer",
-        "keyerror:",
+        "KeyError:",
         r"convert_to_constants\.py.{0,300}$",
         after=r"'(?P<node>[^']{1,250})'",
         word=True,
     ),
-    Sign("init-node", "doesn'texistingraph", rf"initnode(?P<node>{_WORD}{{1,250}})$"),
+    Sign("init-node", "doesn't exist in graph", rf"initnode(?P<node>{_WORD}{{1,250}})$"),
     # Keras 3.
-    Sign("no-value", "error:missingattribute'value'", word=True, test=_no_markup),
-    Sign("no-value", "failedtoinferresulttype(s)"),
-    Sign("keras-private", "hasnoattribute'_get_save_spec'", r"'(?P<class>\w{1,80})'object$"),
-    Sign("keras-private", "hasnoattribute'_set_save_spec'", r"'(?P<class>\w{1,80})'object$"),
+    Sign("no-value", "error: missing attribute 'value'", word=True, test=_no_markup),
+    Sign("no-value", "Failed to infer result type(s)"),
+    Sign("keras-private", "has no attribute '_get_save_spec'", r"'(?P<class>\w{1,80})'object$"),
+    Sign("keras-private", "has no attribute '_set_save_spec'", r"'(?P<class>\w{1,80})'object$"),
     Sign(
         "keras-private",
-        "hasnoattribute'read_value'",
+        "has no attribute 'read_value'",
         r"'(?P<class>\w{1,80})'object$",
         test=_of_a_variable,
     ),
     Sign(
         "keras-private",
-        "'nonetype'objectisnotcallable",
+        "'NoneType' object is not callable",
         reach=1500,
         # Of a Windows path to tflite_keras_util.py, "\t" has become a blank.
         company=("flite_keras_util", "get_call_context_function"),
     ),
     Sign(
         "openvino",
-        "conversionisfailedfor",
+        "conversion is failed for",
         reach=700,
         after=r"(?P<op>varhandleop|readvariableop|assignvariableop)operation"
         r"(?:.{0,120}?variableorresource'(?P<variable>[^']{1,200})')?",
     ),
     # A variable without a value.
-    Sign("no-variable", "variable!=nullptrwasnottrue"),
+    Sign("no-variable", "variable != nullptr was not true"),
     Sign(
         "no-variable",
-        "couldnotfindvariable",
+        "Could not find variable",
         reach=300,
-        company=("hasbeendeleted", "failed_precondition", "failedprecondition", "readvariableop"),
+        company=("has been deleted", "failed_precondition", "failedprecondition", "readvariableop"),
         after=rf"(?:(?P<variable>{_WORD}{{1,200}}?)\.?(?:thiscouldmean|$))?",
     ),
     Sign(
         "no-variable",
-        "errorwhilereadingresourcevariable",
+        "Error while reading resource variable",
         after=rf"(?:(?P<variable>{_WORD}{{1,200}}?)fromcontainer)?",
     ),
-    Sign(
-        "no-variable",
-        "n10tensorflow3varedoesnotexist",
-        rf"resource[a-z]{{0,40}}/(?P<variable>{_WORD}{{1,200}}?)/$",
+    *(  # as GCC and Clang, and as MSVC write the type of the resource
+        Sign(
+            kind,
+            f"{written} does not exist",
+            rf"resource[a-z]{{0,40}}/(?P<variable>{_WORD}{{1,200}}?)/$",
+        )
+        for kind, written in (
+            ("no-variable", "N10tensorflow3VarE"),
+            ("no-variable", "class tensorflow::Var"),
+            ("no-table", "N10tensorflow6lookup15LookupInterfaceE"),
+            ("no-table", "class tensorflow::lookup::LookupInterface"),
+        )
     ),
+    Sign("no-table", "hashtable need to be initialized before using"),
     Sign(
-        "no-variable",
-        "attemptingtouseuninitializedvalue",
+        "no-value-in-session",
+        "Attempting to use uninitialized value",
         after=r"(?:(?P<variable>[\w/.\-]{1,200}?)(?:\[\[|$))?",
     ),
     *(
@@ -308,100 +340,107 @@ SIGNS: tuple[Sign, ...] = (
             "untracked",
             phrase,
             reach=1200,
-            company=("triedtoexportafunction",),
+            company=("Tried to export a function",),
             test=_of_a_handle if phrase.endswith("object") else None,
             after=r"(?:.{0,1100}?<tf\.variable'(?P<variable>[^':]{1,200}))?",
         )
-        for phrase in ("untracked'resource", "untrackedresource", "untrackedobject")
+        for phrase in ("untracked' resource", "untracked resource", "untracked object")
     ),
     Sign(
         "untracked",
-        "failedtoaddconcretefunction",
+        "Failed to add concrete function",
         company=("captures",),
         after=r"'?b?'(?P<function>[^']{1,200})'.{0,200}?dtype=resource",
     ),
     # Flex.
     Sign(
         "flex",
-        "regulartensorflowopsarenotsupportedbythisinterpreter",
+        "Regular TensorFlow ops are not supported by this interpreter",
         reach=600,
         after=r"(?:.{0,560}?nodenumber\d{1,7}\((?P<op>flex\w{1,60})\))?",
     ),
     Sign(
         "flex",
-        "selecttensorflowop(s),includedinthegivenmodel",
+        "Select TensorFlow op(s), included in the given model",
         reach=600,
         after=r"(?:.{0,560}?nodenumber\d{1,7}\((?P<op>flex\w{1,60})\))?",
     ),
-    Sign("flex", "failedtoprepare", r"nodenumber\d{1,7}\((?P<op>flex\w{1,60})\)$"),
-    Sign("flex", "missinginputs", r"op'?(?P<op>flex\w{1,60})'?$"),
-    Sign("flex-list", "flexops:", items=True),
+    Sign("flex", "failed to prepare", r"nodenumber\d{1,7}\((?P<op>flex\w{1,60})\)$"),
+    Sign("flex", "missing inputs", r"op'?(?P<op>flex\w{1,60})'?$"),
+    Sign("flex-list", "Flex ops:", items=True),
     Sign(
-        "resource-list", "resourceops:", company=("nativelysupported", "resourcetype"), items=True
+        "resource-list",
+        "Resource ops:",
+        company=("natively supported", "resource type"),
+        items=True,
     ),
-    Sign("custom", "encounteredunresolvedcustomop:", after=rf"(?P<op>(?:flex)?(?:{_OPS}))"),
+    Sign("custom", "Encountered unresolved custom op:", after=rf"(?P<op>(?:flex)?(?:{_OPS}))"),
     # A runtime that does not know what the file holds.
-    Sign("builtin-code", "opbuiltin_codeoutofrange:", after=r"(?P<code>\d{1,4})"),
+    Sign("builtin-code", "Op builtin_code out o", after=r"[fr]range:(?P<code>\d{1,4})"),
     Sign(
         "opcode",
-        "findopforbuiltinopcode",
+        "find op for builtin opcode",
         r"(?:didn't|didnot|couldn't|couldnot)$",
         after=r"'?(?P<op>[a-z0-9_]{1,60}?)'?(?:version'?(?P<version>\d{1,4}))?"
         r"(?:'|\.|failed|anolder|registration|$)",
     ),
-    Sign("old-binary", "oldtflitebinary"),
-    Sign("registration", "failedtogetregistrationfromopcode", after=rf"'?(?P<op>{_OPS})"),
+    Sign("old-binary", "old TFLite binary"),
+    Sign("old-binary", "Registration failed."),
+    Sign("registration", "Failed to get registration from op code", after=rf"'?(?P<op>{_OPS})?"),
     *(
         Sign("tensor-type", phrase, test=lambda near: not near.after[:1].isdigit())
         for phrase in (
-            "elementtype(13)",
-            "elementtype13",
-            "tensortype13",
-            "tensortype(13)",
-            "unsupporteddatatype13",
-            "unsupportedtensortype13",
+            "Element type (13)",
+            "Element type 13",
+            "TensorType 13",
+            "TensorType (13)",
+            "Unsupported data type 13",
+            "Unsupported tensor type 13",
         )
     ),
-    Sign("variable-tensor", "variabletensorsnotyetsupported"),
+    Sign("variable-tensor", "Variable tensors not yet supported"),
     Sign(
         "store",
-        "requiresresourcevariables",
-        r"(?P<op>\w*(?:var_handle|read_variable|assign_variable))$",
+        "requires resource variables",
+        r"(?P<op>(?:tfl_)?(?:var_handle|read_variable|assign_variable))$",
     ),
-    Sign("store", "pleasecreateresourcevariables"),
+    Sign("store", "Please create ResourceVariables"),
     # Quantization.
     Sign(
         "state-type",
-        "variable_tensor->type!=",
+        "variable_tensor->type !=",
         after=r"\w{1,40}->type(?:\((?P<dtype>\w{1,20}?)!=(?P<other>\w{1,20}?)\))?",
     ),
     Sign(
         "state-type",
-        "variableandvaluedtypesdon'tmatch",
+        "variable and value dtypes don't match",
         company=("tflite", "interpreter"),
         after=r";?(?:respectively,?(?P<dtype>half|float|double|bfloat16|u?int\d{1,2}|q?u?int\d{1,2})"
         r"and(?P<other>half|float|double|bfloat16|q?u?int\d{1,2}))?",
     ),
     Sign(
         "state-type",
-        "cannotcomputeassign",
+        "Cannot compute Assign",
         company=("tflite", "interpreter"),
         after=r"\w{0,12}variableopasinput.{0,60}?expectedtobean?(?P<dtype>\w{1,12})tensor"
         r"butisan?(?P<other>\w{1,12})tensor",
     ),
-    Sign("calibrator", "onlymodelswithasinglesubgrapharesupported"),
+    Sign("calibrator", "Only models with a single subgraph are supported"),
     # State whose shape is not known, and resources that are no variables.
-    Sign("unliftable", "unabletolifttensor", after=r"(?:<tf\.tensor'(?P<tensor>[^']{1,200})')?"),
+    Sign("unliftable", "Unable to lift tensor", after=r"(?:<tf\.tensor'(?P<tensor>[^']{1,200})')?"),
     Sign("unliftable", "unliftableerror"),
-    Sign("duplicate", "cannotduplicatethevaluesinceit'snotconstant"),
-    Sign("duplicate", "failedtoduplicatevaluesforthestatefulop"),
-    Sign("to-numpy", "cannotconvertatensorofdtyperesourcetoanumpyarray"),
+    Sign("duplicate", "cannot duplicate the value since it's not constant"),
+    Sign("duplicate", "Failed to duplicate values for the stateful op"),
+    Sign("to-numpy", "Cannot convert a Tensor of dtype resource to a NumPy array"),
     # A graph that nobody froze.
-    Sign("not-frozen", "pleasefreezethegraph"),
-    Sign("toco", "tocofailed"),
-    Sign("toco-reason", "operatorsinthemodelarenotsupportedbythestandardtensorflowliteruntime"),
-    Sign("toco-reason", "checkfailed:", company=("toco",)),
-    Sign("toco-reason", "convertingunsupportedoperation:"),
+    Sign("not-frozen", "Please freeze the graph"),
+    Sign("toco", "TOCO failed"),
+    Sign(
+        "toco-reason",
+        "operators in the model are not supported by the standard TensorFlow Lite runtime",
+    ),
+    Sign("toco-reason", "Check failed:", company=("toco",)),
+    Sign("toco-reason", "Converting unsupported operation:"),
 )
 
 
@@ -416,30 +455,48 @@ def sightings(text: str) -> list[Sighting]:
     """
     found: dict[tuple[object, ...], Sighting] = {}
     kept: Counter[int] = Counter()
+    tries = _TRIES // (1 + len(text) // PAGE)
     for page in pages(text):
-        for index, sign in enumerate(SIGNS):
-            for start in islice(_places(page, sign.phrase), _TRIES):
-                if kept[index] >= _KEPT:
-                    break
-                caught = _caught(page, sign, start)
-                if caught is None:
-                    continue
-                key = (index, *caught.names.items(), caught.ops)
-                if key not in found:
-                    kept[index] += 1
-                    line = page.shown(caught.start, start + len(sign.phrase))
-                    number = page.line_number(start)
-                    found[key] = Sighting(sign.kind, number, line, caught.names, caught.ops)
+        for index, start in _tried(page, tries):
+            sign = SIGNS[index]
+            if kept[index] >= _KEPT:
+                continue
+            caught = _caught(page, sign, start)
+            if caught is None:
+                continue
+            key = (index, *caught.names.items(), caught.ops)
+            if key not in found:
+                kept[index] += 1
+                line = page.shown(caught.start, start + len(sign.needle))
+                number = page.line_number(start)
+                found[key] = Sighting(sign.kind, number, line, caught.names, caught.ops)
     return list(found.values())
 
 
-def _places(page: Page, phrase: str) -> Iterator[int]:
-    """Yield where a page's own text has the phrase."""
-    start = page.low.find(phrase)
-    while start >= 0:
-        if start in page.own:
-            yield start
-        start = page.low.find(phrase, start + len(phrase))
+def _tried(page: Page, tries: int) -> Iterator[tuple[int, int]]:
+    """Yield the places of a page that are looked at: a sign's index, and a place of its phrase.
+
+    A phrase that floods the page does not use up the tries of the others: the rare ones come first.
+    Of a flood the beginning and the end are looked at: an error ends a log as a rule.
+    """
+    places = {index: _places(page, sign.needle) for index, sign in enumerate(SIGNS)}
+    for done, index in enumerate(sorted(places, key=lambda index: len(places[index]))):
+        all_of_them = places[index]
+        half = max(1, tries // (len(places) - done) // 2)
+        chosen = all_of_them[:half] + all_of_them[max(half, len(all_of_them) - half) :]
+        tries -= len(chosen)
+        yield from ((index, start) for start in chosen)
+
+
+def _places(page: Page, needle: str) -> list[int]:
+    """Return where a page's own text has the phrase."""
+    own = page.own
+    found = []
+    start = page.low.find(needle, own.start)
+    while 0 <= start < own.stop:
+        found.append(start)
+        start = page.low.find(needle, start + len(needle))
+    return found
 
 
 class _Caught(NamedTuple):
@@ -452,7 +509,7 @@ class _Caught(NamedTuple):
 
 def _caught(page: Page, sign: Sign, start: int) -> _Caught | None:
     """Return what is around a phrase, or ``None`` if it is no sign here."""
-    end = start + len(sign.phrase)
+    end = start + len(sign.needle)
     left = max(0, start - sign.reach)
     near = Near(page.low[left:start], page.low[end : end + sign.reach])
     if not _in_place(page, sign, start, near):
@@ -489,7 +546,7 @@ def _listed_ops(page: Page, after: str, offset: int) -> tuple[str, ...]:
 
 def _in_place(page: Page, sign: Sign, start: int, near: Near) -> bool:
     """Tell whether what stands around a phrase lets it be a sign."""
-    if sign.company and not any(word in part for word in sign.company for part in near):
+    if sign.company and not any(word in part for word in sign.companions for part in near):
         return False
     if sign.word and not page.starts_word(start):
         return False

@@ -21,7 +21,7 @@ from itertools import accumulate, pairwise
 
 from workbook_lib.rendering import printable
 
-_PAGE = 1 << 20  # characters
+PAGE = 1 << 20  #: characters of a log that are worked on at once
 _OVERLAP = 1 << 14  # characters that a page also shows of the page before and of the next
 _CHUNK = 1 << 12  # characters of a line that are handled at once
 _SHORT = 12  # characters: lines that are shorter on average are not looked at one by one,
@@ -185,10 +185,7 @@ class Page:
     @cached_property
     def low(self) -> str:
         """The same in small letters, and with one kind of quote."""
-        low = self.squeezed.lower()
-        for quote in _QUOTES:
-            low = low.replace(quote, "'")
-        return low
+        return _lowered(self.squeezed)
 
     @cached_property
     def _starts(self) -> list[int]:
@@ -268,6 +265,18 @@ class Page:
         return printable(f"{before}{cut}{after}", most=None)
 
 
+def squeezed(phrase: str) -> str:
+    """Return a phrase as the squeezed form of a log has it (``Page.low``)."""
+    return _lowered("".join(phrase.split()))
+
+
+def _lowered(text: str) -> str:
+    text = text.lower()
+    for quote in _QUOTES:
+        text = text.replace(quote, "'")
+    return text
+
+
 def _bare(line: str) -> str:
     found = _PREFIX.match(line)
     if found:
@@ -288,7 +297,7 @@ def pages(text: str) -> Iterator[Page]:
     """
     cuts = [0]
     while cuts[-1] < len(text):
-        cuts.append(_cut(text, cuts[-1] + _PAGE))
+        cuts.append(_cut(text, cuts[-1] + PAGE))
     line = 1  # of the start of the page's own text
     for start, end in pairwise(cuts):
         head = _cut(text, max(0, start - _OVERLAP))

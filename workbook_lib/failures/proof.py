@@ -100,11 +100,14 @@ class Proof(Rich):
 
     def _runs(self) -> list[str]:
         assert self.parity is not None
-        return [
-            f"  {run.kernels}: {printable(run.verdict)}"
+        said = {
+            run.kernels: printable(run.verdict)
             + (f" ({printable('; '.join(run.notes))})" if run.notes else "")
             for run in self.parity.runs
-        ]
+        }
+        if all(run.refusal for run in self.parity.runs) and len(set(said.values())) == 1:
+            said = {" and ".join(said): next(iter(said.values()))}
+        return [f"  {kernels}: {words}" for kernels, words in said.items()]
 
     def html(self) -> str:
         """Return the same as a panel."""
@@ -271,7 +274,7 @@ def _calls(signature: Signature, inputs: Any) -> list[dict[str, Any]]:
 
 def _reference_words(record: Record) -> str:
     if record.exception_type == "NotRepeatableError":
-        return record.message
+        return f"{record.message}; a model that takes them as an input can be compared"
     return f"{record.exception_type or record.outcome}: {printable(shown(record.message))}"
 
 

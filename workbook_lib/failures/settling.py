@@ -15,7 +15,7 @@ The rules, in the order in which they are tried:
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from workbook_lib.failures.findings import Finding, find, in_order, with_severity
@@ -35,6 +35,9 @@ _WRONG = frozenset(
 """Families whose files convert, and answer wrongly. The others stop the converter or the
 interpreter."""
 
+_OF_THE_FILE = frozenset({"micro-needs-store", "runtime-too-old"})
+"""What a model leads one to expect of its file, and the file itself shows better."""
+
 _SHOWN_BY_ITSELF = frozenset(
     {"flex-variable", "uninitialised-variable", "unsupported-variable-dtype"}
 )
@@ -48,6 +51,10 @@ _NO_SIGNATURE = (
 _FIXED_BATCH = (
     "A recurrent layer keeps a list as long as the batch: give the batch a size when you save, "
     "such as model.export(folder, input_signature=[tf.TensorSpec([1, steps, features])])"
+)
+_FLEX = (
+    " SELECT_TF_OPS converts it for a runtime that has the Flex delegate, which the Python "
+    "packages no longer have."
 )
 _NO_VALUE = "variable != nullptr"
 _RESOURCE_OPS = ("VarHandleOp", "Variable", "Resource", "_variable", "HashTable", "LookupTable")
@@ -81,7 +88,7 @@ def settle(graph: Graph, findings: tuple[Finding, ...], proof: Proof | None) -> 
     """
     if proof is None:
         return _as_read(graph, findings)
-    findings = in_order((*findings, *_infos_of_the_file(graph, proof)))
+    findings = _with_the_files(graph, findings, proof)
     if proof.refused:
         return _refused(graph, findings, proof)
     if proof.parity is None:
@@ -131,11 +138,22 @@ def _downgraded(
     )
 
 
-def _infos_of_the_file(graph: Graph, proof: Proof) -> tuple[Finding, ...]:
-    """Return what the made file shows of a Keras model, which does not show its state itself."""
-    if graph.format != "keras" or proof.content is None:
-        return ()
-    return tuple(f for f in find(read_graph(proof.content)) if f.severity == "info")
+def _with_the_files(
+    graph: Graph, findings: tuple[Finding, ...], proof: Proof
+) -> tuple[Finding, ...]:
+    """Add what is worth knowing of the made file, in the place of what was only expected of it.
+
+    A Keras model does not show its state itself; the file made from it does.
+    """
+    if graph.format == "tflite" or proof.content is None:
+        return findings
+    made = replace(read_graph(proof.content), source=graph.source)
+    seen = tuple(f for f in find(made, None, proof.content) if f.severity == "info")
+    if graph.format != "keras":
+        seen = tuple(f for f in seen if f.id in _OF_THE_FILE)
+    told = {finding.id for finding in seen}
+    kept = (f for f in findings if not (f.severity == "info" and f.id in told & _OF_THE_FILE))
+    return in_order((*kept, *seen))
 
 
 def _refused(graph: Graph, findings: tuple[Finding, ...], proof: Proof) -> Settled:
@@ -158,16 +176,17 @@ def _about_resources(ops: Iterable[str]) -> bool:
 def _stopped(proof: Proof) -> str:
     """Say what stopped the converter where it was no variable."""
     assert proof.conversion is not None
-    missing = [e.op for e in proof.conversion.errors if e.code.startswith("ERROR_NEEDS")]
-    ops = tuple(dict.fromkeys(missing))
+    needs = [e for e in proof.conversion.errors if e.code.startswith("ERROR_NEEDS")]
+    ops = tuple(dict.fromkeys(error.op for error in needs))
     if "tf.TensorListReserve" in proof.conversion.failing_ops:
         return f"{proof.reason}. {_FIXED_BATCH}"
     if not ops:
         return f"{proof.reason} (no variable explains it)"
+    flex = _FLEX if all(error.code == "ERROR_NEEDS_FLEX_OPS" for error in needs) else ""
     return (
         f"{', '.join(map(printable, ops))}: the converter has no builtin op for "
         f"{'it' if len(ops) == 1 else 'them'}. That is no matter of variables: write it with other "
-        "ops, or leave it to the program around the model."
+        f"ops, or leave it to the program around the model.{flex}"
     )
 
 

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from workbook_lib.failures.ways import Way
 
 _BITS = {"16x8": 16}
-_CALLS = ["# calls: signature to your own inputs, a dictionary of name to array for each call"]
-_NAMELESS = ["# calls: your own inputs, a dictionary of input name to array for each call"]
+_CALLS = [
+    "# calls: signature ('' where the model has none) to inputs of your own, for each call a",
+    "# dictionary of input name to array",
+]
 
 
 def write(diagnosis: Diagnosis, way: Way) -> str:
@@ -31,17 +33,30 @@ def write(diagnosis: Diagnosis, way: Way) -> str:
         Python source, which leaves the file as ``content``, and where the state was lifted the
         state before the first call as ``state``.
     """
-    path, recipe = _path(diagnosis), way.quantization
     if diagnosis.format == "tflite":
-        lines = ["from pathlib import Path", "", f"content = Path({path!r}).read_bytes()"]
+        lines = [
+            "from pathlib import Path",
+            "",
+            f"content = Path({_path(diagnosis)!r}).read_bytes()",
+        ]
     else:
-        lines = ["import tensorflow as tf", "", *_preparing(diagnosis, way, path)]
+        lines = ["import tensorflow as tf", "", *_preparing(diagnosis, way, _path(diagnosis))]
         lines += _converting(diagnosis, way)
     if "lift" in way.steps:
         lines += _LIFTING
-    if recipe is not None and ("lift" in way.steps or diagnosis.format == "tflite"):
-        lines += _quantizing(way, recipe)
+    if way.quantization is not None and _is_late(diagnosis, way):
+        lines += _quantizing(diagnosis, way, way.quantization)
     return "\n".join([*lines, 'open("model.tflite", "wb").write(content)'])
+
+
+def _is_late(diagnosis: Diagnosis, way: Way) -> bool:
+    """Tell whether a file is quantized that is there already, and not by the converter.
+
+    Calibration must see the state, so a state is lifted before it.
+    """
+    from workbook_lib.failures.ways import calibrated
+
+    return diagnosis.format == "tflite" or ("lift" in way.steps and calibrated(way.quantization))
 
 
 def _path(diagnosis: Diagnosis) -> str:
@@ -52,18 +67,37 @@ def _path(diagnosis: Diagnosis) -> str:
 def _preparing(diagnosis: Diagnosis, way: Way, path: str) -> list[str]:
     """Write what comes before the converter; it leaves the model's place as ``source``."""
     names = list(way.signatures) or ["__call__"]
-    if "recast" in way.steps or "whole" in way.steps:
+    if "export" in way.steps:
         return [
-            "from workbook_lib.device.rebuild import rebuild",
-            "",
-            f'rebuild({path!r}, "rebuilt", {names!r}, {list(way.narrow)!r})',
-            'source = "rebuilt"',
+            *_exporting(path),
+            *(_rebuilding("exported", ["serving_default"], way) if way.narrow else []),
         ]
+    if "recast" in way.steps or "whole" in way.steps:
+        return _rebuilding(path, names, way)
     if "hold" in way.steps:
         return _holding(names, path)
     if "freeze" in way.steps:
         return _freezing(diagnosis, path)
     return [f"source = {path!r}"]
+
+
+def _exporting(path: str) -> list[str]:
+    return [
+        f"model = tf.keras.models.load_model({path!r}, compile=False)",
+        "specs = [tf.TensorSpec(one.shape, one.dtype, one.name) for one in model.inputs]",
+        'model.export("exported", input_signature=specs if len(specs) == 1 else None)',
+        'source = "exported"',
+    ]
+
+
+def _rebuilding(path: str, names: Sequence[str], way: Way) -> list[str]:
+    return [
+        "# Each op of the signature is written anew; TensorFlow has no call that does it.",
+        "from workbook_lib.device.rebuild import rebuild",
+        "",
+        f'rebuild({path!r}, "rebuilt", {list(names)!r}, {list(way.narrow)!r})',
+        'source = "rebuilt"',
+    ]
 
 
 def _holding(names: Sequence[str], path: str) -> list[str]:
@@ -108,7 +142,7 @@ def _freezing(diagnosis: Diagnosis, path: str) -> list[str]:
 
 
 def _converting(diagnosis: Diagnosis, way: Way) -> list[str]:
-    if diagnosis.format == "keras":
+    if diagnosis.format == "keras" and "export" not in way.steps:
         lines = [
             "model = tf.keras.models.load_model(source, compile=False)",
             "converter = tf.lite.TFLiteConverter.from_keras_model(model)",
@@ -127,9 +161,20 @@ def _converting(diagnosis: Diagnosis, way: Way) -> list[str]:
             f"    source, signature_keys={keys!r}",
             ")",
         ]
-    if way.quantization is not None and "lift" not in way.steps:
+    if way.quantization == "selective":
+        return [*_CALLS, *_SELECTING]
+    if way.quantization is not None and not _is_late(diagnosis, way):
         lines += _settings(way.quantization, way.signatures)
     return [*lines, "content = converter.convert()"]
+
+
+_SELECTING = [
+    "from workbook_lib.device import RECIPES, quantize",
+    "",
+    "samples = [list(call.values()) for each in calls.values() for call in each]",
+    'content = quantize(source, RECIPES["selective"], samples).content',
+]
+"""Layers are left out by what quantizing each of them costs: that is no setting of a converter."""
 
 
 def _settings(recipe: str, signatures: Sequence[str]) -> list[str]:
@@ -149,9 +194,12 @@ def _settings(recipe: str, signatures: Sequence[str]) -> list[str]:
         lines.append(f"converter.target_spec.supported_types = [{types}]")
     if chosen.calibrated:
         lines += [
-            *(_CALLS if signatures else _NAMELESS),
-            "converter.representative_dataset = lambda: "
-            + ("((n, c) for n in calls for c in calls[n])" if signatures else "iter(calls)"),
+            *_CALLS,
+            "converter.representative_dataset = lambda: (",
+            "    (name, call) for name in calls for call in calls[name]"
+            if signatures
+            else "    list(call.values()) for call in calls['']",
+            ")",
             f"converter.inference_input_type = tf.{settings.inference_input_type}",
             f"converter.inference_output_type = tf.{settings.inference_output_type}",
         ]
@@ -168,22 +216,29 @@ _LIFTING = [
 ]
 
 
-def _quantizing(way: Way, recipe: str) -> list[str]:
+def _quantizing(diagnosis: Diagnosis, way: Way, recipe: str) -> list[str]:
     """Write the quantization of a .tflite file that is there already."""
     lifted = "lift" in way.steps
+    lines = ["", "from workbook_lib.device import quantize_file"]
+    lines += ["from workbook_lib.device.carrying import with_state"] if lifted else []
+    lines += ["", *_CALLS]
+    if lifted:
+        lines.append(
+            "calls = {name: with_state(lifted, calls[name], name or None) for name in calls}"
+        )
     kept = "sorted(state)" if lifted else "[]"
     if recipe == "int8, float inputs":
-        kept += " + [name for call in calls.values() for name in call[0]]"
-    lines = ["", "from workbook_lib.device import quantize_file", "", *_CALLS]
-    if lifted:
-        lines += [
-            "from workbook_lib.device.carrying import with_state",
-            "",
-            "calls = {name: with_state(lifted, calls[name], name) for name in calls}",
-        ]
+        kept += f" + {_ends(diagnosis, way)!r}"
     bits = _BITS.get(recipe, 8)
     return [
         *lines,
         f"made = quantize_file(content, calls, activation_bits={bits}, float_tensors={kept})",
         "content = made.content",
     ]
+
+
+def _ends(diagnosis: Diagnosis, way: Way) -> list[str]:
+    """Return the names of the inputs and outputs that the file has besides the state."""
+    graph = diagnosis.graph
+    entries = [graph.signature(name) for name in way.signatures] or list(graph.functions[:1])
+    return sorted({spec.name for one in entries for spec in (*one.inputs, *one.outputs)})

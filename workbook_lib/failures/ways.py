@@ -7,6 +7,7 @@ runs no TensorFlow. ``cure`` goes the way and proves it.
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,8 +25,9 @@ STEPS = {
     "keep": "take the file as it is",
     "freeze": "put the checkpoint's values into the graph",
     "signature": "take one signature only",
+    "export": "save the Keras model as a SavedModel",
     "hold": "hold the captured variables in a module, and save again",
-    "recast": "carry the state in a wider dtype",
+    "recast": "carry values in a wider dtype",
     "whole": "compute whole new values instead of updates of a part",
     "convert": "convert",
     "lift": "lift the state into inputs and outputs",
@@ -159,32 +161,57 @@ def choose_way(
     chosen = diagnosis.signature
     if signature is not None:
         chosen = inference_signature(diagnosis.graph, signature)
-    if diagnosis.format == "tflite":
-        decision = _of_tflite(diagnosis, place)
-    elif diagnosis.format == "graph_def":
-        decision = _of_graph_def(diagnosis)
-    else:
-        decision = _of_model(diagnosis, chosen)
-    steps, why, narrow = (list(part) for part in decision)
+    steps, why, narrow = (list(part) for part in _decided(diagnosis, place, chosen))
     names: tuple[str, ...] = () if chosen is None else (chosen,)
     if chosen is not None and signature is None and "signature" not in steps:
         names = _together(diagnosis, chosen)
     state = _state(diagnosis, names)
-    if state and "lift" not in steps and (not place.resource_variables or _calibrated(recipe)):
-        steps.append("lift")
-        why.append(_why_lift(state, place))
-    elif state and place.id == "micro" and "lift" not in steps:
-        why.append("TensorFlow Lite Micro must be given a variable store for it.")
     if recipe:
         _check_recipe(diagnosis, recipe, narrow, stateful=bool(state))
-        steps.append("quantize")
-    if len(steps) > 1:
-        steps = [step for step in steps if step != "keep"]
-    ordered = tuple(step for step in STEPS if step in steps)
-    named = next(name for step, name in _IDS.items() if step in ordered)
+    if state and "lift" not in steps:
+        more, reason = _for_the_state(state, place, recipe)
+        steps, why = steps + more, why + reason
+    ordered = _in_order([*steps, *(["quantize"] if recipe else [])])
     left_out = tuple(s.name for s in diagnosis.graph.signatures if s.name not in names)
-    way = Way(named, ordered, " ".join(why), "", names, left_out, tuple(narrow), recipe)
+    way = Way(_named(ordered), ordered, " ".join(why), "", names, left_out, tuple(narrow), recipe)
     return replace(way, code=way_code.write(diagnosis, way))
+
+
+def _decided(diagnosis: Diagnosis, place: Target, signature: str | None) -> Decision:
+    if diagnosis.format == "tflite":
+        return _of_tflite(diagnosis, place)
+    if diagnosis.format == "graph_def":
+        return _of_graph_def(diagnosis)
+    return _of_model(diagnosis, signature)
+
+
+def _for_the_state(
+    state: Sequence[Variable], place: Target, recipe: str | None
+) -> tuple[list[str], list[str]]:
+    """Return what has to be done with state that is assigned, and why."""
+    names = listed(v.name for v in state)
+    if not place.resource_variables:
+        why = f"{place.name} has no variables, so {names} becomes an input and an output."
+        return ["lift"], [why]
+    if calibrated(recipe):
+        why = (
+            f"Calibration must see {names}: it becomes an input and an output, and stays as it "
+            "is, since it may grow out of any range."
+        )
+        return ["lift"], [why]
+    told = f"TensorFlow Lite Micro must be given a variable store for {names}."
+    return [], [told] if place.id == "micro" else []
+
+
+def _named(steps: Sequence[str]) -> str:
+    """Return the id of a way of these steps."""
+    return next(name for step, name in _IDS.items() if step in steps)
+
+
+def _in_order(steps: Iterable[str]) -> tuple[str, ...]:
+    """Sort steps; a file that something is done to is not kept as it is."""
+    several = set(steps) if len(set(steps)) == 1 else set(steps) - {"keep"}
+    return tuple(step for step in STEPS if step in several)
 
 
 def _together(diagnosis: Diagnosis, chosen: str) -> tuple[str, ...]:
@@ -211,7 +238,7 @@ def _check_recipe(
             f"the recipe {recipe} is the converter's, and cannot be applied to a .tflite file",
             change="Give the model that the file was converted from, or take int8 or 16x8.",
         )
-    if _calibrated(recipe) and {"float16", "bfloat16"} & set(narrow):
+    if calibrated(recipe) and {"float16", "bfloat16"} & set(narrow):
         raise NoCureError(
             f"the recipe {recipe} would quantize the steps that round to {' or '.join(narrow)}",
             change="Keep the state in float32 where the model is written, and quantize that.",
@@ -244,7 +271,12 @@ def checked_recipe(quantization: str | None) -> str | None:
     return quantization
 
 
-def _calibrated(recipe: str | None) -> bool:
+def calibrated(recipe: str | None) -> bool:
+    """Return whether a recipe needs inputs to calibrate with.
+
+    Args:
+        recipe: Its name; ``None`` for the one that quantizes nothing.
+    """
     return recipe in ("int8", "int8, float inputs", "16x8", "selective")
 
 
@@ -262,16 +294,6 @@ def _state(diagnosis: Diagnosis, signatures: Sequence[str]) -> list[Variable]:
         )
 
     return [variable for variable in diagnosis.variables if mine(variable)]
-
-
-def _why_lift(state: Sequence[Variable], place: Target) -> str:
-    names = listed(v.name for v in state)
-    if not place.resource_variables:
-        return f"{place.name} has no variables, so {names} becomes an input and an output."
-    return (
-        f"Calibration must see {names}: it becomes an input and an output, and stays as it is, "
-        "since it may grow out of any range."
-    )
 
 
 def _errors(diagnosis: Diagnosis) -> dict[str, Finding]:
@@ -354,11 +376,14 @@ def _of_model(diagnosis: Diagnosis, signature: str | None) -> Decision:
     rebuilds = {family: errors.pop(family) for family in _REBUILDS if family in errors}
     lost = errors.pop("keras3-export", None)
     _refuse(errors.values())
+    narrow = _calculated_in(diagnosis)
     if diagnosis.format == "keras":
         _refuse(rebuilds.values())
-        return ("convert",), ("A Keras file is loaded as the model that it is.",), ()
+        return _of_keras(narrow)
     if rebuilds:
-        return _rebuilt(diagnosis, rebuilds, signature)
+        return _rebuilt(diagnosis, rebuilds, signature, narrow)
+    if narrow:
+        return ("recast", "convert"), (_why_calculated(narrow),), narrow
     if lost is not None:
         names = listed(lost.variables)
         why = (
@@ -369,6 +394,42 @@ def _of_model(diagnosis: Diagnosis, signature: str | None) -> Decision:
     if signature is None:
         why = "The model has no signature: its call becomes one."
         return ("hold", "convert"), (why,), ()
+    return _of_signature(diagnosis, signature)
+
+
+def by_export(diagnosis: Diagnosis, way: Way) -> Way:
+    """Return the way of a Keras model that goes through a SavedModel.
+
+    Args:
+        diagnosis: Of the Keras model.
+        way: The one that does not.
+    """
+    why = f"{way.why} Its other door, by Model.export, is the one that is open."
+    other = replace(way, steps=_in_order([*way.steps, "export"]), why=why)
+    return replace(other, code=way_code.write(diagnosis, other))
+
+
+def by_lifting(diagnosis: Diagnosis, way: Way) -> Way:
+    """Return a way that lifts the state besides, which the converted file shows.
+
+    Args:
+        diagnosis: Of the model.
+        way: The one that does not.
+    """
+    why = f"{way.why} The converted file keeps a state, which becomes inputs and outputs."
+    steps = _in_order([*way.steps, "lift"])
+    other = replace(way, id=_named(steps), steps=steps, why=why)
+    return replace(other, code=way_code.write(diagnosis, other))
+
+
+def _of_keras(narrow: Sequence[str]) -> Decision:
+    if narrow:
+        return ("export", "recast", "convert"), (_why_calculated(narrow),), narrow
+    return ("convert",), ("A Keras file is loaded as the model that it is.",), ()
+
+
+def _of_signature(diagnosis: Diagnosis, signature: str) -> Decision:
+    """Decide for a SavedModel whose signature has no error in it."""
     warned = [f for f in diagnosis.findings if f.severity == "warning" and f.id in _BLOCKING]
     if warned and len(diagnosis.graph.signatures) > 1:
         others = listed(s.name for s in diagnosis.graph.signatures if s.name != signature)
@@ -389,30 +450,82 @@ _NO_FAMILY = (
 _BLOCKING = frozenset({*_REBUILDS, "keras3-export", "uninitialised-variable", "other-resource"})
 
 
-def _rebuilt(diagnosis: Diagnosis, found: dict[str, Finding], signature: str | None) -> Decision:
+_UNTOUCHED = frozenset(
+    """
+    AssignVariableOp Cast Const Identity IdentityN If PartitionedCall Placeholder ReadVariableOp
+    StatefulPartitionedCall StatelessIf StatelessWhile VarHandleOp While
+    """.split()  # noqa: SIM905
+)
+"""Ops that a value may pass without being calculated with: half-precision weights, for one."""
+
+_ELEMENTS = {"f16": "float16", "bf16": "bfloat16"}
+
+
+def _calculated_in(diagnosis: Diagnosis) -> tuple[str, ...]:
+    """Return the dtypes of half precision in which the model calculates: no builtin does.
+
+    A SavedModel shows it. Of a Keras file the converter's message tells, in the dtypes of MLIR.
+    """
+    if diagnosis.proof is not None and diagnosis.proof.passed:
+        return ()
+    if diagnosis.format == "keras":
+        conversion = diagnosis.proof and diagnosis.proof.conversion
+        told = conversion.record.message if diagnosis.other and conversion else ""
+        found = {_ELEMENTS[name] for name in re.findall(r"[x<](b?f16)>", told)}
+    else:
+        found = {
+            str(value)
+            for node in diagnosis.graph.nodes
+            if node.op not in _UNTOUCHED
+            for name, value in node.attributes.items()
+            if name == "T" and value in _ELEMENTS.values()
+        }
+    return tuple(sorted(found))
+
+
+def _why_calculated(narrow: Sequence[str]) -> str:
+    names = " and ".join(narrow)
+    return (
+        f"It calculates in {names}, and no builtin op does: the values are carried in float32, and "
+        "rounded after each step as they were."
+    )
+
+
+def _rebuilt(
+    diagnosis: Diagnosis,
+    found: dict[str, Finding],
+    signature: str | None,
+    calculated: Sequence[str],
+) -> Decision:
     state = _state(diagnosis, [] if signature is None else [signature])
     steps, why = ["convert"], []
-    narrow: list[str] = []
+    narrow = list(calculated)
     if "unsupported-variable-dtype" in found:
         finding = found["unsupported-variable-dtype"]
         wrong = [v for v in state if v.name in finding.variables]
         for variable in wrong:
             if variable.dtype not in CARRIERS:
                 raise NoCureError(_no_carrier(variable), finding)
-        narrow = sorted({v.dtype for v in wrong})
-        steps.append("recast")
-        carried = listed(f"{v.name} ({v.dtype})" for v in wrong)
-        why.append(
-            f"No variable of a .tflite file can be {' or '.join(narrow)}: {carried} is carried in "
-            f"{' or '.join(sorted({CARRIERS[dtype] for dtype in narrow}))}, and brought back to "
-            "its own numbers after each step."
-        )
+        why.append(_why_carried(wrong))
+        narrow += {v.dtype for v in wrong}
+    elif calculated:
+        why.append(_why_calculated(calculated))
     parts = [f for family, f in found.items() if _REBUILDS[family] == "whole"]
     if parts:
         steps.append("whole")
         names = listed(sorted({name for f in parts for name in f.variables}))
         why.append(f"{names} is updated in part, and only a whole value can be assigned.")
-    return steps, why, narrow
+    return [*steps, *(["recast"] if narrow else [])], why, sorted(set(narrow))
+
+
+def _why_carried(state: Sequence[Variable]) -> str:
+    narrow = sorted({v.dtype for v in state})
+    carried = listed(f"{v.name} ({v.dtype})" for v in state)
+    return (
+        f"No variable of a .tflite file can be {' or '.join(narrow)}: {carried} is carried in "
+        f"{' or '.join(sorted({CARRIERS[dtype] for dtype in narrow}))}, and brought back to its "
+        "own numbers after each step."
+    )
 
 
 def _no_carrier(variable: Variable) -> str:
