@@ -2,7 +2,7 @@
 
 import pytest
 
-from workbook_lib.device import convert
+from workbook_lib.device import convert, quantize
 from workbook_lib.device.reference import reference_answers
 from workbook_lib.device.trust import NotTrustedError
 
@@ -40,8 +40,17 @@ def test_a_lambda_is_not_run_by_the_reference(marking):
     assert not marker.exists()
 
 
+@pytest.mark.parametrize("recipe", ["int8", "selective"])
+def test_a_lambda_is_not_run_by_a_recipe(marking, recipe):
+    path, marker = marking
+    marker.unlink(missing_ok=True)
+    with pytest.raises(NotTrustedError, match="Lambda"):
+        quantize(path, recipe, [[[1.0, 2.0, 3.0]]])
+    assert not marker.exists()
+
+
 def test_a_lambda_that_is_trusted_runs(marking):
-    """Else the two tests above would show nothing."""
+    """Else the tests above would show nothing."""
     path, marker = marking
     marker.unlink(missing_ok=True)
     assert convert(path, trust=True).content

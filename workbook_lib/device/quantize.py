@@ -27,6 +27,7 @@ import numpy.typing as npt
 from workbook_lib.device.convert import ConverterSettings, convert
 from workbook_lib.device.infer import Session
 from workbook_lib.device.latency import Latency, compare_latency
+from workbook_lib.device.trust import check_trust
 from workbook_lib.graph import ModelFileError, Signature, TensorSpec, read_graph
 from workbook_lib.isolated import Record, run_isolated
 from workbook_lib.rendering import Rich, table_html, table_text
@@ -181,6 +182,7 @@ def quantize(
         ValueError: The recipe needs calibration calls and got none, or ``float_layers`` names a
             tensor that no layer gives.
         QuantizationError: The converter refuses, crashes or hangs.
+        NotTrustedError: It brings code along.
     """
     chosen = _recipe(recipe)
     calls = [_listed_call(call) for call in calibration or ()] if chosen.calibrated else []
@@ -231,10 +233,12 @@ def _quantize_selectively(
 
 
 def _format(source: str | os.PathLike[str]) -> str:
-    found = read_graph(source).format
-    if found not in ("saved_model", "keras"):
+    """Return the format of a model that may be loaded; one that brings code along may not."""
+    graph = read_graph(source)
+    if graph.format not in ("saved_model", "keras"):
         raise ModelFileError(source, "neither a SavedModel nor a Keras file")
-    return found
+    check_trust(graph, trust=False)
+    return graph.format
 
 
 def _debugger(
