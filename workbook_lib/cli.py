@@ -20,6 +20,7 @@ _MODEL = "SavedModel folder, .keras, .h5, .pb or .tflite"
 # As a shell reports a command that Ctrl-C, or a reader that closed the pipe, has ended.
 INTERRUPTED = 130
 READER_GONE = 141
+_PATH_PARAMETERS = ("model", "inputs", "output")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -268,7 +269,7 @@ def _add_matrix(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> int:
     from workbook_lib.runs import RunInputError, all_notebooks, run_notebooks
 
-    parameters = {name: _value(text) for name, text in options.parameters}
+    parameters = {name: _parameter(name, text) for name, text in options.parameters}
     try:
         report = run_notebooks(
             options.notebooks or all_notebooks(),
@@ -396,6 +397,7 @@ def _log(name: str) -> bytes:
 
 
 def _cure(options: argparse.Namespace) -> int:
+    from workbook_lib.device.trust import NotTrustedError
     from workbook_lib.failures.cure import NoCureError, cure_file
     from workbook_lib.graph import ModelFileError
 
@@ -414,8 +416,10 @@ def _cure(options: argparse.Namespace) -> int:
         return 1
     except ModelFileError as error:
         return _refuse(error)
-    except (KeyError, ValueError) as error:  # a target, a recipe, a signature, inputs
-        return _refuse(f"{options.model}: {error.args[0]}")
+    except NotTrustedError as error:
+        return _refuse(f"{options.model}: {error}; if you trust it, say --trust")
+    except (KeyError, ValueError, OSError) as error:  # a target, a recipe, a signature, inputs
+        return _refuse(f"{options.model}: {_fault(error)}")
     print(json.dumps(made.as_dict(), indent=2) if options.json else made.text())
     return 0
 
@@ -445,6 +449,13 @@ def _matrix(options: argparse.Namespace) -> int:
 
 def _started(release: Any) -> None:
     print(f"measuring {release.version}", flush=True)
+
+
+def _parameter(name: str, text: str) -> Any:
+    """Read a papermill parameter; a path is seen from where the user stands, not the notebook."""
+    if name in _PATH_PARAMETERS and text:
+        return str(Path(text).absolute())
+    return _value(text)
 
 
 def _value(text: str) -> Any:

@@ -95,3 +95,29 @@ def test_no_model_and_no_place(model, tmp_path, capsys):
     assert printed.out == ""
     assert len(printed.err.splitlines()) == 2
     assert names(tmp_path) == []
+
+
+def test_a_model_is_not_overwritten_nor_what_is_in_it_nor_inputs(model, tmp_path, capsys):
+    inputs = tmp_path / "out.state.npz"
+    np.savez(inputs, x=np.ones([2, 4], "float32"))
+    before = {path: path.read_bytes() for path in (*model.rglob("*.pb"), inputs)}
+    for target in (model, model / "saved_model.pb", tmp_path / "out.tflite"):
+        assert main(["cure", str(model), str(target), "--inputs", str(inputs)]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert len(printed.err.splitlines()) == 3
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_code_that_a_model_brings_along_wants_trust(tf, tmp_path, capsys):
+    path = tmp_path / "model.keras"
+    layers = [tf.keras.Input([2]), tf.keras.layers.Lambda(lambda x: x * 2.0)]
+    tf.keras.Sequential(layers).save(path)
+    out = tmp_path / "out.tflite"
+    assert main(["cure", str(path), str(out)]) == 2
+    printed = capsys.readouterr()
+    assert "--trust" in printed.err
+    assert len(printed.err.splitlines()) == 1
+    assert names(tmp_path) == ["model.keras"]
+    assert main(["cure", str(path), str(out), "--trust"]) == 0
+    assert out.exists()

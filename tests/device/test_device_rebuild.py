@@ -214,6 +214,30 @@ def test_a_large_cache_is_not_compared_pair_by_pair(tf, tmp_path):
     moved(tf, tmp_path, shape, lambda v, p, x: v[:, :, p : p + 1].assign(x), calls)
 
 
+def test_one_row_of_a_table_is_replaced(tf, tmp_path):
+    def step(module, place, value):
+        module.grid.scatter_nd_update([[place]], value)
+        return {"y": module.grid + 0.0}
+
+    grid = tf.Variable(tf.reshape(tf.range(12.0), [4, 3]), name="grid")
+    specs = tf.TensorSpec([], tf.int32, "place"), tf.TensorSpec([1, 3], name="value")
+    source = save(tf, tmp_path / "old", {"grid": grid}, step, *specs)
+    calls = [{"place": np.int32(n), "value": np.full([1, 3], n + 20.0, "float32")} for n in (2, 0)]
+    agree(tf, tmp_path, source, calls)
+
+
+def test_a_constant_that_is_captured_stays(tf, tmp_path):
+    table = tf.constant([3.0, 5.0])
+
+    def step(module, x):
+        module.level.assign(module.level + tf.cast(x * table, tf.float16))
+        return {"y": tf.cast(module.level, tf.float32)}
+
+    level = tf.Variable(tf.zeros([2], tf.float16), name="level")
+    source = save(tf, tmp_path / "old", {"level": level}, step, tf.TensorSpec([2], name="x"))
+    agree(tf, tmp_path, source, floats(2), ["float16"])
+
+
 def test_a_slice_with_steps_that_moves_is_refused(tf, tmp_path):
     def step(module, x):
         module.v[tf.cast(x[0], tf.int32) :: 2].assign(x)

@@ -15,7 +15,7 @@ from workbook_lib.device.targets import (
     target,
     with_own_release,
 )
-from workbook_lib.graph import Function, Graph, Node, read_graph
+from workbook_lib.graph import Function, Graph, ModelFileError, Node, read_graph
 from workbook_lib.locations import data_path
 
 OPS = {number: name for name, number in vars(schema.BuiltinOperator).items() if name.isupper()}
@@ -173,3 +173,15 @@ def test_micro_is_what_the_table_says():
         record = run_source(source, inputs={"content": content})
         missing = "Didn't find op" in record.log
         assert missing == (not takes(content, "micro")), name
+
+
+def test_a_file_that_was_cut_short_meanwhile_is_said_to_be(tmp_path):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(file_with(schema.BuiltinOperator.ADD))
+    graph = read_graph(path)
+    for left in (b"", path.read_bytes()[:9]):
+        path.write_bytes(left)
+        with pytest.raises(ModelFileError) as raised:
+            refusals(graph, "litert")
+        assert str(path) in str(raised.value)
+        assert "unpack" not in str(raised.value)

@@ -1,5 +1,6 @@
 """Cures, each proved against TensorFlow's answers of the original model, which are asked here."""
 
+import functools
 import json
 import pickle
 from dataclasses import replace
@@ -22,6 +23,13 @@ STEPS = 6
 @pytest.fixture
 def models(specimen_path):
     return specimen_path
+
+
+@pytest.fixture(scope="session")
+def cured(specimen_path):
+    """Cure a model of the zoo, or return what came of it before; each is diagnosed once."""
+    diagnosed = functools.cache(lambda name: diagnose(specimen_path(name)))
+    return functools.cache(lambda name, **options: cure(diagnosed(name), **options))
 
 
 def inputs_of(signature, count=STEPS):
@@ -78,8 +86,8 @@ def run(content, name, inputs, state):
         ("tf1_saved_model", "litert", "convert"),
     ],
 )
-def test_the_file_answers_as_tensorflow(tf, models, name, target, way):
-    made = cure(models(name), target=target)
+def test_the_file_answers_as_tensorflow(tf, models, cured, name, target, way):  # noqa: PLR0917
+    made = cured(name, target=target)
     assert made.way.id == way
     assert made.parity.passed
     assert len(made.parity.runs) >= 2
@@ -95,6 +103,107 @@ def test_the_file_answers_as_tensorflow(tf, models, name, target, way):
     keeps_state = any(v.assigns for v in made.diagnosis.variables) and way != "take-signature"
     variables = read_graph(made.content).variables
     assert bool(variables) == (keeps_state and target in ("litert", "micro"))
+
+
+@pytest.fixture
+def two_signatures(tf, tmp_path):
+    """A Keras 3 layer that one signature asks and the other one changes."""
+
+    class Layer(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.dense = tf.keras.layers.Dense(2)
+            self.dense.build([1, 2])
+
+        @tf.function(input_signature=[tf.TensorSpec([1, 2], name="x")])
+        def infer(self, x):
+            return {"y": self.dense(x)}
+
+        @tf.function(input_signature=[tf.TensorSpec([1, 2], name="x")])
+        def learn(self, x):
+            self.dense.kernel.assign(self.dense.kernel * 0.5 + x)
+            return {"done": x + 1.0}
+
+    module, folder = Layer(), str(tmp_path / "model")
+    signatures = {"infer": module.infer, "learn": module.learn}
+    tf.saved_model.save(module, folder, signatures=signatures)
+    return folder
+
+
+@pytest.mark.parametrize("target", ["litert", "tflite-2.3"])
+def test_signatures_go_on_sharing_their_state(tf, two_signatures, target):
+    made = cure(two_signatures, target=target)
+    assert made.way.steps[0] == "hold"
+    assert set(made.way.signatures) == {"infer", "learn"}
+    from ai_edge_litert.interpreter import Interpreter
+
+    loaded, lite = tf.saved_model.load(two_signatures), Interpreter(model_content=made.content)
+    state, told = dict(made.initial_state), []
+    for number, name in enumerate(["infer", "learn", "infer", "learn", "learn", "infer"]):
+        x = np.full([1, 2], number + 1.0, "float32")
+        run = lite.get_signature_runner(name)
+        got = run(x=x, **{n: v for n, v in state.items() if n in run.get_input_details()})
+        state.update({n: got.pop(n) for n in list(got) if n in state})
+        for output, wanted in loaded.signatures[name](x=tf.constant(x)).items():
+            np.testing.assert_allclose(got[output], wanted, rtol=1e-5)
+            told.append(got[output].tobytes())
+    assert len(set(told)) == len(told)
+
+
+def recurrent(tf):
+    """A stateful GRU of half precision, as people make it."""
+    tf.keras.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        layers = [tf.keras.Input(batch_shape=(1, 3, 2)), tf.keras.layers.GRU(4, stateful=True)]
+        return tf.keras.Sequential([*layers, tf.keras.layers.Dense(2, dtype="float32")])
+    finally:
+        tf.keras.mixed_precision.set_global_policy("float32")
+
+
+def test_a_keras_model_of_half_precision(tf, tmp_path):
+    tf.keras.utils.set_random_seed(1)
+    model = recurrent(tf)
+    model.save(tmp_path / "model.keras")
+    made = cure(tmp_path / "model.keras", target="builtin-only")
+    assert made.way.steps == ("export", "recast", "convert", "lift")
+    assert made.parity.passed
+    calls = np.random.default_rng(3).standard_normal([STEPS, 1, 3, 2]).astype("float32")
+    session, state = Session(made.content), dict(made.initial_state)
+    assert state
+    for x in calls:
+        name = next(n for n in session.inputs if n not in state)
+        got = session({name: x, **state})
+        state = {n: got.pop(n) for n in state}
+        np.testing.assert_allclose(*got.values(), model(x), rtol=1e-2, atol=1e-2)
+
+
+def test_what_calculates_in_half_precision_is_carried(tf, save_module, tmp_path):
+    class Half(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = tf.Variable(tf.cast([0.1, 0.2], tf.float16), name="weight")
+
+        @tf.function(input_signature=[tf.TensorSpec([2], tf.float32, name="x")])
+        def __call__(self, x):
+            return tf.cast(tf.cast(x, tf.float16) * self.weight + 2048, tf.float32)
+
+    module = Half()
+    made = cure(save_module(module))
+    assert (made.way.id, made.way.narrow) == ("recast-state", ("float16",))
+    for x in np.random.default_rng(0).standard_normal([STEPS, 2]).astype("float32") * 100:
+        (answer,) = Session(made.content)(x).values()
+        np.testing.assert_array_equal(answer, module(x))  # above 2048 float16 has even numbers
+
+
+def test_a_target_refuses_before_anything_is_compared(tf, save_module):
+    class Chosen(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([2], tf.float32, name="x")])
+        def __call__(self, x):
+            return tf.where(x > 0, x, x * 2.0)
+
+    with pytest.raises(NoCureError, match="does not know the op SELECT") as raised:
+        cure(save_module(Chosen()), target="micro")
+    assert "ops that this runtime has" in raised.value.change
 
 
 def test_a_graph_and_its_checkpoint(tf, models):
@@ -129,8 +238,8 @@ def test_a_model_without_signature(tf, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["mlp_keras", "stateful_rnn_keras", "mlp_tflite", "frozen_graph"])
-def test_the_right_door(models, name):
-    made = cure(models(name), target="builtin-only")
+def test_the_right_door(cured, name):
+    made = cured(name, target="builtin-only")
     assert made.parity.passed
     assert not read_graph(made.content).variables
 
@@ -162,8 +271,8 @@ def test_what_only_the_proof_shows(models, name):
         ("mlp_tflite", "int8", []),
     ],
 )
-def test_quantized(models, name, recipe, kept):
-    made = cure(models(name), quantization=recipe)
+def test_quantized(cured, name, recipe, kept):
+    made = cured(name, quantization=recipe)
     assert list(made.initial_state) == kept
     assert made.parity.passed
     assert made.quantized.passed
@@ -171,9 +280,9 @@ def test_quantized(models, name, recipe, kept):
     assert any("made up" in note or "made-up" in note for note in made.notes)
 
 
-def test_a_counter_that_would_saturate_goes_on(tf, models):
+def test_a_counter_that_would_saturate_goes_on(cured):
     """More calls than int8 has steps: the state stays float."""
-    made = cure(models("counter"), quantization="int8")
+    made = cured("counter", quantization="int8")
     session, state = Session(made.content), dict(made.initial_state)
     x = np.zeros([1, 4], np.float32)
     for _ in range(300):
@@ -245,8 +354,8 @@ def test_mutant_a_checkpoint_of_other_values_is_no_cure(models, monkeypatch):
         ("counter_tflite", {"quantization": "int8"}),
     ],
 )
-def test_the_code_of_a_way_makes_such_a_file(models, name, options, tmp_path, monkeypatch):
-    made = cure(models(name), **options)
+def test_the_code_of_a_way_makes_such_a_file(cured, name, options, tmp_path, monkeypatch):
+    made = cured(name, **options)
     asked = asked_of(made)
     monkeypatch.chdir(tmp_path)
     space = {"calls": dict(asked)}
@@ -271,10 +380,10 @@ def asked_of(made):
     found = graph.signatures if made.way.signatures else graph.signatures[:1] or graph.functions[:1]
     names = made.way.signatures or [""]
     asked = {}
-    for name, entry in zip(names, found, strict=True):
-        entry = graph.signature(name) if name else entry
-        specs = [spec for spec in entry.inputs if spec.name not in made.initial_state]
-        specs = [replace(spec, dtype="float32") for spec in specs]
+    for name, only in zip(names, found, strict=True):
+        entry = graph.signature(name) if name else only
+        specs = [s for s in entry.inputs if s.name not in made.initial_state]
+        specs = [replace(spec, dtype="float32") for spec in specs]  # a session quantizes floats
         asked[name] = make_calls(Signature(name, "", tuple(specs), ()), 20)
     return asked
 

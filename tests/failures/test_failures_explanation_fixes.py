@@ -14,7 +14,7 @@ from workbook_lib.failures.log_fixes import (
     update_fix,
 )
 
-# A shell's line, C++, and a setting that only old releases read.
+# A shell's line, and C++.
 NOT_PYTHON = {"runtime-too-old", "micro-needs-store"}
 
 
@@ -171,6 +171,10 @@ def test_the_fix_is_made_for_the_line():
     assert match.fix == FIX_OTHER_KERAS
     for code, variables in (("142", True), ("151", False)):
         (match,) = explain(f"Op builtin_code out of range: {code}.").matches
+        assert ("lift" in match.fix) is variables
+    for op, variables in (("VAR_HANDLE", True), ("QUANTIZE", False)):
+        log = f"Didn't find op for builtin opcode '{op}' version '3'. Registration failed."
+        (match,) = explain(log).matches
         assert ("lift" in match.fix) is variables
     (match,) = explain("Tensorflow op [a/states1: TFL_VAR_HANDLE] is not supported").matches
     assert "lift" in match.fix

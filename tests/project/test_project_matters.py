@@ -71,6 +71,12 @@ def copy(tmp_path):
             "page.current.setdefault(page.handles[inputs[0]], page.value(inputs[1]))",
             "07_keep_the_state.ipynb",
         ),
+        (
+            "failures/findings.py",
+            '{"float16", "bfloat16",',
+            '{"bfloat16",',
+            "08_your_own_model.ipynb",
+        ),
     ],
     ids=[
         "freezing that does nothing",
@@ -79,6 +85,7 @@ def copy(tmp_path):
         "ranges without their zero point",
         "integers that are taken for real values",
         "a lifted state that never changes",
+        "a dtype that is taken for a supported one",
     ],
 )
 def test_a_step_that_does_nothing_turns_nbval_red(copy, module, line, broken, notebook):

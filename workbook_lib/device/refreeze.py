@@ -63,9 +63,7 @@ def _assign(tf: Any, operation: Any, values: Any) -> Any:
     return tf.raw_ops.Assign(ref=operation.outputs[0], value=value).op
 
 
-def freeze_checkpoint(
-    graph_def: str, checkpoint: str, outputs: Sequence[str], target: str
-) -> list[str]:
+def freeze_checkpoint(graph_def: str, checkpoint: str, outputs: Sequence[str], target: str) -> None:
     """Write a frozen graph.
 
     Args:
@@ -73,9 +71,6 @@ def freeze_checkpoint(
         checkpoint: Path of the checkpoint, without ``.index``.
         outputs: Names of the nodes that are to be computed.
         target: The file to write.
-
-    Returns:
-        The names of the variables that still are in it: none.
 
     Raises:
         CannotFreezeError: A variable has no value, or stays a variable.
@@ -90,7 +85,6 @@ def freeze_checkpoint(
     if left:
         raise CannotFreezeError(f"the variable {left[0]} could not be frozen")
     Path(target).write_bytes(frozen.SerializeToString())
-    return left
 
 
 def restored_answers(
@@ -106,6 +100,9 @@ def restored_answers(
 
     Returns:
         For each call, name to array.
+
+    Raises:
+        CannotFreezeError: A variable has no value of its name, dtype and shape.
     """
     with restored_session(graph_def, checkpoint) as session:
         fetches = {name: f"{name}:0" for name in outputs}

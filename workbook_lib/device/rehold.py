@@ -102,6 +102,9 @@ def answers_of_call(source: str, calls: Sequence[Mapping[str, Any]]) -> list[dic
 
     Returns:
         For each call, output name to array.
+
+    Raises:
+        NoEntryError: It has no call, or several traces of one.
     """
     import numpy as np
 

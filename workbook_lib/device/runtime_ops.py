@@ -2,8 +2,8 @@
 
 ``python -m workbook_lib.device.runtime_ops 2.3.4=PYTHON 2.14.0=PYTHON …`` asks the TensorFlow, or
 the tflite-runtime, of each of these Pythons, and LiteRT and TensorFlow Lite Micro of this one, and
-writes ``data/runtime_ops.json`` anew. The files that it asks with are
-empty but for one op: an interpreter looks for the kernel before it looks at anything else.
+writes ``data/runtime_ops.json`` anew. The files that it asks with are empty but for one op: an
+interpreter looks for the kernel before it looks at anything else.
 """
 
 from __future__ import annotations

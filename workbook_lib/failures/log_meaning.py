@@ -545,11 +545,10 @@ def _flex(seen: Seen) -> Iterator[Meaning]:
             yield _meaning(Rank.LAST_RESORT, family, line, message)
     for line in seen.of("flex-list"):
         names = _listed(op for op in line.ops if _role(op))
-        message = f"The file holds {names}, which run only where the Flex delegate is linked."
-        if not refusals:
-            message = (
-                f"The conversion went through, but today's interpreter will not load it. {message}"
-            )
+        message = (
+            f"The conversion went through, but the file holds {names}: they run only where the Flex"
+            " delegate is linked, and today's interpreter will not load it."
+        )
         yield _meaning(Rank.FLEX_LIST, family, line, message)
     for line in seen.of("resource-list"):
         ops = _Ops([line])

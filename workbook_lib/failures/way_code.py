@@ -240,5 +240,7 @@ def _quantizing(diagnosis: Diagnosis, way: Way, recipe: str) -> list[str]:
 def _ends(diagnosis: Diagnosis, way: Way) -> list[str]:
     """Return the names of the inputs and outputs that the file has besides the state."""
     graph = diagnosis.graph
-    entries = [graph.signature(name) for name in way.signatures] or list(graph.functions[:1])
-    return sorted({spec.name for one in entries for spec in (*one.inputs, *one.outputs)})
+    entries = [graph.signature(name) for name in way.signatures]
+    main = graph.functions[0]
+    sides = [(one.inputs, one.outputs) for one in entries] or [(main.inputs, main.outputs)]
+    return sorted({spec.name for side in sides for specs in side for spec in specs})

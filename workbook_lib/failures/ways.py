@@ -112,7 +112,7 @@ class NoCureError(ValueError):
     def __init__(self, reason: str, finding: Finding | None = None, change: str = "") -> None:
         self.reason = " ".join(reason.split())
         self.finding = finding
-        self.change = change or (finding.fix if finding else "")
+        self.change = change or (_by_hand(finding.fix) if finding else "")
         super().__init__(self.reason)
 
     def text(self) -> str:
@@ -131,6 +131,11 @@ class NoCureError(ValueError):
 
     def __reduce__(self) -> tuple[type, tuple[str, Finding | None, str]]:
         return type(self), (self.reason, self.finding, self.change)
+
+
+def _by_hand(fix: str) -> str:
+    """Leave out of a fix that the tool could try: it has."""
+    return fix.partition("# Without the program that made the file")[0].rstrip()
 
 
 def choose_way(
