@@ -505,6 +505,12 @@ def _keras(seen: Seen) -> Iterator[Meaning]:
             " converter of this release calls; Keras 3 has no such method."
         )
         yield _meaning(Rank.KERAS_PRIVATE, family, line, message, FIX_OTHER_KERAS)
+    for line in seen.of("none-alone"):
+        message = (
+            "This line alone names no cause: paste the whole traceback. Where that ends in"
+            " tflite_keras_util.py, the converter has met a Keras that it does not know."
+        )
+        yield _meaning(Rank.LAST_RESORT, family, line, message, FIX_OTHER_KERAS)
 
 
 def _values(seen: Seen) -> Iterator[Meaning]:

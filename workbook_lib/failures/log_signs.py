@@ -137,6 +137,11 @@ def _of_a_variable(near: Near) -> bool:
     return found is not None and ("variable" in found[1] or "tensor" in found[1])
 
 
+def _is_the_whole_log(near: Near) -> bool:
+    """Tell that nothing but the exception's name stands in the log."""
+    return near.before in ("", "typeerror:") and not near.after.strip(".")
+
+
 def _of_a_handle(near: Near) -> bool:
     return "dtype=resource" in near.after
 
@@ -295,6 +300,7 @@ SIGNS: tuple[Sign, ...] = (
         # Of a Windows path to tflite_keras_util.py, "\t" has become a blank.
         company=("flite_keras_util", "get_call_context_function"),
     ),
+    Sign("none-alone", "'NoneType' object is not callable", test=_is_the_whole_log),
     Sign(
         "openvino",
         "conversion is failed for",
