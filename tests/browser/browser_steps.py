@@ -1,49 +1,185 @@
 """What a learner does in JupyterLab, as steps for the browser tests."""
 
-TOKEN = "browser-test"
-_IDLE_SECONDS = 300
+import re
+
+from browser_servers import TOKEN
+
+_RUN_SECONDS = 300
+_TALLEST = 8000  # Chromium draws no picture above 16,384 pixels
+
+# Says when a command that a click has started is done: a click itself does not.
+_WATCH = """id => {
+    window.commandEnded = false;
+    const { commandExecuted } = window.jupyterapp.commands;
+    const note = (_, command) => {
+        if (command.id === id) {
+            commandExecuted.disconnect(note);
+            const ended = () => { window.commandEnded = true; };
+            Promise.resolve(command.result).then(ended, ended);
+        }
+    };
+    commandExecuted.connect(note);
+}"""
+_HOSTS_OF_ONES_OWN = {"127.0.0.1", "localhost", None, ""}
 
 
 def open_notebook(page, name):
-    """Open a notebook and wait for its kernel."""
+    """Open a notebook of the folder ``notebooks`` and wait for its kernel."""
     page.goto(f"{page.address}/lab/tree/notebooks/{name}?token={TOKEN}&reset", wait_until="load")
+    wait_for_kernel(page)
+
+
+def reload_page(page):
+    """Load the page again, as a learner does whose laptop has slept; the kernel lives on."""
+    page.reload(wait_until="load")
+    wait_for_kernel(page)
+
+
+def wait_for_kernel(page):
+    """Wait until the notebook is drawn, and its kernel idle."""
     page.locator(".jp-Notebook").first.wait_for(timeout=60_000)
     page.locator("#jp-main-statusbar", has_text="(ipykernel) | Idle").wait_for(timeout=60_000)
 
 
 def run_all(page):
-    """Choose Run > Run All Cells, and wait until every cell has run.
+    """Choose Run > Run All Cells, and wait until every cell has run and is drawn.
 
     Raises:
         TimeoutError: Cells are still waiting at the end of the time that they have.
     """
+    page.evaluate(_WATCH, "notebook:run-all-cells")
     page.locator(".lm-MenuBar-item", has_text="Run").first.click()
     page.locator('.lm-Menu-item[data-command="runmenu:run-all"]').click()
-    page.wait_for_timeout(500)
-    waiting = page.locator(".jp-InputArea-prompt", has_text="[*]")
-    for _ in range(_IDLE_SECONDS * 2):
-        if waiting.count() == 0:
-            break
-        page.wait_for_timeout(500)
-    else:
-        raise TimeoutError(f"{waiting.count()} cells still wait after {_IDLE_SECONDS} seconds")
-    page.locator("#jp-main-statusbar", has_text="| Idle").wait_for(timeout=_IDLE_SECONDS * 1000)
-    page.wait_for_timeout(1000)  # the last outputs are drawn after the kernel is idle
+    _wait_for_command(page)
+
+
+def run_cell(page, text):
+    """Run the first code cell that has this text, with Ctrl+Enter, and wait for its end.
+
+    Returns:
+        The cell's locator.
+    """
+    found = cell(page, text)
+    found.locator(".cm-content").click()
+    page.evaluate(_WATCH, "notebook:run-cell")
+    page.keyboard.press("Control+Enter")
+    _wait_for_command(page)
+    return found
+
+
+def cell(page, text):
+    """Return the locator of the first code cell with this text, in its code or its outputs.
+
+    It follows the text: for a cell whose text is about to be edited, take ``code_cell``.
+    """
+    return page.locator(".jp-CodeCell", has_text=text).first
+
+
+def edit_cell(page, text, code):
+    """Put other code into the first code cell that has this text.
+
+    Returns:
+        A locator of that cell that holds on, by its place in the notebook.
+    """
+    place = cell(page, text).evaluate(
+        "cell => [...cell.parentElement.querySelectorAll('.jp-CodeCell')].indexOf(cell)"
+    )
+    found = page.locator(".jp-CodeCell").nth(place)
+    found.locator(".cm-content").click()
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text(code)
+    return found
+
+
+def restart_kernel(page):
+    """Restart the notebook's kernel from its menu, confirm, and wait until it is idle again."""
+    page.evaluate(_WATCH, "kernelmenu:restart")
+    page.locator(".lm-MenuBar-item", has_text="Kernel").first.click()
+    page.locator('.lm-Menu-item[data-command="kernelmenu:restart"]').click()
+    page.locator(".jp-Dialog .jp-mod-warn, .jp-Dialog .jp-mod-accept").last.click()
+    _wait_for_command(page)
+    wait_for_kernel(page)
+
+
+def save(page):
+    """Save the notebook with Ctrl+S, as it is now."""
+    page.evaluate(_WATCH, "docmanager:save")
+    page.keyboard.press("Control+s")
+    _wait_for_command(page)
+
+
+def switch_theme(page, dark):
+    """Change JupyterLab's theme where the page stands, and wait until it shows."""
+    theme = "JupyterLab Dark" if dark else "JupyterLab Light"
+    page.evaluate(
+        "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", theme
+    )
+    page.locator(f'body[data-jp-theme-name="{theme}"]').wait_for(state="attached", timeout=30_000)
+    wait_until_still(page)
+
+
+def wait_until_still(page, milliseconds=400):
+    """Wait until nothing in the notebook has been drawn anew for so long."""
+    page.evaluate(
+        """still => new Promise(resolve => {
+            let timer;
+            const watcher = new MutationObserver(() => again());
+            const end = () => { watcher.disconnect(); resolve(); };
+            const again = () => { clearTimeout(timer); timer = setTimeout(end, still); };
+            const watched = document.querySelector('.jp-NotebookPanel') || document.body;
+            watcher.observe(watched, { childList: true, subtree: true });
+            setTimeout(end, 10_000);  // a clock that ticks in an output does not hold us up
+            again();
+        })""",
+        milliseconds,
+    )
+
+
+def outside_hosts(page):
+    """Return the hosts that the page asked and that are not this machine; there must be none."""
+    return page.hosts - _HOSTS_OF_ONES_OWN
 
 
 def photograph_cell(page, text, path):
     """Take a picture of the window, scrolled so that the cell with this text stands at its top."""
-    cell = page.locator(".jp-CodeCell", has_text=text).first
-    cell.evaluate("cell => cell.scrollIntoView({block: 'start'})")
-    page.wait_for_timeout(800)
+    cell(page, text).evaluate("cell => cell.scrollIntoView({block: 'start'})")
+    wait_until_still(page)
     page.screenshot(path=str(path))
 
 
 def photograph(page, path):
-    """Take a picture of the whole notebook, and give the window its size back."""
-    height = int(page.locator(".jp-WindowedPanel-viewport").first.bounding_box()["height"])
-    page.set_viewport_size({"width": 1280, "height": min(height + 200, 16_000)})
-    page.locator(".jp-WindowedPanel-outer").first.evaluate("panel => { panel.scrollTop = 0 }")
-    page.wait_for_timeout(1500)
-    page.screenshot(path=str(path))
-    page.set_viewport_size({"width": 1280, "height": 800})
+    """Take pictures of the whole notebook from its top to its end, and give the window back.
+
+    Args:
+        page: The page, with windowing off.
+        path: Of the first picture; a long notebook gets more, with ``-2``, ``-3`` to the name.
+
+    Returns:
+        The paths of the pictures.
+    """
+    window = page.viewport_size
+    outer = page.locator(".jp-WindowedPanel-outer").first
+    above = outer.bounding_box()["y"]
+    height = outer.evaluate("panel => panel.scrollHeight")
+    page.set_viewport_size({**window, "height": int(min(height, _TALLEST) + above + 40)})
+    paths = []
+    for number, top in enumerate(range(0, int(height), _TALLEST), start=1):
+        outer.evaluate("(panel, top) => { panel.scrollTop = top }", top)
+        wait_until_still(page)
+        paths.append(path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}"))
+        page.screenshot(path=str(paths[-1]))
+    page.set_viewport_size(window)
+    return paths
+
+
+def _wait_for_command(page):
+    """Wait for the end of the command that is watched, and until its outputs are drawn."""
+    from playwright.sync_api import TimeoutError as NoEnd
+
+    try:
+        page.wait_for_function("() => window.commandEnded", timeout=_RUN_SECONDS * 1000)
+    except NoEnd:
+        waiting = page.locator(".jp-InputArea-prompt", has_text=re.compile(r"\[\*\]")).count()
+        raise TimeoutError(f"{waiting} cells still wait after {_RUN_SECONDS} seconds") from None
+    page.locator("#jp-main-statusbar", has_text="| Idle").wait_for(timeout=60_000)
+    wait_until_still(page)

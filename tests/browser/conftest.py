@@ -1,72 +1,39 @@
-"""JupyterLab as a learner gets it, in headless Chromium from the system's packages."""
+"""JupyterLab as a learner gets it, in headless Chromium from the system's packages.
 
-import json
+Servers start when the first test asks for them. A page starts as on a first visit: fresh
+notebooks, no kernel, no progress, the light theme. ``page`` is at a server as ``make lab`` starts
+it, ``hub_page`` at one as a hub starts it: below a base URL, with a token.
+"""
+
 import os
-import shutil
-import subprocess
-import sys
-import time
-import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from browser_program import find_browser
-from browser_steps import TOKEN
+from browser_servers import THEME, LabServer
 
 from workbook_lib.samples import project_root
 
 PICTURES = project_root() / "workbook-output" / "browser"
-SETTINGS = {
-    # Every cell in the page, so that it can be counted and photographed.
-    "@jupyterlab/notebook-extension/tracker.jupyterlab-settings": {"windowingMode": "none"},
-}
+WINDOW = {"width": 1280, "height": 800}
 
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory):
-    """A server on copies of the notebooks; gives its address and its folder."""
-    home = tmp_path_factory.mktemp("home")
-    root = tmp_path_factory.mktemp("workbook")
-    shutil.copytree(project_root() / "notebooks", root / "notebooks")
-    for name, values in SETTINGS.items():
-        path = home / "settings" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(values))
-    environment = {
-        **os.environ,
-        "HOME": str(home),
-        "JUPYTER_CONFIG_DIR": str(home / "config"),
-        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
-        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
-        "WORKBOOK_PROGRESS": str(home / "progress.jsonl"),
-    }
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--port=0"]
-    command += [f"--ServerApp.root_dir={root}", f"--IdentityProvider.token={TOKEN}"]
-    log = (home / "server.log").open("w")
-    process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=root)
-    try:
-        yield _address(home / "runtime", process), root
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-        log.close()
+    """A server on copies of the notebooks, as ``make lab`` starts it."""
+    server = LabServer(tmp_path_factory.mktemp("lab"))
+    yield server
+    server.stop()
 
 
-def _address(runtime, process):
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        assert process.poll() is None, "JupyterLab ended before it answered"
-        for path in runtime.glob("jpserver-*.json"):
-            port = json.loads(path.read_text())["port"]
-            address = f"http://127.0.0.1:{port}"
-            try:
-                urllib.request.urlopen(f"{address}/api?token={TOKEN}", timeout=5).read()
-                return address
-            except OSError:
-                pass
-        time.sleep(0.3)
-    raise TimeoutError("JupyterLab did not answer within 90 seconds")
+@pytest.fixture(scope="session")
+def hub_lab(tmp_path_factory):
+    """A second one, as a hub starts it for one of its users."""
+    server = LabServer(tmp_path_factory.mktemp("hub"), base_url="/user/learner/")
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="session")
@@ -85,17 +52,43 @@ def chromium():
         browser.close()
 
 
+@contextmanager
+def _visit(chromium, server):
+    server.renew()
+    context = chromium.new_context(viewport=WINDOW)
+    page = context.new_page()
+    page.server, page.address = server, server.address
+    page.hosts, page.errors = set(), []
+    # The context's, so that workers and pages opened by a link count as well.
+    context.on("request", lambda request: page.hosts.add(urlsplit(request.url).hostname))
+    context.on("console", lambda said: said.type == "error" and page.errors.append(said.text))
+    context.on("weberror", lambda found: page.errors.append(str(found.error)))
+    try:
+        yield page
+    finally:
+        context.close()
+        server.shut_kernels()
+
+
 @pytest.fixture
 def page(chromium, lab):
-    """A page that remembers every host that it asked."""
-    address, _ = lab
-    context = chromium.new_context(viewport={"width": 1280, "height": 800})
-    page = context.new_page()
-    page.hosts = set()
-    page.on("request", lambda request: page.hosts.add(urlsplit(request.url).hostname))
-    page.address = address
-    yield page
-    context.close()
+    """A page that remembers the host of each request (``hosts``) and each error (``errors``)."""
+    with _visit(chromium, lab) as page:
+        yield page
+
+
+@pytest.fixture
+def dark_page(page):
+    """The same, in JupyterLab's dark theme from the start; ``switch_theme`` changes it later."""
+    page.server.set(THEME, {"theme": "JupyterLab Dark"})
+    return page
+
+
+@pytest.fixture
+def hub_page(chromium, hub_lab):
+    """The same as ``page``, below the base URL ``/user/learner/``."""
+    with _visit(chromium, hub_lab) as page:
+        yield page
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,14 @@
 import json
 
 import pytest
-from browser_steps import open_notebook, photograph, photograph_cell, run_all
+from browser_steps import (
+    open_notebook,
+    outside_hosts,
+    photograph,
+    photograph_cell,
+    run_all,
+    switch_theme,
+)
 
 from workbook_lib.lesson.outline import outline
 from workbook_lib.runs import all_notebooks
@@ -33,7 +40,9 @@ def test_run_all_ends_without_an_error_and_draws_everything(page, pictures, path
     assert page.locator(".jp-RenderedMermaid img, .jp-RenderedMermaid svg").count() >= diagrams
     assert page.locator(".jp-RenderedMermaid .jp-mod-error").count() == 0
 
-    assert page.hosts <= {"127.0.0.1", "localhost", None, ""}, "a request left the machine"
+    switch_theme(page, dark=True)
+    photograph(page, pictures / f"{path.stem}-dark.png")
+    assert not outside_hosts(page), "a request left the machine"
 
 
 def test_a_click_on_a_prediction_is_noted_and_compared(page):

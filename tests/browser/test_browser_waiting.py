@@ -8,6 +8,8 @@ import pytest
 
 from workbook_lib.samples import project_root
 
+sync_api = pytest.importorskip("playwright.sync_api")
+
 
 class StuckPage:
     """A page on which every locator finds three cells that wait for ever."""
@@ -26,8 +28,11 @@ class StuckPage:
     def wait_for(self, **options):
         pass
 
-    def wait_for_timeout(self, milliseconds):
+    def evaluate(self, script, argument=None):
         pass
+
+    def wait_for_function(self, script, timeout):
+        raise sync_api.TimeoutError(f"{timeout} ms")
 
 
 def test_cells_that_never_end_are_said():

@@ -1,0 +1,163 @@
+"""JupyterLab servers for the browser tests: each with a home, a root and a progress of its own."""
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import psutil
+
+from workbook_lib.samples import project_root
+
+TOKEN = "browser-test"
+SETTINGS = {
+    # Every cell in the page, so that it can be counted and photographed.
+    "@jupyterlab/notebook-extension/tracker.jupyterlab-settings": {"windowingMode": "none"},
+}
+THEME = "@jupyterlab/apputils-extension/themes.jupyterlab-settings"
+EXTENSION = "workbook_lib.netron"
+
+
+class LabServer:
+    """One server, as ``make lab`` starts it, or as a hub does for one of its users.
+
+    Attributes:
+        address: Where a browser finds it, with its base URL, without a slash at the end.
+        root: The folder that it serves, with copies of the notebooks.
+        home: Everything else that it writes: settings, runtime files, progress, log.
+        progress: The file of the learner's progress.
+    """
+
+    def __init__(self, folder: Path, base_url: str = "/") -> None:
+        self.root, self.home = folder / "workbook", folder / "home"
+        self.progress = self.home / "progress.jsonl"
+        self.base_url = base_url
+        self.port = 0
+        self.address = ""
+        self.root.mkdir(parents=True)
+        self.home.mkdir()
+        _enable_extension(self.home / "config", self.home / "data")
+        self.renew()
+        self.start()
+
+    def start(self) -> None:
+        """Start it, on the port that it had before, and wait until it answers."""
+        environment = {
+            **os.environ,
+            "HOME": str(self.home),
+            "JUPYTER_CONFIG_DIR": str(self.home / "config"),
+            "JUPYTER_RUNTIME_DIR": str(self.home / "runtime"),
+            "JUPYTER_DATA_DIR": str(self.home / "data"),
+            "JUPYTERLAB_SETTINGS_DIR": str(self.home / "settings"),
+            "PYTHONPATH": os.pathsep.join([str(project_root()), os.environ.get("PYTHONPATH", "")]),
+            "WORKBOOK_PROGRESS": str(self.progress),
+        }
+        command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
+        command += [f"--ServerApp.port={self.port}", "--ServerApp.port_retries=0"]
+        command += [f"--ServerApp.root_dir={self.root}", f"--ServerApp.base_url={self.base_url}"]
+        command += [f"--IdentityProvider.token={TOKEN}", "--LabApp.expose_app_in_browser=True"]
+        shutil.rmtree(self.home / "runtime", ignore_errors=True)
+        with (self.home / "server.log").open("a") as log:
+            self.process = subprocess.Popen(
+                command, env=environment, stdout=log, stderr=log, cwd=self.root
+            )
+        self.address = self._wait_for_address()
+
+    def stop(self) -> None:
+        """Stop it with its kernels, and whatever these leave behind."""
+        if self.process.poll() is not None:
+            return
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        _, alive = psutil.wait_procs(children, timeout=10)
+        for process in alive:
+            process.kill()
+
+    def restart(self) -> None:
+        """Stop it and start it again: same address, same files, no kernel."""
+        self.stop()
+        self.start()
+
+    def renew(self) -> None:
+        """Make it as on a first visit: fresh notebooks, light theme, no progress, no kernel."""
+        if self.address:
+            self.shut_kernels()
+        shutil.rmtree(self.root / "notebooks", ignore_errors=True)
+        shutil.copytree(project_root() / "notebooks", self.root / "notebooks")
+        for path in self.home.glob("progress*"):
+            path.unlink()
+        shutil.rmtree(self.home / "settings", ignore_errors=True)
+        for name, values in SETTINGS.items():
+            self.set(name, values)
+
+    def set(self, name: str, values: dict) -> None:
+        """Store a setting of JupyterLab; it holds from the next visit on."""
+        path = self.home / "settings" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(values))
+
+    def shut_kernels(self) -> None:
+        """Shut every kernel down: nine that have imported TensorFlow fill a machine."""
+        for session in self.ask("api/sessions"):
+            self.ask(f"api/sessions/{session['id']}", "DELETE")
+
+    def ask(self, path: str, method: str = "GET"):
+        """Ask the server's own interface.
+
+        Args:
+            path: Below the base URL, ``"api/kernels"``.
+            method: Of HTTP.
+
+        Returns:
+            What it answers, out of JSON; None for nothing.
+        """
+        request = urllib.request.Request(
+            f"{self.address}/{path}", method=method, headers={"Authorization": f"token {TOKEN}"}
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            content = answer.read()
+        return json.loads(content) if content else None
+
+    def log(self) -> str:
+        """Return what it wrote while it ran."""
+        return (self.home / "server.log").read_text()
+
+    def _wait_for_address(self) -> str:
+        deadline = time.monotonic() + 90
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, f"JupyterLab did not start:\n{self.log()[-2000:]}"
+            for path in (self.home / "runtime").glob("jpserver-*.json"):
+                self.port = json.loads(path.read_text())["port"]
+                self.address = f"http://127.0.0.1:{self.port}{self.base_url}".rstrip("/")
+                try:
+                    self.ask("api/status")
+                    return self.address
+                except OSError:
+                    pass
+            time.sleep(0.2)
+        raise TimeoutError(f"JupyterLab did not answer in 90 seconds:\n{self.log()[-2000:]}")
+
+
+def _enable_extension(config: Path, data: Path) -> None:
+    """Enable this checkout's server extension in a home, as the installation would."""
+    config.mkdir()
+    if importlib.util.find_spec(EXTENSION) is None:
+        return
+    module = importlib.import_module(EXTENSION)
+    if hasattr(module, "_jupyter_server_extension_points"):
+        (config / "jupyter_server_config.json").write_text(
+            json.dumps({"ServerApp": {"jpserver_extensions": {EXTENSION: True}}})
+        )
+    for entry in getattr(module, "_jupyter_labextension_paths", list)():
+        source = Path(module.__file__).parent / entry["src"]
+        shutil.copytree(source, data / "labextensions" / entry["dest"])
