@@ -82,7 +82,7 @@ class Environment(Rich):
 
     def html(self) -> str:
         """Return the same as a table."""
-        table = table_html(("looked at", "found", "what to do"), self._rows(), "this machine")
+        table = table_html(("looked at", "found", "what to do"), self._rows(), "This machine")
         return panel_html(
             "right" if self.ready else "raised", f"This machine is {self._headline()}", table
         )

@@ -10,6 +10,7 @@ each tone has a word and a mark as well.
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -25,6 +26,18 @@ TONES: dict[str, tuple[str, str]] = {
 # A file may hold names of megabytes, and a table pads every row to its longest cell.
 _LONGEST_NAME = 300
 _LONGEST_CELL = 2000
+
+_SHORT = 20  # characters of a cell that stays on one line: "[3, 3, 8, 16]", "ops that need Flex"
+_NUMBER = re.compile(r"[-+]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)? ?%?")
+
+#: Of every table's caption: near its table, in one line.
+CAPTION_STYLE = "text-align: left; white-space: nowrap; padding-bottom: 0.3em"
+
+# JupyterLab breaks preformatted lines in the middle of a word, and sets them larger than code.
+_CODE_STYLE = (
+    "margin: 0.3em 0; font-size: 13px; white-space: pre-wrap; word-break: normal; "
+    "overflow-wrap: anywhere"
+)
 
 
 def printable(name: object, most: int | None = _LONGEST_NAME) -> str:
@@ -61,10 +74,22 @@ class Rich:
 
     def html(self) -> str:
         """Return the HTML form; by default the text, kept as it is set."""
-        return f'<pre style="margin: 0">{html.escape(self.text())}</pre>'
+        return code_html(self.text())
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return {"text/plain": self.text(), "text/html": self.html()}
+
+
+def code_html(text: str) -> str:
+    """Set code, or a program's own words, as it stands; lines too long break between words.
+
+    Args:
+        text: What to set; escaped here.
+
+    Returns:
+        One ``<pre>`` element.
+    """
+    return f'<pre style="{_CODE_STYLE}">{html.escape(text)}</pre>'
 
 
 def table_text(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -99,8 +124,10 @@ def table_text(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def table_html(headers: Sequence[str], rows: Iterable[Sequence[object]], caption: str) -> str:
     """Set a table in HTML, with a caption and column scopes for screen readers.
 
+    Numbers are set flush right under their title, also those that are given as text.
+
     Args:
-        headers: Column titles.
+        headers: Column titles; a table whose titles are all empty gets no head.
         rows: Cells of each row, as many as there are headers; escaped here, unless a cell
             gives its own HTML in a method ``__html__`` (a link, a bar).
         caption: What the table shows.
@@ -108,24 +135,39 @@ def table_html(headers: Sequence[str], rows: Iterable[Sequence[object]], caption
     Returns:
         One ``<table>`` element.
     """
+    body = [tuple(row) for row in rows]
+    sides = [_side([row[column] for row in body]) for column in range(len(headers))]
     head = "".join(
-        f'<th scope="col" style="text-align: left">{_cell_html(title)}</th>' for title in headers
+        f'<th scope="col" style="text-align: {side}">{_cell_html(title)}</th>'
+        for title, side in zip(headers, sides, strict=True)
     )
-    body = "".join(
-        "<tr>"
-        + "".join(
-            f'<td style="text-align: {"right" if isinstance(value, (int, float)) else "left"}">'
-            f"{_cell_html(value)}</td>"
-            for value in row
-        )
-        + "</tr>"
-        for row in rows
+    lines = "".join(
+        f"<tr>{''.join(_data_html(*cell) for cell in zip(row, sides, strict=True))}</tr>"
+        for row in body
     )
     return (
-        '<table><caption style="text-align: left; white-space: nowrap">'
-        f"{html.escape(printable(caption, most=None))}</caption>"
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        f'<table><caption style="{CAPTION_STYLE}">{html.escape(printable(caption, most=None))}'
+        f"</caption>{f'<thead><tr>{head}</tr></thead>' if any(headers) else ''}"
+        f"<tbody>{lines}</tbody></table>"
     )
+
+
+def _side(values: Sequence[object]) -> str:
+    """Return the side at which a column's cells are set."""
+    empty = all(value == "" for value in values)
+    return "right" if not empty and all(map(_is_number, values)) else "left"
+
+
+def _is_number(value: object) -> bool:
+    """Whether it reads as a number; an empty cell between numbers does not stand in their way."""
+    return isinstance(value, (int, float)) or (
+        isinstance(value, str) and (not value or bool(_NUMBER.fullmatch(value)))
+    )
+
+
+def _data_html(value: object, side: str) -> str:
+    wrap = "; white-space: nowrap" if len(str(value)) <= _SHORT else ""
+    return f'<td style="text-align: {side}{wrap}">{_cell_html(value)}</td>'
 
 
 def _cell_html(value: object) -> str:

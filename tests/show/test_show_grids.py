@@ -116,14 +116,14 @@ def test_claims_in_text():
     )
 
 
-def test_claims_link_to_the_notebook(read_html):
+def test_claims_link_to_the_cell_that_proves_them(read_html):
     page = read_html(show.claims_table(CLAIMS).html())
     assert [link["href"] for link in page.all("a")] == [
-        "05_quantize.ipynb",
-        "01_reproduce_the_failure.ipynb",
+        "05_quantize.ipynb#cell-id=size",
+        "01_reproduce_the_failure.ipynb#cell-id=flex",
     ]
     assert "float16 halves the <file>" in page.words
-    assert ", cell flex" in page.words
+    assert "01: flex" in page.words
 
 
 def test_claims_refuse_an_unknown_verdict():

@@ -92,7 +92,7 @@ class Converted(Rich):
 
     def html(self) -> str:
         """Return the same as a table."""
-        return table_html(("part", "in the file"), self._rows(), "what the .tflite file holds")
+        return table_html(("part", "in the file"), self._rows(), "What the .tflite file holds")
 
 
 def inspect_conversion(content: bytes) -> Converted:

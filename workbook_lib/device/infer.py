@@ -312,7 +312,7 @@ class Inference(Rich):
         """Return the same as a panel."""
         if not self.ok:
             return panel_html("raised", self._headline(), self.record.html())
-        table = table_html(_ANSWER_HEADERS, self._rows(), "the answers")
+        table = table_html(_ANSWER_HEADERS, self._rows(), "The answers")
         return panel_html("right", self._headline(), table)
 
 

@@ -105,7 +105,7 @@ class LatencyTable(Rich):
 
     def html(self) -> str:
         """Return the same as a table."""
-        return table_html(self._headers(), self._rows(), "latency of one call, on this machine")
+        return table_html(self._headers(), self._rows(), "Latency of one call, on this machine")
 
 
 def measure_latency(

@@ -103,8 +103,11 @@ class Parity(Rich):
     def _allowed(self) -> str:
         return "by dtype" if self.tolerance is None else f"{self.tolerance:g}"
 
-    def _rows(self) -> list[tuple[str, str, str]]:
-        return [(run.kernels, run.verdict, "; ".join(run.notes)) for run in self.runs]
+    def _table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """Return the head and the rows; there is a column of notes where there is a note."""
+        columns = 3 if any(run.notes for run in self.runs) else 2
+        rows = [(run.kernels, run.verdict, "; ".join(run.notes))[:columns] for run in self.runs]
+        return ("run with", "verdict", "notes")[:columns], rows
 
     def __repr__(self) -> str:
         verdicts = "; ".join(f"{run.kernels}: {run.verdict}" for run in self.runs)
@@ -112,16 +115,13 @@ class Parity(Rich):
 
     def text(self) -> str:
         """Return the verdict and a line for each way of running the file."""
-        table = table_text(("run with", "verdict", "notes"), self._rows())
+        table = table_text(*self._table())
         return f"{self._headline()} (tolerance: {self._allowed()})\n{table}"
 
     def html(self) -> str:
         """Return the same as a panel."""
-        table = table_html(
-            ("run with", "verdict", "notes"),
-            self._rows(),
-            f"answers of the .tflite file beside TensorFlow's, tolerance: {self._allowed()}",
-        )
+        caption = f"Answers of the .tflite file beside TensorFlow's, tolerance: {self._allowed()}"
+        table = table_html(*self._table(), caption)
         return panel_html("right" if self.passed else "raised", self._headline(), table)
 
 

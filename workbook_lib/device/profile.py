@@ -125,7 +125,7 @@ class OpProfile(Rich):
 
     def html(self) -> str:
         """Return the same as a table."""
-        table = table_html(_HEADERS, self._rows(), "time by op, an estimate")
+        table = table_html(_HEADERS, self._rows(), "Time by op, an estimate")
         return f"{table}<p>{html.escape(self._footer())}</p>"
 
 
@@ -386,7 +386,7 @@ class Memory(Rich):
 
     def html(self) -> str:
         """Return the same as a table."""
-        return table_html(("", "KiB"), self._rows(), "memory that the model takes")
+        return table_html(("", "KiB"), self._rows(), "Memory that the model takes")
 
 
 def measure_memory(

@@ -151,7 +151,7 @@ class Quantized(Rich):
 
     def html(self) -> str:
         """Return the same as a table."""
-        return table_html(("", "quantized"), self._rows(), f"quantized: {self.recipe.name}")
+        return table_html(("", "quantized"), self._rows(), f"Quantized: {self.recipe.name}")
 
 
 def quantize(
@@ -338,7 +338,7 @@ class LayerErrors(Rich):
 
     def html(self) -> str:
         """Return the same as a table."""
-        caption = f"error of each layer; rounding alone makes {ROUNDING_ALONE:.2f} steps"
+        caption = f"Error of each layer; rounding alone makes {ROUNDING_ALONE:.2f} steps"
         return table_html(_LAYER_HEADERS, self._rows(), caption)
 
 
@@ -515,7 +515,7 @@ class RecipeTable(Rich):
 
     def html(self) -> str:
         """Return the same as a table."""
-        caption = "size, accuracy and latency of one inference, on this machine"
+        caption = "Size, accuracy and latency of one inference, on this machine"
         return table_html(self._headers(), self._rows(), caption)
 
 
@@ -706,7 +706,7 @@ class Ranges(Rich):
 
     def html(self) -> str:
         """Return the same as a table."""
-        return table_html(_RANGE_HEADERS, self._rows(), "what each quantized tensor can hold")
+        return table_html(_RANGE_HEADERS, self._rows(), "What each quantized tensor can hold")
 
 
 _RANGE_HEADERS = ("tensor", "computed by", "dtype", "scale", "zero point", "range")

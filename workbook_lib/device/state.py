@@ -148,7 +148,7 @@ class Lifted(Rich):
         """Return the same as a panel."""
         body = ""
         if self.variables:
-            body = table_html(_HEADERS, self._rows(), "variables of the file, and their state")
+            body = table_html(_HEADERS, self._rows(), "Variables of the file, and their state")
         if self.note:
             body += f"<p>{html.escape(self.note)}</p>"
         return panel_html("neutral", f"lifted: {self._headline()}", body)

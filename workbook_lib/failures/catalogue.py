@@ -5,14 +5,13 @@ The ids are those that ``workbook diagnose`` and ``workbook explain`` answer wit
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass, field
 from typing import Any
 
 from workbook_lib.failures import cases
 from workbook_lib.isolated import OpError, Record, run_isolated
 from workbook_lib.isolated.record import shown
-from workbook_lib.rendering import Rich, panel_html
+from workbook_lib.rendering import Rich, code_html, panel_html
 
 
 @dataclass(frozen=True)
@@ -200,7 +199,7 @@ class Reproduction(Rich):
 
     def html(self) -> str:
         """Return the same as a panel."""
-        body = f"<pre>{html.escape(shown(self.message))}</pre>" if self.message else ""
+        body = code_html(shown(self.message)) if self.message else ""
         tone = {"works": "right", "error": "wrong", "absent": "neutral"}.get(self.outcome, "raised")
         return panel_html(tone, self._headline(), body)
 

@@ -41,7 +41,7 @@ from workbook_lib.failures.ways import (
 from workbook_lib.graph import Graph, ModelFileError, Signature, TensorSpec, read_graph
 from workbook_lib.graph.bare_graph import graph_signature
 from workbook_lib.isolated import Record, run_isolated
-from workbook_lib.rendering import Rich, panel_html, printable
+from workbook_lib.rendering import Rich, code_html, panel_html, printable
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -116,7 +116,7 @@ class Cured(Rich):
         if self.quantized is not None:
             body += f"<p>quantized: {html.escape(str(self.way.quantization))}</p>"
             body += self.quantized.html()
-        code = f"<details><summary>the code</summary><pre>{html.escape(self.way.code)}</pre>"
+        code = f"<details><summary>the code</summary>{code_html(self.way.code)}"
         return panel_html("right", self._headline(), f"{body}{code}</details>")
 
     def as_dict(self) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from workbook_lib.failures.findings import (
 )
 from workbook_lib.failures.settling import VERDICTS, Verdict, settle
 from workbook_lib.graph import Access, Graph, Variable, carried_code, read_graph
-from workbook_lib.rendering import Rich, panel_html, printable, table_html
+from workbook_lib.rendering import Rich, code_html, panel_html, printable, table_html
 
 if TYPE_CHECKING:
     from workbook_lib.failures.proof import Proof
@@ -164,8 +164,8 @@ class Diagnosis(Rich):
         body.extend(f"<p>{html.escape(printable(line, None))}</p>" for line in self.other)
         infos = [(f.id, f.message) for f in self.findings if f.severity == "info"]
         if infos:
-            body.append(table_html(("worth knowing", ""), infos, "no fault of the model"))
-        body.append(f"<pre>{html.escape(self._evidence())}</pre>")
+            body.append(table_html(("worth knowing", ""), infos, "No fault of the model"))
+        body.append(code_html(self._evidence()))
         return panel_html(_TONES[self.verdict], self._headline(), "".join(body))
 
 
@@ -176,7 +176,7 @@ def _finding_text(finding: Finding) -> str:
 
 
 def _finding_html(finding: Finding) -> str:
-    body = f"<p>{html.escape(finding.message)}</p><pre>{html.escape(finding.fix)}</pre>"
+    body = f"<p>{html.escape(finding.message)}</p>{code_html(finding.fix)}"
     title = f"{finding.severity}: {finding.id}"
     return panel_html(_SEVERITY_TONES[finding.severity], title, body)
 

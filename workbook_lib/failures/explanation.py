@@ -16,7 +16,7 @@ from typing import Any
 from workbook_lib.failures.log_meaning import meanings
 from workbook_lib.failures.log_signs import sightings
 from workbook_lib.failures.log_text import log_text, without_noise
-from workbook_lib.rendering import Rich, panel_html
+from workbook_lib.rendering import Rich, code_html, panel_html
 
 _NOTHING = "nothing in this log is about a variable and a converter"
 
@@ -129,5 +129,5 @@ def _match_html(match: Match) -> str:
         f"<p>What to do: {html.escape(sentence)}</p>"
     )
     if code:
-        body += f"<pre>{html.escape(code)}</pre>"
+        body += code_html(code)
     return panel_html("wrong", match.id, body)

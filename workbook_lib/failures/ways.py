@@ -19,7 +19,7 @@ from workbook_lib.failures import way_code
 from workbook_lib.failures.diagnosis import Diagnosis, Finding
 from workbook_lib.failures.findings import inference_signature
 from workbook_lib.graph import Variable
-from workbook_lib.rendering import Rich, panel_html, printable
+from workbook_lib.rendering import Rich, code_html, panel_html, printable
 
 STEPS = {
     "keep": "take the file as it is",
@@ -95,7 +95,7 @@ class Way(Rich):
         steps = "".join(f"<li>{html.escape(STEPS[step])}</li>" for step in self.steps)
         body = (
             f"<p>{html.escape(self.why)}</p><ol>{steps}</ol>"
-            f"<details><summary>the code</summary><pre>{html.escape(self.code)}</pre></details>"
+            f"<details><summary>the code</summary>{code_html(self.code)}</details>"
         )
         return panel_html("neutral", f"way: {self.id}", body)
 

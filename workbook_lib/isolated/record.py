@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import html
 import re
 from dataclasses import dataclass
 from typing import Any
 
-from workbook_lib.rendering import Rich, panel_html, table_html, table_text
+from workbook_lib.rendering import Rich, code_html, panel_html, table_html, table_text
 
 _SHOWN = 200  # characters of a message that a notebook shows; the record keeps all of it
 
@@ -88,13 +87,16 @@ class Record(Rich):
 
     def html(self) -> str:
         """Return the same as a panel."""
-        body = f"<pre>{html.escape(shown(self.message))}</pre>" if self.message else ""
+        body = code_html(self.line) if self.outcome == "raised" and self.line else ""
+        if self.message:
+            body += code_html(shown(self.message))
         if self.errors:
             body += table_html(
                 ("op", "error code"), [(e.op, e.code) for e in self.errors], "ConverterError.errors"
             )
         tone = {"ok": "neutral", "raised": "wrong"}.get(self.outcome, "raised")
-        return panel_html(tone, f"isolated: {self._headline()}", body)
+        title = self._headline().removesuffix(f": {self.line}")  # the line stands below, as code
+        return panel_html(tone, f"isolated: {title}", body)
 
 
 def shown(message: str) -> str:

@@ -67,7 +67,7 @@ class Trial(Rich):
 
     def html(self) -> str:
         """Return the same as a table in a frame."""
-        table = table_html(("", "measured"), self._rows(), "on the digits classifier")
+        table = table_html(("", "measured"), self._rows(), "On the digits classifier")
         return panel_html("neutral", self._title(), table)
 
 

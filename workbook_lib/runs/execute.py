@@ -80,7 +80,7 @@ class RunReport(Rich):
 
     def html(self) -> str:
         """Return the same as a table."""
-        table = table_html(("notebook", "time", "result"), self._rows(), "executed notebooks")
+        table = table_html(("notebook", "time", "result"), self._rows(), "Executed notebooks")
         return panel_html("right" if self.ok else "raised", repr(self), table)
 
 

@@ -100,7 +100,7 @@ class Sweep(Rich):
 
     def html(self) -> str:
         """Return the same as a table."""
-        table = table_html(*self._table(), "one row for each model and setting")
+        table = table_html(*self._table(), "One row for each model and setting")
         return panel_html("right" if self.ok else "raised", repr(self), table)
 
 

@@ -81,7 +81,7 @@ class ModelVerdict(Rich):
 
     def html(self) -> str:
         """Return the same as a panel."""
-        table = table_html(("", ""), self._rows(), "what was asked, and what came of it")
+        table = table_html(("", ""), self._rows(), "What was asked, and what came of it")
         return panel_html(_TONES[self.content["verdict"]], self._headline(), table)
 
 

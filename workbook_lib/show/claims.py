@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from workbook_lib.rendering import TONES, Rich, table_text
+from workbook_lib.rendering import CAPTION_STYLE, TONES, Rich, table_text
 
 _HEADERS = ("claim", "verdict", "since", "proof", "note")
 _TONES = {"holds": "right", "holds in part": "waiting", "does not hold": "wrong"}
@@ -64,7 +64,7 @@ class ClaimsTable(Rich):
             f'<th scope="col" style="text-align: left">{title}</th>' for title in _HEADERS
         )
         return (
-            f'<table><caption style="text-align: left">{self._caption()}</caption>'
+            f'<table><caption style="{CAPTION_STYLE}">{self._caption()}</caption>'
             f"<thead><tr>{head}</tr></thead>"
             f"<tbody>{''.join(map(_row_html, self.claims))}</tbody></table>"
         )
@@ -104,14 +104,15 @@ def claims_table(claims: Iterable[Mapping[str, Any]]) -> ClaimsTable:
 def _row_html(claim: Claim) -> str:
     mark, colour = TONES[_TONES[claim.verdict]]
     cell = '<td style="text-align: left">'
-    link = f"{quote(claim.notebook)}.ipynb"
+    link = f"{quote(claim.notebook)}.ipynb#cell-id={quote(claim.cell)}"  # JupyterLab opens it there
     return (
         f'<tr><th scope="row" style="text-align: left; font-weight: normal">'
         f"{html.escape(claim.claim)}</th>"
-        f'{cell}<span style="color: {colour}; font-weight: bold">{mark}</span> '
+        f'<td style="text-align: left; white-space: nowrap"><span aria-hidden="true" '
+        f'style="color: {colour}; font-weight: bold">{mark}</span> '
         f"{html.escape(claim.verdict)}</td>"
         f"{cell}{html.escape(claim.since)}</td>"
-        f'{cell}<a href="{html.escape(link, quote=True)}">{html.escape(claim.notebook)}</a>, '
-        f"cell {html.escape(claim.cell)}</td>"
+        f'{cell}<a href="{html.escape(link, quote=True)}">{html.escape(claim.notebook[:2])}: '
+        f"{html.escape(claim.cell)}</a></td>"
         f"{cell}{html.escape(claim.note)}</td></tr>"
     )

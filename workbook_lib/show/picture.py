@@ -13,7 +13,10 @@ from workbook_lib.rendering import Rich
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_DOTS_PER_INCH = 110
+_DOTS_PER_INCH = 96  # of a browser: letters of 10 points are as large as those of the page
+_SHARPNESS = 2  # dots for each of those, for the screens of today's laptops
+# A sheet of white paper: a plot's colours are chosen for it, and it suits a light and a dark page.
+_SHEET = "max-width: 100%; border: 1px solid #c8c8c8; border-radius: 6px; background: #ffffff"
 
 
 @dataclass(frozen=True, repr=False)
@@ -21,7 +24,7 @@ class Picture(Rich):
     """A drawn plot.
 
     Attributes:
-        png: The picture, as a PNG file.
+        png: The picture, as a PNG file, with twice the dots that it is shown with.
         alt: What it shows, in words: the whole of it for somebody who does not see it.
         caption: A line below it; empty for none.
     """
@@ -41,11 +44,16 @@ class Picture(Rich):
         """Return the picture with its words as alternative text."""
         encoded = base64.b64encode(self.png).decode("ascii")
         image = (
-            f'<img alt="{html.escape(self.alt)}" style="max-width: 100%" '
+            f'<img alt="{html.escape(self.alt)}" width="{_width(self.png)}" style="{_SHEET}" '
             f'src="data:image/png;base64,{encoded}">'
         )
         caption = f"<figcaption>{html.escape(self.caption)}</figcaption>" if self.caption else ""
-        return f'<figure style="margin: 0">{image}{caption}</figure>'
+        return f'<figure style="margin: 0.3em 0">{image}{caption}</figure>'
+
+
+def _width(png: bytes) -> int:
+    """Return the width at which a picture is shown, out of the file's header."""
+    return int.from_bytes(png[16:20], "big") // _SHARPNESS
 
 
 def picture(figure: Figure, alt: str, caption: str = "") -> Picture:
@@ -67,6 +75,16 @@ def picture(figure: Figure, alt: str, caption: str = "") -> Picture:
     from matplotlib import pyplot
 
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DOTS_PER_INCH, bbox_inches="tight", facecolor="white")
+    for axes in figure.axes:
+        if axes.name == "rectilinear" and not axes.images:  # two sides frame a plot well enough
+            axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(
+        buffer,
+        format="png",
+        dpi=_SHARPNESS * _DOTS_PER_INCH,
+        bbox_inches="tight",
+        pad_inches=0.15,
+        facecolor="white",
+    )
     pyplot.close(figure)
     return Picture(buffer.getvalue(), " ".join(alt.split()), caption)

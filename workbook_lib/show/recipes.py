@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 _FIRST_COLOUR = "#5f6b7a"  # the file that the others are compared with
 _COLOUR = "#0288d1"
-_HEIGHT = 0.42  # inches a recipe
+_HEIGHT = 0.36  # inches a recipe
 
 
 def recipes(table: RecipeTable) -> Picture:
@@ -26,11 +26,11 @@ def recipes(table: RecipeTable) -> Picture:
     from matplotlib.figure import Figure
 
     names = [row.name for row in table.rows]
-    figure = Figure(figsize=(10, 1.4 + _HEIGHT * len(names)), layout="constrained")
+    figure = Figure(figsize=(8.5, 1.3 + _HEIGHT * len(names)), layout="constrained")
     axes = figure.subplots(1, 3, sharey=True)
-    _bars(axes[0], names, [row.size / 1000 for row in table.rows], "size, kB", "{:.1f}")
+    _bars(axes[0], names, [row.size / 1000 for row in table.rows], "size, kB")
     rights = [100 * row.right / table.total for row in table.rows]
-    _bars(axes[1], names, rights, f"right of {table.total}, %", "{:.1f}")
+    _bars(axes[1], names, rights, f"right of {table.total}, %")
     _latencies(axes[2], table.rows)
     axes[0].invert_yaxis()
     return picture(
@@ -38,24 +38,22 @@ def recipes(table: RecipeTable) -> Picture:
     )
 
 
-def _bars(axis: Any, names: list[str], values: list[float], title: str, form: str) -> Any:
+def _bars(
+    axis: Any, names: list[str], values: list[float], title: str, whiskers: Any = None
+) -> None:
     colours = [_FIRST_COLOUR, *[_COLOUR] * (len(names) - 1)]
-    bars = axis.barh(names, values, color=colours)
+    bars = axis.barh(names, values, color=colours, xerr=whiskers, ecolor="#222222", capsize=3)
     axis.set_title(title, fontsize=11)
-    axis.bar_label(bars, [form.format(value) for value in values], padding=3, fontsize=9)
-    axis.margins(x=0.18)
-    axis.spines[["top", "right"]].set_visible(False)
-    return bars
+    # Beyond the whiskers, where there are some.
+    axis.bar_label(bars, [f"{value:.1f}" for value in values], padding=3, fontsize=9)
+    axis.margins(x=0.22)
 
 
 def _latencies(axis: Any, rows: tuple[Measured, ...]) -> None:
     medians = [1000 * row.latency.median for row in rows]
-    _bars(axis, [row.name for row in rows], medians, "median latency, µs", "{:.1f}")
     below = [1000 * (row.latency.median - row.latency.lower_quartile) for row in rows]
     above = [1000 * (row.latency.upper_quartile - row.latency.median) for row in rows]
-    axis.errorbar(
-        medians, range(len(rows)), xerr=[below, above], fmt="none", ecolor="#222222", capsize=3
-    )
+    _bars(axis, [row.name for row in rows], medians, "median latency, µs", [below, above])
 
 
 def _words(table: RecipeTable) -> str:

@@ -37,7 +37,7 @@ class RuntimeTable(Rich):
     def html(self) -> str:
         """Return the same as a table."""
         rows = [(name, _Reasons(reasons)) for name, reasons in self.rows]
-        return table_html(("runtime", "what it says of this file"), rows, "where the file runs")
+        return table_html(("runtime", "what it says of this file"), rows, "Where the file runs")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from workbook_lib.rendering import Rich, table_text
+from workbook_lib.rendering import CAPTION_STYLE, Rich, table_text
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ _CELL = "text-align: center; padding: 4px 1px; white-space: nowrap; font-size: 0
 _FIRST = (
     "text-align: left; position: sticky; left: 0; background-color: var(--jp-layout-color0, white)"
 )
+_TITLE = f"{_FIRST}; min-width: 12em; font-weight: normal"
 
 
 @dataclass(frozen=True)
@@ -108,12 +109,12 @@ class VersionMatrix(Rich):
             for version, python in zip(self.versions, self.pythons, strict=True)
         )
         body = "".join(
-            f'<tr><th scope="row" style="{_FIRST}; min-width: 12em">{html.escape(title)}</th>'
+            f'<tr><th scope="row" style="{_TITLE}">{html.escape(title)}</th>'
             f"{''.join(map(_cell_html, cells))}</tr>"
             for title, cells in self.cases
         )
         return (
-            f'<div style="overflow-x: auto"><table><caption style="text-align: left">'
+            f'<div style="overflow-x: auto"><table><caption style="{CAPTION_STYLE}">'
             f"{html.escape(self._caption())}</caption>"
             f'<thead><tr><th scope="col" style="{_FIRST}">case</th>{head}</tr></thead>'
             f"<tbody>{body}</tbody></table></div>{self._legend_html()}{self._seen_html()}"
