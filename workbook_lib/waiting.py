@@ -33,7 +33,7 @@ def steps(items: Iterable[Item], label: str, total: int | None = None) -> Iterat
         The items, one after the other.
     """
     count = len(items) if total is None and isinstance(items, Sized) else total
-    if not count or not _watched():
+    if not count or not is_watched():
         yield from items
         return
     show = _display()
@@ -56,7 +56,7 @@ def busy(label: str) -> Iterator[None]:
     Yields:
         Nothing; the clock is gone when the block ends.
     """
-    if not _watched():
+    if not is_watched():
         yield
         return
     over = threading.Event()
@@ -69,8 +69,13 @@ def busy(label: str) -> Iterator[None]:
         clock.join()
 
 
-def _watched() -> bool:
-    """Whether a notebook that somebody may be looking at runs this."""
+def is_watched() -> bool:
+    """Tell whether a notebook that somebody may be looking at runs this.
+
+    Returns:
+        ``False`` in a headless run (``WORKBOOK_PROGRESS=off``), a terminal and a script: there
+        nothing moves, and nobody can use a control.
+    """
     if os.environ.get("WORKBOOK_PROGRESS") == "off" or "IPython" not in sys.modules:
         return False
     from IPython import get_ipython

@@ -76,7 +76,7 @@ def test_a_hanging_child_is_ended_with_all_that_it_started(tmp_path):
         f"open({str(marker)!r}, 'w').write(str(child.pid))\n"
         "time.sleep(600)"
     )
-    record = run_source(source, timeout=2)
+    record = run_source(source, timeout=10)
     assert record.outcome == "timed out"
     assert _ends(int(marker.read_text()))
 

@@ -23,6 +23,7 @@ ORDER = (
     "failures",
     "lesson",
     "show",
+    "controls",
     "runs",
     "cli",
 )

@@ -6,10 +6,18 @@
 from typing import Any
 
 from workbook_lib.isolated.native_log import silence_native_log
-from workbook_lib.isolated.process import run_isolated, run_source, warm_up
+from workbook_lib.isolated.process import cancellable, run_isolated, run_source, warm_up
 from workbook_lib.isolated.record import OpError, Record
 
-__all__ = ["OpError", "Record", "run_isolated", "run_source", "silence_native_log", "warm_up"]
+__all__ = [
+    "OpError",
+    "Record",
+    "cancellable",
+    "run_isolated",
+    "run_source",
+    "silence_native_log",
+    "warm_up",
+]
 
 
 def load_ipython_extension(ipython: Any) -> None:

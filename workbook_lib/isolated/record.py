@@ -30,7 +30,8 @@ class Record(Rich):
     """The record of one isolated run.
 
     Attributes:
-        outcome: ``"ok"``, ``"raised"``, ``"crashed"``, ``"timed out"`` or ``"out of memory"``.
+        outcome: ``"ok"``, ``"raised"``, ``"crashed"``, ``"timed out"``, ``"out of memory"`` or
+            ``"cancelled"``.
         value: What the function returned, or a dictionary of the names that were kept.
         exception_type: Name of the exception's class, if one was raised.
         message: The exception's whole message, or one sentence about a crash or a limit.
@@ -94,7 +95,8 @@ class Record(Rich):
             body += table_html(
                 ("op", "error code"), [(e.op, e.code) for e in self.errors], "ConverterError.errors"
             )
-        tone = {"ok": "neutral", "raised": "wrong"}.get(self.outcome, "raised")
+        calm = {"ok": "neutral", "cancelled": "neutral", "raised": "wrong"}
+        tone = calm.get(self.outcome, "raised")
         title = self._headline().removesuffix(f": {self.line}")  # the line stands below, as code
         return panel_html(tone, f"isolated: {title}", body)
 

@@ -1,0 +1,175 @@
+"""Slow work behind a button, without a browser: a thread, a child process, and what is said."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import psutil
+import pytest
+
+from workbook_lib.controls.work import SlowWork, can_be_used
+from workbook_lib.isolated import cancellable, run_isolated
+from workbook_lib.rendering import Rich
+
+
+class Said(Rich):
+    def __init__(self, words):
+        self.words = words
+
+    def text(self):
+        return self.words
+
+
+def test_what_the_work_returns_is_shown():
+    slow = SlowWork("Convert", lambda steps: Said("19 kB"))
+    assert "press Convert" in slow.status.value
+    slow.start.click()
+    slow.wait(30)
+    assert "19 kB" in slow.status.value
+    assert 'role="status"' in slow.status.value
+    assert slow.cancel.disabled
+
+
+def test_a_failure_is_one_line_without_its_traceback_and_the_button_works_again():
+    answers = iter([ValueError("no <recipe>"), None])
+
+    def work(steps):
+        error = next(answers)
+        if error:
+            raise error
+        return Said("well")
+
+    slow = SlowWork("Convert", work)
+    slow.start.click()
+    slow.wait(30)
+    assert "ValueError: no &lt;recipe&gt;" in slow.status.value
+    assert "Traceback" not in slow.status.value
+    slow.start.click()
+    slow.wait(30)
+    assert "well" in slow.status.value
+
+
+def test_a_second_press_while_it_runs_does_nothing():
+    go, calls = threading.Event(), []
+
+    def work(steps):
+        calls.append(1)
+        go.wait(30)
+        return Said("once")
+
+    slow = SlowWork("Convert", work)
+    slow.start.click()
+    slow.start.click()
+    assert slow.running
+    go.set()
+    slow.wait(30)
+    assert len(calls) == 1
+
+
+def test_cancelling_ends_the_child_that_the_work_waits_for():
+    before = set(psutil.Process().children(recursive=True))
+    records = []
+
+    def work(steps):
+        records.append(run_isolated(time.sleep, 3600, tensorflow=False))
+        return Said("too late")
+
+    slow = SlowWork("Convert", work)
+    slow.start.click()
+    assert _until(lambda: _sleepers(before)), "the child never came"
+    sleeping = _sleepers(before)
+    slow.cancel.click()
+    slow.wait(60)
+    assert [record.outcome for record in records] == ["cancelled"]
+    assert not [child for child in sleeping if child.is_running()]
+    assert "Cancelled" in slow.status.value
+    assert "too late" not in slow.status.value
+
+
+def test_work_without_a_child_ends_at_its_next_step():
+    under_way, reached = threading.Event(), []
+
+    def work(steps):
+        for number in range(1000):
+            steps("digits", number, 1000)
+            reached.append(number)
+            under_way.set()
+            time.sleep(0.01)
+        return Said("all")
+
+    slow = SlowWork("Try", work)
+    slow.start.click()
+    under_way.wait(30)
+    slow.cancel.click()
+    slow.wait(30)
+    assert len(reached) < 1000
+    assert "Cancelled" in slow.status.value
+
+
+def test_a_cancelled_run_does_not_start_another_child():
+    cancelled = threading.Event()
+    cancelled.set()
+    with cancellable(cancelled):
+        assert run_isolated(int, tensorflow=False).outcome == "cancelled"
+    assert run_isolated(int, tensorflow=False).ok
+
+
+def test_how_far_it_is_can_be_read():
+    go = threading.Event()
+
+    def work(steps):
+        steps("digits", 3, 7)
+        go.wait(30)
+        return Said("all")
+
+    slow = SlowWork("Try", work)
+    slow.start.click()
+    try:
+        assert _until(lambda: 'value="3" max="7"' in slow.status.value)
+        assert "3 of 7" in slow.status.value
+    finally:
+        go.set()
+    slow.wait(30)
+
+
+@pytest.mark.parametrize("progress", ["off", ""])
+def test_nobody_can_use_a_control_outside_a_kernel(monkeypatch, progress):
+    monkeypatch.setenv("WORKBOOK_PROGRESS", progress)
+    assert not can_be_used()
+
+
+def test_the_room_imports_nothing_heavy():
+    heavy = "tensorflow", "IPython", "ipywidgets", "anywidget", "matplotlib"
+    code = (
+        "import sys, workbook_lib.controls, workbook_lib.controls.work; "
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.strip() == "[]"
+
+
+def _sleepers(before):
+    """Return the new processes that do nothing: fork servers answer, the sleeping child waits."""
+    new = set(psutil.Process().children(recursive=True)) - before
+    return [child for child in new if _leads_a_session(child)]
+
+
+def _leads_a_session(process):
+    """Whether a process is an isolated child: only those lead a session of their own."""
+    try:
+        return os.getsid(process.pid) == process.pid
+    except ProcessLookupError:
+        return False
+
+
+def _until(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
