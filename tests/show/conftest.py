@@ -18,7 +18,7 @@ from workbook_lib.graph.model import (
 )
 
 HOSTILE = "\"]; end <script>alert('x')</script> & é"
-_VOID = {"br", "img", "hr"}
+_VOID = {"br", "hr", "img", "input", "meta"}
 
 
 class StrictHtml(HTMLParser):

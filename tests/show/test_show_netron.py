@@ -1,210 +1,153 @@
-import gc
 import os
 import re
-import signal
-import socket
+import shutil
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from urllib.parse import urlsplit
+from types import SimpleNamespace
 
 import pytest
 
 from workbook_lib import show
 from workbook_lib.graph.model import ModelFileError
-from workbook_lib.show.netron_server import NetronServer, find_file, quiet_page
-from workbook_lib.show.netron_view import NetronView
-
-INDEX = '<meta name="version" content="9"><meta name="date" content="d"><script src="i"></script>'
-
-
-def get(url):
-    with urllib.request.urlopen(url, timeout=10) as response:
-        return response.read(), response.headers
+from workbook_lib.netron.tickets import VARIABLE, TicketFolder
+from workbook_lib.samples import data_path
+from workbook_lib.show import netron_view
 
 
 @pytest.fixture
-def view(tmp_path):
-    model = tmp_path / "my model.tflite"
-    model.write_bytes(b"TFL3 bytes")
-    (tmp_path / "secret.txt").write_text("beside the model")
+def model(tmp_path):
+    shutil.copy(data_path("digits_classifier.keras"), tmp_path / "my digits.keras")
+    return tmp_path / "my digits.keras"
+
+
+@pytest.fixture
+def interactive(monkeypatch):
+    """Somebody may be looking, and no Jupyter server has started this process."""
+    monkeypatch.delenv("WORKBOOK_PROGRESS", raising=False)
+    monkeypatch.delenv(VARIABLE, raising=False)
+
+
+@pytest.fixture
+def in_jupyter(interactive, tmp_path, monkeypatch):
+    """This process is a kernel of a server that has the extension."""
+    folder = TicketFolder.make(tmp_path / "runtime", "/user/ada/")
+    monkeypatch.setenv(VARIABLE, str(folder.path))
+    monkeypatch.setenv("JPY_PARENT_PID", str(os.getpid()))
+    return folder
+
+
+def test_a_headless_run_shows_the_text_and_starts_nothing(model, read_html):
     view = show.netron(model)
-    yield view
+    lines = view.text().splitlines()
+    assert lines[0] == "Netron: my digits.keras"
+    assert lines[1].startswith("In JupyterLab, Netron draws this model here.")
+    assert "layers/conv2d/vars/0" in view.text()
+    assert "MaxPooling2D" in view.text()
+    assert (view.url, view.closed, repr(view)) == ("", True, "NetronView(my digits.keras, text)")
     view.close()
-
-
-def test_page_reports_nothing_and_does_not_expire(view):
-    page, headers = get(view.url)
-    text = page.decode()
-    assert '<meta name="version" content="0.0.0">' in text
-    assert f'<meta name="date" content="{time.strftime("%Y-", time.gmtime())}' in text
-    assert text.index("no-cookies.js") < text.index("index.js")
-    policy = headers["Content-Security-Policy"]
-    assert "default-src 'none'" in policy
-    assert "connect-src 'self';" in policy
-
-
-def test_serves_the_model_and_nothing_beside_it(view):
-    assert get(f"{view.url}data/my%20model.tflite")[0] == b"TFL3 bytes"
-    assert b"window" in get(f"{view.url}index.js")[0]
-    for path in (
-        "data/secret.txt",
-        "data/../secret.txt",
-        "data/%2e%2e/x",
-        "../server.py",
-        "server.py",
-    ):
-        with pytest.raises(urllib.error.HTTPError, match="404"):
-            get(view.url + path)
-
-
-@pytest.mark.parametrize("name", ["a%00b.js", f"{'a' * 300}.js", "data/%00"])
-def test_a_name_that_no_file_can_have_is_not_found(view, name):
-    with pytest.raises(urllib.error.HTTPError, match="404"):
-        get(view.url + name)
-
-
-def test_find_file_returns_none_for_such_a_name(tmp_path):
-    assert find_file(tmp_path, "a\0b.js") is None
-    assert find_file(tmp_path, "a" * 300) is None
-
-
-def provoke_fault(port):
-    """Send an address that Python refuses to split; wait until the server hangs up."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
-        client.sendall(b"GET http://[ HTTP/1.0\r\n\r\n")
-        assert client.recv(1) == b""
-
-
-def test_faults_do_not_fill_a_pipe_and_block_the_server(view):
-    """Each would write a traceback, and a pipe holds some 43 of them."""
-    for _ in range(100):
-        provoke_fault(urlsplit(view.url).port)
-    assert get(view.url)
-
-
-def test_a_fault_in_the_server_is_silent(tmp_path, capfd):
-    (tmp_path / "index.html").write_text(INDEX)
-    with NetronServer(tmp_path, tmp_path) as server:
-        try:
-            raise ConnectionResetError
-        except ConnectionResetError:
-            server.handle_error(None, ("127.0.0.1", 1))
-    assert capfd.readouterr() == ("", "")
-
-
-def test_what_the_server_says_when_it_cannot_start_is_passed_on(tmp_path):
-    (tmp_path / "index.html").write_text("<html></html>")
-    with pytest.raises(RuntimeError, match=r"did not start: ValueError: this Netron's index\.html"):
-        NetronView(tmp_path / "m.tflite", tmp_path)
-
-
-def test_a_view_that_is_dropped_ends_its_server(tmp_path):
-    (tmp_path / "m.tflite").write_bytes(b"x")
-    view = show.netron(tmp_path / "m.tflite")
-    url = view.url
-    assert get(url)
-    del view
-    gc.collect()
-    with pytest.raises(urllib.error.URLError):
-        get(url)
-
-
-def test_the_main_file_may_be_a_link_out_of_the_folder(tmp_path):
-    blobs, model = tmp_path / "blobs", tmp_path / "model"
-    blobs.mkdir()
-    (blobs / "b1").write_bytes(b"pb")
-    (blobs / "b2").write_bytes(b"beside")
-    model.mkdir()
-    (model / "saved_model.pb").symlink_to(blobs / "b1")
-    (model / "other.pb").symlink_to(blobs / "b2")
-    (model / "m.tflite").symlink_to(blobs / "b1")
-    folder, file = show.netron(model), show.netron(model / "m.tflite")
-    try:
-        assert get(f"{folder.url}data/saved_model.pb")[0] == b"pb"
-        assert get(f"{file.url}data/m.tflite")[0] == b"pb"
-        with pytest.raises(urllib.error.HTTPError, match="404"):
-            get(f"{folder.url}data/other.pb")
-    finally:
-        folder.close()
-        file.close()
-
-
-def test_nothing_without_the_secret_prefix(view):
-    parts = urlsplit(view.url)
-    assert parts.hostname == "127.0.0.1"
-    with pytest.raises(urllib.error.HTTPError, match="404"):
-        get(f"http://{parts.netloc}/")
-
-
-def test_forms(view, read_html):
-    assert view.text() == (
-        "Netron: my model.tflite\n"
-        "Your own machine serves this page, to itself alone; nothing is sent anywhere else.\n"
-        "It stays empty where the kernel runs on another machine than the browser "
-        "(JupyterHub, Binder).\n"
-        "To stop it, call .close() on this result; it also stops with the kernel."
-    )
-    assert repr(view) == "NetronView(my model.tflite, open)"
     page = read_html(view.html())
-    assert page.all("iframe")[0]["src"] == page.all("a")[0]["href"] == view.url
-    assert page.all("iframe")[0]["title"] == "Netron: the graph of my model.tflite"
+    assert not page.all("iframe") + page.all("a") + page.all("form")
+    assert "open" in page.all("details")[0]
+    assert "layers/conv2d/vars/0" in "".join(page.words)
 
 
-def test_close(view, read_html):
+def test_the_text_is_the_same_in_every_run(model):
+    assert show.netron(model).text() == show.netron(model).text()
+    assert show.netron(model).html() == show.netron(model).html()
+
+
+def test_in_jupyter_a_frame_asks_before_it_goes_anywhere(in_jupyter, model, read_html):
+    view = show.netron(model)
+    assert view.url.startswith("/user/ada/workbook/netron/page/?ticket=")
+    (frame,) = read_html(view.html()).all("iframe")
+    assert "src" not in frame
+    assert frame["title"] == "Netron: the graph of my digits.keras"
+    note = read_html(frame["srcdoc"])
+    assert "Run the cell in JupyterLab" in "".join(note.words)
+    assert f'["{view.served.probe}", "{view.url}"]' in "".join(note.words)
+    assert "layers/conv2d/vars/0" in view.text()
+    name = view.url.partition("=")[2]
+    assert in_jupyter.read(name).model == model
     view.close()
+    assert in_jupyter.read(name) is None
+
+
+def test_in_jupyter_the_page_also_opens_in_a_tab(in_jupyter, model, read_html):
+    view = show.netron(model)
+    page = read_html(view.html())
+    (form,) = page.all("form")
+    (field,) = page.all("input")
+    assert form["target"] == "_blank"
+    assert f"{form['action']}?{field['name']}={field['value']}" == view.url
+
+
+def test_two_models_at_once(in_jupyter, model):
+    other = shutil.copytree(data_path("half_reader"), model.parent / "half")
+    one, two = show.netron(model), show.netron(other)
+    assert [in_jupyter.read(v.url.partition("=")[2]).model for v in (one, two)] == [model, other]
+
+
+def test_the_text_names_no_ticket(in_jupyter, model):
+    view = show.netron(model)
+    assert view.url.partition("=")[2] not in view.text()
+
+
+def test_when_the_server_is_gone_the_kernel_serves_it_itself(in_jupyter, model, monkeypatch):
+    def refuse(self, model):
+        raise OSError("no locks available")
+
+    monkeypatch.setattr(TicketFolder, "write", refuse)
+    view = show.netron(model)
+    assert view.url.startswith("http://127.0.0.1:")
     view.close()
-    assert view.text() == "Netron: my model.tflite, closed."
-    assert not read_html(view.html()).all("iframe")
-    with pytest.raises(urllib.error.URLError):
-        get(view.url)
 
 
-def test_two_models_at_once(tmp_path):
-    views = []
-    for name in ("a.tflite", "b.tflite"):
-        (tmp_path / name).write_text(name)
-        views.append(show.netron(tmp_path / name))
+def test_elsewhere_a_link_leads_to_the_kernels_own_server(interactive, model, read_html):
+    view = show.netron(model)
     try:
-        assert [get(f"{each.url}data/{each.model.name}")[0] for each in views] == [
-            b"a.tflite",
-            b"b.tflite",
-        ]
-    finally:
-        for each in views:
-            each.close()
-
-
-def test_saved_model_folder(tmp_path):
-    (tmp_path / "saved_model.pb").write_bytes(b"pb")
-    (tmp_path / "variables").mkdir()
-    (tmp_path / "variables" / "variables.index").write_bytes(b"index")
-    view = show.netron(tmp_path)
-    try:
-        assert b'content="data/saved_model.pb"' in get(view.url)[0]
-        assert get(f"{view.url}data/variables/variables.index")[0] == b"index"
+        assert view.text().splitlines()[0] == f"Netron: my digits.keras: {view.url}"
+        assert "No Jupyter server with the workbook's extension" in view.text()
+        page = read_html(view.html())
+        assert not page.all("iframe")  # in a copy of the page it would be dead
+        assert page.all("a")[0]["href"] == view.url
+        with urllib.request.urlopen(f"{view.url}data/my%20digits.keras", timeout=10) as answer:
+            assert answer.read() == model.read_bytes()
+        assert repr(view) == "NetronView(my digits.keras, open)"
     finally:
         view.close()
+    assert view.closed
+    assert view.text().splitlines()[0] == "Netron: my digits.keras, closed."
+    assert not read_html(view.html()).all("a")
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(view.url, timeout=10)
 
 
-def test_ends_with_the_process_that_started_it(tmp_path):
-    model = tmp_path / "m.tflite"
-    model.write_bytes(b"x")
-    code = f"from workbook_lib import show; import os, time; v = show.netron({str(model)!r}); "
-    code += "print(v.url, flush=True); time.sleep(60)"
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True
-    ) as parent:
-        url = parent.stdout.readline().strip()
-        assert get(url)
-        os.kill(parent.pid, signal.SIGKILL)
-    deadline = time.monotonic() + 10
-    with pytest.raises(OSError):  # refused, or reset half way
-        while time.monotonic() < deadline:
-            get(url)
-            time.sleep(0.1)
+def test_a_file_that_only_netron_reads_is_shown_without_a_list(model):
+    other = model.with_name("x.onnx")
+    other.write_bytes(b"onnx")
+    assert "No list of its ops:" in show.netron(other).text()
+
+
+@pytest.mark.parametrize("allow_stdin", [True, False])
+def test_papermill_takes_no_input_and_gets_the_text(interactive, monkeypatch, allow_stdin):
+    shell = SimpleNamespace(kernel=SimpleNamespace(_allow_stdin=allow_stdin))
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    assert netron_view._headless() is not allow_stdin
+
+
+def test_nbclient_does_say_so(tmp_path, model):
+    """Its executed copy holds the text, though nothing has told it that nobody looks."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    code = f"from workbook_lib import show\nshow.netron({str(model)!r})"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    environment = {k: v for k, v in os.environ.items() if k != "WORKBOOK_PROGRESS"}
+    NotebookClient(notebook, kernel_name="python3").execute(env=environment)
+    (output,) = notebook.cells[0].outputs
+    assert "Nobody can click in this run" in output["data"]["text/plain"]
 
 
 def test_missing_model_is_named(tmp_path):
@@ -214,11 +157,18 @@ def test_missing_model_is_named(tmp_path):
         show.netron(tmp_path)
 
 
-def test_name_is_escaped_in_the_page():
-    page = quiet_page(INDEX, "data/x", '"><script>alert(1)</script>')
-    assert "<script>alert" not in page
+def test_names_are_escaped(in_jupyter, tmp_path, hostile, read_html):
+    model = tmp_path / f"{hostile.replace('/', '')}.tflite"
+    model.write_bytes(b"x")
+    view = show.netron(model)
+    assert not read_html(view.html()).all("script")
 
 
-def test_an_unknown_page_is_refused():
-    with pytest.raises(ValueError, match="has no"):
-        quiet_page("<html></html>", "data/x", "x")
+def test_a_terminal_gets_the_address():
+    code = "from workbook_lib import show; from workbook_lib.samples import data_path; "
+    code += "v = show.netron(data_path('digits_classifier.keras')); print(v.text()); v.close()"
+    environment = {k: v for k, v in os.environ.items() if k != "WORKBOOK_PROGRESS"}
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert re.match(r"Netron: digits_classifier\.keras: http://127\.0\.0\.1:\d+/", run.stdout)

@@ -1,111 +1,165 @@
-"""Netron in a notebook, where the browser and the kernel share a machine."""
+"""Netron in a notebook: in a frame where JupyterLab serves it, behind a link elsewhere."""
 
 from __future__ import annotations
 
 import html
-import importlib.util
+import json
 import os
-import subprocess
 import sys
-import tempfile
-import weakref
 from pathlib import Path
 
+from workbook_lib.graph import read_graph
 from workbook_lib.graph.model import ModelFileError
+from workbook_lib.netron.own_server import OwnServer
+from workbook_lib.netron.page import netron_folder
+from workbook_lib.netron.tickets import OpenTicket, TicketFolder
 from workbook_lib.rendering import Rich, printable
+from workbook_lib.show.histogram import op_histogram
+from workbook_lib.show.variables import variable_table
 
-_SERVER = Path(__file__).with_name("netron_server.py")
+_HEADLESS = (
+    "In JupyterLab, Netron draws this model here. Nobody can click in this run, so no server was "
+    "started."
+)
+_OWN = (
+    "No Jupyter server with the workbook's extension has started this kernel (`make lab` starts "
+    "one), so the kernel's machine serves the page, to itself alone, until .close() or the end of "
+    "the kernel.",
+    "The link is dead where your browser runs on another machine, and in a copy of this page.",
+)
+_TICKET = (
+    "JupyterLab serves this page, behind its own login, until .close() on this result or the end "
+    "of the kernel.",
+)
+_GONE = (
+    "Netron drew this model here. It does no longer: the kernel or the view has ended, the file "
+    "has changed, or this is a copy of the notebook, outside of JupyterLab. Run the cell in "
+    "JupyterLab to see the drawing."
+)
+
+# A frame whose address is dead shows the browser's error page, and a copy of a notebook keeps its
+# frames. So the frame holds a note, asks first whether the page is there, and only then goes to it
+# and takes its height. 204: a host that answers everything with a page of its own says 200. A
+# script in the frame knows the notebook's theme, where Netron knows the browser's.
+_FRAME = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Netron</title></head>
+<body style="margin: 0.6em; background: #fff; color: #212121; font: 14px/1.4 sans-serif">
+<p style="margin: 0">{gone}</p>
+<script>
+const [probe, page] = {addresses};
+const dark = parent.document.body.dataset.jpThemeLight === "false";
+fetch(probe, {{credentials: "same-origin"}}).then(answer => {{
+  if (answer.status === 204) {{
+    frameElement.style.height = "600px";
+    location.replace(page + (dark ? "&theme=dark" : ""));
+  }}
+}}, () => {{}});
+</script></body></html>"""
 
 
 class NetronView(Rich):
-    """A model shown by Netron, in a frame, until ``close()`` or the end of the kernel.
-
-    Keep it under a name: when nothing refers to it any more, its server ends.
+    """A model shown by Netron, until ``close()`` or the end of the kernel.
 
     Attributes:
         model: The model that is shown.
-        url: The page's address, on this machine alone.
+        served: What serves it: this kernel's ticket at its Jupyter server, a server of its own,
+            or nothing, in a run in which nobody can click.
     """
 
-    def __init__(self, model: Path, netron: Path) -> None:
+    def __init__(self, model: Path, served: OpenTicket | OwnServer | None) -> None:
         self.model = model
-        # A file takes what the server writes: a pipe that nobody reads would fill and block it.
-        with tempfile.TemporaryFile("w+") as log:
-            # A session of its own: interrupting the kernel must not stop the server.
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", str(_SERVER), str(netron), str(model.absolute())],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                start_new_session=True,
-            )
-            self._end = weakref.finalize(self, _end, self._process)
-            assert self._process.stdout is not None
-            self.url = self._process.stdout.readline().strip()
-            if not self.url:
-                self.close()
-                log.seek(0)
-                error = log.read().strip().splitlines()
-                raise RuntimeError(f"Netron did not start: {error[-1] if error else 'no reason'}")
+        self.served = served
 
     def __repr__(self) -> str:
-        return f"NetronView({self.model.name}, {'closed' if self.closed else 'open'})"
+        state = "text" if self.served is None else "closed" if self.closed else "open"
+        return f"NetronView({printable(self.model.name)}, {state})"
+
+    @property
+    def url(self) -> str:
+        """The page's address; of JupyterLab's, what follows the host; empty if there is none."""
+        return self.served.url if self.served else ""
 
     @property
     def closed(self) -> bool:
-        """Whether the page is no longer served."""
-        return self._process.poll() is not None
+        """Whether the page is not served, or no longer."""
+        return self.served is None or self.served.closed
 
     def close(self) -> None:
         """Stop serving the page. Closing twice does no harm."""
-        self._end()
+        if self.served:
+            self.served.close()
 
     def text(self) -> str:
-        """Say what is shown, from where, and how to stop it; without the port, which changes."""
-        if self.closed:
-            return f"Netron: {printable(self.model.name)}, closed."
-        return (
-            f"Netron: {printable(self.model.name)}\n"
-            "Your own machine serves this page, to itself alone; nothing is sent anywhere else.\n"
-            "It stays empty where the kernel runs on another machine than the browser "
-            "(JupyterHub, Binder).\n"
-            "To stop it, call .close() on this result; it also stops with the kernel."
-        )
+        """Say where the drawing is, and list the model's variables and ops."""
+        title, *notes = self._words()
+        if isinstance(self.served, OwnServer) and not self.closed:
+            title = f"{title}: {self.url}"
+        return "\n".join([title, *notes, "", *self._listing()])
 
     def html(self) -> str:
-        """Set the frame, a link to the same page, and the text."""
+        """Set the frame or the link, what to know about it, and the list."""
+        title, *notes = map(html.escape, self._words())
+        body = "<br>".join(notes)
+        url = html.escape(self.url, quote=True)
         if self.closed:
-            return f"<p>{html.escape(self.text())}</p>"
-        url, name = (
-            html.escape(self.url, quote=True),
-            html.escape(printable(self.model.name), quote=True),
-        )
-        title, *notes = self.text().splitlines()
+            frame = ""
+        elif isinstance(self.served, OpenTicket):
+            frame = self._frame(self.served)
+        else:
+            frame = (
+                f'<p><a href="{url}" target="_blank" rel="noopener">Open {title} in a tab of the '
+                "browser</a></p>"
+            )
+        about, *lists = map(html.escape, self._listing())
         return (
-            f'<p>{html.escape(title)} (<a href="{url}" target="_blank" rel="noopener">'
-            f"open in a tab of its own</a>)</p>"
-            f'<iframe src="{url}" title="Netron: the graph of {name}" width="100%" height="600" '
-            'style="border: 1px solid var(--jp-border-color1, #9e9e9e)"></iframe>'
-            f"<p>{'<br>'.join(map(html.escape, notes))}</p>"
+            f"<p>{title}</p>{frame}<p>{body}</p><details{' open' if not frame else ''}>"
+            f"<summary>{about}</summary><pre>{chr(10).join(lists).strip()}</pre></details>"
         )
 
+    def _frame(self, ticket: OpenTicket) -> str:
+        name = html.escape(printable(self.model.name), quote=True)
+        addresses = json.dumps([ticket.probe, ticket.url]).replace("<", "\\u003c")
+        document = _FRAME.format(gone=html.escape(_GONE), addresses=addresses)
+        # JupyterLab takes the address of a link for a file's; it leaves that of a form alone.
+        action, _, query = ticket.url.partition("?ticket=")
+        return (
+            f'<iframe srcdoc="{html.escape(document, quote=True)}" '
+            f'title="Netron: the graph of {name}" width="100%" '
+            'style="height: 5em; border: 1px solid #8a8a8a"></iframe>'
+            f'<form action="{html.escape(action, quote=True)}" target="_blank">'
+            f'<input type="hidden" name="ticket" value="{html.escape(query, quote=True)}">'
+            '<button type="submit">Open in a tab of the browser</button></form>'
+        )
 
-def _end(process: subprocess.Popen[str]) -> None:
-    if process.poll() is None:
-        process.terminate()
-    process.communicate()
+    def _words(self) -> tuple[str, ...]:
+        title = f"Netron: {printable(self.model.name)}"
+        if self.served is None:
+            return title, _HEADLESS
+        if self.closed:
+            return (f"{title}, closed.",)
+        return title, *(_TICKET if isinstance(self.served, OpenTicket) else _OWN)
+
+    def _listing(self) -> list[str]:
+        """Return the model as text: one line about it, and the lists."""
+        try:
+            graph = read_graph(self.model)
+        except ModelFileError as error:
+            return [f"No list of its ops: {printable(error, most=None)}"]
+        lists = f"{variable_table(graph).text()}\n\n{op_histogram(graph).text()}"
+        return [f"The same model as text: {graph}", "", *lists.splitlines()]
 
 
 def netron(model: str | os.PathLike[str]) -> NetronView:
     """Look at a model in Netron.
 
+    In JupyterLab (and Notebook) with the workbook's extension, Jupyter serves the page, so that it
+    is there wherever Jupyter is. Elsewhere a server on the kernel's machine does, behind a link.
+    Where nobody can click, the result is the text.
+
     Args:
         model: A SavedModel folder, or a ``.tflite``, ``.keras`` or other file Netron reads.
 
     Returns:
-        The view: shown in a frame by a notebook; ``.url`` for a browser, ``.close()`` to stop.
-        It also stops when nothing refers to the view any more.
+        The view; ``.close()`` stops it.
 
     Raises:
         ModelFileError: There is no such file, or a folder that is no SavedModel.
@@ -116,7 +170,26 @@ def netron(model: str | os.PathLike[str]) -> NetronView:
         raise ModelFileError(model, "there is no such file or folder")
     if path.is_dir() and not (path / "saved_model.pb").is_file():
         raise ModelFileError(model, "a folder without saved_model.pb, so not a SavedModel")
-    spec = importlib.util.find_spec("netron")
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError("Netron is not installed: pip install netron", name="netron")
-    return NetronView(path, Path(spec.origin).parent)
+    if _headless():
+        return NetronView(path, None)
+    netron_folder()
+    folder = TicketFolder.of_this_kernel()
+    if folder is not None:
+        try:
+            return NetronView(path, folder.write(path))
+        except OSError:
+            pass  # the server is gone, or its file system knows no locks
+    return NetronView(path, OwnServer(path))
+
+
+def _headless() -> bool:
+    """Whether nobody can click: told so, or run by a program that takes no keyboard input."""
+    if os.environ.get("WORKBOOK_PROGRESS") == "off":
+        return True
+    if "IPython" not in sys.modules:
+        return False
+    from IPython import get_ipython
+
+    kernel = getattr(get_ipython(), "kernel", None)
+    # ipykernel's own note on whether input() can be asked; papermill, nbclient and nbval say no.
+    return kernel is not None and not getattr(kernel, "_allow_stdin", True)

@@ -1,0 +1,174 @@
+import gc
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from urllib.parse import urlsplit
+
+import pytest
+
+from workbook_lib.netron import own_server
+from workbook_lib.netron.own_server import NetronServer, OwnServer
+
+INDEX = (
+    '<meta name="version" content="9"><meta name="date" content="2026"><script src="i"></script>'
+)
+
+
+def get(url):
+    with urllib.request.urlopen(url, timeout=10) as response:
+        return response.read(), response.headers
+
+
+@pytest.fixture
+def server(tmp_path):
+    model = tmp_path / "my model.tflite"
+    model.write_bytes(b"TFL3 bytes")
+    (tmp_path / "secret.txt").write_text("beside the model")
+    server = OwnServer(model)
+    yield server
+    server.close()
+
+
+def test_page_reports_nothing_and_may_ask_nobody_else(server):
+    page, headers = get(server.url)
+    assert '<meta name="version" content="0.0.0">' in page.decode()
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert "connect-src 'self';" in headers["Content-Security-Policy"]
+
+
+def test_serves_the_model_and_nothing_beside_it(server):
+    assert get(f"{server.url}data/my%20model.tflite")[0] == b"TFL3 bytes"
+    assert b"window" in get(f"{server.url}index.js")[0]
+    assert b"consent" in get(f"{server.url}no-cookies.js")[0]
+    for path in (
+        "data/secret.txt",
+        "data/../secret.txt",
+        "data/%2e%2e/x",
+        "../server.py",
+        "server.py",
+        "a%00b.js",
+        "data/%00",
+    ):
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            get(server.url + path)
+
+
+def provoke_fault(port):
+    """Send an address that Python refuses to split; wait until the server hangs up."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        client.sendall(b"GET http://[ HTTP/1.0\r\n\r\n")
+        assert client.recv(1) == b""
+
+
+def test_faults_do_not_fill_a_pipe_and_block_the_server(server):
+    """Each would write a traceback, and a pipe holds some 43 of them."""
+    for _ in range(100):
+        provoke_fault(urlsplit(server.url).port)
+    assert get(server.url)
+
+
+def test_a_fault_in_the_server_is_silent(tmp_path, capfd):
+    (tmp_path / "index.html").write_text(INDEX)
+    with NetronServer(tmp_path, tmp_path) as server:
+        try:
+            raise ConnectionResetError
+        except ConnectionResetError:
+            server.handle_error(None, ("127.0.0.1", 1))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_the_server_says_when_it_cannot_start_is_passed_on(tmp_path, monkeypatch):
+    library = tmp_path / "workbook_lib" / "netron"
+    library.mkdir(parents=True)
+    for package in (library, library.parent):
+        (package / "__init__.py").touch()
+    (library / "own_server.py").write_text("raise ValueError('no such page')")
+    monkeypatch.setattr(own_server, "_LIBRARY", tmp_path)
+    with pytest.raises(RuntimeError, match="did not start: ValueError: no such page"):
+        OwnServer(tmp_path / "m.tflite")
+
+
+def test_a_file_of_the_learner_does_not_stand_in_for_a_module(tmp_path, monkeypatch):
+    (tmp_path / "html.py").write_text("raise SystemExit('the wrong html')")
+    (tmp_path / "m.tflite").write_bytes(b"x")
+    monkeypatch.chdir(tmp_path)
+    server = OwnServer(tmp_path / "m.tflite")
+    assert get(server.url)
+    server.close()
+
+
+def test_a_server_that_is_dropped_ends(tmp_path):
+    (tmp_path / "m.tflite").write_bytes(b"x")
+    server = OwnServer(tmp_path / "m.tflite")
+    url = server.url
+    assert get(url)
+    del server
+    gc.collect()
+    with pytest.raises(urllib.error.URLError):
+        get(url)
+
+
+def test_nothing_without_the_secret_prefix(server):
+    parts = urlsplit(server.url)
+    assert parts.hostname == "127.0.0.1"
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        get(f"http://{parts.netloc}/")
+
+
+def test_close(server):
+    server.close()
+    server.close()
+    assert server.closed
+    with pytest.raises(urllib.error.URLError):
+        get(server.url)
+
+
+def test_two_models_at_once(tmp_path):
+    servers = []
+    for name in ("a.tflite", "b.tflite"):
+        (tmp_path / name).write_text(name)
+        servers.append(OwnServer(tmp_path / name))
+    try:
+        assert [
+            get(f"{server.url}data/{name}")[0]
+            for server, name in zip(servers, ("a.tflite", "b.tflite"), strict=True)
+        ] == [b"a.tflite", b"b.tflite"]
+    finally:
+        for server in servers:
+            server.close()
+
+
+def test_saved_model_folder(tmp_path):
+    (tmp_path / "saved_model.pb").write_bytes(b"pb")
+    (tmp_path / "variables").mkdir()
+    (tmp_path / "variables" / "variables.index").write_bytes(b"index")
+    server = OwnServer(tmp_path)
+    try:
+        assert b'content="data/saved_model.pb"' in get(server.url)[0]
+        assert get(f"{server.url}data/variables/variables.index")[0] == b"index"
+    finally:
+        server.close()
+
+
+def test_ends_with_the_process_that_started_it(tmp_path):
+    model = tmp_path / "m.tflite"
+    model.write_bytes(b"x")
+    code = "from pathlib import Path; from workbook_lib.netron.own_server import OwnServer; "
+    code += f"import time; s = OwnServer(Path({str(model)!r})); "
+    code += "print(s.url, flush=True); time.sleep(60)"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        url = parent.stdout.readline().strip()
+        assert get(url)
+        os.kill(parent.pid, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    with pytest.raises(OSError):  # refused, or reset half way
+        while time.monotonic() < deadline:
+            get(url)
+            time.sleep(0.1)

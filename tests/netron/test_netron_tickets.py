@@ -1,0 +1,179 @@
+import os
+import signal
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from workbook_lib.netron import tickets
+from workbook_lib.netron.tickets import VARIABLE, TicketFolder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return TicketFolder.make(tmp_path / "runtime", "/user/ada/")
+
+
+@pytest.fixture
+def model(tmp_path):
+    (tmp_path / "m.tflite").write_bytes(b"TFL3")
+    return tmp_path / "m.tflite"
+
+
+def name_of(ticket):
+    return ticket.url.partition("=")[2]
+
+
+def read(file):
+    with file:
+        return file.read()
+
+
+def test_a_ticket_shows_its_model_and_nothing_beside_it(folder, model):
+    (model.parent / "other").write_text("beside")
+    written = folder.write(model)
+    known = folder.read(name_of(written))
+    assert known.model == model
+    assert read(known.open("m.tflite")) == b"TFL3"
+    assert known.open("other") is None
+    assert known.open("../m.tflite") is None
+
+
+def test_addresses_are_below_the_base_url_and_name_no_host(folder, model):
+    written = folder.write(model)
+    assert written.url == f"/user/ada/workbook/netron/page/?ticket={name_of(written)}"
+    assert written.probe == f"/user/ada/workbook/netron/ticket/{name_of(written)}/"
+
+
+def test_two_tickets_show_two_models(folder, model):
+    other = model.with_name("other.tflite")
+    other.write_bytes(b"other")
+    one, two = folder.write(model), folder.write(other)
+    assert folder.read(name_of(one)).model == model
+    assert folder.read(name_of(two)).model == other
+    assert name_of(one) != name_of(two)
+
+
+def test_nobody_else_can_read_it(folder, model):
+    written = folder.write(model)
+    assert stat.S_IMODE(folder.path.stat().st_mode) == 0o700
+    assert stat.S_IMODE((folder.path / name_of(written)).stat().st_mode) == 0o600
+
+
+def test_one_that_others_can_write_is_not_taken(folder, model):
+    written = folder.write(model)
+    (folder.path / name_of(written)).chmod(0o620)
+    assert folder.read(name_of(written)) is None
+
+
+def test_another_users_is_not_taken(folder, model, monkeypatch):
+    written = folder.write(model)
+    monkeypatch.setattr(tickets.os, "geteuid", lambda: os.getuid() + 1)
+    assert folder.read(name_of(written)) is None
+
+
+def test_a_link_is_not_taken(folder, model, tmp_path):
+    written = folder.write(model)
+    (folder.path / name_of(written)).replace(tmp_path / "elsewhere")
+    (folder.path / name_of(written)).symlink_to(tmp_path / "elsewhere")
+    assert folder.read(name_of(written)) is None
+
+
+@pytest.mark.parametrize("name", ["", "..", "server.json", "a" * 22, "../" + "a" * 19, "é" * 22])
+def test_a_wrong_name_is_no_ticket(folder, name):
+    assert folder.read(name) is None
+
+
+def test_a_pipe_in_its_place_does_not_make_the_server_wait(folder):
+    os.mkfifo(folder.path / ("a" * 22), 0o600)
+    assert folder.read("a" * 22) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"model": 1, "stamp": 2}'])
+def test_a_damaged_one_is_no_ticket(folder, model, content):
+    written = folder.write(model)
+    (folder.path / name_of(written)).write_bytes(content)
+    assert folder.read(name_of(written)) is None
+
+
+def test_close_ends_it(folder, model):
+    written = folder.write(model)
+    written.close()
+    written.close()
+    assert written.closed
+    assert folder.read(name_of(written)) is None
+
+
+def test_a_view_that_nobody_holds_stays(folder, model):
+    name = name_of(folder.write(model))
+    assert folder.read(name).model == model
+
+
+def test_it_ends_with_the_kernel_even_if_that_is_killed(folder, model):
+    code = "import sys, time; from pathlib import Path; "
+    code += "from workbook_lib.netron.tickets import TicketFolder; "
+    code += f"t = TicketFolder(Path({str(folder.path)!r}), '/').write(Path({str(model)!r})); "
+    code += "print(t.url, flush=True); time.sleep(60)"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True
+    ) as kernel:
+        name = kernel.stdout.readline().strip().partition("=")[2]
+        assert folder.read(name).model == model
+        os.kill(kernel.pid, signal.SIGKILL)
+        kernel.wait()
+    assert folder.read(name) is None
+    assert not (folder.path / name).exists()
+
+
+def test_it_never_shows_another_model_of_the_same_path(folder, model):
+    known = folder.read(name_of(folder.write(model)))
+    model.with_name("new").write_bytes(b"TFL4")
+    model.with_name("new").replace(model)
+    assert known.open("m.tflite") is None
+    model.unlink()
+    assert known.open("m.tflite") is None
+
+
+def test_without_a_model_there_is_no_ticket(folder, tmp_path):
+    with pytest.raises(FileNotFoundError):
+        folder.write(tmp_path / "nothing.tflite")
+    assert [path.name for path in folder.path.iterdir()] == ["server.json"]
+
+
+def test_where_there_are_no_locks_there_is_no_ticket(folder, model, monkeypatch):
+    def refuse(descriptor):
+        raise OSError("no locks available")
+
+    monkeypatch.setattr(tickets, "_lock", refuse)
+    with pytest.raises(OSError, match="no locks"):
+        folder.write(model)
+    assert [path.name for path in folder.path.iterdir()] == ["server.json"]
+
+
+def test_a_kernel_finds_the_folder_of_its_server(folder, monkeypatch):
+    monkeypatch.setenv(VARIABLE, str(folder.path))
+    monkeypatch.setenv("JPY_PARENT_PID", str(os.getpid()))
+    assert TicketFolder.of_this_kernel() == folder
+
+
+def test_a_kernel_of_another_program_does_not(folder, monkeypatch):
+    """Papermill in a terminal of JupyterLab: the variable is there, the parent is papermill."""
+    monkeypatch.setenv(VARIABLE, str(folder.path))
+    monkeypatch.setenv("JPY_PARENT_PID", "1")
+    assert TicketFolder.of_this_kernel() is None
+    monkeypatch.delenv("JPY_PARENT_PID")
+    assert TicketFolder.of_this_kernel() is None
+
+
+@pytest.mark.parametrize("value", ["", ".", "/nonexistent", "a\0b"])
+def test_a_variable_that_leads_nowhere_is_no_folder(value, monkeypatch):
+    monkeypatch.setattr(tickets.os, "environ", {VARIABLE: value, "JPY_PARENT_PID": "1"})
+    assert TicketFolder.of_this_kernel() is None
+
+
+def test_a_folder_that_others_can_enter_is_not_taken(folder, monkeypatch):
+    monkeypatch.setenv(VARIABLE, str(folder.path))
+    monkeypatch.setenv("JPY_PARENT_PID", str(os.getpid()))
+    folder.path.chmod(0o750)
+    assert TicketFolder.of_this_kernel() is None

@@ -1,0 +1,84 @@
+// "Open with Netron" in JupyterLab's file browser, for model files under the server's root.
+//
+// JupyterLab loads an extension as a container of webpack's module federation: an object with init,
+// which is given the modules that JupyterLab shares, and get, which gives the plugin. That contract
+// is small enough to be kept by hand, so this file is its own source and nothing has to be built.
+"use strict";
+(() => {
+  const COMMAND = "varhandle-workbook:open-with-netron";
+  const MODEL = /\.(tflite|keras|h5|pb)$/i;
+  let shared;
+
+  // JupyterLab's own copy: its tokens are objects, and the same one must be asked for.
+  const load = async name => {
+    const copies = Object.values(shared[name]);
+    const own = copies.find(copy => copy.from === "@jupyterlab/application-top");
+    return (await (own || copies[0]).get())();
+  };
+
+  const open = (app, IFrame, page, path) => {
+    const id = `varhandle-workbook-netron:${path}`;
+    let tab = [...app.shell.widgets("main")].find(widget => widget.id === id);
+    if (!tab) {
+      const dark = document.body.dataset.jpThemeLight === "false" ? "&theme=dark" : "";
+      // Netron may run and save a picture; it may not open windows, or leave its frame.
+      tab = new IFrame({ sandbox: ["allow-scripts", "allow-same-origin", "allow-downloads"] });
+      tab.url = `${page}?path=${encodeURIComponent(path)}${dark}`;
+      tab.id = id;
+      tab.title.label = `Netron: ${path.split("/").pop()}`;
+      tab.title.caption = `Netron: ${path}`;
+      tab.title.closable = true;
+      tab.node.querySelector("iframe").title = tab.title.caption;
+      app.shell.add(tab, "main");
+    }
+    app.shell.activateById(id);
+  };
+
+  const plugin = async () => {
+    const { PageConfig, URLExt } = await load("@jupyterlab/coreutils");
+    const { IFileBrowserFactory } = await load("@jupyterlab/filebrowser");
+    const { IFrame } = await load("@jupyterlab/ui-components");
+    return {
+      id: "varhandle-workbook:netron",
+      description: "Opens model files with Netron.",
+      autoStart: true,
+      requires: [IFileBrowserFactory],
+      activate: (app, browsers) => {
+        const below = PageConfig.getOption("workbookNetron");
+        if (!below) {
+          return; // this server does not serve Netron
+        }
+        const page = URLExt.join(PageConfig.getBaseUrl(), below);
+        const models = () =>
+          [...(browsers.tracker.currentWidget?.selectedItems() ?? [])].filter(
+            item => item.type !== "directory" && MODEL.test(item.path)
+          );
+        app.commands.addCommand(COMMAND, {
+          label: "Open with Netron",
+          isVisible: () => models().length > 0,
+          execute: () => {
+            for (const item of models()) {
+              open(app, IFrame, page, app.serviceManager.contents.localPath(item.path));
+            }
+          }
+        });
+        app.contextMenu.addItem({
+          command: COMMAND,
+          selector: '.jp-DirListing-item[data-isdir="false"]',
+          rank: 2 // after Open and Open With
+        });
+      }
+    };
+  };
+
+  window._JUPYTERLAB = window._JUPYTERLAB || {};
+  window._JUPYTERLAB["varhandle-workbook"] = {
+    init: scope => {
+      shared = scope;
+    },
+    get: async () => {
+      const exported = { __esModule: true, default: await plugin() };
+      return () => exported;
+    }
+  };
+})();

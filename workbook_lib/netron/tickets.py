@@ -1,0 +1,212 @@
+"""Tickets: a kernel lets the Jupyter server that started it show one model, from anywhere.
+
+A server keeps its tickets in a folder of its own, which only its user can enter, and tells its
+kernels in their environment where that is. A ticket is a file in it with an unguessable name. It
+ends with ``close()``, and with the kernel, however that ends: the kernel holds a lock on the
+file, which the operating system takes back from a process that is gone (``flock(2)``). Process
+numbers would not do: they come again, and a kernel in a container counts its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import stat
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from workbook_lib.netron.model_files import ModelFiles
+
+#: In a kernel's environment: the folder of its server's tickets.
+VARIABLE = "WORKBOOK_NETRON"
+
+_SERVER = "server.json"
+_NAME = re.compile(r"[\w-]{22}", re.ASCII)  # 128 random bits, as token_urlsafe writes them
+_LONGEST = 100_000  # bytes of a ticket: a path has at most some thousand
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """What a server may show.
+
+    Attributes:
+        model: The model's path.
+        stamp: What its main file was when the ticket was written: inode, size, time of change.
+    """
+
+    model: Path
+    stamp: tuple[int, ...]
+
+    def open(self, relative: str) -> BinaryIO | None:
+        """Open a file of the model.
+
+        Args:
+            relative: Its path below the model's folder.
+
+        Returns:
+            The file; ``None`` if the model has no such file, or is not the same any more.
+        """
+        files = ModelFiles(self.model)
+        try:
+            if _stamp(files) != self.stamp:
+                return None
+            path = files.find(relative)
+            return path.open("rb") if path else None
+        except OSError:
+            return None
+
+
+class OpenTicket:
+    """A ticket that this kernel has written; it holds until ``close()`` or the kernel's end.
+
+    Attributes:
+        url: The page that shows the model, from the root of whatever address the browser uses.
+        probe: An address that answers 204 as long as the ticket holds.
+    """
+
+    def __init__(self, folder: Path, base_url: str, model: Path) -> None:
+        name = secrets.token_urlsafe(16)
+        files = ModelFiles(model.absolute())
+        text = json.dumps({"model": str(files.model), "stamp": _stamp(files)})
+        self.url = f"{base_url}workbook/netron/page/?ticket={name}"
+        self.probe = f"{base_url}workbook/netron/ticket/{name}/"
+        self._path = folder / name
+        # A child that the kernel forks keeps the lock as well, one that it starts does not.
+        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            _lock(self._descriptor)
+            os.write(self._descriptor, text.encode())
+        except OSError:
+            self.close()
+            raise
+
+    @property
+    def closed(self) -> bool:
+        """Whether the model is no longer shown."""
+        return not self._path.exists()
+
+    def close(self) -> None:
+        """End the ticket. Closing twice does no harm."""
+        self._path.unlink(missing_ok=True)
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+@dataclass(frozen=True)
+class TicketFolder:
+    """Where one server keeps its tickets.
+
+    Attributes:
+        path: The folder, which nobody but its owner can enter.
+        base_url: The server's base URL, with a slash at both ends.
+    """
+
+    path: Path
+    base_url: str
+
+    @classmethod
+    def make(cls, parent: Path, base_url: str) -> TicketFolder:
+        """Make the folder, as a server does when it starts.
+
+        Args:
+            parent: Where to make it; made if need be.
+            base_url: The server's base URL.
+
+        Returns:
+            The folder, empty, with mode 0700.
+        """
+        parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix="workbook-netron-", dir=parent))
+        text = json.dumps({"pid": os.getpid(), "base_url": base_url})
+        (folder / _SERVER).write_text(text, encoding="utf-8")
+        return cls(folder, base_url)
+
+    @classmethod
+    def of_this_kernel(cls) -> TicketFolder | None:
+        """Find the folder of the server that has started this kernel.
+
+        Returns:
+            The folder; ``None`` where no Jupyter server with this extension has started this
+            process itself. The variable alone would not do: a terminal of JupyterLab, and all
+            that is started there, inherits it.
+        """
+        folder = Path(os.environ.get(VARIABLE, ""))
+        try:
+            if not folder.is_absolute() or not _is_mine(folder.stat()):
+                return None
+            about = json.loads((folder / _SERVER).read_text(encoding="utf-8"))
+            if str(about["pid"]) != os.environ.get("JPY_PARENT_PID"):
+                return None
+            return cls(folder, str(about["base_url"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def write(self, model: Path) -> OpenTicket:
+        """Write a ticket, as a kernel does.
+
+        Args:
+            model: The model, a file or a SavedModel folder.
+
+        Returns:
+            The ticket.
+
+        Raises:
+            OSError: The folder is gone, or its file system knows no locks.
+        """
+        return OpenTicket(self.path, self.base_url, model)
+
+    def read(self, name: str) -> Ticket | None:
+        """Look at a ticket, as a server does.
+
+        Args:
+            name: Its name, as a browser asks for it.
+
+        Returns:
+            The ticket; ``None`` if there is none of this name, if another user has written it or
+            can read it, or if it has ended. One whose kernel is gone is removed.
+        """
+        if not _NAME.fullmatch(name):
+            return None
+        path = self.path / name
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # a pipe would have us wait
+        try:
+            with os.fdopen(os.open(path, flags), "rb") as file:
+                about = os.fstat(file.fileno())
+                if not stat.S_ISREG(about.st_mode) or not _is_mine(about):
+                    return None
+                if _lock(file.fileno()):
+                    path.unlink(missing_ok=True)
+                    return None
+                known = json.loads(file.read(_LONGEST))
+            return Ticket(Path(known["model"]), tuple(known["stamp"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+
+def _is_mine(about: os.stat_result) -> bool:
+    """Whether this user owns it, and no other may read or write it."""
+    return about.st_uid == os.geteuid() and not about.st_mode & 0o077
+
+
+def _lock(descriptor: int) -> bool:
+    """Take the lock on a file, if no process holds it."""
+    import fcntl  # not on Windows, where everything else here can still be imported
+
+    with contextlib.suppress(BlockingIOError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
+
+
+def _stamp(files: ModelFiles) -> tuple[int, ...]:
+    path = files.find(files.main)
+    if path is None:
+        raise FileNotFoundError(files.model)
+    about = path.stat()
+    return about.st_ino, about.st_size, about.st_mtime_ns
