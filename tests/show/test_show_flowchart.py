@@ -70,11 +70,12 @@ def test_description_is_the_text(counter):
     assert [line.strip() for line in decoded.splitlines()] == FLOW.splitlines()[1:]
 
 
-def test_bundle_has_no_html(counter):
+def test_bundle_has_no_html_which_jupyterlab_would_prefer(counter):
     chart = show.mermaid(counter)
     assert chart._repr_mimebundle_() == {
         "text/plain": FLOW,
         "text/vnd.mermaid": chart.mermaid(),
+        "image/svg+xml": chart.svg(),
     }
 
 

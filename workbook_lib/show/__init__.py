@@ -4,6 +4,7 @@ Every function returns one small result with a text form (terminal, screen reade
 a form that JupyterLab draws. Importing this imports no TensorFlow, IPython or matplotlib.
 """
 
+from workbook_lib.show.before_after import BeforeAfter, before_after
 from workbook_lib.show.claims import ClaimsTable, claims_table
 from workbook_lib.show.flowchart import Flowchart, mermaid
 from workbook_lib.show.histogram import OpHistogram, op_histogram
@@ -16,6 +17,7 @@ from workbook_lib.show.variables import VariableTable, variable_table
 from workbook_lib.show.versions import VersionMatrix, version_matrix
 
 __all__ = [
+    "BeforeAfter",
     "ClaimsTable",
     "Flowchart",
     "NetronView",
@@ -25,6 +27,7 @@ __all__ = [
     "SideBySide",
     "VariableTable",
     "VersionMatrix",
+    "before_after",
     "claims_table",
     "mermaid",
     "netron",

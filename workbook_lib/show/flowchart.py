@@ -1,16 +1,16 @@
-"""A small graph as a Mermaid flowchart, which JupyterLab draws by itself."""
+"""A small graph as a flowchart: Mermaid where JupyterLab draws it, SVG everywhere else."""
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from workbook_lib.graph.model import Function, Graph, TensorSpec
 from workbook_lib.rendering import Rich, printable
+from workbook_lib.show.drawing import COLOURS, NO_MARKS, Marks, label_lines, svg
 from workbook_lib.show.flow import Step, flow_of
-
-_LONGEST_LABEL = 32
 
 _SHAPES = {
     "input": ("([", "])"),
@@ -28,16 +28,7 @@ _CONFIG = (
 )
 _WRAPPING_WIDTH = {"TD": 200, "LR": 300}
 # Fill, line and text are all given, so that a box reads the same in a light and a dark theme.
-_STYLES = {
-    "input": "fill:#e8f5e9,stroke:#2e7d32,color:#10310f",
-    "output": "fill:#e8f5e9,stroke:#2e7d32,color:#10310f",
-    "variable": "fill:#fff3e0,stroke:#b26a00,stroke-width:3px,color:#3b2300",
-    "constant": "fill:#f5f5f5,stroke:#757575,color:#212121,font-size:12px",
-    "read": "fill:#e3f2fd,stroke:#0277bd,color:#062a40",
-    "assign": "fill:#ffebee,stroke:#c62828,stroke-width:3px,color:#4a0c0c",
-    "op": "fill:#ede7f6,stroke:#5e35b1,color:#24124d",
-    "note": "fill:#fffde7,stroke:#827717,color:#2b2700,stroke-dasharray:4",
-}
+_NOTE_STYLE = "fill:#fffde7,stroke:#827717,color:#2b2700,stroke-dasharray:4"
 
 
 @dataclass(frozen=True, repr=False)
@@ -91,12 +82,32 @@ class Flowchart(Rich):
                 *([_box("note", "note", _escape(self.note))] if self.note else []),
                 *(_box(number[step.id], step.kind, _label(step, names)) for step in self.steps),
                 *(edge for step in self.steps for edge in _edges(step, number)),
-                *(f"classDef {kind} {style}" for kind, style in _STYLES.items()),
+                *(f"classDef {kind} {_style(kind)}" for kind in COLOURS),
+                f"classDef note {_NOTE_STYLE}",
             ]
         )
 
+    def svg(self, marks: Marks = NO_MARKS) -> str:
+        """Draw the flow as one ``<svg>`` element, for a page that does not draw Mermaid.
+
+        Args:
+            marks: What to say of single steps.
+
+        Returns:
+            The element. A note about what was left out is not in it.
+        """
+        across = self.direction == "LR"
+        return svg(self.title, self.text(), self.steps, across=across, marks=marks)
+
+    def html(self) -> str:
+        """Return the drawing and the note, as an exported page shows them."""
+        note = f"<p>{html.escape(self.note)}</p>" if self.note else ""
+        return f'<figure style="margin: 0">{self.svg() if self.steps else ""}{note}</figure>'
+
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return {"text/plain": self.text(), "text/vnd.mermaid": self.mermaid()}
+        """Return every form but HTML, which JupyterLab would prefer to its own drawing."""
+        forms = {"text/plain": self.text(), "text/vnd.mermaid": self.mermaid()}
+        return forms | ({"image/svg+xml": self.svg()} if self.steps else {})
 
 
 def mermaid(
@@ -116,7 +127,7 @@ def mermaid(
             are drawn, and the drawing says so.
 
     Returns:
-        The flowchart. JupyterLab draws it; elsewhere it is text.
+        The flowchart. JupyterLab draws it as Mermaid, other pages as SVG; a terminal has text.
 
     Raises:
         KeyError: There is no such signature or function; the message names those there are.
@@ -205,14 +216,14 @@ def _full_name(step: Step) -> str:
 
 
 def _label(step: Step, names: dict[str, str]) -> str:
-    lines = [_shorten(step.name)]
-    if step.kind in {"read", "assign"}:
-        lines.append(f"{step.kind}s {_shorten(names.get(step.variable or '', 'a variable'))}")
-    elif step.kind != "op":
-        lines[0] = f"{step.kind} {lines[0]}"
-    if step.detail:
-        lines.append(_shorten(step.detail))
-    return "<br>".join(map(_escape, lines))
+    return "<br>".join(map(_escape, label_lines(step, names)))
+
+
+def _style(kind: str) -> str:
+    fill, line, text, width = COLOURS[kind]
+    small = ",font-size:12px" if kind == "constant" else ""
+    thick = f",stroke-width:{width:.0f}px" if width > 2 else ""
+    return f"fill:{fill},stroke:{line}{thick},color:{text}{small}"
 
 
 def _box(id: str, kind: str, label: str) -> str:
@@ -229,13 +240,6 @@ def _edges(step: Step, number: dict[str, str]) -> Iterator[str]:
         yield f"{number[before]} -. then .-> {here}"
     if step.kind == "assign" and step.variable in number:
         yield f"{here} ==> {number[step.variable]}"
-
-
-def _shorten(name: str) -> str:
-    name = printable(name)
-    if len(name) <= _LONGEST_LABEL:
-        return name
-    return f"{name[:5]}…{name[6 - _LONGEST_LABEL :]}"  # names differ at their ends
 
 
 def _escape(text: str) -> str:

@@ -63,8 +63,7 @@ def side_by_side(parts: Mapping[str, Rich | str]) -> SideBySide:
 
     Args:
         parts: Title to a result of this library, or to HTML that is set as it is (the caller
-            escapes it). A diagram is not drawn in here: JupyterLab draws it only as an
-            output of its own.
+            escapes it).
 
     Returns:
         The row of results.

@@ -1,0 +1,171 @@
+"""The SVG drawing: well-formed, complete, and safe whatever a file calls its nodes."""
+
+import re
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import pytest
+
+from workbook_lib import show
+from workbook_lib.show.drawing import COLOURS, Marks, svg
+from workbook_lib.show.flow import Step
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def parsed(markup):
+    return ElementTree.fromstring(markup)
+
+
+def words_of(element):
+    return [text.text for text in element.iter(f"{SVG}text")]
+
+
+def boxes(root):
+    return {
+        group.get("data-step"): group for group in root.iter(f"{SVG}g") if group.get("data-step")
+    }
+
+
+def test_every_step_is_a_box_that_says_what_it_is(counter):
+    chart = show.mermaid(counter)
+    found = {id: words_of(box) for id, box in boxes(parsed(chart.svg())).items()}
+    assert sorted(found) == sorted(step.id for step in chart.steps)
+    assert ["variable counter", "float32 []"] in found.values()
+    assert ["ReadVariableOp", "reads w"] in found.values()
+    assert ["AssignAddVariableOp", "assigns counter"] in found.values()
+    assert ["input x", "float32 [?, 4]"] in found.values()
+    assert ["MatMul"] in found.values()
+
+
+def test_a_kind_has_a_shape_of_its_own(counter):
+    drawn = parsed(show.mermaid(counter).svg())
+    shapes = {}
+    for box in boxes(drawn).values():
+        outline = box.find(f"{SVG}g")
+        kind = words_of(box)[0].split()[0]
+        first = outline[0]
+        shapes[kind] = (len(outline), first.tag.removeprefix(SVG), float(first.get("rx") or 0) > 0)
+    assert shapes["variable"] == (2, "path", False)
+    assert shapes["ReadVariableOp"] == (1, "polygon", False)
+    assert shapes["AssignAddVariableOp"] == (2, "rect", False)
+    assert shapes["MatMul"] == (1, "rect", False)
+    assert shapes["input"] == (1, "rect", True)
+
+
+def test_every_line_of_the_flow_is_drawn(counter):
+    drawn = parsed(show.mermaid(counter).svg())
+    lines = [path for path in drawn.findall(f"{SVG}path") if path.get("fill") == "none"]
+    styles = [(path.get("stroke-width"), path.get("stroke-dasharray")) for path in lines]
+    # Counted by hand in the flow of ``counter``: values, one order, one write.
+    assert styles.count(("1.5", None)) == 8
+    assert styles.count(("1.5", "4 4")) == 1
+    assert styles.count(("3", None)) == 1
+
+
+def test_the_whole_flow_is_said_in_words(counter):
+    chart = show.mermaid(counter)
+    root = parsed(chart.svg())
+    assert root.get("role") == "img"
+    assert root.get("aria-label") == chart.title
+    assert root.find(f"{SVG}desc").text.replace("\\n", "\n") == chart.text()
+
+
+def test_a_hostile_name_stays_text(hostile):
+    step = Step(hostile, "op", hostile, "\x1b[31m\u202e")
+    markup = svg(hostile, hostile, (step,), marks=Marks({hostile: hostile}, hostile, True))
+    root = parsed(markup)
+    assert "<script" not in markup
+    assert "\x1b" not in markup and "\u202e" not in markup
+    assert {element.tag for element in root.iter()} == {
+        f"{SVG}{tag}" for tag in ("svg", "title", "desc", "g", "rect", "text")
+    }
+    names = {name for element in root.iter() for name in element.keys()}  # noqa: SIM118
+    assert not [name for name in names if name.lower().startswith("on")]
+
+
+def test_every_word_fits_its_box(counter):
+    """DejaVu Sans Bold has no digit, sign or small letter wider than 0.84 em but m, w and W."""
+    chart = show.mermaid(counter)
+    for box in boxes(parsed(chart.svg())).values():
+        numbers = [
+            float(number)
+            for part in box.find(f"{SVG}g")
+            for number in re.findall(r"-?\d+\.\d", part.get("points") or "")
+        ]
+        rect = box.find(f"{SVG}g/{SVG}rect")
+        width = float(rect.get("width")) if rect is not None else max(numbers, default=999)
+        assert width >= 0.6 * 12 * max(map(len, words_of(box)))
+
+
+@pytest.mark.parametrize("kind", COLOURS)
+def test_the_words_of_a_box_can_be_read(kind):
+    """Contrast of 7:1 or more between text and fill (WCAG 2.2, success criterion 1.4.6)."""
+    fill, _, text, _ = COLOURS[kind]
+    assert contrast(fill, text) >= 7
+
+
+@pytest.mark.parametrize("page", ["#ffffff", "#111111"], ids=["light", "dark"])
+def test_a_line_can_be_seen_on_a_light_and_on_a_dark_page(counter, page):
+    """Contrast of 3:1 or more for a graphical object (WCAG 2.2, success criterion 1.4.11)."""
+    drawn = parsed(show.mermaid(counter).svg())
+    colours = {path.get("stroke") for path in drawn.findall(f"{SVG}path")} - {None}
+    assert colours
+    assert all(contrast(page, colour) >= 3 for colour in colours)
+
+
+def contrast(one, other):
+    """Contrast ratio as WCAG 2.2 defines it."""
+
+    def luminance(colour):
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    bright, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (bright + 0.05) / (dark + 0.05)
+
+
+def test_a_drawing_to_click_names_each_step_and_where_one_is(counter):
+    chart = show.mermaid(counter)
+    here = chart.steps[2].id
+    root = parsed(chart.svg(Marks({}, here, clickable=True)))
+    assert root.get("role") == "group"
+    found = boxes(root)
+    assert all(box.get("role") == "button" for box in found.values())
+    assert all(box.get("tabindex") == "0" for box in found.values())
+    assert all(box.get("aria-label") for box in found.values())
+    assert [id for id, box in found.items() if box.get("aria-current")] == [here]
+    assert "▸ here" in words_of(found[here])
+
+
+def test_before_and_after_name_what_is_gone_and_what_is_new(counter, frozen):
+    compared = show.before_after(show.mermaid(counter), show.mermaid(frozen))
+    gone, new = compared.text().splitlines()[:2]
+    # The counter, its constant, its read and its assign; w and its read; the sum.
+    assert sorted(gone.removeprefix("gone: ").split(", ")) == [
+        "1 AddV2",
+        "1 AssignAddVariableOp",
+        "1 constant",
+        "2 ReadVariableOp",
+        "2 variable",
+    ]
+    assert new == "new: 1 constant"
+
+
+def test_before_and_after_are_marked_by_a_word(counter, frozen, read_html):
+    compared = show.before_after(show.mermaid(counter), show.mermaid(frozen))
+    page = read_html(compared.html())
+    words = [word.strip() for word in page.words]
+    assert words.count("gone") == len(compared.gone)
+    assert words.count("new") == len(compared.new)
+    assert len(page.all("svg")) == 2
+
+
+def test_one_of_two_equal_steps_is_gone(counter):
+    chart = show.mermaid(counter)
+    one = next(step for step in chart.steps if step.name == "MatMul")
+    double = replace(chart, steps=(*chart.steps, replace(one, id="again", name="MatMul #2")))
+    compared = show.before_after(double, chart)
+    assert compared.gone == ("again",)
+    assert compared.new == ()
