@@ -77,6 +77,7 @@ def test_in_jupyter_a_frame_asks_before_it_goes_anywhere(in_jupyter, model, read
 def test_in_jupyter_the_page_also_opens_in_a_tab(in_jupyter, model, read_html):
     view = show.netron(model)
     page = read_html(view.html())
+    assert "hidden" in page.all("div")[0]  # until the frame has found that the page is there
     (form,) = page.all("form")
     (field,) = page.all("input")
     assert form["target"] == "_blank"
@@ -128,6 +129,15 @@ def test_a_file_that_only_netron_reads_is_shown_without_a_list(model):
     other = model.with_name("x.onnx")
     other.write_bytes(b"onnx")
     assert "No list of its ops:" in show.netron(other).text()
+
+
+def test_a_long_list_is_cut_and_says_so(model, monkeypatch):
+    whole = show.netron(model).text().splitlines()
+    monkeypatch.setattr(netron_view, "_MOST_LINES", 5)
+    cut = show.netron(model).text().splitlines()
+    assert cut[:-1] == whole[: len(cut) - 1]
+    left_out = len(whole) - (len(cut) - 1)
+    assert cut[-1] == f"… {left_out} more lines: workbook inspect has them all"
 
 
 @pytest.mark.parametrize("allow_stdin", [True, False])

@@ -6,6 +6,7 @@ import html
 import json
 import os
 import sys
+from functools import cached_property
 from pathlib import Path
 
 from workbook_lib.graph import read_graph
@@ -17,6 +18,7 @@ from workbook_lib.rendering import Rich, printable
 from workbook_lib.show.histogram import op_histogram
 from workbook_lib.show.variables import variable_table
 
+_MOST_LINES = 200
 _HEADLESS = (
     "In JupyterLab, Netron draws this model here. Nobody can click in this run, so no server was "
     "started."
@@ -38,18 +40,20 @@ _GONE = (
 )
 
 # A frame whose address is dead shows the browser's error page, and a copy of a notebook keeps its
-# frames. So the frame holds a note, asks first whether the page is there, and only then goes to it
-# and takes its height. 204: a host that answers everything with a page of its own says 200. A
-# script in the frame knows the notebook's theme, where Netron knows the browser's.
-_FRAME = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Netron</title></head>
-<body style="margin: 0.6em; background: #fff; color: #212121; font: 14px/1.4 sans-serif">
-<p style="margin: 0">{gone}</p>
-<script>
+# frames. So the frame holds a note, asks first whether the page is there, and only then goes to it,
+# takes its height, and uncovers what stands below it. 204: a host that answers everything with a
+# page of its own says 200. The note waits a moment, so that it is not seen where it does not hold.
+# Netron knows the browser's theme; the script, which is the notebook's, knows the notebook's.
+_FRAME = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Netron</title>
+<style>body {{ margin: 0.6em; background: #fff; color: #212121; font: 14px/1.4 sans-serif }}
+p {{ margin: 0; animation: 1s step-end note }} @keyframes note {{ from {{ opacity: 0 }} }}</style>
+</head><body><p>{gone}</p><script>
 const [probe, page] = {addresses};
 const dark = parent.document.body.dataset.jpThemeLight === "false";
 fetch(probe, {{credentials: "same-origin"}}).then(answer => {{
   if (answer.status === 204) {{
-    frameElement.style.height = "600px";
+    frameElement.style.height = "min(600px, 70vh)";
+    frameElement.nextElementSibling.hidden = false;
     location.replace(page + (dark ? "&theme=dark" : ""));
   }}
 }}, () => {{}});
@@ -93,29 +97,29 @@ class NetronView(Rich):
         title, *notes = self._words()
         if isinstance(self.served, OwnServer) and not self.closed:
             title = f"{title}: {self.url}"
-        return "\n".join([title, *notes, "", *self._listing()])
+        return "\n".join([title, *notes, "", *self._listing])
 
     def html(self) -> str:
         """Set the frame or the link, what to know about it, and the list."""
         title, *notes = map(html.escape, self._words())
-        body = "<br>".join(notes)
+        body = f"<p>{'<br>'.join(notes)}</p>"
         url = html.escape(self.url, quote=True)
         if self.closed:
             frame = ""
         elif isinstance(self.served, OpenTicket):
-            frame = self._frame(self.served)
+            frame, body = self._frame(self.served, body), ""
         else:
             frame = (
                 f'<p><a href="{url}" target="_blank" rel="noopener">Open {title} in a tab of the '
                 "browser</a></p>"
             )
-        about, *lists = map(html.escape, self._listing())
+        about, *lists = map(html.escape, self._listing)
         return (
-            f"<p>{title}</p>{frame}<p>{body}</p><details{' open' if not frame else ''}>"
+            f"<p>{title}</p>{frame}{body}<details{' open' if not frame else ''}>"
             f"<summary>{about}</summary><pre>{chr(10).join(lists).strip()}</pre></details>"
         )
 
-    def _frame(self, ticket: OpenTicket) -> str:
+    def _frame(self, ticket: OpenTicket, below: str) -> str:
         name = html.escape(printable(self.model.name), quote=True)
         addresses = json.dumps([ticket.probe, ticket.url]).replace("<", "\\u003c")
         document = _FRAME.format(gone=html.escape(_GONE), addresses=addresses)
@@ -124,10 +128,11 @@ class NetronView(Rich):
         return (
             f'<iframe srcdoc="{html.escape(document, quote=True)}" '
             f'title="Netron: the graph of {name}" width="100%" '
-            'style="height: 5em; border: 1px solid #8a8a8a"></iframe>'
-            f'<form action="{html.escape(action, quote=True)}" target="_blank">'
+            'style="height: 4em; border: 1px solid #8a8a8a"></iframe>'
+            f'<div hidden><form action="{html.escape(action, quote=True)}" target="_blank">'
             f'<input type="hidden" name="ticket" value="{html.escape(query, quote=True)}">'
             '<button type="submit">Open in a tab of the browser</button></form>'
+            f"{below}</div>"
         )
 
     def _words(self) -> tuple[str, ...]:
@@ -138,14 +143,18 @@ class NetronView(Rich):
             return (f"{title}, closed.",)
         return title, *(_TICKET if isinstance(self.served, OpenTicket) else _OWN)
 
+    @cached_property
     def _listing(self) -> list[str]:
         """Return the model as text: one line about it, and the lists."""
         try:
             graph = read_graph(self.model)
         except ModelFileError as error:
             return [f"No list of its ops: {printable(error, most=None)}"]
-        lists = f"{variable_table(graph).text()}\n\n{op_histogram(graph).text()}"
-        return [f"The same model as text: {graph}", "", *lists.splitlines()]
+        lists = f"{variable_table(graph).text()}\n\n{op_histogram(graph).text()}".splitlines()
+        if len(lists) > _MOST_LINES:  # they are stored with the notebook
+            rest = f"… {len(lists) - _MOST_LINES} more lines: workbook inspect has them all"
+            lists = [*lists[:_MOST_LINES], rest]
+        return [f"The same model as text: {graph}", "", *lists]
 
 
 def netron(model: str | os.PathLike[str]) -> NetronView:
