@@ -20,7 +20,6 @@ A_TFLITE_FILE, TWO_SIGNATURES, A_LAMBDA_LAYER, INPUTS, A_FOLDER, OUTPUT = FILES 
 CHANGES = {
     "01_reproduce_the_failure": {"variable_dtype": ("int16", "literal-dtype")},
     "02_inspect_the_graph": {
-        "open_netron": (True, "netron"),
         "model": (A_TFLITE_FILE, "own-model"),
     },
     "03_freeze_the_weights": {
