@@ -20,6 +20,7 @@ _WATCH = """id => {
     };
     commandExecuted.connect(note);
 }"""
+_BROKEN_WIDGET = ("Error displaying widget", "model not found", "Click to show javascript error")
 _HOSTS_OF_ONES_OWN = {"127.0.0.1", "localhost", None, ""}
 
 
@@ -133,6 +134,12 @@ def wait_until_still(page, milliseconds=400):
         })""",
         milliseconds,
     )
+
+
+def broken_widgets(page):
+    """Return what the outputs say where a widget could not be drawn; there must be none."""
+    shown = page.locator(".jp-OutputArea-output").all_inner_texts()
+    return [text for text in shown if any(words in text for words in _BROKEN_WIDGET)]
 
 
 def outside_hosts(page):

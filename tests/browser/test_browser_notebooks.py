@@ -3,13 +3,21 @@
 import json
 
 import pytest
+from browser_axe import faults
 from browser_steps import (
+    broken_widgets,
+    cell,
+    edit_cell,
     open_notebook,
     outside_hosts,
     photograph,
     photograph_cell,
+    reload_page,
     run_all,
+    run_cell,
+    save,
     switch_theme,
+    wait_until_still,
 )
 
 from workbook_lib.lesson.outline import outline
@@ -17,32 +25,77 @@ from workbook_lib.runs import all_notebooks
 
 pytestmark = pytest.mark.browser
 
+WIDGET = "application/vnd.jupyter.widget-view+json"
+# What the README shows: notebook -> a text of the cell that stands at the window's top.
+README = {"01_reproduce_the_failure": "%%isolated literal"}
+BEHIND_A_HUB = "00_start_here"  # the tests below run it on the other server
+
+# Every output with its kind, and whether a widget of it is drawn.
+_OUTPUTS = """() => [...document.querySelectorAll('.jp-OutputArea-output')].map(output => ({
+    mime: output.dataset.mimeType,
+    drawn: !!output.querySelector('.jupyter-widgets'),
+}))"""
+_LONG_LINES = """() => [...document.querySelectorAll('.jp-CodeCell .cm-scroller')]
+    .filter(code => code.scrollWidth > code.clientWidth + 1)
+    .map(code => code.innerText)"""
+
+
+@pytest.fixture
+def visit(request):
+    """The page of one server or of the other."""
+
+    def choose(notebook):
+        return request.getfixturevalue("hub_page" if notebook == BEHIND_A_HUB else "page")
+
+    return choose
+
 
 @pytest.mark.parametrize("path", all_notebooks(), ids=lambda path: path.stem)
-def test_run_all_ends_without_an_error_and_draws_everything(page, pictures, path):
+def test_run_all_ends_without_an_error_and_draws_everything(visit, pictures, path):
+    page = visit(path.stem)
     open_notebook(page, path.name)
     run_all(page)
     photograph(page, pictures / f"{path.stem}.png")
-    if path.stem == "01_reproduce_the_failure":
-        photograph_cell(page, "%%isolated literal", pictures / "readme.png")  # docs/notebook-01.png
+    if path.stem in README:
+        photograph_cell(page, README[path.stem], pictures / f"readme-{path.stem[:2]}.png")
 
-    error = page.locator('[data-mime-type="application/vnd.jupyter.error"]')
-    assert error.count() == 0, error.first.inner_text()
-    noise = page.locator('[data-mime-type="application/vnd.jupyter.stderr"]')
-    assert noise.count() == 0, noise.first.inner_text()
+    for kind in ("error", "stderr"):
+        unexpected = page.locator(f'[data-mime-type="application/vnd.jupyter.{kind}"]')
+        assert unexpected.count() == 0, unexpected.first.inner_text()
+    widgets = assert_everything_is_drawn(page, path)
+    assert page.evaluate(_LONG_LINES) == [], "code that has to be scrolled sideways"
 
-    about = next(entry for entry in outline() if entry.file == path.name)
-    assert page.locator(".widget-radio-box").count() == len(about.predictions)
-
-    stored = json.loads(path.read_text(encoding="utf-8"))
-    outputs = [o for c in stored["cells"] for o in c.get("outputs", [])]
-    diagrams = sum("text/vnd.mermaid" in output.get("data", {}) for output in outputs)
-    assert page.locator(".jp-RenderedMermaid img, .jp-RenderedMermaid svg").count() >= diagrams
-    assert page.locator(".jp-RenderedMermaid .jp-mod-error").count() == 0
-
+    light = faults(page)
     switch_theme(page, dark=True)
     photograph(page, pictures / f"{path.stem}-dark.png")
+    assert (light, faults(page)) == ([], [])
+
+    save(page)
+    reload_page(page)
+    wait_until_still(page)
+    assert assert_everything_is_drawn(page, path) == widgets, "widgets after a reload"
+    assert page.errors == []
     assert not outside_hosts(page), "a request left the machine"
+
+
+def assert_everything_is_drawn(page, path):
+    """Check predictions, widgets and diagrams; return how many widgets there are."""
+    outputs = page.evaluate(_OUTPUTS)
+    about = next(entry for entry in outline() if entry.file == path.name)
+    assert page.locator(".widget-radio-box").count() >= len(about.predictions)
+    assert broken_widgets(page) == []
+    widgets = [output for output in outputs if output["mime"] == WIDGET]
+    assert all(output["drawn"] for output in widgets)
+
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    shown = [o.get("data", {}) for c in stored["cells"] for o in c.get("outputs", [])]
+    diagrams = page.locator(".jp-RenderedMermaid")
+    assert diagrams.count() >= sum("text/vnd.mermaid" in data for data in shown)
+    assert page.locator(".jp-RenderedMermaid img, .jp-RenderedMermaid svg").count() == (
+        diagrams.count()
+    )
+    assert page.locator(".jp-RenderedMermaid .jp-mod-error").count() == 0
+    return len(widgets)
 
 
 def test_a_click_on_a_prediction_is_noted_and_compared(page):
@@ -58,18 +111,17 @@ def test_an_exercise_fails_and_is_solved_in_the_page(page):
     from importlib import metadata
 
     open_notebook(page, "00_start_here.ipynb")
+    run_all(page)
     for answer, expected in (
         ('"1.15"', "Not right yet"),
         (f'"{metadata.version("tensorflow")}"', "Right"),
     ):
-        cell = page.locator(".jp-CodeCell", has_text="my_tensorflow =").first
-        cell.locator(".cm-content").click()
-        page.keyboard.press("Control+a")
-        page.keyboard.insert_text(f"my_tensorflow = {answer}")
-        run_all(page)
-        check = page.locator(".jp-CodeCell", has_text="check.tensorflow_version(").first
+        code = f"my_tensorflow = {answer}"
+        edit_cell(page, "my_tensorflow =", code)
+        run_cell(page, code)
+        check = run_cell(page, "check.tensorflow_version(")
         assert expected in check.locator(".jp-OutputArea").inner_text()
-    board = page.locator(".jp-CodeCell", has_text="lesson.board()").first
+    board = run_cell(page, "lesson.board()")
     assert "1 of 1" in board.locator(".jp-OutputArea").inner_text()
 
 
@@ -80,3 +132,18 @@ def test_a_solution_is_folded_until_it_is_asked_for(page):
     assert not code.is_visible()
     solution.locator("summary").click()
     assert code.is_visible()
+
+
+def test_a_claim_leads_to_the_cell_that_proves_it(page):
+    open_notebook(page, "01_reproduce_the_failure.ipynb")
+    link = cell(page, "show.claims_table").get_by_role("link", name="05: float16-speed")
+    link.click()
+    proof = page.locator(
+        ".jp-NotebookPanel:not(.lm-mod-hidden) .jp-CodeCell", has_text="compare_latency(invokes"
+    )
+    proof.wait_for(timeout=60_000)
+    page.wait_for_function(
+        """cell => { const box = cell.getBoundingClientRect();
+        return box.top < window.innerHeight && box.bottom > 0; }""",
+        arg=proof.element_handle(),
+    )

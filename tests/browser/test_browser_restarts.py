@@ -1,29 +1,59 @@
 """What a learner loses, and does not, when a kernel or the server starts anew."""
 
+from importlib import metadata
+
 import pytest
-from browser_steps import edit_cell, open_notebook, outside_hosts, restart_kernel, run_cell, save
+from browser_steps import (
+    broken_widgets,
+    cell,
+    edit_cell,
+    open_notebook,
+    outside_hosts,
+    restart_kernel,
+    run_all,
+    run_cell,
+    save,
+    wait_until_still,
+)
 
 pytestmark = pytest.mark.browser
 
+SOLVED = f'my_tensorflow = "{metadata.version("tensorflow")}"'
 
-def test_a_kernel_and_a_server_behind_a_hub_start_anew(hub_page):
+
+def board_line(page):
+    """Run the board, and return what it says of notebook 00."""
+    run_cell(page, "from workbook_lib import lesson")
+    board = run_cell(page, "lesson.board()").locator(".jp-OutputArea")
+    return board.locator("tr", has_text="Start here").inner_text().split()
+
+
+def test_progress_is_kept_over_a_kernel_and_a_server_that_start_anew(hub_page):
     page, server = hub_page, hub_page.server
-    assert server.address.endswith("/user/learner")
+    assert page.address.endswith("/user/learner")
     open_notebook(page, "00_start_here.ipynb")
-    edit_cell(page, "my_tensorflow =", "import os\nmine = os.getpid()\nmine")
-    run_cell(page, "mine = os.getpid()")
-    first = int(
-        page.locator(".jp-CodeCell", has_text="mine = os.getpid()")
-        .last.locator(".jp-OutputArea-output pre")
-        .inner_text()
-    )
+    run_all(page)
+    before = board_line(page)
+    page.locator(".widget-radio-box label", has_text="it depends").click()
+    page.get_by_text("Noted").first.wait_for(timeout=20_000)
+    edit_cell(page, "my_tensorflow =", SOLVED)
+    run_cell(page, SOLVED)
+    run_cell(page, "check.tensorflow_version(")
+    done = board_line(page)
+    assert done != before
+
     restart_kernel(page)
-    shown = run_cell(page, "mine = os.getpid()").locator(".jp-OutputArea-output pre")
-    assert int(shown.inner_text()) != first
+    assert board_line(page) == done
+
     save(page)
     server.restart()
     assert server.address == page.address
     assert server.ask("api/sessions") == []
     open_notebook(page, "00_start_here.ipynb")
-    assert page.locator(".jp-CodeCell", has_text="mine = os.getpid()").count() == 1
+    page.errors.clear()  # the page that was open had lost its server
+    wait_until_still(page)
+    assert cell(page, SOLVED).count() == 1, "the answer that was saved"
+    assert broken_widgets(page) == [], "a saved widget without its kernel"
+    assert board_line(page) == done
+    assert page.errors == []
     assert not outside_hosts(page)
