@@ -6,7 +6,6 @@ import pytest
 from browser_axe import faults
 from browser_steps import (
     broken_widgets,
-    cell,
     edit_cell,
     open_notebook,
     outside_hosts,
@@ -136,11 +135,12 @@ def test_a_solution_is_folded_until_it_is_asked_for(page):
 
 def test_a_claim_leads_to_the_cell_that_proves_it(page):
     open_notebook(page, "01_reproduce_the_failure.ipynb")
-    link = cell(page, "show.claims_table").get_by_role("link", name="05: float16-speed")
-    link.click()
-    proof = page.locator(
-        ".jp-NotebookPanel:not(.lm-mod-hidden) .jp-CodeCell", has_text="compare_latency(invokes"
-    )
+    imports = "from workbook_lib import show\nfrom workbook_lib.samples import article_claims\n"
+    edit_cell(page, "show.claims_table", f"{imports}show.claims_table(article_claims())")
+    claims = run_cell(page, "show.claims_table")
+    claims.get_by_role("link", name="05: float16-speed").click()
+    proof = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-CodeCell")
+    proof = proof.filter(has_text="compare_latency(invokes")
     proof.wait_for(timeout=60_000)
     page.wait_for_function(
         """cell => { const box = cell.getBoundingClientRect();
