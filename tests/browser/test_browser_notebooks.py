@@ -4,6 +4,7 @@ import json
 
 import pytest
 from browser_axe import faults
+from browser_servers import SETTINGS
 from browser_steps import (
     broken_widgets,
     edit_cell,
@@ -134,9 +135,11 @@ def test_a_solution_is_folded_until_it_is_asked_for(page):
 
 
 def test_a_claim_leads_to_the_cell_that_proves_it(page):
+    for name in SETTINGS:
+        page.server.set(name, {})  # with every cell in the page, JupyterLab loses its place
     open_notebook(page, "01_reproduce_the_failure.ipynb")
     imports = "from workbook_lib import show\nfrom workbook_lib.samples import article_claims\n"
-    edit_cell(page, "show.claims_table", f"{imports}show.claims_table(article_claims())")
+    edit_cell(page, "variable_dtype =", f"{imports}show.claims_table(article_claims())")
     claims = run_cell(page, "show.claims_table")
     claims.get_by_role("link", name="05: float16-speed").click()
     proof = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-CodeCell")
