@@ -47,6 +47,9 @@ lab: $(READY)  ## open JupyterLab on notebook 00
 run: $(READY)  ## execute every notebook; report in workbook-output/
 	$(BIN)/workbook run --output "$(OUTPUT)"
 
+site: $(READY)  ## execute every notebook; the workbook as pages in workbook-output/site
+	$(BIN)/workbook edition html --output "$(OUTPUT)/site"
+
 test: lint types unit notebooks browser  ## run every check there is
 
 lint: $(READY)  ## ruff: lint and format, notebooks included
@@ -102,4 +105,4 @@ lock:  ## resolve requirements.lock anew, keeping pins that still fit (needs uv)
 clean:  ## remove .venv and what runs leave behind
 	rm -rf $(VENV) workbook-output .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help setup lab run bench test lint types unit notebooks browser refresh text untext lock clean
+.PHONY: help setup lab run site bench test lint types unit notebooks browser refresh text untext lock clean

@@ -61,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_inspect,
         _add_lift,
         _add_run,
+        _add_edition,
         _add_sweep,
         _add_matrix,
     ):
@@ -162,6 +163,29 @@ def _add_run(commands: Any) -> None:
         help="a papermill parameter, for the notebooks that declare it",
     )
     run.set_defaults(command=_run)
+
+
+def _add_edition(commands: Any) -> None:
+    edition = commands.add_parser(
+        "edition",
+        help="make the solved notebooks, slides, or a site",
+        description=(
+            "Make another form of the notebooks. solved: every exercise holds its solution, and "
+            "its check must say Right. slides: a page of slides for each. html: a site. They need "
+            "no network. Exit code 1 if a notebook fails; then nothing is written."
+        ),
+    )
+    edition.add_argument("kind", choices=("solved", "slides", "html"), help="which")
+    edition.add_argument("notebooks", nargs="*", type=Path, metavar="NOTEBOOK", help="default: all")
+    edition.add_argument(
+        "--output", type=Path, metavar="DIR", help="default: workbook-output/, then its name"
+    )
+    edition.add_argument(
+        "--no-run",
+        action="store_true",
+        help="do not execute: take the outputs that the notebooks hold; solved ones have none",
+    )
+    edition.set_defaults(command=_edition)
 
 
 def _add_output(parser: argparse.ArgumentParser, default: Path = Path("workbook-output")) -> None:
@@ -282,6 +306,24 @@ def _run(options: argparse.Namespace) -> int:
     print(report.text())
     print(f"report: {report.folder / 'index.html'}")
     return 0 if report.ok else 1
+
+
+def _edition(options: argparse.Namespace) -> int:
+    from workbook_lib.editions import default_folder, make_edition
+    from workbook_lib.runs import RunInputError, all_notebooks
+
+    try:
+        made = make_edition(
+            options.kind,
+            options.notebooks or all_notebooks(),
+            options.output or default_folder(options.kind),
+            run=not options.no_run,
+            on_start=lambda name: print(f"running {name}", flush=True),
+        )
+    except RunInputError as error:
+        return _refuse(error)
+    print(made.text())
+    return 0 if made.ok else 1
 
 
 def _sweep(options: argparse.Namespace) -> int:

@@ -99,6 +99,7 @@ def test_every_dependency_says_in_one_line_what_it_is_for():
 
 # Import name, where it is not the name of the package.
 IMPORTED_AS = {"protobuf": "google", "ai-edge-litert": "ai_edge_litert", "pyyaml": "yaml"}
+IMPORTED_AS |= {"beautifulsoup4": "bs4"}
 IMPORTED_AS |= {"ipython": "IPython", "ai-edge-quantizer": "ai_edge_quantizer"}
 IMPORTED_AS |= {"tflite-micro": "tflite_micro", "ml-dtypes": "ml_dtypes"}
 IMPORTED_AS |= {"jupyter-server": "jupyter_server"}

@@ -26,6 +26,7 @@ ORDER = (
     "show",
     "controls",
     "runs",
+    "editions",
     "cli",
 )
 FILES = sorted(path for path in LIBRARY.rglob("*.py") if path != LIBRARY / "__init__.py")

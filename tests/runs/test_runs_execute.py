@@ -74,7 +74,23 @@ def test_the_index_links_to_files_that_exist_and_escapes(ran):
 
     Links().feed(index)
     assert len(links) == 4
-    assert all((report.folder / link).exists() for link in links)
+    assert all((report.folder / link.partition("#")[0]).exists() for link in links)
+
+
+def test_the_index_leads_to_the_cell_that_failed(ran):
+    report, _ = ran
+    assert '"bad.html#cell-cell-1"' in (report.folder / "index.html").read_text()
+    assert 'id="cell-cell-1"' in (report.folder / "bad.html").read_text()
+
+
+def test_pages_run_and_fetch_nothing_and_show_what_failed(ran):
+    report, _ = ran
+    for name in ("index.html", "good.html", "bad.html"):
+        page = (report.folder / name).read_text()
+        assert "default-src 'none'" in page
+        assert "<script" not in page
+        assert "://" not in page
+    assert "KeyError" in (report.folder / "bad.html").read_text()
 
 
 def test_a_dead_kernel_is_a_failure_and_no_hang(tmp_path):

@@ -121,7 +121,7 @@ def run_notebooks(
             raise RunInputError(
                 f"no notebook has the parameter {name}; there are: {', '.join(known) or 'none'}"
             )
-    _check_copies(notebooks, folder)
+    check_copies(notebooks, folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -161,8 +161,16 @@ def declared_parameters(path: Path) -> frozenset[str]:
         raise RunInputError(f"{path}: not a notebook ({type(error).__name__})") from error
 
 
-def _check_copies(notebooks: Sequence[Path], folder: Path) -> None:
-    """Refuse a run whose executed copies would replace a notebook, or one another."""
+def check_copies(notebooks: Sequence[Path], folder: Path) -> None:
+    """Refuse a run whose executed copies would replace a notebook, or one another.
+
+    Args:
+        notebooks: Their paths.
+        folder: Takes a file of the same name for each.
+
+    Raises:
+        RunInputError: It would; the message names the notebook.
+    """
     taken: dict[str, Path] = {}
     for path in notebooks:
         executed = folder / path.name

@@ -17,7 +17,7 @@ from workbook_lib.runs.baseline import Change, compare
 from workbook_lib.runs.execute import RunInputError, declared_parameters
 from workbook_lib.runs.executors import Executor, Serial
 from workbook_lib.runs.locking import LockedError, locked
-from workbook_lib.runs.report import write_page
+from workbook_lib.runs.page import write_page
 from workbook_lib.runs.results_table import (
     CSV_FILE,
     PARQUET_FILE,
@@ -323,4 +323,4 @@ def _write_row_page(task: RowTask) -> None:
     executed = task.row_folder / NOTEBOOK_FILE
     if executed.exists() and not (task.row_folder / PAGE_FILE).exists():
         with contextlib.suppress(ValueError, KeyError, OSError):  # the row was ended while writing
-            write_page(executed, scripts=False)
+            write_page(executed)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from workbook_lib.runs.report import NO_SCRIPTS, STYLE
+from workbook_lib.runs.page import NO_SCRIPTS, style
 from workbook_lib.runs.rows import (
     LOG_FILE,
     NOTEBOOK_FILE,
@@ -42,8 +42,7 @@ _PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Sweep: {{ good }} of {{ rows | length }} good</title>
 <style>{{ style }}
-body { max-width: 96rem; }
-.wide { overflow-x: auto; }
+.index { max-width: 96rem; }
 thead th { white-space: nowrap; }
 tbody th { min-width: 11rem; overflow-wrap: anywhere; }
 td.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
@@ -58,7 +57,7 @@ td.why { min-width: 16rem; overflow-wrap: anywhere; }
 </style>
 </head>
 <body>
-<main>
+<main class="index">
 <h1>Sweep</h1>
 <p>{{ good }} of {{ rows | length }} rows are ready or convertible.</p>
 <ul class="counts">
@@ -150,7 +149,7 @@ def write_sweep_page(sweep: Sweep) -> Path:
     environment = jinja2.Environment(autoescape=True, trim_blocks=True)
     text = environment.from_string(_PAGE).render(
         policy=Markup(NO_SCRIPTS),
-        style=STYLE,
+        style=Markup(style()),
         marks=MARKS,
         signs=_CHANGES,
         good=sum(row.good for row in sweep.rows),

@@ -1,0 +1,180 @@
+"""nbconvert with the workbook's own template: no script, nothing from elsewhere, one look."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urldefrag
+
+from bs4 import BeautifulSoup, Tag
+from jinja2 import pass_context
+from nbconvert import HTMLExporter
+from nbconvert.filters.highlight import Highlight2HTML
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+
+from workbook_lib.runs.page import TEMPLATES
+
+# The richest form first that a page without scripts can show. Widgets, Mermaid and JavaScript
+# need one: of those outputs, the page shows the next form that they have.
+_FORMS = [
+    "text/html",
+    "image/svg+xml",
+    "text/markdown",
+    "image/png",
+    "image/jpeg",
+    "text/plain",
+]
+_ACTIVE = ("script", "iframe", "object", "embed", "link", "meta", "base", "form")
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading of a page.
+
+    Attributes:
+        level: 1 for the title.
+        id: What a link to it says after the ``#``.
+        html: Its text, as HTML without links.
+    """
+
+    level: int
+    id: str
+    html: str
+
+
+class PageExporter(HTMLExporter):
+    """Sets a notebook as a page.
+
+    Its resources are ``title``, ``place``, ``policy`` and ``style``; it adds ``headings``.
+    """
+
+    def __init__(self, template: str = "workbook", *folders: Path, **options: Any) -> None:
+        super().__init__(
+            template_name=template,
+            extra_template_basedirs=[str(folder) for folder in (*folders, TEMPLATES)],
+            **options,
+        )
+
+    @property
+    def default_config(self) -> Any:
+        """The forms of an output that a page can show, the best first."""
+        made = super().default_config
+        made.NbConvertBase.display_data_priority = _FORMS
+        return made
+
+    def default_filters(self) -> Iterator[tuple[str, Any]]:
+        """Add the template's filters to those of nbconvert."""
+        yield from super().default_filters()
+        yield "highlight_code", Highlight2HTML("ipython3", parent=self)
+        yield "markdown2html", markdown_html
+        yield "own_html", own_html
+        yield "rich_html", rich_html
+        yield "words", words
+        yield "tag_classes", tag_classes
+
+    def _init_resources(self, resources: Any) -> Any:
+        made = super()._init_resources(resources)
+        made["headings"] = []
+        return made
+
+
+class _Renderer(IPythonRenderer):
+    """Markdown whose headings have ids of their own, and are noted."""
+
+    def __init__(self, headings: list[Heading], **options: Any) -> None:
+        super().__init__(escape=False, **options)
+        self.headings = headings
+
+    def heading(self, text: str, level: int, **_: Any) -> str:
+        plain = html.unescape(re.sub(r"<[^>]+>", "", text))
+        base = re.sub(r"[\W_]+", "-", plain.casefold()).strip("-") or "section"
+        taken = {heading.id for heading in self.headings}
+        ids = (base if n == 1 else f"{base}-{n}" for n in range(1, len(taken) + 2))
+        own = Heading(level, next(one for one in ids if one not in taken), _without_links(text))
+        self.headings.append(own)
+        return f'<h{level} id="{own.id}">{text}</h{level}>\n'
+
+
+def _without_links(markup: str) -> str:
+    return re.sub(r"</?a\b[^>]*>", "", markup)
+
+
+@pass_context
+def markdown_html(context: Any, source: str) -> str:
+    """Set Markdown; its headings are added to the page's contents.
+
+    Args:
+        context: The template's.
+        source: The Markdown.
+
+    Returns:
+        The HTML.
+    """
+    attachments = context.get("cell", {}).get("attachments", {})
+    renderer = _Renderer(context["resources"]["headings"], attachments=attachments)
+    return str(MarkdownWithMath(renderer=renderer).render(source))
+
+
+@pass_context
+def own_html(context: Any, markup: str) -> str:
+    """Take out of HTML what a page may not have, and lead its links to pages.
+
+    Args:
+        context: The template's.
+        markup: HTML.
+
+    Returns:
+        The same without scripts and frames, links to notebooks as links to their pages, wide
+        things in boxes of their own that scroll by keyboard as well.
+    """
+    soup = BeautifulSoup(markup, "html.parser")
+    for element in soup(_ACTIVE):
+        element.decompose()
+    pages = context["resources"]["place"].pages
+    for link in soup("a", href=True):
+        address, fragment = urldefrag(str(link["href"]))
+        if address in pages:
+            link["href"] = pages[address] + (f"#{fragment}" if fragment else "")
+    for header in soup("th"):  # above the row's own names, a header that says nothing
+        if not header.get_text(strip=True):
+            header.name, header.attrs = "td", {}
+    for table in soup("table"):
+        if not table.find_parent("table"):
+            _box(soup, table)
+    for image in soup("img"):
+        if not str(image.get("src", "")).startswith("data:"):
+            image.replace_with(f"[{image.get('alt', 'picture')}]")
+    return str(soup)
+
+
+def _box(soup: BeautifulSoup, table: Tag) -> None:
+    """Put a table into a box that scrolls, and that the Tab key reaches."""
+    caption = table.find("caption")
+    name = caption.get_text(" ", strip=True) if caption else ""
+    about = {"class": "wide", "role": "group", "tabindex": "0", "aria-label": name or "Table"}
+    table.wrap(soup.new_tag("div", attrs=about))
+
+
+@pass_context
+def rich_html(context: Any, output: Any) -> str:
+    """Return an output's HTML, or its text where the HTML needs a script or another page."""
+    made = own_html(context, "".join(output.data["text/html"]))
+    soup = BeautifulSoup(made, "html.parser")
+    if soup.get_text(strip=True) or soup.find(("img", "svg", "input")):
+        return made
+    return f"<pre>{html.escape(words(output))}</pre>"
+
+
+def words(output: Any) -> str:
+    """Return the text form of an output, which says what its picture shows."""
+    own = "".join(output.get("data", {}).get("text/plain", "")).removeprefix("picture: ")
+    return own.strip() or "Picture without a description"
+
+
+def tag_classes(cell: Any) -> str:
+    """Return a cell's tags as classes of its element, a blank before each."""
+    return "".join(f" {html.escape(tag)}" for tag in cell.metadata.get("tags", ()))
