@@ -1,0 +1,279 @@
+"""Draw a digit, and let several files of the digits classifier answer beside each other.
+
+:func:`digit_pad` draws the sheet; :func:`classify_ink` is the plain call that does the same for an
+array. Nothing here needs TensorFlow.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from workbook_lib.controls.work import can_be_used
+from workbook_lib.rendering import Rich, panel_html, printable, table_html, table_text
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Ink = npt.NDArray[np.float32]
+
+_SIDE = 32  # dots of the bitmap that a digit was scanned to, along each side
+_BLOCK = 4  # dots of a block, along each side, whose black ones are counted
+_PEN = 5.0  # width of a line in dots; see ``ink_of_strokes``
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class DigitAnswers(Rich):
+    """What several files say of one drawing.
+
+    Attributes:
+        ink: float32 [8, 8] in 0..1: what the files were given.
+        shares: Name of a file to float64 [10]: how much it gives to each digit, together 1.
+    """
+
+    ink: Ink
+    shares: Mapping[str, npt.NDArray[np.float64]]
+
+    def __repr__(self) -> str:
+        return f"DigitAnswers({self._verdict()})"
+
+    @property
+    def labels(self) -> dict[str, int]:
+        """Name of a file to the digit that it gives most to."""
+        return {name: int(shares.argmax()) for name, shares in self.shares.items()}
+
+    @property
+    def largest_difference(self) -> float:
+        """How far two files are apart at most, over all digits, as a share in 0..1."""
+        stacked = np.stack(list(self.shares.values()))
+        return float(np.ptp(stacked, axis=0).max())
+
+    def _verdict(self) -> str:
+        said = [f"{name} says {digit}" for name, digit in self.labels.items()]
+        return f"{', '.join(said)}; at most {100 * self.largest_difference:.0f} points apart"
+
+    def _rows(self) -> list[tuple[int, Sequence[float]]]:
+        """Return what each file gives to each digit: always ten rows, so that nothing jumps."""
+        shares = np.stack(list(self.shares.values()), axis=1)
+        return list(enumerate(shares.tolist()))
+
+    def text(self) -> str:
+        """Return the answers, and the drawing as the files get it: counts of ink from 0 to 16."""
+        rows = [(digit, *(f"{share:.0%}" for share in row)) for digit, row in self._rows()]
+        counts = np.round(self.ink * 16).astype(int)
+        seen = "\n".join(" ".join(f"{count:2d}" for count in line) for line in counts)
+        return "\n".join(
+            [self._verdict(), table_text(("digit", *self.shares), rows), "ink, 0 to 16:", seen]
+        )
+
+    def html(self) -> str:
+        """Return the drawing as the files get it, and a bar for each digit and file."""
+        rows = [(digit, *map(_Bar, row)) for digit, row in self._rows()]
+        table = table_html(("digit", *self.shares), rows, "how much each file gives to a digit")
+        tone = "neutral" if len(set(self.labels.values())) == 1 else "wrong"
+        body = (
+            '<div style="display: flex; flex-wrap: wrap; gap: 1.5em; align-items: flex-start">'
+            f"{_seen(self.ink)}<div>{table}</div></div>"
+        )
+        return panel_html(tone, self._verdict(), body)
+
+
+@dataclass(frozen=True)
+class _Bar:
+    """A share as a bar with its number beside it."""
+
+    share: float
+
+    def __html__(self) -> str:
+        return (
+            '<span style="display: inline-block; width: 6em; vertical-align: middle" '
+            'aria-hidden="true"><span style="display: block; height: 0.7em; background: #0277bd; '
+            f'width: {100 * self.share:.0f}%"></span></span> {self.share:.0%}'
+        )
+
+
+def _seen(ink: Ink) -> str:
+    """Draw the 64 numbers as the files get them; the ink is dark, the paper white, on any page."""
+    squares = "".join(
+        f'<rect x="{column}" y="{row}" width="1" height="1" fill="rgb({g},{g},{g})"/>'
+        for row, line in enumerate(ink)
+        for column, value in enumerate(line)
+        for g in [round(255 * (1 - float(value)))]
+    )
+    return (
+        '<figure style="margin: 0"><svg role="img" aria-label="the drawing in 8 by 8 squares, '
+        'as the files get it" width="128" height="128" viewBox="-0.1 -0.1 8.2 8.2" '
+        f'shape-rendering="crispEdges"><rect x="-0.1" y="-0.1" width="8.2" height="8.2" '
+        f'fill="#767676"/>{squares}</svg><figcaption>what the files get</figcaption></figure>'
+    )
+
+
+def classify_ink(files: Mapping[str, bytes], ink: npt.ArrayLike) -> DigitAnswers:
+    """Let files of the digits classifier answer for one image.
+
+    Args:
+        files: Name to the bytes of a ``.tflite`` file with one input [1, 8, 8, 1] and one output
+            [1, 10]. Integers at its ends are quantized and dequantized.
+        ink: [8, 8] in 0..1: how much of each square is inked.
+
+    Returns:
+        The answers.
+
+    Raises:
+        ValueError: There is no file, or the ink is not 64 numbers from 0 to 1.
+    """
+    if not files:
+        raise ValueError("classify_ink needs a file at least: {name: its bytes}")
+    return _answers(_sessions(files), _checked(ink))
+
+
+def _checked(ink: npt.ArrayLike) -> Ink:
+    values = np.asarray(ink, np.float32)
+    if values.size != 64 or values.shape not in ((8, 8), (8, 8, 1), (1, 8, 8, 1)):
+        raise ValueError(f"ink is an array [8, 8], and not {list(values.shape)}")
+    if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
+        raise ValueError("ink goes from 0 to 1 in every square")
+    return values.reshape(8, 8)
+
+
+def _sessions(files: Mapping[str, bytes]) -> dict[str, Any]:
+    from workbook_lib.device import Session
+
+    return {printable(name): Session(content) for name, content in files.items()}
+
+
+def _answers(sessions: Mapping[str, Any], ink: Ink) -> DigitAnswers:
+    shares = {}
+    for name, session in sessions.items():
+        ((_, output),) = session({next(iter(session.inputs)): ink.reshape(1, 8, 8, 1)}).items()
+        shares[name] = np.asarray(output, np.float64).reshape(10)
+    return DigitAnswers(ink, shares)
+
+
+def ink_of_strokes(strokes: Sequence[Sequence[Sequence[float]]]) -> Ink:
+    """Turn pen strokes into what the digits in ``data/digits.npz`` are made of.
+
+    These were scanned to bitmaps of 32x32 dots that the digit fills, and of each block of 4x4 the
+    black dots were counted (Alpaydin and Kaynak, 1998). So the strokes are moved and scaled until
+    they fill the bitmap, their shape kept, whatever their size on the sheet. The pen is 5 dots
+    wide, because then drawn digits have the ink of scanned ones: half of the squares hold some.
+
+    Args:
+        strokes: Lists of points (x to the right, y down).
+
+    Returns:
+        float32 [8, 8] in 0..1; all zeros if there are no strokes.
+    """
+    points = [np.asarray(stroke, np.float64).reshape(-1, 2) for stroke in strokes if len(stroke)]
+    if not points:
+        return np.zeros((8, 8), np.float32)
+    every = np.concatenate(points)
+    low, high = every.min(axis=0), every.max(axis=0)
+    middle, size = (low + high) / 2, float((high - low).max())
+    scale = (_SIDE - _PEN) / size if size > 1e-6 else 0.0  # a dot stays a dot
+    row, column = np.mgrid[0:_SIDE, 0:_SIDE] + 0.5
+    dots = np.stack([column, row], axis=-1)
+    black = np.zeros((_SIDE, _SIDE), bool)
+    for stroke in points:
+        path = (stroke - middle) * scale + _SIDE / 2
+        for start, end in pairwise(path if len(path) > 1 else path.repeat(2, axis=0)):
+            black |= _distance(dots, start, end) <= _PEN / 2
+    counts = black.reshape(8, _BLOCK, 8, _BLOCK).sum(axis=(1, 3))
+    return (counts / _BLOCK**2).astype(np.float32)
+
+
+def _distance(
+    dots: npt.NDArray[np.float64], start: npt.NDArray[np.float64], end: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Return how far each dot [..., 2] is from a straight piece of a stroke."""
+    along = end - start
+    length = float(along @ along)
+    part = np.clip(((dots - start) @ along) / length, 0, 1) if length else np.zeros(dots.shape[:-1])
+    gap = dots - (start + part[..., None] * along)
+    return np.sqrt((gap**2).sum(axis=-1))
+
+
+def digit_pad(files: Mapping[str, bytes], *, example: int = 0) -> Any:
+    """Show a sheet to draw a digit on, and what each file answers.
+
+    Args:
+        files: As :func:`classify_ink` takes them.
+        example: Number of the held-out digit, 0 to 359, that is there to begin with.
+
+    Returns:
+        The controls, for a notebook to show as the last line of a cell. Where nobody can use
+        them, the answers for the example.
+
+    Raises:
+        ValueError: There is no such example.
+    """
+    from workbook_lib.samples import load_digits
+
+    images = load_digits().test_images
+    if not 0 <= example < len(images):
+        raise ValueError(f"example goes from 0 to {len(images) - 1}, and is not {example}")
+    if not can_be_used():
+        return classify_ink(files, images[example])
+    return _controls(_sessions(files), images, example)
+
+
+def _controls(sessions: Mapping[str, Any], images: Ink, first: int) -> Any:
+    from ipywidgets import HTML, BoundedIntText, HBox, Layout, VBox
+
+    pad = _pad_class()()
+    number = BoundedIntText(
+        value=first,
+        min=0,
+        max=len(images) - 1,
+        description="Held-out digit:",
+        tooltip="a real digit to begin with, by its number",
+        style={"description_width": "auto"},
+        layout=Layout(width="13em"),
+    )
+    answer = HTML()
+
+    def show(ink: Ink) -> None:
+        said = _answers(sessions, ink)
+        answer.value = f'<div role="status">{said.html()}</div>'
+
+    def take_example(_: Any) -> None:
+        pad.strokes = []
+        show(images[number.value].reshape(8, 8))
+
+    def take_drawing(_: Any) -> None:
+        if pad.strokes:
+            show(ink_of_strokes(pad.strokes))
+
+    pad.observe(take_drawing, names="strokes")
+    number.observe(take_example, names="value")
+    take_example(None)
+    hint = HTML(
+        '<div style="line-height: 1.4">Draw a digit with the mouse, with a finger, or with the '
+        "arrow keys and the space bar. Or take a scanned one by its number.</div>"
+    )
+    left = VBox([hint, pad, number], layout=Layout(width="20em", flex="0 0 auto"))
+    answer.layout = Layout(flex="1 1 26em")
+    box = HBox([left, answer], layout=Layout(flex_flow="row wrap", grid_gap="1.5em"))
+    box.add_class("workbook-digits")
+    return box
+
+
+@functools.cache
+def _pad_class() -> Any:
+    """Make the widget's class; anywidget is imported for those alone who draw."""
+    import anywidget
+    import traitlets
+
+    class DigitPad(anywidget.AnyWidget):
+        """A sheet; ``strokes`` is what has been drawn on it."""
+
+        _esm = Path(__file__).with_suffix(".js")
+        strokes = traitlets.List(traitlets.List()).tag(sync=True)
+
+    return DigitPad
