@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from workbook_lib.graph import Function, Graph, Node, TensorSpec, Variable, variable_role
 from workbook_lib.graph.model import output_index
@@ -36,6 +36,8 @@ class Step:
         sources: Ids of the steps whose values it takes; for an access, its variable as well.
         after: Ids of accesses that must run before it, though it takes no value from them.
         variable: Id of the variable that it reads or assigns.
+        node: The node that the step stands for; ``None`` for an edge of the model, and for a
+            variable, whose handle may be in another function.
     """
 
     id: str
@@ -45,6 +47,7 @@ class Step:
     sources: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     variable: str | None = None
+    node: Node | None = field(default=None, compare=False, repr=False)
 
 
 def flow_of(
@@ -162,7 +165,7 @@ class _Flow:
         )
         kind = accessed[1] if accessed else _kind(node)
         if kind in {"constant", "input", "variable"}:
-            return Step(id, kind, node.name, _detail(node))
+            return Step(id, kind, node.name, _detail(node), node=node)
         return Step(
             id,
             kind,
@@ -171,6 +174,7 @@ class _Flow:
             sources,
             self._after(path, node) if accessed else (),
             _variable_id(accessed[0]) if accessed else None,
+            node,
         )
 
     def _after(self, path: str, node: Node) -> tuple[str, ...]:
@@ -192,6 +196,27 @@ def spec_text(spec: TensorSpec) -> str:
         Such as ``float32 [?, 10]``.
     """
     return f"{spec.dtype} {shape_text(spec.shape)}"
+
+
+def within(steps: Iterable[Step], kept: Collection[str]) -> tuple[Step, ...]:
+    """Take a part of a flow.
+
+    Args:
+        steps: The flow.
+        kept: Ids of the steps to keep.
+
+    Returns:
+        These steps in their order, without the edges that lead elsewhere.
+    """
+    return tuple(
+        replace(
+            step,
+            sources=tuple(id for id in step.sources if id in kept),
+            after=tuple(id for id in step.after if id in kept),
+        )
+        for step in steps
+        if step.id in kept
+    )
 
 
 def _variable_id(variable: Variable) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from workbook_lib.graph.model import Function, Graph, TensorSpec
 from workbook_lib.rendering import Rich, printable
 from workbook_lib.show.drawing import COLOURS, NO_MARKS, Marks, label_lines, svg
-from workbook_lib.show.flow import Step, flow_of
+from workbook_lib.show.flow import Step, flow_of, within
 
 _SHAPES = {
     "input": ("([", "])"),
@@ -180,15 +180,7 @@ def _touching_variables(steps: Iterable[Step], most: int) -> tuple[Step, ...]:
         if len(kept) + len(group) > most:
             break
         kept |= {step.id for step in group}
-    return tuple(
-        replace(
-            step,
-            sources=tuple(id for id in step.sources if id in kept),
-            after=tuple(id for id in step.after if id in kept),
-        )
-        for step in steps
-        if step.id in kept
-    )
+    return within(steps, kept)
 
 
 def _too_many(graph: Graph, steps: Iterable[Step], drawn: Iterable[Step], most: int) -> str:

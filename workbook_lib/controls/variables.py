@@ -1,0 +1,313 @@
+"""A variable of one's own choice against the converter: a dtype, an update, a setting.
+
+:func:`variable_chooser` draws controls; :func:`try_variable` is the plain call that does the same.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from workbook_lib.controls.work import SlowWork, Steps, can_be_used
+from workbook_lib.failures.explanation import Explanation, explain
+from workbook_lib.isolated import Record, run_source
+from workbook_lib.rendering import Rich, code_html, panel_html, printable
+
+if TYPE_CHECKING:
+    from workbook_lib.device import Parity
+
+DTYPES = (
+    "float32",
+    "float64",
+    "float16",
+    "bfloat16",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint32",
+    "bool",
+)
+"""What a learner may choose; TensorFlow has a few more, such as complex numbers and text."""
+
+#: What the function does with its variable -> the line that does it.
+UPDATES: Mapping[str, str] = {
+    "only read": "",
+    "assign": "self.state.assign(value)",
+    "assign_add": "self.state.assign_add(value)",
+    "assign a slice": "self.state[:2].assign(value[:2])",
+    "scatter rows": "self.state.scatter_nd_update([[0], [2]], value[:2])",
+}
+
+#: What is asked of the converter -> the lines that ask for it.
+SETTINGS: Mapping[str, tuple[str, ...]] = {
+    "defaults": (),
+    "SELECT_TF_OPS": (
+        "builtins, flex = tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS",
+        "converter.target_spec.supported_ops = [builtins, flex]",
+    ),
+    "allow_custom_ops": ("converter.allow_custom_ops = True",),
+    "resource variables off": ("converter.experimental_enable_resource_variables = False",),
+}
+
+_DEFAULT = ("float16", "assign", "defaults")
+_LONGEST_LINE = 160
+
+_PROGRAM = """\
+import tempfile
+
+import numpy as np
+import tensorflow as tf
+
+from workbook_lib.device import check_parity
+
+
+class Keeper(tf.Module):
+    def __init__(self):
+        self.state = tf.Variable(tf.zeros([4], tf.{dtype}), name="state")
+
+    @tf.function(input_signature=[tf.TensorSpec([4], tf.float32)])
+    def __call__(self, x):
+        before = tf.cast(self.state, tf.float32)
+{update}        return before + x
+
+
+module, folder = Keeper(), tempfile.mkdtemp()
+tf.saved_model.save(module, folder, signatures=module.__call__.get_concrete_function())
+converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+{setting}tflite_model = converter.convert()
+parity = check_parity(module, tflite_model, [np.full(4, call, np.float32) for call in (1, 2, 3)])
+"""
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class VariableTrial(Rich):
+    """What became of one choice.
+
+    Attributes:
+        dtype: The variable's dtype.
+        update: A key of ``UPDATES``.
+        setting: A key of ``SETTINGS``.
+        code: The program that ran, in a child process.
+        record: How it ended there.
+    """
+
+    dtype: str
+    update: str
+    setting: str
+    code: str = field(repr=False)
+    record: Record = field(repr=False)
+
+    @property
+    def parity(self) -> Parity | None:
+        """The comparison of three calls; ``None`` where no file came of it."""
+        return self.record.value["parity"] if self.record.ok else None
+
+    @property
+    def outcome(self) -> str:
+        """What it came to.
+
+        ``"right answers"`` or ``"wrong answers"``; ``"refused by"`` TensorFlow, the converter or
+        the interpreter; or what ended the child (``"crashed"``, ``"timed out"``, …).
+        """
+        if self.parity is not None:
+            if self.parity.passed:
+                return "right answers"
+            refused = all(run.refusal for run in self.parity.runs)
+            return "refused by the interpreter" if refused else "wrong answers"
+        if self.record.outcome != "raised":
+            return self.record.outcome
+        by = "the converter" if ".convert()" in self.record.line else "TensorFlow"
+        return f"refused by {by}"
+
+    @cached_property
+    def explanation(self) -> Explanation:
+        """The families of failure that its message shows."""
+        return explain(self._message())
+
+    @property
+    def line(self) -> str:
+        """The line of the message that decides; empty where nothing was said."""
+        if self.explanation.matches:
+            line = self.explanation.matches[0].line
+        else:
+            line = next(filter(None, map(str.strip, self._message().splitlines())), "")
+        line = printable(line)
+        return line if len(line) <= _LONGEST_LINE else f"{line[: _LONGEST_LINE - 1]}…"
+
+    def _message(self) -> str:
+        if self.parity is not None:
+            return next((run.refusal for run in self.parity.runs if run.refusal), "")
+        return self.record.message
+
+    def __repr__(self) -> str:
+        return f"VariableTrial({self._title()})"
+
+    def _title(self) -> str:
+        setting = "" if self.setting == "defaults" else f", {self.setting}"
+        return f"{self.dtype}, {self.update}{setting}: {self._verdict()}"
+
+    def _verdict(self) -> str:
+        if self.outcome in {"right answers", "wrong answers"}:
+            return f"it converts, with {self.outcome}"
+        return self.outcome
+
+    def _facts(self) -> list[tuple[str, str]]:
+        facts = []
+        if self.parity is not None and not all(run.refusal for run in self.parity.runs):
+            facts += [(run.kernels, run.verdict) for run in self.parity.runs]
+        if self.line:
+            facts.append(("the line that decides", self.line))
+        families = [match.id for match in self.explanation.matches]
+        if families:
+            facts.append(("family", ", ".join(families)))
+            facts.append(("what it means", self.explanation.matches[0].message))
+        ops = self.record.failing_ops
+        return [*facts, ("ops that the converter names", ", ".join(ops))] if ops else facts
+
+    def text(self) -> str:
+        """Return the outcome, what decides it, and the program without its imports."""
+        facts = [f"  {title}: {words}" for title, words in self._facts()]
+        program = [f"    {line}".rstrip() for line in self._shown().splitlines()]
+        return "\n".join([self._title(), *facts, "The program that ran:", *program])
+
+    def html(self) -> str:
+        """Return the same as a panel."""
+        tone = {"right answers": "right", "wrong answers": "raised"}.get(self.outcome, "wrong")
+        if self.outcome == "cancelled":
+            tone = "neutral"
+        facts = "".join(
+            f"<li>{html.escape(title)}: {html.escape(words)}</li>" for title, words in self._facts()
+        )
+        body = f'<ul style="margin: 0.3em 0">{facts}</ul>' if facts else ""
+        return panel_html(tone, self._title(), body + code_html(self._shown()))
+
+    def _shown(self) -> str:
+        return shown_part(self.code)
+
+
+def shown_part(code: str) -> str:
+    """Return a program from its class on: the imports are known."""
+    return code[code.index("class ") :].rstrip()
+
+
+def program(dtype: str = _DEFAULT[0], update: str = _DEFAULT[1], setting: str = _DEFAULT[2]) -> str:
+    """Write the program that a choice stands for.
+
+    Args:
+        dtype: One of ``DTYPES``.
+        update: A key of ``UPDATES``.
+        setting: A key of ``SETTINGS``.
+
+    Returns:
+        Python source: a module with one variable is saved, converted, and asked three times.
+
+    Raises:
+        ValueError: There is no such choice; the message names those that there are.
+    """
+    for name, chosen, offered in (
+        ("dtype", dtype, DTYPES),
+        ("update", update, UPDATES),
+        ("setting", setting, SETTINGS),
+    ):
+        if chosen not in offered:
+            raise ValueError(f"no {name} {chosen!r}; there are: {', '.join(offered)}")
+    lines = [f"value = tf.cast(x, tf.{dtype})", UPDATES[update]] if UPDATES[update] else []
+    return _PROGRAM.format(
+        dtype=dtype,
+        update="".join(f"        {line}\n" for line in lines),
+        setting="".join(f"{line}\n" for line in SETTINGS[setting]),
+    )
+
+
+def try_variable(
+    dtype: str = _DEFAULT[0],
+    update: str = _DEFAULT[1],
+    setting: str = _DEFAULT[2],
+    timeout: float = 300.0,
+) -> VariableTrial:
+    """Convert a module with one variable, in a child process, and ask it three times.
+
+    Args:
+        dtype: The variable's dtype, one of ``DTYPES``.
+        update: What the function does with it, a key of ``UPDATES``.
+        setting: What is asked of the converter, a key of ``SETTINGS``.
+        timeout: Seconds it may take.
+
+    Returns:
+        What became of it.
+
+    Raises:
+        ValueError: There is no such choice.
+    """
+    code = program(dtype, update, setting)
+    record = run_source(code, keep=["parity"], timeout=timeout)
+    return VariableTrial(dtype, update, setting, code, record)
+
+
+def variable_chooser() -> Any:
+    """Show controls to choose a dtype, an update and a setting, and to convert.
+
+    Returns:
+        The controls, for a notebook to show as the last line of a cell. Where nobody can use
+        them, the trial of the default choice: a float16 variable that is assigned.
+    """
+    return _controls() if can_be_used() else try_variable()
+
+
+def _controls() -> Any:
+    from ipywidgets import HTML, Dropdown, Layout, VBox
+
+    style = {"description_width": "9em"}
+    choices = [
+        Dropdown(
+            options=list(options),
+            value=default,
+            description=label,
+            tooltip=tooltip,
+            style=style,
+            layout=Layout(width="26em"),
+        )
+        for label, tooltip, options, default in (
+            ("Dtype:", "the dtype of the variable", DTYPES, _DEFAULT[0]),
+            ("Update:", "what the function does with the variable", UPDATES, _DEFAULT[1]),
+            ("Converter:", "what is asked of the converter", SETTINGS, _DEFAULT[2]),
+        )
+    ]
+    code = HTML()
+
+    def chosen() -> tuple[str, str, str]:
+        dtype, update, setting = (str(choice.value) for choice in choices)
+        return dtype, update, setting
+
+    def follow(_: Any = None) -> None:
+        code.value = code_html(shown_part(program(*chosen())))
+
+    def work(steps: Steps) -> Rich:
+        steps(", ".join(chosen()))
+        return _WithoutCode(try_variable(*chosen()))
+
+    for choice in choices:
+        choice.observe(follow, names="value")
+    follow()
+    slow = SlowWork("Convert", work)
+    box = VBox([*choices, code, slow.box])
+    box.add_class("workbook-variable-chooser")
+    return box
+
+
+class _WithoutCode(Rich):
+    """A trial whose program stands above it already."""
+
+    def __init__(self, trial: VariableTrial) -> None:
+        self.trial = trial
+
+    def text(self) -> str:
+        return self.trial.text().partition("The program that ran:")[0].rstrip()
+
+    def html(self) -> str:
+        return self.trial.html().replace(code_html(shown_part(self.trial.code)), "")
