@@ -6,5 +6,21 @@ its place. Importing this imports no TensorFlow, IPython or ipywidgets.
 """
 
 from workbook_lib.controls.digit_pad import DigitAnswers, classify_ink, digit_pad
+from workbook_lib.controls.freezing import Freezing, freeze_some, freezing
+from workbook_lib.controls.variables import VariableTrial, try_variable, variable_chooser
+from workbook_lib.controls.walking import Walk, graph_walk, walk
 
-__all__ = ["DigitAnswers", "classify_ink", "digit_pad"]
+__all__ = [
+    "DigitAnswers",
+    "Freezing",
+    "VariableTrial",
+    "Walk",
+    "classify_ink",
+    "digit_pad",
+    "freeze_some",
+    "freezing",
+    "graph_walk",
+    "try_variable",
+    "variable_chooser",
+    "walk",
+]

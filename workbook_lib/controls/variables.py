@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -56,14 +57,14 @@ SETTINGS: Mapping[str, tuple[str, ...]] = {
 
 _DEFAULT = ("float16", "assign", "defaults")
 _LONGEST_LINE = 160
+# What a line of MLIR says after the place that it speaks of, which differs from run to run.
+_OP_AND_FAULT = re.compile(r"'tfl?\.\w+' op .*")
 
 _PROGRAM = """\
 import tempfile
 
 import numpy as np
 import tensorflow as tf
-
-from workbook_lib.device import check_parity
 
 
 class Keeper(tf.Module):
@@ -80,8 +81,11 @@ module, folder = Keeper(), tempfile.mkdtemp()
 tf.saved_model.save(module, folder, signatures=module.__call__.get_concrete_function())
 converter = tf.lite.TFLiteConverter.from_saved_model(folder)
 {setting}tflite_model = converter.convert()
-parity = check_parity(module, tflite_model, [np.full(4, call, np.float32) for call in (1, 2, 3)])
+
+calls = [np.full(4, number, np.float32) for number in (1, 2, 3)]
+answers = [module(call).numpy() for call in calls]
 """
+_PARITY = "parity = check_parity(answers, tflite_model, calls)"
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -94,6 +98,7 @@ class VariableTrial(Rich):
         setting: A key of ``SETTINGS``.
         code: The program that ran, in a child process.
         record: How it ended there.
+        parity: Three calls, compared; ``None`` where no file came of it.
     """
 
     dtype: str
@@ -101,11 +106,7 @@ class VariableTrial(Rich):
     setting: str
     code: str = field(repr=False)
     record: Record = field(repr=False)
-
-    @property
-    def parity(self) -> Parity | None:
-        """The comparison of three calls; ``None`` where no file came of it."""
-        return self.record.value["parity"] if self.record.ok else None
+    parity: Parity | None = field(repr=False)
 
     @property
     def outcome(self) -> str:
@@ -136,7 +137,8 @@ class VariableTrial(Rich):
             line = self.explanation.matches[0].line
         else:
             line = next(filter(None, map(str.strip, self._message().splitlines())), "")
-        line = printable(line)
+        found = _OP_AND_FAULT.search(line)
+        line = printable(found[0] if found else line, most=None)
         return line if len(line) <= _LONGEST_LINE else f"{line[: _LONGEST_LINE - 1]}…"
 
     def _message(self) -> str:
@@ -162,10 +164,12 @@ class VariableTrial(Rich):
             facts += [(run.kernels, run.verdict) for run in self.parity.runs]
         if self.line:
             facts.append(("the line that decides", self.line))
-        families = [match.id for match in self.explanation.matches]
-        if families:
-            facts.append(("family", ", ".join(families)))
-            facts.append(("what it means", self.explanation.matches[0].message))
+        matches = self.explanation.matches
+        if matches:
+            facts.append(("family", ", ".join(match.id for match in matches)))
+            facts.append(("what it means", matches[0].message))
+        elif self.line:
+            facts.append(("family", "none: the line is not about a variable"))
         ops = self.record.failing_ops
         return [*facts, ("ops that the converter names", ", ".join(ops))] if ops else facts
 
@@ -191,8 +195,8 @@ class VariableTrial(Rich):
 
 
 def shown_part(code: str) -> str:
-    """Return a program from its class on: the imports are known."""
-    return code[code.index("class ") :].rstrip()
+    """Return a program from its class on, with the comparison that follows outside the child."""
+    return code[code.index("class ") :] + _PARITY
 
 
 def program(dtype: str = _DEFAULT[0], update: str = _DEFAULT[1], setting: str = _DEFAULT[2]) -> str:
@@ -244,9 +248,15 @@ def try_variable(
     Raises:
         ValueError: There is no such choice.
     """
+    from workbook_lib.device import check_parity
+
     code = program(dtype, update, setting)
-    record = run_source(code, keep=["parity"], timeout=timeout)
-    return VariableTrial(dtype, update, setting, code, record)
+    record = run_source(code, keep=["tflite_model", "calls", "answers"], timeout=timeout)
+    parity = None
+    if record.ok:
+        made = record.value
+        parity = check_parity(made["answers"], made["tflite_model"], made["calls"])
+    return VariableTrial(dtype, update, setting, code, record, parity)
 
 
 def variable_chooser() -> Any:
