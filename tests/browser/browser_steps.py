@@ -103,9 +103,10 @@ def restart_kernel(page):
 
 
 def save(page):
-    """Save the notebook with Ctrl+S, as it is now."""
+    """Choose File > Save Notebook: Ctrl+S would go to whatever frame has the keyboard."""
     page.evaluate(_WATCH, "docmanager:save")
-    page.keyboard.press("Control+s")
+    page.locator(".lm-MenuBar-item", has_text="File").first.click()
+    page.locator('.lm-Menu-item[data-command="docmanager:save"]').click()
     _wait_for_command(page)
 
 
