@@ -7,12 +7,15 @@ its place. Importing this imports no TensorFlow, IPython or ipywidgets.
 
 from workbook_lib.controls.digit_pad import DigitAnswers, classify_ink, digit_pad
 from workbook_lib.controls.freezing import Freezing, freeze_some, freezing
+from workbook_lib.controls.row_by_row import Reading, RowReading, push_rows, row_by_row
 from workbook_lib.controls.variables import VariableTrial, try_variable, variable_chooser
 from workbook_lib.controls.walking import Walk, graph_walk, walk
 
 __all__ = [
     "DigitAnswers",
     "Freezing",
+    "Reading",
+    "RowReading",
     "VariableTrial",
     "Walk",
     "classify_ink",
@@ -20,6 +23,8 @@ __all__ = [
     "freeze_some",
     "freezing",
     "graph_walk",
+    "push_rows",
+    "row_by_row",
     "try_variable",
     "variable_chooser",
     "walk",

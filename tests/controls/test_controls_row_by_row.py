@@ -1,0 +1,125 @@
+"""Rows pushed one by one, beside TensorFlow's own model."""
+
+import numpy as np
+import pytest
+
+from workbook_lib import controls
+from workbook_lib.device import lift_state
+from workbook_lib.samples import load_digits, load_row_reader
+
+
+@pytest.fixture(scope="module")
+def reader(tf):
+    """The row reader of notebook 07: the module, its file, and the file with its state lifted."""
+    weights = load_row_reader()
+
+    class RowReader(tf.Module):
+        def __init__(self):
+            self.memory = tf.Variable(weights["first_memory"], name="memory")
+            self.count = tf.Variable([0.0], name="count")
+
+        @tf.function(input_signature=[tf.TensorSpec([1, 8], name="row")])
+        def step(self, row):
+            seen = row @ weights["row_kernel"] + self.memory @ weights["memory_kernel"]
+            self.memory.assign(tf.tanh(seen + weights["memory_bias"]))
+            self.count.assign_add([1.0])
+            logits = self.memory @ weights["digit_kernel"] + weights["digit_bias"]
+            return {"digit": tf.nn.softmax(logits), "rows": tf.identity(self.count)}
+
+        @tf.function(input_signature=[])
+        def reset(self):
+            self.memory.assign(weights["first_memory"])
+            return {"rows": tf.identity(self.count)}
+
+    module = RowReader()
+    functions = [module.step.get_concrete_function(), module.reset.get_concrete_function()]
+    content = tf.lite.TFLiteConverter.from_concrete_functions(functions, module).convert()
+    return RowReader, content, lift_state(content)
+
+
+@pytest.fixture(scope="module")
+def images():
+    return load_digits().test_images[..., 0]
+
+
+def test_each_push_answers_as_tensorflow_does_and_leaves_its_memory(reader, images):
+    module, (content, lifted) = reader[0](), reader[1:]
+    reading = controls.RowReading(content, lifted, images[3])
+    for number, row in enumerate(images[3], start=1):
+        truth = module.step(row[np.newaxis])
+        reading.push()
+        last = reading.reading.pushes[-1]
+        said = (int(np.argmax(truth["digit"])), number)
+        assert (last.kept, last.carried, last.agree) == (said, said, True)
+        assert np.allclose(reading.reading.memory, module.memory.numpy()[0], atol=1e-5)
+
+
+def test_the_plain_call_pushes_so_many_rows(reader, images):
+    reading = controls.push_rows(*reader[1:], images[1], count=5)
+    assert reading.row == 5
+    assert [push.carried[1] for push in reading.pushes] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("count", [-1, 9, True, 2.0])
+def test_a_count_that_cannot_be_is_refused(reader, images, count):
+    with pytest.raises(ValueError, match="from 0 to 8"):
+        controls.push_rows(*reader[1:], images[1], count=count)
+
+
+def test_what_begins_anew_and_what_does_not(reader, images):
+    """The numbers of notebook 07's table: memory and count, after eight rows and one more."""
+    first = controls.push_rows(*reader[1:], images[1], count=1).pushes[0]
+    for way, anew, count in (
+        ("reset_all_variables", False, 9),
+        ("reset_signature", True, 9),
+        ("new_interpreter", True, 1),
+    ):
+        reading = controls.RowReading(*reader[1:], images[1])
+        for _ in range(8):
+            reading.push()
+        before = reading.reading.memory
+        getattr(reading, way)()
+        unchanged = np.array_equal(reading.reading.memory, before)
+        assert unchanged is not anew
+        reading.push()
+        last = reading.reading.pushes[-1]
+        assert last.kept[1] == last.carried[1] == count
+        assert last.agree
+        if anew:
+            assert last.kept[0] == first.kept[0]
+
+
+def test_another_digit_goes_on_with_the_old_memory(reader, images):
+    reading = controls.RowReading(*reader[1:], images[1])
+    reading.push()
+    memory = reading.reading.memory
+    reading.take(images[2])
+    assert reading.row == 0
+    assert np.array_equal(reading.reading.memory, memory)
+
+
+def test_sides_that_differ_are_said(reader, images):
+    _, content, lifted = reader
+    reading = controls.RowReading(content, lifted, images[1])
+    reading.push()
+    reading._state["memory"] = reading._state["memory"] + 0.5
+    reading.push()
+    assert "differ" in reading.reading.text()
+    assert "differ" in reading.reading.html()
+
+
+def test_the_text_has_a_line_for_each_press_and_every_number(reader, images):
+    text = controls.push_rows(*reader[1:], images[1], name="digit no. 1").text()
+    lines = text.splitlines()
+    assert sum(line.startswith("row ") for line in lines) == 8
+    assert "row 8 of digit no. 1" in text
+    memory = lines[-1].removeprefix("memory: ").split()
+    assert len(memory) == 24
+    assert all(-1 <= float(number) <= 1 for number in memory)
+
+
+def test_where_nobody_can_press_the_whole_example_is_read(reader):
+    reading = controls.row_by_row(*reader[1:], example=2)
+    assert len(reading.pushes) == 8
+    with pytest.raises(ValueError, match="0 to 359, and is not -1"):
+        controls.row_by_row(*reader[1:], example=-1)

@@ -1,0 +1,344 @@
+"""Push the rows of a digit into a reader one by one, and watch its state.
+
+:func:`row_by_row` draws the controls; :func:`push_rows` is the plain call that does the same. Both
+read with two interpreters side by side: one whose file keeps the state in variables, and one whose
+state the caller carries, and so can be looked at. Nothing here needs TensorFlow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from workbook_lib.controls.work import can_be_used
+from workbook_lib.rendering import Rich, panel_html, table_html, table_text
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from workbook_lib.device import Lifted
+
+    Array = npt.NDArray[np.float32]
+
+_TOLERANCE = 1e-4
+_NO_ROW = "-"
+_HEADERS = (
+    "press",
+    "in the file: digit",
+    "count",
+    "in your hands: digit",
+    "count",
+    "both answers",
+)
+_DOWN, _UP = "#c77700", "#0288d1"
+
+
+@dataclass(frozen=True)
+class Push:
+    """One press: what was done, and what both interpreters then say.
+
+    Attributes:
+        what: ``"row 3 of digit 7"``, or the name of a way to begin anew.
+        kept: Digit and count of rows of the file that keeps its state; ``None`` after a press
+            that gave no row.
+        carried: The same of the file whose state is carried.
+        agree: Whether both gave the same numbers, to 1e-4.
+    """
+
+    what: str
+    kept: tuple[int, int] | None
+    carried: tuple[int, int] | None
+    agree: bool | None
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Reading(Rich):
+    """Where a reading stands.
+
+    Attributes:
+        pushes: What has been done so far.
+        image: float32 [8, 8] in 0..1: the digit that is being read.
+        row: Number of the row that comes next, 0 to 8.
+        memory: float32 [24]: the carried state, from -1 to 1.
+    """
+
+    pushes: tuple[Push, ...]
+    image: Array
+    row: int
+    memory: Array
+
+    def __repr__(self) -> str:
+        return f"Reading({self._headline()})"
+
+    def _headline(self) -> str:
+        last = self.pushes[-1] if self.pushes else None
+        if last is None:
+            return "nothing is read yet"
+        if last.kept is None or last.carried is None:
+            return last.what
+        sides = f"{last.kept[0]} from the state in the file, {last.carried[0]} from yours"
+        return f"{last.what}: {sides}"
+
+    def _rows(self) -> list[tuple[object, ...]]:
+        return [
+            (
+                push.what,
+                *(push.kept or (_NO_ROW, _NO_ROW)),
+                *(push.carried or (_NO_ROW, _NO_ROW)),
+                {True: "agree", False: "differ", None: _NO_ROW}[push.agree],
+            )
+            for push in self.pushes
+        ]
+
+    def text(self) -> str:
+        """Return a line for each press, and the memory that it left."""
+        numbers = " ".join(f"{value:+.1f}" for value in self.memory)
+        return "\n".join([table_text(_HEADERS, self._rows()), f"memory: {numbers}"])
+
+    def html(self) -> str:
+        """Return the digit as far as it is read, the memory as a strip, and the table."""
+        table = table_html(_HEADERS, self._rows(), "after each press")
+        body = (
+            '<div style="display: flex; flex-wrap: wrap; gap: 1.5em; align-items: flex-start">'
+            f"{_digit(self.image, self.row)}{_strip(self.memory)}</div>{table}"
+        )
+        tone = "wrong" if any(push.agree is False for push in self.pushes) else "neutral"
+        return panel_html(tone, self._headline(), body)
+
+
+class RowReading:
+    """A reading that goes on press by press.
+
+    Attributes:
+        image: float32 [8, 8]: the digit that is being read.
+        row: Number of the row that comes next; at 8 the digit is read.
+    """
+
+    def __init__(self, stateful: bytes, lifted: Lifted, image: Array, name: str = "") -> None:
+        """Open both files.
+
+        Args:
+            stateful: A ``.tflite`` file of the row reader, with the signatures ``step`` and
+                ``reset``.
+            lifted: The same file, its state lifted.
+            image: float32 [8, 8] or [8, 8, 1]: the first digit to be read.
+            name: What to call it.
+        """
+        from ai_edge_litert.interpreter import Interpreter
+
+        self._stateful = stateful
+        self._lifted = lifted
+        self._carried = Interpreter(model_content=lifted.content).get_signature_runner("step")
+        self._open()
+        self._state = lifted.start()
+        self._pushes: list[Push] = []
+        self.take(image, name)
+
+    def _open(self) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        self._interpreter = Interpreter(model_content=self._stateful)
+        self._kept = self._interpreter.get_signature_runner("step")
+
+    @property
+    def reading(self) -> Reading:
+        """Where it stands."""
+        memory = np.array(self._state["memory"]).reshape(-1)
+        return Reading(tuple(self._pushes), self.image, self.row, memory)
+
+    def take(self, image: Array, name: str = "") -> None:
+        """Lay another digit under the scanner; neither state changes.
+
+        Args:
+            image: float32 [8, 8] or [8, 8, 1].
+            name: What to call it.
+        """
+        self.image = np.asarray(image, np.float32).reshape(8, 8)
+        self.row = 0
+        self._name = f" of {name}" if name else ""
+
+    def push(self) -> None:
+        """Read the next row on both sides; after the last one the digit begins again."""
+        self.row = self.row % 8 + 1
+        row = self.image[self.row - 1][np.newaxis]
+        kept = self._kept(row=row)
+        carried = self._carried(row=row, **self._state)
+        self._state = {name: carried[name] for name in self._state}
+        agree = all(np.allclose(kept[name], carried[name], atol=_TOLERANCE) for name in kept)
+        self._pushes.append(Push(f"row {self.row}{self._name}", _said(kept), _said(carried), agree))
+
+    def reset_signature(self) -> None:
+        """Begin a new digit as the model means it: by the signature, and the same by hand."""
+        self._interpreter.get_signature_runner("reset")()
+        self._state["memory"] = self._lifted.start()["memory"]
+        self._note("the reset signature")
+
+    def reset_all_variables(self) -> None:
+        """Call the interpreter's method of that name; a carried state has no such method."""
+        self._interpreter.reset_all_variables()
+        self._note("reset_all_variables()")
+
+    def new_interpreter(self) -> None:
+        """Open the file anew, and begin with the first state by hand."""
+        self._open()
+        self._state = self._lifted.start()
+        self._note("a new interpreter")
+
+    def _note(self, what: str) -> None:
+        self.row = 0
+        self._pushes.append(Push(what, None, None, None))
+
+
+def _said(outputs: Mapping[str, Any]) -> tuple[int, int]:
+    return int(np.argmax(outputs["digit"])), int(np.asarray(outputs["rows"]).item())
+
+
+def push_rows(
+    stateful: bytes, lifted: Lifted, image: Array, count: int = 8, name: str = ""
+) -> Reading:
+    """Push rows of one digit into both readers.
+
+    Args:
+        stateful: A ``.tflite`` file of the row reader, with the signatures ``step`` and ``reset``.
+        lifted: The same file, its state lifted.
+        image: float32 [8, 8] or [8, 8, 1] in 0..1.
+        count: How many rows, from the first on.
+        name: What to call the digit.
+
+    Returns:
+        The reading after these rows.
+
+    Raises:
+        ValueError: ``count`` is not a whole number from 0 to 8.
+    """
+    if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= 8:
+        raise ValueError(f"count is a whole number from 0 to 8, and not {count!r}")
+    reading = RowReading(stateful, lifted, image, name)
+    for _ in range(count):
+        reading.push()
+    return reading.reading
+
+
+def row_by_row(stateful: bytes, lifted: Lifted, *, example: int = 1) -> Any:
+    """Show a scanner: press, and the next row of a digit goes into both readers.
+
+    Args:
+        stateful: A ``.tflite`` file of the row reader, with the signatures ``step`` and ``reset``.
+        lifted: The same file, its state lifted.
+        example: Number of the held-out digit, 0 to 359, that lies there to begin with.
+
+    Returns:
+        The controls, for a notebook to show as the last line of a cell. Where nobody can use
+        them, the reading of the whole example.
+
+    Raises:
+        ValueError: There is no such example.
+    """
+    from workbook_lib.samples import load_digits
+
+    images = load_digits().test_images
+    if not 0 <= example < len(images):
+        raise ValueError(f"example goes from 0 to {len(images) - 1}, and is not {example}")
+    if not can_be_used():
+        return push_rows(stateful, lifted, images[example], name=_name(example))
+    return _controls(RowReading(stateful, lifted, images[example], _name(example)), images, example)
+
+
+def _name(example: int) -> str:
+    return f"digit no. {example}"
+
+
+def _controls(reading: RowReading, images: Array, example: int) -> Any:
+    from ipywidgets import HTML, BoundedIntText, Button, HBox, Layout, VBox
+
+    shown = HTML()
+    number = BoundedIntText(
+        value=example,
+        min=0,
+        max=len(images) - 1,
+        description="Held-out digit:",
+        tooltip="which digit lies under the scanner",
+        style={"description_width": "auto"},
+        layout=Layout(width="13em"),
+    )
+
+    def show() -> None:
+        shown.value = f'<div role="status">{reading.reading.html()}</div>'
+
+    def button(words: str, hint: str, action: Any) -> Any:
+        made = Button(description=words, tooltip=hint, layout=Layout(width="auto"))
+
+        def press(_: Any) -> None:
+            action()
+            show()
+
+        made.on_click(press)
+        return made
+
+    def push_the_rest() -> None:
+        for _ in range(8 - reading.row % 8):
+            reading.push()
+
+    def take(_: Any) -> None:
+        reading.take(images[number.value], _name(number.value))
+        show()
+
+    number.observe(take, names="value")
+    rows = [
+        button("Push a row", "give the next row to both readers", reading.push),
+        button("Push the rest", "give the rows that are left", push_the_rest),
+    ]
+    anew = [
+        button("Call reset", "the signature that shares the variable", reading.reset_signature),
+        button(
+            "Call reset_all_variables()", "the interpreter's method", reading.reset_all_variables
+        ),
+        button("Open a new interpreter", "the file is opened anew", reading.new_interpreter),
+    ]
+    show()
+    box = VBox([HBox([number, *rows]), HBox(anew), shown])
+    for line in box.children[:2]:
+        line.layout.flex_flow = "row wrap"
+    box.add_class("workbook-rows")
+    return box
+
+
+def _digit(image: Array, row: int) -> str:
+    """Draw the digit; rows still to come are pale, and a line stands where the scanner is."""
+    squares = "".join(
+        f'<rect x="{x}" y="{y}" width="1" height="1" fill="rgb({g},{g},{g})" '
+        f'opacity="{1 if y < row else 0.3}"/>'
+        for y, line in enumerate(image)
+        for x, value in enumerate(line)
+        for g in [round(255 * (1 - float(value)))]
+    )
+    return (
+        f'<figure style="margin: 0"><svg role="img" aria-label="the digit, {row} of 8 rows read" '
+        'width="112" height="112" viewBox="-0.1 -0.1 8.2 8.2" shape-rendering="crispEdges">'
+        f'<rect x="-0.1" y="-0.1" width="8.2" height="8.2" fill="#fff"/>{squares}'
+        f'<rect x="-0.1" y="{row - 0.06:.2f}" width="8.2" height="0.12" fill="#c2185b"/></svg>'
+        f"<figcaption>{row} of 8 rows read</figcaption></figure>"
+    )
+
+
+def _strip(memory: Array) -> str:
+    """Draw each number of the memory as a bar up or down from a line, with the number in words."""
+    wide, high = 14, 56
+    bars = "".join(
+        f'<rect x="{wide * at + 2}" y="{high * (1 - max(value, 0)):.1f}" width="{wide - 4}" '
+        f'height="{max(high * abs(value), 0.5):.1f}" fill="{_UP if value >= 0 else _DOWN}">'
+        f"<title>{at}: {value:+.2f}</title></rect>"
+        for at, value in enumerate(memory.tolist())
+    )
+    words = ", ".join(f"{value:+.1f}" for value in memory.tolist())
+    return (
+        f'<figure style="margin: 0"><svg role="img" aria-label="the memory: {words}" '
+        f'width="{wide * len(memory)}" height="{2 * high}" '
+        f'viewBox="0 0 {wide * len(memory)} {2 * high}">'
+        f'<line x1="0" x2="{wide * len(memory)}" y1="{high}" y2="{high}" stroke="#7a7a7a"/>{bars}'
+        "</svg><figcaption>your state, memory: 24 numbers, from -1 (down) to +1 (up)</figcaption>"
+        "</figure>"
+    )
