@@ -20,7 +20,7 @@ from workbook_lib.device.convert import ConverterSettings, convert
 from workbook_lib.device.example_calls import CallsError, load_calls, make_calls
 from workbook_lib.device.lifting import CannotLiftError
 from workbook_lib.device.parity import TOLERANCES
-from workbook_lib.device.reference import check_trust, reference_answers
+from workbook_lib.device.reference import NotRepeatableError, check_trust, reference_answers
 from workbook_lib.device.rehold import CALL, DEFAULT
 from workbook_lib.device.state import Lifted, lift_state
 from workbook_lib.device.state_files import as_npz, state_beside, write_all, writing
@@ -30,6 +30,7 @@ from workbook_lib.failures.diagnosis import Diagnosis, Finding, diagnose
 from workbook_lib.failures.proof import converter_words
 from workbook_lib.failures.ways import (
     NoCureError,
+    NotProvenError,
     Way,
     by_export,
     by_lifting,
@@ -37,6 +38,7 @@ from workbook_lib.failures.ways import (
     checked_recipe,
     checkpoint_beside,
     choose_way,
+    listed,
 )
 from workbook_lib.graph import Graph, ModelFileError, Signature, TensorSpec, read_graph
 from workbook_lib.graph.bare_graph import graph_signature
@@ -51,7 +53,7 @@ if TYPE_CHECKING:
     Array = npt.NDArray[Any]
     Calls = Sequence[Mapping[str, Any]]
 
-__all__ = ["Cured", "CuredFile", "NoCureError", "choose_way", "cure", "cure_file"]
+__all__ = ["Cured", "CuredFile", "NoCureError", "NotProvenError", "choose_way", "cure", "cure_file"]
 
 _CALLS = 20
 """Made-up calls that are compared: a ring or a counter has to go round."""
@@ -80,6 +82,9 @@ class Cured(Rich):
         initial_state: Name to the state before the first call; empty if the file keeps its own.
         calls: How many calls were compared.
         notes: What else is to be said, a sentence each.
+        float_bytes: Size of the file before it was quantized.
+        called: The inputs of these calls, input name to array; those of the first signature.
+        expected: The model's own answers to them, output name to array.
     """
 
     content: bytes = field(repr=False)
@@ -91,6 +96,9 @@ class Cured(Rich):
     initial_state: Mapping[str, Array]
     calls: int
     notes: tuple[str, ...] = ()
+    float_bytes: int = 0
+    called: Calls = field(default=(), repr=False)
+    expected: Calls = field(default=(), repr=False)
 
     def __repr__(self) -> str:
         return f"Cured({self.way.id}: {len(self.content):,} bytes for {self.target.id})"
@@ -252,7 +260,7 @@ class _Work:
         if way.quantization is None:
             self._check_place(content)
         parity = self._proven(way, content, asked, lifted, None)
-        quantized = None
+        quantized, float_bytes = None, len(content)
         if way.quantization is not None:
             content = self._quantized(source, way, content, asked, lifted)
             self._check_place(content)
@@ -261,6 +269,7 @@ class _Work:
             content, way, self.diagnosis, self.place, parity, quantized,
             {} if lifted is None else lifted.start(),
             len(asked[0].calls), tuple(self._notes(way, lifted, parity)),
+            float_bytes, asked[0].calls, asked[0].expected,
         )  # fmt: skip
 
     def _check_place(self, content: bytes) -> None:
@@ -272,8 +281,8 @@ class _Work:
     def _notes(self, way: Way, lifted: Lifted | None, parity: Parity) -> list[str]:
         notes = []
         if way.left_out:
-            left = ", ".join(map(printable, way.left_out))
-            notes.append(f"Not in the file: the signatures {left}.")
+            kind = "signature" if len(way.left_out) == 1 else "signatures"
+            notes.append(f"Not in the file: the {kind} {listed(way.left_out)}.")
         if parity.tolerance is not None:
             notes.append(
                 f"It calculates in {' and '.join(way.narrow)}: kernels round its steps one way or "
@@ -441,7 +450,7 @@ class _Work:
             except CallsError as error:
                 if mine:
                     raise
-                raise NoCureError(f"nothing to compare with: {error}", change=_BRING) from error
+                raise NotProvenError(f"nothing to compare with: {error}", change=_BRING) from error
             found.append(_Asked(signature, calls, self._answers(signature, calls, content)))
         return found
 
@@ -480,10 +489,11 @@ class _Work:
         if record.ok:
             return record.value
         words = record.message.strip().splitlines()
-        raise NoCureError(
+        drawn = record.exception_type == NotRepeatableError.__name__
+        raise NotProvenError(
             "no proof: TensorFlow does not answer for the model itself "
             f"({words[0] if words else record.outcome})",
-            change=_BRING,
+            change=_HAND_IN if drawn else _BRING,
         )
 
     def _reference(self, signature: Signature, calls: Calls, content: bytes) -> Record:
@@ -571,6 +581,10 @@ _OTHER_BUILTINS = (
     "Write what is named with ops that have builtins, or leave it to the program around the model."
 )
 _BRING = "Bring inputs of your own, an array for each input: --inputs FILE.npz."
+_HAND_IN = (
+    "Make what is drawn at random an input of the model; or convert it without a proof, with "
+    "tf.lite.TFLiteConverter itself."
+)
 _SIGN = "Save the model with signatures: tf.saved_model.save(module, path, signatures=…)."
 _OTHER_OPS = "Write the model with ops that this runtime has, or take a later one."
 _OTHER_RECIPE = (

@@ -138,6 +138,10 @@ def _by_hand(fix: str) -> str:
     return fix.partition("# Without the program that made the file")[0].rstrip()
 
 
+class NotProvenError(NoCureError):
+    """A file could be made, and there is nothing that would prove it right."""
+
+
 def choose_way(
     diagnosis: Diagnosis,
     target: str | Target = "litert",

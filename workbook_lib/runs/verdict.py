@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import html
 import io
 import json
 import platform
@@ -17,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from workbook_lib import __version__
 from workbook_lib.failures.diagnosis import Diagnosis
 from workbook_lib.failures.version_matrix import fails_on
-from workbook_lib.rendering import Rich, panel_html, printable, table_html, table_text
+from workbook_lib.failures.ways import STEPS, NoCureError
+from workbook_lib.rendering import Rich, panel_html, printable, table_html
 
 if TYPE_CHECKING:
     from workbook_lib.device.parity import Parity
@@ -29,7 +32,16 @@ MODEL_FILE = "model.tflite"
 STATE_FILE = "model.state.npz"
 
 _PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "numpy")
-_TONES = {"ready": "right", "convertible": "wrong", "blocked": "raised", "wrong-answers": "raised"}
+_PLAIN = ("not-immutable",)
+"""Findings that are no fault today, whose programs in the matrix are plain conversions: a model
+that has one of them fails on the releases where they do."""
+
+_TONES = {
+    "ready": "right",
+    "convertible": "neutral",
+    "blocked": "raised",
+    "wrong-answers": "raised",
+}
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -50,34 +62,47 @@ class ModelVerdict(Rich):
         return bool(self.content["verdict"] == "ready")
 
     def _headline(self) -> str:
-        said = self.content["verdict"]
-        if self.ok:
-            return f"{said}: {self.content['file']}, {self.content['bytes']:,} bytes, proved"
-        return f"{said}: no .tflite file"
+        content = self.content
+        if not self.ok:
+            return f"{content['verdict']}: no .tflite file"
+        before = content["float_bytes"]
+        size = f"{content['bytes']:,} bytes"
+        if content["quantization"]:
+            size += f", {before:,} before it was quantized"
+        return f"ready: {content['file']} ({size}), proved"
 
     def __repr__(self) -> str:
         return f"ModelVerdict({self._headline()})"
 
     def _rows(self) -> list[tuple[str, str]]:
         content = self.content
-        found = content["diagnosis"]["findings"]
-        ids = dict.fromkeys(f["id"] for f in found if f["severity"] != "info")
         way, recipe = content["way"], content["quantization"]
+        asked = f"to run on {content['target']}, " + (f"quantized: {recipe}" if recipe else "float")
         rows = [
             ("model", f"{content['model']} ({content['format']})"),
             ("signature", content["signature"] or "none"),
-            ("to run on", content["target"]),
-            ("found", ", ".join(ids) or "nothing wrong"),
-            ("way", ", then ".join(way["steps"]) if way else "none"),
-            ("answers", _compared(content["parity"], content["calls"])),
+            ("asked for", asked),
+            ("as it came", _as_it_came(content["diagnosis"])),
+            ("way", ", then ".join(STEPS[step] for step in way["steps"]) if way else "none"),
+            ("because", content["reason"]),
+            (f"beside {content['compared_with'] or 'TensorFlow'}", _compared(content["parity"])),
         ]
         if recipe:
-            rows.append((f"quantized: {recipe}", _compared(content["quantization_parity"], None)))
-        return [*rows, ("because", content["reason"])]
+            rows.append(("once quantized", _compared(content["quantization_parity"])))
+        if content["calls"]:
+            rows.append(("inputs", content["calls"]))
+        if content["state_file"]:
+            rows.append(
+                ("state", f"carried by the caller; the first is in {content['state_file']}")
+            )
+        return [*rows, *(("note", note) for note in content["notes"])]
 
     def text(self) -> str:
         """Return the verdict and what it rests on, a line each."""
-        return f"{self._headline()}\n{table_text(('', ''), self._rows())}"
+        rows = self._rows()
+        width = max(len(name) for name, _ in rows)
+        lines = [f"{name.ljust(width)}  {printable(said, None)}" for name, said in rows]
+        return "\n".join([self._headline(), "", *lines])
 
     def html(self) -> str:
         """Return the same as a panel."""
@@ -85,15 +110,75 @@ class ModelVerdict(Rich):
         return panel_html(_TONES[self.content["verdict"]], self._headline(), table)
 
 
-def _compared(parity: Mapping[str, Any] | None, calls: str | None) -> str:
+def _as_it_came(diagnosis: Mapping[str, Any]) -> str:
+    """Say in one line what was wrong with the model before anything was mended."""
+    ids = dict.fromkeys(f["id"] for f in diagnosis["findings"] if f["severity"] != "info")
+    causes = list(ids) or list(diagnosis.get("other") or ()) or ["nothing wrong"]
+    return f"{diagnosis['verdict']}: {', '.join(causes)}"
+
+
+def _compared(parity: Mapping[str, Any] | None) -> str:
     if parity is None:
         return "not compared"
-    runs = "; ".join(
-        f"{run['kernels']}: {run['agreeing']} of {run['calls']} calls agree"
-        + (f" ({run['refusal']})" if run["refusal"] else "")
+    return "; ".join(
+        f"{run['kernels']}: "
+        + (f"refused: {run['refusal']}" if run["refusal"] else "")
+        + ("" if run["refusal"] else f"{run['agreeing']} of {run['calls']} calls agree")
         for run in parity["runs"]
     )
-    return f"{runs}; inputs {calls}" if calls else runs
+
+
+@dataclass(frozen=True, repr=False)
+class NoFile(Rich):
+    """Why there is no file, and what has to change.
+
+    Attributes:
+        reason: Why, in one line.
+        change: What its author must change, or what is to be said besides; may be empty.
+    """
+
+    reason: str
+    change: str = ""
+
+    @classmethod
+    def of(cls, outcome: ValueError) -> NoFile:
+        """Return what is to be said of an error that ``cure`` raised."""
+        from workbook_lib.device.trust import NotTrustedError
+
+        if isinstance(outcome, NotTrustedError):
+            return cls(f"Nothing was run: {outcome}.", "If you trust the model: trust = True.")
+        if isinstance(outcome, NoCureError):
+            found = outcome.finding
+            if found is not None and outcome.change == found.fix:
+                return cls(
+                    outcome.reason, f"Its author must change it: the fix of {found.id} above."
+                )
+            return cls(outcome.reason, outcome.change)
+        return cls(str(outcome))
+
+    def __repr__(self) -> str:
+        return f"NoFile({printable(self.reason)})"
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def _change(self) -> str:
+        return "\n".join(printable(line, None) for line in self.change.splitlines())
+
+    def text(self) -> str:
+        """Return the reason, and below it what has to change."""
+        return "\n\n".join(filter(None, [printable(self.reason, None), self._change()]))
+
+    def html(self) -> str:
+        """Return the same as a panel."""
+        if not self.change:
+            return f"<p>{html.escape(printable(self.reason, None))}</p>"
+        change = f"<pre>{html.escape(self._change())}</pre>"
+        return panel_html("raised", self.reason, change)
+
+
+NO_FILE = NoFile("There is no file, and section 4 says why.")
+"""What notebook 08 shows where it would show the file."""
 
 
 def write_verdict(
@@ -110,8 +195,8 @@ def write_verdict(
     Args:
         folder: Where to; made if it is not there. What an earlier verdict left there is replaced.
         diagnosis: What was found in the model.
-        outcome: What ``cure`` returned, or the ``NoCureError``, ``NotTrustedError`` or
-            ``NotRepeatableError`` that it raised.
+        outcome: What ``cure`` returned, or the ``NoCureError`` or ``NotTrustedError`` that it
+            raised.
         target: What was asked for.
         quantization: The recipe that was asked for; ``None`` for none.
         calls: Where the inputs of the comparison came from: ``"given"`` or ``"made up"``.
@@ -142,10 +227,11 @@ def write_verdict(
         "reason": printable(cured.way.why if cured else outcome, None),
         "diagnosis": diagnosis.as_dict(),
         "way": _way(cured),
-        "file": MODEL_FILE if cured else None,
-        "bytes": len(cured.content) if cured else None,
+        "change": _change(outcome),
+        **_made(cured, target),
         "parity": _parity(_comparison(diagnosis, cured)),
         "quantization_parity": _parity(cured.quantized if cured else None),
+        "compared_with": _compared_with(diagnosis, cured),
         "calls": calls if _comparison(diagnosis, cured) else None,
         "fails_on": _releases(diagnosis),
         "versions": _versions(),
@@ -153,6 +239,32 @@ def write_verdict(
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
     (place / VERDICT_FILE).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
     return ModelVerdict(content, place)
+
+
+def _change(outcome: object) -> str | None:
+    """Return what the author of the model must change, where there is no cure."""
+    return (outcome.change or None) if isinstance(outcome, NoCureError) else None
+
+
+def _made(cured: Cured | None, target: str) -> dict[str, Any]:
+    """Describe the file, or say of each field that there is none."""
+    from workbook_lib.show.runtimes import OLD_RUNTIMES, runtimes
+
+    if cured is None:
+        return {
+            **dict.fromkeys(("file", "bytes", "float_bytes", "sha256", "state_file", "runs_on")),
+            "notes": [],
+        }
+    rows = runtimes(cured.content, [target, *OLD_RUNTIMES]).rows
+    return {
+        "file": MODEL_FILE,
+        "bytes": len(cured.content),
+        "float_bytes": cured.float_bytes,
+        "sha256": hashlib.sha256(cured.content).hexdigest(),
+        "state_file": STATE_FILE if cured.initial_state else None,
+        "runs_on": {name: list(reasons) for name, reasons in rows},
+        "notes": [printable(note, None) for note in cured.notes],
+    }
 
 
 def _files(cured: Cured | None) -> dict[str, bytes]:
@@ -170,9 +282,10 @@ def _files(cured: Cured | None) -> dict[str, bytes]:
 
 def _without_file(diagnosis: Diagnosis, outcome: object) -> str:
     """Say what is to be said of a model that came to no file."""
-    from workbook_lib.device.reference import NotRepeatableError, NotTrustedError
+    from workbook_lib.device.trust import NotTrustedError
+    from workbook_lib.failures.ways import NotProvenError
 
-    unproven = isinstance(outcome, (NotTrustedError, NotRepeatableError))
+    unproven = isinstance(outcome, (NotTrustedError, NotProvenError))
     if diagnosis.verdict != "ready" and (unproven or not diagnosis.ok):
         return diagnosis.verdict
     return "blocked"  # it converts, and not to what was asked for
@@ -183,6 +296,12 @@ def _comparison(diagnosis: Diagnosis, cured: Cured | None) -> Parity | None:
     if cured is not None:
         return cured.parity
     return diagnosis.proof.parity if diagnosis.proof else None
+
+
+def _compared_with(diagnosis: Diagnosis, cured: Cured | None) -> str | None:
+    if _comparison(diagnosis, cured) is None:
+        return None
+    return "itself" if diagnosis.format == "tflite" else "TensorFlow"
 
 
 def _parity(parity: Parity | None) -> dict[str, Any] | None:
@@ -212,7 +331,7 @@ def _way(cured: Cured | None) -> dict[str, Any] | None:
 
 def _releases(diagnosis: Diagnosis) -> list[str]:
     """Return the measured releases on which a family of the model's was seen to fail."""
-    families = {f.id for f in diagnosis.findings if f.severity == "error"}
+    families = {f.id for f in diagnosis.findings if f.severity == "error" or f.id in _PLAIN}
     failing = {version for family in families for version in fails_on(family).fails}
     return sorted(failing, key=_numbers)
 

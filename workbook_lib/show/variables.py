@@ -11,6 +11,7 @@ from workbook_lib.rendering import Rich, printable, table_html, table_text
 
 _HEADERS = ("name", "dtype", "shape", "reads", "assigns", "initialised", "owner")
 _INITIALISED = {True: "yes", False: "no", None: "not known"}
+_MOST = 4  # signatures in a cell of the table
 _WITH_OWNERS = ("saved_model", "keras")
 
 
@@ -35,20 +36,26 @@ class VariableTable(Rich):
     Attributes:
         variables: In the order in which they are listed.
         has_owners: Whether the format says which object owns a variable.
+        left_out: Those that are not listed, so that the table stays short.
     """
 
     variables: tuple[Variable, ...]
     has_owners: bool
+    left_out: tuple[Variable, ...] = ()
 
     def __repr__(self) -> str:
         return f"VariableTable({self._caption()})"
 
     def _caption(self) -> str:
-        count = len(self.variables)
-        assigned = sum(1 for variable in self.variables if variable.assigns)
+        every = (*self.variables, *self.left_out)
+        count = len(every)
+        assigned = sum(1 for variable in every if variable.assigns)
         if not count:
             return "No variables: every weight is a constant."
-        return f"{count} variable{'' if count == 1 else 's'}, {assigned} of them assigned"
+        caption = f"{count} variable{'' if count == 1 else 's'}, {assigned} of them assigned"
+        if not self.left_out:
+            return caption
+        return f"{caption}; {len(self.left_out)} of them not listed here"
 
     def _table(self) -> tuple[Sequence[str], list[Sequence[object]]]:
         columns = len(_HEADERS) if self.has_owners else len(_HEADERS) - 1
@@ -79,17 +86,24 @@ class VariableTable(Rich):
         return table_html(*self._table(), caption=self._caption())
 
 
-def variable_table(graph: Graph) -> VariableTable:
+def variable_table(graph: Graph, most: int | None = None) -> VariableTable:
     """List the variables of a graph.
 
     Args:
         graph: A model as :func:`workbook_lib.graph.read_graph` gives it.
+        most: How many are listed at most; where there are more, those that are assigned come
+            first, then those without a first value. All if ``None``.
 
     Returns:
         The table: a row for each variable, with the ops that read and assign it and the
         signatures that those ops are reached from.
     """
-    return VariableTable(graph.variables, graph.format in _WITH_OWNERS)
+    listed: tuple[Variable, ...] = graph.variables
+    left_out: tuple[Variable, ...] = ()
+    if most is not None and len(listed) > most:
+        ordered = sorted(listed, key=lambda v: (not v.assigns, v.initialised is not False))
+        listed, left_out = tuple(ordered[:most]), tuple(ordered[most:])
+    return VariableTable(listed, graph.format in _WITH_OWNERS, left_out)
 
 
 def _accesses(accesses: Sequence[Access]) -> str:
@@ -100,6 +114,8 @@ def _accesses(accesses: Sequence[Access]) -> str:
     parts = []
     for op, same in sorted(by_op.items()):
         signatures = sorted({name for access in same for name in access.signatures})
-        names = f" ({', '.join(map(printable, signatures))})" if signatures else ""
+        more = f" and {len(signatures) - _MOST} more" if len(signatures) > _MOST else ""
+        listed = ", ".join(map(printable, signatures[:_MOST]))
+        names = f" ({listed}{more})" if signatures else ""
         parts.append(f"{len(same)} {printable(op)}{names}")
     return "; ".join(parts) or "none"

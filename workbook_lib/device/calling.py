@@ -1,0 +1,155 @@
+"""The code that calls a .tflite file: its signature, its inputs, the state that its caller carries.
+
+Names out of a file enter it as string literals, so that none of them can become code.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Sequence
+
+from workbook_lib.graph import Function, Graph, Signature, TensorSpec, read_graph
+
+_SMALL = ("int8", "uint8", "int16")
+
+
+def calling_code(
+    content: bytes,
+    state: Collection[str] = (),
+    *,
+    signature: str | None = None,
+    file: str = "model.tflite",
+    state_file: str = "model.state.npz",
+) -> str:
+    """Write the code that calls a .tflite file with LiteRT, made for this file.
+
+    Args:
+        content: The file.
+        state: The names of the state that its caller carries; none if the file keeps its own.
+        signature: The signature to call; the first if ``None``.
+        file: Name of the file, as the code opens it.
+        state_file: Name of the file that holds the state before the first call.
+
+    Returns:
+        Python source. It defines ``call``, makes one call with zeros, and leaves the answers by
+        name as ``outputs``.
+
+    Raises:
+        ModelFileError: It is no .tflite file, or a damaged one.
+        KeyError: It has no such signature.
+    """
+    graph = read_graph(content)
+    if not graph.signatures:
+        return "\n".join([*_IMPORTS, *_by_index(graph.functions[0], file)])
+    chosen = graph.signatures[0] if signature is None else graph.signature(signature)
+    takes = [spec.name for spec in chosen.inputs if spec.name in state]
+    gives = [spec.name for spec in chosen.outputs if spec.name in state]
+    runner = f"Interpreter({_text(file)}).get_signature_runner({_text(chosen.name)})"
+    lines = [*_IMPORTS, f"runner = {runner}", *_about_state(graph, state_file, takes or gives)]
+    lines += _calling(_has_steps(chosen), takes, gives)
+    own = [spec for spec in chosen.inputs if spec.name not in takes]
+    answers = [spec for spec in chosen.outputs if spec.name not in gives]
+    return "\n".join([*lines, "", *_example(own, answers)])
+
+
+_IMPORTS = ["import numpy as np", "from ai_edge_litert.interpreter import Interpreter", ""]
+
+
+def _about_state(graph: Graph, state_file: str, carried: Collection[str]) -> list[str]:
+    if carried:
+        return [f"state = dict(np.load({_text(state_file)}))  # load it anew for each new stream"]
+    if any(variable.assigns for variable in graph.variables):
+        return ["# The state lives in the interpreter: open the file anew for each new stream."]
+    return []
+
+
+def _calling(steps: bool, takes: Sequence[str], gives: Sequence[str]) -> list[str]:
+    """Write ``call``."""
+    if not (steps or takes or gives):
+        return ["", "", "def call(inputs):", "    return runner(**inputs)", ""]
+    given = f", **{{name: state[name] for name in {_texts(takes)}}}" if takes else ""
+    lines = [*(_STEPS if steps else []), "", "", "def call(inputs):"]
+    if steps:
+        lines.append("    inputs = {name: to_steps(name, value) for name, value in inputs.items()}")
+    lines.append(f"    outputs = runner(**inputs{given})")
+    if gives:
+        lines.append(f"    state.update({{name: outputs.pop(name) for name in {_texts(gives)}}})")
+    if steps:
+        lines.append("    return {name: to_real(name, value) for name, value in outputs.items()}")
+    else:
+        lines.append("    return outputs")
+    return [*lines, ""]
+
+
+_STEPS = """\
+
+
+def to_steps(name, value):  # a real value to the integers of a quantized input
+    details = runner.get_input_details()[name]
+    scale, zero_point = details["quantization"]
+    if not scale:
+        return np.asarray(value).astype(details["dtype"])
+    limits = np.iinfo(details["dtype"])
+    whole = np.round(np.asarray(value) / scale) + zero_point
+    return np.clip(whole, limits.min, limits.max).astype(details["dtype"])
+
+
+def to_real(name, value):
+    scale, zero_point = runner.get_output_details()[name]["quantization"]
+    return (value.astype(np.float32) - zero_point) * np.float32(scale) if scale else value
+""".splitlines()
+
+
+def _has_steps(signature: Signature) -> bool:
+    """Tell whether a signature may take or give integers that stand for real values."""
+    return any(spec.dtype in _SMALL for spec in (*signature.inputs, *signature.outputs))
+
+
+def _by_index(main: Function, file: str) -> list[str]:
+    """Write the code for a file without signatures: its tensors go by their places."""
+    return [
+        f"interpreter = Interpreter({_text(file)})",
+        "",
+        "",
+        "def call(inputs):",
+        "    takes = interpreter.get_input_details()",
+        "    for place in takes:",
+        '        shape = np.shape(inputs[place["name"]])',
+        '        interpreter.resize_tensor_input(place["index"], shape)',
+        "    interpreter.allocate_tensors()",
+        "    for place in takes:",
+        '        interpreter.set_tensor(place["index"], inputs[place["name"]])',
+        "    interpreter.invoke()",
+        "    gives = interpreter.get_output_details()",
+        '    return {place["name"]: interpreter.get_tensor(place["index"]) for place in gives}',
+        "",
+        "",
+        *_example(main.inputs, main.outputs),
+    ]
+
+
+def _example(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> list[str]:
+    named = ", ".join(_text(spec.name) for spec in outputs)
+    return [
+        "inputs = {  # your own values instead of these",
+        *(f"    {_text(spec.name)}: {_zeros(spec)}," for spec in inputs),
+        "}",
+        f"outputs = call(inputs)  # a dictionary of {named}",
+    ]
+
+
+def _zeros(spec: TensorSpec) -> str:
+    sizes = [1 if size is None else size for size in spec.shape or ()]
+    if spec.dtype == "string":
+        return f'np.full({sizes!r}, b"", object)'
+    dtype = "float32" if spec.dtype in _SMALL else spec.dtype  # call makes integers of it
+    return f'np.zeros({sizes!r}, "{dtype}")'
+
+
+def _text(name: str) -> str:
+    r"""Write a name as a Python literal: JSON's is one, with ``\uXXXX`` for all but ASCII."""
+    return json.dumps(name)
+
+
+def _texts(names: Iterable[str]) -> str:
+    return f"[{', '.join(map(_text, names))}]"

@@ -1,0 +1,126 @@
+"""What notebook 08 is asked: its parameters, read and checked before anything slow begins."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbook_lib.graph import Graph, ModelFileError, read_graph
+from workbook_lib.rendering import printable
+
+if TYPE_CHECKING:
+    from workbook_lib.device.targets import Target
+
+_BUNDLED = "half_reader"
+
+
+class RequestError(ValueError):
+    """A parameter that cannot be used. In a notebook it is one line, without a traceback."""
+
+    def __init__(self, message: object) -> None:
+        super().__init__(printable(" ".join(str(message).split()), None))
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"{type(self).__name__}: {self}"]
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """What is asked of a model.
+
+    Attributes:
+        graph: The model, as it was read.
+        signature: The signature that was named; ``None`` for the one for inference.
+        calls: Inputs of one's own, as ``load_calls`` takes them; ``None`` for made-up ones.
+        target: Where the file is to run.
+        recipe: How it is to be quantized; ``None`` for not at all.
+    """
+
+    graph: Graph = field(repr=False)
+    signature: str | None
+    calls: str | Mapping[str, Any] | None = field(repr=False)
+    target: Target = field(repr=False)
+    recipe: str | None
+
+    @property
+    def origin(self) -> str:
+        """Where the inputs come from: ``"given"`` or ``"made up"``."""
+        return "made up" if self.calls is None else "given"
+
+
+def read_request(
+    model: str | os.PathLike[str],
+    *,
+    signature: str | None = "",
+    inputs: str | os.PathLike[str] | None = "",
+    target: str = "litert",
+    quantization: str | None = "none",
+) -> Request:
+    """Read the parameters of notebook 08.
+
+    Args:
+        model: Path of a model; or ``"half_reader"`` for the bundled one, which comes with inputs.
+        signature: The signature; empty for the one for inference.
+        inputs: Path of an ``.npz`` file; empty for made-up calls.
+        target: Id of a target.
+        quantization: Name of a recipe; ``"none"`` or empty for none.
+
+    Returns:
+        The request.
+
+    Raises:
+        RequestError: There is no such model, signature, file of inputs, target or recipe.
+    """
+    from workbook_lib.device.targets import target as find_target
+    from workbook_lib.failures.findings import inference_signature
+    from workbook_lib.failures.ways import checked_recipe
+
+    bundled = str(model) == _BUNDLED and not Path(model).exists()
+    try:
+        place = find_target(str(target))
+        recipe = checked_recipe(quantization or None)
+        graph = read_graph(_bundled_path() if bundled else model)
+        inference_signature(graph, signature or None)
+    except (ValueError, KeyError) as error:  # each with a message for the user
+        said = str(error) if isinstance(error, ModelFileError) else error.args[0]
+        raise RequestError(said) from None
+    calls = _calls(inputs, bundled)
+    return Request(graph, signature or None, calls, place, recipe)
+
+
+def _bundled_path() -> str:
+    """Return where the bundled model is, seen from here, so that a page names no machine."""
+    from workbook_lib.samples import data_path
+
+    return os.path.relpath(data_path(_BUNDLED))
+
+
+def _calls(inputs: str | os.PathLike[str] | None, bundled: bool) -> str | Mapping[str, Any] | None:
+    from workbook_lib.samples import half_reader_rows
+
+    if inputs:
+        if not Path(inputs).is_file():
+            raise RequestError(f"inputs: there is no file {os.fspath(inputs)}")
+        return os.fspath(inputs)
+    return half_reader_rows() if bundled else None
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Tell in one line, without a traceback, that a model, inputs or a folder cannot be used.
+
+    Raises:
+        RequestError: In place of a ``ModelFileError``, a ``CallsError`` or an ``OSError``.
+    """
+    from workbook_lib.device.example_calls import CallsError
+
+    try:
+        yield
+    except (ModelFileError, CallsError) as error:
+        raise RequestError(error) from None
+    except OSError as error:
+        raise RequestError(f"{error.filename}: {error.strerror}") from None

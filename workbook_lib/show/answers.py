@@ -1,0 +1,142 @@
+"""The answers of a model and of the .tflite file made from it, call by call, as a picture."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from workbook_lib.rendering import Rich, printable
+from workbook_lib.show.picture import Picture, picture
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from workbook_lib.failures.cure import Cured
+
+_MOST = 4  # lines that can be told apart
+
+
+@dataclass(frozen=True, repr=False)
+class Answers(Rich):
+    """The answers beside each other.
+
+    Attributes:
+        picture: The picture; ``None`` where there is nothing to draw.
+        reason: Why there is none; empty if there is one.
+    """
+
+    picture: Picture | None
+    reason: str = ""
+
+    def __repr__(self) -> str:
+        return f"Answers({self.picture.alt if self.picture else self.reason})"
+
+    def text(self) -> str:
+        """Return the picture in words, or why there is none."""
+        return self.picture.text() if self.picture else self.reason
+
+    def html(self) -> str:
+        """Return the picture, or why there is none."""
+        return self.picture.html() if self.picture else f"<p>{html.escape(self.reason)}</p>"
+
+
+def answers(cured: Cured) -> Answers:
+    """Draw the answers of a cured file over those of its model, for the calls that were compared.
+
+    The file is called once more, in a child process, with the plain kernels. Of an output with
+    many values, those that change most from call to call are drawn.
+
+    Args:
+        cured: The file, with the calls and the model's own answers.
+
+    Returns:
+        The picture; without one where no output is of numbers, or the file cannot be called.
+    """
+    record = _called(cured)
+    if not record.ok:
+        return Answers(None, f"no picture: {printable(record.message or record.outcome)}")
+    got = [{name: value for name, (value, _) in call.items()} for call in record.value]
+    for name, own in _paired(got[0], cured.expected[0]):
+        theirs = [np.asarray(call[name]) for call in cured.expected]
+        mine = [np.asarray(call[own]) for call in got]
+        if theirs[0].dtype.kind in "fiu" and _drawable([*theirs, *mine]):
+            whose = "the file as it came" if cured.diagnosis.format == "tflite" else "TensorFlow"
+            title = own if name.isdigit() else name  # a reference without names counts them
+            return Answers(_drawn(title, whose, _flat(theirs), _flat(mine)))
+    return Answers(None, "no picture: no output is of finite numbers in one shape")
+
+
+def _called(cured: Cured) -> Any:
+    from workbook_lib.device.carrying import State
+    from workbook_lib.device.carrying import answers as ask
+    from workbook_lib.device.parity import PLAIN
+    from workbook_lib.graph import read_graph
+    from workbook_lib.isolated import run_isolated
+
+    graph, state = read_graph(cured.content), cured.initial_state
+    held = {signature.name: signature for signature in graph.signatures}
+    chosen = next((name for name in cured.way.signatures if name in held), next(iter(held), None))
+    edges = graph.functions[0] if chosen is None else held[chosen]
+    carried = State(
+        state,
+        tuple(spec.name for spec in edges.inputs if spec.name in state),
+        tuple(spec.name for spec in edges.outputs if spec.name in state),
+    )
+    calls = [dict(call) for call in cured.called]
+    return run_isolated(ask, cured.content, calls, chosen, PLAIN, carried, tensorflow=False)
+
+
+def _paired(got: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Pair each output of the model with the one of the file."""
+    from workbook_lib.device.parity import paired_outputs
+
+    mine, theirs = paired_outputs(got, wanted)
+    return list(zip(theirs, mine, strict=True))
+
+
+def _drawable(arrays: Sequence[npt.NDArray[Any]]) -> bool:
+    """Tell whether there are values, of one shape in every call, and all of them numbers."""
+    one_shape = len({array.shape for array in arrays}) == 1
+    return one_shape and bool(arrays[0].size) and all(np.isfinite(a).all() for a in arrays)
+
+
+def _flat(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
+    return np.stack([array.ravel().astype(np.float64) for array in arrays])
+
+
+def _drawn(
+    name: str, whose: str, theirs: npt.NDArray[np.float64], mine: npt.NDArray[np.float64]
+) -> Picture:
+    """Draw values [calls, values]: lines for the model, a dot for each answer of the file."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    count, size = theirs.shape
+    shown = sorted(np.argsort(np.ptp(theirs, axis=0), kind="stable")[::-1][:_MOST].tolist())
+    figure = Figure(figsize=(7.5, 3))
+    axes = figure.subplots()
+    numbers = np.arange(1, count + 1)
+    for colour, column in enumerate(shown):
+        label = f"value {column}" if size > 1 else "value"
+        axes.plot(numbers, theirs[:, column], color=f"C{colour}", label=label)
+        axes.plot(numbers, mine[:, column], "o", color=f"C{colour}", markersize=5)
+    axes.set_xlabel("call")
+    axes.set_ylabel(printable(name, 40).replace("$", r"\$"))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    which = (
+        f"the {len(shown)} of its {size} values that change most" if size > _MOST else "all of it"
+    )
+    span = float(np.ptp(theirs)) or 1.0
+    off = float(np.max(np.abs(theirs - mine))) / span
+    alt = (
+        f"{printable(name)} over {count} calls{which}: a line for each value as {whose} "
+        f"answers, and a dot for each answer of the file. No dot is further from its line than "
+        f"{off:.1%} of the range."
+    )
+    return picture(figure, alt, f"Lines: {whose}. Dots: the file.")
