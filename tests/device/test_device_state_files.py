@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
 from stateful_modules import Carrier, convert, modules, runners
 
 from workbook_lib.device import Session
@@ -265,12 +266,11 @@ def test_a_main_graph_without_a_signature(leaky):
     from ai_edge_litert.interpreter import Interpreter
 
     lifted = lift_state(edited(leaky, edit))
-    assert lifted.inputs == lifted.outputs == {"": ("level",)}
-    assert "(main)" in lifted.text()
+    assert lifted.inputs == lifted.outputs == {"serving_default": ("level",)}
     interpreter = Interpreter(model_content=lifted.content)
     interpreter.allocate_tensors()
     x, level = interpreter.get_input_details()
-    assert level["name"] == "level"  # the state stands last, as Lifted says
+    assert level["name"] == "serving_default_level:0"  # the state stands last, as Lifted says
     state, carried = lifted.start(), Carrier(lift_state(leaky))
     for value in (1, 2, 3):
         call = np.full([1, 4], value, "float32")
@@ -282,6 +282,32 @@ def test_a_main_graph_without_a_signature(leaky):
         )
         state["level"] = level_out
         np.testing.assert_array_equal(y, carried("step", x=call)["y"])
+
+
+def test_a_main_graph_beside_signatures_that_has_none(shared):
+    model = take_apart(shared, "test")
+    kept = [s for s in model.signatureDefs if s.subgraphIndex != 0]
+    assert kept
+    model.signatureDefs = kept
+    lifted = lift_state(put_together(model))
+    assert "" in lifted.inputs
+    assert "(main)" in lifted.text()
+
+
+def test_an_answer_that_is_the_state_itself_has_a_name_of_its_own(counting_file):
+    """Without signatures both would go by the name of the one tensor."""
+    model = take_apart(counting_file, "test")
+    model.signatureDefs = None
+    lifted = lift_state(put_together(model))
+    runner = Interpreter(model_content=lifted.content).get_signature_runner()
+    (answer,) = set(runner.get_output_details()) - {"total"}
+    (own,) = set(runner.get_input_details()) - {"total"}
+    state, told = lifted.start(), []
+    for _ in range(3):
+        got = runner(**{own: np.ones(4, "float32")}, **state)
+        state = {"total": got["total"]}
+        told.append(got[answer][0])
+    assert told == [1.0, 2.0, 3.0]
 
 
 def test_a_subgraph_that_is_called_with_two_variables_is_written_twice(branch):

@@ -61,3 +61,34 @@ def test_html_is_a_table_with_caption_and_escapes_names(read_html, hostile):
 
 def test_shapes():
     assert [shape_text(shape) for shape in (None, (), (None, 3))] == ["[?...]", "[]", "[?, 3]"]
+
+
+def many(count):
+    """Variables in no order, of which the last is assigned and the one before has no value."""
+    plain = [Variable(f"v{i}", "float32", (), initialised=True) for i in range(count - 2)]
+    empty = Variable("empty", "float32", (), initialised=False)
+    state = Variable("state", "float32", (), (), (Access("AssignVariableOp", "a", "f", ("s",)),))
+    return Graph("m", "saved_model", (), (*plain, empty, state))
+
+
+def test_of_many_variables_those_that_matter_are_listed():
+    table = show.variable_table(many(500), most=3)
+    assert [variable.name for variable in table.variables] == ["state", "empty", "v0"]
+    assert len(table.left_out) == 497
+    assert "500 variables, 1 of them assigned; 497 of them not listed here" in table.text()
+    assert table.html().count("<tr>") == 4
+
+
+def test_as_many_as_there_are_stay_in_their_order():
+    graph = many(5)
+    for most in (None, 5, 6):
+        assert show.variable_table(graph, most).variables == graph.variables
+    assert "not listed" not in show.variable_table(graph, 5).text()
+
+
+def test_of_many_signatures_a_few_are_named():
+    reads = (Access("ReadVariableOp", "a", "f", tuple(f"s{i}" for i in range(9))),)
+    graph = Graph("m", "saved_model", (), (Variable("v", "float32", (), reads),))
+    text = show.variable_table(graph).text()
+    assert "1 ReadVariableOp (s0, s1, s2, s3 and 5 more)" in text
+    assert "s4" not in text

@@ -5,10 +5,9 @@ Names out of a file enter it as string literals, so that none of them can become
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Sequence
 
-from workbook_lib.graph import Function, Graph, Signature, TensorSpec, read_graph
+from workbook_lib.graph import Graph, Signature, TensorSpec, read_graph
 
 _SMALL = ("int8", "uint8", "int16")
 
@@ -39,20 +38,57 @@ def calling_code(
         KeyError: It has no such signature.
     """
     graph = read_graph(content)
-    if not graph.signatures:
-        return "\n".join([*_IMPORTS, *_by_index(graph.functions[0], file)])
-    chosen = graph.signatures[0] if signature is None else graph.signature(signature)
+    chosen = _edges(graph, signature)
     takes = [spec.name for spec in chosen.inputs if spec.name in state]
     gives = [spec.name for spec in chosen.outputs if spec.name in state]
-    runner = f"Interpreter({_text(file)}).get_signature_runner({_text(chosen.name)})"
-    lines = [*_IMPORTS, f"runner = {runner}", *_about_state(graph, state_file, takes or gives)]
-    lines += _calling(_has_steps(chosen), takes, gives)
+    steps = _has_steps(chosen)
+    lines = [*_IMPORTS, *(_runner(chosen.name, file) if graph.signatures else _by_place(file))]
+    lines += _about_state(graph, state_file, takes or gives)
+    if steps:
+        lines += _STEPS_OF_RUNNER if graph.signatures else _STEPS_BY_PLACE
+    lines += _calling(steps, takes, gives)
     own = [spec for spec in chosen.inputs if spec.name not in takes]
     answers = [spec for spec in chosen.outputs if spec.name not in gives]
     return "\n".join([*lines, "", *_example(own, answers)])
 
 
+def _edges(graph: Graph, signature: str | None) -> Signature:
+    """Return the signature to call, or what a file without signatures takes and gives."""
+    if signature is not None:
+        return graph.signature(signature)
+    if graph.signatures:
+        return graph.signatures[0]
+    main = graph.functions[0]
+    return Signature("", main.name, main.inputs, main.outputs)
+
+
 _IMPORTS = ["import numpy as np", "from ai_edge_litert.interpreter import Interpreter", ""]
+
+
+def _runner(signature: str, file: str) -> list[str]:
+    return [f"runner = Interpreter({_text(file)}).get_signature_runner({_text(signature)})"]
+
+
+def _by_place(file: str) -> list[str]:
+    """Write the same for a file without signatures: its tensors go by their places."""
+    return [f"interpreter = Interpreter({_text(file)})", *_BY_PLACE]
+
+
+_BY_PLACE = """\
+
+
+def runner(**inputs):
+    places = {place["name"]: place["index"] for place in interpreter.get_input_details()}
+    for name, value in inputs.items():
+        interpreter.resize_tensor_input(places[name], np.shape(value))
+    interpreter.allocate_tensors()
+    for name, value in inputs.items():
+        interpreter.set_tensor(places[name], value)
+    interpreter.invoke()
+    gives = interpreter.get_output_details()
+    return {place["name"]: interpreter.get_tensor(place["index"]) for place in gives}
+
+""".splitlines()
 
 
 def _about_state(graph: Graph, state_file: str, carried: Collection[str]) -> list[str]:
@@ -81,21 +117,25 @@ def _calling(steps: bool, takes: Sequence[str], gives: Sequence[str]) -> list[st
     return [*lines, ""]
 
 
+_STEPS_OF_RUNNER = ["takes, gives = runner.get_input_details(), runner.get_output_details()"]
+_STEPS_BY_PLACE = [
+    'takes = {place["name"]: place for place in interpreter.get_input_details()}',
+    'gives = {place["name"]: place for place in interpreter.get_output_details()}',
+]
 _STEPS = """\
 
 
 def to_steps(name, value):  # a real value to the integers of a quantized input
-    details = runner.get_input_details()[name]
-    scale, zero_point = details["quantization"]
+    dtype, (scale, zero_point) = takes[name]["dtype"], takes[name]["quantization"]
     if not scale:
-        return np.asarray(value).astype(details["dtype"])
-    limits = np.iinfo(details["dtype"])
+        return np.asarray(value).astype(dtype)
+    limits = np.iinfo(dtype)
     whole = np.round(np.asarray(value) / scale) + zero_point
-    return np.clip(whole, limits.min, limits.max).astype(details["dtype"])
+    return np.clip(whole, limits.min, limits.max).astype(dtype)
 
 
 def to_real(name, value):
-    scale, zero_point = runner.get_output_details()[name]["quantization"]
+    scale, zero_point = gives[name]["quantization"]
     return (value.astype(np.float32) - zero_point) * np.float32(scale) if scale else value
 """.splitlines()
 
@@ -103,29 +143,6 @@ def to_real(name, value):
 def _has_steps(signature: Signature) -> bool:
     """Tell whether a signature may take or give integers that stand for real values."""
     return any(spec.dtype in _SMALL for spec in (*signature.inputs, *signature.outputs))
-
-
-def _by_index(main: Function, file: str) -> list[str]:
-    """Write the code for a file without signatures: its tensors go by their places."""
-    return [
-        f"interpreter = Interpreter({_text(file)})",
-        "",
-        "",
-        "def call(inputs):",
-        "    takes = interpreter.get_input_details()",
-        "    for place in takes:",
-        '        shape = np.shape(inputs[place["name"]])',
-        '        interpreter.resize_tensor_input(place["index"], shape)',
-        "    interpreter.allocate_tensors()",
-        "    for place in takes:",
-        '        interpreter.set_tensor(place["index"], inputs[place["name"]])',
-        "    interpreter.invoke()",
-        "    gives = interpreter.get_output_details()",
-        '    return {place["name"]: interpreter.get_tensor(place["index"]) for place in gives}',
-        "",
-        "",
-        *_example(main.inputs, main.outputs),
-    ]
 
 
 def _example(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> list[str]:
@@ -147,8 +164,9 @@ def _zeros(spec: TensorSpec) -> str:
 
 
 def _text(name: str) -> str:
-    r"""Write a name as a Python literal: JSON's is one, with ``\uXXXX`` for all but ASCII."""
-    return json.dumps(name)
+    """Write a name as a Python literal, in ASCII and, where it can be, in double quotes."""
+    literal = ascii(name)
+    return literal if '"' in name else f'"{literal[1:-1]}"'
 
 
 def _texts(names: Iterable[str]) -> str:

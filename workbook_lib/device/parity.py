@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from workbook_lib.device.infer import Session, Tensor
 from workbook_lib.isolated import Record, run_isolated
-from workbook_lib.rendering import Rich, panel_html, table_html, table_text
+from workbook_lib.rendering import Rich, panel_html, printable, table_html, table_text
 from workbook_lib.waiting import busy
 
 Array = npt.NDArray[Any]
@@ -66,6 +66,17 @@ class Run:
         if self.refusal:
             return f"refused: {self.refusal}"
         return f"{self.agreeing} of {self.calls} calls agree"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the run as plain data, fit for JSON; ``refusal`` is ``None`` if there was none."""
+        return {
+            "kernels": self.kernels,
+            "agreeing": self.agreeing,
+            "calls": self.calls,
+            "largest_difference": self.largest_difference,
+            "refusal": printable(self.refusal, None) or None,
+            "notes": [printable(note, None) for note in self.notes],
+        }
 
 
 @dataclass(frozen=True, repr=False)
@@ -123,6 +134,14 @@ class Parity(Rich):
         caption = f"Answers of the .tflite file beside TensorFlow's, tolerance: {self._allowed()}"
         table = table_html(*self._table(), caption)
         return panel_html("right" if self.passed else "raised", self._headline(), table)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the comparison as plain data, fit for JSON; no values of arrays."""
+        return {
+            "passed": self.passed,
+            "tolerance": self.tolerance,
+            "runs": [run.as_dict() for run in self.runs],
+        }
 
 
 def check_parity(

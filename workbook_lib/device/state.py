@@ -95,7 +95,8 @@ class Lifted(Rich):
         content: The file.
         initial_state: State name to the value before the first call, read-only; see ``start``.
         inputs: Signature to the names of the state that it takes. They stand behind the inputs
-            that it had, in this order. The main graph of a file without signatures goes by ``""``.
+            that it had, in this order. A file without signatures gets one, ``"serving_default"``;
+            where others have signatures, a main graph that has none goes by ``""``.
         outputs: Signature to the names of the state that it gives, behind the outputs it had.
         variables: Every variable, sorted by name, with what became of it.
         note: What else is to be said of the file; empty if nothing.
@@ -278,7 +279,7 @@ class _Lift:
     def __init__(self, model: schema.ModelT) -> None:
         self.model = model
         self.flow = Flow(model)
-        self._signatures = list(model.signatureDefs or [])
+        self._signatures = list(model.signatureDefs or [_signature_of_main(model)])
         names: dict[int, list[str]] = {}
         for signature in self._signatures:
             names.setdefault(signature.subgraphIndex, []).append(text(signature.signatureKey))
@@ -489,6 +490,31 @@ class _Lift:
             read_by=tuple(sorted(name for names in read for name in names)),
             assigned_by=tuple(sorted(name for names in assigned for name in names)),
         )
+
+
+def _signature_of_main(model: schema.ModelT) -> schema.SignatureDefT:
+    """Make a signature for a file that has none: by its tensors' names no state could be found.
+
+    An output may be the state itself, and then one tensor, with one name, is both. A caller who
+    goes by the places of inputs and outputs finds them where they were, the state behind them.
+    """
+    main = model.subgraphs[0]
+    made = schema.SignatureDefT()
+    made.signatureKey, made.subgraphIndex = b"serving_default", 0
+    made.inputs, made.outputs = (
+        _named_tensors(main, main.inputs),
+        _named_tensors(main, main.outputs),
+    )
+    return made
+
+
+def _named_tensors(main: schema.SubGraphT, tensors: Any) -> list[schema.TensorMapT]:
+    """Name tensors as they are named, the second of a name by its place."""
+    named: dict[str, int] = {}
+    for place, tensor in enumerate(numbers(tensors)):
+        name = text(main.tensors[tensor].name)
+        named[f"{name}_{place}" if name in named else name] = tensor
+    return [schema.TensorMapT(name.encode(), tensor) for name, tensor in named.items()]
 
 
 def run_once(content: bytes) -> list[Array]:

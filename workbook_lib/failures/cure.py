@@ -149,28 +149,10 @@ class Cured(Rich):
                 for name, value in self.initial_state.items()
             },
             "calls": self.calls,
-            "parity": _parity_dict(self.parity),
-            "quantized_parity": None if self.quantized is None else _parity_dict(self.quantized),
+            "parity": self.parity.as_dict(),
+            "quantized_parity": None if self.quantized is None else self.quantized.as_dict(),
             "notes": list(self.notes),
         }
-
-
-def _parity_dict(parity: Parity) -> dict[str, Any]:
-    return {
-        "passed": parity.passed,
-        "tolerance": parity.tolerance,
-        "runs": [
-            {
-                "kernels": run.kernels,
-                "agreeing": run.agreeing,
-                "calls": run.calls,
-                "largest_difference": run.largest_difference,
-                "refusal": run.refusal or None,
-                "notes": list(run.notes),
-            }
-            for run in parity.runs
-        ],
-    }
 
 
 def cure(
@@ -400,7 +382,9 @@ class _Work:
         recipe = RECIPES[str(way.quantization)]
         try:
             if (lifted is not None and recipe.calibrated) or self.diagnosis.format == "tflite":
-                calls: dict[str, Any] = {one.signature.name: list(one.calls) for one in asked}
+                calls: dict[str, Any] = {
+                    _name_in(content, one.signature) or "": list(one.calls) for one in asked
+                }
                 if lifted is not None:
                     calls = {n: with_state(lifted, c, n or None) for n, c in calls.items()}
                 kept = [] if lifted is None else sorted(lifted.initial_state)
@@ -557,8 +541,7 @@ class _Work:
         recipe: str | None,
     ) -> Parity:
         """Compare one signature, as exactly as the dtypes allow in which the model calculates."""
-        held = [signature.name for signature in read_graph(content).signatures]
-        name = one.signature.name if one.signature.name in held else next(iter(held), None)
+        name = _name_in(content, one.signature)
 
         def compared(tolerance: float | None) -> Parity:
             return compare_file(
@@ -571,6 +554,12 @@ class _Work:
         if parity.passed or recipe or not halves:
             return parity
         return compared(max(halves))
+
+
+def _name_in(content: bytes, signature: Signature) -> str | None:
+    """Return the name of a signature in a file, which may have made one up, or have none."""
+    held = [own.name for own in read_graph(content).signatures]
+    return signature.name if signature.name in held else next(iter(held), None)
 
 
 _ANOTHER_UPDATE = (

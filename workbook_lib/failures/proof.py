@@ -124,7 +124,7 @@ class Proof(Rich):
             "converter": None if record is None else _record_dict(record),
             "bytes": None if self.content is None else len(self.content),
             "compared_with": self.reference or None,
-            "parity": None if self.parity is None else _parity_dict(self.parity),
+            "parity": None if self.parity is None else self.parity.as_dict(),
         }
 
 
@@ -135,24 +135,6 @@ def _record_dict(record: Record) -> dict[str, Any]:
         "message": printable(shown(record.message)) or None,
         "errors": [{"op": error.op, "code": error.code} for error in record.errors],
         "seconds": round(record.seconds, 2),
-    }
-
-
-def _parity_dict(parity: Parity) -> dict[str, Any]:
-    return {
-        "passed": parity.passed,
-        "tolerance": parity.tolerance,
-        "runs": [
-            {
-                "kernels": run.kernels,
-                "agreeing": run.agreeing,
-                "calls": run.calls,
-                "largest_difference": run.largest_difference,
-                "refusal": run.refusal or None,
-                "notes": list(run.notes),
-            }
-            for run in parity.runs
-        ],
     }
 
 

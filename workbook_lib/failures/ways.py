@@ -200,7 +200,7 @@ def _for_the_state(
     """Return what has to be done with state that is assigned, and why."""
     names = listed(v.name for v in state)
     if not place.resource_variables:
-        why = f"{place.name} has no variables, so {names} becomes an input and an output."
+        why = f"{_no_variables(place)}, so {names} becomes an input and an output."
         return ["lift"], [why]
     if calibrated(recipe):
         why = (
@@ -210,6 +210,11 @@ def _for_the_state(
         return ["lift"], [why]
     told = f"TensorFlow Lite Micro must be given a variable store for {names}."
     return [], [told] if place.id == "micro" else []
+
+
+def _no_variables(place: Target) -> str:
+    """Begin a sentence about a runtime that keeps no state."""
+    return f"{place.name[0].upper()}{place.name[1:]} has no variables"
 
 
 def _named(steps: Sequence[str]) -> str:
@@ -327,7 +332,7 @@ def _of_tflite(diagnosis: Diagnosis, place: Target) -> Decision:
         )
     if diagnosis.variables and not place.resource_variables:
         names = listed(v.name for v in diagnosis.variables)
-        return ("lift",), (f"{place.name} has no variables, and the file keeps {names}.",), ()
+        return ("lift",), (f"{_no_variables(place)}, and the file keeps {names}.",), ()
     return ("keep",), ("Nothing in the file stands in the way.",), ()
 
 

@@ -36,6 +36,8 @@ _PLAIN = ("not-immutable",)
 """Findings that are no fault today, whose programs in the matrix are plain conversions: a model
 that has one of them fails on the releases where they do."""
 
+_TRUST = "Set trust = True if you trust where the model comes from: its code then runs here."
+
 _TONES = {
     "ready": "right",
     "convertible": "neutral",
@@ -79,6 +81,7 @@ class ModelVerdict(Rich):
         way, recipe = content["way"], content["quantization"]
         asked = f"to run on {content['target']}, " + (f"quantized: {recipe}" if recipe else "float")
         rows = [
+            ("what to do", self._next()),
             ("model", f"{content['model']} ({content['format']})"),
             ("signature", content["signature"] or "none"),
             ("asked for", asked),
@@ -96,6 +99,16 @@ class ModelVerdict(Rich):
                 ("state", f"carried by the caller; the first is in {content['state_file']}")
             )
         return [*rows, *(("note", note) for note in content["notes"])]
+
+    def _next(self) -> str:
+        """Say what the reader is to do, by the sections of notebook 08."""
+        content, change = self.content, self.content["change"]
+        if self.ok:
+            files = " and ".join(filter(None, (content["file"], content["state_file"])))
+            return f"Take {files} out of the output folder. Section 7 has the code that calls it."
+        if change is None:
+            return "Nothing is known that would help. Section 2 has what was seen."
+        return change if "\n" not in change else "Change the model: section 4 says what."
 
     def text(self) -> str:
         """Return the verdict and what it rests on, a line each."""
@@ -146,7 +159,7 @@ class NoFile(Rich):
         from workbook_lib.device.trust import NotTrustedError
 
         if isinstance(outcome, NotTrustedError):
-            return cls(f"Nothing was run: {outcome}.", "If you trust the model: trust = True.")
+            return cls(f"Nothing was run: {outcome}.", _TRUST)
         if isinstance(outcome, NoCureError):
             found = outcome.finding
             if found is not None and outcome.change == found.fix:
@@ -211,7 +224,7 @@ def write_verdict(
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)
     cured = None if isinstance(outcome, ValueError) else outcome
-    files = _files(cured)
+    files, comparison = _files(cured), _comparison(diagnosis, cured)
     for name in (VERDICT_FILE, MODEL_FILE, STATE_FILE):  # never a new file beside an old verdict
         (place / name).unlink(missing_ok=True)
     for name, data in files.items():
@@ -229,10 +242,10 @@ def write_verdict(
         "way": _way(cured),
         "change": _change(outcome),
         **_made(cured, target),
-        "parity": _parity(_comparison(diagnosis, cured)),
-        "quantization_parity": _parity(cured.quantized if cured else None),
+        "parity": comparison and comparison.as_dict(),
+        "quantization_parity": cured.quantized.as_dict() if cured and cured.quantized else None,
         "compared_with": _compared_with(diagnosis, cured),
-        "calls": calls if _comparison(diagnosis, cured) else None,
+        "calls": calls if comparison else None,
         "fails_on": _releases(diagnosis),
         "versions": _versions(),
     }
@@ -242,7 +255,11 @@ def write_verdict(
 
 
 def _change(outcome: object) -> str | None:
-    """Return what the author of the model must change, where there is no cure."""
+    """Return what has to change before there is a file: code, or a sentence."""
+    from workbook_lib.device.trust import NotTrustedError
+
+    if isinstance(outcome, NotTrustedError):
+        return _TRUST
     return (outcome.change or None) if isinstance(outcome, NoCureError) else None
 
 
@@ -302,25 +319,6 @@ def _compared_with(diagnosis: Diagnosis, cured: Cured | None) -> str | None:
     if _comparison(diagnosis, cured) is None:
         return None
     return "itself" if diagnosis.format == "tflite" else "TensorFlow"
-
-
-def _parity(parity: Parity | None) -> dict[str, Any] | None:
-    if parity is None:
-        return None
-    return {
-        "passed": parity.passed,
-        "tolerance": parity.tolerance,
-        "runs": [
-            {
-                "kernels": run.kernels,
-                "agreeing": run.agreeing,
-                "calls": run.calls,
-                "largest_difference": run.largest_difference,
-                "refusal": printable(run.refusal, None),
-            }
-            for run in parity.runs
-        ],
-    }
 
 
 def _way(cured: Cured | None) -> dict[str, Any] | None:

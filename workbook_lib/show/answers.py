@@ -129,14 +129,16 @@ def _drawn(
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-    which = (
-        f"the {len(shown)} of its {size} values that change most" if size > _MOST else "all of it"
-    )
-    span = float(np.ptp(theirs)) or 1.0
-    off = float(np.max(np.abs(theirs - mine))) / span
+    which = f", the {_MOST} of its {size} values that change most" if size > _MOST else ""
     alt = (
         f"{printable(name)} over {count} calls{which}: a line for each value as {whose} "
         f"answers, and a dot for each answer of the file. No dot is further from its line than "
-        f"{off:.1%} of the range."
+        f"{_distance(theirs, mine)} of the range."
     )
     return picture(figure, alt, f"Lines: {whose}. Dots: the file.")
+
+
+def _distance(theirs: npt.NDArray[np.float64], mine: npt.NDArray[np.float64]) -> str:
+    """Say how far the file is off at most, over all values: also those that are not drawn."""
+    share = float(np.max(np.abs(theirs - mine))) / (float(np.ptp(theirs)) or 1.0)
+    return "0.1%" if share < 1e-3 else f"{share:.1%}"
