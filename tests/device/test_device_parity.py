@@ -1,5 +1,6 @@
 """Parity: right where the file is right, and wrong in every way in which a file can be."""
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from workbook_lib.device import parity
-from workbook_lib.device.parity import DELEGATES, PLAIN, check_parity
+from workbook_lib.device.parity import DELEGATES, PLAIN, Parity, Run, check_parity
 
 CALLS = [np.full(4, value, np.float32) for value in (1, 2, 3)]
 
@@ -285,3 +286,19 @@ def test_a_file_is_compared_with_itself(tf, counting_file):
     assert not with_itself.passed
     refused = parity.compare_kernels(b"no file", [{"x": np.ones(4, "float32")}])
     assert all(run.refusal for run in refused.runs)
+
+
+def test_a_comparison_as_data_is_fit_for_json():
+    told = Parity((Run("a", 1, 2, "no\x1b", 0.5, ("odd",)), Run("b", 2, 2)), 0.1).as_dict()
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+    assert (told["passed"], told["tolerance"]) == (False, 0.1)
+    first, second = told["runs"]
+    assert first == {
+        "kernels": "a",
+        "agreeing": 1,
+        "calls": 2,
+        "largest_difference": 0.5,
+        "refusal": "no\\x1b",
+        "notes": ["odd"],
+    }
+    assert second["refusal"] is None and second["notes"] == []

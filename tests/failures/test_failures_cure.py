@@ -13,7 +13,7 @@ from workbook_lib.device.carrying import QUANTIZED_TOLERANCES
 from workbook_lib.device.example_calls import make_calls
 from workbook_lib.device.infer import Session
 from workbook_lib.failures import cure as cures
-from workbook_lib.failures.cure import NoCureError, cure, cure_file
+from workbook_lib.failures.cure import NoCureError, NotProvenError, cure, cure_file
 from workbook_lib.failures.diagnosis import diagnose
 from workbook_lib.graph import ModelFileError, Signature, read_graph
 
@@ -422,3 +422,40 @@ def test_nothing_is_written_over_the_model(models, tmp_path):
     with pytest.raises(ModelFileError, match="would be overwritten"):
         cure_file(path, path)
     assert path.read_bytes() == before
+
+
+def test_a_model_that_draws_random_numbers_cannot_be_proved(cured):
+    with pytest.raises(NotProvenError, match="no proof: ") as raised:
+        cured("draws_random_numbers")
+    assert "Make what is drawn at random an input" in raised.value.change
+
+
+def test_inputs_that_cannot_be_made_up_leave_nothing_to_prove(monkeypatch, cured):
+    def none(signature, count):
+        raise cures.CallsError("no value of this dtype is known")
+
+    monkeypatch.setattr(cures, "make_calls", none)
+    with pytest.raises(NotProvenError, match="nothing to compare with: no value") as raised:
+        cure(cured("counter").diagnosis)
+    assert "--inputs" in raised.value.change
+
+
+def test_what_was_called_and_answered_is_kept_for_the_picture(cured):
+    made = cured("counter", target="builtin-only")
+    assert len(made.called) == len(made.expected) == made.calls
+    assert made.float_bytes == len(made.content)
+
+
+def test_a_recipe_that_changes_nothing_is_told(cured):
+    made = cured("counter", quantization="dynamic range")
+    assert "changed nothing" in made.notes[-1]
+    assert not any("changed nothing" in note for note in cured("counter").notes)
+
+
+def test_a_reason_begins_as_a_sentence_does(cured):
+    for name, target, said in (
+        ("counter", "builtin-only", "A runtime of builtin ops alone has no variables, so counter"),
+        ("counter", "tflite-2.5", "TensorFlow Lite 2.5 has no variables, so counter"),
+        ("counter_tflite", "builtin-only", "A runtime of builtin ops alone has no variables, and"),
+    ):
+        assert said in cured(name, target=target).way.why

@@ -1,5 +1,6 @@
 """The verdict file: it keeps to its schema, and says what was seen."""
 
+import hashlib
 import json
 
 import jsonschema
@@ -7,11 +8,11 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from workbook_lib.device.reference import NotRepeatableError, NotTrustedError
-from workbook_lib.failures.cure import NoCureError, cure
+from workbook_lib.device.trust import NotTrustedError
+from workbook_lib.failures.cure import NoCureError, NotProvenError, cure
 from workbook_lib.failures.diagnosis import diagnose
 from workbook_lib.graph import read_graph
-from workbook_lib.runs.verdict import write_verdict
+from workbook_lib.runs.verdict import NO_FILE, NoFile, write_verdict
 from workbook_lib.samples import data_path, half_reader_rows
 
 SCHEMA = json.loads(data_path("verdict.schema.json").read_text(encoding="utf-8"))
@@ -56,13 +57,24 @@ def test_a_sound_file_is_ready_and_delivered(counting, counting_file, tmp_path):
     assert content["model"] == "counting.tflite"
     assert content["parity"]["passed"]
     assert content["calls"] == "made up"
+    assert content["compared_with"] == "itself"
+    assert content["sha256"] == hashlib.sha256(counting_file).hexdigest()
+    assert content["float_bytes"] == content["bytes"]
+    assert content["state_file"] is None and content["change"] is None
+    assert content["runs_on"]["litert"] == [] and content["runs_on"]["tflite-2.3"]
+    assert any("made up" in note for note in content["notes"])
+    first = verdict.text().splitlines()[2]  # what the reader wants to know first
+    assert first.startswith("what to do") and "Take model.tflite out of" in first
 
 
 def test_a_lifted_state_lies_beside_the_file(counting, tmp_path):
-    judged(tmp_path, counting, target="builtin-only")
+    verdict = judged(tmp_path, counting, target="builtin-only")
     assert files(tmp_path) == ["model.state.npz", "model.tflite", "verdict.json"]
     content = stored(tmp_path)
     assert content["way"]["id"] == "lift-state"
+    assert content["state_file"] == "model.state.npz"
+    assert content["runs_on"]["builtin-only"] == []
+    assert "Take model.tflite and model.state.npz out of" in verdict.text()
     # By a plain interpreter: the file takes what the state file holds.
     with np.load(tmp_path / "model.state.npz", allow_pickle=False) as state:
         runner = Interpreter(str(tmp_path / "model.tflite")).get_signature_runner()
@@ -81,9 +93,12 @@ def test_what_has_no_cure_is_blocked_and_leaves_no_file(counting, tmp_path):
     assert content["file"] is None and content["way"] is None
     assert "dynamic range" in content["reason"]
     assert "blocked: no .tflite file" in verdict.text()
+    assert content["change"] in verdict.text()  # what to do, where it is one sentence
+    for name in ("bytes", "float_bytes", "sha256", "state_file", "runs_on"):
+        assert content[name] is None
 
 
-@pytest.mark.parametrize("error", [NotTrustedError, NotRepeatableError])
+@pytest.mark.parametrize("error", [NotTrustedError, NotProvenError])
 def test_what_was_not_run_is_not_called_blocked(tmp_path, error):
     diagnosis = diagnose(data_path("digits_classifier.keras"), static=True)
     verdict = write_verdict(tmp_path, diagnosis, error("it brings a Lambda layer along"))
@@ -106,6 +121,10 @@ def test_the_half_reader_is_blocked_then_cured_then_quantized(tmp_path):
     assert content["diagnosis"]["findings"][0]["id"] == "unsupported-variable-dtype"
     assert content["quantization_parity"]["passed"]
     assert {"2.6.5", "2.15.1", "2.21.0"} <= set(content["fails_on"])
+    assert content["compared_with"] == "TensorFlow"
+    assert content["bytes"] == content["float_bytes"]  # its weights are too small for the recipe
+    assert any("dynamic range changed nothing" in note for note in content["notes"])
+    assert f"{content['float_bytes']:,} before it was quantized" in verdict.text()
     assert "quantized: dynamic range" in verdict.text()
     delivered = read_graph((tmp_path / "model.tflite").read_bytes())
     assert [v.name for v in delivered.variables] == ["memory"]
@@ -117,3 +136,44 @@ def test_a_model_s_names_cannot_forge_the_report(counting, tmp_path):
     assert "\n" not in stored(tmp_path)["reason"]
     assert "<script>" not in verdict.html()
     assert "\x1b" not in verdict.text()
+
+
+def test_a_verdict_without_its_proof_does_not_keep_to_the_schema(counting, tmp_path):
+    judged(tmp_path, counting)
+    content = stored(tmp_path)
+    validator = jsonschema.Draft202012Validator(SCHEMA)
+    for name in ("sha256", "runs_on", "way", "parity", "float_bytes"):
+        assert not validator.is_valid({**content, name: None}), name
+    assert not validator.is_valid({**content, "verdict": "blocked"})
+    assert not validator.is_valid({**content, "sha256": "0"})
+
+
+def test_what_was_not_trusted_is_told_in_one_clear_sentence(tmp_path):
+    diagnosis = diagnose(data_path("digits_classifier.keras"), static=True)
+    error = NotTrustedError("it brings code along (a Lambda layer)")
+    verdict = write_verdict(tmp_path, diagnosis, error)
+    assert stored(tmp_path)["change"].startswith("Set trust = True")
+    assert "Set trust = True" in verdict.text()
+    assert NoFile.of(error).text().splitlines()[0] == (
+        "Nothing was run: it brings code along (a Lambda layer)."
+    )
+
+
+def test_why_there_is_no_file():
+    finding = diagnose(data_path("half_reader"), static=True).findings[0]
+    above = NoFile.of(NoCureError("it does not go", finding, finding.fix))
+    assert above.change == "Its author must change it: the fix of unsupported-variable-dtype above."
+    code = NoFile.of(NoCureError("it does not go", change="a = 1\nb = '\x1b<b>'"))
+    assert code.text() == "it does not go\n\na = 1\nb = '\\x1b<b>'"
+    assert "<pre" in code.html() and "<b>" not in code.html()
+    assert "<pre" not in NoFile.of(NoCureError("no", change="a sentence")).html()
+    assert NoFile.of(ValueError("bare")) == NoFile("bare")
+    assert str(NO_FILE) == NO_FILE.text()
+    assert repr(NO_FILE).startswith("NoFile(")
+
+
+def test_a_change_in_code_is_left_to_its_section(counting, tmp_path):
+    verdict = write_verdict(tmp_path, counting, NoCureError("no", change="a = 1\nb = 2"))
+    assert "Change the model: section 4 says what." in verdict.text()
+    told = write_verdict(tmp_path, counting, NoCureError("no")).text()
+    assert "Nothing is known that would help." in told

@@ -26,6 +26,7 @@ from workbook_lib.device.state import Lifted, lift_state
 from workbook_lib.device.state_files import as_npz, state_beside, write_all, writing
 from workbook_lib.device.targets import Target, refusals, with_own_release
 from workbook_lib.device.targets import target as find_target
+from workbook_lib.device.tflite_edit import take_apart
 from workbook_lib.failures.diagnosis import Diagnosis, Finding, diagnose
 from workbook_lib.failures.proof import converter_words
 from workbook_lib.failures.ways import (
@@ -242,16 +243,16 @@ class _Work:
         if way.quantization is None:
             self._check_place(content)
         parity = self._proven(way, content, asked, lifted, None)
-        quantized, float_bytes = None, len(content)
+        quantized, plain = None, content
         if way.quantization is not None:
             content = self._quantized(source, way, content, asked, lifted)
             self._check_place(content)
             quantized = self._proven(way, content, asked, lifted, way.quantization)
+        notes = (*self._notes(way, lifted, parity), *self._unchanged(way, plain, content))
         return Cured(
             content, way, self.diagnosis, self.place, parity, quantized,
             {} if lifted is None else lifted.start(),
-            len(asked[0].calls), tuple(self._notes(way, lifted, parity)),
-            float_bytes, asked[0].calls, asked[0].expected,
+            len(asked[0].calls), notes, len(plain), asked[0].calls, asked[0].expected,
         )  # fmt: skip
 
     def _check_place(self, content: bytes) -> None:
@@ -280,6 +281,12 @@ class _Work:
         if self.diagnosis.format == "tflite":
             notes.append("Compared with the file's own answers: there is no TensorFlow model.")
         return notes
+
+    def _unchanged(self, way: Way, plain: bytes, content: bytes) -> tuple[str, ...]:
+        """Say it where a recipe found nothing to do: dynamic range leaves small weights alone."""
+        if way.quantization is None or _dtypes(plain) != _dtypes(content):
+            return ()
+        return (f"The recipe {way.quantization} changed nothing: it found no weights to quantize.",)
 
     # Making the file.
 
@@ -554,6 +561,12 @@ class _Work:
         if parity.passed or recipe or not halves:
             return parity
         return compared(max(halves))
+
+
+def _dtypes(content: bytes) -> list[int]:
+    """Return the dtypes of all tensors of a file, sorted; the bytes also tell how it was made."""
+    model = take_apart(content, "the file that was made")
+    return sorted(tensor.type for part in model.subgraphs for tensor in part.tensors)
 
 
 def _name_in(content: bytes, signature: Signature) -> str | None:

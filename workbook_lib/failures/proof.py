@@ -6,6 +6,7 @@ file has no TensorFlow to be compared with: its two ways of running are compared
 
 from __future__ import annotations
 
+import html
 import os
 import re
 from collections.abc import Mapping
@@ -91,12 +92,11 @@ class Proof(Rich):
 
     def text(self) -> str:
         """Return the outcome, each way of running the file, and what is missing."""
-        lines = [f"proof: {self._headline()}"]
-        if self.parity is not None:
-            lines.extend(self._runs())
-        if self.reason:
-            lines.append(f"  {self.reason}")
-        return "\n".join(lines)
+        return "\n".join([f"proof: {self._headline()}", *(f"  {line}" for line in self._lines())])
+
+    def _lines(self) -> list[str]:
+        runs = [] if self.parity is None else self._runs()
+        return [*runs, *([self.reason] if self.reason else [])]
 
     def _runs(self) -> list[str]:
         assert self.parity is not None
@@ -107,11 +107,12 @@ class Proof(Rich):
         }
         if all(run.refusal for run in self.parity.runs) and len(set(said.values())) == 1:
             said = {" and ".join(said): next(iter(said.values()))}
-        return [f"  {kernels}: {words}" for kernels, words in said.items()]
+        return [f"{kernels}: {words}" for kernels, words in said.items()]
 
     def html(self) -> str:
         """Return the same as a panel."""
-        body = self.parity.html() if self.parity is not None and not self.reason else super().html()
+        lines = "".join(f"<p>{html.escape(line)}</p>" for line in self._lines())
+        body = self.parity.html() if self.parity is not None and not self.reason else lines
         tone = "right" if self.passed else "neutral" if self.parity is None else "raised"
         return panel_html(tone, f"proof: {self._headline()}", body)
 

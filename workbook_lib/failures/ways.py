@@ -94,7 +94,7 @@ class Way(Rich):
         """Return the same as a panel."""
         steps = "".join(f"<li>{html.escape(STEPS[step])}</li>" for step in self.steps)
         body = (
-            f"<p>{html.escape(self.why)}</p><ol>{steps}</ol>"
+            f'<p style="overflow-wrap: anywhere">{html.escape(self.why)}</p><ol>{steps}</ol>'
             f"<details><summary>the code</summary>{code_html(self.code)}</details>"
         )
         return panel_html("neutral", f"way: {self.id}", body)

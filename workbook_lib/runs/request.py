@@ -123,4 +123,5 @@ def one_line_errors() -> Iterator[None]:
     except (ModelFileError, CallsError) as error:
         raise RequestError(error) from None
     except OSError as error:
-        raise RequestError(f"{error.filename}: {error.strerror}") from None
+        told = f"{error.filename}: {error.strerror}" if error.filename else error
+        raise RequestError(told) from None

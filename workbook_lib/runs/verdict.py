@@ -20,7 +20,7 @@ from workbook_lib import __version__
 from workbook_lib.failures.diagnosis import Diagnosis
 from workbook_lib.failures.version_matrix import fails_on
 from workbook_lib.failures.ways import STEPS, NoCureError
-from workbook_lib.rendering import Rich, panel_html, printable, table_html
+from workbook_lib.rendering import Rich, code_html, panel_html, printable, table_html
 
 if TYPE_CHECKING:
     from workbook_lib.device.parity import Parity
@@ -126,7 +126,7 @@ class ModelVerdict(Rich):
 def _as_it_came(diagnosis: Mapping[str, Any]) -> str:
     """Say in one line what was wrong with the model before anything was mended."""
     ids = dict.fromkeys(f["id"] for f in diagnosis["findings"] if f["severity"] != "info")
-    causes = list(ids) or list(diagnosis.get("other") or ()) or ["nothing wrong"]
+    causes = list(ids) or list(diagnosis.get("other") or ()) or ["nothing found"]
     return f"{diagnosis['verdict']}: {', '.join(causes)}"
 
 
@@ -178,6 +178,12 @@ class NoFile(Rich):
     def _change(self) -> str:
         return "\n".join(printable(line, None) for line in self.change.splitlines())
 
+    def _change_html(self) -> str:
+        """Set code as code, and a sentence as one."""
+        if "\n" in self.change:
+            return code_html(self._change())
+        return f"<p>{html.escape(self._change())}</p>"
+
     def text(self) -> str:
         """Return the reason, and below it what has to change."""
         return "\n\n".join(filter(None, [printable(self.reason, None), self._change()]))
@@ -186,8 +192,7 @@ class NoFile(Rich):
         """Return the same as a panel."""
         if not self.change:
             return f"<p>{html.escape(printable(self.reason, None))}</p>"
-        change = f"<pre>{html.escape(self._change())}</pre>"
-        return panel_html("raised", self.reason, change)
+        return panel_html("raised", self.reason, self._change_html())
 
 
 NO_FILE = NoFile("There is no file, and section 4 says why.")

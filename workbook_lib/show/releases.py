@@ -71,7 +71,7 @@ class ReleaseTable(Rich):
         sentence = f"<p>{html.escape(self.conclusion)}</p>"
         if not self.rows:
             return sentence
-        return table_html(_HEADERS, self.rows, "programs with the same trouble") + sentence
+        return table_html(_HEADERS, self.rows, "programs with the same findings") + sentence
 
 
 def releases(diagnosis: Diagnosis) -> ReleaseTable:
