@@ -80,11 +80,15 @@ def test_two_models_side_by_side_below_a_hubs_base_url(hub_page, pictures, chrom
         run_cell(page, text)
     expect_graph(frame_of(page, "digits.keras"), OF_DIGITS, other=OF_HALF)
     expect_graph(frame_of(page, "half"), OF_HALF, other=OF_DIGITS)
+    # Whoever types in the notebook goes on typing there when a graph appears.
+    assert page.evaluate("document.activeElement.closest('.jp-Notebook') !== null")
+    assert page.evaluate("document.activeElement.tagName") != "IFRAME"
     page.screenshot(path=str(pictures / "netron.png"))
     for frame in page.frames[1:]:
         assert frame.url.startswith(f"{page.address}/workbook/netron/page/?ticket=")
         assert "theme" not in frame.url
     assert not outside_hosts(page)
+    assert not page.errors  # nothing is refused by the policy, either
     assert {cookie["name"] for cookie in page.context.cookies()} == cookies
 
     with page.context.expect_page() as opened:

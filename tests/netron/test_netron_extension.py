@@ -179,7 +179,7 @@ def test_nobody_without_the_right_to_read_contents(start_jupyter, model, tmp_pat
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     server = start_jupyter("--ServerApp.authorizer_class=rights.NoContents")
     ticket = server.tickets.write(model)
-    for path in (ticket.url, ticket.probe, "page/index.js", "page/no-cookies.js"):
+    for path in (ticket.url, ticket.probe, "page/index.js", "page/quiet.js"):
         assert server.get(path).status == 403
 
 
@@ -205,7 +205,7 @@ def test_who_may_frame_the_page_is_the_servers_word(start_jupyter, model):
 def test_netrons_own_files(jupyter):
     script = jupyter.get("page/index.js")
     assert (script.status, script.headers["Content-Type"]) == (200, "text/javascript")
-    assert b"consent" in jupyter.get("page/no-cookies.js").body
+    assert b"consent" in jupyter.get("page/quiet.js").body
     again = jupyter.get("page/index.js", **{"If-None-Match": script.headers["Etag"]})
     assert again.status == 304
     for other in ("server.py", "__init__.py", "nothing.js", "..%2Fsetup.js", "index.html.js"):

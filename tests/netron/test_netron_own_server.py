@@ -44,7 +44,7 @@ def test_page_reports_nothing_and_may_ask_nobody_else(server):
 def test_serves_the_model_and_nothing_beside_it(server):
     assert get(f"{server.url}data/my%20model.tflite")[0] == b"TFL3 bytes"
     assert b"window" in get(f"{server.url}index.js")[0]
-    assert b"consent" in get(f"{server.url}no-cookies.js")[0]
+    assert b"consent" in get(f"{server.url}quiet.js")[0]
     for path in (
         "data/secret.txt",
         "data/../secret.txt",

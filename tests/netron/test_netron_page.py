@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from workbook_lib.netron.page import NO_COOKIES_NAME, dark, netron_folder, quiet_page
+from workbook_lib.netron.page import QUIET_NAME, dark, netron_folder, quiet_page
 
 INDEX = (
     '<meta name="version" content="9"><meta name="date" content="2026"><script src="i"></script>'
@@ -25,7 +25,7 @@ def test_the_installed_page_reports_nothing_and_has_no_age(index):
     assert metas(page)["version"] == "0.0.0"
     assert re.findall(r'name="date" content="([^"]*)"', page) == [""]
     assert metas(page)["file"] == "data/m.tflite"
-    assert page.index(NO_COOKIES_NAME) < page.index("index.js")
+    assert page.index(QUIET_NAME) < page.index("index.js")
 
 
 def test_name_is_escaped_in_the_page():

@@ -50,6 +50,7 @@ def test_a_headless_run_shows_the_text_and_starts_nothing(model, read_html):
     page = read_html(view.html())
     assert not page.all("iframe") + page.all("a") + page.all("form")
     assert "open" in page.all("details")[0]
+    assert len(page.all("table")) == 2
     assert "layers/conv2d/vars/0" in "".join(page.words)
 
 
@@ -131,13 +132,14 @@ def test_a_file_that_only_netron_reads_is_shown_without_a_list(model):
     assert "No list of its ops:" in show.netron(other).text()
 
 
-def test_a_long_list_is_cut_and_says_so(model, monkeypatch):
+def test_a_long_list_is_cut_and_says_so(model, monkeypatch, read_html):
     whole = show.netron(model).text().splitlines()
     monkeypatch.setattr(netron_view, "_MOST_LINES", 5)
     cut = show.netron(model).text().splitlines()
     assert cut[:-1] == whole[: len(cut) - 1]
     left_out = len(whole) - (len(cut) - 1)
     assert cut[-1] == f"… {left_out} more lines: workbook inspect has them all"
+    assert len(read_html(show.netron(model).html()).all("table")) == 0
 
 
 @pytest.mark.parametrize("allow_stdin", [True, False])

@@ -30,9 +30,9 @@ from tornado.web import HTTPError, authenticated
 from workbook_lib.netron.model_files import ModelFiles
 from workbook_lib.netron.page import (
     CONTENT_TYPES,
-    NO_COOKIES,
-    NO_COOKIES_NAME,
     POLICY,
+    QUIET,
+    QUIET_NAME,
     dark,
     netron_folder,
     quiet_page,
@@ -173,8 +173,8 @@ class AssetHandler(NetronHandler):
         content_type = CONTENT_TYPES.get(Path(name).suffix)
         if content_type is None:
             raise HTTPError(404)
-        if name == NO_COOKIES_NAME:
-            content = NO_COOKIES
+        if name == QUIET_NAME:
+            content = QUIET
         else:
             try:
                 content = (self.netron / name).read_bytes()

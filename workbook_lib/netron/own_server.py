@@ -22,9 +22,9 @@ from urllib.parse import quote, unquote, urlsplit
 from workbook_lib.netron.model_files import ModelFiles, find_file
 from workbook_lib.netron.page import (
     CONTENT_TYPES,
-    NO_COOKIES,
-    NO_COOKIES_NAME,
     POLICY,
+    QUIET,
+    QUIET_NAME,
     netron_folder,
     quiet_page,
 )
@@ -110,8 +110,8 @@ class _Handler(BaseHTTPRequestHandler):
         path = path.removeprefix(self.server.prefix)
         if path in ("", "index.html"):
             self._send(CONTENT_TYPES[".html"], self.server.page.encode())
-        elif path == NO_COOKIES_NAME:
-            self._send(CONTENT_TYPES[".js"], NO_COOKIES)
+        elif path == QUIET_NAME:
+            self._send(CONTENT_TYPES[".js"], QUIET)
         elif path.startswith("data/"):
             self._send_file(
                 self.server.files.find(path.removeprefix("data/")), "application/octet-stream"

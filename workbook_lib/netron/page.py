@@ -3,8 +3,8 @@
 Netron's own page asks an outside service where the reader is, asks to accept cookies, reports
 usage, and refuses to work 180 days after its release (Netron 9.3, ``browser.js``). The page
 made here has the version ``0.0.0``, with which Netron reports nothing; no date, for which
-Netron takes the browser's own clock, so that it has no age; cookies that are never stored; and
-a policy by which the browser itself refuses any other address.
+Netron takes the browser's own clock, so that it has no age; cookies that are never stored; a
+policy by which the browser itself refuses any other address; and it leaves the keyboard alone.
 """
 
 from __future__ import annotations
@@ -29,9 +29,20 @@ POLICY = (
     "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
     "base-uri 'none'; form-action 'none'"
 )
-NO_COOKIES_NAME = "no-cookies.js"
-#: The page takes any "consent" cookie as an answer; it never gets to store one.
-NO_COOKIES = b"Object.defineProperty(document, 'cookie', {get: () => 'consent=0', set: () => {}});"
+QUIET_NAME = "quiet.js"
+#: Runs before anything of Netron. The page takes any "consent" cookie as an answer; it never gets
+#: to store one. And it takes the keyboard when its graph is drawn, while somebody types in the
+#: notebook: it gets it only where it has it.
+QUIET = b"""Object.defineProperty(document, 'cookie', {get: () => 'consent=0', set: () => {}});
+{
+  const { focus } = HTMLElement.prototype;
+  HTMLElement.prototype.focus = function (...options) {
+    if (document.hasFocus()) {
+      focus.apply(this, options);
+    }
+  };
+}
+"""
 
 
 def netron_folder() -> Path:
@@ -76,7 +87,7 @@ def quiet_page(index: str, file: str, name: str) -> str:
     )
     index = _replace(index, r'<meta name="version" content="[^"]*">', lambda _: metas)
     index = _replace(index, r'<meta name="date" content="\d[^"]*">', lambda _: "")
-    first = f'<script type="text/javascript" src="{NO_COOKIES_NAME}"></script>\n'
+    first = f'<script type="text/javascript" src="{QUIET_NAME}"></script>\n'
     return _replace(index, r"(?=<script )", lambda _: first)
 
 

@@ -97,7 +97,8 @@ class NetronView(Rich):
         title, *notes = self._words()
         if isinstance(self.served, OwnServer) and not self.closed:
             title = f"{title}: {self.url}"
-        return "\n".join([title, *notes, "", *self._listing])
+        about, lists, _ = self._listing
+        return "\n".join([title, *notes, "", about, *lists])
 
     def html(self) -> str:
         """Set the frame or the link, what to know about it, and the list."""
@@ -113,10 +114,10 @@ class NetronView(Rich):
                 f'<p><a href="{url}" target="_blank" rel="noopener">Open {title} in a tab of the '
                 "browser</a></p>"
             )
-        about, *lists = map(html.escape, self._listing)
+        about, _, lists = self._listing
         return (
             f"<p>{title}</p>{frame}{body}<details{' open' if not frame else ''}>"
-            f"<summary>{about}</summary><pre>{chr(10).join(lists).strip()}</pre></details>"
+            f"<summary>{html.escape(about)}</summary>{lists}</details>"
         )
 
     def _frame(self, ticket: OpenTicket, below: str) -> str:
@@ -131,8 +132,8 @@ class NetronView(Rich):
             'style="height: 4em; border: 1px solid #8a8a8a"></iframe>'
             f'<div hidden><form action="{html.escape(action, quote=True)}" target="_blank">'
             f'<input type="hidden" name="ticket" value="{html.escape(query, quote=True)}">'
-            '<button type="submit">Open in a tab of the browser</button></form>'
-            f"{below}</div>"
+            '<button type="submit" style="margin: 0.4em 0">Open in a tab of the browser</button>'
+            f"</form>{below}</div>"
         )
 
     def _words(self) -> tuple[str, ...]:
@@ -144,17 +145,20 @@ class NetronView(Rich):
         return title, *(_TICKET if isinstance(self.served, OpenTicket) else _OWN)
 
     @cached_property
-    def _listing(self) -> list[str]:
-        """Return the model as text: one line about it, and the lists."""
+    def _listing(self) -> tuple[str, list[str], str]:
+        """The model without a drawing: one line about it, its lists as text, and as HTML."""
         try:
             graph = read_graph(self.model)
         except ModelFileError as error:
-            return [f"No list of its ops: {printable(error, most=None)}"]
-        lists = f"{variable_table(graph).text()}\n\n{op_histogram(graph).text()}".splitlines()
-        if len(lists) > _MOST_LINES:  # they are stored with the notebook
-            rest = f"… {len(lists) - _MOST_LINES} more lines: workbook inspect has them all"
-            lists = [*lists[:_MOST_LINES], rest]
-        return [f"The same model as text: {graph}", "", *lists]
+            return f"No list of its ops: {printable(error, most=None)}", [], ""
+        parts = variable_table(graph), op_histogram(graph)
+        lines = "\n\n".join(part.text() for part in parts).splitlines()
+        markup = "".join(part.html() for part in parts)
+        if len(lines) > _MOST_LINES:  # they are stored with the notebook
+            rest = f"… {len(lines) - _MOST_LINES} more lines: workbook inspect has them all"
+            lines = [*lines[:_MOST_LINES], rest]
+            markup = f"<pre>{html.escape(chr(10).join(lines))}</pre>"
+        return f"The same model as text: {graph}", ["", *lines], markup
 
 
 def netron(model: str | os.PathLike[str]) -> NetronView:
