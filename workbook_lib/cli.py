@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_edition,
         _add_sweep,
         _add_matrix,
+        _add_class,
     ):
         add(commands)
     return parser
@@ -263,6 +264,21 @@ def _amount(text: str) -> float:
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not above 0")
     return number
+
+
+def _add_class(commands: Any) -> None:
+    room = commands.add_parser(
+        "class",
+        help="for an instructor: who is stuck where",
+        description=(
+            "Read the progress files that learners have handed in: a .jsonl file for each, named "
+            "after them, or a folder for each. Nothing is sent anywhere."
+        ),
+    )
+    room.add_argument("folder", type=Path, metavar="FOLDER", help="of the progress files")
+    room.add_argument("--output", type=Path, metavar="PAGE.html", help="write a page as well")
+    room.add_argument("--json", action="store_true", help="one JSON object instead of text")
+    room.set_defaults(command=_class)
 
 
 def _add_matrix(commands: Any) -> None:
@@ -512,6 +528,22 @@ def _fault(error: Exception) -> str:
     """Say what an exception says, without the quotes that a KeyError puts around it."""
     said = error.args[0] if isinstance(error, KeyError) and error.args else error
     return str(said) or type(error).__name__
+
+
+def _class(options: argparse.Namespace) -> int:
+    from workbook_lib.lesson.classroom import ClassroomError, classroom
+    from workbook_lib.runs.class_page import write_class_page
+
+    try:
+        room = classroom(options.folder)
+        if options.output:
+            write_class_page(room, options.output)
+    except ClassroomError as error:
+        return _refuse(error)
+    except OSError as error:
+        return _refuse(f"{error.filename}: {error.strerror}")
+    print(json.dumps(room.as_dict(), indent=1) if options.json else room.text())
+    return 0
 
 
 def _refuse(error: Exception | str) -> int:

@@ -7,6 +7,7 @@ a form that JupyterLab draws. Importing this imports no TensorFlow, IPython or m
 from workbook_lib.show.answers import Answers, answers
 from workbook_lib.show.before_after import BeforeAfter, before_after
 from workbook_lib.show.claims import ClaimsTable, claims_table
+from workbook_lib.show.classroom import class_picture
 from workbook_lib.show.flowchart import Flowchart, mermaid
 from workbook_lib.show.histogram import OpHistogram, op_histogram
 from workbook_lib.show.layout import SideBySide, side_by_side
@@ -34,6 +35,7 @@ __all__ = [
     "answers",
     "before_after",
     "claims_table",
+    "class_picture",
     "mermaid",
     "netron",
     "op_histogram",

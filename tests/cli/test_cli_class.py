@@ -1,0 +1,64 @@
+"""``workbook class``: a folder of progress files becomes a table, a picture and a page."""
+
+import json
+import struct
+
+import pytest
+
+from tests.lesson.class_of_thirty import write_class
+from workbook_lib import lesson, show
+from workbook_lib.cli import main
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("class")
+    write_class(folder)
+    return folder
+
+
+def test_the_table_says_who_is_stuck(folder, capsys):
+    assert main(["class", str(folder)]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("30 learners")
+    assert "learner-03" in said
+
+
+def test_json_counts_the_same(folder, capsys):
+    assert main(["class", str(folder), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert len(said["learners"]) == 30
+    assert said["exercises"][0]["stuck"] == ["learner-00"]
+    assert len(said["exercises"][0]["right"]) == 29
+
+
+def test_the_page_has_the_picture_and_needs_nothing_else(folder, tmp_path, capsys):
+    page = tmp_path / "new" / "class.html"
+    assert main(["class", str(folder), "--output", str(page)]) == 0
+    text = page.read_text()
+    assert text.count("<img ") == 1
+    assert 'alt="A bar for each of' in text
+    assert "learner-29" in text
+    assert "http" not in text.replace("http-equiv", "").replace("http://www.w3.org/", "")
+
+
+def test_the_picture_is_a_png_with_words(folder):
+    drawn = show.class_picture(lesson.classroom(folder))
+    assert drawn.png.startswith(b"\x89PNG")
+    width, height = struct.unpack(">II", drawn.png[16:24])
+    assert width > height > 300
+    assert "30 learners long; stuck: 1 at " in drawn.alt
+
+
+def test_bad_input_is_one_line(tmp_path, capsys):
+    assert main(["class", str(tmp_path / "none")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert main(["class", str(tmp_path)]) == 2
+    assert "no progress file" in capsys.readouterr().err
+
+
+def test_a_page_that_cannot_be_written_is_one_line(folder, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main(["class", str(folder), "--output", str(tmp_path / "file" / "p.html")]) == 2
+    said = capsys.readouterr().err
+    assert "file" in said and said.count("\n") == 1

@@ -1,0 +1,32 @@
+"""The page of a class: what an instructor opens to see who is stuck where."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from workbook_lib.lesson.classroom import Classroom
+from workbook_lib.runs.page import environment
+
+
+def write_class_page(room: Classroom, path: Path) -> Path:
+    """Write a page with the picture and the tables of a class.
+
+    Args:
+        room: The class.
+        path: Where to; its folder is made if there is none.
+
+    Returns:
+        The path. The page needs nothing beside it, and fetches nothing.
+    """
+    from markupsafe import Markup
+
+    from workbook_lib.show.classroom import class_picture
+
+    page = environment().get_template("class.html.j2").render(
+        learners=len(room.learners),
+        picture=Markup(class_picture(room).html()),
+        tables=Markup(room.html()),
+    )  # fmt: skip
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page, encoding="utf-8")
+    return path

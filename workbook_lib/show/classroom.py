@@ -1,0 +1,62 @@
+"""A picture of where a class is stuck."""
+
+from __future__ import annotations
+
+from workbook_lib.lesson.classroom import STATES, Classroom
+from workbook_lib.show.picture import Picture, picture
+
+# As in ``rendering.TONES``, which can be told apart; the hatching does it without colours as well.
+_LOOKS = {
+    "right": ("#388e3c", ""),
+    "trying": ("#4fa3d9", "//"),
+    "stuck": ("#e53935", "xx"),
+    "untouched": ("#e0e0e0", ""),
+}
+
+
+def class_picture(room: Classroom) -> Picture:
+    """Draw how many learners are right, trying, stuck and not yet there, for each exercise.
+
+    Args:
+        room: The class.
+
+    Returns:
+        The picture: a bar for each exercise, in the order in which they are taught.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    standings = room.exercises
+    figure = Figure(figsize=(8, 1.0 + 0.27 * max(len(standings), 1)))
+    axes = figure.subplots()
+    names = [f"{standing.notebook}  {standing.id}" for standing in standings]
+    start = [0] * len(standings)
+    for state in STATES:
+        counts = [standing.count(state) for standing in standings]
+        colour, hatch = _LOOKS[state]
+        bars = axes.barh(
+            names, counts, left=start, label=state, color=colour, hatch=hatch,
+            edgecolor="white", height=0.8,
+        )  # fmt: skip
+        if state == "stuck":
+            numbers = [str(count) if count else "" for count in counts]
+            paper = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+            axes.bar_label(bars, numbers, label_type="center", bbox=paper, fontsize=8)
+        start = [before + count for before, count in zip(start, counts, strict=True)]
+    axes.invert_yaxis()
+    axes.set_xlim(0, max(len(room.learners), 1))
+    axes.set_xlabel("learners")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.tick_params(axis="y", labelsize=8, length=0)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.legend(ncols=4, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    return picture(figure, _alt(room))
+
+
+def _alt(room: Classroom) -> str:
+    held_up = ", ".join(
+        f"{standing.count('stuck')} at {standing.id}" for standing in room.worst_first[:5]
+    )
+    said = f"stuck: {held_up}" if held_up else "nobody is stuck"
+    bars = f"{len(room.exercises)} exercises, {len(room.learners)} learners long"
+    return f"A bar for each of {bars}; {said}"
