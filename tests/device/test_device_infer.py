@@ -334,6 +334,19 @@ def test_paths(tmp_path, affine):
         Session(tmp_path / "absent.tflite")
 
 
+@pytest.mark.parametrize("delegates", [True, False])
+def test_tensors_inside_a_delegate_are_there_where_it_has_taken_ops_over(tf, converted, delegates):
+    class Chain(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([1, 3], name="x")])
+        def __call__(self, x):
+            return {"y": tf.nn.relu(x @ tf.ones([3, 4])) @ tf.ones([4, 2])}
+
+    session = Session(converted(Chain()), delegates=delegates)
+    session(np.ones([1, 3], np.float32))
+    ran = {op["op_name"] for op in session.interpreter._get_ops_details()}
+    assert bool(session.inside_delegates()) == ("DELEGATE" in ran) == delegates
+
+
 @pytest.mark.parametrize("threads", [0, -1, True, 1.5, "2", 100_000])
 def test_a_number_of_threads_that_is_none(affine, threads):
     with pytest.raises(ValueError, match="whole number of at least 1"):

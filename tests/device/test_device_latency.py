@@ -53,6 +53,16 @@ def test_the_ratio_is_of_medians_to_the_first():
     assert repr(table) == "LatencyTable(float32 2.000 ms, int8 1.000 ms)"
 
 
+def test_what_is_short_is_told_in_microseconds():
+    """Three decimals of a millisecond would leave one digit of a microsecond."""
+    short, long = Latency(0.00123, 0.0012, 0.0013, 10), Latency(0.25, 0.2, 0.3, 10)
+    table = LatencyTable({"float32": long, "int8": short})
+    assert "median µs" in table.text() and "250.000" in table.text() and "1.230" in table.text()
+    assert repr(table) == "LatencyTable(float32 250.000 µs, int8 1.230 µs)"
+    assert repr(short) == ("Latency(median 1.230 µs, quartiles 1.200 to 1.300 µs, 10 runs)")
+    assert "median ms" in LatencyTable({"float32": long}).text()
+
+
 def test_the_garbage_collector_rests_meanwhile_and_is_on_afterwards():
     states = []
     measure_latency(lambda: states.append(gc.isenabled()), runs=3, warm_up=0)

@@ -7,6 +7,13 @@ its place. Importing this imports no TensorFlow, IPython or ipywidgets.
 
 from workbook_lib.controls.digit_pad import DigitAnswers, classify_ink, digit_pad
 from workbook_lib.controls.freezing import Freezing, freeze_some, freezing
+from workbook_lib.controls.recipes import (
+    Trial,
+    Trials,
+    compare_trials,
+    recipe_chooser,
+    try_recipe,
+)
 from workbook_lib.controls.row_by_row import Reading, RowReading, push_rows, row_by_row
 from workbook_lib.controls.variables import VariableTrial, try_variable, variable_chooser
 from workbook_lib.controls.walking import Walk, graph_walk, walk
@@ -16,15 +23,20 @@ __all__ = [
     "Freezing",
     "Reading",
     "RowReading",
+    "Trial",
+    "Trials",
     "VariableTrial",
     "Walk",
     "classify_ink",
+    "compare_trials",
     "digit_pad",
     "freeze_some",
     "freezing",
     "graph_walk",
     "push_rows",
+    "recipe_chooser",
     "row_by_row",
+    "try_recipe",
     "try_variable",
     "variable_chooser",
     "walk",

@@ -159,6 +159,23 @@ class Session(Rich):
         """Whether the signature is the main subgraph, which ``interpreter.invoke`` runs."""
         return self._runner is None
 
+    def inside_delegates(self) -> list[str]:
+        """Tell which tensors lie between two ops that a delegate has taken over.
+
+        The interpreter plans no memory for these, so it has no value to hand out. Call it once the
+        model has run: an output whose shape the run decides has no memory before either.
+
+        Returns:
+            Their names; none if no delegate has taken over two neighbours.
+        """
+        inside = []
+        for detail in self.interpreter.get_tensor_details():
+            try:
+                self.interpreter.get_tensor(detail["index"])
+            except ValueError:
+                inside.append(detail["name"])
+        return inside
+
     def _bind(self, interpreter: Any, content: bytes, signature: str | None, strict: bool) -> None:
         self._strict = strict
         self.interpreter = interpreter

@@ -18,6 +18,7 @@ from workbook_lib.rendering import Rich, table_html, table_text
 from workbook_lib.waiting import steps
 
 _TURNS = 10  # a comparison's runs are dealt out in as many turns
+_SHORT = 0.1  # milliseconds; what is shorter is told in microseconds, so that digits are left
 
 
 @dataclass(frozen=True, repr=False)
@@ -42,9 +43,11 @@ class Latency(Rich):
         return self.upper_quartile - self.lower_quartile
 
     def __repr__(self) -> str:
+        unit, factor = _unit(self)
         return (
-            f"Latency(median {self.median:.3f} ms, quartiles {self.lower_quartile:.3f} to "
-            f"{self.upper_quartile:.3f} ms, {self.runs} runs)"
+            f"Latency(median {factor * self.median:.3f} {unit}, "
+            f"quartiles {factor * self.lower_quartile:.3f} to "
+            f"{factor * self.upper_quartile:.3f} {unit}, {self.runs} runs)"
         )
 
     def text(self) -> str:
@@ -81,14 +84,16 @@ class LatencyTable(Rich):
 
     def _headers(self) -> tuple[str, ...]:
         first = next(iter(self.latencies))
-        return ("", "median ms", "quartiles ms", "runs", f"times {first}")
+        unit, _ = _unit(*self.latencies.values())
+        return ("", f"median {unit}", f"quartiles {unit}", "runs", f"times {first}")
 
     def _rows(self) -> list[tuple[object, ...]]:
+        _, factor = _unit(*self.latencies.values())
         return [
             (
                 name,
-                f"{one.median:.3f}",
-                f"{one.lower_quartile:.3f} to {one.upper_quartile:.3f}",
+                f"{factor * one.median:.3f}",
+                f"{factor * one.lower_quartile:.3f} to {factor * one.upper_quartile:.3f}",
                 one.runs,
                 f"{self.ratio(name):.2f}",
             )
@@ -96,7 +101,10 @@ class LatencyTable(Rich):
         ]
 
     def __repr__(self) -> str:
-        listed = ", ".join(f"{name} {one.median:.3f} ms" for name, one in self.latencies.items())
+        unit, factor = _unit(*self.latencies.values())
+        listed = ", ".join(
+            f"{name} {factor * one.median:.3f} {unit}" for name, one in self.latencies.items()
+        )
         return f"LatencyTable({listed})"
 
     def text(self) -> str:
@@ -106,6 +114,12 @@ class LatencyTable(Rich):
     def html(self) -> str:
         """Return the same as a table."""
         return table_html(self._headers(), self._rows(), "Latency of one call, on this machine")
+
+
+def _unit(*latencies: Latency) -> tuple[str, float]:
+    """Return the unit that suits the shortest of them, and how many are a millisecond."""
+    short = min(one.median for one in latencies) < _SHORT
+    return ("µs", 1000.0) if short else ("ms", 1.0)
 
 
 def measure_latency(

@@ -9,7 +9,6 @@ from workbook_lib.lesson.classroom import Classroom, classroom
 from workbook_lib.lesson.exercises import Wrong, exercise
 from workbook_lib.lesson.overview import board, map_of_notebooks, reset
 from workbook_lib.lesson.predictions import predict
-from workbook_lib.lesson.recipes import recipe_chooser, try_recipe
 
 __all__ = [
     "Classroom",
@@ -19,7 +18,5 @@ __all__ = [
     "exercise",
     "map_of_notebooks",
     "predict",
-    "recipe_chooser",
     "reset",
-    "try_recipe",
 ]

@@ -31,6 +31,7 @@ def recipes(table: RecipeTable) -> Picture:
     _bars(axes[0], names, [row.size / 1000 for row in table.rows], "size, kB")
     rights = [100 * row.right / table.total for row in table.rows]
     _bars(axes[1], names, rights, f"right of {table.total}, %")
+    axes[1].set_xticks([0, 25, 50, 75, 100])  # the room beyond is for the labels
     _latencies(axes[2], table.rows)
     axes[0].invert_yaxis()
     return picture(

@@ -23,8 +23,8 @@ _MOST = 5000  # samples that are looked at: more than there are images
         "The cell above has a function with a `yield`. Which line of it chooses the images?",
         "`images[labels == 3]` are the images of the digit 3. The converter wants a *list* with "
         "one array for each input, and that array has a batch dimension of 1.",
-        "Two loops: `for digit in range(10)`, and in it `for image in images[labels == digit][:10]`"
-        ". Then `yield [image[np.newaxis]]`.",
+        "Two loops, one in the other: the outer one goes through the digits, the inner one through "
+        "the first ten images of that digit. `array[np.newaxis]` puts a batch dimension in front.",
     ),
 )
 def balanced_dataset(function: Callable[..., Any]) -> str:
@@ -122,8 +122,9 @@ _RANGES: tuple[tuple[float, float, str], ...] = (
         "int8 has 256 values, from -128 to 127. How many steps lie between the first and the last?",
         "0.0 must be among the real values: padding is made of it. So first stretch the range: "
         "`min(smallest, 0.0)` and `max(largest, 0.0)`.",
-        "`scale = (largest - smallest) / 255`. The smallest real value is to be -128, so "
-        "`zero_point = round(-128 - smallest / scale)`.",
+        "The scale is the width of the stretched range over the number of steps. Then put the "
+        "smallest value and its integer, -128, into real = scale · (integer minus zero point), "
+        "and solve for the zero point.",
     ),
 )
 def scale_and_zero_point(function: Callable[..., Any]) -> str:
@@ -191,7 +192,8 @@ def _scale_advice(given: object, smallest: float, largest: float, place: str) ->
         "whatever the size of their outputs?",
         "An error of 0.29 steps is rounding alone. Keep a layer in float if its `steps` is "
         "above the limit, and give the name that the debugger knows.",
-        "`[layer.tensor for layer in layers if layer.steps > limit]`.",
+        "A list comprehension with a condition does it. What it compares is a layer's `steps`; "
+        "what it keeps is the layer's `tensor`.",
     ),
 )
 def float_layers(function: Callable[..., Any]) -> str:

@@ -1,0 +1,260 @@
+"""Trials of recipes: a table and a picture that grow, and the plain calls that do the same."""
+
+import dataclasses
+import re
+import threading
+import types
+
+import pytest
+
+from workbook_lib import controls
+from workbook_lib.controls import recipes
+
+RANGE = types.SimpleNamespace(smallest=-24.4, largest=12.4, scale=0.144)
+
+
+def trial(name="int8", size=9000, right=351, calls=100, widest=RANGE, *, times=None):
+    """A trial without a converter."""
+    recipe = types.SimpleNamespace(name=name, what="something")
+    made = types.SimpleNamespace(recipe=recipe, content=b"x" * size, calls=calls)
+    return controls.Trial(made, right, 360, widest, times)
+
+
+FLOAT = trial("float32", 20_000, 352, 0, None)
+
+
+@pytest.fixture
+def watched(monkeypatch, tmp_path):
+    """A kernel that somebody looks at."""
+    monkeypatch.setenv("WORKBOOK_PROGRESS", str(tmp_path / "progress.jsonl"))
+    monkeypatch.setattr("IPython.get_ipython", lambda: types.SimpleNamespace(kernel=object()))
+
+
+@pytest.fixture
+def tried(monkeypatch):
+    """Note what is tried, and answer at once."""
+    calls = []
+
+    def answer(recipe="int8", size=100, *, float32=None):
+        calls.append((recipe, size, float32))
+        if recipe == "16x8":
+            raise RuntimeError("<no kernels>")
+        if recipe == "float32":
+            return dataclasses.replace(FLOAT, times_float32=float32 and 1.01)
+        return trial(recipe, calls=size, times=float32 and 0.8)
+
+    monkeypatch.setattr(recipes, "try_recipe", answer)
+    return calls
+
+
+def test_a_trial_says_what_came_of_it():
+    made = controls.try_recipe("int8", 10)
+    assert repr(made).startswith("Trial(int8, calibrated with 10 digits: ")
+    assert made.total == 360 and made.right >= 345
+    assert made.quantized.calls == 10
+    assert f"{made.right} of 360" in made.text()
+    assert f"{made.widest.smallest:.1f} to {made.widest.largest:.1f}" in made.html()
+    assert "time" not in made.text()  # nothing was timed
+
+
+def test_more_digits_may_find_a_wider_range():
+    one, many = (controls.try_recipe("int8", size).widest for size in (1, 500))
+    assert many.largest - many.smallest > one.largest - one.smallest
+
+
+def test_a_recipe_without_calibration_has_no_range():
+    made = controls.try_recipe("float16", 10)
+    assert made.widest is None and made.quantized.calls == 0
+    assert "activations stay float32" in made.text()
+    assert "calibrated with" not in repr(made)
+
+
+def test_a_file_is_timed_beside_the_float32_file(monkeypatch):
+    from workbook_lib import device
+
+    timed = []
+
+    def compare(calls, runs):
+        timed.extend(calls)
+        for call in calls.values():
+            call()
+        return types.SimpleNamespace(ratio=lambda name: 0.5 if name == "this" else 1.0)
+
+    monkeypatch.setattr(device, "compare_latency", compare)
+    base = controls.try_recipe("float32")
+    made = controls.try_recipe("dynamic range", float32=base)
+    assert timed == ["float32", "this"]  # the first is the measure of the other
+    assert made.times_float32 == 0.5
+    assert "0.50 of float32's" in made.text()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "size", "words"),
+    [
+        ("int4", 10, "no recipe 'int4'; there are: float32, dynamic range"),
+        ("int8", 0, "from 1 to 1437, and is not 0"),
+        ("int8", 1438, "from 1 to 1437, and is not 1438"),
+        ("int8", "many", "a whole number, and not 'many'"),
+        ("int8", True, "a whole number, and not True"),
+    ],
+)
+def test_a_choice_that_is_none_is_refused(recipe, size, words):
+    with pytest.raises(ValueError, match=words):
+        controls.try_recipe(recipe, size)
+
+
+def test_trials_stand_beside_each_other():
+    trials = controls.Trials((FLOAT, trial(size=9000)), 20_000)
+    header, _, *rows = trials.text().splitlines()
+    assert "right of 360" in header
+    assert rows[0].split()[:5] == ["1", "float32", "nothing", "20000", "1.00"]
+    assert re.split(r"  +", rows[1].strip())[:6] == [
+        "2",
+        "int8",
+        "100 digits",
+        "9000",
+        "0.45",
+        "351",
+    ]
+    assert "times float32" not in header  # what was not timed is not stored
+    timed = trials.with_trial(trial("16x8", times=11.5))
+    assert "times float32" in timed.text() and "11.50" in timed.text()
+    assert "not timed" in timed.text()
+
+
+def test_a_choice_tried_again_is_measured_anew():
+    trials = controls.Trials((FLOAT, trial(right=340), trial("16x8")), 20_000)
+    trials = trials.with_trial(trial(right=351))
+    assert [one.title for one in trials.trials] == [
+        "float32",
+        "16x8, calibrated with 100 digits",
+        "int8, calibrated with 100 digits",
+    ]
+    assert trials.trials[-1].right == 351
+
+
+def circles(page):
+    return [
+        (float(x), float(y), label)
+        for x, y, label in re.findall(
+            r'<circle cx="([\d.]+)" cy="([\d.]+)".*?/><text[^>]*>([\d, ]+)</text>', page
+        )
+    ]
+
+
+def test_the_picture_puts_smaller_files_left_and_better_ones_up():
+    few = trial("16x8", size=10_000, right=300)
+    page = controls.Trials((FLOAT, few), 20_000).html()
+    (left0, top0, name0), (left1, top1, name1) = circles(page)
+    assert (name0, name1) == ("1", "2")
+    assert left1 - 60 == pytest.approx((left0 - 60) / 2, abs=0.2)  # half of the bytes, from zero
+    assert top0 < top1
+    alt = re.search(r'aria-label="(Size[^"]*)"', page)[1]
+    assert "1, float32: 20,000 bytes, 352 right; 2, 16x8, calibrated with 100 digits" in alt
+
+
+def test_trials_on_one_spot_share_a_mark():
+    trials = controls.Trials((FLOAT, trial(size=9000), trial("16x8", size=9020)), 20_000)
+    assert [label for _, _, label in circles(trials.html())] == ["1", "2, 3"]
+
+
+@pytest.mark.parametrize("right", [0, 1, 340, 359, 360])
+def test_every_mark_lies_on_the_sheet(right):
+    page = controls.Trials((FLOAT, trial(right=right)), 20_000).html()
+    width, height = map(int, re.search(r'width="(\d+)" height="(\d+)"', page).groups())
+    for x, y, _ in circles(page):
+        assert 60 <= x <= width - 20 and 14 <= y <= height - 46
+
+
+def test_headless_the_chooser_gives_the_default_trial_without_times(monkeypatch, tried):
+    monkeypatch.setenv("WORKBOOK_PROGRESS", "off")
+    trials = controls.recipe_chooser()
+    assert [one.quantized.recipe.name for one in trials.trials] == ["float32", "int8"]
+    assert "times" not in trials.text()
+    assert [call[2] for call in tried] == [None, None]
+
+
+@pytest.fixture
+def chooser(watched, tried):
+    return recipes._Chooser()
+
+
+def press(chooser):
+    """Press Quantize, and wait until the trial is over."""
+    chooser.work.start.click()
+    chooser.work.wait(60)
+
+
+def test_every_control_is_a_labelled_native_element(chooser):
+    from ipywidgets import Button, Dropdown
+
+    assert isinstance(chooser.recipe, Dropdown) and isinstance(chooser.size, Dropdown)
+    assert isinstance(chooser.work.start, Button) and isinstance(chooser.forget, Button)
+    labels = chooser.recipe.description, chooser.size.description
+    assert labels == ("Recipe:", "Calibration digits:")
+    assert chooser.work.start.description == "Quantize"
+    assert chooser.forget.description == "Remove all trials" and chooser.forget.disabled
+
+
+def test_trials_join_the_table_beside_float32(chooser, tried):
+    chooser.recipe.value, chooser.size.value = "int8, float inputs", 10
+    press(chooser)
+    assert [call[:2] for call in tried] == [("float32", 100), ("int8, float inputs", 10)]
+    assert tried[1][2].title == "float32"  # timed against it
+    assert len(circles(chooser.shown.value)) == 2
+    assert "9,000 bytes, 0.45 of float32; 351 of 360 digits right, 1 fewer" in (
+        chooser.work.status.value
+    )
+    chooser.recipe.value = "int8"
+    press(chooser)
+    assert tried[2][0] == "int8" and len(tried) == 3  # float32 is made once
+    assert [one.title for one in chooser.trials.trials] == [
+        "float32",
+        "int8, float inputs, calibrated with 10 digits",
+        "int8, calibrated with 10 digits",
+    ]
+    chooser.forget.click()
+    assert chooser.shown.value == "" and chooser.trials is None and chooser.forget.disabled
+
+
+def test_as_many_right_is_said_in_words(chooser, monkeypatch):
+    monkeypatch.setattr(recipes, "try_recipe", lambda *a, **k: FLOAT)
+    press(chooser)
+    assert "digits right, as many as float32<" in chooser.work.status.value
+
+
+def test_the_size_is_for_recipes_that_calibrate(chooser):
+    chooser.recipe.value = "float16"
+    assert chooser.size.disabled
+    chooser.recipe.value = "16x8"
+    assert not chooser.size.disabled
+
+
+def test_a_failure_is_told_and_the_table_stays(chooser):
+    press(chooser)
+    before = chooser.shown.value
+    chooser.recipe.value = "16x8"
+    press(chooser)
+    assert "RuntimeError: &lt;no kernels&gt;" in chooser.work.status.value
+    assert chooser.shown.value == before and before
+
+
+def test_a_cancelled_trial_leaves_the_table_as_it_is(chooser, monkeypatch):
+    press(chooser)
+    before = chooser.shown.value
+    under_way, go = threading.Event(), threading.Event()
+
+    def slow(recipe, size, *, float32):
+        under_way.set()
+        go.wait(60)
+        return trial("float16")
+
+    monkeypatch.setattr(recipes, "try_recipe", slow)
+    chooser.work.start.click()
+    assert under_way.wait(60)
+    chooser.work.cancel.click()
+    go.set()
+    chooser.work.wait(60)
+    assert "Cancelled" in chooser.work.status.value
+    assert chooser.shown.value == before
+    assert len(chooser.trials.trials) == 2
