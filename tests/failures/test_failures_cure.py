@@ -12,7 +12,7 @@ from workbook_lib.device import refreeze, rehold
 from workbook_lib.device.carrying import QUANTIZED_TOLERANCES
 from workbook_lib.device.example_calls import make_calls
 from workbook_lib.device.infer import Session
-from workbook_lib.failures import cure as cures
+from workbook_lib.failures import curing
 from workbook_lib.failures.cure import NoCureError, NotProvenError, cure, cure_file
 from workbook_lib.failures.diagnosis import diagnose
 from workbook_lib.graph import ModelFileError, Signature, read_graph
@@ -302,7 +302,7 @@ def test_mutant_a_module_that_holds_other_copies_is_no_cure(models, monkeypatch)
         tf.saved_model.save(loaded, target, signatures=loaded.signatures)
 
     rehold_right = rehold.rehold
-    monkeypatch.setattr(cures._Work, "_run", lambda self, way, function, *args: wrong(*args))
+    monkeypatch.setattr(curing.Work, "_run", lambda self, way, function, *args: wrong(*args))
     with pytest.raises(NoCureError, match="does not answer as the model"):
         cure(models("keras_saved"))
 
@@ -311,7 +311,7 @@ def test_mutant_an_assign_that_is_forgotten_is_no_cure(models, monkeypatch):
     from workbook_lib.device import rebuild
 
     monkeypatch.setattr(rebuild._State, "assign", lambda self, handle, value: None)
-    monkeypatch.setattr(cures._Work, "_run", lambda self, way, function, *args: function(*args))
+    monkeypatch.setattr(curing.Work, "_run", lambda self, way, function, *args: function(*args))
     with pytest.raises(NoCureError, match="does not answer as the model"):
         cure(models("slice_assign"))
 
@@ -330,7 +330,7 @@ def test_mutant_a_checkpoint_of_other_values_is_no_cure(models, monkeypatch):
         with open(target, "wb") as file:  # noqa: PTH123
             file.write(graph.SerializeToString())
 
-    monkeypatch.setattr(cures._Work, "_run", lambda self, way, function, *args: wrong(*args))
+    monkeypatch.setattr(curing.Work, "_run", lambda self, way, function, *args: wrong(*args))
     with pytest.raises(NoCureError, match="does not answer as the model"):
         cure(models("unfrozen_graph_with_a_saver"))
 
@@ -400,7 +400,7 @@ def carried(content, first, signature, calls):
 
 def test_a_diagnosis_is_not_made_twice(models, monkeypatch):
     diagnosis = diagnose(models("counter"))
-    monkeypatch.setattr(cures, "diagnose", None)
+    monkeypatch.setattr(curing, "diagnose", None)
     made = cure(diagnosis)
     assert made.content == diagnosis.proof.content
     text = json.dumps(made.as_dict())
@@ -432,9 +432,9 @@ def test_a_model_that_draws_random_numbers_cannot_be_proved(cured):
 
 def test_inputs_that_cannot_be_made_up_leave_nothing_to_prove(monkeypatch, cured):
     def none(signature, count):
-        raise cures.CallsError("no value of this dtype is known")
+        raise curing.CallsError("no value of this dtype is known")
 
-    monkeypatch.setattr(cures, "make_calls", none)
+    monkeypatch.setattr(curing, "make_calls", none)
     with pytest.raises(NotProvenError, match="nothing to compare with: no value") as raised:
         cure(cured("counter").diagnosis)
     assert "--inputs" in raised.value.change
