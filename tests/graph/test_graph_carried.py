@@ -149,7 +149,7 @@ CARRIED = {
     "a class of any module": ("subprocess.Popen", _object("subprocess", "Popen")),
     "a module that begins like Keras": ("kerasevil", _object("kerasevil", "Layer")),
     "another package of Keras": ("keras_hub", _object("keras_hub.models", "Bert")),
-    "no module": ("None.Mine", _object(None, "Mine", registered="Mine")),
+    "no module": ("Mine is code", _object(None, "Mine", registered="Mine")),
     "a registered class": ("evil>Mine", _object("builtins", "Mine", registered="evil>Mine")),
     "a registered class of a .h5 file": ("evil>Mine", {"class_name": "evil>Mine", "config": {}}),
     "a download": ("get_file", _function("keras.utils", "get_file")),
@@ -211,6 +211,11 @@ def test_a_deep_config_needs_no_deep_stack():
     for _ in range(100_000):
         value = [value]
     assert in_keras_config(value)
+
+
+def test_a_class_of_the_program_that_saved_the_model_goes_by_its_own_name():
+    (line,) = in_keras_config([_object(None, "Mine", {"name": "m"})])
+    assert line.startswith("Mine is code outside Keras's layers")
 
 
 def test_the_lines_are_few_however_many_layers_there_are():

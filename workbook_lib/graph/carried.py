@@ -231,7 +231,9 @@ def _foreign(name: str, value: Mapping[str, Any]) -> Iterator[str]:
         if not name[:1].isupper() and "config" in value and not isinstance(value["config"], str):
             yield f"{printable(name)} is no class of Keras"
     elif not _builds_a_model(value["module"], name):
-        yield f"{printable(value['module'])}.{printable(name)} is code outside Keras's layers"
+        # Keras writes no module for a class of the program that saved the model.
+        of = "" if value["module"] is None else f"{printable(value['module'])}."
+        yield f"{of}{printable(name)} is code outside Keras's layers"
 
 
 def _builds_a_model(module: Any, name: str) -> bool:
