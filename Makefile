@@ -69,6 +69,11 @@ notebooks: $(READY)  ## nbval: stored outputs against a fresh run, strictly
 browser: $(READY)  ## every notebook in JupyterLab, in headless Chromium
 	$(BIN)/pytest -m browser
 
+# Each is a window of JupyterLab that a browser test has just worked in.
+pictures: $(READY)  ## take the README's pictures anew, in headless Chromium
+	$(BIN)/pytest -m browser tests/browser -k "01_ or 02_ or digit_is_drawn"
+	cp workbook-output/browser/readme-*.png docs/
+
 bench: $(READY)  ## measure side by side; figures in benchmarks/results.md
 	$(BIN)/python -m benchmarks
 
@@ -105,4 +110,4 @@ lock:  ## resolve requirements.lock anew, keeping pins that still fit (needs uv)
 clean:  ## remove .venv and what runs leave behind
 	rm -rf $(VENV) workbook-output .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help setup lab run site bench test lint types unit notebooks browser refresh text untext lock clean
+.PHONY: help setup lab run site pictures bench test lint types unit notebooks browser refresh text untext lock clean

@@ -20,7 +20,7 @@ def test_a_digit_is_drawn_and_both_files_answer(page, pictures):
     draw(page, sheet, DRAWN[4])
     sync_api.expect(answer).to_contain_text("float32 says 4, int8 says 4")
     box.evaluate("box => box.scrollIntoView({block: 'center'})")
-    page.screenshot(path=pictures / "digit-pad.png")
+    page.screenshot(path=pictures / "readme-digit-pad.png")
 
     box.get_by_role("button", name="Clear the sheet").click()
     sheet.focus()

@@ -7,6 +7,7 @@ from browser_axe import faults
 from browser_servers import SETTINGS
 from browser_steps import (
     broken_widgets,
+    cell,
     edit_cell,
     open_notebook,
     outside_hosts,
@@ -26,8 +27,11 @@ from workbook_lib.runs import all_notebooks
 pytestmark = pytest.mark.browser
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
-# What the README shows: notebook -> a text of the cell that stands at the window's top.
-README = {"01_reproduce_the_failure": "%%isolated literal"}
+# Pictures for the README (``make pictures``): notebook -> a text of the cell at the window's top.
+README = {
+    "01_reproduce_the_failure": ("%%isolated literal", "readme-record"),
+    "02_inspect_the_graph": ("show.netron(tflite_file)", "readme-netron"),
+}
 BEHIND_A_HUB = "00_start_here"  # the tests below run it on the other server
 
 # Every output with its kind, and whether a widget of it is drawn.
@@ -57,7 +61,7 @@ def test_run_all_ends_without_an_error_and_draws_everything(visit, pictures, pat
     run_all(page)
     photograph(page, pictures / f"{path.stem}.png")
     if path.stem in README:
-        photograph_cell(page, README[path.stem], pictures / f"readme-{path.stem[:2]}.png")
+        photograph_for_the_readme(page, pictures, *README[path.stem])
 
     for kind in ("error", "stderr"):
         unexpected = page.locator(f'[data-mime-type="application/vnd.jupyter.{kind}"]')
@@ -76,6 +80,15 @@ def test_run_all_ends_without_an_error_and_draws_everything(visit, pictures, pat
     assert assert_everything_is_drawn(page, path) == widgets, "widgets after a reload"
     assert page.errors == []
     assert not outside_hosts(page), "a request left the machine"
+
+
+def photograph_for_the_readme(page, pictures, text, name):
+    """Photograph the window with a cell at its top, once Netron has drawn what it shows there."""
+    frame = cell(page, text).locator("iframe")
+    if frame.count():
+        frame.scroll_into_view_if_needed()
+        frame.content_frame.locator("#canvas text").first.wait_for(timeout=60_000)
+    photograph_cell(page, text, pictures / f"{name}.png")
 
 
 def assert_everything_is_drawn(page, path):

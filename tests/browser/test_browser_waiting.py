@@ -6,7 +6,9 @@ import browser_program
 import browser_steps
 import pytest
 
+from workbook_lib.rendering import TONES
 from workbook_lib.samples import project_root
+from workbook_lib.show.versions import OUTCOMES
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
@@ -76,3 +78,10 @@ def test_ci_looks_for_the_same_browsers():
     script = (project_root() / ".ci" / "run").read_text(encoding="utf-8")
     listed = re.search(r'for name in "\$\{CHROME_BIN:-\}" (.*); do', script)[1]
     assert tuple(listed.split()) == browser_program.BROWSERS
+
+
+def test_ci_wants_a_font_with_every_mark():
+    script = (project_root() / ".ci" / "run").read_text(encoding="utf-8")
+    wanted = {chr(int(code, 16)) for code in re.search(r":charset=([\da-f ]+)", script)[1].split()}
+    marks = {mark for mark, _ in TONES.values()} | {each.mark for each in OUTCOMES.values()}
+    assert {mark for mark in marks if not mark.isascii()} <= wanted
