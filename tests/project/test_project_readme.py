@@ -1,0 +1,41 @@
+"""The README's pictures: there, light enough for a slow line, and with words."""
+
+import re
+from pathlib import Path
+
+from workbook_lib.locations import project_root
+
+ROOT = project_root()
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PICTURES = re.findall(r"!\[([^\]]*)\]\(([^)\s]+)\)", README)
+
+
+def test_the_readme_shows_a_failure_a_graph_and_a_hand_at_work():
+    assert len(PICTURES) >= 3
+
+
+def test_every_picture_is_there_light_and_a_window_of_jupyterlab():
+    for _, name in PICTURES:
+        content = (ROOT / name).read_bytes()
+        assert len(content) < 300_000, name
+        size = [int.from_bytes(content[at : at + 4], "big") for at in (16, 20)]  # PNG's header
+        assert size == [1280, 800], name
+
+
+def test_every_picture_has_words_of_its_own():
+    words = [alt for alt, _ in PICTURES]
+    assert all(len(alt.split()) >= 6 for alt in words)
+    assert len(set(words)) == len(words)
+
+
+def test_docs_holds_the_pictures_of_the_readme_and_no_other():
+    assert {name for _, name in PICTURES} == {
+        path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.png")
+    }
+
+
+def test_make_pictures_takes_them_all():
+    """Each is a file that a browser test writes under the same name."""
+    sources = "".join(path.read_text() for path in (ROOT / "tests" / "browser").glob("test_*.py"))
+    for _, name in PICTURES:
+        assert f'"{Path(name).stem}' in sources, name
