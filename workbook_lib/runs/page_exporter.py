@@ -74,6 +74,7 @@ class PageExporter(HTMLExporter):
         yield "own_html", own_html
         yield "rich_html", rich_html
         yield "words", words
+        yield "first_line", lambda text: text.partition("\n")[0]
         yield "tag_classes", tag_classes
 
     def _init_resources(self, resources: Any) -> Any:
@@ -138,7 +139,9 @@ def own_html(context: Any, markup: str) -> str:
     for link in soup("a", href=True):
         address, fragment = urldefrag(str(link["href"]))
         if address in pages:
-            link["href"] = pages[address] + (f"#{fragment}" if fragment else "")
+            # JupyterLab opens a cell at cell-id=…; on a page it has the id cell-….
+            at = re.sub(r"^cell-id=", "cell-", fragment)
+            link["href"] = pages[address] + (f"#{at}" if at else "")
     for header in soup("th"):  # above the row's own names, a header that says nothing
         if not header.get_text(strip=True):
             header.name, header.attrs = "td", {}
