@@ -61,25 +61,30 @@ def judged(page):
 # mark, an arrow or a tick, which repeats the word beside it and must reach 3:1 as a picture does.
 _MARK = re.compile(r'aria-hidden="true"|role="img"|>\S</span>$')
 _MARKS_BELOW_3 = """() => {
-  const shade = (text) => {
+  // Colours laid one over the other, as the browser paints them: the first is the lowest.
+  const shade = (layers) => {
     const canvas = document.createElement("canvas").getContext("2d");
-    canvas.fillStyle = text;
-    canvas.fillRect(0, 0, 1, 1);
+    for (const layer of layers) {
+      canvas.fillStyle = layer;
+      canvas.fillRect(0, 0, 1, 1);
+    }
     const line = [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3).map((v) => v / 255)
       .map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
     return 0.2126 * line[0] + 0.7152 * line[1] + 0.0722 * line[2];
   };
-  const ground = (element) => {
+  const grounds = (element) => {
+    const found = [];
     for (let at = element; at; at = at.parentElement) {
-      const own = getComputedStyle(at).backgroundColor;
-      if (own !== "rgba(0, 0, 0, 0)" && own !== "transparent") return own;
+      found.unshift(getComputedStyle(at).backgroundColor);
     }
-    return "white";
+    return found;
   };
-  return [...document.querySelectorAll("[aria-hidden=true], strong[role=img], td span[style*=color]")].filter((mark) => {
-    const [a, b] = [shade(getComputedStyle(mark).color), shade(ground(mark))];
+  const marks = "[aria-hidden=true], strong[role=img], td span[style*=color]";
+  return [...document.querySelectorAll(marks)].filter((mark) => {
+    const below = grounds(mark);
+    const [a, b] = [shade([...below, getComputedStyle(mark).color]), shade(below)];
     return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05) < 3;
-  }).map((mark) => `${mark.outerHTML} on ${ground(mark)}`);
+  }).map((mark) => mark.outerHTML);
 }"""
 
 
