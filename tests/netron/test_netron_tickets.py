@@ -85,6 +85,12 @@ def test_a_wrong_name_is_no_ticket(folder, name):
     assert folder.read(name) is None
 
 
+def test_a_ticket_of_another_folder_is_not_reached_by_a_path(folder, model, tmp_path):
+    other = TicketFolder.make(tmp_path / "runtime", "/user/ada/").write(model)
+    path = next(folder.path.parent.glob(f"*/{name_of(other)}"))
+    assert folder.read(f"../{path.parent.name}/{path.name}") is None
+
+
 def test_a_pipe_in_its_place_does_not_make_the_server_wait(folder):
     os.mkfifo(folder.path / ("a" * 22), 0o600)
     assert folder.read("a" * 22) is None
