@@ -7,6 +7,7 @@ its place. Importing this imports no TensorFlow, IPython or ipywidgets.
 
 from workbook_lib.controls.digit_pad import DigitAnswers, classify_ink, digit_pad
 from workbook_lib.controls.freezing import Freezing, freeze_some, freezing
+from workbook_lib.controls.graph_walk import Walk, graph_walk, walk
 from workbook_lib.controls.recipes import (
     Trial,
     Trials,
@@ -16,7 +17,6 @@ from workbook_lib.controls.recipes import (
 )
 from workbook_lib.controls.row_by_row import Reading, RowReading, push_rows, row_by_row
 from workbook_lib.controls.variables import VariableTrial, try_variable, variable_chooser
-from workbook_lib.controls.walking import Walk, graph_walk, walk
 
 __all__ = [
     "DigitAnswers",

@@ -36,8 +36,9 @@ class Step:
         sources: Ids of the steps whose values it takes; for an access, its variable as well.
         after: Ids of accesses that must run before it, though it takes no value from them.
         variable: Id of the variable that it reads or assigns.
-        node: The node that the step stands for; ``None`` for an edge of the model, and for a
-            variable, whose handle may be in another function.
+        node: The node that the step stands for, for a variable the one that makes its handle;
+            ``None`` for an end of the function, and for a constant of a .tflite file.
+        function: Name of the function that the node is in.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Step:
     after: tuple[str, ...] = ()
     variable: str | None = None
     node: Node | None = field(default=None, compare=False, repr=False)
+    function: str = field(default="", compare=False, repr=False)
 
 
 def flow_of(
@@ -100,7 +102,8 @@ class _Flow:
             steps.pop(origin, None)
             id = _variable_id(variable)
             detail = f"{variable.dtype} {shape_text(variable.shape)}"
-            steps[id] = Step(id, "variable", variable.name, detail)
+            node, within = self._handle(origin, variable)
+            steps[id] = Step(id, "variable", variable.name, detail, node=node, function=within)
         for id in [id for step in steps.values() for id in step.sources if id not in steps]:
             steps[id] = Step(id, "constant", id)
         used = {id for step in steps.values() for id in (*step.sources, step.variable)}
@@ -156,6 +159,18 @@ class _Flow:
                 found[self._origin(_ports(node, path)[0])] = variable
         return found
 
+    def _handle(self, origin: str, variable: Variable) -> tuple[Node | None, str]:
+        """Return the node that makes a variable's handle, and the function that it is in."""
+        if origin in self.nodes:
+            _, function, node = self.nodes[origin]
+            return node, function
+        for each in self.graph.functions:  # the flow begins in a function that is given the handle
+            for node in each.nodes:
+                named = node.attributes.get("shared_name") or node.name
+                if variable_role(node.op) == "handle" and named == variable.name:
+                    return node, each.name
+        return None, ""
+
     def _step(self, id: str, variables: dict[str, Variable]) -> Step:
         path, function, node = self.nodes[id]
         accessed = self.accesses.get((function, node.name))
@@ -165,7 +180,7 @@ class _Flow:
         )
         kind = accessed[1] if accessed else _kind(node)
         if kind in {"constant", "input", "variable"}:
-            return Step(id, kind, node.name, _detail(node), node=node)
+            return Step(id, kind, node.name, _detail(node), node=node, function=function)
         return Step(
             id,
             kind,
@@ -175,6 +190,7 @@ class _Flow:
             self._after(path, node) if accessed else (),
             _variable_id(accessed[0]) if accessed else None,
             node,
+            function,
         )
 
     def _after(self, path: str, node: Node) -> tuple[str, ...]:
