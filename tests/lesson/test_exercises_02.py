@@ -13,6 +13,7 @@ NEEDED_CELLS = (
     "handle",
     "classifier",
     "by-library",
+    "walk-from-a-handle",
     "access",
     "service",
 )

@@ -22,8 +22,10 @@ _SHAPES = {
     "op": ("[", "]"),
     "note": ("[", "]"),
 }
+# A drawing stays as it is when the theme changes: its lines get the grey that reads on both.
 _CONFIG = (
-    '%%{{init: {{"flowchart": {{"nodeSpacing": 30, "rankSpacing": 32, "padding": 8, '
+    '%%{{init: {{"themeVariables": {{"lineColor": "#7a7a7a"}}, '
+    '"flowchart": {{"nodeSpacing": 30, "rankSpacing": 32, "padding": 8, '
     '"wrappingWidth": {}}}}}}}%%'
 )
 _WRAPPING_WIDTH = {"TD": 200, "LR": 300}
