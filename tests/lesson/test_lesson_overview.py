@@ -10,6 +10,7 @@ from workbook_lib import lesson
 from workbook_lib.lesson import outline as outline_module
 from workbook_lib.lesson import overview, progress
 from workbook_lib.lesson.outline import outline
+from workbook_lib.lesson.reset_control import reset_control
 
 
 def write(folder, name, *cells, **about):
@@ -172,3 +173,58 @@ def test_a_folder_without_notebooks(notebooks):
     assert outline() == ()
     assert "Next" not in lesson.board().text()
     assert overview.map_of_notebooks().rows == []
+
+
+@pytest.fixture
+def board_box(notebooks, monkeypatch):
+    """The board of two notebooks with its control; one prediction of the first is made."""
+    write(notebooks, "01_one.ipynb", 'lesson.predict("demo/a", "?", ["x", "y"])', title="One")
+    write(notebooks, "02_two.ipynb", 'lesson.predict("demo/b", "?", ["x", "y"])', title="Two")
+    progress.record("prediction", id="demo/a", answer="x")
+    progress.record("prediction", id="demo/b", answer="y")
+    return reset_control(outline(), lesson.reset, lambda: lesson.board().html())
+
+
+def parts(box):
+    board, line, said, sure = box.children
+    return board, *line.children, said, *sure.children, sure
+
+
+def test_a_notebook_is_forgotten_only_after_a_second_press(board_box):
+    board, choice, ask, said, yes, _, sure = parts(board_box)
+    assert sure.layout.display == "none"
+    choice.value = "01_one.ipynb"
+    ask.click()
+    assert sure.layout.display is None
+    assert "Forget your answers in 01 One?" in said.value
+    assert set(progress.read().predictions) == {"demo/a", "demo/b"}
+    assert board.value.count("1 of 1") >= 2
+    yes.click()
+    assert set(progress.read().predictions) == {"demo/b"}
+    assert "starts again from zero" in said.value
+    assert "0 of 1" in board.value
+    assert sure.layout.display == "none"
+
+
+def test_no_keeps_everything(board_box):
+    _, _, ask, said, _, no, sure = parts(board_box)
+    ask.click()
+    no.click()
+    assert set(progress.read().predictions) == {"demo/a", "demo/b"}
+    assert "Nothing is forgotten" in said.value
+    assert sure.layout.display == "none"
+
+
+def test_another_choice_takes_the_question_back(board_box):
+    _, choice, ask, said, _, _, sure = parts(board_box)
+    ask.click()
+    choice.value = "02_two.ipynb"
+    assert sure.layout.display == "none"
+    assert said.value == ""
+
+
+def test_the_board_leads_to_what_is_next(notebooks):
+    write(notebooks, "01_one.ipynb", 'lesson.predict("demo/a", "?", ["x", "y"])', title="One")
+    board = lesson.board()
+    assert board.text().endswith("Next: One")
+    assert board.html().endswith('Next: <a href="01_one.ipynb">One</a></div>')

@@ -6,6 +6,7 @@ import pytest
 
 from workbook_lib import lesson
 from workbook_lib.lesson import progress
+from workbook_lib.rendering import TONES
 
 OPTIONS = ["at model.add", "in converter.convert()", "nowhere"]
 
@@ -203,6 +204,22 @@ def test_buttons_give_way_to_the_plain_form_once_an_answer_is_compared(notebook)
     stop.compare("nowhere")
     assert set(notebook.bundles[1]) == {"text/plain", "text/html"}
     assert "Your answer: at model.add." in notebook.bundles[1]["text/html"]
+
+
+@pytest.mark.parametrize(
+    ("observed", "word", "tone"),
+    [("at model.add", "As observed.", "right"), ("nowhere", "Observed otherwise", "wrong")],
+)
+def test_the_outcome_is_said_where_the_answer_was_given(notebook, observed, word, tone):
+    stop = predict()
+    stop._ipython_display_()
+    stop.answer("a")
+    stop.compare(observed)
+    shown = notebook.bundles[1]
+    assert word in shown["text/plain"]
+    assert TONES[tone][1] in shown["text/html"]
+    stop.answer("b")  # another answer is open again
+    assert word not in stop.text()
 
 
 def test_no_buttons_where_nobody_can_click(notebook, monkeypatch):

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import html
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from workbook_lib.lesson import progress
 from workbook_lib.lesson.outline import NotebookOutline, outline
 from workbook_lib.lesson.panels import Panel
 from workbook_lib.lesson.progress import Progress
+from workbook_lib.lesson.reset_control import reset_control
 from workbook_lib.rendering import TONES, Rich, table_html, table_text
+from workbook_lib.waiting import is_watched
 
 _BAR_LENGTH = 20
 
@@ -64,22 +68,44 @@ class _Table(Rich):
     headers: Sequence[str]
     rows: Sequence[Sequence[object]]
     closing: str = ""
+    following: _Link | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self.rows)} notebooks)"
 
     def text(self) -> str:
         """Return the table in plain text."""
-        return f"{table_text(self.headers, self.rows)}\n{self.closing}".strip()
+        return f"{table_text(self.headers, self.rows)}\n{self._last()}".strip()
 
     def html(self) -> str:
         """Return the table in HTML, with links that work in JupyterLab."""
-        closing = f"<div>{html.escape(self.closing)}</div>" if self.closing else ""
-        return table_html(self.headers, self.rows, self.caption) + closing
+        last = html.escape(self.closing)
+        if self.following:
+            last = f"{last} {self.following.__html__()}"
+        return table_html(self.headers, self.rows, self.caption) + (
+            f"<div>{last}</div>" * bool(last)
+        )
+
+    def _last(self) -> str:
+        return f"{self.closing} {self.following or ''}".strip()
 
 
 class ProgressBoard(_Table):
-    """Predictions made and exercises solved, a notebook a row."""
+    """Predictions made and exercises solved, a notebook a row.
+
+    A notebook shows a control below it that begins a notebook afresh.
+    """
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        bundle: dict[str, Any] = dict(self._repr_mimebundle_())
+        if is_watched() and importlib.util.find_spec("ipywidgets"):
+            box = reset_control(outline(), reset, lambda: board().html())
+            bundle |= {
+                mime: view for mime, view in box._repr_mimebundle_().items() if mime not in bundle
+            }
+        display(bundle, raw=True)
 
 
 class NotebookMap(_Table):
@@ -94,12 +120,13 @@ def board() -> ProgressBoard:
     """
     known = progress.read()
     notebooks = outline()
-    unfinished = [n.title for n in notebooks if _done(n, known) < _whole(n)]
+    unfinished = [n for n in notebooks if _done(n, known) < _whole(n)]
     return ProgressBoard(
         caption="Your progress",
         headers=("No.", "Notebook", "Predictions made", "Exercises right", "Done"),
         rows=[_board_row(notebook, known) for notebook in notebooks],
-        closing=f"Next: {unfinished[0]}" if unfinished else "",
+        closing="Next:" if unfinished else "",
+        following=_Link(unfinished[0].title, unfinished[0].file) if unfinished else None,
     )
 
 

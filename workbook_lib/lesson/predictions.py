@@ -119,6 +119,7 @@ class Prediction(Rich):
             raise ValueError(f"{prediction_id}: give 2 to 26 options, all of them different")
         known = progress.read().predictions.get(prediction_id)
         self.answered = known.answer if known and known.answer in self.options else None
+        self._outcome: Comparison | None = None
         self._display: Any = None
 
     def __repr__(self) -> str:
@@ -142,7 +143,7 @@ class Prediction(Rich):
         if chosen is None:
             offered = "; ".join(f"{letter}) {option}" for letter, option in letters.items())
             raise ValueError(f"{choice!r} is not among the options: {offered}")
-        self.answered = chosen
+        self.answered, self._outcome = chosen, None
         warning = progress.record("prediction", id=self.id, answer=chosen)
         return Panel("neutral", self._noted(), warning)
 
@@ -166,9 +167,10 @@ class Prediction(Rich):
         comparison = Comparison(self.id, self.answered, str(observed))
         if self.answered is None:
             return comparison
-        self._put_buttons_away()
         note = progress.record("comparison", id=self.id, correct=comparison.correct)
-        return Comparison(self.id, self.answered, str(observed), note)
+        self._outcome = Comparison(self.id, self.answered, str(observed), note)
+        self._put_buttons_away()
+        return self._outcome
 
     def text(self) -> str:
         """Return the question and its lettered options."""
@@ -181,7 +183,9 @@ class Prediction(Rich):
         return self._panel(options + paragraphs_html(self._status()))
 
     def _panel(self, body_html: str = "") -> str:
-        return code_html(panel_html("waiting", f"Predict: {self.question}", body_html))
+        tones = {None: "waiting", True: "right", False: "wrong"}
+        tone = tones[self._outcome.correct if self._outcome else None]
+        return code_html(panel_html(tone, f"Predict: {self.question}", body_html))
 
     def _lettered(self) -> list[str]:
         return [
@@ -193,7 +197,12 @@ class Prediction(Rich):
         return f"Noted: {self.answered}. Run on to find out."
 
     def _status(self) -> str:
-        return _HOW if self.answered is None else f"Your answer: {self.answered}."
+        if self.answered is None:
+            return _HOW
+        if self._outcome is None:
+            return f"Your answer: {self.answered}."
+        verdict = "As observed." if self._outcome.correct else "Observed otherwise, below."
+        return f"Your answer: {self.answered}. {verdict}"
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
@@ -209,7 +218,7 @@ class Prediction(Rich):
         self._display = display(bundle, raw=True, display_id=True)
 
     def _put_buttons_away(self) -> None:
-        """Leave the plain form in the notebook: buttons do not outlive their kernel."""
+        """Leave the plain form with the outcome: buttons do not outlive their kernel."""
         if self._display is not None:
             self._display.update(self._repr_mimebundle_(), raw=True)
 
