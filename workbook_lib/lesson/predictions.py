@@ -15,7 +15,7 @@ from workbook_lib.lesson import progress
 from workbook_lib.lesson.panels import Panel, code_html, paragraphs_html
 from workbook_lib.rendering import Rich, panel_html
 
-_HOW = 'Choose with a click, or call `.answer("a")` on this prediction in a new cell.'
+_HOW = 'Choose it in the running notebook, or call `.answer("a")` on this prediction in a new cell.'
 
 # ipywidgets gives each option the height of one line, so that options that wrap overlap.
 _OPTIONS_THAT_WRAP = """<style>
