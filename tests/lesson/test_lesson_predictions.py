@@ -191,7 +191,7 @@ def test_a_click_answers_is_recorded_and_is_noted_in_place(notebook, log):
     buttons.index = 1
     assert stop.answered == "in converter.convert()"
     assert json.loads(log.read_text())["answer"] == "in converter.convert()"
-    assert "Noted: in converter.convert()" in box.children[-1].value
+    assert "Noted: in converter.convert()" in box.children[2].value
     assert radio_buttons(predict()._buttons()).index == 1
 
 

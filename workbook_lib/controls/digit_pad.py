@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbook_lib.controls.work import can_be_used
+from workbook_lib.lesson.control_box import at_home
 from workbook_lib.rendering import Rich, panel_html, printable, table_html, table_text
 
 if TYPE_CHECKING:
@@ -261,7 +262,7 @@ def _controls(sessions: Mapping[str, Any], images: Ink, first: int) -> Any:
     answer.layout = Layout(flex="1 1 26em")
     box = HBox([left, answer], layout=Layout(flex_flow="row wrap", grid_gap="1.5em"))
     box.add_class("workbook-digits")
-    return box
+    return at_home(box)
 
 
 @functools.cache

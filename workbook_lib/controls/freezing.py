@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from workbook_lib.controls.work import can_be_used
 from workbook_lib.device.freeze import FrozenButAssignedError, captured_variables, freeze
 from workbook_lib.graph import Graph, read_graph
+from workbook_lib.lesson.control_box import at_home
 from workbook_lib.rendering import Rich, panel_html
 from workbook_lib.show.before_after import BeforeAfter, before_after
 from workbook_lib.show.flowchart import Flowchart, mermaid
@@ -184,4 +185,4 @@ def _controls(functions: Mapping[str, ConcreteFunction]) -> Any:
     offer()
     controls = VBox([function, boxes, answer])
     controls.add_class("workbook-freezing")
-    return controls
+    return at_home(controls)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from workbook_lib.controls.work import SlowWork, Steps, can_be_used
+from workbook_lib.lesson.control_box import at_home
 from workbook_lib.locations import data_path
 from workbook_lib.rendering import Rich, panel_html, table_html, table_text
 
@@ -269,6 +270,7 @@ class _Chooser:
         self.forget.on_click(self._forget)
         self.box = VBox([self.recipe, self.size, self.work.box, self.shown, self.forget])
         self.box.add_class("workbook-recipes")
+        at_home(self.box)
 
     def _follow(self, _: Any) -> None:
         from workbook_lib.device.quantize import RECIPES

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbook_lib.controls.work import can_be_used
+from workbook_lib.lesson.control_box import at_home
 from workbook_lib.rendering import Rich, panel_html, table_html, table_text
 
 if TYPE_CHECKING:
@@ -303,7 +304,7 @@ def _controls(reading: RowReading, images: Array, example: int) -> Any:
     for line in box.children[:2]:
         line.layout.flex_flow = "row wrap"
     box.add_class("workbook-rows")
-    return box
+    return at_home(box)
 
 
 def _digit(image: Array, row: int) -> str:

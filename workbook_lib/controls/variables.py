@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from workbook_lib.controls.work import SlowWork, Steps, can_be_used
 from workbook_lib.failures.explanation import Explanation, explain
 from workbook_lib.isolated import Record, run_source
+from workbook_lib.lesson.control_box import at_home
 from workbook_lib.rendering import Rich, code_html, panel_html, printable
 
 if TYPE_CHECKING:
@@ -307,7 +308,7 @@ def _controls() -> Any:
     slow = SlowWork("Convert", work)
     box = VBox([*choices, code, slow.box])
     box.add_class("workbook-variable-chooser")
-    return box
+    return at_home(box)
 
 
 class _WithoutCode(Rich):

@@ -12,6 +12,7 @@ from string import ascii_lowercase
 from typing import Any
 
 from workbook_lib.lesson import progress
+from workbook_lib.lesson.control_box import at_home
 from workbook_lib.lesson.panels import Panel, code_html, paragraphs_html
 from workbook_lib.rendering import Rich, panel_html
 
@@ -251,4 +252,4 @@ class Prediction(Rich):
         title = HTML(_OPTIONS_THAT_WRAP + self._panel())
         box = VBox([title, buttons, feedback])
         box.add_class("workbook-prediction")
-        return box
+        return at_home(box)
