@@ -34,7 +34,7 @@ def test_the_policy_lets_a_page_run_its_own_script_and_no_other(decks):
 @every
 def test_a_deck_holds_the_prose_and_leaves_the_machinery_out(decks, path):
     deck = (decks.folder / f"{path.stem}.html").read_text(encoding="utf-8")
-    for gone in ("lesson.predict(", ".compare(", "Choose with a click", "Not predicted yet"):
+    for gone in ("lesson.predict(", ".compare(", "in the running notebook", "Not predicted yet"):
         assert gone not in deck, gone
     assert "Not attempted yet" not in deck
     assert "Setting up" not in deck

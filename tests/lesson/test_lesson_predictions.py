@@ -29,7 +29,8 @@ def test_the_text_without_an_answer_is_always_the_same():
         "  a) at model.add\n"
         "  b) in converter.convert()\n"
         "  c) nowhere\n"
-        'Choose it in the running notebook, or call `.answer("a")` on this prediction in a new cell.'
+        "Choose it in the running notebook, "
+        'or call `.answer("a")` on this prediction in a new cell.'
     )
     bundle = predict()._repr_mimebundle_()
     assert bundle == predict()._repr_mimebundle_()
