@@ -12,10 +12,6 @@ SUITS := import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.10; do \
 	$$python -c '$(SUITS)' 2>/dev/null && echo $$python && break; done)
 
-# JupyterLab asks every new user about a news feed on the web. Here the answer is no.
-SETTINGS := $(VENV)/share/jupyter/lab/settings
-NO_NEWS := {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}
-
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -31,8 +27,6 @@ $(READY): requirements.lock pyproject.toml
 		{ echo "$(PYTHON) has no venv module; on Debian: apt-get install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@mkdir -p $(SETTINGS)
-	@echo '$(NO_NEWS)' > $(SETTINGS)/overrides.json
 	@touch $(READY)
 
 setup: $(READY)  ## install everything into .venv, and stop

@@ -18,6 +18,8 @@ TOKEN = "browser-test"
 SETTINGS = {
     # Every cell in the page, so that it can be counted and photographed.
     "@jupyterlab/notebook-extension/tracker.jupyterlab-settings": {"windowingMode": "none"},
+    # As the Makefile sets it for everybody.
+    "@jupyter-widgets/jupyterlab-manager/plugin.jupyterlab-settings": {"saveState": True},
 }
 THEME = "@jupyterlab/apputils-extension/themes.jupyterlab-settings"
 EXTENSION = "workbook_lib.netron"

@@ -20,7 +20,12 @@ _WATCH = """id => {
     };
     commandExecuted.connect(note);
 }"""
-_BROKEN_WIDGET = ("Error displaying widget", "model not found", "Click to show javascript error")
+_BROKEN_WIDGET = (
+    "Error displaying widget",
+    "Loading widget",
+    "model not found",
+    "Click to show javascript error",
+)
 _HOSTS_OF_ONES_OWN = {"127.0.0.1", "localhost", None, ""}
 
 

@@ -4,6 +4,7 @@ from importlib import metadata
 
 import pytest
 from browser_steps import (
+    broken_widgets,
     cell,
     edit_cell,
     open_notebook,
@@ -49,5 +50,7 @@ def test_progress_is_kept_over_a_kernel_and_a_server_that_start_anew(hub_page):
     assert server.ask("api/sessions") == []
     open_notebook(page, "00_start_here.ipynb")
     assert cell(page, SOLVED).count() == 1, "the answer that was saved"
+    assert broken_widgets(page) == []
+    page.locator(".widget-radio-box").first.wait_for(timeout=20_000)
     assert board_line(page) == done
     assert not outside_hosts(page)

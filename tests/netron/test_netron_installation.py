@@ -71,3 +71,26 @@ def test_the_version_is_the_packages(source):
         (source / "workbook_lib" / "netron" / "labextension" / "package.json").read_text("utf-8")
     )
     assert f'version = "{about["version"]}"' in (source / "pyproject.toml").read_text("utf-8")
+
+
+def test_jupyterlab_takes_the_workbooks_settings(prefix):
+    from jupyterlab_server.settings_utils import get_settings
+
+    settings = prefix / "share" / "jupyter" / "lab" / "settings"
+    shipped = Path(sys.prefix) / "share" / "jupyter"
+    found, warnings = get_settings(
+        str(settings),
+        str(shipped / "lab" / "schemas"),
+        str(prefix / "none"),
+        schema_name="@jupyterlab/apputils-extension:notification",
+    )
+    assert found["schema"]["properties"]["fetchNews"]["default"] == "false"
+    widgets = "@jupyter-widgets/jupyterlab-manager:plugin"
+    found, warnings = get_settings(
+        str(settings),
+        str(shipped / "lab" / "schemas"),
+        str(prefix / "none"),
+        schema_name=widgets,
+        labextensions_path=[str(shipped / "labextensions")],
+    )
+    assert found["schema"]["properties"]["saveState"]["default"] is True
