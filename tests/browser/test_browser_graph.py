@@ -1,0 +1,159 @@
+"""The controls of notebooks 01 to 03: a variable to choose, a graph to walk, variables to freeze."""
+
+import os
+
+import psutil
+import pytest
+from browser_axe import faults
+from browser_steps import (
+    open_notebook,
+    outside_hosts,
+    run_all,
+    run_cell,
+    switch_theme,
+    wait_until_still,
+)
+
+sync_api = pytest.importorskip("playwright.sync_api")
+pytestmark = pytest.mark.browser
+
+_CONVERSION = 120_000  # milliseconds; on a busy machine the first child imports TensorFlow
+
+
+def test_a_variable_is_chosen_converted_and_cancelled(page, pictures):
+    """By keyboard: what is refused, what converts; and a cancelled child is gone."""
+    open_notebook(page, "01_reproduce_the_failure.ipynb")
+    for code in ("from workbook_lib.isolated import silence", "controls.variable_chooser()"):
+        run_cell(page, code)
+    box = page.locator(".workbook-variable-chooser")
+    answer = box.locator("[role=status]")
+    sync_api.expect(answer).to_contain_text("press Convert")
+
+    dtype = box.get_by_label("Dtype:")
+    dtype.focus()
+    page.keyboard.press("Home")
+    assert dtype.input_value() == "float32"
+    sync_api.expect(box.locator("pre").first).to_contain_text("tf.zeros([4], tf.float32)")
+    page.keyboard.press("Tab")
+    sync_api.expect(box.get_by_label("Update:")).to_be_focused()
+    page.keyboard.press("End")
+    sync_api.expect(box.locator("pre").first).to_contain_text("scatter_nd_update")
+    page.keyboard.press("Tab")
+    sync_api.expect(box.get_by_label("Converter:")).to_be_focused()
+    page.keyboard.press("Tab")
+    sync_api.expect(box.get_by_role("button", name="Convert")).to_be_focused()
+    page.keyboard.press("Enter")
+    sync_api.expect(answer).to_contain_text("refused by the converter", timeout=_CONVERSION)
+    sync_api.expect(answer).to_contain_text("unsupported-variable-update")
+    photograph_both(page, box, pictures / "variable-chooser")
+
+    box.get_by_label("Update:").select_option("assign")
+    children = isolated_children(page)
+    box.get_by_role("button", name="Convert").click()
+    cancel = box.get_by_role("button", name="Cancel")
+    started = until(lambda: isolated_children(page) - children)
+    cancel.click()
+    sync_api.expect(answer).to_contain_text("Cancelled", timeout=_CONVERSION)
+    assert until(lambda: not any(child.is_running() for child in started))
+
+    box.get_by_role("button", name="Convert").click()
+    sync_api.expect(answer).to_contain_text("with right answers", timeout=_CONVERSION)
+    sync_api.expect(answer).to_contain_text("3 of 3 calls agree")
+    assert not outside_hosts(page)
+
+
+def test_a_graph_is_walked_by_click_and_by_keyboard(page, pictures):
+    open_notebook(page, "02_inspect_the_graph.ipynb")
+    run_all(page)
+    box = page.locator(".workbook-walk")
+    place = box.locator("[role=status]")
+    sync_api.expect(place).to_contain_text("You are at variable total")
+    boxes = box.locator("svg [data-step]")
+    sync_api.expect(boxes).to_have_count(5)
+    assert not faults(page, ".workbook-walk")
+    photograph_both(page, box, pictures / "graph-walk")
+
+    box.get_by_role("button", name="AssignAddVariableOp #2").click()
+    sync_api.expect(place).to_contain_text("total > AssignAddVariableOp #2")
+    mul = box.get_by_role("button", name="Mul")
+    mul.focus()
+    page.keyboard.press("Enter")
+    sync_api.expect(place).to_contain_text("You are at Mul")
+    here = box.locator('svg [aria-current="true"]')
+    sync_api.expect(here).to_contain_text("Mul")
+    sync_api.expect(here).to_be_focused()  # the drawing is new, the keyboard keeps its place
+    read = box.locator("svg").get_by_role("button", name="ReadVariableOp, reads gain")
+    read.focus()
+    page.keyboard.press("Space")
+    sync_api.expect(place).to_contain_text("You are at ReadVariableOp.")
+    photograph_both(page, box, pictures / "graph-walk-on")
+
+    box.get_by_label("One edge away:").focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("Tab")
+    sync_api.expect(box.get_by_role("button", name="Go there")).to_be_focused()
+    page.keyboard.press("Enter")
+    sync_api.expect(place).to_contain_text("You are at variable gain")
+    sync_api.expect(box.locator("td", has_text="VarHandleOp")).to_be_visible()
+    box.get_by_role("button", name="Back").click()
+    sync_api.expect(place).to_contain_text("You are at ReadVariableOp.")
+    assert not outside_hosts(page)
+
+
+def test_variables_are_frozen_and_their_ops_disappear(page, pictures):
+    open_notebook(page, "03_freeze_the_weights.ipynb")
+    run_all(page)
+    box = page.locator(".workbook-freezing")
+    answer = box.locator("[role=status]")
+    sync_api.expect(answer).to_contain_text("Frozen: weight; left as a variable: count")
+    drawings = answer.locator("svg")
+    sync_api.expect(drawings).to_have_count(2)
+    sync_api.expect(drawings.first).to_contain_text("gone")
+    sync_api.expect(drawings.last).to_contain_text("new")
+    assert not faults(page, ".workbook-freezing")
+    photograph_both(page, box, pictures / "freezing")
+
+    count = box.get_by_label("freeze count")
+    count.focus()
+    page.keyboard.press("Space")
+    sync_api.expect(answer).to_contain_text("Refused: the function assigns count")
+    sync_api.expect(answer).to_contain_text("incompatible with expected resource")
+    photograph_both(page, box, pictures / "freezing-refused")
+    box.get_by_label("Function:").select_option("peek")
+    sync_api.expect(answer).to_contain_text("Frozen: weight, count")
+    box.get_by_label("freeze weight").click()
+    sync_api.expect(answer).to_contain_text("Frozen: count; left as a variable: weight")
+    assert not outside_hosts(page)
+
+
+def photograph_both(page, box, path):
+    """Take a picture of the window with a box at its top, in both themes."""
+    for dark in (True, False):
+        switch_theme(page, dark)
+        box.evaluate("box => box.scrollIntoView({block: 'start'})")
+        wait_until_still(page)
+        page.screenshot(path=path.with_name(f"{path.name}{'-dark' if dark else ''}.png"))
+
+
+def isolated_children(page):
+    """Return the processes below the server that lead a session and come from a fork server."""
+    found = set()
+    for process in psutil.Process(page.server.process.pid).children(recursive=True):
+        try:
+            if os.getsid(process.pid) == process.pid and "forkserver" in " ".join(
+                process.cmdline()
+            ):
+                found.add(process)
+        except (psutil.NoSuchProcess, ProcessLookupError):
+            continue
+    return found
+
+
+def until(condition, seconds=60):
+    """Wait for what is outside the page, and return what the condition gave in the end."""
+    import time
+
+    deadline = time.monotonic() + seconds
+    while not (found := condition()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return found
