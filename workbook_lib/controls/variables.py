@@ -197,7 +197,7 @@ class VariableTrial(Rich):
 
 def shown_part(code: str) -> str:
     """Return a program from its class on, with the comparison that follows outside the child."""
-    return code[code.index("class ") :] + _PARITY
+    return code[code.index("class ") :].replace("\n\n\n", "\n\n") + _PARITY
 
 
 def program(dtype: str = _DEFAULT[0], update: str = _DEFAULT[1], setting: str = _DEFAULT[2]) -> str:

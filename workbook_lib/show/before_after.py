@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from workbook_lib.rendering import Rich, printable
-from workbook_lib.show.drawing import Marks
+from workbook_lib.show.drawing import Marks, image_html
 from workbook_lib.show.flow import Step
 from workbook_lib.show.flowchart import Flowchart
 
@@ -57,7 +57,8 @@ class BeforeAfter(Rich):
         drawn = "".join(
             '<figure style="flex: 0 1 auto; margin: 0; min-width: 0">'
             f"<figcaption><strong>{title}</strong>, {word}: "
-            f"{html.escape(_counted(chart.steps, ids))}</figcaption>{chart.svg(marks)}</figure>"
+            f"{html.escape(_counted(chart.steps, ids))}</figcaption>"
+            f"{image_html(chart.svg(marks), chart.text())}</figure>"
             for title, chart, marks, ids, word in parts
         )
         return f'<div style="display: flex; flex-wrap: wrap; gap: 1.5em">{drawn}</div>'

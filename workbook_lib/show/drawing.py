@@ -7,6 +7,7 @@ between boxes have a grey that stands out on both (3:1 at least, WCAG 2.2, 1.4.1
 
 from __future__ import annotations
 
+import base64
 import html
 import itertools
 import unicodedata
@@ -128,8 +129,32 @@ def svg(
         f'width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}" '
         f'style="max-width: 100%; height: auto" font-size="{_FONT:.0f}" '
         f'font-family="DejaVu Sans, Verdana, sans-serif">'
-        f"<title>{_text(title)}</title><desc>{_text(description)}</desc>{''.join(body)}</svg>"
+        f"<title>{_text(title)}</title><desc>{_text(_in_one_line(description))}</desc>{''.join(body)}</svg>"
     )
+
+
+def image_html(drawing: str, words: str) -> str:
+    """Set a drawing that nobody clicks as a picture with words.
+
+    JupyterLab takes ``<svg>`` out of the outputs of a notebook that it does not trust yet, and
+    leaves its words behind in one heap; a picture it leaves alone.
+
+    Args:
+        drawing: An ``<svg>`` element, as :func:`svg` returns it.
+        words: The whole of it for somebody who does not see it.
+
+    Returns:
+        One ``<img>`` element.
+    """
+    encoded = base64.b64encode(drawing.encode()).decode("ascii")
+    return (
+        f'<img alt="{_attribute(_in_one_line(words))}" style="max-width: 100%; height: auto" '
+        f'src="data:image/svg+xml;base64,{encoded}">'
+    )
+
+
+def _in_one_line(words: str) -> str:
+    return "; ".join(words.splitlines())
 
 
 def _lines(steps: Sequence[Step]) -> dict[tuple[str, str], str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from workbook_lib.graph.model import Function, Graph, TensorSpec
 from workbook_lib.rendering import Rich, printable
-from workbook_lib.show.drawing import COLOURS, NO_MARKS, Marks, label_lines, svg
+from workbook_lib.show.drawing import COLOURS, NO_MARKS, Marks, image_html, label_lines, svg
 from workbook_lib.show.flow import Step, flow_of, within
 
 _SHAPES = {
@@ -104,7 +104,8 @@ class Flowchart(Rich):
     def html(self) -> str:
         """Return the drawing and the note, as an exported page shows them."""
         note = f"<p>{html.escape(self.note)}</p>" if self.note else ""
-        return f'<figure style="margin: 0">{self.svg() if self.steps else ""}{note}</figure>'
+        drawing = image_html(self.svg(), self.text()) if self.steps else ""
+        return f'<figure style="margin: 0">{drawing}{note}</figure>'
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         """Return every form but HTML, which JupyterLab would prefer to its own drawing."""
