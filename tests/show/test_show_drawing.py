@@ -176,3 +176,19 @@ def test_one_of_two_equal_steps_is_gone(counter):
     compared = show.before_after(double, chart)
     assert compared.gone == ("again",)
     assert compared.new == ()
+
+
+def test_the_read_that_is_gone_is_that_of_the_variable_that_is_gone():
+    """Two reads of one op, one of a variable that stays: the other one is marked."""
+
+    def chart(*variables):
+        steps = [Step(f"variable {name}", "variable", name) for name in variables]
+        for number, step in enumerate(steps, start=1):
+            name = "ReadVariableOp" if number == 1 else f"ReadVariableOp #{number}"
+            steps.append(Step(f"read {step.name}", "read", name, "", (step.id,), (), step.id))
+            if number == len(variables):
+                break
+        return show.Flowchart("Flow", tuple(steps))
+
+    compared = show.before_after(chart("weight", "count"), chart("count"))
+    assert compared.gone == ("variable weight", "read weight")

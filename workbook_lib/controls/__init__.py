@@ -6,8 +6,8 @@ its place. Importing this imports no TensorFlow, IPython or ipywidgets.
 """
 
 from workbook_lib.controls.digit_pad import DigitAnswers, classify_ink, digit_pad
-from workbook_lib.controls.freezing import Freezing, freeze_some, freezing
 from workbook_lib.controls.graph_walk import Walk, graph_walk, walk
+from workbook_lib.controls.partial_freeze import Freezing, freeze_some, freezing
 from workbook_lib.controls.recipes import (
     Trial,
     Trials,

@@ -55,7 +55,8 @@ class BeforeAfter(Rich):
             ("After", self.after, Marks(dict.fromkeys(self.new, _NEW)), self.new, "new"),
         )
         drawn = "".join(
-            '<figure style="flex: 0 1 auto; margin: 0; min-width: 0">'
+            # A basis below their own width: they shrink before they go below each other.
+            '<figure style="flex: 1 1 22em; margin: 0; min-width: 0">'
             f"<figcaption><strong>{title}</strong>, {word}: "
             f"{html.escape(_counted(chart.steps, ids))}</figcaption>"
             f"{image_html(chart.svg(marks), chart.text())}</figure>"
@@ -72,8 +73,9 @@ def before_after(before: Flowchart, after: Flowchart) -> BeforeAfter:
         after: Such as the flow of the frozen graph that was made of it.
 
     Returns:
-        The comparison. Two steps are equal if kind, name, dtype and shape are; of several equal
-        ones as many are left as the other flow has. Inputs and outputs are not compared.
+        The comparison. Two steps are equal if kind, name, dtype and shape are, and for an access
+        its variable; of several equal ones as many are left as the other flow has. Inputs and
+        outputs are not compared.
     """
     return BeforeAfter(
         before,
@@ -96,8 +98,8 @@ def _without_equal(steps: Iterable[Step], others: Iterable[Step]) -> tuple[str, 
     return tuple(unpaired)
 
 
-def _nature(step: Step) -> tuple[str, str, str]:
-    return step.kind, _unnumbered(step), step.detail
+def _nature(step: Step) -> tuple[str, str, str, str | None]:
+    return step.kind, _unnumbered(step), step.detail, step.variable
 
 
 def _unnumbered(step: Step) -> str:

@@ -16,6 +16,7 @@ from workbook_lib.graph import Graph, read_graph
 from workbook_lib.lesson.control_box import at_home
 from workbook_lib.rendering import Rich, panel_html
 from workbook_lib.show.before_after import BeforeAfter, before_after
+from workbook_lib.show.drawing import Marks, image_html
 from workbook_lib.show.flowchart import Flowchart, mermaid
 from workbook_lib.show.histogram import OpHistogram, op_histogram
 from workbook_lib.show.variables import shape_text
@@ -65,7 +66,15 @@ class Freezing(Rich):
         """Return the same, with the drawings."""
         words = f"<p>TensorFlow says: {html.escape(self.refusal)}</p>" if self.refusal else ""
         tone = "wrong" if self.refusal else "right"
-        return panel_html(tone, self._title(), words + self.flow.html() + self.ops.html())
+        return panel_html(tone, self._title(), words + self._drawing_html() + self.ops.html())
+
+    def _drawing_html(self) -> str:
+        if not isinstance(self.flow, Flowchart):
+            return self.flow.html()
+        steps = self.flow.steps
+        named = [each for each in steps if each.kind == "variable" and each.name in self.assigned]
+        marks = Marks({each.id: "cannot be frozen" for each in named})
+        return image_html(self.flow.svg(marks), self.flow.text())
 
 
 def freeze_some(function: ConcreteFunction, variables: Collection[str] | None = None) -> Freezing:

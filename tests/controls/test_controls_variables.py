@@ -1,0 +1,166 @@
+"""The chooser of variables, against the measured matrix and against the converter itself."""
+
+import threading
+
+import pytest
+
+from workbook_lib import controls
+from workbook_lib.controls import variables
+from workbook_lib.controls.variables import DTYPES, SETTINGS, UPDATES, program, try_variable
+from workbook_lib.device.parity import Parity, Run
+from workbook_lib.failures import FAMILIES, version_matrix
+from workbook_lib.isolated import Record, cancellable
+
+OUTCOMES = {
+    "works": "right answers",
+    "error": "refused by the converter",
+    "refused": "refused by the interpreter",
+}
+OF_THE_MATRIX = {
+    ("float32", "only read", "defaults"): "read-only",
+    ("float32", "assign", "defaults"): "float32-state",
+    ("float32", "assign", "resource variables off"): "float32-state-flag-off",
+    ("float16", "assign", "defaults"): "float16-state",
+    ("float16", "assign", "SELECT_TF_OPS"): "float16-state-select-ops",
+    ("float16", "assign", "allow_custom_ops"): "float16-state-custom-ops",
+    ("float16", "assign", "resource variables off"): "float16-state-flag-off",
+    ("int16", "assign", "defaults"): "int16-state",
+    ("uint32", "assign", "defaults"): "uint32-state",
+    ("float32", "assign a slice", "defaults"): "slice-assign",
+    ("float32", "scatter rows", "defaults"): "scatter-update",
+}
+FAMILY_OF = {case: family.id for family in FAMILIES for case in family.cases}
+
+
+@pytest.mark.parametrize(("choice", "case"), OF_THE_MATRIX.items(), ids=OF_THE_MATRIX.values())
+def test_it_comes_out_as_the_matrix_has_it(choice, case):
+    from importlib import metadata
+
+    measured = {entry["version"]: entry["results"] for entry in version_matrix.load()["versions"]}
+    column = measured.get(metadata.version("tensorflow"))
+    if column is None:
+        pytest.skip("this TensorFlow was not measured")
+    trial = try_variable(*choice)
+    assert trial.outcome == OUTCOMES[column[case]["outcome"]]
+    found = [match.id for match in trial.explanation.matches]
+    if trial.outcome == "refused by the converter":
+        assert FAMILY_OF[case] in found
+        assert (
+            column[case]["label"].removeprefix("convert: ConverterError: ") in trial.record.message
+        )
+    elif trial.outcome == "right answers":
+        assert found == []
+        assert [run.agreeing for run in trial.parity.runs] == [3, 3]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "update"),
+    [
+        ("int8", "assign"),
+        ("int8", "assign_add"),
+        ("uint8", "assign_add"),
+        ("bool", "assign"),
+        ("float64", "assign_add"),
+        ("bfloat16", "assign"),
+    ],
+)
+def test_it_comes_out_as_the_converter_has_it(dtype, update):
+    """The same update through another door: a concrete function with its owner, no SavedModel."""
+    import tensorflow as tf
+
+    owner = tf.Module()
+    owner.kept = tf.Variable(tf.zeros([2], dtype))
+
+    @tf.function(input_signature=[tf.TensorSpec([2], dtype)])
+    def function(x):
+        old = owner.kept.read_value()
+        (owner.kept.assign if update == "assign" else owner.kept.assign_add)(x)
+        return old
+
+    concrete = function.get_concrete_function()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], owner)
+    try:
+        converter.convert()
+        expected = "right answers"
+    except tf.errors.OpError:
+        raise
+    except Exception:
+        expected = "refused by the converter"
+    assert try_variable(dtype, update).outcome == expected
+
+
+def test_a_line_that_is_not_about_a_variable_belongs_to_no_family():
+    trial = try_variable("int8", "assign_add")
+    assert trial.line == "'tf.AddV2' op is neither a custom op nor a flex op"
+    assert "family: none" in trial.text()
+    assert "VarHandleOp" not in trial.record.message
+
+
+def test_every_choice_is_a_program_of_the_real_api():
+    for dtype in DTYPES:
+        for update, line in UPDATES.items():
+            for setting, lines in SETTINGS.items():
+                code = program(dtype, update, setting)
+                compile(code, "<program>", "exec")
+                assert "tf.lite.TFLiteConverter.from_saved_model" in code
+                assert f"tf.{dtype})" in code
+                assert line in code
+                assert all(each in code for each in lines)
+
+
+@pytest.mark.parametrize(
+    "choice", [("float8", "assign"), ("float32", "erase"), ("float32", "assign", "magic")]
+)
+def test_a_choice_that_there_is_not_is_named_with_those_that_there_are(choice):
+    with pytest.raises(ValueError, match=rf"{choice[-1] if choice[0] == 'float32' else 'float8'}"):
+        try_variable(*choice)
+
+
+def test_wrong_answers_are_told_from_refusals():
+    wrong, refused = Run("default delegates", 1, 3), Run("plain kernels", 0, 3, refusal="unset")
+    ok = Record("ok")
+
+    def outcome(*runs):
+        trial = variables.VariableTrial("float32", "assign", "defaults", "", ok, Parity(runs))
+        return trial.outcome
+
+    assert outcome(wrong, refused) == "wrong answers"
+    assert outcome(refused, refused) == "refused by the interpreter"
+
+
+def test_a_cancelled_trial_says_so():
+    cancelled = threading.Event()
+    cancelled.set()
+    with cancellable(cancelled):
+        assert try_variable().outcome == "cancelled"
+
+
+def test_a_headless_run_takes_the_default(monkeypatch):
+    monkeypatch.setattr(variables, "run_source", lambda *_, **__: Record("timed out"))
+    trial = controls.variable_chooser()
+    assert (trial.dtype, trial.update, trial.setting) == ("float16", "assign", "defaults")
+    assert "timed out" in trial.text()
+
+
+def test_the_controls_convert_what_they_show(monkeypatch):
+    tried = []
+
+    def run(code, **_):
+        tried.append(code)
+        return Record("raised", exception_type="ValueError", message="no <such> thing", line="x")
+
+    monkeypatch.setattr(variables, "can_be_used", lambda: True)
+    monkeypatch.setattr(variables, "run_source", run)
+    box = controls.variable_chooser()
+    dtype, update, setting, code, slow = box.children
+    dtype.value, update.value, setting.value = "bool", "scatter rows", "allow_custom_ops"
+    assert "scatter_nd_update" in code.value and "allow_custom_ops" in code.value
+    start, status = slow.children[0].children[0], slow.children[1]
+    start.click()
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and thread.daemon:
+            thread.join(30)
+    assert tried == [program("bool", "scatter rows", "allow_custom_ops")]
+    assert "refused by TensorFlow" in status.value
+    assert "no &lt;such&gt; thing" in status.value
+    assert "class Keeper" not in status.value  # it stands above already
