@@ -1,4 +1,4 @@
-"""The controls of notebooks 01 to 03: choose a variable, walk through a graph, freeze some."""
+"""The controls of notebooks 01 and 03: choose a variable and convert it, freeze some."""
 
 import os
 
@@ -60,45 +60,6 @@ def test_a_variable_is_chosen_converted_and_cancelled(page, pictures):
     sync_api.expect(answer).to_contain_text("with right answers", timeout=_CONVERSION)
     sync_api.expect(answer).to_contain_text("3 of 3 calls agree")
     assert not outside_hosts(page)
-
-
-def test_a_graph_is_walked_by_click_and_by_keyboard(page, pictures):
-    open_notebook(page, "02_inspect_the_graph.ipynb")
-    run_all(page)
-    box = page.locator(".workbook-walk")
-    place = box.locator("[role=status]")
-    sync_api.expect(place).to_contain_text("You are at variable total")
-    boxes = box.locator("svg [data-step]")
-    sync_api.expect(boxes).to_have_count(5)  # Mul, assign, total, read, output
-    assert not faults(page, ".workbook-walk")
-    photograph_both(page, box, pictures / "graph-walk")
-
-    box.get_by_role("button", name="AssignAddVariableOp #2").click()
-    sync_api.expect(place).to_contain_text("total > AssignAddVariableOp #2")
-    mul = box.get_by_role("button", name="Mul")
-    mul.focus()
-    page.keyboard.press("Enter")
-    sync_api.expect(place).to_contain_text("You are at Mul")
-    here = box.locator('svg [aria-current="true"]')
-    sync_api.expect(here).to_contain_text("Mul")
-    sync_api.expect(here).to_be_focused()  # the drawing is new, the keyboard keeps its place
-    read = box.locator("svg").get_by_role("button", name="ReadVariableOp, reads gain")
-    read.focus()
-    page.keyboard.press("Space")
-    sync_api.expect(place).to_contain_text("You are at ReadVariableOp.")
-    photograph_both(page, box, pictures / "graph-walk-on")
-
-    box.get_by_label("One edge away:").focus()
-    page.keyboard.press("Home")
-    page.keyboard.press("Tab")
-    sync_api.expect(box.get_by_role("button", name="Go there")).to_be_focused()
-    page.keyboard.press("Enter")
-    sync_api.expect(place).to_contain_text("You are at variable gain")
-    sync_api.expect(box.locator("td", has_text="VarHandleOp")).to_be_visible()
-    box.get_by_role("button", name="Back").click()
-    sync_api.expect(place).to_contain_text("You are at ReadVariableOp.")
-    assert not outside_hosts(page)
-    assert not page.errors
 
 
 def test_variables_are_frozen_and_their_ops_disappear(page, pictures):
