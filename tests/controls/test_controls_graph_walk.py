@@ -87,6 +87,12 @@ def test_a_function_is_named_without_the_counter_of_its_save(half_reader):
     assert "__inference" not in words
 
 
+def test_a_box_says_which_node_it_is_and_where():
+    begun = controls.walk(chain(1))
+    assert ("node", "v, in main graph") in begun.facts
+    assert ("node", "n0, in main graph") in begun.to("n0").facts
+
+
 def test_a_variable_goes_before_what_else_bears_its_name():
     nodes = (
         Node("v", "VarHandleOp"),
@@ -132,6 +138,7 @@ def test_the_ways_on_are_cut_and_counted():
     place = controls.walk(chain(1, users=100)).at("ReadVariableOp")
     assert len(place.ways) == 102
     assert place.text().endswith("and 78 more")
+    assert place.text().count("given to Abs") == 22  # 24 with the variable and the first op
     assert "and 78 more" in place.html()
 
 
