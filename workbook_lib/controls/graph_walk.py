@@ -16,7 +16,7 @@ from typing import Any
 from workbook_lib.controls.work import can_be_used
 from workbook_lib.graph import Graph, TensorSpec
 from workbook_lib.rendering import Rich, printable, table_html
-from workbook_lib.show.drawing import Marks, label_lines
+from workbook_lib.show.drawing import Marks, image_html, label_lines
 from workbook_lib.show.flow import Step, spec_text, within
 from workbook_lib.show.flowchart import Flowchart, mermaid
 
@@ -229,6 +229,8 @@ class Walk(Rich):
         chart = self.drawing()
         note = f"<p>{html.escape(chart.note)}</p>" if chart.note else ""
         drawn = chart.svg(Marks({}, here=self.path[-1], clickable=clickable))
+        if not clickable:
+            drawn = image_html(drawn, chart.text())
         table = table_html(("", ""), self.facts, "What the file says of it") if self.facts else ""
         rest = f"<p>{html.escape(self._rest())}</p>" if self._rest() else ""
         ways = "".join(
