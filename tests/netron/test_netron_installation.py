@@ -78,7 +78,7 @@ def test_jupyterlab_takes_the_workbooks_settings(prefix):
 
     settings = prefix / "share" / "jupyter" / "lab" / "settings"
     shipped = Path(sys.prefix) / "share" / "jupyter"
-    found, warnings = get_settings(
+    found, _ = get_settings(
         str(settings),
         str(shipped / "lab" / "schemas"),
         str(prefix / "none"),
@@ -86,7 +86,7 @@ def test_jupyterlab_takes_the_workbooks_settings(prefix):
     )
     assert found["schema"]["properties"]["fetchNews"]["default"] == "false"
     widgets = "@jupyter-widgets/jupyterlab-manager:plugin"
-    found, warnings = get_settings(
+    found, _ = get_settings(
         str(settings),
         str(shipped / "lab" / "schemas"),
         str(prefix / "none"),
