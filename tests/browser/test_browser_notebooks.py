@@ -24,6 +24,7 @@ from browser_steps import (
 from workbook_lib.lesson.outline import outline
 from workbook_lib.runs import all_notebooks
 
+expect = pytest.importorskip("playwright.sync_api").expect
 pytestmark = pytest.mark.browser
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -111,13 +112,30 @@ def assert_everything_is_drawn(page, path):
     return len(widgets)
 
 
-def test_a_click_on_a_prediction_is_noted_and_compared(page):
+def test_a_prediction_is_made_compared_and_forgotten_with_the_keyboard(page, pictures):
     open_notebook(page, "00_start_here.ipynb")
     run_all(page)
-    page.locator(".widget-radio-box label", has_text="it depends").click()
-    page.get_by_text("Noted").first.wait_for(timeout=20_000)
-    run_all(page)
+    page.locator(".widget-radio-box input").first.focus()
+    for key in ("Space", "ArrowDown", "ArrowDown"):
+        page.keyboard.press(key)
+    page.get_by_text("Noted: it depends").first.wait_for(timeout=20_000)
+    run_cell(page, "first.compare(seen)")
     page.get_by_text("As you predicted").first.wait_for(timeout=20_000)
+    expect(cell(page, "start/first-prediction")).to_contain_text("As observed.")
+
+    run_cell(page, "lesson.board()")
+    board = page.locator(".workbook-board")
+    expect(board.locator("tr", has_text="Start here")).to_contain_text("1 of 1")
+    board.get_by_label("Begin afresh:").select_option(label="00 Start here")
+    board.get_by_role("button", name="Forget its progress").focus()
+    page.keyboard.press("Enter")
+    expect(board.get_by_role("button", name="No, keep it")).to_be_focused()
+    board.evaluate("board => board.scrollIntoView({block: 'end'})")
+    page.screenshot(path=pictures / "board-reset.png")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")
+    expect(board.get_by_text("starts again from zero")).to_be_visible()
+    expect(board.locator("tr", has_text="Start here")).not_to_contain_text("1 of 1")
 
 
 def test_an_exercise_fails_and_is_solved_in_the_page(page):
