@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from workbook_lib.lesson.control_box import at_home
 from workbook_lib.lesson.outline import NotebookOutline
 from workbook_lib.rendering import Rich
 
@@ -71,7 +72,7 @@ def reset_control(
     choice.observe(other, names="value")
     box = VBox([board, HBox([choice, ask], layout=Layout(flex_flow="row wrap")), said, sure])
     box.add_class("workbook-board")
-    return box
+    return at_home(box)
 
 
 def _title(choice: Any) -> str:
