@@ -31,6 +31,8 @@ ORDER = (
 )
 FILES = sorted(path for path in LIBRARY.rglob("*.py") if path != LIBRARY / "__init__.py")
 DOCUMENTED = (
+    "controls",
+    "editions",
     "graph",
     "samples",
     "lesson",

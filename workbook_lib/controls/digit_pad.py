@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from workbook_lib.controls.held_out import digit_number, held_out_images
 from workbook_lib.controls.work import can_be_used
 from workbook_lib.lesson.control_box import at_home
 from workbook_lib.rendering import Rich, panel_html, printable, table_html, table_text
@@ -214,29 +215,17 @@ def digit_pad(files: Mapping[str, bytes], *, example: int = 0) -> Any:
     Raises:
         ValueError: There is no such example.
     """
-    from workbook_lib.samples import load_digits
-
-    images = load_digits().test_images
-    if not 0 <= example < len(images):
-        raise ValueError(f"example goes from 0 to {len(images) - 1}, and is not {example}")
+    images = held_out_images(example)
     if not can_be_used():
         return classify_ink(files, images[example])
     return _controls(_sessions(files), images, example)
 
 
 def _controls(sessions: Mapping[str, Any], images: Ink, first: int) -> Any:
-    from ipywidgets import HTML, BoundedIntText, HBox, Layout, VBox
+    from ipywidgets import HTML, HBox, Layout, VBox
 
     pad = _pad_class()()
-    number = BoundedIntText(
-        value=first,
-        min=0,
-        max=len(images) - 1,
-        description="Held-out digit:",
-        tooltip="a real digit to begin with, by its number",
-        style={"description_width": "auto"},
-        layout=Layout(width="13em"),
-    )
+    number = digit_number(first, len(images), "a real digit to begin with, by its number")
     answer = HTML()
 
     def show(ink: Ink) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from workbook_lib.controls.held_out import digit_number, held_out_images
 from workbook_lib.controls.work import can_be_used
 from workbook_lib.lesson.control_box import at_home
 from workbook_lib.rendering import Rich, panel_html, table_html, table_text
@@ -238,11 +239,7 @@ def row_by_row(stateful: bytes, lifted: Lifted, *, example: int = 1) -> Any:
     Raises:
         ValueError: There is no such example.
     """
-    from workbook_lib.samples import load_digits
-
-    images = load_digits().test_images
-    if not 0 <= example < len(images):
-        raise ValueError(f"example goes from 0 to {len(images) - 1}, and is not {example}")
+    images = held_out_images(example)
     if not can_be_used():
         return push_rows(stateful, lifted, images[example], name=_name(example))
     return _controls(RowReading(stateful, lifted, images[example], _name(example)), images, example)
@@ -253,18 +250,10 @@ def _name(example: int) -> str:
 
 
 def _controls(reading: RowReading, images: Array, example: int) -> Any:
-    from ipywidgets import HTML, BoundedIntText, Button, HBox, Layout, VBox
+    from ipywidgets import HTML, Button, HBox, Layout, VBox
 
     shown = HTML()
-    number = BoundedIntText(
-        value=example,
-        min=0,
-        max=len(images) - 1,
-        description="Held-out digit:",
-        tooltip="which digit lies under the scanner",
-        style={"description_width": "auto"},
-        layout=Layout(width="13em"),
-    )
+    number = digit_number(example, len(images), "which digit lies under the scanner")
 
     def show() -> None:
         shown.value = f'<div role="status">{reading.reading.html()}</div>'

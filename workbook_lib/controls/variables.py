@@ -196,7 +196,14 @@ class VariableTrial(Rich):
 
 
 def shown_part(code: str) -> str:
-    """Return a program from its class on, with the comparison that follows outside the child."""
+    """Leave out what a reader has seen already, and add what happens outside the child.
+
+    Args:
+        code: A program, as :func:`program` writes it.
+
+    Returns:
+        It from its class on, and the comparison that follows.
+    """
     return code[code.index("class ") :].replace("\n\n\n", "\n\n") + _PARITY
 
 

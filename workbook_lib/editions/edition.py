@@ -162,5 +162,12 @@ def _write(kind: Kind, notebooks: dict[str, NotebookNode], folder: Path) -> list
 
 
 def default_folder(kind: Kind) -> Path:
-    """Return the folder that an edition goes to if none is named."""
+    """Say where an edition goes if no folder is named.
+
+    Args:
+        kind: The kind of edition.
+
+    Returns:
+        The folder, seen from the working folder.
+    """
     return Path("workbook-output", "site" if kind == "html" else kind)
