@@ -123,19 +123,20 @@ def test_a_prediction_is_made_compared_and_forgotten_with_the_keyboard(page, pic
     page.get_by_text("As you predicted").first.wait_for(timeout=20_000)
     expect(cell(page, "start/first-prediction")).to_contain_text("As observed.")
 
-    run_cell(page, "lesson.board()")
-    board = page.locator(".workbook-board")
-    expect(board.locator("tr", has_text="Start here")).to_contain_text("1 of 1")
+    board = run_cell(page, "lesson.board()")
+    row = board.locator("tr", has_text="Start here")
+    expect(row).to_contain_text("1 of 1")
     board.get_by_label("Begin afresh:").select_option(label="00 Start here")
     board.get_by_role("button", name="Forget its progress").focus()
     page.keyboard.press("Enter")
     expect(board.get_by_role("button", name="No, keep it")).to_be_focused()
-    board.evaluate("board => board.scrollIntoView({block: 'end'})")
     page.screenshot(path=pictures / "board-reset.png")
     page.keyboard.press("Shift+Tab")
     page.keyboard.press("Enter")
     expect(board.get_by_text("starts again from zero")).to_be_visible()
-    expect(board.locator("tr", has_text="Start here")).not_to_contain_text("1 of 1")
+    expect(row).not_to_contain_text("1 of 1")
+    board.get_by_role("link", name="Inspect the graph").click()
+    expect(page.locator(".lm-TabBar-tab.lm-mod-current", has_text="02_inspect")).to_be_visible()
 
 
 def test_an_exercise_fails_and_is_solved_in_the_page(page):

@@ -6,7 +6,6 @@ import html
 import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from workbook_lib.lesson import progress
 from workbook_lib.lesson.outline import NotebookOutline, outline
@@ -99,13 +98,14 @@ class ProgressBoard(_Table):
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
-        bundle: dict[str, Any] = dict(self._repr_mimebundle_())
+        # An output of its own: JupyterLab leads its links to the notebooks, but not a widget's.
+        shown = display(self._repr_mimebundle_(), raw=True, display_id=True)
         if is_watched() and importlib.util.find_spec("ipywidgets"):
-            box = reset_control(outline(), reset, lambda: board().html())
-            bundle |= {
-                mime: view for mime, view in box._repr_mimebundle_().items() if mime not in bundle
-            }
-        display(bundle, raw=True)
+            display(
+                reset_control(
+                    outline(), reset, lambda: shown.update(board()._repr_mimebundle_(), raw=True)
+                )
+            )
 
 
 class NotebookMap(_Table):

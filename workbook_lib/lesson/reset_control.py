@@ -13,22 +13,21 @@ from workbook_lib.rendering import Rich
 def reset_control(
     notebooks: Sequence[NotebookOutline],
     forget: Callable[[str], Rich],
-    board_html: Callable[[], str],
+    changed: Callable[[], None],
 ) -> Any:
-    """Make the board with its control.
+    """Make the control.
 
     Args:
         notebooks: What can be begun afresh.
         forget: Called with a notebook's file name once the learner has confirmed; what it returns
             is shown.
-        board_html: The board as it is now; asked anew after each change.
+        changed: Called after that, so that the board can be drawn anew.
 
     Returns:
         The box, for a notebook to show.
     """
     from ipywidgets import HTML, Button, Dropdown, HBox, Layout, VBox
 
-    board = HTML(board_html())
     choice = Dropdown(
         options=[(f"{n.number} {n.title}", n.file) for n in notebooks],
         description="Begin afresh:",
@@ -50,7 +49,7 @@ def reset_control(
 
     def to_forget(_: Any) -> None:
         said.value = f'<div role="status">{forget(choice.value).html()}</div>'
-        board.value = board_html()
+        changed()
         put_away()
 
     def to_keep(_: Any) -> None:
@@ -70,8 +69,8 @@ def reset_control(
     yes.on_click(to_forget)
     no.on_click(to_keep)
     choice.observe(other, names="value")
-    box = VBox([board, HBox([choice, ask], layout=Layout(flex_flow="row wrap")), said, sure])
-    box.add_class("workbook-board")
+    box = VBox([HBox([choice, ask], layout=Layout(flex_flow="row wrap")), said, sure])
+    box.add_class("workbook-reset")
     return at_home(box)
 
 
