@@ -1,5 +1,7 @@
 """The sheet of notebook 06: a digit drawn with the mouse, and one with the keyboard alone."""
 
+import re
+
 import pytest
 from browser_steps import open_notebook, outside_hosts, run_all, switch_theme
 
@@ -14,11 +16,13 @@ def test_a_digit_is_drawn_and_both_files_answer(page, pictures):
     run_all(page)
     box = page.locator(".workbook-digits")
     sheet = box.get_by_label("Sheet to draw a digit on")
-    answer = box.locator(".widget-html-content [role=status]")
+    answer = box.locator(".widget-html-content [role=group]")
+    spoken = box.locator(".widget-html-content [role=status]")
     sync_api.expect(answer).to_contain_text("what the files get")
 
     draw(page, sheet, DRAWN[4])
     sync_api.expect(answer).to_contain_text("float32 says 4, int8 says 4")
+    sync_api.expect(spoken).to_have_text(re.compile(r"^float32 says 4, int8 says 4; at most"))
     box.evaluate("box => box.scrollIntoView({block: 'center'})")
     page.screenshot(path=pictures / "readme-digit-pad.png")
 

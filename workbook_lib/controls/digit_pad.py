@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbook_lib.controls.held_out import digit_number, held_out_images
-from workbook_lib.controls.work import can_be_used
+from workbook_lib.controls.work import can_be_used, spoken
 from workbook_lib.lesson.control_box import at_home
 from workbook_lib.rendering import Rich, panel_html, printable, table_html, table_text
 
@@ -43,7 +43,7 @@ class DigitAnswers(Rich):
     shares: Mapping[str, npt.NDArray[np.float64]]
 
     def __repr__(self) -> str:
-        return f"DigitAnswers({self._verdict()})"
+        return f"DigitAnswers({self.verdict})"
 
     @property
     def labels(self) -> dict[str, int]:
@@ -56,7 +56,9 @@ class DigitAnswers(Rich):
         stacked = np.stack(list(self.shares.values()))
         return float(np.ptp(stacked, axis=0).max())
 
-    def _verdict(self) -> str:
+    @property
+    def verdict(self) -> str:
+        """What each file says, and how far they are apart, in one line."""
         said = [f"{name} says {digit}" for name, digit in self.labels.items()]
         return f"{', '.join(said)}; at most {100 * self.largest_difference:.0f} points apart"
 
@@ -71,7 +73,7 @@ class DigitAnswers(Rich):
         counts = np.round(self.ink * 16).astype(int)
         seen = "\n".join(" ".join(f"{count:2d}" for count in line) for line in counts)
         return "\n".join(
-            [self._verdict(), table_text(("digit", *self.shares), rows), "ink, 0 to 16:", seen]
+            [self.verdict, table_text(("digit", *self.shares), rows), "ink, 0 to 16:", seen]
         )
 
     def html(self) -> str:
@@ -83,7 +85,7 @@ class DigitAnswers(Rich):
             '<div style="display: flex; flex-wrap: wrap; gap: 1.5em; align-items: flex-start">'
             f"{_seen(self.ink)}<div>{table}</div></div>"
         )
-        return panel_html(tone, self._verdict(), body)
+        return panel_html(tone, self.verdict, body)
 
 
 @dataclass(frozen=True)
@@ -230,7 +232,7 @@ def _controls(sessions: Mapping[str, Any], images: Ink, first: int) -> Any:
 
     def show(ink: Ink) -> None:
         said = _answers(sessions, ink)
-        answer.value = f'<div role="status">{said.html()}</div>'
+        answer.value = spoken(said.verdict) + said.html()
 
     def take_example(_: Any) -> None:
         pad.strokes = []

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbook_lib.controls.held_out import digit_number, held_out_images
-from workbook_lib.controls.work import can_be_used
+from workbook_lib.controls.work import can_be_used, spoken
 from workbook_lib.lesson.control_box import at_home
 from workbook_lib.rendering import Rich, panel_html, table_html, table_text
 
@@ -73,9 +73,11 @@ class Reading(Rich):
     memory: Array
 
     def __repr__(self) -> str:
-        return f"Reading({self._headline()})"
+        return f"Reading({self.headline})"
 
-    def _headline(self) -> str:
+    @property
+    def headline(self) -> str:
+        """What the last press did, in one line."""
         last = self.pushes[-1] if self.pushes else None
         if last is None:
             return "nothing is read yet"
@@ -108,7 +110,7 @@ class Reading(Rich):
             f"{_digit(self.image, self.row)}{_strip(self.memory)}</div>{table}"
         )
         tone = "wrong" if any(push.agree is False for push in self.pushes) else "neutral"
-        return panel_html(tone, self._headline(), body)
+        return panel_html(tone, self.headline, body)
 
 
 class RowReading:
@@ -256,7 +258,8 @@ def _controls(reading: RowReading, images: Array, example: int) -> Any:
     number = digit_number(example, len(images), "which digit lies under the scanner")
 
     def show() -> None:
-        shown.value = f'<div role="status">{reading.reading.html()}</div>'
+        now = reading.reading
+        shown.value = spoken(now.headline) + now.html()
 
     def button(words: str, hint: str, action: Any) -> Any:
         made = Button(description=words, tooltip=hint, layout=Layout(width="auto"))

@@ -151,6 +151,19 @@ class SlowWork:
             self.status.value = _going(self._label, steps, time.monotonic() - started)
 
 
+def spoken(words: str) -> str:
+    """Put words where a screen reader reads them out, and nobody sees them.
+
+    Args:
+        words: What has happened, in one line; the whole of it stands elsewhere on the page.
+
+    Returns:
+        HTML: a live region (WAI-ARIA 1.2, role ``status``).
+    """
+    hidden = "position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%)"
+    return f'<div role="status" style="{hidden}">{html.escape(words)}</div>'
+
+
 def _going(label: str, steps: Steps, seconds: float) -> str:
     """Say how the work goes. It is no live region: a reader would hear every half second."""
     words = html.escape(": ".join(filter(None, (label, steps.words))))
