@@ -113,7 +113,7 @@ def test_a_headless_run_freezes_what_is_only_read(functions):
 
 def test_the_controls_offer_each_variable_and_freeze_at_once(functions, monkeypatch):
     monkeypatch.setattr(partial_freeze, "can_be_used", lambda: True)
-    function, boxes, answer = controls.freezing(functions[1]).children
+    function, boxes, answer, *_ = controls.freezing(functions[1]).children
     ticked = {box.description: box.value for box in boxes.children}
     assert ticked == {"freeze count": False, "freeze weight": True}
     assert "Frozen: weight" in answer.value

@@ -152,7 +152,7 @@ def test_the_controls_convert_what_they_show(monkeypatch):
     monkeypatch.setattr(variables, "can_be_used", lambda: True)
     monkeypatch.setattr(variables, "run_source", run)
     box = controls.variable_chooser()
-    dtype, update, setting, code, slow = box.children
+    dtype, update, setting, code, slow, *_ = box.children
     dtype.value, update.value, setting.value = "bool", "scatter rows", "allow_custom_ops"
     assert "scatter_nd_update" in code.value and "allow_custom_ops" in code.value
     start, status = slow.children[0].children[0], slow.children[1]

@@ -400,7 +400,7 @@ def carried(content, first, signature, calls):
 
 def test_a_diagnosis_is_not_made_twice(models, monkeypatch):
     diagnosis = diagnose(models("counter"))
-    monkeypatch.setattr(curing, "diagnose", None)
+    monkeypatch.setattr("workbook_lib.failures.cure.diagnose", None)
     made = cure(diagnosis)
     assert made.content == diagnosis.proof.content
     text = json.dumps(made.as_dict())

@@ -37,7 +37,7 @@ def copy(tmp_path):
     [
         (
             "device/freeze.py",
-            "frozen = convert_variables_to_constants_v2(function)",
+            "frozen = _converted(function, chosen)",
             "frozen = function",
             "03_freeze_the_weights.ipynb",
         ),
