@@ -370,7 +370,7 @@ def test_a_file_that_is_cut_short_after_it_was_read_kills_nobody(large_file):
     )
     assert done.returncode != -signal.SIGBUS
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count(b"1 variables") == 2
+    assert done.stdout.count(b"1 variable, 1 signature)") == 2
 
 
 def test_a_file_that_is_cut_short_while_it_is_read(large_file, monkeypatch, capsys):

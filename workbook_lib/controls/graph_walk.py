@@ -336,6 +336,8 @@ def _widget_class() -> Any:
         """A drawing to click: the page asks for a box, and is sent what it then shows."""
 
         _esm = Path(__file__).with_suffix(".js")
+        # A widget's table does not get the style that a cell's output has.
+        _css = ".workbook-graph-walk td { padding: 0.15em 1em 0.15em 0; vertical-align: top }"
         page = traitlets.Dict().tag(sync=True)
 
         def __init__(self, begun: Walk) -> None:

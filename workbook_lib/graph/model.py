@@ -79,6 +79,10 @@ def refuse_too_much(source: str, nodes: int, signatures: int = 0) -> None:
         raise ModelFileError(source, fault)
 
 
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 @dataclass(frozen=True)
 class TensorSpec:
     """A tensor at the edge of a function: its name, dtype (``"float32"``) and shape."""
@@ -222,9 +226,10 @@ class Graph:
 
     def __repr__(self) -> str:
         return (
-            f"Graph({self.format}: {sum(1 for _ in self.nodes)} nodes, "
-            f"{len(self.functions)} functions, {len(self.variables)} variables, "
-            f"{len(self.signatures)} signatures)"
+            f"Graph({self.format}: {_counted(sum(1 for _ in self.nodes), 'node')}, "
+            f"{_counted(len(self.functions), 'function')}, "
+            f"{_counted(len(self.variables), 'variable')}, "
+            f"{_counted(len(self.signatures), 'signature')})"
         )
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,4 +107,4 @@ def shown(message: str) -> str:
     first = message.strip().splitlines()[0] if message.strip() else ""
     first = re.sub(r"^\{\{.*?\}\} ", "", first)  # TensorFlow's name for the node that failed
     first = re.sub(r"(?:/[\w.+-]+)+/tmp\w{6,}|/tmp/\w+", "<temporary folder>", first)
-    return first if len(first) <= _SHOWN else first[: _SHOWN - 1] + "…"
+    return textwrap.shorten(first, _SHOWN, placeholder=" …")
