@@ -1,6 +1,7 @@
 """What a learner does in JupyterLab, as steps for the browser tests."""
 
 import re
+import time
 
 from browser_servers import TOKEN
 
@@ -20,9 +21,9 @@ _WATCH = """id => {
     };
     commandExecuted.connect(note);
 }"""
+_LOADING_WIDGET = "Loading widget"
 _BROKEN_WIDGET = (
     "Error displaying widget",
-    "Loading widget",
     "model not found",
     "Click to show javascript error",
 )
@@ -142,10 +143,20 @@ def wait_until_still(page, milliseconds=400):
     )
 
 
-def broken_widgets(page):
-    """Return what the outputs say where a widget could not be drawn; there must be none."""
-    shown = page.locator(".jp-OutputArea-output").all_inner_texts()
-    return [text for text in shown if any(words in text for words in _BROKEN_WIDGET)]
+def broken_widgets(page, seconds=20):
+    """Return what the outputs say where a widget could not be drawn; there must be none.
+
+    JupyterLab says "Loading widget..." for as long as it takes, and a notebook that was opened just
+    now may still be at it when its kernel is idle. One that says so after ``seconds`` is broken.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        shown = page.locator(".jp-OutputArea-output").all_inner_texts()
+        loading = any(_LOADING_WIDGET in text for text in shown)
+        if not loading or time.monotonic() > end:
+            broken = (_LOADING_WIDGET, *_BROKEN_WIDGET)
+            return [text for text in shown if any(words in text for words in broken)]
+        page.wait_for_timeout(200)
 
 
 def outside_hosts(page):

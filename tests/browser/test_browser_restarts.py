@@ -49,8 +49,8 @@ def test_progress_is_kept_over_a_kernel_and_a_server_that_start_anew(hub_page):
     assert server.address == page.address
     assert server.ask("api/sessions") == []
     open_notebook(page, "00_start_here.ipynb")
-    assert cell(page, SOLVED).count() == 1, "the answer that was saved"
+    cell(page, SOLVED).wait_for(timeout=20_000)  # the answer that was saved
+    page.locator(".widget-radio-box").first.wait_for(timeout=60_000)
     assert broken_widgets(page) == []
-    page.locator(".widget-radio-box").first.wait_for(timeout=20_000)
     assert board_line(page) == done
     assert not outside_hosts(page)
