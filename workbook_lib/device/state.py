@@ -31,7 +31,7 @@ from workbook_lib.device.lifting import (
     quantisation_of,
     shape_of,
 )
-from workbook_lib.device.state_files import as_npz, state_beside, write_all, writing
+from workbook_lib.device.state_files import as_npz, state_beside, writing
 from workbook_lib.device.tflite_edit import (
     callees,
     compact,
@@ -45,6 +45,7 @@ from workbook_lib.device.tflite_edit import (
 from workbook_lib.graph import ModelFileError
 from workbook_lib.isolated import run_isolated
 from workbook_lib.rendering import Rich, panel_html, table_html, table_text
+from workbook_lib.whole_files import write_all
 
 __all__ = ["CannotLiftError", "Lifted", "LiftedFile", "StateVariable", "lift_file", "lift_state"]
 

@@ -82,25 +82,3 @@ def as_npz(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
             with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as entry:
                 np.lib.format.write_array(entry, value, allow_pickle=False)
     return packed.getvalue()
-
-
-def write_all(files: Mapping[Path, bytes]) -> None:
-    """Write files, all or none: each beside its place first, and then all into place.
-
-    Args:
-        files: Place to content.
-
-    Raises:
-        OSError: One of them cannot be written.
-    """
-    for path in files:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    with contextlib.ExitStack() as leftovers:
-        ready = {}
-        for path, content in files.items():
-            ready[path] = path.with_name(f".{path.name}.{os.getpid()}")
-            leftovers.callback(ready[path].unlink, missing_ok=True)
-            ready[path].write_bytes(content)
-        for path, written in ready.items():
-            written.replace(path)

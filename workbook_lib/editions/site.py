@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from workbook_lib.runs.page import Link, Place, environment, page_html, places
+from workbook_lib.whole_files import write_all
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -111,7 +112,7 @@ def write(notebooks: Mapping[str, NotebookNode], folder: Path) -> list[Path]:
 
 
 def write_texts(texts: Mapping[str, str], folder: Path) -> list[Path]:
-    """Write files.
+    """Write files, all or none.
 
     Args:
         texts: Name to what it holds.
@@ -120,6 +121,5 @@ def write_texts(texts: Mapping[str, str], folder: Path) -> list[Path]:
     Returns:
         The files.
     """
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
+    write_all({folder / name: text.encode() for name, text in texts.items()})
     return [folder / name for name in texts]

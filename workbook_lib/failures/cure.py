@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from workbook_lib.device.reference import check_trust
-from workbook_lib.device.state_files import as_npz, state_beside, write_all, writing
+from workbook_lib.device.state_files import as_npz, state_beside, writing
 from workbook_lib.device.targets import target as find_target
 from workbook_lib.failures.cured import Cured, CuredFile
 from workbook_lib.failures.curing import Work
 from workbook_lib.failures.diagnosis import Diagnosis, diagnose
 from workbook_lib.failures.ways import NoCureError, NotProvenError, checked_recipe, choose_way
 from workbook_lib.graph import ModelFileError, read_graph
+from workbook_lib.whole_files import write_all
 
 __all__ = ["Cured", "CuredFile", "NoCureError", "NotProvenError", "choose_way", "cure", "cure_file"]
 

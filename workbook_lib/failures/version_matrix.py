@@ -29,6 +29,7 @@ from workbook_lib.failures.releases import (
 )
 from workbook_lib.rendering import Rich
 from workbook_lib.samples import data_path
+from workbook_lib.whole_files import write_text
 
 _SCRIPT = Path(cases.__file__)
 _TIMEOUT_SECONDS = 600
@@ -81,12 +82,7 @@ def store(entry: Mapping[str, Any], path: Path | None = None) -> dict[str, Any]:
     """
     file = path or stored_path()
     matrix = merge(load(file) if file.exists() else {}, [entry])
-    made = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        made.write_text(json.dumps(matrix, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        made.replace(file)
-    finally:
-        made.unlink(missing_ok=True)
+    write_text(file, json.dumps(matrix, indent=1, ensure_ascii=False) + "\n")
     return matrix
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from workbook_lib.runs.progress import progress_off
+from workbook_lib.whole_files import write_text
 
 Notebook = dict[str, Any]
 
@@ -77,17 +78,9 @@ def _joined(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def write(notebook: Notebook, path: Path) -> None:
-    """Write a notebook as Jupyter does: one space of indent, a newline at the end.
-
-    The file is replaced in one step, so that an interruption leaves the old one or the new one.
-    """
+    """Write a notebook as Jupyter does: one space of indent, a newline at the end."""
     text = json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True)
-    beside = path.with_name(f".{path.name}.new")
-    try:
-        beside.write_text(text + "\n", encoding="utf-8")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_text(path, text + "\n")
 
 
 def refresh(path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from workbook_lib.lesson.classroom import Classroom
 from workbook_lib.runs.page import environment
+from workbook_lib.whole_files import write_text
 
 
 def write_class_page(room: Classroom, path: Path) -> Path:
@@ -28,5 +29,5 @@ def write_class_page(room: Classroom, path: Path) -> Path:
         tables=Markup(room.html()),
     )  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding="utf-8")
+    write_text(path, page)
     return path

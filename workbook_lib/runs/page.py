@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbook_lib.whole_files import write_text
+
 if TYPE_CHECKING:
     import jinja2
 
@@ -122,7 +124,7 @@ def write_page(executed: Path, place: Place | None = None) -> Path:
 
     page = executed.with_suffix(".html")
     notebook = nbformat.read(executed, as_version=4)
-    page.write_text(page_html(notebook, executed.stem, place), encoding="utf-8")
+    write_text(page, page_html(notebook, executed.stem, place))
     return page
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from workbook_lib.runs.page import Link, environment, places, write_page
+from workbook_lib.whole_files import write_text
 
 if TYPE_CHECKING:
     from workbook_lib.runs.execute import RunReport
@@ -46,5 +47,5 @@ def write_report(report: RunReport) -> Path:
         .render(runs=rows, passed=sum(run.ok for run in report.notebooks))
     )
     index = report.folder / "index.html"
-    index.write_text(text, encoding="utf-8")
+    write_text(index, text)
     return index

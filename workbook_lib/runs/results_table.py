@@ -11,6 +11,7 @@ from typing import Any
 from workbook_lib.runs.baseline import Change
 from workbook_lib.runs.row_specs import SweepInputError
 from workbook_lib.runs.rows import COLUMNS, OUTCOMES, Row
+from workbook_lib.whole_files import write_all
 
 CSV_FILE = "sweep.csv"
 PARQUET_FILE = "sweep.parquet"
@@ -54,8 +55,8 @@ def write_tables(folder: Path, table: Sequence[Mapping[str, Any]]) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*COLUMNS, *_BASELINE_COLUMNS])
     writer.writerows([_text(value) for value in record.values()] for record in table)
-    _replace(folder / CSV_FILE, text.getvalue().encode())
-    _replace(folder / PARQUET_FILE, _parquet(table))
+    csv_file = text.getvalue().encode()
+    write_all({folder / CSV_FILE: csv_file, folder / PARQUET_FILE: _parquet(table)})
 
 
 def _text(value: Any) -> str:
@@ -80,12 +81,6 @@ def _parquet(table: Sequence[Mapping[str, Any]]) -> bytes:
     content = io.BytesIO()
     parquet.write_table(pyarrow.Table.from_pylist(list(table), schema), content)
     return content.getvalue()
-
-
-def _replace(path: Path, content: bytes) -> None:
-    beside = path.with_name(f".{path.name}.new")
-    beside.write_bytes(content)
-    beside.replace(path)
 
 
 def read_rows(folder: Path) -> tuple[Row, ...]:

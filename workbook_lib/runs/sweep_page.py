@@ -16,6 +16,7 @@ from workbook_lib.runs.rows import (
     VERDICT_FILE,
     Row,
 )
+from workbook_lib.whole_files import write_text
 
 if TYPE_CHECKING:
     from workbook_lib.runs.sweep import Sweep
@@ -162,9 +163,7 @@ def write_sweep_page(sweep: Sweep) -> Path:
         ],
     )
     index = sweep.folder / "index.html"
-    beside = index.with_name(".index.html.new")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(index)
+    write_text(index, text)
     return index
 
 

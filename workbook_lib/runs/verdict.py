@@ -21,6 +21,7 @@ from workbook_lib.failures.diagnosis import Diagnosis
 from workbook_lib.failures.version_matrix import fails_on
 from workbook_lib.failures.ways import STEPS, NoCureError
 from workbook_lib.rendering import Rich, code_html, panel_html, printable, table_html
+from workbook_lib.whole_files import write_all
 
 if TYPE_CHECKING:
     from workbook_lib.device.parity import Parity
@@ -230,10 +231,6 @@ def write_verdict(
     place.mkdir(parents=True, exist_ok=True)
     cured = None if isinstance(outcome, ValueError) else outcome
     files, comparison = _files(cured), _comparison(diagnosis, cured)
-    for name in (VERDICT_FILE, MODEL_FILE, STATE_FILE):  # never a new file beside an old verdict
-        (place / name).unlink(missing_ok=True)
-    for name, data in files.items():
-        (place / name).write_bytes(data)
     content = {
         "schema": SCHEMA,
         "model": Path(diagnosis.model).name,
@@ -255,7 +252,10 @@ def write_verdict(
         "versions": _versions(),
     }
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-    (place / VERDICT_FILE).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+    files[VERDICT_FILE] = (text + "\n").encode(errors="backslashreplace")
+    write_all({place / name: data for name, data in files.items()})
+    for name in {MODEL_FILE, STATE_FILE} - set(files):  # an earlier verdict's
+        (place / name).unlink(missing_ok=True)
     return ModelVerdict(content, place)
 
 

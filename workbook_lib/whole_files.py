@@ -1,0 +1,51 @@
+"""Files that are written whole or not at all.
+
+A full disk, a kill or a power cut must leave the file that was there before, and not half of the
+new one. So each is written beside its place first, under a hidden name, and then put there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def write_all(files: Mapping[Path, bytes]) -> None:
+    """Write files, all or none.
+
+    Args:
+        files: Place to content.
+
+    Raises:
+        OSError: One of them cannot be written; it names the place.
+    """
+    for path in files:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    with contextlib.ExitStack() as leftovers:
+        ready = {}
+        for path, content in files.items():
+            ready[path] = path.with_name(f".{path.name}.{os.getpid()}")
+            leftovers.callback(ready[path].unlink, missing_ok=True)
+            try:
+                ready[path].write_bytes(content)
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, str(path)) from error
+        for path, written in ready.items():
+            written.replace(path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file.
+
+    Args:
+        path: Its place.
+        text: What it is to hold; UTF-8, with escapes for what is no character.
+
+    Raises:
+        OSError: It cannot be written; it names the place.
+    """
+    write_all({path: text.encode(errors="backslashreplace")})
