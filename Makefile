@@ -27,6 +27,7 @@ $(READY): requirements.lock pyproject.toml
 		{ echo "$(PYTHON) has no venv module; on Debian: apt-get install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m workbook_lib.warm.kernelspec >/dev/null
 	@touch $(READY)
 
 setup: $(READY)  ## install everything into .venv, and stop
@@ -58,7 +59,7 @@ unit: $(READY)  ## pytest: the library, the exercises, papermill
 	WORKBOOK_PROGRESS=off $(BIN)/pytest -m "not browser" --numprocesses 2 --dist loadfile
 
 notebooks: $(READY)  ## nbval: stored outputs against a fresh run, strictly
-	WORKBOOK_PROGRESS=off $(BIN)/pytest --nbval --nbval-current-env notebooks
+	WORKBOOK_PROGRESS=off $(BIN)/pytest --nbval --nbval-kernel-name python3 notebooks
 
 browser: $(READY)  ## every notebook in JupyterLab, in headless Chromium
 	$(BIN)/pytest -m browser

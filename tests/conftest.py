@@ -17,12 +17,14 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 settings.load_profile("workbook")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 @pytest.fixture(scope="session")
 def tf():
-    import tensorflow
+    # It counts at the import. A child, or a kernel, that found it would be another than a user's.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
+        import tensorflow
 
     tensorflow.get_logger().setLevel("ERROR")
     tensorflow.keras.utils.disable_interactive_logging()

@@ -163,6 +163,7 @@ def _add_run(commands: Any) -> None:
         metavar=("NAME", "VALUE"),
         help="a papermill parameter, for the notebooks that declare it",
     )
+    run.add_argument("--jobs", type=_whole, default=1, metavar="N", help="notebooks at a time")
     run.set_defaults(command=_run)
 
 
@@ -316,9 +317,12 @@ def _run(options: argparse.Namespace) -> int:
             options.output,
             parameters,
             on_start=lambda name: print(f"running {name}", flush=True),
+            jobs=options.jobs,
         )
     except RunInputError as error:
         return _refuse(error)
+    except OSError as error:
+        return _cannot_keep(error, options.output)
     print(report.text())
     print(f"report: {report.folder / 'index.html'}")
     return 0 if report.ok else 1
@@ -338,6 +342,8 @@ def _edition(options: argparse.Namespace) -> int:
         )
     except RunInputError as error:
         return _refuse(error)
+    except OSError as error:
+        return _cannot_keep(error, options.output or default_folder(options.kind))
     print(made.text())
     return 0 if made.ok else 1
 
@@ -371,6 +377,8 @@ def _sweep(options: argparse.Namespace) -> int:
             )
     except SweepInputError as error:
         return _refuse(error)
+    except OSError as error:
+        return _cannot_keep(error, options.output)
     except KeyboardInterrupt:
         print("finished rows are kept; the same command makes the others", file=sys.stderr)
         raise
@@ -550,6 +558,16 @@ def _refuse(error: Exception | str) -> int:
     line = printable(" ".join(str(error).split()), most=None)
     print(f"workbook: {line}", file=sys.stderr)
     return BAD_INPUT
+
+
+def _cannot_keep(error: OSError, folder: Path) -> int:
+    """Say that the results cannot be written, and that this is not the end of them."""
+    if isinstance(error, BrokenPipeError):  # the reader's, not the disk's
+        raise error
+    where = printable(str(error.filename or folder), most=None)
+    kept = "what was finished before is kept; the same command makes the rest"
+    print(f"workbook: {where}: {error.strerror or error}; {kept}", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ def given(monkeypatch, tmp_path):
     """The parameters that a command line gives to the notebooks."""
     seen = {}
 
-    def run_notebooks(notebooks, folder, parameters, on_start):
+    def run_notebooks(notebooks, folder, parameters, on_start, jobs):
         seen.update(parameters)
         return Report(folder)
 

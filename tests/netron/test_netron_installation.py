@@ -38,7 +38,7 @@ def prefix(request, source, tmp_path_factory):
 
 
 def test_the_server_extension_is_enabled(prefix):
-    (path,) = (prefix / "etc" / "jupyter" / "jupyter_server_config.d").iterdir()
+    path = prefix / "etc" / "jupyter" / "jupyter_server_config.d" / "workbook_netron.json"
     enabled = json.loads(path.read_text(encoding="utf-8"))
     assert enabled == {"ServerApp": {"jpserver_extensions": {"workbook_lib.netron": True}}}
     assert netron._jupyter_server_extension_points() == [{"module": "workbook_lib.netron"}]
@@ -60,7 +60,8 @@ def test_jupyter_finds_both_in_that_prefix(prefix):
     from jupyterlab_server.config import get_federated_extensions
 
     manager = ExtensionConfigManager(read_config_path=[str(prefix / "etc" / "jupyter")])
-    assert manager.get_jpserver_extensions() == {"workbook_lib.netron": True}
+    enabled = {"workbook_lib.netron": True, "workbook_lib.warm": True}
+    assert manager.get_jpserver_extensions() == enabled
     folder = prefix / "share" / "jupyter" / "labextensions"
     (found,) = get_federated_extensions([str(folder)]).values()
     assert (found["name"], found["jupyterlab"]["extension"]) == (NAME, True)

@@ -102,7 +102,7 @@ IMPORTED_AS = {"protobuf": "google", "ai-edge-litert": "ai_edge_litert", "pyyaml
 IMPORTED_AS |= {"beautifulsoup4": "bs4"}
 IMPORTED_AS |= {"ipython": "IPython", "ai-edge-quantizer": "ai_edge_quantizer"}
 IMPORTED_AS |= {"tflite-micro": "tflite_micro", "ml-dtypes": "ml_dtypes"}
-IMPORTED_AS |= {"jupyter-server": "jupyter_server"}
+IMPORTED_AS |= {"jupyter-server": "jupyter_server", "jupyter-client": "jupyter_client"}
 IMPORTED_AS |= {"axe-playwright-python": "axe_playwright_python"}
 # Run as a command, by the Makefile or by pip, and not imported.
 COMMANDS = {

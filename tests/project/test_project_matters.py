@@ -11,7 +11,8 @@ from workbook_lib.samples import project_root
 
 
 def nbval(root, notebook):
-    options = ["-q", "-p", "no:cacheprovider", "--nbval", "--nbval-current-env", "-c", os.devnull]
+    options = ["-q", "-p", "no:cacheprovider", "-c", os.devnull]
+    options += ["--nbval", "--nbval-kernel-name", "python3"]
     return subprocess.run(
         [sys.executable, "-m", "pytest", *options, f"--rootdir={root}", str(notebook)],
         cwd=root,

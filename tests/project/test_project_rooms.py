@@ -14,9 +14,11 @@ LIBRARY = ROOT / "workbook_lib"
 ORDER = (
     "rendering",
     "locations",
+    "whole_files",
     "environment",
     "waiting",
     "graph",
+    "warm",
     "isolated",
     "samples",
     "device",
@@ -38,6 +40,7 @@ DOCUMENTED = (
     "lesson",
     "netron",
     "show",
+    "warm",
 )  # rooms whose docstrings are held to the rule
 
 

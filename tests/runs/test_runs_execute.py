@@ -172,20 +172,24 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path, capsys):
     assert str(tmp_path / "file" / "out") in said
 
 
-def test_trouble_in_the_middle_of_a_run_is_not_called_bad_input(tmp_path, monkeypatch):
+def test_trouble_in_the_middle_of_a_run_is_not_called_bad_input(tmp_path, monkeypatch, capsys):
     def full(report):
-        raise OSError(28, "No space left on device")
+        raise OSError(28, "No space left on device", str(report.folder / "index.html"))
 
     monkeypatch.setattr("workbook_lib.runs.report.write_report", full)
     path = write(tmp_path / "one.ipynb", "1")
-    with pytest.raises(OSError, match="No space left"):
-        main(["run", str(path), "--output", str(tmp_path / "out")])
+    assert main(["run", str(path), "--output", str(tmp_path / "out")]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{tmp_path / 'out' / 'index.html'}: No space left on device" in line
 
 
-def test_ctrl_c_ends_a_run_with_one_line_and_exit_130(tmp_path):
-    path = write(tmp_path / "long.ipynb", "open('begun', 'w').close(); import time; time.sleep(60)")
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_ctrl_c_ends_a_run_with_one_line_and_exit_130(tmp_path, jobs):
+    source = "open('begun', 'w').close(); import time; time.sleep(600)"
+    paths = [write(tmp_path / name, source) for name in ("one.ipynb", "two.ipynb", "three.ipynb")]
+    command = [sys.executable, "-m", "workbook_lib.cli", "run", *paths]
     process = subprocess.Popen(
-        [sys.executable, "-m", "workbook_lib.cli", "run", path, "--output", tmp_path / "out"],
+        [*command, "--output", tmp_path / "out", "--jobs", jobs],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -199,6 +203,29 @@ def test_ctrl_c_ends_a_run_with_one_line_and_exit_130(tmp_path):
     assert process.returncode == 130, said
     assert said.splitlines()[-1] == "workbook: interrupted"
     assert "Traceback" not in said
+
+
+def test_two_at_a_time_meet_and_are_reported_in_their_order(tmp_path):
+    """Each waits for the other's mark: one after the other, the first would wait in vain."""
+    meet = (
+        "import pathlib, time\n"
+        "pathlib.Path('mark-{own}').touch()\n"
+        "for _ in range(600):\n"
+        "    if pathlib.Path('mark-{other}').exists(): break\n"
+        "    time.sleep(0.1)\n"
+        "else: raise TimeoutError\n"
+        "time.sleep({own})\n"  # the first one ends last
+        "import os; print(os.environ['WORKBOOK_PROGRESS'])"
+    )
+    paths = [
+        write(tmp_path / f"{own}.ipynb", meet.format(own=own, other=other))
+        for own, other in ((1, 0), (0, 1))
+    ]
+    report = run_notebooks(paths, tmp_path / "out", jobs=2)
+    assert report.ok, report.text()
+    assert [run.name for run in report.notebooks] == ["1.ipynb", "0.ipynb"]
+    for run in report.notebooks:
+        assert "off" in run.executed.read_text(encoding="utf-8")
 
 
 def test_the_command_exits_1_and_names_what_failed(tmp_path):

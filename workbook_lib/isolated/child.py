@@ -18,11 +18,21 @@ from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
+from workbook_lib.warm.server import end_with_the_parent
+
 SOURCE_NAME = "<isolated>"
 """File name under which isolated source is compiled; tracebacks are searched for it."""
 
 
-def run(connection: Connection, output: str, log: str, task: bytes, preload: str) -> None:
+def run(
+    connection: Connection,
+    *,
+    output: str,
+    log: str,
+    task: bytes,
+    preload: str,
+    environment: Mapping[str, str],
+) -> None:
     """Run a task and send the fields of its ``Record`` through the connection.
 
     Then wait until the parent hangs up: it ends the whole process group while this process, its
@@ -34,11 +44,14 @@ def run(connection: Connection, output: str, log: str, task: bytes, preload: str
         log: File that takes its standard error, including what C++ writes.
         task: A pickled callable without arguments.
         preload: Module that the task relies on; it costs nothing where the server has it.
+        environment: The caller's environment variables, which the server may not have.
     """
     _leave_with_the_parent()
     _redirect(sys.stdout, 1, output)
     _redirect(sys.stderr, 2, log)
-    importlib.import_module(preload)
+    os.environ.clear()
+    os.environ.update(environment)
+    _import_quietly(preload)
     started = time.perf_counter()
     try:
         fields: dict[str, Any] = {"outcome": "ok", "value": pickle.loads(task)()}
@@ -54,11 +67,21 @@ def run(connection: Connection, output: str, log: str, task: bytes, preload: str
         connection.recv_bytes()
 
 
+def _import_quietly(preload: str) -> None:
+    """Import a module, and keep Keras from printing.
+
+    Keras prints a summary at each export, which is full of temporary paths and addresses.
+    """
+    importlib.import_module(preload)
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.disable_interactive_logging()
+
+
 def _leave_with_the_parent() -> None:
     """Make a group of this process and all that it starts, and end it when the parent is gone.
 
     A restarted kernel would otherwise leave an endless loop behind. The thread needs Python to
-    run; the signal reaches a loop in C++ as well (``PR_SET_PDEATHSIG`` is 1, ``prctl(2)``).
+    run; the system's signal reaches a loop in C++ as well.
     """
     if not hasattr(os, "setsid"):
         return
@@ -71,10 +94,7 @@ def _leave_with_the_parent() -> None:
             os.killpg(0, signal.SIGKILL)
 
     threading.Thread(target=leave, daemon=True).start()
-    if sys.platform == "linux":
-        import ctypes
-
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    end_with_the_parent()
 
 
 def execute(source: str, inputs: Mapping[str, Any], keep: Sequence[str]) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """Run code in a warm child process, within limits, and get a record back.
 
 A conversion can abort its process, loops can hang, and an interpreter can read memory that is
-not its own. None of that may cost a learner their kernel, so such code runs in a child of
-Python's own fork server, which has imported TensorFlow once: a child starts in well under a
-second. Where there is no fork (Windows), the child is spawned and imports for itself.
+not its own. None of that may cost a learner their kernel, so such code runs in a child of the
+fork server (``workbook_lib.warm``), which has imported TensorFlow once: a child starts in well
+under a second. Where there is no fork (Windows), the child is spawned and imports for itself.
 """
 
 from __future__ import annotations
@@ -12,11 +12,9 @@ import contextlib
 import contextvars
 import functools
 import io
-import multiprocessing
 import os
 import pickle
 import signal
-import sys
 import tempfile
 import threading
 import time
@@ -31,13 +29,11 @@ import psutil
 
 from workbook_lib.isolated import child
 from workbook_lib.isolated.record import OpError, Record
+from workbook_lib.warm import server
 
 GIB = 2**30
 _POLL_SECONDS = 0.05
-_WITH_TENSORFLOW = "workbook_lib.isolated.preload"
-_WITHOUT_TENSORFLOW = "workbook_lib.isolated.preload_litert"
 _CANCELLED: dict[str, Any] = {"outcome": "cancelled", "message": "ended: it was cancelled"}
-_main_lock = threading.Lock()
 _cancelled: contextvars.ContextVar[threading.Event | None] = contextvars.ContextVar(
     "cancelled", default=None
 )
@@ -148,25 +144,32 @@ def cancellable(cancelled: threading.Event) -> Iterator[None]:
 
 
 def warm_up() -> None:
-    """Start the fork server and import TensorFlow in it, so that the next run starts at once."""
+    """Wait until the fork server has TensorFlow, so that the next run starts at once."""
     run_isolated(int)
 
 
 def _run(task: bytes, *, timeout: float, memory_limit: int, tensorflow: bool) -> Record:
     if _is_cancelled():
         return Record(**_CANCELLED)
-    context = _context(tensorflow)
-    preload = _WITH_TENSORFLOW if tensorflow else _WITHOUT_TENSORFLOW
+    context = server.context(tensorflow)
+    preload = server.WITH_TENSORFLOW if tensorflow else server.WITHOUT_TENSORFLOW
     with tempfile.TemporaryDirectory(prefix="isolated-") as folder:
         output, log = Path(folder, "stdout"), Path(folder, "stderr")
         ours, theirs = context.Pipe()
         process = context.Process(
-            target=child.run, args=(theirs, str(output), str(log), task, preload)
+            target=child.run,
+            args=(theirs,),
+            kwargs={
+                "output": str(output),
+                "log": str(log),
+                "task": task,
+                "preload": preload,
+                "environment": dict(os.environ),
+            },
         )
         started = time.monotonic()
         try:
-            with _no_main_to_import():
-                process.start()
+            server.start(process)
             theirs.close()
             fields = _watch(process, ours, started + timeout, memory_limit)
         except (EOFError, OSError) as error:  # the server died before it could make a child
@@ -176,36 +179,6 @@ def _run(task: bytes, *, timeout: float, memory_limit: int, tensorflow: bool) ->
             ours.close()
         fields.setdefault("seconds", time.monotonic() - started)
         return Record(output=_read(output), log=_read(log), **fields)
-
-
-def _context(tensorflow: bool) -> Any:
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    # Only the first call has an effect: it decides what the one server of this process imports.
-    # A process that has TensorFlow itself will want it in a child sooner or later.
-    wanted = tensorflow or "tensorflow" in sys.modules
-    context.set_forkserver_preload([_WITH_TENSORFLOW if wanted else _WITHOUT_TENSORFLOW])
-    return context
-
-
-@contextlib.contextmanager
-def _no_main_to_import() -> Iterator[None]:
-    """Keep the child from importing the caller's script again, which a bare script cannot bear.
-
-    ``multiprocessing`` re-imports ``__main__`` by its spec or file, so that its functions can be
-    found; what runs here is never defined there.
-    """
-    with _main_lock:
-        main = sys.modules["__main__"]
-        hidden = {name: vars(main)[name] for name in ("__spec__", "__file__") if name in vars(main)}
-        main.__spec__ = None
-        main.__dict__.pop("__file__", None)
-        try:
-            yield
-        finally:
-            for name, value in hidden.items():
-                setattr(main, name, value)
 
 
 def _watch(

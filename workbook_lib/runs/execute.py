@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from workbook_lib.locations import project_root
 from workbook_lib.rendering import Rich, panel_html, table_html, table_text
+from workbook_lib.runs.descendants import end_descendants
 from workbook_lib.runs.progress import progress_off
+
+# No room, over a quota, too large for the file system, read-only, broken.
+_STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 
 
 class RunInputError(ValueError):
@@ -94,8 +100,10 @@ def run_notebooks(
     folder: Path,
     parameters: Mapping[str, Any] | None = None,
     on_start: Callable[[str], None] = lambda _: None,
+    *,
+    jobs: int = 1,
 ) -> RunReport:
-    """Execute notebooks one after the other.
+    """Execute notebooks.
 
     Args:
         notebooks: Their paths. Each runs in its own folder, as it does in JupyterLab.
@@ -103,13 +111,17 @@ def run_notebooks(
         parameters: Values for the cells tagged ``parameters``; each goes to the notebooks that
             declare it.
         on_start: Called with the name of each notebook before it runs.
+        jobs: How many run at a time, each in a kernel of its own. What a notebook measures is
+            worth more if it runs alone.
 
     Returns:
-        The report. A failing notebook does not keep the next ones from running.
+        The report, in the order of the notebooks. A failing notebook does not keep the next ones
+        from running.
 
     Raises:
         RunInputError: A path is no notebook, no notebook declares a parameter, the executed copy
             would replace a notebook or another copy, or the folder cannot be made. Nothing ran.
+        OSError: What a notebook came to cannot be kept. The ones before it are.
     """
     from workbook_lib.runs.report import write_report
 
@@ -126,15 +138,32 @@ def run_notebooks(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunInputError(f"{folder}: no folder for the results ({error.strerror})") from error
-    runs = []
-    for path in notebooks:
+    bar = jobs == 1 and sys.stderr.isatty()
+
+    def run(path: Path) -> NotebookRun:
         on_start(path.name)
         own = {name: value for name, value in given.items() if name in declared[path]}
-        bar = sys.stderr.isatty()
-        runs.append(execute_notebook(path, folder / path.name, own, progress_bar=bar))
+        return execute_notebook(path, folder / path.name, own, progress_bar=bar)
+
+    with progress_off():
+        runs = [run(path) for path in notebooks] if jobs == 1 else _at_once(run, notebooks, jobs)
     report = RunReport(tuple(runs), folder)
     write_report(report)
     return report
+
+
+def _at_once(
+    run: Callable[[Path], NotebookRun], notebooks: Sequence[Path], jobs: int
+) -> list[NotebookRun]:
+    """Run several at a time. Where that is interrupted, end the kernels, and with them the runs."""
+    with ThreadPoolExecutor(jobs) as pool:
+        futures = [pool.submit(run, path) for path in notebooks]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            end_descendants()
+            raise
 
 
 def declared_parameters(path: Path) -> frozenset[str]:
@@ -204,6 +233,9 @@ def execute_notebook(
 
     Returns:
         What came of it. Nothing that the notebook does is raised here.
+
+    Raises:
+        OSError: The copy cannot be kept: the disk is full, say. An earlier one is still there.
     """
     import papermill
     from nbclient.exceptions import DeadKernelError
@@ -211,11 +243,13 @@ def execute_notebook(
 
     started = time.monotonic()
     cell, error, died = "", "", False
+    # papermill writes it anew after each cell; an earlier copy must not be lost to half of one.
+    growing = executed.with_name(f".{executed.stem}.growing.ipynb")
     try:
         with progress_off():
             papermill.execute_notebook(
                 _literal(path.resolve()),
-                _literal(executed),
+                _literal(growing),
                 parameters=dict(parameters),
                 kernel_name="python3",
                 cwd=str(path.resolve().parent),
@@ -228,12 +262,17 @@ def execute_notebook(
                 ],
             )
     except PapermillExecutionError as failure:
-        cell = _failing_cell(executed) or str(failure.cell_index)
+        cell = _failing_cell(growing) or str(failure.cell_index)
         error = _one_line(f"{failure.ename}: {failure.evalue}")
     except Exception as failure:  # the kernel died, or the notebook could not be started
-        cell = _failing_cell(executed) or "unknown"
+        if isinstance(failure, OSError) and failure.errno in _STORAGE:
+            growing.unlink(missing_ok=True)
+            raise OSError(failure.errno, failure.strerror, str(executed)) from failure
+        cell = _failing_cell(growing) or "unknown"
         error = _one_line(f"{type(failure).__name__}: {failure}")
         died = isinstance(failure, DeadKernelError)
+    if growing.exists():
+        growing.replace(executed)
     return NotebookRun(path.name, executed, time.monotonic() - started, cell, error, died)
 
 

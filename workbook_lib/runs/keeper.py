@@ -1,8 +1,9 @@
 """The process that a row of a sweep runs below: it holds the limits, and leaves nobody behind.
 
-``python -m workbook_lib.runs.keeper`` reads a task from its standard input, executes the notebook
-in a kernel, ends the kernel and all that it started where a limit is met, and writes the row's
-file. The kernel's own children (the fork server of ``workbook_lib.isolated``, and what that
+It executes the notebook in a kernel, ends the kernel and all that it started where a limit is met,
+and writes the row's file. It is forked from a process that has TensorFlow already; where that is
+not to be had, ``python -m workbook_lib.runs.keeper`` reads the task from its standard input. The
+kernel's own children (the fork server of ``workbook_lib.isolated``, and what that
 started) make groups of their own, so a signal to the kernel's group does not reach them. On Linux
 the keeper therefore adopts whatever loses its parent, and finds all of it below itself.
 """
@@ -10,21 +11,25 @@ the keeper therefore adopts whatever loses its parent, and finds all of it below
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 import os
 import platform
+import re
 import shutil
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import psutil
 
+from workbook_lib.runs.descendants import descendants, end_descendants
 from workbook_lib.runs.execute import NotebookRun, execute_notebook
 from workbook_lib.runs.locking import LockedError, locked
 from workbook_lib.runs.rows import (
@@ -48,26 +53,42 @@ GIB = 2**30
 _POLL_SECONDS = 0.2
 _FAREWELL_SECONDS = 30.0  # for papermill to notice that its kernel is gone, and to keep the copy
 _PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
+# A cell could not write: that says nothing of the model, and the row is to be made again.
+_NO_ROOM = re.compile("|".join(re.escape(os.strerror(n)) for n in (errno.ENOSPC, errno.EDQUOT)))
 
 
 class NotDoneError(Exception):
     """The row was not made; the message says why, in one line."""
 
 
-def main() -> int:
-    """Do the task that standard input names.
+def main(order: dict[str, Any]) -> NoReturn:
+    """Do a task, and leave.
 
-    Returns:
-        0 if the row is written, ``NOT_DONE`` otherwise; then standard output says why.
+    The exit code is 0 if the row is written, ``NOT_DONE`` otherwise; then standard output says why.
+
+    Args:
+        order: The ``task``, as ``read_task`` reads it, and the process id of the ``parent``.
     """
-    order = json.load(sys.stdin)
-    task, parent = read_task(order["task"]), int(order["parent"])
+    code = 1
+    try:
+        code = _main(read_task(order["task"]), int(order["parent"]))
+    except BaseException:  # for the log, as the interpreter would; it is about to leave
+        traceback.print_exc()
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        # No thread of papermill's, and no farewell of its libraries, may hold this process back.
+        os._exit(code)
+
+
+def _main(task: RowTask, parent: int) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _give_up)
     logging.disable(logging.CRITICAL)  # what papermill logs is in the row
     _adopt_orphans()
     try:
-        keep(task, parent)
+        keep(task, _watched(parent))
     except (NotDoneError, LockedError) as error:
         return _not_done(str(error))
     except OSError as error:
@@ -94,12 +115,32 @@ def _adopt_orphans() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def keep(task: RowTask, parent: int) -> None:
+def _watched(pid: int) -> Callable[[], bool]:
+    """Return a function that tells whether a process is still there.
+
+    Its number alone would not do, as another process may get it; nor would this process's parent,
+    which is the fork server.
+    """
+    try:
+        parent = psutil.Process(pid)
+    except psutil.Error:
+        return lambda: False
+
+    def is_there() -> bool:
+        try:
+            return parent.is_running() and parent.status() != psutil.STATUS_ZOMBIE
+        except psutil.Error:
+            return False
+
+    return is_there
+
+
+def keep(task: RowTask, is_wanted: Callable[[], bool]) -> None:
     """Make a row, unless another process does so meanwhile.
 
     Args:
         task: What to do.
-        parent: Process id of the one that asked for it.
+        is_wanted: Tells whether the one that asked for it is still there.
 
     Raises:
         NotDoneError: The parent ended before the notebook came to its verdict, or this worker has
@@ -108,7 +149,7 @@ def keep(task: RowTask, parent: int) -> None:
         OSError: The row's folder cannot be written.
     """
     task.lock.parent.mkdir(parents=True, exist_ok=True)
-    with locked(task.lock, wait=lambda: os.getppid() == parent):
+    with locked(task.lock, wait=is_wanted):
         if finished(task) is not None:
             return
         differing = sorted(set(library_versions()) ^ set(task.versions))
@@ -119,7 +160,7 @@ def keep(task: RowTask, parent: int) -> None:
         shutil.rmtree(task.row_folder, ignore_errors=True)  # what a killed attempt has left
         task.row_folder.mkdir(parents=True)
         with _logged(task.row_folder / LOG_FILE):
-            row = _execute(task, parent)
+            row = _execute(task, is_wanted)
         store(task, row)
 
 
@@ -143,16 +184,16 @@ def _logged(path: Path) -> Iterator[None]:
             path.unlink()
 
 
-def _execute(task: RowTask, parent: int) -> Row:
+def _execute(task: RowTask, is_wanted: Callable[[], bool]) -> Row:
     """Execute the notebook within the row's limits."""
-    runs: list[NotebookRun] = []
+    runs: list[NotebookRun | OSError] = []
     started = time.monotonic()
     thread = threading.Thread(target=lambda: runs.append(_run_notebook(task)), daemon=True)
     thread.start()
     over: tuple[Outcome, str] | None = None
     while thread.is_alive() and over is None:
         thread.join(_POLL_SECONDS)
-        if os.getppid() != parent and not (task.row_folder / VERDICT_FILE).exists():
+        if not (is_wanted() or (task.row_folder / VERDICT_FILE).exists()):
             # With a verdict, the rest takes a moment, and the row need not be made again.
             raise NotDoneError("given up: nobody waits for it")
         over = _overrun(task, time.monotonic() - started)
@@ -161,10 +202,15 @@ def _execute(task: RowTask, parent: int) -> Row:
     end_descendants()
     thread.join(_FAREWELL_SECONDS)
     end_descendants()  # papermill may have been starting the kernel
-    return _row(task, runs[0] if runs else None, over, time.monotonic() - started)
+    run = runs[0] if runs else None
+    if isinstance(run, OSError):
+        raise run
+    if run is not None and _NO_ROOM.search(run.error):
+        raise NotDoneError(run.error)
+    return _row(task, run, over, time.monotonic() - started)
 
 
-def _run_notebook(task: RowTask) -> NotebookRun:
+def _run_notebook(task: RowTask) -> NotebookRun | OSError:
     parameters: dict[str, Any] = {
         "model": task.model,
         "signature": task.signature,
@@ -177,7 +223,10 @@ def _run_notebook(task: RowTask) -> NotebookRun:
         parameters["trust"] = True
     executed = task.row_folder / NOTEBOOK_FILE
     # A kernel that takes in what C++ libraries write takes its own last words with it.
-    return execute_notebook(Path(task.notebook), executed, parameters, take_in_native=False)
+    try:
+        return execute_notebook(Path(task.notebook), executed, parameters, take_in_native=False)
+    except OSError as error:
+        return error
 
 
 def _overrun(task: RowTask, seconds: float) -> tuple[Outcome, str] | None:
@@ -215,16 +264,6 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _descendants() -> list[psutil.Process]:
-    """Return all live processes below this one."""
-    found = []
-    for process in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.Error):
-            if process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-    return found
-
-
 def _memory(enough: int) -> int:
     """Return the bytes that all processes below this one hold together.
 
@@ -233,7 +272,7 @@ def _memory(enough: int) -> int:
             pages that forked processes share are counted once (proportional set size), where the
             system tells.
     """
-    processes = _descendants()
+    processes = descendants()
     resident = sum(_of(process, "rss") for process in processes)
     return resident if resident <= enough else sum(_of(process, "pss") for process in processes)
 
@@ -248,21 +287,5 @@ def _of(process: psutil.Process, kind: str) -> int:
         return 0
 
 
-def end_descendants(patience: float = 10.0) -> None:
-    """End every process below this one, and what they start meanwhile.
-
-    Args:
-        patience: Seconds after which to leave it at that.
-    """
-    deadline = time.monotonic() + patience
-    while (left := _descendants()) and time.monotonic() < deadline:
-        for process in left:
-            with contextlib.suppress(psutil.Error):
-                process.kill()
-        psutil.wait_procs(left, timeout=0.2)
-
-
 if __name__ == "__main__":
-    code = main()
-    # No thread of papermill's, and no farewell of its libraries, may hold this process back.
-    os._exit(code)
+    main(json.load(sys.stdin))

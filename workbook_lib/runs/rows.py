@@ -16,14 +16,19 @@ import platform
 import re
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import IO, Any, Literal, get_args
 
 from workbook_lib.locations import project_root
 from workbook_lib.rendering import printable
+from workbook_lib.warm import server
+from workbook_lib.warm.process import ForkedProcess
+from workbook_lib.whole_files import write_text
 
 Outcome = Literal[
     "ready",
@@ -53,6 +58,9 @@ TOKEN_FILE = ".sweep"
 
 NOT_DONE = 3
 """Exit code of a keeper that could not do the row, and says why in one line."""
+
+_MODULES = ("ipykernel.kernelapp", "papermill", "workbook_lib.runs.keeper")
+"""What a forked keeper and its kernel would otherwise import for themselves, row by row."""
 
 _POLL_SECONDS = 0.1
 _FAREWELL_SECONDS = 20.0
@@ -305,10 +313,7 @@ def store(task: RowTask, row: Row) -> None:
         "versions": dict(task.versions),
         "row": asdict(row),
     }
-    path = task.row_folder / ROW_FILE
-    beside = path.with_name(f".{path.name}.new")
-    beside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    beside.replace(path)
+    write_text(task.row_folder / ROW_FILE, json.dumps(content, indent=1) + "\n")
 
 
 def run_row(task: RowTask, stop: threading.Event | None = None) -> Row:
@@ -351,33 +356,55 @@ def _out_of_sight(task: RowTask) -> str:
 
 def _run_keeper(task: RowTask, stop: threading.Event | None) -> tuple[str, int]:
     """Run a task below a keeper; return what that said, and its exit code."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "workbook_lib.runs.keeper"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-        errors="backslashreplace",
-        cwd=project_root(),  # where no file of the user's can pass for a module
-        start_new_session=True,  # Ctrl-C in the terminal is for the sweep, which tells the keeper
-    )
-    order: str | None = json.dumps({"parent": os.getpid(), "task": asdict(task)})
-    try:
-        while True:
-            try:
-                said, trouble = process.communicate(order, timeout=_POLL_SECONDS)
-            except subprocess.TimeoutExpired:
-                order = None
-            else:
-                return said.strip() or last_words(trouble), process.returncode
-            if stop is not None and stop.is_set():
-                return "given up: the sweep was stopped", NOT_DONE
-    finally:
-        _end(process)
+    order = {"parent": os.getpid(), "task": asdict(task)}
+    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as trouble:
+        process = _start_keeper(order, said, trouble)
+        try:
+            while (code := process.poll()) is None:
+                if stop is not None and stop.is_set():
+                    return "given up: the sweep was stopped", NOT_DONE
+                time.sleep(_POLL_SECONDS)
+        finally:
+            _end(process)
+        return _read_all(said).strip() or last_words(_read_all(trouble)), code
 
 
-def _end(process: subprocess.Popen[str]) -> None:
+def _start_keeper(
+    order: dict[str, Any], said: IO[bytes], trouble: IO[bytes]
+) -> ForkedProcess | subprocess.Popen[bytes]:
+    """Start a keeper in a session of its own: Ctrl-C in the terminal is for the sweep alone.
+
+    Its folder is one where no file of the user's can pass for a module.
+    """
+    folder = project_root()
+    if server.suits(os.environ):
+        from workbook_lib.runs import keeper
+
+        with tempfile.TemporaryFile() as nothing, contextlib.suppress(EOFError):
+            return ForkedProcess(
+                keeper.main,
+                order,
+                streams=(nothing.fileno(), said.fileno(), trouble.fileno()),
+                environment=os.environ,
+                cwd=str(folder),
+                also=_MODULES,
+                leaves=False,
+            )
+    with tempfile.TemporaryFile() as given:
+        given.write(json.dumps(order).encode())
+        given.seek(0)
+        command = [sys.executable, "-m", "workbook_lib.runs.keeper"]
+        return subprocess.Popen(
+            command, stdin=given, stdout=said, stderr=trouble, cwd=folder, start_new_session=True
+        )
+
+
+def _read_all(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode(errors="backslashreplace")
+
+
+def _end(process: ForkedProcess | subprocess.Popen[bytes]) -> None:
     """End a keeper, which ends what it started."""
     if process.poll() is None:
         process.terminate()
@@ -386,10 +413,6 @@ def _end(process: subprocess.Popen[str]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-    for stream in (process.stdin, process.stdout, process.stderr):
-        if stream is not None:
-            with contextlib.suppress(OSError):
-                stream.close()
 
 
 def last_words(log: str) -> str:
