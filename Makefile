@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 PORT ?= 8888
+HUB_PORT ?= 8000
 # From the command line (make run OUTPUT=folder), never from whatever the environment calls OUTPUT.
 OUTPUT := workbook-output
 # TensorFlow 2.21 has packages for these. Without PYTHON=name, the first such Python on the PATH.
@@ -38,6 +39,15 @@ lab: $(READY)  ## open JupyterLab on notebook 00
 	[ "$$(id -u)" -ne 0 ] || flags="$$flags --allow-root"; \
 	[ "$$(uname)" != Linux ] || [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || flags="$$flags --no-browser"; \
 	exec $(BIN)/jupyter lab $$flags --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(LAB_FLAGS)
+
+# Places, gigabytes and processors for each; HUB_FLAGS for the rest (workbook hub --help).
+PLACES ?= 30
+MEMORY ?= 2
+CPUS ?= 2
+HUB_FLAGS ?=
+hub: $(READY)  ## start a JupyterHub for a workshop; Ctrl-C ends it
+	@exec $(BIN)/workbook hub --folder "$(OUTPUT)/hub" --port $(HUB_PORT) --places $(PLACES) \
+		--memory $(MEMORY) --cpus $(CPUS) $(HUB_FLAGS)
 
 run: $(READY)  ## execute every notebook; report in workbook-output/
 	$(BIN)/workbook run --output "$(OUTPUT)"
@@ -99,10 +109,10 @@ untext: $(READY)  ## bring the edited text back into the notebooks, and execute 
 
 lock:  ## resolve requirements.lock anew, keeping pins that still fit (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv: https://docs.astral.sh/uv/"; exit 1; }
-	uv pip compile pyproject.toml --extra test --extra runtimes --extra cluster --universal --python-version 3.10 \
+	uv pip compile pyproject.toml --extra test --extra runtimes --extra cluster --extra hub --universal --python-version 3.10 \
 		--generate-hashes --no-header --no-annotate --quiet -o requirements.lock
 
 clean:  ## remove .venv and what runs leave behind
 	rm -rf $(VENV) workbook-output .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help setup lab run site pictures bench test lint types unit notebooks browser refresh text untext lock clean
+.PHONY: help setup lab hub run site pictures bench test lint types unit notebooks browser refresh text untext lock clean

