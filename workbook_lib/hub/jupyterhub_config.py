@@ -16,6 +16,7 @@ c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{started.hub_port}"
 c.JupyterHub.db_url = f"sqlite:///{room.state / 'jupyterhub.sqlite'}"
 c.JupyterHub.cookie_secret_file = str(room.state / "cookie_secret")
 c.JupyterHub.concurrent_spawn_limit = 10
+c.JupyterHub.active_server_limit = settings.places + 1  # and the instructor
 c.JupyterHub.template_vars = {
     "announcement_login": "Choose a name and a password, and type the room's code. "
     "The name is yours from then on: come back with the same password."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import stat
@@ -52,6 +53,36 @@ def _copy_tree(source: Path, target: Path) -> None:
         copy_function=shutil.copyfile,  # not the modes: a participant may write their copy
         ignore=shutil.ignore_patterns(".*", "__pycache__"),
     )
+
+
+def scratch_of(number: int) -> Path:
+    """Return where a participant's temporary files are, if ``/tmp`` is everybody's.
+
+    Args:
+        number: The participant's user number.
+
+    Returns:
+        A short path: that of a socket in it may have a hundred characters.
+    """
+    return Path(f"/tmp/workbook-{number}")
+
+
+def make_scratch(folder: Path, number: int) -> None:
+    """Make a folder that nobody but one participant can enter.
+
+    Args:
+        folder: Where, in a folder that everybody may write to.
+        number: The participant's user number.
+
+    Raises:
+        OSError: It cannot be made, or somebody else has made it before.
+    """
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+        os.chown(folder, number, number)
+    about = folder.lstat()
+    if not stat.S_ISDIR(about.st_mode) or about.st_uid != number or about.st_mode & 0o077:
+        raise PermissionError(errno.EPERM, "somebody else has made this folder", str(folder))
 
 
 def fresh_notebook(notebook: Path, checkout: Path) -> Path | None:

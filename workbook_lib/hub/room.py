@@ -21,7 +21,8 @@ VARIABLE = "WORKBOOK_HUB"
 """In the environment of the hub's processes: the room's folder."""
 
 INSTRUCTOR = "instructor"
-GIGABYTE = 10**9
+GIGABYTE = 1024**3
+"""As JupyterHub and Kubernetes read ``2G``."""
 
 # No letter or digit that can be taken for another when it is read from a projector.
 _READABLE = "abcdefghjkmnpqrstuvwxyz23456789"

@@ -13,7 +13,7 @@ from jupyterhub.spawner import LocalProcessSpawner
 
 from workbook_lib.hub.enter import Plan
 from workbook_lib.hub.limits import Limits
-from workbook_lib.hub.places import PROGRESS, make_home
+from workbook_lib.hub.places import PROGRESS, make_home, make_scratch, scratch_of
 from workbook_lib.hub.room import Room
 from workbook_lib.hub.separation import closed_above, needed_folders
 from workbook_lib.hub.stopping import end_processes
@@ -60,7 +60,7 @@ class PlaceSpawner(LocalProcessSpawner):
         if self._started.own_view:
             own["JUPYTER_RUNTIME_DIR"] = "/tmp/jupyter"  # short: a socket's path has an end
         else:
-            own["TMPDIR"] = f"{home}/.tmp"
+            own["TMPDIR"] = own["JUPYTER_RUNTIME_DIR"] = str(scratch_of(self.number))
         return {**env, **own}
 
     async def start(self) -> Any:
@@ -72,6 +72,8 @@ class PlaceSpawner(LocalProcessSpawner):
         name, number = self.user.name, self.number
         home = self._room.home(name)
         await asyncio.to_thread(make_home, home, number, project_root())
+        if not self._started.own_view:
+            make_scratch(scratch_of(number), number)
         plan = Plan(
             number,
             str(home),
