@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from workbook_lib import cli
 from workbook_lib.hub import separation
 from workbook_lib.hub.enter import Plan
 from workbook_lib.hub.separation import BLOCK, SeparationError, closed_above, first_number
@@ -37,6 +38,18 @@ def test_who_is_not_root_and_has_no_namespace_is_told_so(monkeypatch):
     monkeypatch.setattr(separation.shutil, "which", lambda _: None)
     with pytest.raises(SeparationError, match="run it as root, or install uidmap"):
         separation.enter_namespace(["true"])
+
+
+def test_without_separation_the_command_starts_nothing(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(separation, "needs_namespace", lambda: True)
+    monkeypatch.setattr(separation.shutil, "which", lambda _: None)
+    folder = tmp_path / "room"
+    assert cli.main(["hub", f"--folder={folder}"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("workbook: participants can be kept apart only by root")
+    assert err.count("\n") == 1
+    assert not folder.exists()
 
 
 @as_root

@@ -33,7 +33,9 @@ def refused(answer):
 
 def test_a_wrong_room_code_lets_nobody_in(hub):
     stranger = hub.visitor("eve")
-    assert stranger.sign_in("aaaa-bbbb", "a password").status_code == 403
+    answer = stranger.sign_in("aaaa-bbbb", "a password")
+    assert answer.status_code == 403
+    assert "not the room" in answer.text
     assert "eve" not in hub.room.read("passwords")
 
 
@@ -55,6 +57,7 @@ def test_everybody_has_their_own_notebooks(hub, ada, bob):
 def test_nobody_comes_in_as_somebody_else(hub, ada):
     for password in ("ada's", "another", ""):
         assert hub.visitor("ada").sign_in(hub.code(), password).status_code == 403
+    assert "This name is taken" in hub.visitor("ada").sign_in(hub.code(), "another").text
     assert hub.visitor(" ADA ").sign_in(hub.code(), "not ada's own").status_code == 403
     assert hub.visitor("Ada").sign_in(hub.code().upper(), "ada's own").status_code == 200
 
@@ -190,10 +193,20 @@ def test_the_instructor_sees_who_is_stuck_where(hub, ada, bob, instructor):
     exercise = next(one for notebook in outline() for one in notebook.exercises)
     for _ in range(3):
         ada.work.run(RECORD.format(exercise, "wrong"))
-    page = instructor.get("/services/class/")
+    page = instructor.get("/hub/")  # it is where the instructor comes first
     assert page.status_code == 200
+    assert page.url == f"{hub.address}/services/class/"
     assert "ada" in page.text and "bob" in page.text
+    assert "instructor" not in page.text
     assert exercise in page.text
+
+
+def test_one_room_has_one_hub(hub):
+    command = [sys.executable, "-m", "workbook_lib.cli", "hub", f"--folder={hub.room.folder}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr == f"workbook: a hub runs in {hub.room.folder} already\n"
+    assert answers(hub)
 
 
 def test_participants_do_not_see_the_class(hub, ada):

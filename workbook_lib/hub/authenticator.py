@@ -11,7 +11,7 @@ import hashlib
 import re
 import secrets
 import unicodedata
-from typing import Any
+from typing import Any, NoReturn
 
 from jupyterhub.auth import Authenticator
 from tornado.web import HTTPError, RequestHandler
@@ -67,19 +67,21 @@ class RoomAuthenticator(Authenticator):
             data: What the form held.
 
         Returns:
-            The name, and whether it is the instructor; ``None`` for a wrong code or password.
+            The name, and whether it is the instructor.
 
         Raises:
-            HTTPError: 403, with what to do about it.
+            HTTPError: 403, with what to do about it, which the form then shows.
         """
         name = self.normalize_username(data.get("username", ""))
         password = data.get("password", "")
         known = self._room.secrets
         if name == INSTRUCTOR:
             right = _same(data.get("password", ""), known["instructor code"])
-            return {"name": name, "admin": True} if right else await _later()
+            if not right:
+                await _refuse("The instructor's password is the one that make hub has printed.")
+            return {"name": name, "admin": True}
         if not _same(data.get("otp", ""), known["room code"]):
-            return await _later()
+            await _refuse("This is not the room's code.")
         if not self.validate_username(name):
             raise HTTPError(403, "A name has letters, digits and hyphens, at most 32 of them.")
         async with self._one_at_a_time:
@@ -88,7 +90,10 @@ class RoomAuthenticator(Authenticator):
                 return await self._take(name, password, kept)
         salt, _, expected = kept[name].partition(":")
         if not secrets.compare_digest(await _hashed(password, salt), expected):
-            return await _later()
+            await _refuse(
+                "This name is taken. If you took it, type the password you chose; "
+                "if not, choose another name."
+            )
         return {"name": name, "admin": False}
 
     async def _take(self, name: str, password: str, kept: dict[str, str]) -> Any:
@@ -101,7 +106,11 @@ class RoomAuthenticator(Authenticator):
             raise HTTPError(403, "All places of this room are taken: ask the instructor.")
         salt = secrets.token_hex(16)
         kept[name] = f"{salt}:{await _hashed(password, salt)}"
-        self._room.write("passwords", kept)
+        try:
+            self._room.write("passwords", kept)
+        except OSError as error:
+            reason = f"Your name cannot be kept ({error.strerror}): tell the instructor."
+            raise HTTPError(403, reason) from error
         return {"name": name, "admin": False}
 
 
@@ -111,9 +120,10 @@ def _same(typed: str, code: str) -> bool:
     return secrets.compare_digest(*plain)
 
 
-async def _later() -> None:
-    """Refuse, and make trying one code after the other slow."""
+async def _refuse(reason: str) -> NoReturn:
+    """Refuse after a moment, so that trying one code after the other is slow."""
     await asyncio.sleep(0.5)
+    raise HTTPError(403, reason)
 
 
 async def _hashed(password: str, salt: str) -> str:

@@ -12,6 +12,14 @@ room = Room.of_this_process()
 started = room.started
 settings = started.settings
 
+
+def first_page(handler: Any) -> str:
+    """Return where somebody comes who has signed in: the instructor to the class."""
+    user = handler.current_user
+    return PREFIX if user and user.admin else ""  # a participant to their server
+
+
+c.JupyterHub.default_url = first_page
 c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{started.hub_port}"
 c.JupyterHub.db_url = f"sqlite:///{room.state / 'jupyterhub.sqlite'}"
 c.JupyterHub.cookie_secret_file = str(room.state / "cookie_secret")

@@ -9,7 +9,7 @@ import shutil
 import stat
 from pathlib import Path
 
-from workbook_lib.hub.room import Room
+from workbook_lib.hub.room import INSTRUCTOR, Room
 
 COPIED = ("notebooks", "data")
 PROGRESS = Path(".workbook", "progress.jsonl")
@@ -131,6 +131,8 @@ def collect_progress(room: Room, first_number: int, into: Path) -> list[str]:
     """
     untouched = []
     for name, order in sorted(room.participants()):
+        if name == INSTRUCTOR:
+            continue
         content = _own_file(room.home(name), PROGRESS, first_number + order)
         if content:
             (into / f"{name}.jsonl").write_bytes(content)

@@ -166,14 +166,20 @@ class Room:
         Args:
             name: The name.
             content: What to keep; values that JSON can hold.
+
+        Raises:
+            OSError: It cannot be written; what was kept before still is.
         """
         fresh = self.state / f".{name}.{secrets.token_hex(4)}"
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(content, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self.state / f"{name}.json")
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(content, file, indent=1)
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(self.state / f"{name}.json")
+        finally:
+            fresh.unlink(missing_ok=True)
 
     @property
     def started(self) -> Started:
