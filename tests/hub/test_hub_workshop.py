@@ -151,6 +151,11 @@ def test_a_kernel_speaks_through_files_that_are_closed_to_others(ada):
     assert known["ip"].startswith("/tmp/jupyter/")
 
 
+def test_kernels_are_forked_from_a_warm_one(ada):
+    told = ada.work.run("import psutil; print(psutil.Process().parent().cmdline())")
+    assert "multiprocessing.forkserver" in told
+
+
 def test_a_model_of_another_is_not_shown(hub, ada, bob):
     model = next(path for path in (project_root() / "data").iterdir() if path.suffix == ".keras")
     url = ada.work.run(
@@ -215,10 +220,11 @@ def test_participants_do_not_see_the_class(hub, ada):
     assert "/hub/login" in stranger.url
 
 
-def test_a_hub_that_dies_comes_back_and_nothing_is_lost(hub, ada, bob):
+@pytest.mark.parametrize("end", ["terminate", "kill"])
+def test_a_hub_that_dies_comes_back_and_nothing_is_lost(hub, ada, bob, end):
     before = ada.work.run("kept = 41; import os; print(os.getpid())")
     dead = hub_process(hub)
-    dead.kill()
+    getattr(dead, end)()
     assert ada.work.run("kept += 1; print(kept)") == "42", "a cell runs without the hub"
     wait_until(lambda: hub_process(hub) not in (None, dead) and answers(hub), "the hub is back")
     assert ada.is_ready() and bob.is_ready()

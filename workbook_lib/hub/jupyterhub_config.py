@@ -14,9 +14,16 @@ settings = started.settings
 
 
 def first_page(handler: Any) -> str:
-    """Return where somebody comes who has signed in: the instructor to the class."""
+    """Say where somebody comes who has signed in.
+
+    Args:
+        handler: The request's.
+
+    Returns:
+        The class for the instructor; nothing for a participant, who comes to their server.
+    """
     user = handler.current_user
-    return PREFIX if user and user.admin else ""  # a participant to their server
+    return PREFIX if user and user.admin else ""
 
 
 c.JupyterHub.default_url = first_page
