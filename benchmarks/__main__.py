@@ -11,18 +11,20 @@ from pathlib import Path
 from benchmarks import kernels, memory, notebooks, overhead, reading, runtimes, sweeping
 from benchmarks.figures import page
 
-# The kernels first: they are forked from a process that must not have run anything before.
 BENCHMARKS = {
-    "kernels": kernels.measure_start,
-    "kernel-memory": kernels.measure_memory,
-    "notebooks": notebooks.measure,
     "overhead": overhead.measure,
     "runtimes": runtimes.measure,
     "reading": reading.measure,
     "memory": memory.measure,
 }
-# Not on the page: it takes an hour.
-ALONE = {"sweep": sweeping.measure}
+# Asked for by name, each alone: kernels are forked from a process that has run nothing before, and
+# a sweep takes an hour.
+ALONE = {
+    "kernels": kernels.measure_start,
+    "kernel-memory": kernels.measure_memory,
+    "notebooks": notebooks.measure,
+    "sweep": sweeping.measure,
+}
 PAGE = Path(__file__).parent / "results.md"
 
 
