@@ -57,10 +57,14 @@ class Visitor:
         if self.is_ready():
             self.get(f"/user/{self.name}/lab")
             return
-        answer = self._ask("POST", f"{self.address}/hub/api/users/{self.name}/server")
+        answer = wait_until(self._ask_for_a_server, f"{self.name}'s last server has ended")[0]
         assert answer.status_code in (201, 202), answer.text
         wait_until(self.is_ready, f"{self.name}'s server")
         self.get(f"/user/{self.name}/lab")  # the server's own login
+
+    def _ask_for_a_server(self):
+        answer = self._ask("POST", f"{self.address}/hub/api/users/{self.name}/server")
+        return None if "pending stop" in answer.text else [answer]
 
     def is_ready(self):
         answer = self._ask("GET", f"{self.address}/hub/api/users/{self.name}")

@@ -59,7 +59,9 @@ def test_a_process_that_has_entered_has_no_rights(tmp_path, own_view):
         pytest.skip("this container has no mount namespaces")
     show = "id -u; id -g; id -G; pwd; umask; grep -E 'CapPrm|CapEff|NoNewPrivs' /proc/self/status"
     command = Plan(NUMBER, "/", own_view=own_view).command(["sh", "-c", show])
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd="/")
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, cwd="/", extra_groups=[4]
+    )
     number = str(NUMBER)
     assert done.stdout.split() == [
         number, number, number, "/", "0077",
