@@ -31,7 +31,11 @@ class Started:
             content = message["content"]
             said.append(content.get("text", "") + content.get("ename", ""))
 
-        self.client.execute_interactive(code, output_hook=hear, timeout=timeout)
+        # After an error the kernel puts off for a moment whatever comes in.
+        aborted = True
+        while aborted:
+            reply = self.client.execute_interactive(code, output_hook=hear, timeout=timeout)
+            aborted = reply["content"]["status"] == "aborted"
         return "".join(said).strip()
 
 

@@ -20,6 +20,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 WITH_TENSORFLOW = "workbook_lib.warm.preload"
 WITHOUT_TENSORFLOW = "workbook_lib.warm.preload_litert"
 SWITCH = "WORKBOOK_WARM_KERNELS"
@@ -59,9 +61,9 @@ def context(tensorflow: bool = True, also: Sequence[str] = ()) -> Any:
         return multiprocessing.get_context("spawn")
     chosen = multiprocessing.get_context("forkserver")
     if not is_running():
-        wanted = tensorflow or "tensorflow" in sys.modules
         _remember_the_start()
-        chosen.set_forkserver_preload([*also, WITH_TENSORFLOW if wanted else WITHOUT_TENSORFLOW])
+        needed = tensorflow or "tensorflow" in sys.modules
+        chosen.set_forkserver_preload([*also, WITH_TENSORFLOW if needed else WITHOUT_TENSORFLOW])
     return chosen
 
 
@@ -88,9 +90,9 @@ def is_running() -> bool:
     pid = _server()._forkserver_pid
     if pid is None:
         return False
-    try:
-        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
-    except ChildProcessError:
+    try:  # without waiting for it: that is for multiprocessing to do
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
         return False
 
 
