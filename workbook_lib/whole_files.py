@@ -31,7 +31,10 @@ def write_all(files: Mapping[Path, bytes]) -> None:
             ready[path] = path.with_name(f".{path.name}.{os.getpid()}")
             leftovers.callback(ready[path].unlink, missing_ok=True)
             try:
-                ready[path].write_bytes(content)
+                with ready[path].open("wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())  # before it takes its place: a power cut may follow
             except OSError as error:
                 raise OSError(error.errno, error.strerror, str(path)) from error
         for path, written in ready.items():

@@ -3,12 +3,15 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
+from jupyter_client.connect import LocalPortCache
 from jupyter_client.kernelspec import get_kernel_spec
 
 from workbook_lib.warm import server
@@ -286,6 +289,37 @@ def test_a_hundred_starts_leave_nothing_behind(start, started):
     # A few belong to the event loop and the sockets' context of this process.
     assert after[0] - before[0] < 10
     assert after[1:] == before[1:]
+
+
+# In this order jupyter_client asks for them.
+_CHANNELS = ["shell", "iopub", "stdin", "hb", "control"]
+
+
+@pytest.mark.parametrize("name", _CHANNELS)
+def test_a_port_that_somebody_else_has_taken_meanwhile_is_replaced(start, monkeypatch, name):
+    with socket.socket() as somebody:
+        somebody.bind(("127.0.0.1", 0))
+        somebody.listen()
+        taken = somebody.getsockname()[1]
+        find = LocalPortCache.find_available_port
+        first = [taken if name == asked else None for asked in _CHANNELS]
+        monkeypatch.setattr(
+            LocalPortCache,
+            "find_available_port",
+            lambda cache, ip: (first.pop(0) if first else None) or find(cache, ip),
+        )
+        kernel = start()
+        assert not first
+        assert kernel.is_warm
+        assert kernel.run("print('here')") == "here"
+        ports = kernel.manager.ports
+        assert taken not in ports
+        stored = json.loads(Path(kernel.manager.connection_file).read_text())
+        assert [stored[f"{channel}_port"] for channel in ("shell", "hb")] == [ports[0], ports[3]]
+        kernel.manager.restart_kernel(now=True)
+        kernel.client.wait_for_ready(timeout=60)
+        assert kernel.manager.ports == ports
+        assert kernel.is_warm
 
 
 @pytest.mark.parametrize(

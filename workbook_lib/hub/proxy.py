@@ -6,6 +6,7 @@ Node.js and ``npm`` come from a package of this environment, so that a machine n
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -69,9 +70,12 @@ def _fetch(folder: Path, node: Path) -> None:
     npm = node_folder() / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     # Scripts of packages are not run: the proxy needs none.
     flags = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    # Node.js brings certificates of its own; a machine behind a company's proxy needs its own.
+    environment = {"NODE_USE_SYSTEM_CA": "1", **os.environ}
     done = subprocess.run(
-        [str(node), str(npm), *flags], cwd=fresh, capture_output=True, text=True, check=False
-    )
+        [str(node), str(npm), *flags],
+        cwd=fresh, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if "npm error" in line] or [done.stderr]
         raise ProxyError(f"the hub's proxy cannot be fetched: {said[0].strip()}")

@@ -22,6 +22,7 @@ from workbook_lib.warm import server
 
 _UNKNOWN = 255  # what multiprocessing says of a process whose server is gone
 _POLL_SECONDS = 0.05
+_READY_SECONDS = 120  # the first one waits for the server's imports as well
 
 
 class ForkedProcess:
@@ -31,6 +32,7 @@ class ForkedProcess:
 
     Attributes:
         pid: Its process id, which is that of its group as well.
+        report: What it said when it was ready.
         stdin, stdout, stderr: ``None``: its streams are files that the caller has.
     """
 
@@ -45,8 +47,9 @@ class ForkedProcess:
         cwd: str,
         also: Sequence[str] = (),
         leaves: bool = True,
+        reports: bool = False,
     ) -> None:
-        """Start it, and wait until it leads its own session.
+        """Start it, and wait until it is ready.
 
         Args:
             function: What to call, from a module.
@@ -57,9 +60,12 @@ class ForkedProcess:
             also: Modules for the server to import, if it is not running yet.
             leaves: Whether it ends at once when this process is gone; otherwise it must see to
                 that itself.
+            reports: Whether the function itself sends bytes when it is ready, into a connection
+                that is its first argument, and that it then closes. Otherwise it is ready when it
+                leads its own session.
 
         Raises:
-            OSError, EOFError: No process could be made.
+            OSError, EOFError: No process could be made, or it ended before it was ready.
         """
         ours, theirs = multiprocessing.Pipe()
         # A connection takes its file descriptor along to another process.
@@ -72,12 +78,16 @@ class ForkedProcess:
                 "environment": dict(environment),
                 "cwd": cwd,
                 "leaves": leaves,
+                "reports": reports,
             },
         )
         try:
             server.start(self._process)
             theirs.close()
-            ours.recv_bytes()
+            if not ours.poll(_READY_SECONDS):
+                self._process.kill()
+                raise OSError(f"a forked process was not ready after {_READY_SECONDS} s")
+            self.report: bytes = ours.recv_bytes()
         finally:
             for file in files:
                 file.close()
@@ -160,6 +170,7 @@ def _enter(
     environment: Mapping[str, str],
     cwd: str,
     leaves: bool,
+    reports: bool,
 ) -> None:
     """Become what a new process would be, and call the function."""
     os.setsid()
@@ -173,8 +184,11 @@ def _enter(
     server.continue_in_child()
     if leaves:
         _leave_with_the_owner()
-    ready.send_bytes(b"ready")
-    ready.close()
+    if reports:
+        args = (ready, *args)
+    else:
+        ready.send_bytes(b"ready")
+        ready.close()
     try:
         function(*args)
     finally:

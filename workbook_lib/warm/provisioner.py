@@ -18,12 +18,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jupyter_client.connect import KernelConnectionInfo
+from jupyter_client.connect import KernelConnectionInfo, LocalPortCache, port_names
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from workbook_lib.warm import kernel, server
 from workbook_lib.warm.process import ForkedProcess
 
+_TRIES = 5  # at ports that nobody has taken
 _KNOWN = {"stdin", "stdout", "stderr", "env", "cwd", "independent", "kernel_id", "extra_arguments"}
 
 
@@ -31,6 +32,7 @@ class WarmProvisioner(LocalProvisioner):
     """Forks a kernel where it can, and starts it as usual where it cannot."""
 
     process: Any = None  # a subprocess.Popen, or what stands in for one
+    _has_clients = False  # that know its ports
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         """Start the kernel.
@@ -46,16 +48,38 @@ class WarmProvisioner(LocalProvisioner):
         if arguments is not None:
             fork = functools.partial(fork_kernel, arguments, **kwargs)
             try:
-                # The first one waits for the server's imports; others' kernels need not.
-                process = await asyncio.get_running_loop().run_in_executor(None, fork)
+                for _ in range(_TRIES):
+                    # The first one waits for the server's imports; others' kernels need not.
+                    process = await asyncio.get_running_loop().run_in_executor(None, fork)
+                    if process.report == kernel.READY:
+                        break
+                    self._take_other_ports(kwargs.get("env") or {})
+                else:
+                    raise OSError("others take the ports")
             except (OSError, EOFError) as error:
                 self.log.warning("No warm kernel, but a cold one: %s", error or "no fork server")
             else:
                 self.process = process
                 self.pid = self.pgid = process.pid
                 self.cwd = kwargs.get("cwd") or Path.cwd()
+                self._has_clients = True
                 return self.connection_info
         return await super().launch_kernel(cmd, **kwargs)
+
+    def _take_other_ports(self, environment: Mapping[str, str]) -> None:
+        """Choose new ports in place of those of which another process has taken one meanwhile.
+
+        ``jupyter_client`` looks for free ports and lets go of them again, for the kernel to take.
+        After a restart they stay: clients hold connections to them.
+        """
+        manager = self.parent
+        if manager is None or not self.ports_cached or self._has_clients:
+            return
+        for name in port_names:
+            setattr(manager, name, LocalPortCache.instance().find_available_port(manager.ip))
+        manager.cleanup_connection_file()
+        manager.write_connection_file(jupyter_session=environment.get("JPY_SESSION_NAME", ""))
+        self.connection_info = manager.get_connection_info()
 
 
 def forkable(cmd: Sequence[str], kwargs: Mapping[str, Any]) -> list[str] | None:
@@ -111,7 +135,8 @@ def fork_kernel(arguments: Sequence[str], **kwargs: Any) -> ForkedProcess:
         **kwargs: As for ``subprocess.Popen``, as far as ``forkable`` lets them through.
 
     Returns:
-        The process, which leads its own session.
+        The process, which leads its own session, and ``kernel.READY`` or ``kernel.PORT_TAKEN``
+        as its report.
 
     Raises:
         OSError, EOFError: It cannot be forked.
@@ -133,6 +158,7 @@ def fork_kernel(arguments: Sequence[str], **kwargs: Any) -> ForkedProcess:
             environment=environment,
             cwd=os.fspath(kwargs.get("cwd") or Path.cwd()),
             also=kernel.MODULES,
+            reports=True,
         )
     finally:
         os.close(nowhere)
