@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import re
 import sys
 import time
@@ -16,6 +17,7 @@ from workbook_lib.locations import project_root
 from workbook_lib.rendering import Rich, panel_html, table_html, table_text
 from workbook_lib.runs.descendants import end_descendants
 from workbook_lib.runs.progress import progress_off
+from workbook_lib.warm.provisioner import get_ready
 
 # No room, over a quota, too large for the file system, read-only, broken.
 _STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
@@ -125,6 +127,10 @@ def run_notebooks(
     """
     from workbook_lib.runs.report import write_report
 
+    # It imports TensorFlow while this process imports what it needs, the report's pages included.
+    get_ready(logging.getLogger(__name__))
+    import workbook_lib.runs.page_exporter  # noqa: F401
+
     given = dict(parameters or {})
     declared = {path: declared_parameters(path) for path in notebooks}
     for name in given:
@@ -225,7 +231,7 @@ def execute_notebook(
 
     Args:
         path: The notebook.
-        executed: Takes the executed copy, after each cell as far as it came.
+        executed: Takes the executed copy, as far as it came.
         parameters: Values for the cell tagged ``parameters``, which declares each of them.
         progress_bar: Whether to draw one on standard error.
         take_in_native: Whether what C++ libraries write to standard error goes into the notebook,
@@ -241,9 +247,11 @@ def execute_notebook(
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
+    from workbook_lib.runs import engine
+
     started = time.monotonic()
     cell, error, died = "", "", False
-    # papermill writes it anew after each cell; an earlier copy must not be lost to half of one.
+    # papermill writes it anew at each cell; an earlier copy must not be lost to half of one.
     growing = executed.with_name(f".{executed.stem}.growing.ipynb")
     try:
         with progress_off():
@@ -251,6 +259,7 @@ def execute_notebook(
                 _literal(path.resolve()),
                 _literal(growing),
                 parameters=dict(parameters),
+                engine_name=engine.NAME,
                 kernel_name="python3",
                 cwd=str(path.resolve().parent),
                 progress_bar=progress_bar,
