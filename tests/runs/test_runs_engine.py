@@ -35,5 +35,5 @@ def test_a_cell_that_is_at_work_is_in_the_copy_with_all_that_came_before(tmp_pat
     executed = nbformat.read(run.executed, as_version=4).cells
     statuses, outputs = executed[2].outputs[0].text.splitlines()
     assert json.loads(statuses) == ["completed", "completed", "running", "pending"]
-    assert outputs == "['first\\n']"
+    assert outputs == "[['first\\n']]"
     assert [cell.metadata.papermill.status for cell in executed] == ["completed"] * 4
