@@ -8,7 +8,7 @@ import platform
 import sys
 from pathlib import Path
 
-from benchmarks import kernels, memory, notebooks, overhead, reading, runtimes, sweeping
+from benchmarks import kernels, memory, notebooks, overhead, reading, room, runtimes, sweeping
 from benchmarks.figures import page
 
 BENCHMARKS = {
@@ -24,6 +24,7 @@ ALONE = {
     "kernel-memory": kernels.measure_memory,
     "notebooks": notebooks.measure,
     "sweep": sweeping.measure,
+    "room": room.measure,
 }
 PAGE = Path(__file__).parent / "results.md"
 

@@ -31,6 +31,19 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Plot:
+    """A drawn plot beside the page.
+
+    Attributes:
+        file: Its name.
+        alt: What it shows, in words.
+    """
+
+    file: str
+    alt: str
+
+
+@dataclass(frozen=True)
 class Chapter:
     """The figures of one benchmark.
 
@@ -40,6 +53,7 @@ class Chapter:
         command: What runs this benchmark alone.
         figures: What was measured.
         unit: What it was measured in.
+        plot: What shows it, below the table.
     """
 
     title: str
@@ -47,6 +61,7 @@ class Chapter:
     command: str
     figures: tuple[Figure, ...]
     unit: str = "ms"
+    plot: Plot | None = None
 
     def markdown(self) -> str:
         """Return the chapter with one table."""
@@ -63,6 +78,8 @@ class Chapter:
             f"{_number(one.against_measured)} | {_number(one.ratio)} | {one.aim or '-'} |"
             for one in self.figures
         ]
+        if self.plot:
+            lines += ["", f"![{self.plot.alt}]({self.plot.file})"]
         return "\n".join(lines)
 
 

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from hub_visitor import Visitor, wait_until
 
+from benchmarks.participant import Visitor, wait_until
 from workbook_lib.hub import separation
 from workbook_lib.hub.room import Room
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
-from hub_visitor import wait_until
 
+from benchmarks.participant import wait_until
 from workbook_lib.hub.limits import Limits, NoLimitsError
 from workbook_lib.hub.stopping import processes_of
 from workbook_lib.samples import project_root
@@ -67,8 +67,8 @@ def test_what_is_anothers_is_refused(hub, ada, bob):
     assert ada.api("GET", notebook).status_code == 200
     for path in ("api/contents", notebook, "api/kernels", "api/sessions", "workbook/netron/page/"):
         assert refused(bob.api("GET", path, of="ada")), path
-    assert refused(bob._ask("GET", f"{hub.address}/hub/api/users/ada"))
-    assert refused(bob._ask("DELETE", f"{hub.address}/hub/api/users/ada/server"))
+    assert refused(bob.ask("GET", f"{hub.address}/hub/api/users/ada"))
+    assert refused(bob.ask("DELETE", f"{hub.address}/hub/api/users/ada/server"))
 
 
 def test_anothers_token_is_refused(hub, ada, bob):
@@ -167,11 +167,11 @@ def test_a_model_of_another_is_not_shown(hub, ada, bob):
     )
     page, probe, folder = url.split()
     assert ada.session.get(f"{hub.address}{page}", timeout=30).status_code == 200
-    assert ada._ask("GET", f"{hub.address}{probe}").status_code == 204
-    assert refused(bob._ask("GET", f"{hub.address}{probe}"))
+    assert ada.ask("GET", f"{hub.address}{probe}").status_code == 204
+    assert refused(bob.ask("GET", f"{hub.address}{probe}"))
     # Nor does the ticket's name do anything at one's own server.
     own = probe.replace("/user/ada/", "/user/bob/")
-    assert refused(bob._ask("GET", f"{hub.address}{own}"))
+    assert refused(bob.ask("GET", f"{hub.address}{own}"))
     assert bob.work.run(f"import os; os.listdir({folder!r})") in (
         "PermissionError",
         "FileNotFoundError",

@@ -30,7 +30,8 @@ c.JupyterHub.default_url = first_page
 c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{started.hub_port}"
 c.JupyterHub.db_url = f"sqlite:///{room.state / 'jupyterhub.sqlite'}"
 c.JupyterHub.cookie_secret_file = str(room.state / "cookie_secret")
-c.JupyterHub.concurrent_spawn_limit = 10
+# A room comes in all at once: whoever is turned away meets an error, and not a queue.
+c.JupyterHub.concurrent_spawn_limit = settings.places + 1
 c.JupyterHub.active_server_limit = settings.places + 1  # and the instructor
 c.JupyterHub.template_vars = {
     "announcement_login": "Choose a name and a password, and type the room's code. "
@@ -51,8 +52,8 @@ c.JupyterHub.spawner_class = PlaceSpawner
 c.Spawner.default_url = "/lab/tree/notebooks/00_start_here.ipynb"
 c.Spawner.mem_limit = settings.memory_bytes
 c.Spawner.cpu_limit = settings.cpus or None
-c.Spawner.start_timeout = 120
-c.Spawner.http_timeout = 120
+c.Spawner.start_timeout = 300
+c.Spawner.http_timeout = 300
 # Sockets in a folder of the participant's, not ports: whoever can connect to a kernel's port
 # hears what it says.
 c.Spawner.args = ["--KernelManager.transport=ipc"]

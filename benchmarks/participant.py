@@ -1,0 +1,227 @@
+"""Somebody at a hub: a browser's cookies and forms, and what JupyterLab asks a server for.
+
+The load test and the hub's tests share it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import requests
+import websocket
+
+Found = TypeVar("Found")
+PATIENCE = 90.0
+"""Seconds to wait for anything."""
+
+
+def wait_until(true: Callable[[], Found], what: str, seconds: float = PATIENCE) -> Found:
+    """Ask until the answer counts as true.
+
+    Args:
+        true: Asked ten times a second.
+        what: What is waited for, in words.
+        seconds: For how long.
+
+    Returns:
+        The answer.
+
+    Raises:
+        AssertionError: It did not come in time.
+    """
+    deadline = time.monotonic() + seconds
+    while not (found := true()):
+        assert time.monotonic() < deadline, f"waited in vain: {what}"
+        time.sleep(0.1)
+    return found
+
+
+class Visitor:
+    """Somebody with a browser of their own.
+
+    Attributes:
+        address: The hub's, without a slash at the end.
+        name: What they call themselves.
+        patience: Seconds that they wait for anything.
+    """
+
+    def __init__(self, address: str, name: str, patience: float = PATIENCE) -> None:
+        self.address, self.name, self.patience = address.rstrip("/"), name, patience
+        self.session = requests.Session()
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        """Open a page below the hub's address."""
+        return self.session.get(f"{self.address}{path}", timeout=self.patience, **options)
+
+    def sign_in(self, code: str, password: str) -> requests.Response:
+        """Fill in the form; return the answer, after its redirects."""
+        form = self.get("/hub/login")
+        # The login leads on to the server, which may not have started: that comes later.
+        return self.session.post(
+            f"{self.address}/hub/login?next=/hub/home",
+            data={
+                "_xsrf": xsrf_in(form.text),
+                "username": self.name,
+                "password": password,
+                "otp": code,
+            },
+            timeout=self.patience,
+        )
+
+    def ask(self, method: str, url: str, **options: Any) -> requests.Response:
+        """Ask for an address, as a page of the same site does."""
+        xsrf = next((c.value for c in self.cookies_for(url) if c.name == "_xsrf"), "")
+        headers = {"X-XSRFToken": xsrf, "Referer": f"{self.address}/hub/home"}
+        return self.session.request(method, url, headers=headers, timeout=self.patience, **options)
+
+    def cookies_for(self, url: str) -> list[Any]:
+        """Return the cookies that a browser sends there, the closest first."""
+        path = urlsplit(url).path
+        fitting = [c for c in self.session.cookies if path.startswith(c.path)]
+        return sorted(fitting, key=lambda cookie: -len(cookie.path))
+
+    def start_server(self) -> None:
+        """Ask for a server of one's own, and wait until it answers."""
+        if self.is_ready():
+            self.get(f"/user/{self.name}/lab")
+            return
+        (answer,) = wait_until(self._ask_for_a_server, f"{self.name}'s last server has ended")
+        assert answer.status_code in (201, 202), answer.text
+        wait_until(self.is_ready, f"{self.name}'s server", self.patience)
+        self.get(f"/user/{self.name}/lab")  # the server's own login
+
+    def _ask_for_a_server(self) -> list[requests.Response]:
+        answer = self.ask("POST", f"{self.address}/hub/api/users/{self.name}/server")
+        return [] if "pending stop" in answer.text else [answer]
+
+    def is_ready(self) -> bool:
+        """Whether the hub says that one's server answers."""
+        answer = self.ask("GET", f"{self.address}/hub/api/users/{self.name}")
+        servers = answer.json().get("servers", {})
+        return bool(servers.get("", {}).get("ready", False))
+
+    def api(
+        self, method: str, path: str, of: str | None = None, **options: Any
+    ) -> requests.Response:
+        """Ask one's own server, or somebody else's."""
+        url = f"{self.address}/user/{of or self.name}/{path}"
+        return self.ask(method, url, **options)
+
+    def names_in(self, folder: str) -> list[str]:
+        """Return what the file browser shows."""
+        answer = self.api("GET", f"api/contents/{folder}")
+        assert answer.status_code == 200, answer.text
+        return sorted(entry["name"] for entry in answer.json()["content"])
+
+    def kernel(self, **options: str) -> Kernel:
+        """Start a kernel."""
+        return Kernel(self, **options)
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a cell came to.
+
+    Attributes:
+        printed: What it wrote.
+        raised: The name of the error that ended it; empty if none did.
+    """
+
+    printed: str
+    raised: str = ""
+
+
+class Kernel:
+    """A kernel of a visitor's server, and the connection to it."""
+
+    def __init__(self, visitor: Visitor, name: str = "python3", notebook: str = "") -> None:
+        self.visitor = visitor
+        path = {"path": f"notebooks/{notebook or uuid.uuid4().hex + '.ipynb'}"}
+        answer = visitor.api(
+            "POST",
+            "api/sessions",
+            json={**path, "name": "", "type": "notebook", "kernel": {"name": name}},
+        )
+        assert answer.status_code == 201, answer.text
+        self.id = answer.json()["kernel"]["id"]
+        url = f"{visitor.address}/user/{visitor.name}/api/kernels/{self.id}/channels"
+        cookies = {c.name: c.value for c in reversed(visitor.cookies_for(urlsplit(url).path))}
+        self._socket = websocket.create_connection(
+            url.replace("http", "ws", 1),
+            cookie="; ".join(f"{name}={value}" for name, value in cookies.items()),
+            origin=visitor.address,
+            timeout=self.visitor.patience,
+        )
+
+    def send(self, code: str) -> str:
+        """Send code to be run; return the number of the message."""
+        number = uuid.uuid4().hex
+        self._socket.send(
+            json.dumps(
+                {
+                    "header": {
+                        "msg_id": number,
+                        "msg_type": "execute_request",
+                        "username": "",
+                        "session": self.id,
+                        "date": "",
+                        "version": "5.3",
+                    },
+                    "parent_header": {},
+                    "metadata": {},
+                    "content": {"code": code, "silent": False, "store_history": False},
+                    "channel": "shell",
+                    "buffers": [],
+                }
+            )
+        )
+        return number
+
+    def run(self, code: str) -> str:
+        """Run code; return what it printed, or the name of what it raised, or ``dead``."""
+        said = self.execute(code)
+        return said.raised or said.printed.strip()
+
+    def execute(self, code: str) -> Said:
+        """Run code, and wait for its end.
+
+        Returns:
+            What it came to; ``dead`` as the error of a kernel that died of it.
+        """
+        printed: list[str] = []
+        number, raised = self.send(code), ""
+        to_come = {"execute_reply", "idle"}  # on two channels, in either order
+        while to_come:
+            message = json.loads(self._socket.recv())
+            kind, content = message["msg_type"], message["content"]
+            if kind == "status" and content["execution_state"] in ("restarting", "dead"):
+                return Said("".join(printed), "dead")
+            if message.get("parent_header", {}).get("msg_id") != number:
+                continue
+            if kind == "stream":
+                printed.append(content["text"])
+            elif kind == "execute_reply":
+                to_come.discard(kind)
+                raised = content.get("ename", "")
+            elif kind == "status":
+                to_come.discard(content["execution_state"])
+        return Said("".join(printed), raised)
+
+    def close(self) -> None:
+        """Shut it down."""
+        self._socket.close()
+        self.visitor.api("DELETE", f"api/kernels/{self.id}")
+
+
+def xsrf_in(page: str) -> str:
+    """Return what a form sends along, so that no other site can send it."""
+    found = re.search(r'name="_xsrf" value="([^"]+)"', page)
+    assert found, page
+    return found[1]
