@@ -3,12 +3,14 @@
 import json
 import multiprocessing
 import os
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
 from workbook_lib.lesson import progress
+from workbook_lib.locations import project_root
 
 
 @pytest.fixture
@@ -49,6 +51,16 @@ def test_a_reset_forgets_its_ids_only_and_destroys_nothing(log):
     assert set(known.exercises) == {"c/d"}
     assert not known.predictions
     assert log.read_text().startswith(before)
+
+
+def test_nothing_but_the_stamp_of_an_event_asks_what_time_it_is():
+    """A clock may jump: every wait and every length of time goes by one that does not."""
+    asks = re.compile(r"\btime\.time(_ns)?\(|\bdatetime\.(now|utcnow|today)\(|\bdate\.today\(")
+    found = {
+        path.name: len(asks.findall(path.read_text(encoding="utf-8")))
+        for path in (project_root() / "workbook_lib").rglob("*.py")
+    }
+    assert {name: count for name, count in found.items() if count} == {"progress.py": 1}
 
 
 def test_the_order_in_the_file_decides_and_not_the_clock(log):

@@ -53,6 +53,21 @@ def test_a_failure_is_named_by_notebook_cell_and_error(ran):
     assert "cell-1" in report.text()
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_kernel_that_is_killed_in_a_cell_costs_that_notebook_alone(tmp_path, jobs):
+    kill = "import os, signal; print('so far', flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    killed = write(tmp_path / "killed.ipynb", "print('before')", kill, "print('never')")
+    good = write(tmp_path / "good.ipynb", "print('good')")
+    report = run_notebooks([killed, good], tmp_path / "out", jobs=jobs)
+    first, second = report.notebooks
+    assert second.ok
+    assert first.died
+    assert first.verdict.startswith("failed in cell cell-1: the kernel died: a library crashed")
+    cells = nbformat.read(first.executed, as_version=4).cells
+    assert [[output.text for output in cell.outputs] for cell in cells][::2] == [["before\n"], []]
+    assert first.verdict in (tmp_path / "out" / "index.html").read_text()
+
+
 def test_executed_notebooks_and_pages_are_kept(ran):
     report, started = ran
     assert started == ["good.ipynb", "bad.ipynb"]

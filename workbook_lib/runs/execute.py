@@ -280,6 +280,11 @@ def execute_notebook(
         cell = _failing_cell(growing) or "unknown"
         error = _one_line(f"{type(failure).__name__}: {failure}")
         died = isinstance(failure, DeadKernelError)
+        if died:
+            error = (
+                "the kernel died: a library crashed in this cell, or the system ended the kernel "
+                "for its memory"
+            )
     if growing.exists():
         growing.replace(executed)
     return NotebookRun(path.name, executed, time.monotonic() - started, cell, error, died)
