@@ -18,6 +18,7 @@ import psutil
 
 from benchmarks.figures import Chapter, Figure, Plot
 from benchmarks.participant import Kernel, Visitor, wait_until
+from workbook_lib.hub import separation
 from workbook_lib.hub.room import Room, Settings, free_port
 from workbook_lib.hub.stopping import processes_of
 from workbook_lib.hub.workshop import Workshop
@@ -136,7 +137,8 @@ def run(size: int, kill_the_hub: bool) -> RoomRun:
         room = Room(Path(folder, "room"))
         settings = Settings(places=size, ip="127.0.0.1", port=free_port())
         with Workshop(room, settings) as workshop, ThreadPoolExecutor(size) as pool:
-            numbers = range(workshop.started.first_number, workshop.started.first_number + 10_000)
+            first = workshop.started.first_number
+            numbers = range(first, first + separation.BLOCK)
             idle = _held(numbers)
             with _sampled(held, numbers):
                 futures = [
