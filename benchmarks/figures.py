@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+_NAME = re.compile(r"Alone: `python -m benchmarks (\S+)`")
 
 
 @dataclass(frozen=True)
@@ -88,11 +91,11 @@ def _number(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def page(chapters: Sequence[Chapter], machine: str) -> str:
+def page(chapters: Sequence[str], machine: str) -> str:
     """Set all chapters on one page.
 
     Args:
-        chapters: What was measured.
+        chapters: What was measured, in Markdown.
         machine: Where, in one line that names no user and no host.
 
     Returns:
@@ -104,4 +107,17 @@ def page(chapters: Sequence[Chapter], machine: str) -> str:
         f"Written by `make bench` on {machine}. Every row is one run in which both sides took "
         "turns, so read the ratios; the milliseconds are this machine's. Medians.",
     ]
-    return "\n\n".join(["\n".join(opening), *(one.markdown() for one in chapters)]) + "\n"
+    return "\n\n".join(["\n".join(opening), *chapters]) + "\n"
+
+
+def chapters_of(page: str) -> dict[str, str]:
+    """Take a page apart again.
+
+    Args:
+        page: As :func:`page` returns it.
+
+    Returns:
+        Name of each benchmark, as the command takes it, to its chapter.
+    """
+    chapters = ["## " + part.rstrip() for part in page.split("\n## ")[1:]]
+    return {_NAME.findall(chapter)[0]: chapter for chapter in chapters}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks.figures import Chapter, Figure, page
+from benchmarks.figures import Chapter, Figure, Plot, chapters_of, page
 from benchmarks.graphs import FORMS, grown_tflite, saved_model
 from benchmarks.models import running_total
 from workbook_lib.graph import read_graph
@@ -20,12 +20,25 @@ ROW = re.compile(rf"^\| (?!what)(.+?) \| {NUMBER} \| (.+?) \| {NUMBER} \| {NUMBE
 
 def test_a_ratio_is_ours_over_theirs():
     chapter = Chapter("T", "How.", "cmd", (Figure("a", 3.0, "b", 12.0, "< 1"),))
-    assert "| a | 3 | b | 12 | 0.25 | < 1 |" in page([chapter], "a machine")
+    assert "| a | 3 | b | 12 | 0.25 | < 1 |" in page([chapter.markdown()], "a machine")
 
 
 def test_a_chapter_says_its_unit():
     chapter = Chapter("T", "How.", "cmd", (Figure("a", 3.0, "b", 12.0, "< 4 MB"),), unit="MB")
-    assert "| what | MB | against | MB | ratio | aim |" in page([chapter], "a machine")
+    assert "| what | MB | against | MB | ratio | aim |" in page([chapter.markdown()], "a machine")
+
+
+def test_a_page_comes_apart_into_what_it_was_made_of():
+    command = "python -m benchmarks {}"
+    chapters = {
+        name: Chapter(
+            name.title(), "How.", command.format(name), (Figure("a", 3, "b", 4),), plot=plot
+        ).markdown()
+        for name, plot in (("first", None), ("second", Plot("p.png", "It rises.")))
+    }
+    whole = page(list(chapters.values()), "a machine")
+    assert chapters_of(whole) == chapters
+    assert whole.endswith("\n\n![It rises.](p.png)\n")
 
 
 def test_every_aim_is_one_that_is_held_to():
