@@ -111,6 +111,15 @@ def test_the_readme_quotes_the_page():
         assert measured[what, against] == ratio, what
 
 
+def test_the_workshop_guide_goes_by_the_page():
+    guide = (ROOT / "docs" / "workshop.md").read_text(encoding="utf-8")
+    rows = {what: (float(ours), float(theirs)) for what, ours, _, theirs, _ in ROW.findall(PAGE)}
+    memory, alone = rows["20 participants: memory for each (GB)"]
+    assert f"{memory:.1f} GB for each; one participant alone comes to {alone:.1f} GB" in guide
+    (picture,) = re.findall(r"!\[(.+?)\]\(room\.png\)", PAGE)
+    assert f"![{picture}](../benchmarks/room.png)" in guide
+
+
 def test_the_page_names_no_machine():
     assert not re.search(r"/home/|/root|/tmp/", PAGE)
 
