@@ -11,8 +11,10 @@ import pytest
 from benchmarks.participant import Visitor, wait_until
 from workbook_lib.hub import separation
 from workbook_lib.hub.room import Room
+from workbook_lib.hub.stopping import processes_of
 
 MEMORY = 1.6  # gigabytes for each: a server, its warm parent, and two kernels
+SECRET = "what root's shell has been told"
 
 
 class Hub:
@@ -23,12 +25,16 @@ class Hub:
         self._said = folder.with_name("said")
         self._process = None
 
-    def start(self, *flags):
+    def start(self, *flags, **environment):
         command = [sys.executable, "-m", "workbook_lib.cli", "hub", f"--folder={self.room.folder}"]
         command += ["--ip=127.0.0.1", "--port=18000", f"--memory={MEMORY}", *flags]
         with self._said.open("wb") as said:
             self._process = subprocess.Popen(
-                command, stdout=said, stderr=said, start_new_session=True
+                command,
+                stdout=said,
+                stderr=said,
+                start_new_session=True,
+                env={**os.environ, "SECRET_OF_ROOT": SECRET, **environment},
             )
         wait_until(lambda: "address" in self.said or self._process.poll() is not None, "a hub")
         if "a participant cannot read" in self.said:
@@ -62,13 +68,19 @@ class Hub:
         return self._process.returncode
 
 
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory):
+def a_hub(folder, **environment):
+    """Start one; skip where that says nothing."""
     if sys.platform != "linux" or os.geteuid() != 0:
         pytest.skip("only root, on Linux, can look into what it keeps apart: sudo pytest tests/hub")
     pytest.importorskip("jupyterhub")
-    started = Hub(Path(tmp_path_factory.mktemp("hub"), "room"))
-    started.start()
+    started = Hub(Path(folder, "room"))
+    started.start(**environment)
+    return started
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory):
+    started = a_hub(tmp_path_factory.mktemp("hub"))
     yield started
     started.stop()
 
@@ -89,6 +101,14 @@ def at_work(hub, name):
     visitor.start_server()
     visitor.work = visitor.kernel()
     return visitor
+
+
+def server_of(visitor):
+    """Return the process of a participant's server, as root sees it."""
+    number = int(visitor.work.run("import os; print(os.getuid())"))
+    own = list(processes_of(range(number, number + 1)))
+    (server,) = (process for process in own if process.parent() not in own)
+    return server
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ import pytest
 import requests
 
 from benchmarks.participant import wait_until
+from tests.hub.conftest import SECRET, at_work, server_of
 from workbook_lib.hub.limits import Limits, NoLimitsError
 from workbook_lib.hub.stopping import processes_of
 from workbook_lib.samples import project_root
@@ -151,9 +152,63 @@ def test_a_kernel_speaks_through_files_that_are_closed_to_others(ada):
     assert known["ip"].startswith("/tmp/jupyter/")
 
 
-def test_kernels_are_forked_from_a_warm_one(ada):
-    told = ada.work.run("import psutil; print(psutil.Process().parent().cmdline())")
-    assert "multiprocessing.forkserver" in told
+def test_servers_and_kernels_are_forked_from_a_warm_one(hub, ada, bob):
+    servers = [server_of(visitor) for visitor in (ada, bob)]
+    assert [server.parent() for server in servers] == [template(hub)] * 2
+    for server in servers:
+        assert "_pywrap_tensorflow" in Path(f"/proc/{server.pid}/maps").read_text()
+    told = ada.work.run("import psutil; print(psutil.Process().parent().parent().pid)")
+    assert int(told) == servers[0].pid
+
+
+def template(hub):
+    """Return the process that servers are forked from."""
+    (found,) = (
+        process
+        for process in hub_process(hub).children()
+        if "multiprocessing.forkserver" in " ".join(process.cmdline())
+    )
+    return found
+
+
+def test_nothing_of_roots_is_left_in_a_forked_server(hub, ada):
+    # What a process was started with stands in its memory, and in that of all its forks.
+    assert SECRET in Path(f"/proc/{hub._process.pid}/environ").read_text()
+    server = server_of(ada).pid
+    for name in ("self", server):
+        assert SECRET not in ada.work.run(f"print(open('/proc/{name}/environ').read())")
+    files = Path(f"/proc/{server}/fd")
+    opened = {str(path.readlink()) for path in files.iterdir()}
+    log = str(hub.room.logs / "ada.log")
+    home = hub.room.home("ada")
+    assert [
+        name
+        for name in opened
+        if Path(name).is_relative_to(hub.room.folder) and not Path(name).is_relative_to(home)
+    ] == [log]
+    # Whoever can speak to root's fork server is root.
+    sockets = [line.split()[-1] for line in Path("/proc/net/unix").read_text().splitlines()]
+    own = [
+        name
+        for name in sockets
+        if "/listener-" in name and Path(name).exists() and Path(name).stat().st_uid == 0
+    ]
+    assert own
+    for name in own:
+        told = ada.work.run(
+            f"import socket; socket.socket(socket.AF_UNIX).connect({name!r}); print('connected')"
+        )
+        assert told in CLOSED, name
+
+
+def test_a_template_that_dies_is_replaced(hub, ada):
+    before = template(hub)
+    before.kill()
+    assert ada.work.run("print('here')") == "here"
+    cyd = at_work(hub, "cyd")
+    assert server_of(cyd).parent() == template(hub) != before
+    assert ada.is_ready()
+    assert ada.api("GET", "api/contents").status_code == 200
 
 
 def test_a_model_of_another_is_not_shown(hub, ada, bob):
@@ -223,7 +278,7 @@ def test_participants_do_not_see_the_class(hub, ada):
 @pytest.mark.parametrize("end", ["terminate", "kill"])
 def test_a_hub_that_dies_comes_back_and_nothing_is_lost(hub, ada, bob, end):
     before = ada.work.run("kept = 41; import os; print(os.getpid())")
-    dead = hub_process(hub)
+    dead, its_template = hub_process(hub), template(hub)
     getattr(dead, end)()
     assert ada.work.run("kept += 1; print(kept)") == "42", "a cell runs without the hub"
     wait_until(lambda: hub_process(hub) not in (None, dead) and answers(hub), "the hub is back")
@@ -231,6 +286,14 @@ def test_a_hub_that_dies_comes_back_and_nothing_is_lost(hub, ada, bob, end):
     assert ada.work.run("import os; print(os.getpid())") == before
     assert ada.api("GET", "api/contents").status_code == 200
     assert hub.visitor("ada").sign_in(hub.code(), "ada's own").status_code == 200
+    wait_until(lambda: has_ended(its_template), "its template ends as well")
+
+
+def has_ended(process):
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def hub_process(hub):

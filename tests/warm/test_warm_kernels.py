@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are for
 
 #: What code can see of the process that it runs in. Paths of this kernel's own are left out.
 SURROUNDINGS = """
-import json, multiprocessing, os, signal, sys, threading
+import json, multiprocessing.util, os, signal, sys, tempfile, threading
 seen = {
     "path": sys.path,
     "arguments": [os.path.basename(sys.argv[0]).removesuffix(".py"), len(sys.argv), sys.argv[1]],
@@ -38,6 +38,7 @@ seen = {
     "blocked": sorted(map(int, signal.pthread_sigmask(signal.SIG_BLOCK, []))),
     "standard input": os.path.samestat(os.fstat(0), os.stat(os.devnull)) or os.read(0, 1) == b"",
     "umask": os.umask(0o022),
+    "temporary": [tempfile.gettempdir(), os.path.dirname(multiprocessing.util.get_temp_dir())],
     "prefix": sys.prefix,
     "flags": str(sys.flags),
     "hook": sys.excepthook is sys.__excepthook__,
@@ -107,11 +108,15 @@ sys.exit(main())""",
 
 def test_code_sees_the_same_surroundings(start, tmp_path, monkeypatch):
     monkeypatch.setenv("WORKBOOK_TEST_OF_KERNELS", "here")
+    start()  # the server is there, and this process has a place for temporary files
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     cold, warm = (start(name, cwd=str(tmp_path)) for name in ("python3-cold", "python3"))
     assert warm.is_warm
     assert not cold.is_warm
     assert json.loads(warm.run(SURROUNDINGS)) == json.loads(cold.run(SURROUNDINGS))
-    assert json.loads(warm.run(SURROUNDINGS))["folder"] == str(tmp_path)
+    seen = json.loads(warm.run(SURROUNDINGS))
+    assert seen["folder"] == str(tmp_path)
+    assert seen["temporary"] == [str(tmp_path)] * 2
 
 
 def test_a_warm_kernel_has_tensorflow_and_what_the_lessons_need(start):

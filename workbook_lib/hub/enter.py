@@ -3,7 +3,8 @@
 Started as root by the hub, for each participant's server. What it does, in this order: join the
 control groups, so that whatever comes counts there; take a view of the file system in which
 ``/tmp``, ``/dev/shm`` and the list of processes are its own; give up all rights but those of one
-user number; become the command. It imports only what it needs: a room waits for it.
+user number; become the command. It imports only what it needs: a room waits for it. A server that
+is forked (``template``) does the same but for the last.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from workbook_lib.hub.separation import CLONE_NEWIPC, CLONE_NEWNS
 
 _SHARED = ("/tmp", "/var/tmp", "/dev/shm")  # where anybody may write
 _MS_NOSUID, _MS_NODEV, _MS_BIND, _MS_REC, _MS_PRIVATE = 2, 4, 4096, 16384, 1 << 18  # mount(2)
-_PR_SET_NO_NEW_PRIVS = 38  # prctl(2)
+_PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38  # prctl(2)
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,8 @@ def enter(plan: Plan) -> None:
     os.setresuid(plan.number, plan.number, plan.number)
     # No program that belongs to root gives rights back (execve(2)).
     _called("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    # What stands in /proc about this process is the user's, as it is after the next program starts.
+    _called("prctl", _PR_SET_DUMPABLE, 1, 0, 0, 0)
     os.umask(0o077)
     os.chdir(plan.folder)
 

@@ -1,11 +1,13 @@
 """What the hub of a room is told. ``workshop`` starts it, and has settled the rest before."""
 
+import logging
 from typing import Any
 
 from workbook_lib.hub.authenticator import RoomAuthenticator
 from workbook_lib.hub.class_service import NAME, PREFIX
 from workbook_lib.hub.room import INSTRUCTOR, Room
 from workbook_lib.hub.spawner import PlaceSpawner
+from workbook_lib.hub.template import get_ready
 
 c: Any = get_config()  # type: ignore[name-defined]  # noqa: F821 - JupyterHub puts it there
 room = Room.of_this_process()
@@ -75,3 +77,5 @@ c.JupyterHub.load_roles = [
         "scopes": ["list:users", "read:users:activity", "read:servers", "delete:servers"],
     },
 ]
+
+get_ready(logging.getLogger(__name__))  # while the first participant types a name

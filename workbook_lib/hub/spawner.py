@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import traitlets
 from jupyterhub.spawner import LocalProcessSpawner
+from jupyterhub.utils import random_port
 
 from workbook_lib.hub.enter import Plan
 from workbook_lib.hub.limits import Limits
@@ -17,11 +20,15 @@ from workbook_lib.hub.places import PROGRESS, make_home, make_scratch, scratch_o
 from workbook_lib.hub.room import Room
 from workbook_lib.hub.separation import closed_above, needed_folders
 from workbook_lib.hub.stopping import end_processes
+from workbook_lib.hub.template import fork_server
 from workbook_lib.locations import project_root
+from workbook_lib.warm import server
 
 
 class PlaceSpawner(LocalProcessSpawner):
     """Gives a participant a home, a user number, limits, and a server in them."""
+
+    proc = traitlets.Any()  # a Popen, or a ForkedProcess
 
     def __init__(self, **kwargs: Any) -> None:
         """Read what was settled when the room was started."""
@@ -52,6 +59,7 @@ class PlaceSpawner(LocalProcessSpawner):
         """
         home = str(self._room.home(self.user.name))
         own = {
+            **{name: os.environ[name] for name in (server.SWITCH,) if name in os.environ},
             "HOME": home,
             "USER": self.user.name,
             "SHELL": "/bin/bash",
@@ -81,13 +89,26 @@ class PlaceSpawner(LocalProcessSpawner):
             own_view=self._started.own_view,
             **seen_from(self._room, name),
         )
-        self.cmd = plan.command([str(Path(sys.executable).with_name("jupyterhub-singleuser"))])
         self.notebook_dir = str(home)
         log = self._room.logs / f"{name}.log"
         with log.open("ab") as output:
+            if server.wanted(os.environ):
+                try:
+                    return await self._fork(plan, output.fileno())
+                except (OSError, EOFError) as error:
+                    self.log.warning("No warm server, but a cold one: %s", error)
+            self.cmd = plan.command([str(Path(sys.executable).with_name("jupyterhub-singleuser"))])
             streams = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output}
             self.popen_kwargs = {**streams, "cwd": "/"}
             return await super().start()
+
+    async def _fork(self, plan: Plan, output: int) -> tuple[str, int]:
+        if self.port == 0:  # type: ignore[has-type]
+            self.port = random_port()
+        fork = functools.partial(fork_server, plan, self.get_args(), self.get_env(), output)
+        process = await asyncio.to_thread(fork)
+        self.proc, self.pid = process, process.pid
+        return self.ip or "127.0.0.1", self.port
 
     def _groups(self) -> list[str]:
         if self._started.limits is None:

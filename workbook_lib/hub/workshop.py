@@ -30,11 +30,15 @@ from workbook_lib.hub.spawner import seen_from
 from workbook_lib.hub.stopping import end_processes
 from workbook_lib.locations import project_root
 from workbook_lib.runs.locking import LockedError, locked
-from workbook_lib.warm.server import end_with_the_parent
+from workbook_lib.warm.server import SWITCH, end_with_the_parent
 
 _POLL_SECONDS = 0.1
 _START_SECONDS = 90
 _PORTS = 50  # as many as Jupyter tries
+_KEPT = {
+    "PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "CONDA_ROOT", "CONDA_DEFAULT_ENV",
+    "LANG", "LC_ALL", "LC_CTYPE", "TZ", SWITCH,
+}  # fmt: skip
 
 
 class WorkshopError(RuntimeError):
@@ -182,7 +186,8 @@ class Workshop:
             self._processes[name] = subprocess.Popen(
                 command,
                 cwd=self.room.state if name == "hub" else "/",
-                env={**_inherited(), **environment},
+                # No home: a library reads its settings there when it is imported.
+                env={**_inherited(), "HOME": str(self.room.state), **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -230,12 +235,11 @@ def _numbers(first: int) -> range:
 
 
 def _inherited() -> dict[str, str]:
-    """Return this process's environment without what is a secret or a setting of its own."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("JUPYTERHUB_", "JPY_", "CONFIGPROXY_", "WORKBOOK_"))
-    }
+    """Return of this process's environment what the hub's processes need, and nothing else.
+
+    Servers are forked from one of them, and a participant can read what it was started with.
+    """
+    return {name: value for name, value in os.environ.items() if name in _KEPT}
 
 
 def _own_address() -> str:

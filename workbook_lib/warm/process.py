@@ -10,10 +10,12 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
+from types import TracebackType
 from typing import Any
 
 import psutil
@@ -28,7 +30,7 @@ _READY_SECONDS = 120  # the first one waits for the server's imports as well
 class ForkedProcess:
     """A function that runs in a process of its own, leads a session, and ends with this process.
 
-    It has the part of ``subprocess.Popen`` that ``jupyter_client`` asks for.
+    It has the part of ``subprocess.Popen`` that ``jupyter_client`` and JupyterHub ask for.
 
     Attributes:
         pid: Its process id, which is that of its group as well.
@@ -48,6 +50,7 @@ class ForkedProcess:
         also: Sequence[str] = (),
         leaves: bool = True,
         reports: bool = False,
+        first: Callable[[], None] | None = None,
     ) -> None:
         """Start it, and wait until it is ready.
 
@@ -63,6 +66,8 @@ class ForkedProcess:
             reports: Whether the function itself sends bytes when it is ready, into a connection
                 that is its first argument, and that it then closes. Otherwise it is ready when it
                 leads its own session.
+            first: What it calls before it makes a fork server of its own, which then is whatever
+                this has made of the process; picklable.
 
         Raises:
             OSError, EOFError: No process could be made, or it ended before it was ready.
@@ -79,6 +84,7 @@ class ForkedProcess:
                 "cwd": cwd,
                 "leaves": leaves,
                 "reports": reports,
+                "first": first,
             },
         )
         try:
@@ -160,6 +166,17 @@ class ForkedProcess:
         """End it."""
         self.send_signal(signal.SIGKILL)
 
+    def __enter__(self) -> ForkedProcess:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.wait()
+
 
 def _enter(
     ready: Connection,
@@ -171,6 +188,7 @@ def _enter(
     cwd: str,
     leaves: bool,
     reports: bool,
+    first: Callable[[], None] | None,
 ) -> None:
     """Become what a new process would be, and call the function."""
     os.setsid()
@@ -181,6 +199,8 @@ def _enter(
     os.environ.clear()
     os.environ.update(environment)
     _forget_the_parent()
+    if first is not None:
+        first()
     server.continue_in_child()
     if leaves:
         _leave_with_the_owner()
@@ -199,6 +219,11 @@ def _enter(
 def _forget_the_parent() -> None:
     """Undo what a fork hands on and a new process would not have."""
     multiprocessing.set_start_method(None, force=True)
+    this = multiprocessing.current_process()
+    this.authkey = os.urandom(32)
+    # Both say where temporary files go, which the environment may say otherwise now.
+    this._config.pop("tempdir", None)  # type: ignore[attr-defined]
+    tempfile.tempdir = None
     server.forget_resource_tracker()
     random.seed()
     if "numpy" in sys.modules:

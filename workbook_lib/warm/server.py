@@ -15,7 +15,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from multiprocessing import connection
+from multiprocessing import connection, util
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,9 @@ _SET_BY_THE_IMPORT = {("TF_CPP_MIN_LOG_LEVEL", "0"), ("TF2_BEHAVIOR", "1")}
 _started_with: dict[str, str] = {}  # those of the server, which is one for a process
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _main_lock = threading.Lock()
+# Whoever may open a server's socket may run code as its owner. One without a file is everybody's
+# (CVE-2022-42919); Python before 3.10.9 and 3.11.1 takes such a one.
+util.abstract_sockets_supported = False  # type: ignore[misc]
 
 
 def can_fork() -> bool:
@@ -163,11 +166,12 @@ def continue_in_child() -> None:
     To be called on the main thread, before any other is started.
     """
     server = _server()
+    if server._forkserver_alive_fd is not None:
+        os.close(server._forkserver_alive_fd)  # the one that this was forked from need not wait
     with socket.socket(socket.AF_UNIX) as listener:
         address = connection.arbitrary_address("AF_UNIX")  # type: ignore[attr-defined]
         listener.bind(address)
-        if not address.startswith("\0"):
-            Path(address).chmod(0o600)
+        Path(address).chmod(0o600)
         listener.listen()
         alive_r, alive_w = os.pipe()
         pid = os.fork()
