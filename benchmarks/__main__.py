@@ -31,6 +31,7 @@ BENCHMARKS = {
     "notebooks": notebooks.measure,
     "room": room.measure,
     "sweep": sweeping.measure,
+    "sweep-memory": sweeping.measure_memory,
 }
 """In the order of the page."""
 
