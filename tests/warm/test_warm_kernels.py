@@ -132,12 +132,13 @@ def test_a_warm_kernel_has_tensorflow_and_what_the_lessons_need(start):
 
 def test_no_two_kernels_draw_the_same_numbers(start):
     draw = (
-        "import random, uuid, numpy, keras, tensorflow as tf\n"
-        "print(random.random(), uuid.uuid4(), numpy.random.rand(),\n"
+        "import multiprocessing, random, uuid, numpy, keras, tensorflow as tf\n"
+        "key = bytes(multiprocessing.current_process().authkey).hex()\n"
+        "print(key, random.random(), uuid.uuid4(), numpy.random.rand(),\n"
         "      float(tf.random.uniform([])), float(keras.random.uniform([])))"
     )
     one, other = (start().run(draw).splitlines()[-1].split() for _ in range(2))
-    assert len(one) == 5
+    assert len(one) == 6
     assert not set(one) & set(other)
 
 
