@@ -6,6 +6,7 @@ import contextlib
 import csv
 import os
 import random
+import re
 import signal
 import socket
 import statistics
@@ -89,15 +90,15 @@ def measure_memory() -> Chapter:
     lasting = begin[0].resident.keys() & end[-1].resident.keys()
     whole = [statistics.median(sample.whole for sample in part) for part in (begin, end)]
     last = [
-        statistics.median(sum(sample.resident[pid] for pid in lasting) for sample in part)
+        statistics.median(sum(sample.resident.get(pid, 0) for pid in lasting) for sample in part)
         for part in (begin, end)
     ]
     return Chapter(
         "Memory of a sweep",
         f"{MODELS} small models, one worker: the median of the last tenth of the run beside that "
-        "of its second tenth. The proportional set size of all processes goes up and down with "
-        "each row; what could grow is the resident size of those that last from the first row to "
-        "the last.",
+        "of its second tenth. Counted is what processes have of their own, a page that several "
+        "share once, and no file that they map. That of all goes up and down with each row; what "
+        "could grow is that of those that last from the first row to the last.",
         f"{COMMAND}-memory",
         (
             Figure("all processes, at the end", whole[1], "at the beginning", whole[0],
@@ -168,8 +169,8 @@ class _Sample:
     """What a sweep holds at a moment, in megabytes.
 
     Attributes:
-        whole: All of its processes together (PSS).
-        resident: Each process by its number (RSS).
+        whole: All of its processes together, a shared page once; no files (Pss_Anon).
+        resident: Each process by its number, no files (RssAnon).
     """
 
     whole: float
@@ -226,10 +227,20 @@ def _sample(pid: int) -> _Sample:
         root = psutil.Process(pid)
         for process in (root, *root.children(recursive=True)):
             with contextlib.suppress(psutil.Error):
-                held = process.memory_full_info()
-                whole += held.pss / 1e6
-                resident[process.pid] = held.rss / 1e6
+                whole += _anonymous(process.pid, "smaps_rollup", "Pss_Anon")
+                resident[process.pid] = _anonymous(process.pid, "status", "RssAnon")
     return _Sample(whole, resident)
+
+
+def _anonymous(pid: int, file: str, name: str) -> float:
+    """Return megabytes of a process that are no file's (proc(5)); 0 if it has ended.
+
+    What it maps of a file counts the less, the more other processes of the machine map as well.
+    """
+    with contextlib.suppress(OSError):
+        found = re.search(rf"^{name}:\s+(\d+) kB$", Path(f"/proc/{pid}/{file}").read_text(), re.M)
+        return int(found[1]) / 1000 if found else 0.0
+    return 0.0
 
 
 def _killed(arguments: Sequence[str]) -> None:
@@ -304,4 +315,4 @@ def _convert_in_turn(models: str) -> float:
             converter = tf.lite.TFLiteConverter.from_saved_model(str(path))
         with contextlib.suppress(Exception):  # a state of float16 is refused
             converter.convert()
-    return float(psutil.Process().memory_full_info().pss / 1e6)
+    return _anonymous(os.getpid(), "status", "RssAnon")
