@@ -30,6 +30,7 @@ BENCHMARKS = {
     "kernel-memory": kernels.measure_memory,
     "notebooks": notebooks.measure,
     "room": room.measure,
+    "room-forks": room.measure_forks,
     "sweep": sweeping.measure,
     "sweep-memory": sweeping.measure_memory,
 }

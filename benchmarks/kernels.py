@@ -77,7 +77,9 @@ def measure_memory() -> Chapter:
         ("a Keras model trained and converted", _CONVERT, "ratio < 0.5"),
     ):
         warm, cold = (_one_more(name, code) for name in (WARM, COLD))
-        figures.append(Figure(f"{what}: a warm kernel", warm, "an ordinary one", cold, aim))
+        figures.append(
+            Figure(f"{what}: memory of a warm kernel", warm, "memory of an ordinary one", cold, aim)
+        )
     return Chapter(
         "Memory of kernels",
         f"What each of {MORE} kernels beyond the first adds to the proportional set size of all "

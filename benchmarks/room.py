@@ -26,9 +26,11 @@ from workbook_lib.lesson.classroom import Learner, classroom
 from workbook_lib.lesson.outline import outline
 from workbook_lib.lesson.progress import STATUSES
 from workbook_lib.lesson.solutions import solved
+from workbook_lib.warm.server import SWITCH
 
 COMMAND = "python -m benchmarks room"
 SIZES = (1, 2, 5, 10, 20)
+_FEW = 5
 NOTEBOOKS = ("06_run_inference.ipynb", "01_reproduce_the_failure.ipynb")
 PICTURE = Path(__file__).with_name("room.png")
 _PATIENCE = 600.0  # seconds; a room of twenty has two processors
@@ -117,6 +119,41 @@ def measure() -> Chapter:
         unit="s",
         plot=_plot(rooms),
     )
+
+
+def measure_forks() -> Chapter:
+    """Fill a room twice: with servers and kernels that are forked, and with others.
+
+    Returns:
+        The chapter.
+
+    Raises:
+        RuntimeError: Somebody met an error, or lost something.
+    """
+    forked = run(_FEW, kill_the_hub=False)
+    before = os.environ.get(SWITCH)
+    os.environ[SWITCH] = "off"
+    try:
+        others = run(_FEW, kill_the_hub=False)
+    finally:
+        del os.environ[SWITCH]
+        if before is not None:
+            os.environ[SWITCH] = before
+    against = "that import for themselves"
+    what = f"{_FEW} participants, servers and kernels that are forked"
+    return Chapter(
+        "A room without forks",
+        f"The same with {_FEW} participants, once as `make hub` starts it, and once with "
+        f"`{SWITCH}=off`.",
+        f"{COMMAND}-forks",
+        (
+            Figure(f"{what}: start-up, median", forked.startup(), against, others.startup(),
+                   "ratio < 0.5"),
+            Figure(f"{what}: memory for each (GB)", forked.each, against, others.each,
+                   "ratio < 0.5"),
+        ),
+        unit="s",
+    )  # fmt: skip
 
 
 def run(size: int, kill_the_hub: bool) -> RoomRun:

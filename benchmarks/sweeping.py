@@ -65,8 +65,15 @@ def measure() -> Chapter:
         "four tables say the same, but for the seconds.",
         COMMAND,
         (
-            Figure("two workers", two * per_row, against, one * per_row, "ratio < 0.7"),
-            Figure("a Dask cluster of two", cluster * per_row, against, one * per_row),
+            Figure(
+                "`workbook sweep --workers 2`", two * per_row, against, one * per_row, "ratio < 0.7"
+            ),
+            Figure(
+                "`workbook sweep` on a Dask cluster of two",
+                cluster * per_row,
+                against,
+                one * per_row,
+            ),
         ),
     )
 
