@@ -78,14 +78,18 @@ def test_a_view_covers_and_keeps(tmp_path):
     kept.mkdir(parents=True)
     (kept / "file").write_text("here")
     (closed / "other").touch()
+    deep = closed / "elsewhere" / "and" / "deeper"
+    deep.mkdir(parents=True)
+    (kept / "link").symlink_to(deep)  # as .venv may be one
     closed.chmod(0o700)
     assert closed in closed_above(kept)
-    plan = Plan(NUMBER, "/", covered=[str(closed)], kept=[str(kept)])
+    folders = [str(folder) for folder in (kept, kept / "link", deep)]
+    plan = Plan(NUMBER, "/", covered=[str(closed)], kept=folders)
     look = f"cat {kept}/file; ls {closed}; touch /tmp/x-{NUMBER} /dev/shm/x && ls /dev/shm"
     done = subprocess.run(
         plan.command(["sh", "-c", look]), capture_output=True, text=True, check=True, cwd="/"
     )
-    assert done.stdout.split() == ["herekept", "x"]
+    assert done.stdout.split() == ["hereelsewhere", "kept", "x"]
     assert (closed / "other").exists()
     assert not Path(f"/tmp/x-{NUMBER}").exists()
     assert not Path("/dev/shm/x").exists()

@@ -95,6 +95,8 @@ def _take_own_view(covered: Iterable[str], kept: Iterable[str]) -> None:
     held = {folder: os.open(folder, os.O_PATH) for folder in below}
     for folder in sorted({*covers, *held}, key=lambda name: len(Path(name).parts)):
         if folder in held:
+            if Path(folder).is_symlink():  # in one that was kept before; so is what it names
+                continue
             Path(folder).mkdir(parents=True, exist_ok=True, mode=0o755)
             _mount(f"/proc/self/fd/{held[folder]}", folder, "", _MS_BIND | _MS_REC)
         elif Path(folder).is_dir():  # not where an outer cover has hidden it
