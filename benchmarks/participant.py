@@ -132,10 +132,12 @@ class Said:
     Attributes:
         printed: What it wrote.
         raised: The name of the error that ended it; empty if none did.
+        message: What that error says.
     """
 
     printed: str
     raised: str = ""
+    message: str = ""
 
 
 class Kernel:
@@ -196,7 +198,7 @@ class Kernel:
             What it came to; ``dead`` as the error of a kernel that died of it.
         """
         printed: list[str] = []
-        number, raised = self.send(code), ""
+        number, error = self.send(code), ("", "")
         to_come = {"execute_reply", "idle"}  # on two channels, in either order
         while to_come:
             message = json.loads(self._socket.recv())
@@ -209,10 +211,10 @@ class Kernel:
                 printed.append(content["text"])
             elif kind == "execute_reply":
                 to_come.discard(kind)
-                raised = content.get("ename", "")
+                error = content.get("ename", ""), content.get("evalue", "")
             elif kind == "status":
                 to_come.discard(content["execution_state"])
-        return Said("".join(printed), raised)
+        return Said("".join(printed), *error)
 
     def close(self) -> None:
         """Shut it down."""

@@ -228,7 +228,7 @@ def _run(kernel: Kernel, cell: dict[str, object], day: Day, where: str) -> None:
     said = kernel.execute(str(cell["source"]))
     day.cells.append(time.perf_counter() - started)
     if said.raised:
-        raise RuntimeError(f"{where}: {said.raised}")
+        raise RuntimeError(f"{where}: {said.raised}: {said.message}")
 
 
 def _kill_the_hub(workshop: Workshop) -> None:

@@ -46,6 +46,26 @@ def test_a_syntax_error_is_a_record_too():
     assert (record.exception_type, record.line_number) == ("SyntaxError", 1)
 
 
+@pytest.mark.parametrize("end", ["", "raise KeyError"])
+def test_what_is_registered_for_the_end_of_a_process_happens(end):
+    """TensorFlow writes the source of what it has traced into files, and deletes them then."""
+    record = run_source(
+        "import atexit, os, sys, tensorflow as tf\n"
+        "def branch(x):\n"
+        "    if x > 0:\n"
+        "        return x\n"
+        "    return -x\n"
+        "tf.function(branch)(tf.constant(1))\n"
+        "traced = [sys.modules[name] for name in sys.modules if name.startswith('__autograph_')]\n"
+        "print(*[module.__file__ for module in traced if os.path.exists(module.__file__)])\n"
+        "atexit.register(print, 'the end')\n" + end
+    )
+    file, *rest = record.output.splitlines()
+    assert "__autograph_" in file
+    assert not os.path.exists(file)
+    assert rest == ["the end"]
+
+
 @pytest.mark.parametrize(
     ("source", "name"),
     [

@@ -188,6 +188,19 @@ def test_a_shutdown_runs_what_was_registered_for_the_end(kernel, tmp_path):
     assert (tmp_path / "x").exists()
 
 
+@pytest.mark.parametrize("name", ["python3", "python3-cold"])
+def test_a_kernel_that_has_run_isolated_code_still_ends_by_itself(start, tmp_path, name):
+    """What multiprocessing starts along with a child takes no signal, and would be waited for."""
+    kernel = start(name, env={**os.environ, "TMPDIR": str(tmp_path)})
+    kernel.run("from workbook_lib.isolated import run_isolated; run_isolated(int)")
+    kernel.run("from workbook_lib.samples import *; import tensorflow as tf\ntf.function(abs)(1)")
+    assert any(tmp_path.iterdir())
+    process = kernel.manager.provisioner.process
+    kernel.manager.shutdown_kernel(now=False)
+    assert code_of(process) == 0  # not the number of a signal
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("code", "expected"),
     [("import os; os._exit(7)", 7), ("import os; os.abort()", -signal.SIGABRT)],

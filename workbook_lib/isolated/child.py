@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib
 import linecache
@@ -35,6 +36,9 @@ def run(
 ) -> None:
     """Run a task and send the fields of its ``Record`` through the connection.
 
+    What the task has registered for the end of its process is called as well: TensorFlow deletes
+    the files of AutoGraph then (``autograph/pyct/loader.py``).
+
     Then wait until the parent hangs up: it ends the whole process group while this process, its
     leader, is still there to name it.
 
@@ -51,6 +55,7 @@ def run(
     _redirect(sys.stderr, 2, log)
     os.environ.clear()
     os.environ.update(environment)
+    atexit._clear()  # that of the server is not for this process to end
     _import_quietly(preload)
     started = time.perf_counter()
     try:
@@ -59,6 +64,7 @@ def run(
     except BaseException as error:  # the record of any failure is the point of this module
         fields = {"outcome": "raised", **_failure(error)}
         payload = pickle.dumps({**fields, "seconds": time.perf_counter() - started})
+    atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(ValueError, OSError):  # the code may have closed it
             stream.flush()

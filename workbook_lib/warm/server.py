@@ -12,10 +12,11 @@ import multiprocessing
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from multiprocessing import connection, util
+from multiprocessing import connection, resource_tracker, util
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,8 @@ def start(process: BaseProcess) -> None:
         OSError: No process could be made.
         EOFError: The server died before it could make one.
     """
+    if can_fork():
+        _ensure_running()
     with _no_main_to_import():
         process.start()
         # Each start looks whether one of these has ended. Two threads that read an exit code at
@@ -154,8 +157,7 @@ def warm_up(also: Sequence[str] = ()) -> None:
     """
     if can_fork():
         context(also=also)
-        with _no_main_to_import():
-            _server().ensure_running()
+        _ensure_running()
 
 
 def continue_in_child() -> None:
@@ -214,8 +216,6 @@ def forget_resource_tracker() -> None:
     It has been given the tracker of the process that asked for it, which would complain of what
     this one leaves behind when it is killed.
     """
-    from multiprocessing import resource_tracker
-
     tracker: Any = resource_tracker._resource_tracker
     if tracker._fd is not None:
         os.close(tracker._fd)
@@ -235,6 +235,30 @@ def _server() -> Any:
     from multiprocessing import forkserver
 
     return forkserver._forkserver
+
+
+def _ensure_running() -> None:
+    """Start the server, unless it runs, and the tracker of semaphores, outside of our group.
+
+    ``multiprocessing`` starts the tracker along with the first child; it takes no signal, and ends
+    when this process does. A kernel that shuts down signals its group until nobody is left
+    (``ipykernel/kernelbase.py``): it would wait for the tracker until somebody ends the kernel
+    itself, before its exit functions are called.
+    """
+    with _no_main_to_import():
+        spawn = util.spawnv_passfds
+        util.spawnv_passfds = _spawn_apart  # type: ignore[assignment]
+        try:
+            resource_tracker.ensure_running()
+            _server().ensure_running()
+        finally:
+            util.spawnv_passfds = spawn
+
+
+def _spawn_apart(path: bytes, args: Sequence[str | bytes], passfds: Sequence[int]) -> int:
+    process = subprocess.Popen(args, executable=path, pass_fds=passfds, start_new_session=True)
+    process.returncode = 0  # its exit code is for multiprocessing to read
+    return process.pid
 
 
 @contextlib.contextmanager
