@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -62,7 +63,7 @@ def test_what_is_registered_for_the_end_of_a_process_happens(end):
     )
     file, *rest = record.output.splitlines()
     assert "__autograph_" in file
-    assert not os.path.exists(file)
+    assert not Path(file).exists()
     assert rest == ["the end"]
 
 
@@ -111,6 +112,18 @@ def _ends(pid, seconds=10):
 
 def _alive(pid):
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def test_what_the_code_starts_and_leaves_is_ended_and_not_waited_for():
+    record = run_source(
+        "import multiprocessing, time\n"
+        "left = multiprocessing.get_context('fork').Process(target=time.sleep, args=(600,))\n"
+        "left.start()\n"
+        "print(left.pid)",
+        timeout=20,
+    )
+    assert record.ok
+    assert _ends(int(record.output))
 
 
 def test_a_greedy_child_is_ended():
