@@ -214,10 +214,13 @@ def test_what_the_child_started_ends_with_it_however_it_ends(tmp_path, end):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the signal at the parent's death is Linux's")
-def test_a_child_does_not_outlive_its_parent(tmp_path):
-    """A restarted kernel must not leave an endless loop behind."""
+@pytest.mark.parametrize(
+    "loop", ["while True: pass", "import ctypes; ctypes.PyDLL(None).pause()"], ids=["Python", "C"]
+)
+def test_a_child_does_not_outlive_its_parent(tmp_path, loop):
+    """A restarted kernel must not leave an endless loop behind, nor one that lets no thread run."""
     marker, script = tmp_path / "pid", tmp_path / "parent.py"
-    endless = f"import os; open({str(marker)!r}, 'w').write(str(os.getpid()))\nwhile True: pass"
+    endless = f"import os; open({str(marker)!r}, 'w').write(str(os.getpid()))\n{loop}"
     script.write_text(
         "from workbook_lib.isolated import run_isolated\n"
         f"run_isolated(exec, {endless!r}, tensorflow=False)\n"

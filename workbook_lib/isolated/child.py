@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
-from workbook_lib.warm.server import end_with_the_parent
+from workbook_lib.warm import server
 
 SOURCE_NAME = "<isolated>"
 """File name under which isolated source is compiled; tracebacks are searched for it."""
@@ -100,7 +100,8 @@ def _leave_with_the_parent() -> None:
             os.killpg(0, signal.SIGKILL)
 
     threading.Thread(target=leave, daemon=True).start()
-    end_with_the_parent()
+    server.forget_the_server()
+    server.end_with_the_parent()
 
 
 def execute(source: str, inputs: Mapping[str, Any], keep: Sequence[str]) -> dict[str, Any]:

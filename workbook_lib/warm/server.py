@@ -168,8 +168,7 @@ def continue_in_child() -> None:
     To be called on the main thread, before any other is started.
     """
     server = _server()
-    if server._forkserver_alive_fd is not None:
-        os.close(server._forkserver_alive_fd)  # the one that this was forked from need not wait
+    forget_the_server()
     with socket.socket(socket.AF_UNIX) as listener:
         address = connection.arbitrary_address("AF_UNIX")  # type: ignore[attr-defined]
         listener.bind(address)
@@ -208,6 +207,17 @@ def _serve(listener: int, alive: int) -> None:
         code = 0
     finally:
         os._exit(code)
+
+
+def forget_the_server() -> None:
+    """Let the server that this process was forked from end with whoever started it.
+
+    It waits until nobody holds the other end of a pipe, of which each child is given a copy.
+    """
+    server = _server()
+    if server._forkserver_alive_fd is not None:
+        os.close(server._forkserver_alive_fd)
+        server._forkserver_alive_fd = None
 
 
 def forget_resource_tracker() -> None:
