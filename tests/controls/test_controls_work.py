@@ -69,6 +69,7 @@ def test_a_second_press_while_it_runs_does_nothing():
 
 
 def test_cancelling_ends_the_child_that_the_work_waits_for():
+    run_isolated(int, tensorflow=False)  # what it is forked from lasts
     before = set(psutil.Process().children(recursive=True))
     records = []
 
@@ -153,13 +154,12 @@ def test_the_room_imports_nothing_heavy():
 
 
 def _sleepers(before):
-    """Return the new processes that do nothing: fork servers answer, the sleeping child waits."""
+    """Return the new processes that have come as far as to lead a session of their own."""
     new = set(psutil.Process().children(recursive=True)) - before
     return [child for child in new if _leads_a_session(child)]
 
 
 def _leads_a_session(process):
-    """Whether a process is an isolated child: only those lead a session of their own."""
     try:
         return os.getsid(process.pid) == process.pid
     except ProcessLookupError:
