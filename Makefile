@@ -18,7 +18,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-$(READY): requirements.lock pyproject.toml
+$(READY): requirements.lock pyproject.toml $(wildcard packages/*/pyproject.toml)
 	@"$(PYTHON)" -c '$(SUITS)' 2>/dev/null || \
 		{ echo "This needs Python 3.10, 3.11, 3.12 or 3.13, and PYTHON is '$(PYTHON)'."; \
 		echo "Put one on the PATH, or name one: make setup PYTHON=python3.12"; exit 1; }
@@ -27,8 +27,9 @@ $(READY): requirements.lock pyproject.toml
 		"$(PYTHON)" -m venv --clear $(VENV) || \
 		{ echo "$(PYTHON) has no venv module; on Debian: apt-get install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	$(BIN)/python -m workbook_lib.warm.kernelspec >/dev/null
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+		-e packages/varhandle -e packages/warm-kernels -e packages/workshop -e .
+	$(BIN)/python -m warm_kernels.kernelspec >/dev/null
 	@touch $(READY)
 
 setup: $(READY)  ## install everything into .venv, and stop

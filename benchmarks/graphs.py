@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-
-from workbook_lib.graph.proto_schema import MESSAGES
+from varhandle.formats.proto_schema import MESSAGES
 
 Form = Literal["one flat graph", "a library of functions"]
 FORMS: tuple[Form, ...] = ("one flat graph", "a library of functions")

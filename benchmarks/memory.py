@@ -20,7 +20,7 @@ import re, sys
 print(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1])
 """
 _DIAGNOSE = """
-from workbook_lib.failures.diagnosis import diagnose
+from varhandle.diagnosis import diagnose
 found = diagnose(sys.argv[1], static=True)
 assert [variable.name for variable in found.variables] == ["total"], found
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from workbook_lib.isolated import run_isolated
+from varhandle.sandbox import run_isolated
 
 MODELS = ("digits classifier", "MobileNetV2 224")
 

@@ -9,10 +9,11 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from varhandle.evaluate.latency import compare_latency
+
 from benchmarks.figures import Chapter, Figure
 from benchmarks.graphs import FORMS, Form, saved_model
 from benchmarks.models import exported
-from workbook_lib.device import compare_latency
 from workbook_lib.locations import data_path
 
 COMMAND = "python -m benchmarks reading"
@@ -22,7 +23,7 @@ _PROGRAMS = Path(sys.executable).parent
 # Timed inside the process, because its start costs more than a small graph.
 _TIMED = """
 import sys, time
-from workbook_lib.failures.diagnosis import diagnose
+from varhandle.diagnosis import diagnose
 diagnose(sys.argv[2], static=True)
 started = time.perf_counter()
 found = diagnose(sys.argv[1], static=True)

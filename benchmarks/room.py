@@ -15,18 +15,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+from warm_kernels.fork_server import SWITCH
+from workshop import mount_view
+from workshop.hub_folder import Room, Settings, free_port
+from workshop.launcher import Workshop
+from workshop.stopping import processes_of
 
 from benchmarks.figures import Chapter, Figure, Plot
 from benchmarks.participant import Kernel, Visitor, wait_until
-from workbook_lib.hub import separation
-from workbook_lib.hub.room import Room, Settings, free_port
-from workbook_lib.hub.stopping import processes_of
-from workbook_lib.hub.workshop import Workshop
 from workbook_lib.lesson.classroom import Learner, classroom
 from workbook_lib.lesson.outline import outline
 from workbook_lib.lesson.progress import STATUSES
 from workbook_lib.lesson.solutions import solved
-from workbook_lib.warm.server import SWITCH
 
 COMMAND = "python -m benchmarks room"
 SIZES = (1, 2, 5, 10, 20)
@@ -178,7 +178,7 @@ def run(size: int, kill_the_hub: bool) -> RoomRun:
         with Workshop(room, settings) as workshop, ThreadPoolExecutor(size) as pool:
             time.sleep(_BEFORE_SECONDS)
             first = workshop.started.first_number
-            numbers = range(first, first + separation.BLOCK)
+            numbers = range(first, first + mount_view.BLOCK)
             idle = _held(numbers)
             with _sampled(held, numbers):
                 futures = [

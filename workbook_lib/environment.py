@@ -14,8 +14,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from varhandle.display import Rich, panel_html, table_html, table_text
+
 from workbook_lib.locations import data_path
-from workbook_lib.rendering import Rich, panel_html, table_html, table_text
 
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet

@@ -4,8 +4,7 @@ import re
 
 import pytest
 from browser_steps import open_notebook, outside_hosts, run_all, switch_theme
-
-from tests.controls.drawn_digits import DRAWN
+from drawn_digits import DRAWN
 
 sync_api = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.browser

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from varhandle.formats import read_graph, tflite_bytes
+from varhandle.formats.proto_schema import MESSAGES
+from varhandle.graph import ModelFileError
 
 from workbook_lib.cli import main
-from workbook_lib.graph import ModelFileError, read_graph, tflite_bytes
-from workbook_lib.graph.proto_schema import MESSAGES
 from workbook_lib.locations import project_root
 
 UNSAFE = "two\nlines \x1b]0;owned\x07\x1b[2J <script>alert(1)</script> \u202egnp.exe"
@@ -355,8 +356,8 @@ def test_a_large_file_is_read_without_its_constants(large_file, monkeypatch):
 def test_a_file_that_is_cut_short_after_it_was_read_kills_nobody(large_file):
     """A mapped file would: the process would die of SIGBUS at the next look."""
     code = (
-        "import os, sys; from workbook_lib.graph import tflite_bytes\n"
-        "from workbook_lib.graph.tflite import read_tflite\n"
+        "import os, sys; from varhandle.graph import tflite_bytes\n"
+        "from varhandle.formats.tflite import read_tflite\n"
         "for limit in (1000, 10**9):\n"
         "    tflite_bytes._READ_WHOLE = limit\n"
         "    data = tflite_bytes.read_graph_part(sys.argv[1])\n"
@@ -588,7 +589,7 @@ _JSON = st.recursive(
 
 
 def test_keras_configs_that_make_no_sense(monkeypatch, tmp_path):
-    from workbook_lib.graph import keras_file
+    from varhandle.formats import keras_file
 
     @settings(max_examples=200)
     @given(_JSON)

@@ -4,8 +4,8 @@ import json
 import struct
 
 import pytest
+from class_of_thirty import write_class
 
-from tests.lesson.class_of_thirty import write_class
 from workbook_lib import lesson, show
 from workbook_lib.cli import main
 

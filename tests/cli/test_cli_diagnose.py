@@ -6,9 +6,9 @@ import sys
 
 import numpy as np
 import pytest
+from varhandle import diagnosis
 
 from workbook_lib.cli import main
-from workbook_lib.failures import diagnosis
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ import sys
 
 import numpy as np
 import pytest
+from varhandle.formats import read_graph
+from varhandle.lift import lift_file, lift_state
 
 from workbook_lib.cli import main
-from workbook_lib.device.state import lift_file, lift_state
-from workbook_lib.graph import read_graph
 
 
 @pytest.fixture

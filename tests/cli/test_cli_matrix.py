@@ -8,9 +8,10 @@ import sys
 import time
 
 import pytest
+from varhandle.families import cases
+from varhandle.matrix import version_matrix
 
 from workbook_lib.cli import main
-from workbook_lib.failures import cases, version_matrix
 
 # Two CPythons; 2.99.0 does not exist, 2.14.1 has no wheel for the newer one; every case works, save
 # that float32-state is an error on 2.8.4; 2.19.1 takes for ever.

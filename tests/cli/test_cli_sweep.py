@@ -2,16 +2,12 @@
 
 import contextlib
 import json
-import sys
-from pathlib import Path
 
 import pytest
+from sweep_probe import Pretended, Probe
 
 from workbook_lib.cli import main
 from workbook_lib.locations import project_root
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "runs"))
-from sweep_probe import Pretended, Probe
 
 NASTY = "<script>\x1b[2J\nx.tflite"
 

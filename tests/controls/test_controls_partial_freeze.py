@@ -3,10 +3,10 @@
 from collections import Counter
 
 import pytest
+from varhandle.conversion.freezing import freeze
 
 from workbook_lib import controls
 from workbook_lib.controls import partial_freeze
-from workbook_lib.device import freeze
 
 
 @pytest.fixture(scope="module")

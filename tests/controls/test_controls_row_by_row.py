@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from varhandle.lift import lift_state
 
 from workbook_lib import controls
-from workbook_lib.device import lift_state
 from workbook_lib.samples import load_digits, load_row_reader
 
 

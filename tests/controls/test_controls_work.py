@@ -8,10 +8,10 @@ import time
 
 import psutil
 import pytest
+from varhandle.display import Rich
+from varhandle.sandbox import cancellable, run_isolated
 
 from workbook_lib.controls.work import SlowWork, can_be_used
-from workbook_lib.isolated import cancellable, run_isolated
-from workbook_lib.rendering import Rich
 
 
 class Said(Rich):

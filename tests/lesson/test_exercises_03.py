@@ -30,8 +30,7 @@ def imported():
     import numpy as np
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
-    from workbook_lib.device import freeze
+    from varhandle.conversion.freezing import freeze
 
     return {
         "np": np,

@@ -3,10 +3,10 @@
 import json
 
 import pytest
+from varhandle.display import TONES
 
 from workbook_lib import lesson
 from workbook_lib.lesson import progress
-from workbook_lib.rendering import TONES
 
 OPTIONS = ["at model.add", "in converter.convert()", "nowhere"]
 

@@ -60,7 +60,7 @@ def test_jupyter_finds_both_in_that_prefix(prefix):
     from jupyterlab_server.config import get_federated_extensions
 
     manager = ExtensionConfigManager(read_config_path=[str(prefix / "etc" / "jupyter")])
-    enabled = {"workbook_lib.netron": True, "workbook_lib.warm": True}
+    enabled = {"workbook_lib.netron": True, "warm_kernels": True}
     assert manager.get_jpserver_extensions() == enabled
     folder = prefix / "share" / "jupyter" / "labextensions"
     (found,) = get_federated_extensions([str(folder)]).values()

@@ -5,12 +5,13 @@ import sys
 from importlib import metadata
 
 import pytest
+from varhandle import display
 
-from workbook_lib import environment, locations, rendering, samples
+from workbook_lib import environment, locations, samples
 
 
 def test_numbers_are_set_flush_right_and_lines_have_no_tail():
-    table = rendering.table_text(("op", "count"), [("Const", 3), ("MatMul", 12)])
+    table = display.table_text(("op", "count"), [("Const", 3), ("MatMul", 12)])
     assert table.splitlines() == [
         "op      count",
         "------  -----",
@@ -20,20 +21,20 @@ def test_numbers_are_set_flush_right_and_lines_have_no_tail():
 
 
 def test_an_empty_table_is_its_head():
-    assert rendering.table_text(("a", "bc"), []).splitlines() == ["a  bc", "-  --"]
+    assert display.table_text(("a", "bc"), []).splitlines() == ["a  bc", "-  --"]
 
 
 def test_html_escapes_and_names_its_columns():
-    table = rendering.table_html(("<op>",), [("<b>",)], "a & b")
+    table = display.table_html(("<op>",), [("<b>",)], "a & b")
     assert "<b>" not in table
     assert "&lt;b&gt;" in table
     assert "a &amp; b" in table
     assert 'scope="col"' in table
 
 
-@pytest.mark.parametrize("tone", rendering.TONES)
+@pytest.mark.parametrize("tone", display.TONES)
 def test_a_panel_says_its_outcome_in_words_and_hides_the_mark_from_readers(tone):
-    panel = rendering.panel_html(tone, "Not <right>")
+    panel = display.panel_html(tone, "Not <right>")
     assert "Not &lt;right&gt;" in panel
     assert 'aria-hidden="true"' in panel
 
@@ -54,41 +55,41 @@ UNSAFE = [
 
 @pytest.mark.parametrize(("name", "shown"), UNSAFE)
 def test_a_name_is_shown_on_one_line_and_moves_nothing(name, shown):
-    assert rendering.printable(name) == shown
-    assert shown in rendering.table_text(("name",), [(name,)])
-    assert shown in rendering.table_text((name,), [])
-    assert shown in rendering.table_html(("name",), [(name,)], "caption")
-    assert shown in rendering.table_html((name,), [], "caption")
-    assert shown in rendering.table_html(("name",), [], name)
-    assert shown in rendering.panel_html("right", name)
+    assert display.printable(name) == shown
+    assert shown in display.table_text(("name",), [(name,)])
+    assert shown in display.table_text((name,), [])
+    assert shown in display.table_html(("name",), [(name,)], "caption")
+    assert shown in display.table_html((name,), [], "caption")
+    assert shown in display.table_html(("name",), [], name)
+    assert shown in display.panel_html("right", name)
 
 
 @pytest.mark.parametrize("name", ["dense/kernel:0", "größe_é", "層/重み", "a b", "C:\\model", ""])
 def test_an_ordinary_name_is_shown_as_it_is(name):
-    assert rendering.printable(name) == name
+    assert display.printable(name) == name
 
 
 @pytest.mark.parametrize(
     ("most", "shown"), [(9, "0123…6789"), (4, "01…9"), (1, "…"), (20, "0123456789" * 2)]
 )
 def test_of_a_long_name_both_ends_are_shown(most, shown):
-    assert rendering.printable("0123456789" * 2, most) == shown
-    assert len(rendering.printable("x" * 10**6)) == 300
-    assert len(rendering.printable("x" * 10**6, most=None)) == 10**6
+    assert display.printable("0123456789" * 2, most) == shown
+    assert len(display.printable("x" * 10**6)) == 300
+    assert len(display.printable("x" * 10**6, most=None)) == 10**6
 
 
 def test_a_name_of_a_megabyte_does_not_widen_every_row():
-    table = rendering.table_text(("name", "size"), [("x" * 10**6, 1), ("y", 2)])
+    table = display.table_text(("name", "size"), [("x" * 10**6, 1), ("y", 2)])
     assert len(table) < 20_000
 
 
 def test_what_is_no_text_is_shown_as_str_gives_it():
-    assert rendering.printable(3) == "3"
-    assert rendering.printable(None) == "None"
+    assert display.printable(3) == "3"
+    assert display.printable(None) == "None"
 
 
 def test_a_result_must_have_a_text():
-    class Half(rendering.Rich):
+    class Half(display.Rich):
         pass
 
     with pytest.raises(NotImplementedError, match="Half must define text"):

@@ -6,8 +6,7 @@ import time
 import nbformat
 import pytest
 from nbclient import NotebookClient
-
-from workbook_lib.waiting import busy, steps
+from varhandle.progress_bar import busy, steps
 
 
 def outputs_of(code):
@@ -32,7 +31,7 @@ def watched(monkeypatch, tmp_path):
 
 def test_a_bar_fills_step_by_step_and_is_gone_at_the_end(watched):
     seen, left = outputs_of(
-        "from workbook_lib.waiting import steps\n"
+        "from varhandle.progress_bar import steps\n"
         "for _ in steps('abc', 'calibrating <x>'):\n    pass"
     )
     filled = [
@@ -45,7 +44,7 @@ def test_a_bar_fills_step_by_step_and_is_gone_at_the_end(watched):
 
 def test_a_bar_is_gone_when_the_work_fails(watched):
     _, left = outputs_of(
-        "from workbook_lib.waiting import steps\n"
+        "from varhandle.progress_bar import steps\n"
         "try:\n    for n in steps([1, 0], 'dividing'):\n        1 / n\n"
         "except ZeroDivisionError:\n    pass\n"
         "import gc; gc.collect();"
@@ -55,7 +54,7 @@ def test_a_bar_is_gone_when_the_work_fails(watched):
 
 def test_a_clock_counts_and_is_gone_at_the_end(watched):
     seen, left = outputs_of(
-        "import time\nfrom workbook_lib.waiting import busy\n"
+        "import time\nfrom varhandle.progress_bar import busy\n"
         "with busy('converting'):\n    time.sleep(2.6)"
     )
     assert [text for text in seen if re.fullmatch(r"converting: [12] s", text)]
@@ -64,7 +63,7 @@ def test_a_clock_counts_and_is_gone_at_the_end(watched):
 
 def test_what_is_over_at_once_draws_no_clock(watched):
     seen, left = outputs_of(
-        "from workbook_lib.waiting import busy\nwith busy('converting'):\n    pass"
+        "from varhandle.progress_bar import busy\nwith busy('converting'):\n    pass"
     )
     assert (seen, left) == ([], [])
 
@@ -72,7 +71,7 @@ def test_what_is_over_at_once_draws_no_clock(watched):
 def test_headless_shows_nothing(monkeypatch):
     monkeypatch.setenv("WORKBOOK_PROGRESS", "off")
     seen, left = outputs_of(
-        "from workbook_lib.waiting import busy, steps\nimport time\n"
+        "from varhandle.progress_bar import busy, steps\nimport time\n"
         "with busy('a'):\n    time.sleep(1.6)\n    list(steps([1], 'b'))"
     )
     assert (seen, left) == ([], [])

@@ -6,10 +6,10 @@ import sys
 
 import nbformat
 import pytest
+from varhandle.atomic_write import write_all, write_text
 
 from workbook_lib.cli import main
 from workbook_lib.samples import data_path
-from workbook_lib.whole_files import write_all, write_text
 
 SIZE = 400_000
 GROWING = ("print('a' * 1000)", "print('b' * 600_000)", "print('c')")
@@ -112,7 +112,7 @@ def test_a_kill_while_writing_leaves_the_old_file(tmp_path):
     code = (
         "import os, sys\n"
         "from pathlib import Path\n"
-        "from workbook_lib.whole_files import write_text\n"
+        "from varhandle.atomic_write import write_text\n"
         "Path.replace = lambda *_: os.kill(os.getpid(), 9)\n"
         "write_text(Path(sys.argv[1]), 'new')\n"
     )

@@ -9,8 +9,8 @@ from importlib import metadata
 import numpy as np
 import pytest
 from packaging.version import Version
+from varhandle.matrix import version_matrix
 
-from workbook_lib.failures import version_matrix
 from workbook_lib.samples import article_claims, classifier, data_path, load_digits, project_root
 
 VERDICTS = {"holds", "holds in part", "does not hold"}

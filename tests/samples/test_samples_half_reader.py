@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from varhandle.conversion.converter import convert
+from varhandle.formats import read_graph
 
-from workbook_lib.device import convert
-from workbook_lib.graph import read_graph
 from workbook_lib.samples import data_path, half_reader, load_digits, load_row_reader
 
 FOLDER = data_path(half_reader.HALF_READER)

@@ -3,9 +3,15 @@
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
+from varhandle.formats import read_graph
 
-from workbook_lib.graph import read_graph
-from workbook_lib.samples import data_path, delay_line_file, load_digits, load_row_reader, streaming
+from workbook_lib.samples import (
+    data_path,
+    delay_line_file,
+    load_digits,
+    load_row_reader,
+    streaming,
+)
 
 
 def test_the_stored_reader_names_more_than_nine_in_ten_after_the_last_row():

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from matplotlib import pyplot
+from varhandle.repair.run import cure
 
 from workbook_lib import show
-from workbook_lib.failures.cure import cure
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,9 @@
 import re
 
 import pytest
+from varhandle.graph.model import Access, Function, Graph, Node, TensorSpec, Variable
 
 from workbook_lib import show
-from workbook_lib.graph.model import Access, Function, Graph, Node, TensorSpec, Variable
 
 FLOW = """\
 Flow of signature serve: 10 boxes, 2 variables

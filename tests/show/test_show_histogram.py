@@ -1,7 +1,7 @@
 import pytest
+from varhandle.graph import variable_role
 
 from workbook_lib import show
-from workbook_lib.graph import variable_role
 
 
 def test_ops_are_marked_as_the_readers_sort_them():

@@ -2,15 +2,15 @@
 
 import pytest
 from matplotlib import pyplot
+from varhandle import display
+from varhandle.sandbox.record import OpError, Record
 
-from workbook_lib import rendering
-from workbook_lib.isolated.record import OpError, Record
 from workbook_lib.show import picture
 
 
 def test_numbers_are_flush_right_also_as_text_and_their_title_with_them(read_html):
     rows = [("int8", "0.47", "1,236", "93 %", "2.5 to 2.6"), ("16x8", "", "-12", "0%", "1")]
-    page = read_html(rendering.table_html(("recipe", "share", "KiB", "right", "span"), rows, "c"))
+    page = read_html(display.table_html(("recipe", "share", "KiB", "right", "span"), rows, "c"))
     sides = [cell["style"].split(";")[0] for cell in page.all("td")]
     one = ["text-align: left", *["text-align: right"] * 3, "text-align: left"]
     assert sides == one * 2
@@ -19,21 +19,21 @@ def test_numbers_are_flush_right_also_as_text_and_their_title_with_them(read_htm
 
 @pytest.mark.parametrize("words", ["3.11.7", "", "int8", "1,23", "1 of 2"])
 def test_what_is_no_number_stays_at_the_left(read_html, words):
-    page = read_html(rendering.table_html(("a",), [(words,)], "c"))
+    page = read_html(display.table_html(("a",), [(words,)], "c"))
     assert page.all("th")[0]["style"] == "text-align: left"
 
 
 def test_a_short_cell_stays_on_one_line_and_a_long_one_may_wrap(read_html):
-    page = read_html(rendering.table_html(("a", "b"), [("[3, 3, 8, 16]", "w" * 21)], "c"))
+    page = read_html(display.table_html(("a", "b"), [("[3, 3, 8, 16]", "w" * 21)], "c"))
     assert ["nowrap" in cell["style"] for cell in page.all("td")] == [True, False]
 
 
 def test_a_table_without_titles_has_no_empty_head(read_html):
-    assert not read_html(rendering.table_html(("", ""), [("a", "b")], "c")).all("th")
+    assert not read_html(display.table_html(("", ""), [("a", "b")], "c")).all("th")
 
 
 def test_code_breaks_between_words_and_is_escaped():
-    code = rendering.code_html("if a < b:\n    pass")
+    code = display.code_html("if a < b:\n    pass")
     assert "word-break: normal" in code
     assert "if a &lt; b:\n    pass" in code
 

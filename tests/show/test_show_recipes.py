@@ -5,10 +5,10 @@ import re
 
 import pytest
 from matplotlib import image
+from varhandle.conversion.quantization import Measured, RecipeTable
+from varhandle.evaluate.latency import Latency
 
 from workbook_lib import show
-from workbook_lib.device import Latency, RecipeTable
-from workbook_lib.device.quantize import Measured
 
 
 def row(name, size, right, milliseconds):

@@ -3,13 +3,14 @@
 import json
 
 import pytest
+from varhandle.diagnosis import diagnose
+from varhandle.facts.data_files import data_file
 
 from workbook_lib import show
-from workbook_lib.failures.diagnosis import diagnose
 from workbook_lib.samples import data_path
 from workbook_lib.show.releases import ReleaseTable
 
-MATRIX = json.loads(data_path("version_matrix.json").read_text(encoding="utf-8"))
+MATRIX = json.loads(data_file("version_matrix.json").read_text(encoding="utf-8"))
 COLUMNS = [one for one in MATRIX["versions"] if one.get("installed")]
 
 

@@ -1,10 +1,10 @@
 """Where a file runs: every runtime once, with its reasons."""
 
 import pytest
+from varhandle.graph import ModelFileError
+from varhandle.lift import lift_state
 
 from workbook_lib import show
-from workbook_lib.device import lift_state
-from workbook_lib.graph import ModelFileError
 from workbook_lib.show.runtimes import RuntimeTable
 
 

@@ -1,7 +1,8 @@
 import re
 
+from varhandle.graph.model import Access, Graph, Variable
+
 from workbook_lib import show
-from workbook_lib.graph.model import Access, Graph, Variable
 from workbook_lib.show.variables import shape_text
 
 

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from varhandle.display import Rich, panel_html, printable, table_html, table_text
 
 from workbook_lib.controls.held_out import digit_number, held_out_images
 from workbook_lib.controls.work import can_be_used, spoken
 from workbook_lib.lesson.control_box import at_home
-from workbook_lib.rendering import Rich, panel_html, printable, table_html, table_text
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -147,7 +147,7 @@ def _checked(ink: npt.ArrayLike) -> Ink:
 
 
 def _sessions(files: Mapping[str, bytes]) -> dict[str, Any]:
-    from workbook_lib.device import Session
+    from varhandle.evaluate.session import Session
 
     return {printable(name): Session(content) for name, content in files.items()}
 

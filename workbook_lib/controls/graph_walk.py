@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from varhandle.display import Rich, printable, table_html
+from varhandle.graph import Graph, TensorSpec
+
 from workbook_lib.controls.work import can_be_used
-from workbook_lib.graph import Graph, TensorSpec
-from workbook_lib.rendering import Rich, printable, table_html
 from workbook_lib.show.drawing import Marks, image_html, label_lines
 from workbook_lib.show.flow import Step, spec_text, within
 from workbook_lib.show.flowchart import Flowchart, mermaid

@@ -10,11 +10,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from varhandle.conversion.freezing import FrozenButAssignedError, captured_variables, freeze
+from varhandle.display import Rich, panel_html
+from varhandle.formats import read_graph
+from varhandle.graph import Graph
+
 from workbook_lib.controls.work import can_be_used
-from workbook_lib.device.freeze import FrozenButAssignedError, captured_variables, freeze
-from workbook_lib.graph import Graph, read_graph
 from workbook_lib.lesson.control_box import at_home
-from workbook_lib.rendering import Rich, panel_html
 from workbook_lib.show.before_after import BeforeAfter, before_after
 from workbook_lib.show.drawing import Marks, image_html
 from workbook_lib.show.flowchart import Flowchart, mermaid

@@ -11,13 +11,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from varhandle.display import Rich, panel_html, table_html, table_text
+
 from workbook_lib.controls.work import SlowWork, Steps, can_be_used
 from workbook_lib.lesson.control_box import at_home
 from workbook_lib.locations import data_path
-from workbook_lib.rendering import Rich, panel_html, table_html, table_text
 
 if TYPE_CHECKING:
-    from workbook_lib.device.quantize import Quantized, TensorRange
+    from varhandle.conversion.quantization import Quantized, TensorRange
 
 # What quantizes is imported where it is used: a notebook that does not needs none of it.
 SIZES = (1, 10, 100, 500)
@@ -161,7 +162,7 @@ def try_recipe(
     """Quantize the digits classifier with one recipe, and classify the held-out digits.
 
     Args:
-        recipe: A name in ``workbook_lib.device.quantize.RECIPES``.
+        recipe: A name in ``varhandle.conversion.quantization.RECIPES``.
         calibration_size: How many training digits a recipe that is calibrated gets.
         float32: The trial of the float32 recipe, if the file is to be timed against it. Both take
             turns, with the default delegates.
@@ -173,7 +174,8 @@ def try_recipe(
         ValueError: There is no such recipe, or there are not so many training digits.
         QuantizationError: The converter refuses, crashes, or is cancelled.
     """
-    from workbook_lib.device.quantize import RECIPES, quantize
+    from varhandle.conversion.quantization import RECIPES, quantize
+
     from workbook_lib.samples import load_digits
 
     if recipe not in RECIPES:
@@ -191,7 +193,8 @@ def try_recipe(
 
 def _judged(made: Quantized) -> Trial:
     """Let a file name the held-out digits."""
-    from workbook_lib.device.quantize import count_right
+    from varhandle.conversion.quantization import count_right
+
     from workbook_lib.samples import load_digits
 
     digits = load_digits()
@@ -202,7 +205,8 @@ def _judged(made: Quantized) -> Trial:
 
 def _timed(trial: Trial, base: Trial) -> Trial:
     """Time one inference of a file beside the float32 file."""
-    from workbook_lib.device import Session, compare_latency
+    from varhandle.evaluate.latency import compare_latency
+    from varhandle.evaluate.session import Session
 
     files = {"float32": base.quantized.content, "this": trial.quantized.content}
     calls = {name: Session(content).interpreter.invoke for name, content in files.items()}
@@ -244,8 +248,7 @@ class _Chooser:
 
     def __init__(self) -> None:
         from ipywidgets import HTML, Button, Dropdown, Layout, VBox
-
-        from workbook_lib.device.quantize import RECIPES
+        from varhandle.conversion.quantization import RECIPES
 
         how: dict[str, Any] = {"style": {"description_width": "10em"}}
         how["layout"] = Layout(width="26em")
@@ -273,7 +276,7 @@ class _Chooser:
         at_home(self.box)
 
     def _follow(self, _: Any) -> None:
-        from workbook_lib.device.quantize import RECIPES
+        from varhandle.conversion.quantization import RECIPES
 
         self.size.disabled = not RECIPES[self.recipe.value].calibrated
 

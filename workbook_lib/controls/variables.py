@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from varhandle.display import Rich, code_html, panel_html, printable
+from varhandle.explanation import Explanation, explain
+from varhandle.sandbox import Record, run_source
+
 from workbook_lib.controls.work import SlowWork, Steps, can_be_used
-from workbook_lib.failures.explanation import Explanation, explain
-from workbook_lib.isolated import Record, run_source
 from workbook_lib.lesson.control_box import at_home
-from workbook_lib.rendering import Rich, code_html, panel_html, printable
 
 if TYPE_CHECKING:
-    from workbook_lib.device import Parity
+    from varhandle.evaluate.parity import Parity
 
 DTYPES = (
     "float32",
@@ -256,7 +257,7 @@ def try_variable(
     Raises:
         ValueError: There is no such choice.
     """
-    from workbook_lib.device import check_parity
+    from varhandle.evaluate.parity import check_parity
 
     code = program(dtype, update, setting)
     record = run_source(code, keep=["tflite_model", "calls", "answers"], timeout=timeout)

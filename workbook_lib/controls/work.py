@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from workbook_lib.isolated import cancellable
-from workbook_lib.rendering import Rich, panel_html
-from workbook_lib.waiting import is_watched
+from varhandle.display import Rich, panel_html
+from varhandle.progress_bar import is_watched
+from varhandle.sandbox import cancellable
 
 if TYPE_CHECKING:
     from ipywidgets import VBox

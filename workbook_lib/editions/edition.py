@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from workbook_lib.rendering import Rich, table_text
+from varhandle.display import Rich, table_text
+
 from workbook_lib.runs.execute import (
     NotebookRun,
     RunInputError,

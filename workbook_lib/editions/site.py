@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from varhandle.atomic_write import write_all
+
 from workbook_lib.runs.page import Link, Place, environment, page_html, places
-from workbook_lib.whole_files import write_all
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

@@ -17,7 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbook_lib.rendering import panel_html
+from varhandle.display import panel_html
+
 from workbook_lib.runs.page import POLICY, Place, style
 
 if TYPE_CHECKING:

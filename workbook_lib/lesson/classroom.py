@@ -14,9 +14,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from varhandle.display import Rich, printable, table_html, table_text
+
 from workbook_lib.lesson.outline import NotebookOutline, outline
 from workbook_lib.lesson.progress import ExerciseRecord, Progress, fold
-from workbook_lib.rendering import Rich, printable, table_html, table_text
 
 STATES = ("right", "trying", "stuck", "untouched")
 """How a learner can stand with an exercise, in the order in which they are shown."""

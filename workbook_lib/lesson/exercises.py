@@ -18,6 +18,8 @@ import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from varhandle.display import Rich, panel_html
+
 from workbook_lib.lesson import progress
 from workbook_lib.lesson.answers import (
     LearnerRaised,
@@ -30,7 +32,6 @@ from workbook_lib.lesson.answers import (
     same,
 )
 from workbook_lib.lesson.panels import Panel, code_html, paragraphs_html
-from workbook_lib.rendering import Rich, panel_html
 
 __all__ = ["Exercise", "Outcome", "Wrong", "attempt", "exercise", "same"]
 

@@ -7,13 +7,14 @@ import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from varhandle.display import TONES, Rich, table_html, table_text
+from varhandle.progress_bar import is_watched
+
 from workbook_lib.lesson import progress
 from workbook_lib.lesson.outline import NotebookOutline, outline
 from workbook_lib.lesson.panels import Panel
 from workbook_lib.lesson.progress import Progress
 from workbook_lib.lesson.reset_control import reset_control
-from workbook_lib.rendering import TONES, Rich, table_html, table_text
-from workbook_lib.waiting import is_watched
 
 _BAR_LENGTH = 20
 

@@ -6,7 +6,7 @@ import html
 import re
 from dataclasses import dataclass
 
-from workbook_lib.rendering import Rich, panel_html
+from varhandle.display import Rich, panel_html
 
 _CODE = re.compile(r"`([^`<]+)`")  # within one element: escaped text holds no "<"
 
@@ -41,7 +41,7 @@ class Panel(Rich):
     """A framed message.
 
     Attributes:
-        tone: A key of ``workbook_lib.rendering.TONES``.
+        tone: A key of ``varhandle.display.TONES``.
         title: What it is, in words.
         body: Lines of plain text; backticks mark code.
     """

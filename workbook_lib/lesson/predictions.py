@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from string import ascii_lowercase
 from typing import Any
 
+from varhandle.display import Rich, panel_html
+
 from workbook_lib.lesson import progress
 from workbook_lib.lesson.control_box import at_home
 from workbook_lib.lesson.panels import Panel, code_html, paragraphs_html
-from workbook_lib.rendering import Rich, panel_html
 
 _HOW = 'Choose it in the running notebook, or call `.answer("a")` on this prediction in a new cell.'
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from varhandle.display import Rich
+
 from workbook_lib.lesson.control_box import at_home
 from workbook_lib.lesson.outline import NotebookOutline
-from workbook_lib.rendering import Rich
 
 
 def reset_control(

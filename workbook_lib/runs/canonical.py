@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from varhandle.atomic_write import write_text
+
 from workbook_lib.runs.progress import progress_off
-from workbook_lib.whole_files import write_text
 
 Notebook = dict[str, Any]
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from varhandle.atomic_write import write_text
+
 from workbook_lib.lesson.classroom import Classroom
 from workbook_lib.runs.page import environment
-from workbook_lib.whole_files import write_text
 
 
 def write_class_page(room: Classroom, path: Path) -> Path:

@@ -3,7 +3,7 @@
 It executes the notebook in a kernel, ends the kernel and all that it started where a limit is met,
 and writes the row's file. It is forked from a process that has TensorFlow already; where that is
 not to be had, ``python -m workbook_lib.runs.keeper`` reads the task from its standard input. The
-kernel's own children (the fork server of ``workbook_lib.isolated``, and what that
+kernel's own children (the fork server of ``varhandle.sandbox``, and what that
 started) make groups of their own, so a signal to the kernel's group does not reach them. On Linux
 the keeper therefore adopts whatever loses its parent, and finds all of it below itself.
 """

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbook_lib.whole_files import write_text
+from varhandle.atomic_write import write_text
 
 if TYPE_CHECKING:
     import jinja2

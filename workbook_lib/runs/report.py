@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from varhandle.atomic_write import write_text
+
 from workbook_lib.runs.page import Link, environment, places, write_page
-from workbook_lib.whole_files import write_text
 
 if TYPE_CHECKING:
     from workbook_lib.runs.execute import RunReport

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbook_lib.graph import Graph, ModelFileError, read_graph
-from workbook_lib.rendering import printable
+from varhandle.display import printable
+from varhandle.formats import read_graph
+from varhandle.graph import Graph, ModelFileError
 
 if TYPE_CHECKING:
-    from workbook_lib.device.targets import Target
+    from varhandle.facts.targets import Target
 
 _BUNDLED = "half_reader"
 
@@ -75,9 +76,9 @@ def read_request(
     Raises:
         RequestError: There is no such model, signature, file of inputs, target or recipe.
     """
-    from workbook_lib.device.targets import target as find_target
-    from workbook_lib.failures.findings import inference_signature
-    from workbook_lib.failures.ways import checked_recipe
+    from varhandle.facts.targets import target as find_target
+    from varhandle.families.findings import inference_signature
+    from varhandle.repair.plan import checked_recipe
 
     bundled = str(model) == _BUNDLED and not Path(model).exists()
     try:
@@ -116,7 +117,7 @@ def one_line_errors() -> Iterator[None]:
     Raises:
         RequestError: In place of a ``ModelFileError``, a ``CallsError`` or an ``OSError``.
     """
-    from workbook_lib.device.example_calls import CallsError
+    from varhandle.evaluate.example_inputs import CallsError
 
     try:
         yield

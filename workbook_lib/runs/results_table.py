@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from varhandle.atomic_write import write_all
+
 from workbook_lib.runs.baseline import Change
 from workbook_lib.runs.row_specs import SweepInputError
 from workbook_lib.runs.rows import COLUMNS, OUTCOMES, Row
-from workbook_lib.whole_files import write_all
 
 CSV_FILE = "sweep.csv"
 PARQUET_FILE = "sweep.parquet"

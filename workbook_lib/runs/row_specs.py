@@ -14,7 +14,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from workbook_lib.rendering import printable
+from varhandle.display import printable
 
 DEFAULT_TARGET = "litert"
 LIST_COLUMNS = ("model", "signature", "inputs", "target", "quantization")
@@ -78,8 +78,8 @@ def row_specs(
     Raises:
         SweepInputError: There is no such model, target or quantization, or a folder holds none.
     """
-    from workbook_lib.device.targets import target as known_target
-    from workbook_lib.failures.ways import checked_recipe
+    from varhandle.facts.targets import target as known_target
+    from varhandle.repair.plan import checked_recipe
 
     found = [model for path in models for model in _models(path)]
     try:

@@ -24,11 +24,12 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import IO, Any, Literal, get_args
 
+from varhandle.atomic_write import write_text
+from varhandle.display import printable
+from warm_kernels import fork_server
+from warm_kernels.forked_process import ForkedProcess
+
 from workbook_lib.locations import project_root
-from workbook_lib.rendering import printable
-from workbook_lib.warm import server
-from workbook_lib.warm.process import ForkedProcess
-from workbook_lib.whole_files import write_text
 
 Outcome = Literal[
     "ready",
@@ -377,7 +378,7 @@ def _start_keeper(
     Its folder is one where no file of the user's can pass for a module.
     """
     folder = project_root()
-    if server.suits(os.environ):
+    if fork_server.suits(os.environ):
         from workbook_lib.runs import keeper
 
         with tempfile.TemporaryFile() as nothing, contextlib.suppress(EOFError):

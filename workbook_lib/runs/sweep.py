@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from varhandle.display import Rich, panel_html, table_html, table_text
+
 from workbook_lib.locations import project_root
-from workbook_lib.rendering import Rich, panel_html, table_html, table_text
 from workbook_lib.runs.baseline import Change, compare
 from workbook_lib.runs.execute import RunInputError, declared_parameters
 from workbook_lib.runs.executors import Executor, Serial

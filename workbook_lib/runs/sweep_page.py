@@ -7,16 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from varhandle.atomic_write import write_text
+
 from workbook_lib.runs.page import NO_SCRIPTS, style
-from workbook_lib.runs.rows import (
-    LOG_FILE,
-    NOTEBOOK_FILE,
-    OUTCOMES,
-    PAGE_FILE,
-    VERDICT_FILE,
-    Row,
-)
-from workbook_lib.whole_files import write_text
+from workbook_lib.runs.rows import LOG_FILE, NOTEBOOK_FILE, OUTCOMES, PAGE_FILE, VERDICT_FILE, Row
 
 if TYPE_CHECKING:
     from workbook_lib.runs.sweep import Sweep

@@ -16,16 +16,17 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from varhandle.atomic_write import write_all
+from varhandle.diagnosis import Diagnosis
+from varhandle.display import Rich, code_html, panel_html, printable, table_html
+from varhandle.matrix.version_matrix import fails_on
+from varhandle.repair.plan import STEPS, NoCureError
+
 from workbook_lib import __version__
-from workbook_lib.failures.diagnosis import Diagnosis
-from workbook_lib.failures.version_matrix import fails_on
-from workbook_lib.failures.ways import STEPS, NoCureError
-from workbook_lib.rendering import Rich, code_html, panel_html, printable, table_html
-from workbook_lib.whole_files import write_all
 
 if TYPE_CHECKING:
-    from workbook_lib.device.parity import Parity
-    from workbook_lib.failures.cure import Cured
+    from varhandle.evaluate.parity import Parity
+    from varhandle.repair.run import Cured
 
 SCHEMA = 1
 VERDICT_FILE = "verdict.json"
@@ -157,7 +158,7 @@ class NoFile(Rich):
     @classmethod
     def of(cls, outcome: ValueError) -> NoFile:
         """Return what is to be said of an error that ``cure`` raised."""
-        from workbook_lib.device.trust import NotTrustedError
+        from varhandle.formats.trust import NotTrustedError
 
         if isinstance(outcome, NotTrustedError):
             return cls(f"Nothing was run: {outcome}.", _TRUST)
@@ -261,7 +262,7 @@ def write_verdict(
 
 def _change(outcome: object) -> str | None:
     """Return what has to change before there is a file: code, or a sentence."""
-    from workbook_lib.device.trust import NotTrustedError
+    from varhandle.formats.trust import NotTrustedError
 
     if isinstance(outcome, NotTrustedError):
         return _TRUST
@@ -304,8 +305,8 @@ def _files(cured: Cured | None) -> dict[str, bytes]:
 
 def _without_file(diagnosis: Diagnosis, outcome: object) -> str:
     """Say what is to be said of a model that came to no file."""
-    from workbook_lib.device.trust import NotTrustedError
-    from workbook_lib.failures.ways import NotProvenError
+    from varhandle.formats.trust import NotTrustedError
+    from varhandle.repair.plan import NotProvenError
 
     unproven = isinstance(outcome, (NotTrustedError, NotProvenError))
     if diagnosis.verdict != "ready" and (unproven or not diagnosis.ok):

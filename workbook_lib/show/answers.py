@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from varhandle.display import Rich, printable
 
-from workbook_lib.rendering import Rich, printable
 from workbook_lib.show.picture import Picture, picture
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-
-    from workbook_lib.failures.cure import Cured
+    from varhandle.repair.run import Cured
 
 _MOST = 4  # lines that can be told apart
 
@@ -71,11 +70,11 @@ def answers(cured: Cured) -> Answers:
 
 
 def _called(cured: Cured) -> Any:
-    from workbook_lib.device.carrying import State
-    from workbook_lib.device.carrying import answers as ask
-    from workbook_lib.device.parity import PLAIN
-    from workbook_lib.graph import read_graph
-    from workbook_lib.isolated import run_isolated
+    from varhandle.evaluate.parity import PLAIN
+    from varhandle.evaluate.stateful_parity import State
+    from varhandle.evaluate.stateful_parity import answers as ask
+    from varhandle.formats import read_graph
+    from varhandle.sandbox import run_isolated
 
     graph, state = read_graph(cured.content), cured.initial_state
     held = {signature.name: signature for signature in graph.signatures}
@@ -92,7 +91,7 @@ def _called(cured: Cured) -> Any:
 
 def _paired(got: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Pair each output of the model with the one of the file."""
-    from workbook_lib.device.parity import paired_outputs
+    from varhandle.evaluate.parity import paired_outputs
 
     mine, theirs = paired_outputs(got, wanted)
     return list(zip(theirs, mine, strict=True))

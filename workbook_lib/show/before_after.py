@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from workbook_lib.rendering import Rich, printable
+from varhandle.display import Rich, printable
+
 from workbook_lib.show.drawing import Marks, image_html
 from workbook_lib.show.flow import Step
 from workbook_lib.show.flowchart import Flowchart

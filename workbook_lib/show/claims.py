@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from workbook_lib.rendering import CAPTION_STYLE, TONES, Rich, table_text
+from varhandle.display import CAPTION_STYLE, TONES, Rich, table_text
 
 _HEADERS = ("claim", "verdict", "since", "proof", "note")
 _TONES = {"holds": "right", "holds in part": "waiting", "does not hold": "wrong"}

@@ -14,7 +14,8 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from workbook_lib.rendering import printable
+from varhandle.display import printable
+
 from workbook_lib.show.flow import Step
 from workbook_lib.show.layered import Key, Layout, Point, lay_out
 

@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from workbook_lib.graph import Function, Graph, Node, TensorSpec, Variable, variable_role
-from workbook_lib.graph.model import output_index
+from varhandle.graph import Function, Graph, Node, TensorSpec, Variable, variable_role
+from varhandle.graph.model import output_index
+
 from workbook_lib.show.variables import shape_text
 
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from workbook_lib.graph.model import Function, Graph, TensorSpec
-from workbook_lib.rendering import Rich, printable
+from varhandle.display import Rich, printable
+from varhandle.graph.model import Function, Graph, TensorSpec
+
 from workbook_lib.show.drawing import COLOURS, NO_MARKS, Marks, image_html, label_lines, svg
 from workbook_lib.show.flow import Step, flow_of, within
 

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from workbook_lib.graph import Graph, variable_role
-from workbook_lib.rendering import Rich, printable, table_text
+from varhandle.display import Rich, printable, table_text
+from varhandle.graph import Graph, variable_role
 
 Counts = Mapping[str, int]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from html.parser import HTMLParser
 
-from workbook_lib.rendering import Rich
+from varhandle.display import Rich
 
 
 class _TextOnly(HTMLParser):

@@ -9,12 +9,13 @@ import sys
 from functools import cached_property
 from pathlib import Path
 
-from workbook_lib.graph import read_graph
-from workbook_lib.graph.model import ModelFileError
+from varhandle.display import Rich, printable
+from varhandle.formats import read_graph
+from varhandle.graph.model import ModelFileError
+
 from workbook_lib.netron.own_server import OwnServer
 from workbook_lib.netron.page import netron_folder
 from workbook_lib.netron.tickets import OpenTicket, TicketFolder
-from workbook_lib.rendering import Rich, printable
 from workbook_lib.show.histogram import op_histogram
 from workbook_lib.show.variables import variable_table
 

@@ -8,7 +8,7 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workbook_lib.rendering import Rich
+from varhandle.display import Rich
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

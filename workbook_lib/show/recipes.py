@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from workbook_lib.show.picture import Picture, picture
 
 if TYPE_CHECKING:
-    from workbook_lib.device.quantize import Measured, RecipeTable
+    from varhandle.conversion.quantization import Measured, RecipeTable
 
 _FIRST_COLOUR = "#5f6b7a"  # the file that the others are compared with
 _COLOUR = "#0288d1"

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from workbook_lib.rendering import Rich, table_html, table_text
+from varhandle.display import Rich, table_html, table_text
 
 if TYPE_CHECKING:
-    from workbook_lib.failures.diagnosis import Diagnosis, Finding
-    from workbook_lib.failures.version_matrix import CaseReleases
+    from varhandle.diagnosis import Diagnosis, Finding
+    from varhandle.matrix.version_matrix import CaseReleases
 
 _HEADERS = ("finding", "a program that has it", "on TensorFlow")
 
@@ -85,7 +85,7 @@ def releases(diagnosis: Diagnosis) -> ReleaseTable:
         model has none, a row for each that has what is worth knowing of it, and that works on the
         last release as the model does.
     """
-    from workbook_lib.failures.version_matrix import fails_on
+    from varhandle.matrix.version_matrix import fails_on
 
     measured = fails_on("not-immutable").measured
     wrong = [f for f in diagnosis.findings if f.severity != "info"]

@@ -6,7 +6,7 @@ import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from workbook_lib.rendering import Rich, printable, table_html
+from varhandle.display import Rich, printable, table_html
 
 _TAKES = "takes it"
 OLD_RUNTIMES = ("tflite-2.3", "tflite-2.5", "tflite-2.8", "tflite-2.15")
@@ -69,8 +69,8 @@ def runtimes(content: bytes, places: Sequence[str] = ()) -> RuntimeTable:
         ModelFileError: It is no .tflite file, or a damaged one.
         ValueError: There is no such target.
     """
-    from workbook_lib.device.targets import TARGETS, refusals
-    from workbook_lib.graph import read_graph
+    from varhandle.facts.targets import TARGETS, refusals
+    from varhandle.formats import read_graph
 
     graph = read_graph(content)
     names = dict.fromkeys((*TARGETS, *places))

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from workbook_lib.graph.model import Access, Graph, Shape, Variable
-from workbook_lib.rendering import Rich, printable, table_html, table_text
+from varhandle.display import Rich, printable, table_html, table_text
+from varhandle.graph.model import Access, Graph, Shape, Variable
 
 _HEADERS = ("name", "dtype", "shape", "reads", "assigns", "initialised", "owner")
 _INITIALISED = {True: "yes", False: "no", None: "not known"}
@@ -90,7 +90,7 @@ def variable_table(graph: Graph, most: int | None = None) -> VariableTable:
     """List the variables of a graph.
 
     Args:
-        graph: A model as :func:`workbook_lib.graph.read_graph` gives it.
+        graph: A model as :func:`varhandle.graph.read_graph` gives it.
         most: How many are listed at most; where there are more, those that are assigned come
             first, then those without a first value. All if ``None``.
 

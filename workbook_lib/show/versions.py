@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from workbook_lib.rendering import CAPTION_STYLE, Rich, table_text
+from varhandle.display import CAPTION_STYLE, Rich, table_text
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,10 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any
 
-from workbook_lib.device import Converted, check_parity, inspect_conversion
-from workbook_lib.graph import ModelFileError
+from varhandle.conversion.converter import Converted, inspect_conversion
+from varhandle.evaluate.parity import check_parity
+from varhandle.graph import ModelFileError
+
 from workbook_lib.lesson.exercises import Wrong, attempt, exercise, same
 
 # A check imports TensorFlow when it runs: importing this module must not take seven seconds.

@@ -22,7 +22,8 @@ from workbook_lib.lesson.exercises import Wrong, attempt, exercise, same
 )
 def constant_bytes(function: Any) -> str:
     """Return how many bytes the constants of a concrete function take."""
-    from workbook_lib.device import freeze
+    from varhandle.conversion.freezing import freeze
+
     from workbook_lib.samples import load_classifier
 
     traced = _mixed_constants()
@@ -200,8 +201,7 @@ def serving_function(function: Any) -> str:
     """Write a function of the model that can be frozen, and answers as on a device."""
     import numpy as np
     import tensorflow as tf
-
-    from workbook_lib.device import FrozenButAssignedError, FrozenGraph, freeze
+    from varhandle.conversion.freezing import FrozenButAssignedError, FrozenGraph, freeze
 
     model = _normalised_with_dropout()
     x = tf.constant(np.random.default_rng(7).random((3, 4), np.float32))

@@ -6,7 +6,9 @@ import copy
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from workbook_lib.graph import Access, Function, Graph, Variable, read_graph
+from varhandle.formats import read_graph
+from varhandle.graph import Access, Function, Graph, Variable
+
 from workbook_lib.lesson.exercises import Wrong, attempt, exercise, same
 
 

@@ -142,8 +142,7 @@ def _judge_answer(answer: Any, runner: _Watched) -> None:
 def _lifted_sums() -> tuple[bytes, dict[str, Any]]:
     """Return a lifted file whose two states have names of their own, and what they begin with."""
     import tensorflow as tf
-
-    from workbook_lib.device.state import lift_state
+    from varhandle.lift import lift_state
 
     class Sums(tf.Module):
         def __init__(self) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from varhandle.matrix import version_matrix
+from varhandle.sandbox import run_source
 
-from workbook_lib.failures import version_matrix
-from workbook_lib.isolated import run_source
 from workbook_lib.lesson.exercises import Wrong, attempt, exercise, same
 
 
@@ -68,8 +68,7 @@ def other_mend(build_model: object) -> str:
 def mend_the_state(module_class: object) -> str:
     """Write a RunningTotal that converts, and still answers in float16."""
     import tensorflow as tf
-
-    from workbook_lib.device.parity import check_parity
+    from varhandle.evaluate.parity import check_parity
 
     if not isinstance(module_class, type):
         raise Wrong("Pass the class itself: `check.mend_the_state(MyRunningTotal)`.")

@@ -340,8 +340,7 @@ def _tensor(
 def _chain_file(code: int, version: int, *tensors: Any) -> bytes:
     """Return a file that takes each tensor to the next one by the same op."""
     from ai_edge_litert import schema_py_generated as schema
-
-    from workbook_lib.device.tflite_edit import put_together
+    from varhandle.tflite.flatbuffer import put_together
 
     op_code = schema.OperatorCodeT()
     op_code.builtinCode = op_code.deprecatedBuiltinCode = code

@@ -1,0 +1,1 @@
+"""Keras models, SavedModels and graphs into .tflite files: convert, freeze, quantize."""

@@ -1,0 +1,340 @@
+"""Convert: make a .tflite file in a child process, and say what the converter did.
+
+A conversion can abort its process, it leaks memory, and its most useful lines go to the C++ log.
+So ``convert`` runs it isolated, and gives back the file or the failure as data.
+``inspect_conversion`` looks into a .tflite file. Neither imports TensorFlow into this process.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from varhandle.display import Rich, panel_html, table_html, table_text
+from varhandle.formats import read_graph
+from varhandle.formats.trust import check_trust
+from varhandle.graph import Graph, ModelFileError, Signature, TensorSpec, Variable
+from varhandle.graph.graph_signature import graph_signature
+from varhandle.progress_bar import busy
+from varhandle.sandbox import OpError, Record, run_isolated
+
+_KILOBYTE = 1000  # bytes, as the sizes of model files are commonly given
+
+
+@dataclass(frozen=True, repr=False)
+class Converted(Rich):
+    """What a .tflite file holds.
+
+    Attributes:
+        size: Size of the file in bytes.
+        ops: Op to number of nodes, over all subgraphs.
+        signatures: The signatures, sorted by name.
+        variables: The variables, sorted by name. One that the model only reads became a constant
+            when it was converted; it is among them only if its value was not found.
+        flex_ops: Ops that need the Flex delegate, sorted.
+        custom_ops: Ops that need a kernel of one's own, sorted.
+    """
+
+    size: int
+    ops: Counter[str] = field(hash=False)
+    signatures: tuple[Signature, ...]
+    variables: tuple[Variable, ...]
+    flex_ops: tuple[str, ...]
+    custom_ops: tuple[str, ...]
+
+    @property
+    def uninitialised(self) -> tuple[str, ...]:
+        """Names of the variables that are read, and that no ``CALL_ONCE`` gives a first value."""
+        return tuple(v.name for v in self.variables if v.reads and not v.initialised)
+
+    def __repr__(self) -> str:
+        parts = [
+            _kilobytes(self.size),
+            f"signatures: {_listed(signature.name for signature in self.signatures)}",
+            f"variables: {len(self.variables)}",
+        ]
+        if self.uninitialised:
+            parts[-1] += f", of these NOT initialised: {len(self.uninitialised)}"
+        if self.flex_ops:
+            parts.append(f"Flex ops: {_listed(self.flex_ops)}")
+        if self.custom_ops:
+            parts.append(f"custom ops: {_listed(self.custom_ops)}")
+        return f"Converted({'; '.join(parts)})"
+
+    def _rows(self) -> list[tuple[str, str]]:
+        ops = _listed(f"{op} ({count})" for op, count in sorted(self.ops.items()))
+        signatures = [_call(signature) for signature in self.signatures]
+        variables = [_state(variable) for variable in self.variables]
+        return [
+            ("size", _kilobytes(self.size)),
+            ("ops", ops),
+            *(("signature", call) for call in signatures or ["none"]),
+            *(("variable", state) for state in variables or ["none"]),
+            ("ops that need Flex", _listed(self.flex_ops)),
+            ("custom ops", _listed(self.custom_ops)),
+        ]
+
+    def text(self) -> str:
+        """Return a table of what the file holds."""
+        return table_text(("part", "in the file"), self._rows())
+
+    def html(self) -> str:
+        """Return the same as a table."""
+        return table_html(("part", "in the file"), self._rows(), "What the .tflite file holds")
+
+
+def inspect_conversion(content: bytes) -> Converted:
+    """Look into a .tflite file.
+
+    Args:
+        content: The file.
+
+    Returns:
+        What is in it.
+
+    Raises:
+        ModelFileError: It is no .tflite file, or a damaged one.
+    """
+    if not isinstance(content, (bytes, bytearray, memoryview)):
+        what = type(content).__name__
+        raise ModelFileError(f"<{what}>", "the bytes of a .tflite file are wanted")
+    if bytes(content[4:8]) != b"TFL3":  # read_graph would take it for a GraphDef
+        raise ModelFileError("<bytes>", "no .tflite file: it does not carry the mark TFL3")
+    graph = read_graph(content)
+    custom = {node.op for node in graph.nodes if node.attributes.get("custom")}
+    flex = {op for op in custom if op.startswith("Flex")}
+    return Converted(
+        size=len(content),
+        ops=graph.op_counts(),
+        signatures=graph.signatures,
+        variables=graph.variables,
+        flex_ops=tuple(sorted(flex)),
+        custom_ops=tuple(sorted(custom - flex)),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class ConverterSettings:
+    """What to set on a ``TFLiteConverter``, as plain data that goes to another process.
+
+    Every field has the converter's own name and default. Enums and dtypes are given by name, so
+    that no TensorFlow is needed to write them down.
+
+    Attributes:
+        optimizations: Names in ``tf.lite.Optimize``: ``("DEFAULT",)`` quantizes.
+        representative_dataset: The inputs of the calibration, one call each: an array where there
+            is one input, or a mapping of input name to array; with several signatures, a pair of
+            signature key and mapping.
+        supported_ops: Names in ``tf.lite.OpsSet``, such as ``"TFLITE_BUILTINS_INT8"``.
+        supported_types: Dtypes that constants may have, such as ``("float16",)``.
+        inference_input_type: Dtype of the file's inputs, such as ``"int8"``.
+        inference_output_type: Dtype of the file's outputs.
+    """
+
+    optimizations: tuple[str, ...] = ()
+    representative_dataset: Sequence[Any] | None = None
+    supported_ops: tuple[str, ...] = ("TFLITE_BUILTINS",)
+    supported_types: tuple[str, ...] = ()
+    inference_input_type: str = "float32"
+    inference_output_type: str = "float32"
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Conversion(Rich):
+    """A conversion that ran in a child process.
+
+    Attributes:
+        record: What came of it: outcome, exception type, message, C++ log, seconds.
+    """
+
+    record: Record
+
+    @property
+    def content(self) -> bytes | None:
+        """The .tflite file; ``None`` if the converter wrote none."""
+        return self.record.value
+
+    @property
+    def errors(self) -> tuple[OpError, ...]:
+        """The entries of ``ConverterError.errors``, each (op, code) once, sorted."""
+        return self.record.errors
+
+    @property
+    def failing_ops(self) -> tuple[str, ...]:
+        """The ops that these entries name, each once, sorted."""
+        return self.record.failing_ops
+
+    def __repr__(self) -> str:
+        if self.content is not None:
+            return f"Conversion({inspect_conversion(self.content)!r})"
+        return f"Conversion(no file: {self.record!r})"
+
+    def text(self) -> str:
+        """Return what is in the file, or why there is none."""
+        if self.content is not None:
+            return inspect_conversion(self.content).text()
+        return self.record.text()
+
+    def html(self) -> str:
+        """Return the same as a panel."""
+        if self.content is not None:
+            return panel_html("neutral", "converted", inspect_conversion(self.content).html())
+        return self.record.html()
+
+
+def convert(
+    source: str | os.PathLike[str],
+    *,
+    settings: ConverterSettings | None = None,
+    signature_keys: Sequence[str] | None = None,
+    trust: bool = False,
+    timeout: float = 300.0,
+) -> Conversion:
+    """Convert a model in a child process.
+
+    Args:
+        source: A SavedModel folder, a ``.keras`` or ``.h5`` file with a whole model, or a frozen
+            GraphDef.
+        settings: What to set on the converter; its own defaults if ``None``.
+        signature_keys: Signatures of a SavedModel to convert; all if ``None``.
+        trust: Whether code that the file brings along may run.
+        timeout: Seconds that the conversion may take.
+
+    Returns:
+        The file, or why there is none. Nothing that the converter does is raised here.
+
+    Raises:
+        ModelFileError: There is no such model, or it is of another format.
+        NotTrustedError: It brings code along, and ``trust`` is not given (a ``ValueError``).
+        ValueError: The model has no such signature, or a setting names nothing in TensorFlow.
+    """
+    graph = read_graph(source)
+    if graph.format == "tflite":
+        raise ModelFileError(source, "neither a SavedModel nor a Keras file nor a GraphDef")
+    check_trust(graph, trust)  # Keras ignores safe_mode for a .h5 file: nothing later would stop it
+    keys = list(signature_keys or ())
+    names = [signature.name for signature in graph.signatures]
+    unknown = [key for key in keys if key not in names]
+    if unknown:
+        raise ValueError(f"no signature {_listed(unknown)}; there are: {_listed(names)}")
+    with busy("converting"):
+        record = run_isolated(
+            _tflite, _place(source), _door(graph, trust), keys, settings, timeout=timeout
+        )
+    if record.exception_type == UnknownSettingError.__name__:  # the caller's, not the converter's
+        raise UnknownSettingError(record.message)
+    return Conversion(record)
+
+
+@dataclass(frozen=True)
+class _Door:
+    """Which way into the converter a model takes."""
+
+    file_format: str
+    trust: bool
+    inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[str, ...] = ()
+
+
+def _door(graph: Graph, trust: bool) -> _Door:
+    if graph.format != "graph_def":
+        return _Door(graph.format, trust)
+    edges = graph_signature(graph)
+    return _Door(graph.format, trust, edges.inputs, tuple(spec.name for spec in edges.outputs))
+
+
+def _place(source: str | os.PathLike[str]) -> str:
+    """Return what the converter wants: of a SavedModel its folder, not the file in it."""
+    path = Path(source)
+    return str(path.parent if path.name == "saved_model.pb" else path)
+
+
+class UnknownSettingError(ValueError):
+    """A setting names nothing that TensorFlow has."""
+
+
+def _tflite(
+    source: str, door: _Door, keys: Sequence[str], settings: ConverterSettings | None
+) -> bytes:
+    """Convert, in the child process."""
+    import tensorflow as tf
+
+    if door.file_format == "keras":
+        model = tf.keras.models.load_model(source, compile=False, safe_mode=not door.trust)
+        converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    elif door.file_format == "graph_def":
+        shapes = {
+            spec.name: None if spec.shape is None else list(spec.shape) for spec in door.inputs
+        }
+        converter = tf.compat.v1.lite.TFLiteConverter.from_frozen_graph(
+            source, list(shapes), list(door.outputs), shapes
+        )
+    else:
+        converter = tf.lite.TFLiteConverter.from_saved_model(source, signature_keys=keys or None)
+    if settings is not None:
+        _apply(settings, converter)
+    content: bytes = converter.convert()
+    return content
+
+
+def _apply(settings: ConverterSettings, converter: Any) -> None:
+    import tensorflow as tf
+
+    ops = [_member(tf.lite.OpsSet, name) for name in settings.supported_ops]
+    converter.optimizations = [_member(tf.lite.Optimize, name) for name in settings.optimizations]
+    converter.target_spec.supported_ops = ops
+    converter.target_spec.supported_types = [_dtype(name) for name in settings.supported_types]
+    converter.inference_input_type = _dtype(settings.inference_input_type)
+    converter.inference_output_type = _dtype(settings.inference_output_type)
+    if settings.representative_dataset is not None:
+        samples = settings.representative_dataset
+        converter.representative_dataset = lambda: _calibration(samples)
+
+
+def _member(enum: Any, name: str) -> Any:
+    if name not in enum.__members__:
+        raise UnknownSettingError(
+            f"{enum.__name__} has no {name!r}; it has {_listed(enum.__members__)}"
+        )
+    return enum[name]
+
+
+def _dtype(name: str) -> Any:
+    import tensorflow as tf
+
+    try:
+        return tf.as_dtype(name)
+    except TypeError:
+        raise UnknownSettingError(f"TensorFlow has no dtype {name!r}") from None
+
+
+def _calibration(samples: Iterable[Any]) -> Iterator[Any]:
+    """Yield samples as the converter wants them: a lone array in a list, the rest as it is."""
+    for sample in samples:
+        yield sample if isinstance(sample, (Mapping, tuple, list)) else [np.asarray(sample)]
+
+
+def _kilobytes(size: int) -> str:
+    return f"{size / _KILOBYTE:.1f} kB"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"
+
+
+def _call(signature: Signature) -> str:
+    inputs = ", ".join(spec.name for spec in signature.inputs)
+    outputs = ", ".join(spec.name for spec in signature.outputs)
+    return f"{signature.name}({inputs}) -> {outputs}"
+
+
+def _state(variable: Variable) -> str:
+    shape = "" if variable.shape is None else list(variable.shape)
+    state = "initialised" if variable.initialised else "NOT initialised"
+    return f"{variable.name}: {variable.dtype} {shape}, {state}"

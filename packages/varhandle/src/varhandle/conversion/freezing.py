@@ -1,0 +1,160 @@
+"""Freeze: turn the variables that a function reads into constants of its graph."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from varhandle.display import Rich
+from varhandle.formats import read_graph
+from varhandle.graph import Graph
+
+if TYPE_CHECKING:
+    from tensorflow.types.experimental import ConcreteFunction
+
+
+class FrozenButAssignedError(ValueError):
+    """A variable cannot become a constant, because the graph still assigns it.
+
+    Attributes:
+        nodes: The nodes that assign, as ``(name, op)``.
+    """
+
+    def __init__(self, nodes: tuple[tuple[str, str], ...]) -> None:
+        self.nodes = nodes
+        listed = ", ".join(name if op in name else f"{name} ({op})" for name, op in nodes)
+        super().__init__(
+            f"cannot freeze: the function assigns a variable at {listed}. "
+            "Freeze a function that only reads, or convert with the variable kept."
+        )
+
+    def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
+        return type(self), (self.nodes,)
+
+
+@dataclass(frozen=True, repr=False)
+class FrozenGraph(Rich):
+    """A function whose variables have become constants.
+
+    Attributes:
+        function: The frozen ``ConcreteFunction``, to run or to convert.
+        before: Op counts of the function as it was given.
+        after: Op counts of the frozen function.
+        graph: The frozen function as plain data.
+        variables: How many variables became constants.
+        captured: How many resources it still asks for as inputs, such as tables, and variables
+            that were left: 0 for a function that can be converted alone.
+    """
+
+    function: Any
+    before: Counter[str] = field(hash=False)
+    after: Counter[str] = field(hash=False)
+    graph: Graph
+    variables: int
+    captured: int
+
+    def __repr__(self) -> str:
+        return (
+            f"FrozenGraph({self.variables} variables became constants, "
+            f"{self.captured} resources left)"
+        )
+
+    def text(self) -> str:
+        """Return the one line of the ``repr``."""
+        return repr(self)
+
+
+def captured_variables(function: ConcreteFunction) -> dict[str, str]:
+    """Say which variables a concrete function captures.
+
+    Args:
+        function: The function.
+
+    Returns:
+        Name of the node that stands for a handle in the function's graph (a ``Placeholder``) to
+        the name of its variable, in the order of the captures.
+    """
+    names = {id(variable.handle): variable.name for variable in function.graph.variables}
+    return {
+        inside.name.partition(":")[0]: names[id(handle)].partition(":")[0]
+        for handle, inside in function.graph.captures
+        if id(handle) in names
+    }
+
+
+def freeze(function: ConcreteFunction, only: Collection[str] | None = None) -> FrozenGraph:
+    """Freeze a concrete function.
+
+    Args:
+        function: A ``tf.function``'s concrete function, or a signature of a loaded SavedModel.
+        only: Names of the variables that become constants; the handles of the others stay as
+            inputs. All become constants when ``None``.
+
+    Returns:
+        The frozen function, with what changed.
+
+    Raises:
+        FrozenButAssignedError: The function assigns a variable. TensorFlow itself says
+            "incompatible with expected resource" (``convert_to_constants.py`` replaces the handle
+            by its value, and the assignment is left with a float where it needs a resource).
+        KeyError: The function captures no variable of a name in ``only``.
+        ValueError: TensorFlow's own, where another op than an assignment needs the handle.
+    """
+    before = read_graph(function.graph.as_graph_def())
+    chosen = _chosen(captured_variables(function), only)
+    try:
+        frozen = _converted(function, chosen)
+    except ValueError as error:
+        assigns = [
+            (at.node, at.op)
+            for variable in before.variables
+            if chosen is None or variable.name in chosen
+            for at in variable.assigns
+        ]
+        if not assigns:
+            raise
+        raise FrozenButAssignedError(tuple(assigns)) from error
+    after = read_graph(frozen.graph.as_graph_def())
+    return FrozenGraph(
+        function=frozen,
+        before=before.op_counts(),
+        after=after.op_counts(),
+        graph=after,
+        variables=sum(
+            bool(variable.reads) and (chosen is None or variable.name in chosen)
+            for variable in before.variables
+        ),
+        captured=sum(tensor.dtype.name == "resource" for tensor in frozen.inputs),
+    )
+
+
+def _chosen(captured: Mapping[str, str], only: Collection[str] | None) -> frozenset[str] | None:
+    """Return the nodes whose variables are named; ``None`` for all."""
+    if only is None:
+        return None
+    for name in only:
+        if name not in captured.values():
+            known = ", ".join(dict.fromkeys(captured.values())) or "none"
+            raise KeyError(f"no variable {name!r}; there are: {known}")
+    return frozenset(node for node, name in captured.items() if name in only)
+
+
+def _converted(function: ConcreteFunction, chosen: frozenset[str] | None) -> Any:
+    """Put constants in the place of the handles; of some alone by the parts of the same function.
+
+    TensorFlow keeps it out of its public API; its own converter imports it from here.
+    """
+    from tensorflow.python.framework import convert_to_constants
+
+    if chosen is None:
+        return convert_to_constants.convert_variables_to_constants_v2(function)
+    data = convert_to_constants._FunctionConverterDataInEager(
+        func=function,
+        lower_control_flow=True,
+        aggressive_inlining=False,
+        variable_names_allowlist=chosen,
+    )
+    graph_def, indices = convert_to_constants._replace_variables_by_constants(data)
+    return convert_to_constants._construct_concrete_function(function, graph_def, indices)

@@ -1,0 +1,251 @@
+"""What is wrong with a model: the findings, and the verdict that they add up to.
+
+First a static reading, without TensorFlow (``findings``); then a conversion and a comparison in
+child processes (``proof``), which settle the verdict (``settling``). Importing this module imports
+neither TensorFlow nor an interpreter: the static reading must answer at once.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from varhandle.display import Rich, code_html, panel_html, printable, table_html
+from varhandle.families import fixes
+from varhandle.families.findings import Finding, Severity, find, inference_signature
+from varhandle.formats import carried_code, read_graph
+from varhandle.graph import Access, Graph, Variable
+from varhandle.verdict_rules import VERDICTS, Verdict, settle
+
+if TYPE_CHECKING:
+    from varhandle.evaluate.proof import Proof
+
+__all__ = ["VERDICTS", "Diagnosis", "Finding", "Severity", "Verdict", "diagnose"]
+
+_TONES = {"ready": "right", "convertible": "right", "blocked": "raised", "wrong-answers": "raised"}
+_SEVERITY_TONES = {"error": "raised", "warning": "wrong", "info": "neutral"}
+_MEANINGS = {
+    "ready": "a .tflite file that runs",
+    "convertible": "it converts to .tflite",
+    "blocked": "it gives no .tflite file that runs",
+    "wrong-answers": "it converts, and the file answers wrongly",
+}
+_UNPROVEN = {
+    "ready": "nothing that was read in it stands in the way",
+    "convertible": "nothing that was read in it stands in the way",
+}
+_OF_A_FILE = {
+    "blocked": "the file does not run",
+    "wrong-answers": "the file runs, and answers wrongly",
+}
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Diagnosis(Rich):
+    """What is wrong with a model, and how sure that is.
+
+    Attributes:
+        model: Path of the model, as it was given.
+        format: ``"saved_model"``, ``"graph_def"``, ``"keras"`` or ``"tflite"``.
+        variables: Every variable, sorted by name.
+        findings: The worst first.
+        verdict: ``"ready"`` (a .tflite file that runs, and runs rightly), ``"convertible"``,
+            ``"blocked"`` or ``"wrong-answers"``.
+        proof: What converting, running and comparing showed; ``None`` after a static reading.
+        graph: The model as it was read.
+        signature: The signature that the verdict is about; ``None`` where there is none.
+        other: What stands in the way and is no matter of variables: a line each.
+    """
+
+    model: str
+    format: str
+    variables: tuple[Variable, ...]
+    findings: tuple[Finding, ...]
+    verdict: Verdict
+    proof: Proof | None
+    graph: Graph = field(repr=False)
+    signature: str | None = None
+    other: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether the verdict is a good one."""
+        return self.verdict in ("ready", "convertible")
+
+    def __repr__(self) -> str:
+        ids = list(dict.fromkeys(f.id for f in self.findings if f.severity != "info"))
+        return f"Diagnosis({self.verdict}: {', '.join(ids) or 'nothing wrong'})"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the whole diagnosis as plain data, fit for JSON; no values of arrays."""
+        return {
+            "model": self.model,
+            "format": self.format,
+            "signature": self.signature,
+            "producer": self.graph.producer,
+            "variables": [_variable_dict(variable) for variable in self.variables],
+            "findings": [
+                {
+                    "id": finding.id,
+                    "severity": finding.severity,
+                    "variables": list(finding.variables),
+                    "message": finding.message,
+                    "fix": finding.fix,
+                }
+                for finding in self.findings
+            ],
+            "verdict": self.verdict,
+            "other": list(self.other),
+            "proof": None if self.proof is None else self.proof.as_dict(),
+        }
+
+    def text(self) -> str:
+        """Return the verdict, what to do about it, and what it rests on."""
+        parts = ["\n".join([self._headline(), self._subject(), *self._next()])]
+        parts.extend(_finding_text(f) for f in self.findings if f.severity != "info")
+        parts.extend(f"cause: {printable(line, None)}" for line in self.other)
+        infos = [f for f in self.findings if f.severity == "info"]
+        if infos and self.ok:
+            lines = (f"  {printable(f.id)}: {printable(f.message, None)}" for f in infos)
+            parts.append("\n".join(["worth knowing:", *lines]))
+        elif infos:  # what is to be known of a file that there is not yet
+            names = ", ".join(dict.fromkeys(f.id for f in infos))
+            parts.append(f"worth knowing once that is mended (--json has it): {names}")
+        parts.append(self._evidence())
+        return "\n\n".join(parts)
+
+    def _headline(self) -> str:
+        meanings = dict(_MEANINGS)
+        if self.format == "tflite":
+            meanings |= _OF_A_FILE
+        if self.proof is None or self.proof.parity is None:
+            meanings |= _UNPROVEN
+        return f"{self.verdict}: {meanings[self.verdict]}"
+
+    def _next(self) -> list[str]:
+        """Return the command that makes the file, where there is none yet and it can be proved."""
+        trust = bool(carried_code(self.graph))
+        provable = self.proof is None or self.proof.passed or trust
+        if self.verdict != "convertible" or not provable:
+            return []
+        several = len(self.graph.signatures) > 1
+        command = fixes.cure_command(self.model, self.signature if several else None, trust)
+        return [f"make the file: {printable(command, None)}"]
+
+    def _subject(self) -> str:
+        assigned = sum(1 for variable in self.variables if variable.assigns)
+        count = len(self.variables)
+        parts = [printable(self.model, None), self.format]
+        if self.graph.producer:
+            parts.append(printable(self.graph.producer))
+        if self.signature is not None:
+            names = [s.name for s in self.graph.signatures]
+            of = f" (of {len(names)})" if len(names) > 1 else ""
+            parts.append(f"signature {printable(self.signature)}{of}")
+        parts.append(f"{count} variable{'' if count == 1 else 's'}, {assigned} assigned")
+        return " · ".join(parts)
+
+    def _evidence(self) -> str:
+        if self.proof is None:
+            return "proof: none was asked for (--static); this is what the file shows"
+        return self.proof.text()
+
+    def html(self) -> str:
+        """Return the same as a panel, with the variables that matter as a table."""
+        body = [f"<p>{html.escape(self._subject())}</p>"]
+        body.extend(_finding_html(f) for f in self.findings if f.severity != "info")
+        body.extend(f"<p>{html.escape(printable(line, None))}</p>" for line in self.other)
+        infos = [(f.id, f.message) for f in self.findings if f.severity == "info"]
+        if infos:
+            body.append(table_html(("worth knowing", ""), infos, "No fault of the model"))
+        body.append(code_html(self._evidence()))
+        return panel_html(_TONES[self.verdict], self._headline(), "".join(body))
+
+
+def _finding_text(finding: Finding) -> str:
+    lines = (printable(line, None) for line in finding.fix.split("\n"))
+    fix = "\n".join(f"    {line}".rstrip() for line in lines)
+    return f"{finding.severity}: {finding.id}\n  {printable(finding.message, None)}\n\n{fix}"
+
+
+def _finding_html(finding: Finding) -> str:
+    body = f"<p>{html.escape(finding.message)}</p>{code_html(finding.fix)}"
+    title = f"{finding.severity}: {finding.id}"
+    return panel_html(_SEVERITY_TONES[finding.severity], title, body)
+
+
+def _variable_dict(variable: Variable) -> dict[str, Any]:
+    return {
+        "name": variable.name,
+        "dtype": variable.dtype,
+        "shape": None if variable.shape is None else list(variable.shape),
+        "reads": [_access_dict(access) for access in variable.reads],
+        "assigns": [_access_dict(access) for access in variable.assigns],
+        "initialised": variable.initialised,
+        "owner": variable.owner,
+    }
+
+
+def _access_dict(access: Access) -> dict[str, Any]:
+    return {
+        "op": access.op,
+        "node": access.node,
+        "function": access.function,
+        "signatures": list(access.signatures),
+    }
+
+
+def diagnose(
+    source: str | os.PathLike[str] | Graph,
+    *,
+    static: bool = False,
+    signature: str | None = None,
+    inputs: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    trust: bool = False,
+    timeout: float = 300.0,
+) -> Diagnosis:
+    """Say what is wrong with a model, and prove it.
+
+    Args:
+        source: A SavedModel folder, a ``.keras``, ``.h5``, ``.pb`` (binary GraphDef) or ``.tflite``
+            file; or a ``Graph`` that was read already.
+        static: Whether to read only: no TensorFlow, nothing converted, nothing run.
+        signature: The signature that the verdict is about. ``serving_default`` if ``None``; else
+            the only one; else the one that assigns the fewest variables.
+        inputs: What to call the model with, as ``load_calls`` takes it; made up if ``None``.
+        trust: Whether code that the file brings along (Lambda layers, ops that call Python or
+            write files) may run. Without it such a model is only read.
+        timeout: Seconds that the conversion, and TensorFlow's own answers, may take.
+
+    Returns:
+        The diagnosis. Whatever the model does when it is converted or run is in it.
+
+    Raises:
+        ModelFileError: There is no model, or none that can be read.
+        KeyError: The model has no such signature.
+        CallsError: ``inputs`` do not fit the signature (a ``ValueError``).
+    """
+    graph = source if isinstance(source, Graph) else read_graph(source)
+    chosen = inference_signature(graph, signature)
+    findings = find(graph, chosen)
+    proof = None
+    if not static:
+        from varhandle.evaluate.proof import prove
+
+        adds_up = any(f.id == "quantised-state" for f in findings)
+        proof = prove(graph, chosen, inputs=inputs, trust=trust, timeout=timeout, adds_up=adds_up)
+    settled = settle(graph, findings, proof)
+    return Diagnosis(
+        model=graph.source,
+        format=graph.format,
+        variables=graph.variables,
+        findings=settled.findings,
+        verdict=settled.verdict,
+        proof=proof,
+        graph=graph,
+        signature=chosen,
+        other=settled.other,
+    )

@@ -1,0 +1,1 @@
+"""Run a file, and compare it with TensorFlow."""

@@ -1,0 +1,174 @@
+"""The code that calls a .tflite file: its signature, its inputs, the state that its caller carries.
+
+Names out of a file enter it as string literals, so that none of them can become code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+from varhandle.formats import read_graph
+from varhandle.graph import Graph, Signature, TensorSpec
+
+_SMALL = ("int8", "uint8", "int16")
+
+
+def calling_code(
+    content: bytes,
+    state: Collection[str] = (),
+    *,
+    signature: str | None = None,
+    file: str = "model.tflite",
+    state_file: str = "model.state.npz",
+) -> str:
+    """Write the code that calls a .tflite file with LiteRT, made for this file.
+
+    Args:
+        content: The file.
+        state: The names of the state that its caller carries; none if the file keeps its own.
+        signature: The signature to call; the first if ``None``.
+        file: Name of the file, as the code opens it.
+        state_file: Name of the file that holds the state before the first call.
+
+    Returns:
+        Python source. It defines ``call``, makes one call with zeros, and leaves the answers by
+        name as ``outputs``.
+
+    Raises:
+        ModelFileError: It is no .tflite file, or a damaged one.
+        KeyError: It has no such signature.
+    """
+    graph = read_graph(content)
+    chosen = _edges(graph, signature)
+    takes = [spec.name for spec in chosen.inputs if spec.name in state]
+    gives = [spec.name for spec in chosen.outputs if spec.name in state]
+    steps = _has_steps(chosen)
+    lines = [*_IMPORTS, *(_runner(chosen.name, file) if graph.signatures else _by_place(file))]
+    lines += _about_state(graph, state_file, takes or gives)
+    if steps:
+        lines += _STEPS_OF_RUNNER if graph.signatures else _STEPS_BY_PLACE
+    lines += _calling(steps, takes, gives)
+    own = [spec for spec in chosen.inputs if spec.name not in takes]
+    answers = [spec for spec in chosen.outputs if spec.name not in gives]
+    return "\n".join([*lines, "", *_example(own, answers)])
+
+
+def _edges(graph: Graph, signature: str | None) -> Signature:
+    """Return the signature to call, or what a file without signatures takes and gives."""
+    if signature is not None:
+        return graph.signature(signature)
+    if graph.signatures:
+        return graph.signatures[0]
+    main = graph.functions[0]
+    return Signature("", main.name, main.inputs, main.outputs)
+
+
+_IMPORTS = ["import numpy as np", "from ai_edge_litert.interpreter import Interpreter", ""]
+
+
+def _runner(signature: str, file: str) -> list[str]:
+    return [f"runner = Interpreter({_text(file)}).get_signature_runner({_text(signature)})"]
+
+
+def _by_place(file: str) -> list[str]:
+    """Write the same for a file without signatures: its tensors go by their places."""
+    return [f"interpreter = Interpreter({_text(file)})", *_BY_PLACE]
+
+
+_BY_PLACE = """\
+
+
+def runner(**inputs):
+    places = {place["name"]: place["index"] for place in interpreter.get_input_details()}
+    for name, value in inputs.items():
+        interpreter.resize_tensor_input(places[name], np.shape(value))
+    interpreter.allocate_tensors()
+    for name, value in inputs.items():
+        interpreter.set_tensor(places[name], value)
+    interpreter.invoke()
+    gives = interpreter.get_output_details()
+    return {place["name"]: interpreter.get_tensor(place["index"]) for place in gives}
+
+""".splitlines()
+
+
+def _about_state(graph: Graph, state_file: str, carried: Collection[str]) -> list[str]:
+    if carried:
+        return [f"state = dict(np.load({_text(state_file)}))  # load it anew for each new stream"]
+    if any(variable.assigns for variable in graph.variables):
+        return ["# The state lives in the interpreter: open the file anew for each new stream."]
+    return []
+
+
+def _calling(steps: bool, takes: Sequence[str], gives: Sequence[str]) -> list[str]:
+    """Write ``call``."""
+    if not (steps or takes or gives):
+        return ["", "", "def call(inputs):", "    return runner(**inputs)", ""]
+    given = f", **{{name: state[name] for name in {_texts(takes)}}}" if takes else ""
+    lines = [*(_STEPS if steps else []), "", "", "def call(inputs):"]
+    if steps:
+        lines.append("    inputs = {name: to_steps(name, value) for name, value in inputs.items()}")
+    lines.append(f"    outputs = runner(**inputs{given})")
+    if gives:
+        lines.append(f"    state.update({{name: outputs.pop(name) for name in {_texts(gives)}}})")
+    if steps:
+        lines.append("    return {name: to_real(name, value) for name, value in outputs.items()}")
+    else:
+        lines.append("    return outputs")
+    return [*lines, ""]
+
+
+_STEPS_OF_RUNNER = ["takes, gives = runner.get_input_details(), runner.get_output_details()"]
+_STEPS_BY_PLACE = [
+    'takes = {place["name"]: place for place in interpreter.get_input_details()}',
+    'gives = {place["name"]: place for place in interpreter.get_output_details()}',
+]
+_STEPS = """\
+
+
+def to_steps(name, value):  # a real value to the integers of a quantized input
+    dtype, (scale, zero_point) = takes[name]["dtype"], takes[name]["quantization"]
+    if not scale:
+        return np.asarray(value).astype(dtype)
+    limits = np.iinfo(dtype)
+    whole = np.round(np.asarray(value) / scale) + zero_point
+    return np.clip(whole, limits.min, limits.max).astype(dtype)
+
+
+def to_real(name, value):
+    scale, zero_point = gives[name]["quantization"]
+    return (value.astype(np.float32) - zero_point) * np.float32(scale) if scale else value
+""".splitlines()
+
+
+def _has_steps(signature: Signature) -> bool:
+    """Tell whether a signature may take or give integers that stand for real values."""
+    return any(spec.dtype in _SMALL for spec in (*signature.inputs, *signature.outputs))
+
+
+def _example(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> list[str]:
+    named = ", ".join(_text(spec.name) for spec in outputs)
+    return [
+        "inputs = {  # your own values instead of these",
+        *(f"    {_text(spec.name)}: {_zeros(spec)}," for spec in inputs),
+        "}",
+        f"outputs = call(inputs)  # a dictionary of {named}",
+    ]
+
+
+def _zeros(spec: TensorSpec) -> str:
+    sizes = [1 if size is None else size for size in spec.shape or ()]
+    if spec.dtype == "string":
+        return f'np.full({sizes!r}, b"", object)'
+    dtype = "float32" if spec.dtype in _SMALL else spec.dtype  # call makes integers of it
+    return f'np.zeros({sizes!r}, "{dtype}")'
+
+
+def _text(name: str) -> str:
+    """Write a name as a Python literal, in ASCII and, where it can be, in double quotes."""
+    literal = ascii(name)
+    return literal if '"' in name else f'"{literal[1:-1]}"'
+
+
+def _texts(names: Iterable[str]) -> str:
+    return f"[{', '.join(map(_text, names))}]"

@@ -1,0 +1,172 @@
+"""Example calls: what a model is called with when nobody says otherwise."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from varhandle.display import printable
+from varhandle.graph import Shape, Signature, TensorSpec
+
+Array = npt.NDArray[Any]
+
+MOST_VALUES = 2**26
+"""Elements of one made-up input, above which a caller must bring inputs: 256 MB of float32."""
+
+_WORDS = (b"a", b"b", b"hello world")
+
+
+class CallsError(ValueError):
+    """Inputs that cannot be made up, or that do not fit the signature; the message says why."""
+
+
+def make_calls(
+    signature: Signature, count: int = 5, seed: int = 0, *, unknown: int = 1
+) -> list[dict[str, Array]]:
+    """Make up the inputs of successive calls.
+
+    Floats and complex numbers are standard normal; integers are 0 or 1, since they may be indices
+    into a table of unknown length.
+
+    Args:
+        signature: Says name, dtype and shape of each input.
+        count: How many calls.
+        seed: Seed of the random numbers: the same seed, the same calls.
+        unknown: The size of a dimension that the signature leaves open. An unknown rank becomes
+            one such dimension.
+
+    Returns:
+        For each call, input name to array.
+
+    Raises:
+        CallsError: An input is too large to be made up, or of a dtype that holds no numbers,
+            truth values or strings.
+    """
+    shapes = {spec.name: _closed(spec, unknown) for spec in signature.inputs}
+    random = np.random.default_rng(seed)
+    return [
+        {spec.name: _values(random, spec, shapes[spec.name]) for spec in signature.inputs}
+        for _ in range(count)
+    ]
+
+
+def _closed(spec: TensorSpec, unknown: int) -> tuple[int, ...]:
+    """Return a shape without open dimensions."""
+    shape: Shape = (None,) if spec.shape is None else spec.shape
+    closed = tuple(unknown if size is None else size for size in shape)
+    if math.prod(closed) > MOST_VALUES:
+        raise CallsError(
+            f"input {printable(spec.name)} has {math.prod(closed)} values: too many to make up, "
+            "give inputs of your own"
+        )
+    return closed
+
+
+def _values(random: np.random.Generator, spec: TensorSpec, shape: tuple[int, ...]) -> Array:
+    dtype = spec.dtype
+    if dtype == "string":
+        return np.array(random.choice(np.array(_WORDS, object), size=shape), dtype=object)
+    if dtype == "bool":
+        return np.asarray(random.random(shape) < 0.5)
+    if dtype in {"complex64", "complex128"}:
+        both = random.standard_normal(shape) + 1j * random.standard_normal(shape)
+        return np.asarray(both).astype(dtype)
+    if dtype in {"float16", "bfloat16", "float32", "float64"}:
+        return np.asarray(random.standard_normal(shape)).astype(numpy_dtype(dtype))
+    if dtype.removeprefix("u") in {"int8", "int16", "int32", "int64"}:
+        return np.asarray(random.integers(0, 2, shape)).astype(dtype)
+    raise CallsError(
+        f"input {printable(spec.name)} is {printable(dtype)}: no example can be made up"
+    )
+
+
+def numpy_dtype(name: str) -> np.dtype[Any]:
+    """Return NumPy's dtype of a name; bfloat16 is the one that TensorFlow brings along."""
+    if name == "bfloat16":
+        import ml_dtypes
+
+        return np.dtype(ml_dtypes.bfloat16)
+    return np.dtype(name)
+
+
+def load_calls(
+    inputs: str | os.PathLike[str] | Mapping[str, Any], signature: Signature
+) -> list[dict[str, Array]]:
+    """Take the inputs of successive calls from a file or from arrays.
+
+    Args:
+        inputs: Path of an ``.npz`` file, or input name to array. The first axis of each array
+            counts the calls. Nothing in the file is unpickled.
+        signature: Says name, dtype and shape of each input.
+
+    Returns:
+        For each call, input name to array, in the dtype of the signature.
+
+    Raises:
+        CallsError: It is no such file; a name, a shape or a dtype does not fit, or the arrays do
+            not agree on the number of calls.
+    """
+    source = "the inputs" if isinstance(inputs, Mapping) else str(Path(inputs))
+    arrays = inputs if isinstance(inputs, Mapping) else _read(Path(inputs))
+    wanted = {spec.name: spec for spec in signature.inputs}
+    if set(arrays) != set(wanted):
+        takes, has = _listed(sorted(wanted)), _listed(sorted(map(str, arrays)))
+        raise CallsError(f"{source}: the signature takes {takes}, and not {has}")
+    cast = {name: _fitting(np.asarray(arrays[name]), wanted[name], source) for name in wanted}
+    counts = {len(array) for array in cast.values()}
+    if len(counts) != 1 or counts == {0}:
+        raise CallsError(f"{source}: the first axes must count the same calls, and at least one")
+    return [{name: array[i] for name, array in cast.items()} for i in range(counts.pop())]
+
+
+def _read(path: Path) -> dict[str, Array]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not hasattr(archive, "files"):
+                raise CallsError(f"{path}: one array and no .npz archive; use np.savez")
+            return {name: archive[name] for name in archive.files}
+    except CallsError:
+        raise
+    except (OSError, ValueError, EOFError, KeyError, MemoryError) as error:
+        line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CallsError(f"{path}: not an .npz file that can be read ({line})") from error
+    except Exception as error:  # zipfile and zlib raise errors of their own on a damaged archive
+        raise CallsError(f"{path}: the .npz file is damaged ({error})") from error
+
+
+def _fitting(array: Array, spec: TensorSpec, source: str) -> Array:
+    """Return an array in the dtype of its input, its shape checked."""
+    name = printable(spec.name)
+    if array.ndim == 0:
+        raise CallsError(f"{source}: {name} has no first axis to count the calls")
+    shape = array.shape[1:]
+    if spec.shape is not None:
+        fits = len(shape) == len(spec.shape) and all(
+            wanted in (None, size) for size, wanted in zip(shape, spec.shape, strict=True)
+        )
+        if not fits:
+            open_shape = [-1 if size is None else size for size in spec.shape]
+            raise CallsError(
+                f"{source}: a call's {name} has shape {open_shape}, and not {list(shape)} "
+                "(-1 is open; the first axis counts the calls)"
+            )
+    if spec.dtype == "string":
+        if array.dtype.kind not in "SUO":
+            raise CallsError(f"{source}: {name} takes strings, and not {array.dtype}")
+        return np.char.encode(array, "utf-8").astype(object) if array.dtype.kind == "U" else array
+    wanted_dtype = numpy_dtype(spec.dtype)
+    if not np.can_cast(array.dtype, wanted_dtype, "same_kind") and not (
+        array.dtype.kind in "iu" and wanted_dtype.kind in "iu"
+    ):
+        raise CallsError(f"{source}: {name} takes {spec.dtype}, and not {array.dtype}")
+    return array.astype(wanted_dtype)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(printable(name) for name in names) or "nothing"

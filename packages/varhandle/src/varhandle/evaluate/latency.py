@@ -1,0 +1,209 @@
+"""Latency: how long one call takes, as a person can repeat it.
+
+One run says little on a shared machine. So a call warms up, is timed many times by itself, and
+the median and the quartiles are given. Where several candidates are compared, they take turns,
+so that a machine that slows down meanwhile slows all of them.
+"""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from varhandle.display import Rich, table_html, table_text
+from varhandle.progress_bar import steps
+
+_TURNS = 10  # a comparison's runs are dealt out in as many turns
+_SHORT = 0.1  # milliseconds; what is shorter is told in microseconds, so that digits are left
+
+
+@dataclass(frozen=True, repr=False)
+class Latency(Rich):
+    """How long one call took, over many runs.
+
+    Attributes:
+        median: Milliseconds.
+        lower_quartile: Milliseconds; a quarter of the runs was no slower.
+        upper_quartile: Milliseconds; a quarter of the runs was no faster.
+        runs: How many runs were timed, the warm-up not among them.
+    """
+
+    median: float
+    lower_quartile: float
+    upper_quartile: float
+    runs: int
+
+    @property
+    def interquartile_range(self) -> float:
+        """Milliseconds between the quartiles: how much the runs scatter."""
+        return self.upper_quartile - self.lower_quartile
+
+    def __repr__(self) -> str:
+        unit, factor = _unit(self)
+        return (
+            f"Latency(median {factor * self.median:.3f} {unit}, "
+            f"quartiles {factor * self.lower_quartile:.3f} to "
+            f"{factor * self.upper_quartile:.3f} {unit}, {self.runs} runs)"
+        )
+
+    def text(self) -> str:
+        """Return the one line of the ``repr``."""
+        return repr(self)
+
+
+@dataclass(frozen=True, repr=False)
+class LatencyTable(Rich):
+    """Latencies of candidates that took turns, the first of which is the measure of the others.
+
+    Attributes:
+        latencies: Name to latency, in the order they were given.
+    """
+
+    latencies: Mapping[str, Latency]
+
+    def __getitem__(self, name: str) -> Latency:
+        return self.latencies[name]
+
+    def ratio(self, name: str) -> float:
+        """Return how many times as long as the first candidate one takes, median by median.
+
+        Args:
+            name: A candidate.
+
+        Returns:
+            1.0 for the first; more is slower.
+
+        Raises:
+            KeyError: There is no such candidate.
+        """
+        return self.latencies[name].median / next(iter(self.latencies.values())).median
+
+    def _headers(self) -> tuple[str, ...]:
+        first = next(iter(self.latencies))
+        unit, _ = _unit(*self.latencies.values())
+        return ("", f"median {unit}", f"quartiles {unit}", "runs", f"times {first}")
+
+    def _rows(self) -> list[tuple[object, ...]]:
+        _, factor = _unit(*self.latencies.values())
+        return [
+            (
+                name,
+                f"{factor * one.median:.3f}",
+                f"{factor * one.lower_quartile:.3f} to {factor * one.upper_quartile:.3f}",
+                one.runs,
+                f"{self.ratio(name):.2f}",
+            )
+            for name, one in self.latencies.items()
+        ]
+
+    def __repr__(self) -> str:
+        unit, factor = _unit(*self.latencies.values())
+        listed = ", ".join(
+            f"{name} {factor * one.median:.3f} {unit}" for name, one in self.latencies.items()
+        )
+        return f"LatencyTable({listed})"
+
+    def text(self) -> str:
+        """Return a line for each candidate."""
+        return table_text(self._headers(), self._rows())
+
+    def html(self) -> str:
+        """Return the same as a table."""
+        return table_html(self._headers(), self._rows(), "Latency of one call, on this machine")
+
+
+def _unit(*latencies: Latency) -> tuple[str, float]:
+    """Return the unit that suits the shortest of them, and how many are a millisecond."""
+    short = min(one.median for one in latencies) < _SHORT
+    return ("µs", 1000.0) if short else ("ms", 1.0)
+
+
+def measure_latency(
+    call: Callable[[], Any], *, runs: int = 200, warm_up: int = 20, label: str = "timing"
+) -> Latency:
+    """Time one call.
+
+    Args:
+        call: What to time, without arguments.
+        runs: How many times to time it, at least 2.
+        warm_up: How many times to call it before, untimed.
+        label: What a progress bar says meanwhile.
+
+    Returns:
+        Median and quartiles.
+
+    Raises:
+        ValueError: Fewer than 2 runs, or fewer than 0 for the warm-up.
+    """
+    return compare_latency({label: call}, runs=runs, warm_up=warm_up, label=label)[label]
+
+
+def compare_latency(
+    calls: Mapping[str, Callable[[], Any]],
+    *,
+    runs: int = 200,
+    warm_up: int = 20,
+    label: str = "timing",
+) -> LatencyTable:
+    """Time several calls that take turns.
+
+    Args:
+        calls: Name to call; the first is the one that the others are compared with.
+        runs: How many times to time each, at least 2.
+        warm_up: How many times to call each before, untimed.
+        label: What a progress bar says meanwhile.
+
+    Returns:
+        A latency for each.
+
+    Raises:
+        ValueError: There is nothing to time, or fewer than 2 runs, or fewer than 0 for the warm-up.
+    """
+    if not calls:
+        raise ValueError("there is no call to time")
+    if runs < 2 or warm_up < 0:
+        raise ValueError(f"at least 2 runs and no negative warm-up; got {runs} and {warm_up}")
+    for call in calls.values():
+        for _ in range(warm_up):
+            call()
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    turns = min(_TURNS, runs)
+    for turn in steps(range(turns), label):
+        share = runs // turns + (turn < runs % turns)
+        for name, call in calls.items():
+            seconds[name] += _times(call, share)
+    return LatencyTable({name: latency_of(times) for name, times in seconds.items()})
+
+
+def _times(call: Callable[[], Any], runs: int) -> list[float]:
+    """Return the seconds of each run, with the garbage collector at rest as in ``timeit``."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        times = []
+        call()  # the turn's first call finds caches that the others have filled
+        for _ in range(runs):
+            started = time.perf_counter()
+            call()
+            times.append(time.perf_counter() - started)
+        return times
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def latency_of(seconds: Sequence[float]) -> Latency:
+    """Sum up times that were taken elsewhere.
+
+    Args:
+        seconds: The time of each run, at least 2.
+
+    Returns:
+        Median and quartiles.
+    """
+    lower, median, upper = (1000 * cut for cut in statistics.quantiles(seconds, method="inclusive"))
+    return Latency(median, lower, upper, len(seconds))

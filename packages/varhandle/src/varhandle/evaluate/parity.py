@@ -1,0 +1,456 @@
+"""Parity: does the .tflite file answer as TensorFlow does, call after call?
+
+"It converted" proves nothing: on TensorFlow 2.21 the dangerous files convert, run, and answer
+whatever lies on the heap. So a candidate runs several calls in a row, on several inputs, twice:
+with the default delegates, and with the plain kernels alone, which refuse an uninitialised
+variable that the XNNPACK delegate reads without a word. Both runs happen in a child process. The
+.tflite side imports no TensorFlow.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from varhandle.display import Rich, panel_html, printable, table_html, table_text
+from varhandle.evaluate.session import Session, Tensor
+from varhandle.progress_bar import busy
+from varhandle.sandbox import Record, run_isolated
+
+Array = npt.NDArray[Any]
+Inputs = Mapping[str, Any] | Any
+"""One call: name to array, or the array alone where there is one input."""
+
+TOLERANCES = {"float64": 1e-6, "float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
+"""Largest difference allowed by the dtype of an output, as a share of max(1, |expected|).
+
+Some hundred rounding steps of the dtype: kernels may add in another order than TensorFlow does.
+Complex numbers are allowed what float32 is; integers, booleans and strings must be equal.
+"""
+
+DELEGATES = "default delegates"
+PLAIN = "plain kernels"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One way of running the candidate, compared with the reference.
+
+    Attributes:
+        kernels: ``"default delegates"`` or ``"plain kernels"``.
+        agreeing: On how many calls all outputs agreed.
+        calls: How many calls were to be made.
+        refusal: Why the interpreter did not run to the end, in one line; empty if it did.
+        largest_difference: Largest |answer - expected| / max(1, |expected|) over all finite
+            answers; 0.0 if there were none.
+        notes: What is odd about the answers, in words.
+    """
+
+    kernels: str
+    agreeing: int
+    calls: int
+    refusal: str = ""
+    largest_difference: float = 0.0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> str:
+        """What to say of this run in a few words."""
+        if self.refusal:
+            return f"refused: {self.refusal}"
+        return f"{self.agreeing} of {self.calls} calls agree"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the run as plain data, fit for JSON; ``refusal`` is ``None`` if there was none."""
+        return {
+            "kernels": self.kernels,
+            "agreeing": self.agreeing,
+            "calls": self.calls,
+            "largest_difference": self.largest_difference,
+            "refusal": printable(self.refusal, None) or None,
+            "notes": [printable(note, None) for note in self.notes],
+        }
+
+
+@dataclass(frozen=True, repr=False)
+class Parity(Rich):
+    """Whether a .tflite file answers as its reference does.
+
+    Attributes:
+        runs: The run with the default delegates, then the one with the plain kernels.
+        tolerance: The share of max(1, |expected|) that the caller allowed; ``None`` where each
+            output was allowed what its dtype is.
+    """
+
+    runs: tuple[Run, ...]
+    tolerance: float | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether every call of every run agreed."""
+        return all(not run.refusal and run.agreeing == run.calls for run in self.runs)
+
+    def run(self, kernels: str) -> Run:
+        """Return the run of that name.
+
+        Raises:
+            KeyError: There is none.
+        """
+        for run in self.runs:
+            if run.kernels == kernels:
+                return run
+        raise KeyError(kernels)
+
+    def _headline(self) -> str:
+        return f"parity: {'the same answers' if self.passed else 'NOT the same answers'}"
+
+    def _allowed(self) -> str:
+        return "by dtype" if self.tolerance is None else f"{self.tolerance:g}"
+
+    def _table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """Return the head and the rows; there is a column of notes where there is a note."""
+        columns = 3 if any(run.notes for run in self.runs) else 2
+        rows = [(run.kernels, run.verdict, "; ".join(run.notes))[:columns] for run in self.runs]
+        return ("run with", "verdict", "notes")[:columns], rows
+
+    def __repr__(self) -> str:
+        verdicts = "; ".join(f"{run.kernels}: {run.verdict}" for run in self.runs)
+        return f"Parity({'passed' if self.passed else 'failed'}: {verdicts})"
+
+    def text(self) -> str:
+        """Return the verdict and a line for each way of running the file."""
+        table = table_text(*self._table())
+        return f"{self._headline()} (tolerance: {self._allowed()})\n{table}"
+
+    def html(self) -> str:
+        """Return the same as a panel."""
+        caption = f"Answers of the .tflite file beside TensorFlow's, tolerance: {self._allowed()}"
+        table = table_html(*self._table(), caption)
+        return panel_html("right" if self.passed else "raised", self._headline(), table)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the comparison as plain data, fit for JSON; no values of arrays."""
+        return {
+            "passed": self.passed,
+            "tolerance": self.tolerance,
+            "runs": [run.as_dict() for run in self.runs],
+        }
+
+
+def check_parity(
+    reference: Callable[..., Any] | Sequence[Any],
+    candidate: bytes | str | os.PathLike[str],
+    calls: Sequence[Inputs] | Inputs,
+    *,
+    signature: str | None = None,
+    tolerance: float | None = None,
+    timeout: float = 120.0,
+) -> Parity:
+    """Compare a .tflite file with the model that it came from.
+
+    Args:
+        reference: A Keras model, a ``tf.function``, a signature of a SavedModel, or any callable.
+            It is called with one array, or with named arrays where a call is a mapping, and
+            returns an array, a mapping of arrays, or a sequence of arrays. Give a fresh one if it
+            keeps a state: it is called once for each call. Of an object's method, give the object
+            as well as the method: a ``tf.function`` holds its object only weakly. Or the answers
+            themselves, one for each call, where they are known already.
+        candidate: The .tflite file, as bytes or as a path.
+        calls: The inputs of the successive calls. A single call is made three times over.
+        signature: The candidate's signature to run; the only one if ``None``.
+        tolerance: Share of max(1, |expected|) that the outputs may differ by; for each output
+            that of its dtype if ``None`` (see ``TOLERANCES``). A quantised output may always
+            differ by two steps of its scale.
+        timeout: Seconds that each run of the candidate may take.
+
+    Returns:
+        The comparison. A candidate that is refused, crashes or hangs is a failed run, never an
+        exception here.
+
+    Raises:
+        FileNotFoundError: ``candidate`` is a path to nothing.
+        ValueError: There are no calls, the reference has no outputs, or there is not one ready
+            answer for each call.
+        KeyError: The candidate has no such signature, or no such input.
+    """
+    inputs = _as_calls(calls)
+    if isinstance(candidate, (bytes, bytearray, memoryview)):
+        content = bytes(candidate)
+    else:
+        content = Path(candidate).read_bytes()
+    with busy("comparing with TensorFlow"):
+        expected = _expected(reference, inputs)
+        if not expected[0]:
+            raise ValueError("the reference returned no outputs to compare")
+        runs = []
+        for kernels in (DELEGATES, PLAIN):
+            record = run_isolated(
+                answers, content, inputs, signature, kernels, timeout=timeout, tensorflow=False
+            )
+            if record.exception_type == "KeyError":  # the caller's mistake, not the file's
+                raise KeyError(record.message.strip("'\""))
+            runs.append(compare_run(kernels, record, expected, tolerance))
+    return Parity(tuple(runs), tolerance)
+
+
+def compare_kernels(
+    candidate: bytes,
+    calls: Sequence[Inputs] | Inputs,
+    *,
+    signature: str | None = None,
+    tolerance: float | None = None,
+    timeout: float = 120.0,
+) -> Parity:
+    """Compare the two ways of running a .tflite file with each other: there is no reference.
+
+    That both answer alike does not make the answers right. That they differ, or that the plain
+    kernels refuse what the default delegates run, shows that the file is wrong.
+
+    Args:
+        candidate: The .tflite file.
+        calls: The inputs of the successive calls, as :func:`check_parity` takes them.
+        signature: The signature to run; the only one if ``None``.
+        tolerance: Share of max(1, |answer|) that they may differ by; for each output that of its
+            dtype if ``None``.
+        timeout: Seconds that each run may take.
+
+    Returns:
+        Each way of running, compared with the answers of the other (with its own, where the other
+        refused).
+
+    Raises:
+        ValueError: There are no calls.
+        KeyError: The file has no such signature, or no such input.
+    """
+    inputs = _as_calls(calls)
+    records = {}
+    with busy("running with and without delegates"):
+        for kernels in (DELEGATES, PLAIN):
+            records[kernels] = run_isolated(
+                answers, candidate, inputs, signature, kernels, timeout=timeout, tensorflow=False
+            )
+            if records[kernels].exception_type == "KeyError":
+                raise KeyError(records[kernels].message.strip("'\""))
+    runs = []
+    for kernels, other in ((DELEGATES, PLAIN), (PLAIN, DELEGATES)):
+        told = records[other] if records[other].ok else records[kernels]
+        answered = told.value if told.ok else [{} for _ in inputs]
+        expected = [{name: value for name, (value, _) in call.items()} for call in answered]
+        runs.append(compare_run(kernels, records[kernels], expected, tolerance))
+    return Parity(tuple(runs), tolerance)
+
+
+def _expected(
+    reference: Callable[..., Any] | Sequence[Any], inputs: list[dict[str, Array]]
+) -> list[dict[str, Array]]:
+    """Return the reference's answers, asking for them unless they are ready."""
+    if callable(reference):
+        return [_named(_ask(reference, call)) for call in inputs]
+    if len(reference) != len(inputs):
+        raise ValueError(f"{len(reference)} ready answers for {len(inputs)} calls")
+    return [_named(answer) for answer in reference]
+
+
+def answers(
+    content: bytes, calls: Sequence[dict[str, Array]], signature: str | None, kernels: str
+) -> list[dict[str, tuple[Array, float]]]:
+    """Run a .tflite file over successive calls of one interpreter. It may end the process.
+
+    Args:
+        content: The file.
+        calls: Input name (or ``""`` for the only input) to array, for each call.
+        signature: The signature to run; the only one if ``None``.
+        kernels: ``DELEGATES`` or ``PLAIN``.
+
+    Returns:
+        For each call, output name to the answer and the step of its quantisation scale (0.0 if it
+        is not quantised). Quantised answers are given as real values.
+
+    Raises:
+        KeyError: The file has no such signature, or no such input.
+        ValueError: The file cannot be loaded, or has several signatures and none was named.
+        RuntimeError: The interpreter refuses to run it.
+    """
+    session = Session(content, signature=signature, delegates=kernels == DELEGATES, strict=False)
+    return [answer_call(session, call) for call in calls]
+
+
+def answer_call(session: Session, call: Mapping[str, Array]) -> dict[str, tuple[Array, float]]:
+    """Make one call, each input in whatever dtype the file takes it.
+
+    Args:
+        session: The opened file.
+        call: Input name (or ``""`` for the only input) to array.
+
+    Returns:
+        Output name to the answer and the step of its quantisation scale, as :func:`answers`.
+
+    Raises:
+        KeyError: The file has no such input.
+        RuntimeError: The interpreter gives up.
+    """
+    named = {next(iter(session.inputs)): call[""]} if set(call) == {""} else call
+    fed = {
+        name: _in_dtype(array, session.inputs[name]) if name in session.inputs else array
+        for name, array in named.items()
+    }
+    got = session(fed)
+    steps = {name: one.scale if one.quantised else 0.0 for name, one in session.outputs.items()}
+    return {name: (np.array(array), steps[name]) for name, array in got.items()}
+
+
+def _in_dtype(array: Array, tensor: Tensor) -> Array:
+    """Leave floats for a quantised input to the session; cast the rest."""
+    if tensor.quantised and array.dtype.kind == "f":
+        return array
+    return array.astype(tensor.dtype, copy=False)
+
+
+def _as_calls(calls: Sequence[Inputs] | Inputs) -> list[dict[str, Array]]:
+    if isinstance(calls, Mapping) or hasattr(calls, "shape"):
+        calls = [calls] * 3
+    named = [
+        {name: np.asarray(value) for name, value in call.items()}
+        if isinstance(call, Mapping)
+        else {"": np.asarray(call)}
+        for call in calls
+    ]
+    if not named:
+        raise ValueError("parity needs at least one call to compare")
+    return named
+
+
+def _ask(reference: Callable[..., Any], call: Mapping[str, Array]) -> Any:
+    if set(call) == {""}:
+        return reference(call[""])
+    if hasattr(reference, "layers"):  # a Keras model takes its named inputs as one mapping
+        return reference(dict(call))
+    return reference(**call)
+
+
+def _named(outputs: Any) -> dict[str, Array]:
+    """Give the outputs of a reference names: its own, or their positions."""
+    if isinstance(outputs, Mapping):
+        return {str(name): np.array(value) for name, value in outputs.items()}
+    if isinstance(outputs, (list, tuple)):
+        return {str(position): np.array(value) for position, value in enumerate(outputs)}
+    return {"0": np.array(outputs)}
+
+
+def compare_run(
+    kernels: str, record: Record, expected: list[dict[str, Array]], tolerance: float | None
+) -> Run:
+    """Compare the answers of one way of running the candidate with the reference's.
+
+    Args:
+        kernels: Which way it was.
+        record: Of the child process that ran :func:`answers`.
+        expected: Output name to array, for each call.
+        tolerance: As for :func:`check_parity`.
+
+    Returns:
+        The comparison; of a run that did not end well, why it did not.
+    """
+    if not record.ok:
+        return Run(kernels, 0, len(expected), refusal=_refusal(record))
+    agreeing, largest = 0, 0.0
+    odd: set[str] = set()
+    for got, wanted in zip(record.value, expected, strict=True):
+        if len(got) != len(wanted):
+            counts = f"{len(got)} outputs where the reference has {len(wanted)}"
+            return Run(kernels, 0, len(expected), refusal=counts)
+        checks = [
+            _difference(got[mine], wanted[theirs], tolerance)
+            for mine, theirs in zip(*paired_outputs(got, wanted), strict=True)
+        ]
+        agreeing += all(same for same, _, _ in checks)
+        largest = max([largest, *(difference for _, difference, _ in checks)])
+        odd.update(note for _, _, note in checks if note)
+    if agreeing < len(expected) and _stuck(record.value, expected):
+        odd.add("the answer stops changing where TensorFlow's goes on")
+    return Run(kernels, agreeing, len(expected), "", largest, tuple(sorted(odd)))
+
+
+def paired_outputs(
+    got: Mapping[str, Any], wanted: Mapping[str, Any]
+) -> tuple[list[str], list[str]]:
+    """Pair outputs by name where both sides name them alike, else by their order.
+
+    Args:
+        got: The candidate's outputs, by name.
+        wanted: The reference's.
+
+    Returns:
+        The candidate's names, and the reference's name for each.
+    """
+    if set(got) == set(wanted):
+        return list(wanted), list(wanted)
+    return sorted(got, key=_natural), list(wanted)
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Sort key that puts ``output_10`` after ``output_9``."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+def _difference(
+    answer: tuple[Array, float], wanted: Array, tolerance: float | None
+) -> tuple[bool, float, str]:
+    """Compare one output: whether it agrees, its relative difference, and what is odd."""
+    got, step = answer
+    if got.shape != wanted.shape:
+        return False, 0.0, f"shape {list(got.shape)} where TensorFlow has {list(wanted.shape)}"
+    if tolerance is None:
+        tolerance = TOLERANCES.get(wanted.dtype.name, 0.0)
+        if wanted.dtype.kind == "c":
+            tolerance = TOLERANCES["float32"]
+    if not _real_or_complex(wanted) or not _real_or_complex(got):
+        # Integers too: widened to float64, neighbours above 2**53 would look alike.
+        return bool(np.array_equal(got, wanted)), 0.0, ""
+    wide_got, wide_wanted = _wide(got), _wide(wanted)
+    broken = ~np.isfinite(wide_got) & np.isfinite(wide_wanted)
+    with np.errstate(invalid="ignore", over="ignore"):
+        size = np.maximum(1.0, np.abs(wide_wanted))
+        relative = np.abs(wide_got - wide_wanted) / size
+    unequal = ~((wide_got == wide_wanted) | (np.isnan(wide_got) & np.isnan(wide_wanted)))
+    limit = np.maximum(tolerance, 2 * step / size)
+    same = bool(np.all(~unequal | (relative <= limit)))
+    finite = relative[np.isfinite(relative)]
+    largest = float(finite.max()) if finite.size else 0.0
+    note = "NaN or infinity where TensorFlow has numbers" if broken.any() else ""
+    return same, largest, note
+
+
+def _real_or_complex(array: Array) -> bool:
+    """Whether values may be rounded: floats, complex numbers, and bfloat16, which NumPy lacks."""
+    return array.dtype.kind in "fc" or array.dtype.name in TOLERANCES
+
+
+def _wide(array: Array) -> Array:
+    return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
+
+
+def _stuck(got: list[dict[str, tuple[Array, float]]], expected: list[dict[str, Array]]) -> bool:
+    """Tell whether the last two answers are equal where the reference's differ."""
+    if len(got) < 2:
+        return False
+    before, after = ([value for value, _ in call.values()] for call in got[-2:])
+    same = all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+    wanted = zip(expected[-2].values(), expected[-1].values(), strict=True)
+    return same and not all(np.array_equal(a, b) for a, b in wanted)
+
+
+def _refusal(record: Record) -> str:
+    """Return why a run did not end, in one line: the kernel's own words where it gave any."""
+    if record.outcome != "raised":
+        return record.message
+    line = record.message.strip().splitlines()[0] if record.message.strip() else ""
+    told = re.search(r"\w+\.cc:\d+ (.+?was not true\.?)", line)
+    return (told.group(1) if told else line)[:160]

@@ -1,0 +1,342 @@
+"""The proof: convert a model, run the file, and compare it with TensorFlow, all in children.
+
+Where nothing may be run (the file brings code along and is not trusted), nothing is. A ``.tflite``
+file has no TensorFlow to be compared with: its two ways of running are compared with each other.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from varhandle.conversion.converter import Conversion, convert
+from varhandle.display import Rich, panel_html, printable
+from varhandle.evaluate.example_inputs import CallsError, load_calls, make_calls
+from varhandle.evaluate.parity import PLAIN, Parity, answers, check_parity, compare_kernels
+from varhandle.evaluate.reference import NotTrustedError, check_trust, reference_answers
+from varhandle.formats import read_graph
+from varhandle.graph import Graph, Signature
+from varhandle.graph.graph_signature import graph_signature
+from varhandle.sandbox import Record, run_isolated
+from varhandle.sandbox.record import shown
+
+CALLS = 5
+LOOSE = 1e-3
+"""What a sound file may differ by where its additions are many: ten times what float32 is allowed
+in ``parity``. Differences between the two are told, and not called wrong."""
+
+QUANTISED = 0.1
+"""What the two ways of running a quantized file may differ by: each kernel may round by a step, and
+float outputs do not tell the step."""
+
+_QUANTISED_OPS = frozenset({"QUANTIZE", "DEQUANTIZE"})
+_RUN_SECONDS = 120.0
+_SATURATION_CALLS = 300  # more than int8 has steps
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Proof(Rich):
+    """What converting, running and comparing showed.
+
+    Attributes:
+        conversion: The conversion; ``None`` for a .tflite file, or where nothing was converted.
+        content: The .tflite file: the one made, or the model itself.
+        parity: The comparison; ``None`` where there is none.
+        calls: The inputs of each call.
+        reference: ``"TensorFlow"``, ``"itself"`` (with and without the default delegates), or
+            ``""`` where there was no comparison.
+        reason: Why there is no (full) proof, in one line; empty if there is one.
+        stuck_after: For a state that is added to in integers: after how many equal calls the
+            answers stopped changing; ``None`` if they went on, or it was not tried.
+    """
+
+    conversion: Conversion | None = None
+    content: bytes | None = None
+    parity: Parity | None = None
+    calls: tuple[Mapping[str, Any], ...] = ()
+    reference: str = ""
+    reason: str = ""
+    stuck_after: int | None = None
+
+    @property
+    def refused(self) -> bool:
+        """Whether the converter was tried and gave no file."""
+        return self.conversion is not None and self.content is None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the file answers as what it was compared with."""
+        return self.parity is not None and self.parity.passed
+
+    def _headline(self) -> str:
+        if self.refused:
+            return "the converter gave no file"
+        if self.parity is None:
+            return "not proven"
+        if all(run.refusal for run in self.parity.runs):
+            return "no interpreter here runs the file"
+        if self.reference == "itself":
+            same = "answers alike" if self.passed else "does NOT answer alike"
+            return f"over {len(self.calls)} calls it {same} with and without the default delegates"
+        same = "answers as" if self.passed else "does NOT answer as"
+        return f"converted; over {len(self.calls)} calls it {same} TensorFlow"
+
+    def __repr__(self) -> str:
+        return f"Proof({self._headline()}{': ' + self.reason if self.reason else ''})"
+
+    def text(self) -> str:
+        """Return the outcome, each way of running the file, and what is missing."""
+        return "\n".join([f"proof: {self._headline()}", *(f"  {line}" for line in self._lines())])
+
+    def _lines(self) -> list[str]:
+        runs = [] if self.parity is None else self._runs()
+        return [*runs, *([self.reason] if self.reason else [])]
+
+    def _runs(self) -> list[str]:
+        assert self.parity is not None
+        said = {
+            run.kernels: printable(run.verdict)
+            + (f" ({printable('; '.join(run.notes))})" if run.notes else "")
+            for run in self.parity.runs
+        }
+        if all(run.refusal for run in self.parity.runs) and len(set(said.values())) == 1:
+            said = {" and ".join(said): next(iter(said.values()))}
+        return [f"{kernels}: {words}" for kernels, words in said.items()]
+
+    def html(self) -> str:
+        """Return the same as a panel."""
+        lines = "".join(f"<p>{html.escape(line)}</p>" for line in self._lines())
+        body = self.parity.html() if self.parity is not None and not self.reason else lines
+        tone = "right" if self.passed else "neutral" if self.parity is None else "raised"
+        return panel_html(tone, f"proof: {self._headline()}", body)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return a summary as plain data, fit for JSON."""
+        record = self.conversion.record if self.conversion else None
+        return {
+            "outcome": self._headline(),
+            "reason": self.reason or None,
+            "converter": None if record is None else _record_dict(record),
+            "bytes": None if self.content is None else len(self.content),
+            "compared_with": self.reference or None,
+            "parity": None if self.parity is None else self.parity.as_dict(),
+        }
+
+
+def _record_dict(record: Record) -> dict[str, Any]:
+    return {
+        "outcome": record.outcome,
+        "exception": record.exception_type,
+        "message": printable(shown(record.message)) or None,
+        "errors": [{"op": error.op, "code": error.code} for error in record.errors],
+        "seconds": round(record.seconds, 2),
+    }
+
+
+def prove(
+    graph: Graph,
+    signature: str | None,
+    *,
+    inputs: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    trust: bool = False,
+    timeout: float = 300.0,
+    adds_up: bool = False,
+) -> Proof:
+    """Convert a model, run the file and compare it.
+
+    Args:
+        graph: The model; its ``source`` is where the file is.
+        signature: The signature to convert and to call; ``None`` where it has none.
+        inputs: Inputs of one's own, as ``load_calls`` takes them; made up if ``None``.
+        trust: Whether code that the file brings along may run.
+        timeout: Seconds that the conversion, and the reference, may take.
+        adds_up: Whether the file adds to a state in integers, so that it is to be called often
+            enough to see whether that stops.
+
+    Returns:
+        What came of it. Nothing that the model does is raised here.
+
+    Raises:
+        CallsError: ``inputs`` do not fit.
+    """
+    if not Path(graph.source).exists():
+        return Proof(reason="the model is in memory only: nothing was converted or run")
+    try:
+        check_trust(graph, trust)
+    except NotTrustedError as error:
+        return Proof(reason=f"nothing was run: {error}; --trust allows it")
+    if graph.format == "tflite":
+        return _prove_file(graph, signature, inputs, timeout, adds_up)
+    return _prove_source(graph, signature, inputs, trust, timeout)
+
+
+def _prove_source(
+    graph: Graph, signature: str | None, inputs: Any, trust: bool, timeout: float
+) -> Proof:
+    keys = None if signature is None else [signature]
+    conversion = convert(graph.source, signature_keys=keys, trust=trust, timeout=timeout)
+    content = conversion.content
+    if content is None:
+        return Proof(conversion, reason=converter_words(conversion.record))
+    made = read_graph(content)
+    name = made.signatures[0].name if len(made.signatures) == 1 else signature
+    try:
+        calls = _calls(_called(graph, made, signature), inputs)
+    except CallsError as error:
+        if inputs is not None:
+            raise
+        return Proof(conversion, content, reason=str(error))
+    record = reference_answers(graph.source, calls, signature, trust, timeout)
+    try:
+        if not record.ok:
+            reason = f"not compared with TensorFlow: {_reference_words(record)}"
+            return Proof(conversion, content, None, tuple(calls), "", reason)
+        expected = [_as_in(made, answer) for answer in record.value] if not name else record.value
+        parity, reason = _compared(expected, content, calls, name, timeout)
+    except KeyError as error:
+        reason = f"not compared: the file takes other inputs ({printable(error.args[0])})"
+        return Proof(conversion, content, None, tuple(calls), "", reason)
+    return Proof(conversion, content, parity, tuple(calls), "TensorFlow", reason)
+
+
+def _compared(
+    expected: Any, content: bytes, calls: Any, name: str | None, timeout: float
+) -> tuple[Parity, str]:
+    """Compare with the reference; a difference of rounding is told, and not called wrong."""
+    limit = min(timeout, _RUN_SECONDS)
+    parity = check_parity(expected, content, calls, signature=name, timeout=limit)
+    small = all(
+        not r.refusal and not r.notes and r.largest_difference <= LOOSE for r in parity.runs
+    )
+    if parity.passed or not small:
+        return parity, ""
+    loose = check_parity(expected, content, calls, signature=name, tolerance=LOOSE, timeout=limit)
+    if not loose.passed:
+        return parity, ""
+    largest = max(run.largest_difference for run in loose.runs)
+    return loose, f"the answers differ by up to {largest:.1e} of their size, as rounding does"
+
+
+def _called(graph: Graph, made: Graph, signature: str | None) -> Signature:
+    """Return the signature that says what to call with."""
+    if graph.format == "graph_def":
+        return graph_signature(graph)
+    if signature is not None:
+        return graph.signature(signature)
+    # A Keras file names its inputs in its code; the file made from it has them in any case.
+    return made.signatures[0] if made.signatures else _edges(made)
+
+
+def _edges(graph: Graph) -> Signature:
+    main = graph.functions[0]
+    return Signature("", main.name, main.inputs, main.outputs)
+
+
+def _as_in(made: Graph, answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Name the outputs of a GraphDef as the file does: it has them in the order asked for.
+
+    One that hands an input through is called as the input in the file.
+    """
+    names = [spec.name for spec in made.functions[0].outputs]
+    if len(set(names)) != len(answer):
+        return answer
+    return dict(zip(names, answer.values(), strict=True))
+
+
+def _calls(signature: Signature, inputs: Any) -> list[dict[str, Any]]:
+    if inputs is not None:
+        return load_calls(inputs, signature)
+    return make_calls(signature, CALLS)
+
+
+def _reference_words(record: Record) -> str:
+    if record.exception_type == "NotRepeatableError":
+        return f"{record.message}; a model that takes them as an input can be compared"
+    return f"{record.exception_type or record.outcome}: {printable(shown(record.message))}"
+
+
+_OP_SAYS = re.compile(r"error: (?:loc\(.*\): )?'(tfl?\.\w+)' op ([^\n]+)")
+"""How the converter words its complaint about one op."""
+
+
+def converter_words(record: Record) -> str:
+    """Say in one line why the converter gave no file.
+
+    Args:
+        record: The record of a conversion that failed.
+
+    Returns:
+        The reason: a crash or a limit in words, or the first line of the message.
+    """
+    if record.outcome == "crashed":
+        return f"the converter died ({record.exit_signal or 'without a word'})"
+    if record.outcome == "timed out":
+        return "the converter did not end in time, and was ended"
+    if record.outcome == "out of memory":
+        return f"the converter was ended: {record.message.removeprefix('ended: ')}"
+    if record.failing_ops:
+        said = _OP_SAYS.search(record.message)
+        told = f": {printable(said[1])} {printable(said[2])}" if said else ""
+        return (
+            f"{record.exception_type} names {', '.join(map(printable, record.failing_ops))}{told}"
+        )
+    return f"{record.exception_type}: {printable(shown(record.message))}"
+
+
+def _prove_file(
+    graph: Graph, signature: str | None, inputs: Any, timeout: float, adds_up: bool
+) -> Proof:
+    content = Path(graph.source).read_bytes()
+    edges = graph.signature(signature) if signature else _edges(graph)
+    try:
+        calls = _calls(edges, inputs)
+    except CallsError as error:
+        if inputs is not None:
+            raise
+        return Proof(content=content, reason=str(error))
+    limit = min(timeout, _RUN_SECONDS)
+    try:
+        parity = compare_kernels(
+            content, calls, signature=signature, tolerance=_allowed(graph), timeout=limit
+        )
+    except KeyError as error:
+        return Proof(content=content, reason=f"not run: {printable(error.args[0])}")
+    stuck = _stuck_after(content, calls[0], signature, limit) if adds_up else None
+    reason = "a .tflite file has no TensorFlow beside it: its two ways of running were compared"
+    return Proof(None, content, parity, tuple(calls), "itself", reason, stuck)
+
+
+def _allowed(graph: Graph) -> float | None:
+    """Return the tolerance for a file beside itself: wide for one that works in integers."""
+    ops = {node.op for node in graph.nodes}
+    hybrid = any(n.attributes.get("asymmetric_quantize_inputs") for n in graph.nodes)
+    return QUANTISED if hybrid or ops & _QUANTISED_OPS else None
+
+
+def _stuck_after(
+    content: bytes, call: Mapping[str, Any], signature: str | None, timeout: float
+) -> int | None:
+    """Return after how many equal calls the answers stop changing, if they changed at first."""
+    calls = [dict(call)] * _SATURATION_CALLS
+    record = run_isolated(
+        answers, content, calls, signature, PLAIN, timeout=timeout, tensorflow=False
+    )
+    if not record.ok:
+        return None
+    changes = [
+        number
+        for number, (before, after) in enumerate(
+            zip(record.value, record.value[1:], strict=False), start=1
+        )
+        if any(not np.array_equal(before[name][0], after[name][0]) for name in before)
+    ]
+    if not changes or changes[-1] == len(record.value) - 1:
+        return None
+    return changes[-1] + 1

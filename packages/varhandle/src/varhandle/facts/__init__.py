@@ -1,0 +1,1 @@
+"""What is known of dtypes, recipes, targets and releases: each fact once."""

@@ -1,0 +1,1 @@
+"""The families of failure between a variable and a .tflite file."""

@@ -1,0 +1,168 @@
+"""What other releases of TensorFlow, and other runtimes, make of a model: as it was measured.
+
+The releases are those of ``data/version_matrix.json``, the runtimes those of ``device.targets``.
+Read here and not through ``version_matrix.fails_on``, whose module brings along what measures: the
+static reading of a model has to answer at once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import groupby, takewhile
+from pathlib import Path
+from typing import Any, cast
+
+from varhandle.facts.data_files import data_file
+from varhandle.facts.targets import TARGETS, Target, earliest_release, refusals, target
+from varhandle.formats.tflite_bytes import read_graph_part
+from varhandle.graph import Graph
+
+_FINE = frozenset({"works", "absent"})
+
+
+@cache
+def _installed() -> tuple[dict[str, Any], ...]:
+    """Return the measured releases, the oldest first."""
+    matrix = json.loads(data_file("version_matrix.json").read_text(encoding="utf-8"))
+    return tuple(entry for entry in matrix["versions"] if entry.get("installed"))
+
+
+def _short(version: str) -> str:
+    return ".".join(version.split(".")[:2])
+
+
+def _runs(case: str) -> Iterator[tuple[dict[str, str], list[str]]]:
+    """Yield what a case did, with the releases in a row that did so."""
+    told = [
+        (entry["results"][case], _short(entry["version"]))
+        for entry in _installed()
+        if case in entry["results"]
+    ]
+    for _, group in groupby(told, key=lambda pair: (pair[0]["outcome"], pair[0]["label"])):
+        results, versions = zip(*group, strict=True)
+        yield results[0], list(versions)
+
+
+def failing(case: str, sign: str = "") -> str:
+    """Say on which TensorFlow releases a program of the catalogue fails.
+
+    Args:
+        case: Its id.
+        sign: Only where this is in the label of the failure.
+
+    Returns:
+        Such as ``"2.4 to 2.8"`` or ``"1.15 to 2.1 and 2.4 to 2.8"``; empty where it fails on none.
+    """
+    spans: list[list[str]] = []
+    joined = False
+    for result, versions in _runs(case):
+        fails = result["outcome"] not in _FINE and sign in result["label"]
+        if fails and joined:
+            spans[-1] += versions
+        elif fails:
+            spans.append(versions)
+        joined = fails
+    return listed([_span(versions) for versions in spans])
+
+
+def _span(versions: Sequence[str]) -> str:
+    return listed(versions) if len(versions) < 3 else f"{versions[0]} to {versions[-1]}"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Write parts of a sentence as a list.
+
+    Args:
+        parts: The parts.
+
+    Returns:
+        Such as ``"a, b and c"``.
+    """
+    *first, last = parts or [""]
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def works_from(case: str) -> str:
+    """Say from which release on a program of the catalogue works.
+
+    Args:
+        case: Its id.
+
+    Returns:
+        The first of the last releases on which it works, such as ``"2.9"``; empty where it does
+        not work on the newest.
+    """
+    first = ""
+    for result, versions in _runs(case):
+        first = (first or versions[0]) if result["outcome"] == "works" else ""
+    return first
+
+
+@cache
+def _last_without_variables() -> str:
+    """Return the last measured release of TensorFlow Lite that has no ops on variables."""
+    measured = json.loads(data_file("runtime_ops.json").read_text(encoding="utf-8"))["measured"]
+    old = takewhile(lambda release: not target(f"tflite-{release}").resource_variables, measured)
+    return list(old)[-1]
+
+
+def without_variables() -> str:
+    """Name the runtimes that have no ops on variables.
+
+    Returns:
+        Such as ``"TensorFlow Lite 2.5 and older, and a runtime of builtin ops alone (target
+        builtin-only)"``.
+    """
+    plain = [_named(place) for place in TARGETS.values() if not place.resource_variables]
+    return ", and ".join([f"TensorFlow Lite {_last_without_variables()} and older", *plain])
+
+
+def _named(place: Target) -> str:
+    return f"{place.name} (target {place.id})"
+
+
+def takers(graph: Graph, content: bytes | None) -> str:
+    """Say which runtimes take a .tflite file, and why others do not.
+
+    Args:
+        graph: The file.
+        content: Its bytes; read from where the graph came from if ``None``.
+
+    Returns:
+        A sentence without its full stop.
+    """
+    content = _content(graph) if content is None else content
+    parts = [] if content is None else [_oldest(earliest_release(content))]
+    for place in TARGETS.values():
+        if place.id != "micro":  # whose infos are its own
+            parts += refusals(graph, place, content)
+    return "; ".join(parts)
+
+
+def _oldest(release: str | None) -> str:
+    if release is None:
+        return "no measured release of TensorFlow Lite has all of its ops"
+    return f"the oldest release of TensorFlow Lite with all of its ops is {release}"
+
+
+def micro_refusals(graph: Graph, content: bytes | None) -> tuple[str, ...]:
+    """Say why TensorFlow Lite Micro would not take a .tflite file.
+
+    Args:
+        graph: The file.
+        content: Its bytes; read from where the graph came from if ``None``.
+
+    Returns:
+        A line for each reason.
+    """
+    return refusals(graph, "micro", _content(graph) if content is None else content)
+
+
+def _content(graph: Graph) -> bytes | None:
+    """Return the file's bytes if they are still there: never copied, a file may be large."""
+    try:
+        return cast("bytes", read_graph_part(Path(graph.source)))
+    except (OSError, ValueError):
+        return None

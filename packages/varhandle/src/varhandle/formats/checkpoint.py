@@ -1,0 +1,114 @@
+"""The index of a TensorFlow checkpoint: which values a ``variables`` folder holds.
+
+``variables.index`` is a sorted string table, the format of LevelDB: blocks of entries whose keys
+share their beginnings, an index block that finds them, and a footer that finds the index block.
+Layout and magic number are those of ``tensorflow/core/lib/io/table_format.txt`` and
+``tensorflow/core/util/tensor_bundle``.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+from google.protobuf.message import DecodeError
+
+from varhandle.formats.graph_def import read_shape
+from varhandle.formats.proto_schema import MESSAGES, dtype_name
+from varhandle.formats.regular_file import read_regular
+from varhandle.graph.model import TensorSpec
+
+_MAGIC = 0xDB4775248B80FB57
+_FOOTER_BYTES = 48
+_UNCOMPRESSED = 0
+
+_MOST_PER_BYTE = 64
+"""Bytes of entries that a byte of a block may stand for. A key that shares its beginning with the
+one before leaves it out, and at least every sixteenth is written whole."""
+
+
+def read_checkpoint(prefix: Path) -> dict[str, TensorSpec]:
+    """Read what a checkpoint holds.
+
+    Args:
+        prefix: Path without ``.index``, such as ``model/variables/variables``.
+
+    Returns:
+        The tensors, by key. One whose data file is missing or too short is not held.
+
+    Raises:
+        OSError: The index cannot be read.
+        ValueError: It is damaged, or no index.
+    """
+    table = read_regular(prefix.with_name(prefix.name + ".index"))
+    try:
+        entries = dict(_table_entries(table))
+        header = MESSAGES["BundleHeaderProto"].FromString(entries.pop(b"", b""))
+        held = {}
+        sizes: dict[int, int] = {}
+        for key, value in entries.items():
+            entry = MESSAGES["BundleEntryProto"].FromString(value)
+            if entry.shard_id not in sizes:
+                shard = f"{prefix.name}.data-{entry.shard_id:05d}-of-{header.num_shards:05d}"
+                path = prefix.with_name(shard)
+                sizes[entry.shard_id] = path.stat().st_size if path.is_file() else -1
+            if 0 <= entry.offset <= sizes[entry.shard_id] - entry.size:
+                spec = TensorSpec(key.decode(), dtype_name(entry.dtype), read_shape(entry.shape))
+                held[spec.name] = spec
+    except (DecodeError, IndexError, struct.error, UnicodeDecodeError) as error:
+        raise ValueError("the checkpoint index is damaged or cut short") from error
+    return held
+
+
+def _table_entries(table: bytes) -> Iterator[tuple[bytes, bytes]]:
+    footer = table[-_FOOTER_BYTES:]
+    if len(footer) < _FOOTER_BYTES or struct.unpack_from("<Q", footer, 40) != (_MAGIC,):
+        raise ValueError("the checkpoint index is damaged or cut short")
+    position = 0
+    for _ in range(2):  # the handle of the metaindex block, which nothing here needs
+        _, position = _varint(footer, position)
+    unread = len(table)
+    for _, handle in _block_entries(table, *_block(footer[position:])):
+        offset, size = _block(handle)
+        unread -= size
+        if unread < 0:
+            raise ValueError("the checkpoint index is damaged: its blocks overlap")
+        yield from _block_entries(table, offset, size)
+
+
+def _block(handle: bytes) -> tuple[int, int]:
+    """Return offset and size of the block that a handle points at."""
+    offset, position = _varint(handle, 0)
+    return offset, _varint(handle, position)[0]
+
+
+def _block_entries(table: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]:
+    if table[offset + size] != _UNCOMPRESSED:
+        raise ValueError("the checkpoint index is compressed, which TensorFlow does not write")
+    block = table[offset : offset + size]
+    (restarts,) = struct.unpack_from("<I", block, size - 4)
+    end = size - 4 - 4 * restarts
+    key, position, unread = b"", 0, _MOST_PER_BYTE * size
+    while position < end:
+        shared, position = _varint(block, position)
+        unshared, position = _varint(block, position)
+        length, position = _varint(block, position)
+        key = key[:shared] + block[position : position + unshared]
+        position += unshared + length
+        unread -= len(key) + length
+        if unread < 0:
+            raise ValueError("the checkpoint index is damaged: it claims more than it can hold")
+        yield key, block[position - length : position]
+
+
+def _varint(data: bytes, position: int) -> tuple[int, int]:
+    """Read a base-128 number of at most 64 bits; return it and the position after it."""
+    value = 0
+    for shift in range(0, 64, 7):
+        byte = data[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+    raise ValueError("the checkpoint index is damaged (a number without an end)")

@@ -1,0 +1,250 @@
+"""What a model file brings along that runs as code, or touches other files, once it is loaded.
+
+A model is a program. Keras rebuilds its layers from a config that can hold Python bytecode and can
+name code to import; a TensorFlow graph can hold ops that call Python, read and write files, and
+talk to other machines. This module only looks: it imports, decodes and runs nothing of the file.
+
+What Keras resolves was read in ``keras/src/saving/serialization_lib.py`` and
+``keras/src/legacy/saving/serialization.py`` of Keras 3.15; earlier releases of Keras 3 imported any
+module that a config named. The ops are those of TensorFlow 2.21's registry that take the name of a
+file, a folder or a server.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from varhandle.display import printable
+from varhandle.graph.model import Function, Node
+
+CHECKPOINT_OPS = frozenset({"SaveV2", "RestoreV2", "MergeV2Checkpoints"})
+"""Ops with which every saver writes and reads checkpoints. Only outside a saver are they news."""
+
+PYTHON, READS, WRITES, NETWORK = (
+    "calls Python code",
+    "reads a file",
+    "writes a file",
+    "talks to another process",
+)
+
+_EFFECTS = (
+    (PYTHON, re.compile(r"(Eager)?PyFunc(Stateless)?")),
+    (
+        READS,
+        re.compile(
+            r"ReadFile|MatchingFiles(Dataset)?|(FixedLengthRecord|TFRecord|TextLine)Dataset(V2)?"
+            r"|(LMDB|Sql|CSV|CSVDatasetV|Load|ListSnapshotChunks|SnapshotChunk)Dataset(V2)?"
+            r"|(WholeFile|TextLine|FixedLengthRecord|TFRecord|LMDB)Reader(V2)?|RecordInput"
+            r"|Snapshot(Nested)?DatasetReader|LoadAndRemapMatrix|GenerateVocabRemapping"
+            r"|(DTensor)?Restore(V2|Slice)?|InitializeTableFromTextFile(V2)?"
+            r"|InitializeTRTResource|FixedUnigramCandidateSampler|Skipgram"
+        ),
+    ),
+    (
+        WRITES,
+        re.compile(
+            r"WriteFile|Save(V2|Slices)?|SaveDataset(V2)?|DistributedSave|MergeV2Checkpoints"
+            r"|DatasetToTFRecord|DumpTensor|CreateSummary(File|Db)Writer|CacheDataset(V2)?"
+            r"|SnapshotDataset(V2)?|CalibrationStatisticsSaver|PrintV2"
+        ),
+    ),
+    (
+        NETWORK,
+        re.compile(
+            r"Rpc(Server|Client|Call)|DataServiceDataset(V\d)?|RegisterDataset(V2)?"
+            r"|FileSystemSetConfiguration|Debug(Identity(V[23])?|NanCount|NumericSummary)"
+        ),
+    ),
+)
+
+_ONLY_IF_SET = {
+    "PrintV2": "output_stream",
+    "FixedUnigramCandidateSampler": "vocab_file",
+} | dict.fromkeys(
+    ("DebugIdentity", "DebugIdentityV2", "DebugIdentityV3", "DebugNanCount", "DebugNumericSummary"),
+    "debug_urls",
+)
+"""Ops that do so only if this attribute names where."""
+
+_STANDARD_STREAMS = frozenset({"stdout", "stderr", "log(info)", "log(warning)", "log(error)"})
+
+
+def effect(node: Node) -> str | None:
+    """Tell what a node does beyond computing.
+
+    Args:
+        node: A node of a TensorFlow graph, or a Flex op of a ``.tflite`` file.
+
+    Returns:
+        What it does, in words; ``None`` for a node that only computes.
+    """
+    op = node.op.removeprefix("Flex").removeprefix("Experimental")
+    where = node.attributes.get(_ONLY_IF_SET.get(op, ""))
+    if op in _ONLY_IF_SET and (not where or where in _STANDARD_STREAMS):
+        return None
+    return next((words for words, ops in _EFFECTS if ops.fullmatch(op)), None)
+
+
+def in_functions(
+    functions: Iterable[Function], is_ordinary: Callable[[str, Node], bool] = lambda *_: False
+) -> tuple[str, ...]:
+    """List what the nodes of a graph do beyond computing.
+
+    Args:
+        functions: Every function of the model.
+        is_ordinary: Whether a node, given its function's name, is there in every sound model.
+
+    Returns:
+        A line for each such op: how many nodes, and where the first one is.
+    """
+    first: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    for function in functions:
+        for node in function.nodes:
+            words = effect(node)
+            if words is not None and not is_ordinary(function.name, node):
+                counts[node.op] += 1
+                where = f"node {printable(node.name)} of {printable(function.name)}"
+                first.setdefault(node.op, f"{node.op} {words}: {where}")
+    more = {op: f", and {counts[op] - 1} more" if counts[op] > 1 else "" for op in first}
+    return tuple(sorted(line + more[op] for op, line in first.items()))
+
+
+# Below: Keras.
+
+_BYTECODE = "Python bytecode"
+_LOADERS = {
+    "TorchModuleWrapper": "unpickles a PyTorch module",
+    "TFSMLayer": "loads another SavedModel",
+    "FlaxLayer": "calls a Flax module",
+    "JaxLayer": "calls JAX functions",
+}
+_LOOKUPS = frozenset({"StringLookup", "IntegerLookup", "TextVectorization", "IndexLookup"})
+_MODEL_PARTS = frozenset(
+    {"activations", "constraints", "dtype_policies", "initializers", "layers", "losses", "metrics"}
+    | {"engine", "models", "ops", "optimizers", "quantizers", "random", "regularizers"}
+)
+"""Modules of Keras whose names build a model. Others of its modules download, open and write files,
+or switch the safe mode off, and have been called from configs for that."""
+
+_FEATURE_SPACE = frozenset({"FeatureSpace", "Feature", "Cross"})
+_PYTHONS_OWN = frozenset(
+    {"__import__", "breakpoint", "compile", "delattr", "eval", "exec", "getattr", "globals"}
+    | {"input", "locals", "open", "setattr", "vars"}
+)
+_DOORS = frozenset(
+    {"load_model", "save_model", "model_from_json", "clone_model", "deserialize", "from_config"}
+)
+
+
+def in_keras_config(*configs: Any) -> tuple[str, ...]:
+    """List what a Keras config brings along.
+
+    Args:
+        configs: Parsed JSON: the model's config, and what it was compiled with.
+
+    Returns:
+        A line for each kind of thing, with the name of the layer that it was first seen in.
+    """
+    found: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    waiting: list[tuple[Any, str]] = [(config, "the model") for config in reversed(configs)]
+    while waiting:
+        value, place = waiting.pop()
+        if isinstance(value, Mapping):
+            place = _place(value, place)
+            for what in _in_object(value):
+                counts[what] += 1
+                found.setdefault(what, f"{what}: in {place}")
+            inner: Iterable[Any] = value.values()
+        else:
+            inner = value if isinstance(value, list) else ()
+        nested = [(item, place) for item in inner if isinstance(item, (dict, list))]
+        waiting.extend(reversed(nested))
+    more = {what: f", and {counts[what] - 1} more" if counts[what] > 1 else "" for what in found}
+    return tuple(sorted(line + more[what] for what, line in found.items()))
+
+
+def in_other_files(datasets: Sequence[str]) -> tuple[str, ...]:
+    """Say which weights of an HDF5 file lie in other files.
+
+    Args:
+        datasets: Paths of the datasets that do.
+
+    Returns:
+        One line, or nothing.
+    """
+    if not datasets:
+        return ()
+    more = f", and {len(datasets) - 1} more" if len(datasets) > 1 else ""
+    return (f"weights are read from other files: {printable(datasets[0])}{more}",)
+
+
+def _place(value: Mapping[str, Any], outer: str) -> str:
+    config = value.get("config")
+    name = config.get("name") if isinstance(config, Mapping) else None
+    if not isinstance(name, str) or "class_name" not in value:
+        return outer
+    return f"{printable(value['class_name'])} {printable(name)}"
+
+
+def _in_object(value: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what one object of a config brings along, not counting the objects inside it."""
+    name, config = value.get("class_name"), value.get("config")
+    if not isinstance(name, str):
+        return
+    settings = config if isinstance(config, Mapping) else {}
+    if name == "__lambda__":
+        yield f"__lambda__ holds {_BYTECODE}"
+    elif name == "Lambda":
+        yield from _in_lambda(settings.get("function"))
+    elif name in _LOADERS:
+        yield f"{name} {_LOADERS[name]}"
+    elif name in _LOOKUPS and isinstance(settings.get("vocabulary"), str):
+        yield f"{name} reads the file {printable(settings['vocabulary'])}"
+    elif name == "function" and isinstance(config, str):
+        name = config
+    if not name.startswith("__"):
+        yield from _foreign(name, value)
+
+
+def _in_lambda(function: Any) -> Iterator[str]:
+    """Yield what a Lambda layer calls; a function named with its module is an object by itself."""
+    if isinstance(function, list):  # as Keras 2 wrote it: code, defaults, closure
+        yield f"Lambda holds {_BYTECODE}"
+    elif not isinstance(function, Mapping):
+        yield f"Lambda calls the Python function {printable(function)}"
+    elif function.get("class_name") == "__lambda__":
+        yield "Lambda calls a Python function of the file"
+
+
+def _foreign(name: str, value: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the code outside Keras, or of Keras but for no model, that an object names."""
+    registered = value.get("registered_name")
+    if ">" in name or (isinstance(registered, str) and ">" in registered):
+        yield f"{printable(name if '>' in name else registered)} is registered by other code"
+    elif "module" not in value:
+        # A .h5 file names classes only, which are looked up among all names of Keras's layers.
+        if not name[:1].isupper() and "config" in value and not isinstance(value["config"], str):
+            yield f"{printable(name)} is no class of Keras"
+    elif not _builds_a_model(value["module"], name):
+        # Keras writes no module for a class of the program that saved the model.
+        of = "" if value["module"] is None else f"{printable(value['module'])}."
+        yield f"{of}{printable(name)} is code outside Keras's layers"
+
+
+def _builds_a_model(module: Any, name: str) -> bool:
+    if module == "builtins":  # how Keras writes a function of its own, or of nobody's
+        return name not in _PYTHONS_OWN
+    package, _, rest = f"{module}.{name}".partition(".")
+    if package not in {"keras", "tf_keras"}:
+        return False
+    *path, last = rest.removeprefix("src.").split(".")
+    if not path:
+        return last not in _DOORS
+    return (path[0] in _MODEL_PARTS and last not in _DOORS) or (
+        path[0] == "utils" and last in _FEATURE_SPACE
+    )

@@ -1,0 +1,217 @@
+"""Keras model files, ``.keras`` and whole-model ``.h5``, read without Keras.
+
+Layers become nodes. A model inside a model is a node that calls a function of its own. The files
+hold neither ops nor signatures, so nothing reads or assigns a variable here; every variable in
+them has a value. Optimizer state is left out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from varhandle.formats.embedded import in_keras_config, in_other_files
+from varhandle.formats.hdf5_outline import CONFIG, METADATA, UnfitFileError, read_hdf5_outline
+from varhandle.graph.model import (
+    Function,
+    Graph,
+    ModelFileError,
+    Node,
+    Shape,
+    TensorSpec,
+    Variable,
+)
+
+_NO_MODEL = (LookupError, ValueError, TypeError, AttributeError, RecursionError)
+"""What reading a config raises that is JSON and yet no model's."""
+
+_NOT_A_MODEL = "its config describes no model"
+
+
+def read_keras(path: Path) -> Graph:
+    """Read a ``.keras`` file.
+
+    Variables are named after their place in the weights file (``layers/dense/vars/0``), the only
+    name that they have there; the owner is the name of the layer.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The model: a node for each layer, and every variable.
+
+    Raises:
+        ModelFileError: It is damaged, or another kind of zip archive.
+        OSError: It cannot be read.
+    """
+    outline = _outline(path, is_archive=True)
+    try:
+        config = json.loads(outline["texts"][CONFIG])
+        metadata = json.loads(outline["texts"].get(METADATA, "{}"))
+        return _graph(
+            path,
+            (config,),
+            _read_variables(outline),
+            metadata.get("keras_version"),
+            outline["elsewhere"],
+        )
+    except _NO_MODEL as error:
+        raise ModelFileError(path, f"the Keras file is damaged: {_NOT_A_MODEL}") from error
+
+
+def read_hdf5(path: Path) -> Graph:
+    """Read a whole model from a ``.h5`` file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The model: a node for each layer, and every variable.
+
+    Raises:
+        ModelFileError: It is damaged, or holds weights only.
+        OSError: It cannot be read.
+    """
+    outline = _outline(path)
+    attributes = outline["attributes"].get("", {})
+    if "model_config" not in attributes:
+        fault = "an HDF5 file without a model_config: weights alone, or not from Keras"
+        raise ModelFileError(path, f"{fault}; save the whole model instead")
+    try:
+        configs = (
+            json.loads(attributes["model_config"]),
+            json.loads(attributes.get("training_config", "null")),
+        )
+        return _graph(
+            path,
+            configs,
+            _read_legacy_variables(outline),
+            attributes.get("keras_version"),
+            outline["elsewhere"],
+        )
+    except _NO_MODEL as error:
+        raise ModelFileError(path, f"the Keras file is damaged: {_NOT_A_MODEL}") from error
+
+
+def _outline(path: Path, is_archive: bool = False) -> dict[str, Any]:
+    try:
+        return read_hdf5_outline(path, is_archive)
+    except UnfitFileError as error:
+        raise ModelFileError(path, str(error)) from error
+    except ValueError as error:
+        raise ModelFileError(path, f"the Keras file is damaged ({error})") from error
+
+
+def _graph(
+    path: Path,
+    configs: tuple[Any, ...],
+    variables: Iterable[Variable],
+    version: object,
+    elsewhere: list[str],
+) -> Graph:
+    """Make the graph of a model's config, which comes first, and of what it was compiled with."""
+    config = configs[0]
+    name = str(config["config"].get("name") or config["class_name"])
+    return Graph(
+        str(path),
+        "keras",
+        tuple(_read_functions(config, name)),
+        tuple(sorted(variables, key=lambda variable: variable.name)),
+        producer=f"Keras {version}" if version else None,
+        carried_code=(*in_keras_config(*configs), *in_other_files(elsewhere)),
+    )
+
+
+def _read_variables(outline: Mapping[str, Any]) -> Iterator[Variable]:
+    for name in outline["datasets"]:
+        group, found, _ = name.rpartition("/vars/")
+        if not name.startswith("optimizer/"):
+            parent = outline["attributes"].get(f"{group}/vars" if found else "vars", {})
+            yield _variable(outline, name, name, parent.get("name") or group)
+
+
+def _read_legacy_variables(outline: Mapping[str, Any]) -> Iterator[Variable]:
+    for group, attributes in outline["attributes"].items():
+        root, _, layer = group.partition("/")
+        if root == "model_weights":
+            for name in attributes.get("weight_names", ()):
+                yield _variable(outline, f"{group}/{name}", name, layer)
+
+
+def _variable(outline: Mapping[str, Any], path: str, name: str, owner: str) -> Variable:
+    dtype, shape = outline["datasets"][path]
+    # A dtype that HDF5 does not know, such as bfloat16, is stored as bits and named beside them.
+    dtype = outline["attributes"].get(path, {}).get("dtype", dtype)
+    return Variable(name, str(dtype), tuple(shape), initialised=True, owner=owner)
+
+
+def _read_functions(model: Mapping[str, Any], name: str) -> Iterator[Function]:
+    """Yield a model's layers as one function, then those of the models inside it."""
+    layers = model["config"].get("layers")
+    if layers is None:  # a subclassed model: its layers are in its code, not in the file
+        yield Function(name, (Node(name, str(model["class_name"])),))
+        return
+    nodes: list[Node] = []
+    inner: list[tuple[Mapping[str, Any], str]] = []
+    for layer in layers:
+        layer_name = str(layer["config"]["name"])
+        is_model = "layers" in layer["config"]
+        if is_model:
+            inner.append((layer, f"{name}/{layer_name}"))
+        if "inbound_nodes" in layer:
+            tensors = list(_tensors(layer["inbound_nodes"]))
+        else:  # a Sequential model: each layer takes what the one before it gives
+            tensors = [(nodes[-1].name, 0)] if nodes else []
+        nodes.append(
+            Node(
+                name=layer_name,
+                op=str(layer["class_name"]),
+                inputs=tuple(f"{source}:{i}" if i else source for source, i in tensors),
+                sources=tuple(source for source, _ in tensors),
+                attributes=_settings(layer["config"]),
+                calls=(inner[-1][1],) if is_model else (),
+            )
+        )
+    yield Function(name, tuple(nodes), tuple(_read_inputs(layers)))
+    for nested, nested_name in inner:
+        yield from _read_functions(nested, nested_name)
+
+
+def _read_inputs(layers: list[Any]) -> Iterator[TensorSpec]:
+    for layer in layers:
+        if layer["class_name"] == "InputLayer":
+            config = layer["config"]
+            dims = config.get("batch_shape", config.get("batch_input_shape"))
+            shape: Shape | None = None if dims is None else tuple(dims)
+            yield TensorSpec(str(config["name"]), str(config.get("dtype", "float32")), shape)
+
+
+def _tensors(inbound: object) -> Iterator[tuple[str, int]]:
+    """Yield layer and output index of each tensor in a layer's ``inbound_nodes``.
+
+    Keras 3 writes a ``keras_history`` of layer, call and output somewhere in the arguments;
+    Keras 2 writes a list of layer, call, output and arguments.
+    """
+    if isinstance(inbound, dict):
+        history = inbound.get("keras_history")
+        for value in [history] if history else inbound.values():
+            yield from _tensors(value)
+    elif isinstance(inbound, list):
+        match inbound:
+            case [str(layer), int(), int(output), *_]:
+                yield layer, output
+            case _:
+                for value in inbound:
+                    yield from _tensors(value)
+
+
+def _settings(config: Mapping[str, Any]) -> dict[str, object]:
+    """Return the settings of a layer that are plain values."""
+    return {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in config.items()
+        if name not in {"name", "layers", "input_layers", "output_layers"}
+        and not isinstance(value, dict)
+    }

@@ -1,0 +1,29 @@
+"""A model file as plain data, read without TensorFlow."""
+
+from varhandle.graph.model import (
+    Access,
+    Edge,
+    Function,
+    Graph,
+    ModelFileError,
+    Node,
+    Shape,
+    Signature,
+    TensorSpec,
+    Variable,
+)
+from varhandle.graph.op_roles import variable_role
+
+__all__ = [
+    "Access",
+    "Edge",
+    "Function",
+    "Graph",
+    "ModelFileError",
+    "Node",
+    "Shape",
+    "Signature",
+    "TensorSpec",
+    "Variable",
+    "variable_role",
+]

@@ -1,0 +1,331 @@
+"""A model file as plain data: one shape for SavedModel, GraphDef, Keras and .tflite.
+
+Nothing here imports TensorFlow. Names follow the formats themselves: a *node* runs an *op*
+inside a *function* (a subgraph, in a .tflite file); a *variable* is a value that nodes read
+and assign through a handle; a *signature* is a named entry point into one function.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from varhandle.display import printable
+
+_LONGEST_FAULT = 500
+
+Shape = tuple["int | None", ...]
+"""Dimensions, ``None`` where one is unknown. An unknown rank is ``None`` instead of a Shape."""
+
+MOST_NODES = 2_000_000
+"""Nodes above which a file is refused. The largest models have some hundred thousand; a file of a
+few megabytes can claim more nodes than there is memory for."""
+
+_MOST_SIGNATURES = 1_000
+_MOST_REACHED = 30_000_000
+"""Nodes that all signatures together may reach: each one is looked at once for each signature."""
+
+_OUTPUT_INDEX = re.compile(r":(\d+)$")
+
+
+def output_index(tensor: str) -> int:
+    """Return which output of its node a tensor is.
+
+    Args:
+        tensor: Its name, such as ``node``, ``node:1`` or ``node:output:1``.
+
+    Returns:
+        The number at the end, after a colon; 0 where there is none.
+    """
+    match = _OUTPUT_INDEX.search(tensor)
+    return int(match[1]) if match else 0
+
+
+class ModelFileError(ValueError):
+    """A path that holds no model this project can read; the message names file and fault.
+
+    Attributes:
+        path: The path as it was given, or a description such as ``<bytes>``.
+        fault: What is wrong with it, in one line.
+    """
+
+    def __init__(self, path: object, fault: str) -> None:
+        self.path = str(path)
+        self.fault = printable(" ".join(fault.split()), most=_LONGEST_FAULT)
+        super().__init__(f"{printable(self.path, most=None)}: {self.fault}")
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        return type(self), (self.path, self.fault)
+
+
+def refuse_too_much(source: str, nodes: int, signatures: int = 0) -> None:
+    """Refuse a file that claims more than any model has, before it fills memory or takes hours.
+
+    Args:
+        source: Its name, for the message.
+        nodes: How many nodes it claims.
+        signatures: How many signatures.
+
+    Raises:
+        ModelFileError: It is too much.
+    """
+    if nodes > MOST_NODES:
+        raise ModelFileError(source, f"it claims {nodes:,} nodes, more than any model has")
+    if signatures > _MOST_SIGNATURES or signatures * nodes > _MOST_REACHED:
+        fault = f"it claims {signatures:,} signatures of {nodes:,} nodes, more than any model has"
+        raise ModelFileError(source, fault)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """A tensor at the edge of a function: its name, dtype (``"float32"``) and shape."""
+
+    name: str
+    dtype: str
+    shape: Shape | None
+
+
+@dataclass(frozen=True)
+class Edge:
+    """One tensor going from one node into another, inside one function.
+
+    Attributes:
+        source: Name of the producing node, or of the function's input.
+        target: Name of the consuming node.
+        tensor: The tensor as the consuming node names it.
+    """
+
+    source: str
+    target: str
+    tensor: str
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operation.
+
+    Attributes:
+        name: Unique within its function.
+        op: The op type, as the format spells it (``VarHandleOp``, ``VAR_HANDLE``, ``Dense``).
+        inputs: The tensors that it takes, in order, as the format names them.
+        sources: Name of the producing node or function input of each input, in step with
+            ``inputs``.
+        control_inputs: Names of the nodes that must run before it (empty for .tflite).
+        attributes: The op's settings as plain Python values. A tensor among them is given as a
+            ``TensorSpec``, not as its values.
+        calls: Names of the functions that it calls (``PartitionedCall``, ``While``, ``IF``).
+    """
+
+    name: str
+    op: str
+    inputs: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    control_inputs: tuple[str, ...] = ()
+    attributes: Mapping[str, object] = field(default_factory=dict, hash=False)
+    calls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function of a SavedModel, a subgraph of a .tflite file, or the one graph of the others."""
+
+    name: str
+    nodes: tuple[Node, ...]
+    inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
+
+    @property
+    def edges(self) -> Iterator[Edge]:
+        """Yield every data edge, in node order."""
+        for node in self.nodes:
+            for source, tensor in zip(node.sources, node.inputs, strict=True):
+                yield Edge(source, node.name, tensor)
+
+
+@dataclass(frozen=True)
+class Access:
+    """One node that touches a variable.
+
+    Attributes:
+        op: The op that reads or assigns (``ReadVariableOp``, ``ASSIGN_VARIABLE``).
+        node: The node's name.
+        function: The function that the node is in.
+        signatures: Names of the signatures from which that function can be reached, sorted.
+    """
+
+    op: str
+    node: str
+    function: str
+    signatures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable of a model.
+
+    Attributes:
+        name: Its name in the file (``counter``, ``dense/kernel``).
+        dtype: Such as ``"float32"``.
+        shape: Its shape; ``None`` for an unknown rank.
+        reads: The nodes that read it.
+        assigns: The nodes that assign it while a signature runs. Restoring or initialising it
+            does not count.
+        initialised: Whether the file holds a value for it; ``None`` where the format cannot say.
+        owner: Path of the attribute that holds it in the object graph (``layers/0/kernel``);
+            ``None`` if no object owns it or the format has no owners.
+    """
+
+    name: str
+    dtype: str
+    shape: Shape | None
+    reads: tuple[Access, ...] = ()
+    assigns: tuple[Access, ...] = ()
+    initialised: bool | None = None
+    owner: str | None = None
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A named entry point: what a caller passes and gets, and the function that runs."""
+
+    name: str
+    function: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A whole model.
+
+    Attributes:
+        source: Path it was read from, or ``<bytes>``.
+        format: ``"saved_model"``, ``"graph_def"``, ``"keras"`` or ``"tflite"``.
+        functions: Every function; the main graph comes first.
+        variables: Every variable, sorted by name.
+        signatures: Every signature, sorted by name.
+        producer: What wrote it (``"TensorFlow 2.21.0"``), where the file says so.
+        carried_code: What it brings along that would run as code, or touch other files, if it
+            were loaded: a line each.
+    """
+
+    source: str
+    format: str
+    functions: tuple[Function, ...]
+    variables: tuple[Variable, ...] = ()
+    signatures: tuple[Signature, ...] = ()
+    producer: str | None = None
+    carried_code: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return (
+            f"Graph({self.format}: {_counted(sum(1 for _ in self.nodes), 'node')}, "
+            f"{_counted(len(self.functions), 'function')}, "
+            f"{_counted(len(self.variables), 'variable')}, "
+            f"{_counted(len(self.signatures), 'signature')})"
+        )
+
+    @property
+    def nodes(self) -> Iterator[Node]:
+        """Yield the nodes of every function."""
+        for function in self.functions:
+            yield from function.nodes
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, Function]:
+        return {function.name: function for function in self.functions}
+
+    def function(self, name: str) -> Function:
+        """Look up a function.
+
+        Args:
+            name: Its name.
+
+        Returns:
+            The function of that name.
+
+        Raises:
+            KeyError: There is none.
+        """
+        return self._by_name[name]
+
+    def variable(self, name: str) -> Variable:
+        """Look up a variable.
+
+        Args:
+            name: Its name.
+
+        Returns:
+            The variable of that name.
+
+        Raises:
+            KeyError: There is none.
+        """
+        for variable in self.variables:
+            if variable.name == name:
+                return variable
+        raise KeyError(name)
+
+    def signature(self, name: str) -> Signature:
+        """Look up a signature.
+
+        Args:
+            name: Its name.
+
+        Returns:
+            The signature of that name.
+
+        Raises:
+            KeyError: There is none.
+        """
+        for signature in self.signatures:
+            if signature.name == name:
+                return signature
+        raise KeyError(name)
+
+    def reachable(self, function: str) -> tuple[Function, ...]:
+        """Follow the calls from a function.
+
+        Args:
+            function: Name of the function to begin with.
+
+        Returns:
+            That function and all that it calls, directly or not, each once; nothing for a name
+            that no function has.
+        """
+        seen: dict[str, Function] = {}
+        waiting = [function]
+        while waiting:
+            name = waiting.pop()
+            if name in seen or name not in self._by_name:
+                continue
+            seen[name] = self._by_name[name]
+            for node in seen[name].nodes:
+                waiting.extend(reversed(node.calls))
+        return tuple(seen.values())
+
+    def op_counts(self, signature: str | None = None) -> Counter[str]:
+        """Count the nodes of each op.
+
+        Args:
+            signature: Count only what this signature can reach; everything when ``None``.
+
+        Returns:
+            Op type to number of nodes.
+
+        Raises:
+            KeyError: There is no such signature.
+        """
+        functions = (
+            self.functions
+            if signature is None
+            else self.reachable(self.signature(signature).function)
+        )
+        return Counter(node.op for function in functions for node in function.nodes)

@@ -1,0 +1,307 @@
+"""Which nodes read and which assign each variable: its handle followed from node to node.
+
+A handle is made by one node (``VarHandleOp``, ``VAR_HANDLE``) and goes from there, as a tensor,
+into reads, assigns and calls; inside a called function it is an argument. Everything here works
+on ``Function`` and ``Node``, so that one walk serves every format.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from varhandle.graph.model import Access, Function, Node, Shape
+from varhandle.graph.op_roles import variable_role
+
+_EVERY_OUTPUT = frozenset({"Switch", "RefSwitch"})
+"""Ops whose outputs are all the handle that came in."""
+
+_SAME_OUTPUT = frozenset({"IdentityN", "While", "StatelessWhile"})
+"""Ops whose output ``n`` is the handle that came in as input ``n``."""
+
+_FIRST_OUTPUT = frozenset(
+    {"Identity", "Enter", "Exit", "Merge", "NextIteration"}
+    | {"RefIdentity", "RefEnter", "RefExit", "RefMerge", "RefNextIteration"}
+)
+
+_QUERIES = frozenset(
+    {"VarIsInitializedOp", "IsVariableInitialized", "VariableShape"}
+    | {"DisableCopyOnRead", "DestroyResourceOp", "_Retval"}
+)
+"""Ops that take a handle and touch no value."""
+
+
+@dataclass
+class Handle:
+    """A variable as a graph declares it, before anyone has looked who uses it.
+
+    Attributes:
+        name: Name of the variable.
+        dtype: Its dtype.
+        shape: Its shape.
+        places: Function and name of each node that makes the handle.
+        is_reference: Whether it is a TF1 reference variable, which any consumer reads directly.
+    """
+
+    name: str
+    dtype: str
+    shape: Shape | None
+    places: list[tuple[str, str]] = field(default_factory=list)
+    is_reference: bool = False
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What runs when one signature is called.
+
+    Attributes:
+        signature: The signature's name, or ``None`` for a way in that has none.
+        functions: Names of the functions that can be reached.
+        live: Of some functions only these nodes, by name, run; the others run whole.
+    """
+
+    signature: str | None
+    functions: Container[str]
+    live: Mapping[str, Container[str]] = field(default_factory=dict)
+
+    def runs(self, function: str, node: str) -> bool:
+        """Tell whether a node runs.
+
+        Args:
+            function: Name of the function that the node is in.
+            node: Name of the node.
+
+        Returns:
+            Whether a call of the signature runs it.
+        """
+        if function not in self.functions:
+            return False
+        return function not in self.live or node in self.live[function]
+
+
+class ResourceFlow:
+    """Follows handles through the functions of one model.
+
+    Args:
+        functions: All of them.
+        output_index: Which output of its producer a tensor is, from the tensor's name.
+    """
+
+    def __init__(
+        self, functions: Iterable[Function], output_index: Callable[[str], int] = lambda _: 0
+    ) -> None:
+        self._functions = {function.name: function for function in functions}
+        self._output_index = output_index
+        self._consumers: dict[str, dict[str, list[tuple[Node, int]]]] = {}
+        self._takers: dict[tuple[str, str], dict[int, list[tuple[Node, int]]]] = {}
+        self._nodes: dict[str, dict[str, Node]] = {}
+        self._calls: dict[str, tuple[str, ...]] = {}
+
+    def consumers(self, function: str, source: str) -> list[tuple[Node, int]]:
+        """Find who takes what a node gives.
+
+        Args:
+            function: Name of the function to look in.
+            source: Name of one of its nodes or arguments.
+
+        Returns:
+            The nodes that take a tensor of ``source``, each with the input's position.
+
+        Raises:
+            KeyError: There is no such function.
+        """
+        if function not in self._consumers:
+            by_source: dict[str, list[tuple[Node, int]]] = defaultdict(list)
+            for node in self._functions[function].nodes:
+                for position, producer in enumerate(node.sources):
+                    by_source[producer].append((node, position))
+            self._consumers[function] = by_source
+        return self._consumers[function].get(source, [])
+
+    def _takers_of(self, function: str, source: str) -> dict[int, list[tuple[Node, int]]]:
+        """Return the consumers of a node by the number of the output that they take."""
+        place = function, source
+        if place not in self._takers:
+            takers: dict[int, list[tuple[Node, int]]] = defaultdict(list)
+            for node, position in self.consumers(function, source):
+                takers[self._output_index(node.inputs[position])].append((node, position))
+            self._takers[place] = takers
+        return self._takers[place]
+
+    def origin(self, function: str, assign: Node) -> tuple[Node, int] | None:
+        """Return where the value of an assign comes from, looking through ops of one input.
+
+        Args:
+            function: Name of the function that the assign is in.
+            assign: A node that takes a handle and a value.
+
+        Returns:
+            The node that makes the value, and which of its outputs it is; ``None`` if the value
+            is an argument of the function.
+        """
+        seen: set[str] = set()
+        node, position = assign, 1
+        while position < len(node.inputs):
+            source = self._node(function, node.sources[position])
+            if source is None or source.name in seen:
+                return None
+            if len(source.inputs) != 1:
+                return source, self._output_index(node.inputs[position])
+            seen.add(source.name)
+            node, position = source, 0
+        return None
+
+    def origins(self, starts: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Follow tensors back through ops of one input, and out of functions to their callers.
+
+        Args:
+            starts: Function and name of the nodes or arguments that give them.
+
+        Returns:
+            Function and name of each node that makes one; an argument of a function that nobody
+            calls has none.
+        """
+        found: set[tuple[str, str]] = set()
+        seen: set[tuple[str, str]] = set()
+        waiting = list(starts)
+        callers = self._callers() if waiting else {}
+        while waiting:
+            place = waiting.pop()
+            if place in seen:
+                continue
+            seen.add(place)
+            node = self._node(*place)
+            if node is not None and len(node.inputs) == 1 and not node.calls:
+                waiting.append((place[0], node.sources[0]))
+            elif node is not None:
+                found.add(place)
+            else:
+                waiting.extend(self._passed(place, callers.get(place[0], ())))
+        return found
+
+    def _passed(
+        self, argument: tuple[str, str], calls: Iterable[tuple[str, Node]]
+    ) -> Iterator[tuple[str, str]]:
+        """Yield what the callers of a function pass as one of its arguments."""
+        names = [each.name for each in self._functions[argument[0]].inputs]
+        if argument[1] in names:
+            # The last inputs are the arguments; If and Case have a condition before them.
+            back = len(names) - names.index(argument[1])
+            for caller, call in calls:
+                if back <= len(call.sources):
+                    yield caller, call.sources[-back]
+
+    def _callers(self) -> dict[str, list[tuple[str, Node]]]:
+        callers: dict[str, list[tuple[str, Node]]] = defaultdict(list)
+        for function in self._functions.values():
+            for node in function.nodes:
+                for name in node.calls:
+                    callers[name].append((function.name, node))
+        return callers
+
+    def _node(self, function: str, name: str) -> Node | None:
+        if function not in self._nodes:
+            self._nodes[function] = {n.name: n for n in self._functions[function].nodes}
+        return self._nodes[function].get(name)
+
+    def reached(self, starts: Iterable[str]) -> set[str]:
+        """Follow the calls from some functions.
+
+        What ``CALL_ONCE`` calls is left out: it initialises, before the run.
+
+        Args:
+            starts: Names of the functions that are run.
+
+        Returns:
+            Names of the functions that this run can reach, ``starts`` included.
+        """
+        seen: set[str] = set()
+        waiting = list(starts)
+        while waiting:
+            name = waiting.pop()
+            if name in seen or name not in self._functions:
+                continue
+            seen.add(name)
+            if name not in self._calls:
+                nodes = self._functions[name].nodes
+                called = (call for n in nodes if n.op != "CALL_ONCE" for call in n.calls)
+                self._calls[name] = tuple(dict.fromkeys(called))
+            waiting.extend(self._calls[name])
+        return seen
+
+    def uses(
+        self, starts: Iterable[tuple[str, str]], entry: Entry, is_reference: bool = False
+    ) -> Iterator[tuple[str, Node]]:
+        """Yield the nodes that a handle ends in, each with its function's name.
+
+        Args:
+            starts: Function and name of the nodes or arguments that the handle comes from.
+            entry: Nodes that do not run in it are passed over.
+            is_reference: Whether it is a TF1 reference variable.
+
+        Yields:
+            The function's name and the node.
+        """
+        waiting = [(function, source, 0) for function, source in starts]
+        seen = set()
+        while waiting:
+            place = function, source, output = waiting.pop()
+            if place in seen:
+                continue
+            seen.add(place)
+            for node, position in self._takers_of(function, source).get(output, ()):
+                if not entry.runs(function, node.name):
+                    continue
+                onward = list(self._onward(function, node, position, is_reference))
+                waiting.extend(onward)
+                if not onward and not node.calls and node.op not in _QUERIES:
+                    yield function, node
+
+    def _onward(
+        self, function: str, node: Node, position: int, is_reference: bool
+    ) -> Iterator[tuple[str, str, int]]:
+        """Yield where a handle goes that enters a node: its outputs, and what it calls."""
+        if node.op in _EVERY_OUTPUT:
+            yield function, node.name, 0
+            yield function, node.name, 1
+        elif node.op in _SAME_OUTPUT:
+            yield function, node.name, position
+        elif node.op in _FIRST_OUTPUT and not (is_reference and node.op == "Identity"):
+            yield function, node.name, 0
+        for name in dict.fromkeys(node.calls):
+            if name in self._functions:
+                # The last inputs are the arguments; If and Case have a condition before them.
+                arguments = self._functions[name].inputs
+                argument = len(arguments) - len(node.inputs) + position
+                if 0 <= argument < len(arguments):
+                    yield name, arguments[argument].name, 0
+
+    def accesses(
+        self, handle: Handle, entries: Iterable[Entry]
+    ) -> tuple[tuple[Access, ...], tuple[Access, ...]]:
+        """Say who touches a variable.
+
+        Args:
+            handle: The variable.
+            entries: The ways in that are looked at.
+
+        Returns:
+            Who reads it and who assigns it while one of ``entries`` runs, each sorted by function
+            and node. Whatever takes a handle and is not known to assign reads.
+        """
+        found: dict[tuple[str, str], tuple[Node, set[str]]] = {}
+        for entry in entries:
+            starts = [place for place in handle.places if entry.runs(*place)]
+            for function, node in self.uses(starts, entry, handle.is_reference):
+                signatures = found.setdefault((function, node.name), (node, set()))[1]
+                if entry.signature is not None:
+                    signatures.add(entry.signature)
+        accesses = [
+            Access(node.op, node.name, function, tuple(sorted(signatures)))
+            for (function, _), (node, signatures) in sorted(found.items(), key=lambda i: i[0])
+        ]
+        return (
+            tuple(access for access in accesses if variable_role(access.op) != "assign"),
+            tuple(access for access in accesses if variable_role(access.op) == "assign"),
+        )

@@ -1,0 +1,654 @@
+"""Lift the state of a .tflite file out of its variables, into inputs and outputs.
+
+A file that keeps a state in resource variables (``VAR_HANDLE``, ``READ_VARIABLE``,
+``ASSIGN_VARIABLE``) hides it inside the interpreter: without a signature made for it, nobody can
+look at it, save it, or reset it, nor choose what it is calibrated with. Lifted, the state is an
+extra input and an extra output of the same name, and the caller carries it from call to call. A
+runtime without ops on variables can run such a file. No TensorFlow is needed.
+"""
+
+from __future__ import annotations
+
+import copy
+import html
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from ai_edge_litert import schema_py_generated as schema
+
+from varhandle.atomic_write import write_all
+from varhandle.display import Rich, panel_html, table_html, table_text
+from varhandle.graph import ModelFileError
+from varhandle.sandbox import run_isolated
+from varhandle.tflite.externalize_state import (
+    CannotLiftError,
+    Effects,
+    Flow,
+    Key,
+    Rewriter,
+    quantisation_of,
+    shape_of,
+)
+from varhandle.tflite.flatbuffer import (
+    callees,
+    compact,
+    numbers,
+    op_name,
+    put_together,
+    reachable,
+    take_apart,
+    text,
+)
+from varhandle.tflite.state_files import as_npz, state_beside, writing
+
+__all__ = ["CannotLiftError", "Lifted", "LiftedFile", "StateVariable", "lift_file", "lift_state"]
+
+Array = npt.NDArray[Any]
+
+UNSIGNED = ""
+"""Stands for the main graph of a file that has no signature for it."""
+
+_BYTES = "<bytes>"
+_DTYPES = {
+    value: np.dtype(name.lower())
+    for name, value in vars(schema.TensorType).items()
+    if re.fullmatch(r"U?INT(8|16|32|64)|FLOAT(16|32|64)|BOOL|COMPLEX(64|128)", name)
+}
+_NAMES = {value: name.lower() for name, value in vars(schema.TensorType).items()}
+_SHOWN = 3  # values of an initial value that a table shows
+
+
+@dataclass(frozen=True)
+class StateVariable:
+    """A variable of the file, and what became of it.
+
+    Attributes:
+        variable: Its name in the file.
+        name: The name of the input and the output that carry it; ``None`` where no signature
+            assigns it, so that it became a constant.
+        dtype: Such as ``"float32"``.
+        shape: Its shape, ``None`` for a dimension that changes.
+        initial: Its first value; ``None`` where the file has none and no signature needs it.
+        read_by: The signatures that need its value, sorted.
+        assigned_by: The signatures that give a new value, sorted.
+    """
+
+    variable: str
+    name: str | None
+    dtype: str
+    shape: tuple[int | None, ...]
+    initial: Array | None = field(compare=False)
+    read_by: tuple[str, ...]
+    assigned_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Lifted(Rich):
+    """A .tflite file whose state is carried by the caller.
+
+    Attributes:
+        content: The file.
+        initial_state: State name to the value before the first call, read-only; see ``start``.
+        inputs: Signature to the names of the state that it takes. They stand behind the inputs
+            that it had, in this order. A file without signatures gets one, ``"serving_default"``;
+            where others have signatures, a main graph that has none goes by ``""``.
+        outputs: Signature to the names of the state that it gives, behind the outputs it had.
+        variables: Every variable, sorted by name, with what became of it.
+        note: What else is to be said of the file; empty if nothing.
+    """
+
+    content: bytes = field(repr=False)
+    initial_state: Mapping[str, Array]
+    inputs: Mapping[str, tuple[str, ...]]
+    outputs: Mapping[str, tuple[str, ...]]
+    variables: tuple[StateVariable, ...]
+    note: str = ""
+
+    def start(self) -> dict[str, Array]:
+        """Return the state before the first call, as a dictionary to keep and to update."""
+        return {name: value.copy() for name, value in self.initial_state.items()}
+
+    def _headline(self) -> str:
+        if not self.variables:
+            return "no resource variable to lift"
+        state = [variable.name for variable in self.variables if variable.name is not None]
+        constants = len(self.variables) - len(state)
+        parts = [f"state carried by the caller: {', '.join(state)}" if state else "no state"]
+        if constants:
+            parts.append(f"{_count(constants, 'variable')} never assigned, now constant")
+        return "; ".join(parts)
+
+    def __repr__(self) -> str:
+        return f"Lifted({len(self.content)} bytes; {self._headline()})"
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        return [
+            (
+                variable.variable,
+                variable.name or "constant",
+                variable.dtype,
+                "[" + ", ".join("?" if n is None else str(n) for n in variable.shape) + "]",
+                _summary(variable.initial),
+                _listed(variable.read_by),
+                _listed(variable.assigned_by),
+            )
+            for variable in self.variables
+        ]
+
+    def text(self) -> str:
+        """Return the headline and a line for each variable."""
+        table = [table_text(_HEADERS, self._rows())] if self.variables else []
+        return "\n".join([f"lifted: {self._headline()}", *table, *filter(None, [self.note])])
+
+    def html(self) -> str:
+        """Return the same as a panel."""
+        body = ""
+        if self.variables:
+            body = table_html(_HEADERS, self._rows(), "Variables of the file, and their state")
+        if self.note:
+            body += f"<p>{html.escape(self.note)}</p>"
+        return panel_html("neutral", f"lifted: {self._headline()}", body)
+
+
+_HEADERS = ("variable", "state name", "dtype", "shape", "initial value", "read by", "assigned by")
+
+
+def lift_file(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> LiftedFile:
+    """Lift the state of a file, and write the new one with its first state beside it.
+
+    Args:
+        source: The .tflite file with variables.
+        target: The .tflite file to write. The state goes beside it, as ``numpy.load`` reads it,
+            into a file of the same name that ends in ``.state.npz``.
+
+    Returns:
+        What was lifted, and the two files.
+
+    Raises:
+        ModelFileError: ``source`` cannot be read or is no sound .tflite file; ``target``, or the
+            file of the state, is ``source`` or cannot be written.
+        CannotLiftError: As :func:`lift_state`.
+    """
+    source, target = Path(source), Path(target)
+    try:
+        content = source.read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ModelFileError(source, f"cannot be read: {reason}") from error
+    with writing(target):
+        state = state_beside(target, source)
+    try:
+        lifted = lift_state(content)
+    except ModelFileError as error:
+        raise ModelFileError(source, error.fault) from error
+    with writing(target):
+        write_all({target: lifted.content, state: as_npz(lifted.initial_state)})
+    return LiftedFile(lifted, target, state)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _listed(signatures: Sequence[str]) -> str:
+    return ", ".join(name or "(main)" for name in signatures) or "-"
+
+
+def _summary(value: Array | None) -> str:
+    """Say in a few characters what an array holds."""
+    if value is None:
+        return "none"
+    if value.size == 0:
+        return "empty"
+    if (value == value.flat[0]).all():
+        return f"{value.flat[0]:.4g}" if value.dtype.kind in "fc" else str(value.flat[0])
+    shown = ", ".join(
+        f"{item:.4g}" if value.dtype.kind in "fc" else str(item) for item in value.flat[:_SHOWN]
+    )
+    return f"{shown}, …" if value.size > _SHOWN else shown
+
+
+def lift_state(model: bytes, initial_values: Mapping[str, npt.ArrayLike] | None = None) -> Lifted:
+    """Turn the resource variables of a .tflite file into inputs and outputs.
+
+    In each signature, the value that a variable has before becomes an input, and the value that it
+    is left with an output, both of the same name: ``state.update(outputs)`` carries it. A signature
+    has an input only for what it reads before it assigns it, and an output only for what it
+    assigns. A variable that nothing assigns becomes a constant. ``IF`` and ``WHILE`` are followed.
+    Initial values come from the subgraphs that ``CALL_ONCE`` runs; where these compute, they are
+    run once, in a child process. Carry the state so::
+
+        lifted = lift_state(content)
+        state = lifted.start()
+        answers = run_step(x=x, **{name: state[name] for name in lifted.inputs["step"]})
+        state.update({name: answers[name] for name in lifted.outputs["step"]})
+
+    Args:
+        model: The file's bytes.
+        initial_values: Variable name to its value before the first call, for variables that the
+            file does not initialise, or that shall begin otherwise.
+
+    Returns:
+        The new file, its state, and who takes and gives it. A file without resource variables is
+        returned unchanged.
+
+    Raises:
+        ModelFileError: These bytes are no sound .tflite file.
+        CannotLiftError: A variable is used in a way that is not followed here, has no value to
+            begin with, or is of a dtype that NumPy lacks; the message names op and variable.
+        ValueError: ``initial_values`` names no variable of the file, or its value does not fit.
+        TypeError: ``model`` is not bytes.
+    """
+    if not isinstance(model, (bytes, bytearray, memoryview)):
+        raise TypeError(f"lift_state takes a file's bytes, not {type(model).__name__}")
+    content = bytes(model)
+    lift = _Lift(take_apart(content, _BYTES))
+    if not lift.flow.values and not lift.has_variables:
+        _check_names(initial_values or {}, [])
+        unchanged: dict[str, tuple[str, ...]] = dict.fromkeys(lift.entry_names(), ())
+        note = " ".join(filter(None, ["The file is returned unchanged.", lift.note]))
+        return Lifted(content, {}, unchanged, unchanged, (), note)
+    return lift.run(dict(initial_values or {}))
+
+
+class LiftedFile(NamedTuple):
+    """What :func:`lift_file` made: the result, the .tflite file, and the file of the state."""
+
+    lifted: Lifted
+    model: Path
+    state: Path
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A subgraph that callers run: its number, its signatures' names, and what it does."""
+
+    number: int
+    names: tuple[str, ...]
+    effects: Effects
+
+
+class _Lift:
+    """One run of :func:`lift_state`."""
+
+    def __init__(self, model: schema.ModelT) -> None:
+        self.model = model
+        self.flow = Flow(model)
+        self._signatures = list(model.signatureDefs or [_signature_of_main(model)])
+        names: dict[int, list[str]] = {}
+        for signature in self._signatures:
+            names.setdefault(signature.subgraphIndex, []).append(text(signature.signatureKey))
+        if 0 not in names:  # an interpreter runs the first subgraph, signature or not
+            names[0] = [UNSIGNED]
+        self.entries = [
+            _Entry(number, tuple(named), self.flow.effects(number))
+            for number, named in sorted(names.items())
+        ]
+        self._reached = reachable(model, [entry.number for entry in self.entries])
+        ops = (op for n in self._reached for op in model.subgraphs[n].operators or [])
+        self._ops = {op_name(model, op) for op in ops}
+        self.note = _note(model)  # before the model grows
+
+    @property
+    def has_variables(self) -> bool:
+        """Whether there is an op on variables, if only one that makes a handle nobody uses."""
+        return "VAR_HANDLE" in self._ops
+
+    def entry_names(self) -> list[str]:
+        """Return the names of all signatures, sorted."""
+        return sorted(name for entry in self.entries for name in entry.names)
+
+    def run(self, given: Mapping[str, npt.ArrayLike]) -> Lifted:
+        for entry in self.entries:
+            if entry.effects.results:
+                name = entry.effects.results[0][1].name
+                raise CannotLiftError(f"a handle of the variable {name} is an output", "", name)
+        keys = sorted(self.flow.values)
+        _check_unique(keys)
+        _check_names(given, [key.name for key in keys])
+        initial = self._initial_values()
+        for key in keys:
+            _check_values(key, self.flow.values[key])
+            if key.name in given:
+                initial[key] = _fitting(key, given[key.name], self.flow.values[key][0])
+        assigned = {key for entry in self.entries for key in entry.effects.assigns}
+        needed = {key for entry in self.entries for key in entry.effects.reads}
+        _check_initialised(keys, needed, initial)
+        for value in initial.values():
+            value.flags.writeable = False
+        used = [key for key in keys if key in assigned | needed]
+        state_names = _state_names([k for k in used if k in assigned], self._signatures)
+        rewriter = self._rewriter(initial, needed - assigned)
+        written = {e.number: self._write(e, rewriter, state_names) for e in self.entries}
+        content = self._content(written, rewriter, state_names)
+        return Lifted(
+            content,
+            {name: initial[key] for key, name in state_names.items() if key in initial},
+            self._sides(lambda effects: effects.reads, state_names),
+            self._sides(lambda effects: effects.assigns, state_names),
+            tuple(self._variable(key, state_names.get(key), initial.get(key)) for key in used),
+            " ".join(filter(None, [self._growing(used), self.note])),
+        )
+
+    def _growing(self, keys: Sequence[Key]) -> str:
+        """Say which variables change their shape, which the converter does not expect."""
+        names = [key.name for key in keys if -1 in (shape_of(_spec(self.flow.values[key])) or ())]
+        if not names:
+            return ""
+        return (
+            f"The shape of {', '.join(names)} changes from call to call. The converter may have "
+            "worked with the shape of the first value: compare the answers with TensorFlow's."
+        )
+
+    def _initial_values(self) -> dict[Key, Array]:
+        """Return the value that each variable has after every ``CALL_ONCE``."""
+        once = dict.fromkeys(
+            callee
+            for number in self._reached
+            for operator in self.model.subgraphs[number].operators or []
+            if op_name(self.model, operator) == "CALL_ONCE"
+            for callee in callees(operator)
+        )
+        values: dict[Key, Array] = {}
+        for number in once:
+            effects = self.flow.effects(number)
+            for key in sorted(effects.reads):
+                raise CannotLiftError(
+                    f"an initial value is made from that of the variable {key.name}",
+                    "READ_VARIABLE",
+                    key.name,
+                )
+            for key in sorted(effects.assigns & set(values)):
+                raise CannotLiftError(
+                    f"two subgraphs initialise the variable {key.name}", "CALL_ONCE", key.name
+                )
+            values.update(self._run_initialiser(number, sorted(effects.assigns)))
+        return values
+
+    def _run_initialiser(self, number: int, keys: list[Key]) -> dict[Key, Array]:
+        """Return what a subgraph assigns: constants are read, the rest is computed."""
+        specs = {key: _spec(self.flow.values[key]) for key in keys}
+        new = Rewriter(self.flow, specs).write(number, (), tuple(keys))
+        subgraph = self.model.subgraphs[new]
+        outputs = dict(zip(keys, numbers(subgraph.outputs), strict=True))
+        made = {t for op in subgraph.operators for t in numbers(op.outputs)}
+        computed = {key: tensor for key, tensor in outputs.items() if tensor in made}
+        values = {
+            key: self._constant(key, subgraph.tensors[tensor])
+            for key, tensor in outputs.items()
+            if key not in computed
+        }
+        if computed:
+            subgraph.outputs = list(computed.values())
+            values.update(zip(computed, self._compute(new, list(computed)), strict=True))
+        return values
+
+    def _constant(self, key: Key, tensor: schema.TensorT) -> Array:
+        data = self.model.buffers[tensor.buffer].data
+        dtype, shape = _dtype(key, tensor), numbers(tensor.shape)
+        held = 0 if data is None else len(data)
+        if tensor.sparsity is not None or held != dtype.itemsize * int(np.prod(shape)):
+            raise CannotLiftError(
+                f"the initial value of the variable {key.name} is not stored as a plain array",
+                "ASSIGN_VARIABLE",
+                key.name,
+            )
+        plain = np.empty(0, np.uint8) if data is None else np.ascontiguousarray(data)
+        return plain.view(dtype).reshape(shape)
+
+    def _compute(self, number: int, keys: list[Key]) -> list[Array]:
+        for key in keys:
+            _dtype(key, self.flow.values[key][0])
+        content = put_together(compact(self.model, [number]))
+        record = run_isolated(run_once, content, timeout=120.0, tensorflow=False)
+        if not record.ok:
+            names = ", ".join(key.name for key in keys)
+            reason = record.message.strip().splitlines()[0] if record.message.strip() else "no word"
+            raise CannotLiftError(
+                f"the initial value of {names} cannot be computed: {reason}",
+                "CALL_ONCE",
+                keys[0].name,
+            )
+        values: list[Array] = record.value
+        return values
+
+    def _rewriter(self, initial: Mapping[Key, Array], constants: set[Key]) -> Rewriter:
+        specs = {key: _spec(tensors, initial.get(key)) for key, tensors in self.flow.values.items()}
+        buffers = {}
+        for key in sorted(constants):
+            plain = np.ascontiguousarray(initial[key]).reshape(-1).view(np.uint8)
+            buffers[key] = len(self.model.buffers)
+            self.model.buffers.append(schema.BufferT(plain if plain.size else None))
+        return Rewriter(self.flow, specs, buffers)
+
+    def _write(self, entry: _Entry, rewriter: Rewriter, state_names: Mapping[Key, str]) -> int:
+        inputs = rewriter.carried(entry.effects.reads)
+        outputs = rewriter.carried(entry.effects.assigns)
+        number = rewriter.write(entry.number, inputs, outputs)
+        subgraph = self.model.subgraphs[number]
+        for key, tensor in zip(reversed(inputs), reversed(subgraph.inputs), strict=False):
+            # Named as the converter names a signature's inputs, and as an unsigned file's.
+            signature = entry.names[0]
+            name = f"{signature}_{state_names[key]}:0" if signature else state_names[key]
+            rewriter.rename(subgraph.tensors[tensor], name)
+        return number
+
+    def _content(
+        self, written: Mapping[int, int], rewriter: Rewriter, state_names: Mapping[Key, str]
+    ) -> bytes:
+        effects = {entry.number: entry.effects for entry in self.entries}
+        signatures = []
+        for old in self._signatures:
+            number = written[old.subgraphIndex]
+            subgraph = self.model.subgraphs[number]
+            new = copy.copy(old)
+            new.subgraphIndex = number
+            did = effects[old.subgraphIndex]
+            for side, keys in (("inputs", did.reads), ("outputs", did.assigns)):
+                maps = [
+                    schema.TensorMapT(m.name, rewriter.renamed(number, int(m.tensorIndex)))
+                    for m in getattr(old, side) or []
+                ]
+                carried = rewriter.carried(keys)
+                tensors = getattr(subgraph, side)[len(getattr(subgraph, side)) - len(carried) :]
+                maps += [
+                    schema.TensorMapT(state_names[key], tensor)
+                    for key, tensor in zip(carried, tensors, strict=True)
+                ]
+                setattr(new, side, maps)
+            signatures.append(new)
+        model = compact(self.model, [written[entry.number] for entry in self.entries], signatures)
+        described = text(self.model.description).strip()
+        model.description = f"{described} State lifted to inputs and outputs.".strip()
+        try:
+            return put_together(model)
+        except ValueError as error:
+            raise CannotLiftError(str(error)) from error
+
+    def _sides(self, pick: Any, state_names: Mapping[Key, str]) -> dict[str, tuple[str, ...]]:
+        return {
+            name: tuple(state_names[k] for k in sorted(pick(entry.effects)) if k in state_names)
+            for entry in self.entries
+            for name in entry.names
+        }
+
+    def _variable(self, key: Key, name: str | None, initial: Array | None) -> StateVariable:
+        tensor = _spec(self.flow.values[key], initial)
+        read = (e.names for e in self.entries if key in e.effects.reads)
+        assigned = (e.names for e in self.entries if key in e.effects.assigns)
+        return StateVariable(
+            variable=key.name,
+            name=name,
+            dtype=_NAMES.get(tensor.type, str(tensor.type)),
+            shape=tuple(None if n < 0 else n for n in shape_of(tensor) or ()),
+            initial=initial,
+            read_by=tuple(sorted(name for names in read for name in names)),
+            assigned_by=tuple(sorted(name for names in assigned for name in names)),
+        )
+
+
+def _signature_of_main(model: schema.ModelT) -> schema.SignatureDefT:
+    """Make a signature for a file that has none: by its tensors' names no state could be found.
+
+    An output may be the state itself, and then one tensor, with one name, is both. A caller who
+    goes by the places of inputs and outputs finds them where they were, the state behind them.
+    """
+    main = model.subgraphs[0]
+    made = schema.SignatureDefT()
+    made.signatureKey, made.subgraphIndex = b"serving_default", 0
+    made.inputs, made.outputs = (
+        _named_tensors(main, main.inputs),
+        _named_tensors(main, main.outputs),
+    )
+    return made
+
+
+def _named_tensors(main: schema.SubGraphT, tensors: Any) -> list[schema.TensorMapT]:
+    """Name tensors as they are named, the second of a name by its place."""
+    named: dict[str, int] = {}
+    for place, tensor in enumerate(numbers(tensors)):
+        name = text(main.tensors[tensor].name)
+        named[f"{name}_{place}" if name in named else name] = tensor
+    return [schema.TensorMapT(name.encode(), tensor) for name, tensor in named.items()]
+
+
+def run_once(content: bytes) -> list[Array]:
+    """Run a .tflite file without inputs, and return its outputs. It may end the process.
+
+    Args:
+        content: The file.
+
+    Returns:
+        The outputs, in their order.
+    """
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    interpreter = Interpreter(
+        model_content=content,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    )
+    interpreter.allocate_tensors()
+    interpreter.invoke()
+    return [interpreter.get_tensor(d["index"]) for d in interpreter.get_output_details()]
+
+
+def _dtype(key: Key, tensor: schema.TensorT) -> np.dtype[Any]:
+    if tensor.type not in _DTYPES:
+        name = _NAMES.get(tensor.type, str(tensor.type))
+        raise CannotLiftError(
+            f"the variable {key.name} is of dtype {name}, which NumPy lacks", "", key.name
+        )
+    return _DTYPES[tensor.type]
+
+
+def _spec(tensors: Sequence[schema.TensorT], initial: Array | None = None) -> schema.TensorT:
+    """Return a tensor as all values of a variable are."""
+    shapes = [shape for shape in map(shape_of, tensors) if shape is not None]
+    spec = copy.copy(tensors[0])
+    spec.buffer, spec.isVariable, spec.sparsity = 0, False, None
+    if not shapes:
+        return spec
+    common = [dims[0] if len(set(dims)) == 1 else -1 for dims in zip(*shapes, strict=False)]
+    known = list(initial.shape) if initial is not None else [1 if n < 0 else n for n in common]
+    spec.shape, spec.hasRank = known, True
+    spec.shapeSignature = common if -1 in common else None
+    return spec
+
+
+def _check_values(key: Key, tensors: Sequence[schema.TensorT]) -> None:
+    """Refuse a variable whose bytes do not mean the same wherever they are read or assigned."""
+    _dtype(key, tensors[0])
+    if len({tensor.type for tensor in tensors}) > 1:
+        raise CannotLiftError(f"the variable {key.name} is of several dtypes", "", key.name)
+    if len({quantisation_of(tensor) for tensor in tensors}) > 1:
+        raise CannotLiftError(
+            f"the variable {key.name} is quantised, and what is read from it has another scale or "
+            "zero point than what was assigned: lift the float model, and quantise that",
+            "ASSIGN_VARIABLE",
+            key.name,
+        )
+    ranks = {None if shape is None else len(shape) for shape in map(shape_of, tensors)}
+    if len(ranks) > 1 or None in ranks:
+        raise CannotLiftError(f"the variable {key.name} has no fixed rank", "", key.name)
+    shapes = {shape_of(tensor) for tensor in tensors}
+    if len(shapes) > 1 and any(0 in (shape or ()) for shape in shapes):
+        raise CannotLiftError(
+            f"the variable {key.name} starts empty and grows, and the converter took it to stay "
+            "empty: what adds to it is not in the file; give it a first row and convert again",
+            "ASSIGN_VARIABLE",
+            key.name,
+        )
+
+
+def _check_unique(keys: Sequence[Key]) -> None:
+    names = [key.name for key in keys]
+    for name in names:
+        if names.count(name) > 1:
+            raise CannotLiftError(f"two containers hold a variable {name}", "VAR_HANDLE", name)
+
+
+def _check_names(given: Mapping[str, Any], names: Sequence[str]) -> None:
+    unknown = sorted(set(given) - set(names))
+    if unknown:
+        known = ", ".join(names) or "none"
+        raise ValueError(f"there is no variable {unknown[0]!r}; the variables are: {known}")
+
+
+def _check_initialised(keys: Sequence[Key], needed: set[Key], initial: Mapping[Key, Array]) -> None:
+    for key in keys:
+        if key in needed and key not in initial:
+            raise CannotLiftError(
+                f"nothing in the file initialises the variable {key.name}; "
+                "give its first value in initial_values",
+                "READ_VARIABLE",
+                key.name,
+            )
+
+
+def _fitting(key: Key, given: npt.ArrayLike, tensor: schema.TensorT) -> Array:
+    """Return a given initial value as the variable is."""
+    dtype, shape = _dtype(key, tensor), shape_of(tensor) or ()
+    value = np.asarray(given)
+    if not np.can_cast(value.dtype, dtype, "same_kind"):
+        raise ValueError(f"initial_values: {key.name} is {dtype}, and not {value.dtype}")
+    if len(value.shape) != len(shape) or any(
+        n not in (-1, m) for n, m in zip(shape, value.shape, strict=True)
+    ):
+        raise ValueError(
+            f"initial_values: {key.name} is of shape {list(shape)}, and not {list(value.shape)}"
+        )
+    return value.astype(dtype)
+
+
+def _state_names(keys: Sequence[Key], signatures: Sequence[schema.SignatureDefT]) -> dict[Key, str]:
+    """Give each variable a name that no input and no output has, and that Python can spell."""
+    taken = {
+        text(tensor_map.name)
+        for signature in signatures
+        for tensor_map in [*(signature.inputs or []), *(signature.outputs or [])]
+    }
+    names = {}
+    for key in keys:
+        stem = re.sub(r"\W", "_", key.name.removesuffix(":0")).strip("_") or "state"
+        stem = f"state_{stem}" if stem[0].isdigit() else stem
+        choices = (stem, f"{stem}_state", *(f"{stem}_state_{n}" for n in range(2, len(taken) + 3)))
+        names[key] = next(name for name in choices if name not in taken)
+        taken.add(names[key])
+    return names
+
+
+def _note(model: schema.ModelT) -> str:
+    """Say what state is in the file besides resource variables."""
+    hidden = sum(t.isVariable for subgraph in model.subgraphs for t in subgraph.tensors or [])
+    if not hidden:
+        return ""
+    return (
+        f"{_count(hidden, 'tensor')} of ops that keep a state of their own (as an LSTM does) "
+        "cannot be lifted, and stay."
+    )

@@ -1,0 +1,1 @@
+"""Which failure shows on which release of TensorFlow."""

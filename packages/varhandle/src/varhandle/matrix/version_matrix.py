@@ -1,0 +1,549 @@
+"""Which case fails on which TensorFlow: measured, each release in an environment of its own.
+
+``workbook matrix`` measures releases and merges them into ``data/version_matrix.json``. A release
+runs ``cases`` as a script, on its own Python, with nothing of this project installed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from varhandle.atomic_write import write_text
+from varhandle.display import Rich
+from varhandle.facts.data_files import data_file
+from varhandle.families import cases
+from varhandle.matrix.environments import (
+    Ended,
+    NotInstalledError,
+    Release,
+    choose_pythons,
+    installed,
+    pythons_here,
+    run_to_its_end,
+)
+
+_SCRIPT = Path(cases.__file__)
+_TIMEOUT_SECONDS = 600
+_FAILING = frozenset({"error", "refused", "wrong", "crash"})
+
+
+def stored_path() -> Path:
+    """Return the file that holds the measured matrix."""
+    return data_file("version_matrix.json")
+
+
+def load(path: Path | None = None) -> dict[str, Any]:
+    """Return a measured matrix, as ``show.version_matrix`` draws it.
+
+    Args:
+        path: The file; by default the one that belongs to the workbook.
+
+    Returns:
+        The matrix.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It holds no matrix.
+    """
+    file = path or stored_path()
+    matrix = json.loads(file.read_text(encoding="utf-8"))
+    entries = matrix.get("versions") if isinstance(matrix, dict) else None
+    if not isinstance(entries, list) or not all(map(_is_entry, entries)):
+        raise ValueError("this is no version matrix")
+    return matrix
+
+
+def _is_entry(entry: Any) -> bool:
+    return (
+        isinstance(entry, dict)
+        and re.fullmatch(r"\d+(\.\d+)+", str(entry.get("version")), re.ASCII) is not None
+        and isinstance(entry.get("results"), dict)
+    )
+
+
+def store(entry: Mapping[str, Any], path: Path | None = None) -> dict[str, Any]:
+    """Merge a measured release into a file, which is never left half written.
+
+    Args:
+        entry: What ``measure`` returned.
+        path: The file, which need not exist; by default the one that belongs to the workbook.
+
+    Returns:
+        The matrix as it is now.
+    """
+    file = path or stored_path()
+    matrix = merge(load(file) if file.exists() else {}, [entry])
+    write_text(file, json.dumps(matrix, indent=1, ensure_ascii=False) + "\n")
+    return matrix
+
+
+def label(result: Mapping[str, Any]) -> dict[str, str]:
+    """Reduce what ``cases.run_case`` returns to one cell of the matrix.
+
+    Args:
+        result: The result of a case.
+
+    Returns:
+        ``outcome`` (``works``, ``error``, ``refused`` by the interpreter, ``wrong``, ``absent`` or
+        ``crash``) and a ``label`` that says what gave it away.
+    """
+    outcome = result["outcome"]
+    if outcome == "works":
+        return {"outcome": outcome, "label": "works"}
+    if outcome == "wrong":
+        return {"outcome": outcome, "label": "runs, wrong answers"}
+    if outcome == "absent":
+        return {"outcome": outcome, "label": result["message"]}
+    if outcome == "crash":
+        return {"outcome": outcome, "label": f"the process died: {result['message']}"}
+    if result["stage"] in {"load", "run"}:
+        outcome = "refused"
+    telling = _telling_line(result["message"])
+    return {"outcome": outcome, "label": f"{result['stage']}: {result['exception']}: {telling}"}
+
+
+def _telling_line(message: str) -> str:
+    """Return the part of a message that names its cause, or the start of the message."""
+    for sign in (
+        "'tf.VarHandleOp' op is neither a custom op nor a flex op",
+        "incompatible with expected resource",
+        "Variable constant folding is failed",
+        "is not immutable",
+        "Encountered unresolved custom op",
+        "Select TensorFlow op(s)",
+        "variable != nullptr was not true",
+        "variable_tensor->type != output->type (INT8 != FLOAT32)",
+    ):
+        if sign in message:
+            return sign
+    first = message.strip().splitlines()[0] if message.strip() else ""
+    # MLIR says first where the op came from. Values, node paths and the numbers of tensors are
+    # others in every run.
+    first = re.sub(r"^.*?<unknown>:0: error: (loc\(.*?\): )?", "", first)
+    return re.sub(r"\[\[.*|\{\{.*?\}\} |Tensor\(\".*", "", first)[:100].strip()
+
+
+def measure(
+    release: Release, here: Mapping[str, Path], stop: threading.Event | None = None
+) -> dict[str, Any]:
+    """Run every case on one release of TensorFlow.
+
+    Args:
+        release: The release, and the CPython to run it on if it matters.
+        here: The CPythons of this machine, as ``releases.pythons_here`` returns them.
+        stop: Set by whoever wants it to end early.
+
+    Returns:
+        One entry of the matrix: ``version``, ``python``, ``installed``, ``results`` (case id to
+        ``label``), and ``reason`` where it could not be installed.
+
+    Raises:
+        StoppedError: ``stop`` was set.
+    """
+    stop = stop or threading.Event()
+    entry: dict[str, Any] = {"version": release.version, "python": release.python or ""}
+    reason = ""
+    try:
+        for python, executable in choose_pythons(release, here).items():
+            try:
+                with installed(release.version, executable, stop) as environment:
+                    results = _run_cases(environment, stop)
+                    return {**entry, "python": python, "installed": True, "results": results}
+            except NotInstalledError as error:
+                reason = reason or str(error)
+    except NotInstalledError as error:
+        reason = str(error)
+    return {**entry, "installed": False, "reason": reason, "results": {}}
+
+
+def measure_all(
+    releases: Sequence[Release],
+    here: Mapping[str, Path],
+    jobs: int = 1,
+    on_start: Callable[[Release], None] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Measure releases, some of them side by side.
+
+    Args:
+        releases: What to measure.
+        here: The CPythons of this machine.
+        jobs: How many at a time; each takes about 1 GB of memory.
+        on_start: Called with each release when its turn comes, in a thread.
+
+    Yields:
+        What ``measure`` returned, in the order in which they are done. Where the caller leaves,
+        by an exception or a Ctrl-C, the programs that still run are ended.
+    """
+    stop = threading.Event()
+
+    def one(release: Release) -> dict[str, Any]:
+        if on_start is not None and not stop.is_set():
+            on_start(release)
+        return measure(release, here, stop)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        try:
+            for done in as_completed([pool.submit(one, release) for release in releases]):
+                yield done.result()
+        finally:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+
+
+@dataclass(frozen=True, repr=False)
+class Measured(Rich):
+    """How one release came out.
+
+    Attributes:
+        version: The release.
+        python: The CPython that it was measured on.
+        reason: Why it could not be installed; empty where it could.
+        outcomes: The outcome of each case.
+        changed: Where it did something else than it did when it was measured before.
+    """
+
+    version: str
+    python: str
+    reason: str
+    outcomes: tuple[str, ...]
+    changed: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Measured({self.version}: {self._said()})"
+
+    def _said(self) -> str:
+        if self.reason:
+            return f"not installed: {self.reason}"
+        failing = sum(outcome in _FAILING for outcome in self.outcomes)
+        return (
+            f"Python {self.python}, {len(self.outcomes)} cases: "
+            f"{self.outcomes.count('works')} work, {failing} fail"
+        )
+
+    def text(self) -> str:
+        """Return a line, and one for each case that changed."""
+        return "\n".join([f"{self.version}: {self._said()}", *(f"  {it}" for it in self.changed)])
+
+
+@dataclass(frozen=True, repr=False)
+class MatrixContents(Rich):
+    """Which releases a matrix holds.
+
+    Attributes:
+        releases: How each came out.
+    """
+
+    releases: tuple[Measured, ...]
+
+    def __repr__(self) -> str:
+        return f"MatrixContents({len(self.releases)} releases)"
+
+    def text(self) -> str:
+        """Return a line for each release."""
+        return "\n".join(release.text() for release in self.releases)
+
+
+def contents(path: Path | None = None) -> MatrixContents:
+    """Say which releases a matrix holds.
+
+    Args:
+        path: The file; by default the workbook's own.
+
+    Returns:
+        How each release came out when it was measured.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It holds no matrix.
+    """
+    return MatrixContents(tuple(_measured(entry) for entry in load(path)["versions"]))
+
+
+def _measured(entry: Mapping[str, Any], changed: tuple[str, ...] = ()) -> Measured:
+    reason = "" if entry.get("installed") else entry.get("reason") or "no reason was given"
+    outcomes = tuple(result["outcome"] for result in entry["results"].values())
+    return Measured(entry["version"], entry.get("python") or "", reason, outcomes, changed)
+
+
+def releases_of(matrix: Mapping[str, Any], here: Mapping[str, Path]) -> tuple[Release, ...]:
+    """Return the releases of a matrix, to be measured anew.
+
+    Args:
+        matrix: As ``load`` returns it.
+        here: The CPythons of this machine.
+
+    Returns:
+        Each with the CPython of its last measurement where this machine has it, so that nothing
+        but the release decides what changed.
+    """
+    return tuple(
+        Release(entry["version"], python if _is_here(python, here) else None)
+        for entry in matrix["versions"]
+        for python in [entry.get("python") or ""]
+    )
+
+
+def _is_here(python: str, here: Mapping[str, Path]) -> bool:
+    return bool(python) and any(f"{version}.".startswith(f"{python}.") for version in here)
+
+
+def update(
+    releases: Sequence[Release] = (),
+    path: Path | None = None,
+    jobs: int = 1,
+    on_start: Callable[[Release], None] | None = None,
+) -> Iterator[Measured]:
+    """Measure releases, and merge each into a file as soon as it is done.
+
+    Args:
+        releases: What to measure; by default the releases that the file holds, or, where there is
+            no such file, those of the workbook's own.
+        path: The file; by default the workbook's own.
+        jobs: How many at a time.
+        on_start: Called with each release when its turn comes, in a thread.
+
+    Yields:
+        How each release came out.
+
+    Raises:
+        NotInstalledError: There is no uv.
+        OSError: The file cannot be read or written.
+        ValueError: The file holds something else.
+    """
+    file = path or stored_path()
+    if file.is_dir() or not file.parent.is_dir():
+        raise OSError("no file can be written there")
+    before = load(file if file.exists() else None)
+    stored = {entry["version"]: entry for entry in before["versions"]}
+    here = pythons_here()
+    for entry in measure_all(releases or releases_of(before, here), here, jobs, on_start):
+        store(entry, file)
+        yield _measured(entry, differences(stored.get(entry["version"], {}), entry))
+
+
+def _run_cases(executable: Path, stop: threading.Event) -> dict[str, dict[str, str]]:
+    """Run all cases, in a new process after each one that killed or hung its own."""
+    results: dict[str, dict[str, str]] = {}
+    waiting = list(cases.CASES)
+    while waiting:
+        ended = _run_script(executable, waiting, stop)
+        for line in ended.stdout.splitlines():
+            if line.startswith("CASE "):
+                result = json.loads(line.removeprefix("CASE "))
+                results[result["id"]] = label(result)
+        left = [identifier for identifier in waiting if identifier not in results]
+        if not left:
+            break
+        results[left[0]] = label({"outcome": "crash", "message": _last_words(ended)})
+        waiting = left[1:]
+    return {identifier: results[identifier] for identifier in cases.CASES}
+
+
+def _run_script(executable: Path, identifiers: Sequence[str], stop: threading.Event) -> Ended:
+    environment = {
+        **os.environ,
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "PYTHONNOUSERSITE": "1",
+        # TensorFlow 1.15 starts its converter as a program of this folder.
+        "PATH": os.pathsep.join([str(executable.parent), os.environ.get("PATH", "")]),
+    }
+    command = [str(executable), str(_SCRIPT), *identifiers]
+    return run_to_its_end(command, environment, _TIMEOUT_SECONDS, stop)
+
+
+def _last_words(ended: Ended) -> str:
+    if ended.code is None:
+        return f"still running after {_TIMEOUT_SECONDS} s"
+    lines = ended.stderr.splitlines()
+    telling = [line for line in lines if "LLVM ERROR" in line or "Error" in line]
+    return telling[-1].strip()[:100] if telling else f"exit code {ended.code}"
+
+
+def merge(matrix: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Put measured entries into a matrix, in the order of their versions.
+
+    Args:
+        matrix: A matrix as ``load`` returns it, or an empty mapping.
+        entries: What ``measure`` returned. One that could not be installed does not take the
+            place of one that was: what was measured once is still true of that release.
+
+    Returns:
+        The new matrix, with the titles of the cases as they are today. ``drawn`` marks the cases
+        that the picture of notebook 01 shows.
+    """
+    versions = {entry["version"]: entry for entry in matrix.get("versions", ())}
+    for entry in entries:
+        if entry.get("installed") or not versions.get(entry["version"], {}).get("installed"):
+            versions[entry["version"]] = dict(entry)
+    ordered = sorted(versions, key=lambda version: [int(part) for part in version.split(".")])
+    titles = [
+        {"id": name, "title": function.title, "drawn": function.drawn}
+        for name, function in cases.CASES.items()
+    ]
+    return {"cases": titles, "versions": [versions[version] for version in ordered]}
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
+    """Say where a release was measured to do something else than it did.
+
+    Args:
+        before: Its entry of the matrix.
+        after: The same release, measured anew.
+
+    Returns:
+        A line for each case whose outcome changed; cases that are new do not count.
+    """
+    old, new = before.get("results", {}), after.get("results", {})
+    return tuple(
+        f"{case}: was {old[case]['outcome']}, is {new[case]['outcome']}"
+        for case in new
+        if case in old and old[case]["outcome"] != new[case]["outcome"]
+    )
+
+
+@dataclass(frozen=True, repr=False)
+class CaseReleases(Rich):
+    """What one case did on each release.
+
+    Attributes:
+        id: The case's id.
+        title: Its title.
+        outcomes: Pairs of a release's version and the outcome there, in the order of the releases.
+    """
+
+    id: str
+    title: str
+    outcomes: tuple[tuple[str, str], ...]
+
+    def versions(self, *outcomes: str) -> tuple[str, ...]:
+        """Return the releases with one of these outcomes."""
+        return tuple(version for version, outcome in self.outcomes if outcome in outcomes)
+
+    def __repr__(self) -> str:
+        return f"CaseReleases({self.title}: {self.text()})"
+
+    def text(self) -> str:
+        """Return such as ``fails on 1.15 to 2.8; works from 2.9``."""
+        said = (
+            self._said("fails", *_FAILING),
+            self._said("works", "works"),
+            self._said("not offered", "absent"),
+        )
+        return "; ".join(part for part in said if part) or "not measured"
+
+    def _said(self, verb: str, *outcomes: str) -> str:
+        told = [outcome in outcomes for _, outcome in self.outcomes]
+        if not any(told):
+            return ""
+        if all(told):
+            return f"{verb} on every release"
+        runs = [
+            [version for version, _ in group]
+            for wanted, group in groupby(
+                zip((_short(version) for version, _ in self.outcomes), told, strict=True),
+                key=lambda pair: pair[1],
+            )
+            if wanted
+        ]
+        if len(runs) == 1 and told[-1]:
+            return f"{verb} from {runs[0][0]}"
+        spans = [run[0] if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs]
+        return f"{verb} on {_listed(spans)}"
+
+
+@dataclass(frozen=True, repr=False)
+class FamilyReleases(Rich):
+    """On which TensorFlow releases a family of failures was seen.
+
+    Attributes:
+        family: The family's id.
+        measured: The releases that were measured, in their order.
+        cases: What each of the family's cases did there; empty where the catalogue has none.
+    """
+
+    family: str
+    measured: tuple[str, ...]
+    cases: tuple[CaseReleases, ...]
+
+    @property
+    def fails(self) -> tuple[str, ...]:
+        """Releases on which at least one of the cases fails: error, refusal, garbage or crash."""
+        return self._where(lambda outcomes: bool(outcomes & _FAILING))
+
+    @property
+    def works(self) -> tuple[str, ...]:
+        """Releases on which none of the cases fails, and at least one works."""
+        return self._where(lambda outcomes: not outcomes & _FAILING and "works" in outcomes)
+
+    def _where(self, holds: Callable[[set[str]], bool]) -> tuple[str, ...]:
+        seen: dict[str, set[str]] = {version: set() for version in self.measured}
+        for case in self.cases:
+            for version, outcome in case.outcomes:
+                seen[version].add(outcome)
+        return tuple(version for version, outcomes in seen.items() if holds(outcomes))
+
+    def __repr__(self) -> str:
+        return f"FamilyReleases({self.family}: fails on {len(self.fails)} of {len(self.measured)})"
+
+    def text(self) -> str:
+        """Return a line, or one for each case where the cases differ."""
+        if not self.cases:
+            return "not measured: no program of the catalogue shows it on a TensorFlow release"
+        counted = f"({len(self.measured)} releases measured)"
+        if len({case.text() for case in self.cases}) == 1:
+            return f"{self.cases[0].text()} {counted}"
+        return "\n".join([*(f"{case.title}: {case.text()}" for case in self.cases), counted])
+
+
+def _short(version: str) -> str:
+    return ".".join(version.split(".")[:2])
+
+
+def _listed(spans: Sequence[str]) -> str:
+    *first, last = spans
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def fails_on(family: str, matrix: Mapping[str, Any] | None = None) -> FamilyReleases:
+    """Say on which TensorFlow releases a family of failures was seen.
+
+    Args:
+        family: Id of a family, such as ``"frozen-but-assigned"``.
+        matrix: As ``load`` returns it, which is the default.
+
+    Returns:
+        What the family's cases did on each release that could be installed.
+
+    Raises:
+        KeyError: There is no such family.
+    """
+    from varhandle.families.catalogue import family as family_of
+
+    entry = family_of(family)
+    columns = [one for one in (matrix or load())["versions"] if one.get("installed")]
+    measured = tuple(one["version"] for one in columns)
+    return FamilyReleases(
+        family,
+        measured,
+        tuple(
+            CaseReleases(
+                case,
+                cases.CASES[case].title,
+                tuple(
+                    (one["version"], one["results"][case]["outcome"])
+                    for one in columns
+                    if case in one["results"]
+                ),
+            )
+            for case in entry.cases
+        ),
+    )

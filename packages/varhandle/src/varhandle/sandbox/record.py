@@ -1,0 +1,110 @@
+"""What came of a piece of isolated code, as plain data."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from dataclasses import dataclass
+from typing import Any
+
+from varhandle.display import Rich, code_html, panel_html, table_html, table_text
+
+_SHOWN = 200  # characters of a message that a notebook shows; the record keeps all of it
+
+
+@dataclass(frozen=True, order=True)
+class OpError:
+    """One entry of ``ConverterError.errors``: an op that the converter could not place.
+
+    Attributes:
+        op: Such as ``"tf.VarHandleOp"``.
+        code: Name of the converter's error code, such as ``"ERROR_NEEDS_FLEX_OPS"``
+            (``converter_error_data.proto`` of TensorFlow), or ``"UNKNOWN"``.
+    """
+
+    op: str
+    code: str
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Record(Rich):
+    """The record of one isolated run.
+
+    Attributes:
+        outcome: ``"ok"``, ``"raised"``, ``"crashed"``, ``"timed out"``, ``"out of memory"`` or
+            ``"cancelled"``.
+        value: What the function returned, or a dictionary of the names that were kept.
+        exception_type: Name of the exception's class, if one was raised.
+        message: The exception's whole message, or one sentence about a crash or a limit.
+        line_number: Line of the isolated source that raised, counted from 1.
+        line: Text of that line.
+        errors: The entries of ``ConverterError.errors``, each (op, code) once, sorted.
+        exit_signal: Name of the signal that ended a crashed process, such as ``"SIGSEGV"``.
+        output: What the code printed.
+        log: What the process wrote to its standard error, C++ libraries included.
+        seconds: Wall-clock time in the child.
+    """
+
+    outcome: str
+    value: Any = None
+    exception_type: str | None = None
+    message: str = ""
+    line_number: int | None = None
+    line: str = ""
+    errors: tuple[OpError, ...] = ()
+    exit_signal: str | None = None
+    output: str = ""
+    log: str = ""
+    seconds: float = 0.0
+
+    def __repr__(self) -> str:
+        return f"Record({self._headline()})"
+
+    @property
+    def ok(self) -> bool:
+        """Whether the code ran to its end."""
+        return self.outcome == "ok"
+
+    @property
+    def failing_ops(self) -> tuple[str, ...]:
+        """The ops that ``ConverterError.errors`` names, each once, sorted."""
+        return tuple(sorted({error.op for error in self.errors}))
+
+    def _headline(self) -> str:
+        if self.outcome == "raised":
+            where = f" at line {self.line_number}: {self.line}" if self.line_number else ""
+            return f"raised {self.exception_type}{where}"
+        if self.outcome == "crashed":
+            return f"crashed with {self.exit_signal or 'no word'}"
+        return self.outcome
+
+    def text(self) -> str:
+        """Return what happened; for a failure also the message and the ops that it names."""
+        lines = [f"isolated: {self._headline()}"]
+        if self.message:
+            lines.append(shown(self.message))
+        if self.errors:
+            lines.append(table_text(("op", "error code"), [(e.op, e.code) for e in self.errors]))
+        return "\n".join(lines)
+
+    def html(self) -> str:
+        """Return the same as a panel."""
+        body = code_html(self.line) if self.outcome == "raised" and self.line else ""
+        if self.message:
+            body += code_html(shown(self.message))
+        if self.errors:
+            body += table_html(
+                ("op", "error code"), [(e.op, e.code) for e in self.errors], "ConverterError.errors"
+            )
+        calm = {"ok": "neutral", "cancelled": "neutral", "raised": "wrong"}
+        tone = calm.get(self.outcome, "raised")
+        title = self._headline().removesuffix(f": {self.line}")  # the line stands below, as code
+        return panel_html(tone, f"isolated: {title}", body)
+
+
+def shown(message: str) -> str:
+    """Return the first line of a message as a notebook shows it: short, without temporary paths."""
+    first = message.strip().splitlines()[0] if message.strip() else ""
+    first = re.sub(r"^\{\{.*?\}\} ", "", first)  # TensorFlow's name for the node that failed
+    first = re.sub(r"(?:/[\w.+-]+)+/tmp\w{6,}|/tmp/\w+", "<temporary folder>", first)
+    return textwrap.shorten(first, _SHOWN, placeholder=" …")

@@ -1,0 +1,229 @@
+"""Hold the variables that a signature captured, and save the model again.
+
+``tf.saved_model.save`` writes a Keras 3 variable twice, once as the Keras object and once as the
+variable inside it, and the converter initialises the wrong copy. ``tf.saved_model.load`` goes by
+the object graph, and gives each function the right one. So the model is loaded, the variables that
+the signature captured are held by a module of their own, as plain variables, and that is saved.
+
+This module runs inside a child process, where TensorFlow is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+CALL = "__call__"
+DEFAULT = "serving_default"
+
+
+class Entry(NamedTuple):
+    """A way into a loaded SavedModel.
+
+    Attributes:
+        name: The name of its signature; ``serving_default`` for a ``__call__``.
+        function: The concrete function.
+        owner: The loaded model. It must live as long as the function is used.
+    """
+
+    name: str
+    function: Any
+    owner: Any
+
+
+class NoEntryError(ValueError):
+    """A SavedModel has no signature of that name, nor a call that could stand in for one."""
+
+
+def entries_of(source: str, signatures: Sequence[str]) -> list[Entry]:
+    """Load a SavedModel, and find the functions to convert.
+
+    Args:
+        source: The folder.
+        signatures: Names of signatures; ``__call__`` for the model's own call.
+
+    Returns:
+        The functions, of one loaded model.
+
+    Raises:
+        NoEntryError: There is none of such a name.
+    """
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(source)
+    return [_entry(loaded, signature) for signature in signatures]
+
+
+def _entry(loaded: Any, signature: str) -> Entry:
+    if signature in loaded.signatures:
+        return Entry(signature, loaded.signatures[signature], loaded)
+    if signature != CALL:
+        raise NoEntryError(f"no signature {signature}; there are: {', '.join(loaded.signatures)}")
+    found = getattr(getattr(loaded, CALL, None), "concrete_functions", [])
+    if len(found) != 1:
+        raise NoEntryError(
+            f"the model has no signature, and {len(found)} traces of a call to choose from"
+        )
+    return Entry(DEFAULT, found[0], loaded)
+
+
+def call_of(source: str) -> tuple[list[tuple[str, str, list[int] | None]], list[str]]:
+    """Describe the call of a SavedModel that has no signature.
+
+    Args:
+        source: The folder.
+
+    Returns:
+        Name, dtype and shape (-1 where it is open, ``None`` for an unknown rank) of each input,
+        and the names of the outputs.
+
+    Raises:
+        NoEntryError: It has no call, or several traces of one.
+    """
+    (entry,) = entries_of(source, [CALL])
+    specs = input_specs(entry.function)
+    inputs = [
+        (
+            name,
+            spec.dtype.name,
+            None if spec.shape.rank is None else [-1 if n is None else n for n in spec.shape],
+        )
+        for name, spec in specs.items()
+    ]
+    return inputs, list(named_outputs(entry.function.structured_outputs))
+
+
+def answers_of_call(source: str, calls: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Ask TensorFlow for the answers of a model's own call.
+
+    Args:
+        source: The SavedModel.
+        calls: Input name to array, for each call.
+
+    Returns:
+        For each call, output name to array.
+
+    Raises:
+        NoEntryError: It has no call, or several traces of one.
+    """
+    import numpy as np
+
+    (entry,) = entries_of(source, [CALL])
+    specs = input_specs(entry.function)
+    answers = []
+    for call in calls:
+        told = named_outputs(
+            _called(entry.function, [_constant(call, s) for s in specs.values()], specs)
+        )
+        answers.append({name: np.array(value) for name, value in told.items()})
+    return answers
+
+
+def _constant(call: Mapping[str, Any], spec: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.constant(call[spec.name], spec.dtype)
+
+
+def input_specs(function: Any) -> dict[str, Any]:
+    """Return the inputs of a concrete function, by name.
+
+    Args:
+        function: A ``ConcreteFunction``.
+
+    Returns:
+        Name to ``tf.TensorSpec``, in the order of the function's arguments.
+    """
+    import tensorflow as tf
+
+    arguments, keywords = function.structured_input_signature
+    flat = tf.nest.flatten((arguments, keywords))
+    specs = {}
+    for number, spec in enumerate(s for s in flat if isinstance(s, tf.TensorSpec)):
+        name = spec.name or f"input_{number}"
+        specs[name] = tf.TensorSpec(spec.shape, spec.dtype, name=name)
+    return specs
+
+
+def named_outputs(structured: Any) -> dict[str, Any]:
+    """Give the outputs of a function names, as ``tf.saved_model.save`` does.
+
+    Args:
+        structured: What the function returned.
+
+    Returns:
+        The mapping itself, or ``output_0``, ``output_1`` … in their order.
+    """
+    import tensorflow as tf
+
+    if isinstance(structured, dict):
+        return structured
+    return {f"output_{n}": value for n, value in enumerate(tf.nest.flatten(structured))}
+
+
+def rehold(source: str, target: str, signatures: Sequence[str]) -> list[str]:
+    """Write a SavedModel whose module holds what its signatures captured.
+
+    Args:
+        source: The SavedModel.
+        target: The folder to write.
+        signatures: The signatures to take; ``__call__`` for the call of a model that has none.
+
+    Returns:
+        The names of the variables, as they are held.
+
+    Raises:
+        NoEntryError: There is no such way into the model.
+    """
+    import tensorflow as tf
+
+    entries = entries_of(source, signatures)
+    module = tf.Module()
+    held = {id(v): v for entry in entries for v in entry.function.graph.variables}
+    module.held = list(held.values())
+    module.calls = [_call(tf, entry.function) for entry in entries]
+    traced = {
+        entry.name: call.get_concrete_function(**input_specs(entry.function))
+        for entry, call in zip(entries, module.calls, strict=True)
+    }
+    tf.saved_model.save(module, target, signatures=traced)
+    return [variable.name.removesuffix(":0") for variable in module.held]
+
+
+def _call(tf: Any, function: Any) -> Any:
+    specs = input_specs(function)
+
+    @tf.function(autograph=False)
+    def call(**inputs: Any) -> dict[str, Any]:
+        return named_outputs(_called(function, [inputs[name] for name in specs], specs))
+
+    return call
+
+
+def export_keras(source: str, target: str, trust: bool) -> None:
+    """Write a Keras file as a SavedModel, by the model's own ``export``.
+
+    Args:
+        source: The ``.keras`` or ``.h5`` file.
+        target: The folder to write.
+        trust: Whether code in the file may run.
+
+    Raises:
+        ValueError: Keras cannot load or export it; the message is its own.
+    """
+    import tensorflow as tf
+
+    from varhandle.evaluate.reference import load_keras
+
+    model = load_keras(source, trust)
+    # Left to itself, export opens the batch, which a layer with a state of a fixed size refuses.
+    specs = [tf.TensorSpec(one.shape, one.dtype, one.name) for one in model.inputs]
+    model.export(target, verbose=False, input_signature=specs if len(specs) == 1 else None)
+
+
+def _called(function: Any, tensors: list[Any], specs: dict[str, Any]) -> Any:
+    """Call a concrete function, whose arguments go by position or by name."""
+    arguments, keywords = function.structured_input_signature
+    if keywords and not arguments:
+        return function(**dict(zip(specs, tensors, strict=True)))
+    return function(*tensors)

@@ -1,0 +1,562 @@
+"""Rebuild a signature of a SavedModel so that its variables are such as the converter can keep.
+
+The builtin ``ASSIGN_VARIABLE`` replaces a whole value, of a few dtypes. A model may do more: assign
+a slice, scatter into rows, look a row up in a table, keep its state in float16. TensorFlow's graph
+says what all of that means, so the signature is walked op by op and written anew: each variable is
+read once, at the beginning; every update computes the whole new value; and what a call assigned is
+assigned once, at the end. ``PartitionedCall``, ``If`` and ``While`` are followed.
+
+A dtype that variables cannot have is *carried* in a wider one. After each op whose result could
+leave the narrow dtype, the result is brought back into it: a float is rounded, an integer wraps
+around. For ``+``, ``-``, ``*``, ``/`` and the square root of float16 and bfloat16 that is the same
+number, bit by bit, because float32 has more than twice the digits and two bits on top (S. Figueroa,
+"When is double rounding innocuous?", SIGNUM 1995). Other ops may round differently in the last
+place, as any two kernels may, and so may a division by a constant, which TensorFlow's optimiser
+turns into a product: a comparison has to show it. Integers are exact, or refused.
+
+This module runs inside a child process, where TensorFlow is: ``rebuild`` is given to
+``run_isolated``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+import numpy as np
+
+from varhandle.savedmodel.functional_updates import (
+    NoWholeValueError,
+    slice_assigned,
+    table_scattered,
+)
+
+CARRIERS = {
+    "float16": "float32",
+    "bfloat16": "float32",
+    "int16": "int32",
+    "uint16": "int32",
+    "uint32": "int64",
+}
+"""A dtype that a variable of a .tflite file cannot have, and the one that carries it.
+
+Every value of the first is a value of the second. ``uint64`` has no wider integer to go into, and a
+string no number: for them there is none."""
+
+_RANGES = {"int16": (-(2**15), 2**16), "uint16": (0, 2**16), "uint32": (0, 2**32)}
+"""Smallest value, and how many values there are."""
+
+_MOVES = frozenset(
+    """
+    BroadcastTo Concat ConcatV2 ExpandDims Fill Gather GatherNd GatherV2 Identity
+    IdentityN MirrorPad OnesLike Pack Pad PadV2 Placeholder PreventGradient Reshape
+    ReverseV2 Roll Select SelectV2 Slice Snapshot Split SplitV Squeeze StopGradient
+    StridedSlice Tile Transpose Unpack ZerosLike Const Maximum Minimum Relu Relu6 ArgMax
+    ArgMin Max Min Where TensorScatterUpdate OneHot Shape Size Rank Equal NotEqual Less
+    LessEqual Greater GreaterEqual All Any
+    """.split()  # noqa: SIM905
+)
+"""Ops that make no value that was not there: nothing to round, nothing to wrap."""
+
+_WRAPS = frozenset(
+    """
+    Add AddV2 AddN Sub Mul Neg Abs Sum Cumsum Square FloorDiv FloorMod Mod TruncateMod
+    Range BiasAdd MatMul BatchMatMulV2 Prod Sign
+    """.split()  # noqa: SIM905
+)
+"""Ops on integers whose result, wrapped around, is what the narrow dtype would have given."""
+
+_IGNORED = frozenset({"NoOp", "Assert", "DisableCopyOnRead", "CheckNumerics"})
+_CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+
+
+class CannotRebuildError(ValueError):
+    """A signature does something to a variable that cannot be written as a whole new value.
+
+    Attributes:
+        fault: What, in one line.
+        op: The op that does it; empty if it is none.
+        variable: The variable; empty if it is none.
+    """
+
+    def __init__(self, fault: str, op: str = "", variable: str = "") -> None:
+        self.fault = " ".join(fault.split())
+        self.op = op
+        self.variable = variable
+        super().__init__(self.fault)
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
+        return type(self), (self.fault, self.op, self.variable)
+
+
+@dataclass(frozen=True)
+class _Handle:
+    """A resource that is passed along: which of the variables it is."""
+
+    number: int
+
+
+@dataclass
+class _State:
+    """The variables half-way through a call: each one's value, and which were assigned."""
+
+    values: list[Any]
+    assigned: set[int] = field(default_factory=set)
+
+    def copy(self) -> _State:
+        return _State(list(self.values), set(self.assigned))
+
+    def assign(self, handle: _Handle, value: Any) -> None:
+        self.values[handle.number] = value
+        self.assigned.add(handle.number)
+
+
+def rebuild(
+    source: str, target: str, signatures: Sequence[str], narrow: Sequence[str] = ()
+) -> dict[str, list[str]]:
+    """Write a SavedModel with some signatures, rebuilt. TensorFlow runs the model to load it.
+
+    Args:
+        source: The SavedModel.
+        target: The folder to write.
+        signatures: Its signatures; ``__call__`` for the call of a model that has none. They share
+            the variables that they shared.
+        narrow: Dtypes that are to be carried in a wider one: keys of ``CARRIERS``.
+
+    Returns:
+        ``"variables"``: names of what it keeps; ``"recast"``: what of that is carried in another
+        dtype, each as ``"name: float16 in float32"``.
+
+    Raises:
+        CannotRebuildError: It does something that is not followed here.
+    """
+    import tensorflow as tf
+
+    from varhandle.savedmodel.resave_tracked import entries_of
+
+    entries = entries_of(source, signatures)
+    carriers = {tf.as_dtype(name): tf.as_dtype(CARRIERS[name]) for name in narrow}
+    module = _Rebuilt(tf, carriers)
+    traced = {entry.name: module.add(entry.function) for entry in entries}
+    tf.saved_model.save(module.holder, target, signatures=traced)
+    originals = list(module.originals.values())
+    return {
+        "variables": [_plain(variable.name) for variable in originals],
+        "recast": [
+            f"{_plain(v.name)}: {v.dtype.name} in {carriers[v.dtype].name}"
+            for v in originals
+            if v.dtype in carriers
+        ],
+    }
+
+
+class _Rebuilt:
+    """Makes functions anew, and the variables that they share.
+
+    Args:
+        tf: TensorFlow.
+        carriers: Each dtype that is carried, and the one that carries it.
+    """
+
+    def __init__(self, tf: Any, carriers: Mapping[Any, Any]) -> None:
+        self._tf = tf
+        self._carriers = carriers
+        self.originals: dict[int, Any] = {}
+        self.holder = tf.Module()
+        self.holder.carried = []
+        self.holder.functions = []
+
+    def _variable(self, original: Any) -> Any:
+        if id(original) not in self.originals:
+            self.originals[id(original)] = original
+            dtype = self._carriers.get(original.dtype, original.dtype)
+            value = original.read_value()
+            made = self._tf.Variable(
+                value if value.dtype == dtype else self._tf.cast(value, dtype),
+                name=_plain(original.name),
+                shape=original.shape,
+            )
+            self.holder.carried.append(made)
+        return self.holder.carried[list(self.originals).index(id(original))]
+
+    def add(self, function: Any) -> Any:
+        """Return a function, rebuilt, as a concrete function of the holder's."""
+        from varhandle.savedmodel.resave_tracked import input_specs
+
+        tf, captured, specs = self._tf, _captured(function), input_specs(function)
+        originals = [one for one in captured if isinstance(one, tf.Variable)]
+        variables = [self._variable(original) for original in originals]
+
+        @tf.function(autograph=False)
+        def step(**inputs: Any) -> Any:
+            state = _State([variable.read_value() for variable in variables])
+            walk = _Walk(tf, function, captured, self._carriers)
+            answers = walk.answers(inputs, specs, state)
+            for number in sorted(state.assigned):
+                variables[number].assign(state.values[number])
+            return answers
+
+        self.holder.functions.append(step)
+        return step.get_concrete_function(**specs)
+
+
+def _plain(name: str) -> str:
+    return name.removesuffix(":0")
+
+
+def _captured(function: Any) -> list[Any]:
+    """Return what a function captures, in its order: variables, and tensors that never change."""
+    by_handle = {id(variable.handle): variable for variable in function.graph.variables}
+    found = []
+    for tensor in function.captured_inputs:
+        if tensor.dtype.name not in ("resource", "variant"):
+            found.append(tensor)
+        elif id(tensor) in by_handle:
+            found.append(by_handle[id(tensor)])
+        else:
+            raise CannotRebuildError("it uses a resource that is no variable (such as a table)")
+    return found
+
+
+class _Walk:
+    """Writes a function anew, op by op, into the function that is being traced.
+
+    Args:
+        tf: TensorFlow.
+        function: The function.
+        captured: What it captures. Its variables are counted by the numbers of handles and values.
+        carriers: Each dtype that is carried, and the one that carries it.
+    """
+
+    def __init__(
+        self, tf: Any, function: Any, captured: Sequence[Any], carriers: Mapping[Any, Any]
+    ) -> None:
+        self._tf = tf
+        self._function = function
+        self._captured = captured
+        self._names = [_plain(one.name) for one in captured if isinstance(one, tf.Variable)]
+        self._carriers = carriers
+        definitions = function.graph.as_graph_def().library.function
+        self._definitions = {one.signature.name: one for one in definitions}
+        self._register()
+
+    def _register(self) -> None:
+        """Make the functions known to TensorFlow, which looks for what a function calls."""
+        from tensorflow.python.eager import context
+
+        for name, definition in self._definitions.items():
+            if not context.context().has_function(name):
+                context.context().add_function_def(definition)
+
+    def answers(
+        self, inputs: Mapping[str, Any], specs: Mapping[str, Any], state: _State
+    ) -> dict[str, Any]:
+        """Return the named outputs, and leave in ``state`` what the variables hold afterwards."""
+        from varhandle.savedmodel.resave_tracked import named_outputs
+
+        graph = self._function.graph
+        given = [self._narrowed_in(inputs[name]) for name in specs]
+        numbers = iter(range(len(self._names)))
+        captured = [
+            _Handle(next(numbers))
+            if isinstance(one, self._tf.Variable)
+            else self._narrowed_in(self._tf.constant(one.numpy()))
+            for one in self._captured
+        ]
+        flat = self.run(graph, [*given, *captured], state)
+        outputs = [
+            self._tf.cast(value, tensor.dtype) if tensor.dtype in self._carriers else value
+            for value, tensor in zip(flat, graph.outputs, strict=True)
+        ]
+        return named_outputs(
+            self._tf.nest.pack_sequence_as(
+                graph.structured_outputs, outputs, expand_composites=True
+            )
+        )
+
+    def _narrowed_in(self, tensor: Any) -> Any:
+        carrier = self._carriers.get(tensor.dtype)
+        return tensor if carrier is None else self._tf.cast(tensor, carrier)
+
+    def run(self, graph: Any, arguments: Sequence[Any], state: _State) -> list[Any]:
+        """Write the ops of one function's graph, and return its outputs."""
+        known = {tensor.name: value for tensor, value in zip(graph.inputs, arguments, strict=True)}
+        for operation in _in_order(graph):
+            if operation.outputs and operation.outputs[0].name in known:
+                continue
+            results = self._visit(operation, [known[t.name] for t in operation.inputs], state)
+            known.update(
+                (tensor.name, value)
+                for tensor, value in zip(operation.outputs, results, strict=False)
+            )
+        return [known[tensor.name] for tensor in graph.outputs]
+
+    def _visit(self, operation: Any, inputs: list[Any], state: _State) -> Sequence[Any]:
+        kind = operation.type
+        if kind in _IGNORED:
+            return inputs[:1] if kind == "CheckNumerics" else ()
+        if kind in ("VarHandleOp", "VariableV2", "Variable"):
+            raise CannotRebuildError(f"{kind} inside the function makes a variable", kind)
+        if kind in _CALLS:
+            return self.run(self._graph(operation, "f"), inputs, state)
+        if kind in ("If", "StatelessIf"):
+            return self._branch(operation, inputs, state)
+        if kind in ("While", "StatelessWhile"):
+            return self._loop(operation, inputs, state)
+        handles = [value for value in inputs if isinstance(value, _Handle)]
+        if handles:
+            return self._touch(operation, inputs, handles[0], state)
+        return self._emit(operation, inputs)
+
+    def _graph(self, operation: Any, attribute: str) -> Any:
+        from tensorflow.python.framework.function_def_to_graph import function_def_to_graph
+
+        name = operation.get_attr(attribute).name
+        if name not in self._definitions:
+            raise CannotRebuildError(f"the function {name} is not in the model", operation.type)
+        with self._tf.init_scope():  # where what it calls in turn is known
+            return function_def_to_graph(self._definitions[name])
+
+    def _touch(
+        self, operation: Any, inputs: list[Any], handle: _Handle, state: _State
+    ) -> Sequence[Any]:
+        """Write what an op does to a variable."""
+        kind = operation.type
+        value = state.values[handle.number]
+        if kind in ("Identity", "IdentityN"):
+            return inputs
+        read = self._read(operation, inputs, value)
+        if read is not None:
+            return (read,)
+        try:
+            new = self._updated(operation, inputs, value)
+        except NoWholeValueError as error:
+            raise CannotRebuildError(str(error), kind, self._names[handle.number]) from error
+        if new is None:
+            fault = f"{kind} on the variable {self._names[handle.number]} is not followed"
+            raise CannotRebuildError(fault, kind, self._names[handle.number])
+        state.assign(handle, new)
+        return ()
+
+    def _read(self, operation: Any, inputs: list[Any], value: Any) -> Any:
+        """Return what an op reads of a variable; ``None`` for an op that does not read."""
+        kind, tf = operation.type, self._tf
+        if kind == "ReadVariableOp":
+            return value
+        if kind == "VarIsInitializedOp":
+            return tf.constant(True)
+        if kind == "VariableShape":
+            return tf.shape(value, out_type=operation.get_attr("out_type"))
+        if kind == "ResourceGather":
+            return tf.gather(value, inputs[1], batch_dims=operation.get_attr("batch_dims"))
+        return tf.gather_nd(value, inputs[1]) if kind == "ResourceGatherNd" else None
+
+    def _updated(self, operation: Any, inputs: list[Any], value: Any) -> Any:
+        """Return the whole value of a variable after an op; ``None`` if the op is not known."""
+        kind, tf = operation.type, self._tf
+        if kind == "AssignVariableOp":
+            return inputs[1]
+        if kind in ("AssignAddVariableOp", "AssignSubVariableOp"):
+            new = value + inputs[1] if kind.startswith("AssignAdd") else value - inputs[1]
+            return self._back(operation.get_attr("dtype"), new)
+        if kind == "ResourceStridedSliceAssign":
+            masks = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
+            return slice_assigned(
+                value, inputs[1:4], inputs[4], {mask: operation.get_attr(mask) for mask in masks}
+            )
+        if kind == "ResourceApplyGradientDescent":
+            change = self._back(operation.get_attr("T"), inputs[1] * inputs[2])
+            return self._back(operation.get_attr("T"), value - change)
+        scattered = re.fullmatch(r"ResourceScatter(Nd)?(Update|Add|Sub|Min|Max)", kind)
+        if scattered is None:
+            return None
+        new = table_scattered(
+            value, inputs[1], inputs[2], scattered[2], nested=scattered[1] is not None
+        )
+        dtype = operation.get_attr("T" if scattered[1] else "dtype")
+        return self._back(dtype, new) if scattered[2] in ("Add", "Sub") else tf.identity(new)
+
+    def _emit(self, operation: Any, inputs: list[Any]) -> Sequence[Any]:
+        """Write an op that touches no variable, its narrow dtypes replaced by their carriers."""
+        tf = self._tf
+        touched = [t.dtype for t in (*operation.inputs, *operation.outputs)]
+        if operation.type == "Cast" and any(dtype in self._carriers for dtype in touched):
+            given, wanted = touched
+            wide = tf.cast(inputs[0], self._carriers.get(wanted, wanted))
+            return (wide if given == wanted else self._back(wanted, wide),)
+        if operation.type == "Const" and touched[0] in self._carriers:
+            value = tf.make_ndarray(operation.get_attr("value"))
+            return (tf.constant(value.astype(self._carriers[touched[0]].as_numpy_dtype)),)
+        self._check(operation, touched)
+        made = tf.compat.v1.get_default_graph().create_op(
+            operation.type,
+            inputs,
+            [self._carriers.get(t.dtype, t.dtype) for t in operation.outputs],
+            attrs=self._attributes(operation),
+            op_def=operation.op_def,
+        )
+        if operation.type in _MOVES:
+            return made.outputs
+        return [
+            self._back(t.dtype, value)
+            for t, value in zip(operation.outputs, made.outputs, strict=True)
+        ]
+
+    def _check(self, operation: Any, touched: Sequence[Any]) -> None:
+        """Refuse an op on carried integers that might not wrap as the narrow ones do."""
+        carried = [dtype for dtype in touched if dtype in self._carriers]
+        integers = any(dtype.is_integer for dtype in carried)
+        if integers and operation.type not in _MOVES | _WRAPS:
+            name = carried[0].name
+            raise CannotRebuildError(
+                f"{operation.type} on {name} may answer otherwise in a wider integer",
+                operation.type,
+            )
+
+    def _attributes(self, operation: Any) -> dict[str, Any]:
+        """Return an op's attributes, with carriers where they name narrow dtypes."""
+        from tensorflow.core.framework import attr_value_pb2
+
+        carried = {d.as_datatype_enum: c.as_datatype_enum for d, c in self._carriers.items()}
+        attributes = {}
+        for name, value in operation.node_def.attr.items():
+            if name.startswith("_"):
+                continue
+            new = attr_value_pb2.AttrValue()
+            new.CopyFrom(value)
+            if new.WhichOneof("value") == "type":
+                new.type = carried.get(new.type, new.type)
+            elif new.WhichOneof("value") == "list":
+                new.list.type[:] = [carried.get(number, number) for number in new.list.type]
+            attributes[name] = new
+        return attributes
+
+    def _back(self, dtype: Any, value: Any) -> Any:
+        """Bring a carried value back into the range, or to the precision, of its narrow dtype."""
+        if dtype not in self._carriers:
+            return value
+        if dtype.is_floating:
+            return _rounded(self._tf, value, dtype)
+        lowest, count = _RANGES[dtype.name]
+        return self._tf.math.floormod(value - lowest, count) + lowest
+
+    def _branch(self, operation: Any, inputs: list[Any], state: _State) -> Sequence[Any]:
+        tf = self._tf
+        touched = sorted({value.number for value in inputs if isinstance(value, _Handle)})
+        results: list[list[Any]] = []
+
+        def write(attribute: str) -> Any:
+            inner = state.copy()
+            outputs = self.run(self._graph(operation, attribute), inputs[1:], inner)
+            results.append(outputs)
+            state.assigned |= inner.assigned
+            plain = [tf.identity(value) for value in outputs if not isinstance(value, _Handle)]
+            return plain, [tf.identity(inner.values[number]) for number in touched]
+
+        chosen, values = tf.cond(
+            tf.cast(inputs[0], tf.bool),
+            lambda: write("then_branch"),
+            lambda: write("else_branch"),
+        )
+        for number, value in zip(touched, values, strict=True):
+            state.values[number] = value
+        first, second = ([v if isinstance(v, _Handle) else None for v in r] for r in results[:2])
+        if first != second:
+            raise CannotRebuildError("a branch decides which variable is meant", operation.type)
+        plain = iter(chosen)
+        return [handle if handle is not None else next(plain) for handle in first]
+
+    def _loop(self, operation: Any, inputs: list[Any], state: _State) -> Sequence[Any]:
+        tf = self._tf
+        touched = sorted({value.number for value in inputs if isinstance(value, _Handle)})
+        plain = [value for value in inputs if not isinstance(value, _Handle)]
+
+        def merged(values: Sequence[Any]) -> list[Any]:
+            rest = iter(values)
+            return [v if isinstance(v, _Handle) else next(rest) for v in inputs]
+
+        def inner_state(values: Sequence[Any]) -> _State:
+            inner = state.copy()
+            for number, value in zip(touched, values, strict=True):
+                inner.values[number] = value
+            return inner
+
+        def goes_on(values: Sequence[Any], variables: Sequence[Any]) -> Any:
+            inner = inner_state(variables)
+            before = set(inner.assigned)
+            (go,) = self.run(self._graph(operation, "cond"), merged(values), inner)
+            if inner.assigned != before:
+                raise CannotRebuildError("the condition of a loop assigns", operation.type)
+            return go
+
+        def turn(values: Sequence[Any], variables: Sequence[Any]) -> Any:
+            inner = inner_state(variables)
+            outputs = self.run(self._graph(operation, "body"), merged(values), inner)
+            state.assigned |= inner.assigned
+            handles = [(a, b) for a, b in zip(inputs, outputs, strict=True)]
+            if any(isinstance(a, _Handle) and a != b for a, b in handles):
+                raise CannotRebuildError("a loop decides which variable is meant", operation.type)
+            return [v for v in outputs if not isinstance(v, _Handle)], [
+                inner.values[number] for number in touched
+            ]
+
+        ends, values = tf.while_loop(
+            goes_on, turn, (plain, [state.values[number] for number in touched])
+        )
+        for number, value in zip(touched, values, strict=True):
+            state.values[number] = value
+        return merged(ends)
+
+
+def _rounded(tf: Any, value: Any, dtype: Any) -> Any:
+    """Round a float32 tensor to the numbers of a narrower float dtype, half to even.
+
+    With arithmetic and choices alone, since old runtimes cannot cast to float16. Adding and taking
+    away a large multiple of the number leaves the digits that are to stay (T. Dekker, "A
+    floating-point technique for extending the available precision", 1971). What is smaller than
+    float16's normal numbers is rounded to a multiple of its smallest one in the same way. Of
+    numbers below float32's normal ones, which kernels may flush to zero, nothing is promised.
+    """
+    if dtype.name == "bfloat16":  # its exponents are float32's
+        return _rounded_to_bfloat16(tf, value)
+    digits = _shortened(value, 2.0**13 + 1)
+    small = (value + 0.75) - 0.75  # in [0.5, 1) float32's steps are 2**-24, float16's smallest
+    rounded = tf.where(tf.abs(value) < 2.0**-14, small, digits)
+    # 65520 and more rounds to infinity, which the largest float32 becomes when it is doubled.
+    return tf.where(tf.abs(value) >= 65520.0, value * _LARGEST * 2.0, rounded)
+
+
+def _rounded_to_bfloat16(tf: Any, value: Any) -> Any:
+    """Round to bfloat16; the largest numbers are made smaller first, or the factor would burst."""
+    large = tf.abs(value) >= 2.0**100
+    scaled = tf.where(large, value * 2.0**-30, value)
+    short = _shortened(scaled, 2.0**16 + 1)
+    back = tf.where(large, short * 2.0**30, short)
+    return tf.where(tf.abs(value) > _LARGEST, value, back)  # infinity has no digits
+
+
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+def _shortened(value: Any, factor: float) -> Any:
+    large = value * factor
+    return large - (large - value)
+
+
+def _in_order(graph: Any) -> Iterable[Any]:
+    """Sort operations so that each comes after what it takes and what must run before it."""
+    sorter: TopologicalSorter[str] = TopologicalSorter()
+    operations = {operation.name: operation for operation in graph.get_operations()}
+    for name, operation in operations.items():
+        before = [tensor.op.name for tensor in operation.inputs]
+        sorter.add(name, *before, *(control.name for control in operation.control_inputs))
+    try:
+        order = list(sorter.static_order())
+    except CycleError as error:
+        raise CannotRebuildError(
+            "a loop of TensorFlow 1 (Enter, NextIteration) is in it"
+        ) from error
+    return [operations[name] for name in order]

@@ -1,0 +1,247 @@
+"""How a verdict is reached: what was read, and what the proof showed, put together.
+
+The rules, in the order in which they are tried:
+
+1. The converter gave no file, died or was ended: ``blocked``.
+2. The file was compared, and answers alike: ``convertible`` (``ready`` for a .tflite file). What
+   was read as an error becomes a warning that says so. A .tflite file that is compared with itself
+   proves less: see ``_SHOWN_BY_ITSELF``.
+3. The file was compared, and does not answer alike: ``wrong-answers`` if an answer was wrong or a
+   variable was read without a value; ``blocked`` if no interpreter would run it.
+4. No comparison: an error that was read counts, each family as ``_WRONG`` says; else the model is
+   ``convertible`` (``ready``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from varhandle.display import printable
+from varhandle.families.findings import Finding, find, in_order, with_severity
+from varhandle.formats import read_graph
+from varhandle.graph import Graph
+
+if TYPE_CHECKING:
+    from varhandle.evaluate.proof import Proof
+
+Verdict = Literal["ready", "convertible", "blocked", "wrong-answers"]
+VERDICTS: tuple[Verdict, ...] = ("ready", "convertible", "blocked", "wrong-answers")
+"""From the best to the worst."""
+
+_WRONG = frozenset(
+    {"keras3-export", "quantised-state", "shared-or-dynamic-state", "uninitialised-variable"}
+)
+"""Families whose files convert, and answer wrongly. The others stop the converter or the
+interpreter."""
+
+_OF_THE_FILE = frozenset({"micro-needs-store", "runtime-too-old"})
+"""What a model leads one to expect of its file, and the file itself shows better."""
+
+_SHOWN_BY_ITSELF = frozenset(
+    {"flex-variable", "uninitialised-variable", "unsupported-variable-dtype"}
+)
+"""What cannot be so if the plain kernels run a .tflite file to the end. That a state saturates or
+keeps a wrong shape, both ways of running it agree on."""
+
+_NO_SIGNATURE = (
+    "the SavedModel has no signature, and the converter wants at least one: save it again with "
+    "tf.saved_model.save(module, folder, signatures={'serving_default': module.step})"
+)
+_FIXED_BATCH = (
+    "A recurrent layer keeps a list as long as the batch: give the batch a size when you save, "
+    "such as model.export(folder, input_signature=[tf.TensorSpec([1, steps, features])])"
+)
+_FLEX = (
+    " SELECT_TF_OPS converts it for a runtime that has the Flex delegate, which the Python "
+    "packages no longer have."
+)
+_NO_VALUE = "variable != nullptr"
+_RESOURCE_OPS = ("VarHandleOp", "Variable", "Resource", "_variable", "HashTable", "LookupTable")
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A verdict, and what it rests on.
+
+    Attributes:
+        findings: The findings, the worst first, as the proof leaves them.
+        verdict: The verdict.
+        other: What stands in the way and is no matter of variables.
+    """
+
+    findings: tuple[Finding, ...]
+    verdict: Verdict
+    other: tuple[str, ...] = ()
+
+
+def settle(graph: Graph, findings: tuple[Finding, ...], proof: Proof | None) -> Settled:
+    """Reach the verdict.
+
+    Args:
+        graph: The model.
+        findings: What was read in the graph.
+        proof: What converting, running and comparing showed; ``None`` if that was not tried.
+
+    Returns:
+        The verdict with the findings that it leaves.
+    """
+    if proof is None:
+        return _as_read(graph, findings)
+    findings = _with_the_files(graph, findings, proof)
+    if proof.refused:
+        return _refused(graph, findings, proof)
+    if proof.parity is None:
+        return _as_read(graph, findings)
+    if proof.reference == "itself":
+        return _file(graph, findings, proof)
+    if proof.passed:
+        shown = "The proof disagrees: TensorFlow 2.21 converts it, and the file answers rightly."
+        return Settled(_downgraded(findings, shown), _good(graph))
+    return _failed(findings, proof)
+
+
+def _good(graph: Graph) -> Verdict:
+    return "ready" if graph.format == "tflite" else "convertible"
+
+
+def _as_read(graph: Graph, findings: tuple[Finding, ...]) -> Settled:
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if graph.format == "saved_model" and not graph.signatures:
+        return Settled(findings, "blocked", (_NO_SIGNATURE,))
+    if not errors:
+        return Settled(findings, _good(graph))
+    blocks = any(f.id not in _WRONG or _hidden_handle(graph, f) for f in errors)
+    return Settled(findings, "blocked" if blocks else "wrong-answers")
+
+
+def _hidden_handle(graph: Graph, finding: Finding) -> bool:
+    """Tell whether a handle is made inside a function: there the converter does not find it."""
+    if graph.format != "saved_model" or finding.id != "uninitialised-variable":
+        return False
+    main = {
+        str(node.attributes.get("shared_name") or node.name)
+        for node in graph.functions[0].nodes
+        if node.op == "VarHandleOp"
+    }
+    return not main.issuperset(finding.variables)
+
+
+def _downgraded(
+    findings: Iterable[Finding], why: str, ids: frozenset[str] | None = None
+) -> tuple[Finding, ...]:
+    return in_order(
+        with_severity(f, "warning", why)
+        if f.severity == "error" and (ids is None or f.id in ids)
+        else f
+        for f in findings
+    )
+
+
+def _with_the_files(
+    graph: Graph, findings: tuple[Finding, ...], proof: Proof
+) -> tuple[Finding, ...]:
+    """Add what is worth knowing of the made file, in the place of what was only expected of it.
+
+    A Keras model does not show its state itself; the file made from it does.
+    """
+    if graph.format == "tflite" or proof.content is None:
+        return findings
+    made = replace(read_graph(proof.content), source=graph.source)
+    seen = tuple(f for f in find(made, None, proof.content) if f.severity == "info")
+    if graph.format != "keras":
+        seen = tuple(f for f in seen if f.id in _OF_THE_FILE)
+    told = {finding.id for finding in seen}
+    kept = (f for f in findings if not (f.severity == "info" and f.id in told & _OF_THE_FILE))
+    return in_order((*kept, *seen))
+
+
+def _refused(graph: Graph, findings: tuple[Finding, ...], proof: Proof) -> Settled:
+    """The converter gave no file: keep what was read, or else take the converter's own words."""
+    if any(finding.severity == "error" for finding in findings):
+        return Settled(findings, "blocked")
+    assert proof.conversion is not None
+    record = proof.conversion.record
+    if graph.format == "saved_model" and not graph.signatures:
+        return Settled(findings, "blocked", (_NO_SIGNATURE,))
+    told = _explained(graph, record.message) if _about_resources(record.failing_ops) else ()
+    other = () if told else (_stopped(proof),)
+    return Settled(in_order((*findings, *told)), "blocked", other)
+
+
+def _about_resources(ops: Iterable[str]) -> bool:
+    return any(part in op for op in ops for part in _RESOURCE_OPS)
+
+
+def _stopped(proof: Proof) -> str:
+    """Say what stopped the converter where it was no variable."""
+    assert proof.conversion is not None
+    needs = [e for e in proof.conversion.errors if e.code.startswith("ERROR_NEEDS")]
+    ops = tuple(dict.fromkeys(error.op for error in needs))
+    if "tf.TensorListReserve" in proof.conversion.failing_ops:
+        return f"{proof.reason}. {_FIXED_BATCH}"
+    if not ops:
+        return f"{proof.reason} (no variable explains it)"
+    flex = _FLEX if all(error.code == "ERROR_NEEDS_FLEX_OPS" for error in needs) else ""
+    return (
+        f"{', '.join(map(printable, ops))}: the converter has no builtin op for "
+        f"{'it' if len(ops) == 1 else 'them'}. That is no matter of variables: write it with other "
+        f"ops, or leave it to the program around the model.{flex}"
+    )
+
+
+def _explained(graph: Graph, message: str) -> tuple[Finding, ...]:
+    """Return the family that the converter's message shows, with the variables that it names."""
+    from varhandle.explanation import explain
+
+    matches = explain(message).matches[:1]
+    named = tuple(v.name for v in graph.variables if f'loc("{v.name}")' in message)
+    return tuple(Finding(m.id, "error", named, m.message, m.fix) for m in matches)
+
+
+def _failed(findings: tuple[Finding, ...], proof: Proof) -> Settled:
+    """The file does not answer as TensorFlow: say wherever possible what it is about."""
+    assert proof.parity is not None and proof.content is not None
+    runs = proof.parity.runs
+    wrong = any(not r.refusal and r.agreeing < r.calls for r in runs)
+    no_value = any(_NO_VALUE in run.refusal for run in runs)
+    verdict: Verdict = "wrong-answers" if wrong or no_value else "blocked"
+    if any(finding.severity == "error" for finding in findings):
+        return Settled(findings, verdict)
+    seen = [f for f in find(read_graph(proof.content)) if f.severity != "info"]
+    told = tuple(with_severity(f, "error") for f in seen if f.id in _WRONG)
+    other = () if told else (_unexplained(proof),)
+    return Settled(in_order((*findings, *told)), verdict, other)
+
+
+def _unexplained(proof: Proof) -> str:
+    assert proof.parity is not None
+    runs = "; ".join(f"{run.kernels}: {run.verdict}" for run in proof.parity.runs)
+    notes = sorted({note for run in proof.parity.runs for note in run.notes})
+    largest = max(run.largest_difference for run in proof.parity.runs)
+    text = f"the file does not answer as TensorFlow ({runs}; largest difference {largest:.2g}"
+    return f"{text}{'; ' if notes else ''}{'; '.join(notes)}), and no variable explains it"
+
+
+def _file(graph: Graph, findings: tuple[Finding, ...], proof: Proof) -> Settled:
+    """A .tflite file: its two ways of running, compared with each other."""
+    assert proof.parity is not None
+    if proof.stuck_after is not None:
+        why = f"It did: after {proof.stuck_after} equal calls the answers stopped changing."
+        findings = in_order(
+            with_severity(f, "error", why) if f.id == "quantised-state" else f for f in findings
+        )
+    if proof.passed:
+        shown = "The proof disagrees: the plain kernels run it to the end."
+        return _as_read(graph, _downgraded(findings, shown, _SHOWN_BY_ITSELF))
+    settled = _as_read(graph, findings)
+    if settled.verdict != "ready":
+        return settled
+    runs = proof.parity.runs
+    refused = all(run.refusal for run in runs)
+    differ = not any(run.refusal for run in runs)
+    no_value = any(_NO_VALUE in run.refusal for run in runs)
+    verdict: Verdict = "wrong-answers" if no_value or (differ and not refused) else "blocked"
+    lines = "; ".join(f"{run.kernels}: {run.verdict}" for run in runs)
+    return Settled(findings, verdict, (f"the file does not run rightly ({lines})",))

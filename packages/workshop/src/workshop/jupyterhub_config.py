@@ -1,0 +1,81 @@
+"""What the hub of a room is told. ``workshop`` starts it, and has settled the rest before."""
+
+import logging
+from typing import Any
+
+from workshop.authenticator import RoomAuthenticator
+from workshop.class_service import NAME, PREFIX
+from workshop.hub_folder import INSTRUCTOR, Room
+from workshop.server_zygote import get_ready
+from workshop.spawner import PlaceSpawner
+
+c: Any = get_config()  # type: ignore[name-defined]  # noqa: F821 - JupyterHub puts it there
+room = Room.of_this_process()
+started = room.started
+settings = started.settings
+
+
+def first_page(handler: Any) -> str:
+    """Say where somebody comes who has signed in.
+
+    Args:
+        handler: The request's.
+
+    Returns:
+        The class for the instructor; nothing for a participant, who comes to their server.
+    """
+    user = handler.current_user
+    return PREFIX if user and user.admin else ""
+
+
+c.JupyterHub.default_url = first_page
+c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{started.hub_port}"
+c.JupyterHub.db_url = f"sqlite:///{room.state / 'jupyterhub.sqlite'}"
+c.JupyterHub.cookie_secret_file = str(room.state / "cookie_secret")
+# A room comes in all at once: whoever is turned away meets an error, and not a queue.
+c.JupyterHub.concurrent_spawn_limit = settings.places + 1
+c.JupyterHub.active_server_limit = settings.places + 1  # and the instructor
+c.JupyterHub.template_vars = {
+    "announcement_login": "Choose a name and a password, and type the room's code. "
+    "The name is yours from then on: come back with the same password."
+}
+
+# The hub may die and come back: servers, and the proxy with its routes, go on without it.
+c.JupyterHub.cleanup_servers = False
+c.ConfigurableHTTPProxy.should_start = False
+c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{started.proxy_port}"
+c.ConfigurableHTTPProxy.auth_token = room.secrets["proxy"]
+
+c.JupyterHub.authenticator_class = RoomAuthenticator
+c.Authenticator.allow_all = True  # whom the authenticator lets in
+c.Authenticator.admin_users = {INSTRUCTOR}
+
+c.JupyterHub.spawner_class = PlaceSpawner
+c.Spawner.default_url = "/lab/tree/notebooks/00_start_here.ipynb"
+c.Spawner.mem_limit = settings.memory_bytes
+c.Spawner.cpu_limit = settings.cpus or None
+c.Spawner.start_timeout = 300
+c.Spawner.http_timeout = 300
+# Sockets in a folder of the participant's, not ports: whoever can connect to a kernel's port
+# hears what it says.
+c.Spawner.args = ["--KernelManager.transport=ipc"]
+
+c.JupyterHub.services = [
+    {"name": "culler", "api_token": room.secrets["culler"]},
+    {
+        "name": NAME,
+        "url": f"http://127.0.0.1:{started.class_port}{PREFIX}",
+        "api_token": room.secrets["class"],
+        "oauth_no_confirm": True,
+        "display": True,
+    },
+]
+c.JupyterHub.load_roles = [
+    {
+        "name": "culler",
+        "services": ["culler"],
+        "scopes": ["list:users", "read:users:activity", "read:servers", "delete:servers"],
+    },
+]
+
+get_ready(logging.getLogger(__name__))  # while the first participant types a name

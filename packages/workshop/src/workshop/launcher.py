@@ -1,0 +1,346 @@
+"""Starts the processes of a hub, keeps them going, and ends everything.
+
+Four: the proxy, the hub, the page of the class, and the culler. One that dies is started anew; the
+others, and the participants' servers, go on meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+
+import psutil
+from warm_kernels.fork_server import SWITCH, end_with_the_parent
+
+from workbook_lib.locations import project_root
+from workbook_lib.runs.locking import LockedError, locked
+from workshop import mount_view, proxy
+from workshop.hub_folder import VARIABLE, Room, Settings, Started, free_port
+from workshop.limits import Limits, NoLimitsError
+from workshop.sandbox_spec import Plan
+from workshop.spawner import seen_from
+from workshop.stopping import end_processes
+
+_POLL_SECONDS = 0.1
+_START_SECONDS = 90
+_PORTS = 50  # as many as Jupyter tries
+_KEPT = {
+    "PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "CONDA_ROOT", "CONDA_DEFAULT_ENV",
+    "LANG", "LC_ALL", "LC_CTYPE", "TZ", SWITCH,
+}  # fmt: skip
+
+
+class WorkshopError(RuntimeError):
+    """A workshop cannot be started; the message says what to do."""
+
+
+class Workshop:
+    """A hub that runs.
+
+    Attributes:
+        room: Its folder.
+        started: What was settled.
+        unlimited: Why limits are not enforced; empty if they are.
+    """
+
+    def __init__(self, room: Room, settings: Settings) -> None:
+        """Start it, and wait until it answers.
+
+        Args:
+            room: Its folder, which no other workshop is using.
+            settings: What was chosen.
+
+        Raises:
+            WorkshopError, SeparationError, ProxyError: It cannot be started. Nothing is left.
+        """
+        self.room = room
+        room.make()
+        self._end_leftovers()
+        self._limits, self.unlimited = _limits(room)
+        self.started = _settle(room, settings, self._limits)
+        room.write("started", {**asdict(self.started), "settings": asdict(settings)})
+        _try_entering(room, self.started)
+        self._commands = self._all_commands(proxy.command())
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        try:
+            self._start("proxy")
+            self._start("hub")
+            self._wait_for_the_hub()
+            self._start("class")
+            self._start("culler")
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def address(self) -> str:
+        """The hub's address, as somebody on the same network types it."""
+        settings = self.started.settings
+        scheme = "https" if settings.certificate else "http"
+        return f"{scheme}://{settings.ip or _own_address()}:{settings.port}/"
+
+    def pid(self, name: str) -> int:
+        """Return the process id of one of the four.
+
+        Args:
+            name: ``proxy``, ``hub``, ``class`` or ``culler``.
+
+        Returns:
+            The number of the one that runs now.
+        """
+        return self._processes[name].pid
+
+    def keep_going(self) -> None:
+        """Start anew what has died; to be called again and again."""
+        for name, process in list(self._processes.items()):
+            if process.poll() is not None:
+                self._start(name)
+
+    def close(self) -> None:
+        """End everything: the hub's processes, and every participant's."""
+        for process in self._processes.values():
+            process.terminate()
+        for process in self._processes.values():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=10)
+            process.kill()
+            process.wait()
+        self._processes.clear()
+        end_processes(_numbers(self.started.first_number))
+        if self._limits:
+            self._limits.remove()
+
+    def __enter__(self) -> Workshop:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _end_leftovers(self) -> None:
+        """End what is left of a workshop in this folder whose own process was killed."""
+        before = self.room.read("started")
+        if before:
+            end_processes(_numbers(before["first_number"]))
+
+    def _all_commands(
+        self, proxy_command: list[str]
+    ) -> dict[str, tuple[list[str], dict[str, str]]]:
+        """Return each process's command line and what its environment has beside this one's."""
+        room, started, settings = self.room, self.started, self.started.settings
+        hub = f"http://127.0.0.1:{started.hub_port}"
+        python = [sys.executable, "-m"]
+        front = [
+            f"--ip={settings.ip or '0.0.0.0'}",
+            f"--port={settings.port}",
+            "--api-ip=127.0.0.1",
+            f"--api-port={started.proxy_port}",
+            f"--default-target={hub}",
+            f"--error-target={hub}/hub/error",
+        ]
+        if settings.certificate:
+            front += [f"--ssl-cert={settings.certificate}", f"--ssl-key={settings.key}"]
+        config = Path(__file__).with_name("jupyterhub_config.py")
+        cull = [f"--timeout={settings.idle_seconds:g}", f"--cull-every={settings.cull_seconds:g}"]
+        api = {"JUPYTERHUB_API_URL": f"{hub}/hub/api", VARIABLE: str(room.folder)}
+        class_environment = {
+            **api,
+            "JUPYTERHUB_API_TOKEN": room.secrets["class"],
+            "JUPYTERHUB_CLIENT_ID": "service-class",
+            "JUPYTERHUB_SERVICE_NAME": "class",
+            "JUPYTERHUB_SERVICE_PREFIX": "/services/class/",
+            "JUPYTERHUB_BASE_URL": "/",
+        }
+        culler_environment = {**api, "JUPYTERHUB_API_TOKEN": room.secrets["culler"]}
+        nobody = Plan(
+            started.first_number, "/", own_view=started.own_view, **seen_from(room, "")
+        ).command
+        return {
+            "proxy": (
+                nobody([*proxy_command, *front]),
+                {"CONFIGPROXY_AUTH_TOKEN": room.secrets["proxy"]},
+            ),
+            "hub": ([*python, "jupyterhub", "-f", str(config)], {VARIABLE: str(room.folder)}),
+            "class": ([*python, "workshop.class_service"], class_environment),
+            "culler": (nobody([*python, "jupyterhub_idle_culler", *cull]), culler_environment),
+        }
+
+    def _start(self, name: str) -> None:
+        command, environment = self._commands[name]
+        with (self.room.state / f"{name}.log").open("ab") as log:
+            self._processes[name] = subprocess.Popen(
+                command,
+                cwd=self.room.state if name == "hub" else "/",
+                # No home: a library reads its settings there when it is imported.
+                env={**_inherited(), "HOME": str(self.room.state), **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                umask=0o077,
+                start_new_session=True,  # Ctrl-C is for this process, which ends them in order
+                preexec_fn=end_with_the_parent,  # noqa: PLW1509 - there is one thread
+            )
+
+    def _wait_for_the_hub(self) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while not self.answers():
+            if self._processes["proxy"].poll() is not None or time.monotonic() > deadline:
+                raise WorkshopError(f"the hub does not start: {self._last_word()}")
+            if self._processes["hub"].poll() is not None:
+                raise WorkshopError(f"the hub does not start: {self._last_word()}")
+            time.sleep(_POLL_SECONDS)
+
+    def answers(self) -> bool:
+        """Whether the hub answers, by way of its proxy."""
+        settings = self.started.settings
+        api = f"http://127.0.0.1:{self.started.proxy_port}/api/routes"
+        request = urllib.request.Request(
+            api, headers={"Authorization": f"token {self.room.secrets['proxy']}"}
+        )
+        hub = f"http://127.0.0.1:{self.started.hub_port}/hub/api/"
+        try:
+            with urllib.request.urlopen(request, timeout=5) as routes:
+                known = b'"/"' in routes.read() and settings.port > 0
+            with urllib.request.urlopen(hub, timeout=5):
+                return known
+        except (OSError, urllib.error.URLError):
+            return False
+
+    def _last_word(self) -> str:
+        for name in ("proxy", "hub"):
+            if self._processes[name].poll() is not None:
+                lines = (self.room.state / f"{name}.log").read_text("utf-8", "replace").split("\n")
+                said = [line.strip() for line in lines if line.strip()]
+                return f"{name}: {said[-1] if said else 'no reason'}"
+        return f"no answer within {_START_SECONDS} s; {self.room.state / 'hub.log'}"
+
+
+def _numbers(first: int) -> range:
+    return range(first, first + mount_view.BLOCK)
+
+
+def _inherited() -> dict[str, str]:
+    """Return of this process's environment what the hub's processes need, and nothing else.
+
+    Servers are forked from one of them, and a participant can read what it was started with.
+    """
+    return {name: value for name, value in os.environ.items() if name in _KEPT}
+
+
+def _own_address() -> str:
+    """Return this machine's address in its network; nothing is sent to find out."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))  # an address for documentation (RFC 5737)
+        return str(probe.getsockname()[0])
+    return "127.0.0.1"
+
+
+def _limits(room: Room) -> tuple[Limits | None, str]:
+    name = f"workbook-{room.folder.stat().st_ino}"
+    try:
+        return Limits.find(name), ""
+    except NoLimitsError as error:
+        return None, str(error)
+
+
+def _settle(room: Room, settings: Settings, limits: Limits | None) -> Started:
+    """Choose ports and user numbers; those numbers that own homes already stay."""
+    before = room.read("started")
+    if before:
+        first = int(before["first_number"])
+    else:
+        taken = {process.uids().real for process in psutil.process_iter(["uids"])}
+        first = mount_view.first_number(Path("/proc/self/uid_map").read_text("ascii"), taken)
+    try:
+        port = free_port(settings.ip, settings.port, _PORTS if settings.port else 1)
+    except OSError as error:
+        where = f"{settings.ip or 'port'} {settings.port}"
+        raise WorkshopError(f"{where}: nothing can listen there ({error.strerror})") from error
+    return Started(
+        Settings(**{**asdict(settings), "port": port}),
+        hub_port=free_port(),
+        proxy_port=free_port(),
+        class_port=free_port(),
+        first_number=first,
+        own_view=mount_view.can_have_own_view(),
+        limits=(limits.parents, limits.version) if limits else None,
+    )
+
+
+def _try_entering(room: Room, started: Started) -> None:
+    """Start what a participant's server starts with, once: better now than with a full room."""
+    number = started.first_number + mount_view.BLOCK - 1
+    plan = Plan(number, "/", own_view=started.own_view, **seen_from(room, ""))
+    look = f"import workbook_lib, jupyterhub; open({str(project_root() / 'pyproject.toml')!r})"
+    done = subprocess.run(
+        plan.command([sys.executable, "-c", look]),
+        capture_output=True, text=True, check=False, cwd="/", env=_inherited(),
+    )  # fmt: skip
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or ["no reason"]
+        raise WorkshopError(
+            f"a participant cannot read {project_root()} and {sys.prefix}: "
+            f"let others read them (chmod -R o+rX), or move them ({said[-1]})"
+        )
+
+
+def hold(room: Room, settings: Settings, tell: Callable[[Workshop], None] = lambda _: None) -> None:
+    """Run a workshop until Ctrl-C or SIGTERM.
+
+    Args:
+        room: Its folder.
+        settings: What was chosen.
+        tell: Called once, when it has started.
+
+    Raises:
+        WorkshopError, SeparationError, ProxyError: It cannot be started.
+    """
+    room.make()
+    stop: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: stop.append(number))
+    try:
+        with locked(room.state / "lock"), Workshop(room, settings) as workshop:
+            tell(workshop)
+            while not stop:
+                time.sleep(_POLL_SECONDS)
+                workshop.keep_going()
+    except LockedError:
+        raise WorkshopError(f"a hub runs in {room.folder} already") from None
+
+
+def summary(workshop: Workshop) -> Mapping[str, str]:
+    """Return what an instructor must know.
+
+    Args:
+        workshop: It.
+
+    Returns:
+        What to what it is, in the order in which it is to be read.
+    """
+    settings, known = workshop.started.settings, workshop.room.secrets
+    limits = f"{settings.memory:g} GB and {settings.cpus:g} processors each"
+    return {
+        "address": workshop.address,
+        "room code": known["room code"],
+        "instructor": f"name: instructor, password: {known['instructor code']}",
+        "who is stuck where": f"{workshop.address}services/class/",
+        "places": f"{settings.places}, {limits}"
+        + (f"; NOT enforced: {workshop.unlimited}" if workshop.unlimited else ""),
+        "notebooks": str(workshop.room.homes),
+    }

@@ -1,0 +1,89 @@
+"""What participants' servers are forked from: root's process that has imported what they need.
+
+A server that imports JupyterLab and TensorFlow for itself takes seconds of a processor, and half a
+gigabyte; a room comes in all at once. What is forked shares both with the others, and has left
+root behind before it runs a line of the server's.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+from warm_kernels import fork_server, kernel
+from warm_kernels.forked_process import ForkedProcess
+
+from workshop.sandbox_spec import Plan, enter
+
+MODULES = (
+    *kernel.MODULES,
+    "jupyterhub.singleuser",
+    "jupyterlab.labapp",
+    "jupyter_lsp",
+    "jupyter_server_terminals",
+    "jupyterlab_jupytext",
+    "notebook_shim",
+    "workbook_lib.netron",
+    "warm_kernels.provisioner",
+    __name__,
+)
+"""What it imports beside TensorFlow: the server, and its extensions."""
+
+
+def get_ready(log: logging.Logger) -> None:
+    """Start it, unless it runs; servers then start cold where it cannot be.
+
+    Its environment is this process's, and shows in what is forked from it.
+
+    Args:
+        log: Takes one line if it cannot be started.
+    """
+    if fork_server.wanted(os.environ):
+        try:
+            fork_server.warm_up(also=MODULES)
+        except OSError as error:
+            log.warning("No warm servers: %s", error)
+
+
+def fork_participant_server(
+    plan: Plan, arguments: Sequence[str], environment: Mapping[str, str], output: int
+) -> ForkedProcess:
+    """Fork a participant's server.
+
+    Args:
+        plan: As whom it is to run, and in what.
+        arguments: Those of ``jupyterhub-singleuser``.
+        environment: All of its environment variables.
+        output: File descriptor for what it says.
+
+    Returns:
+        The process, which goes on when this one is gone.
+
+    Raises:
+        OSError, EOFError: It cannot be forked, or cannot become that participant's.
+    """
+    nowhere = os.open(os.devnull, os.O_RDONLY)
+    try:
+        return ForkedProcess(
+            _serve,
+            list(arguments),
+            streams=(nowhere, output, output),
+            environment=environment,
+            cwd="/",
+            also=MODULES,
+            leaves=False,
+            first=functools.partial(enter, plan),
+        )
+    finally:
+        os.close(nowhere)
+
+
+def _serve(arguments: Sequence[str]) -> None:
+    """Be the server until it is ended."""
+    from jupyterhub.singleuser import main
+
+    sys.argv[:] = ["jupyterhub-singleuser", *arguments]
+    main()

@@ -1,0 +1,123 @@
+"""The code that calls a file: run as its reader would run it, beside the file."""
+
+import ast
+
+import numpy as np
+import pytest
+from varhandle.evaluate.caller_code import calling_code
+from varhandle.graph import ModelFileError
+from varhandle.lift import lift_state
+from varhandle.tflite.state_files import as_npz
+
+
+@pytest.fixture
+def delivered(tmp_path, monkeypatch):
+    """Lay a file, and the state if there is one, where the code will look; run the code there."""
+    monkeypatch.chdir(tmp_path)
+
+    def deliver(content, state=None, **options):
+        (tmp_path / "model.tflite").write_bytes(content)
+        if state:
+            (tmp_path / "model.state.npz").write_bytes(as_npz(state))
+        names = {}
+        exec(calling_code(content, state or (), **options), names)
+        return names
+
+    return deliver
+
+
+def test_a_state_that_the_file_keeps_goes_on(delivered, counting_file):
+    names = delivered(counting_file)
+    ones = np.ones(4, "float32")
+    assert [v.tolist() for v in names["outputs"].values()] == [[0.0] * 4]  # the call with zeros
+    totals = [next(iter(names["call"]({"x": ones}).values()))[0] for _ in range(3)]
+    assert totals == [1.0, 2.0, 3.0]
+    assert "lives in the interpreter" in calling_code(counting_file)
+
+
+def test_a_state_that_the_caller_carries_goes_on(delivered, counting_file):
+    lifted = lift_state(counting_file)
+    names = delivered(lifted.content, lifted.start())
+    ones = np.ones(4, "float32")
+    told = [names["call"]({"x": ones}) for _ in range(3)]
+    (answer,) = told[0]  # the state is not among the answers
+    assert answer not in lifted.initial_state
+    assert [one[answer][0] for one in told] == [1.0, 2.0, 3.0]
+    assert list(names["state"]) == list(lifted.initial_state)
+
+
+def test_real_values_go_in_and_come_out_of_a_file_of_integers(tf, delivered, tmp_path):
+    class Doubling(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([2], tf.float32, "x")])
+        def __call__(self, x):
+            return {"y": tf.tanh(x) * 2.0}
+
+    module = Doubling()
+    tf.saved_model.save(module, str(tmp_path / "saved"), signatures=module.__call__)
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path / "saved"))
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    samples = np.random.default_rng(0).uniform(-1, 1, [50, 2]).astype("float32")
+    converter.representative_dataset = lambda: ([sample] for sample in samples)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    names = delivered(converter.convert())
+    asked = np.float32([0.5, -0.9])
+    (answer,) = names["call"]({"x": asked}).values()
+    np.testing.assert_allclose(answer, np.tanh(asked) * 2, atol=0.05)
+    assert names["outputs"]["y"].dtype == np.float32
+    (most,) = names["call"]({"x": np.float32([1e9, -1e9])}).values()  # no integer turns over
+    assert most[0] > 1.4 and most[1] < -1.4
+
+
+def without_signatures(content):
+    from ai_edge_litert import schema_py_generated as schema
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    model = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
+    assert isinstance(model, schema.ModelT)
+    model.signatureDefs = None
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+@pytest.mark.parametrize("carried", [False, True])
+def test_a_file_without_signatures_is_called_by_its_tensors(delivered, counting_file, carried):
+    content, state = without_signatures(counting_file), None
+    if carried:
+        lifted = lift_state(content)
+        content, state = lifted.content, lifted.start()
+    names = delivered(content, state)
+    assert ("get_signature_runner" in calling_code(content)) == carried  # lifting makes one
+    (own,) = names["inputs"]
+    told = [names["call"]({own: np.ones(4, "float32")}) for _ in range(3)]
+    assert [len(one) for one in told] == [1, 1, 1]
+    assert [next(iter(one.values()))[0] for one in told] == [1.0, 2.0, 3.0]
+
+
+HOSTILE = "y\"'\n]); raise SystemExit('\\u202e😀')  #"
+
+
+def test_a_name_stays_a_name(tf, delivered, save_module):
+    class Named(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32, "x")])
+        def __call__(self, x):
+            return {HOSTILE: x + 1.0}
+
+    folder = save_module(Named())
+    content = tf.lite.TFLiteConverter.from_saved_model(str(folder)).convert()
+    names = delivered(content)
+    assert names["outputs"][HOSTILE].tolist() == [[1.0, 1.0]]  # a size that is unknown is one
+    assert calling_code(content).isascii()
+
+
+def test_every_name_of_text_is_written_as_it_is():
+    from varhandle.evaluate import caller_code
+
+    for name in ("it's", '"', "'\"", "\\", "😀", "\ud800", "\x7f", "a/b:0"):
+        assert ast.literal_eval(caller_code._text(name)) == name
+
+
+def test_what_there_is_not(counting_file):
+    with pytest.raises(KeyError, match="nobody"):
+        calling_code(counting_file, signature="nobody")
+    with pytest.raises(ModelFileError):
+        calling_code(counting_file[:100])

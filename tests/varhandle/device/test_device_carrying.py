@@ -1,0 +1,64 @@
+"""A file whose caller carries the state, compared: a right answer passes, and a wrong one fails."""
+
+import numpy as np
+import pytest
+from varhandle.evaluate.stateful_parity import State, compare_file
+from varhandle.lift import lift_state
+
+CALLS = [{"x": np.full(4, n, "float32")} for n in range(1, 6)]
+
+
+def totals(wrong=0.0):
+    """The running total after each call; the last one wrong by a share of their range."""
+    values = np.cumsum([call["x"] for call in CALLS], axis=0).astype("float32")
+    values[-1] += wrong * (values.max() - values.min())
+    return [{"total": value} for value in values]
+
+
+@pytest.mark.parametrize("lift", [False, True])
+@pytest.mark.parametrize(
+    ("wrong", "recipe", "tolerance", "passes"),
+    [
+        (0.0, None, None, True),
+        (0.01, None, None, False),
+        (0.01, None, 0.02, True),
+        (0.05, "int8", None, True),
+        (0.2, "int8", None, False),
+        (0.05, "16x8", None, False),
+    ],
+)
+def test_an_answer_passes_or_fails(counting_file, lift, wrong, recipe, tolerance, passes):  # noqa: PLR0917
+    lifted = lift_state(counting_file) if lift else None
+    parity = compare_file(
+        lifted.content if lifted else counting_file,
+        CALLS,
+        totals(wrong),
+        state=State.of(lifted, "serving_default"),
+        recipe=recipe,
+        tolerance=tolerance,
+    )
+    assert parity.passed is passes
+    if not passes:
+        assert [run.agreeing for run in parity.runs] == [4, 4]
+
+
+def test_a_state_that_nobody_carries_is_seen(counting_file):
+    lifted = lift_state(counting_file)
+    first = State(lifted.start(), lifted.inputs["serving_default"], ())
+    assert not compare_file(lifted.content, CALLS, totals(), state=first).passed
+
+
+def test_micro_says_why_it_refuses(tf, save_module):
+    pytest.importorskip("tflite_micro", reason="tflite-micro is not installed")
+
+    class Remainder(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([2], tf.int32, name="x")])
+        def __call__(self, x):
+            return {"y": x % 3}
+
+    folder = str(save_module(Remainder()))
+    content = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
+    call = {"x": np.int32([4, 5])}
+    parity = compare_file(content, [call], [{"y": np.int32([1, 2])}], micro=True)
+    assert [bool(run.refusal) for run in parity.runs] == [False, False, True]
+    assert "FLOOR_MOD" in parity.runs[-1].refusal

@@ -1,0 +1,303 @@
+"""Parity: right where the file is right, and wrong in every way in which a file can be."""
+
+import json
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import pytest
+from varhandle.evaluate import parity
+from varhandle.evaluate.parity import DELEGATES, PLAIN, Parity, Run, check_parity
+
+CALLS = [np.full(4, value, np.float32) for value in (1, 2, 3)]
+
+
+def test_a_right_file_passes_with_and_without_delegates(running_total, counting_file):
+    result = check_parity(running_total(), counting_file, CALLS)
+    assert result.passed
+    assert [run.agreeing for run in result.runs] == [3, 3]
+    assert "the same answers" in result.text()
+
+
+def test_state_is_carried_from_call_to_call(counting_file):
+    """A reference without state must disagree from the second call on."""
+    result = check_parity(lambda x: x, counting_file, CALLS)
+    assert not result.passed
+    assert result.run(DELEGATES).agreeing == 1
+
+
+def test_an_answer_that_is_off_by_little_fails(running_total, counting_file):
+    first, second = running_total(), running_total()
+    result = check_parity(lambda x: first(x) * 1.001, counting_file, CALLS)
+    assert not result.passed
+    assert 0 < result.run(DELEGATES).largest_difference < 0.01
+    lenient = check_parity(lambda x: second(x) * 1.001, counting_file, CALLS, tolerance=0.01)
+    assert lenient.passed
+
+
+def test_not_a_number_is_never_agreement(counting_file, running_total):
+    module = running_total()
+    calls = [*CALLS, np.full(4, np.nan, np.float32)]
+    finite = check_parity(lambda x: np.nan_to_num(module(x)), counting_file, calls)
+    assert not finite.passed
+    assert "NaN" in finite.runs[0].notes[0]
+
+
+def test_the_same_not_a_number_on_both_sides_agrees(counting_file, running_total):
+    calls = [np.full(4, np.nan, np.float32)] * 2
+    assert check_parity(running_total(), counting_file, calls).passed
+
+
+def test_an_answer_that_stops_changing_is_noted(tf):
+    frozen = tf.lite.TFLiteConverter.from_keras_model(
+        tf.keras.Sequential([tf.keras.Input([4]), tf.keras.layers.ReLU(max_value=1.0)])
+    ).convert()
+    calls = [np.full([1, 4], value, np.float32) for value in (1, 5, 9)]
+    result = check_parity(lambda x: x, frozen, calls)
+    assert "stops changing" in " ".join(result.runs[0].notes)
+
+
+def test_an_uninitialised_variable_is_refused_by_the_plain_kernels(tf, save_module):
+    class Wrapped(tf.Module):
+        def __init__(self):
+            self.dense = tf.keras.layers.Dense(3, kernel_initializer="ones")
+            self.dense.build([None, 4])
+
+        @tf.function(input_signature=[tf.TensorSpec([1, 4], tf.float32)])
+        def __call__(self, x):
+            return self.dense(x)
+
+    module = Wrapped()
+    content = tf.lite.TFLiteConverter.from_saved_model(str(save_module(module))).convert()
+    result = check_parity(module, content, np.ones([1, 4], np.float32))
+    assert not result.passed
+    assert result.run(PLAIN).refusal == "variable != nullptr was not true."
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", b"TFL3" * 9, bytes(range(256)) * 9])
+def test_rubbish_is_a_refusal_and_no_exception(content):
+    result = check_parity(lambda x: x, content, CALLS)
+    assert all(run.refusal for run in result.runs)
+
+
+def test_a_truncated_file_is_a_refusal(counting_file, running_total):
+    result = check_parity(running_total(), counting_file[: len(counting_file) // 2], CALLS)
+    assert not result.passed
+    assert all(run.refusal for run in result.runs)
+
+
+def test_a_crash_is_a_failed_run(monkeypatch, counting_file, running_total):
+    monkeypatch.setattr(parity, "answers", _abort)
+    result = check_parity(running_total(), counting_file, CALLS)
+    assert result.run(DELEGATES).refusal == "the process died: SIGABRT"
+
+
+def _abort(*_):
+    import os
+
+    os.abort()
+
+
+def test_a_path_is_read_and_a_missing_one_is_an_error(tmp_path, counting_file, running_total):
+    path = tmp_path / "total.tflite"
+    path.write_bytes(counting_file)
+    assert check_parity(running_total(), path, CALLS).passed
+    with pytest.raises(FileNotFoundError, match="absent"):
+        check_parity(running_total(), tmp_path / "absent.tflite", CALLS)
+
+
+def test_no_calls_is_an_error(counting_file, running_total):
+    with pytest.raises(ValueError, match="at least one call"):
+        check_parity(running_total(), counting_file, [])
+
+
+@pytest.fixture(scope="module")
+def two_outputs(tf):
+    class Two(tf.Module):
+        @tf.function(
+            input_signature=[
+                tf.TensorSpec([2], tf.float32, name="first"),
+                tf.TensorSpec([2], tf.float32, name="second"),
+            ]
+        )
+        def __call__(self, first, second):
+            return {"total": first + second, "difference": first - second}
+
+    module = Two()
+    function = module.__call__.get_concrete_function()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], module)
+    return module, converter.convert()
+
+
+def test_named_inputs_and_outputs_are_paired_by_name(two_outputs):
+    module, content = two_outputs
+    call = {"second": np.array([1, 2], np.float32), "first": np.array([5, 7], np.float32)}
+    assert check_parity(module, content, call).passed
+    swapped = lambda first, second: module(second, first)  # noqa: E731
+    assert not check_parity(swapped, content, call).passed
+
+
+def test_a_missing_output_is_said(two_outputs):
+    module, content = two_outputs
+    call = {"first": np.ones(2, np.float32), "second": np.ones(2, np.float32)}
+    only_total = lambda first, second: module(first, second)["total"]  # noqa: E731
+    result = check_parity(only_total, content, call)
+    assert result.runs[0].refusal == "2 outputs where the reference has 1"
+
+
+def test_quantised_inputs_and_outputs_are_compared_as_real_values(tf):
+    model = tf.keras.Sequential(
+        [tf.keras.Input([4]), tf.keras.layers.Dense(2, "relu", False, "ones")]
+    )
+    rng = np.random.default_rng(0)
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: (
+        [rng.uniform(0, 1, [1, 4]).astype(np.float32)] for _ in range(50)
+    )
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    content = converter.convert()
+    calls = [rng.uniform(0, 1, [1, 4]).astype(np.float32) for _ in range(3)]
+    assert check_parity(model, content, calls, tolerance=0.03).passed
+    assert check_parity(model, content, calls).passed  # two steps of the output's scale
+    doubled = check_parity(lambda x: model(x) * 2, content, calls, tolerance=0.03)
+    assert not doubled.passed
+
+
+def test_output_names_are_put_in_their_natural_order():
+    names = [f"output_{number}" for number in range(12)]
+    assert sorted(sorted(names), key=parity._natural) == names
+
+
+def test_integer_answers_must_be_equal(tf):
+    class Count(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([2], tf.int32)])
+        def __call__(self, x):
+            return x + 1
+
+    module = Count()
+    function = module.__call__.get_concrete_function()
+    content = tf.lite.TFLiteConverter.from_concrete_functions([function], module).convert()
+    call = np.array([1_000_000, 2], np.int32)
+    assert check_parity(module, content, call).passed
+    assert not check_parity(lambda x: module(x) + 1, content, call).passed
+
+
+def test_the_tflite_side_imports_no_tensorflow(tmp_path, counting_file):
+    path = tmp_path / "total.tflite"
+    path.write_bytes(counting_file)
+    source = (
+        "import sys, numpy as np, pathlib\n"
+        "from varhandle.evaluate.parity import answers, DELEGATES, check_parity\n"
+        f"content = pathlib.Path({str(path)!r}).read_bytes()\n"
+        "got = answers(content, [{'': np.ones(4, np.float32)}], None, DELEGATES)\n"
+        "assert check_parity(lambda x: x, content, [np.ones(4, np.float32)]).passed\n"
+        "print('tensorflow' in sys.modules, [float(v[0][0]) for v in got[0].values()])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout == "False [1.0]\n"
+
+
+def test_each_output_is_held_to_its_own_dtype(tf):
+    class Mixed(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([2], tf.float32)])
+        def __call__(self, x):
+            return {"a": x * 2.0, "b": tf.cast(x, tf.int32) + 1_000_000, "c": tf.exp(x)}
+
+    module = Mixed()
+    function = module.__call__.get_concrete_function()
+    content = tf.lite.TFLiteConverter.from_concrete_functions([function], module).convert()
+    call = np.array([1.0, 2.0], np.float32)
+    assert check_parity(module, content, call).passed
+    off_by_fifty = check_parity(lambda x: {**module(x), "b": module(x)["b"] + 50}, content, call)
+    assert not off_by_fifty.passed
+
+
+@pytest.mark.parametrize(
+    ("got", "wanted", "same"),
+    [
+        (np.array([2**53 + 1]), np.array([2**53]), False),
+        (np.array([True]), np.array([False]), False),
+        (np.array([1 + 1e-6j]), np.array([1 + 0j]), True),
+        (np.array([1 + 1j]), np.array([1 + 0j]), False),
+    ],
+)
+def test_integers_are_exact_and_complex_numbers_are_not(got, wanted, same):
+    assert parity._difference((got, 0.0), wanted, None)[0] is same
+
+
+def test_bfloat16_is_a_float(tf):
+    got = tf.constant([1.0, 1.0078125], tf.bfloat16).numpy()
+    wanted = tf.constant([1.0, 1.0], tf.bfloat16).numpy()
+    assert parity._difference((got, 0.0), wanted, None)[0]
+    assert not parity._difference((got, 0.0), wanted, 1e-4)[0]
+
+
+def test_a_keras_model_of_two_inputs_can_be_the_reference(tf):
+    first, second = tf.keras.Input([2], name="first"), tf.keras.Input([2], name="second")
+    model = tf.keras.Model([first, second], first + 2 * second)
+    content = tf.lite.TFLiteConverter.from_keras_model(model).convert()
+    call = {"first": np.ones([1, 2], np.float32), "second": np.full([1, 2], 3, np.float32)}
+    assert check_parity(model, content, call).passed
+
+
+def test_a_file_without_signatures_takes_another_batch(tf):
+    v1 = tf.compat.v1
+    with v1.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, [None, 2], name="x")
+        content = v1.lite.TFLiteConverter.from_session(session, [x], [x * 2.0]).convert()
+    assert check_parity(lambda x: x * 2, content, np.ones([3, 2], np.float32)).passed
+
+
+def test_the_callers_mistakes_are_errors_and_no_verdict(counting_file, running_total):
+    with pytest.raises(KeyError, match="no signature 'tpyo'; there are: serving_default"):
+        check_parity(running_total(), counting_file, CALLS, signature="tpyo")
+    with pytest.raises(KeyError, match="the inputs are x, and not y"):
+        check_parity(lambda y: y, counting_file, {"y": CALLS[0]})
+    with pytest.raises(ValueError, match="no outputs"):
+        check_parity(lambda x: {}, counting_file, CALLS)
+    assert check_parity(running_total(), bytearray(counting_file), CALLS).passed
+
+
+def test_ready_answers_are_taken_as_they_are(counting_file):
+    calls = [{"x": np.full(4, value, "float32")} for value in (1.0, 2.0)]
+    right = [np.full(4, 1.0, "float32"), np.full(4, 3.0, "float32")]
+    assert check_parity(right, counting_file, calls).passed
+    assert not check_parity(right[::-1], counting_file, calls).passed
+    assert check_parity([{"output_0": a} for a in right], counting_file, calls).passed
+    with pytest.raises(ValueError, match="1 ready answers for 2 calls"):
+        check_parity(right[:1], counting_file, calls)
+
+
+def test_a_file_is_compared_with_itself(tf, counting_file):
+    call = {"x": np.ones(4, "float32")}
+    assert parity.compare_kernels(counting_file, call).passed
+    lost = tf.keras.Sequential([tf.keras.Input((2,)), tf.keras.layers.Dense(3)])
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(lost, folder)
+        content = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
+    with_itself = parity.compare_kernels(content, np.ones([1, 2], "float32"))
+    assert "variable != nullptr" in with_itself.run(PLAIN).refusal
+    assert not with_itself.passed
+    refused = parity.compare_kernels(b"no file", [{"x": np.ones(4, "float32")}])
+    assert all(run.refusal for run in refused.runs)
+
+
+def test_a_comparison_as_data_is_fit_for_json():
+    told = Parity((Run("a", 1, 2, "no\x1b", 0.5, ("odd",)), Run("b", 2, 2)), 0.1).as_dict()
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+    assert (told["passed"], told["tolerance"]) == (False, 0.1)
+    first, second = told["runs"]
+    assert first == {
+        "kernels": "a",
+        "agreeing": 1,
+        "calls": 2,
+        "largest_difference": 0.5,
+        "refusal": "no\\x1b",
+        "notes": ["odd"],
+    }
+    assert second["refusal"] is None and second["notes"] == []

@@ -1,0 +1,658 @@
+"""Lifting by hand-made files: what is cleaned, what is kept, what is refused, what is damaged."""
+
+import copy
+import pickle
+import re
+import time
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
+from stateful_modules import Carrier, convert, modules, runners
+from varhandle.evaluate.session import Session
+from varhandle.formats import read_graph
+from varhandle.graph import ModelFileError
+from varhandle.lift import CannotLiftError, lift_state
+from varhandle.tflite.flatbuffer import compact, put_together, take_apart, text
+
+from workbook_lib.samples import delay_line_file
+
+
+@pytest.fixture(scope="module")
+def leaky(tf):
+    return convert(tf, modules(tf).Leaky())
+
+
+@pytest.fixture(scope="module")
+def shared(tf):
+    return convert(tf, modules(tf).Shared())
+
+
+@pytest.fixture(scope="module")
+def branch(tf):
+    return convert(tf, modules(tf).Branch())
+
+
+@pytest.fixture(scope="module")
+def nested(tf):
+    return convert(tf, modules(tf).Nested())
+
+
+def op_number(model, name, custom=None):
+    """Return the number of an op code, which is added to the model."""
+    number = getattr(schema.BuiltinOperator, name)
+    code = schema.OperatorCodeT(min(number, 127), custom, 1, number)
+    model.operatorCodes.append(code)
+    return len(model.operatorCodes) - 1
+
+
+def operators(model, name):
+    """Yield subgraph and operator of each op of a name."""
+    wanted = getattr(schema.BuiltinOperator, name)
+    for subgraph in model.subgraphs:
+        for operator in subgraph.operators:
+            if model.operatorCodes[operator.opcodeIndex].builtinCode == wanted:
+                yield subgraph, operator
+
+
+def edited(content, edit):
+    """Return a file with an edit of its objects."""
+    model = take_apart(content, "test")
+    edit(model)
+    return put_together(model)
+
+
+def used_tensors(subgraph):
+    used = {*subgraph.inputs, *subgraph.outputs}
+    for operator in subgraph.operators:
+        used.update(operator.inputs)
+        used.update(operator.outputs)
+    return used - {-1}
+
+
+@pytest.mark.parametrize("name", ["leaky", "shared", "branch", "nested"])
+def test_nothing_dead_is_left(name, request):
+    """ai-edge-quantizer 0.10 dies on dead tensors of dtype resource."""
+    model = take_apart(lift_state(request.getfixturevalue(name)).content, "test")
+    tensors = [tensor for subgraph in model.subgraphs for tensor in subgraph.tensors]
+    assert schema.TensorType.RESOURCE not in {tensor.type for tensor in tensors}
+    for subgraph in model.subgraphs:
+        assert used_tensors(subgraph) == set(range(len(subgraph.tensors)))
+    ops = [operator for subgraph in model.subgraphs for operator in subgraph.operators]
+    assert {op.opcodeIndex for op in ops} == set(range(len(model.operatorCodes)))
+    buffers = {tensor.buffer for tensor in tensors} | {entry.buffer for entry in model.metadata}
+    assert buffers | {0} == set(range(len(model.buffers)))
+    assert model.buffers[0].data is None
+    graph = read_graph(put_together(model))
+    reached = [f.name for s in graph.signatures for f in graph.reachable(s.function)]
+    assert {function.name for function in graph.functions} == set(reached)
+
+
+@pytest.mark.parametrize("name", ["leaky", "shared", "branch", "nested"])
+def test_every_new_tensor_has_a_name_of_its_own(name, request):
+    """ai-edge-quantizer tells tensors by their names."""
+    content = request.getfixturevalue(name)
+    before, after = (
+        [text(t.name) for g in take_apart(c, "test").subgraphs for t in g.tensors]
+        for c in (content, lift_state(content).content)
+    )
+    assert len(set(before)) == len(before)
+    assert len(set(after)) == len(after)
+
+
+def test_an_op_that_only_a_dropped_assign_needed_is_gone(tf):
+    class Overwritten(tf.Module):
+        signatures = ("step",)
+
+        def __init__(self):
+            super().__init__()
+            self.v = tf.Variable(0.0, name="v")
+
+        @tf.function(input_signature=[tf.TensorSpec([], tf.float32)])
+        def step(self, x):
+            self.v.assign(tf.sin(x))
+            self.v.assign(tf.cos(x))
+            return {"y": x + 1.0}
+
+    content = convert(tf, Overwritten())
+    assert read_graph(content).op_counts()["SIN"] == 1
+    lifted = lift_state(content)
+    assert read_graph(lifted.content).op_counts() == {"COS": 1, "ADD": 1}
+    assert lifted.inputs["step"] == ()
+
+
+def test_an_op_of_which_nobody_can_say_what_it_does_stays(leaky):
+    def add_custom(model):
+        main = model.subgraphs[0]
+        logger = schema.OperatorT(op_number(model, "CUSTOM", "Log"), [0], [len(main.tensors)])
+        main.tensors.append(copy.copy(main.tensors[0]))
+        main.operators.append(logger)
+
+    assert read_graph(lift_state(edited(leaky, add_custom)).content).op_counts()["Log"] == 1
+
+
+def test_an_op_that_shares_an_older_kind_of_state_stays():
+    """Nobody uses the first op's output, and yet it pushes an input into the state of both."""
+
+    def push_twice(model):
+        main = model.subgraphs[0]
+        (op,) = main.operators
+        main.tensors.append(copy.copy(main.tensors[op.outputs[0]]))
+        main.operators = [copy.copy(op), op]
+        main.operators[0].outputs = [len(main.tensors) - 1]
+
+    twice = edited(delay_line_file(), push_twice)
+    kept = put_together(compact(take_apart(twice, "test"), [0]))
+    call = np.ones([1, 1], "float32")
+    for content in (twice, kept):
+        session = Session(content)
+        assert [session(call)["y"].item() for _ in range(2)] == [2.0, 4.0]
+
+
+def test_a_length_beyond_the_file_ends_at_once(leaky):
+    data = bytearray(leaky)
+    table = schema.Model.GetRootAs(data, 0).Subgraphs(0)._tab
+    at = table.Vector(table.Offset(10)) - 4  # the length of the vector of operators
+    data[at : at + 4] = (2**31 - 1).to_bytes(4, "little")
+    with pytest.raises(ModelFileError, match="more items than it has bytes"):
+        lift_state(bytes(data))
+
+
+def test_weights_are_aligned_and_metadata_kept(leaky):
+    """schema.fbs: ``data:[ubyte] (force_align: 16)``, on which kernels of small devices rely."""
+    lifted = lift_state(leaky).content
+    model = schema.Model.GetRootAs(lifted, 0)
+    filled = [i for i in range(model.BuffersLength()) if model.Buffers(i).DataLength()]
+    assert len(filled) > 2
+    for i in filled:
+        table = model.Buffers(i)._tab
+        assert table.Vector(table.Offset(4)) % 16 == 0
+    before, after = (
+        {e.name: bytes(m.buffers[e.buffer].data) for e in m.metadata}
+        for m in (take_apart(leaky, "test"), take_apart(lifted, "test"))
+    )
+    assert after == before
+    assert b"min_runtime_version" in after
+    assert read_graph(lifted).producer.startswith("MLIR Converted. State lifted")
+
+
+def test_a_file_without_variables_is_returned_as_it_is(leaky):
+    once = lift_state(leaky)
+    again = lift_state(once.content)
+    assert again.content == once.content
+    assert again.variables == ()
+    assert again.initial_state == {}
+    assert again.inputs == again.outputs == {"step": ()}
+    assert "unchanged" in again.text()
+    with pytest.raises(ValueError, match="no variable 'level'"):
+        lift_state(once.content, initial_values={"level": 0})
+
+
+def test_a_state_inside_an_op_is_told(leaky):
+    def edit(model):
+        model.subgraphs[0].tensors[1].isVariable = True
+
+    lifted = lift_state(edited(leaky, edit))
+    assert "1 tensor of ops that keep a state of their own" in lifted.note
+    assert lifted.note in lifted.text()
+
+
+def test_what_no_signature_assigns_becomes_a_constant(shared):
+    model = take_apart(shared, "test")
+    (peek,) = (s for s in model.signatureDefs if s.signatureKey == b"peek")
+    only_peek = put_together(compact(model, [peek.subgraphIndex], [peek]))
+    assert len(read_graph(only_peek).variables) == 2
+    lifted = lift_state(only_peek)
+    assert (lifted.inputs, lifted.outputs, lifted.initial_state) == ({"peek": ()}, {"peek": ()}, {})
+    assert {v.variable: v.name for v in lifted.variables} == {"count": None, "level": None}
+    assert "2 variables never assigned" in lifted.text()
+    answer = runners(lifted.content)["peek"]()
+    np.testing.assert_array_equal(answer["level"], np.float32([1, 2, 3]))
+    assert answer["n"] == 5
+
+
+def without_initialiser(content):
+    """Return the file that Keras 3 and tf.saved_model.save make: CALL_ONCE is missing."""
+
+    def edit(model):
+        for subgraph, operator in list(operators(model, "CALL_ONCE")):
+            subgraph.operators = [op for op in subgraph.operators if op is not operator]
+
+    return edited(content, edit)
+
+
+def test_a_variable_that_nothing_initialises_is_refused_and_can_be_given(leaky):
+    with pytest.raises(CannotLiftError, match="nothing in the file initialises the variable level"):
+        lift_state(without_initialiser(leaky))
+    values = np.float32([[1, 2, 3, 4]])
+    given = lift_state(without_initialiser(leaky), initial_values={"level": values})
+    np.testing.assert_array_equal(given.initial_state["level"], values)
+    assert lift_state(leaky, initial_values={"level": values}).content == given.content
+    with pytest.raises(ValueError, match="read-only"):
+        given.initial_state["level"][:] = 0
+    given.start()["level"][:] = 0  # a copy, to keep and to change
+    np.testing.assert_array_equal(given.initial_state["level"], values)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"Level": 0}, "no variable 'Level'; the variables are: level"),
+        ({"level": np.zeros([4], "float32")}, r"shape \[1, 4\], and not \[4\]"),
+        ({"level": np.zeros([1, 4], "complex64")}, "level is float32, and not complex64"),
+    ],
+)
+def test_an_initial_value_that_does_not_fit_is_refused(leaky, values, message):
+    with pytest.raises(ValueError, match=message):
+        lift_state(leaky, initial_values=values)
+
+
+def test_what_is_only_assigned_needs_no_first_value(shared):
+    model = take_apart(shared, "test")
+    (load,) = (s for s in model.signatureDefs if s.signatureKey == b"load")
+    lifted = lift_state(
+        without_initialiser(put_together(compact(model, [load.subgraphIndex], [load])))
+    )
+    assert lifted.inputs == {"load": ()}
+    assert lifted.outputs == {"load": ("level",)}
+    assert lifted.initial_state == {}
+    assert lifted.variables[0].initial is None
+
+
+def test_a_main_graph_without_a_signature(leaky):
+    def edit(model):
+        model.signatureDefs = None
+
+    from ai_edge_litert.interpreter import Interpreter
+
+    lifted = lift_state(edited(leaky, edit))
+    assert lifted.inputs == lifted.outputs == {"serving_default": ("level",)}
+    interpreter = Interpreter(model_content=lifted.content)
+    interpreter.allocate_tensors()
+    x, level = interpreter.get_input_details()
+    assert level["name"] == "serving_default_level:0"  # the state stands last, as Lifted says
+    lift, carried = lifted.start(), Carrier(lift_state(leaky))
+    for value in (1, 2, 3):
+        call = np.full([1, 4], value, "float32")
+        interpreter.set_tensor(x["index"], call)
+        interpreter.set_tensor(level["index"], lift["level"])
+        interpreter.invoke()
+        y, level_out = (
+            interpreter.get_tensor(d["index"]) for d in interpreter.get_output_details()
+        )
+        lift["level"] = level_out
+        np.testing.assert_array_equal(y, carried("step", x=call)["y"])
+
+
+def test_a_main_graph_beside_signatures_that_has_none(shared):
+    model = take_apart(shared, "test")
+    kept = [s for s in model.signatureDefs if s.subgraphIndex != 0]
+    assert kept
+    model.signatureDefs = kept
+    lifted = lift_state(put_together(model))
+    assert "" in lifted.inputs
+    assert "(main)" in lifted.text()
+
+
+def test_an_answer_that_is_the_state_itself_has_a_name_of_its_own(counting_file):
+    """Without signatures both would go by the name of the one tensor."""
+    model = take_apart(counting_file, "test")
+    model.signatureDefs = None
+    lifted = lift_state(put_together(model))
+    runner = Interpreter(model_content=lifted.content).get_signature_runner()
+    (answer,) = set(runner.get_output_details()) - {"total"}
+    (own,) = set(runner.get_input_details()) - {"total"}
+    lift, told = lifted.start(), []
+    for _ in range(3):
+        got = runner(**{own: np.ones(4, "float32")}, **lift)
+        lift = {"total": got["total"]}
+        told.append(got[answer][0])
+    assert told == [1.0, 2.0, 3.0]
+
+
+def test_a_subgraph_that_is_called_with_two_variables_is_written_twice(branch):
+    """Both branches run one subgraph; a second IF runs it on another variable."""
+
+    def edit(model):
+        ((main, first),) = operators(model, "IF")
+        then = model.subgraphs[first.builtinOptions.thenSubgraphIndex]
+        assert [then.tensors[t].type for t in then.inputs].count(schema.TensorType.RESOURCE) == 3
+        second = schema.OperatorT(
+            first.opcodeIndex,
+            [first.inputs[0], *(first.inputs[i] for i in swapped(main, first))],
+            [len(main.tensors) + i for i in range(len(first.outputs))],
+            first.builtinOptionsType,
+            first.builtinOptions,
+        )
+        main.tensors += [main.tensors[t] for t in first.outputs]
+        main.operators.insert(main.operators.index(first) + 1, second)
+
+    def swapped(main, operator):
+        """Positions of the inputs, those of ``up`` and ``down`` exchanged."""
+        names = [main.tensors[t].name for t in operator.inputs]
+        order = list(range(1, len(names)))
+        i, j = (order.index(names.index(name)) for name in (b"up", b"down"))
+        order[i], order[j] = order[j], order[i]
+        return order
+
+    content = edited(branch, edit)
+    lifted = lift_state(content)
+    assert read_graph(lifted.content).op_counts()["IF"] == 2
+    stateful, carried = runners(content)["step"], Carrier(lifted)
+    for x in np.float32([1, -2, 3, -4, 5]):
+        expected, got = stateful(x=x), carried("step", x=x)
+        assert {k: float(v) for k, v in got.items()} == {k: float(v) for k, v in expected.items()}
+    assert float(carried.state["up"]) == float(carried.state["down"]) == 3.0
+
+
+def test_a_branch_that_makes_its_handle_itself(branch):
+    def edit(model):
+        ((main, operator),) = operators(model, "IF")
+        outer = next(
+            op for op in main.operators if getattr(op.builtinOptions, "sharedName", None) == b"last"
+        )
+        called = model.subgraphs[operator.builtinOptions.elseSubgraphIndex]
+        argument = called.inputs[operator.inputs.tolist().index(outer.outputs[0]) - 1]
+        called.tensors.append(called.tensors[argument])
+        own = len(called.tensors) - 1
+        for inner in called.operators:
+            inner.inputs = [own if t == argument else t for t in inner.inputs]
+        called.operators.insert(
+            0,
+            schema.OperatorT(
+                outer.opcodeIndex, [], [own], outer.builtinOptionsType, outer.builtinOptions
+            ),
+        )
+
+    content = edited(branch, edit)
+    stateful, carried = runners(content)["step"], Carrier(lift_state(content))
+    for x in np.float32([1, -2, 3, -4, 5]):
+        expected, got = stateful(x=x), carried("step", x=x)
+        assert {k: float(v) for k, v in got.items()} == {k: float(v) for k, v in expected.items()}
+    assert float(carried.state["last_state"]) == -4.0
+
+
+def test_two_signatures_of_one_graph(leaky):
+    def edit(model):
+        (step,) = model.signatureDefs
+        again = schema.SignatureDefT(step.inputs, step.outputs, b"again", step.subgraphIndex)
+        model.signatureDefs.append(again)
+
+    lifted = lift_state(edited(leaky, edit))
+    assert lifted.inputs == lifted.outputs == {"again": ("level",), "step": ("level",)}
+    assert len(read_graph(lifted.content).functions) == 1
+    carried, other = Carrier(lifted), Carrier(lift_state(leaky))
+    for value, name in ((1, "again"), (2, "step"), (3, "again")):
+        call = np.full([1, 4], value, "float32")
+        np.testing.assert_array_equal(carried(name, x=call)["y"], other("step", x=call)["y"])
+
+
+def test_other_ops_on_a_handle_are_refused(leaky):
+    def edit(model):
+        main = model.subgraphs[0]
+        handle = next(op.outputs[0] for _, op in operators(model, "VAR_HANDLE"))
+        number = op_number(model, "CUSTOM", b"Peculiar")
+        main.operators.append(schema.OperatorT(number, [handle], []))
+
+    with pytest.raises(CannotLiftError) as refused:
+        lift_state(edited(leaky, edit))
+    assert (refused.value.op, refused.value.variable) == ("Peculiar", "level")
+    assert "the op Peculiar takes the variable level" in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
+    copy = pickle.loads(pickle.dumps(refused.value))
+    assert (str(copy), copy.op, copy.variable) == (str(refused.value), "Peculiar", "level")
+
+
+def test_a_call_into_a_graph_with_variables_is_refused(leaky):
+    """A composite runs a subgraph as well, which touches the variable by its own handle."""
+
+    def edit(model):
+        main = model.subgraphs[0]
+        model.subgraphs.append(schema.SubGraphT([], [], [], [], b"caller"))
+        caller = model.subgraphs[-1]
+        options = schema.StableHLOCompositeOptionsT("odd", 0)
+        number = op_number(model, "STABLEHLO_COMPOSITE")
+        call = schema.OperatorT(number, list(main.inputs), list(main.outputs))
+        call.builtinOptions2Type = schema.BuiltinOptions2.StableHLOCompositeOptions
+        call.builtinOptions2 = options
+        caller.tensors, caller.inputs, caller.outputs = main.tensors, main.inputs, main.outputs
+        caller.operators = [call]
+        model.signatureDefs[0].subgraphIndex = len(model.subgraphs) - 1
+
+    with pytest.raises(CannotLiftError, match="STABLEHLO_COMPOSITE takes the variable level"):
+        lift_state(edited(leaky, edit))
+
+
+def test_a_variable_of_tensorflows_own_kernels_is_refused(tf):
+    class Half(tf.Module):
+        signatures = ("step",)
+
+        def __init__(self):
+            super().__init__()
+            self.half = tf.Variable(tf.zeros([4], tf.float16), name="half")
+
+        @tf.function(input_signature=[tf.TensorSpec([4], tf.float16)])
+        def step(self, x):
+            self.half.assign_add(x)
+            return {"y": self.half.read_value()}
+
+    def flex(converter):
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.SELECT_TF_OPS]
+
+    def custom(converter):
+        converter.allow_custom_ops = True
+
+    for change, op in ((flex, "FlexVarHandleOp"), (custom, "VarHandleOp")):
+        with pytest.raises(CannotLiftError, match=f"the op {op} keeps a variable"):
+            lift_state(convert(tf, Half(), change))
+
+
+def test_a_handle_from_outside_is_refused(leaky):
+    def edit(model):
+        main = model.subgraphs[0]
+        (_, handle) = next(operators(model, "VAR_HANDLE"))
+        main.operators = [op for op in main.operators if op is not handle]
+        main.inputs = [*main.inputs, handle.outputs[0]]
+
+    with pytest.raises(CannotLiftError, match="handle that no VAR_HANDLE of this file makes"):
+        lift_state(edited(leaky, edit))
+
+
+def test_a_choice_between_handles_is_refused(branch):
+    def edit(model):
+        ((main, operator),) = operators(model, "IF")
+        handles = [t for t in main.tensors if t.type == schema.TensorType.RESOURCE]
+        main.tensors.append(handles[0])
+        operator.outputs = [*operator.outputs, len(main.tensors) - 1]
+        for number, position in (
+            (operator.builtinOptions.thenSubgraphIndex, 0),
+            (operator.builtinOptions.elseSubgraphIndex, -1),
+        ):
+            called = model.subgraphs[number]
+            taken = [t for t in called.inputs if called.tensors[t].type == handles[0].type]
+            called.outputs = [*called.outputs, taken[position]]
+
+    with pytest.raises(CannotLiftError, match="IF decides at run time which variable") as refused:
+        lift_state(edited(branch, edit))
+    assert refused.value.op == "IF"
+
+
+def test_a_graph_that_calls_itself_is_refused(branch):
+    def edit(model):
+        ((_, operator),) = operators(model, "IF")
+        called = model.subgraphs[operator.builtinOptions.thenSubgraphIndex]
+        condition = len(called.tensors)
+        called.tensors.append(schema.TensorT([], schema.TensorType.BOOL, 0, b"condition"))
+        inner = schema.OperatorT(operator.opcodeIndex, [condition, *called.inputs], [])
+        inner.builtinOptionsType, inner.builtinOptions = 92, operator.builtinOptions
+        inner.outputs = list(called.outputs)
+        called.operators.append(inner)
+
+    with pytest.raises(CannotLiftError, match="calls itself"):
+        lift_state(edited(branch, edit))
+
+
+def test_two_scales_of_one_variable_are_refused(leaky):
+    """The variable copies bytes; with another scale they would be other numbers."""
+
+    def quantised(scale):
+        def edit(model):
+            for subgraph, operator in operators(model, "READ_VARIABLE"):
+                tensor = subgraph.tensors[operator.outputs[0]]
+                tensor.quantization = schema.QuantizationParametersT(
+                    scale=[scale], zeroPoint=[0], quantizedDimension=0
+                )
+            for subgraph, operator in operators(model, "ASSIGN_VARIABLE"):
+                tensor = subgraph.tensors[operator.inputs[1]]
+                tensor.quantization = schema.QuantizationParametersT(
+                    scale=[0.5], zeroPoint=[0], quantizedDimension=0
+                )
+
+        return edited(leaky, edit)
+
+    lifted = lift_state(quantised(0.5))
+    assert lifted.inputs["step"] == ("level",)
+    (level,) = (
+        t for t in take_apart(lifted.content, "test").subgraphs[0].tensors if b"level" in t.name
+    )
+    assert list(level.quantization.scale) == [0.5]
+    with pytest.raises(CannotLiftError, match="level is quantised, and what is read"):
+        lift_state(quantised(0.25))
+
+
+def test_a_late_initialiser_is_refused(leaky):
+    def edit(model):
+        ((main, once),) = operators(model, "CALL_ONCE")
+        main.operators = [op for op in main.operators if op is not once] + [once]
+
+    with pytest.raises(CannotLiftError, match="initialises the variable level after it was used"):
+        lift_state(edited(leaky, edit))
+
+
+def test_two_initialisers_of_one_variable_are_refused(leaky):
+    """Each would run once, and which came last would depend on who calls first."""
+
+    def edit(model):
+        ((main, once),) = operators(model, "CALL_ONCE")
+        model.subgraphs.append(model.subgraphs[once.builtinOptions.initSubgraphIndex])
+        options = schema.CallOnceOptionsT(len(model.subgraphs) - 1)
+        second = schema.OperatorT(once.opcodeIndex, [], [], once.builtinOptionsType, options)
+        main.operators.insert(0, second)
+
+    with pytest.raises(CannotLiftError, match="two subgraphs initialise the variable level"):
+        lift_state(edited(leaky, edit))
+
+
+def test_an_initialiser_that_cannot_run_is_refused(leaky):
+    def edit(model):
+        ((_, once),) = operators(model, "CALL_ONCE")
+        init = model.subgraphs[once.builtinOptions.initSubgraphIndex]
+        assign = init.operators[-1]
+        value = assign.inputs[1]
+        init.tensors.append(init.tensors[value])
+        made = len(init.tensors) - 1
+        number = op_number(model, "CUSTOM", b"Unheard")
+        init.operators.insert(0, schema.OperatorT(number, [value], [made]))
+        assign.inputs = [assign.inputs[0], made]
+
+    with pytest.raises(
+        CannotLiftError, match=r"initial value of level cannot be computed: .*Unheard"
+    ):
+        lift_state(edited(leaky, edit))
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (b"", "empty"),
+        (b"a text that is long enough", "mark TFL3"),
+        (b"\x1c\x00\x00\x00TFL3", "damaged"),
+    ],
+)
+def test_what_is_no_model_is_refused(content, fault):
+    with pytest.raises(ModelFileError, match=fault):
+        lift_state(content)
+
+
+def test_a_path_is_not_bytes(tmp_path):
+    with pytest.raises(TypeError, match="takes a file's bytes, not"):
+        lift_state(tmp_path / "model.tflite")
+
+
+def test_numbers_that_refer_to_nothing_are_found(leaky):
+    def tensor(model):
+        model.subgraphs[0].operators[-1].inputs = [99, 0]
+
+    def buffer(model):
+        model.subgraphs[0].tensors[0].buffer = 99
+
+    def subgraph(model):
+        next(operators(model, "CALL_ONCE"))[1].builtinOptions.initSubgraphIndex = 99
+
+    def code(model):
+        model.subgraphs[0].operators[-1].opcodeIndex = 99
+
+    def options(model):
+        next(operators(model, "VAR_HANDLE"))[1].builtinOptions = None
+        next(operators(model, "VAR_HANDLE"))[1].builtinOptionsType = 0
+
+    def count(model):
+        next(operators(model, "ASSIGN_VARIABLE"))[1].inputs = [0]
+
+    for edit in (tensor, buffer, subgraph, code, options, count):
+        with pytest.raises(ModelFileError, match="damaged"):
+            lift_state(edited(leaky, edit))
+
+
+def test_damage_is_told_and_never_a_traceback(leaky, nested, monkeypatch):
+    """Bytes changed at random, and files cut short, by a fixed seed."""
+    from varhandle import lift
+
+    class NoChild:
+        ok, message = False, "not run here"
+
+    monkeypatch.setattr(lift, "run_isolated", lambda *_, **__: NoChild)
+    rng = np.random.default_rng(0)
+    outcomes = set()
+    for trial in range(600):
+        damaged = bytearray((leaky, nested)[trial % 2])
+        if trial % 5 == 0:
+            del damaged[rng.integers(8, len(damaged)) :]
+        for at in rng.integers(8, len(damaged) - 4, size=rng.integers(1, 5)):
+            value = rng.choice([0, 1, 255, 2**31 - 1, 2**32 - 1, len(damaged)])
+            damaged[at : at + 4] = int(value).to_bytes(4, "little")
+        try:
+            lift_state(bytes(damaged))
+            outcomes.add("lifted")
+        except (ModelFileError, CannotLiftError) as error:
+            assert len(str(error).splitlines()) == 1
+            outcomes.add(type(error).__name__)
+    assert outcomes == {"lifted", "ModelFileError", "CannotLiftError"}
+
+
+def test_a_large_file_is_lifted_in_seconds(leaky):
+    """100 MB of weights: nothing goes through them item by item."""
+
+    def edit(model):
+        weights = np.random.default_rng(0).integers(0, 255, 100_000_000, dtype=np.uint8)
+        model.buffers.append(schema.BufferT(weights))
+        model.metadata.append(schema.MetadataT("weights", len(model.buffers) - 1))
+
+    large = edited(leaky, edit)
+    started = time.process_time()
+    lifted = lift_state(large)
+    assert len(lifted.content) > 100_000_000
+    assert time.process_time() - started < 20  # item by item takes minutes
+
+
+def test_how_it_shows_itself(shared):
+    lifted = lift_state(shared)
+    assert len(repr(lifted).splitlines()) == 1
+    assert "count, level_state" in repr(lifted)
+    table = lifted.text().splitlines()
+    assert re.search(r"level +level_state +float32 +\[3\] +1, 2, 3 +peek, step", table[-1])
+    assert "load, reset, step" in table[-1]
+    assert "<table>" in lifted.html()
+    assert "level_state" in lifted.html()
+    assert set(lifted._repr_mimebundle_()) == {"text/plain", "text/html"}

@@ -1,0 +1,461 @@
+"""Cures, each proved against TensorFlow's answers of the original model, which are asked here."""
+
+import functools
+import json
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from varhandle.diagnosis import diagnose
+from varhandle.evaluate.example_inputs import make_calls
+from varhandle.evaluate.session import Session
+from varhandle.evaluate.stateful_parity import QUANTIZED_TOLERANCES
+from varhandle.formats import read_graph
+from varhandle.graph import ModelFileError, Signature
+from varhandle.repair import steps
+from varhandle.repair.run import NoCureError, NotProvenError, cure, cure_file
+from varhandle.savedmodel import checkpoint_freezer, resave_tracked
+
+STEPS = 6
+
+
+@pytest.fixture
+def models(specimen_path):
+    return specimen_path
+
+
+@pytest.fixture(scope="session")
+def cured(specimen_path):
+    """Cure a model of the zoo, or return what came of it before; each is diagnosed once."""
+    diagnosed = functools.cache(lambda name: diagnose(specimen_path(name)))
+    return functools.cache(lambda name, **options: cure(diagnosed(name), **options))
+
+
+def inputs_of(signature, count=STEPS):
+    random = np.random.default_rng(7)
+    return {
+        spec.name: random.standard_normal([count, *(n or 1 for n in spec.shape)]).astype(spec.dtype)
+        for spec in signature.inputs
+    }
+
+
+def truth(tf, path, name, inputs):
+    """TensorFlow's own answers, over successive calls of one loaded copy."""
+    loaded = tf.saved_model.load(str(path))
+    function = loaded.signatures[name]
+    return [
+        {
+            n: np.array(v)
+            for n, v in function(**{k: tf.constant(a[i]) for k, a in inputs.items()}).items()
+        }
+        for i in range(STEPS)
+    ]
+
+
+def run(content, name, inputs, state):
+    """Run a file as a caller does, with plain kernels and the state carried."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    runner = Interpreter(
+        model_content=content,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    ).get_signature_runner(name)
+    state, told = dict(state), []
+    for i in range(STEPS):
+        got = dict(runner(**{k: a[i] for k, a in inputs.items()}, **state))
+        state = {n: got.pop(n) for n in state}
+        told.append(got)
+    return told
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "way"),
+    [
+        ("keras_saved", "litert", "hold-variables"),
+        ("keras_in_a_module", "tflite-2.3", "hold-variables"),
+        ("trainer_and_server", "builtin-only", "take-signature"),
+        ("float16_state", "litert", "recast-state"),
+        ("bfloat16_state", "builtin-only", "recast-state"),
+        ("int16_state", "tflite-2.3", "recast-state"),
+        ("slice_assign", "micro", "whole-updates"),
+        ("scatter_update", "builtin-only", "whole-updates"),
+        ("gathers_from_a_table_that_changes", "litert", "whole-updates"),
+        ("counter", "builtin-only", "lift-state"),
+        ("int64_state", "tflite-2.4", "lift-state"),
+        ("tf1_saved_model", "litert", "convert"),
+    ],
+)
+def test_the_file_answers_as_tensorflow(tf, models, cured, name, target, way):  # noqa: PLR0917
+    made = cured(name, target=target)
+    assert made.way.id == way
+    assert made.parity.passed
+    assert len(made.parity.runs) >= 2
+    signature = read_graph(models(name)).signature(made.way.signatures[0])
+    if any(spec.dtype != "float32" for spec in signature.inputs):
+        return
+    inputs = inputs_of(signature)
+    expected = truth(tf, models(name), signature.name, inputs)
+    got = run(made.content, signature.name, inputs, made.initial_state)
+    for mine, theirs in zip(got, expected, strict=True):
+        for output in theirs:
+            np.testing.assert_allclose(mine[output], theirs[output], rtol=1e-4, atol=1e-5)
+    keeps_state = any(v.assigns for v in made.diagnosis.variables) and way != "take-signature"
+    variables = read_graph(made.content).variables
+    assert bool(variables) == (keeps_state and target in ("litert", "micro"))
+
+
+@pytest.fixture
+def two_signatures(tf, tmp_path):
+    """A Keras 3 layer that one signature asks and the other one changes."""
+
+    class Layer(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.dense = tf.keras.layers.Dense(2)
+            self.dense.build([1, 2])
+
+        @tf.function(input_signature=[tf.TensorSpec([1, 2], name="x")])
+        def infer(self, x):
+            return {"y": self.dense(x)}
+
+        @tf.function(input_signature=[tf.TensorSpec([1, 2], name="x")])
+        def learn(self, x):
+            self.dense.kernel.assign(self.dense.kernel * 0.5 + x)
+            return {"done": x + 1.0}
+
+    module, folder = Layer(), str(tmp_path / "model")
+    signatures = {"infer": module.infer, "learn": module.learn}
+    tf.saved_model.save(module, folder, signatures=signatures)
+    return folder
+
+
+@pytest.mark.parametrize("target", ["litert", "tflite-2.3"])
+def test_signatures_go_on_sharing_their_state(tf, two_signatures, target):
+    made = cure(two_signatures, target=target)
+    assert made.way.steps[0] == "hold"
+    assert set(made.way.signatures) == {"infer", "learn"}
+    from ai_edge_litert.interpreter import Interpreter
+
+    loaded, lite = tf.saved_model.load(two_signatures), Interpreter(model_content=made.content)
+    state, told = dict(made.initial_state), []
+    for number, name in enumerate(["infer", "learn", "infer", "learn", "learn", "infer"]):
+        x = np.full([1, 2], number + 1.0, "float32")
+        run = lite.get_signature_runner(name)
+        got = run(x=x, **{n: v for n, v in state.items() if n in run.get_input_details()})
+        state.update({n: got.pop(n) for n in list(got) if n in state})
+        for output, wanted in loaded.signatures[name](x=tf.constant(x)).items():
+            np.testing.assert_allclose(got[output], wanted, rtol=1e-5)
+            told.append(got[output].tobytes())
+    assert len(set(told)) == len(told)
+
+
+def recurrent(tf):
+    """A stateful GRU of half precision, as people make it."""
+    tf.keras.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        layers = [tf.keras.Input(batch_shape=(1, 3, 2)), tf.keras.layers.GRU(4, stateful=True)]
+        return tf.keras.Sequential([*layers, tf.keras.layers.Dense(2, dtype="float32")])
+    finally:
+        tf.keras.mixed_precision.set_global_policy("float32")
+
+
+def test_a_keras_model_of_half_precision(tf, tmp_path):
+    tf.keras.utils.set_random_seed(1)
+    model = recurrent(tf)
+    model.save(tmp_path / "model.keras")
+    made = cure(tmp_path / "model.keras", target="builtin-only")
+    assert made.way.steps == ("export", "recast", "convert", "lift")
+    assert made.parity.passed
+    calls = np.random.default_rng(3).standard_normal([STEPS, 1, 3, 2]).astype("float32")
+    session, state = Session(made.content), dict(made.initial_state)
+    assert state
+    for x in calls:
+        name = next(n for n in session.inputs if n not in state)
+        got = session({name: x, **state})
+        state = {n: got.pop(n) for n in state}
+        np.testing.assert_allclose(*got.values(), model(x), rtol=1e-2, atol=1e-2)
+
+
+def test_what_calculates_in_half_precision_is_carried(tf, save_module, tmp_path):
+    class Half(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = tf.Variable(tf.cast([0.1, 0.2], tf.float16), name="weight")
+
+        @tf.function(input_signature=[tf.TensorSpec([2], tf.float32, name="x")])
+        def __call__(self, x):
+            return tf.cast(tf.cast(x, tf.float16) * self.weight + 2048, tf.float32)
+
+    module = Half()
+    made = cure(save_module(module))
+    assert (made.way.id, made.way.narrow) == ("recast-state", ("float16",))
+    for x in np.random.default_rng(0).standard_normal([STEPS, 2]).astype("float32") * 100:
+        (answer,) = Session(made.content)(x).values()
+        np.testing.assert_array_equal(answer, module(x))  # above 2048 float16 has even numbers
+
+
+def test_a_target_refuses_before_anything_is_compared(tf, save_module):
+    class Chosen(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([2], tf.float32, name="x")])
+        def __call__(self, x):
+            return tf.where(x > 0, x, x * 2.0)
+
+    with pytest.raises(NoCureError, match="does not know the op SELECT") as raised:
+        cure(save_module(Chosen()), target="micro")
+    assert "ops that this runtime has" in raised.value.change
+
+
+def test_a_graph_and_its_checkpoint(tf, models):
+    made = cure(models("unfrozen_graph_with_a_saver"))
+    assert made.way.id == "freeze"
+    values = tf.train.load_checkpoint(
+        str(models("unfrozen_graph_with_a_saver").parent / "model.ckpt")
+    )
+    x = np.float32([[1.0, -2.0, 3.0]])
+    (answer,) = Session(made.content)(x).values()
+    np.testing.assert_allclose(answer, x @ values.get_tensor("kernel"), rtol=1e-5)
+
+
+def test_a_model_without_signature(tf, tmp_path):
+    class Doubling(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = tf.Variable([2.0, 3.0], name="weight")
+
+        @tf.function
+        def __call__(self, x):
+            return x * self.weight
+
+    module = Doubling()
+    module(tf.zeros([2]))  # one trace, and no input_signature that would make a signature of it
+    tf.saved_model.save(module, str(tmp_path / "model"))
+    assert read_graph(tmp_path / "model").signatures == ()
+    made = cure(tmp_path / "model")
+    assert made.way.id == "hold-variables"
+    (answer,) = Session(made.content)(np.float32([5.0, 7.0])).values()
+    np.testing.assert_array_equal(answer, [10.0, 21.0])
+
+
+@pytest.mark.parametrize("name", ["mlp_keras", "stateful_rnn_keras", "mlp_tflite", "frozen_graph"])
+def test_the_right_door(cured, name):
+    made = cured(name, target="builtin-only")
+    assert made.parity.passed
+    assert not read_graph(made.content).variables
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ordinary_op_without_builtin",
+        "without_signature",
+        "draws_random_numbers",
+        "int8_counter_tflite",
+    ],
+)
+def test_what_only_the_proof_shows(models, name):
+    with pytest.raises(NoCureError) as raised:
+        cure(models(name))
+    assert "\n" not in raised.value.reason
+    assert raised.value.change
+    assert pickle.loads(pickle.dumps(raised.value)).reason == raised.value.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "recipe", "kept"),
+    [
+        ("counter", "int8", ["counter"]),
+        ("counter", "float16", []),
+        ("cnn_exported", "int8", []),
+        ("cnn_exported", "16x8", []),
+        ("mlp_tflite", "int8", []),
+    ],
+)
+def test_quantized(cured, name, recipe, kept):
+    made = cured(name, quantization=recipe)
+    assert list(made.initial_state) == kept
+    assert made.parity.passed
+    assert made.quantized.passed
+    assert made.quantized.tolerance == QUANTIZED_TOLERANCES[recipe]
+    assert any("made up" in note or "made-up" in note for note in made.notes)
+
+
+def test_a_counter_that_would_saturate_goes_on(cured):
+    """More calls than int8 has steps: the state stays float."""
+    made = cured("counter", quantization="int8")
+    session, state = Session(made.content), dict(made.initial_state)
+    x = np.zeros([1, 4], np.float32)
+    for _ in range(300):
+        answer = session({"x": x, **state})
+        state = {name: answer[name] for name in state}
+    assert state["counter"] == 300.0
+
+
+def test_mutant_a_module_that_holds_other_copies_is_no_cure(models, monkeypatch):
+    def wrong(source, target, signatures):
+        import tensorflow as tf
+
+        rehold_right(source, target, signatures)
+        loaded = tf.saved_model.load(target)
+        for variable in loaded.held:
+            variable.assign(variable + 1.0)
+        tf.saved_model.save(loaded, target, signatures=loaded.signatures)
+
+    rehold_right = resave_tracked.rehold
+    monkeypatch.setattr(steps.Work, "_run", lambda self, way, function, *args: wrong(*args))
+    with pytest.raises(NoCureError, match="does not answer as the model"):
+        cure(models("keras_saved"))
+
+
+def test_mutant_an_assign_that_is_forgotten_is_no_cure(models, monkeypatch):
+    from varhandle.savedmodel import rewrite_signature
+
+    monkeypatch.setattr(rewrite_signature._State, "assign", lambda self, handle, value: None)
+    monkeypatch.setattr(steps.Work, "_run", lambda self, way, function, *args: function(*args))
+    with pytest.raises(NoCureError, match="does not answer as the model"):
+        cure(models("slice_assign"))
+
+
+def test_mutant_a_checkpoint_of_other_values_is_no_cure(models, monkeypatch):
+    def wrong(source, checkpoint, outputs, target):
+        import tensorflow as tf
+
+        checkpoint_freezer.freeze_checkpoint(source, checkpoint, outputs, target)
+        with open(target, "rb") as file:  # noqa: PTH123
+            graph = tf.compat.v1.GraphDef.FromString(file.read())
+        for node in graph.node:
+            if node.op == "Const" and node.attr["dtype"].type == 1:
+                value = tf.make_ndarray(node.attr["value"].tensor)
+                node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value + 1))
+        with open(target, "wb") as file:  # noqa: PTH123
+            file.write(graph.SerializeToString())
+
+    monkeypatch.setattr(steps.Work, "_run", lambda self, way, function, *args: wrong(*args))
+    with pytest.raises(NoCureError, match="does not answer as the model"):
+        cure(models("unfrozen_graph_with_a_saver"))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("keras_saved", {}),
+        ("float16_state", {"target": "builtin-only"}),
+        ("counter_tflite", {"target": "tflite-2.3"}),
+        ("unfrozen_graph_with_a_saver", {}),
+        ("trainer_and_server", {}),
+        ("stateful_rnn_keras", {"target": "builtin-only"}),
+        ("counter_of_two_signatures", {"quantization": "int8, float inputs"}),
+        ("counter", {"target": "builtin-only", "quantization": "dynamic range"}),
+        ("module_that_reads", {"quantization": "16x8"}),
+        ("mlp_keras", {"quantization": "int8"}),
+        ("cnn_exported", {"quantization": "selective"}),
+        ("frozen_graph", {"quantization": "int8"}),
+        ("mlp_tflite", {"quantization": "int8"}),
+        ("counter_tflite", {"quantization": "int8"}),
+    ],
+)
+def test_the_code_of_a_way_makes_such_a_file(cured, name, options, tmp_path, monkeypatch):
+    made = cured(name, **options)
+    asked = asked_of(made)
+    monkeypatch.chdir(tmp_path)
+    space = {"calls": dict(asked)}
+    exec(compile(made.way.code, "<way>", "exec"), space)
+    assert (tmp_path / "model.tflite").read_bytes() == space["content"]
+    for signature, calls in asked.items():
+        mine, theirs = (
+            carried(content, first, signature or None, calls)
+            for content, first in (
+                (made.content, made.initial_state),
+                (space["content"], space.get("state", {})),
+            )
+        )
+        for one, other in zip(mine, theirs, strict=True):
+            for output in one:
+                np.testing.assert_array_equal(one[output], other[output])
+
+
+def asked_of(made):
+    """Make calls of the signatures of a file, without the state that it takes; "" for none."""
+    graph = read_graph(made.content)
+    found = graph.signatures if made.way.signatures else graph.signatures[:1] or graph.functions[:1]
+    names = made.way.signatures or [""]
+    asked = {}
+    for name, only in zip(names, found, strict=True):
+        entry = graph.signature(name) if name else only
+        specs = [s for s in entry.inputs if s.name not in made.initial_state]
+        specs = [replace(spec, dtype="float32") for spec in specs]  # a session quantizes floats
+        asked[name] = make_calls(Signature(name, "", tuple(specs), ()), 20)
+    return asked
+
+
+def carried(content, first, signature, calls):
+    """Call a file, the state carried by hand."""
+    session, state, told = Session(content, signature=signature), dict(first), []
+    for call in calls:
+        got = session({**call, **{n: v for n, v in state.items() if n in session.inputs}})
+        state.update({n: got.pop(n) for n in list(got) if n in state})
+        told.append(got)
+    return told
+
+
+def test_a_diagnosis_is_not_made_twice(models, monkeypatch):
+    diagnosis = diagnose(models("counter"))
+    monkeypatch.setattr("varhandle.repair.run.diagnose", None)
+    made = cure(diagnosis)
+    assert made.content == diagnosis.proof.content
+    text = json.dumps(made.as_dict())
+    assert json.loads(text)["way"]["id"] == "convert"
+    assert repr(made).startswith("Cured(convert: ")
+    assert "convert" in made.text()
+    assert "<table" in made.html()
+
+
+def test_code_that_a_model_brings_along_is_not_run(models):
+    with pytest.raises(ValueError, match="brings code along"):
+        cure(models("lambda_keras"))
+
+
+def test_nothing_is_written_over_the_model(models, tmp_path):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(models("counter_tflite").read_bytes())
+    before = path.read_bytes()
+    with pytest.raises(ModelFileError, match="would be overwritten"):
+        cure_file(path, path)
+    assert path.read_bytes() == before
+
+
+def test_a_model_that_draws_random_numbers_cannot_be_proved(cured):
+    with pytest.raises(NotProvenError, match="no proof: ") as raised:
+        cured("draws_random_numbers")
+    assert "Make what is drawn at random an input" in raised.value.change
+
+
+def test_inputs_that_cannot_be_made_up_leave_nothing_to_prove(monkeypatch, cured):
+    def none(signature, count):
+        raise steps.CallsError("no value of this dtype is known")
+
+    monkeypatch.setattr(steps, "make_calls", none)
+    with pytest.raises(NotProvenError, match="nothing to compare with: no value") as raised:
+        cure(cured("counter").diagnosis)
+    assert "--inputs" in raised.value.change
+
+
+def test_what_was_called_and_answered_is_kept_for_the_picture(cured):
+    made = cured("counter", target="builtin-only")
+    assert len(made.called) == len(made.expected) == made.calls
+    assert made.float_bytes == len(made.content)
+
+
+def test_a_recipe_that_changes_nothing_is_told(cured):
+    made = cured("counter", quantization="dynamic range")
+    assert "changed nothing" in made.notes[-1]
+    assert not any("changed nothing" in note for note in cured("counter").notes)
+
+
+def test_a_reason_begins_as_a_sentence_does(cured):
+    for name, target, said in (
+        ("counter", "builtin-only", "A runtime of builtin ops alone has no variables, so counter"),
+        ("counter", "tflite-2.5", "TensorFlow Lite 2.5 has no variables, so counter"),
+        ("counter_tflite", "builtin-only", "A runtime of builtin ops alone has no variables, and"),
+    ):
+        assert said in cured(name, target=target).way.why

@@ -1,0 +1,333 @@
+"""What the proof runs and what it does not, and how what it shows settles the verdict."""
+
+import functools
+import json
+import zipfile
+
+import pytest
+import zoo
+from varhandle.conversion.converter import Conversion
+from varhandle.diagnosis import diagnose
+from varhandle.evaluate import parity, reference
+from varhandle.evaluate import proof as proving
+from varhandle.evaluate.parity import DELEGATES, PLAIN, Parity, Run
+from varhandle.evaluate.proof import Proof, prove
+from varhandle.families.findings import Finding
+from varhandle.formats import read_graph
+from varhandle.graph import Function, Graph
+from varhandle.sandbox import OpError, Record, run_isolated
+from varhandle.sandbox.process import GIB
+from varhandle.verdict_rules import settle
+
+from workbook_lib.samples import delay_line_file
+
+# Code that a file brings along.
+
+
+def with_marker(source, target, marker):
+    """Rewrite a .keras file so that loading it would call ``os.mkdir(marker)``."""
+    with zipfile.ZipFile(source) as read, zipfile.ZipFile(target, "w") as written:
+        for name in read.namelist():
+            content = read.read(name)
+            if name == "config.json":
+                config = json.loads(content)
+                (layer,) = (x for x in config["config"]["layers"] if x["class_name"] == "Dense")
+                call = {"module": "os", "class_name": "mkdir", "config": {"path": str(marker)}}
+                layer["config"]["kernel_initializer"] = {**call, "registered_name": None}
+                content = json.dumps(config).encode()
+            written.writestr(name, content)
+
+
+@pytest.mark.parametrize("name", ["lambda_keras", "lambda_h5"])
+def test_carried_code_does_not_run_without_trust(specimen_path, monkeypatch, name):
+    def run(*_, **__):
+        raise AssertionError("something was run")
+
+    for door in ("convert", "reference_answers", "run_isolated"):
+        monkeypatch.setattr(proving, door, run)
+    found = diagnose(specimen_path(name))
+    assert found.verdict == "convertible"
+    assert found.proof.conversion is None
+    assert "Lambda" in found.proof.reason
+    assert "--trust" in found.proof.reason
+
+
+def test_a_lambda_that_is_trusted_is_proven(specimen_path):
+    assert diagnose(specimen_path("lambda_keras"), trust=True).proof.passed
+
+
+def test_a_name_that_is_not_keras_s_own_is_not_called(specimen_path, tmp_path):
+    import keras
+
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, name="d")])
+    model.save(tmp_path / "plain.keras")
+    marker = tmp_path / "was_called"
+    with_marker(tmp_path / "plain.keras", tmp_path / "evil.keras", marker)
+    found = diagnose(tmp_path / "evil.keras")
+    assert "nothing was run" in found.proof.reason
+    assert not marker.exists()
+
+
+# A converter that does not come back.
+
+
+@pytest.mark.parametrize(
+    ("record", "words"),
+    [
+        (Record("crashed", exit_signal="SIGABRT"), "the converter died (SIGABRT)"),
+        (Record("timed out", message="ended: it ran longer than it may"), "did not end in time"),
+        (Record("out of memory", message="ended: it took over 6.0 GiB"), "took over 6.0 GiB"),
+        (
+            Record("raised", exception_type="OSError", message="\x1b[31mno\nway"),
+            "OSError: \\x1b[31mno",
+        ),
+    ],
+)
+def test_a_converter_that_dies_is_a_reason_and_no_traceback(
+    specimen_path, monkeypatch, record, words
+):
+    monkeypatch.setattr(proving, "convert", lambda *_, **__: Conversion(record))
+    found = diagnose(specimen_path("module_that_reads"))
+    assert found.verdict == "blocked"
+    assert words in found.proof.reason
+    assert words in found.text()
+    assert found.findings == ()
+    assert "\x1b" not in found.text() + json.dumps(found.as_dict())
+
+
+def test_a_converter_that_really_dies(tf, tmp_path):
+    def step(module, x):
+        before = tf.cast(module.total, tf.float32)
+        module.total.assign(tf.cast(x, "int4"))
+        return {"y": before}
+
+    variables = {"total": tf.Variable(tf.zeros([4], "int4"), name="total")}
+    found = diagnose(zoo.save_step(tf, tmp_path, variables, step))
+    assert found.verdict == "blocked"
+    assert "the converter died" in found.proof.reason
+    assert [(f.id, f.variables) for f in found.findings] == [
+        ("unsupported-variable-dtype", ("total",))
+    ]
+
+
+def test_a_slow_converter_is_ended(specimen_path):
+    found = diagnose(specimen_path("cnn_exported"), timeout=0.01)
+    assert found.verdict == "blocked"
+    assert "did not end in time" in found.proof.reason
+
+
+# A model that does not come back: it is really run, with small limits.
+
+
+def test_a_model_that_never_answers_is_ended(specimen_path, monkeypatch):
+    ask = proving.reference_answers
+    monkeypatch.setattr(proving, "reference_answers", lambda *a: ask(*a[:-1], timeout=2.0))
+    found = diagnose(specimen_path("never_ends"))
+    assert found.verdict == "convertible"
+    assert "not compared with TensorFlow: timed out" in found.proof.reason
+
+
+def test_a_file_that_never_answers_is_ended(tf, specimen_path, tmp_path, monkeypatch):
+    monkeypatch.setattr(proving, "_RUN_SECONDS", 2.0)
+    found = diagnose(zoo.to_tflite(tf, specimen_path("never_ends"), tmp_path))
+    assert found.verdict == "blocked"
+    assert [run.agreeing for run in found.proof.parity.runs] == [0, 0]
+    assert "longer than it may" in found.other[0]
+
+
+def test_a_model_that_takes_too_much_memory_is_ended(tf, specimen_path, tmp_path, monkeypatch):
+    small = functools.partial(run_isolated, memory_limit=3 * GIB // 2)
+    monkeypatch.setattr(reference, "run_isolated", small)
+    monkeypatch.setattr(parity, "run_isolated", small)
+    found = diagnose(specimen_path("needs_memory"))
+    assert found.verdict == "convertible"
+    assert "not compared with TensorFlow: out of memory" in found.proof.reason
+    made = diagnose(zoo.to_tflite(tf, specimen_path("needs_memory"), tmp_path))
+    assert made.verdict == "blocked"
+    assert "it took over 1.5 GiB" in made.other[0]
+
+
+# Calls.
+
+
+def test_an_input_too_large_to_be_made_up_is_a_reason(tf, tmp_path):
+    wide = zoo.spec(tf, 1000, 1000, 100)
+    path = zoo.save_step(tf, tmp_path, {}, lambda m, x: {"y": x + 1.0}, wide)
+    found = diagnose(path)
+    assert found.verdict == "convertible"
+    assert "too many to make up" in found.proof.reason
+
+
+@pytest.mark.parametrize(
+    ("dtype", "compute"),
+    [
+        ("int32", lambda tf, x: tf.gather(tf.constant([[1.0], [2.0], [3.0]]), x)),
+        ("bool", lambda tf, x: tf.logical_not(x)),
+        ("string", lambda tf, x: tf.identity(x)),
+        ("complex64", lambda tf, x: tf.math.real(x)),
+    ],
+)
+def test_inputs_of_any_dtype_are_made_up(tf, tmp_path, dtype, compute):
+    path = zoo.save_step(
+        tf, tmp_path, {}, lambda m, x: {"y": compute(tf, x)}, zoo.spec(tf, None, 2, dtype=dtype)
+    )
+    assert diagnose(path).proof.passed
+
+
+def test_a_model_without_inputs_is_proven(tf, tmp_path):
+    module = tf.Module()
+    module.n = tf.Variable(1.0, name="n")
+    module.step = tf.function(lambda: {"y": module.n.assign_add(1.0) * 2.0}, input_signature=[])
+    found = diagnose(zoo.save(tf, tmp_path, module, step=module.step))
+    assert found.verdict == "convertible"
+    assert found.proof.passed
+
+
+def test_rounding_is_told_and_not_called_wrong(monkeypatch, specimen_path):
+    def off_by(share):
+        def answers(*_, **__):
+            real = reference(*_, **__)
+            return Record("ok", [{k: v * (1 + share) for k, v in a.items()} for a in real.value])
+
+        return answers
+
+    reference = proving.reference_answers
+    monkeypatch.setattr(proving, "reference_answers", off_by(5e-4))
+    near = diagnose(specimen_path("module_that_reads"))
+    assert near.verdict == "convertible"
+    assert "as rounding does" in near.proof.reason
+    monkeypatch.setattr(proving, "reference_answers", off_by(5e-2))
+    far = diagnose(specimen_path("module_that_reads"))
+    assert far.verdict == "wrong-answers"
+    assert far.findings == ()
+    assert "does not answer as TensorFlow" in far.other[0]
+
+
+def test_a_reference_that_fails_is_a_reason(monkeypatch, specimen_path):
+    crashed = Record("crashed", exit_signal="SIGSEGV", message="the process died: SIGSEGV")
+    monkeypatch.setattr(proving, "reference_answers", lambda *_, **__: crashed)
+    found = diagnose(specimen_path("module_that_reads"))
+    assert found.verdict == "convertible"
+    assert "not compared with TensorFlow" in found.proof.reason
+    assert "SIGSEGV" in found.text()
+
+
+def test_a_frozen_graph_that_hands_an_input_through(tf, tmp_path):
+    with tf.Graph().as_default() as graph:
+        x = tf.compat.v1.placeholder(tf.float32, [2], name="x")
+        tf.identity(x, name="same")
+        tf.add(x, 1.0, name="more")
+    path = zoo.write_graph(tmp_path, graph.as_graph_def())
+    found = prove(read_graph(path), None)
+    assert found.passed
+
+
+# Settling, on proofs made by hand.
+
+SAVED = Graph("m", "saved_model", (Function("main graph", ()),), signatures=())
+FILE = Graph("m.tflite", "tflite", (Function("main", ()),))
+LOST = Finding("uninitialised-variable", "error", ("v",), "v is read.", "fix")
+GROWS = Finding("shared-or-dynamic-state", "error", ("v",), "v grows.", "fix")
+FLEX = Finding("flex-variable", "error", ("v",), "v is Flex.", "fix")
+NO_VALUE = "read_variable.cc:67 variable != nullptr was not true."
+BAD, GOOD = Run(DELEGATES, 0, 5), Run(DELEGATES, 5, 5)
+REFUSED = Run(PLAIN, 0, 5, refusal=NO_VALUE)
+OTHERWISE = Run(PLAIN, 0, 5, refusal="it says no")
+
+
+def signed(graph):
+    from varhandle.graph import Signature
+
+    return Graph(
+        graph.source,
+        graph.format,
+        graph.functions,
+        signatures=(Signature("s", graph.functions[0].name, (), ()),),
+    )
+
+
+def compared(*runs, reference="TensorFlow", content=None):
+    conversion = Conversion(Record("ok", b"")) if reference == "TensorFlow" else None
+    return Proof(conversion, content or delay_line_file(), Parity(runs), ({},) * 5, reference)
+
+
+def test_a_proof_that_passes_overrules_what_was_read():
+    settled = settle(signed(SAVED), (GROWS,), compared(GOOD, Run(PLAIN, 5, 5)))
+    assert settled.verdict == "convertible"
+    assert [f.severity for f in settled.findings] == ["warning"]
+    assert "The proof disagrees" in settled.findings[0].message
+
+
+@pytest.mark.parametrize(
+    ("findings", "runs", "verdict"),
+    [
+        ((GROWS,), (BAD, Run(PLAIN, 0, 5)), "wrong-answers"),
+        ((GROWS,), (GOOD, OTHERWISE), "blocked"),
+        ((LOST,), (BAD, REFUSED), "wrong-answers"),
+        ((LOST,), (GOOD, REFUSED), "wrong-answers"),
+        ((FLEX,), (Run(DELEGATES, 0, 5, refusal="no"), OTHERWISE), "blocked"),
+    ],
+)
+def test_a_proof_that_fails_settles_how_bad_it_is(findings, runs, verdict):
+    settled = settle(signed(SAVED), findings, compared(*runs))
+    assert settled.verdict == verdict
+    assert settled.findings == findings
+
+
+def test_a_failure_that_nobody_saw_is_looked_for_in_the_file(specimen_path):
+    content = specimen_path("keras_saved_tflite").read_bytes()
+    settled = settle(signed(SAVED), (), compared(BAD, REFUSED, content=content))
+    assert settled.verdict == "wrong-answers"
+    assert [(f.id, f.severity) for f in settled.findings] == [("uninitialised-variable", "error")]
+
+
+@pytest.mark.parametrize(
+    ("finding", "runs", "verdict"),
+    [
+        (LOST, (GOOD, Run(PLAIN, 5, 5)), "ready"),
+        (LOST, (GOOD, REFUSED), "wrong-answers"),
+        (GROWS, (GOOD, Run(PLAIN, 5, 5)), "wrong-answers"),
+        (FLEX, (OTHERWISE, OTHERWISE), "blocked"),
+    ],
+)
+def test_a_file_beside_itself_proves_less(finding, runs, verdict):
+    assert settle(FILE, (finding,), compared(*runs, reference="itself")).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("runs", "verdict"),
+    [
+        ((BAD, Run(PLAIN, 0, 5)), "wrong-answers"),
+        ((OTHERWISE, OTHERWISE), "blocked"),
+        ((GOOD, REFUSED), "wrong-answers"),
+        ((GOOD, OTHERWISE), "blocked"),
+    ],
+)
+def test_a_file_in_which_nothing_was_seen_and_that_does_not_run_rightly(runs, verdict):
+    settled = settle(FILE, (), compared(*runs, reference="itself"))
+    assert settled.verdict == verdict
+    assert settled.findings == ()
+    assert settled.other
+
+
+def test_an_error_that_the_converter_names_first_is_explained():
+    message = (
+        "Could not translate MLIR to FlatBuffer.<unknown>:0: error: loc(\"v\"): 'tf.VarHandleOp' "
+        "op is neither a custom op nor a flex op\n<unknown>:0: error: "
+        "'tf.ResourceStridedSliceAssign' op is neither a custom op nor a flex op"
+    )
+    errors = (
+        OpError("tf.ResourceStridedSliceAssign", "ERROR_NEEDS_FLEX_OPS"),
+        OpError("tf.VarHandleOp", "ERROR_NEEDS_FLEX_OPS"),
+    )
+    record = Record("raised", None, "ConverterError", message, errors=errors)
+    settled = settle(signed(SAVED), (), Proof(Conversion(record)))
+    assert settled.verdict == "blocked"
+    assert [f.id for f in settled.findings] == ["unsupported-variable-update"]
+
+
+def test_a_proof_says_itself_in_one_line():
+    assert repr(Proof(reason="why")) == "Proof(not proven: why)"
+    assert "answers as TensorFlow" in repr(compared(GOOD, GOOD))
+    (run,) = compared(Run(DELEGATES, 4, 5, "", 0.25, ("odd",))).as_dict()["parity"]["runs"]
+    assert (run["agreeing"], run["largest_difference"], run["notes"]) == (4, 0.25, ["odd"])

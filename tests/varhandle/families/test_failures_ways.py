@@ -1,0 +1,132 @@
+"""The choice of a way: from findings, target and recipe alone, without TensorFlow."""
+
+import pytest
+import zoo
+from varhandle.diagnosis import diagnose
+from varhandle.repair.plan import STEPS, NoCureError, choose_way
+
+
+@pytest.fixture
+def read(specimen_path):
+    """Read a specimen without a proof."""
+    return lambda name: diagnose(specimen_path(name), static=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "recipe", "expected"),
+    [
+        ("module_that_reads", "litert", None, "convert: convert"),
+        ("module_that_reads", "micro", "int8", "convert: convert quantize"),
+        ("counter", "litert", None, "convert: convert"),
+        ("counter", "micro", None, "convert: convert"),
+        ("counter", "builtin-only", None, "lift-state: convert lift"),
+        ("counter", "tflite-2.5", None, "lift-state: convert lift"),
+        ("counter", "tflite-2.6", None, "convert: convert"),
+        ("counter", "litert", "int8", "lift-state: convert lift quantize"),
+        ("counter", "litert", "float16", "convert: convert quantize"),
+        ("trainer_and_server", "litert", None, "take-signature: signature convert"),
+        ("float16_state", "litert", None, "recast-state: recast convert"),
+        ("float16_state", "builtin-only", None, "recast-state: recast convert lift"),
+        ("slice_assign", "litert", None, "whole-updates: whole convert"),
+        ("keras_saved", "litert", None, "hold-variables: hold convert"),
+        ("unfrozen_graph_with_a_saver", "litert", None, "freeze: freeze convert"),
+        ("frozen_graph", "litert", None, "convert: convert"),
+        ("counter_tflite", "litert", None, "as-it-is: keep"),
+        ("counter_tflite", "tflite-2.3", None, "lift-state: lift"),
+        ("counter_tflite", "litert", "int8", "lift-state: lift quantize"),
+        ("mlp_tflite", "litert", "int8", "quantize: quantize"),
+    ],
+)
+def test_the_way(read, name, target, recipe, expected):
+    found = choose_way(read(name), target, recipe)
+    assert f"{found.id}: {' '.join(found.steps)}" == expected
+    assert set(found.steps) <= set(STEPS)
+    assert found.why
+    assert "\n" not in found.why
+    compile(found.code, "<way>", "exec")
+
+
+@pytest.mark.parametrize(
+    ("name", "family", "told"),
+    [
+        ("string_state", "unsupported-variable-dtype", "last"),
+        ("mutable_table", "other-resource", "table"),
+        ("growing", "shared-or-dynamic-state", "rows"),
+        ("never_initialised", "uninitialised-variable", "lost"),
+        ("unfrozen_graph", "unfrozen-graph", "checkpoint"),
+        ("gather_from_a_constant", "gather-from-frozen-table", "table"),
+        ("keras_saved_tflite", "uninitialised-variable", "dense"),
+        ("flex_tflite", "flex-variable", "Flex"),
+        ("custom_tflite", "unsupported-variable-dtype", "custom"),
+    ],
+)
+def test_where_there_is_none(read, name, family, told):
+    with pytest.raises(NoCureError) as raised:
+        choose_way(read(name))
+    assert raised.value.finding.id == family
+    assert told in raised.value.reason
+    assert "\n" not in raised.value.reason
+    assert raised.value.change
+    assert "workbook cure" not in raised.value.change
+    assert raised.value.as_dict()["finding"] == family
+
+
+def test_what_is_to_be_changed_is_not_to_run_the_tool_again(read):
+    (found,) = (f for f in read("float16_state").findings if f.severity == "error")
+    assert "workbook cure" in found.fix
+    change = NoCureError("it was tried", found).change
+    assert "tf.float32" in change
+    assert "workbook cure" not in change
+
+
+def test_what_shares_state_stays_together(read):
+    way = choose_way(read("counter_of_two_signatures"))
+    assert way.signatures == ("peek", "step")
+    alone = choose_way(read("counter_of_two_signatures"), signature="step")
+    assert alone.signatures == ("step",)
+    assert alone.left_out == ("peek",)
+
+
+def test_keras_exports_its_call_twice_and_once_is_taken(read):
+    way = choose_way(read("cnn_exported"))
+    assert way.signatures == ("serving_default",)
+
+
+@pytest.mark.parametrize(
+    ("name", "recipe", "told"),
+    [
+        ("counter_tflite", "float16", "converter's"),
+        ("counter", "selective", "without state"),
+        ("float16_state", "int8", "round to float16"),
+    ],
+)
+def test_a_recipe_that_does_not_go(read, name, recipe, told):
+    with pytest.raises(NoCureError, match=told):
+        choose_way(read(name), "litert", recipe)
+
+
+def test_names_that_are_none(read):
+    diagnosis = read("counter")
+    with pytest.raises(ValueError, match="no target 'phone'"):
+        choose_way(diagnosis, "phone")
+    with pytest.raises(ValueError, match="no recipe 'int4'"):
+        choose_way(diagnosis, "litert", "int4")
+    with pytest.raises(KeyError, match="no signature"):
+        choose_way(diagnosis, signature="nobody")
+
+
+def test_two_checkpoints_are_no_choice(tf, tmp_path):
+    path = zoo.make("unfrozen_graph_with_a_saver", tmp_path)
+    assert choose_way(diagnose(path, static=True)).id == "freeze"
+    for part in sorted(tmp_path.glob("model.ckpt.*")):
+        part.with_name(part.name.replace("model.ckpt", "other.ckpt")).write_bytes(part.read_bytes())
+    # The shards are found by the index's own name, so the copy is a whole checkpoint.
+    with pytest.raises(NoCureError, match="checkpoint"):
+        choose_way(diagnose(path, static=True))
+
+
+def test_a_way_is_shown(read):
+    way = choose_way(read("slice_assign"), "builtin-only")
+    assert repr(way) == "Way(whole-updates: whole, convert, lift)"
+    assert "ring" in way.text()
+    assert "<ol>" in way.html()

@@ -1,0 +1,398 @@
+"""What a model brings along that would run: found where it is, and nowhere else."""
+
+import pytest
+from varhandle.formats import carried_code, read_graph
+from varhandle.formats.embedded import effect, in_keras_config
+from varhandle.graph import ModelFileError
+from varhandle.graph.model import Node
+
+from workbook_lib.locations import project_root
+
+
+def test_ordinary_models_bring_nothing(saved_models, tflite_files, keras_models):
+    paths = [*saved_models.values(), *tflite_files.values()]
+    paths += [path for saved in keras_models.values() for path in (saved.keras, saved.h5)]
+    assert {path: carried_code(path) for path in paths} == dict.fromkeys(paths, ())
+
+
+@pytest.mark.parametrize(
+    "module", ["activations", "initializers", "regularizers", "constraints", "losses", "metrics"]
+)
+def test_nothing_of_keras_itself_is_taken_for_code(keras, module):
+    """Every part of Keras that can be made without arguments, as Keras itself writes it down."""
+    written = []
+    for name, part in vars(getattr(keras, module)).items():
+        if name.startswith("_") or name in {"get", "serialize", "deserialize"}:
+            continue
+        try:
+            made = part() if isinstance(part, type) else part
+            written.append(keras.saving.serialize_keras_object(made))
+        except (TypeError, ValueError, NotImplementedError):
+            continue  # it needs arguments, or is no object of a model
+    assert len(written) > 3
+    assert in_keras_config(*written) == ()
+
+
+def test_keras_layers_and_optimizers_are_not_taken_for_code(keras):
+    layers = keras.layers
+    made = [
+        layers.Bidirectional(layers.LSTM(2, kernel_initializer="he_normal")),
+        layers.TimeDistributed(layers.Dense(2, activation="relu")),
+        layers.RNN([layers.GRUCell(2), layers.LSTMCell(3)]),
+        layers.TextVectorization(vocabulary=["a", "b"]),
+        layers.Lambda(keras.ops.relu),
+        layers.Activation(keras.activations.gelu),
+        layers.Dense(2, kernel_regularizer=keras.regularizers.L2(0.1), dtype="mixed_float16"),
+        keras.optimizers.Adam(keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)),
+    ]
+    assert in_keras_config(*map(keras.saving.serialize_keras_object, made)) == ()
+
+
+@pytest.fixture(scope="module")
+def marker(tmp_path_factory):
+    """A file that the Lambda model makes when its code runs."""
+    return tmp_path_factory.mktemp("marker") / "it-ran"
+
+
+@pytest.fixture(scope="module")
+def lambda_files(keras, marker, tmp_path_factory):
+    """A model whose Lambda layer makes the marker, as ``.keras`` and as ``.h5``."""
+    open_marker = f"(lambda x: (open({str(marker)!r}, 'w').close(), x)[1])"
+    layer = keras.layers.Lambda(eval(open_marker), output_shape=(2,), name="evil")
+    model = keras.Sequential([keras.Input((2,)), layer, keras.layers.Dense(1)])
+    folder = tmp_path_factory.mktemp("lambda")
+    paths = [folder / "lambda.keras", folder / "lambda.h5"]
+    for path in paths:
+        model.save(path)
+    marker.unlink(missing_ok=True)  # building it ran it
+    return paths
+
+
+def test_the_code_of_a_lambda_layer_is_found_and_not_run(lambda_files, marker):
+    for path in lambda_files:
+        (line,) = [line for line in carried_code(path) if line.startswith("Lambda")]
+        assert "evil" in line
+        assert any("bytecode" in line for line in carried_code(path))
+        assert "evil" in {node.name for node in read_graph(path).nodes}
+    assert not marker.exists()
+
+
+def test_the_lambda_model_is_no_empty_threat(keras, lambda_files, marker):
+    for path in lambda_files:
+        model = keras.saving.load_model(path, safe_mode=False)
+        model(keras.ops.ones((1, 2)))
+        assert marker.exists()
+        marker.unlink()
+
+
+def test_code_in_what_a_model_was_compiled_with_is_found(keras, tmp_path):
+    @keras.saving.register_keras_serializable("evil_package")
+    def steal(y, p):
+        return keras.ops.mean(y - p)
+
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", loss=steal)
+    model.save(tmp_path / "compiled.keras")
+    (line,) = carried_code(tmp_path / "compiled.keras")
+    assert "evil_package>steal" in line
+
+
+def test_a_custom_layer_is_found(keras, tmp_path):
+    class Mine(keras.layers.Layer):
+        def call(self, x):
+            return x
+
+    model = keras.Sequential([keras.Input((2,)), Mine(name="own"), keras.layers.Dense(1)])
+    model.save(tmp_path / "custom.keras")
+    (line,) = carried_code(tmp_path / "custom.keras")
+    assert "Mine own" in line
+
+
+def _object(module, name, config=None, registered=None):
+    return {
+        "module": module,
+        "class_name": name,
+        "config": config if config is not None else {},
+        "registered_name": registered,
+    }
+
+
+def _function(module, name):
+    return {"module": module, "class_name": "function", "config": name, "registered_name": name}
+
+
+_CODE = {"class_name": "__lambda__", "config": {"code": "4wEA", "defaults": None, "closure": None}}
+
+CARRIED = {
+    "bytecode as a loss": ("bytecode", {"compile_config": {"loss": _CODE}}),
+    "bytecode as an argument of a call": (
+        "bytecode",
+        {"inbound_nodes": [{"kwargs": {"m": _CODE}}]},
+    ),
+    "a lambda of Keras 2": (
+        "bytecode",
+        {"class_name": "Lambda", "config": {"function": ["4wEA", None, None]}},
+    ),
+    "a named function of Keras 2": (
+        "os.system",
+        {"class_name": "Lambda", "config": {"function": "os.system"}},
+    ),
+    "a lambda within a wrapper": (
+        "Lambda",
+        _object(
+            "keras.layers",
+            "TimeDistributed",
+            {"layer": _object("keras.layers", "Lambda", {"function": _CODE})},
+        ),
+    ),
+    "any module": ("os.system", _function("os", "system")),
+    "a function of Python": ("eval", _function("builtins", "eval")),
+    "a class of any module": ("subprocess.Popen", _object("subprocess", "Popen")),
+    "a module that begins like Keras": ("kerasevil", _object("kerasevil", "Layer")),
+    "another package of Keras": ("keras_hub", _object("keras_hub.models", "Bert")),
+    "no module": ("Mine is code", _object(None, "Mine", registered="Mine")),
+    "a registered class": ("evil>Mine", _object("builtins", "Mine", registered="evil>Mine")),
+    "a registered class of a .h5 file": ("evil>Mine", {"class_name": "evil>Mine", "config": {}}),
+    "a download": ("get_file", _function("keras.utils", "get_file")),
+    "a download by another name": ("get_file", _function("keras", "utils.get_file")),
+    "a download by its real name": (
+        "get_file",
+        _function("keras.src.utils.file_utils", "get_file"),
+    ),
+    "the switch of the safe mode": (
+        "enable_unsafe_deserialization",
+        _function("keras.config", "enable_unsafe_deserialization"),
+    ),
+    "another model": ("load_model", _function("keras.models", "load_model")),
+    "a function in place of a class": ("deserialize", {"class_name": "deserialize", "config": {}}),
+    "a pickle": ("unpickles", _object("keras.layers", "TorchModuleWrapper", {"module": "gASV"})),
+    "a pickle in a .h5 file": ("unpickles", {"class_name": "TorchModuleWrapper", "config": {}}),
+    "another SavedModel": (
+        "SavedModel",
+        _object("keras.layers", "TFSMLayer", {"filepath": "/tmp/evil"}),
+    ),
+    "JAX": ("JAX", _object("keras.layers", "JaxLayer")),
+    "Flax": ("Flax", _object("keras.layers", "FlaxLayer")),
+    "a file to read": (
+        "/etc/passwd",
+        _object("keras.layers", "StringLookup", {"vocabulary": "/etc/passwd"}),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CARRIED)
+def test_what_a_keras_config_brings_along(case):
+    words, value = CARRIED[case]
+    model = _object("keras", "Sequential", {"name": "m", "layers": [{"deep": [[value]]}]})
+    lines = in_keras_config(model)
+    assert lines
+    assert any(words in line for line in lines)
+    assert all(line.isprintable() for line in lines)
+
+
+def test_what_the_safe_mode_of_keras_refuses_is_all_found(keras):
+    """Keras's own list of what is no part of a model."""
+    from keras.src.saving.serialization_lib import NON_MODELING_APIS
+
+    for api in NON_MODELING_APIS:
+        module, _, name = api.rpartition(".")
+        assert in_keras_config(_function(module, name)), api
+
+
+def test_a_config_of_strange_values_is_no_trouble():
+    strange = [None, 1, "x", [], {}, {"class_name": 3}, {"class_name": "Lambda"}]
+    strange += [{"class_name": "Lambda", "config": "x"}, {"class_name": "", "config": {}}]
+    strange += [{"class_name": "function", "config": {}}, {"class_name": "A", "module": []}]
+    for value in strange:
+        in_keras_config(value, [value], {"a": value})
+
+
+def test_a_deep_config_needs_no_deep_stack():
+    value = _CODE
+    for _ in range(100_000):
+        value = [value]
+    assert in_keras_config(value)
+
+
+def test_a_class_of_the_program_that_saved_the_model_goes_by_its_own_name():
+    (line,) = in_keras_config([_object(None, "Mine", {"name": "m"})])
+    assert line.startswith("Mine is code outside Keras's layers")
+
+
+def test_the_lines_are_few_however_many_layers_there_are():
+    layers = [_object("os", "Evil", {"name": f"layer {i}\x1b[2J"}) for i in range(1000)]
+    (line,) = in_keras_config(layers)
+    assert line == r"os.Evil is code outside Keras's layers: in Evil layer 0\x1b[2J, and 999 more"
+
+
+FILE_ARGUMENTS = frozenset(
+    {"filename", "filenames", "path", "file_name", "file_pattern", "address", "server_address"}
+    | {"logdir", "output_file_path", "directory", "ckpt_path", "shard_dir", "output_stream"}
+    | {"debug_urls", "vocab_file", "snapshot_path", "chunk_file", "log_dir_path"}
+)
+
+
+@pytest.mark.parametrize(
+    ("op", "attributes", "expected"),
+    [
+        ("MatMul", {}, None),
+        ("PyFunc", {}, "calls Python code"),
+        ("FlexEagerPyFunc", {}, "calls Python code"),
+        ("ReadFile", {}, "reads a file"),
+        ("ExperimentalSqlDataset", {}, "reads a file"),
+        ("WriteFile", {}, "writes a file"),
+        ("PrintV2", {"output_stream": "stderr"}, None),
+        ("PrintV2", {"output_stream": "file:///tmp/x"}, "writes a file"),
+        ("DebugIdentityV3", {"debug_urls": ()}, None),
+        ("DebugIdentityV3", {"debug_urls": ("grpc://x",)}, "talks to another process"),
+        ("RpcCall", {}, "talks to another process"),
+        ("DataServiceDatasetV4", {}, "talks to another process"),
+        ("ReadVariableOp", {}, None),
+        ("SaveableObject", {}, None),
+    ],
+)
+def test_the_effect_of_an_op(op, attributes, expected):
+    assert effect(Node("n", op, attributes=attributes)) == expected
+
+
+def test_every_op_that_takes_a_file_name_is_known(tf):
+    """Against TensorFlow's registry: an op whose argument is called after a file has an effect."""
+    from tensorflow.core.framework import op_def_pb2
+    from tensorflow.python.client import pywrap_tf_session
+
+    registry = op_def_pb2.OpList()
+    buffer = pywrap_tf_session.TF_GetAllOpList()
+    registry.ParseFromString(pywrap_tf_session.TF_GetBuffer(buffer))
+    taking = {
+        op.name
+        for op in registry.op
+        if FILE_ARGUMENTS & {argument.name for argument in (*op.input_arg, *op.attr)}
+    }
+    assert len(taking) > 40
+    settings = dict.fromkeys(FILE_ARGUMENTS, "file:///x")
+    assert {op for op in taking if effect(Node("n", op, attributes=settings)) is None} == set()
+
+
+@pytest.fixture(scope="module")
+def effects(tf, tmp_path_factory):
+    """SavedModels whose functions do more than compute, by what they do."""
+    root = tmp_path_factory.mktemp("effects")
+    vocabulary = root / "words.txt"
+    vocabulary.write_text("a\nb\n")
+    path = str(vocabulary)
+
+    def table(x):
+        return model.table.lookup(tf.strings.as_string(x))
+
+    def printed(x):
+        tf.print(x, output_stream=f"file://{root / 'printed'}")
+        return x
+
+    def inner(x):
+        return tf.cond(x[0] > 0, lambda: tf.strings.length(tf.io.read_file(path)), lambda: 0)
+
+    functions = {
+        "python": lambda x: tf.py_function(lambda v: v, [x], tf.float32),
+        "numpy": lambda x: tf.numpy_function(lambda v: v, [x], tf.float32),
+        "reads": inner,
+        "writes": lambda x: (tf.io.write_file(path + "2", "x"), x)[1],
+        "prints": printed,
+        "saves": lambda x: (
+            tf.raw_ops.SaveV2(prefix=path, tensor_names=["x"], shape_and_slices=[""], tensors=[x]),
+            x,
+        )[1],
+        "restores": lambda x: tf.raw_ops.RestoreV2(
+            prefix=path, tensor_names=["x"], shape_and_slices=[""], dtypes=[tf.float32]
+        )[0],
+        "table": table,
+    }
+    for name, function in functions.items():
+        model = tf.Module()
+        model.v = tf.Variable(1.0)
+        if name == "table":
+            words = tf.lookup.TextFileInitializer(
+                path,
+                tf.string,
+                tf.lookup.TextFileIndex.WHOLE_LINE,
+                tf.int64,
+                tf.lookup.TextFileIndex.LINE_NUMBER,
+            )
+            model.table = tf.lookup.StaticHashTable(words, -1)
+        call = tf.function(function, input_signature=[tf.TensorSpec([2])])
+        model.call = call
+        tf.saved_model.save(model, str(root / name), signatures=call.get_concrete_function())
+    return root
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("python", "EagerPyFunc calls Python code"),
+        ("numpy", "PyFunc calls Python code"),
+        ("reads", "ReadFile reads a file"),
+        ("writes", "WriteFile writes a file"),
+        ("prints", "PrintV2 writes a file"),
+        ("saves", "SaveV2 writes a file"),
+        ("restores", "RestoreV2 reads a file"),
+    ],
+)
+def test_what_the_ops_of_a_saved_model_do(effects, name, line):
+    (found,) = carried_code(effects / name)
+    assert found.startswith(line)
+
+
+def test_the_vocabulary_of_a_look_up_table_is_ordinary_if_it_is_an_asset(effects, tmp_path):
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    assert "InitializeTableFromTextFileV2" in read_graph(effects / "table").op_counts()
+    assert carried_code(effects / "table") == ()
+    message = saved_model_pb2.SavedModel()
+    message.ParseFromString((effects / "table" / "saved_model.pb").read_bytes())
+    del message.meta_graphs[0].asset_file_def[:]
+    (tmp_path / "saved_model.pb").write_bytes(message.SerializeToString())
+    (line,) = carried_code(tmp_path)
+    assert line.startswith("InitializeTableFromTextFileV2 reads a file")
+
+
+def test_the_saver_of_a_graph_def_is_ordinary_and_a_lone_save_is_not(tf):
+    v1 = tf.compat.v1
+    with tf.Graph().as_default() as graph:
+        v = v1.get_variable("v", [2], use_resource=True)
+        y = tf.identity(v + 1.0, name="y")
+        v1.train.Saver(sharded=True)
+        assert {"SaveV2", "RestoreV2"} <= {node.op for node in graph.as_graph_def().node}
+        assert carried_code(graph.as_graph_def()) == ()
+        save = tf.raw_ops.SaveV2(
+            prefix="/tmp/x", tensor_names=["y"], shape_and_slices=[""], tensors=[y]
+        )
+        with tf.control_dependencies([save]):
+            y * 2.0
+        (line,) = carried_code(graph.as_graph_def())
+    assert line == "SaveV2 writes a file: node SaveV2 of main graph"
+
+
+def test_code_in_another_graph_of_the_same_folder_is_found(effects, saved_models, tmp_path):
+    """TensorFlow takes the graph whose tags are exactly those that it is asked for."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    parts = []
+    for folder in (saved_models["constant"], effects / "python"):
+        message = saved_model_pb2.SavedModel()
+        message.ParseFromString((folder / "saved_model.pb").read_bytes())
+        parts.append(message.meta_graphs[0])
+    parts[0].meta_info_def.tags.append("decoy")
+    both = saved_model_pb2.SavedModel(meta_graphs=parts)
+    (tmp_path / "saved_model.pb").write_bytes(both.SerializeToString())
+    assert any("EagerPyFunc" in line for line in carried_code(tmp_path))
+    assert "EagerPyFunc" in read_graph(tmp_path).op_counts()
+
+
+def test_a_file_of_two_formats_is_refused_where_keras_would_load_the_other(lambda_files, tmp_path):
+    """An archive is found from its end: Keras opens this file, by its name, as the Lambda model."""
+    harmless = (project_root() / "data" / "digits_classifier.keras").read_bytes()
+    archive, hdf5 = (path.read_bytes() for path in lambda_files)
+    (tmp_path / "two.keras").write_bytes(hdf5 + archive)
+    (tmp_path / "two.h5").write_bytes(harmless.ljust(2**20, b"\0") + hdf5)
+    for name in ("two.keras", "two.h5"):
+        with pytest.raises(ModelFileError, match="by its name"):
+            read_graph(tmp_path / name)

@@ -1,0 +1,106 @@
+"""Keras files against the models that were saved."""
+
+import json
+import zipfile
+from collections import Counter
+
+import pytest
+from varhandle.formats import read_graph
+from varhandle.graph import ModelFileError
+
+
+def _weights(model):
+    return Counter((variable.dtype, tuple(variable.shape)) for variable in model.weights)
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+@pytest.mark.parametrize("name", ["sequential", "functional"])
+def test_variables_are_the_models_weights(keras, keras_models, name, suffix):
+    saved = keras_models[name]
+    graph = read_graph(getattr(saved, suffix))
+    assert Counter((v.dtype, v.shape) for v in graph.variables) == _weights(saved.model)
+    assert {(v.initialised, v.reads, v.assigns) for v in graph.variables} == {(True, (), ())}
+    assert graph.format == "keras"
+    assert graph.producer == f"Keras {keras.__version__}"
+    assert graph.signatures == ()
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+def test_layers_are_nodes(keras_models, suffix):
+    saved = keras_models["functional"]
+    graph = read_graph(getattr(saved, suffix))
+    main, inner = graph.functions
+    assert main.name == saved.model.name
+    expected = [(layer.name, type(layer).__name__) for layer in saved.model.layers]
+    assert [(node.name, node.op) for node in main.nodes] == expected
+    edges = {(edge.source, edge.target) for edge in main.edges}
+    assert {("features", "left"), ("left", "join"), ("right", "join"), ("inner", "steps")} <= edges
+    assert [(s.name, s.dtype, s.shape) for s in main.inputs] == [("features", "float32", (None, 8))]
+    assert next(n for n in main.nodes if n.name == "inner").calls == (inner.name,)
+    chain = [(edge.source, edge.target) for edge in inner.edges]
+    assert chain[-1] == ("deep", "norm")
+    assert next(n for n in main.nodes if n.name == "left").attributes["units"] == 4
+
+
+def test_h5_names_its_weights(keras_models):
+    graph = read_graph(keras_models["sequential"].h5)
+    kernel = graph.variable("classifier/first/kernel")
+    assert (kernel.owner, kernel.shape) == ("first", (4, 3))
+
+
+def test_keras_owners_are_layer_names(keras_models):
+    graph = read_graph(keras_models["sequential"].keras)
+    owners = Counter(v.owner for v in graph.variables)
+    assert owners == {"first": 2, "norm": 4, "second": 2}
+
+
+def test_a_bfloat16_weight_keeps_its_dtype(keras, tmp_path):
+    layer = keras.layers.Dense(2, dtype="bfloat16")
+    model = keras.Sequential([keras.Input((3,)), layer])
+    model.save(tmp_path / "half.keras")
+    dtypes = {v.dtype for v in read_graph(tmp_path / "half.keras").variables}
+    assert dtypes == {"bfloat16"}
+
+
+def test_a_subclassed_model_is_one_node(keras, tmp_path):
+    @keras.saving.register_keras_serializable("graph_tests")
+    class Custom(keras.Model):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.dense = keras.layers.Dense(2)
+
+        def call(self, x):
+            return self.dense(x)
+
+    model = Custom(name="custom")
+    model(keras.ops.ones((1, 3)))
+    model.save(tmp_path / "custom.keras")
+    graph = read_graph(tmp_path / "custom.keras")
+    assert [node.op for node in graph.nodes] == ["Custom"]
+    assert Counter((v.dtype, v.shape) for v in graph.variables) == _weights(model)
+
+
+def test_keras_2_nodes_have_edges(keras_models, tmp_path):
+    """Keras 2 lists a layer's inputs as layer, call, output and arguments."""
+
+    def layer(name, *inputs):
+        nodes = [[[source, 0, output, {}] for source, output in inputs]] if inputs else []
+        config = {"name": name}
+        return {"class_name": "Layer", "name": name, "config": config, "inbound_nodes": nodes}
+
+    layers = [layer("x"), layer("split", ("x", 0)), layer("add", ("split", 0), ("split", 1))]
+    config = {"class_name": "Functional", "config": {"name": "old", "layers": layers}}
+    with zipfile.ZipFile(keras_models["sequential"].keras) as archive:
+        weights = archive.read("model.weights.h5")
+    with zipfile.ZipFile(tmp_path / "old.keras", "w") as archive:
+        archive.writestr("config.json", json.dumps(config))
+        archive.writestr("model.weights.h5", weights)
+    nodes = read_graph(tmp_path / "old.keras").functions[0].nodes
+    assert [node.inputs for node in nodes] == [(), ("x",), ("split", "split:1")]
+    assert [node.sources for node in nodes] == [(), ("x",), ("split", "split")]
+
+
+def test_weights_alone_are_no_model(keras_models, tmp_path):
+    keras_models["sequential"].model.save_weights(tmp_path / "only.weights.h5")
+    with pytest.raises(ModelFileError, match="weights alone"):
+        read_graph(tmp_path / "only.weights.h5")

@@ -1,0 +1,248 @@
+"""SavedModels against TensorFlow's own loaders and messages."""
+
+import shutil
+
+import numpy as np
+import pytest
+from varhandle.formats import read_graph
+from varhandle.graph import ModelFileError
+
+CHECKPOINTED = [
+    "counter",
+    "no_signatures",
+    "control_flow",
+    "keras_saved",
+    "keras_exported",
+    "trainer",
+]
+NAMES = [*CHECKPOINTED, "constant", "tf1"]
+
+
+def _parse(folder):
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    message = saved_model_pb2.SavedModel()
+    message.ParseFromString((folder / "saved_model.pb").read_bytes())
+    return message.meta_graphs[0]
+
+
+def _ops(accesses):
+    return sorted(access.op for access in accesses)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_holds_every_function_and_node(saved_models, name):
+    graph_def = _parse(saved_models[name]).graph_def
+    expected = {"main graph": graph_def.node}
+    expected.update((f.signature.name, f.node_def) for f in graph_def.library.function)
+    graph = read_graph(saved_models[name])
+    assert graph.functions[0].name == "main graph"
+    assert {f.name for f in graph.functions} == set(expected)
+    for function in graph.functions:
+        nodes = [
+            (node.name, node.op, [*node.inputs, *(f"^{name}" for name in node.control_inputs)])
+            for node in function.nodes
+        ]
+        assert nodes == [(n.name, n.op, list(n.input)) for n in expected[function.name]]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_sources_and_calls_exist(saved_models, name):
+    graph = read_graph(saved_models[name])
+    functions = {function.name for function in graph.functions}
+    for function in graph.functions:
+        known = {node.name for node in function.nodes} | {spec.name for spec in function.inputs}
+        for node in function.nodes:
+            assert known.issuperset(node.sources)
+            assert functions.issuperset(node.calls)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_initialised_is_what_the_graph_loader_restores(tf, saved_models, name):
+    """The v1 loader runs the restore op, as the converter does; then each variable is asked."""
+    v1 = tf.compat.v1
+    graph = read_graph(saved_models[name])
+    with tf.Graph().as_default() as loaded, v1.Session() as session:
+        v1.saved_model.load(session, ["serve"], str(saved_models[name]))
+        expected = {}
+        for op in loaded.get_operations():
+            if op.type == "VarHandleOp":
+                query = tf.raw_ops.VarIsInitializedOp(resource=op.outputs[0])
+                expected[op.get_attr("shared_name").decode()] = bool(session.run(query))
+            elif op.type == "VariableV2":
+                query = v1.is_variable_initialized(op.outputs[0])
+                expected[op.name] = bool(session.run(query))
+    assert {v.name: v.initialised for v in graph.variables} == expected
+
+
+@pytest.mark.parametrize("name", CHECKPOINTED)
+def test_owners_dtypes_and_shapes_are_the_checkpoints(tf, saved_models, name):
+    reader = tf.train.load_checkpoint(str(saved_models[name] / "variables" / "variables"))
+    dtypes = reader.get_variable_to_dtype_map()
+    expected = {
+        key.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE"): (dtypes[key].name, tuple(shape))
+        for key, shape in reader.get_variable_to_shape_map().items()
+        if not key.startswith("_CHECKPOINTABLE")
+    }
+    found = {v.owner: (v.dtype, v.shape) for v in read_graph(saved_models[name]).variables}
+    found.pop(None, None)
+    assert found == expected
+
+
+def _inputs(tf, signature):
+    """Make inputs that go down the branches in which the fixtures assign."""
+    values = {"x": tf.constant(1.0), "s": tf.constant(["x"]), "i": tf.constant([1, 2])}
+    specs = signature.structured_input_signature[1]
+    if set(specs) == set(values):
+        return values
+    random = tf.random.Generator.from_seed(1)
+    return {name: random.normal(spec.shape) for name, spec in specs.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "signature"),
+    [
+        ("counter", "step"),
+        ("counter", "peek"),
+        ("control_flow", "serving_default"),
+        ("trainer", "serving_default"),
+    ],
+)
+def test_assigned_variables_are_those_that_change(tf, saved_models, name, signature):
+    loaded = tf.saved_model.load(str(saved_models[name]))
+    function = loaded.signatures[signature]
+    variables = {v.name.removesuffix(":0"): v for v in function.graph.variables}
+    before = {name: variable.numpy() for name, variable in variables.items()}
+    function(**_inputs(tf, function))
+    changed = {n for n, v in variables.items() if not np.array_equal(before[n], v.numpy())}
+    graph = read_graph(saved_models[name])
+    assigned = {
+        v.name for v in graph.variables if any(signature in a.signatures for a in v.assigns)
+    }
+    touched = {
+        v.name
+        for v in graph.variables
+        if any(signature in a.signatures for a in v.reads + v.assigns)
+    }
+    if name == "trainer":  # the loader gives Keras variables their own name, the graph a copy's
+        assigned, touched = ({n.removesuffix("_1") for n in s} for s in (assigned, touched))
+        changed, variables = ({n.removesuffix("_1") for n in s} for s in (changed, variables))
+    assert assigned == changed
+    assert touched == set(variables)
+
+
+def test_accesses_are_found_through_every_kind_of_call(saved_models):
+    graph = read_graph(saved_models["control_flow"])
+    accesses = {v.name: (_ops(v.reads), _ops(v.assigns)) for v in graph.variables}
+    assert accesses == {
+        "a": (["ReadVariableOp"] * 3, ["AssignAddVariableOp"]),
+        "b": (["ReadVariableOp"] * 3, ["AssignSubVariableOp"]),
+        "embedding": (
+            ["ReadVariableOp", "ResourceGather"],
+            ["ResourceScatterUpdate", "ResourceStridedSliceAssign"],
+        ),
+        "half": ([], ["AssignVariableOp"]),
+        "unused": ([], []),
+    }
+
+
+def test_an_access_names_its_signatures(saved_models):
+    graph = read_graph(saved_models["counter"])
+    counter = graph.variable("counter")
+    assert [access.signatures for access in counter.reads] == [("peek",), ("step",)]
+    assert [access.signatures for access in counter.assigns] == [("step",)]
+    assert [access.signatures for access in graph.variable("w").reads] == [("step",)]
+
+
+def test_signatures_are_those_that_can_be_called(tf, saved_models):
+    loaded = tf.saved_model.load(str(saved_models["counter"]))
+    graph = read_graph(saved_models["counter"])
+    assert [signature.name for signature in graph.signatures] == sorted(loaded.signatures)
+    step = graph.signature("step")
+    assert [(s.name, s.dtype, s.shape) for s in step.inputs] == [("x", "float32", (1, 3))]
+    assert [(s.name, s.dtype, s.shape) for s in step.outputs] == [("y", "float32", (1, 2))]
+    assert graph.op_counts("step")["AssignAddVariableOp"] == 1
+    assert graph.op_counts("peek")["AssignAddVariableOp"] == 0
+    assert graph.producer == f"TensorFlow {tf.__version__}"
+
+
+def test_keras_3_through_the_older_door_reads_variables_that_nobody_restores(saved_models):
+    graph = read_graph(saved_models["keras_saved"])
+    read = [v for v in graph.variables if v.reads]
+    restored = [v for v in graph.variables if v.initialised]
+    assert len(read) == len(restored) == 8
+    assert {(v.initialised, v.owner) for v in read} == {(False, None)}
+    assert all(v.owner and not v.reads for v in restored)
+
+
+def test_keras_export_reads_variables_that_are_restored(saved_models):
+    graph = read_graph(saved_models["keras_exported"])
+    read = [v for v in graph.variables if v.reads]
+    assert len(read) == 8
+    assert all(v.initialised and v.owner for v in read)
+
+
+def test_without_signatures_the_functions_count(saved_models):
+    graph = read_graph(saved_models["no_signatures"])
+    assert graph.signatures == ()
+    counter = graph.variable("counter")
+    assert (_ops(counter.reads), _ops(counter.assigns)) == (
+        ["ReadVariableOp", "ReadVariableOp"],
+        ["AssignAddVariableOp"],
+    )
+    assert {access.signatures for access in counter.reads} == {()}
+
+
+def test_owners_with_dots_and_slashes_in_their_names(tf, tmp_path):
+    class Named(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.parts = {"a/b.c": tf.Variable(1.0), ".S": tf.Variable(2.0)}
+
+        @tf.function(input_signature=[])
+        def call(self):
+            return self.parts["a/b.c"] + self.parts[".S"]
+
+    tf.saved_model.save(Named(), str(tmp_path), signatures={})
+    graph = read_graph(tmp_path)
+    assert {v.owner for v in graph.variables} == {"parts/a/b.c", "parts/.S"}
+    assert all(len(v.reads) == 1 for v in graph.variables)
+
+
+def test_a_tf1_model_runs_in_the_main_graph(saved_models):
+    graph = read_graph(saved_models["tf1"])
+    assert graph.signature("serving_default").function == "main graph"
+    accesses = {v.name: (_ops(v.reads), _ops(v.assigns)) for v in graph.variables}
+    assert accesses == {"reference": (["Identity"], []), "resource": (["ReadVariableOp"], [])}
+
+
+def test_the_file_in_the_folder_is_the_same_model(saved_models):
+    folder = read_graph(saved_models["counter"])
+    file = read_graph(saved_models["counter"] / "saved_model.pb")
+    assert file.variables == folder.variables
+
+
+def test_without_its_variables_folder_nothing_is_initialised(saved_models, tmp_path):
+    shutil.copy(saved_models["counter"] / "saved_model.pb", tmp_path)
+    graph = read_graph(tmp_path)
+    assert [v.initialised for v in graph.variables] == [False, False]
+    assert [v.owner for v in graph.variables] == ["counter", "w"]
+
+
+def test_without_its_data_file_nothing_is_initialised(saved_models, tmp_path):
+    shutil.copytree(saved_models["counter"], tmp_path, dirs_exist_ok=True)
+    (tmp_path / "variables" / "variables.data-00000-of-00001").unlink()
+    assert {v.initialised for v in read_graph(tmp_path).variables} == {False}
+
+
+def test_a_damaged_index_is_named(saved_models, tmp_path):
+    shutil.copytree(saved_models["counter"], tmp_path, dirs_exist_ok=True)
+    (tmp_path / "variables" / "variables.index").write_bytes(b"no index")
+    with pytest.raises(ModelFileError, match=r"variables\.index"):
+        read_graph(tmp_path)
+
+
+def test_a_model_without_variables_is_fine(saved_models):
+    graph = read_graph(saved_models["constant"])
+    assert graph.variables == ()
+    assert graph.op_counts("serving_default")["Mul"] == 1

@@ -1,0 +1,323 @@
+"""A child process: what it returns, what it survives, what it costs its caller."""
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from varhandle.sandbox import OpError, run_isolated, run_source
+
+
+def test_returns_the_names_that_were_kept():
+    record = run_source("y = x + 1", inputs={"x": 41}, keep=["y"])
+    assert record.ok
+    assert record.value == {"y": 42}
+
+
+def test_the_child_is_another_process():
+    assert run_isolated(os.getpid).value != os.getpid()
+
+
+def test_captures_what_is_printed_and_what_c_writes():
+    record = run_source("import os\nprint('out')\nos.write(2, b'native\\n')")
+    assert record.output == "out\n"
+    assert "native" in record.log
+    assert "native" not in record.output
+
+
+def test_an_exception_is_a_record_that_names_the_line():
+    record = run_source("x = 1\n\nx / 0  # here")
+    assert (record.outcome, record.exception_type) == ("raised", "ZeroDivisionError")
+    assert (record.line_number, record.line) == (3, "x / 0  # here")
+    assert "line 3" in repr(record)
+
+
+def test_the_line_is_that_of_the_source_and_not_of_the_library_below_it():
+    record = run_source("import json\nvalue = '{'\njson.loads(value)")
+    assert (record.line_number, record.line) == (3, "json.loads(value)")
+
+
+def test_a_syntax_error_is_a_record_too():
+    record = run_source("x = (1\n")
+    assert (record.exception_type, record.line_number) == ("SyntaxError", 1)
+
+
+@pytest.mark.parametrize("end", ["", "raise KeyError"])
+def test_what_is_registered_for_the_end_of_a_process_happens(end):
+    """TensorFlow writes the source of what it has traced into files, and deletes them then."""
+    record = run_source(
+        "import atexit, os, sys, tensorflow as tf\n"
+        "def branch(x):\n"
+        "    if x > 0:\n"
+        "        return x\n"
+        "    return -x\n"
+        "tf.function(branch)(tf.constant(1))\n"
+        "traced = [sys.modules[name] for name in sys.modules if name.startswith('__autograph_')]\n"
+        "print(*[module.__file__ for module in traced if os.path.exists(module.__file__)])\n"
+        "atexit.register(print, 'the end')\n" + end
+    )
+    file, *rest = record.output.splitlines()
+    assert "__autograph_" in file
+    assert not Path(file).exists()
+    assert rest == ["the end"]
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("import os; os.abort()", "SIGABRT"),
+        ("import ctypes; ctypes.string_at(0)", "SIGSEGV"),
+    ],
+)
+def test_a_crash_is_a_record(source, name):
+    record = run_source(source)
+    assert (record.outcome, record.exit_signal) == ("crashed", name)
+
+
+def test_an_early_exit_is_a_crash_with_its_code():
+    record = run_source("import os; os._exit(3)")
+    assert record.outcome == "crashed"
+    assert "exit code 3" in record.message
+
+
+def test_sys_exit_is_an_exception_like_any_other():
+    assert run_source("import sys; sys.exit(4)").exception_type == "SystemExit"
+
+
+def test_a_hanging_child_is_ended_with_all_that_it_started(tmp_path):
+    marker = tmp_path / "pid"
+    source = (
+        "import subprocess, time\n"
+        "child = subprocess.Popen(['sleep', '600'])\n"
+        f"open({str(marker)!r}, 'w').write(str(child.pid))\n"
+        "time.sleep(600)"
+    )
+    record = run_source(source, timeout=10)
+    assert record.outcome == "timed out"
+    assert _ends(int(marker.read_text()))
+
+
+def _ends(pid, seconds=10):
+    """Wait for a process to end; tell whether it did."""
+    deadline = time.monotonic() + seconds
+    while _alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return not _alive(pid)
+
+
+def _alive(pid):
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def test_what_the_code_starts_and_leaves_is_ended_and_not_waited_for():
+    record = run_source(
+        "import multiprocessing, time\n"
+        "left = multiprocessing.get_context('fork').Process(target=time.sleep, args=(600,))\n"
+        "left.start()\n"
+        "print(left.pid)",
+        timeout=20,
+    )
+    assert record.ok
+    assert _ends(int(record.output))
+
+
+def test_a_greedy_child_is_ended():
+    source = "import time\nblock = b'x' * (1500 * 2**20)\ntime.sleep(60)"
+    record = run_source(source, memory_limit=2**30, timeout=30)
+    assert record.outcome == "out of memory"
+
+
+def test_a_result_that_cannot_travel_is_said_to_be_so():
+    record = run_source("f = lambda: 0", keep=["f"])
+    assert record.outcome == "raised"
+    assert "pickle" in record.message.lower()
+
+
+def test_a_name_that_was_never_defined_is_named():
+    record = run_source("a = 1", keep=["a", "b"])
+    assert record.exception_type == "NameError"
+    assert "b" in record.message
+
+
+def test_a_function_that_cannot_travel_is_refused_before_it_runs():
+    with pytest.raises(ValueError, match="%%isolated"):
+        run_isolated(lambda: 0)
+
+
+def test_converter_errors_come_back_as_data(running_total, save_module):
+    folder = str(save_module(running_total("float16")))
+    source = "import tensorflow as tf\ntf.lite.TFLiteConverter.from_saved_model(folder).convert()"
+    record = run_source(source, inputs={"folder": folder})
+    assert record.exception_type == "ConverterError"
+    assert OpError("tf.VarHandleOp", "ERROR_NEEDS_FLEX_OPS") in record.errors
+    assert "tf.VarHandleOp" in record.failing_ops
+    assert "is neither a custom op nor a flex op" in record.log  # C++ writes it there as well
+    assert folder not in record.text()
+
+
+def test_a_script_without_a_main_guard_can_use_it(tmp_path):
+    script = tmp_path / "unguarded.py"
+    script.write_text(
+        "from varhandle.sandbox import run_source\nprint(run_source('x = 2', keep=['x']).value)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout == "{'x': 2}\n"
+
+
+def test_a_server_without_tensorflow_starts_without_it(tmp_path):
+    script = tmp_path / "litert_only.py"
+    script.write_text(
+        "from varhandle.sandbox import run_isolated\n"
+        'question = \'"tensorflow" in __import__("sys").modules\'\n'
+        "print(run_isolated(eval, question, tensorflow=False).value)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout == "False\n"
+
+
+def test_silencing_hides_the_native_stream_and_not_the_errors_of_python():
+    source = (
+        "import os, sys\n"
+        "sys.stderr = os.fdopen(os.dup(2), 'w')\n"  # as a kernel does: its own stream
+        "from varhandle.sandbox import silence_native_log\n"
+        "silence_native_log()\n"
+        "os.write(2, b'native')\n"
+        "print('python', file=sys.stderr, flush=True)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == "python\n"
+
+
+@pytest.mark.parametrize("end", ["os._exit(3)", "os.abort()", "pass"])
+def test_what_the_child_started_ends_with_it_however_it_ends(tmp_path, end):
+    marker = tmp_path / "pid"
+    source = (
+        "import os, subprocess\n"
+        "child = subprocess.Popen(['sleep', '600'])\n"
+        f"open({str(marker)!r}, 'w').write(str(child.pid))\n"
+        f"{end}"
+    )
+    run_source(source)
+    assert _ends(int(marker.read_text()))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the signal at the parent's death is Linux's")
+@pytest.mark.parametrize(
+    "loop", ["while True: pass", "import ctypes; ctypes.PyDLL(None).pause()"], ids=["Python", "C"]
+)
+def test_a_child_does_not_outlive_its_parent(tmp_path, loop):
+    """A restarted kernel must not leave an endless loop behind, nor one that lets no thread run."""
+    marker, script = tmp_path / "pid", tmp_path / "parent.py"
+    endless = f"import os; open({str(marker)!r}, 'w').write(str(os.getpid()))\n{loop}"
+    script.write_text(
+        "from varhandle.sandbox import run_isolated\n"
+        f"run_isolated(exec, {endless!r}, tensorflow=False)\n"
+    )
+    parent = subprocess.Popen([sys.executable, str(script)])
+    for _ in range(300):
+        if marker.exists() and marker.read_text():
+            break
+        time.sleep(0.1)
+    parent.kill()
+    parent.wait()
+    assert _ends(int(marker.read_text()))
+
+
+def test_code_runs_as_it_would_in_a_cell():
+    source = (
+        "from dataclasses import dataclass\n"
+        "@dataclass\n"
+        "class Point:\n"
+        "    x: int\n"
+        "kind = str(Point.__annotations__['x'])\n"
+    )
+    assert run_source(source, keep=["kind"]).value == {"kind": "<class 'int'>"}
+
+
+def test_a_result_that_cannot_be_read_back_is_a_record():
+    source = "class Own:\n    pass\nvalue = Own()"
+    record = run_source(source, keep=["value"])
+    assert record.outcome == "raised"
+    assert "cannot be read back" in record.message
+
+
+def test_a_signal_without_a_name_is_a_record():
+    record = run_source("import os; os.kill(os.getpid(), 40)")
+    assert (record.outcome, record.exit_signal) == ("crashed", "signal 40")
+
+
+@pytest.mark.parametrize(
+    ("source", "exception"),
+    [
+        ("class Mute(Exception):\n    def __str__(self): raise OSError\nraise Mute", "Mute"),
+        ("import sys\nsys.stdout.close()\nraise KeyError('x')", "KeyError"),
+    ],
+)
+def test_odd_failures_of_the_code_are_no_crash(source, exception):
+    record = run_source(source)
+    assert (record.outcome, record.exception_type) == ("raised", exception)
+
+
+def test_large_results_come_back():
+    assert len(run_source("data = bytes(5_000_000)", keep=["data"]).value["data"]) == 5_000_000
+
+
+def test_isolated_code_may_isolate_in_turn():
+    source = (
+        "from varhandle.sandbox import run_isolated\n"
+        "value = run_isolated(int, '41', tensorflow=False).value + 1"
+    )
+    assert run_source(source, keep=["value"]).value == {"value": 42}
+
+
+def test_what_only_the_callers_main_has_is_refused_in_words(tmp_path):
+    script = tmp_path / "main_class.py"
+    script.write_text(
+        "from varhandle.sandbox import run_source\n"
+        "class Mine: pass\n"
+        "try:\n"
+        "    run_source('pass', inputs={'mine': Mine()})\n"
+        "except ValueError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert "Mine is defined in __main__" in done.stdout
+
+
+def test_a_child_is_the_same_whichever_call_came_first(tmp_path):
+    """A server that was started without TensorFlow still gives a quiet child with it."""
+    script = tmp_path / "order.py"
+    script.write_text(
+        "from varhandle.sandbox import run_isolated, run_source\n"
+        "run_isolated(int, tensorflow=False)\n"
+        "source = 'import keras; print(keras.config.is_interactive_logging_enabled())'\n"
+        "record = run_source(source)\n"
+        "print(record.output.strip(), 'oneDNN' in record.log)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout == "False False\n"
+
+
+def test_without_fork_a_child_is_spawned(monkeypatch):
+    """As on Windows: slower, and the same record."""
+    methods = multiprocessing.get_all_start_methods
+    monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: ["spawn"])
+    assert "spawn" in methods()
+    record = run_isolated(eval, "__import__('multiprocessing').get_start_method()")
+    assert (record.outcome, record.value) == ("ok", "spawn")
+    failed = run_isolated(eval, "1 / 0", tensorflow=False)
+    assert failed.exception_type == "ZeroDivisionError"

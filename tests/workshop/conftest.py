@@ -1,0 +1,118 @@
+"""A hub as ``make hub`` starts it, with two participants and the instructor, once for a module."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from workshop import mount_view
+from workshop.hub_folder import Room
+from workshop.stopping import processes_of
+
+from benchmarks.participant import Visitor, wait_until
+
+MEMORY = 1.6  # gigabytes for each: a server, its warm parent, and two kernels
+SECRET = "what root's shell has been told"
+
+
+class Hub:
+    """The ``workbook hub`` command, in a room of its own."""
+
+    def __init__(self, folder):
+        self.room = Room(folder)
+        self._said = folder.with_name("said")
+        self._process = None
+
+    def start(self, *flags, **environment):
+        command = [sys.executable, "-m", "workbook_lib.cli", "hub", f"--folder={self.room.folder}"]
+        command += ["--ip=127.0.0.1", "--port=18000", f"--memory={MEMORY}", *flags]
+        with self._said.open("wb") as said:
+            self._process = subprocess.Popen(
+                command,
+                stdout=said,
+                stderr=said,
+                start_new_session=True,
+                env={**os.environ, "SECRET_OF_ROOT": SECRET, **environment},
+            )
+        wait_until(lambda: "address" in self.said or self._process.poll() is not None, "a hub")
+        if "a participant cannot read" in self.said:
+            # No view of one's own is to be had here, and the project lies below a closed folder.
+            pytest.skip(self.said.strip())
+        assert self._process.poll() is None, self.said
+
+    @property
+    def said(self):
+        return self._said.read_text(encoding="utf-8")
+
+    @property
+    def address(self):
+        return f"http://127.0.0.1:{self.room.started.settings.port}"
+
+    @property
+    def numbers(self):
+        first = self.room.started.first_number
+        return range(first, first + mount_view.BLOCK)
+
+    def visitor(self, name):
+        return Visitor(self.address, name)
+
+    def code(self, name="room code"):
+        return self.room.secrets[name]
+
+    def stop(self):
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait(timeout=60)
+        return self._process.returncode
+
+
+def a_hub(folder, **environment):
+    """Start one; skip where that says nothing."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("only root, on Linux, can look into what it keeps apart: sudo pytest tests/hub")
+    pytest.importorskip("jupyterhub")
+    started = Hub(Path(folder, "room"))
+    started.start(**environment)
+    return started
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory):
+    started = a_hub(tmp_path_factory.mktemp("hub"))
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="module")
+def ada(hub):
+    return at_work(hub, "ada")
+
+
+@pytest.fixture(scope="module")
+def bob(hub):
+    return at_work(hub, "bob")
+
+
+def at_work(hub, name):
+    visitor = hub.visitor(name)
+    visitor.sign_in(hub.code(), f"{name}'s own")
+    visitor.start_server()
+    visitor.work = visitor.kernel()
+    return visitor
+
+
+def server_of(visitor):
+    """Return the process of a participant's server, as root sees it."""
+    number = int(visitor.work.run("import os; print(os.getuid())"))
+    own = list(processes_of(range(number, number + 1)))
+    (server,) = (process for process in own if process.parent() not in own)
+    return server
+
+
+@pytest.fixture(scope="module")
+def instructor(hub):
+    visitor = hub.visitor("instructor")
+    visitor.sign_in("", hub.code("instructor code"))
+    return visitor

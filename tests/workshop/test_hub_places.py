@@ -1,0 +1,139 @@
+"""A participant's home, and what root reads in it."""
+
+import json
+import os
+
+import pytest
+from workshop.hub_folder import Room
+from workshop.places import PROGRESS, collect_progress, fresh_notebook, make_home, make_scratch
+
+from workbook_lib.samples import project_root
+
+ROOT = project_root()
+EVENT = json.dumps({"event": "hint", "id": "x", "number": 1}) + "\n"
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+FIRST = 1_900_000_000
+
+
+@pytest.fixture
+def room(tmp_path):
+    made = Room(tmp_path / "room")
+    made.make()
+    return made
+
+
+@pytest.fixture
+def home(room):
+    number = room.number("ada", FIRST)
+    make_home(room.home("ada"), number, ROOT)
+    return room.home("ada")
+
+
+@as_root
+def test_a_home_is_the_participants_and_closed(home):
+    assert home.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_uid for path in (home, *home.rglob("*"))} == {FIRST + 1}
+    names = {path.name for path in (home / "notebooks").iterdir()}
+    assert names == {path.name for path in (ROOT / "notebooks").glob("*.ipynb")}
+    assert (home / "data" / "digits.npz").exists()
+
+
+@as_root
+def test_a_home_that_is_there_is_left_alone(home):
+    notebook = home / "notebooks" / "00_start_here.ipynb"
+    notebook.write_text("mine")
+    make_home(home, FIRST + 1, ROOT)
+    assert notebook.read_text() == "mine"
+
+
+@as_root
+def test_a_start_that_was_cut_short_leaves_no_half_home(room):
+    half = room.homes / ".ada.fresh"
+    half.mkdir()
+    (half / "rest").touch()
+    make_home(room.home("ada"), FIRST + 1, ROOT)
+    assert not half.exists()
+    assert not (room.home("ada") / "rest").exists()
+
+
+def test_everybody_gets_a_number_of_their_own_and_keeps_it(room):
+    numbers = [room.number(name, FIRST) for name in ("ada", "bob", "ada")]
+    assert numbers == [FIRST + 1, FIRST + 2, FIRST + 1]
+    assert Room(room.folder).number("bob", FIRST) == FIRST + 2
+
+
+def collected(room, tmp_path):
+    into = tmp_path / "collected"
+    into.mkdir()
+    untouched = collect_progress(room, FIRST, into)
+    return {path.stem: path.read_text() for path in into.iterdir()}, untouched
+
+
+@as_root
+def test_progress_is_collected_under_its_name(room, home, tmp_path):
+    (home / PROGRESS).write_text(EVENT)
+    os.chown(home / PROGRESS, FIRST + 1, FIRST + 1)
+    room.number("bob", FIRST)
+    assert collected(room, tmp_path) == ({"ada": EVENT}, ["bob"])
+
+
+@as_root
+@pytest.mark.parametrize("trick", ["link", "folder", "foreign", "pipe", "hard link"])
+def test_nothing_but_an_own_file_is_read(room, home, tmp_path, trick):
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / PROGRESS.name).write_text(EVENT)
+    progress = home / PROGRESS
+    if trick == "link":
+        progress.symlink_to(secret / PROGRESS.name)
+    elif trick == "folder":
+        progress.parent.rmdir()
+        progress.parent.symlink_to(secret)
+    elif trick == "pipe":
+        os.mkfifo(progress)
+        os.chown(progress, FIRST + 1, FIRST + 1)
+    elif trick == "hard link":
+        os.link(secret / PROGRESS.name, progress)
+    else:
+        progress.write_text(EVENT)
+        os.chown(progress, FIRST + 2, FIRST + 2)
+    assert collected(room, tmp_path) == ({}, ["ada"])
+
+
+def test_a_fresh_notebook_keeps_the_old_one_beside_it(tmp_path):
+    notebook = tmp_path / "00_start_here.ipynb"
+    original = (ROOT / "notebooks" / notebook.name).read_bytes()
+    assert fresh_notebook(notebook, ROOT) is None
+    assert notebook.read_bytes() == original
+    for mine in ("first", "second"):
+        notebook.write_text(mine)
+        kept = fresh_notebook(notebook, ROOT)
+        assert kept.read_text() == mine
+        assert notebook.read_bytes() == original
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+@pytest.mark.parametrize("name", ["99_nothing.ipynb", "../README.md", "room"])
+def test_what_is_no_notebook_is_refused(tmp_path, name):
+    with pytest.raises(FileNotFoundError):
+        fresh_notebook(tmp_path / name, ROOT)
+
+
+def test_the_notebook_that_copies_are_made_of_is_not_replaced():
+    with pytest.raises(FileExistsError):
+        fresh_notebook(ROOT / "notebooks" / "00_start_here.ipynb", ROOT)
+
+
+@as_root
+def test_a_folder_that_somebody_else_made_is_not_taken(tmp_path):
+    for folder in (tmp_path / "made", tmp_path / "link"):
+        if folder.name == "made":
+            folder.mkdir()
+        else:
+            folder.symlink_to(tmp_path / "made")
+        with pytest.raises(PermissionError):
+            make_scratch(folder, FIRST)
+    make_scratch(tmp_path / "own", FIRST)
+    make_scratch(tmp_path / "own", FIRST)
+    assert (tmp_path / "own").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "own").stat().st_uid == FIRST

@@ -1,0 +1,107 @@
+"""User numbers, and what a process is when it has left root behind."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from workshop import mount_view
+from workshop.mount_view import BLOCK, SeparationError, closed_above, first_number
+from workshop.sandbox_spec import Plan
+
+from workbook_lib import cli
+
+ALL = "         0          0 4294967295\n"
+INSIDE = "         0       1000          1\n         1     100000      65536\n"
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+NUMBER = 1_900_000_123
+
+
+def test_numbers_are_high_and_fit():
+    for _ in range(100):
+        assert 20_000 <= first_number(ALL) <= 2**31 - BLOCK
+        assert 20_000 <= first_number(INSIDE) <= 65_537 - BLOCK
+
+
+def test_numbers_that_are_in_use_are_not_taken():
+    taken = range(20_000, 64_000)
+    assert first_number(INSIDE, taken) >= 64_000
+
+
+@pytest.mark.parametrize("uid_map", ["", "0 1000 1\n", "0 1000 1\n1 100000 20500\n"])
+def test_too_few_numbers_are_refused_with_what_to_do(uid_map):
+    with pytest.raises(SeparationError, match="/etc/subuid"):
+        first_number(uid_map)
+
+
+def test_who_is_not_root_and_has_no_namespace_is_told_so(monkeypatch):
+    monkeypatch.setattr(mount_view.shutil, "which", lambda _: None)
+    with pytest.raises(SeparationError, match="run it as root, or install uidmap"):
+        mount_view.enter_namespace(["true"])
+
+
+def test_without_separation_the_command_starts_nothing(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(mount_view, "needs_namespace", lambda: True)
+    monkeypatch.setattr(mount_view.shutil, "which", lambda _: None)
+    folder = tmp_path / "room"
+    assert cli.main(["hub", f"--folder={folder}"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("workbook: participants can be kept apart only by root")
+    assert err.count("\n") == 1
+    assert not folder.exists()
+
+
+@as_root
+@pytest.mark.parametrize("own_view", [True, False])
+def test_a_process_that_has_entered_has_no_rights(tmp_path, own_view):
+    if own_view and not mount_view.can_have_own_view():
+        pytest.skip("this container has no mount namespaces")
+    show = "id -u; id -g; id -G; pwd; umask; grep -E 'CapPrm|CapEff|NoNewPrivs' /proc/self/status"
+    command = Plan(NUMBER, "/", own_view=own_view).command(["sh", "-c", show])
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, cwd="/", extra_groups=[4]
+    )
+    number = str(NUMBER)
+    assert done.stdout.split() == [
+        number, number, number, "/", "0077",
+        "CapPrm:", "0" * 16, "CapEff:", "0" * 16, "NoNewPrivs:", "1",
+    ]  # fmt: skip
+
+
+@as_root
+def test_a_view_covers_and_keeps(tmp_path):
+    if not mount_view.can_have_own_view():
+        pytest.skip("this container has no mount namespaces")
+    closed = tmp_path / "closed"
+    kept = closed / "kept"
+    kept.mkdir(parents=True)
+    (kept / "file").write_text("here")
+    (closed / "other").touch()
+    deep = closed / "elsewhere" / "and" / "deeper"
+    deep.mkdir(parents=True)
+    (kept / "link").symlink_to(deep)  # as .venv may be one
+    closed.chmod(0o700)
+    assert closed in closed_above(kept)
+    folders = [str(folder) for folder in (kept, kept / "link", deep)]
+    plan = Plan(NUMBER, "/", covered=[str(closed)], kept=folders)
+    look = f"cat {kept}/file; ls {closed}; touch /tmp/x-{NUMBER} /dev/shm/x && ls /dev/shm"
+    done = subprocess.run(
+        plan.command(["sh", "-c", look]), capture_output=True, text=True, check=True, cwd="/"
+    )
+    assert done.stdout.split() == ["hereelsewhere", "kept", "x"]
+    assert (closed / "other").exists()
+    assert not Path(f"/tmp/x-{NUMBER}").exists()
+    assert not Path("/dev/shm/x").exists()
+
+
+@as_root
+def test_what_cannot_be_entered_runs_nothing(tmp_path):
+    plan = Plan(NUMBER, "/", groups=[str(tmp_path / "no" / "cgroup.procs")])
+    mark = tmp_path / "mark"
+    done = subprocess.run(
+        plan.command(["touch", str(mark)]), capture_output=True, text=True, check=False, cwd="/"
+    )
+    assert done.returncode == 1
+    assert "this place cannot be entered" in done.stderr
+    assert not mark.exists()
