@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+
 from varhandle.formats.proto_schema import MESSAGES
 
 Form = Literal["one flat graph", "a library of functions"]

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import psutil
 from jupyter_client.manager import KernelManager
-from warm_kernels import fork_server, kernel
 
 from benchmarks.figures import Chapter, Figure
+from warm_kernels import fork_server, kernel
 
 WARM, COLD = "python3", "python3-cold"
 RUNS = 5

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from varhandle.evaluate.latency import compare_latency
-from varhandle.evaluate.parity import check_parity
-from varhandle.sandbox import run_isolated, warm_up
 
 from benchmarks.figures import Chapter, Figure
 from benchmarks.models import files, keras_model
+from varhandle.evaluate.latency import compare_latency
+from varhandle.evaluate.parity import check_parity
+from varhandle.sandbox import run_isolated, warm_up
 
 MODEL = "MobileNetV2 96"  # about a millisecond with one thread
 CALLS = 20  # calls of one parity check
@@ -76,6 +76,7 @@ def _inference(tflite: Path) -> Figure:
 def _session_and_runner(tflite: str) -> tuple[float, float]:
     """Return the median milliseconds of the helper and of the bare calls."""
     from ai_edge_litert.interpreter import Interpreter
+
     from varhandle.evaluate.session import Session
 
     image = _image()

@@ -9,11 +9,10 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from varhandle.evaluate.latency import compare_latency
-
 from benchmarks.figures import Chapter, Figure
 from benchmarks.graphs import FORMS, Form, saved_model
 from benchmarks.models import exported
+from varhandle.evaluate.latency import compare_latency
 from workbook_lib.locations import data_path
 
 COMMAND = "python -m benchmarks reading"

@@ -15,18 +15,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
-from warm_kernels.fork_server import SWITCH
-from workshop import mount_view
-from workshop.hub_folder import Room, Settings, free_port
-from workshop.launcher import Workshop
-from workshop.stopping import processes_of
 
 from benchmarks.figures import Chapter, Figure, Plot
 from benchmarks.participant import Kernel, Visitor, wait_until
+from warm_kernels.fork_server import SWITCH
 from workbook_lib.lesson.classroom import Learner, classroom
 from workbook_lib.lesson.outline import outline
 from workbook_lib.lesson.progress import STATUSES
 from workbook_lib.lesson.solutions import solved
+from workshop import mount_view
+from workshop.hub_folder import Room, Settings, free_port
+from workshop.launcher import Workshop
+from workshop.stopping import processes_of
 
 COMMAND = "python -m benchmarks room"
 SIZES = (1, 2, 5, 10, 20)

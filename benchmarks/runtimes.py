@@ -6,10 +6,10 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from varhandle.sandbox import run_isolated
 
 from benchmarks.figures import Chapter, Figure
 from benchmarks.models import MODELS, files, keras_model
+from varhandle.sandbox import run_isolated
 
 RUNS = 200
 COMMAND = "python -m benchmarks runtimes"
@@ -50,6 +50,7 @@ def _medians(name: str, tflite: str, onnx: str) -> dict[str, float]:
     import onnxruntime
     import tensorflow as tf
     from ai_edge_litert.interpreter import Interpreter
+
     from varhandle.evaluate.latency import compare_latency
 
     tf.config.threading.set_intra_op_parallelism_threads(1)

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from varhandle.sandbox import run_isolated
 
 from benchmarks.figures import Chapter, Figure
+from varhandle.sandbox import run_isolated
 
 COMMAND = "python -m benchmarks sweep"
 MODELS = 200

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from varhandle.display import printable
-
 from workbook_lib import __version__
 
 BAD_INPUT = 2
@@ -328,7 +327,7 @@ def _add_matrix(commands: Any) -> None:
         "matrix",
         help="measure which failure shows on which TensorFlow release",
         description=(
-            "Install each release into an environment of its own, run the catalogue's programs "
+            "Install each release into an environment of its own, run the catalog's programs "
             "there, and merge what they did into the matrix. Needs uv. What an interrupted run "
             "has measured is kept. Exit code 1 if a release could not be installed."
         ),
@@ -432,7 +431,6 @@ def _sweep(options: argparse.Namespace) -> int:
 def _inspect(options: argparse.Namespace) -> int:
     from varhandle.formats import read_graph
     from varhandle.graph import ModelFileError
-
     from workbook_lib.show import op_histogram, variable_table
 
     try:
@@ -639,9 +637,8 @@ def _lines(facts: Mapping[str, str]) -> str:
 
 
 def _fresh(options: argparse.Namespace) -> int:
-    from workshop.places import fresh_notebook
-
     from workbook_lib.locations import project_root
+    from workshop.places import fresh_notebook
 
     try:
         kept = fresh_notebook(options.notebook, project_root())

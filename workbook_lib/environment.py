@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from varhandle.display import Rich, panel_html, table_html, table_text
-
 from workbook_lib.locations import data_path
 
 if TYPE_CHECKING:

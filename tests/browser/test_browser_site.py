@@ -62,7 +62,7 @@ def judged(page):
 # Nor does it judge text in a drawing: that must reach 4.5:1 on the drawing's own ground.
 _MARK = re.compile(r'aria-hidden="true"|role="img"|>\S</span>$|^<text ')
 _FAINT = """() => {
-  // Colours laid one over the other, as the browser paints them: the first is the lowest.
+  // Colors laid one over the other, as the browser paints them: the first is the lowest.
   const shade = (layers) => {
     const canvas = document.createElement("canvas").getContext("2d");
     for (const layer of layers) {
@@ -80,10 +80,10 @@ _FAINT = """() => {
     }
     return found;
   };
-  const faint = (selector, colour, least) => [...document.querySelectorAll(selector)]
+  const faint = (selector, color, least) => [...document.querySelectorAll(selector)]
     .filter((mark) => {
       const below = grounds(mark);
-      const [a, b] = [shade([...below, getComputedStyle(mark)[colour]]), shade(below)];
+      const [a, b] = [shade([...below, getComputedStyle(mark)[color]]), shade(below)];
       return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05) < least;
     }).map((mark) => mark.outerHTML);
   return [
@@ -107,7 +107,7 @@ def test_axe_finds_nothing_on_any_page(reader, site, pictures, scheme):
         reader.screenshot(path=str(pictures / f"site-{path.stem}-{scheme}.png"))
 
 
-def test_a_grey_text_a_missing_alt_and_a_lost_label_are_seen(reader, site):
+def test_a_gray_text_a_missing_alt_and_a_lost_label_are_seen(reader, site):
     """What the test above would say: axe-core is awake, and so is what judges in its place."""
     reader.goto(site.files[3].as_uri())
     reader.add_style_tag(content="p { color: #999 !important } [aria-hidden] { color: #ddd }")

@@ -5,8 +5,8 @@ import re
 import browser_program
 import browser_steps
 import pytest
-from varhandle.display import TONES
 
+from varhandle.display import TONES
 from workbook_lib.samples import project_root
 from workbook_lib.show.versions import OUTCOMES
 

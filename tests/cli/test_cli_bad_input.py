@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from varhandle.formats import read_graph, tflite_bytes
 from varhandle.formats.proto_schema import MESSAGES
 from varhandle.graph import ModelFileError
-
 from workbook_lib.cli import main
 from workbook_lib.locations import project_root
 

@@ -6,8 +6,8 @@ import sys
 
 import numpy as np
 import pytest
-from varhandle import diagnosis
 
+from varhandle import diagnosis
 from workbook_lib.cli import main
 
 

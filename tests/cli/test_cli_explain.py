@@ -50,7 +50,7 @@ def test_as_json(log, capsys):
     assert match["fix"]
 
 
-def test_nothing_recognised_is_no_failure(tmp_path, capsys):
+def test_nothing_recognized_is_no_failure(tmp_path, capsys):
     path = tmp_path / "other.log"
     path.write_text("ModuleNotFoundError: No module named 'tensorflow'\n", encoding="utf-8")
     assert main(["explain", str(path), "--json"]) == 0

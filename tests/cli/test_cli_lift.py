@@ -6,9 +6,9 @@ import sys
 
 import numpy as np
 import pytest
+
 from varhandle.formats import read_graph
 from varhandle.lift import lift_file, lift_state
-
 from workbook_lib.cli import main
 
 

@@ -8,9 +8,9 @@ import sys
 import time
 
 import pytest
+
 from varhandle.families import cases
 from varhandle.matrix import version_matrix
-
 from workbook_lib.cli import main
 
 # Two CPythons; 2.99.0 does not exist, 2.14.1 has no wheel for the newer one; every case works, save

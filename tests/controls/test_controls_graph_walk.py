@@ -4,11 +4,11 @@ import types
 from html.parser import HTMLParser
 
 import pytest
+
 from varhandle.display import printable
 from varhandle.formats import read_graph
 from varhandle.graph import Graph
 from varhandle.graph.model import Access, Function, Node, TensorSpec, Variable
-
 from workbook_lib import controls
 from workbook_lib.samples import data_path
 

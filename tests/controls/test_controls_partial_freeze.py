@@ -3,8 +3,8 @@
 from collections import Counter
 
 import pytest
-from varhandle.conversion.freezing import freeze
 
+from varhandle.conversion.freezing import freeze
 from workbook_lib import controls
 from workbook_lib.controls import partial_freeze
 

@@ -185,7 +185,7 @@ def press(chooser):
     chooser.work.wait(60)
 
 
-def test_every_control_is_a_labelled_native_element(chooser):
+def test_every_control_is_a_labeled_native_element(chooser):
     from ipywidgets import Button, Dropdown
 
     assert isinstance(chooser.recipe, Dropdown) and isinstance(chooser.size, Dropdown)

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from varhandle.lift import lift_state
 
+from varhandle.lift import lift_state
 from workbook_lib import controls
 from workbook_lib.samples import load_digits, load_row_reader
 

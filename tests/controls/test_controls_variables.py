@@ -3,11 +3,11 @@
 import threading
 
 import pytest
+
 from varhandle.evaluate.parity import Parity, Run
-from varhandle.families.catalogue import FAMILIES
+from varhandle.families.catalog import FAMILIES
 from varhandle.matrix import version_matrix
 from varhandle.sandbox import Record, cancellable
-
 from workbook_lib import controls
 from workbook_lib.controls import variables
 from workbook_lib.controls.variables import DTYPES, SETTINGS, UPDATES, program, try_variable

@@ -8,9 +8,9 @@ import time
 
 import psutil
 import pytest
+
 from varhandle.display import Rich
 from varhandle.sandbox import cancellable, run_isolated
-
 from workbook_lib.controls.work import SlowWork, can_be_used
 
 

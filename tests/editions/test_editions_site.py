@@ -68,7 +68,7 @@ def test_the_first_page_lists_what_the_notebooks_say_of_themselves(site):
         assert f"{about.read_minutes} + {about.do_minutes}" in row
 
 
-def test_every_page_leads_home_and_to_its_neighbours(site):
+def test_every_page_leads_home_and_to_its_neighbors(site):
     pages = [path for path in site.files if path.name != "index.html"]
     for at, path in enumerate(pages):
         tags = Page(path.read_text(encoding="utf-8")).tags

@@ -4,8 +4,8 @@ from importlib import metadata
 
 import pytest
 from notebook_cells import execute, load, solution_code, stub
-from varhandle.sandbox import Record
 
+from varhandle.sandbox import Record
 from workbook_lib.lesson.checks import reproduce_the_failure, start_here
 
 ZERO, ONE = load("00_start_here.ipynb"), load("01_reproduce_the_failure.ipynb")

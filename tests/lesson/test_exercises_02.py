@@ -1,9 +1,9 @@
 """The exercises of notebook 02: the stub, the solution and typical mistakes."""
 
 import pytest
-import varhandle.sandbox
 from notebook_cells import load
 
+import varhandle.sandbox
 from workbook_lib.lesson.solutions import solution_code
 
 NEEDED_CELLS = (
@@ -257,23 +257,23 @@ def never_set(condition, result="v.name"):
     ("answer", "status", "telling"),
     [
         pytest.param(
-            never_set("not v.initialised"), "wrong", "does anything read it", id="forgets the reads"
+            never_set("not v.initialized"), "wrong", "does anything read it", id="forgets the reads"
         ),
         pytest.param(never_set("v.reads"), "wrong", "has its value", id="forgets the value"),
         pytest.param(
-            never_set("not v.reads and not v.initialised"),
+            never_set("not v.reads and not v.initialized"),
             "wrong",
             "does anything read it",
             id="a read turned round",
         ),
         pytest.param(
-            never_set('v.reads == "none" and v.initialised == "no"'),
+            never_set('v.reads == "none" and v.initialized == "no"'),
             "wrong",
             "you miss 6",
             id="the words of the table",
         ),
         pytest.param(
-            never_set("v.reads and not v.initialised", result="v.owner"),
+            never_set("v.reads and not v.initialized", result="v.owner"),
             "wrong",
             "Return the names",
             id="the owner in place of the name",
@@ -285,13 +285,13 @@ def never_set(condition, result="v.name"):
             id="the other spelling",
         ),
         pytest.param(
-            never_set("v.reads and not v.initialised"), "wrong", "cannot say", id="None as no value"
+            never_set("v.reads and not v.initialized"), "wrong", "cannot say", id="None as no value"
         ),
         pytest.param(
             never_set("v.reads and not v.owner"), "wrong", "has its value", id="owner for value"
         ),
         pytest.param(
-            never_set("v.reads and not v.owner and v.initialised is False"),
+            never_set("v.reads and not v.owner and v.initialized is False"),
             "wrong",
             "has an owner",
             id="only what nobody owns",
@@ -300,7 +300,7 @@ def never_set(condition, result="v.name"):
             never_set("len(graph.variables) == 12 and v.reads"), "wrong", "you miss", id="a count"
         ),
         pytest.param(
-            never_set("v.reads and v.initialised == False"), "right", "6 variables", id="equals"
+            never_set("v.reads and v.initialized == False"), "right", "6 variables", id="equals"
         ),
     ],
 )

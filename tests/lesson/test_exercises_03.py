@@ -30,6 +30,7 @@ def imported():
     import numpy as np
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
     from varhandle.conversion.freezing import freeze
 
     return {
@@ -165,7 +166,7 @@ CONCRETE = "function.get_concrete_function(tf.TensorSpec([None, 4]))"
 @pytest.mark.parametrize(
     ("before", "call", "returned", "told"),
     [
-        ("", "model(x, training=True)", CONCRETE, "3 nodes, in drop and normalise"),
+        ("", "model(x, training=True)", CONCRETE, "3 nodes, in drop and normalize"),
         ("model.trainable = False", "model(x, training=True)", CONCRETE, "1 node, in drop"),
         ("", "model(x, training=False)", "function", "get_concrete_function"),
         ("", "model(x, training=False)", "model", "concrete function"),

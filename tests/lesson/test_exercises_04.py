@@ -239,8 +239,8 @@ OWNER = """
 @pytest.mark.parametrize(
     ("held", "told"),
     [
-        ("model", "6 variables that nothing initialises"),
-        ("model.variables", "6 variables that nothing initialises"),
+        ("model", "6 variables that nothing initializes"),
+        ("model.variables", "6 variables that nothing initializes"),
         ("None", "owns 0"),
         ("[v.value for v in model.trainable_variables]", "owns 4"),
         ("[tf.Variable(v.value) for v in model.variables]", "owns 0"),
@@ -256,7 +256,7 @@ def test_wrong_owners(outcome, held, told):
 @pytest.mark.parametrize(
     ("returned", "told"),
     [
-        ("model", "6 variables that nothing initialises"),
+        ("model", "6 variables that nothing initializes"),
         ("[v.value for v in model.variables]", "owns 0"),
         ("tf.Module", "owns 0"),
     ],

@@ -13,7 +13,7 @@ from workbook_lib.lesson.checks import run_inference as check
 
 CHECKS = {
     "infer/name-batch": ("name_batch", check.name_batch),
-    "infer/run-quantised": ("run_quantised", check.run_quantised),
+    "infer/run-quantized": ("run_quantized", check.run_quantized),
     "infer/tensor-bytes": ("tensor_bytes", check.tensor_bytes),
 }
 
@@ -126,8 +126,8 @@ def test_names_that_no_interpreter_gave(outcome):
 
 # --- exercise 2
 
-QUANTISED = """
-    def run_quantised(interpreter, values):
+QUANTIZED = """
+    def run_quantized(interpreter, values):
         source = interpreter.get_input_details()[0]
         target = interpreter.get_output_details()[0]
         scale, zero = source["quantization"]
@@ -157,7 +157,7 @@ RETURNED = "(integers.astype(np.float32) - out_zero) * out_scale"
     ],
 )
 def test_wrong_integers_for_the_input(outcome, fed, told):
-    result = outcome("infer/run-quantised", QUANTISED.format(fed=fed, returned=RETURNED))
+    result = outcome("infer/run-quantized", QUANTIZED.format(fed=fed, returned=RETURNED))
     assert result.status == "wrong"
     assert told in " ".join(result.advice.split())
 
@@ -175,7 +175,7 @@ def test_wrong_integers_for_the_input(outcome, fed, told):
     ],
 )
 def test_wrong_real_values_of_the_output(outcome, returned, told):
-    result = outcome("infer/run-quantised", QUANTISED.format(fed=FED, returned=returned))
+    result = outcome("infer/run-quantized", QUANTIZED.format(fed=FED, returned=returned))
     assert result.status == "wrong"
     assert told in result.advice
 
@@ -193,33 +193,33 @@ def test_wrong_real_values_of_the_output(outcome, returned, told):
         ),
     ],
 )
-def test_quantised_otherwise_is_as_good(outcome, fed, returned):
-    result = outcome("infer/run-quantised", QUANTISED.format(fed=fed, returned=returned))
+def test_quantized_otherwise_is_as_good(outcome, fed, returned):
+    result = outcome("infer/run-quantized", QUANTIZED.format(fed=fed, returned=returned))
     assert result.status == "right", result.advice
 
 
 def test_floats_are_refused_by_the_interpreter_itself(outcome):
-    source = QUANTISED.format(fed="values", returned=RETURNED)
-    result = outcome("infer/run-quantised", source)
+    source = QUANTIZED.format(fed="values", returned=RETURNED)
+    result = outcome("infer/run-quantized", source)
     assert result.status == "raised"
     assert "ValueError" in result.advice
 
 
-def test_a_quantised_run_that_never_runs(outcome):
-    source = QUANTISED.format(fed=FED, returned=RETURNED)
+def test_a_quantized_run_that_never_runs(outcome):
+    source = QUANTIZED.format(fed=FED, returned=RETURNED)
     assert (
         "invoke"
-        in outcome("infer/run-quantised", source.replace("interpreter.invoke()", "pass")).advice
+        in outcome("infer/run-quantized", source.replace("interpreter.invoke()", "pass")).advice
     )
-    result = outcome("infer/run-quantised", "def run_quantised(interpreter, values): return values")
+    result = outcome("infer/run-quantized", "def run_quantized(interpreter, values): return values")
     assert "set_tensor" in result.advice
 
 
 def test_the_callers_array_is_not_written_to(outcome):
-    source = QUANTISED.format(fed=FED, returned=RETURNED).replace(
+    source = QUANTIZED.format(fed=FED, returned=RETURNED).replace(
         "interpreter.invoke()", "interpreter.invoke(); values += 1"
     )
-    result = outcome("infer/run-quantised", source)
+    result = outcome("infer/run-quantized", source)
     assert result.status == "wrong"
     assert "changes the array" in result.advice
 

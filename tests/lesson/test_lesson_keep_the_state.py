@@ -8,9 +8,9 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from notebook_cells import execute, load, source
+
 from varhandle.conversion.quantization import quantize_file
 from varhandle.lift import lift_state
-
 from workbook_lib.samples import load_digits, load_row_reader, streaming
 
 NAMES = ("w1", "b1", "w2", "b2")

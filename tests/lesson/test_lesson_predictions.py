@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from varhandle.display import TONES
 
+from varhandle.display import TONES
 from workbook_lib import lesson
 from workbook_lib.lesson import progress
 

@@ -4,12 +4,12 @@ import re
 
 import numpy as np
 import pytest
-from varhandle.formats import read_graph
 
 from benchmarks import __main__ as command
 from benchmarks.figures import Chapter, Figure, Plot, chapters_of, page
 from benchmarks.graphs import FORMS, grown_tflite, saved_model
 from benchmarks.models import running_total
+from varhandle.formats import read_graph
 from workbook_lib.locations import project_root
 
 ROOT = project_root()

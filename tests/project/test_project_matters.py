@@ -50,7 +50,7 @@ def copy(tmp_path):
         ),
         (
             "device/convert.py",
-            "return tuple(v.name for v in self.variables if v.reads and not v.initialised)",
+            "return tuple(v.name for v in self.variables if v.reads and not v.initialized)",
             "return ()",
             "04_convert.ipynb",
         ),

@@ -5,8 +5,8 @@ import sys
 from importlib import metadata
 
 import pytest
-from varhandle import display
 
+from varhandle import display
 from workbook_lib import environment, locations, samples
 
 

@@ -6,6 +6,7 @@ import time
 import nbformat
 import pytest
 from nbclient import NotebookClient
+
 from varhandle.progress_bar import busy, steps
 
 

@@ -6,8 +6,8 @@ import sys
 
 import nbformat
 import pytest
-from varhandle.atomic_write import write_all, write_text
 
+from varhandle.atomic_write import write_all, write_text
 from workbook_lib.cli import main
 from workbook_lib.samples import data_path
 

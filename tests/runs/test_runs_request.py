@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+
 from varhandle.evaluate.example_inputs import CallsError
 from varhandle.graph import ModelFileError
-
 from workbook_lib.runs.request import RequestError, one_line_errors, read_request
 from workbook_lib.samples import data_path
 

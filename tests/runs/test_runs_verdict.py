@@ -7,12 +7,12 @@ import jsonschema
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
+
 from varhandle.diagnosis import diagnose
 from varhandle.facts.data_files import data_file
 from varhandle.formats import read_graph
 from varhandle.formats.trust import NotTrustedError
 from varhandle.repair.run import NoCureError, NotProvenError, cure
-
 from workbook_lib.runs.verdict import NO_FILE, NoFile, write_verdict
 from workbook_lib.samples import data_path, half_reader_rows
 

@@ -9,24 +9,24 @@ from importlib import metadata
 import numpy as np
 import pytest
 from packaging.version import Version
-from varhandle.matrix import version_matrix
 
+from varhandle.matrix import version_matrix
 from workbook_lib.samples import article_claims, classifier, data_path, load_digits, project_root
 
 VERDICTS = {"holds", "holds in part", "does not hold"}
 
 
-def test_every_file_is_listed_with_checksum_and_licence():
+def test_every_file_is_listed_with_checksum_and_license():
     readme = data_path("README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([^`]+)` \| .+ \| (.+) \| `([0-9a-f]{64})` \|$", readme, re.MULTILINE)
-    listed = {name: (licence, checksum) for name, licence, checksum in rows}
+    listed = {name: (license, checksum) for name, license, checksum in rows}
     root = data_path("")
     files = {path.relative_to(root).as_posix(): path for path in root.rglob("*") if path.is_file()}
     present = {name: path for name, path in files.items() if name != "README.md"}
     assert set(listed) == set(present)
     for name, path in present.items():
-        licence, checksum = listed[name]
-        assert licence.strip()
+        license, checksum = listed[name]
+        assert license.strip()
         assert hashlib.sha256(path.read_bytes()).hexdigest() == checksum, name
 
 

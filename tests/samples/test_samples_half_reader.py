@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+
 from varhandle.conversion.converter import convert
 from varhandle.formats import read_graph
-
 from workbook_lib.samples import data_path, half_reader, load_digits, load_row_reader
 
 FOLDER = data_path(half_reader.HALF_READER)
@@ -39,7 +39,7 @@ def test_the_stored_model_reads_as_numpy_does(stored):
 def test_its_memory_is_a_float16_variable_and_the_only_one_assigned():
     graph = read_graph(FOLDER)
     assert {v.name: v.dtype for v in graph.variables if v.assigns} == {"memory": "float16"}
-    assert all(v.initialised for v in graph.variables)
+    assert all(v.initialized for v in graph.variables)
 
 
 def test_the_converter_refuses_it_with_the_literal_message():

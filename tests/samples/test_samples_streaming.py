@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
-from varhandle.formats import read_graph
 
+from varhandle.formats import read_graph
 from workbook_lib.samples import (
     data_path,
     delay_line_file,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 
 import pytest
+
 from varhandle.graph.model import Access, Function, Graph, Node, Signature, TensorSpec, Variable
 
 HOSTILE = "\"]; end <script>alert('x')</script> & é"

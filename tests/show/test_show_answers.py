@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from matplotlib import pyplot
-from varhandle.repair.run import cure
 
+from varhandle.repair.run import cure
 from workbook_lib import show
 
 

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from workbook_lib import show
-from workbook_lib.show.drawing import COLOURS, Marks, svg
+from workbook_lib.show.drawing import COLORS, Marks, svg
 from workbook_lib.show.flow import Step
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -99,10 +99,10 @@ def test_every_word_fits_its_box(counter):
         assert width >= 0.6 * 12 * max(map(len, words_of(box)))
 
 
-@pytest.mark.parametrize("kind", COLOURS)
+@pytest.mark.parametrize("kind", COLORS)
 def test_the_words_of_a_box_can_be_read(kind):
     """Contrast of 7:1 or more between text and fill (WCAG 2.2, success criterion 1.4.6)."""
-    fill, _, text, _ = COLOURS[kind]
+    fill, _, text, _ = COLORS[kind]
     assert contrast(fill, text) >= 7
 
 
@@ -110,16 +110,16 @@ def test_the_words_of_a_box_can_be_read(kind):
 def test_a_line_can_be_seen_on_a_light_and_on_a_dark_page(counter, page):
     """Contrast of 3:1 or more for a graphical object (WCAG 2.2, success criterion 1.4.11)."""
     drawn = parsed(show.mermaid(counter).svg())
-    colours = {path.get("stroke") for path in drawn.findall(f"{SVG}path")} - {None}
-    assert colours
-    assert all(contrast(page, colour) >= 3 for colour in colours)
+    colors = {path.get("stroke") for path in drawn.findall(f"{SVG}path")} - {None}
+    assert colors
+    assert all(contrast(page, color) >= 3 for color in colors)
 
 
 def contrast(one, other):
     """Contrast ratio as WCAG 2.2 defines it."""
 
-    def luminance(colour):
-        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    def luminance(color):
+        parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
         linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 

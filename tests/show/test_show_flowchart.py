@@ -1,8 +1,8 @@
 import re
 
 import pytest
-from varhandle.graph.model import Access, Function, Graph, Node, TensorSpec, Variable
 
+from varhandle.graph.model import Access, Function, Graph, Node, TensorSpec, Variable
 from workbook_lib import show
 
 FLOW = """\

@@ -1,6 +1,6 @@
 import pytest
-from varhandle.graph import variable_role
 
+from varhandle.graph import variable_role
 from workbook_lib import show
 
 

@@ -25,7 +25,7 @@ def random_graph(seed):
 
 
 def overlaps(a, b, sizes, layout):
-    (ax, ay), (bx, by) = layout.centres[a], layout.centres[b]
+    (ax, ay), (bx, by) = layout.centers[a], layout.centers[b]
     apart_x = abs(ax - bx) - (sizes[a][0] + sizes[b][0]) / 2
     apart_y = abs(ay - by) - (sizes[a][1] + sizes[b][1]) / 2
     return apart_x < -1e-6 and apart_y < -1e-6
@@ -37,7 +37,7 @@ def test_boxes_keep_apart_and_inside(seed, across):
     sizes, lines = random_graph(seed)
     layout = lay_out(sizes, lines, across=across)
     assert not [pair for pair in combinations(sizes, 2) if overlaps(*pair, sizes, layout)]
-    for box, (x, y) in layout.centres.items():
+    for box, (x, y) in layout.centers.items():
         width, height = sizes[box]
         assert x - width / 2 >= -1e-6 and x + width / 2 <= layout.width + 1e-6
         assert y - height / 2 >= -1e-6 and y + height / 2 <= layout.height + 1e-6
@@ -49,7 +49,7 @@ def test_no_bend_lies_in_a_box(seed):
     layout = lay_out(sizes, lines)
     for places in layout.bends.values():
         for x, y in places[1:-1]:
-            for box, (cx, cy) in layout.centres.items():
+            for box, (cx, cy) in layout.centers.items():
                 width, height = sizes[box]
                 assert abs(x - cx) >= width / 2 - 1e-6 or abs(y - cy) > height / 2 - 1e-6
 
@@ -60,31 +60,31 @@ def test_every_line_is_drawn_from_its_first_box_to_its_last(seed):
     layout = lay_out(sizes, lines)
     assert set(layout.bends) == set(lines)
     for (first, last), places in layout.bends.items():
-        assert (places[0], places[-1]) == (layout.centres[first], layout.centres[last])
+        assert (places[0], places[-1]) == (layout.centers[first], layout.centers[last])
 
 
 def test_what_comes_before_stands_above():
     layout = lay_out(dict.fromkeys("abcd", BOX), [("a", "b"), ("b", "c"), ("a", "d"), ("d", "c")])
-    heights = {box: y for box, (_, y) in layout.centres.items()}
+    heights = {box: y for box, (_, y) in layout.centers.items()}
     assert heights["a"] < heights["b"] == heights["d"] < heights["c"]
 
 
 def test_lines_that_need_not_cross_do_not():
     layout = lay_out(dict.fromkeys("abxy", BOX), [("a", "y"), ("b", "x")])
-    (ax, _), (bx, _), (xx, _), (yx, _) = (layout.centres[box] for box in "abxy")
+    (ax, _), (bx, _), (xx, _), (yx, _) = (layout.centers[box] for box in "abxy")
     assert (ax < bx) == (yx < xx)
 
 
 def test_a_source_stands_right_above_what_takes_it():
     lines = [("a", "b"), ("b", "c"), ("c", "d"), ("weight", "read"), ("read", "d")]
     layout = lay_out(dict.fromkeys(["a", "b", "c", "d", "weight", "read"], BOX), lines)
-    assert layout.centres["read"][1] == layout.centres["c"][1]
-    assert layout.centres["weight"][1] == layout.centres["b"][1]
+    assert layout.centers["read"][1] == layout.centers["c"][1]
+    assert layout.centers["weight"][1] == layout.centers["b"][1]
 
 
 def test_a_box_that_leads_to_itself_is_a_box():
     layout = lay_out({"a": BOX}, [("a", "a"), ("a", "nowhere")])
-    assert layout.centres == {"a": (30.0, 10.0)}
+    assert layout.centers == {"a": (30.0, 10.0)}
     assert not layout.bends
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 from matplotlib import pyplot
+
 from varhandle import display
 from varhandle.sandbox.record import OpError, Record
-
 from workbook_lib.show import picture
 
 

@@ -8,8 +8,8 @@ import urllib.request
 from types import SimpleNamespace
 
 import pytest
-from varhandle.graph.model import ModelFileError
 
+from varhandle.graph.model import ModelFileError
 from workbook_lib import show
 from workbook_lib.netron.tickets import VARIABLE, TicketFolder
 from workbook_lib.samples import data_path

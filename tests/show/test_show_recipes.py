@@ -5,9 +5,9 @@ import re
 
 import pytest
 from matplotlib import image
+
 from varhandle.conversion.quantization import Measured, RecipeTable
 from varhandle.evaluate.latency import Latency
-
 from workbook_lib import show
 
 

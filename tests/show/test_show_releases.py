@@ -3,9 +3,9 @@
 import json
 
 import pytest
+
 from varhandle.diagnosis import diagnose
 from varhandle.facts.data_files import data_file
-
 from workbook_lib import show
 from workbook_lib.samples import data_path
 from workbook_lib.show.releases import ReleaseTable

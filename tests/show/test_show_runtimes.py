@@ -1,9 +1,9 @@
 """Where a file runs: every runtime once, with its reasons."""
 
 import pytest
+
 from varhandle.graph import ModelFileError
 from varhandle.lift import lift_state
-
 from workbook_lib import show
 from workbook_lib.show.runtimes import RuntimeTable
 

@@ -1,7 +1,6 @@
 import re
 
 from varhandle.graph.model import Access, Graph, Variable
-
 from workbook_lib import show
 from workbook_lib.show.variables import shape_text
 
@@ -10,7 +9,7 @@ def test_table_in_text(counter):
     caption, blank, *table = show.variable_table(counter).text().splitlines()
     assert (caption, blank) == ("2 variables, 1 of them assigned", "")
     assert [re.split(" {2,}", line) for line in table if not line.startswith("-")] == [
-        ["name", "dtype", "shape", "reads", "assigns", "initialised", "owner"],
+        ["name", "dtype", "shape", "reads", "assigns", "initialized", "owner"],
         [
             "counter",
             "float32",
@@ -66,8 +65,8 @@ def test_shapes():
 
 def many(count):
     """Variables in no order, of which the last is assigned and the one before has no value."""
-    plain = [Variable(f"v{i}", "float32", (), initialised=True) for i in range(count - 2)]
-    empty = Variable("empty", "float32", (), initialised=False)
+    plain = [Variable(f"v{i}", "float32", (), initialized=True) for i in range(count - 2)]
+    empty = Variable("empty", "float32", (), initialized=False)
     state = Variable("state", "float32", (), (), (Access("AssignVariableOp", "a", "f", ("s",)),))
     return Graph("m", "saved_model", (), (*plain, empty, state))
 

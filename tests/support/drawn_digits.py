@@ -3,10 +3,10 @@
 import math
 
 
-def arc(centre, radii, start, end):
+def arc(center, radii, start, end):
     """Return 24 points on an ellipse, from one angle to another, in degrees."""
     angles = (math.radians(start + (end - start) * n / 23) for n in range(24))
-    (x, y), (wide, high) = centre, radii
+    (x, y), (wide, high) = center, radii
     return [[x + wide * math.cos(a), y + high * math.sin(a)] for a in angles]
 
 

@@ -28,7 +28,7 @@ def modules(tf):
             return {"y": self.level @ self.mix}
 
     class Recurrent(tf.Module):
-        """A recurrent cell whose weights are large enough for dynamic range quantisation."""
+        """A recurrent cell whose weights are large enough for dynamic range quantization."""
 
         signatures = ("step",)
 

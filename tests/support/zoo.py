@@ -2,7 +2,7 @@
 
 ``make(name, folder)`` builds one and returns its path. The verdicts are what the converter and the
 interpreter of TensorFlow 2.21 did with each model. Which family a model belongs to, and what is
-worth knowing about it, is a judgement; some of these were settled only after
+worth knowing about it, is a judgment; some of these were settled only after
 the first run of the diagnosis, so they hold it to what it says rather than prove it right.
 """
 
@@ -517,8 +517,8 @@ def growing(tf, folder):
 
 
 @specimen("blocked", ("uninitialised-variable",), ("lost",))
-def never_initialised(tf, folder):
-    """Its function makes a handle that no checkpoint and no initialiser knows."""
+def never_initialized(tf, folder):
+    """Its function makes a handle that no checkpoint and no initializer knows."""
 
     def step(module, x):
         handle = tf.raw_ops.VarHandleOp(shared_name="lost", dtype=tf.float32, shape=[4])
@@ -598,7 +598,7 @@ def int8_leaky_tflite(tf, folder):
     return to_tflite(tf, path, folder, in_int8(tf))
 
 
-def quantised_mlp(tf, folder, change):
+def quantized_mlp(tf, folder, change):
     converter = tf.lite.TFLiteConverter.from_keras_model(dense_model())
     change(converter)
     (folder / "mlp.tflite").write_bytes(converter.convert())
@@ -607,7 +607,7 @@ def quantised_mlp(tf, folder, change):
 
 @specimen("ready")
 def int8_mlp_tflite(tf, folder):
-    return quantised_mlp(tf, folder, in_int8(tf))
+    return quantized_mlp(tf, folder, in_int8(tf))
 
 
 @specimen("ready")
@@ -616,7 +616,7 @@ def float16_mlp_tflite(tf, folder):
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
 
-    return quantised_mlp(tf, folder, change)
+    return quantized_mlp(tf, folder, change)
 
 
 @specimen("blocked", ("unsupported-variable-update",), ("total",))

@@ -5,6 +5,7 @@ import os
 
 import pytest
 from jupyter_client.manager import KernelManager
+
 from warm_kernels import fork_server
 
 

@@ -13,6 +13,7 @@ import psutil
 import pytest
 from jupyter_client.connect import LocalPortCache
 from jupyter_client.kernelspec import get_kernel_spec
+
 from warm_kernels import fork_server
 from warm_kernels.kernelspec import PROVISIONER, install
 

@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from benchmarks.participant import Visitor, wait_until
 from workshop import mount_view
 from workshop.hub_folder import Room
 from workshop.stopping import processes_of
-
-from benchmarks.participant import Visitor, wait_until
 
 MEMORY = 1.6  # gigabytes for each: a server, its warm parent, and two kernels
 SECRET = "what root's shell has been told"

@@ -7,9 +7,9 @@ import subprocess
 import jsonschema
 import pytest
 import yaml
-from workshop.hub_folder import INSTRUCTOR, Settings
 
 from workbook_lib.samples import project_root
+from workshop.hub_folder import INSTRUCTOR, Settings
 
 ROOT = project_root()
 VALUES = yaml.safe_load((ROOT / "kubernetes" / "values.yaml").read_text(encoding="utf-8"))

@@ -1,6 +1,7 @@
 """Control groups of both versions, as files that a test can look at."""
 
 import pytest
+
 from workshop.limits import Limits, NoLimitsError
 
 

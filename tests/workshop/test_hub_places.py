@@ -4,10 +4,10 @@ import json
 import os
 
 import pytest
-from workshop.hub_folder import Room
-from workshop.places import PROGRESS, collect_progress, fresh_notebook, make_home, make_scratch
 
 from workbook_lib.samples import project_root
+from workshop.hub_folder import Room
+from workshop.places import PROGRESS, collect_progress, fresh_notebook, make_home, make_scratch
 
 ROOT = project_root()
 EVENT = json.dumps({"event": "hint", "id": "x", "number": 1}) + "\n"

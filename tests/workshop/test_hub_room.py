@@ -4,6 +4,7 @@ import os
 import socket
 
 import pytest
+
 from workshop.hub_folder import Room, free_port
 
 

@@ -5,11 +5,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
+from workbook_lib import cli
 from workshop import mount_view
 from workshop.mount_view import BLOCK, SeparationError, closed_above, first_number
 from workshop.sandbox_spec import Plan
-
-from workbook_lib import cli
 
 ALL = "         0          0 4294967295\n"
 INSIDE = "         0       1000          1\n         1     100000      65536\n"

@@ -15,11 +15,11 @@ import psutil
 import pytest
 import requests
 from tests.hub.conftest import SECRET, at_work, server_of
-from workshop.limits import Limits, NoLimitsError
-from workshop.stopping import processes_of
 
 from benchmarks.participant import wait_until
 from workbook_lib.samples import project_root
+from workshop.limits import Limits, NoLimitsError
+from workshop.stopping import processes_of
 
 NOTEBOOKS = sorted(path.name for path in (project_root() / "notebooks").glob("*.ipynb"))
 RECORD = (

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from varhandle.display import Rich, panel_html, printable, table_html, table_text
 
+from varhandle.display import Rich, panel_html, printable, table_html, table_text
 from workbook_lib.controls.held_out import digit_number, held_out_images
 from workbook_lib.controls.work import can_be_used, spoken
 from workbook_lib.lesson.control_box import at_home

@@ -15,7 +15,6 @@ from typing import Any
 
 from varhandle.display import Rich, printable, table_html
 from varhandle.graph import Graph, TensorSpec
-
 from workbook_lib.controls.work import can_be_used
 from workbook_lib.show.drawing import Marks, image_html, label_lines
 from workbook_lib.show.flow import Step, spec_text, within
@@ -26,7 +25,7 @@ _MOST_WAYS = 24  # a constant may have thousands of users
 _MOST_PATH = 6
 _LONGEST_VALUE = 120
 _EVERY_STEP = 2**31
-_INITIALISED = {True: "yes", False: "no", None: "the format cannot say"}
+_INITIALIZED = {True: "yes", False: "no", None: "the format cannot say"}
 _BUTTON = (
     'type="button" style="background: none; color: inherit; font: inherit; cursor: pointer; '
     "border: 1px solid #7a7a7a; border-radius: 4px; padding: 0 0.5em; min-height: 24px; "
@@ -158,7 +157,7 @@ class Walk(Rich):
             facts.append(("dtype and shape", self.here.detail))
         for variable in self.graph.variables:
             if self.here.kind == "variable" and variable.name == self.here.name:
-                facts.append(("a value in the file", _INITIALISED[variable.initialised]))
+                facts.append(("a value in the file", _INITIALIZED[variable.initialized]))
                 facts.append(("owner", variable.owner or "nobody, or not on record"))
         if node is not None:
             facts.append(("node", f"{node.name}, in {_plain(self.here.function)}"))

@@ -14,7 +14,6 @@ from varhandle.conversion.freezing import FrozenButAssignedError, captured_varia
 from varhandle.display import Rich, panel_html
 from varhandle.formats import read_graph
 from varhandle.graph import Graph
-
 from workbook_lib.controls.work import can_be_used
 from workbook_lib.lesson.control_box import at_home
 from workbook_lib.show.before_after import BeforeAfter, before_after

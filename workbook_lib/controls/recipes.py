@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from varhandle.display import Rich, panel_html, table_html, table_text
-
 from workbook_lib.controls.work import SlowWork, Steps, can_be_used
 from workbook_lib.lesson.control_box import at_home
 from workbook_lib.locations import data_path
@@ -175,7 +174,6 @@ def try_recipe(
         QuantizationError: The converter refuses, crashes, or is cancelled.
     """
     from varhandle.conversion.quantization import RECIPES, quantize
-
     from workbook_lib.samples import load_digits
 
     if recipe not in RECIPES:
@@ -194,7 +192,6 @@ def try_recipe(
 def _judged(made: Quantized) -> Trial:
     """Let a file name the held-out digits."""
     from varhandle.conversion.quantization import count_right
-
     from workbook_lib.samples import load_digits
 
     digits = load_digits()
@@ -248,6 +245,7 @@ class _Chooser:
 
     def __init__(self) -> None:
         from ipywidgets import HTML, Button, Dropdown, Layout, VBox
+
         from varhandle.conversion.quantization import RECIPES
 
         how: dict[str, Any] = {"style": {"description_width": "10em"}}

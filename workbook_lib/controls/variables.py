@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from varhandle.display import Rich, code_html, panel_html, printable
 from varhandle.explanation import Explanation, explain
 from varhandle.sandbox import Record, run_source
-
 from workbook_lib.controls.work import SlowWork, Steps, can_be_used
 from workbook_lib.lesson.control_box import at_home
 

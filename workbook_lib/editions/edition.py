@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from varhandle.display import Rich, table_text
-
 from workbook_lib.runs.execute import (
     NotebookRun,
     RunInputError,

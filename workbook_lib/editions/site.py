@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from varhandle.atomic_write import write_all
-
 from workbook_lib.runs.page import Link, Place, environment, page_html, places
 
 if TYPE_CHECKING:

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from varhandle.display import panel_html
-
 from workbook_lib.runs.page import POLICY, Place, style
 
 if TYPE_CHECKING:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from varhandle.display import Rich, printable, table_html, table_text
-
 from workbook_lib.lesson.outline import NotebookOutline, outline
 from workbook_lib.lesson.progress import ExerciseRecord, Progress, fold
 

@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from varhandle.display import Rich, panel_html
-
 from workbook_lib.lesson import progress
 from workbook_lib.lesson.answers import (
     LearnerRaised,

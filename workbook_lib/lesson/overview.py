@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from varhandle.display import TONES, Rich, table_html, table_text
 from varhandle.progress_bar import is_watched
-
 from workbook_lib.lesson import progress
 from workbook_lib.lesson.outline import NotebookOutline, outline
 from workbook_lib.lesson.panels import Panel

@@ -12,7 +12,6 @@ from string import ascii_lowercase
 from typing import Any
 
 from varhandle.display import Rich, panel_html
-
 from workbook_lib.lesson import progress
 from workbook_lib.lesson.control_box import at_home
 from workbook_lib.lesson.panels import Panel, code_html, paragraphs_html

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from varhandle.display import Rich
-
 from workbook_lib.lesson.control_box import at_home
 from workbook_lib.lesson.outline import NotebookOutline
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from varhandle.atomic_write import write_text
-
 from workbook_lib.runs.progress import progress_off
 
 Notebook = dict[str, Any]

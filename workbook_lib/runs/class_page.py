@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from varhandle.atomic_write import write_text
-
 from workbook_lib.lesson.classroom import Classroom
 from workbook_lib.runs.page import environment
 

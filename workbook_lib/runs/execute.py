@@ -15,7 +15,6 @@ from typing import Any
 
 from varhandle.display import Rich, panel_html, table_html, table_text
 from warm_kernels.provisioner import get_ready
-
 from workbook_lib.locations import project_root
 from workbook_lib.runs.descendants import end_descendants
 from workbook_lib.runs.progress import progress_off
@@ -318,5 +317,5 @@ def _failing_cell(executed: Path) -> str:
 
 
 def _one_line(message: str) -> str:
-    without_colour = re.sub(r"\x1b\[[0-9;]*m", "", message)
-    return " ".join(without_colour.split())[:300]
+    without_color = re.sub(r"\x1b\[[0-9;]*m", "", message)
+    return " ".join(without_color.split())[:300]

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from varhandle.atomic_write import write_text
-
 from workbook_lib.runs.page import Link, environment, places, write_page
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from varhandle.atomic_write import write_all
-
 from workbook_lib.runs.baseline import Change
 from workbook_lib.runs.row_specs import SweepInputError
 from workbook_lib.runs.rows import COLUMNS, OUTCOMES, Row

@@ -28,7 +28,6 @@ from varhandle.atomic_write import write_text
 from varhandle.display import printable
 from warm_kernels import fork_server
 from warm_kernels.forked_process import ForkedProcess
-
 from workbook_lib.locations import project_root
 
 Outcome = Literal[
@@ -207,9 +206,9 @@ def _named(row: Row, task: RowTask) -> Row:
 
 
 def one_line(text: object) -> str:
-    """Return text as one printable line, without colours, cut where it grows too long."""
-    without_colour = re.sub(r"\x1b\[[0-9;]*m", "", str(text))
-    return printable(" ".join(without_colour.split()), _LONGEST_REASON)
+    """Return text as one printable line, without colors, cut where it grows too long."""
+    without_color = re.sub(r"\x1b\[[0-9;]*m", "", str(text))
+    return printable(" ".join(without_color.split()), _LONGEST_REASON)
 
 
 def judged(task: RowTask, seconds: float) -> Row:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from varhandle.display import Rich, panel_html, table_html, table_text
-
 from workbook_lib.locations import project_root
 from workbook_lib.runs.baseline import Change, compare
 from workbook_lib.runs.execute import RunInputError, declared_parameters

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from varhandle.atomic_write import write_text
-
 from workbook_lib.runs.page import NO_SCRIPTS, style
 from workbook_lib.runs.rows import LOG_FILE, NOTEBOOK_FILE, OUTCOMES, PAGE_FILE, VERDICT_FILE, Row
 

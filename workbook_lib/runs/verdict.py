@@ -21,7 +21,6 @@ from varhandle.diagnosis import Diagnosis
 from varhandle.display import Rich, code_html, panel_html, printable, table_html
 from varhandle.matrix.version_matrix import fails_on
 from varhandle.repair.plan import STEPS, NoCureError
-
 from workbook_lib import __version__
 
 if TYPE_CHECKING:

@@ -76,7 +76,7 @@ def accuracy(model: Any) -> float:
 
 
 def main(path: Path | None = None) -> None:
-    """Train the classifier, store it without its optimiser, and print its accuracy.
+    """Train the classifier, store it without its optimizer, and print its accuracy.
 
     Args:
         path: Where to; by default the file in ``data/`` that ships with the workbook.

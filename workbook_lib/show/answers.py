@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from varhandle.display import Rich, printable
 
+from varhandle.display import Rich, printable
 from workbook_lib.show.picture import Picture, picture
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
     from varhandle.repair.run import Cured
 
 _MOST = 4  # lines that can be told apart
@@ -119,10 +120,10 @@ def _drawn(
     figure = Figure(figsize=(7.5, 3))
     axes = figure.subplots()
     numbers = np.arange(1, count + 1)
-    for colour, column in enumerate(shown):
+    for color, column in enumerate(shown):
         label = f"value {column}" if size > 1 else "value"
-        axes.plot(numbers, theirs[:, column], color=f"C{colour}", label=label)
-        axes.plot(numbers, mine[:, column], "o", color=f"C{colour}", markersize=5)
+        axes.plot(numbers, theirs[:, column], color=f"C{color}", label=label)
+        axes.plot(numbers, mine[:, column], "o", color=f"C{color}", markersize=5)
     axes.set_xlabel("call")
     axes.set_ylabel(printable(name, 40).replace("$", r"\$"))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from varhandle.display import Rich, printable
-
 from workbook_lib.show.drawing import Marks, image_html
 from workbook_lib.show.flow import Step
 from workbook_lib.show.flowchart import Flowchart

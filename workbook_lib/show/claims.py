@@ -102,14 +102,14 @@ def claims_table(claims: Iterable[Mapping[str, Any]]) -> ClaimsTable:
 
 
 def _row_html(claim: Claim) -> str:
-    mark, colour = TONES[_TONES[claim.verdict]]
+    mark, color = TONES[_TONES[claim.verdict]]
     cell = '<td style="text-align: left">'
     link = f"{quote(claim.notebook)}.ipynb#cell-id={quote(claim.cell)}"  # JupyterLab opens it there
     return (
         f'<tr><th scope="row" style="text-align: left; font-weight: normal">'
         f"{html.escape(claim.claim)}</th>"
         f'<td style="text-align: left; white-space: nowrap"><span aria-hidden="true" '
-        f'style="color: {colour}; font-weight: bold">{mark}</span> '
+        f'style="color: {color}; font-weight: bold">{mark}</span> '
         f"{html.escape(claim.verdict)}</td>"
         f"{cell}{html.escape(claim.since)}</td>"
         f'{cell}<a href="{html.escape(link, quote=True)}">{html.escape(claim.notebook[:2])}: '

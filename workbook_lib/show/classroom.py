@@ -5,7 +5,7 @@ from __future__ import annotations
 from workbook_lib.lesson.classroom import STATES, Classroom
 from workbook_lib.show.picture import Picture, picture
 
-# As in ``rendering.TONES``, which can be told apart; the hatching does it without colours as well.
+# As in ``rendering.TONES``, which can be told apart; the hatching does it without colors as well.
 _LOOKS = {
     "right": ("#388e3c", ""),
     "trying": ("#4fa3d9", "//"),
@@ -33,9 +33,9 @@ def class_picture(room: Classroom) -> Picture:
     start = [0] * len(standings)
     for state in STATES:
         counts = [standing.count(state) for standing in standings]
-        colour, hatch = _LOOKS[state]
+        color, hatch = _LOOKS[state]
         bars = axes.barh(
-            names, counts, left=start, label=state, color=colour, hatch=hatch,
+            names, counts, left=start, label=state, color=color, hatch=hatch,
             edgecolor="white", height=0.8,
         )  # fmt: skip
         if state == "stuck":

@@ -1,8 +1,8 @@
 """The steps of a flow as an SVG drawing, made in Python: it needs no script and no other host.
 
-The boxes look as Mermaid draws them: a kind has a shape, a word and a colour of its own. Fill,
+The boxes look as Mermaid draws them: a kind has a shape, a word and a color of its own. Fill,
 line and text are all given, so that a box reads the same on a light and on a dark page; the lines
-between boxes have a grey that stands out on both (3:1 at least, WCAG 2.2, 1.4.11).
+between boxes have a gray that stands out on both (3:1 at least, WCAG 2.2, 1.4.11).
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from varhandle.display import printable
-
 from workbook_lib.show.flow import Step
 from workbook_lib.show.layered import Key, Layout, Point, lay_out
 
 # kind -> fill, line, text, width of the line
-COLOURS = {
+COLORS = {
     "input": ("#e8f5e9", "#2e7d32", "#10310f", 1.5),
     "output": ("#e8f5e9", "#2e7d32", "#10310f", 1.5),
     "variable": ("#fff3e0", "#b26a00", "#3b2300", 3.0),
@@ -59,7 +58,7 @@ NO_MARKS = Marks({})
 
 
 def label_lines(step: Step, names: Mapping[str, str]) -> tuple[str, ...]:
-    """Say what a box is, so that neither its shape nor its colour has to.
+    """Say what a box is, so that neither its shape nor its color has to.
 
     Args:
         step: The step.
@@ -214,32 +213,32 @@ def _line(
         "then": 'stroke-width="1.5" stroke-dasharray="4 4"',
         "write": 'stroke-width="3"',
     }[kind]
-    colour = COLOURS["assign"][1] if kind == "write" else _LINE
+    color = COLORS["assign"][1] if kind == "write" else _LINE
     return (
-        f'<path d="{" ".join(path)}" fill="none" stroke="{colour}" {style}/>'
-        f"{_arrow(points[-1], axis, forward, colour)}"
+        f'<path d="{" ".join(path)}" fill="none" stroke="{color}" {style}/>'
+        f"{_arrow(points[-1], axis, forward, color)}"
     )
 
 
-def _arrow(tip: Point, axis: int, forward: float, colour: str) -> str:
+def _arrow(tip: Point, axis: int, forward: float, color: str) -> str:
     back = _shifted(tip, axis, -8 * forward)
     left, right = (_shifted(back, 1 - axis, side) for side in (-4.0, 4.0))
-    return f'<path d="M{_at(tip)} L{_at(left)} L{_at(right)}Z" fill="{colour}"/>'
+    return f'<path d="M{_at(tip)} L{_at(left)} L{_at(right)}Z" fill="{color}"/>'
 
 
 def _box(
     step: Step, lines: Sequence[str], layout: Layout, sizes: Mapping[Key, Point], marks: Marks
 ) -> str:
-    x, y = _moved(layout.centres[step.id])
+    x, y = _moved(layout.centers[step.id])
     width, height = sizes[step.id]
-    fill, stroke, colour, thick = COLOURS[step.kind]
+    fill, stroke, color, thick = COLORS[step.kind]
     dash = ' stroke-dasharray="6 3"' if step.id in marks.words else ""
     shape = _shape(step.kind, x - width / 2, y - height / 2, width, height)
     down = 6.0 if step.kind == "variable" else 0.0  # below the lid of the cylinder
     first = y + down - _LEADING * (len(lines) - 1) / 2 + 0.35 * _FONT
     words = "".join(
         f'<text x="{x:.1f}" y="{first + _LEADING * number:.1f}" text-anchor="middle" '
-        f'fill="{colour}"{" font-weight=" + chr(34) + "bold" + chr(34) if not number else ""}>'
+        f'fill="{color}"{" font-weight=" + chr(34) + "bold" + chr(34) if not number else ""}>'
         f"{_text(line)}</text>"
         for number, line in enumerate(lines)
     )

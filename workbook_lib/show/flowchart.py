@@ -9,8 +9,7 @@ from typing import Any
 
 from varhandle.display import Rich, printable
 from varhandle.graph.model import Function, Graph, TensorSpec
-
-from workbook_lib.show.drawing import COLOURS, NO_MARKS, Marks, image_html, label_lines, svg
+from workbook_lib.show.drawing import COLORS, NO_MARKS, Marks, image_html, label_lines, svg
 from workbook_lib.show.flow import Step, flow_of, within
 
 _SHAPES = {
@@ -23,7 +22,7 @@ _SHAPES = {
     "op": ("[", "]"),
     "note": ("[", "]"),
 }
-# A drawing stays as it is when the theme changes: its lines get the grey that reads on both.
+# A drawing stays as it is when the theme changes: its lines get the gray that reads on both.
 _CONFIG = (
     '%%{{init: {{"themeVariables": {{"lineColor": "#7a7a7a"}}, '
     '"flowchart": {{"nodeSpacing": 30, "rankSpacing": 32, "padding": 8, '
@@ -85,7 +84,7 @@ class Flowchart(Rich):
                 *([_box("note", "note", _escape(self.note))] if self.note else []),
                 *(_box(number[step.id], step.kind, _label(step, names)) for step in self.steps),
                 *(edge for step in self.steps for edge in _edges(step, number)),
-                *(f"classDef {kind} {_style(kind)}" for kind in COLOURS),
+                *(f"classDef {kind} {_style(kind)}" for kind in COLORS),
                 f"classDef note {_NOTE_STYLE}",
             ]
         )
@@ -216,7 +215,7 @@ def _label(step: Step, names: dict[str, str]) -> str:
 
 
 def _style(kind: str) -> str:
-    fill, line, text, width = COLOURS[kind]
+    fill, line, text, width = COLORS[kind]
     small = ",font-size:12px" if kind == "constant" else ""
     thick = f",stroke-width:{width:.0f}px" if width > 2 else ""
     return f"fill:{fill},stroke:{line}{thick},color:{text}{small}"

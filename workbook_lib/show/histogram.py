@@ -12,12 +12,12 @@ from varhandle.graph import Graph, variable_role
 
 Counts = Mapping[str, int]
 
-_ROLE_ORDER = ("handle", "read", "assign", "initialise")  # in which a lesson meets them
+_ROLE_ORDER = ("handle", "read", "assign", "initialize")  # in which a lesson meets them
 _BAR_LENGTH = 24
-# Fixed colours that read on light and dark: JupyterLab takes theme variables out of the outputs
+# Fixed colors that read on light and dark: JupyterLab takes theme variables out of the outputs
 # of a notebook that it does not trust yet, and the bars would be gone.
-_MARKED_COLOUR = "#e07b00"
-_PLAIN_COLOUR = "#8d8d8d"
+_MARKED_COLOR = "#e07b00"
+_PLAIN_COLOR = "#8d8d8d"
 
 
 @dataclass(frozen=True)
@@ -116,11 +116,11 @@ class OpHistogram(Rich):
 
     def _row_html(self, row: OpRow) -> str:
         weight, mark = ("bold", "◆&nbsp;") if row.role else ("normal", "")
-        colour = _MARKED_COLOUR if row.role else _PLAIN_COLOUR
+        color = _MARKED_COLOR if row.role else _PLAIN_COLOR
         cells = "".join(
             f'<td style="text-align: right">{count}</td>'
             '<td style="text-align: left; min-width: 5em">'
-            f'<div style="background-color: {colour}; height: 10px; '
+            f'<div style="background-color: {color}; height: 10px; '
             f'width: {self._bar(row, graph, 100)}%"></div></td>'
             for graph, count in enumerate(row.counts)
         )

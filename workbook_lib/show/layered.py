@@ -1,7 +1,7 @@
 """Where the boxes and the lines of a small drawing go: layer by layer, with few crossings.
 
 The way of Sugiyama, Tagawa and Toda (IEEE Trans. SMC 11(2), 1981): longest paths give the layers,
-barycentres the order within a layer, and a line that spans several layers gets a bend in each, so
+barycenters the order within a layer, and a line that spans several layers gets a bend in each, so
 that no line runs through a box.
 """
 
@@ -27,13 +27,13 @@ class Layout:
     Attributes:
         width: Of the whole, in the unit of the boxes.
         height: Of the whole.
-        centres: Box to the place of its centre.
+        centers: Box to the place of its center.
         bends: Line to the places that it runs through, from its first box to its last.
     """
 
     width: float
     height: float
-    centres: Mapping[Key, Point]
+    centers: Mapping[Key, Point]
     bends: Mapping[Line, tuple[Point, ...]]
 
 
@@ -185,16 +185,16 @@ def _layers(boxes: Sequence[Key], ends: Sequence[Line]) -> dict[Key, int]:
 
 
 def _joined(chains: Iterable[Sequence[Key]]) -> dict[Key, list[Key]]:
-    neighbours: dict[Key, list[Key]] = defaultdict(list)
+    neighbors: dict[Key, list[Key]] = defaultdict(list)
     for chain in chains:
         for first, last in itertools.pairwise(chain):
-            neighbours[first].append(last)
-            neighbours[last].append(first)
-    return neighbours
+            neighbors[first].append(last)
+            neighbors[last].append(first)
+    return neighbors
 
 
 def _ordered(rows: list[list[Key]], joined: Mapping[Key, list[Key]]) -> list[list[Key]]:
-    """Order each layer by the mean place of its neighbours, down and up in turn; keep the best."""
+    """Order each layer by the mean place of its neighbors, down and up in turn; keep the best."""
     best, fewest = rows, _crossings(rows, joined)
     current = [list(row) for row in rows]
     for sweep in range(_SWEEPS):
@@ -238,7 +238,7 @@ def _placed(
     room: Mapping[Key, float],
     gap: float,
 ) -> dict[Key, float]:
-    """Move each box towards its neighbours as far as those beside it let it."""
+    """Move each box towards its neighbors as far as those beside it let it."""
     place: dict[Key, float] = {}
     for row in rows:
         at = 0.0
@@ -258,7 +258,7 @@ def _placed(
 
 
 def _pulling(box: Key, joined: Mapping[Key, list[Key]]) -> list[Key]:
-    """Return the neighbours that a box is drawn to: a bend goes with the other bends of its line.
+    """Return the neighbors that a box is drawn to: a bend goes with the other bends of its line.
 
     So a long line runs straight, and only its ends lean over.
     """

@@ -12,7 +12,6 @@ from pathlib import Path
 from varhandle.display import Rich, printable
 from varhandle.formats import read_graph
 from varhandle.graph.model import ModelFileError
-
 from workbook_lib.netron.own_server import OwnServer
 from workbook_lib.netron.page import netron_folder
 from workbook_lib.netron.tickets import OpenTicket, TicketFolder

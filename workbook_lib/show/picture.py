@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _DOTS_PER_INCH = 96  # of a browser: letters of 10 points are as large as those of the page
 _SHARPNESS = 2  # dots for each of those, for the screens of today's laptops
-# A sheet of white paper: a plot's colours are chosen for it, and it suits a light and a dark page.
+# A sheet of white paper: a plot's colors are chosen for it, and it suits a light and a dark page.
 _SHEET = "max-width: 100%; border: 1px solid #c8c8c8; border-radius: 6px; background: #ffffff"
 
 

@@ -9,8 +9,8 @@ from workbook_lib.show.picture import Picture, picture
 if TYPE_CHECKING:
     from varhandle.conversion.quantization import Measured, RecipeTable
 
-_FIRST_COLOUR = "#5f6b7a"  # the file that the others are compared with
-_COLOUR = "#0288d1"
+_FIRST_COLOR = "#5f6b7a"  # the file that the others are compared with
+_COLOR = "#0288d1"
 _HEIGHT = 0.36  # inches a recipe
 
 
@@ -42,8 +42,8 @@ def recipes(table: RecipeTable) -> Picture:
 def _bars(
     axis: Any, names: list[str], values: list[float], title: str, whiskers: Any = None
 ) -> None:
-    colours = [_FIRST_COLOUR, *[_COLOUR] * (len(names) - 1)]
-    bars = axis.barh(names, values, color=colours, xerr=whiskers, ecolor="#222222", capsize=3)
+    colors = [_FIRST_COLOR, *[_COLOR] * (len(names) - 1)]
+    bars = axis.barh(names, values, color=colors, xerr=whiskers, ecolor="#222222", capsize=3)
     axis.set_title(title, fontsize=11)
     # Beyond the whiskers, where there are some.
     axis.bar_label(bars, [f"{value:.1f}" for value in values], padding=3, fontsize=9)

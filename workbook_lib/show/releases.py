@@ -41,7 +41,7 @@ class ReleaseTable(Rich):
         """What follows, in one sentence."""
         count, first, last = len(self.measured), self.measured[0], self.measured[-1]
         if not self.rows:
-            return "No program of the catalogue has a finding of this model: nothing was measured."
+            return "No program of the catalog has a finding of this model: nothing was measured."
         if not self.wrong:
             return f"All of it works on {last}; {count} releases were measured, from {first} on."
         if not self.escapes:
@@ -81,7 +81,7 @@ def releases(diagnosis: Diagnosis) -> ReleaseTable:
         diagnosis: Of the model.
 
     Returns:
-        A row for each program of the catalogue that has one of the errors and warnings. Where the
+        A row for each program of the catalog that has one of the errors and warnings. Where the
         model has none, a row for each that has what is worth knowing of it, and that works on the
         last release as the model does.
     """

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from varhandle.display import Rich, printable, table_html, table_text
 from varhandle.graph.model import Access, Graph, Shape, Variable
 
-_HEADERS = ("name", "dtype", "shape", "reads", "assigns", "initialised", "owner")
-_INITIALISED = {True: "yes", False: "no", None: "not known"}
+_HEADERS = ("name", "dtype", "shape", "reads", "assigns", "initialized", "owner")
+_INITIALIZED = {True: "yes", False: "no", None: "not known"}
 _MOST = 4  # signatures in a cell of the table
 _WITH_OWNERS = ("saved_model", "keras")
 
@@ -66,7 +66,7 @@ class VariableTable(Rich):
                 shape_text(variable.shape),
                 _accesses(variable.reads),
                 _accesses(variable.assigns),
-                _INITIALISED[variable.initialised],
+                _INITIALIZED[variable.initialized],
                 printable(variable.owner or "nobody"),
             )[:columns]
             for variable in self.variables
@@ -101,7 +101,7 @@ def variable_table(graph: Graph, most: int | None = None) -> VariableTable:
     listed: tuple[Variable, ...] = graph.variables
     left_out: tuple[Variable, ...] = ()
     if most is not None and len(listed) > most:
-        ordered = sorted(listed, key=lambda v: (not v.assigns, v.initialised is not False))
+        ordered = sorted(listed, key=lambda v: (not v.assigns, v.initialized is not False))
         listed, left_out = tuple(ordered[:most]), tuple(ordered[most:])
     return VariableTable(listed, graph.format in _WITH_OWNERS, left_out)
 

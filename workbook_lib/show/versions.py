@@ -13,7 +13,7 @@ from varhandle.display import CAPTION_STYLE, Rich, table_text
 
 @dataclass(frozen=True)
 class MatrixOutcome:
-    """How one outcome is shown: a letter in text, a mark and a word in HTML, a colour as well."""
+    """How one outcome is shown: a letter in text, a mark and a word in HTML, a color as well."""
 
     letter: str
     mark: str

@@ -4,6 +4,7 @@ import ast
 
 import numpy as np
 import pytest
+
 from varhandle.evaluate.caller_code import calling_code
 from varhandle.graph import ModelFileError
 from varhandle.lift import lift_state

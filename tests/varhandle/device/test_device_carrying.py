@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from varhandle.evaluate.stateful_parity import State, compare_file
 from varhandle.lift import lift_state
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from ai_edge_litert.tools import flatbuffer_utils
+
 from varhandle.conversion.converter import (
     ConverterSettings,
     UnknownSettingError,
@@ -16,7 +17,6 @@ from varhandle.conversion.converter import (
 from varhandle.evaluate.parity import check_parity
 from varhandle.graph import ModelFileError
 from varhandle.sandbox import OpError
-
 from workbook_lib.samples import data_path
 
 PLAIN = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
@@ -55,7 +55,7 @@ def half_total(running_total, save_module):
     return save_module(running_total("float16"))
 
 
-def without_initialiser(content):
+def without_initializer(content):
     """Take the CALL_ONCE out of a file, so that its variable has no first value."""
     model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
     main = model.subgraphs[0]
@@ -79,13 +79,13 @@ def test_what_is_in_a_file_is_what_litert_finds_in_it(counting_file, tmp_path):
     assert (found.flex_ops, found.custom_ops) == ((), ())
 
 
-def test_a_variable_is_initialised_where_plain_kernels_can_read_it(counting_file):
-    assert inspect_conversion(counting_file).uninitialised == ()
+def test_a_variable_is_initialized_where_plain_kernels_can_read_it(counting_file):
+    assert inspect_conversion(counting_file).uninitialized == ()
     x = np.ones(4, np.float32)
     assert interpreter_of(counting_file).get_signature_runner()(x=x)
 
-    broken = without_initialiser(counting_file)
-    assert inspect_conversion(broken).uninitialised == ("total",)
+    broken = without_initializer(counting_file)
+    assert inspect_conversion(broken).uninitialized == ("total",)
     with pytest.raises(RuntimeError, match="variable != nullptr"):
         interpreter_of(broken).get_signature_runner()(x=x)
 
@@ -120,14 +120,14 @@ def test_what_is_in_a_file_is_shown_in_a_line_and_in_a_table(counting_file):
     size = f"{len(counting_file) / 1000:.1f} kB"
     found = inspect_conversion(counting_file)
     assert repr(found) == f"Converted({size}; signatures: serving_default; variables: 1)"
-    assert "total: float32 [4], initialised" in found.text()
+    assert "total: float32 [4], initialized" in found.text()
     assert "serving_default(x) -> output_0" in found.text()
     assert "<caption" in found.html()
 
-    broken = inspect_conversion(without_initialiser(counting_file))
-    assert "variables: 1, of these NOT initialised: 1" in repr(broken)
-    assert "NOT initialised" in broken.text()
-    assert "NOT initialised" in broken.html()
+    broken = inspect_conversion(without_initializer(counting_file))
+    assert "variables: 1, of these NOT initialized: 1" in repr(broken)
+    assert "NOT initialized" in broken.text()
+    assert "NOT initialized" in broken.html()
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from varhandle.evaluate.example_inputs import MOST_VALUES, CallsError, load_calls, make_calls
 from varhandle.graph import Signature, TensorSpec
 

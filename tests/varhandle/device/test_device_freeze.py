@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from varhandle.conversion.freezing import FrozenButAssignedError, freeze
 
 
@@ -76,7 +77,7 @@ def test_an_assigned_variable_is_refused_by_name(tf, op):
     assert "incompatible with expected resource" in str(caught.value.__cause__)
 
 
-def test_batch_normalisation_freezes_in_inference_and_not_in_training(tf):
+def test_batch_normalization_freezes_in_inference_and_not_in_training(tf):
     layer = tf.keras.layers.BatchNormalization()
     layer.build([None, 4])
     for training in (False, True):

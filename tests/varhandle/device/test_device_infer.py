@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+
 from varhandle.evaluate.session import InputError, Session, infer
 from varhandle.graph import ModelFileError
 
@@ -182,7 +183,7 @@ def test_a_file_without_signatures(tf):
     assert answer.tolist() == [[2.0, 2.0]] * 3
 
 
-def test_floats_are_quantised_and_answers_are_real(int8_file):
+def test_floats_are_quantized_and_answers_are_real(int8_file):
     session = Session(int8_file)
     values = np.array([[0.5, 1.25, -0.75, 2.0]], np.float32)
     (answer,) = session(values).values()
@@ -191,18 +192,18 @@ def test_floats_are_quantised_and_answers_are_real(int8_file):
     assert abs(answer.item() - 3.0) < 3 * output.scale
 
 
-def test_quantising_is_the_formula_of_the_specification(tf, int8_file):
-    """TensorFlow's own quantised tensors are the judge."""
+def test_quantizing_is_the_formula_of_the_specification(tf, int8_file):
+    """TensorFlow's own quantized tensors are the judge."""
     (tensor,) = Session(int8_file).inputs.values()
     values = np.linspace(-2, 4, 301).astype(np.float32)
     low, high = ((end - tensor.zero_point) * tensor.scale for end in (-128, 127))
     expected = tf.quantization.fake_quant_with_min_max_args(values, low, high, 8).numpy()
-    got = tensor.dequantise(tensor.quantise(values))
+    got = tensor.dequantize(tensor.quantize(values))
     steps = np.abs(got - expected) / tensor.scale
     assert np.mean(steps > 0.01) < 0.01  # halves may round either way
     assert steps.max() < 1.01
-    assert tensor.quantise(np.float32([1e9, -1e9])).tolist() == [127, -128]
-    assert tensor.dequantise(np.int8([127, -128])) == pytest.approx([high, low], abs=1e-5)
+    assert tensor.quantize(np.float32([1e9, -1e9])).tolist() == [127, -128]
+    assert tensor.dequantize(np.int8([127, -128])) == pytest.approx([high, low], abs=1e-5)
 
 
 def test_integers_go_in_and_come_out_as_they_are(int8_file):
@@ -285,7 +286,7 @@ def test_dtypes_that_would_lose_something(mixed, change, told):
         Session(mixed)({**right, **change})
 
 
-def test_integers_must_fit_the_quantised_input(int8_file):
+def test_integers_must_fit_the_quantized_input(int8_file):
     with pytest.raises(InputError, match="takes int8, and not int64"):
         Session(int8_file)(np.array([[200, 0, 0, 0]]))
 

@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+
 from varhandle.evaluate import latency
 from varhandle.evaluate.latency import Latency, LatencyTable, compare_latency, measure_latency
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from stateful_modules import Carrier, convert, modules, runners
+
 from varhandle.lift import lift_state
 from varhandle.sandbox import run_source
 

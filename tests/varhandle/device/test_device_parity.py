@@ -7,6 +7,7 @@ import tempfile
 
 import numpy as np
 import pytest
+
 from varhandle.evaluate import parity
 from varhandle.evaluate.parity import DELEGATES, PLAIN, Parity, Run, check_parity
 
@@ -58,7 +59,7 @@ def test_an_answer_that_stops_changing_is_noted(tf):
     assert "stops changing" in " ".join(result.runs[0].notes)
 
 
-def test_an_uninitialised_variable_is_refused_by_the_plain_kernels(tf, save_module):
+def test_an_uninitialized_variable_is_refused_by_the_plain_kernels(tf, save_module):
     class Wrapped(tf.Module):
         def __init__(self):
             self.dense = tf.keras.layers.Dense(3, kernel_initializer="ones")
@@ -146,7 +147,7 @@ def test_a_missing_output_is_said(two_outputs):
     assert result.runs[0].refusal == "2 outputs where the reference has 1"
 
 
-def test_quantised_inputs_and_outputs_are_compared_as_real_values(tf):
+def test_quantized_inputs_and_outputs_are_compared_as_real_values(tf):
     model = tf.keras.Sequential(
         [tf.keras.Input([4]), tf.keras.layers.Dense(2, "relu", False, "ones")]
     )

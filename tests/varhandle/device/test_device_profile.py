@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+
 from varhandle.evaluate.latency import Latency
 from varhandle.evaluate.op_profile import OpProfile, OpTime, measure_memory, profile_ops
 from varhandle.evaluate.session import Session
 from varhandle.formats import read_graph
 from varhandle.graph import ModelFileError
-
 from workbook_lib.samples import load_classifier
 
 WIDE = 2048

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from varhandle.conversion.quantization import (
     RECIPES,
     LayerError,
@@ -24,7 +25,6 @@ from varhandle.evaluate.session import Session
 from varhandle.graph import ModelFileError
 from varhandle.sandbox import Record
 from varhandle.tflite.flatbuffer import numbers, take_apart, text
-
 from workbook_lib.samples import data_path, load_classifier, load_digits
 
 CLASSIFIER = data_path("digits_classifier.keras")

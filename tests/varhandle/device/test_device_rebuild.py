@@ -4,6 +4,7 @@ import functools
 
 import numpy as np
 import pytest
+
 from varhandle.savedmodel.resave_tracked import entries_of
 from varhandle.savedmodel.rewrite_signature import CARRIERS, CannotRebuildError, _rounded, rebuild
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from varhandle.evaluate.reference import NotTrustedError, reference_answers
 from varhandle.graph import ModelFileError
 

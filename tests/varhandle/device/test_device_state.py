@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 from stateful_modules import Carrier, convert, modules, runners
+
 from varhandle.evaluate.parity import answers, check_parity
 from varhandle.formats import read_graph
 from varhandle.lift import CannotLiftError, lift_state

@@ -10,12 +10,12 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from stateful_modules import Carrier, convert, modules, runners
+
 from varhandle.evaluate.session import Session
 from varhandle.formats import read_graph
 from varhandle.graph import ModelFileError
 from varhandle.lift import CannotLiftError, lift_state
 from varhandle.tflite.flatbuffer import compact, put_together, take_apart, text
-
 from workbook_lib.samples import delay_line_file
 
 
@@ -212,7 +212,7 @@ def test_what_no_signature_assigns_becomes_a_constant(shared):
     assert answer["n"] == 5
 
 
-def without_initialiser(content):
+def without_initializer(content):
     """Return the file that Keras 3 and tf.saved_model.save make: CALL_ONCE is missing."""
 
     def edit(model):
@@ -222,11 +222,11 @@ def without_initialiser(content):
     return edited(content, edit)
 
 
-def test_a_variable_that_nothing_initialises_is_refused_and_can_be_given(leaky):
-    with pytest.raises(CannotLiftError, match="nothing in the file initialises the variable level"):
-        lift_state(without_initialiser(leaky))
+def test_a_variable_that_nothing_initializes_is_refused_and_can_be_given(leaky):
+    with pytest.raises(CannotLiftError, match="nothing in the file initializes the variable level"):
+        lift_state(without_initializer(leaky))
     values = np.float32([[1, 2, 3, 4]])
-    given = lift_state(without_initialiser(leaky), initial_values={"level": values})
+    given = lift_state(without_initializer(leaky), initial_values={"level": values})
     np.testing.assert_array_equal(given.initial_state["level"], values)
     assert lift_state(leaky, initial_values={"level": values}).content == given.content
     with pytest.raises(ValueError, match="read-only"):
@@ -252,7 +252,7 @@ def test_what_is_only_assigned_needs_no_first_value(shared):
     model = take_apart(shared, "test")
     (load,) = (s for s in model.signatureDefs if s.signatureKey == b"load")
     lifted = lift_state(
-        without_initialiser(put_together(compact(model, [load.subgraphIndex], [load])))
+        without_initializer(put_together(compact(model, [load.subgraphIndex], [load])))
     )
     assert lifted.inputs == {"load": ()}
     assert lifted.outputs == {"load": ("level",)}
@@ -496,7 +496,7 @@ def test_a_graph_that_calls_itself_is_refused(branch):
 def test_two_scales_of_one_variable_are_refused(leaky):
     """The variable copies bytes; with another scale they would be other numbers."""
 
-    def quantised(scale):
+    def quantized(scale):
         def edit(model):
             for subgraph, operator in operators(model, "READ_VARIABLE"):
                 tensor = subgraph.tensors[operator.outputs[0]]
@@ -511,26 +511,26 @@ def test_two_scales_of_one_variable_are_refused(leaky):
 
         return edited(leaky, edit)
 
-    lifted = lift_state(quantised(0.5))
+    lifted = lift_state(quantized(0.5))
     assert lifted.inputs["step"] == ("level",)
     (level,) = (
         t for t in take_apart(lifted.content, "test").subgraphs[0].tensors if b"level" in t.name
     )
     assert list(level.quantization.scale) == [0.5]
-    with pytest.raises(CannotLiftError, match="level is quantised, and what is read"):
-        lift_state(quantised(0.25))
+    with pytest.raises(CannotLiftError, match="level is quantized, and what is read"):
+        lift_state(quantized(0.25))
 
 
-def test_a_late_initialiser_is_refused(leaky):
+def test_a_late_initializer_is_refused(leaky):
     def edit(model):
         ((main, once),) = operators(model, "CALL_ONCE")
         main.operators = [op for op in main.operators if op is not once] + [once]
 
-    with pytest.raises(CannotLiftError, match="initialises the variable level after it was used"):
+    with pytest.raises(CannotLiftError, match="initializes the variable level after it was used"):
         lift_state(edited(leaky, edit))
 
 
-def test_two_initialisers_of_one_variable_are_refused(leaky):
+def test_two_initializers_of_one_variable_are_refused(leaky):
     """Each would run once, and which came last would depend on who calls first."""
 
     def edit(model):
@@ -540,11 +540,11 @@ def test_two_initialisers_of_one_variable_are_refused(leaky):
         second = schema.OperatorT(once.opcodeIndex, [], [], once.builtinOptionsType, options)
         main.operators.insert(0, second)
 
-    with pytest.raises(CannotLiftError, match="two subgraphs initialise the variable level"):
+    with pytest.raises(CannotLiftError, match="two subgraphs initialize the variable level"):
         lift_state(edited(leaky, edit))
 
 
-def test_an_initialiser_that_cannot_run_is_refused(leaky):
+def test_an_initializer_that_cannot_run_is_refused(leaky):
     def edit(model):
         ((_, once),) = operators(model, "CALL_ONCE")
         init = model.subgraphs[once.builtinOptions.initSubgraphIndex]

@@ -6,6 +6,7 @@ All values are small whole numbers, which float32 holds exactly, so that equal m
 import numpy as np
 import pytest
 from stateful_modules import Carrier, convert, runners
+
 from varhandle.formats import read_graph
 from varhandle.lift import lift_state
 
@@ -121,7 +122,7 @@ def program_class(tf, programs):
 
 @pytest.fixture(scope="module")
 def plain_tensorflow(tf):
-    """TensorFlow without its graph optimiser.
+    """TensorFlow without its graph optimizer.
 
     With it, TensorFlow 2.21 itself answers otherwise in some of these programs (seeds 107, 109 and
     139 of 100 to 149: an empty array where a scalar is due), and agrees with the file without it.

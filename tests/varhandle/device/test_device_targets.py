@@ -6,6 +6,7 @@ import flatbuffers
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+
 from varhandle.facts.data_files import data_file
 from varhandle.facts.targets import TARGETS, earliest_release, refusals, target, with_own_release
 from varhandle.formats import read_graph

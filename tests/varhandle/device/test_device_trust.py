@@ -1,6 +1,7 @@
 """Code that a model file brings along: no door of this room runs it unless it is trusted."""
 
 import pytest
+
 from varhandle.conversion.converter import convert
 from varhandle.conversion.quantization import quantize
 from varhandle.evaluate.reference import reference_answers

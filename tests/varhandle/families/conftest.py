@@ -4,7 +4,8 @@ import functools
 
 import pytest
 import zoo
-from varhandle.families.catalogue import reproduce
+
+from varhandle.families.catalog import reproduce
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from varhandle.diagnosis import diagnose
 from varhandle.evaluate.example_inputs import make_calls
 from varhandle.evaluate.session import Session

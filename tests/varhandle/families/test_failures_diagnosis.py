@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import zoo
+
 from varhandle import diagnose
 from varhandle.formats import read_graph
 from varhandle.graph import ModelFileError
@@ -15,7 +16,7 @@ PROVEN = (
     *("half_weights", "read_in_a_branch", "tf1_saved_model", "tf1_counter", "frozen_graph"),
     *("counter", "counter_of_two_signatures", "words_in_a_table", "trainer_and_server"),
     *("float16_state", "slice_assign", "mutable_table", "ordinary_op_without_builtin"),
-    *("unfrozen_graph", "gather_from_a_constant", "assign_to_a_constant", "never_initialised"),
+    *("unfrozen_graph", "gather_from_a_constant", "assign_to_a_constant", "never_initialized"),
     *("keras_saved", "keras_in_a_module", "growing", "draws_random_numbers"),
     *("without_signature", "stateful_rnn_keras", "lambda_keras", "lambda_h5"),
     *("mlp_tflite", "counter_tflite", "keras_saved_tflite", "flex_tflite", "custom_tflite"),

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import zoo
+
 from varhandle import check_parity
 from varhandle.conversion.converter import convert
 from varhandle.diagnosis import diagnose
@@ -14,7 +15,6 @@ from varhandle.families import fixes
 from varhandle.families.findings import find
 from varhandle.formats import read_graph
 from varhandle.graph import Variable
-
 from workbook_lib.cli import main
 
 
@@ -127,7 +127,7 @@ def test_a_state_is_converted_as_it_is(specimen_path, tmp_path, monkeypatch):
     fix = fix_of(specimen_path("counter"), "not-immutable")
     assert fix.startswith("# TensorFlow 2.9 and later")
     run(fix)
-    assert read_graph("model.tflite").variable("counter").initialised
+    assert read_graph("model.tflite").variable("counter").initialized
 
 
 def test_a_keras_model_is_exported_again(tf, specimen_path, tmp_path, monkeypatch):
@@ -207,7 +207,7 @@ def test_rows_are_added_to_a_variable_of_fixed_length(tf, specimen_path, tmp_pat
 
 def test_a_variable_is_owned_by_what_is_saved(tf, specimen_path):
     module = tf.Module()
-    run(fix_of(specimen_path("never_initialised"), "uninitialised-variable"), self=module)
+    run(fix_of(specimen_path("never_initialized"), "uninitialised-variable"), self=module)
     assert [v.name for v in module.variables] == ["lost:0"]
     assert module.lost.shape == [4]
 

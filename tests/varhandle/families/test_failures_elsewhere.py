@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+
 from varhandle.facts.data_files import data_file
 from varhandle.facts.targets import target
 from varhandle.families import compatibility

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from log_noise import NOISES
 from other_logs import OTHER_LOGS
+
 from varhandle import explain
-from varhandle.families.catalogue import FAMILIES
+from varhandle.families.catalog import FAMILIES
 from varhandle.families.log_signs import SIGNS
 
 HERE = Path(__file__).parent
@@ -502,7 +503,7 @@ def test_nothing_is_said_to_be_nothing():
     assert explanation.as_dict() == {"matches": []}
     assert "nothing" in explanation.text()
     assert "nothing" in explanation.html()
-    assert repr(explanation) == "Explanation(nothing recognised)"
+    assert repr(explanation) == "Explanation(nothing recognized)"
 
 
 def test_names_are_escaped_in_every_part():

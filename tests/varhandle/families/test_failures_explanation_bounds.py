@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from log_noise import NOISES
+
 from varhandle import explain
 from varhandle.families import log_signs
 from varhandle.families.log_signs import SIGNS

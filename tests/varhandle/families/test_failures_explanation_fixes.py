@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import zoo
+
 from varhandle import check_parity, explain
 from varhandle.conversion.converter import convert
 from varhandle.families.log_fixes import (

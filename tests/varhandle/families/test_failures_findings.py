@@ -2,6 +2,7 @@
 
 import pytest
 import zoo
+
 from varhandle.conversion.converter import convert
 from varhandle.diagnosis import diagnose
 from varhandle.families.findings import (
@@ -73,7 +74,7 @@ def with_signatures(**assigned):
                 for signature, written in assigned.items()
                 if name in written
             ),
-            initialised=True,
+            initialized=True,
         )
         for name in names
     )
@@ -195,7 +196,7 @@ def test_the_dtypes_that_are_not_called_unsupported_convert(tf, tmp_path):
 # .tflite files made by hand.
 
 
-def file_of(*nodes, initialised=False, signatures=("run",), dtypes=("float32", "float32")):
+def file_of(*nodes, initialized=False, signatures=("run",), dtypes=("float32", "float32")):
     """A file whose variable ``v`` is touched by ``nodes``: ``"read"`` and ``"assign"`` in order."""
     ops, reads, assigns = [Node("VAR_HANDLE#0", "VAR_HANDLE")], [], []
     for number, what in enumerate(nodes, start=1):
@@ -204,7 +205,7 @@ def file_of(*nodes, initialised=False, signatures=("run",), dtypes=("float32", "
         ops.append(Node(f"{op}#{number}", op, attributes={"value": value}))
         access = Access(op, f"{op}#{number}", "main", signatures[:1])
         (reads if what == "read" else assigns).append(access)
-    variable = Variable("v", "float32", (4,), tuple(reads), tuple(assigns), initialised)
+    variable = Variable("v", "float32", (4,), tuple(reads), tuple(assigns), initialized)
     named = tuple(Signature(name, "main", (), ()) for name in signatures)
     return Graph("m.tflite", "tflite", (Function("main", tuple(ops)),), (variable,), named)
 
@@ -215,7 +216,7 @@ def file_of(*nodes, initialised=False, signatures=("run",), dtypes=("float32", "
         (file_of("read"), ("uninitialised-variable",)),
         (file_of("read", "assign"), ("uninitialised-variable",)),
         (file_of("assign", "read"), ()),
-        (file_of("read", "assign", initialised=True), ()),
+        (file_of("read", "assign", initialized=True), ()),
         (file_of("assign"), ()),
     ],
 )
@@ -224,13 +225,13 @@ def test_a_variable_of_a_file_needs_a_value_before_it_is_read(graph, families):
 
 
 def test_a_state_of_two_dtypes_is_refused_by_the_interpreter():
-    graph = file_of("read", "assign", initialised=True, dtypes=("int8", "float32"))
+    graph = file_of("read", "assign", initialized=True, dtypes=("int8", "float32"))
     (finding,) = (f for f in find(graph) if f.severity == "error")
     assert finding.id == "quantised-state"
     assert "float32 in one place and int8 in another" in finding.message
 
 
-def test_a_sum_in_float_is_no_quantised_state(specimen_path):
+def test_a_sum_in_float_is_no_quantized_state(specimen_path):
     assert ids(find(read_graph(specimen_path("counter_tflite")))) == ()
 
 
@@ -345,5 +346,5 @@ def test_a_long_and_a_deep_graph_are_read_without_recursion(functions, nodes):
 def test_the_zoo_is_made_of_what_it_says(specimen_path):
     """The zoo's own claim, by TensorFlow's word: the lost value is not the one that is read."""
     graph = read_graph(specimen_path("keras_saved"))
-    lost = [v for v in graph.variables if v.reads and not v.initialised]
+    lost = [v for v in graph.variables if v.reads and not v.initialized]
     assert [v.owner for v in lost] == [None, None]

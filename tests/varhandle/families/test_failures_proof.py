@@ -6,6 +6,7 @@ import zipfile
 
 import pytest
 import zoo
+
 from varhandle.conversion.converter import Conversion
 from varhandle.diagnosis import diagnose
 from varhandle.evaluate import parity, reference
@@ -18,7 +19,6 @@ from varhandle.graph import Function, Graph
 from varhandle.sandbox import OpError, Record, run_isolated
 from varhandle.sandbox.process import GIB
 from varhandle.verdict_rules import settle
-
 from workbook_lib.samples import delay_line_file
 
 # Code that a file brings along.

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from varhandle.matrix import environments
 from varhandle.matrix.environments import (
     NotInstalledError,

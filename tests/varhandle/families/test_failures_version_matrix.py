@@ -9,11 +9,11 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-from varhandle.families import cases, catalogue
-from varhandle.families.catalogue import FAMILIES, Family
+
+from varhandle.families import cases, catalog
+from varhandle.families.catalog import FAMILIES, Family
 from varhandle.matrix import version_matrix
 from varhandle.matrix.environments import Release
-
 from workbook_lib.show import version_matrix as draw
 
 
@@ -218,7 +218,7 @@ def family(monkeypatch):
 
     def of(*ids):
         entry = Family("made-up", "what", "cause", "cure", ids)
-        monkeypatch.setattr(catalogue, "FAMILIES", (entry,))
+        monkeypatch.setattr(catalog, "FAMILIES", (entry,))
         return entry.id
 
     return of

@@ -2,6 +2,7 @@
 
 import pytest
 import zoo
+
 from varhandle.diagnosis import diagnose
 from varhandle.repair.plan import STEPS, NoCureError, choose_way
 
@@ -52,7 +53,7 @@ def test_the_way(read, name, target, recipe, expected):
         ("string_state", "unsupported-variable-dtype", "last"),
         ("mutable_table", "other-resource", "table"),
         ("growing", "shared-or-dynamic-state", "rows"),
-        ("never_initialised", "uninitialised-variable", "lost"),
+        ("never_initialized", "uninitialised-variable", "lost"),
         ("unfrozen_graph", "unfrozen-graph", "checkpoint"),
         ("gather_from_a_constant", "gather-from-frozen-table", "table"),
         ("keras_saved_tflite", "uninitialised-variable", "dense"),

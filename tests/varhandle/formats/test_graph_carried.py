@@ -1,11 +1,11 @@
 """What a model brings along that would run: found where it is, and nowhere else."""
 
 import pytest
+
 from varhandle.formats import carried_code, read_graph
 from varhandle.formats.embedded import effect, in_keras_config
 from varhandle.graph import ModelFileError
 from varhandle.graph.model import Node
-
 from workbook_lib.locations import project_root
 
 

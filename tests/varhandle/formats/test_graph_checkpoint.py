@@ -3,6 +3,7 @@
 import struct
 
 import pytest
+
 from varhandle.formats.checkpoint import read_checkpoint
 
 

@@ -1,6 +1,7 @@
 """Bare GraphDefs: from TF1 graphs, concrete functions and messages made by hand."""
 
 import pytest
+
 from varhandle.formats import read_graph
 from varhandle.formats.proto_schema import MESSAGES
 from varhandle.graph import ModelFileError
@@ -36,7 +37,7 @@ def test_neither_start_nor_save_nor_restore_is_an_access(training_graph):
         "reference": (["Identity"], ["AssignAdd"]),
         "resource": (["ReadVariableOp"], ["ResourceApplyGradientDescent"]),
     }
-    assert {v.initialised for v in graph.variables} == {False}
+    assert {v.initialized for v in graph.variables} == {False}
     assert [(v.dtype, v.shape) for v in graph.variables] == [("float32", (2,)), ("float32", (3, 2))]
 
 

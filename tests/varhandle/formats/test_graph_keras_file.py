@@ -5,6 +5,7 @@ import zipfile
 from collections import Counter
 
 import pytest
+
 from varhandle.formats import read_graph
 from varhandle.graph import ModelFileError
 
@@ -19,7 +20,7 @@ def test_variables_are_the_models_weights(keras, keras_models, name, suffix):
     saved = keras_models[name]
     graph = read_graph(getattr(saved, suffix))
     assert Counter((v.dtype, v.shape) for v in graph.variables) == _weights(saved.model)
-    assert {(v.initialised, v.reads, v.assigns) for v in graph.variables} == {(True, (), ())}
+    assert {(v.initialized, v.reads, v.assigns) for v in graph.variables} == {(True, (), ())}
     assert graph.format == "keras"
     assert graph.producer == f"Keras {keras.__version__}"
     assert graph.signatures == ()

@@ -1,6 +1,7 @@
 """The hand-written message table against TensorFlow's own descriptors."""
 
 import pytest
+
 from varhandle.formats.proto_schema import MESSAGES, dtype_name
 
 

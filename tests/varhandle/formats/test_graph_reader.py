@@ -9,6 +9,7 @@ import time
 import zipfile
 
 import pytest
+
 from varhandle.formats import hdf5_outline, read_graph
 from varhandle.graph import Graph, ModelFileError
 

@@ -3,6 +3,7 @@
 import os
 
 import pytest
+
 from varhandle.formats.regular_file import open_regular, read_regular
 
 

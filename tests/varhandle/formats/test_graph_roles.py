@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from varhandle.formats import read_graph
 from varhandle.formats.proto_schema import MESSAGES
 from varhandle.graph import variable_role
@@ -33,7 +34,7 @@ from varhandle.graph.model import output_index
         ("CountUpTo", "assign"),
         ("RngReadAndSkip", "assign"),
         ("StatefulStandardNormalV2", "assign"),
-        ("CALL_ONCE", "initialise"),
+        ("CALL_ONCE", "initialize"),
         ("MatMul", None),
         ("ScatterNd", None),
         ("ScatterNdNonAliasingAdd", None),
@@ -64,7 +65,7 @@ def test_nothing_assigns_that_takes_no_variable(tf, every_op):
 
 
 def test_every_op_of_tensorflow_that_changes_a_variable_assigns(tf, every_op):
-    """An optimiser calls it ``var``; the others say in their names what they do."""
+    """An optimizer calls it ``var``; the others say in their names what they do."""
     resource = tf.resource.as_datatype_enum
     verbs = re.compile(r"Assign|Scatter|CountUpTo|ReadAndSkip|RngSkip|Stateful(?!P)")
     changing = [

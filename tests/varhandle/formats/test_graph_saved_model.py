@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+
 from varhandle.formats import read_graph
 from varhandle.graph import ModelFileError
 
@@ -58,7 +59,7 @@ def test_sources_and_calls_exist(saved_models, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_initialised_is_what_the_graph_loader_restores(tf, saved_models, name):
+def test_initialized_is_what_the_graph_loader_restores(tf, saved_models, name):
     """The v1 loader runs the restore op, as the converter does; then each variable is asked."""
     v1 = tf.compat.v1
     graph = read_graph(saved_models[name])
@@ -72,7 +73,7 @@ def test_initialised_is_what_the_graph_loader_restores(tf, saved_models, name):
             elif op.type == "VariableV2":
                 query = v1.is_variable_initialized(op.outputs[0])
                 expected[op.name] = bool(session.run(query))
-    assert {v.name: v.initialised for v in graph.variables} == expected
+    assert {v.name: v.initialized for v in graph.variables} == expected
 
 
 @pytest.mark.parametrize("name", CHECKPOINTED)
@@ -169,9 +170,9 @@ def test_signatures_are_those_that_can_be_called(tf, saved_models):
 def test_keras_3_through_the_older_door_reads_variables_that_nobody_restores(saved_models):
     graph = read_graph(saved_models["keras_saved"])
     read = [v for v in graph.variables if v.reads]
-    restored = [v for v in graph.variables if v.initialised]
+    restored = [v for v in graph.variables if v.initialized]
     assert len(read) == len(restored) == 8
-    assert {(v.initialised, v.owner) for v in read} == {(False, None)}
+    assert {(v.initialized, v.owner) for v in read} == {(False, None)}
     assert all(v.owner and not v.reads for v in restored)
 
 
@@ -179,7 +180,7 @@ def test_keras_export_reads_variables_that_are_restored(saved_models):
     graph = read_graph(saved_models["keras_exported"])
     read = [v for v in graph.variables if v.reads]
     assert len(read) == 8
-    assert all(v.initialised and v.owner for v in read)
+    assert all(v.initialized and v.owner for v in read)
 
 
 def test_without_signatures_the_functions_count(saved_models):
@@ -222,17 +223,17 @@ def test_the_file_in_the_folder_is_the_same_model(saved_models):
     assert file.variables == folder.variables
 
 
-def test_without_its_variables_folder_nothing_is_initialised(saved_models, tmp_path):
+def test_without_its_variables_folder_nothing_is_initialized(saved_models, tmp_path):
     shutil.copy(saved_models["counter"] / "saved_model.pb", tmp_path)
     graph = read_graph(tmp_path)
-    assert [v.initialised for v in graph.variables] == [False, False]
+    assert [v.initialized for v in graph.variables] == [False, False]
     assert [v.owner for v in graph.variables] == ["counter", "w"]
 
 
-def test_without_its_data_file_nothing_is_initialised(saved_models, tmp_path):
+def test_without_its_data_file_nothing_is_initialized(saved_models, tmp_path):
     shutil.copytree(saved_models["counter"], tmp_path, dirs_exist_ok=True)
     (tmp_path / "variables" / "variables.data-00000-of-00001").unlink()
-    assert {v.initialised for v in read_graph(tmp_path).variables} == {False}
+    assert {v.initialized for v in read_graph(tmp_path).variables} == {False}
 
 
 def test_a_damaged_index_is_named(saved_models, tmp_path):

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+
 from varhandle.formats import read_graph
 from varhandle.graph import ModelFileError
 
@@ -72,16 +73,16 @@ def test_state_is_set_once_and_then_read_and_assigned(tflite_files):
     graph = read_graph(tflite_files["counter"])
     (counter,) = graph.variables
     assert (counter.name, counter.dtype, counter.shape) == ("counter", "float32", ())
-    assert counter.initialised is True
+    assert counter.initialized is True
     assert [(a.function, a.signatures) for a in counter.assigns] == [("step", ("step",))]
     assert [a.signatures for a in counter.reads] == [("peek",), ("step",), ("step",)]
     assert graph.producer == "MLIR Converted, min_runtime_version 2.6.0"
 
 
-def test_variables_that_nothing_sets_are_not_initialised(tflite_files):
+def test_variables_that_nothing_sets_are_not_initialized(tflite_files):
     graph = read_graph(tflite_files["keras_saved"])
     assert len(graph.variables) == 8
-    assert {v.initialised for v in graph.variables} == {False}
+    assert {v.initialized for v in graph.variables} == {False}
     assert all(_ops(v.reads) == ["READ_VARIABLE"] and not v.assigns for v in graph.variables)
     assert graph.variable("classifier/first/kernel").shape == (4, 3)
 
@@ -95,7 +96,7 @@ def test_flex_variables_are_followed_into_branches(tflite_files):
     variables = {v.name: v for v in graph.variables}
     assert set(variables) == {"a", "b", "embedding", "half"}
     assert (variables["half"].dtype, variables["half"].shape) == ("float16", (1,))
-    assert {v.initialised for v in graph.variables} == {True}
+    assert {v.initialized for v in graph.variables} == {True}
     assert _ops(variables["a"].assigns) == ["FlexAssignVariableOp"]
     assert _ops(variables["b"].assigns) == ["FlexAssignVariableOp"]
     assert "FlexResourceStridedSliceAssign" in _ops(variables["embedding"].assigns)

@@ -39,7 +39,7 @@ def test_names_what_is_not_defined(shell):
         shell.run_cell_magic("isolated", "--use nowhere", "pass")
 
 
-def test_honours_the_time_limit(shell):
+def test_honors_the_time_limit(shell):
     with capture_output():
         shell.run_cell_magic("isolated", "slow --timeout 1", "import time\ntime.sleep(60)")
     assert shell.user_ns["slow"].outcome == "timed out"

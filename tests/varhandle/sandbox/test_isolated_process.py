@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from varhandle.sandbox import OpError, run_isolated, run_source
 
 

@@ -9,7 +9,6 @@ from typing import Any
 from varhandle.conversion.converter import Converted, inspect_conversion
 from varhandle.evaluate.parity import check_parity
 from varhandle.graph import ModelFileError
-
 from workbook_lib.lesson.exercises import Wrong, attempt, exercise, same
 
 # A check imports TensorFlow when it runs: importing this module must not take seven seconds.
@@ -196,7 +195,7 @@ def owner_of(function: Any) -> str:
     import numpy as np
     import tensorflow as tf
 
-    model, twin = _normalised(), _normalised()
+    model, twin = _normalized(), _normalized()
     twin.set_weights(model.get_weights())  # the learner's function may change the model
     spec = tf.TensorSpec([1, 4], name="x")
     concrete_function = tf.function(model, autograph=False).get_concrete_function(spec)
@@ -210,9 +209,9 @@ def owner_of(function: Any) -> str:
             f"{type(error).__name__}. What did the notebook hand to it?"
         ) from error
     found = inspect_conversion(content)
-    if found.uninitialised:
+    if found.uninitialized:
         raise Wrong(
-            f"The file reads {len(found.uninitialised)} variables that nothing initialises: the "
+            f"The file reads {len(found.uninitialized)} variables that nothing initializes: the "
             "owner does not see a `tf.Variable`. Where does a variable of Keras keep one?"
         )
     if not found.signatures:
@@ -238,13 +237,13 @@ def _why_no_signature(owner: Any, model: Any) -> str:
     )
 
 
-def _normalised() -> Any:
+def _normalized() -> Any:
     """Return a model in which two variables that are read are not trained."""
     import keras
 
     x = keras.Input([4], name="x")
     hidden = keras.layers.Dense(3, name="dense")(x)
-    model = keras.Model(x, keras.layers.BatchNormalization(name="normalise")(hidden), name="check")
-    model.get_layer("normalise").moving_mean.assign([1.0, 2.0, 3.0])
-    model.get_layer("normalise").moving_variance.assign([4.0, 1.0, 0.25])
+    model = keras.Model(x, keras.layers.BatchNormalization(name="normalize")(hidden), name="check")
+    model.get_layer("normalize").moving_mean.assign([1.0, 2.0, 3.0])
+    model.get_layer("normalize").moving_variance.assign([4.0, 1.0, 0.25])
     return model

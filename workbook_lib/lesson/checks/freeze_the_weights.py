@@ -23,7 +23,6 @@ from workbook_lib.lesson.exercises import Wrong, attempt, exercise, same
 def constant_bytes(function: Any) -> str:
     """Return how many bytes the constants of a concrete function take."""
     from varhandle.conversion.freezing import freeze
-
     from workbook_lib.samples import load_classifier
 
     traced = _mixed_constants()
@@ -201,9 +200,10 @@ def serving_function(function: Any) -> str:
     """Write a function of the model that can be frozen, and answers as on a device."""
     import numpy as np
     import tensorflow as tf
+
     from varhandle.conversion.freezing import FrozenButAssignedError, FrozenGraph, freeze
 
-    model = _normalised_with_dropout()
+    model = _normalized_with_dropout()
     x = tf.constant(np.random.default_rng(7).random((3, 4), np.float32))
     expected = model(x, training=False).numpy()
     given = attempt(function, model)
@@ -245,13 +245,13 @@ def _nodes(count: int) -> str:
     return f"{count} node" if count == 1 else f"{count} nodes"
 
 
-def _normalised_with_dropout() -> Any:
+def _normalized_with_dropout() -> Any:
     import keras
 
     image = keras.Input([4], name="x")
     hidden = keras.layers.Dense(3, name="dense")(image)
-    hidden = keras.layers.BatchNormalization(name="normalise")(hidden)
+    hidden = keras.layers.BatchNormalization(name="normalize")(hidden)
     model = keras.Model(image, keras.layers.Dropout(0.5, seed=1, name="drop")(hidden), name="check")
-    model.get_layer("normalise").moving_mean.assign([1.0, 2.0, 3.0])
-    model.get_layer("normalise").moving_variance.assign([4.0, 1.0, 0.25])
+    model.get_layer("normalize").moving_mean.assign([1.0, 2.0, 3.0])
+    model.get_layer("normalize").moving_variance.assign([4.0, 1.0, 0.25])
     return model

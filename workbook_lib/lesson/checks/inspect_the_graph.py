@@ -8,7 +8,6 @@ from typing import Any
 
 from varhandle.formats import read_graph
 from varhandle.graph import Access, Function, Graph, Variable
-
 from workbook_lib.lesson.exercises import Wrong, attempt, exercise, same
 
 
@@ -264,9 +263,9 @@ def _two_signatures() -> Graph:
     "inspect/read-but-never-set",
     hints=(
         "Go through `graph.variables` again. This time no signature matters.",
-        "`reads` and `initialised` decide. An empty `variable.reads` means that nothing reads it; "
-        "`variable.initialised` is `True`, `False`, or `None` where the format cannot say.",
-        "Two conditions, one for each field. `initialised` has three values: which one of them "
+        "`reads` and `initialized` decide. An empty `variable.reads` means that nothing reads it; "
+        "`variable.initialized` is `True`, `False`, or `None` where the format cannot say.",
+        "Two conditions, one for each field. `initialized` has three values: which one of them "
         "says that the file has no value, and what does `not` make of the other two?",
     ),
 )
@@ -284,7 +283,7 @@ def read_but_never_set(function: object, classifier: Graph, service: Graph) -> s
 
 
 def _never_set(graph: Graph) -> set[str]:
-    return {v.name for v in graph.variables if v.reads and v.initialised is False}
+    return {v.name for v in graph.variables if v.reads and v.initialized is False}
 
 
 def _compare_never_set(names: set[str], graph: Graph, which: str) -> None:
@@ -296,9 +295,9 @@ def _compare_never_set(names: set[str], graph: Graph, which: str) -> None:
             raise Wrong(
                 f"For the {which} you name `{name}`. It may be empty, but does anything read it?"
             )
-        if known[name].initialised is None:
+        if known[name].initialized is None:
             raise Wrong(
-                f"For the {which} you name `{name}`, whose `initialised` is `None`: the format "
+                f"For the {which} you name `{name}`, whose `initialized` is `None`: the format "
                 "cannot say. Is that the same as having no value?"
             )
         raise Wrong(f"For the {which} you name `{name}`. It is read, but the file has its value.")
@@ -310,7 +309,7 @@ def _compare_never_set(names: set[str], graph: Graph, which: str) -> None:
     if missing:
         raise Wrong(
             f"For the {which} you miss {missing} variables. Look at one of them in the graph: what "
-            "do `reads` and `initialised` say?"
+            "do `reads` and `initialized` say?"
         )
 
 
@@ -326,10 +325,10 @@ def _every_combination() -> Graph:
         "saved_model",
         (Function("main graph", ()),),
         (
-            variable("filled", reads=access, initialised=True),
-            variable("orphan", reads=access, initialised=False),
-            variable("owned", reads=access, initialised=False, owner="layer/owned"),
-            variable("unsaid", reads=access, initialised=None),
-            variable("written", assigns=access, initialised=False),
+            variable("filled", reads=access, initialized=True),
+            variable("orphan", reads=access, initialized=False),
+            variable("owned", reads=access, initialized=False, owner="layer/owned"),
+            variable("unsaid", reads=access, initialized=None),
+            variable("written", assigns=access, initialized=False),
         ),
     )

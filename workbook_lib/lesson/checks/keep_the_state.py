@@ -142,6 +142,7 @@ def _judge_answer(answer: Any, runner: _Watched) -> None:
 def _lifted_sums() -> tuple[bytes, dict[str, Any]]:
     """Return a lifted file whose two states have names of their own, and what they begin with."""
     import tensorflow as tf
+
     from varhandle.lift import lift_state
 
     class Sums(tf.Module):

@@ -160,7 +160,7 @@ def _judge_pair(answer: object, smallest: float, largest: float, words: str) -> 
         if same(given_zero, zero_point, tolerance=0.5):
             raise Wrong("The zero point is an integer: it stands for 0.0 among the int8 values.")
         raise Wrong(f"The zero point is a whole number. This is {given_zero!r}.")
-    exact = -128 - min(smallest, 0.0) / scale  # where it ends in .5, either neighbour will do
+    exact = -128 - min(smallest, 0.0) / scale  # where it ends in .5, either neighbor will do
     if abs(int(given_zero) - exact) > 0.5 + 1e-6:
         raise Wrong(
             f"{place}the zero point is {given_zero}. With it the smallest value becomes "

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+
 from varhandle.matrix import version_matrix
 from varhandle.sandbox import run_source
-
 from workbook_lib.lesson.exercises import Wrong, attempt, exercise, same
 
 
@@ -49,7 +49,7 @@ def other_mend(build_model: object) -> str:
     # tf.random.normal spreads by 1; Glorot's default for this shape by about 0.12.
     spread = float(np.std(kernel.numpy()))
     if not isinstance(starts_from, tf.keras.initializers.Constant) or not 0.8 < spread < 1.2:
-        raise Wrong("The last kernel does not hold the random constant. Is the initialiser there?")
+        raise Wrong("The last kernel does not hold the random constant. Is the initializer there?")
     with tempfile.TemporaryDirectory() as folder:
         model.export(folder, verbose=False)
         _converted(folder)
@@ -68,6 +68,7 @@ def other_mend(build_model: object) -> str:
 def mend_the_state(module_class: object) -> str:
     """Write a RunningTotal that converts, and still answers in float16."""
     import tensorflow as tf
+
     from varhandle.evaluate.parity import check_parity
 
     if not isinstance(module_class, type):

@@ -19,7 +19,7 @@ _STEP_OUT, _ZERO_OUT = 0.25, -10
 
 
 @exercise(
-    "infer/run-quantised",
+    "infer/run-quantized",
     hints=(
         'Both numbers are in the details: `scale, zero_point = detail["quantization"]`, for the '
         "input and for the output.",
@@ -29,9 +29,9 @@ _STEP_OUT, _ZERO_OUT = 0.25, -10
         "`integers - zero_point` may not fit into one: make them float32 first.",
     ),
 )
-def run_quantised(function: Callable[..., Any]) -> str:
+def run_quantized(function: Callable[..., Any]) -> str:
     """Run an int8 interpreter on real values, and return real values."""
-    interpreter = _opened(_requantising_file())
+    interpreter = _opened(_requantizing_file())
     source, target = (
         details[0]["index"]
         for details in (interpreter.get_input_details(), interpreter.get_output_details())
@@ -196,9 +196,9 @@ def tensor_bytes(function: Callable[..., Any]) -> str:
         interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], [batch, 4])
         interpreter.allocate_tensors()
         _judge_bytes(attempt(function, interpreter), _float_sizes(interpreter))
-    _judge_bytes(attempt(function, _opened(_requantising_file())), [5, 5], 1)
+    _judge_bytes(attempt(function, _opened(_requantizing_file())), [5, 5], 1)
     _judge_bytes(attempt(function, _opened(_scalar_file())), [1, 1])
-    mixed = attempt(function, _opened(_quantising_file()))
+    mixed = attempt(function, _opened(_quantizing_file()))
     if mixed != 4 * 5 + 5:
         raise Wrong(
             "For a file of 5 elements of float32 and 5 of int8 it returns "
@@ -272,7 +272,7 @@ def _opened(content: bytes) -> Any:
     return interpreter
 
 
-def _requantising_file() -> bytes:
+def _requantizing_file() -> bytes:
     """Return a file of one QUANTIZE: int8 in, the same real values out on another scale."""
     from ai_edge_litert import schema_py_generated as schema
 
@@ -282,7 +282,7 @@ def _requantising_file() -> bytes:
     return _chain_file(schema.BuiltinOperator.QUANTIZE, 2, source, target)
 
 
-def _quantising_file() -> bytes:
+def _quantizing_file() -> bytes:
     """Return a file of one QUANTIZE: float32 in, int8 out."""
     from ai_edge_litert import schema_py_generated as schema
 
@@ -340,6 +340,7 @@ def _tensor(
 def _chain_file(code: int, version: int, *tensors: Any) -> bytes:
     """Return a file that takes each tensor to the next one by the same op."""
     from ai_edge_litert import schema_py_generated as schema
+
     from varhandle.tflite.flatbuffer import put_together
 
     op_code = schema.OperatorCodeT()

@@ -184,7 +184,7 @@ def _variable_dict(variable: Variable) -> dict[str, Any]:
         "shape": None if variable.shape is None else list(variable.shape),
         "reads": [_access_dict(access) for access in variable.reads],
         "assigns": [_access_dict(access) for access in variable.assigns],
-        "initialised": variable.initialised,
+        "initialised": variable.initialized,
         "owner": variable.owner,
     }
 

@@ -1,7 +1,7 @@
 """Text and HTML forms of small results: the one look that the whole workbook shares.
 
 Standard library only. Every result has both forms, because a screen reader, a terminal
-and nbval read the text, and a notebook draws the HTML. Colours are fixed ones that can be
+and nbval read the text, and a notebook draws the HTML. Colors are fixed ones that can be
 told apart on a light and on a dark page: JupyterLab strips its own theme variables from
 the stored output of a notebook that is not yet trusted. They never carry a meaning alone:
 each tone has a word and a mark as well.
@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-#: tone -> (mark, colour). The caller always writes the word beside the mark.
+#: tone -> (mark, color). The caller always writes the word beside the mark.
 TONES: dict[str, tuple[str, str]] = {
     "neutral": ("•", "#8a8a8a"),
     "waiting": ("?", "#0288d1"),
@@ -176,7 +176,7 @@ def _cell_html(value: object) -> str:
 
 
 def panel_html(tone: str, title: str, body_html: str = "") -> str:
-    """Frame a message: one coloured rule at the left, a mark, a title, and the body.
+    """Frame a message: one colored rule at the left, a mark, a title, and the body.
 
     Args:
         tone: A key of ``TONES``.
@@ -186,10 +186,10 @@ def panel_html(tone: str, title: str, body_html: str = "") -> str:
     Returns:
         One ``<div>`` element.
     """
-    mark, colour = TONES[tone]
+    mark, color = TONES[tone]
     return (
-        f'<div role="group" style="border-left: 4px solid {colour}; '
+        f'<div role="group" style="border-left: 4px solid {color}; '
         f'padding: 0.25em 0.9em; margin: 0.3em 0">'
-        f'<div><span aria-hidden="true" style="color: {colour}; font-weight: bold">{mark}</span> '
+        f'<div><span aria-hidden="true" style="color: {color}; font-weight: bold">{mark}</span> '
         f"<strong>{html.escape(printable(title, most=None))}</strong></div>{body_html}</div>"
     )

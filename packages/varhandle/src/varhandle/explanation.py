@@ -26,8 +26,8 @@ class Match:
     """A family of failure that a log shows.
 
     Attributes:
-        id: The family (see ``catalogue.FAMILIES``).
-        line: The line that gave it away, without colours and prefixes, shortened.
+        id: The family (see ``catalog.FAMILIES``).
+        line: The line that gave it away, without colors and prefixes, shortened.
         message: What the line means here, with the names that it gives.
         fix: What to do on TensorFlow 2.21: a sentence, and code where code helps.
         line_number: Number of the line in the log, counted from 1.
@@ -53,7 +53,7 @@ class Explanation(Rich):
 
     def __repr__(self) -> str:
         found = ", ".join(match.id for match in self.matches)
-        return f"Explanation({found or 'nothing recognised'})"
+        return f"Explanation({found or 'nothing recognized'})"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the same as plain data, fit for JSON."""
@@ -87,7 +87,7 @@ def explain(text: str | bytes) -> Explanation:
     """Say what a pasted traceback or a converter's log is about.
 
     Args:
-        text: The whole log, from any release of TensorFlow, as it was pasted: colours, prefixes,
+        text: The whole log, from any release of TensorFlow, as it was pasted: colors, prefixes,
             wrapped lines and quote marks may be in it. Bytes are decoded. Anything else shows
             nothing; nothing is ever raised.
 

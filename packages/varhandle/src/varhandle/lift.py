@@ -32,7 +32,7 @@ from varhandle.tflite.externalize_state import (
     Flow,
     Key,
     Rewriter,
-    quantisation_of,
+    quantization_of,
     shape_of,
 )
 from varhandle.tflite.flatbuffer import (
@@ -232,7 +232,7 @@ def lift_state(model: bytes, initial_values: Mapping[str, npt.ArrayLike] | None 
     Args:
         model: The file's bytes.
         initial_values: Variable name to its value before the first call, for variables that the
-            file does not initialise, or that shall begin otherwise.
+            file does not initialize, or that shall begin otherwise.
 
     Returns:
         The new file, its state, and who takes and gives it. A file without resource variables is
@@ -319,7 +319,7 @@ class _Lift:
                 initial[key] = _fitting(key, given[key.name], self.flow.values[key][0])
         assigned = {key for entry in self.entries for key in entry.effects.assigns}
         needed = {key for entry in self.entries for key in entry.effects.reads}
-        _check_initialised(keys, needed, initial)
+        _check_initialized(keys, needed, initial)
         for value in initial.values():
             value.flags.writeable = False
         used = [key for key in keys if key in assigned | needed]
@@ -366,12 +366,12 @@ class _Lift:
                 )
             for key in sorted(effects.assigns & set(values)):
                 raise CannotLiftError(
-                    f"two subgraphs initialise the variable {key.name}", "CALL_ONCE", key.name
+                    f"two subgraphs initialize the variable {key.name}", "CALL_ONCE", key.name
                 )
-            values.update(self._run_initialiser(number, sorted(effects.assigns)))
+            values.update(self._run_initializer(number, sorted(effects.assigns)))
         return values
 
-    def _run_initialiser(self, number: int, keys: list[Key]) -> dict[Key, Array]:
+    def _run_initializer(self, number: int, keys: list[Key]) -> dict[Key, Array]:
         """Return what a subgraph assigns: constants are read, the rest is computed."""
         specs = {key: _spec(self.flow.values[key]) for key in keys}
         new = Rewriter(self.flow, specs).write(number, (), tuple(keys))
@@ -566,10 +566,10 @@ def _check_values(key: Key, tensors: Sequence[schema.TensorT]) -> None:
     _dtype(key, tensors[0])
     if len({tensor.type for tensor in tensors}) > 1:
         raise CannotLiftError(f"the variable {key.name} is of several dtypes", "", key.name)
-    if len({quantisation_of(tensor) for tensor in tensors}) > 1:
+    if len({quantization_of(tensor) for tensor in tensors}) > 1:
         raise CannotLiftError(
-            f"the variable {key.name} is quantised, and what is read from it has another scale or "
-            "zero point than what was assigned: lift the float model, and quantise that",
+            f"the variable {key.name} is quantized, and what is read from it has another scale or "
+            "zero point than what was assigned: lift the float model, and quantize that",
             "ASSIGN_VARIABLE",
             key.name,
         )
@@ -600,11 +600,11 @@ def _check_names(given: Mapping[str, Any], names: Sequence[str]) -> None:
         raise ValueError(f"there is no variable {unknown[0]!r}; the variables are: {known}")
 
 
-def _check_initialised(keys: Sequence[Key], needed: set[Key], initial: Mapping[Key, Array]) -> None:
+def _check_initialized(keys: Sequence[Key], needed: set[Key], initial: Mapping[Key, Array]) -> None:
     for key in keys:
         if key in needed and key not in initial:
             raise CannotLiftError(
-                f"nothing in the file initialises the variable {key.name}; "
+                f"nothing in the file initializes the variable {key.name}; "
                 "give its first value in initial_values",
                 "READ_VARIABLE",
                 key.name,

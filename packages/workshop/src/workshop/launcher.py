@@ -21,8 +21,8 @@ from pathlib import Path
 from types import TracebackType
 
 import psutil
-from warm_kernels.fork_server import SWITCH, end_with_the_parent
 
+from warm_kernels.fork_server import SWITCH, end_with_the_parent
 from workbook_lib.locations import project_root
 from workbook_lib.runs.locking import LockedError, locked
 from workshop import mount_view, proxy

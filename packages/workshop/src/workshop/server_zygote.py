@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 
 from warm_kernels import fork_server, kernel
 from warm_kernels.forked_process import ForkedProcess
-
 from workshop.sandbox_spec import Plan, enter
 
 MODULES = (

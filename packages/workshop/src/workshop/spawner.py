@@ -13,8 +13,8 @@ from typing import Any
 import traitlets
 from jupyterhub.spawner import LocalProcessSpawner
 from jupyterhub.utils import random_port
-from warm_kernels import fork_server
 
+from warm_kernels import fork_server
 from workbook_lib.locations import project_root
 from workshop.hub_folder import Room
 from workshop.limits import Limits

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from varhandle.display import Rich, panel_html, table_html, table_text
+from varhandle.errors import VarhandleError
 from varhandle.formats import read_graph
 from varhandle.formats.trust import check_trust
 from varhandle.graph import Graph, ModelFileError, Signature, TensorSpec, Variable
@@ -49,9 +50,9 @@ class Converted(Rich):
     custom_ops: tuple[str, ...]
 
     @property
-    def uninitialised(self) -> tuple[str, ...]:
+    def uninitialized(self) -> tuple[str, ...]:
         """Names of the variables that are read, and that no ``CALL_ONCE`` gives a first value."""
-        return tuple(v.name for v in self.variables if v.reads and not v.initialised)
+        return tuple(v.name for v in self.variables if v.reads and not v.initialized)
 
     def __repr__(self) -> str:
         parts = [
@@ -59,8 +60,8 @@ class Converted(Rich):
             f"signatures: {_listed(signature.name for signature in self.signatures)}",
             f"variables: {len(self.variables)}",
         ]
-        if self.uninitialised:
-            parts[-1] += f", of these NOT initialised: {len(self.uninitialised)}"
+        if self.uninitialized:
+            parts[-1] += f", of these NOT initialized: {len(self.uninitialized)}"
         if self.flex_ops:
             parts.append(f"Flex ops: {_listed(self.flex_ops)}")
         if self.custom_ops:
@@ -255,7 +256,7 @@ def _place(source: str | os.PathLike[str]) -> str:
     return str(path.parent if path.name == "saved_model.pb" else path)
 
 
-class UnknownSettingError(ValueError):
+class UnknownSettingError(VarhandleError, ValueError):
     """A setting names nothing that TensorFlow has."""
 
 
@@ -336,5 +337,5 @@ def _call(signature: Signature) -> str:
 
 def _state(variable: Variable) -> str:
     shape = "" if variable.shape is None else list(variable.shape)
-    state = "initialised" if variable.initialised else "NOT initialised"
+    state = "initialized" if variable.initialized else "NOT initialized"
     return f"{variable.name}: {variable.dtype} {shape}, {state}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from varhandle.display import Rich
+from varhandle.errors import VarhandleError
 from varhandle.formats import read_graph
 from varhandle.graph import Graph
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from tensorflow.types.experimental import ConcreteFunction
 
 
-class FrozenButAssignedError(ValueError):
+class FrozenButAssignedError(VarhandleError, ValueError):
     """A variable cannot become a constant, because the graph still assigns it.
 
     Attributes:

@@ -26,6 +26,7 @@ import numpy.typing as npt
 
 from varhandle.conversion.converter import ConverterSettings, convert
 from varhandle.display import Rich, table_html, table_text
+from varhandle.errors import VarhandleError
 from varhandle.evaluate.latency import Latency, compare_latency
 from varhandle.evaluate.session import Session
 from varhandle.formats import read_graph
@@ -39,7 +40,7 @@ Call = Mapping[str, Any] | Any
 """One call: input name to array, or the array alone where there is one input."""
 
 
-class QuantizationError(ValueError):
+class QuantizationError(VarhandleError, ValueError):
     """A file could not be quantized; the message says in one line why."""
 
 
@@ -597,7 +598,7 @@ def count_right(content: bytes, inputs: Array, labels: Array) -> int:
 
 
 def _classes(session: Session, inputs: Array) -> Array:
-    """Return the class of each input. The session quantises and dequantises where it must."""
+    """Return the class of each input. The session quantizes and dequantizes where it must."""
     output = next(iter(session.outputs))
     return np.array([session(one[np.newaxis])[output].argmax() for one in inputs])
 

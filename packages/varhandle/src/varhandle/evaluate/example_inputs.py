@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from varhandle.display import printable
+from varhandle.errors import VarhandleError
 from varhandle.graph import Shape, Signature, TensorSpec
 
 Array = npt.NDArray[Any]
@@ -22,7 +23,7 @@ MOST_VALUES = 2**26
 _WORDS = (b"a", b"b", b"hello world")
 
 
-class CallsError(ValueError):
+class CallsError(VarhandleError, ValueError):
     """Inputs that cannot be made up, or that do not fit the signature; the message says why."""
 
 

@@ -2,7 +2,7 @@
 
 "It converted" proves nothing: on TensorFlow 2.21 the dangerous files convert, run, and answer
 whatever lies on the heap. So a candidate runs several calls in a row, on several inputs, twice:
-with the default delegates, and with the plain kernels alone, which refuse an uninitialised
+with the default delegates, and with the plain kernels alone, which refuse an uninitialized
 variable that the XNNPACK delegate reads without a word. Both runs happen in a child process. The
 .tflite side imports no TensorFlow.
 """
@@ -166,7 +166,7 @@ def check_parity(
         calls: The inputs of the successive calls. A single call is made three times over.
         signature: The candidate's signature to run; the only one if ``None``.
         tolerance: Share of max(1, |expected|) that the outputs may differ by; for each output
-            that of its dtype if ``None`` (see ``TOLERANCES``). A quantised output may always
+            that of its dtype if ``None`` (see ``TOLERANCES``). A quantized output may always
             differ by two steps of its scale.
         timeout: Seconds that each run of the candidate may take.
 
@@ -270,8 +270,8 @@ def answers(
         kernels: ``DELEGATES`` or ``PLAIN``.
 
     Returns:
-        For each call, output name to the answer and the step of its quantisation scale (0.0 if it
-        is not quantised). Quantised answers are given as real values.
+        For each call, output name to the answer and the step of its quantization scale (0.0 if it
+        is not quantized). Quantized answers are given as real values.
 
     Raises:
         KeyError: The file has no such signature, or no such input.
@@ -290,7 +290,7 @@ def answer_call(session: Session, call: Mapping[str, Array]) -> dict[str, tuple[
         call: Input name (or ``""`` for the only input) to array.
 
     Returns:
-        Output name to the answer and the step of its quantisation scale, as :func:`answers`.
+        Output name to the answer and the step of its quantization scale, as :func:`answers`.
 
     Raises:
         KeyError: The file has no such input.
@@ -302,13 +302,13 @@ def answer_call(session: Session, call: Mapping[str, Array]) -> dict[str, tuple[
         for name, array in named.items()
     }
     got = session(fed)
-    steps = {name: one.scale if one.quantised else 0.0 for name, one in session.outputs.items()}
+    steps = {name: one.scale if one.quantized else 0.0 for name, one in session.outputs.items()}
     return {name: (np.array(array), steps[name]) for name, array in got.items()}
 
 
 def _in_dtype(array: Array, tensor: Tensor) -> Array:
-    """Leave floats for a quantised input to the session; cast the rest."""
-    if tensor.quantised and array.dtype.kind == "f":
+    """Leave floats for a quantized input to the session; cast the rest."""
+    if tensor.quantized and array.dtype.kind == "f":
         return array
     return array.astype(tensor.dtype, copy=False)
 
@@ -412,7 +412,7 @@ def _difference(
         if wanted.dtype.kind == "c":
             tolerance = TOLERANCES["float32"]
     if not _real_or_complex(wanted) or not _real_or_complex(got):
-        # Integers too: widened to float64, neighbours above 2**53 would look alike.
+        # Integers too: widened to float64, neighbors above 2**53 would look alike.
         return bool(np.array_equal(got, wanted)), 0.0, ""
     wide_got, wide_wanted = _wide(got), _wide(wanted)
     broken = ~np.isfinite(wide_got) & np.isfinite(wide_wanted)

@@ -32,11 +32,11 @@ LOOSE = 1e-3
 """What a sound file may differ by where its additions are many: ten times what float32 is allowed
 in ``parity``. Differences between the two are told, and not called wrong."""
 
-QUANTISED = 0.1
+QUANTIZED = 0.1
 """What the two ways of running a quantized file may differ by: each kernel may round by a step, and
 float outputs do not tell the step."""
 
-_QUANTISED_OPS = frozenset({"QUANTIZE", "DEQUANTIZE"})
+_QUANTIZED_OPS = frozenset({"QUANTIZE", "DEQUANTIZE"})
 _RUN_SECONDS = 120.0
 _SATURATION_CALLS = 300  # more than int8 has steps
 
@@ -317,7 +317,7 @@ def _allowed(graph: Graph) -> float | None:
     """Return the tolerance for a file beside itself: wide for one that works in integers."""
     ops = {node.op for node in graph.nodes}
     hybrid = any(n.attributes.get("asymmetric_quantize_inputs") for n in graph.nodes)
-    return QUANTISED if hybrid or ops & _QUANTISED_OPS else None
+    return QUANTIZED if hybrid or ops & _QUANTIZED_OPS else None
 
 
 def _stuck_after(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from varhandle.errors import VarhandleError
 from varhandle.formats import read_graph
 from varhandle.formats.trust import NotTrustedError, check_trust
 from varhandle.graph import ModelFileError
@@ -33,7 +34,7 @@ __all__ = [
 ]
 
 
-class NotRepeatableError(ValueError):
+class NotRepeatableError(VarhandleError, ValueError):
     """TensorFlow itself answers differently each time: there is nothing to compare with."""
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from varhandle.display import Rich, panel_html, table_html, table_text
+from varhandle.errors import VarhandleError
 from varhandle.graph import ModelFileError
 from varhandle.sandbox import Record, run_isolated
 
@@ -32,7 +33,7 @@ _GIB = 2**30
 _MOST_THREADS = 1024  # more than any machine wants; at 100,000 the interpreter ends the process
 
 
-class InputError(ValueError):
+class InputError(VarhandleError, ValueError):
     """A call's input does not fit the model; the message names the input and what it takes."""
 
 
@@ -46,7 +47,7 @@ class Tensor:
         shape: The shape the file was opened with.
         open_shape: The shape that the file declares, -1 where a dimension is open
             (``shape_signature`` in the interpreter's details).
-        scale: Real value of one step; 0.0 for a tensor that is not quantised.
+        scale: Real value of one step; 0.0 for a tensor that is not quantized.
         zero_point: The integer that stands for 0.0.
         index: The tensor's number, for ``set_tensor`` and ``get_tensor``.
     """
@@ -60,24 +61,24 @@ class Tensor:
     index: int
 
     @property
-    def quantised(self) -> bool:
+    def quantized(self) -> bool:
         """Whether its integers stand for real values."""
         return bool(self.scale) and self.dtype.kind in "iu"
 
-    def quantise(self, values: Any) -> Array:
+    def quantize(self, values: Any) -> Array:
         """Return the integers for real values: divide by the scale, round, add the zero point.
 
         Args:
             values: Real values. What lies outside the range of the dtype is clipped to it.
 
         Returns:
-            Integers of the tensor's dtype. Halves round to the even neighbour.
+            Integers of the tensor's dtype. Halves round to the even neighbor.
         """
         limits = np.iinfo(self.dtype)
         steps = np.round(np.asarray(values) / self.scale) + self.zero_point
         return np.clip(steps, limits.min, limits.max).astype(self.dtype)
 
-    def dequantise(self, integers: Array) -> Array:
+    def dequantize(self, integers: Array) -> Array:
         """Return the real values of integers: subtract the zero point, multiply by the scale.
 
         Args:
@@ -166,7 +167,7 @@ class Session(Rich):
         model has run: an output whose shape the run decides has no memory before either.
 
         Returns:
-            Their names; none if no delegate has taken over two neighbours.
+            Their names; none if no delegate has taken over two neighbors.
         """
         inside = []
         for detail in self.interpreter.get_tensor_details():
@@ -195,12 +196,12 @@ class Session(Rich):
 
         Args:
             inputs: Name to array, or the array alone where there is one input, or nothing where
-                there is none. Floats for a quantised input are quantised; integers are taken as
+                there is none. Floats for a quantized input are quantized; integers are taken as
                 they are.
-            raw: Whether to leave quantised outputs as the integers that they are.
+            raw: Whether to leave quantized outputs as the integers that they are.
 
         Returns:
-            Output name to a new array (a NumPy scalar where it has no dimensions); quantised
+            Output name to a new array (a NumPy scalar where it has no dimensions); quantized
             outputs as float32 unless ``raw``.
 
         Raises:
@@ -212,8 +213,8 @@ class Session(Rich):
         got = self._invoke(fed) if self._runner is None else self._runner(**fed)
         if not raw:
             for name, output in self.outputs.items():
-                if output.scale and output.quantised:
-                    got[name] = output.dequantise(got[name])
+                if output.scale and output.quantized:
+                    got[name] = output.dequantize(got[name])
         return got
 
     def _fed(self, inputs: Inputs) -> dict[str, Array]:
@@ -505,8 +506,8 @@ def _tensor(name: str, detail: Mapping[str, Any]) -> Tensor:
 
 
 def _described(tensor: Tensor) -> tuple[object, ...]:
-    quantised = (f"{tensor.scale:.6g}", tensor.zero_point) if tensor.quantised else ("", "")
-    return (tensor.name, _dtype_name(tensor.dtype), list(tensor.open_shape), *quantised)
+    quantized = (f"{tensor.scale:.6g}", tensor.zero_point) if tensor.quantized else ("", "")
+    return (tensor.name, _dtype_name(tensor.dtype), list(tensor.open_shape), *quantized)
 
 
 def _dtype_name(dtype: np.dtype[Any]) -> str:
@@ -534,8 +535,8 @@ def _converted(value: Any, tensor: Tensor) -> Array:
         return _strings(array, tensor)
     if array.dtype == tensor.dtype:
         return array
-    if tensor.quantised and array.dtype.kind == "f":
-        return tensor.quantise(array)
+    if tensor.quantized and array.dtype.kind == "f":
+        return tensor.quantize(array)
     if _fits(array, tensor.dtype):
         return array.astype(tensor.dtype)
     wanted, got = _dtype_name(tensor.dtype), _dtype_name(array.dtype)

@@ -208,16 +208,16 @@ def micro_answers(
         fed = {**_paired(call, session, state), **{name: held[name] for name in state.takes}}
         for name, tensor in session.inputs.items():
             value = np.asarray(fed[name])
-            quantise = tensor.quantised and value.dtype.kind == "f"
-            value = tensor.quantise(value) if quantise else value.astype(tensor.dtype)
+            quantize = tensor.quantized and value.dtype.kind == "f"
+            value = tensor.quantize(value) if quantize else value.astype(tensor.dtype)
             interpreter.set_input(value, places[tensor.index])
         interpreter.invoke()
         got = {}
         for name, tensor in session.outputs.items():
             value = np.array(interpreter.get_output(ends[tensor.index]))
-            quantised = bool(tensor.scale) and tensor.quantised
-            real = tensor.dequantise(value) if quantised else value
-            got[name] = (real, tensor.scale if tensor.quantised else 0.0)
+            quantized = bool(tensor.scale) and tensor.quantized
+            real = tensor.dequantize(value) if quantized else value
+            got[name] = (real, tensor.scale if tensor.quantized else 0.0)
         held.update({name: got.pop(name)[0] for name in state.gives})
         told.append(got)
     return told

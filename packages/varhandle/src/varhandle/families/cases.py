@@ -319,7 +319,7 @@ def article_example_1_mended(trace):
 
 @case("article-example-2", "article, example 2")
 def article_example_2(trace):
-    """Run the article's second example, without its optimisation flag."""
+    """Run the article's second example, without its optimization flag."""
 
     def change(tf, model):
         weights = tf.random.normal([10, 128]).numpy()

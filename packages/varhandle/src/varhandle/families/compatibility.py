@@ -46,7 +46,7 @@ def _runs(case: str) -> Iterator[tuple[dict[str, str], list[str]]]:
 
 
 def failing(case: str, sign: str = "") -> str:
-    """Say on which TensorFlow releases a program of the catalogue fails.
+    """Say on which TensorFlow releases a program of the catalog fails.
 
     Args:
         case: Its id.
@@ -85,7 +85,7 @@ def listed(parts: Sequence[str]) -> str:
 
 
 def works_from(case: str) -> str:
-    """Say from which release on a program of the catalogue works.
+    """Say from which release on a program of the catalog works.
 
     Args:
         case: Its id.

@@ -72,7 +72,7 @@ class Finding:
     """One thing that was seen in a model.
 
     Attributes:
-        id: Id of its family (see ``catalogue.FAMILIES``).
+        id: Id of its family (see ``catalog.FAMILIES``).
         severity: ``"error"`` (it does not convert, or answers wrongly), ``"warning"`` (it may, on
             some road or some release), or ``"info"`` (worth knowing; no fault).
         variables: Names of the variables concerned, sorted.
@@ -344,7 +344,7 @@ def _shape(variable: Variable) -> str:
 
 def _no_value(reading: Reading) -> Iterator[Finding]:
     """A variable that is read, and that the checkpoint does not restore."""
-    lost = [v for v in reading.graph.variables if v.reads and v.initialised is False]
+    lost = [v for v in reading.graph.variables if v.reads and v.initialized is False]
     twins = _twins(reading.graph, lost)
     keras = [(v, v.reads) for v in lost if twins and _key(v) in twins]
     bare = [(v, v.reads) for v in lost if not twins or _key(v) not in twins]
@@ -360,7 +360,7 @@ def _no_value(reading: Reading) -> Iterator[Finding]:
     def bare_message(variables: Sequence[Variable]) -> str:
         return (
             f"{_listed(_names(variables))} {_is_are(variables)} read, and nothing in the file "
-            "gives a value: no checkpoint entry, no initialiser, no object that owns the variable."
+            "gives a value: no checkpoint entry, no initializer, no object that owns the variable."
         )
 
     yield from _scoped(
@@ -385,7 +385,7 @@ def _twins(graph: Graph, lost: Sequence[Variable]) -> dict[tuple[object, ...], s
     """
     spare: dict[tuple[object, ...], list[str]] = {}
     for variable in graph.variables:
-        if variable.initialised and variable.owner and not variable.reads and not variable.assigns:
+        if variable.initialized and variable.owner and not variable.reads and not variable.assigns:
             spare.setdefault(_key(variable), []).append(variable.owner)
     return {_key(v): sorted(spare[_key(v)])[0] for v in lost if _key(v) in spare}
 
@@ -430,7 +430,7 @@ _ON_OLDER_RELEASES = {
 """What the releases before today's answer to a model that assigns a variable, by family."""
 
 _STATE_CASE, _BRANCH_CASE, _LSTM_CASE = "float32-state", "cond-read", "lstm"
-"""The programs of the catalogue that were measured on the releases."""
+"""The programs of the catalog that were measured on the releases."""
 
 
 def _state_infos(reading: Reading) -> Iterator[Finding]:
@@ -642,10 +642,10 @@ def _constant_behind(nodes: dict[str, Node], user: Node) -> str | None:
 # .tflite.
 
 
-def _uninitialised_file(reading: Reading) -> Iterator[Finding]:
+def _uninitialized_file(reading: Reading) -> Iterator[Finding]:
     hits = []
     for variable in reading.graph.variables:
-        if variable.reads and not variable.initialised:
+        if variable.reads and not variable.initialized:
             unset = [a for a in variable.reads if not _set_before(reading, variable, a)]
             if unset:
                 hits.append((variable, unset))
@@ -708,7 +708,7 @@ def _custom_handles(reading: Reading) -> Iterator[Finding]:
         yield Finding("unsupported-variable-dtype", "error", (), message, fixes.without_custom())
 
 
-def _quantised_state(reading: Reading) -> Iterator[Finding]:
+def _quantized_state(reading: Reading) -> Iterator[Finding]:
     for variable in reading.state:
         moved = _moved(reading, variable)
         dtypes = sorted({spec.dtype for _, _, spec in moved})
@@ -738,7 +738,7 @@ def _moved(reading: Reading, variable: Variable) -> list[tuple[Function, Node, T
     return found
 
 
-_QUANTISED_ADDS = frozenset({"ADD", "SUB", "ADD_N"})
+_QUANTIZED_ADDS = frozenset({"ADD", "SUB", "ADD_N"})
 _CONVERSIONS = frozenset({"QUANTIZE", "DEQUANTIZE", "RESHAPE", "CAST"})
 
 
@@ -746,30 +746,30 @@ def _adds_to_itself(reading: Reading, function: Function, assign: Node) -> bool:
     """Tell whether an assign stores what it read plus something, worked out in integers."""
     if assign.op != "ASSIGN_VARIABLE" or len(assign.sources) < 2:
         return False
-    total, quantised = _through_conversions(reading, function, assign.sources[1])
-    if total is None or total.op not in _QUANTISED_ADDS:
+    total, quantized = _through_conversions(reading, function, assign.sources[1])
+    if total is None or total.op not in _QUANTIZED_ADDS:
         return False
     for source in total.sources:
         read, again = _through_conversions(reading, function, source)
         if read is not None and read.op == "READ_VARIABLE" and read.sources == assign.sources[:1]:
             value = read.attributes.get("value")
             narrow = isinstance(value, TensorSpec) and value.dtype in {"int8", "int16"}
-            return quantised or again or narrow
+            return quantized or again or narrow
     return False
 
 
 def _through_conversions(
     reading: Reading, function: Function, name: str
 ) -> tuple[Node | None, bool]:
-    """Return the node behind conversions, and whether one of them quantises."""
-    quantised = False
+    """Return the node behind conversions, and whether one of them quantizes."""
+    quantized = False
     for _ in range(4):
         _, _, node = reading.nodes.get((function.name, name), (0, function, None))
         if node is None or node.op not in _CONVERSIONS or not node.sources:
-            return node, quantised
-        quantised |= node.op in {"QUANTIZE", "DEQUANTIZE"}
+            return node, quantized
+        quantized |= node.op in {"QUANTIZE", "DEQUANTIZE"}
         name = node.sources[0]
-    return None, quantised
+    return None, quantized
 
 
 def _file_infos(reading: Reading) -> Iterator[Finding]:
@@ -777,7 +777,7 @@ def _file_infos(reading: Reading) -> Iterator[Finding]:
     builtin = [
         v
         for v in users
-        if any(a.op in _VARIABLE_BUILTINS for a in (*v.reads, *v.assigns)) and v.initialised
+        if any(a.op in _VARIABLE_BUILTINS for a in (*v.reads, *v.assigns)) and v.initialized
     ]
     if builtin:
         graph, names = reading.graph, _names(builtin)
@@ -849,10 +849,10 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     ),
     "graph_def": (_unfrozen, _lost_by_freezer, _constant_handles, _other_resource),
     "tflite": (
-        _uninitialised_file,
+        _uninitialized_file,
         _flex,
         _custom_handles,
-        _quantised_state,
+        _quantized_state,
         _dynamic_shape,
         _file_infos,
         _older_state,

@@ -58,7 +58,7 @@ FIXES: dict[str, str] = {
     ),
     "uninitialised-variable": (
         "Let an attribute of the object that is saved hold every variable, and keep that object"
-        " alive until it is converted. In TF1, run the initialisers in the session that reads."
+        " alive until it is converted. In TF1, run the initializers in the session that reads."
         "\n\n"
         "class Owner(tf.Module):\n"
         "    def __init__(self, model):\n"
@@ -141,13 +141,13 @@ FIX_OTHER_KERAS = (
 """Where the converter calls a method that this Keras does not have."""
 
 FIX_SESSION = (
-    "In the session that reads, run the initialisers, and then restore the checkpoint. What the"
+    "In the session that reads, run the initializers, and then restore the checkpoint. What the"
     " checkpoint does not hold (an optimizer's slots, a metric's totals) keep out of the graph that"
     " is frozen.\n\n"
     "session.run(tf.compat.v1.global_variables_initializer())\n"
     "saver.restore(session, checkpoint)"
 )
-"""Where a session reads a variable that it has not initialised."""
+"""Where a session reads a variable that it has not initialized."""
 
 _SLICE = (
     "self.seen.assign(tf.concat([x[:2], self.seen[2:]], axis=0))  # not self.seen[:2].assign(x[:2])"

@@ -98,7 +98,7 @@ class Rank(IntEnum):
     RESOLVER = auto()
     RUNTIME = auto()
     UNTRACKED = auto()
-    UNINITIALISED = auto()
+    UNINITIALIZED = auto()
     FLEX = auto()
     FLEX_LIST = auto()
     FOLDING = auto()
@@ -480,7 +480,7 @@ def _freezer(seen: Seen) -> Iterator[Meaning]:
             yield _meaning(Rank.INIT_NODE, "other-resource", line, message)
             continue
         message = (
-            f"Grappler dropped the initialiser {_quoted(line.get('node'), 'of a variable')}. The"
+            f"Grappler dropped the initializer {_quoted(line.get('node'), 'of a variable')}. The"
             " conversion goes on after this line: if a .tflite was written, compare its answers."
         )
         yield _meaning(Rank.INIT_NODE, "freezer-lost-variable", line, message)
@@ -530,7 +530,7 @@ def _values(seen: Seen) -> Iterator[Meaning]:
             f"{_quoted(line.get('variable'), 'A variable')} is read, and nothing has set it before."
         )
         fix = FIX_SESSION if line.kind == "no-value-in-session" else None
-        yield _meaning(Rank.UNINITIALISED, family, line, message, fix)
+        yield _meaning(Rank.UNINITIALIZED, family, line, message, fix)
 
 
 def _flex(seen: Seen) -> Iterator[Meaning]:
@@ -638,7 +638,7 @@ def _resolver(line: Sighting, op: str) -> Meaning:
     return _meaning(Rank.RESOLVER, "micro-needs-store", line, message)
 
 
-def _quantised(seen: Seen) -> Iterator[Meaning]:
+def _quantized(seen: Seen) -> Iterator[Meaning]:
     family = "quantised-state"
     for line in seen.of("state-type"):
         pair = [name for name in (line.get("dtype"), line.get("other")) if name]
@@ -647,7 +647,7 @@ def _quantised(seen: Seen) -> Iterator[Meaning]:
         yield _meaning(Rank.STATE_TYPE, family, line, message)
     for line in seen.of("calibrator"):
         message = (
-            "The calibrator of this release takes one subgraph. Initialising a variable (CALL_ONCE)"
+            "The calibrator of this release takes one subgraph. Initializing a variable (CALL_ONCE)"
             " or a loop makes more, so a model with state cannot be calibrated."
         )
         yield _meaning(Rank.CALIBRATOR, family, line, message)
@@ -703,7 +703,7 @@ _RULES: tuple[Callable[[Seen], Iterator[Meaning]], ...] = (
     _flex,
     _custom,
     _runtime,
-    _quantised,
+    _quantized,
     _dynamic,
     _unfrozen,
 )

@@ -3,7 +3,7 @@ r"""A pasted log as text that can be searched: the noise off, and every place's 
 A message in a log is broken by whatever carried it here: a terminal wraps it in the middle of a
 word, a CI service writes a time before every line, a chat adds quote marks, JSON writes ``\n``
 for a line end, a web page ``&#39;`` for a quote. So nothing is looked for in the log as it stands,
-but in its *squeezed* form: prefixes and colours off, no blanks at all, small letters, one kind of
+but in its *squeezed* form: prefixes and colors off, no blanks at all, small letters, one kind of
 quote. What was found there is shown as it stands in the log.
 
 All of it is linear in the length of the log. Patterns that run over the whole text have a fixed
@@ -32,11 +32,11 @@ _LEAD = 60  # of these, characters before what gave it away
 _ANSI = re.compile(
     r"\x1b(?:\[[0-?]{0,64}[ -/]{0,8}[@-~]|\][^\x07\x1b]{0,2000}(?:\x07|\x1b\\)|[@-Z\\-_])"
 )
-_CARET_COLOUR = re.compile(r"\^\[\[[\d;]{0,20}[A-Za-z]")
-_BARE_COLOUR = re.compile(r"\[\d{1,3}(?:;\d{1,3}){0,5}m")
+_CARET_COLOR = re.compile(r"\^\[\[[\d;]{0,20}[A-Za-z]")
+_BARE_COLOR = re.compile(r"\[\d{1,3}(?:;\d{1,3}){0,5}m")
 # Each starts at the first backslash of a run: a run of a million must not be tried a million times.
 _RUN = r"\\(?<!\\\\)\\{0,7}"
-_WRITTEN_COLOUR = re.compile(_RUN + r"(?:u001[bB]|x1[bB]|033|e)\[[\d;]{0,20}[A-Za-z]")
+_WRITTEN_COLOR = re.compile(_RUN + r"(?:u001[bB]|x1[bB]|033|e)\[[\d;]{0,20}[A-Za-z]")
 _WRITTEN_CHARACTER = re.compile(_RUN + r"u(00[2-7][0-9a-fA-F]|201[89cCdD])")
 _WRITTEN_BLANK = re.compile(_RUN + r"[nrt]")
 _ESCAPED_QUOTE = re.compile(_RUN + r"(?=['\"`\n])")
@@ -128,7 +128,7 @@ def without_noise(text: str) -> str:
         text: The log.
 
     Returns:
-        The log without colours, tags, zero-width characters and NULs (which turn UTF-16 that was
+        The log without colors, tags, zero-width characters and NULs (which turn UTF-16 that was
         read byte by byte back into text), with written-out escapes and HTML entities resolved. A
         written-out line end becomes a vertical tab: a blank that ends no line.
     """
@@ -136,13 +136,13 @@ def without_noise(text: str) -> str:
     if "\x1b" in text:
         text = _ANSI.sub("", text)
     if "^[[" in text:
-        text = _CARET_COLOUR.sub("", text)
-    text = _BARE_COLOUR.sub("", text)
+        text = _CARET_COLOR.sub("", text)
+    text = _BARE_COLOR.sub("", text)
     if "&" in text:
         for entity, character in _ENTITIES:
             text = text.replace(entity, character)
     if "\\" in text:
-        text = _WRITTEN_COLOUR.sub("", text)
+        text = _WRITTEN_COLOR.sub("", text)
         text = _WRITTEN_CHARACTER.sub(lambda found: chr(int(found[1], 16)), text)
         text = _WRITTEN_BLANK.sub("\v", text)
         text = _ESCAPED_QUOTE.sub("", text)

@@ -32,9 +32,9 @@ _PASSES_ON = frozenset({"Identity", "NoOp", "Pack"})
 
 
 def read_graph_def(data: bytes, source: str) -> Graph:
-    """Read a serialised GraphDef.
+    """Read a serialized GraphDef.
 
-    A GraphDef holds no variable's value, so none is ``initialised``. The nodes with which a
+    A GraphDef holds no variable's value, so none is ``initialized``. The nodes with which a
     variable starts, is saved and is restored are not reported as reads or assigns.
 
     Args:
@@ -69,7 +69,7 @@ def read_graph_def(data: bytes, source: str) -> Graph:
 
 def _unset_variable(handle: Handle, flow: ResourceFlow, entry: Entry) -> Variable:
     reads, assigns = flow.accesses(handle, [entry])
-    return Variable(handle.name, handle.dtype, handle.shape, reads, assigns, initialised=False)
+    return Variable(handle.name, handle.dtype, handle.shape, reads, assigns, initialized=False)
 
 
 def main_entry(
@@ -93,7 +93,7 @@ def main_entry(
 def _running_nodes(
     functions: tuple[Function, ...], handles: list[Handle], flow: ResourceFlow
 ) -> set[str]:
-    """Return the main graph's nodes without those that initialise, save and restore.
+    """Return the main graph's nodes without those that initialize, save and restore.
 
     A bare GraphDef does not say which these are. A restoring assign takes its value from
     ``RestoreV2``; the rest is known by the names that the variable's constructor gives.
@@ -101,11 +101,11 @@ def _running_nodes(
     library = functions[1:]
     machinery = {f.name for f in library if any(n.op in _CHECKPOINT_OPS for n in f.nodes)}
     own = {name for h in handles for place, name in h.places if place == MAIN_GRAPH}
-    initialisers = {f"{name}/Assign" for name in own}
+    initializers = {f"{name}/Assign" for name in own}
     own_reads = {f"{name}/Read/ReadVariableOp" for name in own}
 
     def runs(node: Node) -> bool:
-        if node.op in _CHECKPOINT_OPS or node.name in initialisers:
+        if node.op in _CHECKPOINT_OPS or node.name in initializers:
             return False
         if node.name in own_reads:
             consumers = flow.consumers(MAIN_GRAPH, node.name)

@@ -17,6 +17,8 @@ from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from varhandle.errors import VarhandleError
+
 SECONDS = 30
 """Time limit. The outline of a sound file takes less than one."""
 
@@ -35,7 +37,7 @@ _ATTRIBUTES = (
 )
 
 
-class UnfitFileError(ValueError):
+class UnfitFileError(VarhandleError, ValueError):
     """A file that is sound, as far as it goes, and yet no Keras model to be read."""
 
 

@@ -144,7 +144,7 @@ def _variable(outline: Mapping[str, Any], path: str, name: str, owner: str) -> V
     dtype, shape = outline["datasets"][path]
     # A dtype that HDF5 does not know, such as bfloat16, is stored as bits and named beside them.
     dtype = outline["attributes"].get(path, {}).get("dtype", dtype)
-    return Variable(name, str(dtype), tuple(shape), initialised=True, owner=owner)
+    return Variable(name, str(dtype), tuple(shape), initialized=True, owner=owner)
 
 
 def _read_functions(model: Mapping[str, Any], name: str) -> Iterator[Function]:

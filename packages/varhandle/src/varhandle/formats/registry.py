@@ -31,14 +31,14 @@ _MISSING_MARKS = {
 }
 
 
-class Serialisable(Protocol):
+class Serializable(Protocol):
     """A protocol buffer in memory, such as a GraphDef of TensorFlow's own."""
 
     def SerializeToString(self) -> bytes:  # noqa: N802 - protobuf's own name
         """Return the message's bytes."""
 
 
-def read_graph(source: str | os.PathLike[str] | bytes | Serialisable) -> Graph:
+def read_graph(source: str | os.PathLike[str] | bytes | Serializable) -> Graph:
     """Read a model. TensorFlow is neither needed nor imported.
 
     Args:
@@ -72,7 +72,7 @@ def _collector_at_rest() -> Iterator[None]:
             gc.enable()
 
 
-def _read(source: str | os.PathLike[str] | bytes | Serialisable) -> Graph:
+def _read(source: str | os.PathLike[str] | bytes | Serializable) -> Graph:
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
         try:
@@ -86,7 +86,7 @@ def _read(source: str | os.PathLike[str] | bytes | Serialisable) -> Graph:
     raise TypeError(f"read_graph takes a path, bytes or a GraphDef, not {type(source).__name__}")
 
 
-def carried_code(source: Graph | str | os.PathLike[str] | bytes | Serialisable) -> tuple[str, ...]:
+def carried_code(source: Graph | str | os.PathLike[str] | bytes | Serializable) -> tuple[str, ...]:
     """List what a model brings along that would run as code if it were loaded.
 
     Nothing of it is run, imported or unpickled to find out. Keras: Lambda layers and other Python

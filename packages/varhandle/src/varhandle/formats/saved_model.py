@@ -140,7 +140,7 @@ class _Reader:
             return
         keys = self._restored_keys(handles)
         held = self._held_keys()
-        initialised = self._set_by_init(handles)
+        initialized = self._set_by_init(handles)
         entries = [
             self._entry(name, (info.name for info in signature_def.outputs.values()))
             for name, signature_def in self._signature_defs.items()
@@ -154,7 +154,7 @@ class _Reader:
                 handle.dtype,
                 handle.shape,
                 *self._flow.accesses(handle, entries),
-                initialised=key in held or handle.name in initialised,
+                initialized=key in held or handle.name in initialized,
                 owner=_owner(key),
             )
 

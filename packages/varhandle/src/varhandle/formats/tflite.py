@@ -17,6 +17,7 @@ from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
 
+from varhandle.errors import VarhandleError
 from varhandle.formats.embedded import in_functions
 from varhandle.formats.tflite_bytes import read_graph_part
 from varhandle.graph.model import (
@@ -44,7 +45,7 @@ _FROM_A_DAMAGED_FILE = (
 )
 
 
-class _DamagedError(ValueError):
+class _DamagedError(VarhandleError, ValueError):
     """A fault that can be said in words."""
 
 
@@ -79,7 +80,7 @@ def read_tflite(data: Buffer, source: str) -> Graph:
     Subgraphs become functions. Nodes are named after op and position (``READ_VARIABLE#3``), since
     the format does not name them. A constant comes from no node: its source is an empty name, and
     so is the tensor of an optional input that is left out. The value that a read or an assign moves
-    is the attribute ``value``. A variable is ``initialised`` if a
+    is the attribute ``value``. A variable is ``initialized`` if a
     subgraph that ``CALL_ONCE`` runs assigns it; these assigns are not reported.
 
     Args:
@@ -328,7 +329,7 @@ class _Reader:
                 handle.dtype,
                 handle.shape,
                 *flow.accesses(handle, entries),
-                initialised=bool(flow.accesses(handle, once)[1]),
+                initialized=bool(flow.accesses(handle, once)[1]),
             )
 
 

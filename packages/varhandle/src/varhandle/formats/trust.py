@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from varhandle.errors import VarhandleError
 from varhandle.formats import carried_code
 from varhandle.graph import Graph
 
 
-class NotTrustedError(ValueError):
+class NotTrustedError(VarhandleError, ValueError):
     """A model brings code along, and the caller did not say that it is trusted."""
 
 

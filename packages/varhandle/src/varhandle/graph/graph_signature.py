@@ -56,7 +56,7 @@ def placeholders(graph: Graph) -> tuple[str, ...]:
 def sinks(graph: Graph) -> tuple[str, ...]:
     """Find the outputs of a GraphDef: what computes something that nobody takes.
 
-    What depends on no placeholder (an initialiser, a saver) is none, where something else does.
+    What depends on no placeholder (an initializer, a saver) is none, where something else does.
 
     Args:
         graph: The graph.

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from varhandle.display import printable
+from varhandle.errors import VarhandleError
 
 _LONGEST_FAULT = 500
 
@@ -44,7 +45,7 @@ def output_index(tensor: str) -> int:
     return int(match[1]) if match else 0
 
 
-class ModelFileError(ValueError):
+class ModelFileError(VarhandleError, ValueError):
     """A path that holds no model this project can read; the message names file and fault.
 
     Attributes:
@@ -175,9 +176,9 @@ class Variable:
         dtype: Such as ``"float32"``.
         shape: Its shape; ``None`` for an unknown rank.
         reads: The nodes that read it.
-        assigns: The nodes that assign it while a signature runs. Restoring or initialising it
+        assigns: The nodes that assign it while a signature runs. Restoring or initializing it
             does not count.
-        initialised: Whether the file holds a value for it; ``None`` where the format cannot say.
+        initialized: Whether the file holds a value for it; ``None`` where the format cannot say.
         owner: Path of the attribute that holds it in the object graph (``layers/0/kernel``);
             ``None`` if no object owns it or the format has no owners.
     """
@@ -187,7 +188,7 @@ class Variable:
     shape: Shape | None
     reads: tuple[Access, ...] = ()
     assigns: tuple[Access, ...] = ()
-    initialised: bool | None = None
+    initialized: bool | None = None
     owner: str | None = None
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-Role = Literal["handle", "read", "assign", "initialise"]
+Role = Literal["handle", "read", "assign", "initialize"]
 
 REFERENCE_VARIABLES = frozenset({"Variable", "VariableV2", "AutoReloadVariable"})
 """TF1 ops that make a variable without a handle: any consumer reads it directly."""
 
 _HANDLES = REFERENCE_VARIABLES | {"VarHandleOp", "VAR_HANDLE"}
 _READS = frozenset({"ReadVariableOp", "ResourceGather", "ResourceGatherNd", "READ_VARIABLE"})
-_INITIALISES = frozenset({"CALL_ONCE"})
+_INITIALIZES = frozenset({"CALL_ONCE"})
 
 _ASSIGNS = re.compile(
     r"Assign(?![a-z])|ASSIGN_VARIABLE$"
@@ -34,7 +34,7 @@ def variable_role(op: str) -> Role | None:
             or a .tflite file (``READ_VARIABLE``) spells it.
 
     Returns:
-        ``"handle"``, ``"read"``, ``"assign"``, ``"initialise"``, or ``None`` for an op that is
+        ``"handle"``, ``"read"``, ``"assign"``, ``"initialize"``, or ``None`` for an op that is
         not known to touch a variable. One that takes a handle all the same reads it.
     """
     name = op.removeprefix("Flex")
@@ -44,4 +44,4 @@ def variable_role(op: str) -> Role | None:
         return "read"
     if _ASSIGNS.match(name):
         return "assign"
-    return "initialise" if name in _INITIALISES else None
+    return "initialize" if name in _INITIALIZES else None

@@ -208,7 +208,7 @@ class ResourceFlow:
     def reached(self, starts: Iterable[str]) -> set[str]:
         """Follow the calls from some functions.
 
-        What ``CALL_ONCE`` calls is left out: it initialises, before the run.
+        What ``CALL_ONCE`` calls is left out: it initializes, before the run.
 
         Args:
             starts: Names of the functions that are run.

@@ -16,6 +16,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from varhandle.errors import VarhandleError
+
 # Minor versions of CPython 3 for which the wheels of a TensorFlow release exist, first and last;
 # read off the wheels of the last patch release of each. Newer releases than the last: as that.
 _WHEELS: dict[tuple[int, int], tuple[int, int]] = {
@@ -47,15 +49,15 @@ _NEWEST_PYTHON = 20  # tried for a release that is younger than the table
 _TICK = 0.2  # seconds between two looks at whether to stop
 
 
-class ReleaseInputError(ValueError):
+class ReleaseInputError(VarhandleError, ValueError):
     """A release was asked for that cannot be meant."""
 
 
-class NotInstalledError(Exception):
+class NotInstalledError(VarhandleError):
     """A release could not be installed."""
 
 
-class StoppedError(Exception):
+class StoppedError(VarhandleError):
     """Somebody asked to stop."""
 
 

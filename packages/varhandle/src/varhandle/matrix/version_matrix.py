@@ -467,7 +467,7 @@ class FamilyReleases(Rich):
     Attributes:
         family: The family's id.
         measured: The releases that were measured, in their order.
-        cases: What each of the family's cases did there; empty where the catalogue has none.
+        cases: What each of the family's cases did there; empty where the catalog has none.
     """
 
     family: str
@@ -497,7 +497,7 @@ class FamilyReleases(Rich):
     def text(self) -> str:
         """Return a line, or one for each case where the cases differ."""
         if not self.cases:
-            return "not measured: no program of the catalogue shows it on a TensorFlow release"
+            return "not measured: no program of the catalog shows it on a TensorFlow release"
         counted = f"({len(self.measured)} releases measured)"
         if len({case.text() for case in self.cases}) == 1:
             return f"{self.cases[0].text()} {counted}"
@@ -526,7 +526,7 @@ def fails_on(family: str, matrix: Mapping[str, Any] | None = None) -> FamilyRele
     Raises:
         KeyError: There is no such family.
     """
-    from varhandle.families.catalogue import family as family_of
+    from varhandle.families.catalog import family as family_of
 
     entry = family_of(family)
     columns = [one for one in (matrix or load())["versions"] if one.get("installed")]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from varhandle.diagnosis import Diagnosis, Finding
 from varhandle.display import Rich, code_html, panel_html, printable
+from varhandle.errors import VarhandleError
 from varhandle.facts.targets import Target
 from varhandle.facts.targets import target as find_target
 from varhandle.families.findings import inference_signature
@@ -100,7 +101,7 @@ class Way(Rich):
         return panel_html("neutral", f"way: {self.id}", body)
 
 
-class NoCureError(ValueError):
+class NoCureError(VarhandleError, ValueError):
     """There is no safe cure for a model from its file alone.
 
     Attributes:

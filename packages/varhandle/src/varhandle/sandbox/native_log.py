@@ -9,7 +9,7 @@ def silence_native_log() -> None:
     """Send what C++ libraries write to this process's standard error to nowhere.
 
     TensorFlow and LiteRT greet every start with lines that are no news, and no setting of
-    theirs stops all of them (absl writes before its log is initialised). Python's own errors
+    theirs stops all of them (absl writes before its log is initialized). Python's own errors
     are not touched: in a kernel ``sys.stderr`` is not this stream. An isolated cell still
     records all of it.
     """

@@ -26,10 +26,10 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from warm_kernels import fork_server
 
 from varhandle.sandbox import child
 from varhandle.sandbox.record import OpError, Record
+from warm_kernels import fork_server
 
 GIB = 2**30
 _POLL_SECONDS = 0.05

@@ -10,8 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from varhandle.errors import VarhandleError
 
-class CannotFreezeError(ValueError):
+
+class CannotFreezeError(VarhandleError, ValueError):
     """A graph's variables do not get their values from the checkpoint; the message says why."""
 
 

@@ -17,11 +17,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from varhandle.errors import VarhandleError
+
 MOST_PAIRS = 4_000_000
 """How many pairs of a row and an update are compared at most, at each call."""
 
 
-class NoWholeValueError(ValueError):
+class NoWholeValueError(VarhandleError, ValueError):
     """An update cannot be written as a whole new value; the message says why."""
 
 

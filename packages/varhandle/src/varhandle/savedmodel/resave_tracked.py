@@ -1,7 +1,7 @@
 """Hold the variables that a signature captured, and save the model again.
 
 ``tf.saved_model.save`` writes a Keras 3 variable twice, once as the Keras object and once as the
-variable inside it, and the converter initialises the wrong copy. ``tf.saved_model.load`` goes by
+variable inside it, and the converter initializes the wrong copy. ``tf.saved_model.load`` goes by
 the object graph, and gives each function the right one. So the model is loaded, the variables that
 the signature captured are held by a module of their own, as plain variables, and that is saved.
 
@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
+
+from varhandle.errors import VarhandleError
 
 CALL = "__call__"
 DEFAULT = "serving_default"
@@ -31,7 +33,7 @@ class Entry(NamedTuple):
     owner: Any
 
 
-class NoEntryError(ValueError):
+class NoEntryError(VarhandleError, ValueError):
     """A SavedModel has no signature of that name, nor a call that could stand in for one."""
 
 

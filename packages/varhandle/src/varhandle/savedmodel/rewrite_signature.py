@@ -11,7 +11,7 @@ leave the narrow dtype, the result is brought back into it: a float is rounded, 
 around. For ``+``, ``-``, ``*``, ``/`` and the square root of float16 and bfloat16 that is the same
 number, bit by bit, because float32 has more than twice the digits and two bits on top (S. Figueroa,
 "When is double rounding innocuous?", SIGNUM 1995). Other ops may round differently in the last
-place, as any two kernels may, and so may a division by a constant, which TensorFlow's optimiser
+place, as any two kernels may, and so may a division by a constant, which TensorFlow's optimizer
 turns into a product: a comparison has to show it. Integers are exact, or refused.
 
 This module runs inside a child process, where TensorFlow is: ``rebuild`` is given to
@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 
+from varhandle.errors import VarhandleError
 from varhandle.savedmodel.functional_updates import (
     NoWholeValueError,
     slice_assigned,
@@ -73,7 +74,7 @@ _IGNORED = frozenset({"NoOp", "Assert", "DisableCopyOnRead", "CheckNumerics"})
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 
 
-class CannotRebuildError(ValueError):
+class CannotRebuildError(VarhandleError, ValueError):
     """A signature does something to a variable that cannot be written as a whole new value.
 
     Attributes:

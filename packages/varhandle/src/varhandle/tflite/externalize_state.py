@@ -18,6 +18,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.tools import flatbuffer_utils
 
+from varhandle.errors import VarhandleError
 from varhandle.graph import variable_role
 from varhandle.tflite.flatbuffer import callees, numbers, op_name, text, with_callees
 
@@ -25,7 +26,7 @@ _CAST = schema.BuiltinOperator.CAST
 _DEEPEST = 100  # nested branches and loops; no converter comes near, and Python's own stack ends
 
 
-class CannotLiftError(ValueError):
+class CannotLiftError(VarhandleError, ValueError):
     """A model's state cannot be lifted out; the message says why, in one line.
 
     Attributes:
@@ -176,15 +177,15 @@ class Flow:
         self.values.setdefault(key, []).append(tensor)
 
     def _visit_once(self, operator: schema.OperatorT, walk: _Walk, depth: int) -> None:
-        """Initialising is no effect of a run, as long as it comes before everything else."""
+        """Initializing is no effect of a run, as long as it comes before everything else."""
         for number in callees(operator):
-            initialised = self.effects(number, (), depth + 1).assigns
-            late = sorted(initialised & (walk.assigns | walk.reads))
-            if initialised and (late or depth):
+            initialized = self.effects(number, (), depth + 1).assigns
+            late = sorted(initialized & (walk.assigns | walk.reads))
+            if initialized and (late or depth):
                 at = "after it was used" if late else "inside a branch, a loop or another CALL_ONCE"
-                key = (late or sorted(initialised))[0]
+                key = (late or sorted(initialized))[0]
                 raise CannotLiftError(
-                    f"CALL_ONCE initialises the variable {key.name} {at}", "CALL_ONCE", key.name
+                    f"CALL_ONCE initializes the variable {key.name} {at}", "CALL_ONCE", key.name
                 )
 
     def _visit_if(self, operator: schema.OperatorT, walk: _Walk, depth: int) -> Binding:
@@ -290,7 +291,7 @@ class Rewriter:
 
     Args:
         flow: What is known of the model; its ``model`` grows.
-        specs: A tensor as every value of a variable is: dtype, shape, quantisation.
+        specs: A tensor as every value of a variable is: dtype, shape, quantization.
         constants: The number of the buffer of each variable that nothing assigns.
     """
 
@@ -550,14 +551,14 @@ def shape_of(tensor: schema.TensorT) -> tuple[int, ...] | None:
     return tuple(signature or numbers(tensor.shape))
 
 
-def quantisation_of(tensor: schema.TensorT) -> tuple[Any, ...]:
+def quantization_of(tensor: schema.TensorT) -> tuple[Any, ...]:
     """Return what the integers of a tensor mean.
 
     Args:
         tensor: The tensor.
 
     Returns:
-        Scales, zero points and their axis; empty for a tensor that is not quantised.
+        Scales, zero points and their axis; empty for a tensor that is not quantized.
     """
     parameters = tensor.quantization
     if parameters is None or parameters.scale is None or not len(parameters.scale):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from stateful_modules import Carrier, convert, modules, runners
+
 from varhandle.formats import read_graph
 from varhandle.lift import lift_state
 
@@ -107,7 +108,7 @@ def test_both_files_have_the_same_signature(lifted, calibrated):
         assert [o.name for o in one.outputs] == [o.name for o in other.outputs] == ["y", "level"]
 
 
-def test_inputs_that_are_outputs_can_be_quantised(tf, made):
+def test_inputs_that_are_outputs_can_be_quantized(tf, made):
     """Signatures without any op, or that give constants, and a state of integers."""
     pytest.importorskip("ai_edge_quantizer", reason="ai-edge-quantizer is not installed")
     from varhandle.conversion.quantization import quantize_file

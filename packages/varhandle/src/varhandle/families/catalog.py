@@ -66,7 +66,7 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "keras3-export",
         "It converts, it runs, and its answers are wrong.",
-        "tf.saved_model.save writes a Keras 3 variable twice and initialises the wrong copy.",
+        "tf.saved_model.save writes a Keras 3 variable twice and initializes the wrong copy.",
         "Export with Model.export, or let the module hold [v.value for v in model.variables].",
         ("keras-in-module",),
     ),

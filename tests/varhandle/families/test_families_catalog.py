@@ -1,9 +1,10 @@
 """Every reproduction really triggers its failure; the families are those that the field reports."""
 
 import pytest
+
 from varhandle import explain
-from varhandle.families import cases, catalogue
-from varhandle.families.catalogue import FAMILIES, family, reproduce
+from varhandle.families import cases, catalog
+from varhandle.families.catalog import FAMILIES, family, reproduce
 from varhandle.sandbox import OpError
 
 # case -> outcome, stage, exception, and a part of the message that only this failure has
@@ -129,13 +130,13 @@ def test_the_structured_errors_come_along(reproduced):
 
 
 def test_a_case_that_dies_is_a_record(monkeypatch):
-    monkeypatch.setattr(catalogue.cases, "run_case", _abort)
+    monkeypatch.setattr(catalog.cases, "run_case", _abort)
     seen = reproduce("read-only")
     assert (seen.outcome, seen.record.exit_signal) == ("crash", "SIGABRT")
 
 
 def test_a_case_that_hangs_is_not_called_a_crash(monkeypatch):
-    monkeypatch.setattr(catalogue.cases, "run_case", _sleep)
+    monkeypatch.setattr(catalog.cases, "run_case", _sleep)
     seen = reproduce("read-only", timeout=1)
     assert seen.outcome == "timed out"
     assert seen.text().startswith("read-only: timed out")
