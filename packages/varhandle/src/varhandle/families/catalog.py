@@ -25,6 +25,7 @@ class Family:
         cure: What the author of the model can do.
         cases: Ids of the cases (``cases.CASES``) that show it, on TensorFlow 2.21 or on an earlier
             release; the version matrix says on which. None for a family that only a device shows.
+        repair_step: The step of a repair plan that mends it (a key of ``repair.plan.STEPS``).
     """
 
     id: str
@@ -32,6 +33,7 @@ class Family:
     cause: str
     cure: str
     cases: tuple[str, ...]
+    repair_step: str | None = None
 
 
 FAMILIES: tuple[Family, ...] = (
@@ -41,6 +43,7 @@ FAMILIES: tuple[Family, ...] = (
         "The model assigns a variable of a dtype that the builtin VAR_HANDLE does not carry.",
         "Keep the state in float32 (or int32, int64, bool), and cast where it is read.",
         ("float16-state", "float16-state-flag-off", "int16-state", "uint32-state", "string-state"),
+        repair_step="recast",
     ),
     Family(
         "unsupported-variable-update",
@@ -48,6 +51,7 @@ FAMILIES: tuple[Family, ...] = (
         "The variable is updated by an op that has no builtin: a slice or a scatter assignment.",
         "Compute the whole new value and assign it at once.",
         ("slice-assign", "scatter-update"),
+        repair_step="whole",
     ),
     Family(
         "flex-variable",
@@ -90,6 +94,7 @@ FAMILIES: tuple[Family, ...] = (
         "The lookup wants the table's handle, but the table's value became a constant.",
         "Hand the converter the object that owns the table, or gather from table.read_value().",
         ("embedding", "embedding-concrete-function"),
+        repair_step="whole",
     ),
     Family(
         "not-immutable",

@@ -17,6 +17,7 @@ from varhandle.display import Rich, code_html, panel_html, printable
 from varhandle.errors import VarhandleError
 from varhandle.facts.targets import Target
 from varhandle.facts.targets import target as find_target
+from varhandle.families.catalog import FAMILIES
 from varhandle.families.findings import inference_signature
 from varhandle.graph import Variable
 from varhandle.repair import plan_code
@@ -49,11 +50,8 @@ _IDS = {
 }
 """Step to the id of a way whose point it is; the first that a way has gives its name."""
 
-_REBUILDS = {
-    "unsupported-variable-dtype": "recast",
-    "unsupported-variable-update": "whole",
-    "gather-from-frozen-table": "whole",
-}
+_REBUILDS = {family.id: family.repair_step for family in FAMILIES if family.repair_step}
+"""Family to the step that rewrites its signature."""
 
 
 @dataclass(frozen=True, repr=False)
