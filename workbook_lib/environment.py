@@ -39,19 +39,12 @@ _DISK_GIB = 1.0
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """One thing that was looked at."""
 
-    Attributes:
-        what: What was looked at.
-        found: What is there.
-        ok: Whether it will do.
-        advice: What to do if it will not; empty if it will.
-    """
-
-    what: str
-    found: str
-    ok: bool
-    advice: str = ""
+    what: str  # what was looked at
+    found: str  # what is there
+    ok: bool  # whether it will do
+    advice: str = ""  # what to do if it will not; empty if it will
 
 
 @dataclass(frozen=True, repr=False)
@@ -89,11 +82,7 @@ class Environment(Rich):
 
 
 def check_environment() -> Environment:
-    """Look at Python, the packages, the memory, the disk and the workbook's own files.
-
-    Returns:
-        What was found. It never raises: a missing package is a finding.
-    """
+    """Look at Python, the packages, the memory, the disk and the workbook's own files."""
     return Environment((_python(), *_packages(), _memory(), _disk(), _files()))
 
 
@@ -116,9 +105,8 @@ def _packages() -> list[Finding]:
 def _ranges() -> dict[str, SpecifierSet]:
     """Return which releases of each package the workbook was installed to work with.
 
-    Raises:
-        ImportError: The workbook or packaging is not installed.
-        ValueError: What the workbook was installed with cannot be read.
+    Raises ``ImportError``: the workbook or packaging is not installed. Raises ``ValueError``: what
+    the workbook was installed with cannot be read.
     """
     from packaging.requirements import Requirement
 

@@ -8,12 +8,8 @@ from pathlib import Path
 def project_root() -> Path:
     """Find the checkout.
 
-    Returns:
-        The folder that holds ``notebooks/``, ``data/`` and this package.
-
-    Raises:
-        FileNotFoundError: The package was installed without them (it is meant to be installed
-            with ``pip install --editable``, from a checkout).
+    Raises ``FileNotFoundError``: the package was installed without them (it is meant to be
+    installed with ``pip install --editable``, from a checkout).
     """
     root = Path(__file__).resolve().parents[1]
     if not (root / "data").is_dir():
@@ -26,13 +22,6 @@ def project_root() -> Path:
 def data_path(name: str) -> Path:
     """Say where a file in ``data/`` belongs.
 
-    Args:
-        name: Its name.
-
-    Returns:
-        The path, whether or not the file exists yet.
-
-    Raises:
-        FileNotFoundError: As :func:`project_root` does.
+    Raises ``FileNotFoundError``: as :func:`project_root` does.
     """
     return project_root() / "data" / name

@@ -32,14 +32,10 @@ _PEN = 5.0  # width of a line in dots; see ``ink_of_strokes``
 
 @dataclass(frozen=True, repr=False, eq=False)
 class DigitAnswers(Rich):
-    """What several files say of one drawing.
+    """What several files say of one drawing."""
 
-    Attributes:
-        ink: float32 [8, 8] in 0..1: what the files were given.
-        shares: Name of a file to float64 [10]: how much it gives to each digit, together 1.
-    """
-
-    ink: Ink
+    ink: Ink  # float32 [8, 8] in 0..1: what the files were given
+    # name of a file to float64 [10]: how much it gives to each digit, together 1
     shares: Mapping[str, npt.NDArray[np.float64]]
 
     def __repr__(self) -> str:
@@ -121,16 +117,7 @@ def _seen(ink: Ink) -> str:
 def classify_ink(files: Mapping[str, bytes], ink: npt.ArrayLike) -> DigitAnswers:
     """Let files of the digits classifier answer for one image.
 
-    Args:
-        files: Name to the bytes of a ``.tflite`` file with one input [1, 8, 8, 1] and one output
-            [1, 10]. Integers at its ends are quantized and dequantized.
-        ink: [8, 8] in 0..1: how much of each square is inked.
-
-    Returns:
-        The answers.
-
-    Raises:
-        ValueError: There is no file, or the ink is not 64 numbers from 0 to 1.
+    Raises ``ValueError``: there is no file, or the ink is not 64 numbers from 0 to 1.
     """
     if not files:
         raise ValueError("classify_ink needs a file at least: {name: its bytes}")
@@ -167,12 +154,6 @@ def ink_of_strokes(strokes: Sequence[Sequence[Sequence[float]]]) -> Ink:
     black dots were counted (Alpaydin and Kaynak, 1998). So the strokes are moved and scaled until
     they fill the bitmap, their shape kept, whatever their size on the sheet. The pen is 5 dots
     wide, because then drawn digits have the ink of scanned ones: half of the squares hold some.
-
-    Args:
-        strokes: Lists of points (x to the right, y down).
-
-    Returns:
-        float32 [8, 8] in 0..1; all zeros if there are no strokes.
     """
     points = [np.asarray(stroke, np.float64).reshape(-1, 2) for stroke in strokes if len(stroke)]
     if not points:
@@ -206,16 +187,7 @@ def _distance(
 def digit_pad(files: Mapping[str, bytes], *, example: int = 0) -> Any:
     """Show a sheet to draw a digit on, and what each file answers.
 
-    Args:
-        files: As :func:`classify_ink` takes them.
-        example: Number of the held-out digit, 0 to 359, that is there to begin with.
-
-    Returns:
-        The controls, for a notebook to show as the last line of a cell. Where nobody can use
-        them, the answers for the example.
-
-    Raises:
-        ValueError: There is no such example.
+    Raises ``ValueError``: there is no such example.
     """
     images = held_out_images(example)
     if not can_be_used():

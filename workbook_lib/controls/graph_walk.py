@@ -35,30 +35,19 @@ _BUTTON = (
 
 @dataclass(frozen=True)
 class Way:
-    """A way on from a box.
+    """A way on from a box."""
 
-    Attributes:
-        word: How the two are joined, such as ``"read by"``.
-        step: The box at its other end.
-    """
-
-    word: str
-    step: Step
+    word: str  # how the two are joined, such as ``"read by"``
+    step: Step  # the box at its other end
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Walk(Rich):
-    """Where a walk along the flow of a function has come to.
+    """Where a walk along the flow of a function has come to."""
 
-    Attributes:
-        graph: The model.
-        chart: The whole flow.
-        path: Ids of the boxes that the walk has been at; the last is where it is.
-    """
-
-    graph: Graph
-    chart: Flowchart
-    path: tuple[str, ...]
+    graph: Graph  # the model
+    chart: Flowchart  # the whole flow
+    path: tuple[str, ...]  # ids of the boxes that the walk has been at; the last is where it is
 
     def __repr__(self) -> str:
         return f"Walk({', '.join(self._label(self.here))})"
@@ -78,14 +67,7 @@ class Walk(Rich):
     def at(self, name: str) -> Walk:
         """Go to a box, next to this one or not.
 
-        Args:
-            name: Its name as :meth:`text` writes it, or its id.
-
-        Returns:
-            The walk, a box longer; the same walk if it is there already.
-
-        Raises:
-            KeyError: No box has that name, or several have; the message lists names or ids.
+        Raises ``KeyError``: no box has that name, or several have; the message lists names or ids.
         """
         found = self._named(name)
         if len(found) == 1:
@@ -104,25 +86,11 @@ class Walk(Rich):
         return [name] if name in self._steps else [step.id for step in named]
 
     def to(self, id: str) -> Walk:
-        """Go to a box by its id, as a click does.
-
-        Args:
-            id: An id in ``chart.steps``.
-
-        Returns:
-            The walk, a box longer; the same walk if it is there already.
-        """
+        """Go to a box by its id, as a click does."""
         return self if id == self.path[-1] else replace(self, path=(*self.path, id))
 
     def back(self, steps: int = 1) -> Walk:
-        """Go back the way that was come.
-
-        Args:
-            steps: How many boxes.
-
-        Returns:
-            The walk, so much shorter; at its first box it goes no further back.
-        """
+        """Go back the way that was come."""
         return replace(self, path=self.path[: max(1, len(self.path) - steps)])
 
     @property
@@ -216,16 +184,7 @@ class Walk(Rich):
         return self.page(clickable=False)
 
     def page(self, *, clickable: bool) -> str:
-        """Set the walk as HTML.
-
-        Args:
-            clickable: Whether boxes, ways and path are buttons. Each bears the id of the box that
-                it leads to as ``data-step``; one of the path bears ``data-back`` instead, with
-                how many boxes that is back.
-
-        Returns:
-            One ``<div>`` element.
-        """
+        """Set the walk as HTML."""
         chart = self.drawing()
         note = f"<p>{html.escape(chart.note)}</p>" if chart.note else ""
         drawn = chart.svg(Marks({}, here=self.path[-1], clickable=clickable))
@@ -285,18 +244,8 @@ class Walk(Rich):
 def walk(graph: Graph, start: str | None = None, *, signature: str | None = None) -> Walk:
     """Begin a walk along the flow of a signature.
 
-    Args:
-        graph: The model.
-        start: Name of the box to begin at; the first variable when ``None``, or the first box
-            where there is no variable.
-        signature: Walk along the function of this signature; the first one when ``None``.
-
-    Returns:
-        The walk. ``.at(name)`` goes on, ``.back()`` goes back; each gives a walk of its own.
-
-    Raises:
-        KeyError: There is no such signature or box; the message names those there are.
-        ValueError: The function has no ops.
+    Raises ``KeyError``: there is no such signature or box; the message names those there are.
+    Raises ``ValueError``: the function has no ops.
     """
     chart = mermaid(graph, signature=signature, max_nodes=_EVERY_STEP)
     if not chart.steps:
@@ -309,18 +258,8 @@ def walk(graph: Graph, start: str | None = None, *, signature: str | None = None
 def graph_walk(graph: Graph, start: str | None = None, *, signature: str | None = None) -> Any:
     """Draw the flow of a signature, with boxes to walk along.
 
-    Args:
-        graph: The model.
-        start: Name of the box to begin at, as for :func:`walk`.
-        signature: Walk along the function of this signature; the first one when ``None``.
-
-    Returns:
-        The controls, for a notebook to show as the last line of a cell; their ``walk`` is where
-        the learner is. Where nobody can use them, the beginning of the walk.
-
-    Raises:
-        KeyError: There is no such signature or box; the message names those there are.
-        ValueError: The function has no ops.
+    Raises ``KeyError``: there is no such signature or box; the message names those there are.
+    Raises ``ValueError``: the function has no ops.
     """
     begun = walk(graph, start, signature=signature)
     return _widget_class()(begun) if can_be_used() else begun

@@ -12,14 +12,7 @@ if TYPE_CHECKING:
 def held_out_images(example: int) -> npt.NDArray[np.float32]:
     """Read the held-out digits, if the one that is asked for is among them.
 
-    Args:
-        example: Its number, from 0.
-
-    Returns:
-        float32 [360, 8, 8, 1] in 0..1.
-
-    Raises:
-        ValueError: There is no such digit.
+    Raises ``ValueError``: there is no such digit.
     """
     from workbook_lib.samples import load_digits
 
@@ -30,16 +23,7 @@ def held_out_images(example: int) -> npt.NDArray[np.float32]:
 
 
 def digit_number(example: int, count: int, hint: str) -> Any:
-    """Make the field in which a held-out digit is chosen.
-
-    Args:
-        example: The number that stands there to begin with.
-        count: How many digits there are.
-        hint: What the choice does, for a pointer that rests on it.
-
-    Returns:
-        The field, a ``BoundedIntText``.
-    """
+    """Make the field in which a held-out digit is chosen."""
     from ipywidgets import BoundedIntText, Layout
 
     return BoundedIntText(

@@ -30,22 +30,15 @@ _MOST_OPS = 8
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Freezing(Rich):
-    """What freezing made of a function.
+    """What freezing made of a function."""
 
-    Attributes:
-        chosen: Names of the variables that were to become constants.
-        left: Names of the others.
-        ops: The ops before and after; before alone where it was refused.
-        flow: The drawing before and after, or the one before.
-        refusal: TensorFlow's words, where a chosen variable cannot become a constant.
-        assigned: Names of the chosen variables that the function assigns, if it was refused.
-    """
-
-    chosen: tuple[str, ...]
-    left: tuple[str, ...]
+    chosen: tuple[str, ...]  # names of the variables that were to become constants
+    left: tuple[str, ...]  # names of the others
+    # the ops before and after; before alone where it was refused
     ops: OpHistogram = field(repr=False)
     flow: BeforeAfter | Flowchart = field(repr=False)
-    refusal: str = ""
+    refusal: str = ""  # tensorFlow's words, where a chosen variable cannot become a constant
+    # names of the chosen variables that the function assigns, if it was refused
     assigned: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -81,16 +74,8 @@ class Freezing(Rich):
 def freeze_some(function: ConcreteFunction, variables: Collection[str] | None = None) -> Freezing:
     """Freeze variables of a concrete function, and compare its ops before and after.
 
-    Args:
-        function: The function.
-        variables: Names of those that shall become constants; all when ``None``.
-
-    Returns:
-        What came of it; a refusal is a result as well.
-
-    Raises:
-        KeyError: The function captures no variable of such a name.
-        ValueError: TensorFlow's own, where another op than an assignment needs the handle.
+    Raises ``KeyError``: the function captures no variable of such a name. Raises ``ValueError``:
+    tensorFlow's own, where another op than an assignment needs the handle.
     """
     nodes = captured_variables(function)
     names = tuple(dict.fromkeys(nodes.values()))
@@ -110,15 +95,7 @@ def freeze_some(function: ConcreteFunction, variables: Collection[str] | None = 
 
 
 def freezing(functions: Mapping[str, ConcreteFunction]) -> Any:
-    """Show controls to choose a function and the variables of it that shall become constants.
-
-    Args:
-        functions: Title to concrete function, at least one; the first is chosen at the start.
-
-    Returns:
-        The controls, for a notebook to show as the last line of a cell. Where nobody can use
-        them, what freezing the first function's variables comes to, of those that it only reads.
-    """
+    """Show controls to choose a function and the variables of it that shall become constants."""
     if can_be_used():
         return _controls(functions)
     first = next(iter(functions.values()))

@@ -28,21 +28,15 @@ _RUNS = 1000  # timed inferences of each file
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Trial(Rich):
-    """What one recipe made of the digits classifier.
+    """What one recipe made of the digits classifier."""
 
-    Attributes:
-        quantized: The file, and how it was made.
-        right: How many held-out digits it names rightly.
-        total: How many there are.
-        widest: The widest range in the file; ``None`` if no activation is quantized.
-        times_float32: How many times as long as the float32 file one inference takes, on this
-            machine; ``None`` if it was not timed.
-    """
-
-    quantized: Quantized
-    right: int
-    total: int
+    quantized: Quantized  # the file, and how it was made
+    right: int  # how many held-out digits it names rightly
+    total: int  # how many there are
+    # the widest range in the file; ``None`` if no activation is quantized
     widest: TensorRange | None
+    # how many times as long as the float32 file one inference takes, on this machine; ``None`` if
+    # it was not timed
     times_float32: float | None = None
 
     def __repr__(self) -> str:
@@ -91,28 +85,17 @@ class Trial(Rich):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Trials(Rich):
-    """Trials beside each other, in the order they were made.
+    """Trials beside each other, in the order they were made."""
 
-    Attributes:
-        trials: The trials; shares and times refer to the float32 file, whether or not it is here.
-        float32_size: Bytes of the float32 file.
-    """
-
+    # the trials; shares and times refer to the float32 file, whether or not it is here
     trials: tuple[Trial, ...]
-    float32_size: int
+    float32_size: int  # bytes of the float32 file
 
     def __repr__(self) -> str:
         return f"Trials({'; '.join(trial.title for trial in self.trials)})"
 
     def with_trial(self, trial: Trial) -> Trials:
-        """Return these trials and one more; a choice that was tried before is measured anew.
-
-        Args:
-            trial: The newest.
-
-        Returns:
-            The trials, the newest at the end.
-        """
+        """Return these trials and one more; a choice that was tried before is measured anew."""
         others = tuple(one for one in self.trials if one.title != trial.title)
         return replace(self, trials=(*others, trial))
 
@@ -160,18 +143,8 @@ def try_recipe(
 ) -> Trial:
     """Quantize the digits classifier with one recipe, and classify the held-out digits.
 
-    Args:
-        recipe: A name in ``varhandle.conversion.quantization.RECIPES``.
-        calibration_size: How many training digits a recipe that is calibrated gets.
-        float32: The trial of the float32 recipe, if the file is to be timed against it. Both take
-            turns, with the default delegates.
-
-    Returns:
-        What came of it.
-
-    Raises:
-        ValueError: There is no such recipe, or there are not so many training digits.
-        QuantizationError: The converter refuses, crashes, or is cancelled.
+    Raises ``ValueError``: there is no such recipe, or there are not so many training digits. Raises
+    ``QuantizationError``: the converter refuses, crashes, or is cancelled.
     """
     from varhandle.conversion.quantization import RECIPES, quantize
     from workbook_lib.samples import load_digits
@@ -213,15 +186,8 @@ def _timed(trial: Trial, base: Trial) -> Trial:
 def compare_trials(choices: Iterable[tuple[str, int]] = ((_RECIPE, _SIZE),)) -> Trials:
     """Try several choices, and set them beside the float32 file. Nothing is timed.
 
-    Args:
-        choices: Recipe and calibration size of each, as :func:`try_recipe` takes them.
-
-    Returns:
-        The float32 file and the choices, in this order.
-
-    Raises:
-        ValueError: As :func:`try_recipe` does.
-        QuantizationError: As :func:`try_recipe` does.
+    Raises ``ValueError``: as :func:`try_recipe` does. Raises ``QuantizationError``: as
+    :func:`try_recipe` does.
     """
     base = try_recipe(_BASE)
     trials = Trials((base,), base.size)
@@ -231,12 +197,7 @@ def compare_trials(choices: Iterable[tuple[str, int]] = ((_RECIPE, _SIZE),)) -> 
 
 
 def recipe_chooser() -> Any:
-    """Show controls to choose a recipe and a calibration size; each trial joins a table.
-
-    Returns:
-        The controls, for a notebook to show as the last line of a cell. Where nobody can use
-        them, the float32 file beside the default choice: int8, calibrated with 100 digits.
-    """
+    """Show controls to choose a recipe and a calibration size; each trial joins a table."""
     return _Chooser().box if can_be_used() else compare_trials()
 
 

@@ -40,37 +40,24 @@ _DOWN, _UP = "#c77700", "#0288d1"
 
 @dataclass(frozen=True)
 class Push:
-    """One press: what was done, and what both interpreters then say.
+    """One press: what was done, and what both interpreters then say."""
 
-    Attributes:
-        what: ``"row 3 of digit 7"``, or the name of a way to begin anew.
-        kept: Digit and count of rows of the file that keeps its state; ``None`` after a press
-            that gave no row.
-        carried: The same of the file whose state is carried.
-        agree: Whether both gave the same numbers, to 1e-4.
-    """
-
-    what: str
+    what: str  # ``"row 3 of digit 7"``, or the name of a way to begin anew
+    # digit and count of rows of the file that keeps its state; ``None`` after a press that gave no
+    # row
     kept: tuple[int, int] | None
-    carried: tuple[int, int] | None
-    agree: bool | None
+    carried: tuple[int, int] | None  # the same of the file whose state is carried
+    agree: bool | None  # whether both gave the same numbers, to 1e-4
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Reading(Rich):
-    """Where a reading stands.
+    """Where a reading stands."""
 
-    Attributes:
-        pushes: What has been done so far.
-        image: float32 [8, 8] in 0..1: the digit that is being read.
-        row: Number of the row that comes next, 0 to 8.
-        memory: float32 [24]: the carried state, from -1 to 1.
-    """
-
-    pushes: tuple[Push, ...]
-    image: Array
-    row: int
-    memory: Array
+    pushes: tuple[Push, ...]  # what has been done so far
+    image: Array  # float32 [8, 8] in 0..1: the digit that is being read
+    row: int  # number of the row that comes next, 0 to 8
+    memory: Array  # float32 [24]: the carried state, from -1 to 1
 
     def __repr__(self) -> str:
         return f"Reading({self.headline})"
@@ -114,23 +101,10 @@ class Reading(Rich):
 
 
 class RowReading:
-    """A reading that goes on press by press.
-
-    Attributes:
-        image: float32 [8, 8]: the digit that is being read.
-        row: Number of the row that comes next; at 8 the digit is read.
-    """
+    """A reading that goes on press by press."""
 
     def __init__(self, stateful: bytes, lifted: Lifted, image: Array, name: str = "") -> None:
-        """Open both files.
-
-        Args:
-            stateful: A ``.tflite`` file of the row reader, with the signatures ``step`` and
-                ``reset``.
-            lifted: The same file, its state lifted.
-            image: float32 [8, 8] or [8, 8, 1]: the first digit to be read.
-            name: What to call it.
-        """
+        """Open both files."""
         from ai_edge_litert.interpreter import Interpreter
 
         self._stateful = stateful
@@ -154,12 +128,7 @@ class RowReading:
         return Reading(tuple(self._pushes), self.image, self.row, memory)
 
     def take(self, image: Array, name: str = "") -> None:
-        """Lay another digit under the scanner; neither state changes.
-
-        Args:
-            image: float32 [8, 8] or [8, 8, 1].
-            name: What to call it.
-        """
+        """Lay another digit under the scanner; neither state changes."""
         self.image = np.asarray(image, np.float32).reshape(8, 8)
         self.row = 0
         self._name = f" of {name}" if name else ""
@@ -205,18 +174,7 @@ def push_rows(
 ) -> Reading:
     """Push rows of one digit into both readers.
 
-    Args:
-        stateful: A ``.tflite`` file of the row reader, with the signatures ``step`` and ``reset``.
-        lifted: The same file, its state lifted.
-        image: float32 [8, 8] or [8, 8, 1] in 0..1.
-        count: How many rows, from the first on.
-        name: What to call the digit.
-
-    Returns:
-        The reading after these rows.
-
-    Raises:
-        ValueError: ``count`` is not a whole number from 0 to 8.
+    Raises ``ValueError``: ``count`` is not a whole number from 0 to 8.
     """
     if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= 8:
         raise ValueError(f"count is a whole number from 0 to 8, and not {count!r}")
@@ -229,17 +187,7 @@ def push_rows(
 def row_by_row(stateful: bytes, lifted: Lifted, *, example: int = 1) -> Any:
     """Show a scanner: press, and the next row of a digit goes into both readers.
 
-    Args:
-        stateful: A ``.tflite`` file of the row reader, with the signatures ``step`` and ``reset``.
-        lifted: The same file, its state lifted.
-        example: Number of the held-out digit, 0 to 359, that lies there to begin with.
-
-    Returns:
-        The controls, for a notebook to show as the last line of a cell. Where nobody can use
-        them, the reading of the whole example.
-
-    Raises:
-        ValueError: There is no such example.
+    Raises ``ValueError``: there is no such example.
     """
     images = held_out_images(example)
     if not can_be_used():

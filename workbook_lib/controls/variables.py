@@ -91,22 +91,14 @@ _PARITY = "parity = check_parity(answers, tflite_model, calls)"
 
 @dataclass(frozen=True, repr=False, eq=False)
 class VariableTrial(Rich):
-    """What became of one choice.
+    """What became of one choice."""
 
-    Attributes:
-        dtype: The variable's dtype.
-        update: A key of ``UPDATES``.
-        setting: A key of ``SETTINGS``.
-        code: The program that ran, in a child process.
-        record: How it ended there.
-        parity: Three calls, compared; ``None`` where no file came of it.
-    """
-
-    dtype: str
-    update: str
-    setting: str
-    code: str = field(repr=False)
-    record: Record = field(repr=False)
+    dtype: str  # the variable's dtype
+    update: str  # A key of ``UPDATES``
+    setting: str  # A key of ``SETTINGS``
+    code: str = field(repr=False)  # the program that ran, in a child process
+    record: Record = field(repr=False)  # how it ended there
+    # three calls, compared; ``None`` where no file came of it
     parity: Parity | None = field(repr=False)
 
     @property
@@ -196,30 +188,14 @@ class VariableTrial(Rich):
 
 
 def shown_part(code: str) -> str:
-    """Leave out what a reader has seen already, and add what happens outside the child.
-
-    Args:
-        code: A program, as :func:`program` writes it.
-
-    Returns:
-        It from its class on, and the comparison that follows.
-    """
+    """Leave out what a reader has seen already, and add what happens outside the child."""
     return code[code.index("class ") :].replace("\n\n\n", "\n\n") + _PARITY
 
 
 def program(dtype: str = _DEFAULT[0], update: str = _DEFAULT[1], setting: str = _DEFAULT[2]) -> str:
     """Write the program that a choice stands for.
 
-    Args:
-        dtype: One of ``DTYPES``.
-        update: A key of ``UPDATES``.
-        setting: A key of ``SETTINGS``.
-
-    Returns:
-        Python source: a module with one variable is saved, converted, and asked three times.
-
-    Raises:
-        ValueError: There is no such choice; the message names those that there are.
+    Raises ``ValueError``: there is no such choice; the message names those that there are.
     """
     for name, chosen, offered in (
         ("dtype", dtype, DTYPES),
@@ -244,17 +220,7 @@ def try_variable(
 ) -> VariableTrial:
     """Convert a module with one variable, in a child process, and ask it three times.
 
-    Args:
-        dtype: The variable's dtype, one of ``DTYPES``.
-        update: What the function does with it, a key of ``UPDATES``.
-        setting: What is asked of the converter, a key of ``SETTINGS``.
-        timeout: Seconds it may take.
-
-    Returns:
-        What became of it.
-
-    Raises:
-        ValueError: There is no such choice.
+    Raises ``ValueError``: there is no such choice.
     """
     from varhandle.evaluate.parity import check_parity
 
@@ -268,12 +234,7 @@ def try_variable(
 
 
 def variable_chooser() -> Any:
-    """Show controls to choose a dtype, an update and a setting, and to convert.
-
-    Returns:
-        The controls, for a notebook to show as the last line of a cell. Where nobody can use
-        them, the trial of the default choice: a float16 variable that is assigned.
-    """
+    """Show controls to choose a dtype, an update and a setting, and to convert."""
     return _controls() if can_be_used() else try_variable()
 
 

@@ -25,11 +25,7 @@ class CancelledError(Exception):
 
 
 def can_be_used() -> bool:
-    """Tell whether somebody can use a control here.
-
-    Returns:
-        ``True`` in a kernel with ipywidgets, unless it runs headless (``WORKBOOK_PROGRESS=off``).
-    """
+    """Tell whether somebody can use a control here."""
     return is_watched() and importlib.util.find_spec("ipywidgets") is not None
 
 
@@ -45,13 +41,7 @@ class Steps:
     def __call__(self, words: str, done: int = 0, total: int = 0) -> None:
         """Say what comes next.
 
-        Args:
-            words: What is being done, in a few words.
-            done: How many steps are done.
-            total: How many there are; 0 where that is not known.
-
-        Raises:
-            CancelledError: The learner wants it to end.
+        Raises ``CancelledError``: the learner wants it to end.
         """
         if self._cancelled.is_set():
             raise CancelledError
@@ -64,22 +54,10 @@ class SlowWork:
     The work runs in a thread, so that the kernel goes on answering other cells and the second
     button. A press while it runs does nothing. Cancelling ends the isolated child that it waits
     for, and every later one; between these it ends at its next ``steps(...)``.
-
-    Attributes:
-        start: The button that starts the work.
-        cancel: The button that ends it; it can be pressed while the work runs.
-        status: Where the work says how it goes, and then shows its result or its failure.
-        box: All three, for a notebook to show.
     """
 
     def __init__(self, label: str, work: Callable[[Steps], Rich], *, hint: str = "") -> None:
-        """Make the buttons.
-
-        Args:
-            label: What the first button says: a verb, such as ``"Convert"``.
-            work: Called in a thread, with a fresh ``Steps``; what it returns is shown.
-            hint: What stands in the place of the result before the first press.
-        """
+        """Make the buttons."""
         from ipywidgets import HTML, Button, HBox, VBox
 
         self._label = label
@@ -118,11 +96,7 @@ class SlowWork:
             self.cancel.disabled = True
 
     def wait(self, timeout: float | None = None) -> None:
-        """Wait until the work is over, as a test or a plain script does.
-
-        Args:
-            timeout: Seconds to wait at most.
-        """
+        """Wait until the work is over, as a test or a plain script does."""
         if self._running is not None:
             self._running.join(timeout)
 
@@ -152,14 +126,7 @@ class SlowWork:
 
 
 def spoken(words: str) -> str:
-    """Put words where a screen reader reads them out, and nobody sees them.
-
-    Args:
-        words: What has happened, in one line; the whole of it stands elsewhere on the page.
-
-    Returns:
-        HTML: a live region (WAI-ARIA 1.2, role ``status``).
-    """
+    """Put words where a screen reader reads them out, and nobody sees them."""
     hidden = "position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%)"
     return f'<div role="status" style="{hidden}">{html.escape(words)}</div>'
 

@@ -32,19 +32,9 @@ class LearnerRaised(Exception):  # noqa: N818 - a verdict as well
 def attempt(function: object, *args: Any, **kwargs: Any) -> Any:
     """Call the learner's function on behalf of a check.
 
-    Args:
-        function: What the learner handed in.
-        *args: Passed on.
-        **kwargs: Passed on.
-
-    Returns:
-        What the function returns.
-
-    Raises:
-        Wrong: It is not a function, or it returns nothing.
-        NotAttempted: It is a stub: it does nothing, returns ``...``, or raises
-            ``NotImplementedError`` itself.
-        LearnerRaised: It raised anything else.
+    Raises ``Wrong``: it is not a function, or it returns nothing. Raises ``NotAttempted``: it is a
+    stub: it does nothing, returns ``...``, or raises ``NotImplementedError`` itself. Raises
+    ``LearnerRaised``: it raised anything else.
     """
     if not callable(function):
         raise Wrong(
@@ -68,15 +58,7 @@ def attempt(function: object, *args: Any, **kwargs: Any) -> Any:
 
 
 def is_stub(value: object) -> bool:
-    """Tell whether a value stands for "not written yet".
-
-    Args:
-        value: What the learner handed in.
-
-    Returns:
-        Whether it is ``...``, ``None``, or a function whose body does nothing but return one of
-        them.
-    """
+    """Tell whether a value stands for "not written yet"."""
     if value is None or value is ...:
         return True
     code = getattr(inspect.unwrap(value), "__code__", None) if callable(value) else None
@@ -90,16 +72,7 @@ def is_stub(value: object) -> bool:
 def learner_step(
     error: BaseException, namespace: Mapping[str, Any] | None = None
 ) -> TracebackType | None:
-    """Return the innermost step of a traceback that is in the learner's code.
-
-    Args:
-        error: The error, as it was caught.
-        namespace: Globals of the learner's function. Code of ``__main__``, which is the
-            notebook, counts in any case.
-
-    Returns:
-        The step, or ``None`` if the error did not come through the learner's code.
-    """
+    """Return the innermost step of a traceback that is in the learner's code."""
     found = None
     step = error.__traceback__
     while step is not None:
@@ -111,15 +84,7 @@ def learner_step(
 
 
 def describe(error: BaseException, step: TracebackType | None) -> str:
-    """Say what was raised.
-
-    Args:
-        error: The error, as it was caught.
-        step: The step of its traceback to name, as :func:`learner_step` gives it.
-
-    Returns:
-        One line, or two if it is known at which line of the learner's code it was raised.
-    """
+    """Say what was raised."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
     if lines[0] == "in user code:":  # AutoGraph: its own traceback, then type and message
         said, places = lines[-1], _AUTOGRAPH_PLACE.findall(str(error))
@@ -143,14 +108,6 @@ def same(answer: object, expected: object, *, tolerance: float = 0.0) -> bool:
 
     Arrays and tensors are compared by value and shape, not by dtype; a list equals a tuple or
     an array of the same values in the same order. It never raises.
-
-    Args:
-        answer: What the learner handed in.
-        expected: What it should be. Give a set if neither order nor repetition matters.
-        tolerance: Largest difference between two numbers that still counts as equal.
-
-    Returns:
-        Whether they are the same; ``False`` also where they cannot be compared.
     """
     try:
         return _same(_plain(answer), _plain(expected), tolerance)

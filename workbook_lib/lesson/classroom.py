@@ -33,15 +33,7 @@ class ClassroomError(ValueError):
 
 
 def state_of(record: ExerciseRecord) -> str:
-    """Say how a learner stands with an exercise.
-
-    Args:
-        record: What is known of it.
-
-    Returns:
-        One of ``STATES``. Stuck is who has not got it right after three checked answers, after
-        the third hint, or with the solution open.
-    """
+    """Say how a learner stands with an exercise."""
     if record.best == "right":
         return "right"
     tried_enough = record.attempts >= STUCK_ATTEMPTS or record.hints >= STUCK_HINTS
@@ -52,75 +44,43 @@ def state_of(record: ExerciseRecord) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Learner:
-    """One progress file.
+    """One progress file."""
 
-    Attributes:
-        name: What the file, or the folder around it, is called; as it is, so not yet printable.
-        progress: What it says.
-        damage: What is wrong with it, in a few words; empty if nothing is.
-    """
-
-    name: str
-    progress: Progress
-    damage: str = ""
+    name: str  # what the file, or the folder around it, is called; as it is, so not yet printable
+    progress: Progress  # what it says
+    damage: str = ""  # what is wrong with it, in a few words; empty if nothing is
 
 
 @dataclass(frozen=True)
 class ExerciseStanding:
-    """How a class stands with one exercise.
+    """How a class stands with one exercise."""
 
-    Attributes:
-        id: The exercise.
-        notebook: Number of its notebook.
-        learners: State to the names of the learners in it.
-    """
-
-    id: str
-    notebook: str
-    learners: Mapping[str, tuple[str, ...]]
+    id: str  # the exercise
+    notebook: str  # number of its notebook
+    learners: Mapping[str, tuple[str, ...]]  # state to the names of the learners in it
 
     def count(self, state: str) -> int:
-        """Count the learners in a state.
-
-        Args:
-            state: One of ``STATES``.
-
-        Returns:
-            How many.
-        """
+        """Count the learners in a state."""
         return len(self.learners.get(state, ()))
 
 
 @dataclass(frozen=True)
 class Votes:
-    """How a class has answered one prediction.
+    """How a class has answered one prediction."""
 
-    Attributes:
-        id: The prediction.
-        notebook: Number of its notebook.
-        options: Option to how many chose it, the most chosen first.
-        right: How many of those who have compared it were right.
-        compared: How many have compared it.
-    """
-
-    id: str
-    notebook: str
-    options: Mapping[str, int]
-    right: int
-    compared: int
+    id: str  # the prediction
+    notebook: str  # number of its notebook
+    options: Mapping[str, int]  # option to how many chose it, the most chosen first
+    right: int  # how many of those who have compared it were right
+    compared: int  # how many have compared it
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Classroom(Rich):
-    """A class.
+    """A class."""
 
-    Attributes:
-        learners: Sorted by name.
-        notebooks: What there is to do.
-    """
-
-    learners: tuple[Learner, ...]
-    notebooks: tuple[NotebookOutline, ...]
+    learners: tuple[Learner, ...]  # sorted by name
+    notebooks: tuple[NotebookOutline, ...]  # what there is to do
 
     def __repr__(self) -> str:
         return f"Classroom({len(self.learners)} learners)"
@@ -182,15 +142,7 @@ class Classroom(Rich):
         return tuple(learner for learner in self.learners if learner.damage)
 
     def done(self, learner: Learner, notebook: NotebookOutline) -> Counter[str]:
-        """Count a learner's exercises of a notebook by state.
-
-        Args:
-            learner: The learner.
-            notebook: The notebook.
-
-        Returns:
-            State to number of exercises.
-        """
+        """Count a learner's exercises of a notebook by state."""
         return Counter(
             state_of(learner.progress.exercise(exercise)) for exercise in notebook.exercises
         )
@@ -321,16 +273,7 @@ def _cell(states: Counter[str]) -> str:
 def classroom(folder: str | Path) -> Classroom:
     """Read the progress files of a class.
 
-    Args:
-        folder: It holds a ``.jsonl`` file for each learner, named after them; or a folder for
-            each, named after them, with a ``progress.jsonl`` somewhere in it.
-
-    Returns:
-        The class. A damaged file is a learner too: what can be read of it counts, and ``damage``
-        says what could not.
-
-    Raises:
-        ClassroomError: There is no such folder, or no such file in it.
+    Raises ``ClassroomError``: there is no such folder, or no such file in it.
     """
     folder = Path(folder)
     if not folder.is_dir():

@@ -15,12 +15,6 @@ def at_home(box: Any) -> Any:
     is to go to the next option goes to another cell, and the letter B inserts one. In this box
     they go to the controls. Escape, Tab, Shift+Enter and everything with Ctrl, Alt or Meta stay the
     notebook's. And HTML in the box is set as in an output.
-
-    Args:
-        box: A box of ``ipywidgets``; it gets one more child, which nobody sees.
-
-    Returns:
-        The box.
     """
     box.add_class("workbook-controls")
     if importlib.util.find_spec("anywidget"):

@@ -46,18 +46,11 @@ _LOOKS = {
 
 @dataclass(frozen=True, repr=False)
 class Outcome(Rich):
-    """What a check says to an answer.
+    """What a check says to an answer."""
 
-    Attributes:
-        exercise: Id of the exercise.
-        status: ``not attempted``, ``wrong``, ``raised``, ``right``, or ``check failed`` when
-            the fault is ours.
-        advice: What to do next or why it is right; lines of text, backticks mark code.
-    """
-
-    exercise: str
+    exercise: str  # id of the exercise
     status: str
-    advice: str
+    advice: str  # what to do next or why it is right; lines of text, backticks mark code
 
     def __repr__(self) -> str:
         return f"Outcome({self.exercise}: {self.status})"
@@ -72,14 +65,7 @@ class Outcome(Rich):
 
 
 class Exercise(Rich):
-    """One exercise: call it with an answer; ask it for hints, or where the solution is.
-
-    Attributes:
-        id: Such as ``inspect/variable-names``; progress is kept under it.
-        name: What a notebook calls it: ``check.<name>``.
-        task: The task, in one line.
-        hints: From a nudge to nearly there.
-    """
+    """One exercise: call it with an answer; ask it for hints, or where the solution is."""
 
     def __init__(
         self, exercise_id: str, check: Callable[..., str], hints: Sequence[str] = ()
@@ -105,15 +91,7 @@ class Exercise(Rich):
         return code_html(panel_html("neutral", f"Exercise: {self.task}", how))
 
     def __call__(self, *answers: object, **named_answers: object) -> Outcome:
-        """Check an answer.
-
-        Args:
-            *answers: The learner's own objects.
-            **named_answers: The same, by name.
-
-        Returns:
-            The outcome. It never raises for what an answer is or does.
-        """
+        """Check an answer."""
         try:
             given = inspect.signature(self._check).bind(*answers, **named_answers)
         except TypeError:
@@ -137,14 +115,7 @@ class Exercise(Rich):
         return Outcome(self.id, status, f"{advice}\n{warning}".strip())
 
     def hint(self, number: int | None = None) -> Panel:
-        """Give a hint.
-
-        Args:
-            number: Which one, from 1; by default the one after the last that was seen.
-
-        Returns:
-            The hint, or a word on which hints there are.
-        """
+        """Give a hint."""
         count = len(self.hints)
         following = progress.read().exercise(self.id).hints + 1
         if not count or (number is None and following > count):
@@ -157,11 +128,7 @@ class Exercise(Rich):
         return Panel("waiting", f"Hint {number} of {count}", f"{hint}\n{warning}".strip())
 
     def solution(self) -> Panel:
-        """Say where the solution is, and note in the progress that it was asked for.
-
-        Returns:
-            A note that names the folded cell; it does not hold the solution.
-        """
+        """Say where the solution is, and note in the progress that it was asked for."""
         warning = progress.record("solution", id=self.id)
         where = (
             "It is in the folded cell below this exercise: open it with a click on “Solution”.\n"
@@ -204,15 +171,5 @@ class Exercise(Rich):
 def exercise(
     exercise_id: str, *, hints: Sequence[str] = ()
 ) -> Callable[[Callable[..., str]], Exercise]:
-    """Make an exercise of a check.
-
-    Args:
-        exercise_id: ``<notebook>/<what>``, unique in the workbook, never changed again.
-        hints: From a nudge to nearly there; backticks mark code.
-
-    Returns:
-        A decorator. The function under it takes the learner's objects, raises ``Wrong`` with
-        advice, or returns in one sentence why the answer is right. Its docstring is the task.
-        It calls the learner's functions through ``attempt``.
-    """
+    """Make an exercise of a check."""
     return lambda check: Exercise(exercise_id, check, hints)

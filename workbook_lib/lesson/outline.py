@@ -20,25 +20,15 @@ _NAME = re.compile(r"\d\d_[a-z0-9_]+\.ipynb")
 
 @dataclass(frozen=True)
 class NotebookOutline:
-    """What one notebook offers.
+    """What one notebook offers."""
 
-    Attributes:
-        file: File name, such as ``01_reproduce_the_failure.ipynb``.
-        title: Its title.
-        question: The question that it answers.
-        read_minutes: Minutes to read; ``None`` if the notebook does not say.
-        do_minutes: Minutes for the exercises; ``None`` if the notebook does not say.
-        predictions: Ids of its predictions, in order.
-        exercises: Ids of its exercises, in order.
-    """
-
-    file: str
-    title: str
-    question: str
-    read_minutes: int | None
-    do_minutes: int | None
-    predictions: tuple[str, ...]
-    exercises: tuple[str, ...]
+    file: str  # file name, such as ``01_reproduce_the_failure.ipynb``
+    title: str  # its title
+    question: str  # the question that it answers
+    read_minutes: int | None  # minutes to read; ``None`` if the notebook does not say
+    do_minutes: int | None  # minutes for the exercises; ``None`` if the notebook does not say
+    predictions: tuple[str, ...]  # ids of its predictions, in order
+    exercises: tuple[str, ...]  # ids of its exercises, in order
 
     @property
     def number(self) -> str:
@@ -47,17 +37,7 @@ class NotebookOutline:
 
 
 def outline(folder: Path | None = None) -> tuple[NotebookOutline, ...]:
-    """Outline every notebook of the workbook.
-
-    Args:
-        folder: Where they are; by default the project's ``notebooks/``. Only files named as
-            ``01_lower_case.ipynb`` count, so a learner's copies and scratch files do not.
-
-    Returns:
-        One outline a notebook, in the order they are taught. A file that is no notebook is
-        passed over, and so is a cell that does not parse or a check that does not exist: a
-        learner may have left it so.
-    """
+    """Outline every notebook of the workbook."""
     folder = working_copy() / "notebooks" if folder is None else folder
     files = sorted(file for file in folder.glob("*.ipynb") if _NAME.fullmatch(file.name))
     return tuple(found for file in files if (found := _outline_of(file)) is not None)

@@ -113,11 +113,7 @@ class NotebookMap(_Table):
 
 
 def board() -> ProgressBoard:
-    """Show how far you are in each notebook.
-
-    Returns:
-        The board; all zeros if there is no progress yet.
-    """
+    """Show how far you are in each notebook."""
     known = progress.read()
     notebooks = outline()
     unfinished = [n for n in notebooks if _done(n, known) < _whole(n)]
@@ -161,11 +157,7 @@ def _whole(notebook: NotebookOutline) -> int:
 
 
 def map_of_notebooks() -> NotebookMap:
-    """List the notebooks.
-
-    Returns:
-        A row for each: number, link, question, minutes to read and to do.
-    """
+    """List the notebooks."""
     return NotebookMap(
         caption="The notebooks, in order",
         headers=("No.", "Notebook", "The question", "Minutes to read", "Minutes to do"),
@@ -185,14 +177,7 @@ def map_of_notebooks() -> NotebookMap:
 def reset(notebook: str) -> Panel:
     """Forget the progress of one notebook. Run its cells again to start over.
 
-    Args:
-        notebook: Its number, name or file name: ``"01"``, ``"01_reproduce_the_failure"``.
-
-    Returns:
-        What was done. The log itself keeps every event.
-
-    Raises:
-        ValueError: There is no such notebook; the message names those there are.
+    Raises ``ValueError``: there is no such notebook; the message names those there are.
     """
     notebooks = outline()
     for found in notebooks:

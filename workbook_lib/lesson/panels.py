@@ -12,43 +12,23 @@ _CODE = re.compile(r"`([^`<]+)`")  # within one element: escaped text holds no "
 
 
 def code_html(markup: str) -> str:
-    """Set what stands between backticks as code.
-
-    Args:
-        markup: HTML whose text is escaped already.
-
-    Returns:
-        The same with ``<code>`` elements.
-    """
+    """Set what stands between backticks as code."""
     return _CODE.sub(r"<code>\1</code>", markup)
 
 
 def paragraphs_html(text: str) -> str:
-    """Set lines of plain text as HTML, what stands between backticks as code.
-
-    Args:
-        text: One paragraph a line; escaped here.
-
-    Returns:
-        One ``<div>`` a line, nothing for an empty text.
-    """
+    """Set lines of plain text as HTML, what stands between backticks as code."""
     lines = (html.escape(line, quote=False) for line in text.splitlines() if line.strip())
     return "".join(f"<div>{code_html(line)}</div>" for line in lines)
 
 
 @dataclass(frozen=True, repr=False)
 class Panel(Rich):
-    """A framed message.
+    """A framed message."""
 
-    Attributes:
-        tone: A key of ``varhandle.display.TONES``.
-        title: What it is, in words.
-        body: Lines of plain text; backticks mark code.
-    """
-
-    tone: str
-    title: str
-    body: str = ""
+    tone: str  # A key of ``varhandle.display.TONES``
+    title: str  # what it is, in words
+    body: str = ""  # lines of plain text; backticks mark code
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.title})"

@@ -28,35 +28,19 @@ _OPTIONS_THAT_WRAP = """<style>
 def predict(prediction_id: str, question: str, options: Sequence[object]) -> Prediction:
     """Ask for a prediction; the notebook shows it with buttons.
 
-    Args:
-        prediction_id: ``<notebook>/<what>``, unique in the workbook, never changed again.
-        question: One sentence; backticks mark code.
-        options: What may happen, at least two.
-
-    Returns:
-        The prediction, with the answer given to it earlier, if there is one.
-
-    Raises:
-        ValueError: The options are too few, too many or not distinct.
+    Raises ``ValueError``: the options are too few, too many or not distinct.
     """
     return Prediction(prediction_id, question, options)
 
 
 @dataclass(frozen=True, repr=False)
 class Comparison(Rich):
-    """A prediction beside what was observed.
+    """A prediction beside what was observed."""
 
-    Attributes:
-        prediction: Id of the prediction.
-        expected: The option chosen, ``None`` if none was.
-        observed: What the code showed.
-        note: Why progress is not kept, if it is not.
-    """
-
-    prediction: str
-    expected: str | None
-    observed: str
-    note: str = ""
+    prediction: str  # id of the prediction
+    expected: str | None  # the option chosen, ``None`` if none was
+    observed: str  # what the code showed
+    note: str = ""  # why progress is not kept, if it is not
 
     @property
     def correct(self) -> bool | None:
@@ -103,14 +87,7 @@ class Comparison(Rich):
 
 
 class Prediction(Rich):
-    """A question with options, and the learner's answer to it.
-
-    Attributes:
-        id: Progress is kept under it.
-        question: The question.
-        options: The options, in order; the first is option a.
-        answered: The option chosen, ``None`` if none is.
-    """
+    """A question with options, and the learner's answer to it."""
 
     def __init__(self, prediction_id: str, question: str, options: Sequence[object]) -> None:
         self.id = prediction_id
@@ -129,14 +106,7 @@ class Prediction(Rich):
     def answer(self, choice: str) -> Panel:
         """Commit to an answer.
 
-        Args:
-            choice: A letter or the text of an option.
-
-        Returns:
-            A note that it was taken.
-
-        Raises:
-            ValueError: It is neither; the message names the options.
+        Raises ``ValueError``: it is neither; the message names the options.
         """
         letters = dict(zip(ascii_lowercase, self.options, strict=False))
         wanted = str(choice).strip()
@@ -151,14 +121,7 @@ class Prediction(Rich):
     def compare(self, observed: object) -> Comparison:
         """Put the prediction beside what the code showed.
 
-        Args:
-            observed: What happened, worked out by code; one of the options.
-
-        Returns:
-            The comparison. Without a prediction it says so, and the notebook runs on.
-
-        Raises:
-            ValueError: It is none of the options: a fault of the notebook.
+        Raises ``ValueError``: it is none of the options: a fault of the notebook.
         """
         if str(observed) not in self.options:
             raise ValueError(

@@ -27,31 +27,20 @@ _unsaved: list[dict[str, Any]] = []
 
 @dataclass(frozen=True)
 class ExerciseRecord:
-    """What is known of one exercise.
+    """What is known of one exercise."""
 
-    Attributes:
-        best: The best of ``STATUSES`` reached.
-        attempts: How many answers were checked.
-        hints: Number of the last hint seen.
-        solution_opened: Whether ``.solution()`` was called.
-    """
-
-    best: str = "not attempted"
-    attempts: int = 0
-    hints: int = 0
-    solution_opened: bool = False
+    best: str = "not attempted"  # the best of ``STATUSES`` reached
+    attempts: int = 0  # how many answers were checked
+    hints: int = 0  # number of the last hint seen
+    solution_opened: bool = False  # whether ``.solution()`` was called
 
 
 @dataclass(frozen=True)
 class PredictionRecord:
-    """What is known of one prediction.
+    """What is known of one prediction."""
 
-    Attributes:
-        answer: The option last chosen.
-        correct: Whether the code then showed the same; ``None`` until it is compared.
-    """
-
-    answer: str
+    answer: str  # the option last chosen
+    # whether the code then showed the same; ``None`` until it is compared
     correct: bool | None = None
 
 
@@ -63,14 +52,7 @@ class Progress:
     predictions: Mapping[str, PredictionRecord]
 
     def exercise(self, exercise_id: str) -> ExerciseRecord:
-        """Look up the record of an exercise.
-
-        Args:
-            exercise_id: Its id.
-
-        Returns:
-            The record, an empty one if the exercise was never touched.
-        """
+        """Look up the record of an exercise."""
         return self.exercises.get(exercise_id, ExerciseRecord())
 
 
@@ -100,17 +82,7 @@ def progress_file() -> Path:
 
 
 def record(event: str, **fields: object) -> str:
-    """Append one event.
-
-    Args:
-        event: Its kind: ``exercise``, ``hint``, ``solution``, ``prediction``, ``comparison``
-            or ``reset``.
-        **fields: What it says; values that JSON can hold.
-
-    Returns:
-        An empty text, or one line that says why progress is not kept. It never raises for a
-        file that cannot be written.
-    """
+    """Append one event."""
     entry: dict[str, Any] = {"event": event, **fields}
     if is_off():
         _unsaved.append(entry)
@@ -141,12 +113,7 @@ def _append(path: Path, line: bytes) -> None:
 
 
 def read() -> Progress:
-    """Read all events and fold them into what is known now.
-
-    Returns:
-        The records. Lines that are no event, such as the last one after a power cut, are passed
-        over, and so is a file that cannot be read.
-    """
+    """Read all events and fold them into what is known now."""
     return fold([*(() if is_off() else _read_events(progress_file())), *_unsaved])
 
 
@@ -163,14 +130,7 @@ def _read_events(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def fold(events: Iterable[Mapping[str, Any]]) -> Progress:
-    """Fold events, oldest first, into what is known after the last one.
-
-    Args:
-        events: As ``record`` writes them; those of another form are passed over.
-
-    Returns:
-        The records. A reset forgets the records of the ids that it lists.
-    """
+    """Fold events, oldest first, into what is known after the last one."""
     exercises: dict[str, ExerciseRecord] = {}
     predictions: dict[str, PredictionRecord] = {}
     for event in events:

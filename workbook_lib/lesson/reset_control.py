@@ -15,17 +15,7 @@ def reset_control(
     forget: Callable[[str], Rich],
     changed: Callable[[], None],
 ) -> Any:
-    """Make the control.
-
-    Args:
-        notebooks: What can be begun afresh.
-        forget: Called with a notebook's file name once the learner has confirmed; what it returns
-            is shown.
-        changed: Called after that, so that the board can be drawn anew.
-
-    Returns:
-        The box, for a notebook to show.
-    """
+    """Make the control."""
     from ipywidgets import HTML, Button, Dropdown, HBox, Layout, VBox
 
     choice = Dropdown(

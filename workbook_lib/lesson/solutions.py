@@ -19,15 +19,8 @@ _FENCE = re.compile(r"^```python\n(.*?)\n```$", re.DOTALL | re.MULTILINE)
 def solved(notebook: Notebook) -> Notebook:
     """Put the solution of every exercise in the place of its stub.
 
-    Args:
-        notebook: The learner edition; it is left as it is.
-
-    Returns:
-        A copy. Its code cells have no outputs, since those belong to the learner edition.
-
-    Raises:
-        ValueError: A stub has no solution, a solution has no stub, an exercise has two of
-            either, or a cell does not name its exercise.
+    Raises ``ValueError``: A stub has no solution, a solution has no stub, an exercise has two of
+    either, or a cell does not name its exercise.
     """
     stubs, solutions = _cells(notebook, "exercise"), _cells(notebook, "solution")
     for exercise_id in solutions.keys() - stubs.keys():
@@ -44,16 +37,8 @@ def solved(notebook: Notebook) -> Notebook:
 def solution_code(notebook: dict[str, Any], exercise_id: str) -> str:
     """Return the code of one solution.
 
-    Args:
-        notebook: The learner edition.
-        exercise_id: Such as ``inspect/variable-names``.
-
-    Returns:
-        What stands between the Python fences of its solution cell.
-
-    Raises:
-        ValueError: The notebook has no such exercise, no solution for it, or the solution
-            does not hold exactly one block of Python.
+    Raises ``ValueError``: the notebook has no such exercise, no solution for it, or the solution
+    does not hold exactly one block of Python.
     """
     if exercise_id not in _cells(notebook, "exercise"):
         raise ValueError(f"the notebook has no exercise {exercise_id!r}")

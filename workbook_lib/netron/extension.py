@@ -47,11 +47,7 @@ _SETTING = "workbook_netron"
 def load(server: Any) -> None:
     """Add the handlers to a server, and tell the kernels that it starts about it.
 
-    Args:
-        server: A ``jupyter_server.serverapp.ServerApp``.
-
-    Raises:
-        ModuleNotFoundError: Netron is not installed. The server goes on without it.
+    Raises ``ModuleNotFoundError``: netron is not installed. The server goes on without it.
     """
     netron = netron_folder()
     tickets = TicketFolder.make(Path(server.runtime_dir), server.base_url)
@@ -99,14 +95,7 @@ class NetronHandler(JupyterHandler):
     def ticket(self, name: str) -> Ticket:
         """Look at a ticket.
 
-        Args:
-            name: Its name.
-
-        Returns:
-            The ticket.
-
-        Raises:
-            HTTPError: 404, without the reason: whether a ticket exists is nobody's business.
+        Raises ``HTTPError``: 404, without the reason: whether a ticket exists is nobody's business.
         """
         ticket = self.settings[_SETTING]["tickets"].read(name)
         if ticket is None:
@@ -165,11 +154,7 @@ class AssetHandler(NetronHandler):
     @authenticated
     @authorized
     def get(self, name: str) -> None:
-        """Write one of them, and let the browser keep it: each model's page asks for all.
-
-        Args:
-            name: The file's name.
-        """
+        """Write one of them, and let the browser keep it: each model's page asks for all."""
         content_type = CONTENT_TYPES.get(Path(name).suffix)
         if content_type is None:
             raise HTTPError(404)
@@ -193,13 +178,7 @@ class TicketHandler(NetronHandler):
     @authenticated
     @authorized
     async def get(self, name: str, relative: str) -> None:
-        """Write a file of the model.
-
-        Args:
-            name: The ticket's name.
-            relative: The file's path below the model's folder; empty to ask whether the ticket
-                holds, which is answered with 204 and nothing.
-        """
+        """Write a file of the model."""
         ticket = self.ticket(name)
         file = ticket.open(relative or ModelFiles(ticket.model).main)
         if file is None:

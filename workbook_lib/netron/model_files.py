@@ -8,13 +8,9 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """The files of one model.
+    """The files of one model."""
 
-    Attributes:
-        model: A file, or a SavedModel folder.
-    """
-
-    model: Path
+    model: Path  # A file, or a SavedModel folder
 
     @property
     def main(self) -> str:
@@ -22,15 +18,7 @@ class ModelFiles:
         return "saved_model.pb" if self.model.is_dir() else self.model.name
 
     def find(self, relative: str) -> Path | None:
-        """Look for a file of the model.
-
-        Args:
-            relative: Its path below the model's folder, as a browser asks for it.
-
-        Returns:
-            A file of the SavedModel folder, or the one file; ``None`` for any other. The main
-            file may be a link that leads out of the folder, as caches lay them out.
-        """
+        """Look for a file of the model."""
         is_folder = self.model.is_dir()
         root = self.model if is_folder else self.model.parent
         if relative == self.main:
@@ -40,16 +28,7 @@ class ModelFiles:
 
 
 def find_file(root: Path, relative: str) -> Path | None:
-    """Look for a file below a folder.
-
-    Args:
-        root: The folder.
-        relative: The file's path below it, as a browser asks for it.
-
-    Returns:
-        The file, its links followed; ``None`` if it is not there, not below the folder, or no
-        file can have such a name.
-    """
+    """Look for a file below a folder."""
     try:
         path = (root / relative).resolve()
         return path if path.is_file() and path.is_relative_to(root.resolve()) else None

@@ -37,9 +37,6 @@ class OwnServer:
     """A server in a process of its own, until ``close()`` or the end of this process.
 
     It also ends when nothing refers to it any more.
-
-    Attributes:
-        url: The page's address, on this machine alone.
     """
 
     def __init__(self, model: Path) -> None:
@@ -146,11 +143,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def main(model: str) -> None:
-    """Serve until standard input ends, that is, until the notebook's process closes or dies.
-
-    Args:
-        model: The model.
-    """
+    """Serve until standard input ends, that is, until the notebook's process closes or dies."""
     server = NetronServer(netron_folder(), Path(model))
     Thread(target=server.serve_forever, daemon=True).start()
     print(server.url, flush=True)

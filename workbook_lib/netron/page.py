@@ -48,11 +48,7 @@ QUIET = b"""Object.defineProperty(document, 'cookie', {get: () => 'consent=0', s
 def netron_folder() -> Path:
     """Find the installed Netron, without importing it.
 
-    Returns:
-        The folder of its package, which holds its page.
-
-    Raises:
-        ModuleNotFoundError: It is not installed.
+    Raises ``ModuleNotFoundError``: it is not installed.
     """
     spec = importlib.util.find_spec("netron")
     if spec is None or spec.origin is None:
@@ -63,16 +59,7 @@ def netron_folder() -> Path:
 def quiet_page(index: str, file: str, name: str) -> str:
     """Rewrite Netron's page so that it opens a model and talks to nobody else.
 
-    Args:
-        index: Netron's ``index.html``.
-        file: The model's address, relative to the page's folder.
-        name: The model's name, as the page shows it.
-
-    Returns:
-        The page.
-
-    Raises:
-        ValueError: The page is not as expected, so nothing is promised about it.
+    Raises ``ValueError``: the page is not as expected, so nothing is promised about it.
     """
     metas = "\n".join(
         f'<meta name="{key}" content="{html.escape(value, quote=True)}">'
@@ -94,14 +81,7 @@ def quiet_page(index: str, file: str, name: str) -> str:
 def dark(style: str) -> str:
     """Turn what Netron keeps for dark screens on, whatever the browser's own preference.
 
-    Args:
-        style: A page or a style sheet of Netron.
-
-    Returns:
-        The same, in its dark form.
-
-    Raises:
-        ValueError: It has no dark form.
+    Raises ``ValueError``: it has no dark form.
     """
     return _replace(style, r"\(prefers-color-scheme: dark\)", lambda _: "all", count=0)
 

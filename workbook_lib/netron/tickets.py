@@ -32,25 +32,14 @@ _LONGEST = 100_000  # bytes of a ticket: a path has at most some thousand
 
 @dataclass(frozen=True)
 class Ticket:
-    """What a server may show.
+    """What a server may show."""
 
-    Attributes:
-        model: The model's path.
-        stamp: What its main file was when the ticket was written: inode, size, time of change.
-    """
-
-    model: Path
+    model: Path  # the model's path
+    # what its main file was when the ticket was written: inode, size, time of change
     stamp: tuple[int, ...]
 
     def open(self, relative: str) -> BinaryIO | None:
-        """Open a file of the model.
-
-        Args:
-            relative: Its path below the model's folder.
-
-        Returns:
-            The file; ``None`` if the model has no such file, or is not the same any more.
-        """
+        """Open a file of the model."""
         files = ModelFiles(self.model)
         try:
             if _stamp(files) != self.stamp:
@@ -62,12 +51,7 @@ class Ticket:
 
 
 class OpenTicket:
-    """A ticket that this kernel has written; it holds until ``close()`` or the kernel's end.
-
-    Attributes:
-        url: The page that shows the model, from the root of whatever address the browser uses.
-        probe: An address that answers 204 as long as the ticket holds.
-    """
+    """A ticket that this kernel has written; it holds until ``close()`` or the kernel's end."""
 
     def __init__(self, folder: Path, base_url: str, model: Path) -> None:
         name = secrets.token_urlsafe(16)
@@ -100,27 +84,14 @@ class OpenTicket:
 
 @dataclass(frozen=True)
 class TicketFolder:
-    """Where one server keeps its tickets.
+    """Where one server keeps its tickets."""
 
-    Attributes:
-        path: The folder, which nobody but its owner can enter.
-        base_url: The server's base URL, with a slash at both ends.
-    """
-
-    path: Path
-    base_url: str
+    path: Path  # the folder, which nobody but its owner can enter
+    base_url: str  # the server's base URL, with a slash at both ends
 
     @classmethod
     def make(cls, parent: Path, base_url: str) -> TicketFolder:
-        """Make the folder, as a server does when it starts.
-
-        Args:
-            parent: Where to make it; made if need be.
-            base_url: The server's base URL.
-
-        Returns:
-            The folder, empty, with mode 0700.
-        """
+        """Make the folder, as a server does when it starts."""
         parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix="workbook-netron-", dir=parent))
         text = json.dumps({"pid": os.getpid(), "base_url": base_url})
@@ -129,13 +100,7 @@ class TicketFolder:
 
     @classmethod
     def of_this_kernel(cls) -> TicketFolder | None:
-        """Find the folder of the server that has started this kernel.
-
-        Returns:
-            The folder; ``None`` where no Jupyter server with this extension has started this
-            process itself. The variable alone would not do: a terminal of JupyterLab, and all
-            that is started there, inherits it.
-        """
+        """Find the folder of the server that has started this kernel."""
         folder = Path(os.environ.get(VARIABLE, ""))
         try:
             if not folder.is_absolute() or not _is_mine(folder.stat()):
@@ -150,27 +115,12 @@ class TicketFolder:
     def write(self, model: Path) -> OpenTicket:
         """Write a ticket, as a kernel does.
 
-        Args:
-            model: The model, a file or a SavedModel folder.
-
-        Returns:
-            The ticket.
-
-        Raises:
-            OSError: The folder is gone, or its file system knows no locks.
+        Raises ``OSError``: the folder is gone, or its file system knows no locks.
         """
         return OpenTicket(self.path, self.base_url, model)
 
     def read(self, name: str) -> Ticket | None:
-        """Look at a ticket, as a server does.
-
-        Args:
-            name: Its name, as a browser asks for it.
-
-        Returns:
-            The ticket; ``None`` if there is none of this name, if another user has written it or
-            can read it, or if it has ended. One whose kernel is gone is removed.
-        """
+        """Look at a ticket, as a server does."""
         if not _NAME.fullmatch(name):
             return None
         path = self.path / name

@@ -25,16 +25,7 @@ _DROPPED_CELL_METADATA = ("execution", "papermill", "ExecuteTime", "collapsed", 
 
 
 def canonical(notebook: Notebook) -> Notebook:
-    """Return the canonical form of a notebook.
-
-    Args:
-        notebook: A notebook of format 4.5, as JSON gives it.
-
-    Returns:
-        A copy: its kernel named ``python3``; execution counts numbered from 1 where a cell was
-        executed; cell metadata without what tools leave behind; output without widget views,
-        which mean nothing without the kernel that made them; consecutive stream outputs joined.
-    """
+    """Return the canonical form of a notebook."""
     result = copy.deepcopy(notebook)
     kept = {key: result["metadata"][key] for key in ("workbook",) if key in result["metadata"]}
     result["metadata"] = {
@@ -86,12 +77,8 @@ def write(notebook: Notebook, path: Path) -> None:
 def refresh(path: Path) -> None:
     """Execute a notebook in place, and store it in canonical form.
 
-    Args:
-        path: The notebook.
-
-    Raises:
-        nbclient.exceptions.CellExecutionError: A cell failed that is not tagged
-            ``raises-exception``; the file is left as it was.
+    Raises ``nbclient.exceptions.CellExecutionError``: A cell failed that is not tagged
+    ``raises-exception``; the file is left as it was.
     """
     import nbformat
     from nbclient import NotebookClient

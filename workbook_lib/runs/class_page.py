@@ -10,15 +10,7 @@ from workbook_lib.runs.page import environment
 
 
 def write_class_page(room: Classroom, path: Path) -> Path:
-    """Write a page with the picture and the tables of a class.
-
-    Args:
-        room: The class.
-        path: Where to; its folder is made if there is none.
-
-    Returns:
-        The path. The page needs nothing beside it, and fetches nothing.
-    """
+    """Write a page with the picture and the tables of a class."""
     from markupsafe import Markup
 
     from workbook_lib.show.classroom import class_picture

@@ -29,23 +29,14 @@ class RunInputError(ValueError):
 
 @dataclass(frozen=True)
 class NotebookRun:
-    """One executed notebook.
+    """One executed notebook."""
 
-    Attributes:
-        name: File name.
-        executed: Path of the executed copy, kept whether or not it failed.
-        seconds: Wall-clock time, the start of the kernel included.
-        cell: Id of the failing cell; empty if none failed.
-        error: The failing cell's exception in one line; empty if none failed.
-        died: Whether the kernel died, which is no exception of a cell's own.
-    """
-
-    name: str
-    executed: Path
-    seconds: float
-    cell: str = ""
-    error: str = ""
-    died: bool = False
+    name: str  # file name
+    executed: Path  # path of the executed copy, kept whether or not it failed
+    seconds: float  # wall-clock time, the start of the kernel included
+    cell: str = ""  # id of the failing cell; empty if none failed
+    error: str = ""  # the failing cell's exception in one line; empty if none failed
+    died: bool = False  # whether the kernel died, which is no exception of a cell's own
 
     @property
     def ok(self) -> bool:
@@ -60,15 +51,10 @@ class NotebookRun:
 
 @dataclass(frozen=True, repr=False)
 class RunReport(Rich):
-    """All notebooks of one run.
+    """All notebooks of one run."""
 
-    Attributes:
-        notebooks: In the order in which they ran.
-        folder: Where the executed notebooks and the HTML report are.
-    """
-
-    notebooks: tuple[NotebookRun, ...]
-    folder: Path
+    notebooks: tuple[NotebookRun, ...]  # in the order in which they ran
+    folder: Path  # where the executed notebooks and the HTML report are
 
     @property
     def ok(self) -> bool:
@@ -107,23 +93,9 @@ def run_notebooks(
 ) -> RunReport:
     """Execute notebooks.
 
-    Args:
-        notebooks: Their paths. Each runs in its own folder, as it does in JupyterLab.
-        folder: Takes the executed notebooks, an HTML page of each, and ``index.html``.
-        parameters: Values for the cells tagged ``parameters``; each goes to the notebooks that
-            declare it.
-        on_start: Called with the name of each notebook before it runs.
-        jobs: How many run at a time, each in a kernel of its own. What a notebook measures is
-            worth more if it runs alone.
-
-    Returns:
-        The report, in the order of the notebooks. A failing notebook does not keep the next ones
-        from running.
-
-    Raises:
-        RunInputError: A path is no notebook, no notebook declares a parameter, the executed copy
-            would replace a notebook or another copy, or the folder cannot be made. Nothing ran.
-        OSError: What a notebook came to cannot be kept. The ones before it are.
+    Raises ``RunInputError``: A path is no notebook, no notebook declares a parameter, the executed
+    copy would replace a notebook or another copy, or the folder cannot be made. Nothing ran. Raises
+    ``OSError``: what a notebook came to cannot be kept. The ones before it are.
     """
     from workbook_lib.runs.report import write_report
 
@@ -175,14 +147,7 @@ def _at_once(
 def declared_parameters(path: Path) -> frozenset[str]:
     """Return the parameters that a notebook declares.
 
-    Args:
-        path: The notebook.
-
-    Returns:
-        Their names.
-
-    Raises:
-        RunInputError: There is no notebook at this path.
+    Raises ``RunInputError``: there is no notebook at this path.
     """
     import nbformat
     import papermill
@@ -199,12 +164,7 @@ def declared_parameters(path: Path) -> frozenset[str]:
 def check_copies(notebooks: Sequence[Path], folder: Path) -> None:
     """Refuse a run whose executed copies would replace a notebook, or one another.
 
-    Args:
-        notebooks: Their paths.
-        folder: Takes a file of the same name for each.
-
-    Raises:
-        RunInputError: It would; the message names the notebook.
+    Raises ``RunInputError``: it would; the message names the notebook.
     """
     taken: dict[str, Path] = {}
     for path in notebooks:
@@ -229,19 +189,8 @@ def execute_notebook(
 ) -> NotebookRun:
     """Execute one notebook in a kernel of its own, in the folder that the notebook is in.
 
-    Args:
-        path: The notebook.
-        executed: Takes the executed copy, as far as it came.
-        parameters: Values for the cell tagged ``parameters``, which declares each of them.
-        progress_bar: Whether to draw one on standard error.
-        take_in_native: Whether what C++ libraries write to standard error goes into the notebook,
-            and not to this process's.
-
-    Returns:
-        What came of it. Nothing that the notebook does is raised here.
-
-    Raises:
-        OSError: The copy cannot be kept: the disk is full, say. An earlier one is still there.
+    Raises ``OSError``: the copy cannot be kept: the disk is full, say. An earlier one is still
+    there.
     """
     import papermill
     from nbclient.exceptions import DeadKernelError

@@ -29,32 +29,19 @@ NO_SCRIPTS = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
 
 @dataclass(frozen=True)
 class Link:
-    """Where a link leads.
+    """Where a link leads."""
 
-    Attributes:
-        address: Seen from the page; already quoted as an address is.
-        title: What it is called.
-    """
-
-    address: str
-    title: str
+    address: str  # seen from the page; already quoted as an address is
+    title: str  # what it is called
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a page stands among others.
+    """Where a page stands among others."""
 
-    Attributes:
-        home: The page that lists them.
-        before: The page before it.
-        after: The page after it.
-        pages: File name of a notebook to address of its page: links to a notebook become links
-            to its page.
-    """
-
-    home: Link | None = None
-    before: Link | None = None
-    after: Link | None = None
+    home: Link | None = None  # the page that lists them
+    before: Link | None = None  # the page before it
+    after: Link | None = None  # the page after it
     pages: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -64,15 +51,7 @@ class Place:
 
 
 def places(links: Mapping[str, Link], home: Link) -> dict[str, Place]:
-    """Place pages one after the other.
-
-    Args:
-        links: File name of each notebook to its page, in order.
-        home: The page that lists them.
-
-    Returns:
-        File name to place.
-    """
+    """Place pages one after the other."""
     names = list(links)
     pages = {name: link.address for name, link in links.items()}
     return {
@@ -93,14 +72,7 @@ def style() -> str:
 
 
 def environment(*folders: Path) -> jinja2.Environment:
-    """Make the Jinja environment of pages that are not notebooks.
-
-    Args:
-        folders: Where their templates are; they may import those of the template ``workbook``.
-
-    Returns:
-        The environment; it escapes everything but the style and the policy.
-    """
+    """Make the Jinja environment of pages that are not notebooks."""
     import jinja2
     from markupsafe import Markup
 
@@ -111,15 +83,7 @@ def environment(*folders: Path) -> jinja2.Environment:
 
 
 def write_page(executed: Path, place: Place | None = None) -> Path:
-    """Write the HTML page of an executed notebook beside it.
-
-    Args:
-        executed: The notebook.
-        place: Where the page stands among others.
-
-    Returns:
-        Path of the page.
-    """
+    """Write the HTML page of an executed notebook beside it."""
     import nbformat
 
     page = executed.with_suffix(".html")
@@ -129,16 +93,7 @@ def write_page(executed: Path, place: Place | None = None) -> Path:
 
 
 def page_html(notebook: Any, title: str, place: Place | None = None) -> str:
-    """Set an executed notebook as a page.
-
-    Args:
-        notebook: The notebook, as nbformat reads it.
-        title: What the page is called if the notebook has no title of its own.
-        place: Where the page stands among others.
-
-    Returns:
-        The page.
-    """
+    """Set an executed notebook as a page."""
     from workbook_lib.runs.page_exporter import PageExporter
 
     resources = {

@@ -33,17 +33,11 @@ _ACTIVE = ("script", "iframe", "object", "embed", "link", "meta", "base", "form"
 
 @dataclass(frozen=True)
 class Heading:
-    """A heading of a page.
+    """A heading of a page."""
 
-    Attributes:
-        level: 1 for the title.
-        id: What a link to it says after the ``#``.
-        html: Its text, as HTML without links.
-    """
-
-    level: int
-    id: str
-    html: str
+    level: int  # 1 for the title
+    id: str  # what a link to it says after the ``#``
+    html: str  # its text, as HTML without links
 
 
 class PageExporter(HTMLExporter):
@@ -106,15 +100,7 @@ def _without_links(markup: str) -> str:
 
 @pass_context
 def markdown_html(context: Any, source: str) -> str:
-    """Set Markdown; its headings are added to the page's contents.
-
-    Args:
-        context: The template's.
-        source: The Markdown.
-
-    Returns:
-        The HTML.
-    """
+    """Set Markdown; its headings are added to the page's contents."""
     attachments = context.get("cell", {}).get("attachments", {})
     renderer = _Renderer(context["resources"]["headings"], attachments=attachments)
     return str(MarkdownWithMath(renderer=renderer).render(source))
@@ -122,16 +108,7 @@ def markdown_html(context: Any, source: str) -> str:
 
 @pass_context
 def own_html(context: Any, markup: str) -> str:
-    """Take out of HTML what a page may not have, and lead its links to pages.
-
-    Args:
-        context: The template's.
-        markup: HTML.
-
-    Returns:
-        The same without scripts and frames, links to notebooks as links to their pages, wide
-        things in boxes of their own that scroll by keyboard as well.
-    """
+    """Take out of HTML what a page may not have, and lead its links to pages."""
     soup = BeautifulSoup(markup, "html.parser")
     for element in soup(_ACTIVE):
         element.decompose()

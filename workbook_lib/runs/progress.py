@@ -14,9 +14,6 @@ def progress_off() -> Iterator[None]:
     """Turn progress off for the kernels that start meanwhile.
 
     A run must show the unsolved workbook, and must not write into a learner's progress.
-
-    Yields:
-        Nothing; afterwards the environment is as it was.
     """
     kept = os.environ.get(_VARIABLE)
     os.environ[_VARIABLE] = "off"

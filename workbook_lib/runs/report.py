@@ -14,14 +14,7 @@ if TYPE_CHECKING:
 
 
 def write_report(report: RunReport) -> Path:
-    """Write ``index.html`` and one page for each executed notebook into the report's folder.
-
-    Args:
-        report: The run.
-
-    Returns:
-        Path of the index page.
-    """
+    """Write ``index.html`` and one page for each executed notebook into the report's folder."""
     kept = [run for run in report.notebooks if run.executed.exists()]
     links = {
         run.name: Link(quote(run.executed.with_suffix(".html").name), run.executed.stem)

@@ -9,14 +9,7 @@ from workbook_lib.locations import data_path
 
 
 def article_claims() -> list[dict[str, Any]]:
-    """Return the claims.
-
-    Returns:
-        One mapping a claim: ``id``; ``claim``, in our words; ``verdict`` (``"holds"``,
-        ``"holds in part"`` or ``"does not hold"``); ``since``, the first measured TensorFlow of
-        which the verdict is true; ``proof``, the ``notebook`` and the ``cell`` that prove it;
-        and ``note``.
-    """
+    """Return the claims."""
     claims: list[dict[str, Any]] = json.loads(
         data_path("article_claims.json").read_text(encoding="utf-8")
     )

@@ -19,26 +19,14 @@ EPOCHS = 30
 
 
 def load_classifier() -> Any:
-    """Load the trained classifier.
-
-    Returns:
-        A ``keras.Model``: float32 [batch, 8, 8, 1] in 0..1 to [batch, 10].
-    """
+    """Load the trained classifier."""
     import keras
 
     return keras.models.load_model(data_path("digits_classifier.keras"))
 
 
 def train_classifier(epochs: int = EPOCHS) -> Any:
-    """Train the classifier from a fixed seed.
-
-    Args:
-        epochs: Passes over the 1,437 training images.
-
-    Returns:
-        The trained ``keras.Model``. The same machine gives the same weights each time; another
-        processor rounds differently, so compare accuracies and not weights.
-    """
+    """Train the classifier from a fixed seed."""
     import keras
     import tensorflow as tf
 
@@ -62,25 +50,14 @@ def train_classifier(epochs: int = EPOCHS) -> Any:
 
 
 def accuracy(model: Any) -> float:
-    """Measure a classifier.
-
-    Args:
-        model: A ``keras.Model`` as :func:`load_classifier` gives it.
-
-    Returns:
-        The share of the held-out digits that it names rightly, in 0..1.
-    """
+    """Measure a classifier."""
     digits = load_digits()
     answers = model(digits.test_images).numpy().argmax(axis=-1)
     return float((answers == digits.test_labels).mean())
 
 
 def main(path: Path | None = None) -> None:
-    """Train the classifier, store it without its optimizer, and print its accuracy.
-
-    Args:
-        path: Where to; by default the file in ``data/`` that ships with the workbook.
-    """
+    """Train the classifier, store it without its optimizer, and print its accuracy."""
     import keras
 
     model = train_classifier()

@@ -16,12 +16,7 @@ LENGTH = 4
 
 
 def delay_line_file() -> bytes:
-    """Make the file.
-
-    Returns:
-        A .tflite file: ``x`` float32 [1, 1] to ``y`` float32 [1, 1], the sum of the last four
-        inputs. The inputs before the first are zero.
-    """
+    """Make the file."""
     file = schema.ModelT()
     file.version = 3
     file.description = "the sum of the last four inputs"

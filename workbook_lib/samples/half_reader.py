@@ -25,27 +25,14 @@ HALF_READER = "half_reader"
 def half_reader_rows(digit: int = 0) -> dict[str, npt.NDArray[np.float32]]:
     """Return the calls that a device would make of the half-precision reader.
 
-    Args:
-        digit: Position among the held-out digits, from 0.
-
-    Returns:
-        ``row`` float32 [8, 1, 8]: eight successive calls, the rows of one image from top to bottom.
-
-    Raises:
-        IndexError: There is no such digit.
+    Raises ``IndexError``: there is no such digit.
     """
     image = load_digits().test_images[digit]
     return {"row": image.reshape(8, 1, 8).astype(np.float32)}
 
 
 def half_reader_module() -> Any:
-    """Build the model.
-
-    Returns:
-        A ``tf.Module``: called with ``row`` float32 [1, 8], it returns ``logits`` float32 [1, 10],
-        and keeps what it has seen in ``memory``, a float16 [1, 24] variable that begins with the
-        trained ``first_memory``.
-    """
+    """Build the model."""
     import tensorflow as tf
 
     weights = load_row_reader()
@@ -70,11 +57,7 @@ def half_reader_module() -> Any:
 
 
 def main(folder: Path | None = None) -> None:
-    """Save the model as a SavedModel.
-
-    Args:
-        folder: Where to; by default the one in ``data/`` that ships with the workbook.
-    """
+    """Save the model as a SavedModel."""
     import tensorflow as tf
 
     module = half_reader_module()

@@ -27,28 +27,13 @@ _BATCH = 32
 
 
 def load_row_reader() -> Weights:
-    """Load the trained weights.
-
-    Returns:
-        ``row_kernel`` [8, 24], ``memory_kernel`` [24, 24] and ``memory_bias`` [24] make the new
-        memory of a row and the old memory; ``digit_kernel`` [24, 10] and ``digit_bias`` [10] make
-        logits of a memory; ``first_memory`` [1, 24] is the memory before the first row, which was
-        trained as well. All float32.
-    """
+    """Load the trained weights."""
     with np.load(data_path("row_reader.npz"), allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
 
 
 def read_rows(weights: Weights, images: Array) -> Array:
-    """Read images row by row, in NumPy.
-
-    Args:
-        weights: As :func:`load_row_reader` gives them.
-        images: float32 [count, 8, 8], or [count, 8, 8, 1], in 0..1.
-
-    Returns:
-        Logits float32 [count, 8, 10]: what the reader makes of each image after each row.
-    """
+    """Read images row by row, in NumPy."""
     rows = images.reshape(len(images), 8, 8)
     memory = np.repeat(weights["first_memory"], len(images), axis=0)
     logits = []
@@ -60,14 +45,7 @@ def read_rows(weights: Weights, images: Array) -> Array:
 
 
 def accuracy_by_row(weights: Weights) -> list[float]:
-    """Measure a row reader on the held-out digits.
-
-    Args:
-        weights: As :func:`load_row_reader` gives them.
-
-    Returns:
-        After each of the 8 rows, the share of digits named rightly, in 0..1.
-    """
+    """Measure a row reader on the held-out digits."""
     digits = load_digits()
     guesses = read_rows(weights, digits.test_images).argmax(axis=-1)
     right = guesses == digits.test_labels[:, np.newaxis]
@@ -75,15 +53,7 @@ def accuracy_by_row(weights: Weights) -> list[float]:
 
 
 def train_row_reader(epochs: int = EPOCHS) -> Weights:
-    """Train the row reader from a fixed seed.
-
-    Args:
-        epochs: Passes over the 1,437 training images.
-
-    Returns:
-        The trained weights. The same machine gives the same ones each time; another processor
-        rounds differently, so compare accuracies and not weights.
-    """
+    """Train the row reader from a fixed seed."""
     import tensorflow as tf
 
     random = np.random.default_rng(SEED)
@@ -147,11 +117,7 @@ def _training_step(variables: dict[str, Any]) -> Any:
 
 
 def main(path: Path | None = None) -> None:
-    """Train the row reader, store its weights, and print its accuracy after each row.
-
-    Args:
-        path: Where to; by default the file in ``data/`` that ships with the workbook.
-    """
+    """Train the row reader, store its weights, and print its accuracy after each row."""
     weights = train_row_reader()
     np.savez(path or data_path("row_reader.npz"), allow_pickle=False, **weights)
     shares = ", ".join(f"{share:.1%}" for share in accuracy_by_row(weights))

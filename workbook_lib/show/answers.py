@@ -22,15 +22,10 @@ _MOST = 4  # lines that can be told apart
 
 @dataclass(frozen=True, repr=False)
 class Answers(Rich):
-    """The answers beside each other.
+    """The answers beside each other."""
 
-    Attributes:
-        picture: The picture; ``None`` where there is nothing to draw.
-        reason: Why there is none; empty if there is one.
-    """
-
-    picture: Picture | None
-    reason: str = ""
+    picture: Picture | None  # the picture; ``None`` where there is nothing to draw
+    reason: str = ""  # why there is none; empty if there is one
 
     def __repr__(self) -> str:
         return f"Answers({self.picture.alt if self.picture else self.reason})"
@@ -49,12 +44,6 @@ def answers(cured: Cured) -> Answers:
 
     The file is called once more, in a child process, with the plain kernels. Of an output with
     many values, those that change most from call to call are drawn.
-
-    Args:
-        cured: The file, with the calls and the model's own answers.
-
-    Returns:
-        The picture; without one where no output is of numbers, or the file cannot be called.
     """
     record = _called(cured)
     if not record.ok:

@@ -20,19 +20,12 @@ _EDGES = ("input", "output")
 
 @dataclass(frozen=True, repr=False)
 class BeforeAfter(Rich):
-    """Two flows, compared.
+    """Two flows, compared."""
 
-    Attributes:
-        before: The flow before.
-        after: The flow after.
-        gone: Ids of the steps of ``before`` that have no equal in ``after``.
-        new: Ids of the steps of ``after`` that have no equal in ``before``.
-    """
-
-    before: Flowchart
-    after: Flowchart
-    gone: tuple[str, ...]
-    new: tuple[str, ...]
+    before: Flowchart  # the flow before
+    after: Flowchart  # the flow after
+    gone: tuple[str, ...]  # ids of the steps of ``before`` that have no equal in ``after``
+    new: tuple[str, ...]  # ids of the steps of ``after`` that have no equal in ``before``
 
     def __repr__(self) -> str:
         return f"BeforeAfter({len(self.gone)} boxes gone, {len(self.new)} new)"
@@ -66,17 +59,7 @@ class BeforeAfter(Rich):
 
 
 def before_after(before: Flowchart, after: Flowchart) -> BeforeAfter:
-    """Set two flows of one model beside each other, and mark what differs.
-
-    Args:
-        before: Such as the flow of a SavedModel.
-        after: Such as the flow of the frozen graph that was made of it.
-
-    Returns:
-        The comparison. Two steps are equal if kind, name, dtype and shape are, and for an access
-        its variable; of several equal ones as many are left as the other flow has. Inputs and
-        outputs are not compared.
-    """
+    """Set two flows of one model beside each other, and mark what differs."""
     return BeforeAfter(
         before,
         after,

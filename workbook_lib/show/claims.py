@@ -17,23 +17,14 @@ _TONES = {"holds": "right", "holds in part": "waiting", "does not hold": "wrong"
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim and what became of it.
+    """One claim and what became of it."""
 
-    Attributes:
-        claim: What the article says.
-        verdict: ``"holds"``, ``"holds in part"`` or ``"does not hold"``.
-        since: The TensorFlow release from which the verdict is true.
-        notebook: Name of the notebook that proves it, without the ending.
-        cell: Id of the cell that proves it.
-        note: Anything to add.
-    """
-
-    claim: str
-    verdict: str
-    since: str
-    notebook: str
-    cell: str
-    note: str
+    claim: str  # what the article says
+    verdict: str  # ``"holds"``, ``"holds in part"`` or ``"does not hold"``
+    since: str  # the TensorFlow release from which the verdict is true
+    notebook: str  # name of the notebook that proves it, without the ending
+    cell: str  # id of the cell that proves it
+    note: str  # anything to add
 
 
 @dataclass(frozen=True, repr=False)
@@ -73,16 +64,7 @@ class ClaimsTable(Rich):
 def claims_table(claims: Iterable[Mapping[str, Any]]) -> ClaimsTable:
     """Set the article's claims as a table.
 
-    Args:
-        claims: As ``data/article_claims.json`` holds them: ``{"id", "claim", "verdict",
-            "since", "proof": {"notebook", "cell"}, "note"}`` each; the notebook's name may have its
-            ending or not.
-
-    Returns:
-        The table.
-
-    Raises:
-        ValueError: A verdict is not one of the three.
+    Raises ``ValueError``: A verdict is not one of the three.
     """
     entries = tuple(
         Claim(

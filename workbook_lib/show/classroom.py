@@ -15,14 +15,7 @@ _LOOKS = {
 
 
 def class_picture(room: Classroom) -> Picture:
-    """Draw how many learners are right, trying, stuck and not yet there, for each exercise.
-
-    Args:
-        room: The class.
-
-    Returns:
-        The picture: a bar for each exercise, in the order in which they are taught.
-    """
+    """Draw how many learners are right, trying, stuck and not yet there, for each exercise."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 

@@ -39,18 +39,14 @@ _LONGEST_LABEL = 32
 
 @dataclass(frozen=True)
 class Marks:
-    """What a drawing says of single steps, beside what they are.
+    """What a drawing says of single steps, beside what they are."""
 
-    Attributes:
-        words: Id of a step to a word below its label, such as ``"goes"``; the box gets a dashed
-            line as well.
-        here: Id of the step that the reader is at; it gets a second line, and says ``"here"``.
-        clickable: Whether each step can be reached by keyboard and clicked: a group with the
-            role of a button, and its id as ``data-step``. What then happens is the page's affair.
-    """
-
+    # id of a step to a word below its label, such as ``"goes"``; the box gets a dashed line as well
     words: Mapping[str, str]
+    # id of the step that the reader is at; it gets a second line, and says ``"here"``
     here: str | None = None
+    # whether each step can be reached by keyboard and clicked: a group with the role of a button,
+    # and its id as ``data-step``. What then happens is the page's affair
     clickable: bool = False
 
 
@@ -58,16 +54,7 @@ NO_MARKS = Marks({})
 
 
 def label_lines(step: Step, names: Mapping[str, str]) -> tuple[str, ...]:
-    """Say what a box is, so that neither its shape nor its color has to.
-
-    Args:
-        step: The step.
-        names: Id of every step to its name.
-
-    Returns:
-        One to three lines: the name with the kind before it, what it reads or assigns, the
-        dtype and shape.
-    """
+    """Say what a box is, so that neither its shape nor its color has to."""
     lines = [shortened(step.name)]
     if step.kind in {"read", "assign"}:
         lines.append(f"{step.kind}s {shortened(names.get(step.variable or '', 'a variable'))}")
@@ -79,14 +66,7 @@ def label_lines(step: Step, names: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def shortened(name: str) -> str:
-    """Leave out the middle of a long name: names differ at their ends.
-
-    Args:
-        name: The name, as a file gives it.
-
-    Returns:
-        At most 32 printable characters.
-    """
+    """Leave out the middle of a long name: names differ at their ends."""
     name = printable(name)
     if len(name) <= _LONGEST_LABEL:
         return name
@@ -101,18 +81,7 @@ def svg(
     across: bool = False,
     marks: Marks = NO_MARKS,
 ) -> str:
-    """Draw the steps of a flow.
-
-    Args:
-        title: What is drawn, in one line.
-        description: The whole of it in words, for somebody who does not see it.
-        steps: The steps, some forty at most: the time grows with the square of their number.
-        across: Draw from left to right.
-        marks: What to say of single steps.
-
-    Returns:
-        One ``<svg>`` element with a natural size in CSS pixels; a narrow page scales it down.
-    """
+    """Draw the steps of a flow."""
     names = {step.id: step.name for step in steps}
     labels = {step.id: _marked(label_lines(step, names), step.id, marks) for step in steps}
     sizes: dict[Key, Point] = {step.id: _size(step.kind, labels[step.id]) for step in steps}
@@ -138,13 +107,6 @@ def image_html(drawing: str, words: str) -> str:
 
     JupyterLab takes ``<svg>`` out of the outputs of a notebook that it does not trust yet, and
     leaves its words behind in one heap; a picture it leaves alone.
-
-    Args:
-        drawing: An ``<svg>`` element, as :func:`svg` returns it.
-        words: The whole of it for somebody who does not see it.
-
-    Returns:
-        One ``<img>`` element.
     """
     encoded = base64.b64encode(drawing.encode()).decode("ascii")
     return (

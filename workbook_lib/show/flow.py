@@ -26,28 +26,19 @@ _Port = tuple[str, str, int]
 
 @dataclass(frozen=True)
 class Step:
-    """One box of a drawing.
+    """One box of a drawing."""
 
-    Attributes:
-        id: Unique in its flow.
-        kind: ``input``, ``output``, ``variable``, ``constant``, ``read``, ``assign`` or ``op``.
-        name: An op type, numbered where it occurs again, or a name from the file.
-        detail: Dtype and shape, or the functions that the op calls; may be empty.
-        sources: Ids of the steps whose values it takes; for an access, its variable as well.
-        after: Ids of accesses that must run before it, though it takes no value from them.
-        variable: Id of the variable that it reads or assigns.
-        node: The node that the step stands for, for a variable the one that makes its handle;
-            ``None`` for an end of the function, and for a constant of a .tflite file.
-        function: Name of the function that the node is in.
-    """
-
-    id: str
-    kind: str
-    name: str
-    detail: str = ""
+    id: str  # unique in its flow
+    kind: str  # ``input``, ``output``, ``variable``, ``constant``, ``read``, ``assign`` or ``op``
+    name: str  # an op type, numbered where it occurs again, or a name from the file
+    detail: str = ""  # dtype and shape, or the functions that the op calls; may be empty
+    # ids of the steps whose values it takes; for an access, its variable as well
     sources: tuple[str, ...] = ()
+    # ids of accesses that must run before it, though it takes no value from them
     after: tuple[str, ...] = ()
-    variable: str | None = None
+    variable: str | None = None  # id of the variable that it reads or assigns
+    # the node that the step stands for, for a variable the one that makes its handle; ``None`` for
+    # an end of the function, and for a constant of a .tflite file
     node: Node | None = field(default=None, compare=False, repr=False)
     function: str = field(default="", compare=False, repr=False)
 
@@ -55,18 +46,7 @@ class Step:
 def flow_of(
     graph: Graph, function: Function, outputs: Sequence[TensorSpec] = ()
 ) -> tuple[Step, ...]:
-    """Follow a function from its inputs to its outputs.
-
-    Args:
-        graph: The model that the function belongs to.
-        function: The function to follow; the functions that it calls are put in place of the
-            calls (of the first 5,000, up to 100 deep), and ops that only pass a tensor on are left
-            out.
-        outputs: What a signature calls the function's outputs, in the same order.
-
-    Returns:
-        The steps in topological order.
-    """
+    """Follow a function from its inputs to its outputs."""
     return _Flow(graph).steps(function, outputs)
 
 
@@ -203,27 +183,12 @@ class _Flow:
 
 
 def spec_text(spec: TensorSpec) -> str:
-    """Write dtype and shape of a tensor.
-
-    Args:
-        spec: The tensor.
-
-    Returns:
-        Such as ``float32 [?, 10]``.
-    """
+    """Write dtype and shape of a tensor."""
     return f"{spec.dtype} {shape_text(spec.shape)}"
 
 
 def within(steps: Iterable[Step], kept: Collection[str]) -> tuple[Step, ...]:
-    """Take a part of a flow.
-
-    Args:
-        steps: The flow.
-        kept: Ids of the steps to keep.
-
-    Returns:
-        These steps in their order, without the edges that lead elsewhere.
-    """
+    """Take a part of a flow."""
     return tuple(
         replace(
             step,

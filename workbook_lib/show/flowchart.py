@@ -35,19 +35,11 @@ _NOTE_STYLE = "fill:#fffde7,stroke:#827717,color:#2b2700,stroke-dasharray:4"
 
 @dataclass(frozen=True, repr=False)
 class Flowchart(Rich):
-    """The steps of one function, ready to be drawn.
+    """The steps of one function, ready to be drawn."""
 
-    Attributes:
-        title: Which function of which model.
-        steps: In topological order.
-        note: What was left out and how to see it; empty if nothing was.
-        direction: ``TD`` for a flow that runs down the page, ``LR`` for many short ones, each a
-            row.
-    """
-
-    title: str
-    steps: tuple[Step, ...]
-    note: str = ""
+    title: str  # which function of which model
+    steps: tuple[Step, ...]  # in topological order
+    note: str = ""  # what was left out and how to see it; empty if nothing was
     direction: str = "TD"
 
     def __repr__(self) -> str:
@@ -90,14 +82,7 @@ class Flowchart(Rich):
         )
 
     def svg(self, marks: Marks = NO_MARKS) -> str:
-        """Draw the flow as one ``<svg>`` element, for a page that does not draw Mermaid.
-
-        Args:
-            marks: What to say of single steps.
-
-        Returns:
-            The element. A note about what was left out is not in it.
-        """
+        """Draw the flow as one ``<svg>`` element, for a page that does not draw Mermaid."""
         across = self.direction == "LR"
         return svg(self.title, self.text(), self.steps, across=across, marks=marks)
 
@@ -122,18 +107,7 @@ def mermaid(
 ) -> Flowchart:
     """Draw a function of a model as a flowchart.
 
-    Args:
-        graph: The model.
-        signature: Draw the function of this signature; the first one when ``None``.
-        function: Draw this function instead.
-        max_nodes: Above this number of boxes, only the variables and the ops that touch them
-            are drawn, and the drawing says so.
-
-    Returns:
-        The flowchart. JupyterLab draws it as Mermaid, other pages as SVG; a terminal has text.
-
-    Raises:
-        KeyError: There is no such signature or function; the message names those there are.
+    Raises ``KeyError``: there is no such signature or function; the message names those there are.
     """
     title, entry, outputs = _entry(graph, signature, function)
     steps = flow_of(graph, entry, outputs)

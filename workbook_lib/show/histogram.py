@@ -22,19 +22,12 @@ _PLAIN_COLOR = "#8d8d8d"
 
 @dataclass(frozen=True)
 class OpRow:
-    """One op, or the ops that were left out together.
+    """One op, or the ops that were left out together."""
 
-    Attributes:
-        op: The op type.
-        role: What it does to a variable (``"read"``), ``"marked"``, or an empty string.
-        counts: Number of nodes in each graph.
-        together: Whether the row stands for several ops.
-    """
-
-    op: str
-    role: str
-    counts: tuple[int, ...]
-    together: bool = False
+    op: str  # the op type
+    role: str  # what it does to a variable (``"read"``), ``"marked"``, or an empty string
+    counts: tuple[int, ...]  # number of nodes in each graph
+    together: bool = False  # whether the row stands for several ops
 
     @property
     def change(self) -> str:
@@ -49,17 +42,11 @@ class OpRow:
 
 @dataclass(frozen=True, repr=False)
 class OpHistogram(Rich):
-    """Op counts, ready to be shown.
+    """Op counts, ready to be shown."""
 
-    Attributes:
-        titles: Title of each graph.
-        rows: Marked ops first, then the others, most frequent first.
-        totals: Number of nodes in each graph.
-    """
-
-    titles: tuple[str, ...]
-    rows: tuple[OpRow, ...]
-    totals: tuple[int, ...]
+    titles: tuple[str, ...]  # title of each graph
+    rows: tuple[OpRow, ...]  # marked ops first, then the others, most frequent first
+    totals: tuple[int, ...]  # number of nodes in each graph
 
     def __repr__(self) -> str:
         return f"OpHistogram({self._caption()})"
@@ -142,19 +129,8 @@ def op_histogram(
 ) -> OpHistogram:
     """Count the ops of one graph, or compare several.
 
-    Args:
-        graphs: A graph, a mapping of op to count, or a mapping of title to either, in the
-            order in which they are set side by side.
-        signature: Count only what this signature can reach; everything when ``None``.
-        highlight: Ops to mark and set first; the ops that touch a variable when ``None``.
-        most: How many of the other ops get a row of their own; all when ``None``.
-
-    Returns:
-        The histogram.
-
-    Raises:
-        KeyError: A graph has no such signature; the message names those it has.
-        ValueError: A signature was asked for, but there are only counts.
+    Raises ``KeyError``: A graph has no such signature; the message names those it has. Raises
+    ``ValueError``: A signature was asked for, but there are only counts.
     """
     named = _named(graphs)
     counted = [_counts(title, graph, signature) for title, graph in named.items()]

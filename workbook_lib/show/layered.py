@@ -22,18 +22,12 @@ Line = tuple[Key, Key]
 
 @dataclass(frozen=True)
 class Layout:
-    """Where everything goes.
+    """Where everything goes."""
 
-    Attributes:
-        width: Of the whole, in the unit of the boxes.
-        height: Of the whole.
-        centers: Box to the place of its center.
-        bends: Line to the places that it runs through, from its first box to its last.
-    """
-
-    width: float
-    height: float
-    centers: Mapping[Key, Point]
+    width: float  # of the whole, in the unit of the boxes
+    height: float  # of the whole
+    centers: Mapping[Key, Point]  # box to the place of its center
+    # line to the places that it runs through, from its first box to its last
     bends: Mapping[Line, tuple[Point, ...]]
 
 
@@ -53,19 +47,7 @@ def lay_out(
     gap: float = 24.0,
     layer_gap: float = 36.0,
 ) -> Layout:
-    """Find a place for every box.
-
-    Args:
-        sizes: Box to its width and height.
-        lines: Pairs of boxes; the first goes before the second. A line that would close a circle
-            counts the other way round.
-        across: Layers run from left to right, and not from top to bottom.
-        gap: Between two boxes of a layer.
-        layer_gap: Between two layers.
-
-    Returns:
-        The layout. The same input gives the same layout.
-    """
+    """Find a place for every box."""
     along, beside = (0, 1) if across else (1, 0)
     forward = _without_circles(list(sizes), lines)
     layer = _layers(list(sizes), [ends for _, ends in forward])

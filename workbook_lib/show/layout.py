@@ -28,13 +28,9 @@ class _TextOnly(HTMLParser):
 
 @dataclass(frozen=True, repr=False)
 class SideBySide(Rich):
-    """Results next to each other, which wrap where the page is narrow.
+    """Results next to each other, which wrap where the page is narrow."""
 
-    Attributes:
-        parts: Title to a result, or to HTML that is set as it is.
-    """
-
-    parts: Mapping[str, Rich | str]
+    parts: Mapping[str, Rich | str]  # title to a result, or to HTML that is set as it is
 
     def __repr__(self) -> str:
         return f"SideBySide({', '.join(self.parts)})"
@@ -59,15 +55,7 @@ class SideBySide(Rich):
 
 
 def side_by_side(parts: Mapping[str, Rich | str]) -> SideBySide:
-    """Set results next to each other.
-
-    Args:
-        parts: Title to a result of this library, or to HTML that is set as it is (the caller
-            escapes it).
-
-    Returns:
-        The row of results.
-    """
+    """Set results next to each other."""
     return SideBySide(dict(parts))
 
 

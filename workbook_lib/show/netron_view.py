@@ -61,13 +61,7 @@ fetch(probe, {{credentials: "same-origin"}}).then(answer => {{
 
 
 class NetronView(Rich):
-    """A model shown by Netron, until ``close()`` or the end of the kernel.
-
-    Attributes:
-        model: The model that is shown.
-        served: What serves it: this kernel's ticket at its Jupyter server, a server of its own,
-            or nothing, in a run in which nobody can click.
-    """
+    """A model shown by Netron, until ``close()`` or the end of the kernel."""
 
     def __init__(self, model: Path, served: OpenTicket | OwnServer | None) -> None:
         self.model = model
@@ -168,15 +162,8 @@ def netron(model: str | os.PathLike[str]) -> NetronView:
     is there wherever Jupyter is. Elsewhere a server on the kernel's machine does, behind a link.
     Where nobody can click, the result is the text.
 
-    Args:
-        model: A SavedModel folder, or a ``.tflite``, ``.keras`` or other file Netron reads.
-
-    Returns:
-        The view; ``.close()`` stops it.
-
-    Raises:
-        ModelFileError: There is no such file, or a folder that is no SavedModel.
-        ModuleNotFoundError: Netron is not installed.
+    Raises ``ModelFileError``: there is no such file, or a folder that is no SavedModel. Raises
+    ``ModuleNotFoundError``: netron is not installed.
     """
     path = Path(model)
     if not path.exists():

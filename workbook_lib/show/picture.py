@@ -21,17 +21,11 @@ _SHEET = "max-width: 100%; border: 1px solid #c8c8c8; border-radius: 6px; backgr
 
 @dataclass(frozen=True, repr=False)
 class Picture(Rich):
-    """A drawn plot.
+    """A drawn plot."""
 
-    Attributes:
-        png: The picture, as a PNG file, with twice the dots that it is shown with.
-        alt: What it shows, in words: the whole of it for somebody who does not see it.
-        caption: A line below it; empty for none.
-    """
-
-    png: bytes
-    alt: str
-    caption: str = ""
+    png: bytes  # the picture, as a PNG file, with twice the dots that it is shown with
+    alt: str  # what it shows, in words: the whole of it for somebody who does not see it
+    caption: str = ""  # A line below it; empty for none
 
     def __repr__(self) -> str:
         return f"Picture({self.alt})"
@@ -59,16 +53,7 @@ def _width(png: bytes) -> int:
 def picture(figure: Figure, alt: str, caption: str = "") -> Picture:
     """Turn a Matplotlib figure into a picture with words.
 
-    Args:
-        figure: The figure. It is closed, so that no second copy of it appears below the cell.
-        alt: What it shows, in words.
-        caption: A line to set below it.
-
-    Returns:
-        The picture, on a white ground that suits a light and a dark page.
-
-    Raises:
-        ValueError: ``alt`` says nothing.
+    Raises ``ValueError``: ``alt`` says nothing.
     """
     if not alt.strip():
         raise ValueError("a picture needs alternative text: say what it shows")

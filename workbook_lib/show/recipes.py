@@ -15,14 +15,7 @@ _HEIGHT = 0.36  # inches a recipe
 
 
 def recipes(table: RecipeTable) -> Picture:
-    """Draw a table of recipes: three bars for each, in the order of the table.
-
-    Args:
-        table: What was measured.
-
-    Returns:
-        One picture; its words hold every number.
-    """
+    """Draw a table of recipes: three bars for each, in the order of the table."""
     from matplotlib.figure import Figure
 
     names = [row.name for row in table.rows]

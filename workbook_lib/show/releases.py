@@ -19,19 +19,13 @@ _HEADERS = ("finding", "a program that has it", "on TensorFlow")
 
 @dataclass(frozen=True, repr=False)
 class ReleaseTable(Rich):
-    """What the matrix of releases says of a model's findings.
+    """What the matrix of releases says of a model's findings."""
 
-    Attributes:
-        rows: Id of the finding, title of a program that has the same, and what that did.
-        measured: The releases that were measured, in their order.
-        escapes: Those on which none of these programs fails.
-        wrong: Whether the findings are errors or warnings, and not merely worth knowing.
-    """
-
+    # id of the finding, title of a program that has the same, and what that did
     rows: tuple[tuple[str, str, str], ...]
-    measured: tuple[str, ...]
-    escapes: tuple[str, ...]
-    wrong: bool
+    measured: tuple[str, ...]  # the releases that were measured, in their order
+    escapes: tuple[str, ...]  # those on which none of these programs fails
+    wrong: bool  # whether the findings are errors or warnings, and not merely worth knowing
 
     def __repr__(self) -> str:
         return f"ReleaseTable({self.conclusion})"
@@ -75,16 +69,7 @@ class ReleaseTable(Rich):
 
 
 def releases(diagnosis: Diagnosis) -> ReleaseTable:
-    """Say on which measured TensorFlow releases a model's findings were seen.
-
-    Args:
-        diagnosis: Of the model.
-
-    Returns:
-        A row for each program of the catalog that has one of the errors and warnings. Where the
-        model has none, a row for each that has what is worth knowing of it, and that works on the
-        last release as the model does.
-    """
+    """Say on which measured TensorFlow releases a model's findings were seen."""
     from varhandle.matrix.version_matrix import fails_on
 
     measured = fails_on("not-immutable").measured

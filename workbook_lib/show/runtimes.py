@@ -15,11 +15,7 @@ OLD_RUNTIMES = ("tflite-2.3", "tflite-2.5", "tflite-2.8", "tflite-2.15")
 
 @dataclass(frozen=True, repr=False)
 class RuntimeTable(Rich):
-    """What each runtime says of a file.
-
-    Attributes:
-        rows: Name of the runtime, and its reasons not to take the file; none where it does.
-    """
+    """What each runtime says of a file."""
 
     rows: tuple[tuple[str, tuple[str, ...]], ...]
 
@@ -58,16 +54,8 @@ class _Reasons:
 def runtimes(content: bytes, places: Sequence[str] = ()) -> RuntimeTable:
     """Ask the runtimes that were measured whether they take a file.
 
-    Args:
-        content: A .tflite file.
-        places: Ids of targets to ask beside the three that have a name, such as ``"tflite-2.5"``.
-
-    Returns:
-        A row for each, in this order; each runtime once.
-
-    Raises:
-        ModelFileError: It is no .tflite file, or a damaged one.
-        ValueError: There is no such target.
+    Raises ``ModelFileError``: it is no .tflite file, or a damaged one. Raises ``ValueError``: there
+    is no such target.
     """
     from varhandle.facts.targets import TARGETS, refusals
     from varhandle.formats import read_graph

@@ -16,14 +16,7 @@ _WITH_OWNERS = ("saved_model", "keras")
 
 
 def shape_text(shape: Shape | None) -> str:
-    """Write a shape.
-
-    Args:
-        shape: The shape, ``None`` for an unknown rank.
-
-    Returns:
-        Such as ``[?, 10]``; ``[?...]`` for an unknown rank.
-    """
+    """Write a shape."""
     if shape is None:
         return "[?...]"
     return f"[{', '.join('?' if size is None else str(size) for size in shape)}]"
@@ -31,17 +24,11 @@ def shape_text(shape: Shape | None) -> str:
 
 @dataclass(frozen=True, repr=False)
 class VariableTable(Rich):
-    """The variables of a graph, ready to be shown.
+    """The variables of a graph, ready to be shown."""
 
-    Attributes:
-        variables: In the order in which they are listed.
-        has_owners: Whether the format says which object owns a variable.
-        left_out: Those that are not listed, so that the table stays short.
-    """
-
-    variables: tuple[Variable, ...]
-    has_owners: bool
-    left_out: tuple[Variable, ...] = ()
+    variables: tuple[Variable, ...]  # in the order in which they are listed
+    has_owners: bool  # whether the format says which object owns a variable
+    left_out: tuple[Variable, ...] = ()  # those that are not listed, so that the table stays short
 
     def __repr__(self) -> str:
         return f"VariableTable({self._caption()})"
@@ -87,17 +74,7 @@ class VariableTable(Rich):
 
 
 def variable_table(graph: Graph, most: int | None = None) -> VariableTable:
-    """List the variables of a graph.
-
-    Args:
-        graph: A model as :func:`varhandle.graph.read_graph` gives it.
-        most: How many are listed at most; where there are more, those that are assigned come
-            first, then those without a first value. All if ``None``.
-
-    Returns:
-        The table: a row for each variable, with the ops that read and assign it and the
-        signatures that those ops are reached from.
-    """
+    """List the variables of a graph."""
     listed: tuple[Variable, ...] = graph.variables
     left_out: tuple[Variable, ...] = ()
     if most is not None and len(listed) > most:

@@ -66,16 +66,10 @@ class Cell:
 
 @dataclass(frozen=True, repr=False)
 class VersionMatrix(Rich):
-    """Cases against releases.
+    """Cases against releases."""
 
-    Attributes:
-        versions: The releases, in the order of the columns.
-        pythons: The Python version each was run on, in step with ``versions``.
-        cases: Title of each case and its cells, one a release.
-    """
-
-    versions: tuple[str, ...]
-    pythons: tuple[str, ...]
+    versions: tuple[str, ...]  # the releases, in the order of the columns
+    pythons: tuple[str, ...]  # the Python version each was run on, in step with ``versions``
     cases: tuple[tuple[str, tuple[Cell, ...]], ...]
 
     def __repr__(self) -> str:
@@ -144,20 +138,8 @@ class VersionMatrix(Rich):
 def version_matrix(data: Mapping[str, Any], cases: Sequence[str] | None = None) -> VersionMatrix:
     """Draw the outcomes of cases on TensorFlow releases.
 
-    Args:
-        data: As ``data/version_matrix.json`` holds it: ``cases`` is a list of ``{"id",
-            "title", "drawn"}``, ``versions`` a list of ``{"version", "python", "installed",
-            "results"}`` where ``results`` maps a case's id to ``{"outcome", "label"}``. Outcomes
-            are the keys of ``OUTCOMES``; a case without a result was not run.
-        cases: Ids of the cases to draw, in this order; by default those that ``data`` does not
-            leave out by ``"drawn": false``, because all of them are more than a page holds.
-
-    Returns:
-        The matrix.
-
-    Raises:
-        KeyError: There is no such case.
-        ValueError: An outcome is not one of those known.
+    Raises ``KeyError``: there is no such case. Raises ``ValueError``: an outcome is not one of
+    those known.
     """
     versions = data["versions"]
     titles = {case["id"]: case["title"] for case in data["cases"]}

@@ -18,12 +18,7 @@ _BY_NAME = "The runner takes its inputs by name: `row=` the row, and the state a
 
 
 class _Watched:
-    """A signature runner that remembers what it was given and what it answered.
-
-    Attributes:
-        calls: Inputs and outputs of each call, as copies.
-        fault: What is wrong with inputs that the runner cannot take; empty if nothing.
-    """
+    """A signature runner that remembers what it was given and what it answered."""
 
     def __init__(self, runner: Any) -> None:
         self._runner = runner
