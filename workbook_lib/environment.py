@@ -1,27 +1,30 @@
 """Is this machine ready for the workbook? Said so that a person can act on it.
 
-Nothing heavy is imported: versions, and the ranges that will do, are read from the installed
+This works where packages are missing, so it imports the standard library alone, and whatever else
+it needs where it is used. Versions, and the ranges that will do, are read from the installed
 packages' metadata.
 """
 
 from __future__ import annotations
 
+import html
 import os
 import shutil
 import sys
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from varhandle.display import Rich, panel_html, table_html, table_text
 from workbook_lib.locations import data_path
 
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
 
-DISTRIBUTION = "varhandle-workbook"
-PACKAGES = (
+#: Our own distributions: what they require is looked at.
+DISTRIBUTIONS = ("varhandle-workbook", "varhandle", "warm-kernels")
+#: Always listed; any other requirement is listed where it will not do.
+LISTED = (
     "tensorflow",
     "keras",
     "ai-edge-litert",
@@ -30,28 +33,28 @@ PACKAGES = (
     "netron",
     "papermill",
 )
-"""The packages to look at; which releases will do is said in ``pyproject.toml`` alone."""
 
 _REINSTALL = "In the workbook's folder run: make setup. Then restart the kernel."
 _MEMORY_GIB = 4.0  # a kernel with TensorFlow, its warm child and a conversion hold about 2 GiB
 _DISK_GIB = 1.0
+_HEADERS = ("looked at", "found", "what to do")
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at."""
+class EnvironmentFinding:
+    """One thing that was looked at, and what to do about it if it will not do."""
 
-    what: str  # what was looked at
-    found: str  # what is there
-    ok: bool  # whether it will do
-    advice: str = ""  # what to do if it will not; empty if it will
+    what: str
+    found: str
+    ok: bool
+    advice: str = ""
 
 
 @dataclass(frozen=True, repr=False)
-class Environment(Rich):
+class Environment:
     """What was found, and whether it will do."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[EnvironmentFinding, ...]
 
     @property
     def ready(self) -> bool:
@@ -69,52 +72,66 @@ class Environment(Rich):
         return [(f.what, f.found, "ok" if f.ok else f.advice) for f in self.findings]
 
     def text(self) -> str:
-        """Return what was looked at, what was found, and what to do."""
-        table = table_text(("looked at", "found", "what to do"), self._rows())
-        return f"This machine is {self._headline()}\n{table}"
+        """Return what was looked at, what was found, and what to do, as a table."""
+        rows = [_HEADERS, *self._rows()]
+        wide = [max(len(row[column]) for row in rows) for column in range(3)]
+        rows.insert(1, ("-" * wide[0], "-" * wide[1], "-" * wide[2]))
+        lines = ("  ".join(map(str.ljust, row, wide)).rstrip() for row in rows)
+        return "\n".join([f"This machine is {self._headline()}", *lines])
 
     def html(self) -> str:
-        """Return the same as a table."""
-        table = table_html(("looked at", "found", "what to do"), self._rows(), "This machine")
-        return panel_html(
-            "right" if self.ready else "raised", f"This machine is {self._headline()}", table
-        )
+        """Return the same as a table; as plain text where our own packages are missing."""
+        try:
+            from varhandle.display import panel_html, table_html
+        except ImportError:
+            return f"<pre>{html.escape(self.text())}</pre>"
+        table = table_html(_HEADERS, self._rows(), "This machine")
+        tone = "right" if self.ready else "raised"
+        return panel_html(tone, f"This machine is {self._headline()}", table)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return {"text/plain": self.text(), "text/html": self.html()}
 
 
 def check_environment() -> Environment:
-    """Look at Python, the packages, the memory, the disk and the workbook's own files."""
+    """Look at Python, the packages, the memory, the disk and the workbook's own files.
+
+    It never raises: a missing package is a finding.
+    """
     return Environment((_python(), *_packages(), _memory(), _disk(), _files()))
 
 
-def _python() -> Finding:
+def _python() -> EnvironmentFinding:
     found = ".".join(str(part) for part in sys.version_info[:3])
     ok = (3, 10) <= sys.version_info[:2] <= (3, 13)
-    return Finding(
-        "Python", found, ok, "" if ok else "Use Python 3.10 to 3.13: TensorFlow 2.21 needs one."
-    )
+    advice = "" if ok else "Use Python 3.10 to 3.13: TensorFlow 2.21 needs one."
+    return EnvironmentFinding("Python", found, ok, advice)
 
 
-def _packages() -> list[Finding]:
+def _packages() -> list[EnvironmentFinding]:
     try:
-        ranges = _ranges()
+        wanted = _wanted()
     except (ImportError, ValueError) as error:
-        return [Finding("the packages", f"not known ({error})", False, _REINSTALL)]
-    return [_package(name, ranges.get(name)) for name in PACKAGES]
+        return [EnvironmentFinding("the packages", f"not known ({error})", False, _REINSTALL)]
+    listed = [_package(name, wanted.get(name)) for name in LISTED]
+    others = [_package(name, wanted[name]) for name in sorted(wanted.keys() - set(LISTED))]
+    return [*listed, *(finding for finding in others if not finding.ok)]
 
 
-def _ranges() -> dict[str, SpecifierSet]:
-    """Return which releases of each package the workbook was installed to work with.
+def _wanted() -> dict[str, SpecifierSet]:
+    """Return which releases of each package our own distributions require.
 
-    Raises ``ImportError``: the workbook or packaging is not installed. Raises ``ValueError``: what
-    the workbook was installed with cannot be read.
+    Raises ``ImportError`` where one of them, or packaging, is not installed, and ``ValueError``
+    where what one was installed with cannot be read.
     """
     from packaging.requirements import Requirement
 
-    wanted = (Requirement(text) for text in metadata.requires(DISTRIBUTION) or ())
+    texts = (text for name in DISTRIBUTIONS for text in metadata.requires(name) or ())
+    wanted = [Requirement(text) for text in texts]
     return {each.name: each.specifier for each in wanted if each.marker is None}
 
 
-def _package(name: str, wanted: SpecifierSet | None) -> Finding:
+def _package(name: str, wanted: SpecifierSet | None) -> EnvironmentFinding:
     try:
         found = metadata.version(name) or "not known"  # a half-removed package has no version
         ok = wanted is not None and wanted.contains(found, prereleases=True)
@@ -122,40 +139,36 @@ def _package(name: str, wanted: SpecifierSet | None) -> Finding:
         found, ok = "missing", False
     except ValueError:  # what packaging says to a version of no known form
         ok = False
-    return Finding(name, found, ok, "" if ok else _REINSTALL)
+    return EnvironmentFinding(name, found, ok, "" if ok else _REINSTALL)
 
 
-def _memory() -> Finding:
+def _memory() -> EnvironmentFinding:
+    what = "free memory"
     try:
         import psutil
     except ImportError:
-        return Finding("free memory", "not known: psutil is missing", False, _REINSTALL)
+        return EnvironmentFinding(what, "not known: psutil is missing", False, _REINSTALL)
     available = psutil.virtual_memory().available / 2**30
     ok = available >= _MEMORY_GIB
     advice = f"Close programs or other kernels until {_MEMORY_GIB:.0f} GiB are free."
-    return Finding("free memory", f"{available:.1f} GiB", ok, "" if ok else advice)
+    return EnvironmentFinding(what, f"{available:.1f} GiB", ok, "" if ok else advice)
 
 
-def _disk() -> Finding:
+def _disk() -> EnvironmentFinding:
     free = shutil.disk_usage(Path.cwd()).free / 2**30
     ok = free >= _DISK_GIB and os.access(Path.cwd(), os.W_OK)
     advice = f"Free {_DISK_GIB:.0f} GiB on this disk, in a folder that you may write to."
-    return Finding("free disk", f"{free:.0f} GiB", ok, "" if ok else advice)
+    return EnvironmentFinding("free disk", f"{free:.0f} GiB", ok, "" if ok else advice)
 
 
-def _files() -> Finding:
+def _files() -> EnvironmentFinding:
+    what = "the workbook's files"
     try:
-        missing = [
-            name
-            for name in ("digits.npz", "digits_classifier.keras", "version_matrix.json")
-            if not data_path(name).is_file()
-        ]
+        files = [data_path(name) for name in ("digits.npz", "digits_classifier.keras")]
     except FileNotFoundError as error:
-        return Finding("the workbook's files", "missing", False, str(error))
-    advice = f"Check the workbook out again: data/{', data/'.join(missing)} is missing."
-    return Finding(
-        "the workbook's files",
-        "missing" if missing else "there",
-        not missing,
-        advice if missing else "",
-    )
+        return EnvironmentFinding(what, "missing", False, str(error))
+    missing = [f"data/{file.name}" for file in files if not file.is_file()]
+    if missing:
+        advice = f"Check the workbook out again: {', '.join(missing)} is missing."
+        return EnvironmentFinding(what, "missing", False, advice)
+    return EnvironmentFinding(what, "there", True)

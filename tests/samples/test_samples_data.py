@@ -5,11 +5,13 @@ import json
 import re
 import zipfile
 from importlib import metadata
+from pathlib import Path
 
 import numpy as np
 import pytest
 from packaging.version import Version
 
+import varhandle
 from varhandle.matrix import version_matrix
 from workbook_lib.samples import article_claims, classifier, data_path, load_digits, project_root
 
@@ -28,6 +30,13 @@ def test_every_file_is_listed_with_checksum_and_license():
         license, checksum = listed[name]
         assert license.strip()
         assert hashlib.sha256(path.read_bytes()).hexdigest() == checksum, name
+
+
+def test_every_file_that_the_tool_ships_is_listed_with_its_license():
+    folder = Path(varhandle.__file__).with_name("data")
+    readme = (folder / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `([^`]+)` \| .+ \| \S.* \|$", readme, re.MULTILINE)
+    assert {*listed, "README.md"} == {path.name for path in folder.iterdir()}
 
 
 def test_the_digits_are_the_uci_digits():

@@ -117,7 +117,9 @@ def _seen(ink: Ink) -> str:
 def classify_ink(files: Mapping[str, bytes], ink: npt.ArrayLike) -> DigitAnswers:
     """Let files of the digits classifier answer for one image.
 
-    Raises ``ValueError``: there is no file, or the ink is not 64 numbers from 0 to 1.
+    ``files`` have one input [1, 8, 8, 1] and one output [1, 10], integers at the ends or not;
+    ``ink`` is [8, 8] in 0..1. Raises ``ValueError``: there is no file, or the ink is not 64 numbers
+    from 0 to 1.
     """
     if not files:
         raise ValueError("classify_ink needs a file at least: {name: its bytes}")
@@ -154,6 +156,7 @@ def ink_of_strokes(strokes: Sequence[Sequence[Sequence[float]]]) -> Ink:
     black dots were counted (Alpaydin and Kaynak, 1998). So the strokes are moved and scaled until
     they fill the bitmap, their shape kept, whatever their size on the sheet. The pen is 5 dots
     wide, because then drawn digits have the ink of scanned ones: half of the squares hold some.
+    Points are (x to the right, y down). Returns float32 [8, 8] in 0..1, all zeros without strokes.
     """
     points = [np.asarray(stroke, np.float64).reshape(-1, 2) for stroke in strokes if len(stroke)]
     if not points:
@@ -187,7 +190,8 @@ def _distance(
 def digit_pad(files: Mapping[str, bytes], *, example: int = 0) -> Any:
     """Show a sheet to draw a digit on, and what each file answers.
 
-    Raises ``ValueError``: there is no such example.
+    ``example`` is the number of a held-out digit, 0 to 359. Where nobody can use controls, the
+    answers for it. Raises ``ValueError``: there is no such example.
     """
     images = held_out_images(example)
     if not can_be_used():

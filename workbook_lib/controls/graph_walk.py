@@ -184,7 +184,11 @@ class Walk(Rich):
         return self.page(clickable=False)
 
     def page(self, *, clickable: bool) -> str:
-        """Set the walk as HTML."""
+        """Set the walk as HTML.
+
+        Buttons bear the id of the box that they lead to as ``data-step``; those of the path bear
+        ``data-back`` instead, with how many boxes that is back.
+        """
         chart = self.drawing()
         note = f"<p>{html.escape(chart.note)}</p>" if chart.note else ""
         drawn = chart.svg(Marks({}, here=self.path[-1], clickable=clickable))
@@ -244,6 +248,7 @@ class Walk(Rich):
 def walk(graph: Graph, start: str | None = None, *, signature: str | None = None) -> Walk:
     """Begin a walk along the flow of a signature.
 
+    ``start`` names a box; by default the first variable, or the first box where there is none.
     Raises ``KeyError``: there is no such signature or box; the message names those there are.
     Raises ``ValueError``: the function has no ops.
     """
@@ -258,7 +263,8 @@ def walk(graph: Graph, start: str | None = None, *, signature: str | None = None
 def graph_walk(graph: Graph, start: str | None = None, *, signature: str | None = None) -> Any:
     """Draw the flow of a signature, with boxes to walk along.
 
-    Raises ``KeyError``: there is no such signature or box; the message names those there are.
+    The widget's ``walk`` is where the learner is. Where nobody can use it, the beginning of the
+    walk. Raises ``KeyError``: there is no such signature or box; the message names those there are.
     Raises ``ValueError``: the function has no ops.
     """
     begun = walk(graph, start, signature=signature)

@@ -74,8 +74,9 @@ class Freezing(Rich):
 def freeze_some(function: ConcreteFunction, variables: Collection[str] | None = None) -> Freezing:
     """Freeze variables of a concrete function, and compare its ops before and after.
 
-    Raises ``KeyError``: the function captures no variable of such a name. Raises ``ValueError``:
-    tensorFlow's own, where another op than an assignment needs the handle.
+    ``variables`` are names; all if ``None``. A refusal is a result as well. Raises ``KeyError``:
+    the function captures no variable of such a name. Raises ``ValueError``: tensorFlow's own, where
+    another op than an assignment needs the handle.
     """
     nodes = captured_variables(function)
     names = tuple(dict.fromkeys(nodes.values()))
@@ -95,7 +96,11 @@ def freeze_some(function: ConcreteFunction, variables: Collection[str] | None = 
 
 
 def freezing(functions: Mapping[str, ConcreteFunction]) -> Any:
-    """Show controls to choose a function and the variables of it that shall become constants."""
+    """Show controls to choose a function and the variables of it that shall become constants.
+
+    Where nobody can use controls: the first function, with those variables frozen that it only
+    reads.
+    """
     if can_be_used():
         return _controls(functions)
     first = next(iter(functions.values()))

@@ -143,8 +143,10 @@ def try_recipe(
 ) -> Trial:
     """Quantize the digits classifier with one recipe, and classify the held-out digits.
 
-    Raises ``ValueError``: there is no such recipe, or there are not so many training digits. Raises
-    ``QuantizationError``: the converter refuses, crashes, or is cancelled.
+    ``float32`` is the trial of the float32 recipe if the file is to be timed against it; both take
+    turns, with the default delegates. Raises ``ValueError``: there is no such recipe, or there are
+    not so many training digits. Raises ``QuantizationError``: the converter refuses, crashes, or is
+    cancelled.
     """
     from varhandle.conversion.quantization import RECIPES, quantize
     from workbook_lib.samples import load_digits
@@ -197,7 +199,10 @@ def compare_trials(choices: Iterable[tuple[str, int]] = ((_RECIPE, _SIZE),)) -> 
 
 
 def recipe_chooser() -> Any:
-    """Show controls to choose a recipe and a calibration size; each trial joins a table."""
+    """Show controls to choose a recipe and a calibration size; each trial joins a table.
+
+    Where nobody can use controls: float32 beside the default choice.
+    """
     return _Chooser().box if can_be_used() else compare_trials()
 
 

@@ -174,7 +174,9 @@ def push_rows(
 ) -> Reading:
     """Push rows of one digit into both readers.
 
-    Raises ``ValueError``: ``count`` is not a whole number from 0 to 8.
+    ``stateful`` has the signatures ``step`` and ``reset``, ``lifted`` is the same file with its
+    state lifted, ``image`` float32 [8, 8] or [8, 8, 1] in 0..1. Raises ``ValueError``: ``count`` is
+    not a whole number from 0 to 8.
     """
     if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= 8:
         raise ValueError(f"count is a whole number from 0 to 8, and not {count!r}")
@@ -187,7 +189,9 @@ def push_rows(
 def row_by_row(stateful: bytes, lifted: Lifted, *, example: int = 1) -> Any:
     """Show a scanner: press, and the next row of a digit goes into both readers.
 
-    Raises ``ValueError``: there is no such example.
+    The files are those of :func:`push_rows`; ``example`` is the number of a held-out digit, 0 to
+    359. Where nobody can use controls, the reading of the whole example. Raises ``ValueError``:
+    there is no such example.
     """
     images = held_out_images(example)
     if not can_be_used():

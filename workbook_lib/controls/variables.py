@@ -234,7 +234,10 @@ def try_variable(
 
 
 def variable_chooser() -> Any:
-    """Show controls to choose a dtype, an update and a setting, and to convert."""
+    """Show controls to choose a dtype, an update and a setting, and to convert.
+
+    Where nobody can use controls: the trial of the default choice.
+    """
     return _controls() if can_be_used() else try_variable()
 
 

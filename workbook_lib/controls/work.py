@@ -25,7 +25,10 @@ class CancelledError(Exception):
 
 
 def can_be_used() -> bool:
-    """Tell whether somebody can use a control here."""
+    """Tell whether somebody can use a control here.
+
+    Headless runs say ``WORKBOOK_PROGRESS=off``.
+    """
     return is_watched() and importlib.util.find_spec("ipywidgets") is not None
 
 

@@ -72,7 +72,11 @@ def is_stub(value: object) -> bool:
 def learner_step(
     error: BaseException, namespace: Mapping[str, Any] | None = None
 ) -> TracebackType | None:
-    """Return the innermost step of a traceback that is in the learner's code."""
+    """Return the innermost step of a traceback that is in the learner's code.
+
+    Code of ``__main__``, which is the notebook, counts in any case; so does code whose globals are
+    ``namespace``.
+    """
     found = None
     step = error.__traceback__
     while step is not None:
@@ -106,8 +110,9 @@ def _place(step: TracebackType | None) -> tuple[int, str] | None:
 def same(answer: object, expected: object, *, tolerance: float = 0.0) -> bool:
     """Compare an answer with what is expected, whatever either is made of.
 
-    Arrays and tensors are compared by value and shape, not by dtype; a list equals a tuple or
-    an array of the same values in the same order. It never raises.
+    Arrays and tensors are compared by value and shape, not by dtype; a list equals a tuple or an
+    array of the same values in the same order. It never raises. An expected set stands for any
+    order and repetition.
     """
     try:
         return _same(_plain(answer), _plain(expected), tolerance)

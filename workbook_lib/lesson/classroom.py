@@ -33,7 +33,11 @@ class ClassroomError(ValueError):
 
 
 def state_of(record: ExerciseRecord) -> str:
-    """Say how a learner stands with an exercise."""
+    """Say how a learner stands with an exercise.
+
+    Stuck is who has not got it right after three checked answers, after the third hint, or with the
+    solution open.
+    """
     if record.best == "right":
         return "right"
     tried_enough = record.attempts >= STUCK_ATTEMPTS or record.hints >= STUCK_HINTS
@@ -273,7 +277,10 @@ def _cell(states: Counter[str]) -> str:
 def classroom(folder: str | Path) -> Classroom:
     """Read the progress files of a class.
 
-    Raises ``ClassroomError``: there is no such folder, or no such file in it.
+    ``folder`` holds a ``.jsonl`` file for each learner, or a folder for each with a
+    ``progress.jsonl`` somewhere in it; either is named after them. A damaged file is a learner too:
+    what can be read of it counts. Raises ``ClassroomError``: there is no such folder, or no such
+    file in it.
     """
     folder = Path(folder)
     if not folder.is_dir():

@@ -171,5 +171,9 @@ class Exercise(Rich):
 def exercise(
     exercise_id: str, *, hints: Sequence[str] = ()
 ) -> Callable[[Callable[..., str]], Exercise]:
-    """Make an exercise of a check."""
+    """Make an exercise of a check.
+
+    The function under the decorator takes the learner's objects, raises ``Wrong`` with advice, or
+    returns in one sentence why the answer is right. Its docstring is the task.
+    """
     return lambda check: Exercise(exercise_id, check, hints)

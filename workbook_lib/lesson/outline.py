@@ -37,7 +37,11 @@ class NotebookOutline:
 
 
 def outline(folder: Path | None = None) -> tuple[NotebookOutline, ...]:
-    """Outline every notebook of the workbook."""
+    """Outline every notebook of the workbook.
+
+    A file that is no notebook is passed over, and so is a cell that does not parse or a check that
+    does not exist: a learner may have left it so.
+    """
     folder = working_copy() / "notebooks" if folder is None else folder
     files = sorted(file for file in folder.glob("*.ipynb") if _NAME.fullmatch(file.name))
     return tuple(found for file in files if (found := _outline_of(file)) is not None)

@@ -82,7 +82,11 @@ def progress_file() -> Path:
 
 
 def record(event: str, **fields: object) -> str:
-    """Append one event."""
+    """Append one event.
+
+    Returns an empty text, or one line that says why progress is not kept. It never raises for a
+    file that cannot be written.
+    """
     entry: dict[str, Any] = {"event": event, **fields}
     if is_off():
         _unsaved.append(entry)
@@ -113,7 +117,11 @@ def _append(path: Path, line: bytes) -> None:
 
 
 def read() -> Progress:
-    """Read all events and fold them into what is known now."""
+    """Read all events and fold them into what is known now.
+
+    Lines that are no event, such as the last one after a power cut, are passed over, and so is a
+    file that cannot be read.
+    """
     return fold([*(() if is_off() else _read_events(progress_file())), *_unsaved])
 
 

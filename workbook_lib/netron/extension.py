@@ -95,7 +95,8 @@ class NetronHandler(JupyterHandler):
     def ticket(self, name: str) -> Ticket:
         """Look at a ticket.
 
-        Raises ``HTTPError``: 404, without the reason: whether a ticket exists is nobody's business.
+        404 without the reason: whether a ticket exists is nobody's business. Raises ``HTTPError``:
+        404, without the reason: whether a ticket exists is nobody's business.
         """
         ticket = self.settings[_SETTING]["tickets"].read(name)
         if ticket is None:

@@ -18,7 +18,10 @@ class ModelFiles:
         return "saved_model.pb" if self.model.is_dir() else self.model.name
 
     def find(self, relative: str) -> Path | None:
-        """Look for a file of the model."""
+        """Look for a file of the model.
+
+        The main file may be a link that leads out of the folder, as caches lay them out.
+        """
         is_folder = self.model.is_dir()
         root = self.model if is_folder else self.model.parent
         if relative == self.main:

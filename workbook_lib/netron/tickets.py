@@ -100,7 +100,11 @@ class TicketFolder:
 
     @classmethod
     def of_this_kernel(cls) -> TicketFolder | None:
-        """Find the folder of the server that has started this kernel."""
+        """Find the folder of the server that has started this kernel.
+
+        The variable alone would not do: a terminal of JupyterLab, and all that is started there,
+        inherits it.
+        """
         folder = Path(os.environ.get(VARIABLE, ""))
         try:
             if not folder.is_absolute() or not _is_mine(folder.stat()):
@@ -120,7 +124,11 @@ class TicketFolder:
         return OpenTicket(self.path, self.base_url, model)
 
     def read(self, name: str) -> Ticket | None:
-        """Look at a ticket, as a server does."""
+        """Look at a ticket, as a server does.
+
+        ``None`` if there is none of this name, if another user has written it or can read it, or if
+        it has ended. One whose kernel is gone is removed.
+        """
         if not _NAME.fullmatch(name):
             return None
         path = self.path / name

@@ -25,7 +25,12 @@ _DROPPED_CELL_METADATA = ("execution", "papermill", "ExecuteTime", "collapsed", 
 
 
 def canonical(notebook: Notebook) -> Notebook:
-    """Return the canonical form of a notebook."""
+    """Return the canonical form of a notebook.
+
+    Its kernel is named ``python3``; execution counts are numbered from 1; cell metadata is without
+    what tools leave behind; output is without widget views, which mean nothing without their
+    kernel; consecutive streams are joined.
+    """
     result = copy.deepcopy(notebook)
     kept = {key: result["metadata"][key] for key in ("workbook",) if key in result["metadata"]}
     result["metadata"] = {

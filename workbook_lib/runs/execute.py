@@ -93,9 +93,11 @@ def run_notebooks(
 ) -> RunReport:
     """Execute notebooks.
 
-    Raises ``RunInputError``: A path is no notebook, no notebook declares a parameter, the executed
-    copy would replace a notebook or another copy, or the folder cannot be made. Nothing ran. Raises
-    ``OSError``: what a notebook came to cannot be kept. The ones before it are.
+    Each notebook runs in its own folder, with those of the parameters that it declares; ``jobs`` at
+    a time, each in a kernel of its own. A failing notebook does not keep the next ones from
+    running. Raises ``RunInputError``: A path is no notebook, no notebook declares a parameter, the
+    executed copy would replace a notebook or another copy, or the folder cannot be made. Nothing
+    ran. Raises ``OSError``: what a notebook came to cannot be kept. The ones before it are.
     """
     from workbook_lib.runs.report import write_report
 

@@ -16,7 +16,11 @@ LENGTH = 4
 
 
 def delay_line_file() -> bytes:
-    """Make the file."""
+    """Make the file.
+
+    ``x`` float32 [1, 1] to ``y`` float32 [1, 1], the sum of the last four inputs; those before the
+    first are zero.
+    """
     file = schema.ModelT()
     file.version = 3
     file.description = "the sum of the last four inputs"

@@ -24,7 +24,10 @@ class Digits:
 
 
 def load_digits() -> Digits:
-    """Read the digits."""
+    """Read the digits.
+
+    The counts of ink (0..16) are scaled to 0..1; 36 images of each digit are held out.
+    """
     with np.load(data_path("digits.npz"), allow_pickle=False) as file:
         images = file["images"].astype(np.float32)[..., np.newaxis] / 16
         labels = file["labels"].astype(np.int64)

@@ -25,6 +25,7 @@ HALF_READER = "half_reader"
 def half_reader_rows(digit: int = 0) -> dict[str, npt.NDArray[np.float32]]:
     """Return the calls that a device would make of the half-precision reader.
 
+    ``row`` float32 [8, 1, 8]: eight successive calls, the rows of one image from top to bottom.
     Raises ``IndexError``: there is no such digit.
     """
     image = load_digits().test_images[digit]
@@ -32,7 +33,11 @@ def half_reader_rows(digit: int = 0) -> dict[str, npt.NDArray[np.float32]]:
 
 
 def half_reader_module() -> Any:
-    """Build the model."""
+    """Build the model.
+
+    Called with ``row`` float32 [1, 8], it returns ``logits`` float32 [1, 10], and keeps what it has
+    seen in ``memory``, a float16 [1, 24] variable.
+    """
     import tensorflow as tf
 
     weights = load_row_reader()

@@ -27,13 +27,22 @@ _BATCH = 32
 
 
 def load_row_reader() -> Weights:
-    """Load the trained weights."""
+    """Load the trained weights.
+
+    All float32. ``row_kernel`` [8, 24], ``memory_kernel`` [24, 24] and ``memory_bias`` [24] make
+    the new memory of a row and the old memory; ``digit_kernel`` [24, 10] and ``digit_bias`` [10]
+    make logits of a memory; ``first_memory`` [1, 24] is the memory before the first row.
+    """
     with np.load(data_path("row_reader.npz"), allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
 
 
 def read_rows(weights: Weights, images: Array) -> Array:
-    """Read images row by row, in NumPy."""
+    """Read images row by row, in NumPy.
+
+    ``images`` are float32 [count, 8, 8] or [count, 8, 8, 1] in 0..1; the logits [count, 8, 10] are
+    those after each row.
+    """
     rows = images.reshape(len(images), 8, 8)
     memory = np.repeat(weights["first_memory"], len(images), axis=0)
     logits = []

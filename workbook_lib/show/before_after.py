@@ -59,7 +59,11 @@ class BeforeAfter(Rich):
 
 
 def before_after(before: Flowchart, after: Flowchart) -> BeforeAfter:
-    """Set two flows of one model beside each other, and mark what differs."""
+    """Set two flows of one model beside each other, and mark what differs.
+
+    Two boxes are equal if kind, name, dtype and shape are, and for an access its variable; of
+    several equal ones as many are left as the other graph has. Inputs and outputs are not compared.
+    """
     return BeforeAfter(
         before,
         after,

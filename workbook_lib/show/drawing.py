@@ -81,7 +81,10 @@ def svg(
     across: bool = False,
     marks: Marks = NO_MARKS,
 ) -> str:
-    """Draw the steps of a flow."""
+    """Draw the steps of a flow.
+
+    Some forty boxes at most: the time grows with the square of their number.
+    """
     names = {step.id: step.name for step in steps}
     labels = {step.id: _marked(label_lines(step, names), step.id, marks) for step in steps}
     sizes: dict[Key, Point] = {step.id: _size(step.kind, labels[step.id]) for step in steps}

@@ -46,7 +46,11 @@ class Step:
 def flow_of(
     graph: Graph, function: Function, outputs: Sequence[TensorSpec] = ()
 ) -> tuple[Step, ...]:
-    """Follow a function from its inputs to its outputs."""
+    """Follow a function from its inputs to its outputs.
+
+    Functions that it calls are put in place of the calls (of the first 5,000, up to 100 deep), and
+    ops that only pass a tensor on are left out. Returned in topological order.
+    """
     return _Flow(graph).steps(function, outputs)
 
 

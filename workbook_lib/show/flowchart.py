@@ -62,7 +62,11 @@ class Flowchart(Rich):
             yield " -> ".join(filter(None, chain)) + (after if step.after else "")
 
     def mermaid(self) -> str:
-        """Write the flow in Mermaid's language."""
+        """Write the flow in Mermaid's language.
+
+        Above ``max_nodes`` boxes only the variables and the ops that touch them are drawn, and the
+        drawing says so.
+        """
         number = {step.id: f"n{index}" for index, step in enumerate(self.steps)}
         names = {step.id: step.name for step in self.steps}
         return "\n".join(
@@ -107,7 +111,9 @@ def mermaid(
 ) -> Flowchart:
     """Draw a function of a model as a flowchart.
 
-    Raises ``KeyError``: there is no such signature or function; the message names those there are.
+    Above ``max_nodes`` boxes only the variables and the ops that touch them are drawn, and the
+    drawing says so. Raises ``KeyError``: there is no such signature or function; the message names
+    those there are.
     """
     title, entry, outputs = _entry(graph, signature, function)
     steps = flow_of(graph, entry, outputs)

@@ -129,8 +129,11 @@ def op_histogram(
 ) -> OpHistogram:
     """Count the ops of one graph, or compare several.
 
-    Raises ``KeyError``: A graph has no such signature; the message names those it has. Raises
-    ``ValueError``: A signature was asked for, but there are only counts.
+    ``graphs`` may be a graph, counts, or a mapping of title to either. ``signature`` counts only
+    what it can reach; ``highlight`` names the ops to set first, by default those that touch a
+    variable; ``most`` limits the rows of the others. Raises ``KeyError``: A graph has no such
+    signature; the message names those it has. Raises ``ValueError``: A signature was asked for, but
+    there are only counts.
     """
     named = _named(graphs)
     counted = [_counts(title, graph, signature) for title, graph in named.items()]

@@ -47,7 +47,11 @@ def lay_out(
     gap: float = 24.0,
     layer_gap: float = 36.0,
 ) -> Layout:
-    """Find a place for every box."""
+    """Find a place for every box.
+
+    A line that would close a circle counts the other way round. The same input gives the same
+    layout.
+    """
     along, beside = (0, 1) if across else (1, 0)
     forward = _without_circles(list(sizes), lines)
     layer = _layers(list(sizes), [ends for _, ends in forward])

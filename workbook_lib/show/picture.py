@@ -53,7 +53,8 @@ def _width(png: bytes) -> int:
 def picture(figure: Figure, alt: str, caption: str = "") -> Picture:
     """Turn a Matplotlib figure into a picture with words.
 
-    Raises ``ValueError``: ``alt`` says nothing.
+    The figure is closed, so that no second copy of it appears below the cell. Raises
+    ``ValueError``: ``alt`` says nothing.
     """
     if not alt.strip():
         raise ValueError("a picture needs alternative text: say what it shows")

@@ -69,7 +69,11 @@ class ReleaseTable(Rich):
 
 
 def releases(diagnosis: Diagnosis) -> ReleaseTable:
-    """Say on which measured TensorFlow releases a model's findings were seen."""
+    """Say on which measured TensorFlow releases a model's findings were seen.
+
+    A row for each program of the catalog that has one of the errors and warnings; where the model
+    has none, for each that has what is worth knowing of it and works on the last release.
+    """
     from varhandle.matrix.version_matrix import fails_on
 
     measured = fails_on("not-immutable").measured

@@ -74,7 +74,11 @@ class VariableTable(Rich):
 
 
 def variable_table(graph: Graph, most: int | None = None) -> VariableTable:
-    """List the variables of a graph."""
+    """List the variables of a graph.
+
+    Where there are more than ``most``, those that are assigned come first, then those without a
+    first value.
+    """
     listed: tuple[Variable, ...] = graph.variables
     left_out: tuple[Variable, ...] = ()
     if most is not None and len(listed) > most:

@@ -138,8 +138,9 @@ class VersionMatrix(Rich):
 def version_matrix(data: Mapping[str, Any], cases: Sequence[str] | None = None) -> VersionMatrix:
     """Draw the outcomes of cases on TensorFlow releases.
 
-    Raises ``KeyError``: there is no such case. Raises ``ValueError``: an outcome is not one of
-    those known.
+    ``cases`` are ids, in the order in which they are drawn; by default those that ``data`` does not
+    leave out by ``"drawn": false``. Raises ``KeyError``: there is no such case. Raises
+    ``ValueError``: an outcome is not one of those known.
     """
     versions = data["versions"]
     titles = {case["id"]: case["title"] for case in data["cases"]}
