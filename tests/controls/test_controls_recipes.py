@@ -70,8 +70,6 @@ def test_a_recipe_without_calibration_has_no_range():
 
 
 def test_a_file_is_timed_beside_the_float32_file(monkeypatch):
-    from workbook_lib import device
-
     timed = []
 
     def compare(calls, runs):
@@ -80,7 +78,7 @@ def test_a_file_is_timed_beside_the_float32_file(monkeypatch):
             call()
         return types.SimpleNamespace(ratio=lambda name: 0.5 if name == "this" else 1.0)
 
-    monkeypatch.setattr(device, "compare_latency", compare)
+    monkeypatch.setattr("varhandle.evaluate.latency.compare_latency", compare)
     base = controls.try_recipe("float32")
     made = controls.try_recipe("dynamic range", float32=base)
     assert timed == ["float32", "this"]  # the first is the measure of the other

@@ -148,11 +148,11 @@ def try_recipe(
     not so many training digits. Raises ``QuantizationError``: the converter refuses, crashes, or is
     cancelled.
     """
-    from varhandle.conversion.quantization import RECIPES, quantize
+    from varhandle.conversion.quantization import quantize
+    from varhandle.facts.recipes import find_recipe
     from workbook_lib.samples import load_digits
 
-    if recipe not in RECIPES:
-        raise ValueError(f"no recipe {recipe!r}; there are: {', '.join(RECIPES)}")
+    find_recipe(recipe)
     digits = load_digits()
     most = len(digits.train_images)
     if isinstance(calibration_size, bool) or not isinstance(calibration_size, int):
@@ -212,7 +212,7 @@ class _Chooser:
     def __init__(self) -> None:
         from ipywidgets import HTML, Button, Dropdown, Layout, VBox
 
-        from varhandle.conversion.quantization import RECIPES
+        from varhandle.facts.recipes import RECIPES
 
         how: dict[str, Any] = {"style": {"description_width": "10em"}}
         how["layout"] = Layout(width="26em")
@@ -240,7 +240,7 @@ class _Chooser:
         at_home(self.box)
 
     def _follow(self, _: Any) -> None:
-        from varhandle.conversion.quantization import RECIPES
+        from varhandle.facts.recipes import RECIPES
 
         self.size.disabled = not RECIPES[self.recipe.value].calibrated
 

@@ -76,14 +76,14 @@ def read_request(
     Raises:
         RequestError: There is no such model, signature, file of inputs, target or recipe.
     """
+    from varhandle.facts.recipes import requested_recipe
     from varhandle.facts.targets import target as find_target
     from varhandle.families.findings import inference_signature
-    from varhandle.repair.plan import checked_recipe
 
     bundled = str(model) == _BUNDLED and not Path(model).exists()
     try:
         place = find_target(str(target))
-        recipe = checked_recipe(quantization or None)
+        recipe = requested_recipe(quantization or None)
         graph = read_graph(_bundled_path() if bundled else model)
         inference_signature(graph, signature or None)
     except (ValueError, KeyError) as error:  # each with a message for the user

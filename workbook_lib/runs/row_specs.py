@@ -78,12 +78,12 @@ def row_specs(
     Raises:
         SweepInputError: There is no such model, target or quantization, or a folder holds none.
     """
+    from varhandle.facts.recipes import requested_recipe
     from varhandle.facts.targets import target as known_target
-    from varhandle.repair.plan import checked_recipe
 
     found = [model for path in models for model in _models(path)]
     try:
-        recipes = [checked_recipe(quantization) for quantization in quantizations]
+        recipes = [requested_recipe(quantization) for quantization in quantizations]
         for name in targets:
             known_target(name)
     except ValueError as error:

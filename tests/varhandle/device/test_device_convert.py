@@ -9,12 +9,12 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from ai_edge_litert.tools import flatbuffer_utils
 
 from varhandle.conversion.converter import (
-    ConverterSettings,
     UnknownSettingError,
     convert,
     inspect_conversion,
 )
 from varhandle.evaluate.parity import check_parity
+from varhandle.facts.recipes import ConverterSettings
 from varhandle.graph import ModelFileError
 from varhandle.sandbox import OpError
 from workbook_lib.samples import data_path

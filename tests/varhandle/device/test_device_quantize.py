@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from varhandle.conversion.quantization import (
-    RECIPES,
     LayerError,
     LayerErrors,
     Measured,
@@ -22,6 +21,7 @@ from varhandle.conversion.quantization import (
 from varhandle.evaluate.latency import Latency
 from varhandle.evaluate.parity import check_parity
 from varhandle.evaluate.session import Session
+from varhandle.facts.recipes import RECIPES
 from varhandle.graph import ModelFileError
 from varhandle.sandbox import Record
 from varhandle.tflite.flatbuffer import numbers, take_apart, text
@@ -97,6 +97,7 @@ def test_the_weights_are_of_the_recipes_dtype(made, name, dtypes):
     found = weight_dtypes(made[name].content)
     # The convolution of 72 weights aside, dynamic range leaves small tensors as they are.
     assert found == dtypes or (name == "dynamic range" and "int8" in found)
+    assert min(int(dtype.lstrip("floatin")) for dtype in found) == RECIPES[name].weight_bits
 
 
 @pytest.mark.parametrize(
@@ -104,6 +105,7 @@ def test_the_weights_are_of_the_recipes_dtype(made, name, dtypes):
 )
 def test_the_activations_are_of_the_recipes_dtype(made, name, bits):
     assert {tensor.dtype for tensor in made[name].ranges.tensors} == bits
+    assert f"int{RECIPES[name].activation_bits}" in (bits or {"int32"})
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -134,7 +136,7 @@ def test_calibration_sees_the_samples_that_it_is_given():
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
-        ((CLASSIFIER, "int4"), KeyError, "no recipe 'int4'; there are: float32"),
+        ((CLASSIFIER, "int4"), ValueError, "no recipe 'int4'; there are: float32"),
         ((CLASSIFIER, "int8"), ValueError, "int8 needs calibration"),
         ((CLASSIFIER, "selective", []), ValueError, "needs calibration"),
         ((CLASSIFIER, "int8", [np.zeros((1, 3), np.float32)]), QuantizationError, "int8: no file"),

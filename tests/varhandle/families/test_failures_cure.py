@@ -11,7 +11,7 @@ import pytest
 from varhandle.diagnosis import diagnose
 from varhandle.evaluate.example_inputs import make_calls
 from varhandle.evaluate.session import Session
-from varhandle.evaluate.stateful_parity import QUANTIZED_TOLERANCES
+from varhandle.facts.recipes import RECIPES
 from varhandle.formats import read_graph
 from varhandle.graph import ModelFileError, Signature
 from varhandle.repair import steps
@@ -277,7 +277,7 @@ def test_quantized(cured, name, recipe, kept):
     assert list(made.initial_state) == kept
     assert made.parity.passed
     assert made.quantized.passed
-    assert made.quantized.tolerance == QUANTIZED_TOLERANCES[recipe]
+    assert made.quantized.tolerance == RECIPES[recipe].tolerance
     assert any("made up" in note or "made-up" in note for note in made.notes)
 
 

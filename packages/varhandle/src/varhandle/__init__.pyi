@@ -2,7 +2,6 @@ from .conversion.converter import convert as convert
 from .conversion.converter import inspect_conversion as inspect_conversion
 from .conversion.freezing import FrozenButAssignedError as FrozenButAssignedError
 from .conversion.freezing import freeze as freeze
-from .conversion.quantization import RECIPES as RECIPES
 from .conversion.quantization import compare_recipes as compare_recipes
 from .conversion.quantization import layer_errors as layer_errors
 from .conversion.quantization import quantize as quantize
@@ -20,6 +19,7 @@ from .evaluate.session import InputError as InputError
 from .evaluate.session import Session as Session
 from .evaluate.session import infer as infer
 from .explanation import explain as explain
+from .facts.recipes import RECIPES as RECIPES
 from .families.catalog import reproduce as reproduce
 from .formats import read_graph as read_graph
 from .formats.trust import NotTrustedError as NotTrustedError

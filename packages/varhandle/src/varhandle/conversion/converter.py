@@ -18,6 +18,7 @@ import numpy as np
 
 from varhandle.display import Rich, panel_html, table_html, table_text
 from varhandle.errors import VarhandleError
+from varhandle.facts.recipes import ConverterSettings
 from varhandle.formats import read_graph
 from varhandle.formats.trust import check_trust
 from varhandle.graph import Graph, ModelFileError, Signature, TensorSpec, Variable
@@ -118,32 +119,6 @@ def inspect_conversion(content: bytes) -> Converted:
         flex_ops=tuple(sorted(flex)),
         custom_ops=tuple(sorted(custom - flex)),
     )
-
-
-@dataclass(frozen=True, eq=False)
-class ConverterSettings:
-    """What to set on a ``TFLiteConverter``, as plain data that goes to another process.
-
-    Every field has the converter's own name and default. Enums and dtypes are given by name, so
-    that no TensorFlow is needed to write them down.
-
-    Attributes:
-        optimizations: Names in ``tf.lite.Optimize``: ``("DEFAULT",)`` quantizes.
-        representative_dataset: The inputs of the calibration, one call each: an array where there
-            is one input, or a mapping of input name to array; with several signatures, a pair of
-            signature key and mapping.
-        supported_ops: Names in ``tf.lite.OpsSet``, such as ``"TFLITE_BUILTINS_INT8"``.
-        supported_types: Dtypes that constants may have, such as ``("float16",)``.
-        inference_input_type: Dtype of the file's inputs, such as ``"int8"``.
-        inference_output_type: Dtype of the file's outputs.
-    """
-
-    optimizations: tuple[str, ...] = ()
-    representative_dataset: Sequence[Any] | None = None
-    supported_ops: tuple[str, ...] = ("TFLITE_BUILTINS",)
-    supported_types: tuple[str, ...] = ()
-    inference_input_type: str = "float32"
-    inference_output_type: str = "float32"
 
 
 @dataclass(frozen=True, repr=False, eq=False)

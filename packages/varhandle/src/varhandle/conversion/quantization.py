@@ -24,11 +24,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from varhandle.conversion.converter import ConverterSettings, convert
+from varhandle.conversion.converter import convert
 from varhandle.display import Rich, table_html, table_text
 from varhandle.errors import VarhandleError
 from varhandle.evaluate.latency import Latency, compare_latency
 from varhandle.evaluate.session import Session
+from varhandle.facts.recipes import Recipe, find_recipe
 from varhandle.formats import read_graph
 from varhandle.formats.trust import check_trust
 from varhandle.graph import ModelFileError, Signature, TensorSpec
@@ -42,73 +43,6 @@ Call = Mapping[str, Any] | Any
 
 class QuantizationError(VarhandleError, ValueError):
     """A file could not be quantized; the message says in one line why."""
-
-
-@dataclass(frozen=True, eq=False)
-class Recipe:
-    """A way to quantize, as data.
-
-    Attributes:
-        name: Its name in tables and in :data:`RECIPES`.
-        what: What it does, in a few words.
-        settings: What to set on the converter, the calibration data aside.
-        calibrated: Whether it needs a representative dataset.
-        selective: Whether it leaves some layers in float.
-    """
-
-    name: str
-    what: str
-    settings: ConverterSettings
-    calibrated: bool = False
-    selective: bool = False
-
-    def __repr__(self) -> str:
-        return f"Recipe({self.name}: {self.what})"
-
-
-_INT8 = ConverterSettings(optimizations=("DEFAULT",), supported_ops=("TFLITE_BUILTINS_INT8",))
-_16X8 = "EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8"
-_LISTED = (
-    Recipe("float32", "nothing is quantized", ConverterSettings()),
-    Recipe(
-        "dynamic range",
-        "int8 weights, float32 activations between the kernels",
-        ConverterSettings(optimizations=("DEFAULT",)),
-    ),
-    Recipe(
-        "float16",
-        "float16 weights, float32 arithmetic",
-        ConverterSettings(optimizations=("DEFAULT",), supported_types=("float16",)),
-    ),
-    Recipe(
-        "int8",
-        "int8 weights and activations, int8 inputs and outputs",
-        replace(_INT8, inference_input_type="int8", inference_output_type="int8"),
-        calibrated=True,
-    ),
-    Recipe(
-        "int8, float inputs",
-        "int8 weights and activations, float32 inputs and outputs",
-        _INT8,
-        calibrated=True,
-    ),
-    Recipe(
-        "16x8",
-        "int8 weights, int16 activations, float32 inputs and outputs",
-        replace(_INT8, supported_ops=(_16X8,)),
-        calibrated=True,
-    ),
-    Recipe(
-        "selective",
-        "int8 with float32 inputs and outputs, chosen layers in float32",
-        _INT8,
-        calibrated=True,
-        selective=True,
-    ),
-)
-
-RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in _LISTED}
-"""Name to recipe, the unquantized file first."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -168,7 +102,7 @@ def quantize(
 
     Args:
         source: A SavedModel folder, or a ``.keras`` or ``.h5`` file with a whole model.
-        recipe: A recipe, or its name in :data:`RECIPES`.
+        recipe: A recipe, or its name in ``facts.recipes.RECIPES``.
         calibration: The calls of the representative dataset, for a recipe that needs one: an array
             each where the model has one input, or a list of arrays in the order of its inputs.
         float_layers: Output tensors of the layers that a selective recipe is to leave in float, as
@@ -179,14 +113,14 @@ def quantize(
         The file.
 
     Raises:
-        KeyError: There is no such recipe.
+        UnknownRecipeError: There is no such recipe (a ``ValueError``).
         ModelFileError: There is no such model, or it is of another format.
         ValueError: The recipe needs calibration calls and got none, or ``float_layers`` names a
             tensor that no layer gives.
         QuantizationError: The converter refuses, crashes or hangs.
         NotTrustedError: It brings code along.
     """
-    chosen = _recipe(recipe)
+    chosen = recipe if isinstance(recipe, Recipe) else find_recipe(recipe)
     calls = [_listed_call(call) for call in calibration or ()] if chosen.calibrated else []
     if chosen.calibrated and not calls:
         raise ValueError(f"the recipe {chosen.name} needs calibration: give at least one call")
@@ -197,14 +131,6 @@ def quantize(
     if conversion.content is None:
         raise QuantizationError(f"{chosen.name}: no file: {_reason(conversion.record)}")
     return Quantized(chosen, conversion.content, len(calls), (), conversion.record.seconds)
-
-
-def _recipe(recipe: str | Recipe) -> Recipe:
-    if isinstance(recipe, Recipe):
-        return recipe
-    if recipe not in RECIPES:
-        raise KeyError(f"no recipe {recipe!r}; there are: {', '.join(RECIPES)}")
-    return RECIPES[recipe]
 
 
 def _listed_call(call: Any) -> list[Array]:

@@ -26,6 +26,7 @@ from varhandle.evaluate.parity import (
     paired_outputs,
 )
 from varhandle.evaluate.session import Session
+from varhandle.facts.recipes import RECIPES
 from varhandle.lift import UNSIGNED, Lifted
 from varhandle.progress_bar import busy
 from varhandle.sandbox import Record, run_isolated
@@ -33,21 +34,6 @@ from varhandle.sandbox import Record, run_isolated
 Array = npt.NDArray[Any]
 Call = Mapping[str, Any]
 Answers = Sequence[Mapping[str, Any]]
-
-QUANTIZED_TOLERANCES = {
-    "dynamic range": 0.05,
-    "float16": 0.01,
-    "int8": 0.1,
-    "int8, float inputs": 0.1,
-    "selective": 0.1,
-    "16x8": 0.02,
-}
-"""Recipe to the largest error that a quantized answer may have, as a share of the range of
-TensorFlow's answers to all calls.
-
-One int8 step is 1/255 of a range, and errors add up over layers and over calls: 0.1 is some 25
-steps. More than that is no longer rounding, but a range that was met nowhere in calibration, or a
-state that saturates."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +88,7 @@ def compare_file(
         signature: The file's signature; the only one if ``None``.
         state: What is carried; nothing if ``None``.
         recipe: How the file was quantized: then each answer may be off by the recipe's share of
-            the range of TensorFlow's answers (``QUANTIZED_TOLERANCES``).
+            the range of TensorFlow's answers (``facts.recipes``).
         tolerance: Of a float file, as :func:`check_parity` takes it.
         micro: Whether to run it on TensorFlow Lite Micro as well.
         timeout: Seconds that each run may take.
@@ -126,8 +112,8 @@ def compare_file(
             if recipe is None:
                 runs.append(compare_run(kernels, record, wanted, tolerance))
             else:
-                runs.append(_by_range(kernels, record, wanted, QUANTIZED_TOLERANCES[recipe]))
-    return Parity(tuple(runs), tolerance if recipe is None else QUANTIZED_TOLERANCES[recipe])
+                runs.append(_by_range(kernels, record, wanted, RECIPES[recipe].tolerance))
+    return Parity(tuple(runs), tolerance if recipe is None else RECIPES[recipe].tolerance)
 
 
 def answers(

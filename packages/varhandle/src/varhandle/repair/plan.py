@@ -15,6 +15,7 @@ from pathlib import Path
 from varhandle.diagnosis import Diagnosis, Finding
 from varhandle.display import Rich, code_html, panel_html, printable
 from varhandle.errors import VarhandleError
+from varhandle.facts.recipes import RECIPES, needs_calibration, requested_recipe
 from varhandle.facts.targets import Target
 from varhandle.facts.targets import target as find_target
 from varhandle.families.catalog import FAMILIES
@@ -153,7 +154,7 @@ def choose_way(
     Args:
         diagnosis: What was found in the model; a static reading is enough.
         target: Where the file is to run.
-        quantization: Name of a recipe (``device.quantize.RECIPES``); ``None`` for a float file.
+        quantization: Name of a recipe (``facts.recipes.RECIPES``); ``None`` for a float file.
         signature: The signature to take; the one for inference if ``None``.
 
     Returns:
@@ -165,7 +166,7 @@ def choose_way(
         KeyError: The model has no such signature.
     """
     place = find_target(target) if isinstance(target, str) else target
-    recipe = checked_recipe(quantization)
+    recipe = requested_recipe(quantization)
     chosen = diagnosis.signature
     if signature is not None:
         chosen = inference_signature(diagnosis.graph, signature)
@@ -201,7 +202,7 @@ def _for_the_state(
     if not place.resource_variables:
         why = f"{_no_variables(place)}, so {names} becomes an input and an output."
         return ["lift"], [why]
-    if calibrated(recipe):
+    if needs_calibration(recipe):
         why = (
             f"Calibration must see {names}: it becomes an input and an output, and stays as it "
             "is, since it may grow out of any range."
@@ -246,51 +247,21 @@ def _check_recipe(
     diagnosis: Diagnosis, recipe: str, narrow: Sequence[str], *, stateful: bool
 ) -> None:
     """Refuse a recipe that the converter alone can follow, where it is not converted now."""
-    if diagnosis.format == "tflite" and recipe in ("dynamic range", "float16", "selective"):
+    if diagnosis.format == "tflite" and not RECIPES[recipe].fits_tflite:
         raise NoCureError(
             f"the recipe {recipe} is the converter's, and cannot be applied to a .tflite file",
             change="Give the model that the file was converted from, or take int8 or 16x8.",
         )
-    if calibrated(recipe) and {"float16", "bfloat16"} & set(narrow):
+    if needs_calibration(recipe) and {"float16", "bfloat16"} & set(narrow):
         raise NoCureError(
             f"the recipe {recipe} would quantize the steps that round to {' or '.join(narrow)}",
             change="Keep the state in float32 where the model is written, and quantize that.",
         )
-    if stateful and recipe == "selective":
+    if stateful and RECIPES[recipe].selective:
         raise NoCureError(
-            "the recipe selective is for models without state",
+            f"the recipe {recipe} is for models without state",
             change="Take int8: the state stays float32 in any case.",
         )
-
-
-def checked_recipe(quantization: str | None) -> str | None:
-    """Return the name of a recipe, ``None`` for the one that quantizes nothing.
-
-    Args:
-        quantization: The name, as a user gave it.
-
-    Returns:
-        The name.
-
-    Raises:
-        ValueError: There is no such recipe.
-    """
-    from varhandle.conversion.quantization import RECIPES
-
-    if quantization in (None, "none", "float32"):
-        return None
-    if quantization not in RECIPES:
-        raise ValueError(f"no recipe {quantization!r}; there are: none, {', '.join(RECIPES)}")
-    return quantization
-
-
-def calibrated(recipe: str | None) -> bool:
-    """Return whether a recipe needs inputs to calibrate with.
-
-    Args:
-        recipe: Its name; ``None`` for the one that quantizes nothing.
-    """
-    return recipe in ("int8", "int8, float inputs", "16x8", "selective")
 
 
 Decision = tuple[Sequence[str], Sequence[str], Sequence[str]]

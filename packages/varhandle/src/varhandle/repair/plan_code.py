@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from varhandle.facts.recipes import RECIPES, needs_calibration
 from varhandle.graph.graph_signature import placeholders, sinks
 
 if TYPE_CHECKING:
     from varhandle.diagnosis import Diagnosis
     from varhandle.repair.plan import Way
 
-_BITS = {"16x8": 16}
 _CALLS = [
     "# calls: signature ('' where the model has none) to inputs of your own, for each call a",
     "# dictionary of input name to array",
@@ -54,9 +54,9 @@ def _is_late(diagnosis: Diagnosis, way: Way) -> bool:
 
     Calibration must see the state, so a state is lifted before it.
     """
-    from varhandle.repair.plan import calibrated
-
-    return diagnosis.format == "tflite" or ("lift" in way.steps and calibrated(way.quantization))
+    return diagnosis.format == "tflite" or (
+        "lift" in way.steps and needs_calibration(way.quantization)
+    )
 
 
 def _path(diagnosis: Diagnosis) -> str:
@@ -161,7 +161,7 @@ def _converting(diagnosis: Diagnosis, way: Way) -> list[str]:
             f"    source, signature_keys={keys!r}",
             ")",
         ]
-    if way.quantization == "selective":
+    if way.quantization is not None and RECIPES[way.quantization].selective:
         return [*_CALLS, *_SELECTING]
     if way.quantization is not None and not _is_late(diagnosis, way):
         lines += _settings(way.quantization, way.signatures)
@@ -169,18 +169,16 @@ def _converting(diagnosis: Diagnosis, way: Way) -> list[str]:
 
 
 _SELECTING = [
-    "from varhandle.conversion.quantization import RECIPES, quantize",
+    "from varhandle import quantize",
     "",
     "samples = [list(call.values()) for each in calls.values() for call in each]",
-    'content = quantize(source, RECIPES["selective"], samples).content',
+    'content = quantize(source, "selective", samples).content',
 ]
 """Layers are left out by what quantizing each of them costs: that is no setting of a converter."""
 
 
 def _settings(recipe: str, signatures: Sequence[str]) -> list[str]:
     """Write what a recipe sets on the converter."""
-    from varhandle.conversion.quantization import RECIPES
-
     chosen = RECIPES[recipe]
     settings = chosen.settings
     lines = [
@@ -227,9 +225,9 @@ def _quantizing(diagnosis: Diagnosis, way: Way, recipe: str) -> list[str]:
             "calls = {name: with_state(lifted, calls[name], name or None) for name in calls}"
         )
     kept = "sorted(state)" if lifted else "[]"
-    if recipe == "int8, float inputs":
+    if RECIPES[recipe].float_inputs and RECIPES[recipe].activation_bits == 8:
         kept += f" + {_ends(diagnosis, way)!r}"
-    bits = _BITS.get(recipe, 8)
+    bits = RECIPES[recipe].activation_bits
     return [
         *lines,
         f"made = quantize_file(content, calls, activation_bits={bits}, float_tensors={kept})",

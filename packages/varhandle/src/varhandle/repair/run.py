@@ -17,10 +17,11 @@ from typing import Any
 from varhandle.atomic_write import write_all
 from varhandle.diagnosis import Diagnosis, diagnose
 from varhandle.evaluate.reference import check_trust
+from varhandle.facts.recipes import requested_recipe
 from varhandle.facts.targets import target as find_target
 from varhandle.formats import read_graph
 from varhandle.graph import ModelFileError
-from varhandle.repair.plan import NoCureError, NotProvenError, checked_recipe, choose_way
+from varhandle.repair.plan import NoCureError, NotProvenError, choose_way
 from varhandle.repair.result import Cured, CuredFile
 from varhandle.repair.steps import Work
 from varhandle.tflite.state_files import as_npz, state_beside, writing
@@ -63,7 +64,7 @@ def cure(
         KeyError: There is no such signature.
     """
     place = find_target(target)
-    checked_recipe(quantization)
+    requested_recipe(quantization)
     graph = source.graph if isinstance(source, Diagnosis) else read_graph(source)
     check_trust(graph, trust)
     if not Path(graph.source).exists():

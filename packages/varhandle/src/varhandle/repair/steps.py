@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from varhandle.conversion.converter import ConverterSettings, convert
+from varhandle.conversion.converter import convert
 from varhandle.diagnosis import Diagnosis, Finding
 from varhandle.evaluate.example_inputs import CallsError, load_calls, make_calls
 from varhandle.evaluate.parity import TOLERANCES
 from varhandle.evaluate.proof import converter_words
 from varhandle.evaluate.reference import NotRepeatableError, reference_answers
 from varhandle.evaluate.stateful_parity import MICRO, State, compare_file, has_micro, with_state
+from varhandle.facts.recipes import RECIPES, ConverterSettings, needs_calibration
 from varhandle.facts.targets import Target, refusals, with_own_release
 from varhandle.formats import read_graph
 from varhandle.graph import Graph, Signature, TensorSpec
@@ -28,7 +29,6 @@ from varhandle.repair.plan import (
     Way,
     by_export,
     by_lifting,
-    calibrated,
     checkpoint_beside,
     listed,
 )
@@ -141,7 +141,7 @@ class Work:
                 f"the other, so answers may differ by {parity.tolerance:g} of their size."
             )
         if self.inputs is None:
-            made_up = _MADE_UP_CALIBRATION if calibrated(way.quantization) else _MADE_UP
+            made_up = _MADE_UP_CALIBRATION if needs_calibration(way.quantization) else _MADE_UP
             notes.append(made_up)
         if self.place.id == "micro" and not (has_micro() and len(way.signatures) < 2):
             notes.append("It was not run on TensorFlow Lite Micro; its table of ops was compared.")
@@ -240,7 +240,9 @@ class Work:
         """Lift the state if the way says so, or a file shows one that Keras did not tell of."""
         if "lift" not in way.steps:
             stateful = bool(read_graph(content).variables)
-            if not stateful or (self.place.resource_variables and not calibrated(way.quantization)):
+            if not stateful or (
+                self.place.resource_variables and not needs_calibration(way.quantization)
+            ):
                 return way, None, content
             way = by_lifting(self.diagnosis, way)
         try:
@@ -256,7 +258,6 @@ class Work:
         self, source: str, way: Way, content: bytes, asked: Sequence[_Asked], lifted: Lifted | None
     ) -> bytes:
         from varhandle.conversion.quantization import (
-            RECIPES,
             QuantizationError,
             quantize,
             quantize_file,
@@ -271,12 +272,15 @@ class Work:
                 if lifted is not None:
                     calls = {n: with_state(lifted, c, n or None) for n, c in calls.items()}
                 kept = [] if lifted is None else sorted(lifted.initial_state)
-                if recipe.settings.inference_input_type == "float32":
+                if recipe.float_inputs:
                     kept += [name for one in asked for name in one.calls[0]]
                     kept += [spec.name for one in asked for spec in one.signature.outputs]
-                bits = 16 if recipe.name == "16x8" else 8
                 return quantize_file(
-                    content, calls, activation_bits=bits, float_tensors=kept, timeout=self.timeout
+                    content,
+                    calls,
+                    activation_bits=recipe.activation_bits,
+                    float_tensors=kept,
+                    timeout=self.timeout,
                 ).content
             if recipe.selective:
                 calls_listed = [list(call.values()) for call in asked[0].calls]
