@@ -1,16 +1,19 @@
 """A child process: what it returns, what it survives, what it costs its caller."""
 
-import multiprocessing
 import os
+import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import pytest
 
-from varhandle.sandbox import OpError, run_isolated, run_source
+from varhandle.sandbox import OpError, cancellable, run_isolated, run_source
 
 
 def test_returns_the_names_that_were_kept():
@@ -102,12 +105,16 @@ def test_a_hanging_child_is_ended_with_all_that_it_started(tmp_path):
     assert _ends(int(marker.read_text()))
 
 
-def _ends(pid, seconds=10):
+def _ends(pid):
     """Wait for a process to end; tell whether it did."""
+    return wait_until(lambda: not _alive(pid))
+
+
+def wait_until(true, seconds=10):
     deadline = time.monotonic() + seconds
-    while _alive(pid) and time.monotonic() < deadline:
+    while not true() and time.monotonic() < deadline:
         time.sleep(0.1)
-    return not _alive(pid)
+    return true()
 
 
 def _alive(pid):
@@ -313,12 +320,91 @@ def test_a_child_is_the_same_whichever_call_came_first(tmp_path):
     assert done.stdout == "False False\n"
 
 
-def test_without_fork_a_child_is_spawned(monkeypatch):
+def test_without_fork_a_child_imports_for_itself(monkeypatch):
     """As on Windows: slower, and the same record."""
-    methods = multiprocessing.get_all_start_methods
-    monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: ["spawn"])
-    assert "spawn" in methods()
-    record = run_isolated(eval, "__import__('multiprocessing').get_start_method()")
-    assert (record.outcome, record.value) == ("ok", "spawn")
+    monkeypatch.delattr(os, "fork")
+    record = run_isolated(os.getppid, tensorflow=False)
+    assert (record.outcome, record.value) == ("ok", os.getpid())
     failed = run_isolated(eval, "1 / 0", tensorflow=False)
     assert failed.exception_type == "ZeroDivisionError"
+    crashed = run_isolated(os._exit, 3, tensorflow=False)
+    assert "exit code 3" in crashed.message
+    endless = run_isolated(time.sleep, 600, tensorflow=False, timeout=3)
+    assert endless.outcome == "timed out"
+
+
+def test_what_children_are_forked_from_is_replaced_when_it_dies(tmp_path):
+    server = psutil.Process(run_isolated(os.getppid).value)
+    marker = tmp_path / "pid"
+    source = (
+        "import os, subprocess, time\n"
+        "child = subprocess.Popen(['sleep', '600'])\n"
+        f"open({str(marker)!r}, 'w').write(str(child.pid))\n"
+        f"os.kill({server.pid}, 9)\n"
+        "time.sleep(600)"
+    )
+    record = run_source(source, timeout=60)
+    assert record.outcome == "crashed"
+    assert "died with the one that it was forked from" in record.message
+    assert _ends(int(marker.read_text()))
+    assert run_isolated(os.getppid).value not in (server.pid, 1)
+
+
+def test_threads_read_the_right_exit_codes():
+    """Each looks after children that others have started, and none takes another's code."""
+    with ThreadPoolExecutor(8) as pool:
+        records = list(pool.map(lambda code: run_isolated(os._exit, code), range(64)))
+    assert [record.message.split()[-1] for record in records] == [str(n) for n in range(64)]
+
+
+def test_what_is_called_off_is_ended_and_what_comes_later_does_not_start(tmp_path):
+    marker, event = tmp_path / "started", threading.Event()
+    threading.Timer(1.0, event.set).start()
+    with cancellable(event):
+        assert run_isolated(time.sleep, 600).outcome == "cancelled"
+        assert run_isolated(marker.touch).outcome == "cancelled"
+    assert not marker.exists()
+
+
+def test_nothing_is_left_behind(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    us, server = psutil.Process(), psutil.Process(run_isolated(os.getppid).value)
+    before = us.num_fds(), server.num_fds(), us.children(recursive=True)
+    for _ in range(20):
+        run_isolated(int)
+        run_isolated(os.abort)
+        run_isolated(time.sleep, 600, timeout=0)
+    assert wait_until(lambda: us.children(recursive=True) == before[2])
+    assert (us.num_fds(), server.num_fds()) == before[:2]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_child_has_the_surroundings_of_its_caller_now(tmp_path, monkeypatch):
+    run_isolated(int)  # the server is there, with other ones
+    (tmp_path / "only_here.py").write_text("VALUE = 42")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SET_LATER", "yes")
+    monkeypatch.syspath_prepend("")
+    source = "import os, only_here, signal\nseen = [only_here.VALUE, os.environ['SET_LATER']]\n"
+    source += "seen += [os.getcwd(), signal.getsignal(signal.SIGINT).__name__, os.read(0, 1)]"
+    seen = run_source(source, keep=["seen"]).value["seen"]
+    assert seen == [42, "yes", str(tmp_path), "default_int_handler", b""]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_the_server_ends_with_its_process(tmp_path, number):
+    script = tmp_path / "ends.py"
+    script.write_text(
+        "import os, time\n"
+        "from varhandle.sandbox import run_isolated\n"
+        "print(run_isolated(os.getppid, tensorflow=False).value, flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    owner = subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    server = int(owner.stdout.readline())
+    owner.send_signal(number)
+    owner.wait()
+    owner.stdout.close()
+    assert _ends(server)

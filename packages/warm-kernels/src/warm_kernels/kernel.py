@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import entry_points
 from multiprocessing.connection import Connection
 
 from warm_kernels.deferred_modules import hold_back
@@ -18,6 +19,12 @@ LAUNCHER = "ipykernel_launcher"
 
 READY, PORT_TAKEN = b"ready", b"a port is taken"
 """What it reports."""
+
+
+def prepare() -> None:
+    """Call what others have registered for a fresh kernel, before its first thread."""
+    for hook in entry_points(group="warm_kernels.before_kernel"):
+        hook.load()()
 
 
 def run(report: Connection, path: Sequence[str], arguments: Sequence[str]) -> None:

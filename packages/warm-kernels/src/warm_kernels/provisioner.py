@@ -159,6 +159,7 @@ def fork_kernel(arguments: Sequence[str], **kwargs: Any) -> ForkedProcess:
             cwd=os.fspath(kwargs.get("cwd") or Path.cwd()),
             also=kernel.MODULES,
             reports=True,
+            first=kernel.prepare,
         )
     finally:
         os.close(nowhere)

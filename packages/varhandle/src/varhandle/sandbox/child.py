@@ -4,62 +4,68 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import importlib
 import linecache
-import multiprocessing
 import os
 import pickle
-import signal
 import sys
-import threading
 import time
 import traceback
 import types
-from collections.abc import Mapping, Sequence
-from multiprocessing.connection import Connection
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
-
-from warm_kernels import fork_server
 
 SOURCE_NAME = "<isolated>"
 """File name under which isolated source is compiled; tracebacks are searched for it."""
 
+ORDER, RESULT, OUTPUT, LOG = "order", "result", "stdout", "stderr"
+"""Files in the folder of a run."""
 
-def run(
-    connection: Connection,
-    *,
-    output: str,
-    log: str,
-    task: bytes,
-    preload: str,
-    environment: Mapping[str, str],
-) -> None:
-    """Run a task and send the fields of its ``Record`` through the connection.
+
+def import_libraries(*, tensorflow: bool) -> None:
+    """Import what tasks need, as far as it is installed, without the greetings.
+
+    TensorFlow's log stays on for the children (the server is started so): the converter writes
+    there what it never puts into the exception. It cannot be set anew in a child.
+    """
+    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        with contextlib.suppress(ImportError):
+            if tensorflow:
+                import keras
+                import tensorflow as tf  # noqa: F401 - imported for the children
+
+                # It prints a summary at each export, full of temporary paths and addresses.
+                keras.utils.disable_interactive_logging()
+        with contextlib.suppress(ImportError):
+            import ai_edge_litert.interpreter  # noqa: F401 - imported for the children
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(nowhere)
+
+
+def run(folder: str, announce: Callable[[], None]) -> None:
+    """Run the task in a folder, write the fields of its ``Record`` there, and announce them.
 
     What the task has registered for the end of its process is called as well: TensorFlow deletes
     the files of AutoGraph then (``autograph/pyct/loader.py``).
-
-    Then wait until the parent hangs up: it ends the whole process group while this process, its
-    leader, is still there to name it.
-
-    Args:
-        connection: Where the fields go, as one pickled dictionary of plain values.
-        output: File that takes the process's standard output.
-        log: File that takes its standard error, including what C++ writes.
-        task: A pickled callable without arguments.
-        preload: Module that the task relies on; it costs nothing where the server has it.
-        environment: The caller's environment variables, which the server may not have.
     """
-    _leave_with_the_parent()
-    _redirect(sys.stdout, 1, output)
-    _redirect(sys.stderr, 2, log)
+    order: dict[str, Any] = pickle.loads(Path(folder, ORDER).read_bytes())
+    sys.path[:], sys.argv[:] = order["path"], order["argv"]
+    os.chdir(order["cwd"])
     os.environ.clear()
-    os.environ.update(environment)
-    atexit._clear()  # that of the server is not for this process to end
-    _import_quietly(preload)
+    os.environ.update(order["environment"])
+    _redirect(sys.stdout, 1, os.path.join(folder, OUTPUT))
+    _redirect(sys.stderr, 2, os.path.join(folder, LOG))
+    # Python has no public way to call the exit functions of a process that will be killed, nor
+    # to forget those of the server, which are not for this process to call.
+    atexit._clear()
+    import_libraries(tensorflow=order["tensorflow"])
     started = time.perf_counter()
     try:
-        fields: dict[str, Any] = {"outcome": "ok", "value": pickle.loads(task)()}
+        fields: dict[str, Any] = {"outcome": "ok", "value": pickle.loads(order["task"])()}
         payload = pickle.dumps({**fields, "seconds": time.perf_counter() - started})
     except BaseException as error:  # the record of any failure is the point of this module
         fields = {"outcome": "raised", **_failure(error)}
@@ -68,56 +74,14 @@ def run(
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(ValueError, OSError):  # the code may have closed it
             stream.flush()
-    connection.send_bytes(payload)
-    with contextlib.suppress(EOFError, OSError):
-        connection.recv_bytes()
-
-
-def _import_quietly(preload: str) -> None:
-    """Import a module, and keep Keras from printing.
-
-    Keras prints a summary at each export, which is full of temporary paths and addresses.
-    """
-    importlib.import_module(preload)
-    if "keras" in sys.modules:
-        sys.modules["keras"].utils.disable_interactive_logging()
-
-
-def _leave_with_the_parent() -> None:
-    """Make a group of this process and all that it starts, and end it when the parent is gone.
-
-    A restarted kernel would otherwise leave an endless loop behind. The thread needs Python to
-    run; the system's signal reaches a loop in C++ as well.
-    """
-    if not hasattr(os, "setsid"):
-        return
-    os.setsid()
-    parent = multiprocessing.parent_process()
-
-    def leave() -> None:
-        if parent is not None:
-            parent.join()
-            os.killpg(0, signal.SIGKILL)
-
-    threading.Thread(target=leave, daemon=True).start()
-    fork_server.forget_the_server()
-    fork_server.end_with_the_parent()
+    growing = Path(folder, f"{RESULT}.growing")
+    growing.write_bytes(payload)
+    growing.replace(Path(folder, RESULT))
+    announce()
 
 
 def execute(source: str, inputs: Mapping[str, Any], keep: Sequence[str]) -> dict[str, Any]:
-    """Execute source text and return the names to keep.
-
-    Args:
-        source: Python source.
-        inputs: Names that the source finds defined.
-        keep: Names to return; each must be defined when the source ends.
-
-    Returns:
-        The kept names with their values.
-
-    Raises:
-        NameError: A name to keep was never defined.
-    """
+    """Execute source text and return the names to keep; ``NameError`` if one was never defined."""
     linecache.cache[SOURCE_NAME] = (len(source), None, source.splitlines(True), SOURCE_NAME)
     module = types.ModuleType("__isolated__")
     sys.modules[module.__name__] = module  # where dataclasses and pickle look for a class's module

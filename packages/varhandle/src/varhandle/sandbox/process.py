@@ -1,9 +1,9 @@
 """Run code in a warm child process, within limits, and get a record back.
 
 A conversion can abort its process, loops can hang, and an interpreter can read memory that is
-not its own. None of that may cost a learner their kernel, so such code runs in a child of the
-fork server (``warm_kernels``), which has imported TensorFlow once: a child starts in well
-under a second. Where there is no fork (Windows), the child is spawned and imports for itself.
+not its own. None of that may cost a learner their kernel, so such code runs in a child of a
+fork server that has imported TensorFlow once: a child starts in well under a second. Where there
+is no fork (Windows), the child imports for itself.
 """
 
 from __future__ import annotations
@@ -15,21 +15,20 @@ import io
 import os
 import pickle
 import signal
+import sys
 import tempfile
 import threading
 import time
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from varhandle.sandbox import child
+from varhandle.sandbox.fork_server import SpawnedChild, start_child
 from varhandle.sandbox.record import OpError, Record
-from warm_kernels import fork_server
 
 GIB = 2**30
 _POLL_SECONDS = 0.05
@@ -47,23 +46,13 @@ def run_isolated(
     tensorflow: bool = True,
     **kwargs: Any,
 ) -> Record:
-    """Call a function in a child process.
+    """Call a function in a child process; nothing that it does is raised here.
 
-    Args:
-        function: A function that the child can import (defined in a module, not in a notebook).
-        *args: Its arguments; they and its result must be picklable.
-        timeout: Seconds after which the child is ended.
-        memory_limit: Resident bytes of the child, without its own children, above which it is
-            ended.
-        tensorflow: Whether the function needs TensorFlow. ``False`` starts a server without it,
-            in a fraction of the time, if none runs yet and this process has none either.
-        **kwargs: Its keyword arguments, of other names than those above.
-
-    Returns:
-        The record. Nothing that the function does is raised here.
-
-    Raises:
-        ValueError: The function or an argument cannot be sent to another process.
+    The child must be able to import the function (defined in a module, not in a notebook); its
+    arguments and result must be picklable, or ``ValueError`` says so. ``timeout`` is in seconds,
+    ``memory_limit`` in resident bytes of the child without its own children. ``tensorflow=False``
+    starts a fork server without TensorFlow, in a fraction of the time, if none runs yet and this
+    process has not imported it either.
     """
     try:
         task = _pickled(functools.partial(function, *args, **kwargs))
@@ -101,18 +90,9 @@ def run_source(
 ) -> Record:
     """Execute Python source in a child process: what the cell magic does.
 
-    Args:
-        source: The code.
-        inputs: Names that the code finds defined.
-        keep: Names whose values come back, as the dictionary ``Record.value``.
-        timeout: Seconds after which the child is ended.
-        memory_limit: Resident bytes above which the child is ended.
-
-    Returns:
-        The record, whose ``line_number`` counts the lines of ``source`` from 1.
-
-    Raises:
-        ValueError: An input cannot be sent to another process.
+    ``inputs`` are names that the source finds defined (``ValueError`` if one cannot be sent), the
+    values of the names in ``keep`` come back as the dictionary ``Record.value``, and
+    ``Record.line_number`` counts the lines of the source from 1.
     """
     return run_isolated(
         child.execute,
@@ -128,13 +108,9 @@ def run_source(
 def cancellable(cancelled: threading.Event) -> Iterator[None]:
     """Let another thread end the isolated runs of this block, however deep they are called.
 
-    Args:
-        cancelled: Once it is set, a run that is under way is ended within a tenth of a second,
-            and one that comes later does not start. Their records say ``"cancelled"``.
-
-    Yields:
-        Nothing. Threads that the block starts are not concerned, unless they are given its
-        context (``contextvars.copy_context``).
+    Once the event is set, a run that is under way is ended within a tenth of a second, and one
+    that comes later does not start; their records say ``"cancelled"``. Threads that the block
+    starts are not concerned, unless they are given its context (``contextvars.copy_context``).
     """
     token = _cancelled.set(cancelled)
     try:
@@ -151,45 +127,38 @@ def warm_up() -> None:
 def _run(task: bytes, *, timeout: float, memory_limit: int, tensorflow: bool) -> Record:
     if _is_cancelled():
         return Record(**_CANCELLED)
-    context = fork_server.context(tensorflow)
-    preload = fork_server.WITH_TENSORFLOW if tensorflow else fork_server.WITHOUT_TENSORFLOW
-    with tempfile.TemporaryDirectory(prefix="isolated-") as folder:
-        output, log = Path(folder, "stdout"), Path(folder, "stderr")
-        ours, theirs = context.Pipe()
-        process = context.Process(
-            target=child.run,
-            args=(theirs,),
-            kwargs={
-                "output": str(output),
-                "log": str(log),
-                "task": task,
-                "preload": preload,
-                "environment": dict(os.environ),
-            },
-        )
+    with tempfile.TemporaryDirectory(prefix="isolated-") as name:
+        folder = Path(name)
+        order = {
+            "task": task,
+            "tensorflow": tensorflow,
+            "environment": dict(os.environ),
+            "cwd": os.getcwd(),
+            "path": [entry or os.getcwd() for entry in sys.path],
+            "argv": sys.argv,
+        }
         started = time.monotonic()
         try:
-            fork_server.start(process)
-            theirs.close()
-            fields = _watch(process, ours, started + timeout, memory_limit)
-        except (EOFError, OSError) as error:  # the server died before it could make a child
+            (folder / child.ORDER).write_bytes(pickle.dumps(order))
+            process = start_child(folder, tensorflow=tensorflow)
+        except OSError as error:
             fields = {"outcome": "crashed", "message": f"no child could be started: {error}"}
-        finally:
-            _end(process)
-            ours.close()
+        else:
+            try:
+                fields = _watch(process, folder, started + timeout, memory_limit)
+            finally:
+                process.end()
         fields.setdefault("seconds", time.monotonic() - started)
-        return Record(output=_read(output), log=_read(log), **fields)
+        return Record(output=_read(folder / child.OUTPUT), log=_read(folder / child.LOG), **fields)
 
 
-def _watch(
-    process: BaseProcess, connection: Connection, deadline: float, memory_limit: int
-) -> dict[str, Any]:
+def _watch(process: SpawnedChild, folder: Path, deadline: float, memory_limit: int) -> dict[str, Any]:
     """Wait for the child's answer, its death or a limit, and return the record's fields."""
     while True:
-        ready = wait([connection, process.sentinel], timeout=_POLL_SECONDS)
-        if connection in ready:
-            return _received(process, connection)
-        if process.sentinel in ready:
+        process.wait(_POLL_SECONDS)
+        if (folder / child.RESULT).exists():
+            return _received(folder / child.RESULT)
+        if process.ended:
             return _crash(process)
         if _is_cancelled():
             return dict(_CANCELLED)
@@ -205,13 +174,9 @@ def _is_cancelled() -> bool:
     return event is not None and event.is_set()
 
 
-def _received(process: BaseProcess, connection: Connection) -> dict[str, Any]:
+def _received(result: Path) -> dict[str, Any]:
     try:
-        payload = connection.recv_bytes()
-    except (EOFError, OSError):  # the child died before its answer, or in the middle of it
-        return _crash(process)
-    try:
-        fields: dict[str, Any] = pickle.loads(payload)
+        fields: dict[str, Any] = pickle.loads(result.read_bytes())
     except Exception as error:  # a class that pickles, and cannot be made again from that
         message = f"the result cannot be read back: {error}"
         return {"outcome": "raised", "exception_type": type(error).__name__, "message": message}
@@ -219,36 +184,30 @@ def _received(process: BaseProcess, connection: Connection) -> dict[str, Any]:
     return fields
 
 
-def _crash(process: BaseProcess) -> dict[str, Any]:
-    process.join(timeout=5)
-    code = process.exitcode
-    if code is not None and code < 0:
+def _crash(process: SpawnedChild) -> dict[str, Any]:
+    code = process.exit_code
+    if process.pid is None:
+        message = "no child could be started: what it is forked from has died"
+    elif code is None:
+        message = "the process died with the one that it was forked from"
+    elif code < 0:
         try:
             name = signal.Signals(-code).name
         except ValueError:  # a real-time signal has no name
             name = f"signal {-code}"
         return {"outcome": "crashed", "exit_signal": name, "message": f"the process died: {name}"}
-    return {"outcome": "crashed", "message": f"the process ended early, with exit code {code}"}
+    else:
+        message = f"the process ended early, with exit code {code}"
+    return {"outcome": "crashed", "message": message}
 
 
 def _resident(pid: int | None) -> int:
+    if pid is None:
+        return 0
     try:
         return psutil.Process(pid).memory_info().rss
     except psutil.Error:
         return 0
-
-
-def _end(process: BaseProcess) -> None:
-    """End the child, whatever it started, and wait until it is gone."""
-    if process.pid is None:  # it never started
-        return
-    if hasattr(os, "killpg") and process.pid != os.getpgrp():
-        # The group outlives its leader while it has members, and keeps its number.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-    if process.is_alive():
-        process.kill()
-    process.join(timeout=10)
 
 
 def _read(path: Path) -> str:

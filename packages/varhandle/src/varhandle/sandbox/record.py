@@ -16,10 +16,8 @@ _SHOWN = 200  # characters of a message that a notebook shows; the record keeps 
 class OpError:
     """One entry of ``ConverterError.errors``: an op that the converter could not place.
 
-    Attributes:
-        op: Such as ``"tf.VarHandleOp"``.
-        code: Name of the converter's error code, such as ``"ERROR_NEEDS_FLEX_OPS"``
-            (``converter_error_data.proto`` of TensorFlow), or ``"UNKNOWN"``.
+    Such as ``("tf.VarHandleOp", "ERROR_NEEDS_FLEX_OPS")``; the codes are those of TensorFlow's
+    ``converter_error_data.proto``, or ``"UNKNOWN"``.
     """
 
     op: str

@@ -9,7 +9,7 @@ from IPython.utils.capture import capture_output
 @pytest.fixture(scope="module")
 def shell():
     ipython = start_ipython()
-    ipython.run_line_magic("load_ext", "varhandle.sandbox")
+    ipython.run_line_magic("load_ext", "workbook_lib.isolated")
     return ipython
 
 

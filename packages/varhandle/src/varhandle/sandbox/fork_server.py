@@ -1,0 +1,219 @@
+"""The caller's side of the fork server: starts it, asks it for children, follows them.
+
+A process has one fork server (``varhandle.sandbox.zygote``), which ends with it. Nothing but the
+socket pair between the two leads to it, so nobody else can ask it for anything.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from varhandle.sandbox import zygote
+
+LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+_FAREWELL_SECONDS = 2
+
+
+@dataclass
+class _Server:
+    control: socket.socket
+    poll: Callable[[], int | None]
+    process: subprocess.Popen[bytes] | None = None
+
+
+_server: _Server | None = None
+_lock = threading.Lock()
+
+
+class SpawnedChild:
+    """A process that runs one task and imports for itself, where nothing can be forked (Windows).
+
+    ``pid`` is also the number of its group; ``exit_code`` is ``None`` as long as nobody knows it.
+    """
+
+    pid: int | None = None
+    ended = False
+    exit_code: int | None = None
+
+    def __init__(self, folder: Path) -> None:
+        """Start it; it ends when its standard input does."""
+        command, nowhere = _command(str(folder), tensorflow=False), subprocess.DEVNULL
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=nowhere, stderr=nowhere, start_new_session=True
+        )
+        self.pid = self._process.pid
+
+    def wait(self, seconds: float) -> None:
+        """Wait at most so long for news of it."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.exit_code = self._process.wait(seconds)
+            self.ended = True
+
+    def end(self) -> None:
+        """End it with whatever it has started, and wait until it is gone."""
+        if self.pid is not None:
+            # The group outlives its leader while it has members, and keeps its number.
+            if hasattr(os, "killpg") and self.pid != os.getpgrp():
+                with contextlib.suppress(OSError):
+                    os.killpg(self.pid, signal.SIGKILL)
+            if not self.ended:
+                with contextlib.suppress(OSError):
+                    os.kill(self.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+            deadline = time.monotonic() + 10
+            while not self.ended and time.monotonic() < deadline:
+                self.wait(0.1)
+        self._close()
+
+    def _close(self) -> None:
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+
+
+class ForkedChild(SpawnedChild):
+    """A child of the fork server, which takes a moment to have a process id."""
+
+    def __init__(self, folder: Path, *, tensorflow: bool) -> None:
+        """Ask for it."""
+        self._channel, self._theirs = socket.socketpair()
+        self._unread = b""
+        try:
+            self._channel.sendall(os.fsencode(folder))
+            with _lock:
+                self._server = _running_server(tensorflow)
+                socket.send_fds(self._server.control, [b"."], [self._theirs.fileno()])
+        except BaseException:
+            self._close()
+            raise
+
+    def wait(self, seconds: float) -> None:
+        """Read what the server and the child say."""
+        poll = select.poll()
+        poll.register(self._channel, select.POLLIN)
+        if not poll.poll(1000 * seconds):
+            # Before it has a process id, only the server can say that there will be none.
+            self.ended = self.pid is None and self._server.poll() is not None
+            return
+        self._theirs.close()  # not before it has arrived: macOS loses what is closed on its way
+        said = self._channel.recv(4096)
+        *lines, self._unread = (self._unread + said).split(b"\n")
+        for line in lines:
+            word, _, number = line.decode().partition(" ")
+            if word == "pid":
+                self.pid = int(number)
+            elif word == "exit":
+                self.ended, self.exit_code = True, int(number)
+        self.ended = self.ended or not said
+
+    def _close(self) -> None:
+        self._channel.close()
+        self._theirs.close()
+
+
+def start_child(folder: Path, *, tensorflow: bool) -> SpawnedChild:
+    """Start a child for the task in a folder (``child.run``); raises ``OSError`` if it cannot.
+
+    The first call starts the fork server, which imports TensorFlow if this asks for it, or if
+    this process has it already and so will want it in a child sooner or later.
+    """
+    if hasattr(os, "fork") and hasattr(socket, "send_fds"):
+        return ForkedChild(folder, tensorflow=tensorflow)
+    return SpawnedChild(folder)
+
+
+def _command(task: str, *, tensorflow: bool) -> list[str]:
+    path = json.dumps([entry or os.getcwd() for entry in sys.path])
+    return [sys.executable, zygote.__file__, path, task, "tensorflow" if tensorflow else ""]
+
+
+def _running_server(tensorflow: bool) -> _Server:
+    """Return the server; start it if there is none, or if it has died."""
+    global _server
+    if _server is not None:
+        if _server.poll() is None:
+            return _server
+        _server.control.close()
+    ours, theirs = socket.socketpair()
+    tensorflow = tensorflow or "tensorflow" in sys.modules
+    with theirs:
+        process = subprocess.Popen(
+            _command(str(theirs.fileno()), tensorflow=tensorflow),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,
+            env={**os.environ, LOG_LEVEL: "0"},
+        )
+    _server = _Server(ours, process.poll, process)
+    atexit.register(_end_server)
+    return _server
+
+
+def start_nested_fork_server() -> None:
+    """Fork this process's server from what it has imported: a moment in place of seconds.
+
+    To be called on the main thread, before any other is started (the entry point
+    ``warm_kernels.before_kernel``). Does nothing where a server of its own would be another one:
+    without TensorFlow, or with the log level at which the converter no longer says why it fails.
+    """
+    global _server
+    if "tensorflow" not in sys.modules or os.environ.get(LOG_LEVEL, "0") != "0":
+        return
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            ours.close()
+            os.setsid()
+            zygote.serve(theirs)
+        finally:
+            os._exit(1)
+    theirs.close()
+
+    def poll() -> int | None:
+        try:
+            ended, status = os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            return 0
+        return os.waitstatus_to_exitcode(status) if ended else None
+
+    _server = _Server(ours, poll)
+
+
+def _end_server() -> None:
+    """End the server, so that nothing is left of it when this process has ended."""
+    if _server is not None and _server.process is not None:
+        _server.control.close()
+        try:
+            _server.process.wait(_FAREWELL_SECONDS)
+        except subprocess.TimeoutExpired:  # it is importing
+            _server.process.kill()
+            _server.process.wait()
+
+
+def _forget_the_server() -> None:
+    """Leave the server to the process that this one was forked from."""
+    global _server, _lock
+    _lock = threading.Lock()
+    if _server is not None:
+        _server.control.close()
+        if _server.process is not None:
+            _server.process.returncode = 0  # its end is the parent's to wait for
+    _server = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_the_server)
