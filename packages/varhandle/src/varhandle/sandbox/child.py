@@ -57,8 +57,8 @@ def run(folder: str, announce: Callable[[], None]) -> None:
     os.chdir(order["cwd"])
     os.environ.clear()
     os.environ.update(order["environment"])
-    _redirect(sys.stdout, 1, os.path.join(folder, OUTPUT))
-    _redirect(sys.stderr, 2, os.path.join(folder, LOG))
+    _redirect(sys.stdout, 1, Path(folder, OUTPUT))
+    _redirect(sys.stderr, 2, Path(folder, LOG))
     # Python has no public way to call the exit functions of a process that will be killed, nor
     # to forget those of the server, which are not for this process to call.
     atexit._clear()
@@ -94,7 +94,7 @@ def execute(source: str, inputs: Mapping[str, Any], keep: Sequence[str]) -> dict
     return {name: namespace[name] for name in keep}
 
 
-def _redirect(stream: Any, descriptor: int, path: str) -> None:
+def _redirect(stream: Any, descriptor: int, path: Path) -> None:
     stream.flush()
     target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(target, descriptor)

@@ -18,24 +18,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from varhandle.sandbox import zygote
 
 LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 _FAREWELL_SECONDS = 2
-
-
-@dataclass
-class _Server:
-    control: socket.socket
-    poll: Callable[[], int | None]
-    process: subprocess.Popen[bytes] | None = None
-
-
-_server: _Server | None = None
-_lock = threading.Lock()
 
 
 class SpawnedChild:
@@ -91,9 +79,7 @@ class ForkedChild(SpawnedChild):
         self._unread = b""
         try:
             self._channel.sendall(os.fsencode(folder))
-            with _lock:
-                self._server = _running_server(tensorflow)
-                socket.send_fds(self._server.control, [b"."], [self._theirs.fileno()])
+            self._poll_server = _server.ask(self._theirs, tensorflow=tensorflow)
         except BaseException:
             self._close()
             raise
@@ -104,7 +90,7 @@ class ForkedChild(SpawnedChild):
         poll.register(self._channel, select.POLLIN)
         if not poll.poll(1000 * seconds):
             # Before it has a process id, only the server can say that there will be none.
-            self.ended = self.pid is None and self._server.poll() is not None
+            self.ended = self.pid is None and self._poll_server() is not None
             return
         self._theirs.close()  # not before it has arrived: macOS loses what is closed on its way
         said = self._channel.recv(4096)
@@ -134,32 +120,90 @@ def start_child(folder: Path, *, tensorflow: bool) -> SpawnedChild:
 
 
 def _command(task: str, *, tensorflow: bool) -> list[str]:
-    path = json.dumps([entry or os.getcwd() for entry in sys.path])
+    path = json.dumps([entry or str(Path.cwd()) for entry in sys.path])
     return [sys.executable, zygote.__file__, path, task, "tensorflow" if tensorflow else ""]
 
 
-def _running_server(tensorflow: bool) -> _Server:
-    """Return the server; start it if there is none, or if it has died."""
-    global _server
-    if _server is not None:
-        if _server.poll() is None:
-            return _server
-        _server.control.close()
-    ours, theirs = socket.socketpair()
-    tensorflow = tensorflow or "tensorflow" in sys.modules
-    with theirs:
-        process = subprocess.Popen(
-            _command(str(theirs.fileno()), tensorflow=tensorflow),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            pass_fds=[theirs.fileno()],
-            start_new_session=True,
-            env={**os.environ, LOG_LEVEL: "0"},
-        )
-    _server = _Server(ours, process.poll, process)
-    atexit.register(_end_server)
-    return _server
+class _ForkServer:
+    """The server of this process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._control: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._poll: Callable[[], int | None] = lambda: None
+
+    def ask(self, channel: socket.socket, *, tensorflow: bool) -> Callable[[], int | None]:
+        """Have it fork a child; start it if need be. Return what tells whether it has ended."""
+        with self._lock:
+            if self._control is None or self._poll() is not None:
+                self._start(tensorflow or "tensorflow" in sys.modules)
+            assert self._control is not None
+            socket.send_fds(self._control, [b"."], [channel.fileno()])
+            return self._poll
+
+    def _start(self, tensorflow: bool) -> None:
+        if self._control is None:
+            atexit.register(self._end)
+        else:
+            self._control.close()
+        self._control, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                _command(str(theirs.fileno()), tensorflow=tensorflow),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+                env={**os.environ, LOG_LEVEL: "0"},
+            )
+        self._poll = self._process.poll
+
+    def fork(self) -> None:
+        """Fork it from this process."""
+        ours, theirs = socket.socketpair()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                ours.close()
+                os.setsid()
+                zygote.serve(theirs)
+            finally:
+                os._exit(1)
+        theirs.close()
+
+        def poll() -> int | None:
+            try:
+                ended, status = os.waitpid(pid, os.WNOHANG)
+            except ChildProcessError:
+                return 0
+            return os.waitstatus_to_exitcode(status) if ended else None
+
+        self._control, self._poll = ours, poll
+
+    def forget(self) -> None:
+        """Leave it to the process that this one was forked from."""
+        if self._control is not None:
+            self._control.close()
+        if self._process is not None:
+            self._process.returncode = 0  # its end is the parent's to wait for
+        self.__init__()  # type: ignore[misc]
+
+    def _end(self) -> None:
+        """End it, so that nothing is left of it when this process has ended."""
+        if self._control is not None and self._process is not None:
+            self._control.close()
+            try:
+                self._process.wait(_FAREWELL_SECONDS)
+            except subprocess.TimeoutExpired:  # it is importing
+                self._process.kill()
+                self._process.wait()
+
+
+_server = _ForkServer()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_server.forget)
 
 
 def start_nested_fork_server() -> None:
@@ -169,51 +213,5 @@ def start_nested_fork_server() -> None:
     ``warm_kernels.before_kernel``). Does nothing where a server of its own would be another one:
     without TensorFlow, or with the log level at which the converter no longer says why it fails.
     """
-    global _server
-    if "tensorflow" not in sys.modules or os.environ.get(LOG_LEVEL, "0") != "0":
-        return
-    ours, theirs = socket.socketpair()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            ours.close()
-            os.setsid()
-            zygote.serve(theirs)
-        finally:
-            os._exit(1)
-    theirs.close()
-
-    def poll() -> int | None:
-        try:
-            ended, status = os.waitpid(pid, os.WNOHANG)
-        except ChildProcessError:
-            return 0
-        return os.waitstatus_to_exitcode(status) if ended else None
-
-    _server = _Server(ours, poll)
-
-
-def _end_server() -> None:
-    """End the server, so that nothing is left of it when this process has ended."""
-    if _server is not None and _server.process is not None:
-        _server.control.close()
-        try:
-            _server.process.wait(_FAREWELL_SECONDS)
-        except subprocess.TimeoutExpired:  # it is importing
-            _server.process.kill()
-            _server.process.wait()
-
-
-def _forget_the_server() -> None:
-    """Leave the server to the process that this one was forked from."""
-    global _server, _lock
-    _lock = threading.Lock()
-    if _server is not None:
-        _server.control.close()
-        if _server.process is not None:
-            _server.process.returncode = 0  # its end is the parent's to wait for
-    _server = None
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_the_server)
+    if "tensorflow" in sys.modules and os.environ.get(LOG_LEVEL, "0") == "0":
+        _server.fork()

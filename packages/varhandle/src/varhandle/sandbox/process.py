@@ -129,15 +129,17 @@ def _run(task: bytes, *, timeout: float, memory_limit: int, tensorflow: bool) ->
         return Record(**_CANCELLED)
     with tempfile.TemporaryDirectory(prefix="isolated-") as name:
         folder = Path(name)
+        cwd = str(Path.cwd())
         order = {
             "task": task,
             "tensorflow": tensorflow,
             "environment": dict(os.environ),
-            "cwd": os.getcwd(),
-            "path": [entry or os.getcwd() for entry in sys.path],
+            "cwd": cwd,
+            "path": [entry or cwd for entry in sys.path],
             "argv": sys.argv,
         }
         started = time.monotonic()
+        fields: dict[str, Any]
         try:
             (folder / child.ORDER).write_bytes(pickle.dumps(order))
             process = start_child(folder, tensorflow=tensorflow)
@@ -152,7 +154,9 @@ def _run(task: bytes, *, timeout: float, memory_limit: int, tensorflow: bool) ->
         return Record(output=_read(folder / child.OUTPUT), log=_read(folder / child.LOG), **fields)
 
 
-def _watch(process: SpawnedChild, folder: Path, deadline: float, memory_limit: int) -> dict[str, Any]:
+def _watch(
+    process: SpawnedChild, folder: Path, deadline: float, memory_limit: int
+) -> dict[str, Any]:
     """Wait for the child's answer, its death or a limit, and return the record's fields."""
     while True:
         process.wait(_POLL_SECONDS)
