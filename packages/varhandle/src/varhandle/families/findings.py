@@ -14,6 +14,8 @@ from functools import cached_property
 from typing import Literal
 
 from varhandle.display import printable
+from varhandle.facts.dtypes import dtype_of
+from varhandle.facts.variable_updates import CONVERTED_UPDATES, REWRITTEN_UPDATES, is_converted
 from varhandle.families import compatibility, fixes
 from varhandle.graph import Access, Function, Graph, Node, TensorSpec, Variable, variable_role
 
@@ -21,27 +23,7 @@ Severity = Literal["error", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 """From the worst to the mildest."""
 
-UNSUPPORTED_DTYPES = frozenset(
-    {"float16", "bfloat16", "int16", "uint16", "uint32", "uint64", "string", "int4"}
-)
-"""What the builtin VAR_HANDLE does not carry: a variable of these that is assigned stops the
-converter (on ``int4`` it dies with SIGTRAP)."""
-
 _PLAIN_ASSIGNS = frozenset({"AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp"})
-
-CONVERTED_UPDATES = _PLAIN_ASSIGNS | {
-    "ResourceApplyAdagrad",
-    "ResourceApplyAdagradV2",
-    "ResourceApplyAdam",
-    "ResourceApplyCenteredRMSProp",
-    "ResourceApplyGradientDescent",
-    "ResourceApplyKerasMomentum",
-    "ResourceApplyMomentum",
-    "ResourceApplyRMSProp",
-    "ResourceScatterAdd",
-    "ResourceScatterUpdate",
-}
-"""Updates that the converter takes apart into reads, arithmetic and one plain assign."""
 
 _TABLES = {("string", "int64"), ("int64", "string")}
 """Key and value dtypes of the look-up tables that have a builtin."""
@@ -260,21 +242,19 @@ def _unsupported_dtype(reading: Reading) -> Iterator[Finding]:
     hits = [
         (v, v.assigns)
         for v in reading.graph.variables
-        if v.assigns and v.dtype in UNSUPPORTED_DTYPES
+        if v.assigns and not dtype_of(v.dtype).carried
     ]
 
     def message(variables: Sequence[Variable]) -> str:
         named = [f"{printable(v.name)} ({printable(v.dtype)})" for v in variables]
         return (
             f"{_listed(named)} {_is_are(named)} assigned, and the builtin VAR_HANDLE does not "
-            f"carry {' or '.join(sorted({v.dtype for v in variables}))}."
+            f"carry {' or '.join(sorted({printable(v.dtype) for v in variables}))}."
         )
 
     def fix(variables: Sequence[Variable]) -> str:
         recast = fixes.supported_dtype(variables)
-        if any(variable.dtype == "string" for variable in variables):
-            return recast
-        return f"{recast}\n{fixes.cured(reading.graph.source, reading.signature)}"
+        return recast + _cure_of(reading, variables)
 
     yield from _scoped(reading, "unsupported-variable-dtype", hits, message, fix)
 
@@ -282,20 +262,37 @@ def _unsupported_dtype(reading: Reading) -> Iterator[Finding]:
 def _unsupported_update(reading: Reading) -> Iterator[Finding]:
     hits = []
     for variable in reading.graph.variables:
-        bad = [a for a in variable.assigns if a.op not in CONVERTED_UPDATES]
-        if bad and variable.dtype not in UNSUPPORTED_DTYPES:
+        dtype = dtype_of(variable.dtype)
+        bad = [a for a in variable.assigns if not is_converted(a.op, dtype)]
+        if bad and dtype.carried:
             hits.append((variable, bad))
     ops = {v.name: sorted({printable(a.op) for a in bad}) for v, bad in hits}
 
     def message(variables: Sequence[Variable]) -> str:
-        named = [f"{printable(v.name)} by {', '.join(ops[v.name])}" for v in variables]
+        named = [
+            f"{printable(v.name)} by {', '.join(ops[v.name])}"
+            + ("" if dtype_of(v.dtype).calculated else f" in {printable(v.dtype)}")
+            for v in variables
+        ]
         return f"The model updates {_listed(named)}, which no builtin op does."
 
     def fix(variables: Sequence[Variable]) -> str:
-        cured = fixes.cured(reading.graph.source, reading.signature)
-        return f"{fixes.whole_update(variables, ops)}\n{cured}"
+        narrow = [v for v in variables if not dtype_of(v.dtype).calculated]
+        parts = [v for v in variables if set(ops[v.name]) - CONVERTED_UPDATES]
+        blocks = [fixes.supported_dtype(narrow)] if narrow else []
+        blocks += [fixes.whole_update(parts, ops)] if parts else []
+        return "\n\n".join(blocks) + _cure_of(reading, variables)
 
     yield from _scoped(reading, "unsupported-variable-update", hits, message, fix)
+
+
+def _cure_of(reading: Reading, variables: Sequence[Variable]) -> str:
+    """Advise the tool, where it can carry the variables and write every update anew."""
+    dtypes = [dtype_of(variable.dtype) for variable in variables]
+    ops = {access.op for v in reading.graph.variables for access in reading.here(v.assigns)}
+    if all(one.calculated or one.widened for one in dtypes) and ops <= REWRITTEN_UPDATES:
+        return f"\n{fixes.cured(reading.graph.source, reading.signature)}"
+    return ""
 
 
 def _gather(reading: Reading) -> Iterator[Finding]:
@@ -313,8 +310,7 @@ def _gather(reading: Reading) -> Iterator[Finding]:
         )
 
     def fix(variables: Sequence[Variable]) -> str:
-        cured = fixes.cured(reading.graph.source, reading.signature)
-        return f"{fixes.read_then_gather(variables)}\n{cured}"
+        return fixes.read_then_gather(variables) + _cure_of(reading, variables)
 
     yield from _scoped(reading, "gather-from-frozen-table", hits, message, fix)
 
@@ -435,7 +431,7 @@ _STATE_CASE, _BRANCH_CASE, _LSTM_CASE = "float32-state", "cond-read", "lstm"
 
 def _state_infos(reading: Reading) -> Iterator[Finding]:
     """What to know of a model whose state converts on 2.21."""
-    state = tuple(v for v in reading.state if v.dtype not in UNSUPPORTED_DTYPES)
+    state = tuple(v for v in reading.state if dtype_of(v.dtype).carried)
     if not state:
         return
     names = _names(state)

@@ -12,25 +12,9 @@ import re
 from collections.abc import Mapping, Sequence
 
 from varhandle.display import printable
+from varhandle.facts.dtypes import DTYPES, dtype_of
 from varhandle.graph import Graph, Shape, Variable
 from varhandle.graph.graph_signature import placeholders, sinks
-
-_WIDER = {
-    "float16": "float32",
-    "bfloat16": "float32",
-    "int4": "int8",
-    "int16": "int32",
-    "uint16": "int32",
-    "uint32": "int64",
-    "uint64": "int64",
-}
-"""The next dtype that VAR_HANDLE carries and that holds every value; int64 holds those of uint64
-below 2**63."""
-
-_DTYPES = frozenset(_WIDER) | {
-    *("bool", "complex64", "complex128", "float32", "float64", "int8", "int32", "int64", "string"),
-    "uint8",
-}
 
 _GRAPH = 'graph_def = tf.compat.v1.GraphDef.FromString(open({path!r}, "rb").read())'
 
@@ -53,7 +37,17 @@ def _attribute(name: str) -> str:
 
 def _dtype(variable: Variable) -> str:
     """Return TensorFlow's name of a dtype; a file may hold any text in its place."""
-    return variable.dtype if variable.dtype in _DTYPES else "float32"
+    return variable.dtype if variable.dtype in DTYPES else "float32"
+
+
+def _narrow_dtype(variable: Variable) -> str:
+    """Write a dtype as code; ``tf`` has no name for those of a few bits."""
+    name = _dtype(variable)
+    return (
+        repr(name)
+        if name.startswith(("int4", "uint4", "int2", "uint2", "float8", "float4"))
+        else f"tf.{name}"
+    )
 
 
 def _sized(shape: Shape | None) -> list[int]:
@@ -101,13 +95,15 @@ def supported_dtype(variables: Sequence[Variable]) -> str:
         if dtype == "string":
             blocks.append(_words(variable))
             continue
-        wide = _WIDER.get(dtype, "float32")
+        found = dtype_of(dtype)
+        wide = found.advised
+        loss = f"; {found.loss}" if found.loss else ""
         zeros = f"tf.zeros({_sized(variable.shape)}, tf.{wide})"
         blocks.append(
             _code(
                 f"self.{name} = tf.Variable({zeros}, name={variable.name!r})  "
-                f"# was {_comment(dtype)}; keep your own first value",
-                f"value = tf.cast(self.{name}, tf.{dtype})  # where it is read",
+                f"# was {_comment(dtype)}; keep your own first value{loss}",
+                f"value = tf.cast(self.{name}, {_narrow_dtype(variable)})  # where it is read",
                 f"self.{name}.assign(tf.cast(new_value, tf.{wide}))  # where it is assigned",
             )
         )
@@ -337,7 +333,7 @@ def without_flex(variables: Sequence[Variable]) -> str:
         "# Convert again without SELECT_TF_OPS; until then its interpreter needs the Flex",
         "# delegate, which only your own build of TensorFlow Lite can have.",
     )
-    wide = [variable for variable in variables if variable.dtype in _WIDER]
+    wide = [v for v in variables if v.dtype in DTYPES and not DTYPES[v.dtype].carried]
     return f"{again}\n{supported_dtype(wide)}" if wide else again
 
 

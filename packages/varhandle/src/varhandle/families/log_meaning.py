@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, auto
 
+from varhandle.facts.dtypes import dtype_of
 from varhandle.families.log_fixes import (
     FIX_OTHER_KERAS,
     FIX_OTHER_OP,
@@ -28,26 +29,6 @@ _CALL = re.compile(r"partitionedcall(?:_\d+)?$")
 _ASSIGNS = re.compile(r"assign|apply|scatter|update")
 _GRADIENT = re.compile(r"grad(?:v\d)?$|backprop")  # how an op of training ends: FlexReluGrad
 
-# How VAR_HANDLE's dtypes are written in MLIR and in TensorFlow's messages; measured on 2.21.
-_CARRIED = {"f32", "f64", "i1", "i8", "ui8", "i32", "i64", "complex"}
-_DTYPES = {
-    "f16": "float16",
-    "half": "float16",
-    "bf16": "bfloat16",
-    "i16": "int16",
-    "ui16": "uint16",
-    "ui32": "uint32",
-    "ui64": "uint64",
-    "string": "string",
-    "f32": "float32",
-    "f64": "float64",
-    "i1": "bool",
-    "i8": "int8",
-    "ui8": "uint8",
-    "i32": "int32",
-    "i64": "int64",
-}
-_NOT_CARRIED = {"half", "bfloat16", "int16", "uint16", "uint32", "uint64", "string"}
 _ROLES = {
     "varhandleop": "handle",
     "readvariableop": "read",
@@ -273,8 +254,8 @@ def _refused(seen: Seen) -> Iterator[Meaning]:
 def _dtypes_seen(seen: Seen) -> str:
     """Return the dtypes of variables in the log that VAR_HANDLE does not carry."""
     written = [line.get("dtype").lower() for line in seen.of("handle-type")]
-    bad = [dtype.rpartition(".")[2].lstrip("!") for dtype in written if dtype]
-    return _listed(_DTYPES.get(dtype, dtype) for dtype in bad if dtype not in _CARRIED)
+    dtypes = [dtype_of(dtype.rpartition(".")[2].lstrip("!")) for dtype in written if dtype]
+    return _listed(dtype.name for dtype in dtypes if not dtype.carried)
 
 
 def _update(ops: _Ops, lines: Iterable[Sighting]) -> Meaning:
@@ -392,9 +373,9 @@ def _expects(seen: Seen) -> Iterator[Meaning]:
                 f"{_quoted(node or source, 'A node')} assigns a variable, or calls what does, but"
                 " the variable's value has become a constant."
             )
-            dtype = line.get("dtype").lower()
-            if dtype in _NOT_CARRIED:
-                message += f" Its dtype, {_DTYPES.get(dtype, dtype)}, will be refused next."
+            dtype = dtype_of(line.get("dtype"))
+            if dtype.number > 0 and not dtype.carried:
+                message += f" Its dtype, {dtype.name}, will be refused next."
             yield _meaning(Rank.ASSIGNED, "frozen-but-assigned", line, message)
 
 
@@ -438,7 +419,7 @@ def _converter(seen: Seen) -> Iterator[Meaning]:
         yield _meaning(Rank.IMMUTABLE, "not-immutable", line, message)
     for line in seen.of("operand"):
         written = line.get("dtype").lower().rpartition(".")[2].lstrip("!")
-        dtype = _DTYPES.get(written, written)
+        dtype = dtype_of(written).name
         rank = Rank.DTYPE if dtype else Rank.HIDDEN_DTYPE
         yield _dtype(line, _quoted(line.get("variable"), ""), dtype, rank)
     for line in seen.of("folding"):

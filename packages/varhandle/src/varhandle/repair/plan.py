@@ -15,14 +15,15 @@ from pathlib import Path
 from varhandle.diagnosis import Diagnosis, Finding
 from varhandle.display import Rich, code_html, panel_html, printable
 from varhandle.errors import VarhandleError
+from varhandle.facts.dtypes import dtype_of
 from varhandle.facts.recipes import RECIPES, needs_calibration, requested_recipe
 from varhandle.facts.targets import Target
 from varhandle.facts.targets import target as find_target
+from varhandle.facts.variable_updates import CONVERTED_UPDATES
 from varhandle.families.catalog import FAMILIES
 from varhandle.families.findings import inference_signature
 from varhandle.graph import Variable
 from varhandle.repair import plan_code
-from varhandle.savedmodel.rewrite_signature import CARRIERS
 
 STEPS = {
     "keep": "take the file as it is",
@@ -365,7 +366,7 @@ def _of_model(diagnosis: Diagnosis, signature: str | None) -> Decision:
         _refuse(rebuilds.values())
         return _of_keras(narrow)
     if rebuilds:
-        return _rebuilt(diagnosis, rebuilds, signature, narrow)
+        return _rebuilt(diagnosis, rebuilds, narrow)
     if narrow:
         return ("recast", "convert"), (_why_calculated(narrow),), narrow
     if lost is not None:
@@ -476,47 +477,56 @@ def _why_calculated(narrow: Sequence[str]) -> str:
 
 
 def _rebuilt(
-    diagnosis: Diagnosis,
-    found: dict[str, Finding],
-    signature: str | None,
-    calculated: Sequence[str],
+    diagnosis: Diagnosis, found: dict[str, Finding], calculated: Sequence[str]
 ) -> Decision:
-    state = _state(diagnosis, [] if signature is None else [signature])
-    steps, why = ["convert"], []
-    narrow = list(calculated)
-    if "unsupported-variable-dtype" in found:
-        finding = found["unsupported-variable-dtype"]
-        wrong = [v for v in state if v.name in finding.variables]
+    steps, why, narrow, parts = ["convert"], [], set(calculated), set()
+    for family, finding in found.items():
+        mine = [v for v in diagnosis.variables if v.name in finding.variables]
+        wrong = [v for v in mine if not dtype_of(v.dtype).calculated]
         for variable in wrong:
-            if variable.dtype not in CARRIERS:
-                raise NoCureError(_no_carrier(variable), finding)
-        why.append(_why_carried(wrong))
-        narrow += {v.dtype for v in wrong}
-    elif calculated:
+            if not dtype_of(variable.dtype).widened:
+                raise NoCureError(_no_carrier(variable, finding), finding)
+        if wrong:
+            why.append(_why_carried(wrong))
+        narrow |= {v.dtype for v in wrong}
+        if _REBUILDS[family] == "whole":
+            gathered = family == "gather-from-frozen-table"
+            ops = {v.name: {access.op for access in v.assigns} for v in mine}
+            parts |= {name for name in ops if gathered or ops[name] - CONVERTED_UPDATES}
+    if calculated and not why:
         why.append(_why_calculated(calculated))
-    parts = [f for family, f in found.items() if _REBUILDS[family] == "whole"]
     if parts:
         steps.append("whole")
-        names = listed(sorted({name for f in parts for name in f.variables}))
+        names = listed(sorted(parts))
         why.append(f"{names} is updated in part, and only a whole value can be assigned.")
-    return [*steps, *(["recast"] if narrow else [])], why, sorted(set(narrow))
+    return [*steps, *(["recast"] if narrow else [])], why, sorted(narrow)
 
 
 def _why_carried(state: Sequence[Variable]) -> str:
-    narrow = sorted({v.dtype for v in state})
+    dtypes = [dtype_of(name) for name in sorted({v.dtype for v in state})]
+    names = " or ".join(dtype.name for dtype in dtypes)
+    none = (
+        f"No builtin op calculates in {names}"
+        if all(dtype.carried for dtype in dtypes)
+        else f"No variable of a .tflite file can be {names}"
+    )
     carried = listed(f"{v.name} ({v.dtype})" for v in state)
     return (
-        f"No variable of a .tflite file can be {' or '.join(narrow)}: {carried} is carried in "
-        f"{' or '.join(sorted({CARRIERS[dtype] for dtype in narrow}))}, and brought back to its "
-        "own numbers after each step."
+        f"{none}: {carried} is carried in "
+        f"{' or '.join(sorted({dtype.widened for dtype in dtypes}))}, and brought back to its own "
+        "numbers after each step."
     )
 
 
-def _no_carrier(variable: Variable) -> str:
-    what = f"no safe cure for unsupported-variable-dtype: {printable(variable.name)}"
-    if variable.dtype == "uint64":
-        return f"{what} is uint64, and no dtype of a variable holds all of its values"
-    return f"{what} is {variable.dtype}, and no number stands for its values"
+def _no_carrier(variable: Variable, finding: Finding) -> str:
+    what = (
+        f"no safe cure for {finding.id}: {printable(variable.name)} is {printable(variable.dtype)}"
+    )
+    if variable.dtype == "string":
+        return f"{what}, and no number stands for its values"
+    if dtype_of(variable.dtype).loss:
+        return f"{what}, and no dtype that builtins calculate in holds all of its values"
+    return f"{what}, which the tool cannot carry in another dtype"
 
 
 def listed(names: Iterable[str], most: int = 4) -> str:

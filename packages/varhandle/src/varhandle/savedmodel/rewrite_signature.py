@@ -29,26 +29,12 @@ from typing import Any
 import numpy as np
 
 from varhandle.errors import VarhandleError
+from varhandle.facts.dtypes import DTYPES
 from varhandle.savedmodel.functional_updates import (
     NoWholeValueError,
     slice_assigned,
     table_scattered,
 )
-
-CARRIERS = {
-    "float16": "float32",
-    "bfloat16": "float32",
-    "int16": "int32",
-    "uint16": "int32",
-    "uint32": "int64",
-}
-"""A dtype that a variable of a .tflite file cannot have, and the one that carries it.
-
-Every value of the first is a value of the second. ``uint64`` has no wider integer to go into, and a
-string no number: for them there is none."""
-
-_RANGES = {"int16": (-(2**15), 2**16), "uint16": (0, 2**16), "uint32": (0, 2**32)}
-"""Smallest value, and how many values there are."""
 
 _MOVES = frozenset(
     """
@@ -125,7 +111,7 @@ def rebuild(
         target: The folder to write.
         signatures: Its signatures; ``__call__`` for the call of a model that has none. They share
             the variables that they shared.
-        narrow: Dtypes that are to be carried in a wider one: keys of ``CARRIERS``.
+        narrow: Dtypes that are to be carried in a wider one: such as have a wider one.
 
     Returns:
         ``"variables"``: names of what it keeps; ``"recast"``: what of that is carried in another
@@ -139,7 +125,7 @@ def rebuild(
     from varhandle.savedmodel.resave_tracked import entries_of
 
     entries = entries_of(source, signatures)
-    carriers = {tf.as_dtype(name): tf.as_dtype(CARRIERS[name]) for name in narrow}
+    carriers = {tf.as_dtype(name): tf.as_dtype(DTYPES[name].widened) for name in narrow}
     module = _Rebuilt(tf, carriers)
     traced = {entry.name: module.add(entry.function) for entry in entries}
     tf.saved_model.save(module.holder, target, signatures=traced)
@@ -441,8 +427,8 @@ class _Walk:
             return value
         if dtype.is_floating:
             return _rounded(self._tf, value, dtype)
-        lowest, count = _RANGES[dtype.name]
-        return self._tf.math.floormod(value - lowest, count) + lowest
+        lowest, highest = DTYPES[dtype.name].limits
+        return self._tf.math.floormod(value - lowest, highest - lowest + 1) + lowest
 
     def _branch(self, operation: Any, inputs: list[Any], state: _State) -> Sequence[Any]:
         tf = self._tf
