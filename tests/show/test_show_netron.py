@@ -138,7 +138,7 @@ def test_a_long_list_is_cut_and_says_so(model, monkeypatch, read_html):
     cut = show.netron(model).text().splitlines()
     assert cut[:-1] == whole[: len(cut) - 1]
     left_out = len(whole) - (len(cut) - 1)
-    assert cut[-1] == f"… {left_out} more lines: workbook inspect has them all"
+    assert cut[-1] == f"… {left_out} more lines: varhandle inspect has them all"
     assert len(read_html(show.netron(model).html()).all("table")) == 0
 
 

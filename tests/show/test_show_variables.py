@@ -1,8 +1,8 @@
 import re
 
 from varhandle.graph.model import Access, Graph, Variable
+from varhandle.graph.variables import shape_text
 from workbook_lib import show
-from workbook_lib.show.variables import shape_text
 
 
 def test_table_in_text(counter):

@@ -14,13 +14,13 @@ from varhandle.conversion.freezing import FrozenButAssignedError, captured_varia
 from varhandle.display import Rich, panel_html
 from varhandle.formats import read_graph
 from varhandle.graph import Graph
+from varhandle.graph.histogram import OpHistogram, op_histogram
+from varhandle.graph.variables import shape_text
 from workbook_lib.controls.work import can_be_used
 from workbook_lib.lesson.control_box import at_home
 from workbook_lib.show.before_after import BeforeAfter, before_after
 from workbook_lib.show.drawing import Marks, image_html
 from workbook_lib.show.flowchart import Flowchart, mermaid
-from workbook_lib.show.histogram import OpHistogram, op_histogram
-from workbook_lib.show.variables import shape_text
 
 if TYPE_CHECKING:
     from tensorflow.types.experimental import ConcreteFunction

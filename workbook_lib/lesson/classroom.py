@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from varhandle.display import Rich, printable, table_html, table_text
+from varhandle.errors import VarhandleError
 from workbook_lib.lesson.outline import NotebookOutline, outline
 from workbook_lib.lesson.progress import ExerciseRecord, Progress, fold
 
@@ -28,7 +29,7 @@ _DEEPEST = 4  # folders
 _OWN_NAME = "progress.jsonl"
 
 
-class ClassroomError(ValueError):
+class ClassroomError(VarhandleError, ValueError):
     """A folder that cannot be read as a class; the message names it."""
 
 

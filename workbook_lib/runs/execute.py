@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from varhandle.display import Rich, panel_html, table_html, table_text
+from varhandle.errors import VarhandleError
 from warm_kernels.provisioner import get_ready
 from workbook_lib.locations import project_root
 from workbook_lib.runs.descendants import end_descendants
@@ -23,7 +24,7 @@ from workbook_lib.runs.progress import progress_off
 _STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 
 
-class RunInputError(ValueError):
+class RunInputError(VarhandleError, ValueError):
     """What was asked for cannot be run: a notebook, a parameter, or a folder for the results."""
 
 

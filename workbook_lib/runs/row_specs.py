@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from varhandle.display import printable
+from varhandle.errors import VarhandleError
 
 DEFAULT_TARGET = "litert"
 LIST_COLUMNS = ("model", "signature", "inputs", "target", "quantization")
@@ -25,7 +26,7 @@ _READ_WHOLE = 64 * 2**20
 _HEAD = 2**20
 
 
-class SweepInputError(ValueError):
+class SweepInputError(VarhandleError, ValueError):
     """What was asked for is no sweep: a model, a list, a folder, a baseline, a scheduler.
 
     The message is one line that names the thing and its fault.

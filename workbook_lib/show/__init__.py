@@ -4,19 +4,19 @@ Every function returns one small result with a text form (terminal, screen reade
 a form that JupyterLab draws. Importing this imports no TensorFlow, IPython or matplotlib.
 """
 
+from varhandle.graph.histogram import OpHistogram, op_histogram
+from varhandle.graph.variables import VariableTable, variable_table
 from workbook_lib.show.answers import Answers, answers
 from workbook_lib.show.before_after import BeforeAfter, before_after
 from workbook_lib.show.claims import ClaimsTable, claims_table
 from workbook_lib.show.classroom import class_picture
 from workbook_lib.show.flowchart import Flowchart, mermaid
-from workbook_lib.show.histogram import OpHistogram, op_histogram
 from workbook_lib.show.layout import SideBySide, side_by_side
 from workbook_lib.show.netron_view import NetronView, netron
 from workbook_lib.show.picture import Picture, picture
 from workbook_lib.show.recipes import recipes
 from workbook_lib.show.releases import ReleaseTable, releases
 from workbook_lib.show.runtimes import RuntimeTable, runtimes
-from workbook_lib.show.variables import VariableTable, variable_table
 from workbook_lib.show.versions import VersionMatrix, version_matrix
 
 __all__ = [

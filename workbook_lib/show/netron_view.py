@@ -11,12 +11,12 @@ from pathlib import Path
 
 from varhandle.display import Rich, printable
 from varhandle.formats import read_graph
+from varhandle.graph.histogram import op_histogram
 from varhandle.graph.model import ModelFileError
+from varhandle.graph.variables import variable_table
 from workbook_lib.netron.own_server import OwnServer
 from workbook_lib.netron.page import netron_folder
 from workbook_lib.netron.tickets import OpenTicket, TicketFolder
-from workbook_lib.show.histogram import op_histogram
-from workbook_lib.show.variables import variable_table
 
 _MOST_LINES = 200
 _HEADLESS = (
@@ -149,7 +149,7 @@ class NetronView(Rich):
         lines = "\n\n".join(part.text() for part in parts).splitlines()
         markup = "".join(part.html() for part in parts)
         if len(lines) > _MOST_LINES:  # they are stored with the notebook
-            rest = f"… {len(lines) - _MOST_LINES} more lines: workbook inspect has them all"
+            rest = f"… {len(lines) - _MOST_LINES} more lines: varhandle inspect has them all"
             lines = [*lines[:_MOST_LINES], rest]
             markup = f"<pre>{html.escape(chr(10).join(lines))}</pre>"
         return f"The same model as text: {graph}", ["", *lines], markup

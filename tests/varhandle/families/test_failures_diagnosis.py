@@ -99,9 +99,9 @@ def test_the_made_file_says_itself_which_runtimes_take_it(diagnosed, specimen_pa
     path = specimen_path("counter")
     (info,) = (f for f in diagnosed("counter").findings if f.id == "runtime-too-old")
     assert "with all of its ops is 2.6" in info.message
-    assert f"workbook cure {path} " in info.fix
+    assert f"varhandle cure {path} " in info.fix
     (rnn,) = (f for f in diagnosed("stateful_rnn_keras").findings if f.id == "runtime-too-old")
-    assert f"workbook cure {specimen_path('stateful_rnn_keras')} " in rnn.fix
+    assert f"varhandle cure {specimen_path('stateful_rnn_keras')} " in rnn.fix
 
 
 def test_a_model_without_signatures_is_told_what_it_lacks(diagnosed):
@@ -128,7 +128,7 @@ def test_it_is_short_where_nothing_is_wrong(diagnosed):
 
 
 def test_a_convertible_model_is_told_how_the_file_is_made(diagnosed, specimen_path):
-    line = f"make the file: workbook cure {specimen_path('mlp_keras')} model.tflite"
+    line = f"make the file: varhandle cure {specimen_path('mlp_keras')} model.tflite"
     assert line in diagnosed("mlp_keras").text().splitlines()
     assert "model.tflite --trust" in diagnosed("lambda_h5").text()
     assert "--signature serving_default" in diagnosed("trainer_and_server").text()

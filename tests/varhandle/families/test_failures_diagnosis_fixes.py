@@ -9,13 +9,13 @@ import pytest
 import zoo
 
 from varhandle import check_parity
+from varhandle.cli import main
 from varhandle.conversion.converter import convert
 from varhandle.diagnosis import diagnose
 from varhandle.families import fixes
 from varhandle.families.findings import find
 from varhandle.formats import read_graph
 from varhandle.graph import Variable
-from workbook_lib.cli import main
 
 
 def fix_of(path, family, severity=None):
@@ -312,4 +312,4 @@ def test_a_path_is_quoted_for_the_shell(path):
 
 def test_another_graph_gives_the_shell_no_control_characters():
     assert "\n" not in fixes.lift("a\nb.tflite", None)
-    assert fixes.lift("a\nb.tflite", None).startswith("workbook lift $'a\\nb.tflite'")
+    assert fixes.lift("a\nb.tflite", None).startswith("varhandle lift $'a\\nb.tflite'")

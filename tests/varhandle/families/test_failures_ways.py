@@ -68,16 +68,16 @@ def test_where_there_is_none(read, name, family, told):
     assert told in raised.value.reason
     assert "\n" not in raised.value.reason
     assert raised.value.change
-    assert "workbook cure" not in raised.value.change
+    assert "varhandle cure" not in raised.value.change
     assert raised.value.as_dict()["finding"] == family
 
 
 def test_what_is_to_be_changed_is_not_to_run_the_tool_again(read):
     (found,) = (f for f in read("float16_state").findings if f.severity == "error")
-    assert "workbook cure" in found.fix
+    assert "varhandle cure" in found.fix
     change = NoCureError("it was tried", found).change
     assert "tf.float32" in change
-    assert "workbook cure" not in change
+    assert "varhandle cure" not in change
 
 
 def test_what_shares_state_stays_together(read):

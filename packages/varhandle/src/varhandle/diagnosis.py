@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from varhandle.display import Rich, code_html, panel_html, printable, table_html
+from varhandle.extras import require
 from varhandle.families import fixes
 from varhandle.families.findings import Finding, Severity, find, inference_signature
 from varhandle.formats import carried_code, read_graph
@@ -229,6 +230,8 @@ def diagnose(
         CallsError: ``inputs`` do not fit the signature (a ``ValueError``).
     """
     graph = source if isinstance(source, Graph) else read_graph(source)
+    if not static and graph.format != "tflite":
+        require("tensorflow", "proving a model that is no .tflite file (not --static)")
     chosen = inference_signature(graph, signature)
     findings = find(graph, chosen)
     proof = None

@@ -1,6 +1,6 @@
 """The families of failure between a variable and a .tflite file, and how to bring them about.
 
-The ids are those that ``workbook diagnose`` and ``workbook explain`` answer with.
+The ids are those that ``varhandle diagnose`` and ``varhandle explain`` answer with.
 """
 
 from __future__ import annotations

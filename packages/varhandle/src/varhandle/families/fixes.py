@@ -233,7 +233,7 @@ def cured(path: str, signature: str | None) -> str:
 def cure_command(path: str, signature: str | None, trust: bool = False) -> str:
     """Make the file on the command line."""
     named = f" --signature {_shell(signature)}" if signature else ""
-    return f"workbook cure {_shell(path)} model.tflite{named}{' --trust' if trust else ''}"
+    return f"varhandle cure {_shell(path)} model.tflite{named}{' --trust' if trust else ''}"
 
 
 def tracked(variables: Sequence[Variable]) -> str:
@@ -294,9 +294,9 @@ def table_as_tensors() -> str:
 def lift(path: str, signature: str | None) -> str:
     """Take the state out of the file."""
     if path.endswith(".tflite"):
-        return f"workbook lift {_shell(path)} stateless.tflite"
+        return f"varhandle lift {_shell(path)} stateless.tflite"
     named = f" --signature {_shell(signature)}" if signature else ""
-    return f"workbook cure {_shell(path)} stateless.tflite --target builtin-only{named}"
+    return f"varhandle cure {_shell(path)} stateless.tflite --target builtin-only{named}"
 
 
 def _shell(text: str) -> str:
@@ -322,7 +322,7 @@ def convert_again() -> str:
     """A file without its values cannot be mended; make it anew."""
     return (
         "# The values are not in this file. Convert again, from Model.export, from_keras_model, "
-        "or a\n# module that holds its variables; then run: workbook diagnose on what you "
+        "or a\n# module that holds its variables; then run: varhandle diagnose on what you "
         "convert from."
     )
 

@@ -77,11 +77,11 @@ FIXES: dict[str, str] = {
         "Bring the runtime up to date, or take the variables out of the file, so that any runtime"
         " can carry the state.\n\n"
         "pip install --upgrade ai-edge-litert\n"
-        "workbook lift model.tflite lifted.tflite"
+        "varhandle lift model.tflite lifted.tflite"
     ),
     "micro-needs-store": (
         "Register the variable ops, and give the interpreter a store for the variables; or lift the"
-        " state out of the file (workbook lift model.tflite lifted.tflite).\n\n"
+        " state out of the file (varhandle lift model.tflite lifted.tflite).\n\n"
         "resolver.AddCallOnce();\n"
         "resolver.AddVarHandle();\n"
         "resolver.AddReadVariable();\n"
@@ -128,7 +128,7 @@ FIX_OTHER_OP = (
 
 FIX_OTHER_TOOL = (
     "Lift the state out of the file, into inputs and outputs, which any tool can read.\n\n"
-    "workbook lift model.tflite lifted.tflite"
+    "varhandle lift model.tflite lifted.tflite"
 )
 """Where a tool reads .tflite files, but no variables."""
 

@@ -1,6 +1,6 @@
 """Which case fails on which TensorFlow: measured, each release in an environment of its own.
 
-``workbook matrix`` measures releases and merges them into ``data/version_matrix.json``. A release
+``varhandle matrix`` measures releases and merges them into ``data/version_matrix.json``. A release
 runs ``cases`` as a script, on its own Python, with nothing of this project installed.
 """
 

@@ -17,7 +17,8 @@ from typing import Any
 from varhandle.atomic_write import write_all
 from varhandle.diagnosis import Diagnosis, diagnose
 from varhandle.evaluate.reference import check_trust
-from varhandle.facts.recipes import requested_recipe
+from varhandle.extras import require
+from varhandle.facts.recipes import needs_calibration, requested_recipe
 from varhandle.facts.targets import target as find_target
 from varhandle.formats import read_graph
 from varhandle.graph import ModelFileError
@@ -64,8 +65,12 @@ def cure(
         KeyError: There is no such signature.
     """
     place = find_target(target)
-    requested_recipe(quantization)
+    recipe = requested_recipe(quantization)
     graph = source.graph if isinstance(source, Diagnosis) else read_graph(source)
+    if graph.format != "tflite":
+        require("tensorflow", "curing a model that is no .tflite file")
+    elif recipe is not None:
+        require("quantize", f"{recipe} of a .tflite file")
     check_trust(graph, trust)
     if not Path(graph.source).exists():
         raise ModelFileError(graph.source, "a model file is wanted, not one in memory")
@@ -76,7 +81,10 @@ def cure(
         )
     with tempfile.TemporaryDirectory(prefix="cure-") as folder:
         work = Work(diagnosis, place, inputs, trust, timeout, Path(folder))
-        return work.cured(choose_way(diagnosis, place, quantization, signature=signature))
+        way = choose_way(diagnosis, place, quantization, signature=signature)
+        if "lift" in way.steps and needs_calibration(recipe):
+            require("quantize", f"{recipe} of a file whose state is an input")
+        return work.cured(way)
 
 
 def cure_file(

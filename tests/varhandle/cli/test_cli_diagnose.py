@@ -1,4 +1,4 @@
-"""``workbook diagnose``: what it prints, and how it exits."""
+"""``varhandle diagnose``: what it prints, and how it exits."""
 
 import json
 import subprocess
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from varhandle import diagnosis
-from workbook_lib.cli import main
+from varhandle.cli import main
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def test_inputs_of_ones_own(models, capsys, tmp_path):
 @pytest.mark.parametrize("verdict", ["convertible", "blocked", "ready"])
 def test_a_static_reading_imports_nothing_heavy(models, verdict):
     program = (
-        "import sys; from workbook_lib.cli import main; main(sys.argv[1:]);"
+        "import sys; from varhandle.cli import main; main(sys.argv[1:]);"
         "heavy = 'tensorflow keras IPython matplotlib multiprocessing psutil h5py'.split();"
         "sys.exit(', '.join(m for m in heavy if m in sys.modules) or 0)"
     )

@@ -1,4 +1,4 @@
-"""``workbook matrix`` with a uv that installs nothing, so that a release takes a moment."""
+"""``varhandle matrix`` with a uv that installs nothing, so that a release takes a moment."""
 
 import json
 import os
@@ -9,9 +9,9 @@ import time
 
 import pytest
 
+from varhandle.cli import main
 from varhandle.families import cases
 from varhandle.matrix import version_matrix
-from workbook_lib.cli import main
 
 # Two CPythons; 2.99.0 does not exist, 2.14.1 has no wheel for the newer one; every case works, save
 # that float32-state is an error on 2.8.4; 2.19.1 takes for ever.
@@ -189,7 +189,7 @@ def test_jobs_is_a_count(uv, jobs, capsys):
 
 
 def test_an_interrupt_keeps_what_is_measured_and_leaves_no_program(uv, held):
-    command = [sys.executable, "-m", "workbook_lib.cli", "matrix", "2.8.4", "2.19.1", "2.12.1"]
+    command = [sys.executable, "-m", "varhandle.cli", "matrix", "2.8.4", "2.19.1", "2.12.1"]
     program = subprocess.Popen(
         [*command, "--output", str(held)],
         stdout=subprocess.PIPE,
@@ -210,7 +210,7 @@ def test_an_interrupt_keeps_what_is_measured_and_leaves_no_program(uv, held):
     program.send_signal(signal.SIGINT)
     _, said = program.communicate(timeout=60)
     assert program.returncode == 130
-    assert said == "workbook: interrupted\n"
+    assert said == "varhandle: interrupted\n"
     assert not any(process.is_running() for process in running)
     entries = read(held)
     assert set(entries["2.8.4"]["results"]) == set(cases.CASES)

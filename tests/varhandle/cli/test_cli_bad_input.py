@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from varhandle.cli import main
 from varhandle.formats import read_graph, tflite_bytes
 from varhandle.formats.proto_schema import MESSAGES
 from varhandle.graph import ModelFileError
-from workbook_lib.cli import main
 from workbook_lib.locations import project_root
 
 UNSAFE = "two\nlines \x1b]0;owned\x07\x1b[2J <script>alert(1)</script> \u202egnp.exe"
@@ -30,7 +30,7 @@ def refused(path, capsys, command="inspect"):
     assert printed.out == ""
     (line,) = printed.err.splitlines()
     assert line.isprintable()
-    assert line.startswith("workbook: ")
+    assert line.startswith("varhandle: ")
     return line
 
 
@@ -146,7 +146,6 @@ STRANGE = "two\nlines \x1b[2J \u202e.tflite"
         ["diagnose", "--static", "--json", STRANGE],
         ["explain", STRANGE],
         ["lift", STRANGE, "out.tflite"],
-        ["run", STRANGE],
     ],
     ids=lambda arguments: arguments[0],
 )
@@ -246,7 +245,7 @@ def test_a_name_that_the_terminal_cannot_write_is_no_error(tmp_path):
     path = tmp_path / "m.pb"
     path.write_bytes(graph_def(("größe層", "VarHandleOp")).SerializeToString())
     done = subprocess.run(
-        [sys.executable, "-m", "workbook_lib.cli", "inspect", path],
+        [sys.executable, "-m", "varhandle.cli", "inspect", path],
         capture_output=True,
         check=False,
         env={**os.environ, "PYTHONIOENCODING": "ascii"},
@@ -356,7 +355,7 @@ def test_a_large_file_is_read_without_its_constants(large_file, monkeypatch):
 def test_a_file_that_is_cut_short_after_it_was_read_kills_nobody(large_file):
     """A mapped file would: the process would die of SIGBUS at the next look."""
     code = (
-        "import os, sys; from varhandle.graph import tflite_bytes\n"
+        "import os, sys; from varhandle.formats import tflite_bytes\n"
         "from varhandle.formats.tflite import read_tflite\n"
         "for limit in (1000, 10**9):\n"
         "    tflite_bytes._READ_WHOLE = limit\n"

@@ -1,4 +1,4 @@
-"""``workbook explain``: a log from a file or a pipe, in words or as JSON."""
+"""``varhandle explain``: a log from a file or a pipe, in words or as JSON."""
 
 import json
 import subprocess
@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from workbook_lib.cli import main
+from varhandle.cli import main
 
 LOG = (
     "Traceback (most recent call last):\n"
@@ -24,7 +24,7 @@ def log(tmp_path):
 
 def command(*arguments, **options):
     return subprocess.run(
-        [sys.executable, "-m", "workbook_lib.cli", "explain", *map(str, arguments)],
+        [sys.executable, "-m", "varhandle.cli", "explain", *map(str, arguments)],
         capture_output=True,
         check=False,
         **options,
@@ -89,20 +89,18 @@ def test_what_cannot_be_read_is_refused_in_one_line(tmp_path, capsys, make):
 
 def test_a_closed_input_is_refused():
     source = (
-        "import sys; sys.stdin = None\n"
-        "from workbook_lib.cli import main\n"
-        "sys.exit(main(['explain']))"
+        "import sys; sys.stdin = None\nfrom varhandle.cli import main\nsys.exit(main(['explain']))"
     )
     done = subprocess.run(
         [sys.executable, "-c", source], capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert done.stderr == "workbook: standard input: it is closed\n"
+    assert done.stderr == "varhandle: standard input: it is closed\n"
 
 
 def test_the_process_imports_nothing_heavy(log):
     source = (
-        "import sys; from workbook_lib.cli import main\n"
+        "import sys; from varhandle.cli import main\n"
         "main(['explain', sys.argv[1]])\n"
         "print([name for name in ('tensorflow', 'IPython', 'matplotlib', 'ai_edge_litert')"
         " if name in sys.modules])"

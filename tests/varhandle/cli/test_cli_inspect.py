@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from workbook_lib.cli import main
+from varhandle.cli import main
 
 
 def run(*arguments):
     return subprocess.run(
-        [sys.executable, "-m", "workbook_lib.cli", *map(str, arguments)],
+        [sys.executable, "-m", "varhandle.cli", *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
@@ -30,7 +30,7 @@ def test_lists_variables_and_ops_of_a_file(tmp_path, counting_file, capsys):
 def test_lists_a_saved_model_without_importing_tensorflow(running_total, save_module):
     folder = save_module(running_total())
     source = (
-        "import sys; from workbook_lib.cli import main\n"
+        "import sys; from varhandle.cli import main\n"
         f"code = main(['inspect', {str(folder)!r}])\n"
         "print(code, 'tensorflow' in sys.modules)"
     )
@@ -106,7 +106,7 @@ def test_a_reader_that_has_seen_enough_gets_no_traceback(tmp_path, counting_file
     path = tmp_path / "total.tflite"
     path.write_bytes(counting_file)
     process = subprocess.Popen(
-        [sys.executable, "-m", "workbook_lib.cli", "inspect", path],
+        [sys.executable, "-m", "varhandle.cli", "inspect", path],
         env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -127,4 +127,4 @@ def test_version_is_that_of_the_package():
     from importlib import metadata
 
     done = run("--version")
-    assert done.stdout.strip() == metadata.version("varhandle-workbook")
+    assert done.stdout.strip() == metadata.version("varhandle")

@@ -1,4 +1,4 @@
-"""``workbook lift``: two files or none, one line for what cannot be lifted."""
+"""``varhandle lift``: two files or none, one line for what cannot be lifted."""
 
 import os
 import subprocess
@@ -7,9 +7,9 @@ import sys
 import numpy as np
 import pytest
 
+from varhandle.cli import main
 from varhandle.formats import read_graph
 from varhandle.lift import lift_file, lift_state
-from workbook_lib.cli import main
 
 
 @pytest.fixture
@@ -195,7 +195,7 @@ def test_a_write_that_fails_half_way_leaves_nothing(model, capsys, monkeypatch):
 
 def test_the_process_imports_no_tensorflow_and_prints_no_traceback(model):
     source = (
-        "import sys; from workbook_lib.cli import main\n"
+        "import sys; from varhandle.cli import main\n"
         "code = main(['lift', sys.argv[1], sys.argv[2]])\n"
         "print(code, 'tensorflow' in sys.modules)"
     )
@@ -205,7 +205,7 @@ def test_the_process_imports_no_tensorflow_and_prints_no_traceback(model):
     )
     assert done.stdout.splitlines()[-1] == "0 False"
     done = subprocess.run(
-        [sys.executable, "-m", "workbook_lib.cli", "lift", model.with_name("none"), out],
+        [sys.executable, "-m", "varhandle.cli", "lift", model.with_name("none"), out],
         capture_output=True,
         text=True,
         check=False,
@@ -216,7 +216,7 @@ def test_the_process_imports_no_tensorflow_and_prints_no_traceback(model):
 
 def test_help_says_where_the_state_goes():
     done = subprocess.run(
-        [sys.executable, "-m", "workbook_lib.cli", "lift", "--help"],
+        [sys.executable, "-m", "varhandle.cli", "lift", "--help"],
         capture_output=True,
         text=True,
         check=True,

@@ -1,11 +1,11 @@
-"""``workbook cure``: the file and its state, or nothing and a reason."""
+"""``varhandle cure``: the file and its state, or nothing and a reason."""
 
 import json
 
 import numpy as np
 import pytest
 
-from workbook_lib.cli import main
+from varhandle.cli import main
 
 
 @pytest.fixture

@@ -1,0 +1,7 @@
+"""``python -m varhandle.cli``."""
+
+import sys
+
+from varhandle.cli import main
+
+sys.exit(main())

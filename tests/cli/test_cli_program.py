@@ -1,0 +1,75 @@
+"""The ``workbook`` command: the tool's verbs, the lessons' own, and those of other packages."""
+
+import importlib.metadata
+import subprocess
+import sys
+
+import pytest
+
+import varhandle.cli
+from varhandle.cli.program import BadInputError
+from workbook_lib import cli
+
+
+def listed(program, capsys):
+    with pytest.raises(SystemExit):
+        program(["--help"])
+    lines = capsys.readouterr().out.splitlines()
+    return {line.split()[0] for line in lines if line.startswith("    ") and line[4] != " "}
+
+
+def test_it_offers_all_that_the_tool_offers_and_more(capsys):
+    tool = listed(varhandle.cli.main, capsys)
+    assert {"diagnose", "explain", "cure", "inspect", "lift", "matrix"} <= tool
+    own = {"run", "edition", "sweep", "class"}
+    assert listed(cli.main, capsys) >= tool | own | {"hub", "fresh"}
+
+
+def test_a_verb_of_the_tool_answers_under_its_name(capsys):
+    assert cli.main(["inspect", "nowhere"]) == 2
+    assert capsys.readouterr().err == "workbook: nowhere: there is no such file or folder\n"
+
+
+def test_another_package_adds_a_command_by_an_entry_point(monkeypatch, capsys):
+    def command(options):
+        if options.refuse:
+            raise BadInputError("there is\nnothing")
+        return 7
+
+    def register(commands):
+        parser = commands.add_parser("other")
+        parser.add_argument("--refuse", action="store_true")
+        parser.set_defaults(command=command)
+
+    class Entry:
+        def load(self):
+            return register
+
+    def entry_points(*, group):
+        assert group == "workbook.commands"
+        return [Entry()]
+
+    monkeypatch.setattr(cli, "entry_points", entry_points)
+    assert cli.main(["other"]) == 7
+    assert cli.main(["other", "--refuse"]) == 2
+    assert capsys.readouterr().err == "workbook: there is nothing\n"
+
+
+def test_what_is_not_there_is_run_by_nobody(capsys):
+    assert cli.main(["run", "two\nlines \x1b[2J \u202e.ipynb"]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert r"\x1b[2J" in printed.err
+    assert printed.err.removesuffix("\n").isprintable()
+
+
+def test_version_and_usage():
+    def run(*arguments):
+        command = [sys.executable, "-m", "workbook_lib.cli", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    version = importlib.metadata.version("varhandle-workbook")
+    assert run("--version").stdout.strip() == version
+    usage = run()
+    assert usage.returncode == 2
+    assert "usage: workbook" in usage.stderr
