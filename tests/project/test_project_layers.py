@@ -25,7 +25,7 @@ USES = {
 LAYERS = {
     "varhandle": (
         "errors",
-        "display atomic_write progress_bar",
+        "display atomic_write progress_bar extras",
         "graph",
         "facts",
         "sandbox",
@@ -39,6 +39,7 @@ LAYERS = {
         "matrix explanation diagnosis",
         "lift",
         "repair",
+        "cli",
     ),
     "workbook_lib": (
         "locations",
