@@ -1,9 +1,12 @@
-# A target that needs .venv sets it up first, from the lock: once, and again only when the lock or
-# pyproject.toml changes.
+# A target that needs .venv sets it up first, from the lock: once, and again only when the lock or a
+# pyproject.toml changes. The lock is in layers: requirements/lab.lock is what the lessons need, and
+# each other file what its targets add to that.
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
+# .venv/ready says that the lessons' layer is installed, .venv/ready-test that the tests' is, ...
 READY := $(VENV)/ready
+PROJECTS := pyproject.toml $(wildcard packages/*/pyproject.toml)
 PORT ?= 8888
 HUB_PORT ?= 8000
 # From the command line (make run OUTPUT=folder), never from whatever the environment calls OUTPUT.
@@ -12,27 +15,53 @@ OUTPUT := workbook-output
 SUITS := import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.10; do \
 	$$python -c '$(SUITS)' 2>/dev/null && echo $$python && break; done)
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+# Two workers, each as wide as one core: what a test needs is imported once a worker.
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-$(READY): requirements.lock pyproject.toml $(wildcard packages/*/pyproject.toml)
+# $(call install,LAYER,PACKAGES): a layer of the lock, with a line for every tenth package; then our own.
+# The pipe would swallow pip's exit code, so pip says by a line that it has done its work.
+define install
+@echo "Installing requirements/$(1).lock:"
+@{ $(PIP) install --progress-bar off --require-hashes -r requirements/$(1).lock && echo '# done'; } | \
+	awk -v of="$$(sed -n 's/^\([a-z0-9.-]*\)==.*/\1/p' requirements/$(1).lock | sort -u | wc -l)" ' \
+	/^(Collecting|Requirement already)/ { if (++n % 10 == 0) print "  found", n, "of at most", of+0, "packages"; fflush() } \
+	/^Installing collected/ { print "  unpacking", split($$0, names, ","), "packages, a minute or two"; fflush() } \
+	/^Successfully installed/ { print "  installed" } \
+	/^# done/ { done = 1 } END { exit !done }'
+@$(PIP) install --quiet --no-deps --no-build-isolation $(foreach package,$(2),-e $(package))
+endef
+
+$(READY): requirements/lab.lock $(PROJECTS)
 	@"$(PYTHON)" -c '$(SUITS)' 2>/dev/null || \
 		{ echo "This needs Python 3.10, 3.11, 3.12 or 3.13, and PYTHON is '$(PYTHON)'."; \
 		echo "Put one on the PATH, or name one: make setup PYTHON=python3.12"; exit 1; }
-	@echo "Setting up $(VENV) with $(PYTHON): a download of some 900 MB, once."
-	@{ $(BIN)/python -c '$(SUITS)' && $(BIN)/python -m pip --version; } >/dev/null 2>&1 || \
+	@echo "Setting up $(VENV) with $(PYTHON): a download of some 700 MB, once."
+	@{ $(BIN)/python -c '$(SUITS)' && $(PIP) --version; } >/dev/null 2>&1 || \
 		"$(PYTHON)" -m venv --clear $(VENV) || \
 		{ echo "$(PYTHON) has no venv module; on Debian: apt-get install python3-venv"; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
-		-e packages/varhandle -e packages/warm-kernels -e packages/workshop -e .
-	$(BIN)/python -m warm_kernels.kernelspec >/dev/null
-	@touch $(READY)
+	$(call install,lab,packages/varhandle packages/warm-kernels .)
+	@$(BIN)/python -m warm_kernels.kernelspec >/dev/null
+	@touch $@
 
-setup: $(READY)  ## install everything into .venv, and stop
+$(READY)-test: requirements/test.lock $(READY)
+	$(call install,test,packages/workshop)
+	@touch $@
+
+$(READY)-site: requirements/site.lock $(READY)
+	$(call install,site,.)
+	@touch $@
+
+$(READY)-hub: requirements/hub.lock $(READY)
+	$(call install,hub,packages/workshop)
+	@touch $@
+
+setup: $(READY)  ## install what the lessons need into .venv, and stop
 
 # Root (in a container) must be allowed by name; without a display there is no browser to open.
 lab: $(READY)  ## open JupyterLab on notebook 00
@@ -46,47 +75,61 @@ PLACES ?= 30
 MEMORY ?= 2
 CPUS ?= 2
 HUB_FLAGS ?=
-hub: $(READY)  ## start a JupyterHub for a workshop; Ctrl-C ends it
+hub: $(READY)-hub  ## start a JupyterHub for a workshop; Ctrl-C ends it
 	@exec $(BIN)/workbook hub --folder "$(OUTPUT)/hub" --port $(HUB_PORT) --places $(PLACES) \
 		--memory $(MEMORY) --cpus $(CPUS) $(HUB_FLAGS)
 
 run: $(READY)  ## execute every notebook; report in workbook-output/
 	$(BIN)/workbook run --output "$(OUTPUT)"
 
-site: $(READY)  ## execute every notebook; the workbook as pages in workbook-output/site
+site: $(READY)-site  ## execute every notebook; the workbook as pages in workbook-output/site
 	$(BIN)/workbook edition html --output "$(OUTPUT)/site"
+
+dist: $(READY)-test  ## build the wheel and the sdist of each package into dist/
+	@rm -rf dist
+	@for project in packages/*/ .; do \
+		$(BIN)/python -m build --no-isolation --outdir dist $$project >/dev/null || exit 1; \
+	done
+	@ls dist
+
+check: $(READY)-test  ## lint, types, and the tests of what changed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	WORKBOOK_PROGRESS=off $(BIN)/python tests/support/changed.py --numprocesses $(WORKERS) --dist loadfile
 
 test: lint types unit notebooks browser  ## run every check there is
 
-lint: $(READY)  ## ruff: lint and format, notebooks included
+lint: $(READY)-test  ## ruff: lint and format, notebooks included
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(READY)  ## mypy
+types: $(READY)-test  ## mypy
 	$(BIN)/mypy
 
-# Two workers; a file's tests stay together, because they share what they have built.
-unit: $(READY)  ## pytest: the library, the exercises, papermill
-	WORKBOOK_PROGRESS=off $(BIN)/pytest -m "not browser" --numprocesses 2 --dist loadfile
+# A file's tests stay together, because they share what they have built.
+unit: $(READY)-test  ## pytest: the library, the exercises, papermill
+	WORKBOOK_PROGRESS=off $(BIN)/pytest -m "not browser" --numprocesses $(WORKERS) --dist loadfile
 
-notebooks: $(READY)  ## nbval: stored outputs against a fresh run, strictly
-	WORKBOOK_PROGRESS=off $(BIN)/pytest --nbval --nbval-kernel-name python3 notebooks
+notebooks: $(READY)-test  ## nbval: stored outputs against a fresh run, strictly
+	WORKBOOK_PROGRESS=off $(BIN)/pytest --nbval --nbval-kernel-name python3 notebooks \
+		--numprocesses $(WORKERS) --dist loadfile
 
-browser: $(READY)  ## every notebook in JupyterLab, in headless Chromium
-	$(BIN)/pytest -m browser
+browser: $(READY)-test  ## every notebook in JupyterLab, in headless Chromium
+	$(BIN)/pytest -m browser --numprocesses $(WORKERS) --dist loadfile
 
 # Each is a window of JupyterLab that a browser test has just worked in.
-pictures: $(READY)  ## take the README's pictures anew, in headless Chromium
+pictures: $(READY)-test  ## take the README's pictures anew, in headless Chromium
 	$(BIN)/pytest -m browser tests/browser -k "01_ or 02_ or digit_is_drawn"
 	cp workbook-output/browser/readme-*.png docs/
 
-bench: $(READY)  ## measure side by side; figures in benchmarks/results.md
+bench: $(READY)-test  ## measure side by side; figures in benchmarks/results.md
 	$(BIN)/python -m benchmarks
 
 refresh: $(READY)  ## execute the notebooks in place and store their outputs
 	$(BIN)/python -m workbook_lib.runs.canonical notebooks/[0-9]*.ipynb
 
-text: $(READY)  ## write the notebooks as text (py:percent), to be edited in workbook-output/text
+text: $(READY)-test  ## write the notebooks as text (py:percent), to be edited in workbook-output/text
 	@mkdir -p "$(OUTPUT)/text"
 	@for name in notebooks/[0-9]*.ipynb; do \
 		$(BIN)/jupytext --quiet --to py:percent \
@@ -95,7 +138,7 @@ text: $(READY)  ## write the notebooks as text (py:percent), to be edited in wor
 
 # Nothing is touched unless every text is at least as new as its notebook. Afterwards the two agree,
 # so the text is touched: the next edit of one text must not stumble over the others.
-untext: $(READY)  ## bring the edited text back into the notebooks, and execute them
+untext: $(READY)-test  ## bring the edited text back into the notebooks, and execute them
 	@for text in "$(OUTPUT)"/text/[0-9]*.py; do \
 		notebook=notebooks/$$(basename "$$text" .py).ipynb; \
 		[ -e "$$text" ] || { echo "There is no text to bring back: make text comes first."; exit 1; }; \
@@ -108,12 +151,25 @@ untext: $(READY)  ## bring the edited text back into the notebooks, and execute 
 		$(BIN)/python -m workbook_lib.runs.canonical $$notebook && touch "$$text" || exit 1; \
 	done
 
-lock:  ## resolve requirements.lock anew, keeping pins that still fit (needs uv)
+# First one set for everything, beginning with the pins that there are; then each layer out of it,
+# without the lines that the lessons' layer has already.
+COMPILE = uv pip compile pyproject.toml --group build --universal --python-version 3.10 --generate-hashes \
+	--no-header --no-annotate --quiet \
+	$(foreach own,varhandle warm-kernels varhandle-workshop varhandle-workbook,--no-emit-package $(own))
+lock:  ## resolve the lock anew, keeping pins that still fit (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv: https://docs.astral.sh/uv/"; exit 1; }
-	uv pip compile pyproject.toml --extra test --extra runtimes --extra cluster --extra hub --universal --python-version 3.10 \
-		--generate-hashes --no-header --no-annotate --quiet -o requirements.lock
+	@all=$$(mktemp) && part=$$(mktemp) && trap 'rm -f "$$all" "$$part"' EXIT && \
+	cat requirements/*.lock | awk '/^[a-z]/ { keep = !seen[$$0]++ } keep' >"$$all" && \
+	$(COMPILE) --group test --group site --group hub -o "$$all" && \
+	$(COMPILE) -c "$$all" -o requirements/lab.lock && \
+	for layer in test site hub; do \
+		: >"$$part"; $(COMPILE) --group $$layer -c "$$all" -o "$$part" && \
+		awk 'NR == FNR { known[$$0]; next } /^[a-z]/ { keep = !($$0 in known) } keep' \
+			requirements/lab.lock "$$part" >requirements/$$layer.lock || exit 1; \
+	done
 
 clean:  ## remove .venv and what runs leave behind
-	rm -rf $(VENV) workbook-output .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) workbook-output dist .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help setup lab hub run site pictures bench test lint types unit notebooks browser refresh text untext lock clean
+.PHONY: help setup lab hub run site pictures dist bench check test lint types unit notebooks browser refresh \
+	text untext lock clean

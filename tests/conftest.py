@@ -1,9 +1,12 @@
 """What all tests share: TensorFlow imported once, models built once, progress kept nowhere."""
 
+import json
 import os
 import tempfile
+from collections import Counter
 
 import pytest
+from changed import DURATIONS
 from hypothesis import HealthCheck, settings
 
 os.environ["WORKBOOK_PROGRESS"] = "off"
@@ -17,6 +20,21 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 settings.load_profile("workbook")
+
+seconds = Counter()
+
+
+def pytest_runtest_logreport(report):
+    seconds[report.nodeid.partition("::")[0]] += report.duration
+
+
+def pytest_sessionfinish(session):
+    """Note how long each file took, by which `make check` chooses what fits into its time."""
+    if hasattr(session.config, "workerinput") or not DURATIONS.parent.is_dir():
+        return
+    known = json.loads(DURATIONS.read_text()) if DURATIONS.exists() else {}
+    rounded = {name: round(took, 1) for name, took in seconds.items()}
+    DURATIONS.write_text(json.dumps(known | rounded))
 
 
 @pytest.fixture(scope="session")

