@@ -17,13 +17,16 @@ def notebook(tmp_path):
     return path
 
 
-@pytest.mark.parametrize("kind", ["html", "slides"])
+PAGES = {"html": "lessons/one.html", "slides": "one.html"}
+
+
+@pytest.mark.parametrize("kind", PAGES)
 def test_notebooks_are_executed_first(notebook, tmp_path, capsys, kind):
     assert main(["edition", kind, str(notebook), "--output", str(tmp_path / "out")]) == 0
     said = capsys.readouterr().out
     assert said.startswith("running one.ipynb\n")
-    assert str(tmp_path / "out" / "one.html") in said
-    assert "<pre>42\n</pre>" in (tmp_path / "out" / "one.html").read_text()
+    assert str(tmp_path / "out" / PAGES[kind]) in said
+    assert "42\n" in (tmp_path / "out" / PAGES[kind]).read_text()
     assert (tmp_path / "out" / "index.html").exists()
 
 
@@ -31,7 +34,7 @@ def test_without_a_run_the_stored_outputs_are_taken(notebook, tmp_path, capsys):
     output = tmp_path / "out"
     assert main(["edition", "html", str(notebook), "--no-run", "--output", str(output)]) == 0
     assert "running" not in capsys.readouterr().out
-    assert "42\n" not in (output / "one.html").read_text()
+    assert "42\n" not in (output / PAGES["html"]).read_text()
 
 
 @pytest.mark.parametrize(

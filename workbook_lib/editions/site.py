@@ -1,125 +1,65 @@
-"""The site: a page for each executed notebook, and a page that lists them."""
+"""The site: Sphinx over ``docs/``, with the lessons, the families of failure and the references."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import importlib.util
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
-from varhandle.atomic_write import write_all
-from workbook_lib.runs.page import Link, Place, environment, page_html, places
+from workbook_lib.locations import project_root
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-TITLE = "The VarHandleOp workbook"
-LEAD = (
-    "You asked TensorFlow for a .tflite file, and the converter stopped at VarHandleOp. These "
-    "lessons bring the failure about, look at the graph, and lead to a file that answers as the "
-    "model does."
-)
-USE = (
-    "These pages show the notebooks after a run. To predict, to change the code and to have your "
-    "change checked, open them in JupyterLab: make lab."
-)
-_TEMPLATES = Path(__file__).with_name("templates")
+NEEDS = ("sphinx", "myst_nb", "sphinx_book_theme")
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A line of a list of notebooks.
-
-    Attributes:
-        address: Of the page; quoted.
-        title: Number and title, as far as the notebook has them.
-        question: The question that it answers; may be empty.
-        minutes: To read and to do; empty if the notebook does not say.
-    """
-
-    address: str
-    title: str
-    question: str
-    minutes: tuple[int, ...]
-
-
-def entry(name: str, notebook: NotebookNode) -> Entry:
-    """Describe the page of a notebook.
-
-    Args:
-        name: File name of the notebook.
-        notebook: The notebook, whose metadata say what it is about.
-
-    Returns:
-        Its line in a list.
-    """
-    about = notebook.metadata.get("workbook", {})
-    stem = name.removesuffix(".ipynb")
-    number = f"{stem[:2]} · " if stem[:2].isdigit() else ""
-    minutes = tuple(about[key] for key in ("read_minutes", "do_minutes") if key in about)
-    title = f"{number}{about['title']}" if "title" in about else stem
-    return Entry(quote(f"{stem}.html"), title, about.get("question", ""), minutes)
-
-
-def home_page(entries: Iterable[Entry], title: str, lead: str, use: str) -> str:
-    """Set the page that lists the others.
-
-    Args:
-        entries: Its lines.
-        title: What it is called.
-        lead: What this is, in a few sentences.
-        use: What to do with it.
-
-    Returns:
-        The page.
-    """
-    template = environment(_TEMPLATES / "site").get_template("home.html.j2")
-    return template.render(title=title, lead=lead, use=use, pages=list(entries))
-
-
-def placed_pages(entries: Mapping[str, Entry], title: str) -> dict[str, Place]:
-    """Place the pages of notebooks one after the other.
-
-    Args:
-        entries: File name of each notebook to its line in the list.
-        title: Of the page that lists them, ``index.html``.
-
-    Returns:
-        File name to place.
-    """
-    links = {name: Link(one.address, one.title) for name, one in entries.items()}
-    return places(links, Link("index.html", title))
+def missing() -> str:
+    """Return the first package that the site needs and that is not here, or nothing."""
+    return next((name for name in NEEDS if importlib.util.find_spec(name) is None), "")
 
 
 def write(notebooks: Mapping[str, NotebookNode], folder: Path) -> list[Path]:
-    """Write the pages, and ``index.html``. They work from a disk and below any address.
-
-    Args:
-        notebooks: File name to executed notebook, in order.
-        folder: Where to.
+    """Build the site of executed notebooks. It works from a disk and below any address.
 
     Returns:
-        The files, ``index.html`` first.
+        ``index.html``, and the page of each notebook.
+
+    Raises:
+        OSError: Sphinx cannot write, or finds a fault in a page; it says which.
     """
-    entries = {name: entry(name, notebook) for name, notebook in notebooks.items()}
-    placed = placed_pages(entries, TITLE)
-    texts = {"index.html": home_page(entries.values(), TITLE, LEAD, USE)}
-    for name, notebook in notebooks.items():
-        page = f"{name.removesuffix('.ipynb')}.html"
-        texts[page] = page_html(notebook, entries[name].title, placed[name])
-    return write_texts(texts, folder)
+    import nbformat
 
-
-def write_texts(texts: Mapping[str, str], folder: Path) -> list[Path]:
-    """Write files, all or none.
-
-    Args:
-        texts: Name to what it holds.
-        folder: Where to.
-
-    Returns:
-        The files.
-    """
-    write_all({folder / name: text.encode() for name, text in texts.items()})
-    return [folder / name for name in texts]
+    root = project_root()
+    with tempfile.TemporaryDirectory() as scratch:
+        lessons, sources = Path(scratch, "lessons"), Path(scratch, "docs")
+        lessons.mkdir()
+        for name, notebook in notebooks.items():
+            nbformat.write(notebook, lessons / name)
+        shutil.copytree(root / "docs", sources)
+        for name in ("benchmarks", "CONTRIBUTING.md"):  # what pages refer to
+            Path(scratch, name).symlink_to(root / name)
+        command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html"]
+        lessons_option = ["-D", f"lessons_folder={lessons}"]
+        built = subprocess.run(
+            [
+                *command,
+                *lessons_option,
+                str(sources),
+                str(folder),
+                "-d",
+                str(Path(scratch, "trees")),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if built.returncode:
+        raise OSError(0, f"the site could not be built: {built.stderr.strip()}", str(folder))
+    stems = [name.removesuffix(".ipynb") for name in notebooks]
+    return [folder / "index.html", *(folder / "lessons" / f"{stem}.html" for stem in stems)]

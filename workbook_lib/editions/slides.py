@@ -1,85 +1,139 @@
-"""The slide edition: a page for each notebook that is shown on a wall, one slide at a time.
+"""The slides: a reveal.js deck of each notebook, for a wall.
 
-nbconvert's own slides take reveal.js, require.js and jQuery from other hosts, and no package that
-we have brings them along. What a workshop needs of them is small: a slide at a time, keys, a
-number, paper. The page's own script does that, and one thing that reveal.js does not: it measures
-what fits, and goes on to another slide where something does not.
+nbconvert makes them, and reveal.js comes along with sphinx-revealjs: speaker notes and a timer
+(S), an overview (Esc), and a sheet for each slide (``?print-pdf``). Here it is only decided what
+a slide holds. A question and its answer never share one.
 """
 
 from __future__ import annotations
 
-import base64
 import copy
-import hashlib
 import html
-from collections.abc import Mapping
-from functools import cache
+import importlib.util
+import math
+import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from varhandle.atomic_write import write_text
 from varhandle.display import panel_html
-from workbook_lib.runs.page import POLICY, Place, style
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-TITLE = "Slides of the VarHandleOp workbook"
-LEAD = (
-    "One page of slides for each notebook, made from the notebook itself: its text, its code and "
-    "what the code showed. Let the room vote on each prediction before you go on."
-)
-USE = (
-    "Arrow keys turn the slides, Home and End go to the first and the last, and S shows or hides "
-    "the solutions. Printed, each slide is a sheet."
-)
-_OWN = Path(__file__).with_name("templates")
+LINES = 19
+"""Lines of text that a slide shows at once."""
+
+_ACROSS = 95  # characters of a line of text
+_TALL = 12  # lines that a picture or a table is taken for
+_TEMPLATES = Path(__file__).with_name("templates")
+_REVEAL = "reveal.js"
+_VOTE = "Let everybody choose before you go on. The answer is on the next slide."
+
+
+def missing() -> str:
+    """Return the package that the slides need and that is not here, or nothing."""
+    return "" if importlib.util.find_spec("sphinx_revealjs") else "sphinx-revealjs"
 
 
 def slide_notebook(notebook: NotebookNode) -> NotebookNode:
-    """Leave of a notebook what is shown to a room.
+    """Deal a notebook out to slides, as ``slideshow`` metadata; the notebook is left as it is.
 
-    A prediction is its question and its options, for the room to vote on; the comparison is what
-    was observed. Their code is left out, as are the set-up and the checks of exercises, which a
-    learner needs and a room does not. Solutions stay: the page shows them when it is asked to.
-
-    Args:
-        notebook: The executed notebook; it is left as it is.
-
-    Returns:
-        A copy.
+    Left out are the set-up and the checks of exercises, which a learner needs and a room does
+    not. A prediction is its question and its options; a comparison is what was observed.
     """
-    kept = []
-    in_set_up = False
-    for cell in copy.deepcopy(notebook).cells:
-        if cell.cell_type == "markdown":
-            heading = next((li for li in cell.source.splitlines() if li.startswith("#")), "")
-            if heading:
-                in_set_up = heading == "## Setting up"
-            if not in_set_up:
-                kept.append(cell)
-        elif cell.cell_type == "code" and not in_set_up:
-            if "check" in cell.metadata.get("tags", ()):
-                continue
-            kept.append(_asked(cell))
-    made = copy.copy(notebook)
-    made.cells = kept
+    from nbformat.v4 import new_markdown_cell
+
+    made = copy.deepcopy(notebook)
+    made.cells = []
+    room = 0  # lines that are left on the slide
+    for cell, starts in _shown(notebook):
+        lines = _lines(cell)
+        begins = starts or ("subslide" if lines > room else "")
+        room = (LINES if begins else room) - lines
+        cell.metadata["slideshow"] = {"slide_type": begins or "-"}
+        made.cells.append(cell)
+        if cell.metadata.get("question"):
+            notes = {"slideshow": {"slide_type": "notes"}}
+            made.cells.append(new_markdown_cell(_VOTE, metadata=notes))
+        if cell.metadata.get("question") or cell.metadata.get("answer"):
+            room = 0  # neither shares its slide
+    for number, cell in enumerate(made.cells):  # a cell may be on several slides
+        cell["id"] = f"slide-{number}"
     return made
 
 
-def _asked(cell: NotebookNode) -> NotebookNode:
-    """Turn a prediction and a comparison into what a room wants to see of it."""
+def _shown(notebook: NotebookNode) -> Iterator[tuple[NotebookNode, str]]:
+    """Yield the cells that a room sees, and what each begins: a slide, a subslide or nothing."""
+    setting_up = False
+    for original in notebook.cells:
+        cell = copy.deepcopy(original)
+        if cell.cell_type == "markdown":
+            first = cell.source.lstrip().partition("\n")[0]
+            if first.startswith("#"):
+                setting_up = first == "## Setting up"
+            starts = "slide" if first.startswith(("# ", "## ")) else ""
+            if not setting_up:
+                yield from _paragraphs(cell, starts or ("subslide" if first[:1] == "#" else ""))
+        elif not setting_up and "check" not in cell.metadata.get("tags", ()):
+            yield from _code(cell)
+
+
+def _paragraphs(cell: NotebookNode, starts: str) -> Iterator[tuple[NotebookNode, str]]:
+    """Yield a text as it is, or, where it fills more than a slide, paragraph by paragraph."""
+    if "<details" in cell.source:
+        yield cell, starts or "subslide"
+        return
+    for part in cell.source.split("\n\n") if _lines(cell) > LINES else [cell.source]:
+        one = copy.deepcopy(cell)
+        one.source = part
+        yield one, starts
+        starts = ""
+
+
+def _code(cell: NotebookNode) -> Iterator[tuple[NotebookNode, str]]:
+    """Yield code and what it showed; apart, where they do not fit on one slide."""
     for output in cell.outputs:
-        if "text/html" not in output.get("data", {}):
-            continue
-        lines = output.data.get("text/plain", "").splitlines()
+        lines = output.get("data", {}).get("text/plain", "").splitlines()
         observed = [line for line in lines if line.startswith("Observed: ")]
         if lines and lines[0].startswith("Predict: "):
             output.data["text/html"] = _question(lines)
+            cell.metadata["question"] = True
         elif observed and ".compare(" in cell.source:
             output.data["text/html"] = panel_html("neutral", observed[0])
+            cell.metadata["answer"] = True
         else:
             continue
-        cell.metadata["transient"] = {"remove_source": True}
+        yield _only_output(cell), "subslide"
+        return
+    if _lines(cell) <= LINES:
+        yield cell, ""
+        return
+    outputs, cell.outputs = cell.outputs, []
+    for source in _chunks(cell.source):
+        part = copy.deepcopy(cell)
+        part.source = source
+        yield part, ""
+    for output in outputs:
+        part = copy.deepcopy(cell)
+        part.outputs = [output]
+        yield _only_output(part), ""
+
+
+def _chunks(source: str) -> Iterator[str]:
+    """Split code at empty lines, into parts that fit on a slide as far as that can be."""
+    part = ""
+    for block in source.split("\n\n"):
+        if part and len(f"{part}\n\n{block}".splitlines()) > LINES:
+            yield part
+            part = ""
+        part = f"{part}\n\n{block}" if part else block
+    yield part
+
+
+def _only_output(cell: NotebookNode) -> NotebookNode:
+    cell.metadata["transient"] = {"remove_source": True}
     return cell
 
 
@@ -88,66 +142,78 @@ def _question(lines: list[str]) -> str:
     return panel_html("waiting", lines[0], options)
 
 
-@cache
-def _script() -> str:
-    return (_OWN / "slides" / "slides.js").read_text(encoding="utf-8")
+def _lines(cell: NotebookNode) -> int:
+    """Estimate how many lines of a slide a cell takes."""
+    if cell.cell_type == "markdown":
+        return sum(1 + math.ceil(len(line) / _ACROSS) for line in cell.source.split("\n") if line)
+    source = 0 if "transient" in cell.metadata else len(cell.source.splitlines())
+    return source + sum(_lines_of(output) for output in cell.outputs)
 
 
-def policy(script: str) -> str:
-    """Return the policy of a page that runs one script, and no other.
-
-    Args:
-        script: The script, as it stands between its tags.
-
-    Returns:
-        The policy, which names the script by its SHA-256.
-    """
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
-    return f"{POLICY}; script-src 'sha256-{digest}'"
+def _lines_of(output: Any) -> int:
+    data = output.get("data", {})
+    text = (
+        output.get("text", "")
+        or "\n".join(output.get("traceback", ()))
+        or data.get("text/plain", "")
+    )
+    lines = len("".join(text).splitlines())
+    return max(lines, _TALL) if {"image/png", "image/svg+xml", "text/html"} & set(data) else lines
 
 
-def slides_html(notebook: NotebookNode, title: str, place: Place | None = None) -> str:
-    """Set an executed notebook as slides.
+def slides_html(notebook: NotebookNode, title: str) -> str:
+    """Return the deck of an executed notebook. It looks for reveal.js in ``reveal.js/``."""
+    from nbconvert import SlidesExporter
 
-    Args:
-        notebook: The notebook.
-        title: What the page is called.
-        place: Where it stands among others.
-
-    Returns:
-        The page. It needs nothing else, and without scripts it is one long page.
-    """
-    from workbook_lib.runs.page_exporter import PageExporter
-
-    own_style = (_OWN / "slides" / "slides.css").read_text(encoding="utf-8")
+    about = notebook.metadata.get("workbook", {})
+    exporter = SlidesExporter(
+        template_name="deck",
+        extra_template_basedirs=[str(_TEMPLATES)],
+        reveal_url_prefix=_REVEAL,
+        reveal_theme="white",
+    )
     resources = {
-        "title": title,
-        "place": place or Place(),
-        "policy": policy(_script()),
-        "style": style() + own_style,
-        "script": _script(),
+        "metadata": {"name": title},
+        "deck_style": (_TEMPLATES / "deck" / "deck.css").read_text(encoding="utf-8"),
+        "deck_minutes": about.get("read_minutes", 0) + about.get("do_minutes", 0),
     }
-    exporter = PageExporter("slides", _OWN)
     body, _ = exporter.from_notebook_node(slide_notebook(notebook), resources=resources)
     return str(body)
 
 
 def write(notebooks: Mapping[str, NotebookNode], folder: Path) -> list[Path]:
-    """Write a page of slides for each notebook, and ``index.html``.
-
-    Args:
-        notebooks: File name to executed notebook.
-        folder: Where to.
+    """Write a deck for each notebook, ``index.html``, and reveal.js beside them.
 
     Returns:
-        The files, ``index.html`` first.
+        The pages, ``index.html`` first.
     """
-    from workbook_lib.editions import site
+    import sphinx_revealjs
 
-    entries = {name: site.entry(name, notebook) for name, notebook in notebooks.items()}
-    placed = site.placed_pages(entries, TITLE)
-    texts = {"index.html": site.home_page(entries.values(), TITLE, LEAD, USE)}
+    shipped = Path(sphinx_revealjs.__file__).parent / "_static" / "revealjs"
+    for part in ("dist", "plugin/notes"):
+        shutil.copytree(shipped / part, folder / _REVEAL / part, dirs_exist_ok=True)
+    pages = {}
     for name, notebook in notebooks.items():
-        page = f"{name.removesuffix('.ipynb')}.html"
-        texts[page] = slides_html(notebook, entries[name].title, placed[name])
-    return site.write_texts(texts, folder)
+        stem = name.removesuffix(".ipynb")
+        title = f"{stem[:2]} · {notebook.metadata.get('workbook', {}).get('title', stem)}"
+        pages[f"{stem}.html"] = (title, slides_html(notebook, title))
+    links = "".join(f'<li><a href="{name}">{title}</a></li>' for name, (title, _) in pages.items())
+    texts = {
+        "index.html": _INDEX.format(links=links),
+        **{n: text for n, (_, text) in pages.items()},
+    }
+    for name, text in texts.items():
+        write_text(folder / name, text)
+    return [folder / name for name in texts]
+
+
+_INDEX = """\
+<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>Slides of the VarHandleOp workbook</title>
+<style>:root {{ color-scheme: light dark }} body {{ font: 20px/1.6 sans-serif; max-width: 40em;
+margin: 2em auto; padding: 0 1em }}</style></head>
+<body><main><h1>Slides of the VarHandleOp workbook</h1>
+<p>Arrow keys turn the slides, Esc shows all of them, and S opens the speaker's view with notes
+and a timer. For paper, add <code>?print-pdf</code> to the address of a deck and print it.</p>
+<ul>{links}</ul></main></body></html>
+"""

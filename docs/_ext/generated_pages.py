@@ -1,0 +1,194 @@
+"""Pages that have their one home elsewhere: lessons, families of failure, commands, names.
+
+They are written beside the other sources before Sphinx reads them. ``workbook edition html`` gives
+Sphinx a copy of ``docs/`` to read, so none of them stands in the checkout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import varhandle
+from varhandle.families.catalog import FAMILIES
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+_LINK = re.compile(r'href="([\w-]+)\.ipynb(?:#[^"]*)?"')  # in an output: MyST looks at prose only
+
+_SCROLLS = re.compile(r'<(?:div|section) style="[^"]*overflow-x: auto[^"]*"')  # for the keyboard
+_EMPTY_HEADER = re.compile(r"<th[^>]*></th>")  # it says nothing to a screen reader
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Write the pages when a build begins; ``lessons_folder`` holds the notebooks."""
+    app.add_config_value("lessons_folder", "", "env")
+    app.connect("config-inited", lambda app, config: write_all(app.srcdir, config.lessons_folder))
+    app.connect("autodoc-process-docstring", _keep_bars)
+    return {"parallel_read_safe": True}
+
+
+def _keep_bars(*event: Any) -> None:
+    """Let |x| mean the absolute value in a docstring, and not a substitution."""
+    lines: list[str] = event[-1]
+    lines[:] = [line.replace("|", "\\|") for line in lines]
+
+
+def write_all(sources: Path, lessons_folder: str) -> None:
+    """Write every page below the folder that Sphinx reads."""
+    notebooks = sorted(Path(lessons_folder).glob("*.ipynb"))
+    pages = {
+        **{f"lessons/{path.name}": lesson(path) for path in notebooks},
+        "lessons/index.md": lesson_index(notebooks),
+        **{f"families/{family.id}.md": family_page(family) for family in FAMILIES},
+        "families/index.md": family_index(),
+        "commands.md": commands(),
+        "python.md": python_names(),
+    }
+    for name, text in pages.items():
+        path = Path(sources, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def lesson(path: Path) -> str:
+    """Return a notebook as the site shows it: set-up and answers folded, no checks."""
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    section = ""
+    for cell in notebook["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            heading = re.search(r"^#+ (.+)", source, re.MULTILINE)
+            section = heading[1] if heading else section
+            # JupyterLab opens a cell at cell-id=…; a page of the site has no such place.
+            cell["source"] = re.sub(r"(\.ipynb)#cell-id=[\w-]+", r"\1", source)
+        elif cell["cell_type"] == "code":
+            _fold(cell, source, section)
+    notebook["metadata"].pop("widgets", None)
+    notebook["metadata"].setdefault(
+        "language_info", {"name": "python", "pygments_lexer": "ipython3"}
+    )
+    return json.dumps(notebook)
+
+
+def _fold(cell: dict[str, Any], source: str, section: str) -> None:
+    tags, shown = cell["metadata"].setdefault("tags", []), cell["metadata"].setdefault("mystnb", {})
+    for output in cell["outputs"]:
+        data = output.get("data", {})
+        data.pop("text/vnd.mermaid", None)  # a diagram for JupyterLab; its text form stays
+        if "text/html" in data:
+            markup = _LINK.sub(r'href="\1.html"', "".join(data["text/html"]))
+            markup = _SCROLLS.sub(r'\g<0> tabindex="0"', markup)
+            data["text/html"] = _EMPTY_HEADER.sub("<td></td>", markup)
+        if any(form.startswith("image/") for form in data):
+            words = "".join(data.get("text/plain", "")).removeprefix("picture: ")
+            shown["image"] = {"alt": " ".join(words.split())}
+    if "check" in tags:
+        tags.append("remove-cell")
+    elif "lesson.predict(" in source:
+        tags.append("remove-input")
+    elif ".compare(" in source:
+        tags.append("hide-cell")
+        shown["code_prompt_show"] = "Show what was observed"
+    elif section == "Setting up":
+        tags.append("hide-cell")
+
+
+def lesson_index(notebooks: Sequence[Path]) -> str:
+    """Return the table of the lessons."""
+    rows = []
+    for path in notebooks:
+        about = json.loads(path.read_text(encoding="utf-8"))["metadata"].get("workbook", {})
+        title = f"{path.stem[:2]} · {about['title']}" if "title" in about else path.stem
+        minutes = f"{about.get('read_minutes', '')} + {about.get('do_minutes', '')}"
+        rows.append(f"| [{title}]({path.name}) | {about.get('question', '')} | {minutes} |")
+    return "\n".join(
+        [
+            "# Lessons",
+            "",
+            "These pages show each lesson after a run. To predict, to change the code and to have "
+            "your change checked, open it in JupyterLab: `make lab`.",
+            "",
+            "| lesson | the question | minutes to read + to do |",
+            "|---|---|---|",
+            *rows,
+            *toctree([path.stem for path in notebooks]),
+        ]
+    )
+
+
+def family_page(family: Any) -> str:
+    """Return the page of a family: what people see, why, and what to do."""
+    from varhandle.families.log_fixes import FIXES
+
+    sentence, _, code = FIXES.get(family.id, family.cure).partition("\n\n")
+    lines = [
+        f"# {family.id}",
+        "",
+        family.what,
+        "",
+        f"**Cause.** {family.cause}",
+        "",
+        f"**Cure.** {family.cure}",
+    ]
+    lines += ["", "## What to do on today's release", "", sentence]
+    if code:
+        lines += ["", f"```{'cpp' if '::' in code else 'python'}", code, "```"]
+    return "\n".join(lines) + "\n"
+
+
+def family_index() -> str:
+    """Return the list of the families."""
+    rows = [f"| [{family.id}]({family.id}.md) | {family.what} |" for family in FAMILIES]
+    return "\n".join(
+        [
+            "# Families of failure",
+            "",
+            "`varhandle diagnose MODEL` and `varhandle explain LOG` answer with these names.",
+            "",
+            "| family | what happens |",
+            "|---|---|",
+            *rows,
+            *toctree([family.id for family in FAMILIES]),
+        ]
+    )
+
+
+def commands() -> str:
+    """Return what each command says of itself."""
+    from workbook_lib.cli import _parser
+
+    lines = ["# Commands", "", "`varhandle` has the verbs that need a model or a log only.", ""]
+    for name, command in sorted(_verbs(_parser()).items()):
+        lines += [f"## workbook {name}", "", "```text", command.format_help().rstrip(), "```", ""]
+    return "\n".join(lines)
+
+
+def _verbs(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    return next(
+        dict(action.choices)
+        for action in parser._actions
+        if isinstance(action, argparse._SubParsersAction)
+    )
+
+
+def python_names() -> str:
+    """Return the reference of the names that ``varhandle`` gives at its top."""
+    lines = ["# Python", "", "All of these come from `varhandle`.", ""]
+    for name in sorted(varhandle.__all__):
+        value = getattr(varhandle, name)
+        if not callable(value):
+            continue
+        kind = "autoclass" if isinstance(value, type) else "autofunction"
+        lines += ["```{eval-rst}", f".. {kind}:: varhandle.{name}", "```", ""]
+    return "\n".join(lines)
+
+
+def toctree(names: list[str]) -> list[str]:
+    """Return a table of contents that is not shown where it stands."""
+    return ["", "```{toctree}", ":hidden:", "", *names, "```", ""]

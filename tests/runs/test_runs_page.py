@@ -1,0 +1,69 @@
+"""The page of an executed notebook in a report: nothing on it runs or fetches."""
+
+import base64
+import re
+
+import nbformat
+from site_rules import Page
+
+from workbook_lib.runs.page import write_page
+
+
+def page_of(tmp_path, *outputs, markdown="# A title"):
+    """Return the text of the page of a notebook with these outputs."""
+    cell = nbformat.v4.new_code_cell("x", id="x", outputs=list(outputs))
+    cells = [nbformat.v4.new_markdown_cell(markdown, id="m"), cell]
+    path = tmp_path / "one.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    return write_page(path).read_text(encoding="utf-8")
+
+
+def shown(**data):
+    forms = {name.replace("__", "/").replace("_svg", "svg+xml"): v for name, v in data.items()}
+    return nbformat.v4.new_output("display_data", forms)
+
+
+def test_what_runs_or_fetches_is_taken_out_of_an_output(tmp_path):
+    markup = (
+        '<b>kept</b><script>alert(1)</script><iframe src="http://127.0.0.1:8080"></iframe>'
+        '<img alt="far" src="https://example.org/x.png"><link href="https://example.org/x.css">'
+    )
+    page = page_of(tmp_path, shown(text__html=markup, text__plain="words"))
+    assert "<b>kept</b>" in page
+    assert "[far]" in page
+    assert not re.search(r"alert|iframe|example\.org|127\.0\.0\.1", page)
+
+
+def test_an_output_that_is_only_a_frame_shows_its_words(tmp_path):
+    frame = '<iframe src="http://127.0.0.1:8080"></iframe>'
+    page = page_of(tmp_path, shown(text__html=frame, text__plain="Netron shows <model>"))
+    assert "<pre>Netron shows &lt;model&gt;</pre>" in page
+
+
+def test_a_diagram_is_its_drawing_with_words_and_not_its_source(tmp_path):
+    forms = {
+        "text/vnd.mermaid": "flowchart TD",
+        "image/svg+xml": "<svg xmlns='http://www.w3.org/2000/svg'/>",
+        "text/plain": "Flow of step\na -> b",
+    }
+    page = page_of(tmp_path, nbformat.v4.new_output("display_data", forms))
+    assert "flowchart TD" not in page
+    assert 'alt="Flow of step"' in page
+    assert "a -&gt; b" in page
+    drawn = re.search(r"svg\+xml;base64,([^\"]+)", page)[1]
+    assert base64.b64decode(drawn) == forms["image/svg+xml"].encode()
+
+
+def test_a_diagram_without_a_drawing_is_its_words(tmp_path):
+    page = page_of(tmp_path, shown(text__vnd_mermaid="flowchart TD", text__plain="a -> b"))
+    assert "<pre>a -&gt; b</pre>" in page
+
+
+def test_two_headings_of_one_name_have_ids_of_their_own(tmp_path):
+    page = Page(page_of(tmp_path, markdown="# A\n\n## Why *so*?\n\n## Why so\n\n## 2 · <&>"))
+    assert {"why-so", "why-so-2", "2"} <= set(page.ids)
+
+
+def test_a_notebook_without_a_title_gets_its_files(tmp_path):
+    page = page_of(tmp_path, markdown="Nothing but text.")
+    assert "<h1>one</h1>" in page
