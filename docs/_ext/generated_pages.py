@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 _LINK = re.compile(r'href="([\w-]+)\.ipynb(?:#[^"]*)?"')  # in an output: MyST looks at prose only
-
 _SCROLLS = re.compile(r'<(?:div|section) style="[^"]*overflow-x: auto[^"]*"')  # for the keyboard
 _EMPTY_HEADER = re.compile(r"<th[^>]*></th>")  # it says nothing to a screen reader
 
