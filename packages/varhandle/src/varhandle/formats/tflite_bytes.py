@@ -14,6 +14,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from io import FileIO
 from pathlib import Path
+from typing import Any
 
 from varhandle.formats.regular_file import open_regular, read_regular
 
@@ -25,7 +26,7 @@ _PIECE = 2**20
 _LARGEST_GRAPH = 256 * 2**20
 
 # Where there are such flags (not on Windows), memory is reserved for this process alone.
-_PRIVATE: dict[str, int] = (
+_PRIVATE: dict[str, Any] = (
     {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_ANONYMOUS") else {}
 )
 
