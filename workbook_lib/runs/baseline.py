@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from varhandle.facts.verdicts import VERDICTS
 from workbook_lib.runs.rows import OUTCOMES, Row
 
 Kind = Literal["same", "better", "worse", "drifted", "new", "missing"]
@@ -22,7 +23,7 @@ USUAL_TOLERANCE = 1e-4
 
 _WORSE: tuple[Kind, ...] = ("worse", "drifted", "missing")
 # A model that came to no verdict is as bad off in one way as in another.
-_RANKS = {outcome: min(rank, 4) for rank, outcome in enumerate(OUTCOMES)}
+_RANKS = {outcome: min(rank, len(VERDICTS)) for rank, outcome in enumerate(OUTCOMES)}
 
 
 @dataclass(frozen=True)

@@ -26,26 +26,14 @@ from typing import IO, Any, Literal, get_args
 
 from varhandle.atomic_write import write_text
 from varhandle.display import printable
+from varhandle.facts.verdicts import MEANINGS, VERDICTS, Verdict
 from warm_kernels import fork_server
 from warm_kernels.forked_process import ForkedProcess
 from workbook_lib.locations import project_root
 
-Outcome = Literal[
-    "ready",
-    "convertible",
-    "blocked",
-    "wrong-answers",
-    "crashed",
-    "timed out",
-    "out of memory",
-    "failed",
-]
+Outcome = Literal[Verdict, "crashed", "timed out", "out of memory", "failed"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 """From the best to the worst; the last four say that the row came to no verdict."""
-
-GOOD: tuple[Outcome, ...] = ("ready", "convertible")
-VERDICTS = OUTCOMES[:4]
-"""What a verdict file may say."""
 
 NOTEBOOK_FILE = "notebook.ipynb"
 PAGE_FILE = "notebook.html"
@@ -162,7 +150,7 @@ class Row:
     @property
     def good(self) -> bool:
         """Whether the model can be used."""
-        return self.verdict in GOOD
+        return self.verdict in MEANINGS and MEANINGS[self.verdict].good
 
     @property
     def setting(self) -> str:

@@ -8,23 +8,15 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from varhandle.atomic_write import write_text
+from varhandle.facts.verdicts import MEANINGS
 from workbook_lib.runs.page import NO_SCRIPTS, style
 from workbook_lib.runs.rows import LOG_FILE, NOTEBOOK_FILE, OUTCOMES, PAGE_FILE, VERDICT_FILE, Row
 
 if TYPE_CHECKING:
     from workbook_lib.runs.sweep import Sweep
 
-MARKS = {
-    "ready": "✓",
-    "convertible": "✓",
-    "blocked": "✗",
-    "wrong-answers": "✗",
-    "crashed": "!",
-    "timed out": "!",
-    "out of memory": "!",
-    "failed": "!",
-}
-"""The mark beside each verdict; the verdict's own word always stands with it."""
+MARKS = {name: MEANINGS[name].mark if name in MEANINGS else "!" for name in OUTCOMES}
+"""The mark beside each outcome; the outcome's own word always stands with it."""
 
 _CHANGES = {"same": "=", "better": "▲", "worse": "▼", "drifted": "▼", "new": "+", "missing": "?"}
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from varhandle.atomic_write import write_all
 from varhandle.diagnosis import Diagnosis
 from varhandle.display import Rich, code_html, panel_html, printable, table_html
+from varhandle.facts.verdicts import MEANINGS
 from varhandle.matrix.version_matrix import fails_on
 from varhandle.repair.plan import STEPS, NoCureError
 from workbook_lib import __version__
@@ -38,13 +39,6 @@ _PLAIN = ("not-immutable",)
 that has one of them fails on the releases where they do."""
 
 _TRUST = "Set trust = True if you trust where the model comes from: its code then runs here."
-
-_TONES = {
-    "ready": "right",
-    "convertible": "neutral",
-    "blocked": "raised",
-    "wrong-answers": "raised",
-}
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -121,7 +115,9 @@ class ModelVerdict(Rich):
     def html(self) -> str:
         """Return the same as a panel."""
         table = table_html(("", ""), self._rows(), "What was asked, and what came of it")
-        return panel_html(_TONES[self.content["verdict"]], self._headline(), table)
+        meaning = MEANINGS[self.content["verdict"]]
+        tone = "neutral" if meaning.good and not self.ok else meaning.tone
+        return panel_html(tone, self._headline(), table)
 
 
 def _as_it_came(diagnosis: Mapping[str, Any]) -> str:

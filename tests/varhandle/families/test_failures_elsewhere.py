@@ -89,7 +89,7 @@ def test_a_matrix_of_ones_own(monkeypatch):
         {"version": f"2.{i}.0", "results": {"c": {"outcome": o, "label": f"{o} {(i + 1) // 4}"}}}
         for i, o in enumerate(outcomes)
     )
-    monkeypatch.setattr(compatibility, "_installed", lambda: entries)
+    monkeypatch.setattr(compatibility, "measured_releases", lambda: entries)
     assert compatibility.failing("c") == "2.0 and 2.2 to 2.4"
     assert compatibility.failing("c", "error 1") == "2.3 and 2.4"
     assert compatibility.works_from("c") == "2.6"

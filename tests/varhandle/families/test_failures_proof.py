@@ -1,4 +1,4 @@
-"""What the proof runs and what it does not, and how what it shows settles the verdict."""
+"""What the proof runs and what it does not, and how what it shows decides the verdict."""
 
 import functools
 import json
@@ -18,7 +18,7 @@ from varhandle.formats import read_graph
 from varhandle.graph import Function, Graph
 from varhandle.sandbox import OpError, Record, run_isolated
 from varhandle.sandbox.process import GIB
-from varhandle.verdict_rules import settle
+from varhandle.verdict_rules import decide
 from workbook_lib.samples import delay_line_file
 
 # Code that a file brings along.
@@ -252,10 +252,10 @@ def compared(*runs, reference="TensorFlow", content=None):
 
 
 def test_a_proof_that_passes_overrules_what_was_read():
-    settled = settle(signed(SAVED), (GROWS,), compared(GOOD, Run(PLAIN, 5, 5)))
-    assert settled.verdict == "convertible"
-    assert [f.severity for f in settled.findings] == ["warning"]
-    assert "The proof disagrees" in settled.findings[0].message
+    decision = decide(signed(SAVED), (GROWS,), compared(GOOD, Run(PLAIN, 5, 5)))
+    assert decision.verdict == "convertible"
+    assert [f.severity for f in decision.findings] == ["warning"]
+    assert "The proof disagrees" in decision.findings[0].message
 
 
 @pytest.mark.parametrize(
@@ -269,16 +269,16 @@ def test_a_proof_that_passes_overrules_what_was_read():
     ],
 )
 def test_a_proof_that_fails_settles_how_bad_it_is(findings, runs, verdict):
-    settled = settle(signed(SAVED), findings, compared(*runs))
-    assert settled.verdict == verdict
-    assert settled.findings == findings
+    decision = decide(signed(SAVED), findings, compared(*runs))
+    assert decision.verdict == verdict
+    assert decision.findings == findings
 
 
 def test_a_failure_that_nobody_saw_is_looked_for_in_the_file(specimen_path):
     content = specimen_path("keras_saved_tflite").read_bytes()
-    settled = settle(signed(SAVED), (), compared(BAD, REFUSED, content=content))
-    assert settled.verdict == "wrong-answers"
-    assert [(f.id, f.severity) for f in settled.findings] == [("uninitialised-variable", "error")]
+    decision = decide(signed(SAVED), (), compared(BAD, REFUSED, content=content))
+    assert decision.verdict == "wrong-answers"
+    assert [(f.id, f.severity) for f in decision.findings] == [("uninitialised-variable", "error")]
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,7 @@ def test_a_failure_that_nobody_saw_is_looked_for_in_the_file(specimen_path):
     ],
 )
 def test_a_file_beside_itself_proves_less(finding, runs, verdict):
-    assert settle(FILE, (finding,), compared(*runs, reference="itself")).verdict == verdict
+    assert decide(FILE, (finding,), compared(*runs, reference="itself")).verdict == verdict
 
 
 @pytest.mark.parametrize(
@@ -304,10 +304,10 @@ def test_a_file_beside_itself_proves_less(finding, runs, verdict):
     ],
 )
 def test_a_file_in_which_nothing_was_seen_and_that_does_not_run_rightly(runs, verdict):
-    settled = settle(FILE, (), compared(*runs, reference="itself"))
-    assert settled.verdict == verdict
-    assert settled.findings == ()
-    assert settled.other
+    decision = decide(FILE, (), compared(*runs, reference="itself"))
+    assert decision.verdict == verdict
+    assert decision.findings == ()
+    assert decision.other
 
 
 def test_an_error_that_the_converter_names_first_is_explained():
@@ -321,9 +321,9 @@ def test_an_error_that_the_converter_names_first_is_explained():
         OpError("tf.VarHandleOp", "ERROR_NEEDS_FLEX_OPS"),
     )
     record = Record("raised", None, "ConverterError", message, errors=errors)
-    settled = settle(signed(SAVED), (), Proof(Conversion(record)))
-    assert settled.verdict == "blocked"
-    assert [f.id for f in settled.findings] == ["unsupported-variable-update"]
+    decision = decide(signed(SAVED), (), Proof(Conversion(record)))
+    assert decision.verdict == "blocked"
+    assert [f.id for f in decision.findings] == ["unsupported-variable-update"]
 
 
 def test_a_proof_says_itself_in_one_line():

@@ -1,7 +1,7 @@
 """What is wrong with a model: the findings, and the verdict that they add up to.
 
 First a static reading, without TensorFlow (``findings``); then a conversion and a comparison in
-child processes (``proof``), which settle the verdict (``settling``). Importing this module imports
+child processes (``proof``); from both ``verdict_rules`` decides. Importing this module imports
 neither TensorFlow nor an interpreter: the static reading must answer at once.
 """
 
@@ -15,33 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 from varhandle.display import Rich, code_html, panel_html, printable, table_html
 from varhandle.extras import require
+from varhandle.facts.verdicts import MEANINGS, VERDICTS, Severity, Verdict
 from varhandle.families import fixes
-from varhandle.families.findings import Finding, Severity, find, inference_signature
+from varhandle.families.findings import Finding, find, inference_signature
 from varhandle.formats import carried_code, read_graph
 from varhandle.graph import Access, Graph, Variable
-from varhandle.verdict_rules import VERDICTS, Verdict, settle
+from varhandle.verdict_rules import decide
 
 if TYPE_CHECKING:
     from varhandle.evaluate.proof import Proof
 
 __all__ = ["VERDICTS", "Diagnosis", "Finding", "Severity", "Verdict", "diagnose"]
 
-_TONES = {"ready": "right", "convertible": "right", "blocked": "raised", "wrong-answers": "raised"}
 _SEVERITY_TONES = {"error": "raised", "warning": "wrong", "info": "neutral"}
-_MEANINGS = {
-    "ready": "a .tflite file that runs",
-    "convertible": "it converts to .tflite",
-    "blocked": "it gives no .tflite file that runs",
-    "wrong-answers": "it converts, and the file answers wrongly",
-}
-_UNPROVEN = {
-    "ready": "nothing that was read in it stands in the way",
-    "convertible": "nothing that was read in it stands in the way",
-}
-_OF_A_FILE = {
-    "blocked": "the file does not run",
-    "wrong-answers": "the file runs, and answers wrongly",
-}
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -74,7 +60,7 @@ class Diagnosis(Rich):
     @property
     def ok(self) -> bool:
         """Whether the verdict is a good one."""
-        return self.verdict in ("ready", "convertible")
+        return MEANINGS[self.verdict].good
 
     def __repr__(self) -> str:
         ids = list(dict.fromkeys(f.id for f in self.findings if f.severity != "info"))
@@ -119,12 +105,8 @@ class Diagnosis(Rich):
         return "\n\n".join(parts)
 
     def _headline(self) -> str:
-        meanings = dict(_MEANINGS)
-        if self.format == "tflite":
-            meanings |= _OF_A_FILE
-        if self.proof is None or self.proof.parity is None:
-            meanings |= _UNPROVEN
-        return f"{self.verdict}: {meanings[self.verdict]}"
+        compared = self.proof is not None and self.proof.parity is not None
+        return f"{self.verdict}: {MEANINGS[self.verdict].sentence(self.format, compared)}"
 
     def _next(self) -> list[str]:
         """Return the command that makes the file, where there is none yet and it can be proved."""
@@ -163,7 +145,7 @@ class Diagnosis(Rich):
         if infos:
             body.append(table_html(("worth knowing", ""), infos, "No fault of the model"))
         body.append(code_html(self._evidence()))
-        return panel_html(_TONES[self.verdict], self._headline(), "".join(body))
+        return panel_html(MEANINGS[self.verdict].tone, self._headline(), "".join(body))
 
 
 def _finding_text(finding: Finding) -> str:
@@ -240,15 +222,15 @@ def diagnose(
 
         adds_up = any(f.id == "quantised-state" for f in findings)
         proof = prove(graph, chosen, inputs=inputs, trust=trust, timeout=timeout, adds_up=adds_up)
-    settled = settle(graph, findings, proof)
+    decision = decide(graph, findings, proof)
     return Diagnosis(
         model=graph.source,
         format=graph.format,
         variables=graph.variables,
-        findings=settled.findings,
-        verdict=settled.verdict,
+        findings=decision.findings,
+        verdict=decision.verdict,
         proof=proof,
         graph=graph,
         signature=chosen,
-        other=settled.other,
+        other=decision.other,
     )

@@ -16,19 +16,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from varhandle.display import printable
+from varhandle.facts.verdicts import Verdict
 from varhandle.families.findings import Finding, find, in_order, with_severity
 from varhandle.formats import read_graph
 from varhandle.graph import Graph
 
 if TYPE_CHECKING:
     from varhandle.evaluate.proof import Proof
-
-Verdict = Literal["ready", "convertible", "blocked", "wrong-answers"]
-VERDICTS: tuple[Verdict, ...] = ("ready", "convertible", "blocked", "wrong-answers")
-"""From the best to the worst."""
 
 _WRONG = frozenset(
     {"keras3-export", "quantised-state", "shared-or-dynamic-state", "uninitialised-variable"}
@@ -62,7 +59,7 @@ _RESOURCE_OPS = ("VarHandleOp", "Variable", "Resource", "_variable", "HashTable"
 
 
 @dataclass(frozen=True)
-class Settled:
+class Decision:
     """A verdict, and what it rests on.
 
     Attributes:
@@ -76,7 +73,7 @@ class Settled:
     other: tuple[str, ...] = ()
 
 
-def settle(graph: Graph, findings: tuple[Finding, ...], proof: Proof | None) -> Settled:
+def decide(graph: Graph, findings: tuple[Finding, ...], proof: Proof | None) -> Decision:
     """Reach the verdict.
 
     Args:
@@ -98,7 +95,7 @@ def settle(graph: Graph, findings: tuple[Finding, ...], proof: Proof | None) -> 
         return _file(graph, findings, proof)
     if proof.passed:
         shown = "The proof disagrees: TensorFlow 2.21 converts it, and the file answers rightly."
-        return Settled(_downgraded(findings, shown), _good(graph))
+        return Decision(_downgraded(findings, shown), _good(graph))
     return _failed(findings, proof)
 
 
@@ -106,14 +103,14 @@ def _good(graph: Graph) -> Verdict:
     return "ready" if graph.format == "tflite" else "convertible"
 
 
-def _as_read(graph: Graph, findings: tuple[Finding, ...]) -> Settled:
+def _as_read(graph: Graph, findings: tuple[Finding, ...]) -> Decision:
     errors = [finding for finding in findings if finding.severity == "error"]
     if graph.format == "saved_model" and not graph.signatures:
-        return Settled(findings, "blocked", (_NO_SIGNATURE,))
+        return Decision(findings, "blocked", (_NO_SIGNATURE,))
     if not errors:
-        return Settled(findings, _good(graph))
+        return Decision(findings, _good(graph))
     blocks = any(f.id not in _WRONG or _hidden_handle(graph, f) for f in errors)
-    return Settled(findings, "blocked" if blocks else "wrong-answers")
+    return Decision(findings, "blocked" if blocks else "wrong-answers")
 
 
 def _hidden_handle(graph: Graph, finding: Finding) -> bool:
@@ -157,17 +154,17 @@ def _with_the_files(
     return in_order((*kept, *seen))
 
 
-def _refused(graph: Graph, findings: tuple[Finding, ...], proof: Proof) -> Settled:
+def _refused(graph: Graph, findings: tuple[Finding, ...], proof: Proof) -> Decision:
     """The converter gave no file: keep what was read, or else take the converter's own words."""
     if any(finding.severity == "error" for finding in findings):
-        return Settled(findings, "blocked")
+        return Decision(findings, "blocked")
     assert proof.conversion is not None
     record = proof.conversion.record
     if graph.format == "saved_model" and not graph.signatures:
-        return Settled(findings, "blocked", (_NO_SIGNATURE,))
+        return Decision(findings, "blocked", (_NO_SIGNATURE,))
     told = _explained(graph, record.message) if _about_resources(record.failing_ops) else ()
     other = () if told else (_stopped(proof),)
-    return Settled(in_order((*findings, *told)), "blocked", other)
+    return Decision(in_order((*findings, *told)), "blocked", other)
 
 
 def _about_resources(ops: Iterable[str]) -> bool:
@@ -200,7 +197,7 @@ def _explained(graph: Graph, message: str) -> tuple[Finding, ...]:
     return tuple(Finding(m.id, "error", named, m.message, m.fix) for m in matches)
 
 
-def _failed(findings: tuple[Finding, ...], proof: Proof) -> Settled:
+def _failed(findings: tuple[Finding, ...], proof: Proof) -> Decision:
     """The file does not answer as TensorFlow: say wherever possible what it is about."""
     assert proof.parity is not None and proof.content is not None
     runs = proof.parity.runs
@@ -208,11 +205,11 @@ def _failed(findings: tuple[Finding, ...], proof: Proof) -> Settled:
     no_value = any(_NO_VALUE in run.refusal for run in runs)
     verdict: Verdict = "wrong-answers" if wrong or no_value else "blocked"
     if any(finding.severity == "error" for finding in findings):
-        return Settled(findings, verdict)
+        return Decision(findings, verdict)
     seen = [f for f in find(read_graph(proof.content)) if f.severity != "info"]
     told = tuple(with_severity(f, "error") for f in seen if f.id in _WRONG)
     other = () if told else (_unexplained(proof),)
-    return Settled(in_order((*findings, *told)), verdict, other)
+    return Decision(in_order((*findings, *told)), verdict, other)
 
 
 def _unexplained(proof: Proof) -> str:
@@ -224,7 +221,7 @@ def _unexplained(proof: Proof) -> str:
     return f"{text}{'; ' if notes else ''}{'; '.join(notes)}), and no variable explains it"
 
 
-def _file(graph: Graph, findings: tuple[Finding, ...], proof: Proof) -> Settled:
+def _file(graph: Graph, findings: tuple[Finding, ...], proof: Proof) -> Decision:
     """A .tflite file: its two ways of running, compared with each other."""
     assert proof.parity is not None
     if proof.stuck_after is not None:
@@ -235,13 +232,13 @@ def _file(graph: Graph, findings: tuple[Finding, ...], proof: Proof) -> Settled:
     if proof.passed:
         shown = "The proof disagrees: the plain kernels run it to the end."
         return _as_read(graph, _downgraded(findings, shown, _SHOWN_BY_ITSELF))
-    settled = _as_read(graph, findings)
-    if settled.verdict != "ready":
-        return settled
+    decision = _as_read(graph, findings)
+    if decision.verdict != "ready":
+        return decision
     runs = proof.parity.runs
     refused = all(run.refusal for run in runs)
     differ = not any(run.refusal for run in runs)
     no_value = any(_NO_VALUE in run.refusal for run in runs)
     verdict: Verdict = "wrong-answers" if no_value or (differ and not refused) else "blocked"
     lines = "; ".join(f"{run.kernels}: {run.verdict}" for run in runs)
-    return Settled(findings, verdict, (f"the file does not run rightly ({lines})",))
+    return Decision(findings, verdict, (f"the file does not run rightly ({lines})",))

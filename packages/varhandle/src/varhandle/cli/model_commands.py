@@ -45,6 +45,7 @@ def _add_diagnose(commands: Any) -> None:
 
 def _diagnose(options: argparse.Namespace) -> int:
     from varhandle.diagnosis import diagnose
+    from varhandle.facts.verdicts import exit_code
 
     with unfit_is_bad_input(options.model):
         found = diagnose(
@@ -55,7 +56,7 @@ def _diagnose(options: argparse.Namespace) -> int:
             trust=options.trust,
         )
     print_result(found, options.json)
-    return 0 if found.ok else 1
+    return exit_code(found.verdict)
 
 
 def _add_explain(commands: Any) -> None:

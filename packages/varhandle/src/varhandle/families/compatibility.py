@@ -12,21 +12,15 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import groupby, takewhile
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from varhandle.facts.data_files import data_file
+from varhandle.facts.releases import measured_releases
 from varhandle.facts.targets import TARGETS, Target, earliest_release, refusals, target
 from varhandle.formats.tflite_bytes import read_graph_part
 from varhandle.graph import Graph
 
 _FINE = frozenset({"works", "absent"})
-
-
-@cache
-def _installed() -> tuple[dict[str, Any], ...]:
-    """Return the measured releases, the oldest first."""
-    matrix = json.loads(data_file("version_matrix.json").read_text(encoding="utf-8"))
-    return tuple(entry for entry in matrix["versions"] if entry.get("installed"))
 
 
 def _short(version: str) -> str:
@@ -37,7 +31,7 @@ def _runs(case: str) -> Iterator[tuple[dict[str, str], list[str]]]:
     """Yield what a case did, with the releases in a row that did so."""
     told = [
         (entry["results"][case], _short(entry["version"]))
-        for entry in _installed()
+        for entry in measured_releases()
         if case in entry["results"]
     ]
     for _, group in groupby(told, key=lambda pair: (pair[0]["outcome"], pair[0]["label"])):

@@ -11,17 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
 
 from varhandle.display import printable
 from varhandle.facts.dtypes import dtype_of
 from varhandle.facts.variable_updates import CONVERTED_UPDATES, REWRITTEN_UPDATES, is_converted
+from varhandle.facts.verdicts import SEVERITIES, Severity
 from varhandle.families import compatibility, fixes
 from varhandle.graph import Access, Function, Graph, Node, TensorSpec, Variable, variable_role
-
-Severity = Literal["error", "warning", "info"]
-SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
-"""From the worst to the mildest."""
 
 _PLAIN_ASSIGNS = frozenset({"AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp"})
 

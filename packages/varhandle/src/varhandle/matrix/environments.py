@@ -17,35 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from varhandle.errors import VarhandleError
+from varhandle.facts.releases import WHEELS, minor, pythons_of
 
-# Minor versions of CPython 3 for which the wheels of a TensorFlow release exist, first and last;
-# read off the wheels of the last patch release of each. Newer releases than the last: as that.
-_WHEELS: dict[tuple[int, int], tuple[int, int]] = {
-    (1, 15): (6, 7),
-    (2, 0): (6, 7),
-    (2, 1): (6, 7),
-    (2, 2): (6, 8),
-    (2, 3): (6, 8),
-    (2, 4): (6, 8),
-    (2, 5): (7, 9),
-    (2, 6): (7, 9),
-    (2, 7): (7, 9),
-    (2, 8): (7, 10),
-    (2, 9): (7, 10),
-    (2, 10): (7, 10),
-    (2, 11): (8, 10),
-    (2, 12): (8, 11),
-    (2, 13): (8, 11),
-    (2, 14): (9, 11),
-    (2, 15): (9, 11),
-    (2, 16): (9, 12),
-    (2, 17): (9, 12),
-    (2, 18): (9, 12),
-    (2, 19): (9, 12),
-    (2, 20): (9, 13),
-    (2, 21): (10, 13),
-}
-_NEWEST_PYTHON = 20  # tried for a release that is younger than the table
 _TICK = 0.2  # seconds between two looks at whether to stop
 
 
@@ -90,7 +63,7 @@ def parse_release(text: str) -> Release:
     if not re.fullmatch(r"\d{1,4}(\.\d{1,4}){2}(@3\.\d{1,4}(\.\d{1,4})?)?", text, re.ASCII):
         raise ReleaseInputError(f"{text!r} is no release such as 2.15.1 or 2.15.1@3.11")
     version, _, python = text.partition("@")
-    if minor(version) < min(_WHEELS):
+    if minor(version) < min(WHEELS):
         raise ReleaseInputError(f"{version} is too old: the cases run on 1.15 and later")
     return Release(version, python or None)
 
@@ -113,28 +86,6 @@ def parse_releases(texts: Sequence[str]) -> tuple[Release, ...]:
         if versions.count(version) > 1:
             raise ReleaseInputError(f"{version} is asked for twice")
     return releases
-
-
-def minor(version: str) -> tuple[int, int]:
-    """Return the first two numbers of a version: ``(2, 9)`` for ``2.9.3``."""
-    first, second = version.split(".")[:2]
-    return int(first), int(second)
-
-
-def pythons_of(version: str) -> tuple[str, ...]:
-    """Say which CPythons a TensorFlow release has wheels for.
-
-    Args:
-        version: Of TensorFlow, such as ``"2.15.1"``.
-
-    Returns:
-        Such as ``("3.11", "3.10", "3.9")``, the newest first.
-    """
-    known = _WHEELS.get(minor(version))
-    if known is None:
-        earlier = [entry for entry in _WHEELS if entry < minor(version)]
-        known = (_WHEELS[max(earlier)][0], _NEWEST_PYTHON)
-    return tuple(f"3.{number}" for number in range(known[1], known[0] - 1, -1))
 
 
 def pythons_here() -> dict[str, Path]:

@@ -1,0 +1,71 @@
+"""What a verdict is called, how good it is, what it means, and which exit code it gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Verdict = Literal["ready", "convertible", "unproved", "blocked", "wrong-answers"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+"""From the best to the worst."""
+
+Severity = Literal["error", "warning", "info"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+"""Of a finding, from the worst to the mildest."""
+
+BAD_INPUT = 2
+"""Exit code where there was nothing to come to a verdict about."""
+
+
+@dataclass(frozen=True)
+class VerdictMeaning:
+    """What is to be said of a verdict.
+
+    Attributes:
+        exit_code: Of ``diagnose``.
+        tone: Of a panel that shows it.
+        mark: Beside the word, which always stands with it.
+        proved: What it says of a model that was converted and compared.
+        read: What it says of a model that was only read.
+        of_a_file: What it says of a .tflite file.
+    """
+
+    exit_code: int
+    tone: str
+    mark: str
+    proved: str
+    read: str = ""
+    of_a_file: str = ""
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing is wrong."""
+        return self.exit_code == 0
+
+    def sentence(self, model_format: str, proved: bool) -> str:
+        """Say what the verdict means for a model of a format."""
+        found = (self.of_a_file if model_format == "tflite" else "") or self.proved
+        return found if proved else self.read or found
+
+
+_NOTHING = "nothing that was read in it stands in the way"
+
+MEANINGS: dict[Verdict, VerdictMeaning] = {
+    "ready": VerdictMeaning(0, "right", "✓", "a .tflite file that runs", _NOTHING),
+    "convertible": VerdictMeaning(0, "right", "✓", "it converts to .tflite", _NOTHING),
+    "unproved": VerdictMeaning(
+        3, "neutral", "?", "it converts, and nothing that means anything could be compared"
+    ),
+    "blocked": VerdictMeaning(
+        1, "raised", "✗", "it gives no .tflite file that runs", of_a_file="the file does not run"
+    ),
+    "wrong-answers": VerdictMeaning(
+        1, "raised", "✗", "it converts, and the file answers wrongly",
+        of_a_file="the file runs, and answers wrongly",
+    ),
+}  # fmt: skip
+
+
+def exit_code(verdict: Verdict) -> int:
+    """Return the exit code of ``diagnose`` for a verdict."""
+    return MEANINGS[verdict].exit_code
