@@ -16,12 +16,11 @@ from typing import Any
 
 from varhandle.display import printable
 from varhandle.errors import VarhandleError
+from varhandle.formats import looks_like_model
 
 DEFAULT_TARGET = "litert"
 LIST_COLUMNS = ("model", "signature", "inputs", "target", "quantization")
 
-_SAVED_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt")
-_SUFFIXES = frozenset({".keras", ".h5", ".hdf5", ".pb", ".tflite"})
 _READ_WHOLE = 64 * 2**20
 _HEAD = 2**20
 
@@ -100,25 +99,17 @@ def row_specs(
 def _models(path: Path) -> Iterator[Path]:
     if not os.path.lexists(path):
         raise SweepInputError(f"{path}: there is no such file or folder")
-    if not path.is_dir() or _is_saved_model(path):
+    if not path.is_dir() or looks_like_model(path):
         yield path
         return
     try:
         inside = sorted(path.iterdir())
     except OSError as error:
         raise SweepInputError(f"{path}: cannot be read: {error.strerror}") from error
-    models = [
-        child
-        for child in inside
-        if (_is_saved_model(child) if child.is_dir() else child.suffix.lower() in _SUFFIXES)
-    ]
+    models = [child for child in inside if looks_like_model(child)]
     if not models:
         raise SweepInputError(f"{path}: neither a SavedModel nor a folder with models in it")
     yield from models
-
-
-def _is_saved_model(path: Path) -> bool:
-    return any((path / name).is_file() for name in _SAVED_MODEL_FILES)
 
 
 def listed_rows(

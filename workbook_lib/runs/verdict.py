@@ -20,6 +20,7 @@ from varhandle.atomic_write import write_all
 from varhandle.diagnosis import Diagnosis
 from varhandle.display import Rich, code_html, panel_html, printable, table_html
 from varhandle.facts.verdicts import MEANINGS
+from varhandle.formats import format_of
 from varhandle.matrix.version_matrix import fails_on
 from varhandle.repair.plan import STEPS, NoCureError
 from workbook_lib import __version__
@@ -319,7 +320,7 @@ def _comparison(diagnosis: Diagnosis, cured: Cured | None) -> Parity | None:
 def _compared_with(diagnosis: Diagnosis, cured: Cured | None) -> str | None:
     if _comparison(diagnosis, cured) is None:
         return None
-    return "itself" if diagnosis.format == "tflite" else "TensorFlow"
+    return "itself" if format_of(diagnosis.graph).is_converted else "TensorFlow"
 
 
 def _way(cured: Cured | None) -> dict[str, Any] | None:

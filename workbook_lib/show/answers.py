@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from varhandle.display import Rich, printable
+from varhandle.formats import format_of
 from workbook_lib.show.picture import Picture, picture
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def answers(cured: Cured) -> Answers:
         theirs = [np.asarray(call[name]) for call in cured.expected]
         mine = [np.asarray(call[own]) for call in got]
         if theirs[0].dtype.kind in "fiu" and _drawable([*theirs, *mine]):
-            whose = "the file as it came" if cured.diagnosis.format == "tflite" else "TensorFlow"
+            converted = format_of(cured.diagnosis.graph).is_converted
+            whose = "the file as it came" if converted else "TensorFlow"
             title = own if name.isdigit() else name  # a reference without names counts them
             return Answers(_drawn(title, whose, _flat(theirs), _flat(mine)))
     return Answers(None, "no picture: no output is of finite numbers in one shape")

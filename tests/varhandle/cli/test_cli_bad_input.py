@@ -356,7 +356,7 @@ def test_a_file_that_is_cut_short_after_it_was_read_kills_nobody(large_file):
     """A mapped file would: the process would die of SIGBUS at the next look."""
     code = (
         "import os, sys; from varhandle.formats import tflite_bytes\n"
-        "from varhandle.formats.tflite import read_tflite\n"
+        "from varhandle.formats.tflite_reader import read_tflite\n"
         "for limit in (1000, 10**9):\n"
         "    tflite_bytes._READ_WHOLE = limit\n"
         "    data = tflite_bytes.read_graph_part(sys.argv[1])\n"
@@ -588,16 +588,18 @@ _JSON = st.recursive(
 
 
 def test_keras_configs_that_make_no_sense(monkeypatch, tmp_path):
-    from varhandle.formats import keras_file
+    from varhandle.formats import keras_reader
 
     @settings(max_examples=200)
     @given(_JSON)
     def run(config):
         outline = {"attributes": {}, "datasets": {}, "elsewhere": []}
         texts = {"config.json": json.dumps(config)}
-        monkeypatch.setattr(keras_file, "read_hdf5_outline", lambda *_: {**outline, "texts": texts})
+        monkeypatch.setattr(
+            keras_reader, "read_hdf5_outline", lambda *_: {**outline, "texts": texts}
+        )
         try:
-            repr(keras_file.read_keras(tmp_path / "m.keras"))
+            repr(keras_reader.read_keras(tmp_path / "m.keras"))
         except ModelFileError as error:
             assert str(error).isprintable()
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from varhandle.evaluate.reference import NotTrustedError, reference_answers
+from varhandle.evaluate.reference import reference_answers
+from varhandle.formats.trust import NotTrustedError
 from varhandle.graph import ModelFileError
 
 

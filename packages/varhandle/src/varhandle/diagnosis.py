@@ -18,7 +18,7 @@ from varhandle.extras import require
 from varhandle.facts.verdicts import MEANINGS, VERDICTS, Severity, Verdict
 from varhandle.families import fixes
 from varhandle.families.findings import Finding, find, inference_signature
-from varhandle.formats import carried_code, read_graph
+from varhandle.formats import format_of, read_graph
 from varhandle.graph import Access, Graph, Variable
 from varhandle.verdict_rules import decide
 
@@ -36,7 +36,7 @@ class Diagnosis(Rich):
 
     Attributes:
         model: Path of the model, as it was given.
-        format: ``"saved_model"``, ``"graph_def"``, ``"keras"`` or ``"tflite"``.
+        format: The ``id`` of its format.
         variables: Every variable, sorted by name.
         findings: The worst first.
         verdict: ``"ready"`` (a .tflite file that runs, and runs rightly), ``"convertible"``,
@@ -106,11 +106,12 @@ class Diagnosis(Rich):
 
     def _headline(self) -> str:
         compared = self.proof is not None and self.proof.parity is not None
-        return f"{self.verdict}: {MEANINGS[self.verdict].sentence(self.format, compared)}"
+        converted = format_of(self.graph).is_converted
+        return f"{self.verdict}: {MEANINGS[self.verdict].sentence(converted, compared)}"
 
     def _next(self) -> list[str]:
         """Return the command that makes the file, where there is none yet and it can be proved."""
-        trust = bool(carried_code(self.graph))
+        trust = bool(self.graph.embedded_code)
         provable = self.proof is None or self.proof.passed or trust
         if self.verdict != "convertible" or not provable:
             return []
@@ -212,7 +213,7 @@ def diagnose(
         CallsError: ``inputs`` do not fit the signature (a ``ValueError``).
     """
     graph = source if isinstance(source, Graph) else read_graph(source)
-    if not static and graph.format != "tflite":
+    if not static and not format_of(graph).is_converted:
         require("tensorflow", "proving a model that is no .tflite file (not --static)")
     chosen = inference_signature(graph, signature)
     findings = find(graph, chosen)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from varhandle.display import printable
 from varhandle.facts.verdicts import Verdict
 from varhandle.families.findings import Finding, find, in_order, with_severity
-from varhandle.formats import read_graph
+from varhandle.formats import format_of, read_graph
 from varhandle.graph import Graph
 
 if TYPE_CHECKING:
@@ -100,12 +100,12 @@ def decide(graph: Graph, findings: tuple[Finding, ...], proof: Proof | None) -> 
 
 
 def _good(graph: Graph) -> Verdict:
-    return "ready" if graph.format == "tflite" else "convertible"
+    return "ready" if format_of(graph).is_converted else "convertible"
 
 
 def _as_read(graph: Graph, findings: tuple[Finding, ...]) -> Decision:
     errors = [finding for finding in findings if finding.severity == "error"]
-    if graph.format == "saved_model" and not graph.signatures:
+    if format_of(graph).lacks_signature(graph):
         return Decision(findings, "blocked", (_NO_SIGNATURE,))
     if not errors:
         return Decision(findings, _good(graph))
@@ -115,7 +115,7 @@ def _as_read(graph: Graph, findings: tuple[Finding, ...]) -> Decision:
 
 def _hidden_handle(graph: Graph, finding: Finding) -> bool:
     """Tell whether a handle is made inside a function: there the converter does not find it."""
-    if graph.format != "saved_model" or finding.id != "uninitialised-variable":
+    if format_of(graph).is_converted or finding.id != "uninitialised-variable":
         return False
     main = {
         str(node.attributes.get("shared_name") or node.name)
@@ -143,11 +143,11 @@ def _with_the_files(
 
     A Keras model does not show its state itself; the file made from it does.
     """
-    if graph.format == "tflite" or proof.content is None:
+    if format_of(graph).is_converted or proof.content is None:
         return findings
     made = replace(read_graph(proof.content), source=graph.source)
     seen = tuple(f for f in find(made, None, proof.content) if f.severity == "info")
-    if graph.format != "keras":
+    if format_of(graph).shows_ops:
         seen = tuple(f for f in seen if f.id in _OF_THE_FILE)
     told = {finding.id for finding in seen}
     kept = (f for f in findings if not (f.severity == "info" and f.id in told & _OF_THE_FILE))
@@ -160,7 +160,7 @@ def _refused(graph: Graph, findings: tuple[Finding, ...], proof: Proof) -> Decis
         return Decision(findings, "blocked")
     assert proof.conversion is not None
     record = proof.conversion.record
-    if graph.format == "saved_model" and not graph.signatures:
+    if format_of(graph).lacks_signature(graph):
         return Decision(findings, "blocked", (_NO_SIGNATURE,))
     told = _explained(graph, record.message) if _about_resources(record.failing_ops) else ()
     other = () if told else (_stopped(proof),)

@@ -11,7 +11,6 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,10 +18,10 @@ import numpy as np
 from varhandle.display import Rich, panel_html, table_html, table_text
 from varhandle.errors import VarhandleError
 from varhandle.facts.recipes import ConverterSettings
-from varhandle.formats import read_graph
+from varhandle.formats import TFLITE, ModelFormat, format_of, read_graph
+from varhandle.formats.base import ModelSource
 from varhandle.formats.trust import check_trust
-from varhandle.graph import Graph, ModelFileError, Signature, TensorSpec, Variable
-from varhandle.graph.graph_signature import graph_signature
+from varhandle.graph import ModelFileError, Signature, Variable
 from varhandle.progress_bar import busy
 from varhandle.sandbox import OpError, Record, run_isolated
 
@@ -106,7 +105,7 @@ def inspect_conversion(content: bytes) -> Converted:
     if not isinstance(content, (bytes, bytearray, memoryview)):
         what = type(content).__name__
         raise ModelFileError(f"<{what}>", "the bytes of a .tflite file are wanted")
-    if bytes(content[4:8]) != b"TFL3":  # read_graph would take it for a GraphDef
+    if not TFLITE.recognizes(bytes(content[:8])):  # read_graph would take it for a GraphDef
         raise ModelFileError("<bytes>", "no .tflite file: it does not carry the mark TFL3")
     graph = read_graph(content)
     custom = {node.op for node in graph.nodes if node.attributes.get("custom")}
@@ -191,7 +190,8 @@ def convert(
         ValueError: The model has no such signature, or a setting names nothing in TensorFlow.
     """
     graph = read_graph(source)
-    if graph.format == "tflite":
+    model_format = format_of(graph)
+    if model_format.is_converted:
         raise ModelFileError(source, "neither a SavedModel nor a Keras file nor a GraphDef")
     check_trust(graph, trust)  # Keras ignores safe_mode for a .h5 file: nothing later would stop it
     keys = list(signature_keys or ())
@@ -199,60 +199,24 @@ def convert(
     unknown = [key for key in keys if key not in names]
     if unknown:
         raise ValueError(f"no signature {_listed(unknown)}; there are: {_listed(names)}")
+    path, called = model_format.path_to_load(source), model_format.call_signature(graph, None)
+    opened = ModelSource(path, called, tuple(keys), trust)
     with busy("converting"):
-        record = run_isolated(
-            _tflite, _place(source), _door(graph, trust), keys, settings, timeout=timeout
-        )
+        record = run_isolated(_converted, model_format, opened, settings, timeout=timeout)
     if record.exception_type == UnknownSettingError.__name__:  # the caller's, not the converter's
         raise UnknownSettingError(record.message)
     return Conversion(record)
-
-
-@dataclass(frozen=True)
-class _Door:
-    """Which way into the converter a model takes."""
-
-    file_format: str
-    trust: bool
-    inputs: tuple[TensorSpec, ...] = ()
-    outputs: tuple[str, ...] = ()
-
-
-def _door(graph: Graph, trust: bool) -> _Door:
-    if graph.format != "graph_def":
-        return _Door(graph.format, trust)
-    edges = graph_signature(graph)
-    return _Door(graph.format, trust, edges.inputs, tuple(spec.name for spec in edges.outputs))
-
-
-def _place(source: str | os.PathLike[str]) -> str:
-    """Return what the converter wants: of a SavedModel its folder, not the file in it."""
-    path = Path(source)
-    return str(path.parent if path.name == "saved_model.pb" else path)
 
 
 class UnknownSettingError(VarhandleError, ValueError):
     """A setting names nothing that TensorFlow has."""
 
 
-def _tflite(
-    source: str, door: _Door, keys: Sequence[str], settings: ConverterSettings | None
+def _converted(
+    model_format: ModelFormat, source: ModelSource, settings: ConverterSettings | None
 ) -> bytes:
     """Convert, in the child process."""
-    import tensorflow as tf
-
-    if door.file_format == "keras":
-        model = tf.keras.models.load_model(source, compile=False, safe_mode=not door.trust)
-        converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    elif door.file_format == "graph_def":
-        shapes = {
-            spec.name: None if spec.shape is None else list(spec.shape) for spec in door.inputs
-        }
-        converter = tf.compat.v1.lite.TFLiteConverter.from_frozen_graph(
-            source, list(shapes), list(door.outputs), shapes
-        )
-    else:
-        converter = tf.lite.TFLiteConverter.from_saved_model(source, signature_keys=keys or None)
+    converter = model_format.open_converter(source)
     if settings is not None:
         _apply(settings, converter)
     content: bytes = converter.convert()

@@ -30,7 +30,8 @@ from varhandle.errors import VarhandleError
 from varhandle.evaluate.latency import Latency, compare_latency
 from varhandle.evaluate.session import Session
 from varhandle.facts.recipes import Recipe, find_recipe
-from varhandle.formats import read_graph
+from varhandle.formats import ModelFormat, format_of, read_graph
+from varhandle.formats.base import ModelSource
 from varhandle.formats.trust import check_trust
 from varhandle.graph import ModelFileError, Signature, TensorSpec
 from varhandle.progress_bar import busy, steps
@@ -153,33 +154,33 @@ def _quantize_selectively(
         float_layers = tuple(layer.tensor for layer in measured.worst(1))
     with busy(f"converting, {len(float_layers)} layers in float"):
         record = run_isolated(
-            _selective, os.fspath(source), _format(source), calls, float_layers, timeout=timeout
+            _selective, os.fspath(source), _debuggable(source), calls, float_layers, timeout=timeout
         )
     if not record.ok:
         raise QuantizationError(f"{recipe.name}: no file: {_reason(record)}")
     return Quantized(recipe, record.value, len(calls), float_layers, record.seconds)
 
 
-def _format(source: str | os.PathLike[str]) -> str:
+def _debuggable(source: str | os.PathLike[str]) -> ModelFormat:
     """Return the format of a model that may be loaded; one that brings code along may not."""
     graph = read_graph(source)
-    if graph.format not in ("saved_model", "keras"):
+    model_format = format_of(graph)
+    if not model_format.can_debug_quantization:
         raise ModelFileError(source, "neither a SavedModel nor a Keras file")
     check_trust(graph, trust=False)
-    return graph.format
+    return model_format
 
 
 def _debugger(
-    source: str, file_format: str, calls: list[list[Array]], float_layers: Sequence[str] = ()
+    source: str,
+    model_format: ModelFormat,
+    calls: list[list[Array]],
+    float_layers: Sequence[str] = (),
 ) -> Any:
     """Return TensorFlow's QuantizationDebugger for an int8 model, in the child process."""
     import tensorflow as tf
 
-    if file_format == "keras":
-        model = tf.keras.models.load_model(source, compile=False)
-        converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    else:
-        converter = tf.lite.TFLiteConverter.from_saved_model(source)
+    converter = model_format.open_converter(ModelSource(model_format.path_to_load(source)))
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: iter(calls)
     lite = tf.lite.experimental
@@ -191,9 +192,9 @@ def _debugger(
 
 
 def _selective(
-    source: str, file_format: str, calls: list[list[Array]], float_layers: Sequence[str]
+    source: str, model_format: ModelFormat, calls: list[list[Array]], float_layers: Sequence[str]
 ) -> bytes:
-    debugger = _debugger(source, file_format, calls, float_layers)
+    debugger = _debugger(source, model_format, calls, float_layers)
     return bytes(debugger.get_nondebug_quantized_model())
 
 
@@ -296,15 +297,15 @@ def layer_errors(
         raise ValueError("layer errors need at least one call")
     with busy("measuring the layers"):
         record = run_isolated(
-            _layer_statistics, os.fspath(source), _format(source), calls, timeout=timeout
+            _layer_statistics, os.fspath(source), _debuggable(source), calls, timeout=timeout
         )
     if not record.ok:
         raise QuantizationError(f"the layers could not be measured: {_reason(record)}")
     return read_layer_statistics(record.value)
 
 
-def _layer_statistics(source: str, file_format: str, calls: list[list[Array]]) -> str:
-    debugger = _debugger(source, file_format, calls)
+def _layer_statistics(source: str, model_format: ModelFormat, calls: list[list[Array]]) -> str:
+    debugger = _debugger(source, model_format, calls)
     debugger.run()
     written = io.StringIO()
     debugger.layer_statistics_dump(written)

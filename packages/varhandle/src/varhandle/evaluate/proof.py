@@ -20,10 +20,10 @@ from varhandle.conversion.converter import Conversion, convert
 from varhandle.display import Rich, panel_html, printable
 from varhandle.evaluate.example_inputs import CallsError, load_calls, make_calls
 from varhandle.evaluate.parity import PLAIN, Parity, answers, check_parity, compare_kernels
-from varhandle.evaluate.reference import NotTrustedError, check_trust, reference_answers
-from varhandle.formats import read_graph
+from varhandle.evaluate.reference import reference_answers
+from varhandle.formats import format_of, read_graph
+from varhandle.formats.trust import NotTrustedError, check_trust
 from varhandle.graph import Graph, Signature
-from varhandle.graph.graph_signature import graph_signature
 from varhandle.sandbox import Record, run_isolated
 from varhandle.sandbox.record import shown
 
@@ -172,7 +172,7 @@ def prove(
         check_trust(graph, trust)
     except NotTrustedError as error:
         return Proof(reason=f"nothing was run: {error}; --trust allows it")
-    if graph.format == "tflite":
+    if format_of(graph).is_converted:
         return _prove_file(graph, signature, inputs, timeout, adds_up)
     return _prove_source(graph, signature, inputs, trust, timeout)
 
@@ -226,17 +226,9 @@ def _compared(
 
 def _called(graph: Graph, made: Graph, signature: str | None) -> Signature:
     """Return the signature that says what to call with."""
-    if graph.format == "graph_def":
-        return graph_signature(graph)
-    if signature is not None:
-        return graph.signature(signature)
     # A Keras file names its inputs in its code; the file made from it has them in any case.
-    return made.signatures[0] if made.signatures else _edges(made)
-
-
-def _edges(graph: Graph) -> Signature:
-    main = graph.functions[0]
-    return Signature("", main.name, main.inputs, main.outputs)
+    shown = format_of(graph).call_signature(graph, signature)
+    return shown or next(iter(made.signatures), made.main_signature)
 
 
 def _as_in(made: Graph, answer: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -294,9 +286,9 @@ def _prove_file(
     graph: Graph, signature: str | None, inputs: Any, timeout: float, adds_up: bool
 ) -> Proof:
     content = Path(graph.source).read_bytes()
-    edges = graph.signature(signature) if signature else _edges(graph)
+    called = graph.signature(signature) if signature else graph.main_signature
     try:
-        calls = _calls(edges, inputs)
+        calls = _calls(called, inputs)
     except CallsError as error:
         if inputs is not None:
             raise

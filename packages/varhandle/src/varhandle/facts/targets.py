@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from varhandle.facts.data_files import data_file
+from varhandle.formats import format_of
 from varhandle.formats.tflite_bytes import read_graph_part
 from varhandle.graph import Graph, ModelFileError, Node
 
@@ -98,7 +99,7 @@ def refusals(graph: Graph, place: str | Target, content: bytes | None = None) ->
         ValueError: The graph is of another format, or there is no such target.
         ModelFileError: The bytes are no sound .tflite file, or the file is gone or cut short.
     """
-    if graph.format != "tflite":
+    if not format_of(graph).is_converted:
         raise ValueError(f"a .tflite file is wanted, and not a {graph.format}")
     found = target(place) if isinstance(place, str) else place
     return tuple(dict.fromkeys(_reasons(graph, found, content)))

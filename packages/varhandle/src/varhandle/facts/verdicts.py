@@ -42,9 +42,9 @@ class VerdictMeaning:
         """Whether nothing is wrong."""
         return self.exit_code == 0
 
-    def sentence(self, model_format: str, proved: bool) -> str:
-        """Say what the verdict means for a model of a format."""
-        found = (self.of_a_file if model_format == "tflite" else "") or self.proved
+    def sentence(self, converted: bool, proved: bool) -> str:
+        """Say what the verdict means for a model, or for a .tflite file: one that is converted."""
+        found = (self.of_a_file if converted else "") or self.proved
         return found if proved else self.read or found
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
-from varhandle.formats.graph_def import read_shape
+from varhandle.formats.graph_def_reader import read_shape
 from varhandle.formats.proto_schema import MESSAGES, dtype_name
 from varhandle.formats.regular_file import read_regular
 from varhandle.graph.model import TensorSpec
@@ -29,17 +29,10 @@ one before leaves it out, and at least every sixteenth is written whole."""
 
 
 def read_checkpoint(prefix: Path) -> dict[str, TensorSpec]:
-    """Read what a checkpoint holds.
+    """Return the tensors that a checkpoint holds, by key; ``prefix`` is its path, no ``.index``.
 
-    Args:
-        prefix: Path without ``.index``, such as ``model/variables/variables``.
-
-    Returns:
-        The tensors, by key. One whose data file is missing or too short is not held.
-
-    Raises:
-        OSError: The index cannot be read.
-        ValueError: It is damaged, or no index.
+    One whose data file is missing or too short is not held. Raises ``OSError`` if the index cannot
+    be read, and ``ValueError`` if it is damaged.
     """
     table = read_regular(prefix.with_name(prefix.name + ".index"))
     try:

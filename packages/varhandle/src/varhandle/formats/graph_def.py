@@ -1,341 +1,74 @@
-"""GraphDef and its function library, read without TensorFlow."""
+"""The GraphDef: the graph of TensorFlow 1 in one binary file, frozen or not."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from google.protobuf.message import DecodeError
+from varhandle.formats.base import Model, ModelFormat, ModelSource
+from varhandle.formats.regular_file import read_regular
+from varhandle.graph.graph_signature import graph_signature
+from varhandle.graph.model import Graph, Signature
 
-from varhandle.formats.embedded import CHECKPOINT_OPS, in_functions
-from varhandle.formats.proto_schema import MESSAGES, dtype_name
-from varhandle.graph.model import (
-    Function,
-    Graph,
-    ModelFileError,
-    Node,
-    Shape,
-    TensorSpec,
-    Variable,
-    output_index,
-    refuse_too_much,
-)
-from varhandle.graph.op_roles import REFERENCE_VARIABLES, variable_role
-from varhandle.graph.resource_flow import Entry, Handle, ResourceFlow
-
-MAIN_GRAPH = "main graph"
-"""Name of the function that stands for the graph itself. No library function can be called so:
-function names hold no blank."""
-
-_CHECKPOINT_OPS = frozenset({"SaveV2", "RestoreV2"})
-_PASSES_ON = frozenset({"Identity", "NoOp", "Pack"})
+if TYPE_CHECKING:
+    from tensorflow.lite import TFLiteConverter
 
 
-def read_graph_def(data: bytes, source: str) -> Graph:
-    """Read a serialized GraphDef.
+class GraphDef(ModelFormat):
+    """A GraphDef. It has no mark: whatever no other format recognizes is tried as one."""
 
-    A GraphDef holds no variable's value, so none is ``initialized``. The nodes with which a
-    variable starts, is saved and is restored are not reported as reads or assigns.
+    id = "graph_def"
+    suffixes = (".pb",)
+    needs_checkpoint = True
 
-    Args:
-        data: The bytes.
-        source: Where they come from, for messages.
+    def recognizes(self, head: bytes, path: Path | None = None) -> bool:
+        return True
 
-    Returns:
-        The graph. It has no signatures, since the format has none.
+    def read(self, path: Path) -> Graph:
+        return self.read_bytes(read_regular(path), str(path))
 
-    Raises:
-        ModelFileError: They are no GraphDef.
-    """
-    try:
-        graph_def = MESSAGES["GraphDef"].FromString(data)
-    except DecodeError as error:
-        raise ModelFileError(source, "not a GraphDef, or damaged or cut short") from error
-    if not graph_def.node or not all(node.name and node.op for node in graph_def.node):
-        raise ModelFileError(source, "no GraphDef: it holds no nodes with a name and an op")
-    functions = read_functions(graph_def, source)
-    flow = ResourceFlow(functions, output_index)
-    handles = read_handles(functions)
-    entry = main_entry(None, functions[0], flow, _running_nodes(functions, handles, flow))
-    variables = [_unset_variable(handle, flow, entry) for handle in handles]
-    variables.extend(_fed_variables(functions[0], flow, entry))
-    variables.sort(key=lambda variable: variable.name)
-    saves = _saver(functions, flow)
-    carried = in_functions(
-        functions, lambda place, node: node.op == "RestoreV2" or saves(place, node)
-    )
-    return Graph(source, "graph_def", functions, tuple(variables), carried_code=carried)
+    def read_bytes(self, data: bytes, source: str) -> Graph:
+        from varhandle.formats.graph_def_reader import read_graph_def
 
+        return read_graph_def(data, source)
 
-def _unset_variable(handle: Handle, flow: ResourceFlow, entry: Entry) -> Variable:
-    reads, assigns = flow.accesses(handle, [entry])
-    return Variable(handle.name, handle.dtype, handle.shape, reads, assigns, initialized=False)
+    def call_signature(self, graph: Graph, name: str | None) -> Signature:
+        return graph_signature(graph)
 
+    def load(self, source: ModelSource) -> Model:
+        import tensorflow as tf
 
-def main_entry(
-    signature: str | None, main: Function, flow: ResourceFlow, live: Container[str]
-) -> Entry:
-    """Make an entry of a part of the main graph.
+        v1 = tf.compat.v1
+        graph = tf.Graph()
+        with graph.as_default():
+            tf.import_graph_def(v1.GraphDef.FromString(Path(source.path).read_bytes()), name="")
+        session = v1.Session(graph=graph)
+        assert source.signature is not None
+        fetches = {spec.name: f"{spec.name}:0" for spec in source.signature.outputs}
 
-    Args:
-        signature: Name of the signature, if it is one.
-        main: The main graph.
-        flow: Follows the calls.
-        live: Names of the main graph's nodes that run.
+        def answer(call: Mapping[str, Any]) -> Mapping[str, Any]:
+            feeds = {f"{name}:0": value for name, value in call.items()}
+            answers: Mapping[str, Any] = session.run(fetches, feeds)
+            return answers
 
-    Returns:
-        The way in that runs these nodes and all that they call.
-    """
-    reached = flow.reached(call for node in main.nodes if node.name in live for call in node.calls)
-    return Entry(signature, reached | {MAIN_GRAPH}, {MAIN_GRAPH: live})
+        return answer
 
+    def open_converter(self, source: ModelSource) -> TFLiteConverter:
+        import tensorflow as tf
 
-def _running_nodes(
-    functions: tuple[Function, ...], handles: list[Handle], flow: ResourceFlow
-) -> set[str]:
-    """Return the main graph's nodes without those that initialize, save and restore.
+        called = source.signature
+        assert called is not None
+        shapes = {s.name: None if s.shape is None else list(s.shape) for s in called.inputs}
+        outputs = [spec.name for spec in called.outputs]
+        opened = tf.compat.v1.lite.TFLiteConverter.from_frozen_graph
+        return opened(source.path, list(shapes), outputs, shapes)
 
-    A bare GraphDef does not say which these are. A restoring assign takes its value from
-    ``RestoreV2``; the rest is known by the names that the variable's constructor gives.
-    """
-    library = functions[1:]
-    machinery = {f.name for f in library if any(n.op in _CHECKPOINT_OPS for n in f.nodes)}
-    own = {name for h in handles for place, name in h.places if place == MAIN_GRAPH}
-    initializers = {f"{name}/Assign" for name in own}
-    own_reads = {f"{name}/Read/ReadVariableOp" for name in own}
-
-    def runs(node: Node) -> bool:
-        if node.op in _CHECKPOINT_OPS or node.name in initializers:
-            return False
-        if node.name in own_reads:
-            consumers = flow.consumers(MAIN_GRAPH, node.name)
-            return any(consumer.op not in _CHECKPOINT_OPS for consumer, _ in consumers)
-        if node.op in {"Assign", "AssignVariableOp"}:
-            origin = flow.origin(MAIN_GRAPH, node)
-            return origin is None or origin[0].op != "RestoreV2"
-        return machinery.isdisjoint(node.calls)
-
-    return {node.name for node in functions[0].nodes if runs(node)}
-
-
-def _saver(functions: tuple[Function, ...], flow: ResourceFlow) -> Callable[[str, Node], bool]:
-    """Return what tells the nodes that write a checkpoint and that only a saver waits for."""
-    main, *library = functions
-    writing = {f.name for f in library if any(n.op in CHECKPOINT_OPS for n in f.nodes)}
-    writers = {
-        node.name
-        for node in main.nodes
-        if node.op in CHECKPOINT_OPS or not writing.isdisjoint(node.calls)
-    }
-    # From the nodes that are no saver's back to what they wait for.
-    waiting = [n for n in main.nodes if n.op not in _PASSES_ON and n.name not in writers]
-    producers = {node.name: node for node in main.nodes}
-    needed: set[str] = set()
-    while waiting:
-        node = waiting.pop()
-        for source in {*node.sources, *node.control_inputs}:
-            if source in producers and source not in needed:
-                needed.add(source)
-                waiting.append(producers[source])
-    own = writers - needed
-    called = flow.reached(call for n in main.nodes if n.name not in own for call in n.calls)
-
-    def saves(function: str, node: Node) -> bool:
-        if node.op not in CHECKPOINT_OPS:
-            return False
-        return node.name in own if function == MAIN_GRAPH else function not in called
-
-    return saves
-
-
-def _fed_variables(main: Function, flow: ResourceFlow, entry: Entry) -> Iterator[Variable]:
-    """Yield the variables whose handles the graph is fed.
-
-    A graph taken from a concrete function has placeholders in the place of its handles. Only
-    what is done with one tells a variable from another resource, such as a hash table.
-    """
-    for node in main.nodes:
-        if node.op != "Placeholder" or node.attributes.get("dtype") != "resource":
-            continue
-        place = (MAIN_GRAPH, node.name)
-        dtypes = {
-            str(user.attributes.get("dtype", user.attributes.get("T", "invalid")))
-            for _, user in flow.uses([place], entry)
-            if variable_role(user.op) in {"read", "assign"}
-        }
-        if dtypes:
-            yield _unset_variable(Handle(node.name, min(dtypes), None, [place]), flow, entry)
-
-
-def read_functions(graph_def: Any, source: str) -> tuple[Function, ...]:
-    """Read a graph and its function library.
-
-    Args:
-        graph_def: A parsed GraphDef.
-        source: Where it comes from, for messages.
-
-    Returns:
-        Its functions, the graph itself first, as ``MAIN_GRAPH``.
-
-    Raises:
-        ModelFileError: It has more nodes than any model, or two nodes or functions of one name,
-            which TensorFlow refuses as well.
-    """
-    library = graph_def.library.function
-    count = len(graph_def.node) + sum(len(function.node_def) for function in library)
-    refuse_too_much(source, count)
-    names = frozenset(function.signature.name for function in library)
-    main = Function(MAIN_GRAPH, read_nodes(graph_def.node, names))
-    functions = (main, *(_read_function(function, names) for function in library))
-    if len({function.name for function in functions}) < len(functions):
-        raise ModelFileError(source, "two of its functions have the same name")
-    for function in functions:
-        if len({node.name for node in function.nodes}) < len(function.nodes):
-            raise ModelFileError(source, f"two nodes of {function.name!r} have the same name")
-    return functions
-
-
-def _read_function(function_def: Any, names: Container[str]) -> Function:
-    signature = function_def.signature
-    inputs = tuple(
-        TensorSpec(
-            argument.name,
-            dtype_name(argument.type),
-            _argument_shape(function_def.arg_attr[i].attr if i in function_def.arg_attr else {}),
-        )
-        for i, argument in enumerate(signature.input_arg)
-    )
-    outputs = tuple(
-        TensorSpec(output.name, dtype_name(output.type), None) for output in signature.output_arg
-    )
-    return Function(signature.name, read_nodes(function_def.node_def, names), inputs, outputs)
-
-
-def _argument_shape(attributes: Mapping[str, Any]) -> Shape | None:
-    if "_output_shapes" not in attributes:
-        return None
-    shapes = attributes["_output_shapes"].list.shape
-    return read_shape(shapes[0]) if len(shapes) == 1 else None
-
-
-def read_nodes(node_defs: Iterable[Any], functions: Container[str]) -> tuple[Node, ...]:
-    """Read nodes.
-
-    Args:
-        node_defs: Parsed NodeDefs.
-        functions: Names of the library's functions. A node whose op is one of them is a call.
-
-    Returns:
-        One node for each, in the same order.
-    """
-    nodes = []
-    for node_def in node_defs:
-        inputs = tuple(name for name in node_def.input if not name.startswith("^"))
-        attributes, calls = _read_attributes(node_def.attr)
-        if node_def.op in functions:
-            calls = (node_def.op, *calls)
-        nodes.append(
-            Node(
-                name=node_def.name,
-                op=node_def.op,
-                inputs=inputs,
-                sources=tuple(name.partition(":")[0] for name in inputs),
-                control_inputs=tuple(n[1:] for n in node_def.input if n.startswith("^")),
-                attributes=attributes,
-                calls=calls,
-            )
-        )
-    return tuple(nodes)
-
-
-def _read_attributes(attr: Mapping[str, Any]) -> tuple[dict[str, object], tuple[str, ...]]:
-    """Return a node's attributes, and the functions that they name.
-
-    Those that begin with an underscore are TensorFlow's own notes to itself and are left out.
-    """
-    attributes: dict[str, object] = {}
-    calls: list[str] = []
-    for name, value in attr.items():
-        if name.startswith("_"):
-            continue
-        kind = value.WhichOneof("value")
-        if kind == "list":
-            listed = next((f for f in value.list.ListFields() if f[1]), None)
-            values = [_plain(listed[0].name, item) for item in listed[1]] if listed else []
-            attributes[name] = tuple(values)
-            if listed and listed[0].name == "func":
-                calls.extend(str(item) for item in values)
-        elif kind is not None:
-            attributes[name] = _plain(kind, getattr(value, kind))
-            if kind == "func":
-                calls.append(value.func.name)
-    return attributes, tuple(calls)
-
-
-def _plain(kind: str, value: Any) -> object:
-    """Turn one attribute value into a Python value; ``kind`` is its field in ``AttrValue``."""
-    convert = _PLAIN.get(kind)
-    return convert(value) if convert else value
-
-
-def _text(value: bytes) -> str | bytes:
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value
-
-
-def read_shape(shape: Any) -> Shape | None:
-    """Read a shape.
-
-    Args:
-        shape: A parsed TensorShapeProto.
-
-    Returns:
-        Its dimensions, ``None`` for an unknown rank.
-    """
-    if shape.unknown_rank:
-        return None
-    return tuple(dim.size if dim.size >= 0 else None for dim in shape.dim)
-
-
-_PLAIN: dict[str, Callable[[Any], object]] = {
-    "s": _text,
-    "type": dtype_name,
-    "shape": read_shape,
-    "tensor": lambda v: TensorSpec("", dtype_name(v.dtype), read_shape(v.tensor_shape)),
-    "func": lambda v: v.name,
-}
-"""What turns each kind of attribute value into a Python value; the others are one already."""
-
-
-def read_handles(functions: Iterable[Function]) -> list[Handle]:
-    """Find the nodes that make a variable's handle.
-
-    Nodes of one ``shared_name`` and ``container`` are the same variable, wherever they are.
-
-    Args:
-        functions: The functions to look in.
-
-    Returns:
-        One handle for each variable, in the order in which they are met.
-    """
-    handles: dict[object, Handle] = {}
-    for function in functions:
-        for node in function.nodes:
-            if variable_role(node.op) != "handle":
-                continue
-            read = node.attributes.get
-            name = str(read("shared_name") or node.name)
-            dtype, shape = str(read("dtype", "invalid")), read("shape")
-            handle = handles.setdefault(
-                (read("container") or "", name),
-                Handle(
-                    name,
-                    dtype,
-                    shape if isinstance(shape, tuple) else None,
-                    is_reference=node.op in REFERENCE_VARIABLES,
-                ),
-            )
-            handle.places.append((function.name, node.name))
-    return list(handles.values())
+    def converter_code(self, signature: Signature | None, keys: Sequence[str]) -> list[str]:
+        assert signature is not None
+        inputs, outputs = ([s.name for s in one] for one in (signature.inputs, signature.outputs))
+        return [
+            "converter = tf.compat.v1.lite.TFLiteConverter.from_frozen_graph(",
+            f"    source, {inputs!r}, {outputs!r}",
+            ")",
+        ]

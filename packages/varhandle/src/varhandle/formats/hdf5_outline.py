@@ -1,29 +1,26 @@
-"""What a Keras file holds, without its values: run as a script, in a process of its own.
+"""What a Keras file holds, without its values, read in the sandbox.
 
 On some damaged files libhdf5 loops without end or asks for gigabytes, and no Python code can
-interrupt it; an archive of a few kilobytes can unpack without end. So the outline is made in a
-child process with limits. The script imports nothing of this package.
+interrupt it; an archive of a few kilobytes can unpack without end.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import stat
-import subprocess
-import sys
 import zipfile
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from varhandle.errors import VarhandleError
+from varhandle.sandbox import Record, run_isolated
 
 SECONDS = 30
 """Time limit. The outline of a sound file takes less than one."""
 
 BYTES = 2**30
-"""Limit of the child's address space, of which a sound file of a small model takes a tenth."""
+"""Limit of the child's memory, of which a sound file of a small model takes a tenth."""
 
 CONFIG = "config.json"
 METADATA = "metadata.json"
@@ -44,42 +41,38 @@ class UnfitFileError(VarhandleError, ValueError):
 def read_hdf5_outline(path: Path, is_archive: bool = False) -> dict[str, Any]:
     """Return the outline of an HDF5 file, or of a ``.keras`` archive with one in it.
 
-    Args:
-        path: The file.
-        is_archive: Whether it is such an archive.
-
-    Returns:
-        ``attributes``: for each group and dataset that has any, by path, those of its attributes
-        that Keras writes. ``datasets``: dtype and shape of each dataset, by path. ``elsewhere``:
-        paths of the datasets whose values lie in other files. ``texts``: the JSON texts of the
-        archive, by name.
-
-    Raises:
-        UnfitFileError: It is no Keras file, or one that must not be unpacked.
-        ValueError: It is damaged.
+    Its parts: ``attributes``, by path of the group or dataset, those that Keras writes;
+    ``datasets``, dtype and shape by path; ``elsewhere``, paths of the datasets whose values lie in
+    other files; ``texts``, the JSON texts of the archive by name. Raises ``UnfitFileError`` for no
+    Keras file or one that must not be unpacked, and ``ValueError`` for a damaged one.
     """
-    command = [sys.executable, __file__, str(path.absolute()), *(["archive"] if is_archive else [])]
-    one_thread = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # each reserves address space
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=SECONDS,
-            check=False,
-            env=one_thread,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ValueError(f"libhdf5 did not finish within {SECONDS} s") from error
-    if done.returncode:
-        lines = done.stderr.decode(errors="replace").strip().splitlines()
-        raise ValueError(lines[-1] if lines else f"libhdf5 ended with code {done.returncode}")
-    outline: dict[str, Any] = json.loads(done.stdout)
-    if "unfit" in outline:
-        raise UnfitFileError(outline["unfit"])
-    if "fault" in outline:
-        raise ValueError(outline["fault"])
+    record = run_isolated(
+        _outline,
+        str(path.absolute()),
+        is_archive,
+        timeout=SECONDS,
+        memory_limit=BYTES,
+        tensorflow=False,
+    )
+    if record.exception_type == UnfitFileError.__name__:
+        raise UnfitFileError(record.message)
+    if not record.ok:
+        raise ValueError(_fault(record))
+    outline: dict[str, Any] = json.loads(record.value)
     return outline
+
+
+def _fault(record: Record) -> str:
+    """Say what is wrong with a file, whatever zipfile, zlib and h5py raised on it."""
+    if record.outcome == "timed out":
+        return f"libhdf5 did not finish within {SECONDS} s"
+    if record.outcome == "out of memory" or record.exception_type == "MemoryError":
+        return f"it takes more than {BYTES:,} bytes to look at"
+    if record.exception_type == "RecursionError":
+        return "it is nested too deeply"
+    if record.exception_type == "JSONDecodeError":
+        return f"its config is no JSON: {record.message}"
+    return record.message or record.exception_type or record.outcome
 
 
 def _plain(value: Any) -> Any:
@@ -143,41 +136,14 @@ def _read_text(archive: zipfile.ZipFile, name: str) -> str:
     return text.decode()
 
 
-def _outline(path: str, is_archive: bool) -> dict[str, Any]:
+def _outline(path: str, is_archive: bool) -> str:
+    """Return the outline as JSON, in the child: nothing but plain values comes back."""
     if not is_archive:
-        return _hdf5_outline(path)
+        return json.dumps(_hdf5_outline(path))
     with ExitStack() as stack:
         archive = stack.enter_context(zipfile.ZipFile(path))
         _check_members(archive)
         names = [name for name in (CONFIG, METADATA) if name in archive.namelist()]
         texts = {name: _read_text(archive, name) for name in names}
-        return {**_hdf5_outline(stack.enter_context(archive.open(_WEIGHTS))), "texts": texts}
-
-
-def _outline_or_fault(path: str, is_archive: bool) -> dict[str, Any]:
-    try:
-        return _outline(path, is_archive)
-    except UnfitFileError as error:
-        return {"unfit": str(error)}
-    except RecursionError:
-        return {"fault": "it is nested too deeply"}
-    except MemoryError:
-        return {"fault": f"it takes more than {BYTES:,} bytes to look at"}
-    except json.JSONDecodeError as error:
-        return {"fault": f"its config is no JSON: {error}"}
-    except ImportError:
-        raise
-    except Exception as error:  # whatever zipfile, zlib and h5py raise on a damaged file
-        return {"fault": str(error) or type(error).__name__}
-
-
-def _limit_memory() -> None:
-    if sys.platform.startswith("linux"):  # elsewhere there is no such limit, or it cannot be set
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
-
-
-if __name__ == "__main__":
-    _limit_memory()
-    json.dump(_outline_or_fault(sys.argv[1], len(sys.argv) > 2), sys.stdout)
+        weights = stack.enter_context(archive.open(_WEIGHTS))
+        return json.dumps({**_hdf5_outline(weights), "texts": texts})

@@ -132,15 +132,7 @@ _REFERENCE = 100
 
 
 def dtype_name(number: int) -> str:
-    """Name a dtype.
-
-    Args:
-        number: A ``DataType`` of TensorFlow's.
-
-    Returns:
-        Its name (``"float32"``); for a reference, the name of what it refers to; ``dtype_<n>``
-        for a number that is not known.
-    """
+    """Name a ``DataType`` (``"float32"``), a reference as what it refers to, or ``dtype_<n>``."""
     number = number - _REFERENCE if number > _REFERENCE else number
     return _DTYPES[number] if 0 <= number < len(_DTYPES) else f"dtype_{number}"
 
@@ -199,7 +191,7 @@ def _messages() -> Iterator[descriptor_pb2.DescriptorProto]:
 
 def _message_classes() -> dict[str, Any]:
     file = descriptor_pb2.FileDescriptorProto(
-        name="workbook_lib/graph.proto", package=PACKAGE, syntax="proto3", message_type=_messages()
+        name="varhandle/graph.proto", package=PACKAGE, syntax="proto3", message_type=_messages()
     )
     pool = descriptor_pool.DescriptorPool()
     pool.AddSerializedFile(file.SerializeToString())

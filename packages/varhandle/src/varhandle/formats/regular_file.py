@@ -16,17 +16,7 @@ LARGEST_MESSAGE = 2**31 - 1
 
 
 def open_regular(path: Path) -> FileIO:
-    """Open a file for reading, without buffer and without waiting for anybody.
-
-    Args:
-        path: The file; a symbolic link to one will do.
-
-    Returns:
-        The open file.
-
-    Raises:
-        OSError: It cannot be opened, or is no regular file.
-    """
+    """Open a regular file, or raise ``OSError``; without buffer, without waiting for anybody."""
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(path, flags)
     try:
@@ -39,17 +29,9 @@ def open_regular(path: Path) -> FileIO:
 
 
 def read_regular(path: Path, most: int = LARGEST_MESSAGE) -> bytes:
-    """Read a whole file.
+    """Read what a regular file held when it was opened; less if it was cut short meanwhile.
 
-    Args:
-        path: The file.
-        most: Bytes above which it is refused, unread.
-
-    Returns:
-        As many bytes as the file held when it was opened; fewer if it was cut short meanwhile.
-
-    Raises:
-        OSError: It cannot be read, is no regular file, or is too large.
+    One of more than ``most`` bytes is refused unread, with ``OSError``.
     """
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size

@@ -1,323 +1,80 @@
-"""SavedModel folders, read without TensorFlow.
-
-What a variable holds is decided as the converter decides it, by the graph: the restore op assigns
-each handle from one key of the checkpoint, and a handle that it does not assign stays empty. The
-object graph beside it, which ``tf.saved_model.load`` uses instead, can disagree: Keras 3 objects
-saved with ``tf.saved_model.save`` restore a copy of each variable, not the one that signatures
-read.
-"""
+"""The SavedModel: a folder with ``saved_model.pb`` and its variables."""
 
 from __future__ import annotations
 
-import re
-from collections import deque
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path, PurePosixPath
-from typing import Any
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from google.protobuf.message import DecodeError
+from varhandle.formats.base import Model, ModelFormat, ModelSource
+from varhandle.graph.model import Graph, ModelFileError, Signature
 
-from varhandle.display import printable
-from varhandle.formats.checkpoint import read_checkpoint
-from varhandle.formats.embedded import CHECKPOINT_OPS, in_functions
-from varhandle.formats.graph_def import (
-    MAIN_GRAPH,
-    main_entry,
-    read_functions,
-    read_handles,
-    read_shape,
-)
-from varhandle.formats.proto_schema import MESSAGES, dtype_name
-from varhandle.formats.regular_file import read_regular
-from varhandle.graph.model import (
-    Graph,
-    ModelFileError,
-    Node,
-    Signature,
-    TensorSpec,
-    Variable,
-    output_index,
-    refuse_too_much,
-)
-from varhandle.graph.op_roles import variable_role
-from varhandle.graph.resource_flow import Entry, Handle, ResourceFlow
+if TYPE_CHECKING:
+    from tensorflow.lite import TFLiteConverter
 
-_INIT_SIGNATURE = "__saved_model_init_op"
-_INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
-_VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
-"""How the checkpoint key of a tracked variable ends, after the path of its owner."""
+_FILE = "saved_model.pb"
 
 
-def read_saved_model(path: Path, source: str) -> Graph:
-    """Read a SavedModel.
+class SavedModel(ModelFormat):
+    """A SavedModel, given by its folder or by the file in it."""
 
-    Args:
-        path: Its ``saved_model.pb``; the ``variables`` folder lies beside it.
-        source: Its name in messages.
+    id = "saved_model"
+    has_owners = True
+    can_debug_quantization = True
 
-    Returns:
-        The model: its functions, its signatures, and which variables its checkpoint restores.
+    def recognizes(self, head: bytes, path: Path | None = None) -> bool:
+        return path is not None and (path.is_dir() or path.name == _FILE)
 
-    Raises:
-        ModelFileError: It is damaged, or no SavedModel.
-        OSError: A file cannot be read.
-    """
-    try:
-        saved_model = MESSAGES["SavedModel"].FromString(read_regular(path))
-    except DecodeError as error:
-        raise ModelFileError(source, f"{path.name} is damaged or cut short") from error
-    graphs = saved_model.meta_graphs
-    if not graphs:
-        raise ModelFileError(source, f"{path.name} holds no graph: it is damaged or no SavedModel")
-    # TensorFlow looks for the graph with exactly this tag.
-    tags = [set(graph.meta_info_def.tags) for graph in graphs]
-    order = sorted(range(len(graphs)), key=lambda i: (tags[i] != {"serve"}, "serve" not in tags[i]))
-    readers = [_Reader(graphs[i], path.parent, source) for i in order]
-    graph = readers[0].read()
-    carried = {line for reader in readers for line in reader.carried_code()}
-    return replace(graph, carried_code=tuple(sorted(carried)))
+    def read(self, path: Path) -> Graph:
+        from varhandle.formats.saved_model_reader import read_saved_model
 
+        folder = path if path.is_dir() else path.parent
+        if not (folder / _FILE).is_file():
+            text = (folder / "saved_model.pbtxt").exists()
+            fault = "only a saved_model.pbtxt, which is not read" if text else f"no {_FILE}"
+            raise ModelFileError(path, f"no SavedModel: there is {fault} in this folder")
+        return read_saved_model(folder / _FILE, str(path))
 
-class _Reader:
-    """Reads one MetaGraphDef of a SavedModel."""
+    def read_bytes(self, data: bytes, source: str) -> Graph:
+        raise ModelFileError(source, "a SavedModel is a folder")
 
-    def __init__(self, meta_graph: Any, folder: Path, source: str) -> None:
-        self._meta_graph = meta_graph
-        self._folder = folder
-        self._source = source
-        self._functions = read_functions(meta_graph.graph_def, source)
-        self._named = frozenset(function.name for function in self._functions)
-        self._main = self._functions[0]
-        self._nodes = {node.name: node for node in self._main.nodes}
-        self._flow = ResourceFlow(self._functions, output_index)
+    def path_to_load(self, source: str | os.PathLike[str]) -> str:
+        path = Path(source)
+        return str(path.parent if path.name == _FILE else path)
 
-    def read(self) -> Graph:
-        self._refuse_assets_outside()
-        nodes = sum(len(function.nodes) for function in self._functions)
-        refuse_too_much(self._source, nodes, len(self._meta_graph.signature_def))
-        version = self._meta_graph.meta_info_def.tensorflow_version
-        signatures = sorted(self._read_signatures(), key=lambda signature: signature.name)
-        variables = sorted(self._read_variables(), key=lambda variable: variable.name)
-        return Graph(
-            self._source,
-            "saved_model",
-            self._functions,
-            tuple(variables),
-            tuple(signatures),
-            f"TensorFlow {version}" if version else None,
+    def lacks_signature(self, graph: Graph) -> bool:
+        return not graph.signatures
+
+    def call_signature(self, graph: Graph, name: str | None) -> Signature | None:
+        return graph.signature(name) if name else None
+
+    def load(self, source: ModelSource) -> Model:
+        import tensorflow as tf
+
+        loaded = tf.saved_model.load(source.path)
+        name = source.signature.name if source.signature else next(iter(loaded.signatures))
+        function = loaded.signatures[name]
+        wanted = function.structured_input_signature[1]
+
+        def answer(call: Mapping[str, Any]) -> Mapping[str, Any]:
+            # The closure holds ``loaded``: a signature alone does not keep its variables alive.
+            assert loaded is not None
+            tensors = {n: tf.constant(value, wanted[n].dtype) for n, value in call.items()}
+            return dict(function(**tensors))
+
+        return answer
+
+    def open_converter(self, source: ModelSource) -> TFLiteConverter:
+        import tensorflow as tf
+
+        return tf.lite.TFLiteConverter.from_saved_model(
+            source.path, signature_keys=list(source.keys) or None
         )
 
-    def _refuse_assets_outside(self) -> None:
-        """Refuse a model whose asset is another file than one of its own: loading would read it."""
-        for asset in self._meta_graph.asset_file_def:
-            path = PurePosixPath(asset.filename.replace("\\", "/"))
-            if path.is_absolute() or ".." in path.parts or ":" in asset.filename:
-                fault = f"its asset {printable(asset.filename)} climbs out of the folder"
-                raise ModelFileError(self._source, fault)
-
-    @property
-    def _signature_defs(self) -> dict[str, Any]:
-        defs = self._meta_graph.signature_def
-        return {name: defs[name] for name in sorted(defs) if name != _INIT_SIGNATURE}
-
-    def _read_signatures(self) -> Iterator[Signature]:
-        for name, signature_def in self._signature_defs.items():
-            producers = {info.name.partition(":")[0] for info in signature_def.outputs.values()}
-            # TensorFlow 2 keeps a signature in a function of its own and calls that; before, a
-            # signature was a part of the main graph.
-            node = self._nodes.get(producers.pop()) if len(producers) == 1 else None
-            function = node.calls[0] if node and len(node.calls) == 1 else self._main.name
-            if function not in self._named:
-                fault = f"its signature {printable(name)} calls a function that is not there"
-                raise ModelFileError(self._source, fault)
-            inputs = _tensor_specs(signature_def.inputs)
-            yield Signature(name, function, inputs, _tensor_specs(signature_def.outputs))
-
-    def _read_variables(self) -> Iterator[Variable]:
-        handles = read_handles(self._functions)
-        if not handles:
-            return
-        keys = self._restored_keys(handles)
-        held = self._held_keys()
-        initialized = self._set_by_init(handles)
-        entries = [
-            self._entry(name, (info.name for info in signature_def.outputs.values()))
-            for name, signature_def in self._signature_defs.items()
+    def converter_code(self, signature: Signature | None, keys: Sequence[str]) -> list[str]:
+        return [
+            "converter = tf.lite.TFLiteConverter.from_saved_model(",
+            f"    source, signature_keys={list(keys) or ['serving_default']!r}",
+            ")",
         ]
-        if not entries:
-            entries = [self._bind_concrete_functions(handles, keys)]
-        for handle in handles:
-            key = keys.get(handle.name)
-            yield Variable(
-                handle.name,
-                handle.dtype,
-                handle.shape,
-                *self._flow.accesses(handle, entries),
-                initialized=key in held or handle.name in initialized,
-                owner=_owner(key),
-            )
-
-    def _entry(self, signature: str | None, tensors: Iterable[str]) -> Entry:
-        """Return what runs to make some tensors or run some nodes of the main graph."""
-        live: set[str] = set()
-        waiting = [tensor.partition(":")[0] for tensor in tensors]
-        while waiting:
-            name = waiting.pop()
-            if name in self._nodes and name not in live:
-                live.add(name)
-                waiting.extend(self._nodes[name].sources)
-                waiting.extend(self._nodes[name].control_inputs)
-        return main_entry(signature, self._main, self._flow, live)
-
-    def carried_code(self) -> tuple[str, ...]:
-        """List what runs beyond computing; the saver's own ops and look-up tables are ordinary.
-
-        A saver's save is one that neither a signature runs nor the loading of the model.
-        """
-        saver = self._meta_graph.saver_def
-        tensors = [i.name for d in self._signature_defs.values() for i in d.outputs.values()]
-        called = self._entry(None, [*tensors, *self._init_tensors()])
-        restored = self._entry(None, [saver.restore_op_name])
-        saved = self._entry(None, [saver.save_tensor_name])
-        reads_assets = self._tables_read_assets()
-
-        def is_ordinary(function: str, node: Node) -> bool:
-            if node.op.startswith("InitializeTableFromTextFile"):
-                return reads_assets
-            if node.op not in CHECKPOINT_OPS or called.runs(function, node.name):
-                return False
-            restores = restored.runs(function, node.name)
-            return (
-                restores
-                if node.op == "RestoreV2"
-                else not restores and saved.runs(function, node.name)
-            )
-
-        return in_functions(self._functions, is_ordinary)
-
-    def _tables_read_assets(self) -> bool:
-        """Tell whether look-up tables are filled from assets of the model, and no other files."""
-        infos = (asset.tensor_info for asset in self._meta_graph.asset_file_def)
-        assets = {(MAIN_GRAPH, info.name.partition(":")[0]) for info in infos}
-        names = [
-            (function.name, node.sources[-1])
-            for function in self._functions
-            for node in function.nodes
-            if node.op.startswith("InitializeTableFromTextFile") and node.sources
-        ]
-        origins = self._flow.origins(names)
-        # TensorFlow 2 passes the path of an asset on in a variable.
-        own = {name for place, name in origins if place == MAIN_GRAPH and name in self._nodes}
-        handles = {(MAIN_GRAPH, n) for n in own if variable_role(self._nodes[n].op) == "handle"}
-        anywhere = Entry(None, {function.name for function in self._functions})
-        assigned = [
-            (function, node.sources[1])
-            for function, node in self._flow.uses(handles, anywhere)
-            if variable_role(node.op) == "assign" and len(node.sources) > 1
-        ]
-        return (origins - handles) | self._flow.origins(assigned) <= assets
-
-    def _restored_keys(self, handles: Iterable[Handle]) -> dict[str, str]:
-        """Return the checkpoint key that the restore op assigns each variable from."""
-        restore = self._entry(None, [self._meta_graph.saver_def.restore_op_name])
-        key_lists = self._restore_key_lists()
-        keys = {}
-        for handle in handles:
-            for function, node in self._flow.uses(handle.places, restore, handle.is_reference):
-                assigns = variable_role(node.op) == "assign"
-                origin = self._flow.origin(function, node) if assigns else None
-                if origin and origin[0].op == "RestoreV2":
-                    listed = key_lists.get((function, origin[0].sources[1]), ())
-                    if origin[1] < len(listed):
-                        keys[handle.name] = listed[origin[1]]
-        return keys
-
-    def _restore_key_lists(self) -> dict[tuple[str, str], list[str]]:
-        """Return the keys in each constant that names what a RestoreV2 node restores.
-
-        The values of a constant are no part of a ``Node``: they are taken from the file again.
-        """
-        graph_def = self._meta_graph.graph_def
-        raw = [graph_def.node, *(function.node_def for function in graph_def.library.function)]
-        lists = {}
-        for function, node_defs in zip(self._functions, raw, strict=True):
-            restores = (node for node in function.nodes if node.op == "RestoreV2")
-            constants = {node.sources[1] for node in restores if len(node.sources) > 1}
-            for node_def in node_defs if constants else ():
-                if node_def.name in constants:
-                    values = node_def.attr["value"].tensor.string_val
-                    keys = [value.decode(errors="replace") for value in values]
-                    lists[function.name, node_def.name] = keys
-        return lists
-
-    def _held_keys(self) -> Container[str]:
-        """Return the checkpoint's keys; none if there is no ``variables`` folder."""
-        prefix = self._folder / "variables" / "variables"
-        if not prefix.with_name("variables.index").exists():
-            return ()
-        try:
-            return read_checkpoint(prefix)
-        except (ValueError, OSError) as error:
-            fault = getattr(error, "strerror", None) or error
-            raise ModelFileError(self._source, f"variables/variables.index: {fault}") from error
-
-    def _set_by_init(self, handles: Iterable[Handle]) -> set[str]:
-        """Return the names of the variables that the init op assigns when the model is loaded."""
-        init = self._entry(None, self._init_tensors())
-        return {handle.name for handle in handles if self._flow.accesses(handle, [init])[1]}
-
-    def _init_tensors(self) -> list[str]:
-        """Return what is run when the model is loaded."""
-        graph = self._meta_graph
-        tensors = [info.name for info in graph.signature_def[_INIT_SIGNATURE].outputs.values()]
-        for collection in _INIT_COLLECTIONS:
-            tensors.extend(graph.collection_def[collection].node_list.value)
-        return tensors
-
-    def _bind_concrete_functions(self, handles: Iterable[Handle], keys: Mapping[str, str]) -> Entry:
-        """Give handles to the functions of a model without signatures, as loading it would.
-
-        The object graph says which objects a function captured: they are its last arguments.
-        """
-        object_graph = self._meta_graph.object_graph_def
-        by_key = {keys[handle.name]: handle for handle in handles if handle.name in keys}
-        paths = _object_paths(object_graph.nodes)
-        arguments = {function.name: function.inputs for function in self._functions}
-        functions = object_graph.concrete_functions
-        for name, concrete in functions.items():
-            captured = arguments.get(name, ())[-len(concrete.bound_inputs) :]
-            for node_id, argument in zip(concrete.bound_inputs, captured, strict=False):
-                handle = by_key.get(paths.get(node_id, "") + _VALUE)
-                if handle is not None:
-                    handle.places.append((name, argument.name))
-        return Entry(None, self._flow.reached(functions))
-
-
-def _tensor_specs(infos: Mapping[str, Any]) -> tuple[TensorSpec, ...]:
-    return tuple(
-        TensorSpec(name, dtype_name(infos[name].dtype), read_shape(infos[name].tensor_shape))
-        for name in sorted(infos)
-    )
-
-
-def _object_paths(objects: Sequence[Any]) -> dict[int, str]:
-    """Return the shortest path to each object from the root, as checkpoint keys spell it."""
-    paths = {0: ""}
-    waiting = deque([0])
-    while waiting:
-        node_id = waiting.popleft()
-        for child in objects[node_id].children if node_id < len(objects) else ():
-            if child.node_id not in paths:
-                name = child.local_name.replace(".", "..").replace("/", ".S")
-                paths[child.node_id] = f"{paths[node_id]}/{name}".lstrip("/")
-                waiting.append(child.node_id)
-    return paths
-
-
-def _owner(key: str | None) -> str | None:
-    """Return the path of the object that a checkpoint key belongs to; ``None`` for TF1 keys."""
-    if key is None or not key.endswith(_VALUE):
-        return None
-    # A dot is written as two, a slash as .S (escape_local_name in tensorflow/python/trackable).
-    return re.sub(r"\.([.S])", lambda m: "/" if m[1] == "S" else ".", key.removesuffix(_VALUE))

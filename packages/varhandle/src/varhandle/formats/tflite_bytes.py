@@ -36,19 +36,10 @@ _DATA, _OFFSET, _SIZE = 0, 1, 2
 
 
 def read_graph_part(path: Path) -> bytes | memoryview:
-    """Read a ``.tflite`` file, without the big constants of a large one.
+    """Read a ``.tflite`` file; in one of more than 32 MiB, constants over 64 KiB become zeros.
 
-    Args:
-        path: The file.
-
-    Returns:
-        As many bytes as the file has. Where a constant of more than 64 KiB was in a file of more
-        than 32 MiB, they are zeros.
-
-    Raises:
-        OSError: It cannot be read, is no regular file, or was cut short meanwhile.
-        ValueError: It is so damaged that its constants cannot be found, or are not what makes it
-            large.
+    Raises ``OSError`` if it cannot be read or was cut short meanwhile, and ``ValueError`` if its
+    constants cannot be found or are not what makes it large.
     """
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size

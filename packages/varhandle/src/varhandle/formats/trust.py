@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from varhandle.errors import VarhandleError
-from varhandle.formats import carried_code
 from varhandle.graph import Graph
 
 
@@ -12,16 +11,8 @@ class NotTrustedError(VarhandleError, ValueError):
 
 
 def check_trust(graph: Graph, trust: bool) -> None:
-    """Refuse a model that brings code along.
-
-    Args:
-        graph: The model.
-        trust: Whether the caller trusts it.
-
-    Raises:
-        NotTrustedError: It brings code along, and is not trusted. The message names the first.
-    """
-    carried = carried_code(graph)
-    if carried and not trust:
-        more = f"; and {len(carried) - 1} more" if len(carried) > 1 else ""
-        raise NotTrustedError(f"it brings code along ({carried[0]}{more})")
+    """Raise ``NotTrustedError``, which names the first piece, for code that nobody trusts."""
+    code = graph.embedded_code
+    if code and not trust:
+        more = f"; and {len(code) - 1} more" if len(code) > 1 else ""
+        raise NotTrustedError(f"it brings code along ({code[0]}{more})")

@@ -1,4 +1,4 @@
-"""The edges of a bare GraphDef: the format has no signatures, so inputs and outputs are found."""
+"""The inputs and outputs of a bare GraphDef, which has no signatures: they are inferred."""
 
 from __future__ import annotations
 
@@ -16,15 +16,7 @@ _SAVERS = frozenset({"SaveV2", "RestoreV2"})
 
 
 def graph_signature(graph: Graph) -> Signature:
-    """Find the inputs and outputs of a GraphDef.
-
-    Args:
-        graph: The graph.
-
-    Returns:
-        Its placeholders as inputs, and as outputs what computes something that nobody takes; their
-        dtypes and shapes are unknown.
-    """
+    """Infer a signature; dtypes and shapes of its outputs stay unknown."""
     nodes = {node.name: node for node in graph.functions[0].nodes}
     inputs = []
     for name in placeholders(graph):
@@ -38,14 +30,7 @@ def graph_signature(graph: Graph) -> Signature:
 
 
 def placeholders(graph: Graph) -> tuple[str, ...]:
-    """Find the inputs of a GraphDef.
-
-    Args:
-        graph: The graph.
-
-    Returns:
-        The names of its placeholders, but for those of handles.
-    """
+    """Return the names of the graph's inputs: its placeholders, but for those of handles."""
     return tuple(
         node.name
         for node in graph.functions[0].nodes
@@ -54,15 +39,9 @@ def placeholders(graph: Graph) -> tuple[str, ...]:
 
 
 def sinks(graph: Graph) -> tuple[str, ...]:
-    """Find the outputs of a GraphDef: what computes something that nobody takes.
+    """Return the names of the graph's outputs: the nodes that compute what nobody takes.
 
     What depends on no placeholder (an initializer, a saver) is none, where something else does.
-
-    Args:
-        graph: The graph.
-
-    Returns:
-        The names of the nodes.
     """
     nodes = graph.functions[0].nodes
     taken = {source for node in nodes for source in (*node.sources, *node.control_inputs)}

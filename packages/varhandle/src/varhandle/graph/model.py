@@ -1,8 +1,8 @@
-"""A model file as plain data: one shape for SavedModel, GraphDef, Keras and .tflite.
+"""A model file as plain data, the same for every format.
 
-Nothing here imports TensorFlow. Names follow the formats themselves: a *node* runs an *op*
-inside a *function* (a subgraph, in a .tflite file); a *variable* is a value that nodes read
-and assign through a handle; a *signature* is a named entry point into one function.
+Names follow the formats themselves: a *node* runs an *op* inside a *function* (a subgraph, in a
+.tflite file); a *variable* is a value that nodes read and assign through a handle; a *signature* is
+a named entry point into one function.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar
 
 from varhandle.display import printable
 from varhandle.errors import VarhandleError
@@ -33,25 +34,13 @@ _OUTPUT_INDEX = re.compile(r":(\d+)$")
 
 
 def output_index(tensor: str) -> int:
-    """Return which output of its node a tensor is.
-
-    Args:
-        tensor: Its name, such as ``node``, ``node:1`` or ``node:output:1``.
-
-    Returns:
-        The number at the end, after a colon; 0 where there is none.
-    """
+    """Return which output of its node a tensor is, by its name (``node:1``, ``node:output:1``)."""
     match = _OUTPUT_INDEX.search(tensor)
     return int(match[1]) if match else 0
 
 
 class ModelFileError(VarhandleError, ValueError):
-    """A path that holds no model this project can read; the message names file and fault.
-
-    Attributes:
-        path: The path as it was given, or a description such as ``<bytes>``.
-        fault: What is wrong with it, in one line.
-    """
+    """A path (or ``<bytes>``) that holds no model that can be read; the fault is one line."""
 
     def __init__(self, path: object, fault: str) -> None:
         self.path = str(path)
@@ -63,16 +52,7 @@ class ModelFileError(VarhandleError, ValueError):
 
 
 def refuse_too_much(source: str, nodes: int, signatures: int = 0) -> None:
-    """Refuse a file that claims more than any model has, before it fills memory or takes hours.
-
-    Args:
-        source: Its name, for the message.
-        nodes: How many nodes it claims.
-        signatures: How many signatures.
-
-    Raises:
-        ModelFileError: It is too much.
-    """
+    """Raise for a file that claims more than any model has, before it fills memory."""
     if nodes > MOST_NODES:
         raise ModelFileError(source, f"it claims {nodes:,} nodes, more than any model has")
     if signatures > _MOST_SIGNATURES or signatures * nodes > _MOST_REACHED:
@@ -95,17 +75,12 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class Edge:
-    """One tensor going from one node into another, inside one function.
-
-    Attributes:
-        source: Name of the producing node, or of the function's input.
-        target: Name of the consuming node.
-        tensor: The tensor as the consuming node names it.
-    """
+    """A tensor going from a node, or an input of the function, into a node of the function."""
 
     source: str
     target: str
     tensor: str
+    """As the consuming node names it."""
 
 
 @dataclass(frozen=True)
@@ -152,14 +127,7 @@ class Function:
 
 @dataclass(frozen=True)
 class Access:
-    """One node that touches a variable.
-
-    Attributes:
-        op: The op that reads or assigns (``ReadVariableOp``, ``ASSIGN_VARIABLE``).
-        node: The node's name.
-        function: The function that the node is in.
-        signatures: Names of the signatures from which that function can be reached, sorted.
-    """
+    """One node that touches a variable, and the signatures from which its function is reached."""
 
     op: str
     node: str
@@ -172,12 +140,8 @@ class Variable:
     """A variable of a model.
 
     Attributes:
-        name: Its name in the file (``counter``, ``dense/kernel``).
-        dtype: Such as ``"float32"``.
-        shape: Its shape; ``None`` for an unknown rank.
-        reads: The nodes that read it.
-        assigns: The nodes that assign it while a signature runs. Restoring or initializing it
-            does not count.
+        assigns: The nodes that assign it while a signature runs; restoring and initializing do not
+            count.
         initialized: Whether the file holds a value for it; ``None`` where the format cannot say.
         owner: Path of the attribute that holds it in the object graph (``layers/0/kernel``);
             ``None`` if no object owns it or the format has no owners.
@@ -208,12 +172,12 @@ class Graph:
 
     Attributes:
         source: Path it was read from, or ``<bytes>``.
-        format: ``"saved_model"``, ``"graph_def"``, ``"keras"`` or ``"tflite"``.
+        format: The ``id`` of its format; ``formats.format_of`` answers questions about that.
         functions: Every function; the main graph comes first.
         variables: Every variable, sorted by name.
         signatures: Every signature, sorted by name.
         producer: What wrote it (``"TensorFlow 2.21.0"``), where the file says so.
-        carried_code: What it brings along that would run as code, or touch other files, if it
+        embedded_code: What it brings along that would run as code, or touch other files, if it
             were loaded: a line each.
     """
 
@@ -223,7 +187,7 @@ class Graph:
     variables: tuple[Variable, ...] = ()
     signatures: tuple[Signature, ...] = ()
     producer: str | None = None
-    carried_code: tuple[str, ...] = ()
+    embedded_code: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return (
@@ -244,63 +208,25 @@ class Graph:
         return {function.name: function for function in self.functions}
 
     def function(self, name: str) -> Function:
-        """Look up a function.
-
-        Args:
-            name: Its name.
-
-        Returns:
-            The function of that name.
-
-        Raises:
-            KeyError: There is none.
-        """
+        """Return the function of that name, or raise ``KeyError``."""
         return self._by_name[name]
 
     def variable(self, name: str) -> Variable:
-        """Look up a variable.
-
-        Args:
-            name: Its name.
-
-        Returns:
-            The variable of that name.
-
-        Raises:
-            KeyError: There is none.
-        """
-        for variable in self.variables:
-            if variable.name == name:
-                return variable
-        raise KeyError(name)
+        """Return the variable of that name, or raise ``KeyError``."""
+        return _named(self.variables, name)
 
     def signature(self, name: str) -> Signature:
-        """Look up a signature.
+        """Return the signature of that name, or raise ``KeyError``."""
+        return _named(self.signatures, name)
 
-        Args:
-            name: Its name.
-
-        Returns:
-            The signature of that name.
-
-        Raises:
-            KeyError: There is none.
-        """
-        for signature in self.signatures:
-            if signature.name == name:
-                return signature
-        raise KeyError(name)
+    @property
+    def main_signature(self) -> Signature:
+        """The inputs and outputs of the main graph, as a signature without a name."""
+        main = self.functions[0]
+        return Signature("", main.name, main.inputs, main.outputs)
 
     def reachable(self, function: str) -> tuple[Function, ...]:
-        """Follow the calls from a function.
-
-        Args:
-            function: Name of the function to begin with.
-
-        Returns:
-            That function and all that it calls, directly or not, each once; nothing for a name
-            that no function has.
-        """
+        """Return a function and all that it calls, each once; none for an unknown name."""
         seen: dict[str, Function] = {}
         waiting = [function]
         while waiting:
@@ -313,20 +239,20 @@ class Graph:
         return tuple(seen.values())
 
     def op_counts(self, signature: str | None = None) -> Counter[str]:
-        """Count the nodes of each op.
-
-        Args:
-            signature: Count only what this signature can reach; everything when ``None``.
-
-        Returns:
-            Op type to number of nodes.
-
-        Raises:
-            KeyError: There is no such signature.
-        """
+        """Count the nodes of each op, of the whole model or of what one signature can reach."""
         functions = (
             self.functions
             if signature is None
             else self.reachable(self.signature(signature).function)
         )
         return Counter(node.op for function in functions for node in function.nodes)
+
+
+_Named = TypeVar("_Named", Variable, Signature)
+
+
+def _named(several: tuple[_Named, ...], name: str) -> _Named:
+    for one in several:
+        if one.name == name:
+            return one
+    raise KeyError(name)

@@ -27,15 +27,9 @@ _ASSIGNS = re.compile(
 
 
 def variable_role(op: str) -> Role | None:
-    """Tell what an op does to a variable.
+    """Return what an op does to a variable, as TensorFlow, Flex or a .tflite file spells it.
 
-    Args:
-        op: An op type as TensorFlow (``ReadVariableOp``), a Flex op (``FlexReadVariableOp``)
-            or a .tflite file (``READ_VARIABLE``) spells it.
-
-    Returns:
-        ``"handle"``, ``"read"``, ``"assign"``, ``"initialize"``, or ``None`` for an op that is
-        not known to touch a variable. One that takes a handle all the same reads it.
+    ``None`` for one that is not known to touch a variable; if it takes a handle, it reads it.
     """
     name = op.removeprefix("Flex")
     if name in _HANDLES:

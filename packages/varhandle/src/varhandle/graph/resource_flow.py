@@ -12,7 +12,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from varhandle.graph.model import Access, Function, Node, Shape
-from varhandle.graph.op_roles import variable_role
+from varhandle.graph.op_roles import REFERENCE_VARIABLES, variable_role
 
 _EVERY_OUTPUT = frozenset({"Switch", "RefSwitch"})
 """Ops whose outputs are all the handle that came in."""
@@ -31,32 +31,28 @@ _QUERIES = frozenset(
 )
 """Ops that take a handle and touch no value."""
 
+Location = tuple[str, str]
+"""A node, or an argument: name of its function, and its own."""
+
 
 @dataclass
 class Handle:
-    """A variable as a graph declares it, before anyone has looked who uses it.
-
-    Attributes:
-        name: Name of the variable.
-        dtype: Its dtype.
-        shape: Its shape.
-        places: Function and name of each node that makes the handle.
-        is_reference: Whether it is a TF1 reference variable, which any consumer reads directly.
-    """
+    """A variable as a graph declares it, before anyone has looked who uses it."""
 
     name: str
     dtype: str
     shape: Shape | None
-    places: list[tuple[str, str]] = field(default_factory=list)
+    locations: list[Location] = field(default_factory=list)
+    """The nodes that make it."""
     is_reference: bool = False
+    """Whether it is a TF1 reference variable, which any consumer reads directly."""
 
 
 @dataclass(frozen=True)
-class Entry:
-    """What runs when one signature is called.
+class EntryPoint:
+    """What runs when a signature is called, or the model is loaded or saved (then without name).
 
     Attributes:
-        signature: The signature's name, or ``None`` for a way in that has none.
         functions: Names of the functions that can be reached.
         live: Of some functions only these nodes, by name, run; the others run whole.
     """
@@ -66,26 +62,16 @@ class Entry:
     live: Mapping[str, Container[str]] = field(default_factory=dict)
 
     def runs(self, function: str, node: str) -> bool:
-        """Tell whether a node runs.
-
-        Args:
-            function: Name of the function that the node is in.
-            node: Name of the node.
-
-        Returns:
-            Whether a call of the signature runs it.
-        """
+        """Return whether a node of a function runs."""
         if function not in self.functions:
             return False
         return function not in self.live or node in self.live[function]
 
 
 class ResourceFlow:
-    """Follows handles through the functions of one model.
+    """Follows handles through all functions of one model.
 
-    Args:
-        functions: All of them.
-        output_index: Which output of its producer a tensor is, from the tensor's name.
+    ``output_index`` returns which output of its producer a tensor is, from the tensor's name.
     """
 
     def __init__(
@@ -99,18 +85,7 @@ class ResourceFlow:
         self._calls: dict[str, tuple[str, ...]] = {}
 
     def consumers(self, function: str, source: str) -> list[tuple[Node, int]]:
-        """Find who takes what a node gives.
-
-        Args:
-            function: Name of the function to look in.
-            source: Name of one of its nodes or arguments.
-
-        Returns:
-            The nodes that take a tensor of ``source``, each with the input's position.
-
-        Raises:
-            KeyError: There is no such function.
-        """
+        """Return the nodes that take a tensor of a node or argument, with the input's position."""
         if function not in self._consumers:
             by_source: dict[str, list[tuple[Node, int]]] = defaultdict(list)
             for node in self._functions[function].nodes:
@@ -121,24 +96,18 @@ class ResourceFlow:
 
     def _takers_of(self, function: str, source: str) -> dict[int, list[tuple[Node, int]]]:
         """Return the consumers of a node by the number of the output that they take."""
-        place = function, source
-        if place not in self._takers:
+        location = function, source
+        if location not in self._takers:
             takers: dict[int, list[tuple[Node, int]]] = defaultdict(list)
             for node, position in self.consumers(function, source):
                 takers[self._output_index(node.inputs[position])].append((node, position))
-            self._takers[place] = takers
-        return self._takers[place]
+            self._takers[location] = takers
+        return self._takers[location]
 
     def origin(self, function: str, assign: Node) -> tuple[Node, int] | None:
-        """Return where the value of an assign comes from, looking through ops of one input.
+        """Return the node that makes the value of an assign, and which of its outputs that is.
 
-        Args:
-            function: Name of the function that the assign is in.
-            assign: A node that takes a handle and a value.
-
-        Returns:
-            The node that makes the value, and which of its outputs it is; ``None`` if the value
-            is an argument of the function.
+        Ops of one input are looked through. ``None`` if the value is an argument of the function.
         """
         seen: set[str] = set()
         node, position = assign, 1
@@ -152,37 +121,30 @@ class ResourceFlow:
             node, position = source, 0
         return None
 
-    def origins(self, starts: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    def origins(self, starts: Iterable[Location]) -> set[Location]:
         """Follow tensors back through ops of one input, and out of functions to their callers.
 
-        Args:
-            starts: Function and name of the nodes or arguments that give them.
-
-        Returns:
-            Function and name of each node that makes one; an argument of a function that nobody
-            calls has none.
+        The argument of a function that nobody calls has no origin.
         """
-        found: set[tuple[str, str]] = set()
-        seen: set[tuple[str, str]] = set()
+        found: set[Location] = set()
+        seen: set[Location] = set()
         waiting = list(starts)
         callers = self._callers() if waiting else {}
         while waiting:
-            place = waiting.pop()
-            if place in seen:
+            location = waiting.pop()
+            if location in seen:
                 continue
-            seen.add(place)
-            node = self._node(*place)
+            seen.add(location)
+            node = self._node(*location)
             if node is not None and len(node.inputs) == 1 and not node.calls:
-                waiting.append((place[0], node.sources[0]))
+                waiting.append((location[0], node.sources[0]))
             elif node is not None:
-                found.add(place)
+                found.add(location)
             else:
-                waiting.extend(self._passed(place, callers.get(place[0], ())))
+                waiting.extend(self._passed(location, callers.get(location[0], ())))
         return found
 
-    def _passed(
-        self, argument: tuple[str, str], calls: Iterable[tuple[str, Node]]
-    ) -> Iterator[tuple[str, str]]:
+    def _passed(self, argument: Location, calls: Iterable[tuple[str, Node]]) -> Iterator[Location]:
         """Yield what the callers of a function pass as one of its arguments."""
         names = [each.name for each in self._functions[argument[0]].inputs]
         if argument[1] in names:
@@ -206,15 +168,9 @@ class ResourceFlow:
         return self._nodes[function].get(name)
 
     def reached(self, starts: Iterable[str]) -> set[str]:
-        """Follow the calls from some functions.
+        """Return the names of the functions that a run of some can reach, themselves included.
 
         What ``CALL_ONCE`` calls is left out: it initializes, before the run.
-
-        Args:
-            starts: Names of the functions that are run.
-
-        Returns:
-            Names of the functions that this run can reach, ``starts`` included.
         """
         seen: set[str] = set()
         waiting = list(starts)
@@ -231,25 +187,16 @@ class ResourceFlow:
         return seen
 
     def uses(
-        self, starts: Iterable[tuple[str, str]], entry: Entry, is_reference: bool = False
+        self, starts: Iterable[Location], entry: EntryPoint, is_reference: bool = False
     ) -> Iterator[tuple[str, Node]]:
-        """Yield the nodes that a handle ends in, each with its function's name.
-
-        Args:
-            starts: Function and name of the nodes or arguments that the handle comes from.
-            entry: Nodes that do not run in it are passed over.
-            is_reference: Whether it is a TF1 reference variable.
-
-        Yields:
-            The function's name and the node.
-        """
+        """Yield the nodes that run and that a handle ends in, each with its function's name."""
         waiting = [(function, source, 0) for function, source in starts]
         seen = set()
         while waiting:
-            place = function, source, output = waiting.pop()
-            if place in seen:
+            tensor = function, source, output = waiting.pop()
+            if tensor in seen:
                 continue
-            seen.add(place)
+            seen.add(tensor)
             for node, position in self._takers_of(function, source).get(output, ()):
                 if not entry.runs(function, node.name):
                     continue
@@ -278,21 +225,16 @@ class ResourceFlow:
                     yield name, arguments[argument].name, 0
 
     def accesses(
-        self, handle: Handle, entries: Iterable[Entry]
+        self, handle: Handle, entries: Iterable[EntryPoint]
     ) -> tuple[tuple[Access, ...], tuple[Access, ...]]:
-        """Say who touches a variable.
+        """Return who reads and who assigns a variable while one of the entries runs.
 
-        Args:
-            handle: The variable.
-            entries: The ways in that are looked at.
-
-        Returns:
-            Who reads it and who assigns it while one of ``entries`` runs, each sorted by function
-            and node. Whatever takes a handle and is not known to assign reads.
+        Each is sorted by function and node. Whatever takes a handle and is not known to assign
+        reads.
         """
         found: dict[tuple[str, str], tuple[Node, set[str]]] = {}
         for entry in entries:
-            starts = [place for place in handle.places if entry.runs(*place)]
+            starts = [location for location in handle.locations if entry.runs(*location)]
             for function, node in self.uses(starts, entry, handle.is_reference):
                 signatures = found.setdefault((function, node.name), (node, set()))[1]
                 if entry.signature is not None:
@@ -305,3 +247,25 @@ class ResourceFlow:
             tuple(access for access in accesses if variable_role(access.op) != "assign"),
             tuple(access for access in accesses if variable_role(access.op) == "assign"),
         )
+
+
+def find_handles(functions: Iterable[Function]) -> list[Handle]:
+    """Find the variables; handles of one ``shared_name`` and ``container`` are the same one."""
+    handles: dict[object, Handle] = {}
+    for function in functions:
+        for node in function.nodes:
+            if variable_role(node.op) != "handle":
+                continue
+            read = node.attributes.get
+            name, shape = str(read("shared_name") or node.name), read("shape")
+            handle = handles.setdefault(
+                (read("container") or "", name),
+                Handle(
+                    name,
+                    str(read("dtype", "invalid")),
+                    shape if isinstance(shape, tuple) else None,
+                    is_reference=node.op in REFERENCE_VARIABLES,
+                ),
+            )
+            handle.locations.append((function.name, node.name))
+    return list(handles.values())

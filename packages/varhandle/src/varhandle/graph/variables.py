@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from varhandle.display import Rich, printable, table_html, table_text
+from varhandle.formats import format_of
 from varhandle.graph.model import Access, Graph, Shape, Variable
 
 _HEADERS = ("name", "dtype", "shape", "reads", "assigns", "initialized", "owner")
 _INITIALIZED = {True: "yes", False: "no", None: "not known"}
 _MOST = 4  # signatures in a cell of the table
-_WITH_OWNERS = ("saved_model", "keras")
 
 
 def shape_text(shape: Shape | None) -> str:
@@ -84,7 +84,7 @@ def variable_table(graph: Graph, most: int | None = None) -> VariableTable:
     if most is not None and len(listed) > most:
         ordered = sorted(listed, key=lambda v: (not v.assigns, v.initialized is not False))
         listed, left_out = tuple(ordered[:most]), tuple(ordered[most:])
-    return VariableTable(listed, graph.format in _WITH_OWNERS, left_out)
+    return VariableTable(listed, format_of(graph).has_owners, left_out)
 
 
 def _accesses(accesses: Sequence[Access]) -> str:

@@ -22,6 +22,7 @@ from varhandle.facts.targets import target as find_target
 from varhandle.facts.variable_updates import CONVERTED_UPDATES
 from varhandle.families.catalog import FAMILIES
 from varhandle.families.findings import inference_signature
+from varhandle.formats import format_of
 from varhandle.graph import Variable
 from varhandle.repair import plan_code
 
@@ -188,9 +189,10 @@ def choose_way(
 
 
 def _decided(diagnosis: Diagnosis, place: Target, signature: str | None) -> Decision:
-    if diagnosis.format == "tflite":
-        return _of_tflite(diagnosis, place)
-    if diagnosis.format == "graph_def":
+    model_format = format_of(diagnosis.graph)
+    if model_format.is_converted:
+        return _of_converted(diagnosis, place)
+    if model_format.needs_checkpoint:
         return _of_graph_def(diagnosis)
     return _of_model(diagnosis, signature)
 
@@ -248,7 +250,7 @@ def _check_recipe(
     diagnosis: Diagnosis, recipe: str, narrow: Sequence[str], *, stateful: bool
 ) -> None:
     """Refuse a recipe that the converter alone can follow, where it is not converted now."""
-    if diagnosis.format == "tflite" and not RECIPES[recipe].fits_tflite:
+    if format_of(diagnosis.graph).is_converted and not RECIPES[recipe].fits_tflite:
         raise NoCureError(
             f"the recipe {recipe} is the converter's, and cannot be applied to a .tflite file",
             change="Give the model that the file was converted from, or take int8 or 16x8.",
@@ -294,7 +296,7 @@ def _refuse(errors: Iterable[Finding]) -> None:
         raise NoCureError(f"no safe cure for {finding.id}: {finding.message}", finding)
 
 
-def _of_tflite(diagnosis: Diagnosis, place: Target) -> Decision:
+def _of_converted(diagnosis: Diagnosis, place: Target) -> Decision:
     _refuse(_errors(diagnosis).values())
     if diagnosis.other:
         raise NoCureError(
@@ -362,7 +364,7 @@ def _of_model(diagnosis: Diagnosis, signature: str | None) -> Decision:
     lost = errors.pop("keras3-export", None)
     _refuse(errors.values())
     narrow = _calculated_in(diagnosis)
-    if diagnosis.format == "keras":
+    if format_of(diagnosis.graph).can_export:
         _refuse(rebuilds.values())
         return _of_keras(narrow)
     if rebuilds:
@@ -453,7 +455,7 @@ def _calculated_in(diagnosis: Diagnosis) -> tuple[str, ...]:
     """
     if diagnosis.proof is not None and diagnosis.proof.passed:
         return ()
-    if diagnosis.format == "keras":
+    if not format_of(diagnosis.graph).shows_ops:
         conversion = diagnosis.proof and diagnosis.proof.conversion
         told = conversion.record.message if diagnosis.other and conversion else ""
         found = {_ELEMENTS[name] for name in re.findall(r"[x<](b?f16)>", told)}

@@ -6,11 +6,11 @@ Names and paths out of a file enter it as Python literals, so that none of them 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from varhandle.facts.recipes import RECIPES, needs_calibration
-from varhandle.graph.graph_signature import placeholders, sinks
+from varhandle.formats import SAVED_MODEL, format_of
+from varhandle.graph.graph_signature import sinks
 
 if TYPE_CHECKING:
     from varhandle.diagnosis import Diagnosis
@@ -33,7 +33,7 @@ def write(diagnosis: Diagnosis, way: Way) -> str:
         Python source, which leaves the file as ``content``, and where the state was lifted the
         state before the first call as ``state``.
     """
-    if diagnosis.format == "tflite":
+    if format_of(diagnosis.graph).is_converted:
         lines = [
             "from pathlib import Path",
             "",
@@ -54,14 +54,12 @@ def _is_late(diagnosis: Diagnosis, way: Way) -> bool:
 
     Calibration must see the state, so a state is lifted before it.
     """
-    return diagnosis.format == "tflite" or (
-        "lift" in way.steps and needs_calibration(way.quantization)
-    )
+    converted = format_of(diagnosis.graph).is_converted
+    return converted or ("lift" in way.steps and needs_calibration(way.quantization))
 
 
 def _path(diagnosis: Diagnosis) -> str:
-    path = Path(diagnosis.graph.source)
-    return str(path.parent if path.name == "saved_model.pb" else path)
+    return format_of(diagnosis.graph).path_to_load(diagnosis.graph.source)
 
 
 def _preparing(diagnosis: Diagnosis, way: Way, path: str) -> list[str]:
@@ -142,25 +140,11 @@ def _freezing(diagnosis: Diagnosis, path: str) -> list[str]:
 
 
 def _converting(diagnosis: Diagnosis, way: Way) -> list[str]:
-    if diagnosis.format == "keras" and "export" not in way.steps:
-        lines = [
-            "model = tf.keras.models.load_model(source, compile=False)",
-            "converter = tf.lite.TFLiteConverter.from_keras_model(model)",
-        ]
-    elif diagnosis.format == "graph_def":
-        inputs, outputs = placeholders(diagnosis.graph), sinks(diagnosis.graph)
-        lines = [
-            "converter = tf.compat.v1.lite.TFLiteConverter.from_frozen_graph(",
-            f"    source, {list(inputs)!r}, {list(outputs)!r}",
-            ")",
-        ]
-    else:
-        keys = list(way.signatures) or ["serving_default"]
-        lines = [
-            "converter = tf.lite.TFLiteConverter.from_saved_model(",
-            f"    source, signature_keys={keys!r}",
-            ")",
-        ]
+    # After these steps it is a SavedModel that is converted.
+    saved = {"export", "recast", "whole", "hold"} & set(way.steps)
+    model_format = SAVED_MODEL if saved else format_of(diagnosis.graph)
+    called = model_format.call_signature(diagnosis.graph, None)
+    lines = model_format.converter_code(called, way.signatures)
     if way.quantization is not None and RECIPES[way.quantization].selective:
         return [*_CALLS, *_SELECTING]
     if way.quantization is not None and not _is_late(diagnosis, way):

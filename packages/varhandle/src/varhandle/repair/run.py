@@ -16,11 +16,11 @@ from typing import Any
 
 from varhandle.atomic_write import write_all
 from varhandle.diagnosis import Diagnosis, diagnose
-from varhandle.evaluate.reference import check_trust
 from varhandle.extras import require
 from varhandle.facts.recipes import needs_calibration, requested_recipe
 from varhandle.facts.targets import target as find_target
-from varhandle.formats import read_graph
+from varhandle.formats import format_of, read_graph
+from varhandle.formats.trust import check_trust
 from varhandle.graph import ModelFileError
 from varhandle.repair.plan import NoCureError, NotProvenError, choose_way
 from varhandle.repair.result import Cured, CuredFile
@@ -67,7 +67,7 @@ def cure(
     place = find_target(target)
     recipe = requested_recipe(quantization)
     graph = source.graph if isinstance(source, Diagnosis) else read_graph(source)
-    if graph.format != "tflite":
+    if not format_of(graph).is_converted:
         require("tensorflow", "curing a model that is no .tflite file")
     elif recipe is not None:
         require("quantize", f"{recipe} of a .tflite file")

@@ -19,7 +19,7 @@ from varhandle.evaluate.reference import NotRepeatableError, reference_answers
 from varhandle.evaluate.stateful_parity import MICRO, State, compare_file, has_micro, with_state
 from varhandle.facts.recipes import RECIPES, ConverterSettings, needs_calibration
 from varhandle.facts.targets import Target, refusals, with_own_release
-from varhandle.formats import read_graph
+from varhandle.formats import ModelFormat, format_of, read_graph
 from varhandle.graph import Graph, Signature, TensorSpec
 from varhandle.graph.graph_signature import graph_signature
 from varhandle.lift import Lifted, lift_state
@@ -88,10 +88,14 @@ class Work:
         return self.diagnosis.graph
 
     @property
+    def model_format(self) -> ModelFormat:
+        """The model's format."""
+        return format_of(self.graph)
+
+    @property
     def path(self) -> str:
         """The model's place: of a SavedModel the folder."""
-        path = Path(self.graph.source)
-        return str(path.parent if path.name == "saved_model.pb" else path)
+        return self.model_format.path_to_load(self.graph.source)
 
     def cured(self, way: Way) -> Cured:
         """Go a way, and prove what comes of it.
@@ -147,7 +151,7 @@ class Work:
             notes.append("It was not run on TensorFlow Lite Micro; its table of ops was compared.")
         if lifted is not None and lifted.note:
             notes.append(lifted.note)
-        if self.diagnosis.format == "tflite":
+        if self.model_format.is_converted:
             notes.append("Compared with the file's own answers: there is no TensorFlow model.")
         return notes
 
@@ -206,7 +210,7 @@ class Work:
     def _float_file(self, way: Way) -> tuple[Way, str, bytes]:
         """Make the float file; return it with the way that led to it, and what was converted."""
         source = self._prepared(way)
-        if self.diagnosis.format == "tflite":
+        if self.model_format.is_converted:
             return way, source, Path(source).read_bytes()
         proof = self.diagnosis.proof
         known = (self.diagnosis.signature,) if self.diagnosis.signature else ()
@@ -215,7 +219,7 @@ class Work:
         try:
             return way, source, self._through_door(source, way, None)
         except NoCureError:
-            if self.diagnosis.format != "keras" or "export" in way.steps:
+            if not self.model_format.can_export or "export" in way.steps:
                 raise
             return self._exported(way)
 
@@ -265,7 +269,7 @@ class Work:
 
         recipe = RECIPES[str(way.quantization)]
         try:
-            if (lifted is not None and recipe.calibrated) or self.diagnosis.format == "tflite":
+            if (lifted is not None and recipe.calibrated) or self.model_format.is_converted:
                 calls: dict[str, Any] = {
                     _name_in(content, one.signature) or "": list(one.calls) for one in asked
                 }
@@ -298,7 +302,7 @@ class Work:
         settings: ConverterSettings = recipe.settings
         if not recipe.calibrated:
             return settings
-        if way.signatures and self.diagnosis.format == "saved_model":
+        if way.signatures:
             samples: list[Any] = [(o.signature.name, dict(c)) for o in asked for c in o.calls]
         else:
             samples = [list(call.values()) for call in asked[0].calls]
@@ -326,17 +330,16 @@ class Work:
         return found
 
     def _signatures(self, way: Way, content: bytes) -> list[Signature]:
-        if self.diagnosis.format == "graph_def":
-            return [graph_signature(self.graph)]
-        if way.signatures:
-            return [self.graph.signature(name) for name in way.signatures]
-        made = read_graph(content)
-        if self.diagnosis.format == "saved_model":
+        called = [
+            self.model_format.call_signature(self.graph, name) for name in way.signatures or [None]
+        ]
+        shown = [signature for signature in called if signature is not None]
+        if shown:
+            return shown
+        if self.model_format.lacks_signature(self.graph):
             return [self._call()]
-        if made.signatures:
-            return list(made.signatures[:1])
-        main = made.functions[0]
-        return [Signature("", main.name, main.inputs, main.outputs)]
+        made = read_graph(content)
+        return [next(iter(made.signatures), made.main_signature)]
 
     def _call(self) -> Signature:
         """Describe the call of a SavedModel without signatures."""
@@ -371,24 +374,23 @@ class Work:
         from varhandle.evaluate.stateful_parity import own_answers
         from varhandle.savedmodel import checkpoint_freezer, resave_tracked
 
-        if self.diagnosis.format == "tflite":
+        if self.model_format.is_converted:
             name = signature.name or None
             return run_isolated(
                 own_answers, content, list(calls), name, timeout=self.timeout, tensorflow=False
             )
-        if self.diagnosis.format == "saved_model" and not self.graph.signatures:
+        if self.model_format.lacks_signature(self.graph):
             return run_isolated(
                 resave_tracked.answers_of_call, self.path, calls, timeout=self.timeout
             )
-        if self.diagnosis.format == "graph_def" and self.graph.variables:
+        if self.model_format.needs_checkpoint and self.graph.variables:
             outputs = [spec.name for spec in signature.outputs]
             checkpoint = str(checkpoint_beside(self.diagnosis))
             return run_isolated(
                 checkpoint_freezer.restored_answers, self.path, checkpoint, list(calls), outputs,
                 timeout=self.timeout,
             )  # fmt: skip
-        name = signature.name if self.diagnosis.format == "saved_model" else None
-        return reference_answers(self.path, calls, name, self.trust, self.timeout)
+        return reference_answers(self.path, calls, signature.name, self.trust, self.timeout)
 
     def _on_micro(self, recipe: str | None, way: Way) -> bool:
         """Tell whether to run the file on TensorFlow Lite Micro too: the last one made, if there.

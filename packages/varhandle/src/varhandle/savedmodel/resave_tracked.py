@@ -215,7 +215,7 @@ def export_keras(source: str, target: str, trust: bool) -> None:
     """
     import tensorflow as tf
 
-    from varhandle.evaluate.reference import load_keras
+    from varhandle.formats.keras_model import load_keras
 
     model = load_keras(source, trust)
     # Left to itself, export opens the batch, which a layer with a state of a fixed size refuses.

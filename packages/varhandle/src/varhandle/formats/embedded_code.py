@@ -73,14 +73,7 @@ _STANDARD_STREAMS = frozenset({"stdout", "stderr", "log(info)", "log(warning)", 
 
 
 def effect(node: Node) -> str | None:
-    """Tell what a node does beyond computing.
-
-    Args:
-        node: A node of a TensorFlow graph, or a Flex op of a ``.tflite`` file.
-
-    Returns:
-        What it does, in words; ``None`` for a node that only computes.
-    """
+    """Return in words what a node does beyond computing; ``None`` for one that only computes."""
     op = node.op.removeprefix("Flex").removeprefix("Experimental")
     where = node.attributes.get(_ONLY_IF_SET.get(op, ""))
     if op in _ONLY_IF_SET and (not where or where in _STANDARD_STREAMS):
@@ -88,17 +81,12 @@ def effect(node: Node) -> str | None:
     return next((words for words, ops in _EFFECTS if ops.fullmatch(op)), None)
 
 
-def in_functions(
+def code_in_functions(
     functions: Iterable[Function], is_ordinary: Callable[[str, Node], bool] = lambda *_: False
 ) -> tuple[str, ...]:
-    """List what the nodes of a graph do beyond computing.
+    """Return a line for each op that does more than compute: where it is, and how often.
 
-    Args:
-        functions: Every function of the model.
-        is_ordinary: Whether a node, given its function's name, is there in every sound model.
-
-    Returns:
-        A line for each such op: how many nodes, and where the first one is.
+    ``is_ordinary`` says of a function's name and a node whether every sound model has it.
     """
     first: dict[str, str] = {}
     counts: Counter[str] = Counter()
@@ -109,8 +97,7 @@ def in_functions(
                 counts[node.op] += 1
                 where = f"node {printable(node.name)} of {printable(function.name)}"
                 first.setdefault(node.op, f"{node.op} {words}: {where}")
-    more = {op: f", and {counts[op] - 1} more" if counts[op] > 1 else "" for op in first}
-    return tuple(sorted(line + more[op] for op, line in first.items()))
+    return tuple(sorted(line + _more(counts[op]) for op, line in first.items()))
 
 
 # Below: Keras.
@@ -135,55 +122,43 @@ _PYTHONS_OWN = frozenset(
     {"__import__", "breakpoint", "compile", "delattr", "eval", "exec", "getattr", "globals"}
     | {"input", "locals", "open", "setattr", "vars"}
 )
-_DOORS = frozenset(
+_LOADING = frozenset(
     {"load_model", "save_model", "model_from_json", "clone_model", "deserialize", "from_config"}
 )
 
 
-def in_keras_config(*configs: Any) -> tuple[str, ...]:
-    """List what a Keras config brings along.
-
-    Args:
-        configs: Parsed JSON: the model's config, and what it was compiled with.
-
-    Returns:
-        A line for each kind of thing, with the name of the layer that it was first seen in.
-    """
+def code_in_keras_config(*configs: Any) -> tuple[str, ...]:
+    """Return a line for each kind of thing that parsed configs bring along, with its layer."""
     found: dict[str, str] = {}
     counts: Counter[str] = Counter()
     waiting: list[tuple[Any, str]] = [(config, "the model") for config in reversed(configs)]
     while waiting:
-        value, place = waiting.pop()
+        value, layer = waiting.pop()
         if isinstance(value, Mapping):
-            place = _place(value, place)
+            layer = _layer(value, layer)
             for what in _in_object(value):
                 counts[what] += 1
-                found.setdefault(what, f"{what}: in {place}")
+                found.setdefault(what, f"{what}: in {layer}")
             inner: Iterable[Any] = value.values()
         else:
             inner = value if isinstance(value, list) else ()
-        nested = [(item, place) for item in inner if isinstance(item, (dict, list))]
+        nested = [(item, layer) for item in inner if isinstance(item, (dict, list))]
         waiting.extend(reversed(nested))
-    more = {what: f", and {counts[what] - 1} more" if counts[what] > 1 else "" for what in found}
-    return tuple(sorted(line + more[what] for what, line in found.items()))
+    return tuple(sorted(line + _more(counts[what]) for what, line in found.items()))
 
 
-def in_other_files(datasets: Sequence[str]) -> tuple[str, ...]:
-    """Say which weights of an HDF5 file lie in other files.
-
-    Args:
-        datasets: Paths of the datasets that do.
-
-    Returns:
-        One line, or nothing.
-    """
+def weights_in_other_files(datasets: Sequence[str]) -> tuple[str, ...]:
+    """Return one line if there are datasets of an HDF5 file whose values lie in other files."""
     if not datasets:
         return ()
-    more = f", and {len(datasets) - 1} more" if len(datasets) > 1 else ""
-    return (f"weights are read from other files: {printable(datasets[0])}{more}",)
+    return (f"weights are read from other files: {printable(datasets[0])}{_more(len(datasets))}",)
 
 
-def _place(value: Mapping[str, Any], outer: str) -> str:
+def _more(count: int) -> str:
+    return f", and {count - 1} more" if count > 1 else ""
+
+
+def _layer(value: Mapping[str, Any], outer: str) -> str:
     config = value.get("config")
     name = config.get("name") if isinstance(config, Mapping) else None
     if not isinstance(name, str) or "class_name" not in value:
@@ -244,7 +219,7 @@ def _builds_a_model(module: Any, name: str) -> bool:
         return False
     *path, last = rest.removeprefix("src.").split(".")
     if not path:
-        return last not in _DOORS
-    return (path[0] in _MODEL_PARTS and last not in _DOORS) or (
+        return last not in _LOADING
+    return (path[0] in _MODEL_PARTS and last not in _LOADING) or (
         path[0] == "utils" and last in _FEATURE_SPACE
     )

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from varhandle.formats.embedded import in_keras_config, in_other_files
+from varhandle.formats.embedded_code import code_in_keras_config, weights_in_other_files
 from varhandle.formats.hdf5_outline import CONFIG, METADATA, UnfitFileError, read_hdf5_outline
 from varhandle.graph.model import (
     Function,
@@ -31,20 +31,10 @@ _NOT_A_MODEL = "its config describes no model"
 
 
 def read_keras(path: Path) -> Graph:
-    """Read a ``.keras`` file.
+    """Read a ``.keras`` archive, or raise ``ModelFileError``.
 
-    Variables are named after their place in the weights file (``layers/dense/vars/0``), the only
+    Variables are named after their path in the weights file (``layers/dense/vars/0``), the only
     name that they have there; the owner is the name of the layer.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The model: a node for each layer, and every variable.
-
-    Raises:
-        ModelFileError: It is damaged, or another kind of zip archive.
-        OSError: It cannot be read.
     """
     outline = _outline(path, is_archive=True)
     try:
@@ -62,18 +52,7 @@ def read_keras(path: Path) -> Graph:
 
 
 def read_hdf5(path: Path) -> Graph:
-    """Read a whole model from a ``.h5`` file.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The model: a node for each layer, and every variable.
-
-    Raises:
-        ModelFileError: It is damaged, or holds weights only.
-        OSError: It cannot be read.
-    """
+    """Read a whole model from a ``.h5`` file, or raise ``ModelFileError``."""
     outline = _outline(path)
     attributes = outline["attributes"].get("", {})
     if "model_config" not in attributes:
@@ -120,7 +99,7 @@ def _graph(
         tuple(_read_functions(config, name)),
         tuple(sorted(variables, key=lambda variable: variable.name)),
         producer=f"Keras {version}" if version else None,
-        carried_code=(*in_keras_config(*configs), *in_other_files(elsewhere)),
+        embedded_code=(*code_in_keras_config(*configs), *weights_in_other_files(elsewhere)),
     )
 
 

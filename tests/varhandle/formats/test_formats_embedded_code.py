@@ -2,8 +2,8 @@
 
 import pytest
 
-from varhandle.formats import carried_code, read_graph
-from varhandle.formats.embedded import effect, in_keras_config
+from varhandle.formats import read_graph
+from varhandle.formats.embedded_code import code_in_keras_config, effect
 from varhandle.graph import ModelFileError
 from varhandle.graph.model import Node
 from workbook_lib.locations import project_root
@@ -12,7 +12,7 @@ from workbook_lib.locations import project_root
 def test_ordinary_models_bring_nothing(saved_models, tflite_files, keras_models):
     paths = [*saved_models.values(), *tflite_files.values()]
     paths += [path for saved in keras_models.values() for path in (saved.keras, saved.h5)]
-    assert {path: carried_code(path) for path in paths} == dict.fromkeys(paths, ())
+    assert {path: read_graph(path).embedded_code for path in paths} == dict.fromkeys(paths, ())
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_nothing_of_keras_itself_is_taken_for_code(keras, module):
         except (TypeError, ValueError, NotImplementedError):
             continue  # it needs arguments, or is no object of a model
     assert len(written) > 3
-    assert in_keras_config(*written) == ()
+    assert code_in_keras_config(*written) == ()
 
 
 def test_keras_layers_and_optimizers_are_not_taken_for_code(keras):
@@ -45,7 +45,7 @@ def test_keras_layers_and_optimizers_are_not_taken_for_code(keras):
         layers.Dense(2, kernel_regularizer=keras.regularizers.L2(0.1), dtype="mixed_float16"),
         keras.optimizers.Adam(keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)),
     ]
-    assert in_keras_config(*map(keras.saving.serialize_keras_object, made)) == ()
+    assert code_in_keras_config(*map(keras.saving.serialize_keras_object, made)) == ()
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +70,9 @@ def lambda_files(keras, marker, tmp_path_factory):
 
 def test_the_code_of_a_lambda_layer_is_found_and_not_run(lambda_files, marker):
     for path in lambda_files:
-        (line,) = [line for line in carried_code(path) if line.startswith("Lambda")]
+        (line,) = [line for line in read_graph(path).embedded_code if line.startswith("Lambda")]
         assert "evil" in line
-        assert any("bytecode" in line for line in carried_code(path))
+        assert any("bytecode" in line for line in read_graph(path).embedded_code)
         assert "evil" in {node.name for node in read_graph(path).nodes}
     assert not marker.exists()
 
@@ -93,7 +93,7 @@ def test_code_in_what_a_model_was_compiled_with_is_found(keras, tmp_path):
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile("sgd", loss=steal)
     model.save(tmp_path / "compiled.keras")
-    (line,) = carried_code(tmp_path / "compiled.keras")
+    (line,) = read_graph(tmp_path / "compiled.keras").embedded_code
     assert "evil_package>steal" in line
 
 
@@ -104,7 +104,7 @@ def test_a_custom_layer_is_found(keras, tmp_path):
 
     model = keras.Sequential([keras.Input((2,)), Mine(name="own"), keras.layers.Dense(1)])
     model.save(tmp_path / "custom.keras")
-    (line,) = carried_code(tmp_path / "custom.keras")
+    (line,) = read_graph(tmp_path / "custom.keras").embedded_code
     assert "Mine own" in line
 
 
@@ -184,7 +184,7 @@ CARRIED = {
 def test_what_a_keras_config_brings_along(case):
     words, value = CARRIED[case]
     model = _object("keras", "Sequential", {"name": "m", "layers": [{"deep": [[value]]}]})
-    lines = in_keras_config(model)
+    lines = code_in_keras_config(model)
     assert lines
     assert any(words in line for line in lines)
     assert all(line.isprintable() for line in lines)
@@ -196,7 +196,7 @@ def test_what_the_safe_mode_of_keras_refuses_is_all_found(keras):
 
     for api in NON_MODELING_APIS:
         module, _, name = api.rpartition(".")
-        assert in_keras_config(_function(module, name)), api
+        assert code_in_keras_config(_function(module, name)), api
 
 
 def test_a_config_of_strange_values_is_no_trouble():
@@ -204,24 +204,24 @@ def test_a_config_of_strange_values_is_no_trouble():
     strange += [{"class_name": "Lambda", "config": "x"}, {"class_name": "", "config": {}}]
     strange += [{"class_name": "function", "config": {}}, {"class_name": "A", "module": []}]
     for value in strange:
-        in_keras_config(value, [value], {"a": value})
+        code_in_keras_config(value, [value], {"a": value})
 
 
 def test_a_deep_config_needs_no_deep_stack():
     value = _CODE
     for _ in range(100_000):
         value = [value]
-    assert in_keras_config(value)
+    assert code_in_keras_config(value)
 
 
 def test_a_class_of_the_program_that_saved_the_model_goes_by_its_own_name():
-    (line,) = in_keras_config([_object(None, "Mine", {"name": "m"})])
+    (line,) = code_in_keras_config([_object(None, "Mine", {"name": "m"})])
     assert line.startswith("Mine is code outside Keras's layers")
 
 
 def test_the_lines_are_few_however_many_layers_there_are():
     layers = [_object("os", "Evil", {"name": f"layer {i}\x1b[2J"}) for i in range(1000)]
-    (line,) = in_keras_config(layers)
+    (line,) = code_in_keras_config(layers)
     assert line == r"os.Evil is code outside Keras's layers: in Evil layer 0\x1b[2J, and 999 more"
 
 
@@ -337,7 +337,7 @@ def effects(tf, tmp_path_factory):
     ],
 )
 def test_what_the_ops_of_a_saved_model_do(effects, name, line):
-    (found,) = carried_code(effects / name)
+    (found,) = read_graph(effects / name).embedded_code
     assert found.startswith(line)
 
 
@@ -345,12 +345,12 @@ def test_the_vocabulary_of_a_look_up_table_is_ordinary_if_it_is_an_asset(effects
     from tensorflow.core.protobuf import saved_model_pb2
 
     assert "InitializeTableFromTextFileV2" in read_graph(effects / "table").op_counts()
-    assert carried_code(effects / "table") == ()
+    assert read_graph(effects / "table").embedded_code == ()
     message = saved_model_pb2.SavedModel()
     message.ParseFromString((effects / "table" / "saved_model.pb").read_bytes())
     del message.meta_graphs[0].asset_file_def[:]
     (tmp_path / "saved_model.pb").write_bytes(message.SerializeToString())
-    (line,) = carried_code(tmp_path)
+    (line,) = read_graph(tmp_path).embedded_code
     assert line.startswith("InitializeTableFromTextFileV2 reads a file")
 
 
@@ -361,13 +361,13 @@ def test_the_saver_of_a_graph_def_is_ordinary_and_a_lone_save_is_not(tf):
         y = tf.identity(v + 1.0, name="y")
         v1.train.Saver(sharded=True)
         assert {"SaveV2", "RestoreV2"} <= {node.op for node in graph.as_graph_def().node}
-        assert carried_code(graph.as_graph_def()) == ()
+        assert read_graph(graph.as_graph_def()).embedded_code == ()
         save = tf.raw_ops.SaveV2(
             prefix="/tmp/x", tensor_names=["y"], shape_and_slices=[""], tensors=[y]
         )
         with tf.control_dependencies([save]):
             y * 2.0
-        (line,) = carried_code(graph.as_graph_def())
+        (line,) = read_graph(graph.as_graph_def()).embedded_code
     assert line == "SaveV2 writes a file: node SaveV2 of main graph"
 
 
@@ -383,7 +383,7 @@ def test_code_in_another_graph_of_the_same_folder_is_found(effects, saved_models
     parts[0].meta_info_def.tags.append("decoy")
     both = saved_model_pb2.SavedModel(meta_graphs=parts)
     (tmp_path / "saved_model.pb").write_bytes(both.SerializeToString())
-    assert any("EagerPyFunc" in line for line in carried_code(tmp_path))
+    assert any("EagerPyFunc" in line for line in read_graph(tmp_path).embedded_code)
     assert "EagerPyFunc" in read_graph(tmp_path).op_counts()
 
 

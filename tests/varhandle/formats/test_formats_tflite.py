@@ -148,7 +148,7 @@ def test_a_gigabyte_is_not_loaded(tflite_files, tmp_path):
     with path.open("r+b") as file:
         file.truncate(2**30)
     code = (
-        "import sys; from varhandle.graph import read_graph;"
+        "import sys; from varhandle.formats import read_graph;"
         "assert len(read_graph(sys.argv[1]).variables) == 1;"
         "print(open('/proc/self/status').read())"
     )

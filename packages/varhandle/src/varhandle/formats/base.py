@@ -1,0 +1,102 @@
+"""What a format of model files is to the rest of the tool.
+
+To add one, see "Add a file format" in CONTRIBUTING.md.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from varhandle.graph.model import Graph, Signature
+
+if TYPE_CHECKING:
+    from tensorflow.lite import TFLiteConverter
+
+Model = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""A loaded model: inputs of one call by name to its outputs by name."""
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """What a child process needs to open a model."""
+
+    path: str
+    """As ``ModelFormat.path_to_load`` gives it."""
+    signature: Signature | None = None
+    """As ``ModelFormat.call_signature`` gives it."""
+    keys: tuple[str, ...] = ()
+    """The signatures to convert; none stands for all."""
+    trust: bool = False
+
+
+class ModelFormat(ABC):
+    """A format of model files: all that is special about it, and the only place that knows it.
+
+    Nothing else compares formats. Where another part has to do one thing for some formats and
+    another for the rest, it asks a question that is answered here. An object has no state of its
+    own, so it can be sent to a child process.
+    """
+
+    id: ClassVar[str]
+    """``Graph.format``, and the word for it in JSON."""
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    """How the names of such files commonly end, in lower case."""
+    without_mark: ClassVar[str] = ""
+    """What is wrong with a file of such a name that is not recognized; no fault if empty."""
+
+    is_converted = False
+    """Whether it is what the converter makes: no TensorFlow model stands beside it."""
+    shows_ops = True
+    """Whether the file shows ops, and so reads, assigns and the dtypes that it calculates in."""
+    has_owners = False
+    """Whether it says which object owns a variable."""
+    needs_checkpoint = False
+    """Whether the values of variables lie in a checkpoint of another file."""
+    can_export = False
+    """Whether the loaded model can be exported as a SavedModel, another way to the converter."""
+    can_debug_quantization = False
+    """Whether TensorFlow's QuantizationDebugger takes its converter."""
+
+    @abstractmethod
+    def recognizes(self, head: bytes, path: Path | None = None) -> bool:
+        """Tell from its first 8 bytes whether a file is of this format; folders have none."""
+
+    @abstractmethod
+    def read(self, path: Path) -> Graph:
+        """Read a model; raises ``ModelFileError`` or ``OSError``."""
+
+    @abstractmethod
+    def read_bytes(self, data: bytes, source: str) -> Graph:
+        """Read a model in memory; raises ``ModelFileError``."""
+
+    def path_to_load(self, source: str | os.PathLike[str]) -> str:
+        """Return what TensorFlow opens, where that is not the path that was read."""
+        return os.fspath(source)
+
+    def lacks_signature(self, graph: Graph) -> bool:
+        """Tell whether the converter refuses a model because it has no signature."""
+        return False
+
+    @abstractmethod
+    def call_signature(self, graph: Graph, name: str | None) -> Signature | None:
+        """Return what a call of a signature, or of a model without any, passes and gets.
+
+        ``None`` where the file does not show it. Raises ``KeyError`` for an unknown name.
+        """
+
+    @abstractmethod
+    def load(self, source: ModelSource) -> Model:
+        """Load a fresh copy with TensorFlow, in a child process."""
+
+    @abstractmethod
+    def open_converter(self, source: ModelSource) -> TFLiteConverter:
+        """Open TensorFlow's converter on a model, in a child process."""
+
+    @abstractmethod
+    def converter_code(self, signature: Signature | None, keys: Sequence[str]) -> list[str]:
+        """Write the lines that do so for the model at the path ``source``."""

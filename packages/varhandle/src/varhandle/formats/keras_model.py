@@ -1,0 +1,112 @@
+"""Whole Keras models: the ``.keras`` archive of Keras 3, and the HDF5 file of Keras 2."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from varhandle.formats.base import Model, ModelFormat, ModelSource
+from varhandle.graph.model import Graph, ModelFileError, Signature
+
+if TYPE_CHECKING:
+    from tensorflow.lite import TFLiteConverter
+
+
+class KerasModel(ModelFormat):
+    """What both files have in common: once Keras has loaded them, there is no difference."""
+
+    id = "keras"
+    shows_ops = False
+    has_owners = True
+    can_export = True
+    can_debug_quantization = True
+
+    def read_bytes(self, data: bytes, source: str) -> Graph:
+        raise ModelFileError(source, "a Keras model is read from its file, not from memory")
+
+    def call_signature(self, graph: Graph, name: str | None) -> None:
+        return None
+
+    def load(self, source: ModelSource) -> Model:
+        model = load_keras(source.path, source.trust)
+
+        def answer(call: Mapping[str, Any]) -> Mapping[str, Any]:
+            if len(call) == 1:
+                return _named(model(next(iter(call.values()))))
+            names = [tensor.name for tensor in model.inputs]
+            return _named(model(dict(call) if set(names) == set(call) else list(call.values())))
+
+        return answer
+
+    def open_converter(self, source: ModelSource) -> TFLiteConverter:
+        import tensorflow as tf
+
+        return tf.lite.TFLiteConverter.from_keras_model(load_keras(source.path, source.trust))
+
+    def converter_code(self, signature: Signature | None, keys: Sequence[str]) -> list[str]:
+        return [
+            "model = tf.keras.models.load_model(source, compile=False)",
+            "converter = tf.lite.TFLiteConverter.from_keras_model(model)",
+        ]
+
+
+class KerasArchive(KerasModel):
+    """A ``.keras`` file: a zip archive of config and weights."""
+
+    suffixes = (".keras",)
+    without_mark = "no Keras file: it is no zip archive"
+
+    def recognizes(self, head: bytes, path: Path | None = None) -> bool:
+        return head.startswith(b"PK\x03\x04")
+
+    def read(self, path: Path) -> Graph:
+        from varhandle.formats.keras_reader import read_keras
+
+        _check_suffix(path, KerasHDF5.suffixes, f"a zip archive whose name says {path.suffix}")
+        return read_keras(path)
+
+
+class KerasHDF5(KerasModel):
+    """A whole model in HDF5 format."""
+
+    suffixes = (".h5", ".hdf5")
+    without_mark = "no Keras file: it is not in HDF5 format"
+
+    def recognizes(self, head: bytes, path: Path | None = None) -> bool:
+        return head == b"\x89HDF\r\n\x1a\n"
+
+    def read(self, path: Path) -> Graph:
+        from varhandle.formats.keras_reader import read_hdf5
+
+        _check_suffix(path, KerasArchive.suffixes, "an HDF5 file whose name says .keras")
+        return read_hdf5(path)
+
+
+def _check_suffix(path: Path, others: Sequence[str], what: str) -> None:
+    """Refuse a file whose name says another format than its beginning.
+
+    Keras goes by the name, and one file can be both: an archive is found from its end, and an HDF5
+    file may have anything before it. What is read here has to be what Keras would load.
+    """
+    if path.suffix.lower() in others:
+        right = ".h5" if others == KerasArchive.suffixes else ".keras"
+        raise ModelFileError(path, f"{what}: Keras opens it by its name, so call it {right}")
+
+
+def load_keras(path: str, trust: bool) -> Any:
+    """Load a Keras model, in a child process.
+
+    Keras ignores ``safe_mode`` for a ``.h5`` file: ``trust.check_trust`` has to come first.
+    """
+    import tensorflow as tf
+
+    return tf.keras.models.load_model(path, compile=False, safe_mode=not trust)
+
+
+def _named(outputs: Any) -> dict[str, Any]:
+    """Give the outputs of a Keras model names: its own, or their positions."""
+    if isinstance(outputs, Mapping):
+        return {str(name): value for name, value in outputs.items()}
+    several = outputs if isinstance(outputs, (list, tuple)) else [outputs]
+    return {str(position): value for position, value in enumerate(several)}

@@ -1,0 +1,354 @@
+"""TensorFlow Lite files, read through the schema's generated accessors.
+
+Weights are never looked at, so a model of a gigabyte costs no more than its graph. The generated
+accessors check nothing. Reads outside the file raise; a damaged length cannot keep the reader busy,
+because every item is counted against the size of the file.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import struct
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ai_edge_litert import schema_py_generated as schema
+
+from varhandle.errors import VarhandleError
+from varhandle.formats.embedded_code import code_in_functions
+from varhandle.formats.tflite_bytes import read_graph_part
+from varhandle.graph.model import (
+    MOST_NODES,
+    Function,
+    Graph,
+    ModelFileError,
+    Node,
+    Shape,
+    Signature,
+    TensorSpec,
+    Variable,
+    refuse_too_much,
+)
+from varhandle.graph.resource_flow import EntryPoint, ResourceFlow, find_handles
+
+Buffer = bytes | memoryview
+
+_FROM_A_DAMAGED_FILE = (
+    struct.error,  # an offset outside the file
+    ValueError,  # a vector outside the file, more items than bytes
+    LookupError,  # a tensor, subgraph or op code that is not there
+    TypeError,  # a number outside the range of an offset
+    AttributeError,  # a required table that is missing
+)
+
+
+class _DamagedError(VarhandleError, ValueError):
+    """A fault that can be said in words."""
+
+
+_VERSION = "min_runtime_version"
+_CUSTOM = "custom"
+_VALUE = "value"
+
+
+def read_tflite_file(path: Path) -> Graph:
+    """Read a ``.tflite`` file; raises ``OSError`` too."""
+    try:
+        data = read_graph_part(path)
+    except ValueError as error:
+        raise ModelFileError(path, f"the .tflite file is damaged: {error}") from error
+    return read_tflite(data, str(path))
+
+
+def read_tflite(data: Buffer, source: str) -> Graph:
+    """Read a TensorFlow Lite model, or raise ``ModelFileError``.
+
+    Subgraphs become functions. Nodes are named after op and position (``READ_VARIABLE#3``), since
+    the format does not name them. A constant comes from no node: its source is an empty name, and
+    so is the tensor of an optional input that is left out. The value that a read or an assign moves
+    is the attribute ``value``. A variable is ``initialized`` if a subgraph that ``CALL_ONCE`` runs
+    assigns it; these assigns are not reported.
+    """
+    try:
+        return _Reader(data, source).read()
+    except _DamagedError as error:
+        raise ModelFileError(source, f"the .tflite file is damaged: {error}") from error
+    except _FROM_A_DAMAGED_FILE as error:
+        # What they say is about the accessors, not about the file.
+        raise ModelFileError(source, "the .tflite file is damaged or cut short") from error
+
+
+def _names(enum: type) -> dict[int, str]:
+    return {value: name for name, value in vars(enum).items() if isinstance(value, int)}
+
+
+_OPS = _names(schema.BuiltinOperator)
+_DTYPES = {value: name.lower() for value, name in _names(schema.TensorType).items()}
+_OPTIONS = _names(schema.BuiltinOptions)
+_OPTIONS_2 = _names(schema.BuiltinOptions2)
+
+
+@cache
+def _settings(options: str) -> tuple[tuple[str, str], ...]:
+    """Return the settings in a table of op options: the schema's names and the accessors'."""
+    accessors = (
+        name
+        for name, member in vars(getattr(schema, options)).items()
+        if inspect.isfunction(member)
+        and member.__code__.co_argcount == 1
+        and not name.endswith(("AsNumpy", "Length", "IsNone"))
+    )
+    return tuple((re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", n).lower(), n) for n in accessors)
+
+
+class _Reader:
+    """Reads one model."""
+
+    def __init__(self, data: Buffer, source: str) -> None:
+        self._source = source
+        self._model = schema.Model.GetRootAs(data, 0)
+        self._unread = min(len(data), 16 * MOST_NODES)
+        self._function_names = self._name_functions()
+        self._named = frozenset(self._function_names)
+
+    def read(self) -> Graph:
+        model = self._model
+        op_codes = [model.OperatorCodes(i) for i in self._range(model.OperatorCodesLength())]
+        self._ops = [self._read_op(op_code) for op_code in op_codes]
+        functions = tuple(
+            self._read_function(model.Subgraphs(i), name)
+            for i, name in enumerate(self._function_names)
+        )
+        if not functions:
+            raise _DamagedError("it holds no subgraph")
+        nodes = sum(len(function.nodes) for function in functions)
+        refuse_too_much(self._source, nodes, model.SignatureDefsLength())
+        signatures = sorted(self._read_signatures(functions), key=lambda s: s.name)
+        variables = sorted(self._read_variables(functions, signatures), key=lambda v: v.name)
+        return Graph(
+            self._source,
+            "tflite",
+            functions,
+            tuple(variables),
+            tuple(signatures),
+            self._read_producer(),
+            code_in_functions(functions),
+        )
+
+    def _range(self, length: int) -> range:
+        """Return the indices of a vector, counting its items against the size of the file."""
+        self._unread -= length
+        if self._unread < 0:
+            raise _DamagedError("it claims more items than it has bytes")
+        return range(length)
+
+    def _tables(self, length: int) -> range:
+        """Return the indices of a vector of tables; the smallest that says anything has 16 bytes.
+
+        A file that lists the same table many times is refused before the memory is full.
+        """
+        self._range(15 * length)
+        return self._range(length)
+
+    def _text(self, value: bytes | None) -> str:
+        self._range(len(value or b""))
+        return (value or b"").decode(errors="replace")
+
+    def _integers(self, table: Any, vector: str) -> list[int]:
+        length = getattr(table, f"{vector}Length")()
+        return getattr(table, f"{vector}AsNumpy")().tolist() if self._range(length) else []
+
+    def _name_functions(self) -> list[str]:
+        count = self._range(self._model.SubgraphsLength())
+        return _unique(self._text(self._model.Subgraphs(i).Name()) for i in count)
+
+    def _read_op(self, op_code: Any) -> tuple[str, bool]:
+        """Return an op's name, and whether it is a custom op."""
+        # Old files have the op in one field, new ones in the other; the larger number counts.
+        number = max(op_code.BuiltinCode(), op_code.DeprecatedBuiltinCode())
+        name = _OPS.get(number, f"BUILTIN_{number}")
+        if name == "CUSTOM":
+            return self._text(op_code.CustomCode()) or name, True
+        return name, False
+
+    def _read_producer(self) -> str | None:
+        model = self._model
+        parts = [self._text(model.Description()).rstrip(".")]
+        for i in self._range(model.MetadataLength()):
+            if self._text(model.Metadata(i).Name()) == _VERSION:
+                version = bytes(self._integers(model.Buffers(model.Metadata(i).Buffer()), "Data"))
+                parts.append(f"{_VERSION} {version.rstrip(bytes(1)).decode(errors='replace')}")
+        return ", ".join(part for part in parts if part) or None
+
+    def _read_function(self, subgraph: Any, name: str) -> Function:
+        tensors = [subgraph.Tensors(i) for i in self._tables(subgraph.TensorsLength())]
+        names = _unique(self._text(tensor.Name()) for tensor in tensors)
+        specs = [self._read_tensor(t, n) for t, n in zip(tensors, names, strict=True)]
+        inputs = self._pick(specs, subgraph, "Inputs")
+        producers = {spec.name: spec.name for spec in inputs if spec}
+        nodes = []
+        for index in self._tables(subgraph.OperatorsLength()):
+            operator = subgraph.Operators(index)
+            op, is_custom = self._ops[operator.OpcodeIndex()]
+            attributes = self._read_attributes(operator)
+            if is_custom:
+                attributes.update(self._read_custom_attributes(operator, op))
+            node_name = f"{op}#{index}"
+            taken = self._pick(specs, operator, "Inputs")
+            made = self._pick(specs, operator, "Outputs")
+            moved = {"READ_VARIABLE": made[:1], "ASSIGN_VARIABLE": taken[1:2]}.get(op)
+            if moved:
+                attributes[_VALUE] = moved[0]
+            nodes.append(
+                Node(
+                    name=node_name,
+                    op=op,
+                    inputs=tuple(spec.name if spec else "" for spec in taken),
+                    sources=tuple(producers.get(spec.name, "") if spec else "" for spec in taken),
+                    attributes=attributes,
+                    calls=self._calls(attributes),
+                )
+            )
+            producers.update((spec.name, node_name) for spec in made if spec)
+        outputs = self._pick(specs, subgraph, "Outputs")
+        return Function(name, tuple(nodes), _present(inputs), _present(outputs))
+
+    def _pick(self, specs: list[TensorSpec], table: Any, vector: str) -> list[TensorSpec | None]:
+        """Return the tensors whose numbers a vector lists; -1 stands for one left out."""
+        numbers = self._integers(table, vector)
+        return [specs[number] if number >= 0 else None for number in numbers]
+
+    def _read_tensor(self, tensor: Any, name: str) -> TensorSpec:
+        shape: Shape | None = None
+        if tensor.HasRank() or tensor.ShapeLength():
+            # The signature has -1 for a dimension that is not known; the shape has 1 there.
+            vector = "ShapeSignature" if tensor.ShapeSignatureLength() else "Shape"
+            shape = tuple(n if n >= 0 else None for n in self._integers(tensor, vector))
+        number = tensor.Type()
+        return TensorSpec(name, _DTYPES.get(number, f"dtype_{number}"), shape)
+
+    def _read_attributes(self, operator: Any) -> dict[str, object]:
+        """Return the settings of an op that are single values, as the schema spells them."""
+        attributes: dict[str, object] = {}
+        for kind, names, table in (
+            (operator.BuiltinOptionsType(), _OPTIONS, operator.BuiltinOptions()),
+            (operator.BuiltinOptions2Type(), _OPTIONS_2, operator.BuiltinOptions2()),
+        ):
+            if table is None or kind not in names or names[kind] == "NONE":
+                continue
+            options = getattr(schema, names[kind])()
+            options.Init(table.Bytes, table.Pos)
+            for name, accessor in _settings(names[kind]):
+                value = getattr(options, accessor)()
+                if isinstance(value, bytes):
+                    value = self._text(value)
+                if isinstance(value, (bool, int, float, str)):
+                    attributes[name] = value
+        return attributes
+
+    def _read_custom_attributes(self, operator: Any, op: str) -> dict[str, object]:
+        attributes: dict[str, object] = {_CUSTOM: True}
+        if op.startswith("Flex"):
+            options = bytes(self._integers(operator, "CustomOptions"))
+            attributes.update(_flex_attributes(options))
+        return attributes
+
+    def _calls(self, attributes: dict[str, object]) -> tuple[str, ...]:
+        """Return the functions that an op calls: its options hold the subgraphs' numbers.
+
+        A Flex op names them instead, in an attribute of the TensorFlow op that it wraps.
+        """
+        if _CUSTOM in attributes:
+            named = (v if isinstance(v, tuple) else (v,) for v in attributes.values())
+            return tuple(str(name) for names in named for name in names if name in self._named)
+        numbers = (value for name, value in attributes.items() if "subgraph" in name)
+        return tuple(self._function_names[n] for n in numbers if isinstance(n, int) and n >= 0)
+
+    def _read_signatures(self, functions: tuple[Function, ...]) -> Iterator[Signature]:
+        for i in self._range(self._model.SignatureDefsLength()):
+            signature = self._model.SignatureDefs(i)
+            subgraph = self._model.Subgraphs(signature.SubgraphIndex())
+            function = functions[signature.SubgraphIndex()]
+            specs = []
+            for length, item in (
+                (signature.InputsLength(), signature.Inputs),
+                (signature.OutputsLength(), signature.Outputs),
+            ):
+                maps = (item(j) for j in self._range(length))
+                specs.append(tuple(self._read_tensor_map(subgraph, m) for m in maps))
+            name = self._text(signature.SignatureKey())
+            yield Signature(name, function.name, specs[0], specs[1])
+
+    def _read_tensor_map(self, subgraph: Any, tensor_map: Any) -> TensorSpec:
+        number = tensor_map.TensorIndex()
+        if number >= subgraph.TensorsLength():
+            raise IndexError(f"there is no tensor {number}")
+        return self._read_tensor(subgraph.Tensors(number), self._text(tensor_map.Name()))
+
+    def _read_variables(
+        self, functions: tuple[Function, ...], signatures: list[Signature]
+    ) -> Iterator[Variable]:
+        flow = ResourceFlow(functions)
+        entries = [EntryPoint(s.name, flow.reached([s.function])) for s in signatures]
+        if functions[0].name not in {signature.function for signature in signatures}:
+            entries.append(EntryPoint(None, flow.reached([functions[0].name])))
+        nodes = [node for function in functions for node in function.nodes]
+        set_once = flow.reached(call for n in nodes if n.op == "CALL_ONCE" for call in n.calls)
+        anywhere = EntryPoint(None, {function.name for function in functions})
+        for handle in find_handles(functions):
+            moved = (n.attributes.get(_VALUE) for _, n in flow.uses(handle.locations, anywhere))
+            values = [value for value in moved if isinstance(value, TensorSpec)]
+            if values:
+                handle.dtype, handle.shape = values[0].dtype, _common_shape(values)
+            yield Variable(
+                handle.name,
+                handle.dtype,
+                handle.shape,
+                *flow.accesses(handle, entries),
+                initialized=bool(flow.accesses(handle, [EntryPoint(None, set_once)])[1]),
+            )
+
+
+def _common_shape(values: list[TensorSpec]) -> Shape | None:
+    """Return what the shapes of all values of a variable agree on.
+
+    The file states no shape for a variable. One that grows is read and assigned in several.
+    """
+    shapes = [value.shape for value in values if value.shape is not None]
+    if len(shapes) < len(values) or len({len(shape) for shape in shapes}) > 1:
+        return None
+    return tuple(dims[0] if len(set(dims)) == 1 else None for dims in zip(*shapes, strict=True))
+
+
+def _flex_attributes(custom_options: bytes) -> dict[str, object]:
+    """Return the attributes of the TensorFlow op in a Flex op: a flexbuffer of name and NodeDef."""
+    from flatbuffers import flexbuffers
+    from google.protobuf.message import DecodeError
+
+    from varhandle.formats.graph_def_reader import read_nodes
+    from varhandle.formats.proto_schema import MESSAGES
+
+    try:
+        node_def = flexbuffers.GetRoot(custom_options).AsVector[1].AsStringBytes
+        (node,) = read_nodes([MESSAGES["NodeDef"].FromString(node_def)], frozenset())
+    except DecodeError as error:
+        raise ValueError(f"a Flex op holds no NodeDef: {error}") from error
+    return dict(node.attributes)
+
+
+def _present(specs: list[TensorSpec | None]) -> tuple[TensorSpec, ...]:
+    return tuple(spec for spec in specs if spec)
+
+
+def _unique(names: Iterable[str]) -> list[str]:
+    """Return the names in order, with a number after those that are empty or taken."""
+    unique: dict[str, None] = {}
+    for index, name in enumerate(names):
+        free = name
+        while not free or free in unique:
+            free = f"{free}#{index}"
+        unique[free] = None
+    return list(unique)
