@@ -20,6 +20,17 @@ def keras():
 
 
 @pytest.fixture(scope="session")
+def tensorflow_ops(tf):
+    """TensorFlow's own registry of ops."""
+    from tensorflow.core.framework import op_def_pb2
+    from tensorflow.python.client import pywrap_tf_session as session
+
+    listed = op_def_pb2.OpList.FromString(session.TF_GetBuffer(session.TF_GetAllOpList()))
+    assert len(listed.op) > 1000
+    return listed.op
+
+
+@pytest.fixture(scope="session")
 def counter(tf):
     """A weight that is only read, and a counter that two signatures share."""
 

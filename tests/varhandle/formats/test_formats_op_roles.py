@@ -9,68 +9,38 @@ from varhandle.formats.proto_schema import MESSAGES
 from varhandle.graph import variable_role
 from varhandle.graph.model import output_index
 
+ROLES = {
+    "handle": "VarHandleOp VAR_HANDLE VariableV2 AutoReloadVariable",
+    "read": "ReadVariableOp ResourceGather ResourceGatherNd FlexReadVariableOp",
+    "assign": "Assign AssignAddVariableOp ASSIGN_VARIABLE FlexAssignVariableOp ResourceScatterAdd "
+    "ResourceApplyAdam ResourceStridedSliceAssign ResourceCountUpTo ScatterNdUpdate ApplyAdam "
+    "SparseApplyAdagrad CountUpTo RngReadAndSkip StatefulStandardNormalV2",
+    "initialize": "CALL_ONCE",
+    None: "MatMul ScatterNd ScatterNdNonAliasingAdd StatefulPartitionedCall HashTableV2",
+}
+
 
 @pytest.mark.parametrize(
-    ("op", "role"),
-    [
-        ("VarHandleOp", "handle"),
-        ("VAR_HANDLE", "handle"),
-        ("VariableV2", "handle"),
-        ("AutoReloadVariable", "handle"),
-        ("ReadVariableOp", "read"),
-        ("ResourceGather", "read"),
-        ("FlexReadVariableOp", "read"),
-        ("AssignAddVariableOp", "assign"),
-        ("Assign", "assign"),
-        ("ASSIGN_VARIABLE", "assign"),
-        ("FlexAssignVariableOp", "assign"),
-        ("ResourceScatterAdd", "assign"),
-        ("ResourceApplyAdam", "assign"),
-        ("ResourceStridedSliceAssign", "assign"),
-        ("ResourceCountUpTo", "assign"),
-        ("ScatterNdUpdate", "assign"),
-        ("ApplyAdam", "assign"),
-        ("SparseApplyAdagrad", "assign"),
-        ("CountUpTo", "assign"),
-        ("RngReadAndSkip", "assign"),
-        ("StatefulStandardNormalV2", "assign"),
-        ("CALL_ONCE", "initialize"),
-        ("MatMul", None),
-        ("ScatterNd", None),
-        ("ScatterNdNonAliasingAdd", None),
-        ("StatefulPartitionedCall", None),
-        ("HashTableV2", None),
-        ("ResourceGatherNd", "read"),
-    ],
+    ("op", "role"), [(op, role) for role, ops in ROLES.items() for op in ops.split()]
 )
 def test_role(op, role):
     assert variable_role(op) == role
 
 
-@pytest.fixture(scope="module")
-def every_op(tf):
-    from tensorflow.core.framework import op_def_pb2
-    from tensorflow.python.client import pywrap_tf_session as session
-
-    listed = op_def_pb2.OpList.FromString(session.TF_GetBuffer(session.TF_GetAllOpList()))
-    assert len(listed.op) > 1000
-    return listed.op
-
-
-def test_nothing_assigns_that_takes_no_variable(tf, every_op):
+def test_nothing_assigns_that_takes_no_variable(tf, tensorflow_ops):
     resource = tf.resource.as_datatype_enum
-    for op in every_op:
+    for op in tensorflow_ops:
         if variable_role(op.name) == "assign":
             assert any(arg.is_ref or arg.type == resource for arg in op.input_arg), op.name
 
 
-def test_every_op_of_tensorflow_that_changes_a_variable_assigns(tf, every_op):
+def test_every_op_of_tensorflow_that_changes_a_variable_assigns(tf, tensorflow_ops):
     """An optimizer calls it ``var``; the others say in their names what they do."""
     resource = tf.resource.as_datatype_enum
     verbs = re.compile(r"Assign|Scatter|CountUpTo|ReadAndSkip|RngSkip|Stateful(?!P)")
     changing = [
         op.name
-        for op in every_op
+        for op in tensorflow_ops
         if any(arg.is_ref or arg.type == resource for arg in op.input_arg)
         and (any(arg.name == "var" for arg in op.input_arg) or verbs.match(op.name))
     ]

@@ -56,19 +56,6 @@ def test_signatures_are_the_interpreters(tflite_files, interpreters, name):
     }
 
 
-@pytest.mark.parametrize("name", ["counter", "keras_saved", "control_flow"])
-def test_sources_and_calls_exist(tflite_files, name):
-    graph = read_graph(tflite_files[name])
-    functions = {function.name for function in graph.functions}
-    for function in graph.functions:
-        names = [node.name for node in function.nodes]
-        assert len(names) == len(set(names))
-        known = {"", *names, *(spec.name for spec in function.inputs)}
-        for node in function.nodes:
-            assert known.issuperset(node.sources)
-            assert functions.issuperset(node.calls)
-
-
 def test_state_is_set_once_and_then_read_and_assigned(tflite_files):
     graph = read_graph(tflite_files["counter"])
     (counter,) = graph.variables

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from varhandle.display import printable
 from varhandle.facts.dtypes import DTYPES, dtype_of
 from varhandle.graph import Graph, Shape, Variable
-from varhandle.graph.graph_signature import placeholders, sinks
+from varhandle.graph.signature_inference import placeholders, sinks
 
 _GRAPH = 'graph_def = tf.compat.v1.GraphDef.FromString(open({path!r}, "rb").read())'
 

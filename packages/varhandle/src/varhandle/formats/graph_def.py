@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from varhandle.formats.base import Model, ModelFormat, ModelSource
 from varhandle.formats.regular_file import read_regular
-from varhandle.graph.graph_signature import graph_signature
 from varhandle.graph.model import Graph, Signature
+from varhandle.graph.signature_inference import infer_signature
 
 if TYPE_CHECKING:
     from tensorflow.lite import TFLiteConverter
@@ -34,7 +34,7 @@ class GraphDef(ModelFormat):
         return read_graph_def(data, source)
 
     def call_signature(self, graph: Graph, name: str | None) -> Signature:
-        return graph_signature(graph)
+        return infer_signature(graph)
 
     def load(self, source: ModelSource) -> Model:
         import tensorflow as tf

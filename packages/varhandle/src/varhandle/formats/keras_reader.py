@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,6 @@ from varhandle.graph.model import (
     Variable,
 )
 
-_NO_MODEL = (LookupError, ValueError, TypeError, AttributeError, RecursionError)
-"""What reading a config raises that is JSON and yet no model's."""
-
-_NOT_A_MODEL = "its config describes no model"
-
 
 def read_keras(path: Path) -> Graph:
     """Read a ``.keras`` archive, or raise ``ModelFileError``.
@@ -37,18 +33,10 @@ def read_keras(path: Path) -> Graph:
     name that they have there; the owner is the name of the layer.
     """
     outline = _outline(path, is_archive=True)
-    try:
+    with _refusing_strange_configs(path):
         config = json.loads(outline["texts"][CONFIG])
-        metadata = json.loads(outline["texts"].get(METADATA, "{}"))
-        return _graph(
-            path,
-            (config,),
-            _read_variables(outline),
-            metadata.get("keras_version"),
-            outline["elsewhere"],
-        )
-    except _NO_MODEL as error:
-        raise ModelFileError(path, f"the Keras file is damaged: {_NOT_A_MODEL}") from error
+        version = json.loads(outline["texts"].get(METADATA, "{}")).get("keras_version")
+        return _graph(path, outline, (config,), _read_variables(outline), version)
 
 
 def read_hdf5(path: Path) -> Graph:
@@ -58,20 +46,21 @@ def read_hdf5(path: Path) -> Graph:
     if "model_config" not in attributes:
         fault = "an HDF5 file without a model_config: weights alone, or not from Keras"
         raise ModelFileError(path, f"{fault}; save the whole model instead")
+    with _refusing_strange_configs(path):
+        texts = attributes["model_config"], attributes.get("training_config", "null")
+        configs = tuple(json.loads(text) for text in texts)
+        version = attributes.get("keras_version")
+        return _graph(path, outline, configs, _read_legacy_variables(outline), version)
+
+
+@contextmanager
+def _refusing_strange_configs(path: Path) -> Iterator[None]:
+    """Refuse what is JSON and yet no model's config, whatever reading it raises."""
     try:
-        configs = (
-            json.loads(attributes["model_config"]),
-            json.loads(attributes.get("training_config", "null")),
-        )
-        return _graph(
-            path,
-            configs,
-            _read_legacy_variables(outline),
-            attributes.get("keras_version"),
-            outline["elsewhere"],
-        )
-    except _NO_MODEL as error:
-        raise ModelFileError(path, f"the Keras file is damaged: {_NOT_A_MODEL}") from error
+        yield
+    except (LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        fault = "the Keras file is damaged: its config describes no model"
+        raise ModelFileError(path, fault) from error
 
 
 def _outline(path: Path, is_archive: bool = False) -> dict[str, Any]:
@@ -85,10 +74,10 @@ def _outline(path: Path, is_archive: bool = False) -> dict[str, Any]:
 
 def _graph(
     path: Path,
+    outline: Mapping[str, Any],
     configs: tuple[Any, ...],
     variables: Iterable[Variable],
     version: object,
-    elsewhere: list[str],
 ) -> Graph:
     """Make the graph of a model's config, which comes first, and of what it was compiled with."""
     config = configs[0]
@@ -99,7 +88,10 @@ def _graph(
         tuple(_read_functions(config, name)),
         tuple(sorted(variables, key=lambda variable: variable.name)),
         producer=f"Keras {version}" if version else None,
-        embedded_code=(*code_in_keras_config(*configs), *weights_in_other_files(elsewhere)),
+        embedded_code=(
+            *code_in_keras_config(*configs),
+            *weights_in_other_files(outline["elsewhere"]),
+        ),
     )
 
 

@@ -24,9 +24,14 @@ class TFLite(ModelFormat):
         return head[4:8] == _MARK
 
     def read(self, path: Path) -> Graph:
-        from varhandle.formats.tflite_reader import read_tflite_file
+        from varhandle.formats.tflite_bytes import read_graph_part
+        from varhandle.formats.tflite_reader import read_tflite
 
-        return read_tflite_file(path)
+        try:
+            data = read_graph_part(path)
+        except ValueError as error:
+            raise ModelFileError(path, f"the .tflite file is damaged: {error}") from error
+        return read_tflite(data, str(path))
 
     def read_bytes(self, data: bytes, source: str) -> Graph:
         from varhandle.formats.tflite_reader import read_tflite

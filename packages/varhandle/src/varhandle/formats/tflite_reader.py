@@ -12,14 +12,12 @@ import re
 import struct
 from collections.abc import Iterable, Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
 
 from varhandle.errors import VarhandleError
 from varhandle.formats.embedded_code import code_in_functions
-from varhandle.formats.tflite_bytes import read_graph_part
 from varhandle.graph.model import (
     MOST_NODES,
     Function,
@@ -52,15 +50,6 @@ class _DamagedError(VarhandleError, ValueError):
 _VERSION = "min_runtime_version"
 _CUSTOM = "custom"
 _VALUE = "value"
-
-
-def read_tflite_file(path: Path) -> Graph:
-    """Read a ``.tflite`` file; raises ``OSError`` too."""
-    try:
-        data = read_graph_part(path)
-    except ValueError as error:
-        raise ModelFileError(path, f"the .tflite file is damaged: {error}") from error
-    return read_tflite(data, str(path))
 
 
 def read_tflite(data: Buffer, source: str) -> Graph:

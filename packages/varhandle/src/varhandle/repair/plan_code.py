@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from varhandle.facts.recipes import RECIPES, needs_calibration
 from varhandle.formats import SAVED_MODEL, format_of
-from varhandle.graph.graph_signature import sinks
+from varhandle.graph.signature_inference import sinks
 
 if TYPE_CHECKING:
     from varhandle.diagnosis import Diagnosis

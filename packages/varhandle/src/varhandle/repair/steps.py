@@ -21,7 +21,7 @@ from varhandle.facts.recipes import RECIPES, ConverterSettings, needs_calibratio
 from varhandle.facts.targets import Target, refusals, with_own_release
 from varhandle.formats import ModelFormat, format_of, read_graph
 from varhandle.graph import Graph, Signature, TensorSpec
-from varhandle.graph.graph_signature import graph_signature
+from varhandle.graph.signature_inference import infer_signature
 from varhandle.lift import Lifted, lift_state
 from varhandle.repair.plan import (
     NoCureError,
@@ -178,7 +178,7 @@ class Work:
             self._run(way, resave_tracked.rehold, self.path, target, names)
         elif "freeze" in way.steps:
             target += ".pb"
-            outputs = [spec.name for spec in graph_signature(self.graph).outputs]
+            outputs = [spec.name for spec in infer_signature(self.graph).outputs]
             checkpoint = str(checkpoint_beside(self.diagnosis))
             self._run(
                 way, checkpoint_freezer.freeze_checkpoint, self.path, checkpoint, outputs, target

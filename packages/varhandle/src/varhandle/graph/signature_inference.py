@@ -15,7 +15,7 @@ _NO_OUTPUTS = frozenset(
 _SAVERS = frozenset({"SaveV2", "RestoreV2"})
 
 
-def graph_signature(graph: Graph) -> Signature:
+def infer_signature(graph: Graph) -> Signature:
     """Infer a signature; dtypes and shapes of its outputs stay unknown."""
     nodes = {node.name: node for node in graph.functions[0].nodes}
     inputs = []
