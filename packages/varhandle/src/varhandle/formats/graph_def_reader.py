@@ -20,7 +20,7 @@ from varhandle.graph.model import (
     output_index,
     refuse_too_much,
 )
-from varhandle.graph.op_roles import variable_role
+from varhandle.graph.op_roles import VARIABLES, variable_role
 from varhandle.graph.resource_flow import EntryPoint, Handle, ResourceFlow, find_handles
 
 MAIN_GRAPH = "main graph"
@@ -45,7 +45,7 @@ def read_graph_def(data: bytes, source: str) -> Graph:
         raise ModelFileError(source, "no GraphDef: it holds no nodes with a name and an op")
     functions = read_functions(graph_def, source)
     flow = ResourceFlow(functions, output_index)
-    handles = find_handles(functions)
+    handles = find_handles(functions, VARIABLES)
     entry = main_entry(None, functions[0], flow, _running_nodes(functions, handles, flow))
     variables = [_unset_variable(handle, flow, entry) for handle in handles]
     variables.extend(_fed_variables(functions[0], flow, entry))

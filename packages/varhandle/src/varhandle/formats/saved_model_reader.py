@@ -39,7 +39,7 @@ from varhandle.graph.model import (
     output_index,
     refuse_too_much,
 )
-from varhandle.graph.op_roles import variable_role
+from varhandle.graph.op_roles import VARIABLES, variable_role
 from varhandle.graph.resource_flow import EntryPoint, Handle, ResourceFlow, find_handles
 
 _INIT_SIGNATURE = "__saved_model_init_op"
@@ -125,7 +125,7 @@ class _Reader:
             yield Signature(name, function, inputs, _tensor_specs(signature_def.outputs))
 
     def _read_variables(self) -> Iterator[Variable]:
-        handles = find_handles(self._functions)
+        handles = find_handles(self._functions, VARIABLES)
         if not handles:
             return
         keys = self._restored_keys(handles)

@@ -30,6 +30,7 @@ from varhandle.graph.model import (
     Variable,
     refuse_too_much,
 )
+from varhandle.graph.op_roles import TFLITE_VARIABLES
 from varhandle.graph.resource_flow import EntryPoint, ResourceFlow, find_handles
 
 Buffer = bytes | memoryview
@@ -287,7 +288,7 @@ class _Reader:
         nodes = [node for function in functions for node in function.nodes]
         set_once = flow.reached(call for n in nodes if n.op == "CALL_ONCE" for call in n.calls)
         anywhere = EntryPoint(None, {function.name for function in functions})
-        for handle in find_handles(functions):
+        for handle in find_handles(functions, TFLITE_VARIABLES):
             moved = (n.attributes.get(_VALUE) for _, n in flow.uses(handle.locations, anywhere))
             values = [value for value in moved if isinstance(value, TensorSpec)]
             if values:

@@ -10,7 +10,12 @@ Role = Literal["handle", "read", "assign", "initialize"]
 REFERENCE_VARIABLES = frozenset({"Variable", "VariableV2", "AutoReloadVariable"})
 """TF1 ops that make a variable without a handle: any consumer reads it directly."""
 
-_HANDLES = REFERENCE_VARIABLES | {"VarHandleOp", "VAR_HANDLE"}
+VARIABLES = REFERENCE_VARIABLES | {"VarHandleOp"}
+"""Ops of TensorFlow that make a variable."""
+
+TFLITE_VARIABLES = frozenset({"VAR_HANDLE", "FlexVarHandleOp"})
+"""Those of a .tflite file; a custom op of TensorFlow's name has no kernel there."""
+
 _READS = frozenset({"ReadVariableOp", "ResourceGather", "ResourceGatherNd", "READ_VARIABLE"})
 _INITIALIZES = frozenset({"CALL_ONCE"})
 
@@ -32,7 +37,7 @@ def variable_role(op: str) -> Role | None:
     ``None`` for one that is not known to touch a variable; if it takes a handle, it reads it.
     """
     name = op.removeprefix("Flex")
-    if name in _HANDLES:
+    if name in VARIABLES or op in TFLITE_VARIABLES:
         return "handle"
     if name in _READS:
         return "read"

@@ -249,12 +249,15 @@ class ResourceFlow:
         )
 
 
-def find_handles(functions: Iterable[Function]) -> list[Handle]:
-    """Find the variables; handles of one ``shared_name`` and ``container`` are the same one."""
+def find_handles(functions: Iterable[Function], ops: Container[str]) -> list[Handle]:
+    """Find the variables, whose handles some ops make.
+
+    Handles of one ``shared_name`` and ``container`` are the same variable, wherever they are.
+    """
     handles: dict[object, Handle] = {}
     for function in functions:
         for node in function.nodes:
-            if variable_role(node.op) != "handle":
+            if node.op not in ops:
                 continue
             read = node.attributes.get
             name, shape = str(read("shared_name") or node.name), read("shape")
