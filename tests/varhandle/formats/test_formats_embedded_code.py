@@ -108,10 +108,10 @@ def test_a_custom_layer_is_found(keras, tmp_path):
     assert "Mine own" in line
 
 
-def _object(module, name, registered=None, **config):
+def _object(module, class_name, /, registered=None, **config):
     return {
         "module": module,
-        "class_name": name,
+        "class_name": class_name,
         "config": config,
         "registered_name": registered,
     }
