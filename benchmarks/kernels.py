@@ -12,7 +12,7 @@ import psutil
 from jupyter_client.manager import KernelManager
 
 from benchmarks.figures import Chapter, Figure
-from warm_kernels import fork_server, kernel
+from warm_kernels import fork_server
 
 WARM, COLD = "python3", "python3-cold"
 RUNS = 5
@@ -91,8 +91,8 @@ def measure_memory() -> Chapter:
 
 
 def _must_start_cold_without_a_parent() -> None:
-    if not fork_server.suits(os.environ):
-        raise RuntimeError("kernels are not forked here: see WORKBOOK_WARM_KERNELS in the README")
+    if not fork_server.can_fork_for(os.environ):
+        raise RuntimeError("kernels are not forked here: see WARM_KERNELS in the README")
 
 
 @contextlib.contextmanager
@@ -122,7 +122,7 @@ def _one_more(name: str, code: str) -> float:
     """Return the megabytes that a kernel beyond the first adds."""
     with contextlib.ExitStack() as kernels:
         if name == WARM:
-            fork_server.warm_up(also=kernel.MODULES)
+            fork_server.warm_up()
         kernels.enter_context(_kernel(name, code))
         with_one = _held()
         for _ in range(MORE):

@@ -57,7 +57,7 @@ def run_kernel(name, **options):
 @pytest.fixture(autouse=True, scope="package")
 def fresh_server():
     """Other tests of this process may have started one that has less."""
-    fork_server._server()._stop()
+    fork_server.SERVER.stop()
 
 
 @pytest.fixture(autouse=True)

@@ -47,7 +47,7 @@ TOKEN_FILE = ".sweep"
 NOT_DONE = 3
 """Exit code of a keeper that could not do the row, and says why in one line."""
 
-_MODULES = ("ipykernel.kernelapp", "papermill", "workbook_lib.runs.keeper")
+_MODULES = ("papermill", "workbook_lib.runs.keeper")
 """What a forked keeper and its kernel would otherwise import for themselves, row by row."""
 
 _POLL_SECONDS = 0.1
@@ -365,18 +365,19 @@ def _start_keeper(
     Its folder is one where no file of the user's can pass for a module.
     """
     folder = project_root()
-    if fork_server.suits(os.environ):
+    if fork_server.can_fork_for(os.environ):
         from workbook_lib.runs import keeper
 
-        with tempfile.TemporaryFile() as nothing, contextlib.suppress(EOFError):
+        with tempfile.TemporaryFile() as nothing, contextlib.suppress(OSError):
             return ForkedProcess(
                 keeper.main,
                 order,
                 streams=(nothing.fileno(), said.fileno(), trouble.fileno()),
                 environment=os.environ,
                 cwd=str(folder),
-                also=_MODULES,
-                leaves=False,
+                modules=_MODULES,
+                nested=True,
+                ends_with_owner=False,
             )
     with tempfile.TemporaryFile() as given:
         given.write(json.dumps(order).encode())

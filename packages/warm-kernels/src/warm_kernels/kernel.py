@@ -5,44 +5,35 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Sequence
-from importlib.metadata import entry_points
-from multiprocessing.connection import Connection
+from collections.abc import Callable, Sequence
 
-from warm_kernels.deferred_modules import hold_back
-
-MODULES = ("ipykernel.kernelapp",)
-"""What the server imports beside TensorFlow."""
+from warm_kernels.preload import defer, hooks
 
 LAUNCHER = "ipykernel_launcher"
-
-
-READY, PORT_TAKEN = b"ready", b"a port is taken"
+READY, PORT_TAKEN = "ready", "port-taken"
 """What it reports."""
 
 
 def prepare() -> None:
-    """Call what others have registered for a fresh kernel, before its first thread."""
-    for hook in entry_points(group="warm_kernels.before_kernel"):
-        hook.load()()
+    """Call what others have registered for a fresh kernel."""
+    for hook in hooks():
+        hook()
 
 
-def run(report: Connection, path: Sequence[str], arguments: Sequence[str]) -> None:
+def run(report: Callable[[str], None], path: Sequence[str], arguments: Sequence[str]) -> None:
     """Be a kernel until it is shut down.
 
-    Args:
-        report: Takes ``READY`` when the kernel listens, or ``PORT_TAKEN``; then there is no kernel.
-        path: What ``sys.path`` is to be.
-        arguments: Those of the command line, after ``-m ipykernel_launcher``.
+    Reports ``READY`` when it listens, or ``PORT_TAKEN``; then there is no kernel. ``path`` is what
+    ``sys.path`` is to be, ``arguments`` come after ``-m ipykernel_launcher``.
     """
     from ipykernel import kernelapp
     from zmq import ZMQError
 
-    hold_back({"tensorflow": ["keras"], "keras": ["tensorflow"]})
+    defer()
     sys.path[:] = path
     sys.argv[:] = [LAUNCHER, *arguments]
     # ipykernel watches the parent's process id; this one is watched by the process that asked for
-    # it (warm.process), and its parent may change. 1 stands for a parent that need not be watched.
+    # it (zygote), and its parent may change. 1 stands for a parent that need not be watched.
     app = kernelapp.IPKernelApp.instance()
     try:
         app.initialize([*arguments, "--IPKernelApp.parent_handle=1"])
@@ -52,8 +43,7 @@ def run(report: Connection, path: Sequence[str], arguments: Sequence[str]) -> No
         if error.errno != errno.EADDRINUSE:
             raise
         taken = True
-    report.send_bytes(PORT_TAKEN if taken else READY)
-    report.close()
+    report(PORT_TAKEN if taken else READY)
     if taken:
         # Not by way of its exit functions: with some of its sockets bound, and not others,
         # ipykernel (7.4) waits in them for ever.

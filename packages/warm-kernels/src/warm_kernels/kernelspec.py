@@ -12,22 +12,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-PROVISIONER = "varhandle-warm"
+PROVISIONER = "warm-kernels"
 """Its name among the entry points in ``pyproject.toml``."""
 
 
 def install(prefix: Path) -> list[Path]:
-    """Write the kernelspecs.
-
-    Args:
-        prefix: Folder of the environment; they go below ``share/jupyter/kernels``.
-
-    Returns:
-        The files written.
-
-    Raises:
-        OSError: They cannot be written.
-    """
+    """Write the kernelspecs below ``share/jupyter/kernels``, and return their files."""
     from ipykernel.kernelspec import get_kernel_dict, write_kernel_spec
 
     ordinary = get_kernel_dict()
@@ -45,11 +35,7 @@ def install(prefix: Path) -> list[Path]:
 
 
 def main() -> int:
-    """Install them into the environment that runs this.
-
-    Returns:
-        0, or 2 if they cannot be written; then standard error says why.
-    """
+    """Install them into the environment that runs this; 2 if they cannot be written."""
     try:
         for path in install(Path(sys.prefix)):
             print(path)

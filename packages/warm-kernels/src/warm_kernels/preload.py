@@ -1,28 +1,120 @@
-"""Imported once by the fork server, so that every child starts with these modules at hand.
+"""Modules that the fork server has imported, and that a kernel hides until a cell imports them.
 
-TensorFlow's own log stays on for the children: the converter writes there what it never puts into
-the exception. TensorFlow fixes the level at its first line, so it cannot be set anew in a child.
-Only the greeting of the import is dropped.
+Code may look whether a module is there, and a new kernel would say no until somebody imports it.
 """
 
+from __future__ import annotations
+
+import functools
 import gc
+import importlib
 import os
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.metadata import entry_points
+from types import ModuleType
+from typing import Any
 
-os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
+KERNEL = "ipykernel.kernelapp"
+HOOKS = "warm_kernels.before_kernel"
+"""Entry points of this group are called in a fresh kernel, before its first thread."""
 
-_stderr = os.dup(2)
-_nowhere = os.open(os.devnull, os.O_WRONLY)
-os.dup2(_nowhere, 2)
-try:
-    import keras  # noqa: F401 - imported for the children
-    import tensorflow  # noqa: F401 - imported for the children
-finally:
-    os.dup2(_stderr, 2)
-    os.close(_stderr)
-    os.close(_nowhere)
+_deferred: dict[str, list[str]] = {}
 
-import ai_edge_litert.interpreter  # noqa: E402, F401 - imported for the children
 
-# What is here now stays: a collection in a child need not touch it, and so copies no page of it.
-gc.collect()
-gc.freeze()
+def import_all(modules: Sequence[str], preload: Sequence[Sequence[str]]) -> None:
+    """Import modules, and groups of modules that a kernel is to hide.
+
+    What is written to standard error meanwhile is dropped; a module that cannot be imported is
+    named there afterwards.
+    """
+    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        failed = [*_import(KERNEL)]
+        own = {name.partition(".")[0] for name in sys.modules} | sys.stdlib_module_names
+        failed += [line for name in modules for line in _import(name)]
+        for group in preload:
+            failed += [line for name in group for line in _import(name)]
+            packages = {name.partition(".")[0] for name in group} - own
+            _deferred.update({name: sorted(packages - {name}) for name in packages})
+        hooks()
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(nowhere)
+    for line in failed:
+        print(f"warm kernels: {line}", file=sys.stderr, flush=True)
+    # What is here now stays: a collection in a fork need not touch it, and so copies no page.
+    gc.collect()
+    gc.freeze()
+
+
+def _import(name: str) -> list[str]:
+    try:
+        importlib.import_module(name)
+    except Exception as error:  # whatever a module does when it is imported
+        return [f"{name} is not preloaded: {traceback.format_exception_only(error)[-1].strip()}"]
+    return []
+
+
+@functools.cache
+def hooks() -> tuple[Callable[[], Any], ...]:
+    """Load what others have registered for fresh kernels."""
+    return tuple(entry.load() for entry in entry_points(group=HOOKS))
+
+
+class _Deferred(MetaPathFinder, Loader):
+    """Finds deferred packages when they are imported, and puts them back as they were."""
+
+    def __init__(self, packages: Mapping[str, Iterable[str]]) -> None:
+        """Take them and their submodules out of ``sys.modules``."""
+        self._along = packages
+        self._own: dict[str, ModuleSpec | None] = {}
+        self._packages: dict[str, dict[str, ModuleType]] = {}
+        for package in packages:
+            family = {
+                name: module
+                for name, module in sys.modules.items()
+                if name == package or name.startswith(package + ".")
+            }
+            if package in family:
+                self._packages[package] = family
+                for name in family:
+                    del sys.modules[name]
+
+    def find_spec(self, fullname: str, *_: object) -> ModuleSpec | None:
+        """Find a deferred package; its submodules are back when it is, and need no finder."""
+        family = self._packages.get(fullname)
+        own = family and family[fullname].__spec__
+        if not own:
+            return None
+        spec = ModuleSpec(fullname, self, origin=own.origin, is_package=True)
+        spec.submodule_search_locations = own.submodule_search_locations
+        spec.has_location = own.has_location
+        return spec
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """Put the whole package back."""
+        family = self._packages.pop(spec.name)
+        self._own[spec.name] = family[spec.name].__spec__
+        sys.modules.update(family)
+        for package in self._along[spec.name]:
+            importlib.import_module(package)
+        return family[spec.name]
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Leave it as it is: it was executed once. The import has put its own spec there."""
+        module.__spec__ = self._own.pop(module.__name__)
+
+
+def defer(packages: Mapping[str, Iterable[str]] | None = None) -> None:
+    """Have packages look as if they had not been imported: those of ``import_all``, or these.
+
+    Each top-level name comes with those that its import brings along; one that is not imported is
+    left alone.
+    """
+    sys.meta_path.insert(0, _Deferred(_deferred if packages is None else packages))

@@ -1,9 +1,9 @@
-"""Kernels that are forked from a process that has imported TensorFlow.
+"""Kernels that are forked from a process that has imported what is slow.
 
 ``jupyter_client`` asks a *provisioner* to start a kernel; the kernelspec names which one. This one
 forks what an ordinary kernel of this Python would be, and leaves everything else to the ordinary
 provisioner: another Python, a system without a fork server, or environment variables that count
-at the start of Python or the import of TensorFlow and that the parent was started without.
+at the start of Python or at an import and that the parent was started without.
 """
 
 from __future__ import annotations
@@ -35,15 +35,7 @@ class WarmProvisioner(LocalProvisioner):
     _has_clients = False  # that know its ports
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
-        """Start the kernel.
-
-        Args:
-            cmd: The command of the kernelspec, with the connection file filled in.
-            **kwargs: As for ``subprocess.Popen``.
-
-        Returns:
-            How to reach the kernel.
-        """
+        """Start the kernel: ``cmd`` is of the kernelspec, the rest as for ``subprocess.Popen``."""
         arguments = forkable(cmd, kwargs)
         if arguments is not None:
             fork = functools.partial(fork_kernel, arguments, **kwargs)
@@ -56,8 +48,8 @@ class WarmProvisioner(LocalProvisioner):
                     self._take_other_ports(kwargs.get("env") or {})
                 else:
                     raise OSError("others take the ports")
-            except (OSError, EOFError) as error:
-                self.log.warning("No warm kernel, but a cold one: %s", error or "no fork server")
+            except OSError as error:
+                self.log.warning("No warm kernel, but a cold one: %s", error)
             else:
                 self.process = process
                 self.pid = self.pgid = process.pid
@@ -83,14 +75,9 @@ class WarmProvisioner(LocalProvisioner):
 
 
 def forkable(cmd: Sequence[str], kwargs: Mapping[str, Any]) -> list[str] | None:
-    """Tell whether a fork gives what a command would.
+    """Return the arguments for a forked kernel; ``None`` if only the command gives what it says.
 
-    Args:
-        cmd: The command.
-        kwargs: What it is to be started with, as for ``subprocess.Popen``.
-
-    Returns:
-        The arguments for the kernel; ``None`` if the command must be run as it is.
+    ``kwargs`` are what it is to be started with, as for ``subprocess.Popen``.
     """
     environment = kwargs.get("env") or dict(os.environ)
     streams = [kwargs.get(name) for name in ("stdin", "stdout", "stderr")]
@@ -100,7 +87,7 @@ def forkable(cmd: Sequence[str], kwargs: Mapping[str, Any]) -> list[str] | None:
         or not set(kwargs) <= _KNOWN
         or kwargs.get("independent")
         or any(stream in (subprocess.PIPE, subprocess.STDOUT) for stream in streams)
-        or not fork_server.suits(environment)
+        or not fork_server.can_fork_for(environment)
     ):
         return None
     return list(cmd[3:])
@@ -116,30 +103,20 @@ def _is_this_python(executable: str) -> bool:
 def get_ready(log: logging.Logger) -> None:
     """Start the parent of the kernels to come, unless kernels are not to be forked here.
 
-    Args:
-        log: Takes one line if it cannot be started; kernels then start as usual.
+    If it cannot be started, the log takes one line, and kernels start as usual.
     """
-    if not fork_server.wanted(os.environ):
-        return
-    try:
-        fork_server.warm_up(also=kernel.MODULES)
-    except OSError as error:
-        log.warning("No warm kernels: %s", error)
+    if fork_server.forking_enabled(os.environ):
+        try:
+            fork_server.warm_up()
+        except OSError as error:
+            log.warning("No warm kernels: %s", error)
 
 
 def fork_kernel(arguments: Sequence[str], **kwargs: Any) -> ForkedProcess:
-    """Fork a kernel.
+    """Fork a kernel, whose report is ``kernel.READY`` or ``kernel.PORT_TAKEN``.
 
-    Args:
-        arguments: Those for the kernel.
-        **kwargs: As for ``subprocess.Popen``, as far as ``forkable`` lets them through.
-
-    Returns:
-        The process, which leads its own session, and ``kernel.READY`` or ``kernel.PORT_TAKEN``
-        as its report.
-
-    Raises:
-        OSError, EOFError: It cannot be forked.
+    ``kwargs`` are as for ``subprocess.Popen``, as far as ``forkable`` lets them through. Raises
+    ``OSError`` if it cannot be forked.
     """
     environment = dict(kwargs.get("env") or os.environ)
     environment["JPY_PARENT_PID"] = str(os.getpid())  # as jupyter_client's launcher does
@@ -157,9 +134,8 @@ def fork_kernel(arguments: Sequence[str], **kwargs: Any) -> ForkedProcess:
             streams=streams,
             environment=environment,
             cwd=os.fspath(kwargs.get("cwd") or Path.cwd()),
-            also=kernel.MODULES,
-            reports=True,
             first=kernel.prepare,
+            reports=True,
         )
     finally:
         os.close(nowhere)
@@ -175,14 +151,10 @@ def _descriptor(stream: Any, default: int, nowhere: int) -> int:
 
 @functools.lru_cache(maxsize=8)
 def search_path(python_path: str) -> tuple[str, ...]:
-    """Return what ``sys.path`` is in a new process of this Python.
+    """Return what ``sys.path`` is in a new process of this Python with this ``PYTHONPATH``.
 
-    Args:
-        python_path: The variable ``PYTHONPATH``.
-
-    Returns:
-        The path, as Python itself makes it. A first empty entry, the folder of a command that is
-        given with ``-c``, is left out, as ``ipykernel_launcher`` leaves it out.
+    A first empty entry, the folder of a command that is given with ``-c``, is left out, as
+    ``ipykernel_launcher`` leaves it out.
     """
     command = [sys.executable, "-c", "import sys; print('\\n'.join(sys.path[1:]))"]
     environment = {**os.environ, "PYTHONPATH": python_path}

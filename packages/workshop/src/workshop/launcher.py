@@ -7,6 +7,7 @@ others, and the participants' servers, go on meanwhile.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import socket
@@ -22,7 +23,7 @@ from types import TracebackType
 
 import psutil
 
-from warm_kernels.fork_server import SWITCH, end_with_the_parent
+from warm_kernels.fork_server import SWITCH
 from workbook_lib.locations import project_root
 from workbook_lib.runs.locking import LockedError, locked
 from workshop import mount_view, proxy
@@ -34,6 +35,7 @@ from workshop.stopping import end_processes
 
 _POLL_SECONDS = 0.1
 _START_SECONDS = 90
+_PR_SET_PDEATHSIG = 1  # prctl(2)
 _PORTS = 50  # as many as Jupyter tries
 _KEPT = {
     "PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "CONDA_ROOT", "CONDA_DEFAULT_ENV",
@@ -193,7 +195,7 @@ class Workshop:
                 stderr=log,
                 umask=0o077,
                 start_new_session=True,  # Ctrl-C is for this process, which ends them in order
-                preexec_fn=end_with_the_parent,  # noqa: PLW1509 - there is one thread
+                preexec_fn=_end_with_the_parent,  # noqa: PLW1509 - there is one thread
             )
 
     def _wait_for_the_hub(self) -> None:
@@ -228,6 +230,11 @@ class Workshop:
                 said = [line.strip() for line in lines if line.strip()]
                 return f"{name}: {said[-1] if said else 'no reason'}"
         return f"no answer within {_START_SECONDS} s; {self.room.state / 'hub.log'}"
+
+
+def _end_with_the_parent() -> None:
+    """Have the system end this process when the thread that started it is gone."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _numbers(first: int) -> range:

@@ -13,12 +13,11 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-from warm_kernels import fork_server, kernel
+from warm_kernels import fork_server
 from warm_kernels.forked_process import ForkedProcess
 from workshop.sandbox_spec import Plan, enter
 
 MODULES = (
-    *kernel.MODULES,
     "jupyterhub.singleuser",
     "jupyterlab.labapp",
     "jupyter_lsp",
@@ -40,9 +39,9 @@ def get_ready(log: logging.Logger) -> None:
     Args:
         log: Takes one line if it cannot be started.
     """
-    if fork_server.wanted(os.environ):
+    if fork_server.forking_enabled(os.environ):
         try:
-            fork_server.warm_up(also=MODULES)
+            fork_server.warm_up(MODULES)
         except OSError as error:
             log.warning("No warm servers: %s", error)
 
@@ -72,8 +71,9 @@ def fork_participant_server(
             streams=(nowhere, output, output),
             environment=environment,
             cwd="/",
-            also=MODULES,
-            leaves=False,
+            modules=MODULES,
+            nested=True,
+            ends_with_owner=False,
             first=functools.partial(enter, plan),
         )
     finally:

@@ -92,10 +92,10 @@ class PlaceSpawner(LocalProcessSpawner):
         self.notebook_dir = str(home)
         log = self._room.logs / f"{name}.log"
         with log.open("ab") as output:
-            if fork_server.wanted(os.environ):
+            if fork_server.forking_enabled(os.environ):
                 try:
                     return await self._fork(plan, output.fileno())
-                except (OSError, EOFError) as error:
+                except OSError as error:
                     self.log.warning("No warm server, but a cold one: %s", error)
             self.cmd = plan.command([str(Path(sys.executable).with_name("jupyterhub-singleuser"))])
             streams = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output}

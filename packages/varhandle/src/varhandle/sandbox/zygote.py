@@ -48,6 +48,7 @@ def serve(control: socket.socket) -> NoReturn:
             if not byte:
                 break
             channel = socket.socket(fileno=descriptors[0])
+            channel.set_inheritable(False)
             if (pid := _fork(channel)) == 0:
                 waiting.close()
                 signal.set_wakeup_fd(-1)

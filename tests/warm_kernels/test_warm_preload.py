@@ -1,4 +1,4 @@
-"""A held back package looks as if nobody had imported it, and is itself when somebody does."""
+"""A deferred package looks as if nobody had imported it, and is itself when somebody does."""
 
 import subprocess
 import sys
@@ -9,8 +9,8 @@ BEFORE = (
     "import sys, json, email.mime.text; before = sys.modules['email']; spec = before.__spec__\n"
 )
 HOLD = (
-    "from warm_kernels.deferred_modules import hold_back\n"
-    "hold_back({'email': ['json'], 'json': [], 'nosuchpackage': []})\n"
+    "from warm_kernels.preload import defer\n"
+    "defer({'email': ['json'], 'json': [], 'nosuchpackage': []})\n"
 )
 
 
@@ -35,7 +35,7 @@ HOLD = (
         ("import nosuchpackage", "ModuleNotFoundError: No module named 'nosuchpackage'"),
     ],
 )
-def test_a_package_that_was_held_back(code, said):
+def test_a_package_that_was_deferred(code, said):
     done = subprocess.run(
         [sys.executable, "-c", BEFORE + HOLD + code], check=False, capture_output=True, text=True
     )
