@@ -18,7 +18,7 @@ NAME = "varhandle-workbook"
 def source(tmp_path_factory):
     """A copy: building leaves files beside the source."""
     copy = tmp_path_factory.mktemp("source")
-    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE", "LICENSE-TEXT"):
+    for name in ("pyproject.toml", "README.md", "LICENSE", "LICENSE-TEXT"):
         shutil.copy(project_root() / name, copy)
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(project_root() / "workbook_lib", copy / "workbook_lib", ignore=ignored)
@@ -60,11 +60,18 @@ def test_jupyter_finds_both_in_that_prefix(prefix):
     from jupyterlab_server.config import get_federated_extensions
 
     manager = ExtensionConfigManager(read_config_path=[str(prefix / "etc" / "jupyter")])
-    enabled = {"workbook_lib.netron": True, "warm_kernels": True}
-    assert manager.get_jpserver_extensions() == enabled
+    assert manager.get_jpserver_extensions() == {"workbook_lib.netron": True}
     folder = prefix / "share" / "jupyter" / "labextensions"
     (found,) = get_federated_extensions([str(folder)]).values()
     assert (found["name"], found["jupyterlab"]["extension"]) == (NAME, True)
+
+
+def test_warm_kernels_find_what_to_import(prefix):
+    from warm_kernels.settings import FILE, read_settings
+
+    laid_down = json.loads((prefix / "etc" / "jupyter" / FILE).read_text("utf-8"))
+    assert ["keras", "tensorflow"] in laid_down["preload"]
+    assert "tensorflow" in read_settings().modules  # of the installation that runs this
 
 
 def test_the_version_is_the_packages(source):

@@ -136,6 +136,8 @@ def test_a_range_stands_once_and_says_what_it_is_for():
 
 # Import name, where it is not the name of the package.
 IMPORTED_AS = {
+    "jupyter-core": "jupyter_core",
+    "varhandle-workbook": "workbook_lib",
     "ai-edge-litert": "ai_edge_litert",
     "ai-edge-quantizer": "ai_edge_quantizer",
     "axe-playwright-python": "axe_playwright_python",
@@ -173,10 +175,10 @@ COMMANDS = {
 }
 # Imported only where it happens to be installed, or by what has it anyway.
 OPTIONAL = {
-    "varhandle": {"IPython", "tflite_micro", "warm_kernels"},
+    "varhandle": {"IPython", "tflite_micro"},
     "varhandle-workbook": {"workshop", "pyarrow", "distributed"},
-    "warm-kernels": {"tensorflow", "keras", "ai_edge_litert"},
-    "varhandle-workshop": {"workbook_lib", "warm_kernels", "psutil", "tornado", "traitlets"},
+    "warm-kernels": set(),
+    "varhandle-workshop": {"tornado", "traitlets"},  # the hub's own
 }
 # Functions that import or look for a package by its name.
 BY_NAME = ("find_spec", "importorskip", "import_module")

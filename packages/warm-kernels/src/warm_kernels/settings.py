@@ -13,8 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from jupyter_core.paths import jupyter_config_path
-
 FILE = "warm_kernels.json"
 # What counts when any Python starts, or when its numerical libraries do.
 _ALWAYS = ("PYTHON", "LD_", "MALLOC_", "OMP_", "OPENBLAS_", "MKL_", "KMP_")
@@ -50,6 +48,8 @@ class Settings:
 
 def read_settings() -> Settings:
     """Read the settings; a file that cannot be read is named in the log, and passed over."""
+    from jupyter_core.paths import jupyter_config_path
+
     return _read(tuple(jupyter_config_path()))
 
 
@@ -73,6 +73,8 @@ def _checked(content: object) -> dict[str, list[str | list[str]]]:
     """Return a file's content if it can be settings; raises ``ValueError`` or ``re.error``."""
     if not isinstance(content, dict) or content.keys() - Settings.__dataclass_fields__.keys():
         raise ValueError(f"it may hold {' and '.join(Settings.__dataclass_fields__)} alone")
+    if not all(isinstance(value, list) for value in content.values()):
+        raise ValueError("a list is expected")
     groups = [entry if isinstance(entry, list) else [entry] for entry in content.get("preload", [])]
     patterns = content.get("start_variables", [])
     for entry in (*patterns, *(name for group in groups for name in group)):
