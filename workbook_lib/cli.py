@@ -35,11 +35,12 @@ _PATH_PARAMETERS = ("model", "inputs", "output")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the command line is ``sys.argv`` where no arguments are given."""
     return run_program(
-        "workbook", "The VarHandleOp workbook.", __version__, _registrations(), arguments
+        "workbook", "The VarHandleOp workbook.", __version__, registrations(), arguments
     )
 
 
-def _registrations() -> Iterator[Register]:
+def registrations() -> Iterator[Register]:
+    """Yield what adds sub-commands: the tool, the lessons, other packages."""
     yield varhandle.cli.register
     yield register
     for entry in entry_points(group=ENTRY_POINTS):

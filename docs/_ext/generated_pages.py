@@ -159,12 +159,20 @@ def family_index() -> str:
 
 
 def commands() -> str:
-    """Return what each command says of itself."""
-    from workbook_lib.cli import _parser
+    """Return what each command says of itself: those of the tool, then those of the workbook."""
+    from varhandle import cli
+    from varhandle.cli.program import make_parser
+    from workbook_lib.cli import registrations
 
-    lines = ["# Commands", "", "`varhandle` has the verbs that need a model or a log only.", ""]
-    for name, command in sorted(_verbs(_parser()).items()):
-        lines += [f"## workbook {name}", "", "```text", command.format_help().rstrip(), "```", ""]
+    tool = _verbs(make_parser("varhandle", "", "", [cli.register]))
+    workbook = _verbs(make_parser("workbook", "", "", registrations()))
+    lines = ["# Commands", "", "`workbook` offers the verbs of `varhandle` among its own.", ""]
+    for name, verbs in ("varhandle", tool), ("workbook", workbook):
+        for verb in sorted(verbs):
+            if name == "workbook" and verb in tool:
+                continue
+            said = verbs[verb].format_help().rstrip()
+            lines += [f"## {name} {verb}", "", "```text", said, "```", ""]
     return "\n".join(lines)
 
 

@@ -64,12 +64,7 @@ def run_program(
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a letter that a terminal does not know is no error
             stream.reconfigure(errors="backslashreplace")
-    parser = argparse.ArgumentParser(prog=name, description=description)
-    parser.add_argument("--version", action="version", version=version)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for register in registrations:
-        register(commands)
-    options = parser.parse_args(arguments)
+    options = make_parser(name, description, version, registrations).parse_args(arguments)
     try:
         result: int = options.command(options)
         sys.stdout.flush()
@@ -85,6 +80,18 @@ def run_program(
         print(f"{name}: interrupted", file=sys.stderr)
         return INTERRUPTED
     return result
+
+
+def make_parser(
+    name: str, description: str, version: str, registrations: Iterable[Register]
+) -> argparse.ArgumentParser:
+    """Return the parser of a command and of all its sub-commands."""
+    parser = argparse.ArgumentParser(prog=name, description=description)
+    parser.add_argument("--version", action="version", version=version)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for register in registrations:
+        register(commands)
+    return parser
 
 
 def print_result(result: Result, as_json: bool) -> None:
