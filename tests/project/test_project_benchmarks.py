@@ -101,16 +101,6 @@ def test_what_was_aimed_at_was_reached():
             assert reached < float(aim[2]), line
 
 
-def test_the_readme_quotes_the_page():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    quoted = readme.partition("## What it costs")[2].partition("\n## ")[0]
-    rows = re.findall(rf"^\| (?!---)(.+?) \| (.+?) \| {NUMBER} \|$", quoted, re.M)
-    assert len(rows) >= 6
-    measured = {(what, against): ratio for what, _, against, _, ratio in ROW.findall(PAGE)}
-    for what, against, ratio in rows:
-        assert measured[what, against] == ratio, what
-
-
 def test_the_workshop_guide_goes_by_the_page():
     guide = (ROOT / "docs" / "workshop.md").read_text(encoding="utf-8")
     rows = {what: (float(ours), float(theirs)) for what, ours, _, theirs, _ in ROW.findall(PAGE)}
