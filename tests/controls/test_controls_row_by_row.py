@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from varhandle.lift import lift_state
+from varhandle.tflite.externalize_state import lift_state
 from workbook_lib import controls
 from workbook_lib.samples import load_digits, load_row_reader
 

@@ -10,7 +10,7 @@ from ai_edge_litert.interpreter import Interpreter
 from notebook_cells import execute, load, source
 
 from varhandle.conversion.quantization import quantize_file
-from varhandle.lift import lift_state
+from varhandle.tflite.externalize_state import lift_state
 from workbook_lib.samples import load_digits, load_row_reader, streaming
 
 NAMES = ("w1", "b1", "w2", "b2")

@@ -3,7 +3,7 @@
 import pytest
 
 from varhandle.graph import ModelFileError
-from varhandle.lift import lift_state
+from varhandle.tflite.externalize_state import lift_state
 from workbook_lib import show
 from workbook_lib.show.runtimes import RuntimeTable
 

@@ -9,7 +9,8 @@ import pytest
 
 from varhandle.cli import main
 from varhandle.formats import read_graph
-from varhandle.lift import lift_file, lift_state
+from varhandle.lift import lift_file
+from varhandle.tflite.externalize_state import lift_state
 
 
 @pytest.fixture

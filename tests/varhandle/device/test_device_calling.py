@@ -7,7 +7,7 @@ import pytest
 
 from varhandle.evaluate.caller_code import calling_code
 from varhandle.graph import ModelFileError
-from varhandle.lift import lift_state
+from varhandle.tflite.externalize_state import lift_state
 from varhandle.tflite.state_files import as_npz
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from varhandle.evaluate.stateful_parity import State, compare_file
-from varhandle.lift import lift_state
+from varhandle.tflite.externalize_state import lift_state
 
 CALLS = [{"x": np.full(4, n, "float32")} for n in range(1, 6)]
 

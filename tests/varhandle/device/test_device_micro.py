@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from stateful_modules import Carrier, convert, modules, runners
 
-from varhandle.lift import lift_state
 from varhandle.sandbox import run_source
+from varhandle.tflite.externalize_state import lift_state
 
 STEPS = 20
 

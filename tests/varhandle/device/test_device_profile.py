@@ -84,7 +84,7 @@ def test_an_op_alone_gives_what_it_gives_in_the_whole(digits_file):
 
     x = np.random.default_rng(0).random((3, 8, 8, 1), np.float32)
     values = op_profile._values(digits_file, "serving_default", 0, x)
-    parts = flatbuffer.take_apart(digits_file, "digits")
+    parts = flatbuffer.unpack(digits_file, "digits")
     cutter = op_profile._Cutter(parts, 0, values)
     for position in range(cutter.count):
         content, inputs = cutter.cut(position)

@@ -24,7 +24,7 @@ from varhandle.evaluate.session import Session
 from varhandle.facts.recipes import RECIPES
 from varhandle.graph import ModelFileError
 from varhandle.sandbox import Record
-from varhandle.tflite.flatbuffer import numbers, take_apart, text
+from varhandle.tflite.flatbuffer import decode, indices, unpack
 from workbook_lib.samples import data_path, load_classifier, load_digits
 
 CLASSIFIER = data_path("digits_classifier.keras")
@@ -69,7 +69,7 @@ def test_the_ends_of_a_file_are_of_the_recipes_dtype(tf, made, name, dtype):
 
 def weight_dtypes(content):
     """Return the dtypes of the constants with over a hundred values."""
-    model = take_apart(content, "a test")
+    model = unpack(content, "a test")
     names = {0: "float32", 1: "float16", 9: "int8"}
     return {
         names.get(tensor.type, tensor.type)
@@ -164,9 +164,9 @@ def test_a_layer_that_only_moves_values_loses_nothing(errors):
 def tensor_dtype(content, name):
     (found,) = (
         tensor.type
-        for subgraph in take_apart(content, "a test").subgraphs
+        for subgraph in unpack(content, "a test").subgraphs
         for tensor in subgraph.tensors
-        if text(tensor.name) == name
+        if decode(tensor.name) == name
     )
     return {0: "float32", 9: "int8"}[found]
 
@@ -502,11 +502,11 @@ def test_the_quantizer_leaves_no_output_that_nothing_fills(two_ways):
     kept = quantize_file(
         two_ways, {"both": growing(4), "lone": LONE}, float_tensors=["total", "scaled"]
     )
-    model = take_apart(kept.content, "a test")
+    model = unpack(kept.content, "a test")
     for signature in model.signatureDefs:
         subgraph = model.subgraphs[signature.subgraphIndex]
         named = {entry.tensorIndex for entry in signature.outputs}
-        assert named == set(numbers(subgraph.outputs))
+        assert named == set(indices(subgraph.outputs))
 
 
 def test_layers_among_equals_stay_in_order():

@@ -9,8 +9,9 @@ from stateful_modules import Carrier, convert, modules, runners
 
 from varhandle.evaluate.parity import answers, check_parity
 from varhandle.formats import read_graph
-from varhandle.lift import CannotLiftError, lift_state
 from varhandle.sandbox import run_isolated
+from varhandle.tflite.externalize_state import lift_state
+from varhandle.tflite.variable_effects import CannotLiftError
 
 STEPS = 50
 VARIABLE_OPS = {"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE"}

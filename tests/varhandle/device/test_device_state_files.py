@@ -14,8 +14,9 @@ from stateful_modules import Carrier, convert, modules, runners
 from varhandle.evaluate.session import Session
 from varhandle.formats import read_graph
 from varhandle.graph import ModelFileError
-from varhandle.lift import CannotLiftError, lift_state
-from varhandle.tflite.flatbuffer import compact, put_together, take_apart, text
+from varhandle.tflite.externalize_state import lift_state
+from varhandle.tflite.flatbuffer import compact, decode, pack, unpack
+from varhandle.tflite.variable_effects import CannotLiftError
 from workbook_lib.samples import delay_line_file
 
 
@@ -58,9 +59,9 @@ def operators(model, name):
 
 def edited(content, edit):
     """Return a file with an edit of its objects."""
-    model = take_apart(content, "test")
+    model = unpack(content, "test")
     edit(model)
-    return put_together(model)
+    return pack(model)
 
 
 def used_tensors(subgraph):
@@ -74,7 +75,7 @@ def used_tensors(subgraph):
 @pytest.mark.parametrize("name", ["leaky", "shared", "branch", "nested"])
 def test_nothing_dead_is_left(name, request):
     """ai-edge-quantizer 0.10 dies on dead tensors of dtype resource."""
-    model = take_apart(lift_state(request.getfixturevalue(name)).content, "test")
+    model = unpack(lift_state(request.getfixturevalue(name)).content, "test")
     tensors = [tensor for subgraph in model.subgraphs for tensor in subgraph.tensors]
     assert schema.TensorType.RESOURCE not in {tensor.type for tensor in tensors}
     for subgraph in model.subgraphs:
@@ -84,7 +85,7 @@ def test_nothing_dead_is_left(name, request):
     buffers = {tensor.buffer for tensor in tensors} | {entry.buffer for entry in model.metadata}
     assert buffers | {0} == set(range(len(model.buffers)))
     assert model.buffers[0].data is None
-    graph = read_graph(put_together(model))
+    graph = read_graph(pack(model))
     reached = [f.name for s in graph.signatures for f in graph.reachable(s.function)]
     assert {function.name for function in graph.functions} == set(reached)
 
@@ -94,7 +95,7 @@ def test_every_new_tensor_has_a_name_of_its_own(name, request):
     """ai-edge-quantizer tells tensors by their names."""
     content = request.getfixturevalue(name)
     before, after = (
-        [text(t.name) for g in take_apart(c, "test").subgraphs for t in g.tensors]
+        [decode(t.name) for g in unpack(c, "test").subgraphs for t in g.tensors]
         for c in (content, lift_state(content).content)
     )
     assert len(set(before)) == len(before)
@@ -143,7 +144,7 @@ def test_an_op_that_shares_an_older_kind_of_state_stays():
         main.operators[0].outputs = [len(main.tensors) - 1]
 
     twice = edited(delay_line_file(), push_twice)
-    kept = put_together(compact(take_apart(twice, "test"), [0]))
+    kept = pack(compact(unpack(twice, "test"), [0]))
     call = np.ones([1, 1], "float32")
     for content in (twice, kept):
         session = Session(content)
@@ -170,7 +171,7 @@ def test_weights_are_aligned_and_metadata_kept(leaky):
         assert table.Vector(table.Offset(4)) % 16 == 0
     before, after = (
         {e.name: bytes(m.buffers[e.buffer].data) for e in m.metadata}
-        for m in (take_apart(leaky, "test"), take_apart(lifted, "test"))
+        for m in (unpack(leaky, "test"), unpack(lifted, "test"))
     )
     assert after == before
     assert b"min_runtime_version" in after
@@ -199,9 +200,9 @@ def test_a_state_inside_an_op_is_told(leaky):
 
 
 def test_what_no_signature_assigns_becomes_a_constant(shared):
-    model = take_apart(shared, "test")
+    model = unpack(shared, "test")
     (peek,) = (s for s in model.signatureDefs if s.signatureKey == b"peek")
-    only_peek = put_together(compact(model, [peek.subgraphIndex], [peek]))
+    only_peek = pack(compact(model, [peek.subgraphIndex], [peek]))
     assert len(read_graph(only_peek).variables) == 2
     lifted = lift_state(only_peek)
     assert (lifted.inputs, lifted.outputs, lifted.initial_state) == ({"peek": ()}, {"peek": ()}, {})
@@ -249,11 +250,9 @@ def test_an_initial_value_that_does_not_fit_is_refused(leaky, values, message):
 
 
 def test_what_is_only_assigned_needs_no_first_value(shared):
-    model = take_apart(shared, "test")
+    model = unpack(shared, "test")
     (load,) = (s for s in model.signatureDefs if s.signatureKey == b"load")
-    lifted = lift_state(
-        without_initializer(put_together(compact(model, [load.subgraphIndex], [load])))
-    )
+    lifted = lift_state(without_initializer(pack(compact(model, [load.subgraphIndex], [load]))))
     assert lifted.inputs == {"load": ()}
     assert lifted.outputs == {"load": ("level",)}
     assert lifted.initial_state == {}
@@ -286,20 +285,20 @@ def test_a_main_graph_without_a_signature(leaky):
 
 
 def test_a_main_graph_beside_signatures_that_has_none(shared):
-    model = take_apart(shared, "test")
+    model = unpack(shared, "test")
     kept = [s for s in model.signatureDefs if s.subgraphIndex != 0]
     assert kept
     model.signatureDefs = kept
-    lifted = lift_state(put_together(model))
+    lifted = lift_state(pack(model))
     assert "" in lifted.inputs
     assert "(main)" in lifted.text()
 
 
 def test_an_answer_that_is_the_state_itself_has_a_name_of_its_own(counting_file):
     """Without signatures both would go by the name of the one tensor."""
-    model = take_apart(counting_file, "test")
+    model = unpack(counting_file, "test")
     model.signatureDefs = None
-    lifted = lift_state(put_together(model))
+    lifted = lift_state(pack(model))
     runner = Interpreter(model_content=lifted.content).get_signature_runner()
     (answer,) = set(runner.get_output_details()) - {"total"}
     (own,) = set(runner.get_input_details()) - {"total"}
@@ -514,7 +513,7 @@ def test_two_scales_of_one_variable_are_refused(leaky):
     lifted = lift_state(quantized(0.5))
     assert lifted.inputs["step"] == ("level",)
     (level,) = (
-        t for t in take_apart(lifted.content, "test").subgraphs[0].tensors if b"level" in t.name
+        t for t in unpack(lifted.content, "test").subgraphs[0].tensors if b"level" in t.name
     )
     assert list(level.quantization.scale) == [0.5]
     with pytest.raises(CannotLiftError, match="level is quantized, and what is read"):
@@ -607,12 +606,12 @@ def test_numbers_that_refer_to_nothing_are_found(leaky):
 
 def test_damage_is_told_and_never_a_traceback(leaky, nested, monkeypatch):
     """Bytes changed at random, and files cut short, by a fixed seed."""
-    from varhandle import lift
+    from varhandle.tflite import externalize_state
 
     class NoChild:
         ok, message = False, "not run here"
 
-    monkeypatch.setattr(lift, "run_isolated", lambda *_, **__: NoChild)
+    monkeypatch.setattr(externalize_state, "run_isolated", lambda *_, **__: NoChild)
     rng = np.random.default_rng(0)
     outcomes = set()
     for trial in range(600):

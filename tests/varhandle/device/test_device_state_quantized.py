@@ -5,7 +5,7 @@ import pytest
 from stateful_modules import Carrier, convert, modules, runners
 
 from varhandle.formats import read_graph
-from varhandle.lift import lift_state
+from varhandle.tflite.externalize_state import lift_state
 
 ONES = np.ones([1, 4], "float32")
 CALIBRATED, STEPS = 10, 100

@@ -8,7 +8,7 @@ import pytest
 from stateful_modules import Carrier, convert, runners
 
 from varhandle.formats import read_graph
-from varhandle.lift import lift_state
+from varhandle.tflite.externalize_state import lift_state
 
 PROGRAMS = 12
 STEPS = 6

@@ -11,7 +11,7 @@ from varhandle.facts.data_files import data_file
 from varhandle.facts.targets import TARGETS, earliest_release, refusals, target, with_own_release
 from varhandle.formats import read_graph
 from varhandle.graph import Function, Graph, ModelFileError, Node
-from varhandle.lift import lift_state
+from varhandle.tflite.externalize_state import lift_state
 
 OPS = {number: name for name, number in vars(schema.BuiltinOperator).items() if name.isupper()}
 

@@ -138,7 +138,7 @@ def _lifted_sums() -> tuple[bytes, dict[str, Any]]:
     """Return a lifted file whose two states have names of their own, and what they begin with."""
     import tensorflow as tf
 
-    from varhandle.lift import lift_state
+    from varhandle.tflite.externalize_state import lift_state
 
     class Sums(tf.Module):
         def __init__(self) -> None:

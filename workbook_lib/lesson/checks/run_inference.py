@@ -341,7 +341,7 @@ def _chain_file(code: int, version: int, *tensors: Any) -> bytes:
     """Return a file that takes each tensor to the next one by the same op."""
     from ai_edge_litert import schema_py_generated as schema
 
-    from varhandle.tflite.flatbuffer import put_together
+    from varhandle.tflite.flatbuffer import pack
 
     op_code = schema.OperatorCodeT()
     op_code.builtinCode = op_code.deprecatedBuiltinCode = code
@@ -355,4 +355,4 @@ def _chain_file(code: int, version: int, *tensors: Any) -> bytes:
     model = schema.ModelT()
     model.version, model.operatorCodes, model.subgraphs = 3, [op_code], [subgraph]
     model.buffers = [schema.BufferT()]
-    return put_together(model)
+    return pack(model)

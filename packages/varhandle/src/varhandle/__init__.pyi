@@ -25,9 +25,7 @@ from .formats import read_graph as read_graph
 from .formats.trust import NotTrustedError as NotTrustedError
 from .graph import Graph as Graph
 from .graph import ModelFileError as ModelFileError
-from .lift import CannotLiftError as CannotLiftError
 from .lift import lift_file as lift_file
-from .lift import lift_state as lift_state
 from .repair.run import NoCureError as NoCureError
 from .repair.run import cure as cure
 from .repair.run import cure_file as cure_file
@@ -35,5 +33,7 @@ from .sandbox import OpError as OpError
 from .sandbox import Record as Record
 from .sandbox import run_isolated as run_isolated
 from .sandbox import silence_native_log as silence_native_log
+from .tflite.externalize_state import lift_state as lift_state
+from .tflite.variable_effects import CannotLiftError as CannotLiftError
 
 __version__: str

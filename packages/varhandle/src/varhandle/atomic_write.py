@@ -16,9 +16,6 @@ from pathlib import Path
 def write_all(files: Mapping[Path, bytes]) -> None:
     """Write files, all or none.
 
-    Args:
-        files: Place to content.
-
     Raises:
         OSError: One of them cannot be written; it names the place.
     """
@@ -43,10 +40,6 @@ def write_all(files: Mapping[Path, bytes]) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file.
-
-    Args:
-        path: Its place.
-        text: What it is to hold; UTF-8, with escapes for what is no character.
 
     Raises:
         OSError: It cannot be written; it names the place.

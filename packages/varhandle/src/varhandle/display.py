@@ -46,14 +46,6 @@ def printable(name: object, most: int | None = _LONGEST_NAME) -> str:
     A file's names are its author's choice. A newline would forge a line of a report, an escape
     sequence moves a terminal's cursor or sets its title, a bidirectional override shows a name
     backwards, and a lone surrogate cannot be written out at all. HTML still has to be escaped.
-
-    Args:
-        name: The name; anything that is not text is taken as ``str`` gives it.
-        most: Its middle is left out above this many characters; ``None`` for no limit.
-
-    Returns:
-        The name, with Python's escape (``\n``, ``\x1b``, ``\u202e``, ``\ud800``) for each
-        character that is neither a printable one nor a blank.
     """
     text = str(name)
     if most is not None and len(text) > most:
@@ -81,28 +73,12 @@ class Rich:
 
 
 def code_html(text: str) -> str:
-    """Set code, or a program's own words, as it stands; lines too long break between words.
-
-    Args:
-        text: What to set; escaped here.
-
-    Returns:
-        One ``<pre>`` element.
-    """
+    """Set code, or a program's own words, as it stands; lines too long break between words."""
     return f'<pre style="{_CODE_STYLE}">{html.escape(text)}</pre>'
 
 
 def table_text(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Set a table in plain text.
-
-    Args:
-        headers: Column titles.
-        rows: Cells of each row, as many as there are headers. Numbers are set flush right,
-            everything else as :func:`printable` writes it.
-
-    Returns:
-        The table, columns two spaces apart, without trailing blanks.
-    """
+    """Set a table in plain text."""
     body = [tuple(row) for row in rows]
     cells = [tuple(printable(value, _LONGEST_CELL) for value in row) for row in (headers, *body)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(headers))]
@@ -125,15 +101,6 @@ def table_html(headers: Sequence[str], rows: Iterable[Sequence[object]], caption
     """Set a table in HTML, with a caption and column scopes for screen readers.
 
     Numbers are set flush right under their title, also those that are given as text.
-
-    Args:
-        headers: Column titles; a table whose titles are all empty gets no head.
-        rows: Cells of each row, as many as there are headers; escaped here, unless a cell
-            gives its own HTML in a method ``__html__`` (a link, a bar).
-        caption: What the table shows.
-
-    Returns:
-        One ``<table>`` element.
     """
     body = [tuple(row) for row in rows]
     sides = [_side([row[column] for row in body]) for column in range(len(headers))]
@@ -176,16 +143,7 @@ def _cell_html(value: object) -> str:
 
 
 def panel_html(tone: str, title: str, body_html: str = "") -> str:
-    """Frame a message: one colored rule at the left, a mark, a title, and the body.
-
-    Args:
-        tone: A key of ``TONES``.
-        title: The title, which says the outcome in words; escaped here.
-        body_html: HTML set as it is; the caller escapes it.
-
-    Returns:
-        One ``<div>`` element.
-    """
+    """Frame a message: one colored rule at the left, a mark, a title, and the body."""
     mark, color = TONES[tone]
     return (
         f'<div role="group" style="border-left: 4px solid {color}; '

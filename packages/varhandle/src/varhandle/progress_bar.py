@@ -22,16 +22,7 @@ _TICK = 0.5  # seconds between two updates of the clock
 
 
 def steps(items: Iterable[Item], label: str, total: int | None = None) -> Iterator[Item]:
-    """Go through items, with a bar that fills.
-
-    Args:
-        items: What to go through.
-        label: What is being done, in a few words.
-        total: How many items there are, where ``len(items)`` cannot tell.
-
-    Yields:
-        The items, one after the other.
-    """
+    """Go through items, with a bar that fills."""
     count = len(items) if total is None and isinstance(items, Sized) else total
     if not count or not is_watched():
         yield from items
@@ -48,14 +39,7 @@ def steps(items: Iterable[Item], label: str, total: int | None = None) -> Iterat
 
 @contextlib.contextmanager
 def busy(label: str) -> Iterator[None]:
-    """Show for how many seconds one call has been running.
-
-    Args:
-        label: What is being done, in a few words.
-
-    Yields:
-        Nothing; the clock is gone when the block ends.
-    """
+    """Show for how many seconds one call has been running."""
     if not is_watched():
         yield
         return
@@ -70,12 +54,7 @@ def busy(label: str) -> Iterator[None]:
 
 
 def is_watched() -> bool:
-    """Tell whether a notebook that somebody may be looking at runs this.
-
-    Returns:
-        ``False`` in a headless run (``WORKBOOK_PROGRESS=off``), a terminal and a script: there
-        nothing moves, and nobody can use a control.
-    """
+    """Tell whether a notebook that somebody may be looking at runs this."""
     if os.environ.get("WORKBOOK_PROGRESS") == "off" or "IPython" not in sys.modules:
         return False
     from IPython import get_ipython

@@ -161,7 +161,8 @@ def _add_lift(commands: Any) -> None:
 
 
 def _lift(options: argparse.Namespace) -> int:
-    from varhandle.lift import CannotLiftError, lift_file
+    from varhandle.lift import lift_file
+    from varhandle.tflite.variable_effects import CannotLiftError
 
     try:
         made = lift_file(options.model, options.output)

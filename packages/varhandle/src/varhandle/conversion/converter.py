@@ -93,12 +93,6 @@ class Converted(Rich):
 def inspect_conversion(content: bytes) -> Converted:
     """Look into a .tflite file.
 
-    Args:
-        content: The file.
-
-    Returns:
-        What is in it.
-
     Raises:
         ModelFileError: It is no .tflite file, or a damaged one.
     """
@@ -172,17 +166,6 @@ def convert(
     timeout: float = 300.0,
 ) -> Conversion:
     """Convert a model in a child process.
-
-    Args:
-        source: A SavedModel folder, a ``.keras`` or ``.h5`` file with a whole model, or a frozen
-            GraphDef.
-        settings: What to set on the converter; its own defaults if ``None``.
-        signature_keys: Signatures of a SavedModel to convert; all if ``None``.
-        trust: Whether code that the file brings along may run.
-        timeout: Seconds that the conversion may take.
-
-    Returns:
-        The file, or why there is none. Nothing that the converter does is raised here.
 
     Raises:
         ModelFileError: There is no such model, or it is of another format.

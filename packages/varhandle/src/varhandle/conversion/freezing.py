@@ -68,15 +68,7 @@ class FrozenGraph(Rich):
 
 
 def captured_variables(function: ConcreteFunction) -> dict[str, str]:
-    """Say which variables a concrete function captures.
-
-    Args:
-        function: The function.
-
-    Returns:
-        Name of the node that stands for a handle in the function's graph (a ``Placeholder``) to
-        the name of its variable, in the order of the captures.
-    """
+    """Say which variables a concrete function captures."""
     names = {id(variable.handle): variable.name for variable in function.graph.variables}
     return {
         inside.name.partition(":")[0]: names[id(handle)].partition(":")[0]
@@ -87,14 +79,6 @@ def captured_variables(function: ConcreteFunction) -> dict[str, str]:
 
 def freeze(function: ConcreteFunction, only: Collection[str] | None = None) -> FrozenGraph:
     """Freeze a concrete function.
-
-    Args:
-        function: A ``tf.function``'s concrete function, or a signature of a loaded SavedModel.
-        only: Names of the variables that become constants; the handles of the others stay as
-            inputs. All become constants when ``None``.
-
-    Returns:
-        The frozen function, with what changed.
 
     Raises:
         FrozenButAssignedError: The function assigns a variable. TensorFlow itself says

@@ -82,7 +82,7 @@ class Quantized(Rich):
         calibrated = f", calibrated with {self.calls} calls" if self.calls else ""
         return f"Quantized({self.recipe.name}: {len(self.content):,} bytes{calibrated})"
 
-    def text(self) -> str:
+    def decode(self) -> str:
         """Return what was done and what came of it."""
         return table_text(("", "quantized"), self._rows())
 
@@ -100,18 +100,6 @@ def quantize(
     timeout: float = 300.0,
 ) -> Quantized:
     """Convert a model with a recipe, in a child process.
-
-    Args:
-        source: A SavedModel folder, or a ``.keras`` or ``.h5`` file with a whole model.
-        recipe: A recipe, or its name in ``facts.recipes.RECIPES``.
-        calibration: The calls of the representative dataset, for a recipe that needs one: an array
-            each where the model has one input, or a list of arrays in the order of its inputs.
-        float_layers: Output tensors of the layers that a selective recipe is to leave in float, as
-            ``LayerError.tensor`` has them; the one with the largest measured error if empty.
-        timeout: Seconds that the conversion may take.
-
-    Returns:
-        The file.
 
     Raises:
         UnknownRecipeError: There is no such recipe (a ``ValueError``).
@@ -241,14 +229,7 @@ class LayerErrors(Rich):
     layers: tuple[LayerError, ...]
 
     def worst(self, count: int = 1) -> tuple[LayerError, ...]:
-        """Return the layers with the largest errors in steps.
-
-        Args:
-            count: How many.
-
-        Returns:
-            The layers, the worst first; fewer if there are fewer.
-        """
+        """Return the layers with the largest errors in steps."""
         return self.layers[:count]
 
     def __repr__(self) -> str:
@@ -261,7 +242,7 @@ class LayerErrors(Rich):
             for one in self.layers
         ]
 
-    def text(self) -> str:
+    def decode(self) -> str:
         """Return a line for each layer."""
         return table_text(_LAYER_HEADERS, self._rows())
 
@@ -278,14 +259,6 @@ def layer_errors(
     source: str | os.PathLike[str], calibration: Sequence[Any], *, timeout: float = 300.0
 ) -> LayerErrors:
     """Measure what int8 costs each layer, with TensorFlow's QuantizationDebugger, in a child.
-
-    Args:
-        source: A SavedModel folder, or a ``.keras`` or ``.h5`` file with a whole model.
-        calibration: Calls to calibrate with and to measure on, as :func:`quantize` takes them.
-        timeout: Seconds that it may take.
-
-    Returns:
-        The errors, the worst layer first.
 
     Raises:
         ModelFileError: There is no such model, or it is of another format.
@@ -315,12 +288,6 @@ def _layer_statistics(source: str, model_format: ModelFormat, calls: list[list[A
 def read_layer_statistics(statistics: str) -> LayerErrors:
     """Read what ``QuantizationDebugger.layer_statistics_dump`` writes.
 
-    Args:
-        statistics: CSV with a line for each quantized op.
-
-    Returns:
-        The errors, the worst layer first.
-
     Raises:
         ValueError: It is another table.
     """
@@ -341,16 +308,7 @@ def read_layer_statistics(statistics: str) -> LayerErrors:
 
 
 def layer_label(tensor: str) -> str:
-    """Return a short name for an op's output tensor.
-
-    Args:
-        tensor: Such as ``"digits_classifier_1/edges_1/Relu;digits_classifier_1/edges_1/BiasAdd"``.
-
-    Returns:
-        The innermost scope, such as ``"edges"``, without the number that Keras adds to every scope
-        of a model that was called before; ``"output"`` for what a signature returns, which the
-        converter names after the call.
-    """
+    """Return a short name for an op's output tensor."""
     first = tensor.partition(";")[0].partition(":")[0]
     if re.fullmatch(r"(Stateful)?PartitionedCall(_\d+)?", first):
         return "output"
@@ -401,12 +359,6 @@ class RecipeTable(Rich):
     def ratio(self, name: str) -> float:
         """Return how many times as long as the first file one takes, median by median.
 
-        Args:
-            name: A file.
-
-        Returns:
-            1.0 for the first; more is slower.
-
         Raises:
             KeyError: There is no such file.
         """
@@ -438,7 +390,7 @@ class RecipeTable(Rich):
             for row in self.rows
         ]
 
-    def text(self) -> str:
+    def decode(self) -> str:
         """Return a line for each file."""
         return table_text(self._headers(), self._rows())
 
@@ -460,17 +412,6 @@ def compare_recipes(
 
     The files run in this process, on one thread, with the default delegates: give files that you
     trust. For the latency they take turns, so that a machine that slows down slows all of them.
-
-    Args:
-        files: Name to .tflite file with one input and one output; the first is the one that the
-            others are compared with.
-        inputs: float32, one input of batch size 1 in each row: [n, ...].
-        labels: The right class of each, int [n].
-        runs: How many times to time each file, at least 2.
-        warm_up: How many times to run each before, untimed.
-
-    Returns:
-        A row for each file.
 
     Raises:
         ValueError: There are no files or no inputs, or not a label for each input.
@@ -508,14 +449,6 @@ def compare_recipes(
 
 def count_right(content: bytes, inputs: Array, labels: Array) -> int:
     """Return how many inputs a classifier's file names rightly.
-
-    Args:
-        content: A .tflite file with one input and one output. It runs in this process.
-        inputs: float32, one input of batch size 1 in each row: [n, ...].
-        labels: The right class of each, int [n].
-
-    Returns:
-        How many of them, from 0 to n.
 
     Raises:
         ModelFileError: It is no .tflite file.
@@ -558,7 +491,7 @@ class QuantizedFile(Rich):
             f"calibrated with {calls})"
         )
 
-    def text(self) -> str:
+    def decode(self) -> str:
         """Return the line of the ``repr``."""
         return repr(self)
 
@@ -603,14 +536,7 @@ class Ranges(Rich):
         raise KeyError(name)
 
     def of_op(self, op: str) -> tuple[TensorRange, ...]:
-        """Return the ranges of what an op computes.
-
-        Args:
-            op: Such as ``"READ_VARIABLE"``, or ``"input"``.
-
-        Returns:
-            The tensors, in the order of the file.
-        """
+        """Return the ranges of what an op computes."""
         return tuple(tensor for tensor in self.tensors if tensor.role == op)
 
     def __repr__(self) -> str:
@@ -629,7 +555,7 @@ class Ranges(Rich):
             for tensor in self.tensors
         ]
 
-    def text(self) -> str:
+    def decode(self) -> str:
         """Return a line for each tensor."""
         return table_text(_RANGE_HEADERS, self._rows())
 
@@ -659,20 +585,6 @@ def quantize_file(
     Name a state that has no bound among the ``float_tensors``: whatever range calibration finds
     for it, it grows out of.
 
-    Args:
-        content: A float .tflite file with signatures.
-        calibration: The calls to calibrate with, in their order: for each an array, or a mapping
-            of input name to array where there are several inputs. For several signatures, a
-            mapping of signature name to calls; a signature without calls cannot be quantized.
-        signature: Which signature the calls are for; the only one if ``None``.
-        activation_bits: 8, or 16 for int16 activations beside int8 weights.
-        float_tensors: Tensors that stay float32, by the signature's name or the file's: so does
-            the op that computes one. Of the inputs, and of the outputs, one name keeps all.
-        timeout: Seconds that it may take.
-
-    Returns:
-        The quantized file.
-
     Raises:
         ModelFileError: ``content`` is no .tflite file, or a damaged one.
         KeyError: The file has no such signature, the signature no such input, or the file no such
@@ -700,17 +612,17 @@ def quantize_file(
 
 def _tensor_names(content: bytes, wanted: Sequence[str]) -> list[str]:
     """Return the file's names of tensors that may be named as the signatures name them."""
-    from varhandle.tflite.flatbuffer import take_apart, text
+    from varhandle.tflite.flatbuffer import decode, unpack
 
-    model = take_apart(content, "<bytes>")
+    model = unpack(content, "<bytes>")
     names: dict[str, set[str]] = {}
     for subgraph in model.subgraphs:
         for tensor in subgraph.tensors:
-            names.setdefault(text(tensor.name), set()).add(text(tensor.name))
+            names.setdefault(decode(tensor.name), set()).add(decode(tensor.name))
     for signature in model.signatureDefs or ():
         tensors = model.subgraphs[signature.subgraphIndex].tensors
         for entry in (*(signature.inputs or ()), *(signature.outputs or ())):
-            names.setdefault(text(entry.name), set()).add(text(tensors[entry.tensorIndex].name))
+            names.setdefault(decode(entry.name), set()).add(decode(tensors[entry.tensorIndex].name))
     unknown = sorted(set(wanted) - set(names))
     if unknown:
         raise KeyError(f"no tensor {', '.join(unknown)} in the file")
@@ -806,44 +718,38 @@ def _with_signed_outputs(content: bytes) -> bytes:
     QUANTIZE op's tensor the output of the subgraph and leaves the signature as it was: the
     interpreter then finds no data in what the signature names.
     """
-    from varhandle.tflite.flatbuffer import numbers, op_name, put_together, take_apart
+    from varhandle.tflite.flatbuffer import indices, op_name, pack, unpack
 
-    model = take_apart(content, "the quantized file")
+    model = unpack(content, "the quantized file")
     changed = False
     for signature in model.signatureDefs or ():
         subgraph = model.subgraphs[signature.subgraphIndex]
         named = {int(entry.tensorIndex) for entry in signature.outputs or ()}
         float_of = {
-            numbers(operator.outputs)[0]: numbers(operator.inputs)[0]
+            indices(operator.outputs)[0]: indices(operator.inputs)[0]
             for operator in subgraph.operators or ()
             if op_name(model, operator) == "QUANTIZE"
         }
         outputs = [
             float_of[index] if index not in named and float_of.get(index) in named else index
-            for index in numbers(subgraph.outputs)
+            for index in indices(subgraph.outputs)
         ]
-        changed = changed or outputs != numbers(subgraph.outputs)
+        changed = changed or outputs != indices(subgraph.outputs)
         subgraph.outputs = np.array(outputs, np.int32)
-    return put_together(model) if changed else content
+    return pack(model) if changed else content
 
 
 def quantized_ranges(content: bytes) -> Ranges:
     """Read what each quantized activation of a .tflite file can hold.
 
-    Args:
-        content: The file.
-
-    Returns:
-        The ranges of all quantized tensors that are no constants, main subgraph first.
-
     Raises:
         ModelFileError: It is no .tflite file, or a damaged one.
     """
-    from varhandle.tflite.flatbuffer import take_apart, text
+    from varhandle.tflite.flatbuffer import decode, unpack
 
-    model = take_apart(content, "<bytes>")
+    model = unpack(content, "<bytes>")
     names = {
-        (signature.subgraphIndex, entry.tensorIndex): text(entry.name)
+        (signature.subgraphIndex, entry.tensorIndex): decode(entry.name)
         for signature in model.signatureDefs or ()
         for entry in (*(signature.inputs or ()), *(signature.outputs or ()))
     }
@@ -854,18 +760,18 @@ def quantized_ranges(content: bytes) -> Ranges:
             quantization = tensor.quantization
             if quantization is None or quantization.scale is None or not len(quantization.scale):
                 continue
-            name = names.get((number, index), _short(text(tensor.name)))
+            name = names.get((number, index), _short(decode(tensor.name)))
             found.append(_range(name, role, tensor, quantization))
     return Ranges(tuple(found))
 
 
 def _roles(model: Any, subgraph: Any) -> dict[int, str]:
     """Return the tensors that a call fills, and what fills them."""
-    from varhandle.tflite.flatbuffer import numbers, op_name
+    from varhandle.tflite.flatbuffer import indices, op_name
 
-    roles = dict.fromkeys(numbers(subgraph.inputs), "input")
+    roles = dict.fromkeys(indices(subgraph.inputs), "input")
     for operator in subgraph.operators or ():
-        for index in numbers(operator.outputs):
+        for index in indices(operator.outputs):
             if index >= 0:
                 roles[index] = op_name(model, operator)
     return roles

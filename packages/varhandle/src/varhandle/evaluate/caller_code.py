@@ -23,17 +23,6 @@ def calling_code(
 ) -> str:
     """Write the code that calls a .tflite file with LiteRT, made for this file.
 
-    Args:
-        content: The file.
-        state: The names of the state that its caller carries; none if the file keeps its own.
-        signature: The signature to call; the first if ``None``.
-        file: Name of the file, as the code opens it.
-        state_file: Name of the file that holds the state before the first call.
-
-    Returns:
-        Python source. It defines ``call``, makes one call with zeros, and leaves the answers by
-        name as ``outputs``.
-
     Raises:
         ModelFileError: It is no .tflite file, or a damaged one.
         KeyError: It has no such signature.

@@ -35,16 +35,6 @@ def make_calls(
     Floats and complex numbers are standard normal; integers are 0 or 1, since they may be indices
     into a table of unknown length.
 
-    Args:
-        signature: Says name, dtype and shape of each input.
-        count: How many calls.
-        seed: Seed of the random numbers: the same seed, the same calls.
-        unknown: The size of a dimension that the signature leaves open. An unknown rank becomes
-            one such dimension.
-
-    Returns:
-        For each call, input name to array.
-
     Raises:
         CallsError: An input is too large to be made up, or of a dtype that holds no numbers,
             truth values or strings.
@@ -100,14 +90,6 @@ def load_calls(
     inputs: str | os.PathLike[str] | Mapping[str, Any], signature: Signature
 ) -> list[dict[str, Array]]:
     """Take the inputs of successive calls from a file or from arrays.
-
-    Args:
-        inputs: Path of an ``.npz`` file, or input name to array. The first axis of each array
-            counts the calls. Nothing in the file is unpickled.
-        signature: Says name, dtype and shape of each input.
-
-    Returns:
-        For each call, input name to array, in the dtype of the signature.
 
     Raises:
         CallsError: It is no such file; a name, a shape or a dtype does not fit, or the arrays do

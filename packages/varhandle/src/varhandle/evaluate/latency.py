@@ -71,12 +71,6 @@ class LatencyTable(Rich):
     def ratio(self, name: str) -> float:
         """Return how many times as long as the first candidate one takes, median by median.
 
-        Args:
-            name: A candidate.
-
-        Returns:
-            1.0 for the first; more is slower.
-
         Raises:
             KeyError: There is no such candidate.
         """
@@ -127,15 +121,6 @@ def measure_latency(
 ) -> Latency:
     """Time one call.
 
-    Args:
-        call: What to time, without arguments.
-        runs: How many times to time it, at least 2.
-        warm_up: How many times to call it before, untimed.
-        label: What a progress bar says meanwhile.
-
-    Returns:
-        Median and quartiles.
-
     Raises:
         ValueError: Fewer than 2 runs, or fewer than 0 for the warm-up.
     """
@@ -150,15 +135,6 @@ def compare_latency(
     label: str = "timing",
 ) -> LatencyTable:
     """Time several calls that take turns.
-
-    Args:
-        calls: Name to call; the first is the one that the others are compared with.
-        runs: How many times to time each, at least 2.
-        warm_up: How many times to call each before, untimed.
-        label: What a progress bar says meanwhile.
-
-    Returns:
-        A latency for each.
 
     Raises:
         ValueError: There is nothing to time, or fewer than 2 runs, or fewer than 0 for the warm-up.
@@ -197,13 +173,6 @@ def _times(call: Callable[[], Any], runs: int) -> list[float]:
 
 
 def latency_of(seconds: Sequence[float]) -> Latency:
-    """Sum up times that were taken elsewhere.
-
-    Args:
-        seconds: The time of each run, at least 2.
-
-    Returns:
-        Median and quartiles.
-    """
+    """Sum up times that were taken elsewhere."""
     lower, median, upper = (1000 * cut for cut in statistics.quantiles(seconds, method="inclusive"))
     return Latency(median, lower, upper, len(seconds))

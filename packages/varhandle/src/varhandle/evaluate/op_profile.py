@@ -119,7 +119,7 @@ class OpProfile(Rich):
     def __repr__(self) -> str:
         return f"OpProfile({len(self.ops)} ops, {self._footer()})"
 
-    def text(self) -> str:
+    def decode(self) -> str:
         """Return the slowest ops, and the sum beside the time of the whole."""
         return f"{table_text(_HEADERS, self._rows())}\n{self._footer()}"
 
@@ -154,18 +154,6 @@ def profile_ops(
     The ops, the whole model and an empty model take turns, so a machine that slows down slows all
     of them. The whole runs in this process: give a model that you trust.
 
-    Args:
-        model: The .tflite file, as bytes or as a path.
-        inputs: One call, as :class:`~varhandle.evaluate.session.Session` takes it.
-        signature: The signature to run; the only one if ``None``.
-        threads: How many threads the kernels may use; 1 if ``None``.
-        delegates: Whether the default delegates may take over what they can. They fuse ops of the
-            whole model, which no op alone can show: without them the sum lies nearer the whole.
-        runs: How many times each is timed.
-
-    Returns:
-        The profile, whose ``accounted`` says how far the sum of the ops explains the whole.
-
     Raises:
         ValueError: Fewer than 2 runs, or what ``Session`` does not take.
         FileNotFoundError: ``model`` is a path to nothing.
@@ -179,7 +167,7 @@ def profile_ops(
     content, source = read_model(model)
     session = Session(content, signature=signature, threads=threads, delegates=delegates)
     session(inputs)
-    parts = flatbuffer.take_apart(content, source)
+    parts = flatbuffer.unpack(content, source)
     number = _subgraph(parts, session.signature)
     cutter = _Cutter(parts, number, _values(content, session.signature, number, inputs))
     alone = {position: cutter.cut(position) for position in range(cutter.count)}
@@ -237,10 +225,10 @@ def _invoker(
 
 
 def _subgraph(parts: schema.ModelT, signature: str | None) -> int:
-    from varhandle.tflite.flatbuffer import text
+    from varhandle.tflite.flatbuffer import decode
 
     for definition in parts.signatureDefs or []:
-        if text(definition.signatureKey) == signature:
+        if decode(definition.signatureKey) == signature:
             return int(definition.subgraphIndex)
     return 0
 
@@ -303,7 +291,7 @@ class _Cutter:
     def _model(
         self, operators: list[Any], tensors: list[Any], inputs: list[int], outputs: list[int]
     ) -> bytes:
-        from varhandle.tflite.flatbuffer import compact, put_together
+        from varhandle.tflite.flatbuffer import compact, pack
 
         subgraph = copy.copy(self._subgraph)
         subgraph.operators, subgraph.tensors = operators, tensors
@@ -311,7 +299,7 @@ class _Cutter:
         parts = copy.copy(self._parts)
         parts.subgraphs = list(parts.subgraphs)
         parts.subgraphs[self._number] = subgraph
-        return put_together(compact(parts, [self._number]))
+        return pack(compact(parts, [self._number]))
 
     def _flows(self, index: int) -> bool:
         """Whether a tensor comes from another op: neither a constant nor a kept state."""
@@ -380,7 +368,7 @@ class Memory(Rich):
             f"process {self.ran / 1024:,.0f} KiB more)"
         )
 
-    def text(self) -> str:
+    def decode(self) -> str:
         """Return a line for each."""
         return table_text(("", "KiB"), self._rows())
 
@@ -399,17 +387,6 @@ def measure_memory(
     timeout: float = 60.0,
 ) -> Memory:
     """Measure what a model takes, in a fresh process without TensorFlow.
-
-    Args:
-        model: The .tflite file, as bytes or as a path.
-        inputs: One call, as :class:`~varhandle.evaluate.session.Session` takes it.
-        signature: The signature to run; the only one if ``None``.
-        threads: How many threads the kernels may use; 1 if ``None``.
-        delegates: Whether the default delegates may take over what they can.
-        timeout: Seconds after which the process is ended.
-
-    Returns:
-        The sizes. Those of the process are resident bytes, in whole pages of 4 KiB.
 
     Raises:
         FileNotFoundError: ``model`` is a path to nothing.
@@ -451,9 +428,9 @@ def _tensor_bytes(content: bytes, inputs: Inputs, signature: str | None) -> tupl
     Plain kernels make the call: a delegate leaves the tensors that it keeps to itself in the
     shapes that the file declares.
     """
-    from varhandle.tflite.flatbuffer import take_apart
+    from varhandle.tflite.flatbuffer import unpack
 
-    parts = take_apart(content, "<bytes>")
+    parts = unpack(content, "<bytes>")
     full = {n for n, one in enumerate(parts.buffers) if one.data is not None and len(one.data)}
     weights = sum(len(parts.buffers[number].data) for number in full)
     subgraph = _subgraph(parts, signature)

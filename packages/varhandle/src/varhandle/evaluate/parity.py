@@ -155,25 +155,6 @@ def check_parity(
 ) -> Parity:
     """Compare a .tflite file with the model that it came from.
 
-    Args:
-        reference: A Keras model, a ``tf.function``, a signature of a SavedModel, or any callable.
-            It is called with one array, or with named arrays where a call is a mapping, and
-            returns an array, a mapping of arrays, or a sequence of arrays. Give a fresh one if it
-            keeps a state: it is called once for each call. Of an object's method, give the object
-            as well as the method: a ``tf.function`` holds its object only weakly. Or the answers
-            themselves, one for each call, where they are known already.
-        candidate: The .tflite file, as bytes or as a path.
-        calls: The inputs of the successive calls. A single call is made three times over.
-        signature: The candidate's signature to run; the only one if ``None``.
-        tolerance: Share of max(1, |expected|) that the outputs may differ by; for each output
-            that of its dtype if ``None`` (see ``TOLERANCES``). A quantized output may always
-            differ by two steps of its scale.
-        timeout: Seconds that each run of the candidate may take.
-
-    Returns:
-        The comparison. A candidate that is refused, crashes or hangs is a failed run, never an
-        exception here.
-
     Raises:
         FileNotFoundError: ``candidate`` is a path to nothing.
         ValueError: There are no calls, the reference has no outputs, or there is not one ready
@@ -213,18 +194,6 @@ def compare_kernels(
     That both answer alike does not make the answers right. That they differ, or that the plain
     kernels refuse what the default delegates run, shows that the file is wrong.
 
-    Args:
-        candidate: The .tflite file.
-        calls: The inputs of the successive calls, as :func:`check_parity` takes them.
-        signature: The signature to run; the only one if ``None``.
-        tolerance: Share of max(1, |answer|) that they may differ by; for each output that of its
-            dtype if ``None``.
-        timeout: Seconds that each run may take.
-
-    Returns:
-        Each way of running, compared with the answers of the other (with its own, where the other
-        refused).
-
     Raises:
         ValueError: There are no calls.
         KeyError: The file has no such signature, or no such input.
@@ -263,16 +232,6 @@ def answers(
 ) -> list[dict[str, tuple[Array, float]]]:
     """Run a .tflite file over successive calls of one interpreter. It may end the process.
 
-    Args:
-        content: The file.
-        calls: Input name (or ``""`` for the only input) to array, for each call.
-        signature: The signature to run; the only one if ``None``.
-        kernels: ``DELEGATES`` or ``PLAIN``.
-
-    Returns:
-        For each call, output name to the answer and the step of its quantization scale (0.0 if it
-        is not quantized). Quantized answers are given as real values.
-
     Raises:
         KeyError: The file has no such signature, or no such input.
         ValueError: The file cannot be loaded, or has several signatures and none was named.
@@ -284,13 +243,6 @@ def answers(
 
 def answer_call(session: Session, call: Mapping[str, Array]) -> dict[str, tuple[Array, float]]:
     """Make one call, each input in whatever dtype the file takes it.
-
-    Args:
-        session: The opened file.
-        call: Input name (or ``""`` for the only input) to array.
-
-    Returns:
-        Output name to the answer and the step of its quantization scale, as :func:`answers`.
 
     Raises:
         KeyError: The file has no such input.
@@ -347,17 +299,7 @@ def _named(outputs: Any) -> dict[str, Array]:
 def compare_run(
     kernels: str, record: Record, expected: list[dict[str, Array]], tolerance: float | None
 ) -> Run:
-    """Compare the answers of one way of running the candidate with the reference's.
-
-    Args:
-        kernels: Which way it was.
-        record: Of the child process that ran :func:`answers`.
-        expected: Output name to array, for each call.
-        tolerance: As for :func:`check_parity`.
-
-    Returns:
-        The comparison; of a run that did not end well, why it did not.
-    """
+    """Compare the answers of one way of running the candidate with the reference's."""
     if not record.ok:
         return Run(kernels, 0, len(expected), refusal=_refusal(record))
     agreeing, largest = 0, 0.0
@@ -381,15 +323,7 @@ def compare_run(
 def paired_outputs(
     got: Mapping[str, Any], wanted: Mapping[str, Any]
 ) -> tuple[list[str], list[str]]:
-    """Pair outputs by name where both sides name them alike, else by their order.
-
-    Args:
-        got: The candidate's outputs, by name.
-        wanted: The reference's.
-
-    Returns:
-        The candidate's names, and the reference's name for each.
-    """
+    """Pair outputs by name where both sides name them alike, else by their order."""
     if set(got) == set(wanted):
         return list(wanted), list(wanted)
     return sorted(got, key=_natural), list(wanted)

@@ -151,18 +151,6 @@ def prove(
 ) -> Proof:
     """Convert a model, run the file and compare it.
 
-    Args:
-        graph: The model; its ``source`` is where the file is.
-        signature: The signature to convert and to call; ``None`` where it has none.
-        inputs: Inputs of one's own, as ``load_calls`` takes them; made up if ``None``.
-        trust: Whether code that the file brings along may run.
-        timeout: Seconds that the conversion, and the reference, may take.
-        adds_up: Whether the file adds to a state in integers, so that it is to be called often
-            enough to see whether that stops.
-
-    Returns:
-        What came of it. Nothing that the model does is raised here.
-
     Raises:
         CallsError: ``inputs`` do not fit.
     """
@@ -259,14 +247,7 @@ _OP_SAYS = re.compile(r"error: (?:loc\(.*\): )?'(tfl?\.\w+)' op ([^\n]+)")
 
 
 def converter_words(record: Record) -> str:
-    """Say in one line why the converter gave no file.
-
-    Args:
-        record: The record of a conversion that failed.
-
-    Returns:
-        The reason: a crash or a limit in words, or the first line of the message.
-    """
+    """Say in one line why the converter gave no file."""
     if record.outcome == "crashed":
         return f"the converter died ({record.exit_signal or 'without a word'})"
     if record.outcome == "timed out":

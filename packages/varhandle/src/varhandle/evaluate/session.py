@@ -66,27 +66,13 @@ class Tensor:
         return bool(self.scale) and self.dtype.kind in "iu"
 
     def quantize(self, values: Any) -> Array:
-        """Return the integers for real values: divide by the scale, round, add the zero point.
-
-        Args:
-            values: Real values. What lies outside the range of the dtype is clipped to it.
-
-        Returns:
-            Integers of the tensor's dtype. Halves round to the even neighbor.
-        """
+        """Return the integers for real values: divide by the scale, round, add the zero point."""
         limits = np.iinfo(self.dtype)
         steps = np.round(np.asarray(values) / self.scale) + self.zero_point
         return np.clip(steps, limits.min, limits.max).astype(self.dtype)
 
     def dequantize(self, integers: Array) -> Array:
-        """Return the real values of integers: subtract the zero point, multiply by the scale.
-
-        Args:
-            integers: Values as the tensor holds them.
-
-        Returns:
-            float32 values of the same shape.
-        """
+        """Return the real values of integers: subtract the zero point, multiply by the scale."""
         return (integers.astype(np.float32) - self.zero_point) * np.float32(self.scale)
 
 
@@ -113,15 +99,6 @@ class Session(Rich):
     ) -> None:
         """Open a file.
 
-        Args:
-            model: The .tflite file, as bytes or as a path.
-            signature: The signature to run; the only one if ``None``.
-            threads: How many threads the kernels may use, at most 1024; 1 if ``None``.
-            delegates: Whether the default delegates (XNNPACK on a CPU) may take over what they
-                can. ``False`` leaves everything to the plain kernels.
-            strict: Whether to refuse a shape that the file does not leave open. ``False`` lets the
-                runtime try any shape, which it may answer with an error or a wrong result.
-
         Raises:
             FileNotFoundError: ``model`` is a path to nothing.
             ModelFileError: It is no .tflite file.
@@ -137,14 +114,6 @@ class Session(Rich):
     @classmethod
     def on(cls, interpreter: Any, content: bytes, signature: str | None = None) -> Session:
         """Make a session of an interpreter that was opened with options of its own.
-
-        Args:
-            interpreter: The ``ai_edge_litert`` interpreter.
-            content: The file that it was opened with.
-            signature: The signature to run; the only one if ``None``.
-
-        Returns:
-            The session.
 
         Raises:
             KeyError: The file has no such signature.
@@ -165,9 +134,6 @@ class Session(Rich):
 
         The interpreter plans no memory for these, so it has no value to hand out. Call it once the
         model has run: an output whose shape the run decides has no memory before either.
-
-        Returns:
-            Their names; none if no delegate has taken over two neighbors.
         """
         inside = []
         for detail in self.interpreter.get_tensor_details():
@@ -193,16 +159,6 @@ class Session(Rich):
 
     def __call__(self, inputs: Inputs = None, *, raw: bool = False) -> dict[str, Array]:
         """Run the model once.
-
-        Args:
-            inputs: Name to array, or the array alone where there is one input, or nothing where
-                there is none. Floats for a quantized input are quantized; integers are taken as
-                they are.
-            raw: Whether to leave quantized outputs as the integers that they are.
-
-        Returns:
-            Output name to a new array (a NumPy scalar where it has no dimensions); quantized
-            outputs as float32 unless ``raw``.
 
         Raises:
             KeyError: A name is not an input of the model, or an input is missing.
@@ -349,19 +305,6 @@ def infer(
 ) -> Inference:
     """Run an unknown model in a process of its own, over successive calls of one session.
 
-    Args:
-        model: The .tflite file, as bytes or as a path.
-        calls: The inputs of each call, as :class:`Session` takes them.
-        signature: The signature to run; the only one if ``None``.
-        threads: How many threads the kernels may use; 1 if ``None``.
-        delegates: Whether the default delegates may take over what they can.
-        timeout: Seconds after which the process is ended.
-        memory_limit: Resident bytes above which it is ended.
-
-    Returns:
-        The answers, or the record of a process that was refused, died or was ended. A file that is
-        no model is such a record too.
-
     Raises:
         FileNotFoundError: ``model`` is a path to nothing.
         KeyError: A call names an input or signature that the model does not have.
@@ -403,12 +346,6 @@ def _raise_callers_mistake(record: Record) -> None:
 
 def read_model(model: Model) -> tuple[bytes, str]:
     """Return the bytes of a .tflite file, and how to call it in a message.
-
-    Args:
-        model: The bytes, or a path.
-
-    Returns:
-        The bytes, and the path or ``"<bytes>"``.
 
     Raises:
         FileNotFoundError: The path leads to nothing.

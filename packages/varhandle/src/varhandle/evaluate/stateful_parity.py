@@ -27,9 +27,9 @@ from varhandle.evaluate.parity import (
 )
 from varhandle.evaluate.session import Session
 from varhandle.facts.recipes import RECIPES
-from varhandle.lift import UNSIGNED, Lifted
 from varhandle.progress_bar import busy
 from varhandle.sandbox import Record, run_isolated
+from varhandle.tflite.externalize_state import UNSIGNED, Lifted
 
 Array = npt.NDArray[Any]
 Call = Mapping[str, Any]
@@ -52,15 +52,7 @@ class State:
 
     @classmethod
     def of(cls, lifted: Lifted | None, signature: str | None) -> State:
-        """Return what one signature of a lifted file carries.
-
-        Args:
-            lifted: The file; ``None`` for one that was not lifted.
-            signature: The signature; ``None`` for a file without signatures.
-
-        Returns:
-            The state, which is none at all where nothing was lifted.
-        """
+        """Return what one signature of a lifted file carries."""
         if lifted is None:
             return cls()
         key = UNSIGNED if signature is None else signature
@@ -79,24 +71,7 @@ def compare_file(
     micro: bool = False,
     timeout: float = 120.0,
 ) -> Parity:
-    """Compare a .tflite file with answers of TensorFlow, its state carried from call to call.
-
-    Args:
-        content: The file.
-        calls: Input name to array, for each call.
-        expected: TensorFlow's answers to them.
-        signature: The file's signature; the only one if ``None``.
-        state: What is carried; nothing if ``None``.
-        recipe: How the file was quantized: then each answer may be off by the recipe's share of
-            the range of TensorFlow's answers (``facts.recipes``).
-        tolerance: Of a float file, as :func:`check_parity` takes it.
-        micro: Whether to run it on TensorFlow Lite Micro as well.
-        timeout: Seconds that each run may take.
-
-    Returns:
-        The comparison: with the default delegates, and with the plain kernels (and on TensorFlow
-        Lite Micro).
-    """
+    """Compare a .tflite file with answers of TensorFlow, its state carried from call to call."""
     carried = state or State()
     wanted = [dict(answer) for answer in expected]
     runs = []
@@ -120,16 +95,6 @@ def answers(
     content: bytes, calls: Sequence[Call], signature: str | None, kernels: str, state: State
 ) -> list[dict[str, tuple[Array, float]]]:
     """Run a file over successive calls, its state carried. It may end the process.
-
-    Args:
-        content: The file.
-        calls: Input name to array, for each call.
-        signature: The signature to run.
-        kernels: ``DELEGATES`` or ``PLAIN``.
-        state: What is carried.
-
-    Returns:
-        As ``parity.answers``, without the state.
 
     Raises:
         KeyError: The file has no such signature, or no such input.
@@ -168,16 +133,6 @@ def micro_answers(
     """Run a file's main graph on TensorFlow Lite Micro, as :func:`answers` does on LiteRT.
 
     The runtime ends the process on what it cannot do.
-
-    Args:
-        content: The file.
-        calls: Input name to array, for each call.
-        signature: The signature that the main graph has.
-        _kernels: ``MICRO``, for the sake of one form with :func:`answers`.
-        state: What is carried.
-
-    Returns:
-        As :func:`answers`.
 
     Raises:
         RuntimeError: The runtime refuses the file.
@@ -262,15 +217,6 @@ def with_state(
 ) -> list[dict[str, Array]]:
     """Add to each call the state that a lifted file has by then, as calibration wants it.
 
-    Args:
-        lifted: The float file. It runs in a child process.
-        calls: Input name to array, for each call.
-        signature: The signature that is called.
-        timeout: Seconds that it may take.
-
-    Returns:
-        The calls, each with its state.
-
     Raises:
         RuntimeError: The file does not run.
     """
@@ -297,15 +243,6 @@ def _states(
 
 
 def own_answers(content: bytes, calls: Sequence[Call], signature: str | None) -> list[Any]:
-    """Return what a .tflite file answers by itself, by its plain kernels. It may end the process.
-
-    Args:
-        content: The file, which keeps its own state.
-        calls: Input name to array, for each call.
-        signature: The signature to run; the only one if ``None``.
-
-    Returns:
-        For each call, output name to array.
-    """
+    """Return what a .tflite file answers by itself, by its plain kernels. It may end the process."""
     told = answers(content, calls, signature, PLAIN, State())
     return [{name: value for name, (value, _) in answer.items()} for answer in told]

@@ -180,19 +180,19 @@ def with_own_release(content: bytes) -> bytes:
     """
     from ai_edge_litert import schema_py_generated as schema
 
-    from varhandle.tflite.flatbuffer import put_together, take_apart, text
+    from varhandle.tflite.flatbuffer import decode, pack, unpack
 
-    model = take_apart(content, "<bytes>")
-    entries = [e for e in model.metadata or [] if text(e.name) == "min_runtime_version"]
+    model = unpack(content, "<bytes>")
+    entries = [e for e in model.metadata or [] if decode(e.name) == "min_runtime_version"]
     if not entries:
         return content
     release = earliest_release(content)
     if release is None:
         model.metadata = [e for e in model.metadata if e not in entries] or None
-        return put_together(model)
+        return pack(model)
     for entry in entries:  # 16 bytes, filled up with zeros, as the converter writes it
         model.buffers[entry.buffer] = schema.BufferT(list(f"{release}.0".encode().ljust(16, b"\0")))
-    return put_together(model)
+    return pack(model)
 
 
 def _versions(graph: Graph, content: bytes | None) -> dict[str, int]:

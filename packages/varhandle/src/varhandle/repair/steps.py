@@ -22,7 +22,6 @@ from varhandle.facts.targets import Target, refusals, with_own_release
 from varhandle.formats import ModelFormat, format_of, read_graph
 from varhandle.graph import Graph, Signature, TensorSpec
 from varhandle.graph.signature_inference import infer_signature
-from varhandle.lift import Lifted, lift_state
 from varhandle.repair.plan import (
     NoCureError,
     NotProvenError,
@@ -35,8 +34,8 @@ from varhandle.repair.plan import (
 from varhandle.repair.result import Cured
 from varhandle.sandbox import Record, run_isolated
 from varhandle.savedmodel.resave_tracked import CALL, DEFAULT
-from varhandle.tflite.externalize_state import CannotLiftError
-from varhandle.tflite.flatbuffer import take_apart
+from varhandle.tflite.flatbuffer import unpack
+from varhandle.tflite.variable_effects import CannotLiftError, Lifted, lift_state
 
 if TYPE_CHECKING:
     from varhandle.evaluate.parity import Parity
@@ -449,7 +448,7 @@ class Work:
 
 def _dtypes(content: bytes) -> list[int]:
     """Return the dtypes of all tensors of a file, sorted; the bytes also tell how it was made."""
-    model = take_apart(content, "the file that was made")
+    model = unpack(content, "the file that was made")
     return sorted(tensor.type for part in model.subgraphs for tensor in part.tensors)
 
 

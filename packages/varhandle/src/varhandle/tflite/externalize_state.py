@@ -1,567 +1,523 @@
-"""Rewrite the subgraphs of a .tflite file so that variables become ordinary values.
+"""Externalize the state of a .tflite file: out of its variables, into inputs and outputs.
 
-``READ_VARIABLE`` copies a variable's value, and the tensors of a .tflite file are assigned once.
-So a variable is nothing but a name for the tensor that was assigned last, and walking the operators
-in their order is enough to replace every read by a tensor: the *current value*. What a subgraph
-reads before it assigns, it needs as an input; what it assigns, it gives as an output. A handle that
-is passed into ``WHILE`` or ``IF`` gives way to the value.
+A file that keeps a state in resource variables (``VAR_HANDLE``, ``READ_VARIABLE``,
+``ASSIGN_VARIABLE``) hides it inside the interpreter: without a signature made for it, nobody can
+look at it, save it, or reset it, nor choose what it is calibrated with. Lifted, the state is an
+extra input and an extra output of the same name, and the caller carries it from call to call. A
+runtime without ops on variables can run such a file. No TensorFlow is needed.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+import html
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
-from ai_edge_litert.tools import flatbuffer_utils
 
-from varhandle.errors import VarhandleError
-from varhandle.graph import variable_role
-from varhandle.tflite.flatbuffer import callees, numbers, op_name, text, with_callees
+from varhandle.display import Rich, panel_html, table_html, table_text
+from varhandle.sandbox import run_isolated
+from varhandle.tflite.flatbuffer import (
+    callees,
+    compact,
+    decode,
+    indices,
+    op_name,
+    pack,
+    reachable,
+    tensor_maps,
+    unpack,
+)
+from varhandle.tflite.subgraph_rewriter import SubgraphRewriter
+from varhandle.tflite.variable_effects import (
+    CannotLiftError,
+    Effects,
+    VariableEffects,
+    VariableKey,
+)
+from varhandle.tflite.variable_values import (
+    check_values,
+    checked_value,
+    constant_value,
+    dtype_name,
+    numpy_dtype,
+    shape_of,
+    value_spec,
+)
 
-_CAST = schema.BuiltinOperator.CAST
-_DEEPEST = 100  # nested branches and loops; no converter comes near, and Python's own stack ends
+Array = npt.NDArray[Any]
 
+UNSIGNED = ""
+"""Stands for the main graph of a file that has no signature for it."""
 
-class CannotLiftError(VarhandleError, ValueError):
-    """A model's state cannot be lifted out; the message says why, in one line.
-
-    Attributes:
-        fault: What is in the way.
-        op: The op that is in the way; empty if it is none.
-        variable: The variable that it is about; empty if it is none.
-    """
-
-    def __init__(self, fault: str, op: str = "", variable: str = "") -> None:
-        self.fault = " ".join(fault.split())
-        self.op = op
-        self.variable = variable
-        super().__init__(f"cannot lift the state: {self.fault}")
-
-    def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
-        return type(self), (self.fault, self.op, self.variable)
-
-
-class Key(NamedTuple):
-    """What identifies a variable in the file: the two settings of ``VAR_HANDLE``."""
-
-    container: str
-    name: str
-
-
-Binding = tuple[tuple[int, Key], ...]
-"""Which arguments of a subgraph are handles, and of which variables."""
+_SUMMARIZED = 3  # values of an initial value that a table shows
 
 
 @dataclass(frozen=True)
-class Effects:
-    """What one run of a subgraph does to variables.
+class StateVariable:
+    """A variable of the file, and what became of it.
 
     Attributes:
-        reads: Variables whose value it needs when it starts.
-        assigns: Variables that it assigns, or may assign.
-        results: Which of its outputs are handles, and of which variables.
+        variable: Its name in the file.
+        name: The name of the input and the output that carry it; ``None`` where no signature
+            assigns it, so that it became a constant.
+        dtype: Such as ``"float32"``.
+        shape: Its shape, ``None`` for a dimension that changes.
+        initial: Its first value; ``None`` where the file has none and no signature needs it.
+        read_by: The signatures that need its value, sorted.
+        assigned_by: The signatures that give a new value, sorted.
     """
 
-    reads: frozenset[Key] = frozenset()
-    assigns: frozenset[Key] = frozenset()
-    results: Binding = ()
+    variable: str
+    name: str | None
+    dtype: str
+    shape: tuple[int | None, ...]
+    initial: Array | None = field(compare=False)
+    read_by: tuple[str, ...]
+    assigned_by: tuple[str, ...]
 
 
-@dataclass
-class _Walk:
-    """What is known half-way through a subgraph: the handles, and what was done so far."""
-
-    handles: dict[int, Key]
-    reads: set[Key] = field(default_factory=set)
-    assigns: set[Key] = field(default_factory=set)
-
-    def take(self, key: Key) -> None:
-        """Note that the value of a variable is needed here."""
-        if key not in self.assigns:
-            self.reads.add(key)
-
-    def bound(self, tensors: Sequence[int]) -> Binding:
-        """Return which of some tensors are handles."""
-        return tuple((i, self.handles[t]) for i, t in enumerate(tensors) if t in self.handles)
-
-
-class Flow:
-    """Follows variables through the subgraphs of a model, and collects what is known of them.
+@dataclass(frozen=True, repr=False, eq=False)
+class Lifted(Rich):
+    """A .tflite file whose state is carried by the caller.
 
     Attributes:
-        values: Each variable's tensors: what was read from it and what was assigned to it.
-
-    Args:
-        model: A model whose numbers are checked.
+        content: The file.
+        initial_state: State name to the value before the first call, read-only; see ``start``.
+        inputs: Signature to the names of the state that it takes. They stand behind the inputs
+            that it had, in this order. A file without signatures gets one, ``"serving_default"``;
+            where others have signatures, a main graph that has none goes by ``""``.
+        outputs: Signature to the names of the state that it gives, behind the outputs it had.
+        variables: Every variable, sorted by name, with what became of it.
+        note: What else is to be said of the file; empty if nothing.
     """
+
+    content: bytes = field(repr=False)
+    initial_state: Mapping[str, Array]
+    inputs: Mapping[str, tuple[str, ...]]
+    outputs: Mapping[str, tuple[str, ...]]
+    variables: tuple[StateVariable, ...]
+    note: str = ""
+
+    def start(self) -> dict[str, Array]:
+        """Return the state before the first call, as a dictionary to keep and to update."""
+        return {name: value.copy() for name, value in self.initial_state.items()}
+
+    def _headline(self) -> str:
+        if not self.variables:
+            return "no resource variable to lift"
+        state = [variable.name for variable in self.variables if variable.name is not None]
+        constants = len(self.variables) - len(state)
+        parts = [f"state carried by the caller: {', '.join(state)}" if state else "no state"]
+        if constants:
+            parts.append(f"{_count(constants, 'variable')} never assigned, now constant")
+        return "; ".join(parts)
+
+    def __repr__(self) -> str:
+        return f"Lifted({len(self.content)} bytes; {self._headline()})"
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        return [
+            (
+                variable.variable,
+                variable.name or "constant",
+                variable.dtype,
+                "[" + ", ".join("?" if n is None else str(n) for n in variable.shape) + "]",
+                _summary(variable.initial),
+                _signature_names(variable.read_by),
+                _signature_names(variable.assigned_by),
+            )
+            for variable in self.variables
+        ]
+
+    def text(self) -> str:
+        """Return the headline and a line for each variable."""
+        table = [table_text(_HEADERS, self._rows())] if self.variables else []
+        return "\n".join([f"lifted: {self._headline()}", *table, *filter(None, [self.note])])
+
+    def html(self) -> str:
+        """Return the same as a panel."""
+        body = ""
+        if self.variables:
+            body = table_html(_HEADERS, self._rows(), "Variables of the file, and their state")
+        if self.note:
+            body += f"<p>{html.escape(self.note)}</p>"
+        return panel_html("neutral", f"lifted: {self._headline()}", body)
+
+
+_HEADERS = ("variable", "state name", "dtype", "shape", "initial value", "read by", "assigned by")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _signature_names(signatures: Sequence[str]) -> str:
+    return ", ".join(name or "(main)" for name in signatures) or "-"
+
+
+def _summary(value: Array | None) -> str:
+    """Say in a few characters what an array holds."""
+    if value is None:
+        return "none"
+    if value.size == 0:
+        return "empty"
+    some = value.flat[: 1 if (value == value.flat[0]).all() else _SUMMARIZED]
+    words = ", ".join(f"{one:.4g}" if value.dtype.kind in "fc" else str(one) for one in some)
+    return f"{words}, …" if len(some) > 1 and value.size > len(some) else words
+
+
+def lift_state(model: bytes, initial_values: Mapping[str, npt.ArrayLike] | None = None) -> Lifted:
+    """Turn the resource variables of a .tflite file into inputs and outputs.
+
+    In each signature, the value that a variable has before becomes an input, and the value that it
+    is left with an output, both of the same name: ``state.update(outputs)`` carries it. A signature
+    has an input only for what it reads before it assigns it, and an output only for what it
+    assigns. A variable that nothing assigns becomes a constant. ``IF`` and ``WHILE`` are followed.
+    Initial values come from the subgraphs that ``CALL_ONCE`` runs; where these compute, they are
+    run once, in a child process. ``initial_values`` has others, by the variables' names. A file
+    without resource variables is returned unchanged. Carry the state so::
+
+        lifted = lift_state(content)
+        state = lifted.start()
+        answers = run_step(x=x, **{name: state[name] for name in lifted.inputs["step"]})
+        state.update({name: answers[name] for name in lifted.outputs["step"]})
+
+    Raises:
+        ModelFileError: These bytes are no sound .tflite file.
+        CannotLiftError: A variable is used in a way that is not followed here, has no value to
+            begin with, or is of a dtype that NumPy lacks; the message names op and variable.
+        ValueError: ``initial_values`` names no variable of the file, or its value does not fit.
+        TypeError: ``model`` is not bytes.
+    """
+    if not isinstance(model, (bytes, bytearray, memoryview)):
+        raise TypeError(f"lift_state takes a file's bytes, not {type(model).__name__}")
+    content = bytes(model)
+    lift = _Lift(unpack(content))
+    if lift.has_variables:
+        return lift.run(dict(initial_values or {}))
+    _check_names(initial_values or {}, [])
+    unchanged: dict[str, tuple[str, ...]] = dict.fromkeys(lift.entry_names(), ())
+    note = " ".join(filter(None, ["The file is returned unchanged.", lift.note]))
+    return Lifted(content, {}, unchanged, unchanged, (), note)
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A subgraph that callers run: its index, its signatures' names, and what it does."""
+
+    number: int
+    names: tuple[str, ...]
+    effects: Effects
+
+
+class _Lift:
+    """One run of :func:`lift_state`."""
 
     def __init__(self, model: schema.ModelT) -> None:
         self.model = model
-        self.values: dict[Key, list[schema.TensorT]] = {}
-        self._effects: dict[tuple[int, Binding], Effects | None] = {}
+        self.effects = VariableEffects(model)
+        self._signatures = list(model.signatureDefs or [_signature_of_main(model)])
+        names: dict[int, list[str]] = {}
+        for signature in self._signatures:
+            names.setdefault(signature.subgraphIndex, []).append(decode(signature.signatureKey))
+        if 0 not in names:  # an interpreter runs the first subgraph, signature or not
+            names[0] = [UNSIGNED]
+        self.entries = [
+            _Entry(number, tuple(named), self.effects.of(number))
+            for number, named in sorted(names.items())
+        ]
+        self._operators = [
+            operator
+            for number in reachable(model, [entry.number for entry in self.entries])
+            for operator in model.subgraphs[number].operators or []
+        ]
+        self.note = _note(model)  # before the model grows
 
-    def effects(self, number: int, binding: Binding = (), depth: int = 0) -> Effects:
-        """Find out what a subgraph does.
+    @property
+    def has_variables(self) -> bool:
+        """Whether there is an op on variables, if only one that makes a handle nobody uses."""
+        handles = (op_name(self.model, op) == "VAR_HANDLE" for op in self._operators)
+        return bool(self.effects.values) or any(handles)
 
-        Args:
-            number: Its number.
-            binding: Its arguments that are handles.
-            depth: How many subgraphs are being run around it.
+    def entry_names(self) -> list[str]:
+        """Return the names of all signatures, sorted."""
+        return sorted(name for entry in self.entries for name in entry.names)
 
-        Returns:
-            Its effects, what it calls included.
-
-        Raises:
-            CannotLiftError: It does with a handle what is not known here.
-        """
-        place = number, binding
-        if place not in self._effects:
-            if depth > _DEEPEST:
-                raise CannotLiftError(f"more than {_DEEPEST} branches and loops are nested")
-            self._effects[place] = None
-            self._effects[place] = self._walk(number, binding, depth)
-        found = self._effects[place]
-        if found is None:
-            raise CannotLiftError(f"the subgraph {self._name(number)} calls itself")
-        return found
-
-    def _name(self, number: int) -> str:
-        return text(self.model.subgraphs[number].name) or str(number)
-
-    def _walk(self, number: int, binding: Binding, depth: int) -> Effects:
-        subgraph = self.model.subgraphs[number]
-        inputs = numbers(subgraph.inputs)
-        walk = _Walk({inputs[position]: key for position, key in binding})
-        for operator in subgraph.operators or []:
-            self._visit(subgraph, operator, walk, depth)
-        return Effects(
-            frozenset(walk.reads), frozenset(walk.assigns), walk.bound(numbers(subgraph.outputs))
+    def run(self, given: Mapping[str, npt.ArrayLike]) -> Lifted:
+        for entry in self.entries:
+            if entry.effects.results:
+                name = entry.effects.results[0][1].name
+                raise CannotLiftError(f"a handle of the variable {name} is an output", "", name)
+        keys = sorted(self.effects.values)
+        _check_unique(keys)
+        _check_names(given, [key.name for key in keys])
+        initial = self._initial_values()
+        for key in keys:
+            check_values(key, self.effects.values[key])
+            if key.name in given:
+                initial[key] = checked_value(key, given[key.name], self.effects.values[key][0])
+        assigned = {key for entry in self.entries for key in entry.effects.assigns}
+        needed = {key for entry in self.entries for key in entry.effects.reads}
+        _check_initialized(sorted(needed), initial)
+        for value in initial.values():
+            value.flags.writeable = False
+        used = [key for key in keys if key in assigned | needed]
+        state_names = _state_names([k for k in used if k in assigned], self._signatures)
+        rewriter = self._rewriter(initial, needed - assigned)
+        written = {e.number: self._write(e, rewriter, state_names) for e in self.entries}
+        content = self._content(written, rewriter, state_names)
+        return Lifted(
+            content,
+            {name: initial[key] for key, name in state_names.items() if key in initial},
+            self._sides(lambda effects: effects.reads, state_names),
+            self._sides(lambda effects: effects.assigns, state_names),
+            tuple(self._variable(key, state_names.get(key), initial.get(key)) for key in used),
+            " ".join(filter(None, [self._growing(used), self.note])),
         )
 
-    def _visit(
-        self, subgraph: schema.SubGraphT, operator: schema.OperatorT, walk: _Walk, depth: int
-    ) -> None:
-        name = op_name(self.model, operator)
-        inputs, outputs = numbers(operator.inputs), numbers(operator.outputs)
-        if name == "VAR_HANDLE":
-            walk.handles[outputs[0]] = handle_key(operator)
-        elif name == "READ_VARIABLE":
-            key = self._handle(name, inputs[0], walk)
-            walk.take(key)
-            self._record(key, subgraph.tensors[outputs[0]])
-        elif name == "ASSIGN_VARIABLE":
-            key = self._handle(name, inputs[0], walk)
-            walk.assigns.add(key)
-            self._record(key, subgraph.tensors[inputs[1]])
-        elif name == "CALL_ONCE":
-            self._visit_once(operator, walk, depth)
-        elif name in ("IF", "WHILE"):
-            visit = self._visit_if if name == "IF" else self._visit_while
-            results = visit(operator, walk, depth)
-            walk.handles.update({outputs[position]: key for position, key in results})
-        else:
-            self._refuse_if_it_touches(name, operator, walk, depth)
+    def _growing(self, keys: Sequence[VariableKey]) -> str:
+        """Say which variables change their shape, which the converter does not expect."""
+        specs = {key.name: value_spec(self.effects.values[key]) for key in keys}
+        names = [name for name, spec in specs.items() if -1 in (shape_of(spec) or ())]
+        if not names:
+            return ""
+        return (
+            f"The shape of {', '.join(names)} changes from call to call. The converter may have "
+            "worked with the shape of the first value: compare the answers with TensorFlow's."
+        )
 
-    def _handle(self, name: str, tensor: int, walk: _Walk) -> Key:
-        if tensor not in walk.handles:
-            raise CannotLiftError(
-                f"{name} takes a handle that no VAR_HANDLE of this file makes", name
-            )
-        return walk.handles[tensor]
-
-    def _record(self, key: Key, tensor: schema.TensorT) -> None:
-        self.values.setdefault(key, []).append(tensor)
-
-    def _visit_once(self, operator: schema.OperatorT, walk: _Walk, depth: int) -> None:
-        """Initializing is no effect of a run, as long as it comes before everything else."""
-        for number in callees(operator):
-            initialized = self.effects(number, (), depth + 1).assigns
-            late = sorted(initialized & (walk.assigns | walk.reads))
-            if initialized and (late or depth):
-                at = "after it was used" if late else "inside a branch, a loop or another CALL_ONCE"
-                key = (late or sorted(initialized))[0]
+    def _initial_values(self) -> dict[VariableKey, Array]:
+        """Return the value that each variable has after every ``CALL_ONCE``."""
+        once = dict.fromkeys(
+            callee
+            for operator in self._operators
+            if op_name(self.model, operator) == "CALL_ONCE"
+            for callee in callees(operator)
+        )
+        values: dict[VariableKey, Array] = {}
+        for number in once:
+            effects = self.effects.of(number)
+            for key in sorted(effects.reads):
                 raise CannotLiftError(
-                    f"CALL_ONCE initializes the variable {key.name} {at}", "CALL_ONCE", key.name
+                    f"an initial value is made from that of the variable {key.name}",
+                    "READ_VARIABLE",
+                    key.name,
                 )
+            for key in sorted(effects.assigns & set(values)):
+                raise CannotLiftError(
+                    f"two subgraphs initialize the variable {key.name}", "CALL_ONCE", key.name
+                )
+            values.update(self._run_initializer(number, sorted(effects.assigns)))
+        return values
 
-    def _visit_if(self, operator: schema.OperatorT, walk: _Walk, depth: int) -> Binding:
-        binding = walk.bound(numbers(operator.inputs)[1:])
-        first, second = (self.effects(n, binding, depth + 1) for n in callees(operator))
-        for key in if_carries(first, second):
-            walk.take(key)
-        walk.assigns |= first.assigns | second.assigns
-        if first.results != second.results:
-            raise self._mixed("IF", first.results, second.results)
-        return first.results
+    def _run_initializer(self, number: int, keys: list[VariableKey]) -> dict[VariableKey, Array]:
+        """Return what a subgraph assigns: constants are read, the rest is computed."""
+        specs = {key: value_spec(self.effects.values[key]) for key in keys}
+        new = SubgraphRewriter(self.effects, specs).write(number, (), tuple(keys))
+        subgraph = self.model.subgraphs[new]
+        outputs = dict(zip(keys, indices(subgraph.outputs), strict=True))
+        made = {t for op in subgraph.operators for t in indices(op.outputs)}
+        computed = {key: tensor for key, tensor in outputs.items() if tensor in made}
+        values = {}
+        for key in (key for key in outputs if key not in computed):
+            tensor = subgraph.tensors[outputs[key]]
+            values[key] = constant_value(key, tensor, self.model.buffers[tensor.buffer].data)
+        if computed:
+            subgraph.outputs = list(computed.values())
+            values.update(zip(computed, self._compute(new, list(computed)), strict=True))
+        return values
 
-    def _visit_while(self, operator: schema.OperatorT, walk: _Walk, depth: int) -> Binding:
-        binding = walk.bound(numbers(operator.inputs))
-        cond, body = (self.effects(n, binding, depth + 1) for n in callees(operator))
-        for key in sorted(cond.assigns):
+    def _compute(self, number: int, keys: list[VariableKey]) -> list[Array]:
+        for key in keys:
+            numpy_dtype(key, self.effects.values[key][0])
+        content = pack(compact(self.model, [number]))
+        record = run_isolated(run_once, content, timeout=120.0, tensorflow=False)
+        if not record.ok:
+            names = ", ".join(key.name for key in keys)
+            reason = record.message.strip().splitlines()[0] if record.message.strip() else "no word"
             raise CannotLiftError(
-                f"the condition of WHILE assigns the variable {key.name}", "WHILE", key.name
+                f"the initial value of {names} cannot be computed: {reason}",
+                "CALL_ONCE",
+                keys[0].name,
             )
-        for key in while_carries(cond, body):
-            walk.take(key)
-        walk.assigns |= body.assigns
-        if body.results != binding:
-            raise self._mixed("WHILE", binding, body.results)
-        return binding
+        values: list[Array] = record.value
+        return values
 
-    def _mixed(self, name: str, one: Binding, other: Binding) -> CannotLiftError:
-        different = sorted(set(one) ^ set(other))
-        variables = " and ".join(dict.fromkeys(key.name for _, key in different))
-        return CannotLiftError(
-            f"{name} decides at run time which variable a handle is of: {variables}",
-            name,
-            different[0][1].name,
-        )
-
-    def _refuse_if_it_touches(
-        self, name: str, operator: schema.OperatorT, walk: _Walk, depth: int
-    ) -> None:
-        """Let an op pass that has to do with no variable."""
-        code = text(self.model.operatorCodes[operator.opcodeIndex].customCode)
-        shown = code if name == "CUSTOM" and code else name
-        if name == "CUSTOM" and variable_role(code):
-            raise CannotLiftError(
-                f"the op {code} keeps a variable that only TensorFlow's own kernels know", code
-            )
-        bound = walk.bound(numbers(operator.inputs))
-        touched = [key for _, key in bound]
-        for number in callees(operator):
-            effects = self.effects(number, (), depth + 1)
-            touched += sorted(effects.reads | effects.assigns)
-        if touched:
-            variable = touched[0].name
-            raise CannotLiftError(
-                f"the op {shown} takes the variable {variable}, and is none of READ_VARIABLE, "
-                "ASSIGN_VARIABLE, IF and WHILE",
-                shown,
-                variable,
-            )
-
-
-def handle_key(operator: schema.OperatorT) -> Key:
-    """Return which variable a ``VAR_HANDLE`` names.
-
-    Args:
-        operator: The operator.
-
-    Returns:
-        Its container and shared name.
-    """
-    options = operator.builtinOptions
-    return Key(text(options.container), text(options.sharedName))
-
-
-def if_carries(first: Effects, second: Effects) -> list[Key]:
-    """Return the variables whose value the branches of an ``IF`` need.
-
-    Args:
-        first: What one branch does.
-        second: What the other does.
-
-    Returns:
-        What one of them reads, and what only one of them assigns: the other hands it through.
-    """
-    handed_through = first.assigns ^ second.assigns
-    return sorted(first.reads | second.reads | handed_through)
-
-
-def while_carries(cond: Effects, body: Effects) -> list[Key]:
-    """Return the variables that a ``WHILE`` carries from round to round.
-
-    Args:
-        cond: What its condition does.
-        body: What its body does.
-
-    Returns:
-        All that either touches: with no round at all, the value from before is the value after.
-    """
-    return sorted(cond.reads | body.reads | body.assigns)
-
-
-class Rewriter:
-    """Writes subgraphs anew without variables. New ones are added behind the model's own.
-
-    Args:
-        flow: What is known of the model; its ``model`` grows.
-        specs: A tensor as every value of a variable is: dtype, shape, quantization.
-        constants: The number of the buffer of each variable that nothing assigns.
-    """
-
-    def __init__(
-        self,
-        flow: Flow,
-        specs: Mapping[Key, schema.TensorT],
-        constants: Mapping[Key, int] | None = None,
-    ) -> None:
-        self._flow = flow
-        self._model = flow.model
-        self._specs = specs
-        self._constants = constants or {}
-        self._written: dict[Any, int] = {}
-        self._renamed: dict[int, Mapping[int, int]] = {}
-        self._taken = {
-            text(tensor.name)
-            for subgraph in self._model.subgraphs
-            for tensor in subgraph.tensors or []
-            if tensor.type != schema.TensorType.RESOURCE  # handles go, and leave their names
+    def _rewriter(
+        self, initial: Mapping[VariableKey, Array], constants: set[VariableKey]
+    ) -> SubgraphRewriter:
+        specs = {
+            key: value_spec(tensors, initial.get(key))
+            for key, tensors in self.effects.values.items()
         }
-        self._counts: dict[str, int] = {}
-
-    def rename(self, tensor: schema.TensorT, stem: str) -> None:
-        """Give a new tensor a name that no other has: some tools tell tensors by their names.
-
-        Args:
-            tensor: A tensor that was added here.
-            stem: What it should be called; a number is put behind if another is called so.
-        """
-        self._taken.discard(text(tensor.name))
-        tensor.name = self._new_name(stem)
-
-    def _new_name(self, stem: str) -> str:
-        name = stem
-        while name in self._taken:
-            self._counts[stem] = self._counts.get(stem, 0) + 1
-            name = f"{stem}_{self._counts[stem]}"
-        self._taken.add(name)
-        return name
-
-    def renamed(self, number: int, tensor: int) -> int:
-        """Return what number a tensor of a subgraph has after it was written anew.
-
-        Args:
-            number: The number of the new subgraph.
-            tensor: The tensor's number in the old one.
-
-        Returns:
-            Another number for what was read from a variable, else the same.
-        """
-        return self._renamed[number].get(tensor, tensor)
-
-    def carried(self, keys: Iterable[Key]) -> tuple[Key, ...]:
-        """Return the variables that are state, in their order: those that are no constants."""
-        return tuple(sorted(set(keys) - set(self._constants)))
-
-    def write(
-        self,
-        number: int,
-        inputs: tuple[Key, ...],
-        outputs: tuple[Key, ...],
-        binding: Binding = (),
-        *,
-        loop: bool = False,
-    ) -> int:
-        """Write a subgraph anew.
-
-        Args:
-            number: Its number.
-            inputs: Variables whose values become inputs, behind its own.
-            outputs: Variables whose values become outputs, behind its own.
-            binding: Its arguments that are handles; they go, as do results that are handles.
-            loop: Whether it is the body of a ``WHILE``, which hands its outputs to its inputs.
-
-        Returns:
-            The number of the new subgraph.
-        """
-        place = number, inputs, outputs, binding, loop
-        if place not in self._written:
-            page = _Page(self._model.subgraphs[number], binding)
-            new = self._write(page, inputs, outputs)
-            if loop:
-                self._keep_apart(page, new)
-            self._model.subgraphs.append(new)
-            self._written[place] = len(self._model.subgraphs) - 1
-            self._renamed[self._written[place]] = page.renamed
-        return self._written[place]
+        buffers = {}
+        for key in sorted(constants):
+            plain = np.ascontiguousarray(initial[key]).reshape(-1).view(np.uint8)
+            buffers[key] = len(self.model.buffers)
+            self.model.buffers.append(schema.BufferT(plain if plain.size else None))
+        return SubgraphRewriter(self.effects, specs, buffers)
 
     def _write(
-        self, page: _Page, inputs: tuple[Key, ...], outputs: tuple[Key, ...]
-    ) -> schema.SubGraphT:
-        old = page.old
-        for key in inputs:
-            page.current[key] = self._add(key, page)
-        arguments = [page.current[key] for key in inputs]
-        for operator in old.operators or []:
-            self._copy(operator, page)
-        new = copy.copy(old)
-        new.tensors = page.tensors
-        new.operators = page.operators
-        new.inputs = page.kept(numbers(old.inputs)) + arguments
-        new.outputs = page.kept(numbers(old.outputs)) + [page.current[key] for key in outputs]
-        return new
-
-    def _keep_apart(self, page: _Page, body: schema.SubGraphT) -> None:
-        """Copy what a loop's body takes at one place and gives at another.
-
-        LiteRT copies the outputs of a body to its inputs one after the other, in place: of two
-        values that change places, one would be lost. ``READ_VARIABLE`` used to copy; its stead is
-        taken by a ``CAST`` to the same dtype, which works on any shape.
-        """
-        before = page.kept_as_they_were(numbers(page.old.outputs))
-        for position, tensor in enumerate(body.outputs):
-            renamed = position >= len(before) or before[position] != tensor
-            if renamed and tensor in body.inputs and body.inputs[position] != tensor:
-                body.outputs[position] = self._add_copy(page, tensor)
-
-    def _add_copy(self, page: _Page, tensor: int) -> int:
-        copied = copy.copy(page.tensors[tensor])
-        copied.name = self._new_name(text(copied.name))
-        page.tensors.append(copied)
-        options = schema.CastOptionsT(copied.type, copied.type)
-        kind = schema.BuiltinOptions.CastOptions
-        number = len(page.tensors) - 1
-        page.operators.append(
-            schema.OperatorT(self._cast_code(), [tensor], [number], kind, options)
-        )
+        self, entry: _Entry, rewriter: SubgraphRewriter, state_names: Mapping[VariableKey, str]
+    ) -> int:
+        inputs = rewriter.state(entry.effects.reads)
+        outputs = rewriter.state(entry.effects.assigns)
+        number = rewriter.write(entry.number, inputs, outputs)
+        subgraph = self.model.subgraphs[number]
+        for key, tensor in zip(reversed(inputs), reversed(subgraph.inputs), strict=False):
+            # Named as the converter names a signature's inputs, and as an unsigned file's.
+            signature = entry.names[0]
+            name = f"{signature}_{state_names[key]}:0" if signature else state_names[key]
+            rewriter.rename(subgraph.tensors[tensor], name)
         return number
 
-    def _cast_code(self) -> int:
-        """Return the number of the op code of ``CAST``, which may have to be added."""
-        codes = self._model.operatorCodes
-        for number, code in enumerate(codes):
-            if flatbuffer_utils.get_builtin_code_from_operator_code(code) == _CAST:
-                return number
-        codes.append(schema.OperatorCodeT(_CAST, None, 1, _CAST))
-        return len(codes) - 1
+    def _content(
+        self,
+        written: Mapping[int, int],
+        rewriter: SubgraphRewriter,
+        state_names: Mapping[VariableKey, str],
+    ) -> bytes:
+        effects = {entry.number: entry.effects for entry in self.entries}
+        signatures = []
+        for old in self._signatures:
+            number = written[old.subgraphIndex]
+            new = copy.copy(old)
+            new.subgraphIndex = number
+            done = effects[old.subgraphIndex]
+            for side, keys in (("inputs", done.reads), ("outputs", done.assigns)):
+                maps = [
+                    schema.TensorMapT(m.name, rewriter.renumbered(number, int(m.tensorIndex)))
+                    for m in getattr(old, side) or []
+                ]
+                state = rewriter.state(keys)
+                tensors = getattr(self.model.subgraphs[number], side)
+                # The state stands behind what the subgraph had; [-0:] would be all of it.
+                behind = tensors[len(tensors) - len(state) :]
+                maps += [
+                    schema.TensorMapT(state_names[key], tensor)
+                    for key, tensor in zip(state, behind, strict=True)
+                ]
+                setattr(new, side, maps)
+            signatures.append(new)
+        model = compact(self.model, [written[entry.number] for entry in self.entries], signatures)
+        described = decode(model.description).strip()
+        model.description = f"{described} State lifted to inputs and outputs.".strip()
+        try:
+            return pack(model)
+        except ValueError as error:
+            raise CannotLiftError(str(error)) from error
 
-    def _copy(self, operator: schema.OperatorT, page: _Page) -> None:
-        name = op_name(self._model, operator)
-        inputs, outputs = numbers(operator.inputs), numbers(operator.outputs)
-        if name == "VAR_HANDLE":
-            page.handles[outputs[0]] = handle_key(operator)
-        elif name == "READ_VARIABLE":
-            page.renamed[outputs[0]] = self._value(page.handles[inputs[0]], page)
-        elif name == "ASSIGN_VARIABLE":
-            page.current[page.handles[inputs[0]]] = page.value(inputs[1])
-        elif name == "IF":
-            self._copy_if(operator, page)
-        elif name == "WHILE":
-            self._copy_while(operator, page)
-        else:
-            new = {n: self.write(n, (), ()) for n in callees(operator)}
-            changed = with_callees(operator, new)
-            changed.inputs = [page.value(tensor) for tensor in inputs]
-            page.operators.append(changed)
+    def _sides(
+        self, pick: Any, state_names: Mapping[VariableKey, str]
+    ) -> dict[str, tuple[str, ...]]:
+        return {
+            name: tuple(state_names[k] for k in sorted(pick(entry.effects)) if k in state_names)
+            for entry in self.entries
+            for name in entry.names
+        }
 
-    def _value(self, key: Key, page: _Page) -> int:
-        if key not in page.current:  # everything else is an input
-            page.current[key] = self._add(key, page, self._constants[key])
-        return page.current[key]
-
-    def _add(self, key: Key, page: _Page, buffer: int = 0) -> int:
-        """Add a tensor that holds the value of a variable, and return its number."""
-        tensor = copy.copy(self._specs[key])
-        tensor.name = self._new_name(key.name)
-        tensor.buffer = buffer
-        page.tensors.append(tensor)
-        return len(page.tensors) - 1
-
-    def _copy_if(self, operator: schema.OperatorT, page: _Page) -> None:
-        condition, *arguments = numbers(operator.inputs)
-        binding = page.bound(arguments)
-        first, second = (self._flow.effects(n, binding) for n in callees(operator))
-        carried = self.carried(if_carries(first, second))
-        assigned = self.carried(first.assigns | second.assigns)
-        new = {n: self.write(n, carried, assigned, binding) for n in callees(operator)}
-        changed = with_callees(operator, new)
-        changed.inputs = [page.value(condition), *page.kept(arguments)]
-        page.pass_on(operator, changed, first.results)
-        self._carry(changed, page, carried, assigned)
-
-    def _copy_while(self, operator: schema.OperatorT, page: _Page) -> None:
-        arguments = numbers(operator.inputs)
-        binding = page.bound(arguments)
-        condition, body = callees(operator)
-        first, second = (self._flow.effects(n, binding) for n in (condition, body))
-        carried = self.carried(while_carries(first, second))
-        changed = copy.copy(operator)
-        changed.builtinOptions = schema.WhileOptionsT(
-            self.write(condition, carried, (), binding),
-            self.write(body, carried, carried, binding, loop=True),
+    def _variable(self, key: VariableKey, name: str | None, initial: Array | None) -> StateVariable:
+        tensor = value_spec(self.effects.values[key], initial)
+        read = [n for e in self.entries if key in e.effects.reads for n in e.names]
+        assigned = [n for e in self.entries if key in e.effects.assigns for n in e.names]
+        return StateVariable(
+            variable=key.name,
+            name=name,
+            dtype=dtype_name(tensor),
+            shape=tuple(None if n < 0 else n for n in shape_of(tensor) or ()),
+            initial=initial,
+            read_by=tuple(sorted(read)),
+            assigned_by=tuple(sorted(assigned)),
         )
-        changed.inputs = page.kept(arguments)
-        page.pass_on(operator, changed, binding)
-        self._carry(changed, page, carried, carried)
-
-    def _carry(
-        self, changed: schema.OperatorT, page: _Page, taken: Iterable[Key], given: Iterable[Key]
-    ) -> None:
-        """Let an ``IF`` or a ``WHILE`` take and give the values of variables as well."""
-        changed.inputs += [self._value(key, page) for key in taken]
-        for key in given:
-            page.current[key] = self._add(key, page)
-            changed.outputs.append(page.current[key])
-        page.operators.append(changed)
 
 
-class _Page:
-    """A subgraph while it is written anew."""
+def _signature_of_main(model: schema.ModelT) -> schema.SignatureDefT:
+    """Make a signature for a file that has none: by its tensors' names no state could be found.
 
-    def __init__(self, old: schema.SubGraphT, binding: Binding) -> None:
-        inputs = numbers(old.inputs)
-        self.old = old
-        self.tensors = list(old.tensors or [])
-        self.operators: list[schema.OperatorT] = []
-        self.handles = {inputs[position]: key for position, key in binding}
-        self.current: dict[Key, int] = {}
-        self.renamed: dict[int, int] = {}
-
-    def value(self, tensor: int) -> int:
-        """Return what a tensor is called now: another number if it was read from a variable."""
-        return self.renamed.get(tensor, tensor)
-
-    def pass_on(self, old: schema.OperatorT, changed: schema.OperatorT, results: Binding) -> None:
-        """Give an op the outputs that it had, but for those that were handles."""
-        outputs = numbers(old.outputs)
-        self.handles.update({outputs[position]: key for position, key in results})
-        changed.outputs = self.kept(outputs)
-
-    def kept_as_they_were(self, tensors: Sequence[int]) -> list[int]:
-        """Return those of some tensors that are no handles, as they were called before."""
-        return [tensor for tensor in tensors if tensor not in self.handles]
-
-    def kept(self, tensors: Sequence[int]) -> list[int]:
-        """Return those of some tensors that are no handles, as they are called now."""
-        return [self.value(tensor) for tensor in self.kept_as_they_were(tensors)]
-
-    def bound(self, tensors: Sequence[int]) -> Binding:
-        """Return which of some tensors are handles."""
-        return tuple((i, self.handles[t]) for i, t in enumerate(tensors) if t in self.handles)
-
-
-def shape_of(tensor: schema.TensorT) -> tuple[int, ...] | None:
-    """Return a tensor's shape, with -1 for a dimension that is not known.
-
-    Args:
-        tensor: The tensor.
-
-    Returns:
-        Its dimensions; ``None`` for an unknown rank.
+    An output may be the state itself, and then one tensor, with one name, is both. A caller who
+    goes by the places of inputs and outputs finds them where they were, the state behind them.
     """
-    if tensor.shape is None and not tensor.hasRank:
-        return None
-    signature = numbers(tensor.shapeSignature)
-    return tuple(signature or numbers(tensor.shape))
+    main = model.subgraphs[0]
+    made = schema.SignatureDefT()
+    made.signatureKey, made.subgraphIndex = b"serving_default", 0
+    made.inputs, made.outputs = (_named_tensors(main, side) for side in (main.inputs, main.outputs))
+    return made
 
 
-def quantization_of(tensor: schema.TensorT) -> tuple[Any, ...]:
-    """Return what the integers of a tensor mean.
+def _named_tensors(main: schema.SubGraphT, tensors: Any) -> list[schema.TensorMapT]:
+    """Name tensors as they are named, the second of a name by its place."""
+    named: dict[str, int] = {}
+    for place, tensor in enumerate(indices(tensors)):
+        name = decode(main.tensors[tensor].name)
+        named[f"{name}_{place}" if name in named else name] = tensor
+    return [schema.TensorMapT(name.encode(), tensor) for name, tensor in named.items()]
 
-    Args:
-        tensor: The tensor.
 
-    Returns:
-        Scales, zero points and their axis; empty for a tensor that is not quantized.
-    """
-    parameters = tensor.quantization
-    if parameters is None or parameters.scale is None or not len(parameters.scale):
-        return ()
-    scales = tuple(float(np.float32(scale)) for scale in parameters.scale)
-    return scales, tuple(numbers(parameters.zeroPoint)), parameters.quantizedDimension
+def run_once(content: bytes) -> list[Array]:
+    """Run a .tflite file without inputs, and return its outputs. It may end the process."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    interpreter = Interpreter(
+        model_content=content,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    )
+    interpreter.allocate_tensors()
+    interpreter.invoke()
+    return [interpreter.get_tensor(d["index"]) for d in interpreter.get_output_details()]
+
+
+def _check_unique(keys: Sequence[VariableKey]) -> None:
+    names = [key.name for key in keys]
+    for name in names:
+        if names.count(name) > 1:
+            raise CannotLiftError(f"two containers hold a variable {name}", "VAR_HANDLE", name)
+
+
+def _check_names(given: Mapping[str, Any], names: Sequence[str]) -> None:
+    unknown = sorted(set(given) - set(names))
+    if unknown:
+        known = ", ".join(names) or "none"
+        raise ValueError(f"there is no variable {unknown[0]!r}; the variables are: {known}")
+
+
+def _check_initialized(needed: Sequence[VariableKey], initial: Mapping[VariableKey, Array]) -> None:
+    for key in needed:
+        if key not in initial:
+            raise CannotLiftError(
+                f"nothing in the file initializes the variable {key.name}; "
+                "give its first value in initial_values",
+                "READ_VARIABLE",
+                key.name,
+            )
+
+
+def _state_names(
+    keys: Sequence[VariableKey], signatures: Sequence[schema.SignatureDefT]
+) -> dict[VariableKey, str]:
+    """Give each variable a name that no input and no output has, and that Python can spell."""
+    taken = {decode(entry.name) for signature in signatures for entry in tensor_maps(signature)}
+    names = {}
+    for key in keys:
+        stem = re.sub(r"\W", "_", key.name.removesuffix(":0")).strip("_") or "state"
+        stem = f"state_{stem}" if stem[0].isdigit() else stem
+        choices = (stem, f"{stem}_state", *(f"{stem}_state_{n}" for n in range(2, len(taken) + 3)))
+        names[key] = next(name for name in choices if name not in taken)
+        taken.add(names[key])
+    return names
+
+
+def _note(model: schema.ModelT) -> str:
+    """Say what state is in the file besides resource variables."""
+    hidden = sum(t.isVariable for subgraph in model.subgraphs for t in subgraph.tensors or [])
+    if not hidden:
+        return ""
+    return (
+        f"{_count(hidden, 'tensor')} of ops that keep a state of their own (as an LSTM does) "
+        "cannot be lifted, and stay."
+    )

@@ -1,17 +1,17 @@
-"""Take a .tflite file apart as objects, and put an edited one together again.
+"""Unpack a .tflite file into objects, and pack an edited one again.
 
 The objects are the schema's own (``ModelT``, ``SubGraphT``, ``OperatorT``, ``TensorT``), as
-``ai_edge_litert.tools.flatbuffer_utils`` uses them. They refer to each other by number: an operator
-to tensors, an op code and subgraphs, a tensor to a buffer. ``take_apart`` checks every such number
-once, so that an edit need not; ``compact`` keeps what can be reached and numbers it anew. Weights
-are never copied before the file is written.
+``ai_edge_litert.tools.flatbuffer_utils`` uses them. They refer to each other by index: an operator
+to tensors, an op code and subgraphs, a tensor to a buffer. ``unpack`` checks every such index once,
+so that an edit need not; ``compact`` keeps what can be reached and gives it new indices. Weights
+are views of the file's bytes, and are never copied before the new file is packed.
 """
 
 from __future__ import annotations
 
 import copy
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,12 +21,12 @@ from ai_edge_litert.tools import flatbuffer_utils
 from varhandle.formats import read_graph
 from varhandle.graph import ModelFileError
 
-_MARK = b"TFL3"
 _ALIGNMENT = 16  # bytes; what schema.fbs demands of a buffer's data, and Python's writer forgets
 _LARGEST = 2**31 - 1  # bytes; what a flatbuffer can hold (its offsets are of 32 bits)
 _NO_BUFFER = 1  # an offset of 0 or 1 stands for a buffer that is not stored outside
+_OMITTED = -1  # the index of an optional input that an operator does without
 
-_FROM_A_DAMAGED_FILE = (
+_DAMAGED = (
     struct.error,
     ValueError,
     LookupError,
@@ -35,58 +35,49 @@ _FROM_A_DAMAGED_FILE = (
     OverflowError,
     MemoryError,
 )
+"""What the schema's generated reader raises on a damaged file."""
 
 _OPS = {
     value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)
 }
-_ACTING = frozenset({"CUSTOM", "DELEGATE", "STABLEHLO_CUSTOM_CALL"})
+_SIDE_EFFECTS = frozenset({"CUSTOM", "DELEGATE", "STABLEHLO_CUSTOM_CALL"})
 """Ops with outputs that may do something else as well: they stay, used or not.
 
 So do ops without outputs, which do nothing but that. ``CALL_ONCE`` stays if what it calls does
 something, as any op that calls."""
 
 
-def take_apart(data: bytes, source: str) -> schema.ModelT:
-    """Read a .tflite file into objects.
-
-    Args:
-        data: The file's bytes. Weights stay views of them.
-        source: Where they come from, for messages.
-
-    Returns:
-        The model. Buffers and custom options that lie behind the flatbuffer are in their place,
-        and every number that refers to something refers to something that is there.
-
-    Raises:
-        ModelFileError: It is no .tflite file, or a damaged one.
-    """
+def check_mark(data: bytes, source: str) -> None:
+    """Raise ``ModelFileError`` for bytes that are no .tflite file: no ``TFL3`` in bytes 4 to 7."""
     if not data:
         raise ModelFileError(source, "the file is empty")
-    if data[4:8] != _MARK:
+    if bytes(data[4:8]) != b"TFL3":
         raise ModelFileError(source, "not a .tflite file: it lacks the mark TFL3")
+
+
+def unpack(data: bytes, source: str = "<bytes>") -> schema.ModelT:
+    """Read a .tflite file into objects, every index in them checked.
+
+    Buffers and custom options that lie behind the flatbuffer are brought into their place. A
+    damaged file raises ``ModelFileError``, which calls it ``source``.
+    """
+    check_mark(data, source)
     read_graph(data)  # it counts every item against the file's size, which the schema does not
     try:
         model = flatbuffer_utils.convert_bytearray_to_object(data)
         _bring_inside(model, data)
         _check(model)
-    except _FROM_A_DAMAGED_FILE as error:
+    except _DAMAGED as error:
         raise ModelFileError(
             source, f"the .tflite file is damaged or cut short ({error})"
         ) from error
     return model
 
 
-def put_together(model: schema.ModelT) -> bytes:
-    """Write a model as a .tflite file.
+def pack(model: schema.ModelT) -> bytes:
+    """Write a model, all of whose buffers are inside, as a .tflite file.
 
-    Args:
-        model: The model, with all buffers inside.
-
-    Returns:
-        The file's bytes.
-
-    Raises:
-        ValueError: It does not fit into one flatbuffer of 2 GiB.
+    ``ValueError`` if it does not fit into one flatbuffer of 2 GiB.
     """
     data = [buffer.data for buffer in model.buffers if buffer.data is not None]
     if sum(len(part) for part in data) > _LARGEST:
@@ -97,7 +88,11 @@ def put_together(model: schema.ModelT) -> bytes:
 
 
 class _AlignedBuffer(schema.BufferT):
-    """A buffer whose data starts at a multiple of 16 bytes, where kernels expect it."""
+    """A buffer whose data starts at a multiple of 16 bytes, where kernels expect it.
+
+    A flatbuffer is written from its end to its beginning, and the builder aligns what it writes
+    against that end. So the padding has to be asked for before the data is written.
+    """
 
     def Pack(self, builder: Any) -> int:  # noqa: N802 - the schema's name
         if self.data is not None:
@@ -106,67 +101,61 @@ class _AlignedBuffer(schema.BufferT):
 
 
 def op_name(model: schema.ModelT, operator: schema.OperatorT) -> str:
-    """Return the name of an operator's op, such as ``READ_VARIABLE`` or ``CUSTOM``.
-
-    Args:
-        model: The model that it is in.
-        operator: The operator.
-
-    Returns:
-        The schema's name.
-    """
+    """Return the schema's name of an operator's op, such as ``READ_VARIABLE`` or ``CUSTOM``."""
     code = model.operatorCodes[operator.opcodeIndex]
     number = flatbuffer_utils.get_builtin_code_from_operator_code(code)
     return _OPS.get(number, f"BUILTIN_{number}")
 
 
-def text(value: bytes | str | None) -> str:
-    """Return a name as text; the schema gives bytes, and takes both.
+def decode(name: bytes | str | None) -> str:
+    """Return a name as text; the schema gives bytes, and takes both."""
+    return name.decode(errors="replace") if isinstance(name, bytes) else name or ""
 
-    Args:
-        value: A name out of the model.
 
-    Returns:
-        It as text, empty where there is none.
-    """
-    return value.decode(errors="replace") if isinstance(value, bytes) else value or ""
+def indices(vector: Any) -> list[int]:
+    """Return a vector of indices (a NumPy array, a list or ``None``) as a list."""
+    return [] if vector is None else [int(number) for number in vector]
+
+
+def has_data(buffer: schema.BufferT) -> bool:
+    """Whether a buffer holds a constant; the tensor of an empty one is computed."""
+    return buffer.data is not None and len(buffer.data) > 0
+
+
+def tensor_maps(signature: schema.SignatureDefT) -> list[schema.TensorMapT]:
+    """Return the named inputs, then the named outputs of a signature."""
+    return [*(signature.inputs or []), *(signature.outputs or [])]
+
+
+def subgraph_of(model: schema.ModelT, signature: str | None) -> int:
+    """Return the index of the subgraph that a signature runs; 0 where there is no such one."""
+    for definition in model.signatureDefs or []:
+        if decode(definition.signatureKey) == signature:
+            return int(definition.subgraphIndex)
+    return 0
 
 
 def callees(operator: schema.OperatorT) -> tuple[int, ...]:
-    """Return the numbers of the subgraphs that an operator's options name, in their order.
-
-    Args:
-        operator: The operator.
-
-    Returns:
-        The numbers; none for an op that calls nothing.
-    """
+    """Return the indices of the subgraphs that an operator's options name, in their order."""
     return tuple(
         int(number)
         for options in (operator.builtinOptions, operator.builtinOptions2)
-        for name in _references(options)
-        for number in np.atleast_1d(_or_empty(getattr(options, name)))
+        for name in _subgraph_fields(options)
+        if getattr(options, name) is not None
+        for number in np.atleast_1d(getattr(options, name))
         if number >= 0  # some options have -1 for a subgraph that is left out
     )
 
 
 def with_callees(operator: schema.OperatorT, renumbered: Mapping[int, int]) -> schema.OperatorT:
-    """Return an operator that calls other subgraphs.
-
-    Args:
-        operator: The operator, which is left as it is.
-        renumbered: The new number of each subgraph that its options name.
-
-    Returns:
-        A copy.
-    """
+    """Return a copy of an operator that calls other subgraphs."""
     changed = copy.copy(operator)
     for place in ("builtinOptions", "builtinOptions2"):
         options = getattr(operator, place)
-        if not _references(options):
+        if not _subgraph_fields(options):
             continue
-        options = copy.copy(options)
-        for name in _references(options):
+        options = copy.copy(options)  # the copy of the operator still shares them
+        for name in _subgraph_fields(options):
             value = getattr(options, name)
             if isinstance(value, (int, np.integer)):
                 setattr(options, name, renumbered.get(int(value), int(value)))
@@ -176,70 +165,54 @@ def with_callees(operator: schema.OperatorT, renumbered: Mapping[int, int]) -> s
     return changed
 
 
-def _references(options: Any) -> list[str]:
-    """Return the fields of an op's options that hold numbers of subgraphs."""
+def _subgraph_fields(options: Any) -> list[str]:
+    """Return the fields of an op's options that hold indices of subgraphs."""
     fields = vars(options) if options is not None else ()
     return [name for name in fields if "subgraph" in name.lower() or name == "calledComputations"]
 
 
-def _or_empty(value: Any) -> Any:
-    return () if value is None else value
+def reachable(
+    model: schema.ModelT,
+    starts: Iterable[int],
+    operators: Mapping[int, Sequence[schema.OperatorT]] | None = None,
+) -> list[int]:
+    """Return some subgraphs and all that they call, ``CALL_ONCE`` included, ``starts`` first.
 
-
-def numbers(vector: Any) -> list[int]:
-    """Return a vector of tensor numbers as a list.
-
-    Args:
-        vector: A NumPy array, a list or ``None``, as the schema gives them.
-
-    Returns:
-        The numbers; empty for ``None``.
-    """
-    return [] if vector is None else [int(number) for number in vector]
-
-
-def reachable(model: schema.ModelT, starts: Iterable[int]) -> list[int]:
-    """Follow the calls from some subgraphs, what ``CALL_ONCE`` calls included.
-
-    Args:
-        model: The model.
-        starts: Numbers of the subgraphs to begin with.
-
-    Returns:
-        Their numbers and those of all that they call, each once, ``starts`` first.
+    Where ``operators`` gives those of each subgraph that are kept, only their calls count.
     """
     found = dict.fromkeys(starts)
     waiting = list(found)
     while waiting:
-        for operator in model.subgraphs[waiting.pop(0)].operators or []:
-            for number in callees(operator):
-                if number not in found:
-                    found[number] = None
-                    waiting.append(number)
+        number = waiting.pop(0)
+        kept = model.subgraphs[number].operators if operators is None else operators[number]
+        for operator in kept or []:
+            for callee in callees(operator):
+                if callee not in found:
+                    found[callee] = None
+                    waiting.append(callee)
     return list(found)
 
 
 def compact(
     model: schema.ModelT, starts: Sequence[int], signatures: Sequence[schema.SignatureDefT] = ()
 ) -> schema.ModelT:
-    """Keep what can be reached, and number it anew.
+    """Return a model of what can be reached from some subgraphs, which come first in it.
 
     Operators whose outputs nobody uses go (unless the op does something else as well), then
-    tensors, subgraphs, op codes and buffers that nothing refers to.
-
-    Args:
-        model: The model, which is left as it is.
-        starts: Numbers of the subgraphs to keep with all that they call; they come first.
-        signatures: The signatures to keep, of subgraphs among ``starts``.
-
-    Returns:
-        A new model that shares the weights.
+    tensors, subgraphs, op codes and buffers that nothing refers to. The given model stays as it
+    is, and shares its weights. ``signatures`` are those to keep, of subgraphs among ``starts``.
     """
     return _Compaction(model, starts, signatures).model
 
 
 class _Compaction:
-    """One run of :func:`compact`."""
+    """One run of :func:`compact`.
+
+    The order matters: each step gives new indices, and the next one writes them down. Live
+    operators decide which subgraphs are called, subgraphs which tensors there are, and tensors,
+    operators and metadata which buffers and op codes. ``_tensors``, ``_codes`` and ``_buffers``
+    map old indices to new ones, and the order of their keys is the order in the new file.
+    """
 
     def __init__(
         self,
@@ -255,15 +228,7 @@ class _Compaction:
         self._buffers: dict[int, int] = {0: 0}  # buffer 0 is empty by the format's rule
         self.model = copy.copy(model)
         live = {number: self._live_operators(number) for number in reachable(model, starts)}
-        # Calls of operators that went are gone as well.
-        calls = {n: [c for op in operators for c in callees(op)] for n, operators in live.items()}
-        kept = dict.fromkeys(starts)
-        waiting = list(kept)
-        while waiting:
-            for number in calls[waiting.pop(0)]:
-                if number not in kept:
-                    kept[number] = None
-                    waiting.append(number)
+        kept = reachable(model, starts, live)
         self._subgraphs = {old: new for new, old in enumerate(kept)}
         self.model.subgraphs = [self._subgraph(number, live[number]) for number in kept]
         self.model.signatureDefs = [self._signature(s) for s in signatures] or None
@@ -273,56 +238,54 @@ class _Compaction:
         self.model.buffers = [schema.BufferT()]
         self.model.buffers += [model.buffers[old] for old in list(self._buffers)[1:]]
 
-    def _named(self, number: int) -> set[int]:
-        """Return the tensors of a subgraph that signatures name."""
-        return {
-            int(tensor_map.tensorIndex)
-            for signature in self._signatures
-            if signature.subgraphIndex == number
-            for tensor_map in [*(signature.inputs or []), *(signature.outputs or [])]
-        }
+    def _edges(self, number: int) -> set[int]:
+        """Return the tensors of a subgraph that its caller or a signature names."""
+        subgraph = self._old.subgraphs[number]
+        named = (s for s in self._signatures if s.subgraphIndex == number)
+        signed = {int(entry.tensorIndex) for signature in named for entry in tensor_maps(signature)}
+        return {*indices(subgraph.outputs), *signed}
 
     def _live_operators(self, number: int) -> list[schema.OperatorT]:
+        """Return the operators that are needed: from the last to the first, for what uses what."""
         subgraph = self._old.subgraphs[number]
-        used = {*numbers(subgraph.outputs), *self._named(number)}
+        used = self._edges(number)
         live = []
         for operator in reversed(subgraph.operators or []):
-            outputs = numbers(operator.outputs)
-            if used.intersection(outputs) or self._acts(subgraph, operator):
+            if used.intersection(indices(operator.outputs)) or self._acts(subgraph, operator):
                 live.append(operator)
-                used.update(numbers(operator.inputs))
+                used.update(indices(operator.inputs))
         return live[::-1]
 
     def _acts(self, subgraph: schema.SubGraphT, operator: schema.OperatorT) -> bool:
         """Tell whether an operator may do something besides giving outputs."""
         name = op_name(self._old, operator)
-        if name in _ACTING or (name != "CALL_ONCE" and not numbers(operator.outputs)):
+        if name in _SIDE_EFFECTS or (name != "CALL_ONCE" and not indices(operator.outputs)):
             return True
         # An LSTM and its relatives keep a state in tensors that they overwrite.
-        if any(subgraph.tensors[n].isVariable for n in numbers(operator.inputs) if n >= 0):
+        if any(subgraph.tensors[n].isVariable for n in indices(operator.inputs) if n >= 0):
             return True
-        for callee in callees(operator):
-            if callee not in self._acting:
-                self._acting[callee] = True  # whoever calls itself is left alone
-                called = self._old.subgraphs[callee]
-                self._acting[callee] = any(self._acts(called, op) for op in called.operators or [])
-            if self._acting[callee]:
-                return True
-        return False
+        return any(self._subgraph_acts(callee) for callee in callees(operator))
+
+    def _subgraph_acts(self, number: int) -> bool:
+        if number not in self._acting:
+            self._acting[number] = True  # what calls itself is left alone
+            called = self._old.subgraphs[number]
+            self._acting[number] = any(self._acts(called, op) for op in called.operators or [])
+        return self._acting[number]
 
     def _subgraph(self, number: int, operators: list[schema.OperatorT]) -> schema.SubGraphT:
         old = self._old.subgraphs[number]
-        used = {*numbers(old.inputs), *numbers(old.outputs), *self._named(number)}
+        used = {*indices(old.inputs), *self._edges(number)}
         for operator in operators:
             for vector in (operator.inputs, operator.outputs, operator.intermediates):
-                used.update(numbers(vector))
-        used.discard(-1)
+                used.update(indices(vector))
+        used.discard(_OMITTED)
         renumbered = {tensor: new for new, tensor in enumerate(sorted(used))}
-        self._tensors[number] = {**renumbered, -1: -1}
+        self._tensors[number] = {**renumbered, _OMITTED: _OMITTED}
         new = copy.copy(old)
         new.tensors = [self._tensor(old.tensors[tensor]) for tensor in sorted(used)]
-        new.inputs = [renumbered[tensor] for tensor in numbers(old.inputs)]
-        new.outputs = [renumbered[tensor] for tensor in numbers(old.outputs)]
+        new.inputs = [renumbered[tensor] for tensor in indices(old.inputs)]
+        new.outputs = [renumbered[tensor] for tensor in indices(old.outputs)]
         new.operators = [self._operator(op, self._tensors[number]) for op in operators]
         return new
 
@@ -338,19 +301,17 @@ class _Compaction:
         new.opcodeIndex = self._codes.setdefault(old.opcodeIndex, len(self._codes))
         for vector in ("inputs", "outputs", "intermediates"):
             if getattr(old, vector) is not None:
-                setattr(new, vector, [renumbered[n] for n in numbers(getattr(old, vector))])
+                setattr(new, vector, [renumbered[n] for n in indices(getattr(old, vector))])
         return new
 
     def _signature(self, old: schema.SignatureDefT) -> schema.SignatureDefT:
         renumbered = self._tensors[old.subgraphIndex]
         new = copy.copy(old)
         new.subgraphIndex = self._subgraphs[old.subgraphIndex]
-        for side in ("inputs", "outputs"):
-            maps = [
-                schema.TensorMapT(m.name, renumbered[int(m.tensorIndex)])
-                for m in getattr(old, side) or []
-            ]
-            setattr(new, side, maps)
+        new.inputs, new.outputs = (
+            [schema.TensorMapT(m.name, renumbered[int(m.tensorIndex)]) for m in side or []]
+            for side in (old.inputs, old.outputs)
+        )
         return new
 
     def _metadata(self, old: schema.MetadataT) -> schema.MetadataT:
@@ -360,7 +321,11 @@ class _Compaction:
 
 
 def _bring_inside(model: schema.ModelT, data: bytes) -> None:
-    """Put buffers and custom options that lie behind the flatbuffer where the others are."""
+    """Put buffers and custom options that lie behind the flatbuffer where the others are.
+
+    A file over 2 GiB keeps them there, by their offset from the file's first byte. ``pack`` writes
+    no such file, so the offsets are cleared, or they would point into another file's middle.
+    """
     for buffer in model.buffers:
         if buffer.offset > _NO_BUFFER:
             buffer.data = _outside(data, buffer.offset, buffer.size)
@@ -381,29 +346,24 @@ def _outside(data: bytes, offset: int, size: int) -> np.ndarray[Any, Any]:
 
 
 def _check(model: schema.ModelT) -> None:
-    """Raise ``ValueError`` for a number that refers to nothing."""
+    """Raise ``ValueError`` for an index of something that is not there."""
     for subgraph in model.subgraphs:
         tensors = len(subgraph.tensors or [])
-        _check_range("tensor", [*numbers(subgraph.inputs), *numbers(subgraph.outputs)], tensors)
+        _check_range("tensor", [*indices(subgraph.inputs), *indices(subgraph.outputs)], tensors)
         buffers = [tensor.buffer for tensor in subgraph.tensors or []]
         _check_range("buffer", buffers, len(model.buffers))
         for operator in subgraph.operators or []:
+            optional = [*indices(operator.inputs), *indices(operator.intermediates)]
+            present = [number for number in optional if number != _OMITTED]
             _check_range("op code", [operator.opcodeIndex], len(model.operatorCodes or []))
-            _check_range("tensor", _present(operator.inputs), tensors)
-            _check_range("tensor", _present(operator.intermediates), tensors)
-            _check_range("tensor", numbers(operator.outputs), tensors)
+            _check_range("tensor", [*present, *indices(operator.outputs)], tensors)
             _check_range("subgraph", callees(operator), len(model.subgraphs))
             _check_form(model, operator)
     for signature in model.signatureDefs or []:
         _check_range("subgraph", [signature.subgraphIndex], len(model.subgraphs))
-        maps = [*(signature.inputs or []), *(signature.outputs or [])]
         tensors = len(model.subgraphs[signature.subgraphIndex].tensors or [])
-        _check_range("tensor", [tensor_map.tensorIndex for tensor_map in maps], tensors)
+        _check_range("tensor", [entry.tensorIndex for entry in tensor_maps(signature)], tensors)
     _check_range("buffer", [entry.buffer for entry in model.metadata or []], len(model.buffers))
-
-
-def _present(vector: Any) -> Iterator[int]:
-    return (number for number in numbers(vector) if number != -1)  # -1: an input left out
 
 
 def _check_range(kind: str, found: Iterable[int], count: int) -> None:
@@ -424,16 +384,16 @@ _FORMS = {
 def _check_form(model: schema.ModelT, operator: schema.OperatorT) -> None:
     """Raise ``ValueError`` for an op on variables, or a branch, that is not as it must be."""
     name = op_name(model, operator)
-    inputs, outputs = numbers(operator.inputs), numbers(operator.outputs)
+    inputs, outputs = indices(operator.inputs), indices(operator.outputs)
     if name in _FORMS:
         options, taken, given = _FORMS[name]
         fits = options is None or isinstance(operator.builtinOptions, options)
-        if not fits or len(inputs) != taken or len(outputs) != given or -1 in inputs:
+        if not fits or len(inputs) != taken or len(outputs) != given or _OMITTED in inputs:
             raise ValueError(f"{name} lacks its options, or has too many or too few tensors")
-    elif name == "IF":
-        sides = ((len(inputs) - 1, len(outputs)), (len(inputs) - 1, len(outputs)))
-        _check_calls(model, operator, schema.IfOptionsT, sides)
-    elif name == "WHILE":
+    elif name == "IF":  # the first input is the condition; both branches take the others
+        branch = (len(inputs) - 1, len(outputs))
+        _check_calls(model, operator, schema.IfOptionsT, (branch, branch))
+    elif name == "WHILE":  # what the body gives is what the condition and the body take next
         sides = ((len(inputs), 1), (len(inputs), len(outputs)))
         _check_calls(model, operator, schema.WhileOptionsT, sides)
         if len(inputs) != len(outputs):
@@ -451,5 +411,5 @@ def _check_calls(
     if not isinstance(operator.builtinOptions, options) or len(called) != len(sides):
         raise ValueError(f"{name} does not name the two subgraphs that it runs")
     for subgraph, side in zip(called, sides, strict=True):
-        if (len(numbers(subgraph.inputs)), len(numbers(subgraph.outputs))) != side:
+        if (len(indices(subgraph.inputs)), len(indices(subgraph.outputs))) != side:
             raise ValueError(f"{name} and the subgraphs that it runs do not agree on their tensors")

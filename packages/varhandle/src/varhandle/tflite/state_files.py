@@ -21,9 +21,6 @@ from varhandle.graph import ModelFileError
 def writing(target: Path) -> Iterator[None]:
     """Turn what the system says against a place into a ``ModelFileError``.
 
-    Args:
-        target: The file that is to be written.
-
     Raises:
         ModelFileError: The system raised an ``OSError`` meanwhile.
     """
@@ -35,14 +32,6 @@ def writing(target: Path) -> Iterator[None]:
 
 def state_beside(target: Path, *kept: Path) -> Path:
     """Return where the first state goes, if both it and the target may be written.
-
-    Args:
-        target: The .tflite file to write.
-        *kept: What must stay as it is: the model that it is made of, a file or a folder with all
-            that is in it, and inputs.
-
-    Returns:
-        The place: ``target``'s name with ``.state.npz`` instead of ``.tflite``.
 
     Raises:
         OSError: ``target`` is a folder, or is in none.
@@ -68,14 +57,7 @@ def _is_of(path: Path, kept: Path) -> bool:
 
 
 def as_npz(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
-    """Pack arrays as ``numpy.savez`` does, which cannot pack one named ``file``.
-
-    Args:
-        arrays: Name to array; none of objects.
-
-    Returns:
-        The bytes of an ``.npz`` file.
-    """
+    """Pack arrays as ``numpy.savez`` does, which cannot pack one named ``file``."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for name, value in arrays.items():

@@ -1,0 +1,129 @@
+"""What the values of a variable have in common: dtype, shape and quantization, as the file has it.
+
+A variable has no type of its own in a .tflite file. It has that of the tensors that are read from
+it and assigned to it, which need not agree.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from ai_edge_litert import schema_py_generated as schema
+
+from varhandle.tflite.flatbuffer import indices
+from varhandle.tflite.variable_effects import CannotLiftError, VariableKey
+
+_NAMES = {value: name.lower() for name, value in vars(schema.TensorType).items()}
+_DTYPES = {
+    value: np.dtype(name)
+    for value, name in _NAMES.items()
+    if re.fullmatch(r"u?int(8|16|32|64)|float(16|32|64)|bool|complex(64|128)", name)
+}
+
+
+def dtype_name(tensor: schema.TensorT) -> str:
+    """Return the schema's name of a tensor's dtype, in lower case, such as ``"float32"``."""
+    return _NAMES.get(tensor.type, str(tensor.type))
+
+
+def numpy_dtype(key: VariableKey, tensor: schema.TensorT) -> np.dtype[Any]:
+    """Return NumPy's dtype of a variable's value; ``CannotLiftError`` if NumPy lacks it."""
+    if tensor.type not in _DTYPES:
+        fault = f"the variable {key.name} is of dtype {dtype_name(tensor)}, which NumPy lacks"
+        raise CannotLiftError(fault, "", key.name)
+    return _DTYPES[tensor.type]
+
+
+def shape_of(tensor: schema.TensorT) -> tuple[int, ...] | None:
+    """Return a tensor's shape, -1 where a dimension is not known; ``None`` for an unknown rank."""
+    if tensor.shape is None and not tensor.hasRank:
+        return None
+    return tuple(indices(tensor.shapeSignature) or indices(tensor.shape))
+
+
+def _quantization(tensor: schema.TensorT) -> tuple[Any, ...]:
+    """Return what the integers of a tensor mean: scales, zero points and their axis."""
+    parameters = tensor.quantization
+    if parameters is None or parameters.scale is None or not len(parameters.scale):
+        return ()
+    scales = tuple(float(np.float32(scale)) for scale in parameters.scale)
+    return scales, tuple(indices(parameters.zeroPoint)), parameters.quantizedDimension
+
+
+def value_spec(
+    tensors: Sequence[schema.TensorT], initial: npt.NDArray[Any] | None = None
+) -> schema.TensorT:
+    """Return a tensor as all values of a variable are: dimensions on which they differ are open."""
+    shapes = [shape for shape in map(shape_of, tensors) if shape is not None]
+    spec = copy.copy(tensors[0])
+    spec.buffer, spec.isVariable, spec.sparsity = 0, False, None
+    if not shapes:
+        return spec
+    common = [dims[0] if len(set(dims)) == 1 else -1 for dims in zip(*shapes, strict=False)]
+    known = list(initial.shape) if initial is not None else [1 if n < 0 else n for n in common]
+    spec.shape, spec.hasRank = known, True
+    spec.shapeSignature = common if -1 in common else None
+    return spec
+
+
+def check_values(key: VariableKey, tensors: Sequence[schema.TensorT]) -> None:
+    """Refuse a variable whose bytes do not mean the same wherever they are read or assigned."""
+    numpy_dtype(key, tensors[0])
+    variable = f"the variable {key.name}"
+    if len({tensor.type for tensor in tensors}) > 1:
+        raise CannotLiftError(f"{variable} is of several dtypes", "", key.name)
+    if len({_quantization(tensor) for tensor in tensors}) > 1:
+        raise CannotLiftError(
+            f"{variable} is quantized, and what is read from it has another scale or zero point "
+            "than what was assigned: lift the float model, and quantize that",
+            "ASSIGN_VARIABLE",
+            key.name,
+        )
+    shapes = {shape_of(tensor) for tensor in tensors}
+    if None in shapes or len({len(shape or ()) for shape in shapes}) > 1:
+        raise CannotLiftError(f"{variable} has no fixed rank", "", key.name)
+    if len(shapes) > 1 and any(0 in (shape or ()) for shape in shapes):
+        raise CannotLiftError(
+            f"{variable} starts empty and grows, and the converter took it to stay empty: what "
+            "adds to it is not in the file; give it a first row and convert again",
+            "ASSIGN_VARIABLE",
+            key.name,
+        )
+
+
+def constant_value(
+    key: VariableKey, tensor: schema.TensorT, data: npt.NDArray[np.uint8] | None
+) -> npt.NDArray[Any]:
+    """Return a stored first value; ``CannotLiftError`` if its bytes are no plain array."""
+    dtype, shape = numpy_dtype(key, tensor), indices(tensor.shape)
+    stored = 0 if data is None else len(data)
+    if tensor.sparsity is not None or stored != dtype.itemsize * int(np.prod(shape)):
+        raise CannotLiftError(
+            f"the initial value of the variable {key.name} is not stored as a plain array",
+            "ASSIGN_VARIABLE",
+            key.name,
+        )
+    plain = np.empty(0, np.uint8) if data is None else np.ascontiguousarray(data)
+    return plain.view(dtype).reshape(shape)
+
+
+def checked_value(
+    key: VariableKey, given: npt.ArrayLike, tensor: schema.TensorT
+) -> npt.NDArray[Any]:
+    """Return a first value that a caller gives, in the variable's dtype, or say why not."""
+    dtype, shape = numpy_dtype(key, tensor), shape_of(tensor) or ()
+    value = np.asarray(given)
+    if not np.can_cast(value.dtype, dtype, "same_kind"):
+        raise ValueError(f"initial_values: {key.name} is {dtype}, and not {value.dtype}")
+    if len(value.shape) != len(shape) or any(
+        n not in (-1, m) for n, m in zip(shape, value.shape, strict=True)
+    ):
+        raise ValueError(
+            f"initial_values: {key.name} is of shape {list(shape)}, and not {list(value.shape)}"
+        )
+    return value.astype(dtype)
