@@ -181,7 +181,7 @@ def test_whatever_is_handed_in_gets_a_verdict(checked, nonsense):
 
 def test_the_check_agrees_with_the_converter(tf):
     """A range that TensorFlow calibrates has the scale and zero point that the check asks for."""
-    from varhandle.conversion.quantization import quantized_ranges
+    from varhandle import quantized_ranges
 
     class Shift(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec([2])])

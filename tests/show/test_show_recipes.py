@@ -6,14 +6,14 @@ import re
 import pytest
 from matplotlib import image
 
-from varhandle.conversion.quantization import Measured, RecipeTable
 from varhandle.evaluate.latency import Latency
+from varhandle.evaluate.recipe_comparison import MeasuredFile, RecipeTable
 from workbook_lib import show
 
 
 def row(name, size, right, milliseconds):
     latency = Latency(milliseconds, milliseconds * 0.9, milliseconds * 1.2, 100)
-    return Measured(name, size, right, 0, latency)
+    return MeasuredFile(name, size, right, 0, latency)
 
 
 @pytest.fixture

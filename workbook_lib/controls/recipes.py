@@ -17,7 +17,8 @@ from workbook_lib.lesson.control_box import at_home
 from workbook_lib.locations import data_path
 
 if TYPE_CHECKING:
-    from varhandle.conversion.quantization import Quantized, TensorRange
+    from varhandle.conversion.quantization import Quantized
+    from varhandle.tflite.tensor_ranges import TensorRange
 
 # What quantizes is imported where it is used: a notebook that does not needs none of it.
 SIZES = (1, 10, 100, 500)
@@ -166,7 +167,7 @@ def try_recipe(
 
 def _judged(made: Quantized) -> Trial:
     """Let a file name the held-out digits."""
-    from varhandle.conversion.quantization import count_right
+    from varhandle.evaluate.recipe_comparison import count_right
     from workbook_lib.samples import load_digits
 
     digits = load_digits()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from workbook_lib.show.picture import Picture, picture
 
 if TYPE_CHECKING:
-    from varhandle.conversion.quantization import Measured, RecipeTable
+    from varhandle.evaluate.recipe_comparison import MeasuredFile, RecipeTable
 
 _FIRST_COLOR = "#5f6b7a"  # the file that the others are compared with
 _COLOR = "#0288d1"
@@ -43,7 +43,7 @@ def _bars(
     axis.margins(x=0.22)
 
 
-def _latencies(axis: Any, rows: tuple[Measured, ...]) -> None:
+def _latencies(axis: Any, rows: tuple[MeasuredFile, ...]) -> None:
     medians = [1000 * row.latency.median for row in rows]
     below = [1000 * (row.latency.median - row.latency.lower_quartile) for row in rows]
     above = [1000 * (row.latency.upper_quartile - row.latency.median) for row in rows]

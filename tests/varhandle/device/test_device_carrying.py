@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from varhandle.evaluate.stateful_parity import State, compare_file
+from varhandle.evaluate.stateful_parity import CarriedState, compare_file
 from varhandle.tflite.externalize_state import lift_state
 
 CALLS = [{"x": np.full(4, n, "float32")} for n in range(1, 6)]
@@ -34,7 +34,7 @@ def test_an_answer_passes_or_fails(counting_file, lift, wrong, recipe, tolerance
         lifted.content if lifted else counting_file,
         CALLS,
         totals(wrong),
-        state=State.of(lifted, "serving_default"),
+        state=CarriedState.of(lifted, "serving_default"),
         recipe=recipe,
         tolerance=tolerance,
     )
@@ -45,7 +45,7 @@ def test_an_answer_passes_or_fails(counting_file, lift, wrong, recipe, tolerance
 
 def test_a_state_that_nobody_carries_is_seen(counting_file):
     lifted = lift_state(counting_file)
-    first = State(lifted.start(), lifted.inputs["serving_default"], ())
+    first = CarriedState(lifted.start(), lifted.inputs["serving_default"], ())
     assert not compare_file(lifted.content, CALLS, totals(), state=first).passed
 
 

@@ -3,28 +3,29 @@
 import numpy as np
 import pytest
 
-from varhandle.conversion.quantization import (
+from varhandle.conversion.quantization import quantize, quantize_file
+from varhandle.conversion.quantization_debugger import (
     LayerError,
     LayerErrors,
-    Measured,
     QuantizationError,
-    RecipeTable,
-    compare_recipes,
-    count_right,
     layer_errors,
     layer_label,
-    quantize,
-    quantize_file,
-    quantized_ranges,
     read_layer_statistics,
 )
 from varhandle.evaluate.latency import Latency
 from varhandle.evaluate.parity import check_parity
+from varhandle.evaluate.recipe_comparison import (
+    MeasuredFile,
+    RecipeTable,
+    compare_recipes,
+    count_right,
+)
 from varhandle.evaluate.session import Session
 from varhandle.facts.recipes import RECIPES
 from varhandle.graph import ModelFileError
 from varhandle.sandbox import Record
 from varhandle.tflite.flatbuffer import decode, indices, unpack
+from varhandle.tflite.tensor_ranges import quantized_ranges
 from workbook_lib.samples import data_path, load_classifier, load_digits
 
 CLASSIFIER = data_path("digits_classifier.keras")
@@ -441,7 +442,7 @@ def test_the_table_counts_as_numpy_does(made, expected):
 
 def row(name, size, right, milliseconds):
     latency = Latency(milliseconds, milliseconds / 2, milliseconds * 2, 100)
-    return Measured(name, size, right, 3, latency)
+    return MeasuredFile(name, size, right, 3, latency)
 
 
 def test_the_table_says_all_in_words():

@@ -302,7 +302,7 @@ def test_no_tensorflow_is_imported(file, tmp_path):
     path = tmp_path / "model.tflite"
     path.write_bytes(file("Nested"))
     code = (
-        "import sys, pathlib; from workbook_lib.device import lift_state;"
+        "import sys, pathlib; from varhandle import lift_state;"
         "print(lift_state(pathlib.Path(sys.argv[1]).read_bytes()));"
         "assert 'tensorflow' not in sys.modules"
     )

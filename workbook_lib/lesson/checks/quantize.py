@@ -198,7 +198,7 @@ def _scale_advice(given: object, smallest: float, largest: float, place: str) ->
 )
 def float_layers(function: Callable[..., Any]) -> str:
     """Name the tensors of the layers whose error in steps is above a limit."""
-    from varhandle.conversion.quantization import LayerError
+    from varhandle.conversion.quantization_debugger import LayerError
 
     layers = (
         LayerError("wide", "FULLY_CONNECTED", 0.9, 3.0, "model/wide/MatMul;model/wide/BiasAdd"),

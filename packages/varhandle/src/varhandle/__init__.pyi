@@ -2,19 +2,18 @@ from .conversion.converter import convert as convert
 from .conversion.converter import inspect_conversion as inspect_conversion
 from .conversion.freezing import FrozenButAssignedError as FrozenButAssignedError
 from .conversion.freezing import freeze as freeze
-from .conversion.quantization import compare_recipes as compare_recipes
-from .conversion.quantization import layer_errors as layer_errors
 from .conversion.quantization import quantize as quantize
 from .conversion.quantization import quantize_file as quantize_file
-from .conversion.quantization import quantized_ranges as quantized_ranges
+from .conversion.quantization_debugger import layer_errors as layer_errors
 from .diagnosis import Diagnosis as Diagnosis
 from .diagnosis import diagnose as diagnose
 from .errors import VarhandleError as VarhandleError
 from .evaluate.latency import compare_latency as compare_latency
 from .evaluate.latency import measure_latency as measure_latency
-from .evaluate.op_profile import measure_memory as measure_memory
+from .evaluate.memory_use import measure_memory as measure_memory
 from .evaluate.op_profile import profile_ops as profile_ops
 from .evaluate.parity import check_parity as check_parity
+from .evaluate.recipe_comparison import compare_recipes as compare_recipes
 from .evaluate.session import InputError as InputError
 from .evaluate.session import Session as Session
 from .evaluate.session import infer as infer
@@ -34,6 +33,7 @@ from .sandbox import Record as Record
 from .sandbox import run_isolated as run_isolated
 from .sandbox import silence_native_log as silence_native_log
 from .tflite.externalize_state import lift_state as lift_state
+from .tflite.tensor_ranges import quantized_ranges as quantized_ranges
 from .tflite.variable_effects import CannotLiftError as CannotLiftError
 
 __version__: str

@@ -221,8 +221,15 @@ def diagnose(
     if not static:
         from varhandle.evaluate.proof import prove
 
-        adds_up = any(f.id == "quantised-state" for f in findings)
-        proof = prove(graph, chosen, inputs=inputs, trust=trust, timeout=timeout, adds_up=adds_up)
+        accumulates = any(f.id == "quantised-state" for f in findings)
+        proof = prove(
+            graph,
+            chosen,
+            inputs=inputs,
+            trust=trust,
+            timeout=timeout,
+            accumulates_state=accumulates,
+        )
     decision = decide(graph, findings, proof)
     return Diagnosis(
         model=graph.source,

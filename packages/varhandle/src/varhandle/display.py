@@ -72,6 +72,35 @@ class Rich:
         return {"text/plain": self.text(), "text/html": self.html()}
 
 
+class RichLine(Rich):
+    """A result whose plain form is its ``repr``."""
+
+    def text(self) -> str:
+        """Return the one line of the ``repr``."""
+        return repr(self)
+
+
+Table = tuple[Sequence[str], Sequence[Sequence[object]], str]
+"""Column titles, rows and caption."""
+
+
+class RichTable(Rich):
+    """A result that is one table: subclasses define ``_table``."""
+
+    def _table(self) -> Table:
+        """Return column titles, rows and caption."""
+        raise NotImplementedError(f"{type(self).__name__} must define _table()")
+
+    def text(self) -> str:
+        """Return the table in plain text."""
+        headers, rows, _ = self._table()
+        return table_text(headers, rows)
+
+    def html(self) -> str:
+        """Return the same in HTML."""
+        return table_html(*self._table())
+
+
 def code_html(text: str) -> str:
     """Set code, or a program's own words, as it stands; lines too long break between words."""
     return f'<pre style="{_CODE_STYLE}">{html.escape(text)}</pre>'

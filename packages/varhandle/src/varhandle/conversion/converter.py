@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from varhandle.display import Rich, panel_html, table_html, table_text
+from varhandle.display import Rich, RichTable, Table, panel_html
 from varhandle.errors import VarhandleError
 from varhandle.facts.recipes import ConverterSettings
 from varhandle.formats import TFLITE, ModelFormat, format_of, read_graph
@@ -25,19 +25,17 @@ from varhandle.graph import ModelFileError, Signature, Variable
 from varhandle.progress_bar import busy
 from varhandle.sandbox import OpError, Record, run_isolated
 
-_KILOBYTE = 1000  # bytes, as the sizes of model files are commonly given
-
 
 @dataclass(frozen=True, repr=False)
-class Converted(Rich):
+class Converted(RichTable):
     """What a .tflite file holds.
 
     Attributes:
-        size: Size of the file in bytes.
+        size: Bytes.
         ops: Op to number of nodes, over all subgraphs.
-        signatures: The signatures, sorted by name.
-        variables: The variables, sorted by name. One that the model only reads became a constant
-            when it was converted; it is among them only if its value was not found.
+        signatures: Sorted by name.
+        variables: Sorted by name. One that the model only reads became a constant when it was
+            converted; it is among them only if its value was not found.
         flex_ops: Ops that need the Flex delegate, sorted.
         custom_ops: Ops that need a kernel of one's own, sorted.
     """
@@ -57,45 +55,54 @@ class Converted(Rich):
     def __repr__(self) -> str:
         parts = [
             _kilobytes(self.size),
-            f"signatures: {_listed(signature.name for signature in self.signatures)}",
+            f"signatures: {_join_names(signature.name for signature in self.signatures)}",
             f"variables: {len(self.variables)}",
         ]
         if self.uninitialized:
             parts[-1] += f", of these NOT initialized: {len(self.uninitialized)}"
         if self.flex_ops:
-            parts.append(f"Flex ops: {_listed(self.flex_ops)}")
+            parts.append(f"Flex ops: {_join_names(self.flex_ops)}")
         if self.custom_ops:
-            parts.append(f"custom ops: {_listed(self.custom_ops)}")
+            parts.append(f"custom ops: {_join_names(self.custom_ops)}")
         return f"Converted({'; '.join(parts)})"
 
-    def _rows(self) -> list[tuple[str, str]]:
-        ops = _listed(f"{op} ({count})" for op, count in sorted(self.ops.items()))
-        signatures = [_call(signature) for signature in self.signatures]
-        variables = [_state(variable) for variable in self.variables]
-        return [
+    def _table(self) -> Table:
+        ops = _join_names(f"{op} ({count})" for op, count in sorted(self.ops.items()))
+        signatures = [_signature_line(signature) for signature in self.signatures]
+        variables = [_variable_line(variable) for variable in self.variables]
+        rows = [
             ("size", _kilobytes(self.size)),
             ("ops", ops),
-            *(("signature", call) for call in signatures or ["none"]),
-            *(("variable", state) for state in variables or ["none"]),
-            ("ops that need Flex", _listed(self.flex_ops)),
-            ("custom ops", _listed(self.custom_ops)),
+            *(("signature", line) for line in signatures or ["none"]),
+            *(("variable", line) for line in variables or ["none"]),
+            ("ops that need Flex", _join_names(self.flex_ops)),
+            ("custom ops", _join_names(self.custom_ops)),
         ]
+        return ("part", "in the file"), rows, "What the .tflite file holds"
 
-    def text(self) -> str:
-        """Return a table of what the file holds."""
-        return table_text(("part", "in the file"), self._rows())
 
-    def html(self) -> str:
-        """Return the same as a table."""
-        return table_html(("part", "in the file"), self._rows(), "What the .tflite file holds")
+def _kilobytes(size: int) -> str:
+    return f"{size / 1000:.1f} kB"  # of 1000 bytes, as sizes of model files are commonly given
+
+
+def _join_names(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"
+
+
+def _signature_line(signature: Signature) -> str:
+    inputs = ", ".join(spec.name for spec in signature.inputs)
+    outputs = ", ".join(spec.name for spec in signature.outputs)
+    return f"{signature.name}({inputs}) -> {outputs}"
+
+
+def _variable_line(variable: Variable) -> str:
+    shape = "" if variable.shape is None else list(variable.shape)
+    state = "initialized" if variable.initialized else "NOT initialized"
+    return f"{variable.name}: {variable.dtype} {shape}, {state}"
 
 
 def inspect_conversion(content: bytes) -> Converted:
-    """Look into a .tflite file.
-
-    Raises:
-        ModelFileError: It is no .tflite file, or a damaged one.
-    """
+    """Look into a .tflite file; ``ModelFileError`` if it is none, or a damaged one."""
     if not isinstance(content, (bytes, bytearray, memoryview)):
         what = type(content).__name__
         raise ModelFileError(f"<{what}>", "the bytes of a .tflite file are wanted")
@@ -116,11 +123,7 @@ def inspect_conversion(content: bytes) -> Converted:
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Conversion(Rich):
-    """A conversion that ran in a child process.
-
-    Attributes:
-        record: What came of it: outcome, exception type, message, C++ log, seconds.
-    """
+    """A conversion that ran in a child process, and the record of what came of it."""
 
     record: Record
 
@@ -165,7 +168,10 @@ def convert(
     trust: bool = False,
     timeout: float = 300.0,
 ) -> Conversion:
-    """Convert a model in a child process.
+    """Convert a SavedModel, a Keras file or a frozen GraphDef in a child process.
+
+    Nothing that the converter does is raised here. ``signature_keys`` are those of a SavedModel to
+    convert, all if ``None``. With ``trust``, code that the file brings along may run.
 
     Raises:
         ModelFileError: There is no such model, or it is of another format.
@@ -181,7 +187,7 @@ def convert(
     names = [signature.name for signature in graph.signatures]
     unknown = [key for key in keys if key not in names]
     if unknown:
-        raise ValueError(f"no signature {_listed(unknown)}; there are: {_listed(names)}")
+        raise ValueError(f"no signature {_join_names(unknown)}; there are: {_join_names(names)}")
     path, called = model_format.path_to_load(source), model_format.call_signature(graph, None)
     opened = ModelSource(path, called, tuple(keys), trust)
     with busy("converting"):
@@ -223,7 +229,7 @@ def _apply(settings: ConverterSettings, converter: Any) -> None:
 def _member(enum: Any, name: str) -> Any:
     if name not in enum.__members__:
         raise UnknownSettingError(
-            f"{enum.__name__} has no {name!r}; it has {_listed(enum.__members__)}"
+            f"{enum.__name__} has no {name!r}; it has {_join_names(enum.__members__)}"
         )
     return enum[name]
 
@@ -241,23 +247,3 @@ def _calibration(samples: Iterable[Any]) -> Iterator[Any]:
     """Yield samples as the converter wants them: a lone array in a list, the rest as it is."""
     for sample in samples:
         yield sample if isinstance(sample, (Mapping, tuple, list)) else [np.asarray(sample)]
-
-
-def _kilobytes(size: int) -> str:
-    return f"{size / _KILOBYTE:.1f} kB"
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(names) or "none"
-
-
-def _call(signature: Signature) -> str:
-    inputs = ", ".join(spec.name for spec in signature.inputs)
-    outputs = ", ".join(spec.name for spec in signature.outputs)
-    return f"{signature.name}({inputs}) -> {outputs}"
-
-
-def _state(variable: Variable) -> str:
-    shape = "" if variable.shape is None else list(variable.shape)
-    state = "initialized" if variable.initialized else "NOT initialized"
-    return f"{variable.name}: {variable.dtype} {shape}, {state}"

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from varhandle.display import Rich
+from varhandle.display import RichLine
 from varhandle.errors import VarhandleError
 from varhandle.formats import read_graph
 from varhandle.graph import Graph
@@ -17,11 +17,7 @@ if TYPE_CHECKING:
 
 
 class FrozenButAssignedError(VarhandleError, ValueError):
-    """A variable cannot become a constant, because the graph still assigns it.
-
-    Attributes:
-        nodes: The nodes that assign, as ``(name, op)``.
-    """
+    """A variable cannot become a constant: the nodes, each (name, op), still assign it."""
 
     def __init__(self, nodes: tuple[tuple[str, str], ...]) -> None:
         self.nodes = nodes
@@ -36,7 +32,7 @@ class FrozenButAssignedError(VarhandleError, ValueError):
 
 
 @dataclass(frozen=True, repr=False)
-class FrozenGraph(Rich):
+class FrozenGraph(RichLine):
     """A function whose variables have become constants.
 
     Attributes:
@@ -62,13 +58,13 @@ class FrozenGraph(Rich):
             f"{self.captured} resources left)"
         )
 
-    def text(self) -> str:
-        """Return the one line of the ``repr``."""
-        return repr(self)
-
 
 def captured_variables(function: ConcreteFunction) -> dict[str, str]:
-    """Say which variables a concrete function captures."""
+    """Return the variables that a concrete function captures, in that order.
+
+    The node that stands for a handle in the function's graph (a ``Placeholder``) is mapped to the
+    name of its variable.
+    """
     names = {id(variable.handle): variable.name for variable in function.graph.variables}
     return {
         inside.name.partition(":")[0]: names[id(handle)].partition(":")[0]
@@ -78,7 +74,10 @@ def captured_variables(function: ConcreteFunction) -> dict[str, str]:
 
 
 def freeze(function: ConcreteFunction, only: Collection[str] | None = None) -> FrozenGraph:
-    """Freeze a concrete function.
+    """Freeze a ``tf.function``'s concrete function, or a signature of a loaded SavedModel.
+
+    The variables named in ``only`` become constants, and the handles of the others stay as inputs;
+    all become constants when it is ``None``.
 
     Raises:
         FrozenButAssignedError: The function assigns a variable. TensorFlow itself says

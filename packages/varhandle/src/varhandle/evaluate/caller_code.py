@@ -23,45 +23,45 @@ def calling_code(
 ) -> str:
     """Write the code that calls a .tflite file with LiteRT, made for this file.
 
+    ``state`` names what its caller carries; nothing if the file keeps its own. The code opens
+    ``file``, and ``state_file`` for the state before the first call. It defines ``call``, makes one
+    call with zeros, and leaves the answers by name as ``outputs``.
+
     Raises:
         ModelFileError: It is no .tflite file, or a damaged one.
         KeyError: It has no such signature.
     """
     graph = read_graph(content)
-    chosen = _edges(graph, signature)
+    chosen = _signature_to_call(graph, signature)
     takes = [spec.name for spec in chosen.inputs if spec.name in state]
     gives = [spec.name for spec in chosen.outputs if spec.name in state]
-    steps = _has_steps(chosen)
+    quantized = _is_quantized(chosen)
     lines = [*_IMPORTS, *(_runner(chosen.name, file) if graph.signatures else _by_place(file))]
     lines += _about_state(graph, state_file, takes or gives)
-    if steps:
-        lines += _STEPS_OF_RUNNER if graph.signatures else _STEPS_BY_PLACE
-    lines += _calling(steps, takes, gives)
+    if quantized:
+        lines += _DETAILS_OF_RUNNER if graph.signatures else _DETAILS_BY_PLACE
+    lines += _calling(quantized, takes, gives)
     own = [spec for spec in chosen.inputs if spec.name not in takes]
     answers = [spec for spec in chosen.outputs if spec.name not in gives]
     return "\n".join([*lines, "", *_example(own, answers)])
 
 
-def _edges(graph: Graph, signature: str | None) -> Signature:
-    """Return the signature to call, or what a file without signatures takes and gives."""
+def _signature_to_call(graph: Graph, signature: str | None) -> Signature:
     if signature is not None:
         return graph.signature(signature)
-    if graph.signatures:
-        return graph.signatures[0]
-    main = graph.functions[0]
-    return Signature("", main.name, main.inputs, main.outputs)
+    return graph.signatures[0] if graph.signatures else graph.main_signature
 
 
 _IMPORTS = ["import numpy as np", "from ai_edge_litert.interpreter import Interpreter", ""]
 
 
 def _runner(signature: str, file: str) -> list[str]:
-    return [f"runner = Interpreter({_text(file)}).get_signature_runner({_text(signature)})"]
+    return [f"runner = Interpreter({_literal(file)}).get_signature_runner({_literal(signature)})"]
 
 
 def _by_place(file: str) -> list[str]:
     """Write the same for a file without signatures: its tensors go by their places."""
-    return [f"interpreter = Interpreter({_text(file)})", *_BY_PLACE]
+    return [f"interpreter = Interpreter({_literal(file)})", *_BY_PLACE]
 
 
 _BY_PLACE = """\
@@ -83,32 +83,36 @@ def runner(**inputs):
 
 def _about_state(graph: Graph, state_file: str, carried: Collection[str]) -> list[str]:
     if carried:
-        return [f"state = dict(np.load({_text(state_file)}))  # load it anew for each new stream"]
+        return [
+            f"state = dict(np.load({_literal(state_file)}))  # load it anew for each new stream"
+        ]
     if any(variable.assigns for variable in graph.variables):
         return ["# The state lives in the interpreter: open the file anew for each new stream."]
     return []
 
 
-def _calling(steps: bool, takes: Sequence[str], gives: Sequence[str]) -> list[str]:
+def _calling(quantized: bool, takes: Sequence[str], gives: Sequence[str]) -> list[str]:
     """Write ``call``."""
-    if not (steps or takes or gives):
+    if not (quantized or takes or gives):
         return ["", "", "def call(inputs):", "    return runner(**inputs)", ""]
-    given = f", **{{name: state[name] for name in {_texts(takes)}}}" if takes else ""
-    lines = [*(_STEPS if steps else []), "", "", "def call(inputs):"]
-    if steps:
+    given = f", **{{name: state[name] for name in {_literals(takes)}}}" if takes else ""
+    lines = [*(_STEPS if quantized else []), "", "", "def call(inputs):"]
+    if quantized:
         lines.append("    inputs = {name: to_steps(name, value) for name, value in inputs.items()}")
     lines.append(f"    outputs = runner(**inputs{given})")
     if gives:
-        lines.append(f"    state.update({{name: outputs.pop(name) for name in {_texts(gives)}}})")
-    if steps:
+        lines.append(
+            f"    state.update({{name: outputs.pop(name) for name in {_literals(gives)}}})"
+        )
+    if quantized:
         lines.append("    return {name: to_real(name, value) for name, value in outputs.items()}")
     else:
         lines.append("    return outputs")
     return [*lines, ""]
 
 
-_STEPS_OF_RUNNER = ["takes, gives = runner.get_input_details(), runner.get_output_details()"]
-_STEPS_BY_PLACE = [
+_DETAILS_OF_RUNNER = ["takes, gives = runner.get_input_details(), runner.get_output_details()"]
+_DETAILS_BY_PLACE = [
     'takes = {place["name"]: place for place in interpreter.get_input_details()}',
     'gives = {place["name"]: place for place in interpreter.get_output_details()}',
 ]
@@ -130,16 +134,16 @@ def to_real(name, value):
 """.splitlines()
 
 
-def _has_steps(signature: Signature) -> bool:
+def _is_quantized(signature: Signature) -> bool:
     """Tell whether a signature may take or give integers that stand for real values."""
     return any(spec.dtype in _SMALL for spec in (*signature.inputs, *signature.outputs))
 
 
 def _example(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> list[str]:
-    named = ", ".join(_text(spec.name) for spec in outputs)
+    named = ", ".join(_literal(spec.name) for spec in outputs)
     return [
         "inputs = {  # your own values instead of these",
-        *(f"    {_text(spec.name)}: {_zeros(spec)}," for spec in inputs),
+        *(f"    {_literal(spec.name)}: {_zeros(spec)}," for spec in inputs),
         "}",
         f"outputs = call(inputs)  # a dictionary of {named}",
     ]
@@ -153,11 +157,11 @@ def _zeros(spec: TensorSpec) -> str:
     return f'np.zeros({sizes!r}, "{dtype}")'
 
 
-def _text(name: str) -> str:
+def _literal(name: str) -> str:
     """Write a name as a Python literal, in ASCII and, where it can be, in double quotes."""
     literal = ascii(name)
     return literal if '"' in name else f'"{literal[1:-1]}"'
 
 
-def _texts(names: Iterable[str]) -> str:
-    return f"[{', '.join(map(_text, names))}]"
+def _literals(names: Iterable[str]) -> str:
+    return f"[{', '.join(map(_literal, names))}]"

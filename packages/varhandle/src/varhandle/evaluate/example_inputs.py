@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from varhandle.display import printable
 from varhandle.errors import VarhandleError
-from varhandle.graph import Shape, Signature, TensorSpec
+from varhandle.graph import Shape, Signature, TensorSpec, shape_fits
 
 Array = npt.NDArray[Any]
 
@@ -30,10 +30,11 @@ class CallsError(VarhandleError, ValueError):
 def make_calls(
     signature: Signature, count: int = 5, seed: int = 0, *, unknown: int = 1
 ) -> list[dict[str, Array]]:
-    """Make up the inputs of successive calls.
+    """Make up the inputs of successive calls: the same seed, the same calls.
 
     Floats and complex numbers are standard normal; integers are 0 or 1, since they may be indices
-    into a table of unknown length.
+    into a table of unknown length. A dimension that the signature leaves open gets the size
+    ``unknown``; an unknown rank becomes one such dimension.
 
     Raises:
         CallsError: An input is too large to be made up, or of a dtype that holds no numbers,
@@ -89,7 +90,10 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
 def load_calls(
     inputs: str | os.PathLike[str] | Mapping[str, Any], signature: Signature
 ) -> list[dict[str, Array]]:
-    """Take the inputs of successive calls from a file or from arrays.
+    """Take the inputs of successive calls from an ``.npz`` file, or from arrays by input name.
+
+    The first axis of each array counts the calls. Nothing in the file is unpickled. Each call's
+    arrays are in the dtypes of the signature.
 
     Raises:
         CallsError: It is no such file; a name, a shape or a dtype does not fit, or the arrays do
@@ -99,7 +103,7 @@ def load_calls(
     arrays = inputs if isinstance(inputs, Mapping) else _read(Path(inputs))
     wanted = {spec.name: spec for spec in signature.inputs}
     if set(arrays) != set(wanted):
-        takes, has = _listed(sorted(wanted)), _listed(sorted(map(str, arrays)))
+        takes, has = _join_names(sorted(wanted)), _join_names(sorted(map(str, arrays)))
         raise CallsError(f"{source}: the signature takes {takes}, and not {has}")
     cast = {name: _fitting(np.asarray(arrays[name]), wanted[name], source) for name in wanted}
     counts = {len(array) for array in cast.values()}
@@ -129,16 +133,12 @@ def _fitting(array: Array, spec: TensorSpec, source: str) -> Array:
     if array.ndim == 0:
         raise CallsError(f"{source}: {name} has no first axis to count the calls")
     shape = array.shape[1:]
-    if spec.shape is not None:
-        fits = len(shape) == len(spec.shape) and all(
-            wanted in (None, size) for size, wanted in zip(shape, spec.shape, strict=True)
+    if spec.shape is not None and not shape_fits(shape, spec.shape):
+        open_shape = [-1 if size is None else size for size in spec.shape]
+        raise CallsError(
+            f"{source}: a call's {name} has shape {open_shape}, and not {list(shape)} "
+            "(-1 is open; the first axis counts the calls)"
         )
-        if not fits:
-            open_shape = [-1 if size is None else size for size in spec.shape]
-            raise CallsError(
-                f"{source}: a call's {name} has shape {open_shape}, and not {list(shape)} "
-                "(-1 is open; the first axis counts the calls)"
-            )
     if spec.dtype == "string":
         if array.dtype.kind not in "SUO":
             raise CallsError(f"{source}: {name} takes strings, and not {array.dtype}")
@@ -151,5 +151,5 @@ def _fitting(array: Array, spec: TensorSpec, source: str) -> Array:
     return array.astype(wanted_dtype)
 
 
-def _listed(names: Sequence[str]) -> str:
+def _join_names(names: Sequence[str]) -> str:
     return ", ".join(printable(name) for name in names) or "nothing"

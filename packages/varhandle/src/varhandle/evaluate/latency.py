@@ -14,23 +14,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from varhandle.display import Rich, table_html, table_text
+from varhandle.display import RichLine, RichTable, Table
 from varhandle.progress_bar import steps
 
 _TURNS = 10  # a comparison's runs are dealt out in as many turns
-_SHORT = 0.1  # milliseconds; what is shorter is told in microseconds, so that digits are left
+_SHORT = 0.1  # milliseconds; what is shorter is given in microseconds, so that digits are left
 
 
 @dataclass(frozen=True, repr=False)
-class Latency(Rich):
-    """How long one call took, over many runs.
-
-    Attributes:
-        median: Milliseconds.
-        lower_quartile: Milliseconds; a quarter of the runs was no slower.
-        upper_quartile: Milliseconds; a quarter of the runs was no faster.
-        runs: How many runs were timed, the warm-up not among them.
-    """
+class Latency(RichLine):
+    """How long one call took, over many runs, in milliseconds; the warm-up is not among them."""
 
     median: float
     lower_quartile: float
@@ -50,18 +43,10 @@ class Latency(Rich):
             f"{factor * self.upper_quartile:.3f} {unit}, {self.runs} runs)"
         )
 
-    def text(self) -> str:
-        """Return the one line of the ``repr``."""
-        return repr(self)
-
 
 @dataclass(frozen=True, repr=False)
-class LatencyTable(Rich):
-    """Latencies of candidates that took turns, the first of which is the measure of the others.
-
-    Attributes:
-        latencies: Name to latency, in the order they were given.
-    """
+class LatencyTable(RichTable):
+    """Latencies of candidates that took turns, the first of which is the measure of the others."""
 
     latencies: Mapping[str, Latency]
 
@@ -69,21 +54,21 @@ class LatencyTable(Rich):
         return self.latencies[name]
 
     def ratio(self, name: str) -> float:
-        """Return how many times as long as the first candidate one takes, median by median.
-
-        Raises:
-            KeyError: There is no such candidate.
-        """
+        """Return how many times as long as the first candidate one takes, median by median."""
         return self.latencies[name].median / next(iter(self.latencies.values())).median
 
-    def _headers(self) -> tuple[str, ...]:
-        first = next(iter(self.latencies))
-        unit, _ = _unit(*self.latencies.values())
-        return ("", f"median {unit}", f"quartiles {unit}", "runs", f"times {first}")
+    def __repr__(self) -> str:
+        unit, factor = _unit(*self.latencies.values())
+        listed = ", ".join(
+            f"{name} {factor * one.median:.3f} {unit}" for name, one in self.latencies.items()
+        )
+        return f"LatencyTable({listed})"
 
-    def _rows(self) -> list[tuple[object, ...]]:
-        _, factor = _unit(*self.latencies.values())
-        return [
+    def _table(self) -> Table:
+        unit, factor = _unit(*self.latencies.values())
+        first = next(iter(self.latencies))
+        headers = ("", f"median {unit}", f"quartiles {unit}", "runs", f"times {first}")
+        rows = [
             (
                 name,
                 f"{factor * one.median:.3f}",
@@ -93,21 +78,7 @@ class LatencyTable(Rich):
             )
             for name, one in self.latencies.items()
         ]
-
-    def __repr__(self) -> str:
-        unit, factor = _unit(*self.latencies.values())
-        listed = ", ".join(
-            f"{name} {factor * one.median:.3f} {unit}" for name, one in self.latencies.items()
-        )
-        return f"LatencyTable({listed})"
-
-    def text(self) -> str:
-        """Return a line for each candidate."""
-        return table_text(self._headers(), self._rows())
-
-    def html(self) -> str:
-        """Return the same as a table."""
-        return table_html(self._headers(), self._rows(), "Latency of one call, on this machine")
+        return headers, rows, "Latency of one call, on this machine"
 
 
 def _unit(*latencies: Latency) -> tuple[str, float]:
@@ -119,11 +90,7 @@ def _unit(*latencies: Latency) -> tuple[str, float]:
 def measure_latency(
     call: Callable[[], Any], *, runs: int = 200, warm_up: int = 20, label: str = "timing"
 ) -> Latency:
-    """Time one call.
-
-    Raises:
-        ValueError: Fewer than 2 runs, or fewer than 0 for the warm-up.
-    """
+    """Time one call, as :func:`compare_latency` times several."""
     return compare_latency({label: call}, runs=runs, warm_up=warm_up, label=label)[label]
 
 
@@ -134,10 +101,10 @@ def compare_latency(
     warm_up: int = 20,
     label: str = "timing",
 ) -> LatencyTable:
-    """Time several calls that take turns.
+    """Time several calls that take turns, each ``runs`` times, after ``warm_up`` untimed ones.
 
-    Raises:
-        ValueError: There is nothing to time, or fewer than 2 runs, or fewer than 0 for the warm-up.
+    The others are compared with the first. A progress bar says ``label`` meanwhile. ``ValueError``
+    if there is nothing to time, or fewer than 2 runs, or fewer than 0 for the warm-up.
     """
     if not calls:
         raise ValueError("there is no call to time")
@@ -173,6 +140,6 @@ def _times(call: Callable[[], Any], runs: int) -> list[float]:
 
 
 def latency_of(seconds: Sequence[float]) -> Latency:
-    """Sum up times that were taken elsewhere."""
+    """Sum up at least 2 times that were taken elsewhere."""
     lower, median, upper = (1000 * cut for cut in statistics.quantiles(seconds, method="inclusive"))
     return Latency(median, lower, upper, len(seconds))

@@ -1,4 +1,4 @@
-"""Where the time and the memory of a .tflite file go, op by op.
+"""Where the time of a .tflite file goes, op by op.
 
 The Python side of ``ai_edge_litert`` 2.3.0 offers no profiler: the runtime has one, but only its C
 interface reaches it, and ``ai_edge_litert.tools`` times whole models. So :func:`profile_ops` cuts
@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import copy
 import html
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,20 +24,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from varhandle.display import Rich, table_html, table_text
+from varhandle.display import RichTable, Table
 from varhandle.evaluate.latency import Latency, latency_of
 from varhandle.evaluate.session import Array, Inputs, Model, Session, read_model
-from varhandle.graph import ModelFileError
 from varhandle.progress_bar import steps
-from varhandle.sandbox import run_isolated
 
 if TYPE_CHECKING:
     from ai_edge_litert import schema_py_generated as schema
 
+    Cut = tuple[bytes, list[Array]]
+    """A model of one op, and its inputs."""
+
 _WARM_UP = 10  # rounds before the timing
-_SHOWN = 12  # ops that a profile lists one by one
+_LISTED = 12  # ops that a profile lists one by one
 _WHOLE, _NOTHING = "the whole model", "an empty model"
-_STATEFUL = ("RESOURCE", "VARIANT")
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class OpTime:
 
 
 @dataclass(frozen=True, repr=False)
-class OpProfile(Rich):
+class OpProfile(RichTable):
     """The ops of a model with the time of each.
 
     Attributes:
@@ -98,16 +97,16 @@ class OpProfile(Rich):
                 kinds[one.op] = kinds.get(one.op, 0.0) + one.milliseconds
         return kinds
 
-    def _rows(self) -> list[tuple[object, ...]]:
+    def _table(self) -> Table:
         timed = sorted(self.ops, key=lambda one: -(one.milliseconds or 0.0))
         rows: list[tuple[object, ...]] = [
             (one.position, one.op, _time(one.milliseconds), _share(one.milliseconds, self.total))
-            for one in timed[:_SHOWN]
+            for one in timed[:_LISTED]
         ]
-        rest = sum(one.milliseconds or 0.0 for one in timed[_SHOWN:])
-        if timed[_SHOWN:]:
-            rows.append(("", f"{len(timed) - _SHOWN} more", _time(rest), _share(rest, self.total)))
-        return rows
+        rest = sum(one.milliseconds or 0.0 for one in timed[_LISTED:])
+        if timed[_LISTED:]:
+            rows.append(("", f"{len(timed) - _LISTED} more", _time(rest), _share(rest, self.total)))
+        return ("position", "op", "ms alone", "share"), rows, "Time by op, an estimate"
 
     def _footer(self) -> str:
         words = (
@@ -119,17 +118,13 @@ class OpProfile(Rich):
     def __repr__(self) -> str:
         return f"OpProfile({len(self.ops)} ops, {self._footer()})"
 
-    def decode(self) -> str:
+    def text(self) -> str:
         """Return the slowest ops, and the sum beside the time of the whole."""
-        return f"{table_text(_HEADERS, self._rows())}\n{self._footer()}"
+        return f"{super().text()}\n{self._footer()}"
 
     def html(self) -> str:
         """Return the same as a table."""
-        table = table_html(_HEADERS, self._rows(), "Time by op, an estimate")
-        return f"{table}<p>{html.escape(self._footer())}</p>"
-
-
-_HEADERS = ("position", "op", "ms alone", "share")
+        return f"{super().html()}<p>{html.escape(self._footer())}</p>"
 
 
 def _time(milliseconds: float | None) -> str:
@@ -152,39 +147,37 @@ def profile_ops(
     """Estimate what each op of a model takes, by timing each as a model of its own.
 
     The ops, the whole model and an empty model take turns, so a machine that slows down slows all
-    of them. The whole runs in this process: give a model that you trust.
-
-    Raises:
-        ValueError: Fewer than 2 runs, or what ``Session`` does not take.
-        FileNotFoundError: ``model`` is a path to nothing.
-        KeyError: No such signature or input.
-        RuntimeError: The interpreter refuses the file.
+    of them. The whole runs in this process: give a model that you trust. Delegates fuse ops of the
+    whole model, which no op alone can show: without them the sum lies nearer the whole. Arguments
+    and errors are those of :class:`~varhandle.evaluate.session.Session`, and ``ValueError`` for
+    fewer than 2 runs.
     """
-    from varhandle.tflite import flatbuffer
+    from varhandle.tflite.flatbuffer import op_name, subgraph_of, unpack
 
     if runs < 2:
         raise ValueError(f"runs must be at least 2, not {runs}")
     content, source = read_model(model)
     session = Session(content, signature=signature, threads=threads, delegates=delegates)
     session(inputs)
-    parts = flatbuffer.unpack(content, source)
-    number = _subgraph(parts, session.signature)
+    parts = unpack(content, source)
+    number = subgraph_of(parts, session.signature)
+    operators = parts.subgraphs[number].operators
     cutter = _Cutter(parts, number, _values(content, session.signature, number, inputs))
-    alone = {position: cutter.cut(position) for position in range(cutter.count)}
+    cuts = [cutter.cut(operator) for operator in operators]
     calls: dict[str, Callable[[], Any]] = {_WHOLE: _whole(session, inputs)}
-    calls[_NOTHING] = _invoker(cutter.empty(), [], threads, delegates)
-    for position, cut in alone.items():
+    calls[_NOTHING] = _invoker((cutter.empty(), []), threads, delegates)
+    for position, cut in enumerate(cuts):
         if cut is not None:
-            calls[str(position)] = _invoker(*cut, threads, delegates)
+            calls[str(position)] = _invoker(cut, threads, delegates)
     times = _in_turns(calls, runs)
     cost = times[_NOTHING].median
     ops = tuple(
         OpTime(
             position,
-            cutter.name(position),
+            op_name(parts, operator),
             None if cut is None else max(times[str(position)].median - cost, 0.0),
         )
-        for position, cut in alone.items()
+        for position, (operator, cut) in enumerate(zip(operators, cuts, strict=True))
     )
     return OpProfile(ops, times[_WHOLE], cost)
 
@@ -213,24 +206,14 @@ def _whole(session: Session, inputs: Inputs) -> Callable[[], Any]:
     return lambda: session(inputs, raw=True)
 
 
-def _invoker(
-    content: bytes, values: list[Array], threads: int | None, delegates: bool
-) -> Callable[[], Any]:
+def _invoker(cut: Cut, threads: int | None, delegates: bool) -> Callable[[], Any]:
     """Open a model of one op, give it its inputs, and return the call that runs it."""
+    content, values = cut
     interpreter = Session(content, threads=threads, delegates=delegates, strict=False).interpreter
     for detail, value in zip(interpreter.get_input_details(), values, strict=False):
         interpreter.set_tensor(detail["index"], value)
     invoke: Callable[[], Any] = interpreter.invoke
     return invoke
-
-
-def _subgraph(parts: schema.ModelT, signature: str | None) -> int:
-    from varhandle.tflite.flatbuffer import decode
-
-    for definition in parts.signatureDefs or []:
-        if decode(definition.signatureKey) == signature:
-            return int(definition.subgraphIndex)
-    return 0
 
 
 def _values(
@@ -250,29 +233,22 @@ def _values(
 
 
 class _Cutter:
-    """Cuts single ops out of one subgraph."""
+    """Cuts single ops out of one subgraph, each with the values that flow into it."""
 
     def __init__(self, parts: schema.ModelT, subgraph: int, values: Callable[[int], Array]) -> None:
         self._parts = parts
         self._number = subgraph
         self._subgraph = parts.subgraphs[subgraph]
         self._values = values
-        self.count = len(self._subgraph.operators)
 
-    def name(self, position: int) -> str:
-        from varhandle.tflite.flatbuffer import op_name
-
-        return op_name(self._parts, self._subgraph.operators[position])
-
-    def cut(self, position: int) -> tuple[bytes, list[Array]] | None:
+    def cut(self, operator: schema.OperatorT) -> Cut | None:
         """Return a model of one op and its inputs, or nothing if the op shares a state."""
-        operator = self._subgraph.operators[position]
-        if not self._stateless(operator):
+        if self._shares_state(operator):
             return None
         inputs = dict.fromkeys(index for index in _present(operator.inputs) if self._flows(index))
         values = {index: self._values(index) for index in inputs}
         tensors = list(self._subgraph.tensors)
-        for index, value in values.items():
+        for index, value in values.items():  # of the size that it has in this call
             tensors[index] = copy.copy(tensors[index])
             tensors[index].shape = list(value.shape)
             tensors[index].shapeSignature = None
@@ -303,149 +279,29 @@ class _Cutter:
 
     def _flows(self, index: int) -> bool:
         """Whether a tensor comes from another op: neither a constant nor a kept state."""
-        tensor = self._subgraph.tensors[index]
-        data = self._parts.buffers[tensor.buffer].data
-        return (data is None or not len(data)) and not tensor.isVariable
+        from varhandle.tflite.flatbuffer import has_data
 
-    def _stateless(self, operator: Any) -> bool:
+        tensor = self._subgraph.tensors[index]
+        return not has_data(self._parts.buffers[tensor.buffer]) and not tensor.isVariable
+
+    def _shares_state(self, operator: schema.OperatorT) -> bool:
+        """Whether an op, or what it calls, has to do with a handle; one without outputs may."""
+        from ai_edge_litert import schema_py_generated as schema
+
         from varhandle.tflite.flatbuffer import callees, op_name, reachable
 
-        if op_name(self._parts, operator) == "CALL_ONCE" or not len(_present(operator.outputs)):
-            return False
-        types = {
-            self._subgraph.tensors[index].type
-            for side in (operator.inputs, operator.outputs)
-            for index in _present(side)
-        }
+        outputs = _present(operator.outputs)
+        if op_name(self._parts, operator) == "CALL_ONCE" or not outputs:
+            return True
+        touched = (*_present(operator.inputs), *outputs)
+        types = {self._subgraph.tensors[index].type for index in touched}
         for number in reachable(self._parts, callees(operator)):
             types |= {tensor.type for tensor in self._parts.subgraphs[number].tensors}
-        return not types & _stateful_types()
+        return bool(types & {schema.TensorType.RESOURCE, schema.TensorType.VARIANT})
 
 
 def _present(vector: Any) -> list[int]:
-    return [int(index) for index in (() if vector is None else vector) if index >= 0]
+    """Return the tensors of an op, without the optional inputs (-1) that it does without."""
+    from varhandle.tflite.flatbuffer import indices
 
-
-def _stateful_types() -> set[int]:
-    from ai_edge_litert import schema_py_generated as schema
-
-    return {getattr(schema.TensorType, name) for name in _STATEFUL}
-
-
-@dataclass(frozen=True, repr=False)
-class Memory(Rich):
-    """What a model takes, in bytes.
-
-    Attributes:
-        file: The .tflite file itself.
-        weights: The constants in it.
-        activations: All tensors that are computed, as if none shared its place. The interpreter
-            reuses places, so it takes less than that for them.
-        opened: By how much the resident memory of a fresh process grew as it opened the file and
-            planned its tensors; the file's bytes were there before.
-        ran: By how much it had grown after the first call.
-    """
-
-    file: int
-    weights: int
-    activations: int
-    opened: int
-    ran: int
-
-    def _rows(self) -> list[tuple[str, str]]:
-        named = (
-            ("the file", self.file),
-            ("weights in it", self.weights),
-            ("computed tensors, none reused", self.activations),
-            ("the process, after opening it", self.opened),
-            ("the process, after the first call", self.ran),
-        )
-        return [(what, f"{size / 1024:,.0f}") for what, size in named]
-
-    def __repr__(self) -> str:
-        return (
-            f"Memory(file {self.file / 1024:,.0f} KiB, weights {self.weights / 1024:,.0f} KiB, "
-            f"process {self.ran / 1024:,.0f} KiB more)"
-        )
-
-    def decode(self) -> str:
-        """Return a line for each."""
-        return table_text(("", "KiB"), self._rows())
-
-    def html(self) -> str:
-        """Return the same as a table."""
-        return table_html(("", "KiB"), self._rows(), "Memory that the model takes")
-
-
-def measure_memory(
-    model: Model,
-    inputs: Inputs = None,
-    *,
-    signature: str | None = None,
-    threads: int | None = None,
-    delegates: bool = True,
-    timeout: float = 60.0,
-) -> Memory:
-    """Measure what a model takes, in a fresh process without TensorFlow.
-
-    Raises:
-        FileNotFoundError: ``model`` is a path to nothing.
-        ModelFileError: It is no .tflite file.
-        RuntimeError: The process did not come to its end; the message says how it ended.
-    """
-    content, source = read_model(model)
-    record = run_isolated(
-        _measured,
-        content,
-        inputs,
-        {"signature": signature, "threads": threads, "delegates": delegates},
-        timeout=timeout,
-        tensorflow=False,
-    )
-    if record.exception_type == "ModelFileError":
-        raise ModelFileError(source, record.message.removeprefix("<bytes>: "))
-    if not record.ok:
-        raise RuntimeError(f"the model could not be measured: {record.message}")
-    return Memory(*record.value)
-
-
-def _measured(content: bytes, inputs: Inputs, options: dict[str, Any]) -> tuple[int, ...]:
-    import psutil
-
-    resident = psutil.Process().memory_info
-    before = resident().rss
-    session = Session(content, **options)
-    opened = resident().rss - before
-    session(inputs)
-    ran = resident().rss - before
-    sizes = _tensor_bytes(content, inputs, session.signature)
-    return len(content), *sizes, max(opened, 0), max(ran, 0)
-
-
-def _tensor_bytes(content: bytes, inputs: Inputs, signature: str | None) -> tuple[int, int]:
-    """Return the bytes of the constants, and of the computed tensors of the signature.
-
-    Plain kernels make the call: a delegate leaves the tensors that it keeps to itself in the
-    shapes that the file declares.
-    """
-    from varhandle.tflite.flatbuffer import unpack
-
-    parts = unpack(content, "<bytes>")
-    full = {n for n, one in enumerate(parts.buffers) if one.data is not None and len(one.data)}
-    weights = sum(len(parts.buffers[number].data) for number in full)
-    subgraph = _subgraph(parts, signature)
-    session = Session(content, signature=signature, delegates=False)
-    session(inputs)
-    tensors = parts.subgraphs[subgraph].tensors
-    details = session.interpreter.get_tensor_details(subgraph)
-    computed = [
-        one
-        for one in details
-        if one["index"] < len(tensors) and tensors[one["index"]].buffer not in full
-    ]
-    sizes = [math.prod(one["shape"].tolist()) * _item_size(one["dtype"]) for one in computed]
-    return weights, sum(sizes)
-
-
-def _item_size(dtype: Any) -> int:
-    return np.dtype(dtype).itemsize  # 0 for strings, whose length nobody knows beforehand
+    return [index for index in indices(vector) if index >= 0]

@@ -155,6 +155,22 @@ def check_parity(
 ) -> Parity:
     """Compare a .tflite file with the model that it came from.
 
+    A candidate that is refused, crashes or hangs is a failed run, never an exception here.
+
+    Args:
+        reference: A Keras model, a ``tf.function``, a signature of a SavedModel, or any callable.
+            It is called once for each call, with one array, or with named arrays where a call is a
+            mapping, and returns an array, a mapping or a sequence of arrays. Give a fresh one if it
+            keeps a state. Of an object's method, keep the object as well: a ``tf.function`` holds
+            it only weakly. Or the answers themselves, one for each call, where they are known.
+        candidate: The .tflite file, as bytes or as a path.
+        calls: The inputs of the successive calls. A single call is made three times over.
+        signature: The candidate's signature to run; the only one if ``None``.
+        tolerance: Share of max(1, |expected|) that the outputs may differ by; for each output
+            that of its dtype if ``None`` (see ``TOLERANCES``). A quantized output may always
+            differ by two steps of its scale.
+        timeout: Seconds that each run of the candidate may take.
+
     Raises:
         FileNotFoundError: ``candidate`` is a path to nothing.
         ValueError: There are no calls, the reference has no outputs, or there is not one ready
@@ -162,23 +178,30 @@ def check_parity(
         KeyError: The candidate has no such signature, or no such input.
     """
     inputs = _as_calls(calls)
-    if isinstance(candidate, (bytes, bytearray, memoryview)):
-        content = bytes(candidate)
-    else:
-        content = Path(candidate).read_bytes()
+    is_content = isinstance(candidate, (bytes, bytearray, memoryview))
+    content = bytes(candidate) if is_content else Path(candidate).read_bytes()  # type: ignore[arg-type]
     with busy("comparing with TensorFlow"):
         expected = _expected(reference, inputs)
         if not expected[0]:
             raise ValueError("the reference returned no outputs to compare")
-        runs = []
-        for kernels in (DELEGATES, PLAIN):
-            record = run_isolated(
-                answers, content, inputs, signature, kernels, timeout=timeout, tensorflow=False
-            )
-            if record.exception_type == "KeyError":  # the caller's mistake, not the file's
-                raise KeyError(record.message.strip("'\""))
-            runs.append(compare_run(kernels, record, expected, tolerance))
+        records = _records(content, inputs, signature, timeout)
+    runs = [compare_run(kernels, one, expected, tolerance) for kernels, one in records.items()]
     return Parity(tuple(runs), tolerance)
+
+
+def _records(
+    content: bytes, calls: list[dict[str, Array]], signature: str | None, timeout: float
+) -> dict[str, Record]:
+    """Run a file both ways. Wrong names are the caller's mistake, and not the file's."""
+    records = {}
+    for kernels in (DELEGATES, PLAIN):
+        record = run_isolated(
+            answers, content, calls, signature, kernels, timeout=timeout, tensorflow=False
+        )
+        if record.exception_type == "KeyError":
+            raise KeyError(record.message.strip("'\""))
+        records[kernels] = record
+    return records
 
 
 def compare_kernels(
@@ -192,26 +215,18 @@ def compare_kernels(
     """Compare the two ways of running a .tflite file with each other: there is no reference.
 
     That both answer alike does not make the answers right. That they differ, or that the plain
-    kernels refuse what the default delegates run, shows that the file is wrong.
-
-    Raises:
-        ValueError: There are no calls.
-        KeyError: The file has no such signature, or no such input.
+    kernels refuse what the default delegates run, shows that the file is wrong. Each way is
+    compared with the answers of the other (with its own, where the other refused). Arguments and
+    errors are those of :func:`check_parity`.
     """
     inputs = _as_calls(calls)
-    records = {}
     with busy("running with and without delegates"):
-        for kernels in (DELEGATES, PLAIN):
-            records[kernels] = run_isolated(
-                answers, candidate, inputs, signature, kernels, timeout=timeout, tensorflow=False
-            )
-            if records[kernels].exception_type == "KeyError":
-                raise KeyError(records[kernels].message.strip("'\""))
+        records = _records(candidate, inputs, signature, timeout)
     runs = []
     for kernels, other in ((DELEGATES, PLAIN), (PLAIN, DELEGATES)):
-        told = records[other] if records[other].ok else records[kernels]
-        answered = told.value if told.ok else [{} for _ in inputs]
-        expected = [{name: value for name, (value, _) in call.items()} for call in answered]
+        answered = records[other] if records[other].ok else records[kernels]
+        found = answered.value if answered.ok else [{} for _ in inputs]
+        expected = [{name: value for name, (value, _) in call.items()} for call in found]
         runs.append(compare_run(kernels, records[kernels], expected, tolerance))
     return Parity(tuple(runs), tolerance)
 
@@ -232,22 +247,16 @@ def answers(
 ) -> list[dict[str, tuple[Array, float]]]:
     """Run a .tflite file over successive calls of one interpreter. It may end the process.
 
-    Raises:
-        KeyError: The file has no such signature, or no such input.
-        ValueError: The file cannot be loaded, or has several signatures and none was named.
-        RuntimeError: The interpreter refuses to run it.
+    For each call, output name to the answer, in real values, and the step of its quantization
+    scale (0.0 if it is not quantized). ``kernels`` is ``DELEGATES`` or ``PLAIN``; the only input
+    may go by ``""``. Errors are those of :class:`Session`.
     """
     session = Session(content, signature=signature, delegates=kernels == DELEGATES, strict=False)
     return [answer_call(session, call) for call in calls]
 
 
 def answer_call(session: Session, call: Mapping[str, Array]) -> dict[str, tuple[Array, float]]:
-    """Make one call, each input in whatever dtype the file takes it.
-
-    Raises:
-        KeyError: The file has no such input.
-        RuntimeError: The interpreter gives up.
-    """
+    """Make one call, each input in whatever dtype the file takes it, as :func:`answers` does."""
     named = {next(iter(session.inputs)): call[""]} if set(call) == {""} else call
     fed = {
         name: _in_dtype(array, session.inputs[name]) if name in session.inputs else array
@@ -299,11 +308,14 @@ def _named(outputs: Any) -> dict[str, Array]:
 def compare_run(
     kernels: str, record: Record, expected: list[dict[str, Array]], tolerance: float | None
 ) -> Run:
-    """Compare the answers of one way of running the candidate with the reference's."""
+    """Compare what came of :func:`answers` with the reference's answers, by name, for each call.
+
+    A run that did not end well says why it did not.
+    """
     if not record.ok:
         return Run(kernels, 0, len(expected), refusal=_refusal(record))
     agreeing, largest = 0, 0.0
-    odd: set[str] = set()
+    notes: set[str] = set()
     for got, wanted in zip(record.value, expected, strict=True):
         if len(got) != len(wanted):
             counts = f"{len(got)} outputs where the reference has {len(wanted)}"
@@ -314,16 +326,19 @@ def compare_run(
         ]
         agreeing += all(same for same, _, _ in checks)
         largest = max([largest, *(difference for _, difference, _ in checks)])
-        odd.update(note for _, _, note in checks if note)
+        notes.update(note for _, _, note in checks if note)
     if agreeing < len(expected) and _stuck(record.value, expected):
-        odd.add("the answer stops changing where TensorFlow's goes on")
-    return Run(kernels, agreeing, len(expected), "", largest, tuple(sorted(odd)))
+        notes.add("the answer stops changing where TensorFlow's goes on")
+    return Run(kernels, agreeing, len(expected), "", largest, tuple(sorted(notes)))
 
 
 def paired_outputs(
     got: Mapping[str, Any], wanted: Mapping[str, Any]
 ) -> tuple[list[str], list[str]]:
-    """Pair outputs by name where both sides name them alike, else by their order."""
+    """Pair outputs by name where both sides name them alike, else by their order.
+
+    The candidate's names come first, then the reference's name for each.
+    """
     if set(got) == set(wanted):
         return list(wanted), list(wanted)
     return sorted(got, key=_natural), list(wanted)
@@ -386,5 +401,5 @@ def _refusal(record: Record) -> str:
     if record.outcome != "raised":
         return record.message
     line = record.message.strip().splitlines()[0] if record.message.strip() else ""
-    told = re.search(r"\w+\.cc:\d+ (.+?was not true\.?)", line)
-    return (told.group(1) if told else line)[:160]
+    check = re.search(r"\w+\.cc:\d+ (.+?was not true\.?)", line)
+    return (check.group(1) if check else line)[:160]

@@ -30,7 +30,7 @@ from varhandle.sandbox.record import shown
 CALLS = 5
 LOOSE = 1e-3
 """What a sound file may differ by where its additions are many: ten times what float32 is allowed
-in ``parity``. Differences between the two are told, and not called wrong."""
+in ``parity``. Differences between the two are reported, and not called wrong."""
 
 QUANTIZED = 0.1
 """What the two ways of running a quantized file may differ by: each kernel may round by a step, and
@@ -101,14 +101,14 @@ class Proof(Rich):
 
     def _runs(self) -> list[str]:
         assert self.parity is not None
-        said = {
+        verdicts = {
             run.kernels: printable(run.verdict)
             + (f" ({printable('; '.join(run.notes))})" if run.notes else "")
             for run in self.parity.runs
         }
-        if all(run.refusal for run in self.parity.runs) and len(set(said.values())) == 1:
-            said = {" and ".join(said): next(iter(said.values()))}
-        return [f"{kernels}: {words}" for kernels, words in said.items()]
+        if all(run.refusal for run in self.parity.runs) and len(set(verdicts.values())) == 1:
+            verdicts = {" and ".join(verdicts): next(iter(verdicts.values()))}
+        return [f"{kernels}: {words}" for kernels, words in verdicts.items()]
 
     def html(self) -> str:
         """Return the same as a panel."""
@@ -147,9 +147,13 @@ def prove(
     inputs: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     trust: bool = False,
     timeout: float = 300.0,
-    adds_up: bool = False,
+    accumulates_state: bool = False,
 ) -> Proof:
-    """Convert a model, run the file and compare it.
+    """Convert a model, run the file and compare it. Nothing that the model does is raised here.
+
+    The signature is converted and called (``None`` where the model has none), with ``inputs`` as
+    ``load_calls`` takes them, or made-up ones. Where the file accumulates a state in integers, it
+    is called often enough to see whether the answers stop changing.
 
     Raises:
         CallsError: ``inputs`` do not fit.
@@ -161,7 +165,7 @@ def prove(
     except NotTrustedError as error:
         return Proof(reason=f"nothing was run: {error}; --trust allows it")
     if format_of(graph).is_converted:
-        return _prove_file(graph, signature, inputs, timeout, adds_up)
+        return _prove_file(graph, signature, inputs, timeout, accumulates_state)
     return _prove_source(graph, signature, inputs, trust, timeout)
 
 
@@ -176,7 +180,7 @@ def _prove_source(
     made = read_graph(content)
     name = made.signatures[0].name if len(made.signatures) == 1 else signature
     try:
-        calls = _calls(_called(graph, made, signature), inputs)
+        calls = _calls(_signature_to_call(graph, made, signature), inputs)
     except CallsError as error:
         if inputs is not None:
             raise
@@ -185,22 +189,24 @@ def _prove_source(
     try:
         if not record.ok:
             reason = f"not compared with TensorFlow: {_reference_words(record)}"
-            return Proof(conversion, content, None, tuple(calls), "", reason)
-        expected = [_as_in(made, answer) for answer in record.value] if not name else record.value
+            return Proof(conversion, content, calls=tuple(calls), reason=reason)
+        expected = (
+            [_named_as_in(made, answer) for answer in record.value] if not name else record.value
+        )
         parity, reason = _compared(expected, content, calls, name, timeout)
     except KeyError as error:
         reason = f"not compared: the file takes other inputs ({printable(error.args[0])})"
-        return Proof(conversion, content, None, tuple(calls), "", reason)
+        return Proof(conversion, content, calls=tuple(calls), reason=reason)
     return Proof(conversion, content, parity, tuple(calls), "TensorFlow", reason)
 
 
 def _compared(
     expected: Any, content: bytes, calls: Any, name: str | None, timeout: float
 ) -> tuple[Parity, str]:
-    """Compare with the reference; a difference of rounding is told, and not called wrong."""
+    """Compare with the reference; a difference of rounding is reported, and not called wrong."""
     limit = min(timeout, _RUN_SECONDS)
     parity = check_parity(expected, content, calls, signature=name, timeout=limit)
-    small = all(
+    small = all(  # where NaN or a stuck state was noted, no tolerance makes it right
         not r.refusal and not r.notes and r.largest_difference <= LOOSE for r in parity.runs
     )
     if parity.passed or not small:
@@ -212,14 +218,14 @@ def _compared(
     return loose, f"the answers differ by up to {largest:.1e} of their size, as rounding does"
 
 
-def _called(graph: Graph, made: Graph, signature: str | None) -> Signature:
+def _signature_to_call(graph: Graph, made: Graph, signature: str | None) -> Signature:
     """Return the signature that says what to call with."""
     # A Keras file names its inputs in its code; the file made from it has them in any case.
-    shown = format_of(graph).call_signature(graph, signature)
-    return shown or next(iter(made.signatures), made.main_signature)
+    own = format_of(graph).call_signature(graph, signature)
+    return own or next(iter(made.signatures), made.main_signature)
 
 
-def _as_in(made: Graph, answer: Mapping[str, Any]) -> Mapping[str, Any]:
+def _named_as_in(made: Graph, answer: Mapping[str, Any]) -> Mapping[str, Any]:
     """Name the outputs of a GraphDef as the file does: it has them in the order asked for.
 
     One that hands an input through is called as the input in the file.
@@ -242,7 +248,7 @@ def _reference_words(record: Record) -> str:
     return f"{record.exception_type or record.outcome}: {printable(shown(record.message))}"
 
 
-_OP_SAYS = re.compile(r"error: (?:loc\(.*\): )?'(tfl?\.\w+)' op ([^\n]+)")
+_OP_COMPLAINT = re.compile(r"error: (?:loc\(.*\): )?'(tfl?\.\w+)' op ([^\n]+)")
 """How the converter words its complaint about one op."""
 
 
@@ -255,16 +261,15 @@ def converter_words(record: Record) -> str:
     if record.outcome == "out of memory":
         return f"the converter was ended: {record.message.removeprefix('ended: ')}"
     if record.failing_ops:
-        said = _OP_SAYS.search(record.message)
-        told = f": {printable(said[1])} {printable(said[2])}" if said else ""
-        return (
-            f"{record.exception_type} names {', '.join(map(printable, record.failing_ops))}{told}"
-        )
+        complaint = _OP_COMPLAINT.search(record.message)
+        words = f": {printable(complaint[1])} {printable(complaint[2])}" if complaint else ""
+        ops = ", ".join(map(printable, record.failing_ops))
+        return f"{record.exception_type} names {ops}{words}"
     return f"{record.exception_type}: {printable(shown(record.message))}"
 
 
 def _prove_file(
-    graph: Graph, signature: str | None, inputs: Any, timeout: float, adds_up: bool
+    graph: Graph, signature: str | None, inputs: Any, timeout: float, accumulates_state: bool
 ) -> Proof:
     content = Path(graph.source).read_bytes()
     called = graph.signature(signature) if signature else graph.main_signature
@@ -281,7 +286,7 @@ def _prove_file(
         )
     except KeyError as error:
         return Proof(content=content, reason=f"not run: {printable(error.args[0])}")
-    stuck = _stuck_after(content, calls[0], signature, limit) if adds_up else None
+    stuck = _stuck_after(content, calls[0], signature, limit) if accumulates_state else None
     reason = "a .tflite file has no TensorFlow beside it: its two ways of running were compared"
     return Proof(None, content, parity, tuple(calls), "itself", reason, stuck)
 

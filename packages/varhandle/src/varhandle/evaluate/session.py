@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from varhandle.display import Rich, panel_html, table_html, table_text
+from varhandle.display import Rich, RichTable, Table, panel_html, table_html, table_text
 from varhandle.errors import VarhandleError
-from varhandle.graph import ModelFileError
+from varhandle.graph import ModelFileError, shape_fits
 from varhandle.sandbox import Record, run_isolated
+from varhandle.tflite.file_mark import check_mark
 
 Array = npt.NDArray[Any]
 Model = bytes | bytearray | memoryview | str | os.PathLike[str]
@@ -28,7 +29,6 @@ Inputs = Mapping[str, Any] | Any
 """One call: name to array, the array alone where there is one input, ``None`` where there is none.
 """
 
-_MARK = b"TFL3"
 _GIB = 2**30
 _MOST_THREADS = 1024  # more than any machine wants; at 100,000 the interpreter ends the process
 
@@ -66,17 +66,20 @@ class Tensor:
         return bool(self.scale) and self.dtype.kind in "iu"
 
     def quantize(self, values: Any) -> Array:
-        """Return the integers for real values: divide by the scale, round, add the zero point."""
+        """Return the integers for real values: divide by the scale, round, add the zero point.
+
+        What lies outside the range of the dtype is clipped to it; halves round to the even one.
+        """
         limits = np.iinfo(self.dtype)
         steps = np.round(np.asarray(values) / self.scale) + self.zero_point
         return np.clip(steps, limits.min, limits.max).astype(self.dtype)
 
     def dequantize(self, integers: Array) -> Array:
-        """Return the real values of integers: subtract the zero point, multiply by the scale."""
+        """Return float32 values of integers: subtract the zero point, multiply by the scale."""
         return (integers.astype(np.float32) - self.zero_point) * np.float32(self.scale)
 
 
-class Session(Rich):
+class Session(RichTable):
     """An opened .tflite file: call it with inputs, get its outputs by name.
 
     A session keeps its interpreter, so the variables of a stateful model live as long as it does.
@@ -97,7 +100,12 @@ class Session(Rich):
         delegates: bool = True,
         strict: bool = True,
     ) -> None:
-        """Open a file.
+        """Open a .tflite file, for one of its signatures (the only one if ``None``).
+
+        The kernels use one thread if ``threads`` is ``None``. Without ``delegates``, XNNPACK and
+        its like take nothing over, and the plain kernels run all. A shape that the file does not
+        leave open is refused; if not ``strict``, the runtime tries it, and may answer with an error
+        or a wrong result.
 
         Raises:
             FileNotFoundError: ``model`` is a path to nothing.
@@ -113,13 +121,7 @@ class Session(Rich):
 
     @classmethod
     def on(cls, interpreter: Any, content: bytes, signature: str | None = None) -> Session:
-        """Make a session of an interpreter that was opened with options of its own.
-
-        Raises:
-            KeyError: The file has no such signature.
-            ValueError: It has several signatures and none was named.
-            RuntimeError: The interpreter refuses the file; the message is its own.
-        """
+        """Make a session of an interpreter that was opened, with other options, on ``content``."""
         session = cls.__new__(cls)
         session._bind(interpreter, content, signature, strict=True)
         return session
@@ -151,14 +153,18 @@ class Session(Rich):
         self._fetches = tuple((name, one.index) for name, one in self.outputs.items())
         # The public set_tensor and invoke reach the main subgraph alone. The signature runner
         # reaches every subgraph, but plans the memory anew for each call.
-        main = self.signature is None or _subgraph(content, self.signature) == 0
+        main = self.signature is None or _runs_main(content, self.signature)
         self._runner = None if main else self.interpreter.get_signature_runner(self.signature)
         self._shapes = {name: one.shape for name, one in self.inputs.items()}
         if main:
             self.interpreter.allocate_tensors()
 
     def __call__(self, inputs: Inputs = None, *, raw: bool = False) -> dict[str, Array]:
-        """Run the model once.
+        """Run the model once, and return new arrays by output name.
+
+        Give name to array, or the array alone where there is one input, or nothing where there is
+        none. Floats for a quantized input are quantized; integers are taken as they are. Quantized
+        outputs are given as float32, unless ``raw``.
 
         Raises:
             KeyError: A name is not an input of the model, or an input is missing.
@@ -178,7 +184,7 @@ class Session(Rich):
         if not isinstance(inputs, Mapping):
             inputs = self._only(inputs)
         if inputs.keys() != self.inputs.keys():
-            takes, got = _listed(self.inputs), _listed(inputs)
+            takes, got = _join_names(self.inputs), _join_names(inputs)
             raise KeyError(f"the inputs are {takes}, and not {got}")
         fed = {}
         for name, value in inputs.items():
@@ -194,7 +200,7 @@ class Session(Rich):
         if value is None:
             return {}
         if len(self.inputs) != 1:
-            takes = _listed(self.inputs)
+            takes = _join_names(self.inputs)
             raise KeyError(f"the model has {len(self.inputs)} inputs ({takes}): give them by name")
         return {next(iter(self.inputs)): value}
 
@@ -219,24 +225,20 @@ class Session(Rich):
 
     def __repr__(self) -> str:
         name = f"{self.signature}: " if self.signature else ""
-        return f"Session({name}{_listed(self.inputs)} -> {_listed(self.outputs)})"
+        return f"Session({name}{_join_names(self.inputs)} -> {_join_names(self.outputs)})"
 
-    def _rows(self) -> list[tuple[object, ...]]:
+    def _title(self) -> str:
+        return f"signature {self.signature}" if self.signature else "no signature"
+
+    def _table(self) -> Table:
         sides = (("input", self.inputs), ("output", self.outputs))
-        return [(side, *_described(tensor)) for side, named in sides for tensor in named.values()]
+        rows = [(side, *_described(one)) for side, named in sides for one in named.values()]
+        headers = ("", "name", "dtype", "shape", "scale", "zero point")
+        return headers, rows, f"{self._title()}: inputs and outputs"
 
     def text(self) -> str:
         """Return a line for each input and output."""
-        title = f"signature {self.signature}" if self.signature else "no signature"
-        return f"{title}\n{table_text(_HEADERS, self._rows())}"
-
-    def html(self) -> str:
-        """Return the same as a table."""
-        title = f"signature {self.signature}" if self.signature else "no signature"
-        return table_html(_HEADERS, self._rows(), f"{title}: inputs and outputs")
-
-
-_HEADERS = ("", "name", "dtype", "shape", "scale", "zero point")
+        return f"{self._title()}\n{super().text()}"
 
 
 @dataclass(frozen=True, repr=False)
@@ -305,6 +307,9 @@ def infer(
 ) -> Inference:
     """Run an unknown model in a process of its own, over successive calls of one session.
 
+    The options are those of :class:`Session`. The process is ended after ``timeout`` seconds, or
+    above ``memory_limit`` resident bytes. A file that is refused, or is no model, is a record too.
+
     Raises:
         FileNotFoundError: ``model`` is a path to nothing.
         KeyError: A call names an input or signature that the model does not have.
@@ -347,15 +352,10 @@ def _raise_callers_mistake(record: Record) -> None:
 def read_model(model: Model) -> tuple[bytes, str]:
     """Return the bytes of a .tflite file, and how to call it in a message.
 
-    Raises:
-        FileNotFoundError: The path leads to nothing.
-        ModelFileError: It is no .tflite file: empty, or without the mark ``TFL3`` in bytes 4 to 7.
+    ``FileNotFoundError`` if a path leads to nothing, ``ModelFileError`` if it is no .tflite file.
     """
     content, source = _bytes(model)
-    if not content:
-        raise ModelFileError(source, "the file is empty")
-    if content[4:8] != _MARK:
-        raise ModelFileError(source, "not a .tflite file: it lacks the mark TFL3")
+    check_mark(content, source)
     return content, source
 
 
@@ -397,16 +397,20 @@ def _chosen(signatures: list[str], wanted: str | None) -> str | None:
     return wanted if wanted is not None or not signatures else signatures[0]
 
 
-def _subgraph(content: bytes, signature: str) -> int:
-    """Return the number of the subgraph that a signature runs; the interpreter does not tell."""
+def _runs_main(content: bytes, signature: str) -> bool:
+    """Whether a signature runs the main subgraph, which the interpreter does not tell.
+
+    It is read in place: to unpack the file would take as long as to open it.
+    """
     from ai_edge_litert import schema_py_generated as schema
 
     model = schema.Model.GetRootAs(content, 0)
-    for position in range(model.SignatureDefsLength()):
-        definition = model.SignatureDefs(position)
-        if (definition.SignatureKey() or b"").decode(errors="replace") == signature:
-            return int(definition.SubgraphIndex())
-    return -1
+    definitions = (model.SignatureDefs(n) for n in range(model.SignatureDefsLength()))
+    return any(
+        one.SubgraphIndex() == 0
+        for one in definitions
+        if (one.SignatureKey() or b"").decode(errors="replace") == signature
+    )
 
 
 def _tensors(
@@ -451,16 +455,13 @@ def _dtype_name(dtype: np.dtype[Any]) -> str:
     return "string" if dtype.kind in "SU" else dtype.name
 
 
-def _listed(names: Mapping[str, Any]) -> str:
+def _join_names(names: Mapping[str, Any]) -> str:
     return ", ".join(names) or "none"
 
 
 def _check_shape(shape: tuple[int, ...], tensor: Tensor) -> None:
     wanted = tensor.open_shape
-    fits = len(shape) == len(wanted) and all(
-        size == declared or declared < 0 for size, declared in zip(shape, wanted, strict=True)
-    )
-    if not fits:
+    if not shape_fits(shape, wanted):
         takes = f"input {tensor.name!r} takes shape {list(wanted)}"
         raise InputError(f"{takes}, and not {list(shape)} (-1 is open)")
 

@@ -1,15 +1,17 @@
-"""Run a file whose caller carries the state, and compare it with TensorFlow.
+"""Stateful parity: run a file whose caller carries the state, and compare it with TensorFlow.
 
 ``check_parity`` calls a file with the inputs that TensorFlow gets. A lifted file wants its state
-besides, and gives a new one at each call: here it is carried. A quantized file answers in steps, so
-it is compared by another measure: the share of the range in which TensorFlow's own answers lie.
+besides, and gives a new one at each call: here it is carried from call to call. A quantized file
+answers in steps, so it is compared by another measure: the share of the range in which TensorFlow's
+own answers lie.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -33,11 +35,12 @@ from varhandle.tflite.externalize_state import UNSIGNED, Lifted
 
 Array = npt.NDArray[Any]
 Call = Mapping[str, Any]
-Answers = Sequence[Mapping[str, Any]]
+Answer = dict[str, tuple[Array, float]]
+"""Output name to the answer and the step of its quantization scale, as ``parity`` has it."""
 
 
 @dataclass(frozen=True, eq=False)
-class State:
+class CarriedState:
     """What a caller carries for one signature of a lifted file.
 
     Attributes:
@@ -51,8 +54,8 @@ class State:
     gives: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, lifted: Lifted | None, signature: str | None) -> State:
-        """Return what one signature of a lifted file carries."""
+    def of(cls, lifted: Lifted | None, signature: str | None) -> CarriedState:
+        """Return what a signature of a lifted file carries; nothing where nothing was lifted."""
         if lifted is None:
             return cls()
         key = UNSIGNED if signature is None else signature
@@ -62,53 +65,70 @@ class State:
 def compare_file(
     content: bytes,
     calls: Sequence[Call],
-    expected: Answers,
+    expected: Sequence[Mapping[str, Any]],
     signature: str | None = None,
-    state: State | None = None,
+    state: CarriedState | None = None,
     *,
     recipe: str | None = None,
     tolerance: float | None = None,
     micro: bool = False,
     timeout: float = 120.0,
 ) -> Parity:
-    """Compare a .tflite file with answers of TensorFlow, its state carried from call to call."""
-    carried = state or State()
+    """Compare a .tflite file with TensorFlow's answers, its state carried from call to call.
+
+    It runs with the default delegates, with the plain kernels, and where ``micro`` says so on
+    TensorFlow Lite Micro. Of a file that was quantized by ``recipe``, each answer may be off by the
+    recipe's share of the range of TensorFlow's answers; ``tolerance`` is for a float file.
+    """
     wanted = [dict(answer) for answer in expected]
+    limit = tolerance if recipe is None else RECIPES[recipe].tolerance
     runs = []
     with busy("comparing with TensorFlow"):
         for kernels in (DELEGATES, PLAIN, *([MICRO] if micro else [])):
             record = run_isolated(
                 micro_answers if kernels == MICRO else answers,
-                content, list(calls), signature, kernels, carried,
+                content, list(calls), signature, kernels, state or CarriedState(),
                 timeout=timeout, tensorflow=False,
             )  # fmt: skip
             if kernels == MICRO and not record.ok:
-                record = replace(record, message=_words_of_micro(record))
+                record = replace(record, message=_micro_refusal(record))
             if recipe is None:
                 runs.append(compare_run(kernels, record, wanted, tolerance))
             else:
-                runs.append(_by_range(kernels, record, wanted, RECIPES[recipe].tolerance))
-    return Parity(tuple(runs), tolerance if recipe is None else RECIPES[recipe].tolerance)
+                runs.append(_compare_by_range(kernels, record, wanted, RECIPES[recipe].tolerance))
+    return Parity(tuple(runs), limit)
+
+
+def _carry(
+    run: Callable[[Call], Answer], calls: Sequence[Call], session: Session, state: CarriedState
+) -> Iterator[tuple[dict[str, Any], Answer]]:
+    """Make successive calls; yield what each was fed, state included, and what else it answered."""
+    current = dict(state.first)
+    for call in calls:
+        fed = {**_renamed(call, session, state), **{name: current[name] for name in state.takes}}
+        answer = run(fed)
+        current.update({name: answer.pop(name)[0] for name in state.gives})
+        yield fed, answer
+
+
+def _renamed(call: Call, session: Session, state: CarriedState) -> dict[str, Any]:
+    """Name a call's inputs as the file does, where it has names of its own for the same ones."""
+    names = [name for name in session.inputs if name not in state.takes]
+    if set(names) == set(call) or len(names) != len(call):
+        return dict(call)
+    return dict(zip(names, call.values(), strict=True))
 
 
 def answers(
-    content: bytes, calls: Sequence[Call], signature: str | None, kernels: str, state: State
-) -> list[dict[str, tuple[Array, float]]]:
-    """Run a file over successive calls, its state carried. It may end the process.
+    content: bytes, calls: Sequence[Call], signature: str | None, kernels: str, state: CarriedState
+) -> list[Answer]:
+    """Run a file over successive calls, its state carried, and return the rest of its answers.
 
-    Raises:
-        KeyError: The file has no such signature, or no such input.
-        RuntimeError: The interpreter refuses to run it.
+    It may end the process. Errors are those of ``parity.answers``.
     """
     session = Session(content, signature=signature, delegates=kernels == DELEGATES, strict=False)
-    held = dict(state.first)
-    told = []
-    for call in calls:
-        fed = {name: held[name] for name in state.takes}
-        got = answer_call(session, {**_paired(call, session, state), **fed})
-        held.update({name: got.pop(name)[0] for name in state.gives})
-        told.append(got)
-    return told
+    run = functools.partial(answer_call, session)
+    return [answer for _, answer in _carry(run, calls, session, state)]
 
 
 MICRO = "TensorFlow Lite Micro"
@@ -116,7 +136,7 @@ _REASON = re.compile(r"(?:not support|n't support|Didn't find op|failed to (?:in
 _ARENA = 16 * 2**20  # bytes; a device has less, but this is about the answers
 
 
-def _words_of_micro(record: Record) -> str:
+def _micro_refusal(record: Record) -> str:
     """Return why the runtime refused, which it writes to the log and does not raise."""
     lines = [line.strip() for line in record.log.splitlines() if _REASON.search(line)]
     return "; ".join(lines[:2]) or record.message
@@ -128,51 +148,39 @@ def has_micro() -> bool:
 
 
 def micro_answers(
-    content: bytes, calls: Sequence[Call], signature: str | None, _kernels: str, state: State
-) -> list[dict[str, tuple[Array, float]]]:
+    content: bytes, calls: Sequence[Call], signature: str | None, _kernels: str, state: CarriedState
+) -> list[Answer]:
     """Run a file's main graph on TensorFlow Lite Micro, as :func:`answers` does on LiteRT.
 
-    The runtime ends the process on what it cannot do.
-
-    Raises:
-        RuntimeError: The runtime refuses the file.
+    The runtime ends the process on what it cannot do. LiteRT tells which input is which: the
+    package knows inputs and outputs by their places alone.
     """
     from tflite_micro import runtime
 
     session = Session(content, signature=signature, delegates=False, strict=False)
-    details = session.interpreter.get_input_details()
-    places = {d["index"]: n for n, d in enumerate(details)}
-    ends = {d["index"]: n for n, d in enumerate(session.interpreter.get_output_details())}
+    lite = session.interpreter
+    input_place = {one["index"]: place for place, one in enumerate(lite.get_input_details())}
+    output_place = {one["index"]: place for place, one in enumerate(lite.get_output_details())}
     interpreter = runtime.Interpreter.from_bytes(content, arena_size=_ARENA)
-    held, told = dict(state.first), []
-    for call in calls:
-        fed = {**_paired(call, session, state), **{name: held[name] for name in state.takes}}
+
+    def run(fed: Call) -> Answer:
         for name, tensor in session.inputs.items():
             value = np.asarray(fed[name])
-            quantize = tensor.quantized and value.dtype.kind == "f"
-            value = tensor.quantize(value) if quantize else value.astype(tensor.dtype)
-            interpreter.set_input(value, places[tensor.index])
+            is_real = tensor.quantized and value.dtype.kind == "f"
+            value = tensor.quantize(value) if is_real else value.astype(tensor.dtype)
+            interpreter.set_input(value, input_place[tensor.index])
         interpreter.invoke()
-        got = {}
+        answer = {}
         for name, tensor in session.outputs.items():
-            value = np.array(interpreter.get_output(ends[tensor.index]))
-            quantized = bool(tensor.scale) and tensor.quantized
-            real = tensor.dequantize(value) if quantized else value
-            got[name] = (real, tensor.scale if tensor.quantized else 0.0)
-        held.update({name: got.pop(name)[0] for name in state.gives})
-        told.append(got)
-    return told
+            value = np.array(interpreter.get_output(output_place[tensor.index]))
+            real = tensor.dequantize(value) if tensor.quantized else value
+            answer[name] = (real, tensor.scale if tensor.quantized else 0.0)
+        return answer
+
+    return [answer for _, answer in _carry(run, calls, session, state)]
 
 
-def _paired(call: Call, session: Session, state: State) -> dict[str, Any]:
-    """Name a call's inputs as the file does, where it has names of its own for the same ones."""
-    names = [name for name in session.inputs if name not in state.takes]
-    if set(names) == set(call) or len(names) != len(call):
-        return dict(call)
-    return dict(zip(names, call.values(), strict=True))
-
-
-def _by_range(
+def _compare_by_range(
     kernels: str, record: Record, expected: Sequence[dict[str, Array]], limit: float
 ) -> Run:
     """Compare the answers of a quantized file, output by output, by the range of each."""
@@ -209,6 +217,7 @@ def _share(got: Array, wanted: Array, span: float) -> float:
     same = (got == wanted) | (np.isnan(got) & np.isnan(wanted))
     with np.errstate(invalid="ignore", over="ignore"):
         errors = np.where(same, 0.0, np.abs(got.astype(np.float64) - wanted.astype(np.float64)))
+    # NaN on one side alone is no small error, though it compares as one with nothing.
     return float(np.nan_to_num(errors / span, nan=np.inf).max()) if errors.size else 0.0
 
 
@@ -217,12 +226,11 @@ def with_state(
 ) -> list[dict[str, Array]]:
     """Add to each call the state that a lifted file has by then, as calibration wants it.
 
-    Raises:
-        RuntimeError: The file does not run.
+    The file runs in a child process; ``RuntimeError`` if it does not run.
     """
-    state = State.of(lifted, signature)
+    state = CarriedState.of(lifted, signature)
     record = run_isolated(
-        _states, lifted.content, list(calls), signature, state, timeout=timeout, tensorflow=False
+        _fed, lifted.content, list(calls), signature, state, timeout=timeout, tensorflow=False
     )
     if not record.ok:
         raise RuntimeError(f"the lifted file does not run: {record.message}")
@@ -230,19 +238,18 @@ def with_state(
     return carried
 
 
-def _states(
-    content: bytes, calls: Sequence[Call], signature: str | None, state: State
+def _fed(
+    content: bytes, calls: Sequence[Call], signature: str | None, state: CarriedState
 ) -> list[dict[str, Array]]:
     session = Session(content, signature=signature, strict=False)
-    held, fed = dict(state.first), []
-    for call in calls:
-        fed.append({**_paired(call, session, state), **{name: held[name] for name in state.takes}})
-        got = answer_call(session, fed[-1])
-        held.update({name: got[name][0] for name in state.gives})
-    return fed
+    run = functools.partial(answer_call, session)
+    return [fed for fed, _ in _carry(run, calls, session, state)]
 
 
 def own_answers(content: bytes, calls: Sequence[Call], signature: str | None) -> list[Any]:
-    """Return what a .tflite file answers by itself, by its plain kernels. It may end the process."""
-    told = answers(content, calls, signature, PLAIN, State())
-    return [{name: value for name, (value, _) in answer.items()} for answer in told]
+    """Return what a file that keeps its own state answers, by its plain kernels.
+
+    It may end the process.
+    """
+    found = answers(content, calls, signature, PLAIN, CarriedState())
+    return [{name: value for name, (value, _) in answer.items()} for answer in found]

@@ -11,6 +11,7 @@ from varhandle.graph.model import (
     Signature,
     TensorSpec,
     Variable,
+    shape_fits,
 )
 from varhandle.graph.op_roles import variable_role
 
@@ -25,5 +26,6 @@ __all__ = [
     "Signature",
     "TensorSpec",
     "Variable",
+    "shape_fits",
     "variable_role",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
@@ -71,6 +71,14 @@ class TensorSpec:
     name: str
     dtype: str
     shape: Shape | None
+
+
+def shape_fits(shape: Sequence[int], declared: Sequence[int | None]) -> bool:
+    """Whether a shape is one of those declared; ``None`` or -1 there is open."""
+    return len(shape) == len(declared) and all(
+        wanted is None or wanted < 0 or size == wanted
+        for size, wanted in zip(shape, declared, strict=True)
+    )
 
 
 @dataclass(frozen=True)

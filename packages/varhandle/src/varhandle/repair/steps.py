@@ -16,7 +16,13 @@ from varhandle.evaluate.example_inputs import CallsError, load_calls, make_calls
 from varhandle.evaluate.parity import TOLERANCES
 from varhandle.evaluate.proof import converter_words
 from varhandle.evaluate.reference import NotRepeatableError, reference_answers
-from varhandle.evaluate.stateful_parity import MICRO, State, compare_file, has_micro, with_state
+from varhandle.evaluate.stateful_parity import (
+    MICRO,
+    CarriedState,
+    compare_file,
+    has_micro,
+    with_state,
+)
 from varhandle.facts.recipes import RECIPES, ConverterSettings, needs_calibration
 from varhandle.facts.targets import Target, refusals, with_own_release
 from varhandle.formats import ModelFormat, format_of, read_graph
@@ -34,8 +40,9 @@ from varhandle.repair.plan import (
 from varhandle.repair.result import Cured
 from varhandle.sandbox import Record, run_isolated
 from varhandle.savedmodel.resave_tracked import CALL, DEFAULT
+from varhandle.tflite.externalize_state import Lifted, lift_state
 from varhandle.tflite.flatbuffer import unpack
-from varhandle.tflite.variable_effects import CannotLiftError, Lifted, lift_state
+from varhandle.tflite.variable_effects import CannotLiftError
 
 if TYPE_CHECKING:
     from varhandle.evaluate.parity import Parity
@@ -260,11 +267,8 @@ class Work:
     def _quantized(
         self, source: str, way: Way, content: bytes, asked: Sequence[_Asked], lifted: Lifted | None
     ) -> bytes:
-        from varhandle.conversion.quantization import (
-            QuantizationError,
-            quantize,
-            quantize_file,
-        )
+        from varhandle.conversion.quantization import quantize, quantize_file
+        from varhandle.conversion.quantization_debugger import QuantizationError
 
         recipe = RECIPES[str(way.quantization)]
         try:
@@ -435,8 +439,9 @@ class Work:
 
         def compared(tolerance: float | None) -> Parity:
             return compare_file(
-                content, one.calls, one.expected, name, State.of(lifted, name), recipe=recipe,
-                tolerance=tolerance, timeout=self.timeout, micro=self._on_micro(recipe, way),
+                content, one.calls, one.expected, name, CarriedState.of(lifted, name),
+                recipe=recipe, tolerance=tolerance, timeout=self.timeout,
+                micro=self._on_micro(recipe, way),
             )  # fmt: skip
 
         parity = compared(None)

@@ -20,6 +20,7 @@ from ai_edge_litert.tools import flatbuffer_utils
 
 from varhandle.formats import read_graph
 from varhandle.graph import ModelFileError
+from varhandle.tflite.file_mark import check_mark
 
 _ALIGNMENT = 16  # bytes; what schema.fbs demands of a buffer's data, and Python's writer forgets
 _LARGEST = 2**31 - 1  # bytes; what a flatbuffer can hold (its offsets are of 32 bits)
@@ -45,14 +46,6 @@ _SIDE_EFFECTS = frozenset({"CUSTOM", "DELEGATE", "STABLEHLO_CUSTOM_CALL"})
 
 So do ops without outputs, which do nothing but that. ``CALL_ONCE`` stays if what it calls does
 something, as any op that calls."""
-
-
-def check_mark(data: bytes, source: str) -> None:
-    """Raise ``ModelFileError`` for bytes that are no .tflite file: no ``TFL3`` in bytes 4 to 7."""
-    if not data:
-        raise ModelFileError(source, "the file is empty")
-    if bytes(data[4:8]) != b"TFL3":
-        raise ModelFileError(source, "not a .tflite file: it lacks the mark TFL3")
 
 
 def unpack(data: bytes, source: str = "<bytes>") -> schema.ModelT:

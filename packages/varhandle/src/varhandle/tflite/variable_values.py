@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
+from varhandle.graph import shape_fits
 from varhandle.tflite.flatbuffer import indices
 from varhandle.tflite.variable_effects import CannotLiftError, VariableKey
 
@@ -120,9 +121,7 @@ def checked_value(
     value = np.asarray(given)
     if not np.can_cast(value.dtype, dtype, "same_kind"):
         raise ValueError(f"initial_values: {key.name} is {dtype}, and not {value.dtype}")
-    if len(value.shape) != len(shape) or any(
-        n not in (-1, m) for n, m in zip(shape, value.shape, strict=True)
-    ):
+    if not shape_fits(value.shape, shape):
         raise ValueError(
             f"initial_values: {key.name} is of shape {list(shape)}, and not {list(value.shape)}"
         )

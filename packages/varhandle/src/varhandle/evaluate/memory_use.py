@@ -1,0 +1,117 @@
+"""How much memory a .tflite file takes: itself, its tensors, and the process that runs it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from varhandle.display import RichTable, Table
+from varhandle.evaluate.session import Inputs, Model, Session, read_model
+from varhandle.graph import ModelFileError
+from varhandle.sandbox import run_isolated
+
+
+@dataclass(frozen=True, repr=False)
+class Memory(RichTable):
+    """What a model takes, in bytes.
+
+    Attributes:
+        file: The .tflite file itself.
+        weights: The constants in it.
+        activations: All tensors that are computed, as if none shared its place. The interpreter
+            reuses places, so it takes less than that for them.
+        opened: By how much the resident memory of a fresh process grew as it opened the file and
+            planned its tensors; the file's bytes were there before. In whole pages of 4 KiB.
+        ran: By how much it had grown after the first call.
+    """
+
+    file: int
+    weights: int
+    activations: int
+    opened: int
+    ran: int
+
+    def __repr__(self) -> str:
+        return (
+            f"Memory(file {self.file / 1024:,.0f} KiB, weights {self.weights / 1024:,.0f} KiB, "
+            f"process {self.ran / 1024:,.0f} KiB more)"
+        )
+
+    def _table(self) -> Table:
+        sizes = (
+            ("the file", self.file),
+            ("weights in it", self.weights),
+            ("computed tensors, none reused", self.activations),
+            ("the process, after opening it", self.opened),
+            ("the process, after the first call", self.ran),
+        )
+        rows = [(what, f"{size / 1024:,.0f}") for what, size in sizes]
+        return ("", "KiB"), rows, "Memory that the model takes"
+
+
+def measure_memory(
+    model: Model,
+    inputs: Inputs = None,
+    *,
+    signature: str | None = None,
+    threads: int | None = None,
+    delegates: bool = True,
+    timeout: float = 60.0,
+) -> Memory:
+    """Measure what a model takes, over one call, in a fresh process without TensorFlow.
+
+    Arguments and errors are those of :class:`~varhandle.evaluate.session.Session`. ``RuntimeError``
+    if the process did not come to its end; the message says how it ended.
+    """
+    content, source = read_model(model)
+    record = run_isolated(
+        _measured,
+        content,
+        inputs,
+        {"signature": signature, "threads": threads, "delegates": delegates},
+        timeout=timeout,
+        tensorflow=False,
+    )
+    if record.exception_type == "ModelFileError":
+        raise ModelFileError(source, record.message.removeprefix("<bytes>: "))
+    if not record.ok:
+        raise RuntimeError(f"the model could not be measured: {record.message}")
+    return Memory(*record.value)
+
+
+def _measured(content: bytes, inputs: Inputs, options: dict[str, Any]) -> tuple[int, ...]:
+    import psutil
+
+    resident = psutil.Process().memory_info
+    before = resident().rss
+    session = Session(content, **options)
+    opened = resident().rss - before
+    session(inputs)
+    ran = resident().rss - before
+    sizes = _tensor_bytes(content, inputs, session.signature)
+    return len(content), *sizes, max(opened, 0), max(ran, 0)
+
+
+def _tensor_bytes(content: bytes, inputs: Inputs, signature: str | None) -> tuple[int, int]:
+    """Return the bytes of the constants, and of the computed tensors of the signature.
+
+    Plain kernels make the call: a delegate leaves the tensors that it keeps to itself in the
+    shapes that the file declares.
+    """
+    from varhandle.tflite.flatbuffer import has_data, subgraph_of, unpack
+
+    model = unpack(content)
+    weights = sum(len(buffer.data) for buffer in model.buffers if has_data(buffer))
+    number = subgraph_of(model, signature)
+    session = Session(content, signature=signature, delegates=False)
+    session(inputs)
+    tensors = model.subgraphs[number].tensors
+    sizes = [
+        math.prod(one["shape"].tolist()) * np.dtype(one["dtype"]).itemsize  # 0 for strings
+        for one in session.interpreter.get_tensor_details(number)
+        if one["index"] < len(tensors) and not has_data(model.buffers[tensors[one["index"]].buffer])
+    ]
+    return weights, sum(sizes)

@@ -1,0 +1,140 @@
+"""Size, accuracy and latency of several files of one classifier, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from varhandle.display import RichTable, Table
+from varhandle.evaluate.latency import Latency, compare_latency
+from varhandle.evaluate.session import Session
+from varhandle.progress_bar import steps
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class MeasuredFile:
+    """What one file costs and what it can do.
+
+    Attributes:
+        size: Bytes.
+        right: Inputs whose largest answer is at the label's place.
+        moved: Inputs whose largest answer is elsewhere than in the first file.
+        latency: Of one inference, fed and answered in the dtypes of the file.
+    """
+
+    name: str
+    size: int
+    right: int
+    moved: int
+    latency: Latency
+
+
+@dataclass(frozen=True, repr=False)
+class RecipeTable(RichTable):
+    """Files beside each other, the first of which is the measure of the others.
+
+    Attributes:
+        total: How many inputs were classified.
+    """
+
+    rows: tuple[MeasuredFile, ...]
+    total: int
+
+    def __getitem__(self, name: str) -> MeasuredFile:
+        for row in self.rows:
+            if row.name == name:
+                return row
+        raise KeyError(name)
+
+    def ratio(self, name: str) -> float:
+        """Return how many times as long as the first file one takes, median by median."""
+        return self[name].latency.median / self.rows[0].latency.median
+
+    def __repr__(self) -> str:
+        listed = ", ".join(f"{row.name} {row.size:,} bytes" for row in self.rows)
+        return f"RecipeTable({listed})"
+
+    def _table(self) -> Table:
+        first = self.rows[0]
+        timing = ("median µs", "quartiles µs", f"times {first.name}")
+        headers = ("recipe", "bytes", "share", f"right of {self.total}", "moved", *timing)
+        rows = [
+            (
+                row.name,
+                row.size,
+                f"{row.size / first.size:.2f}",
+                row.right,
+                row.moved,
+                f"{1000 * row.latency.median:.1f}",
+                f"{1000 * row.latency.lower_quartile:.1f} to "
+                f"{1000 * row.latency.upper_quartile:.1f}",
+                f"{self.ratio(row.name):.2f}",
+            )
+            for row in self.rows
+        ]
+        return headers, rows, "Size, accuracy and latency of one inference, on this machine"
+
+
+def compare_recipes(
+    files: Mapping[str, bytes],
+    inputs: Array,
+    labels: Array,
+    *,
+    runs: int = 2000,
+    warm_up: int = 100,
+) -> RecipeTable:
+    """Measure files of one classifier, each with one input and one output.
+
+    The files run in this process, on one thread, with the default delegates: give files that you
+    trust. For the latency they take turns, so that a machine that slows down slows all of them.
+    ``inputs`` are float32 [n, ...], a batch of 1 in each row, ``labels`` their classes, int [n].
+
+    Raises:
+        ValueError: There are no files or no inputs, or not a label for each input.
+        ModelFileError: A file is no .tflite file.
+        RuntimeError: The interpreter refuses a file.
+    """
+    if not files:
+        raise ValueError("there is no file to compare")
+    if len(inputs) != len(labels) or not len(inputs):
+        raise ValueError(f"a label for each input, please: {len(inputs)} and {len(labels)}")
+    sessions = {name: Session(content) for name, content in files.items()}
+    classes = {
+        name: _classes(session, inputs)
+        for name, session in steps(list(sessions.items()), "classifying")
+    }
+    latencies = compare_latency(
+        {name: session.interpreter.invoke for name, session in sessions.items()},
+        runs=runs,
+        warm_up=warm_up,
+        label="timing the recipes in turns",
+    )
+    first = next(iter(classes.values()))
+    rows = [
+        MeasuredFile(
+            name,
+            len(content),
+            int(np.sum(classes[name] == labels)),
+            int(np.sum(classes[name] != first)),
+            latencies[name],
+        )
+        for name, content in files.items()
+    ]
+    return RecipeTable(tuple(rows), len(inputs))
+
+
+def count_right(content: bytes, inputs: Array, labels: Array) -> int:
+    """Return how many inputs a file classifies rightly; all as :func:`compare_recipes` takes it."""
+    return int(np.sum(_classes(Session(content), inputs) == labels))
+
+
+def _classes(session: Session, inputs: Array) -> Array:
+    """Return the class of each input, one call for each: a file's batch size may be fixed at 1."""
+    output = next(iter(session.outputs))
+    return np.array([session(one[np.newaxis])[output].argmax() for one in inputs])
