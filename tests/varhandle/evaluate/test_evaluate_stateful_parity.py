@@ -43,6 +43,13 @@ def test_an_answer_passes_or_fails(counting_file, lift, wrong, recipe, tolerance
         assert [run.agreeing for run in parity.runs] == [4, 4]
 
 
+def test_not_a_number_is_no_small_error_of_a_quantized_file(counting_file):
+    calls = [*CALLS[:-1], {"x": np.full(4, np.nan, "float32")}]
+    parity = compare_file(counting_file, calls, totals(), recipe="int8")
+    assert [run.agreeing for run in parity.runs] == [4, 4]
+    assert "NaN" in parity.runs[0].notes[0]
+
+
 def test_a_state_that_nobody_carries_is_seen(counting_file):
     lifted = lift_state(counting_file)
     first = CarriedState(lifted.start(), lifted.inputs["serving_default"], ())

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from stateful_modules import Carrier, convert, modules, runners
+from stateful_modules import Carrier, convert, modules
 
 from varhandle.sandbox import run_source
 from varhandle.tflite.externalize_state import lift_state
@@ -74,14 +74,6 @@ def test_the_lifted_file_agrees_with_litert(leaky, inputs):
         np.testing.assert_allclose(level, carried.state["level"], rtol=1e-5, atol=1e-6)
 
 
-def test_the_stateful_file_agrees_with_litert(leaky, inputs):
-    """Its first value, 0.25, counts as well."""
-    answers = run_micro(leaky, [[x] for x in inputs], 1)
-    run = runners(leaky)["step"]
-    for x, (y,) in zip(inputs, answers, strict=True):
-        np.testing.assert_allclose(y, run(x=x)["y"], rtol=1e-5, atol=1e-6)
-
-
 def test_lifted_and_stateful_are_equal_bit_by_bit(leaky, inputs):
     lifted = lift_state(leaky)
     first = list(lifted.start().values())
@@ -96,13 +88,6 @@ def test_reset_sets_to_zero_and_not_to_the_first_value(leaky, inputs):
     first, _, after = (run[0] for run in run_micro(leaky, [[zeros], [inputs[0]], None, [zeros]], 1))
     np.testing.assert_allclose(first, 0.25 * 0.95 * 0.5 * np.ones([1, 4]), rtol=1e-6)
     np.testing.assert_array_equal(after, zeros)
-
-
-def test_a_lifted_file_is_reset_by_its_caller(leaky, inputs):
-    lifted = lift_state(leaky)
-    first = list(lifted.start().values())
-    once, again = (run_micro(lifted.content, [[inputs[0], None]], 2, first) for _ in range(2))
-    np.testing.assert_array_equal(once[0][0], again[0][0])
 
 
 def test_what_passes_through_untouched_comes_out(tf):

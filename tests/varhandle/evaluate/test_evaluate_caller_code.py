@@ -114,7 +114,7 @@ def test_every_name_of_text_is_written_as_it_is():
     from varhandle.evaluate import caller_code
 
     for name in ("it's", '"', "'\"", "\\", "😀", "\ud800", "\x7f", "a/b:0"):
-        assert ast.literal_eval(caller_code._text(name)) == name
+        assert ast.literal_eval(caller_code._literal(name)) == name
 
 
 def test_what_there_is_not(counting_file):

@@ -447,6 +447,20 @@ def test_a_variable_of_tensorflows_own_kernels_is_refused(tf):
             lift_state(convert(tf, Half(), change))
 
 
+def test_a_variable_of_a_dtype_that_numpy_lacks_is_refused(leaky):
+    def edit(model):
+        for name, side, place in (
+            ("READ_VARIABLE", "outputs", 0),
+            ("ASSIGN_VARIABLE", "inputs", 1),
+        ):
+            for subgraph, operator in operators(model, name):
+                value = subgraph.tensors[getattr(operator, side)[place]]
+                value.type = schema.TensorType.INT4
+
+    with pytest.raises(CannotLiftError, match="level is of dtype int4, which NumPy lacks"):
+        lift_state(edited(leaky, edit))
+
+
 def test_a_handle_from_outside_is_refused(leaky):
     def edit(model):
         main = model.subgraphs[0]

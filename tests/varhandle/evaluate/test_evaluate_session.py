@@ -1,8 +1,6 @@
 """Inference: LiteRT's answers against TensorFlow's and NumPy's, and a crash that costs nothing."""
 
 import pickle
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -421,21 +419,3 @@ def test_the_callers_mistakes_are_raised_again(affine):
 def test_an_input_error_survives_the_way_between_processes():
     error = pickle.loads(pickle.dumps(InputError("input 'x' takes float32")))
     assert str(error) == "input 'x' takes float32"
-
-
-def test_nothing_of_it_imports_tensorflow(tmp_path, counting_file):
-    path = tmp_path / "total.tflite"
-    path.write_bytes(counting_file)
-    source = (
-        "import sys, numpy as np\n"
-        "from workbook_lib.device import Session, infer, measure_memory, profile_ops\n"
-        "x = np.ones(4, np.float32)\n"
-        f"path = {str(path)!r}\n"
-        "assert Session(path)(x) and infer(path, [x]).ok\n"
-        "profile_ops(path, x, runs=2), measure_memory(path, x)\n"
-        "print('tensorflow' in sys.modules)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", source], capture_output=True, text=True, check=True, timeout=120
-    )
-    assert done.stdout == "False\n"

@@ -1,0 +1,52 @@
+"""The proof: what counts as rounding, and after how many calls an answer is stuck."""
+
+import numpy as np
+
+from varhandle.evaluate import proof
+
+ONES = {"x": np.ones(4, np.float32)}
+
+
+def compared(content, expected):
+    calls = [{"x": np.full(4, value, np.float32)} for value in (1.0, 1.0004, 1.0008)]
+    return proof._compared(expected, content, calls, "serving_default", 60.0)
+
+
+def capped(tf, save_module):
+    """A file that answers with its input, up to 1."""
+
+    class Capped(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([4], tf.float32, "x")])
+        def __call__(self, x):
+            return {"y": tf.minimum(x, 1.0)}
+
+    folder = str(save_module(Capped()))
+    return tf.lite.TFLiteConverter.from_saved_model(folder).convert()
+
+
+def test_a_small_difference_is_rounding_only_where_nothing_else_is_odd(tf, save_module):
+    content = capped(tf, save_module)
+    off = [{"y": np.full(4, 1.0 + share, np.float32)} for share in (4e-4, 4e-4, 4e-4)]
+    parity, reason = compared(content, off)
+    assert parity.passed and "as rounding does" in reason
+    growing = [{"y": np.full(4, value, np.float32)} for value in (1.0, 1.0004, 1.0008)]
+    parity, reason = compared(content, growing)  # no further off, but it stops where they go on
+    assert not parity.passed and reason == ""
+    assert all("stops changing" in run.notes[0] for run in parity.runs)
+
+
+def test_an_answer_that_goes_on_to_the_last_call_is_not_stuck(tf, save_module, counting_file):
+    assert proof._stuck_after(counting_file, ONES, None, 60.0) is None
+
+    class UpToFive(tf.Module):
+        def __init__(self):
+            self.count = tf.Variable(tf.zeros([4]), name="count")
+
+        @tf.function(input_signature=[tf.TensorSpec([4], tf.float32, "x")])
+        def __call__(self, x):
+            self.count.assign(tf.minimum(self.count + x, 5.0))
+            return {"count": self.count.read_value()}
+
+    folder = str(save_module(UpToFive()))
+    content = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
+    assert proof._stuck_after(content, ONES, None, 60.0) == 5

@@ -1,0 +1,58 @@
+"""The package: importing it costs nothing, its names are there, and TensorFlow is not needed."""
+
+import ast
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import varhandle
+
+STUB = Path(varhandle.__file__).with_suffix(".pyi")
+
+
+def run(program, *arguments):
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("imported", ["varhandle", "varhandle.facts.targets"])
+def test_an_import_brings_nothing_heavy(imported):
+    heavy = ["numpy", "flatbuffers", "ai_edge_litert", "multiprocessing", "psutil", "tensorflow"]
+    program = f"import sys, {imported}; print([m for m in {heavy} if m in sys.modules])"
+    assert run(program) == "[]"
+
+
+def test_every_public_name_is_what_its_module_holds():
+    imports = [
+        node for node in ast.parse(STUB.read_text()).body if isinstance(node, ast.ImportFrom)
+    ]
+    homes = {alias.asname: node.module for node in imports for alias in node.names}
+    assert set(homes) | {"__version__"} >= set(varhandle.__all__)
+    for name, module in homes.items():
+        home = importlib.import_module(f"varhandle.{module}")
+        assert getattr(varhandle, name) is getattr(home, name)
+    assert not hasattr(varhandle, "nothing")
+
+
+def test_a_tflite_file_needs_no_tensorflow(tmp_path, counting_file):
+    path = tmp_path / "total.tflite"
+    path.write_bytes(counting_file)
+    program = """if True:
+        import sys, numpy as np
+        from pathlib import Path
+        import varhandle
+        path, x = Path(sys.argv[1]), np.ones(4, np.float32)
+        content = path.read_bytes()
+        assert varhandle.Session(path)(x) and varhandle.infer(path, [x]).ok
+        assert varhandle.profile_ops(path, x, runs=2) and varhandle.measure_memory(path, x)
+        assert varhandle.inspect_conversion(content).variables
+        assert varhandle.check_parity(lambda x: x, content, [x]).passed
+        assert varhandle.lift_state(content).inputs
+        print(sorted({"tensorflow", "keras"} & set(sys.modules)))
+    """
+    assert run(program, path) == "[]"
