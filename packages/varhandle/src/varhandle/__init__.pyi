@@ -19,7 +19,6 @@ from .evaluate.session import Session as Session
 from .evaluate.session import infer as infer
 from .explanation import explain as explain
 from .facts.recipes import RECIPES as RECIPES
-from .families.catalog import reproduce as reproduce
 from .formats import read_graph as read_graph
 from .formats.trust import NotTrustedError as NotTrustedError
 from .graph import Graph as Graph
@@ -28,6 +27,7 @@ from .lift import lift_file as lift_file
 from .repair.run import NoCureError as NoCureError
 from .repair.run import cure as cure
 from .repair.run import cure_file as cure_file
+from .reproduction import reproduce as reproduce
 from .sandbox import OpError as OpError
 from .sandbox import Record as Record
 from .sandbox import run_isolated as run_isolated

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from varhandle.display import Rich, code_html, panel_html, printable, table_html
 from varhandle.extras import require
 from varhandle.facts.verdicts import MEANINGS, VERDICTS, Severity, Verdict
-from varhandle.families import fixes
-from varhandle.families.findings import Finding, find, inference_signature
+from varhandle.families import code
+from varhandle.families.catalog import find
+from varhandle.families.findings import Finding, inference_signature
 from varhandle.formats import format_of, read_graph
 from varhandle.graph import Access, Graph, Variable
 from varhandle.verdict_rules import decide
@@ -116,7 +117,7 @@ class Diagnosis(Rich):
         if self.verdict != "convertible" or not provable:
             return []
         several = len(self.graph.signatures) > 1
-        command = fixes.cure_command(self.model, self.signature if several else None, trust)
+        command = code.cure_command(self.model, self.signature if several else None, trust)
         return [f"make the file: {printable(command, None)}"]
 
     def _subject(self) -> str:

@@ -57,6 +57,19 @@ def printable(name: object, most: int | None = _LONGEST_NAME) -> str:
     )
 
 
+def join_names(names: Iterable[object], most: int = 4) -> str:
+    """Write different names out of a file for a sentence: the first few, and how many more."""
+    every = list(dict.fromkeys(printable(name) for name in names))
+    more = len(every) - most
+    return ", ".join(every[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def join_words(words: Sequence[str]) -> str:
+    """Write words for a sentence, all of them: ``a, b and c``."""
+    *first, last = words or [""]
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 class Rich:
     """Base of results that a notebook shows: subclasses define ``text`` and ``html``."""
 

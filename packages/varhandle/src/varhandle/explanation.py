@@ -1,9 +1,7 @@
 """What a pasted traceback or a converter's log is about: the families of failure that it shows.
 
-The signs of a log (``log_signs``) are phrases; a phrase is not yet a cause. VarHandleOp is named
-for a dtype, for an update, for a graph that nobody froze; "Variable constant folding is failed" for
-anything at all. The rules here (``log_meaning``) read the signs together, and say which failure the
-log shows, which of its lines is only an echo, and what to do on today's TensorFlow.
+Each family of ``families`` says what it sees in the phrases of a log: which failure it shows, which
+of its lines is only an echo, and what to do on today's TensorFlow.
 """
 
 from __future__ import annotations
@@ -14,30 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from varhandle.display import Rich, code_html, panel_html
-from varhandle.families.log_meaning import meanings
-from varhandle.families.log_signs import sightings
+from varhandle.families.catalog import diagnose_log
+from varhandle.families.log_index import LogDiagnosis
 from varhandle.families.log_text import log_text, without_noise
 
 _NOTHING = "nothing in this log is about a variable and a converter"
-
-
-@dataclass(frozen=True)
-class Match:
-    """A family of failure that a log shows.
-
-    Attributes:
-        id: The family (see ``catalog.FAMILIES``).
-        line: The line that gave it away, without colors and prefixes, shortened.
-        message: What the line means here, with the names that it gives.
-        fix: What to do on TensorFlow 2.21: a sentence, and code where code helps.
-        line_number: Number of the line in the log, counted from 1.
-    """
-
-    id: str
-    line: str
-    message: str
-    fix: str
-    line_number: int
 
 
 @dataclass(frozen=True, repr=False)
@@ -49,7 +28,7 @@ class Explanation(Rich):
             something else.
     """
 
-    matches: tuple[Match, ...]
+    matches: tuple[LogDiagnosis, ...]
 
     def __repr__(self) -> str:
         found = ", ".join(match.id for match in self.matches)
@@ -86,30 +65,13 @@ class Explanation(Rich):
 def explain(text: str | bytes) -> Explanation:
     """Say what a pasted traceback or a converter's log is about.
 
-    Args:
-        text: The whole log, from any release of TensorFlow, as it was pasted: colors, prefixes,
-            wrapped lines and quote marks may be in it. Bytes are decoded. Anything else shows
-            nothing; nothing is ever raised.
-
-    Returns:
-        The families of failure that the log shows, best first.
+    The log may be of any release of TensorFlow, as it was pasted: with colors, prefixes, wrapped
+    lines and quote marks. Bytes are decoded. Anything else shows nothing; nothing is ever raised.
     """
-    found = meanings(sightings(without_noise(log_text(text))))
-    return Explanation(
-        tuple(
-            Match(
-                meaning.family,
-                meaning.sighting.line,
-                meaning.message,
-                meaning.fix,
-                meaning.sighting.line_number,
-            )
-            for meaning in found
-        )
-    )
+    return Explanation(diagnose_log(without_noise(log_text(text))))
 
 
-def _match_text(match: Match) -> str:
+def _match_text(match: LogDiagnosis) -> str:
     sentence, _, code = match.fix.partition("\n\n")
     lines = [
         f"{match.id}: {match.message}",
@@ -121,7 +83,7 @@ def _match_text(match: Match) -> str:
     return "\n".join(lines)
 
 
-def _match_html(match: Match) -> str:
+def _match_html(match: LogDiagnosis) -> str:
     sentence, _, code = match.fix.partition("\n\n")
     body = (
         f"<p>{html.escape(match.message)}</p>"

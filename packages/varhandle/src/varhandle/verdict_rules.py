@@ -20,25 +20,18 @@ from typing import TYPE_CHECKING
 
 from varhandle.display import printable
 from varhandle.facts.verdicts import Verdict
-from varhandle.families.findings import Finding, find, in_order, with_severity
+from varhandle.families.catalog import FAMILIES, diagnose_log, find
+from varhandle.families.findings import Finding, in_order, with_severity
+from varhandle.families.log_text import without_noise
 from varhandle.formats import format_of, read_graph
 from varhandle.graph import Graph
 
 if TYPE_CHECKING:
     from varhandle.evaluate.proof import Proof
 
-_WRONG = frozenset(
-    {"keras3-export", "quantised-state", "shared-or-dynamic-state", "uninitialised-variable"}
-)
-"""Families whose files convert, and answer wrongly. The others stop the converter or the
-interpreter."""
-
-_OF_THE_FILE = frozenset({"micro-needs-store", "runtime-too-old"})
-"""What a model leads one to expect of its file, and the file itself shows better."""
-
-_SHOWN_BY_ITSELF = frozenset(
-    {"flex-variable", "uninitialised-variable", "unsupported-variable-dtype"}
-)
+_WRONG = frozenset(family.id for family in FAMILIES if family.answers_wrongly)
+_OF_THE_FILE = frozenset(family.id for family in FAMILIES if family.of_the_file)
+_SHOWN_BY_ITSELF = frozenset(family.id for family in FAMILIES if family.refuted_by_running)
 """What cannot be so if the plain kernels run a .tflite file to the end. That a state saturates or
 keeps a wrong shape, both ways of running it agree on."""
 
@@ -190,9 +183,7 @@ def _stopped(proof: Proof) -> str:
 
 def _explained(graph: Graph, message: str) -> tuple[Finding, ...]:
     """Return the family that the converter's message shows, with the variables that it names."""
-    from varhandle.explanation import explain
-
-    matches = explain(message).matches[:1]
+    matches = diagnose_log(without_noise(message))[:1]
     named = tuple(v.name for v in graph.variables if f'loc("{v.name}")' in message)
     return tuple(Finding(m.id, "error", named, m.message, m.fix) for m in matches)
 

@@ -1,6 +1,6 @@
 """What other releases of TensorFlow, and other runtimes, make of a model: as it was measured.
 
-The releases are those of ``data/version_matrix.json``, the runtimes those of ``device.targets``.
+The releases are those of ``data/version_matrix.json``, the runtimes those of ``facts.targets``.
 Read here and not through ``version_matrix.fails_on``, whose module brings along what measures: the
 static reading of a model has to answer at once.
 """
@@ -14,13 +14,17 @@ from itertools import groupby, takewhile
 from pathlib import Path
 from typing import cast
 
+from varhandle.display import join_names, join_words
 from varhandle.facts.data_files import data_file
 from varhandle.facts.releases import measured_releases
 from varhandle.facts.targets import TARGETS, Target, earliest_release, refusals, target
+from varhandle.families import code
+from varhandle.families.findings import Finding, Reading, variable_names
 from varhandle.formats.tflite_bytes import read_graph_part
 from varhandle.graph import Graph
 
 _FINE = frozenset({"works", "absent"})
+_STATE_CASE = "float32-state"
 
 
 def _short(version: str) -> str:
@@ -29,69 +33,57 @@ def _short(version: str) -> str:
 
 def _runs(case: str) -> Iterator[tuple[dict[str, str], list[str]]]:
     """Yield what a case did, with the releases in a row that did so."""
-    told = [
+    measured = [
         (entry["results"][case], _short(entry["version"]))
         for entry in measured_releases()
         if case in entry["results"]
     ]
-    for _, group in groupby(told, key=lambda pair: (pair[0]["outcome"], pair[0]["label"])):
+    for _, group in groupby(measured, key=lambda pair: (pair[0]["outcome"], pair[0]["label"])):
         results, versions = zip(*group, strict=True)
         yield results[0], list(versions)
 
 
-def failing(case: str, sign: str = "") -> str:
-    """Say on which TensorFlow releases a program of the catalog fails.
+def failing(case: str, label: str = "") -> str:
+    """Say on which TensorFlow releases a case fails, where this is in the label of the failure.
 
-    Args:
-        case: Its id.
-        sign: Only where this is in the label of the failure.
-
-    Returns:
-        Such as ``"2.4 to 2.8"`` or ``"1.15 to 2.1 and 2.4 to 2.8"``; empty where it fails on none.
+    Such as ``"1.15 to 2.1 and 2.4 to 2.8"``; empty where it fails on none.
     """
     spans: list[list[str]] = []
     joined = False
     for result, versions in _runs(case):
-        fails = result["outcome"] not in _FINE and sign in result["label"]
+        fails = result["outcome"] not in _FINE and label in result["label"]
         if fails and joined:
             spans[-1] += versions
         elif fails:
             spans.append(versions)
         joined = fails
-    return listed([_span(versions) for versions in spans])
+    return join_words([_span(versions) for versions in spans])
 
 
 def _span(versions: Sequence[str]) -> str:
-    return listed(versions) if len(versions) < 3 else f"{versions[0]} to {versions[-1]}"
-
-
-def listed(parts: Sequence[str]) -> str:
-    """Write parts of a sentence as a list.
-
-    Args:
-        parts: The parts.
-
-    Returns:
-        Such as ``"a, b and c"``.
-    """
-    *first, last = parts or [""]
-    return f"{', '.join(first)} and {last}" if first else last
+    return join_words(versions) if len(versions) < 3 else f"{versions[0]} to {versions[-1]}"
 
 
 def works_from(case: str) -> str:
-    """Say from which release on a program of the catalog works.
-
-    Args:
-        case: Its id.
-
-    Returns:
-        The first of the last releases on which it works, such as ``"2.9"``; empty where it does
-        not work on the newest.
-    """
+    """Return the release from which on a case works; empty if it does not on the newest."""
     first = ""
     for result, versions in _runs(case):
         first = (first or versions[0]) if result["outcome"] == "works" else ""
     return first
+
+
+def refused_by_older_releases(
+    reading: Reading, family: str, answer: str, besides: str = ""
+) -> Iterator[Finding]:
+    """Say which releases before today's give an answer to a model that assigns a variable."""
+    if not reading.kept_state:
+        return
+    names = variable_names(reading.kept_state)
+    releases = f"TensorFlow {failing(_STATE_CASE, answer)}{besides}"
+    message = f'{releases} answer "{answer}": {reading.subject} assigns {join_names(names)}.'
+    since = works_from(_STATE_CASE)
+    fix = code.convert_here(reading.graph.source, reading.signature, since)
+    yield Finding(family, "info", names, message, fix)
 
 
 @cache
@@ -103,35 +95,25 @@ def _last_without_variables() -> str:
 
 
 def without_variables() -> str:
-    """Name the runtimes that have no ops on variables.
-
-    Returns:
-        Such as ``"TensorFlow Lite 2.5 and older, and a runtime of builtin ops alone (target
-        builtin-only)"``.
-    """
+    """Name the runtimes that have no ops on variables."""
     plain = [_named(place) for place in TARGETS.values() if not place.resource_variables]
     return ", and ".join([f"TensorFlow Lite {_last_without_variables()} and older", *plain])
 
 
-def _named(place: Target) -> str:
-    return f"{place.name} (target {place.id})"
+def _named(runtime: Target) -> str:
+    return f"{runtime.name} (target {runtime.id})"
 
 
 def takers(graph: Graph, content: bytes | None) -> str:
-    """Say which runtimes take a .tflite file, and why others do not.
+    """Say which runtimes take a .tflite file, and why others do not: no full stop.
 
-    Args:
-        graph: The file.
-        content: Its bytes; read from where the graph came from if ``None``.
-
-    Returns:
-        A sentence without its full stop.
+    Its bytes are read from where the graph came from if they are not given.
     """
     content = _content(graph) if content is None else content
     parts = [] if content is None else [_oldest(earliest_release(content))]
-    for place in TARGETS.values():
-        if place.id != "micro":  # whose infos are its own
-            parts += refusals(graph, place, content)
+    for runtime in TARGETS.values():
+        if runtime.id != "micro":  # whose infos are its own
+            parts += refusals(graph, runtime, content)
     return "; ".join(parts)
 
 
@@ -142,15 +124,7 @@ def _oldest(release: str | None) -> str:
 
 
 def micro_refusals(graph: Graph, content: bytes | None) -> tuple[str, ...]:
-    """Say why TensorFlow Lite Micro would not take a .tflite file.
-
-    Args:
-        graph: The file.
-        content: Its bytes; read from where the graph came from if ``None``.
-
-    Returns:
-        A line for each reason.
-    """
+    """Say why TensorFlow Lite Micro would not take a .tflite file."""
     return refusals(graph, "micro", _content(graph) if content is None else content)
 
 

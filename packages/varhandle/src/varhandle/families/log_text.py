@@ -237,7 +237,7 @@ class Page:
         index, place = self._place(at)
         return self.first + self.numbers[index] + self.lines[index].count("\n", 0, place)
 
-    def shown(self, start: int, end: int) -> str:
+    def excerpt(self, start: int, end: int) -> str:
         """Return the line around a stretch of the squeezed text, fit to be shown.
 
         Args:

@@ -1,7 +1,7 @@
 """Which case fails on which TensorFlow: measured, each release in an environment of its own.
 
 ``varhandle matrix`` measures releases and merges them into ``data/version_matrix.json``. A release
-runs ``cases`` as a script, on its own Python, with nothing of this project installed.
+runs all reproductions as a script, on its own Python, with nothing of this project installed.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -20,7 +21,8 @@ from typing import Any
 from varhandle.atomic_write import write_text
 from varhandle.display import Rich
 from varhandle.facts.data_files import data_file
-from varhandle.families import cases
+from varhandle.families.catalog import CASES
+from varhandle.families.catalog import family as family_of
 from varhandle.matrix.environments import (
     Ended,
     NotInstalledError,
@@ -30,8 +32,8 @@ from varhandle.matrix.environments import (
     pythons_here,
     run_to_its_end,
 )
+from varhandle.reproduction import script
 
-_SCRIPT = Path(cases.__file__)
 _TIMEOUT_SECONDS = 600
 _FAILING = frozenset({"error", "refused", "wrong", "crash"})
 
@@ -87,7 +89,7 @@ def store(entry: Mapping[str, Any], path: Path | None = None) -> dict[str, Any]:
 
 
 def label(result: Mapping[str, Any]) -> dict[str, str]:
-    """Reduce what ``cases.run_case`` returns to one cell of the matrix.
+    """Reduce what ``harness.run_case`` returns to one cell of the matrix.
 
     Args:
         result: The result of a case.
@@ -333,7 +335,7 @@ def update(
 def _run_cases(executable: Path, stop: threading.Event) -> dict[str, dict[str, str]]:
     """Run all cases, in a new process after each one that killed or hung its own."""
     results: dict[str, dict[str, str]] = {}
-    waiting = list(cases.CASES)
+    waiting = list(CASES)
     while waiting:
         ended = _run_script(executable, waiting, stop)
         for line in ended.stdout.splitlines():
@@ -345,7 +347,7 @@ def _run_cases(executable: Path, stop: threading.Event) -> dict[str, dict[str, s
             break
         results[left[0]] = label({"outcome": "crash", "message": _last_words(ended)})
         waiting = left[1:]
-    return {identifier: results[identifier] for identifier in cases.CASES}
+    return {identifier: results[identifier] for identifier in CASES}
 
 
 def _run_script(executable: Path, identifiers: Sequence[str], stop: threading.Event) -> Ended:
@@ -356,8 +358,11 @@ def _run_script(executable: Path, identifiers: Sequence[str], stop: threading.Ev
         # TensorFlow 1.15 starts its converter as a program of this folder.
         "PATH": os.pathsep.join([str(executable.parent), os.environ.get("PATH", "")]),
     }
-    command = [str(executable), str(_SCRIPT), *identifiers]
-    return run_to_its_end(command, environment, _TIMEOUT_SECONDS, stop)
+    with tempfile.TemporaryDirectory() as folder:
+        program = Path(folder) / "reproductions.py"
+        program.write_text(script(), encoding="utf-8")
+        command = [str(executable), str(program), *identifiers]
+        return run_to_its_end(command, environment, _TIMEOUT_SECONDS, stop)
 
 
 def _last_words(ended: Ended) -> str:
@@ -377,18 +382,17 @@ def merge(matrix: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> di
             place of one that was: what was measured once is still true of that release.
 
     Returns:
-        The new matrix, with the titles of the cases as they are today. ``drawn`` marks the cases
-        that the picture of notebook 01 shows.
+        The new matrix, with the titles of the cases as they are today, new ones last. ``drawn``
+        marks the cases that the picture of notebook 01 shows.
     """
     versions = {entry["version"]: entry for entry in matrix.get("versions", ())}
     for entry in entries:
         if entry.get("installed") or not versions.get(entry["version"], {}).get("installed"):
             versions[entry["version"]] = dict(entry)
     ordered = sorted(versions, key=lambda version: [int(part) for part in version.split(".")])
-    titles = [
-        {"id": name, "title": function.title, "drawn": function.drawn}
-        for name, function in cases.CASES.items()
-    ]
+    known = [case["id"] for case in matrix.get("cases", ()) if case["id"] in CASES]
+    cases = [CASES[name] for name in dict.fromkeys([*known, *CASES])]
+    titles = [{"id": case.id, "title": case.title, "drawn": case.drawn} for case in cases]
     return {"cases": titles, "versions": [versions[version] for version in ordered]}
 
 
@@ -526,8 +530,6 @@ def fails_on(family: str, matrix: Mapping[str, Any] | None = None) -> FamilyRele
     Raises:
         KeyError: There is no such family.
     """
-    from varhandle.families.catalog import family as family_of
-
     entry = family_of(family)
     columns = [one for one in (matrix or load())["versions"] if one.get("installed")]
     measured = tuple(one["version"] for one in columns)
@@ -536,12 +538,12 @@ def fails_on(family: str, matrix: Mapping[str, Any] | None = None) -> FamilyRele
         measured,
         tuple(
             CaseReleases(
-                case,
-                cases.CASES[case].title,
+                case.id,
+                case.title,
                 tuple(
-                    (one["version"], one["results"][case]["outcome"])
+                    (one["version"], one["results"][case.id]["outcome"])
                     for one in columns
-                    if case in one["results"]
+                    if case.id in one["results"]
                 ),
             )
             for case in entry.cases

@@ -1,0 +1,64 @@
+"""A failure family: everything that the tool knows of one way in which a conversion fails."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from varhandle.facts.verdicts import Severity
+from varhandle.families.findings import Finding, GraphRule
+from varhandle.families.harness import Case
+from varhandle.families.log_index import LogDiagnosis, LogRule
+from varhandle.families.log_patterns import Match, Pattern
+
+
+@dataclass(frozen=True)
+class Family:
+    """One way in which a variable and a converter fail each other.
+
+    Attributes:
+        id: Stable name, such as ``"frozen-but-assigned"``.
+        order: Its place among the families.
+        what: What happens, in a sentence.
+        cause: Why, in a sentence.
+        cure: What the author of the model can do.
+        fix: What ``explain`` says to do: a sentence, and after an empty line code that was run on
+            TensorFlow 2.21, where code helps. Names in it are examples.
+        cases: The reproductions, which fail on TensorFlow 2.21 or on an earlier release; the
+            version matrix says on which. None for a family that only a device shows.
+        graph_rules: What shows it in a graph, by the graph's format.
+        log_patterns: Phrases of its logs.
+        log_rule: What the matches of a log say of it.
+        repair_step: The step of a repair plan that mends it (a key of ``repair.plan.STEPS``).
+        answers_wrongly: Whether its files convert and answer wrongly; the others stop the
+            converter or the interpreter.
+        of_the_file: Whether a model only leads one to expect it, and the file shows it better.
+        refuted_by_running: Whether a .tflite file that the plain kernels run to the end cannot
+            have it.
+    """
+
+    id: str
+    order: int
+    what: str
+    cause: str
+    cure: str
+    fix: str
+    cases: tuple[Case, ...] = ()
+    graph_rules: Mapping[str, GraphRule] = field(default_factory=dict)
+    log_patterns: tuple[Pattern, ...] = ()
+    log_rule: LogRule | None = None
+    repair_step: str | None = None
+    answers_wrongly: bool = False
+    of_the_file: bool = False
+    refuted_by_running: bool = False
+
+    def finding(
+        self, severity: Severity, variables: tuple[str, ...], message: str, fix: str
+    ) -> Finding:
+        """Return a finding of this family."""
+        return Finding(self.id, severity, variables, message, fix)
+
+    def in_log(self, rank: int, match: Match, message: str, fix: str | None = None) -> LogDiagnosis:
+        """Return what a line of a log means; the fix is the family's own if there is no other."""
+        told = self.fix if fix is None else fix
+        return LogDiagnosis(self.id, match.line, message, told, match.line_number, rank)

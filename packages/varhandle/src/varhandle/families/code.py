@@ -1,0 +1,117 @@
+"""Parts of the fixes: code for the model in question, and commands for a shell.
+
+What they return can be pasted into a program: sentences are comments in it. Names and paths out of
+a file enter it as Python literals, so that none of them can become code. What is the author's own
+is called the same throughout: ``self`` (the object that owns the variable), ``new_value``,
+``index``, ``x``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from varhandle.display import printable
+from varhandle.facts.dtypes import DTYPES
+from varhandle.graph import Shape, Variable
+
+OWNER = """\
+function = module.__call__.get_concrete_function()
+converter = tf.lite.TFLiteConverter.from_concrete_functions([function], module)
+# or from a SavedModel: tf.lite.TFLiteConverter.from_saved_model(folder)"""
+"""Hand the converter the object that owns the variable."""
+
+
+def lines(*parts: str) -> str:
+    """Write code, line by line."""
+    return "\n".join(parts)
+
+
+def comment(text: object) -> str:
+    """Write a name out of a file so that it cannot leave the comment that it stands in."""
+    return printable(text)
+
+
+def attribute(name: str) -> str:
+    """Return a Python name for the attribute that holds a variable."""
+    last = name.rpartition("/")[2]
+    cleaned = re.sub(r"\W", "_", last, flags=re.ASCII)
+    return cleaned if cleaned[:1].isalpha() else f"v_{cleaned}"
+
+
+def dtype(variable: Variable) -> str:
+    """Return TensorFlow's name of a dtype; a file may hold any text in its place."""
+    return variable.dtype if variable.dtype in DTYPES else "float32"
+
+
+def sized(shape: Shape | None) -> list[int]:
+    """Return a shape as a list, with 1 in the place of what is not known."""
+    return [1 if size is None else size for size in shape or ()]
+
+
+def variable(name: str, value: str) -> str:
+    """Make a variable of this name as an attribute."""
+    return f"self.{attribute(name)} = tf.Variable({value}, name={name!r})"
+
+
+def convert_signatures(path: str, signatures: Sequence[str]) -> str:
+    """Convert signatures of a SavedModel into one file."""
+    return lines(
+        "import tensorflow as tf",
+        "",
+        f"converter = tf.lite.TFLiteConverter.from_saved_model({path!r}, "
+        f"signature_keys={list(signatures)!r})",
+        'open("model.tflite", "wb").write(converter.convert())',
+    )
+
+
+def one_signature(path: str, signature: str) -> str:
+    """Convert only one signature of a SavedModel."""
+    return convert_signatures(path, [signature])
+
+
+def convert_here(path: str, signature: str | None, since: str) -> str:
+    """Convert with a TensorFlow that takes the model as it is."""
+    name = "serving_default" if signature is None else signature
+    return lines(f"# TensorFlow {since} and later convert it as it is:", one_signature(path, name))
+
+
+def cured(path: str, signature: str | None) -> str:
+    """Say, as a comment, how the tool cures a file whose program is not at hand."""
+    return lines(
+        "",
+        "# Without the program that made the file, let the tool try to rebuild and to prove it:",
+        f"# {cure_command(path, signature)}",
+    )
+
+
+def cure_command(path: str, signature: str | None, trust: bool = False) -> str:
+    """Make the file on the command line."""
+    return f"varhandle cure {shell(path)} model.tflite{_option(signature)}{' --trust' * trust}"
+
+
+def lift(path: str, signature: str | None) -> str:
+    """Take the state out of the file, on the command line."""
+    if path.endswith(".tflite"):
+        return f"varhandle lift {shell(path)} stateless.tflite"
+    target = "--target builtin-only"
+    return f"varhandle cure {shell(path)} stateless.tflite {target}{_option(signature)}"
+
+
+def _option(signature: str | None) -> str:
+    return f" --signature {shell(signature)}" if signature else ""
+
+
+def shell(text: str) -> str:
+    """Quote a word for a shell; one with control characters as bash's ``$'…'`` takes it."""
+    if re.fullmatch(r"[\w@%+=:,./-]+", text, flags=re.ASCII):
+        return text
+    if text.isprintable():
+        return "'" + text.replace("'", "'\"'\"'") + "'"
+    return f"${printable(text, None)!r}".replace("\\\\", "\\")
+
+
+def name_in_log(variable: str, otherwise: str) -> str:
+    """Return the name of an attribute for a variable of a log: its last part, if it can be."""
+    last = variable.rpartition("/")[2]
+    return last if last.isidentifier() else otherwise

@@ -1,0 +1,180 @@
+"""A variable that became a constant, while the graph still assigns it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from varhandle.display import join_names
+from varhandle.facts.dtypes import dtype_of
+from varhandle.families import code
+from varhandle.families.base import Family
+from varhandle.families.compatibility import refused_by_older_releases
+from varhandle.families.findings import Finding, Reading, variable_names
+from varhandle.families.frozen_graph_def import READ_GRAPH, WRITE_MENDED, constant_handles
+from varhandle.families.gather_from_frozen_table import looks_up
+from varhandle.families.harness import (
+    Answers,
+    Trace,
+    case,
+    compare,
+    convert,
+    from_function,
+    running_total,
+    tensorflow,
+)
+from varhandle.families.log_index import LogDiagnosis, MatchIndex, quoted
+from varhandle.families.log_patterns import DTYPE, WORD, Pattern
+from varhandle.graph import variable_role
+
+_ANSWER = "incompatible with expected resource"
+
+
+@case("concrete-function-alone", "float32, assigned, without its module", drawn=True)
+def concrete_function_alone(trace: Trace) -> Answers:
+    """Convert a function that assigns, without the object that owns the variable."""
+    tf = tensorflow()
+    module = running_total(tf, tf.float32)
+    return compare(trace, tf, convert(trace, from_function(tf, module)), module)
+
+
+@case("batch-norm-training", "BatchNormalization left in training mode")
+def batch_norm_training(trace: Trace) -> Answers:
+    """Convert a function that calls a Keras model with training=True."""
+    tf = tensorflow()
+    model = tf.keras.Sequential([tf.keras.layers.BatchNormalization(input_shape=(4,))])
+    function = tf.function(
+        lambda x: model(x, training=True), input_signature=[tf.TensorSpec([2, 4], tf.float32)]
+    )
+    concrete = function.get_concrete_function()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
+    return compare(trace, tf, convert(trace, converter), function, shape=(2, 4))
+
+
+_MOVING = ("moving_mean", "moving_variance")
+_OF_TRAINING = (*_MOVING, "seed_generator_state")
+"""What Keras calls the variables that only a layer in training assigns: of BatchNormalization, and
+of the layers that draw random numbers, such as Dropout."""
+
+
+def _in_saved_model(reading: Reading) -> Iterator[Finding]:
+    yield from _training_mode(reading)
+    besides = ", and every release if you freeze it,"
+    yield from refused_by_older_releases(reading, FAMILY.id, _ANSWER, besides)
+
+
+def _training_mode(reading: Reading) -> Iterator[Finding]:
+    """A Keras model that was traced with ``training=True``: state that inference does not have."""
+    names = variable_names(v for v in reading.state if v.name.endswith(_OF_TRAINING))
+    if not names:
+        return
+    effects = []
+    if any(name.endswith(_MOVING) for name in names):
+        effects.append("BatchNormalization answers by the batch that it is given")
+    if any(not name.endswith(_MOVING) for name in names):
+        effects.append("Dropout and its like draw random numbers")
+    message = (
+        f"{reading.capital_subject} assigns {join_names(names)}, which Keras does with "
+        f"training=True only: {', and '.join(effects)}. Inference wants training=False."
+    )
+    yield FAMILY.finding("warning", names, message, _save_for_inference(reading.signature))
+
+
+def _save_for_inference(signature: str | None) -> str:
+    name = signature or "serving_default"
+    return code.lines(
+        "# Unless you train on the device, save it for inference. A Keras model:",
+        'model.export("inference")',
+        "",
+        "# Or, where a tf.Module of your own calls the model (spec: the TensorSpec of its input):",
+        "import tensorflow as tf",
+        "",
+        "module = tf.Module()",
+        "module._variables = [v.value for v in model.variables]",
+        "module.step = tf.function(lambda x: model(x, training=False), input_signature=[spec])",
+        f'tf.saved_model.save(module, "inference", signatures={{{name!r}: module.step}})',
+    )
+
+
+def _in_graph_def(reading: Reading) -> Iterator[Finding]:
+    yield from constant_handles(reading, FAMILY.id, _assigns, _without_assigns)
+
+
+def _assigns(op: str) -> bool:
+    on_handle = op.startswith("Resource") or op.endswith("VariableOp")
+    return on_handle and variable_role(op) == "assign"
+
+
+def _without_assigns(path: str, nodes: Sequence[str]) -> str:
+    return code.lines(
+        "# Take the assigns out, which inference does not need:",
+        "import tensorflow as tf",
+        "",
+        READ_GRAPH.format(path=path),
+        f"assigns = {list(nodes)!r}",
+        "kept = [node for node in graph_def.node if node.name not in assigns]",
+        "for node in kept:",
+        "    inputs = [name for name in node.input if name.lstrip('^') not in assigns]",
+        "    del node.input[:]",
+        "    node.input.extend(inputs)",
+        "del graph_def.node[:]",
+        "graph_def.node.extend(kept)",
+        WRITE_MENDED,
+    )
+
+
+def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
+    ops = index.not_imported
+    if ops.has("assign", "update") and not ops.has("reference", "handle"):
+        message = f"The graph still writes to a variable: {ops.names('assign', 'update')}."
+        yield FAMILY.in_log(90, ops.first("assign", "update"), message)
+    for line in index.of("expects"):
+        node, source = line.get("node").strip("."), line.get("source")
+        if looks_up(node, source):
+            continue
+        message = (
+            f"{quoted(node or source, 'A node')} assigns a variable, or calls what does, but"
+            " the variable's value has become a constant."
+        )
+        dtype = dtype_of(line.get("dtype"))
+        if dtype.number > 0 and not dtype.carried:
+            message += f" Its dtype, {dtype.name}, will be refused next."
+        yield FAMILY.in_log(90, line, message)
+
+
+# The node is what stands last before "was passed": after "of node", or after what is in no name.
+_PASSED = (
+    rf"^(?:.*(?:ofnode|^|[^\w/.\-])(?P<node>[\w/.\-]{{1,250}}?)waspassed(?P<dtype>{DTYPE})"
+    rf"(?:from(?P<source>{WORD}{{1,250}})$)?)?"
+)
+
+FAMILY = Family(
+    id="frozen-but-assigned",
+    order=40,
+    what='Freezing stops with "incompatible with expected resource".',
+    cause="The variable's value became a constant, but the graph still assigns the variable.",
+    cure="Hand the converter the object that owns the variable, or a function that only reads.",
+    fix=(
+        "Hand the converter the object that owns the variable, and it stays a variable. If the"
+        " model should not change while it answers (BatchNormalization), call it with"
+        f" training=False instead.\n\n{code.OWNER}"
+    ),
+    cases=(concrete_function_alone, batch_norm_training),
+    graph_rules={"saved_model": _in_saved_model, "graph_def": _in_graph_def},
+    log_patterns=(
+        Pattern("expects", _ANSWER, _PASSED, reach=600, company=("was passed",)),
+        Pattern(  # as a title quotes it
+            "expects",
+            _ANSWER,
+            reach=80,
+            company=("tensorflow", "tflite", "converter", "variableop"),
+        ),
+        Pattern("expects", "incompatible with expected", _PASSED, rf"{DTYPE}_ref", reach=600),
+        Pattern(
+            "expects",
+            "expected type resource !=",
+            after=r"(?P<dtype>\w{1,12}),thetypeof(?P<source>[\w/.:\-]{1,250})(?:\[\d+\])?"
+            r"(?:in\{\{node(?P<node>[^}]{1,250})\}\})?",
+        ),
+    ),
+    log_rule=_in_log,
+)

@@ -1,0 +1,209 @@
+"""An embedding that is looked up from a table's handle, where the table's value is a constant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from varhandle.families import code
+from varhandle.families.base import Family
+from varhandle.families.findings import (
+    Finding,
+    Reading,
+    advised_cure,
+    named,
+    scoped,
+    variable_names,
+)
+from varhandle.families.frozen_graph_def import change_nodes, constant_handles
+from varhandle.families.harness import (
+    Answers,
+    Trace,
+    case,
+    compare,
+    convert,
+    convert_saved,
+    from_function,
+    script_part,
+    tensorflow,
+)
+from varhandle.families.log_index import LogDiagnosis, MatchIndex, custom_op, quoted
+from varhandle.families.log_patterns import Pattern
+from varhandle.graph import Variable
+
+_CALL = r"partitionedcall(?:_\d+)?$"
+_ASSIGN = r"assign|apply|scatter|update"
+
+
+@script_part
+def lookup_module(tf: Any, assigned: bool) -> Any:
+    """Return a module that looks rows of a variable up, and may write to it."""
+
+    class Lookup(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            rows = tf.reshape(tf.range(12.0), [6, 2])
+            self.table = tf.Variable(rows, name="table")
+
+        @tf.function(input_signature=[tf.TensorSpec([4], tf.float32)])
+        def __call__(self, x: Any) -> Any:
+            if assigned:
+                self.table.assign(self.table + 1.0)
+            return tf.nn.embedding_lookup(self.table, tf.cast(x, tf.int32))
+
+    return Lookup()
+
+
+@case("embedding", "embedding looked up, only read")
+def embedding(trace: Trace) -> Answers:
+    """Convert a lookup straight from a resource (ResourceGather), through a SavedModel."""
+    tf = tensorflow()
+    return convert_saved(trace, tf, lookup_module(tf, assigned=False))
+
+
+@case("embedding-assigned", "embedding looked up, assigned")
+def embedding_assigned(trace: Trace) -> Answers:
+    """Convert a lookup in a table that the same call updates; fails on no measured release."""
+    tf = tensorflow()
+    return convert_saved(trace, tf, lookup_module(tf, assigned=True))
+
+
+@case("embedding-concrete-function", "embedding looked up, frozen")
+def embedding_concrete_function(trace: Trace) -> Answers:
+    """Convert a lookup in a table that is only read, from a concrete function."""
+    tf = tensorflow()
+    module = lookup_module(tf, assigned=False)
+    return compare(trace, tf, convert(trace, from_function(tf, module)), module)
+
+
+def _in_saved_model(reading: Reading) -> Iterator[Finding]:
+    """``ResourceGatherNd`` on a variable that is assigned; the converter knows the plain gather."""
+    hits = []
+    for variable in reading.graph.variables:
+        gathers = [a for a in variable.reads if a.op == "ResourceGatherNd"]
+        if gathers and variable.assigns:
+            hits.append((variable, gathers))
+
+    def message(variables: Sequence[Variable]) -> str:
+        return (
+            f"{named(variable_names(variables))} assigned, and looked up by ResourceGatherNd "
+            "straight from the handle, which no builtin op does."
+        )
+
+    def fix(variables: Sequence[Variable]) -> str:
+        reads = (f"self.{code.attribute(variable.name)}.read_value()" for variable in variables)
+        read_first = code.lines(
+            "# Read the table first, and look up in what was read:",
+            "import tensorflow as tf",
+            "",
+            *(f"rows = tf.gather_nd({read}, index)" for read in reads),
+        )
+        return read_first + advised_cure(reading, variables)
+
+    yield from scoped(reading, FAMILY.id, hits, message, fix)
+
+
+def _in_graph_def(reading: Reading) -> Iterator[Finding]:
+    gathers = frozenset({"ResourceGather", "ResourceGatherNd"})
+    yield from constant_handles(reading, FAMILY.id, gathers.__contains__, _gather_from_constant)
+
+
+def _gather_from_constant(path: str, nodes: Sequence[str]) -> str:
+    change = (
+        '        dtype, indices = node.attr["dtype"].type, node.attr["Tindices"].type',
+        "        node.attr.clear()",
+        '        if node.op == "ResourceGatherNd":',
+        '            node.op = "GatherNd"',
+        "        else:",
+        '            axis = graph_def.node.add(op="Const", name=node.name + "/axis")',
+        '            axis.attr["dtype"].type = node.attr["Taxis"].type = tf.int32.as_datatype_enum',
+        '            axis.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(0))',
+        '            node.op = "GatherV2"',
+        "            node.input.append(axis.name)",
+        '        node.attr["Tparams"].type, node.attr["Tindices"].type = dtype, indices',
+    )
+    return change_nodes(path, nodes, change)
+
+
+def looks_up(node: str, source: str) -> bool:
+    """Tell whether a node that wants a handle looks something up, or hides what does.
+
+    Whatever else wants a handle and is given a value assigns (``frozen-but-assigned``).
+    """
+    return hides_a_lookup(node, source) or names_a_lookup(node, source)
+
+
+def hides_a_lookup(node: str, source: str) -> bool:
+    """Tell whether a node is a call of a function that assigns nothing by its name."""
+    call = source and re.search(_CALL, node.lower())
+    return bool(call) and not re.search(_ASSIGN, f"{node} {source}".lower())
+
+
+def names_a_lookup(node: str, source: str = "") -> bool:
+    """Tell whether a node is of an embedding by its name, and does not assign."""
+    if re.search(_ASSIGN, node.lower().rpartition("/")[2]):
+        return False
+    return re.search(r"embed|gather", f"{node} {source}".lower()) is not None
+
+
+def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
+    if index.refused.has("gather"):
+        names = index.refused.names("gather")
+        message = f"{names} looks rows up straight from a variable's handle, and has no builtin."
+        yield FAMILY.in_log(70, index.refused.first("gather"), message)
+    if index.not_imported.has("gather"):
+        line = index.not_imported.first("gather")
+        who = quoted(line.get("node"), index.not_imported.names("gather"))
+        how = "with an op that the tool does not know"
+        yield FAMILY.in_log(70, line, f"{who} looks rows up from a variable's handle, {how}.")
+    for line in index.of("expects"):
+        node, source = line.get("node").strip("."), line.get("source")
+        if hides_a_lookup(node, source):
+            message = (
+                f"{quoted(node, 'A call')} hides the node that wants a variable's handle and was"
+                " given the frozen value: a lookup of an embedding as a rule, else an assignment."
+            )
+            yield FAMILY.in_log(70, line, message)
+        elif names_a_lookup(node, source):
+            message = (
+                f"{quoted(node or source, 'A node')} looks rows up from a variable's handle, and"
+                " was given the frozen value."
+            )
+            yield FAMILY.in_log(70, line, message)
+    for line in index.of("placeholder"):
+        if names_a_lookup(line.get("node")):
+            who = quoted(line.get("node"), "A lookup")
+            yield FAMILY.in_log(70, line, f"{who} wants a variable's handle, and got no value.")
+    for line in index.of("ill-formed"):
+        message = (
+            f"The importer lost the function {quoted(line.get('function'), 'of the model')}, as"
+            " it does where an embedding is looked up from a variable's handle."
+        )
+        yield FAMILY.in_log(80, line, message)
+    for line in index.custom("gather"):
+        yield FAMILY.in_log(70, line, custom_op(line.get("op")))
+
+
+FAMILY = Family(
+    id="gather-from-frozen-table",
+    order=80,
+    what="The same message as for an assignment, where an embedding is looked up.",
+    cause="The lookup wants the table's handle, but the table's value became a constant.",
+    cure="Hand the converter the object that owns the table, or gather from table.read_value().",
+    fix=(
+        "Hand the converter the object that owns the table, or look up from the value and not from"
+        f" the handle: tf.gather(table.read_value(), indices).\n\n{code.OWNER}"
+    ),
+    cases=(embedding, embedding_concrete_function),
+    graph_rules={"saved_model": _in_saved_model, "graph_def": _in_graph_def},
+    log_patterns=(
+        Pattern(
+            "ill-formed",
+            "GraphDef is ill-formed",
+            r"failedtofindfunction'(?P<function>[^']{1,200})'.{0,40}$",
+        ),
+    ),
+    log_rule=_in_log,
+    repair_step="whole",
+)

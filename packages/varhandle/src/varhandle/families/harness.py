@@ -1,0 +1,204 @@
+"""What every reproduction is written with; begins the script that the version matrix runs.
+
+That script is this file, the sources of the reproductions, and a call of ``main``. It runs with
+nothing but TensorFlow installed, from 1.15 on, so this file imports nothing of this project. It and
+the functions that ``case`` and ``script_part`` mark use no syntax younger than Python 3.6.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from typing import Any, Callable, Dict, List, Tuple
+
+Answers = Tuple[List[List[float]], List[List[float]]]
+"""What the interpreter said, and what TensorFlow said, call by call."""
+
+CASES: Dict[str, "Case"] = {}
+SCRIPT_PARTS: List[Callable[..., Any]] = []
+"""The functions of the script, in its order."""
+
+
+class Trace:
+    """Where a reproduction has got to, where it may write, and how closely its answers must agree.
+
+    The stages are ``build``, ``save``, ``convert``, ``load`` and ``run``.
+    """
+
+    def __init__(self) -> None:
+        self.folder = tempfile.mkdtemp()
+        self.stage = "build"
+        self.tolerance = 1e-4
+
+
+class NotOfferedError(Exception):
+    """The release under test has no such setting."""
+
+
+class Case:
+    """A reproduction: its id, its title in the version matrix, and its program.
+
+    ``drawn`` says whether it belongs to the picture of notebook 01.
+    """
+
+    def __init__(
+        self, identifier: str, title: str, drawn: bool, program: Callable[[Trace], Answers]
+    ) -> None:
+        self.id = identifier
+        self.title = title
+        self.drawn = drawn
+        self.program = program
+
+
+def script_part(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Take a function that several reproductions share into the script."""
+    SCRIPT_PARTS.append(function)
+    return function
+
+
+def case(
+    identifier: str, title: str, drawn: bool = False
+) -> Callable[[Callable[[Trace], Answers]], Case]:
+    """Make a reproduction of a function."""
+
+    def register(program: Callable[[Trace], Answers]) -> Case:
+        SCRIPT_PARTS.append(program)
+        CASES[identifier] = Case(identifier, title, drawn, program)
+        return CASES[identifier]
+
+    return register
+
+
+def run_case(identifier: str) -> Dict[str, Any]:
+    """Run a reproduction; return plain values.
+
+    ``outcome`` is ``works``, ``error``, ``wrong`` (it ran, and answered something else than
+    TensorFlow) or ``absent`` (the release has no such setting); ``errors`` holds pairs of an op and
+    an error code.
+    """
+    trace = Trace()
+    result: Dict[str, Any] = {"exception": "", "message": "", "errors": [], "got": []}
+    result["expected"] = []
+    try:
+        got, expected = CASES[identifier].program(trace)
+        result.update(got=got, expected=expected)
+        result["outcome"] = "works" if _agree(got, expected, trace.tolerance) else "wrong"
+    except Exception as error:  # any failure is a result here
+        outcome = "absent" if isinstance(error, NotOfferedError) else "error"
+        result.update(outcome=outcome, exception=type(error).__name__, message=str(error))
+        result["errors"] = _op_errors(error)
+    finally:
+        shutil.rmtree(trace.folder, ignore_errors=True)
+    result["stage"] = trace.stage
+    return result
+
+
+def _agree(got: List[List[float]], expected: List[List[float]], tolerance: float) -> bool:
+    pairs = [(g, e) for a, b in zip(got, expected) for g, e in zip(a, b)]
+    return bool(pairs) and all(abs(g - e) <= tolerance * (1 + abs(e)) for g, e in pairs)
+
+
+def _op_errors(error: Exception) -> List[Tuple[str, str]]:
+    pairs = set()
+    for entry in getattr(error, "errors", None) or ():
+        pairs.add((entry.operator.name, type(entry).ErrorCode.Name(entry.error_code)))
+    return sorted(pairs)
+
+
+def tensorflow() -> Any:
+    """Import TensorFlow, with the behavior of its second version."""
+    import tensorflow as module
+
+    if module.__version__.startswith("1."):
+        module.compat.v1.enable_v2_behavior()
+    return module.compat.v2
+
+
+def running_total(tf: Any, dtype: Any) -> Any:
+    """Return a module that adds what it is given to a variable of some dtype."""
+
+    class RunningTotal(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.total = tf.Variable(tf.zeros([4], dtype), name="total")
+
+        @tf.function(input_signature=[tf.TensorSpec([4], tf.float32)])
+        def __call__(self, x: Any) -> Any:
+            self.total.assign(self.total + tf.cast(x, dtype))
+            return tf.cast(self.total, tf.float32)
+
+    return RunningTotal()
+
+
+def saved(trace: Trace, tf: Any, module: Any) -> Any:
+    """Save a module, and return the converter of what was saved."""
+    trace.stage = "save"
+    signature = module.__call__.get_concrete_function()
+    tf.saved_model.save(module, trace.folder, signatures=signature)
+    return tf.lite.TFLiteConverter.from_saved_model(trace.folder)
+
+
+def from_function(tf: Any, module: Any) -> Any:
+    """Return the converter of a module's call alone, without the module."""
+    return tf.lite.TFLiteConverter.from_concrete_functions(
+        [module.__call__.get_concrete_function()]
+    )
+
+
+def convert(trace: Trace, converter: Any) -> bytes:
+    """Convert."""
+    trace.stage = "convert"
+    content: bytes = converter.convert()
+    return content
+
+
+def compare(
+    trace: Trace, tf: Any, content: bytes, reference: Any, shape: Tuple[int, ...] = (4,)
+) -> Answers:
+    """Give the interpreter and the reference (of a NumPy array) the same three inputs."""
+    import numpy as np
+
+    trace.stage = "load"
+    interpreter = tf.lite.Interpreter(model_content=content)
+    interpreter.allocate_tensors()
+    trace.stage = "run"
+    got, expected = [], []
+    for call in range(1, 4):
+        x = np.full(shape, call, np.float32)
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
+        interpreter.invoke()
+        answer = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+        got.append([float(value) for value in np.ravel(answer)])
+        expected.append([float(value) for value in np.ravel(reference(x))])
+    return got, expected
+
+
+def convert_saved(trace: Trace, tf: Any, module: Any) -> Answers:
+    """Save a module, convert it, and compare."""
+    return compare(trace, tf, convert(trace, saved(trace, tf, module)), module)
+
+
+def convert_total(trace: Trace, dtype: str, **settings: Any) -> Answers:
+    """Save a running total of a dtype, convert it with settings of the converter, and compare."""
+    tf = tensorflow()
+    module = running_total(tf, getattr(tf, dtype))
+    converter = saved(trace, tf, module)
+    trace.stage = "convert"
+    for name, value in settings.items():
+        if name == "supported_ops":
+            converter.target_spec.supported_ops = [getattr(tf.lite.OpsSet, it) for it in value]
+        elif not hasattr(converter, name):
+            raise NotOfferedError("no " + name + " in this release")
+        else:
+            setattr(converter, name, value)
+    return compare(trace, tf, convert(trace, converter), module)
+
+
+def main(identifiers: List[str]) -> None:
+    """Run reproductions, and print one JSON object a line (``CASE {...}``)."""
+    import logging
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    for identifier in identifiers:
+        print("CASE " + json.dumps({"id": identifier, **run_case(identifier)}), flush=True)

@@ -1,0 +1,198 @@
+"""A Keras 3 model that tf.saved_model.save wrote: each variable twice, one value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from varhandle.display import join_names
+from varhandle.families import code
+from varhandle.families.base import Family
+from varhandle.families.findings import Finding, Reading, named, scoped, variable_names
+from varhandle.families.harness import (
+    Answers,
+    Trace,
+    case,
+    compare,
+    convert,
+    saved,
+    tensorflow,
+)
+from varhandle.families.log_index import LAST_RESORT, LogDiagnosis, MatchIndex, quoted
+from varhandle.families.log_patterns import Context, Pattern
+from varhandle.graph import Variable
+
+Key = tuple[object, ...]
+
+
+@case("keras-in-module", "Keras layer in a tf.Module", drawn=True)
+def keras_in_module(trace: Trace) -> Answers:
+    """Save a module that owns a Keras layer, convert it, and compare the answers."""
+    tf: Any = tensorflow()
+
+    class Classifier(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = tf.keras.layers.Dense(3, kernel_initializer="ones")
+            self.dense.build([None, 4])
+
+        @tf.function(input_signature=[tf.TensorSpec([1, 4], tf.float32)])
+        def __call__(self, x: Any) -> Any:
+            return self.dense(x)
+
+    module = Classifier()
+    content = convert(trace, saved(trace, tf, module))
+    return compare(trace, tf, content, module, shape=(1, 4))
+
+
+def _in_saved_model(reading: Reading) -> Iterator[Finding]:
+    twins = twins_of_lost(reading)
+    hits = [(v, v.reads) for v in lost_variables(reading) if _key(v) in twins]
+
+    def message(variables: Sequence[Variable]) -> str:
+        return (
+            f"{named(variable_names(variables))} read, but the file restores "
+            f"another copy ({join_names(sorted({twins[_key(v)] for v in variables}))}): "
+            "tf.saved_model.save wrote each Keras 3 variable twice, and gave the value to the "
+            "copy that nobody reads."
+        )
+
+    def fix(variables: Sequence[Variable]) -> str:
+        return code.lines(
+            "# Save it again. A Keras model, from the program that has it:",
+            'model.export("exported")',
+            "",
+            "# Or, where a tf.Module of your own owns the layers, hold the variables before "
+            "saving:",
+            "import tensorflow as tf",
+            "",
+            "module._variables = [v.value for v in model.variables]  "
+            f"# {len(variables)} of them are lost in this file",
+            'tf.saved_model.save(module, "exported", '
+            f"signatures={{{reading.signature or 'serving_default'!r}: signature}})",
+            code.cured(reading.graph.source, reading.signature),
+        )
+
+    yield from scoped(reading, FAMILY.id, hits, message, fix)
+
+
+def lost_variables(reading: Reading) -> tuple[Variable, ...]:
+    """Return the variables that are read, and that the checkpoint does not restore."""
+    return tuple(v for v in reading.graph.variables if v.reads and v.initialized is False)
+
+
+def has_twin(reading: Reading, variable: Variable) -> bool:
+    """Tell whether Keras saved the value of a lost variable as another one."""
+    return _key(variable) in twins_of_lost(reading)
+
+
+def _key(variable: Variable) -> Key:
+    return variable.dtype, variable.shape
+
+
+def twins_of_lost(reading: Reading) -> dict[Key, str]:
+    """Return, by dtype and shape, a variable that has a value and that nobody reads.
+
+    That is what Keras 3 leaves: the copy that the object graph holds, restored and not read.
+    """
+    spare: dict[Key, list[str]] = {}
+    for variable in reading.graph.variables:
+        if variable.initialized and variable.owner and not variable.reads and not variable.assigns:
+            spare.setdefault(_key(variable), []).append(variable.owner)
+    keys = map(_key, lost_variables(reading))
+    return {key: min(spare[key]) for key in keys if key in spare}
+
+
+_OTHER_KERAS = (
+    "Convert with TensorFlow 2.21, whose converter takes a Keras 3 model; or let Keras write the"
+    " SavedModel. Make the model with tf.keras, or with keras, but not with both.\n\n"
+    "model.export(folder)\n"
+    "converter = tf.lite.TFLiteConverter.from_saved_model(folder)"
+)
+
+
+def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
+    for line in index.of("no-value"):
+        message = (
+            "A read found no value: Keras 3 saved the variable under an object that nobody reads."
+        )
+        yield FAMILY.in_log(40, line, message)
+    for line in index.of("openvino"):
+        message = (
+            f"The importer found no value for {quoted(line.get('variable'), 'a variable')}:"
+            " Keras 3 saved it under an object that this importer does not look at."
+        )
+        yield FAMILY.in_log(40, line, message)
+    for line in index.of("keras-private"):
+        message = (
+            f"{quoted(line.get('class'), 'The model')} is of another Keras than the one that the"
+            " converter of this release calls; Keras 3 has no such method."
+        )
+        yield FAMILY.in_log(50, line, message, _OTHER_KERAS)
+    for line in index.of("none-alone"):
+        message = (
+            "This line alone names no cause: paste the whole traceback. Where that ends in"
+            " tflite_keras_util.py, the converter has met a Keras that it does not know."
+        )
+        yield FAMILY.in_log(LAST_RESORT, line, message, _OTHER_KERAS)
+
+
+def _no_markup(context: Context) -> bool:
+    """Tell that "error: missing attribute 'value'" is not about XML or HTML."""
+    return not re.match(r"(?:in|on|for|of|at)(?:the)?(?:element|tag|node|<)", context.after)
+
+
+def _of_a_variable(context: Context) -> bool:
+    found = re.search(r"'(\w{1,60})'object$", context.before)
+    return found is not None and ("variable" in found[1] or "tensor" in found[1])
+
+
+def _is_the_whole_log(context: Context) -> bool:
+    """Tell that nothing but the exception's name stands in the log."""
+    return context.before in ("", "typeerror:") and not context.after.strip(".")
+
+
+_OBJECT = r"'(?P<class>\w{1,80})'object$"
+
+FAMILY = Family(
+    id="keras3-export",
+    order=50,
+    what="It converts, it runs, and its answers are wrong.",
+    cause="tf.saved_model.save writes a Keras 3 variable twice and initializes the wrong copy.",
+    cure="Export with Model.export, or let the module hold [v.value for v in model.variables].",
+    fix=(
+        "Let Keras write the SavedModel, or let your module hold the raw variables; then compare"
+        " the file's answers with the model's, for on 2.20 and 2.21 this failure is silent.\n\n"
+        "model.export(folder)\n"
+        "converter = tf.lite.TFLiteConverter.from_saved_model(folder)\n"
+        "# a tf.Module that owns Keras layers, in its __init__:\n"
+        "self._variables = [variable.value for variable in model.variables]"
+    ),
+    cases=(keras_in_module,),
+    graph_rules={"saved_model": _in_saved_model},
+    log_patterns=(
+        Pattern("no-value", "error: missing attribute 'value'", word=True, test=_no_markup),
+        Pattern("no-value", "Failed to infer result type(s)"),
+        Pattern("keras-private", "has no attribute '_get_save_spec'", _OBJECT),
+        Pattern("keras-private", "has no attribute '_set_save_spec'", _OBJECT),
+        Pattern("keras-private", "has no attribute 'read_value'", _OBJECT, test=_of_a_variable),
+        Pattern(
+            "keras-private",
+            "'NoneType' object is not callable",
+            reach=1500,
+            # Of a Windows path to tflite_keras_util.py, "\t" has become a blank.
+            company=("flite_keras_util", "get_call_context_function"),
+        ),
+        Pattern("none-alone", "'NoneType' object is not callable", test=_is_the_whole_log),
+        Pattern(
+            "openvino",
+            "conversion is failed for",
+            reach=700,
+            after=r"(?P<op>varhandleop|readvariableop|assignvariableop)operation"
+            r"(?:.{0,120}?variableorresource'(?P<variable>[^']{1,200})')?",
+        ),
+    ),
+    log_rule=_in_log,
+    answers_wrongly=True,
+)

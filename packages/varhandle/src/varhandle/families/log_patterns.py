@@ -1,0 +1,234 @@
+r"""Patterns of a log: phrases that only a failure of a variable has, and the names beside them.
+
+A phrase is looked for in the log's squeezed form (``log_text``: no blanks, small letters, one kind
+of quote) by a plain search, which no log can make slow. Only then, in a short stretch before and
+after it, regular expressions look for names. So no expression ever meets more than some hundred
+characters, and no phrase depends on how the log was wrapped. Phrases stand here as the log has
+them; expressions are for the squeezed form.
+
+Where the words of a phrase might stand in any log, the pattern also asks for company: another
+phrase close by, or the form of a compiler's message.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+from varhandle.display import printable
+from varhandle.families.log_text import PAGE, Page, pages, squeezed
+
+_TRIES = 200_000  # places that are looked at in a log, which may repeat a phrase for ever
+_KEPT = 2000  # different matches of one pattern that are kept
+
+OPS = (
+    # The longest first: a name may end where the next word of the log begins.
+    "resourcestridedsliceassign|resourcescatternd(?:update|add|sub|max|min)"
+    "|resourcescatter(?:update|add|sub|mul|div|max|min)"
+    "|resource(?:sparse)?apply(?:keras|centered)?(?:adagrad|gradientdescent|adadelta|rmsprop"
+    "|proximalgradientdescent|proximaladagrad|powersign|addsign|ftrl|adamax|adam|momentum)"
+    "(?:withamsgrad|da|v2)?"
+    "|resourcecountupto|resourcegathernd|resourcegather"
+    "|assignaddvariableop|assignsubvariableop|assignvariableop|readvariableop|varhandleop"
+    "|varisinitializedop|variableshape|variablev2|variable"
+    "|assignadd|assignsub|assign|restorev2|restoreslice|temporaryvariable|isvariableinitialized"
+    "|(?:mutable|anonymous|anonymousmutable)?(?:dense)?hashtable(?:oftensors)?(?:v2)?"
+    "|lookuptable(?:find|size|insert|import|export|remove)(?:v2)?|initializetable\\w{0,20}?(?:v2)?"
+    "|iteratorgetnext|iteratorv2|makeiterator|oneshotiterator"
+    "|assign_variable|read_variable|var_handle|call_once"
+)
+# A list of names goes on as long as there are commas.
+_LIST = r"[^,\n]{0,120}(?:,[^,\n]{1,120}){0,40}"
+_ITEM = rf"(?:counter)?[(\[{{'\"]{{0,4}}(?:tf\.|tfl\.|tfl_)?(?P<op>(?:flex)?(?:{OPS}))"
+WORD = r"[\w/.:\-]"  #: a character of a node's name
+DTYPE = r"(?:float|double|half|bfloat16|string|bool|q?u?int\d{1,2}|complex\d{2,3})"
+
+
+class Context(NamedTuple):
+    """The surroundings of a phrase, squeezed, in small letters."""
+
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A phrase, and what must and may stand around it.
+
+    Attributes:
+        kind: What it shows; several patterns may be of one kind.
+        phrase: The phrase, as a log has it.
+        before: Expression with named groups, which must match right before the phrase.
+        after: The same, right after it.
+        reach: Characters before and after it that expressions and company see.
+        company: Phrases of which one must stand within reach.
+        word: Whether the phrase starts a word: no letter may stand right before it.
+        line: Expression that the whole line must match, where the phrase has no company.
+        items: Whether a list of ops follows, of which one at least must be known.
+        test: A last condition.
+    """
+
+    kind: str
+    phrase: str
+    before: str = ""
+    after: str = ""
+    reach: int = 400
+    company: tuple[str, ...] = ()
+    word: bool = False
+    line: str = ""
+    items: bool = False
+    test: Callable[[Context], bool] | None = None
+
+    @cached_property
+    def needle(self) -> str:
+        """The phrase as the squeezed form has it."""
+        return squeezed(self.phrase)
+
+    @cached_property
+    def companions(self) -> tuple[str, ...]:
+        """The company, likewise."""
+        return tuple(map(squeezed, self.company))
+
+
+@dataclass(frozen=True)
+class Match:
+    """A place where a log has a pattern.
+
+    Attributes:
+        kind: The kind of the pattern.
+        line_number: Number of its line, counted from 1.
+        line: The line, cleaned and shortened.
+        names: What was caught beside it: ``op``, ``variable``, ``dtype``, ``node`` and the like,
+            fit to be shown.
+        ops: The known ops in the list that follows.
+    """
+
+    kind: str
+    line_number: int
+    line: str
+    names: Mapping[str, str] = field(default_factory=dict)
+    ops: tuple[str, ...] = ()
+
+    def get(self, name: str) -> str:
+        """Return a name that was caught, or nothing."""
+        return self.names.get(name, "")
+
+
+def find_matches(text: str, patterns: Sequence[Pattern]) -> list[Match]:
+    """Find every pattern in a log without noise (``log_text.without_noise``).
+
+    The matches are in the order of the log within each pattern; of the same names only the first.
+    """
+    found: dict[tuple[object, ...], Match] = {}
+    kept: Counter[int] = Counter()
+    tries = _TRIES // (1 + len(text) // PAGE)
+    for page in pages(text):
+        for index, start in _tried(page, patterns, tries):
+            pattern = patterns[index]
+            if kept[index] >= _KEPT:
+                continue
+            caught = _caught(page, pattern, start)
+            if caught is None:
+                continue
+            key = (index, *caught.names.items(), caught.ops)
+            if key not in found:
+                kept[index] += 1
+                line = page.excerpt(caught.start, start + len(pattern.needle))
+                number = page.line_number(start)
+                found[key] = Match(pattern.kind, number, line, caught.names, caught.ops)
+    return list(found.values())
+
+
+def _tried(page: Page, patterns: Sequence[Pattern], tries: int) -> Iterator[tuple[int, int]]:
+    """Yield the places of a page that are looked at: a pattern's index, and a place of its phrase.
+
+    A phrase that floods the page does not use up the tries of the others: the rare ones come first.
+    Of a flood the beginning and the end are looked at: an error ends a log as a rule.
+    """
+    places = {index: _places(page, pattern.needle) for index, pattern in enumerate(patterns)}
+    for done, index in enumerate(sorted(places, key=lambda index: len(places[index]))):
+        all_of_them = places[index]
+        half = max(1, tries // (len(places) - done) // 2)
+        chosen = all_of_them[:half] + all_of_them[max(half, len(all_of_them) - half) :]
+        tries -= len(chosen)
+        yield from ((index, start) for start in chosen)
+
+
+def _places(page: Page, needle: str) -> list[int]:
+    """Return where a page's own text has the phrase."""
+    own = page.own
+    found = []
+    start = page.low.find(needle, own.start)
+    while 0 <= start < own.stop:
+        found.append(start)
+        start = page.low.find(needle, start + len(needle))
+    return found
+
+
+class _Caught(NamedTuple):
+    """What was found around a phrase, and where in the squeezed page it starts."""
+
+    names: dict[str, str]
+    ops: tuple[str, ...]
+    start: int
+
+
+def _caught(page: Page, pattern: Pattern, start: int) -> _Caught | None:
+    """Return what is around a phrase, or ``None`` if it is no match here."""
+    end = start + len(pattern.needle)
+    left = max(0, start - pattern.reach)
+    context = Context(page.low[left:start], page.low[end : end + pattern.reach])
+    if not _in_place(page, pattern, start, context):
+        return None
+    # Searched for from the left: such a pattern ends where the phrase starts.
+    before = re.search(pattern.before, context.before)
+    after = re.match(pattern.after, context.after)
+    if before is None or after is None:
+        return None
+    ops = _listed_ops(page, context.after, end) if pattern.items else ()
+    if pattern.items and not ops:
+        return None
+    spans = _spans(before, left)
+    begin = min((span.start for span in spans.values()), default=start)
+    spans |= _spans(after, end)
+    names = {name: printable(page.squeezed[span.start : span.stop]) for name, span in spans.items()}
+    return _Caught(names, ops, begin)
+
+
+def _listed_ops(page: Page, after: str, offset: int) -> tuple[str, ...]:
+    """Return the known ops of the list that follows a phrase."""
+    found = re.match(_LIST, after)
+    ops = []
+    start = 0
+    for name in found[0].split(",") if found else ():
+        item = re.match(_ITEM, name)
+        if item:
+            end = offset + start + item.end("op")
+            if page.ends_word(end):
+                ops.append(page.squeezed[offset + start + item.start("op") : end])
+        start += len(name) + 1
+    return tuple(ops)
+
+
+def _in_place(page: Page, pattern: Pattern, start: int, context: Context) -> bool:
+    """Tell whether what stands around a phrase lets it be a match."""
+    if pattern.company and not any(word in part for word in pattern.companions for part in context):
+        return False
+    if pattern.word and not page.starts_word(start):
+        return False
+    if pattern.line and not re.fullmatch(pattern.line, page.line(start), re.IGNORECASE):
+        return False
+    return pattern.test is None or pattern.test(context)
+
+
+def _spans(found: re.Match[str], offset: int) -> dict[str, range]:
+    """Return where in the squeezed page each named group has caught something."""
+    return {
+        name: range(offset + found.start(name), offset + found.end(name))
+        for name, value in found.groupdict().items()
+        if value
+    }

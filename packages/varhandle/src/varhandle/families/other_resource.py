@@ -1,0 +1,180 @@
+"""A resource that is no variable (a table, an iterator), or a tool that is no TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from varhandle.display import printable
+from varhandle.families import code
+from varhandle.families.base import Family
+from varhandle.families.findings import Finding, Reading
+from varhandle.families.harness import Answers, Trace, case, convert_saved, tensorflow
+from varhandle.families.log_index import (
+    LAST_RESORT,
+    LogDiagnosis,
+    MatchIndex,
+    Ops,
+    custom_op,
+    quoted,
+)
+from varhandle.families.log_patterns import WORD, Pattern
+
+_TABLES = {("string", "int64"), ("int64", "string")}
+"""Key and value dtypes of the look-up tables that have a builtin."""
+
+_RESOURCES = (
+    *("LookupTable", "HashTable", "MutableHashTable", "MutableDenseHashTable"),
+    *("Iterator", "MakeIterator", "OneShotIterator"),
+    *("QueueEnqueue", "QueueDequeue", "FIFOQueue", "Barrier", "StackPush", "StackPop"),
+)
+"""How the ops begin that work on a resource other than a variable."""
+
+
+@case("hash-table", "hash table looked up")
+def hash_table(trace: Trace) -> Answers:
+    """Convert a lookup in a table, a resource that is no variable."""
+    tf: Any = tensorflow()
+
+    class Prices(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            keys = tf.constant([1, 2, 3], tf.int64)
+            pairs = tf.lookup.KeyValueTensorInitializer(keys, tf.constant([10.0, 20.0, 30.0]))
+            self.table = tf.lookup.StaticHashTable(pairs, 0.0)
+
+        @tf.function(input_signature=[tf.TensorSpec([4], tf.float32)])
+        def __call__(self, x: Any) -> Any:
+            return self.table.lookup(tf.cast(x, tf.int64))
+
+    return convert_saved(trace, tf, Prices())
+
+
+def _in_graph(reading: Reading) -> Iterator[Finding]:
+    nodes = [n for f in reading.reached for n in f.nodes if n.op.startswith(_RESOURCES)]
+    if not nodes:
+        return
+    ops = sorted({printable(node.op) for node in nodes})
+    finds = [node for node in nodes if node.op.startswith("LookupTable")]
+    kinds = {(n.attributes.get("Tin"), n.attributes.get("Tout")) for n in finds}
+    plain = all(op in {"LookupTableFindV2", "LookupTableSizeV2"} for op in ops)
+    if plain and kinds <= _TABLES:
+        message = (
+            f"{reading.capital_subject} looks words up in a table ({', '.join(ops)}): it becomes "
+            "HASHTABLE ops, which a compiler of plain tensors and TensorFlow Lite Micro do not "
+            "have."
+        )
+        yield FAMILY.finding("info", (), message, _look_up_outside(reading))
+        return
+    pairs = (printable(f"{key} to {value}") for key, value in kinds if key and value)
+    tables = ", ".join(sorted(pairs))
+    what = f" (a table from {tables})" if tables else ""
+    message = (
+        f"The resource behind {', '.join(ops)}{what} is no variable, and has no builtin op: the "
+        "builtin tables are fixed ones from string to int64 and from int64 to string."
+    )
+    yield FAMILY.finding("error", (), message, TABLE_AS_TENSORS)
+
+
+def _in_file(reading: Reading) -> Iterator[Finding]:
+    nodes = (node for function in reading.reached for node in function.nodes)
+    tables = sorted({node.op for node in nodes if node.op.startswith("HASHTABLE")})
+    if tables:
+        message = (
+            f"It looks words up in a table ({', '.join(tables)}), which a compiler of plain "
+            "tensors and TensorFlow Lite Micro do not have."
+        )
+        yield FAMILY.finding("info", (), message, _look_up_outside(reading))
+
+
+def _look_up_outside(reading: Reading) -> str:
+    where = f" {code.comment(reading.signature)}" if reading.signature else ""
+    return f"# For such a target look the words up before you call{where}, and pass the numbers in."
+
+
+TABLE_AS_TENSORS = """\
+# A fixed table of numbers: two constants, and x of any shape.
+import tensorflow as tf
+
+hit = tf.expand_dims(x, -1) == keys
+at = tf.argmax(tf.cast(hit, tf.int32), -1)
+found = tf.where(tf.reduce_any(hit, -1), tf.gather(values, at), default)
+# A table that changes, an iterator or a queue: keep it outside, and pass its values in."""
+
+_OTHER_TOOL = (
+    "Lift the state out of the file, into inputs and outputs, which any tool can read.\n\n"
+    "varhandle lift model.tflite lifted.tflite"
+)
+
+
+def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
+    yield from _tables(index.refused)
+    ops = index.not_imported
+    if ops.has("builtin"):
+        message = (
+            f"The tool reads .tflite files, but not {ops.names('builtin')}: the file keeps its"
+            " state in variables, and the tool wants plain tensors."
+        )
+        yield FAMILY.in_log(130, ops.first("builtin"), message, _OTHER_TOOL)
+    yield from _tables(ops)
+    for line in index.of("table-init"):
+        message = f"Grappler dropped {quoted(line.get('node'), '')}, which fills a table."
+        yield FAMILY.in_log(260, line, message)
+    for line in index.of("no-table"):
+        message = "A lookup table is read, and nothing has filled it before."
+        yield FAMILY.in_log(130, line, message)
+    for line in index.of("resource-list"):
+        listed = Ops([line])
+        if listed.has("table") and not listed.has("handle", "read", "assign"):
+            message = f"The resource is no variable: {listed.names('table')}."
+            yield FAMILY.in_log(LAST_RESORT, line, message)
+    for line in index.custom("table"):
+        yield FAMILY.in_log(130, line, custom_op(line.get("op")))
+    for line in index.of("to-numpy"):
+        message = "A resource's handle is treated as a value; most often it is a lookup table's."
+        yield FAMILY.in_log(130, line, message)
+
+
+def _tables(ops: Ops) -> Iterator[LogDiagnosis]:
+    if ops.has("table"):
+        whose = f"{ops.names('table')} belong to a table or an iterator"
+        message = f"The resource is no variable: {whose}."
+        yield FAMILY.in_log(130, ops.first("table"), message)
+
+
+FAMILY = Family(
+    id="other-resource",
+    order=160,
+    what="The resource that the message names is no variable, or the tool is no TensorFlow.",
+    cause="Tables and iterators are resources too; and other tools do not read VAR_HANDLE.",
+    cure="Look up outside the model or gather from a constant; lift the state for other tools.",
+    fix=(
+        "Take the table or the iterator out of the model: look up before it, in your program, or"
+        " gather from a constant. Only tables between strings and int64 have builtins.\n\n"
+        "self.values = tf.constant(values)          # instead of a table with keys 0, 1, 2, …\n"
+        "answer = tf.gather(self.values, indices)"
+    ),
+    cases=(hash_table,),
+    graph_rules={"saved_model": _in_graph, "graph_def": _in_graph, "tflite": _in_file},
+    log_patterns=(
+        *(  # as GCC and Clang, and as MSVC write the type of the resource
+            Pattern(
+                "no-table",
+                f"{written} does not exist",
+                rf"resource[a-z]{{0,40}}/(?P<variable>{WORD}{{1,200}}?)/$",
+            )
+            for written in (
+                "N10tensorflow6lookup15LookupInterfaceE",
+                "class tensorflow::lookup::LookupInterface",
+            )
+        ),
+        Pattern("no-table", "hashtable need to be initialized before using"),
+        Pattern("to-numpy", "Cannot convert a Tensor of dtype resource to a NumPy array"),
+        Pattern(
+            "table-init",
+            "doesn't exist in graph",
+            rf"initnode(?P<node>{WORD}{{1,250}}?table_init)$",
+        ),
+    ),
+    log_rule=_in_log,
+)

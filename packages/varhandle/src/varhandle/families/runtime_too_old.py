@@ -1,0 +1,143 @@
+"""A file whose ops or tensor types another runtime does not know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from varhandle.display import join_names
+from varhandle.families import code
+from varhandle.families.base import Family
+from varhandle.families.compatibility import takers, without_variables
+from varhandle.families.findings import Finding, Reading, named, variable_names
+from varhandle.families.harness import (
+    Answers,
+    Trace,
+    case,
+    compare,
+    running_total,
+    tensorflow,
+)
+from varhandle.families.log_index import LogDiagnosis, MatchIndex, role
+from varhandle.families.log_patterns import Context, Pattern
+from varhandle.families.micro_needs_store import is_on_micro
+
+_BUILTINS = {"129": "CALL_ONCE", "142": "VAR_HANDLE", "143": "READ_VARIABLE"}
+_BUILTINS["144"] = "ASSIGN_VARIABLE"
+
+
+@case("newer-file", "stateful file of 2.21, run here")
+def newer_file(trace: Trace) -> Answers:
+    """Run a file that TensorFlow 2.21 made out of a float32 running total."""
+    import base64
+    import zlib
+
+    # What TensorFlow 2.21 makes of ``float32-state``: a .tflite file, compressed, as text.
+    content = (
+        "eNqNVL9rU1EUPi99SWMbY6AlRsmQwcFBQhq1iLiUWqHSX6Shg0t8ktf2wWtS0pfSQfyxOUjt0NHJSUWkYIcKHTo4"
+        "OAgqdOzo4B9QXNQ+v3PfeS+3KQUvfOTknHPPuef77n15Iqrembg6SAXKU44GKUMp+JJkwib4iJ4A34Adg+gzI07U"
+        "g/8wkUW0+sf3U5J7CzgHrNitVaexUKvb81bb9aLcGeSaYieBZttbbnu1Emn1LkoO/18DYsAViW0gdkbsAWB0empu"
+        "rDI7Pj1VmxyrjtweqY7QNnKSWs6S06i12g3PWbJrq3ZrxWk2qA/+H8ABsA98AT4Bu8BLYBPwpMZbOc99IEPBSlJa"
+        "cZQU3yXlTShfQvbxSkWcmorXjwdvPny//rVqyFym2kVULpaHimAh+zfolVG+4WKJOuv5b98f1uLd6x3iW8A2sAPs"
+        "AnsA6zE5MV4pjDYbmN+z60XVu2AE/X8d+X6o9TMNHJtqTi+TnPWy+OaPAr1T2pwx0YvXPanH8rJuJYlNHAW68Nnj"
+        "zG/Ts1zt/IZWg7S6N6TPXczOKVyb0RuknGX7NTRKhDXLQaAs+RnpmZB9+3ruUOfeETQN1WId05LPvCwiyQWWhbMl"
+        "y2mQ1GQe91gfnlHjad0PeMpo/JjanO/903nk9/XKj3jsz8hZ2L+JucKcmCBYfdHZ+6Su3jt2jOPOrP0ya140uyac"
+        "G+qep6J7/v/apSmrcju1c0FgIRfZnbdidNUxNR/3yhvB9+eh8MvxtH9c27jwvoU7dgG/s57l2fNtd8ZqeY6HF2/X"
+        "Ry3XvVnSelS6aoTv6hA1mFurXo9yH3Xl9ghfBfh5vopt1eeslmM9cG1+MZ07lVXf1fOiTLB6FT/6XY5pd9lDzZMc"
+        "Z5VedEqd8Fzct8DfatQYOPkdrq2BgfBsceGzJHty4t/H3o2g7mOTTOX7Cd8L8R3CXhc7pTQmtZPv21Px/wPA+PRo"
+    )
+    tf = tensorflow()
+    file = zlib.decompress(base64.b64decode(content))
+    return compare(trace, tf, file, running_total(tf, tf.float32))
+
+
+def _in_saved_model(reading: Reading) -> Iterator[Finding]:
+    names = variable_names(reading.kept_state)
+    if names:
+        stays = f"{join_names(names)} {'stays a variable' if len(names) == 1 else 'stay variables'}"
+        message = (
+            f"{stays} of the file: {without_variables()}, have no ops on variables and refuse it."
+        )
+        fix = code.lift(reading.graph.source, reading.signature)
+        yield FAMILY.finding("info", names, message, fix)
+
+
+def _in_file(reading: Reading) -> Iterator[Finding]:
+    names = variable_names(reading.kept_by_file)
+    if names:
+        runtimes = takers(reading.graph, reading.content)
+        fix = code.lift(reading.graph.source, reading.signature)
+        message = f"{named(names)} kept by the file: {runtimes}."
+        yield FAMILY.finding("info", names, message, fix)
+
+
+_OTHER_OP = (
+    "Bring the runtime up to date, or convert with the release of TensorFlow that it was made with."
+    " No variable is at fault.\n\n"
+    "pip install --upgrade ai-edge-litert"
+)
+
+
+def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
+    for line in index.of("builtin-code"):
+        which = _BUILTINS.get(line.get("code"), "")
+        op = f"op {line.get('code')}{f', {which}' if which else ''}"
+        message = f"The file uses {op}, which this runtime has never heard of."
+        yield FAMILY.in_log(160, line, message, None if which else _OTHER_OP)
+    for line in index.of("opcode"):
+        op = line.get("op").upper()
+        variable = role(op) == "builtin"
+        old = index.of("old-binary") and not index.of("store", "registration")
+        if is_on_micro(index, line) or not (variable or old):
+            continue
+        version = f" version {line.get('version')}" if line.get("version") else ""
+        message = f"The file uses {op}{version}, which this runtime does not have."
+        yield FAMILY.in_log(160, line, message, None if variable else _OTHER_OP)
+    for line in index.of("tensor-type"):
+        message = "The file has tensors of type 13, RESOURCE, which this runtime cannot read."
+        yield FAMILY.in_log(160, line, message)
+    for line in index.of("variable-tensor"):
+        message = "The file keeps state in variable tensors, which this loader does not take."
+        yield FAMILY.in_log(160, line, message)
+
+
+def _no_more_figures(context: Context) -> bool:
+    return not context.after[:1].isdigit()
+
+
+FAMILY = Family(
+    id="runtime-too-old",
+    order=120,
+    what="The file converts, and another runtime does not know its ops or its tensor type.",
+    cause="VAR_HANDLE, READ_VARIABLE and ASSIGN_VARIABLE came with TensorFlow 2.6.",
+    cure="Bring the runtime up to date, or lift the state into inputs and outputs.",
+    fix=(
+        "Bring the runtime up to date, or take the variables out of the file, so that any runtime"
+        " can carry the state.\n\n"
+        "pip install --upgrade ai-edge-litert\n"
+        "varhandle lift model.tflite lifted.tflite"
+    ),
+    cases=(newer_file,),
+    graph_rules={"saved_model": _in_saved_model, "tflite": _in_file},
+    log_patterns=(
+        Pattern("builtin-code", "Op builtin_code out o", after=r"[fr]range:(?P<code>\d{1,4})"),
+        Pattern(
+            "opcode",
+            "find op for builtin opcode",
+            r"(?:didn't|didnot|couldn't|couldnot)$",
+            after=r"'?(?P<op>[a-z0-9_]{1,60}?)'?(?:version'?(?P<version>\d{1,4}))?"
+            r"(?:'|\.|failed|anolder|registration|$)",
+        ),
+        Pattern("old-binary", "old TFLite binary"),
+        Pattern("old-binary", "Registration failed."),
+        *(
+            Pattern("tensor-type", phrase, test=_no_more_figures)
+            for phrase in (
+                *("Element type (13)", "Element type 13", "TensorType 13", "TensorType (13)"),
+                *("Unsupported data type 13", "Unsupported tensor type 13"),
+            )
+        ),
+        Pattern("variable-tensor", "Variable tensors not yet supported"),
+    ),
+    log_rule=_in_log,
+    of_the_file=True,
+)

@@ -1,0 +1,197 @@
+"""A graph without values: the weights live in a session, not in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from varhandle.display import join_names
+from varhandle.families import code
+from varhandle.families.base import Family
+from varhandle.families.findings import Finding, Reading, variable_names
+from varhandle.families.frozen_graph_def import READ_GRAPH
+from varhandle.families.harness import (
+    Answers,
+    Trace,
+    case,
+    compare,
+    convert,
+    script_part,
+    tensorflow,
+)
+from varhandle.families.log_index import (
+    LAST_RESORT,
+    LogDiagnosis,
+    MatchIndex,
+    Ops,
+    custom_op,
+)
+from varhandle.families.log_patterns import Pattern
+from varhandle.graph import Graph
+from varhandle.graph.signature_inference import sinks
+
+
+@script_part
+def convert_unfrozen(trace: Trace, use_resource: bool) -> Answers:
+    """Convert a TF1 graph whose one weight has its value in a session."""
+    tf = tensorflow()
+    v1 = tf.compat.v1
+    with v1.Graph().as_default() as graph, v1.Session() as session:
+        x = v1.placeholder(tf.float32, [1, 4], name="x")
+        weight = v1.get_variable("w", initializer=[[2.0]] * 4, use_resource=use_resource)
+        y = tf.identity(x @ weight, name="y")
+        session.run(v1.global_variables_initializer())
+        converter = v1.lite.TFLiteConverter(graph.as_graph_def(), [x], [y])
+        content = convert(trace, converter)
+
+        return compare(trace, tf, content, lambda x: 2.0 * x.sum(), shape=(1, 4))
+
+
+@case("unfrozen-graph", "TF1 graph, not frozen", drawn=True)
+def unfrozen_graph(trace: Trace) -> Answers:
+    """Give the TF1 converter a graph whose weights live in a session, not in the file."""
+    return convert_unfrozen(trace, use_resource=True)
+
+
+@case("unfrozen-reference", "TF1 graph, reference variable, not frozen")
+def unfrozen_reference(trace: Trace) -> Answers:
+    """Give the TF1 converter a graph with a VariableV2, whose value lives in a session."""
+    return convert_unfrozen(trace, use_resource=False)
+
+
+def _in_graph_def(reading: Reading) -> Iterator[Finding]:
+    names, state = variable_names(reading.graph.variables), variable_names(reading.state)
+    if not names:
+        return
+    assigned = f" It is a training graph: it assigns {join_names(state)}." if state else ""
+    message = (
+        f"A GraphDef holds no values, and this one has the variable"
+        f"{'' if len(names) == 1 else 's'} {join_names(names)}: the weights are in a checkpoint or "
+        f"a session, not in the file.{assigned}"
+    )
+    yield FAMILY.finding("error", names, message, _freeze(reading.graph))
+
+
+def _freeze(graph: Graph) -> str:
+    """Put the values of a checkpoint into a GraphDef."""
+    restore = _restore(graph)
+    freezing = (
+        "frozen = tf1.graph_util.convert_variables_to_constants("
+        f"session, graph_def, {list(sinks(graph))!r})"
+    )
+    writing = 'open("frozen.pb", "wb").write(frozen.SerializeToString())'
+    opening = ("import tensorflow as tf", "", "tf1 = tf.compat.v1")
+    if restore is None:
+        return code.lines(
+            "# This file has no way to restore values: freeze where the session is.",
+            *opening,
+            "graph_def = session.graph.as_graph_def()",
+            freezing,
+            writing,
+        )
+    target, feed = restore
+    return code.lines(
+        *opening,
+        'checkpoint = "model.ckpt"  # the checkpoint that was saved with this graph',
+        READ_GRAPH.format(path=graph.source),
+        "with tf.Graph().as_default(), tf1.Session() as session:",
+        '    tf.import_graph_def(graph_def, name="")',
+        f"    session.run({target!r}, {{{feed + ':0'!r}: checkpoint}})",
+        f"    {freezing}",
+        writing,
+        "",
+        "# Or, with the checkpoint beside the file, let the tool do it, and prove the result:",
+        f"# {code.cure_command(graph.source, None)}",
+    )
+
+
+def _restore(graph: Graph) -> tuple[str, str] | None:
+    """Return the node that restores all variables, and the one that takes the checkpoint's path."""
+    nodes = graph.functions[0].nodes
+    restores = {node.name: node for node in nodes if node.op == "RestoreV2" and node.sources}
+    by_name = {node.name: node for node in nodes}
+    assigns = set()
+    for node in nodes:
+        if node.op in {"Assign", "AssignVariableOp"} and len(node.sources) > 1:
+            source = by_name.get(node.sources[1])
+            while source is not None and len(source.sources) == 1 and source.name not in restores:
+                source = by_name.get(source.sources[0])
+            if source is not None and source.name in restores:
+                assigns.add(node.name)
+    groups = [n for n in nodes if n.op == "NoOp" and assigns & set(n.control_inputs)]
+    if not groups:
+        return None
+    target = max(groups, key=lambda node: len(assigns & set(node.control_inputs)))
+    return target.name, next(iter(restores.values())).sources[0]
+
+
+def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
+    yield from _references(index.refused)
+    refused = index.refused
+    only_read = refused.has("read") and not refused.has("assign", "update", "gather")
+    if only_read and refused.has("handle") and not index.unsupported_dtypes:
+        of_handles = (it for it in index.refusals if it.get("op").lower() == "varhandleop")
+        variables = join_names(f"'{it.get('variable')}'" for it in of_handles if it.get("variable"))
+        message = (
+            f"{f'{variables} is' if variables else 'The variables are'} read and never assigned, so"
+            " the value should have become a constant: the graph came without it."
+        )
+        yield FAMILY.in_log(60, refused.first("handle", "read"), message)
+    ops = index.not_imported
+    yield from _references(ops)
+    if ops.has("handle") and not ops.has("reference"):
+        message = (
+            f"{ops.names('handle', 'read', 'assign')}: the variables reached the importer as they"
+            " are. Their values are not in the graph."
+        )
+        yield FAMILY.in_log(60, ops.first("handle"), message)
+    for line in index.custom("reference"):
+        yield FAMILY.in_log(60, line, custom_op(line.get("op")))
+    for line in index.of("not-frozen"):
+        message = "The graph holds variables, whose values live in a session and not in the file."
+        yield FAMILY.in_log(60, line, message)
+    for line in [] if index.of("toco-reason") else index.of("toco"):
+        message = (
+            "toco stopped, and says why only on the console. Most often training ops (Assign,"
+            " VariableV2) were left in the graph."
+        )
+        yield FAMILY.in_log(LAST_RESORT, line, message)
+
+
+def _references(ops: Ops) -> Iterator[LogDiagnosis]:
+    if ops.has("reference"):
+        message = (
+            f"{ops.names('reference')} are ops of a TF1 training graph, whose values live in a"
+            " session. Nobody froze it."
+        )
+        yield FAMILY.in_log(60, ops.first("reference"), message)
+
+
+FAMILY = Family(
+    id="unfrozen-graph",
+    order=60,
+    what="A graph without values is handed over; today it converts and answers what it finds.",
+    cause="The weights live in a session, not in the graph.",
+    cure="Freeze first, or convert from a SavedModel or a Keras model.",
+    fix=(
+        "Give the converter the values with the graph: freeze in the session that holds them, or"
+        " better convert from a Keras model or a SavedModel for inference.\n\n"
+        "with tf.compat.v1.Session(graph=graph) as session:\n"
+        "    saver.restore(session, checkpoint)\n"
+        "    frozen = tf.compat.v1.graph_util.convert_variables_to_constants(\n"
+        "        session, graph.as_graph_def(), output_node_names\n"
+        "    )"
+    ),
+    cases=(unfrozen_graph, unfrozen_reference),
+    graph_rules={"graph_def": _in_graph_def},
+    log_patterns=(
+        Pattern("not-frozen", "Please freeze the graph"),
+        Pattern("toco", "TOCO failed"),
+        Pattern(
+            "toco-reason",
+            "operators in the model are not supported by the standard TensorFlow Lite runtime",
+        ),
+        Pattern("toco-reason", "Check failed:", company=("toco",)),
+        Pattern("toco-reason", "Converting unsupported operation:"),
+    ),
+    log_rule=_in_log,
+)

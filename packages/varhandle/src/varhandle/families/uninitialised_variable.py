@@ -1,0 +1,188 @@
+"""A variable that is read, and that nothing has set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from varhandle.display import join_names
+from varhandle.families import code
+from varhandle.families.base import Family
+from varhandle.families.findings import Finding, Reading, named, scoped, variable_names
+from varhandle.families.harness import Answers, Trace, case, convert_saved, tensorflow
+from varhandle.families.keras3_export import has_twin, lost_variables
+from varhandle.families.log_index import LogDiagnosis, MatchIndex, quoted
+from varhandle.families.log_patterns import WORD, Context, Pattern
+from varhandle.graph import Access, Variable
+
+
+@case("untracked-variable", "variable that its module does not own")
+def untracked_variable(trace: Trace) -> Answers:
+    """Save a module whose function reads a variable that no object of it holds."""
+    tf: Any = tensorflow()
+    weight = tf.Variable([1.0, 2.0, 3.0, 4.0], name="weight")
+
+    class Scale(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([4], tf.float32)])
+        def __call__(self, x: Any) -> Any:
+            return weight * x
+
+    return convert_saved(trace, tf, Scale())
+
+
+def _in_saved_model(reading: Reading) -> Iterator[Finding]:
+    hits = [(v, v.reads) for v in lost_variables(reading) if not has_twin(reading, v)]
+
+    def message(variables: Sequence[Variable]) -> str:
+        return (
+            f"{named(variable_names(variables))} read, and nothing in the file gives a value: no "
+            "checkpoint entry, no initializer, no object that owns the variable."
+        )
+
+    yield from scoped(reading, FAMILY.id, hits, message, _tracked)
+
+
+def _tracked(variables: Sequence[Variable]) -> str:
+    values = [f"tf.zeros({code.sized(v.shape)}, tf.{code.dtype(v)})" for v in variables]
+    return code.lines(
+        "# Let the object that you save own the variable:",
+        "import tensorflow as tf",
+        "",
+        *(code.variable(v.name, value) for v, value in zip(variables, values, strict=True)),
+    )
+
+
+def _in_file(reading: Reading) -> Iterator[Finding]:
+    hits = []
+    for variable in reading.graph.variables:
+        if variable.reads and not variable.initialized:
+            unset = [a for a in variable.reads if not _set_before(reading, variable, a)]
+            if unset:
+                hits.append((variable, unset))
+
+    def message(variables: Sequence[Variable]) -> str:
+        text = (
+            f"{named(variable_names(variables))} read, and no CALL_ONCE gives a value: the default "
+            "delegates answer whatever lies in memory, the plain kernels refuse."
+        )
+        setters = sorted({s for v in variables for a in v.assigns for s in a.signatures})
+        first = f" Signature {join_names(setters)} sets it, and must run first." if setters else ""
+        return text + first
+
+    def fix(_: Sequence[Variable]) -> str:
+        return (
+            "# The values are not in this file. Convert again, from Model.export, "
+            "from_keras_model, or a\n# module that holds its variables; then run: varhandle "
+            "diagnose on what you convert from."
+        )
+
+    yield from scoped(reading, FAMILY.id, hits, message, fix)
+
+
+def _set_before(reading: Reading, variable: Variable, read: Access) -> bool:
+    """Tell whether the same run assigns a variable before this read of it."""
+    assigned = [
+        reading.nodes[a.function, a.node][0]
+        for a in variable.assigns
+        if a.function == read.function
+    ]
+    return bool(assigned) and min(assigned) < reading.nodes[read.function, read.node][0]
+
+
+_IN_SESSION = (
+    "In the session that reads, run the initializers, and then restore the checkpoint. What the"
+    " checkpoint does not hold (an optimizer's slots, a metric's totals) keep out of the graph that"
+    " is frozen.\n\n"
+    "session.run(tf.compat.v1.global_variables_initializer())\n"
+    "saver.restore(session, checkpoint)"
+)
+
+
+def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
+    for line in index.of("untracked"):
+        message = (
+            f"The function uses {quoted(line.get('variable'), 'a variable')}, which no attribute"
+            " of the saved object holds; its value would be lost."
+        )
+        yield FAMILY.in_log(170, line, message)
+    for line in index.of("no-variable", "no-value-in-session"):
+        who = quoted(line.get("variable"), "A variable")
+        fix = _IN_SESSION if line.kind == "no-value-in-session" else None
+        yield FAMILY.in_log(180, line, f"{who} is read, and nothing has set it before.", fix)
+
+
+def _of_a_handle(context: Context) -> bool:
+    return "dtype=resource" in context.after
+
+
+FAMILY = Family(
+    id="uninitialised-variable",
+    order=110,
+    what="A variable is read that nothing has set: a refusal, or an answer made of garbage.",
+    cause="Its value was not saved, because no attribute of the saved object holds the variable.",
+    cure="Let the saved object hold every variable, and run the file without default delegates.",
+    fix=(
+        "Let an attribute of the object that is saved hold every variable, and keep that object"
+        " alive until it is converted. In TF1, run the initializers in the session that reads."
+        "\n\n"
+        "class Owner(tf.Module):\n"
+        "    def __init__(self, model):\n"
+        "        super().__init__()\n"
+        "        self.model = model\n"
+        "        # Keras 3: the raw variables as well, or their values are lost\n"
+        "        self._variables = [variable.value for variable in model.variables]"
+    ),
+    cases=(untracked_variable,),
+    graph_rules={"saved_model": _in_saved_model, "tflite": _in_file},
+    log_patterns=(
+        Pattern("no-variable", "variable != nullptr was not true"),
+        Pattern(
+            "no-variable",
+            "Could not find variable",
+            reach=300,
+            company=(
+                *("has been deleted", "failed_precondition", "failedprecondition"),
+                "readvariableop",
+            ),
+            after=rf"(?:(?P<variable>{WORD}{{1,200}}?)\.?(?:thiscouldmean|$))?",
+        ),
+        Pattern(
+            "no-variable",
+            "Error while reading resource variable",
+            after=rf"(?:(?P<variable>{WORD}{{1,200}}?)fromcontainer)?",
+        ),
+        *(  # as GCC and Clang, and as MSVC write the type of the resource
+            Pattern(
+                "no-variable",
+                f"{written} does not exist",
+                rf"resource[a-z]{{0,40}}/(?P<variable>{WORD}{{1,200}}?)/$",
+            )
+            for written in ("N10tensorflow3VarE", "class tensorflow::Var")
+        ),
+        Pattern(
+            "no-value-in-session",
+            "Attempting to use uninitialized value",
+            after=r"(?:(?P<variable>[\w/.\-]{1,200}?)(?:\[\[|$))?",
+        ),
+        *(
+            Pattern(
+                "untracked",
+                phrase,
+                reach=1200,
+                company=("Tried to export a function",),
+                test=_of_a_handle if phrase.endswith("object") else None,
+                after=r"(?:.{0,1100}?<tf\.variable'(?P<variable>[^':]{1,200}))?",
+            )
+            for phrase in ("untracked' resource", "untracked resource", "untracked object")
+        ),
+        Pattern(
+            "untracked",
+            "Failed to add concrete function",
+            company=("captures",),
+            after=r"'?b?'(?P<function>[^']{1,200})'.{0,200}?dtype=resource",
+        ),
+    ),
+    log_rule=_in_log,
+    answers_wrongly=True,
+    refuted_by_running=True,
+)

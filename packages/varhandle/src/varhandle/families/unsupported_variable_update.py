@@ -1,0 +1,170 @@
+"""A variable that is updated by an op without a builtin: a slice or a scatter assignment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from varhandle.display import join_names, printable
+from varhandle.facts.dtypes import dtype_of
+from varhandle.facts.variable_updates import CONVERTED_UPDATES, is_converted
+from varhandle.families import code
+from varhandle.families.base import Family
+from varhandle.families.findings import Finding, Reading, advised_cure, scoped
+from varhandle.families.harness import Answers, Trace, case, convert_saved, tensorflow
+from varhandle.families.log_index import LogDiagnosis, MatchIndex, custom_op, role
+from varhandle.families.unsupported_variable_dtype import hold_in_supported_dtype
+from varhandle.graph import Variable
+
+
+@case("slice-assign", "float32, one slice assigned", drawn=True)
+def slice_assign(trace: Trace) -> Answers:
+    """Convert an update that has no builtin op: VarHandleOp is named beside the culprit."""
+    tf: Any = tensorflow()
+
+    class LastSeen(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.seen = tf.Variable(tf.zeros([4]), name="seen")
+
+        @tf.function(input_signature=[tf.TensorSpec([4], tf.float32)])
+        def __call__(self, x: Any) -> Any:
+            self.seen[:2].assign(x[:2])
+            return self.seen + x
+
+    return convert_saved(trace, tf, LastSeen())
+
+
+@case("scatter-update", "float32, rows scattered into it")
+def scatter_update(trace: Trace) -> Answers:
+    """Convert an update by scattering, which has no builtin op."""
+    tf: Any = tensorflow()
+
+    class LastSeen(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.seen = tf.Variable(tf.zeros([4]), name="seen")
+
+        @tf.function(input_signature=[tf.TensorSpec([4], tf.float32)])
+        def __call__(self, x: Any) -> Any:
+            self.seen.scatter_nd_update([[0], [2]], x[:2])
+            return self.seen + x
+
+    return convert_saved(trace, tf, LastSeen())
+
+
+def _in_saved_model(reading: Reading) -> Iterator[Finding]:
+    hits = []
+    for variable in reading.graph.variables:
+        dtype = dtype_of(variable.dtype)
+        bad = [a for a in variable.assigns if not is_converted(a.op, dtype)]
+        if bad and dtype.carried:
+            hits.append((variable, bad))
+    ops = {v.name: sorted({printable(a.op) for a in bad}) for v, bad in hits}
+
+    def message(variables: Sequence[Variable]) -> str:
+        updates = [
+            f"{printable(v.name)} by {', '.join(ops[v.name])}"
+            + ("" if dtype_of(v.dtype).calculated else f" in {printable(v.dtype)}")
+            for v in variables
+        ]
+        return f"The model updates {join_names(updates)}, which no builtin op does."
+
+    def fix(variables: Sequence[Variable]) -> str:
+        narrow = [v for v in variables if not dtype_of(v.dtype).calculated]
+        parts = [v for v in variables if set(ops[v.name]) - CONVERTED_UPDATES]
+        blocks = [hold_in_supported_dtype(narrow)] if narrow else []
+        blocks += [assign_whole_value(parts, ops)] if parts else []
+        return "\n\n".join(blocks) + advised_cure(reading, variables)
+
+    yield from scoped(reading, FAMILY.id, hits, message, fix)
+
+
+def assign_whole_value(variables: Sequence[Variable], ops: Mapping[str, Sequence[str]]) -> str:
+    """Compute the whole new value, and assign it at once."""
+    blocks = ["# Compute the whole new value, and assign it at once:", "import tensorflow as tf"]
+    for variable in variables:
+        target = f"self.{code.attribute(variable.name)}"
+        for op in ops[variable.name]:
+            blocks.append(f"# instead of {code.comment(op)}\n{_plain_assign(target, op)}")
+    return "\n\n".join(blocks)
+
+
+def _plain_assign(target: str, op: str) -> str:
+    """Return the plain assign that does what an op does."""
+    scatter = re.fullmatch(r"ResourceScatter(?:Nd)?(Add|Sub|Min|Max|Update)", op)
+    if scatter:
+        function = f"tf.tensor_scatter_nd_{scatter[1].lower()}"
+        return f"{target}.assign({function}({target}, index, new_value))"
+    beginning = next((it for it in _UPDATES if op.startswith(it)), "")
+    return _UPDATES.get(beginning, _REFERENCE).replace("TARGET", target)
+
+
+_BY_PARTS = "TARGET.assign(tf.tensor_scatter_nd_update(TARGET, index, changed))"
+_OUTSIDE = "# Draw the random numbers outside, and pass them in as an input."
+_UPDATES = {
+    "ResourceScatterMul": f"changed = tf.gather_nd(TARGET, index) * new_value\n{_BY_PARTS}",
+    "ResourceScatterDiv": f"changed = tf.gather_nd(TARGET, index) / new_value\n{_BY_PARTS}",
+    "ResourceStridedSliceAssign": _BY_PARTS.replace("changed", "new_value"),
+    "ResourceCountUpTo": "TARGET.assign_add(1)",
+    "Resource": "# Write the step out with arithmetic; gradient and rate are your own:\n"
+    "TARGET.assign_sub(rate * gradient)",
+    "Rng": _OUTSIDE,
+    "Stateful": _OUTSIDE,
+}
+"""What to write in the place of the ops that begin so; the first that fits."""
+
+_REFERENCE = (
+    "# A reference variable of TensorFlow 1 that is written to does not convert; make it a\n"
+    "# resource variable before the graph is built, and save again:\n"
+    "tf.compat.v1.enable_resource_variables()"
+)
+
+
+def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
+    refused = index.refused
+    if refused.has("update"):
+        names = refused.names("update")
+        beside = " VarHandleOp is named beside it, and is innocent."
+        message = f"The update has no builtin op: {names}.{beside * refused.has('handle')}"
+        handles = (it.get("variable") for it in index.refusals if role(it.get("op")) == "handle")
+        fix = fix_for(names, next(handles, ""))
+        yield FAMILY.in_log(10, refused.first("update"), message, fix)
+    for line in index.custom("update"):
+        op = line.get("op")
+        fix = fix_for(op if role(op) == "update" else index.listed.names("update"))
+        yield FAMILY.in_log(10, line, custom_op(op), fix)
+
+
+_SLICE = (
+    "self.seen.assign(tf.concat([x[:2], self.seen[2:]], axis=0))  # not self.seen[:2].assign(x[:2])"
+)
+_IN_A_LOG = {
+    "strided": _SLICE,
+    "scatter": "self.seen.assign(tf.tensor_scatter_nd_update(self.seen, indices, updates))"
+    "  # not self.seen.scatter_nd_update(indices, updates)",
+    "apply": "self.seen.assign_sub(rate * gradient)  # not an optimizer's apply_gradients",
+}
+"""What to write in the place of the ops whose names have this."""
+
+
+def fix_for(ops: str, variable: str = "") -> str:
+    """Return a line of code for each way to update that the names of ops show."""
+    told = [line for part, line in _IN_A_LOG.items() if part in ops.lower()] or [_SLICE]
+    written = "\n".join(told).replace("seen", code.name_in_log(variable, "seen"))
+    return f"Compute the whole new value, and assign it at once.\n\n{written}"
+
+
+FAMILY = Family(
+    id="unsupported-variable-update",
+    order=20,
+    what="VarHandleOp is named, but beside another op that is the culprit.",
+    cause="The variable is updated by an op that has no builtin: a slice or a scatter assignment.",
+    cure="Compute the whole new value and assign it at once.",
+    fix=fix_for(""),
+    cases=(slice_assign, scatter_update),
+    graph_rules={"saved_model": _in_saved_model},
+    log_rule=_in_log,
+    repair_step="whole",
+)

@@ -1,0 +1,109 @@
+"""Run the reproductions of the families: in a child process here, as a script elsewhere."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, field
+from typing import Any
+
+from varhandle.display import Rich, code_html, panel_html
+from varhandle.families import harness
+from varhandle.families.catalog import CASES
+from varhandle.sandbox import OpError, Record, run_isolated
+from varhandle.sandbox.record import shown
+
+
+def script() -> str:
+    """Return all reproductions as one program, which needs nothing but TensorFlow.
+
+    It runs on Python 3.6 as well; its arguments are ids of cases.
+    """
+    parts = (inspect.getsource(part) for part in harness.SCRIPT_PARTS)
+    start = "import sys\n\nmain(sys.argv[1:])\n"
+    return "\n\n".join([inspect.getsource(harness), *parts, start])
+
+
+@dataclass(frozen=True, repr=False)
+class Reproduction(Rich):
+    """What a case did when it ran.
+
+    Attributes:
+        case: The case's id.
+        outcome: ``"works"``, ``"error"``, ``"wrong"`` (it ran, and answered something else than
+            TensorFlow), ``"absent"`` (this release has no such setting), ``"crash"``, or the
+            outcome of a record that a limit ended (``"timed out"``, ``"out of memory"``).
+        stage: Where it ended: ``"build"``, ``"save"``, ``"convert"``, ``"load"`` or ``"run"``.
+        exception_type: Name of the exception's class; empty if none was raised.
+        message: The exception's message.
+        errors: The entries of ``ConverterError.errors``.
+        got: The interpreter's answers, call by call.
+        expected: TensorFlow's answers to the same calls.
+        record: The record of the child process.
+    """
+
+    case: str
+    outcome: str
+    stage: str
+    exception_type: str
+    message: str
+    errors: tuple[OpError, ...]
+    got: tuple[tuple[float, ...], ...] = field(repr=False)
+    expected: tuple[tuple[float, ...], ...] = field(repr=False)
+    record: Record = field(repr=False)
+
+    def _headline(self) -> str:
+        if self.outcome == "error":
+            where = f" at {self.stage}" if self.stage else ""
+            return f"{self.case}: {self.exception_type}{where}"
+        words = {
+            "works": "works",
+            "wrong": "runs, and answers wrongly",
+            "absent": "not offered",
+            "crash": "the process died",
+        }
+        return f"{self.case}: {words.get(self.outcome, self.outcome)}"
+
+    def __repr__(self) -> str:
+        return f"Reproduction({self._headline()})"
+
+    def text(self) -> str:
+        """Return the outcome and the first line of the message."""
+        return "\n".join(part for part in (self._headline(), shown(self.message)) if part)
+
+    def html(self) -> str:
+        """Return the same as a panel."""
+        body = code_html(shown(self.message)) if self.message else ""
+        tone = {"works": "right", "error": "wrong", "absent": "neutral"}.get(self.outcome, "raised")
+        return panel_html(tone, self._headline(), body)
+
+
+def run_case(identifier: str) -> dict[str, Any]:
+    """Run a case in this process, which has imported the families for it."""
+    return harness.run_case(identifier)
+
+
+def reproduce(case: str, timeout: float = 300.0) -> Reproduction:
+    """Bring a failure about, in a child process.
+
+    Raises:
+        KeyError: There is no such case.
+    """
+    if case not in CASES:
+        raise KeyError(case)
+    record = run_isolated(run_case, case, timeout=timeout)
+    if not record.ok:
+        outcome = {"crashed": "crash", "raised": "error"}.get(record.outcome, record.outcome)
+        exception = record.exception_type or ""
+        return Reproduction(case, outcome, "", exception, record.message, (), (), (), record)
+    value: dict[str, Any] = record.value
+    return Reproduction(
+        case=case,
+        outcome=value["outcome"],
+        stage=value["stage"],
+        exception_type=value["exception"],
+        message=value["message"],
+        errors=tuple(OpError(*pair) for pair in value["errors"]),
+        got=tuple(tuple(call) for call in value["got"]),
+        expected=tuple(tuple(call) for call in value["expected"]),
+        record=record,
+    )
