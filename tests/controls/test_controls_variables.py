@@ -30,7 +30,7 @@ OF_THE_MATRIX = {
     ("float32", "assign a slice", "defaults"): "slice-assign",
     ("float32", "scatter rows", "defaults"): "scatter-update",
 }
-FAMILY_OF = {case: family.id for family in FAMILIES for case in family.cases}
+FAMILY_OF = {case.id: family.id for family in FAMILIES for case in family.cases}
 
 
 @pytest.mark.parametrize(("choice", "case"), OF_THE_MATRIX.items(), ids=OF_THE_MATRIX.values())

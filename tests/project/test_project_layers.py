@@ -35,7 +35,7 @@ LAYERS = {
         "conversion",
         "evaluate",
         "families",
-        "verdict_rules",
+        "verdict_rules reproduction",
         "matrix explanation diagnosis",
         "lift",
         "repair",
@@ -57,7 +57,8 @@ LAYERS = {
 
 def modules(package):
     folder = FOLDERS[package]
-    return sorted(path for path in folder.rglob("*.py") if path != folder / "__init__.py")
+    every = (path for path in folder.rglob("*.py") if path != folder / "__init__.py")
+    return sorted(path for path in every if "tests" not in path.relative_to(folder).parts)
 
 
 def part_of(path, package):

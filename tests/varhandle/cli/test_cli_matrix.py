@@ -10,7 +10,7 @@ import time
 import pytest
 
 from varhandle.cli import main
-from varhandle.families import cases
+from varhandle.families.catalog import CASES
 from varhandle.matrix import version_matrix
 
 # Two CPythons; 2.99.0 does not exist, 2.14.1 has no wheel for the newer one; every case works, save
@@ -60,7 +60,7 @@ def uv(tmp_path, monkeypatch):
 @pytest.fixture
 def held(tmp_path):
     """A matrix of two releases, one of which did otherwise when it was measured."""
-    results = {case: {"outcome": "works", "label": "works"} for case in list(cases.CASES)[:3]}
+    results = {case: {"outcome": "works", "label": "works"} for case in list(CASES)[:3]}
     matrix = {
         "cases": [],
         "versions": [
@@ -80,7 +80,7 @@ def read(path):
 def test_measures_what_the_matrix_holds_and_says_what_changed(uv, held, capsys):
     assert main(["matrix", "--output", str(held)]) == 0
     printed = capsys.readouterr().out.splitlines()
-    count = len(cases.CASES)
+    count = len(CASES)
     started = [line for line in printed if line.startswith("measuring")]
     assert started == ["measuring 2.8.4", "measuring 2.12.1"]
     assert [line for line in printed if line not in started] == [
@@ -90,7 +90,7 @@ def test_measures_what_the_matrix_holds_and_says_what_changed(uv, held, capsys):
     ]
     entries = read(held)
     assert entries["2.8.4"]["results"]["float32-state"]["outcome"] == "error"
-    assert set(entries["2.12.1"]["results"]) == set(cases.CASES)
+    assert set(entries["2.12.1"]["results"]) == set(CASES)
     assert not [path for path in held.parent.iterdir() if path.name.startswith(".")]
 
 
@@ -213,7 +213,7 @@ def test_an_interrupt_keeps_what_is_measured_and_leaves_no_program(uv, held):
     assert said == "varhandle: interrupted\n"
     assert not any(process.is_running() for process in running)
     entries = read(held)
-    assert set(entries["2.8.4"]["results"]) == set(cases.CASES)
+    assert set(entries["2.8.4"]["results"]) == set(CASES)
     assert set(entries) == {"2.8.4", "2.12.1"}
     assert len(entries["2.12.1"]["results"]) == 3  # as it was
 

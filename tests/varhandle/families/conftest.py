@@ -5,7 +5,7 @@ import functools
 import pytest
 import zoo
 
-from varhandle.families.catalog import reproduce
+from varhandle.reproduction import reproduce
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,8 @@ from varhandle import check_parity
 from varhandle.cli import main
 from varhandle.conversion.converter import convert
 from varhandle.diagnosis import diagnose
-from varhandle.families import fixes
-from varhandle.families.findings import find
+from varhandle.families import code, other_resource, unsupported_variable_update
+from varhandle.families.catalog import find
 from varhandle.formats import read_graph
 from varhandle.graph import Variable
 
@@ -79,7 +79,9 @@ def test_what_stands_in_for_an_update_does_the_same(tf, op):
     there, here = tf.Variable(values), SimpleNamespace(rows=tf.Variable(values))
     at = index if op.startswith("ResourceScatterNd") else index[:, 0]
     getattr(tf.raw_ops, op)(**{UPDATES[op]: there.handle, "indices": at, "updates": new_value})
-    code = fixes.whole_update([Variable("rows", "float32", (3, 2))], {"rows": [op]})
+    code = unsupported_variable_update.assign_whole_value(
+        [Variable("rows", "float32", (3, 2))], {"rows": [op]}
+    )
     run(code, self=here, index=index, new_value=new_value)
     np.testing.assert_allclose(here.rows.numpy(), there.numpy())
 
@@ -88,7 +90,7 @@ def test_a_slice_and_a_step_of_an_optimizer(tf):
     here = SimpleNamespace(v=tf.Variable([1.0, 2.0, 3.0]))
     variable = Variable("v", "float32", (3,))
     for op in ("ResourceStridedSliceAssign", "ResourceApplyAdadelta"):
-        code = fixes.whole_update([variable], {"v": [op]})
+        code = unsupported_variable_update.assign_whole_value([variable], {"v": [op]})
         run(code, self=here, index=[[1]], new_value=[9.0], rate=0.5, gradient=tf.ones([3]))
     assert here.v.numpy().tolist() == [0.5, 8.5, 2.5]
 
@@ -154,8 +156,8 @@ def test_a_model_in_training_is_saved_for_inference(tf, specimen_path, tmp_path,
     export, module = fix.split("# Or, ")
     norm = keras.layers.BatchNormalization()
     model = keras.Sequential([keras.Input((4,), batch_size=2), norm])
-    for code in (export, "# " + module):
-        run(code, model=model, spec=zoo.spec(tf, 2, 4))
+    for part in (export, "# " + module):
+        run(part, model=model, spec=zoo.spec(tf, 2, 4))
         found = diagnose("inference")
         assert (found.verdict, found.findings) == ("convertible", ())
         assert found.proof.passed
@@ -213,11 +215,11 @@ def test_a_variable_is_owned_by_what_is_saved(tf, specimen_path):
 
 
 def test_a_table_of_numbers_is_two_constants(tf):
-    keys, values = tf.constant([5, 7]), tf.constant([50.0, 70.0])
+    keys, values = tf.constant([3, 5, 9]), tf.constant([1.0, 2.0, 3.0])
     names = {"keys": keys, "values": values, "default": -1.0}
-    code = fixes.table_as_tensors()
-    assert run(code, x=tf.constant(7), **names)["found"].numpy() == 70.0
-    assert run(code, x=tf.constant(6), **names)["found"].numpy() == -1.0
+    for x, wanted in ((5, 2.0), (6, -1.0), ([[5], [9], [4]], [[2.0], [3.0], [-1.0]])):
+        found = run(other_resource.TABLE_AS_TENSORS, x=tf.constant(x), **names)["found"]
+        assert found.numpy().tolist() == wanted
 
 
 # Graphs that are not frozen, or badly.
@@ -299,7 +301,7 @@ def test_a_read_of_a_constant_becomes_an_identity(tf, tmp_path, monkeypatch):
 def test_a_command_in_a_fix_is_one(specimen_path, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     program, *arguments = shlex.split(fix_of(specimen_path("counter_tflite"), "runtime-too-old"))
-    assert program == "workbook"
+    assert program == "varhandle"
     assert main(arguments) == 0
     assert not read_graph("stateless.tflite").variables
     assert "counter" in capsys.readouterr().out
@@ -307,9 +309,9 @@ def test_a_command_in_a_fix_is_one(specimen_path, tmp_path, monkeypatch, capsys)
 
 @pytest.mark.parametrize("path", ["a b.tflite", "it's.tflite", "$(touch x).tflite"])
 def test_a_path_is_quoted_for_the_shell(path):
-    assert shlex.split(fixes.lift(path, None))[2] == path
+    assert shlex.split(code.lift(path, None))[2] == path
 
 
 def test_another_graph_gives_the_shell_no_control_characters():
-    assert "\n" not in fixes.lift("a\nb.tflite", None)
-    assert fixes.lift("a\nb.tflite", None).startswith("varhandle lift $'a\\nb.tflite'")
+    assert "\n" not in code.lift("a\nb.tflite", None)
+    assert code.lift("a\nb.tflite", None).startswith("varhandle lift $'a\\nb.tflite'")

@@ -8,7 +8,7 @@ import pytest
 from varhandle.facts.data_files import data_file
 from varhandle.facts.targets import target
 from varhandle.families import compatibility
-from varhandle.families.findings import find
+from varhandle.families.catalog import find
 from varhandle.formats import read_graph
 from varhandle.graph import Function, Node
 from varhandle.matrix.version_matrix import fails_on, load
@@ -74,13 +74,6 @@ def test_it_works_from_the_release_after_the_last_that_fails(case):
 def test_what_never_works_works_from_nowhere():
     assert compatibility.works_from("concrete-function-alone") == ""
     assert compatibility.failing("read-only") == ""
-
-
-@pytest.mark.parametrize(
-    ("parts", "text"), [([], ""), (["a"], "a"), (["a", "b"], "a and b"), ("abc", "a, b and c")]
-)
-def test_parts_are_listed(parts, text):
-    assert compatibility.listed(parts) == text
 
 
 def test_a_matrix_of_ones_own(monkeypatch):

@@ -11,8 +11,7 @@ from log_noise import NOISES
 from other_logs import OTHER_LOGS
 
 from varhandle import explain
-from varhandle.families.catalog import FAMILIES
-from varhandle.families.log_signs import SIGNS
+from varhandle.families.catalog import FAMILIES, LOG_PATTERNS
 
 HERE = Path(__file__).parent
 REPORTED = json.loads((HERE / "reported_lines.json").read_text(encoding="utf-8"))
@@ -405,8 +404,8 @@ def test_every_phrase_is_met_somewhere():
     told += [entry["error_line"] for entry in REPORTED] + [entry["lines"] for entry in FOUND]
     held = "\n".join(told) + inspect.getsource(sys.modules[__name__])
     squeezed = "".join(held.split()).lower().replace('"', "").replace("`", "'")
-    for sign in SIGNS:
-        assert sign.needle in squeezed, sign.phrase
+    for pattern in LOG_PATTERNS:
+        assert pattern.needle in squeezed, pattern.phrase
 
 
 def test_several_errors_the_cause_before_its_echoes():

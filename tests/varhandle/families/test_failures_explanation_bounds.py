@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from log_noise import NOISES
 
 from varhandle import explain
-from varhandle.families import log_signs
-from varhandle.families.log_signs import SIGNS
-from varhandle.families.log_text import log_text, pages, without_noise
+from varhandle.families import log_patterns
+from varhandle.families.catalog import LOG_PATTERNS
+from varhandle.families.log_text import decode_log, pages, without_noise
 
 LINE = (
     "<unknown>:0: error: loc(\"total\"): 'tf.VarHandleOp' op is neither a custom op nor a flex op"
@@ -18,7 +18,7 @@ LINE = (
 FAMILY = "unsupported-variable-dtype"
 SOME = settings(max_examples=150, deadline=None, derandomize=True)
 
-PHRASES = [sign.phrase for sign in SIGNS]
+PHRASES = [pattern.phrase for pattern in LOG_PATTERNS]
 # Text made of phrases, of what stands around them, and of what carriers add.
 PIECES = st.sampled_from(
     [
@@ -121,7 +121,7 @@ def test_letters_that_grow_in_small_letters_move_no_name():
 def test_bytes_that_cannot_be_decoded():
     log = b"\xff\xfe\xfa" * 3 + LINE.encode() + b"\x80\x81"
     assert [match.id for match in explain(b"x" + log).matches] == [FAMILY]
-    assert "\ufffd" in log_text(b"\x80")
+    assert "\ufffd" in decode_log(b"\x80")
 
 
 around = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
@@ -216,7 +216,7 @@ def test_a_genuine_line_after_thousands_that_are_nearly_one():
 
 @pytest.mark.parametrize("where", ["first", "last", "another phrase, in the middle"])
 def test_where_not_every_place_can_be_looked_at(monkeypatch, where):
-    monkeypatch.setattr(log_signs, "_TRIES", 2 * len(PHRASES))
+    monkeypatch.setattr(log_patterns, "_TRIES", 2 * len(PHRASES))
     log = "".join(map(NEARLY.format, range(2_000)))
     given = {"first": GENUINE + log, "last": log + GENUINE}.get(where, log + LINE + "\n" + log)
     expected = FAMILY if where.startswith("another") else "keras3-export"

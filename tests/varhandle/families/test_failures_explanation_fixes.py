@@ -6,13 +6,19 @@ import zoo
 
 from varhandle import check_parity, explain
 from varhandle.conversion.converter import convert
-from varhandle.families.log_fixes import (
-    FIX_OTHER_KERAS,
-    FIX_SESSION,
-    FIXES,
-    dtype_fix,
-    update_fix,
+from varhandle.families import (
+    keras3_export,
+    uninitialised_variable,
+    unsupported_variable_dtype,
+    unsupported_variable_update,
 )
+from varhandle.families.catalog import FAMILIES
+
+FIXES = {family.id: family.fix for family in FAMILIES}
+FIX_OTHER_KERAS = keras3_export._OTHER_KERAS
+FIX_SESSION = uninitialised_variable._IN_SESSION
+dtype_fix = unsupported_variable_dtype.fix_for
+update_fix = unsupported_variable_update.fix_for
 
 # A shell's line, and C++.
 NOT_PYTHON = {"runtime-too-old", "micro-needs-store"}

@@ -6,7 +6,8 @@ import zoo
 from varhandle.conversion.converter import convert
 from varhandle.diagnosis import diagnose
 from varhandle.facts.variable_updates import CONVERTED_UPDATES
-from varhandle.families.findings import find, inference_signature
+from varhandle.families.catalog import find
+from varhandle.families.findings import inference_signature
 from varhandle.formats import read_graph
 from varhandle.graph import Access, Function, Graph, Node, Signature, TensorSpec, Variable
 

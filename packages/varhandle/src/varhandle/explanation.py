@@ -14,7 +14,7 @@ from typing import Any
 from varhandle.display import Rich, code_html, panel_html
 from varhandle.families.catalog import diagnose_log
 from varhandle.families.log_index import LogDiagnosis
-from varhandle.families.log_text import log_text, without_noise
+from varhandle.families.log_text import decode_log, without_noise
 
 _NOTHING = "nothing in this log is about a variable and a converter"
 
@@ -68,7 +68,7 @@ def explain(text: str | bytes) -> Explanation:
     The log may be of any release of TensorFlow, as it was pasted: with colors, prefixes, wrapped
     lines and quote marks. Bytes are decoded. Anything else shows nothing; nothing is ever raised.
     """
-    return Explanation(diagnose_log(without_noise(log_text(text))))
+    return Explanation(diagnose_log(without_noise(decode_log(text))))
 
 
 def _match_text(match: LogDiagnosis) -> str:

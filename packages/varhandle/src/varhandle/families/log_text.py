@@ -92,7 +92,7 @@ _PREFIX = re.compile(
 _BORDERS = ("│", "┃", "║", "|", "\\")
 
 
-def log_text(log: object) -> str:
+def decode_log(log: object) -> str:
     """Return a log as text, whatever it came as.
 
     Args:

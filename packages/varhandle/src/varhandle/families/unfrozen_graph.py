@@ -47,13 +47,13 @@ def convert_unfrozen(trace: Trace, use_resource: bool) -> Answers:
 
 
 @case("unfrozen-graph", "TF1 graph, not frozen", drawn=True)
-def unfrozen_graph(trace: Trace) -> Answers:
+def weight_in_session(trace: Trace) -> Answers:
     """Give the TF1 converter a graph whose weights live in a session, not in the file."""
     return convert_unfrozen(trace, use_resource=True)
 
 
 @case("unfrozen-reference", "TF1 graph, reference variable, not frozen")
-def unfrozen_reference(trace: Trace) -> Answers:
+def reference_in_session(trace: Trace) -> Answers:
     """Give the TF1 converter a graph with a VariableV2, whose value lives in a session."""
     return convert_unfrozen(trace, use_resource=False)
 
@@ -181,7 +181,7 @@ FAMILY = Family(
         "        session, graph.as_graph_def(), output_node_names\n"
         "    )"
     ),
-    cases=(unfrozen_graph, unfrozen_reference),
+    cases=(weight_in_session, reference_in_session),
     graph_rules={"graph_def": _in_graph_def},
     log_patterns=(
         Pattern("not-frozen", "Please freeze the graph"),
