@@ -19,10 +19,10 @@ import psutil
 from benchmarks.figures import Chapter, Figure, Plot
 from benchmarks.participant import Kernel, Visitor, wait_until
 from warm_kernels.fork_server import SWITCH
-from workbook_lib.lesson.classroom import Learner, classroom
-from workbook_lib.lesson.outline import outline
+from workbook_lib.lesson.classroom import Learner, read_classroom
+from workbook_lib.lesson.outline import read_outlines
 from workbook_lib.lesson.progress import STATUSES
-from workbook_lib.lesson.solutions import solved
+from workbook_lib.lesson.solutions import fill_in_solutions
 from workshop import mount_view
 from workshop.hub_folder import Room, Settings, free_port
 from workshop.launcher import Workshop
@@ -196,7 +196,7 @@ def run(size: int, kill_the_hub: bool) -> RoomRun:
                     future.result()
             if kill_the_hub:
                 raise RuntimeError("the hub was not killed half way")
-            learners = classroom(room.homes).learners
+            learners = read_classroom(room.homes).learners
     _check(learners, names)
     return RoomRun(days, max(held), idle)
 
@@ -211,7 +211,7 @@ def _work_through(workshop: Workshop, name: str, day: Day) -> None:
     visitor.start_server()
     for notebook in NOTEBOOKS:
         address = f"api/contents/notebooks/{notebook}"
-        edition = solved(visitor.api("GET", address).json()["content"])
+        edition = fill_in_solutions(visitor.api("GET", address).json()["content"])
         saved = visitor.api("PUT", address, json={"type": "notebook", "content": edition})
         saved.raise_for_status()
         kernel = visitor.kernel(notebook=notebook)
@@ -256,7 +256,7 @@ def _check(learners: tuple[Learner, ...], names: list[str]) -> None:
     """Have everybody's progress hold every exercise of both notebooks."""
     asked = {
         exercise
-        for notebook in outline()
+        for notebook in read_outlines()
         if notebook.file in NOTEBOOKS
         for exercise in notebook.exercises
     }

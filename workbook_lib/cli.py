@@ -263,11 +263,11 @@ def _value(text: str) -> Any:
 
 
 def _class(options: argparse.Namespace) -> int:
-    from workbook_lib.lesson.classroom import classroom
+    from workbook_lib.lesson.classroom import read_classroom
     from workbook_lib.runs.class_page import write_class_page
 
     try:
-        room = classroom(options.folder)
+        room = read_classroom(options.folder)
         if options.output:
             write_class_page(room, options.output)
     except OSError as error:

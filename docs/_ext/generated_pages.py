@@ -7,6 +7,7 @@ Sphinx a copy of ``docs/`` to read, so none of them stands in the checkout.
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import re
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import varhandle
+from varhandle.families import compatibility
+from varhandle.families.base import Family
 from varhandle.families.catalog import FAMILIES
 
 if TYPE_CHECKING:
@@ -121,11 +124,9 @@ def lesson_index(notebooks: Sequence[Path]) -> str:
     )
 
 
-def family_page(family: Any) -> str:
-    """Return the page of a family: what people see, why, and what to do."""
-    from varhandle.families.log_fixes import FIXES
-
-    sentence, _, code = FIXES.get(family.id, family.cure).partition("\n\n")
+def family_page(family: Family) -> str:
+    """Return the page of a family: what people see, why, what to do, and programs that show it."""
+    sentence, _, code = family.fix.partition("\n\n")
     lines = [
         f"# {family.id}",
         "",
@@ -134,10 +135,21 @@ def family_page(family: Any) -> str:
         f"**Cause.** {family.cause}",
         "",
         f"**Cure.** {family.cure}",
+        "",
+        "## What to do on today's release",
+        "",
+        sentence,
     ]
-    lines += ["", "## What to do on today's release", "", sentence]
     if code:
         lines += ["", f"```{'cpp' if '::' in code else 'python'}", code, "```"]
+    phrases = sorted({pattern.phrase.strip() for pattern in family.log_patterns})
+    if phrases:
+        lines += ["", "## What a log shows", "", *(f"- `{phrase}`" for phrase in phrases)]
+    for case in family.cases:
+        releases = compatibility.failing(case.id)
+        where = f"Fails on TensorFlow {releases}." if releases else "Fails on no measured release."
+        lines += ["", f"## Reproduction: {case.title}", "", where, ""]
+        lines += ["```python", inspect.getsource(case.program).rstrip(), "```"]
     return "\n".join(lines) + "\n"
 
 

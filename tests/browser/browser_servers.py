@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from workbook_lib.samples import project_root
+from workbook_lib.locations import project_root
 
 TOKEN = "browser-test"
 SETTINGS = {

@@ -14,7 +14,7 @@ import pytest
 from browser_program import find_browser
 from browser_servers import THEME, LabServer
 
-from workbook_lib.samples import project_root
+from workbook_lib.locations import project_root
 
 PICTURES = project_root() / "workbook-output" / "browser"
 # anywidget (0.11) says so of a widget that is not there after 2 s, and draws it when it is: on a

@@ -50,7 +50,7 @@ def test_a_walk_from_a_handle_with_the_mouse_and_with_the_keyboard(page, picture
     page.screenshot(path=pictures / "graph-walk-dark.png")
     assert not faults(page, ".workbook-graph-walk")
 
-    drawn = cell(page, "show.mermaid(")
+    drawn = cell(page, "show.draw_graph(")
     expect(drawn.locator(".jp-RenderedMermaid")).to_have_count(1)  # as Mermaid, and not twice
     expect(drawn.locator(".jp-OutputArea-output")).to_have_count(1)
     expect(drawn.locator(".jp-RenderedSVG")).to_have_count(0)

@@ -21,7 +21,7 @@ from browser_steps import (
     switch_theme,
 )
 
-from workbook_lib.samples import data_path
+from workbook_lib.locations import data_path
 
 sync_api = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.browser
@@ -35,8 +35,8 @@ CELLS = [
     "folder = Path(tempfile.mkdtemp())  # no place under the server's root\n"
     "shutil.copy(data_path('digits_classifier.keras'), folder / 'digits.keras')\n"
     "shutil.copytree(data_path('half_reader'), folder / 'half')",
-    "digits = show.netron(folder / 'digits.keras')\ndigits",
-    "half = show.netron(folder / 'half')\nhalf",
+    "digits = show.view_in_netron(folder / 'digits.keras')\ndigits",
+    "half = show.view_in_netron(folder / 'half')\nhalf",
     "digits.close()",
 ]
 # Nodes that one graph has and the other has not.

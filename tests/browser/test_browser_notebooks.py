@@ -21,7 +21,7 @@ from browser_steps import (
     wait_until_still,
 )
 
-from workbook_lib.lesson.outline import outline
+from workbook_lib.lesson.outline import read_outlines
 from workbook_lib.runs import all_notebooks
 
 expect = pytest.importorskip("playwright.sync_api").expect
@@ -31,7 +31,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 # Pictures for the README (``make pictures``): notebook -> a text of the cell at the window's top.
 README = {
     "01_reproduce_the_failure": ("%%isolated literal", "readme-record"),
-    "02_inspect_the_graph": ("show.netron(tflite_file)", "readme-netron"),
+    "02_inspect_the_graph": ("show.view_in_netron(tflite_file)", "readme-netron"),
 }
 BEHIND_A_HUB = "00_start_here"  # the tests below run it on the other server
 
@@ -95,7 +95,7 @@ def photograph_for_the_readme(page, pictures, text, name):
 def assert_everything_is_drawn(page, path):
     """Check predictions, widgets and diagrams; return how many widgets there are."""
     outputs = page.evaluate(_OUTPUTS)
-    about = next(entry for entry in outline() if entry.file == path.name)
+    about = next(entry for entry in read_outlines() if entry.file == path.name)
     assert page.locator(".widget-radio-box").count() >= len(about.predictions)
     assert broken_widgets(page) == []
     widgets = [output for output in outputs if output["mime"] == WIDGET]

@@ -64,7 +64,7 @@ def test_a_variable_is_chosen_converted_and_cancelled(page, pictures):
 
 def test_variables_are_frozen_and_their_ops_disappear(page, pictures):
     open_notebook(page, "03_freeze_the_weights.ipynb")
-    stored = page.locator(".jp-CodeCell", has_text="controls.freezing(").locator("img").first
+    stored = page.locator(".jp-CodeCell", has_text="controls.freeze_chooser(").locator("img").first
     # The notebook is not trusted yet, and its stored drawings are there all the same.
     assert stored.evaluate("image => image.decode().then(() => image.naturalWidth)") > 200
     run_all(page)

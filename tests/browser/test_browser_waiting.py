@@ -7,7 +7,7 @@ import browser_steps
 import pytest
 
 from varhandle.display import TONES
-from workbook_lib.samples import project_root
+from workbook_lib.locations import project_root
 from workbook_lib.show.versions import OUTCOMES
 
 sync_api = pytest.importorskip("playwright.sync_api")

@@ -43,7 +43,7 @@ def test_the_page_has_the_picture_and_needs_nothing_else(folder, tmp_path, capsy
 
 
 def test_the_picture_is_a_png_with_words(folder):
-    drawn = show.class_picture(lesson.classroom(folder))
+    drawn = show.plot_class(lesson.read_classroom(folder))
     assert drawn.png.startswith(b"\x89PNG")
     width, height = struct.unpack(">II", drawn.png[16:24])
     assert width > height > 300

@@ -1,4 +1,4 @@
-"""Freezing some variables of a function: what TensorFlow counts and runs is what is shown."""
+"""PartialFreeze some variables of a function: what TensorFlow counts and runs is what is shown."""
 
 from collections import Counter
 
@@ -82,7 +82,7 @@ def test_what_is_assigned_is_refused_in_the_words_of_tensorflow(functions, chose
     shown = controls.freeze_some(made["counting"], chosen)
     assert shown.refusal == str(refused.value)
     assert shown.assigned == ("count",)
-    assert repr(shown) == "Freezing(Refused: the function assigns count)"
+    assert repr(shown) == "PartialFreeze(Refused: the function assigns count)"
 
 
 def test_a_function_that_only_reads_freezes_whole(functions):
@@ -97,7 +97,7 @@ def test_nothing_chosen_changes_nothing(functions):
     _, made = functions
     shown = controls.freeze_some(made["counting"], [])
     assert shown.left == ("count", "weight")
-    assert (shown.flow.gone, shown.flow.new) == ((), ())
+    assert (shown.drawing.gone, shown.drawing.new) == ((), ())
 
 
 def test_an_unknown_variable_is_answered_with_those_that_there_are(functions):
@@ -106,14 +106,14 @@ def test_an_unknown_variable_is_answered_with_those_that_there_are(functions):
 
 
 def test_a_headless_run_freezes_what_is_only_read(functions):
-    assert repr(controls.freezing(functions[1])) == (
-        "Freezing(Frozen: weight; left as a variable: count)"
+    assert repr(controls.freeze_chooser(functions[1])) == (
+        "PartialFreeze(Frozen: weight; left as a variable: count)"
     )
 
 
 def test_the_controls_offer_each_variable_and_freeze_at_once(functions, monkeypatch):
-    monkeypatch.setattr(partial_freeze, "can_be_used", lambda: True)
-    function, boxes, answer, *_ = controls.freezing(functions[1]).children
+    monkeypatch.setattr(partial_freeze, "is_interactive", lambda: True)
+    function, boxes, answer, *_ = controls.freeze_chooser(functions[1]).children
     ticked = {box.description: box.value for box in boxes.children}
     assert ticked == {"freeze count": False, "freeze weight": True}
     assert "Frozen: weight" in answer.value

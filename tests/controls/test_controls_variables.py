@@ -150,7 +150,7 @@ def test_the_controls_convert_what_they_show(monkeypatch):
         tried.append(code)
         return Record("raised", exception_type="ValueError", message="no <such> thing", line="x")
 
-    monkeypatch.setattr(variables, "can_be_used", lambda: True)
+    monkeypatch.setattr(variables, "is_interactive", lambda: True)
     monkeypatch.setattr(variables, "run_source", run)
     box = controls.variable_chooser()
     dtype, update, setting, code, slow, *_ = box.children

@@ -6,7 +6,7 @@ import nbformat
 import pytest
 
 from workbook_lib.editions import make_edition
-from workbook_lib.lesson.outline import outline
+from workbook_lib.lesson.outline import read_outlines
 from workbook_lib.lesson.solutions import solution_code
 from workbook_lib.runs import RunInputError, all_notebooks
 
@@ -18,7 +18,7 @@ def test_every_check_of_the_solved_notebook_says_right(tmp_path, path):
     assert made.problems == ()
     assert path.read_bytes() == before
     solved = json.loads((tmp_path / path.name).read_text(encoding="utf-8"))
-    about = next(entry for entry in outline() if entry.file == path.name)
+    about = next(entry for entry in read_outlines() if entry.file == path.name)
     checked = [cell for cell in solved["cells"] if "check" in cell["metadata"].get("tags", ())]
     assert len(checked) == len(about.exercises)
     for cell in checked:

@@ -279,9 +279,9 @@ def never_set(condition, result="v.name"):
             id="the owner in place of the name",
         ),
         pytest.param(
-            never_set("v.reads and not v.initialized"),
+            never_set("v.reads and not v.initialised"),
             "raised",
-            "initialized",
+            "initialised",
             id="the other spelling",
         ),
         pytest.param(

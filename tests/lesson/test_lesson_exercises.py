@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from workbook_lib.lesson import Wrong, exercise, progress
-from workbook_lib.lesson.answers import attempt, is_stub, same
+from workbook_lib.lesson.submissions import attempt, is_stub, same
 
 
 @pytest.fixture(autouse=True)

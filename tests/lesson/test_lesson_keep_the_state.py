@@ -9,9 +9,10 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from notebook_cells import execute, load, source
 
+from data import train_row_reader
 from varhandle.conversion.quantization import quantize_file
 from varhandle.tflite.externalize_state import lift_state
-from workbook_lib.samples import load_digits, load_row_reader, streaming
+from workbook_lib.samples import load_digits, load_row_reader
 
 NAMES = ("w1", "b1", "w2", "b2")
 STATE_OPS = {"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE"}
@@ -78,7 +79,7 @@ def test_every_step_of_the_reader_is_that_of_numpy(reader_file, digits):
     interpreter = Interpreter(model_content=reader_file)
     step = interpreter.get_signature_runner("step")
     reset = interpreter.get_signature_runner("reset")
-    expected = softmax(streaming.read_rows(load_row_reader(), digits.test_images[:10]))
+    expected = softmax(train_row_reader.read_rows(load_row_reader(), digits.test_images[:10]))
     rows_read = 0
     for image, answers in zip(digits.test_images[:10, :, :, 0], expected, strict=True):
         reset()
@@ -169,7 +170,7 @@ def test_the_reader_runs_on_a_microcontrollers_runtime(step_file, digits, form):
         return {n: chip.get_output(places[1].index(d["index"])) for n, d in details}
 
     state = lifted.start() if form == "lifted" else {}
-    expected = softmax(streaming.read_rows(load_row_reader(), digits.test_images[:1]))[0]
+    expected = softmax(train_row_reader.read_rows(load_row_reader(), digits.test_images[:1]))[0]
     for row, answer in zip(digits.test_images[0, :, :, 0], expected, strict=True):
         outputs = call(row=row[np.newaxis], **state)
         state = {name: outputs[name].copy() for name in state}

@@ -9,8 +9,7 @@ import pytest
 from workbook_lib import lesson
 from workbook_lib.lesson import outline as outline_module
 from workbook_lib.lesson import overview, progress
-from workbook_lib.lesson.outline import outline
-from workbook_lib.lesson.reset_control import reset_control
+from workbook_lib.lesson.outline import read_outlines
 
 
 def write(folder, name, *cells, **about):
@@ -57,7 +56,7 @@ def test_ids_are_read_in_the_order_they_are_written(notebooks):
         read_minutes=3,
         do_minutes=4,
     )
-    (found,) = outline()
+    (found,) = read_outlines()
     assert found == outline_module.NotebookOutline(
         "01_one.ipynb", "One", "Why?", 3, 4, ("demo/b", "demo/a"), ("demo/names", "demo/freeze")
     )
@@ -76,7 +75,7 @@ def test_ids_are_read_in_the_order_they_are_written(notebooks):
 )
 def test_magics_do_not_hide_what_is_beside_them(notebooks, cell):
     write(notebooks, "01_one.ipynb", cell)
-    assert outline()[0].predictions == ("demo/p",)
+    assert read_outlines()[0].predictions == ("demo/p",)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +91,7 @@ def test_magics_do_not_hide_what_is_beside_them(notebooks, cell):
 )
 def test_cells_that_say_nothing_are_passed_over(notebooks, cell):
     write(notebooks, "01_one.ipynb", cell, 'lesson.predict("demo/p", "?", [])')
-    (found,) = outline()
+    (found,) = read_outlines()
     assert (found.predictions, found.exercises) == (("demo/p",), ())
 
 
@@ -103,7 +102,7 @@ def test_copies_scratch_files_and_broken_files_are_no_notebooks_of_ours(notebook
     (notebooks / "03_cut.ipynb").write_text('{"cells": [')
     (notebooks / "04_list.ipynb").write_text("[]")
     (notebooks / "05_odd.ipynb").write_text('{"cells": [1], "metadata": {}}')
-    (found,) = outline()
+    (found,) = read_outlines()
     assert found.file == "02_two_words.ipynb"
     assert found.title == "Two words"
     assert found.read_minutes is None
@@ -170,7 +169,7 @@ def test_a_reset_of_an_unknown_notebook_names_those_there_are(two):
 
 
 def test_a_folder_without_notebooks(notebooks):
-    assert outline() == ()
+    assert read_outlines() == ()
     assert "Next" not in lesson.board().text()
     assert overview.map_of_notebooks().rows == []
 
@@ -183,9 +182,7 @@ def board_box(notebooks, monkeypatch):
     progress.record("prediction", id="demo/a", answer="x")
     progress.record("prediction", id="demo/b", answer="y")
     drawn = []
-    return reset_control(
-        outline(), lesson.reset, lambda: drawn.append(lesson.board().text())
-    ), drawn
+    return overview.reset_control(lambda: drawn.append(lesson.board().text())), drawn
 
 
 def parts(box):

@@ -6,7 +6,7 @@ import json
 import nbformat
 import pytest
 
-from workbook_lib.lesson.solutions import solution_code, solved
+from workbook_lib.lesson.solutions import fill_in_solutions, solution_code
 
 CODE = "def f(x):\n    # a comment\n\n    return 2 * x"
 SOLUTION = (
@@ -49,7 +49,7 @@ def notebook():
 
 def test_the_solution_takes_the_place_of_the_stub_in_a_copy(notebook):
     before = copy.deepcopy(notebook)
-    edition = solved(notebook)
+    edition = fill_in_solutions(notebook)
     assert notebook == before
     sources = [cell["source"] for cell in edition["cells"]]
     assert sources == ["# One", CODE, "check.f(f)", SOLUTION]
@@ -57,12 +57,12 @@ def test_the_solution_takes_the_place_of_the_stub_in_a_copy(notebook):
 
 
 def test_outputs_of_the_learner_edition_are_not_carried_over(notebook):
-    for code in solved(notebook)["cells"][1:3]:
+    for code in fill_in_solutions(notebook)["cells"][1:3]:
         assert (code["outputs"], code["execution_count"]) == ([], None)
 
 
 def test_a_notebook_node_stays_a_valid_notebook_node(notebook):
-    edition = solved(nbformat.reads(json.dumps(notebook), as_version=4))
+    edition = fill_in_solutions(nbformat.reads(json.dumps(notebook), as_version=4))
     assert isinstance(edition, nbformat.NotebookNode)
     nbformat.validate(edition)
     assert edition.cells[1].source == CODE
@@ -75,7 +75,7 @@ def test_sources_may_be_lists_of_lines(notebook):
 
 def test_a_notebook_without_exercises_is_solved(notebook):
     notebook["cells"] = notebook["cells"][:1]
-    assert solved(notebook) == notebook
+    assert fill_in_solutions(notebook) == notebook
 
 
 def test_an_unknown_exercise(notebook):
@@ -99,4 +99,4 @@ def test_an_unknown_exercise(notebook):
 def test_what_is_refused(notebook, change, message):
     change(notebook["cells"])
     with pytest.raises(ValueError, match=message):
-        solved(notebook)
+        fill_in_solutions(notebook)

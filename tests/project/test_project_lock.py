@@ -12,7 +12,7 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from workbook_lib.samples import project_root
+from workbook_lib.locations import project_root
 
 if sys.version_info >= (3, 11):
     import tomllib

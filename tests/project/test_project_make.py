@@ -13,7 +13,7 @@ import urllib.request
 import pytest
 import yaml
 
-from workbook_lib.samples import project_root
+from workbook_lib.locations import project_root
 
 ROOT = project_root()
 pytestmark = pytest.mark.skipif(

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from workbook_lib.samples import project_root
+from workbook_lib.locations import project_root
 
 
 def nbval(root, notebook):

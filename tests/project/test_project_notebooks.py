@@ -5,10 +5,10 @@ import re
 
 import pytest
 
-from workbook_lib.lesson.outline import outline
+from workbook_lib.lesson.outline import read_outlines
 from workbook_lib.lesson.solutions import solution_code
+from workbook_lib.locations import project_root
 from workbook_lib.runs import all_notebooks
-from workbook_lib.samples import project_root
 
 NOTEBOOKS = all_notebooks()
 LESSONS = NOTEBOOKS[1:-1]
@@ -70,7 +70,7 @@ def test_the_minutes_are_those_of_its_words_and_tasks(path):
     open_cells = [cell for cell in cells(path) if "solution" not in tags(cell)]
     words = sum(len(source(c).split()) for c in open_cells if c["cell_type"] == "markdown")
     lines = sum(len(source(c).splitlines()) for c in open_cells if c["cell_type"] == "code")
-    found = next(entry for entry in outline() if entry.file == path.name)
+    found = next(entry for entry in read_outlines() if entry.file == path.name)
     reading = (words + 5 * lines) / 200
     doing = 3 * len(found.exercises) + 0.5 * len(found.predictions)
     assert abs(found.read_minutes - reading) <= 1.5, f"{reading:.1f} minutes to read"
@@ -85,7 +85,7 @@ def test_a_lesson_takes_15_to_25_minutes(path):
 
 @lesson
 def test_a_lesson_has_three_predictions_and_two_exercises(path):
-    found = next(entry for entry in outline() if entry.file == path.name)
+    found = next(entry for entry in read_outlines() if entry.file == path.name)
     assert len(found.predictions) >= 3
     assert len(found.exercises) >= 2
 
@@ -93,7 +93,7 @@ def test_a_lesson_has_three_predictions_and_two_exercises(path):
 @every
 def test_every_prediction_is_compared_with_what_was_seen(path):
     text = "\n".join(source(cell) for cell in cells(path, "code"))
-    found = next(entry for entry in outline() if entry.file == path.name)
+    found = next(entry for entry in read_outlines() if entry.file == path.name)
     names = re.findall(r"^(\w+) = lesson\.predict\(", text, re.MULTILINE)
     assert len(names) == len(found.predictions), f"{names} for {found.predictions}"
     for name in names:

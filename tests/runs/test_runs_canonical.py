@@ -6,7 +6,7 @@ import os
 import pytest
 
 from workbook_lib.runs import all_notebooks
-from workbook_lib.runs.canonical import canonical, main, write
+from workbook_lib.runs.canonical import canonical_form, main, write
 
 
 def notebook(**cell):
@@ -33,7 +33,7 @@ def notebook(**cell):
 
 
 def test_drops_times_widget_states_and_the_kernel_that_it_was():
-    result = canonical(notebook())
+    result = canonical_form(notebook())
     assert result["cells"][0]["metadata"] == {"tags": ["keep"]}
     assert result["cells"][0]["execution_count"] == 1
     assert set(result["metadata"]) == {"kernelspec", "language_info", "workbook"}
@@ -48,7 +48,7 @@ def test_keeps_the_text_of_a_widget_and_drops_its_view():
         "metadata": {"x": 1},
         "data": {"text/plain": "choose", view: {"model_id": "abc"}},
     }
-    result = canonical(notebook(outputs=[output]))
+    result = canonical_form(notebook(outputs=[output]))
     assert result["cells"][0]["outputs"][0]["data"] == {"text/plain": "choose"}
 
 
@@ -56,7 +56,7 @@ def test_joins_streams_however_they_were_cut():
     parts = [
         {"output_type": "stream", "name": "stdout", "text": text} for text in ("a", "b\n", "c\n")
     ]
-    result = canonical(notebook(outputs=parts))
+    result = canonical_form(notebook(outputs=parts))
     assert result["cells"][0]["outputs"] == [
         {"output_type": "stream", "name": "stdout", "text": ["ab\n", "c\n"]}
     ]
@@ -65,19 +65,19 @@ def test_joins_streams_however_they_were_cut():
 def test_does_not_touch_what_it_is_given():
     given = notebook()
     before = json.dumps(given)
-    canonical(given)
+    canonical_form(given)
     assert json.dumps(given) == before
 
 
 def test_is_its_own_canonical_form():
-    once = canonical(notebook())
-    assert canonical(once) == once
+    once = canonical_form(notebook())
+    assert canonical_form(once) == once
 
 
 @pytest.mark.parametrize("path", all_notebooks(), ids=lambda path: path.stem)
 def test_stored_notebooks_are_canonical(path):
     stored = json.loads(path.read_text(encoding="utf-8"))
-    assert canonical(stored) == stored
+    assert canonical_form(stored) == stored
     counts = [c["execution_count"] for c in stored["cells"] if c["cell_type"] == "code"]
     assert counts == list(range(1, len(counts) + 1)), "not executed from top to bottom"
 
@@ -88,7 +88,7 @@ def test_refresh_executes_in_place(tmp_path, capsys):
     main([str(path)])
     stored = json.loads(path.read_text())
     assert stored["cells"][0]["outputs"][0]["text"] == ["42\n"]
-    assert canonical(stored) == stored
+    assert canonical_form(stored) == stored
     assert "executed" in capsys.readouterr().out
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from varhandle.atomic_write import write_all, write_text
 from workbook_lib.cli import main
-from workbook_lib.samples import data_path
+from workbook_lib.locations import data_path
 
 SIZE = 400_000
 GROWING = ("print('a' * 1000)", "print('b' * 600_000)", "print('c')")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from notebook_slice import sliced
 
+from workbook_lib.locations import data_path
 from workbook_lib.runs import all_notebooks, run_notebooks
-from workbook_lib.samples import data_path
 
 A_TFLITE_FILE, TWO_SIGNATURES, A_LAMBDA_LAYER, INPUTS, A_FOLDER, OUTPUT = FILES = tuple(
     f"the path of {name}, which the test fills in"

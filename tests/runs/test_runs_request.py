@@ -5,8 +5,8 @@ import pytest
 
 from varhandle.evaluate.example_inputs import CallsError
 from varhandle.graph import ModelFileError
+from workbook_lib.locations import data_path
 from workbook_lib.runs.request import RequestError, one_line_errors, read_request
-from workbook_lib.samples import data_path
 
 
 def test_the_bundled_model_brings_its_inputs(tmp_path, monkeypatch):

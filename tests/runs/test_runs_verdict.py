@@ -13,8 +13,9 @@ from varhandle.facts.data_files import data_file
 from varhandle.formats import read_graph
 from varhandle.formats.trust import NotTrustedError
 from varhandle.repair.run import NoCureError, NotProvenError, cure
+from workbook_lib.locations import data_path
 from workbook_lib.runs.verdict import NO_FILE, NoFile, write_verdict
-from workbook_lib.samples import data_path, half_reader_rows
+from workbook_lib.samples import half_reader_rows
 
 SCHEMA = json.loads(data_file("verdict.schema.json").read_text(encoding="utf-8"))
 

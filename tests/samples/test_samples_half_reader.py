@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
+from data import make_half_reader
 from varhandle.conversion.converter import convert
 from varhandle.formats import read_graph
-from workbook_lib.samples import data_path, half_reader, load_digits, load_row_reader
+from workbook_lib.locations import data_path
+from workbook_lib.samples import half_reader_rows, load_digits, load_row_reader
 
-FOLDER = data_path(half_reader.HALF_READER)
+FOLDER = data_path("half_reader")
 
 
 def by_hand(rows):
@@ -29,7 +31,7 @@ def stored(tf):
 
 
 def test_the_stored_model_reads_as_numpy_does(stored):
-    rows = half_reader.half_reader_rows(5)["row"]
+    rows = half_reader_rows(5)["row"]
     assert rows.shape == (8, 1, 8) and rows.dtype == np.float32
     answers = np.array([stored(row=row)["logits"].numpy() for row in rows])
     assert np.allclose(answers, by_hand(rows), atol=1e-2)
@@ -50,13 +52,13 @@ def test_the_converter_refuses_it_with_the_literal_message():
 
 
 def test_the_script_makes_it_again(tmp_path, stored, tf):
-    half_reader.main(tmp_path / "again")
+    make_half_reader.main(tmp_path / "again")
     again = tf.saved_model.load(str(tmp_path / "again")).signatures["serving_default"]
     fresh = tf.saved_model.load(str(FOLDER)).signatures["serving_default"]
-    for row in half_reader.half_reader_rows(3)["row"]:
+    for row in half_reader_rows(3)["row"]:
         assert np.array_equal(again(row=row)["logits"], fresh(row=row)["logits"])
 
 
 def test_there_are_no_rows_of_a_digit_that_is_not_there():
     with pytest.raises(IndexError):
-        half_reader.half_reader_rows(360)
+        half_reader_rows(360)

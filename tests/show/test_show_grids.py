@@ -57,7 +57,7 @@ CLAIMS = [
 
 
 def test_matrix_in_text():
-    assert show.version_matrix(MATRIX).text() == (
+    assert show.version_grid(MATRIX).text() == (
         "What each TensorFlow release does: 2 cases, one column a release\n"
         "\n"
         "case       2.4.4  2.5.3  2.6.5  2.21.0\n"
@@ -85,7 +85,7 @@ def test_matrix_in_text():
 
 
 def test_matrix_in_html_says_every_outcome_in_words(read_html):
-    page = read_html(show.version_matrix(MATRIX).html())
+    page = read_html(show.version_grid(MATRIX).html())
     assert [cell["title"] for cell in page.all("td")][5] == 'LLVM "ERROR"'
     assert len(page.all("td")) == 8
     spoken = {mark["aria-label"] for mark in page.all("strong")}
@@ -100,7 +100,7 @@ def test_matrix_refuses_an_unknown_outcome():
         "versions": [{"version": "2.4", "results": {"a": {"outcome": "fine"}}}],
     }
     with pytest.raises(ValueError, match=r"TensorFlow 2\.4, case a: outcome 'fine' is not one of"):
-        show.version_matrix(data)
+        show.version_grid(data)
 
 
 def test_claims_in_text():
@@ -134,21 +134,18 @@ def test_claims_refuse_an_unknown_verdict():
 def test_side_by_side_in_text(frozen):
     both = show.side_by_side(
         {
-            "before": "<table><tr><td>a</td><td>b &amp; c</td></tr></table>",
-            "after <1>": frozen_table(frozen),
+            "before": show.op_histogram({}),
+            "after <1>": show.variable_table(frozen),
         }
     )
     assert both.text() == (
-        "before\n======\na b & c\n\nafter <1>\n=========\nNo variables: every weight is a constant."
+        "before\n======\nOp counts: 0 nodes; variable ops: none\n\n"
+        "after <1>\n=========\nNo variables: every weight is a constant."
     )
 
 
 def test_side_by_side_in_html_wraps(frozen, read_html):
-    page = read_html(show.side_by_side({"<b>": frozen_table(frozen), "b": "<i>x</i>"}).html())
+    page = read_html(show.side_by_side({"<b>": show.variable_table(frozen)}).html())
     assert "flex-wrap: wrap" in page.all("div")[0]["style"]
     assert not page.all("b")
-    assert page.all("i")
-
-
-def frozen_table(frozen):
-    return show.variable_table(frozen)
+    assert "No variables: every weight is a constant." in page.words

@@ -11,8 +11,8 @@ import pytest
 
 from varhandle.graph.model import ModelFileError
 from workbook_lib import show
+from workbook_lib.locations import data_path
 from workbook_lib.netron.tickets import VARIABLE, TicketFolder
-from workbook_lib.samples import data_path
 from workbook_lib.show import netron_view
 
 
@@ -39,7 +39,7 @@ def in_jupyter(interactive, tmp_path, monkeypatch):
 
 
 def test_a_headless_run_shows_the_text_and_starts_nothing(model, read_html):
-    view = show.netron(model)
+    view = show.view_in_netron(model)
     lines = view.text().splitlines()
     assert lines[0] == "Netron: my digits.keras"
     assert lines[1].startswith("In JupyterLab, Netron draws this model here.")
@@ -55,12 +55,12 @@ def test_a_headless_run_shows_the_text_and_starts_nothing(model, read_html):
 
 
 def test_the_text_is_the_same_in_every_run(model):
-    assert show.netron(model).text() == show.netron(model).text()
-    assert show.netron(model).html() == show.netron(model).html()
+    assert show.view_in_netron(model).text() == show.view_in_netron(model).text()
+    assert show.view_in_netron(model).html() == show.view_in_netron(model).html()
 
 
 def test_in_jupyter_a_frame_asks_before_it_goes_anywhere(in_jupyter, model, read_html):
-    view = show.netron(model)
+    view = show.view_in_netron(model)
     assert view.url.startswith("/user/ada/workbook/netron/page/?ticket=")
     (frame,) = read_html(view.html()).all("iframe")
     assert "src" not in frame
@@ -76,7 +76,7 @@ def test_in_jupyter_a_frame_asks_before_it_goes_anywhere(in_jupyter, model, read
 
 
 def test_in_jupyter_the_page_also_opens_in_a_tab(in_jupyter, model, read_html):
-    view = show.netron(model)
+    view = show.view_in_netron(model)
     page = read_html(view.html())
     assert "hidden" in page.all("div")[0]  # until the frame has found that the page is there
     (form,) = page.all("form")
@@ -87,12 +87,12 @@ def test_in_jupyter_the_page_also_opens_in_a_tab(in_jupyter, model, read_html):
 
 def test_two_models_at_once(in_jupyter, model):
     other = shutil.copytree(data_path("half_reader"), model.parent / "half")
-    one, two = show.netron(model), show.netron(other)
+    one, two = show.view_in_netron(model), show.view_in_netron(other)
     assert [in_jupyter.read(v.url.partition("=")[2]).model for v in (one, two)] == [model, other]
 
 
 def test_the_text_names_no_ticket(in_jupyter, model):
-    view = show.netron(model)
+    view = show.view_in_netron(model)
     assert view.url.partition("=")[2] not in view.text()
 
 
@@ -101,13 +101,13 @@ def test_when_the_server_is_gone_the_kernel_serves_it_itself(in_jupyter, model, 
         raise OSError("no locks available")
 
     monkeypatch.setattr(TicketFolder, "write", refuse)
-    view = show.netron(model)
+    view = show.view_in_netron(model)
     assert view.url.startswith("http://127.0.0.1:")
     view.close()
 
 
 def test_elsewhere_a_link_leads_to_the_kernels_own_server(interactive, model, read_html):
-    view = show.netron(model)
+    view = show.view_in_netron(model)
     try:
         assert view.text().splitlines()[0] == f"Netron: my digits.keras: {view.url}"
         assert "No Jupyter server with the workbook's extension" in view.text()
@@ -129,17 +129,17 @@ def test_elsewhere_a_link_leads_to_the_kernels_own_server(interactive, model, re
 def test_a_file_that_only_netron_reads_is_shown_without_a_list(model):
     other = model.with_name("x.onnx")
     other.write_bytes(b"onnx")
-    assert "No list of its ops:" in show.netron(other).text()
+    assert "No list of its ops:" in show.view_in_netron(other).text()
 
 
 def test_a_long_list_is_cut_and_says_so(model, monkeypatch, read_html):
-    whole = show.netron(model).text().splitlines()
+    whole = show.view_in_netron(model).text().splitlines()
     monkeypatch.setattr(netron_view, "_MOST_LINES", 5)
-    cut = show.netron(model).text().splitlines()
+    cut = show.view_in_netron(model).text().splitlines()
     assert cut[:-1] == whole[: len(cut) - 1]
     left_out = len(whole) - (len(cut) - 1)
     assert cut[-1] == f"… {left_out} more lines: varhandle inspect has them all"
-    assert len(read_html(show.netron(model).html()).all("table")) == 0
+    assert len(read_html(show.view_in_netron(model).html()).all("table")) == 0
 
 
 @pytest.mark.parametrize("allow_stdin", [True, False])
@@ -154,7 +154,7 @@ def test_nbclient_does_say_so(tmp_path, model):
     import nbformat
     from nbclient import NotebookClient
 
-    code = f"from workbook_lib import show\nshow.netron({str(model)!r})"
+    code = f"from workbook_lib import show\nshow.view_in_netron({str(model)!r})"
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
     environment = {k: v for k, v in os.environ.items() if k != "WORKBOOK_PROGRESS"}
     NotebookClient(notebook, kernel_name="python3").execute(env=environment)
@@ -164,21 +164,23 @@ def test_nbclient_does_say_so(tmp_path, model):
 
 def test_missing_model_is_named(tmp_path):
     with pytest.raises(ModelFileError, match=r"nothing\.tflite: there is no such file"):
-        show.netron(tmp_path / "nothing.tflite")
+        show.view_in_netron(tmp_path / "nothing.tflite")
     with pytest.raises(ModelFileError, match=re.escape(f"{tmp_path}: a folder without")):
-        show.netron(tmp_path)
+        show.view_in_netron(tmp_path)
 
 
 def test_names_are_escaped(in_jupyter, tmp_path, hostile, read_html):
     model = tmp_path / f"{hostile.replace('/', '')}.tflite"
     model.write_bytes(b"x")
-    view = show.netron(model)
+    view = show.view_in_netron(model)
     assert not read_html(view.html()).all("script")
 
 
 def test_a_terminal_gets_the_address():
     code = "from workbook_lib import show; from workbook_lib.samples import data_path; "
-    code += "v = show.netron(data_path('digits_classifier.keras')); print(v.text()); v.close()"
+    code += (
+        "v = show.view_in_netron(data_path('digits_classifier.keras')); print(v.text()); v.close()"
+    )
     environment = {k: v for k, v in os.environ.items() if k != "WORKBOOK_PROGRESS"}
     run = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True

@@ -7,7 +7,7 @@ import pytest
 from varhandle.diagnosis import diagnose
 from varhandle.facts.data_files import data_file
 from workbook_lib import show
-from workbook_lib.samples import data_path
+from workbook_lib.locations import data_path
 from workbook_lib.show.releases import ReleaseTable
 
 MATRIX = json.loads(data_file("version_matrix.json").read_text(encoding="utf-8"))
@@ -20,7 +20,7 @@ def half_reader():
 
 
 def test_a_model_that_fails_everywhere_has_no_release_to_go_to(half_reader):
-    table = show.releases(half_reader)
+    table = show.release_table(half_reader)
     assert table.measured == tuple(one["version"] for one in COLUMNS)
     assert table.escapes == ()
     assert {finding for finding, _, _ in table.rows} == {"unsupported-variable-dtype"}
@@ -31,11 +31,11 @@ def test_a_model_that_fails_everywhere_has_no_release_to_go_to(half_reader):
 
 
 def test_only_programs_of_the_model_s_own_dtype_are_named(half_reader):
-    assert all("float16" in title for _, title, _ in show.releases(half_reader).rows)
+    assert all("float16" in title for _, title, _ in show.release_table(half_reader).rows)
 
 
 def test_a_model_without_fault_is_told_that_it_works(tf, running_total, save_module):
-    table = show.releases(diagnose(save_module(running_total()), static=True))
+    table = show.release_table(diagnose(save_module(running_total()), static=True))
     assert not table.wrong
     assert table.conclusion.startswith(f"All of it works on {table.measured[-1]}; ")
     assert table.rows
@@ -49,7 +49,7 @@ def test_what_was_not_measured_is_not_made_up(tmp_path, tf):
 
     module = Plain()
     tf.saved_model.save(module, str(tmp_path / "m"), signatures=module.__call__)
-    table = show.releases(diagnose(tmp_path / "m", static=True))
+    table = show.release_table(diagnose(tmp_path / "m", static=True))
     assert table.rows == ()
     assert table.text() == table.conclusion
     assert "nothing was measured" in table.conclusion
@@ -66,7 +66,7 @@ def test_releases_in_a_row_are_a_span():
 
 
 def test_it_reads_as_a_table(half_reader):
-    table = show.releases(half_reader)
+    table = show.release_table(half_reader)
     assert table.text().splitlines()[0].split("  ")[0] == "finding"
     assert table.text().endswith(table.conclusion)
     assert table.html().count("<tr>") == len(table.rows) + 1

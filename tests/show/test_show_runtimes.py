@@ -9,7 +9,7 @@ from workbook_lib.show.runtimes import RuntimeTable
 
 
 def test_a_file_with_variables_is_refused_where_there_are_none(counting_file):
-    table = dict(show.runtimes(counting_file, ("tflite-2.3", "litert")).rows)
+    table = dict(show.runtime_table(counting_file, ("tflite-2.3", "litert")).rows)
     assert list(table) == ["litert", "builtin-only", "micro", "tflite-2.3"]
     assert table["litert"] == table["micro"] == ()
     for name in ("builtin-only", "tflite-2.3"):
@@ -17,7 +17,7 @@ def test_a_file_with_variables_is_refused_where_there_are_none(counting_file):
 
 
 def test_lifted_it_is_taken_by_a_runtime_of_builtin_ops(counting_file):
-    table = dict(show.runtimes(lift_state(counting_file).content).rows)
+    table = dict(show.runtime_table(lift_state(counting_file).content).rows)
     assert table["builtin-only"] == ()
 
 
@@ -33,6 +33,6 @@ def test_what_is_shown():
 
 def test_bad_input(counting_file):
     with pytest.raises(ValueError, match="tflite-9"):
-        show.runtimes(counting_file, ["tflite-9.9"])
+        show.runtime_table(counting_file, ["tflite-9.9"])
     with pytest.raises(ModelFileError):
-        show.runtimes(counting_file[:100])
+        show.runtime_table(counting_file[:100])

@@ -2,7 +2,7 @@
 
 import json
 
-from workbook_lib.lesson.outline import outline
+from workbook_lib.lesson.outline import read_outlines
 
 
 def write_class(folder, size=30):
@@ -15,8 +15,8 @@ def write_class(folder, size=30):
     Returns:
         The exercises, in order.
     """
-    exercises = [exercise for notebook in outline() for exercise in notebook.exercises]
-    first = next(notebook.predictions[0] for notebook in outline() if notebook.predictions)
+    exercises = [exercise for notebook in read_outlines() for exercise in notebook.exercises]
+    first = next(notebook.predictions[0] for notebook in read_outlines() if notebook.predictions)
     for number in range(size):
         events = [
             {"event": "exercise", "id": exercise, "status": "right"}

@@ -4,7 +4,7 @@ import json
 from typing import Any, ClassVar
 
 from workbook_lib.lesson.solutions import solution_code
-from workbook_lib.samples import project_root
+from workbook_lib.locations import project_root
 
 
 def load(name):

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 import yaml
 
-from workbook_lib.samples import project_root
+from workbook_lib.locations import project_root
 from workshop.hub_folder import INSTRUCTOR, Settings
 
 ROOT = project_root()

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from workbook_lib.samples import project_root
+from workbook_lib.locations import project_root
 from workshop.hub_folder import Room
 from workshop.places import PROGRESS, collect_progress, fresh_notebook, make_home, make_scratch
 

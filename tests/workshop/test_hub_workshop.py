@@ -17,7 +17,7 @@ import requests
 from tests.hub.conftest import SECRET, at_work, server_of
 
 from benchmarks.participant import wait_until
-from workbook_lib.samples import project_root
+from workbook_lib.locations import project_root
 from workshop.limits import Limits, NoLimitsError
 from workshop.stopping import processes_of
 
@@ -248,9 +248,9 @@ def test_a_cell_that_takes_too_much_ends_its_kernel_alone(hub, ada, bob):
 
 
 def test_the_instructor_sees_who_is_stuck_where(hub, ada, bob, instructor):
-    from workbook_lib.lesson.outline import outline
+    from workbook_lib.lesson.outline import read_outlines
 
-    exercise = next(one for notebook in outline() for one in notebook.exercises)
+    exercise = next(one for notebook in read_outlines() for one in notebook.exercises)
     for _ in range(3):
         ada.work.run(RECORD.format(exercise, "wrong"))
     page = instructor.get("/hub/")  # it is where the instructor comes first

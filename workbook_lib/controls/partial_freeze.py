@@ -1,6 +1,6 @@
 """Freeze some variables of a function, and watch which ops go and which come.
 
-:func:`freezing` draws controls; :func:`freeze_some` is the plain call that does the same.
+:func:`freeze_chooser` draws controls; :func:`freeze_some` is the plain call that does the same.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from varhandle.conversion.freezing import FrozenButAssignedError, captured_varia
 from varhandle.display import Rich, panel_html
 from varhandle.formats import read_graph
 from varhandle.graph import Graph
+from workbook_lib.controls.slow_work import is_interactive, live_region
+from workbook_lib.lesson.control_box import as_control
+from workbook_lib.show.before_after import BeforeAfter, compare_drawings
+from workbook_lib.show.graph_drawing import GraphDrawing, draw_graph
 from varhandle.graph.histogram import OpHistogram, op_histogram
+from workbook_lib.show.svg_drawing import Marks
 from varhandle.graph.variables import shape_text
-from workbook_lib.controls.work import can_be_used
-from workbook_lib.lesson.control_box import at_home
-from workbook_lib.show.before_after import BeforeAfter, before_after
-from workbook_lib.show.drawing import Marks, image_html
-from workbook_lib.show.flowchart import Flowchart, mermaid
 
 if TYPE_CHECKING:
     from tensorflow.types.experimental import ConcreteFunction
@@ -29,20 +29,18 @@ _MOST_OPS = 8
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Freezing(Rich):
-    """What freezing made of a function."""
+class PartialFreeze(Rich):
+    """What freezing made of a function: its ops and its drawing before and after."""
 
     chosen: tuple[str, ...]  # names of the variables that were to become constants
     left: tuple[str, ...]  # names of the others
-    # the ops before and after; before alone where it was refused
     ops: OpHistogram = field(repr=False)
-    flow: BeforeAfter | Flowchart = field(repr=False)
-    refusal: str = ""  # tensorFlow's words, where a chosen variable cannot become a constant
-    # names of the chosen variables that the function assigns, if it was refused
-    assigned: tuple[str, ...] = ()
+    drawing: BeforeAfter | GraphDrawing = field(repr=False)  # before alone where it was refused
+    refusal: str = ""  # TensorFlow's words, where a chosen variable cannot become a constant
+    assigned: tuple[str, ...] = ()  # the chosen variables that the function assigns, if refused
 
     def __repr__(self) -> str:
-        return f"Freezing({self._title()})"
+        return f"PartialFreeze({self._title()})"
 
     def _title(self) -> str:
         chosen = ", ".join(self.chosen) or "nothing"
@@ -52,31 +50,30 @@ class Freezing(Rich):
         return f"Frozen: {chosen}" + (left + ", ".join(self.left) if self.left else "")
 
     def text(self) -> str:
-        """Return the outcome, the ops and the flow in words."""
-        said = [f"TensorFlow says: {self.refusal}"] if self.refusal else []
-        return "\n".join([self._title(), *said, "", self.ops.text(), "", self.flow.text()])
+        """Return the outcome, the ops and the drawing in words."""
+        refusal = [f"TensorFlow says: {self.refusal}"] if self.refusal else []
+        return "\n".join([self._title(), *refusal, "", self.ops.text(), "", self.drawing.text()])
 
     def html(self) -> str:
         """Return the same, with the drawings."""
-        words = f"<p>TensorFlow says: {html.escape(self.refusal)}</p>" if self.refusal else ""
-        tone = "wrong" if self.refusal else "right"
-        return panel_html(tone, self._title(), words + self._drawing_html() + self.ops.html())
-
-    def _drawing_html(self) -> str:
-        if not isinstance(self.flow, Flowchart):
-            return self.flow.html()
-        steps = self.flow.steps
-        named = [each for each in steps if each.kind == "variable" and each.name in self.assigned]
-        marks = Marks({each.id: "cannot be frozen" for each in named})
-        return image_html(self.flow.svg(marks), self.flow.text())
+        tone, words, drawn = "right", "", self.drawing.html()
+        if isinstance(self.drawing, GraphDrawing):
+            tone, words = "wrong", f"<p>TensorFlow says: {html.escape(self.refusal)}</p>"
+            named = [
+                b.id for b in self.drawing.boxes if b.kind == "variable" and b.name in self.assigned
+            ]
+            drawn = self.drawing.html(Marks(dict.fromkeys(named, "cannot be frozen")))
+        return panel_html(tone, self._title(), words + drawn + self.ops.html())
 
 
-def freeze_some(function: ConcreteFunction, variables: Collection[str] | None = None) -> Freezing:
+def freeze_some(
+    function: ConcreteFunction, variables: Collection[str] | None = None
+) -> PartialFreeze:
     """Freeze variables of a concrete function, and compare its ops before and after.
 
     ``variables`` are names; all if ``None``. A refusal is a result as well. Raises ``KeyError``:
-    the function captures no variable of such a name. Raises ``ValueError``: tensorFlow's own, where
-    another op than an assignment needs the handle.
+    the function captures no variable of such a name; TensorFlow's ``ValueError`` where another op
+    than an assignment needs the handle.
     """
     nodes = captured_variables(function)
     names = tuple(dict.fromkeys(nodes.values()))
@@ -89,19 +86,20 @@ def freeze_some(function: ConcreteFunction, variables: Collection[str] | None = 
     except FrozenButAssignedError as error:
         counts = op_histogram({"before": graph}, most=_MOST_OPS)
         assigned = tuple(name for name in chosen if name in _assigned(graph, nodes))
-        return Freezing(chosen, (), counts, before, str(error.__cause__), assigned)
+        return PartialFreeze(chosen, (), counts, before, str(error.__cause__), assigned)
     counts = op_histogram({"before": graph, "after": frozen.graph}, most=_MOST_OPS)
-    flow = before_after(before, _drawn(frozen.graph, known))
-    return Freezing(chosen, tuple(name for name in names if name not in chosen), counts, flow)
+    compared = compare_drawings(before, _drawn(frozen.graph, known))
+    left = tuple(name for name in names if name not in chosen)
+    return PartialFreeze(chosen, left, counts, compared)
 
 
-def freezing(functions: Mapping[str, ConcreteFunction]) -> Any:
-    """Show controls to choose a function and the variables of it that shall become constants.
+def freeze_chooser(functions: Mapping[str, ConcreteFunction]) -> Any:
+    """Show controls to choose a function, by its title, and which variables of it to freeze.
 
     Where nobody can use controls: the first function, with those variables frozen that it only
     reads.
     """
-    if can_be_used():
+    if is_interactive():
         return _controls(functions)
     first = next(iter(functions.values()))
     return freeze_some(first, _only_read(first))
@@ -125,19 +123,17 @@ def _shape(function: ConcreteFunction, name: str) -> str:
     return shape_text(None if shape.rank is None else tuple(shape.as_list()))
 
 
-def _drawn(graph: Graph, known: Mapping[str, tuple[str, str]]) -> Flowchart:
+def _drawn(graph: Graph, known: Mapping[str, tuple[str, str]]) -> GraphDrawing:
     """Draw a function, its captured handles by the names and shapes of their variables."""
-    chart = mermaid(graph)
-    steps = []
-    for step in chart.steps:
-        if step.kind in {"variable", "constant"} and step.name in known:
-            name, shape = known[step.name]
-            dtype = step.detail.split(" ")[0]
-            steps.append(replace(step, name=name, detail=f"{dtype} {shape}"))
-        else:
-            steps.append(step)
-    title = chart.title.replace("the main graph", "the function")
-    return replace(chart, title=title, steps=tuple(steps))
+    drawing = draw_graph(graph)
+    boxes = []
+    for box in drawing.boxes:
+        if box.kind in {"variable", "constant"} and box.name in known:
+            name, shape = known[box.name]
+            box = replace(box, name=name, detail=f"{box.detail.split(' ')[0]} {shape}")  # noqa: PLW2901
+        boxes.append(box)
+    title = drawing.title.replace("the main graph", "the function")
+    return replace(drawing, title=title, boxes=tuple(boxes))
 
 
 def _controls(functions: Mapping[str, ConcreteFunction]) -> Any:
@@ -149,32 +145,26 @@ def _controls(functions: Mapping[str, ConcreteFunction]) -> Any:
         tooltip="the function whose variables are frozen",
         layout=Layout(width="26em"),
     )
-    boxes = VBox()
-    answer = HTML()
-
-    def chosen_function() -> ConcreteFunction:
-        return functions[function.value]
+    choices, answer = VBox(), HTML()
 
     def freeze_chosen(_: Any = None) -> None:
-        names = [box.description.removeprefix("freeze ") for box in boxes.children if box.value]
+        names = [box.description.removeprefix("freeze ") for box in choices.children if box.value]
         try:
-            markup = freeze_some(chosen_function(), names).html()
+            markup = freeze_some(functions[function.value], names).html()
         except Exception as error:  # a function of the learner's own, of any kind
             markup = panel_html("raised", f"{type(error).__name__}: {error}")
-        answer.value = f'<div role="status">{markup}</div>'
+        answer.value = live_region(markup)
 
     def offer(_: Any = None) -> None:
-        read = _only_read(chosen_function())
+        read = _only_read(functions[function.value])
         children = []
-        for name in dict.fromkeys(captured_variables(chosen_function()).values()):
+        for name in dict.fromkeys(captured_variables(functions[function.value]).values()):
             box = Checkbox(value=name in read, description=f"freeze {name}", indent=False)
             box.observe(freeze_chosen, names="value")
             children.append(box)
-        boxes.children = children
+        choices.children = children
         freeze_chosen()
 
     function.observe(offer, names="value")
     offer()
-    controls = VBox([function, boxes, answer])
-    controls.add_class("workbook-freezing")
-    return at_home(controls)
+    return as_control(VBox([function, choices, answer]), "workbook-freezing")

@@ -1,26 +1,26 @@
 """Try recipes on the digits classifier, and see what each gives and costs, trial by trial.
 
 :func:`recipe_chooser` draws controls; :func:`try_recipe` and :func:`compare_trials` are the plain
-calls that do the same.
+calls that do the same. What quantizes is imported where it is used.
 """
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from varhandle.display import Rich, panel_html, table_html, table_text
-from workbook_lib.controls.work import SlowWork, Steps, can_be_used
-from workbook_lib.lesson.control_box import at_home
+from workbook_lib.controls.slow_work import SlowWork, WorkReport, is_interactive
+from workbook_lib.lesson.control_box import as_control
+from workbook_lib.lesson.panels import Panel
 from workbook_lib.locations import data_path
 
 if TYPE_CHECKING:
-    from varhandle.conversion.quantization import Quantized
-    from varhandle.tflite.tensor_ranges import TensorRange
+    from matplotlib.figure import Figure
 
-# What quantizes is imported where it is used: a notebook that does not needs none of it.
+    from varhandle.conversion.quantization import Quantized, TensorRange
+
 SIZES = (1, 10, 100, 500)
 _BASE = "float32"  # the recipe that the others are measured by
 _RECIPE, _SIZE = "int8", 100
@@ -31,14 +31,11 @@ _RUNS = 1000  # timed inferences of each file
 class Trial(Rich):
     """What one recipe made of the digits classifier."""
 
-    quantized: Quantized  # the file, and how it was made
+    quantized: Quantized
     right: int  # how many held-out digits it names rightly
-    total: int  # how many there are
-    # the widest range in the file; ``None`` if no activation is quantized
-    widest: TensorRange | None
-    # how many times as long as the float32 file one inference takes, on this machine; ``None`` if
-    # it was not timed
-    times_float32: float | None = None
+    total: int
+    widest: TensorRange | None  # the widest range in the file, if an activation is quantized
+    times_float32: float | None = None  # one inference, in those of the float32 file; if timed
 
     def __repr__(self) -> str:
         return f"Trial({self.title}: {self.right} of {self.total} digits right)"
@@ -65,14 +62,15 @@ class Trial(Rich):
         )
 
     def _rows(self) -> list[tuple[str, str]]:
-        timed = () if self.times_float32 is None else (f"{self.times_float32:.2f} of float32's",)
-        return [
+        rows = [
             ("what it does", self.quantized.recipe.what),
             ("size", f"{self.size:,} bytes"),
             ("held-out digits named rightly", f"{self.right} of {self.total}"),
             ("widest calibrated range", self.range_words),
-            *(("time of one inference", words) for words in timed),
         ]
+        if self.times_float32 is not None:
+            rows.append(("time of one inference", f"{self.times_float32:.2f} of float32's"))
+        return rows
 
     def text(self) -> str:
         """Return what came of it, a line a fact."""
@@ -83,14 +81,24 @@ class Trial(Rich):
         table = table_html(("", "measured"), self._rows(), "On the digits classifier")
         return panel_html("neutral", self.title, table)
 
+    def compared(self, base: Trial) -> str:
+        """Say in one line how it stands beside the float32 file."""
+        more = self.right - base.right
+        moved = f"{abs(more)} {'more' if more > 0 else 'fewer'} than float32"
+        timed = "" if self.times_float32 is None else f"; {self.times_float32:.2f} of its time"
+        return (
+            f"{self.title}: {self.size:,} bytes, {self.size / base.size:.2f} of float32; "
+            f"{self.right} of {self.total} digits right, "
+            f"{moved if more else 'as many as float32'}{timed}"
+        )
+
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Trials(Rich):
     """Trials beside each other, in the order they were made."""
 
-    # the trials; shares and times refer to the float32 file, whether or not it is here
     trials: tuple[Trial, ...]
-    float32_size: int  # bytes of the float32 file
+    float32_size: int  # bytes of the float32 file, whether or not its trial is here
 
     def __repr__(self) -> str:
         return f"Trials({'; '.join(trial.title for trial in self.trials)})"
@@ -128,7 +136,53 @@ class Trials(Rich):
         """Return the same as a table, and a picture of size against accuracy."""
         headers, rows = self._table()
         table = table_html(headers, rows, "Your trials on the digits classifier")
-        return f"{table}{_scatter(self.trials)}"
+        if not self.trials:
+            return table
+        from workbook_lib.show.pictures import picture
+
+        listed = "; ".join(
+            f"{number}, {trial.title}: {trial.size:,} bytes, {trial.right} right"
+            for number, trial in enumerate(self.trials, start=1)
+        )
+        drawn = picture(
+            self.figure(),
+            f"Size against accuracy of each trial. {listed}.",
+            "Size against accuracy; the numbers are those of the table. Best is at the top left.",
+        )
+        return table + drawn.html()
+
+    def figure(self) -> Figure:
+        """Draw size against accuracy; trials that fall on one spot share a mark."""
+        from matplotlib.figure import Figure
+        from matplotlib.ticker import MaxNLocator
+
+        figure = Figure(figsize=(5, 2.8))
+        axes = figure.subplots()
+        largest = max(trial.size for trial in self.trials)
+        spots: dict[tuple[int, int], list[str]] = {}
+        for number, trial in enumerate(self.trials, start=1):
+            near = (
+                (size, right)
+                for size, right in spots
+                if right == trial.right and abs(size - trial.size) < largest / 25
+            )
+            spots.setdefault(next(near, (trial.size, trial.right)), []).append(str(number))
+        for spot, numbers in spots.items():
+            axes.plot(*spot, "o", color="#0277bd")
+            axes.annotate(
+                ", ".join(numbers),
+                spot,
+                xytext=(-6, 0),
+                textcoords="offset points",
+                horizontalalignment="right",
+                verticalalignment="center",
+            )
+        axes.set_xlim(0, 1.08 * largest)
+        axes.margins(y=0.25)
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_xlabel("bytes of the file")
+        axes.set_ylabel(f"right of {self.trials[0].total}")
+        return figure
 
 
 def _digits(count: int) -> str:
@@ -146,14 +200,14 @@ def try_recipe(
 
     ``float32`` is the trial of the float32 recipe if the file is to be timed against it; both take
     turns, with the default delegates. Raises ``ValueError``: there is no such recipe, or there are
-    not so many training digits. Raises ``QuantizationError``: the converter refuses, crashes, or is
+    not so many training digits; ``QuantizationError``: the converter refuses, crashes, or is
     cancelled.
     """
-    from varhandle.conversion.quantization import quantize
-    from varhandle.facts.recipes import find_recipe
+    from varhandle.conversion.quantization import RECIPES, count_right, quantize
     from workbook_lib.samples import load_digits
 
-    find_recipe(recipe)
+    if recipe not in RECIPES:
+        raise ValueError(f"no recipe {recipe!r}; there are: {', '.join(RECIPES)}")
     digits = load_digits()
     most = len(digits.train_images)
     if isinstance(calibration_size, bool) or not isinstance(calibration_size, int):
@@ -161,19 +215,11 @@ def try_recipe(
     if not 1 <= calibration_size <= most:
         raise ValueError(f"calibration_size goes from 1 to {most}, and is not {calibration_size}")
     samples = list(digits.train_images[:calibration_size, None])
-    trial = _judged(quantize(data_path("digits_classifier.keras"), recipe, samples))
-    return trial if float32 is None else _timed(trial, float32)
-
-
-def _judged(made: Quantized) -> Trial:
-    """Let a file name the held-out digits."""
-    from varhandle.evaluate.recipe_comparison import count_right
-    from workbook_lib.samples import load_digits
-
-    digits = load_digits()
+    made = quantize(data_path("digits_classifier.keras"), recipe, samples)
     right = count_right(made.content, digits.test_images, digits.test_labels)
     widest = max(made.ranges.tensors, key=lambda one: one.largest - one.smallest, default=None)
-    return Trial(made, right, len(digits.test_labels), widest)
+    trial = Trial(made, right, len(digits.test_labels), widest)
+    return trial if float32 is None else _timed(trial, float32)
 
 
 def _timed(trial: Trial, base: Trial) -> Trial:
@@ -187,10 +233,9 @@ def _timed(trial: Trial, base: Trial) -> Trial:
 
 
 def compare_trials(choices: Iterable[tuple[str, int]] = ((_RECIPE, _SIZE),)) -> Trials:
-    """Try several choices, and set them beside the float32 file. Nothing is timed.
+    """Try several choices as :func:`try_recipe` does, and set them beside the float32 file.
 
-    Raises ``ValueError``: as :func:`try_recipe` does. Raises ``QuantizationError``: as
-    :func:`try_recipe` does.
+    Nothing is timed.
     """
     base = try_recipe(_BASE)
     trials = Trials((base,), base.size)
@@ -204,7 +249,7 @@ def recipe_chooser() -> Any:
 
     Where nobody can use controls: float32 beside the default choice.
     """
-    return _Chooser().box if can_be_used() else compare_trials()
+    return _Chooser().box if is_interactive() else compare_trials()
 
 
 class _Chooser:
@@ -213,50 +258,51 @@ class _Chooser:
     def __init__(self) -> None:
         from ipywidgets import HTML, Button, Dropdown, Layout, VBox
 
-        from varhandle.facts.recipes import RECIPES
+        from varhandle.conversion.quantization import RECIPES
 
-        how: dict[str, Any] = {"style": {"description_width": "10em"}}
-        how["layout"] = Layout(width="26em")
-        tip = "the quantization recipe"
-        self.recipe = Dropdown(
-            options=list(RECIPES), value=_RECIPE, description="Recipe:", tooltip=tip, **how
-        )
-        tip = "how many training digits the calibration gets"
-        self.size = Dropdown(
-            options=SIZES, value=_SIZE, description="Calibration digits:", tooltip=tip, **how
+        self.recipes = RECIPES
+        self.recipe, self.size = (
+            Dropdown(
+                options=options,
+                value=value,
+                description=label,
+                tooltip=tooltip,
+                style={"description_width": "10em"},
+                layout=Layout(width="26em"),
+            )
+            for label, tooltip, options, value in (
+                ("Recipe:", "the quantization recipe", list(RECIPES), _RECIPE),
+                ("Calibration digits:", "how many training digits it gets", SIZES, _SIZE),
+            )
         )
         self.base: Trial | None = None
         self.trials: Trials | None = None
-        self.work = SlowWork(
-            "Quantize", self._try, hint="Choose, then press Quantize. Every trial joins a table."
-        )
+        hint = "Choose, then press Quantize. Every trial joins a table."
+        self.work = SlowWork("Quantize", self._try, hint=hint)
         self.forget = Button(
             description="Remove all trials", tooltip="empty the table", disabled=True
         )
         self.shown = HTML()
         self.recipe.observe(self._follow, names="value")
         self.forget.on_click(self._forget)
-        self.box = VBox([self.recipe, self.size, self.work.box, self.shown, self.forget])
-        self.box.add_class("workbook-recipes")
-        at_home(self.box)
+        children = [self.recipe, self.size, self.work.box, self.shown, self.forget]
+        self.box = as_control(VBox(children), "workbook-recipes")
 
     def _follow(self, _: Any) -> None:
-        from varhandle.facts.recipes import RECIPES
+        self.size.disabled = not self.recipes[self.recipe.value].calibrated
 
-        self.size.disabled = not RECIPES[self.recipe.value].calibrated
-
-    def _try(self, steps: Steps) -> Rich:
+    def _try(self, report: WorkReport) -> Rich:
         """Make one trial. A cancelled one leaves the table as it is."""
         recipe, size = self.recipe.value, self.size.value  # the learner may choose on meanwhile
         if self.base is None:
-            steps("float32, to compare with")
+            report("float32, to compare with")
             self.base = try_recipe(_BASE)
-        steps(f"{recipe}, then 360 digits and {_RUNS:,} timed inferences")
+        report(f"{recipe}, then 360 digits and {_RUNS:,} timed inferences")
         trial = try_recipe(recipe, size, float32=self.base)
-        steps("the table")
+        report("the table")
         trials = self.trials or Trials((replace(self.base, times_float32=1.0),), self.base.size)
         self._show(trials.with_trial(trial))
-        return _Verdict(trial, self.base)
+        return Panel("neutral", trial.compared(self.base))  # read out; the table has the rest
 
     def _show(self, trials: Trials | None) -> None:
         self.trials = trials
@@ -267,99 +313,3 @@ class _Chooser:
         if not self.work.running:
             self.recipe.focus()  # a disabled button would take the focus with it
             self._show(None)
-
-
-@dataclass(frozen=True, repr=False, eq=False)
-class _Verdict(Rich):
-    """What is read out when a trial is over; the table below has the rest."""
-
-    trial: Trial
-    base: Trial
-
-    def text(self) -> str:
-        trial, moved = self.trial, self.trial.right - self.base.right
-        digits = f"{abs(moved)} {'more' if moved > 0 else 'fewer'}"
-        compared = f"{digits} than float32" if moved else "as many as float32"
-        timed = "" if trial.times_float32 is None else f"; {trial.times_float32:.2f} of its time"
-        return (
-            f"{trial.title}: {trial.size:,} bytes, {trial.size / self.base.size:.2f} of float32; "
-            f"{trial.right} of {trial.total} digits right, {compared}{timed}"
-        )
-
-    def html(self) -> str:
-        return f"<div>{html.escape(self.text())}</div>"
-
-
-# -- the picture: drawn here, because it has to be there at once and grow with every trial ---------
-
-_WIDE, _HIGH = 430, 210  # of the plot's field, in CSS pixels
-_LEFT, _TOP, _BELOW = 60, 14, 46  # room for the scales around it
-
-
-def _scatter(trials: tuple[Trial, ...]) -> str:
-    """Draw size against accuracy, a numbered mark for each trial, as SVG on a white sheet."""
-    if not trials:
-        return ""
-    most = max(trial.size for trial in trials) * 1.08
-    least = min(trial.right for trial in trials)
-    total = trials[0].total
-    low = max(0, least - max(2, (total - least) // 4))
-
-    def place(size: float, right: float) -> tuple[float, float]:
-        high = _TOP + _HIGH * (total - right) / (total - low or 1)
-        return round(_LEFT + _WIDE * size / most, 1), round(high, 1)
-
-    parts = [*_scales(most, low, total, place), *_marks(trials, place)]
-    return (
-        f'<figure style="margin: 0.5em 0"><svg role="img" '
-        f'aria-label="{html.escape(_words(trials))}" '
-        f'width="{_LEFT + _WIDE + 20}" height="{_TOP + _HIGH + _BELOW}" '
-        'style="background: #fff; max-width: 100%; font: 12px sans-serif">'
-        f"{''.join(parts)}</svg><figcaption>Size against accuracy; the numbers are those of the "
-        "table. Best is at the top left.</figcaption></figure>"
-    )
-
-
-def _scales(most: float, low: int, total: int, place: Any) -> list[str]:
-    ticks = []
-    step = next(one for one in (1, 2, 5, 10, 20, 50, 100, 400) if (total - low) / one <= 6)
-    for right in range(total, low - 1, -step):
-        x, y = place(0, right)
-        ticks.append(f'<path d="M{x} {y}h{_WIDE}" stroke="#d0d0d0"/>{_word(x - 6, y + 4, right)}')
-    for size in range(0, int(most) + 1, 5000):
-        x, y = place(size, low)
-        ticks.append(_word(x, y + 18, f"{size:,}", "middle"))
-    x, y = place(0, low)
-    ticks.append(f'<path d="M{x} {_TOP}V{y}h{_WIDE}" fill="none" stroke="#555"/>')
-    ticks.append(_word(x + _WIDE / 2, y + 38, "bytes of the file", "middle"))
-    ticks.append(
-        f'<text transform="translate(14 {_TOP + _HIGH / 2}) rotate(-90)" text-anchor="middle" '
-        f'fill="#222">right of {total}</text>'
-    )
-    return ticks
-
-
-def _marks(trials: tuple[Trial, ...], place: Any) -> list[str]:
-    """Draw the marks; trials that fall on one spot share a mark, which has all their numbers."""
-    spots: dict[tuple[float, float], list[int]] = {}
-    for number, trial in enumerate(trials, start=1):
-        x, y = place(trial.size, trial.right)
-        near = (one for one in spots if abs(one[0] - x) < 16 and abs(one[1] - y) < 12)
-        spots.setdefault(next(near, (x, y)), []).append(number)
-    return [
-        f'<circle cx="{x}" cy="{y}" r="5" fill="#0277bd" stroke="#fff"/>'
-        + _word(x - 9, y + 4, ", ".join(map(str, numbers)))
-        for (x, y), numbers in spots.items()
-    ]
-
-
-def _word(x: float, y: float, words: object, anchor: str = "end") -> str:
-    return f'<text x="{x}" y="{y}" text-anchor="{anchor}" fill="#222">{words}</text>'
-
-
-def _words(trials: tuple[Trial, ...]) -> str:
-    listed = "; ".join(
-        f"{number}, {trial.title}: {trial.size:,} bytes, {trial.right} right"
-        for number, trial in enumerate(trials, start=1)
-    )
-    return f"Size against accuracy of each trial. {listed}."

@@ -15,26 +15,17 @@ from typing import TYPE_CHECKING, Any
 from varhandle.display import Rich, code_html, panel_html, printable
 from varhandle.explanation import Explanation, explain
 from varhandle.sandbox import Record, run_source
-from workbook_lib.controls.work import SlowWork, Steps, can_be_used
-from workbook_lib.lesson.control_box import at_home
+from workbook_lib.controls.slow_work import SlowWork, WorkReport, is_interactive
+from workbook_lib.lesson.control_box import as_control
 
 if TYPE_CHECKING:
     from varhandle.evaluate.parity import Parity
 
+#: What a learner may choose; TensorFlow has a few more, such as complex numbers and text.
 DTYPES = (
-    "float32",
-    "float64",
-    "float16",
-    "bfloat16",
-    "int8",
-    "int16",
-    "int32",
-    "int64",
-    "uint8",
-    "uint32",
-    "bool",
+    *("float32", "float64", "float16", "bfloat16"),
+    *("int8", "int16", "int32", "int64", "uint8", "uint32", "bool"),
 )
-"""What a learner may choose; TensorFlow has a few more, such as complex numbers and text."""
 
 #: What the function does with its variable -> the line that does it.
 UPDATES: Mapping[str, str] = {
@@ -58,7 +49,7 @@ SETTINGS: Mapping[str, tuple[str, ...]] = {
 
 _DEFAULT = ("float16", "assign", "defaults")
 _LONGEST_LINE = 160
-# What a line of MLIR says after the place that it speaks of, which differs from run to run.
+# What a line of MLIR says after the location that it speaks of, which differs from run to run.
 _OP_AND_FAULT = re.compile(r"'tfl?\.\w+' op .*")
 
 _PROGRAM = """\
@@ -144,12 +135,8 @@ class VariableTrial(Rich):
 
     def _title(self) -> str:
         setting = "" if self.setting == "defaults" else f", {self.setting}"
-        return f"{self.dtype}, {self.update}{setting}: {self._verdict()}"
-
-    def _verdict(self) -> str:
-        if self.outcome in {"right answers", "wrong answers"}:
-            return f"it converts, with {self.outcome}"
-        return self.outcome
+        converts = "it converts, with " if self.outcome.endswith(" answers") else ""
+        return f"{self.dtype}, {self.update}{setting}: {converts}{self.outcome}"
 
     def _facts(self) -> list[tuple[str, str]]:
         facts = []
@@ -169,33 +156,33 @@ class VariableTrial(Rich):
     def text(self) -> str:
         """Return the outcome, what decides it, and the program without its imports."""
         facts = [f"  {title}: {words}" for title, words in self._facts()]
-        program = [f"    {line}".rstrip() for line in self._shown().splitlines()]
+        program = [f"    {line}".rstrip() for line in shown_part(self.code).splitlines()]
         return "\n".join([self._title(), *facts, "The program that ran:", *program])
 
     def html(self) -> str:
         """Return the same as a panel."""
-        tone = {"right answers": "right", "wrong answers": "raised"}.get(self.outcome, "wrong")
-        if self.outcome == "cancelled":
-            tone = "neutral"
+        return self.panel(code_html(shown_part(self.code)))
+
+    def panel(self, below: str = "") -> str:
+        """Return the outcome and what decides it as a panel, and below it HTML as it is."""
+        tones = {"right answers": "right", "wrong answers": "raised", "cancelled": "neutral"}
         facts = "".join(
             f"<li>{html.escape(title)}: {html.escape(words)}</li>" for title, words in self._facts()
         )
         body = f'<ul style="margin: 0.3em 0">{facts}</ul>' if facts else ""
-        return panel_html(tone, self._title(), body + code_html(self._shown()))
-
-    def _shown(self) -> str:
-        return shown_part(self.code)
+        return panel_html(tones.get(self.outcome, "wrong"), self._title(), body + below)
 
 
 def shown_part(code: str) -> str:
-    """Leave out what a reader has seen already, and add what happens outside the child."""
+    """Leave out the imports of a program, and add the comparison that follows outside the child."""
     return code[code.index("class ") :].replace("\n\n\n", "\n\n") + _PARITY
 
 
 def program(dtype: str = _DEFAULT[0], update: str = _DEFAULT[1], setting: str = _DEFAULT[2]) -> str:
     """Write the program that a choice stands for.
 
-    Raises ``ValueError``: there is no such choice; the message names those that there are.
+    A module with one variable is saved, converted, and asked three times. Raises ``ValueError``:
+    there is no such choice; the message names those that there are.
     """
     for name, chosen, offered in (
         ("dtype", dtype, DTYPES),
@@ -218,7 +205,7 @@ def try_variable(
     setting: str = _DEFAULT[2],
     timeout: float = 300.0,
 ) -> VariableTrial:
-    """Convert a module with one variable, in a child process, and ask it three times.
+    """Run the program of a choice in a child process, at most ``timeout`` seconds.
 
     Raises ``ValueError``: there is no such choice.
     """
@@ -238,20 +225,19 @@ def variable_chooser() -> Any:
 
     Where nobody can use controls: the trial of the default choice.
     """
-    return _controls() if can_be_used() else try_variable()
+    return _controls() if is_interactive() else try_variable()
 
 
 def _controls() -> Any:
     from ipywidgets import HTML, Dropdown, Layout, VBox
 
-    style = {"description_width": "9em"}
     choices = [
         Dropdown(
             options=list(options),
             value=default,
             description=label,
             tooltip=tooltip,
-            style=style,
+            style={"description_width": "9em"},
             layout=Layout(width="26em"),
         )
         for label, tooltip, options, default in (
@@ -269,27 +255,22 @@ def _controls() -> Any:
     def follow(_: Any = None) -> None:
         code.value = code_html(shown_part(program(*chosen())))
 
-    def work(steps: Steps) -> Rich:
-        steps(", ".join(chosen()))
+    def work(report: WorkReport) -> Rich:
+        report(", ".join(chosen()))
         return _WithoutCode(try_variable(*chosen()))
 
     for choice in choices:
         choice.observe(follow, names="value")
     follow()
-    slow = SlowWork("Convert", work)
-    box = VBox([*choices, code, slow.box])
-    box.add_class("workbook-variable-chooser")
-    return at_home(box)
+    box = VBox([*choices, code, SlowWork("Convert", work).box])
+    return as_control(box, "workbook-variable-chooser")
 
 
+@dataclass(frozen=True)
 class _WithoutCode(Rich):
     """A trial whose program stands above it already."""
 
-    def __init__(self, trial: VariableTrial) -> None:
-        self.trial = trial
-
-    def text(self) -> str:
-        return self.trial.text().partition("The program that ran:")[0].rstrip()
+    trial: VariableTrial
 
     def html(self) -> str:
-        return self.trial.html().replace(code_html(shown_part(self.trial.code)), "")
+        return self.trial.panel()

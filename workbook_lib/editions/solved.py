@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbook_lib.lesson.solutions import solved
+from workbook_lib.lesson.solutions import fill_in_solutions
 from workbook_lib.runs import canonical
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def solved_edition(notebook: NotebookNode) -> NotebookNode:
     Raises:
         ValueError: An exercise and its solution do not fit.
     """
-    edition = solved(notebook)
+    edition = fill_in_solutions(notebook)
     first = edition.cells[0] if edition.cells else None
     if first is not None and first.cell_type == "markdown":
         title, _, rest = first.source.partition("\n")
@@ -74,5 +74,7 @@ def write(notebooks: Mapping[str, NotebookNode], folder: Path) -> list[Path]:
     import nbformat
 
     for name, notebook in notebooks.items():
-        canonical.write(canonical.canonical(json.loads(nbformat.writes(notebook))), folder / name)
+        canonical.write(
+            canonical.canonical_form(json.loads(nbformat.writes(notebook))), folder / name
+        )
     return [folder / name for name in notebooks]

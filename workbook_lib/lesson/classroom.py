@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,32 +16,34 @@ from typing import Any
 
 from varhandle.display import Rich, printable, table_html, table_text
 from varhandle.errors import VarhandleError
-from workbook_lib.lesson.outline import NotebookOutline, outline
+from workbook_lib.lesson.outline import NotebookOutline, read_outlines
 from workbook_lib.lesson.progress import ExerciseRecord, Progress, fold
 
+#: How a learner can stand with an exercise, in the order in which they are shown.
 STATES = ("right", "trying", "stuck", "untouched")
-"""How a learner can stand with an exercise, in the order in which they are shown."""
 
-STUCK_ATTEMPTS = 3
-STUCK_HINTS = 3
+_STUCK_HEADERS = ("exercise", *STATES, "who is stuck")
+_VOTE_HEADERS = ("prediction", "votes", "right")
+_STUCK_ATTEMPTS = 3
+_STUCK_HINTS = 3
 _LARGEST = 20_000_000  # bytes; a learner of this workbook writes some ten thousand
 _DEEPEST = 4  # folders
 _OWN_NAME = "progress.jsonl"
 
 
-class ClassroomError(VarhandleError, ValueError):
+class ClassroomError(VarhandleError):
     """A folder that cannot be read as a class; the message names it."""
 
 
 def state_of(record: ExerciseRecord) -> str:
-    """Say how a learner stands with an exercise.
+    """Say how a learner stands with an exercise: one of ``STATES``.
 
     Stuck is who has not got it right after three checked answers, after the third hint, or with the
     solution open.
     """
     if record.best == "right":
         return "right"
-    tried_enough = record.attempts >= STUCK_ATTEMPTS or record.hints >= STUCK_HINTS
+    tried_enough = record.attempts >= _STUCK_ATTEMPTS or record.hints >= _STUCK_HINTS
     if tried_enough or record.solution_opened:
         return "stuck"
     return "trying" if record.attempts or record.hints else "untouched"
@@ -51,18 +53,18 @@ def state_of(record: ExerciseRecord) -> str:
 class Learner:
     """One progress file."""
 
-    name: str  # what the file, or the folder around it, is called; as it is, so not yet printable
-    progress: Progress  # what it says
-    damage: str = ""  # what is wrong with it, in a few words; empty if nothing is
+    name: str  # what the file, or the folder around it, is called; not yet printable
+    progress: Progress
+    damage: str = ""  # what is wrong with it, in a few words
 
 
 @dataclass(frozen=True)
 class ExerciseStanding:
     """How a class stands with one exercise."""
 
-    id: str  # the exercise
-    notebook: str  # number of its notebook
-    learners: Mapping[str, tuple[str, ...]]  # state to the names of the learners in it
+    id: str
+    notebook: str  # its number
+    learners: Mapping[str, tuple[str, ...]]  # state -> the names of the learners in it
 
     def count(self, state: str) -> int:
         """Count the learners in a state."""
@@ -73,19 +75,19 @@ class ExerciseStanding:
 class Votes:
     """How a class has answered one prediction."""
 
-    id: str  # the prediction
-    notebook: str  # number of its notebook
-    options: Mapping[str, int]  # option to how many chose it, the most chosen first
+    id: str
+    notebook: str  # its number
+    options: Mapping[str, int]  # option -> how many chose it, the most chosen first
     right: int  # how many of those who have compared it were right
-    compared: int  # how many have compared it
+    compared: int
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Classroom(Rich):
-    """A class."""
+    """The learners of a class, sorted by name, and what there is to do."""
 
-    learners: tuple[Learner, ...]  # sorted by name
-    notebooks: tuple[NotebookOutline, ...]  # what there is to do
+    learners: tuple[Learner, ...]
+    notebooks: tuple[NotebookOutline, ...]
 
     def __repr__(self) -> str:
         return f"Classroom({len(self.learners)} learners)"
@@ -94,21 +96,16 @@ class Classroom(Rich):
     def exercises(self) -> tuple[ExerciseStanding, ...]:
         """Every exercise, in the order in which they are taught."""
         return tuple(
-            ExerciseStanding(
-                exercise,
-                notebook.number,
-                {
-                    state: tuple(
-                        learner.name
-                        for learner in self.learners
-                        if state_of(learner.progress.exercise(exercise)) == state
-                    )
-                    for state in STATES
-                },
-            )
+            ExerciseStanding(exercise, notebook.number, self._by_state(exercise))
             for notebook in self.notebooks
             for exercise in notebook.exercises
         )
+
+    def _by_state(self, exercise: str) -> dict[str, tuple[str, ...]]:
+        found: dict[str, list[str]] = {state: [] for state in STATES}
+        for learner in self.learners:
+            found[state_of(learner.progress.exercise(exercise))].append(learner.name)
+        return {state: tuple(names) for state, names in found.items()}
 
     @cached_property
     def worst_first(self) -> tuple[ExerciseStanding, ...]:
@@ -119,113 +116,87 @@ class Classroom(Rich):
     @cached_property
     def votes(self) -> tuple[Votes, ...]:
         """Every prediction that somebody has made, in the order in which they are taught."""
-        found = []
+        return tuple(self._votes())
+
+    def _votes(self) -> Iterator[Votes]:
         for notebook in self.notebooks:
-            for prediction in notebook.predictions:
+            for id in notebook.predictions:
                 records = [
-                    learner.progress.predictions[prediction]
+                    learner.progress.predictions[id]
                     for learner in self.learners
-                    if prediction in learner.progress.predictions
+                    if id in learner.progress.predictions
                 ]
                 if records:
-                    options = Counter(record.answer for record in records)
-                    compared = [r.correct for r in records if r.correct is not None]
-                    found.append(
-                        Votes(
-                            prediction,
-                            notebook.number,
-                            dict(options.most_common()),
-                            sum(compared),
-                            len(compared),
-                        )
-                    )
-        return tuple(found)
+                    options = dict(Counter(record.answer for record in records).most_common())
+                    right = [r.correct for r in records if r.correct is not None]
+                    yield Votes(id, notebook.number, options, sum(right), len(right))
 
     @property
     def damaged(self) -> tuple[Learner, ...]:
         """The files of which not everything could be read."""
         return tuple(learner for learner in self.learners if learner.damage)
 
-    def done(self, learner: Learner, notebook: NotebookOutline) -> Counter[str]:
-        """Count a learner's exercises of a notebook by state."""
-        return Counter(
-            state_of(learner.progress.exercise(exercise)) for exercise in notebook.exercises
-        )
-
-    def learner_rows(self) -> list[tuple[str, ...]]:
-        """Return a row for each learner: the name, and a cell for each notebook."""
-        return [
-            (
-                learner.name,
-                *(_cell(self.done(learner, notebook)) for notebook in self._with_exercises),
-            )
-            for learner in self.learners
-        ]
-
     @property
     def _with_exercises(self) -> tuple[NotebookOutline, ...]:
         return tuple(notebook for notebook in self.notebooks if notebook.exercises)
 
-    @property
-    def learner_headers(self) -> tuple[str, ...]:
-        """The heads of the columns of ``learner_rows``."""
-        return ("learner", *(notebook.number for notebook in self._with_exercises))
+    def _done(self, learner: Learner, notebook: NotebookOutline) -> Counter[str]:
+        """Count a learner's exercises of a notebook by state."""
+        return Counter(state_of(learner.progress.exercise(id)) for id in notebook.exercises)
 
-    def stuck_rows(self) -> list[tuple[object, ...]]:
-        """Return a row for each exercise that holds somebody up: counts, and who is stuck."""
-        return [
-            (
-                standing.id,
-                *(standing.count(state) for state in STATES),
-                ", ".join(map(printable, standing.learners["stuck"])),
-            )
-            for standing in self.worst_first
-        ]
-
-    def vote_rows(self) -> list[tuple[object, ...]]:
-        """Return a row for each prediction: how the class voted, and how many were right."""
-        return [
-            (
-                votes.id,
-                "; ".join(
-                    f"{count} {printable(option)}" for option, count in votes.options.items()
-                ),
-                f"{votes.right} of {votes.compared}",
-            )
-            for votes in self.votes
-        ]
+    def _tables(self) -> Iterator[tuple[str, Sequence[str], list[tuple[object, ...]]]]:
+        """Yield caption, headers and rows of each table, where the class is stuck first."""
+        yield (
+            "where somebody is stuck, most first",
+            _STUCK_HEADERS,
+            [
+                (
+                    standing.id,
+                    *map(standing.count, STATES),
+                    ", ".join(map(printable, standing.learners["stuck"])),
+                )
+                for standing in self.worst_first
+            ],
+        )
+        yield (
+            "exercises right, a column for each notebook",
+            ("learner", *(notebook.number for notebook in self._with_exercises)),
+            [
+                (one.name, *(_cell(self._done(one, notebook)) for notebook in self._with_exercises))
+                for one in self.learners
+            ],
+        )
+        yield (
+            "how the class predicted",
+            _VOTE_HEADERS,
+            [
+                (
+                    votes.id,
+                    "; ".join(f"{count} {printable(o)}" for o, count in votes.options.items()),
+                    f"{votes.right} of {votes.compared}",
+                )
+                for votes in self.votes
+            ],
+        )
+        faults: list[tuple[object, ...]] = [(one.name, one.damage) for one in self.damaged]
+        yield "files that are damaged", ("file", "fault"), faults
 
     def text(self) -> str:
         """Return all tables, where a class is stuck first."""
-        parts = [f"{len(self.learners)} learners"]
-        if self.worst_first:
-            parts.append(table_text(STUCK_HEADERS, self.stuck_rows()))
-        else:
-            parts.append("Nobody is stuck.")
-        parts.append(table_text(self.learner_headers, self.learner_rows()))
-        if self.votes:
-            parts.append(table_text(VOTE_HEADERS, self.vote_rows()))
-        parts += [f"{printable(one.name)}: {one.damage}" for one in self.damaged]
-        return "\n\n".join(parts)
+        stuck, learners, votes, _ = (
+            table_text(headers, rows) if rows else "" for _, headers, rows in self._tables()
+        )
+        faults = [f"{printable(one.name)}: {one.damage}" for one in self.damaged]
+        parts = [f"{len(self.learners)} learners", stuck or "Nobody is stuck.", learners, votes]
+        return "\n\n".join([*filter(None, parts), *faults])
 
     def html(self) -> str:
         """Return the same tables in HTML."""
-        parts = [
-            table_html(STUCK_HEADERS, self.stuck_rows(), "where somebody is stuck, most first")
-            if self.worst_first
-            else "<p>Nobody is stuck.</p>",
-            table_html(
-                self.learner_headers,
-                self.learner_rows(),
-                "exercises right, a column for each notebook",
-            ),
-        ]
-        if self.votes:
-            parts.append(table_html(VOTE_HEADERS, self.vote_rows(), "how the class predicted"))
-        if self.damaged:
-            rows = [(one.name, one.damage) for one in self.damaged]
-            parts.append(table_html(("file", "fault"), rows, "files that are damaged"))
-        return "".join(parts)
+        stuck, *others = (
+            table_html(headers, rows, caption) if rows else ""
+            for caption, headers, rows in self._tables()
+        )
+        return "".join([stuck or "<p>Nobody is stuck.</p>", *others])
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as plain values, for JSON."""
@@ -235,7 +206,7 @@ class Classroom(Rich):
                     "name": learner.name,
                     "damage": learner.damage or None,
                     "notebooks": {
-                        notebook.number: dict(self.done(learner, notebook))
+                        notebook.number: dict(self._done(learner, notebook))
                         for notebook in self._with_exercises
                     },
                 }
@@ -262,10 +233,6 @@ class Classroom(Rich):
         }
 
 
-STUCK_HEADERS = ("exercise", *STATES, "who is stuck")
-VOTE_HEADERS = ("prediction", "votes", "right")
-
-
 def _cell(states: Counter[str]) -> str:
     """Say how far a learner is in a notebook; a dot for one that is untouched."""
     whole = sum(states.values())
@@ -275,7 +242,7 @@ def _cell(states: Counter[str]) -> str:
     return f"{states['right']} of {whole}{stuck}"
 
 
-def classroom(folder: str | Path) -> Classroom:
+def read_classroom(folder: str | Path) -> Classroom:
     """Read the progress files of a class.
 
     ``folder`` holds a ``.jsonl`` file for each learner, or a folder for each with a
@@ -294,7 +261,7 @@ def classroom(folder: str | Path) -> Classroom:
     if not files:
         raise ClassroomError(f"{printable(folder)}: no progress file (.jsonl) in this folder")
     learners = sorted((_read(path, folder) for path in files), key=lambda one: one.name)
-    return Classroom(tuple(learners), outline())
+    return Classroom(tuple(learners), read_outlines())
 
 
 def _read(path: Path, folder: Path) -> Learner:
@@ -308,17 +275,11 @@ def _read(path: Path, folder: Path) -> Learner:
     except OSError as error:
         return Learner(name, nothing, f"cannot be read: {error.strerror}")
     events, broken = [], 0
-    for line in content.split(b"\n"):
-        if not line.strip():
-            continue
+    for line in filter(bytes.strip, content.split(b"\n")):
         try:
             event = json.loads(line)
-        except (ValueError, RecursionError):
-            broken += 1
-            continue
-        if isinstance(event, dict) and isinstance(event.get("event"), str):
-            events.append(event)
-        else:
+            events.append({**event, "event": str(event["event"])})
+        except (ValueError, RecursionError, TypeError, KeyError):
             broken += 1
     if not events:
         return Learner(name, nothing, "no event in it: no progress file")

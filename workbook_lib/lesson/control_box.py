@@ -1,4 +1,4 @@
-"""A box of controls, made at home in JupyterLab: its keys stay in it, its tables have room."""
+"""A box of controls in JupyterLab: its keys stay in it, its tables have room."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 
-def at_home(box: Any) -> Any:
-    """Make a box of controls at home in JupyterLab.
+def as_control(box: Any, css_class: str) -> Any:
+    """Fit a box of ``ipywidgets`` for JupyterLab, and return it.
 
     JupyterLab takes plain keys for its own commands while an output has the focus: an arrow that
     is to go to the next option goes to another cell, and the letter B inserts one. In this box
     they go to the controls. Escape, Tab, Shift+Enter and everything with Ctrl, Alt or Meta stay the
     notebook's. And HTML in the box is set as in an output.
     """
+    box.add_class(css_class)
     box.add_class("workbook-controls")
     if importlib.util.find_spec("anywidget"):
         box.children = (*box.children, _host_class()())

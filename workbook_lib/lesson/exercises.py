@@ -20,7 +20,8 @@ from dataclasses import dataclass
 
 from varhandle.display import Rich, panel_html
 from workbook_lib.lesson import progress
-from workbook_lib.lesson.answers import (
+from workbook_lib.lesson.panels import Panel, inline_code_html, paragraphs_html
+from workbook_lib.lesson.submissions import (
     LearnerRaised,
     NotAttempted,
     Wrong,
@@ -30,7 +31,6 @@ from workbook_lib.lesson.answers import (
     learner_step,
     same,
 )
-from workbook_lib.lesson.panels import Panel, code_html, paragraphs_html
 
 __all__ = ["Exercise", "Outcome", "Wrong", "attempt", "exercise", "same"]
 
@@ -88,7 +88,7 @@ class Exercise(Rich):
     def html(self) -> str:
         """Return the same in a frame."""
         how = paragraphs_html(self._how_to_call())
-        return code_html(panel_html("neutral", f"Exercise: {self.task}", how))
+        return inline_code_html(panel_html("neutral", f"Exercise: {self.task}", how))
 
     def __call__(self, *answers: object, **named_answers: object) -> Outcome:
         """Check an answer."""

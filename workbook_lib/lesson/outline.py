@@ -36,7 +36,7 @@ class NotebookOutline:
         return self.file[:2]
 
 
-def outline(folder: Path | None = None) -> tuple[NotebookOutline, ...]:
+def read_outlines(folder: Path | None = None) -> tuple[NotebookOutline, ...]:
     """Outline every notebook of the workbook.
 
     A file that is no notebook is passed over, and so is a cell that does not parse or a check that

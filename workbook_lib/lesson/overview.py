@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import html
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from varhandle.display import TONES, Rich, table_html, table_text
 from varhandle.progress_bar import is_watched
 from workbook_lib.lesson import progress
-from workbook_lib.lesson.outline import NotebookOutline, outline
+from workbook_lib.lesson.control_box import as_control
+from workbook_lib.lesson.outline import read_outlines
 from workbook_lib.lesson.panels import Panel
-from workbook_lib.lesson.progress import Progress
-from workbook_lib.lesson.reset_control import reset_control
 
 _BAR_LENGTH = 20
 
@@ -66,7 +66,6 @@ class _Table(Rich):
     caption: str
     headers: Sequence[str]
     rows: Sequence[Sequence[object]]
-    closing: str = ""
     following: _Link | None = None
 
     def __repr__(self) -> str:
@@ -74,19 +73,13 @@ class _Table(Rich):
 
     def text(self) -> str:
         """Return the table in plain text."""
-        return f"{table_text(self.headers, self.rows)}\n{self._last()}".strip()
+        table = table_text(self.headers, self.rows)
+        return f"{table}\nNext: {self.following}" if self.following else table
 
     def html(self) -> str:
         """Return the table in HTML, with links that work in JupyterLab."""
-        last = html.escape(self.closing)
-        if self.following:
-            last = f"{last} {self.following.__html__()}"
-        return table_html(self.headers, self.rows, self.caption) + (
-            f"<div>{last}</div>" * bool(last)
-        )
-
-    def _last(self) -> str:
-        return f"{self.closing} {self.following or ''}".strip()
+        table = table_html(self.headers, self.rows, self.caption)
+        return f"{table}<div>Next: {self.following.__html__()}</div>" if self.following else table
 
 
 class ProgressBoard(_Table):
@@ -101,11 +94,7 @@ class ProgressBoard(_Table):
         # An output of its own: JupyterLab leads its links to the notebooks, but not a widget's.
         shown = display(self._repr_mimebundle_(), raw=True, display_id=True)
         if is_watched() and importlib.util.find_spec("ipywidgets"):
-            display(
-                reset_control(
-                    outline(), reset, lambda: shown.update(board()._repr_mimebundle_(), raw=True)
-                )
-            )
+            display(reset_control(lambda: shown.update(board()._repr_mimebundle_(), raw=True)))
 
 
 class NotebookMap(_Table):
@@ -115,45 +104,23 @@ class NotebookMap(_Table):
 def board() -> ProgressBoard:
     """Show how far you are in each notebook."""
     known = progress.read()
-    notebooks = outline()
-    unfinished = [n for n in notebooks if _done(n, known) < _whole(n)]
-    return ProgressBoard(
-        caption="Your progress",
-        headers=("No.", "Notebook", "Predictions made", "Exercises right", "Done"),
-        rows=[_board_row(notebook, known) for notebook in notebooks],
-        closing="Next:" if unfinished else "",
-        following=_Link(unfinished[0].title, unfinished[0].file) if unfinished else None,
-    )
-
-
-def _board_row(notebook: NotebookOutline, known: Progress) -> Sequence[object]:
-    return (
-        notebook.number,
-        _Link(notebook.title, notebook.file),
-        _count(_made(notebook, known), len(notebook.predictions)),
-        _count(_right(notebook, known), len(notebook.exercises)),
-        _Bar(notebook.title, _done(notebook, known), _whole(notebook)),
-    )
+    rows, following = [], None
+    for notebook in read_outlines():
+        link = _Link(notebook.title, notebook.file)
+        predictions, exercises = notebook.predictions, notebook.exercises
+        made = sum(id in known.predictions for id in predictions)
+        right = sum(known.exercise(id).best == "right" for id in exercises)
+        bar = _Bar(notebook.title, made + right, len(predictions) + len(exercises))
+        counts = _count(made, len(predictions)), _count(right, len(exercises))
+        rows.append((notebook.number, link, *counts, bar))
+        if following is None and bar.done < bar.whole:
+            following = link
+    headers = ("No.", "Notebook", "Predictions made", "Exercises right", "Done")
+    return ProgressBoard("Your progress", headers, rows, following)
 
 
 def _count(done: int, whole: int) -> str:
     return f"{done} of {whole}" if whole else "none here"
-
-
-def _made(notebook: NotebookOutline, known: Progress) -> int:
-    return sum(prediction in known.predictions for prediction in notebook.predictions)
-
-
-def _right(notebook: NotebookOutline, known: Progress) -> int:
-    return sum(known.exercise(exercise).best == "right" for exercise in notebook.exercises)
-
-
-def _done(notebook: NotebookOutline, known: Progress) -> int:
-    return _made(notebook, known) + _right(notebook, known)
-
-
-def _whole(notebook: NotebookOutline) -> int:
-    return len(notebook.predictions) + len(notebook.exercises)
 
 
 def map_of_notebooks() -> NotebookMap:
@@ -169,7 +136,7 @@ def map_of_notebooks() -> NotebookMap:
                 "" if notebook.read_minutes is None else notebook.read_minutes,
                 "" if notebook.do_minutes is None else notebook.do_minutes,
             )
-            for notebook in outline()
+            for notebook in read_outlines()
         ],
     )
 
@@ -179,9 +146,62 @@ def reset(notebook: str) -> Panel:
 
     Raises ``ValueError``: there is no such notebook; the message names those there are.
     """
-    notebooks = outline()
+    notebooks = read_outlines()
     for found in notebooks:
         if notebook in (found.number, found.file, found.file.removesuffix(".ipynb")):
             warning = progress.record("reset", ids=[*found.predictions, *found.exercises])
             return Panel("neutral", f"Progress in “{found.title}” starts again from zero", warning)
     raise ValueError(f"no notebook {notebook!r}; there are {', '.join(n.file for n in notebooks)}")
+
+
+def reset_control(changed: Callable[[], None]) -> Any:
+    """Make the control that begins a notebook afresh: choose, press, confirm.
+
+    ``changed`` is called after that, so that the board can be drawn anew.
+    """
+    from ipywidgets import HTML, Button, Dropdown, HBox, Layout, VBox
+
+    choice = Dropdown(
+        options=[(f"{n.number} {n.title}", n.file) for n in read_outlines()],
+        description="Begin afresh:",
+        tooltip="the notebook whose progress is to be forgotten",
+        style={"description_width": "auto"},
+        layout=Layout(width="20em"),
+    )
+    wide = Layout(width="auto")
+    ask = Button(description="Forget its progress …", tooltip="asks once more", layout=wide)
+    yes = Button(description="Yes, forget it", button_style="danger", layout=wide)
+    no = Button(description="No, keep it", layout=wide)
+    status, confirm = HTML(), HBox([yes, no], layout=Layout(display="none"))
+
+    def say(markup: str) -> None:
+        status.value = f'<div role="status">{markup}</div>'
+
+    def put_away() -> None:
+        confirm.layout.display = "none"
+        ask.focus()
+
+    def to_ask(_: Any) -> None:
+        say(f"Forget your answers in {html.escape(str(choice.label))}?")
+        confirm.layout.display = None
+        no.focus()
+
+    def to_forget(_: Any) -> None:
+        say(reset(choice.value).html())
+        changed()
+        put_away()
+
+    def to_keep(_: Any) -> None:
+        say("Nothing is forgotten.")
+        put_away()
+
+    def other(_: Any) -> None:
+        confirm.layout.display = "none"
+        status.value = ""
+
+    ask.on_click(to_ask)
+    yes.on_click(to_forget)
+    no.on_click(to_keep)
+    choice.observe(other, names="value")
+    line = HBox([choice, ask], layout=Layout(flex_flow="row wrap"))
+    return as_control(VBox([line, status, confirm]), "workbook-reset")

@@ -11,7 +11,7 @@ from varhandle.display import Rich, panel_html
 _CODE = re.compile(r"`([^`<]+)`")  # within one element: escaped text holds no "<"
 
 
-def code_html(markup: str) -> str:
+def inline_code_html(markup: str) -> str:
     """Set what stands between backticks as code."""
     return _CODE.sub(r"<code>\1</code>", markup)
 
@@ -19,7 +19,7 @@ def code_html(markup: str) -> str:
 def paragraphs_html(text: str) -> str:
     """Set lines of plain text as HTML, what stands between backticks as code."""
     lines = (html.escape(line, quote=False) for line in text.splitlines() if line.strip())
-    return "".join(f"<div>{code_html(line)}</div>" for line in lines)
+    return "".join(f"<div>{inline_code_html(line)}</div>" for line in lines)
 
 
 @dataclass(frozen=True, repr=False)

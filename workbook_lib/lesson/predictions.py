@@ -13,8 +13,8 @@ from typing import Any
 
 from varhandle.display import Rich, panel_html
 from workbook_lib.lesson import progress
-from workbook_lib.lesson.control_box import at_home
-from workbook_lib.lesson.panels import Panel, code_html, paragraphs_html
+from workbook_lib.lesson.control_box import as_control
+from workbook_lib.lesson.panels import Panel, inline_code_html, paragraphs_html
 
 _HOW = 'Choose it in the running notebook, or call `.answer("a")` on this prediction in a new cell.'
 
@@ -62,26 +62,20 @@ class Comparison(Rich):
         return panel_html(tone, title, paragraphs_html(body))
 
     def _words(self) -> tuple[str, str, str]:
+        observed = f"Observed: {self.observed}."
         if self.correct is None:
-            tone, title, body = (
-                "waiting",
-                "Not predicted yet",
-                f"Observed: {self.observed}.\n"
-                "A guess before the run, right or not, makes the answer easier to keep. "
-                "Try it with the next one.",
+            tone, title = "waiting", "Not predicted yet"
+            body = (
+                f"{observed}\nA guess before the run, right or not, makes the answer easier to "
+                "keep. Try it with the next one."
             )
         elif self.correct:
-            tone, title, body = (
-                "right",
-                "As you predicted",
-                f"Observed: {self.observed}.\nCan you say why, in one sentence?",
-            )
+            tone, title = "right", "As you predicted"
+            body = f"{observed}\nCan you say why, in one sentence?"
         else:
-            tone, title, body = (
-                "wrong",
-                "Otherwise than you predicted",
-                f"You expected: {self.expected}.\nObserved: {self.observed}.\n"
-                "Which of your assumptions was wrong?",
+            tone, title = "wrong", "Otherwise than you predicted"
+            body = (
+                f"You expected: {self.expected}.\n{observed}\nWhich of your assumptions was wrong?"
             )
         return tone, title, f"{body}\n{self.note}".strip()
 
@@ -149,7 +143,7 @@ class Prediction(Rich):
     def _panel(self, body_html: str = "") -> str:
         tones = {None: "waiting", True: "right", False: "wrong"}
         tone = tones[self._outcome.correct if self._outcome else None]
-        return code_html(panel_html(tone, f"Predict: {self.question}", body_html))
+        return inline_code_html(panel_html(tone, f"Predict: {self.question}", body_html))
 
     def _lettered(self) -> list[str]:
         return [
@@ -213,6 +207,4 @@ class Prediction(Rich):
 
         buttons.observe(note, names="value")
         title = HTML(_OPTIONS_THAT_WRAP + self._panel())
-        box = VBox([title, buttons, feedback])
-        box.add_class("workbook-prediction")
-        return at_home(box)
+        return as_control(VBox([title, buttons, feedback]), "workbook-prediction")

@@ -13,10 +13,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
+
+_VARIABLE = "WORKBOOK_PROGRESS"
 
 #: What an attempt can come to, worst first.
 STATUSES = ("not attempted", "raised", "wrong", "right")
@@ -72,12 +75,28 @@ def working_copy() -> Path:
 
 def is_off() -> bool:
     """Return whether progress is kept in memory only."""
-    return os.environ.get("WORKBOOK_PROGRESS") == "off"
+    return os.environ.get(_VARIABLE) == "off"
+
+
+@contextmanager
+def progress_off() -> Iterator[None]:
+    """Turn progress off for the kernels that start meanwhile.
+
+    A run must show the unsolved workbook, and must not write into a learner's progress.
+    """
+    kept = os.environ.get(_VARIABLE)
+    os.environ[_VARIABLE] = "off"
+    try:
+        yield
+    finally:
+        os.environ.pop(_VARIABLE)
+        if kept is not None:
+            os.environ[_VARIABLE] = kept
 
 
 def progress_file() -> Path:
     """Return the path of the event log; it need not exist."""
-    chosen = os.environ.get("WORKBOOK_PROGRESS")
+    chosen = os.environ.get(_VARIABLE)
     return Path(chosen).expanduser() if chosen else working_copy() / ".workbook" / "progress.jsonl"
 
 

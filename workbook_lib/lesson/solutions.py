@@ -16,7 +16,7 @@ Notebook = TypeVar("Notebook", bound=dict[str, Any])
 _FENCE = re.compile(r"^```python\n(.*?)\n```$", re.DOTALL | re.MULTILINE)
 
 
-def solved(notebook: Notebook) -> Notebook:
+def fill_in_solutions(notebook: Notebook) -> Notebook:
     """Put the solution of every exercise in the place of its stub.
 
     Raises ``ValueError``: A stub has no solution, a solution has no stub, an exercise has two of

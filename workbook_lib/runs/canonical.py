@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from varhandle.atomic_write import write_text
-from workbook_lib.runs.progress import progress_off
+from workbook_lib.lesson.progress import progress_off
 
 Notebook = dict[str, Any]
 
@@ -24,7 +24,7 @@ _KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "na
 _DROPPED_CELL_METADATA = ("execution", "papermill", "ExecuteTime", "collapsed", "trusted")
 
 
-def canonical(notebook: Notebook) -> Notebook:
+def canonical_form(notebook: Notebook) -> Notebook:
     """Return the canonical form of a notebook.
 
     Its kernel is named ``python3``; execution counts are numbered from 1; cell metadata is without
@@ -94,7 +94,7 @@ def refresh(path: Path) -> None:
     )
     with progress_off():
         client.execute()
-    write(canonical(json.loads(nbformat.writes(notebook))), path)
+    write(canonical_form(json.loads(nbformat.writes(notebook))), path)
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -13,11 +13,11 @@ def write_class_page(room: Classroom, path: Path) -> Path:
     """Write a page with the picture and the tables of a class."""
     from markupsafe import Markup
 
-    from workbook_lib.show.classroom import class_picture
+    from workbook_lib.show.class_plot import plot_class
 
     page = environment().get_template("class.html.j2").render(
         learners=len(room.learners),
-        picture=Markup(class_picture(room).html()),
+        picture=Markup(plot_class(room).html()),
         tables=Markup(room.html()),
     )  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)

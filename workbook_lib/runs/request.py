@@ -95,7 +95,7 @@ def read_request(
 
 def _bundled_path() -> str:
     """Return where the bundled model is, seen from here, so that a page names no machine."""
-    from workbook_lib.samples import data_path
+    from workbook_lib.locations import data_path
 
     return os.path.relpath(data_path(_BUNDLED))
 

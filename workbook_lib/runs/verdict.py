@@ -267,14 +267,14 @@ def _change(outcome: object) -> str | None:
 
 def _made(cured: Cured | None, target: str) -> dict[str, Any]:
     """Describe the file, or say of each field that there is none."""
-    from workbook_lib.show.runtimes import OLD_RUNTIMES, runtimes
+    from workbook_lib.show.runtimes import OLD_RUNTIMES, runtime_table
 
     if cured is None:
         return {
             **dict.fromkeys(("file", "bytes", "float_bytes", "sha256", "state_file", "runs_on")),
             "notes": [],
         }
-    rows = runtimes(cured.content, [target, *OLD_RUNTIMES]).rows
+    rows = runtime_table(cured.content, [target, *OLD_RUNTIMES]).rows
     return {
         "file": MODEL_FILE,
         "bytes": len(cured.content),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import json
 import os
@@ -11,12 +12,13 @@ from pathlib import Path
 
 from varhandle.display import Rich, printable
 from varhandle.formats import read_graph
-from varhandle.graph.histogram import op_histogram
 from varhandle.graph.model import ModelFileError
-from varhandle.graph.variables import variable_table
+from workbook_lib.lesson import progress
 from workbook_lib.netron.own_server import OwnServer
 from workbook_lib.netron.page import netron_folder
 from workbook_lib.netron.tickets import OpenTicket, TicketFolder
+from varhandle.graph.histogram import op_histogram
+from varhandle.graph.variables import variable_table
 
 _MOST_LINES = 200
 _HEADLESS = (
@@ -61,7 +63,11 @@ fetch(probe, {{credentials: "same-origin"}}).then(answer => {{
 
 
 class NetronView(Rich):
-    """A model shown by Netron, until ``close()`` or the end of the kernel."""
+    """A model shown by Netron, until ``close()`` or the end of the kernel.
+
+    What serves it is this kernel's ticket at its Jupyter server, a server of its own, or, in a run
+    in which nobody can click, nothing.
+    """
 
     def __init__(self, model: Path, served: OpenTicket | OwnServer | None) -> None:
         self.model = model
@@ -97,35 +103,31 @@ class NetronView(Rich):
     def html(self) -> str:
         """Set the frame or the link, what to know about it, and the list."""
         title, *notes = map(html.escape, self._words())
-        body = f"<p>{'<br>'.join(notes)}</p>"
-        url = html.escape(self.url, quote=True)
-        if self.closed:
-            frame = ""
-        elif isinstance(self.served, OpenTicket):
-            frame, body = self._frame(self.served, body), ""
-        else:
+        below, frame = f"<p>{'<br>'.join(notes)}</p>", ""
+        if not self.closed and isinstance(self.served, OpenTicket):
+            frame, below = self._frame(self.served, below), ""
+        elif not self.closed:
             frame = (
-                f'<p><a href="{url}" target="_blank" rel="noopener">Open {title} in a tab of the '
-                "browser</a></p>"
+                f'<p><a href="{html.escape(self.url)}" target="_blank" rel="noopener">'
+                f"Open {title} in a tab of the browser</a></p>"
             )
         about, _, lists = self._listing
         return (
-            f"<p>{title}</p>{frame}{body}<details{' open' if not frame else ''}>"
+            f"<p>{title}</p>{frame}{below}<details{'' if frame else ' open'}>"
             f"<summary>{html.escape(about)}</summary>{lists}</details>"
         )
 
     def _frame(self, ticket: OpenTicket, below: str) -> str:
-        name = html.escape(printable(self.model.name), quote=True)
         addresses = json.dumps([ticket.probe, ticket.url]).replace("<", "\\u003c")
         document = _FRAME.format(gone=html.escape(_GONE), addresses=addresses)
         # JupyterLab takes the address of a link for a file's; it leaves that of a form alone.
         action, _, query = ticket.url.partition("?ticket=")
         return (
-            f'<iframe srcdoc="{html.escape(document, quote=True)}" '
-            f'title="Netron: the graph of {name}" width="100%" '
+            f'<iframe srcdoc="{html.escape(document)}" '
+            f'title="Netron: the graph of {html.escape(printable(self.model.name))}" width="100%" '
             'style="height: 4em; border: 1px solid #8a8a8a"></iframe>'
-            f'<div hidden><form action="{html.escape(action, quote=True)}" target="_blank">'
-            f'<input type="hidden" name="ticket" value="{html.escape(query, quote=True)}">'
+            f'<div hidden><form action="{html.escape(action)}" target="_blank">'
+            f'<input type="hidden" name="ticket" value="{html.escape(query)}">'
             '<button type="submit" style="margin: 0.4em 0">Open in a tab of the browser</button>'
             f"</form>{below}</div>"
         )
@@ -155,15 +157,13 @@ class NetronView(Rich):
         return f"The same model as text: {graph}", ["", *lines], markup
 
 
-def netron(model: str | os.PathLike[str]) -> NetronView:
-    """Look at a model in Netron.
+def view_in_netron(model: str | os.PathLike[str]) -> NetronView:
+    """Look at a SavedModel folder, or at a file that Netron reads, in Netron.
 
     In JupyterLab (and Notebook) with the workbook's extension, Jupyter serves the page, so that it
     is there wherever Jupyter is. Elsewhere a server on the kernel's machine does, behind a link.
-    Where nobody can click, the result is the text.
-
-    Raises ``ModelFileError``: there is no such file, or a folder that is no SavedModel. Raises
-    ``ModuleNotFoundError``: netron is not installed.
+    Where nobody can click, the result is the text. Raises ``ModelFileError``: there is no such
+    file, or a folder that is no SavedModel; ``ModuleNotFoundError``: Netron is not installed.
     """
     path = Path(model)
     if not path.exists():
@@ -174,17 +174,15 @@ def netron(model: str | os.PathLike[str]) -> NetronView:
         return NetronView(path, None)
     netron_folder()
     folder = TicketFolder.of_this_kernel()
-    if folder is not None:
-        try:
+    with contextlib.suppress(OSError):  # the server is gone, or its file system knows no locks
+        if folder is not None:
             return NetronView(path, folder.write(path))
-        except OSError:
-            pass  # the server is gone, or its file system knows no locks
     return NetronView(path, OwnServer(path))
 
 
 def _headless() -> bool:
     """Whether nobody can click: told so, or run by a program that takes no keyboard input."""
-    if os.environ.get("WORKBOOK_PROGRESS") == "off":
+    if progress.is_off():
         return True
     if "IPython" not in sys.modules:
         return False

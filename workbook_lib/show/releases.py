@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -68,7 +67,7 @@ class ReleaseTable(Rich):
         return table_html(_HEADERS, self.rows, "programs with the same findings") + sentence
 
 
-def releases(diagnosis: Diagnosis) -> ReleaseTable:
+def release_table(diagnosis: Diagnosis) -> ReleaseTable:
     """Say on which measured TensorFlow releases a model's findings were seen.
 
     A row for each program of the catalog that has one of the errors and warnings; where the model
@@ -80,7 +79,8 @@ def releases(diagnosis: Diagnosis) -> ReleaseTable:
     wrong = [f for f in diagnosis.findings if f.severity != "info"]
     rows: list[tuple[str, str, str]] = []
     failing: set[str] = set()
-    for finding in _one_each(wrong or diagnosis.findings):
+    first = {finding.id: finding for finding in reversed(wrong or diagnosis.findings)}
+    for finding in reversed(first.values()):
         family = fails_on(finding.id)
         own = replace(family, cases=_cases(finding, diagnosis, family.cases))
         if not wrong:
@@ -90,14 +90,6 @@ def releases(diagnosis: Diagnosis) -> ReleaseTable:
         failing.update(own.fails)
     escapes = tuple(version for version in measured if version not in failing)
     return ReleaseTable(tuple(rows), measured, escapes, bool(wrong))
-
-
-def _one_each(findings: Iterable[Finding]) -> list[Finding]:
-    """Return the first finding of each family."""
-    first: dict[str, Finding] = {}
-    for finding in findings:
-        first.setdefault(finding.id, finding)
-    return list(first.values())
 
 
 def _cases(

@@ -13,10 +13,24 @@ OLD_RUNTIMES = ("tflite-2.3", "tflite-2.5", "tflite-2.8", "tflite-2.15")
 """Releases between which much changed: 2.3 is before variables, 2.6 brought them."""
 
 
+@dataclass(frozen=True)
+class _Reasons:
+    """The cell of a runtime."""
+
+    reasons: tuple[str, ...]
+
+    def __html__(self) -> str:
+        if not self.reasons:
+            return f"✓ {_TAKES}"
+        lines = "".join(f"<li>{html.escape(printable(r, None))}</li>" for r in self.reasons)
+        return f'✗ refuses it<ul style="margin: 0">{lines}</ul>'
+
+
 @dataclass(frozen=True, repr=False)
 class RuntimeTable(Rich):
     """What each runtime says of a file."""
 
+    # Name of the runtime, and its reasons not to take the file; none where it does.
     rows: tuple[tuple[str, tuple[str, ...]], ...]
 
     def __repr__(self) -> str:
@@ -38,28 +52,14 @@ class RuntimeTable(Rich):
         return table_html(("runtime", "what it says of this file"), rows, "Where the file runs")
 
 
-@dataclass(frozen=True)
-class _Reasons:
-    """The cell of a runtime."""
+def runtime_table(content: bytes, others: Sequence[str] = ()) -> RuntimeTable:
+    """Ask the three runtimes that have a name, and ``others``, whether they take a .tflite file.
 
-    reasons: tuple[str, ...]
-
-    def __html__(self) -> str:
-        if not self.reasons:
-            return f"✓ {_TAKES}"
-        lines = "".join(f"<li>{html.escape(printable(r, None))}</li>" for r in self.reasons)
-        return f'✗ refuses it<ul style="margin: 0">{lines}</ul>'
-
-
-def runtimes(content: bytes, places: Sequence[str] = ()) -> RuntimeTable:
-    """Ask the runtimes that were measured whether they take a file.
-
-    Raises ``ModelFileError``: it is no .tflite file, or a damaged one. Raises ``ValueError``: there
-    is no such target.
+    Raises ``ModelFileError``: it is no .tflite file; ``ValueError``: there is no such target.
     """
     from varhandle.facts.targets import TARGETS, refusals
     from varhandle.formats import read_graph
 
     graph = read_graph(content)
-    names = dict.fromkeys((*TARGETS, *places))
+    names = dict.fromkeys((*TARGETS, *others))
     return RuntimeTable(tuple((name, refusals(graph, name, content)) for name in names))

@@ -65,7 +65,7 @@ class Cell:
 
 
 @dataclass(frozen=True, repr=False)
-class VersionMatrix(Rich):
+class VersionGrid(Rich):
     """Cases against releases."""
 
     versions: tuple[str, ...]  # the releases, in the order of the columns
@@ -73,7 +73,7 @@ class VersionMatrix(Rich):
     cases: tuple[tuple[str, tuple[Cell, ...]], ...]
 
     def __repr__(self) -> str:
-        return f"VersionMatrix({len(self.cases)} cases, {len(self.versions)} releases)"
+        return f"VersionGrid({len(self.cases)} cases, {len(self.versions)} releases)"
 
     def _caption(self) -> str:
         return f"What each TensorFlow release does: {len(self.cases)} cases, one column a release"
@@ -135,7 +135,7 @@ class VersionMatrix(Rich):
         return f"<details><summary>What each release said</summary><dl>{cases}</dl></details>"
 
 
-def version_matrix(data: Mapping[str, Any], cases: Sequence[str] | None = None) -> VersionMatrix:
+def version_grid(data: Mapping[str, Any], cases: Sequence[str] | None = None) -> VersionGrid:
     """Draw the outcomes of cases on TensorFlow releases.
 
     ``cases`` are ids, in the order in which they are drawn; by default those that ``data`` does not
@@ -146,7 +146,7 @@ def version_matrix(data: Mapping[str, Any], cases: Sequence[str] | None = None) 
     titles = {case["id"]: case["title"] for case in data["cases"]}
     if cases is None:
         cases = [case["id"] for case in data["cases"] if case.get("drawn", True)]
-    return VersionMatrix(
+    return VersionGrid(
         tuple(entry["version"] for entry in versions),
         tuple(entry.get("python") or "" for entry in versions),
         tuple((titles[case], tuple(_cell(entry, case) for entry in versions)) for case in cases),

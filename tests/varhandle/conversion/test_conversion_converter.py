@@ -14,7 +14,7 @@ from varhandle.evaluate.parity import check_parity
 from varhandle.facts.recipes import ConverterSettings
 from varhandle.graph import ModelFileError
 from varhandle.sandbox import OpError
-from workbook_lib.samples import data_path
+from workbook_lib.locations import data_path
 
 PLAIN = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
 CALL_ONCE = 129  # its number in the schema of TensorFlow Lite

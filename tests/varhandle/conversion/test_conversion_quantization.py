@@ -26,7 +26,8 @@ from varhandle.graph import ModelFileError
 from varhandle.sandbox import Record
 from varhandle.tflite.flatbuffer import decode, indices, unpack
 from varhandle.tflite.tensor_ranges import quantized_ranges
-from workbook_lib.samples import data_path, load_classifier, load_digits
+from workbook_lib.locations import data_path
+from workbook_lib.samples import load_classifier, load_digits
 
 CLASSIFIER = data_path("digits_classifier.keras")
 DIGITS = load_digits()

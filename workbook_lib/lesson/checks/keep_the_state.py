@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from workbook_lib.lesson.answers import LearnerRaised, describe, learner_step
 from workbook_lib.lesson.exercises import Wrong, attempt, exercise
+from workbook_lib.lesson.submissions import LearnerRaised, describe, learner_step
 
 # A check imports TensorFlow when it runs: importing this module must not take seven seconds.
 

@@ -15,8 +15,8 @@ from jupyterhub.services.auth import HubOAuthCallbackHandler, HubOAuthenticated
 from tornado.httpserver import HTTPServer
 from tornado.web import Application, RequestHandler, authenticated
 
-from workbook_lib.lesson.classroom import Classroom, ClassroomError, Learner, classroom
-from workbook_lib.lesson.outline import outline
+from workbook_lib.lesson.classroom import Classroom, ClassroomError, Learner, read_classroom
+from workbook_lib.lesson.outline import read_outlines
 from workbook_lib.lesson.progress import Progress
 from workbook_lib.runs.class_page import write_class_page
 from workshop.hub_folder import Room
@@ -40,9 +40,9 @@ def class_page(room: Room) -> str:
         files.mkdir()
         untouched = collect_progress(room, room.started.first_number, files)
         try:
-            known = classroom(files)
+            known = read_classroom(files)
         except ClassroomError:  # nobody has recorded anything
-            known = Classroom((), outline())
+            known = Classroom((), read_outlines())
         others = (Learner(name, Progress({}, {})) for name in untouched)
         learners = sorted((*known.learners, *others), key=lambda one: one.name)
         path = write_class_page(

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from varhandle.display import Rich, panel_html, printable, table_html, table_text
-from workbook_lib.controls.held_out import digit_number, held_out_images
-from workbook_lib.controls.work import can_be_used, spoken
-from workbook_lib.lesson.control_box import at_home
+from workbook_lib.controls.held_out import digit_html, digit_number, held_out_images
+from workbook_lib.controls.slow_work import is_interactive, live_text
+from workbook_lib.lesson.control_box import as_control
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -35,8 +35,7 @@ class DigitAnswers(Rich):
     """What several files say of one drawing."""
 
     ink: Ink  # float32 [8, 8] in 0..1: what the files were given
-    # name of a file to float64 [10]: how much it gives to each digit, together 1
-    shares: Mapping[str, npt.NDArray[np.float64]]
+    shares: Mapping[str, npt.NDArray[np.float64]]  # file -> [10]: its share for each digit
 
     def __repr__(self) -> str:
         return f"DigitAnswers({self.verdict})"
@@ -49,37 +48,39 @@ class DigitAnswers(Rich):
     @property
     def largest_difference(self) -> float:
         """How far two files are apart at most, over all digits, as a share in 0..1."""
-        stacked = np.stack(list(self.shares.values()))
-        return float(np.ptp(stacked, axis=0).max())
+        return float(np.ptp(self._stacked, axis=1).max())
+
+    @property
+    def _stacked(self) -> npt.NDArray[np.float64]:
+        return np.stack(list(self.shares.values()), axis=1)
 
     @property
     def verdict(self) -> str:
         """What each file says, and how far they are apart, in one line."""
-        said = [f"{name} says {digit}" for name, digit in self.labels.items()]
-        return f"{', '.join(said)}; at most {100 * self.largest_difference:.0f} points apart"
-
-    def _rows(self) -> list[tuple[int, Sequence[float]]]:
-        """Return what each file gives to each digit: always ten rows, so that nothing jumps."""
-        shares = np.stack(list(self.shares.values()), axis=1)
-        return list(enumerate(shares.tolist()))
+        answers = ", ".join(f"{name} says {digit}" for name, digit in self.labels.items())
+        return f"{answers}; at most {100 * self.largest_difference:.0f} points apart"
 
     def text(self) -> str:
         """Return the answers, and the drawing as the files get it: counts of ink from 0 to 16."""
-        rows = [(digit, *(f"{share:.0%}" for share in row)) for digit, row in self._rows()]
+        rows = [(n, *(f"{share:.0%}" for share in row)) for n, row in enumerate(self._stacked)]
         counts = np.round(self.ink * 16).astype(int)
-        seen = "\n".join(" ".join(f"{count:2d}" for count in line) for line in counts)
+        ink = "\n".join(" ".join(f"{count:2d}" for count in line) for line in counts)
         return "\n".join(
-            [self.verdict, table_text(("digit", *self.shares), rows), "ink, 0 to 16:", seen]
+            [self.verdict, table_text(("digit", *self.shares), rows), "ink, 0 to 16:", ink]
         )
 
     def html(self) -> str:
-        """Return the drawing as the files get it, and a bar for each digit and file."""
-        rows = [(digit, *map(_Bar, row)) for digit, row in self._rows()]
+        """Return the drawing as the files get it, and a bar for each digit and file.
+
+        These are always ten rows, so that nothing jumps.
+        """
+        rows = [(digit, *map(_Bar, row)) for digit, row in enumerate(self._stacked)]
         table = table_html(("digit", *self.shares), rows, "how much each file gives to a digit")
+        label = "the drawing in 8 by 8 squares, as the files get it"
         tone = "neutral" if len(set(self.labels.values())) == 1 else "wrong"
         body = (
             '<div style="display: flex; flex-wrap: wrap; gap: 1.5em; align-items: flex-start">'
-            f"{_seen(self.ink)}<div>{table}</div></div>"
+            f"{digit_html(self.ink, label, 'what the files get')}<div>{table}</div></div>"
         )
         return panel_html(tone, self.verdict, body)
 
@@ -98,41 +99,20 @@ class _Bar:
         )
 
 
-def _seen(ink: Ink) -> str:
-    """Draw the 64 numbers as the files get them; the ink is dark, the paper white, on any page."""
-    squares = "".join(
-        f'<rect x="{column}" y="{row}" width="1" height="1" fill="rgb({g},{g},{g})"/>'
-        for row, line in enumerate(ink)
-        for column, value in enumerate(line)
-        for g in [round(255 * (1 - float(value)))]
-    )
-    return (
-        '<figure style="margin: 0"><svg role="img" aria-label="the drawing in 8 by 8 squares, '
-        'as the files get it" width="128" height="128" viewBox="-0.1 -0.1 8.2 8.2" '
-        f'shape-rendering="crispEdges"><rect x="-0.1" y="-0.1" width="8.2" height="8.2" '
-        f'fill="#767676"/>{squares}</svg><figcaption>what the files get</figcaption></figure>'
-    )
-
-
 def classify_ink(files: Mapping[str, bytes], ink: npt.ArrayLike) -> DigitAnswers:
     """Let files of the digits classifier answer for one image.
 
     ``files`` have one input [1, 8, 8, 1] and one output [1, 10], integers at the ends or not;
-    ``ink`` is [8, 8] in 0..1. Raises ``ValueError``: there is no file, or the ink is not 64 numbers
-    from 0 to 1.
+    ``ink`` is [8, 8] in 0..1. Raises ``ValueError``: there is no file, or the ink is another.
     """
     if not files:
         raise ValueError("classify_ink needs a file at least: {name: its bytes}")
-    return _answers(_sessions(files), _checked(ink))
-
-
-def _checked(ink: npt.ArrayLike) -> Ink:
     values = np.asarray(ink, np.float32)
-    if values.size != 64 or values.shape not in ((8, 8), (8, 8, 1), (1, 8, 8, 1)):
+    if values.shape not in ((8, 8), (8, 8, 1), (1, 8, 8, 1)):
         raise ValueError(f"ink is an array [8, 8], and not {list(values.shape)}")
     if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
         raise ValueError("ink goes from 0 to 1 in every square")
-    return values.reshape(8, 8)
+    return _answers(_sessions(files), values.reshape(8, 8))
 
 
 def _sessions(files: Mapping[str, bytes]) -> dict[str, Any]:
@@ -194,7 +174,7 @@ def digit_pad(files: Mapping[str, bytes], *, example: int = 0) -> Any:
     answers for it. Raises ``ValueError``: there is no such example.
     """
     images = held_out_images(example)
-    if not can_be_used():
+    if not is_interactive():
         return classify_ink(files, images[example])
     return _controls(_sessions(files), images, example)
 
@@ -204,13 +184,13 @@ def _controls(sessions: Mapping[str, Any], images: Ink, first: int) -> Any:
 
     pad = _pad_class()()
     number = digit_number(first, len(images), "a real digit to begin with, by its number")
-    answer = HTML()
+    answer = HTML(layout=Layout(flex="1 1 26em"))
 
     def show(ink: Ink) -> None:
-        said = _answers(sessions, ink)
-        answer.value = spoken(said.verdict) + said.html()
+        answers = _answers(sessions, ink)
+        answer.value = live_text(answers.verdict) + answers.html()
 
-    def take_example(_: Any) -> None:
+    def take_example(_: Any = None) -> None:
         pad.strokes = []
         show(images[number.value].reshape(8, 8))
 
@@ -220,16 +200,14 @@ def _controls(sessions: Mapping[str, Any], images: Ink, first: int) -> Any:
 
     pad.observe(take_drawing, names="strokes")
     number.observe(take_example, names="value")
-    take_example(None)
+    take_example()
     hint = HTML(
         '<div style="line-height: 1.4">Draw a digit with the mouse, with a finger, or with the '
         "arrow keys and the space bar. Or take a scanned one by its number.</div>"
     )
     left = VBox([hint, pad, number], layout=Layout(width="20em", flex="0 0 auto"))
-    answer.layout = Layout(flex="1 1 26em")
-    box = HBox([left, answer], layout=Layout(flex_flow="row wrap", grid_gap="1.5em"))
-    box.add_class("workbook-digits")
-    return at_home(box)
+    layout = Layout(flex_flow="row wrap", grid_gap="1.5em")
+    return as_control(HBox([left, answer], layout=layout), "workbook-digits")
 
 
 @functools.cache

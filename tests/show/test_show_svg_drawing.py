@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 import pytest
 
 from workbook_lib import show
-from workbook_lib.show.drawing import COLORS, Marks, svg
-from workbook_lib.show.flow import Step
+from workbook_lib.show.dataflow import Box
+from workbook_lib.show.svg_drawing import COLORS, Marks, draw_svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -23,15 +23,13 @@ def words_of(element):
 
 
 def boxes(root):
-    return {
-        group.get("data-step"): group for group in root.iter(f"{SVG}g") if group.get("data-step")
-    }
+    return {group.get("data-box"): group for group in root.iter(f"{SVG}g") if group.get("data-box")}
 
 
 def test_every_step_is_a_box_that_says_what_it_is(counter):
-    chart = show.mermaid(counter)
+    chart = show.draw_graph(counter)
     found = {id: words_of(box) for id, box in boxes(parsed(chart.svg())).items()}
-    assert sorted(found) == sorted(step.id for step in chart.steps)
+    assert sorted(found) == sorted(step.id for step in chart.boxes)
     assert ["variable counter", "float32 []"] in found.values()
     assert ["ReadVariableOp", "reads w"] in found.values()
     assert ["AssignAddVariableOp", "assigns counter"] in found.values()
@@ -40,7 +38,7 @@ def test_every_step_is_a_box_that_says_what_it_is(counter):
 
 
 def test_a_kind_has_a_shape_of_its_own(counter):
-    drawn = parsed(show.mermaid(counter).svg())
+    drawn = parsed(show.draw_graph(counter).svg())
     shapes = {}
     for box in boxes(drawn).values():
         outline = box.find(f"{SVG}g")
@@ -55,7 +53,7 @@ def test_a_kind_has_a_shape_of_its_own(counter):
 
 
 def test_every_line_of_the_flow_is_drawn(counter):
-    drawn = parsed(show.mermaid(counter).svg())
+    drawn = parsed(show.draw_graph(counter).svg())
     lines = [path for path in drawn.findall(f"{SVG}path") if path.get("fill") == "none"]
     styles = [(path.get("stroke-width"), path.get("stroke-dasharray")) for path in lines]
     # Counted by hand in the flow of ``counter``: values, one order, one write.
@@ -65,7 +63,7 @@ def test_every_line_of_the_flow_is_drawn(counter):
 
 
 def test_the_whole_flow_is_said_in_words(counter):
-    chart = show.mermaid(counter)
+    chart = show.draw_graph(counter)
     root = parsed(chart.svg())
     assert root.get("role") == "img"
     assert root.get("aria-label") == chart.title
@@ -73,8 +71,8 @@ def test_the_whole_flow_is_said_in_words(counter):
 
 
 def test_a_hostile_name_stays_text(hostile):
-    step = Step(hostile, "op", hostile, "\x1b[31m\u202e")
-    markup = svg(hostile, hostile, (step,), marks=Marks({hostile: hostile}, hostile, True))
+    step = Box(hostile, "op", hostile, "\x1b[31m\u202e")
+    markup = draw_svg(hostile, hostile, (step,), marks=Marks({hostile: hostile}, hostile, True))
     root = parsed(markup)
     assert "<script" not in markup
     assert "\x1b" not in markup and "\u202e" not in markup
@@ -87,7 +85,7 @@ def test_a_hostile_name_stays_text(hostile):
 
 def test_every_word_fits_its_box(counter):
     """DejaVu Sans Bold has no digit, sign or small letter wider than 0.84 em but m, w and W."""
-    chart = show.mermaid(counter)
+    chart = show.draw_graph(counter)
     for box in boxes(parsed(chart.svg())).values():
         numbers = [
             float(number)
@@ -109,7 +107,7 @@ def test_the_words_of_a_box_can_be_read(kind):
 @pytest.mark.parametrize("page", ["#ffffff", "#111111"], ids=["light", "dark"])
 def test_a_line_can_be_seen_on_a_light_and_on_a_dark_page(counter, page):
     """Contrast of 3:1 or more for a graphical object (WCAG 2.2, success criterion 1.4.11)."""
-    drawn = parsed(show.mermaid(counter).svg())
+    drawn = parsed(show.draw_graph(counter).svg())
     colors = {path.get("stroke") for path in drawn.findall(f"{SVG}path")} - {None}
     assert colors
     assert all(contrast(page, color) >= 3 for color in colors)
@@ -128,8 +126,8 @@ def contrast(one, other):
 
 
 def test_a_drawing_to_click_names_each_step_and_where_one_is(counter):
-    chart = show.mermaid(counter)
-    here = chart.steps[2].id
+    chart = show.draw_graph(counter)
+    here = chart.boxes[2].id
     root = parsed(chart.svg(Marks({}, here, clickable=True)))
     assert root.get("role") == "group"
     found = boxes(root)
@@ -141,7 +139,7 @@ def test_a_drawing_to_click_names_each_step_and_where_one_is(counter):
 
 
 def test_before_and_after_name_what_is_gone_and_what_is_new(counter, frozen):
-    compared = show.before_after(show.mermaid(counter), show.mermaid(frozen))
+    compared = show.compare_drawings(show.draw_graph(counter), show.draw_graph(frozen))
     gone, new = compared.text().splitlines()[:2]
     # The counter, its constant, its read and its assign; w and its read; the sum.
     assert sorted(gone.removeprefix("gone: ").split(", ")) == [
@@ -155,7 +153,7 @@ def test_before_and_after_name_what_is_gone_and_what_is_new(counter, frozen):
 
 
 def test_before_and_after_are_marked_by_a_word(counter, frozen, read_html):
-    compared = show.before_after(show.mermaid(counter), show.mermaid(frozen))
+    compared = show.compare_drawings(show.draw_graph(counter), show.draw_graph(frozen))
     # Pictures, since JupyterLab takes <svg> out of outputs that it does not trust yet.
     before, after = read_html(compared.html()).all("img")
     for image, chart, word, ids in (
@@ -170,10 +168,10 @@ def test_before_and_after_are_marked_by_a_word(counter, frozen, read_html):
 
 
 def test_one_of_two_equal_steps_is_gone(counter):
-    chart = show.mermaid(counter)
-    one = next(step for step in chart.steps if step.name == "MatMul")
-    double = replace(chart, steps=(*chart.steps, replace(one, id="again", name="MatMul #2")))
-    compared = show.before_after(double, chart)
+    chart = show.draw_graph(counter)
+    one = next(step for step in chart.boxes if step.name == "MatMul")
+    double = replace(chart, boxes=(*chart.boxes, replace(one, id="again", name="MatMul #2")))
+    compared = show.compare_drawings(double, chart)
     assert compared.gone == ("again",)
     assert compared.new == ()
 
@@ -182,13 +180,13 @@ def test_the_read_that_is_gone_is_that_of_the_variable_that_is_gone():
     """Two reads of one op, one of a variable that stays: the other one is marked."""
 
     def chart(*variables):
-        steps = [Step(f"variable {name}", "variable", name) for name in variables]
+        steps = [Box(f"variable {name}", "variable", name) for name in variables]
         for number, step in enumerate(steps, start=1):
             name = "ReadVariableOp" if number == 1 else f"ReadVariableOp #{number}"
-            steps.append(Step(f"read {step.name}", "read", name, "", (step.id,), (), step.id))
+            steps.append(Box(f"read {step.name}", "read", name, "", (step.id,), (), step.id))
             if number == len(variables):
                 break
-        return show.Flowchart("Flow", tuple(steps))
+        return show.GraphDrawing("Flow", tuple(steps))
 
-    compared = show.before_after(chart("weight", "count"), chart("count"))
+    compared = show.compare_drawings(chart("weight", "count"), chart("count"))
     assert compared.gone == ("variable weight", "read weight")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from workbook_lib.lesson.classroom import STATES, Classroom
-from workbook_lib.show.picture import Picture, picture
+from workbook_lib.show.pictures import Picture, picture
 
 # As in ``rendering.TONES``, which can be told apart; the hatching does it without colors as well.
 _LOOKS = {
@@ -14,7 +14,7 @@ _LOOKS = {
 }
 
 
-def class_picture(room: Classroom) -> Picture:
+def plot_class(room: Classroom) -> Picture:
     """Draw how many learners are right, trying, stuck and not yet there, for each exercise."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator

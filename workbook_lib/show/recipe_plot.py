@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from workbook_lib.show.picture import Picture, picture
+from workbook_lib.show.pictures import Picture, picture
 
 if TYPE_CHECKING:
     from varhandle.evaluate.recipe_comparison import MeasuredFile, RecipeTable
@@ -14,7 +14,7 @@ _COLOR = "#0288d1"
 _HEIGHT = 0.36  # inches a recipe
 
 
-def recipes(table: RecipeTable) -> Picture:
+def plot_recipes(table: RecipeTable) -> Picture:
     """Draw a table of recipes: three bars for each, in the order of the table."""
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""The steps of one function as a reader thinks of them: calls inlined, wrappers left out."""
+"""The boxes of one function as a reader thinks of them: calls inlined, wrappers left out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SOURCES = {"Const": "constant", "Placeholder": "input", "InputLayer": "input"}
 _PASSES_ON = frozenset({"Identity", "IdentityN", "StopGradient", "PreventGradient"})
 
 # A function may call another twice, which calls a third twice, and so on: a few lines of a file
-# that are more steps than there is memory for.
+# that are more boxes than there is memory for.
 _MOST_CALLS = 5_000
 _DEEPEST_CALL = 100
 
@@ -25,33 +25,36 @@ _Port = tuple[str, str, int]
 
 
 @dataclass(frozen=True)
-class Step:
+class Box:
     """One box of a drawing."""
 
-    id: str  # unique in its flow
+    id: str  # unique in its drawing
     kind: str  # ``input``, ``output``, ``variable``, ``constant``, ``read``, ``assign`` or ``op``
     name: str  # an op type, numbered where it occurs again, or a name from the file
-    detail: str = ""  # dtype and shape, or the functions that the op calls; may be empty
-    # ids of the steps whose values it takes; for an access, its variable as well
-    sources: tuple[str, ...] = ()
-    # ids of accesses that must run before it, though it takes no value from them
-    after: tuple[str, ...] = ()
+    detail: str = ""  # dtype and shape, or the functions that the op calls
+    sources: tuple[str, ...] = ()  # ids of what it takes; for an access, its variable as well
+    after: tuple[str, ...] = ()  # ids of accesses that must run before it, by a control input
     variable: str | None = None  # id of the variable that it reads or assigns
-    # the node that the step stands for, for a variable the one that makes its handle; ``None`` for
-    # an end of the function, and for a constant of a .tflite file
+    # What it stands for, and where: for a variable the node that makes its handle; ``None`` for an
+    # end of the function, and for a constant of a .tflite file.
     node: Node | None = field(default=None, compare=False, repr=False)
     function: str = field(default="", compare=False, repr=False)
 
+    @property
+    def taken(self) -> tuple[str, ...]:
+        """Ids of the boxes whose values it takes: an assignment does not take its variable's."""
+        return tuple(id for id in self.sources if self.kind != "assign" or id != self.variable)
 
-def flow_of(
+
+def boxes_of(
     graph: Graph, function: Function, outputs: Sequence[TensorSpec] = ()
-) -> tuple[Step, ...]:
+) -> tuple[Box, ...]:
     """Follow a function from its inputs to its outputs.
 
     Functions that it calls are put in place of the calls (of the first 5,000, up to 100 deep), and
     ops that only pass a tensor on are left out. Returned in topological order.
     """
-    return _Flow(graph).steps(function, outputs)
+    return _Flow(graph).boxes(function, outputs)
 
 
 class _Flow:
@@ -68,30 +71,30 @@ class _Flow:
         self.same: dict[_Port, _Port] = {}
         self.calls = 0
 
-    def steps(self, function: Function, names: Sequence[TensorSpec]) -> tuple[Step, ...]:
+    def boxes(self, function: Function, names: Sequence[TensorSpec]) -> tuple[Box, ...]:
         self._collect(function, "", ())
         variables = self._origins()
-        steps = {
-            spec.name: Step(spec.name, "input", spec.name, spec_text(spec))
+        boxes = {
+            spec.name: Box(spec.name, "input", spec.name, spec_text(spec))
             for spec in function.inputs
         }
-        steps |= {id: self._step(id, variables) for id in self.nodes}
+        boxes |= {id: self._box(id, variables) for id in self.nodes}
         ends = _outputs(function)
         specs = names if len(names) == len(ends) else [spec for spec, _ in ends]
         for number, (spec, (_, (source, output))) in enumerate(zip(specs, ends, strict=True)):
             id = f"output {number}"
             origin = self._origin(("", source, output))
-            steps[id] = Step(id, "output", spec.name, spec_text(spec), (origin,))
+            boxes[id] = Box(id, "output", spec.name, spec_text(spec), (origin,))
         for origin, variable in variables.items():
-            steps.pop(origin, None)
+            boxes.pop(origin, None)
             id = _variable_id(variable)
             detail = f"{variable.dtype} {shape_text(variable.shape)}"
             node, within = self._handle(origin, variable)
-            steps[id] = Step(id, "variable", variable.name, detail, node=node, function=within)
-        for id in [id for step in steps.values() for id in step.sources if id not in steps]:
-            steps[id] = Step(id, "constant", id)
-        used = {id for step in steps.values() for id in (*step.sources, step.variable)}
-        kept = [step for step in steps.values() if step.kind != "constant" or step.id in used]
+            boxes[id] = Box(id, "variable", variable.name, detail, node=node, function=within)
+        for id in [id for box in boxes.values() for id in box.sources if id not in boxes]:
+            boxes[id] = Box(id, "constant", id)
+        used = {id for box in boxes.values() for id in (*box.sources, box.variable)}
+        kept = [box for box in boxes.values() if box.kind != "constant" or box.id in used]
         return _numbered(_in_order(kept))
 
     def _collect(self, function: Function, path: str, within: tuple[str, ...]) -> None:
@@ -128,7 +131,7 @@ class _Flow:
         self._collect(callee, inner, within)
 
     def _origin(self, port: _Port) -> str:
-        """Return the id of the step that a tensor really comes from."""
+        """Return the id of the box that a tensor really comes from."""
         seen = {port}
         while (through := self.same.get(port)) is not None and through not in seen:
             seen.add(port := through)
@@ -155,7 +158,7 @@ class _Flow:
                     return node, each.name
         return None, ""
 
-    def _step(self, id: str, variables: dict[str, Variable]) -> Step:
+    def _box(self, id: str, variables: dict[str, Variable]) -> Box:
         path, function, node = self.nodes[id]
         accessed = self.accesses.get((function, node.name))
         origins = [self._origin(port) for port in _ports(node, path) if port[1]]
@@ -164,8 +167,8 @@ class _Flow:
         )
         kind = accessed[1] if accessed else _kind(node)
         if kind in {"constant", "input", "variable"}:
-            return Step(id, kind, node.name, _detail(node), node=node, function=function)
-        return Step(
+            return Box(id, kind, node.name, _detail(node), node=node, function=function)
+        return Box(
             id,
             kind,
             node.op,
@@ -191,16 +194,16 @@ def spec_text(spec: TensorSpec) -> str:
     return f"{spec.dtype} {shape_text(spec.shape)}"
 
 
-def within(steps: Iterable[Step], kept: Collection[str]) -> tuple[Step, ...]:
+def subset(boxes: Iterable[Box], kept: Collection[str]) -> tuple[Box, ...]:
     """Take a part of a flow."""
     return tuple(
         replace(
-            step,
-            sources=tuple(id for id in step.sources if id in kept),
-            after=tuple(id for id in step.after if id in kept),
+            box,
+            sources=tuple(id for id in box.sources if id in kept),
+            after=tuple(id for id in box.after if id in kept),
         )
-        for step in steps
-        if step.id in kept
+        for box in boxes
+        if box.id in kept
     )
 
 
@@ -261,12 +264,12 @@ def _normal(name: str) -> str:
     return re.sub(r"[^a-z0-9_#]", "_", name.lower())
 
 
-def _in_order(steps: Sequence[Step]) -> list[Step]:
-    """Sort topologically; where steps run in a circle, the first one met comes first."""
-    by_id = {step.id: step for step in steps}
-    done: dict[str, Step] = {}
-    for step in steps:
-        waiting = [(step, False)]
+def _in_order(boxes: Sequence[Box]) -> list[Box]:
+    """Sort topologically; where boxes run in a circle, the first one met comes first."""
+    by_id = {box.id: box for box in boxes}
+    done: dict[str, Box] = {}
+    for box in boxes:
+        waiting = [(box, False)]
         entered = set()
         while waiting:
             current, ready = waiting.pop()
@@ -280,12 +283,12 @@ def _in_order(steps: Sequence[Step]) -> list[Step]:
     return list(done.values())
 
 
-def _numbered(steps: Iterable[Step]) -> tuple[Step, ...]:
-    """Tell apart steps of the same op: ``AddV2``, ``AddV2 #2``."""
+def _numbered(boxes: Iterable[Box]) -> tuple[Box, ...]:
+    """Tell apart boxes of the same op: ``AddV2``, ``AddV2 #2``."""
     seen: Counter[str] = Counter()
     numbered = []
-    for step in steps:
-        seen[step.name] += 1
-        again = step.kind in {"op", "read", "assign"} and seen[step.name] > 1
-        numbered.append(replace(step, name=f"{step.name} #{seen[step.name]}") if again else step)
+    for box in boxes:
+        seen[box.name] += 1
+        again = box.kind in {"op", "read", "assign"} and seen[box.name] > 1
+        numbered.append(replace(box, name=f"{box.name} #{seen[box.name]}") if again else box)
     return tuple(numbered)

@@ -4,20 +4,20 @@
 function render({ model, el }) {
   el.classList.add("workbook-graph-walk");
   el.dataset.lmSuppressShortcuts = "true"; // Enter would open the cell for editing
-  const said = document.createElement("div");
-  said.setAttribute("role", "status"); // for a screen reader: the page shows the same in bold
-  said.style.cssText = "position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%)";
+  const live = document.createElement("div");
+  live.setAttribute("role", "status"); // for a screen reader: the page shows the same in bold
+  live.style.cssText = "position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%)";
   const place = document.createElement("div");
   el.style.position = "relative";
-  el.append(said, place);
+  el.append(live, place);
 
   function show() {
     const had = document.activeElement;
     const inside = place.contains(had);
     const inDrawing = inside && had.closest("svg") !== null;
-    const { html, said: words } = model.get("page");
+    const { html, words } = model.get("page");
     place.innerHTML = html;
-    said.textContent = words;
+    live.textContent = words;
     if (!inside) return;
     // What had the focus is gone: it goes to the box that the walk has come to, or to its words.
     const box = place.querySelector('svg [aria-current="true"]');
@@ -26,15 +26,15 @@ function render({ model, el }) {
   }
 
   function press(target) {
-    const pressed = target.closest?.("[data-step], [data-back]");
+    const pressed = target.closest?.("[data-box], [data-back]");
     if (!pressed || !place.contains(pressed)) return false;
     if (pressed.dataset.back) model.send({ back: Number(pressed.dataset.back) });
-    else model.send({ step: pressed.dataset.step });
+    else model.send({ box: pressed.dataset.box });
     return true;
   }
 
   place.addEventListener("click", (event) => {
-    const box = event.target.closest?.("svg [data-step]");
+    const box = event.target.closest?.("svg [data-box]");
     if (box) box.focus({ preventScroll: true });
     press(event.target);
   });

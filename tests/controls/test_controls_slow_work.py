@@ -11,7 +11,7 @@ import pytest
 
 from varhandle.display import Rich
 from varhandle.sandbox import cancellable, run_isolated
-from workbook_lib.controls.work import SlowWork, can_be_used
+from workbook_lib.controls.slow_work import SlowWork, is_interactive
 
 
 class Said(Rich):
@@ -138,13 +138,13 @@ def test_how_far_it_is_can_be_read():
 @pytest.mark.parametrize("progress", ["off", ""])
 def test_nobody_can_use_a_control_outside_a_kernel(monkeypatch, progress):
     monkeypatch.setenv("WORKBOOK_PROGRESS", progress)
-    assert not can_be_used()
+    assert not is_interactive()
 
 
 def test_the_room_imports_nothing_heavy():
     heavy = "tensorflow", "IPython", "ipywidgets", "anywidget", "matplotlib"
     code = (
-        "import sys, workbook_lib.controls, workbook_lib.controls.work; "
+        "import sys, workbook_lib.controls, workbook_lib.controls.slow_work; "
         f"print([name for name in {heavy} if name in sys.modules])"
     )
     answer = subprocess.run(

@@ -4,14 +4,10 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
+from data import train_row_reader
 from varhandle.formats import read_graph
-from workbook_lib.samples import (
-    data_path,
-    delay_line_file,
-    load_digits,
-    load_row_reader,
-    streaming,
-)
+from workbook_lib.locations import data_path
+from workbook_lib.samples import delay_line_file, load_digits, load_row_reader
 
 
 def test_the_stored_reader_names_more_than_nine_in_ten_after_the_last_row():
@@ -30,13 +26,13 @@ def test_the_stored_reader_names_more_than_nine_in_ten_after_the_last_row():
             )
         right += np.argmax(weights["digit_kernel"].T @ memory + weights["digit_bias"]) == label
     assert right / len(digits.test_labels) > 0.92
-    assert streaming.accuracy_by_row(weights)[-1] == pytest.approx(
+    assert train_row_reader.accuracy_by_row(weights)[-1] == pytest.approx(
         right / len(digits.test_labels), abs=0.005
     )
 
 
 def test_the_reader_knows_more_with_every_row():
-    shares = streaming.accuracy_by_row(load_row_reader())
+    shares = train_row_reader.accuracy_by_row(load_row_reader())
     assert len(shares) == 8
     assert shares == sorted(shares)
     assert shares[0] < 0.2
@@ -64,18 +60,19 @@ def test_rows_may_have_a_channel_or_none():
     images = load_digits().test_images[:3]
     weights = load_row_reader()
     assert np.array_equal(
-        streaming.read_rows(weights, images), streaming.read_rows(weights, images[..., 0])
+        train_row_reader.read_rows(weights, images),
+        train_row_reader.read_rows(weights, images[..., 0]),
     )
-    assert streaming.read_rows(weights, images).shape == (3, 8, 10)
+    assert train_row_reader.read_rows(weights, images).shape == (3, 8, 10)
 
 
 def test_the_script_rebuilds_a_reader_as_good(tmp_path, tf):
     path = tmp_path / "rebuilt.npz"
-    streaming.main(path)
+    train_row_reader.main(path)
     with np.load(path, allow_pickle=False) as file:
         rebuilt = {name: file[name] for name in file.files}
     assert set(rebuilt) == set(load_row_reader())
-    assert streaming.accuracy_by_row(rebuilt)[-1] > 0.92
+    assert train_row_reader.accuracy_by_row(rebuilt)[-1] > 0.92
 
 
 def test_the_delay_line_adds_up_its_last_four_inputs():

@@ -1,9 +1,8 @@
-"""The small digits classifier that the lessons freeze, convert and quantize.
+"""Train the small digits classifier that the lessons freeze, convert and quantize.
 
-``python -m workbook_lib.samples.classifier`` trains it again and stores it as
-``data/digits_classifier.keras``. Run it on Python 3.10: the lock has Keras 3.12 there, a later one
-elsewhere, and a Keras reads the files of its forerunners, but not those of its successors.
-Every import of TensorFlow is inside a function.
+``python data/train_classifier.py`` stores it as ``data/digits_classifier.keras``. Run it on Python
+3.10: the lock has Keras 3.12 there, a later one elsewhere, and a Keras reads the files of its
+forerunners, but not those of its successors.
 """
 
 from __future__ import annotations
@@ -12,20 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from workbook_lib.locations import data_path
-from workbook_lib.samples.digits import load_digits
+from workbook_lib.samples import load_digits
 
 SEED = 20
 EPOCHS = 30
-
-
-def load_classifier() -> Any:
-    """Load the trained classifier.
-
-    A ``keras.Model``: float32 [batch, 8, 8, 1] in 0..1 to [batch, 10].
-    """
-    import keras
-
-    return keras.models.load_model(data_path("digits_classifier.keras"))
 
 
 def train_classifier(epochs: int = EPOCHS) -> Any:

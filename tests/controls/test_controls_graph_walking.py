@@ -10,7 +10,7 @@ from varhandle.formats import read_graph
 from varhandle.graph import Graph
 from varhandle.graph.model import Access, Function, Node, TensorSpec, Variable
 from workbook_lib import controls
-from workbook_lib.samples import data_path
+from workbook_lib.locations import data_path
 
 HOSTILE = "\"]; <script>alert('x')</script>\n\u202e & é"
 BACK = {
@@ -47,15 +47,17 @@ def chain(count, users=1):
 
 
 def everywhere(begun):
-    return [begun.to(step.id) for step in begun.chart.steps]
+    return [begun.to(box.id) for box in begun.drawn.boxes]
 
 
 def test_every_way_leads_back(half_reader):
     found = 0
     for place in everywhere(controls.walk(half_reader)):
-        for way in place.ways:
-            back = [each for each in place.to(way.step.id).ways if each.step.id == place.here.id]
-            assert BACK[way.word] in {each.word for each in back}, (place, way)
+        for link in place.connections:
+            back = [
+                each for each in place.to(link.box.id).connections if each.box.id == place.here.id
+            ]
+            assert BACK[link.word] in {each.word for each in back}, (place, link)
             found += 1
     assert found > 40
 
@@ -65,7 +67,7 @@ def test_the_ways_from_a_variable_are_its_accesses(half_reader):
         accesses = {("read by", a.op, a.node) for a in variable.reads}
         accesses |= {("assigned by", a.op, a.node) for a in variable.assigns}
         place = controls.walk(half_reader, variable.name)
-        assert {(w.word, w.step.node.op, w.step.node.name) for w in place.ways} == accesses
+        assert {(w.word, w.box.node.op, w.box.node.name) for w in place.connections} == accesses
 
 
 def test_a_walk_from_a_handle_to_what_takes_its_value(half_reader):
@@ -73,7 +75,7 @@ def test_a_walk_from_a_handle_to_what_takes_its_value(half_reader):
     assert "attribute dtype: float16" in begun.text()
     assert "a value in the file: yes" in begun.text()
     assert "op: VarHandleOp" in begun.text()
-    [read] = [way.step for way in begun.ways if way.word == "read by"]
+    [read] = [link.box for link in begun.connections if link.word == "read by"]
     on = begun.to(read.id)
     assert f"path: variable memory > {read.name}" in on.text()
     assert "  reads variable memory" in on.text()
@@ -128,16 +130,16 @@ def test_what_is_not_there_is_said(half_reader):
 def test_a_large_flow_is_drawn_around_the_walker():
     begun = controls.walk(chain(200))
     middle = begun.at("n100").drawing()
-    assert {step.id for step in middle.steps} >= {"n90", "n100", "n110"}
-    assert len(middle.steps) == 40
+    assert {box.id for box in middle.boxes} >= {"n90", "n100", "n110"}
+    assert len(middle.boxes) == 40
     assert "203 boxes are too many to draw: these 40" in begun.at("n100").html()
     assert "▸ here" in begun.at("n100").page(clickable=True)
-    assert len(controls.walk(chain(20)).drawing().steps) == 23
+    assert len(controls.walk(chain(20)).drawing().boxes) == 23
 
 
 def test_the_ways_on_are_cut_and_counted():
     place = controls.walk(chain(1, users=100)).at("ReadVariableOp")
-    assert len(place.ways) == 102
+    assert len(place.connections) == 102
     assert place.text().endswith("and 78 more")
     assert place.text().count("given to Abs") == 22  # 24 with the variable and the first op
     assert "and 78 more" in place.html()
@@ -190,10 +192,10 @@ def send(widget, **message):
 
 
 def test_a_press_leads_on_and_back(widget):
-    assert widget.page["said"] == "Here: variable v, float32 []."
-    send(widget, step="r")
-    send(widget, step="n0")
-    assert widget.page["said"] == "Here: Neg."
+    assert widget.page["words"] == "Here: variable v, float32 []."
+    send(widget, box="r")
+    send(widget, box="n0")
+    assert widget.page["words"] == "Here: Neg."
     assert widget.walk.path == ("variable v", "r", "n0")
     send(widget, back=2)
     assert widget.walk.path == ("variable v",)
@@ -201,17 +203,17 @@ def test_a_press_leads_on_and_back(widget):
 
 def test_every_box_can_be_pressed_under_the_id_that_it_bears(widget):
     boxes = [each for tag, each in Elements(widget.page["html"]).found if tag == "g"]
-    ids = [each["data-step"] for each in boxes if "data-step" in each]
-    assert len(ids) == len(widget.walk.chart.steps)
+    ids = [each["data-box"] for each in boxes if "data-box" in each]
+    assert len(ids) == len(widget.walk.drawn.boxes)
     assert printable(HOSTILE, None) in ids
     for id in ids:
-        send(widget, step=id)
+        send(widget, box=id)
         [here] = [each for _, each in Elements(widget.page["html"]).found if "aria-current" in each]
-        assert here["data-step"] == id
+        assert here["data-box"] == id
         assert here["role"] == "button" and here["tabindex"] == "0"
 
 
-@pytest.mark.parametrize("message", [{}, {"step": "x"}, {"step": 3}, {"step": [1]}, {"back": "1"}])
+@pytest.mark.parametrize("message", [{}, {"box": "x"}, {"box": 3}, {"box": [1]}, {"back": "1"}])
 def test_a_message_that_leads_nowhere_changes_nothing(widget, message):
     before = widget.page
     send(widget, **message)

@@ -1,9 +1,8 @@
-"""A SavedModel that has the trouble: the row reader, with its memory kept in half precision.
+"""Make a SavedModel that has the trouble: the row reader, its memory kept in half precision.
 
-``python -m workbook_lib.samples.half_reader`` makes it again, as ``data/half_reader``. Notebook 08
-runs on it until it is given another model. It is an ordinary thing to have: under mixed precision
-a layer's state is float16, and the builtin ``VAR_HANDLE`` does not carry float16.
-TensorFlow is imported only to make it.
+``python data/make_half_reader.py`` stores it as ``data/half_reader``. Notebook 08 runs on it until
+it is given another model. It is an ordinary thing to have: under mixed precision a layer's state is
+float16, and the builtin ``VAR_HANDLE`` does not carry float16.
 """
 
 from __future__ import annotations
@@ -11,25 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from workbook_lib.locations import data_path
-from workbook_lib.samples.digits import load_digits
-from workbook_lib.samples.streaming import load_row_reader
-
-HALF_READER = "half_reader"
-"""Name of the SavedModel's folder in ``data/``."""
-
-
-def half_reader_rows(digit: int = 0) -> dict[str, npt.NDArray[np.float32]]:
-    """Return the calls that a device would make of the half-precision reader.
-
-    ``row`` float32 [8, 1, 8]: eight successive calls, the rows of one image from top to bottom.
-    Raises ``IndexError``: there is no such digit.
-    """
-    image = load_digits().test_images[digit]
-    return {"row": image.reshape(8, 1, 8).astype(np.float32)}
+from workbook_lib.samples import load_row_reader
 
 
 def half_reader_module() -> Any:
@@ -67,7 +49,7 @@ def main(folder: Path | None = None) -> None:
 
     module = half_reader_module()
     signature = module.__call__.get_concrete_function()
-    tf.saved_model.save(module, str(folder or data_path(HALF_READER)), signatures=signature)
+    tf.saved_model.save(module, str(folder or data_path("half_reader")), signatures=signature)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ def table():
 
 
 def test_the_words_hold_every_number(table):
-    words = show.recipes(table).text()
+    words = show.plot_recipes(table).text()
     for part in (
         "float32: 19,176 bytes, 351 of 360 right, median 2.3 µs (quartiles 2.1 to 2.8)",
         "<16x8>: 10,008 bytes, 350 of 360 right, median 27.5 µs (quartiles 24.8 to 33.0)",
@@ -32,7 +32,7 @@ def test_the_words_hold_every_number(table):
 
 
 def test_the_picture_has_its_words_as_alt_text(table, tmp_path):
-    page = show.recipes(table).html()
+    page = show.plot_recipes(table).html()
     assert "&lt;16x8&gt;: 10,008 bytes" in re.search(r'<img alt="([^"]*)"', page)[1]
     path = tmp_path / "plot.png"
     path.write_bytes(base64.b64decode(re.search(r"base64,([^\"]+)", page)[1]))
@@ -46,7 +46,7 @@ def drawn(monkeypatch):
     import sys
 
     figures = []
-    module = sys.modules["workbook_lib.show.recipes"]
+    module = sys.modules["workbook_lib.show.recipe_plot"]
     real = module.picture
     monkeypatch.setattr(
         module, "picture", lambda figure, *words: figures.append(figure) or real(figure, *words)
@@ -55,7 +55,7 @@ def drawn(monkeypatch):
 
 
 def test_the_bars_are_as_long_as_the_values(table, drawn):
-    show.recipes(table)
+    show.plot_recipes(table)
     size, right, latency = drawn[0].axes
     widths = [
         [round(bar.get_width(), 3) for bar in axis.patches] for axis in (size, right, latency)
@@ -67,7 +67,7 @@ def test_the_bars_are_as_long_as_the_values(table, drawn):
 
 
 def test_whiskers_end_at_the_quartiles(table, drawn):
-    show.recipes(table)
+    show.plot_recipes(table)
     (lines,) = drawn[0].axes[2].collections
     ends = [sorted(point[0] for point in segment) for segment in lines.get_segments()]
     assert ends == [pytest.approx([2.07, 2.76]), pytest.approx([24.75, 33.0])]

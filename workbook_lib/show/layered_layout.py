@@ -9,26 +9,24 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 _SWEEPS = 12
 _BEND = 10.0  # room across that a passing line takes
 
-Key = Hashable
 Point = tuple[float, float]
-Line = tuple[Key, Key]
+Line = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where everything goes."""
+    """Where everything goes, in the unit of the boxes."""
 
-    width: float  # of the whole, in the unit of the boxes
-    height: float  # of the whole
-    centers: Mapping[Key, Point]  # box to the place of its center
-    # line to the places that it runs through, from its first box to its last
-    bends: Mapping[Line, tuple[Point, ...]]
+    width: float
+    height: float
+    centers: Mapping[str, Point]  # of each box
+    bends: Mapping[Line, tuple[Point, ...]]  # what a line runs through, from center to center
 
 
 @dataclass(frozen=True)
@@ -39,8 +37,11 @@ class _Bend:
     layer: int
 
 
+Key = str | _Bend  # a box by its id, or a bend
+
+
 def lay_out(
-    sizes: Mapping[Key, Point],
+    sizes: Mapping[str, Point],
     lines: Sequence[Line],
     *,
     across: bool = False,
@@ -69,7 +70,9 @@ def lay_out(
     joined = _joined(chains.values())
     rows = _ordered(rows, joined)
     place = _placed(rows, joined, room, gap)
-    depths = [max((sizes[box][along] for box in row if box in sizes), default=0.0) for row in rows]
+    depths = [
+        max((sizes[box][along] for box in row if isinstance(box, str)), default=0.0) for row in rows
+    ]
     starts = [sum(depths[:number]) + layer_gap * number for number in range(len(rows))]
     middle = {
         box: starts[number] + depths[number] / 2 for number, row in enumerate(rows) for box in row
@@ -114,9 +117,9 @@ def _route(
     return (*places, point(chain[-1]))
 
 
-def _without_circles(boxes: Sequence[Key], lines: Sequence[Line]) -> list[tuple[Line, Line]]:
+def _without_circles(boxes: Sequence[str], lines: Sequence[Line]) -> list[tuple[Line, Line]]:
     """Pair each line with its ends in an order that has no circle; a line to itself is left out."""
-    after: dict[Key, set[Key]] = defaultdict(set)
+    after: dict[str, set[str]] = defaultdict(set)
     known = set(boxes)
     kept: list[tuple[Line, Line]] = []
     for line in dict.fromkeys(lines):
@@ -129,7 +132,7 @@ def _without_circles(boxes: Sequence[Key], lines: Sequence[Line]) -> list[tuple[
     return kept
 
 
-def _reaches(after: Mapping[Key, set[Key]], start: Key, goal: Key) -> bool:
+def _reaches(after: Mapping[str, set[str]], start: str, goal: str) -> bool:
     waiting, seen = [start], {start}
     while waiting:
         box = waiting.pop()
@@ -141,19 +144,19 @@ def _reaches(after: Mapping[Key, set[Key]], start: Key, goal: Key) -> bool:
     return False
 
 
-def _layers(boxes: Sequence[Key], ends: Sequence[Line]) -> dict[Key, int]:
+def _layers(boxes: Sequence[str], ends: Sequence[Line]) -> dict[str, int]:
     """Number the layers: as high as can be, then as low as can be where that costs no length.
 
     A variable, and the read that only one op waits for, so end up above that op.
     """
-    before: dict[Key, list[Key]] = defaultdict(list)
-    after: dict[Key, list[Key]] = defaultdict(list)
+    before: dict[str, list[str]] = defaultdict(list)
+    after: dict[str, list[str]] = defaultdict(list)
     for first, last in ends:
         after[first].append(last)
         before[last].append(first)
-    layer: dict[Key, int] = {}
+    layer: dict[str, int] = {}
     waiting = [box for box in boxes if not before[box]]
-    order: list[Key] = []
+    order: list[str] = []
     left = {box: len(before[box]) for box in boxes}
     while waiting:
         box = waiting.pop()

@@ -21,14 +21,14 @@ def cured(counting_file, tmp_path_factory):
 
 
 def test_the_picture_says_in_words_what_it_shows(cured):
-    drawn = show.answers(cured)
+    drawn = show.plot_answers(cured)
     (name,) = cured.expected[0]
-    assert drawn.picture.alt.startswith(f"{name} over 6 calls: a line for each value as the file")
+    assert drawn.alt.startswith(f"{name} over 6 calls: a line for each value as the file")
     assert "No dot is further from its line than 0.1% of the range." in drawn.text()
-    assert drawn.picture.alt.replace("&", "&amp;") in drawn.html()
-    image = pyplot.imread(io.BytesIO(drawn.picture.png))
+    assert drawn.alt.replace("&", "&amp;") in drawn.html()
+    image = pyplot.imread(io.BytesIO(drawn.png))
     assert image[..., :3].min() < 0.5 < image[..., :3].max()  # ink on a ground
-    assert repr(drawn).startswith("Answers(")
+    assert repr(drawn).startswith("Picture(")
 
 
 def shifted(cured, share, name):
@@ -43,10 +43,10 @@ def shifted(cured, share, name):
 
 def test_the_distance_is_the_largest_one_as_a_share_of_the_range(cured):
     (name,) = cured.expected[0]
-    assert "than 25.0% of the range" in show.answers(shifted(cured, 0.25, name)).text()
+    assert "than 25.0% of the range" in show.plot_answers(shifted(cured, 0.25, name)).text()
 
 
-def test_of_many_values_those_that_change_most_are_drawn(tf, save_module, tmp_path):
+def test_of_many_values_those_that_change_most_are_plot(tf, save_module, tmp_path):
     class Wide(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec([6], tf.float32, "x")])
         def __call__(self, x):
@@ -55,7 +55,7 @@ def test_of_many_values_those_that_change_most_are_drawn(tf, save_module, tmp_pa
     path = save_module(Wide())
     ramp = np.linspace(0, 1, 5, dtype="float32")[:, None] * np.ones([1, 6], "float32")
     made = cure(path, inputs={"x": ramp})
-    drawn = show.answers(made)
+    drawn = show.plot_answers(made)
     assert "y over 5 calls, the 4 of its 6 values that change most: a line" in drawn.text()
     assert "as TensorFlow answers" in drawn.text()
 
@@ -63,38 +63,37 @@ def test_of_many_values_those_that_change_most_are_drawn(tf, save_module, tmp_pa
 def test_which_values_are_drawn(monkeypatch):
     from matplotlib.axes import Axes
 
-    from workbook_lib.show.answers import _drawn
-
     labels = []
     plot = Axes.plot
     monkeypatch.setattr(
         Axes, "plot", lambda self, *a, **k: (labels.append(k.get("label")), plot(self, *a, **k))[1]
     )
     values = np.linspace(0, 1, 5)[:, None] * np.array([0.0, 5.0, 1.0, 4.0, 2.0, 3.0])
-    _drawn("y", "TensorFlow", values, values)
+    from workbook_lib.show.answer_plot import _plot
+
+    _plot("y", "TensorFlow", values, values)
     assert [label for label in labels if label] == ["value 1", "value 3", "value 4", "value 5"]
 
 
 @pytest.mark.parametrize("values", [np.array(["a"]), np.float32([np.nan]), np.float32([])])
 def test_what_cannot_be_drawn_is_said(cured, values):
     (name,) = cured.expected[0]
-    told = show.answers(replace(cured, expected=[{name: values}] * len(cured.expected)))
-    assert told.picture is None
+    told = show.plot_answers(replace(cured, expected=[{name: values}] * len(cured.expected)))
     assert told.text() == "no picture: no output is of finite numbers in one shape"
-    assert told.reason in told.html()
-    assert repr(told) == f"Answers({told.reason})"
+    assert told.text() in told.html()
+    assert repr(told) == f"Panel({told.text()})"
 
 
 def test_a_file_that_cannot_be_called_is_no_error(cured):
-    told = show.answers(replace(cured, called=[{"x": np.zeros([9, 9, 9], "float32")}]))
-    assert told.picture is None
+    told = show.plot_answers(replace(cured, called=[{"x": np.zeros([9, 9, 9], "float32")}]))
     assert told.text().startswith("no picture: ")
     assert "\n" not in told.text()
 
 
 def test_a_hostile_name_is_no_formula_and_no_markup(hostile):
-    from workbook_lib.show.answers import _drawn
 
     values = np.arange(4.0)[:, None]
-    drawn = _drawn(f"$\\frac{{{hostile}", "TensorFlow", values, values)
+    from workbook_lib.show.answer_plot import _plot
+
+    drawn = _plot(f"$\\frac{{{hostile}", "TensorFlow", values, values)
     assert "<script" not in drawn.html()

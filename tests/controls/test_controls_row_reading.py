@@ -48,10 +48,10 @@ def test_each_push_answers_as_tensorflow_does_and_leaves_its_memory(reader, imag
     for number, row in enumerate(images[3], start=1):
         truth = module.step(row[np.newaxis])
         reading.push()
-        last = reading.reading.pushes[-1]
+        last = reading.state.pushes[-1]
         said = (int(np.argmax(truth["digit"])), number)
         assert (last.kept, last.carried, last.agree) == (said, said, True)
-        assert np.allclose(reading.reading.memory, module.memory.numpy()[0], atol=1e-5)
+        assert np.allclose(reading.state.memory, module.memory.numpy()[0], atol=1e-5)
 
 
 def test_the_plain_call_pushes_so_many_rows(reader, images):
@@ -77,12 +77,12 @@ def test_what_begins_anew_and_what_does_not(reader, images):
         reading = controls.RowReading(*reader[1:], images[1])
         for _ in range(8):
             reading.push()
-        before = reading.reading.memory
+        before = reading.state.memory
         getattr(reading, way)()
-        unchanged = np.array_equal(reading.reading.memory, before)
+        unchanged = np.array_equal(reading.state.memory, before)
         assert unchanged is not anew
         reading.push()
-        last = reading.reading.pushes[-1]
+        last = reading.state.pushes[-1]
         assert last.kept[1] == last.carried[1] == count
         assert last.agree
         if anew:
@@ -92,20 +92,20 @@ def test_what_begins_anew_and_what_does_not(reader, images):
 def test_another_digit_goes_on_with_the_old_memory(reader, images):
     reading = controls.RowReading(*reader[1:], images[1])
     reading.push()
-    memory = reading.reading.memory
+    memory = reading.state.memory
     reading.take(images[2])
     assert reading.row == 0
-    assert np.array_equal(reading.reading.memory, memory)
+    assert np.array_equal(reading.state.memory, memory)
 
 
 def test_sides_that_differ_are_said(reader, images):
     _, content, lifted = reader
     reading = controls.RowReading(content, lifted, images[1])
     reading.push()
-    reading._state["memory"] = reading._state["memory"] + 0.5
+    reading._memory["memory"] = reading._memory["memory"] + 0.5
     reading.push()
-    assert "differ" in reading.reading.text()
-    assert "differ" in reading.reading.html()
+    assert "differ" in reading.state.text()
+    assert "differ" in reading.state.html()
 
 
 def test_the_text_has_a_line_for_each_press_and_every_number(reader, images):

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import html
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from varhandle.display import Rich, printable
+from varhandle.display import printable
 from varhandle.formats import format_of
-from workbook_lib.show.picture import Picture, picture
+from workbook_lib.lesson.panels import Panel
+from workbook_lib.show.pictures import Picture, picture
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -21,49 +20,34 @@ if TYPE_CHECKING:
 _MOST = 4  # lines that can be told apart
 
 
-@dataclass(frozen=True, repr=False)
-class Answers(Rich):
-    """The answers beside each other."""
-
-    picture: Picture | None  # the picture; ``None`` where there is nothing to draw
-    reason: str = ""  # why there is none; empty if there is one
-
-    def __repr__(self) -> str:
-        return f"Answers({self.picture.alt if self.picture else self.reason})"
-
-    def text(self) -> str:
-        """Return the picture in words, or why there is none."""
-        return self.picture.text() if self.picture else self.reason
-
-    def html(self) -> str:
-        """Return the picture, or why there is none."""
-        return self.picture.html() if self.picture else f"<p>{html.escape(self.reason)}</p>"
-
-
-def answers(cured: Cured) -> Answers:
+def plot_answers(cured: Cured) -> Picture | Panel:
     """Draw the answers of a cured file over those of its model, for the calls that were compared.
 
     The file is called once more, in a child process, with the plain kernels. Of an output with
-    many values, those that change most from call to call are drawn.
+    many values, those that change most from call to call are drawn. Where no output is of numbers,
+    or the file cannot be called, the result says so.
     """
+    from varhandle.evaluate.parity import paired_outputs
+
     record = _called(cured)
     if not record.ok:
-        return Answers(None, f"no picture: {printable(record.message or record.outcome)}")
+        return Panel("neutral", f"no picture: {printable(record.message or record.outcome)}")
     got = [{name: value for name, (value, _) in call.items()} for call in record.value]
-    for name, own in _paired(got[0], cured.expected[0]):
+    wanted, own_names = paired_outputs(got[0], cured.expected[0])[::-1]
+    for name, own in zip(wanted, own_names, strict=True):
         theirs = [np.asarray(call[name]) for call in cured.expected]
         mine = [np.asarray(call[own]) for call in got]
         if theirs[0].dtype.kind in "fiu" and _drawable([*theirs, *mine]):
             converted = format_of(cured.diagnosis.graph).is_converted
             whose = "the file as it came" if converted else "TensorFlow"
             title = own if name.isdigit() else name  # a reference without names counts them
-            return Answers(_drawn(title, whose, _flat(theirs), _flat(mine)))
-    return Answers(None, "no picture: no output is of finite numbers in one shape")
+            return _plot(title, whose, _flat(theirs), _flat(mine))
+    return Panel("neutral", "no picture: no output is of finite numbers in one shape")
 
 
 def _called(cured: Cured) -> Any:
     from varhandle.evaluate.parity import PLAIN
-    from varhandle.evaluate.stateful_parity import CarriedState
+    from varhandle.evaluate.stateful_parity import State
     from varhandle.evaluate.stateful_parity import answers as ask
     from varhandle.formats import read_graph
     from varhandle.sandbox import run_isolated
@@ -72,21 +56,13 @@ def _called(cured: Cured) -> Any:
     held = {signature.name: signature for signature in graph.signatures}
     chosen = next((name for name in cured.way.signatures if name in held), next(iter(held), None))
     edges = graph.functions[0] if chosen is None else held[chosen]
-    carried = CarriedState(
+    carried = State(
         state,
         tuple(spec.name for spec in edges.inputs if spec.name in state),
         tuple(spec.name for spec in edges.outputs if spec.name in state),
     )
     calls = [dict(call) for call in cured.called]
     return run_isolated(ask, cured.content, calls, chosen, PLAIN, carried, tensorflow=False)
-
-
-def _paired(got: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Pair each output of the model with the one of the file."""
-    from varhandle.evaluate.parity import paired_outputs
-
-    mine, theirs = paired_outputs(got, wanted)
-    return list(zip(theirs, mine, strict=True))
 
 
 def _drawable(arrays: Sequence[npt.NDArray[Any]]) -> bool:
@@ -99,7 +75,7 @@ def _flat(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
     return np.stack([array.ravel().astype(np.float64) for array in arrays])
 
 
-def _drawn(
+def _plot(
     name: str, whose: str, theirs: npt.NDArray[np.float64], mine: npt.NDArray[np.float64]
 ) -> Picture:
     """Draw values [calls, values]: lines for the model, a dot for each answer of the file."""

@@ -1,9 +1,6 @@
-"""The weights of the row reader: a small recurrent model that reads a digit row by row.
+"""Train the row reader: a small recurrent model that reads a digit row by row.
 
-``python -m workbook_lib.samples.streaming`` trains it again and stores its weights as
-``data/row_reader.npz``. Plain arrays, because notebook 07 builds the model of them in the open, and
-because any NumPy reads them, whatever the release of Keras.
-Every import of TensorFlow is inside a function.
+``python data/train_row_reader.py`` stores its weights as ``data/row_reader.npz``.
 """
 
 from __future__ import annotations
@@ -15,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbook_lib.locations import data_path
-from workbook_lib.samples.digits import Digits, load_digits
+from workbook_lib.samples import Digits, load_digits
 
 Array = npt.NDArray[np.float32]
 Weights = dict[str, Array]
@@ -24,17 +21,6 @@ SEED = 20
 EPOCHS = 60
 MEMORY = 24
 _BATCH = 32
-
-
-def load_row_reader() -> Weights:
-    """Load the trained weights.
-
-    All float32. ``row_kernel`` [8, 24], ``memory_kernel`` [24, 24] and ``memory_bias`` [24] make
-    the new memory of a row and the old memory; ``digit_kernel`` [24, 10] and ``digit_bias`` [10]
-    make logits of a memory; ``first_memory`` [1, 24] is the memory before the first row.
-    """
-    with np.load(data_path("row_reader.npz"), allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
 
 
 def read_rows(weights: Weights, images: Array) -> Array:

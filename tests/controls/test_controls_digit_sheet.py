@@ -8,7 +8,7 @@ import pytest
 from drawn_digits import DRAWN
 
 from workbook_lib import controls
-from workbook_lib.controls.digit_pad import ink_of_strokes
+from workbook_lib.controls.digit_sheet import ink_of_strokes
 from workbook_lib.samples import load_classifier, load_digits
 
 
@@ -119,7 +119,7 @@ def test_neither_form_imports_tensorflow(files, tmp_path):
         "import sys, pathlib; from workbook_lib import controls\n"
         f"files = {{'float32': pathlib.Path({str(path)!r}).read_bytes()}}\n"
         "answer = controls.digit_pad(files)\n"
-        "from workbook_lib.controls.digit_pad import _pad_class; _pad_class()\n"
+        "from workbook_lib.controls.digit_sheet import _pad_class; _pad_class()\n"
         "print('tensorflow' in sys.modules, answer.labels)"
     )
     said = subprocess.check_output([sys.executable, "-c", code], text=True)
