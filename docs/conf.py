@@ -18,7 +18,6 @@ nb_execution_mode = "off"
 nb_ipywidgets_js = {}  # otherwise from another host; without it a control shows its text
 nb_merge_streams = True
 nb_mime_priority_overrides = [
-    ("html", "text/vnd.mermaid", None),
     ("html", "application/vnd.jupyter.widget-view+json", None),
 ]
 myst_enable_extensions = ["colon_fence", "deflist"]

@@ -82,7 +82,6 @@ def _fold(cell: dict[str, Any], source: str, section: str) -> None:
     tags, shown = cell["metadata"].setdefault("tags", []), cell["metadata"].setdefault("mystnb", {})
     for output in cell["outputs"]:
         data = output.get("data", {})
-        data.pop("text/vnd.mermaid", None)  # a diagram for JupyterLab; its text form stays
         if "text/html" in data:
             markup = _LINK.sub(r'href="\1.html"', "".join(data["text/html"]))
             markup = _SCROLLS.sub(r'\g<0> tabindex="0"', markup)

@@ -51,9 +51,9 @@ def test_a_walk_from_a_handle_with_the_mouse_and_with_the_keyboard(page, picture
     assert not faults(page, ".workbook-graph-walk")
 
     drawn = cell(page, "show.draw_graph(")
-    expect(drawn.locator(".jp-RenderedMermaid")).to_have_count(1)  # as Mermaid, and not twice
+    expect(drawn.locator("img[src^='data:image/svg+xml']")).to_have_count(1)
     expect(drawn.locator(".jp-OutputArea-output")).to_have_count(1)
     expect(drawn.locator(".jp-RenderedSVG")).to_have_count(0)
     drawn.evaluate("cell => cell.scrollIntoView({block: 'start'})")
-    page.screenshot(path=pictures / "mermaid-dark.png")
+    page.screenshot(path=pictures / "drawing-dark.png")
     assert not outside_hosts(page)

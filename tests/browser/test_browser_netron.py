@@ -31,7 +31,7 @@ CELLS = [
     "import shutil, tempfile\n"
     "from pathlib import Path\n"
     "from workbook_lib import show\n"
-    "from workbook_lib.samples import data_path\n"
+    "from workbook_lib.locations import data_path\n"
     "folder = Path(tempfile.mkdtemp())  # no place under the server's root\n"
     "shutil.copy(data_path('digits_classifier.keras'), folder / 'digits.keras')\n"
     "shutil.copytree(data_path('half_reader'), folder / 'half')",

@@ -103,11 +103,8 @@ def assert_everything_is_drawn(page, path):
 
     stored = json.loads(path.read_text(encoding="utf-8"))
     shown = [o.get("data", {}) for c in stored["cells"] for o in c.get("outputs", [])]
-    diagrams = page.locator(".jp-RenderedMermaid")
-    assert diagrams.count() >= sum("text/vnd.mermaid" in data for data in shown)
-    assert page.locator(".jp-RenderedMermaid img, .jp-RenderedMermaid svg").count() == (
-        diagrams.count()
-    )
+    drawings = sum("data:image/svg+xml" in "".join(d.get("text/html", "")) for d in shown)
+    assert page.locator('.jp-OutputArea img[src^="data:image/svg+xml"]').count() >= drawings
     assert page.locator(".jp-RenderedMermaid .jp-mod-error").count() == 0
     return len(widgets)
 

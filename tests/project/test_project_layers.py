@@ -118,7 +118,7 @@ def test_a_module_uses_only_what_is_below_it(package):
     ("package", "part", "source"),
     [
         ("workbook_lib", "samples", "from workbook_lib import lesson"),
-        ("workbook_lib", "lesson", "import workbook_lib.show.histogram"),
+        ("workbook_lib", "lesson", "import workbook_lib.show.layout"),
         ("workbook_lib", "show", "def f():\n    from workbook_lib.runs import run_notebooks"),
         ("varhandle", "graph", "from varhandle import diagnosis"),
         ("varhandle", "repair", "from workbook_lib.locations import data_path"),

@@ -40,23 +40,16 @@ def test_an_output_that_is_only_a_frame_shows_its_words(tmp_path):
     assert "<pre>Netron shows &lt;model&gt;</pre>" in page
 
 
-def test_a_diagram_is_its_drawing_with_words_and_not_its_source(tmp_path):
+def test_an_svg_output_is_a_picture_with_its_words(tmp_path):
     forms = {
-        "text/vnd.mermaid": "flowchart TD",
         "image/svg+xml": "<svg xmlns='http://www.w3.org/2000/svg'/>",
         "text/plain": "Flow of step\na -> b",
     }
     page = page_of(tmp_path, nbformat.v4.new_output("display_data", forms))
-    assert "flowchart TD" not in page
     assert 'alt="Flow of step"' in page
     assert "a -&gt; b" in page
     drawn = re.search(r"svg\+xml;base64,([^\"]+)", page)[1]
     assert base64.b64decode(drawn) == forms["image/svg+xml"].encode()
-
-
-def test_a_diagram_without_a_drawing_is_its_words(tmp_path):
-    page = page_of(tmp_path, shown(text__vnd_mermaid="flowchart TD", text__plain="a -> b"))
-    assert "<pre>a -&gt; b</pre>" in page
 
 
 def test_two_headings_of_one_name_have_ids_of_their_own(tmp_path):

@@ -177,7 +177,7 @@ def test_names_are_escaped(in_jupyter, tmp_path, hostile, read_html):
 
 
 def test_a_terminal_gets_the_address():
-    code = "from workbook_lib import show; from workbook_lib.samples import data_path; "
+    code = "from workbook_lib import show; from workbook_lib.locations import data_path; "
     code += (
         "v = show.view_in_netron(data_path('digits_classifier.keras')); print(v.text()); v.close()"
     )

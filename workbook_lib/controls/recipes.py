@@ -203,7 +203,8 @@ def try_recipe(
     not so many training digits; ``QuantizationError``: the converter refuses, crashes, or is
     cancelled.
     """
-    from varhandle.conversion.quantization import RECIPES, count_right, quantize
+    from varhandle.conversion.quantization import count_right, quantize
+    from varhandle.facts.recipes import RECIPES
     from workbook_lib.samples import load_digits
 
     if recipe not in RECIPES:
@@ -258,7 +259,7 @@ class _Chooser:
     def __init__(self) -> None:
         from ipywidgets import HTML, Button, Dropdown, Layout, VBox
 
-        from varhandle.conversion.quantization import RECIPES
+        from varhandle.facts.recipes import RECIPES
 
         self.recipes = RECIPES
         self.recipe, self.size = (

@@ -7,7 +7,9 @@ from .class_plot import plot_class as plot_class
 from .graph_drawing import GraphDrawing as GraphDrawing
 from .graph_drawing import draw_graph as draw_graph
 from .graph_tables import OpHistogram as OpHistogram
+from .graph_tables import VariableTable as VariableTable
 from .graph_tables import op_histogram as op_histogram
+from .graph_tables import variable_table as variable_table
 from .layout import SideBySide as SideBySide
 from .layout import side_by_side as side_by_side
 from .netron_view import NetronView as NetronView
@@ -19,7 +21,5 @@ from .releases import ReleaseTable as ReleaseTable
 from .releases import release_table as release_table
 from .runtimes import RuntimeTable as RuntimeTable
 from .runtimes import runtime_table as runtime_table
-from .graph_tables import VariableTable as VariableTable
-from .graph_tables import variable_table as variable_table
 from .versions import VersionGrid as VersionGrid
 from .versions import version_grid as version_grid
