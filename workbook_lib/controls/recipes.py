@@ -19,7 +19,8 @@ from workbook_lib.locations import data_path
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from varhandle.conversion.quantization import Quantized, TensorRange
+    from varhandle.conversion.quantization import Quantized
+    from varhandle.tflite.tensor_ranges import TensorRange
 
 SIZES = (1, 10, 100, 500)
 _BASE = "float32"  # the recipe that the others are measured by
@@ -203,12 +204,12 @@ def try_recipe(
     not so many training digits; ``QuantizationError``: the converter refuses, crashes, or is
     cancelled.
     """
-    from varhandle.conversion.quantization import count_right, quantize
-    from varhandle.facts.recipes import RECIPES
+    from varhandle.conversion.quantization import quantize
+    from varhandle.evaluate.recipe_comparison import count_right
+    from varhandle.facts.recipes import find_recipe
     from workbook_lib.samples import load_digits
 
-    if recipe not in RECIPES:
-        raise ValueError(f"no recipe {recipe!r}; there are: {', '.join(RECIPES)}")
+    find_recipe(recipe)
     digits = load_digits()
     most = len(digits.train_images)
     if isinstance(calibration_size, bool) or not isinstance(calibration_size, int):

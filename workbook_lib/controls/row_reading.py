@@ -21,7 +21,7 @@ from workbook_lib.lesson.control_box import as_control
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from varhandle.lift import Lifted
+    from varhandle.tflite.externalize_state import Lifted
 
     Array = npt.NDArray[np.float32]
 

@@ -47,7 +47,7 @@ def plot_answers(cured: Cured) -> Picture | Panel:
 
 def _called(cured: Cured) -> Any:
     from varhandle.evaluate.parity import PLAIN
-    from varhandle.evaluate.stateful_parity import State
+    from varhandle.evaluate.stateful_parity import CarriedState
     from varhandle.evaluate.stateful_parity import answers as ask
     from varhandle.formats import read_graph
     from varhandle.sandbox import run_isolated
@@ -56,7 +56,7 @@ def _called(cured: Cured) -> Any:
     held = {signature.name: signature for signature in graph.signatures}
     chosen = next((name for name in cured.way.signatures if name in held), next(iter(held), None))
     edges = graph.functions[0] if chosen is None else held[chosen]
-    carried = State(
+    carried = CarriedState(
         state,
         tuple(spec.name for spec in edges.inputs if spec.name in state),
         tuple(spec.name for spec in edges.outputs if spec.name in state),

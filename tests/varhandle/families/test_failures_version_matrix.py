@@ -13,7 +13,7 @@ from varhandle.families.base import Family
 from varhandle.families.catalog import CASES, FAMILIES
 from varhandle.matrix import version_matrix
 from varhandle.matrix.environments import Release
-from workbook_lib.show import version_matrix as draw
+from workbook_lib.show import version_grid as draw
 
 
 @pytest.fixture(scope="module")
