@@ -592,7 +592,7 @@ def test_keras_configs_that_make_no_sense(monkeypatch, tmp_path):
     @settings(max_examples=200)
     @given(_JSON)
     def run(config):
-        outline = {"attributes": {}, "datasets": {}, "elsewhere": []}
+        outline = {"attributes": {}, "datasets": {}, "external": []}
         texts = {"config.json": json.dumps(config)}
         monkeypatch.setattr(
             keras_reader, "read_hdf5_outline", lambda *_: {**outline, "texts": texts}

@@ -7,42 +7,30 @@ import pytest
 from varhandle.formats.regular_file import open_regular, read_regular
 
 
-def test_a_file_is_read_whole(tmp_path):
-    content = os.urandom(3 * 2**20)
-    (tmp_path / "f").write_bytes(content)
-    assert read_regular(tmp_path / "f") == content
-    (tmp_path / "link").symlink_to("f")
-    assert read_regular(tmp_path / "link") == content
+def _changing(monkeypatch, change):
+    stat, sizes = os.fstat, []
+
+    def changed(descriptor):
+        seen = stat(descriptor)
+        sizes.append(seen.st_size)
+        change()
+        return seen
+
+    monkeypatch.setattr(os, "fstat", changed)
+    return sizes
 
 
 def test_a_file_that_grows_is_read_as_it_was(tmp_path, monkeypatch):
     path = tmp_path / "f"
     path.write_bytes(b"before")
-    stat, sizes = os.fstat, []
-
-    def grow(descriptor):
-        seen = stat(descriptor)
-        sizes.append(seen.st_size)
-        with path.open("ab") as file:
-            file.write(b" and after")
-        return seen
-
-    monkeypatch.setattr(os, "fstat", grow)
+    sizes = _changing(monkeypatch, lambda: path.write_bytes(path.read_bytes() + b" and after"))
     assert len(read_regular(path)) == sizes[-1] < path.stat().st_size
 
 
 def test_a_file_that_shrinks_is_read_as_far_as_it_goes(tmp_path, monkeypatch):
-    path = tmp_path / "f"
-    path.write_bytes(b"before")
-    stat = os.fstat
-
-    def shrink(descriptor):
-        seen = stat(descriptor)
-        os.truncate(path, 3)
-        return seen
-
-    monkeypatch.setattr(os, "fstat", shrink)
-    assert read_regular(path) == b"bef"
+    (tmp_path / "f").write_bytes(b"before")
+    _changing(monkeypatch, lambda: os.truncate(tmp_path / "f", 3))
+    assert read_regular(tmp_path / "f") == b"bef"
 
 
 def test_a_large_file_is_refused_unread(tmp_path):

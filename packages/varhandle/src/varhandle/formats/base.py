@@ -17,7 +17,7 @@ from varhandle.graph.model import Graph, Signature
 if TYPE_CHECKING:
     from tensorflow.lite import TFLiteConverter
 
-Model = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+LoadedModel = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """A loaded model: inputs of one call by name to its outputs by name."""
 
 
@@ -66,6 +66,10 @@ class ModelFormat(ABC):
     def recognizes(self, head: bytes, path: Path | None = None) -> bool:
         """Tell from its first 8 bytes whether a file is of this format; folders have none."""
 
+    def is_named(self, path: str | os.PathLike[str]) -> bool:
+        """Tell whether the name of a file is one that such files commonly have."""
+        return Path(path).suffix.lower() in self.suffixes
+
     @abstractmethod
     def read(self, path: Path) -> Graph:
         """Read a model; raises ``ModelFileError`` or ``OSError``."""
@@ -90,7 +94,7 @@ class ModelFormat(ABC):
         """
 
     @abstractmethod
-    def load(self, source: ModelSource) -> Model:
+    def load(self, source: ModelSource) -> LoadedModel:
         """Load a fresh copy with TensorFlow, in a child process."""
 
     @abstractmethod

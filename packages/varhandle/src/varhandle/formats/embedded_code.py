@@ -23,42 +23,27 @@ from varhandle.graph.model import Function, Node
 CHECKPOINT_OPS = frozenset({"SaveV2", "RestoreV2", "MergeV2Checkpoints"})
 """Ops with which every saver writes and reads checkpoints. Only outside a saver are they news."""
 
-PYTHON, READS, WRITES, NETWORK = (
-    "calls Python code",
-    "reads a file",
-    "writes a file",
-    "talks to another process",
-)
-
-_EFFECTS = (
-    (PYTHON, re.compile(r"(Eager)?PyFunc(Stateless)?")),
-    (
-        READS,
-        re.compile(
-            r"ReadFile|MatchingFiles(Dataset)?|(FixedLengthRecord|TFRecord|TextLine)Dataset(V2)?"
-            r"|(LMDB|Sql|CSV|CSVDatasetV|Load|ListSnapshotChunks|SnapshotChunk)Dataset(V2)?"
-            r"|(WholeFile|TextLine|FixedLengthRecord|TFRecord|LMDB)Reader(V2)?|RecordInput"
-            r"|Snapshot(Nested)?DatasetReader|LoadAndRemapMatrix|GenerateVocabRemapping"
-            r"|(DTensor)?Restore(V2|Slice)?|InitializeTableFromTextFile(V2)?"
-            r"|InitializeTRTResource|FixedUnigramCandidateSampler|Skipgram"
-        ),
+_EFFECTS = {
+    "calls Python code": r"(Eager)?PyFunc(Stateless)?",
+    "reads a file": (
+        r"ReadFile|MatchingFiles(Dataset)?|(FixedLengthRecord|TFRecord|TextLine)Dataset(V2)?"
+        r"|(LMDB|Sql|CSV|CSVDatasetV|Load|ListSnapshotChunks|SnapshotChunk)Dataset(V2)?"
+        r"|(WholeFile|TextLine|FixedLengthRecord|TFRecord|LMDB)Reader(V2)?|RecordInput"
+        r"|Snapshot(Nested)?DatasetReader|LoadAndRemapMatrix|GenerateVocabRemapping"
+        r"|(DTensor)?Restore(V2|Slice)?|InitializeTableFromTextFile(V2)?"
+        r"|InitializeTRTResource|FixedUnigramCandidateSampler|Skipgram"
     ),
-    (
-        WRITES,
-        re.compile(
-            r"WriteFile|Save(V2|Slices)?|SaveDataset(V2)?|DistributedSave|MergeV2Checkpoints"
-            r"|DatasetToTFRecord|DumpTensor|CreateSummary(File|Db)Writer|CacheDataset(V2)?"
-            r"|SnapshotDataset(V2)?|CalibrationStatisticsSaver|PrintV2"
-        ),
+    "writes a file": (
+        r"WriteFile|Save(V2|Slices)?|SaveDataset(V2)?|DistributedSave|MergeV2Checkpoints"
+        r"|DatasetToTFRecord|DumpTensor|CreateSummary(File|Db)Writer|CacheDataset(V2)?"
+        r"|SnapshotDataset(V2)?|CalibrationStatisticsSaver|PrintV2"
     ),
-    (
-        NETWORK,
-        re.compile(
-            r"Rpc(Server|Client|Call)|DataServiceDataset(V\d)?|RegisterDataset(V2)?"
-            r"|FileSystemSetConfiguration|Debug(Identity(V[23])?|NanCount|NumericSummary)"
-        ),
+    "talks to another process": (
+        r"Rpc(Server|Client|Call)|DataServiceDataset(V\d)?|RegisterDataset(V2)?"
+        r"|FileSystemSetConfiguration|Debug(Identity(V[23])?|NanCount|NumericSummary)"
     ),
-)
+}
+"""What ops do beyond computing, and their names as patterns."""
 
 _ONLY_IF_SET = {
     "PrintV2": "output_stream",
@@ -78,7 +63,7 @@ def effect(node: Node) -> str | None:
     where = node.attributes.get(_ONLY_IF_SET.get(op, ""))
     if op in _ONLY_IF_SET and (not where or where in _STANDARD_STREAMS):
         return None
-    return next((words for words, ops in _EFFECTS if ops.fullmatch(op)), None)
+    return next((words for words, ops in _EFFECTS.items() if re.fullmatch(ops, op)), None)
 
 
 def code_in_functions(

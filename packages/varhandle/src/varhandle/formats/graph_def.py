@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from varhandle.formats.base import Model, ModelFormat, ModelSource
+from varhandle.formats.base import LoadedModel, ModelFormat, ModelSource
 from varhandle.formats.regular_file import read_regular
 from varhandle.graph.model import Graph, Signature
 from varhandle.graph.signature_inference import infer_signature
@@ -36,7 +36,7 @@ class GraphDef(ModelFormat):
     def call_signature(self, graph: Graph, name: str | None) -> Signature:
         return infer_signature(graph)
 
-    def load(self, source: ModelSource) -> Model:
+    def load(self, source: ModelSource) -> LoadedModel:
         import tensorflow as tf
 
         v1 = tf.compat.v1

@@ -42,7 +42,7 @@ def read_hdf5_outline(path: Path, is_archive: bool = False) -> dict[str, Any]:
     """Return the outline of an HDF5 file, or of a ``.keras`` archive with one in it.
 
     Its parts: ``attributes``, by path of the group or dataset, those that Keras writes;
-    ``datasets``, dtype and shape by path; ``elsewhere``, paths of the datasets whose values lie in
+    ``datasets``, dtype and shape by path; ``external``, paths of the datasets whose values lie in
     other files; ``texts``, the JSON texts of the archive by name. Raises ``UnfitFileError`` for no
     Keras file or one that must not be unpacked, and ``ValueError`` for a damaged one.
     """
@@ -88,7 +88,7 @@ def _hdf5_outline(source: Any) -> dict[str, Any]:
 
     attributes: dict[str, Any] = {}
     datasets: dict[str, Any] = {}
-    elsewhere: list[str] = []
+    external: list[str] = []
 
     def visit(name: str, item: Any) -> None:
         found = {key: _plain(item.attrs[key]) for key in _ATTRIBUTES if key in item.attrs}
@@ -97,12 +97,12 @@ def _hdf5_outline(source: Any) -> dict[str, Any]:
         if isinstance(item, h5py.Dataset):
             datasets[name] = [item.dtype.name, item.shape]
             if item.external or item.is_virtual:
-                elsewhere.append(name)
+                external.append(name)
 
     with h5py.File(source, "r") as file:
         visit("", file)
         file.visititems(visit)
-    return {"attributes": attributes, "datasets": datasets, "elsewhere": elsewhere}
+    return {"attributes": attributes, "datasets": datasets, "external": external}
 
 
 def _check_members(archive: zipfile.ZipFile) -> None:

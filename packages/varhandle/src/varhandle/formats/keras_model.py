@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from varhandle.formats.base import Model, ModelFormat, ModelSource
+from varhandle.formats.base import LoadedModel, ModelFormat, ModelSource
 from varhandle.graph.model import Graph, ModelFileError, Signature
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class KerasModel(ModelFormat):
     def call_signature(self, graph: Graph, name: str | None) -> None:
         return None
 
-    def load(self, source: ModelSource) -> Model:
+    def load(self, source: ModelSource) -> LoadedModel:
         model = load_keras(source.path, source.trust)
 
         def answer(call: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -63,7 +63,8 @@ class KerasArchive(KerasModel):
     def read(self, path: Path) -> Graph:
         from varhandle.formats.keras_reader import read_keras
 
-        _check_suffix(path, KerasHDF5.suffixes, f"a zip archive whose name says {path.suffix}")
+        if KerasHDF5().is_named(path):
+            raise _misnamed(path, "a zip archive", "call it .keras")
         return read_keras(path)
 
 
@@ -79,19 +80,19 @@ class KerasHDF5(KerasModel):
     def read(self, path: Path) -> Graph:
         from varhandle.formats.keras_reader import read_hdf5
 
-        _check_suffix(path, KerasArchive.suffixes, "an HDF5 file whose name says .keras")
+        if KerasArchive().is_named(path):
+            raise _misnamed(path, "an HDF5 file", "call it .h5")
         return read_hdf5(path)
 
 
-def _check_suffix(path: Path, others: Sequence[str], what: str) -> None:
-    """Refuse a file whose name says another format than its beginning.
+def _misnamed(path: Path, what: str, change: str) -> ModelFileError:
+    """Say what is wrong with a file whose name says another format than its beginning.
 
     Keras goes by the name, and one file can be both: an archive is found from its end, and an HDF5
     file may have anything before it. What is read here has to be what Keras would load.
     """
-    if path.suffix.lower() in others:
-        right = ".h5" if others == KerasArchive.suffixes else ".keras"
-        raise ModelFileError(path, f"{what}: Keras opens it by its name, so call it {right}")
+    fault = f"{what} whose name says {path.suffix}: Keras opens it by its name, so {change}"
+    return ModelFileError(path, fault)
 
 
 def load_keras(path: str, trust: bool) -> Any:

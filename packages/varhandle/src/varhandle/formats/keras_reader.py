@@ -90,7 +90,7 @@ def _graph(
         producer=f"Keras {version}" if version else None,
         embedded_code=(
             *code_in_keras_config(*configs),
-            *weights_in_other_files(outline["elsewhere"]),
+            *weights_in_other_files(outline["external"]),
         ),
     )
 

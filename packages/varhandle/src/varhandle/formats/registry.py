@@ -53,7 +53,7 @@ def looks_like_model(path: Path) -> bool:
     """Tell by its name, or as a folder by what is in it, whether a path should hold a model."""
     if path.is_dir():
         return any((path / f"saved_model.{kind}").is_file() for kind in ("pb", "pbtxt"))
-    return any(path.suffix.lower() in each.suffixes for each in FORMATS)
+    return any(each.is_named(path) for each in FORMATS)
 
 
 def read_graph(source: str | os.PathLike[str] | bytes | Serializable) -> Graph:
@@ -114,7 +114,7 @@ def recognized_format(path: Path) -> ModelFormat:
     found = next(each for each in FORMATS if each.recognizes(head, path))
     if found is GRAPH_DEF:
         for each in FORMATS:
-            if each.without_mark and path.suffix.lower() in each.suffixes:
+            if each.without_mark and each.is_named(path):
                 raise ModelFileError(path, each.without_mark)
     return found
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from varhandle.formats.base import Model, ModelFormat, ModelSource
+from varhandle.formats.base import LoadedModel, ModelFormat, ModelSource
 from varhandle.graph.model import Graph, ModelFileError, Signature
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class SavedModel(ModelFormat):
     def call_signature(self, graph: Graph, name: str | None) -> Signature | None:
         return graph.signature(name) if name else None
 
-    def load(self, source: ModelSource) -> Model:
+    def load(self, source: ModelSource) -> LoadedModel:
         import tensorflow as tf
 
         loaded = tf.saved_model.load(source.path)
