@@ -53,8 +53,6 @@ class ModelFormat(ABC):
     """Whether it is what the converter makes: no TensorFlow model stands beside it."""
     shows_ops = True
     """Whether the file shows ops, and so reads, assigns and the dtypes that it calculates in."""
-    has_owners = False
-    """Whether it says which object owns a variable."""
     needs_checkpoint = False
     """Whether the values of variables lie in a checkpoint of another file."""
     can_export = False

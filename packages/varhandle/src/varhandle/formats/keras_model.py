@@ -18,7 +18,6 @@ class KerasModel(ModelFormat):
 
     id = "keras"
     shows_ops = False
-    has_owners = True
     can_export = True
     can_debug_quantization = True
 

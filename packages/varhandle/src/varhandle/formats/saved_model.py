@@ -20,7 +20,6 @@ class SavedModel(ModelFormat):
     """A SavedModel, given by its folder or by the file in it."""
 
     id = "saved_model"
-    has_owners = True
     can_debug_quantization = True
 
     def recognizes(self, head: bytes, path: Path | None = None) -> bool:

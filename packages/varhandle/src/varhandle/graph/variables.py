@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from varhandle.display import Rich, printable, table_html, table_text
-from varhandle.formats import format_of
 from varhandle.graph.model import Access, Graph, Shape, Variable
 
 _HEADERS = ("name", "dtype", "shape", "reads", "assigns", "initialized", "owner")
@@ -27,7 +26,7 @@ class VariableTable(Rich):
     """The variables of a graph, ready to be shown."""
 
     variables: tuple[Variable, ...]  # in the order in which they are listed
-    has_owners: bool  # whether the format says which object owns a variable
+    has_owners: bool  # whether the file says of any variable which object owns it
     left_out: tuple[Variable, ...] = ()  # those that are not listed, so that the table stays short
 
     def __repr__(self) -> str:
@@ -84,7 +83,7 @@ def variable_table(graph: Graph, most: int | None = None) -> VariableTable:
     if most is not None and len(listed) > most:
         ordered = sorted(listed, key=lambda v: (not v.assigns, v.initialized is not False))
         listed, left_out = tuple(ordered[:most]), tuple(ordered[most:])
-    return VariableTable(listed, format_of(graph).has_owners, left_out)
+    return VariableTable(listed, any(v.owner for v in graph.variables), left_out)
 
 
 def _accesses(accesses: Sequence[Access]) -> str:
