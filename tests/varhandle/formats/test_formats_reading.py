@@ -13,6 +13,7 @@ import zipfile
 
 import pytest
 
+from varhandle.families.catalog import FAMILIES
 from varhandle.formats import FORMATS, format_of, hdf5_outline, looks_like_model, read_graph
 from varhandle.formats.proto_schema import MESSAGES
 from varhandle.formats.registry import recognized_format
@@ -125,7 +126,7 @@ def test_each_format_has_one_class(saved_models, tflite_files, keras_models, tmp
 
 def test_nothing_else_compares_formats():
     """Whoever does ``if graph.format == ...`` wants a question that a format answers."""
-    compared = re.compile(r"[.]format (==|!=|in|not in) ")
+    compared = re.compile(r"[.]format (==|!=|in|not in) |[.](endswith|suffix)\b.*[.]tflite")
     found = [
         f"{path.name}: {line.strip()}"
         for folder in ("packages", "workbook_lib")
@@ -134,6 +135,8 @@ def test_nothing_else_compares_formats():
         if compared.search(line)
     ]
     assert found == []
+    ids = {each.id for each in FORMATS}
+    assert all(ids.issuperset(family.graph_rules) for family in FAMILIES)
 
 
 def _modules_after(code: str, *arguments: object) -> set[str]:

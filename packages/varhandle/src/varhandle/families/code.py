@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from varhandle.display import printable
 from varhandle.facts.dtypes import DTYPES
+from varhandle.formats import TFLITE
 from varhandle.graph import Shape, Variable
 
 OWNER = """\
@@ -92,7 +93,7 @@ def cure_command(path: str, signature: str | None, trust: bool = False) -> str:
 
 def lift(path: str, signature: str | None) -> str:
     """Take the state out of the file, on the command line."""
-    if path.endswith(".tflite"):
+    if TFLITE.is_named(path):
         return f"varhandle lift {shell(path)} stateless.tflite"
     target = "--target builtin-only"
     return f"varhandle cure {shell(path)} stateless.tflite {target}{_option(signature)}"
