@@ -40,11 +40,7 @@ PAGE = Path(__file__).parent / "results.md"
 
 
 def main() -> int:
-    """Run the benchmarks that the command line names, or all of them.
-
-    Returns:
-        0.
-    """
+    """Run the benchmarks that the command line names, or all of them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {', '.join(BENCHMARKS)}")
     parser.add_argument("--keep", action="store_true", help="put them on the page as well")

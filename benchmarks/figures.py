@@ -11,21 +11,13 @@ _NAME = re.compile(r"Alone: `python -m benchmarks (\S+)`")
 
 @dataclass(frozen=True)
 class Figure:
-    """One thing measured beside another, in the same run.
+    """One thing measured beside another, in the same run."""
 
-    Attributes:
-        what: What was measured.
-        measured: Its median, in the unit of its chapter.
-        against: What it was measured against.
-        against_measured: The median of that.
-        aim: What it is meant to be, in words; empty where nothing was promised.
-    """
-
-    what: str
-    measured: float
-    against: str
-    against_measured: float
-    aim: str = ""
+    what: str  # what was measured
+    measured: float  # its median, in the unit of its chapter
+    against: str  # what it was measured against
+    against_measured: float  # the median of that
+    aim: str = ""  # what it is meant to be, in words; empty where nothing was promised
 
     @property
     def ratio(self) -> float:
@@ -35,36 +27,22 @@ class Figure:
 
 @dataclass(frozen=True)
 class Plot:
-    """A drawn plot beside the page.
+    """A drawn plot beside the page."""
 
-    Attributes:
-        file: Its name.
-        alt: What it shows, in words.
-    """
-
-    file: str
-    alt: str
+    file: str  # its name
+    alt: str  # what it shows, in words
 
 
 @dataclass(frozen=True)
 class Chapter:
-    """The figures of one benchmark.
+    """The figures of one benchmark."""
 
-    Attributes:
-        title: Its heading.
-        method: How they were measured, in a sentence or two.
-        command: What runs this benchmark alone.
-        figures: What was measured.
-        unit: What it was measured in.
-        plot: What shows it, below the table.
-    """
-
-    title: str
-    method: str
-    command: str
-    figures: tuple[Figure, ...]
-    unit: str = "ms"
-    plot: Plot | None = None
+    title: str  # its heading
+    method: str  # how they were measured, in a sentence or two
+    command: str  # what runs this benchmark alone
+    figures: tuple[Figure, ...]  # what was measured
+    unit: str = "ms"  # what it was measured in
+    plot: Plot | None = None  # what shows it, below the table
 
     def markdown(self) -> str:
         """Return the chapter with one table."""
@@ -92,15 +70,7 @@ def _number(value: float) -> str:
 
 
 def page(chapters: Sequence[str], machine: str) -> str:
-    """Set all chapters on one page.
-
-    Args:
-        chapters: What was measured, in Markdown.
-        machine: Where, in one line that names no user and no host.
-
-    Returns:
-        The page, in Markdown.
-    """
+    """Set all chapters on one page."""
     opening = [
         "# What it costs",
         "",
@@ -111,13 +81,6 @@ def page(chapters: Sequence[str], machine: str) -> str:
 
 
 def chapters_of(page: str) -> dict[str, str]:
-    """Take a page apart again.
-
-    Args:
-        page: As :func:`page` returns it.
-
-    Returns:
-        Name of each benchmark, as the command takes it, to its chapter.
-    """
+    """Take a page apart again."""
     chapters = ["## " + part.rstrip() for part in page.split("\n## ")[1:]]
     return {_NAME.findall(chapter)[0]: chapter for chapter in chapters}

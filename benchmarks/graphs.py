@@ -25,14 +25,8 @@ _PIECE = 2**20
 def saved_model(form: Form, nodes: int, folder: Path) -> Path:
     """Write a SavedModel that adds one variable after the other to its input.
 
-    Args:
-        form: Whether all of it lies in the main graph, or in functions of 90 nodes each, which
-            the main graph calls one after the other.
-        nodes: How many nodes it has, roughly; a tenth of them are handles of variables.
-        folder: Where the model's folder is made.
-
-    Returns:
-        The model's folder.
+    All of it lies in the main graph, or in functions of 90 nodes each, which the main graph calls
+    one after the other. A tenth of the nodes are handles of variables.
     """
     model = MESSAGES["SavedModel"]()
     graph = model.meta_graphs.add()
@@ -105,16 +99,7 @@ def _node(nodes: Any, op: str, name: str, inputs: list[str], **types: int) -> An
 
 
 def grown_tflite(content: bytes, size: int, path: Path) -> Path:
-    """Write a .tflite file with one more buffer, which is huge.
-
-    Args:
-        content: A .tflite file.
-        size: Bytes of the buffer that is added, at most 2 GB, which is what a flatbuffer holds.
-        path: The file to write.
-
-    Returns:
-        The path.
-    """
+    """Write a .tflite file with one more buffer, of ``size`` bytes: 2 GB at most, as in any."""
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 

@@ -29,14 +29,7 @@ assert tf.lite.TFLiteConverter.from_concrete_functions([function], model).conver
 
 
 def measure_start() -> Chapter:
-    """Time kernels from the request to the answer of the cell that imports TensorFlow.
-
-    Returns:
-        The chapter.
-
-    Raises:
-        RuntimeError: A kernel was not started in the way that was to be measured.
-    """
+    """Time kernels from the request to the answer of the cell that imports TensorFlow."""
     _must_start_cold_without_a_parent()
     started = time.perf_counter()
     with _kernel(WARM):
@@ -62,14 +55,7 @@ def measure_start() -> Chapter:
 
 
 def measure_memory() -> Chapter:
-    """Compare what one kernel more holds in memory.
-
-    Returns:
-        The chapter.
-
-    Raises:
-        RuntimeError: This is no Linux, or a kernel was not started in the way to be measured.
-    """
+    """Compare what one kernel more holds in memory."""
     _must_start_cold_without_a_parent()
     figures = []
     for what, code, aim in (

@@ -28,14 +28,7 @@ _READ = "content = open(sys.argv[1], 'rb').read()"
 
 
 def measure() -> Chapter:
-    """Compare the resident memory of the static diagnosis with that of reading the file.
-
-    Returns:
-        The chapter.
-
-    Raises:
-        RuntimeError: The file could not be made or read, or this is no Linux.
-    """
+    """Compare the resident memory of the static diagnosis with that of reading the file."""
     if not sys.platform.startswith("linux"):
         raise RuntimeError("the peak of resident memory is read from Linux's /proc")
     with tempfile.TemporaryDirectory() as folder:

@@ -11,14 +11,7 @@ MODELS = ("digits classifier", "MobileNetV2 224")
 
 
 def keras_model(name: str) -> Any:
-    """Make one of the timed models.
-
-    Args:
-        name: One of ``MODELS``, or ``"MobileNetV2 96"``, which takes about a millisecond.
-
-    Returns:
-        A ``keras.Model``. MobileNetV2 has random weights: its speed does not depend on them.
-    """
+    """Make one of the timed models."""
     import keras
 
     from workbook_lib.samples import load_classifier
@@ -32,18 +25,7 @@ def keras_model(name: str) -> Any:
 
 
 def files(name: str, folder: Path) -> tuple[Path, Path]:
-    """Convert a model to the formats of the other runtimes.
-
-    Args:
-        name: As for :func:`keras_model`.
-        folder: Where the files are written.
-
-    Returns:
-        The ``.tflite`` file, and the ``.onnx`` file made out of it.
-
-    Raises:
-        RuntimeError: A conversion failed.
-    """
+    """Convert a model to the formats of the other runtimes."""
     stem = name.replace(" ", "_")
     tflite, onnx = folder / f"{stem}.tflite", folder / f"{stem}.onnx"
     for conversion, target in ((_to_tflite, tflite), (_to_onnx, onnx)):
@@ -68,18 +50,7 @@ def _to_onnx(_: str, source: str, target: str) -> None:
 
 
 def exported(name: str, folder: Path) -> Path:
-    """Export a model as Keras does.
-
-    Args:
-        name: As for :func:`keras_model`.
-        folder: Where the model's folder is made.
-
-    Returns:
-        The SavedModel's folder.
-
-    Raises:
-        RuntimeError: It could not be exported.
-    """
+    """Export a model as Keras does."""
     target = folder / f"{name.replace(' ', '_')}_saved_model"
     record = run_isolated(_export, name, str(target))
     if not record.ok:
@@ -92,14 +63,7 @@ def _export(name: str, target: str) -> None:
 
 
 def running_total() -> bytes:
-    """Make a .tflite file with a variable.
-
-    Returns:
-        The file, a kilobyte or two.
-
-    Raises:
-        RuntimeError: It could not be converted.
-    """
+    """Make a .tflite file with a variable."""
     record = run_isolated(_to_running_total)
     if not record.ok:
         raise RuntimeError(f"a running total to .tflite: {record.message}")

@@ -17,14 +17,7 @@ COMMAND = "python -m benchmarks notebooks"
 
 
 def measure() -> Chapter:
-    """Time all notebooks, executed by the workbook's command and by papermill's.
-
-    Returns:
-        The chapter.
-
-    Raises:
-        RuntimeError: A notebook failed.
-    """
+    """Time all notebooks, executed by the workbook's command and by papermill's."""
     paths = all_notebooks()
     with tempfile.TemporaryDirectory() as folder:
         plain = sum(_seconds(_papermill(path, Path(folder))) for path in paths)

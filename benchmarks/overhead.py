@@ -23,14 +23,7 @@ COMMAND = "python -m benchmarks overhead"
 
 
 def measure() -> Chapter:
-    """Time each helper beside the bare calls that it wraps.
-
-    Returns:
-        The chapter.
-
-    Raises:
-        RuntimeError: The model could not be converted or run.
-    """
+    """Time each helper beside the bare calls that it wraps."""
     with tempfile.TemporaryDirectory() as folder:
         tflite, _ = files(MODEL, Path(folder))
         figures = (*_child(), _inference(tflite), _parity(tflite))

@@ -23,19 +23,7 @@ PATIENCE = 90.0
 
 
 def wait_until(true: Callable[[], Found], what: str, seconds: float = PATIENCE) -> Found:
-    """Ask until the answer counts as true.
-
-    Args:
-        true: Asked ten times a second.
-        what: What is waited for, in words.
-        seconds: For how long.
-
-    Returns:
-        The answer.
-
-    Raises:
-        AssertionError: It did not come in time.
-    """
+    """Ask until the answer counts as true."""
     deadline = time.monotonic() + seconds
     while not (found := true()):
         assert time.monotonic() < deadline, f"waited in vain: {what}"
@@ -44,13 +32,7 @@ def wait_until(true: Callable[[], Found], what: str, seconds: float = PATIENCE) 
 
 
 class Visitor:
-    """Somebody with a browser of their own.
-
-    Attributes:
-        address: The hub's, without a slash at the end.
-        name: What they call themselves.
-        patience: Seconds that they wait for anything.
-    """
+    """Somebody with a browser of their own, who waits ``patience`` seconds for anything."""
 
     def __init__(self, address: str, name: str, patience: float = PATIENCE) -> None:
         self.address, self.name, self.patience = address.rstrip("/"), name, patience
@@ -127,17 +109,11 @@ class Visitor:
 
 @dataclass(frozen=True)
 class Said:
-    """What a cell came to.
+    """What a cell came to."""
 
-    Attributes:
-        printed: What it wrote.
-        raised: The name of the error that ended it; empty if none did.
-        message: What that error says.
-    """
-
-    printed: str
-    raised: str = ""
-    message: str = ""
+    printed: str  # what it wrote
+    raised: str = ""  # the name of the error that ended it; empty if none did
+    message: str = ""  # what that error says
 
 
 class Kernel:
@@ -192,11 +168,7 @@ class Kernel:
         return said.raised or said.printed.strip()
 
     def execute(self, code: str) -> Said:
-        """Run code, and wait for its end.
-
-        Returns:
-            What it came to; ``dead`` as the error of a kernel that died of it.
-        """
+        """Run code, and wait for its end."""
         printed: list[str] = []
         number, error = self.send(code), ("", "")
         to_come = {"execute_reply", "idle"}  # on two channels, in either order

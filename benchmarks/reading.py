@@ -31,14 +31,7 @@ print(time.perf_counter() - started, sum(len(f.nodes) for f in found.graph.funct
 
 
 def measure() -> Chapter:
-    """Time the static diagnosis and the import, as whole processes, and its growth.
-
-    Returns:
-        The chapter.
-
-    Raises:
-        RuntimeError: A model could not be made, or a program failed.
-    """
+    """Time the static diagnosis and the import, as whole processes, and its growth."""
     with tempfile.TemporaryDirectory() as folder:
         small, large = data_path("half_reader"), exported("MobileNetV2 224", Path(folder))
         figures = [

@@ -40,30 +40,21 @@ _BEFORE_SECONDS = 15.0  # a room is open before anybody comes; the hub imports T
 
 @dataclass
 class Day:
-    """What one participant lived through.
+    """What one participant lived through."""
 
-    Attributes:
-        startup: Seconds from asking for a server to the first answer of its first kernel.
-        cells: Seconds of each code cell of both notebooks, from sending it to its end.
-    """
-
-    startup: float = 0.0
-    cells: list[float] = field(default_factory=list)
+    startup: float = 0.0  # seconds from asking for a server to the first answer of its first kernel
+    cells: list[float] = field(
+        default_factory=list
+    )  # seconds of each code cell of both notebooks, from sending it to its end
 
 
 @dataclass(frozen=True)
 class RoomRun:
-    """What a room of one size came to.
+    """What a room of one size came to."""
 
-    Attributes:
-        days: One for each participant.
-        memory: Gigabytes of all processes of the room (PSS), the highest that was seen.
-        idle: The same before anybody came in.
-    """
-
-    days: tuple[Day, ...]
-    memory: float
-    idle: float
+    days: tuple[Day, ...]  # one for each participant
+    memory: float  # gigabytes of all processes of the room (PSS), the highest that was seen
+    idle: float  # the same before anybody came in
 
     @property
     def each(self) -> float:
@@ -80,14 +71,7 @@ class RoomRun:
 
 
 def measure() -> Chapter:
-    """Fill rooms of several sizes; in the fullest, kill the hub half way.
-
-    Returns:
-        The chapter, with a plot.
-
-    Raises:
-        RuntimeError: Somebody met an error, or lost something.
-    """
+    """Fill rooms of several sizes; in the fullest, kill the hub half way."""
     rooms = {size: run(size, kill_the_hub=size == SIZES[-1]) for size in SIZES}
     alone = rooms[1]
     figures = []
@@ -122,14 +106,7 @@ def measure() -> Chapter:
 
 
 def measure_forks() -> Chapter:
-    """Fill a room twice: with servers and kernels that are forked, and with others.
-
-    Returns:
-        The chapter.
-
-    Raises:
-        RuntimeError: Somebody met an error, or lost something.
-    """
+    """Fill a room twice: with servers and kernels that are forked, and with others."""
     forked = run(_FEW, kill_the_hub=False)
     before = os.environ.get(SWITCH)
     os.environ[SWITCH] = "off"
@@ -157,18 +134,7 @@ def measure_forks() -> Chapter:
 
 
 def run(size: int, kill_the_hub: bool) -> RoomRun:
-    """Let a room work through both notebooks.
-
-    Args:
-        size: How many participants.
-        kill_the_hub: Whether to do that when half of all cells have been run.
-
-    Returns:
-        What it came to.
-
-    Raises:
-        RuntimeError: Somebody met an error, or lost something.
-    """
+    """Let a room work through both notebooks."""
     days = tuple(Day() for _ in range(size))
     names = [f"learner{number:02d}" for number in range(size)]
     held: list[float] = []

@@ -16,14 +16,7 @@ COMMAND = "python -m benchmarks runtimes"
 
 
 def measure() -> Chapter:
-    """Time one inference, batch 1, in each runtime, one thread each.
-
-    Returns:
-        The chapter.
-
-    Raises:
-        RuntimeError: A model could not be converted or run.
-    """
+    """Time one inference, batch 1, in each runtime, one thread each."""
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory() as folder:
         for name in MODELS:
