@@ -5,7 +5,7 @@ import builtins
 import copy
 import symtable
 
-from workbook_lib.lesson.solutions import solved
+from workbook_lib.lesson.solutions import fill_in_solutions
 
 
 def sliced(notebook, *cell_ids):
@@ -31,7 +31,7 @@ def sliced(notebook, *cell_ids):
 
 def with_exercises(notebook):
     """The part of a notebook that its exercises reach: these, their checks, and what uses them."""
-    edition = solved(notebook)
+    edition = fill_in_solutions(notebook)
     reached, names_of = [], set()
     for cell in edition["cells"]:
         if cell["cell_type"] == "code":
