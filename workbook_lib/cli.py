@@ -13,17 +13,13 @@ from typing import Any
 
 import varhandle.cli
 from varhandle.cli.program import (
-    MODEL,
     BadInputError,
     Register,
-    add_calls,
     add_json,
-    amount,
     files_are_kept,
     run_program,
     whole_number,
 )
-from varhandle.display import printable
 from workbook_lib import __version__
 
 ENTRY_POINTS = "workbook.commands"
@@ -49,7 +45,7 @@ def registrations() -> Iterator[Register]:
 
 def register(commands: Any) -> None:
     """Add the sub-commands of the lessons."""
-    for add in (_add_run, _add_edition, _add_sweep, _add_class):
+    for add in (_add_run, _add_edition, _add_report, _add_class):
         add(commands)
 
 
@@ -101,61 +97,23 @@ def _add_output(parser: argparse.ArgumentParser, default: Path = Path("workbook-
     )
 
 
-def _add_sweep(commands: Any) -> None:
-    sweep = commands.add_parser(
-        "sweep",
-        help="run the notebook for your own model over many models and settings",
-        description=(
-            "Every MODEL, target and quantization is a row. Each row runs notebook 08 in processes "
-            "of its own, within its limits. DIR gets sweep.csv, sweep.parquet, index.html and a "
-            "folder for each row. The same command again makes the rows that are missing, or whose "
-            "model, notebook or libraries have changed, and keeps the others. Exit code 0 if every "
-            "row is ready or convertible, 1 otherwise; with --baseline, 1 if a row got worse, "
-            "drifted or is missing; 2 for bad input."
-        ),
-    )
+def _add_report(commands: Any) -> None:
+    """Add ``--report`` to the tool's ``sweep``."""
+    sweep = commands.choices["sweep"]
     sweep.add_argument(
-        "models", nargs="*", type=Path, metavar="MODEL", help=f"{MODEL}; or a folder of these"
+        "--report",
+        action="store_true",
+        help="make each row by executing notebook 08, and keep that as a page",
     )
-    sweep.add_argument(
-        "--list",
-        type=Path,
-        metavar="FILE",
-        help="rows from a CSV or .jsonl file: model, signature, inputs, target, quantization",
-    )
-    _add_output(sweep, Path("workbook-output", "sweep"))
-    sweep.add_argument("--target", action="append", metavar="T", help="default: litert")
-    sweep.add_argument("--quantization", action="append", metavar="Q", help="default: none")
-    add_calls(sweep)
-    sweep.add_argument(
-        "--baseline", type=Path, metavar="DIR", help="an earlier sweep to compare with"
-    )
-    _add_limits(sweep)
-    sweep.set_defaults(command=_sweep)
+    sweep.set_defaults(command=_sweep, sweep=sweep.get_default("command"))
 
 
-def _add_limits(sweep: argparse.ArgumentParser) -> None:
-    """Add where the rows of a sweep are made, and what each may take."""
-    place = sweep.add_mutually_exclusive_group()
-    place.add_argument(
-        "--workers", type=whole_number, default=1, metavar="N", help="rows at a time; default: 1"
-    )
-    place.add_argument(
-        "--scheduler",
-        metavar="ADDRESS",
-        help="of a Dask cluster, such as tcp://host:8786. Models, notebook and DIR must be on a "
-        "disk that all workers share, under the same paths",
-    )
-    sweep.add_argument(
-        "--timeout", type=amount, default=900.0, metavar="SECONDS", help="of a row; default: 900"
-    )
-    sweep.add_argument(
-        "--memory",
-        type=amount,
-        default=8.0,
-        metavar="GIB",
-        help="of a row's kernel and all its children together; default: 8",
-    )
+def _sweep(options: argparse.Namespace) -> int:
+    from workbook_lib.runs.row_report import NotebookMaker, report_notebook
+
+    if options.report:
+        options.maker = NotebookMaker.checked(report_notebook())
+    return int(options.sweep(options))
 
 
 def _add_class(commands: Any) -> None:
@@ -205,46 +163,6 @@ def _edition(options: argparse.Namespace) -> int:
         )
     print(made.text())
     return 0 if made.ok else 1
-
-
-def _sweep(options: argparse.Namespace) -> int:
-    from workbook_lib.runs.executors import executor
-    from workbook_lib.runs.row_specs import listed_rows, row_specs
-    from workbook_lib.runs.sweep import GIB, run_sweep
-
-    settings = {
-        "targets": options.target or ["litert"],
-        "quantizations": options.quantization or [None],
-        "signature": options.signature,
-        "inputs": options.inputs,
-    }
-    specs = row_specs(options.models, **settings)
-    if options.list:
-        specs += listed_rows(options.list, **settings)
-    try:
-        with (
-            files_are_kept(options.output),
-            executor(options.workers, options.scheduler) as rows,
-        ):
-            result = run_sweep(
-                specs,
-                options.output,
-                executor=rows,
-                baseline=options.baseline,
-                timeout=options.timeout,
-                memory=int(options.memory * GIB),
-                trust=options.trust,
-                on_begin=lambda line: print(line, flush=True),
-                on_row=lambda progress: print(progress, flush=True),
-            )
-    except KeyboardInterrupt:
-        print("finished rows are kept; the same command makes the others", file=sys.stderr)
-        raise
-    for change in result.changes:
-        if change.kind != "same":
-            print(change)
-    print(f"{result!r}: {printable(result.folder / 'index.html')}")
-    return 0 if result.ok else 1
 
 
 def _parameter(name: str, text: str) -> Any:

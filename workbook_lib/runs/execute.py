@@ -15,10 +15,10 @@ from typing import Any
 
 from varhandle.display import Rich, panel_html, table_html, table_text
 from varhandle.errors import VarhandleError
+from varhandle.sandbox.descendants import end_descendants
 from warm_kernels.provisioner import get_ready
 from workbook_lib.lesson.progress import progress_off
 from workbook_lib.locations import project_root
-from workbook_lib.runs.descendants import end_descendants
 
 # No room, over a quota, too large for the file system, read-only, broken.
 _STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}

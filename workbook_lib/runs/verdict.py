@@ -1,45 +1,30 @@
-"""The verdict on one model: what notebook 08 found, for people and, as JSON, for programs.
-
-``data/verdict.schema.json`` describes the file.
-"""
+"""The verdict on one model as notebook 08 shows it."""
 
 from __future__ import annotations
 
-import hashlib
 import html
-import io
-import json
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from varhandle.atomic_write import write_all
+from varhandle import verdict_file
 from varhandle.diagnosis import Diagnosis
 from varhandle.display import Rich, code_html, panel_html, printable, table_html
 from varhandle.facts.verdicts import MEANINGS
-from varhandle.formats import format_of
-from varhandle.matrix.version_matrix import fails_on
+from varhandle.formats.trust import NotTrustedError
 from varhandle.repair.plan import STEPS, NoCureError
-from workbook_lib import __version__
+from varhandle.verdict_file import TRUST_IT
 
 if TYPE_CHECKING:
-    from varhandle.evaluate.parity import Parity
     from varhandle.repair.run import Cured
 
-SCHEMA = 1
-VERDICT_FILE = "verdict.json"
-MODEL_FILE = "model.tflite"
-STATE_FILE = "model.state.npz"
-
-_PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "numpy")
-_PLAIN = ("not-immutable",)
-"""Findings that are no fault today, whose programs in the matrix are plain conversions: a model
-that has one of them fails on the releases where they do."""
-
-_TRUST = "Set trust = True if you trust where the model comes from: its code then runs here."
+def write_verdict(
+    folder: str | Path, diagnosis: Diagnosis, outcome: Cured | ValueError, **asked: Any
+) -> ModelVerdict:
+    """Write the verdict file, and what goes with it, as ``varhandle.verdict_file`` does."""
+    content = verdict_file.write_verdict(Path(folder), diagnosis, outcome, **asked)
+    return ModelVerdict(content, Path(folder))
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -154,10 +139,8 @@ class NoFile(Rich):
     @classmethod
     def of(cls, outcome: ValueError) -> NoFile:
         """Return what is to be said of an error that ``cure`` raised."""
-        from varhandle.formats.trust import NotTrustedError
-
         if isinstance(outcome, NotTrustedError):
-            return cls(f"Nothing was run: {outcome}.", _TRUST)
+            return cls(f"Nothing was run: {outcome}.", TRUST_IT)
         if isinstance(outcome, NoCureError):
             found = outcome.finding
             if found is not None and outcome.change == found.fix:
@@ -195,151 +178,3 @@ class NoFile(Rich):
 
 NO_FILE = NoFile("There is no file, and section 4 says why.")
 """What notebook 08 shows where it would show the file."""
-
-
-def write_verdict(
-    folder: str | Path,
-    diagnosis: Diagnosis,
-    outcome: Cured | ValueError,
-    *,
-    target: str = "litert",
-    quantization: str | None = None,
-    calls: str = "made up",
-) -> ModelVerdict:
-    """Write the verdict file and, where there is one, the .tflite file beside it.
-
-    Args:
-        folder: Where to; made if it is not there. What an earlier verdict left there is replaced.
-        diagnosis: What was found in the model.
-        outcome: What ``cure`` returned, or the ``NoCureError`` or ``NotTrustedError`` that it
-            raised.
-        target: What was asked for.
-        quantization: The recipe that was asked for; ``None`` for none.
-        calls: Where the inputs of the comparison came from: ``"given"`` or ``"made up"``.
-
-    Returns:
-        The verdict. The file is ``verdict.json``; the others ``model.tflite`` and, if the state
-        was lifted, ``model.state.npz``, the state before the first call.
-
-    Raises:
-        OSError: The folder cannot be written to.
-    """
-    place = Path(folder)
-    place.mkdir(parents=True, exist_ok=True)
-    cured = None if isinstance(outcome, ValueError) else outcome
-    files, comparison = _files(cured), _comparison(diagnosis, cured)
-    content = {
-        "schema": SCHEMA,
-        "model": Path(diagnosis.model).name,
-        "format": diagnosis.format,
-        "signature": diagnosis.signature,
-        "target": target,
-        "quantization": quantization,
-        "verdict": "ready" if cured else _without_file(diagnosis, outcome),
-        "reason": printable(cured.way.why if cured else outcome, None),
-        "diagnosis": diagnosis.as_dict(),
-        "way": _way(cured),
-        "change": _change(outcome),
-        **_made(cured, target),
-        "parity": comparison and comparison.as_dict(),
-        "quantization_parity": cured.quantized.as_dict() if cured and cured.quantized else None,
-        "compared_with": _compared_with(diagnosis, cured),
-        "calls": calls if comparison else None,
-        "fails_on": _releases(diagnosis),
-        "versions": _versions(),
-    }
-    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-    files[VERDICT_FILE] = (text + "\n").encode(errors="backslashreplace")
-    write_all({place / name: data for name, data in files.items()})
-    for name in {MODEL_FILE, STATE_FILE} - set(files):  # an earlier verdict's
-        (place / name).unlink(missing_ok=True)
-    return ModelVerdict(content, place)
-
-
-def _change(outcome: object) -> str | None:
-    """Return what has to change before there is a file: code, or a sentence."""
-    from varhandle.formats.trust import NotTrustedError
-
-    if isinstance(outcome, NotTrustedError):
-        return _TRUST
-    return (outcome.change or None) if isinstance(outcome, NoCureError) else None
-
-
-def _made(cured: Cured | None, target: str) -> dict[str, Any]:
-    """Describe the file, or say of each field that there is none."""
-    from workbook_lib.show.runtimes import OLD_RUNTIMES, runtime_table
-
-    if cured is None:
-        return {
-            **dict.fromkeys(("file", "bytes", "float_bytes", "sha256", "state_file", "runs_on")),
-            "notes": [],
-        }
-    rows = runtime_table(cured.content, [target, *OLD_RUNTIMES]).rows
-    return {
-        "file": MODEL_FILE,
-        "bytes": len(cured.content),
-        "float_bytes": cured.float_bytes,
-        "sha256": hashlib.sha256(cured.content).hexdigest(),
-        "state_file": STATE_FILE if cured.initial_state else None,
-        "runs_on": {name: list(reasons) for name, reasons in rows},
-        "notes": [printable(note, None) for note in cured.notes],
-    }
-
-
-def _files(cured: Cured | None) -> dict[str, bytes]:
-    import numpy as np
-
-    if cured is None:
-        return {}
-    files = {MODEL_FILE: cured.content}
-    if cured.initial_state:
-        buffer = io.BytesIO()
-        np.savez(buffer, allow_pickle=False, **cured.initial_state)
-        files[STATE_FILE] = buffer.getvalue()
-    return files
-
-
-def _without_file(diagnosis: Diagnosis, outcome: object) -> str:
-    """Say what is to be said of a model that came to no file."""
-    from varhandle.formats.trust import NotTrustedError
-    from varhandle.repair.plan import NotProvenError
-
-    unproven = isinstance(outcome, (NotTrustedError, NotProvenError))
-    if diagnosis.verdict != "ready" and (unproven or not diagnosis.ok):
-        return diagnosis.verdict
-    return "blocked"  # it converts, and not to what was asked for
-
-
-def _comparison(diagnosis: Diagnosis, cured: Cured | None) -> Parity | None:
-    """Return the comparison of the cured file, or else of the file that the converter made."""
-    if cured is not None:
-        return cured.parity
-    return diagnosis.proof.parity if diagnosis.proof else None
-
-
-def _compared_with(diagnosis: Diagnosis, cured: Cured | None) -> str | None:
-    if _comparison(diagnosis, cured) is None:
-        return None
-    return "itself" if format_of(diagnosis.graph).is_converted else "TensorFlow"
-
-
-def _way(cured: Cured | None) -> dict[str, Any] | None:
-    if cured is None:
-        return None
-    return {"id": cured.way.id, "steps": list(cured.way.steps), "why": cured.way.why}
-
-
-def _releases(diagnosis: Diagnosis) -> list[str]:
-    """Return the measured releases on which a family of the model's was seen to fail."""
-    families = {f.id for f in diagnosis.findings if f.severity == "error" or f.id in _PLAIN}
-    failing = {version for family in families for version in fails_on(family).fails}
-    return sorted(failing, key=_numbers)
-
-
-def _numbers(version: str) -> list[int]:
-    return [int(part) for part in version.split(".")]
-
-
-def _versions() -> dict[str, str]:
-    packages = {name: metadata.version(name) for name in _PACKAGES}
-    return {"python": platform.python_version(), **packages, "workbook": __version__}

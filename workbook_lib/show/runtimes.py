@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from varhandle.display import Rich, printable, table_html
 
 _TAKES = "takes it"
-OLD_RUNTIMES = ("tflite-2.3", "tflite-2.5", "tflite-2.8", "tflite-2.15")
-"""Releases between which much changed: 2.3 is before variables, 2.6 brought them."""
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,13 @@ import importlib.util
 
 from varhandle.errors import VarhandleError
 
-_PACKAGES = {
-    "tensorflow": (("tensorflow", "TensorFlow"),),
-    "quantize": (("ai_edge_quantizer", "ai-edge-quantizer"),),
-    "sweep": (("pyarrow", "pyarrow"), ("distributed", "distributed")),
+# Module to its package's name and the extra that brings it.
+_OPTIONAL = {
+    "tensorflow": ("TensorFlow", "tensorflow"),
+    "ai_edge_quantizer": ("ai-edge-quantizer", "quantize"),
+    "pyarrow": ("pyarrow", "sweep"),
+    "jinja2": ("Jinja2", "sweep"),
+    "distributed": ("distributed", "sweep"),
 }
 
 
@@ -17,12 +20,11 @@ class MissingExtraError(VarhandleError):
     """A package is not installed; the message is one line, with the command that installs it."""
 
 
-def require(extra: str, what: str) -> None:
-    """Raise ``MissingExtraError`` unless all packages of an extra are there, without importing any.
+def require(module: str, what: str) -> None:
+    """Raise ``MissingExtraError`` unless an optional package is there; nothing is imported.
 
     ``what`` begins the message: ``what`` needs TensorFlow.
     """
-    for module, name in _PACKAGES[extra]:
-        if importlib.util.find_spec(module) is None:
-            command = f'pip install "varhandle[{extra}]"'
-            raise MissingExtraError(f"{what} needs {name}: {command}")
+    name, extra = _OPTIONAL[module]
+    if importlib.util.find_spec(module) is None:
+        raise MissingExtraError(f'{what} needs {name}: pip install "varhandle[{extra}]"')

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from varhandle import __version__
-from varhandle.cli import matrix_command, model_commands
+from varhandle.cli import matrix_command, model_commands, sweep_command
 from varhandle.cli.program import run_program
 
 
 def register(commands: Any) -> None:
     """Add all sub-commands of the tool, for a program that offers them among its own."""
-    for module in (model_commands, matrix_command):
+    for module in (model_commands, sweep_command, matrix_command):
         module.register(commands)
 
 

@@ -289,3 +289,6 @@ def _named_targets() -> dict[str, Target]:
 
 TARGETS: Mapping[str, Target] = _named_targets()
 """Id to target; the old runtimes aside, which ``target`` makes."""
+
+OLD_RUNTIMES = ("tflite-2.3", "tflite-2.5", "tflite-2.8", "tflite-2.15")
+"""Releases between which much changed: 2.3 is before variables, 2.6 brought them."""

@@ -70,7 +70,7 @@ def cure(
     if not format_of(graph).is_converted:
         require("tensorflow", "curing a model that is no .tflite file")
     elif recipe is not None:
-        require("quantize", f"{recipe} of a .tflite file")
+        require("ai_edge_quantizer", f"{recipe} of a .tflite file")
     check_trust(graph, trust)
     if not Path(graph.source).exists():
         raise ModelFileError(graph.source, "a model file is wanted, not one in memory")
@@ -83,7 +83,7 @@ def cure(
         work = Work(diagnosis, place, inputs, trust, timeout, Path(folder))
         way = choose_way(diagnosis, place, quantization, signature=signature)
         if "lift" in way.steps and needs_calibration(recipe):
-            require("quantize", f"{recipe} of a file whose state is an input")
+            require("ai_edge_quantizer", f"{recipe} of a file whose state is an input")
         return work.cured(way)
 
 

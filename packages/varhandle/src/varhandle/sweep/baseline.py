@@ -5,12 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
+from varhandle.sweep.rows import OUTCOMES, Row
 from varhandle.facts.verdicts import VERDICTS
-from workbook_lib.runs.rows import OUTCOMES, Row
-
-Kind = Literal["same", "better", "worse", "drifted", "new", "missing"]
 
 DRIFT_FACTOR = 10.0
 """How many times as large the largest difference must be to count as drift."""
@@ -21,26 +18,19 @@ NOISE_SHARE = 0.01
 USUAL_TOLERANCE = 1e-4
 """What is taken where each output was allowed what its dtype is: that of float32."""
 
-_WORSE: tuple[Kind, ...] = ("worse", "drifted", "missing")
+_REGRESSIONS = ("worse", "drifted", "missing")
 # A model that came to no verdict is as bad off in one way as in another.
 _RANKS = {outcome: min(rank, len(VERDICTS)) for rank, outcome in enumerate(OUTCOMES)}
 
 
 @dataclass(frozen=True)
 class Change:
-    """What became of one row since the baseline.
+    """What became of one row since the baseline."""
 
-    Attributes:
-        title: The model and its settings.
-        kind: Which sort of change.
-        text: What changed, in a few words.
-        before: The baseline's verdict; empty for a new row.
-    """
-
-    title: str
-    kind: Kind
-    text: str
-    before: str = ""
+    title: str  # the model and its settings
+    kind: str  # "same", "better", "worse", "drifted", "new" or "missing"
+    text: str  # what changed, in a few words
+    before: str = ""  # the baseline's verdict; empty for a new row
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.title}: {self.text}"
@@ -48,20 +38,13 @@ class Change:
     @property
     def regression(self) -> bool:
         """Whether it is a step back."""
-        return self.kind in _WORSE
+        return self.kind in _REGRESSIONS
 
 
-def compare(rows: Sequence[Row], baseline: Sequence[Row]) -> tuple[Change, ...]:
-    """Compare a sweep with a baseline, row by row.
+def compare_rows(rows: Sequence[Row], baseline: Sequence[Row]) -> tuple[Change, ...]:
+    """Return a change for each row, in order, and then one for each row that is missing.
 
     Rows belong together if model name and settings are the same.
-
-    Args:
-        rows: The sweep.
-        baseline: The earlier one.
-
-    Returns:
-        A change for each row, in order, and then one for each row that is missing.
     """
     before = {row.title: row for row in baseline}
     now = {row.title for row in rows}
@@ -78,14 +61,14 @@ def _change(row: Row, before: Row | None) -> Change:
     if before is None:
         return Change(row.title, "new", "not in the baseline")
     step = _RANKS[row.verdict] - _RANKS[before.verdict]
+    kind, text = "same", ""
     if step > 0:
-        return Change(row.title, "worse", f"{before.verdict} → {row.verdict}", before.verdict)
-    drift = _drift(row, before)
-    if drift:
-        return Change(row.title, "drifted", drift, before.verdict)
-    if step < 0:
-        return Change(row.title, "better", f"{before.verdict} → {row.verdict}", before.verdict)
-    return Change(row.title, "same", "", before.verdict)
+        kind, text = "worse", f"{before.verdict} → {row.verdict}"
+    elif drift := _drift(row, before):
+        kind, text = "drifted", drift
+    elif step < 0:
+        kind, text = "better", f"{before.verdict} → {row.verdict}"
+    return Change(row.title, kind, text, before.verdict)
 
 
 def _drift(row: Row, before: Row) -> str:

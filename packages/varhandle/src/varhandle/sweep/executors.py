@@ -1,7 +1,6 @@
-"""Where the rows of a sweep are made: here, in local processes, or on a Dask cluster.
+"""Where the rows of a sweep are made: on this machine, or on a Dask cluster.
 
-Each executor calls ``run_row`` on every task and gives back what it returns, as it comes. A row
-always runs in processes of its own, whichever executor asks for it.
+A row always runs in a process of its own (``row_supervisor``), whichever executor asks for it.
 """
 
 from __future__ import annotations
@@ -15,11 +14,13 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from workbook_lib.runs.row_specs import SweepInputError
-from workbook_lib.runs.rows import Row, RowTask, run_row, unjudged
+from varhandle.extras import require
+from varhandle.sweep.row_specs import SweepInputError
+from varhandle.sweep.row_supervisor import run_row
+from varhandle.sweep.rows import Row, RowTask, failed_row
 
 
-class Executor(Protocol):
+class RowExecutor(Protocol):
     """Makes rows."""
 
     def __str__(self) -> str:
@@ -27,45 +28,21 @@ class Executor(Protocol):
         ...
 
     def run(self, tasks: Sequence[RowTask]) -> Iterator[tuple[RowTask, Row]]:
-        """Make rows.
+        """Yield each task with its row, as soon as it is finished, in any order.
 
-        Args:
-            tasks: What to do.
-
-        Yields:
-            Each task with its row, as soon as it is finished, in any order. If the iterator is
-            closed early, no further row is begun.
+        If the iterator is closed early, no further row is begun.
         """
         ...
 
 
 @dataclass(frozen=True)
-class Serial:
-    """One row after the other."""
+class LocalExecutor:
+    """So many rows at a time, on this machine; a thread waits for each."""
+
+    workers: int = 1
 
     def __str__(self) -> str:
-        return "one at a time"
-
-    def run(self, tasks: Sequence[RowTask]) -> Iterator[tuple[RowTask, Row]]:
-        """Make rows, in the order of the tasks."""
-        for task in tasks:
-            yield task, run_row(task)
-
-
-@dataclass(frozen=True)
-class Local:
-    """Several rows at a time, on this machine.
-
-    A thread waits for each row; the row itself is a process.
-
-    Attributes:
-        workers: How many rows are made at a time.
-    """
-
-    workers: int
-
-    def __str__(self) -> str:
-        return f"{self.workers} at a time"
+        return f"{'one' if self.workers == 1 else self.workers} at a time"
 
     def run(self, tasks: Sequence[RowTask]) -> Iterator[tuple[RowTask, Row]]:
         """Make rows; those under way are ended if the iterator is closed early."""
@@ -81,13 +58,10 @@ class Local:
 
 
 @dataclass(frozen=True)
-class Cluster:
-    """The workers of an existing Dask cluster; ``close`` it when done.
+class ClusterExecutor:
+    """The workers of an existing Dask cluster, by its ``distributed.Client``.
 
     A task whose worker dies is given to another one, up to the scheduler's ``allowed-failures``.
-
-    Attributes:
-        client: A ``distributed.Client``.
     """
 
     client: Any
@@ -113,68 +87,41 @@ class Cluster:
         finally:
             self.client.cancel(list(futures))
 
-    def close(self) -> None:
-        """Leave the cluster to itself."""
-        self.client.close()
-
 
 def _result(task: RowTask, future: Any) -> Row:
     try:
         row: Row = future.result()
     except Exception as error:  # whatever kept the cluster from making it is its outcome
-        return unjudged(task, "failed", f"the cluster: {type(error).__name__}: {error}")
+        return failed_row(task, "failed", f"the cluster: {type(error).__name__}: {error}")
     return row
 
 
-def connect(address: str, timeout: float = 5.0) -> Cluster:
-    """Connect to the scheduler of a Dask cluster.
+def connect(address: str, timeout: float = 5.0) -> ClusterExecutor:
+    """Connect to the scheduler of a Dask cluster, such as ``tcp://10.0.0.5:8786``.
 
-    Args:
-        address: Such as ``tcp://10.0.0.5:8786``.
-        timeout: Seconds to wait for an answer.
-
-    Returns:
-        The cluster.
-
-    Raises:
-        SweepInputError: Nobody answers there, or the package ``distributed`` is not installed.
+    Raises ``SweepInputError`` if none answers within so many seconds.
     """
-    try:
-        import distributed
-    except ImportError as error:
-        raise SweepInputError(
-            "--scheduler needs the package distributed: pip install '.[cluster]'"
-        ) from error
+    require("distributed", "--scheduler")
+    import distributed
+
     # It logs every failed attempt with a traceback; what matters is in the rows.
     for name in list(logging.root.manager.loggerDict):
         if name.partition(".")[0] == "distributed":
             logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
-        return Cluster(distributed.Client(address, timeout=timeout, set_as_default=False))
+        client = distributed.Client(address, timeout=timeout, set_as_default=False)
     except (OSError, ValueError, RuntimeError, ImportError) as error:
         fault = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SweepInputError(f"{address}: no scheduler answers ({fault})") from error
+    return ClusterExecutor(client)
 
 
 @contextlib.contextmanager
-def executor(workers: int = 1, scheduler: str | None = None) -> Iterator[Executor]:
-    """Choose where rows are made.
-
-    Args:
-        workers: How many at a time, on this machine.
-        scheduler: Address of the scheduler of a Dask cluster; its workers are used instead.
-
-    Yields:
-        The executor.
-
-    Raises:
-        SweepInputError: No scheduler answers there.
-    """
+def choose_executor(workers: int = 1, scheduler: str | None = None) -> Iterator[RowExecutor]:
+    """Make rows here, so many at a time, or on the cluster whose scheduler is named."""
     if scheduler is None:
-        yield Serial() if workers == 1 else Local(workers)
+        yield LocalExecutor(workers)
         return
     cluster = connect(scheduler)
-    try:
+    with cluster.client:
         yield cluster
-    finally:
-        cluster.close()

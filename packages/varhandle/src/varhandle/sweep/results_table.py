@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from varhandle.atomic_write import write_all
-from workbook_lib.runs.baseline import Change
-from workbook_lib.runs.row_specs import SweepInputError
-from workbook_lib.runs.rows import COLUMNS, OUTCOMES, Row
+from varhandle.sweep.baseline import Change
+from varhandle.sweep.row_specs import SweepInputError
+from varhandle.sweep.rows import COLUMNS, OUTCOMES, Row
 
 CSV_FILE = "sweep.csv"
 PARQUET_FILE = "sweep.parquet"
@@ -21,19 +21,13 @@ _NUMBERS = ("largest_difference", "tolerance", "seconds")
 _TEXTS = ("model", "target", "verdict", "reason", "cell", "folder")  # these are never missing
 _BASELINE_COLUMNS = ("before", "change")
 _SEPARATOR = "; "
+# A spreadsheet reads a cell that begins so as a formula. A mark that it hides makes it text.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_MARK = "'"
 
 
-def records(rows: Sequence[Row], changes: Sequence[Change]) -> list[dict[str, Any]]:
-    """Return the table as plain data.
-
-    Args:
-        rows: The rows.
-        changes: What ``compare`` returned for them; empty if there was no baseline.
-
-    Returns:
-        For each row its fields, and what the baseline said (``before``) and what became of that
-        (``change``), both ``None`` without a baseline.
-    """
+def table_records(rows: Sequence[Row], changes: Sequence[Change]) -> list[dict[str, Any]]:
+    """Return the fields of each row, and its change since the baseline (``None`` without one)."""
     table = []
     for number, row in enumerate(rows):
         record = {name: getattr(row, name) for name in COLUMNS}
@@ -45,24 +39,23 @@ def records(rows: Sequence[Row], changes: Sequence[Change]) -> list[dict[str, An
 
 
 def write_tables(folder: Path, table: Sequence[Mapping[str, Any]]) -> None:
-    """Write ``sweep.csv`` and ``sweep.parquet``, each in one step.
-
-    Args:
-        folder: Where they go.
-        table: What ``records`` returned.
-    """
+    """Write ``sweep.csv`` and ``sweep.parquet``, both or none."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*COLUMNS, *_BASELINE_COLUMNS])
-    writer.writerows([_text(value) for value in record.values()] for record in table)
+    writer.writerows([_cell(value) for value in record.values()] for record in table)
     csv_file = text.getvalue().encode()
     write_all({folder / CSV_FILE: csv_file, folder / PARQUET_FILE: _parquet(table)})
 
 
-def _text(value: Any) -> str:
+def _cell(value: Any) -> str:
     if value is None:
         return ""
-    return _SEPARATOR.join(value) if isinstance(value, tuple) else str(value)
+    if isinstance(value, tuple):
+        value = _SEPARATOR.join(value)
+    if isinstance(value, str) and value.startswith((*_FORMULA, _MARK)):
+        return f"{_MARK}{value}"
+    return str(value)
 
 
 def _parquet(table: Sequence[Mapping[str, Any]]) -> bytes:
@@ -84,20 +77,12 @@ def _parquet(table: Sequence[Mapping[str, Any]]) -> bytes:
 
 
 def read_rows(folder: Path) -> tuple[Row, ...]:
-    """Read the results of a sweep.
+    """Read the rows of a sweep's output folder, of which ``sweep.csv`` is enough.
 
-    Args:
-        folder: A sweep's output folder, of which ``sweep.csv`` is enough.
-
-    Returns:
-        Its rows.
-
-    Raises:
-        SweepInputError: It is no sweep.
+    Raises ``SweepInputError`` if it is no sweep.
     """
-    path = folder / CSV_FILE
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = (folder / CSV_FILE).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeError) as error:
         fault = getattr(error, "strerror", None) or "it is no UTF-8 text"
         raise SweepInputError(f"{folder}: no sweep: {CSV_FILE}: {fault}") from error
@@ -106,26 +91,22 @@ def read_rows(folder: Path) -> tuple[Row, ...]:
         if not set(COLUMNS) <= set(reader.fieldnames or ()):
             raise ValueError("its columns are others")
         return tuple(_row(record) for record in reader)
-    except (csv.Error, ValueError, TypeError) as error:
+    except (csv.Error, ValueError, TypeError, AttributeError) as error:
         raise SweepInputError(f"{folder}: no sweep: {CSV_FILE}: {error}") from error
 
 
 def _row(record: Mapping[str, str]) -> Row:
     if record["verdict"] not in OUTCOMES:
         raise ValueError(f"the verdict {record['verdict']!r}")
-    values: dict[str, Any] = {}
-    for name in COLUMNS:
-        text = record[name]
-        if name == "findings":
-            values[name] = tuple(text.split(_SEPARATOR)) if text else ()
-        elif name in _TEXTS:
-            values[name] = text
-        elif not text:
-            values[name] = None
-        else:
-            values[name] = int(text) if name in _INTEGERS else _number(name, text)
-    return Row(**values)
+    return Row(**{name: _value(name, record[name]) for name in COLUMNS})
 
 
-def _number(name: str, text: str) -> float | str:
+def _value(name: str, cell: str) -> Any:
+    text = cell.removeprefix(_MARK)
+    if name == "findings":
+        return tuple(text.split(_SEPARATOR)) if text else ()
+    if not text:
+        return "" if name in _TEXTS else None
+    if name in _INTEGERS:
+        return int(text)
     return float(text) if name in _NUMBERS else text

@@ -26,10 +26,7 @@ _HEAD = 2**20
 
 
 class SweepInputError(VarhandleError, ValueError):
-    """What was asked for is no sweep: a model, a list, a folder, a baseline, a scheduler.
-
-    The message is one line that names the thing and its fault.
-    """
+    """What was asked for is no sweep; the message is one line that names the thing at fault."""
 
     def __init__(self, message: str) -> None:
         super().__init__(printable(" ".join(message.split()), None))
@@ -37,21 +34,27 @@ class SweepInputError(VarhandleError, ValueError):
 
 @dataclass(frozen=True)
 class RowSpec:
-    """One row as a user asks for it.
-
-    Attributes:
-        model: Path of the model.
-        target: Where it is to run.
-        quantization: How it is to be quantized; ``None`` for not at all.
-        signature: The signature to call; ``None`` for the notebook's choice.
-        inputs: An ``.npz`` file of example calls; ``None`` for made-up ones.
-    """
+    """One row as a user asks for it; ``None`` is not quantized, the usual signature, made up."""
 
     model: Path
     target: str = DEFAULT_TARGET
     quantization: str | None = None
     signature: str | None = None
     inputs: Path | None = None
+
+    def absolute(self) -> RowSpec:
+        """Return the same with absolute paths; links are left as they are."""
+        inputs = Path(os.path.abspath(self.inputs)) if self.inputs else None  # noqa: PTH100
+        return replace(self, model=Path(os.path.abspath(self.model)), inputs=inputs)  # noqa: PTH100
+
+    def row_id(self, name: str) -> str:
+        """Return the name of the row's folder: readable, of plain characters, and its alone."""
+        model = os.path.realpath(self.model)
+        inputs = os.path.realpath(self.inputs) if self.inputs else None
+        exact = json.dumps([model, self.signature, inputs, self.target, self.quantization])
+        readable = "-".join([name[-60:], self.target[:30], (self.quantization or "none")[:30]])
+        slug = re.sub(r"[^A-Za-z0-9._-]+", "_", readable).lstrip(".-")
+        return f"{slug}-{hashlib.sha256(exact.encode()).hexdigest()[:8]}"
 
 
 def row_specs(
@@ -62,21 +65,10 @@ def row_specs(
     signature: str | None = None,
     inputs: Path | None = None,
 ) -> tuple[RowSpec, ...]:
-    """Return a row for every model, target and quantization, in that order.
+    """Return a row for every model, target and quantization, in that order, each once.
 
-    Args:
-        models: Paths of models. A folder that is no SavedModel stands for the models in it,
-            sorted by name.
-        targets: Where each is to run.
-        quantizations: How each is to be quantized; ``none`` is not at all, as ``None`` is.
-        signature: The signature to call in each.
-        inputs: Example calls for each.
-
-    Returns:
-        The rows, each once.
-
-    Raises:
-        SweepInputError: There is no such model, target or quantization, or a folder holds none.
+    A folder that is no SavedModel stands for the models in it, sorted by name. Raises
+    ``SweepInputError`` where there is no such model, target or recipe.
     """
     from varhandle.facts.recipes import requested_recipe
     from varhandle.facts.targets import target as known_target
@@ -89,11 +81,7 @@ def row_specs(
     except ValueError as error:
         raise SweepInputError(str(error)) from error
     rows = product(found, targets, recipes)
-    return tuple(
-        dict.fromkeys(
-            RowSpec(model, target, recipe, signature, inputs) for model, target, recipe in rows
-        )
-    )
+    return tuple(dict.fromkeys(RowSpec(*row, signature, inputs) for row in rows))
 
 
 def _models(path: Path) -> Iterator[Path]:
@@ -112,30 +100,12 @@ def _models(path: Path) -> Iterator[Path]:
     yield from models
 
 
-def listed_rows(
-    path: Path,
-    *,
-    targets: Sequence[str] = (DEFAULT_TARGET,),
-    quantizations: Sequence[str | None] = (None,),
-    signature: str | None = None,
-    inputs: Path | None = None,
-) -> tuple[RowSpec, ...]:
-    """Read rows from a file.
+def listed_rows(path: Path, **settings: Any) -> tuple[RowSpec, ...]:
+    """Read rows from a CSV file with a line of titles, or from JSON lines (.jsonl, .json).
 
-    Args:
-        path: A CSV file with a line of titles, or JSON lines (``.jsonl``, ``.json``), with the
-            columns ``LIST_COLUMNS``, of which only ``model`` must be there. Paths in it are seen
-            from the file's own folder.
-        targets: For lines that name no target.
-        quantizations: For lines that name no quantization; ``none`` names one.
-        signature: For lines that name none.
-        inputs: For lines that name none.
-
-    Returns:
-        The rows, each once.
-
-    Raises:
-        SweepInputError: The file cannot be read, or a line of it is no row.
+    Of the columns ``LIST_COLUMNS`` only ``model`` must be there; paths are seen from the file's own
+    folder. The settings, as ``row_specs`` takes them, are for lines that name none. Raises
+    ``SweepInputError``, with the line's number, for what is no row.
     """
     rows: list[RowSpec] = []
     for number, line in _lines(path):
@@ -145,18 +115,18 @@ def listed_rows(
         values = {name: value for name, value in line.items() if value not in (None, "")}
         wrong = [name for name, value in values.items() if not isinstance(value, str)]
         if "model" not in values or wrong:
-            raise SweepInputError(
-                f"{path}, line {number}: {', '.join(wrong) or 'model'} must be text"
-            )
-        given = values.get("quantization")
-        own = path.parent / values["inputs"] if "inputs" in values else inputs
-        rows += row_specs(
-            [path.parent / values["model"]],
-            targets=[values["target"]] if "target" in values else targets,
-            quantizations=[given] if given else quantizations,
-            signature=values.get("signature", signature),
-            inputs=own,
-        )
+            fault = f"{', '.join(wrong) or 'model'} must be text"
+            raise SweepInputError(f"{path}, line {number}: {fault}")
+        own = dict(settings)
+        if "target" in values:
+            own["targets"] = [values["target"]]
+        if "quantization" in values:
+            own["quantizations"] = [values["quantization"]]
+        if "signature" in values:
+            own["signature"] = values["signature"]
+        if "inputs" in values:
+            own["inputs"] = path.parent / values["inputs"]
+        rows += row_specs([path.parent / values["model"]], **own)
     if not rows:
         raise SweepInputError(f"{path}: there is no row in it")
     return tuple(dict.fromkeys(rows))
@@ -188,19 +158,11 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def model_names(models: Iterable[Path]) -> dict[Path, str]:
-    """Say what models are called: as short as tells them apart.
+    """Return what each model is called: as many last parts of its path as tell them apart.
 
-    The name is what a baseline is compared by, so it must not depend on the folder that a checkout
-    happens to be in.
-
-    Args:
-        models: Their paths, each any number of times.
-
-    Returns:
-        Path to name: the last part of the path, and as many parts before it as two models that
-        end alike need.
+    A baseline is compared by this name, so it must not depend on the folder that all are in.
     """
-    parts = {model: Path(os.path.abspath(model)).parts for model in models}  # noqa: PTH100 - a link keeps its own name
+    parts = {model: model.absolute().parts for model in models}
     names = {}
     for model, own in parts.items():
         rivals = [other for other in parts.values() if other != own]
@@ -211,71 +173,34 @@ def model_names(models: Iterable[Path]) -> dict[Path, str]:
     return names
 
 
-def row_id(spec: RowSpec, name: str) -> str:
-    """Return the name of a row's folder: readable, and different for different rows.
-
-    Args:
-        spec: The row.
-        name: What its model is called.
-
-    Returns:
-        Letters, digits and ``.-_`` alone.
-    """
-    model = os.path.realpath(spec.model)
-    inputs = os.path.realpath(spec.inputs) if spec.inputs else None
-    exact = json.dumps([model, spec.signature, inputs, spec.target, spec.quantization])
-    readable = "-".join([name[-60:], spec.target[:30], (spec.quantization or "none")[:30]])
-    slug = re.sub(r"[^A-Za-z0-9._-]+", "_", readable).lstrip(".-")
-    return f"{slug}-{hashlib.sha256(exact.encode()).hexdigest()[:8]}"
-
-
 def fingerprint(path: Path) -> str:
-    """Return a digest of a model's files.
+    """Return a digest of a model's files, which tells whether its rows still hold.
 
     A file of up to 64 MiB counts with all its bytes: that takes in every ``saved_model.pb``. Of a
     larger one, its size, its time of change and its first MiB count.
-
-    Args:
-        path: A file or a folder.
-
-    Returns:
-        The digest, in hexadecimal.
-
-    Raises:
-        SweepInputError: A file cannot be read.
     """
     digest = hashlib.sha256()
     try:
-        for file in _files(path):
-            size = file.stat().st_size
+        for file in _regular_files(path):
+            status = file.stat()
             relative = os.path.relpath(file, path)
-            digest.update(f"{relative!r} {size}\n".encode())
+            digest.update(f"{relative!r} {status.st_size}\n".encode())
+            whole = status.st_size <= _READ_WHOLE
+            if not whole:
+                digest.update(f"{status.st_mtime_ns}\n".encode())
             with file.open("rb") as content:
-                if size <= _READ_WHOLE:
-                    digest.update(content.read())
-                else:
-                    digest.update(f"{file.stat().st_mtime_ns}\n".encode())
-                    digest.update(content.read(_HEAD))
+                digest.update(content.read(-1 if whole else _HEAD))
     except OSError as error:
         raise SweepInputError(f"{path}: cannot be read: {error.strerror}") from error
     return digest.hexdigest()
 
 
-def _files(path: Path) -> Iterator[Path]:
-    """Yield the regular files of a model, in a fixed order."""
-    if not path.is_dir():
-        if path.is_file():
-            yield path
-        return
+def _regular_files(path: Path) -> Iterator[Path]:
+    """Yield them in a fixed order; a link back up is not followed, and no pipe is waited for."""
+    if not path.exists():
+        raise SweepInputError(f"{path}: there is no such file or folder")
+    if path.is_file():
+        yield path
     for folder, folders, files in os.walk(path):
         folders.sort()
         yield from (file for file in sorted(Path(folder, name) for name in files) if file.is_file())
-
-
-def absolute(spec: RowSpec) -> RowSpec:
-    """Return a row with absolute paths, links left as they are."""
-    return replace(
-        spec,
-        model=Path(os.path.abspath(spec.model)),  # noqa: PTH100 - resolve() would follow links
-        inputs=Path(os.path.abspath(spec.inputs)) if spec.inputs else None,  # noqa: PTH100
-    )

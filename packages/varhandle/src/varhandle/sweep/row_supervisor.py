@@ -1,0 +1,261 @@
+"""Make one row in a process of its own, within its limits, so that its failure costs no other row.
+
+The row's process is forked from one that has TensorFlow, and forks what it needs itself. It waits
+for the work, which is a thread, counts what it and all its children hold, and ends them with the
+row. Should it die, or hang in C, the sandbox sees that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import platform
+import re
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from varhandle.sandbox.descendants import descendants, end_descendants
+from varhandle.sandbox.fork_server import start_nested_fork_server
+from varhandle.sandbox.process import GIB, cancellable, run_isolated
+from varhandle.sandbox.record import Record
+from varhandle.sweep.rows import (
+    TOKEN_FILE,
+    Row,
+    RowStoppedError,
+    RowTask,
+    failed_row,
+    finished_row,
+    library_versions,
+    read_row,
+    store_row,
+)
+
+LOG_FILE = "log.txt"
+_POLL_SECONDS = 0.2
+_FAREWELL_SECONDS = 30.0  # for the work to notice that its children are gone
+_PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
+_TELLING = re.compile(r"LLVM ERROR|Check failed|Fatal Python error|terminate called|^\w+Error\b")
+# What could not be written says nothing of the model, and the row is to be made again.
+_NO_ROOM = re.compile("|".join(re.escape(os.strerror(n)) for n in (errno.ENOSPC, errno.EDQUOT)))
+
+
+@dataclass(frozen=True)
+class CureMaker:
+    """Diagnoses and cures the model, and writes what came of it."""
+
+    def make(self, task: RowTask) -> None:
+        """Write the verdict file and, where there is one, the .tflite file."""
+        from varhandle.diagnosis import diagnose
+        from varhandle.formats.trust import NotTrustedError
+        from varhandle.repair.run import Cured, NoCureError, cure
+        from varhandle.verdict_file import write_verdict
+
+        spec = task.spec
+        calls: dict[str, Any] = {
+            "signature": spec.signature,
+            "inputs": spec.inputs,
+            "trust": task.trust,
+            "timeout": task.timeout,
+        }
+        asked: dict[str, Any] = {"target": spec.target, "quantization": spec.quantization}
+        diagnosis = diagnose(spec.model, **calls)
+        outcome: Cured | NoCureError | NotTrustedError
+        try:
+            outcome = cure(diagnosis, **asked, **calls)
+        except (NoCureError, NotTrustedError) as error:
+            outcome = error
+        origin = "given" if spec.inputs else "made up"
+        write_verdict(task.row_folder, diagnosis, outcome, **asked, calls=origin)
+
+    def sources(self) -> tuple[Path, ...]:
+        """Return none: all is in this package."""
+        return ()
+
+
+def run_row(task: RowTask, stop: threading.Event | None = None) -> Row:
+    """Make a row, unless it is finished; nothing that happens to it is raised.
+
+    Once ``stop`` is set, the row is given up.
+    """
+    fault = _out_of_sight(task)
+    row = failed_row(task, "failed", fault) if fault else read_row(task)
+    if row is not None:
+        return row
+    with cancellable(stop or threading.Event()):
+        # The row's own limits come first; these hold where the row's process cannot look.
+        limits: dict[str, Any] = {
+            "timeout": 2 * task.timeout + _FAREWELL_SECONDS,
+            "memory_limit": 2 * task.memory,
+        }
+        record = run_isolated(supervise, task, **limits)
+    if record.ok:
+        made: Row = record.value
+        return made
+    return _died(task, record)
+
+
+def _out_of_sight(task: RowTask) -> str:
+    """Say what of a task cannot be seen from here; empty if all can."""
+    here = platform.node()
+    try:
+        token = Path(task.folder, TOKEN_FILE).read_text(encoding="utf-8")
+    except OSError:
+        return f"{here} cannot see {task.folder}: the output folder must be shared by all workers"
+    if token != task.token:
+        return f"{task.folder} on {here} is not the output folder of this sweep: it must be shared"
+    for path in (task.spec.model, task.spec.inputs):
+        if path is not None and not os.path.lexists(path):
+            return f"{here} cannot see {path}"
+    return ""
+
+
+def _died(task: RowTask, record: Record) -> Row:
+    """Return the row whose process could not say itself what became of it."""
+    if record.exit_signal is None:
+        return failed_row(task, "failed", record.message or record.outcome)
+    reason = f"the row's process died: {last_words(task) or record.exit_signal}"
+    row = failed_row(task, "crashed", reason, seconds=record.seconds)
+    if task.row_folder.is_dir():
+        store_row(task, row)
+    return row
+
+
+def last_words(task: RowTask) -> str:
+    """Return the last line of a row's log that says why a library gave up, or ``""``."""
+    try:
+        log = (task.row_folder / LOG_FILE).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    lines = [line.strip() for line in log.splitlines()]
+    return next((line for line in reversed(lines) if _TELLING.search(line)), "")
+
+
+def supervise(task: RowTask) -> Row:
+    """Make a row, in the row's process, as soon as no other process is at it."""
+    from filelock import FileLock
+
+    start_nested_fork_server()  # before the lock, which a forked process would hold as well
+    _adopt_orphans()
+    task.lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(task.lock):
+        row = read_row(task)
+        if row is not None:
+            return row
+        differing = sorted(set(library_versions()) ^ set(task.versions))
+        if differing:
+            names = ", ".join(sorted({name for name, _ in differing}))
+            fault = f"{platform.node()} and the sweep have different versions of {names}"
+            return failed_row(task, "failed", fault)
+        shutil.rmtree(task.row_folder, ignore_errors=True)  # what a killed attempt has left
+        try:
+            task.row_folder.mkdir(parents=True)
+            with _logged(task.row_folder / LOG_FILE):
+                row = _within_limits(task)
+            if not _NO_ROOM.search(row.reason):
+                store_row(task, row)
+        except OSError as error:
+            fault = f"{error.filename or task.row_folder}: {error.strerror or error}"
+            return failed_row(task, "failed", fault)
+        return row
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of what a child leaves behind: it is then among the descendants."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+@contextlib.contextmanager
+def _logged(path: Path) -> Iterator[None]:
+    """Send what this process and its children write on standard error to a file, unless empty.
+
+    What crashes leaves its last words there.
+    """
+    kept = os.dup(2)
+    with path.open("wb") as log:
+        os.dup2(log.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
+        if path.exists() and not path.stat().st_size:
+            path.unlink()
+
+
+def _within_limits(task: RowTask) -> Row:
+    raised: list[BaseException] = []
+    started = time.monotonic()
+    work = threading.Thread(target=_work, args=(task, raised), daemon=True)
+    work.start()
+    over = None
+    while work.is_alive() and over is None:
+        work.join(_POLL_SECONDS)
+        over = _overrun(task, time.monotonic() - started) if work.is_alive() else None
+    end_descendants()
+    work.join(_FAREWELL_SECONDS)
+    end_descendants()  # it may have been starting one
+    seconds = time.monotonic() - started
+    error = raised[0] if raised else None
+    cell = error.cell if isinstance(error, RowStoppedError) else ""
+    where = f" in cell {cell}" if cell else ""
+    if over is not None:
+        verdict, why = over
+        return failed_row(task, verdict, f"ended{where}: {why}", seconds=seconds, cell=cell)
+    if error is None:
+        return finished_row(task, seconds)
+    if isinstance(error, OSError):
+        raise error
+    if isinstance(error, RowStoppedError):
+        return failed_row(task, error.verdict, f"{error}{where}", seconds=seconds, cell=cell)
+    return failed_row(task, "failed", f"{type(error).__name__}: {error}", seconds=seconds)
+
+
+def _work(task: RowTask, raised: list[BaseException]) -> None:
+    try:
+        task.maker.make(task)
+    except BaseException as error:  # any failure is the row's outcome
+        raised.append(error)
+
+
+def _overrun(task: RowTask, seconds: float) -> tuple[str, str] | None:
+    """Say which limit is met, if one is."""
+    if seconds > task.timeout:
+        return "timed out", f"after {seconds:.0f} s; it may take {task.timeout:g} s"
+    held = _memory(task.memory)
+    if held > task.memory:
+        limit = task.memory / GIB
+        return "out of memory", f"it held {held / GIB:.2f} GiB; it may hold {limit:.2f} GiB"
+    return None
+
+
+def _memory(enough: int) -> int:
+    """Return the bytes that this process's children hold together.
+
+    Above ``enough``, pages that forked processes share are counted once (proportional set size),
+    which takes longer to find out.
+    """
+    processes = descendants()
+    resident = sum(_held(process, "rss") for process in processes)
+    return resident if resident <= enough else sum(_held(process, "pss") for process in processes)
+
+
+def _held(process: psutil.Process, kind: str) -> int:
+    try:
+        if kind == "pss" and sys.platform == "linux":
+            return int(process.memory_full_info().pss)
+        return int(process.memory_info().rss)
+    except psutil.Error:
+        return 0

@@ -1,0 +1,259 @@
+"""One row of a sweep: what is to be done, what came of it, and the file that keeps it.
+
+A finished row is one file, ``row.json``; whoever asks for the same row again is given what it says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from varhandle.atomic_write import write_text
+from varhandle.display import printable
+from varhandle.sweep.row_specs import RowSpec
+from varhandle.verdict_file import VERDICT_FILE
+from varhandle.facts.verdicts import MEANINGS, VERDICTS
+
+OUTCOMES = (*VERDICTS, "crashed", "timed out", "out of memory", "failed")
+"""What a row may come to, from the best to the worst; the last four are no verdict on the model."""
+
+ROW_FILE = "row.json"
+ROWS_FOLDER = "rows"
+LOCKS_FOLDER = ".locks"
+TOKEN_FILE = ".sweep"
+
+_LONGEST_REASON = 300
+_PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "ai-edge-quantizer", "numpy")
+
+
+class RowMaker(Protocol):
+    """How a row is made. It is pickled, so it is defined in a module."""
+
+    def make(self, task: RowTask) -> None:
+        """Write the verdict file, and what goes with it, into the row's folder.
+
+        What it raises is the row's outcome: an ``OSError`` says that the row could not be kept, a
+        ``RowStoppedError`` where it stopped.
+        """
+        ...
+
+    def sources(self) -> Iterable[Path]:
+        """Return the files, beside this package's, whose content decides what it makes."""
+        ...
+
+
+class RowStoppedError(Exception):
+    """A row came to an end before its verdict; ``cell`` is the notebook cell that it was in."""
+
+    def __init__(self, verdict: str, reason: str, cell: str = "") -> None:
+        self.verdict, self.reason, self.cell = verdict, reason, cell
+        super().__init__(reason)
+
+
+@dataclass(frozen=True)
+class RowTask:
+    """All that is needed to make a row, on any machine that sees the same files."""
+
+    id: str  # name of the row's folder, unique in the sweep
+    name: str  # what the model is called in the table
+    spec: RowSpec  # with absolute paths
+    trust: bool
+    maker: RowMaker
+    folder: Path  # of the sweep, absolute
+    token: str  # what the sweep has written into its folder, to know it again elsewhere
+    key: str  # digest of everything that the result depends on
+    timeout: float  # seconds
+    memory: int  # bytes of the row's process and all its children together
+    versions: tuple[tuple[str, str], ...]  # of the libraries that the result depends on
+
+    @property
+    def row_folder(self) -> Path:
+        """The folder that the row's files go to."""
+        return self.folder / ROWS_FOLDER / self.id
+
+    @property
+    def lock(self) -> Path:
+        """The file that whoever makes the row locks."""
+        return self.folder / LOCKS_FOLDER / self.id
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the results. The names are the columns of ``sweep.csv`` and ``sweep.parquet``."""
+
+    model: str
+    signature: str | None
+    inputs: str | None  # file name of the example calls
+    target: str
+    quantization: str | None
+    verdict: str  # one of OUTCOMES
+    reason: str  # in one line
+    findings: tuple[str, ...] = ()  # ids, the worst first
+    agreeing: int | None = None  # calls, in the run where fewest agreed
+    calls: int | None = None
+    largest_difference: float | None = None  # of any run, as a share of max(1, |expected|)
+    tolerance: float | None = None  # of that; None: by the dtype of each output
+    bytes: int | None = None
+    seconds: float = 0.0
+    cell: str = ""  # id of the notebook's cell at which it stopped
+    folder: str = ""  # the row's, seen from the sweep's
+    file: str | None = None  # name of the .tflite file in it
+
+    @property
+    def good(self) -> bool:
+        """Whether the model can be used."""
+        return self.verdict in MEANINGS and MEANINGS[self.verdict].good
+
+    @property
+    def mark(self) -> str:
+        """The sign that stands beside the verdict."""
+        return MEANINGS[self.verdict].mark if self.verdict in MEANINGS else "!"
+
+    @property
+    def setting(self) -> str:
+        """The row's settings in a few words."""
+        parts = [self.target, self.quantization, self.signature, self.inputs]
+        return ", ".join(part for part in parts if part)
+
+    @property
+    def title(self) -> str:
+        """The model and the settings, in one line that can be shown anywhere."""
+        return f"{self.model} ({self.setting})"
+
+
+COLUMNS = tuple(field.name for field in fields(Row))
+"""The columns of the results, in order."""
+
+
+def failed_row(task: RowTask, verdict: str, reason: object, **more: Any) -> Row:
+    """Return the row of a task that came to no verdict on its model."""
+    folder = f"{ROWS_FOLDER}/{task.id}" if task.row_folder.is_dir() else ""
+    row = Row("", None, None, "", None, verdict, one_line(reason), folder=folder, **more)
+    return _named(row, task)
+
+
+def finished_row(task: RowTask, seconds: float) -> Row:
+    """Read the verdict file that a row's maker has written; ``failed`` if it is none."""
+    path = task.row_folder / VERDICT_FILE
+    try:
+        row = _read_verdict(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return failed_row(task, "failed", f"there is no {VERDICT_FILE}", seconds=seconds)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        fault = f"{VERDICT_FILE} is no verdict file: {type(error).__name__}: {error}"
+        return failed_row(task, "failed", fault, seconds=seconds)
+    return replace(_named(row, task), seconds=seconds, folder=f"{ROWS_FOLDER}/{task.id}")
+
+
+def _named(row: Row, task: RowTask) -> Row:
+    """Put in what the model and its settings are called in this sweep."""
+    spec = task.spec
+    return replace(
+        row,
+        model=printable(task.name),
+        signature=spec.signature and printable(spec.signature),
+        inputs=printable(spec.inputs.name) if spec.inputs else None,
+        target=printable(spec.target),
+        quantization=spec.quantization and printable(spec.quantization),
+    )
+
+
+def one_line(text: object) -> str:
+    """Return text as one printable line, without colors, cut where it grows too long."""
+    without_color = re.sub(r"\x1b\[[0-9;]*m", "", str(text))
+    return printable(" ".join(without_color.split()), _LONGEST_REASON)
+
+
+def _read_verdict(content: Any) -> Row:
+    """Read what ``data/verdict.schema.json`` describes, as far as the table needs it."""
+    if content["verdict"] not in VERDICTS:
+        raise ValueError(f"the verdict is {content['verdict']!r}")
+    findings = content["diagnosis"].get("findings", ())
+    name = content["file"]
+    if name is not None and (Path(name).name != name or name in {"", ".", ".."}):
+        raise ValueError(f"the file is {name!r}, which is no name of a file beside it")
+    return Row(
+        *("", None, None, "", None),
+        verdict=content["verdict"],
+        reason=one_line(content["reason"]),
+        findings=tuple(dict.fromkeys(one_line(finding["id"]) for finding in findings)),
+        bytes=None if content["bytes"] is None else int(content["bytes"]),
+        file=name,
+        # A quantized file is the one that is delivered.
+        **_parity(content.get("quantization_parity") or content["parity"]),
+    )
+
+
+def _parity(parity: Any) -> dict[str, Any]:
+    if parity is None or not parity["runs"]:
+        return {}
+    runs = parity["runs"]
+    differences = [run["largest_difference"] for run in runs]
+    return {
+        "agreeing": min(int(run["agreeing"]) for run in runs),
+        "calls": max(int(run["calls"]) for run in runs),
+        "largest_difference": max((float(d) for d in differences if d is not None), default=None),
+        "tolerance": None if parity["tolerance"] is None else float(parity["tolerance"]),
+    }
+
+
+def read_row(task: RowTask) -> Row | None:
+    """Return a row that was finished before.
+
+    ``None`` if there is none, if something that it depends on has changed, or if it met a limit
+    that is wider now.
+    """
+    try:
+        stored = json.loads((task.row_folder / ROW_FILE).read_text(encoding="utf-8"))
+        row = Row(**{**stored["row"], "findings": tuple(stored["row"]["findings"])})
+        wider = {
+            "timed out": task.timeout > stored["timeout"],
+            "out of memory": task.memory > stored["memory"],
+        }
+        kept = stored["key"] == task.key and not wider.get(row.verdict)
+        return _named(row, task) if kept else None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def store_row(task: RowTask, row: Row) -> None:
+    """Write a finished row, in one step: before it there is none, after it there is all of it."""
+    content = {
+        "key": task.key,
+        "timeout": task.timeout,
+        "memory": task.memory,
+        "versions": dict(task.versions),
+        "row": asdict(row),
+    }
+    write_text(task.row_folder / ROW_FILE, json.dumps(content, indent=1) + "\n")
+
+
+def library_versions() -> tuple[tuple[str, str], ...]:
+    """Return name and version of each library that a row depends on.
+
+    Of this package it is a digest of its source, which changes more often than its version does.
+    """
+    from importlib import metadata
+
+    source = Path(__file__).parents[1]
+    found = [("varhandle", digest_of(sorted(source.rglob("*.py")), source)[:12])]
+    for name in _PACKAGES:
+        try:
+            found.append((name, metadata.version(name)))
+        except metadata.PackageNotFoundError:
+            found.append((name, "not installed"))
+    return tuple(found)
+
+
+def digest_of(files: Iterable[Path], root: Path) -> str:
+    """Return a digest of files, their names seen from a folder."""
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(path.relative_to(root).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,150 @@
+"""The verdict on one model as a file: what was found, what was made, and what that rests on.
+
+``data/verdict.schema.json`` describes it. The diagnosis, the comparisons and the plan are in it as
+``diagnose --json`` and ``cure --json`` print them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from varhandle import __version__
+from varhandle.atomic_write import write_all
+from varhandle.diagnosis import Diagnosis
+from varhandle.display import printable
+from varhandle.facts.targets import OLD_RUNTIMES, TARGETS, refusals
+from varhandle.formats import format_of, read_graph
+from varhandle.formats.trust import NotTrustedError
+from varhandle.matrix.version_matrix import fails_on
+from varhandle.repair.plan import NoCureError, NotProvenError
+from varhandle.tflite.state_files import as_npz
+
+if TYPE_CHECKING:
+    from varhandle.repair.run import Cured
+
+SCHEMA = 1
+VERDICT_FILE = "verdict.json"
+MODEL_FILE = "model.tflite"
+STATE_FILE = "model.state.npz"
+TRUST_IT = "Set trust = True if you trust where the model comes from: its code then runs here."
+
+_PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "numpy")
+_PLAIN = ("not-immutable",)
+"""Findings that are no fault today, whose programs in the matrix are plain conversions: a model
+that has one of them fails on the releases where they do."""
+
+
+def write_verdict(
+    folder: Path,
+    diagnosis: Diagnosis,
+    outcome: Cured | ValueError,
+    *,
+    target: str = "litert",
+    quantization: str | None = None,
+    calls: str = "made up",
+) -> dict[str, Any]:
+    """Write the verdict file and, where there is one, the .tflite file and its first state.
+
+    ``outcome`` is what ``cure`` returned, or the ``NoCureError`` or ``NotTrustedError`` that it
+    raised; ``calls`` says where the inputs came from (``"given"`` or ``"made up"``). The folder is
+    made, and what an earlier verdict left in it is replaced. Returns what the verdict file holds.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    content = verdict_content(
+        diagnosis, outcome, target=target, quantization=quantization, calls=calls
+    )
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    files = {VERDICT_FILE: (text + "\n").encode(errors="backslashreplace")}
+    if not isinstance(outcome, ValueError):
+        files[MODEL_FILE] = outcome.content
+        if outcome.initial_state:
+            files[STATE_FILE] = as_npz(outcome.initial_state)
+    write_all({folder / name: data for name, data in files.items()})
+    for name in {MODEL_FILE, STATE_FILE} - set(files):  # an earlier verdict's
+        (folder / name).unlink(missing_ok=True)
+    return content
+
+
+def verdict_content(
+    diagnosis: Diagnosis,
+    outcome: Cured | ValueError,
+    *,
+    target: str,
+    quantization: str | None,
+    calls: str,
+) -> dict[str, Any]:
+    """Return what the verdict file holds, as plain data."""
+    cured = None if isinstance(outcome, ValueError) else outcome
+    made = cured.as_dict() if cured else {}
+    parity = made.get("parity")
+    if cured is None and diagnosis.proof and diagnosis.proof.parity:
+        parity = diagnosis.proof.parity.as_dict()  # of the file that the converter made
+    against = "itself" if format_of(diagnosis.graph).is_converted else "TensorFlow"
+    return {
+        "schema": SCHEMA,
+        "model": Path(diagnosis.model).name,
+        "format": diagnosis.format,
+        "signature": diagnosis.signature,
+        "target": target,
+        "quantization": quantization,
+        "verdict": "ready" if cured else _without_file(diagnosis, outcome),
+        "reason": printable(cured.way.why if cured else outcome, None),
+        "diagnosis": diagnosis.as_dict(),
+        "way": made.get("way"),
+        "change": _change(outcome),
+        "file": MODEL_FILE if cured else None,
+        "bytes": made.get("bytes"),
+        "float_bytes": cured.float_bytes if cured else None,
+        "sha256": hashlib.sha256(cured.content).hexdigest() if cured else None,
+        "state_file": STATE_FILE if cured and cured.initial_state else None,
+        "runs_on": _runs_on(cured.content, target) if cured else None,
+        "notes": [printable(note, None) for note in made.get("notes", ())],
+        "parity": parity,
+        "quantization_parity": made.get("quantized_parity"),
+        "compared_with": against if parity else None,
+        "calls": calls if parity else None,
+        "fails_on": _releases(diagnosis),
+        "versions": _versions(),
+    }
+
+
+def _change(outcome: object) -> str | None:
+    """Return what has to change before there is a file: code, or a sentence."""
+    if isinstance(outcome, NotTrustedError):
+        return TRUST_IT
+    return (outcome.change or None) if isinstance(outcome, NoCureError) else None
+
+
+def _without_file(diagnosis: Diagnosis, outcome: object) -> str:
+    """Say what is to be said of a model that came to no file."""
+    unproven = isinstance(outcome, (NotTrustedError, NotProvenError))
+    if diagnosis.verdict != "ready" and (unproven or not diagnosis.ok):
+        return diagnosis.verdict
+    return "blocked"  # it converts, and not to what was asked for
+
+
+def _runs_on(content: bytes, target: str) -> dict[str, list[str]]:
+    graph = read_graph(content)
+    names = dict.fromkeys((*TARGETS, target, *OLD_RUNTIMES))
+    return {name: list(refusals(graph, name, content)) for name in names}
+
+
+def _releases(diagnosis: Diagnosis) -> list[str]:
+    """Return the measured releases on which a family of the model's was seen to fail."""
+    families = {f.id for f in diagnosis.findings if f.severity == "error" or f.id in _PLAIN}
+    failing = {version for family in families for version in fails_on(family).fails}
+    return sorted(failing, key=lambda version: [int(part) for part in version.split(".")])
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version(), "varhandle": __version__}
+    for name in _PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found

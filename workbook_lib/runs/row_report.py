@@ -1,0 +1,74 @@
+"""A row of ``workbook sweep --report``: notebook 08, executed on the row's model and kept."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from varhandle.sweep.page import NOTEBOOK_FILE
+from varhandle.sweep.row_specs import SweepInputError
+from varhandle.sweep.row_supervisor import last_words
+from varhandle.sweep.rows import RowStoppedError, RowTask
+from workbook_lib.locations import project_root
+from workbook_lib.runs.execute import RunInputError, declared_parameters, execute_notebook
+from workbook_lib.runs.page import write_page
+
+PARAMETERS = {"model", "signature", "inputs", "target", "quantization", "output", "trust"}
+"""What a notebook must declare; it writes the verdict file into the folder ``output``."""
+
+
+def report_notebook() -> Path:
+    """Return the notebook for your own model."""
+    return project_root() / "notebooks" / "08_your_own_model.ipynb"
+
+
+@dataclass(frozen=True)
+class NotebookMaker:
+    """Executes a notebook, and writes its page; the notebook writes the verdict."""
+
+    notebook: Path
+
+    @classmethod
+    def checked(cls, notebook: Path) -> NotebookMaker:
+        """Return one; ``SweepInputError`` if the notebook does not take a row's parameters."""
+        try:
+            missing = sorted(PARAMETERS - declared_parameters(notebook))
+        except RunInputError as error:
+            raise SweepInputError(str(error)) from error
+        if missing:
+            raise SweepInputError(f"{notebook}: declares no parameter {', '.join(missing)}")
+        return cls(notebook.resolve())
+
+    def sources(self) -> Iterator[Path]:
+        """Yield the notebook, and the library that it uses."""
+        yield self.notebook
+        yield from (project_root() / "workbook_lib").rglob("*.py")
+
+    def make(self, task: RowTask) -> None:
+        """Execute the notebook in the row's folder."""
+        logging.disable(logging.CRITICAL)  # what papermill logs is in the row
+        spec = task.spec
+        parameters: dict[str, Any] = {
+            "model": str(spec.model),
+            "signature": spec.signature,
+            "inputs": spec.inputs and str(spec.inputs),
+            "target": spec.target,
+            "quantization": spec.quantization,
+            "output": str(task.row_folder),
+            "trust": task.trust,
+        }
+        executed = task.row_folder / NOTEBOOK_FILE
+        # A kernel that takes in what C++ libraries write takes its own last words with it.
+        run = execute_notebook(self.notebook, executed, parameters, take_in_native=False)
+        with contextlib.suppress(ValueError, KeyError, OSError):  # it was ended while writing
+            write_page(executed)
+        if run.died:
+            words = last_words(task)
+            reason = "the kernel died" + (f": {words}" if words else "")
+            raise RowStoppedError("crashed", reason, run.cell)
+        if not run.ok:
+            raise RowStoppedError("failed", run.error, run.cell)
