@@ -39,6 +39,8 @@ LAYERS = {
         "matrix explanation diagnosis",
         "lift",
         "repair",
+        "verdict_file",
+        "sweep",
         "cli",
     ),
     "workbook_lib": (

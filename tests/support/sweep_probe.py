@@ -1,119 +1,99 @@
-"""A notebook that stands in for notebook 08, and the models that tell it what to do.
-
-It declares the same parameters and writes the same verdict file, without TensorFlow. A "model" is
-a JSON file that says what becomes of the kernel.
-"""
+"""Rows without TensorFlow: a "model" is a JSON file that says what becomes of its row."""
 
 import json
+import os
+import subprocess
+import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import nbformat
 import psutil
 
-from workbook_lib.runs.rows import store, unjudged
+from varhandle.sweep.rows import failed_row, store_row
 
 NUMBERS = ("agreeing", "calls", "largest_difference", "tolerance", "bytes", "seconds")
+SLEEP = "import time; time.sleep(600)"
+EAT = "import time; held = b'x' * 1_500_000_000; time.sleep(600)"
 
-PARAMETERS = """
-model = ""
-signature = None
-inputs = None
-target = "litert"
-quantization = None
-output = "."
-trust = False
-"""
 
-BEGIN = r"""
-import json, os, subprocess, sys, time
-from pathlib import Path
+@dataclass(frozen=True)
+class ProbeMaker:
+    """Does what the model says, and writes the verdict that the model says."""
 
-told = json.loads(Path(model).read_text())
+    source: Path | None = None
 
-def count(what):
-    with open(told["log"], "a") as log:
-        log.write(f"{what} {Path(model).name} {target} {quantization}\n")
+    def sources(self):
+        return [self.source] if self.source else []
 
-count("began")
-print("so far, so good")
-with open(told["pids"], "a") as pids:
-    pids.write(f"{os.getpid()}\n")
-while "until" in told and not Path(told["until"]).exists():
-    time.sleep(0.05)
-"""
+    def make(self, task):
+        told = json.loads(task.spec.model.read_text())
+        row = f"{task.spec.model.name} {task.spec.target} {task.spec.quantization}"
+        _append(told["log"], f"began {row}")
+        _append(told["pids"], os.getpid())
+        while "until" in told and not Path(told["until"]).exists():
+            time.sleep(0.05)
+        _act(told)
+        (task.row_folder / "model.tflite").write_bytes(b"x" * 1234)
+        if told.get("verdict_file", True):
+            content = told.get("content") or json.dumps(_verdict(told))
+            (task.row_folder / "verdict.json").write_text(content)
+        _append(told["log"], f"ended {row}")
 
-ACT = r"""
-def start(source):
-    # In a session of its own, as an isolated child is: a signal to the kernel's group passes it by.
+
+def _append(path, line):
+    with Path(path).open("a") as file:
+        file.write(f"{line}\n")
+
+
+def _start(told, source):
+    # In a session of its own, as an isolated child is: a signal to the row's group passes it by.
     child = subprocess.Popen([sys.executable, "-c", source], start_new_session=True)
-    with open(told["pids"], "a") as pids:
-        pids.write(f"{child.pid}\n")
-
-act = told.get("act")
-if act == "abort":
-    os.write(2, b"LLVM ERROR: no such thing\n")
-    os.abort()
-elif act == "hang":
-    start("import time; time.sleep(600)")
-    time.sleep(600)
-elif act == "eat":
-    start("import time; held = b'x' * 700_000_000; time.sleep(600)")
-    time.sleep(600)
-elif act == "raise":
-    raise KeyError("<gone>")
-elif act == "leave":
-    start("import time; time.sleep(600)")
-"""
-
-VERDICT = """
-difference = told.get("difference", 1e-7)
-runs = [
-    {"kernels": kernels, "agreeing": agreeing, "calls": 5,
-     "largest_difference": size, "refusal": ""}
-    for kernels, size, agreeing in (
-        ("default delegates", difference, told.get("agreeing", 5)),
-        ("plain kernels", difference / 2, 5),
-    )
-]
-content = {
-    "schema": 1, "model": model, "format": "tflite", "signature": signature, "target": target,
-    "quantization": quantization, "verdict": told.get("verdict", "ready"),
-    "reason": told.get("reason", "it runs"),
-    "diagnosis": {"findings": [{"id": name} for name in told.get("findings", [])]},
-    "way": {"id": "w", "steps": [], "why": ""}, "file": "model.tflite", "bytes": 1234,
-    "parity": {"passed": True, "tolerance": None, "runs": runs}, "fails_on": [], "versions": {},
-}
-Path(output, "model.tflite").write_bytes(b"x" * 1234)
-if told.get("verdict_file", True):
-    Path(output, "verdict.json").write_text(told.get("content") or json.dumps(content))
-"""
+    _append(told["pids"], child.pid)
 
 
-def write_notebook(path, *, extra=""):
-    cells = [
-        nbformat.v4.new_code_cell(source.strip(), id=name)
-        for name, source in (
-            ("parameters", PARAMETERS),
-            ("begin", BEGIN),
-            ("act", ACT),
-            ("verdict", VERDICT),
-            ("end", f'count("ended")\nprint("trust", trust, "inputs", inputs){extra}'),
-        )
+def _act(told):
+    act = told.get("act")
+    if act == "abort":
+        os.write(2, b"LLVM ERROR: no such thing\n")
+        os.abort()
+    elif act in ("hang", "eat"):
+        _start(told, EAT if act == "eat" else SLEEP)
+        time.sleep(600)
+    elif act == "spin":  # and never let go
+        while True:
+            pass
+    elif act == "raise":
+        raise KeyError("<gone>")
+    elif act == "full":
+        raise OSError(28, "No space left on device", "/full")
+    elif act == "leave":
+        _start(told, SLEEP)
+
+
+def _verdict(told):
+    difference = told.get("difference", 1e-7)
+    sizes = {"default delegates": (difference, told.get("agreeing", 5))}
+    sizes["plain kernels"] = (difference / 2, 5)
+    runs = [
+        {"kernels": kernels, "agreeing": agreeing, "calls": 5, "largest_difference": size}
+        for kernels, (size, agreeing) in sizes.items()
     ]
-    cells[0].metadata["tags"] = ["parameters"]
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
-    return path
+    return {
+        "verdict": told.get("verdict", "ready"),
+        "reason": told.get("reason", "it runs"),
+        "diagnosis": {"findings": [{"id": name} for name in told.get("findings", [])]},
+        "file": "model.tflite",
+        "bytes": 1234,
+        "parity": {"passed": True, "tolerance": None, "runs": runs},
+    }
 
 
 class Probe:
-    """A folder with the notebook, its models, and what the notebook has counted."""
+    """A folder with models, and what has become of their rows."""
 
     def __init__(self, folder):
         self.folder = folder
-        self.notebook = write_notebook(folder / "probe.ipynb")
         self.log = folder / "log.txt"
         self.pids_file = folder / "pids.txt"
 
@@ -125,12 +105,12 @@ class Probe:
         return path
 
     def counted(self, what):
-        """Model and settings of each execution that began, or that ended."""
+        """Model and settings of each row that began, or that ended."""
         lines = self.log.read_text().splitlines() if self.log.exists() else []
         return sorted(line.partition(" ")[2] for line in lines if line.startswith(what))
 
     def left_behind(self):
-        """Processes that the notebooks started, and that still live."""
+        """Processes that the rows were, or started, and that still live."""
         pids = self.pids_file.read_text().split() if self.pids_file.exists() else []
         return [pid for pid in map(int, pids) if lives(pid)]
 
@@ -150,8 +130,8 @@ def until(condition, seconds=60):
         time.sleep(0.05)
 
 
-class Pretended:
-    """An executor that makes rows without running anything: each model says what it comes to."""
+class PretendingExecutor:
+    """Makes rows without running anything: each model says what it comes to."""
 
     def __init__(self):
         self.made = []
@@ -161,11 +141,11 @@ class Pretended:
 
     def run(self, tasks):
         for task in tasks:
-            told = json.loads(Path(task.model).read_text())
+            told = json.loads(task.spec.model.read_text())
             task.row_folder.mkdir(parents=True, exist_ok=True)
             more = {name: told[name] for name in NUMBERS if name in told}
-            row = unjudged(task, told.get("verdict", "ready"), told.get("reason", ""), **more)
+            row = failed_row(task, told.get("verdict", "ready"), told.get("reason", ""), **more)
             row = replace(row, findings=tuple(told.get("findings", ())))
-            store(task, row)
+            store_row(task, row)
             self.made.append(task.name)
             yield task, row

@@ -19,6 +19,7 @@ from varhandle.verdict_file import TRUST_IT
 if TYPE_CHECKING:
     from varhandle.repair.run import Cured
 
+
 def write_verdict(
     folder: str | Path, diagnosis: Diagnosis, outcome: Cured | ValueError, **asked: Any
 ) -> ModelVerdict:

@@ -22,10 +22,10 @@ from pathlib import Path
 from types import TracebackType
 
 import psutil
+from workbook_lib.runs.locking import LockedError, locked
 
 from warm_kernels.fork_server import SWITCH
 from workbook_lib.locations import project_root
-from workbook_lib.runs.locking import LockedError, locked
 from workshop import mount_view, proxy
 from workshop.hub_folder import VARIABLE, Room, Settings, Started, free_port
 from workshop.limits import Limits, NoLimitsError

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from varhandle.sweep.rows import OUTCOMES, Row
 from varhandle.facts.verdicts import VERDICTS
+from varhandle.sweep.rows import OUTCOMES, Row
 
 DRIFT_FACTOR = 10.0
 """How many times as large the largest difference must be to count as drift."""

@@ -41,7 +41,7 @@ from varhandle.sweep.rows import (
 
 LOG_FILE = "log.txt"
 _POLL_SECONDS = 0.2
-_FAREWELL_SECONDS = 30.0  # for the work to notice that its children are gone
+_FAREWELL_SECONDS = 10.0  # for the work to notice that its children are gone
 _PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 _TELLING = re.compile(r"LLVM ERROR|Check failed|Fatal Python error|terminate called|^\w+Error\b")
 # What could not be written says nothing of the model, and the row is to be made again.

@@ -15,9 +15,9 @@ from typing import Any, Protocol
 
 from varhandle.atomic_write import write_text
 from varhandle.display import printable
+from varhandle.facts.verdicts import MEANINGS, VERDICTS
 from varhandle.sweep.row_specs import RowSpec
 from varhandle.verdict_file import VERDICT_FILE
-from varhandle.facts.verdicts import MEANINGS, VERDICTS
 
 OUTCOMES = (*VERDICTS, "crashed", "timed out", "out of memory", "failed")
 """What a row may come to, from the best to the worst; the last four are no verdict on the model."""

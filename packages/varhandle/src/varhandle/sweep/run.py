@@ -64,7 +64,9 @@ class SweepResult(Rich):
         return f"SweepResult({good} of {len(self.rows)} rows ready or convertible{compared})"
 
     def _cells(self) -> list[tuple[str, str, str, str]]:
-        return [(row.model, row.setting, f"{row.mark} {row.verdict}", row.reason) for row in self.rows]
+        return [
+            (row.model, row.setting, f"{row.mark} {row.verdict}", row.reason) for row in self.rows
+        ]
 
     def text(self) -> str:
         """Return a line for each row."""

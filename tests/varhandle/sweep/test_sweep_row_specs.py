@@ -5,13 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from workbook_lib.runs.row_specs import (
+from varhandle.sweep.row_specs import (
     RowSpec,
     SweepInputError,
     fingerprint,
     listed_rows,
     model_names,
-    row_id,
     row_specs,
 )
 
@@ -142,7 +141,7 @@ def test_folders_of_rows_are_plain_and_differ(tmp_path):
         RowSpec(tmp_path / "m", signature="s"),
         RowSpec(tmp_path / "m", inputs=tmp_path / "i.npz"),
     ]
-    ids = [row_id(spec, "<b>/../\x1b{}\n" + "x" * 300) for spec in specs]
+    ids = [spec.row_id("<b>/../\x1b{}\n" + "x" * 300) for spec in specs]
     assert len(set(ids)) == len(specs)
     for name in ids:
         assert set(name) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")

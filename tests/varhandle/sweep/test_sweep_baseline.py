@@ -1,13 +1,15 @@
 """A sweep beside an earlier one: what counts as worse, as drift, as missing."""
 
-import pytest
-from sweep_probe import Pretended, Probe
+import csv
 
-from workbook_lib.runs.baseline import compare
-from workbook_lib.runs.results_table import read_rows
-from workbook_lib.runs.row_specs import SweepInputError, row_specs
-from workbook_lib.runs.rows import OUTCOMES, Row
-from workbook_lib.runs.sweep import run_sweep
+import pytest
+from sweep_probe import PretendingExecutor, Probe
+
+from varhandle.sweep.baseline import compare_rows
+from varhandle.sweep.results_table import read_rows
+from varhandle.sweep.row_specs import SweepInputError, row_specs
+from varhandle.sweep.rows import OUTCOMES, Row
+from varhandle.sweep.run import run_sweep
 
 
 def row(verdict="ready", *, model="m", quantization=None, **more):
@@ -21,7 +23,7 @@ def parity(agreeing, difference, tolerance=None, **more):
 
 
 def kind(now, before):
-    (change,) = compare([now], [before])
+    (change,) = compare_rows([now], [before])
     return change.kind
 
 
@@ -76,7 +78,7 @@ def test_answers_drift(before, now, expected):
 def test_rows_belong_together_by_name_and_settings():
     before = [row(model="a"), row(model="a", quantization="int8"), row(model="gone")]
     now = [row("blocked", model="a", quantization="int8"), row(model="a"), row(model="fresh")]
-    changes = compare(now, before)
+    changes = compare_rows(now, before)
     assert [(change.title, change.kind) for change in changes] == [
         ("a (litert, int8)", "worse"),
         ("a (litert)", "same"),
@@ -92,13 +94,18 @@ def test_a_baseline_is_read_back_as_it_was(tmp_path):
     good = probe.model("good.tflite", findings=["x", "y"], agreeing=5, calls=5, bytes=9)
     numbers = {"largest_difference": 0.1 + 0.2, "tolerance": 1e-3, "seconds": 2.5}
     bad = probe.model('q"uo,te.tflite', verdict="blocked", reason='a, "b"', **numbers)
-    specs = row_specs([good, bad], quantizations=[None, "int8"])
-    options = {"notebook": probe.notebook, "executor": Pretended()}
+    formulas = [probe.model(name, reason=f"{name}1+1") for name in ("=.pb", "@.pb", "'=.pb")]
+    specs = row_specs([good, bad, *formulas], quantizations=[None, "int8"])
+    options = {"executor": PretendingExecutor()}
     result = run_sweep(specs, tmp_path / "out", **options)
     assert read_rows(tmp_path / "out") == result.rows
     again = run_sweep(specs, tmp_path / "new", baseline=tmp_path / "out", **options)
-    assert [change.kind for change in again.changes] == ["same"] * 4
+    assert [change.kind for change in again.changes] == ["same"] * 10
     assert again.ok
+    with (tmp_path / "out" / "sweep.csv").open(newline="") as file:
+        cells = [cell for line in csv.reader(file) for cell in line]
+    assert "'=.pb" in cells and "'=.pb1+1" in cells
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
 
 
 HEADER = (
@@ -130,7 +137,7 @@ def test_a_baseline_that_is_no_sweep_is_refused(tmp_path, content, fault):
 def test_the_output_folder_is_no_baseline(tmp_path):
     probe = Probe(tmp_path)
     specs = row_specs([probe.model("a.tflite")])
-    options = {"notebook": probe.notebook, "executor": Pretended()}
+    options = {"executor": PretendingExecutor()}
     run_sweep(specs, tmp_path / "out", **options)
     with pytest.raises(SweepInputError, match="the baseline is the output folder"):
         run_sweep(specs, tmp_path / "out", baseline=tmp_path / "out", **options)

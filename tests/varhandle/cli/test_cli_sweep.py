@@ -1,13 +1,11 @@
-"""``workbook sweep``: what it prints, and the exit code that a CI job acts on."""
+"""``varhandle sweep``: what it prints, and the exit code that a CI job acts on."""
 
 import contextlib
-import json
 
 import pytest
-from sweep_probe import Pretended, Probe
+from sweep_probe import PretendingExecutor, Probe
 
-from workbook_lib.cli import main
-from workbook_lib.locations import project_root
+from varhandle.cli import main
 
 NASTY = "<script>\x1b[2J\nx.tflite"
 
@@ -21,10 +19,9 @@ def probe(tmp_path, monkeypatch):
     @contextlib.contextmanager
     def pretended(workers, scheduler):
         probe.asked.append((workers, scheduler))
-        yield Pretended()
+        yield PretendingExecutor()
 
-    monkeypatch.setattr("workbook_lib.runs.executors.executor", pretended)
-    monkeypatch.setattr("workbook_lib.runs.sweep.sweep_notebook", lambda: probe.notebook)
+    monkeypatch.setattr("varhandle.sweep.executors.choose_executor", pretended)
     monkeypatch.chdir(tmp_path)
     return probe
 
@@ -37,7 +34,7 @@ def test_good_rows_exit_0_and_say_where_the_page_is(probe, capsys):
     assert lines[0] == "kept 0 of 2 rows, 2 to make by pretending"
     assert lines[1].startswith("1/2 [0:00, about 0:00 left] ✓ ready: a.tflite (litert)")
     index = probe.folder / "workbook-output" / "sweep" / "index.html"
-    assert lines[-1] == f"Sweep(2 of 2 rows ready or convertible): {index}"
+    assert lines[-1] == f"SweepResult(2 of 2 rows ready or convertible): {index}"
     assert index.exists()
     assert printed.err == ""
 
@@ -175,14 +172,3 @@ def test_a_scheduler_that_does_not_answer_is_one_line_and_exit_2(tmp_path, capsy
     assert len(said.splitlines()) == 1
     assert "tcp://127.0.0.1:1: no scheduler answers" in said
     assert not (tmp_path / "out").exists()
-
-
-def test_the_default_notebook_declares_what_a_sweep_gives():
-    path = project_root() / "notebooks" / "08_your_own_model.ipynb"
-    if not path.exists():
-        pytest.skip("notebook 08 is not written yet")
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    tagged = [c for c in cells if "parameters" in c["metadata"].get("tags", ())]
-    source = "".join(tagged[0]["source"])
-    names = ("model", "signature", "inputs", "target", "quantization", "output", "trust")
-    assert all(f"{name} =" in source for name in names)

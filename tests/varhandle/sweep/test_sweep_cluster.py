@@ -1,16 +1,20 @@
 """A sweep on a real Dask cluster: a scheduler and two workers, one of which is killed half way."""
 
+import os
 import socket
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
-from sweep_probe import Probe, until
+import sweep_probe
+from sweep_probe import Probe, ProbeMaker, until
 
-from workbook_lib.runs.executors import connect, executor
-from workbook_lib.runs.row_specs import SweepInputError, row_specs
-from workbook_lib.runs.sweep import run_sweep
+from varhandle.extras import MissingExtraError
+from varhandle.sweep.executors import choose_executor, connect
+from varhandle.sweep.row_specs import SweepInputError, row_specs
+from varhandle.sweep.run import run_sweep
 
 pytest.importorskip("distributed")
 
@@ -26,6 +30,8 @@ def cluster(tmp_path):
     """Address of a scheduler, and its two workers as processes."""
     address = f"tcp://127.0.0.1:{free_port()}"
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": tmp_path}
+    support = str(Path(sweep_probe.__file__).parent)  # the workers import the maker
+    quiet["env"] = {**os.environ, "PYTHONPATH": support}
     port = address.rpartition(":")[2]
     options = ["--host", "127.0.0.1", "--no-dashboard"]
     scheduler = [sys.executable, "-m", "distributed.cli.dask_scheduler", *options, "--port", port]
@@ -53,11 +59,10 @@ def test_a_killed_worker_costs_no_row_and_doubles_none(cluster, tmp_path):
     results = []
 
     def sweep():
-        with executor(scheduler=address) as rows:
+        with choose_executor(scheduler=address) as rows:
             specs = row_specs(models)
-            results.append(
-                run_sweep(specs, tmp_path / "out", notebook=probe.notebook, executor=rows)
-            )
+            made = run_sweep(specs, tmp_path / "out", maker=ProbeMaker(), executor=rows)
+            results.append(made)
 
     thread = threading.Thread(target=sweep)
     thread.start()
@@ -90,6 +95,6 @@ def test_an_address_that_is_none_is_refused(address):
 
 
 def test_without_the_package_it_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(SweepInputError, match=r"pip install '\.\[cluster\]'"):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r'distributed: pip install "varhandle\[sweep\]"'):
         connect("tcp://127.0.0.1:1")
