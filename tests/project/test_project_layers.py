@@ -30,6 +30,7 @@ LAYERS = {
         "facts",
         "sandbox",
         "formats",
+        "inspection",
         "tflite",
         "savedmodel",
         "conversion",

@@ -70,9 +70,9 @@ def test_an_edition_is_written_whole_or_not_at_all(tmp_path, disk, capsys):
     assert (disk / "index.html").read_text() == "an earlier one"
 
 
-@pytest.mark.parametrize("left", [40_960, 143_360])
+@pytest.mark.parametrize("left", [4_096, 20_480])
 def test_a_sweep_makes_the_row_when_there_is_room_again(disk, capfd, left):
-    """First there is no room for the notebook's first copy, then none for its last."""
+    """First there is room for no file of the row, then for the verdict without the model."""
     model = data_path("digits_classifier.keras")
     command = ["sweep", str(model), "--output", str(disk / "sweep")]
     fill(disk, left)

@@ -1,7 +1,7 @@
 import re
 
 from varhandle.graph.model import Access, Graph, Variable
-from varhandle.graph.variables import shape_text
+from varhandle.inspection.variables import shape_text
 from workbook_lib import show
 
 

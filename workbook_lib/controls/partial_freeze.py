@@ -14,8 +14,8 @@ from varhandle.conversion.freezing import FrozenButAssignedError, captured_varia
 from varhandle.display import Rich, panel_html
 from varhandle.formats import read_graph
 from varhandle.graph import Graph
-from varhandle.graph.histogram import OpHistogram, op_histogram
-from varhandle.graph.variables import shape_text
+from varhandle.inspection.histogram import OpHistogram, op_histogram
+from varhandle.inspection.variables import shape_text
 from workbook_lib.controls.slow_work import is_interactive, live_region
 from workbook_lib.lesson.control_box import as_control
 from workbook_lib.show.before_after import BeforeAfter, compare_drawings

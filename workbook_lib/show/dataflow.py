@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from varhandle.graph import Function, Graph, Node, TensorSpec, Variable, variable_role
 from varhandle.graph.model import output_index
-from varhandle.graph.variables import shape_text
+from varhandle.inspection.variables import shape_text
 
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 _SOURCES = {"Const": "constant", "Placeholder": "input", "InputLayer": "input"}

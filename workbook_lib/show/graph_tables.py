@@ -1,6 +1,6 @@
 """The tables that varhandle makes of a graph, by the names that the lessons call them."""
 
-from varhandle.graph.histogram import OpHistogram, op_histogram
-from varhandle.graph.variables import VariableTable, variable_table
+from varhandle.inspection.histogram import OpHistogram, op_histogram
+from varhandle.inspection.variables import VariableTable, variable_table
 
 __all__ = ["OpHistogram", "VariableTable", "op_histogram", "variable_table"]

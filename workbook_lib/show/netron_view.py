@@ -12,9 +12,8 @@ from pathlib import Path
 
 from varhandle.display import Rich, printable
 from varhandle.formats import read_graph
-from varhandle.graph.histogram import op_histogram
 from varhandle.graph.model import ModelFileError
-from varhandle.graph.variables import variable_table
+from varhandle.inspection.variables import variable_table
 from workbook_lib.lesson import progress
 from workbook_lib.netron.own_server import OwnServer
 from workbook_lib.netron.page import netron_folder

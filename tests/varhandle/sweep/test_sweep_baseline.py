@@ -7,7 +7,7 @@ from sweep_probe import PretendingExecutor, Probe
 
 from varhandle.sweep.baseline import compare_rows
 from varhandle.sweep.results_table import read_rows
-from varhandle.sweep.row_specs import SweepInputError, row_specs
+from varhandle.sweep.row_specs import SweepInputError, rows_of_models
 from varhandle.sweep.rows import OUTCOMES, Row
 from varhandle.sweep.run import run_sweep
 
@@ -95,7 +95,7 @@ def test_a_baseline_is_read_back_as_it_was(tmp_path):
     numbers = {"largest_difference": 0.1 + 0.2, "tolerance": 1e-3, "seconds": 2.5}
     bad = probe.model('q"uo,te.tflite', verdict="blocked", reason='a, "b"', **numbers)
     formulas = [probe.model(name, reason=f"{name}1+1") for name in ("=.pb", "@.pb", "'=.pb")]
-    specs = row_specs([good, bad, *formulas], quantizations=[None, "int8"])
+    specs = rows_of_models([good, bad, *formulas], quantizations=[None, "int8"])
     options = {"executor": PretendingExecutor()}
     result = run_sweep(specs, tmp_path / "out", **options)
     assert read_rows(tmp_path / "out") == result.rows
@@ -136,7 +136,7 @@ def test_a_baseline_that_is_no_sweep_is_refused(tmp_path, content, fault):
 
 def test_the_output_folder_is_no_baseline(tmp_path):
     probe = Probe(tmp_path)
-    specs = row_specs([probe.model("a.tflite")])
+    specs = rows_of_models([probe.model("a.tflite")])
     options = {"executor": PretendingExecutor()}
     run_sweep(specs, tmp_path / "out", **options)
     with pytest.raises(SweepInputError, match="the baseline is the output folder"):

@@ -13,7 +13,7 @@ from sweep_probe import Probe, ProbeMaker, until
 
 from varhandle.extras import MissingExtraError
 from varhandle.sweep.executors import choose_executor, connect
-from varhandle.sweep.row_specs import SweepInputError, row_specs
+from varhandle.sweep.row_specs import SweepInputError, rows_of_models
 from varhandle.sweep.run import run_sweep
 
 pytest.importorskip("distributed")
@@ -60,7 +60,7 @@ def test_a_killed_worker_costs_no_row_and_doubles_none(cluster, tmp_path):
 
     def sweep():
         with choose_executor(scheduler=address) as rows:
-            specs = row_specs(models)
+            specs = rows_of_models(models)
             made = run_sweep(specs, tmp_path / "out", maker=ProbeMaker(), executor=rows)
             results.append(made)
 

@@ -9,9 +9,9 @@ from varhandle.sweep.row_specs import (
     RowSpec,
     SweepInputError,
     fingerprint,
-    listed_rows,
     model_names,
-    row_specs,
+    rows_of_list,
+    rows_of_models,
 )
 
 
@@ -28,7 +28,7 @@ def models(tmp_path):
 
 
 def test_every_model_target_and_quantization_is_a_row(models):
-    specs = row_specs(
+    specs = rows_of_models(
         [models / "b.tflite", models / "a.keras"],
         targets=["litert", "micro"],
         quantizations=[None, "int8"],
@@ -45,15 +45,15 @@ def test_every_model_target_and_quantization_is_a_row(models):
 
 def test_a_row_is_there_once(models):
     path = models / "b.tflite"
-    assert row_specs([path, path], quantizations=["none", None]) == (RowSpec(path),)
+    assert rows_of_models([path, path], quantizations=["none", None]) == (RowSpec(path),)
 
 
 def test_a_folder_stands_for_the_models_in_it(models):
-    assert [s.model.name for s in row_specs([models])] == ["a.keras", "b.tflite", "saved"]
+    assert [s.model.name for s in rows_of_models([models])] == ["a.keras", "b.tflite", "saved"]
 
 
 def test_a_saved_model_is_one_model(models):
-    assert [s.model.name for s in row_specs([models / "saved"])] == ["saved"]
+    assert [s.model.name for s in rows_of_models([models / "saved"])] == ["saved"]
 
 
 @pytest.mark.parametrize(
@@ -66,14 +66,14 @@ def test_a_saved_model_is_one_model(models):
 )
 def test_what_is_no_model_is_refused_in_one_line(models, name, fault):
     with pytest.raises(SweepInputError, match=fault) as held:
-        row_specs([models / name])
+        rows_of_models([models / name])
     assert str(held.value).isprintable()
 
 
 @pytest.mark.parametrize("settings", [{"targets": ["toaster"]}, {"quantizations": ["int3"]}])
 def test_a_setting_that_nobody_knows_is_refused(models, settings):
     with pytest.raises(SweepInputError, match=r"toaster|int3"):
-        row_specs([models / "b.tflite"], **settings)
+        rows_of_models([models / "b.tflite"], **settings)
 
 
 def test_a_list_in_csv(models):
@@ -84,7 +84,7 @@ def test_a_list_in_csv(models):
         '"a.keras",,,\n'
         "b.tflite,none,,\n"
     )
-    assert listed_rows(path, targets=["litert", "builtin-only"], quantizations=["float16"]) == (
+    assert rows_of_list(path, targets=["litert", "builtin-only"], quantizations=["float16"]) == (
         RowSpec(models / "b.tflite", "micro", "int8", None, models / "calls.npz"),
         RowSpec(models / "a.keras", "litert", "float16"),
         RowSpec(models / "a.keras", "builtin-only", "float16"),
@@ -96,7 +96,7 @@ def test_a_list_in_csv(models):
 def test_a_list_in_json_lines(models):
     path = models / "list.jsonl"
     path.write_text('{"model": "b.tflite", "signature": "s"}\n\n{"model": "saved"}\n')
-    assert listed_rows(path) == (
+    assert rows_of_list(path) == (
         RowSpec(models / "b.tflite", signature="s"),
         RowSpec(models / "saved"),
     )
@@ -122,7 +122,7 @@ def test_a_list_that_is_none_is_refused(models, name, text, fault):
     if text is not None:
         (models / name).write_text(text)
     with pytest.raises(SweepInputError, match=fault):
-        listed_rows(models / name)
+        rows_of_list(models / name)
 
 
 def test_names_are_as_short_as_tells_models_apart():

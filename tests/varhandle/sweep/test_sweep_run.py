@@ -17,7 +17,7 @@ import sweep_probe
 from sweep_probe import PretendingExecutor, Probe, ProbeMaker, until
 
 from varhandle.sweep.executors import LocalExecutor
-from varhandle.sweep.row_specs import RowSpec, row_specs
+from varhandle.sweep.row_specs import RowSpec, rows_of_models
 from varhandle.sweep.row_supervisor import run_row
 from varhandle.sweep.rows import COLUMNS
 from varhandle.sweep.run import run_sweep
@@ -49,7 +49,7 @@ def swept(probe):
     ]
     said = []
     result = run_sweep(
-        row_specs(models),
+        rows_of_models(models),
         probe.folder / "out",
         maker=ProbeMaker(),
         executor=LocalExecutor(2),
@@ -204,7 +204,7 @@ def test_a_second_sweep_keeps_every_row(probe, swept):
     began, said = probe.counted("began"), []
     models = [probe.folder / name for name in ("good.tflite", "abort.tflite", "hang.tflite")]
     again = run_sweep(
-        row_specs(models),
+        rows_of_models(models),
         result.folder,
         maker=ProbeMaker(),
         timeout=15,
@@ -227,7 +227,9 @@ def small(tmp_path):
 def pretend(probe, names, **more):
     executor = PretendingExecutor()
     options = {"executor": executor, "maker": ProbeMaker(), **more}
-    run_sweep(row_specs([probe.folder / name for name in names]), probe.folder / "out", **options)
+    run_sweep(
+        rows_of_models([probe.folder / name for name in names]), probe.folder / "out", **options
+    )
     return executor.made
 
 
@@ -289,7 +291,7 @@ def test_a_smaller_sweep_leaves_the_other_rows_alone(small):
 
 
 def test_what_could_not_be_written_is_made_again(small):
-    specs = row_specs([small.model("a.tflite", act="full")])
+    specs = rows_of_models([small.model("a.tflite", act="full")])
     for _ in range(2):
         (row,) = run_sweep(specs, small.folder / "out", maker=ProbeMaker()).rows
         assert (row.verdict, row.reason) == ("failed", "/full: No space left on device")
@@ -312,7 +314,7 @@ class Catching:
 def caught(probe, name):
     with pytest.raises(CaughtError) as held:
         run_sweep(
-            row_specs([probe.model(name)]),
+            rows_of_models([probe.model(name)]),
             probe.folder / "out",
             maker=ProbeMaker(),
             executor=Catching(),

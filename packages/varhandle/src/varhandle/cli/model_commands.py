@@ -136,8 +136,8 @@ def _add_inspect(commands: Any) -> None:
 
 def _inspect(options: argparse.Namespace) -> int:
     from varhandle.formats import read_graph
-    from varhandle.graph.histogram import op_histogram
-    from varhandle.graph.variables import variable_table
+    from varhandle.inspection.histogram import op_histogram
+    from varhandle.inspection.variables import variable_table
 
     graph = read_graph(options.model)
     print(graph, variable_table(graph).text(), op_histogram(graph).text(), sep="\n\n")

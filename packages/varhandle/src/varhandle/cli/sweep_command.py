@@ -74,7 +74,7 @@ def _add_limits(sweep: argparse.ArgumentParser) -> None:
 
 def _sweep(options: argparse.Namespace) -> int:
     from varhandle.sweep.executors import choose_executor
-    from varhandle.sweep.row_specs import listed_rows, row_specs
+    from varhandle.sweep.row_specs import rows_of_list, rows_of_models
     from varhandle.sweep.run import run_sweep
 
     settings = {
@@ -83,9 +83,9 @@ def _sweep(options: argparse.Namespace) -> int:
         "signature": options.signature,
         "inputs": options.inputs,
     }
-    specs = row_specs(options.models, **settings)
+    specs = rows_of_models(options.models, **settings)
     if options.list:
-        specs += listed_rows(options.list, **settings)
+        specs += rows_of_list(options.list, **settings)
     try:
         with (
             files_are_kept(options.output),

@@ -8,7 +8,7 @@ import time
 import psutil
 
 
-def descendants() -> list[psutil.Process]:
+def live_descendants() -> list[psutil.Process]:
     """Return all live processes below this one."""
     found = []
     for process in psutil.Process().children(recursive=True):
@@ -25,7 +25,7 @@ def end_descendants(patience: float = 10.0) -> None:
         patience: Seconds after which to leave it at that.
     """
     deadline = time.monotonic() + patience
-    while (left := descendants()) and time.monotonic() < deadline:
+    while (left := live_descendants()) and time.monotonic() < deadline:
         for process in left:
             with contextlib.suppress(psutil.Error):
                 process.kill()

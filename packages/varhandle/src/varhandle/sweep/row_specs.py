@@ -57,7 +57,7 @@ class RowSpec:
         return f"{slug}-{hashlib.sha256(exact.encode()).hexdigest()[:8]}"
 
 
-def row_specs(
+def rows_of_models(
     models: Iterable[Path],
     *,
     targets: Sequence[str] = (DEFAULT_TARGET,),
@@ -100,11 +100,11 @@ def _models(path: Path) -> Iterator[Path]:
     yield from models
 
 
-def listed_rows(path: Path, **settings: Any) -> tuple[RowSpec, ...]:
+def rows_of_list(path: Path, **settings: Any) -> tuple[RowSpec, ...]:
     """Read rows from a CSV file with a line of titles, or from JSON lines (.jsonl, .json).
 
     Of the columns ``LIST_COLUMNS`` only ``model`` must be there; paths are seen from the file's own
-    folder. The settings, as ``row_specs`` takes them, are for lines that name none. Raises
+    folder. The settings, as ``rows_of_models`` takes them, are for lines that name none. Raises
     ``SweepInputError``, with the line's number, for what is no row.
     """
     rows: list[RowSpec] = []
@@ -126,7 +126,7 @@ def listed_rows(path: Path, **settings: Any) -> tuple[RowSpec, ...]:
             own["signature"] = values["signature"]
         if "inputs" in values:
             own["inputs"] = path.parent / values["inputs"]
-        rows += row_specs([path.parent / values["model"]], **own)
+        rows += rows_of_models([path.parent / values["model"]], **own)
     if not rows:
         raise SweepInputError(f"{path}: there is no row in it")
     return tuple(dict.fromkeys(rows))

@@ -23,7 +23,7 @@ from typing import Any
 
 import psutil
 
-from varhandle.sandbox.descendants import descendants, end_descendants
+from varhandle.sandbox.descendants import end_descendants, live_descendants
 from varhandle.sandbox.fork_server import start_nested_fork_server
 from varhandle.sandbox.process import GIB, cancellable, run_isolated
 from varhandle.sandbox.record import Record
@@ -247,7 +247,7 @@ def _memory(enough: int) -> int:
     Above ``enough``, pages that forked processes share are counted once (proportional set size),
     which takes longer to find out.
     """
-    processes = descendants()
+    processes = live_descendants()
     resident = sum(_held(process, "rss") for process in processes)
     return resident if resident <= enough else sum(_held(process, "pss") for process in processes)
 
