@@ -13,6 +13,7 @@ from pathlib import Path
 from varhandle.display import Rich, printable
 from varhandle.formats import read_graph
 from varhandle.graph.model import ModelFileError
+from varhandle.inspection.histogram import op_histogram
 from varhandle.inspection.variables import variable_table
 from workbook_lib.lesson import progress
 from workbook_lib.netron.own_server import OwnServer
