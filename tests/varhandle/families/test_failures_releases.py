@@ -15,10 +15,12 @@ from varhandle.matrix.environments import (
     ReleaseInputError,
     StoppedError,
     choose_pythons,
+    install,
     parse_release,
     parse_releases,
     pythons_of,
     run_to_its_end,
+    uv_run,
 )
 
 HERE = {
@@ -176,26 +178,27 @@ def test_without_uv_that_is_said(monkeypatch, tmp_path):
 )
 def test_the_reason_is_one_line_without_an_address(uv, stderr, reason):
     uv(f"sys.stderr.write({stderr!r}); sys.exit(1)")
-    with (
-        pytest.raises(NotInstalledError) as failed,
-        environments.installed("2.99.0", Path(sys.executable), threading.Event()),
-    ):
-        pass
+    with pytest.raises(NotInstalledError) as failed:
+        install(uv_run("2.99.0", Path("/p/3.10")), threading.Event())
     assert str(failed.value).startswith(reason.strip())
     assert "\n" not in str(failed.value)
     assert "index.example" not in str(failed.value)
 
 
-def test_an_environment_is_gone_afterwards_and_was_limited_as_old_releases_need(uv, tmp_path):
+def test_an_environment_is_isolated_and_limited_as_old_releases_need(uv, tmp_path):
     seen = tmp_path / "seen"
-    uv(f"open({str(seen)!r}, 'a').write(' '.join(sys.argv) + chr(10))")
-    with environments.installed("2.8.4", Path("/p/3.10"), threading.Event()) as executable:
-        folder = executable.parents[2]
-        assert folder.is_dir()
-    assert not folder.exists()
-    made, filled = seen.read_text().splitlines()
-    assert "--python /p/3.10" in made
-    assert "tensorflow==2.8.4 numpy<2 protobuf<3.21 setuptools<70" in filled
+    uv(f"open({str(seen)!r}, 'w').write(' '.join(sys.argv[1:]))")
+    install(uv_run("2.8.4", Path("/p/3.10")), threading.Event())
+    assert seen.read_text() == (
+        "run --quiet --isolated --no-project --python /p/3.10 --with tensorflow==2.8.4 "
+        "--with numpy<2 --with protobuf<3.21 --with setuptools<70 python -c pass"
+    )
+
+
+def test_what_takes_too_long_is_not_installed(uv):
+    uv("time.sleep(60)")
+    with pytest.raises(NotInstalledError, match="still being installed after 1 s"):
+        install(uv_run("2.8.4", Path("/p/3.10")), threading.Event(), seconds=1)
 
 
 def test_a_stop_ends_a_program_and_what_it_started():

@@ -124,7 +124,7 @@ PRINT = "    print('CASE ' + json.dumps({'id': name, 'outcome': 'works'}), flush
 
 
 def run_cases():
-    return version_matrix._run_cases(Path(sys.executable), threading.Event())
+    return version_matrix._run_cases([sys.executable], threading.Event())
 
 
 def test_a_case_that_kills_its_process_does_not_end_the_measurement(script):

@@ -215,7 +215,7 @@ def diagnose(
     """
     graph = source if isinstance(source, Graph) else read_graph(source)
     if not static and not format_of(graph).is_converted:
-        require("tensorflow", "proving a model that is no .tflite file (not --static)")
+        require("tensorflow", "diagnosing a model beyond what it shows (--static)")
     chosen = inference_signature(graph, signature)
     findings = find(graph, chosen)
     proof = None

@@ -8,11 +8,10 @@ import re
 import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,29 +35,16 @@ class StoppedError(VarhandleError):
 
 @dataclass(frozen=True)
 class Release:
-    """A release that is to be installed.
+    """A release that is to be installed; ``python`` is ``None`` for the newest that it fits."""
 
-    Attributes:
-        version: Of TensorFlow, such as ``"2.15.1"``.
-        python: Of CPython, such as ``"3.11"`` or ``"3.11.7"``; ``None`` for the newest on this
-            machine that the release has a wheel for.
-    """
-
-    version: str
-    python: str | None = None
+    version: str  # of TensorFlow, such as "2.15.1"
+    python: str | None = None  # of CPython, such as "3.11" or "3.11.7"
 
 
 def parse_release(text: str) -> Release:
-    """Read a release as the command line takes it.
+    """Read ``VERSION`` or ``VERSION@PYTHON``, such as ``"2.15.1@3.11"``.
 
-    Args:
-        text: ``VERSION`` or ``VERSION@PYTHON``, such as ``"2.15.1@3.11"``.
-
-    Returns:
-        The release.
-
-    Raises:
-        ReleaseInputError: It is neither, or older than 1.15, where the cases do not run.
+    Raises ``ReleaseInputError`` for what is neither, or older than 1.15, where no case runs.
     """
     if not re.fullmatch(r"\d{1,4}(\.\d{1,4}){2}(@3\.\d{1,4}(\.\d{1,4})?)?", text, re.ASCII):
         raise ReleaseInputError(f"{text!r} is no release such as 2.15.1 or 2.15.1@3.11")
@@ -69,17 +55,7 @@ def parse_release(text: str) -> Release:
 
 
 def parse_releases(texts: Sequence[str]) -> tuple[Release, ...]:
-    """Read releases as the command line takes them.
-
-    Args:
-        texts: As for :func:`parse_release`.
-
-    Returns:
-        The releases.
-
-    Raises:
-        ReleaseInputError: One is none, or the same version is there twice.
-    """
+    """Read releases; ``ReleaseInputError`` also where the same version is there twice."""
     releases = tuple(parse_release(text) for text in texts)
     versions = [release.version for release in releases]
     for version in versions:
@@ -89,18 +65,14 @@ def parse_releases(texts: Sequence[str]) -> tuple[Release, ...]:
 
 
 def pythons_here() -> dict[str, Path]:
-    """Ask uv, the PATH and pyenv which CPythons this machine has.
+    """Return version to executable of each CPython that uv, the PATH or pyenv has, newest first.
 
-    Returns:
-        Version such as ``"3.11.7"`` to executable, the newest first.
-
-    Raises:
-        NotInstalledError: There is no uv, or it does not answer.
+    Raises ``NotInstalledError`` if there is no uv, or it does not answer.
     """
     command = [_uv(), "python", "list", "--only-installed", "--output-format", "json"]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, check=True, env=_environment()
+            command, capture_output=True, text=True, check=True, env=uv_environment()
         )
     except subprocess.CalledProcessError as error:
         raise NotInstalledError(_reason(error.stderr)) from error
@@ -116,17 +88,10 @@ def _numbers(version: str) -> list[int]:
 
 
 def choose_pythons(release: Release, here: Mapping[str, Path]) -> dict[str, Path]:
-    """Choose the CPythons to try for a release.
+    """Return the CPythons to try for a release, the best first; ``here`` is ``pythons_here()``.
 
-    Args:
-        release: The release.
-        here: As :func:`pythons_here` returns it.
-
-    Returns:
-        Version as it was asked for, or else such as ``"3.11"``, to executable; the best first.
-
-    Raises:
-        NotInstalledError: This machine has none.
+    The keys are as they were asked for, or else such as ``"3.11"``. Raises ``NotInstalledError`` if
+    this machine has none.
     """
     wanted = (release.python,) if release.python else pythons_of(release.version)
     chosen = {}
@@ -142,40 +107,27 @@ def choose_pythons(release: Release, here: Mapping[str, Path]) -> dict[str, Path
     )
 
 
-@contextmanager
-def installed(
-    version: str, python: Path, stop: threading.Event, seconds: float = 1800.0
-) -> Iterator[Path]:
-    """Install a release of TensorFlow into an environment that is gone afterwards.
+def uv_run(version: str, python: Path) -> list[str]:
+    """Return the command that runs that Python with a TensorFlow in an environment of its own.
 
-    Args:
-        version: Of TensorFlow.
-        python: The executable of a CPython.
-        stop: Set by whoever wants the installation to end early.
-        seconds: The longest it may take.
-
-    Yields:
-        The environment's Python.
-
-    Raises:
-        NotInstalledError: It could not be installed.
-        StoppedError: ``stop`` was set.
+    What uv has installed once it keeps in its cache; the environment is gone afterwards.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        executable = Path(folder) / "environment" / "bin" / "python"
-        environment = str(executable.parents[1])
-        into = ["--quiet", "--python", str(executable)]
-        packages = [f"tensorflow=={version}", *_limits(version)]
-        for command in (
-            [_uv(), "venv", "--quiet", "--python", str(python), environment],
-            [_uv(), "pip", "install", *into, *packages],
-        ):
-            done = run_to_its_end(command, _environment(), seconds, stop)
-            if done.code is None:
-                raise NotInstalledError(f"still being installed after {seconds:.0f} s")
-            if done.code:
-                raise NotInstalledError(_reason(done.stderr).replace(folder, "the environment"))
-        yield executable
+    command = [_uv(), "run", "--quiet", "--isolated", "--no-project", "--python", str(python)]
+    for package in (f"tensorflow=={version}", *_limits(version)):
+        command += ["--with", package]
+    return [*command, "python"]
+
+
+def install(command: Sequence[str], stop: threading.Event, seconds: float = 1800.0) -> None:
+    """Have uv install what a command of ``uv_run`` needs.
+
+    Raises ``NotInstalledError`` if it cannot, ``StoppedError`` if ``stop`` was set meanwhile.
+    """
+    done = run_to_its_end([*command, "-c", "pass"], uv_environment(), seconds, stop)
+    if done.code is None:
+        raise NotInstalledError(f"still being installed after {seconds:.0f} s")
+    if done.code:
+        raise NotInstalledError(_reason(done.stderr))
 
 
 def _limits(version: str) -> list[str]:
@@ -194,11 +146,11 @@ def _limits(version: str) -> list[str]:
 def _uv() -> str:
     found = shutil.which("uv")
     if found is None:
-        raise NotInstalledError("there is no uv on the PATH")
+        raise NotInstalledError("there is no uv on the PATH: pip install uv")
     return found
 
 
-def _environment() -> dict[str, str]:
+def uv_environment() -> dict[str, str]:
     """Return an environment in which uv finds the Pythons of pyenv, and downloads none."""
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
     folders = sorted(str(folder) for folder in pyenv.glob("*/bin"))
@@ -234,20 +186,7 @@ class Ended:
 def run_to_its_end(
     command: Sequence[str], environment: Mapping[str, str], seconds: float, stop: threading.Event
 ) -> Ended:
-    """Run a program, and everything that it starts, until it ends, time is over, or a stop.
-
-    Args:
-        command: Program and arguments.
-        environment: Its environment variables.
-        seconds: The longest it may take.
-        stop: Set by whoever wants it to end early.
-
-    Returns:
-        How it ended. What was printed before time was over is kept.
-
-    Raises:
-        StoppedError: ``stop`` was set.
-    """
+    """Run a program, and everything that it starts, until it ends, time is over, or a stop."""
     if stop.is_set():
         raise StoppedError
     # A session of its own, because TensorFlow 1.15 converts in a program that it starts itself.

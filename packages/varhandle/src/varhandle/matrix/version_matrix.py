@@ -7,7 +7,6 @@ runs all reproductions as a script, on its own Python, with nothing of this proj
 from __future__ import annotations
 
 import json
-import os
 import re
 import tempfile
 import threading
@@ -28,9 +27,11 @@ from varhandle.matrix.environments import (
     NotInstalledError,
     Release,
     choose_pythons,
-    installed,
+    install,
     pythons_here,
     run_to_its_end,
+    uv_environment,
+    uv_run,
 )
 from varhandle.reproduction import script
 
@@ -137,19 +138,10 @@ def _telling_line(message: str) -> str:
 def measure(
     release: Release, here: Mapping[str, Path], stop: threading.Event | None = None
 ) -> dict[str, Any]:
-    """Run every case on one release of TensorFlow.
+    """Run every case on one release of TensorFlow; return its entry of the matrix.
 
-    Args:
-        release: The release, and the CPython to run it on if it matters.
-        here: The CPythons of this machine, as ``releases.pythons_here`` returns them.
-        stop: Set by whoever wants it to end early.
-
-    Returns:
-        One entry of the matrix: ``version``, ``python``, ``installed``, ``results`` (case id to
-        ``label``), and ``reason`` where it could not be installed.
-
-    Raises:
-        StoppedError: ``stop`` was set.
+    ``here`` is ``pythons_here()``; ``reason`` in the entry says why it could not be installed.
+    Raises ``StoppedError`` once ``stop`` is set.
     """
     stop = stop or threading.Event()
     entry: dict[str, Any] = {"version": release.version, "python": release.python or ""}
@@ -157,9 +149,10 @@ def measure(
     try:
         for python, executable in choose_pythons(release, here).items():
             try:
-                with installed(release.version, executable, stop) as environment:
-                    results = _run_cases(environment, stop)
-                    return {**entry, "python": python, "installed": True, "results": results}
+                command = uv_run(release.version, executable)
+                install(command, stop)
+                results = _run_cases(command, stop)
+                return {**entry, "python": python, "installed": True, "results": results}
             except NotInstalledError as error:
                 reason = reason or str(error)
     except NotInstalledError as error:
@@ -202,7 +195,7 @@ def measure_all(
 
 
 @dataclass(frozen=True, repr=False)
-class Measured(Rich):
+class MeasuredRelease(Rich):
     """How one release came out.
 
     Attributes:
@@ -220,7 +213,7 @@ class Measured(Rich):
     changed: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        return f"Measured({self.version}: {self._said()})"
+        return f"MeasuredRelease({self.version}: {self._said()})"
 
     def _said(self) -> str:
         if self.reason:
@@ -244,7 +237,7 @@ class MatrixContents(Rich):
         releases: How each came out.
     """
 
-    releases: tuple[Measured, ...]
+    releases: tuple[MeasuredRelease, ...]
 
     def __repr__(self) -> str:
         return f"MatrixContents({len(self.releases)} releases)"
@@ -270,10 +263,10 @@ def contents(path: Path | None = None) -> MatrixContents:
     return MatrixContents(tuple(_measured(entry) for entry in load(path)["versions"]))
 
 
-def _measured(entry: Mapping[str, Any], changed: tuple[str, ...] = ()) -> Measured:
+def _measured(entry: Mapping[str, Any], changed: tuple[str, ...] = ()) -> MeasuredRelease:
     reason = "" if entry.get("installed") else entry.get("reason") or "no reason was given"
     outcomes = tuple(result["outcome"] for result in entry["results"].values())
-    return Measured(entry["version"], entry.get("python") or "", reason, outcomes, changed)
+    return MeasuredRelease(entry["version"], entry.get("python") or "", reason, outcomes, changed)
 
 
 def releases_of(matrix: Mapping[str, Any], here: Mapping[str, Path]) -> tuple[Release, ...]:
@@ -303,7 +296,7 @@ def update(
     path: Path | None = None,
     jobs: int = 1,
     on_start: Callable[[Release], None] | None = None,
-) -> Iterator[Measured]:
+) -> Iterator[MeasuredRelease]:
     """Measure releases, and merge each into a file as soon as it is done.
 
     Args:
@@ -332,12 +325,12 @@ def update(
         yield _measured(entry, differences(stored.get(entry["version"], {}), entry))
 
 
-def _run_cases(executable: Path, stop: threading.Event) -> dict[str, dict[str, str]]:
+def _run_cases(command: Sequence[str], stop: threading.Event) -> dict[str, dict[str, str]]:
     """Run all cases, in a new process after each one that killed or hung its own."""
     results: dict[str, dict[str, str]] = {}
     waiting = list(CASES)
     while waiting:
-        ended = _run_script(executable, waiting, stop)
+        ended = _run_script(command, waiting, stop)
         for line in ended.stdout.splitlines():
             if line.startswith("CASE "):
                 result = json.loads(line.removeprefix("CASE "))
@@ -350,19 +343,13 @@ def _run_cases(executable: Path, stop: threading.Event) -> dict[str, dict[str, s
     return {identifier: results[identifier] for identifier in CASES}
 
 
-def _run_script(executable: Path, identifiers: Sequence[str], stop: threading.Event) -> Ended:
-    environment = {
-        **os.environ,
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "PYTHONNOUSERSITE": "1",
-        # TensorFlow 1.15 starts its converter as a program of this folder.
-        "PATH": os.pathsep.join([str(executable.parent), os.environ.get("PATH", "")]),
-    }
+def _run_script(command: Sequence[str], identifiers: Sequence[str], stop: threading.Event) -> Ended:
+    environment = {**uv_environment(), "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONNOUSERSITE": "1"}
     with tempfile.TemporaryDirectory() as folder:
         program = Path(folder) / "reproductions.py"
         program.write_text(script(), encoding="utf-8")
-        command = [str(executable), str(program), *identifiers]
-        return run_to_its_end(command, environment, _TIMEOUT_SECONDS, stop)
+        whole = [*command, str(program), *identifiers]
+        return run_to_its_end(whole, environment, _TIMEOUT_SECONDS, stop)
 
 
 def _last_words(ended: Ended) -> str:

@@ -68,7 +68,7 @@ def cure(
     recipe = requested_recipe(quantization)
     graph = source.graph if isinstance(source, Diagnosis) else read_graph(source)
     if not format_of(graph).is_converted:
-        require("tensorflow", "curing a model that is no .tflite file")
+        require("tensorflow", "curing what is no .tflite file")
     elif recipe is not None:
         require("ai_edge_quantizer", f"{recipe} of a .tflite file")
     check_trust(graph, trust)
