@@ -4,7 +4,6 @@ import base64
 import re
 
 import nbformat
-from site_rules import Page
 
 from workbook_lib.runs.page import write_page
 
@@ -52,9 +51,10 @@ def test_an_svg_output_is_a_picture_with_its_words(tmp_path):
     assert base64.b64decode(drawn) == forms["image/svg+xml"].encode()
 
 
-def test_two_headings_of_one_name_have_ids_of_their_own(tmp_path):
-    page = Page(page_of(tmp_path, markdown="# A\n\n## Why *so*?\n\n## Why so\n\n## 2 · <&>"))
-    assert {"why-so", "why-so-2", "2"} <= set(page.ids)
+def test_a_heading_can_be_linked_to_and_has_no_empty_link(tmp_path):
+    page = page_of(tmp_path, markdown="# A title\n\n## Why *so*?")
+    assert re.search(r'<h2 id="Why-so\?">Why <em>so</em>\?</h2>', page)
+    assert "anchor-link" not in page
 
 
 def test_a_notebook_without_a_title_gets_its_files(tmp_path):

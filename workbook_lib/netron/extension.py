@@ -19,7 +19,7 @@ import posixpath
 import re
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
 from jupyter_server.auth.decorator import authorized
@@ -27,7 +27,7 @@ from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.utils import ensure_async, url_path_join
 from tornado.web import HTTPError, authenticated
 
-from workbook_lib.netron.model_files import ModelFiles
+from workbook_lib.netron.model_files import ModelFiles, find_file
 from workbook_lib.netron.page import (
     CONTENT_TYPES,
     POLICY,
@@ -47,7 +47,7 @@ _SETTING = "workbook_netron"
 def load(server: Any) -> None:
     """Add the handlers to a server, and tell the kernels that it starts about it.
 
-    Raises ``ModuleNotFoundError``: netron is not installed. The server goes on without it.
+    Raises ``ModuleNotFoundError``: Netron is not installed. The server goes on without it.
     """
     netron = netron_folder()
     tickets = TicketFolder.make(Path(server.runtime_dir), server.base_url)
@@ -92,16 +92,17 @@ class NetronHandler(JupyterHandler):
         """The folder of Netron's package."""
         return self.settings[_SETTING]["netron"]
 
-    def ticket(self, name: str) -> Ticket:
-        """Look at a ticket.
+    def open_model(self, ticket_name: str, relative: str = "") -> tuple[str, BinaryIO]:
+        """Open a file of the model of a ticket, by default its main file; its name comes first.
 
-        404 without the reason: whether a ticket exists is nobody's business. Raises ``HTTPError``:
-        404, without the reason: whether a ticket exists is nobody's business.
+        Answers 404 without the reason: whether a ticket exists is nobody's business.
         """
-        ticket = self.settings[_SETTING]["tickets"].read(name)
-        if ticket is None:
-            raise HTTPError(404, _ENDED)
-        return ticket
+        ticket: Ticket | None = self.settings[_SETTING]["tickets"].read(ticket_name)
+        if ticket is not None:
+            relative = relative or ModelFiles(ticket.model).main
+            if (file := ticket.open(relative)) is not None:
+                return relative, file
+        raise HTTPError(404, _ENDED)
 
 
 class PageHandler(NetronHandler):
@@ -113,7 +114,8 @@ class PageHandler(NetronHandler):
         """Write the page for ``?ticket=`` or ``?path=``; ``&theme=dark`` for a dark one."""
         name = self.get_argument("ticket", "")
         if name:
-            main = self._ticket_main(name)
+            main, opened = self.open_model(name)
+            opened.close()
             file, title = f"../ticket/{name}/{quote(main)}", main
         else:
             path = await self._visible_file(self.get_argument("path", ""))
@@ -123,15 +125,6 @@ class PageHandler(NetronHandler):
             page = dark(page).replace('href="grapher.css"', 'href="grapher.css?theme=dark"')
         self.set_header("Content-Type", CONTENT_TYPES[".html"])
         self.finish(page)
-
-    def _ticket_main(self, name: str) -> str:
-        ticket = self.ticket(name)
-        main = ModelFiles(ticket.model).main
-        file = ticket.open(main)
-        if file is None:
-            raise HTTPError(404, _ENDED)
-        file.close()
-        return main
 
     async def _visible_file(self, path: str) -> str:
         """Return the path of the model's main file, if Jupyter would show that file."""
@@ -157,15 +150,10 @@ class AssetHandler(NetronHandler):
     def get(self, name: str) -> None:
         """Write one of them, and let the browser keep it: each model's page asks for all."""
         content_type = CONTENT_TYPES.get(Path(name).suffix)
-        if content_type is None:
+        file = find_file(self.netron, name)
+        if content_type is None or (file is None and name != QUIET_NAME):
             raise HTTPError(404)
-        if name == QUIET_NAME:
-            content = QUIET
-        else:
-            try:
-                content = (self.netron / name).read_bytes()
-            except OSError:
-                raise HTTPError(404) from None
+        content = file.read_bytes() if file else QUIET
         if self.get_argument("theme", "") == "dark":
             content = dark(content.decode()).encode()
         self.set_header("Content-Type", content_type)
@@ -179,11 +167,8 @@ class TicketHandler(NetronHandler):
     @authenticated
     @authorized
     async def get(self, name: str, relative: str) -> None:
-        """Write a file of the model."""
-        ticket = self.ticket(name)
-        file = ticket.open(relative or ModelFiles(ticket.model).main)
-        if file is None:
-            raise HTTPError(404, _ENDED)
+        """Write a file of the model; for an empty path say with 204 that the ticket holds."""
+        _, file = self.open_model(name, relative)
         with file:
             if not relative:
                 self.set_status(204)

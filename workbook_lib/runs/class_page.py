@@ -6,7 +6,7 @@ from pathlib import Path
 
 from varhandle.atomic_write import write_text
 from workbook_lib.lesson.classroom import Classroom
-from workbook_lib.runs.page import environment
+from workbook_lib.runs.page import page_templates
 
 
 def write_class_page(room: Classroom, path: Path) -> Path:
@@ -15,7 +15,7 @@ def write_class_page(room: Classroom, path: Path) -> Path:
 
     from workbook_lib.show.class_plot import plot_class
 
-    page = environment().get_template("class.html.j2").render(
+    page = page_templates().get_template("class.html.j2").render(
         learners=len(room.learners),
         picture=Markup(plot_class(room).html()),
         tables=Markup(room.html()),

@@ -6,8 +6,7 @@ from typing import Any
 
 from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
 
-NAME = "workbook"
-"""What papermill knows it by."""
+NAME = "workbook"  # what papermill knows it by
 
 
 class _Manager(NotebookExecutionManager):
@@ -26,28 +25,22 @@ class _Manager(NotebookExecutionManager):
     def cell_start(self, cell: Any, cell_index: int | None = None, **kwargs: Any) -> None:
         self._saves = cell.cell_type == "code"
         super().cell_start(cell, cell_index=cell_index, **kwargs)
-        self._saves = True
-
-    def cell_complete(self, cell: Any, cell_index: int | None = None, **kwargs: Any) -> None:
         self._saves = False
-        super().cell_complete(cell, cell_index=cell_index, **kwargs)
+
+    def notebook_complete(self, **kwargs: Any) -> None:
         self._saves = True
+        super().notebook_complete(**kwargs)
 
 
 class _Engine(NBClientEngine):
     @classmethod
     def execute_notebook(
-        cls,
-        nb: Any,
-        kernel_name: str,
-        output_path: str | None = None,
-        progress_bar: Any = True,
-        **kwargs: Any,
+        cls, nb: Any, kernel_name: str, output_path: str | None = None, **kwargs: Any
     ) -> Any:
         """Execute a notebook, as papermill's own does, with a manager of ours."""
-        log_output = kwargs.pop("log_output", False)
-        autosave_cell_every = kwargs.pop("autosave_cell_every", 30)
-        manager = _Manager(nb, output_path, log_output, progress_bar, autosave_cell_every)
+        taken = ("log_output", False), ("progress_bar", True), ("autosave_cell_every", 30)
+        log_output, progress_bar, autosave = (kwargs.pop(name, other) for name, other in taken)
+        manager = _Manager(nb, output_path, log_output, progress_bar, autosave)
         manager.notebook_start()
         try:
             cls.execute_managed_notebook(manager, kernel_name, log_output=log_output, **kwargs)

@@ -5,21 +5,18 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urldefrag
 
-from bs4 import BeautifulSoup, Tag
+from bs4 import BeautifulSoup
 from jinja2 import pass_context
 from nbconvert import HTMLExporter
 from nbconvert.filters.highlight import Highlight2HTML
-from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
 from workbook_lib.runs.page import TEMPLATES
 
-# The richest form first that a page without scripts can show. Widgets, Mermaid and JavaScript
-# need one: of those outputs, the page shows the next form that they have.
+# The richest form first that a page without scripts can show. Widgets and JavaScript need one: of
+# those outputs, the page shows the next form that they have.
 _FORMS = [
     "text/html",
     "image/svg+xml",
@@ -31,27 +28,12 @@ _FORMS = [
 _ACTIVE = ("script", "iframe", "object", "embed", "link", "meta", "base", "form")
 
 
-@dataclass(frozen=True)
-class Heading:
-    """A heading of a page."""
-
-    level: int  # 1 for the title
-    id: str  # what a link to it says after the ``#``
-    html: str  # its text, as HTML without links
-
-
 class PageExporter(HTMLExporter):
-    """Sets a notebook as a page.
+    """Sets a notebook as a page; its resources are those that ``write_page`` gives."""
 
-    Its resources are ``title``, ``place``, ``policy`` and ``style``; it adds ``headings``.
-    """
-
-    def __init__(self, template: str = "workbook", *folders: Path, **options: Any) -> None:
-        super().__init__(
-            template_name=template,
-            extra_template_basedirs=[str(folder) for folder in (*folders, TEMPLATES)],
-            **options,
-        )
+    def __init__(self, **options: Any) -> None:
+        folders = [str(TEMPLATES)]
+        super().__init__(template_name="workbook", extra_template_basedirs=folders, **options)
 
     @property
     def default_config(self) -> Any:
@@ -64,55 +46,20 @@ class PageExporter(HTMLExporter):
         """Add the template's filters to those of nbconvert."""
         yield from super().default_filters()
         yield "highlight_code", Highlight2HTML("ipython3", parent=self)
-        yield "markdown2html", markdown_html
         yield "own_html", own_html
         yield "rich_html", rich_html
         yield "words", words
         yield "first_line", lambda text: text.partition("\n")[0]
         yield "tag_classes", tag_classes
 
-    def _init_resources(self, resources: Any) -> Any:
-        made = super()._init_resources(resources)
-        made["headings"] = []
-        return made
-
-
-class _Renderer(IPythonRenderer):
-    """Markdown whose headings have ids of their own, and are noted."""
-
-    def __init__(self, headings: list[Heading], **options: Any) -> None:
-        super().__init__(escape=False, **options)
-        self.headings = headings
-
-    def heading(self, text: str, level: int, **_: Any) -> str:
-        plain = html.unescape(re.sub(r"<[^>]+>", "", text))
-        base = re.sub(r"[\W_]+", "-", plain.casefold()).strip("-") or "section"
-        taken = {heading.id for heading in self.headings}
-        ids = (base if n == 1 else f"{base}-{n}" for n in range(1, len(taken) + 2))
-        own = Heading(level, next(one for one in ids if one not in taken), _without_links(text))
-        self.headings.append(own)
-        return f'<h{level} id="{own.id}">{text}</h{level}>\n'
-
-
-def _without_links(markup: str) -> str:
-    return re.sub(r"</?a\b[^>]*>", "", markup)
-
-
-@pass_context
-def markdown_html(context: Any, source: str) -> str:
-    """Set Markdown; its headings are added to the page's contents."""
-    attachments = context.get("cell", {}).get("attachments", {})
-    renderer = _Renderer(context["resources"]["headings"], attachments=attachments)
-    return str(MarkdownWithMath(renderer=renderer).render(source))
-
 
 @pass_context
 def own_html(context: Any, markup: str) -> str:
     """Take out of HTML what a page may not have, and lead its links to pages."""
     soup = BeautifulSoup(markup, "html.parser")
-    for element in soup(_ACTIVE):
+    for element in (*soup(_ACTIVE), *soup("a", class_="anchor-link")):
         element.decompose()
-    pages = context["resources"]["place"].pages
+    pages = context["resources"]["pages"]
     for link in soup("a", href=True):
         address, fragment = urldefrag(str(link["href"]))
         if address in pages:
@@ -123,20 +70,15 @@ def own_html(context: Any, markup: str) -> str:
         if not header.get_text(strip=True):
             header.name, header.attrs = "td", {}
     for table in soup("table"):
-        if not table.find_parent("table"):
-            _box(soup, table)
+        if not table.find_parent("table"):  # in a box that scrolls, and that the Tab key reaches
+            caption = table.find("caption")
+            name = caption.get_text(" ", strip=True) if caption else ""
+            about = {"class": "wide", "role": "group", "tabindex": "0"}
+            table.wrap(soup.new_tag("div", attrs={**about, "aria-label": name or "Table"}))
     for image in soup("img"):
         if not str(image.get("src", "")).startswith("data:"):
             image.replace_with(f"[{image.get('alt', 'picture')}]")
     return str(soup)
-
-
-def _box(soup: BeautifulSoup, table: Tag) -> None:
-    """Put a table into a box that scrolls, and that the Tab key reaches."""
-    caption = table.find("caption")
-    name = caption.get_text(" ", strip=True) if caption else ""
-    about = {"class": "wide", "role": "group", "tabindex": "0", "aria-label": name or "Table"}
-    table.wrap(soup.new_tag("div", attrs=about))
 
 
 @pass_context
