@@ -191,7 +191,7 @@ def _judge_labels(answer: Any, scores: Array, invocations: int) -> None:
 )
 def tensor_bytes(function: Callable[..., Any]) -> str:
     """Return how many bytes all tensors of an interpreter take."""
-    interpreter = _opened(_twice_negating_file())
+    interpreter = _opened(_negating_file("between"))
     for batch in (1, 6):
         interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], [batch, 4])
         interpreter.allocate_tensors()
@@ -274,85 +274,50 @@ def _opened(content: bytes) -> Any:
 
 def _requantizing_file() -> bytes:
     """Return a file of one QUANTIZE: int8 in, the same real values out on another scale."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    kind = schema.TensorType.INT8
-    source = _tensor(b"x", kind, [1, 5], (_STEP_IN, _ZERO_IN))
-    target = _tensor(b"y", kind, [1, 5], (_STEP_OUT, _ZERO_OUT))
-    return _chain_file(schema.BuiltinOperator.QUANTIZE, 2, source, target)
+    source, target = (_STEP_IN, _ZERO_IN), (_STEP_OUT, _ZERO_OUT)
+    return _chain_file("QUANTIZE", 2, _tensor("x", [1, 5], source), _tensor("y", [1, 5], target))
 
 
 def _quantizing_file() -> bytes:
     """Return a file of one QUANTIZE: float32 in, int8 out."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    source = _tensor(b"x", schema.TensorType.FLOAT32, [1, 5])
-    target = _tensor(b"y", schema.TensorType.INT8, [1, 5], (_STEP_OUT, _ZERO_OUT))
-    return _chain_file(schema.BuiltinOperator.QUANTIZE, 1, source, target)
+    target = _tensor("y", [1, 5], (_STEP_OUT, _ZERO_OUT))
+    return _chain_file("QUANTIZE", 1, _tensor("x", [1, 5]), target)
 
 
-def _negating_file() -> bytes:
-    """Return a file of one NEG, whose first dimension is open."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    return _chain_file(schema.BuiltinOperator.NEG, 1, *_open_tensors(b"x", b"y"))
-
-
-def _twice_negating_file() -> bytes:
-    """Return a file of two NEG one after the other, so with a tensor between the two."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    return _chain_file(schema.BuiltinOperator.NEG, 1, *_open_tensors(b"x", b"between", b"y"))
-
-
-def _open_tensors(*names: bytes) -> list[Any]:
-    """Return float tensors of four classes, whose first dimension is open."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    tensors = [_tensor(name, schema.TensorType.FLOAT32, [1, 4]) for name in names]
+def _negating_file(*between: str) -> bytes:
+    """Return a file of NEG, or of several with a tensor between two; the first dimension is open."""
+    tensors = [_tensor(name, [1, 4]) for name in ("x", *between, "y")]
     for tensor in tensors:
         tensor.shapeSignature = [-1, 4]
-    return tensors
+    return _chain_file("NEG", 1, *tensors)
 
 
 def _scalar_file() -> bytes:
     """Return a file of one NEG on a tensor without dimensions."""
+    return _chain_file("NEG", 1, _tensor("x", []), _tensor("y", []))
+
+
+def _tensor(name: str, shape: list[int], int8: tuple[float, int] | None = None) -> Any:
+    """Return a float32 tensor, or one of int8 with this scale and zero point."""
     from ai_edge_litert import schema_py_generated as schema
 
-    tensors = [_tensor(name, schema.TensorType.FLOAT32, []) for name in (b"x", b"y")]
-    return _chain_file(schema.BuiltinOperator.NEG, 1, *tensors)
-
-
-def _tensor(
-    name: bytes, kind: int, shape: list[int], scale: tuple[float, int] | None = None
-) -> Any:
-    from ai_edge_litert import schema_py_generated as schema
-
-    tensor = schema.TensorT()
-    tensor.name, tensor.type, tensor.shape, tensor.buffer = name, kind, shape, 0
-    if scale is not None:
-        tensor.quantization = schema.QuantizationParametersT()
-        tensor.quantization.scale = np.array([scale[0]], np.float32)
-        tensor.quantization.zeroPoint = np.array([scale[1]], np.int64)
+    tensor = schema.TensorT(shape, schema.TensorType.FLOAT32, name=name)
+    if int8 is not None:
+        tensor.type = schema.TensorType.INT8
+        scale, zero_point = np.array(int8[:1], np.float32), np.array(int8[1:], np.int64)
+        tensor.quantization = schema.QuantizationParametersT(scale=scale, zeroPoint=zero_point)
     return tensor
 
 
-def _chain_file(code: int, version: int, *tensors: Any) -> bytes:
+def _chain_file(op: str, version: int, *tensors: Any) -> bytes:
     """Return a file that takes each tensor to the next one by the same op."""
     from ai_edge_litert import schema_py_generated as schema
 
     from varhandle.tflite.flatbuffer import pack
 
-    op_code = schema.OperatorCodeT()
-    op_code.builtinCode = op_code.deprecatedBuiltinCode = code
-    op_code.version = version
-    operators = [schema.OperatorT() for _ in tensors[1:]]
-    for number, operator in enumerate(operators):
-        operator.opcodeIndex, operator.inputs, operator.outputs = 0, [number], [number + 1]
-    subgraph = schema.SubGraphT()
-    subgraph.name, subgraph.tensors, subgraph.operators = b"main", list(tensors), operators
-    subgraph.inputs, subgraph.outputs = [0], [len(operators)]
-    model = schema.ModelT()
-    model.version, model.operatorCodes, model.subgraphs = 3, [op_code], [subgraph]
-    model.buffers = [schema.BufferT()]
-    return pack(model)
+    code, last = getattr(schema.BuiltinOperator, op), len(tensors) - 1
+    operators = [schema.OperatorT(inputs=[n], outputs=[n + 1]) for n in range(last)]
+    subgraph = schema.SubGraphT(list(tensors), [0], [last], operators, name="main")
+    op_code = schema.OperatorCodeT(code, builtinCode=code, version=version)
+    buffers = [schema.BufferT()]
+    return pack(schema.ModelT(3, [op_code], [subgraph], buffers=buffers))
