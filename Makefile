@@ -45,7 +45,7 @@ $(READY): requirements/lab.lock $(PROJECTS)
 	@{ $(BIN)/python -c '$(SUITS)' && $(PIP) --version; } >/dev/null 2>&1 || \
 		"$(PYTHON)" -m venv --clear $(VENV) || \
 		{ echo "$(PYTHON) has no venv module; on Debian: apt-get install python3-venv"; exit 1; }
-	$(call install,lab,packages/varhandle packages/warm-kernels .)
+	$(call install,lab,packages/varhandle packages/warm-kernels packages/workshop .)
 	@$(BIN)/python -m warm_kernels.kernelspec >/dev/null
 	@touch $@
 

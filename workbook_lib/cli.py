@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import ast
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import entry_points
@@ -13,9 +12,7 @@ from typing import Any
 
 import varhandle.cli
 from varhandle.cli.program import (
-    BadInputError,
     Register,
-    add_json,
     files_are_kept,
     run_program,
     whole_number,
@@ -45,7 +42,7 @@ def registrations() -> Iterator[Register]:
 
 def register(commands: Any) -> None:
     """Add the sub-commands of the lessons."""
-    for add in (_add_run, _add_edition, _add_report, _add_class):
+    for add in (_add_run, _add_edition, _add_report):
         add(commands)
 
 
@@ -116,21 +113,6 @@ def _sweep(options: argparse.Namespace) -> int:
     return int(options.sweep(options))
 
 
-def _add_class(commands: Any) -> None:
-    room = commands.add_parser(
-        "class",
-        help="for an instructor: who is stuck where",
-        description=(
-            "Read the progress files that learners have handed in: a .jsonl file for each, named "
-            "after them, or a folder for each. Nothing is sent anywhere."
-        ),
-    )
-    room.add_argument("folder", type=Path, metavar="FOLDER", help="of the progress files")
-    room.add_argument("--output", type=Path, metavar="PAGE.html", help="write a page as well")
-    add_json(room)
-    room.set_defaults(command=_class)
-
-
 def _run(options: argparse.Namespace) -> int:
     from workbook_lib.runs import all_notebooks, run_notebooks
 
@@ -178,20 +160,6 @@ def _value(text: str) -> Any:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError, RecursionError, MemoryError):
         return text
-
-
-def _class(options: argparse.Namespace) -> int:
-    from workbook_lib.lesson.classroom import read_classroom
-    from workbook_lib.runs.class_page import write_class_page
-
-    try:
-        room = read_classroom(options.folder)
-        if options.output:
-            write_class_page(room, options.output)
-    except OSError as error:
-        raise BadInputError(f"{error.filename}: {error.strerror}") from error
-    print(json.dumps(room.as_dict(), indent=1) if options.json else room.text())
-    return 0
 
 
 if __name__ == "__main__":

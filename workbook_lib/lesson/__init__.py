@@ -5,18 +5,15 @@ A notebook needs ``from workbook_lib import lesson`` and the checks of its own e
 TensorFlow, IPython, ipywidgets or matplotlib before it has to draw something.
 """
 
-from workbook_lib.lesson.classroom import Classroom, read_classroom
 from workbook_lib.lesson.exercises import Wrong, exercise
 from workbook_lib.lesson.overview import board, map_of_notebooks, reset
 from workbook_lib.lesson.predictions import predict
 
 __all__ = [
-    "Classroom",
     "Wrong",
     "board",
     "exercise",
     "map_of_notebooks",
     "predict",
-    "read_classroom",
     "reset",
 ]

@@ -30,12 +30,15 @@ def style() -> str:
     return (TEMPLATES / "workbook" / "page.css").read_text(encoding="utf-8")
 
 
-def page_templates() -> jinja2.Environment:
-    """Return the templates of pages that are not notebooks; all but style and policy is escaped."""
+def page_templates(*folders: Path) -> jinja2.Environment:
+    """Return the templates of pages that are not notebooks, and those of more folders.
+
+    All but the style and the policy is escaped.
+    """
     import jinja2
     from markupsafe import Markup
 
-    loader = jinja2.FileSystemLoader(TEMPLATES / "workbook")
+    loader = jinja2.FileSystemLoader([*folders, TEMPLATES / "workbook"])
     made = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True)
     made.globals |= {"style": Markup(style()), "policy": Markup(POLICY)}
     return made

@@ -3,7 +3,6 @@ from .before_after import BeforeAfter as BeforeAfter
 from .before_after import compare_drawings as compare_drawings
 from .claims import ClaimsTable as ClaimsTable
 from .claims import claims_table as claims_table
-from .class_plot import plot_class as plot_class
 from .graph_drawing import GraphDrawing as GraphDrawing
 from .graph_drawing import draw_graph as draw_graph
 from .graph_tables import OpHistogram as OpHistogram

@@ -285,7 +285,7 @@ def _quantizing_file() -> bytes:
 
 
 def _negating_file(*between: str) -> bytes:
-    """Return a file of NEG, or of several with a tensor between two; the first dimension is open."""
+    """Return a file of NEG, with further tensors between; the first dimension is open."""
     tensors = [_tensor(name, [1, 4]) for name in ("x", *between, "y")]
     for tensor in tensors:
         tensor.shapeSignature = [-1, 4]

@@ -15,10 +15,10 @@ from jupyterhub.services.auth import HubOAuthCallbackHandler, HubOAuthenticated
 from tornado.httpserver import HTTPServer
 from tornado.web import Application, RequestHandler, authenticated
 
-from workbook_lib.lesson.classroom import Classroom, ClassroomError, Learner, read_classroom
 from workbook_lib.lesson.outline import read_outlines
 from workbook_lib.lesson.progress import Progress
-from workbook_lib.runs.class_page import write_class_page
+from workshop.class_page import write_class_page
+from workshop.classroom import Classroom, ClassroomError, Learner, read_classroom
 from workshop.hub_folder import Room
 from workshop.places import collect_progress
 

@@ -1,20 +1,22 @@
-"""The sub-commands that this package adds to ``workbook``: ``hub`` and ``fresh``."""
+"""The sub-commands that this package adds to ``workbook``: ``hub``, ``class`` and ``fresh``."""
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from varhandle.cli.program import BadInputError, amount, whole_number
+from varhandle.cli.program import BadInputError, add_json, amount, whole_number
 
 
 def register(commands: Any) -> None:
     """Add the sub-commands; the entry point of the group ``workbook.commands``."""
     _add_hub(commands)
+    _add_class(commands)
     _add_fresh(commands)
 
 
@@ -87,6 +89,35 @@ def _hub(options: argparse.Namespace) -> int:
 def _lines(facts: Mapping[str, str]) -> str:
     longest = max(map(len, facts))
     return "\n".join(f"{name:<{longest}}  {fact}" for name, fact in facts.items())
+
+
+def _add_class(commands: Any) -> None:
+    room = commands.add_parser(
+        "class",
+        help="for an instructor: who is stuck where",
+        description=(
+            "Read the progress files that learners have handed in: a .jsonl file for each, named "
+            "after them, or a folder for each. Nothing is sent anywhere."
+        ),
+    )
+    room.add_argument("folder", type=Path, metavar="FOLDER", help="of the progress files")
+    room.add_argument("--output", type=Path, metavar="PAGE.html", help="write a page as well")
+    add_json(room)
+    room.set_defaults(command=_class)
+
+
+def _class(options: argparse.Namespace) -> int:
+    from workshop.class_page import write_class_page
+    from workshop.classroom import read_classroom
+
+    try:
+        room = read_classroom(options.folder)
+        if options.output:
+            write_class_page(room, options.output)
+    except OSError as error:
+        raise BadInputError(f"{error.filename}: {error.strerror}") from error
+    print(json.dumps(room.as_dict(), indent=1) if options.json else room.text())
+    return 0
 
 
 def _add_fresh(commands: Any) -> None:

@@ -1,11 +1,15 @@
-"""A picture of where a class is stuck."""
+"""The page of a class: what an instructor opens to see who is stuck where."""
 
 from __future__ import annotations
 
-from workbook_lib.lesson.classroom import STATES, Classroom
-from workbook_lib.show.pictures import Picture, picture
+from pathlib import Path
 
-# As in ``rendering.TONES``, which can be told apart; the hatching does it without colors as well.
+from varhandle.atomic_write import write_text
+from workbook_lib.runs.page import page_templates
+from workbook_lib.show.pictures import Picture, picture
+from workshop.classroom import STATES, Classroom
+
+# As in ``display.TONES``, which can be told apart; the hatching does it without colors as well.
 _LOOKS = {
     "right": ("#388e3c", ""),
     "trying": ("#4fa3d9", "//"),
@@ -53,3 +57,18 @@ def _alt(room: Classroom) -> str:
     said = f"stuck: {held_up}" if held_up else "nobody is stuck"
     bars = f"{len(room.exercises)} exercises, {len(room.learners)} learners long"
     return f"A bar for each of {bars}; {said}"
+
+
+def write_class_page(room: Classroom, path: Path) -> Path:
+    """Write a page with the picture and the tables of a class; it needs nothing beside it."""
+    from markupsafe import Markup
+
+    template = page_templates(Path(__file__).with_name("templates")).get_template("class.html.j2")
+    page = template.render(
+        learners=len(room.learners),
+        picture=Markup(plot_class(room).html()),
+        tables=Markup(room.html()),
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, page)
+    return path

@@ -5,9 +5,8 @@ import json
 import pytest
 from class_of_thirty import write_class
 
-from workbook_lib import lesson
-from workbook_lib.lesson.classroom import ClassroomError, state_of
 from workbook_lib.lesson.progress import ExerciseRecord
+from workshop.classroom import ClassroomError, read_classroom, state_of
 
 
 @pytest.mark.parametrize(
@@ -29,7 +28,7 @@ def test_what_stuck_means(record, state):
 
 def test_each_exercise_counts_its_class(tmp_path):
     exercises = write_class(tmp_path)
-    room = lesson.read_classroom(tmp_path)
+    room = read_classroom(tmp_path)
     assert len(room.learners) == 30
     for number, standing in enumerate(room.exercises):
         assert standing.id == exercises[number]
@@ -47,14 +46,14 @@ def test_most_stuck_first(tmp_path):
     for name, which in (("a", 4), ("b", 4), ("c", 2)):
         events = [json.dumps({**wrong, "id": exercises[which]})] * 3
         (tmp_path / f"{name}.jsonl").write_text("\n".join(events))
-    room = lesson.read_classroom(tmp_path)
+    room = read_classroom(tmp_path)
     assert [standing.id for standing in room.worst_first][:2] == [exercises[4], exercises[0]]
     assert room.worst_first[0].learners["stuck"] == ("a", "b")
 
 
 def test_how_the_room_voted(tmp_path):
     write_class(tmp_path, size=5)
-    (votes,) = lesson.read_classroom(tmp_path).votes
+    (votes,) = read_classroom(tmp_path).votes
     assert (votes.options, votes.right, votes.compared) == ({"a": 3, "b": 2}, 3, 5)
 
 
@@ -64,7 +63,7 @@ def test_a_damaged_file_costs_its_own_row_and_is_named(tmp_path):
     (tmp_path / "cut.jsonl").write_bytes(good[:-10])
     (tmp_path / "picture.jsonl").write_bytes(b"\x89PNG\r\n\x1a\n" * 9)
     (tmp_path / "empty.jsonl").write_bytes(b"")
-    room = lesson.read_classroom(tmp_path)
+    room = read_classroom(tmp_path)
     assert {learner.name: learner.damage for learner in room.damaged} == {
         "cut": "1 line cannot be read",
         "picture": "no event in it: no progress file",
@@ -80,20 +79,20 @@ def test_a_folder_for_each_learner(tmp_path):
     inner = tmp_path / "alice" / ".workbook"
     inner.mkdir(parents=True)
     (tmp_path / "learner-00.jsonl").rename(inner / "progress.jsonl")
-    assert [learner.name for learner in lesson.read_classroom(tmp_path).learners] == ["alice"]
+    assert [learner.name for learner in read_classroom(tmp_path).learners] == ["alice"]
 
 
 def test_names_are_shown_safely(tmp_path):
     write_class(tmp_path, size=1)
     (tmp_path / "learner-00.jsonl").rename(tmp_path / "<script>x\x1b[31m.jsonl")
-    room = lesson.read_classroom(tmp_path)
+    room = read_classroom(tmp_path)
     assert "<script>" not in room.html()
     assert "\x1b" not in room.text() + room.html()
 
 
 def test_a_folder_that_is_no_class_is_one_clear_line(tmp_path):
     with pytest.raises(ClassroomError, match="nowhere: there is no such folder"):
-        lesson.read_classroom(tmp_path / "nowhere")
+        read_classroom(tmp_path / "nowhere")
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(ClassroomError, match="no progress file"):
-        lesson.read_classroom(tmp_path)
+        read_classroom(tmp_path)

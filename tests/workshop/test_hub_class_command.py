@@ -6,8 +6,9 @@ import struct
 import pytest
 from class_of_thirty import write_class
 
-from workbook_lib import lesson, show
 from workbook_lib.cli import main
+from workshop.class_page import plot_class
+from workshop.classroom import read_classroom
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def test_the_page_has_the_picture_and_needs_nothing_else(folder, tmp_path, capsy
 
 
 def test_the_picture_is_a_png_with_words(folder):
-    drawn = show.plot_class(lesson.read_classroom(folder))
+    drawn = plot_class(read_classroom(folder))
     assert drawn.png.startswith(b"\x89PNG")
     width, height = struct.unpack(">II", drawn.png[16:24])
     assert width > height > 300
