@@ -69,10 +69,6 @@ def wanted(layer):
     return list(resolved([*ROOT_PROJECT["project"]["dependencies"], *texts]))
 
 
-def own_tests():
-    return [entry for entry in ROOT_PROJECT["dependency-groups"]["test"] if isinstance(entry, str)]
-
-
 def on(python):
     return {**default_environment(), "python_version": python, "python_full_version": f"{python}.0"}
 
@@ -128,7 +124,7 @@ def test_conda_gets_the_lock_and_a_python_that_the_project_allows():
 
 def test_a_range_stands_once_and_says_what_it_is_for():
     """The lines of all packages; a build backend stands where it is asked for, without a reason."""
-    for folder in (ROOT, ROOT / "packages/varhandle"):
+    for folder in PROJECTS:
         text = (folder / "pyproject.toml").read_text(encoding="utf-8")
         for line in re.findall(r'^ +"[a-z][^"]*[<>=]=.*$', text, re.MULTILINE):
             assert re.search(r'",\s+# \w.{8,}', line), f"{folder.name}: {line}"
@@ -211,10 +207,14 @@ def test_every_dependency_is_used():
     named = (ROOT / "Makefile").read_text(encoding="utf-8")
     named += "".join(
         path.read_text(encoding="utf-8")
-        for folder in (ROOT / "packages/workshop", ROOT / "workbook_lib/editions", ROOT / "docs")
+        for folder in (
+            ROOT / "packages/workshop/src",
+            ROOT / "workbook_lib/editions",
+            ROOT / "docs",
+        )
         for path in folder.rglob("*.py")
     )
-    for requirement in {*wanted("lab"), *wanted("hub")} | set(resolved(own_tests())):
+    for requirement in {*wanted("test"), *wanted("hub")}:
         name = requirement.name
         if name in COMMANDS:
             assert COMMANDS[name] in named, name
