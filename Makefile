@@ -116,7 +116,7 @@ notebooks: $(READY)-test  ## nbval: stored outputs against a fresh run, strictly
 		--numprocesses $(WORKERS) --dist loadfile
 
 browser: $(READY)-test  ## every notebook in JupyterLab, in headless Chromium
-	$(BIN)/pytest -m browser --numprocesses $(WORKERS) --dist loadfile
+	$(BIN)/pytest -m browser tests/browser --numprocesses $(WORKERS) --dist loadfile
 
 # Each is a window of JupyterLab that a browser test has just worked in.
 pictures: $(READY)-test  ## take the README's pictures anew, in headless Chromium

@@ -1,9 +1,11 @@
 """What a learner does in JupyterLab, as steps for the browser tests."""
 
+import json
 import re
 import time
 
 from browser_servers import TOKEN
+from notebook_slice import sliced
 
 _RUN_SECONDS = 300
 _TALLEST = 8000  # Chromium draws no picture above 16,384 pixels
@@ -30,8 +32,15 @@ _BROKEN_WIDGET = (
 _HOSTS_OF_ONES_OWN = {"127.0.0.1", "localhost", None, ""}
 
 
-def open_notebook(page, name):
-    """Open a notebook of the folder ``notebooks`` and wait for its kernel."""
+def open_notebook(page, name, *cells):
+    """Open a notebook of the folder ``notebooks`` and wait for its kernel.
+
+    With the ids of some cells, it holds these, and what they need, and runs in a few seconds.
+    """
+    if cells:
+        path = page.server.root / "notebooks" / name
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        path.write_text(json.dumps(sliced(notebook, *cells)), encoding="utf-8")
     page.goto(f"{page.address}/lab/tree/notebooks/{name}?token={TOKEN}&reset", wait_until="load")
     wait_for_kernel(page)
 

@@ -15,7 +15,7 @@ LONG = 120_000  # milliseconds that a trial may take on a busy machine
 
 
 def test_trials_join_the_table_and_a_cancelled_one_does_not(page, pictures):
-    open_notebook(page, "05_quantize.ipynb")
+    open_notebook(page, "05_quantize.ipynb", "chooser")
     run_all(page)
     expect = sync_api.expect
     box = page.locator(".workbook-recipes")
@@ -63,7 +63,7 @@ def test_trials_join_the_table_and_a_cancelled_one_does_not(page, pictures):
 
 def test_arrow_keys_and_letters_in_a_control_are_the_control_s(page):
     """JupyterLab would go to another cell, and insert one at the letter B."""
-    open_notebook(page, "00_start_here.ipynb")
+    open_notebook(page, "00_start_here.ipynb", "practice-compare")
     run_all(page)
     cells = page.locator(".jp-Cell").count()
     options = page.locator(".workbook-prediction input")
@@ -80,7 +80,7 @@ def test_arrow_keys_and_letters_in_a_control_are_the_control_s(page):
 
 def test_rows_are_pushed_and_the_state_follows(page, pictures):
     """By click and by key; the expected numbers come from NumPy, and not from an interpreter."""
-    open_notebook(page, "07_keep_the_state.ipynb")
+    open_notebook(page, "07_keep_the_state.ipynb", "row-by-row")
     run_all(page)
     expect = sync_api.expect
     box = page.locator(".workbook-rows")

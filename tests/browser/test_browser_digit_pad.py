@@ -11,7 +11,7 @@ pytestmark = pytest.mark.browser
 
 
 def test_a_digit_is_drawn_and_both_files_answer(page, pictures):
-    open_notebook(page, "06_run_inference.ipynb")
+    open_notebook(page, "06_run_inference.ipynb", "digit-pad")
     run_all(page)
     box = page.locator(".workbook-digits")
     sheet = box.get_by_label("Sheet to draw a digit on")

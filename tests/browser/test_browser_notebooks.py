@@ -33,6 +33,7 @@ README = {
     "01_reproduce_the_failure": ("%%isolated literal", "readme-record"),
     "02_inspect_the_graph": ("show.view_in_netron(tflite_file)", "readme-netron"),
 }
+PROGRESS = ("stub-version", "check-version", "progress-board")  # of notebook 00
 BEHIND_A_HUB = "00_start_here"  # the tests below run it on the other server
 
 # Every output with its kind, and whether a widget of it is drawn.
@@ -110,7 +111,7 @@ def assert_everything_is_drawn(page, path):
 
 
 def test_a_prediction_is_made_compared_and_forgotten_with_the_keyboard(page, pictures):
-    open_notebook(page, "00_start_here.ipynb")
+    open_notebook(page, "00_start_here.ipynb", "practice-compare", *PROGRESS)
     run_all(page)
     page.locator(".widget-radio-box input").first.focus()
     for key in ("Space", "ArrowDown", "ArrowDown"):
@@ -139,7 +140,7 @@ def test_a_prediction_is_made_compared_and_forgotten_with_the_keyboard(page, pic
 def test_an_exercise_fails_and_is_solved_in_the_page(page):
     from importlib import metadata
 
-    open_notebook(page, "00_start_here.ipynb")
+    open_notebook(page, "00_start_here.ipynb", *PROGRESS)
     run_all(page)
     for answer, expected in (
         ('"1.15"', "Not right yet"),

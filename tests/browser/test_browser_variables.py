@@ -22,7 +22,7 @@ _CONVERSION = 120_000  # milliseconds; on a busy machine the first child imports
 
 def test_a_variable_is_chosen_converted_and_cancelled(page, pictures):
     """By keyboard: what is refused, what converts; and a cancelled child is gone."""
-    open_notebook(page, "01_reproduce_the_failure.ipynb")
+    open_notebook(page, "01_reproduce_the_failure.ipynb", "choose-a-variable")
     for code in ("from varhandle.sandbox import silence", "controls.variable_chooser()"):
         run_cell(page, code)
     box = page.locator(".workbook-variable-chooser")
@@ -63,7 +63,7 @@ def test_a_variable_is_chosen_converted_and_cancelled(page, pictures):
 
 
 def test_variables_are_frozen_and_their_ops_disappear(page, pictures):
-    open_notebook(page, "03_freeze_the_weights.ipynb")
+    open_notebook(page, "03_freeze_the_weights.ipynb", "assigned-library")
     stored = page.locator(".jp-CodeCell", has_text="controls.freeze_chooser(").locator("img").first
     # The notebook is not trusted yet, and its stored drawings are there all the same.
     assert stored.evaluate("image => image.decode().then(() => image.naturalWidth)") > 200
