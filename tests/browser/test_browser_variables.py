@@ -23,7 +23,7 @@ _CONVERSION = 120_000  # milliseconds; on a busy machine the first child imports
 def test_a_variable_is_chosen_converted_and_cancelled(page, pictures):
     """By keyboard: what is refused, what converts; and a cancelled child is gone."""
     open_notebook(page, "01_reproduce_the_failure.ipynb", "choose-a-variable")
-    for code in ("from varhandle.sandbox import silence", "controls.variable_chooser()"):
+    for code in ("silence_native_log", "controls.variable_chooser()"):
         run_cell(page, code)
     box = page.locator(".workbook-variable-chooser")
     answer = box.locator("[role=status]")
