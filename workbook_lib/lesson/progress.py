@@ -32,10 +32,10 @@ _unsaved: list[dict[str, Any]] = []
 class ExerciseRecord:
     """What is known of one exercise."""
 
-    best: str = "not attempted"  # the best of ``STATUSES`` reached
-    attempts: int = 0  # how many answers were checked
+    best: str = "not attempted"  # of ``STATUSES``
+    attempts: int = 0
     hints: int = 0  # number of the last hint seen
-    solution_opened: bool = False  # whether ``.solution()`` was called
+    solution_opened: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,7 @@ class PredictionRecord:
     """What is known of one prediction."""
 
     answer: str  # the option last chosen
-    # whether the code then showed the same; ``None`` until it is compared
-    correct: bool | None = None
+    correct: bool | None = None  # whether the code then showed the same, once it is compared
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 
 _SWEEPS = 12
 _BEND = 10.0  # room across that a passing line takes
@@ -62,9 +63,9 @@ def lay_out(
     for box in sizes:
         rows[layer[box]].append(box)
     for line, (first, last) in forward:
-        passed: list[Key] = [_Bend(line, at) for at in range(layer[first] + 1, layer[last])]
-        for bend, at in zip(passed, range(layer[first] + 1, layer[last]), strict=True):
-            rows[at].append(bend)
+        passed = [_Bend(line, at) for at in range(layer[first] + 1, layer[last])]
+        for bend in passed:
+            rows[bend.layer].append(bend)
             room[bend] = _BEND
         chains[line] = [first, *passed, last]
     joined = _joined(chains.values())
@@ -74,17 +75,15 @@ def lay_out(
         max((sizes[box][along] for box in row if isinstance(box, str)), default=0.0) for row in rows
     ]
     starts = [sum(depths[:number]) + layer_gap * number for number in range(len(rows))]
-    middle = {
-        box: starts[number] + depths[number] / 2 for number, row in enumerate(rows) for box in row
-    }
     edges = {
-        box: (starts[number], starts[number] + depths[number])
-        for number, row in enumerate(rows)
+        box: (start, start + depth)
+        for row, start, depth in zip(rows, starts, depths, strict=True)
         for box in row
     }
 
     def point(box: Key) -> Point:
-        return (middle[box], place[box]) if across else (place[box], middle[box])
+        middle = sum(edges[box]) / 2
+        return (middle, place[box]) if across else (place[box], middle)
 
     total = (
         sum(depths) + layer_gap * max(len(rows) - 1, 0),
@@ -154,18 +153,10 @@ def _layers(boxes: Sequence[str], ends: Sequence[Line]) -> dict[str, int]:
     for first, last in ends:
         after[first].append(last)
         before[last].append(first)
+    order = list(TopologicalSorter({box: before[box] for box in boxes}).static_order())
     layer: dict[str, int] = {}
-    waiting = [box for box in boxes if not before[box]]
-    order: list[str] = []
-    left = {box: len(before[box]) for box in boxes}
-    while waiting:
-        box = waiting.pop()
+    for box in order:
         layer[box] = max((layer[first] + 1 for first in before[box]), default=0)
-        order.append(box)
-        for last in after[box]:
-            left[last] -= 1
-            if not left[last]:
-                waiting.append(last)
     for box in reversed(order):
         if after[box] and len(before[box]) <= len(after[box]):
             layer[box] = min(layer[last] for last in after[box]) - 1

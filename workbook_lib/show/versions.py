@@ -22,19 +22,16 @@ class MatrixOutcome:
     tone: str
 
 
-OUTCOMES: dict[str, MatrixOutcome] = {
-    "works": MatrixOutcome("W", "✓", "works", "converts, and the answer is right", "right"),
-    "error": MatrixOutcome(
-        "E", "✗", "error", "an error, at the latest from the converter", "wrong"
-    ),
-    "refused": MatrixOutcome(
-        "R", "⊘", "refused", "converts, but the interpreter refuses", "waiting"
-    ),
-    "wrong": MatrixOutcome(
-        "G", "≠", "garbage", "converts and runs, but the answer is wrong", "raised"
-    ),
-    "crash": MatrixOutcome("C", "!", "crash", "the process dies", "raised"),
-    "absent": MatrixOutcome("A", "∅", "absent", "the release has no such setting", "neutral"),
+OUTCOMES = {
+    id: MatrixOutcome(*shown)
+    for id, *shown in (
+        ("works", "W", "✓", "works", "converts, and the answer is right", "right"),
+        ("error", "E", "✗", "error", "an error, at the latest from the converter", "wrong"),
+        ("refused", "R", "⊘", "refused", "converts, but the interpreter refuses", "waiting"),
+        ("wrong", "G", "≠", "garbage", "converts and runs, but the answer is wrong", "raised"),
+        ("crash", "C", "!", "crash", "the process dies", "raised"),
+        ("absent", "A", "∅", "absent", "the release has no such setting", "neutral"),
+    )
 }
 NOT_RUN = MatrixOutcome(
     "-", "·", "not run", "release not installed, or case not tried on it", "neutral"
@@ -98,8 +95,9 @@ class VersionGrid(Rich):
     def html(self) -> str:
         """Set the grid of marks, the legend, and a folded list of what each release said."""
         head = "".join(
-            f'<th scope="col" style="{_CELL}" title="{html.escape(_whole(version, python))}">'
-            f"{html.escape(_minor(version))}</th>"
+            f'<th scope="col" style="{_CELL}" title="TensorFlow {html.escape(version)}'
+            f'{html.escape(f", Python {python}" if python else "")}">'
+            f"{html.escape('.'.join(version.split('.')[:2]))}</th>"  # some twenty are to fit a page
             for version, python in zip(self.versions, self.pythons, strict=True)
         )
         body = "".join(
@@ -107,32 +105,26 @@ class VersionGrid(Rich):
             f"{''.join(map(_cell_html, cells))}</tr>"
             for title, cells in self.cases
         )
-        return (
-            f'<div style="overflow-x: auto"><table><caption style="{CAPTION_STYLE}">'
-            f"{html.escape(self._caption())}</caption>"
-            f'<thead><tr><th scope="col" style="{_FIRST}">case</th>{head}</tr></thead>'
-            f"<tbody>{body}</tbody></table></div>{self._legend_html()}{self._seen_html()}"
-        )
-
-    def _legend_html(self) -> str:
-        items = "".join(
+        legend = "".join(
             f'<li style="margin-right: 1.5em"><span style="{_CELL}; '
             f'background-color: {_TINTS[each.tone]}">{each.mark} {each.word}</span> '
             f"{each.meaning}</li>"
             for each in self._legend()
         )
-        return (
-            '<ul style="display: flex; flex-wrap: wrap; list-style-type: none; '
-            f'padding-left: 0">{items}</ul>'
-        )
-
-    def _seen_html(self) -> str:
-        cases = "".join(
+        seen = "".join(
             f"<dt>{html.escape(title)}</dt>"
             + "".join(f"<dd>{html.escape(line)}</dd>" for line in _runs(cells))
             for title, cells in self.cases
         )
-        return f"<details><summary>What each release said</summary><dl>{cases}</dl></details>"
+        return (
+            f'<div style="overflow-x: auto"><table><caption style="{CAPTION_STYLE}">'
+            f"{html.escape(self._caption())}</caption>"
+            f'<thead><tr><th scope="col" style="{_FIRST}">case</th>{head}</tr></thead>'
+            f"<tbody>{body}</tbody></table></div>"
+            '<ul style="display: flex; flex-wrap: wrap; list-style-type: none; padding-left: 0">'
+            f"{legend}</ul><details><summary>What each release said</summary><dl>{seen}</dl>"
+            "</details>"
+        )
 
 
 def version_grid(data: Mapping[str, Any], cases: Sequence[str] | None = None) -> VersionGrid:
@@ -171,15 +163,6 @@ def _cell_html(cell: Cell) -> str:
         f'title="{html.escape(cell.label, quote=True)}">'
         f'<strong role="img" aria-label="{cell.outcome.word}">{cell.outcome.mark}</strong></td>'
     )
-
-
-def _minor(version: str) -> str:
-    """Return ``2.9`` for ``2.9.3``: some twenty columns are to fit a page."""
-    return ".".join(version.split(".")[:2])
-
-
-def _whole(version: str, python: str) -> str:
-    return f"TensorFlow {version}" + (f", Python {python}" if python else "")
 
 
 def _runs(cells: Sequence[Cell]) -> Iterator[str]:
