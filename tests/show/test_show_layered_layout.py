@@ -5,7 +5,7 @@ from itertools import combinations
 
 import pytest
 
-from workbook_lib.show.layered_layout import lay_out
+from varhandle.inspection.layered_layout import lay_out
 
 BOX = (60.0, 20.0)
 

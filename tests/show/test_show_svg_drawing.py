@@ -7,9 +7,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from varhandle.inspection.dataflow import Box
+from varhandle.inspection.svg_drawing import COLORS, Marks, draw_svg
 from workbook_lib import show
-from workbook_lib.show.dataflow import Box
-from workbook_lib.show.svg_drawing import COLORS, Marks, draw_svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -15,10 +15,10 @@ from typing import Any
 
 from varhandle.display import Rich, printable, table_html
 from varhandle.graph import Graph, TensorSpec
+from varhandle.inspection.dataflow import Box, spec_text, subset
+from varhandle.inspection.graph_drawing import GraphDrawing, draw_graph
+from varhandle.inspection.svg_drawing import Marks, image_html, label_lines
 from workbook_lib.controls.slow_work import is_interactive
-from workbook_lib.show.dataflow import Box, spec_text, subset
-from workbook_lib.show.graph_drawing import GraphDrawing, draw_graph
-from workbook_lib.show.svg_drawing import Marks, image_html, label_lines
 
 _MOST_DRAWN = 40
 _MOST_CONNECTIONS = 24  # a constant may have thousands of users

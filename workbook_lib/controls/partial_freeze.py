@@ -14,13 +14,13 @@ from varhandle.conversion.freezing import FrozenButAssignedError, captured_varia
 from varhandle.display import Rich, panel_html
 from varhandle.formats import read_graph
 from varhandle.graph import Graph
+from varhandle.inspection.graph_drawing import GraphDrawing, draw_graph
 from varhandle.inspection.histogram import OpHistogram, op_histogram
+from varhandle.inspection.svg_drawing import Marks
 from varhandle.inspection.variables import shape_text
 from workbook_lib.controls.slow_work import is_interactive, live_region
 from workbook_lib.lesson.control_box import as_control
 from workbook_lib.show.before_after import BeforeAfter, compare_drawings
-from workbook_lib.show.graph_drawing import GraphDrawing, draw_graph
-from workbook_lib.show.svg_drawing import Marks
 
 if TYPE_CHECKING:
     from tensorflow.types.experimental import ConcreteFunction

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from varhandle.display import Rich, printable
-from workbook_lib.show.dataflow import Box
-from workbook_lib.show.graph_drawing import GraphDrawing
-from workbook_lib.show.svg_drawing import Marks, image_html
+from varhandle.inspection.dataflow import Box
+from varhandle.inspection.graph_drawing import GraphDrawing
+from varhandle.inspection.svg_drawing import Marks, image_html
 
 
 @dataclass(frozen=True, repr=False)

@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from varhandle.display import printable
-from workbook_lib.show.dataflow import Box
-from workbook_lib.show.layered_layout import Layout, Point, lay_out
+from varhandle.inspection.dataflow import Box
+from varhandle.inspection.layered_layout import Layout, Point, lay_out
 
 # kind -> fill, line, text, width of the line
 COLORS = {

@@ -9,8 +9,8 @@ from typing import Any
 
 from varhandle.display import Rich, printable
 from varhandle.graph.model import Function, Graph, TensorSpec
-from workbook_lib.show.dataflow import Box, boxes_of, subset
-from workbook_lib.show.svg_drawing import Marks, draw_svg, image_html
+from varhandle.inspection.dataflow import Box, boxes_of, subset
+from varhandle.inspection.svg_drawing import Marks, draw_svg, image_html
 
 
 @dataclass(frozen=True, repr=False)
