@@ -70,6 +70,11 @@ def join_words(words: Sequence[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
+def join_all(names: Iterable[str], empty: str = "none") -> str:
+    """Join all names with commas; ``empty`` where there are none."""
+    return ", ".join(names) or empty
+
+
 class Rich:
     """Base of results that a notebook shows: subclasses define ``text`` and ``html``."""
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from varhandle.display import Rich, RichTable, Table, panel_html
+from varhandle.display import Rich, RichTable, Table, join_all, panel_html
 from varhandle.errors import VarhandleError
 from varhandle.facts.recipes import ConverterSettings
 from varhandle.formats import TFLITE, ModelFormat, format_of, read_graph
@@ -55,19 +55,19 @@ class Converted(RichTable):
     def __repr__(self) -> str:
         parts = [
             _kilobytes(self.size),
-            f"signatures: {_join_names(signature.name for signature in self.signatures)}",
+            f"signatures: {join_all(signature.name for signature in self.signatures)}",
             f"variables: {len(self.variables)}",
         ]
         if self.uninitialized:
             parts[-1] += f", of these NOT initialized: {len(self.uninitialized)}"
         if self.flex_ops:
-            parts.append(f"Flex ops: {_join_names(self.flex_ops)}")
+            parts.append(f"Flex ops: {join_all(self.flex_ops)}")
         if self.custom_ops:
-            parts.append(f"custom ops: {_join_names(self.custom_ops)}")
+            parts.append(f"custom ops: {join_all(self.custom_ops)}")
         return f"Converted({'; '.join(parts)})"
 
     def _table(self) -> Table:
-        ops = _join_names(f"{op} ({count})" for op, count in sorted(self.ops.items()))
+        ops = join_all(f"{op} ({count})" for op, count in sorted(self.ops.items()))
         signatures = [_signature_line(signature) for signature in self.signatures]
         variables = [_variable_line(variable) for variable in self.variables]
         rows = [
@@ -75,18 +75,14 @@ class Converted(RichTable):
             ("ops", ops),
             *(("signature", line) for line in signatures or ["none"]),
             *(("variable", line) for line in variables or ["none"]),
-            ("ops that need Flex", _join_names(self.flex_ops)),
-            ("custom ops", _join_names(self.custom_ops)),
+            ("ops that need Flex", join_all(self.flex_ops)),
+            ("custom ops", join_all(self.custom_ops)),
         ]
         return ("part", "in the file"), rows, "What the .tflite file holds"
 
 
 def _kilobytes(size: int) -> str:
     return f"{size / 1000:.1f} kB"  # of 1000 bytes, as sizes of model files are commonly given
-
-
-def _join_names(names: Iterable[str]) -> str:
-    return ", ".join(names) or "none"
 
 
 def _signature_line(signature: Signature) -> str:
@@ -187,7 +183,7 @@ def convert(
     names = [signature.name for signature in graph.signatures]
     unknown = [key for key in keys if key not in names]
     if unknown:
-        raise ValueError(f"no signature {_join_names(unknown)}; there are: {_join_names(names)}")
+        raise ValueError(f"no signature {join_all(unknown)}; there are: {join_all(names)}")
     path, called = model_format.path_to_load(source), model_format.call_signature(graph, None)
     opened = ModelSource(path, called, tuple(keys), trust)
     with busy("converting"):
@@ -229,7 +225,7 @@ def _apply(settings: ConverterSettings, converter: Any) -> None:
 def _member(enum: Any, name: str) -> Any:
     if name not in enum.__members__:
         raise UnknownSettingError(
-            f"{enum.__name__} has no {name!r}; it has {_join_names(enum.__members__)}"
+            f"{enum.__name__} has no {name!r}; it has {join_all(enum.__members__)}"
         )
     return enum[name]
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from varhandle.display import printable
+from varhandle.display import join_all, printable
 from varhandle.errors import VarhandleError
 from varhandle.graph import Shape, Signature, TensorSpec, shape_fits
 
@@ -103,7 +103,10 @@ def load_calls(
     arrays = inputs if isinstance(inputs, Mapping) else _read(Path(inputs))
     wanted = {spec.name: spec for spec in signature.inputs}
     if set(arrays) != set(wanted):
-        takes, has = _join_names(sorted(wanted)), _join_names(sorted(map(str, arrays)))
+        takes, has = (
+            join_all(map(printable, sorted(map(str, names))), "nothing")
+            for names in (wanted, arrays)
+        )
         raise CallsError(f"{source}: the signature takes {takes}, and not {has}")
     cast = {name: _fitting(np.asarray(arrays[name]), wanted[name], source) for name in wanted}
     counts = {len(array) for array in cast.values()}
@@ -149,7 +152,3 @@ def _fitting(array: Array, spec: TensorSpec, source: str) -> Array:
     ):
         raise CallsError(f"{source}: {name} takes {spec.dtype}, and not {array.dtype}")
     return array.astype(wanted_dtype)
-
-
-def _join_names(names: Sequence[str]) -> str:
-    return ", ".join(printable(name) for name in names) or "nothing"

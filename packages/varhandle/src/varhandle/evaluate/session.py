@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from varhandle.display import Rich, RichTable, Table, panel_html, table_html, table_text
+from varhandle.display import RichLine, RichTable, Table, join_all
 from varhandle.errors import VarhandleError
 from varhandle.graph import ModelFileError, shape_fits
 from varhandle.sandbox import Record, run_isolated
@@ -184,7 +184,7 @@ class Session(RichTable):
         if not isinstance(inputs, Mapping):
             inputs = self._only(inputs)
         if inputs.keys() != self.inputs.keys():
-            takes, got = _join_names(self.inputs), _join_names(inputs)
+            takes, got = join_all(self.inputs), join_all(inputs)
             raise KeyError(f"the inputs are {takes}, and not {got}")
         fed = {}
         for name, value in inputs.items():
@@ -200,7 +200,7 @@ class Session(RichTable):
         if value is None:
             return {}
         if len(self.inputs) != 1:
-            takes = _join_names(self.inputs)
+            takes = join_all(self.inputs)
             raise KeyError(f"the model has {len(self.inputs)} inputs ({takes}): give them by name")
         return {next(iter(self.inputs)): value}
 
@@ -225,7 +225,7 @@ class Session(RichTable):
 
     def __repr__(self) -> str:
         name = f"{self.signature}: " if self.signature else ""
-        return f"Session({name}{_join_names(self.inputs)} -> {_join_names(self.outputs)})"
+        return f"Session({name}{join_all(self.inputs)} -> {join_all(self.outputs)})"
 
     def _title(self) -> str:
         return f"signature {self.signature}" if self.signature else "no signature"
@@ -242,11 +242,11 @@ class Session(RichTable):
 
 
 @dataclass(frozen=True, repr=False)
-class Inference(Rich):
+class Inference(RichLine):
     """What came of running a model in a process of its own.
 
     Attributes:
-        record: The record of the process: how it ended, and by which signal.
+        record: How the process ended, and by which signal.
         calls: How many calls were to be made.
         answers: For each call, output name to array; empty unless all calls were answered.
     """
@@ -260,39 +260,16 @@ class Inference(Rich):
         """Whether every call was answered."""
         return self.record.ok
 
-    def _headline(self) -> str:
-        count = f"{self.calls} call{'' if self.calls == 1 else 's'}"
-        if self.ok:
-            return f"inference: {count} answered"
-        if self.record.outcome == "crashed":
-            return f"inference: the process died, {self.record.exit_signal or 'with no word'}"
-        return f"inference: {self.record.outcome}"
-
-    def _rows(self) -> list[tuple[object, ...]]:
-        return [
-            (number, name, array.dtype.name, list(array.shape))
-            for number, answer in enumerate(self.answers, start=1)
-            for name, array in answer.items()
-        ]
-
     def __repr__(self) -> str:
-        return f"Inference({self._headline().removeprefix('inference: ')})"
+        if self.ok:
+            return f"Inference({self.calls} call{'' if self.calls == 1 else 's'} answered)"
+        if self.record.outcome == "crashed":
+            return f"Inference(the process died, {self.record.exit_signal or 'with no word'})"
+        return f"Inference({self.record.outcome})"
 
     def text(self) -> str:
-        """Return how it went, and a line for each answer."""
-        if not self.ok:
-            return f"{self._headline()}\n{self.record.text()}"
-        return f"{self._headline()}\n{table_text(_ANSWER_HEADERS, self._rows())}"
-
-    def html(self) -> str:
-        """Return the same as a panel."""
-        if not self.ok:
-            return panel_html("raised", self._headline(), self.record.html())
-        table = table_html(_ANSWER_HEADERS, self._rows(), "The answers")
-        return panel_html("right", self._headline(), table)
-
-
-_ANSWER_HEADERS = ("call", "output", "dtype", "shape")
+        """Return how it went, and what a process said that did not answer."""
+        return repr(self) if self.ok else f"{self!r}\n{self.record.text()}"
 
 
 def infer(
@@ -453,10 +430,6 @@ def _described(tensor: Tensor) -> tuple[object, ...]:
 
 def _dtype_name(dtype: np.dtype[Any]) -> str:
     return "string" if dtype.kind in "SU" else dtype.name
-
-
-def _join_names(names: Mapping[str, Any]) -> str:
-    return ", ".join(names) or "none"
 
 
 def _check_shape(shape: tuple[int, ...], tensor: Tensor) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
-from varhandle.display import Rich, panel_html, table_html, table_text
+from varhandle.display import Rich, join_all, panel_html, table_html, table_text
 from varhandle.sandbox import run_isolated
 from varhandle.tflite.flatbuffer import (
     callees,
@@ -129,8 +129,8 @@ class Lifted(Rich):
                 variable.dtype,
                 "[" + ", ".join("?" if n is None else str(n) for n in variable.shape) + "]",
                 _summary(variable.initial),
-                _signature_names(variable.read_by),
-                _signature_names(variable.assigned_by),
+                join_all((name or "(main)" for name in variable.read_by), "-"),
+                join_all((name or "(main)" for name in variable.assigned_by), "-"),
             )
             for variable in self.variables
         ]
@@ -155,10 +155,6 @@ _HEADERS = ("variable", "state name", "dtype", "shape", "initial value", "read b
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _signature_names(signatures: Sequence[str]) -> str:
-    return ", ".join(name or "(main)" for name in signatures) or "-"
 
 
 def _summary(value: Array | None) -> str:
