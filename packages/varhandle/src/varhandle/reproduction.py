@@ -10,7 +10,7 @@ from varhandle.display import Rich, code_html, panel_html
 from varhandle.families import harness
 from varhandle.families.catalog import CASES
 from varhandle.sandbox import OpError, Record, run_isolated
-from varhandle.sandbox.record import shown
+from varhandle.sandbox.record import short_message
 
 
 def script() -> str:
@@ -68,11 +68,11 @@ class Reproduction(Rich):
 
     def text(self) -> str:
         """Return the outcome and the first line of the message."""
-        return "\n".join(part for part in (self._headline(), shown(self.message)) if part)
+        return "\n".join(part for part in (self._headline(), short_message(self.message)) if part)
 
     def html(self) -> str:
         """Return the same as a panel."""
-        body = code_html(shown(self.message)) if self.message else ""
+        body = code_html(short_message(self.message)) if self.message else ""
         tone = {"works": "right", "error": "wrong", "absent": "neutral"}.get(self.outcome, "raised")
         return panel_html(tone, self._headline(), body)
 

@@ -25,7 +25,7 @@ from varhandle.formats import format_of, read_graph
 from varhandle.formats.trust import NotTrustedError, check_trust
 from varhandle.graph import Graph, Signature
 from varhandle.sandbox import Record, run_isolated
-from varhandle.sandbox.record import shown
+from varhandle.sandbox.record import short_message
 
 CALLS = 5
 LOOSE = 1e-3
@@ -134,7 +134,7 @@ def _record_dict(record: Record) -> dict[str, Any]:
     return {
         "outcome": record.outcome,
         "exception": record.exception_type,
-        "message": printable(shown(record.message)) or None,
+        "message": printable(short_message(record.message)) or None,
         "errors": [{"op": error.op, "code": error.code} for error in record.errors],
         "seconds": round(record.seconds, 2),
     }
@@ -245,7 +245,7 @@ def _calls(signature: Signature, inputs: Any) -> list[dict[str, Any]]:
 def _reference_words(record: Record) -> str:
     if record.exception_type == "NotRepeatableError":
         return f"{record.message}; a model that takes them as an input can be compared"
-    return f"{record.exception_type or record.outcome}: {printable(shown(record.message))}"
+    return f"{record.exception_type or record.outcome}: {printable(short_message(record.message))}"
 
 
 _OP_COMPLAINT = re.compile(r"error: (?:loc\(.*\): )?'(tfl?\.\w+)' op ([^\n]+)")
@@ -265,7 +265,7 @@ def converter_words(record: Record) -> str:
         words = f": {printable(complaint[1])} {printable(complaint[2])}" if complaint else ""
         ops = ", ".join(map(printable, record.failing_ops))
         return f"{record.exception_type} names {ops}{words}"
-    return f"{record.exception_type}: {printable(shown(record.message))}"
+    return f"{record.exception_type}: {printable(short_message(record.message))}"
 
 
 def _prove_file(

@@ -9,7 +9,7 @@ from typing import Any
 
 from varhandle.display import Rich, code_html, panel_html, table_html, table_text
 
-_SHOWN = 200  # characters of a message that a notebook shows; the record keeps all of it
+_LONGEST = 200  # characters of a message that a notebook shows; the record keeps all of it
 
 
 @dataclass(frozen=True, order=True)
@@ -80,7 +80,7 @@ class Record(Rich):
         """Return what happened; for a failure also the message and the ops that it names."""
         lines = [f"isolated: {self._headline()}"]
         if self.message:
-            lines.append(shown(self.message))
+            lines.append(short_message(self.message))
         if self.errors:
             lines.append(table_text(("op", "error code"), [(e.op, e.code) for e in self.errors]))
         return "\n".join(lines)
@@ -89,7 +89,7 @@ class Record(Rich):
         """Return the same as a panel."""
         body = code_html(self.line) if self.outcome == "raised" and self.line else ""
         if self.message:
-            body += code_html(shown(self.message))
+            body += code_html(short_message(self.message))
         if self.errors:
             body += table_html(
                 ("op", "error code"), [(e.op, e.code) for e in self.errors], "ConverterError.errors"
@@ -100,9 +100,9 @@ class Record(Rich):
         return panel_html(tone, f"isolated: {title}", body)
 
 
-def shown(message: str) -> str:
+def short_message(message: str) -> str:
     """Return the first line of a message as a notebook shows it: short, without temporary paths."""
     first = message.strip().splitlines()[0] if message.strip() else ""
     first = re.sub(r"^\{\{.*?\}\} ", "", first)  # TensorFlow's name for the node that failed
     first = re.sub(r"(?:/[\w.+-]+)+/tmp\w{6,}|/tmp/\w+", "<temporary folder>", first)
-    return textwrap.shorten(first, _SHOWN, placeholder=" …")
+    return textwrap.shorten(first, _LONGEST, placeholder=" …")
