@@ -130,7 +130,7 @@ def test_what_is_in_a_file_is_shown_in_a_line_and_in_a_table(counting_file):
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
-        (b"", "TFL3"),
+        (b"", "empty"),
         (b"no model at all", "TFL3"),
         (b"\x1c\0\0\0TFL3", "damaged"),
     ],

@@ -18,12 +18,13 @@ import numpy as np
 from varhandle.display import Rich, RichTable, Table, join_all, panel_html
 from varhandle.errors import VarhandleError
 from varhandle.facts.recipes import ConverterSettings
-from varhandle.formats import TFLITE, ModelFormat, format_of, read_graph
+from varhandle.formats import ModelFormat, format_of, read_graph
 from varhandle.formats.base import ModelSource
 from varhandle.formats.trust import check_trust
 from varhandle.graph import ModelFileError, Signature, Variable
 from varhandle.progress_bar import busy
 from varhandle.sandbox import OpError, Record, run_isolated
+from varhandle.tflite.file_mark import check_mark
 
 
 @dataclass(frozen=True, repr=False)
@@ -102,8 +103,7 @@ def inspect_conversion(content: bytes) -> Converted:
     if not isinstance(content, (bytes, bytearray, memoryview)):
         what = type(content).__name__
         raise ModelFileError(f"<{what}>", "the bytes of a .tflite file are wanted")
-    if not TFLITE.recognizes(bytes(content[:8])):  # read_graph would take it for a GraphDef
-        raise ModelFileError("<bytes>", "no .tflite file: it does not carry the mark TFL3")
+    check_mark(content)  # read_graph would take other bytes for a GraphDef
     graph = read_graph(content)
     custom = {node.op for node in graph.nodes if node.attributes.get("custom")}
     flex = {op for op in custom if op.startswith("Flex")}

@@ -1,11 +1,11 @@
-"""The mark of a .tflite file, which tells it from any other."""
+"""Whether bytes are a .tflite file at all, before anything looks into them."""
 
 from varhandle.formats import TFLITE
 from varhandle.graph import ModelFileError
 
 
-def check_mark(data: bytes, source: str) -> None:
-    """Raise ``ModelFileError`` for bytes that are no .tflite file: no ``TFL3`` in bytes 4 to 7."""
+def check_mark(data: bytes | bytearray | memoryview, source: str = "<bytes>") -> None:
+    """Raise ``ModelFileError`` for bytes that are no .tflite file."""
     if not data:
         raise ModelFileError(source, "the file is empty")
     if not TFLITE.recognizes(bytes(data[:8])):
