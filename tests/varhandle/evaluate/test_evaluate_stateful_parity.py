@@ -50,6 +50,20 @@ def test_not_a_number_is_no_small_error_of_a_quantized_file(counting_file):
     assert "NaN" in parity.runs[0].notes[0]
 
 
+def test_the_imaginary_part_counts(tf, save_module):
+    class Turn(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([2], tf.complex64, name="z")])
+        def __call__(self, z):
+            return {"turned": z * 1j}
+
+    folder = str(save_module(Turn()))
+    content = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
+    calls = [{"z": np.array([1, 2], "complex64")}]
+    for answer, passes in (([1j, 2j], True), ([1j + 0.01, 2j], True), ([3j, 2j], False)):
+        expected = [{"turned": np.array(answer, "complex64")}]
+        assert compare_file(content, calls, expected, recipe="int8").passed is passes
+
+
 def test_a_state_that_nobody_carries_is_seen(counting_file):
     lifted = lift_state(counting_file)
     first = CarriedState(lifted.start(), lifted.inputs["serving_default"], ())

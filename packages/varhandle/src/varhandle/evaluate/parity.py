@@ -363,18 +363,23 @@ def _difference(
     if not _real_or_complex(wanted) or not _real_or_complex(got):
         # Integers too: widened to float64, neighbors above 2**53 would look alike.
         return bool(np.array_equal(got, wanted)), 0.0, ""
-    wide_got, wide_wanted = _wide(got), _wide(wanted)
-    broken = ~np.isfinite(wide_got) & np.isfinite(wide_wanted)
-    with np.errstate(invalid="ignore", over="ignore"):
-        size = np.maximum(1.0, np.abs(wide_wanted))
-        relative = np.abs(wide_got - wide_wanted) / size
-    unequal = ~((wide_got == wide_wanted) | (np.isnan(wide_got) & np.isnan(wide_wanted)))
+    size = np.fmax(1.0, np.abs(_wide(wanted)))  # 1.0 beside NaN
+    with np.errstate(invalid="ignore"):
+        relative = absolute_errors(got, wanted) / size
     limit = np.maximum(tolerance, 2 * step / size)
-    same = bool(np.all(~unequal | (relative <= limit)))
     finite = relative[np.isfinite(relative)]
-    largest = float(finite.max()) if finite.size else 0.0
+    broken = np.isfinite(_wide(wanted)) & ~np.isfinite(_wide(got))
     note = "NaN or infinity where TensorFlow has numbers" if broken.any() else ""
-    return same, largest, note
+    return bool(np.all(relative <= limit)), float(finite.max(initial=0.0)), note
+
+
+def absolute_errors(got: Array, wanted: Array) -> Array:
+    """Return |got - wanted|: 0 for the same, NaN included, infinity for NaN on one side alone."""
+    mine, theirs = _wide(got), _wide(wanted)
+    same = (mine == theirs) | (np.isnan(mine) & np.isnan(theirs))
+    with np.errstate(invalid="ignore", over="ignore"):
+        errors = np.abs(mine - theirs)
+    return np.where(same, 0.0, np.where(np.isnan(errors), np.inf, errors))
 
 
 def _real_or_complex(array: Array) -> bool:

@@ -23,6 +23,7 @@ from varhandle.evaluate.parity import (
     PLAIN,
     Parity,
     Run,
+    absolute_errors,
     answer_call,
     compare_run,
     paired_outputs,
@@ -214,11 +215,7 @@ def _share(got: Array, wanted: Array, span: float) -> float:
         return float("inf")
     if not span:
         return 0.0 if np.array_equal(got, wanted) else float("inf")
-    same = (got == wanted) | (np.isnan(got) & np.isnan(wanted))
-    with np.errstate(invalid="ignore", over="ignore"):
-        errors = np.where(same, 0.0, np.abs(got.astype(np.float64) - wanted.astype(np.float64)))
-    # NaN on one side alone is no small error, though it compares as one with nothing.
-    return float(np.nan_to_num(errors / span, nan=np.inf).max()) if errors.size else 0.0
+    return float(absolute_errors(got, wanted).max(initial=0.0)) / span
 
 
 def with_state(
