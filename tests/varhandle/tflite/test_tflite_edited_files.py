@@ -403,24 +403,33 @@ def test_other_ops_on_a_handle_are_refused(leaky):
     assert (str(copy), copy.op, copy.variable) == (str(refused.value), "Peculiar", "level")
 
 
-def test_a_call_into_a_graph_with_variables_is_refused(leaky):
+REFUSALS = []
+
+
+def refused(name, words):
+    """Register an edit of a file after which it cannot be lifted, and the words of the refusal."""
+
+    def register(edit):
+        REFUSALS.append(pytest.param(name, edit, words, id=edit.__name__))
+        return edit
+
+    return register
+
+
+@refused("leaky", "STABLEHLO_COMPOSITE takes the variable level")
+def a_call_into_a_graph_with_variables(model):
     """A composite runs a subgraph as well, which touches the variable by its own handle."""
-
-    def edit(model):
-        main = model.subgraphs[0]
-        model.subgraphs.append(schema.SubGraphT([], [], [], [], b"caller"))
-        caller = model.subgraphs[-1]
-        options = schema.StableHLOCompositeOptionsT("odd", 0)
-        number = op_number(model, "STABLEHLO_COMPOSITE")
-        call = schema.OperatorT(number, list(main.inputs), list(main.outputs))
-        call.builtinOptions2Type = schema.BuiltinOptions2.StableHLOCompositeOptions
-        call.builtinOptions2 = options
-        caller.tensors, caller.inputs, caller.outputs = main.tensors, main.inputs, main.outputs
-        caller.operators = [call]
-        model.signatureDefs[0].subgraphIndex = len(model.subgraphs) - 1
-
-    with pytest.raises(CannotLiftError, match="STABLEHLO_COMPOSITE takes the variable level"):
-        lift_state(edited(leaky, edit))
+    main = model.subgraphs[0]
+    model.subgraphs.append(schema.SubGraphT([], [], [], [], b"caller"))
+    caller = model.subgraphs[-1]
+    options = schema.StableHLOCompositeOptionsT("odd", 0)
+    number = op_number(model, "STABLEHLO_COMPOSITE")
+    call = schema.OperatorT(number, list(main.inputs), list(main.outputs))
+    call.builtinOptions2Type = schema.BuiltinOptions2.StableHLOCompositeOptions
+    call.builtinOptions2 = options
+    caller.tensors, caller.inputs, caller.outputs = main.tensors, main.inputs, main.outputs
+    caller.operators = [call]
+    model.signatureDefs[0].subgraphIndex = len(model.subgraphs) - 1
 
 
 def test_a_variable_of_tensorflows_own_kernels_is_refused(tf):
@@ -447,29 +456,23 @@ def test_a_variable_of_tensorflows_own_kernels_is_refused(tf):
             lift_state(convert(tf, Half(), change))
 
 
-def test_a_variable_of_a_dtype_that_numpy_lacks_is_refused(leaky):
-    def edit(model):
-        for name, side, place in (
-            ("READ_VARIABLE", "outputs", 0),
-            ("ASSIGN_VARIABLE", "inputs", 1),
-        ):
-            for subgraph, operator in operators(model, name):
-                value = subgraph.tensors[getattr(operator, side)[place]]
-                value.type = schema.TensorType.INT4
-
-    with pytest.raises(CannotLiftError, match="level is of dtype int4, which NumPy lacks"):
-        lift_state(edited(leaky, edit))
+@refused("leaky", "level is of dtype int4, which NumPy lacks")
+def a_variable_of_a_dtype_that_numpy_lacks(model):
+    for name, side, place in (
+        ("READ_VARIABLE", "outputs", 0),
+        ("ASSIGN_VARIABLE", "inputs", 1),
+    ):
+        for subgraph, operator in operators(model, name):
+            value = subgraph.tensors[getattr(operator, side)[place]]
+            value.type = schema.TensorType.INT4
 
 
-def test_a_handle_from_outside_is_refused(leaky):
-    def edit(model):
-        main = model.subgraphs[0]
-        (_, handle) = next(operators(model, "VAR_HANDLE"))
-        main.operators = [op for op in main.operators if op is not handle]
-        main.inputs = [*main.inputs, handle.outputs[0]]
-
-    with pytest.raises(CannotLiftError, match="handle that no VAR_HANDLE of this file makes"):
-        lift_state(edited(leaky, edit))
+@refused("leaky", "handle that no VAR_HANDLE of this file makes")
+def a_handle_from_outside(model):
+    main = model.subgraphs[0]
+    (_, handle) = next(operators(model, "VAR_HANDLE"))
+    main.operators = [op for op in main.operators if op is not handle]
+    main.inputs = [*main.inputs, handle.outputs[0]]
 
 
 def test_a_choice_between_handles_is_refused(branch):
@@ -491,19 +494,16 @@ def test_a_choice_between_handles_is_refused(branch):
     assert refused.value.op == "IF"
 
 
-def test_a_graph_that_calls_itself_is_refused(branch):
-    def edit(model):
-        ((_, operator),) = operators(model, "IF")
-        called = model.subgraphs[operator.builtinOptions.thenSubgraphIndex]
-        condition = len(called.tensors)
-        called.tensors.append(schema.TensorT([], schema.TensorType.BOOL, 0, b"condition"))
-        inner = schema.OperatorT(operator.opcodeIndex, [condition, *called.inputs], [])
-        inner.builtinOptionsType, inner.builtinOptions = 92, operator.builtinOptions
-        inner.outputs = list(called.outputs)
-        called.operators.append(inner)
-
-    with pytest.raises(CannotLiftError, match="calls itself"):
-        lift_state(edited(branch, edit))
+@refused("branch", "calls itself")
+def a_graph_that_calls_itself(model):
+    ((_, operator),) = operators(model, "IF")
+    called = model.subgraphs[operator.builtinOptions.thenSubgraphIndex]
+    condition = len(called.tensors)
+    called.tensors.append(schema.TensorT([], schema.TensorType.BOOL, 0, b"condition"))
+    inner = schema.OperatorT(operator.opcodeIndex, [condition, *called.inputs], [])
+    inner.builtinOptionsType, inner.builtinOptions = 92, operator.builtinOptions
+    inner.outputs = list(called.outputs)
+    called.operators.append(inner)
 
 
 def test_two_scales_of_one_variable_are_refused(leaky):
@@ -534,45 +534,40 @@ def test_two_scales_of_one_variable_are_refused(leaky):
         lift_state(quantized(0.25))
 
 
-def test_a_late_initializer_is_refused(leaky):
-    def edit(model):
-        ((main, once),) = operators(model, "CALL_ONCE")
-        main.operators = [op for op in main.operators if op is not once] + [once]
-
-    with pytest.raises(CannotLiftError, match="initializes the variable level after it was used"):
-        lift_state(edited(leaky, edit))
+@refused("leaky", "initializes the variable level after it was used")
+def a_late_initializer(model):
+    ((main, once),) = operators(model, "CALL_ONCE")
+    main.operators = [op for op in main.operators if op is not once] + [once]
 
 
-def test_two_initializers_of_one_variable_are_refused(leaky):
+@refused("leaky", "two subgraphs initialize the variable level")
+def two_initializers_of_one_variable(model):
     """Each would run once, and which came last would depend on who calls first."""
-
-    def edit(model):
-        ((main, once),) = operators(model, "CALL_ONCE")
-        model.subgraphs.append(model.subgraphs[once.builtinOptions.initSubgraphIndex])
-        options = schema.CallOnceOptionsT(len(model.subgraphs) - 1)
-        second = schema.OperatorT(once.opcodeIndex, [], [], once.builtinOptionsType, options)
-        main.operators.insert(0, second)
-
-    with pytest.raises(CannotLiftError, match="two subgraphs initialize the variable level"):
-        lift_state(edited(leaky, edit))
+    ((main, once),) = operators(model, "CALL_ONCE")
+    model.subgraphs.append(model.subgraphs[once.builtinOptions.initSubgraphIndex])
+    options = schema.CallOnceOptionsT(len(model.subgraphs) - 1)
+    second = schema.OperatorT(once.opcodeIndex, [], [], once.builtinOptionsType, options)
+    main.operators.insert(0, second)
 
 
-def test_an_initializer_that_cannot_run_is_refused(leaky):
-    def edit(model):
-        ((_, once),) = operators(model, "CALL_ONCE")
-        init = model.subgraphs[once.builtinOptions.initSubgraphIndex]
-        assign = init.operators[-1]
-        value = assign.inputs[1]
-        init.tensors.append(init.tensors[value])
-        made = len(init.tensors) - 1
-        number = op_number(model, "CUSTOM", b"Unheard")
-        init.operators.insert(0, schema.OperatorT(number, [value], [made]))
-        assign.inputs = [assign.inputs[0], made]
+@refused("leaky", r"initial value of level cannot be computed: .*Unheard")
+def an_initializer_that_cannot_run(model):
+    ((_, once),) = operators(model, "CALL_ONCE")
+    init = model.subgraphs[once.builtinOptions.initSubgraphIndex]
+    assign = init.operators[-1]
+    value = assign.inputs[1]
+    init.tensors.append(init.tensors[value])
+    made = len(init.tensors) - 1
+    number = op_number(model, "CUSTOM", b"Unheard")
+    init.operators.insert(0, schema.OperatorT(number, [value], [made]))
+    assign.inputs = [assign.inputs[0], made]
 
-    with pytest.raises(
-        CannotLiftError, match=r"initial value of level cannot be computed: .*Unheard"
-    ):
-        lift_state(edited(leaky, edit))
+
+@pytest.mark.parametrize(("name", "edit", "words"), REFUSALS)
+def test_an_edited_file_is_refused(request, name, edit, words):
+    with pytest.raises(CannotLiftError, match=words) as caught:
+        lift_state(edited(request.getfixturevalue(name), edit))
+    assert len(str(caught.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize(
