@@ -209,7 +209,7 @@ def _quantizing(diagnosis: Diagnosis, way: Way, recipe: str) -> list[str]:
             "calls = {name: with_state(lifted, calls[name], name or None) for name in calls}"
         )
     kept = "sorted(state)" if lifted else "[]"
-    if RECIPES[recipe].float_inputs and RECIPES[recipe].activation_bits == 8:
+    if RECIPES[recipe].float_inputs:
         kept += f" + {_ends(diagnosis, way)!r}"
     bits = RECIPES[recipe].activation_bits
     return [
