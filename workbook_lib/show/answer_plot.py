@@ -47,8 +47,7 @@ def plot_answers(cured: Cured) -> Picture | Panel:
 
 def _called(cured: Cured) -> Any:
     from varhandle.evaluate.parity import PLAIN
-    from varhandle.evaluate.stateful_parity import CarriedState
-    from varhandle.evaluate.stateful_parity import answers as ask
+    from varhandle.evaluate.stateful_parity import CarriedState, stateful_answers
     from varhandle.formats import read_graph
     from varhandle.sandbox import run_isolated
 
@@ -62,7 +61,9 @@ def _called(cured: Cured) -> Any:
         tuple(spec.name for spec in edges.outputs if spec.name in state),
     )
     calls = [dict(call) for call in cured.called]
-    return run_isolated(ask, cured.content, calls, chosen, PLAIN, carried, tensorflow=False)
+    return run_isolated(
+        stateful_answers, cured.content, calls, chosen, PLAIN, carried, tensorflow=False
+    )
 
 
 def _drawable(arrays: Sequence[npt.NDArray[Any]]) -> bool:

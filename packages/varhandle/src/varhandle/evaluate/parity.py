@@ -13,20 +13,21 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from varhandle.display import Rich, panel_html, printable, table_html, table_text
-from varhandle.evaluate.session import Session, Tensor
+from varhandle.evaluate.session import Session, Tensor, model_bytes
 from varhandle.progress_bar import busy
 from varhandle.sandbox import Record, run_isolated
 
 Array = npt.NDArray[Any]
 Inputs = Mapping[str, Any] | Any
 """One call: name to array, or the array alone where there is one input."""
+Answer = dict[str, tuple[Array, float]]
+"""Output name to the answer, in real values, and the step of its scale: 0.0 if not quantized."""
 
 TOLERANCES = {"float64": 1e-6, "float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
 """Largest difference allowed by the dtype of an output, as a share of max(1, |expected|).
@@ -178,8 +179,7 @@ def check_parity(
         KeyError: The candidate has no such signature, or no such input.
     """
     inputs = _as_calls(calls)
-    is_content = isinstance(candidate, (bytes, bytearray, memoryview))
-    content = bytes(candidate) if is_content else Path(candidate).read_bytes()  # type: ignore[arg-type]
+    content, _ = model_bytes(candidate)
     with busy("comparing with TensorFlow"):
         expected = _expected(reference, inputs)
         if not expected[0]:
@@ -244,18 +244,17 @@ def _expected(
 
 def answers(
     content: bytes, calls: Sequence[dict[str, Array]], signature: str | None, kernels: str
-) -> list[dict[str, tuple[Array, float]]]:
+) -> list[Answer]:
     """Run a .tflite file over successive calls of one interpreter. It may end the process.
 
-    For each call, output name to the answer, in real values, and the step of its quantization
-    scale (0.0 if it is not quantized). ``kernels`` is ``DELEGATES`` or ``PLAIN``; the only input
+    ``kernels`` is ``DELEGATES`` or ``PLAIN``; the only input
     may go by ``""``. Errors are those of :class:`Session`.
     """
     session = Session(content, signature=signature, delegates=kernels == DELEGATES, strict=False)
     return [answer_call(session, call) for call in calls]
 
 
-def answer_call(session: Session, call: Mapping[str, Array]) -> dict[str, tuple[Array, float]]:
+def answer_call(session: Session, call: Mapping[str, Array]) -> Answer:
     """Make one call, each input in whatever dtype the file takes it, as :func:`answers` does."""
     named = {next(iter(session.inputs)): call[""]} if set(call) == {""} else call
     fed = {
@@ -391,7 +390,7 @@ def _wide(array: Array) -> Array:
     return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
 
 
-def _stuck(got: list[dict[str, tuple[Array, float]]], expected: list[dict[str, Array]]) -> bool:
+def _stuck(got: list[Answer], expected: list[dict[str, Array]]) -> bool:
     """Tell whether the last two answers are equal where the reference's differ."""
     if len(got) < 2:
         return False

@@ -296,7 +296,7 @@ def infer(
     _check_threads(threads)
     if isinstance(calls, (Mapping, np.ndarray)) or not isinstance(calls, Sequence) or not calls:
         raise ValueError("calls must be a list of at least one call, each with its inputs")
-    content, _ = _bytes(model)
+    content, _ = model_bytes(model)
     record = run_isolated(
         _answers,
         content,
@@ -331,12 +331,13 @@ def read_model(model: Model) -> tuple[bytes, str]:
 
     ``FileNotFoundError`` if a path leads to nothing, ``ModelFileError`` if it is no .tflite file.
     """
-    content, source = _bytes(model)
+    content, source = model_bytes(model)
     check_mark(content, source)
     return content, source
 
 
-def _bytes(model: Model) -> tuple[bytes, str]:
+def model_bytes(model: Model) -> tuple[bytes, str]:
+    """Return bytes as they are, or those of a path, and how to call them in a message."""
     if isinstance(model, (bytes, bytearray, memoryview)):
         return bytes(model), "<bytes>"
     path = Path(model)

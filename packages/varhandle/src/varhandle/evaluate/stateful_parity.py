@@ -21,6 +21,7 @@ import numpy.typing as npt
 from varhandle.evaluate.parity import (
     DELEGATES,
     PLAIN,
+    Answer,
     Parity,
     Run,
     absolute_errors,
@@ -36,8 +37,6 @@ from varhandle.tflite.externalize_state import UNSIGNED, Lifted
 
 Array = npt.NDArray[Any]
 Call = Mapping[str, Any]
-Answer = dict[str, tuple[Array, float]]
-"""Output name to the answer and the step of its quantization scale, as ``parity`` has it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +86,7 @@ def compare_file(
     with busy("comparing with TensorFlow"):
         for kernels in (DELEGATES, PLAIN, *([MICRO] if micro else [])):
             record = run_isolated(
-                micro_answers if kernels == MICRO else answers,
+                micro_answers if kernels == MICRO else stateful_answers,
                 content, list(calls), signature, kernels, state or CarriedState(),
                 timeout=timeout, tensorflow=False,
             )  # fmt: skip
@@ -120,7 +119,7 @@ def _renamed(call: Call, session: Session, state: CarriedState) -> dict[str, Any
     return dict(zip(names, call.values(), strict=True))
 
 
-def answers(
+def stateful_answers(
     content: bytes, calls: Sequence[Call], signature: str | None, kernels: str, state: CarriedState
 ) -> list[Answer]:
     """Run a file over successive calls, its state carried, and return the rest of its answers.
@@ -151,7 +150,7 @@ def has_micro() -> bool:
 def micro_answers(
     content: bytes, calls: Sequence[Call], signature: str | None, _kernels: str, state: CarriedState
 ) -> list[Answer]:
-    """Run a file's main graph on TensorFlow Lite Micro, as :func:`answers` does on LiteRT.
+    """Run a file's main graph on TensorFlow Lite Micro, as :func:`stateful_answers` does on LiteRT.
 
     The runtime ends the process on what it cannot do. LiteRT tells which input is which: the
     package knows inputs and outputs by their places alone.
@@ -248,5 +247,5 @@ def own_answers(content: bytes, calls: Sequence[Call], signature: str | None) ->
 
     It may end the process.
     """
-    found = answers(content, calls, signature, PLAIN, CarriedState())
+    found = stateful_answers(content, calls, signature, PLAIN, CarriedState())
     return [{name: value for name, (value, _) in answer.items()} for answer in found]
