@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Collection, Iterator
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -21,9 +21,9 @@ _PATIENCE = 1.0  # seconds before a clock is drawn: what is over sooner needs no
 _TICK = 0.5  # seconds between two updates of the clock
 
 
-def steps(items: Iterable[Item], label: str, total: int | None = None) -> Iterator[Item]:
+def steps(items: Collection[Item], label: str) -> Iterator[Item]:
     """Go through items, with a bar that fills."""
-    count = len(items) if total is None and isinstance(items, Sized) else total
+    count = len(items)
     if not count or not is_watched():
         yield from items
         return
