@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from varhandle.display import printable
+from varhandle.errors import VarhandleError
 from varhandle.formats import read_graph
 from varhandle.graph import Graph, ModelFileError
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _BUNDLED = "half_reader"
 
 
-class RequestError(ValueError):
+class RequestError(VarhandleError, ValueError):
     """A parameter that cannot be used. In a notebook it is one line, without a traceback."""
 
     def __init__(self, message: object) -> None:
@@ -30,22 +31,14 @@ class RequestError(ValueError):
 
 
 @dataclass(frozen=True, eq=False)
-class Request:
-    """What is asked of a model.
-
-    Attributes:
-        graph: The model, as it was read.
-        signature: The signature that was named; ``None`` for the one for inference.
-        calls: Inputs of one's own, as ``load_calls`` takes them; ``None`` for made-up ones.
-        target: Where the file is to run.
-        recipe: How it is to be quantized; ``None`` for not at all.
-    """
+class ModelRequest:
+    """What is asked of a model."""
 
     graph: Graph = field(repr=False)
-    signature: str | None
+    signature: str | None  # the one that was named; None for the one for inference
     calls: str | Mapping[str, Any] | None = field(repr=False)
     target: Target = field(repr=False)
-    recipe: str | None
+    recipe: str | None  # None for no quantization
 
     @property
     def origin(self) -> str:
@@ -60,21 +53,11 @@ def read_request(
     inputs: str | os.PathLike[str] | None = "",
     target: str = "litert",
     quantization: str | None = "none",
-) -> Request:
-    """Read the parameters of notebook 08.
+) -> ModelRequest:
+    """Read the parameters of notebook 08; what is empty is left to the tool.
 
-    Args:
-        model: Path of a model; or ``"half_reader"`` for the bundled one, which comes with inputs.
-        signature: The signature; empty for the one for inference.
-        inputs: Path of an ``.npz`` file; empty for made-up calls.
-        target: Id of a target.
-        quantization: Name of a recipe; ``"none"`` or empty for none.
-
-    Returns:
-        The request.
-
-    Raises:
-        RequestError: There is no such model, signature, file of inputs, target or recipe.
+    ``model`` is a path, or ``"half_reader"`` for the bundled one, which comes with inputs. Raises
+    ``RequestError`` where there is no such model, signature, file of inputs, target or recipe.
     """
     from varhandle.facts.recipes import requested_recipe
     from varhandle.facts.targets import target as find_target
@@ -90,7 +73,7 @@ def read_request(
         said = str(error) if isinstance(error, ModelFileError) else error.args[0]
         raise RequestError(said) from None
     calls = _calls(inputs, bundled)
-    return Request(graph, signature or None, calls, place, recipe)
+    return ModelRequest(graph, signature or None, calls, place, recipe)
 
 
 def _bundled_path() -> str:
@@ -112,11 +95,7 @@ def _calls(inputs: str | os.PathLike[str] | None, bundled: bool) -> str | Mappin
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Tell in one line, without a traceback, that a model, inputs or a folder cannot be used.
-
-    Raises:
-        RequestError: In place of a ``ModelFileError``, a ``CallsError`` or an ``OSError``.
-    """
+    """Tell in one line, without a traceback, that a model, inputs or a folder cannot be used."""
     from varhandle.evaluate.example_inputs import CallsError
 
     try:

@@ -170,15 +170,9 @@ def _reason(stderr: str) -> str:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a program ended.
+    """How a program ended, and what it printed."""
 
-    Attributes:
-        code: Its exit code, negative for a signal; ``None`` where its time was over.
-        stdout: What it printed.
-        stderr: What it complained about.
-    """
-
-    code: int | None
+    code: int | None  # negative for a signal; None where its time was over
     stdout: str
     stderr: str
 

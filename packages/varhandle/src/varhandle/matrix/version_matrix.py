@@ -47,15 +47,7 @@ def stored_path() -> Path:
 def load(path: Path | None = None) -> dict[str, Any]:
     """Return a measured matrix, as ``show.version_matrix`` draws it.
 
-    Args:
-        path: The file; by default the one that belongs to the workbook.
-
-    Returns:
-        The matrix.
-
-    Raises:
-        OSError: The file cannot be read.
-        ValueError: It holds no matrix.
+    Raises ``ValueError`` if the file holds none.
     """
     file = path or stored_path()
     matrix = json.loads(file.read_text(encoding="utf-8"))
@@ -74,15 +66,7 @@ def _is_entry(entry: Any) -> bool:
 
 
 def store(entry: Mapping[str, Any], path: Path | None = None) -> dict[str, Any]:
-    """Merge a measured release into a file, which is never left half written.
-
-    Args:
-        entry: What ``measure`` returned.
-        path: The file, which need not exist; by default the one that belongs to the workbook.
-
-    Returns:
-        The matrix as it is now.
-    """
+    """Merge a measured release into a file, which is never left half written."""
     file = path or stored_path()
     matrix = merge(load(file) if file.exists() else {}, [entry])
     write_text(file, json.dumps(matrix, indent=1, ensure_ascii=False) + "\n")
@@ -92,12 +76,8 @@ def store(entry: Mapping[str, Any], path: Path | None = None) -> dict[str, Any]:
 def label(result: Mapping[str, Any]) -> dict[str, str]:
     """Reduce what ``harness.run_case`` returns to one cell of the matrix.
 
-    Args:
-        result: The result of a case.
-
-    Returns:
-        ``outcome`` (``works``, ``error``, ``refused`` by the interpreter, ``wrong``, ``absent`` or
-        ``crash``) and a ``label`` that says what gave it away.
+    ``outcome`` is ``works``, ``error``, ``refused`` (by the interpreter), ``wrong``, ``absent`` or
+    ``crash``, and ``label`` says what gave it away.
     """
     outcome = result["outcome"]
     if outcome == "works":
@@ -168,15 +148,9 @@ def measure_all(
 ) -> Iterator[dict[str, Any]]:
     """Measure releases, some of them side by side.
 
-    Args:
-        releases: What to measure.
-        here: The CPythons of this machine.
-        jobs: How many at a time; each takes about 1 GB of memory.
-        on_start: Called with each release when its turn comes, in a thread.
-
-    Yields:
-        What ``measure`` returned, in the order in which they are done. Where the caller leaves,
-        by an exception or a Ctrl-C, the programs that still run are ended.
+    Yields what ``measure`` returns, in the order in which they are done; each takes about 1 GB of
+    memory. ``on_start`` is called in a thread. Where the caller leaves, by an exception or a
+    Ctrl-C, the programs that still run are ended.
     """
     stop = threading.Event()
 
@@ -196,21 +170,13 @@ def measure_all(
 
 @dataclass(frozen=True, repr=False)
 class MeasuredRelease(Rich):
-    """How one release came out.
-
-    Attributes:
-        version: The release.
-        python: The CPython that it was measured on.
-        reason: Why it could not be installed; empty where it could.
-        outcomes: The outcome of each case.
-        changed: Where it did something else than it did when it was measured before.
-    """
+    """How one release came out."""
 
     version: str
     python: str
-    reason: str
-    outcomes: tuple[str, ...]
-    changed: tuple[str, ...] = ()
+    reason: str  # why it could not be installed; empty where it could
+    outcomes: tuple[str, ...]  # of each case
+    changed: tuple[str, ...] = ()  # where it did something else than when it was measured before
 
     def __repr__(self) -> str:
         return f"MeasuredRelease({self.version}: {self._said()})"
@@ -231,11 +197,7 @@ class MeasuredRelease(Rich):
 
 @dataclass(frozen=True, repr=False)
 class MatrixContents(Rich):
-    """Which releases a matrix holds.
-
-    Attributes:
-        releases: How each came out.
-    """
+    """Which releases a matrix holds."""
 
     releases: tuple[MeasuredRelease, ...]
 
@@ -248,18 +210,7 @@ class MatrixContents(Rich):
 
 
 def contents(path: Path | None = None) -> MatrixContents:
-    """Say which releases a matrix holds.
-
-    Args:
-        path: The file; by default the workbook's own.
-
-    Returns:
-        How each release came out when it was measured.
-
-    Raises:
-        OSError: The file cannot be read.
-        ValueError: It holds no matrix.
-    """
+    """Say which releases a matrix holds."""
     return MatrixContents(tuple(_measured(entry) for entry in load(path)["versions"]))
 
 
@@ -272,13 +223,8 @@ def _measured(entry: Mapping[str, Any], changed: tuple[str, ...] = ()) -> Measur
 def releases_of(matrix: Mapping[str, Any], here: Mapping[str, Path]) -> tuple[Release, ...]:
     """Return the releases of a matrix, to be measured anew.
 
-    Args:
-        matrix: As ``load`` returns it.
-        here: The CPythons of this machine.
-
-    Returns:
-        Each with the CPython of its last measurement where this machine has it, so that nothing
-        but the release decides what changed.
+    Each with the CPython of its last measurement where this machine has it, so that nothing but the
+    release decides what changed.
     """
     return tuple(
         Release(entry["version"], python if _is_here(python, here) else None)
@@ -299,20 +245,9 @@ def update(
 ) -> Iterator[MeasuredRelease]:
     """Measure releases, and merge each into a file as soon as it is done.
 
-    Args:
-        releases: What to measure; by default the releases that the file holds, or, where there is
-            no such file, those of the workbook's own.
-        path: The file; by default the workbook's own.
-        jobs: How many at a time.
-        on_start: Called with each release when its turn comes, in a thread.
-
-    Yields:
-        How each release came out.
-
-    Raises:
-        NotInstalledError: There is no uv.
-        OSError: The file cannot be read or written.
-        ValueError: The file holds something else.
+    By default the releases that the file holds, or, where there is no such file, those of the
+    installed one. Raises ``NotInstalledError`` if there is no uv, and ``OSError`` or ``ValueError``
+    before anything is measured if the file cannot be.
     """
     file = path or stored_path()
     if file.is_dir() or not file.parent.is_dir():
@@ -363,14 +298,9 @@ def _last_words(ended: Ended) -> str:
 def merge(matrix: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Put measured entries into a matrix, in the order of their versions.
 
-    Args:
-        matrix: A matrix as ``load`` returns it, or an empty mapping.
-        entries: What ``measure`` returned. One that could not be installed does not take the
-            place of one that was: what was measured once is still true of that release.
-
-    Returns:
-        The new matrix, with the titles of the cases as they are today, new ones last. ``drawn``
-        marks the cases that the picture of notebook 01 shows.
+    One that could not be installed does not take the place of one that was: what was measured once
+    is still true of that release. The titles of the cases are those of today, new ones last, and
+    ``drawn`` marks those that the picture of notebook 01 shows.
     """
     versions = {entry["version"]: entry for entry in matrix.get("versions", ())}
     for entry in entries:
@@ -386,12 +316,7 @@ def merge(matrix: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> di
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
     """Say where a release was measured to do something else than it did.
 
-    Args:
-        before: Its entry of the matrix.
-        after: The same release, measured anew.
-
-    Returns:
-        A line for each case whose outcome changed; cases that are new do not count.
+    Cases that are new do not count.
     """
     old, new = before.get("results", {}), after.get("results", {})
     return tuple(
@@ -403,17 +328,11 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[st
 
 @dataclass(frozen=True, repr=False)
 class CaseReleases(Rich):
-    """What one case did on each release.
-
-    Attributes:
-        id: The case's id.
-        title: Its title.
-        outcomes: Pairs of a release's version and the outcome there, in the order of the releases.
-    """
+    """What one case did on each release."""
 
     id: str
     title: str
-    outcomes: tuple[tuple[str, str], ...]
+    outcomes: tuple[tuple[str, str], ...]  # release and outcome, in the order of the releases
 
     def versions(self, *outcomes: str) -> tuple[str, ...]:
         """Return the releases with one of these outcomes."""
@@ -453,17 +372,11 @@ class CaseReleases(Rich):
 
 @dataclass(frozen=True, repr=False)
 class FamilyReleases(Rich):
-    """On which TensorFlow releases a family of failures was seen.
-
-    Attributes:
-        family: The family's id.
-        measured: The releases that were measured, in their order.
-        cases: What each of the family's cases did there; empty where the catalog has none.
-    """
+    """On which TensorFlow releases a family of failures was seen."""
 
     family: str
-    measured: tuple[str, ...]
-    cases: tuple[CaseReleases, ...]
+    measured: tuple[str, ...]  # releases, in their order
+    cases: tuple[CaseReleases, ...]  # empty where the catalog has none
 
     @property
     def fails(self) -> tuple[str, ...]:
@@ -507,15 +420,7 @@ def _listed(spans: Sequence[str]) -> str:
 def fails_on(family: str, matrix: Mapping[str, Any] | None = None) -> FamilyReleases:
     """Say on which TensorFlow releases a family of failures was seen.
 
-    Args:
-        family: Id of a family, such as ``"frozen-but-assigned"``.
-        matrix: As ``load`` returns it, which is the default.
-
-    Returns:
-        What the family's cases did on each release that could be installed.
-
-    Raises:
-        KeyError: There is no such family.
+    Raises ``KeyError`` if there is no such family.
     """
     entry = family_of(family)
     columns = [one for one in (matrix or load())["versions"] if one.get("installed")]
