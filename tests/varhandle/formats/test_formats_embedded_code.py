@@ -184,10 +184,9 @@ def test_what_the_safe_mode_of_keras_refuses_is_all_found(keras):
 
 
 def test_a_config_of_strange_values_is_no_trouble():
-    strange = [None, 1, "x", [], {}, {"class_name": 3}, {"class_name": "Lambda"}]
-    strange += [{"class_name": "Lambda", "config": "x"}, {"class_name": "", "config": {}}]
-    strange += [{"class_name": "function", "config": {}}, {"class_name": "A", "module": []}]
-    for value in strange:
+    strange = [None, 1, "x", [], {}, {"class_name": 3}, {"class_name": "A", "module": []}]
+    strange += [{"class_name": name, "config": c} for name in ("", "Lambda") for c in ("x", {})]
+    for value in [*strange, {"class_name": "function", "config": {}}]:
         code_in_keras_config(value, [value], {"a": value})
 
 
@@ -211,27 +210,20 @@ FILE_ARGUMENTS = frozenset(
 )
 
 
-@pytest.mark.parametrize(
-    ("op", "attributes", "expected"),
-    [
-        ("MatMul", {}, None),
-        ("PyFunc", {}, "calls Python code"),
-        ("FlexEagerPyFunc", {}, "calls Python code"),
-        ("ReadFile", {}, "reads a file"),
-        ("ExperimentalSqlDataset", {}, "reads a file"),
-        ("WriteFile", {}, "writes a file"),
-        ("PrintV2", {"output_stream": "stderr"}, None),
-        ("PrintV2", {"output_stream": "file:///tmp/x"}, "writes a file"),
-        ("DebugIdentityV3", {"debug_urls": ()}, None),
-        ("DebugIdentityV3", {"debug_urls": ("grpc://x",)}, "talks to another process"),
-        ("RpcCall", {}, "talks to another process"),
-        ("DataServiceDatasetV4", {}, "talks to another process"),
-        ("ReadVariableOp", {}, None),
-        ("SaveableObject", {}, None),
-    ],
-)
-def test_the_effect_of_an_op(op, attributes, expected):
-    assert effect(Node("n", op, attributes=attributes)) == expected
+EFFECTS_OF_OPS = {
+    None: "MatMul ReadVariableOp SaveableObject PrintV2:stderr DebugIdentityV3",
+    "calls Python code": "PyFunc FlexEagerPyFunc",
+    "reads a file": "ReadFile ExperimentalSqlDataset",
+    "writes a file": "WriteFile PrintV2:file:///tmp/x",
+    "talks to another process": "DebugIdentityV3:grpc://x RpcCall DataServiceDatasetV4",
+}
+
+
+def test_the_effect_of_an_op():
+    for expected, ops in EFFECTS_OF_OPS.items():
+        for op, _, where in (each.partition(":") for each in ops.split()):
+            node = Node("n", op, attributes={"output_stream": where, "debug_urls": where})
+            assert effect(node) == expected, op
 
 
 def test_every_op_that_takes_a_file_name_is_known(tensorflow_ops):

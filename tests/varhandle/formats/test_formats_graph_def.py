@@ -119,11 +119,11 @@ def test_one_shared_name_is_one_variable():
     assert [access.node for access in state.reads] == ["read_first", "read_second"]
 
 
-@pytest.mark.parametrize("op", ["VarIsInitializedOp", "VariableShape", "DisableCopyOnRead"])
-def test_a_question_about_a_variable_is_no_access(op):
+def test_a_question_about_a_variable_is_no_access():
     graph_def = MESSAGES["GraphDef"]()
     _node(graph_def, "v", "VarHandleOp", dtype=1)
-    _node(graph_def, "question", op, "v")
+    for op in ("VarIsInitializedOp", "VariableShape", "DisableCopyOnRead"):
+        _node(graph_def, op, op, "v")
     assert _accesses(read_graph(graph_def)) == {"v": ([], [])}
 
 
@@ -171,16 +171,13 @@ def test_attributes_are_plain_values(tf):
 
 
 def test_edges_are_the_data_inputs(training_graph):
-    edges = set()
-    for edge in read_graph(training_graph).functions[0].edges:
-        edges.add((edge.source, edge.target, edge.tensor))
-    expected = {
+    edges = read_graph(training_graph).functions[0].edges
+    assert {(edge.source, edge.target, edge.tensor) for edge in edges} == {
         (tensor.split(":")[0], node.name, tensor)
         for node in training_graph.node
         for tensor in node.input
         if not tensor.startswith("^")
     }
-    assert edges == expected
 
 
 @pytest.mark.parametrize("data", [b"", b"\x08\x01", b"hello, I am text\n", bytes(range(256)) * 9])

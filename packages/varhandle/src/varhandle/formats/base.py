@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from varhandle.graph.model import Graph, Signature
+from varhandle.graph import Graph, Signature
 
 if TYPE_CHECKING:
     from tensorflow.lite import TFLiteConverter

@@ -17,7 +17,7 @@ from google.protobuf.message import DecodeError
 from varhandle.formats.graph_def_reader import read_shape
 from varhandle.formats.proto_schema import MESSAGES, dtype_name
 from varhandle.formats.regular_file import read_regular
-from varhandle.graph.model import TensorSpec
+from varhandle.graph import TensorSpec
 
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER_BYTES = 48

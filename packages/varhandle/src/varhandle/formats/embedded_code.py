@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from varhandle.display import printable
-from varhandle.graph.model import Function, Node
+from varhandle.graph import Function, Node
 
 CHECKPOINT_OPS = frozenset({"SaveV2", "RestoreV2", "MergeV2Checkpoints"})
 """Ops with which every saver writes and reads checkpoints. Only outside a saver are they news."""

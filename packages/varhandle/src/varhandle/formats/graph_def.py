@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from varhandle.formats.base import LoadedModel, ModelFormat, ModelSource
 from varhandle.formats.regular_file import read_regular
-from varhandle.graph.model import Graph, Signature
+from varhandle.graph import Graph, Signature
 from varhandle.graph.signature_inference import infer_signature
 
 if TYPE_CHECKING:

@@ -9,17 +9,8 @@ from google.protobuf.message import DecodeError
 
 from varhandle.formats.embedded_code import CHECKPOINT_OPS, code_in_functions
 from varhandle.formats.proto_schema import MESSAGES, dtype_name
-from varhandle.graph.model import (
-    Function,
-    Graph,
-    ModelFileError,
-    Node,
-    Shape,
-    TensorSpec,
-    Variable,
-    output_index,
-    refuse_too_much,
-)
+from varhandle.graph import Function, Graph, ModelFileError, Node, Shape, TensorSpec, Variable
+from varhandle.graph.model import output_index, refuse_too_much
 from varhandle.graph.op_roles import VARIABLES, variable_role
 from varhandle.graph.resource_flow import EntryPoint, Handle, ResourceFlow, find_handles
 

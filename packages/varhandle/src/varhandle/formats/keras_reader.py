@@ -15,15 +15,7 @@ from typing import Any
 
 from varhandle.formats.embedded_code import code_in_keras_config, weights_in_other_files
 from varhandle.formats.hdf5_outline import CONFIG, METADATA, UnfitFileError, read_hdf5_outline
-from varhandle.graph.model import (
-    Function,
-    Graph,
-    ModelFileError,
-    Node,
-    Shape,
-    TensorSpec,
-    Variable,
-)
+from varhandle.graph import Function, Graph, ModelFileError, Node, Shape, TensorSpec, Variable
 
 
 def read_keras(path: Path) -> Graph:

@@ -16,7 +16,7 @@ from varhandle.formats.keras_model import KerasArchive, KerasHDF5
 from varhandle.formats.regular_file import open_regular
 from varhandle.formats.saved_model import SavedModel
 from varhandle.formats.tflite import TFLite
-from varhandle.graph.model import Graph, ModelFileError
+from varhandle.graph import Graph, ModelFileError
 
 SAVED_MODEL, TFLITE, GRAPH_DEF = SavedModel(), TFLite(), GraphDef()
 

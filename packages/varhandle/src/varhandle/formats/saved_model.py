@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from varhandle.formats.base import LoadedModel, ModelFormat, ModelSource
-from varhandle.graph.model import Graph, ModelFileError, Signature
+from varhandle.graph import Graph, ModelFileError, Signature
 
 if TYPE_CHECKING:
     from tensorflow.lite import TFLiteConverter

@@ -21,24 +21,11 @@ from google.protobuf.message import DecodeError
 from varhandle.display import printable
 from varhandle.formats.checkpoint import read_checkpoint
 from varhandle.formats.embedded_code import CHECKPOINT_OPS, code_in_functions
-from varhandle.formats.graph_def_reader import (
-    MAIN_GRAPH,
-    main_entry,
-    read_functions,
-    read_shape,
-)
+from varhandle.formats.graph_def_reader import MAIN_GRAPH, main_entry, read_functions, read_shape
 from varhandle.formats.proto_schema import MESSAGES, dtype_name
 from varhandle.formats.regular_file import read_regular
-from varhandle.graph.model import (
-    Graph,
-    ModelFileError,
-    Node,
-    Signature,
-    TensorSpec,
-    Variable,
-    output_index,
-    refuse_too_much,
-)
+from varhandle.graph import Graph, ModelFileError, Node, Signature, TensorSpec, Variable
+from varhandle.graph.model import output_index, refuse_too_much
 from varhandle.graph.op_roles import VARIABLES, variable_role
 from varhandle.graph.resource_flow import EntryPoint, Handle, ResourceFlow, find_handles
 

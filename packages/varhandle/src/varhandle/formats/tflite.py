@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from varhandle.formats.base import ModelFormat, ModelSource
-from varhandle.graph.model import Graph, ModelFileError, Signature
+from varhandle.graph import Graph, ModelFileError, Signature
 
 _MARK = b"TFL3"
 

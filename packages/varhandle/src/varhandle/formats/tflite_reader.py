@@ -18,8 +18,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from varhandle.errors import VarhandleError
 from varhandle.formats.embedded_code import code_in_functions
-from varhandle.graph.model import (
-    MOST_NODES,
+from varhandle.graph import (
     Function,
     Graph,
     ModelFileError,
@@ -28,8 +27,8 @@ from varhandle.graph.model import (
     Signature,
     TensorSpec,
     Variable,
-    refuse_too_much,
 )
+from varhandle.graph.model import MOST_NODES, refuse_too_much
 from varhandle.graph.op_roles import TFLITE_VARIABLES
 from varhandle.graph.resource_flow import EntryPoint, ResourceFlow, find_handles
 
