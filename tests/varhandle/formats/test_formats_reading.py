@@ -46,16 +46,19 @@ def test_folders_that_are_no_saved_model(tmp_path):
     assert "saved_model.pb" in _fault(tmp_path / "nested")
 
 
-@pytest.mark.parametrize("name", ["m.tflite", "m.keras", "m.h5", "m.pb", "saved_model.pb", "model"])
 @pytest.mark.parametrize(
-    "content", [b"", b"x", b"text, not a model\n" * 40, bytes(range(256)) * 40]
+    ("name", "fault"),
+    [
+        *(("m.tflite", "mark TFL3"), ("m.keras", "no zip archive"), ("m.h5", "HDF5 format")),
+        *(("m.pb", "GraphDef"), ("saved_model.pb", "saved_model.pb"), ("model", "GraphDef")),
+    ],
 )
-def test_files_that_are_no_model(tmp_path, name, content):
-    path = tmp_path / name
-    path.write_bytes(content)
-    fault = _fault(path)
-    if not content and name != "saved_model.pb":
-        assert "empty" in fault
+def test_files_that_are_no_model(tmp_path, name, fault):
+    for content in (b"x", b"text, not a model\n" * 40, bytes(range(256)) * 40):
+        (tmp_path / name).write_bytes(content)
+        assert fault in _fault(tmp_path / name)
+    (tmp_path / name).write_bytes(b"")
+    assert ("empty" if name != "saved_model.pb" else fault) in _fault(tmp_path / name)
 
 
 @pytest.mark.parametrize(
