@@ -186,6 +186,7 @@ def test_a_notebook_shows_buttons_and_the_plain_forms_in_one_bundle(notebook):
 def test_a_click_answers_is_recorded_and_is_noted_in_place(notebook, log):
     stop = predict()
     box = stop._buttons()
+    assert {"workbook-prediction", "workbook-controls"} <= set(box._dom_classes)
     buttons = radio_buttons(box)
     assert buttons.index is None
     assert buttons.tooltip == "Where does it stop?"

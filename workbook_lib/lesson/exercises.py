@@ -28,7 +28,7 @@ from workbook_lib.lesson.submissions import (
     attempt,
     describe,
     is_stub,
-    learner_step,
+    learner_frame,
     same,
 )
 
@@ -107,7 +107,7 @@ class Exercise(Rich):
         except LearnerRaised as error:
             status, advice = "raised", f"{error}{self._offer_hint()}"
         except Exception as error:
-            step = learner_step(error)
+            step = learner_frame(error)
             if step is None:
                 return self._check_failed(error, given.arguments.values())
             status, advice = "raised", f"{describe(error, step)}{self._offer_hint()}"

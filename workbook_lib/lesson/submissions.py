@@ -46,7 +46,7 @@ def attempt(function: object, *args: Any, **kwargs: Any) -> Any:
     try:
         result = function(*args, **kwargs)
     except (Exception, SystemExit) as error:
-        step = learner_step(error, getattr(inspect.unwrap(function), "__globals__", None))
+        step = learner_frame(error, getattr(inspect.unwrap(function), "__globals__", None))
         if isinstance(error, NotImplementedError) and step is not None and step.tb_next is None:
             raise NotAttempted from error
         raise LearnerRaised(describe(error, step)) from error
@@ -69,7 +69,7 @@ def is_stub(value: object) -> bool:
     )
 
 
-def learner_step(
+def learner_frame(
     error: BaseException, namespace: Mapping[str, Any] | None = None
 ) -> TracebackType | None:
     """Return the innermost step of a traceback that is in the learner's code.

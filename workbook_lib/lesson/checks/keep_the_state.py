@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from workbook_lib.lesson.exercises import Wrong, attempt, exercise
-from workbook_lib.lesson.submissions import LearnerRaised, describe, learner_step
+from workbook_lib.lesson.submissions import LearnerRaised, describe, learner_frame
 
 # A check imports TensorFlow when it runs: importing this module must not take seven seconds.
 
@@ -243,7 +243,7 @@ def _judge_conversion(function: Any) -> None:
     try:
         concrete = traced.get_concrete_function(spec, spec)
     except Exception as error:
-        step = learner_step(error, getattr(function, "__globals__", None))
+        step = learner_frame(error, getattr(function, "__globals__", None))
         raise Wrong(
             "Called with numbers it is right, but it cannot be traced for the converter: "
             f"{describe(error, step)}"
