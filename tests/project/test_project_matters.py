@@ -19,8 +19,8 @@ BROKEN = {
         ("03_freeze_the_weights", "freeze-proof"),
     ),
     "parity that always agrees": (
-        "same = bool(np.all(~unequal | (relative <= limit)))",
-        "same = True",
+        "return bool(np.all(relative <= limit)), float(",
+        "return True, float(",
         ("01_reproduce_the_failure", "silent-proof"),
     ),
     "weights that never vanish": (
