@@ -60,7 +60,7 @@ def read_request(
     ``RequestError`` where there is no such model, signature, file of inputs, target or recipe.
     """
     from varhandle.facts.recipes import requested_recipe
-    from varhandle.facts.targets import target as find_target
+    from varhandle.facts.targets import find_target
     from varhandle.families.findings import inference_signature
 
     bundled = str(model) == _BUNDLED and not Path(model).exists()

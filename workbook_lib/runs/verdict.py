@@ -13,15 +13,16 @@ from varhandle.diagnosis import Diagnosis
 from varhandle.display import Rich, code_html, panel_html, printable, table_html
 from varhandle.facts.verdicts import MEANINGS
 from varhandle.formats.trust import NotTrustedError
-from varhandle.repair.plan import STEPS, NoCureError
+from varhandle.repair.refusal import NoCureError
+from varhandle.repair.steps import STEPS
 from varhandle.verdict_file import TRUST_IT
 
 if TYPE_CHECKING:
-    from varhandle.repair.run import Cured
+    from varhandle.repair.run import RepairResult
 
 
 def write_verdict(
-    folder: str | Path, diagnosis: Diagnosis, outcome: Cured | ValueError, **asked: Any
+    folder: str | Path, diagnosis: Diagnosis, outcome: RepairResult | ValueError, **asked: Any
 ) -> ModelVerdict:
     """Write the verdict file, and what goes with it, as ``varhandle.verdict_file`` does."""
     content = verdict_file.write_verdict(Path(folder), diagnosis, outcome, **asked)
@@ -68,7 +69,7 @@ class ModelVerdict(Rich):
             ("signature", content["signature"] or "none"),
             ("asked for", asked),
             ("as it came", _as_it_came(content["diagnosis"])),
-            ("way", ", then ".join(STEPS[step] for step in way["steps"]) if way else "none"),
+            ("way", ", then ".join(STEPS[step].does for step in way["steps"]) if way else "none"),
             ("because", content["reason"]),
             (f"beside {content['compared_with'] or 'TensorFlow'}", _compared(content["parity"])),
         ]

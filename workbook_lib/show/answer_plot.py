@@ -15,12 +15,12 @@ from workbook_lib.show.pictures import Picture, picture
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from varhandle.repair.run import Cured
+    from varhandle.repair.run import RepairResult
 
 _MOST = 4  # lines that can be told apart
 
 
-def plot_answers(cured: Cured) -> Picture | Panel:
+def plot_answers(cured: RepairResult) -> Picture | Panel:
     """Draw the answers of a cured file over those of its model, for the calls that were compared.
 
     The file is called once more, in a child process, with the plain kernels. Of an output with
@@ -45,7 +45,7 @@ def plot_answers(cured: Cured) -> Picture | Panel:
     return Panel("neutral", "no picture: no output is of finite numbers in one shape")
 
 
-def _called(cured: Cured) -> Any:
+def _called(cured: RepairResult) -> Any:
     from varhandle.evaluate.parity import PLAIN
     from varhandle.evaluate.stateful_parity import CarriedState, stateful_answers
     from varhandle.formats import read_graph
@@ -53,7 +53,7 @@ def _called(cured: Cured) -> Any:
 
     graph, state = read_graph(cured.content), cured.initial_state
     held = {signature.name: signature for signature in graph.signatures}
-    chosen = next((name for name in cured.way.signatures if name in held), next(iter(held), None))
+    chosen = next((name for name in cured.plan.signatures if name in held), next(iter(held), None))
     edges = graph.functions[0] if chosen is None else held[chosen]
     carried = CarriedState(
         state,

@@ -55,8 +55,9 @@ def runtime_table(content: bytes, others: Sequence[str] = ()) -> RuntimeTable:
 
     Raises ``ModelFileError``: it is no .tflite file; ``ValueError``: there is no such target.
     """
-    from varhandle.facts.targets import TARGETS, refusals
+    from varhandle.facts.targets import TARGETS
     from varhandle.formats import read_graph
+    from varhandle.tflite.runtime_support import refusals
 
     graph = read_graph(content)
     names = dict.fromkeys((*TARGETS, *others))

@@ -114,6 +114,20 @@ def test_an_assignment_in_a_called_function_is_named_too(tf):
         assert {op for _, op in caught.value.nodes} == {"ResourceScatterAdd"}
 
 
+def test_only_assignments_of_the_variables_that_are_asked_for_are_named(tf):
+    frozen, kept = (tf.Variable(tf.zeros([3]), name=name) for name in ("frozen", "kept"))
+
+    @tf.function(input_signature=[tf.TensorSpec([3])])
+    def step(x):
+        kept.assign_add(x)
+        frozen.assign(x)
+        return frozen + kept
+
+    with pytest.raises(FrozenButAssignedError) as caught:
+        freeze(step.get_concrete_function(), only=["frozen"])
+    assert {op for _, op in caught.value.nodes} == {"AssignVariableOp"}
+
+
 def test_a_handle_that_is_asked_whether_it_is_set_is_tensorflows_own_error(tf):
     total = tf.Variable(tf.zeros([3]))
 

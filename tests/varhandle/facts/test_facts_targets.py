@@ -8,10 +8,11 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from varhandle.facts.data_files import data_file
-from varhandle.facts.targets import TARGETS, earliest_release, refusals, target, with_own_release
+from varhandle.facts.targets import TARGETS, find_target
 from varhandle.formats import read_graph
 from varhandle.graph import Function, Graph, ModelFileError, Node
 from varhandle.tflite.externalize_state import lift_state
+from varhandle.tflite.runtime_support import earliest_release, refusals, update_runtime_version
 
 OPS = {number: name for name, number in vars(schema.BuiltinOperator).items() if name.isupper()}
 
@@ -67,7 +68,7 @@ def test_litert_is_what_the_table_says():
 )
 def test_what_old_releases_were_seen_to_do(counting_file, release, counter, lifted):
     """Each of these was run on that release of TensorFlow: refused, or the right answers."""
-    content = with_own_release(lift_state(counting_file).content)
+    content = update_runtime_version(lift_state(counting_file).content)
     assert takes(counting_file, f"tflite-{release}") == counter
     assert takes(content, f"tflite-{release}") == lifted
 
@@ -100,16 +101,16 @@ def test_flex_and_custom_ops_run_nowhere(place):
 
 
 def test_a_release_between_two_is_the_older_one():
-    assert target("tflite-2.2").ops == target("tflite-2.1").ops
-    assert target("tflite-2.2").id == "tflite-2.2"
-    assert not target("tflite-2.5").resource_variables
-    assert target("tflite-2.6.5").resource_variables
+    assert find_target("tflite-2.2").ops == find_target("tflite-2.1").ops
+    assert find_target("tflite-2.2").id == "tflite-2.2"
+    assert not find_target("tflite-2.5").resource_variables
+    assert find_target("tflite-2.6.5").resource_variables
 
 
 @pytest.mark.parametrize("name", ["", "phone", "tflite-", "tflite-9.9", "tflite-1.9", "LITERT"])
 def test_what_is_no_target(name):
     with pytest.raises(ValueError, match="no target"):
-        target(name)
+        find_target(name)
 
 
 def test_another_format_is_refused(tmp_path):
@@ -126,7 +127,7 @@ def test_what_the_file_says_of_itself_counts(counting_file):
 
 def test_a_lifted_file_says_anew_what_it_needs(counting_file):
     lifted = lift_state(counting_file)
-    content = with_own_release(lifted.content)
+    content = update_runtime_version(lifted.content)
     assert earliest_release(counting_file) == "2.6"
     assert earliest_release(content) == "1.15"
     assert "min_runtime_version 1.15.0" in read_graph(content).producer
@@ -139,7 +140,7 @@ def test_a_lifted_file_says_anew_what_it_needs(counting_file):
 
 def test_a_file_that_says_nothing_stays_as_it_is():
     content = file_with(schema.BuiltinOperator.ADD)
-    assert with_own_release(content) == content
+    assert update_runtime_version(content) == content
 
 
 def test_the_table_names_what_was_measured():

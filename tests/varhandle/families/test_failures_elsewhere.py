@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from varhandle.facts.data_files import data_file
-from varhandle.facts.targets import target
+from varhandle.facts.targets import find_target
 from varhandle.families import compatibility
 from varhandle.families.catalog import find
 from varhandle.formats import read_graph
@@ -101,7 +101,7 @@ def test_the_runtimes_without_variables_are_those_that_refuse_the_file():
     measured = json.loads(data_file("runtime_ops.json").read_text())["measured"]
     for release in measured:
         old = [int(p) for p in release.split(".")] <= [int(p) for p in last.split(".")]
-        assert target(f"tflite-{release}").resource_variables != old
+        assert find_target(f"tflite-{release}").resource_variables != old
 
 
 def test_a_file_says_the_oldest_release_that_takes_it(specimen_path):

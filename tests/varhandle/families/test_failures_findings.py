@@ -87,6 +87,7 @@ def with_signatures(**assigned):
         ({"step": "ab"}, "step"),
         ({"serving_default": "abc", "peek": ""}, "serving_default"),
         ({"train": "abc", "infer": "a", "reset": "ab"}, "infer"),
+        ({"apply": "ab", "peek": "a"}, "peek"),  # not the first by name
         ({"b": "x", "a": "x"}, "a"),
         ({}, None),
     ],

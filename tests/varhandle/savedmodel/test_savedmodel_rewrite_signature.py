@@ -7,7 +7,7 @@ import pytest
 
 from varhandle.facts.dtypes import DTYPES
 from varhandle.savedmodel.resave_tracked import entries_of
-from varhandle.savedmodel.rewrite_signature import CannotRebuildError, _rounded, rebuild
+from varhandle.savedmodel.rewrite_signature import CannotRewriteError, _rounded, rewrite_signatures
 
 
 def save(tf, folder, variables, step, *specs, **more):
@@ -50,7 +50,7 @@ def lite_answers(tf, folder, calls, name="step"):
 
 
 def agree(tf, tmp_path, source, calls, narrow=()):
-    rebuild(source, str(tmp_path / "new"), ["step"], narrow)
+    rewrite_signatures(source, str(tmp_path / "new"), ["step"], narrow)
     expected = answers(tf, source, calls)
     for got in (
         answers(tf, str(tmp_path / "new"), calls),
@@ -159,7 +159,7 @@ def test_an_update_of_a_part(tf, tmp_path, update):
 
     grid = tf.Variable(tf.reshape(tf.range(12.0), [3, 4]), name="grid")
     source = save(tf, tmp_path / "old", {"grid": grid}, step, tf.TensorSpec([3, 4], name="x"))
-    rebuild(source, str(tmp_path / "new"), ["step"])
+    rewrite_signatures(source, str(tmp_path / "new"), ["step"])
     calls = floats(3, 4)
     expected = answers(tf, source, calls)
     for got in (
@@ -227,6 +227,17 @@ def test_one_row_of_a_table_is_replaced(tf, tmp_path):
     agree(tf, tmp_path, source, calls)
 
 
+def test_uint32_goes_beyond_what_int32_holds(tf, tmp_path):
+    def step(module, x):
+        module.total.assign_add(tf.cast(x, tf.uint32))
+        return {"y": tf.cast(module.total, tf.int64)}
+
+    total = tf.Variable(tf.constant([2**31 - 1, 2**32 - 2], tf.uint32), name="total")
+    source = save(tf, tmp_path / "old", {"total": total}, step, tf.TensorSpec([2], tf.int64, "x"))
+    calls = [{"x": np.array([1, 1])}, {"x": np.array([2**31, 1])}]
+    agree(tf, tmp_path, source, calls, ["uint32"])
+
+
 def test_a_constant_that_is_captured_stays(tf, tmp_path):
     table = tf.constant([3.0, 5.0])
 
@@ -275,7 +286,7 @@ def test_signatures_share_what_they_shared(tf, tmp_path):
     total = tf.Variable(tf.zeros([2], tf.float16), name="total")
     spec = tf.TensorSpec([2], name="x")
     source = save(tf, tmp_path / "old", {"total": total}, step, spec, reset=reset)
-    told = rebuild(source, str(tmp_path / "new"), ["reset", "step"], ["float16"])
+    told = rewrite_signatures(source, str(tmp_path / "new"), ["reset", "step"], ["float16"])
     assert told == {"variables": ["total"], "recast": ["total: float16 in float32"]}
     loaded = tf.saved_model.load(str(tmp_path / "new"))
     x = tf.constant([1.0, 2.0])
@@ -286,8 +297,8 @@ def test_signatures_share_what_they_shared(tf, tmp_path):
 
 def refusal(tf, tmp_path, variables, step, *spec, narrow=()):
     source = save(tf, tmp_path / "old", variables, step, *spec)
-    with pytest.raises(CannotRebuildError) as raised:
-        rebuild(source, str(tmp_path / "new"), ["step"], narrow)
+    with pytest.raises(CannotRewriteError) as raised:
+        rewrite_signatures(source, str(tmp_path / "new"), ["step"], narrow)
     assert "\n" not in str(raised.value)
     return raised.value
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import html
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from varhandle.display import Rich, code_html, panel_html, printable, table_html
@@ -20,7 +20,7 @@ from varhandle.families import code
 from varhandle.families.catalog import find
 from varhandle.families.findings import Finding, inference_signature
 from varhandle.formats import format_of, read_graph
-from varhandle.graph import Access, Graph, Variable
+from varhandle.graph import Graph, Variable
 from varhandle.verdict_rules import decide
 
 if TYPE_CHECKING:
@@ -75,16 +75,7 @@ class Diagnosis(Rich):
             "signature": self.signature,
             "producer": self.graph.producer,
             "variables": [_variable_dict(variable) for variable in self.variables],
-            "findings": [
-                {
-                    "id": finding.id,
-                    "severity": finding.severity,
-                    "variables": list(finding.variables),
-                    "message": finding.message,
-                    "fix": finding.fix,
-                }
-                for finding in self.findings
-            ],
+            "findings": [_plain(asdict(finding)) for finding in self.findings],
             "verdict": self.verdict,
             "other": list(self.other),
             "proof": None if self.proof is None else self.proof.as_dict(),
@@ -163,24 +154,15 @@ def _finding_html(finding: Finding) -> str:
 
 
 def _variable_dict(variable: Variable) -> dict[str, Any]:
-    return {
-        "name": variable.name,
-        "dtype": variable.dtype,
-        "shape": None if variable.shape is None else list(variable.shape),
-        "reads": [_access_dict(access) for access in variable.reads],
-        "assigns": [_access_dict(access) for access in variable.assigns],
-        "initialised": variable.initialized,
-        "owner": variable.owner,
-    }
+    told = asdict(variable)
+    return {**_plain(told), "initialised": told["initialized"]}
 
 
-def _access_dict(access: Access) -> dict[str, Any]:
-    return {
-        "op": access.op,
-        "node": access.node,
-        "function": access.function,
-        "signatures": list(access.signatures),
-    }
+def _plain(value: Any) -> Any:
+    """Return data as JSON has it: lists for tuples; ``initialised`` is the contract's spelling."""
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items() if key != "initialized"}
+    return [_plain(part) for part in value] if isinstance(value, (tuple, list)) else value
 
 
 def diagnose(

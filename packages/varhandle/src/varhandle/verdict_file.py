@@ -18,15 +18,16 @@ from varhandle import __version__
 from varhandle.atomic_write import write_all
 from varhandle.diagnosis import Diagnosis
 from varhandle.display import printable
-from varhandle.facts.targets import OLD_RUNTIMES, TARGETS, refusals
+from varhandle.facts.targets import OLD_RUNTIMES, TARGETS
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.trust import NotTrustedError
 from varhandle.matrix.version_matrix import fails_on
-from varhandle.repair.plan import NoCureError, NotProvenError
+from varhandle.repair.refusal import NoCureError, NotProvenError
+from varhandle.tflite.runtime_support import refusals
 from varhandle.tflite.state_files import as_npz
 
 if TYPE_CHECKING:
-    from varhandle.repair.run import Cured
+    from varhandle.repair.run import RepairResult
 
 SCHEMA = 1
 VERDICT_FILE = "verdict.json"
@@ -43,7 +44,7 @@ that has one of them fails on the releases where they do."""
 def write_verdict(
     folder: Path,
     diagnosis: Diagnosis,
-    outcome: Cured | ValueError,
+    outcome: RepairResult | ValueError,
     *,
     target: str = "litert",
     quantization: str | None = None,
@@ -73,7 +74,7 @@ def write_verdict(
 
 def verdict_content(
     diagnosis: Diagnosis,
-    outcome: Cured | ValueError,
+    outcome: RepairResult | ValueError,
     *,
     target: str,
     quantization: str | None,
@@ -94,7 +95,7 @@ def verdict_content(
         "target": target,
         "quantization": quantization,
         "verdict": "ready" if cured else _without_file(diagnosis, outcome),
-        "reason": printable(cured.way.why if cured else outcome, None),
+        "reason": printable(cured.plan.why if cured else outcome, None),
         "diagnosis": diagnosis.as_dict(),
         "way": made.get("way"),
         "change": _change(outcome),

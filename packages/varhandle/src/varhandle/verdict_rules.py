@@ -67,16 +67,7 @@ class Decision:
 
 
 def decide(graph: Graph, findings: tuple[Finding, ...], proof: Proof | None) -> Decision:
-    """Reach the verdict.
-
-    Args:
-        graph: The model.
-        findings: What was read in the graph.
-        proof: What converting, running and comparing showed; ``None`` if that was not tried.
-
-    Returns:
-        The verdict with the findings that it leaves.
-    """
+    """Reach the verdict."""
     if proof is None:
         return _as_read(graph, findings)
     findings = _with_the_files(graph, findings, proof)

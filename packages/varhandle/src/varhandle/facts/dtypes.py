@@ -1,7 +1,7 @@
 """TensorFlow's dtypes, and what a variable of each may do in a .tflite file.
 
-Measured on TensorFlow 2.21, dtype by dtype and update by update;
-``tests/varhandle/facts/test_dtypes.py`` measures it again. Add a new dtype here and nowhere else.
+Measured on TensorFlow 2.21, dtype by dtype and update by update; a test
+(``tests/varhandle/facts/test_facts_dtypes.py``) measures it again. Add a dtype here, nowhere else.
 """
 
 from __future__ import annotations

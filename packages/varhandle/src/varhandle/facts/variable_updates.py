@@ -1,6 +1,6 @@
 """What the converter, and ``cure``, make of an op that updates a variable.
 
-Measured on TensorFlow 2.21; ``tests/varhandle/facts/test_dtypes.py`` measures it again.
+Measured on TensorFlow 2.21; ``tests/varhandle/facts/test_facts_dtypes.py`` measures it again.
 """
 
 from __future__ import annotations

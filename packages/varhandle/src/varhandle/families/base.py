@@ -29,7 +29,7 @@ class Family:
         graph_rules: What shows it in a graph, by the graph's format.
         log_patterns: Phrases of its logs.
         log_rule: What the matches of a log say of it.
-        repair_step: The step of a repair plan that mends it (a key of ``repair.plan.STEPS``).
+        repair_step: The step of a repair plan that mends it (a key of ``repair.steps.STEPS``).
         answers_wrongly: Whether its files convert and answer wrongly; the others stop the
             converter or the interpreter.
         of_the_file: Whether a model only leads one to expect it, and the file shows it better.

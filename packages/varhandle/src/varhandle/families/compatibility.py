@@ -17,11 +17,12 @@ from typing import cast
 from varhandle.display import join_names, join_words
 from varhandle.facts.data_files import data_file
 from varhandle.facts.releases import measured_releases
-from varhandle.facts.targets import TARGETS, Target, earliest_release, refusals, target
+from varhandle.facts.targets import TARGETS, Target, find_target
 from varhandle.families import code
 from varhandle.families.findings import Finding, Reading, variable_names
 from varhandle.formats.tflite_bytes import read_graph_part
 from varhandle.graph import Graph
+from varhandle.tflite.runtime_support import earliest_release, refusals
 
 _FINE = frozenset({"works", "absent"})
 _STATE_CASE = "float32-state"
@@ -90,7 +91,9 @@ def refused_by_older_releases(
 def _last_without_variables() -> str:
     """Return the last measured release of TensorFlow Lite that has no ops on variables."""
     measured = json.loads(data_file("runtime_ops.json").read_text(encoding="utf-8"))["measured"]
-    old = takewhile(lambda release: not target(f"tflite-{release}").resource_variables, measured)
+    old = takewhile(
+        lambda release: not find_target(f"tflite-{release}").resource_variables, measured
+    )
     return list(old)[-1]
 
 

@@ -1,4 +1,4 @@
-"""What a cure comes to: the file, the way that led to it, and the proof."""
+"""What a cure comes to: the file, the plan that led to it, and the proof."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from varhandle.diagnosis import Diagnosis
 from varhandle.display import Rich, code_html, panel_html, printable
 from varhandle.facts.targets import Target
-from varhandle.repair.plan import Way
+from varhandle.repair.plan import RepairPlan
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Cured(Rich):
+class RepairResult(Rich):
     """A .tflite file that answers as the model does, and how it came about.
 
     Attributes:
         content: The file.
-        way: The way that was gone.
+        plan: The plan that was carried out.
         diagnosis: What was found in the model.
         target: Where the file is to run.
         parity: Comparison of the float file with TensorFlow; of a .tflite file that was lifted,
@@ -44,7 +44,7 @@ class Cured(Rich):
     """
 
     content: bytes = field(repr=False)
-    way: Way
+    plan: RepairPlan
     diagnosis: Diagnosis
     target: Target
     parity: Parity
@@ -57,20 +57,20 @@ class Cured(Rich):
     expected: Calls = field(default=(), repr=False)
 
     def __repr__(self) -> str:
-        return f"Cured({self.way.id}: {len(self.content):,} bytes for {self.target.id})"
+        return f"RepairResult({self.plan.id}: {len(self.content):,} bytes for {self.target.id})"
 
     def _headline(self) -> str:
-        return f"cured: {self.way.id}, {len(self.content):,} bytes for {self.target.name}"
+        return f"cured: {self.plan.id}, {len(self.content):,} bytes for {self.target.name}"
 
     def _facts(self) -> list[str]:
         state = [f"state that the caller carries: {', '.join(map(printable, self.initial_state))}"]
-        return [self.way.why, *(state if self.initial_state else []), *self.notes]
+        return [self.plan.why, *(state if self.initial_state else []), *self.notes]
 
     def text(self) -> str:
-        """Return the way, the reason and the comparisons."""
+        """Return the plan, the reason and the comparisons."""
         parts = [self._headline(), *self._facts(), self.parity.text()]
         if self.quantized is not None:
-            parts.append(f"quantized ({self.way.quantization}):\n{self.quantized.text()}")
+            parts.append(f"quantized ({self.plan.quantization}):\n{self.quantized.text()}")
         return "\n".join(parts)
 
     def html(self) -> str:
@@ -78,9 +78,9 @@ class Cured(Rich):
         body = "".join(f"<p>{html.escape(fact)}</p>" for fact in self._facts())
         body += self.parity.html()
         if self.quantized is not None:
-            body += f"<p>quantized: {html.escape(str(self.way.quantization))}</p>"
+            body += f"<p>quantized: {html.escape(str(self.plan.quantization))}</p>"
             body += self.quantized.html()
-        code = f"<details><summary>the code</summary>{code_html(self.way.code)}"
+        code = f"<details><summary>the code</summary>{code_html(self.plan.code)}"
         return panel_html("right", self._headline(), f"{body}{code}</details>")
 
     def as_dict(self) -> dict[str, Any]:
@@ -91,14 +91,14 @@ class Cured(Rich):
             "format": self.diagnosis.format,
             "target": self.target.id,
             "way": {
-                "id": self.way.id,
-                "steps": list(self.way.steps),
-                "why": self.way.why,
-                "code": self.way.code,
+                "id": self.plan.id,
+                "steps": list(self.plan.steps),
+                "why": self.plan.why,
+                "code": self.plan.code,
             },
-            "signatures": list(self.way.signatures),
-            "left_out": list(self.way.left_out),
-            "quantization": self.way.quantization,
+            "signatures": list(self.plan.signatures),
+            "left_out": list(self.plan.left_out),
+            "quantization": self.plan.quantization,
             "bytes": len(self.content),
             "state": {
                 name: {"dtype": str(value.dtype), "shape": list(value.shape)}
@@ -111,21 +111,21 @@ class Cured(Rich):
         }
 
 
-class CuredFile(NamedTuple):
+class RepairedFile(NamedTuple):
     """What :func:`cure_file` made: the result, the .tflite file, and the file of the state."""
 
-    cured: Cured
+    result: RepairResult
     model: Path
     state: Path | None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result and the files as plain data, fit for JSON."""
         state = None if self.state is None else str(self.state)
-        return {**self.cured.as_dict(), "file": str(self.model), "state_file": state}
+        return {**self.result.as_dict(), "file": str(self.model), "state_file": state}
 
     def text(self) -> str:
         """Return the result, and what was written."""
         beside = (
             "" if self.state is None else f", and the state before the first call to {self.state}"
         )
-        return f"{self.cured.text()}\nwrote {self.model}{beside}"
+        return f"{self.result.text()}\nwrote {self.model}{beside}"

@@ -1,6 +1,6 @@
 """Put the values of a checkpoint into a TensorFlow 1 graph that has none.
 
-This module runs inside a child process, where TensorFlow is.
+All but ``checkpoint_beside`` runs inside a child process, where TensorFlow is.
 """
 
 from __future__ import annotations
@@ -11,22 +11,37 @@ from pathlib import Path
 from typing import Any
 
 from varhandle.errors import VarhandleError
+from varhandle.formats.checkpoint import read_checkpoint
+from varhandle.graph import Graph
 
 
 class CannotFreezeError(VarhandleError, ValueError):
     """A graph's variables do not get their values from the checkpoint; the message says why."""
 
 
+def checkpoint_beside(graph: Graph) -> Path | None:
+    """Find the one checkpoint in a GraphDef's folder that holds a value for every variable.
+
+    Returns its path without ``.index``; ``None`` where none holds them all, or more than one does.
+    """
+    found = []
+    for index in sorted(Path(graph.source).parent.glob("*.index")):
+        prefix = index.with_suffix("")
+        try:
+            held = read_checkpoint(prefix)
+        except (OSError, ValueError):
+            continue
+        if all(
+            v.name in held and held[v.name].dtype == v.dtype and held[v.name].shape == v.shape
+            for v in graph.variables
+        ):
+            found.append(prefix)
+    return found[0] if len(found) == 1 else None
+
+
 @contextlib.contextmanager
 def restored_session(graph_def: str, checkpoint: str) -> Iterator[Any]:
     """Open a session on a graph, each variable holding the checkpoint's value of its name.
-
-    Args:
-        graph_def: A binary GraphDef.
-        checkpoint: Path of the checkpoint, without ``.index``.
-
-    Yields:
-        The ``tf.compat.v1.Session``.
 
     Raises:
         CannotFreezeError: A variable has no value of its name, dtype and shape.
@@ -65,14 +80,8 @@ def _assign(tf: Any, operation: Any, values: Any) -> Any:
     return tf.raw_ops.Assign(ref=operation.outputs[0], value=value).op
 
 
-def freeze_checkpoint(graph_def: str, checkpoint: str, outputs: Sequence[str], target: str) -> None:
+def freeze_checkpoint(graph_def: str, target: str, checkpoint: str, outputs: Sequence[str]) -> None:
     """Write a frozen graph.
-
-    Args:
-        graph_def: A binary GraphDef.
-        checkpoint: Path of the checkpoint, without ``.index``.
-        outputs: Names of the nodes that are to be computed.
-        target: The file to write.
 
     Raises:
         CannotFreezeError: A variable has no value, or stays a variable.
@@ -93,15 +102,6 @@ def restored_answers(
     graph_def: str, checkpoint: str, calls: Sequence[Mapping[str, Any]], outputs: Sequence[str]
 ) -> list[dict[str, Any]]:
     """Ask TensorFlow for the answers of a graph with a checkpoint's values, unfrozen.
-
-    Args:
-        graph_def: A binary GraphDef.
-        checkpoint: Path of the checkpoint, without ``.index``.
-        calls: Name of a placeholder to array, for each call.
-        outputs: Names of the nodes to fetch.
-
-    Returns:
-        For each call, name to array.
 
     Raises:
         CannotFreezeError: A variable has no value of its name, dtype and shape.

@@ -56,18 +56,11 @@ class _Taken(NamedTuple):
 
 
 def slice_assigned(old: Any, bounds: Sequence[Any], value: Any, masks: Mapping[str, int]) -> Any:
-    """Return a value after ``old[begin:end:strides] = value``.
+    """Return a value after ``old[begin:end:strides] = value``, both of known shapes.
 
-    Args:
-        old: The tensor before, of a known shape.
-        bounds: Where the slice begins in each dimension, where it ends, and its steps. An index,
-            and the bounds of a range without steps, may be known only when it runs.
-        value: What is assigned, of a known shape: the slice's, or one that broadcasts to it.
-        masks: ``begin_mask``, ``end_mask``, ``ellipsis_mask``, ``new_axis_mask`` and
-            ``shrink_axis_mask`` of the op, as bits.
-
-    Returns:
-        The tensor after.
+    ``bounds`` are begin, end and strides of the op; an index, and the bounds of a range without
+    strides, may be known only when it runs. ``masks`` are the op's ``begin_mask``, ``end_mask``,
+    ``ellipsis_mask``, ``new_axis_mask`` and ``shrink_axis_mask``, as bits.
 
     Raises:
         NoWholeValueError: A shape is not known before it runs, or a slice with steps is not.
@@ -245,13 +238,7 @@ def _merged(taken: Sequence[_Taken]) -> list[list[int]]:
 def rows_updated(old: Any, indices: Any, rows: Any) -> Any:
     """Return a table after rows of it were replaced; the last one wins where an index comes twice.
 
-    Args:
-        old: The table, its first dimension known.
-        indices: Which rows, [n]: an array where that is known, or an integer tensor.
-        rows: What they become, [n, …].
-
-    Returns:
-        The new table.
+    ``indices`` [n] is an array where it is known, or an integer tensor; ``rows`` is [n, …].
 
     Raises:
         NoWholeValueError: The table's length is not known, or too much would have to be compared.
@@ -293,14 +280,8 @@ def _same(tf: Any, size: int, indices: Any, count: int) -> Any:
 def rows_combined(old: Any, indices: Any, rows: Any, how: str) -> Any:
     """Return a table after rows were added to it, or subtracted, or kept if smaller or larger.
 
-    Args:
-        old: The table, [size, …], its shape known.
-        indices: Which rows, an integer tensor [n].
-        rows: What is combined with them, [n, …].
-        how: ``"Add"``, ``"Sub"``, ``"Min"`` or ``"Max"``.
-
-    Returns:
-        The new table; every update counts where an index comes several times.
+    ``old`` is [size, …], ``indices`` [n], ``rows`` [n, …]; ``how`` is ``"Add"``, ``"Sub"``,
+    ``"Min"`` or ``"Max"``. Every update counts where an index comes several times.
 
     Raises:
         NoWholeValueError: A shape is not known, or too much would have to be compared.
@@ -326,16 +307,10 @@ def rows_combined(old: Any, indices: Any, rows: Any, how: str) -> Any:
 def table_scattered(old: Any, indices: Any, updates: Any, how: str, *, nested: bool) -> Any:
     """Return a value after one of the ``ResourceScatter`` ops.
 
-    Args:
-        old: The tensor before, of a known shape.
-        indices: For ``nested``, [..., k], the first k coordinates of each update; else of any
-            shape, the row of each.
-        updates: Of the shape of ``indices`` (without k) and the rest of ``old``'s, or a scalar.
-        how: ``"Update"``, ``"Add"``, ``"Sub"``, ``"Min"`` or ``"Max"``.
-        nested: Whether it is one of the ``ResourceScatterNd`` ops.
-
-    Returns:
-        The tensor after.
+    ``indices`` is, for the ``Nd`` ops (``nested``), [..., k], the first k coordinates of each
+    update; else of any shape, the row of each. ``updates`` has the shape of ``indices`` (without k)
+    and the rest of ``old``'s, or is a scalar. ``how`` is as in :func:`rows_combined`, or
+    ``"Update"``.
 
     Raises:
         NoWholeValueError: It cannot be written so.

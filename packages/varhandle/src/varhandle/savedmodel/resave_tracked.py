@@ -38,14 +38,7 @@ class NoEntryError(VarhandleError, ValueError):
 
 
 def entries_of(source: str, signatures: Sequence[str]) -> list[Entry]:
-    """Load a SavedModel, and find the functions to convert.
-
-    Args:
-        source: The folder.
-        signatures: Names of signatures; ``__call__`` for the model's own call.
-
-    Returns:
-        The functions, of one loaded model.
+    """Load a SavedModel, and find the functions to convert; ``__call__`` stands for its own call.
 
     Raises:
         NoEntryError: There is none of such a name.
@@ -72,12 +65,8 @@ def _entry(loaded: Any, signature: str) -> Entry:
 def call_of(source: str) -> tuple[list[tuple[str, str, list[int] | None]], list[str]]:
     """Describe the call of a SavedModel that has no signature.
 
-    Args:
-        source: The folder.
-
-    Returns:
-        Name, dtype and shape (-1 where it is open, ``None`` for an unknown rank) of each input,
-        and the names of the outputs.
+    Returns name, dtype and shape (-1 where it is open, ``None`` for an unknown rank) of each input,
+    and the names of the outputs.
 
     Raises:
         NoEntryError: It has no call, or several traces of one.
@@ -97,13 +86,6 @@ def call_of(source: str) -> tuple[list[tuple[str, str, list[int] | None]], list[
 
 def answers_of_call(source: str, calls: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Ask TensorFlow for the answers of a model's own call.
-
-    Args:
-        source: The SavedModel.
-        calls: Input name to array, for each call.
-
-    Returns:
-        For each call, output name to array.
 
     Raises:
         NoEntryError: It has no call, or several traces of one.
@@ -128,14 +110,7 @@ def _constant(call: Mapping[str, Any], spec: Any) -> Any:
 
 
 def input_specs(function: Any) -> dict[str, Any]:
-    """Return the inputs of a concrete function, by name.
-
-    Args:
-        function: A ``ConcreteFunction``.
-
-    Returns:
-        Name to ``tf.TensorSpec``, in the order of the function's arguments.
-    """
+    """Return the inputs of a concrete function, by name."""
     import tensorflow as tf
 
     arguments, keywords = function.structured_input_signature
@@ -148,14 +123,7 @@ def input_specs(function: Any) -> dict[str, Any]:
 
 
 def named_outputs(structured: Any) -> dict[str, Any]:
-    """Give the outputs of a function names, as ``tf.saved_model.save`` does.
-
-    Args:
-        structured: What the function returned.
-
-    Returns:
-        The mapping itself, or ``output_0``, ``output_1`` … in their order.
-    """
+    """Name the outputs of a function as ``tf.saved_model.save`` does (``output_0`` …)."""
     import tensorflow as tf
 
     if isinstance(structured, dict):
@@ -163,16 +131,8 @@ def named_outputs(structured: Any) -> dict[str, Any]:
     return {f"output_{n}": value for n, value in enumerate(tf.nest.flatten(structured))}
 
 
-def rehold(source: str, target: str, signatures: Sequence[str]) -> list[str]:
+def save_tracked(source: str, target: str, signatures: Sequence[str]) -> list[str]:
     """Write a SavedModel whose module holds what its signatures captured.
-
-    Args:
-        source: The SavedModel.
-        target: The folder to write.
-        signatures: The signatures to take; ``__call__`` for the call of a model that has none.
-
-    Returns:
-        The names of the variables, as they are held.
 
     Raises:
         NoEntryError: There is no such way into the model.
@@ -204,11 +164,6 @@ def _call(tf: Any, function: Any) -> Any:
 
 def export_keras(source: str, target: str, trust: bool) -> None:
     """Write a Keras file as a SavedModel, by the model's own ``export``.
-
-    Args:
-        source: The ``.keras`` or ``.h5`` file.
-        target: The folder to write.
-        trust: Whether code in the file may run.
 
     Raises:
         ValueError: Keras cannot load or export it; the message is its own.

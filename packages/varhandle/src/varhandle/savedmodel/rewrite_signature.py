@@ -1,4 +1,4 @@
-"""Rebuild a signature of a SavedModel so that its variables are such as the converter can keep.
+"""Rewrite a signature of a SavedModel so that its variables are such as the converter can keep.
 
 The builtin ``ASSIGN_VARIABLE`` replaces a whole value, of a few dtypes. A model may do more: assign
 a slice, scatter into rows, look a row up in a table, keep its state in float16. TensorFlow's graph
@@ -14,8 +14,7 @@ number, bit by bit, because float32 has more than twice the digits and two bits 
 place, as any two kernels may, and so may a division by a constant, which TensorFlow's optimizer
 turns into a product: a comparison has to show it. Integers are exact, or refused.
 
-This module runs inside a child process, where TensorFlow is: ``rebuild`` is given to
-``run_isolated``.
+This module runs inside a child process, where TensorFlow is.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ _IGNORED = frozenset({"NoOp", "Assert", "DisableCopyOnRead", "CheckNumerics"})
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 
 
-class CannotRebuildError(VarhandleError, ValueError):
+class CannotRewriteError(VarhandleError, ValueError):
     """A signature does something to a variable that cannot be written as a whole new value.
 
     Attributes:
@@ -101,24 +100,24 @@ class _State:
         self.assigned.add(handle.number)
 
 
-def rebuild(
+def rewrite_signatures(
     source: str, target: str, signatures: Sequence[str], narrow: Sequence[str] = ()
 ) -> dict[str, list[str]]:
-    """Write a SavedModel with some signatures, rebuilt. TensorFlow runs the model to load it.
+    """Write a SavedModel with some signatures, rewritten. TensorFlow runs the model to load it.
 
     Args:
         source: The SavedModel.
         target: The folder to write.
         signatures: Its signatures; ``__call__`` for the call of a model that has none. They share
             the variables that they shared.
-        narrow: Dtypes that are to be carried in a wider one: such as have a wider one.
+        narrow: Dtypes that are to be carried in their wider one (``facts.dtypes``).
 
     Returns:
         ``"variables"``: names of what it keeps; ``"recast"``: what of that is carried in another
         dtype, each as ``"name: float16 in float32"``.
 
     Raises:
-        CannotRebuildError: It does something that is not followed here.
+        CannotRewriteError: It does something that is not followed here.
     """
     import tensorflow as tf
 
@@ -126,7 +125,7 @@ def rebuild(
 
     entries = entries_of(source, signatures)
     carriers = {tf.as_dtype(name): tf.as_dtype(DTYPES[name].widened) for name in narrow}
-    module = _Rebuilt(tf, carriers)
+    module = _RewrittenModule(tf, carriers)
     traced = {entry.name: module.add(entry.function) for entry in entries}
     tf.saved_model.save(module.holder, target, signatures=traced)
     originals = list(module.originals.values())
@@ -140,7 +139,7 @@ def rebuild(
     }
 
 
-class _Rebuilt:
+class _RewrittenModule:
     """Makes functions anew, and the variables that they share.
 
     Args:
@@ -170,7 +169,7 @@ class _Rebuilt:
         return self.holder.carried[list(self.originals).index(id(original))]
 
     def add(self, function: Any) -> Any:
-        """Return a function, rebuilt, as a concrete function of the holder's."""
+        """Return a function, rewritten, as a concrete function of the holder's."""
         from varhandle.savedmodel.resave_tracked import input_specs
 
         tf, captured, specs = self._tf, _captured(function), input_specs(function)
@@ -204,7 +203,7 @@ def _captured(function: Any) -> list[Any]:
         elif id(tensor) in by_handle:
             found.append(by_handle[id(tensor)])
         else:
-            raise CannotRebuildError("it uses a resource that is no variable (such as a table)")
+            raise CannotRewriteError("it uses a resource that is no variable (such as a table)")
     return found
 
 
@@ -286,7 +285,7 @@ class _Walk:
         if kind in _IGNORED:
             return inputs[:1] if kind == "CheckNumerics" else ()
         if kind in ("VarHandleOp", "VariableV2", "Variable"):
-            raise CannotRebuildError(f"{kind} inside the function makes a variable", kind)
+            raise CannotRewriteError(f"{kind} inside the function makes a variable", kind)
         if kind in _CALLS:
             return self.run(self._graph(operation, "f"), inputs, state)
         if kind in ("If", "StatelessIf"):
@@ -303,7 +302,7 @@ class _Walk:
 
         name = operation.get_attr(attribute).name
         if name not in self._definitions:
-            raise CannotRebuildError(f"the function {name} is not in the model", operation.type)
+            raise CannotRewriteError(f"the function {name} is not in the model", operation.type)
         with self._tf.init_scope():  # where what it calls in turn is known
             return function_def_to_graph(self._definitions[name])
 
@@ -321,10 +320,10 @@ class _Walk:
         try:
             new = self._updated(operation, inputs, value)
         except NoWholeValueError as error:
-            raise CannotRebuildError(str(error), kind, self._names[handle.number]) from error
+            raise CannotRewriteError(str(error), kind, self._names[handle.number]) from error
         if new is None:
             fault = f"{kind} on the variable {self._names[handle.number]} is not followed"
-            raise CannotRebuildError(fault, kind, self._names[handle.number])
+            raise CannotRewriteError(fault, kind, self._names[handle.number])
         state.assign(handle, new)
         return ()
 
@@ -398,7 +397,7 @@ class _Walk:
         integers = any(dtype.is_integer for dtype in carried)
         if integers and operation.type not in _MOVES | _WRAPS:
             name = carried[0].name
-            raise CannotRebuildError(
+            raise CannotRewriteError(
                 f"{operation.type} on {name} may answer otherwise in a wider integer",
                 operation.type,
             )
@@ -452,7 +451,7 @@ class _Walk:
             state.values[number] = value
         first, second = ([v if isinstance(v, _Handle) else None for v in r] for r in results[:2])
         if first != second:
-            raise CannotRebuildError("a branch decides which variable is meant", operation.type)
+            raise CannotRewriteError("a branch decides which variable is meant", operation.type)
         plain = iter(chosen)
         return [handle if handle is not None else next(plain) for handle in first]
 
@@ -476,7 +475,7 @@ class _Walk:
             before = set(inner.assigned)
             (go,) = self.run(self._graph(operation, "cond"), merged(values), inner)
             if inner.assigned != before:
-                raise CannotRebuildError("the condition of a loop assigns", operation.type)
+                raise CannotRewriteError("the condition of a loop assigns", operation.type)
             return go
 
         def turn(values: Sequence[Any], variables: Sequence[Any]) -> Any:
@@ -485,7 +484,7 @@ class _Walk:
             state.assigned |= inner.assigned
             handles = [(a, b) for a, b in zip(inputs, outputs, strict=True)]
             if any(isinstance(a, _Handle) and a != b for a, b in handles):
-                raise CannotRebuildError("a loop decides which variable is meant", operation.type)
+                raise CannotRewriteError("a loop decides which variable is meant", operation.type)
             return [v for v in outputs if not isinstance(v, _Handle)], [
                 inner.values[number] for number in touched
             ]
@@ -543,7 +542,7 @@ def _in_order(graph: Any) -> Iterable[Any]:
     try:
         order = list(sorter.static_order())
     except CycleError as error:
-        raise CannotRebuildError(
+        raise CannotRewriteError(
             "a loop of TensorFlow 1 (Enter, NextIteration) is in it"
         ) from error
     return [operations[name] for name in order]

@@ -71,13 +71,13 @@ def rows_of_models(
     ``SweepInputError`` where there is no such model, target or recipe.
     """
     from varhandle.facts.recipes import requested_recipe
-    from varhandle.facts.targets import target as known_target
+    from varhandle.facts.targets import find_target
 
     found = [model for path in models for model in _models(path)]
     try:
         recipes = [requested_recipe(quantization) for quantization in quantizations]
         for name in targets:
-            known_target(name)
+            find_target(name)
     except ValueError as error:
         raise SweepInputError(str(error)) from error
     rows = product(found, targets, recipes)

@@ -56,7 +56,7 @@ class CureMaker:
         """Write the verdict file and, where there is one, the .tflite file."""
         from varhandle.diagnosis import diagnose
         from varhandle.formats.trust import NotTrustedError
-        from varhandle.repair.run import Cured, NoCureError, cure
+        from varhandle.repair.run import NoCureError, RepairResult, cure
         from varhandle.verdict_file import write_verdict
 
         spec = task.spec
@@ -68,7 +68,7 @@ class CureMaker:
         }
         asked: dict[str, Any] = {"target": spec.target, "quantization": spec.quantization}
         diagnosis = diagnose(spec.model, **calls)
-        outcome: Cured | NoCureError | NotTrustedError
+        outcome: RepairResult | NoCureError | NotTrustedError
         try:
             outcome = cure(diagnosis, **asked, **calls)
         except (NoCureError, NotTrustedError) as error:

@@ -4,6 +4,7 @@ import functools
 import json
 import pickle
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,8 +15,9 @@ from varhandle.evaluate.session import Session
 from varhandle.facts.recipes import RECIPES
 from varhandle.formats import read_graph
 from varhandle.graph import ModelFileError, Signature
-from varhandle.repair import steps
-from varhandle.repair.run import NoCureError, NotProvenError, cure, cure_file
+from varhandle.repair import job, parity_proof
+from varhandle.repair.refusal import NoCureError, NotProvenError
+from varhandle.repair.run import cure, cure_file
 from varhandle.savedmodel import checkpoint_freezer, resave_tracked
 
 STEPS = 6
@@ -89,10 +91,10 @@ def run(content, name, inputs, state):
 )
 def test_the_file_answers_as_tensorflow(tf, models, cured, name, target, way):  # noqa: PLR0917
     made = cured(name, target=target)
-    assert made.way.id == way
+    assert made.plan.id == way
     assert made.parity.passed
     assert len(made.parity.runs) >= 2
-    signature = read_graph(models(name)).signature(made.way.signatures[0])
+    signature = read_graph(models(name)).signature(made.plan.signatures[0])
     if any(spec.dtype != "float32" for spec in signature.inputs):
         return
     inputs = inputs_of(signature)
@@ -131,11 +133,25 @@ def two_signatures(tf, tmp_path):
     return folder
 
 
+@pytest.mark.parametrize("other", ["infer", "learn"])
+def test_every_signature_is_proved(monkeypatch, two_signatures, other):
+    right = parity_proof._answers
+
+    def wrong_of_one(job, signature, calls):
+        told = right(job, signature, calls)
+        off = 1.0 if signature.name == other else 0.0
+        return [{name: value + off for name, value in answer.items()} for answer in told]
+
+    monkeypatch.setattr(parity_proof, "_answers", wrong_of_one)
+    with pytest.raises(NoCureError, match="does not answer as the model"):
+        cure(two_signatures)
+
+
 @pytest.mark.parametrize("target", ["litert", "tflite-2.3"])
 def test_signatures_go_on_sharing_their_state(tf, two_signatures, target):
     made = cure(two_signatures, target=target)
-    assert made.way.steps[0] == "hold"
-    assert set(made.way.signatures) == {"infer", "learn"}
+    assert made.plan.steps[0] == "hold"
+    assert set(made.plan.signatures) == {"infer", "learn"}
     from ai_edge_litert.interpreter import Interpreter
 
     loaded, lite = tf.saved_model.load(two_signatures), Interpreter(model_content=made.content)
@@ -166,7 +182,7 @@ def test_a_keras_model_of_half_precision(tf, tmp_path):
     model = recurrent(tf)
     model.save(tmp_path / "model.keras")
     made = cure(tmp_path / "model.keras", target="builtin-only")
-    assert made.way.steps == ("export", "recast", "convert", "lift")
+    assert made.plan.steps == ("export", "recast", "convert", "lift")
     assert made.parity.passed
     calls = np.random.default_rng(3).standard_normal([STEPS, 1, 3, 2]).astype("float32")
     session, state = Session(made.content), dict(made.initial_state)
@@ -190,7 +206,7 @@ def test_what_calculates_in_half_precision_is_carried(tf, save_module, tmp_path)
 
     module = Half()
     made = cure(save_module(module))
-    assert (made.way.id, made.way.narrow) == ("recast-state", ("float16",))
+    assert (made.plan.id, made.plan.narrow) == ("recast-state", ("float16",))
     for x in np.random.default_rng(0).standard_normal([STEPS, 2]).astype("float32") * 100:
         (answer,) = Session(made.content)(x).values()
         np.testing.assert_array_equal(answer, module(x))  # above 2048 float16 has even numbers
@@ -209,7 +225,7 @@ def test_a_target_refuses_before_anything_is_compared(tf, save_module):
 
 def test_a_graph_and_its_checkpoint(tf, models):
     made = cure(models("unfrozen_graph_with_a_saver"))
-    assert made.way.id == "freeze"
+    assert made.plan.id == "freeze"
     values = tf.train.load_checkpoint(
         str(models("unfrozen_graph_with_a_saver").parent / "model.ckpt")
     )
@@ -233,7 +249,7 @@ def test_a_model_without_signature(tf, tmp_path):
     tf.saved_model.save(module, str(tmp_path / "model"))
     assert read_graph(tmp_path / "model").signatures == ()
     made = cure(tmp_path / "model")
-    assert made.way.id == "hold-variables"
+    assert made.plan.id == "hold-variables"
     (answer,) = Session(made.content)(np.float32([5.0, 7.0])).values()
     np.testing.assert_array_equal(answer, [10.0, 21.0])
 
@@ -292,18 +308,27 @@ def test_a_counter_that_would_saturate_goes_on(cured):
     assert state["counter"] == 300.0
 
 
+def in_process(instead=None):
+    """What writes a model anew, run here: as it is, or something else in its place."""
+
+    def run(function, *arguments, timeout):
+        return SimpleNamespace(ok=True, value=(instead or function)(*arguments))
+
+    return run
+
+
 def test_mutant_a_module_that_holds_other_copies_is_no_cure(models, monkeypatch):
     def wrong(source, target, signatures):
         import tensorflow as tf
 
-        rehold_right(source, target, signatures)
+        save_right(source, target, signatures)
         loaded = tf.saved_model.load(target)
         for variable in loaded.held:
             variable.assign(variable + 1.0)
         tf.saved_model.save(loaded, target, signatures=loaded.signatures)
 
-    rehold_right = resave_tracked.rehold
-    monkeypatch.setattr(steps.Work, "_run", lambda self, way, function, *args: wrong(*args))
+    save_right = resave_tracked.save_tracked
+    monkeypatch.setattr(job, "run_isolated", in_process(wrong))
     with pytest.raises(NoCureError, match="does not answer as the model"):
         cure(models("keras_saved"))
 
@@ -312,16 +337,16 @@ def test_mutant_an_assign_that_is_forgotten_is_no_cure(models, monkeypatch):
     from varhandle.savedmodel import rewrite_signature
 
     monkeypatch.setattr(rewrite_signature._State, "assign", lambda self, handle, value: None)
-    monkeypatch.setattr(steps.Work, "_run", lambda self, way, function, *args: function(*args))
+    monkeypatch.setattr(job, "run_isolated", in_process())
     with pytest.raises(NoCureError, match="does not answer as the model"):
         cure(models("slice_assign"))
 
 
 def test_mutant_a_checkpoint_of_other_values_is_no_cure(models, monkeypatch):
-    def wrong(source, checkpoint, outputs, target):
+    def wrong(source, target, checkpoint, outputs):
         import tensorflow as tf
 
-        checkpoint_freezer.freeze_checkpoint(source, checkpoint, outputs, target)
+        checkpoint_freezer.freeze_checkpoint(source, target, checkpoint, outputs)
         with open(target, "rb") as file:  # noqa: PTH123
             graph = tf.compat.v1.GraphDef.FromString(file.read())
         for node in graph.node:
@@ -331,7 +356,7 @@ def test_mutant_a_checkpoint_of_other_values_is_no_cure(models, monkeypatch):
         with open(target, "wb") as file:  # noqa: PTH123
             file.write(graph.SerializeToString())
 
-    monkeypatch.setattr(steps.Work, "_run", lambda self, way, function, *args: wrong(*args))
+    monkeypatch.setattr(job, "run_isolated", in_process(wrong))
     with pytest.raises(NoCureError, match="does not answer as the model"):
         cure(models("unfrozen_graph_with_a_saver"))
 
@@ -360,7 +385,7 @@ def test_the_code_of_a_way_makes_such_a_file(cured, name, options, tmp_path, mon
     asked = asked_of(made)
     monkeypatch.chdir(tmp_path)
     space = {"calls": dict(asked)}
-    exec(compile(made.way.code, "<way>", "exec"), space)
+    exec(compile(made.plan.code, "<way>", "exec"), space)
     assert (tmp_path / "model.tflite").read_bytes() == space["content"]
     for signature, calls in asked.items():
         mine, theirs = (
@@ -378,8 +403,10 @@ def test_the_code_of_a_way_makes_such_a_file(cured, name, options, tmp_path, mon
 def asked_of(made):
     """Make calls of the signatures of a file, without the state that it takes; "" for none."""
     graph = read_graph(made.content)
-    found = graph.signatures if made.way.signatures else graph.signatures[:1] or graph.functions[:1]
-    names = made.way.signatures or [""]
+    found = (
+        graph.signatures if made.plan.signatures else graph.signatures[:1] or graph.functions[:1]
+    )
+    names = made.plan.signatures or [""]
     asked = {}
     for name, only in zip(names, found, strict=True):
         entry = graph.signature(name) if name else only
@@ -406,7 +433,7 @@ def test_a_diagnosis_is_not_made_twice(models, monkeypatch):
     assert made.content == diagnosis.proof.content
     text = json.dumps(made.as_dict())
     assert json.loads(text)["way"]["id"] == "convert"
-    assert repr(made).startswith("Cured(convert: ")
+    assert repr(made).startswith("RepairResult(convert: ")
     assert "convert" in made.text()
     assert "<table" in made.html()
 
@@ -433,9 +460,9 @@ def test_a_model_that_draws_random_numbers_cannot_be_proved(cured):
 
 def test_inputs_that_cannot_be_made_up_leave_nothing_to_prove(monkeypatch, cured):
     def none(signature, count):
-        raise steps.CallsError("no value of this dtype is known")
+        raise parity_proof.CallsError("no value of this dtype is known")
 
-    monkeypatch.setattr(steps, "make_calls", none)
+    monkeypatch.setattr(parity_proof, "make_calls", none)
     with pytest.raises(NotProvenError, match="nothing to compare with: no value") as raised:
         cure(cured("counter").diagnosis)
     assert "--inputs" in raised.value.change
@@ -459,4 +486,4 @@ def test_a_reason_begins_as_a_sentence_does(cured):
         ("counter", "tflite-2.5", "TensorFlow Lite 2.5 has no variables, so counter"),
         ("counter_tflite", "builtin-only", "A runtime of builtin ops alone has no variables, and"),
     ):
-        assert said in cured(name, target=target).way.why
+        assert said in cured(name, target=target).plan.why

@@ -1,6 +1,6 @@
 """Which builtin ops a runtime has a kernel for, and in which versions: measured, by asking it.
 
-``python -m varhandle.facts.runtime_ops 2.3.4=PYTHON 2.14.0=PYTHON …`` asks the TensorFlow, or
+``python -m varhandle.matrix.runtime_ops 2.3.4=PYTHON 2.14.0=PYTHON …`` asks the TensorFlow, or
 the tflite-runtime, of each of these Pythons, and LiteRT and TensorFlow Lite Micro of this one, and
 writes ``data/runtime_ops.json`` anew. The files that it asks with are empty but for one op: an
 interpreter looks for the kernel before it looks at anything else.
@@ -47,7 +47,6 @@ for op, files in json.load(sys.stdin).items():
         known[op].append(version)
 print("KNOWN " + json.dumps(known))
 """
-
 _ASK_MICRO = """
 from tflite_micro import runtime
 try:
@@ -90,13 +89,6 @@ def builtin_ops() -> dict[str, int]:
 def ask(python: str, *arguments: str) -> dict[str, list[int]]:
     """Ask the runtime of another Python.
 
-    Args:
-        python: Path of the Python.
-        *arguments: ``"litert"`` for its LiteRT; else its TensorFlow, or its tflite-runtime.
-
-    Returns:
-        Op to the lowest and the highest version that it has; nothing of an op that it has not.
-
     Raises:
         RuntimeError: The Python has no such runtime.
     """
@@ -126,15 +118,7 @@ def ask_micro() -> list[str]:
 
 
 def changes(measured: Mapping[str, Mapping[str, list[int]]]) -> dict[str, dict[str, Any]]:
-    """Write what releases have as what each changed.
-
-    Args:
-        measured: Release to what it has, the oldest first.
-
-    Returns:
-        Op to release to lowest and highest version (``None`` where it lost the op), of those
-        releases only that differ from the one before.
-    """
+    """Write what releases have as what each changed."""
     table: dict[str, dict[str, Any]] = {}
     for op in builtin_ops():
         last = None
@@ -145,11 +129,7 @@ def changes(measured: Mapping[str, Mapping[str, list[int]]]) -> dict[str, dict[s
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Measure, and write the file.
-
-    Args:
-        arguments: ``VERSION=PYTHON``, each.
-    """
+    """Measure, and write the file."""
     named = [argument.partition("=") for argument in arguments]
     named.sort(key=lambda one: tuple(int(part) for part in one[0].split(".")))
     versions = {".".join(version.split(".")[:2]): version for version, _, _ in named}
@@ -166,14 +146,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def as_text(table: Mapping[str, Any]) -> str:
-    """Return the table as JSON with a line for each op.
-
-    Args:
-        table: As :func:`main` puts it together.
-
-    Returns:
-        The text of ``data/runtime_ops.json``.
-    """
+    """Return the table as JSON with a line for each op."""
     parts = []
     for key, value in table.items():
         lines = json.dumps(value)

@@ -1,10 +1,14 @@
-"""The choice of a way: from findings, target and recipe alone, without TensorFlow."""
+"""The choice of a plan: from findings, target and recipe alone, without TensorFlow."""
+
+import ast
 
 import pytest
 import zoo
 
 from varhandle.diagnosis import diagnose
-from varhandle.repair.plan import STEPS, NoCureError, choose_way
+from varhandle.repair.plan import plan_repair
+from varhandle.repair.refusal import NoCureError
+from varhandle.repair.steps import STEPS
 
 
 @pytest.fixture
@@ -39,12 +43,12 @@ def read(specimen_path):
     ],
 )
 def test_the_way(read, name, target, recipe, expected):
-    found = choose_way(read(name), target, recipe)
+    found = plan_repair(read(name), target, recipe)
     assert f"{found.id}: {' '.join(found.steps)}" == expected
     assert set(found.steps) <= set(STEPS)
     assert found.why
     assert "\n" not in found.why
-    compile(found.code, "<way>", "exec")
+    compile(found.code, "<plan>", "exec")
 
 
 @pytest.mark.parametrize(
@@ -63,7 +67,7 @@ def test_the_way(read, name, target, recipe, expected):
 )
 def test_where_there_is_none(read, name, family, told):
     with pytest.raises(NoCureError) as raised:
-        choose_way(read(name))
+        plan_repair(read(name))
     assert raised.value.finding.id == family
     assert told in raised.value.reason
     assert "\n" not in raised.value.reason
@@ -81,16 +85,16 @@ def test_what_is_to_be_changed_is_not_to_run_the_tool_again(read):
 
 
 def test_what_shares_state_stays_together(read):
-    way = choose_way(read("counter_of_two_signatures"))
-    assert way.signatures == ("peek", "step")
-    alone = choose_way(read("counter_of_two_signatures"), signature="step")
+    plan = plan_repair(read("counter_of_two_signatures"))
+    assert plan.signatures == ("peek", "step")
+    alone = plan_repair(read("counter_of_two_signatures"), signature="step")
     assert alone.signatures == ("step",)
     assert alone.left_out == ("peek",)
 
 
 def test_keras_exports_its_call_twice_and_once_is_taken(read):
-    way = choose_way(read("cnn_exported"))
-    assert way.signatures == ("serving_default",)
+    plan = plan_repair(read("cnn_exported"))
+    assert plan.signatures == ("serving_default",)
 
 
 @pytest.mark.parametrize(
@@ -103,31 +107,53 @@ def test_keras_exports_its_call_twice_and_once_is_taken(read):
 )
 def test_a_recipe_that_does_not_go(read, name, recipe, told):
     with pytest.raises(NoCureError, match=told):
-        choose_way(read(name), "litert", recipe)
+        plan_repair(read(name), "litert", recipe)
 
 
 def test_names_that_are_none(read):
     diagnosis = read("counter")
     with pytest.raises(ValueError, match="no target 'phone'"):
-        choose_way(diagnosis, "phone")
+        plan_repair(diagnosis, "phone")
     with pytest.raises(ValueError, match="no recipe 'int4'"):
-        choose_way(diagnosis, "litert", "int4")
+        plan_repair(diagnosis, "litert", "int4")
     with pytest.raises(KeyError, match="no signature"):
-        choose_way(diagnosis, signature="nobody")
+        plan_repair(diagnosis, signature="nobody")
 
 
 def test_two_checkpoints_are_no_choice(tf, tmp_path):
     path = zoo.make("unfrozen_graph_with_a_saver", tmp_path)
-    assert choose_way(diagnose(path, static=True)).id == "freeze"
+    assert plan_repair(diagnose(path, static=True)).id == "freeze"
     for part in sorted(tmp_path.glob("model.ckpt.*")):
         part.with_name(part.name.replace("model.ckpt", "other.ckpt")).write_bytes(part.read_bytes())
     # The shards are found by the index's own name, so the copy is a whole checkpoint.
     with pytest.raises(NoCureError, match="checkpoint"):
-        choose_way(diagnose(path, static=True))
+        plan_repair(diagnose(path, static=True))
 
 
 def test_a_way_is_shown(read):
-    way = choose_way(read("slice_assign"), "builtin-only")
-    assert repr(way) == "Way(whole-updates: whole, convert, lift)"
-    assert "ring" in way.text()
-    assert "<ol>" in way.html()
+    plan = plan_repair(read("slice_assign"), "builtin-only")
+    assert repr(plan) == "RepairPlan(whole-updates: whole, convert, lift)"
+    assert "ring" in plan.text()
+    assert "<ol>" in plan.html()
+
+
+def test_a_name_cannot_leave_the_code_of_a_plan(tf, tmp_path):
+    hostile = tmp_path / "model'\nimport os #"
+    module = tf.Module()
+    module.v = tf.Variable(tf.zeros([4], tf.float16), name="v")
+
+    @tf.function(input_signature=[tf.TensorSpec([4])])
+    def step(x):
+        module.v.assign(tf.cast(x, tf.float16))
+        return {"y": x}
+
+    tf.saved_model.save(module, str(hostile), signatures={"a'\nimport os": step})
+    plan = plan_repair(diagnose(hostile, static=True))
+    imported = [
+        name.name
+        for node in ast.walk(ast.parse(plan.code))
+        if isinstance(node, ast.Import)
+        for name in node.names
+    ]
+    assert imported == ["tensorflow"]
+    assert "\nimport os" not in plan.why

@@ -1,0 +1,199 @@
+"""The proof of a repair: every signature of the file, against the model's own answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from varhandle.evaluate.example_inputs import CallsError, load_calls, make_calls
+from varhandle.evaluate.parity import TOLERANCES
+from varhandle.evaluate.reference import NotRepeatableError, reference_answers
+from varhandle.evaluate.stateful_parity import (
+    MICRO,
+    CarriedState,
+    compare_file,
+    has_micro,
+    own_answers,
+)
+from varhandle.formats import read_graph
+from varhandle.graph import Signature, TensorSpec
+from varhandle.repair.refusal import (
+    BRING_INPUTS,
+    OTHER_OPS,
+    OTHER_RECIPE,
+    PASS_RANDOM_IN,
+    SIGN,
+    WRITE_OTHERWISE,
+    NoCureError,
+    NotProvenError,
+)
+from varhandle.sandbox import Record, run_isolated
+from varhandle.savedmodel import checkpoint_freezer, resave_tracked
+from varhandle.tflite.runtime_support import refusals
+
+if TYPE_CHECKING:
+    from varhandle.evaluate.parity import Parity
+    from varhandle.repair.job import RepairJob
+
+_CALLS = 20
+"""Made-up calls that are compared: a ring or a counter has to go round."""
+
+
+@dataclass(frozen=True)
+class CalledSignature:
+    """One signature, what it is called with, and the model's own answers."""
+
+    signature: Signature
+    calls: Sequence[Mapping[str, Any]]
+    expected: Sequence[Mapping[str, Any]]
+
+    def name_in(self, content: bytes) -> str | None:
+        """Return its name in a .tflite file, which may have made one up, or have none."""
+        held = [own.name for own in read_graph(content).signatures]
+        return self.signature.name if self.signature.name in held else next(iter(held), None)
+
+
+def call_signatures(job: RepairJob) -> list[CalledSignature]:
+    """Call every signature of the float file on the original model.
+
+    Raises:
+        CallsError: The inputs that were given do not fit.
+        NotProvenError: No inputs could be made up, or the model does not answer.
+    """
+    found = []
+    for number, signature in enumerate(_signatures(job)):
+        wanted = job.diagnosis.signature
+        given = number == 0 if wanted is None else signature.name == wanted
+        mine = job.inputs is not None and given
+        try:
+            calls = load_calls(job.inputs, signature) if mine else make_calls(signature, _CALLS)
+        except CallsError as error:
+            if mine:
+                raise
+            reason = f"nothing to compare with: {error}"
+            raise NotProvenError(reason, change=BRING_INPUTS) from error
+        found.append(CalledSignature(signature, calls, _answers(job, signature, calls)))
+    return found
+
+
+def _signatures(job: RepairJob) -> list[Signature]:
+    names = job.plan.signatures or (None,)
+    called = [job.model_format.call_signature(job.graph, name) for name in names]
+    shown = [signature for signature in called if signature is not None]
+    if shown:
+        return shown
+    if job.model_format.lacks_signature(job.graph):
+        return [_own_call(job)]
+    made = read_graph(job.made)
+    return [next(iter(made.signatures), made.main_signature)]
+
+
+def _own_call(job: RepairJob) -> Signature:
+    """Describe the call of a SavedModel without signatures."""
+    record = run_isolated(resave_tracked.call_of, job.path, timeout=job.timeout)
+    if not record.ok:
+        raise NoCureError(f"no safe cure: {record.message}", change=SIGN)
+    inputs, outputs = record.value
+    specs = tuple(
+        TensorSpec(
+            name, dtype, None if shape is None else tuple(None if n < 0 else n for n in shape)
+        )
+        for name, dtype, shape in inputs
+    )
+    named = tuple(TensorSpec(name, "", None) for name in outputs)
+    return Signature(resave_tracked.DEFAULT, "", specs, named)
+
+
+def _answers(job: RepairJob, signature: Signature, calls: Sequence[Mapping[str, Any]]) -> Any:
+    """Return the answers of the original model."""
+    record = _reference(job, signature, calls)
+    if record.ok:
+        return record.value
+    words = record.message.strip().splitlines()
+    drawn = record.exception_type == NotRepeatableError.__name__
+    raise NotProvenError(
+        "no proof: TensorFlow does not answer for the model itself "
+        f"({words[0] if words else record.outcome})",
+        change=PASS_RANDOM_IN if drawn else BRING_INPUTS,
+    )
+
+
+def _reference(job: RepairJob, signature: Signature, calls: Sequence[Mapping[str, Any]]) -> Record:
+    if job.model_format.is_converted:
+        name = signature.name or None
+        return run_isolated(
+            own_answers, job.made, list(calls), name, timeout=job.timeout, tensorflow=False
+        )
+    if job.model_format.lacks_signature(job.graph):
+        return run_isolated(resave_tracked.answers_of_call, job.path, calls, timeout=job.timeout)
+    if job.model_format.needs_checkpoint and job.graph.variables:
+        outputs = [spec.name for spec in signature.outputs]
+        checkpoint = str(checkpoint_freezer.checkpoint_beside(job.graph))
+        return run_isolated(
+            checkpoint_freezer.restored_answers, job.path, checkpoint, list(calls), outputs,
+            timeout=job.timeout,
+        )  # fmt: skip
+    return reference_answers(job.path, calls, signature.name, job.trust, job.timeout)
+
+
+def prove(job: RepairJob, recipe: str | None) -> Parity:
+    """Compare every signature of ``job.content``; return the comparison of the first.
+
+    Args:
+        job: The repair.
+        recipe: How the file was quantized; ``None`` for the float file.
+
+    Raises:
+        NoCureError: The target would not take the file, or one signature answers otherwise.
+    """
+    if recipe == job.plan.quantization:  # the last file that is made
+        why = refusals(read_graph(job.content), job.target, job.content)
+        if why:
+            raise NoCureError(f"no safe cure for {job.target.name}: {why[0]}", change=OTHER_OPS)
+    parities = [_compared(job, one, recipe) for one in job.called]
+    for parity in parities:
+        if not parity.passed:
+            verdicts = "; ".join(f"{run.kernels}: {run.verdict}" for run in parity.runs)
+            how = f"quantized by {recipe}" if recipe else "made"
+            raise NoCureError(
+                f"no cure: the file that was {how} does not answer as the model ({verdicts})",
+                job.error,
+                _change(job, parity, recipe),
+            )
+    return parities[0]
+
+
+def runs_on_micro(job: RepairJob) -> bool:
+    """Tell whether a file is run on TensorFlow Lite Micro too.
+
+    Its Python package runs the main graph, so it can be asked about one signature only.
+    """
+    return job.target.id == "micro" and has_micro() and len(job.plan.signatures) < 2
+
+
+def _compared(job: RepairJob, one: CalledSignature, recipe: str | None) -> Parity:
+    """Compare one signature, as exactly as the dtypes allow in which the model calculates."""
+    name = one.name_in(job.content)
+    micro = runs_on_micro(job) and recipe == job.plan.quantization
+
+    def compared(tolerance: float | None) -> Parity:
+        return compare_file(
+            job.content, one.calls, one.expected, name, CarriedState.of(job.lifted, name),
+            recipe=recipe, tolerance=tolerance, timeout=job.timeout, micro=micro,
+        )  # fmt: skip
+
+    parity = compared(None)
+    halves = [TOLERANCES[dtype] for dtype in job.plan.narrow if dtype in TOLERANCES]
+    if parity.passed or recipe or not halves:
+        return parity
+    return compared(max(halves))
+
+
+def _change(job: RepairJob, parity: Parity, recipe: str | None) -> str:
+    """Say what to change where a file does not answer as the model."""
+    if recipe:
+        return OTHER_RECIPE
+    if [run.kernels for run in parity.runs if run.refusal] == [MICRO]:
+        return OTHER_OPS
+    return WRITE_OTHERWISE if {"recast", "whole"} & set(job.plan.steps) else ""

@@ -1,0 +1,70 @@
+"""Why there is no cure, and what the author of the model must change."""
+
+from __future__ import annotations
+
+from varhandle.diagnosis import Finding
+from varhandle.display import printable
+from varhandle.errors import VarhandleError
+
+WRITE_OTHERWISE = (
+    "Write this step of the model in another way: assign whole values of a shape that is known, of "
+    "a dtype that variables can have (float32, int32, int64, bool), by ops that have builtins."
+)
+OTHER_BUILTINS = (
+    "Write what is named with ops that have builtins, or leave it to the program around the model."
+)
+BRING_INPUTS = "Bring inputs of your own, an array for each input: --inputs FILE.npz."
+PASS_RANDOM_IN = (
+    "Make what is drawn at random an input of the model; or convert it without a proof, with "
+    "tf.lite.TFLiteConverter itself."
+)
+SIGN = "Save the model with signatures: tf.saved_model.save(module, path, signatures=…)."
+OTHER_OPS = "Write the model with ops that this runtime has, or take a later one."
+OTHER_RECIPE = "Take another recipe, or bring inputs as the model will meet them to calibrate with."
+ORIGINAL_MODEL = "Give the model that the file was converted from."
+NO_FAMILY = (
+    "It is no matter of variables. Write it with ops that have builtins, or leave it to the "
+    "program around the model."
+)
+
+
+class NoCureError(VarhandleError, ValueError):
+    """There is no safe cure for a model from its file alone.
+
+    Attributes:
+        reason: Why, in one line.
+        finding: What stands in the way; ``None`` where it is nothing that was found in the file.
+        change: What the author of the model must change: code, or a sentence.
+    """
+
+    def __init__(self, reason: str, finding: Finding | None = None, change: str = "") -> None:
+        self.reason = " ".join(reason.split())
+        self.finding = finding
+        self.change = change or (_by_hand(finding.fix) if finding else "")
+        super().__init__(self.reason)
+
+    def text(self) -> str:
+        """Return the reason, and what the author of the model must change."""
+        return "\n".join(filter(None, [printable(self.reason, None), self.change]))
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the same as plain data, fit for JSON."""
+        return {
+            "cured": False,
+            "reason": self.reason,
+            "finding": None if self.finding is None else self.finding.id,
+            "variables": [] if self.finding is None else list(self.finding.variables),
+            "change": self.change,
+        }
+
+    def __reduce__(self) -> tuple[type, tuple[str, Finding | None, str]]:
+        return type(self), (self.reason, self.finding, self.change)
+
+
+class NotProvenError(NoCureError):
+    """A file could be made, and there is nothing that would prove it right."""
+
+
+def _by_hand(fix: str) -> str:
+    """Leave out of a fix that the tool could try: it has."""
+    return fix.partition("# Without the program that made the file")[0].rstrip()
