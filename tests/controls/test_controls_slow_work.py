@@ -1,8 +1,6 @@
 """Slow work behind a button, without a browser: a thread, a child process, and what is said."""
 
 import os
-import subprocess
-import sys
 import threading
 import time
 
@@ -139,18 +137,6 @@ def test_how_far_it_is_can_be_read():
 def test_nobody_can_use_a_control_outside_a_kernel(monkeypatch, progress):
     monkeypatch.setenv("WORKBOOK_PROGRESS", progress)
     assert not is_interactive()
-
-
-def test_the_room_imports_nothing_heavy():
-    heavy = "tensorflow", "IPython", "ipywidgets", "anywidget", "matplotlib"
-    code = (
-        "import sys, workbook_lib.controls, workbook_lib.controls.slow_work; "
-        f"print([name for name in {heavy} if name in sys.modules])"
-    )
-    answer = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert answer.stdout.strip() == "[]"
 
 
 def _sleepers(before):

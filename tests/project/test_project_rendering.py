@@ -99,7 +99,13 @@ def test_a_result_must_have_a_text():
 HEAVY = "{'tensorflow', 'IPython', 'ipywidgets', 'matplotlib', 'h5py', 'google.protobuf'}"
 
 
-@pytest.mark.parametrize("module", ["environment", "lesson", "show", "controls", "samples", "runs"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        *("environment", "lesson", "show", "controls", "samples", "runs"),
+        *("controls.slow_work", "controls.recipes", "controls.graph_walking", "show.netron_view"),
+    ],
+)
 def test_importing_a_part_imports_nothing_heavy(module):
     source = (
         f"import sys, workbook_lib.{module} as part\n"

@@ -14,7 +14,7 @@ from typing import Any
 _DOES_NOTHING = {"RESUME", "NOP", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST"}
 _LONGEST_MESSAGE = 300
 # The star marks code that AutoGraph rewrote, which is the learner's.
-_AUTOGRAPH_PLACE = re.compile(r'File "[^"]*", line (\d+), in .*\*\n\s*(.*)')
+_AUTOGRAPH_LOCATION = re.compile(r'File "[^"]*", line (\d+), in .*\*\n\s*(.*)')
 
 
 class Wrong(Exception):  # noqa: N818 - it reads as a verdict where a check raises it
@@ -91,15 +91,18 @@ def describe(error: BaseException, step: TracebackType | None) -> str:
     """Say what was raised."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
     if lines[0] == "in user code:":  # AutoGraph: its own traceback, then type and message
-        said, places = lines[-1], _AUTOGRAPH_PLACE.findall(str(error))
-        place = places[-1] if places else None
+        message, locations = lines[-1], _AUTOGRAPH_LOCATION.findall(str(error))
+        location = locations[-1] if locations else None
     else:
-        said, place = f"{type(error).__name__}: {lines[0]}".removesuffix(": "), _place(step)
-    said = said if len(said) <= _LONGEST_MESSAGE else f"{said[:_LONGEST_MESSAGE]}…"
-    return f"{said}\nLine {place[0]} of your code: `{place[1]}`" if place else said
+        message, location = (
+            f"{type(error).__name__}: {lines[0]}".removesuffix(": "),
+            _location(step),
+        )
+    message = message if len(message) <= _LONGEST_MESSAGE else f"{message[:_LONGEST_MESSAGE]}…"
+    return f"{message}\nLine {location[0]} of your code: `{location[1]}`" if location else message
 
 
-def _place(step: TracebackType | None) -> tuple[int, str] | None:
+def _location(step: TracebackType | None) -> tuple[int, str] | None:
     if step is None:
         return None
     frame = step.tb_frame

@@ -29,7 +29,7 @@ def find_handles(function: object, graph_def: Any) -> str:
     # A copy, because asking a node for an attribute that it lacks adds the attribute.
     _compare_handles(attempt(function, copy.deepcopy(graph_def)), expected)
     _compare_names(attempt(function, _with_another_name()))
-    _compare_places(attempt(function, _in_function()))
+    _compare_nested(attempt(function, _in_function()))
     return (
         f"These are the {len(expected)} handles that `read_graph` finds as well. None of them "
         "carries a value: that is what a handle is."
@@ -110,7 +110,7 @@ def _compare_names(found: Any) -> None:
     _compare_other(found["counter"])
 
 
-def _compare_places(found: Any) -> None:
+def _compare_nested(found: Any) -> None:
     """Compare what is found in a graph whose only handle is made inside a function."""
     if not same(list(found), ["inner"]):
         raise Wrong(

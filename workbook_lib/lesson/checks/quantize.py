@@ -149,13 +149,13 @@ def _judge_pair(answer: object, smallest: float, largest: float, words: str) -> 
         raise Wrong("Return two values: the scale, then the zero point.")
     given_scale, given_zero = answer
     scale, zero_point = _parameters(smallest, largest)
-    place = f"For {words}, {smallest} to {largest}, "
+    where = f"For {words}, {smallest} to {largest}, "
     if same(given_zero, scale, tolerance=1e-9) and not same(given_scale, scale, tolerance=1e-9):
         raise Wrong("The two are the other way round: first the scale, then the zero point.")
     if not same(given_scale, scale, tolerance=scale * 1e-6):
-        raise Wrong(_scale_advice(given_scale, smallest, largest, place))
+        raise Wrong(_scale_advice(given_scale, smallest, largest, where))
     if same(given_zero, zero_point + 128):
-        raise Wrong(f"{place}the zero point counts from 0, as in uint8. int8 starts at -128.")
+        raise Wrong(f"{where}the zero point counts from 0, as in uint8. int8 starts at -128.")
     if not isinstance(given_zero, (int, np.integer)):
         if same(given_zero, zero_point, tolerance=0.5):
             raise Wrong("The zero point is an integer: it stands for 0.0 among the int8 values.")
@@ -163,26 +163,26 @@ def _judge_pair(answer: object, smallest: float, largest: float, words: str) -> 
     exact = -128 - min(smallest, 0.0) / scale  # where it ends in .5, either neighbor will do
     if abs(int(given_zero) - exact) > 0.5 + 1e-6:
         raise Wrong(
-            f"{place}the zero point is {given_zero}. With it the smallest value becomes "
+            f"{where}the zero point is {given_zero}. With it the smallest value becomes "
             f"{round(min(smallest, 0.0) / scale) + int(given_zero)}, and not -128."
         )
 
 
-def _scale_advice(given: object, smallest: float, largest: float, place: str) -> str:
+def _scale_advice(given: object, smallest: float, largest: float, where: str) -> str:
     width = max(largest, 0.0) - min(smallest, 0.0)
     if same(given, width / 256, tolerance=1e-9):
-        return f"{place}the scale is the width over 256. Between 256 values there are fewer steps."
+        return f"{where}the scale is the width over 256. Between 256 values there are fewer steps."
     if same(given, (largest - smallest) / 255, tolerance=1e-9):
         return (
-            f"{place}the scale fits, and 0.0 is not in it. 0.0 must be a value exactly, because "
+            f"{where}the scale fits, and 0.0 is not in it. 0.0 must be a value exactly, because "
             "padding is made of it."
         )
     if same(given, max(abs(smallest), abs(largest)) / 127, tolerance=1e-9):
         return (
-            f"{place}this is the scale of a symmetric range, as weights have it. Activations use "
+            f"{where}this is the scale of a symmetric range, as weights have it. Activations use "
             "all 256 values for the range that was met."
         )
-    return f"{place}the scale is {given!r}; how wide is the range, and how many steps has int8?"
+    return f"{where}the scale is {given!r}; how wide is the range, and how many steps has int8?"
 
 
 @exercise(
