@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from workbook_lib.lesson.progress import STATUSES
 from workbook_lib.lesson.solutions import fill_in_solutions
 from workshop import mount_view
 from workshop.classroom import Learner, read_classroom
-from workshop.hub_folder import Room, Settings, free_port
+from workshop.hub_folder import HubFolder, Settings, free_port
 from workshop.launcher import Workshop
 from workshop.stopping import processes_of
 
@@ -139,11 +140,11 @@ def run(size: int, kill_the_hub: bool) -> RoomRun:
     names = [f"learner{number:02d}" for number in range(size)]
     held: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
-        room = Room(Path(folder, "room"))
+        room = HubFolder(Path(folder, "room"))
         settings = Settings(places=size, ip="127.0.0.1", port=free_port())
-        with Workshop(room, settings) as workshop, ThreadPoolExecutor(size) as pool:
+        with closing(Workshop(room, settings)) as workshop, ThreadPoolExecutor(size) as pool:
             time.sleep(_BEFORE_SECONDS)
-            first = workshop.started.first_number
+            first = workshop.config.first_number
             numbers = range(first, first + mount_view.BLOCK)
             idle = _held(numbers)
             with _sampled(held, numbers):
@@ -170,7 +171,7 @@ def run(size: int, kill_the_hub: bool) -> RoomRun:
 def _work_through(workshop: Workshop, name: str, day: Day) -> None:
     """Be a participant."""
     visitor = Visitor(workshop.address, name, _PATIENCE)
-    answer = visitor.sign_in(workshop.room.secrets["room code"], f"{name}'s own")
+    answer = visitor.sign_in(workshop.folder.secrets["room code"], f"{name}'s own")
     if answer.status_code != 200:
         raise RuntimeError(f"{name} cannot sign in: {answer.status_code}")
     started = time.perf_counter()

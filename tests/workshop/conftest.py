@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.participant import Visitor, wait_until
 from workshop import mount_view
-from workshop.hub_folder import Room
+from workshop.hub_folder import HubFolder
 from workshop.stopping import processes_of
 
 MEMORY = 1.6  # gigabytes for each: a server, its warm parent, and two kernels
@@ -21,12 +21,18 @@ class Hub:
     """The ``workbook hub`` command, in a room of its own."""
 
     def __init__(self, folder):
-        self.room = Room(folder)
+        self.folder = HubFolder(folder)
         self._said = folder.with_name("said")
         self._process = None
 
     def start(self, *flags, **environment):
-        command = [sys.executable, "-m", "workbook_lib.cli", "hub", f"--folder={self.room.folder}"]
+        command = [
+            sys.executable,
+            "-m",
+            "workbook_lib.cli",
+            "hub",
+            f"--folder={self.folder.folder}",
+        ]
         command += ["--ip=127.0.0.1", "--port=18000", f"--memory={MEMORY}", *flags]
         with self._said.open("wb") as said:
             self._process = subprocess.Popen(
@@ -48,18 +54,18 @@ class Hub:
 
     @property
     def address(self):
-        return f"http://127.0.0.1:{self.room.started.settings.port}"
+        return f"http://127.0.0.1:{self.folder.config.settings.port}"
 
     @property
     def numbers(self):
-        first = self.room.started.first_number
+        first = self.folder.config.first_number
         return range(first, first + mount_view.BLOCK)
 
     def visitor(self, name):
         return Visitor(self.address, name)
 
     def code(self, name="room code"):
-        return self.room.secrets[name]
+        return self.folder.secrets[name]
 
     def stop(self):
         if self._process is not None and self._process.poll() is None:
@@ -71,7 +77,9 @@ class Hub:
 def a_hub(folder, **environment):
     """Start one; skip where that says nothing."""
     if sys.platform != "linux" or os.geteuid() != 0:
-        pytest.skip("only root, on Linux, can look into what it keeps apart: sudo pytest tests/hub")
+        pytest.skip(
+            "only root, on Linux, can look into what it keeps apart: sudo pytest tests/workshop"
+        )
     pytest.importorskip("jupyterhub")
     started = Hub(Path(folder, "room"))
     started.start(**environment)

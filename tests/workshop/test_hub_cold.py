@@ -1,7 +1,6 @@
 """A hub that is told not to fork: servers and kernels import for themselves, and work as well."""
 
-from tests.hub.conftest import a_hub, at_work, server_of
-
+from tests.workshop.conftest import a_hub, at_work, server_of
 from warm_kernels.fork_server import SWITCH
 
 

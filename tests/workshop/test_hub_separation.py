@@ -8,8 +8,8 @@ import pytest
 
 from workbook_lib import cli
 from workshop import mount_view
-from workshop.mount_view import BLOCK, SeparationError, closed_above, first_number
-from workshop.sandbox_spec import Plan
+from workshop.mount_view import BLOCK, MountView, first_number, unreadable_ancestors
+from workshop.sandbox_spec import SandboxSpec
 
 ALL = "         0          0 4294967295\n"
 INSIDE = "         0       1000          1\n         1     100000      65536\n"
@@ -30,13 +30,13 @@ def test_numbers_that_are_in_use_are_not_taken():
 
 @pytest.mark.parametrize("uid_map", ["", "0 1000 1\n", "0 1000 1\n1 100000 20500\n"])
 def test_too_few_numbers_are_refused_with_what_to_do(uid_map):
-    with pytest.raises(SeparationError, match="/etc/subuid"):
+    with pytest.raises(WorkshopError, match="/etc/subuid"):
         first_number(uid_map)
 
 
 def test_who_is_not_root_and_has_no_namespace_is_told_so(monkeypatch):
     monkeypatch.setattr(mount_view.shutil, "which", lambda _: None)
-    with pytest.raises(SeparationError, match="run it as root, or install uidmap"):
+    with pytest.raises(WorkshopError, match="run it as root, or install uidmap"):
         mount_view.enter_namespace(["true"])
 
 
@@ -58,7 +58,9 @@ def test_a_process_that_has_entered_has_no_rights(tmp_path, own_view):
     if own_view and not mount_view.can_have_own_view():
         pytest.skip("this container has no mount namespaces")
     show = "id -u; id -g; id -G; pwd; umask; grep -E 'CapPrm|CapEff|NoNewPrivs' /proc/self/status"
-    command = Plan(NUMBER, "/", own_view=own_view).command(["sh", "-c", show])
+    command = SandboxSpec(NUMBER, "/", view=MountView((), ()) if own_view else None).command(
+        ["sh", "-c", show]
+    )
     done = subprocess.run(
         command, capture_output=True, text=True, check=True, cwd="/", extra_groups=[4]
     )
@@ -82,12 +84,12 @@ def test_a_view_covers_and_keeps(tmp_path):
     deep.mkdir(parents=True)
     (kept / "link").symlink_to(deep)  # as .venv may be one
     closed.chmod(0o700)
-    assert closed in closed_above(kept)
+    assert closed in unreadable_ancestors(kept)
     folders = [str(folder) for folder in (kept, kept / "link", deep)]
-    plan = Plan(NUMBER, "/", covered=[str(closed)], kept=folders)
+    spec = SandboxSpec(NUMBER, "/", view=MountView(covered=[str(closed)], kept=folders))
     look = f"cat {kept}/file; ls {closed}; touch /tmp/x-{NUMBER} /dev/shm/x && ls /dev/shm"
     done = subprocess.run(
-        plan.command(["sh", "-c", look]), capture_output=True, text=True, check=True, cwd="/"
+        spec.command(["sh", "-c", look]), capture_output=True, text=True, check=True, cwd="/"
     )
     assert done.stdout.split() == ["hereelsewhere", "kept", "x"]
     assert (closed / "other").exists()
@@ -97,10 +99,10 @@ def test_a_view_covers_and_keeps(tmp_path):
 
 @as_root
 def test_what_cannot_be_entered_runs_nothing(tmp_path):
-    plan = Plan(NUMBER, "/", groups=[str(tmp_path / "no" / "cgroup.procs")])
+    spec = SandboxSpec(NUMBER, "/", groups=[str(tmp_path / "no" / "cgroup.procs")])
     mark = tmp_path / "mark"
     done = subprocess.run(
-        plan.command(["touch", str(mark)]), capture_output=True, text=True, check=False, cwd="/"
+        spec.command(["touch", str(mark)]), capture_output=True, text=True, check=False, cwd="/"
     )
     assert done.returncode == 1
     assert "this place cannot be entered" in done.stderr

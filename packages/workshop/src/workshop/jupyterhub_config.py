@@ -3,35 +3,28 @@
 import logging
 from typing import Any
 
-from workshop.authenticator import RoomAuthenticator
+from workshop.authenticator import WorkshopAuthenticator
 from workshop.class_service import NAME, PREFIX
-from workshop.hub_folder import INSTRUCTOR, Room
+from workshop.hub_folder import FIRST_PAGE, INSTRUCTOR, HubFolder
 from workshop.server_zygote import get_ready
-from workshop.spawner import PlaceSpawner
+from workshop.spawner import ParticipantSpawner
 
 c: Any = get_config()  # type: ignore[name-defined]  # noqa: F821 - JupyterHub puts it there
-room = Room.of_this_process()
-started = room.started
-settings = started.settings
+folder = HubFolder.of_this_process()
+config = folder.config
+settings = config.settings
 
 
 def first_page(handler: Any) -> str:
-    """Say where somebody comes who has signed in.
-
-    Args:
-        handler: The request's.
-
-    Returns:
-        The class for the instructor; nothing for a participant, who comes to their server.
-    """
+    """Say where somebody comes who has signed in."""
     user = handler.current_user
     return PREFIX if user and user.admin else ""
 
 
 c.JupyterHub.default_url = first_page
-c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{started.hub_port}"
-c.JupyterHub.db_url = f"sqlite:///{room.state / 'jupyterhub.sqlite'}"
-c.JupyterHub.cookie_secret_file = str(room.state / "cookie_secret")
+c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{config.hub_port}"
+c.JupyterHub.db_url = f"sqlite:///{folder.state / 'jupyterhub.sqlite'}"
+c.JupyterHub.cookie_secret_file = str(folder.state / "cookie_secret")
 # A room comes in all at once: whoever is turned away meets an error, and not a queue.
 c.JupyterHub.concurrent_spawn_limit = settings.places + 1
 c.JupyterHub.active_server_limit = settings.places + 1  # and the instructor
@@ -43,15 +36,15 @@ c.JupyterHub.template_vars = {
 # The hub may die and come back: servers, and the proxy with its routes, go on without it.
 c.JupyterHub.cleanup_servers = False
 c.ConfigurableHTTPProxy.should_start = False
-c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{started.proxy_port}"
-c.ConfigurableHTTPProxy.auth_token = room.secrets["proxy"]
+c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{config.proxy_port}"
+c.ConfigurableHTTPProxy.auth_token = folder.secrets["proxy"]
 
-c.JupyterHub.authenticator_class = RoomAuthenticator
+c.JupyterHub.authenticator_class = WorkshopAuthenticator
 c.Authenticator.allow_all = True  # whom the authenticator lets in
 c.Authenticator.admin_users = {INSTRUCTOR}
 
-c.JupyterHub.spawner_class = PlaceSpawner
-c.Spawner.default_url = "/lab/tree/notebooks/00_start_here.ipynb"
+c.JupyterHub.spawner_class = ParticipantSpawner
+c.Spawner.default_url = FIRST_PAGE
 c.Spawner.mem_limit = settings.memory_bytes
 c.Spawner.cpu_limit = settings.cpus or None
 c.Spawner.start_timeout = 300
@@ -61,11 +54,11 @@ c.Spawner.http_timeout = 300
 c.Spawner.args = ["--KernelManager.transport=ipc"]
 
 c.JupyterHub.services = [
-    {"name": "culler", "api_token": room.secrets["culler"]},
+    {"name": "culler", "api_token": folder.secrets["culler"]},
     {
         "name": NAME,
-        "url": f"http://127.0.0.1:{started.class_port}{PREFIX}",
-        "api_token": room.secrets["class"],
+        "url": f"http://127.0.0.1:{config.class_port}{PREFIX}",
+        "api_token": folder.secrets["class"],
         "oauth_no_confirm": True,
         "display": True,
     },

@@ -17,9 +17,9 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
 
 import psutil
 from workbook_lib.runs.locking import LockedError, locked
@@ -27,10 +27,16 @@ from workbook_lib.runs.locking import LockedError, locked
 from warm_kernels.fork_server import SWITCH
 from workbook_lib.locations import project_root
 from workshop import mount_view, proxy
-from workshop.hub_folder import VARIABLE, Room, Settings, Started, free_port
+from workshop.hub_folder import (
+    VARIABLE,
+    HubConfig,
+    HubFolder,
+    Settings,
+    WorkshopError,
+    free_port,
+)
 from workshop.limits import Limits, NoLimitsError
-from workshop.sandbox_spec import Plan
-from workshop.spawner import seen_from
+from workshop.sandbox_spec import SandboxSpec
 from workshop.stopping import end_processes
 
 _POLL_SECONDS = 0.1
@@ -43,44 +49,31 @@ _KEPT = {
 }  # fmt: skip
 
 
-class WorkshopError(RuntimeError):
-    """A workshop cannot be started; the message says what to do."""
-
-
 class Workshop:
-    """A hub that runs.
+    """A hub that runs, in a folder that no other one is using."""
 
-    Attributes:
-        room: Its folder.
-        started: What was settled.
-        unlimited: Why limits are not enforced; empty if they are.
-    """
+    unlimited = ""  # why limits are not enforced, if they are not
+    _limits: Limits | None = None
 
-    def __init__(self, room: Room, settings: Settings) -> None:
-        """Start it, and wait until it answers.
-
-        Args:
-            room: Its folder, which no other workshop is using.
-            settings: What was chosen.
-
-        Raises:
-            WorkshopError, SeparationError, ProxyError: It cannot be started. Nothing is left.
-        """
-        self.room = room
-        room.make()
+    def __init__(self, folder: HubFolder, settings: Settings) -> None:
+        """Start it, and wait until it answers; after a ``WorkshopError`` nothing is left of it."""
+        self.folder = folder
+        folder.make()
         self._end_leftovers()
-        self._limits, self.unlimited = _limits(room)
-        self.started = _settle(room, settings, self._limits)
-        room.write("started", {**asdict(self.started), "settings": asdict(settings)})
-        _try_entering(room, self.started)
+        try:
+            self._limits = Limits.find(f"workbook-{folder.folder.stat().st_ino}")
+        except NoLimitsError as error:
+            self.unlimited = str(error)
+        self.config = _settle(folder, settings, self._limits)
+        folder.write("started", {**asdict(self.config), "settings": asdict(settings)})
+        _try_entering(folder, self.config)
         self._commands = self._all_commands(proxy.command())
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         try:
-            self._start("proxy")
-            self._start("hub")
-            self._wait_for_the_hub()
-            self._start("class")
-            self._start("culler")
+            for name in self._commands:
+                self._start(name)
+                if name == "hub":
+                    self._wait_for_the_hub()
         except BaseException:
             self.close()
             raise
@@ -88,19 +81,12 @@ class Workshop:
     @property
     def address(self) -> str:
         """The hub's address, as somebody on the same network types it."""
-        settings = self.started.settings
+        settings = self.config.settings
         scheme = "https" if settings.certificate else "http"
         return f"{scheme}://{settings.ip or _own_address()}:{settings.port}/"
 
     def pid(self, name: str) -> int:
-        """Return the process id of one of the four.
-
-        Args:
-            name: ``proxy``, ``hub``, ``class`` or ``culler``.
-
-        Returns:
-            The number of the one that runs now.
-        """
+        """Return the process id of one of the four."""
         return self._processes[name].pid
 
     def keep_going(self) -> None:
@@ -119,24 +105,13 @@ class Workshop:
             process.kill()
             process.wait()
         self._processes.clear()
-        end_processes(_numbers(self.started.first_number))
+        end_processes(_numbers(self.config.first_number))
         if self._limits:
             self._limits.remove()
 
-    def __enter__(self) -> Workshop:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def _end_leftovers(self) -> None:
         """End what is left of a workshop in this folder whose own process was killed."""
-        before = self.room.read("started")
+        before = self.folder.read("started")
         if before:
             end_processes(_numbers(before["first_number"]))
 
@@ -144,52 +119,51 @@ class Workshop:
         self, proxy_command: list[str]
     ) -> dict[str, tuple[list[str], dict[str, str]]]:
         """Return each process's command line and what its environment has beside this one's."""
-        room, started, settings = self.room, self.started, self.started.settings
-        hub = f"http://127.0.0.1:{started.hub_port}"
+        folder, config, settings = self.folder, self.config, self.config.settings
+        hub = f"http://127.0.0.1:{config.hub_port}"
         python = [sys.executable, "-m"]
         front = [
             f"--ip={settings.ip or '0.0.0.0'}",
             f"--port={settings.port}",
             "--api-ip=127.0.0.1",
-            f"--api-port={started.proxy_port}",
+            f"--api-port={config.proxy_port}",
             f"--default-target={hub}",
             f"--error-target={hub}/hub/error",
         ]
         if settings.certificate:
             front += [f"--ssl-cert={settings.certificate}", f"--ssl-key={settings.key}"]
-        config = Path(__file__).with_name("jupyterhub_config.py")
         cull = [f"--timeout={settings.idle_seconds:g}", f"--cull-every={settings.cull_seconds:g}"]
-        api = {"JUPYTERHUB_API_URL": f"{hub}/hub/api", VARIABLE: str(room.folder)}
-        class_environment = {
-            **api,
-            "JUPYTERHUB_API_TOKEN": room.secrets["class"],
+        own = {VARIABLE: str(folder.folder)}
+        api = {**own, "JUPYTERHUB_API_URL": f"{hub}/hub/api"}
+        of_the_class = {
+            "JUPYTERHUB_API_TOKEN": folder.secrets["class"],
             "JUPYTERHUB_CLIENT_ID": "service-class",
             "JUPYTERHUB_SERVICE_NAME": "class",
             "JUPYTERHUB_SERVICE_PREFIX": "/services/class/",
             "JUPYTERHUB_BASE_URL": "/",
         }
-        culler_environment = {**api, "JUPYTERHUB_API_TOKEN": room.secrets["culler"]}
-        nobody = Plan(
-            started.first_number, "/", own_view=started.own_view, **seen_from(room, "")
-        ).command
+        of_the_culler = {"JUPYTERHUB_API_TOKEN": folder.secrets["culler"]}
+        of_the_proxy = {"CONFIGPROXY_AUTH_TOKEN": folder.secrets["proxy"]}
+        file = str(Path(__file__).with_name("jupyterhub_config.py"))
+        nobody = _nobody(folder, config, 0).command
         return {
-            "proxy": (
-                nobody([*proxy_command, *front]),
-                {"CONFIGPROXY_AUTH_TOKEN": room.secrets["proxy"]},
+            "proxy": (nobody([*proxy_command, *front]), of_the_proxy),
+            "hub": ([*python, "jupyterhub", "-f", file], own),
+            "class": ([*python, "workshop.class_service"], {**api, **of_the_class}),
+            "culler": (
+                nobody([*python, "jupyterhub_idle_culler", *cull]),
+                {**api, **of_the_culler},
             ),
-            "hub": ([*python, "jupyterhub", "-f", str(config)], {VARIABLE: str(room.folder)}),
-            "class": ([*python, "workshop.class_service"], class_environment),
-            "culler": (nobody([*python, "jupyterhub_idle_culler", *cull]), culler_environment),
         }
 
     def _start(self, name: str) -> None:
         command, environment = self._commands[name]
-        with (self.room.state / f"{name}.log").open("ab") as log:
+        with (self.folder.state / f"{name}.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(
                 command,
-                cwd=self.room.state if name == "hub" else "/",
+                cwd=self.folder.state if name == "hub" else "/",
                 # No home: a library reads its settings there when it is imported.
-                env={**_inherited(), "HOME": str(self.room.state), **environment},
+                env={**_inherited(), "HOME": str(self.folder.state), **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -209,12 +183,12 @@ class Workshop:
 
     def answers(self) -> bool:
         """Whether the hub answers, by way of its proxy."""
-        settings = self.started.settings
-        api = f"http://127.0.0.1:{self.started.proxy_port}/api/routes"
+        settings = self.config.settings
+        api = f"http://127.0.0.1:{self.config.proxy_port}/api/routes"
         request = urllib.request.Request(
-            api, headers={"Authorization": f"token {self.room.secrets['proxy']}"}
+            api, headers={"Authorization": f"token {self.folder.secrets['proxy']}"}
         )
-        hub = f"http://127.0.0.1:{self.started.hub_port}/hub/api/"
+        hub = f"http://127.0.0.1:{self.config.hub_port}/hub/api/"
         try:
             with urllib.request.urlopen(request, timeout=5) as routes:
                 known = b'"/"' in routes.read() and settings.port > 0
@@ -226,10 +200,12 @@ class Workshop:
     def _last_word(self) -> str:
         for name in ("proxy", "hub"):
             if self._processes[name].poll() is not None:
-                lines = (self.room.state / f"{name}.log").read_text("utf-8", "replace").split("\n")
+                lines = (
+                    (self.folder.state / f"{name}.log").read_text("utf-8", "replace").split("\n")
+                )
                 said = [line.strip() for line in lines if line.strip()]
                 return f"{name}: {said[-1] if said else 'no reason'}"
-        return f"no answer within {_START_SECONDS} s; {self.room.state / 'hub.log'}"
+        return f"no answer within {_START_SECONDS} s; {self.folder.state / 'hub.log'}"
 
 
 def _end_with_the_parent() -> None:
@@ -257,17 +233,9 @@ def _own_address() -> str:
     return "127.0.0.1"
 
 
-def _limits(room: Room) -> tuple[Limits | None, str]:
-    name = f"workbook-{room.folder.stat().st_ino}"
-    try:
-        return Limits.find(name), ""
-    except NoLimitsError as error:
-        return None, str(error)
-
-
-def _settle(room: Room, settings: Settings, limits: Limits | None) -> Started:
+def _settle(folder: HubFolder, settings: Settings, limits: Limits | None) -> HubConfig:
     """Choose ports and user numbers; those numbers that own homes already stay."""
-    before = room.read("started")
+    before = folder.read("started")
     if before:
         first = int(before["first_number"])
     else:
@@ -278,7 +246,7 @@ def _settle(room: Room, settings: Settings, limits: Limits | None) -> Started:
     except OSError as error:
         where = f"{settings.ip or 'port'} {settings.port}"
         raise WorkshopError(f"{where}: nothing can listen there ({error.strerror})") from error
-    return Started(
+    return HubConfig(
         Settings(**{**asdict(settings), "port": port}),
         hub_port=free_port(),
         proxy_port=free_port(),
@@ -289,15 +257,20 @@ def _settle(room: Room, settings: Settings, limits: Limits | None) -> Started:
     )
 
 
-def _try_entering(room: Room, started: Started) -> None:
+def _nobody(folder: HubFolder, config: HubConfig, number: int) -> SandboxSpec:
+    """Return the sandbox of a process that sees nobody's home."""
+    view = mount_view.mount_view_of(folder) if config.own_view else None
+    return SandboxSpec(config.first_number + number, "/", view=view)
+
+
+def _try_entering(folder: HubFolder, config: HubConfig) -> None:
     """Start what a participant's server starts with, once: better now than with a full room."""
-    number = started.first_number + mount_view.BLOCK - 1
-    plan = Plan(number, "/", own_view=started.own_view, **seen_from(room, ""))
+    spec = _nobody(folder, config, mount_view.BLOCK - 1)
     look = f"import workbook_lib, jupyterhub; open({str(project_root() / 'pyproject.toml')!r})"
+    command = spec.command([sys.executable, "-c", look])
     done = subprocess.run(
-        plan.command([sys.executable, "-c", look]),
-        capture_output=True, text=True, check=False, cwd="/", env=_inherited(),
-    )  # fmt: skip
+        command, capture_output=True, text=True, check=False, cwd="/", env=_inherited()
+    )
     if done.returncode:
         said = done.stderr.strip().splitlines() or ["no reason"]
         raise WorkshopError(
@@ -306,41 +279,27 @@ def _try_entering(room: Room, started: Started) -> None:
         )
 
 
-def hold(room: Room, settings: Settings, tell: Callable[[Workshop], None] = lambda _: None) -> None:
-    """Run a workshop until Ctrl-C or SIGTERM.
-
-    Args:
-        room: Its folder.
-        settings: What was chosen.
-        tell: Called once, when it has started.
-
-    Raises:
-        WorkshopError, SeparationError, ProxyError: It cannot be started.
-    """
-    room.make()
+def run_until_stopped(
+    folder: HubFolder, settings: Settings, on_start: Callable[[Workshop], None]
+) -> None:
+    """Run a workshop until Ctrl-C or SIGTERM."""
+    folder.make()
     stop: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: stop.append(number))
     try:
-        with locked(room.state / "lock"), Workshop(room, settings) as workshop:
-            tell(workshop)
+        with locked(folder.state / "lock"), closing(Workshop(folder, settings)) as workshop:
+            on_start(workshop)
             while not stop:
                 time.sleep(_POLL_SECONDS)
                 workshop.keep_going()
     except LockedError:
-        raise WorkshopError(f"a hub runs in {room.folder} already") from None
+        raise WorkshopError(f"a hub runs in {folder.folder} already") from None
 
 
 def summary(workshop: Workshop) -> Mapping[str, str]:
-    """Return what an instructor must know.
-
-    Args:
-        workshop: It.
-
-    Returns:
-        What to what it is, in the order in which it is to be read.
-    """
-    settings, known = workshop.started.settings, workshop.room.secrets
+    """Return what an instructor must know."""
+    settings, known = workshop.config.settings, workshop.folder.secrets
     limits = f"{settings.memory:g} GB and {settings.cpus:g} processors each"
     return {
         "address": workshop.address,
@@ -349,5 +308,5 @@ def summary(workshop: Workshop) -> Mapping[str, str]:
         "who is stuck where": f"{workshop.address}services/class/",
         "places": f"{settings.places}, {limits}"
         + (f"; NOT enforced: {workshop.unlimited}" if workshop.unlimited else ""),
-        "notebooks": str(workshop.room.homes),
+        "notebooks": str(workshop.folder.homes),
     }

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from workshop.hub_folder import WorkshopError
+
 ROOT = Path("/sys/fs/cgroup")
 PROCESSES = 1000
 """Processes and threads a participant may have: TensorFlow has some dozens a kernel."""
@@ -18,37 +20,20 @@ PROCESSES = 1000
 _PERIOD = 100_000  # microseconds over which a share of the processors is counted
 
 
-class NoLimitsError(RuntimeError):
+class NoLimitsError(WorkshopError):
     """Limits cannot be enforced here; the message says why."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Where a room's limits stand.
+    """Where a hub's limits stand."""
 
-    Attributes:
-        parents: The room's folder for each controller, ``memory``, ``cpu`` and ``pids``; in
-            version 2 they are one and the same.
-        version: 1 or 2.
-    """
-
-    parents: Mapping[str, str]
-    version: int
+    parents: Mapping[str, str]  # the folder for memory, cpu and pids; one and the same in version 2
+    version: int  # 1 or 2
 
     @classmethod
     def find(cls, name: str, root: Path = ROOT) -> Limits:
-        """Make a room's groups.
-
-        Args:
-            name: What to call them.
-            root: Where the kernel shows its control groups.
-
-        Returns:
-            Them.
-
-        Raises:
-            NoLimitsError: There are none, or they cannot be written.
-        """
+        """Make a hub's groups; ``NoLimitsError`` if there are none, or they cannot be written."""
         controllers = root / "cgroup.controllers"
         try:
             if controllers.exists() and "memory" in controllers.read_text("ascii").split():
@@ -64,36 +49,19 @@ class Limits:
             raise NoLimitsError(f"{error.filename}: {error.strerror}") from error
 
     def make(self, name: str, memory: int, cpus: float) -> list[str]:
-        """Make a participant's groups, or set those they have anew.
+        """Make a participant's groups, or set them anew; return their ``cgroup.procs`` files.
 
-        Args:
-            name: The participant's.
-            memory: Bytes.
-            cpus: Processors, in parts if need be; 0 for as many as there are.
-
-        Returns:
-            The ``cgroup.procs`` files to be entered in.
-
-        Raises:
-            OSError: They cannot be written.
+        ``memory`` is in bytes; 0 ``cpus`` are as many as there are.
         """
         quota = int(cpus * _PERIOD)
-        values: dict[str, dict[str, int | str]]
+        values: dict[str, dict[str, int | str]] = {"pids": {"pids.max": PROCESSES}}
         if self.version == 2:
-            values = {
-                "memory": {"memory.max": memory, "memory.swap.max": 0},
-                "cpu": {"cpu.max": f"{quota or 'max'} {_PERIOD}"},
-                "pids": {"pids.max": PROCESSES},
-            }
+            values["memory"] = {"memory.max": memory, "memory.swap.max": 0}
+            values["cpu"] = {"cpu.max": f"{quota or 'max'} {_PERIOD}"}
         else:
-            values = {
-                "memory": {
-                    "memory.limit_in_bytes": memory,
-                    "memory.memsw.limit_in_bytes": memory,
-                },
-                "cpu": {"cpu.cfs_period_us": _PERIOD, "cpu.cfs_quota_us": quota or -1},
-                "pids": {"pids.max": PROCESSES},
-            }
+            names = ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes")
+            values["memory"] = dict.fromkeys(names, memory)
+            values["cpu"] = {"cpu.cfs_period_us": _PERIOD, "cpu.cfs_quota_us": quota or -1}
         entries = []
         for controller, parent in self.parents.items():
             group = Path(parent, name)

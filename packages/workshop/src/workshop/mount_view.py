@@ -15,10 +15,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from workbook_lib.locations import project_root
+from workshop.hub_folder import HubFolder, WorkshopError
+
 BLOCK = 1000
-"""User numbers a room has: the first for the proxy and the culler, the others for participants."""
+"""User numbers a hub has: the first for the proxy and the culler, the others for participants."""
 
 CLONE_NEWNS = 0x00020000  # unshare(2)
 CLONE_NEWIPC = 0x08000000
@@ -27,24 +31,11 @@ _HIGHEST = 2**31 - BLOCK
 _INSIDE = "WORKBOOK_HUB_NAMESPACE"
 
 
-class SeparationError(RuntimeError):
-    """Participants cannot be kept apart here; the message says what to do."""
-
-
 def first_number(uid_map: str, taken: Iterable[int] = ()) -> int:
-    """Choose a block of user numbers.
+    """Choose a block of user numbers, high up and by chance, so that two hubs do not share one.
 
-    Args:
-        uid_map: What ``/proc/self/uid_map`` says (user_namespaces(7)): the first number inside,
-            the first outside, how many; one extent a line.
-        taken: Numbers that are in use on the machine.
-
-    Returns:
-        The first number of a block of ``BLOCK`` in one extent, high up and by chance, so that two
-        rooms of a machine do not share one.
-
-    Raises:
-        SeparationError: There are not as many.
+    ``uid_map`` is what ``/proc/self/uid_map`` says (user_namespaces(7)): the first number inside,
+    the first outside, how many; one extent a line. ``taken`` are numbers in use on the machine.
     """
     extents = []
     for line in uid_map.splitlines():
@@ -54,7 +45,7 @@ def first_number(uid_map: str, taken: Iterable[int] = ()) -> int:
         if high >= low:
             extents.append((high - low, low, high))
     if not extents:
-        raise SeparationError(
+        raise WorkshopError(
             f"there are no {BLOCK} user numbers for participants: "
             f"give this account a range of 65536 in /etc/subuid and /etc/subgid"
         )
@@ -64,7 +55,7 @@ def first_number(uid_map: str, taken: Iterable[int] = ()) -> int:
         first = low + secrets.randbelow(high - low + 1)
         if not any(number in used for number in range(first, first + BLOCK)):
             return first
-    raise SeparationError("all user numbers are in use")
+    raise WorkshopError("all user numbers are in use")
 
 
 def needs_namespace() -> bool:
@@ -73,19 +64,12 @@ def needs_namespace() -> bool:
 
 
 def enter_namespace(command: Sequence[str]) -> None:
-    """Become the same command in a user namespace of this user's, as root there.
-
-    Args:
-        command: The command line of this process.
-
-    Raises:
-        SeparationError: This machine has none for this user. Nothing has been started.
-    """
+    """Become the same command in a user namespace of this user's, as root there."""
     unshare = shutil.which("unshare")
     into = [str(unshare), "--user", "--map-root-user", "--map-auto", "--mount"]
     able = not os.environ.get(_INSIDE) and unshare and shutil.which("newuidmap")
     if not able or subprocess.run([*into, "true"], capture_output=True, check=False).returncode:
-        raise SeparationError(
+        raise WorkshopError(
             "participants can be kept apart only by root, or in a user namespace, and this user "
             "has neither: run it as root, or install uidmap and give this account a range in "
             "/etc/subuid and /etc/subgid"
@@ -107,14 +91,7 @@ def can_have_own_view() -> bool:
 
 
 def needed_folders(checkout: Path) -> list[Path]:
-    """Return what a participant's process reads outside of its home.
-
-    Args:
-        checkout: The workbook's folder.
-
-    Returns:
-        Folders, without links on the way: this Python, its packages, and the checkout.
-    """
+    """Return what a participant's process reads outside of its home."""
     found = {Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parent.parent}
     found |= {
         checkout,
@@ -123,13 +100,28 @@ def needed_folders(checkout: Path) -> list[Path]:
     return sorted({folder.resolve() for folder in found} | {Path(sys.prefix)})
 
 
-def closed_above(folder: Path) -> list[Path]:
-    """Return the folders above a folder that other users cannot pass, as ``/root`` often is.
-
-    Args:
-        folder: The folder.
-
-    Returns:
-        Them, the outermost first.
-    """
+def unreadable_ancestors(folder: Path) -> list[Path]:
+    """Return the folders above one that other users cannot pass, as ``/root`` often is."""
     return [parent for parent in reversed(folder.parents) if not parent.stat().st_mode & 0o001]
+
+
+@dataclass(frozen=True)
+class MountView:
+    """What a process sees of the file system."""
+
+    covered: Sequence[str]  # folders that look empty
+    kept: Sequence[str]  # folders that stay visible below covered ones
+
+
+def mount_view_of(hub: HubFolder, home: Path | None = None) -> MountView:
+    """Return the view of a participant with this home, or of a process that sees nobody's.
+
+    Homes are covered, so that nobody learns who else is here.
+    """
+    kept = needed_folders(project_root())
+    covered = {str(one) for folder in (*kept, hub.homes) for one in unreadable_ancestors(folder)}
+    homes = [home] if home else []
+    return MountView(
+        covered=sorted({*covered, str(hub.folder)}),
+        kept=[os.fspath(folder) for folder in (*kept, *homes)],
+    )

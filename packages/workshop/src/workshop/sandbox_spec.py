@@ -1,10 +1,10 @@
-"""``python -m workshop.sandbox_spec PLAN COMMAND…``: leave root behind, and be the command.
+"""``python -m workshop.sandbox_spec SPEC COMMAND…``: leave root behind, and be the command.
 
-Started as root by the hub, for each participant's server. What it does, in this order: join the
-control groups, so that whatever comes counts there; take a view of the file system in which
-``/tmp``, ``/dev/shm`` and the list of processes are its own; give up all rights but those of one
-user number; become the command. It imports only what it needs: a room waits for it. A server that
-is forked (``template``) does the same but for the last.
+The hub starts it as root, for each participant's server. What it does, in this order: join the
+control groups, so that whatever comes counts there; take a mount view in which ``/tmp``,
+``/dev/shm`` and the list of processes are its own; give up all rights but those of one user
+number; become the command. It imports only what it needs: a room full of people waits for it. A
+server that is forked (``server_zygote``) does the same but for the last.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import ctypes
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from workshop.mount_view import CLONE_NEWIPC, CLONE_NEWNS
+from workshop.mount_view import CLONE_NEWIPC, CLONE_NEWNS, MountView
 
 _SHARED = ("/tmp", "/var/tmp", "/dev/shm")  # where anybody may write
 _MS_NOSUID, _MS_NODEV, _MS_BIND, _MS_REC, _MS_PRIVATE = 2, 4, 4096, 16384, 1 << 18  # mount(2)
@@ -26,68 +26,44 @@ _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38  # prctl(2)
 
 
 @dataclass(frozen=True)
-class Plan:
-    """As whom, and in what, a command is to run.
+class SandboxSpec:
+    """As whom, and in what, a command is to run."""
 
-    Attributes:
-        number: Its user number, and that of its group.
-        folder: Its working directory.
-        groups: ``cgroup.procs`` files to be entered in.
-        own_view: Whether it gets a view of the file system of its own.
-        covered: Folders that are to look empty.
-        kept: Folders that are to stay visible below covered ones.
-    """
-
-    number: int
-    folder: str
-    groups: Sequence[str] = ()
-    own_view: bool = True
-    covered: Sequence[str] = ()
-    kept: Sequence[str] = ()
+    number: int  # its user number, and that of its group
+    folder: str  # its working directory
+    groups: Sequence[str] = ()  # cgroup.procs files to be entered in
+    view: MountView | None = None  # its own view of the file system
 
     def command(self, command: Sequence[str]) -> list[str]:
-        """Return the command line that carries it out.
-
-        Args:
-            command: What to become.
-
-        Returns:
-            The command line, to be run as root.
-        """
-        return [sys.executable, "-m", __name__, json.dumps(asdict(self)), *command]
+        """Return the command line that does this, to be run as root."""
+        view = self.view and (self.view.covered, self.view.kept)
+        spec = json.dumps([self.number, self.folder, self.groups, view])
+        return [sys.executable, "-m", __name__, spec, *command]
 
 
-def enter(plan: Plan) -> None:
-    """Carry out a plan in this process.
-
-    Args:
-        plan: The plan.
-
-    Raises:
-        OSError: Something is refused; nothing must be run then.
-    """
-    for group in plan.groups:
+def enter_sandbox(spec: SandboxSpec) -> None:
+    """Make this process what a spec says; after an ``OSError`` nothing must be run in it."""
+    for group in spec.groups:
         Path(group).write_text(str(os.getpid()), encoding="ascii")
-    if plan.own_view:
-        _take_own_view(plan.covered, plan.kept)
+    if spec.view is not None:
+        _take(spec.view)
     os.setgroups([])
-    os.setresgid(plan.number, plan.number, plan.number)
-    os.setresuid(plan.number, plan.number, plan.number)
+    os.setresgid(spec.number, spec.number, spec.number)
+    os.setresuid(spec.number, spec.number, spec.number)
     # No program that belongs to root gives rights back (execve(2)).
     _called("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     # What stands in /proc about this process is the user's, as it is after the next program starts.
     _called("prctl", _PR_SET_DUMPABLE, 1, 0, 0, 0)
     os.umask(0o077)
-    os.chdir(plan.folder)
+    os.chdir(spec.folder)
 
 
-def _take_own_view(covered: Iterable[str], kept: Iterable[str]) -> None:
+def _take(view: MountView) -> None:
     """Cover folders, the outer ones first, and put back what is to stay below them."""
     os.umask(0o022)
-    covers = {*_SHARED, *covered}
-    covers = {folder for folder in covers if Path(folder).is_dir()}
+    covers = {folder for folder in (*_SHARED, *view.covered) if Path(folder).is_dir()}
     below = [
-        folder for folder in kept if any(Path(cover) in Path(folder).parents for cover in covers)
+        folder for folder in view.kept if covers & {str(parent) for parent in Path(folder).parents}
     ]
     _called("unshare", CLONE_NEWNS | CLONE_NEWIPC)
     _mount("none", "/", "", _MS_REC | _MS_PRIVATE)
@@ -123,14 +99,11 @@ def _called(name: str, *arguments: object) -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Carry out a plan, and become a command.
-
-    Args:
-        arguments: The plan as JSON, then the command.
-    """
-    plan, *command = arguments
+    """Enter the sandbox that the first argument describes (JSON), and become the command."""
+    spec, *command = arguments
     try:
-        enter(Plan(**json.loads(plan)))
+        number, folder, groups, view = json.loads(spec)
+        enter_sandbox(SandboxSpec(number, folder, groups, view and MountView(*view)))
         os.execvp(command[0], command)
     except OSError as error:
         sys.exit(f"workbook hub: this place cannot be entered: {error}")

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 
 from warm_kernels import fork_server
 from warm_kernels.forked_process import ForkedProcess
-from workshop.sandbox_spec import Plan, enter
+from workshop.sandbox_spec import SandboxSpec, enter_sandbox
 
 MODULES = (
     "jupyterhub.singleuser",
@@ -35,9 +35,6 @@ def get_ready(log: logging.Logger) -> None:
     """Start it, unless it runs; servers then start cold where it cannot be.
 
     Its environment is this process's, and shows in what is forked from it.
-
-    Args:
-        log: Takes one line if it cannot be started.
     """
     if fork_server.forking_enabled(os.environ):
         try:
@@ -47,21 +44,11 @@ def get_ready(log: logging.Logger) -> None:
 
 
 def fork_participant_server(
-    plan: Plan, arguments: Sequence[str], environment: Mapping[str, str], output: int
+    spec: SandboxSpec, arguments: Sequence[str], environment: Mapping[str, str], output: int
 ) -> ForkedProcess:
-    """Fork a participant's server.
+    """Fork a participant's server; it goes on when this process is gone.
 
-    Args:
-        plan: As whom it is to run, and in what.
-        arguments: Those of ``jupyterhub-singleuser``.
-        environment: All of its environment variables.
-        output: File descriptor for what it says.
-
-    Returns:
-        The process, which goes on when this one is gone.
-
-    Raises:
-        OSError, EOFError: It cannot be forked, or cannot become that participant's.
+    Raises ``OSError`` if it cannot be forked, or cannot become that participant's.
     """
     nowhere = os.open(os.devnull, os.O_RDONLY)
     try:
@@ -74,7 +61,7 @@ def fork_participant_server(
             modules=MODULES,
             nested=True,
             ends_with_owner=False,
-            first=functools.partial(enter, plan),
+            first=functools.partial(enter_sandbox, spec),
         )
     finally:
         os.close(nowhere)

@@ -12,14 +12,7 @@ _POLL_SECONDS = 0.05
 
 
 def processes_of(numbers: range) -> Iterator[psutil.Process]:
-    """Yield the processes that run under some user numbers.
-
-    Args:
-        numbers: The numbers.
-
-    Yields:
-        Each that is still alive.
-    """
+    """Yield the processes that run under some user numbers."""
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             alive = process.status() != psutil.STATUS_ZOMBIE
@@ -28,12 +21,7 @@ def processes_of(numbers: range) -> Iterator[psutil.Process]:
 
 
 def end_processes(numbers: range, seconds: float = 10) -> None:
-    """End them, and those that they start meanwhile.
-
-    Args:
-        numbers: User numbers.
-        seconds: How long to go on at most.
-    """
+    """End them, and those that they start meanwhile."""
     deadline = time.monotonic() + seconds
     while found := list(processes_of(numbers)):
         for process in found:

@@ -5,12 +5,12 @@ import socket
 
 import pytest
 
-from workshop.hub_folder import Room, free_port
+from workshop.hub_folder import HubFolder, free_port
 
 
 @pytest.fixture
 def room(tmp_path):
-    made = Room(tmp_path / "room")
+    made = HubFolder(tmp_path / "room")
     made.make()
     return made
 
@@ -18,7 +18,7 @@ def room(tmp_path):
 def test_codes_are_made_once_and_are_for_one_user_alone(room):
     codes = dict(room.secrets)
     assert len(set(codes.values())) == len(codes) == 5
-    assert Room(room.folder).secrets == codes
+    assert HubFolder(room.folder).secrets == codes
     file = room.state / "secrets.json"
     assert file.stat().st_mode & 0o777 == 0o600
     assert room.state.stat().st_mode & 0o777 == 0o700
@@ -26,7 +26,7 @@ def test_codes_are_made_once_and_are_for_one_user_alone(room):
 
 
 def test_rooms_have_different_codes(room, tmp_path):
-    other = Room(tmp_path / "other")
+    other = HubFolder(tmp_path / "other")
     other.make()
     assert not set(other.secrets.values()) & set(room.secrets.values())
 

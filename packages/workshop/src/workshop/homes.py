@@ -1,4 +1,4 @@
-"""A participant's place: a home with their own copy of the notebooks, and what they did there."""
+"""A participant's home: their own copy of the notebooks, and what they did there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import shutil
 import stat
 from pathlib import Path
 
-from workshop.hub_folder import INSTRUCTOR, Room
+from workshop.hub_folder import INSTRUCTOR, HubFolder
 
 COPIED = ("notebooks", "data")
 PROGRESS = Path(".workbook", "progress.jsonl")
@@ -17,19 +17,10 @@ _LARGEST = 20_000_000  # bytes of a progress file; a learner writes some ten tho
 
 
 def make_home(home: Path, number: int, checkout: Path) -> None:
-    """Make a home with a copy of the notebooks, or complete the one that is there.
+    """Make a home with a copy of the notebooks; in one that is there nothing is touched.
 
-    A home is made beside its place and moved there, so that a start that was cut short leaves
-    none that is half full; and it is given away once, before anybody can work in it. In a home
-    that is there nothing is touched: ``fill`` completes it, with the participant's own rights.
-
-    Args:
-        home: Where.
-        number: The participant's user number.
-        checkout: Where the notebooks are.
-
-    Raises:
-        OSError: It cannot be made.
+    It is made beside its place and moved there, so that a start that was cut short leaves none
+    that is half full; and it is given away once, before anybody can work in it.
     """
     if home.exists():
         return
@@ -37,7 +28,12 @@ def make_home(home: Path, number: int, checkout: Path) -> None:
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(mode=0o700)
     for name in COPIED:
-        _copy_tree(checkout / name, fresh / name)
+        shutil.copytree(
+            checkout / name,
+            fresh / name,
+            copy_function=shutil.copyfile,  # not the modes: a participant may write their copy
+            ignore=shutil.ignore_patterns(".*", "__pycache__"),
+        )
     (fresh / PROGRESS.parent).mkdir()
     for folder, _, files in os.walk(fresh):
         os.chown(folder, number, number)
@@ -46,37 +42,13 @@ def make_home(home: Path, number: int, checkout: Path) -> None:
     fresh.rename(home)
 
 
-def _copy_tree(source: Path, target: Path) -> None:
-    shutil.copytree(
-        source,
-        target,
-        copy_function=shutil.copyfile,  # not the modes: a participant may write their copy
-        ignore=shutil.ignore_patterns(".*", "__pycache__"),
-    )
-
-
 def scratch_of(number: int) -> Path:
-    """Return where a participant's temporary files are, if ``/tmp`` is everybody's.
-
-    Args:
-        number: The participant's user number.
-
-    Returns:
-        A short path: that of a socket in it may have a hundred characters.
-    """
+    """Return where a participant's temporary files are, if ``/tmp`` is everybody's."""
     return Path(f"/tmp/workbook-{number}")
 
 
 def make_scratch(folder: Path, number: int) -> None:
-    """Make a folder that nobody but one participant can enter.
-
-    Args:
-        folder: Where, in a folder that everybody may write to.
-        number: The participant's user number.
-
-    Raises:
-        OSError: It cannot be made, or somebody else has made it before.
-    """
+    """Make a folder that nobody but one participant can enter; ``OSError`` if it is another's."""
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700)
         os.chown(folder, number, number)
@@ -88,16 +60,8 @@ def make_scratch(folder: Path, number: int) -> None:
 def fresh_notebook(notebook: Path, checkout: Path) -> Path | None:
     """Put a fresh copy of a notebook in its place, and keep what was there beside it.
 
-    Args:
-        notebook: The notebook, whether or not it is still there.
-        checkout: Where the notebooks are copied from.
-
-    Returns:
-        What the old one is called now; ``None`` if there was none.
-
-    Raises:
-        FileNotFoundError: The workbook has no notebook of this name.
-        OSError: It cannot be written.
+    Returns what that is called now. Raises ``FileNotFoundError`` if the workbook has no such
+    notebook, and ``FileExistsError`` if this is the one that copies are made of.
     """
     source = checkout / "notebooks" / notebook.name
     if notebook.suffix != ".ipynb" or not source.is_file():
@@ -115,25 +79,17 @@ def fresh_notebook(notebook: Path, checkout: Path) -> Path | None:
     return kept
 
 
-def collect_progress(room: Room, first_number: int, into: Path) -> list[str]:
-    """Copy every participant's progress file, each under their name.
+def collect_progress(hub: HubFolder, first_number: int, into: Path) -> list[str]:
+    """Copy every participant's progress file, and return the names of those who have none.
 
     Root reads here what a participant has written, so nothing is followed that may lead elsewhere:
     no link on the way, no file that is not the participant's own, none but a regular one.
-
-    Args:
-        room: The room.
-        first_number: The first of its user numbers.
-        into: An empty folder.
-
-    Returns:
-        The names of those who have a place, and have recorded nothing.
     """
     untouched = []
-    for name, order in sorted(room.participants()):
+    for name, order in sorted(hub.participants()):
         if name == INSTRUCTOR:
             continue
-        content = _own_file(room.home(name), PROGRESS, first_number + order)
+        content = _own_file(hub.home(name), PROGRESS, first_number + order)
         if content:
             (into / f"{name}.jsonl").write_bytes(content)
         else:

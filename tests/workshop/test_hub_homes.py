@@ -6,8 +6,8 @@ import os
 import pytest
 
 from workbook_lib.locations import project_root
-from workshop.hub_folder import Room
-from workshop.places import PROGRESS, collect_progress, fresh_notebook, make_home, make_scratch
+from workshop.homes import PROGRESS, collect_progress, fresh_notebook, make_home, make_scratch
+from workshop.hub_folder import HubFolder
 
 ROOT = project_root()
 EVENT = json.dumps({"event": "hint", "id": "x", "number": 1}) + "\n"
@@ -17,7 +17,7 @@ FIRST = 1_900_000_000
 
 @pytest.fixture
 def room(tmp_path):
-    made = Room(tmp_path / "room")
+    made = HubFolder(tmp_path / "room")
     made.make()
     return made
 
@@ -59,7 +59,7 @@ def test_a_start_that_was_cut_short_leaves_no_half_home(room):
 def test_everybody_gets_a_number_of_their_own_and_keeps_it(room):
     numbers = [room.number(name, FIRST) for name in ("ada", "bob", "ada")]
     assert numbers == [FIRST + 1, FIRST + 2, FIRST + 1]
-    assert Room(room.folder).number("bob", FIRST) == FIRST + 2
+    assert HubFolder(room.folder).number("bob", FIRST) == FIRST + 2
 
 
 def collected(room, tmp_path):
