@@ -25,7 +25,7 @@ from workbook_lib.lesson.progress import STATUSES
 from workbook_lib.lesson.solutions import fill_in_solutions
 from workshop import mount_view
 from workshop.classroom import Learner, read_classroom
-from workshop.hub_folder import HubFolder, Settings, free_port
+from workshop.hub_folder import HubFolder, HubSettings, free_port
 from workshop.launcher import Workshop
 from workshop.stopping import processes_of
 
@@ -141,7 +141,7 @@ def run(size: int, kill_the_hub: bool) -> RoomRun:
     held: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         room = HubFolder(Path(folder, "room"))
-        settings = Settings(places=size, ip="127.0.0.1", port=free_port())
+        settings = HubSettings(places=size, ip="127.0.0.1", port=free_port())
         with closing(Workshop(room, settings)) as workshop, ThreadPoolExecutor(size) as pool:
             time.sleep(_BEFORE_SECONDS)
             first = workshop.config.first_number

@@ -14,7 +14,7 @@ import pytest
 from jupyter_client.connect import LocalPortCache
 from jupyter_client.kernelspec import get_kernel_spec
 
-from warm_kernels import fork_server
+from warm_kernels import fork_server, provisioner
 from warm_kernels.kernelspec import PROVISIONER, install
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only")
@@ -339,6 +339,29 @@ def test_a_port_that_somebody_else_has_taken_meanwhile_is_replaced(start, monkey
         kernel.client.wait_for_ready(timeout=60)
         assert kernel.manager.ports == ports
         assert kernel.is_warm
+
+
+def test_a_kernel_whose_clients_know_its_ports_keeps_them(start, monkeypatch):
+    """Somebody holds one for a moment while it restarts; a client would wait at it for ever."""
+    kernel = start()
+    ports, fork, tries = kernel.manager.ports, provisioner.fork_kernel, []
+
+    def fork_beside_another(*args, **kwargs):
+        with socket.socket() as somebody:
+            somebody.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if not tries:
+                somebody.bind(("127.0.0.1", ports[0]))
+                somebody.listen()
+            process = fork(*args, **kwargs)
+        tries.append(process.report)
+        return process
+
+    monkeypatch.setattr(provisioner, "fork_kernel", fork_beside_another)
+    kernel.manager.restart_kernel(now=True)
+    kernel.client.wait_for_ready(timeout=60)
+    assert tries == ["port-taken", "ready"]
+    assert kernel.manager.ports == ports
+    assert kernel.run("print('here')") == "here"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from workbook_lib.locations import project_root
-from workshop.hub_folder import FIRST_PAGE, INSTRUCTOR, SHORTEST_PASSWORD, Settings
+from workshop.hub_folder import FIRST_PAGE, INSTRUCTOR, SHORTEST_PASSWORD, HubSettings
 
 ROOT = project_root()
 VALUES = yaml.safe_load((ROOT / "kubernetes" / "values.yaml").read_text(encoding="utf-8"))
@@ -61,14 +61,14 @@ def test_nothing_that_a_workshop_needs_may_be_missing(key):
 def test_the_limits_are_those_of_make_hub():
     units = {"M": 1024**2, "G": 1024**3}  # as JupyterHub reads them
     text = SINGLE["memory"]["limit"]
-    settings = Settings()
+    settings = HubSettings()
     assert int(text[:-1]) * units[text[-1]] == settings.memory_bytes
     assert SINGLE["cpu"]["limit"] == settings.cpus
     assert VALUES["hub"]["activeServerLimit"] == settings.places + 1
 
 
 def test_the_times_are_those_of_make_hub():
-    settings = Settings()
+    settings = HubSettings()
     assert VALUES["cull"]["timeout"] == settings.idle_seconds
     assert VALUES["cull"]["every"] == settings.cull_seconds
 

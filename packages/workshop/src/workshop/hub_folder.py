@@ -35,7 +35,7 @@ class WorkshopError(VarhandleError):
 
 
 @dataclass(frozen=True)
-class Settings:
+class HubSettings:
     """What an instructor may choose."""
 
     places: int = 30  # participants, the instructor not counted
@@ -58,7 +58,7 @@ class Settings:
 class HubConfig:
     """What is settled at a start, for all processes of the hub."""
 
-    settings: Settings
+    settings: HubSettings
     hub_port: int  # the three listen on this machine alone
     proxy_port: int
     class_port: int
@@ -137,7 +137,7 @@ class HubFolder:
     def config(self) -> HubConfig:
         """What was settled at the last start."""
         kept = self.read("started")
-        return HubConfig(**{**kept, "settings": Settings(**kept["settings"])})
+        return HubConfig(**{**kept, "settings": HubSettings(**kept["settings"])})
 
     def number(self, name: str, first: int) -> int:
         """Return a participant's user number; a new one gets the next."""

@@ -31,7 +31,7 @@ from workshop.hub_folder import (
     VARIABLE,
     HubConfig,
     HubFolder,
-    Settings,
+    HubSettings,
     WorkshopError,
     free_port,
 )
@@ -55,7 +55,7 @@ class Workshop:
     unlimited = ""  # why limits are not enforced, if they are not
     _limits: Limits | None = None
 
-    def __init__(self, folder: HubFolder, settings: Settings) -> None:
+    def __init__(self, folder: HubFolder, settings: HubSettings) -> None:
         """Start it, and wait until it answers; after a ``WorkshopError`` nothing is left of it."""
         self.folder = folder
         folder.make()
@@ -233,7 +233,7 @@ def _own_address() -> str:
     return "127.0.0.1"
 
 
-def _settle(folder: HubFolder, settings: Settings, limits: Limits | None) -> HubConfig:
+def _settle(folder: HubFolder, settings: HubSettings, limits: Limits | None) -> HubConfig:
     """Choose ports and user numbers; those numbers that own homes already stay."""
     before = folder.read("started")
     if before:
@@ -247,7 +247,7 @@ def _settle(folder: HubFolder, settings: Settings, limits: Limits | None) -> Hub
         where = f"{settings.ip or 'port'} {settings.port}"
         raise WorkshopError(f"{where}: nothing can listen there ({error.strerror})") from error
     return HubConfig(
-        Settings(**{**asdict(settings), "port": port}),
+        HubSettings(**{**asdict(settings), "port": port}),
         hub_port=free_port(),
         proxy_port=free_port(),
         class_port=free_port(),
@@ -280,7 +280,7 @@ def _try_entering(folder: HubFolder, config: HubConfig) -> None:
 
 
 def run_until_stopped(
-    folder: HubFolder, settings: Settings, on_start: Callable[[Workshop], None]
+    folder: HubFolder, settings: HubSettings, on_start: Callable[[Workshop], None]
 ) -> None:
     """Run a workshop until Ctrl-C or SIGTERM."""
     folder.make()

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from workbook_lib.runs.locking import locked
+
 from workshop.hub_folder import WorkshopError
 
 PACKAGE = Path(__file__).with_name("proxy_package")
