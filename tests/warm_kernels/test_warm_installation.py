@@ -56,7 +56,7 @@ def python(version):
 
 
 JOBS = """
-import atexit, multiprocessing, os, random, signal, sys, tempfile
+import atexit, multiprocessing, os, random, signal, sys, tempfile, time
 
 def show(*names):
     atexit.register(print, "the end", flush=True)
@@ -66,6 +66,8 @@ def end(how):
     exec(how)
 
 def speak(report, word):
+    if os.fork() == 0:  # what it has started may outlive it
+        time.sleep(600)
     report(word)
     sys.stdin.read()
 
@@ -120,6 +122,7 @@ assert start(jobs.fork_again, nested=True).wait(20) == 0
 assert said().startswith("True")
 held.terminate()
 assert held.wait(20) == 255
+os.killpg(held.pid, signal.SIGKILL)
 before = len(os.listdir("/proc/self/fd"))
 for number in range(20):
     assert start(jobs.end, f"sys.exit({number})").wait(20) == number

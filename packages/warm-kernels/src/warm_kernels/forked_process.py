@@ -86,7 +86,7 @@ class ForkedProcess:
         deadline = time.monotonic() + _READY_SECONDS
         while not self.report:
             self._read(_POLL_SECONDS)
-            if self._returncode is not None:
+            if self._returncode is not None and not self.report:
                 raise OSError(f"a forked process ended early, with exit code {self._returncode}")
             if time.monotonic() > deadline:
                 self.kill()
