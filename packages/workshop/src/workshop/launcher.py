@@ -22,7 +22,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import psutil
-from workbook_lib.runs.locking import LockedError, locked
+from filelock import FileLock, Timeout
 
 from warm_kernels.fork_server import SWITCH
 from workbook_lib.locations import project_root
@@ -288,12 +288,15 @@ def run_until_stopped(
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: stop.append(number))
     try:
-        with locked(folder.state / "lock"), closing(Workshop(folder, settings)) as workshop:
+        with (
+            FileLock(folder.state / "lock", timeout=0),
+            closing(Workshop(folder, settings)) as workshop,
+        ):
             on_start(workshop)
             while not stop:
                 time.sleep(_POLL_SECONDS)
                 workshop.keep_going()
-    except LockedError:
+    except Timeout:
         raise WorkshopError(f"a hub runs in {folder.folder} already") from None
 
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from workbook_lib.runs.locking import locked
+from filelock import FileLock
 
 from workshop.hub_folder import WorkshopError
 
@@ -33,7 +33,7 @@ def command() -> list[str]:
     node = node_folder() / "bin" / "node"
     folder = Path(sys.prefix) / "share" / "workbook-hub-proxy"
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with locked(folder.with_name(f".{folder.name}.lock"), wait=lambda: True):
+    with FileLock(folder.with_name(f".{folder.name}.lock")):
         if not _is_current(folder):
             _fetch(folder, node)
     program = folder / "node_modules" / "configurable-http-proxy" / "bin"
