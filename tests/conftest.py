@@ -7,7 +7,10 @@ from collections import Counter
 
 import pytest
 from changed import DURATIONS
+from family_fixtures import tf
 from hypothesis import HealthCheck, settings
+
+__all__ = ["tf"]
 
 os.environ["WORKBOOK_PROGRESS"] = "off"
 # Fuzzing takes the same examples every time, watches no clock, and leaves nothing in the checkout.
@@ -35,18 +38,6 @@ def pytest_sessionfinish(session):
     known = json.loads(DURATIONS.read_text()) if DURATIONS.exists() else {}
     rounded = {name: round(took, 1) for name, took in seconds.items()}
     DURATIONS.write_text(json.dumps(known | rounded))
-
-
-@pytest.fixture(scope="session")
-def tf():
-    # It counts at the import. A child, or a kernel, that found it would be another than a user's.
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
-        import tensorflow
-
-    tensorflow.get_logger().setLevel("ERROR")
-    tensorflow.keras.utils.disable_interactive_logging()
-    return tensorflow
 
 
 @pytest.fixture(scope="session")

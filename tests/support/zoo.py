@@ -171,7 +171,7 @@ def lstm_exported(tf, folder):
     return folder / "model"
 
 
-@specimen("blocked", seen=False)
+@specimen("blocked", ("tensor-list",), seen=False)
 def lstm_of_any_batch(tf, folder):
     """No matter of variables: a list of tensors whose shape is not known."""
     import keras

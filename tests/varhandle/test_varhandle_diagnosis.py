@@ -62,9 +62,10 @@ def test_an_ordinary_op_is_blamed_on_no_variable(diagnosed):
     assert "no matter of variables" in line
 
 
-def test_a_refusal_without_a_missing_op_is_told_in_the_converters_words(diagnosed):
-    (line,) = diagnosed("lstm_of_any_batch").other
-    assert "requires element_shape to be static" in line
+def test_what_the_converter_says_makes_a_warning_an_error(diagnosed):
+    (finding,) = diagnosed("lstm_of_any_batch").findings
+    assert (finding.id, finding.severity) == ("tensor-list", "error")
+    assert "tf.TensorSpec([1, 5, 3], 'float32')" in finding.fix
 
 
 def test_random_numbers_are_not_called_wrong_answers(diagnosed):

@@ -39,16 +39,11 @@ _NO_SIGNATURE = (
     "the SavedModel has no signature, and the converter wants at least one: save it again with "
     "tf.saved_model.save(module, folder, signatures={'serving_default': module.step})"
 )
-_FIXED_BATCH = (
-    "A recurrent layer keeps a list as long as the batch: give the batch a size when you save, "
-    "such as model.export(folder, input_signature=[tf.TensorSpec([1, steps, features])])"
-)
 _FLEX = (
     " SELECT_TF_OPS converts it for a runtime that has the Flex delegate, which the Python "
     "packages no longer have."
 )
 _NO_VALUE = "variable != nullptr"
-_RESOURCE_OPS = ("VarHandleOp", "Variable", "Resource", "_variable", "HashTable", "LookupTable")
 
 
 @dataclass(frozen=True)
@@ -146,13 +141,11 @@ def _refused(graph: Graph, findings: tuple[Finding, ...], proof: Proof) -> Decis
     record = proof.conversion.record
     if format_of(graph).lacks_signature(graph):
         return Decision(findings, "blocked", (_NO_SIGNATURE,))
-    told = _explained(graph, record.message) if _about_resources(record.failing_ops) else ()
+    told = _explained(graph, findings, record.message)
     other = () if told else (_stopped(proof),)
-    return Decision(in_order((*findings, *told)), "blocked", other)
-
-
-def _about_resources(ops: Iterable[str]) -> bool:
-    return any(part in op for op in ops for part in _RESOURCE_OPS)
+    surer = {finding.id for finding in told}
+    kept = (f for f in findings if not (f.severity == "warning" and f.id in surer))
+    return Decision(in_order((*kept, *told)), "blocked", other)
 
 
 def _stopped(proof: Proof) -> str:
@@ -160,8 +153,6 @@ def _stopped(proof: Proof) -> str:
     assert proof.conversion is not None
     needs = [e for e in proof.conversion.errors if e.code.startswith("ERROR_NEEDS")]
     ops = tuple(dict.fromkeys(error.op for error in needs))
-    if "tf.TensorListReserve" in proof.conversion.failing_ops:
-        return f"{proof.reason}. {_FIXED_BATCH}"
     if not ops:
         return f"{proof.reason} (no variable explains it)"
     flex = _FLEX if all(error.code == "ERROR_NEEDS_FLEX_OPS" for error in needs) else ""
@@ -172,11 +163,17 @@ def _stopped(proof: Proof) -> str:
     )
 
 
-def _explained(graph: Graph, message: str) -> tuple[Finding, ...]:
-    """Return the family that the converter's message shows, with the variables that it names."""
+def _explained(graph: Graph, findings: tuple[Finding, ...], message: str) -> tuple[Finding, ...]:
+    """Return the family that the converter's message shows, with the variables that it names.
+
+    Where a warning said so before, its fix is the better one: it was made for this model.
+    """
     matches = diagnose_log(without_noise(message))[:1]
-    named = tuple(v.name for v in graph.variables if f'loc("{v.name}")' in message)
-    return tuple(Finding(m.id, "error", named, m.message, m.fix) for m in matches)
+    variables = tuple(v.name for v in graph.variables if f'loc("{v.name}")' in message)
+    fixes = {f.id: f.fix for f in findings if f.severity == "warning"}
+    return tuple(
+        Finding(m.id, "error", variables, m.message, fixes.get(m.id, m.fix)) for m in matches
+    )
 
 
 def _failed(findings: tuple[Finding, ...], proof: Proof) -> Decision:

@@ -1,0 +1,107 @@
+"""A recurrent layer whose list of tensors has no fixed shape, because the batch has no size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from varhandle.families import code
+from varhandle.families.base import Family
+from varhandle.families.findings import Finding, Reading
+from varhandle.families.harness import Answers, Trace, case, compare, convert, tensorflow
+from varhandle.families.log_index import LogDiagnosis, MatchIndex
+from varhandle.families.log_patterns import Pattern
+from varhandle.graph import TensorSpec
+
+_LISTS = frozenset({"TensorListReserve", "EmptyTensorList"})
+
+
+@case("lstm-any-batch", "Keras LSTM, batch size open")
+def lstm_any_batch(trace: Trace) -> Answers:
+    """Convert an LSTM as most people write it, without a batch size."""
+    tf = tensorflow()
+    x = tf.keras.Input(shape=(3, 1))
+    layer = tf.keras.layers.LSTM(2, kernel_initializer="ones", recurrent_initializer="ones")
+    model = tf.keras.Model(x, layer(x))
+    trace.stage = "convert"
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    return compare(trace, tf, convert(trace, converter), model, shape=(1, 3, 1))
+
+
+def _in_saved_model(reading: Reading) -> Iterator[Finding]:
+    """Only a warning: the shape of a list's elements is a constant, whose value is not read."""
+    if reading.signature is None:
+        return
+    inputs = reading.graph.signature(reading.signature).inputs
+    is_open = any(spec.shape and spec.shape[0] is None for spec in inputs)
+    if is_open and any(node.op in _LISTS for f in reading.reached for node in f.nodes):
+        message = (
+            f"{reading.capital_subject} has a batch of no fixed size, and keeps tensors in a list "
+            "(TensorListReserve), as a recurrent layer does: where an element of the list is as "
+            "large as the batch, the converter has no shape for it."
+        )
+        yield FAMILY.finding("warning", (), message, _close_batch(inputs))
+
+
+def _close_batch(inputs: tuple[TensorSpec, ...]) -> str:
+    specs = [f"tf.TensorSpec({_closed(spec)}, {spec.dtype!r})" for spec in inputs]
+    return code.lines(
+        "# In the program that has the Keras model (Model.export opens a batch that was closed):",
+        "import tensorflow as tf",
+        "",
+        f"specs = [{', '.join(specs)}]",
+        'model.export("exported", input_signature=specs)',
+        'converter = tf.lite.TFLiteConverter.from_saved_model("exported")',
+    )
+
+
+def _closed(spec: TensorSpec) -> list[int | None] | None:
+    return [1, *spec.shape[1:]] if spec.shape else None
+
+
+def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
+    for line in index.of("tensor-list"):
+        message = (
+            "A list of tensors, as a recurrent layer keeps one, has elements whose shape is not"
+            " known: as a rule the batch has no fixed size. No variable is at fault."
+        )
+        yield FAMILY.in_log(125, line, message)
+    for line in index.of("tensor-list-op"):
+        message = (
+            "The loop of a recurrent layer keeps its tensors in a list, by"
+            f" {line.get('op') or 'TensorList ops'}, which this converter or runtime does not have."
+        )
+        yield FAMILY.in_log(195, line, message)
+
+
+FAMILY = Family(
+    id="tensor-list",
+    order=170,
+    what='The converter stops with "requires element_shape to be static".',
+    cause="A recurrent layer keeps a list of tensors as large as the batch, which has no size.",
+    cure="Give the batch a size before you export or convert.",
+    fix=(
+        "Give the batch a size, and convert again with builtin ops only. Model.export opens a batch"
+        " that was closed, unless it is told the shape.\n\n"
+        "spec = tf.TensorSpec([1, *model.input_shape[1:]])\n"
+        "model.export(folder, input_signature=[spec])\n"
+        "converter = tf.lite.TFLiteConverter.from_saved_model(folder)"
+    ),
+    cases=(lstm_any_batch,),
+    graph_rules={"saved_model": _in_saved_model},
+    log_patterns=(
+        Pattern("tensor-list", "requires element_shape to be static"),
+        Pattern("tensor-list", "Lowering tensor list ops is failed"),
+        Pattern(
+            "tensor-list-op",
+            "TensorListFromTensor",
+            company=("you will need custom implementations",),
+            after=r"(?=[,.])",
+        ),
+        Pattern(
+            "tensor-list-op",
+            "failed to prepare",
+            r"nodenumber\d{1,7}\((?P<op>flextensor(?:array|list)\w{0,40})\)$",
+        ),
+    ),
+    log_rule=_in_log,
+)

@@ -1,0 +1,65 @@
+"""A recurrent layer whose batch has no size."""
+
+import numpy as np
+import pytest
+from family_checks import check_case, code_of, finding_of, ids, run
+
+from varhandle import check_parity
+from varhandle.families.catalog import family, find
+from varhandle.formats import read_graph
+
+FAMILY = family("tensor-list")
+
+
+def recurrent(tf):
+    return tf.keras.Sequential([tf.keras.Input((5, 3)), tf.keras.layers.LSTM(4)])
+
+
+def test_the_reproduction_fails_here(reproduced):
+    seen = reproduced("lstm-any-batch")
+    check_case(seen, "error", "convert", "ConverterError", "requires element_shape to be static")
+    assert ids(seen.message) == ["tensor-list"]
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        "error: 'tf.TensorListReserve' op requires element_shape to be static during TF Lite"
+        " transformation pass",
+        "error: Lowering tensor list ops is failed. Please consider using Select TF ops",
+        "Here is a list of operators for which you will need custom implementations:"
+        " TensorListFromTensor, TensorListReserve, TensorListStack, While.",
+        "ERROR: Select TensorFlow op(s), included in the given model, is(are) not supported by this"
+        " interpreter.\nERROR: Node number 13 (FlexTensorArrayV3) failed to prepare.",
+        "Node number 3 (FlexTensorListReserve) failed to prepare.",
+    ],
+)
+def test_it_shows_in_a_log(log):
+    assert ids(log) == ["tensor-list"]
+
+
+def test_a_loop_without_a_layer_is_not_taken_for_one():
+    assert ids("you will need custom implementations: TensorListReserve, While.") == []
+
+
+def test_the_fix_of_a_log_runs(tf, tmp_path):
+    model = recurrent(tf)
+    names = run(code_of(FAMILY.fix), tf=tf, model=model, folder=str(tmp_path / "closed"))
+    closed = tf.saved_model.load(str(tmp_path / "closed")).signatures["serving_default"]
+    calls = [{name: np.full((1, 5, 3), i, "float32")} for i in range(3)]
+    assert check_parity(closed, names["converter"].convert(), calls).passed
+    assert find(read_graph(tmp_path / "closed")) == ()
+
+
+def test_it_shows_in_a_graph_and_the_fix_is_for_this_model(
+    tf, specimen_path, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    finding = finding_of(specimen_path("lstm_of_any_batch"), "tensor-list")
+    assert finding.severity == "warning"
+    names = run(finding.fix, model=recurrent(tf))
+    assert names["converter"].convert()
+
+
+def test_a_batch_of_one_is_no_matter(specimen_path):
+    assert "tensor-list" not in [f.id for f in find(read_graph(specimen_path("counter")))]

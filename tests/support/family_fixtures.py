@@ -1,0 +1,42 @@
+"""Fixtures of the failure families' tests, beside the families and here."""
+
+import functools
+
+import pytest
+import zoo
+
+from varhandle.reproduction import reproduce
+
+
+@pytest.fixture(scope="session")
+def tf():
+    # It counts at the import. A child, or a kernel, that found it would be another than a user's.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
+        import tensorflow
+
+    tensorflow.get_logger().setLevel("ERROR")
+    tensorflow.keras.utils.disable_interactive_logging()
+    return tensorflow
+
+
+_once = functools.cache(reproduce)
+_made = {}
+
+
+@pytest.fixture(scope="session")
+def reproduced():
+    """Bring a failure about, or return what it did when it was brought about before."""
+    return _once
+
+
+@pytest.fixture(scope="session")
+def specimen_path(tf, tmp_path_factory):
+    """Make a model of the zoo, or return where it was made before."""
+
+    def path(name):
+        if name not in _made:
+            _made[name] = zoo.make(name, tmp_path_factory.mktemp(name))
+        return _made[name]
+
+    return path
