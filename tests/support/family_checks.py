@@ -1,8 +1,11 @@
 """What the tests of the failure families do: explain a log, find in a model, run a fix."""
 
+import zoo
+
 from varhandle import explain
 from varhandle.families.catalog import find
 from varhandle.formats import read_graph
+from varhandle.graph import Access, Function, Graph, Node, Signature, TensorSpec, Variable
 
 
 def ids(log):
@@ -34,7 +37,51 @@ def run(code, **names):
     return names
 
 
-def check_case(seen, outcome, stage, exception="", message=""):
+def check_case(seen, family, outcome, stage, *told):
+    """A reproduction did what it is for; what it says is explained as its family first."""
+    exception, message = told or ("", "")
     assert (seen.outcome, seen.stage, seen.exception_type) == (outcome, stage, exception)
     assert message in seen.message
     assert seen.case in seen.text()
+    if outcome == "error":
+        assert ids(seen.message)[0] == family
+
+
+def fix_of(path, family, severity=None):
+    return finding_of(path, family, severity).fix
+
+
+def severe(found, *severities):
+    """The ids of findings of some severities: errors and warnings if none is named."""
+    wanted = severities or ("error", "warning")
+    return tuple(sorted(finding.id for finding in found if finding.severity in wanted))
+
+
+def counter(tf):
+    """A module that counts."""
+
+    class Counter(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.seen = tf.Variable(tf.zeros([4]), name="seen")
+
+        @tf.function(input_signature=[zoo.spec(tf, 4)])
+        def __call__(self, x):
+            self.seen.assign_add(x)
+            return {"y": self.seen.read_value()}
+
+    return Counter()
+
+
+def file_of(*nodes, initialized=False, signatures=("run",), dtypes=("float32", "float32")):
+    """A file whose variable ``v`` is touched by ``nodes``: ``"read"`` and ``"assign"`` in order."""
+    ops, reads, assigns = [Node("VAR_HANDLE#0", "VAR_HANDLE")], [], []
+    for number, what in enumerate(nodes, start=1):
+        op = {"read": "READ_VARIABLE", "assign": "ASSIGN_VARIABLE"}[what]
+        value = TensorSpec("t", dtypes[what == "assign"], (4,))
+        ops.append(Node(f"{op}#{number}", op, attributes={"value": value}))
+        access = Access(op, f"{op}#{number}", "main", signatures[:1])
+        (reads if what == "read" else assigns).append(access)
+    variable = Variable("v", "float32", (4,), tuple(reads), tuple(assigns), initialized)
+    named = tuple(Signature(name, "main", (), ()) for name in signatures)
+    return Graph("m.tflite", "tflite", (Function("main", tuple(ops)),), (variable,), named)

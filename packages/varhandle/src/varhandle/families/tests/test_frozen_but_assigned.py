@@ -1,0 +1,91 @@
+"""A variable that became a constant, while the graph still assigns it."""
+
+import shutil
+
+import pytest
+import zoo
+from family_checks import check_case, fix_of, ids, run
+
+from varhandle import explain
+from varhandle.diagnosis import diagnose
+from varhandle.families.catalog import family
+
+FAMILY = family("frozen-but-assigned")
+
+
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [
+        (
+            "concrete-function-alone",
+            ("error", "convert", "ValueError", "incompatible with expected resource"),
+        ),
+        (
+            "batch-norm-training",
+            ("error", "convert", "ValueError", "incompatible with expected resource"),
+        ),
+    ],
+)
+def test_a_reproduction_does_what_it_is_for(reproduced, case, expected):
+    check_case(reproduced(case), FAMILY.id, *expected)
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        "Unsupported Ops in the model after optimization\nAssignVariableOp",
+    ],
+)
+def test_it_shows_in_a_log(log):
+    assert ids(log)[0] == FAMILY.id
+
+
+def test_a_model_in_training_is_saved_for_inference(tf, specimen_path, tmp_path, monkeypatch):
+    import keras
+
+    monkeypatch.chdir(tmp_path)
+    fix = fix_of(specimen_path("batch_norm_in_training"), "frozen-but-assigned", "warning")
+    export, module = fix.split("# Or, ")
+    norm = keras.layers.BatchNormalization()
+    model = keras.Sequential([keras.Input((4,), batch_size=2), norm])
+    for part in (export, "# " + module):
+        run(part, model=model, spec=zoo.spec(tf, 2, 4))
+        found = diagnose("inference")
+        assert (found.verdict, found.findings) == ("convertible", ())
+        assert found.proof.passed
+        shutil.rmtree("inference")
+
+
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        ("gather_from_a_constant", "gather-from-frozen-table"),
+        ("assign_to_a_constant", "frozen-but-assigned"),
+    ],
+)
+def test_a_badly_frozen_graph_is_mended(specimen_path, tmp_path, monkeypatch, name, family):
+    monkeypatch.chdir(tmp_path)
+    run(fix_of(specimen_path(name), family))
+    found = diagnose("mended.pb")
+    assert found.findings == ()
+    assert found.verdict == "convertible"
+    assert found.proof.passed
+
+
+def test_a_node_that_assigns_in_a_layer_called_embedding():
+    line = (
+        "Input 0 of node model/embedding_bn/AssignNewValue was passed float from Func/input/_2:0"
+        " incompatible with expected resource."
+    )
+    assert ids(line) == ["frozen-but-assigned"]
+    assert ids(line.replace("AssignNewValue", "GatherV2")) == ["gather-from-frozen-table"]
+
+
+def test_a_dtype_that_will_be_refused_next_is_told():
+    line = (
+        "Input 0 of node AssignVariableOp was passed half from total:0 incompatible with expected"
+        " resource."
+    )
+    (match,) = explain(line).matches
+    assert "float16" in match.message
+    assert "float16" not in explain(line.replace("half", "float")).matches[0].message

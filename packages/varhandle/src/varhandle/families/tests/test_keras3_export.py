@@ -1,0 +1,98 @@
+"""A Keras 3 model that tf.saved_model.save wrote: each variable twice, one value."""
+
+import numpy as np
+import pytest
+import zoo
+from family_checks import check_case, code_of, fix_of, ids, run
+
+from varhandle import check_parity, explain
+from varhandle.conversion.converter import convert
+from varhandle.diagnosis import diagnose
+from varhandle.families import keras3_export
+from varhandle.families.catalog import family
+
+FAMILY = family("keras3-export")
+
+
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [
+        ("keras-in-module", ("wrong", "run")),
+    ],
+)
+def test_a_reproduction_does_what_it_is_for(reproduced, case, expected):
+    check_case(reproduced(case), FAMILY.id, *expected)
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        "AttributeError: 'KerasVariable' object has no attribute 'read_value'",
+        "AttributeError: 'Functional' object has no attribute '_get_save_spec'",
+        "AttributeError: 'Functional' object has no attribute '_set_save_spec'",
+        "LLVM ERROR: Failed to infer result type(s).\nAborted (core dumped)",
+    ],
+)
+def test_it_shows_in_a_log(log):
+    assert ids(log)[0] == FAMILY.id
+
+
+def test_keras_writes_the_saved_model(tf, tmp_path):
+    model = tf.keras.Sequential([tf.keras.Input((3,)), tf.keras.layers.Dense(2)])
+    names = run(
+        code_of(keras3_export._OTHER_KERAS), tf=tf, model=model, folder=str(tmp_path / "other")
+    )
+    assert names["converter"].convert()
+    owner = tf.Module()
+    run(code_of(FAMILY.fix), tf=tf, model=model, folder=str(tmp_path), self=owner)
+    assert len(owner.variables) == 2
+    held = run(code_of(family("uninitialised-variable").fix), tf=tf)["Owner"](model)
+
+    @tf.function(input_signature=[zoo.spec(tf, 1, 3)])
+    def answer(x):
+        return {"y": model(x)}
+
+    tf.saved_model.save(held, str(tmp_path / "held"), signatures=answer)
+    calls = [{"x": np.ones((1, 3), "float32")}]
+    assert check_parity(
+        answer.get_concrete_function(), convert(tmp_path / "held").content, calls
+    ).passed
+
+
+def test_a_keras_model_is_exported_again(tf, specimen_path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    export, rest = fix_of(specimen_path("keras_in_a_module"), "keras3-export").split("# Or, ")
+    model = zoo.dense_model()
+    run(export, model=model)
+    assert diagnose("exported", static=True).findings == ()
+    module = tf.Module()
+    module.model = model
+    module.infer = tf.function(lambda x: {"y": model(x)}, input_signature=[zoo.spec(tf, 1, 4)])
+    run("# " + rest, module=module, model=model, signature=module.infer)
+    found = diagnose("exported")
+    assert found.verdict == "convertible"
+    assert found.findings == ()
+    assert found.proof.passed
+
+
+def test_none_is_called_in_the_converters_keras_code():
+    traceback = (
+        'Traceback (most recent call last):\n  File "{}", line 188, in _wrapped_model\n'
+        "    with keras_deps.get_call_context_function()().enter(\n"
+        "TypeError: 'NoneType' object is not callable"
+    )
+    unix = "/site-packages/tensorflow/lite/python/tflite_keras_util.py"
+    assert ids(traceback.format(unix)) == ["keras3-export"]
+    assert ids(traceback.format(unix.replace("/", "\\"))) == ["keras3-export"]
+    other = traceback.format("app.py").replace("keras_deps.get_call_context_function", "make")
+    assert ids(other) == []
+
+
+def test_none_is_called_and_nothing_else_is_told():
+    """G-17 quotes no more; with any other line beside it, that says where it comes from."""
+    alone = "TypeError: 'NoneType' object is not callable"
+    (match,) = explain(alone).matches
+    assert match.id == "keras3-export"
+    assert "names no cause" in match.message
+    assert ids(f'  File "app.py", line 3, in <module>\n{alone}') == []
+    assert ids(f"{alone}\nexit code 1") == []

@@ -1,0 +1,66 @@
+"""A file whose ops or tensor types another runtime does not know."""
+
+import shlex
+
+import pytest
+from family_checks import check_case, fix_of, ids
+
+from varhandle.cli import main
+from varhandle.families.catalog import family
+from varhandle.formats import read_graph
+
+FAMILY = family("runtime-too-old")
+
+
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [
+        ("newer-file", ("works", "run")),
+    ],
+)
+def test_a_reproduction_does_what_it_is_for(reproduced, case, expected):
+    check_case(reproduced(case), FAMILY.id, *expected)
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        "Element type 13 is unknown",
+        "TensorType 13 cannot be loaded",
+        "TensorType (13) cannot be loaded",
+        "Unsupported tensor type 13",
+    ],
+)
+def test_it_shows_in_a_log(log):
+    assert ids(log)[0] == FAMILY.id
+
+
+def test_a_command_in_a_fix_is_one(specimen_path, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    program, *arguments = shlex.split(fix_of(specimen_path("counter_tflite"), "runtime-too-old"))
+    assert program == "varhandle"
+    assert main(arguments) == 0
+    assert not read_graph("stateless.tflite").variables
+    assert "counter" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("log", "expected"),
+    [
+        ("Didn't find op for builtin opcode 'VAR_HANDLE' version '1'. An older version of this"
+         " builtin might be supported. Are you using an old TFLite binary with a newer model?\n"
+         "Registration failed.", "runtime-too-old"),
+        ("Didn't find op for builtin opcode 'CALL_ONCE' version '1'. Are you using an old TFLite"
+         " binary with a newer model?", "runtime-too-old"),
+        ("Didn't find op for builtin opcode 'CALL_ONCE'", "micro-needs-store"),
+        ("Didn't find op for builtin opcode 'READ_VARIABLE'\nFailed to get registration from op"
+         " code READ_VARIABLE\nAllocateTensors() failed", "micro-needs-store"),
+        ("READ_VARIABLE requires resource variables. Please create ResourceVariables and pass it"
+         " to the interpreter.\nNode READ_VARIABLE (number 2f) failed to prepare with status 1",
+         "micro-needs-store"),
+        ("Unsupported data type 13 in tensor", "runtime-too-old"),
+        ("RuntimeError: Element type (13) is not supported", "runtime-too-old"),
+    ],
+)  # fmt: skip
+def test_a_runtime_and_a_microcontroller(log, expected):
+    assert ids(log) == [expected]

@@ -1,0 +1,95 @@
+"""State without a fixed shape, or not shared or reset as it was thought to be."""
+
+import numpy as np
+import pytest
+import zoo
+from family_checks import check_case, fix_of, ids, run
+
+from varhandle.diagnosis import diagnose
+from varhandle.families.catalog import family, find
+from varhandle.formats import read_graph
+from varhandle.graph import Function, Graph, Node
+
+FAMILY = family("shared-or-dynamic-state")
+
+
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [
+        ("growing-variable", ("wrong", "run")),
+        ("two-signatures", ("works", "run")),
+        ("lstm", ("works", "run")),
+    ],
+)
+def test_a_reproduction_does_what_it_is_for(reproduced, case, expected):
+    check_case(reproduced(case), FAMILY.id, *expected)
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        "error: Failed to duplicate values for the stateful op",
+    ],
+)
+def test_it_shows_in_a_log(log):
+    assert ids(log)[0] == FAMILY.id
+
+
+def test_signatures_that_share_state_are_converted_together(specimen_path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run(fix_of(specimen_path("counter_of_two_signatures"), "shared-or-dynamic-state"))
+    assert [s.name for s in read_graph("model.tflite").signatures] == ["peek", "step"]
+
+
+def test_a_state_of_the_older_kind_is_reset(specimen_path):
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=str(specimen_path("delay_line_tflite")))
+    interpreter.allocate_tensors()
+
+    def answer(value):
+        (given,), (got,) = interpreter.get_input_details(), interpreter.get_output_details()
+        interpreter.set_tensor(given["index"], np.full([1, 1], value, "float32"))
+        interpreter.invoke()
+        return interpreter.get_tensor(got["index"]).item()
+
+    assert [answer(1.0), answer(2.0)] == [1.0, 3.0]
+    run(
+        fix_of(specimen_path("delay_line_tflite"), "shared-or-dynamic-state"),
+        interpreter=interpreter,
+    )
+    assert [answer(1.0), answer(2.0)] == [1.0, 3.0]
+
+
+def test_rows_are_added_to_a_variable_of_fixed_length(tf, specimen_path, tmp_path):
+    fix = fix_of(specimen_path("growing"), "shared-or-dynamic-state")
+    making, adding = fix.split("# where a row is added:\n")
+    module = tf.Module()
+    names = run(making, self=module)
+
+    def step(x):
+        run(adding, tf=tf, self=module, longest=names["longest"], new_value=x)
+        return {"sum": tf.reduce_sum(module.rows, 0)}
+
+    module.step = tf.function(step, input_signature=[zoo.spec(tf, 1, 3)])
+    module.step(tf.ones([1, 3]))
+    assert module.step(tf.ones([1, 3]))["sum"].numpy().tolist() == [2.0] * 3
+    path = zoo.save(tf, tmp_path, module, serving_default=module.step)
+    assert diagnose(path).verdict == "convertible"
+
+
+@pytest.mark.parametrize(
+    ("op", "attributes", "seen"),
+    [
+        ("SVDF", {}, True),
+        ("UNIDIRECTIONAL_SEQUENCE_LSTM", {}, True),
+        ("LSTM", {"kernel_type": 0}, True),
+        ("LSTM", {"kernel_type": 1}, False),  # BASIC: its state comes in and goes out
+        ("FULLY_CONNECTED", {}, False),
+    ],
+)
+def test_a_state_of_the_older_kind_is_seen_by_its_op(op, attributes, seen):
+    main = Function("main", (Node(f"{op}#0", op, attributes=attributes),))
+    found = find(Graph("m.tflite", "tflite", (main,)))
+    assert [f.id for f in found] == ["shared-or-dynamic-state"] * seen
+    assert any("not stateful" in f.message for f in found) == ("SEQUENCE" in op)

@@ -1,0 +1,100 @@
+"""A graph without values: the weights live in a session, not in the file."""
+# ruff: noqa: E501
+
+import numpy as np
+import pytest
+from family_checks import check_case, code_of, fix_of, ids, run
+
+from varhandle.diagnosis import diagnose
+from varhandle.families import uninitialised_variable
+from varhandle.families.catalog import family
+
+FAMILY = family("unfrozen-graph")
+
+
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [
+        ("unfrozen-graph", ("wrong", "run")),
+        (
+            "unfrozen-reference",
+            (
+                "error",
+                "convert",
+                "ConverterError",
+                "'tf.VariableV2' op is illegal in a TFLite pipeline",
+            ),
+        ),
+    ],
+)
+def test_a_reproduction_does_what_it_is_for(reproduced, case, expected):
+    check_case(reproduced(case), FAMILY.id, *expected)
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        "error: failed while converting: 'main': Ops that need custom implementation (enabled via setting the -emit-custom-ops flag):\n\ttf.VariableV2 {container = \"\"}",
+        "Here is a list of operators for which you will need custom implementations: VariableV2.",
+        "These ops are not implemented: Assign, VariableV2",
+        "List of operations that cannot be converted to Inference Engine IR:\n VariableV2 (1)",
+    ],
+)
+def test_it_shows_in_a_log(log):
+    assert ids(log)[0] == FAMILY.id
+
+
+def test_frozen_in_its_session(tf, tmp_path):
+    v1 = tf.compat.v1
+    with tf.Graph().as_default() as graph, v1.Session() as session:
+        x = v1.placeholder("float32", [4], name="x")
+        weight = v1.get_variable("w", [4], use_resource=True)
+        tf.identity(x * weight, name="y")
+        saver = v1.train.Saver()
+        given = {"graph": graph, "saver": saver, "session": session, "tf": tf}
+        session.run(v1.global_variables_initializer())
+        checkpoint = saver.save(session, str(tmp_path / "w"))
+    names = run(
+        code_of(FAMILY.fix),
+        **given,
+        checkpoint=checkpoint,
+        output_node_names=["y"],
+    )
+    assert {node.op for node in names["frozen"].node} == {"Placeholder", "Const", "Mul", "Identity"}
+    with graph.as_default(), v1.Session(graph=graph) as session:
+        run(
+            code_of(uninitialised_variable._IN_SESSION),
+            **{**given, "session": session},
+            checkpoint=checkpoint,
+        )
+        assert session.run("y:0", {"x:0": np.ones(4)}).shape == (4,)
+
+
+def answer_of(tf, graph_def, x):
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        tf.import_graph_def(graph_def, name="")
+        return session.run("y:0", {"x:0": x})
+
+
+def test_a_graph_is_frozen_with_the_values_of_its_checkpoint(
+    tf, specimen_path, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    path = specimen_path("unfrozen_graph_with_a_saver")
+    fix = fix_of(path, "unfrozen-graph")
+    run(fix.replace('"model.ckpt"', repr(str(path.parent / "model.ckpt"))))
+    assert diagnose("frozen.pb").verdict == "convertible"
+    kernel = tf.train.load_checkpoint(str(path.parent / "model.ckpt")).get_tensor("kernel")
+    x = np.ones([1, 3], "float32")
+    frozen = tf.compat.v1.GraphDef.FromString((tmp_path / "frozen.pb").read_bytes())
+    np.testing.assert_allclose(answer_of(tf, frozen, x), x @ kernel, rtol=1e-6)
+
+
+def test_a_graph_is_frozen_where_its_session_is(tf, specimen_path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = specimen_path("unfrozen_graph")
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        tf.import_graph_def(tf.compat.v1.GraphDef.FromString(path.read_bytes()), name="")
+        session.run(["kernel/Assign", "bias/Assign"])
+        run(fix_of(path, "unfrozen-graph"), session=session)
+    assert diagnose("frozen.pb").verdict == "convertible"

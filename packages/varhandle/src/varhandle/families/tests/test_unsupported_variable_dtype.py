@@ -1,0 +1,154 @@
+"""The literal message: an assigned variable of a dtype that the builtin VAR_HANDLE lacks."""
+# ruff: noqa: E501
+
+import pytest
+import zoo
+from family_checks import check_case, fix_of, ids, refused, run, severe
+
+from varhandle import explain
+from varhandle.conversion.converter import convert
+from varhandle.families.catalog import family, find
+from varhandle.formats import read_graph
+
+FAMILY = family("unsupported-variable-dtype")
+
+
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [
+        (
+            "float16-state",
+            (
+                "error",
+                "convert",
+                "ConverterError",
+                "'tf.VarHandleOp' op is neither a custom op nor a flex op",
+            ),
+        ),
+        (
+            "float16-state-flag-off",
+            (
+                "error",
+                "convert",
+                "ConverterError",
+                "'tf.VarHandleOp' op is neither a custom op nor a flex op",
+            ),
+        ),
+        (
+            "int16-state",
+            (
+                "error",
+                "convert",
+                "ConverterError",
+                "'tf.VarHandleOp' op is neither a custom op nor a flex op",
+            ),
+        ),
+        ("uint32-state", ("error", "convert", "ConverterError", "but got 'tensor<4xui32>'")),
+        (
+            "string-state",
+            (
+                "error",
+                "convert",
+                "ConverterError",
+                "'tf.VarHandleOp' op is neither a custom op nor a flex op",
+            ),
+        ),
+    ],
+)
+def test_a_reproduction_does_what_it_is_for(reproduced, case, expected):
+    check_case(reproduced(case), FAMILY.id, *expected)
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        "error: failed to legalize operation 'tf.VarHandleOp' that was explicitly marked illegal",
+        "error: 'tfl.read_variable' op result #0 must be tensor of 32-bit float or 64-bit float values, but got 'tensor<*xui16>'",
+        "error: failed while converting: 'main': Ops that can be supported by the flex runtime (enabled via setting the -emit-select-tf-ops flag):\ttf.VarHandleOp {}",
+    ],
+)
+def test_it_shows_in_a_log(log):
+    assert ids(log)[0] == FAMILY.id
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "int16"])
+def test_a_state_in_the_recommended_dtype_converts(tf, specimen_path, tmp_path, dtype):
+    fix = fix_of(specimen_path(f"{dtype}_state"), "unsupported-variable-dtype")
+    module = tf.Module()
+    run(fix, self=module, new_value=tf.ones([4], dtype))
+    assert module.total.numpy().tolist() == [1.0] * 4
+
+    in_the_step = fix.replace("self.total = tf.Variable", "_ = lambda: tf.Variable")
+
+    def step(x):
+        names = run(in_the_step, self=module, new_value=tf.cast(x, dtype))
+        return {"y": tf.cast(names["value"], tf.float32)}
+
+    module.step = tf.function(step, input_signature=[zoo.spec(tf, 4)])
+    path = zoo.save(tf, tmp_path, module, step=module.step)
+    assert convert(path).content
+
+
+def test_strings_become_numbers(tf, specimen_path):
+    fix = fix_of(specimen_path("string_state"), "unsupported-variable-dtype")
+    module = tf.Module()
+    run(fix, self=module, index=[2], tf=tf)
+    assert module.last.dtype == tf.int64
+    assert module.last.numpy().tolist() == [2]
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "uint32", "uint64"])
+def test_the_other_dtypes_that_are_called_unsupported_stop_the_converter(tf, tmp_path, dtype):
+    path = zoo.total_of(dtype)(tf, tmp_path)
+    (finding,) = (f for f in find(read_graph(path)) if f.severity == "error")
+    assert finding.id == "unsupported-variable-dtype"
+    assert not convert(path).content
+
+
+def test_the_dtypes_that_are_not_called_unsupported_convert(tf, tmp_path):
+    dtypes = ["float32", "float64", "int8", "uint8", "int32", "int64", "bool", "complex64"]
+    variables = {f"v_{d}": tf.Variable(tf.zeros([4], d), name=f"v_{d}") for d in dtypes}
+
+    def step(module, x):
+        for dtype in dtypes:
+            getattr(module, f"v_{dtype}").assign(tf.cast(x, dtype))
+        return {"y": module.v_float32 + tf.cast(module.v_int8, tf.float32)}
+
+    path = zoo.save_step(tf, tmp_path, variables, step)
+    assert severe(find(read_graph(path))) == ()
+    assert convert(path).content
+
+
+def test_the_message_that_the_workbook_is_named_for():
+    (match,) = explain(refused("VarHandleOp")).matches
+    assert match.id == "unsupported-variable-dtype"
+    assert "'VarHandleOp_node'" in match.message
+    assert "'tf.VarHandleOp' op is neither a custom op nor a flex op" in match.line
+
+
+@pytest.mark.parametrize(
+    ("written", "dtype"),
+    [("f16", "float16"), ("bf16", "bfloat16"), ("ui32", "uint32"), ("!tf_type.string", "string")],
+)
+def test_a_dtype_in_the_compilers_spelling(written, dtype):
+    log = refused("VarHandleOp", "ReadVariableOp") + (
+        '\nsee current operation: %0 = "tf.VarHandleOp"() <{container = "", shared_name = "total"}>'
+        f" : () -> tensor<!tf_type.resource<tensor<2x3x{written}>>>"
+    )
+    (match,) = explain(log).matches
+    assert match.id == "unsupported-variable-dtype"
+    assert dtype in match.message
+
+
+def test_an_update_and_a_dtype_at_once():
+    log = refused("VarHandleOp", "ResourceStridedSliceAssign") + (
+        '\n%0 = "tf.VarHandleOp"() : () -> tensor<!tf_type.resource<tensor<4xf16>>>'
+    )
+    assert ids(log) == ["unsupported-variable-update", "unsupported-variable-dtype"]
+
+
+def test_the_code_is_for_the_variable_that_the_log_names():
+    log = refused("VarHandleOp").replace("VarHandleOp_node", "model/ring_buffer")
+    assert "self.ring_buffer.assign(" in explain(log).matches[0].fix
+    log = refused("VarHandleOp").replace("VarHandleOp_node", "while; rm -rf")
+    assert "self.total.assign(" in explain(log).matches[0].fix
