@@ -21,6 +21,7 @@ from varhandle.families.harness import (
     convert,
     convert_saved,
     from_function,
+    module_of,
     script_part,
     tensorflow,
 )
@@ -34,16 +35,10 @@ from varhandle.graph.signature_inference import placeholders, sinks
 def conditional_module(tf: Any) -> Any:
     """Return a module that reads its variable in a branch."""
 
-    class Gate(tf.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.weight = tf.Variable([1.0, 2.0, 3.0, 4.0], name="weight")
+    def step(self: Any, x: Any) -> Any:
+        return tf.cond(x[0] > 1.5, lambda: self.weight * x, lambda: x)
 
-        @tf.function(input_signature=[tf.TensorSpec([4], tf.float32)])
-        def __call__(self, x: Any) -> Any:
-            return tf.cond(x[0] > 1.5, lambda: self.weight * x, lambda: x)
-
-    return Gate()
+    return module_of(tf, step, weight=[1.0, 2.0, 3.0, 4.0])
 
 
 @case("cond-read", "variable read inside tf.cond")

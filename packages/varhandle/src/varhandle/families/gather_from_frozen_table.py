@@ -25,6 +25,7 @@ from varhandle.families.harness import (
     convert,
     convert_saved,
     from_function,
+    module_of,
     script_part,
     tensorflow,
 )
@@ -40,19 +41,12 @@ _ASSIGN = r"assign|apply|scatter|update"
 def lookup_module(tf: Any, assigned: bool) -> Any:
     """Return a module that looks rows of a variable up, and may write to it."""
 
-    class Lookup(tf.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            rows = tf.reshape(tf.range(12.0), [6, 2])
-            self.table = tf.Variable(rows, name="table")
+    def step(self: Any, x: Any) -> Any:
+        if assigned:
+            self.table.assign(self.table + 1.0)
+        return tf.nn.embedding_lookup(self.table, tf.cast(x, tf.int32))
 
-        @tf.function(input_signature=[tf.TensorSpec([4], tf.float32)])
-        def __call__(self, x: Any) -> Any:
-            if assigned:
-                self.table.assign(self.table + 1.0)
-            return tf.nn.embedding_lookup(self.table, tf.cast(x, tf.int32))
-
-    return Lookup()
+    return module_of(tf, step, table=tf.reshape(tf.range(12.0), [6, 2]))
 
 
 @case("embedding", "embedding looked up, only read")

@@ -114,20 +114,30 @@ def tensorflow() -> Any:
     return module.compat.v2
 
 
-def running_total(tf: Any, dtype: Any) -> Any:
-    """Return a module that adds what it is given to a variable of some dtype."""
+def module_of(tf: Any, step: Callable[[Any, Any], Any], **values: Any) -> Any:
+    """Return a module with a variable for each value; its call is a step on itself and on x."""
 
-    class RunningTotal(tf.Module):
+    class Model(tf.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.total = tf.Variable(tf.zeros([4], dtype), name="total")
+            for name, value in values.items():
+                setattr(self, name, tf.Variable(value, name=name))
 
         @tf.function(input_signature=[tf.TensorSpec([4], tf.float32)])
         def __call__(self, x: Any) -> Any:
-            self.total.assign(self.total + tf.cast(x, dtype))
-            return tf.cast(self.total, tf.float32)
+            return step(self, x)
 
-    return RunningTotal()
+    return Model()
+
+
+def running_total(tf: Any, dtype: Any) -> Any:
+    """Return a module that adds what it is given to a variable of some dtype."""
+
+    def step(self: Any, x: Any) -> Any:
+        self.total.assign(self.total + tf.cast(x, dtype))
+        return tf.cast(self.total, tf.float32)
+
+    return module_of(tf, step, total=tf.zeros([4], dtype))
 
 
 def saved(trace: Trace, tf: Any, module: Any) -> Any:

@@ -93,14 +93,10 @@ _BORDERS = ("│", "┃", "║", "|", "\\")
 
 
 def decode_log(log: object) -> str:
-    """Return a log as text, whatever it came as.
+    """Return a log as text; anything but text and bytes is no log.
 
-    Args:
-        log: Text; or bytes in UTF-8, or in UTF-16 or UTF-32 with a byte order mark, which
-            PowerShell writes. Anything else is no log.
-
-    Returns:
-        The text, with a replacement character for what cannot be decoded.
+    Bytes are UTF-8; or UTF-16 or UTF-32 with a byte order mark, which PowerShell writes. What
+    cannot be decoded becomes a replacement character.
     """
     if isinstance(log, str):
         return log
@@ -124,13 +120,9 @@ def decode_log(log: object) -> str:
 def without_noise(text: str) -> str:
     """Return a log without what is not its text; its lines keep their numbers.
 
-    Args:
-        text: The log.
-
-    Returns:
-        The log without colors, tags, zero-width characters and NULs (which turn UTF-16 that was
-        read byte by byte back into text), with written-out escapes and HTML entities resolved. A
-        written-out line end becomes a vertical tab: a blank that ends no line.
+    Colors, tags, zero-width characters and NULs go (without NULs, UTF-16 that was read byte by byte
+    is text again); written-out escapes and HTML entities are resolved. A written-out line end
+    becomes a vertical tab: a blank that ends no line.
     """
     text = text.replace("\0", "").replace("\r\n", "\n").replace("\r", "\n")
     if "\x1b" in text:
@@ -238,14 +230,9 @@ class Page:
         return self.first + self.numbers[index] + self.lines[index].count("\n", 0, place)
 
     def excerpt(self, start: int, end: int) -> str:
-        """Return the line around a stretch of the squeezed text, fit to be shown.
+        """Return the line around a stretch of the squeezed text, shortened to be shown.
 
-        Args:
-            start: Where the stretch starts.
-            end: Where it ends.
-
-        Returns:
-            One line, shortened around the stretch. A line that was wrapped is put together again.
+        A line that was wrapped is put together again.
         """
         first, place = self._place(start)
         last, end_place = self._place(max(start, end - 1))
@@ -287,14 +274,7 @@ def _bare(line: str) -> str:
 
 
 def pages(text: str) -> Iterator[Page]:
-    """Cut a log into pages that overlap, so that no message is lost at a cut.
-
-    Args:
-        text: The log, as ``without_noise`` returns it.
-
-    Yields:
-        The pages, in order.
-    """
+    """Cut a log without noise into pages that overlap, so that no message is lost at a cut."""
     cuts = [0]
     while cuts[-1] < len(text):
         cuts.append(_cut(text, cuts[-1] + PAGE))

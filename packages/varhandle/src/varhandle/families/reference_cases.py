@@ -12,6 +12,7 @@ from varhandle.families.harness import (
     convert,
     convert_saved,
     convert_total,
+    module_of,
     script_part,
     tensorflow,
 )
@@ -20,18 +21,9 @@ from varhandle.families.harness import (
 @case("read-only", "float32 variable, only read", drawn=True)
 def read_only(trace: Trace) -> Answers:
     """Convert a function that reads its variable and never assigns it."""
-    tf: Any = tensorflow()
-
-    class Scale(tf.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.weight = tf.Variable([1.0, 2.0, 3.0, 4.0], name="weight")
-
-        @tf.function(input_signature=[tf.TensorSpec([4], tf.float32)])
-        def __call__(self, x: Any) -> Any:
-            return self.weight * x
-
-    return convert_saved(trace, tf, Scale())
+    tf = tensorflow()
+    start = [1.0, 2.0, 3.0, 4.0]
+    return convert_saved(trace, tf, module_of(tf, lambda self, x: self.weight * x, weight=start))
 
 
 @case("float16-state-custom-ops", "float16, assigned, allow_custom_ops", drawn=True)
@@ -43,19 +35,13 @@ def float16_state_custom_ops(trace: Trace) -> Answers:
 @case("optimizer-step", "float32, stepped by an optimizer")
 def optimizer_step(trace: Trace) -> Answers:
     """Convert the op by which every optimizer of TensorFlow writes a weight."""
-    tf: Any = tensorflow()
+    tf = tensorflow()
 
-    class Step(tf.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.weight = tf.Variable(tf.ones([4]), name="weight")
+    def step(self: Any, x: Any) -> Any:
+        tf.raw_ops.ResourceApplyGradientDescent(var=self.weight.handle, alpha=0.1, delta=x)
+        return self.weight + 0.0
 
-        @tf.function(input_signature=[tf.TensorSpec([4], tf.float32)])
-        def __call__(self, x: Any) -> Any:
-            tf.raw_ops.ResourceApplyGradientDescent(var=self.weight.handle, alpha=0.1, delta=x)
-            return self.weight + 0.0
-
-    return convert_saved(trace, tf, Step())
+    return convert_saved(trace, tf, module_of(tf, step, weight=tf.ones([4])))
 
 
 @script_part

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from varhandle.display import join_names
 from varhandle.families import code
 from varhandle.families.base import Family
 from varhandle.families.findings import Finding, Reading, named, scoped, variable_names
-from varhandle.families.harness import Answers, Trace, case, convert_saved, tensorflow
+from varhandle.families.harness import Answers, Trace, case, convert_saved, module_of, tensorflow
 from varhandle.families.keras3_export import has_twin, lost_variables
 from varhandle.families.log_index import LogDiagnosis, MatchIndex, quoted
 from varhandle.families.log_patterns import WORD, Context, Pattern
@@ -19,15 +18,9 @@ from varhandle.graph import Access, Variable
 @case("untracked-variable", "variable that its module does not own")
 def untracked_variable(trace: Trace) -> Answers:
     """Save a module whose function reads a variable that no object of it holds."""
-    tf: Any = tensorflow()
+    tf = tensorflow()
     weight = tf.Variable([1.0, 2.0, 3.0, 4.0], name="weight")
-
-    class Scale(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec([4], tf.float32)])
-        def __call__(self, x: Any) -> Any:
-            return weight * x
-
-    return convert_saved(trace, tf, Scale())
+    return convert_saved(trace, tf, module_of(tf, lambda _, x: weight * x))
 
 
 def _in_saved_model(reading: Reading) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from varhandle.families.harness import (
     case,
     convert_saved,
     convert_total,
+    module_of,
     tensorflow,
 )
 from varhandle.families.log_index import (
@@ -57,20 +58,14 @@ def uint32_state(trace: Trace) -> Answers:
 @case("string-state", "string variable, assigned")
 def string_state(trace: Trace) -> Answers:
     """Convert a module that remembers a word."""
-    tf: Any = tensorflow()
+    tf = tensorflow()
 
-    class Note(tf.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.word = tf.Variable("none", name="word")
+    def step(self: Any, x: Any) -> Any:
+        known = tf.equal(self.word, "seen")
+        self.word.assign("seen")
+        return tf.where(known, 2.0 * x, x)
 
-        @tf.function(input_signature=[tf.TensorSpec([4], tf.float32)])
-        def __call__(self, x: Any) -> Any:
-            known = tf.equal(self.word, "seen")
-            self.word.assign("seen")
-            return tf.where(known, 2.0 * x, x)
-
-    return convert_saved(trace, tf, Note())
+    return convert_saved(trace, tf, module_of(tf, step, word="none"))
 
 
 def _in_saved_model(reading: Reading) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from varhandle.facts.variable_updates import CONVERTED_UPDATES, is_converted
 from varhandle.families import code
 from varhandle.families.base import Family
 from varhandle.families.findings import Finding, Reading, advised_cure, scoped
-from varhandle.families.harness import Answers, Trace, case, convert_saved, tensorflow
+from varhandle.families.harness import Answers, Trace, case, convert_saved, module_of, tensorflow
 from varhandle.families.log_index import LogDiagnosis, MatchIndex, custom_op, role
 from varhandle.families.unsupported_variable_dtype import hold_in_supported_dtype
 from varhandle.graph import Variable
@@ -21,37 +21,25 @@ from varhandle.graph import Variable
 @case("slice-assign", "float32, one slice assigned", drawn=True)
 def slice_assign(trace: Trace) -> Answers:
     """Convert an update that has no builtin op: VarHandleOp is named beside the culprit."""
-    tf: Any = tensorflow()
+    tf = tensorflow()
 
-    class LastSeen(tf.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.seen = tf.Variable(tf.zeros([4]), name="seen")
+    def step(self: Any, x: Any) -> Any:
+        self.seen[:2].assign(x[:2])
+        return self.seen + x
 
-        @tf.function(input_signature=[tf.TensorSpec([4], tf.float32)])
-        def __call__(self, x: Any) -> Any:
-            self.seen[:2].assign(x[:2])
-            return self.seen + x
-
-    return convert_saved(trace, tf, LastSeen())
+    return convert_saved(trace, tf, module_of(tf, step, seen=tf.zeros([4])))
 
 
 @case("scatter-update", "float32, rows scattered into it")
 def scatter_update(trace: Trace) -> Answers:
     """Convert an update by scattering, which has no builtin op."""
-    tf: Any = tensorflow()
+    tf = tensorflow()
 
-    class LastSeen(tf.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.seen = tf.Variable(tf.zeros([4]), name="seen")
+    def step(self: Any, x: Any) -> Any:
+        self.seen.scatter_nd_update([[0], [2]], x[:2])
+        return self.seen + x
 
-        @tf.function(input_signature=[tf.TensorSpec([4], tf.float32)])
-        def __call__(self, x: Any) -> Any:
-            self.seen.scatter_nd_update([[0], [2]], x[:2])
-            return self.seen + x
-
-    return convert_saved(trace, tf, LastSeen())
+    return convert_saved(trace, tf, module_of(tf, step, seen=tf.zeros([4])))
 
 
 def _in_saved_model(reading: Reading) -> Iterator[Finding]:
