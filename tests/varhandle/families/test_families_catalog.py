@@ -14,7 +14,7 @@ from varhandle.facts.releases import measured_releases
 from varhandle.families import catalog
 from varhandle.families.catalog import CASES, FAMILIES, family
 from varhandle.matrix.version_matrix import label
-from varhandle.repair.plan import STEPS
+from varhandle.repair.steps import STEPS
 from varhandle.reproduction import reproduce, script
 from varhandle.sandbox import OpError
 

@@ -82,6 +82,7 @@ def with_signatures(**assigned):
         ({"serving_default": "abc", "peek": ""}, "serving_default"),
         ({"train": "abc", "infer": "a", "reset": "ab"}, "infer"),
         ({"b": "x", "a": "x"}, "a"),
+        ({"apply": "ab", "peek": "a"}, "peek"),  # not the first by name
         ({}, None),
     ],
 )

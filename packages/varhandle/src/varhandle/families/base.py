@@ -30,6 +30,7 @@ class Family:
         log_patterns: Phrases of its logs.
         log_rule: What the matches of a log say of it.
         repair_step: The step of a repair plan that mends it (a key of ``repair.steps.STEPS``).
+        spoils_whole_file: Whether a conversion of all signatures suffers where one has it.
         answers_wrongly: Whether its files convert and answer wrongly; the others stop the
             converter or the interpreter.
         of_the_file: Whether a model only leads one to expect it, and the file shows it better.
@@ -48,6 +49,7 @@ class Family:
     log_patterns: tuple[Pattern, ...] = ()
     log_rule: LogRule | None = None
     repair_step: str | None = None
+    spoils_whole_file: bool = False
     answers_wrongly: bool = False
     of_the_file: bool = False
     refuted_by_running: bool = False

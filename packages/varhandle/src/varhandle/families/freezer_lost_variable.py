@@ -137,8 +137,7 @@ def _identity_of_constant(path: str, nodes: Sequence[str]) -> str:
 
 def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
     refused, ops = index.refused, index.not_imported
-    only_read = refused.has("read") and not refused.has("handle", "assign", "update", "gather")
-    if only_read and not index.unsupported_dtypes:
+    if index.only_reads_refused and not refused.has("handle") and not index.unsupported_dtypes:
         yield _lost(refused.first("read"))
     if ops.has("read") and not ops.has("reference", "handle", "assign", "update"):
         yield _lost(ops.first("read"))

@@ -199,5 +199,6 @@ FAMILY = Family(
         ),
     ),
     log_rule=_in_log,
+    spoils_whole_file=True,
     repair_step="whole",
 )

@@ -194,5 +194,6 @@ FAMILY = Family(
         ),
     ),
     log_rule=_in_log,
+    spoils_whole_file=True,
     answers_wrongly=True,
 )

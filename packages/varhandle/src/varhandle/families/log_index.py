@@ -174,6 +174,17 @@ class MatchIndex:
         """The ops that the converter cannot place."""
         return Ops(self.refusals)
 
+    @property
+    def refused_variables(self) -> str:
+        """The names of the variables whose handles were refused, for a sentence."""
+        handles = (it for it in self.refusals if it.get("op").lower() == "varhandleop")
+        return join_names(f"'{it.get('variable')}'" for it in handles if it.get("variable"))
+
+    @property
+    def only_reads_refused(self) -> bool:
+        """Whether a variable was refused that is read, and never written or looked up."""
+        return self.refused.has("read") and not self.refused.has("assign", "update", "gather")
+
     @cached_property
     def not_imported(self) -> Ops:
         """The ops that another importer does not know: toco, Core ML, TVM, ONNX, OpenVINO."""

@@ -177,4 +177,5 @@ FAMILY = Family(
         ),
     ),
     log_rule=_in_log,
+    spoils_whole_file=True,
 )

@@ -126,14 +126,11 @@ def _restore(graph: Graph) -> tuple[str, str] | None:
 
 def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
     yield from _references(index.refused)
-    refused = index.refused
-    only_read = refused.has("read") and not refused.has("assign", "update", "gather")
-    if only_read and refused.has("handle") and not index.unsupported_dtypes:
-        of_handles = (it for it in index.refusals if it.get("op").lower() == "varhandleop")
-        variables = join_names(f"'{it.get('variable')}'" for it in of_handles if it.get("variable"))
+    refused, names = index.refused, index.refused_variables
+    if index.only_reads_refused and refused.has("handle") and not index.unsupported_dtypes:
         message = (
-            f"{f'{variables} is' if variables else 'The variables are'} read and never assigned, so"
-            " the value should have become a constant: the graph came without it."
+            f"{f'{names} is' if names else 'The variables are'} read and never assigned, so the"
+            " value should have become a constant: the graph came without it."
         )
         yield FAMILY.in_log(60, refused.first("handle", "read"), message)
     ops = index.not_imported

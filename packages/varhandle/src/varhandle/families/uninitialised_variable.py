@@ -176,6 +176,7 @@ FAMILY = Family(
         ),
     ),
     log_rule=_in_log,
+    spoils_whole_file=True,
     answers_wrongly=True,
     refuted_by_running=True,
 )

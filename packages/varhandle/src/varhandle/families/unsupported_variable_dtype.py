@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from varhandle.display import join_names, printable
+from varhandle.display import printable
 from varhandle.facts.dtypes import dtype_of
 from varhandle.families import code
 from varhandle.families.base import Family
@@ -137,13 +137,10 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
     refused, roles = index.refused, ("handle", "read", "assign")
     if refused.has(*roles):
         line, dtypes = refused.first(*roles), index.unsupported_dtypes
-        of_handles = (it for it in index.refusals if it.get("op").lower() == "varhandleop")
-        variables = join_names(f"'{it.get('variable')}'" for it in of_handles if it.get("variable"))
         # Without a dtype: only if nothing else explains that the variable was refused.
-        only_read = refused.has("read") and not refused.has("assign", "update", "gather")
         others = refused.has("update", "gather", "reference", "table")
-        if dtypes or not (only_read or others):
-            yield _of_dtype(line, variables, dtypes)
+        if dtypes or not (index.only_reads_refused or others):
+            yield _of_dtype(line, index.refused_variables, dtypes)
     for line in index.of("operand"):
         dtype = dtype_name(line.get("dtype"))
         yield _of_dtype(line, quoted(line.get("variable"), ""), dtype, 20 if dtype else 220)
@@ -196,6 +193,7 @@ FAMILY = Family(
         ),
     ),
     log_rule=_in_log,
+    spoils_whole_file=True,
     repair_step="recast",
     refuted_by_running=True,
 )

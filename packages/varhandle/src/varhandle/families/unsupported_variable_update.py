@@ -154,5 +154,6 @@ FAMILY = Family(
     cases=(slice_assign, scatter_update),
     graph_rules={"saved_model": _in_saved_model},
     log_rule=_in_log,
+    spoils_whole_file=True,
     repair_step="whole",
 )

@@ -212,7 +212,7 @@ def _of_signature(diagnosis: Diagnosis, signature: str) -> _Choice:
     return _Choice(("convert",), ("Nothing in the model stands in the way.",))
 
 
-_BLOCKING = frozenset({*_REWRITING, "keras3-export", "uninitialised-variable", "other-resource"})
+_BLOCKING = frozenset(family.id for family in FAMILIES if family.spoils_whole_file)
 
 
 _UNTOUCHED = frozenset(
