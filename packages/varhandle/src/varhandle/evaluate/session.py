@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from varhandle.display import RichLine, RichTable, Table, join_all
+from varhandle.display import Rich, RichTable, Table, join_all, panel_html
 from varhandle.errors import VarhandleError
 from varhandle.graph import ModelFileError, shape_fits
 from varhandle.sandbox import Record, run_isolated
@@ -242,7 +242,7 @@ class Session(RichTable):
 
 
 @dataclass(frozen=True, repr=False)
-class Inference(RichLine):
+class Inference(Rich):
     """What came of running a model in a process of its own.
 
     Attributes:
@@ -260,16 +260,25 @@ class Inference(RichLine):
         """Whether every call was answered."""
         return self.record.ok
 
-    def __repr__(self) -> str:
+    def _headline(self) -> str:
         if self.ok:
-            return f"Inference({self.calls} call{'' if self.calls == 1 else 's'} answered)"
+            return f"{self.calls} call{'' if self.calls == 1 else 's'} answered"
         if self.record.outcome == "crashed":
-            return f"Inference(the process died, {self.record.exit_signal or 'with no word'})"
-        return f"Inference({self.record.outcome})"
+            return f"the process died, {self.record.exit_signal or 'with no word'}"
+        return self.record.outcome
+
+    def __repr__(self) -> str:
+        return f"Inference({self._headline()})"
 
     def text(self) -> str:
         """Return how it went, and what a process said that did not answer."""
-        return repr(self) if self.ok else f"{self!r}\n{self.record.text()}"
+        failure = "" if self.ok else f"\n{self.record.text()}"
+        return f"inference: {self._headline()}{failure}"
+
+    def html(self) -> str:
+        """Return the same as a panel."""
+        tone, body = ("right", "") if self.ok else ("raised", self.record.html())
+        return panel_html(tone, f"inference: {self._headline()}", body)
 
 
 def infer(
