@@ -116,10 +116,3 @@ def outcomes(cases):
                 told.update(cured=False, reason=traceback.format_exc())
             told["converted"] = converted(folder) if errors else told["cured"]
     return found
-
-
-def convert_alone(dtype, update):
-    """Save and convert one case, which may end the process."""
-    folder = Path(tempfile.mkdtemp()) / "model"
-    save(dtype, update, folder)
-    return converted(folder)

@@ -1,9 +1,11 @@
 """Every dtype x every update: diagnose's advice, cure's answer and the converter agree."""
 
 import pytest
-from dtype_cases import UPDATES, outcomes
+from dtype_cases import UPDATES, converted, outcomes, save
 
+from varhandle.diagnosis import diagnose
 from varhandle.facts.dtypes import DTYPES
+from varhandle.repair.run import cure
 from varhandle.sandbox import run_isolated
 
 #: The converter dies of these, so they are converted in a child of their own.
@@ -39,3 +41,14 @@ def test_advice_cure_and_converter_agree(found, dtype):
             assert told["passed"], named
         else:
             assert one.advised in told["change"] and dtype in told["reason"], named
+
+
+def test_the_converter_dies_of_an_assigned_int4_and_cure_carries_it(tmp_path):
+    folder = tmp_path / "model"
+    assert run_isolated(save, "int4", "assign", folder).ok
+    assert run_isolated(converted, folder).outcome == "crashed"
+    diagnosis = diagnose(folder, static=True)
+    assert "varhandle cure" in diagnosis.findings[0].fix
+    made = cure(diagnosis)
+    assert made.plan.steps == ("recast", "convert")
+    assert made.parity.passed
