@@ -1,5 +1,6 @@
 """Releases in environments of their own: which Python, which reason, and no program left over."""
 
+import inspect
 import json
 import sys
 import threading
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from varhandle.facts.releases import WHEELS, pythons_of
 from varhandle.matrix import environments
 from varhandle.matrix.environments import (
     NotInstalledError,
@@ -18,10 +20,10 @@ from varhandle.matrix.environments import (
     install,
     parse_release,
     parse_releases,
-    pythons_of,
     run_to_its_end,
     uv_run,
 )
+from workbook_lib import environment
 
 HERE = {
     version: Path(f"/pythons/{version}")
@@ -215,3 +217,8 @@ def test_what_was_printed_before_time_was_over_is_kept():
         ["sh", "-c", "echo here; sleep 60; true"], {"PATH": "/bin:/usr/bin"}, 1, threading.Event()
     )
     assert (ended.code, ended.stdout) == (None, "here\n")
+
+
+def test_the_pythons_that_the_workbook_asks_for_are_those_with_wheels():
+    first, last = WHEELS[max(WHEELS)]
+    assert f"3.{first} to 3.{last}" in inspect.getsource(environment._python)
