@@ -49,7 +49,7 @@ def test_trials_join_the_table_and_a_cancelled_one_does_not(page, pictures):
     start.click()
     expect(rows).to_have_count(3, timeout=LONG)
     expect(status).to_contain_text("int8, calibrated with 1 digit:")
-    expect(box.get_by_role("img")).to_have_attribute("aria-label", re.compile("3, int8"))
+    expect(box.get_by_role("img")).to_have_attribute("alt", re.compile("3, int8"))
     box.evaluate("box => box.scrollIntoView({block: 'center'})")
     page.screenshot(path=pictures / "recipes.png")
     switch_theme(page, dark=True)
