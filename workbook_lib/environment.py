@@ -127,8 +127,14 @@ def _wanted() -> dict[str, SpecifierSet]:
     from packaging.requirements import Requirement
 
     texts = (text for name in DISTRIBUTIONS for text in metadata.requires(name) or ())
-    wanted = [Requirement(text) for text in texts]
-    return {each.name: each.specifier for each in wanted if each.marker is None}
+    required = [Requirement(text) for text in texts]
+    # The extras of our own packages that our own packages ask for, such as varhandle[tensorflow].
+    extras = {"", *(e for each in required if each.name in DISTRIBUTIONS for e in each.extras)}
+    return {
+        each.name: each.specifier
+        for each in required
+        if each.marker is None or any(each.marker.evaluate({"extra": extra}) for extra in extras)
+    }
 
 
 def _package(name: str, wanted: SpecifierSet | None) -> EnvironmentFinding:

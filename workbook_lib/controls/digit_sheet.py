@@ -62,7 +62,9 @@ class DigitAnswers(Rich):
 
     def text(self) -> str:
         """Return the answers, and the drawing as the files get it: counts of ink from 0 to 16."""
-        rows = [(n, *(f"{share:.0%}" for share in row)) for n, row in enumerate(self._stacked)]
+        rows = [
+            (n, *(f"{share:.0%}" for share in row)) for n, row in enumerate(self._stacked.tolist())
+        ]
         counts = np.round(self.ink * 16).astype(int)
         ink = "\n".join(" ".join(f"{count:2d}" for count in line) for line in counts)
         return "\n".join(
@@ -74,7 +76,7 @@ class DigitAnswers(Rich):
 
         These are always ten rows, so that nothing jumps.
         """
-        rows = [(digit, *map(_Bar, row)) for digit, row in enumerate(self._stacked)]
+        rows = [(digit, *map(_Bar, row)) for digit, row in enumerate(self._stacked.tolist())]
         table = table_html(("digit", *self.shares), rows, "how much each file gives to a digit")
         label = "the drawing in 8 by 8 squares, as the files get it"
         tone = "neutral" if len(set(self.labels.values())) == 1 else "wrong"
