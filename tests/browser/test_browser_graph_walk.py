@@ -10,7 +10,7 @@ expect = sync_api.expect
 
 
 def test_a_walk_from_a_handle_with_the_mouse_and_with_the_keyboard(page, pictures):
-    open_notebook(page, "02_inspect_the_graph.ipynb", "walk-from-a-handle")
+    open_notebook(page, "02_inspect_the_graph.ipynb", "walk-from-a-handle", "total-diagram")
     run_all(page)
     walk = page.locator(".workbook-graph-walk")
     said, path = walk.get_by_role("status"), walk.get_by_role("navigation")
