@@ -181,7 +181,10 @@ BY_NAME = ("find_spec", "importorskip", "import_module")
 
 
 def imports(folder):
+    """What the code of a folder imports; what stands in a folder ``tests`` of a package is none."""
     for path in folder.rglob("*.py"):
+        if "tests" in path.relative_to(folder).parts:
+            continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 yield from (alias.name.split(".")[0] for alias in node.names)
