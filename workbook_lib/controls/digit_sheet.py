@@ -93,6 +93,9 @@ class _Bar:
 
     share: float
 
+    def __str__(self) -> str:  # short, whatever the digits of the share: a table keeps it in a line
+        return f"{self.share:.0%}"
+
     def __html__(self) -> str:
         return (
             '<span style="display: inline-block; width: 6em; vertical-align: middle" '
