@@ -68,7 +68,7 @@ class NotebookMaker:
             write_page(executed)
         if run.died:
             words = last_words(task)
-            reason = "the kernel died" + (f": {words}" if words else "")
+            reason = f"the kernel died in cell {run.cell}" + (f": {words}" if words else "")
             raise RowStoppedError("crashed", reason, run.cell)
         if not run.ok:
-            raise RowStoppedError("failed", run.error, run.cell)
+            raise RowStoppedError("failed", f"{run.error} in cell {run.cell}", run.cell)

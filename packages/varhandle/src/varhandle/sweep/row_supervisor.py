@@ -219,7 +219,7 @@ def _within_limits(task: RowTask) -> Row:
     if isinstance(error, OSError):
         raise error
     if isinstance(error, RowStoppedError):
-        return failed_row(task, error.verdict, f"{error}{where}", seconds=seconds, cell=cell)
+        return failed_row(task, error.verdict, error, seconds=seconds, cell=cell)
     return failed_row(task, "failed", f"{type(error).__name__}: {error}", seconds=seconds)
 
 
