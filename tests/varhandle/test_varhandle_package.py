@@ -20,11 +20,22 @@ def run(program, *arguments):
     return done.stdout.strip()
 
 
+HEAVY = ["numpy", "flatbuffers", "ai_edge_litert", "multiprocessing", "psutil", "tensorflow"]
+
+
 @pytest.mark.parametrize("imported", ["varhandle", "varhandle.facts.targets"])
 def test_an_import_brings_nothing_heavy(imported):
-    heavy = ["numpy", "flatbuffers", "ai_edge_litert", "multiprocessing", "psutil", "tensorflow"]
-    program = f"import sys, {imported}; print([m for m in {heavy} if m in sys.modules])"
+    program = f"import sys, {imported}; print([m for m in {HEAVY} if m in sys.modules])"
     assert run(program) == "[]"
+
+
+def test_reading_a_saved_model_brings_nothing_heavy(save_module, running_total):
+    """It answers in a tenth of a second, which NumPy alone would take."""
+    program = (
+        "import sys, varhandle; assert varhandle.diagnose(sys.argv[1], static=True).variables; "
+        f"print([m for m in {HEAVY} if m in sys.modules])"
+    )
+    assert run(program, save_module(running_total("float16"))) == "[]"
 
 
 def test_every_public_name_is_what_its_module_holds():

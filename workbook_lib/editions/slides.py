@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from varhandle.atomic_write import write_text
+from varhandle.atomic_write import write_all
 from varhandle.display import panel_html
 
 if TYPE_CHECKING:
@@ -182,28 +182,35 @@ def slides_html(notebook: NotebookNode, title: str) -> str:
 
 
 def write(notebooks: Mapping[str, NotebookNode], folder: Path) -> list[Path]:
-    """Write a deck for each notebook, ``index.html``, and reveal.js beside them.
+    """Write a deck for each notebook, ``index.html``, and reveal.js beside them; all or nothing.
 
     Returns:
         The pages, ``index.html`` first.
     """
     import sphinx_revealjs
 
-    shipped = Path(sphinx_revealjs.__file__).parent / "_static" / "revealjs"
-    for part in ("dist", "plugin/notes"):
-        shutil.copytree(shipped / part, folder / _REVEAL / part, dirs_exist_ok=True)
     pages = {}
     for name, notebook in notebooks.items():
         stem = name.removesuffix(".ipynb")
         title = f"{stem[:2]} · {notebook.metadata.get('workbook', {}).get('title', stem)}"
         pages[f"{stem}.html"] = (title, slides_html(notebook, title))
     links = "".join(f'<li><a href="{name}">{title}</a></li>' for name, (title, _) in pages.items())
-    texts = {
-        "index.html": _INDEX.format(links=links),
-        **{n: text for n, (_, text) in pages.items()},
-    }
-    for name, text in texts.items():
-        write_text(folder / name, text)
+    texts = {"index.html": _INDEX.format(links=links)}
+    texts |= {name: text for name, (_, text) in pages.items()}
+    files = {folder / name: text.encode() for name, text in texts.items()}
+    shipped = Path(sphinx_revealjs.__file__).parent / "_static" / "revealjs"
+    for part in ("dist", "plugin/notes"):
+        for path in filter(Path.is_file, (shipped / part).rglob("*")):
+            files[folder / _REVEAL / path.relative_to(shipped)] = path.read_bytes()
+    fresh = not (folder / _REVEAL).exists()
+    try:
+        for path in files:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        write_all(files)
+    except OSError:
+        if fresh:
+            shutil.rmtree(folder / _REVEAL, ignore_errors=True)
+        raise
     return [folder / name for name in texts]
 
 

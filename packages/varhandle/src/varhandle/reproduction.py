@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,11 +17,28 @@ from varhandle.sandbox.record import short_message
 def script() -> str:
     """Return all reproductions as one program, which needs nothing but TensorFlow.
 
-    It runs on Python 3.6 as well; its arguments are ids of cases.
+    It runs on Python 3.6 as well; its arguments are ids of cases. It has no annotations: early
+    releases write those of a function's arguments into a SavedModel, where typing's have no place.
     """
     parts = (inspect.getsource(part) for part in harness.SCRIPT_PARTS)
     start = "import sys\n\nmain(sys.argv[1:])\n"
-    return "\n\n".join([inspect.getsource(harness), *parts, start])
+    annotated = ast.parse("\n\n".join([inspect.getsource(harness), *parts, start]))
+    return ast.unparse(ast.fix_missing_locations(_WithoutAnnotations().visit(annotated)))
+
+
+class _WithoutAnnotations(ast.NodeTransformer):
+    def visit_arg(self, node: ast.arg) -> ast.arg:
+        node.annotation = None
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
+        node.returns = None
+        self.generic_visit(node)
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.Assign:
+        assert node.value is not None, "a name is declared, and has no value"
+        return ast.Assign([node.target], node.value)
 
 
 @dataclass(frozen=True, repr=False)

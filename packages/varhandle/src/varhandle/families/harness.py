@@ -7,8 +7,6 @@ the functions that ``case`` and ``script_part`` mark use no syntax younger than 
 
 import json
 import os
-import shutil
-import tempfile
 from typing import Any, Callable, Dict, List, Tuple
 
 Answers = Tuple[List[List[float]], List[List[float]]]
@@ -26,6 +24,8 @@ class Trace:
     """
 
     def __init__(self) -> None:
+        import tempfile
+
         self.folder = tempfile.mkdtemp()
         self.stage = "build"
         self.tolerance = 1e-4
@@ -88,6 +88,8 @@ def run_case(identifier: str) -> Dict[str, Any]:
         result.update(outcome=outcome, exception=type(error).__name__, message=str(error))
         result["errors"] = _op_errors(error)
     finally:
+        import shutil
+
         shutil.rmtree(trace.folder, ignore_errors=True)
     result["stage"] = trace.stage
     return result

@@ -16,7 +16,6 @@ from varhandle.facts.targets import RESOURCE_OPS, Target, find_target, measured_
 from varhandle.formats import format_of
 from varhandle.formats.tflite_bytes import read_graph_part
 from varhandle.graph import Graph, ModelFileError
-from varhandle.tflite.flatbuffer import decode, pack, unpack
 
 _CLAIM = re.compile(r"min_runtime_version (\d+)\.(\d+)")
 
@@ -99,6 +98,9 @@ def update_runtime_version(content: bytes) -> bytes:
     without one stays as it is. Raises ``ModelFileError`` for an unsound file.
     """
     from ai_edge_litert import schema_py_generated as schema
+
+    # Not above: the static reading of a model asks here what runtimes have, and needs no NumPy.
+    from varhandle.tflite.flatbuffer import decode, pack, unpack
 
     model = unpack(content, "<bytes>")
     entries = [e for e in model.metadata or [] if decode(e.name) == "min_runtime_version"]
