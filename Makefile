@@ -29,8 +29,8 @@ help:  ## list the targets
 define install
 @echo "Installing requirements/$(1).lock:"
 @{ $(PIP) install --progress-bar off --require-hashes -r requirements/$(1).lock && echo '# done'; } | \
-	awk -v of="$$(sed -n 's/^\([a-z0-9.-]*\)==.*/\1/p' requirements/$(1).lock | sort -u | wc -l)" ' \
-	/^(Collecting|Requirement already)/ { if (++n % 10 == 0) print "  found", n, "of at most", of+0, "packages"; fflush() } \
+	awk ' \
+	/^Collecting/ { if (++n % 10 == 0) print "  fetched", n, "packages"; fflush() } \
 	/^Installing collected/ { print "  unpacking", split($$0, names, ","), "packages, a minute or two"; fflush() } \
 	/^Successfully installed/ { print "  installed" } \
 	/^# done/ { done = 1 } END { exit !done }'

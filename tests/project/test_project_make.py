@@ -95,7 +95,7 @@ def test_the_lessons_get_their_layer_alone(checkout):
 
 
 def test_set_up_says_how_far_it_is_and_is_not_ready_when_pip_fails(checkout):
-    assert "found 10 of at most" in set_up(checkout)
+    assert "fetched 10 packages" in set_up(checkout)
     (checkout / ".venv" / "ready").unlink()
     (checkout / "fails").touch()
     done = make_in(checkout, "setup", "PYTHON=./python")
