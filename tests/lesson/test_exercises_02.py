@@ -3,7 +3,7 @@
 import pytest
 from notebook_cells import load
 
-import varhandle.sandbox
+import varhandle
 from workbook_lib.lesson.solutions import solution_code
 
 NEEDED_CELLS = (
@@ -39,7 +39,7 @@ def notebook_names(sources):
     """Return what the notebook's own cells define before an exercise is attempted."""
     names = {"__name__": "__main__"}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(varhandle.sandbox, "silence_native_log", lambda: None)
+        patch.setattr(varhandle, "silence_native_log", lambda: None)
         for cell in NEEDED_CELLS:
             exec(compile(sources[cell], f"cell {cell}", "exec"), names)
     return names

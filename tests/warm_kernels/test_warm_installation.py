@@ -51,8 +51,13 @@ def python(version):
     """Find a Python of a version, with nothing installed for it."""
     if sys.version_info[:2] == tuple(map(int, version.split("."))):
         return sys.executable
-    found = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
-    return str(found[-1]) if found else shutil.which(f"python{version}")
+    beside = sorted(Path(sys.base_prefix).parent.glob(f"{version}.*/bin/python"))
+    for found in (shutil.which(f"python{version}"), *map(str, beside)):
+        # A name on the PATH may be a switch between Pythons that has none of this version.
+        tried = found and subprocess.run([found, "-c", ""], capture_output=True, check=False)
+        if tried and tried.returncode == 0:
+            return found
+    return None
 
 
 JOBS = """

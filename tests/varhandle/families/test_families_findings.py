@@ -44,7 +44,7 @@ def test_the_zoo_shows_every_family_that_a_model_can_show():
         *("constant-folding-failed", "flex-variable", "freezer-lost-variable"),
         *("frozen-but-assigned", "gather-from-frozen-table", "keras3-export"),
         *("micro-needs-store", "not-immutable", "other-resource", "quantised-state"),
-        *("runtime-too-old", "shared-or-dynamic-state", "unfrozen-graph"),
+        *("runtime-too-old", "shared-or-dynamic-state", "tensor-list", "unfrozen-graph"),
         *("uninitialised-variable", "unsupported-variable-dtype", "unsupported-variable-update"),
     }
 
