@@ -76,7 +76,7 @@ def test_two_models_side_by_side_below_a_hubs_base_url(hub_page, pictures, chrom
     write_notebook(page.server)
     open_notebook(page, NOTEBOOK)
     cookies = {cookie["name"] for cookie in page.context.cookies()}
-    for text in ("folder = Path", "digits = show.netron", "half = show.netron"):
+    for text in ("folder = Path", "digits = show.view_in_netron", "half = show.view_in_netron"):
         run_cell(page, text)
     expect_graph(frame_of(page, "digits.keras"), OF_DIGITS, other=OF_HALF)
     expect_graph(frame_of(page, "half"), OF_HALF, other=OF_DIGITS)
@@ -92,7 +92,9 @@ def test_two_models_side_by_side_below_a_hubs_base_url(hub_page, pictures, chrom
     assert {cookie["name"] for cookie in page.context.cookies()} == cookies
 
     with page.context.expect_page() as opened:
-        button = cell(page, "half = show.netron").get_by_role("button", name="Open in a tab")
+        button = cell(page, "half = show.view_in_netron").get_by_role(
+            "button", name="Open in a tab"
+        )
         button.focus()
         page.keyboard.press("Enter")
     expect_graph(opened.value, OF_HALF, other=OF_DIGITS)

@@ -101,13 +101,11 @@ def photograph_both(page, box, path):
 
 
 def isolated_children(page):
-    """Return the processes below the server that lead a session and come from a fork server."""
+    """Return the processes below the server that lead a session and are forked from a zygote."""
     found = set()
     for process in psutil.Process(page.server.process.pid).children(recursive=True):
         try:
-            if os.getsid(process.pid) == process.pid and "forkserver" in " ".join(
-                process.cmdline()
-            ):
+            if os.getsid(process.pid) == process.pid and "zygote" in " ".join(process.cmdline()):
                 found.add(process)
         except (psutil.NoSuchProcess, ProcessLookupError):
             continue
