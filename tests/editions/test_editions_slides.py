@@ -74,3 +74,15 @@ def test_sections_begin_slides_and_what_does_not_fit_goes_on_to_the_next():
     assert len(parts) > 1
     assert max(len(part.splitlines()) for part in parts) <= LINES
     assert "\n\n".join(parts) == code
+
+
+def test_what_follows_a_question_stands_on_another_slide():
+    """The next cell often prints the answer."""
+    asked = "Predict: how many?\n  one\n  two"
+    question = nbformat.v4.new_output("display_data", {"text/plain": asked, "text/html": "<p>"})
+    cells = [
+        nbformat.v4.new_code_cell("count = lesson.predict('how-many')", outputs=[question]),
+        nbformat.v4.new_code_cell("print(2)"),
+    ]
+    kinds = [kind for kind, _ in deck_of(*cells)]
+    assert kinds == ["subslide", "notes", "subslide"]
