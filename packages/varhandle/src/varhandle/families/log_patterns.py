@@ -88,10 +88,16 @@ class Pattern:
         """The phrase as the squeezed form has it."""
         return squeezed(self.phrase)
 
-    @cached_property
-    def companions(self) -> tuple[str, ...]:
-        """The company, likewise."""
-        return tuple(map(squeezed, self.company))
+    def fits(self, page: Page, start: int, context: Context) -> bool:
+        """Tell whether what stands around a place of the phrase lets it be a match."""
+        company = map(squeezed, self.company)
+        if self.company and not any(word in part for word in company for part in context):
+            return False
+        if self.word and not page.starts_word(start):
+            return False
+        if self.line and not re.fullmatch(self.line, page.line(start), re.IGNORECASE):
+            return False
+        return self.test is None or self.test(context)
 
 
 @dataclass(frozen=True)
@@ -129,17 +135,15 @@ def find_matches(text: str, patterns: Sequence[Pattern]) -> list[Match]:
     for page in pages(text):
         for index, start in _tried(page, patterns, tries):
             pattern = patterns[index]
-            if kept[index] >= _KEPT:
-                continue
-            caught = _caught(page, pattern, start)
+            caught = _caught(page, pattern, start) if kept[index] < _KEPT else None
             if caught is None:
                 continue
-            key = (index, *caught.names.items(), caught.ops)
+            names, ops, begin = caught
+            key = (index, *names.items(), ops)
             if key not in found:
                 kept[index] += 1
-                line = page.excerpt(caught.start, start + len(pattern.needle))
-                number = page.line_number(start)
-                found[key] = Match(pattern.kind, number, line, caught.names, caught.ops)
+                line = page.excerpt(begin, start + len(pattern.needle))
+                found[key] = Match(pattern.kind, page.line_number(start), line, names, ops)
     return list(found.values())
 
 
@@ -160,75 +164,51 @@ def _tried(page: Page, patterns: Sequence[Pattern], tries: int) -> Iterator[tupl
 
 def _places(page: Page, needle: str) -> list[int]:
     """Return where a page's own text has the phrase."""
-    own = page.own
     found = []
-    start = page.low.find(needle, own.start)
-    while 0 <= start < own.stop:
+    start = page.low.find(needle, page.own.start)
+    while 0 <= start < page.own.stop:
         found.append(start)
         start = page.low.find(needle, start + len(needle))
     return found
 
 
-class _Caught(NamedTuple):
-    """What was found around a phrase, and where in the squeezed page it starts."""
+def _caught(
+    page: Page, pattern: Pattern, start: int
+) -> tuple[dict[str, str], tuple[str, ...], int] | None:
+    """Return the names and the listed ops around a phrase, and where all of it starts.
 
-    names: dict[str, str]
-    ops: tuple[str, ...]
-    start: int
-
-
-def _caught(page: Page, pattern: Pattern, start: int) -> _Caught | None:
-    """Return what is around a phrase, or ``None`` if it is no match here."""
+    ``None`` if it is no match here.
+    """
     end = start + len(pattern.needle)
     left = max(0, start - pattern.reach)
     context = Context(page.low[left:start], page.low[end : end + pattern.reach])
-    if not _in_place(page, pattern, start, context):
+    if not pattern.fits(page, start, context):
         return None
     # Searched for from the left: such a pattern ends where the phrase starts.
     before = re.search(pattern.before, context.before)
     after = re.match(pattern.after, context.after)
-    if before is None or after is None:
-        return None
     ops = _listed_ops(page, context.after, end) if pattern.items else ()
-    if pattern.items and not ops:
+    if before is None or after is None or (pattern.items and not ops):
         return None
-    spans = _spans(before, left)
-    begin = min((span.start for span in spans.values()), default=start)
-    spans |= _spans(after, end)
-    names = {name: printable(page.squeezed[span.start : span.stop]) for name, span in spans.items()}
-    return _Caught(names, ops, begin)
+    begin = start
+    names = {}
+    for found, offset in (before, left), (after, end):
+        for name, value in found.groupdict().items():
+            if value:
+                at = offset + found.start(name)
+                names[name] = printable(page.squeezed[at : at + len(value)])
+                begin = min(begin, at)
+    return names, ops, begin
 
 
 def _listed_ops(page: Page, after: str, offset: int) -> tuple[str, ...]:
     """Return the known ops of the list that follows a phrase."""
     found = re.match(_LIST, after)
     ops = []
-    start = 0
+    start = offset
     for name in found[0].split(",") if found else ():
         item = re.match(_ITEM, name)
-        if item:
-            end = offset + start + item.end("op")
-            if page.ends_word(end):
-                ops.append(page.squeezed[offset + start + item.start("op") : end])
+        if item and page.ends_word(start + item.end("op")):
+            ops.append(page.squeezed[start + item.start("op") : start + item.end("op")])
         start += len(name) + 1
     return tuple(ops)
-
-
-def _in_place(page: Page, pattern: Pattern, start: int, context: Context) -> bool:
-    """Tell whether what stands around a phrase lets it be a match."""
-    if pattern.company and not any(word in part for word in pattern.companions for part in context):
-        return False
-    if pattern.word and not page.starts_word(start):
-        return False
-    if pattern.line and not re.fullmatch(pattern.line, page.line(start), re.IGNORECASE):
-        return False
-    return pattern.test is None or pattern.test(context)
-
-
-def _spans(found: re.Match[str], offset: int) -> dict[str, range]:
-    """Return where in the squeezed page each named group has caught something."""
-    return {
-        name: range(offset + found.start(name), offset + found.end(name))
-        for name, value in found.groupdict().items()
-        if value
-    }

@@ -12,10 +12,11 @@ length or a bounded one, and the text is worked on a page at a time.
 
 from __future__ import annotations
 
+import codecs
+import html
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from itertools import accumulate, pairwise
 
@@ -23,46 +24,34 @@ from varhandle.display import printable
 
 PAGE = 1 << 20  #: characters of a log that are worked on at once
 _OVERLAP = 1 << 14  # characters that a page also shows of the page before and of the next
-_CHUNK = 1 << 12  # characters of a line that are handled at once
-_SHORT = 12  # characters: lines that are shorter on average are not looked at one by one,
-_MANY = 1 << 16  # where there are so many characters of them: they have no room for prefixes
+_NEAR = 1 << 12  # characters: how far from a place the ends of its line are looked for
 _SHOWN = 240  # characters of a line that are shown
 _LEAD = 60  # of these, characters before what gave it away
 
-_ANSI = re.compile(
-    r"\x1b(?:\[[0-?]{0,64}[ -/]{0,8}[@-~]|\][^\x07\x1b]{0,2000}(?:\x07|\x1b\\)|[@-Z\\-_])"
-)
-_CARET_COLOR = re.compile(r"\^\[\[[\d;]{0,20}[A-Za-z]")
-_BARE_COLOR = re.compile(r"\[\d{1,3}(?:;\d{1,3}){0,5}m")
 # Each starts at the first backslash of a run: a run of a million must not be tried a million times.
 _RUN = r"\\(?<!\\\\)\\{0,7}"
-_WRITTEN_COLOR = re.compile(_RUN + r"(?:u001[bB]|x1[bB]|033|e)\[[\d;]{0,20}[A-Za-z]")
-_WRITTEN_CHARACTER = re.compile(_RUN + r"u(00[2-7][0-9a-fA-F]|201[89cCdD])")
-_WRITTEN_BLANK = re.compile(_RUN + r"[nrt]")
-_ESCAPED_QUOTE = re.compile(_RUN + r"(?=['\"`\n])")
-_TAG = re.compile(r"</?(?:span|code|pre|div|strong|em|mark|td|tr|br|p|a|b|i)\b[^<>\n]{0,300}>")
-_ENTITIES = (
-    ("&amp;", "&"),
-    ("&lt;", "<"),
-    ("&gt;", ">"),
-    ("&quot;", '"'),
-    ("&#34;", '"'),
-    ("&#39;", "'"),
-    ("&#x27;", "'"),
-    ("&#x60;", "`"),
-    ("&#96;", "`"),
-    ("&apos;", "'"),
-    ("&lsquo;", "'"),
-    ("&rsquo;", "'"),
-    ("&ldquo;", '"'),
-    ("&rdquo;", '"'),
-    ("&nbsp;", " "),
-    ("&#160;", " "),
+_NOISE: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
+    (r"\0", ""),  # without them, UTF-16 that was read byte by byte is text again
+    (r"\r\n?", "\n"),
+    (
+        r"\x1b(?:\[[0-?]{0,64}[ -/]{0,8}[@-~]|\][^\x07\x1b]{0,2000}(?:\x07|\x1b\\)|[@-Z\\-_])",
+        "",
+    ),
+    (r"\^\[\[[\d;]{0,20}[A-Za-z]", ""),  # a color, as a terminal echoes it
+    (r"\[\d{1,3}(?:;\d{1,3}){0,5}m", ""),  # the same, without its first character
+    (r"&amp;", "&"),
+    (r"&(?:[A-Za-z]{2,8}|#\d{2,5}|#[xX][\da-fA-F]{2,4});", lambda found: _character(found[0])),
+    (_RUN + r"(?:u001[bB]|x1[bB]|033|e)\[[\d;]{0,20}[A-Za-z]", ""),  # a color, written out
+    (_RUN + r"u(00[2-7][0-9a-fA-F]|201[89cCdD])", lambda found: chr(int(found[1], 16))),
+    (_RUN + r"[nrt]", "\v"),
+    (_RUN + r"(?=['\"`\n])", ""),
+    (r"</?(?:span|code|pre|div|strong|em|mark|td|tr|br|p|a|b|i)\b[^<>\n]{0,300}>", ""),
+    # Zero-width characters, the soft hyphen and the byte order mark.
+    ("[\u200b\u200c\u200d\u2060\ufeff\u00ad]", ""),
+    # It becomes two characters in small letters, and would put every place after it off by one.
+    ("\u0130", "I"),
 )
-# Zero-width characters, the soft hyphen and the byte order mark; a capital I with a dot becomes two
-# characters in small letters, and would put every place after it off by one.
-_INVISIBLE = ("\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\u00ad")
-_QUOTES = ('"', "`", "\u2018", "\u2019", "\u201c", "\u201d", "\u00b4", "\u2032", "\u00ab", "\u00bb")
+_QUOTES = str.maketrans(dict.fromkeys('"`\u2018\u2019\u201c\u201d\u00b4\u2032\u00ab\u00bb', "'"))
 
 _PREFIX = re.compile(
     r"""(?:
@@ -106,162 +95,125 @@ def decode_log(log: object) -> str:
         content = bytes(log)
     except ValueError:  # a memoryview that was released
         return ""
-    for mark, encoding in (
-        (b"\xff\xfe\0\0", "utf-32"),
-        (b"\0\0\xfe\xff", "utf-32"),
-        (b"\xff\xfe", "utf-16"),
-        (b"\xfe\xff", "utf-16"),
-    ):
-        if content.startswith(mark):
-            return content.decode(encoding, errors="replace")
-    return content.decode("utf-8-sig", errors="replace")
+    marks = {
+        codecs.BOM_UTF32_LE: "utf-32",  # before that of UTF-16, which begins it
+        codecs.BOM_UTF32_BE: "utf-32",
+        codecs.BOM_UTF16_LE: "utf-16",
+        codecs.BOM_UTF16_BE: "utf-16",
+    }
+    encoding = next((marks[mark] for mark in marks if content.startswith(mark)), "utf-8-sig")
+    return content.decode(encoding, errors="replace")
 
 
 def without_noise(text: str) -> str:
     """Return a log without what is not its text; its lines keep their numbers.
 
-    Colors, tags, zero-width characters and NULs go (without NULs, UTF-16 that was read byte by byte
-    is text again); written-out escapes and HTML entities are resolved. A written-out line end
-    becomes a vertical tab: a blank that ends no line.
+    Colors, tags, zero-width characters and NULs go; written-out escapes and HTML entities are
+    resolved. A written-out line end becomes a vertical tab: a blank that ends no line.
     """
-    text = text.replace("\0", "").replace("\r\n", "\n").replace("\r", "\n")
-    if "\x1b" in text:
-        text = _ANSI.sub("", text)
-    if "^[[" in text:
-        text = _CARET_COLOR.sub("", text)
-    text = _BARE_COLOR.sub("", text)
-    if "&" in text:
-        for entity, character in _ENTITIES:
-            text = text.replace(entity, character)
-    if "\\" in text:
-        text = _WRITTEN_COLOR.sub("", text)
-        text = _WRITTEN_CHARACTER.sub(lambda found: chr(int(found[1], 16)), text)
-        text = _WRITTEN_BLANK.sub("\v", text)
-        text = _ESCAPED_QUOTE.sub("", text)
-    text = _TAG.sub("", text)
-    if not text.isascii():
-        for character in _INVISIBLE:
-            text = text.replace(character, "")
-        text = text.replace("\u0130", "I")
+    for expression, replacement in _NOISE:
+        text = re.sub(expression, replacement, text)
     return text
 
 
-@dataclass(frozen=True, eq=False)
+def _character(entity: str) -> str:
+    return html.unescape(entity).replace("\n", "\v")
+
+
 class Page:
     """A stretch of a log, squeezed.
 
     Attributes:
-        first: Number of its first line in the log, counted from 1.
-        raw: Its lines, as ``without_noise`` left them: a long one in several pieces, and thousands
-            of very short ones in one.
-        numbers: For each of them how many lines end before it in this page.
-        parts: How many of these lines stand before the page's own text, and how many before the
-            text of the next page.
+        own: The places in the squeezed text that are this page's own.
+        raw: Its lines, as ``without_noise`` left them.
+        text: The same without the prefixes that a log's carrier writes before each line.
+        squeezed: The text without any blank.
+        low: The same in small letters, and with one kind of quote.
     """
 
-    first: int
-    raw: list[str]
-    numbers: list[int]
-    parts: tuple[int, int]
+    def __init__(self, first: int, before: str, own: str, after: str) -> None:
+        """Take the page's own text, what stands around it, and the number of its first line."""
+        self._first = first
+        self.raw = (before + own + after).split("\n")
+        parts = ["\n".join(map(_bare, part.split("\n"))) for part in (before, own, after)]
+        self.text = "".join(parts)
+        self.squeezed = "".join(self.text.split())
+        self.low = squeezed(self.squeezed)
+        head, body = (len("".join(part.split())) for part in parts[:2])
+        self.own = range(head, head + body)
 
     @cached_property
-    def lines(self) -> list[str]:
-        """The same lines without the prefixes that a log's carrier writes before each of them."""
-        return [_bare(line) for line in self.raw]
+    def _words(self) -> tuple[list[int], list[int]]:
+        """Where each word starts in the text, and where in the squeezed text."""
+        words = [word.span() for word in re.finditer(r"\S+", self.text)]
+        squeezed_starts = accumulate((end - start for start, end in words), initial=0)
+        return [start for start, _ in words], list(squeezed_starts)[:-1]
 
     @cached_property
-    def squeezed(self) -> str:
-        """The lines in one, without any blank."""
-        return "".join("".join(self.lines).split())
+    def _line_starts(self) -> list[int]:
+        return [0, *(end.end() for end in re.finditer("\n", self.text))]
 
-    @cached_property
-    def low(self) -> str:
-        """The same in small letters, and with one kind of quote."""
-        return _lowered(self.squeezed)
-
-    @cached_property
-    def _starts(self) -> list[int]:
-        """Where each line starts in the squeezed text, and where the last one ends."""
-        sizes = (len("".join(line.split())) for line in self.lines)
-        return list(accumulate(sizes, initial=0))
-
-    @cached_property
-    def own(self) -> range:
-        """The places in the squeezed text that are this page's own."""
-        own, after = self.parts
-        head = len("".join("".join(self.lines[:own]).split()))
-        body = len("".join("".join(self.lines[own:after]).split()))
-        return range(head, head + body)
-
-    def _place(self, at: int) -> tuple[int, int]:
-        """Return the line of a place in the squeezed text, and the place in that line."""
-        index = min(bisect_right(self._starts, at) - 1, len(self.lines) - 1)
-        left = at - self._starts[index]
-        for place, character in enumerate(self.lines[index]):
-            if not character.isspace():
-                if left == 0:
-                    return index, place
-                left -= 1
-        return index, len(self.lines[index])
+    def _place(self, at: int) -> int:
+        """Return the place in the text of one in the squeezed text."""
+        starts, squeezed_starts = self._words
+        word = bisect_right(squeezed_starts, at) - 1
+        return starts[word] + at - squeezed_starts[word]
 
     def starts_word(self, at: int) -> bool:
         """Tell whether no letter or figure stands right before a place in the squeezed text."""
-        index, place = self._place(at)
-        before = self.lines[index][:place]
-        if not before and index and self.numbers[index - 1] == self.numbers[index]:
-            before = self.lines[index - 1]
-        return not before[-1:].isalnum()
+        place = self._place(at)
+        return not self.text[max(0, place - 1) : place].isalnum()
 
     def ends_word(self, at: int) -> bool:
         """Tell whether no letter or figure goes on where a name ends."""
-        index, place = self._place(at - 1)
-        after = self.lines[index][place + 1 :]
-        if not after and self.numbers[index : index + 2].count(self.numbers[index]) == 2:
-            after = self.lines[index + 1]
-        return not (after[:1].isalnum() or after[:1] == "_")
+        place = self._place(at - 1) + 1
+        after = self.text[place : place + 1]
+        return not (after.isalnum() or after == "_")
 
     def line(self, at: int) -> str:
-        """Return the line of a place in the squeezed text."""
-        return self.lines[self._place(at)[0]]
+        """Return the line of a place in the squeezed text, as far as it is near."""
+        place = self._place(at)
+        start, end = self._line_ends(place, place)
+        return self.text[start:end]
+
+    def _line_ends(self, first: int, last: int) -> tuple[int, int]:
+        """Return where the line of one place in the text starts, and where that of another ends."""
+        nearest, farthest = max(0, first - _NEAR), min(len(self.text), last + _NEAR)
+        start = self.text.rfind("\n", nearest, first) + 1
+        end = self.text.find("\n", last, farthest)
+        return start or nearest, farthest if end < 0 else end
 
     def line_number(self, at: int) -> int:
         """Return the number in the log of the line of a place in the squeezed text."""
-        index, place = self._place(at)
-        return self.first + self.numbers[index] + self.lines[index].count("\n", 0, place)
+        return self._first + self._line_index(self._place(at))
+
+    def _line_index(self, place: int) -> int:
+        return bisect_right(self._line_starts, place) - 1
 
     def excerpt(self, start: int, end: int) -> str:
         """Return the line around a stretch of the squeezed text, shortened to be shown.
 
         A line that was wrapped is put together again.
         """
-        first, place = self._place(start)
-        last, end_place = self._place(max(start, end - 1))
-        spanned = range(first, last + 1)
+        first, last = self._place(start), self._place(max(start, end - 1))
+        wrapped = self.raw[self._line_index(first) : self._line_index(last)]
         # A terminal breaks at a fixed column, also in the middle of a word; an editor at blanks.
-        fixed = len({len(self.raw[index]) for index in spanned[:-1]}) == 1
-        pieces = [self.lines[index] for index in spanned]
-        joint = "" if fixed and last > first else " "
-        text = joint.join(pieces)
-        stop = len(text) - len(pieces[-1]) + end_place + 1
-        begin = max(0, text.rfind("\v", 0, place) + 1, place - _LEAD)
-        line_end = text.find("\v", stop)
-        finish = min(len(text) if line_end < 0 else line_end, max(stop, begin + _SHOWN))
-        cut = " ".join(text[begin:finish].split())
-        before = "…" if text[:begin].rpartition("\v")[2].strip() else ""
-        after = "…" if text[finish:].partition("\v")[0].strip() else ""
-        return printable(f"{before}{cut}{after}", most=None)
+        joint = "" if len(set(map(len, wrapped))) == 1 else " "
+        found = self.text[first : last + 1].replace("\n", joint)
+        line_start, line_end = self._line_ends(first, last)
+        before = self.text[line_start:first].rpartition("\v")[2]
+        after = self.text[last + 1 : line_end].partition("\v")[0]
+        lead = before[-_LEAD:]
+        rest = after[: max(0, _SHOWN - len(lead) - len(found))]
+        cut = " ".join(f"{lead}{found}{rest}".split())
+        dots_before = "…" if before[:-_LEAD].strip() else ""
+        dots_after = "…" if after[len(rest) :].strip() else ""
+        return printable(f"{dots_before}{cut}{dots_after}", most=None)
 
 
 def squeezed(phrase: str) -> str:
     """Return a phrase as the squeezed form of a log has it (``Page.low``)."""
-    return _lowered("".join(phrase.split()))
-
-
-def _lowered(text: str) -> str:
-    text = text.lower()
-    for quote in _QUOTES:
-        text = text.replace(quote, "'")
-    return text
+    return "".join(phrase.split()).lower().translate(_QUOTES)
 
 
 def _bare(line: str) -> str:
@@ -277,41 +229,12 @@ def pages(text: str) -> Iterator[Page]:
     """Cut a log without noise into pages that overlap, so that no message is lost at a cut."""
     cuts = [0]
     while cuts[-1] < len(text):
-        cuts.append(_cut(text, cuts[-1] + PAGE))
+        cut = min(cuts[-1] + PAGE, len(text))
+        line_end = text.rfind("\n", cut - _NEAR, cut) if cut < len(text) else -1
+        cuts.append(cut if line_end < 0 else line_end + 1)
     line = 1  # of the start of the page's own text
     for start, end in pairwise(cuts):
-        head = _cut(text, max(0, start - _OVERLAP))
-        tail = _cut(text, min(len(text), end + _OVERLAP))
-        raw: list[str] = []
-        numbers: list[int] = []
-        parts = []
-        for begin, finish in ((head, start), (start, end), (end, tail)):
-            _add_lines(text[begin:finish], text.count("\n", head, begin), raw, numbers)
-            parts.append(len(raw))
-        yield Page(line - text.count("\n", head, start), raw, numbers, (parts[0], parts[1]))
+        before = text[max(0, start - _OVERLAP) : start]
+        first = line - before.count("\n")
+        yield Page(first, before, text[start:end], text[end : end + _OVERLAP])
         line += text.count("\n", start, end)
-
-
-def _cut(text: str, at: int) -> int:
-    """Return a place to cut the text at: after a line end if there is one close before."""
-    if at >= len(text):
-        return len(text)
-    line_end = text.rfind("\n", max(0, at - _CHUNK), at)
-    return at if line_end < 0 else line_end + 1
-
-
-def _add_lines(part: str, number: int, raw: list[str], numbers: list[int]) -> None:
-    """Add a part's lines, long ones in pieces, and the number of line ends before each."""
-    if len(part) > _MANY and part.count("\n") * _SHORT > len(part):
-        lines = [part]
-    else:
-        lines = part.split("\n")
-        if not lines[-1]:
-            lines.pop()
-    for line in lines:
-        for start in range(0, max(1, len(line)), _CHUNK):
-            piece = line[start : start + _CHUNK]
-            raw.append(piece)
-            numbers.append(number)
-            number += piece.count("\n")
-        number += 1
