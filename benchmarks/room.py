@@ -20,9 +20,9 @@ import psutil
 from benchmarks.figures import Chapter, Figure, Plot
 from benchmarks.participant import Kernel, Visitor, wait_until
 from warm_kernels.fork_server import SWITCH
+from workbook_lib.editions.solved import fill_in_solutions
 from workbook_lib.lesson.outline import read_outlines
 from workbook_lib.lesson.progress import STATUSES
-from workbook_lib.lesson.solutions import fill_in_solutions
 from workshop import mount_view
 from workshop.classroom import Learner, read_classroom
 from workshop.hub_folder import HubFolder, HubSettings, free_port

@@ -47,7 +47,7 @@ class EnvironmentFinding:
     what: str
     found: str
     ok: bool
-    advice: str = ""
+    advice: str  # what to do if it is not
 
 
 @dataclass(frozen=True, repr=False)
@@ -104,7 +104,7 @@ def check_environment() -> Environment:
 def _python() -> EnvironmentFinding:
     found = ".".join(str(part) for part in sys.version_info[:3])
     ok = (3, 10) <= sys.version_info[:2] <= (3, 13)
-    advice = "" if ok else "Use Python 3.10 to 3.13: TensorFlow 2.21 needs one."
+    advice = "Use Python 3.10 to 3.13: TensorFlow 2.21 needs one."
     return EnvironmentFinding("Python", found, ok, advice)
 
 
@@ -145,7 +145,7 @@ def _package(name: str, wanted: SpecifierSet | None) -> EnvironmentFinding:
         found, ok = "missing", False
     except ValueError:  # what packaging says to a version of no known form
         ok = False
-    return EnvironmentFinding(name, found, ok, "" if ok else _REINSTALL)
+    return EnvironmentFinding(name, found, ok, _REINSTALL)
 
 
 def _memory() -> EnvironmentFinding:
@@ -154,27 +154,24 @@ def _memory() -> EnvironmentFinding:
         import psutil
     except ImportError:
         return EnvironmentFinding(what, "not known: psutil is missing", False, _REINSTALL)
-    available = psutil.virtual_memory().available / 2**30
-    ok = available >= _MEMORY_GIB
+    free = psutil.virtual_memory().available / 2**30
     advice = f"Close programs or other kernels until {_MEMORY_GIB:.0f} GiB are free."
-    return EnvironmentFinding(what, f"{available:.1f} GiB", ok, "" if ok else advice)
+    return EnvironmentFinding(what, f"{free:.1f} GiB", free >= _MEMORY_GIB, advice)
 
 
 def _disk() -> EnvironmentFinding:
     free = shutil.disk_usage(Path.cwd()).free / 2**30
     ok = free >= _DISK_GIB and os.access(Path.cwd(), os.W_OK)
     advice = f"Free {_DISK_GIB:.0f} GiB on this disk, in a folder that you may write to."
-    return EnvironmentFinding("free disk", f"{free:.0f} GiB", ok, "" if ok else advice)
+    return EnvironmentFinding("free disk", f"{free:.0f} GiB", ok, advice)
 
 
 def _files() -> EnvironmentFinding:
-    what = "the workbook's files"
     try:
         files = [data_path(name) for name in ("digits.npz", "digits_classifier.keras")]
+        missing = ", ".join(f"data/{file.name}" for file in files if not file.is_file())
+        advice = f"Check the workbook out again: {missing} is missing." if missing else ""
     except FileNotFoundError as error:
-        return EnvironmentFinding(what, "missing", False, str(error))
-    missing = [f"data/{file.name}" for file in files if not file.is_file()]
-    if missing:
-        advice = f"Check the workbook out again: {', '.join(missing)} is missing."
-        return EnvironmentFinding(what, "missing", False, advice)
-    return EnvironmentFinding(what, "there", True)
+        advice = str(error)
+    found = "missing" if advice else "there"
+    return EnvironmentFinding("the workbook's files", found, not advice, advice)

@@ -7,8 +7,8 @@ import pytest
 from notebook_slice import with_exercises
 
 from workbook_lib.editions import make_edition
+from workbook_lib.editions.solved import solution_code
 from workbook_lib.lesson.outline import read_outlines
-from workbook_lib.lesson.solutions import solution_code
 from workbook_lib.runs import RunInputError, all_notebooks
 
 

@@ -4,7 +4,7 @@ import pytest
 from notebook_cells import load
 
 import varhandle
-from workbook_lib.lesson.solutions import solution_code
+from workbook_lib.editions.solved import solution_code
 
 NEEDED_CELLS = (
     "parameters",

@@ -61,7 +61,7 @@ def test_right_says_why(answer):
     assert outcome.status == "right"
     assert outcome.text() == "Right\nEach name is in `shared_name`."
     assert "<code>shared_name</code>" in outcome.html()
-    assert repr(outcome) == "Outcome(demo/names: right)"
+    assert repr(outcome) == "Outcome(Right)"
     assert progress.read().exercise("demo/names").best == "right"
 
 

@@ -1,8 +1,6 @@
 """The outline read from notebooks, and the board and map made of it."""
 
 import json
-import sys
-import types
 
 import pytest
 
@@ -12,11 +10,16 @@ from workbook_lib.lesson import overview, progress
 from workbook_lib.lesson.outline import read_outlines
 
 
-def write(folder, name, *cells, **about):
+def write(folder, name, *cells, exercises=(), **about):
+    sources = [("markdown", "lesson.predict('in/prose', '', [])", {})]
+    sources += [("code", cell, {}) for cell in cells]
+    for exercise in exercises:
+        metadata = {"tags": ["exercise"], "workbook": {"exercise": exercise}}
+        sources.append(("code", "def f(): ...", metadata))
     notebook = {
         "cells": [
-            {"cell_type": "markdown", "source": ["lesson.predict('in/prose', '', [])"]},
-            *({"cell_type": "code", "source": cell.splitlines(keepends=True)} for cell in cells),
+            {"cell_type": kind, "source": source.splitlines(keepends=True), "metadata": metadata}
+            for kind, source, metadata in sources
         ],
         "metadata": {"workbook": about} if about else {},
     }
@@ -25,32 +28,23 @@ def write(folder, name, *cells, **about):
 
 @pytest.fixture
 def notebooks(tmp_path, monkeypatch):
-    """A project of its own, with one check module, in which the progress is empty."""
+    """A project of its own in which the progress is empty."""
     folder = tmp_path / "notebooks"
     folder.mkdir()
     (tmp_path / "workbook_lib").mkdir()
     monkeypatch.chdir(folder)
     monkeypatch.setenv("WORKBOOK_PROGRESS", str(tmp_path / "progress.jsonl"))
     monkeypatch.setattr(progress, "_unsaved", [])
-    checks = types.ModuleType("workbook_lib.lesson.checks.demo")
-    checks.names = lesson.exercise("demo/names")(lambda answer: "")
-    checks.freeze = lesson.exercise("demo/freeze")(lambda answer: "")
-    checks.no_exercise = len
-    monkeypatch.setitem(sys.modules, checks.__name__, checks)
     return folder
-
-
-IMPORT = "from workbook_lib.lesson.checks import demo as check"
 
 
 def test_ids_are_read_in_the_order_they_are_written(notebooks):
     write(
         notebooks,
         "01_one.ipynb",
-        IMPORT,
         'b = lesson.predict(\n    "demo/b", "?", ["x"])\na = lesson.predict("demo/a", "?", [])',
-        "check.names(my_names)\ncheck.names(again)\nprint(check.freeze(f))",
-        'check.names.hint()\ncheck.no_exercise([])\nother.predict("no", "", [])\nlesson.board()',
+        'again = lesson.predict("demo/b", "?", ["x"])\nother.predict("no", "", [])',
+        exercises=("demo/names", "demo/freeze"),
         title="One",
         question="Why?",
         read_minutes=3,
@@ -85,8 +79,7 @@ def test_magics_do_not_hide_what_is_beside_them(notebooks, cell):
         "def unfinished(",
         "lesson.predict(name, '?', [])",
         "lesson.predict()",
-        "from workbook_lib.lesson.checks import not_there as gone\ngone.names(1)",
-        "check.names(1)",
+        "# lesson.predict('demo/gone', '?', [])",
     ],
 )
 def test_cells_that_say_nothing_are_passed_over(notebooks, cell):
@@ -112,7 +105,8 @@ def test_copies_scratch_files_and_broken_files_are_no_notebooks_of_ours(notebook
 def two(notebooks):
     ask = [f'lesson.predict("demo/{name}", "?", [])' for name in "pq"]
     write(notebooks, "00_start.ipynb", title="Start & go", question="Ready?", read_minutes=2)
-    write(notebooks, "01_one.ipynb", IMPORT, *ask, "check.names(1)\ncheck.freeze(1)", title="One")
+    ids = ("demo/names", "demo/freeze")
+    write(notebooks, "01_one.ipynb", *ask, exercises=ids, title="One")
 
 
 def test_an_empty_board(two):

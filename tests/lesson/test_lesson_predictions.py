@@ -97,7 +97,7 @@ def test_comparing_says_as_predicted_or_otherwise(log):
         "Which of your assumptions was wrong?",
     ]
     assert progress.read().predictions["demo/stop"].correct is False
-    assert repr(otherwise) == "Comparison(demo/stop: otherwise than predicted)"
+    assert repr(otherwise) == "Comparison(Otherwise than you predicted)"
 
 
 def test_numbers_can_be_options():

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
+from workbook_lib.editions.solved import solution_code
 from workbook_lib.lesson.outline import read_outlines
-from workbook_lib.lesson.solutions import solution_code
 from workbook_lib.locations import project_root
 from workbook_lib.runs import all_notebooks
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any, ClassVar
 
-from workbook_lib.lesson.solutions import solution_code
+from workbook_lib.editions.solved import solution_code
 from workbook_lib.locations import project_root
 
 

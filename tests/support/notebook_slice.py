@@ -5,7 +5,7 @@ import builtins
 import copy
 import symtable
 
-from workbook_lib.lesson.solutions import fill_in_solutions
+from workbook_lib.editions.solved import fill_in_solutions
 
 
 def sliced(notebook, *cell_ids):

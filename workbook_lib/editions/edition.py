@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from varhandle.display import Rich, table_text
-from workbook_lib.editions import site, slides, solved
+from workbook_lib.editions import site, slides
+from workbook_lib.editions.solved import solved_edition, wrong_checks
+from workbook_lib.runs import canonical
 from workbook_lib.runs.execute import (
     RunInputError,
     check_copies,
@@ -21,32 +25,16 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 Kind = Literal["solved", "slides", "html"]
-EDITIONS: dict[Kind, str] = {
-    "solved": "notebooks whose exercises hold their solutions",
-    "slides": "a reveal.js deck for each notebook",
-    "html": "the site: lessons, families of failure, references",
-}
-_WRITERS: dict[Kind, Callable[[Mapping[str, NotebookNode], Path], list[Path]]] = {
-    "solved": solved.write,
-    "slides": slides.write,
-    "html": site.write,
-}
 
 
 @dataclass(frozen=True, repr=False)
 class Edition(Rich):
-    """What came of making an edition.
-
-    Attributes:
-        files: What was written, in order; empty if something went wrong.
-        problems: A line for each notebook that failed, and for each check of a solved notebook
-            that does not say that the solution is right.
-    """
+    """What came of making an edition: what was written, in order, or what went wrong."""
 
     kind: Kind
     folder: Path
     files: tuple[Path, ...] = ()
-    problems: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()  # a line for each notebook that failed and each wrong check
 
     @property
     def ok(self) -> bool:
@@ -76,28 +64,32 @@ def make_edition(
     Nothing is written unless every notebook ran, and every check of a solved one says Right.
     Without ``run``, slides and site show the stored outputs, and solved notebooks have none.
 
-    Raises:
-        RunInputError: A path is no notebook, an exercise and its solution do not fit, a file
-            would replace a notebook or another file, a package is missing, or the folder cannot
-            be made.
-        OSError: The files cannot be written.
+    Raises ``RunInputError``: a path is no notebook, an exercise and its solution do not fit, a
+    file would replace a notebook or another file, a package is missing, or the folder cannot be
+    made. Raises ``OSError``: the files cannot be written.
     """
-    missing = {"slides": slides.missing, "html": site.missing}.get(kind, str)()
-    if missing:
-        raise RunInputError(f'{missing} is missing: pip install ".[docs]"')
-    sources = {path: _source(path, kind) for path in notebooks}
+    writer, needs = _WRITERS[kind]
+    for package in needs:
+        if importlib.util.find_spec(package) is None:
+            name = package.replace("_", "-")
+            raise RunInputError(f'{name} is missing: pip install ".[docs]"')
+    made = {path: _source(path, kind) for path in notebooks}
     check_copies(notebooks, folder)
+    problems: list[str] = []
     if run:
-        executed, problems = _executed(sources, kind, on_start)
-    else:
-        executed, problems = {path.name: made for path, made in sources.items()}, []
+        with tempfile.TemporaryDirectory() as scratch:
+            for path, source in made.items():
+                on_start(path.name)
+                made[path], faults = _executed(path, source, kind, scratch)
+                problems += [f"{path.name}: {fault}" for fault in faults]
     if problems:
         return Edition(kind, folder, problems=tuple(problems))
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunInputError(f"{folder}: no folder for the results ({error.strerror})") from error
-    return Edition(kind, folder, tuple(_WRITERS[kind](executed, folder)))
+    written = writer({path.name: notebook for path, notebook in made.items()}, folder)
+    return Edition(kind, folder, tuple(written))
 
 
 def _source(path: Path, kind: Kind) -> NotebookNode:
@@ -106,38 +98,45 @@ def _source(path: Path, kind: Kind) -> NotebookNode:
 
     declared_parameters(path)  # says in one line what is no notebook
     notebook = nbformat.read(path, as_version=4)
-    if kind != "solved":
-        return notebook
     try:
-        return solved.solved_edition(notebook)
+        return solved_edition(notebook) if kind == "solved" else notebook
     except ValueError as error:
         raise RunInputError(f"{path}: {error}") from error
 
 
 def _executed(
-    sources: Mapping[Path, NotebookNode], kind: Kind, on_start: Callable[[str], None]
-) -> tuple[dict[str, NotebookNode], list[str]]:
+    path: Path, source: NotebookNode, kind: Kind, scratch: str
+) -> tuple[NotebookNode, list[str]]:
+    """Execute a notebook; say what failed, or which checks of a solved one are not right."""
     import nbformat
 
-    made: dict[str, NotebookNode] = {}
-    problems: list[str] = []
-    with tempfile.TemporaryDirectory() as scratch:
-        for path, source in sources.items():
-            on_start(path.name)
-            derived = path
-            if kind == "solved":  # where a learner would put it: not beside the learner edition
-                derived = Path(scratch, path.name)
-                nbformat.write(source, derived)
-            result = execute_notebook(derived, Path(scratch, f"{path.stem}-executed.ipynb"), {})
-            if not result.ok:
-                problems.append(f"{path.name}: {result.verdict}")
-                continue
-            made[path.name] = nbformat.read(result.executed, as_version=4)
-            checks = solved.checks(made[path.name]) if kind == "solved" else []
-            problems += [
-                f"{path.name}: check {cell}: {said}" for cell, said in checks if said != "Right"
-            ]
-    return made, problems
+    if kind == "solved":  # where a learner would put it: not beside the learner edition
+        path = Path(scratch, path.name)
+        nbformat.write(source, path)
+    result = execute_notebook(path, Path(scratch, f"{path.stem}-executed.ipynb"), {})
+    if not result.ok:
+        return source, [result.verdict]
+    executed = nbformat.read(result.executed, as_version=4)
+    return executed, wrong_checks(executed) if kind == "solved" else []
+
+
+def _write_solved(notebooks: Mapping[str, NotebookNode], folder: Path) -> list[Path]:
+    import nbformat
+
+    for name, notebook in notebooks.items():
+        plain = json.loads(nbformat.writes(notebook))
+        canonical.write(canonical.canonical_form(plain), folder / name)
+    return [folder / name for name in notebooks]
+
+
+# kind -> what writes it, and the packages that that needs
+_WRITERS: dict[
+    Kind, tuple[Callable[[Mapping[str, NotebookNode], Path], list[Path]], tuple[str, ...]]
+] = {
+    "solved": (_write_solved, ()),
+    "slides": (slides.write, ("sphinx_revealjs",)),
+    "html": (site.write, ("sphinx", "myst_nb", "sphinx_book_theme")),
+}
 
 
 def default_folder(kind: Kind) -> Path:

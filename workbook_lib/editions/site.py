@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 import subprocess
 import sys
@@ -16,22 +15,12 @@ from workbook_lib.locations import project_root
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-NEEDS = ("sphinx", "myst_nb", "sphinx_book_theme")
-
-
-def missing() -> str:
-    """Return the first package that the site needs and that is not here, or nothing."""
-    return next((name for name in NEEDS if importlib.util.find_spec(name) is None), "")
-
 
 def write(notebooks: Mapping[str, NotebookNode], folder: Path) -> list[Path]:
-    """Build the site of executed notebooks. It works from a disk and below any address.
+    """Build the site of executed notebooks, and return its index and the page of each notebook.
 
-    Returns:
-        ``index.html``, and the page of each notebook.
-
-    Raises:
-        OSError: Sphinx cannot write, or finds a fault in a page; it says which.
+    It works from a disk and below any address. Raises ``OSError``: Sphinx cannot write, or finds a
+    fault in a page; it says which.
     """
     import nbformat
 
@@ -44,21 +33,10 @@ def write(notebooks: Mapping[str, NotebookNode], folder: Path) -> list[Path]:
         shutil.copytree(root / "docs", sources)
         for name in ("benchmarks", "CONTRIBUTING.md"):  # what pages refer to
             Path(scratch, name).symlink_to(root / name)
-        command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html"]
-        lessons_option = ["-D", f"lessons_folder={lessons}"]
-        built = subprocess.run(
-            [
-                *command,
-                *lessons_option,
-                str(sources),
-                str(folder),
-                "-d",
-                str(Path(scratch, "trees")),
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        options = ["-q", "-W", "--keep-going", "-b", "html", "-D", f"lessons_folder={lessons}"]
+        command = [sys.executable, "-m", "sphinx", *options, "-d", str(Path(scratch, "trees"))]
+        command += [str(sources), str(folder)]
+        built = subprocess.run(command, capture_output=True, text=True, check=False)
     if built.returncode:
         raise OSError(0, f"the site could not be built: {built.stderr.strip()}", str(folder))
     stems = [name.removesuffix(".ipynb") for name in notebooks]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import html
-import importlib.util
 import math
 import shutil
 from collections.abc import Iterator, Mapping
@@ -30,11 +29,6 @@ _TALL = 12  # lines that a picture or a table is taken for
 _TEMPLATES = Path(__file__).with_name("templates")
 _REVEAL = "reveal.js"
 _VOTE = "Let everybody choose before you go on. The answer is on the next slide."
-
-
-def missing() -> str:
-    """Return the package that the slides need and that is not here, or nothing."""
-    return "" if importlib.util.find_spec("sphinx_revealjs") else "sphinx-revealjs"
 
 
 def slide_notebook(notebook: NotebookNode) -> NotebookNode:
@@ -86,10 +80,14 @@ def _paragraphs(cell: NotebookNode, starts: str) -> Iterator[tuple[NotebookNode,
         yield cell, starts or "subslide"
         return
     for part in cell.source.split("\n\n") if _lines(cell) > LINES else [cell.source]:
-        one = copy.deepcopy(cell)
-        one.source = part
-        yield one, starts
+        yield _with(cell, source=part), starts
         starts = ""
+
+
+def _with(cell: NotebookNode, **fields: Any) -> NotebookNode:
+    made = copy.deepcopy(cell)
+    made.update(fields)
+    return made
 
 
 def _code(cell: NotebookNode) -> Iterator[tuple[NotebookNode, str]]:
@@ -110,15 +108,10 @@ def _code(cell: NotebookNode) -> Iterator[tuple[NotebookNode, str]]:
     if _lines(cell) <= LINES:
         yield cell, ""
         return
-    outputs, cell.outputs = cell.outputs, []
     for source in _chunks(cell.source):
-        part = copy.deepcopy(cell)
-        part.source = source
-        yield part, ""
-    for output in outputs:
-        part = copy.deepcopy(cell)
-        part.outputs = [output]
-        yield _only_output(part), ""
+        yield _with(cell, source=source, outputs=[]), ""
+    for output in cell.outputs:
+        yield _only_output(_with(cell, outputs=[output])), ""
 
 
 def _chunks(source: str) -> Iterator[str]:
@@ -152,11 +145,8 @@ def _lines(cell: NotebookNode) -> int:
 
 def _lines_of(output: Any) -> int:
     data = output.get("data", {})
-    text = (
-        output.get("text", "")
-        or "\n".join(output.get("traceback", ()))
-        or data.get("text/plain", "")
-    )
+    error = "\n".join(output.get("traceback", ()))
+    text = output.get("text", "") or error or data.get("text/plain", "")
     lines = len("".join(text).splitlines())
     return max(lines, _TALL) if {"image/png", "image/svg+xml", "text/html"} & set(data) else lines
 
@@ -182,21 +172,19 @@ def slides_html(notebook: NotebookNode, title: str) -> str:
 
 
 def write(notebooks: Mapping[str, NotebookNode], folder: Path) -> list[Path]:
-    """Write a deck for each notebook, ``index.html``, and reveal.js beside them; all or nothing.
+    """Write a deck for each notebook, and reveal.js beside them; all or nothing.
 
-    Returns:
-        The pages, ``index.html`` first.
+    Returns the pages, ``index.html`` first.
     """
     import sphinx_revealjs
 
-    pages = {}
+    texts, links = {"index.html": ""}, ""
     for name, notebook in notebooks.items():
         stem = name.removesuffix(".ipynb")
         title = f"{stem[:2]} · {notebook.metadata.get('workbook', {}).get('title', stem)}"
-        pages[f"{stem}.html"] = (title, slides_html(notebook, title))
-    links = "".join(f'<li><a href="{name}">{title}</a></li>' for name, (title, _) in pages.items())
-    texts = {"index.html": _INDEX.format(links=links)}
-    texts |= {name: text for name, (_, text) in pages.items()}
+        texts[f"{stem}.html"] = slides_html(notebook, title)
+        links += f'<li><a href="{stem}.html">{title}</a></li>'
+    texts["index.html"] = _INDEX.format(links=links)
     files = {folder / name: text.encode() for name, text in texts.items()}
     shipped = Path(sphinx_revealjs.__file__).parent / "_static" / "revealjs"
     for part in ("dist", "plugin/notes"):

@@ -1,80 +1,97 @@
-"""The solved edition: the same notebooks, their exercises solved."""
+"""The solved edition of a notebook, derived from the solutions that the notebook itself holds.
+
+An exercise is a code cell with the tag ``exercise`` (the stub) and, after it, a Markdown cell
+with the tag ``solution``. Both name the exercise in ``metadata.workbook.exercise``.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from workbook_lib.lesson.solutions import fill_in_solutions
-from workbook_lib.runs import canonical
+import copy
+import re
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-NOTE = (
+Notebook = TypeVar("Notebook", bound=dict[str, Any])
+"""A notebook as JSON gives it, or nbformat's ``NotebookNode``."""
+
+_FENCE = re.compile(r"^```python\n(.*?)\n```$", re.DOTALL | re.MULTILINE)
+# Below the title, so that nobody takes the solved notebook for the learner's.
+_NOTE = (
     "*Solved edition: every exercise below holds its solution. "
     "The predictions are still yours to make.*"
 )
-"""Stands below the title, so that nobody takes the solved notebook for the learner's."""
+
+
+def fill_in_solutions(notebook: Notebook) -> Notebook:
+    """Put the solution of every exercise in the place of its stub, in a copy without outputs.
+
+    Raises ``ValueError``: A stub has no solution, a solution has no stub, an exercise has two of
+    either, or a cell does not name its exercise.
+    """
+    edition = copy.deepcopy(notebook)
+    stubs = _cells(edition, "exercise")
+    for exercise_id in _cells(notebook, "solution").keys() - stubs.keys():
+        raise ValueError(f"exercise {exercise_id!r} has a solution, and no stub cell")
+    for exercise_id, cell in stubs.items():
+        cell["source"] = solution_code(notebook, exercise_id)
+    for cell in edition["cells"]:
+        if cell["cell_type"] == "code":
+            cell["outputs"], cell["execution_count"] = [], None
+    return edition
+
+
+def solution_code(notebook: dict[str, Any], exercise_id: str) -> str:
+    """Return the code of one solution.
+
+    Raises ``ValueError``: the notebook has no solution for it, or the solution does not hold
+    exactly one block of Python.
+    """
+    solutions = _cells(notebook, "solution")
+    if exercise_id not in solutions:
+        raise ValueError(f"exercise {exercise_id!r} has no solution cell")
+    blocks = _FENCE.findall("".join(solutions[exercise_id]["source"]))
+    if len(blocks) != 1:
+        raise ValueError(
+            f"the solution of {exercise_id!r} holds {len(blocks)} blocks of Python, not one"
+        )
+    return str(blocks[0])
+
+
+def _cells(notebook: dict[str, Any], tag: str) -> dict[str, dict[str, Any]]:
+    """Map exercise ids to the cells with this tag."""
+    found: dict[str, dict[str, Any]] = {}
+    for cell in notebook["cells"]:
+        metadata = cell["metadata"]
+        if tag not in metadata.get("tags", ()):
+            continue
+        exercise_id = metadata.get("workbook", {}).get("exercise")
+        if not exercise_id:
+            raise ValueError(f"a cell with the tag {tag!r} does not name its exercise")
+        if exercise_id in found:
+            raise ValueError(f"exercise {exercise_id!r} has two cells with the tag {tag!r}")
+        found[exercise_id] = cell
+    return found
 
 
 def solved_edition(notebook: NotebookNode) -> NotebookNode:
-    """Put the solution of every exercise in the place of its stub, and say so below the title.
-
-    Args:
-        notebook: The learner edition; it is left as it is.
-
-    Returns:
-        A copy without outputs, as :func:`workbook_lib.lesson.solutions.solved` makes it.
-
-    Raises:
-        ValueError: An exercise and its solution do not fit.
-    """
+    """Fill in the solutions, and say so below the title. Raises as ``fill_in_solutions`` does."""
     edition = fill_in_solutions(notebook)
     first = edition.cells[0] if edition.cells else None
     if first is not None and first.cell_type == "markdown":
         title, _, rest = first.source.partition("\n")
-        first.source = f"{title}\n\n{NOTE}\n{rest}".rstrip()
+        first.source = f"{title}\n\n{_NOTE}\n{rest}".rstrip()
     return edition
 
 
-def checks(notebook: NotebookNode) -> list[tuple[str, str]]:
-    """Say what the checks of an executed notebook said.
-
-    Args:
-        notebook: The notebook.
-
-    Returns:
-        Id of each cell with the tag ``check``, and the first line of what it said.
-    """
-    return [
-        (str(cell.id), _first_line(cell))
-        for cell in notebook.cells
-        if "check" in cell.metadata.get("tags", ())
-    ]
-
-
-def _first_line(cell: NotebookNode) -> str:
-    said = [output.data.get("text/plain", "") for output in cell.outputs if "data" in output]
-    return said[-1].partition("\n")[0] if said else "nothing"
-
-
-def write(notebooks: Mapping[str, NotebookNode], folder: Path) -> list[Path]:
-    """Write notebooks in canonical form.
-
-    Args:
-        notebooks: File name to notebook.
-        folder: Where to.
-
-    Returns:
-        The files.
-    """
-    import nbformat
-
-    for name, notebook in notebooks.items():
-        canonical.write(
-            canonical.canonical_form(json.loads(nbformat.writes(notebook))), folder / name
-        )
-    return [folder / name for name in notebooks]
+def wrong_checks(notebook: NotebookNode) -> list[str]:
+    """Name the checks of an executed notebook that do not say Right, with what they said."""
+    wrong = []
+    for cell in notebook.cells:
+        if "check" in cell.metadata.get("tags", ()):
+            texts = [out.data.get("text/plain", "") for out in cell.outputs if "data" in out]
+            said = texts[-1].partition("\n")[0] if texts else "nothing"
+            if said != "Right":
+                wrong.append(f"check {cell.id}: {said}")
+    return wrong

@@ -7,13 +7,6 @@ TensorFlow, IPython, ipywidgets or matplotlib before it has to draw something.
 
 from workbook_lib.lesson.exercises import Wrong, exercise
 from workbook_lib.lesson.overview import board, map_of_notebooks, reset
-from workbook_lib.lesson.predictions import predict
+from workbook_lib.lesson.predictions import Prediction as predict  # noqa: N813 - a notebook reads: predict
 
-__all__ = [
-    "Wrong",
-    "board",
-    "exercise",
-    "map_of_notebooks",
-    "predict",
-    "reset",
-]
+__all__ = ["Wrong", "board", "exercise", "map_of_notebooks", "predict", "reset"]

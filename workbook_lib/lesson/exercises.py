@@ -45,23 +45,15 @@ _LOOKS = {
 
 
 @dataclass(frozen=True, repr=False)
-class Outcome(Rich):
-    """What a check says to an answer."""
+class Outcome(Panel):
+    """What a check says to an answer: what to do next, or why it is right."""
 
-    exercise: str  # id of the exercise
-    status: str
-    advice: str  # what to do next or why it is right; lines of text, backticks mark code
+    status: str = "not attempted"  # a key of ``_LOOKS``
 
-    def __repr__(self) -> str:
-        return f"Outcome({self.exercise}: {self.status})"
-
-    def text(self) -> str:
-        """Return the status in words, and the advice below it."""
-        return f"{_LOOKS[self.status][1]}\n{self.advice}"
-
-    def html(self) -> str:
-        """Return the same in a frame."""
-        return panel_html(*_LOOKS[self.status], paragraphs_html(self.advice))
+    @property
+    def advice(self) -> str:
+        """The text below the title."""
+        return self.body
 
 
 class Exercise(Rich):
@@ -95,13 +87,14 @@ class Exercise(Rich):
         try:
             given = inspect.signature(self._check).bind(*answers, **named_answers)
         except TypeError:
-            return Outcome(self.id, "not attempted", self._how_to_call())
-        if any(is_stub(answer) for answer in given.arguments.values()):
-            return self._not_attempted()
+            return _outcome("not attempted", self._how_to_call())
         try:
+            if any(is_stub(answer) for answer in given.arguments.values()):
+                raise NotAttempted
             status, advice = "right", self._check(*given.args, **given.kwargs)
         except NotAttempted:
-            return self._not_attempted()
+            do = "Write your answer in the cell above, run it, then run this one again."
+            return _outcome("not attempted", f"{self.task}\n{do}{self._offer_hint()}".strip())
         except Wrong as verdict:
             status, advice = "wrong", f"{verdict}{self._offer_hint()}"
         except LearnerRaised as error:
@@ -112,14 +105,18 @@ class Exercise(Rich):
                 return self._check_failed(error, given.arguments.values())
             status, advice = "raised", f"{describe(error, step)}{self._offer_hint()}"
         warning = progress.record("exercise", id=self.id, status=status)
-        return Outcome(self.id, status, f"{advice}\n{warning}".strip())
+        return _outcome(status, f"{advice}\n{warning}".strip())
 
     def hint(self, number: int | None = None) -> Panel:
-        """Give a hint."""
+        """Give the hint of a number, or the next one that was not seen yet."""
         count = len(self.hints)
         following = progress.read().exercise(self.id).hints + 1
-        if not count or (number is None and following > count):
-            return Panel("neutral", *self._no_more_hints())
+        ask = f"`check.{self.name}.solution()` says where the solution is."
+        if not count:
+            return Panel("neutral", "This exercise has no hints", ask)
+        if number is None and following > count:
+            again = f"`check.{self.name}.hint(1)` shows the first again."
+            return Panel("neutral", "You have seen every hint", f"{again} {ask}")
         number = following if number is None else number
         if not 1 <= number <= count:
             return Panel("neutral", "There is no such hint", f"The hints go from 1 to {count}.")
@@ -143,29 +140,17 @@ class Exercise(Rich):
     def _offer_hint(self) -> str:
         return f"\nFor a hint, run `check.{self.name}.hint()`." if self.hints else ""
 
-    def _no_more_hints(self) -> tuple[str, str]:
-        ask = f"`check.{self.name}.solution()` says where the solution is."
-        if not self.hints:
-            return "This exercise has no hints", ask
-        return (
-            "You have seen every hint",
-            f"`check.{self.name}.hint(1)` shows the first again. {ask}",
-        )
-
-    def _not_attempted(self) -> Outcome:
-        advice = (
-            f"{self.task}\nWrite your answer in the cell above, run it, then run this one again."
-        )
-        return Outcome(self.id, "not attempted", f"{advice}{self._offer_hint()}".strip())
-
     def _check_failed(self, error: Exception, answers: Iterable[object]) -> Outcome:
         kinds = ", ".join(f"`{type(answer).__name__}`" for answer in answers)
-        return Outcome(
-            self.id,
+        return _outcome(
             "check failed",
             f"This is a fault in our check `{self.id}`, not in your answer; you can go on.\n"
             f"Please report it with this line: {describe(error, None)} (given {kinds})",
         )
+
+
+def _outcome(status: str, advice: str) -> Outcome:
+    return Outcome(*_LOOKS[status], advice, status)
 
 
 def exercise(

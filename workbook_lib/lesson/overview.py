@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from varhandle.display import TONES, Rich, table_html, table_text
+from varhandle.display import TONES, RichTable, Table
 from varhandle.progress_bar import is_watched
 from workbook_lib.lesson import progress
 from workbook_lib.lesson.control_box import as_control
@@ -62,7 +62,7 @@ class _Bar:
 
 
 @dataclass(frozen=True)
-class _Table(Rich):
+class _NotebookTable(RichTable):
     caption: str
     headers: Sequence[str]
     rows: Sequence[Sequence[object]]
@@ -71,18 +71,20 @@ class _Table(Rich):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self.rows)} notebooks)"
 
+    def _table(self) -> Table:
+        return self.headers, self.rows, self.caption
+
     def text(self) -> str:
-        """Return the table in plain text."""
-        table = table_text(self.headers, self.rows)
-        return f"{table}\nNext: {self.following}" if self.following else table
+        """Return the table in plain text, and what is next."""
+        return super().text() + (f"\nNext: {self.following}" if self.following else "")
 
     def html(self) -> str:
-        """Return the table in HTML, with links that work in JupyterLab."""
-        table = table_html(self.headers, self.rows, self.caption)
-        return f"{table}<div>Next: {self.following.__html__()}</div>" if self.following else table
+        """Return the same in HTML, with links that work in JupyterLab."""
+        following = f"<div>Next: {self.following.__html__()}</div>" if self.following else ""
+        return super().html() + following
 
 
-class ProgressBoard(_Table):
+class ProgressBoard(_NotebookTable):
     """Predictions made and exercises solved, a notebook a row.
 
     A notebook shows a control below it that begins a notebook afresh.
@@ -97,7 +99,7 @@ class ProgressBoard(_Table):
             display(reset_control(lambda: shown.update(board()._repr_mimebundle_(), raw=True)))
 
 
-class NotebookMap(_Table):
+class NotebookMap(_NotebookTable):
     """The notebooks in order, with the question and the minutes of each."""
 
 
@@ -111,34 +113,25 @@ def board() -> ProgressBoard:
         made = sum(id in known.predictions for id in predictions)
         right = sum(known.exercise(id).best == "right" for id in exercises)
         bar = _Bar(notebook.title, made + right, len(predictions) + len(exercises))
-        counts = _count(made, len(predictions)), _count(right, len(exercises))
-        rows.append((notebook.number, link, *counts, bar))
+        counts = ((made, len(predictions)), (right, len(exercises)))
+        told = (f"{done} of {whole}" if whole else "none here" for done, whole in counts)
+        rows.append((notebook.number, link, *told, bar))
         if following is None and bar.done < bar.whole:
             following = link
     headers = ("No.", "Notebook", "Predictions made", "Exercises right", "Done")
     return ProgressBoard("Your progress", headers, rows, following)
 
 
-def _count(done: int, whole: int) -> str:
-    return f"{done} of {whole}" if whole else "none here"
-
-
 def map_of_notebooks() -> NotebookMap:
     """List the notebooks."""
-    return NotebookMap(
-        caption="The notebooks, in order",
-        headers=("No.", "Notebook", "The question", "Minutes to read", "Minutes to do"),
-        rows=[
-            (
-                notebook.number,
-                _Link(notebook.title, notebook.file),
-                notebook.question,
-                "" if notebook.read_minutes is None else notebook.read_minutes,
-                "" if notebook.do_minutes is None else notebook.do_minutes,
-            )
-            for notebook in read_outlines()
-        ],
-    )
+    headers = ("No.", "Notebook", "The question", "Minutes to read", "Minutes to do")
+    rows = []
+    for notebook in read_outlines():
+        minutes = (notebook.read_minutes, notebook.do_minutes)
+        told = ("" if number is None else number for number in minutes)
+        link = _Link(notebook.title, notebook.file)
+        rows.append((notebook.number, link, notebook.question, *told))
+    return NotebookMap("The notebooks, in order", headers, rows)
 
 
 def reset(notebook: str) -> Panel:

@@ -25,63 +25,18 @@ _OPTIONS_THAT_WRAP = """<style>
 </style>"""
 
 
-def predict(prediction_id: str, question: str, options: Sequence[object]) -> Prediction:
-    """Ask for a prediction; the notebook shows it with buttons.
-
-    Raises ``ValueError``: the options are too few, too many or not distinct.
-    """
-    return Prediction(prediction_id, question, options)
-
-
 @dataclass(frozen=True, repr=False)
-class Comparison(Rich):
+class Comparison(Panel):
     """A prediction beside what was observed."""
 
-    prediction: str  # id of the prediction
-    expected: str | None  # the option chosen, ``None`` if none was
-    observed: str  # what the code showed
-    note: str = ""  # why progress is not kept, if it is not
-
-    @property
-    def correct(self) -> bool | None:
-        """Whether both are the same; ``None`` without a prediction."""
-        return None if self.expected is None else self.expected == self.observed
-
-    def __repr__(self) -> str:
-        verdict = {None: "not predicted", True: "as predicted", False: "otherwise than predicted"}
-        return f"Comparison({self.prediction}: {verdict[self.correct]})"
-
-    def text(self) -> str:
-        """Return the comparison in words."""
-        _, title, body = self._words()
-        return f"{title}\n{body}"
-
-    def html(self) -> str:
-        """Return the same in a frame."""
-        tone, title, body = self._words()
-        return panel_html(tone, title, paragraphs_html(body))
-
-    def _words(self) -> tuple[str, str, str]:
-        observed = f"Observed: {self.observed}."
-        if self.correct is None:
-            tone, title = "waiting", "Not predicted yet"
-            body = (
-                f"{observed}\nA guess before the run, right or not, makes the answer easier to "
-                "keep. Try it with the next one."
-            )
-        elif self.correct:
-            tone, title = "right", "As you predicted"
-            body = f"{observed}\nCan you say why, in one sentence?"
-        else:
-            tone, title = "wrong", "Otherwise than you predicted"
-            body = (
-                f"You expected: {self.expected}.\n{observed}\nWhich of your assumptions was wrong?"
-            )
-        return tone, title, f"{body}\n{self.note}".strip()
+    correct: bool | None = None  # whether both are the same; ``None`` without a prediction
 
 
 class Prediction(Rich):
-    """A question with options, and the learner's answer to it."""
+    """A question with options, and the learner's answer to it; a notebook shows it with buttons.
+
+    Raises ``ValueError``: the options are too few, too many or not distinct.
+    """
 
     def __init__(self, prediction_id: str, question: str, options: Sequence[object]) -> None:
         self.id = prediction_id
@@ -89,6 +44,8 @@ class Prediction(Rich):
         self.options = tuple(str(option) for option in options)
         if not 2 <= len(set(self.options)) == len(self.options) <= len(ascii_lowercase):
             raise ValueError(f"{prediction_id}: give 2 to 26 options, all of them different")
+        self._letters = dict(zip(ascii_lowercase, self.options, strict=False))
+        self._lines = [f"{letter}) {option}" for letter, option in self._letters.items()]
         known = progress.read().predictions.get(prediction_id)
         self.answered = known.answer if known and known.answer in self.options else None
         self._outcome: Comparison | None = None
@@ -102,12 +59,10 @@ class Prediction(Rich):
 
         Raises ``ValueError``: it is neither; the message names the options.
         """
-        letters = dict(zip(ascii_lowercase, self.options, strict=False))
         wanted = str(choice).strip()
-        chosen = wanted if wanted in self.options else letters.get(wanted.lower())
+        chosen = wanted if wanted in self.options else self._letters.get(wanted.lower())
         if chosen is None:
-            offered = "; ".join(f"{letter}) {option}" for letter, option in letters.items())
-            raise ValueError(f"{choice!r} is not among the options: {offered}")
+            raise ValueError(f"{choice!r} is not among the options: {'; '.join(self._lines)}")
         self.answered, self._outcome = chosen, None
         warning = progress.record("prediction", id=self.id, answer=chosen)
         return Panel("neutral", self._noted(), warning)
@@ -122,34 +77,40 @@ class Prediction(Rich):
                 f"{self.id}: observed {observed!r}, which is none of the options: "
                 + "; ".join(self.options)
             )
-        comparison = Comparison(self.id, self.answered, str(observed))
+        seen = f"Observed: {observed}."
         if self.answered is None:
-            return comparison
-        note = progress.record("comparison", id=self.id, correct=comparison.correct)
-        self._outcome = Comparison(self.id, self.answered, str(observed), note)
-        self._put_buttons_away()
+            guess = (
+                "A guess before the run, right or not, makes the answer easier to keep. Try it "
+                "with the next one."
+            )
+            return Comparison("waiting", "Not predicted yet", f"{seen}\n{guess}")
+        correct = self.answered == str(observed)
+        warning = progress.record("comparison", id=self.id, correct=correct)
+        if correct:
+            tone, title = "right", "As you predicted"
+            body = f"{seen}\nCan you say why, in one sentence?"
+        else:
+            tone, title = "wrong", "Otherwise than you predicted"
+            body = f"You expected: {self.answered}.\n{seen}\nWhich of your assumptions was wrong?"
+        self._outcome = Comparison(tone, title, f"{body}\n{warning}".strip(), correct)
+        if self._display is not None:
+            # Buttons do not outlive their kernel: what stays is the plain form with the outcome.
+            self._display.update(self._repr_mimebundle_(), raw=True)
         return self._outcome
 
     def text(self) -> str:
         """Return the question and its lettered options."""
-        options = (f"  {line}" for line in self._lettered())
+        options = (f"  {line}" for line in self._lines)
         return "\n".join([f"Predict: {self.question}", *options, self._status()])
 
     def html(self) -> str:
         """Return the same in a frame."""
-        options = "".join(f"<div>{html.escape(line)}</div>" for line in self._lettered())
+        options = "".join(f"<div>{html.escape(line)}</div>" for line in self._lines)
         return self._panel(options + paragraphs_html(self._status()))
 
     def _panel(self, body_html: str = "") -> str:
-        tones = {None: "waiting", True: "right", False: "wrong"}
-        tone = tones[self._outcome.correct if self._outcome else None]
+        tone = self._outcome.tone if self._outcome else "waiting"
         return inline_code_html(panel_html(tone, f"Predict: {self.question}", body_html))
-
-    def _lettered(self) -> list[str]:
-        return [
-            f"{letter}) {option}"
-            for letter, option in zip(ascii_lowercase, self.options, strict=False)
-        ]
 
     def _noted(self) -> str:
         return f"Noted: {self.answered}. Run on to find out."
@@ -168,17 +129,8 @@ class Prediction(Rich):
         bundle: dict[str, Any] = self._repr_mimebundle_()
         buttons = self._buttons()
         if buttons is not None:
-            bundle |= {
-                mime: view
-                for mime, view in buttons._repr_mimebundle_().items()
-                if mime not in bundle
-            }
+            bundle = buttons._repr_mimebundle_() | bundle
         self._display = display(bundle, raw=True, display_id=True)
-
-    def _put_buttons_away(self) -> None:
-        """Leave the plain form with the outcome: buttons do not outlive their kernel."""
-        if self._display is not None:
-            self._display.update(self._repr_mimebundle_(), raw=True)
 
     def _buttons(self) -> Any:
         """Return the radio buttons, or ``None`` where nobody can click them."""
@@ -191,9 +143,7 @@ class Prediction(Rich):
         except ImportError:
             return None
         buttons = RadioButtons(
-            options=[
-                (line, option) for line, option in zip(self._lettered(), self.options, strict=True)
-            ],
+            options=list(zip(self._lines, self.options, strict=True)),
             index=None if self.answered is None else self.options.index(self.answered),
             description="Answer:",
             tooltip=self.question,

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,8 @@ class PredictionRecord:
 class Progress:
     """All records, by id. An exercise that was never touched has none."""
 
-    exercises: Mapping[str, ExerciseRecord]
-    predictions: Mapping[str, PredictionRecord]
+    exercises: dict[str, ExerciseRecord]
+    predictions: dict[str, PredictionRecord]
 
     def exercise(self, exercise_id: str) -> ExerciseRecord:
         """Look up the record of an exercise."""
@@ -111,27 +112,21 @@ def record(event: str, **fields: object) -> str:
         return ""
     path = progress_file()
     stamp = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    line = json.dumps({**entry, "time": stamp}).encode() + b"\n"
     try:
-        _append(path, json.dumps({**entry, "time": stamp}).encode())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Unbuffered, and at the end of the file: what others write meanwhile is not torn apart.
+        with open(path, "a+b", buffering=0, opener=partial(os.open, mode=0o600)) as file:
+            end = file.seek(0, os.SEEK_END)
+            file.seek(max(end - 1, 0))
+            cut_short = end > 0 and file.read(1) != b"\n"
+            whole = b"\n" + line if cut_short else line
+            if file.write(whole) < len(whole):
+                raise OSError(0, "the disk is full")
     except OSError as error:
         _unsaved.append(entry)
         return f"Your progress is not kept: {path} cannot be written ({error.strerror})."
     return ""
-
-
-def _append(path: Path, line: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(path, flags, 0o600)
-    try:
-        end = os.lseek(descriptor, 0, os.SEEK_END)
-        os.lseek(descriptor, max(end - 1, 0), os.SEEK_SET)
-        cut_short = end > 0 and os.read(descriptor, 1) != b"\n"
-        whole = (b"\n" if cut_short else b"") + line + b"\n"
-        if os.write(descriptor, whole) < len(whole):
-            raise OSError(0, "the disk is full")
-    finally:
-        os.close(descriptor)
 
 
 def read() -> Progress:
@@ -140,12 +135,12 @@ def read() -> Progress:
     Lines that are no event, such as the last one after a power cut, are passed over, and so is a
     file that cannot be read.
     """
-    return fold([*(() if is_off() else _read_events(progress_file())), *_unsaved])
+    return fold([*(() if is_off() else _kept_events()), *_unsaved])
 
 
-def _read_events(path: Path) -> Iterator[dict[str, Any]]:
+def _kept_events() -> Iterator[dict[str, Any]]:
     try:
-        content = path.read_bytes()
+        content = progress_file().read_bytes()
     except OSError:
         return
     for line in content.split(b"\n"):
@@ -157,40 +152,31 @@ def _read_events(path: Path) -> Iterator[dict[str, Any]]:
 
 def fold(events: Iterable[Mapping[str, Any]]) -> Progress:
     """Fold events, oldest first, into what is known after the last one."""
-    exercises: dict[str, ExerciseRecord] = {}
-    predictions: dict[str, PredictionRecord] = {}
+    known = Progress({}, {})
     for event in events:
         try:
-            _apply(event, exercises, predictions)
+            _apply(event, known)
         except (KeyError, TypeError, ValueError):
             continue
-    return Progress(exercises, predictions)
+    return known
 
 
-def _apply(
-    event: Mapping[str, Any],
-    exercises: dict[str, ExerciseRecord],
-    predictions: dict[str, PredictionRecord],
-) -> None:
-    kind = event["event"]
+def _apply(event: Mapping[str, Any], known: Progress) -> None:
+    exercises, predictions = known.exercises, known.predictions
+    kind, key = event["event"], event.get("id", "")
+    before = exercises.get(key, ExerciseRecord())
     if kind == "reset":
         for forgotten in event["ids"]:
             exercises.pop(forgotten, None)
             predictions.pop(forgotten, None)
-        return
-    key = event["id"]
-    if kind == "prediction":
+    elif kind == "prediction":
         predictions[key] = PredictionRecord(str(event["answer"]))
     elif kind == "comparison":
         predictions[key] = replace(predictions[key], correct=bool(event["correct"]))
-    elif kind in ("exercise", "hint", "solution"):
-        exercises[key] = _after(exercises.get(key, ExerciseRecord()), event)
-
-
-def _after(known: ExerciseRecord, event: Mapping[str, Any]) -> ExerciseRecord:
-    if event["event"] == "hint":
-        return replace(known, hints=max(known.hints, int(event["number"])))
-    if event["event"] == "solution":
-        return replace(known, solution_opened=True)
-    best = max(known.best, event["status"], key=STATUSES.index)
-    return replace(known, best=best, attempts=known.attempts + 1)
+    elif kind == "hint":
+        exercises[key] = replace(before, hints=max(before.hints, int(event["number"])))
+    elif kind == "solution":
+        exercises[key] = replace(before, solution_opened=True)
+    elif kind == "exercise":
+        best = max(before.best, event["status"], key=STATUSES.index)
+        exercises[key] = replace(before, best=best, attempts=before.attempts + 1)

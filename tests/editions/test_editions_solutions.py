@@ -6,7 +6,7 @@ import json
 import nbformat
 import pytest
 
-from workbook_lib.lesson.solutions import fill_in_solutions, solution_code
+from workbook_lib.editions.solved import fill_in_solutions, solution_code
 
 CODE = "def f(x):\n    # a comment\n\n    return 2 * x"
 SOLUTION = (
@@ -76,11 +76,6 @@ def test_sources_may_be_lists_of_lines(notebook):
 def test_a_notebook_without_exercises_is_solved(notebook):
     notebook["cells"] = notebook["cells"][:1]
     assert fill_in_solutions(notebook) == notebook
-
-
-def test_an_unknown_exercise(notebook):
-    with pytest.raises(ValueError, match="no exercise 'demo/g'"):
-        solution_code(notebook, "demo/g")
 
 
 @pytest.mark.parametrize(
