@@ -1,33 +1,22 @@
-"""What axe-core finds wrong in the outputs of a notebook; JupyterLab's own faults are not ours."""
+"""What axe-core finds wrong in a page; what JupyterLab or a theme brings is not ours."""
 
 from axe_playwright_python.sync_playwright import Axe
 
-# The outputs and the prose are ours, the page around them is JupyterLab's.
-OURS = ".jp-OutputArea-output, .jp-MarkdownOutput"
-_OPTIONS = {
-    "resultTypes": ["violations"],
-    "iframes": False,  # Netron's page is Netron's own, and does not let itself be looked into
-    "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]},
-}
+IN_NOTEBOOK = ".jp-OutputArea-output, .jp-MarkdownOutput"
+ON_SITE = "article"
+# Netron's page, in a frame, is Netron's own, and does not let itself be looked into.
+_OPTIONS = {"resultTypes": ["violations"], "iframes": False, "preload": False}
+_WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
-def faults(page, scope=OURS):
-    """Run axe-core on parts of the page.
+def faults(page, scope=IN_NOTEBOOK, wcag_only=True):
+    """Return a line for each element that breaks a rule of WCAG 2.2 AA, or any rule of axe-core.
 
-    Args:
-        page: The page, standing on an open notebook.
-        scope: A selector of the parts.
-
-    Returns:
-        A line for each element that breaks a rule of WCAG 2.2 AA: rule, element, reason.
+    ``scope`` is a selector of the parts to look at; ``None`` is the whole page.
     """
-    result = Axe().run(page, context=scope, options=_OPTIONS)
+    options = {**_OPTIONS, "runOnly": {"type": "tag", "values": _WCAG}} if wcag_only else _OPTIONS
     return [
-        f"{rule['id']}: {node['html'][:160]} ({_reason(node)})"
-        for rule in result.response["violations"]
+        f"{rule['id']}: {node['html'][:160]} ({node['failureSummary'].splitlines()[1:2]})"
+        for rule in Axe().run(page, context=scope, options=options).response["violations"]
         for node in rule["nodes"]
     ]
-
-
-def _reason(node):
-    return " ".join(line.strip() for line in node["failureSummary"].splitlines()[1:2])

@@ -1,6 +1,5 @@
 """JupyterLab servers for the browser tests: each with a home, a root and a progress of its own."""
 
-import importlib.util
 import json
 import os
 import shutil
@@ -22,7 +21,6 @@ SETTINGS = {
     "@jupyter-widgets/jupyterlab-manager/plugin.jupyterlab-settings": {"saveState": True},
 }
 THEME = "@jupyterlab/apputils-extension/themes.jupyterlab-settings"
-EXTENSION = "workbook_lib.netron"
 
 
 class LabServer:
@@ -43,7 +41,6 @@ class LabServer:
         self.address = ""
         self.root.mkdir(parents=True)
         self.home.mkdir()
-        _enable_extension(self.home / "config", self.home / "data")
         self.renew()
         self.start()
 
@@ -114,15 +111,7 @@ class LabServer:
             self.ask(f"api/sessions/{session['id']}", "DELETE")
 
     def ask(self, path: str, method: str = "GET"):
-        """Ask the server's own interface.
-
-        Args:
-            path: Below the base URL, ``"api/kernels"``.
-            method: Of HTTP.
-
-        Returns:
-            What it answers, out of JSON; None for nothing.
-        """
+        """Ask the server's own interface, such as ``"api/kernels"``; ``None`` is no answer."""
         request = urllib.request.Request(
             f"{self.address}/{path}", method=method, headers={"Authorization": f"token {TOKEN}"}
         )
@@ -148,18 +137,3 @@ class LabServer:
                     pass
             time.sleep(0.2)
         raise TimeoutError(f"JupyterLab did not answer in 90 seconds:\n{self.log()[-2000:]}")
-
-
-def _enable_extension(config: Path, data: Path) -> None:
-    """Enable this checkout's server extension in a home, as the installation would."""
-    config.mkdir()
-    if importlib.util.find_spec(EXTENSION) is None:
-        return
-    module = importlib.import_module(EXTENSION)
-    if hasattr(module, "_jupyter_server_extension_points"):
-        (config / "jupyter_server_config.json").write_text(
-            json.dumps({"ServerApp": {"jpserver_extensions": {EXTENSION: True}}})
-        )
-    for entry in getattr(module, "_jupyter_labextension_paths", list)():
-        source = Path(module.__file__).parent / entry["src"]
-        shutil.copytree(source, data / "labextensions" / entry["dest"])

@@ -58,23 +58,13 @@ def wait_for_kernel(page):
 
 
 def run_all(page):
-    """Choose Run > Run All Cells, and wait until every cell has run and is drawn.
-
-    Raises:
-        TimeoutError: Cells are still waiting at the end of the time that they have.
-    """
-    page.evaluate(_WATCH, "notebook:run-all-cells")
-    page.locator(".lm-MenuBar-item", has_text="Run").first.click()
-    page.locator('.lm-Menu-item[data-command="runmenu:run-all"]').click()
+    """Choose Run > Run All Cells, and wait until every cell has run and is drawn."""
+    _choose(page, "Run", "runmenu:run-all", "notebook:run-all-cells")
     _wait_for_command(page)
 
 
 def run_cell(page, text):
-    """Run the first code cell that has this text, with Ctrl+Enter, and wait for its end.
-
-    Returns:
-        The cell's locator.
-    """
+    """Run the first code cell that has this text, with Ctrl+Enter, and return its locator."""
     found = cell(page, text)
     found.locator(".cm-content").click()
     page.evaluate(_WATCH, "notebook:run-cell")
@@ -92,11 +82,7 @@ def cell(page, text):
 
 
 def edit_cell(page, text, code):
-    """Put other code into the first code cell that has this text.
-
-    Returns:
-        A locator of that cell that holds on, by its place in the notebook.
-    """
+    """Put other code into the first code cell that has this text; return a locator of its place."""
     place = cell(page, text).evaluate(
         "cell => [...cell.parentElement.querySelectorAll('.jp-CodeCell')].indexOf(cell)"
     )
@@ -109,9 +95,7 @@ def edit_cell(page, text, code):
 
 def restart_kernel(page):
     """Restart the notebook's kernel from its menu, confirm, and wait until it is idle again."""
-    page.evaluate(_WATCH, "kernelmenu:restart")
-    page.locator(".lm-MenuBar-item", has_text="Kernel").first.click()
-    page.locator('.lm-Menu-item[data-command="kernelmenu:restart"]').click()
+    _choose(page, "Kernel", "kernelmenu:restart")
     page.locator(".jp-Dialog .jp-mod-warn, .jp-Dialog .jp-mod-accept").last.click()
     _wait_for_command(page)
     wait_for_kernel(page)
@@ -119,9 +103,7 @@ def restart_kernel(page):
 
 def save(page):
     """Choose File > Save Notebook: Ctrl+S would go to whatever frame has the keyboard."""
-    page.evaluate(_WATCH, "docmanager:save")
-    page.locator(".lm-MenuBar-item", has_text="File").first.click()
-    page.locator('.lm-Menu-item[data-command="docmanager:save"]').click()
+    _choose(page, "File", "docmanager:save")
     _wait_for_command(page)
 
 
@@ -181,28 +163,25 @@ def photograph_cell(page, text, path):
 
 
 def photograph(page, path):
-    """Take pictures of the whole notebook from its top to its end, and give the window back.
-
-    Args:
-        page: The page, with windowing off.
-        path: Of the first picture; a long notebook gets more, with ``-2``, ``-3`` to the name.
-
-    Returns:
-        The paths of the pictures.
-    """
+    """Take pictures of the whole notebook, ``-2``, ``-3`` to the name where one is not enough."""
     window = page.viewport_size
     outer = page.locator(".jp-WindowedPanel-outer").first
     above = outer.bounding_box()["y"]
     height = outer.evaluate("panel => panel.scrollHeight")
     page.set_viewport_size({**window, "height": int(min(height, _TALLEST) + above + 40)})
-    paths = []
     for number, top in enumerate(range(0, int(height), _TALLEST), start=1):
         outer.evaluate("(panel, top) => { panel.scrollTop = top }", top)
         wait_until_still(page)
-        paths.append(path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}"))
-        page.screenshot(path=str(paths[-1]))
+        name = path.name if number == 1 else f"{path.stem}-{number}{path.suffix}"
+        page.screenshot(path=str(path.with_name(name)))
     page.set_viewport_size(window)
-    return paths
+
+
+def _choose(page, menu, entry, command=None):
+    """Choose an entry of a menu, and watch for the end of the command that it starts."""
+    page.evaluate(_WATCH, command or entry)
+    page.locator(".lm-MenuBar-item", has_text=menu).first.click()
+    page.locator(f'.lm-Menu-item[data-command="{entry}"]').click()
 
 
 def _wait_for_command(page):

@@ -7,14 +7,13 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from browser_axe import ON_SITE, faults
 
 from workbook_lib.editions import make_edition
 from workbook_lib.runs import all_notebooks, run_notebooks
 
 pytestmark = pytest.mark.browser
 WINDOW = {"width": 1280, "height": 720}
-OURS = "article"  # what is around it is the theme's
 
 
 @pytest.fixture(scope="module")
@@ -44,25 +43,8 @@ def reader(chromium):
     assert page.errors == []
 
 
-def judged(page, scope=None):
-    """Return what axe-core finds wrong by any of its rules, and what it could not judge."""
-    options = {"resultTypes": ["violations", "incomplete"], "preload": False}
-    found = Axe().run(page, context=scope, options=options).response
-    wrong, unsure = (
-        [
-            (rule["id"], node["html"][:160], node.get("failureSummary", ""))
-            for rule in found[kind]
-            for node in rule["nodes"]
-        ]
-        for kind in ("violations", "incomplete")
-    )
-    return wrong, unsure
-
-
-# axe-core calls the contrast of a single letter undecided. What stands alone on these pages is a
-# mark, an arrow or a tick, which repeats the word beside it and must reach 3:1 as a picture does.
-# Nor does it judge text in a drawing: that must reach 4.5:1 on the drawing's own ground.
-_MARK = re.compile(r'aria-hidden="true"|role="img"|>\S</span>$|^<text ')
+# What stands alone on these pages is a mark, an arrow or a tick, and must reach 3:1 as a picture
+# does. axe-core judges neither that nor text in a drawing, which must reach 4.5:1 on its ground.
 _FAINT = """() => {
   // Colors laid one over the other, as the browser paints them: the first is the lowest.
   const shade = (layers) => {
@@ -107,8 +89,7 @@ def test_axe_finds_nothing_in_what_is_ours(reader, site, pictures, scheme):
     reader.emulate_media(color_scheme=scheme)
     for path in pages(site):
         reader.goto(path.as_uri())
-        wrong, _ = judged(reader, OURS)
-        assert wrong == [], path.name
+        assert faults(reader, ON_SITE, wcag_only=False) == [], path.name
         assert reader.evaluate(_FAINT) == [], path.name
         reader.screenshot(path=str(pictures / f"site-{path.stem}-{scheme}.png"))
 
@@ -122,7 +103,7 @@ def test_a_gray_text_and_a_missing_alt_are_seen(reader, site):
     reader.evaluate(
         "document.querySelectorAll('article img').forEach((i) => i.removeAttribute('alt'))"
     )
-    rules = {rule for rule, _, _ in judged(reader, OURS)[0]}
+    rules = {line.partition(":")[0] for line in faults(reader, ON_SITE)}
     assert {"color-contrast", "image-alt"} <= rules
     assert reader.evaluate(_FAINT)
 
@@ -174,7 +155,7 @@ def test_the_report_of_a_run_looks_the_same(reader, tmp_path):
         reader.emulate_media(color_scheme=scheme)
         for page in ("index.html", "fails.html"):
             reader.goto((report.folder / page).as_uri())
-            assert judged(reader)[0] == [], page
+            assert faults(reader, None, wcag_only=False) == [], page
     assert "ZeroDivisionError" in reader.locator(".stderr").inner_text()
 
 
