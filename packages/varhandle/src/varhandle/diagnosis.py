@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from varhandle.display import Rich, code_html, panel_html, printable, table_html
+from varhandle.display import Rich, code_html, counted, panel_html, printable, table_html
 from varhandle.extras import require
 from varhandle.facts.verdicts import MEANINGS, VERDICTS, Severity, Verdict
 from varhandle.families import code
@@ -113,7 +113,6 @@ class Diagnosis(Rich):
 
     def _subject(self) -> str:
         assigned = sum(1 for variable in self.variables if variable.assigns)
-        count = len(self.variables)
         parts = [printable(self.model, None), self.format]
         if self.graph.producer:
             parts.append(printable(self.graph.producer))
@@ -121,7 +120,7 @@ class Diagnosis(Rich):
             names = [s.name for s in self.graph.signatures]
             of = f" (of {len(names)})" if len(names) > 1 else ""
             parts.append(f"signature {printable(self.signature)}{of}")
-        parts.append(f"{count} variable{'' if count == 1 else 's'}, {assigned} assigned")
+        parts.append(f"{counted(len(self.variables), 'variable')}, {assigned} assigned")
         return " · ".join(parts)
 
     def _evidence(self) -> str:

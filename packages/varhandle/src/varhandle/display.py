@@ -64,6 +64,11 @@ def join_names(names: Iterable[object], most: int = 4) -> str:
     return ", ".join(every[:most]) + (f" and {more} more" if more > 0 else "")
 
 
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Write a number of things: ``1 node``, ``2 nodes``."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
 def join_words(words: Sequence[str]) -> str:
     """Write words for a sentence, all of them: ``a, b and c``."""
     *first, last = words or [""]

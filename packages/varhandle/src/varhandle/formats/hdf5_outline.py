@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import stat
 import zipfile
-from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from varhandle.errors import VarhandleError
+from varhandle.graph import ModelFileError
 from varhandle.sandbox import Record, run_isolated
 
 SECONDS = 30
@@ -22,8 +22,8 @@ SECONDS = 30
 BYTES = 2**30
 """Limit of the child's memory, of which a sound file of a small model takes a tenth."""
 
-CONFIG = "config.json"
-METADATA = "metadata.json"
+_CONFIG = "config.json"
+_METADATA = "metadata.json"
 _WEIGHTS = "model.weights.h5"
 _LARGEST_TEXT = 64 * 2**20
 _LARGEST_COMPRESSED_WEIGHTS = 256 * 2**20
@@ -34,7 +34,7 @@ _ATTRIBUTES = (
 )
 
 
-class UnfitFileError(VarhandleError, ValueError):
+class _UnfitFileError(VarhandleError):
     """A file that is sound, as far as it goes, and yet no Keras model to be read."""
 
 
@@ -43,8 +43,9 @@ def read_hdf5_outline(path: Path, is_archive: bool = False) -> dict[str, Any]:
 
     Its parts: ``attributes``, by path of the group or dataset, those that Keras writes;
     ``datasets``, dtype and shape by path; ``external``, paths of the datasets whose values lie in
-    other files; ``texts``, the JSON texts of the archive by name. Raises ``UnfitFileError`` for no
-    Keras file or one that must not be unpacked, and ``ValueError`` for a damaged one.
+    other files. The JSON texts of an archive are the root's attributes ``model_config`` and
+    ``metadata``. Raises ``ModelFileError`` for no Keras file, one that must not be unpacked and a
+    damaged one.
     """
     record = run_isolated(
         _outline,
@@ -54,10 +55,10 @@ def read_hdf5_outline(path: Path, is_archive: bool = False) -> dict[str, Any]:
         memory_limit=BYTES,
         tensorflow=False,
     )
-    if record.exception_type == UnfitFileError.__name__:
-        raise UnfitFileError(record.message)
+    if record.exception_type == _UnfitFileError.__name__:
+        raise ModelFileError(path, record.message)
     if not record.ok:
-        raise ValueError(_fault(record))
+        raise ModelFileError(path, f"the Keras file is damaged ({_fault(record)})")
     outline: dict[str, Any] = json.loads(record.value)
     return outline
 
@@ -110,28 +111,28 @@ def _check_members(archive: zipfile.ZipFile) -> None:
     members = archive.infolist()
     names = {member.filename for member in members}
     if len(members) > _MOST_MEMBERS or len(names) < len(members):
-        raise UnfitFileError("an archive with too many members, or with two of one name")
+        raise _UnfitFileError("an archive with too many members, or with two of one name")
     for member in members:
         path = PurePosixPath(member.filename.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts or ":" in member.filename.partition("/")[0]:
-            raise UnfitFileError(f"its member {member.filename!r} climbs out of the archive")
+            raise _UnfitFileError(f"its member {member.filename!r} climbs out of the archive")
         if stat.S_ISLNK(member.external_attr >> 16):
-            raise UnfitFileError(f"its member {member.filename!r} is a symbolic link")
-    missing = {CONFIG, _WEIGHTS} - names
+            raise _UnfitFileError(f"its member {member.filename!r} is a symbolic link")
+    missing = {_CONFIG, _WEIGHTS} - names
     if missing:
-        raise UnfitFileError(f"a zip archive, but no Keras file: it holds no {min(missing)}")
+        raise _UnfitFileError(f"a zip archive, but no Keras file: it holds no {min(missing)}")
     weights = archive.getinfo(_WEIGHTS)
     is_stored = weights.compress_type == zipfile.ZIP_STORED
     if not is_stored and weights.file_size > _LARGEST_COMPRESSED_WEIGHTS:
         # Keras stores weights without compression, so that they can be read in place.
-        raise UnfitFileError(f"{_WEIGHTS} is compressed and too large to unpack")
+        raise _UnfitFileError(f"{_WEIGHTS} is compressed and too large to unpack")
 
 
 def _read_text(archive: zipfile.ZipFile, name: str) -> str:
     with archive.open(name) as file:
         text = file.read(_LARGEST_TEXT + 1)
     if len(text) > _LARGEST_TEXT:
-        raise UnfitFileError(f"{name} is larger than any model's")
+        raise _UnfitFileError(f"{name} is larger than any model's")
     json.loads(text)  # here, where the memory that it takes is limited
     return text.decode()
 
@@ -140,10 +141,12 @@ def _outline(path: str, is_archive: bool) -> str:
     """Return the outline as JSON, in the child: nothing but plain values comes back."""
     if not is_archive:
         return json.dumps(_hdf5_outline(path))
-    with ExitStack() as stack:
-        archive = stack.enter_context(zipfile.ZipFile(path))
+    with zipfile.ZipFile(path) as archive:
         _check_members(archive)
-        names = [name for name in (CONFIG, METADATA) if name in archive.namelist()]
-        texts = {name: _read_text(archive, name) for name in names}
-        weights = stack.enter_context(archive.open(_WEIGHTS))
-        return json.dumps({**_hdf5_outline(weights), "texts": texts})
+        root = {"model_config": _read_text(archive, _CONFIG)}
+        if _METADATA in archive.namelist():
+            root["metadata"] = _read_text(archive, _METADATA)
+        with archive.open(_WEIGHTS) as weights:
+            outline = _hdf5_outline(weights)
+        outline["attributes"][""] = root
+        return json.dumps(outline)

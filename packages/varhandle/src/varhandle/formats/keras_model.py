@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from varhandle.formats.base import LoadedModel, ModelFormat, ModelSource
 from varhandle.graph import Graph, ModelFileError, Signature
@@ -20,6 +20,22 @@ class KerasModel(ModelFormat):
     shows_ops = False
     can_export = True
     can_debug_quantization = True
+    mark: ClassVar[bytes]
+    """How such a file begins."""
+    container: ClassVar[str]
+
+    def recognizes(self, head: bytes, path: Path | None = None) -> bool:
+        return head.startswith(self.mark)
+
+    def read(self, path: Path) -> Graph:
+        from varhandle.formats.keras_reader import read_keras
+
+        # Keras goes by the name, and one file can be both: an archive is found from its end, and an
+        # HDF5 file may have anything before it. What is read has to be what Keras would load.
+        if path.suffix.lower() in {".keras", ".h5", ".hdf5"} and not self.is_named(path):
+            fault = f"{self.container} whose name says {path.suffix}: Keras opens it by its name"
+            raise ModelFileError(path, f"{fault}, so call it {self.suffixes[0]}")
+        return read_keras(path, is_archive=isinstance(self, KerasArchive))
 
     def read_bytes(self, data: bytes, source: str) -> Graph:
         raise ModelFileError(source, "a Keras model is read from its file, not from memory")
@@ -55,16 +71,8 @@ class KerasArchive(KerasModel):
 
     suffixes = (".keras",)
     without_mark = "no Keras file: it is no zip archive"
-
-    def recognizes(self, head: bytes, path: Path | None = None) -> bool:
-        return head.startswith(b"PK\x03\x04")
-
-    def read(self, path: Path) -> Graph:
-        from varhandle.formats.keras_reader import read_keras
-
-        if KerasHDF5().is_named(path):
-            raise _misnamed(path, "a zip archive", "call it .keras")
-        return read_keras(path)
+    mark = b"PK\x03\x04"
+    container = "a zip archive"
 
 
 class KerasHDF5(KerasModel):
@@ -72,26 +80,8 @@ class KerasHDF5(KerasModel):
 
     suffixes = (".h5", ".hdf5")
     without_mark = "no Keras file: it is not in HDF5 format"
-
-    def recognizes(self, head: bytes, path: Path | None = None) -> bool:
-        return head == b"\x89HDF\r\n\x1a\n"
-
-    def read(self, path: Path) -> Graph:
-        from varhandle.formats.keras_reader import read_hdf5
-
-        if KerasArchive().is_named(path):
-            raise _misnamed(path, "an HDF5 file", "call it .h5")
-        return read_hdf5(path)
-
-
-def _misnamed(path: Path, what: str, change: str) -> ModelFileError:
-    """Say what is wrong with a file whose name says another format than its beginning.
-
-    Keras goes by the name, and one file can be both: an archive is found from its end, and an HDF5
-    file may have anything before it. What is read here has to be what Keras would load.
-    """
-    fault = f"{what} whose name says {path.suffix}: Keras opens it by its name, so {change}"
-    return ModelFileError(path, fault)
+    mark = b"\x89HDF\r\n\x1a\n"
+    container = "an HDF5 file"
 
 
 def load_keras(path: str, trust: bool) -> Any:

@@ -8,82 +8,49 @@ them has a value. Optimizer state is left out.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from varhandle.formats.embedded_code import code_in_keras_config, weights_in_other_files
-from varhandle.formats.hdf5_outline import CONFIG, METADATA, UnfitFileError, read_hdf5_outline
+from varhandle.formats.hdf5_outline import read_hdf5_outline
 from varhandle.graph import Function, Graph, ModelFileError, Node, Shape, TensorSpec, Variable
 
 
-def read_keras(path: Path) -> Graph:
-    """Read a ``.keras`` archive, or raise ``ModelFileError``.
+def read_keras(path: Path, *, is_archive: bool) -> Graph:
+    """Read a ``.keras`` archive, or a whole model from a ``.h5`` file, or raise ``ModelFileError``.
 
-    Variables are named after their path in the weights file (``layers/dense/vars/0``), the only
-    name that they have there; the owner is the name of the layer.
+    In an archive, variables are named after their path in the weights file
+    (``layers/dense/vars/0``), the only name that they have there; the owner is the layer's name.
     """
-    outline = _outline(path, is_archive=True)
-    with _refusing_strange_configs(path):
-        config = json.loads(outline["texts"][CONFIG])
-        version = json.loads(outline["texts"].get(METADATA, "{}")).get("keras_version")
-        return _graph(path, outline, (config,), _read_variables(outline), version)
-
-
-def read_hdf5(path: Path) -> Graph:
-    """Read a whole model from a ``.h5`` file, or raise ``ModelFileError``."""
-    outline = _outline(path)
-    attributes = outline["attributes"].get("", {})
-    if "model_config" not in attributes:
+    outline = read_hdf5_outline(path, is_archive)
+    if "model_config" not in outline["attributes"].get("", {}):
         fault = "an HDF5 file without a model_config: weights alone, or not from Keras"
         raise ModelFileError(path, f"{fault}; save the whole model instead")
-    with _refusing_strange_configs(path):
-        texts = attributes["model_config"], attributes.get("training_config", "null")
-        configs = tuple(json.loads(text) for text in texts)
-        version = attributes.get("keras_version")
-        return _graph(path, outline, configs, _read_legacy_variables(outline), version)
-
-
-@contextmanager
-def _refusing_strange_configs(path: Path) -> Iterator[None]:
-    """Refuse what is JSON and yet no model's config, whatever reading it raises."""
     try:
-        yield
+        return _graph(path, outline, is_archive)
     except (LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        # It is JSON, and yet no model's config, whatever reading it raises.
         fault = "the Keras file is damaged: its config describes no model"
         raise ModelFileError(path, fault) from error
 
 
-def _outline(path: Path, is_archive: bool = False) -> dict[str, Any]:
-    try:
-        return read_hdf5_outline(path, is_archive)
-    except UnfitFileError as error:
-        raise ModelFileError(path, str(error)) from error
-    except ValueError as error:
-        raise ModelFileError(path, f"the Keras file is damaged ({error})") from error
-
-
-def _graph(
-    path: Path,
-    outline: Mapping[str, Any],
-    configs: tuple[Any, ...],
-    variables: Iterable[Variable],
-    version: object,
-) -> Graph:
-    """Make the graph of a model's config, which comes first, and of what it was compiled with."""
-    config = configs[0]
+def _graph(path: Path, outline: Mapping[str, Any], is_archive: bool) -> Graph:
+    root = outline["attributes"][""]
+    config = json.loads(root["model_config"])
+    compiled = json.loads(root.get("training_config", "null"))
+    metadata = json.loads(root.get("metadata", "{}"))
+    version = metadata.get("keras_version") or root.get("keras_version")
+    variables = _read_variables(outline) if is_archive else _read_legacy_variables(outline)
     name = str(config["config"].get("name") or config["class_name"])
+    code = code_in_keras_config(config, compiled), weights_in_other_files(outline["external"])
     return Graph(
         str(path),
         "keras",
         tuple(_read_functions(config, name)),
         tuple(sorted(variables, key=lambda variable: variable.name)),
         producer=f"Keras {version}" if version else None,
-        embedded_code=(
-            *code_in_keras_config(*configs),
-            *weights_in_other_files(outline["external"]),
-        ),
+        embedded_code=(*code[0], *code[1]),
     )
 
 

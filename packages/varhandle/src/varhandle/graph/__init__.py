@@ -2,7 +2,6 @@
 
 from varhandle.graph.model import (
     Access,
-    Edge,
     Function,
     Graph,
     ModelFileError,
@@ -17,7 +16,6 @@ from varhandle.graph.op_roles import variable_role
 
 __all__ = [
     "Access",
-    "Edge",
     "Function",
     "Graph",
     "ModelFileError",

@@ -12,9 +12,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeVar
 
-from varhandle.display import printable
+from varhandle.display import counted, printable
 from varhandle.errors import VarhandleError
 
 _LONGEST_FAULT = 500
@@ -60,10 +59,6 @@ def refuse_too_much(source: str, nodes: int, signatures: int = 0) -> None:
         raise ModelFileError(source, fault)
 
 
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 @dataclass(frozen=True)
 class TensorSpec:
     """A tensor at the edge of a function: its name, dtype (``"float32"``) and shape."""
@@ -79,16 +74,6 @@ def shape_fits(shape: Sequence[int], declared: Sequence[int | None]) -> bool:
         wanted is None or wanted < 0 or size == wanted
         for size, wanted in zip(shape, declared, strict=True)
     )
-
-
-@dataclass(frozen=True)
-class Edge:
-    """A tensor going from a node, or an input of the function, into a node of the function."""
-
-    source: str
-    target: str
-    tensor: str
-    """As the consuming node names it."""
 
 
 @dataclass(frozen=True)
@@ -124,13 +109,6 @@ class Function:
     nodes: tuple[Node, ...]
     inputs: tuple[TensorSpec, ...] = ()
     outputs: tuple[TensorSpec, ...] = ()
-
-    @property
-    def edges(self) -> Iterator[Edge]:
-        """Yield every data edge, in node order."""
-        for node in self.nodes:
-            for source, tensor in zip(node.sources, node.inputs, strict=True):
-                yield Edge(source, node.name, tensor)
 
 
 @dataclass(frozen=True)
@@ -198,12 +176,14 @@ class Graph:
     embedded_code: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        return (
-            f"Graph({self.format}: {_counted(sum(1 for _ in self.nodes), 'node')}, "
-            f"{_counted(len(self.functions), 'function')}, "
-            f"{_counted(len(self.variables), 'variable')}, "
-            f"{_counted(len(self.signatures), 'signature')})"
-        )
+        parts = {
+            "node": list(self.nodes),
+            "function": self.functions,
+            "variable": self.variables,
+            "signature": self.signatures,
+        }
+        counts = ", ".join(counted(len(part), noun) for noun, part in parts.items())
+        return f"Graph({self.format}: {counts})"
 
     @property
     def nodes(self) -> Iterator[Node]:
@@ -221,11 +201,11 @@ class Graph:
 
     def variable(self, name: str) -> Variable:
         """Return the variable of that name, or raise ``KeyError``."""
-        return _named(self.variables, name)
+        return {variable.name: variable for variable in self.variables}[name]
 
     def signature(self, name: str) -> Signature:
         """Return the signature of that name, or raise ``KeyError``."""
-        return _named(self.signatures, name)
+        return {signature.name: signature for signature in self.signatures}[name]
 
     @property
     def main_signature(self) -> Signature:
@@ -248,19 +228,7 @@ class Graph:
 
     def op_counts(self, signature: str | None = None) -> Counter[str]:
         """Count the nodes of each op, of the whole model or of what one signature can reach."""
-        functions = (
-            self.functions
-            if signature is None
-            else self.reachable(self.signature(signature).function)
-        )
+        functions = self.functions
+        if signature is not None:
+            functions = self.reachable(self.signature(signature).function)
         return Counter(node.op for function in functions for node in function.nodes)
-
-
-_Named = TypeVar("_Named", Variable, Signature)
-
-
-def _named(several: tuple[_Named, ...], name: str) -> _Named:
-    for one in several:
-        if one.name == name:
-            return one
-    raise KeyError(name)

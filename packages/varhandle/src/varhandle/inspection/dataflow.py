@@ -240,7 +240,11 @@ def _outputs(function: Function) -> list[tuple[TensorSpec, tuple[str, int]]]:
     node may take as well; TensorFlow derives them from the nodes' names (``Identity_1`` gives
     ``identity_1``). What is left is paired in order with the nodes that nothing takes from.
     """
-    takers = {edge.tensor: edge.source for edge in function.edges}
+    takers = {
+        tensor: source
+        for node in function.nodes
+        for tensor, source in zip(node.inputs, node.sources, strict=True)
+    }
     named = {_normal(spec.name): spec.name for spec in function.inputs}
     named |= {_normal(node.name): node.name for node in function.nodes}
     sources = [takers.get(each.name) or named.get(_normal(each.name)) for each in function.outputs]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from varhandle.display import Rich, printable
+from varhandle.display import Rich, counted, printable
 from varhandle.graph.model import Function, Graph, TensorSpec
 from varhandle.inspection.dataflow import Box, boxes_of, subset
 from varhandle.inspection.svg_drawing import Marks, draw_svg, image_html
@@ -67,8 +67,8 @@ def draw_graph(
     title, entry, outputs = _entry(graph, signature, function)
     boxes = boxes_of(graph, entry, outputs)
     variables = sum(box.kind == "variable" for box in boxes)
-    caption = f"Flow of {title}: {_count(len(boxes), 'box', 'boxes')}, "
-    caption += _count(variables, "variable", "variables")
+    counts = f"{counted(len(boxes), 'box', 'boxes')}, {counted(variables, 'variable')}"
+    caption = f"Flow of {title}: {counts}"
     if len(boxes) <= max_nodes:
         return GraphDrawing(caption, boxes)
     touching = _touching_variables(boxes, max_nodes)
@@ -134,7 +134,3 @@ def _full_name(box: Box) -> str:
     word = box.kind if box.kind in {"input", "output", "variable", "constant"} else ""
     name, detail = printable(box.name), printable(" ".join(filter(None, (word, box.detail))))
     return f"{name} ({detail})" if detail else name
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"

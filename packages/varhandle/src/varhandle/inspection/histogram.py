@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from varhandle.display import Rich, printable, table_text
+from varhandle.display import Rich, counted, printable, table_text
 from varhandle.graph import Graph, variable_role
 
 Counts = Mapping[str, int]
@@ -25,7 +25,7 @@ class OpRow:
     """One op, or the ops that were left out together."""
 
     op: str  # the op type
-    role: str  # what it does to a variable (``"read"``), ``"marked"``, or an empty string
+    role: str  # what it does to a variable (``"read"``), or an empty string
     counts: tuple[int, ...]  # number of nodes in each graph
     together: bool = False  # whether the row stands for several ops
 
@@ -45,7 +45,7 @@ class OpHistogram(Rich):
     """Op counts, ready to be shown."""
 
     titles: tuple[str, ...]  # title of each graph
-    rows: tuple[OpRow, ...]  # marked ops first, then the others, most frequent first
+    rows: tuple[OpRow, ...]  # variable ops first, then the others, most frequent first
     totals: tuple[int, ...]  # number of nodes in each graph
 
     def __repr__(self) -> str:
@@ -53,7 +53,7 @@ class OpHistogram(Rich):
 
     def _caption(self) -> str:
         totals = ", ".join(
-            f"{printable(title)} {_nodes(total)}" if len(self.titles) > 1 else _nodes(total)
+            (f"{printable(title)} " if len(self.titles) > 1 else "") + counted(total, "node")
             for title, total in zip(self.titles, self.totals, strict=True)
         )
         marked = ", ".join(printable(r.op) for r in self.rows if r.role and any(r.counts))
@@ -121,74 +121,24 @@ class OpHistogram(Rich):
 
 
 def op_histogram(
-    graphs: Graph | Counts | Mapping[str, Graph | Counts],
-    *,
-    signature: str | None = None,
-    highlight: Collection[str] | None = None,
-    most: int | None = None,
+    graphs: Graph | Mapping[str, Graph | Counts], *, most: int | None = None
 ) -> OpHistogram:
-    """Count the ops of one graph, or compare several.
+    """Count the ops of one graph, or compare several graphs, or counts, by title.
 
-    ``graphs`` may be a graph, counts, or a mapping of title to either. ``signature`` counts only
-    what it can reach; ``highlight`` names the ops to set first, by default those that touch a
-    variable; ``most`` limits the rows of the others. Raises ``KeyError``: A graph has no such
-    signature; the message names those it has. Raises ``ValueError``: A signature was asked for, but
-    there are only counts.
+    The ops that touch a variable come first; ``most`` limits the rows of the others.
     """
-    named = _named(graphs)
-    counted = [_counts(title, graph, signature) for title, graph in named.items()]
-    roles = _roles({op for counts in counted for op in counts}, highlight)
-
-    def row(op: str) -> OpRow:
-        return OpRow(op, roles.get(op, ""), tuple(counts.get(op, 0) for counts in counted))
-
-    marked = [row(op) for op in sorted(roles, key=lambda op: (_role_rank(roles[op]), op))]
-    plain = sorted(
-        (row(op) for op in {op for counts in counted for op in counts} - set(roles)),
-        key=lambda row: (-max(row.counts), row.op),
-    )
+    named = {"nodes": graphs} if isinstance(graphs, Graph) else graphs
+    counted = [each.op_counts() if isinstance(each, Graph) else each for each in named.values()]
+    marked, plain = [], []
+    for op in {op for counts in counted for op in counts}:
+        role = variable_role(op)
+        row = OpRow(op, role or "", tuple(counts.get(op, 0) for counts in counted))
+        (marked if role else plain).append(row)
+    marked.sort(key=lambda row: (_ROLE_ORDER.index(row.role), row.op))
+    plain.sort(key=lambda row: (-max(row.counts), row.op))
     if most is not None and len(plain) > most + 1:  # one left over gets its own row
-        plain = [*plain[:most], _together(plain[most:])]
-    return OpHistogram(
-        tuple(named), (*marked, *plain), tuple(sum(counts.values()) for counts in counted)
-    )
-
-
-def _named(graphs: Graph | Counts | Mapping[str, Graph | Counts]) -> dict[str, Graph | Counts]:
-    if isinstance(graphs, Graph):
-        return {"nodes": graphs}
-    several = {title: graph for title, graph in graphs.items() if not isinstance(graph, int)}
-    if several:
-        return several
-    return {"nodes": {op: count for op, count in graphs.items() if isinstance(count, int)}}
-
-
-def _counts(title: str, graph: Graph | Counts, signature: str | None) -> Counts:
-    if not isinstance(graph, Graph):
-        if signature is not None:
-            raise ValueError(f"{title}: counts have no signatures; pass the graph itself")
-        return graph
-    try:
-        return graph.op_counts(signature)
-    except KeyError:
-        names = ", ".join(each.name for each in graph.signatures) or "none"
-        raise KeyError(f"{title}: no signature {signature!r}; it has: {names}") from None
-
-
-def _roles(ops: Iterable[str], highlight: Collection[str] | None) -> dict[str, str]:
-    if highlight is not None:
-        return {op: variable_role(op) or "marked" for op in highlight}
-    return {op: role for op in ops if (role := variable_role(op)) is not None}
-
-
-def _role_rank(role: str) -> int:
-    return _ROLE_ORDER.index(role) if role in _ROLE_ORDER else len(_ROLE_ORDER)
-
-
-def _together(rows: list[OpRow]) -> OpRow:
-    counts = tuple(sum(column) for column in zip(*(row.counts for row in rows), strict=True))
-    return OpRow(f"({len(rows)} other ops)", "", counts, together=True)
-
-
-def _nodes(count: int) -> str:
-    return f"{count} node" if count == 1 else f"{count} nodes"
+        others = plain[most:]
+        sums = tuple(map(sum, zip(*(row.counts for row in others), strict=True)))
+        plain[most:] = [OpRow(f"({len(others)} other ops)", "", sums, together=True)]
+    totals = tuple(sum(counts.values()) for counts in counted)
+    return OpHistogram(tuple(named), (*marked, *plain), totals)

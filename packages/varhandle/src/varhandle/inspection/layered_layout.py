@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 
 _SWEEPS = 12
 _BEND = 10.0  # room across that a passing line takes
+_GAP = 24.0  # between two boxes of a layer
+_LAYER_GAP = 36.0
 
 Point = tuple[float, float]
 Line = tuple[str, str]
@@ -41,28 +43,25 @@ class _Bend:
 Key = str | _Bend  # a box by its id, or a bend
 
 
-def lay_out(
-    sizes: Mapping[str, Point],
-    lines: Sequence[Line],
-    *,
-    across: bool = False,
-    gap: float = 24.0,
-    layer_gap: float = 36.0,
-) -> Layout:
-    """Find a place for every box.
+def lay_out(sizes: Mapping[str, Point], lines: Sequence[Line], *, across: bool = False) -> Layout:
+    """Find a place for every box, layer below layer, or beside it if ``across``.
 
     A line that would close a circle counts the other way round. The same input gives the same
     layout.
     """
-    along, beside = (0, 1) if across else (1, 0)
+    if across:
+        down = lay_out({box: size[::-1] for box, size in sizes.items()}, lines)
+        centers = {box: (x, y) for box, (y, x) in down.centers.items()}
+        turned = {line: tuple((x, y) for y, x in places) for line, places in down.bends.items()}
+        return Layout(down.height, down.width, centers, turned)
     forward = _without_circles(list(sizes), lines)
-    layer = _layers(list(sizes), [ends for _, ends in forward])
-    room: dict[Key, float] = {box: size[beside] for box, size in sizes.items()}
+    layer = _layers(list(sizes), list(forward.values()))
+    room: dict[Key, float] = {box: width for box, (width, _) in sizes.items()}
     chains: dict[Line, list[Key]] = {}
     rows: list[list[Key]] = [[] for _ in range(max(layer.values(), default=-1) + 1)]
     for box in sizes:
         rows[layer[box]].append(box)
-    for line, (first, last) in forward:
+    for line, (first, last) in forward.items():
         passed = [_Bend(line, at) for at in range(layer[first] + 1, layer[last])]
         for bend in passed:
             rows[bend.layer].append(bend)
@@ -70,77 +69,39 @@ def lay_out(
         chains[line] = [first, *passed, last]
     joined = _joined(chains.values())
     rows = _ordered(rows, joined)
-    place = _placed(rows, joined, room, gap)
-    depths = [
-        max((sizes[box][along] for box in row if isinstance(box, str)), default=0.0) for row in rows
-    ]
-    starts = [sum(depths[:number]) + layer_gap * number for number in range(len(rows))]
-    edges = {
-        box: (start, start + depth)
-        for row, start, depth in zip(rows, starts, depths, strict=True)
-        for box in row
-    }
-
-    def point(box: Key) -> Point:
-        middle = sum(edges[box]) / 2
-        return (middle, place[box]) if across else (place[box], middle)
-
-    total = (
-        sum(depths) + layer_gap * max(len(rows) - 1, 0),
-        max((place[box] + room[box] / 2 for box in place), default=0.0),
-    )
-    return Layout(
-        *(total if across else total[::-1]),
-        {box: point(box) for box in sizes},
-        {
-            line: _route(chain if chain[0] == line[0] else chain[::-1], point, edges, across)
-            for line, chain in chains.items()
-        },
-    )
+    x = _placed(rows, joined, room)
+    edges: dict[Key, Point] = {}
+    top = 0.0
+    for row in rows:
+        depth = max((sizes[box][1] for box in row if isinstance(box, str)), default=0.0)
+        edges.update(dict.fromkeys(row, (top, top + depth)))
+        top += depth + _LAYER_GAP
+    centers = {box: (x[box], sum(edges[box]) / 2) for box in sizes}
+    bends = {}
+    for line, (first, *passing, last) in chains.items():
+        # A line goes straight through a layer, between the boxes there.
+        through = [(x[bend], edge) for bend in passing for edge in edges[bend]]
+        places = (centers[str(first)], *through, centers[str(last)])
+        bends[line] = places if first == line[0] else places[::-1]
+    width = max((x[box] + room[box] / 2 for box in x), default=0.0)
+    return Layout(width, max(top - _LAYER_GAP, 0.0), centers, bends)
 
 
-def _route(
-    chain: Sequence[Key],
-    point: Callable[[Key], Point],
-    edges: Mapping[Key, Point],
-    across: bool,
-) -> tuple[Point, ...]:
-    """Return the places of a line: it goes straight through a layer, between the boxes there."""
-    places = [point(chain[0])]
-    for bend in chain[1:-1]:
-        at = point(bend)
-        near, far = edges[bend]
-        ends = [(near, at[1]), (far, at[1])] if across else [(at[0], near), (at[0], far)]
-        axis = 0 if across else 1
-        places.extend(ends if places[0][axis] <= at[axis] else ends[::-1])
-    return (*places, point(chain[-1]))
-
-
-def _without_circles(boxes: Sequence[str], lines: Sequence[Line]) -> list[tuple[Line, Line]]:
-    """Pair each line with its ends in an order that has no circle; a line to itself is left out."""
-    after: dict[str, set[str]] = defaultdict(set)
-    known = set(boxes)
-    kept: list[tuple[Line, Line]] = []
-    for line in dict.fromkeys(lines):
+def _without_circles(boxes: Sequence[str], lines: Sequence[Line]) -> dict[Line, Line]:
+    """Map each line to its ends in an order that has no circle; a line to itself is left out."""
+    reach = {box: {box} for box in boxes}
+    forward = {}
+    for line in lines:
         first, last = line
-        if first == last or first not in known or last not in known:
+        if first == last or first not in reach or last not in reach:
             continue
-        ends = (last, first) if _reaches(after, last, first) else line
-        after[ends[0]].add(ends[1])
-        kept.append((line, ends))
-    return kept
-
-
-def _reaches(after: Mapping[str, set[str]], start: str, goal: str) -> bool:
-    waiting, seen = [start], {start}
-    while waiting:
-        box = waiting.pop()
-        if box == goal:
-            return True
-        fresh = after.get(box, set()) - seen
-        seen |= fresh
-        waiting.extend(fresh)
-    return False
+        if first in reach[last]:
+            first, last = last, first
+        forward[line] = first, last
+        for reached in reach.values():
+            if first in reached:
+                reached.update(reach[last])
+    return forward
 
 
 def _layers(boxes: Sequence[str], ends: Sequence[Line]) -> dict[str, int]:
@@ -181,15 +142,14 @@ def _ordered(rows: list[list[Key]], joined: Mapping[Key, list[Key]]) -> list[lis
         down = sweep % 2 == 0
         numbers = range(1, len(current)) if down else range(len(current) - 2, -1, -1)
         for number in numbers:
-            fixed = current[number - 1 if down else number + 1]
-            at = {box: index for index, box in enumerate(fixed)}
-            own = {box: index for index, box in enumerate(current[number])}
-
-            def mean(box: Key, at: dict[Key, int] = at, own: dict[Key, int] = own) -> float:
+            at = {
+                box: index for index, box in enumerate(current[number - 1 if down else number + 1])
+            }
+            means = {}
+            for own, box in enumerate(current[number]):
                 places = [at[other] for other in joined.get(box, ()) if other in at]
-                return sum(places) / len(places) if places else float(own[box])
-
-            current[number].sort(key=mean)
+                means[box] = sum(places) / len(places) if places else own
+            current[number].sort(key=means.__getitem__)
         crossings = _crossings(current, joined)
         if crossings < fewest:
             best, fewest = [list(row) for row in current], crossings
@@ -216,7 +176,6 @@ def _placed(
     rows: Sequence[Sequence[Key]],
     joined: Mapping[Key, list[Key]],
     room: Mapping[Key, float],
-    gap: float,
 ) -> dict[Key, float]:
     """Move each box towards its neighbors as far as those beside it let it."""
     place: dict[Key, float] = {}
@@ -224,14 +183,14 @@ def _placed(
         at = 0.0
         for box in row:
             place[box] = at + room[box] / 2
-            at += room[box] + gap
+            at += room[box] + _GAP
     for sweep in range(_SWEEPS):
         for row in rows if sweep % 2 == 0 else rows[::-1]:
             wanted = []
             for box in row:
                 others = [place[other] for other in _pulling(box, joined)]
                 wanted.append(sum(others) / len(others) if others else place[box])
-            apart = [(room[a] + room[b]) / 2 + gap for a, b in itertools.pairwise(row)]
+            apart = [(room[a] + room[b]) / 2 + _GAP for a, b in itertools.pairwise(row)]
             place.update(zip(row, _apart(wanted, apart), strict=True))
     left = min((place[box] - room[box] / 2 for box in place), default=0.0)
     return {box: at - left for box, at in place.items()}

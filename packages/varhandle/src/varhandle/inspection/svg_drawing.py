@@ -29,9 +29,9 @@ COLORS = {
     "op": ("#ede7f6", "#5e35b1", "#24124d", 1.5),
 }
 _LINE_STYLES = {
-    "value": 'stroke="#7a7a7a" stroke-width="1.5"',
-    "then": 'stroke="#7a7a7a" stroke-width="1.5" stroke-dasharray="4 4"',
-    "write": 'stroke="#c62828" stroke-width="3"',
+    "value": ("#7a7a7a", 'stroke-width="1.5"'),
+    "then": ("#7a7a7a", 'stroke-width="1.5" stroke-dasharray="4 4"'),
+    "write": ("#c62828", 'stroke-width="3"'),
 }
 _FONT = 12.0
 _LETTER = 0.64 * _FONT  # DejaVu Sans is among the widest that a page may take
@@ -93,13 +93,21 @@ def draw_svg(
     """
     marks = marks or Marks()
     names = {box.id: box.name for box in boxes}
-    labels = {box.id: _label(box, names, marks) for box in boxes}
+    labels = {}
+    for box in boxes:
+        words = [marks.words[box.id]] if box.id in marks.words else []
+        here = ["▸ here"] if box.id == marks.here else []
+        labels[box.id] = (*label_lines(box, names), *words, *here)
     sizes = {box.id: _size(box.kind, labels[box.id]) for box in boxes}
     lines = _lines(boxes)
     layout = lay_out(sizes, list(lines), across=across)
     width, height = layout.width + 2 * _MARGIN, layout.height + 2 * _MARGIN
+    along = 0 if across else 1
     body = [
-        *(_line(layout, ends, kind, sizes, across) for ends, kind in lines.items()),
+        *(
+            _line(places, lines[first, last], (sizes[first][along], sizes[last][along]), across)
+            for (first, last), places in layout.bends.items()
+        ),
         *(_box(box, labels[box.id], layout, sizes[box.id], marks) for box in boxes),
     ]
     return (
@@ -131,21 +139,14 @@ def _in_one_line(words: str) -> str:
 
 def _lines(boxes: Sequence[Box]) -> dict[tuple[str, str], str]:
     """Return the lines between boxes, in drawing order: ``value``, ``then`` or ``write``."""
-    drawn = {box.id for box in boxes}
     lines: dict[tuple[str, str], str] = {}
     for box in boxes:
-        for source in filter(drawn.__contains__, box.taken):
-            lines[source, box.id] = "value"
-        for before in filter(drawn.__contains__, box.after):
+        lines.update(((source, box.id), "value") for source in box.taken)
+        for before in box.after:
             lines.setdefault((before, box.id), "then")
-        if box.kind == "assign" and box.variable in drawn:
-            lines[box.id, box.variable or ""] = "write"
+        if box.kind == "assign" and box.variable:
+            lines[box.id, box.variable] = "write"
     return lines
-
-
-def _label(box: Box, names: Mapping[str, str], marks: Marks) -> tuple[str, ...]:
-    word = [marks.words[box.id]] if box.id in marks.words else []
-    return (*label_lines(box, names), *word, *(["▸ here"] if box.id == marks.here else []))
 
 
 def _size(kind: str, lines: Sequence[str]) -> Point:
@@ -157,32 +158,32 @@ def _size(kind: str, lines: Sequence[str]) -> Point:
     return wide + sides, _LEADING * len(lines) + (26.0 if kind == "variable" else 14.0)
 
 
-def _line(
-    layout: Layout, ends: tuple[str, str], kind: str, sizes: Mapping[str, Point], across: bool
-) -> str:
-    """Draw one line with its arrow; it leaves and enters along the direction of the layers."""
-    points = [(x + _MARGIN, y + _MARGIN) for x, y in layout.bends.get(ends, ())]
-    if not points:  # a box that takes its own value
-        return ""
-    axis = 0 if across else 1
-    forward = 1.0 if points[-1][axis] >= points[0][axis] else -1.0
-    points[0] = _shifted(points[0], axis, forward * sizes[ends[0]][axis] / 2)
-    points[-1] = _shifted(points[-1], axis, -forward * (sizes[ends[1]][axis] / 2 + 2))
-    path = [f"M{_at(points[0])}"]
-    for start, end in itertools.pairwise(points):
-        if start[1 - axis] == end[1 - axis]:
-            path.append(f"L{_at(end)}")
-            continue
-        middle = (start[axis] + end[axis]) / 2
-        bent = [(middle, p[1]) if across else (p[0], middle) for p in (start, end)]
-        path.append(f"C{_at(bent[0])} {_at(bent[1])} {_at(end)}")
-    tip, back = points[-1], _shifted(points[-1], axis, -8 * forward)
-    left, right = (_shifted(back, 1 - axis, side) for side in (-4.0, 4.0))
-    style = _LINE_STYLES[kind]
-    color = style.split('"')[1]
+def _line(places: Sequence[Point], kind: str, ends: tuple[float, float], across: bool) -> str:
+    """Draw one line with its arrow; it leaves and enters along the direction of the layers.
+
+    ``places`` are those of the layout, ``ends`` the sizes of its two boxes in that direction.
+    """
+    # Calculated as if the layers were below each other.
+    points = [(x + _MARGIN, y + _MARGIN) for x, y in (p[::-1] if across else p for p in places)]
+
+    def at(x: float, y: float) -> str:
+        return _at((y, x) if across else (x, y))
+
+    (first_x, first_y), (last_x, last_y) = points[0], points[-1]
+    forward = 1.0 if last_y >= first_y else -1.0
+    points[0] = first_x, first_y + forward * ends[0] / 2
+    tip_y = last_y - forward * (ends[1] / 2 + 2)
+    points[-1] = last_x, tip_y
+    path = [f"M{at(*points[0])}"]
+    for (x, y), (to_x, to_y) in itertools.pairwise(points):
+        middle = (y + to_y) / 2
+        bent = "L" if x == to_x else f"C{at(x, middle)} {at(to_x, middle)} "
+        path.append(f"{bent}{at(to_x, to_y)}")
+    left, right = (at(last_x + side, tip_y - 8 * forward) for side in (-4.0, 4.0))
+    color, style = _LINE_STYLES[kind]
     return (
-        f'<path d="{" ".join(path)}" fill="none" {style}/>'
-        f'<path d="M{_at(tip)} L{_at(left)} L{_at(right)}Z" fill="{color}"/>'
+        f'<path d="{" ".join(path)}" fill="none" stroke="{color}" {style}/>'
+        f'<path d="M{at(last_x, tip_y)} L{left} L{right}Z" fill="{color}"/>'
     )
 
 
@@ -241,10 +242,6 @@ def _shape(kind: str, x: float, y: float, width: float, height: float) -> str:
         return outline
     bars = " ".join(f"M{at:.1f},{y:.1f} v{height:.1f}" for at in (x + 9, x + width - 9))
     return f'{outline}<path d="{bars}" fill="none"/>'
-
-
-def _shifted(point: Point, axis: int, distance: float) -> Point:
-    return (point[0] + distance, point[1]) if axis == 0 else (point[0], point[1] + distance)
 
 
 def _at(point: Point) -> str:

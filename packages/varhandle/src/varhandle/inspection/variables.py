@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from varhandle.display import Rich, printable, table_html, table_text
+from varhandle.display import Rich, counted, printable, table_html, table_text
 from varhandle.graph.model import Access, Graph, Shape, Variable
 
 _HEADERS = ("name", "dtype", "shape", "reads", "assigns", "initialized", "owner")
@@ -34,14 +34,12 @@ class VariableTable(Rich):
 
     def _caption(self) -> str:
         every = (*self.variables, *self.left_out)
-        count = len(every)
-        assigned = sum(1 for variable in every if variable.assigns)
-        if not count:
+        if not every:
             return "No variables: every weight is a constant."
-        caption = f"{count} variable{'' if count == 1 else 's'}, {assigned} of them assigned"
-        if not self.left_out:
-            return caption
-        return f"{caption}; {len(self.left_out)} of them not listed here"
+        assigned = sum(1 for variable in every if variable.assigns)
+        caption = f"{counted(len(every), 'variable')}, {assigned} of them assigned"
+        more = f"; {len(self.left_out)} of them not listed here" if self.left_out else ""
+        return caption + more
 
     def _table(self) -> tuple[Sequence[str], list[Sequence[object]]]:
         columns = len(_HEADERS) if self.has_owners else len(_HEADERS) - 1
