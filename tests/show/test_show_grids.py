@@ -134,7 +134,7 @@ def test_claims_refuse_an_unknown_verdict():
 def test_side_by_side_in_text(frozen):
     both = show.side_by_side(
         {
-            "before": show.op_histogram({}),
+            "before": show.op_histogram({"nodes": {}}),
             "after <1>": show.variable_table(frozen),
         }
     )

@@ -17,7 +17,7 @@ from varhandle.display import Rich, code_html, counted, panel_html, printable, t
 from varhandle.extras import require
 from varhandle.facts.verdicts import MEANINGS, VERDICTS, Severity, Verdict
 from varhandle.families import code
-from varhandle.families.catalog import find
+from varhandle.families.catalog import family, find
 from varhandle.families.findings import Finding, inference_signature
 from varhandle.formats import format_of, read_graph
 from varhandle.graph import Graph, Variable
@@ -203,7 +203,7 @@ def diagnose(
     if not static:
         from varhandle.evaluate.proof import prove
 
-        accumulates = any(f.id == "quantised-state" for f in findings)
+        accumulates = any(family(f.id).accumulates_state for f in findings)
         proof = prove(
             graph,
             chosen,

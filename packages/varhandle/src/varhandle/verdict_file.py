@@ -19,6 +19,7 @@ from varhandle.atomic_write import write_all
 from varhandle.diagnosis import Diagnosis
 from varhandle.display import printable
 from varhandle.facts.targets import OLD_RUNTIMES, TARGETS
+from varhandle.families.catalog import family
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.trust import NotTrustedError
 from varhandle.matrix.version_matrix import fails_on
@@ -36,9 +37,6 @@ STATE_FILE = "model.state.npz"
 TRUST_IT = "Set trust = True if you trust where the model comes from: its code then runs here."
 
 _PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "numpy")
-_PLAIN = ("not-immutable",)
-"""Findings that are no fault today, whose programs in the matrix are plain conversions: a model
-that has one of them fails on the releases where they do."""
 
 
 def write_verdict(
@@ -138,8 +136,12 @@ def _runs_on(content: bytes, target: str) -> dict[str, list[str]]:
 
 def _releases(diagnosis: Diagnosis) -> list[str]:
     """Return the measured releases on which a family of the model's was seen to fail."""
-    families = {f.id for f in diagnosis.findings if f.severity == "error" or f.id in _PLAIN}
-    failing = {version for family in families for version in fails_on(family).fails}
+    failing = {
+        version
+        for finding in diagnosis.findings
+        if finding.severity == "error" or family(finding.id).shown_by_releases
+        for version in fails_on(finding.id).fails
+    }
     return sorted(failing, key=lambda version: [int(part) for part in version.split(".")])
 
 

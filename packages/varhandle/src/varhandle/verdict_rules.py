@@ -5,35 +5,31 @@ The rules, in the order in which they are tried:
 1. The converter gave no file, died or was ended: ``blocked``.
 2. The file was compared, and answers alike: ``convertible`` (``ready`` for a .tflite file). What
    was read as an error becomes a warning that says so. A .tflite file that is compared with itself
-   proves less: see ``_SHOWN_BY_ITSELF``.
+   proves less: only a family that is ``refuted_by_running``. That a state saturates or keeps a
+   wrong shape, both ways of running the file agree on.
 3. The file was compared, and does not answer alike: ``wrong-answers`` if an answer was wrong or a
    variable was read without a value; ``blocked`` if no interpreter would run it.
-4. No comparison: an error that was read counts, each family as ``_WRONG`` says; else the model is
-   ``convertible`` (``ready``).
+4. No comparison: an error that was read counts, as a wrong answer where its family
+   ``answers_wrongly``; else the model is ``convertible`` (``ready``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from varhandle.display import printable
 from varhandle.facts.verdicts import Verdict
-from varhandle.families.catalog import FAMILIES, diagnose_log, find
+from varhandle.families.catalog import diagnose_log, family, find
 from varhandle.families.findings import Finding, in_order, with_severity
 from varhandle.families.log_text import without_noise
 from varhandle.formats import format_of, read_graph
 from varhandle.graph import Graph
 
 if TYPE_CHECKING:
+    from varhandle.evaluate.parity import Run
     from varhandle.evaluate.proof import Proof
-
-_WRONG = frozenset(family.id for family in FAMILIES if family.answers_wrongly)
-_OF_THE_FILE = frozenset(family.id for family in FAMILIES if family.of_the_file)
-_SHOWN_BY_ITSELF = frozenset(family.id for family in FAMILIES if family.refuted_by_running)
-"""What cannot be so if the plain kernels run a .tflite file to the end. That a state saturates or
-keeps a wrong shape, both ways of running it agree on."""
 
 _NO_SIGNATURE = (
     "the SavedModel has no signature, and the converter wants at least one: save it again with "
@@ -46,19 +42,12 @@ _FLEX = (
 _NO_VALUE = "variable != nullptr"
 
 
-@dataclass(frozen=True)
-class Decision:
-    """A verdict, and what it rests on.
+class Decision(NamedTuple):
+    """A verdict, and what it rests on."""
 
-    Attributes:
-        findings: The findings, the worst first, as the proof leaves them.
-        verdict: The verdict.
-        other: What stands in the way and is no matter of variables.
-    """
-
-    findings: tuple[Finding, ...]
+    findings: tuple[Finding, ...]  # the worst first, as the proof leaves them
     verdict: Verdict
-    other: tuple[str, ...] = ()
+    other: tuple[str, ...] = ()  # what stands in the way and is no matter of variables
 
 
 def decide(graph: Graph, findings: tuple[Finding, ...], proof: Proof | None) -> Decision:
@@ -74,27 +63,24 @@ def decide(graph: Graph, findings: tuple[Finding, ...], proof: Proof | None) -> 
         return _file(graph, findings, proof)
     if proof.passed:
         shown = "The proof disagrees: TensorFlow 2.21 converts it, and the file answers rightly."
-        return Decision(_downgraded(findings, shown), _good(graph))
+        return _as_read(graph, _downgraded(findings, shown, lambda _: True))
     return _failed(findings, proof)
 
 
-def _good(graph: Graph) -> Verdict:
-    return "ready" if format_of(graph).is_converted else "convertible"
-
-
 def _as_read(graph: Graph, findings: tuple[Finding, ...]) -> Decision:
+    model_format = format_of(graph)
     errors = [finding for finding in findings if finding.severity == "error"]
-    if format_of(graph).lacks_signature(graph):
+    if model_format.lacks_signature(graph):
         return Decision(findings, "blocked", (_NO_SIGNATURE,))
     if not errors:
-        return Decision(findings, _good(graph))
-    blocks = any(f.id not in _WRONG or _hidden_handle(graph, f) for f in errors)
+        return Decision(findings, "ready" if model_format.is_converted else "convertible")
+    blocks = any(not family(f.id).answers_wrongly or _hidden_handle(graph, f) for f in errors)
     return Decision(findings, "blocked" if blocks else "wrong-answers")
 
 
 def _hidden_handle(graph: Graph, finding: Finding) -> bool:
     """Tell whether a handle is made inside a function: there the converter does not find it."""
-    if format_of(graph).is_converted or finding.id != "uninitialised-variable":
+    if format_of(graph).is_converted or not family(finding.id).needs_handle_in_main_graph:
         return False
     main = {
         str(node.attributes.get("shared_name") or node.name)
@@ -105,12 +91,10 @@ def _hidden_handle(graph: Graph, finding: Finding) -> bool:
 
 
 def _downgraded(
-    findings: Iterable[Finding], why: str, ids: frozenset[str] | None = None
+    findings: Iterable[Finding], why: str, is_refuted: Callable[[Finding], bool]
 ) -> tuple[Finding, ...]:
     return in_order(
-        with_severity(f, "warning", why)
-        if f.severity == "error" and (ids is None or f.id in ids)
-        else f
+        with_severity(f, "warning", why) if f.severity == "error" and is_refuted(f) else f
         for f in findings
     )
 
@@ -127,10 +111,9 @@ def _with_the_files(
     made = replace(read_graph(proof.content), source=graph.source)
     seen = tuple(f for f in find(made, None, proof.content) if f.severity == "info")
     if format_of(graph).shows_ops:
-        seen = tuple(f for f in seen if f.id in _OF_THE_FILE)
-    told = {finding.id for finding in seen}
-    kept = (f for f in findings if not (f.severity == "info" and f.id in told & _OF_THE_FILE))
-    return in_order((*kept, *seen))
+        seen = tuple(f for f in seen if family(f.id).of_the_file)
+    told = {f.id for f in seen if family(f.id).of_the_file}
+    return in_order((*(f for f in findings if f.severity != "info" or f.id not in told), *seen))
 
 
 def _refused(graph: Graph, findings: tuple[Finding, ...], proof: Proof) -> Decision:
@@ -141,11 +124,16 @@ def _refused(graph: Graph, findings: tuple[Finding, ...], proof: Proof) -> Decis
     record = proof.conversion.record
     if format_of(graph).lacks_signature(graph):
         return Decision(findings, "blocked", (_NO_SIGNATURE,))
-    told = _explained(graph, findings, record.message)
-    other = () if told else (_stopped(proof),)
-    surer = {finding.id for finding in told}
-    kept = (f for f in findings if not (f.severity == "warning" and f.id in surer))
-    return Decision(in_order((*kept, *told)), "blocked", other)
+    shown = next(iter(diagnose_log(without_noise(record.message))), None)
+    if shown is None:
+        return Decision(findings, "blocked", (_stopped(proof),))
+    variables = tuple(v.name for v in graph.variables if f'loc("{v.name}")' in record.message)
+    # Where a warning said so before, its fix is the better one: it was made for this model.
+    fixes = {f.id: f.fix for f in findings if f.severity == "warning"}
+    fix = fixes.get(shown.id, shown.fix)
+    told = Finding(shown.id, "error", variables, shown.message, fix)
+    kept = (f for f in findings if f.severity != "warning" or f.id != shown.id)
+    return Decision(in_order((*kept, told)), "blocked")
 
 
 def _stopped(proof: Proof) -> str:
@@ -163,30 +151,21 @@ def _stopped(proof: Proof) -> str:
     )
 
 
-def _explained(graph: Graph, findings: tuple[Finding, ...], message: str) -> tuple[Finding, ...]:
-    """Return the family that the converter's message shows, with the variables that it names.
-
-    Where a warning said so before, its fix is the better one: it was made for this model.
-    """
-    matches = diagnose_log(without_noise(message))[:1]
-    variables = tuple(v.name for v in graph.variables if f'loc("{v.name}")' in message)
-    fixes = {f.id: f.fix for f in findings if f.severity == "warning"}
-    return tuple(
-        Finding(m.id, "error", variables, m.message, fixes.get(m.id, m.fix)) for m in matches
-    )
+def _failing(runs: Sequence[Run]) -> Verdict:
+    """Say how bad it is that runs do not all agree: an answer that is wrong is the worst."""
+    no_value = any(_NO_VALUE in run.refusal for run in runs)
+    wrong = any(not run.refusal and run.agreeing < run.calls for run in runs)
+    return "wrong-answers" if wrong or no_value else "blocked"
 
 
 def _failed(findings: tuple[Finding, ...], proof: Proof) -> Decision:
     """The file does not answer as TensorFlow: say wherever possible what it is about."""
     assert proof.parity is not None and proof.content is not None
-    runs = proof.parity.runs
-    wrong = any(not r.refusal and r.agreeing < r.calls for r in runs)
-    no_value = any(_NO_VALUE in run.refusal for run in runs)
-    verdict: Verdict = "wrong-answers" if wrong or no_value else "blocked"
+    verdict = _failing(proof.parity.runs)
     if any(finding.severity == "error" for finding in findings):
         return Decision(findings, verdict)
     seen = [f for f in find(read_graph(proof.content)) if f.severity != "info"]
-    told = tuple(with_severity(f, "error") for f in seen if f.id in _WRONG)
+    told = tuple(with_severity(f, "error") for f in seen if family(f.id).answers_wrongly)
     other = () if told else (_unexplained(proof),)
     return Decision(in_order((*findings, *told)), verdict, other)
 
@@ -206,18 +185,16 @@ def _file(graph: Graph, findings: tuple[Finding, ...], proof: Proof) -> Decision
     if proof.stuck_after is not None:
         why = f"It did: after {proof.stuck_after} equal calls the answers stopped changing."
         findings = in_order(
-            with_severity(f, "error", why) if f.id == "quantised-state" else f for f in findings
+            with_severity(f, "error", why) if family(f.id).accumulates_state else f
+            for f in findings
         )
     if proof.passed:
         shown = "The proof disagrees: the plain kernels run it to the end."
-        return _as_read(graph, _downgraded(findings, shown, _SHOWN_BY_ITSELF))
+        refuted = _downgraded(findings, shown, lambda f: family(f.id).refuted_by_running)
+        return _as_read(graph, refuted)
     decision = _as_read(graph, findings)
     if decision.verdict != "ready":
         return decision
     runs = proof.parity.runs
-    refused = all(run.refusal for run in runs)
-    differ = not any(run.refusal for run in runs)
-    no_value = any(_NO_VALUE in run.refusal for run in runs)
-    verdict: Verdict = "wrong-answers" if no_value or (differ and not refused) else "blocked"
     lines = "; ".join(f"{run.kernels}: {run.verdict}" for run in runs)
-    return Decision(findings, verdict, (f"the file does not run rightly ({lines})",))
+    return Decision(findings, _failing(runs), (f"the file does not run rightly ({lines})",))

@@ -36,6 +36,11 @@ class Family:
         of_the_file: Whether a model only leads one to expect it, and the file shows it better.
         refuted_by_running: Whether a .tflite file that the plain kernels run to the end cannot
             have it.
+        accumulates_state: Whether its state may stop changing after many calls: a proof tries it.
+        needs_handle_in_main_graph: Whether it stops the converter, too, where the handle of its
+            variable is made inside a function.
+        shown_by_releases: Whether it is no fault today, and a model that has it fails on the
+            releases where its reproductions do.
     """
 
     id: str
@@ -53,6 +58,9 @@ class Family:
     answers_wrongly: bool = False
     of_the_file: bool = False
     refuted_by_running: bool = False
+    accumulates_state: bool = False
+    needs_handle_in_main_graph: bool = False
+    shown_by_releases: bool = False
 
     def finding(
         self, severity: Severity, variables: tuple[str, ...], message: str, fix: str

@@ -67,4 +67,5 @@ FAMILY = Family(
         Pattern("immutable", "could not rewrite use of immutable bound input"),
     ),
     log_rule=_in_log,
+    shown_by_releases=True,
 )

@@ -167,4 +167,5 @@ FAMILY = Family(
     ),
     log_rule=_in_log,
     answers_wrongly=True,
+    accumulates_state=True,
 )

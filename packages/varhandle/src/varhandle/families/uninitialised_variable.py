@@ -179,4 +179,5 @@ FAMILY = Family(
     spoils_whole_file=True,
     answers_wrongly=True,
     refuted_by_running=True,
+    needs_handle_in_main_graph=True,
 )

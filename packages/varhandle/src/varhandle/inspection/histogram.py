@@ -129,7 +129,8 @@ def op_histogram(
     """
     named = {"nodes": graphs} if isinstance(graphs, Graph) else graphs
     counted = [each.op_counts() if isinstance(each, Graph) else each for each in named.values()]
-    marked, plain = [], []
+    marked: list[OpRow] = []
+    plain: list[OpRow] = []
     for op in {op for counts in counted for op in counts}:
         role = variable_role(op)
         row = OpRow(op, role or "", tuple(counts.get(op, 0) for counts in counted))

@@ -78,10 +78,10 @@ def lay_out(sizes: Mapping[str, Point], lines: Sequence[Line], *, across: bool =
         top += depth + _LAYER_GAP
     centers = {box: (x[box], sum(edges[box]) / 2) for box in sizes}
     bends = {}
-    for line, (first, *passing, last) in chains.items():
+    for line, (first, last) in forward.items():
         # A line goes straight through a layer, between the boxes there.
-        through = [(x[bend], edge) for bend in passing for edge in edges[bend]]
-        places = (centers[str(first)], *through, centers[str(last)])
+        through = [(x[bend], edge) for bend in chains[line][1:-1] for edge in edges[bend]]
+        places = (centers[first], *through, centers[last])
         bends[line] = places if first == line[0] else places[::-1]
     width = max((x[box] + room[box] / 2 for box in x), default=0.0)
     return Layout(width, max(top - _LAYER_GAP, 0.0), centers, bends)
