@@ -53,11 +53,9 @@ def everywhere(begun):
 def test_every_way_leads_back(half_reader):
     found = 0
     for place in everywhere(controls.walk(half_reader)):
-        for link in place.connections:
-            back = [
-                each for each in place.to(link.box.id).connections if each.box.id == place.here.id
-            ]
-            assert BACK[link.word] in {each.word for each in back}, (place, link)
+        for word, box in place.connections:
+            back = {word for word, end in place.to(box.id).connections if end.id == place.here.id}
+            assert BACK[word] in back, (place, word, box)
             found += 1
     assert found > 40
 
@@ -67,7 +65,8 @@ def test_the_ways_from_a_variable_are_its_accesses(half_reader):
         accesses = {("read by", a.op, a.node) for a in variable.reads}
         accesses |= {("assigned by", a.op, a.node) for a in variable.assigns}
         place = controls.walk(half_reader, variable.name)
-        assert {(w.word, w.box.node.op, w.box.node.name) for w in place.connections} == accesses
+        found = {(word, box.node.op, box.node.name) for word, box in place.connections}
+        assert found == accesses
 
 
 def test_a_walk_from_a_handle_to_what_takes_its_value(half_reader):
@@ -75,7 +74,7 @@ def test_a_walk_from_a_handle_to_what_takes_its_value(half_reader):
     assert "attribute dtype: float16" in begun.text()
     assert "a value in the file: yes" in begun.text()
     assert "op: VarHandleOp" in begun.text()
-    [read] = [link.box for link in begun.connections if link.word == "read by"]
+    [read] = [box for word, box in begun.connections if word == "read by"]
     on = begun.to(read.id)
     assert f"path: variable memory > {read.name}" in on.text()
     assert "  reads variable memory" in on.text()

@@ -102,7 +102,7 @@ def test_a_choice_that_is_none_is_refused(recipe, size, words):
 
 
 def test_trials_stand_beside_each_other():
-    trials = controls.Trials((FLOAT, trial(size=9000)), 20_000)
+    trials = controls.Trials((FLOAT, trial(size=9000)))
     header, _, *rows = trials.text().splitlines()
     assert "right of 360" in header
     assert rows[0].split()[:5] == ["1", "float32", "nothing", "20000", "1.00"]
@@ -121,7 +121,7 @@ def test_trials_stand_beside_each_other():
 
 
 def test_a_choice_tried_again_is_measured_anew():
-    trials = controls.Trials((FLOAT, trial(right=340), trial("16x8")), 20_000)
+    trials = controls.Trials((FLOAT, trial(right=340), trial("16x8")))
     trials = trials.with_trial(trial(right=351))
     assert [one.title for one in trials.trials] == [
         "float32",
@@ -134,13 +134,13 @@ def test_a_choice_tried_again_is_measured_anew():
 def marks(trials):
     axes = trials.figure().axes[0]
     return [
-        (line.get_xdata()[0], line.get_ydata()[0], text.get_text())
+        (line.get_xdata()[0], line.get_ydata()[0], text.get_text().strip())
         for line, text in zip(axes.lines, axes.texts, strict=True)
     ]
 
 
 def test_the_picture_puts_smaller_files_left_and_better_ones_up():
-    trials = controls.Trials((FLOAT, trial("16x8", size=10_000, right=300)), 20_000)
+    trials = controls.Trials((FLOAT, trial("16x8", size=10_000, right=300)))
     assert marks(trials) == [(20_000, 352, "1"), (10_000, 300, "2")]
     axes = trials.figure().axes[0]
     assert axes.get_xlim()[0] == 0
@@ -150,7 +150,7 @@ def test_the_picture_puts_smaller_files_left_and_better_ones_up():
 
 
 def test_trials_on_one_spot_share_a_mark():
-    trials = controls.Trials((FLOAT, trial(size=9000), trial("16x8", size=9020)), 20_000)
+    trials = controls.Trials((FLOAT, trial(size=9000), trial("16x8", size=9020)))
     assert [label for _, _, label in marks(trials)] == ["1", "2, 3"]
 
 

@@ -6,7 +6,6 @@ array. Nothing here needs TensorFlow.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from varhandle.display import Rich, panel_html, printable, table_html, table_text
-from workbook_lib.controls.held_out import digit_html, digit_number, held_out_images
 from workbook_lib.controls.slow_work import is_interactive, live_text
 from workbook_lib.lesson.control_box import as_control
 
@@ -28,6 +26,50 @@ if TYPE_CHECKING:
 _SIDE = 32  # dots of the bitmap that a digit was scanned to, along each side
 _BLOCK = 4  # dots of a block, along each side, whose black ones are counted
 _PEN = 5.0  # width of a line in dots; see ``ink_of_strokes``
+
+
+def held_out_images(example: int) -> Ink:
+    """Read the held-out digits, if the one that is asked for is among them.
+
+    Returns float32 [360, 8, 8, 1] in 0..1. Raises ``ValueError``: there is no such digit.
+    """
+    from workbook_lib.samples import load_digits
+
+    images = load_digits().test_images
+    if not 0 <= example < len(images):
+        raise ValueError(f"example goes from 0 to {len(images) - 1}, and is not {example}")
+    return images
+
+
+def digit_number(example: int, count: int, tooltip: str) -> Any:
+    """Make the field in which a held-out digit is chosen, a ``BoundedIntText``."""
+    from ipywidgets import BoundedIntText, Layout
+
+    return BoundedIntText(
+        value=example,
+        min=0,
+        max=count - 1,
+        description="Held-out digit:",
+        tooltip=tooltip,
+        style={"description_width": "auto"},
+        layout=Layout(width="13em"),
+    )
+
+
+def digit_html(image: Ink, label: str, caption: str, *, rows_read: int = 8, line: str = "") -> str:
+    """Draw float32 [8, 8] in 0..1, dark ink on white paper; rows that are not read yet are pale."""
+    grays = np.round(255 * (1 - image)).astype(int)
+    squares = "".join(
+        f'<rect x="{x}" y="{y}" width="1" height="1" fill="rgb({gray},{gray},{gray})"{pale}/>'
+        for (y, x), gray in np.ndenumerate(grays)
+        for pale in ["" if y < rows_read else ' opacity="0.3"']
+    )
+    return (
+        f'<figure style="margin: 0"><svg role="img" aria-label="{label}" width="120" height="120" '
+        'viewBox="-0.1 -0.1 8.2 8.2" shape-rendering="crispEdges"><rect x="-0.1" y="-0.1" '
+        f'width="8.2" height="8.2" fill="#767676"/><rect width="8" height="8" fill="#fff"/>'
+        f"{squares}{line}</svg><figcaption>{caption}</figcaption></figure>"
+    )
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -46,38 +88,29 @@ class DigitAnswers(Rich):
         return {name: int(shares.argmax()) for name, shares in self.shares.items()}
 
     @property
-    def largest_difference(self) -> float:
-        """How far two files are apart at most, over all digits, as a share in 0..1."""
-        return float(np.ptp(self._stacked, axis=1).max())
-
-    @property
-    def _stacked(self) -> npt.NDArray[np.float64]:
-        return np.stack(list(self.shares.values()), axis=1)
-
-    @property
     def verdict(self) -> str:
         """What each file says, and how far they are apart, in one line."""
         answers = ", ".join(f"{name} says {digit}" for name, digit in self.labels.items())
-        return f"{answers}; at most {100 * self.largest_difference:.0f} points apart"
+        apart = np.ptp(list(self.shares.values()), axis=0).max()
+        return f"{answers}; at most {100 * apart:.0f} points apart"
+
+    def _table(self) -> tuple[list[str], list[list[object]]]:
+        columns = zip(*self.shares.values(), strict=True)
+        rows = [[digit, *map(_Bar, shares)] for digit, shares in enumerate(columns)]
+        return ["digit", *self.shares], rows
 
     def text(self) -> str:
         """Return the answers, and the drawing as the files get it: counts of ink from 0 to 16."""
-        rows = [
-            (n, *(f"{share:.0%}" for share in row)) for n, row in enumerate(self._stacked.tolist())
-        ]
         counts = np.round(self.ink * 16).astype(int)
         ink = "\n".join(" ".join(f"{count:2d}" for count in line) for line in counts)
-        return "\n".join(
-            [self.verdict, table_text(("digit", *self.shares), rows), "ink, 0 to 16:", ink]
-        )
+        return "\n".join([self.verdict, table_text(*self._table()), "ink, 0 to 16:", ink])
 
     def html(self) -> str:
         """Return the drawing as the files get it, and a bar for each digit and file.
 
         These are always ten rows, so that nothing jumps.
         """
-        rows = [(digit, *map(_Bar, row)) for digit, row in enumerate(self._stacked.tolist())]
-        table = table_html(("digit", *self.shares), rows, "how much each file gives to a digit")
+        table = table_html(*self._table(), "how much each file gives to a digit")
         label = "the drawing in 8 by 8 squares, as the files get it"
         tone = "neutral" if len(set(self.labels.values())) == 1 else "wrong"
         body = (
@@ -156,20 +189,15 @@ def ink_of_strokes(strokes: Sequence[Sequence[Sequence[float]]]) -> Ink:
     for stroke in points:
         path = (stroke - middle) * scale + _SIDE / 2
         for start, end in pairwise(path if len(path) > 1 else path.repeat(2, axis=0)):
-            black |= _distance(dots, start, end) <= _PEN / 2
+            along = end - start
+            length = max(float(along @ along), 1e-12)  # squared; of a dot it is 0
+            part = np.clip(
+                ((dots - start) @ along) / length, 0, 1
+            )  # of the way, of what is nearest
+            gap = dots - (start + part[..., None] * along)
+            black |= (gap**2).sum(axis=-1) <= (_PEN / 2) ** 2
     counts = black.reshape(8, _BLOCK, 8, _BLOCK).sum(axis=(1, 3))
     return (counts / _BLOCK**2).astype(np.float32)
-
-
-def _distance(
-    dots: npt.NDArray[np.float64], start: npt.NDArray[np.float64], end: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """Return how far each dot [..., 2] is from a straight piece of a stroke."""
-    along = end - start
-    length = float(along @ along)
-    part = np.clip(((dots - start) @ along) / length, 0, 1) if length else np.zeros(dots.shape[:-1])
-    gap = dots - (start + part[..., None] * along)
-    return np.sqrt((gap**2).sum(axis=-1))
 
 
 def digit_pad(files: Mapping[str, bytes], *, example: int = 0) -> Any:
@@ -181,14 +209,19 @@ def digit_pad(files: Mapping[str, bytes], *, example: int = 0) -> Any:
     images = held_out_images(example)
     if not is_interactive():
         return classify_ink(files, images[example])
-    return _controls(_sessions(files), images, example)
-
-
-def _controls(sessions: Mapping[str, Any], images: Ink, first: int) -> Any:
+    import anywidget
+    import traitlets
     from ipywidgets import HTML, HBox, Layout, VBox
 
-    pad = _pad_class()()
-    number = digit_number(first, len(images), "a real digit to begin with, by its number")
+    class DigitPad(anywidget.AnyWidget):
+        """A sheet; ``strokes`` is what has been drawn on it."""
+
+        _esm = Path(__file__).with_suffix(".js")
+        strokes = traitlets.List(traitlets.List()).tag(sync=True)
+
+    sessions = _sessions(files)
+    pad = DigitPad()
+    number = digit_number(example, len(images), "a real digit to begin with, by its number")
     answer = HTML(layout=Layout(flex="1 1 26em"))
 
     def show(ink: Ink) -> None:
@@ -213,18 +246,3 @@ def _controls(sessions: Mapping[str, Any], images: Ink, first: int) -> Any:
     left = VBox([hint, pad, number], layout=Layout(width="20em", flex="0 0 auto"))
     layout = Layout(flex_flow="row wrap", grid_gap="1.5em")
     return as_control(HBox([left, answer], layout=layout), "workbook-digits")
-
-
-@functools.cache
-def _pad_class() -> Any:
-    """Make the widget's class; anywidget is imported for those alone who draw."""
-    import anywidget
-    import traitlets
-
-    class DigitPad(anywidget.AnyWidget):
-        """A sheet; ``strokes`` is what has been drawn on it."""
-
-        _esm = Path(__file__).with_suffix(".js")
-        strokes = traitlets.List(traitlets.List()).tag(sync=True)
-
-    return DigitPad

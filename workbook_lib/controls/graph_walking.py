@@ -33,14 +33,6 @@ _BUTTON = (
 )
 
 
-@dataclass(frozen=True)
-class Connection:
-    """A box that the walk can go on to, and how it is joined to this one (``"read by"``)."""
-
-    word: str
-    box: Box
-
-
 @dataclass(frozen=True, repr=False, eq=False)
 class Walk(Rich):
     """Where a walk along the dataflow of a function has come to."""
@@ -50,19 +42,22 @@ class Walk(Rich):
     path: tuple[str, ...]  # ids of the boxes that the walk has been at; the last is where it is
 
     def __repr__(self) -> str:
-        return f"Walk({', '.join(self._label(self.here))})"
+        return f"Walk({self.label})"
+
+    @functools.cached_property
+    def _boxes(self) -> Mapping[str, Box]:
+        return {box.id: box for box in self.drawn.boxes}
 
     @property
     def here(self) -> Box:
         """The box that the walk is at."""
         return self._boxes[self.path[-1]]
 
-    @functools.cached_property
-    def _boxes(self) -> Mapping[str, Box]:
-        return {box.id: box for box in self.drawn.boxes}
-
-    def _label(self, box: Box) -> tuple[str, ...]:
-        return label_lines(box, {id: each.name for id, each in self._boxes.items()})
+    @property
+    def label(self) -> str:
+        """What the box that the walk is at says in the drawing."""
+        names = {box.id: box.name for box in self.drawn.boxes}
+        return ", ".join(label_lines(self.here, names))
 
     def at(self, name: str) -> Walk:
         """Go to a box, next to this one or not, by its name as :meth:`text` writes it, or its id.
@@ -92,28 +87,29 @@ class Walk(Rich):
         return replace(self, path=self.path[: max(1, len(self.path) - count)])
 
     @property
-    def connections(self) -> tuple[Connection, ...]:
-        """The boxes to go on to: what comes before this one, then what comes after it."""
+    def connections(self) -> tuple[tuple[str, Box], ...]:
+        """The boxes to go on to, each after how it is joined to this one (``"read by"``).
+
+        First those that come before this one, then those that come after it.
+        """
         return tuple(dict.fromkeys(self._connections()))
 
-    def _connections(self) -> Iterator[Connection]:
+    def _connections(self) -> Iterator[tuple[str, Box]]:
         here, boxes = self.here, self._boxes
         if here.variable in boxes:
-            word = "assigns" if here.kind == "assign" else "reads"
-            yield Connection(word, boxes[here.variable or ""])
+            yield "assigns" if here.kind == "assign" else "reads", boxes[here.variable or ""]
         for id in here.sources:
             if id != here.variable and id in boxes:
-                word = "takes the handle of" if boxes[id].kind == "variable" else "takes"
-                yield Connection(word, boxes[id])
+                yield "takes the handle of" if boxes[id].kind == "variable" else "takes", boxes[id]
         for id in filter(boxes.__contains__, here.after):
-            yield Connection("runs after", boxes[id])
+            yield "runs after", boxes[id]
         for box in self.drawn.boxes:
             if box.variable == here.id:
-                yield Connection("assigned by" if box.kind == "assign" else "read by", box)
+                yield "assigned by" if box.kind == "assign" else "read by", box
             elif here.id in box.sources:
-                yield Connection("given to", box)
+                yield "given to", box
             if here.id in box.after:
-                yield Connection("runs before", box)
+                yield "runs before", box
 
     @property
     def facts(self) -> tuple[tuple[str, str], ...]:
@@ -133,10 +129,9 @@ class Walk(Rich):
             facts.append(("op", node.op))
             if node.inputs:
                 facts.append(("inputs, as it names them", ", ".join(filter(None, node.inputs))))
-            facts += [
-                (f"attribute {name}", _value(value))
-                for name, value in sorted(node.attributes.items())
-            ]
+            for name, value in sorted(node.attributes.items()):
+                words = spec_text(value) if isinstance(value, TensorSpec) else str(value)
+                facts.append((f"attribute {name}", printable(words, _LONGEST_VALUE) or '""'))
         return tuple((printable(title), printable(words)) for title, words in facts)
 
     def drawing(self) -> GraphDrawing:
@@ -166,23 +161,30 @@ class Walk(Rich):
         return near
 
     def text(self) -> str:
-        """Return where the walk is, what the file says about that, and where it can go on to."""
         shown = self.connections[:_MOST_CONNECTIONS]
-        lines = [f"  {each.word} {_called(each.box)}" for each in shown] or ["  nothing"]
+        lines = [f"  {word} {_called(box)}" for word, box in shown] or ["  nothing"]
         return "\n".join(
             [
                 self.drawn.title,
-                f"path: {' > '.join(_called(self._boxes[id]) for id in self.path[-_MOST_PATH:])}",
-                f"here: {', '.join(self._label(self.here))}",
+                f"path: {' > '.join(self._last_called)}",
+                f"here: {self.label}",
                 *(f"  {title}: {words}" for title, words in self.facts),
                 "connected:",
                 *lines,
-                *filter(None, [self._rest()]),
+                *filter(None, [self._rest]),
             ]
         )
 
+    @property
+    def _last_called(self) -> list[str]:
+        return [_called(self._boxes[id]) for id in self.path[-_MOST_PATH:]]
+
+    @property
+    def _rest(self) -> str:
+        more = len(self.connections) - _MOST_CONNECTIONS
+        return f"and {more} more" if more > 0 else ""
+
     def html(self) -> str:
-        """Return the same, beside the drawing."""
         return self.page(clickable=False)
 
     def page(self, *, clickable: bool) -> str:
@@ -196,10 +198,8 @@ class Walk(Rich):
         if not clickable:
             drawn = image_html(drawn, drawing.text())
         shown = self.connections[:_MOST_CONNECTIONS]
-        connected = "".join(
-            f"<li>{html.escape(each.word)} {_link(each.box, clickable)}</li>" for each in shown
-        )
-        note, rest = (f"<p>{html.escape(t)}</p>" if t else "" for t in (drawing.note, self._rest()))
+        connected = "".join(f"<li>{word} {_link(box, clickable)}</li>" for word, box in shown)
+        note, rest = (f"<p>{html.escape(t)}</p>" if t else "" for t in (drawing.note, self._rest))
         table = table_html(("", ""), self.facts, "What the file says of it") if self.facts else ""
         return (
             '<div style="display: flex; flex-wrap: wrap; gap: 1.5em; align-items: flex-start">'
@@ -207,24 +207,20 @@ class Walk(Rich):
             f"<figcaption>{html.escape(drawing.title)}</figcaption>{drawn}{note}</figure>"
             f'<div style="flex: 1 1 18em; min-width: 0">{self._path_html(clickable)}'
             f'<p tabindex="-1" data-here=""><strong>'
-            f"{html.escape(', '.join(self._label(self.here)))}</strong></p>"
+            f"{html.escape(self.label)}</strong></p>"
             '<div style="font-weight: bold">Connected</div>'
             '<ul style="margin: 0.3em 0; padding-left: 1.2em">'
             f"{connected or '<li>nothing</li>'}</ul>{rest}{table}</div></div>"
         )
 
     def _path_html(self, clickable: bool) -> str:
-        parts = [html.escape(_called(self._boxes[id])) for id in self.path[-_MOST_PATH:]]
+        parts = [html.escape(name) for name in self._last_called]
         if clickable:
             parts[:-1] = [
                 f'<button {_BUTTON} data-back="{len(parts) - 1 - number}">{name}</button>'
                 for number, name in enumerate(parts[:-1])
             ]
         return f'<nav aria-label="The path of the walk">Path: {" &gt; ".join(parts)}</nav>'
-
-    def _rest(self) -> str:
-        more = len(self.connections) - _MOST_CONNECTIONS
-        return f"and {more} more" if more > 0 else ""
 
 
 def _called(box: Box) -> str:
@@ -237,11 +233,6 @@ def _link(box: Box, clickable: bool) -> str:
     if not clickable:
         return name
     return f'<button {_BUTTON} data-box="{html.escape(printable(box.id, None))}">{name}</button>'
-
-
-def _value(value: object) -> str:
-    words = spec_text(value) if isinstance(value, TensorSpec) else str(value)
-    return printable(words, _LONGEST_VALUE) or '""'
 
 
 def walk(graph: Graph, start: str | None = None, *, signature: str | None = None) -> Walk:
@@ -266,12 +257,8 @@ def graph_walk(graph: Graph, start: str | None = None, *, signature: str | None 
     walk.
     """
     begun = walk(graph, start, signature=signature)
-    return _widget_class()(begun) if is_interactive() else begun
-
-
-@functools.cache
-def _widget_class() -> Any:
-    """Make the widget's class; anywidget is imported for those alone who walk."""
+    if not is_interactive():
+        return begun
     import anywidget
     import traitlets
 
@@ -282,14 +269,9 @@ def _widget_class() -> Any:
         # A widget's table does not get the style that a cell's output has.
         _css = ".workbook-graph-walk td { padding: 0.15em 1em 0.15em 0; vertical-align: top }"
         page = traitlets.Dict().tag(sync=True)
+        walk = begun
 
-        def __init__(self, begun: Walk) -> None:
-            super().__init__()
-            self.walk = begun
-            self.on_msg(self._go)
-            self._show()
-
-        def _go(self, _: Any, message: Any, __: Any) -> None:
+        def go(self, _: Any, message: Any, __: Any) -> None:
             """Go where a click or a key leads; what does not lead anywhere is passed over."""
             back, box = message.get("back"), message.get("box")
             ids = {printable(each.id, None): each.id for each in self.walk.drawn.boxes}
@@ -297,10 +279,14 @@ def _widget_class() -> Any:
                 self.walk = self.walk.back(back)
             elif isinstance(box, str) and box in ids:
                 self.walk = self.walk.to(ids[box])
-            self._show()
+            self.show()
 
-        def _show(self) -> None:
-            words = f"Here: {', '.join(self.walk._label(self.walk.here))}."
+        def show(self) -> None:
+            """Send the page what it shows now, and what it reads out."""
+            words = f"Here: {self.walk.label}."
             self.page = {"html": self.walk.page(clickable=True), "words": words}
 
-    return GraphWalk
+    widget = GraphWalk()
+    widget.on_msg(widget.go)
+    widget.show()
+    return widget

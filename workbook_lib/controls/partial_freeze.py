@@ -6,26 +6,106 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from varhandle.conversion.freezing import FrozenButAssignedError, captured_variables, freeze
-from varhandle.display import Rich, panel_html
+from varhandle.display import Rich, panel_html, printable
 from varhandle.formats import read_graph
 from varhandle.graph import Graph
+from varhandle.inspection.dataflow import Box
 from varhandle.inspection.graph_drawing import GraphDrawing, draw_graph
 from varhandle.inspection.histogram import OpHistogram, op_histogram
-from varhandle.inspection.svg_drawing import Marks
+from varhandle.inspection.svg_drawing import Marks, image_html
 from varhandle.inspection.variables import shape_text
-from workbook_lib.controls.slow_work import is_interactive, live_region
+from workbook_lib.controls.slow_work import dropdown, is_interactive, live_region
 from workbook_lib.lesson.control_box import as_control
-from workbook_lib.show.before_after import BeforeAfter, compare_drawings
 
 if TYPE_CHECKING:
     from tensorflow.types.experimental import ConcreteFunction
 
 _MOST_OPS = 8
+
+
+@dataclass(frozen=True, repr=False)
+class BeforeAfter(Rich):
+    """Two drawings, compared."""
+
+    before: GraphDrawing
+    after: GraphDrawing
+    gone: tuple[str, ...]  # ids of the boxes of ``before`` that have no equal in ``after``
+    new: tuple[str, ...]  # ids of the boxes of ``after`` that have no equal in ``before``
+
+    def __repr__(self) -> str:
+        return f"BeforeAfter({len(self.gone)} boxes gone, {len(self.new)} new)"
+
+    def text(self) -> str:
+        return "\n".join(
+            [
+                f"gone: {_counted(self.before.boxes, self.gone)}",
+                f"new: {_counted(self.after.boxes, self.new)}",
+                f"Before. {self.before.text()}",
+                f"After. {self.after.text()}",
+            ]
+        )
+
+    def html(self) -> str:
+        """Return both drawings, beside each other where the page is wide enough."""
+        sides = ("Before", self.before, self.gone, "gone"), ("After", self.after, self.new, "new")
+        drawn = "".join(
+            # A basis below their own width: they shrink before they go below each other.
+            '<figure style="flex: 1 1 22em; margin: 0; min-width: 0">'
+            f"<figcaption><strong>{title}</strong>, {word}: "
+            f"{html.escape(_counted(drawing.boxes, ids))}</figcaption>"
+            f"{image_html(drawing.svg(Marks(dict.fromkeys(ids, word))), drawing.text())}</figure>"
+            for title, drawing, ids, word in sides
+        )
+        return f'<div style="display: flex; flex-wrap: wrap; gap: 1.5em">{drawn}</div>'
+
+
+def compare_drawings(before: GraphDrawing, after: GraphDrawing) -> BeforeAfter:
+    """Set two drawings of one model beside each other, and mark what differs.
+
+    Two boxes are equal if kind, name, dtype and shape are, and for an access its variable; of
+    several equal ones as many are left as the other graph has. Inputs and outputs are not compared:
+    a frozen graph has no signature that would name them.
+    """
+    gone = _without_equal(before.boxes, after.boxes)
+    return BeforeAfter(before, after, gone, _without_equal(after.boxes, before.boxes))
+
+
+def _without_equal(boxes: Iterable[Box], others: Iterable[Box]) -> tuple[str, ...]:
+    left = Counter(_nature(box) for box in others)
+    unpaired = []
+    for box in boxes:
+        if box.kind in {"input", "output"}:
+            continue
+        if left[_nature(box)]:
+            left[_nature(box)] -= 1
+        else:
+            unpaired.append(box.id)
+    return tuple(unpaired)
+
+
+def _nature(box: Box) -> tuple[str, str, str, str | None]:
+    return box.kind, _unnumbered(box), box.detail, box.variable
+
+
+def _unnumbered(box: Box) -> str:
+    """Return the name as it was before boxes of one op were told apart: ``AddV2 #2``."""
+    return re.sub(r" #\d+$", "", box.name) if box.kind in {"op", "read", "assign"} else box.name
+
+
+def _counted(boxes: Iterable[Box], ids: tuple[str, ...]) -> str:
+    counts = Counter(
+        box.kind if box.kind in {"variable", "constant"} else _unnumbered(box)
+        for box in boxes
+        if box.id in ids
+    )
+    return ", ".join(f"{count} {printable(name)}" for name, count in counts.items()) or "nothing"
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -34,8 +114,8 @@ class PartialFreeze(Rich):
 
     chosen: tuple[str, ...]  # names of the variables that were to become constants
     left: tuple[str, ...]  # names of the others
-    ops: OpHistogram = field(repr=False)
-    drawing: BeforeAfter | GraphDrawing = field(repr=False)  # before alone where it was refused
+    ops: OpHistogram
+    drawing: BeforeAfter | GraphDrawing  # before alone where it was refused
     refusal: str = ""  # TensorFlow's words, where a chosen variable cannot become a constant
     assigned: tuple[str, ...] = ()  # the chosen variables that the function assigns, if refused
 
@@ -50,12 +130,10 @@ class PartialFreeze(Rich):
         return f"Frozen: {chosen}" + (left + ", ".join(self.left) if self.left else "")
 
     def text(self) -> str:
-        """Return the outcome, the ops and the drawing in words."""
         refusal = [f"TensorFlow says: {self.refusal}"] if self.refusal else []
         return "\n".join([self._title(), *refusal, "", self.ops.text(), "", self.drawing.text()])
 
     def html(self) -> str:
-        """Return the same, with the drawings."""
         tone, words, drawn = "right", "", self.drawing.html()
         if isinstance(self.drawing, GraphDrawing):
             tone, words = "wrong", f"<p>TensorFlow says: {html.escape(self.refusal)}</p>"
@@ -93,18 +171,6 @@ def freeze_some(
     return PartialFreeze(chosen, left, counts, compared)
 
 
-def freeze_chooser(functions: Mapping[str, ConcreteFunction]) -> Any:
-    """Show controls to choose a function, by its title, and which variables of it to freeze.
-
-    Where nobody can use controls: the first function, with those variables frozen that it only
-    reads.
-    """
-    if is_interactive():
-        return _controls(functions)
-    first = next(iter(functions.values()))
-    return freeze_some(first, _only_read(first))
-
-
 def _only_read(function: ConcreteFunction) -> tuple[str, ...]:
     """Return the names of the variables that a function reads and does not assign."""
     nodes = captured_variables(function)
@@ -136,15 +202,19 @@ def _drawn(graph: Graph, known: Mapping[str, tuple[str, str]]) -> GraphDrawing:
     return replace(drawing, title=title, boxes=tuple(boxes))
 
 
-def _controls(functions: Mapping[str, ConcreteFunction]) -> Any:
-    from ipywidgets import HTML, Checkbox, Dropdown, Layout, VBox
+def freeze_chooser(functions: Mapping[str, ConcreteFunction]) -> Any:
+    """Show controls to choose a function, by its title, and which variables of it to freeze.
 
-    function = Dropdown(
-        options=list(functions),
-        description="Function:",
-        tooltip="the function whose variables are frozen",
-        layout=Layout(width="26em"),
-    )
+    Where nobody can use controls: the first function, with those variables frozen that it only
+    reads.
+    """
+    first, *_ = functions
+    if not is_interactive():
+        return freeze_some(functions[first], _only_read(functions[first]))
+    from ipywidgets import HTML, Checkbox, VBox
+
+    tooltip = "the function whose variables are frozen"
+    function = dropdown("Function:", tooltip, functions, first)
     choices, answer = VBox(), HTML()
 
     def freeze_chosen(_: Any = None) -> None:

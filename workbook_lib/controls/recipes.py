@@ -6,14 +6,13 @@ calls that do the same. What quantizes is imported where it is used.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from varhandle.display import Rich, panel_html, table_html, table_text
-from workbook_lib.controls.slow_work import SlowWork, WorkReport, is_interactive
+from varhandle.display import Rich, RichTable, Table, panel_html, table_html, table_text
+from workbook_lib.controls.slow_work import SlowWork, dropdown, is_interactive
 from workbook_lib.lesson.control_box import as_control
-from workbook_lib.lesson.panels import Panel
 from workbook_lib.locations import data_path
 
 if TYPE_CHECKING:
@@ -55,12 +54,10 @@ class Trial(Rich):
     @property
     def range_words(self) -> str:
         """The widest calibrated range, in words."""
-        if self.widest is None:
+        widest = self.widest
+        if widest is None:
             return "none: activations stay float32"
-        return (
-            f"{self.widest.smallest:.1f} to {self.widest.largest:.1f}, "
-            f"in steps of {self.widest.scale:.3g}"
-        )
+        return f"{widest.smallest:.1f} to {widest.largest:.1f}, in steps of {widest.scale:.3g}"
 
     def _rows(self) -> list[tuple[str, str]]:
         rows = [
@@ -74,11 +71,9 @@ class Trial(Rich):
         return rows
 
     def text(self) -> str:
-        """Return what came of it, a line a fact."""
         return f"{self.title}\n{table_text(('', 'measured'), self._rows())}"
 
     def html(self) -> str:
-        """Return the same as a table in a frame."""
         table = table_html(("", "measured"), self._rows(), "On the digits classifier")
         return panel_html("neutral", self.title, table)
 
@@ -95,11 +90,10 @@ class Trial(Rich):
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Trials(Rich):
-    """Trials beside each other, in the order they were made."""
+class Trials(RichTable):
+    """Trials beside each other, that of float32 among them, in the order they were made."""
 
     trials: tuple[Trial, ...]
-    float32_size: int  # bytes of the float32 file, whether or not its trial is here
 
     def __repr__(self) -> str:
         return f"Trials({'; '.join(trial.title for trial in self.trials)})"
@@ -109,36 +103,24 @@ class Trials(Rich):
         others = tuple(one for one in self.trials if one.title != trial.title)
         return replace(self, trials=(*others, trial))
 
-    def _table(self) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
+    def _table(self) -> Table:
         timed = any(trial.times_float32 is not None for trial in self.trials)
-        total = self.trials[0].total if self.trials else 0
-        headers = ("", "recipe", "calibrated with", "bytes", "share", f"right of {total}")
-        rows = [
-            (
-                number,
-                trial.quantized.recipe.name,
-                _digits(trial.quantized.calls) if trial.quantized.calls else "nothing",
-                trial.size,
-                f"{trial.size / self.float32_size:.2f}",
-                trial.right,
-                *((_ratio(trial.times_float32),) if timed else ()),
-                trial.range_words,
-            )
-            for number, trial in enumerate(self.trials, start=1)
-        ]
-        time = ("times float32",) if timed else ()
-        return (*headers, *time, "widest calibrated range"), rows
-
-    def text(self) -> str:
-        """Return a line for each trial."""
-        return table_text(*self._table())
+        total = self.trials[0].total
+        headers = ["", "recipe", "calibrated with", "bytes", "share", f"right of {total}"]
+        headers += [*(["times float32"] if timed else []), "widest calibrated range"]
+        float32 = next(trial for trial in self.trials if trial.title == _BASE)
+        rows = []
+        for number, trial in enumerate(self.trials, start=1):
+            calls, times = trial.quantized.calls, trial.times_float32
+            calibrated = _digits(calls) if calls else "nothing"
+            row: list[object] = [number, trial.quantized.recipe.name, calibrated]
+            row += [trial.size, f"{trial.size / float32.size:.2f}", trial.right]
+            if timed:
+                row.append("not timed" if times is None else f"{times:.2f}")
+            rows.append([*row, trial.range_words])
+        return headers, rows, "Your trials on the digits classifier"
 
     def html(self) -> str:
-        """Return the same as a table, and a picture of size against accuracy."""
-        headers, rows = self._table()
-        table = table_html(headers, rows, "Your trials on the digits classifier")
-        if not self.trials:
-            return table
         from workbook_lib.show.pictures import picture
 
         listed = "; ".join(
@@ -150,7 +132,7 @@ class Trials(Rich):
             f"Size against accuracy of each trial. {listed}.",
             "Size against accuracy; the numbers are those of the table. Best is at the top left.",
         )
-        return table + drawn.html()
+        return super().html() + drawn.html()
 
     def figure(self) -> Figure:
         """Draw size against accuracy; trials that fall on one spot share a mark."""
@@ -168,16 +150,9 @@ class Trials(Rich):
                 if right == trial.right and abs(size - trial.size) < largest / 25
             )
             spots.setdefault(next(near, (trial.size, trial.right)), []).append(str(number))
-        for spot, numbers in spots.items():
-            axes.plot(*spot, "o", color="#0277bd")
-            axes.annotate(
-                ", ".join(numbers),
-                spot,
-                xytext=(-6, 0),
-                textcoords="offset points",
-                horizontalalignment="right",
-                verticalalignment="center",
-            )
+        for (size, right), numbers in spots.items():
+            axes.plot(size, right, "o", color="#0277bd")
+            axes.text(size, right, f"{', '.join(numbers)}  ", ha="right", va="center")
         axes.set_xlim(0, 1.08 * largest)
         axes.margins(y=0.25)
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
@@ -188,10 +163,6 @@ class Trials(Rich):
 
 def _digits(count: int) -> str:
     return f"{count} digit{'' if count == 1 else 's'}"
-
-
-def _ratio(times: float | None) -> str:
-    return "not timed" if times is None else f"{times:.2f}"
 
 
 def try_recipe(
@@ -220,18 +191,18 @@ def try_recipe(
     made = quantize(data_path("digits_classifier.keras"), recipe, samples)
     right = count_right(made.content, digits.test_images, digits.test_labels)
     widest = max(made.ranges.tensors, key=lambda one: one.largest - one.smallest, default=None)
-    trial = Trial(made, right, len(digits.test_labels), widest)
-    return trial if float32 is None else _timed(trial, float32)
+    times = None if float32 is None else _times_float32(made.content, float32.quantized.content)
+    return Trial(made, right, len(digits.test_labels), widest, times)
 
 
-def _timed(trial: Trial, base: Trial) -> Trial:
+def _times_float32(content: bytes, float32: bytes) -> float:
     """Time one inference of a file beside the float32 file."""
     from varhandle.evaluate.latency import compare_latency
     from varhandle.evaluate.session import Session
 
-    files = {"float32": base.quantized.content, "this": trial.quantized.content}
-    calls = {name: Session(content).interpreter.invoke for name, content in files.items()}
-    return replace(trial, times_float32=compare_latency(calls, runs=_RUNS).ratio("this"))
+    files = {"float32": float32, "this": content}
+    calls = {name: Session(file).interpreter.invoke for name, file in files.items()}
+    return compare_latency(calls, runs=_RUNS).ratio("this")
 
 
 def compare_trials(choices: Iterable[tuple[str, int]] = ((_RECIPE, _SIZE),)) -> Trials:
@@ -240,7 +211,7 @@ def compare_trials(choices: Iterable[tuple[str, int]] = ((_RECIPE, _SIZE),)) -> 
     Nothing is timed.
     """
     base = try_recipe(_BASE)
-    trials = Trials((base,), base.size)
+    trials = Trials((base,))
     for recipe, size in choices:
         trials = trials.with_trial(try_recipe(recipe, size))
     return trials
@@ -258,24 +229,14 @@ class _Chooser:
     """The controls, and the trials made with them."""
 
     def __init__(self) -> None:
-        from ipywidgets import HTML, Button, Dropdown, Layout, VBox
+        from ipywidgets import HTML, Button, VBox
 
         from varhandle.facts.recipes import RECIPES
 
         self.recipes = RECIPES
-        self.recipe, self.size = (
-            Dropdown(
-                options=options,
-                value=value,
-                description=label,
-                tooltip=tooltip,
-                style={"description_width": "10em"},
-                layout=Layout(width="26em"),
-            )
-            for label, tooltip, options, value in (
-                ("Recipe:", "the quantization recipe", list(RECIPES), _RECIPE),
-                ("Calibration digits:", "how many training digits it gets", SIZES, _SIZE),
-            )
+        self.recipe = dropdown("Recipe:", "the quantization recipe", RECIPES, _RECIPE)
+        self.size = dropdown(
+            "Calibration digits:", "how many training digits it gets", SIZES, _SIZE
         )
         self.base: Trial | None = None
         self.trials: Trials | None = None
@@ -293,7 +254,7 @@ class _Chooser:
     def _follow(self, _: Any) -> None:
         self.size.disabled = not self.recipes[self.recipe.value].calibrated
 
-    def _try(self, report: WorkReport) -> Rich:
+    def _try(self, report: Callable[[str], None]) -> str:
         """Make one trial. A cancelled one leaves the table as it is."""
         recipe, size = self.recipe.value, self.size.value  # the learner may choose on meanwhile
         if self.base is None:
@@ -302,9 +263,10 @@ class _Chooser:
         report(f"{recipe}, then 360 digits and {_RUNS:,} timed inferences")
         trial = try_recipe(recipe, size, float32=self.base)
         report("the table")
-        trials = self.trials or Trials((replace(self.base, times_float32=1.0),), self.base.size)
+        trials = self.trials or Trials((replace(self.base, times_float32=1.0),))
         self._show(trials.with_trial(trial))
-        return Panel("neutral", trial.compared(self.base))  # read out; the table has the rest
+        # Read out; the table has the rest.
+        return panel_html("neutral", trial.compared(self.base))
 
     def _show(self, trials: Trials | None) -> None:
         self.trials = trials

@@ -7,32 +7,25 @@ state the caller carries, and so can be looked at. Nothing here needs TensorFlow
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from varhandle.display import Rich, panel_html, table_html, table_text
-from workbook_lib.controls.held_out import digit_html, digit_number, held_out_images
+from workbook_lib.controls.digit_sheet import digit_html, digit_number, held_out_images
 from workbook_lib.controls.slow_work import is_interactive, live_text
 from workbook_lib.lesson.control_box import as_control
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
     from varhandle.tflite.externalize_state import Lifted
-
-    Array = npt.NDArray[np.float32]
+    from workbook_lib.controls.digit_sheet import Ink
 
 _TOLERANCE = 1e-4
 _HEADERS = (
-    "press",
-    "in the file: digit",
-    "count",
-    "in your hands: digit",
-    "count",
-    "both answers",
+    *("press", "in the file: digit", "count"),
+    *("in your hands: digit", "count", "both answers"),
 )
 _DOWN, _UP = "#c77700", "#0288d1"
 
@@ -55,9 +48,9 @@ class ReaderState(Rich):
     """Where a reading stands."""
 
     pushes: tuple[Push, ...]
-    image: Array  # float32 [8, 8] in 0..1: the digit that is being read
+    image: Ink  # float32 [8, 8] in 0..1: the digit that is being read
     row: int  # number of the row that comes next, 0 to 8
-    memory: Array  # float32 [24]: the carried state, from -1 to 1
+    memory: Ink  # float32 [24]: the carried state, from -1 to 1
 
     def __repr__(self) -> str:
         return f"ReaderState({self.headline})"
@@ -70,9 +63,8 @@ class ReaderState(Rich):
         last = self.pushes[-1]
         if last.kept is None or last.carried is None:
             return last.what
-        return (
-            f"{last.what}: {last.kept[0]} from the state in the file, {last.carried[0]} from yours"
-        )
+        kept, carried = last.kept[0], last.carried[0]
+        return f"{last.what}: {kept} from the state in the file, {carried} from yours"
 
     def _rows(self) -> list[tuple[object, ...]]:
         words = {True: "agree", False: "differ", None: "-"}
@@ -83,7 +75,8 @@ class ReaderState(Rich):
 
     def text(self) -> str:
         """Return a line for each press, and the memory that it left."""
-        return f"{table_text(_HEADERS, self._rows())}\nmemory: {self._memory_words(' ')}"
+        memory = " ".join(f"{value:+.1f}" for value in self.memory)
+        return f"{table_text(_HEADERS, self._rows())}\nmemory: {memory}"
 
     def html(self) -> str:
         """Return the digit as far as it is read, the memory as a strip, and the table."""
@@ -95,32 +88,29 @@ class ReaderState(Rich):
         table = table_html(_HEADERS, self._rows(), "after each press")
         body = (
             '<div style="display: flex; flex-wrap: wrap; gap: 1.5em; align-items: flex-start">'
-            f"{digit}{self._strip()}</div>{table}"
+            f"{digit}{_strip(self.memory)}</div>{table}"
         )
         tone = "wrong" if any(push.agree is False for push in self.pushes) else "neutral"
         return panel_html(tone, self.headline, body)
 
-    def _memory_words(self, between: str) -> str:
-        return between.join(f"{value:+.1f}" for value in self.memory.tolist())
 
-    def _strip(self) -> str:
-        """Draw each number of the memory as a bar up or down from a line."""
-        wide, high = 14, 56
-        bars = "".join(
-            f'<rect x="{wide * at + 2}" y="{high * (1 - max(value, 0)):.1f}" width="{wide - 4}" '
-            f'height="{max(high * abs(value), 0.5):.1f}" fill="{_UP if value >= 0 else _DOWN}">'
-            f"<title>{at}: {value:+.2f}</title></rect>"
-            for at, value in enumerate(self.memory.tolist())
-        )
-        width = wide * len(self.memory)
-        return (
-            f'<figure style="margin: 0"><svg role="img" aria-label="the memory: '
-            f'{self._memory_words(", ")}" width="{width}" height="{2 * high}" '
-            f'viewBox="0 0 {width} {2 * high}">'
-            f'<line x1="0" x2="{width}" y1="{high}" y2="{high}" stroke="#7a7a7a"/>{bars}</svg>'
-            "<figcaption>your state, memory: 24 numbers, from -1 (down) to +1 (up)</figcaption>"
-            "</figure>"
-        )
+def _strip(memory: Ink) -> str:
+    """Draw each number of a memory as a bar up or down from a line."""
+    wide, high = 14, 56
+    bars = "".join(
+        f'<rect x="{wide * at + 2}" y="{high * (1 - max(value, 0)):.1f}" width="{wide - 4}" '
+        f'height="{max(high * abs(value), 0.5):.1f}" fill="{_UP if value >= 0 else _DOWN}">'
+        f"<title>{at}: {value:+.2f}</title></rect>"
+        for at, value in enumerate(memory.tolist())
+    )
+    width, words = wide * len(memory), ", ".join(f"{value:+.1f}" for value in memory)
+    return (
+        f'<figure style="margin: 0"><svg role="img" aria-label="the memory: {words}" '
+        f'width="{width}" height="{2 * high}" viewBox="0 0 {width} {2 * high}">'
+        f'<line x1="0" x2="{width}" y1="{high}" y2="{high}" stroke="#7a7a7a"/>{bars}</svg>'
+        "<figcaption>your state, memory: 24 numbers, from -1 (down) to +1 (up)</figcaption>"
+        "</figure>"
+    )
 
 
 class RowReading:
@@ -130,20 +120,15 @@ class RowReading:
     ``lifted`` the same file with its state lifted, ``image`` float32 [8, 8] or [8, 8, 1] in 0..1.
     """
 
-    def __init__(self, stateful: bytes, lifted: Lifted, image: Array, name: str = "") -> None:
+    def __init__(self, stateful: bytes, lifted: Lifted, image: Ink, name: str = "") -> None:
         from ai_edge_litert.interpreter import Interpreter
 
-        self._open_stateful = lambda: Interpreter(model_content=stateful)
+        self._open = lambda: Interpreter(model_content=stateful)
         self._lifted = lifted
         self._carried = Interpreter(model_content=lifted.content).get_signature_runner("step")
+        self._interpreter, self._memory = self._open(), lifted.start()
         self._pushes: list[Push] = []
-        self._open()
         self.take(image, name)
-
-    def _open(self) -> None:
-        self._interpreter = self._open_stateful()
-        self._kept = self._interpreter.get_signature_runner("step")
-        self._memory = self._lifted.start()
 
     @property
     def state(self) -> ReaderState:
@@ -151,7 +136,7 @@ class RowReading:
         memory = np.array(self._memory["memory"]).reshape(-1)
         return ReaderState(tuple(self._pushes), self.image, self.row, memory)
 
-    def take(self, image: Array, name: str = "") -> None:
+    def take(self, image: Ink, name: str = "") -> None:
         """Lay another digit under the scanner; neither state changes."""
         self.image = np.asarray(image, np.float32).reshape(8, 8)
         self.row = 0
@@ -161,12 +146,15 @@ class RowReading:
         """Read the next row on both sides; after the last one the digit begins again."""
         self.row = self.row % 8 + 1
         row = self.image[self.row - 1][np.newaxis]
-        kept = self._kept(row=row)
+        kept = self._interpreter.get_signature_runner("step")(row=row)
         carried = self._carried(row=row, **self._memory)
         self._memory = {name: carried[name] for name in self._memory}
         agree = all(np.allclose(kept[name], carried[name], atol=_TOLERANCE) for name in kept)
-        what = f"row {self.row}{self._name}"
-        self._pushes.append(Push(what, _digit_and_count(kept), _digit_and_count(carried), agree))
+        from_file, by_hand = (
+            (int(np.argmax(outputs["digit"])), int(outputs["rows"].item()))
+            for outputs in (kept, carried)
+        )
+        self._pushes.append(Push(f"row {self.row}{self._name}", from_file, by_hand, agree))
 
     def push_the_rest(self) -> None:
         """Read the rows that are left."""
@@ -186,7 +174,7 @@ class RowReading:
 
     def new_interpreter(self) -> None:
         """Open the file anew, and begin with the first state by hand."""
-        self._open()
+        self._interpreter, self._memory = self._open(), self._lifted.start()
         self._begin_anew("a new interpreter")
 
     def _begin_anew(self, how: str) -> None:
@@ -194,12 +182,8 @@ class RowReading:
         self._pushes.append(Push(how))
 
 
-def _digit_and_count(outputs: Mapping[str, Any]) -> tuple[int, int]:
-    return int(np.argmax(outputs["digit"])), int(np.asarray(outputs["rows"]).item())
-
-
 def push_rows(
-    stateful: bytes, lifted: Lifted, image: Array, count: int = 8, name: str = ""
+    stateful: bytes, lifted: Lifted, image: Ink, count: int = 8, name: str = ""
 ) -> ReaderState:
     """Push the first ``count`` rows of one digit into both readers, as :class:`RowReading` does.
 
@@ -222,23 +206,20 @@ def row_by_row(stateful: bytes, lifted: Lifted, *, example: int = 1) -> Any:
     """
     images = held_out_images(example)
     if not is_interactive():
-        return push_rows(stateful, lifted, images[example], name=_name(example))
-    return _controls(RowReading(stateful, lifted, images[example], _name(example)), images, example)
-
-
-def _name(example: int) -> str:
-    return f"digit no. {example}"
-
-
-def _controls(reading: RowReading, images: Array, example: int) -> Any:
+        return push_rows(stateful, lifted, images[example], name=f"digit no. {example}")
     from ipywidgets import HTML, Button, HBox, Layout, VBox
 
+    reading = RowReading(stateful, lifted, images[example], f"digit no. {example}")
     shown = HTML()
     number = digit_number(example, len(images), "which digit lies under the scanner")
 
     def show() -> None:
         now = reading.state
         shown.value = live_text(now.headline) + now.html()
+
+    def take(_: Any) -> None:
+        reading.take(images[number.value], f"digit no. {number.value}")
+        show()
 
     def button(words: str, tooltip: str, action: Callable[[], None]) -> Any:
         def press(_: Any) -> None:
@@ -249,27 +230,18 @@ def _controls(reading: RowReading, images: Array, example: int) -> Any:
         made.on_click(press)
         return made
 
-    def take(_: Any) -> None:
-        reading.take(images[number.value], _name(number.value))
-        show()
-
     number.observe(take, names="value")
-    lines = (
-        (
-            number,
-            button("Push a row", "give the next row to both readers", reading.push),
-            button("Push the rest", "give the rows that are left", reading.push_the_rest),
+    reads = [
+        button("Push a row", "give the next row to both readers", reading.push),
+        button("Push the rest", "give the rows that are left", reading.push_the_rest),
+    ]
+    resets = [
+        button("Call reset", "the signature that shares the variable", reading.reset_signature),
+        button(
+            "Call reset_all_variables()", "the interpreter's method", reading.reset_all_variables
         ),
-        (
-            button("Call reset", "the signature that shares the variable", reading.reset_signature),
-            button(
-                "Call reset_all_variables()",
-                "the interpreter's method",
-                reading.reset_all_variables,
-            ),
-            button("Open a new interpreter", "the file is opened anew", reading.new_interpreter),
-        ),
-    )
+        button("Open a new interpreter", "the file is opened anew", reading.new_interpreter),
+    ]
     show()
-    boxes = [HBox(line, layout=Layout(flex_flow="row wrap")) for line in lines]
-    return as_control(VBox([*boxes, shown]), "workbook-rows")
+    lines = [HBox(line, layout=Layout(flex_flow="row wrap")) for line in ([number, *reads], resets)]
+    return as_control(VBox([*lines, shown]), "workbook-rows")

@@ -1,4 +1,4 @@
-"""Slow work behind a button: it says how it goes, can be cancelled, and leaves the kernel free."""
+"""What all controls share: who can use them, how they look, and slow work behind a button."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ import html
 import importlib.util
 import threading
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from typing import Any
 
-from varhandle.display import Rich, panel_html
+from varhandle.display import panel_html
 from varhandle.progress_bar import is_watched
 from varhandle.sandbox import cancellable
-
-if TYPE_CHECKING:
-    from ipywidgets import VBox
 
 _TICK = 0.5  # seconds between two words on how long it has taken
 _CANCELLED = "Cancelled: nothing has changed."
@@ -41,22 +38,18 @@ def live_text(words: str) -> str:
     return f'<div role="status" style="{hidden}">{html.escape(words)}</div>'
 
 
-class WorkReport:
-    """What slow work is given, so that it can say how far it is and learn that it shall end."""
+def dropdown(label: str, tooltip: str, options: Iterable[Any], value: Any) -> Any:
+    """Make a list to choose from, whose label lines up with those of its neighbors."""
+    from ipywidgets import Dropdown, Layout
 
-    def __init__(self, cancelled: threading.Event) -> None:
-        self._cancelled = cancelled
-        self.words = ""
-        self.done = self.total = 0
-
-    def __call__(self, words: str, done: int = 0, total: int = 0) -> None:
-        """Say what comes next, and how many parts are done, of how many where that is known.
-
-        Raises ``CancelledError``: the learner wants it to end.
-        """
-        if self._cancelled.is_set():
-            raise CancelledError
-        self.words, self.done, self.total = words, done, total
+    return Dropdown(
+        options=list(options),
+        value=value,
+        description=label,
+        tooltip=tooltip,
+        style={"description_width": "10em"},
+        layout=Layout(width="26em"),
+    )
 
 
 class SlowWork:
@@ -65,19 +58,24 @@ class SlowWork:
     The work runs in a thread, so that the kernel goes on answering other cells and the second
     button. A press while it runs does nothing. Cancelling ends the isolated child that it waits
     for, and every later one; between these it ends at its next report. ``box`` holds all three.
+
+    ``label`` is a verb, such as "Convert"; ``work`` is given ``report`` and returns HTML.
     """
 
-    def __init__(self, label: str, work: Callable[[WorkReport], Rich], *, hint: str = "") -> None:
+    def __init__(
+        self, label: str, work: Callable[[Callable[[str], None]], str], *, hint: str
+    ) -> None:
         from ipywidgets import HTML, Button, HBox, VBox
 
-        self._label = label  # a verb, such as "Convert"
+        self._label = label
         self._work = work
+        self._words = ""
         self._thread: threading.Thread | None = None
         self._cancelled = threading.Event()
         self.start = Button(description=label, tooltip=label)
         self.cancel = Button(description="Cancel", tooltip=f"end it: {label}", disabled=True)
-        self.status = HTML(live_region(html.escape(hint or f"Choose, then press {label}.")))
-        self.box: VBox = VBox([HBox([self.start, self.cancel]), self.status])
+        self.status = HTML(live_region(html.escape(hint)))
+        self.box: Any = VBox([HBox([self.start, self.cancel]), self.status])
         self.start.on_click(lambda _: self.run())
         self.cancel.on_click(lambda _: self.end())
 
@@ -86,11 +84,21 @@ class SlowWork:
         """Whether the work is under way."""
         return self._thread is not None and self._thread.is_alive()
 
+    def report(self, words: str) -> None:
+        """Say what the work does next.
+
+        Raises ``CancelledError``: the learner wants it to end.
+        """
+        if self._cancelled.is_set():
+            raise CancelledError
+        self._words = words
+
     def run(self) -> None:
         """Start the work; nothing happens if it is under way."""
         if self.running:
             return
-        self._cancelled = threading.Event()
+        self._cancelled.clear()
+        self._words = ""
         self.cancel.disabled = False
         self.status.value = live_region(f"{html.escape(self._label)}: started.")
         context = contextvars.copy_context()
@@ -111,14 +119,12 @@ class SlowWork:
             self._thread.join(timeout)
 
     def _do(self) -> None:
-        over, report = threading.Event(), WorkReport(self._cancelled)
-        clock = threading.Thread(target=self._tick, args=(over, report), daemon=True)
+        over = threading.Event()
+        clock = threading.Thread(target=self._tick, args=(over,), daemon=True)
         clock.start()
         try:
             with cancellable(self._cancelled):
-                shown = self._work(report).html()
-        except CancelledError:
-            shown = _CANCELLED
+                shown = self._work(self.report)
         except Exception as error:
             shown = panel_html("raised", f"{type(error).__name__}: {error}")
         finally:
@@ -129,15 +135,9 @@ class SlowWork:
         self.cancel.disabled = True
         self.status.value = live_region(shown)
 
-    def _tick(self, over: threading.Event, report: WorkReport) -> None:
+    def _tick(self, over: threading.Event) -> None:
         """Say how it goes, in no live region: a reader would hear every half second."""
         started = time.monotonic()
         while not over.wait(_TICK):
-            words = html.escape(": ".join(filter(None, (self._label, report.words))))
-            bar = ""
-            if report.total:
-                bar = (
-                    f' <progress value="{report.done}" max="{report.total}" aria-label="{words}">'
-                    f"</progress> {report.done} of {report.total}"
-                )
-            self.status.value = f"<div>{words}{bar}, {time.monotonic() - started:.0f} s</div>"
+            words = html.escape(": ".join(filter(None, (self._label, self._words))))
+            self.status.value = f"<div>{words}, {time.monotonic() - started:.0f} s</div>"

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from varhandle.display import Rich, code_html, panel_html, printable
 from varhandle.explanation import Explanation, explain
 from varhandle.sandbox import Record, run_source
-from workbook_lib.controls.slow_work import SlowWork, WorkReport, is_interactive
+from workbook_lib.controls.slow_work import SlowWork, dropdown, is_interactive
 from workbook_lib.lesson.control_box import as_control
 
 if TYPE_CHECKING:
@@ -85,12 +85,11 @@ class VariableTrial(Rich):
     """What became of one choice."""
 
     dtype: str  # the variable's dtype
-    update: str  # A key of ``UPDATES``
-    setting: str  # A key of ``SETTINGS``
-    code: str = field(repr=False)  # the program that ran, in a child process
-    record: Record = field(repr=False)  # how it ended there
-    # three calls, compared; ``None`` where no file came of it
-    parity: Parity | None = field(repr=False)
+    update: str  # a key of ``UPDATES``
+    setting: str  # a key of ``SETTINGS``
+    code: str  # the program that ran, in a child process
+    record: Record  # how it ended there
+    parity: Parity | None  # three calls, compared; ``None`` where no file came of it
 
     @property
     def outcome(self) -> str:
@@ -109,10 +108,16 @@ class VariableTrial(Rich):
         by = "the converter" if ".convert()" in self.record.line else "TensorFlow"
         return f"refused by {by}"
 
+    @property
+    def _message(self) -> str:
+        if self.parity is not None:
+            return next((run.refusal for run in self.parity.runs if run.refusal), "")
+        return self.record.message
+
     @cached_property
     def explanation(self) -> Explanation:
         """The families of failure that its message shows."""
-        return explain(self._message())
+        return explain(self._message)
 
     @property
     def line(self) -> str:
@@ -120,19 +125,15 @@ class VariableTrial(Rich):
         if self.explanation.matches:
             line = self.explanation.matches[0].line
         else:
-            line = next(filter(None, map(str.strip, self._message().splitlines())), "")
+            line = next(filter(None, map(str.strip, self._message.splitlines())), "")
         found = _OP_AND_FAULT.search(line)
         line = printable(found[0] if found else line, most=None)
         return line if len(line) <= _LONGEST_LINE else f"{line[: _LONGEST_LINE - 1]}…"
 
-    def _message(self) -> str:
-        if self.parity is not None:
-            return next((run.refusal for run in self.parity.runs if run.refusal), "")
-        return self.record.message
-
     def __repr__(self) -> str:
-        return f"VariableTrial({self._title()})"
+        return f"VariableTrial({self._title})"
 
+    @property
     def _title(self) -> str:
         setting = "" if self.setting == "defaults" else f", {self.setting}"
         converts = "it converts, with " if self.outcome.endswith(" answers") else ""
@@ -140,7 +141,7 @@ class VariableTrial(Rich):
 
     def _facts(self) -> list[tuple[str, str]]:
         facts = []
-        if self.parity is not None and not all(run.refusal for run in self.parity.runs):
+        if self.outcome.endswith(" answers") and self.parity is not None:
             facts += [(run.kernels, run.verdict) for run in self.parity.runs]
         if self.line:
             facts.append(("the line that decides", self.line))
@@ -150,17 +151,16 @@ class VariableTrial(Rich):
             facts.append(("what it means", matches[0].message))
         elif self.line:
             facts.append(("family", "none: the line is not about a variable"))
-        ops = self.record.failing_ops
-        return [*facts, ("ops that the converter names", ", ".join(ops))] if ops else facts
+        if self.record.failing_ops:
+            facts.append(("ops that the converter names", ", ".join(self.record.failing_ops)))
+        return facts
 
     def text(self) -> str:
-        """Return the outcome, what decides it, and the program without its imports."""
         facts = [f"  {title}: {words}" for title, words in self._facts()]
         program = [f"    {line}".rstrip() for line in shown_part(self.code).splitlines()]
-        return "\n".join([self._title(), *facts, "The program that ran:", *program])
+        return "\n".join([self._title, *facts, "The program that ran:", *program])
 
     def html(self) -> str:
-        """Return the same as a panel."""
         return self.panel(code_html(shown_part(self.code)))
 
     def panel(self, below: str = "") -> str:
@@ -170,7 +170,7 @@ class VariableTrial(Rich):
             f"<li>{html.escape(title)}: {html.escape(words)}</li>" for title, words in self._facts()
         )
         body = f'<ul style="margin: 0.3em 0">{facts}</ul>' if facts else ""
-        return panel_html(tones.get(self.outcome, "wrong"), self._title(), body + below)
+        return panel_html(tones.get(self.outcome, "wrong"), self._title, body + below)
 
 
 def shown_part(code: str) -> str:
@@ -178,7 +178,7 @@ def shown_part(code: str) -> str:
     return code[code.index("class ") :].replace("\n\n\n", "\n\n") + _PARITY
 
 
-def program(dtype: str = _DEFAULT[0], update: str = _DEFAULT[1], setting: str = _DEFAULT[2]) -> str:
+def program(dtype: str, update: str, setting: str) -> str:
     """Write the program that a choice stands for.
 
     A module with one variable is saved, converted, and asked three times. Raises ``ValueError``:
@@ -200,19 +200,16 @@ def program(dtype: str = _DEFAULT[0], update: str = _DEFAULT[1], setting: str = 
 
 
 def try_variable(
-    dtype: str = _DEFAULT[0],
-    update: str = _DEFAULT[1],
-    setting: str = _DEFAULT[2],
-    timeout: float = 300.0,
+    dtype: str = _DEFAULT[0], update: str = _DEFAULT[1], setting: str = _DEFAULT[2]
 ) -> VariableTrial:
-    """Run the program of a choice in a child process, at most ``timeout`` seconds.
+    """Run the program of a choice in a child process, for five minutes at most.
 
     Raises ``ValueError``: there is no such choice.
     """
     from varhandle.evaluate.parity import check_parity
 
     code = program(dtype, update, setting)
-    record = run_source(code, keep=["tflite_model", "calls", "answers"], timeout=timeout)
+    record = run_source(code, keep=["tflite_model", "calls", "answers"], timeout=300.0)
     parity = None
     if record.ok:
         made = record.value
@@ -225,52 +222,31 @@ def variable_chooser() -> Any:
 
     Where nobody can use controls: the trial of the default choice.
     """
-    return _controls() if is_interactive() else try_variable()
-
-
-def _controls() -> Any:
-    from ipywidgets import HTML, Dropdown, Layout, VBox
+    if not is_interactive():
+        return try_variable()
+    from ipywidgets import HTML, VBox
 
     choices = [
-        Dropdown(
-            options=list(options),
-            value=default,
-            description=label,
-            tooltip=tooltip,
-            style={"description_width": "9em"},
-            layout=Layout(width="26em"),
-        )
-        for label, tooltip, options, default in (
-            ("Dtype:", "the dtype of the variable", DTYPES, _DEFAULT[0]),
-            ("Update:", "what the function does with the variable", UPDATES, _DEFAULT[1]),
-            ("Converter:", "what is asked of the converter", SETTINGS, _DEFAULT[2]),
-        )
+        dropdown("Dtype:", "the dtype of the variable", DTYPES, _DEFAULT[0]),
+        dropdown("Update:", "what the function does with the variable", UPDATES, _DEFAULT[1]),
+        dropdown("Converter:", "what is asked of the converter", SETTINGS, _DEFAULT[2]),
     ]
     code = HTML()
 
     def chosen() -> tuple[str, str, str]:
-        dtype, update, setting = (str(choice.value) for choice in choices)
+        dtype, update, setting = (choice.value for choice in choices)
         return dtype, update, setting
 
     def follow(_: Any = None) -> None:
         code.value = code_html(shown_part(program(*chosen())))
 
-    def work(report: WorkReport) -> Rich:
-        report(", ".join(chosen()))
-        return _WithoutCode(try_variable(*chosen()))
+    def work(report: Callable[[str], None]) -> str:
+        choice = chosen()  # the learner may choose on meanwhile
+        report(", ".join(choice))
+        return try_variable(*choice).panel()  # its program stands above it already
 
     for choice in choices:
         choice.observe(follow, names="value")
     follow()
-    box = VBox([*choices, code, SlowWork("Convert", work).box])
-    return as_control(box, "workbook-variable-chooser")
-
-
-@dataclass(frozen=True)
-class _WithoutCode(Rich):
-    """A trial whose program stands above it already."""
-
-    trial: VariableTrial
-
-    def html(self) -> str:
-        return self.trial.panel()
+    slow = SlowWork("Convert", work, hint="Choose, then press Convert.")
+    return as_control(VBox([*choices, code, slow.box]), "workbook-variable-chooser")

@@ -1,6 +1,4 @@
 from .answer_plot import plot_answers as plot_answers
-from .before_after import BeforeAfter as BeforeAfter
-from .before_after import compare_drawings as compare_drawings
 from .claims import ClaimsTable as ClaimsTable
 from .claims import claims_table as claims_table
 from .graph_views import GraphDrawing as GraphDrawing
@@ -16,9 +14,9 @@ from .netron_view import view_in_netron as view_in_netron
 from .pictures import Picture as Picture
 from .pictures import picture as picture
 from .recipe_plot import plot_recipes as plot_recipes
-from .releases import ReleaseTable as ReleaseTable
-from .releases import release_table as release_table
 from .runtimes import RuntimeTable as RuntimeTable
 from .runtimes import runtime_table as runtime_table
+from .versions import ReleaseTable as ReleaseTable
 from .versions import VersionGrid as VersionGrid
+from .versions import release_table as release_table
 from .versions import version_grid as version_grid

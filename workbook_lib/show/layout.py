@@ -1,4 +1,4 @@
-"""Two or three results next to each other."""
+"""Results next to each other, and cells of a table that say more in HTML than in text."""
 
 from __future__ import annotations
 
@@ -7,6 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from varhandle.display import Rich
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table: short in text, and drawn in HTML."""
+
+    text: str
+    markup: str
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __html__(self) -> str:
+        return self.markup
 
 
 @dataclass(frozen=True, repr=False)
@@ -19,13 +33,11 @@ class SideBySide(Rich):
         return f"SideBySide({', '.join(self.parts)})"
 
     def text(self) -> str:
-        """Set the parts one below another, each under its title."""
         return "\n\n".join(
             f"{title}\n{'=' * len(title)}\n{part.text()}" for title, part in self.parts.items()
         )
 
     def html(self) -> str:
-        """Set the parts in a row."""
         blocks = "".join(
             '<section style="flex: 1 1 20em; min-width: 0; overflow-x: auto">'
             f'<div style="font-weight: bold; margin-bottom: 0.3em">{html.escape(title)}</div>'

@@ -7,21 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from varhandle.display import Rich, printable, table_html
-
-_TAKES = "takes it"
-
-
-@dataclass(frozen=True)
-class _Reasons:
-    """The cell of a runtime."""
-
-    reasons: tuple[str, ...]
-
-    def __html__(self) -> str:
-        if not self.reasons:
-            return f"✓ {_TAKES}"
-        lines = "".join(f"<li>{html.escape(printable(r, None))}</li>" for r in self.reasons)
-        return f'✗ refuses it<ul style="margin: 0">{lines}</ul>'
+from workbook_lib.show.layout import Cell
 
 
 @dataclass(frozen=True, repr=False)
@@ -36,17 +22,19 @@ class RuntimeTable(Rich):
         return f"RuntimeTable({taking} of {len(self.rows)} runtimes take the file)"
 
     def text(self) -> str:
-        """Return a line for each runtime, and one for each of its reasons."""
         width = max((len(name) for name, _ in self.rows), default=0)
         lines = []
         for name, reasons in self.rows:
-            lines.append(f"{name.ljust(width)}  {'refuses it:' if reasons else _TAKES}")
+            lines.append(f"{name.ljust(width)}  {'refuses it:' if reasons else 'takes it'}")
             lines.extend(f"  - {printable(reason, None)}" for reason in reasons)
         return "\n".join(lines)
 
     def html(self) -> str:
-        """Return the same as a table."""
-        rows = [(name, _Reasons(reasons)) for name, reasons in self.rows]
+        rows = []
+        for name, reasons in self.rows:
+            lines = "".join(f"<li>{html.escape(printable(r, None))}</li>" for r in reasons)
+            refusal = f'✗ refuses it<ul style="margin: 0">{lines}</ul>'
+            rows.append((name, Cell("; ".join(reasons), refusal if reasons else "✓ takes it")))
         return table_html(("runtime", "what it says of this file"), rows, "Where the file runs")
 
 

@@ -1,14 +1,18 @@
-"""What every TensorFlow release does with every case, as one grid."""
+"""What TensorFlow releases do: with every case, as one grid, and with the trouble of one model."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from varhandle.display import CAPTION_STYLE, Rich, table_text
+from varhandle.display import CAPTION_STYLE, Rich, table_html, table_text
+
+if TYPE_CHECKING:
+    from varhandle.diagnosis import Diagnosis, Finding
+    from varhandle.matrix.version_matrix import CaseReleases
 
 
 @dataclass(frozen=True)
@@ -51,14 +55,8 @@ _FIRST = (
 )
 _TITLE = f"{_FIRST}; min-width: 12em; font-weight: normal"
 
-
-@dataclass(frozen=True)
-class Cell:
-    """What one release did with one case."""
-
-    version: str
-    outcome: MatrixOutcome
-    label: str = ""
+Cells = tuple[tuple[MatrixOutcome, str], ...]
+"""What each release did with one case, and the words that gave it away."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -67,30 +65,33 @@ class VersionGrid(Rich):
 
     versions: tuple[str, ...]  # the releases, in the order of the columns
     pythons: tuple[str, ...]  # the Python version each was run on, in step with ``versions``
-    cases: tuple[tuple[str, tuple[Cell, ...]], ...]
+    cases: tuple[tuple[str, Cells], ...]
 
     def __repr__(self) -> str:
         return f"VersionGrid({len(self.cases)} cases, {len(self.versions)} releases)"
 
+    @property
     def _caption(self) -> str:
         return f"What each TensorFlow release does: {len(self.cases)} cases, one column a release"
 
     def _legend(self) -> Iterator[MatrixOutcome]:
-        shown = {cell.outcome for _, cells in self.cases for cell in cells}
+        shown = {outcome for _, cells in self.cases for outcome, _ in cells}
         return (outcome for outcome in (*OUTCOMES.values(), NOT_RUN) if outcome in shown)
+
+    def _seen(self, cells: Cells) -> Iterator[str]:
+        """Say a case in a line for each run of releases that did the same."""
+        for (outcome, label), span in _spans(self.versions, cells):
+            yield f"{span}: {outcome.word}{f', {label}' if label else ''}"
 
     def text(self) -> str:
         """Set a letter for each cell, the legend, then what was seen, release by release."""
         grid = table_text(
             ("case", *self.versions),
-            [(title, *(cell.outcome.letter for cell in cells)) for title, cells in self.cases],
+            [(title, *(outcome.letter for outcome, _ in cells)) for title, cells in self.cases],
         )
         legend = "\n".join(f"{each.letter}  {each.word}: {each.meaning}" for each in self._legend())
-        seen = "\n".join(
-            f"{title}\n" + "\n".join(f"  {line}" for line in _runs(cells))
-            for title, cells in self.cases
-        )
-        return f"{self._caption()}\n\n{grid}\n\n{legend}\n\n{seen}"
+        seen = "\n".join("\n  ".join([title, *self._seen(cells)]) for title, cells in self.cases)
+        return f"{self._caption}\n\n{grid}\n\n{legend}\n\n{seen}"
 
     def html(self) -> str:
         """Set the grid of marks, the legend, and a folded list of what each release said."""
@@ -102,7 +103,7 @@ class VersionGrid(Rich):
         )
         body = "".join(
             f'<tr><th scope="row" style="{_TITLE}">{html.escape(title)}</th>'
-            f"{''.join(map(_cell_html, cells))}</tr>"
+            f"{''.join(_cell_html(*cell) for cell in cells)}</tr>"
             for title, cells in self.cases
         )
         legend = "".join(
@@ -113,12 +114,12 @@ class VersionGrid(Rich):
         )
         seen = "".join(
             f"<dt>{html.escape(title)}</dt>"
-            + "".join(f"<dd>{html.escape(line)}</dd>" for line in _runs(cells))
+            + "".join(f"<dd>{html.escape(line)}</dd>" for line in self._seen(cells))
             for title, cells in self.cases
         )
         return (
             f'<div style="overflow-x: auto"><table><caption style="{CAPTION_STYLE}">'
-            f"{html.escape(self._caption())}</caption>"
+            f"{html.escape(self._caption)}</caption>"
             f'<thead><tr><th scope="col" style="{_FIRST}">case</th>{head}</tr></thead>'
             f"<tbody>{body}</tbody></table></div>"
             '<ul style="display: flex; flex-wrap: wrap; list-style-type: none; padding-left: 0">'
@@ -127,47 +128,121 @@ class VersionGrid(Rich):
         )
 
 
-def version_grid(data: Mapping[str, Any], cases: Sequence[str] | None = None) -> VersionGrid:
-    """Draw the outcomes of cases on TensorFlow releases.
+def version_grid(data: Mapping[str, Any]) -> VersionGrid:
+    """Draw what TensorFlow releases did with those cases that ``data`` does not leave out.
 
-    ``cases`` are ids, in the order in which they are drawn; by default those that ``data`` does not
-    leave out by ``"drawn": false``. Raises ``KeyError``: there is no such case. Raises
-    ``ValueError``: an outcome is not one of those known.
+    It leaves one out by ``"drawn": false``. Raises ``ValueError``: an outcome is not known.
     """
     versions = data["versions"]
-    titles = {case["id"]: case["title"] for case in data["cases"]}
-    if cases is None:
-        cases = [case["id"] for case in data["cases"] if case.get("drawn", True)]
     return VersionGrid(
         tuple(entry["version"] for entry in versions),
         tuple(entry.get("python") or "" for entry in versions),
-        tuple((titles[case], tuple(_cell(entry, case) for entry in versions)) for case in cases),
+        tuple(
+            (case["title"], tuple(_cell(entry, case["id"]) for entry in versions))
+            for case in data["cases"]
+            if case.get("drawn", True)
+        ),
     )
 
 
-def _cell(entry: Mapping[str, Any], case: str) -> Cell:
+def _cell(entry: Mapping[str, Any], case: str) -> tuple[MatrixOutcome, str]:
     result = entry.get("results", {}).get(case)
     if not entry.get("installed", True) or result is None:
-        return Cell(entry["version"], NOT_RUN)
+        return NOT_RUN, ""
     if result["outcome"] not in OUTCOMES:
         raise ValueError(
             f"TensorFlow {entry['version']}, case {case}: outcome {result['outcome']!r} "
             f"is not one of {', '.join(OUTCOMES)}"
         )
-    return Cell(entry["version"], OUTCOMES[result["outcome"]], result.get("label") or "")
+    return OUTCOMES[result["outcome"]], result.get("label") or ""
 
 
-def _cell_html(cell: Cell) -> str:
+def _cell_html(outcome: MatrixOutcome, label: str) -> str:
     return (
-        f'<td style="{_CELL}; background-color: {_TINTS[cell.outcome.tone]}" '
-        f'title="{html.escape(cell.label, quote=True)}">'
-        f'<strong role="img" aria-label="{cell.outcome.word}">{cell.outcome.mark}</strong></td>'
+        f'<td style="{_CELL}; background-color: {_TINTS[outcome.tone]}" '
+        f'title="{html.escape(label, quote=True)}">'
+        f'<strong role="img" aria-label="{outcome.word}">{outcome.mark}</strong></td>'
     )
 
 
-def _runs(cells: Sequence[Cell]) -> Iterator[str]:
-    """Say a case in a line for each run of releases that did the same."""
-    for (outcome, label), group in groupby(cells, key=lambda cell: (cell.outcome, cell.label)):
-        versions = [cell.version for cell in group]
-        span = versions[0] if len(versions) == 1 else f"{versions[0]} to {versions[-1]}"
-        yield f"{span}: {outcome.word}{f', {label}' if label else ''}"
+def _spans(versions: Sequence[str], answers: Iterable[Any]) -> Iterator[tuple[Any, str]]:
+    """Yield each run of releases in a row with one answer: the answer, and from where to where."""
+    pairs = zip(answers, versions, strict=True)
+    for answer, group in groupby(pairs, key=lambda pair: pair[0]):
+        run = [version for _, version in group]
+        yield answer, run[0] if len(run) == 1 else f"{run[0]} to {run[-1]}"
+
+
+@dataclass(frozen=True, repr=False)
+class ReleaseTable(Rich):
+    """What the matrix of releases says of a model's findings."""
+
+    # id of the finding, title of a program that has the same, and what that did
+    rows: tuple[tuple[str, str, str], ...]
+    measured: tuple[str, ...]  # the releases that were measured, in their order
+    escapes: tuple[str, ...]  # those on which none of these programs fails
+    wrong: bool  # whether the findings are errors or warnings, and not merely worth knowing
+
+    def __repr__(self) -> str:
+        return f"ReleaseTable({self.conclusion})"
+
+    @property
+    def conclusion(self) -> str:
+        """What follows, in one sentence."""
+        count, first, last = len(self.measured), self.measured[0], self.measured[-1]
+        if not self.rows:
+            return "No program of the catalog has a finding of this model: nothing was measured."
+        if not self.wrong:
+            return f"All of it works on {last}; {count} releases were measured, from {first} on."
+        if not self.escapes:
+            return f"None of the {count} measured releases, {first} to {last}, gets round it."
+        out = [version in self.escapes for version in self.measured]
+        spans = ", ".join(span for escapes, span in _spans(self.measured, out) if escapes)
+        return f"Of {count} measured releases, none of it was seen on {spans}."
+
+    def _table(self) -> tuple[Sequence[str], Sequence[Sequence[object]]]:
+        return ("finding", "a program that has it", "on TensorFlow"), self.rows
+
+    def text(self) -> str:
+        """Return a line for each program, and what follows."""
+        table = f"{table_text(*self._table())}\n\n" if self.rows else ""
+        return f"{table}{self.conclusion}"
+
+    def html(self) -> str:
+        sentence = f"<p>{html.escape(self.conclusion)}</p>"
+        if not self.rows:
+            return sentence
+        return table_html(*self._table(), "programs with the same findings") + sentence
+
+
+def release_table(diagnosis: Diagnosis) -> ReleaseTable:
+    """Say on which measured TensorFlow releases a model's findings were seen.
+
+    A row for each program of the catalog that has one of the errors and warnings; where the model
+    has none, for each that has what is worth knowing of it and works on the last release.
+    """
+    from varhandle.matrix.version_matrix import fails_on
+
+    measured = fails_on("not-immutable").measured
+    wrong = [f for f in diagnosis.findings if f.severity != "info"]
+    rows: list[tuple[str, str, str]] = []
+    failing: set[str] = set()
+    first = {finding.id: finding for finding in reversed(wrong or diagnosis.findings)}
+    for finding in reversed(first.values()):
+        family = fails_on(finding.id)
+        cases = _own_cases(finding, diagnosis, family.cases)
+        if not wrong:
+            cases = tuple(case for case in cases if measured[-1] in case.versions("works"))
+        rows.extend((finding.id, case.title, case.text()) for case in cases)
+        failing.update(replace(family, cases=cases).fails)
+    escapes = tuple(version for version in measured if version not in failing)
+    return ReleaseTable(tuple(rows), measured, escapes, bool(wrong))
+
+
+def _own_cases(
+    finding: Finding, diagnosis: Diagnosis, cases: tuple[CaseReleases, ...]
+) -> tuple[CaseReleases, ...]:
+    """Return the programs that have what this model has: of its dtype, where they name one."""
+    dtypes = {v.dtype for v in diagnosis.variables if v.name in finding.variables}
+    own = tuple(case for case in cases if case.title.split()[0].rstrip(",") in dtypes)
+    return own or cases
