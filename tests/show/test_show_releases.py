@@ -3,12 +3,12 @@
 import json
 
 import pytest
+from workbook_lib.show.releases import ReleaseTable
 
 from varhandle.diagnosis import diagnose
 from varhandle.facts.data_files import data_file
 from workbook_lib import show
 from workbook_lib.locations import data_path
-from workbook_lib.show.releases import ReleaseTable
 
 MATRIX = json.loads(data_file("version_matrix.json").read_text(encoding="utf-8"))
 COLUMNS = [one for one in MATRIX["versions"] if one.get("installed")]

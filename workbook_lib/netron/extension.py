@@ -19,7 +19,7 @@ import posixpath
 import re
 import shutil
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 from urllib.parse import quote
 
 from jupyter_server.auth.decorator import authorized
@@ -27,21 +27,19 @@ from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.utils import ensure_async, url_path_join
 from tornado.web import HTTPError, authenticated
 
-from workbook_lib.netron.model_files import ModelFiles, find_file
+from varhandle.formats.saved_model import SAVED_MODEL_FILE
 from workbook_lib.netron.page import (
     CONTENT_TYPES,
     POLICY,
-    QUIET,
-    QUIET_NAME,
     dark,
+    netron_file,
     netron_folder,
     quiet_page,
 )
-from workbook_lib.netron.tickets import VARIABLE, Ticket, TicketFolder
+from workbook_lib.netron.tickets import VARIABLE, TicketFolder
 
 _CHUNK = 1 << 20  # bytes that are in memory at once: a model may be larger than that
 _ENDED = "Netron shows this model no longer: run the cell again that showed it."
-_SETTING = "workbook_netron"
 
 
 def load(server: Any) -> None:
@@ -49,12 +47,12 @@ def load(server: Any) -> None:
 
     Raises ``ModuleNotFoundError``: Netron is not installed. The server goes on without it.
     """
-    netron = netron_folder()
+    netron_folder()
     tickets = TicketFolder.make(Path(server.runtime_dir), server.base_url)
     atexit.register(shutil.rmtree, tickets.path, ignore_errors=True)
     os.environ[VARIABLE] = str(tickets.path)
     settings = server.web_app.settings
-    settings[_SETTING] = {"netron": netron, "tickets": tickets}
+    settings["workbook_netron_tickets"] = tickets
     # The entry in the file browser's menu looks for this before it offers itself.
     settings.setdefault("page_config_data", {})["workbookNetron"] = "workbook/netron/page/"
     base = re.escape(url_path_join(server.base_url, "workbook/netron"))
@@ -87,22 +85,15 @@ class NetronHandler(JupyterHandler):
         self.set_header("Referrer-Policy", "same-origin")
         self.set_header("Cache-Control", "no-store")
 
-    @property
-    def netron(self) -> Path:
-        """The folder of Netron's package."""
-        return self.settings[_SETTING]["netron"]
-
-    def open_model(self, ticket_name: str, relative: str = "") -> tuple[str, BinaryIO]:
+    def open_model(self, ticket: str, relative: str = "") -> tuple[str, BinaryIO]:
         """Open a file of the model of a ticket, by default its main file; its name comes first.
 
         Answers 404 without the reason: whether a ticket exists is nobody's business.
         """
-        ticket: Ticket | None = self.settings[_SETTING]["tickets"].read(ticket_name)
-        if ticket is not None:
-            relative = relative or ModelFiles(ticket.model).main
-            if (file := ticket.open(relative)) is not None:
-                return relative, file
-        raise HTTPError(404, _ENDED)
+        opened = self.settings["workbook_netron_tickets"].open(ticket, relative)
+        if opened is None:
+            raise HTTPError(404, _ENDED)
+        return cast("tuple[str, BinaryIO]", opened)
 
 
 class PageHandler(NetronHandler):
@@ -120,7 +111,7 @@ class PageHandler(NetronHandler):
         else:
             path = await self._visible_file(self.get_argument("path", ""))
             file, title = f"../../../files/{quote(path)}", posixpath.basename(path)
-        page = quiet_page((self.netron / "index.html").read_text("utf-8"), file, title)
+        page = quiet_page(file, title)
         if self.get_argument("theme", "") == "dark":
             page = dark(page).replace('href="grapher.css"', 'href="grapher.css?theme=dark"')
         self.set_header("Content-Type", CONTENT_TYPES[".html"])
@@ -132,7 +123,7 @@ class PageHandler(NetronHandler):
         path = path.strip("/")
         try:
             if await ensure_async(contents.dir_exists(path)):
-                path = posixpath.join(path, "saved_model.pb")
+                path = posixpath.join(path, SAVED_MODEL_FILE)
             found = await ensure_async(contents.file_exists(path))
             hidden = found and await ensure_async(contents.is_hidden(path))
         except (OSError, ValueError):  # a name that no file can have
@@ -149,11 +140,10 @@ class AssetHandler(NetronHandler):
     @authorized
     def get(self, name: str) -> None:
         """Write one of them, and let the browser keep it: each model's page asks for all."""
-        content_type = CONTENT_TYPES.get(Path(name).suffix)
-        file = find_file(self.netron, name)
-        if content_type is None or (file is None and name != QUIET_NAME):
+        found = netron_file(name)
+        if found is None:
             raise HTTPError(404)
-        content = file.read_bytes() if file else QUIET
+        content_type, content = found
         if self.get_argument("theme", "") == "dark":
             content = dark(content.decode()).encode()
         self.set_header("Content-Type", content_type)

@@ -17,13 +17,12 @@ from threading import Thread
 from typing import BinaryIO
 from urllib.parse import quote, unquote, urlsplit
 
-from workbook_lib.netron.model_files import ModelFiles, find_file
 from workbook_lib.netron.page import (
     CONTENT_TYPES,
     POLICY,
-    QUIET,
-    QUIET_NAME,
-    netron_folder,
+    main_file,
+    model_file,
+    netron_file,
     quiet_page,
 )
 
@@ -32,9 +31,9 @@ class OwnServer:
     """A server until ``close()``, until nothing refers to it any more, or this process ends."""
 
     def __init__(self, model: Path) -> None:
-        server = _Server(netron_folder(), model.absolute())
+        server = _Server(model.absolute())
         Thread(target=server.serve_forever, daemon=True).start()
-        self.url = server.url
+        self.url = f"http://127.0.0.1:{server.server_port}{server.prefix}"
         self._end = weakref.finalize(self, _end, server)
 
     @property
@@ -57,15 +56,12 @@ class _Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, netron: Path, model: Path) -> None:
+    def __init__(self, model: Path) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.netron = netron
-        self.files = ModelFiles(model)
-        main = self.files.main
-        index = (netron / "index.html").read_text("utf-8")
-        self.page = quiet_page(index, f"data/{quote(main)}", main).encode()
+        self.model = model
+        main = main_file(model)
+        self.page = quiet_page(f"data/{quote(main)}", main).encode()
         self.prefix = f"/{secrets.token_urlsafe(16)}/"
-        self.url = f"http://127.0.0.1:{self.server_port}{self.prefix}"
 
     def handle_error(self, *_: object) -> None:
         """Say nothing: a browser that hangs up is no news, and this would be in the notebook."""
@@ -76,9 +72,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path)
-        found = None
-        if path.startswith(self.server.prefix):
-            found = self._find(path.removeprefix(self.server.prefix))
+        below = path.startswith(self.server.prefix)
+        found = self._find(path.removeprefix(self.server.prefix)) if below else None
         if found is None:
             self.send_error(404)
             return
@@ -97,15 +92,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _find(self, path: str) -> tuple[str, BinaryIO] | None:
         if path in ("", "index.html"):
             return CONTENT_TYPES[".html"], BytesIO(self.server.page)
-        if path == QUIET_NAME:
-            return CONTENT_TYPES[".js"], BytesIO(QUIET)
         if path.startswith("data/"):
-            file = self.server.files.find(path.removeprefix("data/"))
-            content_type = "application/octet-stream"
-        else:
-            file = find_file(self.server.netron, path)
-            content_type = CONTENT_TYPES.get(Path(path).suffix, "")
-        return (content_type, file.open("rb")) if file and content_type else None
+            file = model_file(self.server.model, path.removeprefix("data/"))
+            return ("application/octet-stream", file.open("rb")) if file else None
+        found = netron_file(path)
+        return (found[0], BytesIO(found[1])) if found else None
 
     def log_message(self, *_: object) -> None:
         pass

@@ -1,4 +1,4 @@
-"""Netron's page, made quiet: it opens one model and talks to the server it came from alone.
+"""Netron's page, made quiet, and the files that it may ask for: Netron's own and the model's.
 
 Netron's own page asks an outside service where the reader is, asks to accept cookies, reports
 usage, and refuses to work 180 days after its release (Netron 9.3, ``browser.js``). The page
@@ -12,8 +12,9 @@ from __future__ import annotations
 import html
 import importlib.util
 import re
-from collections.abc import Callable
 from pathlib import Path
+
+from varhandle.formats.saved_model import SAVED_MODEL_FILE
 
 #: What of Netron's folder is served, and as what. Its Python files are not.
 CONTENT_TYPES = {
@@ -29,11 +30,11 @@ POLICY = (
     "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
     "base-uri 'none'; form-action 'none'"
 )
-QUIET_NAME = "quiet.js"
+_QUIET_NAME = "quiet.js"
 #: Runs before anything of Netron. The page takes any "consent" cookie as an answer; it never gets
 #: to store one. And it takes the keyboard when its graph is drawn, while somebody types in the
 #: notebook: it gets it only where it has it.
-QUIET = b"""Object.defineProperty(document, 'cookie', {get: () => 'consent=0', set: () => {}});
+_QUIET = b"""Object.defineProperty(document, 'cookie', {get: () => 'consent=0', set: () => {}});
 {
   const { focus } = HTMLElement.prototype;
   HTMLElement.prototype.focus = function (...options) {
@@ -56,26 +57,22 @@ def netron_folder() -> Path:
     return Path(spec.origin).parent
 
 
-def quiet_page(index: str, file: str, name: str) -> str:
-    """Rewrite Netron's page so that it opens a model and talks to nobody else.
+def quiet_page(file: str, name: str) -> str:
+    """Rewrite Netron's page so that it opens the model at an address and talks to nobody else.
 
     Raises ``ValueError``: the page is not as expected, so nothing is promised about it.
     """
+    about = {"type": "Python", "version": "0.0.0", "date": ""}
+    about |= {"file": file, "name": name, "identifier": name}
     metas = "\n".join(
         f'<meta name="{key}" content="{html.escape(value, quote=True)}">'
-        for key, value in (
-            ("type", "Python"),
-            ("version", "0.0.0"),
-            ("date", ""),
-            ("file", file),
-            ("name", name),
-            ("identifier", name),
-        )
+        for key, value in about.items()
     )
-    index = _replace(index, r'<meta name="version" content="[^"]*">', lambda _: metas)
-    index = _replace(index, r'<meta name="date" content="\d[^"]*">', lambda _: "")
-    first = f'<script type="text/javascript" src="{QUIET_NAME}"></script>\n'
-    return _replace(index, r"(?=<script )", lambda _: first)
+    index = (netron_folder() / "index.html").read_text("utf-8")
+    index = _replace(index, r'<meta name="version" content="[^"]*">', metas)
+    index = _replace(index, r'<meta name="date" content="\d[^"]*">', "")
+    first = f'<script type="text/javascript" src="{_QUIET_NAME}"></script>\n'
+    return _replace(index, r"(?=<script )", first)
 
 
 def dark(style: str) -> str:
@@ -83,11 +80,44 @@ def dark(style: str) -> str:
 
     Raises ``ValueError``: it has no dark form.
     """
-    return _replace(style, r"\(prefers-color-scheme: dark\)", lambda _: "all", count=0)
+    return _replace(style, r"\(prefers-color-scheme: dark\)", "all", count=0)
 
 
-def _replace(text: str, pattern: str, new: Callable[[re.Match[str]], str], count: int = 1) -> str:
-    text, found = re.subn(pattern, new, text, count=count)
+def _replace(text: str, pattern: str, new: str, count: int = 1) -> str:
+    text, found = re.subn(pattern, lambda _: new, text, count=count)
     if not found:
         raise ValueError(f"this Netron's page has no {pattern}")
     return text
+
+
+def netron_file(name: str) -> tuple[str, bytes] | None:
+    """Read one of Netron's own files that are served: its content type and its content."""
+    if name == _QUIET_NAME:
+        return CONTENT_TYPES[".js"], _QUIET
+    content_type, file = CONTENT_TYPES.get(Path(name).suffix), _find(netron_folder(), name)
+    return (content_type, file.read_bytes()) if content_type and file else None
+
+
+def main_file(model: Path) -> str:
+    """Return the name of the file of a model that a page opens first."""
+    return SAVED_MODEL_FILE if model.is_dir() else model.name
+
+
+def model_file(model: Path, relative: str) -> Path | None:
+    """Look for a file of a model: a file alone, or one below a SavedModel folder.
+
+    The main file may be a link that leads out of the folder, as caches lay them out.
+    """
+    if relative == main_file(model):
+        path = model / relative if model.is_dir() else model
+        return path if path.is_file() else None
+    return _find(model, relative) if model.is_dir() else None
+
+
+def _find(root: Path, relative: str) -> Path | None:
+    """Look for a file below a folder."""
+    try:
+        path = (root / relative).resolve()
+        return path if path.is_file() and path.is_relative_to(root.resolve()) else None
+    except (OSError, ValueError):  # a name that is too long, or holds a null character
+        return None

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from workbook_lib.netron.model_files import ModelFiles
+from workbook_lib.netron.page import main_file, model_file
 
 #: In a kernel's environment: the folder of its server's tickets.
 VARIABLE = "WORKBOOK_NETRON"
@@ -30,36 +30,15 @@ _NAME = re.compile(r"[\w-]{22}", re.ASCII)  # 128 random bits, as token_urlsafe 
 _LONGEST = 100_000  # bytes of a ticket: a path has at most some thousand
 
 
-@dataclass(frozen=True)
-class Ticket:
-    """What a server may show."""
-
-    model: Path  # the model's path
-    # what its main file was when the ticket was written: inode, size, time of change
-    stamp: tuple[int, ...]
-
-    def open(self, relative: str) -> BinaryIO | None:
-        """Open a file of the model."""
-        files = ModelFiles(self.model)
-        try:
-            if _stamp(files) != self.stamp:
-                return None
-            path = files.find(relative)
-            return path.open("rb") if path else None
-        except OSError:
-            return None
-
-
 class OpenTicket:
     """A ticket that this kernel has written; it holds until ``close()`` or the kernel's end."""
 
-    def __init__(self, folder: Path, base_url: str, model: Path) -> None:
+    def __init__(self, folder: TicketFolder, model: Path) -> None:
         name = secrets.token_urlsafe(16)
-        files = ModelFiles(model.absolute())
-        text = json.dumps({"model": str(files.model), "stamp": _stamp(files)})
-        self.url = f"{base_url}workbook/netron/page/?ticket={name}"
-        self.probe = f"{base_url}workbook/netron/ticket/{name}/"
-        self._path = folder / name
+        text = json.dumps({"model": str(model.absolute()), "stamp": _stamp(model)})
+        self.url = f"{folder.base_url}workbook/netron/page/?ticket={name}"
+        self.probe = f"{folder.base_url}workbook/netron/ticket/{name}/"
+        self._path = folder.path / name
         # A child that the kernel forks keeps the lock as well, one that it starts does not.
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         try:
@@ -121,13 +100,14 @@ class TicketFolder:
 
         Raises ``OSError``: the folder is gone, or its file system knows no locks.
         """
-        return OpenTicket(self.path, self.base_url, model)
+        return OpenTicket(self, model)
 
-    def read(self, name: str) -> Ticket | None:
-        """Look at a ticket, as a server does.
+    def open(self, name: str, relative: str = "") -> tuple[str, BinaryIO] | None:
+        """Open a file of the model of a ticket, by default its main file, as a server does.
 
-        ``None`` if there is none of this name, if another user has written it or can read it, or if
-        it has ended. One whose kernel is gone is removed.
+        Returns the file's name within the model and the file. ``None`` if there is no ticket of
+        this name, if another user has written it or can read it, if it has ended, if the model has
+        changed since, or if the file is not the model's. A ticket whose kernel is gone is removed.
         """
         if not _NAME.fullmatch(name):
             return None
@@ -141,8 +121,13 @@ class TicketFolder:
                 if _lock(file.fileno()):
                     path.unlink(missing_ok=True)
                     return None
-                known = json.loads(file.read(_LONGEST))
-            return Ticket(Path(known["model"]), tuple(known["stamp"]))
+                ticket = json.loads(file.read(_LONGEST))
+            model = Path(ticket["model"])
+            if _stamp(model) != ticket["stamp"]:
+                return None
+            relative = relative or main_file(model)
+            found = model_file(model, relative)
+            return (relative, found.open("rb")) if found else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -162,9 +147,10 @@ def _lock(descriptor: int) -> bool:
     return False
 
 
-def _stamp(files: ModelFiles) -> tuple[int, ...]:
-    path = files.find(files.main)
+def _stamp(model: Path) -> list[int]:
+    """What the main file of a model is now: inode, size, time of change."""
+    path = model_file(model, main_file(model))
     if path is None:
-        raise FileNotFoundError(files.model)
+        raise FileNotFoundError(model)
     about = path.stat()
-    return about.st_ino, about.st_size, about.st_mtime_ns
+    return [about.st_ino, about.st_size, about.st_mtime_ns]

@@ -1,4 +1,3 @@
-from .answer_plot import plot_answers as plot_answers
 from .claims import ClaimsTable as ClaimsTable
 from .claims import claims_table as claims_table
 from .graph_views import GraphDrawing as GraphDrawing
@@ -13,7 +12,8 @@ from .netron_view import NetronView as NetronView
 from .netron_view import view_in_netron as view_in_netron
 from .pictures import Picture as Picture
 from .pictures import picture as picture
-from .recipe_plot import plot_recipes as plot_recipes
+from .plots import plot_answers as plot_answers
+from .plots import plot_recipes as plot_recipes
 from .runtimes import RuntimeTable as RuntimeTable
 from .runtimes import runtime_table as runtime_table
 from .versions import ReleaseTable as ReleaseTable

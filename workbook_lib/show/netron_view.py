@@ -12,6 +12,7 @@ from pathlib import Path
 
 from varhandle.display import Rich, printable
 from varhandle.formats import read_graph
+from varhandle.formats.saved_model import SAVED_MODEL_FILE
 from varhandle.graph.model import ModelFileError
 from varhandle.inspection.histogram import op_histogram
 from varhandle.inspection.variables import variable_table
@@ -103,17 +104,17 @@ class NetronView(Rich):
     def html(self) -> str:
         """Set the frame or the link, what to know about it, and the list."""
         title, *notes = map(html.escape, self._words())
-        below, frame = f"<p>{'<br>'.join(notes)}</p>", ""
-        if not self.closed and isinstance(self.served, OpenTicket):
-            frame, below = self._frame(self.served, below), ""
+        shown = below = f"<p>{'<br>'.join(notes)}</p>"
+        if isinstance(self.served, OpenTicket) and not self.closed:
+            shown = self._frame(self.served, below)
         elif not self.closed:
-            frame = (
+            shown = (
                 f'<p><a href="{html.escape(self.url)}" target="_blank" rel="noopener">'
-                f"Open {title} in a tab of the browser</a></p>"
+                f"Open {title} in a tab of the browser</a></p>{below}"
             )
         about, _, lists = self._listing
         return (
-            f"<p>{title}</p>{frame}{below}<details{'' if frame else ' open'}>"
+            f"<p>{title}</p>{shown}<details{' open' if self.closed else ''}>"
             f"<summary>{html.escape(about)}</summary>{lists}</details>"
         )
 
@@ -168,8 +169,8 @@ def view_in_netron(model: str | os.PathLike[str]) -> NetronView:
     path = Path(model)
     if not path.exists():
         raise ModelFileError(model, "there is no such file or folder")
-    if path.is_dir() and not (path / "saved_model.pb").is_file():
-        raise ModelFileError(model, "a folder without saved_model.pb, so not a SavedModel")
+    if path.is_dir() and not (path / SAVED_MODEL_FILE).is_file():
+        raise ModelFileError(model, f"a folder without {SAVED_MODEL_FILE}, so not a SavedModel")
     if _headless():
         return NetronView(path, None)
     netron_folder()

@@ -31,23 +31,17 @@ class Picture(Rich):
         return f"Picture({self.alt})"
 
     def text(self) -> str:
-        """Return the words."""
         return f"picture: {self.alt}" + (f"\n{self.caption}" if self.caption else "")
 
     def html(self) -> str:
-        """Return the picture with its words as alternative text."""
         encoded = base64.b64encode(self.png).decode("ascii")
+        width = int.from_bytes(self.png[16:20], "big") // _SHARPNESS  # of the file's header
         image = (
-            f'<img alt="{html.escape(self.alt)}" width="{_width(self.png)}" style="{_SHEET}" '
+            f'<img alt="{html.escape(self.alt)}" width="{width}" style="{_SHEET}" '
             f'src="data:image/png;base64,{encoded}">'
         )
         caption = f"<figcaption>{html.escape(self.caption)}</figcaption>" if self.caption else ""
         return f'<figure style="margin: 0.3em 0">{image}{caption}</figure>'
-
-
-def _width(png: bytes) -> int:
-    """Return the width at which a picture is shown, out of the file's header."""
-    return int.from_bytes(png[16:20], "big") // _SHARPNESS
 
 
 def picture(figure: Figure, alt: str, caption: str = "") -> Picture:

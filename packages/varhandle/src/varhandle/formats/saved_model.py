@@ -13,7 +13,7 @@ from varhandle.graph import Graph, ModelFileError, Signature
 if TYPE_CHECKING:
     from tensorflow.lite import TFLiteConverter
 
-_FILE = "saved_model.pb"
+SAVED_MODEL_FILE = "saved_model.pb"
 
 
 class SavedModel(ModelFormat):
@@ -23,24 +23,26 @@ class SavedModel(ModelFormat):
     can_debug_quantization = True
 
     def recognizes(self, head: bytes, path: Path | None = None) -> bool:
-        return path is not None and (path.is_dir() or path.name == _FILE)
+        return path is not None and (path.is_dir() or path.name == SAVED_MODEL_FILE)
 
     def read(self, path: Path) -> Graph:
         from varhandle.formats.saved_model_reader import read_saved_model
 
         folder = path if path.is_dir() else path.parent
-        if not (folder / _FILE).is_file():
+        if not (folder / SAVED_MODEL_FILE).is_file():
             text = (folder / "saved_model.pbtxt").exists()
-            fault = "only a saved_model.pbtxt, which is not read" if text else f"no {_FILE}"
+            fault = (
+                "only a saved_model.pbtxt, which is not read" if text else f"no {SAVED_MODEL_FILE}"
+            )
             raise ModelFileError(path, f"no SavedModel: there is {fault} in this folder")
-        return read_saved_model(folder / _FILE, str(path))
+        return read_saved_model(folder / SAVED_MODEL_FILE, str(path))
 
     def read_bytes(self, data: bytes, source: str) -> Graph:
         raise ModelFileError(source, "a SavedModel is a folder")
 
     def path_to_load(self, source: str | os.PathLike[str]) -> str:
         path = Path(source)
-        return str(path.parent if path.name == _FILE else path)
+        return str(path.parent if path.name == SAVED_MODEL_FILE else path)
 
     def lacks_signature(self, graph: Graph) -> bool:
         return not graph.signatures

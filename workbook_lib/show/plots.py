@@ -1,4 +1,4 @@
-"""The answers of a model and of the .tflite file made from it, call by call, as a picture."""
+"""The plots of the lessons: recipes beside each other, and a file's answers over its model's."""
 
 from __future__ import annotations
 
@@ -15,9 +15,58 @@ from workbook_lib.show.pictures import Picture, picture
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from varhandle.evaluate.recipe_comparison import RecipeTable
     from varhandle.repair.run import RepairResult
 
+    Values = npt.NDArray[np.float64]
+
+_FIRST_COLOR = "#5f6b7a"  # the file that the others are compared with
+_COLOR = "#0288d1"
+_HEIGHT = 0.36  # inches a recipe
 _MOST = 4  # lines that can be told apart
+
+
+def plot_recipes(table: RecipeTable) -> Picture:
+    """Draw a table of recipes: three bars for each, in the order of the table."""
+    from matplotlib.figure import Figure
+
+    rows, names = table.rows, [row.name for row in table.rows]
+    figure = Figure(figsize=(8.5, 1.3 + _HEIGHT * len(names)), layout="constrained")
+    axes = figure.subplots(1, 3, sharey=True)
+    _bars(axes[0], names, [row.size / 1000 for row in rows], "size, kB")
+    rights = [100 * row.right / table.total for row in rows]
+    _bars(axes[1], names, rights, f"right of {table.total}, %")
+    axes[1].set_xticks([0, 25, 50, 75, 100])  # the room beyond is for the labels
+    times = 1000 * np.array(
+        [
+            (row.latency.lower_quartile, row.latency.median, row.latency.upper_quartile)
+            for row in rows
+        ]
+    )
+    whiskers = np.diff(times).T  # below and above the median
+    _bars(axes[2], names, times[:, 1].tolist(), "median latency, µs", whiskers)
+    axes[0].invert_yaxis()
+    words = "; ".join(
+        f"{row.name}: {row.size:,} bytes, {row.right} of {table.total} right, "
+        f"median {median:.1f} µs (quartiles {low:.1f} to {high:.1f})"
+        for row, (low, median, high) in zip(rows, times, strict=True)
+    )
+    return picture(
+        figure,
+        f"Bars of size, accuracy and median latency for each recipe. {words}.",
+        "Bars: size, accuracy, median latency. Whiskers: quartiles.",
+    )
+
+
+def _bars(
+    axis: Any, names: list[str], values: list[float], title: str, whiskers: Any = None
+) -> None:
+    colors = [_FIRST_COLOR, *[_COLOR] * (len(names) - 1)]
+    bars = axis.barh(names, values, color=colors, xerr=whiskers, ecolor="#222222", capsize=3)
+    axis.set_title(title, fontsize=11)
+    # Beyond the whiskers, where there are some.
+    axis.bar_label(bars, [f"{value:.1f}" for value in values], padding=3, fontsize=9)
+    axis.margins(x=0.22)
 
 
 def plot_answers(cured: RepairResult) -> Picture | Panel:
@@ -41,7 +90,7 @@ def plot_answers(cured: RepairResult) -> Picture | Panel:
             converted = format_of(cured.diagnosis.graph).is_converted
             whose = "the file as it came" if converted else "TensorFlow"
             title = own if name.isdigit() else name  # a reference without names counts them
-            return _plot(title, whose, _flat(theirs), _flat(mine))
+            return plot_calls(title, whose, _flat(theirs), _flat(mine))
     return Panel("neutral", "no picture: no output is of finite numbers in one shape")
 
 
@@ -72,13 +121,11 @@ def _drawable(arrays: Sequence[npt.NDArray[Any]]) -> bool:
     return one_shape and bool(arrays[0].size) and all(np.isfinite(a).all() for a in arrays)
 
 
-def _flat(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
+def _flat(arrays: Sequence[npt.NDArray[Any]]) -> Values:
     return np.stack([array.ravel().astype(np.float64) for array in arrays])
 
 
-def _plot(
-    name: str, whose: str, theirs: npt.NDArray[np.float64], mine: npt.NDArray[np.float64]
-) -> Picture:
+def plot_calls(name: str, whose: str, theirs: Values, mine: Values) -> Picture:
     """Draw values [calls, values]: lines for the model, a dot for each answer of the file."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -95,18 +142,13 @@ def _plot(
     axes.set_xlabel("call")
     axes.set_ylabel(printable(name, 40).replace("$", r"\$"))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     which = f", the {_MOST} of its {size} values that change most" if size > _MOST else ""
+    # Of all values: also those that are not drawn.
+    share = max(np.max(np.abs(theirs - mine)) / (np.ptp(theirs) or 1.0), 1e-3)
     alt = (
         f"{printable(name)} over {count} calls{which}: a line for each value as {whose} "
-        f"answers, and a dot for each answer of the file. No dot is further from its line than "
-        f"{_distance(theirs, mine)} of the range."
+        "answers, and a dot for each answer of the file. No dot is further from its line than "
+        f"{share:.1%} of the range."
     )
     return picture(figure, alt, f"Lines: {whose}. Dots: the file.")
-
-
-def _distance(theirs: npt.NDArray[np.float64], mine: npt.NDArray[np.float64]) -> str:
-    """Say how far the file is off at most, over all values: also those that are not drawn."""
-    share = float(np.max(np.abs(theirs - mine))) / (float(np.ptp(theirs)) or 1.0)
-    return "0.1%" if share < 1e-3 else f"{share:.1%}"
