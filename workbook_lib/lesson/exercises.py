@@ -25,14 +25,12 @@ from workbook_lib.lesson.submissions import (
     LearnerRaised,
     NotAttempted,
     Wrong,
-    attempt,
     describe,
     is_stub,
     learner_frame,
-    same,
 )
 
-__all__ = ["Exercise", "Outcome", "Wrong", "attempt", "exercise", "same"]
+__all__ = ["Exercise", "Outcome", "Wrong", "exercise"]
 
 # status -> (tone, title)
 _LOOKS = {

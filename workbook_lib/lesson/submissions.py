@@ -90,24 +90,24 @@ def learner_frame(
 def describe(error: BaseException, step: TracebackType | None) -> str:
     """Say what was raised."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
+    message, where = f"{type(error).__name__}: {lines[0]}".removesuffix(": "), ""
     if lines[0] == "in user code:":  # AutoGraph: its own traceback, then type and message
-        message, locations = lines[-1], _AUTOGRAPH_LOCATION.findall(str(error))
-        location = locations[-1] if locations else None
-    else:
-        message, location = (
-            f"{type(error).__name__}: {lines[0]}".removesuffix(": "),
-            _location(step),
-        )
-    message = message if len(message) <= _LONGEST_MESSAGE else f"{message[:_LONGEST_MESSAGE]}…"
-    return f"{message}\nLine {location[0]} of your code: `{location[1]}`" if location else message
+        message = lines[-1]
+        for number, code in _AUTOGRAPH_LOCATION.findall(str(error))[-1:]:
+            where = f"\nLine {number} of your code: `{code}`"
+    elif step is not None:
+        frame = step.tb_frame
+        code = linecache.getline(frame.f_code.co_filename, step.tb_lineno, frame.f_globals)
+        where = f"\nLine {step.tb_lineno} of your code: `{code.strip()}`"
+    if len(message) > _LONGEST_MESSAGE:
+        message = f"{message[:_LONGEST_MESSAGE]}…"
+    return message + where
 
 
-def _location(step: TracebackType | None) -> tuple[int, str] | None:
-    if step is None:
-        return None
-    frame = step.tb_frame
-    code = linecache.getline(frame.f_code.co_filename, step.tb_lineno, frame.f_globals)
-    return step.tb_lineno, code.strip()
+def expect(answer: object, kind: type | tuple[type, ...], what: str) -> None:
+    """Raise ``Wrong`` unless the answer is of a type; ``what`` says in words what to return."""
+    if not isinstance(answer, kind):
+        raise Wrong(f"Return {what}. This is of type `{type(answer).__name__}`.")
 
 
 def same(answer: object, expected: object, *, tolerance: float = 0.0) -> bool:

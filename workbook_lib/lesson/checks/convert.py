@@ -6,10 +6,12 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any
 
-from varhandle.conversion.converter import Converted, inspect_conversion
+from varhandle.conversion.converter import inspect_conversion
 from varhandle.evaluate.parity import check_parity
 from varhandle.graph import ModelFileError
-from workbook_lib.lesson.exercises import Wrong, attempt, exercise, same
+from workbook_lib.lesson.checks.freeze_the_weights import normalized_model
+from workbook_lib.lesson.exercises import exercise
+from workbook_lib.lesson.submissions import Wrong, attempt, expect, same
 
 # A check imports TensorFlow when it runs: importing this module must not take seven seconds.
 
@@ -32,20 +34,24 @@ def without_add(function: Any) -> str:
         signatures = {"add": module.add, "look": module.look, "reset": module.reset}
         tf.saved_model.save(module, folder, signatures=signatures)
         content = attempt(function, folder)
-        found = _inspected(content)
-        names = [signature.name for signature in found.signatures]
-        if "add" in names:
-            raise Wrong("The file still has `add`. Which argument of the door names signatures?")
-        if "look" not in names:
-            raise Wrong(
-                "The file has no `look`, and the device is to look. Its signatures are: "
-                f"{', '.join(names) or 'none'}."
-            )
-        if not any("look" in at.signatures for v in found.variables for at in v.reads):
-            raise Wrong(
-                "In this file `look` gives a constant, because no signature in it assigns the "
-                "total. Which of the three may come with it?"
-            )
+    expect(content, (bytes, bytearray), "the bytes of the file, as `convert()` gives them")
+    try:
+        found = inspect_conversion(bytes(content))
+    except ModelFileError as error:
+        raise Wrong("These bytes are no `.tflite` file.") from error
+    names = [signature.name for signature in found.signatures]
+    if "add" in names:
+        raise Wrong("The file still has `add`. Which argument of the door names signatures?")
+    if "look" not in names:
+        raise Wrong(
+            "The file has no `look`, and the device is to look. Its signatures are: "
+            f"{', '.join(names) or 'none'}."
+        )
+    if not any("look" in at.signatures for v in found.variables for at in v.reads):
+        raise Wrong(
+            "In this file `look` gives a constant, because no signature in it assigns the total. "
+            "Which of the three may come with it?"
+        )
     if not check_parity(module.look, content, [{}] * 2, signature="look").passed:
         start = np.asarray(module.total).astype(int).tolist()
         raise Wrong(
@@ -53,18 +59,6 @@ def without_add(function: Any) -> str:
             "answers otherwise. Does your function convert the folder that it is given?"
         )
     return "`reset` assigns the total, so it is a variable of the file, and `look` reads it."
-
-
-def _inspected(content: object) -> Converted:
-    if not isinstance(content, (bytes, bytearray)):
-        raise Wrong(
-            f"Return the bytes of the file. This is of type `{type(content).__name__}`; what does "
-            "`convert()` of a converter return?"
-        )
-    try:
-        return inspect_conversion(bytes(content))
-    except ModelFileError as error:
-        raise Wrong("These bytes are no `.tflite` file.") from error
 
 
 def _counter() -> Any:
@@ -111,8 +105,7 @@ def ops_by_code(function: Any) -> str:
         ops = expected.setdefault(entry.ErrorCode.Name(entry.error_code), [])
         if entry.operator.name not in ops:
             ops.append(entry.operator.name)
-    if not isinstance(answer, Mapping):
-        raise Wrong(f"Return a dictionary. This is of type `{type(answer).__name__}`.")
+    expect(answer, Mapping, "a dictionary")
     if not same(answer, expected):
         _judge_keys(set(answer), expected, entries)
         for code, ops in expected.items():
@@ -195,7 +188,7 @@ def owner_of(function: Any) -> str:
     import numpy as np
     import tensorflow as tf
 
-    model, twin = _normalized(), _normalized()
+    model, twin = normalized_model(), normalized_model()
     twin.set_weights(model.get_weights())  # the learner's function may change the model
     spec = tf.TensorSpec([1, 4], name="x")
     concrete_function = tf.function(model, autograph=False).get_concrete_function(spec)
@@ -215,7 +208,15 @@ def owner_of(function: Any) -> str:
             "owner does not see a `tf.Variable`. Where does a variable of Keras keep one?"
         )
     if not found.signatures:
-        raise Wrong(_why_no_signature(owner, model))
+        listed = getattr(owner, "variables", ())
+        owned = set(map(id, listed)) if isinstance(listed, (list, tuple)) else set()
+        seen = sum(id(variable.value) in owned for variable in model.variables)
+        raise Wrong(
+            f"The file has no signature: of the {len(model.variables)} variables of the check's "
+            f"model your object owns {seen}, so it could not be saved, and the converter froze the "
+            "function. Which variables are left out, or copied? Those that are not trained count "
+            "as well."
+        )
     calls = list(np.random.default_rng(3).random((3, 1, 4), np.float32))
     if not check_parity(twin, content, calls).passed:
         raise Wrong(
@@ -223,27 +224,3 @@ def owner_of(function: Any) -> str:
             "called. An owner holds the variables as they are."
         )
     return "The owner holds the variables that the graph reads, so saving finds their values."
-
-
-def _why_no_signature(owner: Any, model: Any) -> str:
-    listed = getattr(owner, "variables", ())
-    owned = set(map(id, listed)) if isinstance(listed, (list, tuple)) else set()
-    raw = [variable.value for variable in model.variables]
-    seen = sum(id(variable) in owned for variable in raw)
-    return (
-        f"The file has no signature: of the {len(raw)} variables of the check's model your object "
-        f"owns {seen}, so it could not be saved, and the converter froze the function. Which "
-        "variables are left out, or copied? Those that are not trained count as well."
-    )
-
-
-def _normalized() -> Any:
-    """Return a model in which two variables that are read are not trained."""
-    import keras
-
-    x = keras.Input([4], name="x")
-    hidden = keras.layers.Dense(3, name="dense")(x)
-    model = keras.Model(x, keras.layers.BatchNormalization(name="normalize")(hidden), name="check")
-    model.get_layer("normalize").moving_mean.assign([1.0, 2.0, 3.0])
-    model.get_layer("normalize").moving_variance.assign([4.0, 1.0, 0.25])
-    return model

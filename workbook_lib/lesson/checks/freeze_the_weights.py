@@ -6,9 +6,12 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from workbook_lib.lesson.exercises import Wrong, attempt, exercise, same
+from workbook_lib.lesson.exercises import exercise
+from workbook_lib.lesson.submissions import Wrong, attempt, expect, same
 
 # A check imports TensorFlow when it runs: importing this module must not take seven seconds.
+
+_COLLECTION = (list, tuple, set, frozenset)
 
 
 @exercise(
@@ -46,22 +49,24 @@ def constant_bytes(function: Any) -> str:
 
 
 def _judge_bytes(answer: object, function: Any, name: str) -> None:
+    import tensorflow as tf
+
     if isinstance(answer, bool) or not hasattr(answer, "__index__"):
         raise Wrong(f"Return one whole number. This is of type `{type(answer).__name__}`.")
-    values = _constants(function)
+    nodes = [node for node in function.graph.as_graph_def().node if node.op == "Const"]
+    values = [tf.make_ndarray(node.attr["value"].tensor) for node in nodes]
     expected = sum(value.nbytes for value in values)
     if same(answer, expected):
         return
-    nodes = function.graph.as_graph_def().node
     if same(answer, sum(value.size for value in values)):
         raise Wrong("This counts the values. How many bytes one takes depends on its dtype.")
     if same(answer, 4 * sum(value.size for value in values)):
         raise Wrong("This takes four bytes for every value. The check's function has other dtypes.")
     if same(answer, len(values)):
         raise Wrong("This counts the nodes. A node may hold one value or ten thousand.")
-    if same(answer, sum(node.ByteSize() for node in nodes if node.op == "Const")):
+    if same(answer, sum(node.ByteSize() for node in nodes)):
         raise Wrong("This weighs the whole node, its name included. Weigh the value in it alone.")
-    if same(answer, sum(len(n.attr["value"].tensor.tensor_content) for n in nodes)):
+    if same(answer, sum(len(node.attr["value"].tensor.tensor_content) for node in nodes)):
         raise Wrong(
             "This misses values that are stored in short form: a constant full of zeros has no "
             "`tensor_content`. Which function makes an array of either form?"
@@ -70,13 +75,6 @@ def _judge_bytes(answer: object, function: Any, name: str) -> None:
         f"For the check's own small function, {name}, it returns {answer}; its {len(values)} "
         f"constants take {expected} bytes. Which nodes does yours leave out or add?"
     )
-
-
-def _constants(function: Any) -> list[Any]:
-    import tensorflow as tf
-
-    nodes = function.graph.as_graph_def().node
-    return [tf.make_ndarray(node.attr["value"].tensor) for node in nodes if node.op == "Const"]
 
 
 def _mixed_constants() -> Any:
@@ -113,13 +111,16 @@ def _traced(function: Callable[..., Any], shape: list[int | None]) -> Any:
 )
 def assigning_nodes(function: Any) -> str:
     """Name the nodes of a concrete function whose op has `Assign` in its name."""
+    import tensorflow as tf
+
     traced = _reads_and_assigns()
     nodes = list(traced.graph.as_graph_def().node)
     expected = [node.name for node in nodes if "Assign" in node.op]
     _judge_names(attempt(function, traced), expected, nodes)
-    read_only = _traced(_reader(), [4])
+    weight = tf.Variable([1.0, 2.0, 3.0, 4.0], name="assigned_elsewhere")
+    read_only = _traced(lambda x: weight * x + tf.gather(weight, [0, 1, 2, 3]), [4])
     answer = attempt(function, read_only)
-    if not _is_collection(answer) or answer:
+    if not isinstance(answer, _COLLECTION) or answer:
         raise Wrong(
             "A function that only reads is to give an empty list. Yours names nodes in it: "
             f"{answer!r}."
@@ -130,18 +131,13 @@ def assigning_nodes(function: Any) -> str:
     )
 
 
-def _is_collection(answer: object) -> bool:
-    return isinstance(answer, (list, tuple, set, frozenset))
-
-
-def _judge_names(answer: object, expected: list[str], nodes: list[Any]) -> None:
-    if not _is_collection(answer):
-        raise Wrong(f"Return a list of names. This is of type `{type(answer).__name__}`.")
+def _judge_names(answer: Any, expected: list[str], nodes: list[Any]) -> None:
+    expect(answer, _COLLECTION, "a list of names")
     if same(answer, set(expected)):
         return
-    given = {getattr(name, "name", name) for name in answer}  # type: ignore[attr-defined]
+    given = {getattr(name, "name", name) for name in answer}
     op_of = {node.name: node.op for node in nodes}
-    if given and not any(isinstance(name, str) for name in answer):  # type: ignore[attr-defined]
+    if given and not any(isinstance(name, str) for name in answer):
         raise Wrong("Return names, which are text, and not the nodes themselves.")
     if given and given <= set(op_of.values()) and not given <= set(op_of):
         raise Wrong("These are ops. The list is to hold the *names* of the nodes that have them.")
@@ -158,13 +154,6 @@ def _judge_names(answer: object, expected: list[str], nodes: list[Any]) -> None:
         f"The check's function assigns in {len(expected)} ways. Yours found {len(given)}, and not "
         f"those of the op {', '.join(missing)}."
     )
-
-
-def _reader() -> Callable[..., Any]:
-    import tensorflow as tf
-
-    weight = tf.Variable([1.0, 2.0, 3.0, 4.0], name="assigned_elsewhere")
-    return lambda x: weight * x + tf.gather(weight, [0, 1, 2, 3])
 
 
 def _reads_and_assigns() -> Any:
@@ -198,12 +187,13 @@ def _reads_and_assigns() -> Any:
 )
 def serving_function(function: Any) -> str:
     """Write a function of the model that can be frozen, and answers as on a device."""
+    import keras
     import numpy as np
     import tensorflow as tf
 
     from varhandle.conversion.freezing import FrozenButAssignedError, FrozenGraph, freeze
 
-    model = _normalized_with_dropout()
+    model = normalized_model(keras.layers.Dropout(0.5, seed=1, name="drop"))
     x = tf.constant(np.random.default_rng(7).random((3, 4), np.float32))
     expected = model(x, training=False).numpy()
     given = attempt(function, model)
@@ -218,9 +208,10 @@ def serving_function(function: Any) -> str:
         frozen = freeze(given)
     except FrozenButAssignedError as error:
         layers = {re.sub(r"(_\d+)+$", "", name.split("/")[-2]) for name, _ in error.nodes}
+        nodes = "1 node" if len(error.nodes) == 1 else f"{len(error.nodes)} nodes"
         raise Wrong(
-            f"It still assigns at {_nodes(len(error.nodes))}, in {' and '.join(sorted(layers))}. "
-            "In which mode does your function call the model?"
+            f"It still assigns at {nodes}, in {' and '.join(sorted(layers))}. In which mode does "
+            "your function call the model?"
         ) from error
     shapes = [str(tensor.shape) for tensor in given.inputs if tensor.dtype != tf.resource]
     if shapes != ["(None, 4)"]:
@@ -241,17 +232,15 @@ def serving_function(function: Any) -> str:
     )
 
 
-def _nodes(count: int) -> str:
-    return f"{count} node" if count == 1 else f"{count} nodes"
-
-
-def _normalized_with_dropout() -> Any:
+def normalized_model(*last_layers: Any) -> Any:
+    """Return a model in which two variables that are read are not trained."""
     import keras
 
-    image = keras.Input([4], name="x")
-    hidden = keras.layers.Dense(3, name="dense")(image)
-    hidden = keras.layers.BatchNormalization(name="normalize")(hidden)
-    model = keras.Model(image, keras.layers.Dropout(0.5, seed=1, name="drop")(hidden), name="check")
+    x = keras.Input([4], name="x")
+    answer = keras.layers.Dense(3, name="dense")(x)
+    for layer in (keras.layers.BatchNormalization(name="normalize"), *last_layers):
+        answer = layer(answer)
+    model = keras.Model(x, answer, name="check")
     model.get_layer("normalize").moving_mean.assign([1.0, 2.0, 3.0])
     model.get_layer("normalize").moving_variance.assign([4.0, 1.0, 0.25])
     return model

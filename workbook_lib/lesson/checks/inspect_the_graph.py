@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from varhandle.formats import read_graph
 from varhandle.graph import Access, Function, Graph, Variable
-from workbook_lib.lesson.exercises import Wrong, attempt, exercise, same
+from workbook_lib.lesson.exercises import exercise
+from workbook_lib.lesson.submissions import Wrong, attempt, expect, same
 
 
 @exercise(
@@ -25,31 +27,49 @@ from workbook_lib.lesson.exercises import Wrong, attempt, exercise, same
 )
 def find_handles(function: object, graph_def: Any) -> str:
     """Return the shared_name, dtype and shape of every VarHandleOp of a GraphDef."""
-    expected = _handles(graph_def)
+    expected = {
+        variable.name: (variable.dtype, None if variable.shape is None else list(variable.shape))
+        for variable in read_graph(graph_def).variables
+    }
     # A copy, because asking a node for an attribute that it lacks adds the attribute.
     _compare_handles(attempt(function, copy.deepcopy(graph_def)), expected)
-    _compare_names(attempt(function, _with_another_name()))
-    _compare_nested(attempt(function, _in_function()))
+    named = attempt(function, _one_handle("import/counter", "counter"))
+    if same(list(named), ["import/counter"]):
+        raise Wrong(
+            "Right for this model. In another graph the node is called `import/counter` and its "
+            "`shared_name` is `counter`: the name of the node is not that of the variable."
+        )
+    if not same(list(named), ["counter"]):
+        raise Wrong(
+            f"Right for this model. In another graph, with one handle, it finds {len(named)}. Does "
+            "your function look at the `GraphDef` that it is given, and at nothing else?"
+        )
+    nested = attempt(function, _one_handle("inner", "inner", in_function=True))
+    if not same(list(nested), ["inner"]):
+        raise Wrong(
+            "Right for this model, whose handles all stand in the main graph. In another graph one "
+            "stands inside a function, and your walk does not get there. Where else are nodes?"
+        )
+    for handle in (named["counter"], nested["inner"]):
+        with _in_another_model():
+            _compare_handle("counter", handle, ("int64", [3]))
     return (
         f"These are the {len(expected)} handles that `read_graph` finds as well. None of them "
         "carries a value: that is what a handle is."
     )
 
 
-def _handles(graph_def: Any) -> dict[str, tuple[str, list[int | None] | None]]:
-    """Let the library's reader say which handles a GraphDef has."""
-    return {
-        variable.name: (variable.dtype, None if variable.shape is None else list(variable.shape))
-        for variable in read_graph(graph_def).variables
-    }
+@contextmanager
+def _in_another_model() -> Iterator[None]:
+    """Say of an answer that is wrong here that it was right for the notebook's model."""
+    try:
+        yield
+    except Wrong as verdict:
+        raise Wrong(f"Right for this model, and not for another. {verdict}") from None
 
 
 def _compare_handles(found: Any, expected: Mapping[str, Any]) -> None:
-    if not isinstance(found, Mapping):
-        raise Wrong(
-            f"Your function returns a value of type `{type(found).__name__}`. Return a dictionary, "
-            "with the names as keys."
-        )
+    expect(found, Mapping, "a dictionary, with the names as keys")
     if not found:
         raise Wrong(
             "Your function finds no handle at all. Compare `node.op` with the name of the op that "
@@ -95,67 +115,21 @@ def _compare_handle(name: str, handle: Any, expected: tuple[str, Any]) -> None:
         )
 
 
-def _compare_names(found: Any) -> None:
-    """Compare what is found in a graph whose handle has another name than its node."""
-    if same(list(found), ["import/counter"]):
-        raise Wrong(
-            "Right for this model. In another graph the node is called `import/counter` and its "
-            "`shared_name` is `counter`: the name of the node is not that of the variable."
-        )
-    if not same(list(found), ["counter"]):
-        raise Wrong(
-            f"Right for this model. In another graph, with one handle, it finds {len(found)}. Does "
-            "your function look at the `GraphDef` that it is given, and at nothing else?"
-        )
-    _compare_other(found["counter"])
-
-
-def _compare_nested(found: Any) -> None:
-    """Compare what is found in a graph whose only handle is made inside a function."""
-    if not same(list(found), ["inner"]):
-        raise Wrong(
-            "Right for this model, whose handles all stand in the main graph. In another graph one "
-            "stands inside a function, and your walk does not get there. Where else are nodes?"
-        )
-    _compare_other(found["inner"])
-
-
-def _compare_other(handle: Any) -> None:
-    """Compare an entry of the check's own graphs, whose handles are of another dtype."""
-    try:
-        _compare_handle("counter", handle, ("int64", [3]))
-    except Wrong as verdict:
-        raise Wrong(f"Right for this model, and not for another. {verdict}") from None
-
-
-def _with_another_name() -> Any:
-    """Return a GraphDef whose handle has another name than its node."""
-    from tensorflow.core.framework import graph_pb2
+def _one_handle(name: str, shared_name: str, *, in_function: bool = False) -> Any:
+    """Return a GraphDef with one handle, of int64 [3]: in the main graph or inside a function."""
+    from tensorflow.core.framework import graph_pb2, types_pb2
 
     graph_def = graph_pb2.GraphDef()
-    _fill(graph_def.node.add(), "import/counter", "counter")
-    return graph_def
-
-
-def _in_function() -> Any:
-    """Return a GraphDef whose only handle is made inside a function."""
-    from tensorflow.core.framework import graph_pb2
-
-    graph_def = graph_pb2.GraphDef()
-    graph_def.node.add(name="nothing", op="NoOp")
-    function = graph_def.library.function.add()
-    function.signature.name = "makes_a_handle"
-    _fill(function.node_def.add(), "inner", "inner")
-    return graph_def
-
-
-def _fill(node: Any, name: str, shared_name: str) -> None:
-    from tensorflow.core.framework import types_pb2
-
-    node.name, node.op = name, "VarHandleOp"
+    function = graph_def.library.function.add(signature={"name": "makes_a_handle"})
+    nodes, others = graph_def.node, function.node_def
+    if in_function:
+        nodes, others = others, nodes
+    others.add(name="nothing", op="NoOp")
+    node = nodes.add(name=name, op="VarHandleOp")
     node.attr["shared_name"].s = shared_name.encode()
     node.attr["dtype"].type = types_pb2.DT_INT64
     node.attr["shape"].shape.dim.add(size=3)
+    return graph_def
 
 
 @exercise(
@@ -174,10 +148,8 @@ def assigned_by(function: object, graph: Graph) -> str:
         _compare_assigned(attempt(function, graph, name), graph, name)
     other = _two_signatures()
     for name in ("train", "infer"):
-        try:
+        with _in_another_model():
             _compare_assigned(attempt(function, other, name), other, name)
-        except Wrong as verdict:
-            raise Wrong(f"Right for this model, and not for another. {verdict}") from None
     return (
         "`assign_add` counts as well: you asked for any op that assigns, and not for one by its "
         "name."
@@ -186,10 +158,14 @@ def assigned_by(function: object, graph: Graph) -> str:
 
 def _compare_assigned(answer: Any, graph: Graph, signature: str) -> None:
     names = _names(answer)
-    assigned = {v.name for v in graph.variables if _reached_from(v.assigns, signature)}
-    read = {v.name for v in graph.variables if _reached_from(v.reads, signature)}
-    extra = sorted(names - assigned)
     known = {variable.name: variable for variable in graph.variables}
+    assigned, read = set(), set()
+    for variable in graph.variables:
+        if any(signature in access.signatures for access in variable.assigns):
+            assigned.add(variable.name)
+        if any(signature in access.signatures for access in variable.reads):
+            read.add(variable.name)
+    extra = sorted(names - assigned)
     if extra and extra[0] not in known:
         raise Wrong(f"For `{signature}` you name `{extra[0]}`, which is no variable of the model.")
     if extra and known[extra[0]].assigns:
@@ -213,10 +189,6 @@ def _compare_assigned(answer: Any, graph: Graph, signature: str) -> None:
         )
 
 
-def _reached_from(accesses: Iterable[Access], signature: str) -> bool:
-    return any(signature in access.signatures for access in accesses)
-
-
 def _names(answer: Any) -> set[str]:
     if isinstance(answer, (str, Mapping)) or not isinstance(answer, Iterable):
         raise Wrong(
@@ -236,27 +208,18 @@ def _two_signatures() -> Graph:
     def access(op: str, *signatures: str) -> Access:
         return Access(op, "node", "function", signatures)
 
-    return Graph(
-        "a model of the check",
-        "saved_model",
-        (Function("main graph", ()),),
-        (
-            Variable("cache", "float32", (4,), assigns=(access("AssignVariableOp", "infer"),)),
-            Variable("scale", "float32", (), reads=(access("ReadVariableOp", "infer", "train"),)),
-            Variable(
-                "steps",
-                "int64",
-                (),
-                assigns=(
-                    access("AssignVariableOp", "reset"),
-                    access("AssignAddVariableOp", "train"),
-                ),
-            ),
-            Variable(
-                "weight", "float32", (4,), assigns=(access("ResourceApplyAdam", "infer", "train"),)
-            ),
-        ),
+    counted = (access("AssignVariableOp", "reset"), access("AssignAddVariableOp", "train"))
+    applied = (access("ResourceApplyAdam", "infer", "train"),)
+    return _graph_of(
+        Variable("cache", "float32", (4,), assigns=(access("AssignVariableOp", "infer"),)),
+        Variable("scale", "float32", (), reads=(access("ReadVariableOp", "infer", "train"),)),
+        Variable("steps", "int64", (), assigns=counted),
+        Variable("weight", "float32", (4,), assigns=applied),
     )
+
+
+def _graph_of(*variables: Variable) -> Graph:
+    return Graph("a model of the check", "saved_model", (Function("main graph", ()),), variables)
 
 
 @exercise(
@@ -288,6 +251,7 @@ def _never_set(graph: Graph) -> set[str]:
 
 def _compare_never_set(names: set[str], graph: Graph, which: str) -> None:
     known = {variable.name: variable for variable in graph.variables}
+    missing = [known[name] for name in _never_set(graph) - names]
     for name in sorted(names - _never_set(graph)):
         if name not in known:
             raise Wrong(f"For the {which} you name `{name}`, which is no variable of it.")
@@ -301,15 +265,14 @@ def _compare_never_set(names: set[str], graph: Graph, which: str) -> None:
                 "cannot say. Is that the same as having no value?"
             )
         raise Wrong(f"For the {which} you name `{name}`. It is read, but the file has its value.")
-    missing = len(_never_set(graph) - names)
-    if missing and any(known[name].owner for name in _never_set(graph) - names):
+    if any(variable.owner for variable in missing):
         raise Wrong(
             f"For the {which} you miss a variable that has an owner. Does an owner give it a value?"
         )
     if missing:
         raise Wrong(
-            f"For the {which} you miss {missing} variables. Look at one of them in the graph: what "
-            "do `reads` and `initialized` say?"
+            f"For the {which} you miss {len(missing)} variables. Look at one of them in the graph: "
+            "what do `reads` and `initialized` say?"
         )
 
 
@@ -320,15 +283,10 @@ def _every_combination() -> Graph:
     def variable(name: str, **fields: Any) -> Variable:
         return Variable(name, "float32", (4,), **fields)
 
-    return Graph(
-        "a model of the check",
-        "saved_model",
-        (Function("main graph", ()),),
-        (
-            variable("filled", reads=access, initialized=True),
-            variable("orphan", reads=access, initialized=False),
-            variable("owned", reads=access, initialized=False, owner="layer/owned"),
-            variable("unsaid", reads=access, initialized=None),
-            variable("written", assigns=access, initialized=False),
-        ),
+    return _graph_of(
+        variable("filled", reads=access, initialized=True),
+        variable("orphan", reads=access, initialized=False),
+        variable("owned", reads=access, initialized=False, owner="layer/owned"),
+        variable("unsaid", reads=access, initialized=None),
+        variable("written", assigns=access, initialized=False),
     )

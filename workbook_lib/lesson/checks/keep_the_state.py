@@ -8,13 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from workbook_lib.lesson.exercises import Wrong, attempt, exercise
-from workbook_lib.lesson.submissions import LearnerRaised, describe, learner_frame
+from workbook_lib.lesson.exercises import exercise
+from workbook_lib.lesson.submissions import (
+    LearnerRaised,
+    Wrong,
+    attempt,
+    describe,
+    expect,
+    learner_frame,
+    same,
+)
 
 # A check imports TensorFlow when it runs: importing this module must not take seven seconds.
 
 _ROWS = 8
-_BY_NAME = "The runner takes its inputs by name: `row=` the row, and the state as `**state`."
 
 
 class _Watched:
@@ -29,29 +36,27 @@ class _Watched:
         return getattr(self._runner, name)
 
     def __call__(self, *unnamed: Any, **inputs: Any) -> dict[str, Any]:
-        self.fault = self._fault_of(inputs) if not unnamed else _BY_NAME
+        self.fault = ""
+        wanted, shape = self._runner.get_input_details(), list(np.shape(inputs.get("row", ())))
+        if unnamed:
+            self.fault = "The runner takes its inputs by name: `row=` the row, and `**state`."
+        elif set(inputs) != set(wanted):
+            self.fault = (
+                f"The runner takes {', '.join(sorted(wanted))}. It was given "
+                f"{', '.join(sorted(inputs)) or 'nothing'}. Which names has the state that your "
+                "function gets?"
+            )
+        elif shape != [1, _ROWS]:
+            self.fault = (
+                f"A row goes in as `[1, 8]`. Yours has the shape `{shape}`: what does "
+                "`row[np.newaxis]` do to a row?"
+            )
         if self.fault:
             raise ValueError(self.fault)
         given = {name: np.array(value) for name, value in inputs.items()}
         outputs: dict[str, Any] = self._runner(**given)
         self.calls.append((given, {name: np.array(value) for name, value in outputs.items()}))
         return outputs
-
-    def _fault_of(self, inputs: dict[str, Any]) -> str:
-        wanted = self._runner.get_input_details()
-        if set(inputs) != set(wanted):
-            return (
-                f"The runner takes {', '.join(sorted(wanted))}. It was given "
-                f"{', '.join(sorted(inputs)) or 'nothing'}. Which names has the state that your "
-                "function gets?"
-            )
-        shape = list(np.shape(inputs["row"]))
-        if shape != [1, _ROWS]:
-            return (
-                f"A row goes in as `[1, 8]`. Yours has the shape `{shape}`: what does "
-                "`row[np.newaxis]` do to a row?"
-            )
-        return ""
 
 
 @exercise(
@@ -78,9 +83,17 @@ def read_image(function: Any) -> str:
             answer = attempt(function, runner, image, state)
         except LearnerRaised as error:
             raise (Wrong(runner.fault) if runner.fault else error) from error
-        _judge_calls(runner, image, begin)
-        _judge_answer(answer, runner)
-        if any(not np.array_equal(state[name], begin[name]) for name in begin):
+        _judge_calls(runner.calls, image, begin)
+        last = runner.calls[-1][1]
+        expect(answer, dict, "the outputs of the last call, the whole dictionary")
+        if set(answer) != set(last):
+            raise Wrong(
+                f"The outputs are {', '.join(sorted(last))}. Yours has "
+                f"{', '.join(sorted(map(str, answer)))}."
+            )
+        if not same(answer, last):
+            raise Wrong("These are not the outputs of the last call. Which call do they come from?")
+        if not same(state, begin):
             raise Wrong(
                 "The caller's `state` has changed, and the next image would begin with what this "
                 "one left. Which line of yours writes into the dictionary that it was given?"
@@ -91,17 +104,17 @@ def read_image(function: Any) -> str:
     )
 
 
-def _judge_calls(runner: _Watched, image: Any, begin: dict[str, Any]) -> None:
-    calls = runner.calls
+def _judge_calls(calls: list[Any], image: Any, begin: dict[str, Any]) -> None:
+    """Judge what a runner was given, call by call, and what it answered."""
     if len(calls) != _ROWS:
         raise Wrong(f"The image has 8 rows. The runner was called {len(calls)} times.")
     first = calls[0][0]
-    if any(not np.array_equal(first[name], begin[name]) for name in begin):
+    if not same({name: first[name] for name in begin}, begin):
         raise Wrong(
             "The first call does not begin with the state that your function gets. It need not be "
             "zero, and it is the same for each image."
         )
-    if any(not np.array_equal(calls[i][0]["row"][0], image[i]) for i in range(_ROWS)):
+    if not same([given["row"][0] for given, _ in calls], image):
         raise Wrong("The rows do not go in as they stand in the image, from the first to the last.")
     stale = {
         name
@@ -115,22 +128,6 @@ def _judge_calls(runner: _Watched, image: Any, begin: dict[str, Any]) -> None:
         )
     if stale:
         raise Wrong(f"One state is not carried from call to call: {', '.join(sorted(stale))}.")
-
-
-def _judge_answer(answer: Any, runner: _Watched) -> None:
-    last = runner.calls[-1][1]
-    if not isinstance(answer, dict):
-        raise Wrong(
-            "Return the outputs of the last call, the whole dictionary. This is of type "
-            f"`{type(answer).__name__}`."
-        )
-    if set(answer) != set(last):
-        raise Wrong(
-            f"The outputs are {', '.join(sorted(last))}. Yours has "
-            f"{', '.join(sorted(map(str, answer)))}."
-        )
-    if any(not np.array_equal(answer[name], last[name]) for name in last):
-        raise Wrong("These are not the outputs of the last call. Which call do they come from?")
 
 
 @cache

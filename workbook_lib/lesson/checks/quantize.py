@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import islice
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
-from workbook_lib.lesson.exercises import Wrong, attempt, exercise, same
+from workbook_lib.lesson.exercises import exercise
+from workbook_lib.lesson.submissions import Wrong, attempt, expect, same
 
 # A check imports TensorFlow when it runs: importing this module must not take seven seconds.
 
-_EACH = 10  # images of each digit
 _MOST = 5000  # samples that are looked at: more than there are images
 
 
@@ -35,22 +35,19 @@ def balanced_dataset(function: Callable[..., Any]) -> str:
     # Not the order of the file, so that an answer that counts on it is found out.
     order = np.random.default_rng(5).permutation(len(digits.train_labels))
     images, labels = digits.train_images[order], digits.train_labels[order]
-    samples = _samples(attempt(function, images, labels))
     label_of = {image.tobytes(): int(label) for image, label in zip(images, labels, strict=True)}
-    arrays = [_input(sample, label_of) for sample in samples]
-    counts = Counter(label_of[array.tobytes()] for array in arrays)
-    if len(arrays) != _EACH * 10:
-        raise Wrong(
-            f"It yields {len(arrays)} images; ten of each of the ten digits are {_EACH * 10}."
-        )
-    uneven = sorted(digit for digit in range(10) if counts[digit] != _EACH)
-    if uneven:
-        digit = uneven[0]
-        raise Wrong(
-            f"It yields {counts[digit]} images of the digit {digit}, and not {_EACH}. Do you "
-            "choose by the label?"
-        )
-    if len({array.tobytes() for array in arrays}) < len(arrays):
+    samples = _samples(attempt(function, images, labels))
+    given = [_input(sample, label_of).tobytes() for sample in samples]
+    counts = Counter(label_of[image] for image in given)
+    if len(given) != 100:
+        raise Wrong(f"It yields {len(given)} images; ten of each of the ten digits are 100.")
+    for digit in range(10):
+        if counts[digit] != 10:
+            raise Wrong(
+                f"It yields {counts[digit]} images of the digit {digit}, and not 10. Do you choose "
+                "by the label?"
+            )
+    if len(set(given)) < len(given):
         raise Wrong("Some images come twice. A second look at the same image adds no range.")
     return (
         "Every digit has its say in the ranges. The labels themselves stay outside: calibration "
@@ -81,21 +78,18 @@ def _input(sample: Any, label_of: dict[bytes, int]) -> np.ndarray[Any, Any]:
             "what does it take for the inputs alone?"
         )
     if not isinstance(sample, list):
-        kind = type(sample).__name__
         raise Wrong(
-            f"It yields a bare value of type `{kind}`. The converter wants a list with one array "
-            "for each input of the model."
+            f"It yields a bare value of type `{type(sample).__name__}`. The converter wants a list "
+            "with one array for each input of the model."
         )
     if len(sample) != 1:
         raise Wrong(f"Each sample is a list of {len(sample)}; the model has one input.")
     array = np.asarray(sample[0])
-    if array.shape == (8, 8, 1):
-        raise Wrong(
-            "The image has the shape [8, 8, 1]. The model takes batches: how do you make it "
-            "[1, 8, 8, 1]?"
-        )
     if array.shape != (1, 8, 8, 1):
-        raise Wrong(f"The array has the shape {list(array.shape)}, and not [1, 8, 8, 1].")
+        raise Wrong(
+            f"The array has the shape {list(array.shape)}, and not [1, 8, 8, 1]. The model takes "
+            "batches, also of one image: how do you make it [1, 8, 8, 1]?"
+        )
     if array.dtype != np.float32:
         raise Wrong(f"The array is of dtype {array.dtype}; the model takes float32.")
     if array.tobytes() not in label_of:
@@ -104,16 +98,6 @@ def _input(sample: Any, label_of: dict[bytes, int]) -> np.ndarray[Any, Any]:
             "model was trained on values from 0 to 1."
         )
     return array
-
-
-#: (smallest, largest) -> what the range has that the others lack, in words.
-_RANGES: tuple[tuple[float, float, str], ...] = (
-    (-1.0, 1.0, "a range around zero"),
-    (0.0, 5.0, "a range that starts at zero"),
-    (-0.67, 1.83, "a lopsided range"),
-    (2.0, 6.0, "a range without zero"),
-    (-3.0, -1.0, "a range below zero"),
-)
 
 
 @exercise(
@@ -129,8 +113,15 @@ _RANGES: tuple[tuple[float, float, str], ...] = (
 )
 def scale_and_zero_point(function: Callable[..., Any]) -> str:
     """Work out scale and zero point of int8 for a range of real values."""
-    for smallest, largest, words in _RANGES:
-        _judge_pair(attempt(function, smallest, largest), smallest, largest, words)
+    for smallest, largest, what in (
+        (-1.0, 1.0, "a range around zero"),
+        (0.0, 5.0, "a range that starts at zero"),
+        (-0.67, 1.83, "a lopsided range"),
+        (2.0, 6.0, "a range without zero"),
+        (-3.0, -1.0, "a range below zero"),
+    ):
+        where = f"For {what}, {smallest} to {largest}, "
+        _judge_pair(attempt(function, smallest, largest), smallest, largest, where)
     return (
         "This is the whole of calibration: each tensor's smallest and largest value, and a "
         "division by 255. What lies outside is cut off."
@@ -144,16 +135,15 @@ def _parameters(smallest: float, largest: float) -> tuple[float, int]:
     return scale, round(-128 - smallest / scale)
 
 
-def _judge_pair(answer: object, smallest: float, largest: float, words: str) -> None:
+def _judge_pair(answer: Any, smallest: float, largest: float, where: str) -> None:
     if not isinstance(answer, (tuple, list)) or len(answer) != 2:
         raise Wrong("Return two values: the scale, then the zero point.")
     given_scale, given_zero = answer
     scale, zero_point = _parameters(smallest, largest)
-    where = f"For {words}, {smallest} to {largest}, "
-    if same(given_zero, scale, tolerance=1e-9) and not same(given_scale, scale, tolerance=1e-9):
-        raise Wrong("The two are the other way round: first the scale, then the zero point.")
     if not same(given_scale, scale, tolerance=scale * 1e-6):
-        raise Wrong(_scale_advice(given_scale, smallest, largest, where))
+        if same(given_zero, scale, tolerance=1e-9):
+            raise Wrong("The two are the other way round: first the scale, then the zero point.")
+        _judge_scale(given_scale, smallest, largest, where)
     if same(given_zero, zero_point + 128):
         raise Wrong(f"{where}the zero point counts from 0, as in uint8. int8 starts at -128.")
     if not isinstance(given_zero, (int, np.integer)):
@@ -168,21 +158,22 @@ def _judge_pair(answer: object, smallest: float, largest: float, words: str) -> 
         )
 
 
-def _scale_advice(given: object, smallest: float, largest: float, where: str) -> str:
-    width = max(largest, 0.0) - min(smallest, 0.0)
-    if same(given, width / 256, tolerance=1e-9):
-        return f"{where}the scale is the width over 256. Between 256 values there are fewer steps."
-    if same(given, (largest - smallest) / 255, tolerance=1e-9):
-        return (
-            f"{where}the scale fits, and 0.0 is not in it. 0.0 must be a value exactly, because "
-            "padding is made of it."
+def _judge_scale(given: object, smallest: float, largest: float, where: str) -> NoReturn:
+    if same(given, (max(largest, 0.0) - min(smallest, 0.0)) / 256, tolerance=1e-9):
+        advice = "the scale is the width over 256. Between 256 values there are fewer steps."
+    elif same(given, (largest - smallest) / 255, tolerance=1e-9):
+        advice = (
+            "the scale fits, and 0.0 is not in it. 0.0 must be a value exactly, because padding is "
+            "made of it."
         )
-    if same(given, max(abs(smallest), abs(largest)) / 127, tolerance=1e-9):
-        return (
-            f"{where}this is the scale of a symmetric range, as weights have it. Activations use "
-            "all 256 values for the range that was met."
+    elif same(given, max(abs(smallest), abs(largest)) / 127, tolerance=1e-9):
+        advice = (
+            "this is the scale of a symmetric range, as weights have it. Activations use all 256 "
+            "values for the range that was met."
         )
-    return f"{where}the scale is {given!r}; how wide is the range, and how many steps has int8?"
+    else:
+        advice = f"the scale is {given!r}; how wide is the range, and how many steps has int8?"
+    raise Wrong(where + advice)
 
 
 @exercise(
@@ -208,9 +199,8 @@ def float_layers(function: Callable[..., Any]) -> str:
         LayerError("exact", "RESHAPE", 0.0, 0.1, "model/exact/Reshape"),
     )
     answer = attempt(function, layers, 0.5)
-    if isinstance(answer, str) or not isinstance(answer, (list, tuple, set)):
-        raise Wrong(f"Return a list of names. This is of type `{type(answer).__name__}`.")
-    _judge_layers([getattr(name, "tensor", name) for name in answer], list(answer), layers)
+    expect(answer, (list, tuple, set), "a list of names")
+    _judge_layers(set(answer), layers)
     if list(attempt(function, layers, 5.0)):
         raise Wrong("With a limit that no layer reaches, the list is to be empty.")
     return (
@@ -219,21 +209,22 @@ def float_layers(function: Callable[..., Any]) -> str:
     )
 
 
-def _judge_layers(names: list[Any], given: list[Any], layers: tuple[Any, ...]) -> None:
+def _judge_layers(given: set[Any], layers: tuple[Any, ...]) -> None:
     expected = {layer.tensor for layer in layers if layer.steps > 0.5}
-    if set(given) == expected:
+    if given == expected:
         return
-    if set(names) == expected:
-        raise Wrong("These are the right layers. The debugger wants their `tensor`, a text.")
-    if set(given) == {layer.layer for layer in layers if layer.steps > 0.5}:
+    if given == {layer.layer for layer in layers if layer.steps > 0.5}:
         raise Wrong("These are the labels that the table shows. The debugger knows the `tensor`.")
-    if set(names) == {layer.tensor for layer in layers if layer.error > 0.5}:
+    names = {getattr(name, "tensor", name) for name in given}
+    if names == expected:
+        raise Wrong("These are the right layers. The debugger wants their `tensor`, a text.")
+    if names == {layer.tensor for layer in layers if layer.error > 0.5}:
         raise Wrong(
             "This compares `error`, which is in each layer's own unit. Which value counts in steps?"
         )
-    if set(names) == {layer.tensor for layer in layers if layer.steps >= 0.5}:
+    if names == {layer.tensor for layer in layers if layer.steps >= 0.5}:
         raise Wrong("A layer that lies at the limit is not above it.")
-    if names and not set(names) & expected and {*names} < {layer.tensor for layer in layers}:
+    if names and names <= {layer.tensor for layer in layers if layer.tensor not in expected}:
         raise Wrong("These are the layers below the limit. Which are to leave int8?")
     raise Wrong(
         f"Of the check's {len(layers)} layers, {len(expected)} lie above a limit of 0.5 steps. "

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import inspect
 import tempfile
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from varhandle.matrix import version_matrix
 from varhandle.sandbox import run_source
-from workbook_lib.lesson.exercises import Wrong, attempt, exercise, same
+from workbook_lib.lesson.exercises import exercise
+from workbook_lib.lesson.submissions import Wrong, attempt
 
 
 @exercise(
@@ -89,7 +89,7 @@ def mend_the_state(module_class: object) -> str:
         except Exception as error:
             raise Wrong(f"It cannot be saved: {str(error).partition('. ')[0]}.") from error
         content = _converted(folder)
-    expected: Iterator[Any] = iter(totals.astype(np.float16))
+    expected = iter(totals.astype(np.float16))
     parity = check_parity(lambda _: next(expected), content, list(_CALLS), tolerance=_TOLERANCE)
     if not parity.passed:
         raise Wrong("It converts, but does not add up: " + parity.runs[0].verdict + ".")
@@ -160,23 +160,21 @@ def _converted(folder: str) -> bytes:
 )
 def read_the_matrix(version: Any) -> str:
     """Name the first measured release on which assigned float32 state works by default."""
-    matrix = version_matrix.load()
-    measured = [entry for entry in matrix["versions"] if entry["installed"]]
+    measured = [entry for entry in version_matrix.load()["versions"] if entry["installed"]]
     works = [e["version"] for e in measured if e["results"]["float32-state"]["outcome"] == "works"]
     if not isinstance(version, str):
         raise Wrong('Give the version as text, such as `"2.21.0"`.')
-    version = {entry["version"].rpartition(".")[0]: entry["version"] for entry in measured}.get(
-        version, version
-    )
-    if version not in {entry["version"] for entry in measured}:
+    columns = [entry["version"] for entry in measured]
+    version = {column.rpartition(".")[0]: column for column in columns}.get(version, version)
+    if version not in columns:
         raise Wrong(
             f"`{version}` is not a column of the matrix. Copy a version as it stands there."
         )
-    if same(version, works[0]):
-        return (
-            f"From {works[0]} on, resource variables are on by default: most advice on the web is "
-            "older than that."
-        )
-    if version in works:
+    if version not in works:
+        raise Wrong("In that column the row does not say that it works.")
+    if version != works[0]:
         raise Wrong("It works there, but an earlier release works as well.")
-    raise Wrong("In that column the row does not say that it works.")
+    return (
+        f"From {works[0]} on, resource variables are on by default: most advice on the web is "
+        "older than that."
+    )

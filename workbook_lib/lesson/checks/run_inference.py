@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import numpy.typing as npt
 
-from workbook_lib.lesson.exercises import Wrong, attempt, exercise
+from workbook_lib.lesson.exercises import exercise
+from workbook_lib.lesson.submissions import Wrong, attempt, expect, same
 
 Array = npt.NDArray[Any]
 
@@ -32,10 +34,8 @@ _STEP_OUT, _ZERO_OUT = 0.25, -10
 def run_quantized(function: Callable[..., Any]) -> str:
     """Run an int8 interpreter on real values, and return real values."""
     interpreter = _opened(_requantizing_file())
-    source, target = (
-        details[0]["index"]
-        for details in (interpreter.get_input_details(), interpreter.get_output_details())
-    )
+    source = interpreter.get_input_details()[0]["index"]
+    target = interpreter.get_output_details()[0]["index"]
     interpreter.set_tensor(source, _UNTOUCHED)
     interpreter.invoke()
     old = interpreter.get_tensor(target)
@@ -45,6 +45,7 @@ def run_quantized(function: Callable[..., Any]) -> str:
     new = interpreter.get_tensor(target)
     if np.array_equal(new, old):
         raise Wrong("The input is right, and the model has not run. Does yours call `invoke`?")
+    expect(answer, np.ndarray, "an array of real values")
     _judge_output(answer, new)
     if not np.array_equal(values, _VALUES):
         raise Wrong("It changes the array that it was given. Work on a new one.")
@@ -54,78 +55,66 @@ def run_quantized(function: Callable[..., Any]) -> str:
     )
 
 
-def _steps(values: Array) -> Array:
-    return np.clip(np.round(values / _STEP_IN) + _ZERO_IN, -128, 127).astype(np.int8)
+def _int8(steps: Array) -> Array:
+    return np.clip(steps, -128, 127).astype(np.int8)
 
 
 def _judge_input(fed: Array) -> None:
     """Compare the integers that reached the interpreter with those of the usual mistakes."""
-    if np.array_equal(fed, _steps(_VALUES)):
+    steps = _VALUES / _STEP_IN
+    unclipped = np.round(steps) + _ZERO_IN
+    expected = _int8(unclipped)
+    if np.array_equal(fed, expected):
         return
-    wide = np.round(_VALUES / _STEP_IN) + _ZERO_IN
-    if np.array_equal(fed, _UNTOUCHED):
+    if same(fed, _UNTOUCHED):
         raise Wrong("Nothing has reached the interpreter's input. Does yours call `set_tensor`?")
-    if np.array_equal(fed, wide.astype(np.int64).astype(np.int8)):
+    if same(fed, unclipped.astype(np.int64).astype(np.int8)):
         raise Wrong(
             "The check gives 100.0, which is step 203. An int8 cannot hold that, and wraps around "
             "to a negative number. Clip at both ends, before the cast."
         )
-    if np.array_equal(fed, np.clip(np.round(_VALUES / _STEP_IN), -128, 127).astype(np.int8)):
+    if same(fed, _int8(np.round(steps))):
         raise Wrong("The zero point of the input is missing: 0.0 must become 3 in this model.")
-    multiplied = np.round(_VALUES * _STEP_IN) + _ZERO_IN
-    if np.array_equal(fed, np.clip(multiplied, -128, 127).astype(np.int8)):
+    if same(fed, _int8(np.round(steps) - _ZERO_IN)):
+        raise Wrong("On the way in the zero point is added. It comes off on the way back.")
+    if same(fed, _int8(np.round(_VALUES * _STEP_IN) + _ZERO_IN)):
         raise Wrong("Multiplying by the scale is the way back. How many steps of 0.5 are in 5.0?")
-    if any(np.array_equal(fed, each) for each in _truncated()):
+    # A cast before the zero point is added cuts off as well as one after it.
+    if any(same(fed, _int8(cast)) for cast in (np.trunc(steps + 3), np.trunc(steps) + 3)):
         raise Wrong("A cast cuts the fraction off: 0.3 is nearer to step 1 than to step 0. Round.")
-    if np.array_equal(fed, np.clip(_VALUES, -128, 127).astype(np.int8)):
+    if same(fed, _int8(_VALUES)):
         raise Wrong("These are the real values, cast. A cast does not divide by the scale.")
-    if np.array_equal(fed[..., :-1], _steps(_VALUES)[..., :-1]):
+    if np.array_equal(fed[..., :-1], expected[..., :-1]):
         raise Wrong(
             "The check gives -100.0, which is step -197. The smallest int8 is -128: clip at the "
             f"lower end as well. {fed.ravel()[-1]} reached the interpreter."
         )
-    if np.array_equal(fed, np.clip(np.round(_VALUES / _STEP_IN) - _ZERO_IN, -128, 127)):
-        raise Wrong("On the way in the zero point is added. It comes off on the way back.")
-    shown, expected = fed.ravel().tolist(), _steps(_VALUES).ravel().tolist()
     raise Wrong(
-        f"The input that reached the interpreter is {shown}; {expected} was expected. Its scale is "
-        f"{_STEP_IN} and its zero point {_ZERO_IN}. Do you read both from the details?"
+        f"The input that reached the interpreter is {fed.ravel().tolist()}; "
+        f"{expected.ravel().tolist()} was expected. Its scale is {_STEP_IN} and its zero point "
+        f"{_ZERO_IN}. Do you read both from the details?"
     )
 
 
-def _truncated() -> tuple[Array, Array]:
-    """Return what a cast makes of the steps, after the zero point was added and before."""
-    steps = _VALUES / _STEP_IN
-    late, early = np.trunc(steps + _ZERO_IN), np.trunc(steps) + _ZERO_IN
-    return np.clip(late, -128, 127), np.clip(early, -128, 127)
-
-
-def _judge_output(answer: Any, integers: Array) -> None:
-    if not isinstance(answer, np.ndarray):
-        raise Wrong(f"Return an array of real values. This is of type `{type(answer).__name__}`.")
-    expected = (integers.astype(np.float32) - _ZERO_OUT) * _STEP_OUT
-    if answer.shape == expected.shape and np.allclose(answer, expected, atol=1e-6):
+def _judge_output(answer: Array, integers: Array) -> None:
+    """Compare the real values of the output with those of the usual mistakes."""
+    reals = integers.astype(np.float32)
+    if same(answer, (reals - _ZERO_OUT) * _STEP_OUT, tolerance=1e-6):
         return
-    if np.array_equal(answer, integers):
+    if same(answer, integers):
         raise Wrong("These are the integers of the output. What real value does each stand for?")
-    if answer.shape == expected.shape and _near(answer, integers * np.float32(_STEP_OUT)):
+    if same(answer, reals * _STEP_OUT, tolerance=1e-6):
         raise Wrong("The zero point of the output is missing: it comes off before the scale.")
-    wrapped = (integers - np.int8(_ZERO_OUT)).astype(np.float32) * _STEP_OUT
-    if answer.shape == expected.shape and _near(answer, wrapped):
+    if same(answer, (integers - np.int8(_ZERO_OUT)) * np.float32(_STEP_OUT), tolerance=1e-6):
         raise Wrong(
             "The subtraction overflowed: 127 + 10 does not fit into an int8. Cast to float32 first."
         )
-    with_input = (integers.astype(np.float32) - _ZERO_IN) * _STEP_IN
-    if answer.shape == expected.shape and _near(answer, with_input):
+    if same(answer, (reals - _ZERO_IN) * _STEP_IN, tolerance=1e-6):
         raise Wrong("These are scale and zero point of the input. The output has its own.")
     raise Wrong(
         f"The input is right. The output's integers are {integers.ravel().tolist()}, its scale is "
         f"{_STEP_OUT} and its zero point {_ZERO_OUT}; your answer does not follow from them."
     )
-
-
-def _near(answer: Array, other: Array) -> bool:
-    return bool(np.allclose(np.asarray(answer, np.float64), other, atol=1e-6))
 
 
 @exercise(
@@ -139,17 +128,23 @@ def _near(answer: Array, other: Array) -> bool:
 )
 def name_batch(function: Callable[..., Any]) -> str:
     """Name all images of a batch with one `invoke`."""
-    interpreter = _Counting(_opened(_negating_file()))
+    interpreter = _opened(_negating_file())
     for count in (5, 1, 3):
         scores = np.random.default_rng(count).normal(size=(count, 4)).astype(np.float32)
-        before = interpreter.invocations
-        answer = attempt(function, interpreter, scores)
-        _judge_labels(answer, scores, interpreter.invocations - before)
+        with patch.object(interpreter, "invoke", wraps=interpreter.invoke) as invoke:
+            answer = attempt(function, interpreter, scores)
+        _judge_labels(answer, scores, invoke.call_count)
     return "One `invoke` named each batch, of five, of one and of three, in one interpreter."
 
 
 def _judge_labels(answer: Any, scores: Array, invocations: int) -> None:
-    labels = _array(answer)
+    try:
+        labels = np.asarray(answer)
+    except ValueError:  # rows of different lengths
+        labels = np.empty(0, object)
+    if labels.dtype.kind not in "iuf":
+        kind = type(answer).__name__
+        raise Wrong(f"Return an array of whole numbers, the labels. This is of type `{kind}`.")
     expected = scores.argmin(axis=1)  # the check's model turns the signs round
     if not invocations:
         raise Wrong("The interpreter was never invoked, so these labels are not its own.")
@@ -195,20 +190,20 @@ def tensor_bytes(function: Callable[..., Any]) -> str:
     for batch in (1, 6):
         interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], [batch, 4])
         interpreter.allocate_tensors()
-        _judge_bytes(attempt(function, interpreter), _float_sizes(interpreter))
+        sizes = [int(np.prod(one["shape"])) for one in interpreter.get_tensor_details()]
+        _judge_bytes(attempt(function, interpreter), sizes)
     _judge_bytes(attempt(function, _opened(_requantizing_file())), [5, 5], 1)
-    _judge_bytes(attempt(function, _opened(_scalar_file())), [1, 1])
-    mixed = attempt(function, _opened(_quantizing_file()))
+    scalars = _chain_file("NEG", 1, _tensor("x", []), _tensor("y", []))
+    _judge_bytes(attempt(function, _opened(scalars)), [1, 1])
+    int8 = _tensor("y", [1, 5], (_STEP_OUT, _ZERO_OUT))
+    float_and_int8 = _chain_file("QUANTIZE", 1, _tensor("x", [1, 5]), int8)
+    mixed = attempt(function, _opened(float_and_int8))
     if mixed != 4 * 5 + 5:
         raise Wrong(
             "For a file of 5 elements of float32 and 5 of int8 it returns "
             f"{mixed}; 25 was expected. Each tensor has a dtype of its own."
         )
     return "Float tensors, int8 tensors and scalars: each is weighed by its shape and its dtype."
-
-
-def _float_sizes(interpreter: Any) -> list[int]:
-    return [int(np.prod(one["shape"])) for one in interpreter.get_tensor_details()]
 
 
 def _judge_bytes(answer: Any, elements: list[int], item: int = 4) -> None:
@@ -236,33 +231,6 @@ def _judge_bytes(answer: Any, elements: list[int], item: int = 4) -> None:
     )
 
 
-def _array(answer: Any) -> Array:
-    """Return an answer as an array of numbers."""
-    try:
-        labels = np.asarray(answer)
-    except ValueError:  # rows of different lengths
-        labels = np.empty(0, object)
-    if labels.dtype.kind not in "iuf":
-        kind = type(answer).__name__
-        raise Wrong(f"Return an array of whole numbers, the labels. This is of type `{kind}`.")
-    return labels
-
-
-class _Counting:
-    """An interpreter that counts how often it is invoked."""
-
-    def __init__(self, interpreter: Any) -> None:
-        self._interpreter = interpreter
-        self.invocations = 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._interpreter, name)
-
-    def invoke(self) -> None:
-        self.invocations += 1
-        self._interpreter.invoke()
-
-
 def _opened(content: bytes) -> Any:
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
@@ -278,23 +246,12 @@ def _requantizing_file() -> bytes:
     return _chain_file("QUANTIZE", 2, _tensor("x", [1, 5], source), _tensor("y", [1, 5], target))
 
 
-def _quantizing_file() -> bytes:
-    """Return a file of one QUANTIZE: float32 in, int8 out."""
-    target = _tensor("y", [1, 5], (_STEP_OUT, _ZERO_OUT))
-    return _chain_file("QUANTIZE", 1, _tensor("x", [1, 5]), target)
-
-
 def _negating_file(*between: str) -> bytes:
     """Return a file of NEG, with further tensors between; the first dimension is open."""
     tensors = [_tensor(name, [1, 4]) for name in ("x", *between, "y")]
     for tensor in tensors:
         tensor.shapeSignature = [-1, 4]
     return _chain_file("NEG", 1, *tensors)
-
-
-def _scalar_file() -> bytes:
-    """Return a file of one NEG on a tensor without dimensions."""
-    return _chain_file("NEG", 1, _tensor("x", []), _tensor("y", []))
 
 
 def _tensor(name: str, shape: list[int], int8: tuple[float, int] | None = None) -> Any:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from importlib import metadata
 
-from workbook_lib.lesson.exercises import Wrong, exercise, same
+from workbook_lib.lesson.exercises import exercise
+from workbook_lib.lesson.submissions import Wrong, same
 
 
 @exercise(
