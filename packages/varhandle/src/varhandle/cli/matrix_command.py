@@ -43,10 +43,10 @@ def _matrix(options: argparse.Namespace) -> int:
     try:
         releases = parse_releases(options.releases)
         if options.list:
-            print(version_matrix.contents(path).text())
+            print("\n".join(release.text() for release in version_matrix.contents(path)))
             return 0
         measured = []
-        for one in version_matrix.update(releases, path, options.jobs, on_start=_started):
+        for one in version_matrix.update(releases, path, options.jobs, _started):
             print(one.text(), flush=True)
             measured.append(one)
     except ReleaseInputError:

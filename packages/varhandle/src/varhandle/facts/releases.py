@@ -27,6 +27,11 @@ def minor(version: str) -> tuple[int, int]:
     return int(first), int(second)
 
 
+def short(version: str) -> str:
+    """Return the same as text, such as ``"2.15"``."""
+    return ".".join(version.split(".")[:2])
+
+
 def pythons_of(version: str) -> tuple[str, ...]:
     """Say which CPythons a release has wheels for, such as ``("3.11", "3.10")``, newest first."""
     known = WHEELS.get(minor(version))

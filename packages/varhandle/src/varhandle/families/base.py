@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from varhandle.facts.verdicts import Severity
 from varhandle.families.findings import Finding, GraphRule
 from varhandle.families.harness import Case
-from varhandle.families.log_index import LogDiagnosis, LogRule
+from varhandle.families.log_index import LogDiagnosis, LogRule, MatchIndex, Meaning
 from varhandle.families.log_patterns import Match, Pattern
 
 
@@ -28,7 +28,8 @@ class Family:
             version matrix says on which. None for a family that only a device shows.
         graph_rules: What shows it in a graph, by the graph's format.
         log_patterns: Phrases of its logs.
-        log_rule: What the matches of a log say of it.
+        log_meanings: What the lines that have these phrases mean by themselves, by their kind.
+        log_rule: What the matches of a log say of it together.
         repair_step: The step of a repair plan that mends it (a key of ``repair.steps.STEPS``).
         spoils_whole_file: Whether a conversion of all signatures suffers where one has it.
         answers_wrongly: Whether its files convert and answer wrongly; the others stop the
@@ -52,6 +53,7 @@ class Family:
     cases: tuple[Case, ...] = ()
     graph_rules: Mapping[str, GraphRule] = field(default_factory=dict)
     log_patterns: tuple[Pattern, ...] = ()
+    log_meanings: Mapping[str, Meaning] = field(default_factory=dict)
     log_rule: LogRule | None = None
     repair_step: str | None = None
     spoils_whole_file: bool = False
@@ -72,3 +74,11 @@ class Family:
         """Return what a line of a log means; the fix is the family's own if there is no other."""
         told = self.fix if fix is None else fix
         return LogDiagnosis(self.id, match.line, message, told, match.line_number, rank)
+
+    def diagnose_log(self, index: MatchIndex) -> Iterator[LogDiagnosis]:
+        """Yield what the matches of a log say of this family."""
+        for kind, meaning in self.log_meanings.items():
+            for match in index.of(kind):
+                yield self.in_log(meaning.rank, match, meaning.message_of(match), meaning.fix)
+        if self.log_rule:
+            yield from self.log_rule(index)

@@ -70,7 +70,7 @@ def diagnose_log(text: str) -> tuple[LogDiagnosis, ...]:
     index = MatchIndex(find_matches(text, LOG_PATTERNS))
     best: dict[str, LogDiagnosis] = {}
     for entry in FAMILIES:
-        for found in entry.log_rule(index) if entry.log_rule else ():
+        for found in entry.diagnose_log(index):
             known = best.get(found.id)
             if known is None or _closeness(found) < _closeness(known):
                 best[found.id] = found

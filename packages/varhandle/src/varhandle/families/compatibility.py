@@ -16,7 +16,7 @@ from typing import cast
 
 from varhandle.display import join_names, join_words
 from varhandle.facts.data_files import data_file
-from varhandle.facts.releases import measured_releases
+from varhandle.facts.releases import measured_releases, short
 from varhandle.facts.targets import TARGETS, Target, find_target
 from varhandle.families import code
 from varhandle.families.findings import Finding, Reading, variable_names
@@ -28,14 +28,10 @@ _FINE = frozenset({"works", "absent"})
 _STATE_CASE = "float32-state"
 
 
-def _short(version: str) -> str:
-    return ".".join(version.split(".")[:2])
-
-
 def _runs(case: str) -> Iterator[tuple[dict[str, str], list[str]]]:
     """Yield what a case did, with the releases in a row that did so."""
     measured = [
-        (entry["results"][case], _short(entry["version"]))
+        (entry["results"][case], short(entry["version"]))
         for entry in measured_releases()
         if case in entry["results"]
     ]

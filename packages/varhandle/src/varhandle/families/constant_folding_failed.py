@@ -8,7 +8,7 @@ from varhandle.display import join_names
 from varhandle.families.base import Family
 from varhandle.families.compatibility import refused_by_older_releases
 from varhandle.families.findings import Finding, Reading
-from varhandle.families.harness import Answers, Trace, case, convert_total
+from varhandle.families.harness import Answers, Trace, case
 from varhandle.families.log_index import LogDiagnosis, MatchIndex, role
 from varhandle.families.log_patterns import Pattern
 
@@ -18,7 +18,7 @@ _ANSWER = "Variable constant folding is failed"
 @case("float32-state-flag-off", "float32, assigned, resource variables off", drawn=True)
 def float32_state_flag_off(trace: Trace) -> Answers:
     """Convert a float32 running total with resource variables switched off."""
-    return convert_total(trace, "float32", experimental_enable_resource_variables=False)
+    return trace.convert_total("float32", experimental_enable_resource_variables=False)
 
 
 def _in_saved_model(reading: Reading) -> Iterator[Finding]:

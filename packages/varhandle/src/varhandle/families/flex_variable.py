@@ -9,15 +9,8 @@ from varhandle.display import join_names, printable
 from varhandle.facts.dtypes import DTYPES
 from varhandle.families.base import Family
 from varhandle.families.findings import Finding, Reading, scoped
-from varhandle.families.harness import Answers, Trace, case, convert_total
-from varhandle.families.log_index import (
-    LAST_RESORT,
-    LogDiagnosis,
-    MatchIndex,
-    Ops,
-    is_flex,
-    role,
-)
+from varhandle.families.harness import Answers, Trace, case
+from varhandle.families.log_index import LAST_RESORT, LogDiagnosis, MatchIndex, Ops, is_flex, role
 from varhandle.families.log_patterns import Pattern
 from varhandle.families.unsupported_variable_dtype import hold_in_supported_dtype
 from varhandle.graph import Variable
@@ -29,7 +22,11 @@ _NODE = r"(?:.{0,560}?nodenumber\d{1,7}\((?P<op>flex\w{1,60})\))?"
 @case("float16-state-select-ops", "float16, assigned, SELECT_TF_OPS", drawn=True)
 def float16_state_select_ops(trace: Trace) -> Answers:
     """Answer the VarHandleOp message with SELECT_TF_OPS."""
-    return convert_total(trace, "float16", supported_ops=("TFLITE_BUILTINS", "SELECT_TF_OPS"))
+    ops = trace.tf.lite.OpsSet
+    module = trace.running_total("float16")
+    converter = trace.saved(module)
+    converter.target_spec.supported_ops = [ops.TFLITE_BUILTINS, ops.SELECT_TF_OPS]
+    return trace.compare(trace.convert(converter), module)
 
 
 def _in_file(reading: Reading) -> Iterator[Finding]:

@@ -13,47 +13,35 @@ from varhandle.families.compatibility import failing, works_from
 from varhandle.families.findings import Finding, Reading, named, variable_names
 from varhandle.families.frozen_graph_def import change_nodes, constant_handles
 from varhandle.families.gather_from_frozen_table import names_a_lookup
-from varhandle.families.harness import (
-    Answers,
-    Trace,
-    case,
-    compare,
-    convert,
-    convert_saved,
-    from_function,
-    module_of,
-    script_part,
-    tensorflow,
-)
-from varhandle.families.log_index import LogDiagnosis, MatchIndex, quoted
+from varhandle.families.harness import Answers, Trace, case, script_part
+from varhandle.families.log_index import LogDiagnosis, MatchIndex, Meaning
 from varhandle.families.log_patterns import WORD, Context, Match, Pattern
 from varhandle.graph import Function, Graph
 from varhandle.graph.signature_inference import placeholders, sinks
 
 
 @script_part
-def conditional_module(tf: Any) -> Any:
+def conditional_module(trace: Trace) -> Any:
     """Return a module that reads its variable in a branch."""
+    tf = trace.tf
 
     def step(self: Any, x: Any) -> Any:
         return tf.cond(x[0] > 1.5, lambda: self.weight * x, lambda: x)
 
-    return module_of(tf, step, weight=[1.0, 2.0, 3.0, 4.0])
+    return trace.module(step, weight=[1.0, 2.0, 3.0, 4.0])
 
 
 @case("cond-read", "variable read inside tf.cond")
 def cond_read(trace: Trace) -> Answers:
     """Convert a read inside a branch, through a SavedModel."""
-    tf = tensorflow()
-    return convert_saved(trace, tf, conditional_module(tf))
+    return trace.convert_saved(conditional_module(trace))
 
 
 @case("cond-read-concrete-function", "variable read inside tf.cond, frozen")
 def cond_read_concrete_function(trace: Trace) -> Answers:
     """Convert a read inside a branch, from a concrete function, which is frozen first."""
-    tf = tensorflow()
-    module = conditional_module(tf)
-    return compare(trace, tf, convert(trace, from_function(tf, module)), module)
+    module = conditional_module(trace)
+    return trace.convert_function(module.__call__, module)
 
 
 def _in_saved_model(reading: Reading) -> Iterator[Finding]:
@@ -146,12 +134,6 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
             yield _lost(line)
     for line in index.of("freezer"):
         yield _lost(line)
-    for line in index.of("init-node"):
-        message = (
-            f"Grappler dropped the initializer {quoted(line.get('node'), 'of a variable')}. The"
-            " conversion goes on after this line: if a .tflite was written, compare its answers."
-        )
-        yield FAMILY.in_log(260, line, message)
 
 
 def _lost(line: Match) -> LogDiagnosis:
@@ -215,5 +197,12 @@ FAMILY = Family(
             test=lambda context: not context.before.endswith("table_init"),
         ),
     ),
+    log_meanings={
+        "init-node": Meaning(
+            260,
+            "Grappler dropped the initializer {node:of a variable}. The conversion goes on after"
+            " this line: if a .tflite was written, compare its answers.",
+        ),
+    },
     log_rule=_in_log,
 )

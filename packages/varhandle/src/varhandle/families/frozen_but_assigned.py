@@ -12,18 +12,9 @@ from varhandle.families.compatibility import refused_by_older_releases
 from varhandle.families.findings import Finding, Reading, variable_names
 from varhandle.families.frozen_graph_def import READ_GRAPH, WRITE_MENDED, constant_handles
 from varhandle.families.gather_from_frozen_table import looks_up
-from varhandle.families.harness import (
-    Answers,
-    Trace,
-    case,
-    compare,
-    convert,
-    from_function,
-    running_total,
-    tensorflow,
-)
-from varhandle.families.log_index import LogDiagnosis, MatchIndex, quoted
-from varhandle.families.log_patterns import DTYPE, WORD, Pattern
+from varhandle.families.harness import Answers, Trace, case
+from varhandle.families.log_index import LogDiagnosis, MatchIndex
+from varhandle.families.log_patterns import DTYPE, WORD, Pattern, quoted
 from varhandle.graph import variable_role
 
 _ANSWER = "incompatible with expected resource"
@@ -32,22 +23,19 @@ _ANSWER = "incompatible with expected resource"
 @case("concrete-function-alone", "float32, assigned, without its module", drawn=True)
 def concrete_function_alone(trace: Trace) -> Answers:
     """Convert a function that assigns, without the object that owns the variable."""
-    tf = tensorflow()
-    module = running_total(tf, tf.float32)
-    return compare(trace, tf, convert(trace, from_function(tf, module)), module)
+    module = trace.running_total()
+    return trace.convert_function(module.__call__, module)
 
 
 @case("batch-norm-training", "BatchNormalization left in training mode")
 def batch_norm_training(trace: Trace) -> Answers:
     """Convert a function that calls a Keras model with training=True."""
-    tf = tensorflow()
+    tf = trace.tf
     model = tf.keras.Sequential([tf.keras.layers.BatchNormalization(input_shape=(4,))])
     function = tf.function(
         lambda x: model(x, training=True), input_signature=[tf.TensorSpec([2, 4], tf.float32)]
     )
-    concrete = function.get_concrete_function()
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
-    return compare(trace, tf, convert(trace, converter), function, shape=(2, 4))
+    return trace.convert_function(function, function, shape=(2, 4))
 
 
 _MOVING = ("moving_mean", "moving_variance")

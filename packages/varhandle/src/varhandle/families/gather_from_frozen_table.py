@@ -17,20 +17,9 @@ from varhandle.families.findings import (
     variable_names,
 )
 from varhandle.families.frozen_graph_def import change_nodes, constant_handles
-from varhandle.families.harness import (
-    Answers,
-    Trace,
-    case,
-    compare,
-    convert,
-    convert_saved,
-    from_function,
-    module_of,
-    script_part,
-    tensorflow,
-)
-from varhandle.families.log_index import LogDiagnosis, MatchIndex, custom_op, quoted
-from varhandle.families.log_patterns import Pattern
+from varhandle.families.harness import Answers, Trace, case, script_part
+from varhandle.families.log_index import LogDiagnosis, MatchIndex, Meaning, custom_op
+from varhandle.families.log_patterns import Pattern, quoted
 from varhandle.graph import Variable
 
 _CALL = r"partitionedcall(?:_\d+)?$"
@@ -38,37 +27,35 @@ _ASSIGN = r"assign|apply|scatter|update"
 
 
 @script_part
-def lookup_module(tf: Any, assigned: bool) -> Any:
+def lookup_module(trace: Trace, assigned: bool = False) -> Any:
     """Return a module that looks rows of a variable up, and may write to it."""
+    tf = trace.tf
 
     def step(self: Any, x: Any) -> Any:
         if assigned:
             self.table.assign(self.table + 1.0)
         return tf.nn.embedding_lookup(self.table, tf.cast(x, tf.int32))
 
-    return module_of(tf, step, table=tf.reshape(tf.range(12.0), [6, 2]))
+    return trace.module(step, table=tf.reshape(tf.range(12.0), [6, 2]))
 
 
 @case("embedding", "embedding looked up, only read")
 def embedding(trace: Trace) -> Answers:
     """Convert a lookup straight from a resource (ResourceGather), through a SavedModel."""
-    tf = tensorflow()
-    return convert_saved(trace, tf, lookup_module(tf, assigned=False))
+    return trace.convert_saved(lookup_module(trace))
 
 
 @case("embedding-assigned", "embedding looked up, assigned")
 def embedding_assigned(trace: Trace) -> Answers:
     """Convert a lookup in a table that the same call updates; fails on no measured release."""
-    tf = tensorflow()
-    return convert_saved(trace, tf, lookup_module(tf, assigned=True))
+    return trace.convert_saved(lookup_module(trace, assigned=True))
 
 
 @case("embedding-concrete-function", "embedding looked up, frozen")
 def embedding_concrete_function(trace: Trace) -> Answers:
     """Convert a lookup in a table that is only read, from a concrete function."""
-    tf = tensorflow()
-    module = lookup_module(tf, assigned=False)
-    return compare(trace, tf, convert(trace, from_function(tf, module)), module)
+    module = lookup_module(trace)
+    return trace.convert_function(module.__call__, module)
 
 
 def _in_saved_model(reading: Reading) -> Iterator[Finding]:
@@ -169,12 +156,6 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
         if names_a_lookup(line.get("node")):
             who = quoted(line.get("node"), "A lookup")
             yield FAMILY.in_log(70, line, f"{who} wants a variable's handle, and got no value.")
-    for line in index.of("ill-formed"):
-        message = (
-            f"The importer lost the function {quoted(line.get('function'), 'of the model')}, as"
-            " it does where an embedding is looked up from a variable's handle."
-        )
-        yield FAMILY.in_log(80, line, message)
     for line in index.custom("gather"):
         yield FAMILY.in_log(70, line, custom_op(line.get("op")))
 
@@ -198,6 +179,13 @@ FAMILY = Family(
             r"failedtofindfunction'(?P<function>[^']{1,200})'.{0,40}$",
         ),
     ),
+    log_meanings={
+        "ill-formed": Meaning(
+            80,
+            "The importer lost the function {function:of the model}, as it does where an embedding"
+            " is looked up from a variable's handle.",
+        ),
+    },
     log_rule=_in_log,
     spoils_whole_file=True,
     repair_step="whole",

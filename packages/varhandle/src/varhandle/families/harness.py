@@ -18,9 +18,10 @@ SCRIPT_PARTS: List[Callable[..., Any]] = []
 
 
 class Trace:
-    """Where a reproduction has got to, where it may write, and how closely its answers must agree.
+    """A reproduction as it runs: what it is made with, and what becomes of it.
 
-    The stages are ``build``, ``save``, ``convert``, ``load`` and ``run``.
+    ``stage`` is how far it has got: ``build``, ``save``, ``convert``, ``load`` or ``run``. It may
+    write into ``folder``, and its answers must agree within ``tolerance``.
     """
 
     def __init__(self) -> None:
@@ -29,6 +30,108 @@ class Trace:
         self.folder = tempfile.mkdtemp()
         self.stage = "build"
         self.tolerance = 1e-4
+        self._tf: Any = None
+
+    @property
+    def tf(self) -> Any:
+        """TensorFlow, with the behavior of its second version."""
+        if self._tf is None:
+            import tensorflow as module
+
+            if module.__version__.startswith("1."):
+                module.compat.v1.enable_v2_behavior()
+            self._tf = module.compat.v2
+        return self._tf
+
+    def module(self, step: Callable[[Any, Any], Any], **values: Any) -> Any:
+        """Return a module with a variable for each value; its call is a step on itself and on x."""
+        tf: Any = self.tf
+
+        class Model(tf.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                for name, value in values.items():
+                    setattr(self, name, tf.Variable(value, name=name))
+
+            @tf.function(input_signature=[tf.TensorSpec([4], tf.float32)])
+            def __call__(self, x: Any) -> Any:
+                return step(self, x)
+
+        return Model()
+
+    def running_total(self, dtype: str = "float32") -> Any:
+        """Return a module that adds what it is given to a variable of some dtype."""
+        tf = self.tf
+
+        def step(module: Any, x: Any) -> Any:
+            module.total.assign(module.total + tf.cast(x, dtype))
+            return tf.cast(module.total, tf.float32)
+
+        return self.module(step, total=tf.zeros([4], dtype))
+
+    def saved(self, module: Any) -> Any:
+        """Save a module, and return the converter of what was saved."""
+        self.stage = "save"
+        signature = module.__call__.get_concrete_function()
+        self.tf.saved_model.save(module, self.folder, signatures=signature)
+        return self.tf.lite.TFLiteConverter.from_saved_model(self.folder)
+
+    def convert(self, converter: Any) -> bytes:
+        """Convert."""
+        self.stage = "convert"
+        content: bytes = converter.convert()
+        return content
+
+    def compare(self, content: bytes, reference: Any, shape: Tuple[int, ...] = (4,)) -> Answers:
+        """Give the interpreter and the reference (of a NumPy array) the same three inputs."""
+        import numpy as np
+
+        self.stage = "load"
+        interpreter = self.tf.lite.Interpreter(model_content=content)
+        interpreter.allocate_tensors()
+        self.stage = "run"
+        got, expected = [], []
+        for call in range(1, 4):
+            x = np.full(shape, call, np.float32)
+            interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
+            interpreter.invoke()
+            answer = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+            got.append([float(value) for value in np.ravel(answer)])
+            expected.append([float(value) for value in np.ravel(reference(x))])
+        return got, expected
+
+    def convert_saved(self, module: Any, shape: Tuple[int, ...] = (4,)) -> Answers:
+        """Save a module, convert it, and compare."""
+        return self.compare(self.convert(self.saved(module)), module, shape)
+
+    def convert_function(
+        self, function: Any, reference: Any, shape: Tuple[int, ...] = (4,)
+    ) -> Answers:
+        """Convert a function alone, without the object that owns its variables, and compare."""
+        concrete = function.get_concrete_function()
+        converter = self.tf.lite.TFLiteConverter.from_concrete_functions([concrete])
+        return self.compare(self.convert(converter), reference, shape)
+
+    def convert_lstm(self, **batch: Any) -> Answers:
+        """Convert a Keras LSTM with a batch of some size, and compare."""
+        keras = self.tf.keras
+        x = keras.Input(shape=(3, 1), **batch)
+        layer = keras.layers.LSTM(2, kernel_initializer="ones", recurrent_initializer="ones")
+        model = keras.Model(x, layer(x))
+        self.stage = "convert"
+        converter = self.tf.lite.TFLiteConverter.from_keras_model(model)
+        return self.compare(self.convert(converter), model, shape=(1, 3, 1))
+
+    def convert_total(self, dtype: str, **settings: Any) -> Answers:
+        """Save a running total of a dtype, convert it with settings of the converter, compare."""
+        module = self.running_total(dtype)
+        converter = self.saved(module)
+        self.stage = "convert"
+        for name, value in settings.items():
+            if not hasattr(converter, name):
+                raise NotOfferedError("no " + name + " in this release")
+            setattr(converter, name, value)
+        return self.compare(self.convert(converter), module)
 
 
 class NotOfferedError(Exception):
@@ -105,105 +208,6 @@ def _op_errors(error: Exception) -> List[Tuple[str, str]]:
     for entry in getattr(error, "errors", None) or ():
         pairs.add((entry.operator.name, type(entry).ErrorCode.Name(entry.error_code)))
     return sorted(pairs)
-
-
-def tensorflow() -> Any:
-    """Import TensorFlow, with the behavior of its second version."""
-    import tensorflow as module
-
-    if module.__version__.startswith("1."):
-        module.compat.v1.enable_v2_behavior()
-    return module.compat.v2
-
-
-def module_of(tf: Any, step: Callable[[Any, Any], Any], **values: Any) -> Any:
-    """Return a module with a variable for each value; its call is a step on itself and on x."""
-
-    class Model(tf.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            for name, value in values.items():
-                setattr(self, name, tf.Variable(value, name=name))
-
-        @tf.function(input_signature=[tf.TensorSpec([4], tf.float32)])
-        def __call__(self, x: Any) -> Any:
-            return step(self, x)
-
-    return Model()
-
-
-def running_total(tf: Any, dtype: Any) -> Any:
-    """Return a module that adds what it is given to a variable of some dtype."""
-
-    def step(self: Any, x: Any) -> Any:
-        self.total.assign(self.total + tf.cast(x, dtype))
-        return tf.cast(self.total, tf.float32)
-
-    return module_of(tf, step, total=tf.zeros([4], dtype))
-
-
-def saved(trace: Trace, tf: Any, module: Any) -> Any:
-    """Save a module, and return the converter of what was saved."""
-    trace.stage = "save"
-    signature = module.__call__.get_concrete_function()
-    tf.saved_model.save(module, trace.folder, signatures=signature)
-    return tf.lite.TFLiteConverter.from_saved_model(trace.folder)
-
-
-def from_function(tf: Any, module: Any) -> Any:
-    """Return the converter of a module's call alone, without the module."""
-    return tf.lite.TFLiteConverter.from_concrete_functions(
-        [module.__call__.get_concrete_function()]
-    )
-
-
-def convert(trace: Trace, converter: Any) -> bytes:
-    """Convert."""
-    trace.stage = "convert"
-    content: bytes = converter.convert()
-    return content
-
-
-def compare(
-    trace: Trace, tf: Any, content: bytes, reference: Any, shape: Tuple[int, ...] = (4,)
-) -> Answers:
-    """Give the interpreter and the reference (of a NumPy array) the same three inputs."""
-    import numpy as np
-
-    trace.stage = "load"
-    interpreter = tf.lite.Interpreter(model_content=content)
-    interpreter.allocate_tensors()
-    trace.stage = "run"
-    got, expected = [], []
-    for call in range(1, 4):
-        x = np.full(shape, call, np.float32)
-        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
-        interpreter.invoke()
-        answer = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
-        got.append([float(value) for value in np.ravel(answer)])
-        expected.append([float(value) for value in np.ravel(reference(x))])
-    return got, expected
-
-
-def convert_saved(trace: Trace, tf: Any, module: Any) -> Answers:
-    """Save a module, convert it, and compare."""
-    return compare(trace, tf, convert(trace, saved(trace, tf, module)), module)
-
-
-def convert_total(trace: Trace, dtype: str, **settings: Any) -> Answers:
-    """Save a running total of a dtype, convert it with settings of the converter, and compare."""
-    tf = tensorflow()
-    module = running_total(tf, getattr(tf, dtype))
-    converter = saved(trace, tf, module)
-    trace.stage = "convert"
-    for name, value in settings.items():
-        if name == "supported_ops":
-            converter.target_spec.supported_ops = [getattr(tf.lite.OpsSet, it) for it in value]
-        elif not hasattr(converter, name):
-            raise NotOfferedError("no " + name + " in this release")
-        else:
-            setattr(converter, name, value)
-    return compare(trace, tf, convert(trace, converter), module)
 
 
 def main(identifiers: List[str]) -> None:

@@ -10,16 +10,8 @@ from varhandle.display import join_names
 from varhandle.families import code
 from varhandle.families.base import Family
 from varhandle.families.findings import Finding, Reading, named, scoped, variable_names
-from varhandle.families.harness import (
-    Answers,
-    Trace,
-    case,
-    compare,
-    convert,
-    saved,
-    tensorflow,
-)
-from varhandle.families.log_index import LAST_RESORT, LogDiagnosis, MatchIndex, quoted
+from varhandle.families.harness import Answers, Trace, case
+from varhandle.families.log_index import LAST_RESORT, Meaning
 from varhandle.families.log_patterns import Context, Pattern
 from varhandle.graph import Variable
 
@@ -29,7 +21,7 @@ Key = tuple[object, ...]
 @case("keras-in-module", "Keras layer in a tf.Module", drawn=True)
 def keras_in_module(trace: Trace) -> Answers:
     """Save a module that owns a Keras layer, convert it, and compare the answers."""
-    tf: Any = tensorflow()
+    tf: Any = trace.tf
 
     class Classifier(tf.Module):
         def __init__(self) -> None:
@@ -41,9 +33,7 @@ def keras_in_module(trace: Trace) -> Answers:
         def __call__(self, x: Any) -> Any:
             return self.dense(x)
 
-    module = Classifier()
-    content = convert(trace, saved(trace, tf, module))
-    return compare(trace, tf, content, module, shape=(1, 4))
+    return trace.convert_saved(Classifier(), shape=(1, 4))
 
 
 def _in_saved_model(reading: Reading) -> Iterator[Finding]:
@@ -112,32 +102,6 @@ _OTHER_KERAS = (
 )
 
 
-def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
-    for line in index.of("no-value"):
-        message = (
-            "A read found no value: Keras 3 saved the variable under an object that nobody reads."
-        )
-        yield FAMILY.in_log(40, line, message)
-    for line in index.of("openvino"):
-        message = (
-            f"The importer found no value for {quoted(line.get('variable'), 'a variable')}:"
-            " Keras 3 saved it under an object that this importer does not look at."
-        )
-        yield FAMILY.in_log(40, line, message)
-    for line in index.of("keras-private"):
-        message = (
-            f"{quoted(line.get('class'), 'The model')} is of another Keras than the one that the"
-            " converter of this release calls; Keras 3 has no such method."
-        )
-        yield FAMILY.in_log(50, line, message, _OTHER_KERAS)
-    for line in index.of("none-alone"):
-        message = (
-            "This line alone names no cause: paste the whole traceback. Where that ends in"
-            " tflite_keras_util.py, the converter has met a Keras that it does not know."
-        )
-        yield FAMILY.in_log(LAST_RESORT, line, message, _OTHER_KERAS)
-
-
 def _no_markup(context: Context) -> bool:
     """Tell that "error: missing attribute 'value'" is not about XML or HTML."""
     return not re.match(r"(?:in|on|for|of|at)(?:the)?(?:element|tag|node|<)", context.after)
@@ -193,7 +157,29 @@ FAMILY = Family(
             r"(?:.{0,120}?variableorresource'(?P<variable>[^']{1,200})')?",
         ),
     ),
-    log_rule=_in_log,
+    log_meanings={
+        "no-value": Meaning(
+            40,
+            "A read found no value: Keras 3 saved the variable under an object that nobody reads.",
+        ),
+        "openvino": Meaning(
+            40,
+            "The importer found no value for {variable:a variable}: Keras 3 saved it under an"
+            " object that this importer does not look at.",
+        ),
+        "keras-private": Meaning(
+            50,
+            "{class:The model} is of another Keras than the one that the converter of this release"
+            " calls; Keras 3 has no such method.",
+            _OTHER_KERAS,
+        ),
+        "none-alone": Meaning(
+            LAST_RESORT,
+            "This line alone names no cause: paste the whole traceback. Where that ends in"
+            " tflite_keras_util.py, the converter has met a Keras that it does not know.",
+            _OTHER_KERAS,
+        ),
+    },
     spoils_whole_file=True,
     answers_wrongly=True,
 )

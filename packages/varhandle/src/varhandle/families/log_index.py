@@ -6,16 +6,16 @@ nobody froze. So each family looks at all matches (``MatchIndex``), and says wha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 from varhandle.display import join_names
 from varhandle.facts.dtypes import dtype_of
-from varhandle.families.log_patterns import OPS, WORD, Match, Pattern
+from varhandle.families.log_patterns import OPS, WORD, Match, Pattern, quoted
 
 LAST_RESORT = 1000  #: rank of a line that counts only where nothing else was found
-_SHOWN = 80  # characters of a name that a sentence shows
 
 _REFUSED_LISTS = (
     "Ops that need custom implementation (enabled via setting the -emit-custom-ops flag):",
@@ -111,13 +111,6 @@ def is_flex(op: str) -> bool:
 def custom_op(op: str) -> str:
     """Say what became of an op that no converter knew."""
     return f"allow_custom_ops wrote {op} into the file, and no runtime has such an op."
-
-
-def quoted(name: str, otherwise: str) -> str:
-    """Quote a name; of a path that fills the line, its end, which tells the most."""
-    if len(name) > _SHOWN:
-        name = f"…{name[-_SHOWN:]}"
-    return f"'{name}'" if name else otherwise
 
 
 def dtype_name(written: str) -> str:
@@ -233,3 +226,29 @@ class LogDiagnosis:
 
 
 LogRule = Callable[[MatchIndex], Iterator[LogDiagnosis]]
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What every line of some kind means, whatever else the log has.
+
+    Attributes:
+        rank: How close such a line is to the cause: the smaller, the closer.
+        message: What it means. ``{node:a variable}`` is the name that the pattern caught as
+            ``node``, quoted, or else the words after the colon; an op has no quotes.
+        fix: What to do, if not the family's own fix.
+    """
+
+    rank: int
+    message: str
+    fix: str | None = None
+
+    def message_of(self, match: Match) -> str:
+        """Write the message for a line."""
+
+        def written(place: re.Match[str]) -> str:
+            name, otherwise = place.groups()
+            caught = match.get(name)
+            return (caught or otherwise) if name == "op" else quoted(caught, otherwise)
+
+        return re.sub(r"\{(\w+):([^}]*)\}", written, self.message)

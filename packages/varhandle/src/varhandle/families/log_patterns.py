@@ -24,6 +24,7 @@ from varhandle.families.log_text import PAGE, Page, pages, squeezed
 
 _TRIES = 200_000  # places that are looked at in a log, which may repeat a phrase for ever
 _KEPT = 2000  # different matches of one pattern that are kept
+_SHOWN = 80  # characters of a name that a sentence shows
 
 OPS = (
     # The longest first: a name may end where the next word of the log begins.
@@ -122,6 +123,13 @@ class Match:
     def get(self, name: str) -> str:
         """Return a name that was caught, or nothing."""
         return self.names.get(name, "")
+
+
+def quoted(name: str, otherwise: str) -> str:
+    """Quote a name; of a path that fills the line, its end, which tells the most."""
+    if len(name) > _SHOWN:
+        name = f"…{name[-_SHOWN:]}"
+    return f"'{name}'" if name else otherwise
 
 
 def find_matches(text: str, patterns: Sequence[Pattern]) -> list[Match]:

@@ -9,28 +9,19 @@ from varhandle.families import code
 from varhandle.families.base import Family
 from varhandle.families.compatibility import refused_by_older_releases
 from varhandle.families.findings import Finding, Reading
-from varhandle.families.harness import Answers, Trace, case, convert_total
-from varhandle.families.log_index import LOCATION, LogDiagnosis, MatchIndex, quoted
+from varhandle.families.harness import Answers, Trace, case
+from varhandle.families.log_index import LOCATION, Meaning
 from varhandle.families.log_patterns import Context, Pattern
 
 
 @case("float32-state", "float32 variable, assigned", drawn=True)
 def float32_state(trace: Trace) -> Answers:
     """Convert a running total kept in float32, with the converter's defaults."""
-    return convert_total(trace, "float32")
+    return trace.convert_total("float32")
 
 
 def _in_saved_model(reading: Reading) -> Iterator[Finding]:
     yield from refused_by_older_releases(reading, FAMILY.id, "is not immutable")
-
-
-def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
-    for line in index.of("immutable"):
-        message = (
-            f"{quoted(line.get('variable'), 'A variable')} is assigned, and this importer takes"
-            " only variables that are never written."
-        )
-        yield FAMILY.in_log(100, line, message)
 
 
 def _compilers_word(context: Context) -> bool:
@@ -66,6 +57,12 @@ FAMILY = Family(
         ),
         Pattern("immutable", "could not rewrite use of immutable bound input"),
     ),
-    log_rule=_in_log,
+    log_meanings={
+        "immutable": Meaning(
+            100,
+            "{variable:A variable} is assigned, and this importer takes only variables that are"
+            " never written.",
+        ),
+    },
     shown_by_releases=True,
 )

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from varhandle.display import printable
 from varhandle.families import code
 from varhandle.families.base import Family
 from varhandle.families.findings import Finding, Reading
-from varhandle.families.harness import Answers, Trace, case, convert_saved, tensorflow
+from varhandle.families.harness import Answers, Trace, case
 from varhandle.families.log_index import (
     LAST_RESORT,
     LogDiagnosis,
     MatchIndex,
+    Meaning,
     Ops,
     custom_op,
-    quoted,
 )
 from varhandle.families.log_patterns import WORD, Pattern
 
@@ -34,20 +33,12 @@ _RESOURCES = (
 @case("hash-table", "hash table looked up")
 def hash_table(trace: Trace) -> Answers:
     """Convert a lookup in a table, a resource that is no variable."""
-    tf: Any = tensorflow()
-
-    class Prices(tf.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            keys = tf.constant([1, 2, 3], tf.int64)
-            pairs = tf.lookup.KeyValueTensorInitializer(keys, tf.constant([10.0, 20.0, 30.0]))
-            self.table = tf.lookup.StaticHashTable(pairs, 0.0)
-
-        @tf.function(input_signature=[tf.TensorSpec([4], tf.float32)])
-        def __call__(self, x: Any) -> Any:
-            return self.table.lookup(tf.cast(x, tf.int64))
-
-    return convert_saved(trace, tf, Prices())
+    tf = trace.tf
+    keys = tf.constant([1, 2, 3], tf.int64)
+    pairs = tf.lookup.KeyValueTensorInitializer(keys, tf.constant([10.0, 20.0, 30.0]))
+    module = trace.module(lambda self, x: self.table.lookup(tf.cast(x, tf.int64)))
+    module.table = tf.lookup.StaticHashTable(pairs, 0.0)
+    return trace.convert_saved(module)
 
 
 def _in_graph(reading: Reading) -> Iterator[Finding]:
@@ -117,12 +108,6 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
         )
         yield FAMILY.in_log(130, ops.first("builtin"), message, _OTHER_TOOL)
     yield from _tables(ops)
-    for line in index.of("table-init"):
-        message = f"Grappler dropped {quoted(line.get('node'), '')}, which fills a table."
-        yield FAMILY.in_log(260, line, message)
-    for line in index.of("no-table"):
-        message = "A lookup table is read, and nothing has filled it before."
-        yield FAMILY.in_log(130, line, message)
     for line in index.of("resource-list"):
         listed = Ops([line])
         if listed.has("table") and not listed.has("handle", "read", "assign"):
@@ -130,9 +115,6 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
             yield FAMILY.in_log(LAST_RESORT, line, message)
     for line in index.custom("table"):
         yield FAMILY.in_log(130, line, custom_op(line.get("op")))
-    for line in index.of("to-numpy"):
-        message = "A resource's handle is treated as a value; most often it is a lookup table's."
-        yield FAMILY.in_log(130, line, message)
 
 
 def _tables(ops: Ops) -> Iterator[LogDiagnosis]:
@@ -176,6 +158,13 @@ FAMILY = Family(
             rf"initnode(?P<node>{WORD}{{1,250}}?table_init)$",
         ),
     ),
+    log_meanings={
+        "table-init": Meaning(260, "Grappler dropped {node:}, which fills a table."),
+        "no-table": Meaning(130, "A lookup table is read, and nothing has filled it before."),
+        "to-numpy": Meaning(
+            130, "A resource's handle is treated as a value; most often it is a lookup table's."
+        ),
+    },
     log_rule=_in_log,
     spoils_whole_file=True,
 )

@@ -8,17 +8,8 @@ from varhandle.display import printable
 from varhandle.families import code
 from varhandle.families.base import Family
 from varhandle.families.findings import Finding, Reading
-from varhandle.families.harness import (
-    Answers,
-    Trace,
-    case,
-    compare,
-    convert,
-    running_total,
-    saved,
-    tensorflow,
-)
-from varhandle.families.log_index import LogDiagnosis, MatchIndex
+from varhandle.families.harness import Answers, Trace, case
+from varhandle.families.log_index import LogDiagnosis, MatchIndex, Meaning
 from varhandle.families.log_patterns import Pattern
 from varhandle.graph import Function, Node, TensorSpec, Variable
 
@@ -31,14 +22,14 @@ def int8_state(trace: Trace) -> Answers:
     """Quantize a running total, calibrated with two calls, and call it three times."""
     import numpy as np
 
-    tf = tensorflow()
-    module = running_total(tf, tf.float32)
-    converter = saved(trace, tf, module)
+    tf = trace.tf
+    module = trace.running_total()
+    converter = trace.saved(module)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.representative_dataset = lambda: ([np.ones([4], np.float32)] for _ in range(2))
     trace.tolerance = 0.1  # eight bits
-    return compare(trace, tf, convert(trace, converter), module)
+    return trace.compare(trace.convert(converter), module)
 
 
 def _in_file(reading: Reading) -> Iterator[Finding]:
@@ -113,12 +104,6 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
         which = f": {pair[0]} and {pair[1]}" if len(pair) == 2 else ""
         message = f"A variable and what is read from it or written to it differ in dtype{which}."
         yield FAMILY.in_log(30, line, message)
-    for line in index.of("calibrator"):
-        message = (
-            "The calibrator of this release takes one subgraph. Initializing a variable (CALL_ONCE)"
-            " or a loop makes more, so a model with state cannot be calibrated."
-        )
-        yield FAMILY.in_log(240, line, message)
 
 
 _OF_A_RUNTIME = ("tflite", "interpreter")
@@ -165,6 +150,13 @@ FAMILY = Family(
         ),
         Pattern("calibrator", "Only models with a single subgraph are supported"),
     ),
+    log_meanings={
+        "calibrator": Meaning(
+            240,
+            "The calibrator of this release takes one subgraph. Initializing a variable (CALL_ONCE)"
+            " or a loop makes more, so a model with state cannot be calibrated.",
+        ),
+    },
     log_rule=_in_log,
     answers_wrongly=True,
     accumulates_state=True,

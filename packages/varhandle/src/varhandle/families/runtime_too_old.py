@@ -9,15 +9,8 @@ from varhandle.families import code
 from varhandle.families.base import Family
 from varhandle.families.compatibility import takers, without_variables
 from varhandle.families.findings import Finding, Reading, named, variable_names
-from varhandle.families.harness import (
-    Answers,
-    Trace,
-    case,
-    compare,
-    running_total,
-    tensorflow,
-)
-from varhandle.families.log_index import LogDiagnosis, MatchIndex, role
+from varhandle.families.harness import Answers, Trace, case
+from varhandle.families.log_index import LogDiagnosis, MatchIndex, Meaning, role
 from varhandle.families.log_patterns import Context, Pattern
 from varhandle.families.micro_needs_store import is_on_micro
 
@@ -45,9 +38,8 @@ def newer_file(trace: Trace) -> Answers:
         "Ry3XvVnSelS6aoTv6hA1mFurXo9yH3Xl9ghfBfh5vopt1eeslmM9cG1+MZ07lVXf1fOiTLB6FT/6XY5pd9lDzZMc"
         "Z5VedEqd8Fzct8DfatQYOPkdrq2BgfBsceGzJHty4t/H3o2g7mOTTOX7Cd8L8R3CXhc7pTQmtZPv21Px/wPA+PRo"
     )
-    tf = tensorflow()
     file = zlib.decompress(base64.b64decode(content))
-    return compare(trace, tf, file, running_total(tf, tf.float32))
+    return trace.compare(file, trace.running_total())
 
 
 def _in_saved_model(reading: Reading) -> Iterator[Finding]:
@@ -92,12 +84,6 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
         version = f" version {line.get('version')}" if line.get("version") else ""
         message = f"The file uses {op}{version}, which this runtime does not have."
         yield FAMILY.in_log(160, line, message, None if variable else _OTHER_OP)
-    for line in index.of("tensor-type"):
-        message = "The file has tensors of type 13, RESOURCE, which this runtime cannot read."
-        yield FAMILY.in_log(160, line, message)
-    for line in index.of("variable-tensor"):
-        message = "The file keeps state in variable tensors, which this loader does not take."
-        yield FAMILY.in_log(160, line, message)
 
 
 def _no_more_figures(context: Context) -> bool:
@@ -138,6 +124,14 @@ FAMILY = Family(
         ),
         Pattern("variable-tensor", "Variable tensors not yet supported"),
     ),
+    log_meanings={
+        "tensor-type": Meaning(
+            160, "The file has tensors of type 13, RESOURCE, which this runtime cannot read."
+        ),
+        "variable-tensor": Meaning(
+            160, "The file keeps state in variable tensors, which this loader does not take."
+        ),
+    },
     log_rule=_in_log,
     of_the_file=True,
 )

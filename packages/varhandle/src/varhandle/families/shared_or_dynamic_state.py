@@ -10,17 +10,8 @@ from varhandle.families import code
 from varhandle.families.base import Family
 from varhandle.families.compatibility import failing
 from varhandle.families.findings import Finding, Reading, named, scoped
-from varhandle.families.harness import (
-    Answers,
-    NotOfferedError,
-    Trace,
-    case,
-    compare,
-    convert,
-    convert_saved,
-    tensorflow,
-)
-from varhandle.families.log_index import LogDiagnosis, MatchIndex, quoted
+from varhandle.families.harness import Answers, NotOfferedError, Trace, case
+from varhandle.families.log_index import Meaning
 from varhandle.families.log_patterns import Pattern
 from varhandle.graph import Variable
 
@@ -38,25 +29,21 @@ _BASIC_LSTM = 1  # LSTMKernelType.BASIC: its state comes in and goes out, and no
 @case("growing-variable", "variable of unknown length that grows")
 def growing_variable(trace: Trace) -> Answers:
     """Convert a variable whose first dimension is unknown and grows by concatenation."""
-    tf: Any = tensorflow()
+    tf = trace.tf
 
-    class History(tf.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.seen = tf.Variable(tf.zeros([1]), shape=[None], name="seen")
+    def step(self: Any, x: Any) -> Any:
+        self.seen.assign(tf.concat([self.seen, x], 0))
+        return tf.reduce_sum(self.seen, keepdims=True)
 
-        @tf.function(input_signature=[tf.TensorSpec([4], tf.float32)])
-        def __call__(self, x: Any) -> Any:
-            self.seen.assign(tf.concat([self.seen, x], 0))
-            return tf.reduce_sum(self.seen, keepdims=True)
-
-    return convert_saved(trace, tf, History())
+    module = trace.module(step)
+    module.seen = tf.Variable(tf.zeros([1]), shape=[None], name="seen")
+    return trace.convert_saved(module)
 
 
 @case("two-signatures", "two signatures share a variable")
 def two_signatures(trace: Trace) -> Answers:
     """Write a variable through one signature, and read it through another."""
-    tf: Any = tensorflow()
+    tf: Any = trace.tf
 
     class Account(tf.Module):
         def __init__(self) -> None:
@@ -83,7 +70,7 @@ def two_signatures(trace: Trace) -> Answers:
     converter = tf.lite.TFLiteConverter.from_saved_model(
         trace.folder, signature_keys=["add", "scaled"]
     )
-    content = convert(trace, converter)
+    content = trace.convert(converter)
     trace.stage = "load"
     interpreter = tf.lite.Interpreter(model_content=content)
     interpreter.allocate_tensors()
@@ -103,13 +90,7 @@ def two_signatures(trace: Trace) -> Answers:
 @case("lstm", "Keras LSTM that keeps no state")
 def lstm(trace: Trace) -> Answers:
     """Convert an LSTM whose every call starts afresh, and call it several times."""
-    tf = tensorflow()
-    x = tf.keras.Input(batch_shape=(1, 3, 1))
-    layer = tf.keras.layers.LSTM(2, kernel_initializer="ones", recurrent_initializer="ones")
-    model = tf.keras.Model(x, layer(x))
-    trace.stage = "convert"
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    return compare(trace, tf, convert(trace, converter), model, shape=(1, 3, 1))
+    return trace.convert_lstm(batch_size=1)
 
 
 def _in_saved_model(reading: Reading) -> Iterator[Finding]:
@@ -219,18 +200,6 @@ def _older_state(reading: Reading) -> Iterator[Finding]:
     yield FAMILY.finding("info", (), message, fix)
 
 
-def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
-    for line in index.of("unliftable"):
-        tensor = quoted(line.get("tensor"), "The first value of a variable")
-        message = (
-            f"{tensor} depends on an input: the variable cannot be made before the first call."
-        )
-        yield FAMILY.in_log(110, line, message)
-    for line in index.of("duplicate"):
-        message = "The first value of a state depends on an input: its shape is not known."
-        yield FAMILY.in_log(110, line, message)
-
-
 FAMILY = Family(
     id="shared-or-dynamic-state",
     order=150,
@@ -254,6 +223,15 @@ FAMILY = Family(
         Pattern("duplicate", "cannot duplicate the value since it's not constant"),
         Pattern("duplicate", "Failed to duplicate values for the stateful op"),
     ),
-    log_rule=_in_log,
+    log_meanings={
+        "unliftable": Meaning(
+            110,
+            "{tensor:The first value of a variable} depends on an input: the variable cannot be"
+            " made before the first call.",
+        ),
+        "duplicate": Meaning(
+            110, "The first value of a state depends on an input: its shape is not known."
+        ),
+    },
     answers_wrongly=True,
 )

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from varhandle.families import code
 from varhandle.families.base import Family
 from varhandle.families.findings import Finding, Reading
-from varhandle.families.harness import Answers, Trace, case, compare, convert, tensorflow
-from varhandle.families.log_index import LogDiagnosis, MatchIndex
+from varhandle.families.harness import Answers, Trace, case
+from varhandle.families.log_index import Meaning
 from varhandle.families.log_patterns import Pattern
 from varhandle.graph import TensorSpec
 
@@ -18,13 +18,7 @@ _LISTS = frozenset({"TensorListReserve", "EmptyTensorList"})
 @case("lstm-any-batch", "Keras LSTM, batch size open")
 def lstm_any_batch(trace: Trace) -> Answers:
     """Convert an LSTM as most people write it, without a batch size."""
-    tf = tensorflow()
-    x = tf.keras.Input(shape=(3, 1))
-    layer = tf.keras.layers.LSTM(2, kernel_initializer="ones", recurrent_initializer="ones")
-    model = tf.keras.Model(x, layer(x))
-    trace.stage = "convert"
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    return compare(trace, tf, convert(trace, converter), model, shape=(1, 3, 1))
+    return trace.convert_lstm()
 
 
 def _in_saved_model(reading: Reading) -> Iterator[Finding]:
@@ -58,21 +52,6 @@ def _closed(spec: TensorSpec) -> list[int | None] | None:
     return [1, *spec.shape[1:]] if spec.shape else None
 
 
-def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
-    for line in index.of("tensor-list"):
-        message = (
-            "A list of tensors, as a recurrent layer keeps one, has elements whose shape is not"
-            " known: as a rule the batch has no fixed size. No variable is at fault."
-        )
-        yield FAMILY.in_log(125, line, message)
-    for line in index.of("tensor-list-op"):
-        message = (
-            "The loop of a recurrent layer keeps its tensors in a list, by"
-            f" {line.get('op') or 'TensorList ops'}, which this converter or runtime does not have."
-        )
-        yield FAMILY.in_log(195, line, message)
-
-
 FAMILY = Family(
     id="tensor-list",
     order=170,
@@ -103,5 +82,16 @@ FAMILY = Family(
             r"nodenumber\d{1,7}\((?P<op>flextensor(?:array|list)\w{0,40})\)$",
         ),
     ),
-    log_rule=_in_log,
+    log_meanings={
+        "tensor-list": Meaning(
+            125,
+            "A list of tensors, as a recurrent layer keeps one, has elements whose shape is not"
+            " known: as a rule the batch has no fixed size. No variable is at fault.",
+        ),
+        "tensor-list-op": Meaning(
+            195,
+            "The loop of a recurrent layer keeps its tensors in a list, by {op:TensorList ops},"
+            " which this converter or runtime does not have.",
+        ),
+    },
 )

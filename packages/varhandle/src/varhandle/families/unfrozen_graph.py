@@ -9,19 +9,12 @@ from varhandle.families import code
 from varhandle.families.base import Family
 from varhandle.families.findings import Finding, Reading, variable_names
 from varhandle.families.frozen_graph_def import READ_GRAPH
-from varhandle.families.harness import (
-    Answers,
-    Trace,
-    case,
-    compare,
-    convert,
-    script_part,
-    tensorflow,
-)
+from varhandle.families.harness import Answers, Trace, case, script_part
 from varhandle.families.log_index import (
     LAST_RESORT,
     LogDiagnosis,
     MatchIndex,
+    Meaning,
     Ops,
     custom_op,
 )
@@ -33,7 +26,7 @@ from varhandle.graph.signature_inference import sinks
 @script_part
 def convert_unfrozen(trace: Trace, use_resource: bool) -> Answers:
     """Convert a TF1 graph whose one weight has its value in a session."""
-    tf = tensorflow()
+    tf = trace.tf
     v1 = tf.compat.v1
     with v1.Graph().as_default() as graph, v1.Session() as session:
         x = v1.placeholder(tf.float32, [1, 4], name="x")
@@ -41,9 +34,7 @@ def convert_unfrozen(trace: Trace, use_resource: bool) -> Answers:
         y = tf.identity(x @ weight, name="y")
         session.run(v1.global_variables_initializer())
         converter = v1.lite.TFLiteConverter(graph.as_graph_def(), [x], [y])
-        content = convert(trace, converter)
-
-        return compare(trace, tf, content, lambda x: 2.0 * x.sum(), shape=(1, 4))
+        return trace.compare(trace.convert(converter), lambda x: 2.0 * x.sum(), shape=(1, 4))
 
 
 @case("unfrozen-graph", "TF1 graph, not frozen", drawn=True)
@@ -143,9 +134,6 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
         yield FAMILY.in_log(60, ops.first("handle"), message)
     for line in index.custom("reference"):
         yield FAMILY.in_log(60, line, custom_op(line.get("op")))
-    for line in index.of("not-frozen"):
-        message = "The graph holds variables, whose values live in a session and not in the file."
-        yield FAMILY.in_log(60, line, message)
     for line in [] if index.of("toco-reason") else index.of("toco"):
         message = (
             "toco stopped, and says why only on the console. Most often training ops (Assign,"
@@ -190,5 +178,10 @@ FAMILY = Family(
         Pattern("toco-reason", "Check failed:", company=("toco",)),
         Pattern("toco-reason", "Converting unsupported operation:"),
     ),
+    log_meanings={
+        "not-frozen": Meaning(
+            60, "The graph holds variables, whose values live in a session and not in the file."
+        ),
+    },
     log_rule=_in_log,
 )

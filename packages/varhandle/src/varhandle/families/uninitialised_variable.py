@@ -8,9 +8,9 @@ from varhandle.display import join_names
 from varhandle.families import code
 from varhandle.families.base import Family
 from varhandle.families.findings import Finding, Reading, named, scoped, variable_names
-from varhandle.families.harness import Answers, Trace, case, convert_saved, module_of, tensorflow
+from varhandle.families.harness import Answers, Trace, case
 from varhandle.families.keras3_export import has_twin, lost_variables
-from varhandle.families.log_index import LogDiagnosis, MatchIndex, quoted
+from varhandle.families.log_index import Meaning
 from varhandle.families.log_patterns import WORD, Context, Pattern
 from varhandle.graph import Access, Variable
 
@@ -18,9 +18,9 @@ from varhandle.graph import Access, Variable
 @case("untracked-variable", "variable that its module does not own")
 def untracked_variable(trace: Trace) -> Answers:
     """Save a module whose function reads a variable that no object of it holds."""
-    tf = tensorflow()
+    tf = trace.tf
     weight = tf.Variable([1.0, 2.0, 3.0, 4.0], name="weight")
-    return convert_saved(trace, tf, module_of(tf, lambda _, x: weight * x))
+    return trace.convert_saved(trace.module(lambda _, x: weight * x))
 
 
 def _in_saved_model(reading: Reading) -> Iterator[Finding]:
@@ -82,6 +82,7 @@ def _set_before(reading: Reading, variable: Variable, read: Access) -> bool:
     return bool(assigned) and min(assigned) < reading.nodes[read.function, read.node][0]
 
 
+_UNSET = "{variable:A variable} is read, and nothing has set it before."
 _IN_SESSION = (
     "In the session that reads, run the initializers, and then restore the checkpoint. What the"
     " checkpoint does not hold (an optimizer's slots, a metric's totals) keep out of the graph that"
@@ -89,19 +90,6 @@ _IN_SESSION = (
     "session.run(tf.compat.v1.global_variables_initializer())\n"
     "saver.restore(session, checkpoint)"
 )
-
-
-def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
-    for line in index.of("untracked"):
-        message = (
-            f"The function uses {quoted(line.get('variable'), 'a variable')}, which no attribute"
-            " of the saved object holds; its value would be lost."
-        )
-        yield FAMILY.in_log(170, line, message)
-    for line in index.of("no-variable", "no-value-in-session"):
-        who = quoted(line.get("variable"), "A variable")
-        fix = _IN_SESSION if line.kind == "no-value-in-session" else None
-        yield FAMILY.in_log(180, line, f"{who} is read, and nothing has set it before.", fix)
 
 
 def _of_a_handle(context: Context) -> bool:
@@ -175,7 +163,15 @@ FAMILY = Family(
             after=r"'?b?'(?P<function>[^']{1,200})'.{0,200}?dtype=resource",
         ),
     ),
-    log_rule=_in_log,
+    log_meanings={
+        "untracked": Meaning(
+            170,
+            "The function uses {variable:a variable}, which no attribute of the saved object"
+            " holds; its value would be lost.",
+        ),
+        "no-variable": Meaning(180, _UNSET),
+        "no-value-in-session": Meaning(180, _UNSET, _IN_SESSION),
+    },
     spoils_whole_file=True,
     answers_wrongly=True,
     refuted_by_running=True,

@@ -10,62 +10,47 @@ from varhandle.facts.dtypes import dtype_of
 from varhandle.families import code
 from varhandle.families.base import Family
 from varhandle.families.findings import Finding, Reading, advised_cure, named, scoped
-from varhandle.families.harness import (
-    Answers,
-    Trace,
-    case,
-    convert_saved,
-    convert_total,
-    module_of,
-    tensorflow,
-)
-from varhandle.families.log_index import (
-    LOCATION,
-    LogDiagnosis,
-    MatchIndex,
-    custom_op,
-    dtype_name,
-    quoted,
-)
-from varhandle.families.log_patterns import Match, Pattern
+from varhandle.families.harness import Answers, Trace, case
+from varhandle.families.log_index import LOCATION, LogDiagnosis, MatchIndex, custom_op, dtype_name
+from varhandle.families.log_patterns import Match, Pattern, quoted
 from varhandle.graph import Variable
 
 
 @case("float16-state", "float16 variable, assigned", drawn=True)
 def float16_state(trace: Trace) -> Answers:
     """Convert a running total kept in float16: the literal VarHandleOp message."""
-    return convert_total(trace, "float16")
+    return trace.convert_total("float16")
 
 
 @case("float16-state-flag-off", "float16, assigned, resource variables off", drawn=True)
 def float16_state_flag_off(trace: Trace) -> Answers:
     """Answer the VarHandleOp message by switching resource variables off."""
-    return convert_total(trace, "float16", experimental_enable_resource_variables=False)
+    return trace.convert_total("float16", experimental_enable_resource_variables=False)
 
 
 @case("int16-state", "int16 variable, assigned")
 def int16_state(trace: Trace) -> Answers:
     """Convert a running total kept in int16."""
-    return convert_total(trace, "int16")
+    return trace.convert_total("int16")
 
 
 @case("uint32-state", "uint32 variable, assigned")
 def uint32_state(trace: Trace) -> Answers:
     """Convert a running total kept in uint32."""
-    return convert_total(trace, "uint32")
+    return trace.convert_total("uint32")
 
 
 @case("string-state", "string variable, assigned")
 def string_state(trace: Trace) -> Answers:
     """Convert a module that remembers a word."""
-    tf = tensorflow()
+    tf = trace.tf
 
     def step(self: Any, x: Any) -> Any:
         known = tf.equal(self.word, "seen")
         self.word.assign("seen")
         return tf.where(known, 2.0 * x, x)
 
-    return convert_saved(trace, tf, module_of(tf, step, word="none"))
+    return trace.convert_saved(trace.module(step, word="none"))
 
 
 def _in_saved_model(reading: Reading) -> Iterator[Finding]:

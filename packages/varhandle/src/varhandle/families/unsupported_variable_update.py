@@ -12,7 +12,7 @@ from varhandle.facts.variable_updates import CONVERTED_UPDATES, is_converted
 from varhandle.families import code
 from varhandle.families.base import Family
 from varhandle.families.findings import Finding, Reading, advised_cure, scoped
-from varhandle.families.harness import Answers, Trace, case, convert_saved, module_of, tensorflow
+from varhandle.families.harness import Answers, Trace, case
 from varhandle.families.log_index import LogDiagnosis, MatchIndex, custom_op, role
 from varhandle.families.unsupported_variable_dtype import hold_in_supported_dtype
 from varhandle.graph import Variable
@@ -21,25 +21,25 @@ from varhandle.graph import Variable
 @case("slice-assign", "float32, one slice assigned", drawn=True)
 def slice_assign(trace: Trace) -> Answers:
     """Convert an update that has no builtin op: VarHandleOp is named beside the culprit."""
-    tf = tensorflow()
+    tf = trace.tf
 
     def step(self: Any, x: Any) -> Any:
         self.seen[:2].assign(x[:2])
         return self.seen + x
 
-    return convert_saved(trace, tf, module_of(tf, step, seen=tf.zeros([4])))
+    return trace.convert_saved(trace.module(step, seen=tf.zeros([4])))
 
 
 @case("scatter-update", "float32, rows scattered into it")
 def scatter_update(trace: Trace) -> Answers:
     """Convert an update by scattering, which has no builtin op."""
-    tf = tensorflow()
+    tf = trace.tf
 
     def step(self: Any, x: Any) -> Any:
         self.seen.scatter_nd_update([[0], [2]], x[:2])
         return self.seen + x
 
-    return convert_saved(trace, tf, module_of(tf, step, seen=tf.zeros([4])))
+    return trace.convert_saved(trace.module(step, seen=tf.zeros([4])))
 
 
 def _in_saved_model(reading: Reading) -> Iterator[Finding]:

@@ -10,11 +10,13 @@ import signal
 import subprocess
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
+from varhandle.display import join_all
 from varhandle.errors import VarhandleError
 from varhandle.facts.releases import WHEELS, minor, pythons_of
 
@@ -33,8 +35,7 @@ class StoppedError(VarhandleError):
     """Somebody asked to stop."""
 
 
-@dataclass(frozen=True)
-class Release:
+class Release(NamedTuple):
     """A release that is to be installed; ``python`` is ``None`` for the newest that it fits."""
 
     version: str  # of TensorFlow, such as "2.15.1"
@@ -56,10 +57,9 @@ def parse_release(text: str) -> Release:
 
 def parse_releases(texts: Sequence[str]) -> tuple[Release, ...]:
     """Read releases; ``ReleaseInputError`` also where the same version is there twice."""
-    releases = tuple(parse_release(text) for text in texts)
-    versions = [release.version for release in releases]
-    for version in versions:
-        if versions.count(version) > 1:
+    releases = tuple(map(parse_release, texts))
+    for version, count in Counter(release.version for release in releases).items():
+        if count > 1:
             raise ReleaseInputError(f"{version} is asked for twice")
     return releases
 
@@ -70,21 +70,20 @@ def pythons_here() -> dict[str, Path]:
     Raises ``NotInstalledError`` if there is no uv, or it does not answer.
     """
     command = [_uv(), "python", "list", "--only-installed", "--output-format", "json"]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=True, env=uv_environment()
-        )
-    except subprocess.CalledProcessError as error:
-        raise NotInstalledError(_reason(error.stderr)) from error
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=uv_environment()
+    )
+    if done.returncode:
+        raise NotInstalledError(_reason(done.stderr))
     found: dict[str, Path] = {}
     for entry in json.loads(done.stdout):
         if entry["implementation"] == "cpython" and entry["variant"] == "default":
             found.setdefault(entry["version"], Path(entry["path"]))
-    return {version: found[version] for version in sorted(found, key=_numbers, reverse=True)}
 
+    def numbers(version: str) -> list[int]:
+        return [int(number) for number in re.findall(r"\d+", version)]
 
-def _numbers(version: str) -> list[int]:
-    return [int(number) for number in re.findall(r"\d+", version)]
+    return {version: found[version] for version in sorted(found, key=numbers, reverse=True)}
 
 
 def choose_pythons(release: Release, here: Mapping[str, Path]) -> dict[str, Path]:
@@ -99,21 +98,27 @@ def choose_pythons(release: Release, here: Mapping[str, Path]) -> dict[str, Path
         fitting = [path for one, path in here.items() if f"{one}.".startswith(f"{python}.")]
         if fitting:
             chosen[python] = fitting[0]
-    if chosen:
-        return chosen
-    asked = release.python or f"{wanted[-1]} to {wanted[0]}"
-    raise NotInstalledError(
-        f"no CPython {asked} on this machine, only {', '.join(here) or 'none at all'}"
-    )
+    if not chosen:
+        asked = release.python or f"{wanted[-1]} to {wanted[0]}"
+        known = join_all(here, "none at all")
+        raise NotInstalledError(f"no CPython {asked} on this machine, only {known}")
+    return chosen
 
 
 def uv_run(version: str, python: Path) -> list[str]:
     """Return the command that runs that Python with a TensorFlow in an environment of its own.
 
-    What uv has installed once it keeps in its cache; the environment is gone afterwards.
+    What uv has installed once it keeps in its cache; the environment is gone afterwards. Releases
+    before 2.9 set no upper limit on protobuf, nor those before 2.18 on NumPy or setuptools (which
+    they import), and fail to import with later ones.
     """
+    release = minor(version)
+    packages = [f"tensorflow=={version}"]
+    packages += ["numpy<2"] if release < (2, 18) else []
+    packages += ["protobuf<3.21"] if release < (2, 9) else []
+    packages += ["setuptools<70"] if release < (2, 17) else []
     command = [_uv(), "run", "--quiet", "--isolated", "--no-project", "--python", str(python)]
-    for package in (f"tensorflow=={version}", *_limits(version)):
+    for package in packages:
         command += ["--with", package]
     return [*command, "python"]
 
@@ -128,19 +133,6 @@ def install(command: Sequence[str], stop: threading.Event, seconds: float = 1800
         raise NotInstalledError(f"still being installed after {seconds:.0f} s")
     if done.code:
         raise NotInstalledError(_reason(done.stderr))
-
-
-def _limits(version: str) -> list[str]:
-    """Name what a release needs an older one of than it says.
-
-    Releases before 2.9 set no upper limit on protobuf, nor those before 2.18 on NumPy or
-    setuptools (which they import), and fail to import with later ones.
-    """
-    old = minor(version)
-    limits = ["numpy<2"] if old < (2, 18) else []
-    limits += ["protobuf<3.21"] if old < (2, 9) else []
-    limits += ["setuptools<70"] if old < (2, 17) else []
-    return limits
 
 
 def _uv() -> str:
@@ -160,16 +152,14 @@ def uv_environment() -> dict[str, str]:
 
 def _reason(stderr: str) -> str:
     """Return why uv failed, in one line without addresses; uv wraps lines and draws a tree."""
-    words = re.sub(r"[^ -~]|https?://\S+", " ", stderr)
-    text = " ".join(words.split())
+    text = " ".join(re.sub(r"[^ -~]|https?://\S+", " ", stderr).split())
     because = re.search(r"Because (.*?)(?:, we can conclude|$)", text)
-    plain = re.search(r"[A-Za-z].*", text)
-    found = because[1] if because else plain[0] if plain else "uv gave no reason"
-    return found if len(found) <= 200 else f"{found[:199]}…"
+    found = because or re.search(r"([A-Za-z].*)", text)
+    reason = found[1] if found else "uv gave no reason"
+    return reason if len(reason) <= 200 else f"{reason[:199]}…"
 
 
-@dataclass(frozen=True)
-class Ended:
+class Ended(NamedTuple):
     """How a program ended, and what it printed."""
 
     code: int | None  # negative for a signal; None where its time was over
@@ -183,6 +173,7 @@ def run_to_its_end(
     """Run a program, and everything that it starts, until it ends, time is over, or a stop."""
     if stop.is_set():
         raise StoppedError
+    deadline = time.monotonic() + seconds
     # A session of its own, because TensorFlow 1.15 converts in a program that it starts itself.
     with subprocess.Popen(
         command,
@@ -194,24 +185,15 @@ def run_to_its_end(
         env=environment,
         start_new_session=True,
     ) as program:
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                stdout, stderr = program.communicate(timeout=_TICK)
-                return Ended(program.returncode, stdout, stderr)
-            except subprocess.TimeoutExpired:
-                if not stop.is_set() and time.monotonic() < deadline:
-                    continue
-            except BaseException:
-                _kill(program)
-                raise
-            _kill(program)
-            stdout, stderr = program.communicate()
-            if stop.is_set():
-                raise StoppedError
-            return Ended(None, stdout, stderr)
-
-
-def _kill(program: subprocess.Popen[str]) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(program.pid, signal.SIGKILL)
+        try:
+            while time.monotonic() < deadline:
+                with suppress(subprocess.TimeoutExpired):
+                    stdout, stderr = program.communicate(timeout=_TICK)
+                    return Ended(program.returncode, stdout, stderr)
+                if stop.is_set():
+                    raise StoppedError
+        finally:
+            if program.poll() is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(program.pid, signal.SIGKILL)
+        return Ended(None, *program.communicate())

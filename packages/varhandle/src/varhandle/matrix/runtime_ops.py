@@ -15,11 +15,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 
 from varhandle.facts.data_files import data_file
+from varhandle.facts.releases import minor, short
 from varhandle.sandbox import run_source
+from varhandle.tflite.flatbuffer import pack
 
 LATEST = 15
 """The highest version that is asked for; no op has come so far."""
@@ -57,26 +58,20 @@ except Exception:
 
 
 def file_of(op: int, version: int = 1) -> bytes:
-    """Make a file with one operator of some op, and nothing that the op needs.
+    """Make a .tflite file with one operator of some op, and nothing that the op needs.
 
-    Args:
-        op: Its number in the schema.
-        version: Its version.
-
-    Returns:
-        The .tflite file.
+    The op is given by its number in the schema.
     """
     code = schema.OperatorCodeT()
     code.builtinCode, code.deprecatedBuiltinCode, code.version = op, min(op, 127), version
     tensor = schema.TensorT(shape=[1], type=0, buffer=0, name="x")
     operator = schema.OperatorT(opcodeIndex=0, inputs=[0], outputs=[0])
     subgraph = schema.SubGraphT(tensors=[tensor], inputs=[0], outputs=[0], operators=[operator])
-    model = schema.ModelT(
-        version=3, operatorCodes=[code], buffers=[schema.BufferT()], subgraphs=[subgraph]
+    return pack(
+        schema.ModelT(
+            version=3, operatorCodes=[code], buffers=[schema.BufferT()], subgraphs=[subgraph]
+        )
     )
-    builder = flatbuffers.Builder(256)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
 
 
 def builtin_ops() -> dict[str, int]:
@@ -98,8 +93,11 @@ def ask(python: str, *arguments: str) -> dict[str, list[int]]:
     }
     done = subprocess.run(
         [python, "-c", _ASK, *arguments],
-        input=json.dumps(files), capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        input=json.dumps(files),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     for line in done.stdout.splitlines():
         if line.startswith("KNOWN "):
             known = json.loads(line.removeprefix("KNOWN "))
@@ -130,10 +128,9 @@ def changes(measured: Mapping[str, Mapping[str, list[int]]]) -> dict[str, dict[s
 
 def main(arguments: Sequence[str]) -> None:
     """Measure, and write the file."""
-    named = [argument.partition("=") for argument in arguments]
-    named.sort(key=lambda one: tuple(int(part) for part in one[0].split(".")))
-    versions = {".".join(version.split(".")[:2]): version for version, _, _ in named}
-    measured = {".".join(version.split(".")[:2]): ask(python) for version, _, python in named}
+    named = dict(argument.split("=", 1) for argument in arguments)
+    versions = {short(version): version for version in sorted(named, key=minor)}
+    measured = {release: ask(named[version]) for release, version in versions.items()}
     table = {
         "about": "builtin ops that each runtime has a kernel for, and their versions [lowest, "
         "highest]; a release that is not named under an op has what the one before it has",

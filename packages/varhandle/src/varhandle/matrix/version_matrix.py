@@ -10,7 +10,7 @@ import json
 import re
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from itertools import groupby
@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from varhandle.atomic_write import write_text
-from varhandle.display import Rich
+from varhandle.display import Rich, join_words
 from varhandle.facts.data_files import data_file
+from varhandle.facts.releases import short
 from varhandle.families.catalog import CASES
 from varhandle.families.catalog import family as family_of
 from varhandle.matrix.environments import (
@@ -65,12 +66,10 @@ def _is_entry(entry: Any) -> bool:
     )
 
 
-def store(entry: Mapping[str, Any], path: Path | None = None) -> dict[str, Any]:
+def store(entry: Mapping[str, Any], path: Path) -> None:
     """Merge a measured release into a file, which is never left half written."""
-    file = path or stored_path()
-    matrix = merge(load(file) if file.exists() else {}, [entry])
-    write_text(file, json.dumps(matrix, indent=1, ensure_ascii=False) + "\n")
-    return matrix
+    matrix = merge(load(path) if path.exists() else {}, [entry])
+    write_text(path, json.dumps(matrix, indent=1, ensure_ascii=False) + "\n")
 
 
 def label(result: Mapping[str, Any]) -> dict[str, str]:
@@ -80,14 +79,14 @@ def label(result: Mapping[str, Any]) -> dict[str, str]:
     ``crash``, and ``label`` says what gave it away.
     """
     outcome = result["outcome"]
-    if outcome == "works":
-        return {"outcome": outcome, "label": "works"}
-    if outcome == "wrong":
-        return {"outcome": outcome, "label": "runs, wrong answers"}
-    if outcome == "absent":
-        return {"outcome": outcome, "label": result["message"]}
-    if outcome == "crash":
-        return {"outcome": outcome, "label": f"the process died: {result['message']}"}
+    if outcome != "error":
+        labels = {
+            "works": "works",
+            "wrong": "runs, wrong answers",
+            "absent": result.get("message"),
+            "crash": f"the process died: {result.get('message')}",
+        }
+        return {"outcome": outcome, "label": labels[outcome]}
     if result["stage"] in {"load", "run"}:
         outcome = "refused"
     telling = _telling_line(result["message"])
@@ -115,15 +114,12 @@ def _telling_line(message: str) -> str:
     return re.sub(r"\[\[.*|\{\{.*?\}\} |Tensor\(\".*", "", first)[:100].strip()
 
 
-def measure(
-    release: Release, here: Mapping[str, Path], stop: threading.Event | None = None
-) -> dict[str, Any]:
+def measure(release: Release, here: Mapping[str, Path], stop: threading.Event) -> dict[str, Any]:
     """Run every case on one release of TensorFlow; return its entry of the matrix.
 
     ``here`` is ``pythons_here()``; ``reason`` in the entry says why it could not be installed.
     Raises ``StoppedError`` once ``stop`` is set.
     """
-    stop = stop or threading.Event()
     entry: dict[str, Any] = {"version": release.version, "python": release.python or ""}
     reason = ""
     try:
@@ -140,78 +136,31 @@ def measure(
     return {**entry, "installed": False, "reason": reason, "results": {}}
 
 
-def measure_all(
-    releases: Sequence[Release],
-    here: Mapping[str, Path],
-    jobs: int = 1,
-    on_start: Callable[[Release], None] | None = None,
-) -> Iterator[dict[str, Any]]:
-    """Measure releases, some of them side by side.
-
-    Yields what ``measure`` returns, in the order in which they are done; each takes about 1 GB of
-    memory. ``on_start`` is called in a thread. Where the caller leaves, by an exception or a
-    Ctrl-C, the programs that still run are ended.
-    """
-    stop = threading.Event()
-
-    def one(release: Release) -> dict[str, Any]:
-        if on_start is not None and not stop.is_set():
-            on_start(release)
-        return measure(release, here, stop)
-
-    with ThreadPoolExecutor(jobs) as pool:
-        try:
-            for done in as_completed([pool.submit(one, release) for release in releases]):
-                yield done.result()
-        finally:
-            stop.set()
-            pool.shutdown(cancel_futures=True)
-
-
-@dataclass(frozen=True, repr=False)
-class MeasuredRelease(Rich):
+@dataclass(frozen=True)
+class MeasuredRelease:
     """How one release came out."""
 
     version: str
     python: str
     reason: str  # why it could not be installed; empty where it could
     outcomes: tuple[str, ...]  # of each case
-    changed: tuple[str, ...] = ()  # where it did something else than when it was measured before
-
-    def __repr__(self) -> str:
-        return f"MeasuredRelease({self.version}: {self._said()})"
-
-    def _said(self) -> str:
-        if self.reason:
-            return f"not installed: {self.reason}"
-        failing = sum(outcome in _FAILING for outcome in self.outcomes)
-        return (
-            f"Python {self.python}, {len(self.outcomes)} cases: "
-            f"{self.outcomes.count('works')} work, {failing} fail"
-        )
+    changed: tuple[str, ...]  # where it did something else than when it was measured before
 
     def text(self) -> str:
         """Return a line, and one for each case that changed."""
-        return "\n".join([f"{self.version}: {self._said()}", *(f"  {it}" for it in self.changed)])
+        failing = sum(outcome in _FAILING for outcome in self.outcomes)
+        said = (
+            f"Python {self.python}, {len(self.outcomes)} cases: "
+            f"{self.outcomes.count('works')} work, {failing} fail"
+        )
+        if self.reason:
+            said = f"not installed: {self.reason}"
+        return "\n".join([f"{self.version}: {said}", *(f"  {change}" for change in self.changed)])
 
 
-@dataclass(frozen=True, repr=False)
-class MatrixContents(Rich):
-    """Which releases a matrix holds."""
-
-    releases: tuple[MeasuredRelease, ...]
-
-    def __repr__(self) -> str:
-        return f"MatrixContents({len(self.releases)} releases)"
-
-    def text(self) -> str:
-        """Return a line for each release."""
-        return "\n".join(release.text() for release in self.releases)
-
-
-def contents(path: Path | None = None) -> MatrixContents:
+def contents(path: Path) -> tuple[MeasuredRelease, ...]:
     """Say which releases a matrix holds."""
-    return MatrixContents(tuple(_measured(entry) for entry in load(path)["versions"]))
+    return tuple(_measured(entry) for entry in load(path)["versions"])
 
 
 def _measured(entry: Mapping[str, Any], changed: tuple[str, ...] = ()) -> MeasuredRelease:
@@ -226,65 +175,71 @@ def releases_of(matrix: Mapping[str, Any], here: Mapping[str, Path]) -> tuple[Re
     Each with the CPython of its last measurement where this machine has it, so that nothing but the
     release decides what changed.
     """
+    known = [Release(entry["version"], entry.get("python") or None) for entry in matrix["versions"]]
     return tuple(
-        Release(entry["version"], python if _is_here(python, here) else None)
-        for entry in matrix["versions"]
-        for python in [entry.get("python") or ""]
+        release
+        if any(f"{version}.".startswith(f"{release.python}.") for version in here)
+        else Release(release.version)
+        for release in known
     )
 
 
-def _is_here(python: str, here: Mapping[str, Path]) -> bool:
-    return bool(python) and any(f"{version}.".startswith(f"{python}.") for version in here)
-
-
 def update(
-    releases: Sequence[Release] = (),
-    path: Path | None = None,
-    jobs: int = 1,
-    on_start: Callable[[Release], None] | None = None,
+    releases: Sequence[Release], path: Path, jobs: int, on_start: Callable[[Release], None]
 ) -> Iterator[MeasuredRelease]:
-    """Measure releases, and merge each into a file as soon as it is done.
+    """Measure releases, some side by side, and merge each into a file as soon as it is done.
 
-    By default the releases that the file holds, or, where there is no such file, those of the
-    installed one. Raises ``NotInstalledError`` if there is no uv, and ``OSError`` or ``ValueError``
-    before anything is measured if the file cannot be.
+    Without any: the releases that the file holds, or, where there is no such file, those of the
+    installed one. Each takes about 1 GB of memory; ``on_start`` is called in a thread. Where the
+    caller leaves, by an exception or a Ctrl-C, the programs that still run are ended.
+
+    Raises ``NotInstalledError`` if there is no uv, and ``OSError`` or ``ValueError`` before
+    anything is measured if the file cannot be.
     """
-    file = path or stored_path()
-    if file.is_dir() or not file.parent.is_dir():
+    if path.is_dir() or not path.parent.is_dir():
         raise OSError("no file can be written there")
-    before = load(file if file.exists() else None)
+    before = load(path if path.exists() else None)
     stored = {entry["version"]: entry for entry in before["versions"]}
     here = pythons_here()
-    for entry in measure_all(releases or releases_of(before, here), here, jobs, on_start):
-        store(entry, file)
-        yield _measured(entry, differences(stored.get(entry["version"], {}), entry))
+    stop = threading.Event()
+
+    def one(release: Release) -> dict[str, Any]:
+        if not stop.is_set():
+            on_start(release)
+        return measure(release, here, stop)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        try:
+            waiting = [pool.submit(one, each) for each in releases or releases_of(before, here)]
+            for done in as_completed(waiting):
+                entry = done.result()
+                store(entry, path)
+                yield _measured(entry, differences(stored.get(entry["version"], {}), entry))
+        finally:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
 
 
 def _run_cases(command: Sequence[str], stop: threading.Event) -> dict[str, dict[str, str]]:
     """Run all cases, in a new process after each one that killed or hung its own."""
+    environment = {**uv_environment(), "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONNOUSERSITE": "1"}
     results: dict[str, dict[str, str]] = {}
     waiting = list(CASES)
     while waiting:
-        ended = _run_script(command, waiting, stop)
+        with tempfile.TemporaryDirectory() as folder:
+            program = Path(folder) / "reproductions.py"
+            program.write_text(script(), encoding="utf-8")
+            whole = [*command, str(program), *waiting]
+            ended = run_to_its_end(whole, environment, _TIMEOUT_SECONDS, stop)
         for line in ended.stdout.splitlines():
             if line.startswith("CASE "):
                 result = json.loads(line.removeprefix("CASE "))
                 results[result["id"]] = label(result)
-        left = [identifier for identifier in waiting if identifier not in results]
-        if not left:
-            break
-        results[left[0]] = label({"outcome": "crash", "message": _last_words(ended)})
-        waiting = left[1:]
+        waiting = [identifier for identifier in waiting if identifier not in results]
+        if waiting:
+            died = waiting.pop(0)
+            results[died] = label({"outcome": "crash", "message": _last_words(ended)})
     return {identifier: results[identifier] for identifier in CASES}
-
-
-def _run_script(command: Sequence[str], identifiers: Sequence[str], stop: threading.Event) -> Ended:
-    environment = {**uv_environment(), "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONNOUSERSITE": "1"}
-    with tempfile.TemporaryDirectory() as folder:
-        program = Path(folder) / "reproductions.py"
-        program.write_text(script(), encoding="utf-8")
-        whole = [*command, str(program), *identifiers]
-        return run_to_its_end(whole, environment, _TIMEOUT_SECONDS, stop)
 
 
 def _last_words(ended: Ended) -> str:
@@ -343,31 +298,26 @@ class CaseReleases(Rich):
 
     def text(self) -> str:
         """Return such as ``fails on 1.15 to 2.8; works from 2.9``."""
-        said = (
-            self._said("fails", *_FAILING),
-            self._said("works", "works"),
-            self._said("not offered", "absent"),
-        )
+        verbs = {"fails": _FAILING, "works": {"works"}, "not offered": {"absent"}}
+        said = [self._said(verb, outcomes) for verb, outcomes in verbs.items()]
         return "; ".join(part for part in said if part) or "not measured"
 
-    def _said(self, verb: str, *outcomes: str) -> str:
-        told = [outcome in outcomes for _, outcome in self.outcomes]
-        if not any(told):
+    def _said(self, verb: str, outcomes: Set[str]) -> str:
+        """Say on which releases it had one of these outcomes, those in a row as a span."""
+        spans = []
+        rows = groupby(self.outcomes, key=lambda pair: pair[1] in outcomes)
+        runs = [(had, [short(version) for version, _ in run]) for had, run in rows]
+        for had, versions in runs:
+            if had:
+                several = len(versions) > 1
+                spans.append(f"{versions[0]} to {versions[-1]}" if several else versions[0])
+        if not spans:
             return ""
-        if all(told):
+        if len(runs) == 1:
             return f"{verb} on every release"
-        runs = [
-            [version for version, _ in group]
-            for wanted, group in groupby(
-                zip((_short(version) for version, _ in self.outcomes), told, strict=True),
-                key=lambda pair: pair[1],
-            )
-            if wanted
-        ]
-        if len(runs) == 1 and told[-1]:
-            return f"{verb} from {runs[0][0]}"
-        spans = [run[0] if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs]
-        return f"{verb} on {_listed(spans)}"
+        if len(spans) == 1 and runs[-1][0]:
+            return f"{verb} from {runs[-1][1][0]}"
+        return f"{verb} on {join_words(spans)}"
 
 
 @dataclass(frozen=True, repr=False)
@@ -381,19 +331,16 @@ class FamilyReleases(Rich):
     @property
     def fails(self) -> tuple[str, ...]:
         """Releases on which at least one of the cases fails: error, refusal, garbage or crash."""
-        return self._where(lambda outcomes: bool(outcomes & _FAILING))
+        return self._with(*_FAILING)
 
     @property
     def works(self) -> tuple[str, ...]:
         """Releases on which none of the cases fails, and at least one works."""
-        return self._where(lambda outcomes: not outcomes & _FAILING and "works" in outcomes)
+        return tuple(version for version in self._with("works") if version not in self.fails)
 
-    def _where(self, holds: Callable[[set[str]], bool]) -> tuple[str, ...]:
-        seen: dict[str, set[str]] = {version: set() for version in self.measured}
-        for case in self.cases:
-            for version, outcome in case.outcomes:
-                seen[version].add(outcome)
-        return tuple(version for version, outcomes in seen.items() if holds(outcomes))
+    def _with(self, *outcomes: str) -> tuple[str, ...]:
+        seen = {version for case in self.cases for version in case.versions(*outcomes)}
+        return tuple(version for version in self.measured if version in seen)
 
     def __repr__(self) -> str:
         return f"FamilyReleases({self.family}: fails on {len(self.fails)} of {len(self.measured)})"
@@ -408,36 +355,16 @@ class FamilyReleases(Rich):
         return "\n".join([*(f"{case.title}: {case.text()}" for case in self.cases), counted])
 
 
-def _short(version: str) -> str:
-    return ".".join(version.split(".")[:2])
-
-
-def _listed(spans: Sequence[str]) -> str:
-    *first, last = spans
-    return f"{', '.join(first)} and {last}" if first else last
-
-
 def fails_on(family: str, matrix: Mapping[str, Any] | None = None) -> FamilyReleases:
     """Say on which TensorFlow releases a family of failures was seen.
 
     Raises ``KeyError`` if there is no such family.
     """
-    entry = family_of(family)
+    cases = family_of(family).cases
     columns = [one for one in (matrix or load())["versions"] if one.get("installed")]
-    measured = tuple(one["version"] for one in columns)
-    return FamilyReleases(
-        family,
-        measured,
-        tuple(
-            CaseReleases(
-                case.id,
-                case.title,
-                tuple(
-                    (one["version"], one["results"][case.id]["outcome"])
-                    for one in columns
-                    if case.id in one["results"]
-                ),
-            )
-            for case in entry.cases
-        ),
-    )
+    found = []
+    for case in cases:
+        measured = [one for one in columns if case.id in one["results"]]
+        outcomes = tuple((one["version"], one["results"][case.id]["outcome"]) for one in measured)
+        found.append(CaseReleases(case.id, case.title, outcomes))
+    return FamilyReleases(family, tuple(one["version"] for one in columns), tuple(found))
