@@ -127,7 +127,7 @@ def test_a_family_is_a_module_with_its_test_beside_it(entry):
     assert family(entry.id) is entry
     for sentence in (entry.what, entry.cause, entry.cure):
         assert sentence.endswith(".")
-    assert entry.log_rule
+    assert entry.log_rule or entry.log_meanings
     assert entry.graph_rules
     assert entry.repair_step is None or entry.repair_step in STEPS
 
