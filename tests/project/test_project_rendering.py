@@ -88,12 +88,14 @@ def test_what_is_no_text_is_shown_as_str_gives_it():
     assert display.printable(None) == "None"
 
 
-def test_a_result_must_have_a_text():
-    class Half(display.Rich):
-        pass
+def test_a_result_of_one_line_is_shown_as_its_repr():
+    class Line(display.Rich):
+        def __repr__(self):
+            return "Line(<1>)"
 
-    with pytest.raises(NotImplementedError, match="Half must define text"):
-        Half().text()
+    forms = Line()._repr_mimebundle_()
+    assert forms["text/plain"] == "Line(<1>)"
+    assert "Line(&lt;1&gt;)</pre>" in forms["text/html"]
 
 
 HEAVY = "{'tensorflow', 'IPython', 'ipywidgets', 'matplotlib', 'h5py', 'google.protobuf'}"

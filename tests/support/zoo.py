@@ -18,25 +18,14 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Specimen:
-    """One model.
+    """One model."""
 
-    Attributes:
-        name: What it is called.
-        build: Makes it in an empty folder, and returns the path.
-        verdict: The right verdict, all evidence taken.
-        families: Ids of the findings that are no mere ``info``.
-        variables: Names of the variables that these findings are about.
-        seen: Whether the file itself shows it, so that ``--static`` gives the same verdict.
-        infos: Ids of the findings that are worth knowing.
-    """
-
-    name: str
-    build: Callable[[Any, Path], Path]
-    verdict: str
-    families: tuple[str, ...] = ()
-    variables: tuple[str, ...] = ()
-    seen: bool = True
-    infos: tuple[str, ...] = ()
+    build: Callable[[Any, Path], Path]  # makes it in an empty folder, and returns the path
+    verdict: str  # the right one, all evidence taken
+    families: tuple[str, ...] = ()  # ids of the findings that are no mere ``info``
+    variables: tuple[str, ...] = ()  # names of the variables that these findings are about
+    seen: bool = True  # whether the file itself shows it: ``--static`` gives the same verdict
+    infos: tuple[str, ...] = ()  # ids of the findings that are worth knowing
 
 
 ZOO: dict[str, Specimen] = {}
@@ -51,10 +40,32 @@ STATE = (
 )
 
 
-def specimen(verdict, families=(), variables=(), seen=True, infos=()):
+def specimen(*verdict, **truth):
+    """Register a function that builds a model."""
+
     def register(build):
-        name = build.__name__
-        ZOO[name] = Specimen(name, build, verdict, families, variables, seen, infos)
+        ZOO[build.__name__] = Specimen(build, *verdict, **truth)
+        return build
+
+    return register
+
+
+def step_specimen(*verdict, state=(), shape=(4,), dtype="float32", signature=None, **truth):
+    """Register a model by what one call of it does with its variables, which start as ``state``."""
+
+    def register(step):
+        def build(tf, folder):
+            variables = {name: tf.Variable(value, name=name) for name, value in dict(state).items()}
+            return save_step(
+                tf,
+                folder,
+                variables,
+                lambda module, x: step(tf, module, x),
+                spec(tf, *shape, dtype=dtype),
+                signature=signature or "serving_default",
+            )
+
+        ZOO[step.__name__] = Specimen(build, *verdict, **truth)
         return build
 
     return register
@@ -134,10 +145,21 @@ def two_inputs_keras(tf, folder):
     return folder / "branched.keras"
 
 
-def exported(folder, model):
-    path = folder / "model"
-    model.export(str(path), verbose=False)
+def exported(folder, model, shape=None):
+    path, keywords = folder / "model", {}
+    if shape:  # else a batch that was closed is open
+        import tensorflow as tf
+
+        keywords = {"input_signature": [tf.TensorSpec(shape, tf.float32)]}
+    model.export(str(path), verbose=False, **keywords)
     return path
+
+
+def recurrent(layer, batch_size=1):
+    import keras
+
+    steps = keras.Input((5, 3), batch_size=batch_size)
+    return keras.Model(steps, layer(steps))
 
 
 @specimen("convertible")
@@ -164,11 +186,7 @@ def embedding_exported(tf, folder):
 def lstm_exported(tf, folder):
     import keras
 
-    steps = keras.Input((5, 3), batch_size=1)
-    model = keras.Model(steps, keras.layers.LSTM(4)(steps))
-    fixed = [tf.TensorSpec([1, 5, 3], tf.float32)]
-    model.export(str(folder / "model"), verbose=False, input_signature=fixed)
-    return folder / "model"
+    return exported(folder, recurrent(keras.layers.LSTM(4)), [1, 5, 3])
 
 
 @specimen("blocked", ("tensor-list",), seen=False)
@@ -176,64 +194,50 @@ def lstm_of_any_batch(tf, folder):
     """No matter of variables: a list of tensors whose shape is not known."""
     import keras
 
-    steps = keras.Input((5, 3))
-    return exported(folder, keras.Model(steps, keras.layers.LSTM(4)(steps)))
+    return exported(folder, recurrent(keras.layers.LSTM(4), batch_size=None))
 
 
-@specimen("convertible")
-def attention_exported(tf, folder):
-    import keras
-
-    steps = keras.Input((4, 6), batch_size=1)
-    attended = keras.layers.MultiHeadAttention(2, 3)(steps, steps)
-    return exported(folder, keras.Model(steps, attended))
+@step_specimen("convertible", state={"kernel": np.ones([4, 2], "float32")}, shape=(None, 4))
+def module_that_reads(tf, module, x):
+    return {"y": x @ module.kernel}
 
 
-@specimen("convertible")
-def module_that_reads(tf, folder):
-    variables = {"kernel": tf.Variable(np.ones([4, 2], "float32"), name="kernel")}
-    return save_step(tf, folder, variables, lambda m, x: {"y": x @ m.kernel}, spec(tf, None, 4))
-
-
-@specimen("convertible")
-def half_weights(tf, folder):
+@step_specimen("convertible", state={"scale": np.full([4], 0.5, "float16")})
+def half_weights(tf, module, x):
     """A float16 variable that is only read: no trouble, whatever its dtype."""
-    variables = {"scale": tf.Variable(np.full([4], 0.5, "float16"), name="scale")}
-    return save_step(tf, folder, variables, lambda m, x: {"y": x * tf.cast(m.scale, tf.float32)})
+    return {"y": x * tf.cast(module.scale, tf.float32)}
 
 
-@specimen("convertible", infos=("freezer-lost-variable",))
-def read_in_a_branch(tf, folder):
-    variables = {"a": tf.Variable(2.0, name="a"), "b": tf.Variable(3.0, name="b")}
+@step_specimen("convertible", infos=("freezer-lost-variable",), state={"a": 2.0, "b": 3.0})
+def read_in_a_branch(tf, module, x):
+    return {"y": tf.cond(tf.reduce_sum(x) > 0, lambda: x * module.a, lambda: x * module.b)}
 
-    def step(module, x):
-        return {"y": tf.cond(tf.reduce_sum(x) > 0, lambda: x * module.a, lambda: x * module.b)}
 
-    return save_step(tf, folder, variables, step)
+def save_tf1(tf, folder, shape, step):
+    """Save a model of TF1 that gives ``step(v1, x)``."""
+    v1, path = tf.compat.v1, folder / "model"
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, shape, name="x")
+        y = tf.identity(step(v1, x), name="y")
+        session.run(v1.global_variables_initializer())
+        v1.saved_model.simple_save(session, str(path), {"x": x}, {"y": y})
+    return path
 
 
 @specimen("convertible")
 def tf1_saved_model(tf, folder):
-    v1, path = tf.compat.v1, folder / "model"
-    with tf.Graph().as_default(), v1.Session() as session:
-        x = v1.placeholder(tf.float32, [None, 3], name="x")
-        kernel = v1.get_variable("kernel", [3, 2], use_resource=True)
-        y = tf.identity(x @ kernel, name="y")
-        session.run(v1.global_variables_initializer())
-        v1.saved_model.simple_save(session, str(path), {"x": x}, {"y": y})
-    return path
+    def step(v1, x):
+        return x @ v1.get_variable("kernel", [3, 2], use_resource=True)
+
+    return save_tf1(tf, folder, [None, 3], step)
 
 
 @specimen("convertible")
 def tf1_reference_saved_model(tf, folder):
-    v1, path = tf.compat.v1, folder / "model"
-    with tf.Graph().as_default(), v1.Session() as session:
-        x = v1.placeholder(tf.float32, [None, 3], name="x")
-        kernel = v1.get_variable("kernel", [3, 2], use_resource=False)
-        y = tf.identity(x @ kernel, name="y")
-        session.run(v1.global_variables_initializer())
-        v1.saved_model.simple_save(session, str(path), {"x": x}, {"y": y})
-    return path
+    def step(v1, x):
+        return x @ v1.get_variable("kernel", [3, 2], use_resource=False)
+
+    return save_tf1(tf, folder, [None, 3], step)
 
 
 @specimen("convertible")
@@ -275,13 +279,10 @@ def counter_of_two_signatures(tf, folder):
     return save(tf, folder, module, step=module.step, peek=module.peek)
 
 
-@specimen("convertible", infos=STATE)
-def int64_state(tf, folder):
-    def step(module, x):
-        module.seen.assign_add(tf.constant(1, tf.int64))
-        return {"y": x + tf.cast(module.seen, tf.float32)}
-
-    return save_step(tf, folder, {"seen": tf.Variable(0, dtype=tf.int64, name="seen")}, step)
+@step_specimen("convertible", infos=STATE, state={"seen": np.int64(0)})
+def int64_state(tf, module, x):
+    module.seen.assign_add(tf.constant(1, tf.int64))
+    return {"y": x + tf.cast(module.seen, tf.float32)}
 
 
 @specimen("convertible", infos=("other-resource",))
@@ -342,41 +343,37 @@ def total_of(dtype):
 
 for _dtype in ("float16", "bfloat16", "int16"):
     ZOO[f"{_dtype}_state"] = Specimen(
-        f"{_dtype}_state",
-        total_of(_dtype),
-        "blocked",
-        ("unsupported-variable-dtype",),
-        ("total",),
+        total_of(_dtype), "blocked", ("unsupported-variable-dtype",), ("total",)
     )
 
 
-@specimen("blocked", ("unsupported-variable-dtype",), ("last",))
-def string_state(tf, folder):
-    def step(module, word):
-        before = module.last.read_value()
-        module.last.assign(word)
-        return {"y": before}
-
-    variables = {"last": tf.Variable(["none"], name="last")}
-    return save_step(tf, folder, variables, step, spec(tf, 1, dtype="string"))
-
-
-@specimen("blocked", ("unsupported-variable-update",), ("ring",))
-def slice_assign(tf, folder):
-    def step(module, x):
-        module.ring[0].assign(tf.reduce_sum(x))
-        return {"y": module.ring.read_value()}
-
-    return save_step(tf, folder, {"ring": tf.Variable(np.zeros(4, "float32"), name="ring")}, step)
+@step_specimen(
+    "blocked",
+    ("unsupported-variable-dtype",),
+    ("last",),
+    state={"last": ["none"]},
+    shape=(1,),
+    dtype="string",
+)
+def string_state(tf, module, word):
+    before = module.last.read_value()
+    module.last.assign(word)
+    return {"y": before}
 
 
-@specimen("blocked", ("unsupported-variable-update",), ("rows",))
-def scatter_update(tf, folder):
-    def step(module, x):
-        module.rows.scatter_nd_update([[1]], x[:1])
-        return {"y": module.rows.read_value()}
+UPDATE = ("unsupported-variable-update",)
 
-    return save_step(tf, folder, {"rows": tf.Variable(np.zeros(4, "float32"), name="rows")}, step)
+
+@step_specimen("blocked", UPDATE, ("ring",), state={"ring": np.zeros(4, "float32")})
+def slice_assign(tf, module, x):
+    module.ring[0].assign(tf.reduce_sum(x))
+    return {"y": module.ring.read_value()}
+
+
+@step_specimen("blocked", UPDATE, ("rows",), state={"rows": np.zeros(4, "float32")})
+def scatter_update(tf, module, x):
+    module.rows.scatter_nd_update([[1]], x[:1])
+    return {"y": module.rows.read_value()}
 
 
 @specimen("blocked", ("other-resource",))
@@ -390,13 +387,10 @@ def mutable_table(tf, folder):
     return save_step(tf, folder, {"table": table}, step, spec(tf, 1, dtype="int64"))
 
 
-@specimen("blocked", seen=False)
-def ordinary_op_without_builtin(tf, folder):
+@step_specimen("blocked", seen=False, state={"shift": np.eye(3, dtype="float32")}, shape=(3, 3))
+def ordinary_op_without_builtin(tf, module, x):
     """Nothing to do with variables: no family may be blamed."""
-    variables = {"shift": tf.Variable(np.eye(3, dtype="float32"), name="shift")}
-    return save_step(
-        tf, folder, variables, lambda m, x: {"y": tf.linalg.inv(x + m.shift)}, spec(tf, 3, 3)
-    )
+    return {"y": tf.linalg.inv(x + module.shift)}
 
 
 def write_graph(folder, graph_def):
@@ -516,15 +510,11 @@ def growing(tf, folder):
     return save_step(tf, folder, {"rows": rows}, step, spec(tf, 1, 3))
 
 
-@specimen("blocked", ("uninitialised-variable",), ("lost",))
-def never_initialized(tf, folder):
+@step_specimen("blocked", ("uninitialised-variable",), ("lost",))
+def never_initialized(tf, module, x):
     """Its function makes a handle that no checkpoint and no initializer knows."""
-
-    def step(module, x):
-        handle = tf.raw_ops.VarHandleOp(shared_name="lost", dtype=tf.float32, shape=[4])
-        return {"y": x + tf.raw_ops.ReadVariableOp(resource=handle, dtype=tf.float32)}
-
-    return save_step(tf, folder, {}, step)
+    handle = tf.raw_ops.VarHandleOp(shared_name="lost", dtype=tf.float32, shape=[4])
+    return {"y": x + tf.raw_ops.ReadVariableOp(resource=handle, dtype=tf.float32)}
 
 
 # .tflite files.
@@ -598,47 +588,28 @@ def int8_leaky_tflite(tf, folder):
     return to_tflite(tf, path, folder, in_int8(tf))
 
 
-def quantized_mlp(tf, folder, change):
-    converter = tf.lite.TFLiteConverter.from_keras_model(dense_model())
-    change(converter)
-    (folder / "mlp.tflite").write_bytes(converter.convert())
-    return folder / "mlp.tflite"
-
-
 @specimen("ready")
 def int8_mlp_tflite(tf, folder):
-    return quantized_mlp(tf, folder, in_int8(tf))
-
-
-@specimen("ready")
-def float16_mlp_tflite(tf, folder):
-    def change(converter):
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.target_spec.supported_types = [tf.float16]
-
-    return quantized_mlp(tf, folder, change)
+    converter = tf.lite.TFLiteConverter.from_keras_model(dense_model())
+    in_int8(tf)(converter)
+    (folder / "mlp.tflite").write_bytes(converter.convert())
+    return folder / "mlp.tflite"
 
 
 @specimen("blocked", ("unsupported-variable-update",), ("total",))
 def tf1_counter(tf, folder):
     """A reference variable that the signature assigns."""
-    v1, path = tf.compat.v1, folder / "model"
-    with tf.Graph().as_default(), v1.Session() as session:
-        x = v1.placeholder(tf.float32, [4], name="x")
-        total = v1.get_variable("total", [4], use_resource=False)
-        y = tf.identity(v1.assign_add(total, x), name="y")
-        session.run(v1.global_variables_initializer())
-        v1.saved_model.simple_save(session, str(path), {"x": x}, {"y": y})
-    return path
+
+    def step(v1, x):
+        return v1.assign_add(v1.get_variable("total", [4], use_resource=False), x)
+
+    return save_tf1(tf, folder, [4], step)
 
 
-@specimen("convertible")
-def draws_random_numbers(tf, folder):
+@step_specimen("convertible")
+def draws_random_numbers(tf, module, x):
     # Seeds of 0: another test may have set TensorFlow's own seed for this process.
-    def step(m, x):
-        return {"y": x + tf.raw_ops.RandomUniform(shape=[4], dtype=tf.float32, seed=0, seed2=0)}
-
-    return save_step(tf, folder, {}, step)
+    return {"y": x + tf.raw_ops.RandomUniform(shape=[4], dtype=tf.float32, seed=0, seed2=0)}
 
 
 @specimen("blocked", infos=STATE)
@@ -646,28 +617,20 @@ def without_signature(tf, folder):
     return save(tf, folder, counter_module(tf))
 
 
-@specimen("convertible")
-def gathers_from_a_table(tf, folder):
+TABLE = {"table": np.ones([5, 2], "float32")}
+
+
+@step_specimen("convertible", state=TABLE, shape=(2,), dtype="int32")
+def gathers_from_a_table(tf, module, rows):
     """The plain gather on a variable that is only read folds."""
-    table = tf.Variable(np.ones([5, 2], "float32"), name="table")
-    return save_step(
-        tf,
-        folder,
-        {"table": table},
-        lambda m, i: {"y": tf.gather(m.table, i)},
-        spec(tf, 2, dtype="int32"),
-    )
+    return {"y": tf.gather(module.table, rows)}
 
 
-@specimen("blocked", ("gather-from-frozen-table",), ("table",))
-def gathers_from_a_table_that_changes(tf, folder):
-    def step(module, x):
-        found = tf.gather_nd(module.table, [[1], [2]])
-        module.table.assign_add(tf.ones([5, 2]) * x[0])
-        return {"y": found}
-
-    table = tf.Variable(np.ones([5, 2], "float32"), name="table")
-    return save_step(tf, folder, {"table": table}, step)
+@step_specimen("blocked", ("gather-from-frozen-table",), ("table",), state=TABLE)
+def gathers_from_a_table_that_changes(tf, module, x):
+    found = tf.gather_nd(module.table, [[1], [2]])
+    module.table.assign_add(tf.ones([5, 2]) * x[0])
+    return {"y": found}
 
 
 @specimen("convertible", seen=False, infos=("micro-needs-store", "runtime-too-old"))
@@ -675,9 +638,7 @@ def stateful_rnn_keras(tf, folder):
     """The file does not show its state; the .tflite made from it does."""
     import keras
 
-    steps = keras.Input((5, 3), batch_size=1)
-    model = keras.Model(steps, keras.layers.SimpleRNN(4, stateful=True)(steps))
-    model.save(folder / "rnn.keras")
+    recurrent(keras.layers.SimpleRNN(4, stateful=True)).save(folder / "rnn.keras")
     return folder / "rnn.keras"
 
 
@@ -685,20 +646,14 @@ def stateful_rnn_keras(tf, folder):
 def stateful_rnn_exported(tf, folder):
     import keras
 
-    steps = keras.Input((5, 3), batch_size=1)
-    model = keras.Model(steps, keras.layers.SimpleRNN(4, stateful=True)(steps))
-    fixed = [tf.TensorSpec([1, 5, 3], tf.float32)]
-    model.export(str(folder / "model"), verbose=False, input_signature=fixed)
-    return folder / "model"
+    return exported(folder, recurrent(keras.layers.SimpleRNN(4, stateful=True)), [1, 5, 3])
 
 
 @specimen("convertible", seen=False, infos=("micro-needs-store", "runtime-too-old"))
 def stateful_gru_h5(tf, folder):
     import keras
 
-    steps = keras.Input((5, 3), batch_size=1)
-    model = keras.Model(steps, keras.layers.GRU(4, stateful=True)(steps))
-    model.save(folder / "gru.h5")
+    recurrent(keras.layers.GRU(4, stateful=True)).save(folder / "gru.h5")
     return folder / "gru.h5"
 
 
@@ -765,25 +720,17 @@ def growing_from_nothing(tf, folder):
     return save_step(tf, folder, {"rows": rows}, step, spec(tf, 1, 3))
 
 
-@specimen("convertible")
-def never_ends(tf, folder):
+@step_specimen("convertible")
+def never_ends(tf, module, x):
     """It converts, and neither TensorFlow nor the file ever answers."""
-
-    def step(module, x):
-        ends = tf.while_loop(lambda i: i >= 0.0, lambda i: (i * 0.0,), [tf.abs(x[0])])
-        return {"y": x + ends[0]}
-
-    return save_step(tf, folder, {}, step)
+    ends = tf.while_loop(lambda i: i >= 0.0, lambda i: (i * 0.0,), [tf.abs(x[0])])
+    return {"y": x + ends[0]}
 
 
-@specimen("convertible")
-def needs_memory(tf, folder):
+@step_specimen("convertible")
+def needs_memory(tf, module, x):
     """Small on disk; each call takes 3 GiB for a while."""
-
-    def step(module, x):
-        return {"y": tf.reduce_sum(tf.cumsum(tf.tile(x, [3 * 2**26])))}
-
-    return save_step(tf, folder, {}, step)
+    return {"y": tf.reduce_sum(tf.cumsum(tf.tile(x, [3 * 2**26])))}
 
 
 @specimen("ready", infos=("shared-or-dynamic-state",))

@@ -81,11 +81,11 @@ def join_all(names: Iterable[str], empty: str = "none") -> str:
 
 
 class Rich:
-    """Base of results that a notebook shows: subclasses define ``text`` and ``html``."""
+    """Base of results that a notebook shows: subclasses define ``text`` or ``html``, or both."""
 
     def text(self) -> str:
-        """Return the plain form: what a terminal, a screen reader and nbval see."""
-        raise NotImplementedError(f"{type(self).__name__} must define text()")
+        """Return the plain form, which a terminal, a screen reader and nbval see: the ``repr``."""
+        return repr(self)
 
     def html(self) -> str:
         """Return the HTML form; by default the text, kept as it is set."""
@@ -93,14 +93,6 @@ class Rich:
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return {"text/plain": self.text(), "text/html": self.html()}
-
-
-class RichLine(Rich):
-    """A result whose plain form is its ``repr``."""
-
-    def text(self) -> str:
-        """Return the one line of the ``repr``."""
-        return repr(self)
 
 
 Table = tuple[Sequence[str], Sequence[Sequence[object]], str]
@@ -131,22 +123,16 @@ def code_html(text: str) -> str:
 
 def table_text(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Set a table in plain text."""
-    body = [tuple(row) for row in rows]
-    cells = [tuple(printable(value, _LONGEST_CELL) for value in row) for row in (headers, *body)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(headers))]
-    numeric = [
-        bool(body) and all(isinstance(row[column], (int, float)) for row in body)
-        for column in range(len(headers))
-    ]
-    lines = []
-    for row in cells:
-        padded = (
-            value.rjust(width) if right else value.ljust(width)
-            for value, width, right in zip(row, widths, numeric, strict=True)
-        )
-        lines.append("  ".join(padded).rstrip())
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    return "\n".join(lines)
+    columns = [*zip(headers, *rows, strict=True)]
+    padded = []
+    for title, *values in columns:
+        cells = [printable(value, _LONGEST_CELL) for value in (title, *values)]
+        width = max(map(len, cells))
+        numeric = bool(values) and all(isinstance(value, (int, float)) for value in values)
+        set_flush = str.rjust if numeric else str.ljust
+        lines = [set_flush(cell, width) for cell in cells]
+        padded.append([lines[0], "-" * width, *lines[1:]])
+    return "\n".join("  ".join(line).rstrip() for line in zip(*padded, strict=True))
 
 
 def table_html(headers: Sequence[str], rows: Iterable[Sequence[object]], caption: str) -> str:
@@ -155,26 +141,26 @@ def table_html(headers: Sequence[str], rows: Iterable[Sequence[object]], caption
     Numbers are set flush right under their title, also those that are given as text.
     """
     body = [tuple(row) for row in rows]
-    sides = [_side([row[column] for row in body]) for column in range(len(headers))]
+    sides = [
+        "right" if any(value != "" for value in values) and all(map(_is_number, values)) else "left"
+        for values in ([row[column] for row in body] for column in range(len(headers)))
+    ]
     head = "".join(
         f'<th scope="col" style="text-align: {side}">{_cell_html(title)}</th>'
         for title, side in zip(headers, sides, strict=True)
     )
-    lines = "".join(
-        f"<tr>{''.join(_data_html(*cell) for cell in zip(row, sides, strict=True))}</tr>"
-        for row in body
-    )
+    lines = []
+    for row in body:
+        cells = ""
+        for value, side in zip(row, sides, strict=True):
+            wrap = "; white-space: nowrap" if len(str(value)) <= _SHORT else ""
+            cells += f'<td style="text-align: {side}{wrap}">{_cell_html(value)}</td>'
+        lines.append(f"<tr>{cells}</tr>")
     return (
         f'<table><caption style="{CAPTION_STYLE}">{html.escape(printable(caption, most=None))}'
         f"</caption>{f'<thead><tr>{head}</tr></thead>' if any(headers) else ''}"
-        f"<tbody>{lines}</tbody></table>"
+        f"<tbody>{''.join(lines)}</tbody></table>"
     )
-
-
-def _side(values: Sequence[object]) -> str:
-    """Return the side at which a column's cells are set."""
-    empty = all(value == "" for value in values)
-    return "right" if not empty and all(map(_is_number, values)) else "left"
 
 
 def _is_number(value: object) -> bool:
@@ -182,11 +168,6 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) or (
         isinstance(value, str) and (not value or bool(_NUMBER.fullmatch(value)))
     )
-
-
-def _data_html(value: object, side: str) -> str:
-    wrap = "; white-space: nowrap" if len(str(value)) <= _SHORT else ""
-    return f'<td style="text-align: {side}{wrap}">{_cell_html(value)}</td>'
 
 
 def _cell_html(value: object) -> str:

@@ -23,18 +23,21 @@ _TICK = 0.5  # seconds between two updates of the clock
 
 def steps(items: Collection[Item], label: str) -> Iterator[Item]:
     """Go through items, with a bar that fills."""
-    count = len(items)
-    if not count or not is_watched():
+    if not items or not is_watched():
         yield from items
         return
-    show = _display()
-    try:
-        show(_bar(label, 0, count))
+    name, count = html.escape(label, quote=True), len(items)
+
+    def bar(done: int) -> str:
+        """Return an element of HTML that screen readers know."""
+        value = f'<progress value="{done}" max="{count}" aria-label="{name}"></progress>'
+        return f"<label>{name} {value} {done} of {count}</label>"
+
+    with _display() as show:
+        show(bar(0))
         for done, item in enumerate(items, start=1):
             yield item
-            show(_bar(label, done, count))
-    finally:
-        show("")
+            show(bar(done))
 
 
 @contextlib.contextmanager
@@ -62,34 +65,22 @@ def is_watched() -> bool:
     return getattr(get_ipython(), "kernel", None) is not None
 
 
-def _display() -> Callable[[str], None]:
-    """Make a place below the cell; what is shown there next replaces what was there before."""
+@contextlib.contextmanager
+def _display() -> Iterator[Callable[[str], None]]:
+    """Make a place below the cell that shows one thing at a time, and nothing at the end."""
     from IPython.display import HTML, display
 
     handle = display(HTML(""), display_id=True)
-
-    def show(text: str) -> None:
-        handle.update(HTML(text))
-
-    return show
-
-
-def _bar(label: str, done: int, count: int) -> str:
-    """Return a bar as HTML: an element of its own there, which screen readers know."""
-    name = html.escape(label, quote=True)
-    return (
-        f'<label>{name} <progress value="{done}" max="{count}" aria-label="{name}"></progress> '
-        f"{done} of {count}</label>"
-    )
+    try:
+        yield lambda text: handle.update(HTML(text))
+    finally:
+        handle.update(HTML(""))
 
 
 def _clock(label: str, over: threading.Event) -> None:
     if over.wait(_PATIENCE):
         return
     started = time.monotonic() - _PATIENCE
-    show = _display()
-    try:
+    with _display() as show:
         while not over.wait(_TICK):
             show(f"{html.escape(label)}: {time.monotonic() - started:.0f} s")
-    finally:
-        show("")

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from varhandle.display import RichLine
+from varhandle.display import Rich
 from varhandle.errors import VarhandleError
 from varhandle.formats import read_graph
 from varhandle.graph import Graph
@@ -32,7 +32,7 @@ class FrozenButAssignedError(VarhandleError, ValueError):
 
 
 @dataclass(frozen=True, repr=False)
-class FrozenGraph(RichLine):
+class FrozenGraph(Rich):
     """A function whose variables have become constants.
 
     Attributes:

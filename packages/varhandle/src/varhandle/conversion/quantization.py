@@ -26,7 +26,7 @@ from varhandle.conversion.quantization_debugger import (
     listed_calls,
     quantize_selectively,
 )
-from varhandle.display import RichLine, RichTable, Table
+from varhandle.display import Rich, RichTable, Table
 from varhandle.facts.recipes import Recipe, find_recipe
 from varhandle.formats import read_graph
 from varhandle.graph import Signature, TensorSpec, shape_fits
@@ -129,7 +129,7 @@ def _chosen_layers(
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class QuantizedFile(RichLine):
+class QuantizedFile(Rich):
     """A .tflite file that was quantized after its conversion.
 
     Attributes:

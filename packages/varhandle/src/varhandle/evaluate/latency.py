@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from varhandle.display import RichLine, RichTable, Table
+from varhandle.display import Rich, RichTable, Table
 from varhandle.progress_bar import steps
 
 _TURNS = 10  # a comparison's runs are dealt out in as many turns
@@ -22,7 +22,7 @@ _SHORT = 0.1  # milliseconds; what is shorter is given in microseconds, so that 
 
 
 @dataclass(frozen=True, repr=False)
-class Latency(RichLine):
+class Latency(Rich):
     """How long one call took, over many runs, in milliseconds; the warm-up is not among them."""
 
     median: float

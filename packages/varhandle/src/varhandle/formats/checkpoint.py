@@ -56,11 +56,10 @@ def read_checkpoint(prefix: Path) -> dict[str, TensorSpec]:
 
 def _table_entries(table: bytes) -> Iterator[tuple[bytes, bytes]]:
     footer = table[-_FOOTER_BYTES:]
-    if len(footer) < _FOOTER_BYTES or struct.unpack_from("<Q", footer, 40) != (_MAGIC,):
+    if struct.unpack_from("<Q", footer, 40) != (_MAGIC,):
         raise ValueError("the checkpoint index is damaged or cut short")
-    position = 0
-    for _ in range(2):  # the handle of the metaindex block, which nothing here needs
-        _, position = _varint(footer, position)
+    _, position = _varint(footer, 0)  # the handle of the metaindex block, which nothing here needs
+    _, position = _varint(footer, position)
     unread = len(table)
     for _, handle in _block_entries(table, *_block(footer[position:])):
         offset, size = _block(handle)

@@ -13,7 +13,6 @@ file, a folder or a server.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -73,16 +72,25 @@ def code_in_functions(
 
     ``is_ordinary`` says of a function's name and a node whether every sound model has it.
     """
-    first: dict[str, str] = {}
-    counts: Counter[str] = Counter()
+    found: dict[str, list[str]] = {}
     for function in functions:
         for node in function.nodes:
             words = effect(node)
             if words is not None and not is_ordinary(function.name, node):
-                counts[node.op] += 1
                 where = f"node {printable(node.name)} of {printable(function.name)}"
-                first.setdefault(node.op, f"{node.op} {words}: {where}")
-    return tuple(sorted(line + _more(counts[op]) for op, line in first.items()))
+                found.setdefault(f"{node.op} {words}", []).append(where)
+    return _told(found)
+
+
+def _told(found: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Write a line for each thing: the first place where it is, and how many more there are."""
+    return tuple(
+        sorted(f"{what}: {places[0]}{_more(len(places))}" for what, places in found.items())
+    )
+
+
+def _more(count: int) -> str:
+    return f", and {count - 1} more" if count > 1 else ""
 
 
 # Below: Keras.
@@ -114,33 +122,25 @@ _LOADING = frozenset(
 
 def code_in_keras_config(*configs: Any) -> tuple[str, ...]:
     """Return a line for each kind of thing that parsed configs bring along, with its layer."""
-    found: dict[str, str] = {}
-    counts: Counter[str] = Counter()
+    found: dict[str, list[str]] = {}
     waiting: list[tuple[Any, str]] = [(config, "the model") for config in reversed(configs)]
     while waiting:
         value, layer = waiting.pop()
+        inner: Iterable[Any] = value if isinstance(value, list) else ()
         if isinstance(value, Mapping):
             layer = _layer(value, layer)
             for what in _in_object(value):
-                counts[what] += 1
-                found.setdefault(what, f"{what}: in {layer}")
-            inner: Iterable[Any] = value.values()
-        else:
-            inner = value if isinstance(value, list) else ()
+                found.setdefault(what, []).append(f"in {layer}")
+            inner = value.values()
         nested = [(item, layer) for item in inner if isinstance(item, (dict, list))]
         waiting.extend(reversed(nested))
-    return tuple(sorted(line + _more(counts[what]) for what, line in found.items()))
+    return _told(found)
 
 
 def weights_in_other_files(datasets: Sequence[str]) -> tuple[str, ...]:
     """Return one line if there are datasets of an HDF5 file whose values lie in other files."""
-    if not datasets:
-        return ()
-    return (f"weights are read from other files: {printable(datasets[0])}{_more(len(datasets))}",)
-
-
-def _more(count: int) -> str:
-    return f", and {count - 1} more" if count > 1 else ""
+    what = "weights are read from other files"
+    return _told({what: [printable(name) for name in datasets]} if datasets else {})
 
 
 def _layer(value: Mapping[str, Any], outer: str) -> str:

@@ -18,7 +18,6 @@ MAIN_GRAPH = "main graph"
 """Name of the function that stands for the graph itself. No library function can be called so:
 function names hold no blank."""
 
-_CHECKPOINT_OPS = frozenset({"SaveV2", "RestoreV2"})
 _PASSES_ON = frozenset({"Identity", "NoOp", "Pack"})
 
 
@@ -38,17 +37,14 @@ def read_graph_def(data: bytes, source: str) -> Graph:
     flow = ResourceFlow(functions, output_index)
     handles = find_handles(functions, VARIABLES)
     entry = main_entry(None, functions[0], flow, _running_nodes(functions, handles, flow))
-    variables = [_unset_variable(handle, flow, entry) for handle in handles]
-    variables.extend(_fed_variables(functions[0], flow, entry))
-    variables.sort(key=lambda variable: variable.name)
+    handles.extend(_fed_handles(functions[0], flow, entry))
+    variables = [
+        Variable(h.name, h.dtype, h.shape, *flow.accesses(h, [entry]), initialized=False)
+        for h in sorted(handles, key=lambda handle: handle.name)
+    ]
     saves = _saver(functions, flow)
     code = code_in_functions(functions, lambda f, node: node.op == "RestoreV2" or saves(f, node))
     return Graph(source, "graph_def", functions, tuple(variables), embedded_code=code)
-
-
-def _unset_variable(handle: Handle, flow: ResourceFlow, entry: EntryPoint) -> Variable:
-    reads, assigns = flow.accesses(handle, [entry])
-    return Variable(handle.name, handle.dtype, handle.shape, reads, assigns, initialized=False)
 
 
 def main_entry(
@@ -68,17 +64,17 @@ def _running_nodes(
     ``RestoreV2``; the rest is known by the names that the variable's constructor gives.
     """
     library = functions[1:]
-    machinery = {f.name for f in library if any(n.op in _CHECKPOINT_OPS for n in f.nodes)}
+    machinery = {f.name for f in library if any(n.op in CHECKPOINT_OPS for n in f.nodes)}
     own = {name for h in handles for function, name in h.locations if function == MAIN_GRAPH}
     initializers = {f"{name}/Assign" for name in own}
     own_reads = {f"{name}/Read/ReadVariableOp" for name in own}
 
     def runs(node: Node) -> bool:
-        if node.op in _CHECKPOINT_OPS or node.name in initializers:
+        if node.op in CHECKPOINT_OPS or node.name in initializers:
             return False
         if node.name in own_reads:
             consumers = flow.consumers(MAIN_GRAPH, node.name)
-            return any(consumer.op not in _CHECKPOINT_OPS for consumer, _ in consumers)
+            return any(consumer.op not in CHECKPOINT_OPS for consumer, _ in consumers)
         if node.op in {"Assign", "AssignVariableOp"}:
             origin = flow.origin(MAIN_GRAPH, node)
             return origin is None or origin[0].op != "RestoreV2"
@@ -117,8 +113,8 @@ def _saver(functions: tuple[Function, ...], flow: ResourceFlow) -> Callable[[str
     return saves
 
 
-def _fed_variables(main: Function, flow: ResourceFlow, entry: EntryPoint) -> Iterator[Variable]:
-    """Yield the variables whose handles the graph is fed.
+def _fed_handles(main: Function, flow: ResourceFlow, entry: EntryPoint) -> Iterator[Handle]:
+    """Yield the handles of variables that the graph is fed.
 
     A graph taken from a concrete function has placeholders in the place of its handles. Only
     what is done with one tells a variable from another resource, such as a hash table.
@@ -133,7 +129,7 @@ def _fed_variables(main: Function, flow: ResourceFlow, entry: EntryPoint) -> Ite
             if variable_role(user.op) in {"read", "assign"}
         }
         if dtypes:
-            yield _unset_variable(Handle(node.name, min(dtypes), None, [location]), flow, entry)
+            yield Handle(node.name, min(dtypes), None, [location])
 
 
 def read_functions(graph_def: Any, source: str) -> tuple[Function, ...]:
@@ -157,25 +153,17 @@ def read_functions(graph_def: Any, source: str) -> tuple[Function, ...]:
 
 def _read_function(function_def: Any, names: Container[str]) -> Function:
     signature = function_def.signature
-    inputs = tuple(
-        TensorSpec(
-            argument.name,
-            dtype_name(argument.type),
-            _argument_shape(function_def.arg_attr[i].attr if i in function_def.arg_attr else {}),
-        )
-        for i, argument in enumerate(signature.input_arg)
-    )
-    outputs = tuple(
-        TensorSpec(output.name, dtype_name(output.type), None) for output in signature.output_arg
-    )
-    return Function(signature.name, read_nodes(function_def.node_def, names), inputs, outputs)
-
-
-def _argument_shape(attributes: Mapping[str, Any]) -> Shape | None:
-    if "_output_shapes" not in attributes:
-        return None
-    shapes = attributes["_output_shapes"].list.shape
-    return read_shape(shapes[0]) if len(shapes) == 1 else None
+    inputs = []
+    for i, argument in enumerate(signature.input_arg):
+        attributes = function_def.arg_attr[i].attr if i in function_def.arg_attr else {}
+        shapes: Any = ()
+        if "_output_shapes" in attributes:
+            shapes = attributes["_output_shapes"].list.shape
+        shape = read_shape(shapes[0]) if len(shapes) == 1 else None
+        inputs.append(TensorSpec(argument.name, dtype_name(argument.type), shape))
+    outputs = (TensorSpec(o.name, dtype_name(o.type), None) for o in signature.output_arg)
+    nodes = read_nodes(function_def.node_def, names)
+    return Function(signature.name, nodes, tuple(inputs), tuple(outputs))
 
 
 def read_nodes(node_defs: Iterable[Any], functions: Container[str]) -> tuple[Node, ...]:
@@ -212,22 +200,20 @@ def _read_attributes(attr: Mapping[str, Any]) -> tuple[dict[str, object], tuple[
             continue
         kind = value.WhichOneof("value")
         if kind == "list":
-            listed = next((f for f in value.list.ListFields() if f[1]), None)
-            values = [_plain(listed[0].name, item) for item in listed[1]] if listed else []
+            values: list[Any] = []
+            for field, items in value.list.ListFields():  # one of them, or none
+                kind = field.name
+                convert = _PLAIN.get(kind)
+                values = [convert(item) for item in items] if convert else list(items)
             attributes[name] = tuple(values)
-            if listed and listed[0].name == "func":
-                calls.extend(str(item) for item in values)
         elif kind is not None:
-            attributes[name] = _plain(kind, getattr(value, kind))
-            if kind == "func":
-                calls.append(value.func.name)
+            convert = _PLAIN.get(kind)
+            plain = getattr(value, kind)
+            attributes[name] = convert(plain) if convert else plain
+            values = [attributes[name]]
+        if kind == "func":
+            calls.extend(map(str, values))
     return attributes, tuple(calls)
-
-
-def _plain(kind: str, value: Any) -> object:
-    """Turn one attribute value into a Python value; ``kind`` is its field in ``AttrValue``."""
-    convert = _PLAIN.get(kind)
-    return convert(value) if convert else value
 
 
 def _text(value: bytes) -> str | bytes:

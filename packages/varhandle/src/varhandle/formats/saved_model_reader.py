@@ -74,14 +74,14 @@ class _Reader:
         nodes = sum(len(function.nodes) for function in self._functions)
         refuse_too_much(self._source, nodes, len(self._meta_graph.signature_def))
         version = self._meta_graph.meta_info_def.tensorflow_version
-        signatures = sorted(self._read_signatures(), key=lambda signature: signature.name)
+        signatures = tuple(self._read_signatures())
         variables = sorted(self._read_variables(), key=lambda variable: variable.name)
         return Graph(
             self._source,
             "saved_model",
             self._functions,
             tuple(variables),
-            tuple(signatures),
+            signatures,
             f"TensorFlow {version}" if version else None,
         )
 
@@ -117,7 +117,7 @@ class _Reader:
             return
         keys = self._restored_keys(handles)
         held = self._held_keys()
-        initialized = self._set_by_init(handles)
+        loading = self._entry(None, self._init_tensors())
         entries = [
             self._entry(name, (info.name for info in signature_def.outputs.values()))
             for name, signature_def in self._signature_defs.items()
@@ -126,12 +126,15 @@ class _Reader:
             entries = [self._bind_concrete_functions(handles, keys)]
         for handle in handles:
             key = keys.get(handle.name)
+            reads, assigns = self._flow.accesses(handle, entries)
+            _, initializers = self._flow.accesses(handle, [loading])
             yield Variable(
                 handle.name,
                 handle.dtype,
                 handle.shape,
-                *self._flow.accesses(handle, entries),
-                initialized=key in held or handle.name in initialized,
+                reads,
+                assigns,
+                initialized=key in held or bool(initializers),
                 owner=_owner(key),
             )
 
@@ -164,12 +167,9 @@ class _Reader:
                 return reads_assets
             if node.op not in CHECKPOINT_OPS or called.runs(function, node.name):
                 return False
-            restores = restored.runs(function, node.name)
-            return (
-                restores
-                if node.op == "RestoreV2"
-                else not restores and saved.runs(function, node.name)
-            )
+            if restored.runs(function, node.name):
+                return node.op == "RestoreV2"
+            return node.op != "RestoreV2" and saved.runs(function, node.name)
 
         return code_in_functions(self._functions, is_ordinary)
 
@@ -238,11 +238,6 @@ class _Reader:
         except (ValueError, OSError) as error:
             fault = getattr(error, "strerror", None) or error
             raise ModelFileError(self._source, f"variables/variables.index: {fault}") from error
-
-    def _set_by_init(self, handles: Iterable[Handle]) -> set[str]:
-        """Return the names of the variables that the init op assigns when the model is loaded."""
-        init = self._entry(None, self._init_tensors())
-        return {handle.name for handle in handles if self._flow.accesses(handle, [init])[1]}
 
     def _init_tensors(self) -> list[str]:
         """Return what is run when the model is loaded."""

@@ -16,19 +16,9 @@ from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
 
-from varhandle.errors import VarhandleError
 from varhandle.formats.embedded_code import code_in_functions
-from varhandle.graph import (
-    Function,
-    Graph,
-    ModelFileError,
-    Node,
-    Shape,
-    Signature,
-    TensorSpec,
-    Variable,
-)
-from varhandle.graph.model import MOST_NODES, refuse_too_much
+from varhandle.graph import Function, Graph, ModelFileError, Node, Shape, Signature, TensorSpec
+from varhandle.graph.model import MOST_NODES, Variable, refuse_too_much
 from varhandle.graph.op_roles import TFLITE_VARIABLES
 from varhandle.graph.resource_flow import EntryPoint, ResourceFlow, find_handles
 
@@ -43,10 +33,7 @@ _FROM_A_DAMAGED_FILE = (
 )
 
 
-class _DamagedError(VarhandleError, ValueError):
-    """A fault that can be said in words."""
-
-
+_TABLE = 16  # bytes of the smallest table that says anything
 _VERSION = "min_runtime_version"
 _CUSTOM = "custom"
 _VALUE = "value"
@@ -63,8 +50,8 @@ def read_tflite(data: Buffer, source: str) -> Graph:
     """
     try:
         return _Reader(data, source).read()
-    except _DamagedError as error:
-        raise ModelFileError(source, f"the .tflite file is damaged: {error}") from error
+    except ModelFileError:
+        raise
     except _FROM_A_DAMAGED_FILE as error:
         # What they say is about the accessors, not about the file.
         raise ModelFileError(source, "the .tflite file is damaged or cut short") from error
@@ -100,19 +87,18 @@ class _Reader:
         self._source = source
         self._model = schema.Model.GetRootAs(data, 0)
         self._unread = min(len(data), 16 * MOST_NODES)
-        self._function_names = self._name_functions()
-        self._named = frozenset(self._function_names)
+        subgraphs = (self._model.Subgraphs(i) for i in self._range(self._model.SubgraphsLength()))
+        self._function_names = _unique(self._text(subgraph.Name()) for subgraph in subgraphs)
 
     def read(self) -> Graph:
         model = self._model
-        op_codes = [model.OperatorCodes(i) for i in self._range(model.OperatorCodesLength())]
-        self._ops = [self._read_op(op_code) for op_code in op_codes]
-        functions = tuple(
-            self._read_function(model.Subgraphs(i), name)
-            for i, name in enumerate(self._function_names)
-        )
+        op_codes = self._range(model.OperatorCodesLength())
+        self._ops = [self._read_op(model.OperatorCodes(i)) for i in op_codes]
+        self._named = frozenset(self._function_names)
+        named = enumerate(self._function_names)
+        functions = tuple(self._read_function(model.Subgraphs(i), name) for i, name in named)
         if not functions:
-            raise _DamagedError("it holds no subgraph")
+            raise ModelFileError(self._source, "the .tflite file is damaged: it holds no subgraph")
         nodes = sum(len(function.nodes) for function in functions)
         refuse_too_much(self._source, nodes, model.SignatureDefsLength())
         signatures = sorted(self._read_signatures(functions), key=lambda s: s.name)
@@ -127,20 +113,16 @@ class _Reader:
             code_in_functions(functions),
         )
 
-    def _range(self, length: int) -> range:
-        """Return the indices of a vector, counting its items against the size of the file."""
-        self._unread -= length
-        if self._unread < 0:
-            raise _DamagedError("it claims more items than it has bytes")
-        return range(length)
+    def _range(self, length: int, size: int = 1) -> range:
+        """Return the indices of a vector, counting its items against the size of the file.
 
-    def _tables(self, length: int) -> range:
-        """Return the indices of a vector of tables; the smallest that says anything has 16 bytes.
-
-        A file that lists the same table many times is refused before the memory is full.
+        So a file that lists the same item many times is refused before the memory is full.
         """
-        self._range(15 * length)
-        return self._range(length)
+        self._unread -= size * length
+        if self._unread < 0:
+            fault = "the .tflite file is damaged: it claims more items than it has bytes"
+            raise ModelFileError(self._source, fault)
+        return range(length)
 
     def _text(self, value: bytes | None) -> str:
         self._range(len(value or b""))
@@ -149,10 +131,6 @@ class _Reader:
     def _integers(self, table: Any, vector: str) -> list[int]:
         length = getattr(table, f"{vector}Length")()
         return getattr(table, f"{vector}AsNumpy")().tolist() if self._range(length) else []
-
-    def _name_functions(self) -> list[str]:
-        count = self._range(self._model.SubgraphsLength())
-        return _unique(self._text(self._model.Subgraphs(i).Name()) for i in count)
 
     def _read_op(self, op_code: Any) -> tuple[str, bool]:
         """Return an op's name, and whether it is a custom op."""
@@ -173,18 +151,21 @@ class _Reader:
         return ", ".join(part for part in parts if part) or None
 
     def _read_function(self, subgraph: Any, name: str) -> Function:
-        tensors = [subgraph.Tensors(i) for i in self._tables(subgraph.TensorsLength())]
+        tensors = [subgraph.Tensors(i) for i in self._range(subgraph.TensorsLength(), _TABLE)]
         names = _unique(self._text(tensor.Name()) for tensor in tensors)
         specs = [self._read_tensor(t, n) for t, n in zip(tensors, names, strict=True)]
         inputs = self._pick(specs, subgraph, "Inputs")
         producers = {spec.name: spec.name for spec in inputs if spec}
         nodes = []
-        for index in self._tables(subgraph.OperatorsLength()):
+        for index in self._range(subgraph.OperatorsLength(), _TABLE):
             operator = subgraph.Operators(index)
             op, is_custom = self._ops[operator.OpcodeIndex()]
             attributes = self._read_attributes(operator)
             if is_custom:
-                attributes.update(self._read_custom_attributes(operator, op))
+                attributes[_CUSTOM] = True
+            if is_custom and op.startswith("Flex"):
+                options = bytes(self._integers(operator, "CustomOptions"))
+                attributes.update(_flex_attributes(options))
             node_name = f"{op}#{index}"
             taken = self._pick(specs, operator, "Inputs")
             made = self._pick(specs, operator, "Outputs")
@@ -203,7 +184,8 @@ class _Reader:
             )
             producers.update((spec.name, node_name) for spec in made if spec)
         outputs = self._pick(specs, subgraph, "Outputs")
-        return Function(name, tuple(nodes), _present(inputs), _present(outputs))
+        ends = (tuple(spec for spec in one if spec) for one in (inputs, outputs))
+        return Function(name, tuple(nodes), *ends)
 
     def _pick(self, specs: list[TensorSpec], table: Any, vector: str) -> list[TensorSpec | None]:
         """Return the tensors whose numbers a vector lists; -1 stands for one left out."""
@@ -238,13 +220,6 @@ class _Reader:
                     attributes[name] = value
         return attributes
 
-    def _read_custom_attributes(self, operator: Any, op: str) -> dict[str, object]:
-        attributes: dict[str, object] = {_CUSTOM: True}
-        if op.startswith("Flex"):
-            options = bytes(self._integers(operator, "CustomOptions"))
-            attributes.update(_flex_attributes(options))
-        return attributes
-
     def _calls(self, attributes: dict[str, object]) -> tuple[str, ...]:
         """Return the functions that an op calls: its options hold the subgraphs' numbers.
 
@@ -261,21 +236,23 @@ class _Reader:
             signature = self._model.SignatureDefs(i)
             subgraph = self._model.Subgraphs(signature.SubgraphIndex())
             function = functions[signature.SubgraphIndex()]
-            specs = []
-            for length, item in (
-                (signature.InputsLength(), signature.Inputs),
-                (signature.OutputsLength(), signature.Outputs),
-            ):
-                maps = (item(j) for j in self._range(length))
-                specs.append(tuple(self._read_tensor_map(subgraph, m) for m in maps))
-            name = self._text(signature.SignatureKey())
-            yield Signature(name, function.name, specs[0], specs[1])
+            inputs = [signature.Inputs(j) for j in self._range(signature.InputsLength())]
+            outputs = [signature.Outputs(j) for j in self._range(signature.OutputsLength())]
+            yield Signature(
+                self._text(signature.SignatureKey()),
+                function.name,
+                self._read_tensor_maps(subgraph, inputs),
+                self._read_tensor_maps(subgraph, outputs),
+            )
 
-    def _read_tensor_map(self, subgraph: Any, tensor_map: Any) -> TensorSpec:
-        number = tensor_map.TensorIndex()
-        if number >= subgraph.TensorsLength():
-            raise IndexError(f"there is no tensor {number}")
-        return self._read_tensor(subgraph.Tensors(number), self._text(tensor_map.Name()))
+    def _read_tensor_maps(self, subgraph: Any, maps: Iterable[Any]) -> tuple[TensorSpec, ...]:
+        specs = []
+        for each in maps:
+            if each.TensorIndex() >= subgraph.TensorsLength():
+                raise IndexError(f"there is no tensor {each.TensorIndex()}")
+            tensor = subgraph.Tensors(each.TensorIndex())
+            specs.append(self._read_tensor(tensor, self._text(each.Name())))
+        return tuple(specs)
 
     def _read_variables(
         self, functions: tuple[Function, ...], signatures: list[Signature]
@@ -326,10 +303,6 @@ def _flex_attributes(custom_options: bytes) -> dict[str, object]:
     except DecodeError as error:
         raise ValueError(f"a Flex op holds no NodeDef: {error}") from error
     return dict(node.attributes)
-
-
-def _present(specs: list[TensorSpec | None]) -> tuple[TensorSpec, ...]:
-    return tuple(spec for spec in specs if spec)
 
 
 def _unique(names: Iterable[str]) -> list[str]:

@@ -78,27 +78,16 @@ def shape_fits(shape: Sequence[int], declared: Sequence[int | None]) -> bool:
 
 @dataclass(frozen=True)
 class Node:
-    """One operation.
+    """One operation."""
 
-    Attributes:
-        name: Unique within its function.
-        op: The op type, as the format spells it (``VarHandleOp``, ``VAR_HANDLE``, ``Dense``).
-        inputs: The tensors that it takes, in order, as the format names them.
-        sources: Name of the producing node or function input of each input, in step with
-            ``inputs``.
-        control_inputs: Names of the nodes that must run before it (empty for .tflite).
-        attributes: The op's settings as plain Python values. A tensor among them is given as a
-            ``TensorSpec``, not as its values.
-        calls: Names of the functions that it calls (``PartitionedCall``, ``While``, ``IF``).
-    """
-
-    name: str
-    op: str
-    inputs: tuple[str, ...] = ()
-    sources: tuple[str, ...] = ()
-    control_inputs: tuple[str, ...] = ()
+    name: str  # unique within its function
+    op: str  # the op type, as the format spells it (``VarHandleOp``, ``VAR_HANDLE``, ``Dense``)
+    inputs: tuple[str, ...] = ()  # the tensors that it takes, in order, as the format names them
+    sources: tuple[str, ...] = ()  # the node or function input that makes each of ``inputs``
+    control_inputs: tuple[str, ...] = ()  # nodes that must run before it; none in a .tflite file
     attributes: Mapping[str, object] = field(default_factory=dict, hash=False)
-    calls: tuple[str, ...] = ()
+    """The op's settings as plain Python values; of a tensor among them, its ``TensorSpec``."""
+    calls: tuple[str, ...] = ()  # functions that it calls (``PartitionedCall``, ``While``, ``IF``)
 
 
 @dataclass(frozen=True)
@@ -123,23 +112,17 @@ class Access:
 
 @dataclass(frozen=True)
 class Variable:
-    """A variable of a model.
-
-    Attributes:
-        assigns: The nodes that assign it while a signature runs; restoring and initializing do not
-            count.
-        initialized: Whether the file holds a value for it; ``None`` where the format cannot say.
-        owner: Path of the attribute that holds it in the object graph (``layers/0/kernel``);
-            ``None`` if no object owns it or the format has no owners.
-    """
+    """A variable of a model."""
 
     name: str
     dtype: str
     shape: Shape | None
     reads: tuple[Access, ...] = ()
-    assigns: tuple[Access, ...] = ()
-    initialized: bool | None = None
+    assigns: tuple[Access, ...] = ()  # while a signature runs, not when it is restored or set first
+    initialized: bool | None = None  # whether the file has a value; ``None`` if it cannot say
     owner: str | None = None
+    """Path of the attribute that holds it in the object graph (``layers/0/kernel``); ``None`` if no
+    object owns it or the format has no owners."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from varhandle.graph.model import Access, Function, Node, Shape
 from varhandle.graph.op_roles import REFERENCE_VARIABLES, variable_role
@@ -50,16 +51,12 @@ class Handle:
 
 @dataclass(frozen=True)
 class EntryPoint:
-    """What runs when a signature is called, or the model is loaded or saved (then without name).
-
-    Attributes:
-        functions: Names of the functions that can be reached.
-        live: Of some functions only these nodes, by name, run; the others run whole.
-    """
+    """What runs when a signature is called, or the model is loaded or saved (then without name)."""
 
     signature: str | None
-    functions: Container[str]
+    functions: Container[str]  # names of those that can be reached
     live: Mapping[str, Container[str]] = field(default_factory=dict)
+    """Of some functions only these nodes, by name, run; the others run whole."""
 
     def runs(self, function: str, node: str) -> bool:
         """Return whether a node of a function runs."""
@@ -82,7 +79,6 @@ class ResourceFlow:
         self._consumers: dict[str, dict[str, list[tuple[Node, int]]]] = {}
         self._takers: dict[tuple[str, str], dict[int, list[tuple[Node, int]]]] = {}
         self._nodes: dict[str, dict[str, Node]] = {}
-        self._calls: dict[str, tuple[str, ...]] = {}
 
     def consumers(self, function: str, source: str) -> list[tuple[Node, int]]:
         """Return the nodes that take a tensor of a node or argument, with the input's position."""
@@ -176,15 +172,17 @@ class ResourceFlow:
         waiting = list(starts)
         while waiting:
             name = waiting.pop()
-            if name in seen or name not in self._functions:
-                continue
-            seen.add(name)
-            if name not in self._calls:
-                nodes = self._functions[name].nodes
-                called = (call for n in nodes if n.op != "CALL_ONCE" for call in n.calls)
-                self._calls[name] = tuple(dict.fromkeys(called))
-            waiting.extend(self._calls[name])
+            if name in self._callees and name not in seen:
+                seen.add(name)
+                waiting.extend(self._callees[name])
         return seen
+
+    @cached_property
+    def _callees(self) -> dict[str, set[str]]:
+        return {
+            name: {call for n in function.nodes if n.op != "CALL_ONCE" for call in n.calls}
+            for name, function in self._functions.items()
+        }
 
     def uses(
         self, starts: Iterable[Location], entry: EntryPoint, is_reference: bool = False
@@ -239,14 +237,12 @@ class ResourceFlow:
                 signatures = found.setdefault((function, node.name), (node, set()))[1]
                 if entry.signature is not None:
                     signatures.add(entry.signature)
-        accesses = [
-            Access(node.op, node.name, function, tuple(sorted(signatures)))
-            for (function, _), (node, signatures) in sorted(found.items(), key=lambda i: i[0])
-        ]
-        return (
-            tuple(access for access in accesses if variable_role(access.op) != "assign"),
-            tuple(access for access in accesses if variable_role(access.op) == "assign"),
-        )
+        reads: list[Access] = []
+        assigns: list[Access] = []
+        for (function, name), (node, signatures) in sorted(found.items(), key=lambda i: i[0]):
+            accesses = assigns if variable_role(node.op) == "assign" else reads
+            accesses.append(Access(node.op, name, function, tuple(sorted(signatures))))
+        return tuple(reads), tuple(assigns)
 
 
 def find_handles(functions: Iterable[Function], ops: Container[str]) -> list[Handle]:

@@ -99,36 +99,30 @@ class _Flow:
 
     def _collect(self, function: Function, path: str, within: tuple[str, ...]) -> None:
         """Note every node of a function and, in their place, of those it calls."""
+        within = (*within, function.name)
         for node in function.nodes:
             ports = _ports(node, path)
-            accessed = (function.name, node.name) in self.accesses
-            if self._can_inline(node, within):
-                self._inline(node, ports, path, (*within, function.name))
-            elif node.op in _PASSES_ON and not accessed:
+            callee = self._inlined(node, within)
+            if callee is not None:
+                self.calls += 1
+                inner = f"{path}{node.name}/"
+                for spec, port in zip(callee.inputs, ports, strict=False):
+                    self.same[inner, spec.name, 0] = port
+                for number, (_, (source, output)) in enumerate(_outputs(callee)):
+                    self.same[path, node.name, number] = (inner, source, output)
+                self._collect(callee, inner, within)
+            elif node.op in _PASSES_ON and (function.name, node.name) not in self.accesses:
                 self.same |= {(path, node.name, i): port for i, port in enumerate(ports)}
             elif node.op != "NoOp":
                 self.nodes[path + node.name] = (path, function.name, node)
 
-    def _can_inline(self, node: Node, within: Collection[str]) -> bool:
-        return (
-            node.op in _CALLS
-            and len(node.calls) == 1
-            and node.calls[0] in self.functions
-            and node.calls[0] not in within
-            and len(within) < _DEEPEST_CALL
-            and self.calls < _MOST_CALLS
-        )
-
-    def _inline(
-        self, node: Node, ports: Sequence[_Port], path: str, within: tuple[str, ...]
-    ) -> None:
-        self.calls += 1
-        callee, inner = self.functions[node.calls[0]], f"{path}{node.name}/"
-        for spec, port in zip(callee.inputs, ports, strict=False):
-            self.same[inner, spec.name, 0] = port
-        for number, (_, (source, output)) in enumerate(_outputs(callee)):
-            self.same[path, node.name, number] = (inner, source, output)
-        self._collect(callee, inner, within)
+    def _inlined(self, node: Node, within: Collection[str]) -> Function | None:
+        """Return the function to put in the place of a call."""
+        if node.op not in _CALLS or len(node.calls) != 1 or node.calls[0] in within:
+            return None
+        if len(within) > _DEEPEST_CALL or self.calls >= _MOST_CALLS:
+            return None
+        return self.functions.get(node.calls[0])
 
     def _origin(self, port: _Port) -> str:
         """Return the id of the box that a tensor really comes from."""
@@ -161,32 +155,28 @@ class _Flow:
     def _box(self, id: str, variables: dict[str, Variable]) -> Box:
         path, function, node = self.nodes[id]
         accessed = self.accesses.get((function, node.name))
-        origins = [self._origin(port) for port in _ports(node, path) if port[1]]
-        sources = tuple(
-            _variable_id(variables[origin]) if origin in variables else origin for origin in origins
-        )
         kind = accessed[1] if accessed else _kind(node)
         if kind in {"constant", "input", "variable"}:
-            return Box(id, kind, node.name, _detail(node), node=node, function=function)
-        return Box(
+            value = node.attributes.get("value")
+            dtype = str(node.attributes.get("dtype", ""))
+            detail = spec_text(value) if isinstance(value, TensorSpec) else dtype
+            return Box(id, kind, node.name, detail, node=node, function=function)
+        origins = [self._origin(port) for port in _ports(node, path) if port[1]]
+        box = Box(
             id,
             kind,
             node.op,
             f"calls {', '.join(node.calls)}" if node.calls else "",
-            sources,
-            self._after(path, node) if accessed else (),
-            _variable_id(accessed[0]) if accessed else None,
-            node,
-            function,
+            tuple(_variable_id(variables[o]) if o in variables else o for o in origins),
+            node=node,
+            function=function,
         )
-
-    def _after(self, path: str, node: Node) -> tuple[str, ...]:
-        befores = (path + name for name in node.control_inputs)
-        return tuple(
-            id
-            for id in befores
-            if id in self.nodes and (self.nodes[id][1], self.nodes[id][2].name) in self.accesses
-        )
+        if accessed is None:
+            return box
+        # A node and those that it waits for are in one function.
+        befores = (n for n in node.control_inputs if (function, n) in self.accesses)
+        after = tuple(path + name for name in befores if path + name in self.nodes)
+        return replace(box, after=after, variable=_variable_id(accessed[0]))
 
 
 def spec_text(spec: TensorSpec) -> str:
@@ -216,13 +206,6 @@ def _kind(node: Node) -> str:
         return _SOURCES[node.op]
     role = variable_role(node.op)
     return {"handle": "variable", "read": "read", "assign": "assign"}.get(role or "", "op")
-
-
-def _detail(node: Node) -> str:
-    value = node.attributes.get("value")
-    if isinstance(value, TensorSpec):
-        return spec_text(value)
-    return str(node.attributes.get("dtype", ""))
 
 
 def _ports(node: Node, path: str) -> list[_Port]:
