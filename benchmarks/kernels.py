@@ -108,7 +108,7 @@ def _one_more(name: str, code: str) -> float:
     """Return the megabytes that a kernel beyond the first adds."""
     with contextlib.ExitStack() as kernels:
         if name == WARM:
-            fork_server.warm_up()
+            fork_server.SERVER.start()
         kernels.enter_context(_kernel(name, code))
         with_one = _held()
         for _ in range(MORE):

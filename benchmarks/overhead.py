@@ -15,7 +15,7 @@ from benchmarks.figures import Chapter, Figure
 from benchmarks.models import files, keras_model
 from varhandle.evaluate.latency import compare_latency
 from varhandle.evaluate.parity import check_parity
-from varhandle.sandbox import run_isolated, warm_up
+from varhandle.sandbox import run_isolated
 
 MODEL = "MobileNetV2 96"  # about a millisecond with one thread
 CALLS = 20  # calls of one parity check
@@ -38,7 +38,7 @@ def measure() -> Chapter:
 
 def _child() -> tuple[Figure, Figure]:
     """Time a warm child beside what one would start instead."""
-    warm_up()
+    run_isolated(int)  # the fork server has TensorFlow then
     fresh = [sys.executable, "-c", "import tensorflow"]
     calls: dict[str, Callable[[], Any]] = {
         "warm": lambda: run_isolated(int),

@@ -10,7 +10,12 @@ from varhandle.sweep.run import run_sweep
 from workbook_lib import cli
 from workbook_lib.runs.row_report import PARAMETERS, NotebookMaker, report_notebook
 
-BEGIN = 'import json, os\nfrom pathlib import Path\nprint("so far, so good", trust)'
+BEGIN = """
+import json, os, psutil
+from pathlib import Path
+print("so far, so good", trust)
+started = {command for process in psutil.Process().parents() for command in process.cmdline()}
+"""
 ACT = """
 told = json.loads(Path(model).read_text())
 if told["act"] == "raise":
@@ -20,6 +25,9 @@ if told["act"] == "abort":
     os.abort()
 """
 VERDICT = """
+# A fork keeps the command line of what it was forked from.
+assert not [command for command in started if command.endswith("warm_kernels/zygote.py")]
+assert [command for command in started if command.endswith("sandbox/zygote.py")]
 content = {"verdict": "ready", "reason": "it runs", "diagnosis": {}, "file": None, "bytes": None,
            "parity": None}
 Path(output, "verdict.json").write_text(json.dumps(content))

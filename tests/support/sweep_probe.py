@@ -1,16 +1,19 @@
 """Rows without TensorFlow: a "model" is a JSON file that says what becomes of its row."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, replace
+from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from varhandle.sweep.rows import failed_row, store_row
+from varhandle.sweep.rows import make_row, store_row
+from varhandle.sweep.run import RowPool
 
 NUMBERS = ("agreeing", "calls", "largest_difference", "tolerance", "bytes", "seconds")
 SLEEP = "import time; time.sleep(600)"
@@ -25,6 +28,9 @@ class ProbeMaker:
 
     def sources(self):
         return [self.source] if self.source else []
+
+    def prepare(self):
+        pass
 
     def make(self, task):
         told = json.loads(task.spec.model.read_text())
@@ -130,22 +136,26 @@ def until(condition, seconds=60):
         time.sleep(0.05)
 
 
-class PretendingExecutor:
-    """Makes rows without running anything: each model says what it comes to."""
+class PretendedRows:
+    """In the place of ``open_pool``: each model says what its row comes to, and nothing runs."""
 
-    def __init__(self):
-        self.made = []
+    def __init__(self, monkeypatch):
+        self.made, self.asked = [], []
+        monkeypatch.setattr("varhandle.sweep.run.open_pool", self.open_pool)
 
-    def __str__(self):
-        return "by pretending"
+    @contextlib.contextmanager
+    def open_pool(self, workers, scheduler):
+        self.asked.append((workers, scheduler))
+        yield RowPool("by pretending", self.submit)
 
-    def run(self, tasks):
-        for task in tasks:
-            told = json.loads(task.spec.model.read_text())
-            task.row_folder.mkdir(parents=True, exist_ok=True)
-            more = {name: told[name] for name in NUMBERS if name in told}
-            row = failed_row(task, told.get("verdict", "ready"), told.get("reason", ""), **more)
-            row = replace(row, findings=tuple(told.get("findings", ())))
-            store_row(task, row)
-            self.made.append(task.name)
-            yield task, row
+    def submit(self, task):
+        told = json.loads(task.spec.model.read_text())
+        task.row_folder.mkdir(parents=True, exist_ok=True)
+        more = {name: told[name] for name in NUMBERS if name in told}
+        more["findings"] = tuple(told.get("findings", ()))
+        row = make_row(task, told.get("verdict", "ready"), told.get("reason", ""), **more)
+        store_row(task, row)
+        self.made.append(task)
+        future = Future()
+        future.set_result(row)
+        return future

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from varhandle.sweep.page import NOTEBOOK_FILE
+from varhandle.sweep.results import NOTEBOOK_FILE
 from varhandle.sweep.row_specs import SweepInputError
 from varhandle.sweep.row_supervisor import last_words
 from varhandle.sweep.rows import RowStoppedError, RowTask
+from warm_kernels.fork_server import fork_kernels_from_here
 from workbook_lib.locations import project_root
 from workbook_lib.runs.execute import RunInputError, declared_parameters, execute_notebook
 from workbook_lib.runs.page import write_page
@@ -47,6 +48,10 @@ class NotebookMaker:
         """Yield the notebook, and the library that it uses."""
         yield self.notebook
         yield from (project_root() / "workbook_lib").rglob("*.py")
+
+    def prepare(self) -> None:
+        """Have the kernel forked from this process, which has TensorFlow already."""
+        fork_kernels_from_here()
 
     def make(self, task: RowTask) -> None:
         """Execute the notebook in the row's folder."""

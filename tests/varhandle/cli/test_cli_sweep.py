@@ -1,9 +1,7 @@
 """``varhandle sweep``: what it prints, and the exit code that a CI job acts on."""
 
-import contextlib
-
 import pytest
-from sweep_probe import PretendingExecutor, Probe
+from sweep_probe import PretendedRows, Probe
 
 from varhandle.cli import main
 
@@ -14,14 +12,7 @@ NASTY = "<script>\x1b[2J\nx.tflite"
 def probe(tmp_path, monkeypatch):
     """A probe whose rows are pretended: each model file says what its row comes to."""
     probe = Probe(tmp_path)
-    probe.asked = []
-
-    @contextlib.contextmanager
-    def pretended(workers, scheduler):
-        probe.asked.append((workers, scheduler))
-        yield PretendingExecutor()
-
-    monkeypatch.setattr("varhandle.sweep.executors.choose_executor", pretended)
+    probe.asked = PretendedRows(monkeypatch).asked
     monkeypatch.chdir(tmp_path)
     return probe
 
@@ -32,7 +23,11 @@ def test_good_rows_exit_0_and_say_where_the_page_is(probe, capsys):
     printed = capsys.readouterr()
     lines = printed.out.splitlines()
     assert lines[0] == "kept 0 of 2 rows, 2 to make by pretending"
-    assert lines[1].startswith("1/2 [0:00, about 0:00 left] ✓ ready: a.tflite (litert)")
+    assert lines[1].startswith("1/2 [0:00, about 0:00 left] ✓ ")
+    assert {line.partition("] ")[2] for line in lines[1:3]} == {
+        "✓ ready: a.tflite (litert)",
+        "✓ convertible: b.tflite (litert)",
+    }
     index = probe.folder / "workbook-output" / "sweep" / "index.html"
     assert lines[-1] == f"SweepResult(2 of 2 rows ready or convertible): {index}"
     assert index.exists()

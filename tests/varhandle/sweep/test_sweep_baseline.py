@@ -3,10 +3,10 @@
 import csv
 
 import pytest
-from sweep_probe import PretendingExecutor, Probe
+from sweep_probe import PretendedRows, Probe
 
 from varhandle.sweep.baseline import compare_rows
-from varhandle.sweep.results_table import read_rows
+from varhandle.sweep.results import read_rows
 from varhandle.sweep.row_specs import SweepInputError, rows_of_models
 from varhandle.sweep.rows import OUTCOMES, Row
 from varhandle.sweep.run import run_sweep
@@ -89,17 +89,17 @@ def test_rows_belong_together_by_name_and_settings():
     assert str(changes[0]) == "worse: a (litert, int8): ready → blocked"
 
 
-def test_a_baseline_is_read_back_as_it_was(tmp_path):
+def test_a_baseline_is_read_back_as_it_was(tmp_path, monkeypatch):
+    PretendedRows(monkeypatch)
     probe = Probe(tmp_path)
     good = probe.model("good.tflite", findings=["x", "y"], agreeing=5, calls=5, bytes=9)
     numbers = {"largest_difference": 0.1 + 0.2, "tolerance": 1e-3, "seconds": 2.5}
     bad = probe.model('q"uo,te.tflite', verdict="blocked", reason='a, "b"', **numbers)
     formulas = [probe.model(name, reason=f"{name}1+1") for name in ("=.pb", "@.pb", "'=.pb")]
     specs = rows_of_models([good, bad, *formulas], quantizations=[None, "int8"])
-    options = {"executor": PretendingExecutor()}
-    result = run_sweep(specs, tmp_path / "out", **options)
+    result = run_sweep(specs, tmp_path / "out")
     assert read_rows(tmp_path / "out") == result.rows
-    again = run_sweep(specs, tmp_path / "new", baseline=tmp_path / "out", **options)
+    again = run_sweep(specs, tmp_path / "new", baseline=tmp_path / "out")
     assert [change.kind for change in again.changes] == ["same"] * 10
     assert again.ok
     with (tmp_path / "out" / "sweep.csv").open(newline="") as file:
@@ -134,10 +134,10 @@ def test_a_baseline_that_is_no_sweep_is_refused(tmp_path, content, fault):
         read_rows(tmp_path)
 
 
-def test_the_output_folder_is_no_baseline(tmp_path):
+def test_the_output_folder_is_no_baseline(tmp_path, monkeypatch):
+    PretendedRows(monkeypatch)
     probe = Probe(tmp_path)
     specs = rows_of_models([probe.model("a.tflite")])
-    options = {"executor": PretendingExecutor()}
-    run_sweep(specs, tmp_path / "out", **options)
+    run_sweep(specs, tmp_path / "out")
     with pytest.raises(SweepInputError, match="the baseline is the output folder"):
-        run_sweep(specs, tmp_path / "out", baseline=tmp_path / "out", **options)
+        run_sweep(specs, tmp_path / "out", baseline=tmp_path / "out")

@@ -12,9 +12,8 @@ import sweep_probe
 from sweep_probe import Probe, ProbeMaker, until
 
 from varhandle.extras import MissingExtraError
-from varhandle.sweep.executors import choose_executor, connect
 from varhandle.sweep.row_specs import SweepInputError, rows_of_models
-from varhandle.sweep.run import run_sweep
+from varhandle.sweep.run import connect, run_sweep
 
 pytest.importorskip("distributed")
 
@@ -38,7 +37,7 @@ def cluster(tmp_path):
     worker = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--no-nanny"]
     worker += ["--nthreads", "1", "--host", "127.0.0.1", "--no-dashboard"]
     processes = [subprocess.Popen(command, **quiet) for command in (scheduler, worker, worker)]
-    with connect(address, timeout=60).client as client:
+    with connect(address, timeout=60) as client:
         client.wait_for_workers(2, timeout=60)
     yield address, processes[1:]
     for process in processes:
@@ -59,10 +58,9 @@ def test_a_killed_worker_costs_no_row_and_doubles_none(cluster, tmp_path):
     results = []
 
     def sweep():
-        with choose_executor(scheduler=address) as rows:
-            specs = rows_of_models(models)
-            made = run_sweep(specs, tmp_path / "out", maker=ProbeMaker(), executor=rows)
-            results.append(made)
+        specs = rows_of_models(models)
+        made = run_sweep(specs, tmp_path / "out", maker=ProbeMaker(), scheduler=address)
+        results.append(made)
 
     thread = threading.Thread(target=sweep)
     thread.start()

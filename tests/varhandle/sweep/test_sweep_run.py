@@ -4,23 +4,22 @@ import csv
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pyarrow.parquet
 import pytest
 import sweep_probe
-from sweep_probe import PretendingExecutor, Probe, ProbeMaker, until
+from sweep_probe import PretendedRows, Probe, ProbeMaker, until
 
-from varhandle.sweep.executors import LocalExecutor
 from varhandle.sweep.row_specs import RowSpec, rows_of_models
 from varhandle.sweep.row_supervisor import run_row
-from varhandle.sweep.rows import COLUMNS
 from varhandle.sweep.run import run_sweep
 
 GIB = 2**30
@@ -53,10 +52,10 @@ def swept(probe):
         rows_of_models(models),
         probe.folder / "out",
         maker=ProbeMaker(),
-        executor=LocalExecutor(2),
+        workers=2,
         timeout=15,
         memory=GIB,
-        on_row=lambda progress: said.append(str(progress)),
+        say=said.append,
     )
     return result, said
 
@@ -121,6 +120,7 @@ def test_the_worst_run_of_a_parity_counts(swept):
 
 def test_progress_is_one_line_a_row(swept):
     result, said = swept
+    assert said.pop(0) == "kept 0 of 9 rows, 9 to make 2 at a time"
     assert [line.split()[0] for line in said] == [f"{n}/9" for n in range(1, 10)]
     assert all(line.isprintable() for line in said)
     assert all("left]" in line for line in said[:-1])
@@ -166,7 +166,7 @@ def test_csv_parquet_and_page_say_the_same(swept):
     page = Page((result.folder / "index.html").read_text()).rows[1:]
     assert len(written) == len(table) == len(page) == len(result.rows)
     for row, line, record, cells in zip(result.rows, written, table, page, strict=True):
-        for name in COLUMNS:
+        for name in asdict(row):
             value = getattr(row, name)
             assert record[name] == (list(value) if name == "findings" else value)
             text = "; ".join(value) if name == "findings" else value
@@ -210,7 +210,7 @@ def test_a_second_sweep_keeps_every_row(probe, swept):
         result.folder,
         maker=ProbeMaker(),
         timeout=15,
-        on_begin=said.append,
+        say=said.append,
     )
     assert said == ["kept 3 of 3 rows"]
     assert (again.kept, probe.counted("began")) == (3, began)
@@ -226,36 +226,41 @@ def small(tmp_path):
     return Probe(tmp_path)
 
 
-def pretend(probe, names, **more):
-    executor = PretendingExecutor()
-    options = {"executor": executor, "maker": ProbeMaker(), **more}
-    run_sweep(
-        rows_of_models([probe.folder / name for name in names]), probe.folder / "out", **options
-    )
-    return executor.made
+@pytest.fixture
+def pretend(small, monkeypatch):
+    """Pretend to make rows; returns the names of the models whose rows were not kept."""
+    pretended = PretendedRows(monkeypatch)
+
+    def run(*names, **options):
+        pretended.made.clear()
+        specs = rows_of_models([small.folder / name for name in names])
+        run_sweep(specs, small.folder / "out", **{"maker": ProbeMaker(), **options})
+        return [task.name for task in pretended.made]
+
+    return run
 
 
-def test_what_a_row_depends_on_makes_it_again(small):
+def test_what_a_row_depends_on_makes_it_again(small, pretend):
     small.model("a.tflite")
     small.model("b.tflite")
     names = ["a.tflite", "b.tflite"]
-    assert pretend(small, names) == names
-    assert pretend(small, names) == []
+    assert pretend(*names) == names
+    assert pretend(*names) == []
     small.model("b.tflite", reason="another")
-    assert pretend(small, names) == ["b.tflite"]
+    assert pretend(*names) == ["b.tflite"]
     source = small.folder / "source.py"
     for text in ("a = 1", "a = 2"):
         source.write_text(text)
-        assert pretend(small, names, maker=ProbeMaker(source)) == names
-    assert pretend(small, names, maker=ProbeMaker(source)) == []
-    assert pretend(small, names, trust=True) == names
+        assert pretend(*names, maker=ProbeMaker(source)) == names
+    assert pretend(*names, maker=ProbeMaker(source)) == []
+    assert pretend(*names, trust=True) == names
 
 
-def test_the_versions_of_the_libraries_count(small, monkeypatch):
+def test_the_versions_of_the_libraries_count(small, pretend, monkeypatch):
     small.model("a.tflite")
-    assert pretend(small, ["a.tflite"])
+    assert pretend("a.tflite")
     monkeypatch.setattr("varhandle.sweep.run.library_versions", lambda: (("numpy", "0"),))
-    assert pretend(small, ["a.tflite"])
+    assert pretend("a.tflite")
 
 
 @pytest.mark.parametrize(
@@ -268,28 +273,30 @@ def test_the_versions_of_the_libraries_count(small, monkeypatch):
         ("ready", {"timeout": 100.0, "memory": 9 * GIB}, False),
     ],
 )
-def test_a_row_that_met_a_limit_is_made_again_under_a_wider_one(small, verdict, limits, again):
+def test_a_row_that_met_a_limit_is_made_again_under_a_wider_one(
+    small, pretend, verdict, limits, again
+):
     small.model("a.tflite", verdict=verdict)
     first = {"timeout": 10.0, "memory": GIB}
-    pretend(small, ["a.tflite"], **first)
-    assert bool(pretend(small, ["a.tflite"], **{**first, **limits})) is again
+    pretend("a.tflite", **first)
+    assert bool(pretend("a.tflite", **{**first, **limits})) is again
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"key": 1}', "null"])
-def test_a_damaged_row_file_is_no_row(small, damage):
+def test_a_damaged_row_file_is_no_row(small, pretend, damage):
     small.model("a.tflite")
-    pretend(small, ["a.tflite"])
+    pretend("a.tflite")
     (file,) = (small.folder / "out" / "rows").glob("*/row.json")
     file.write_text(damage)
-    assert pretend(small, ["a.tflite"]) == ["a.tflite"]
+    assert pretend("a.tflite") == ["a.tflite"]
 
 
-def test_a_smaller_sweep_leaves_the_other_rows_alone(small):
+def test_a_smaller_sweep_leaves_the_other_rows_alone(small, pretend):
     for name in ("a.tflite", "b.tflite"):
         small.model(name)
-    pretend(small, ["a.tflite", "b.tflite"])
-    assert pretend(small, ["a.tflite"]) == []
-    assert pretend(small, ["a.tflite", "b.tflite"]) == []
+    pretend("a.tflite", "b.tflite")
+    assert pretend("a.tflite") == []
+    assert pretend("a.tflite", "b.tflite") == []
 
 
 def test_what_could_not_be_written_is_made_again(small):
@@ -303,42 +310,21 @@ def test_what_could_not_be_written_is_made_again(small):
 # A task that reaches a worker which does not see what the sweep sees.
 
 
-class CaughtError(Exception):
-    """The tasks of a sweep, taken out of it."""
-
-
-class Catching:
-    def run(self, tasks):
-        raise CaughtError(tasks)
-        yield
-
-
-def caught(probe, name):
-    with pytest.raises(CaughtError) as held:
-        run_sweep(
-            rows_of_models([probe.model(name)]),
-            probe.folder / "out",
-            maker=ProbeMaker(),
-            executor=Catching(),
-        )
-    return held.value.args[0][0]
-
-
 @pytest.mark.parametrize(
     ("unseen", "fault"),
     [
-        (
-            lambda task: {"folder": Path("/nowhere")},
-            "cannot see /nowhere: the output folder must be",
-        ),
-        (lambda task: {"token": "another"}, "is not the output folder of this sweep: it must be"),
-        (lambda task: {"spec": RowSpec(Path("/gone.tflite"))}, "cannot see /gone.tflite"),
-        (lambda task: {"versions": (("numpy", "0"),)}, "different versions of "),
+        ({"folder": Path("/nowhere")}, "cannot see /nowhere: the output folder must be"),
+        ({"token": "another"}, "is not the output folder of this sweep: it must be"),
+        ({"spec": RowSpec(Path("/gone.tflite"))}, "cannot see /gone.tflite"),
+        ({"versions": (("numpy", "0"),)}, "different versions of "),
     ],
 )
-def test_a_worker_that_cannot_make_a_row_says_why(small, unseen, fault):
-    task = caught(small, "a.tflite")
-    row = run_row(replace(task, **unseen(task)))
+def test_a_worker_that_cannot_make_a_row_says_why(small, monkeypatch, unseen, fault):
+    pretended = PretendedRows(monkeypatch)
+    run_sweep(rows_of_models([small.model("a.tflite")]), small.folder / "out", maker=ProbeMaker())
+    (task,) = pretended.made
+    shutil.rmtree(task.row_folder)
+    row = run_row(replace(task, **unseen))
     assert row.verdict == "failed"
     assert fault in row.reason
     assert small.counted("began") == []

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from warm_kernels import zygote
@@ -28,27 +28,36 @@ class _ForkServer:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._control: socket.socket | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-        self._poll: Callable[[], int | None] = lambda: None
+        self._process: subprocess.Popen[bytes] | None = None  # none where it was forked from here
+        self._modules: Sequence[str] = ()
         self.started_with: dict[str, str] = {}
         self.preloaded: frozenset[str] = frozenset()
 
     @property
     def is_running(self) -> bool:
-        return self._control is not None and self._poll() is None
+        """Whether it is there: it never writes on its socket, where only its end can be read."""
+        if self._control is None:
+            return False
+        try:
+            return self._control.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK) != b""
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
 
-    def start(self, modules: Sequence[str]) -> None:
+    def start(self, modules: Sequence[str] = ()) -> None:
         """Start it, unless it runs; it imports these and what the settings say."""
         with self._lock:
+            self._modules = modules
             if not self.is_running:
-                self._start(modules)
+                self._start()
 
-    def _start(self, modules: Sequence[str]) -> None:
+    def _start(self) -> None:
         self.stop()
         path = [entry or str(Path.cwd()) for entry in sys.path]
         settings = read_settings()
         self._control, theirs = socket.socketpair()
-        asked = (json.dumps(path), str(theirs.fileno()), json.dumps(list(modules)))
+        asked = (json.dumps(path), str(theirs.fileno()), json.dumps(list(self._modules)))
         command = [sys.executable, zygote.__file__, *asked, json.dumps(settings.preload)]
         with theirs:
             self._process = subprocess.Popen(
@@ -57,15 +66,14 @@ class _ForkServer:
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,  # a signal to this process's group is not for it
             )
-        self._poll = self._process.poll
         self.started_with = settings.start_variables_of(os.environ)
         self.preloaded = settings.modules
 
-    def ask(self, descriptors: Sequence[int], modules: Sequence[str]) -> None:
+    def ask(self, descriptors: Sequence[int]) -> None:
         """Have it fork a process; start it if need be."""
         with self._lock:
             if not self.is_running:
-                self._start(modules)
+                self._start()
             assert self._control is not None
             socket.send_fds(self._control, [b"."], descriptors)
 
@@ -87,24 +95,17 @@ class _ForkServer:
         self.__init__()  # type: ignore[misc]
 
     def fork(self) -> zygote.Request | None:
-        """Fork it from this process; return a request in what is forked from it in turn."""
-        ours, theirs = socket.socketpair()
-        pid = os.fork()
-        if pid == 0:
-            ours.close()
+        """Fork it from this process; return a request in what is forked from it in turn.
+
+        That costs a moment in place of seconds. To be called on the main thread, before any other
+        is started.
+        """
+        self._control, theirs = socket.socketpair()
+        if os.fork() == 0:  # where ``forget`` has closed the other end
             os.setsid()
             return zygote.serve(theirs)
         theirs.close()
-
-        def poll() -> int | None:
-            try:
-                ended, status = os.waitpid(pid, os.WNOHANG)
-            except ChildProcessError:
-                return 0
-            return os.waitstatus_to_exitcode(status) if ended else None
-
         settings = read_settings()
-        self._control, self._poll = ours, poll
         self.started_with = settings.start_variables_of(os.environ)
         self.preloaded = frozenset(name for name in settings.modules if name in sys.modules)
         return None
@@ -115,13 +116,16 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=SERVER.forget)
 
 
-def start_nested_fork_server() -> zygote.Request | None:
-    """Give this process a fork server of its own, forked from what it has imported.
+def fork_kernels_from_here() -> None:
+    """Give this process a fork server with what it has imported, from within any function.
 
-    That costs a moment in place of seconds. To be called on the main thread, before any other is
-    started. Returns a request in each process that will be forked from that server.
+    As ``SERVER.fork``. What is forked from the server ends in here, and does not return.
     """
-    return SERVER.fork()
+    import ipykernel.kernelapp  # noqa: F401 - imported for the kernels
+
+    request = SERVER.fork()
+    if request is not None:
+        zygote.run_to_the_end(request)
 
 
 def forking_enabled(environment: Mapping[str, str]) -> bool:
@@ -148,8 +152,3 @@ def can_fork_for(environment: Mapping[str, str]) -> bool:
     else:
         return False
     return settings.start_variables_of(environment) == started_with
-
-
-def warm_up(modules: Sequence[str] = ()) -> None:
-    """Start the server, unless it runs; it imports while the caller goes on."""
-    SERVER.start(modules)

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -43,7 +43,6 @@ class ForkedProcess:
         streams: tuple[int, int, int],
         environment: Mapping[str, str],
         cwd: str,
-        modules: Sequence[str] = (),
         first: Callable[[], None] | None = None,
         nested: bool = False,
         ends_with_owner: bool = True,
@@ -51,11 +50,10 @@ class ForkedProcess:
     ) -> None:
         """Start it, and wait until it is ready; raises ``OSError`` if it never is.
 
-        ``function``, ``args`` and ``first`` must be picklable. ``modules`` are for the server to
-        import, if it does not run yet. ``first`` is called before the process has a thread;
-        ``nested`` gives it a fork server of its own after that. Where ``reports`` is set, the
-        function is given a callable as its first argument, and is ready when it calls that with a
-        word.
+        ``function``, ``args`` and ``first`` must be picklable. ``first`` is called before the
+        process has a thread; ``nested`` gives it a fork server of its own after that. Where
+        ``reports`` is set, the function is given a callable as its first argument, and is ready
+        when it calls that with a word.
         """
         self._channel, theirs = socket.socketpair()
         _channels.add(self._channel)
@@ -75,7 +73,7 @@ class ForkedProcess:
         }
         try:
             with theirs:
-                SERVER.ask([theirs.fileno(), *streams], modules)
+                SERVER.ask([theirs.fileno(), *streams])
             zygote.send(self._channel, wish)
             self._wait_until_ready()
         except BaseException:

@@ -107,7 +107,7 @@ def get_ready(log: logging.Logger) -> None:
     """
     if fork_server.forking_enabled(os.environ):
         try:
-            fork_server.warm_up()
+            fork_server.SERVER.start()
         except OSError as error:
             log.warning("No warm kernels: %s", error)
 

@@ -4,11 +4,12 @@
 of a socket pair. A request there is one byte that carries four descriptors: a socket, the
 *channel* of the new process, and its standard input, output and error. On the channel comes what
 is to be called; back go, one a line, ``pid N`` and ``exit CODE`` from this process, and ``said
-WORD`` from the new one. Only public parts of Python's standard library are used, in one thread.
+WORD`` from the new one. It has one thread.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
@@ -19,8 +20,9 @@ import socket
 import sys
 import tempfile
 import threading
+import traceback
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 _NO_FORK = 71  # the exit code EX_OSERR of sysexits.h
 _LENGTH = 8  # bytes of a request's length
@@ -117,7 +119,34 @@ def _received(channel: socket.socket) -> dict[str, Any]:
     return wish
 
 
-def become(request: Request) -> tuple[Callable[[], None], Request | None]:
+def run(request: Request) -> None:
+    """Become what was asked for, and be it until it ends."""
+    function, nested = _become(request)
+    while nested is not None:  # once more for each fork server between this and the process
+        function, nested = _become(nested)
+    function()
+
+
+def run_to_the_end(request: Request) -> NoReturn:
+    """Do the same in a process that was forked in the middle of something, and end it."""
+    code: int | str | None = 1
+    try:
+        run(request)
+        code = 0
+    except SystemExit as error:
+        code = error.code
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        # Python has no public way to call the exit functions of a process that cannot return.
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(ValueError, OSError):
+                stream.flush()
+        os._exit(code if isinstance(code, int) else int(code is not None))
+
+
+def _become(request: Request) -> tuple[Callable[[], None], Request | None]:
     """Become what a new process would be.
 
     Returns what is then to be called; and in a process that is forked from this one's own fork
@@ -140,9 +169,9 @@ def become(request: Request) -> tuple[Callable[[], None], Request | None]:
     if first is not None:
         first()
     if wish["nested"]:
-        from warm_kernels.fork_server import start_nested_fork_server
+        from warm_kernels.fork_server import SERVER
 
-        asked = start_nested_fork_server()
+        asked = SERVER.fork()
         if asked is not None:
             return lambda: None, asked
     if wish["ends_with_owner"]:
@@ -176,10 +205,7 @@ def main(path: str, control: str, modules: str, preload: str) -> None:
     from warm_kernels.preload import import_all
 
     import_all(json.loads(modules), json.loads(preload))
-    request: Request | None = serve(socket.socket(fileno=int(control)))
-    while request is not None:  # once more for each fork server between this and the process
-        function, request = become(request)
-    function()
+    run(serve(socket.socket(fileno=int(control))))
 
 
 if __name__ == "__main__":

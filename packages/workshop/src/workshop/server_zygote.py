@@ -38,7 +38,7 @@ def get_ready(log: logging.Logger) -> None:
     """
     if fork_server.forking_enabled(os.environ):
         try:
-            fork_server.warm_up(MODULES)
+            fork_server.SERVER.start(MODULES)
         except OSError as error:
             log.warning("No warm servers: %s", error)
 
@@ -58,7 +58,6 @@ def fork_participant_server(
             streams=(nowhere, output, output),
             environment=environment,
             cwd="/",
-            modules=MODULES,
             nested=True,
             ends_with_owner=False,
             first=functools.partial(enter_sandbox, spec),

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from varhandle import __version__
-from varhandle.cli import matrix_command, model_commands, sweep_command
+from varhandle.cli.commands import register
 from varhandle.cli.program import run_program
 
-
-def register(commands: Any) -> None:
-    """Add all sub-commands of the tool, for a program that offers them among its own."""
-    for module in (model_commands, sweep_command, matrix_command):
-        module.register(commands)
+__all__ = ["main", "register"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

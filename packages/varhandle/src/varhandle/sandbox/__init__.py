@@ -1,7 +1,7 @@
 """Run code where its crash, its leak or its endless loop costs nobody anything."""
 
 from varhandle.sandbox.native_log import silence_native_log
-from varhandle.sandbox.process import cancellable, run_isolated, run_source, warm_up
+from varhandle.sandbox.process import cancellable, run_isolated, run_source
 from varhandle.sandbox.record import OpError, Record
 
 __all__ = [
@@ -11,5 +11,4 @@ __all__ = [
     "run_isolated",
     "run_source",
     "silence_native_log",
-    "warm_up",
 ]

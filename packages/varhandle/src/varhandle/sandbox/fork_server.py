@@ -17,7 +17,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from varhandle.sandbox import zygote
@@ -79,7 +78,7 @@ class ForkedChild(SpawnedChild):
         self._unread = b""
         try:
             self._channel.sendall(os.fsencode(folder))
-            self._poll_server = _server.ask(self._theirs, tensorflow=tensorflow)
+            self._server = _server.ask(self._theirs, tensorflow=tensorflow)
         except BaseException:
             self._close()
             raise
@@ -90,7 +89,7 @@ class ForkedChild(SpawnedChild):
         poll.register(self._channel, select.POLLIN)
         if not poll.poll(1000 * seconds):
             # Before it has a process id, only the server can say that there will be none.
-            self.ended = self.pid is None and self._poll_server() is not None
+            self.ended = self.pid is None and not _is_held(self._server)
             return
         self._theirs.close()  # not before it has arrived: macOS loses what is closed on its way
         said = self._channel.recv(4096)
@@ -130,23 +129,22 @@ class _ForkServer:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._control: socket.socket | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-        self._poll: Callable[[], int | None] = lambda: None
+        self._process: subprocess.Popen[bytes] | None = None  # none where it was forked from here
 
-    def ask(self, channel: socket.socket, *, tensorflow: bool) -> Callable[[], int | None]:
-        """Have it fork a child; start it if need be. Return what tells whether it has ended."""
+    def ask(self, channel: socket.socket, *, tensorflow: bool) -> socket.socket:
+        """Have it fork a child; start it if need be. Return the socket that tells of its end."""
         with self._lock:
-            if self._control is None or self._poll() is not None:
+            if self._control is None or not _is_held(self._control):
                 self._start(tensorflow or "tensorflow" in sys.modules)
             assert self._control is not None
             socket.send_fds(self._control, [b"."], [channel.fileno()])
-            return self._poll
+            return self._control
 
     def _start(self, tensorflow: bool) -> None:
         if self._control is None:
             atexit.register(self._end)
         else:
-            self._control.close()
+            self._end()
         self._control, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
@@ -158,29 +156,17 @@ class _ForkServer:
                 start_new_session=True,
                 env={**os.environ, LOG_LEVEL: "0"},
             )
-        self._poll = self._process.poll
 
     def fork(self) -> None:
         """Fork it from this process."""
-        ours, theirs = socket.socketpair()
-        pid = os.fork()
-        if pid == 0:
+        self._control, theirs = socket.socketpair()
+        if os.fork() == 0:  # where ``forget`` has closed the other end
             try:
-                ours.close()
                 os.setsid()
                 zygote.serve(theirs)
             finally:
                 os._exit(1)
         theirs.close()
-
-        def poll() -> int | None:
-            try:
-                ended, status = os.waitpid(pid, os.WNOHANG)
-            except ChildProcessError:
-                return 0
-            return os.waitstatus_to_exitcode(status) if ended else None
-
-        self._control, self._poll = ours, poll
 
     def forget(self) -> None:
         """Leave it to the process that this one was forked from."""
@@ -192,13 +178,24 @@ class _ForkServer:
 
     def _end(self) -> None:
         """End it, so that nothing is left of it when this process has ended."""
-        if self._control is not None and self._process is not None:
+        if self._control is not None:
             self._control.close()
+        if self._process is not None:
             try:
                 self._process.wait(_FAREWELL_SECONDS)
             except subprocess.TimeoutExpired:  # it is importing
                 self._process.kill()
                 self._process.wait()
+
+
+def _is_held(control: socket.socket) -> bool:
+    """Tell whether somebody holds the other end of a socket on which nothing is ever written."""
+    try:
+        return control.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK) != b""
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
 
 
 _server = _ForkServer()

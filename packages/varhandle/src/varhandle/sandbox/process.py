@@ -119,11 +119,6 @@ def cancellable(cancelled: threading.Event) -> Iterator[None]:
         _cancelled.reset(token)
 
 
-def warm_up() -> None:
-    """Wait until the fork server has TensorFlow, so that the next run starts at once."""
-    run_isolated(int)
-
-
 def _run(task: bytes, *, timeout: float, memory_limit: int, tensorflow: bool) -> Record:
     if _is_cancelled():
         return Record(**_CANCELLED)

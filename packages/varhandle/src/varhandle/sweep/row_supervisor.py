@@ -17,32 +17,30 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent import futures
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-
-from varhandle.sandbox.descendants import end_descendants, live_descendants
+from varhandle.sandbox.descendants import adopt_orphans, end_descendants, memory_of_descendants
 from varhandle.sandbox.fork_server import start_nested_fork_server
 from varhandle.sandbox.process import GIB, cancellable, run_isolated
-from varhandle.sandbox.record import Record
 from varhandle.sweep.rows import (
     TOKEN_FILE,
     Row,
     RowStoppedError,
     RowTask,
-    failed_row,
     finished_row,
     library_versions,
+    make_row,
     read_row,
     store_row,
 )
 
 LOG_FILE = "log.txt"
+_LOCKS_FOLDER = ".locks"
 _POLL_SECONDS = 0.2
 _FAREWELL_SECONDS = 10.0  # for the work to notice that its children are gone
-_PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 _TELLING = re.compile(r"LLVM ERROR|Check failed|Fatal Python error|terminate called|^\w+Error\b")
 # What could not be written says nothing of the model, and the row is to be made again.
 _NO_ROOM = re.compile("|".join(re.escape(os.strerror(n)) for n in (errno.ENOSPC, errno.EDQUOT)))
@@ -51,6 +49,9 @@ _NO_ROOM = re.compile("|".join(re.escape(os.strerror(n)) for n in (errno.ENOSPC,
 @dataclass(frozen=True)
 class CureMaker:
     """Diagnoses and cures the model, and writes what came of it."""
+
+    def prepare(self) -> None:
+        """Do nothing: what it runs is isolated."""
 
     def make(self, task: RowTask) -> None:
         """Write the verdict file and, where there is one, the .tflite file."""
@@ -86,21 +87,28 @@ def run_row(task: RowTask, stop: threading.Event | None = None) -> Row:
 
     Once ``stop`` is set, the row is given up.
     """
-    fault = _out_of_sight(task)
-    row = failed_row(task, "failed", fault) if fault else read_row(task)
-    if row is not None:
-        return row
+    if fault := _out_of_sight(task):
+        return make_row(task, "failed", fault)
+    if kept := read_row(task):
+        return kept
     with cancellable(stop or threading.Event()):
         # The row's own limits come first; these hold where the row's process cannot look.
-        limits: dict[str, Any] = {
-            "timeout": 2 * task.timeout + _FAREWELL_SECONDS,
-            "memory_limit": 2 * task.memory,
-        }
-        record = run_isolated(supervise, task, **limits)
+        record = run_isolated(
+            supervise,
+            task,
+            timeout=2 * task.timeout + _FAREWELL_SECONDS,
+            memory_limit=2 * task.memory,
+        )
     if record.ok:
         made: Row = record.value
         return made
-    return _died(task, record)
+    if record.exit_signal is None:
+        return make_row(task, "failed", record.message or record.outcome)
+    reason = f"the row's process died: {last_words(task) or record.exit_signal}"
+    row = make_row(task, "crashed", reason, seconds=record.seconds)
+    if task.row_folder.is_dir():
+        store_row(task, row)
+    return row
 
 
 def _out_of_sight(task: RowTask) -> str:
@@ -118,17 +126,6 @@ def _out_of_sight(task: RowTask) -> str:
     return ""
 
 
-def _died(task: RowTask, record: Record) -> Row:
-    """Return the row whose process could not say itself what became of it."""
-    if record.exit_signal is None:
-        return failed_row(task, "failed", record.message or record.outcome)
-    reason = f"the row's process died: {last_words(task) or record.exit_signal}"
-    row = failed_row(task, "crashed", reason, seconds=record.seconds)
-    if task.row_folder.is_dir():
-        store_row(task, row)
-    return row
-
-
 def last_words(task: RowTask) -> str:
     """Return the last line of a row's log that says why a library gave up, or ``""``."""
     try:
@@ -143,18 +140,20 @@ def supervise(task: RowTask) -> Row:
     """Make a row, in the row's process, as soon as no other process is at it."""
     from filelock import FileLock
 
-    start_nested_fork_server()  # before the lock, which a forked process would hold as well
-    _adopt_orphans()
-    task.lock.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(task.lock):
-        row = read_row(task)
-        if row is not None:
-            return row
-        differing = sorted(set(library_versions()) ^ set(task.versions))
+    # Before the lock, which a forked process would hold as well, and before any thread.
+    start_nested_fork_server()
+    task.maker.prepare()
+    adopt_orphans()
+    locks = task.folder / _LOCKS_FOLDER
+    locks.mkdir(exist_ok=True)
+    with FileLock(locks / task.id):
+        if kept := read_row(task):
+            return kept
+        differing = sorted({name for name, _ in set(library_versions()) ^ set(task.versions)})
         if differing:
-            names = ", ".join(sorted({name for name, _ in differing}))
+            names = ", ".join(differing)
             fault = f"{platform.node()} and the sweep have different versions of {names}"
-            return failed_row(task, "failed", fault)
+            return make_row(task, "failed", fault)
         shutil.rmtree(task.row_folder, ignore_errors=True)  # what a killed attempt has left
         try:
             task.row_folder.mkdir(parents=True)
@@ -164,16 +163,8 @@ def supervise(task: RowTask) -> Row:
                 store_row(task, row)
         except OSError as error:
             fault = f"{error.filename or task.row_folder}: {error.strerror or error}"
-            return failed_row(task, "failed", fault)
+            return make_row(task, "failed", fault)
         return row
-
-
-def _adopt_orphans() -> None:
-    """Become the parent of what a child leaves behind: it is then among the descendants."""
-    if sys.platform == "linux":
-        import ctypes
-
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 @contextlib.contextmanager
@@ -196,66 +187,36 @@ def _logged(path: Path) -> Iterator[None]:
 
 
 def _within_limits(task: RowTask) -> Row:
-    raised: list[BaseException] = []
     started = time.monotonic()
-    work = threading.Thread(target=_work, args=(task, raised), daemon=True)
-    work.start()
+    work = futures.ThreadPoolExecutor(1).submit(task.maker.make, task)
     over = None
-    while work.is_alive() and over is None:
-        work.join(_POLL_SECONDS)
-        over = _overrun(task, time.monotonic() - started) if work.is_alive() else None
+    while over is None and not futures.wait([work], _POLL_SECONDS).done:
+        over = _overrun(task, time.monotonic() - started)
     end_descendants()
-    work.join(_FAREWELL_SECONDS)
+    futures.wait([work], _FAREWELL_SECONDS)
     end_descendants()  # it may have been starting one
     seconds = time.monotonic() - started
-    error = raised[0] if raised else None
+    error = work.exception() if work.done() else None
     cell = error.cell if isinstance(error, RowStoppedError) else ""
-    where = f" in cell {cell}" if cell else ""
     if over is not None:
         verdict, why = over
-        return failed_row(task, verdict, f"ended{where}: {why}", seconds=seconds, cell=cell)
+        where = f" in cell {cell}" if cell else ""
+        return make_row(task, verdict, f"ended{where}: {why}", seconds=seconds, cell=cell)
     if error is None:
         return finished_row(task, seconds)
     if isinstance(error, OSError):
         raise error
     if isinstance(error, RowStoppedError):
-        return failed_row(task, error.verdict, error, seconds=seconds, cell=cell)
-    return failed_row(task, "failed", f"{type(error).__name__}: {error}", seconds=seconds)
-
-
-def _work(task: RowTask, raised: list[BaseException]) -> None:
-    try:
-        task.maker.make(task)
-    except BaseException as error:  # any failure is the row's outcome
-        raised.append(error)
+        return make_row(task, error.verdict, error, seconds=seconds, cell=cell)
+    return make_row(task, "failed", f"{type(error).__name__}: {error}", seconds=seconds)
 
 
 def _overrun(task: RowTask, seconds: float) -> tuple[str, str] | None:
     """Say which limit is met, if one is."""
     if seconds > task.timeout:
         return "timed out", f"after {seconds:.0f} s; it may take {task.timeout:g} s"
-    held = _memory(task.memory)
+    held = memory_of_descendants(task.memory)
     if held > task.memory:
         limit = task.memory / GIB
         return "out of memory", f"it held {held / GIB:.2f} GiB; it may hold {limit:.2f} GiB"
     return None
-
-
-def _memory(enough: int) -> int:
-    """Return the bytes that this process's children hold together.
-
-    Above ``enough``, pages that forked processes share are counted once (proportional set size),
-    which takes longer to find out.
-    """
-    processes = live_descendants()
-    resident = sum(_held(process, "rss") for process in processes)
-    return resident if resident <= enough else sum(_held(process, "pss") for process in processes)
-
-
-def _held(process: psutil.Process, kind: str) -> int:
-    try:
-        if kind == "pss" and sys.platform == "linux":
-            return int(process.memory_full_info().pss)
-        return int(process.memory_info().rss)
-    except psutil.Error:
-        return 0

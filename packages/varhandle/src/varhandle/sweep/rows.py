@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,17 +22,20 @@ from varhandle.verdict_file import VERDICT_FILE
 OUTCOMES = (*VERDICTS, "crashed", "timed out", "out of memory", "failed")
 """What a row may come to, from the best to the worst; the last four are no verdict on the model."""
 
-ROW_FILE = "row.json"
 ROWS_FOLDER = "rows"
-LOCKS_FOLDER = ".locks"
 TOKEN_FILE = ".sweep"
 
+_ROW_FILE = "row.json"
 _LONGEST_REASON = 300
 _PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "ai-edge-quantizer", "numpy")
 
 
 class RowMaker(Protocol):
     """How a row is made. It is pickled, so it is defined in a module."""
+
+    def prepare(self) -> None:
+        """Fork what it needs to fork from the row's process, which has one thread yet."""
+        ...
 
     def make(self, task: RowTask) -> None:
         """Write the verdict file, and what goes with it, into the row's folder.
@@ -62,11 +65,11 @@ class RowTask:
     id: str  # name of the row's folder, unique in the sweep
     name: str  # what the model is called in the table
     spec: RowSpec  # with absolute paths
+    key: str  # digest of everything that the result depends on
     trust: bool
     maker: RowMaker
     folder: Path  # of the sweep, absolute
     token: str  # what the sweep has written into its folder, to know it again elsewhere
-    key: str  # digest of everything that the result depends on
     timeout: float  # seconds
     memory: int  # bytes of the row's process and all its children together
     versions: tuple[tuple[str, str], ...]  # of the libraries that the result depends on
@@ -75,11 +78,6 @@ class RowTask:
     def row_folder(self) -> Path:
         """The folder that the row's files go to."""
         return self.folder / ROWS_FOLDER / self.id
-
-    @property
-    def lock(self) -> Path:
-        """The file that whoever makes the row locks."""
-        return self.folder / LOCKS_FOLDER / self.id
 
 
 @dataclass(frozen=True)
@@ -126,50 +124,48 @@ class Row:
         return f"{self.model} ({self.setting})"
 
 
-COLUMNS = tuple(field.name for field in fields(Row))
-"""The columns of the results, in order."""
-
-
-def failed_row(task: RowTask, verdict: str, reason: object, **more: Any) -> Row:
-    """Return the row of a task that came to no verdict on its model."""
-    folder = f"{ROWS_FOLDER}/{task.id}" if task.row_folder.is_dir() else ""
-    row = Row("", None, None, "", None, verdict, one_line(reason), folder=folder, **more)
-    return _named(row, task)
+def make_row(task: RowTask, verdict: str, reason: object, **more: Any) -> Row:
+    """Return the row of a task: what it came to, and what it is called in this sweep."""
+    without_color = re.sub(r"\x1b\[[0-9;]*m", "", str(reason))
+    return Row(
+        **_names(task),
+        verdict=verdict,
+        reason=_one_line(without_color),
+        folder=f"{ROWS_FOLDER}/{task.id}" if task.row_folder.is_dir() else "",
+        **more,
+    )
 
 
 def finished_row(task: RowTask, seconds: float) -> Row:
     """Read the verdict file that a row's maker has written; ``failed`` if it is none."""
     path = task.row_folder / VERDICT_FILE
     try:
-        row = _read_verdict(json.loads(path.read_text(encoding="utf-8")))
+        fields = _read_verdict(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
-        return failed_row(task, "failed", f"there is no {VERDICT_FILE}", seconds=seconds)
+        fields = {"verdict": "failed", "reason": f"there is no {VERDICT_FILE}"}
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         fault = f"{VERDICT_FILE} is no verdict file: {type(error).__name__}: {error}"
-        return failed_row(task, "failed", fault, seconds=seconds)
-    return replace(_named(row, task), seconds=seconds, folder=f"{ROWS_FOLDER}/{task.id}")
+        fields = {"verdict": "failed", "reason": fault}
+    return make_row(task, seconds=seconds, **fields)
 
 
-def _named(row: Row, task: RowTask) -> Row:
-    """Put in what the model and its settings are called in this sweep."""
+def _names(task: RowTask) -> dict[str, Any]:
     spec = task.spec
-    return replace(
-        row,
-        model=printable(task.name),
-        signature=spec.signature and printable(spec.signature),
-        inputs=printable(spec.inputs.name) if spec.inputs else None,
-        target=printable(spec.target),
-        quantization=spec.quantization and printable(spec.quantization),
-    )
+    names = {
+        "model": task.name,
+        "signature": spec.signature,
+        "inputs": spec.inputs and spec.inputs.name,
+        "target": spec.target,
+        "quantization": spec.quantization,
+    }
+    return {column: name and printable(name) for column, name in names.items()}
 
 
-def one_line(text: object) -> str:
-    """Return text as one printable line, without colors, cut where it grows too long."""
-    without_color = re.sub(r"\x1b\[[0-9;]*m", "", str(text))
-    return printable(" ".join(without_color.split()), _LONGEST_REASON)
+def _one_line(text: str) -> str:
+    return printable(" ".join(text.split()), _LONGEST_REASON)
 
 
-def _read_verdict(content: Any) -> Row:
+def _read_verdict(content: Any) -> dict[str, Any]:
     """Read what ``data/verdict.schema.json`` describes, as far as the table needs it."""
     if content["verdict"] not in VERDICTS:
         raise ValueError(f"the verdict is {content['verdict']!r}")
@@ -177,29 +173,28 @@ def _read_verdict(content: Any) -> Row:
     name = content["file"]
     if name is not None and (Path(name).name != name or name in {"", ".", ".."}):
         raise ValueError(f"the file is {name!r}, which is no name of a file beside it")
-    return Row(
-        *("", None, None, "", None),
-        verdict=content["verdict"],
-        reason=one_line(content["reason"]),
-        findings=tuple(dict.fromkeys(one_line(finding["id"]) for finding in findings)),
-        bytes=None if content["bytes"] is None else int(content["bytes"]),
-        file=name,
-        # A quantized file is the one that is delivered.
-        **_parity(content.get("quantization_parity") or content["parity"]),
-    )
-
-
-def _parity(parity: Any) -> dict[str, Any]:
-    if parity is None or not parity["runs"]:
-        return {}
-    runs = parity["runs"]
-    differences = [run["largest_difference"] for run in runs]
-    return {
-        "agreeing": min(int(run["agreeing"]) for run in runs),
-        "calls": max(int(run["calls"]) for run in runs),
-        "largest_difference": max((float(d) for d in differences if d is not None), default=None),
-        "tolerance": None if parity["tolerance"] is None else float(parity["tolerance"]),
+    fields = {
+        "verdict": content["verdict"],
+        "reason": content["reason"],
+        "findings": tuple(dict.fromkeys(_one_line(finding["id"]) for finding in findings)),
+        "bytes": None if content["bytes"] is None else int(content["bytes"]),
+        "file": name,
     }
+    # A quantized file is the one that is delivered.
+    parity = content.get("quantization_parity") or content["parity"]
+    if parity is not None and parity["runs"]:
+        runs = parity["runs"]
+        differences = [run["largest_difference"] for run in runs]
+        tolerance = parity["tolerance"]
+        fields |= {
+            "agreeing": min(int(run["agreeing"]) for run in runs),
+            "calls": max(int(run["calls"]) for run in runs),
+            "largest_difference": max(
+                (float(d) for d in differences if d is not None), default=None
+            ),
+            "tolerance": None if tolerance is None else float(tolerance),
+        }
+    return fields
 
 
 def read_row(task: RowTask) -> Row | None:
@@ -209,28 +204,24 @@ def read_row(task: RowTask) -> Row | None:
     that is wider now.
     """
     try:
-        stored = json.loads((task.row_folder / ROW_FILE).read_text(encoding="utf-8"))
+        stored = json.loads((task.row_folder / _ROW_FILE).read_text(encoding="utf-8"))
         row = Row(**{**stored["row"], "findings": tuple(stored["row"]["findings"])})
         wider = {
             "timed out": task.timeout > stored["timeout"],
             "out of memory": task.memory > stored["memory"],
         }
-        kept = stored["key"] == task.key and not wider.get(row.verdict)
-        return _named(row, task) if kept else None
+        if stored["key"] != task.key or wider.get(row.verdict):
+            return None
     except (OSError, ValueError, TypeError, KeyError):
         return None
+    return replace(row, **_names(task))
 
 
 def store_row(task: RowTask, row: Row) -> None:
     """Write a finished row, in one step: before it there is none, after it there is all of it."""
-    content = {
-        "key": task.key,
-        "timeout": task.timeout,
-        "memory": task.memory,
-        "versions": dict(task.versions),
-        "row": asdict(row),
-    }
-    write_text(task.row_folder / ROW_FILE, json.dumps(content, indent=1) + "\n")
+    limits = {"timeout": task.timeout, "memory": task.memory}
+    content = {"key": task.key, **limits, "versions": dict(task.versions), "row": asdict(row)}
+    write_text(task.row_folder / _ROW_FILE, json.dumps(content, indent=1) + "\n")
 
 
 def library_versions() -> tuple[tuple[str, str], ...]:
@@ -241,7 +232,7 @@ def library_versions() -> tuple[tuple[str, str], ...]:
     from importlib import metadata
 
     source = Path(__file__).parents[1]
-    found = [("varhandle", digest_of(sorted(source.rglob("*.py")), source)[:12])]
+    found = [("varhandle", digest_of(source.rglob("*.py"), source)[:12])]
     for name in _PACKAGES:
         try:
             found.append((name, metadata.version(name)))
@@ -250,10 +241,10 @@ def library_versions() -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def digest_of(files: Iterable[Path], root: Path) -> str:
+def digest_of(files: Iterable[Path], root: Path = Path("/")) -> str:
     """Return a digest of files, their names seen from a folder."""
     digest = hashlib.sha256()
-    for path in files:
+    for path in sorted(files):
         digest.update(path.relative_to(root).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()

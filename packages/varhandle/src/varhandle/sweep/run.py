@@ -1,32 +1,30 @@
-"""Run a sweep: keep the rows that still hold, make the others, write the tables and the page."""
+"""Run a sweep: keep the rows that still hold, make the others, write the tables and the page.
+
+A row always runs in a process of its own (``row_supervisor``), on this machine or on a worker of a
+Dask cluster.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import json
+import logging
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from varhandle.display import Rich, panel_html, table_html, table_text
 from varhandle.extras import require
 from varhandle.sweep.baseline import Change, compare_rows
-from varhandle.sweep.executors import LocalExecutor, RowExecutor
-from varhandle.sweep.page import PAGE_FILE, write_page
-from varhandle.sweep.results_table import (
-    CSV_FILE,
-    PARQUET_FILE,
-    read_rows,
-    table_records,
-    write_tables,
-)
+from varhandle.sweep.results import RESULT_FILES, read_rows, write_results
 from varhandle.sweep.row_specs import RowSpec, SweepInputError, fingerprint, model_names
-from varhandle.sweep.row_supervisor import CureMaker
+from varhandle.sweep.row_supervisor import CureMaker, run_row
 from varhandle.sweep.rows import (
-    LOCKS_FOLDER,
     ROWS_FOLDER,
     TOKEN_FILE,
     Row,
@@ -34,21 +32,21 @@ from varhandle.sweep.rows import (
     RowTask,
     digest_of,
     library_versions,
+    make_row,
     read_row,
 )
 
 _SWEEP_LOCK = ".sweep.lock"
-_HEADERS = ("model", "setting", "verdict", "reason")
 
 
-@dataclass(frozen=True, repr=False)
-class SweepResult(Rich):
+@dataclass(frozen=True)
+class SweepResult:
     """The results of a sweep."""
 
     rows: tuple[Row, ...]  # in the order in which they were asked for
     changes: tuple[Change, ...]  # of each since the baseline, then of those that are missing
     folder: Path  # where the tables, the page, and the folder of each row are
-    kept: int = 0  # how many rows were finished before this sweep began
+    kept: int  # how many rows were finished before this sweep began
 
     @property
     def ok(self) -> bool:
@@ -57,51 +55,68 @@ class SweepResult(Rich):
             return not any(change.regression for change in self.changes)
         return all(row.good for row in self.rows)
 
-    def __repr__(self) -> str:
+    def __str__(self) -> str:
         good = sum(row.good for row in self.rows)
         worse = sum(change.regression for change in self.changes)
         compared = f", {worse} regressions" if self.changes else ""
         return f"SweepResult({good} of {len(self.rows)} rows ready or convertible{compared})"
 
-    def _cells(self) -> list[tuple[str, str, str, str]]:
-        return [
-            (row.model, row.setting, f"{row.mark} {row.verdict}", row.reason) for row in self.rows
-        ]
-
-    def text(self) -> str:
-        """Return a line for each row."""
-        return table_text(_HEADERS, self._cells())
-
-    def html(self) -> str:
-        """Return the same as a table."""
-        table = table_html(_HEADERS, self._cells(), "One row for each model and setting")
-        return panel_html("right" if self.ok else "raised", repr(self), table)
-
 
 @dataclass(frozen=True)
-class SweepProgress:
-    """How far a sweep is, as it is told after each row that is made."""
+class RowPool:
+    """Where rows are made; what is not begun when it is closed is not begun any more."""
 
-    done: int  # rows finished, those kept from an earlier sweep among them
-    total: int
-    row: Row  # the one that has been finished
-    elapsed: float  # seconds since this sweep began
-    left: float  # seconds that the others will take, if they take as long as those so far
-
-    def __str__(self) -> str:
-        """Return one line for a terminal or a log."""
-        count = f"{self.done:>{len(str(self.total))}}/{self.total}"
-        left = f", about {_clock(self.left)} left" if self.done < self.total else ""
-        row = self.row
-        why = "" if row.good else f": {row.reason}"
-        time_ = f"[{_clock(self.elapsed)}{left}]"
-        return f"{count} {time_} {row.mark} {row.verdict}: {row.title}{why}"
+    where: str
+    submit: Callable[[RowTask], Future[Row]]
 
 
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+@contextlib.contextmanager
+def open_pool(workers: int = 1, scheduler: str | None = None) -> Iterator[RowPool]:
+    """Make rows here, so many at a time, or on the cluster whose scheduler is named.
+
+    Those under way here are ended when the pool is closed; on a cluster they come to their end. A
+    task whose worker dies is given to another one, up to the scheduler's ``allowed-failures``.
+    """
+    if scheduler is not None:
+        with connect(scheduler) as client:
+            number = len(client.scheduler_info(n_workers=-1)["workers"])
+            # Keys of one group: the scheduler learns how long a row takes, and holds back what no
+            # worker is free for.
+            group = f"sweep_row-{uuid.uuid4().hex}"
+            pool = client.get_executor(pure=False)
+            where = f"on a cluster that has {number} workers now"
+            try:
+                yield RowPool(where, lambda task: pool.submit(run_row, task, key=(group, task.id)))
+            finally:
+                pool.shutdown(wait=False)
+        return
+    stop = threading.Event()
+    with ThreadPoolExecutor(workers) as threads:
+        where = f"{'one' if workers == 1 else workers} at a time"
+        try:
+            yield RowPool(where, lambda task: threads.submit(run_row, task, stop))
+        finally:
+            stop.set()
+            threads.shutdown(cancel_futures=True)
+
+
+def connect(address: str, timeout: float = 5.0) -> Any:
+    """Return a client of the Dask cluster at an address such as ``tcp://10.0.0.5:8786``.
+
+    Raises ``SweepInputError`` if no scheduler answers within so many seconds.
+    """
+    require("distributed", "--scheduler")
+    import distributed
+
+    # It logs every failed attempt with a traceback; what matters is in the rows.
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] == "distributed":
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+    try:
+        return distributed.Client(address, timeout=timeout, set_as_default=False)
+    except (OSError, ValueError, RuntimeError, ImportError) as error:
+        fault = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise SweepInputError(f"{address}: no scheduler answers ({fault})") from error
 
 
 def run_sweep(
@@ -109,21 +124,22 @@ def run_sweep(
     folder: Path,
     *,
     maker: RowMaker | None = None,
-    executor: RowExecutor | None = None,
+    workers: int = 1,
+    scheduler: str | None = None,
     baseline: Path | None = None,
     timeout: float = 900.0,
     memory: int = 8 * 2**30,
     trust: bool = False,
-    on_begin: Callable[[str], None] = lambda _: None,
-    on_row: Callable[[SweepProgress], None] = lambda _: None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> SweepResult:
     """Cure every model with every setting; what happens to one row is in that row.
 
-    ``folder`` takes ``sweep.csv``, ``sweep.parquet``, ``index.html`` and a folder for each row; an
-    executor on other machines must see it under this path. A row that is in it already, made of
-    the same model, settings and libraries, is kept. ``timeout`` (seconds) and ``memory`` (bytes,
-    children included) are limits of each row. Raises ``SweepInputError``, before anything runs, if
-    what was asked for is no sweep.
+    ``folder`` takes ``sweep.csv``, ``sweep.parquet``, ``index.html`` and a folder for each row; the
+    workers of a cluster (``open_pool``) must see it under this path. A row that is in it already,
+    made of the same model, settings and libraries, is kept. ``timeout`` (seconds) and ``memory``
+    (bytes, children included) are limits of each row. ``say`` is given a line at the beginning, and
+    one for each row. Raises ``SweepInputError``, before anything runs, if what was asked for is no
+    sweep.
     """
     require("pyarrow", "sweep")
     require("jinja2", "sweep")
@@ -133,80 +149,91 @@ def run_sweep(
     if baseline and folder.exists() and baseline.samefile(folder):
         raise SweepInputError(f"{baseline}: the baseline is the output folder; name another one")
     folder = folder.resolve()
-    task = RowTask(
-        *("", "", specs[0], trust, maker or CureMaker(), folder, "", ""),
-        *(timeout, memory, library_versions()),
-    )
-    planned = _tasks(specs, task)
-    with _claimed(folder) as token:
-        tasks = [replace(task, token=token) for task in planned]
-        rows = {task: row for task in tasks if (row := read_row(task)) is not None}
-        kept, place = len(rows), executor or LocalExecutor()
-        todo = f", {len(tasks) - kept} to make {place}" if kept < len(tasks) else ""
-        on_begin(f"kept {kept} of {len(tasks)} rows{todo}")
-        if kept < len(tasks):
-            for name in (CSV_FILE, PARQUET_FILE, PAGE_FILE):  # they told of other rows
+    token = uuid.uuid4().hex
+    limits: dict[str, Any] = {"timeout": timeout, "memory": memory}
+    tasks = _tasks(specs, maker or CureMaker(), trust, folder=folder, token=token, **limits)
+    with open_pool(workers, scheduler) as pool, _claimed(folder, token):
+        rows = {task.id: row for task in tasks if (row := read_row(task)) is not None}
+        kept = len(rows)
+        waiting = [task for task in tasks if task.id not in rows]
+        todo = f", {len(waiting)} to make {pool.where}" if waiting else ""
+        say(f"kept {kept} of {len(tasks)} rows{todo}")
+        if waiting:
+            for name in RESULT_FILES:  # they told of other rows
                 (folder / name).unlink(missing_ok=True)
-        _make(tasks, rows, place, on_row)
-        ordered = tuple(rows[task] for task in tasks)
+        rows |= _make(waiting, pool, len(tasks), say)
+        ordered = tuple(rows[task.id] for task in tasks)
         changes = compare_rows(ordered, before) if baseline else ()
-        write_tables(folder, table_records(ordered, changes))
-        write_page(folder, ordered, changes)
+        write_results(folder, ordered, changes)
     return SweepResult(ordered, changes, folder, kept)
 
 
-@contextlib.contextmanager
-def _claimed(folder: Path) -> Iterator[str]:
-    """Claim an output folder for one sweep; yields what tells it from any other folder."""
-    from filelock import FileLock, Timeout
-
-    with contextlib.ExitStack() as stack:
-        try:
-            for path in (folder / ROWS_FOLDER, folder / LOCKS_FOLDER):
-                path.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(FileLock(folder / _SWEEP_LOCK, timeout=0))
-            token = uuid.uuid4().hex
-            (folder / TOKEN_FILE).write_text(token, encoding="utf-8")
-        except Timeout as error:
-            raise SweepInputError(f"{folder}: another sweep is writing into it") from error
-        except OSError as error:
-            fault = f"no folder for the results ({error.strerror})"
-            raise SweepInputError(f"{folder}: {fault}") from error
-        yield token
-
-
-def _tasks(specs: Sequence[RowSpec], common: RowTask) -> list[RowTask]:
+def _tasks(specs: Sequence[RowSpec], maker: RowMaker, trust: bool, **common: Any) -> list[RowTask]:
     """Make a task of every row; a model is read once, however many rows it has."""
     specs = [spec.absolute() for spec in dict.fromkeys(specs)]
     names = model_names(spec.model for spec in specs)
     paths = {spec.model for spec in specs} | {spec.inputs for spec in specs if spec.inputs}
     prints = {path: fingerprint(path) for path in paths}
-    maker = common.maker
-    made_by = [type(maker).__qualname__, digest_of(sorted(maker.sources()), Path("/"))]
+    made_by = [type(maker).__qualname__, digest_of(maker.sources())]
+    versions = library_versions()
     tasks = []
     for spec in specs:
-        own = (spec.signature, spec.target, spec.quantization, common.trust)
+        own = (spec.signature, spec.target, spec.quantization, trust)
         inputs = prints[spec.inputs] if spec.inputs else None
-        exact = json.dumps([prints[spec.model], inputs, own, made_by, common.versions])
-        name = names[spec.model]
-        key = hashlib.sha256(exact.encode()).hexdigest()
-        tasks.append(replace(common, id=spec.row_id(name), name=name, spec=spec, key=key))
+        exact = json.dumps([prints[spec.model], inputs, own, made_by, versions])
+        name, key = names[spec.model], hashlib.sha256(exact.encode()).hexdigest()
+        task = RowTask(
+            spec.row_id(name), name, spec, key, trust, maker, versions=versions, **common
+        )
+        tasks.append(task)
     return tasks
 
 
+@contextlib.contextmanager
+def _claimed(folder: Path, token: str) -> Iterator[None]:
+    """Claim an output folder for one sweep, and leave there what tells it from any other."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / _SWEEP_LOCK, timeout=0)
+    try:
+        (folder / ROWS_FOLDER).mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+        (folder / TOKEN_FILE).write_text(token, encoding="utf-8")
+    except Timeout as error:
+        raise SweepInputError(f"{folder}: another sweep is writing into it") from error
+    except OSError as error:
+        raise SweepInputError(f"{folder}: no folder for the results ({error.strerror})") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def _make(
-    tasks: Sequence[RowTask],
-    rows: dict[RowTask, Row],
-    executor: RowExecutor,
-    on_row: Callable[[SweepProgress], None],
-) -> None:
-    """Make the rows that are not there, and put them in."""
-    waiting = [task for task in tasks if task not in rows]
+    waiting: Sequence[RowTask], pool: RowPool, total: int, say: Callable[[str], None]
+) -> dict[str, Row]:
+    """Make rows, and say of each how far the sweep is."""
     started = time.monotonic()
-    # Closed at once, not when it is collected: Ctrl-C must end what is under way.
-    with contextlib.closing(executor.run(waiting)) as made:  # type: ignore[type-var]
-        for done, (task, row) in enumerate(made, start=1):
-            rows[task] = row
-            elapsed = time.monotonic() - started
-            left = elapsed / done * (len(waiting) - done)
-            on_row(SweepProgress(len(rows), len(tasks), row, elapsed, left))
+    made: dict[str, Row] = {}
+    futures = {pool.submit(task): task for task in waiting}
+    for future in as_completed(futures):
+        task = futures[future]
+        try:
+            row = future.result()
+        except Exception as error:  # whatever kept the cluster from making it is its outcome
+            row = make_row(task, "failed", f"the cluster: {type(error).__name__}: {error}")
+        made[task.id] = row
+        elapsed, left = time.monotonic() - started, len(waiting) - len(made)
+        clock = _clock(elapsed)
+        if left:  # as long as those so far took
+            clock += f", about {_clock(elapsed / len(made) * left)} left"
+        count = f"{total - left:>{len(str(total))}}/{total}"
+        why = "" if row.good else f": {row.reason}"
+        say(f"{count} [{clock}] {row.mark} {row.verdict}: {row.title}{why}")
+    return made
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

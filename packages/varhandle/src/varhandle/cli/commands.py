@@ -1,0 +1,305 @@
+"""The commands of the tool, each a call into the package."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from varhandle.cli.program import (
+    MODEL,
+    BadInputError,
+    add_calls,
+    add_json,
+    amount,
+    files_are_kept,
+    print_result,
+    unfit_is_bad_input,
+    whole_number,
+)
+from varhandle.display import printable
+
+if TYPE_CHECKING:
+    from varhandle.matrix.environments import Release
+
+
+def register(commands: Any) -> None:
+    """Add all sub-commands of the tool, for a program that offers them among its own."""
+    for add in (
+        _add_diagnose, _add_explain, _add_cure, _add_inspect, _add_lift, _add_sweep, _add_matrix,
+    ):  # fmt: skip
+        add(commands)
+
+
+def _add_diagnose(commands: Any) -> None:
+    diagnose = commands.add_parser(
+        "diagnose",
+        help="say what is wrong with a model, and prove it",
+        description=(
+            "Read MODEL; where reading cannot decide, convert it in a child process, run the file "
+            "with and without the default delegates, and compare with TensorFlow. Exit code 0 for "
+            "ready and convertible, 1 for blocked and wrong-answers, 2 for bad input."
+        ),
+    )
+    diagnose.add_argument("model", help=MODEL)
+    diagnose.add_argument("--static", action="store_true", help="only read: no TensorFlow, no run")
+    add_json(diagnose)
+    add_calls(diagnose)
+    diagnose.set_defaults(command=_diagnose)
+
+
+def _diagnose(options: argparse.Namespace) -> int:
+    from varhandle.diagnosis import diagnose
+    from varhandle.facts.verdicts import exit_code
+
+    with unfit_is_bad_input(options.model):
+        found = diagnose(
+            options.model,
+            static=options.static,
+            signature=options.signature,
+            inputs=options.inputs,
+            trust=options.trust,
+        )
+    print_result(found, options.json)
+    return exit_code(found.verdict)
+
+
+def _add_explain(commands: Any) -> None:
+    explain = commands.add_parser(
+        "explain", help="say what a traceback or a converter's log is about"
+    )
+    explain.add_argument("log", nargs="?", default="-", metavar="LOG", help="default: - (stdin)")
+    add_json(explain)
+    explain.set_defaults(command=_explain)
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from varhandle.explanation import explain
+
+    print_result(explain(_log(options.log)), options.json)
+    return 0
+
+
+def _log(name: str) -> bytes:
+    """Read a log, from the standard input if its name is ``-``."""
+    if name == "-" and sys.stdin is None:  # as by <&-
+        raise BadInputError("standard input: it is closed")
+    try:
+        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except (OSError, ValueError) as error:
+        subject = "standard input" if name == "-" else name
+        raise BadInputError(f"{subject}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _add_cure(commands: Any) -> None:
+    cure = commands.add_parser(
+        "cure",
+        help="make the .tflite file that MODEL should have become, and prove it",
+        description=(
+            "Choose the way, apply the cure, and compare the file with TensorFlow. OUT.tflite is "
+            "written only if it passes. Exit code 1 where there is no safe cure."
+        ),
+    )
+    cure.add_argument("model", help=MODEL)
+    cure.add_argument("output", type=Path, metavar="OUT.tflite", help="the file to write")
+    cure.add_argument("--target", default="litert", help="where it is to run; default: litert")
+    cure.add_argument("--quantization", metavar="RECIPE", help="default: none")
+    add_json(cure)
+    add_calls(cure)
+    cure.set_defaults(command=_cure)
+
+
+def _cure(options: argparse.Namespace) -> int:
+    from varhandle.formats.trust import NotTrustedError
+    from varhandle.repair.run import NoCureError, cure_file
+
+    with unfit_is_bad_input(options.model):
+        try:
+            made = cure_file(
+                options.model,
+                options.output,
+                target=options.target,
+                quantization=options.quantization,
+                signature=options.signature,
+                inputs=options.inputs,
+                trust=options.trust,
+            )
+        except NoCureError as error:
+            print_result(error, options.json)
+            return 1
+        except NotTrustedError as error:
+            raise BadInputError(f"{error}; if you trust it, say --trust") from error
+    print_result(made, options.json)
+    return 0
+
+
+def _add_inspect(commands: Any) -> None:
+    inspect = commands.add_parser("inspect", help="list the variables and the ops of a model")
+    inspect.add_argument("model", help=MODEL)
+    inspect.set_defaults(command=_inspect)
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    from varhandle.formats import read_graph
+    from varhandle.inspection.histogram import op_histogram
+    from varhandle.inspection.variables import variable_table
+
+    graph = read_graph(options.model)
+    print(graph, variable_table(graph).text(), op_histogram(graph).text(), sep="\n\n")
+    return 0
+
+
+def _add_lift(commands: Any) -> None:
+    lift = commands.add_parser(
+        "lift",
+        help="turn the state of a .tflite file into inputs and outputs",
+        description=(
+            "Write OUT.tflite, which takes and gives the state that IN.tflite keeps in variables, "
+            "and beside it OUT.state.npz, which holds the state before the first call: "
+            "NumPy arrays by the names of the inputs. Both are replaced if they exist, "
+            "and neither is touched if anything goes wrong."
+        ),
+    )
+    lift.add_argument("model", type=Path, metavar="IN.tflite", help="the file with variables")
+    lift.add_argument("output", type=Path, metavar="OUT.tflite", help="the file to write")
+    lift.set_defaults(command=_lift)
+
+
+def _lift(options: argparse.Namespace) -> int:
+    from varhandle.lift import lift_file
+    from varhandle.tflite.variable_effects import CannotLiftError
+
+    try:
+        made = lift_file(options.model, options.output)
+    except CannotLiftError as error:
+        raise BadInputError(f"{options.model}: {error}") from error
+    print(made.lifted.text())
+    print(f"wrote {made.model}, and the state before the first call to {made.state}")
+    return 0
+
+
+def _add_sweep(commands: Any) -> None:
+    sweep = commands.add_parser(
+        "sweep",
+        help="cure many models, with many settings, and compare with an earlier sweep",
+        description=(
+            "Every MODEL, target and quantization is a row. Each row is one cure, in processes of "
+            "its own, within its limits. DIR gets sweep.csv, sweep.parquet, index.html and a "
+            "folder for each row. The same command again makes the rows that are missing, or whose "
+            "model or libraries have changed, and keeps the others. Exit code 0 if every row is "
+            "ready or convertible, 1 otherwise; with --baseline, 1 if a row got worse, drifted or "
+            "is missing; 2 for bad input."
+        ),
+    )
+    default = Path("workbook-output", "sweep")
+    add = sweep.add_argument
+    add("models", nargs="*", type=Path, metavar="MODEL", help=f"{MODEL}; or a folder of these")
+    listed = "rows from a CSV or .jsonl file: model, signature, inputs, target, quantization"
+    add("--list", type=Path, metavar="FILE", help=listed)
+    add("--output", type=Path, default=default, metavar="DIR", help=f"default: {default}")
+    add("--target", action="append", metavar="T", help="default: litert")
+    add("--quantization", action="append", metavar="Q", help="default: none")
+    add_calls(sweep)
+    add("--baseline", type=Path, metavar="DIR", help="an earlier sweep to compare with")
+    place = sweep.add_mutually_exclusive_group()
+    place.add_argument(
+        "--workers", type=whole_number, default=1, metavar="N", help="rows at a time; default: 1"
+    )
+    place.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="of a Dask cluster, such as tcp://host:8786. Models and DIR must be on a disk that "
+        "all workers share, under the same paths",
+    )
+    add("--timeout", type=amount, default=900.0, metavar="SECONDS", help="of a row; default: 900")
+    held = "of a row's process and all its children together; default: 8"
+    add("--memory", type=amount, default=8.0, metavar="GIB", help=held)
+    sweep.set_defaults(command=_sweep, maker=None)
+
+
+def _sweep(options: argparse.Namespace) -> int:
+    from varhandle.sweep.row_specs import rows_of_list, rows_of_models
+    from varhandle.sweep.run import run_sweep
+
+    settings = {
+        "targets": options.target or ["litert"],
+        "quantizations": options.quantization or [None],
+        "signature": options.signature,
+        "inputs": options.inputs,
+    }
+    specs = rows_of_models(options.models, **settings)
+    if options.list:
+        specs += rows_of_list(options.list, **settings)
+    try:
+        with files_are_kept(options.output):
+            result = run_sweep(
+                specs,
+                options.output,
+                maker=options.maker,
+                workers=options.workers,
+                scheduler=options.scheduler,
+                baseline=options.baseline,
+                timeout=options.timeout,
+                memory=int(options.memory * 2**30),
+                trust=options.trust,
+                say=functools.partial(print, flush=True),
+            )
+    except KeyboardInterrupt:
+        print("finished rows are kept; the same command makes the others", file=sys.stderr)
+        raise
+    for change in result.changes:
+        if change.kind != "same":
+            print(change)
+    print(f"{result}: {printable(result.folder / 'index.html')}")
+    return 0 if result.ok else 1
+
+
+def _add_matrix(commands: Any) -> None:
+    matrix = commands.add_parser(
+        "matrix",
+        help="measure which failure shows on which TensorFlow release",
+        description=(
+            "Install each release into an environment of its own, run the catalog's programs "
+            "there, and merge what they did into the matrix. Needs uv. What an interrupted run "
+            "has measured is kept. Exit code 1 if a release could not be installed."
+        ),
+    )
+    matrix.add_argument(
+        "releases",
+        nargs="*",
+        metavar="VERSION[@PYTHON]",
+        help="such as 2.15.1 or 2.15.1@3.11; default: those that the matrix holds",
+    )
+    matrix.add_argument("--list", action="store_true", help="say what the matrix holds, and stop")
+    matrix.add_argument("--output", type=Path, metavar="FILE", help="default: the one installed")
+    matrix.add_argument("--jobs", type=whole_number, default=1, metavar="N", help="at a time")
+    matrix.set_defaults(command=_matrix)
+
+
+def _matrix(options: argparse.Namespace) -> int:
+    from varhandle.matrix import version_matrix
+    from varhandle.matrix.environments import NotInstalledError, ReleaseInputError, parse_releases
+
+    path = options.output or version_matrix.stored_path()
+    try:
+        releases = parse_releases(options.releases)
+        if options.list:
+            print("\n".join(release.text() for release in version_matrix.contents(path)))
+            return 0
+        measured = []
+        for one in version_matrix.update(releases, path, options.jobs, _started):
+            print(one.text(), flush=True)
+            measured.append(one)
+    except ReleaseInputError:
+        raise
+    except NotInstalledError as error:
+        raise BadInputError(f"uv installs the releases, and cannot: {error}") from error
+    except (OSError, ValueError) as error:
+        raise BadInputError(f"{path}: {error}") from error
+    return 1 if any(one.reason for one in measured) else 0
+
+
+def _started(release: Release) -> None:
+    print(f"measuring {release.version}", flush=True)
