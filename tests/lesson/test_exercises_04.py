@@ -1,45 +1,9 @@
-"""The exercises of notebook 04: stub, solution and typical mistakes, each with its outcome."""
+"""The exercises of notebook 04: typical mistakes, each with its advice."""
 
 import textwrap
 
 import pytest
-from notebook_cells import StoredExercises, execute, load, solution_code
-
-from workbook_lib.lesson.checks import convert as check
-
-CHECKS = {
-    "convert/keep-the-total": ("without_add", check.without_add),
-    "convert/ops-by-code": ("ops_by_code", check.ops_by_code),
-    "convert/owner": ("owner_of", check.owner_of),
-}
-
-
-@pytest.fixture(autouse=True)
-def no_progress(monkeypatch):
-    monkeypatch.setenv("WORKBOOK_PROGRESS", "off")
-
-
-@pytest.fixture(scope="session")
-def notebook_04():
-    return load("04_convert.ipynb")
-
-
-@pytest.fixture
-def outcome(tf):
-    """Run what a learner wrote, and check it."""
-
-    def of(exercise_id, source):
-        name, checked = CHECKS[exercise_id]
-        namespace = {"__name__": "__main__", "tf": tf, "TFLiteConverter": tf.lite.TFLiteConverter}
-        return checked(execute(textwrap.dedent(source), namespace)[name])
-
-    return of
-
-
-class TestStored(StoredExercises):
-    notebook = "04_convert.ipynb"
-    checks = CHECKS
-
+from notebook_cells import EXERCISES, assert_says
 
 WITHOUT_ADD = """
     def without_add(folder):
@@ -71,9 +35,7 @@ ALL_BUT_ADD = ', signature_keys=["look", "reset"]'
 )
 def test_wrong_choices_of_signatures(outcome, keys, returned, told):
     source = WITHOUT_ADD.format(keys=keys, returned=returned) + RENAMED
-    result = outcome("convert/keep-the-total", source)
-    assert result.status == "wrong"
-    assert told in result.advice
+    assert_says(outcome("convert/keep-the-total", source), told)
 
 
 @pytest.mark.parametrize(
@@ -86,12 +48,10 @@ def test_other_ways_to_keep_the_total(outcome, keys):
 
 def test_a_key_that_is_no_list_raises(outcome):
     source = WITHOUT_ADD.format(keys=', signature_keys="look"', returned="converter.convert()")
-    result = outcome("convert/keep-the-total", source)
-    assert result.status == "raised"
-    assert "Invalid signature key 'l'" in result.advice
+    assert_says(outcome("convert/keep-the-total", source), "Invalid signature key 'l'", "raised")
 
 
-def test_the_folder_of_the_notebook_is_not_that_of_the_check(outcome, notebook_04):
+def test_the_folder_of_the_notebook_is_not_that_of_the_check(outcome):
     source = f"""
 import tempfile
 
@@ -112,16 +72,14 @@ class Other(tf.Module):
 
 other, mine = Other(), tempfile.mkdtemp()
 tf.saved_model.save(other, mine, signatures={{"look": other.look, "reset": other.reset}})
-{solution_code(notebook_04, "convert/keep-the-total")}
+{EXERCISES["convert/keep-the-total"].solution}
 right = without_add
 
 
 def without_add(folder):
     return right(mine)
 """
-    result = outcome("convert/keep-the-total", source)
-    assert result.status == "wrong"
-    assert "the folder that it is given" in result.advice
+    assert_says(outcome("convert/keep-the-total", source), "the folder that it is given")
 
 
 OPS_BY_CODE = """
@@ -173,9 +131,7 @@ IN_LISTS = "found.setdefault(code, []).append(entry.operator.name)"
 )
 def test_wrong_readings_of_errors(outcome, collect, returned, told):
     source = OPS_BY_CODE.format(collect=collect, returned=returned)
-    result = outcome("convert/ops-by-code", source)
-    assert result.status == "wrong"
-    assert told in result.advice
+    assert_says(outcome("convert/ops-by-code", source), told)
 
 
 @pytest.mark.parametrize(
@@ -206,9 +162,10 @@ def test_other_readings_of_errors_are_as_good(outcome, body):
 
 
 def test_a_reading_of_errors_that_knows_only_the_checks_entries(outcome):
-    result = outcome(
-        "convert/ops-by-code",
-        """
+    assert_says(
+        outcome(
+            "convert/ops-by-code",
+            """
         def ops_by_code(errors):
             return {
                 "ERROR_NEEDS_FLEX_OPS": ["tf.AssignVariableOp", "tf.PyFunc", "tf.VarHandleOp"],
@@ -216,16 +173,14 @@ def test_a_reading_of_errors_that_knows_only_the_checks_entries(outcome):
                 "ERROR_UNSUPPORTED_CONTROL_FLOW_V1": ["tf.Enter"],
             }
         """,
+        ),
+        "empty dictionary",
     )
-    assert result.status == "wrong"
-    assert "empty dictionary" in result.advice
 
 
 def test_a_reading_of_errors_that_raises(outcome):
     source = "def ops_by_code(errors): return {entry.code: entry.op for entry in errors}"
-    result = outcome("convert/ops-by-code", source)
-    assert result.status == "raised"
-    assert "AttributeError" in result.advice
+    assert_says(outcome("convert/ops-by-code", source), "AttributeError", "raised")
 
 
 OWNER = """
@@ -248,9 +203,7 @@ OWNER = """
     ],
 )
 def test_wrong_owners(outcome, held, told):
-    result = outcome("convert/owner", OWNER.format(held=held))
-    assert result.status == "wrong"
-    assert told in result.advice
+    assert_says(outcome("convert/owner", OWNER.format(held=held)), told)
 
 
 @pytest.mark.parametrize(
@@ -262,9 +215,7 @@ def test_wrong_owners(outcome, held, told):
     ],
 )
 def test_what_is_no_owner(outcome, returned, told):
-    result = outcome("convert/owner", f"def owner_of(model): return {returned}")
-    assert result.status == "wrong"
-    assert told in result.advice
+    assert_says(outcome("convert/owner", f"def owner_of(model): return {returned}"), told)
 
 
 @pytest.mark.parametrize(
@@ -276,9 +227,10 @@ def test_other_owners_are_as_good(outcome, held):
 
 
 def test_an_owner_that_changes_the_values(outcome):
-    result = outcome(
-        "convert/owner",
-        """
+    assert_says(
+        outcome(
+            "convert/owner",
+            """
         def owner_of(model):
             owner = tf.Module()
             owner.held = [v.value for v in model.variables]
@@ -286,11 +238,12 @@ def test_an_owner_that_changes_the_values(outcome):
                 variable.assign(tf.zeros_like(variable))
             return owner
         """,
+        ),
+        "as they are",
     )
-    assert result.status == "wrong"
-    assert "as they are" in result.advice
 
 
 def test_an_owner_that_raises(outcome):
-    result = outcome("convert/owner", "def owner_of(model): return model.variables.value")
-    assert result.status == "raised"
+    assert_says(
+        outcome("convert/owner", "def owner_of(model): return model.variables.value"), "", "raised"
+    )

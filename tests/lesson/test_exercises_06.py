@@ -1,51 +1,11 @@
-"""The exercises of notebook 06: stub, solution and typical mistakes, each with its outcome."""
+"""The exercises of notebook 06: typical mistakes, each with its advice."""
 
 import json
-import textwrap
 
 import nbformat
-import numpy as np
 import pytest
 from nbclient import NotebookClient
-from notebook_cells import StoredExercises, execute, load, solution_code
-
-from workbook_lib.lesson.checks import run_inference as check
-
-CHECKS = {
-    "infer/name-batch": ("name_batch", check.name_batch),
-    "infer/run-quantized": ("run_quantized", check.run_quantized),
-    "infer/tensor-bytes": ("tensor_bytes", check.tensor_bytes),
-}
-
-
-@pytest.fixture(autouse=True)
-def no_progress(monkeypatch):
-    monkeypatch.setenv("WORKBOOK_PROGRESS", "off")
-
-
-@pytest.fixture(scope="session")
-def notebook_06():
-    return load("06_run_inference.ipynb")
-
-
-@pytest.fixture
-def outcome():
-    """Run what a learner wrote, and check it."""
-
-    def of(exercise_id, source):
-        name, checked = CHECKS[exercise_id]
-        namespace = {"__name__": "__main__", "np": np}
-        return checked(execute(textwrap.dedent(source), namespace)[name])
-
-    return of
-
-
-class TestStored(StoredExercises):
-    notebook = "06_run_inference.ipynb"
-    checks = CHECKS
-
-
-# --- exercise 1
+from notebook_cells import EXERCISES, assert_says, load
 
 BATCH = """
     def name_batch(interpreter, images):
@@ -75,9 +35,7 @@ BATCH = """
     ],
 )
 def test_wrong_names_of_a_batch(outcome, returned, told):
-    result = outcome("infer/name-batch", BATCH.format(returned))
-    assert result.status == "wrong"
-    assert told in result.advice
+    assert_says(outcome("infer/name-batch", BATCH.format(returned)), told)
 
 
 @pytest.mark.parametrize(
@@ -93,15 +51,14 @@ def test_labels_found_otherwise_are_as_good(outcome, returned):
 )
 def test_a_batch_without_room(outcome, line):
     source = BATCH.format("output.argmax(axis=1)").replace(f"interpreter.{line}", "pass")
-    result = outcome("infer/name-batch", source)
-    assert result.status == "raised"
-    assert "Error" in result.advice
+    assert_says(outcome("infer/name-batch", source), "Error", "raised")
 
 
 def test_one_image_at_a_time_is_no_batch(outcome):
-    result = outcome(
-        "infer/name-batch",
-        """
+    assert_says(
+        outcome(
+            "infer/name-batch",
+            """
         def name_batch(interpreter, images):
             source = interpreter.get_input_details()[0]["index"]
             target = interpreter.get_output_details()[0]["index"]
@@ -112,19 +69,15 @@ def test_one_image_at_a_time_is_no_batch(outcome):
                 labels.append(interpreter.get_tensor(target).argmax())
             return np.array(labels)
         """,
+        ),
+        "5 calls of `invoke`",
     )
-    assert result.status == "wrong"
-    assert "5 calls of `invoke`" in result.advice
 
 
 def test_names_that_no_interpreter_gave(outcome):
     source = "def name_batch(interpreter, images): return images.argmin(axis=1)"
-    result = outcome("infer/name-batch", source)
-    assert result.status == "wrong"
-    assert "never invoked" in result.advice
+    assert_says(outcome("infer/name-batch", source), "never invoked")
 
-
-# --- exercise 2
 
 QUANTIZED = """
     def run_quantized(interpreter, values):
@@ -157,9 +110,7 @@ RETURNED = "(integers.astype(np.float32) - out_zero) * out_scale"
     ],
 )
 def test_wrong_integers_for_the_input(outcome, fed, told):
-    result = outcome("infer/run-quantized", QUANTIZED.format(fed=fed, returned=RETURNED))
-    assert result.status == "wrong"
-    assert told in " ".join(result.advice.split())
+    assert_says(outcome("infer/run-quantized", QUANTIZED.format(fed=fed, returned=RETURNED)), told)
 
 
 @pytest.mark.parametrize(
@@ -175,9 +126,7 @@ def test_wrong_integers_for_the_input(outcome, fed, told):
     ],
 )
 def test_wrong_real_values_of_the_output(outcome, returned, told):
-    result = outcome("infer/run-quantized", QUANTIZED.format(fed=FED, returned=returned))
-    assert result.status == "wrong"
-    assert told in result.advice
+    assert_says(outcome("infer/run-quantized", QUANTIZED.format(fed=FED, returned=returned)), told)
 
 
 @pytest.mark.parametrize(
@@ -194,15 +143,14 @@ def test_wrong_real_values_of_the_output(outcome, returned, told):
     ],
 )
 def test_quantized_otherwise_is_as_good(outcome, fed, returned):
-    result = outcome("infer/run-quantized", QUANTIZED.format(fed=fed, returned=returned))
-    assert result.status == "right", result.advice
+    assert_says(
+        outcome("infer/run-quantized", QUANTIZED.format(fed=fed, returned=returned)), "", "right"
+    )
 
 
 def test_floats_are_refused_by_the_interpreter_itself(outcome):
     source = QUANTIZED.format(fed="values", returned=RETURNED)
-    result = outcome("infer/run-quantized", source)
-    assert result.status == "raised"
-    assert "ValueError" in result.advice
+    assert_says(outcome("infer/run-quantized", source), "ValueError", "raised")
 
 
 def test_a_quantized_run_that_never_runs(outcome):
@@ -219,12 +167,8 @@ def test_the_callers_array_is_not_written_to(outcome):
     source = QUANTIZED.format(fed=FED, returned=RETURNED).replace(
         "interpreter.invoke()", "interpreter.invoke(); values += 1"
     )
-    result = outcome("infer/run-quantized", source)
-    assert result.status == "wrong"
-    assert "changes the array" in result.advice
+    assert_says(outcome("infer/run-quantized", source), "changes the array")
 
-
-# --- exercise 3
 
 BYTES = """
     def tensor_bytes(interpreter):
@@ -261,9 +205,7 @@ BYTES = """
     ],
 )
 def test_wrong_weights_of_tensors(outcome, expression, told):
-    result = outcome("infer/tensor-bytes", BYTES.format(expression))
-    assert result.status == "wrong"
-    assert told in result.advice
+    assert_says(outcome("infer/tensor-bytes", BYTES.format(expression)), told)
 
 
 @pytest.mark.parametrize(
@@ -275,8 +217,7 @@ def test_wrong_weights_of_tensors(outcome, expression, told):
     ],
 )
 def test_weighed_otherwise_is_as_good(outcome, expression):
-    result = outcome("infer/tensor-bytes", BYTES.format(expression))
-    assert result.status == "right", result.advice
+    assert_says(outcome("infer/tensor-bytes", BYTES.format(expression)), "", "right")
 
 
 def test_weights_of_tensors_that_raise(outcome):
@@ -284,15 +225,12 @@ def test_weights_of_tensors_that_raise(outcome):
     assert outcome("infer/tensor-bytes", source).status == "raised"
 
 
-# --- the whole notebook
-
-
-def test_no_cell_of_it_imports_tensorflow_into_the_kernel(notebook_06):
+def test_no_cell_of_it_imports_tensorflow_into_the_kernel():
     """Solved, in a process of its own: neither the lesson nor its checks may import TensorFlow."""
-    notebook = nbformat.reads(json.dumps(notebook_06), as_version=4)
+    notebook = nbformat.reads(json.dumps(load("06_run_inference.ipynb")), as_version=4)
     for cell in notebook.cells:
         if "exercise" in cell.metadata.get("tags", ()):
-            cell.source = solution_code(notebook_06, cell.metadata.workbook.exercise)
+            cell.source = EXERCISES[cell.metadata.workbook.exercise].solution
         if "parameters" in cell.metadata.get("tags", ()):
             cell.source += "\nbatch_sizes = [1, 2]"
     names = "('tensorflow', 'keras', 'tensorboard', 'tf2onnx')"

@@ -1,30 +1,24 @@
-"""Exercises as they stand in a notebook: the stub, the solution, and what runs before them."""
+"""Exercises as they stand in a notebook: the stub, the check, the solution."""
 
 import json
-from typing import Any, ClassVar
+from collections import namedtuple
 
 from workbook_lib.editions.solved import solution_code
 from workbook_lib.locations import project_root
+from workbook_lib.runs import all_notebooks
+
+StoredExercise = namedtuple("StoredExercise", "notebook stub check solution")
+"""The notebook's name without its ending, and the code of three cells."""
 
 
 def load(name):
     """Return a stored notebook as JSON."""
-    path = project_root() / "notebooks" / name
-    return json.loads(path.read_text(encoding="utf-8"))
+    return json.loads((project_root() / "notebooks" / name).read_text(encoding="utf-8"))
 
 
 def source(notebook, cell_id):
     """Return the source of a cell."""
     return next("".join(c["source"]) for c in notebook["cells"] if c["id"] == cell_id)
-
-
-def stub(notebook, exercise_id):
-    """Return the source of an exercise's stub cell."""
-    for cell in notebook["cells"]:
-        is_stub = "exercise" in cell["metadata"].get("tags", [])
-        if is_stub and cell["metadata"]["workbook"]["exercise"] == exercise_id:
-            return "".join(cell["source"])
-    raise KeyError(exercise_id)
 
 
 def execute(code, namespace):
@@ -33,44 +27,30 @@ def execute(code, namespace):
     return namespace
 
 
-class StoredExercises:
-    """What holds for the exercises of every notebook.
-
-    A test module makes a subclass of it, and a fixture ``outcome`` that checks what a learner
-    wrote for an exercise.
-
-    Attributes:
-        notebook: The notebook's file.
-        checks: Exercise to the name that the learner defines, and its check.
-    """
-
-    notebook = ""
-    checks: ClassVar[dict[str, Any]] = {}
-
-    def test_the_untouched_stub_is_not_attempted(self, outcome):
-        stored = load(self.notebook)
-        for exercise_id in self.checks:
-            result = outcome(exercise_id, stub(stored, exercise_id))
-            assert result.status == "not attempted", exercise_id
-
-    def test_the_solution_in_the_notebook_is_right(self, outcome):
-        stored = load(self.notebook)
-        for exercise_id in self.checks:
-            result = outcome(exercise_id, solution_code(stored, exercise_id))
-            assert result.status == "right", f"{exercise_id}: {result.advice}"
-
-    def test_three_hints_lead_to_the_answer(self):
-        for exercise_id, (_, checked) in self.checks.items():
-            assert len(checked.hints) == 3, exercise_id
-            assert checked.id == exercise_id
-
-    def test_the_checks_are_those_that_the_notebook_calls(self):
-        called = {
-            "".join(cell["source"])
-            for cell in load(self.notebook)["cells"]
-            if "check" in cell["metadata"].get("tags", ())
-        }
-        assert called == {f"check.{name}({name})" for name, _ in self.checks.values()}
+def stored_exercises():
+    """Map the id of each exercise to its cells."""
+    found = {}
+    for path in all_notebooks():
+        notebook = load(path.name)
+        cells = iter(notebook["cells"])
+        for cell in cells:
+            if "exercise" in cell["metadata"].get("tags", ()):
+                exercise_id = cell["metadata"]["workbook"]["exercise"]
+                check = next(c for c in cells if "check" in c["metadata"].get("tags", ()))
+                found[exercise_id] = StoredExercise(
+                    path.stem,
+                    "".join(cell["source"]),
+                    "".join(check["source"]).splitlines()[-1],
+                    solution_code(notebook, exercise_id),
+                )
+    return found
 
 
-__all__ = ["StoredExercises", "execute", "load", "solution_code", "source", "stub"]
+EXERCISES = stored_exercises()
+
+
+def assert_says(outcome, told, status="wrong"):
+    """Hold an outcome to its status and to words of its advice."""
+    assert (outcome.status, told in " ".join(outcome.advice.split())) == (status, True), (
+        outcome.advice
+    )

@@ -1,0 +1,49 @@
+"""What a learner writes for an exercise, run and checked as the notebook does it."""
+
+import importlib
+import textwrap
+
+import numpy as np
+import pytest
+from notebook_cells import EXERCISES, execute, load, source
+
+import varhandle
+from varhandle.conversion.freezing import freeze
+
+NOTEBOOK_02 = (
+    *("parameters", "imports", "running-total", "handle", "classifier", "by-library"),
+    *("walk-from-a-handle", "access", "service"),
+)
+
+
+@pytest.fixture(scope="session")
+def notebook_names(tf):
+    """Return a function: what a learner's cell in a notebook finds defined."""
+    common = {"np": np, "tf": tf, "freeze": freeze, "TFLiteConverter": tf.lite.TFLiteConverter}
+    known = {}
+
+    def of(stem):
+        if stem not in known:
+            names = {"__name__": "__main__", **common}
+            if stem.startswith("02"):  # its checks get the graphs that earlier cells have read
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.setattr(varhandle, "silence_native_log", lambda: None)
+                    for cell in NOTEBOOK_02:
+                        execute(source(load(f"{stem}.ipynb"), cell), names)
+            names["check"] = importlib.import_module(f"workbook_lib.lesson.checks.{stem[3:]}")
+            known[stem] = names
+        return dict(known[stem])
+
+    return of
+
+
+@pytest.fixture
+def outcome(notebook_names):
+    """Return a function that runs what a learner wrote, and then the notebook's check of it."""
+
+    def of(exercise_id, code):
+        stored = EXERCISES[exercise_id]
+        names = execute(textwrap.dedent(code), notebook_names(stored.notebook))
+        return eval(stored.check, names)
+
+    return of
