@@ -12,60 +12,53 @@ def modules(tf):
     def spec(*shape, dtype="float32"):
         return tf.TensorSpec(shape, dtype)
 
-    class Leaky(tf.Module):
-        """A leaky integrator: float32, read once and assigned once."""
+    class Stateful(tf.Module):
+        """A module whose variables begin with the values of ``state``."""
 
         signatures = ("step",)
+        state = {}
 
         def __init__(self):
             super().__init__()
-            self.level = tf.Variable(tf.fill([1, 4], 0.25), name="level")
-            self.mix = tf.constant(np.eye(4, dtype="float32")[::-1] * 0.5)
+            for name, first in self.state.items():
+                setattr(self, name, tf.Variable(first, name=name))
+
+    class Leaky(Stateful):
+        """A leaky integrator: float32, read once and assigned once."""
+
+        state = {"level": np.full([1, 4], 0.25, "float32")}
+        mix = np.eye(4, dtype="float32")[::-1] * 0.5
 
         @tf.function(input_signature=[spec(1, 4)])
         def step(self, x):
             self.level.assign(0.95 * self.level + x)
             return {"y": self.level @ self.mix}
 
-    class Recurrent(tf.Module):
+    class Recurrent(Stateful):
         """A recurrent cell whose weights are large enough for dynamic range quantization."""
 
-        signatures = ("step",)
-
-        def __init__(self):
-            super().__init__()
-            weights = np.random.default_rng(0).standard_normal((64, 64)).astype("float32") / 8
-            self.h = tf.Variable(tf.zeros([1, 64]), name="h")
-            self.weights = tf.constant(weights)
+        state = {"h": np.zeros([1, 64], "float32")}
+        weights = np.random.default_rng(0).standard_normal((64, 64)).astype("float32") / 8
 
         @tf.function(input_signature=[spec(1, 64)])
         def step(self, x):
             self.h.assign(tf.tanh((self.h + x) @ self.weights))
             return {"y": self.h.read_value()}
 
-    class Wide(tf.Module):
+    class Wide(Stateful):
         """An int64 state, beyond what float64 can hold exactly."""
 
-        signatures = ("step",)
-
-        def __init__(self):
-            super().__init__()
-            self.count = tf.Variable(2**53, dtype=tf.int64, name="count")
+        state = {"count": np.int64(2**53)}
 
         @tf.function(input_signature=[spec(2, dtype="int64")])
         def step(self, x):
             self.count.assign_add(tf.reduce_sum(x))
             return {"y": x + self.count}
 
-    class Several(tf.Module):
+    class Several(Stateful):
         """Variables read and assigned more than once, in either order; two are swapped."""
 
-        signatures = ("step",)
-
-        def __init__(self):
-            super().__init__()
-            self.a, self.b = tf.Variable(1.0, name="a"), tf.Variable(2.0, name="b")
-            self.c, self.n = tf.Variable(3.0, name="c"), tf.Variable(0, dtype="int64", name="n")
+        state = {"a": 1.0, "b": 2.0, "c": 3.0, "n": np.int64(0)}
 
         @tf.function(input_signature=[spec()])
         def step(self, x):
@@ -81,15 +74,11 @@ def modules(tf):
             count = tf.cast(self.n, tf.float32)
             return {"before": before * 1.0, "y": between - after + count, "a": self.a.read_value()}
 
-    class Shared(tf.Module):
+    class Shared(Stateful):
         """Four signatures that share two variables."""
 
         signatures = ("step", "reset", "peek", "load")
-
-        def __init__(self):
-            super().__init__()
-            self.level = tf.Variable([1.0, 2.0, 3.0], name="level")
-            self.count = tf.Variable(5, dtype=tf.int64, name="count")
+        state = {"level": [1.0, 2.0, 3.0], "count": np.int64(5)}
 
         @tf.function(input_signature=[spec(3)])
         def step(self, x):
@@ -112,15 +101,10 @@ def modules(tf):
             self.level.assign(x)
             return {"taken": x}
 
-    class Nested(tf.Module):
+    class Nested(Stateful):
         """Loops and branches, nested, in which variables are read and assigned."""
 
-        signatures = ("step",)
-
-        def __init__(self):
-            super().__init__()
-            self.v = tf.Variable(1.0, name="v")
-            self.w = tf.Variable(0, dtype=tf.int32, name="w")
+        state = {"v": 1.0, "w": 0}
 
         @tf.function(input_signature=[spec(), spec(dtype="int32")])
         def step(self, x, n):
@@ -135,15 +119,10 @@ def modules(tf):
                 self.v.assign(self.v / 2)
             return {"y": self.v * 2, "w": self.w.read_value()}
 
-    class Branch(tf.Module):
+    class Branch(Stateful):
         """Each branch assigns another variable, and one of them a third without reading it."""
 
-        signatures = ("step",)
-
-        def __init__(self):
-            super().__init__()
-            self.up, self.down = tf.Variable(0.0, name="up"), tf.Variable(0.0, name="down")
-            self.last = tf.Variable(7.0, name="last")
+        state = {"up": 0.0, "down": 0.0, "last": 7.0}
 
         @tf.function(input_signature=[spec()])
         def step(self, x):
@@ -154,16 +133,11 @@ def modules(tf):
                 self.last.assign(x)
             return {"y": self.up + self.down, "last": self.last.read_value()}
 
-    class Rotating(tf.Module):
+    class Rotating(Stateful):
         """Variables exchanged without any arithmetic, and set to constants, inside loops."""
 
-        signatures = ("step",)
-
-        def __init__(self):
-            super().__init__()
-            self.a, self.b = tf.Variable([1.0, 2.0], name="a"), tf.Variable([3.0, 4.0], name="b")
-            self.c, self.n = tf.Variable([5.0, 6.0], name="c"), tf.Variable(0, name="n")
-            self.limit = tf.Variable(2, name="limit")  # only a loop's condition reads it
+        # Only a loop's condition reads the limit.
+        state = {"a": [1.0, 2.0], "b": [3.0, 4.0], "c": [5.0, 6.0], "n": 0, "limit": 2}
 
         @tf.function(input_signature=[spec(2), spec(dtype="int32")])
         def step(self, x, n):
@@ -186,7 +160,7 @@ def modules(tf):
                 self.b.assign(x)
             return {"y": self.a * 10 + self.c, "n": self.n.read_value(), "rounds": rounds}
 
-    class Growing(tf.Module):
+    class Growing(Stateful):
         """A variable that gets longer with each call."""
 
         signatures = ("push",)
@@ -200,30 +174,25 @@ def modules(tf):
             self.rows.assign(tf.concat([self.rows, x], 0))
             return {"rows": self.rows.read_value(), "sum": tf.reduce_sum(self.rows, 0)}
 
-    class Table(tf.Module):
+    class Table(Stateful):
         """A variable beside a hash table, which CALL_ONCE fills as well."""
 
-        signatures = ("step",)
+        state = {"hits": np.int64(7)}
 
         def __init__(self):
             super().__init__()
             words = tf.lookup.KeyValueTensorInitializer(["a", "b"], tf.constant([10, 20], "int64"))
             self.table = tf.lookup.StaticHashTable(words, -1)
-            self.hits = tf.Variable(7, dtype=tf.int64, name="hits")
 
         @tf.function(input_signature=[spec(1, dtype="string")])
         def step(self, word):
             self.hits.assign_add(tf.reduce_sum(self.table.lookup(word)))
             return {"y": self.hits.read_value()}
 
-    class ConditionAssigns(tf.Module):
+    class ConditionAssigns(Stateful):
         """A loop whose condition assigns."""
 
-        signatures = ("step",)
-
-        def __init__(self):
-            super().__init__()
-            self.tries = tf.Variable(0.0, name="tries")
+        state = {"tries": 0.0}
 
         @tf.function(input_signature=[spec()])
         def step(self, x):
@@ -232,15 +201,11 @@ def modules(tf):
             )
             return {"y": rounds + self.tries}
 
-    class Stored(tf.Module):
+    class Stored(Stateful):
         """A variable whose first value is large and random."""
 
-        signatures = ("step",)
-
-        def __init__(self):
-            super().__init__()
-            self.first = np.random.default_rng(0).standard_normal((64, 64)).astype("float32")
-            self.v = tf.Variable(self.first, name="v")
+        first = np.random.default_rng(0).standard_normal((64, 64)).astype("float32")
+        state = {"v": first}
 
         @tf.function(input_signature=[spec(1, 64)])
         def step(self, x):

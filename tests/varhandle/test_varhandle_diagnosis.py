@@ -58,8 +58,8 @@ def test_what_is_read_only_gives_no_finding_at_all(diagnosed):
 
 def test_an_ordinary_op_is_blamed_on_no_variable(diagnosed):
     (line,) = diagnosed("ordinary_op_without_builtin").other
-    assert "tf.MatrixInverse" in line
-    assert "no matter of variables" in line
+    assert all(part in line for part in ("tf.MatrixInverse", "no matter of variables"))
+    assert "SELECT_TF_OPS" in line
 
 
 def test_what_the_converter_says_makes_a_warning_an_error(diagnosed):
@@ -105,11 +105,6 @@ def test_the_made_file_says_itself_which_runtimes_take_it(diagnosed, specimen_pa
     assert f"varhandle cure {specimen_path('stateful_rnn_keras')} " in rnn.fix
 
 
-def test_a_model_without_signatures_is_told_what_it_lacks(diagnosed):
-    (line,) = diagnosed("without_signature").other
-    assert "signatures=" in line
-
-
 @pytest.mark.parametrize("name", ["trainer_and_server", "keras_saved", "mlp_keras", "mlp_tflite"])
 def test_the_json_is_the_one_that_is_promised(diagnosed, name):
     found = json.loads(json.dumps(diagnosed(name).as_dict(), allow_nan=False))
@@ -142,10 +137,8 @@ def test_what_is_worth_knowing_later_does_not_hide_what_is_wrong_now(diagnosed):
     text = diagnosed("without_signature").text()
     assert "a variable store" not in text
     assert "micro-needs-store" in text
-
-
-def test_an_op_that_flex_would_take_says_what_that_costs(diagnosed):
-    assert "SELECT_TF_OPS" in diagnosed("ordinary_op_without_builtin").other[0]
+    (line,) = diagnosed("without_signature").other
+    assert "signatures=" in line
 
 
 def test_one_refusal_is_told_once(diagnosed):

@@ -592,13 +592,11 @@ def test_keras_configs_that_make_no_sense(monkeypatch, tmp_path):
     @settings(max_examples=200)
     @given(_JSON)
     def run(config):
-        outline = {"attributes": {}, "datasets": {}, "external": []}
-        texts = {"config.json": json.dumps(config)}
-        monkeypatch.setattr(
-            keras_reader, "read_hdf5_outline", lambda *_: {**outline, "texts": texts}
-        )
+        root = {"model_config": json.dumps(config)}
+        outline = {"attributes": {"": root}, "datasets": {}, "external": []}
+        monkeypatch.setattr(keras_reader, "read_hdf5_outline", lambda *_: outline)
         try:
-            repr(keras_reader.read_keras(tmp_path / "m.keras"))
+            repr(keras_reader.read_keras(tmp_path / "m.keras", is_archive=True))
         except ModelFileError as error:
             assert str(error).isprintable()
 

@@ -1,22 +1,14 @@
 """Models that the readers are tested on, built once: TensorFlow alone takes seconds to import."""
 
-import os
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 
 @pytest.fixture(scope="session")
-def tf():
-    return pytest.importorskip("tensorflow")
-
-
-@pytest.fixture(scope="session")
-def keras():
-    return pytest.importorskip("keras")
+def keras(tf):
+    return tf.keras
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +28,6 @@ def counter(tf):
 
     class Counter(tf.Module):
         def __init__(self):
-            super().__init__(name="counter")
             self.w = tf.Variable(tf.ones([3, 2]), name="w")
             self.counter = tf.Variable(0.0, name="counter")
 
@@ -56,24 +47,21 @@ def counter(tf):
 def control_flow(tf):
     """Variables touched inside cond, while_loop and switch_case, and updated piece by piece."""
 
+    number = tf.TensorSpec([], tf.float32, name="x")
+    integers = tf.TensorSpec([None], tf.int32, name="i")
+    words = tf.TensorSpec([None], tf.string, name="s")
+
     class ControlFlow(tf.Module):
         def __init__(self):
-            super().__init__()
             self.a = tf.Variable(1.0, name="a")
             self.b = tf.Variable(1.0, name="b")
             self.rows = [tf.Variable(tf.ones([5, 4]), name="embedding")]
             self.half = tf.Variable(tf.zeros([1], tf.float16), name="half")
             self.unused = tf.Variable(tf.ones([2]), name="unused")
-            words = tf.lookup.KeyValueTensorInitializer(["x", "y"], tf.constant([1, 2], tf.int64))
-            self.table = tf.lookup.StaticHashTable(words, 0)
+            first = tf.lookup.KeyValueTensorInitializer(["x", "y"], tf.constant([1, 2], tf.int64))
+            self.table = tf.lookup.StaticHashTable(first, 0)
 
-        @tf.function(
-            input_signature=[
-                tf.TensorSpec([], tf.float32, name="x"),
-                tf.TensorSpec([None], tf.int32, name="i"),
-                tf.TensorSpec([None], tf.string, name="s"),
-            ]
-        )
+        @tf.function(input_signature=[number, integers, words])
         def call(self, x, i, s):
             def body(k, v):
                 self.b.assign_sub(v)
@@ -110,7 +98,6 @@ def _keras_model(keras):
 def _trainer(tf, keras):
     class Trainer(tf.Module):
         def __init__(self):
-            super().__init__()
             self._model = _keras_model(keras)
             self._optimizer = keras.optimizers.Adam(0.1)
             self._optimizer.build(self._model.trainable_variables)

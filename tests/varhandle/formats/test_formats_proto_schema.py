@@ -1,7 +1,5 @@
 """The hand-written message table against TensorFlow's own descriptors."""
 
-import pytest
-
 from varhandle.formats.proto_schema import MESSAGES, dtype_name
 
 
@@ -34,7 +32,6 @@ def _kind(field) -> str:
 
 
 def test_every_field_is_tensorflows():
-    pytest.importorskip("tensorflow")
     theirs = _tensorflow_messages()
     for name, message in MESSAGES.items():
         for ours in message.DESCRIPTOR.fields:
@@ -59,6 +56,5 @@ def test_dtype_names_are_tensorflows(tf):
         assert dtype_name(number) == expected
 
 
-@pytest.mark.parametrize("number", [-1, 99, 2**31 - 1])
-def test_an_unknown_dtype_has_a_name(number):
-    assert dtype_name(number).startswith("dtype_")
+def test_an_unknown_dtype_has_a_name():
+    assert [dtype_name(number) for number in (-1, 99)] == ["dtype_-1", "dtype_99"]

@@ -222,13 +222,6 @@ def test_damaged_tflite_files(tflite_files, name):
         _read_or_refuse(damaged[:4] + mark + damaged[8:])
 
 
-def test_cut_tflite_files(tflite_files, tmp_path):
-    data = tflite_files["counter"].read_bytes()
-    for length in range(8, len(data), 97):
-        (tmp_path / "cut.tflite").write_bytes(data[:length])
-        _read_or_refuse(tmp_path / "cut.tflite")
-
-
 def test_damaged_graph_defs(saved_models):
     content = (saved_models["control_flow"] / "saved_model.pb").read_bytes()
     saved_model = MESSAGES["SavedModel"].FromString(content)

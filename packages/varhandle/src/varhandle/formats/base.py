@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from varhandle.graph import Graph, Signature
+from varhandle.graph import Graph, ModelFileError, Signature
 
 if TYPE_CHECKING:
     from tensorflow.lite import TFLiteConverter
@@ -25,12 +25,9 @@ LoadedModel = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 class ModelSource:
     """What a child process needs to open a model."""
 
-    path: str
-    """As ``ModelFormat.path_to_load`` gives it."""
-    signature: Signature | None = None
-    """As ``ModelFormat.call_signature`` gives it."""
-    keys: tuple[str, ...] = ()
-    """The signatures to convert; none stands for all."""
+    path: str  # as ``ModelFormat.path_to_load`` gives it
+    signature: Signature | None = None  # as ``ModelFormat.call_signature`` gives it
+    keys: tuple[str, ...] = ()  # the signatures to convert; none stands for all
     trust: bool = False
 
 
@@ -42,23 +39,16 @@ class ModelFormat(ABC):
     own, so it can be sent to a child process.
     """
 
-    id: ClassVar[str]
-    """``Graph.format``, and the word for it in JSON."""
-    suffixes: ClassVar[tuple[str, ...]] = ()
-    """How the names of such files commonly end, in lower case."""
+    id: ClassVar[str]  # ``Graph.format``, and the word for it in JSON
+    suffixes: ClassVar[tuple[str, ...]] = ()  # how such files are commonly named, in lower case
     without_mark: ClassVar[str] = ""
     """What is wrong with a file of such a name that is not recognized; no fault if empty."""
 
-    is_converted = False
-    """Whether it is what the converter makes: no TensorFlow model stands beside it."""
-    shows_ops = True
-    """Whether the file shows ops, and so reads, assigns and the dtypes that it calculates in."""
-    needs_checkpoint = False
-    """Whether the values of variables lie in a checkpoint of another file."""
-    can_export = False
-    """Whether the loaded model can be exported as a SavedModel, another way to the converter."""
-    can_debug_quantization = False
-    """Whether TensorFlow's QuantizationDebugger takes its converter."""
+    is_converted = False  # whether it is what the converter makes, with no model beside it
+    shows_ops = True  # whether it shows ops, and so reads, assigns and the dtypes it calculates in
+    needs_checkpoint = False  # whether the values of variables lie in a checkpoint of another file
+    can_export = False  # whether the loaded model can be exported as a SavedModel
+    can_debug_quantization = False  # whether the QuantizationDebugger takes its converter
 
     @abstractmethod
     def recognizes(self, head: bytes, path: Path | None = None) -> bool:
@@ -72,9 +62,9 @@ class ModelFormat(ABC):
     def read(self, path: Path) -> Graph:
         """Read a model; raises ``ModelFileError`` or ``OSError``."""
 
-    @abstractmethod
     def read_bytes(self, data: bytes, source: str) -> Graph:
-        """Read a model in memory; raises ``ModelFileError``."""
+        """Read a model in memory, where the format has any there; raises ``ModelFileError``."""
+        raise ModelFileError(source, "such a model is read from its file, not from memory")
 
     def path_to_load(self, source: str | os.PathLike[str]) -> str:
         """Return what TensorFlow opens, where that is not the path that was read."""

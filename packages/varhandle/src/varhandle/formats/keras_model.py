@@ -37,9 +37,6 @@ class KerasModel(ModelFormat):
             raise ModelFileError(path, f"{fault}, so call it {self.suffixes[0]}")
         return read_keras(path, is_archive=isinstance(self, KerasArchive))
 
-    def read_bytes(self, data: bytes, source: str) -> Graph:
-        raise ModelFileError(source, "a Keras model is read from its file, not from memory")
-
     def call_signature(self, graph: Graph, name: str | None) -> None:
         return None
 

@@ -40,55 +40,50 @@ def dtype_name(number: int) -> str:
 
 
 _Field = descriptor_pb2.FieldDescriptorProto
-_TOKEN = re.compile(
-    r"message (?P<message>\w+) \{|oneof (?P<oneof>\w+) \{|(?P<end>\})"
-    r"|(?P<repeated>repeated )?(?:map<(?P<key>\w+),(?P<value>\w+)>|(?P<type>\w+))"
+_MESSAGE = re.compile(r"message (\w+) \{((?:[^{}]|\{[^{}]*\})*)\}")
+_ONEOF = re.compile(r"oneof (\w+) \{([^}]*)\}")
+_FIELD = re.compile(
+    r"(?P<repeated>repeated )?(?:map<(?P<key>\w+),(?P<value>\w+)>|(?P<type>\w+))"
     r" (?P<name>\w+) = (?P<number>\d+);"
 )
 
 
 def _set_type(field: descriptor_pb2.FieldDescriptorProto, type_name: str) -> None:
     scalar = getattr(_Field, f"TYPE_{type_name.upper()}", None)
+    field.type = scalar or _Field.TYPE_MESSAGE
     if scalar is None:
-        field.type = _Field.TYPE_MESSAGE
         field.type_name = f".{PACKAGE}.{type_name}"
-    else:
-        field.type = scalar
 
 
-def _add_field(message: descriptor_pb2.DescriptorProto, token: re.Match[str]) -> None:
-    name, is_map = token["name"], token["key"] is not None
-    field = message.field.add(name=name, number=int(token["number"]))
-    repeated = is_map or token["repeated"]
+def _add_field(
+    message: descriptor_pb2.DescriptorProto, found: re.Match[str]
+) -> descriptor_pb2.FieldDescriptorProto:
+    field = message.field.add(name=found["name"], number=int(found["number"]))
+    repeated = found["key"] or found["repeated"]
     field.label = _Field.LABEL_REPEATED if repeated else _Field.LABEL_OPTIONAL
-    if not is_map:
-        return _set_type(field, token["type"])
-    # A map is written as a repeated message of key and value, named after its field.
-    entry = message.nested_type.add(name=f"{name.title().replace('_', '')}Entry")
-    entry.options.map_entry = True
-    for number, (part, type_name) in enumerate((("key", "key"), ("value", "value")), start=1):
-        member = entry.field.add(name=part, number=number, label=_Field.LABEL_OPTIONAL)
-        _set_type(member, token[type_name])
-    return _set_type(field, f"{message.name}.{entry.name}")
+    type_name = found["type"]
+    if found["key"]:
+        # A map is written as a repeated message of key and value, named after its field.
+        entry = message.nested_type.add(name=f"{field.name.title().replace('_', '')}Entry")
+        entry.options.map_entry = True
+        for number, part in enumerate(("key", "value"), start=1):
+            member = entry.field.add(name=part, number=number, label=_Field.LABEL_OPTIONAL)
+            _set_type(member, found[part])
+        type_name = f"{message.name}.{entry.name}"
+    _set_type(field, type_name)
+    return field
 
 
 def _messages() -> Iterator[descriptor_pb2.DescriptorProto]:
-    message = descriptor_pb2.DescriptorProto()
-    in_oneof = False
-    for token in _TOKEN.finditer(_SCHEMA.read_text(encoding="ascii")):
-        if token["message"]:
-            message = descriptor_pb2.DescriptorProto(name=token["message"])
-        elif token["oneof"]:
-            message.oneof_decl.add(name=token["oneof"])
-            in_oneof = True
-        elif token["name"]:
-            _add_field(message, token)
-            if in_oneof:
-                message.field[-1].oneof_index = len(message.oneof_decl) - 1
-        elif in_oneof:
-            in_oneof = False
-        else:
-            yield message
+    for name, body in _MESSAGE.findall(_SCHEMA.read_text(encoding="ascii")):
+        message = descriptor_pb2.DescriptorProto(name=name)
+        for index, (choice, fields) in enumerate(_ONEOF.findall(body)):
+            message.oneof_decl.add(name=choice)
+            for found in _FIELD.finditer(fields):
+                _add_field(message, found).oneof_index = index
+        for found in _FIELD.finditer(_ONEOF.sub("", body)):
+            _add_field(message, found)
+        yield message
 
 
 def _message_classes() -> dict[str, Any]:

@@ -103,12 +103,19 @@ def recognized_format(path: Path) -> ModelFormat:
     if "\0" in str(path):
         raise ModelFileError(repr(str(path)), "a path cannot hold a null character")
     if not path.exists():
-        raise ModelFileError(path, _why_missing(path))
+        fault = "there is no such file or folder"
+        if path.is_symlink():
+            fault = "a symbolic link that leads nowhere"
+        elif _ADDRESS.match(str(path)):
+            fault = "an address and no path on this machine: download the model first"
+        raise ModelFileError(path, fault)
     if not path.is_dir() and not path.is_file():
         raise ModelFileError(path, "neither a file nor a folder")
     if SAVED_MODEL.recognizes(b"", path):
         return SAVED_MODEL
-    head = _head(path)
+    with open_regular(path) as file:
+        # Files of the kernel's, below /proc, have no size, and some of them no end.
+        head = file.read(8) if os.fstat(file.fileno()).st_size else b""
     if not head:
         raise ModelFileError(path, "the file is empty")
     found = next(each for each in FORMATS if each.recognizes(head, path))
@@ -117,17 +124,3 @@ def recognized_format(path: Path) -> ModelFormat:
             if each.without_mark and each.is_named(path):
                 raise ModelFileError(path, each.without_mark)
     return found
-
-
-def _head(path: Path) -> bytes:
-    with open_regular(path) as file:
-        # Files of the kernel's, below /proc, have no size, and some of them no end.
-        return file.read(8) if os.fstat(file.fileno()).st_size else b""
-
-
-def _why_missing(path: Path) -> str:
-    if path.is_symlink():
-        return "a symbolic link that leads nowhere"
-    if _ADDRESS.match(str(path)):
-        return "an address and no path on this machine: download the model first"
-    return "there is no such file or folder"

@@ -37,9 +37,6 @@ class SavedModel(ModelFormat):
             raise ModelFileError(path, f"no SavedModel: there is {fault} in this folder")
         return read_saved_model(folder / SAVED_MODEL_FILE, str(path))
 
-    def read_bytes(self, data: bytes, source: str) -> Graph:
-        raise ModelFileError(source, "a SavedModel is a folder")
-
     def path_to_load(self, source: str | os.PathLike[str]) -> str:
         path = Path(source)
         return str(path.parent if path.name == SAVED_MODEL_FILE else path)

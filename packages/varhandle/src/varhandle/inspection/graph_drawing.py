@@ -5,10 +5,9 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from varhandle.display import Rich, counted, printable
-from varhandle.graph.model import Function, Graph, TensorSpec
+from varhandle.display import Rich, counted, join_all, printable
+from varhandle.graph.model import Function, Graph, Signature, TensorSpec
 from varhandle.inspection.dataflow import Box, boxes_of, subset
 from varhandle.inspection.svg_drawing import Marks, draw_svg, image_html
 
@@ -93,8 +92,8 @@ def _entry(
     raise KeyError(f"no signature {signature!r}; there are: {_names(graph.signatures)}")
 
 
-def _names(named: Iterable[Any]) -> str:
-    return ", ".join(printable(each.name) for each in named) or "none"
+def _names(named: Iterable[Function | Signature]) -> str:
+    return join_all(printable(each.name) for each in named)
 
 
 def _touching_variables(boxes: Iterable[Box], most: int) -> tuple[Box, ...]:
@@ -113,21 +112,18 @@ def _touching_variables(boxes: Iterable[Box], most: int) -> tuple[Box, ...]:
 
 
 def _too_many(graph: Graph, boxes: tuple[Box, ...], drawn: tuple[Box, ...], most: int) -> str:
-    total, every, shown = (
-        len(boxes),
-        *(sum(box.kind == "variable" for box in each) for each in (boxes, drawn)),
-    )
+    every, shown = (sum(box.kind == "variable" for box in each) for each in (boxes, drawn))
+    some = "the" if shown == every else f"{shown} of {every}"
+    what = f"only {some} variables and the ops that touch them are drawn"
     if not every:
         what = "it has no variables, so nothing is drawn"
-    else:
-        some = "the" if shown == every else f"{shown} of {every}"
-        what = f"only {some} variables and the ops that touch them are drawn"
-    more = [f"max_nodes={total}"]
+    more = [f"max_nodes={len(boxes)}"]
     if len(graph.signatures) > 1:
         more.append(f"signature= one of {_names(graph.signatures)}")
     if len(graph.functions) > 1:
         more.append(f"function= one of the {len(graph.functions)} in graph.functions")
-    return f"{total} boxes are more than max_nodes={most}: {what}. To see more: {'; '.join(more)}."
+    fault = f"{len(boxes)} boxes are more than max_nodes={most}: {what}."
+    return f"{fault} To see more: {'; '.join(more)}."
 
 
 def _full_name(box: Box) -> str:

@@ -6,12 +6,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from varhandle.display import Rich, counted, printable, table_html, table_text
+from varhandle.display import Rich, counted, join_names, printable, table_html, table_text
 from varhandle.graph.model import Access, Graph, Shape, Variable
 
 _HEADERS = ("name", "dtype", "shape", "reads", "assigns", "initialized", "owner")
 _INITIALIZED = {True: "yes", False: "no", None: "not known"}
-_MOST = 4  # signatures in a cell of the table
 
 
 def shape_text(shape: Shape | None) -> str:
@@ -92,8 +91,6 @@ def _accesses(accesses: Sequence[Access]) -> str:
     parts = []
     for op, same in sorted(by_op.items()):
         signatures = sorted({name for access in same for name in access.signatures})
-        more = f" and {len(signatures) - _MOST} more" if len(signatures) > _MOST else ""
-        listed = ", ".join(map(printable, signatures[:_MOST]))
-        names = f" ({listed}{more})" if signatures else ""
+        names = f" ({join_names(signatures)})" if signatures else ""
         parts.append(f"{len(same)} {printable(op)}{names}")
     return "; ".join(parts) or "none"
