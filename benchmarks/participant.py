@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 import requests
 import websocket
+from jupyter_client.jsonutil import json_default
+from jupyter_client.session import Session
 
 Found = TypeVar("Found")
 PATIENCE = 90.0
@@ -38,24 +40,19 @@ class Visitor:
         self.address, self.name, self.patience = address.rstrip("/"), name, patience
         self.session = requests.Session()
 
-    def get(self, path: str, **options: Any) -> requests.Response:
+    def get(self, path: str) -> requests.Response:
         """Open a page below the hub's address."""
-        return self.session.get(f"{self.address}{path}", timeout=self.patience, **options)
+        return self.session.get(f"{self.address}{path}", timeout=self.patience)
 
     def sign_in(self, code: str, password: str) -> requests.Response:
         """Fill in the form; return the answer, after its redirects."""
-        form = self.get("/hub/login")
+        form = self.get("/hub/login").text
+        hidden = re.search(r'name="_xsrf" value="([^"]+)"', form)
+        assert hidden, form
+        fields = {"username": self.name, "password": password, "otp": code, "_xsrf": hidden[1]}
         # The login leads on to the server, which may not have started: that comes later.
-        return self.session.post(
-            f"{self.address}/hub/login?next=/hub/home",
-            data={
-                "_xsrf": xsrf_in(form.text),
-                "username": self.name,
-                "password": password,
-                "otp": code,
-            },
-            timeout=self.patience,
-        )
+        login = f"{self.address}/hub/login?next=/hub/home"
+        return self.session.post(login, data=fields, timeout=self.patience)
 
     def ask(self, method: str, url: str, **options: Any) -> requests.Response:
         """Ask for an address, as a page of the same site does."""
@@ -71,12 +68,10 @@ class Visitor:
 
     def start_server(self) -> None:
         """Ask for a server of one's own, and wait until it answers."""
-        if self.is_ready():
-            self.get(f"/user/{self.name}/lab")
-            return
-        (answer,) = wait_until(self._ask_for_a_server, f"{self.name}'s last server has ended")
-        assert answer.status_code in (201, 202), answer.text
-        wait_until(self.is_ready, f"{self.name}'s server", self.patience)
+        if not self.is_ready():
+            (answer,) = wait_until(self._ask_for_a_server, f"{self.name}'s last server has ended")
+            assert answer.status_code in (201, 202), answer.text
+            wait_until(self.is_ready, f"{self.name}'s server", self.patience)
         self.get(f"/user/{self.name}/lab")  # the server's own login
 
     def _ask_for_a_server(self) -> list[requests.Response]:
@@ -102,9 +97,9 @@ class Visitor:
         assert answer.status_code == 200, answer.text
         return sorted(entry["name"] for entry in answer.json()["content"])
 
-    def kernel(self, **options: str) -> Kernel:
+    def kernel(self, notebook: str = "") -> Kernel:
         """Start a kernel."""
-        return Kernel(self, **options)
+        return Kernel(self, notebook)
 
 
 @dataclass(frozen=True)
@@ -119,48 +114,29 @@ class Said:
 class Kernel:
     """A kernel of a visitor's server, and the connection to it."""
 
-    def __init__(self, visitor: Visitor, name: str = "python3", notebook: str = "") -> None:
+    def __init__(self, visitor: Visitor, notebook: str = "") -> None:
         self.visitor = visitor
-        path = {"path": f"notebooks/{notebook or uuid.uuid4().hex + '.ipynb'}"}
+        self._messages = Session()
         answer = visitor.api(
             "POST",
             "api/sessions",
-            json={**path, "name": "", "type": "notebook", "kernel": {"name": name}},
+            json={
+                "path": f"notebooks/{notebook or uuid.uuid4().hex + '.ipynb'}",
+                "name": "",
+                "type": "notebook",
+                "kernel": {"name": "python3"},
+            },
         )
         assert answer.status_code == 201, answer.text
         self.id = answer.json()["kernel"]["id"]
         url = f"{visitor.address}/user/{visitor.name}/api/kernels/{self.id}/channels"
-        cookies = {c.name: c.value for c in reversed(visitor.cookies_for(urlsplit(url).path))}
+        cookies = {c.name: c.value for c in reversed(visitor.cookies_for(url))}
         self._socket = websocket.create_connection(
             url.replace("http", "ws", 1),
             cookie="; ".join(f"{name}={value}" for name, value in cookies.items()),
             origin=visitor.address,
             timeout=self.visitor.patience,
         )
-
-    def send(self, code: str) -> str:
-        """Send code to be run; return the number of the message."""
-        number = uuid.uuid4().hex
-        self._socket.send(
-            json.dumps(
-                {
-                    "header": {
-                        "msg_id": number,
-                        "msg_type": "execute_request",
-                        "username": "",
-                        "session": self.id,
-                        "date": "",
-                        "version": "5.3",
-                    },
-                    "parent_header": {},
-                    "metadata": {},
-                    "content": {"code": code, "silent": False, "store_history": False},
-                    "channel": "shell",
-                    "buffers": [],
-                }
-            )
-        )
-        return number
 
     def run(self, code: str) -> str:
         """Run code; return what it printed, or the name of what it raised, or ``dead``."""
@@ -169,15 +145,18 @@ class Kernel:
 
     def execute(self, code: str) -> Said:
         """Run code, and wait for its end."""
+        asked = {"code": code, "silent": False, "store_history": False}
+        request = {**self._messages.msg("execute_request", asked), "channel": "shell"}
+        self._socket.send(json.dumps(request, default=json_default))
         printed: list[str] = []
-        number, error = self.send(code), ("", "")
+        error = ("", "")
         to_come = {"execute_reply", "idle"}  # on two channels, in either order
         while to_come:
             message = json.loads(self._socket.recv())
             kind, content = message["msg_type"], message["content"]
             if kind == "status" and content["execution_state"] in ("restarting", "dead"):
                 return Said("".join(printed), "dead")
-            if message.get("parent_header", {}).get("msg_id") != number:
+            if message.get("parent_header", {}).get("msg_id") != request["msg_id"]:
                 continue
             if kind == "stream":
                 printed.append(content["text"])
@@ -192,10 +171,3 @@ class Kernel:
         """Shut it down."""
         self._socket.close()
         self.visitor.api("DELETE", f"api/kernels/{self.id}")
-
-
-def xsrf_in(page: str) -> str:
-    """Return what a form sends along, so that no other site can send it."""
-    found = re.search(r'name="_xsrf" value="([^"]+)"', page)
-    assert found, page
-    return found[1]

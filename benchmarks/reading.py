@@ -1,23 +1,22 @@
-"""The static diagnosis beside ``saved_model_cli``, and how it grows with the model."""
+"""Reading a model without TensorFlow: how long it takes, how that grows, and its memory."""
 
 from __future__ import annotations
 
-import statistics
-import subprocess
+import functools
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.figures import Chapter, Figure
-from benchmarks.graphs import FORMS, Form, saved_model
-from benchmarks.models import exported
-from varhandle.evaluate.latency import compare_latency
+from benchmarks.frame import Chapter, Checkout, Row, in_child, in_turns, run_program
+from benchmarks.graphs import FORMS, Form, grown_tflite, saved_model
+from benchmarks.inference import keras_model
 from workbook_lib.locations import data_path
 
-COMMAND = "python -m benchmarks reading"
 RUNS = 5
 NODES = (1_000, 10_000, 100_000)
+LARGE = "MobileNetV2 224"
+HUGE = 10**9  # bytes
 _PROGRAMS = Path(sys.executable).parent
 # Timed inside the process, because its start costs more than a small graph.
 _TIMED = """
@@ -28,86 +27,141 @@ started = time.perf_counter()
 found = diagnose(sys.argv[1], static=True)
 print(time.perf_counter() - started, sum(len(f.nodes) for f in found.graph.functions))
 """
+# The peak since the program began; ``ru_maxrss`` would count what forked it, before it began.
+_PEAK = """
+import re, sys
+{work}
+print(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1])
+"""
+_DIAGNOSE = """
+from varhandle.diagnosis import diagnose
+found = diagnose(sys.argv[1], static=True)
+assert [variable.name for variable in found.variables] == ["total"], found
+"""
+_READ = "content = open(sys.argv[1], 'rb').read()"
 
 
-def measure() -> Chapter:
-    """Time the static diagnosis and the import, as whole processes, and its growth."""
-    with tempfile.TemporaryDirectory() as folder:
-        small, large = data_path("half_reader"), exported("MobileNetV2 224", Path(folder))
-        figures = [
-            *_commands({"bundled SavedModel": small, "MobileNetV2 224": large}),
-            *_imports(),
-            *(figure for form in FORMS for figure in _growth(form, Path(folder))),
+def measure(against: Checkout | None = None) -> Chapter:
+    """Time the static diagnosis and the import, as whole processes, and how the first grows."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        in_child(_export, str(folder / "large"))
+        rows = [
+            *_diagnoses("bundled SavedModel", data_path("half_reader"), against),
+            *_diagnoses(LARGE, folder / "large", against),
+            *_imports(against),
+            *(row for form in FORMS for row in _growth(form, folder)),
         ]
     return Chapter(
         "Reading without TensorFlow",
         f"Whole processes, {RUNS} runs each after one that fills the caches; the growth is timed "
         "inside a fresh process for each run, on graphs in which every tenth node is a variable.",
-        COMMAND,
-        tuple(figures),
+        rows,
     )
 
 
-def _commands(models: Mapping[str, Path]) -> list[Figure]:
-    figures = []
-    for name, path in models.items():
-        calls = {
-            "ours": _process([_PROGRAMS / "workbook", "diagnose", "--static", path], (0, 1)),
-            "bare": _process([sys.executable, "-c", ""]),
-            "theirs": _process([_PROGRAMS / "saved_model_cli", "show", "--all", "--dir", path]),
-        }
-        table = compare_latency(calls, runs=RUNS, warm_up=1)
-        ours = table["ours"].median
-        what = f"{name}: `workbook diagnose --static`"
-        theirs = table["theirs"].median
-        figures += [
-            Figure(what, ours, "`saved_model_cli show --all`", theirs, "ratio < 0.1"),
-            Figure(
-                what, ours, "a new Python that imports nothing", table["bare"].median, "< 600 ms"
-            ),
-        ]
-    return figures
+def _export(target: str) -> None:
+    keras_model(LARGE).export(target, verbose=False)
 
 
-def _imports() -> list[Figure]:
-    names = ("import workbook_lib", "from workbook_lib import diagnose, explain, read_graph")
-    calls = {code: _process([sys.executable, "-c", code]) for code in (*names, "import numpy")}
-    table = compare_latency(calls, runs=4 * RUNS, warm_up=1)
-    return [
-        Figure(f"`{name}`", table[name].median, "`import numpy`", table["import numpy"].median, aim)
-        for name, aim in zip(names, ("ratio < 1.3", ""), strict=True)
+def _diagnoses(name: str, model: Path, against: Checkout | None) -> list[Row]:
+    static: list[str | Path] = ["diagnose", "--static", model]
+    calls = {
+        "ours": lambda: run_program([_PROGRAMS / "varhandle", *static], (0, 1)),
+        "theirs": lambda: run_program(
+            [_PROGRAMS / "saved_model_cli", "show", "--all", "--dir", model]
+        ),
+        "bare": lambda: run_program([sys.executable, "-c", ""]),
+    }
+    if against:
+        old = [against.python, "-m", "workbook_lib.cli", *static]
+        calls["old"] = lambda: run_program(old, (0, 1), cwd=against.folder)
+    times = in_turns(calls, RUNS)
+    what = f"{name}: `varhandle diagnose --static`"
+    rows = [
+        Row(what, times["ours"], "`saved_model_cli show --all`", times["theirs"], "ratio < 0.1"),
+        Row(what, times["ours"], "a new Python that imports nothing", times["bare"], "< 600 ms"),
     ]
+    if against:
+        rows.append(Row(what, times["ours"], f"`workbook diagnose`, {against.name}", times["old"]))
+    return rows
 
 
-def _process(command: Sequence[str | Path], accepted: Sequence[int] = (0,)) -> Callable[[], None]:
-    """Return a call that runs a program to its end, and insists that it did what it is for."""
+def _imports(against: Checkout | None) -> list[Row]:
+    rows = []
+    for code, old_code, aim in (
+        ("import varhandle", "import workbook_lib", "ratio < 1.3"),
+        (
+            "from varhandle import diagnose, explain, read_graph",
+            "from workbook_lib import diagnose, explain, read_graph",
+            "",
+        ),
+    ):
+        commands: dict[str, list[str | Path]] = {
+            code: [sys.executable, "-c", code],
+            "import numpy": [sys.executable, "-c", "import numpy"],
+        }
+        if against:
+            commands["old"] = [against.python, "-c", old_code]
+        calls = {
+            name: functools.partial(run_program, command) for name, command in commands.items()
+        }
+        times = in_turns(calls, 4 * RUNS)
+        rows.append(Row(f"`{code}`", times[code], "`import numpy`", times["import numpy"], aim))
+        if against:
+            rows.append(
+                Row(f"`{code}`", times[code], f"`{old_code}`, {against.name}", times["old"])
+            )
+    return rows
 
-    def run() -> None:
-        done = subprocess.run([str(part) for part in command], capture_output=True, check=False)
-        if done.returncode not in accepted:
-            raise RuntimeError(f"{command[0]}: {done.stderr.decode(errors='replace')[-500:]}")
 
-    return run
-
-
-def _growth(form: Form, folder: Path) -> list[Figure]:
+def _growth(form: Form, folder: Path) -> list[Row]:
     models = [saved_model(form, nodes, folder) for nodes in NODES]
     costs: list[list[float]] = [[] for _ in NODES]
     for _ in range(RUNS):
         for model, times in zip(models, costs, strict=True):
-            times.append(_milliseconds_for_a_thousand_nodes(model, models[0]))
-    medians = [statistics.median(times) for times in costs]
+            printed = run_program([sys.executable, "-c", _TIMED, model, models[0]])
+            seconds, nodes = printed.split()
+            times.append(1000 * float(seconds) / (int(nodes) / 1000))
     said = [f"{form}, {nodes:,} nodes: a thousand of them" for nodes in NODES]
     return [
-        Figure(said[larger], medians[larger], said[0], medians[0], "ratio < 2")
+        Row(said[larger], costs[larger], said[0], costs[0], "ratio < 2")
         for larger in range(1, len(NODES))
     ]
 
 
-def _milliseconds_for_a_thousand_nodes(model: Path, warm_up: Path) -> float:
-    command = [sys.executable, "-c", _TIMED, str(model), str(warm_up)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{model.name}: {done.stderr[-500:]}")
-    seconds, nodes = done.stdout.split()
-    return 1000 * float(seconds) / (int(nodes) / 1000)
+def measure_memory() -> Chapter:
+    """Compare the resident memory of the static diagnosis with that of reading the file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = grown_tflite(in_child(running_total), HUGE, Path(folder, "huge.tflite"))
+        ours, reading, bare = (_peak(work, path) for work in (_DIAGNOSE, _READ, ""))
+    what = "a .tflite of 1 GB: static diagnosis"
+    return Chapter(
+        "Memory",
+        "The most that was resident at any time, once each, in a fresh process; the file has one "
+        "constant of random bytes that makes up nearly all of it.",
+        (
+            Row(what, ours, "reading the file", reading, "< 300 MB"),
+            Row(what, ours, "a new Python that imports nothing", bare),
+        ),
+        unit="MB",
+    )
+
+
+def _peak(work: str, path: Path) -> Sequence[float]:
+    printed = run_program([sys.executable, "-c", _PEAK.format(work=work), path])
+    return (int(printed) * 1024 / 1e6,)
+
+
+def running_total() -> bytes:
+    """Make a .tflite file with a variable."""
+    import tensorflow as tf
+
+    module = tf.Module()
+    module.total = tf.Variable(tf.zeros([4]), name="total")
+    add = tf.function(module.total.assign_add, input_signature=[tf.TensorSpec([4])])
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [add.get_concrete_function()], module
+    )
+    content: bytes = converter.convert()
+    return content

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbook_lib.locations import data_path
-from workbook_lib.samples import Digits, load_digits
+from workbook_lib.samples import load_digits
 
 Array = npt.NDArray[np.float32]
 Weights = dict[str, Array]
@@ -47,15 +47,20 @@ def accuracy_by_row(weights: Weights) -> list[float]:
     return [float(share) for share in right.mean(axis=0)]
 
 
-def train_row_reader(epochs: int = EPOCHS) -> Weights:
+def train_row_reader() -> Weights:
     """Train the row reader from a fixed seed."""
     import tensorflow as tf
 
     random = np.random.default_rng(SEED)
     variables = {name: tf.Variable(value) for name, value in _first_weights(random).items()}
     step = _training_step(variables)
-    for batch in _batches(load_digits(), epochs, random):
-        step(*(tf.constant(part) for part in batch))
+    digits = load_digits()
+    rows = digits.train_images.reshape(-1, 8, 8)
+    for _ in range(EPOCHS):
+        order = random.permutation(len(rows))
+        for start in range(0, len(rows) - _BATCH + 1, _BATCH):
+            chosen = order[start : start + _BATCH]
+            step(tf.constant(rows[chosen]), tf.constant(digits.train_labels[chosen]))
     return {name: variable.numpy() for name, variable in variables.items()}
 
 
@@ -71,15 +76,6 @@ def _first_weights(random: np.random.Generator) -> Weights:
         "digit_bias": np.zeros(10),
     }
     return {name: value.astype(np.float32) for name, value in weights.items()}
-
-
-def _batches(digits: Digits, epochs: int, random: np.random.Generator) -> Any:
-    rows = digits.train_images.reshape(-1, 8, 8)
-    for _ in range(epochs):
-        order = random.permutation(len(rows))
-        for start in range(0, len(rows) - _BATCH + 1, _BATCH):
-            chosen = order[start : start + _BATCH]
-            yield rows[chosen], digits.train_labels[chosen]
 
 
 def _training_step(variables: dict[str, Any]) -> Any:

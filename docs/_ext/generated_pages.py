@@ -108,36 +108,22 @@ def lesson_index(notebooks: Sequence[Path]) -> str:
         title = f"{path.stem[:2]} · {about['title']}" if "title" in about else path.stem
         minutes = f"{about.get('read_minutes', '')} + {about.get('do_minutes', '')}"
         rows.append(f"| [{title}]({path.name}) | {about.get('question', '')} | {minutes} |")
-    return "\n".join(
-        [
-            "# Lessons",
-            "",
-            "These pages show each lesson after a run. To predict, to change the code and to have "
-            "your change checked, open it in JupyterLab: `make lab`.",
-            "",
-            "| lesson | the question | minutes to read + to do |",
-            "|---|---|---|",
-            *rows,
-            *toctree([path.stem for path in notebooks]),
-        ]
+    opening = (
+        "# Lessons\n\nThese pages show each lesson after a run. To predict, to change the code and "
+        "to have your change checked, open it in JupyterLab: `make lab`.\n\n"
+        "| lesson | the question | minutes to read + to do |\n|---|---|---|"
     )
+    return _with_contents([opening, *rows], [path.stem for path in notebooks])
 
 
 def family_page(family: Family) -> str:
     """Return the page of a family: what people see, why, what to do, and programs that show it."""
     sentence, _, code = family.fix.partition("\n\n")
     lines = [
-        f"# {family.id}",
-        "",
-        family.what,
-        "",
-        f"**Cause.** {family.cause}",
-        "",
-        f"**Cure.** {family.cure}",
-        "",
-        "## What to do on today's release",
-        "",
-        sentence,
+        f"# {family.id}\n\n{family.what}\n",
+        f"**Cause.** {family.cause}\n",
+        f"**Cure.** {family.cure}\n",
+        f"## What to do on today's release\n\n{sentence}",
     ]
     if code:
         lines += ["", f"```{'cpp' if '::' in code else 'python'}", code, "```"]
@@ -154,19 +140,18 @@ def family_page(family: Family) -> str:
 
 def family_index() -> str:
     """Return the list of the families."""
-    rows = [f"| [{family.id}]({family.id}.md) | {family.what} |" for family in FAMILIES]
-    return "\n".join(
-        [
-            "# Families of failure",
-            "",
-            "`varhandle diagnose MODEL` and `varhandle explain LOG` answer with these names.",
-            "",
-            "| family | what happens |",
-            "|---|---|",
-            *rows,
-            *toctree([family.id for family in FAMILIES]),
-        ]
+    opening = (
+        "# Families of failure\n\n"
+        "`varhandle diagnose MODEL` and `varhandle explain LOG` answer with these names.\n\n"
+        "| family | what happens |\n|---|---|"
     )
+    rows = [f"| [{family.id}]({family.id}.md) | {family.what} |" for family in FAMILIES]
+    return _with_contents([opening, *rows], [family.id for family in FAMILIES])
+
+
+def _with_contents(lines: Sequence[str], names: Sequence[str]) -> str:
+    """Return a page with a table of contents that is not shown where it stands."""
+    return "\n".join([*lines, "", "```{toctree}", ":hidden:", "", *names, "```", ""])
 
 
 def commands() -> str:
@@ -205,8 +190,3 @@ def python_names() -> str:
         kind = "autoclass" if isinstance(value, type) else "autofunction"
         lines += ["```{eval-rst}", f".. {kind}:: varhandle.{name}", "```", ""]
     return "\n".join(lines)
-
-
-def toctree(names: list[str]) -> list[str]:
-    """Return a table of contents that is not shown where it stands."""
-    return ["", "```{toctree}", ":hidden:", "", *names, "```", ""]

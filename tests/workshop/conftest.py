@@ -10,8 +10,8 @@ import psutil
 import pytest
 
 from benchmarks.participant import Visitor, wait_until
-from workshop import mount_view
 from workshop.hub_folder import HubFolder
+from workshop.user_numbers import BLOCK
 
 MEMORY = 1.6  # gigabytes for each: a server, its warm parent, and two kernels
 PATIENCE = 300.0  # seconds: a busy machine takes minutes over a server that imports for itself
@@ -19,7 +19,7 @@ SECRET = "what root's shell has been told"
 
 
 class Hub:
-    """The ``workbook hub`` command, in a room of its own."""
+    """The ``workbook hub`` command, in a folder of its own."""
 
     def __init__(self, folder):
         self.folder = HubFolder(folder)
@@ -62,12 +62,12 @@ class Hub:
     @property
     def numbers(self):
         first = self.folder.config.first_number
-        return range(first, first + mount_view.BLOCK)
+        return range(first, first + BLOCK)
 
     def visitor(self, name):
         return Visitor(self.address, name, PATIENCE)
 
-    def code(self, name="room code"):
+    def code(self, name="workshop code"):
         return self.folder.secrets[name]
 
     def stop(self):
@@ -84,9 +84,17 @@ def a_hub(folder, **environment):
             "only root, on Linux, can look into what it keeps apart: sudo pytest tests/workshop"
         )
     pytest.importorskip("jupyterhub")
-    started = Hub(Path(folder, "room"))
+    started = Hub(Path(folder, "workshop"))
     started.start(**environment)
     return started
+
+
+@pytest.fixture
+def hub_folder(tmp_path):
+    """A workshop's folder without a hub."""
+    made = HubFolder(tmp_path / "workshop")
+    made.make()
+    return made
 
 
 @pytest.fixture(scope="module")

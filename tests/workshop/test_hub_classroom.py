@@ -28,16 +28,16 @@ def test_what_stuck_means(record, state):
 
 def test_each_exercise_counts_its_class(tmp_path):
     exercises = write_class(tmp_path)
-    room = read_classroom(tmp_path)
-    assert len(room.learners) == 30
-    for number, standing in enumerate(room.exercises):
+    classroom = read_classroom(tmp_path)
+    assert len(classroom.learners) == 30
+    for number, standing in enumerate(classroom.exercises):
         assert standing.id == exercises[number]
         assert standing.count("right") == max(0, 29 - number)
         state = ("stuck", "trying", "untouched")[number % 3]
         if number < 30:
             assert f"learner-{number:02d}" in standing.learners[state]
         assert sum(standing.count(each) for each in standing.learners) == 30
-    assert all(standing.count("stuck") for standing in room.worst_first)
+    assert all(standing.count("stuck") for standing in classroom.worst_first)
 
 
 def test_most_stuck_first(tmp_path):
@@ -46,15 +46,15 @@ def test_most_stuck_first(tmp_path):
     for name, which in (("a", 4), ("b", 4), ("c", 2)):
         events = [json.dumps({**wrong, "id": exercises[which]})] * 3
         (tmp_path / f"{name}.jsonl").write_text("\n".join(events))
-    room = read_classroom(tmp_path)
-    assert [standing.id for standing in room.worst_first][:2] == [exercises[4], exercises[0]]
-    assert room.worst_first[0].learners["stuck"] == ("a", "b")
+    classroom = read_classroom(tmp_path)
+    assert [standing.id for standing in classroom.worst_first][:2] == [exercises[4], exercises[0]]
+    assert classroom.worst_first[0].learners["stuck"] == ["a", "b"]
 
 
-def test_how_the_room_voted(tmp_path):
+def test_how_the_class_voted(tmp_path):
     write_class(tmp_path, size=5)
-    (votes,) = read_classroom(tmp_path).votes
-    assert (votes.options, votes.right, votes.compared) == ({"a": 3, "b": 2}, 3, 5)
+    (standing,) = read_classroom(tmp_path).predictions
+    assert (standing.votes, standing.right, standing.compared) == ({"a": 3, "b": 2}, 3, 5)
 
 
 def test_a_damaged_file_costs_its_own_row_and_is_named(tmp_path):
@@ -63,15 +63,15 @@ def test_a_damaged_file_costs_its_own_row_and_is_named(tmp_path):
     (tmp_path / "cut.jsonl").write_bytes(good[:-10])
     (tmp_path / "picture.jsonl").write_bytes(b"\x89PNG\r\n\x1a\n" * 9)
     (tmp_path / "empty.jsonl").write_bytes(b"")
-    room = read_classroom(tmp_path)
-    assert {learner.name: learner.damage for learner in room.damaged} == {
+    classroom = read_classroom(tmp_path)
+    assert {learner.name: learner.damage for learner in classroom.learners if learner.damage} == {
         "cut": "1 line cannot be read",
         "picture": "no event in it: no progress file",
         "empty": "no event in it: no progress file",
     }
-    cut = next(learner for learner in room.learners if learner.name == "cut")
+    cut = next(learner for learner in classroom.learners if learner.name == "cut")
     assert cut.progress.exercise(exercises[0]).best == "right"
-    assert "cut: 1 line cannot be read" in room.text()
+    assert "cut: 1 line cannot be read" in classroom.text()
 
 
 def test_a_folder_for_each_learner(tmp_path):
@@ -85,9 +85,9 @@ def test_a_folder_for_each_learner(tmp_path):
 def test_names_are_shown_safely(tmp_path):
     write_class(tmp_path, size=1)
     (tmp_path / "learner-00.jsonl").rename(tmp_path / "<script>x\x1b[31m.jsonl")
-    room = read_classroom(tmp_path)
-    assert "<script>" not in room.html()
-    assert "\x1b" not in room.text() + room.html()
+    classroom = read_classroom(tmp_path)
+    assert "<script>" not in classroom.html()
+    assert "\x1b" not in classroom.text() + classroom.html()
 
 
 def test_a_folder_that_is_no_class_is_one_clear_line(tmp_path):

@@ -1,4 +1,4 @@
-"""A room's folder, and what is chosen for it."""
+"""A workshop's folder, and what is chosen for it."""
 
 import asyncio
 import os
@@ -8,54 +8,48 @@ from dataclasses import asdict
 
 import pytest
 
-from workshop.hub_folder import HubConfig, HubFolder, HubSettings, free_port
+from workshop.hub_folder import HubConfig, HubFolder, HubSettings
+from workshop.launcher import free_port
 
 
-@pytest.fixture
-def room(tmp_path):
-    made = HubFolder(tmp_path / "room")
-    made.make()
-    return made
-
-
-def test_codes_are_made_once_and_are_for_one_user_alone(room):
-    codes = dict(room.secrets)
-    assert len(set(codes.values())) == len(codes) == 5
-    assert HubFolder(room.folder).secrets == codes
-    file = room.state / "secrets.json"
+def test_codes_are_made_once_and_are_for_one_user_alone(hub_folder):
+    codes = dict(hub_folder.secrets)
+    assert len(set(codes.values())) == len(codes) == 3
+    assert HubFolder(hub_folder.folder).secrets == codes
+    file = hub_folder.state / "secrets.json"
     assert file.stat().st_mode & 0o777 == 0o600
-    assert room.state.stat().st_mode & 0o777 == 0o700
-    assert [path.name for path in room.state.iterdir()] == ["secrets.json"]
+    assert hub_folder.state.stat().st_mode & 0o777 == 0o700
+    assert [path.name for path in hub_folder.state.iterdir()] == ["secrets.json"]
 
 
-def test_rooms_have_different_codes(room, tmp_path):
+def test_workshops_have_different_codes(hub_folder, tmp_path):
     other = HubFolder(tmp_path / "other")
     other.make()
-    assert not set(other.secrets.values()) & set(room.secrets.values())
+    assert not set(other.secrets.values()) & set(hub_folder.secrets.values())
 
 
-def test_a_code_has_no_letter_that_is_taken_for_another(room):
-    for name in ("room code", "instructor code"):
-        assert not set(room.secrets[name]) & set("il1o0")
-    assert len(room.secrets["room code"].replace("-", "")) == 8
+def test_a_code_has_no_letter_that_is_taken_for_another(hub_folder):
+    for name in ("workshop code", "instructor code"):
+        assert not set(hub_folder.secrets[name]) & set("il1o0")
+    assert len(hub_folder.secrets["workshop code"].replace("-", "")) == 8
 
 
-def test_a_folder_that_was_open_is_shut(room):
-    room.state.chmod(0o755)
-    room.homes.chmod(0o777)
-    room.make()
-    assert room.state.stat().st_mode & 0o777 == 0o700
-    assert room.homes.stat().st_mode & 0o777 == 0o711
+def test_a_folder_that_was_open_is_shut(hub_folder):
+    hub_folder.state.chmod(0o755)
+    hub_folder.homes.chmod(0o777)
+    hub_folder.make()
+    assert hub_folder.state.stat().st_mode & 0o777 == 0o700
+    assert hub_folder.homes.stat().st_mode & 0o777 == 0o711
 
 
 @pytest.fixture
-def authenticator(room, monkeypatch):
+def authenticator(hub_folder, monkeypatch):
     pytest.importorskip("jupyterhub")
     from workshop.authenticator import WorkshopAuthenticator
 
-    monkeypatch.setenv("WORKBOOK_HUB", str(room.folder))
+    monkeypatch.setenv("WORKBOOK_HUB", str(hub_folder.folder))
     config = HubConfig(HubSettings(places=2), 1, 2, 3, 20_000, False, None)
-    room.write("started", asdict(config))
+    hub_folder.write("started", asdict(config))
     return WorkshopAuthenticator()
 
 
@@ -72,20 +66,22 @@ def sign_in(authenticator, name, password, code):
     return answer, time.monotonic() - started
 
 
-def test_there_are_as_many_places_as_the_instructor_says(room, authenticator):
-    code = room.secrets["room code"]
+def test_there_are_as_many_places_as_the_instructor_says(hub_folder, authenticator):
+    code = hub_folder.secrets["workshop code"]
     names = ["ada", "bob", "cyd", "ada"]
     answers = [sign_in(authenticator, name, "their own", code)[0] for name in names]
     assert answers[:2] + answers[3:] == ["ada", "bob", "ada"]
-    assert "All places of this room are taken" in answers[2]
+    assert "All places of this workshop are taken" in answers[2]
     assert sign_in(authenticator, "dan", "short", code)[0].startswith("Choose a password")
 
 
-def test_trying_one_code_after_the_other_is_slow(room, authenticator):
-    assert sign_in(authenticator, "ada", "their own", room.secrets["room code"])[0] == "ada"
+def test_trying_one_code_after_the_other_is_slow(hub_folder, authenticator):
+    assert (
+        sign_in(authenticator, "ada", "their own", hub_folder.secrets["workshop code"])[0] == "ada"
+    )
     for name, password, code in (
         ("eve", "a password", "aaaa-bbbb"),
-        ("ada", "another one", room.secrets["room code"]),
+        ("ada", "another one", hub_folder.secrets["workshop code"]),
         ("instructor", "a password", ""),
     ):
         answer, seconds = sign_in(authenticator, name, password, code)
@@ -93,17 +89,17 @@ def test_trying_one_code_after_the_other_is_slow(room, authenticator):
         assert seconds >= 0.5
 
 
-def test_what_is_written_is_whole_or_not_there(room, monkeypatch):
-    room.write("passwords", {"ada": "x"})
+def test_what_is_written_is_whole_or_not_there(hub_folder, monkeypatch):
+    hub_folder.write("passwords", {"ada": "x"})
 
     def no_space(_):
         raise OSError(28, os.strerror(28))
 
     monkeypatch.setattr(os, "fsync", no_space)
     with pytest.raises(OSError, match="No space"):
-        room.write("passwords", {"ada": "x", "bob": "y"})
-    assert room.read("passwords") == {"ada": "x"}
-    assert [path.name for path in room.state.iterdir()] == ["passwords.json"]
+        hub_folder.write("passwords", {"ada": "x", "bob": "y"})
+    assert hub_folder.read("passwords") == {"ada": "x"}
+    assert [path.name for path in hub_folder.state.iterdir()] == ["passwords.json"]
 
 
 def test_the_next_port_is_taken_where_one_is_in_use():

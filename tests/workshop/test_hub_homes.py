@@ -16,17 +16,10 @@ FIRST = 1_900_000_000
 
 
 @pytest.fixture
-def room(tmp_path):
-    made = HubFolder(tmp_path / "room")
-    made.make()
-    return made
-
-
-@pytest.fixture
-def home(room):
-    number = room.number("ada", FIRST)
-    make_home(room.home("ada"), number, ROOT)
-    return room.home("ada")
+def home(hub_folder):
+    number = hub_folder.number("ada", FIRST)
+    make_home(hub_folder.homes / "ada", number, ROOT)
+    return hub_folder.homes / "ada"
 
 
 @as_root
@@ -47,39 +40,32 @@ def test_a_home_that_is_there_is_left_alone(home):
 
 
 @as_root
-def test_a_start_that_was_cut_short_leaves_no_half_home(room):
-    half = room.homes / ".ada.fresh"
+def test_a_start_that_was_cut_short_leaves_no_half_home(hub_folder):
+    half = hub_folder.homes / ".ada.fresh"
     half.mkdir()
     (half / "rest").touch()
-    make_home(room.home("ada"), FIRST + 1, ROOT)
+    make_home(hub_folder.homes / "ada", FIRST + 1, ROOT)
     assert not half.exists()
-    assert not (room.home("ada") / "rest").exists()
+    assert not (hub_folder.homes / "ada" / "rest").exists()
 
 
-def test_everybody_gets_a_number_of_their_own_and_keeps_it(room):
-    numbers = [room.number(name, FIRST) for name in ("ada", "bob", "ada")]
+def test_everybody_gets_a_number_of_their_own_and_keeps_it(hub_folder):
+    numbers = [hub_folder.number(name, FIRST) for name in ("ada", "bob", "ada")]
     assert numbers == [FIRST + 1, FIRST + 2, FIRST + 1]
-    assert HubFolder(room.folder).number("bob", FIRST) == FIRST + 2
-
-
-def collected(room, tmp_path):
-    into = tmp_path / "collected"
-    into.mkdir()
-    untouched = collect_progress(room, FIRST, into)
-    return {path.stem: path.read_text() for path in into.iterdir()}, untouched
+    assert HubFolder(hub_folder.folder).number("bob", FIRST) == FIRST + 2
 
 
 @as_root
-def test_progress_is_collected_under_its_name(room, home, tmp_path):
+def test_progress_is_collected_under_its_name(hub_folder, home):
     (home / PROGRESS).write_text(EVENT)
     os.chown(home / PROGRESS, FIRST + 1, FIRST + 1)
-    room.number("bob", FIRST)
-    assert collected(room, tmp_path) == ({"ada": EVENT}, ["bob"])
+    hub_folder.number("bob", FIRST)
+    assert collect_progress(hub_folder, FIRST) == {"ada": EVENT.encode(), "bob": b""}
 
 
 @as_root
 @pytest.mark.parametrize("trick", ["link", "folder", "foreign", "pipe", "hard link"])
-def test_nothing_but_an_own_file_is_read(room, home, tmp_path, trick):
+def test_nothing_but_an_own_file_is_read(hub_folder, home, tmp_path, trick):
     secret = tmp_path / "secret"
     secret.mkdir()
     (secret / PROGRESS.name).write_text(EVENT)
@@ -97,7 +83,7 @@ def test_nothing_but_an_own_file_is_read(room, home, tmp_path, trick):
     else:
         progress.write_text(EVENT)
         os.chown(progress, FIRST + 2, FIRST + 2)
-    assert collected(room, tmp_path) == ({}, ["ada"])
+    assert collect_progress(hub_folder, FIRST) == {"ada": b""}
 
 
 def test_a_fresh_notebook_keeps_the_old_one_beside_it(tmp_path):
@@ -113,7 +99,7 @@ def test_a_fresh_notebook_keeps_the_old_one_beside_it(tmp_path):
     assert len(list(tmp_path.iterdir())) == 3
 
 
-@pytest.mark.parametrize("name", ["99_nothing.ipynb", "../README.md", "room"])
+@pytest.mark.parametrize("name", ["99_nothing.ipynb", "../README.md", "hub"])
 def test_what_is_no_notebook_is_refused(tmp_path, name):
     with pytest.raises(FileNotFoundError):
         fresh_notebook(tmp_path / name, ROOT)

@@ -20,11 +20,11 @@ def first(tmp_path):
 
 
 def test_version_2_is_one_tree(second):
-    limits = Limits.find("room", second)
+    limits = Limits.find("hub", second)
     assert limits.version == 2
     assert (second / "cgroup.subtree_control").read_text() == "+memory +cpu +pids"
-    assert limits.make("ada", 2**31, 1.5) == [str(second / "room" / "ada" / "cgroup.procs")]
-    group = second / "room" / "ada"
+    assert limits.make("ada", 2**31, 1.5) == [str(second / "hub" / "ada" / "cgroup.procs")]
+    group = second / "hub" / "ada"
     assert (group / "memory.max").read_text() == str(2**31)
     assert (group / "memory.swap.max").read_text() == "0"
     assert (group / "cpu.max").read_text() == "150000 100000"
@@ -32,28 +32,28 @@ def test_version_2_is_one_tree(second):
 
 
 def test_version_1_is_a_tree_for_each(first):
-    limits = Limits.find("room", first)
+    limits = Limits.find("hub", first)
     assert limits.version == 1
     entries = limits.make("ada", 2**31, 0)
     assert sorted(entries) == [
-        str(first / tree / "room" / "ada" / "cgroup.procs") for tree in ("cpu", "memory", "pids")
+        str(first / tree / "hub" / "ada" / "cgroup.procs") for tree in ("cpu", "memory", "pids")
     ]
-    assert (first / "memory/room/ada/memory.limit_in_bytes").read_text() == str(2**31)
-    assert (first / "memory/room/ada/memory.memsw.limit_in_bytes").read_text() == str(2**31)
-    assert (first / "cpu/room/ada/cpu.cfs_quota_us").read_text() == "-1", "no limit"
+    assert (first / "memory/hub/ada/memory.limit_in_bytes").read_text() == str(2**31)
+    assert (first / "memory/hub/ada/memory.memsw.limit_in_bytes").read_text() == str(2**31)
+    assert (first / "cpu/hub/ada/cpu.cfs_quota_us").read_text() == "-1", "no limit"
 
 
 def test_no_limit_on_processors_is_written_as_such(second):
-    Limits.find("room", second).make("ada", 2**31, 0)
-    assert (second / "room" / "ada" / "cpu.max").read_text() == "max 100000"
+    Limits.find("hub", second).make("ada", 2**31, 0)
+    assert (second / "hub" / "ada" / "cpu.max").read_text() == "max 100000"
 
 
 def test_a_machine_without_control_groups_says_so(tmp_path):
     with pytest.raises(NoLimitsError, match="no control groups for memory"):
-        Limits.find("room", tmp_path)
+        Limits.find("hub", tmp_path)
 
 
 def test_groups_that_cannot_be_written_are_named(second):
-    (second / "room").write_text("a file is in the way")
-    with pytest.raises(NoLimitsError, match="room"):
-        Limits.find("room", second)
+    (second / "hub").write_text("a file is in the way")
+    with pytest.raises(NoLimitsError, match="hub"):
+        Limits.find("hub", second)

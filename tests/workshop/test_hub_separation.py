@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from workbook_lib import cli
-from workshop import mount_view
+from workshop import mount_view, user_numbers
 from workshop.hub_folder import WorkshopError
-from workshop.mount_view import BLOCK, MountView, first_number, unreadable_ancestors
-from workshop.sandbox_spec import SandboxSpec
+from workshop.mount_view import unreadable_ancestors
+from workshop.sandbox_spec import MountView, SandboxSpec
+from workshop.user_numbers import BLOCK, first_number
 
 ALL = "         0          0 4294967295\n"
 INSIDE = "         0       1000          1\n         1     100000      65536\n"
@@ -42,15 +43,15 @@ def test_too_few_numbers_are_refused_with_what_to_do(uid_map):
 
 
 def test_who_is_not_root_and_has_no_namespace_is_told_so(monkeypatch):
-    monkeypatch.setattr(mount_view.shutil, "which", lambda _: None)
+    monkeypatch.setattr(user_numbers.shutil, "which", lambda _: None)
     with pytest.raises(WorkshopError, match="run it as root, or install uidmap"):
-        mount_view.enter_namespace(["true"])
+        user_numbers.enter_namespace(["true"])
 
 
 def test_without_separation_the_command_starts_nothing(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(mount_view, "needs_namespace", lambda: True)
-    monkeypatch.setattr(mount_view.shutil, "which", lambda _: None)
-    folder = tmp_path / "room"
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(user_numbers.shutil, "which", lambda _: None)
+    folder = tmp_path / "hub"
     assert cli.main(["hub", f"--folder={folder}"]) == 2
     out, err = capsys.readouterr()
     assert out == ""

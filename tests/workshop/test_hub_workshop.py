@@ -19,7 +19,7 @@ from benchmarks.participant import wait_until
 from tests.workshop.conftest import SECRET, at_work, server_of
 from workbook_lib.locations import project_root
 from workshop.limits import Limits, NoLimitsError
-from workshop.stopping import processes_of
+from workshop.user_numbers import processes_of
 
 NOTEBOOKS = sorted(path.name for path in (project_root() / "notebooks").glob("*.ipynb"))
 RECORD = (
@@ -32,11 +32,11 @@ def refused(answer):
     return answer.status_code in (403, 404)
 
 
-def test_a_wrong_room_code_lets_nobody_in(hub):
+def test_a_wrong_code_lets_nobody_in(hub):
     stranger = hub.visitor("eve")
     answer = stranger.sign_in("aaaa-bbbb", "a password")
     assert answer.status_code == 403
-    assert "not the room" in answer.text
+    assert "not the workshop" in answer.text
     assert "eve" not in hub.folder.read("passwords")
 
 
@@ -106,8 +106,8 @@ def test_anothers_home_cannot_be_read(hub, ada, bob):
 
 
 def test_a_home_is_closed_even_to_who_sees_it(hub, ada, bob):
-    """The second wall: as another of the room's users, and without a view of one's own."""
-    home = hub.folder.home("ada")
+    """The second wall: as another of the class's users, and without a view of one's own."""
+    home = hub.folder.homes / "ada"
     assert home.stat().st_mode & 0o777 == 0o700
     other = hub.numbers[-1]
     look = f"import os; os.setgid({other}); os.setuid({other}); os.listdir({str(home)!r})"
@@ -179,7 +179,7 @@ def test_nothing_of_roots_is_left_in_a_forked_server(hub, ada):
     files = Path(f"/proc/{server}/fd")
     opened = {str(path.readlink()) for path in files.iterdir()}
     log = str(hub.folder.logs / "ada.log")
-    home = hub.folder.home("ada")
+    home = hub.folder.homes / "ada"
     assert [
         name
         for name in opened
@@ -247,7 +247,7 @@ def test_the_instructor_sees_who_is_stuck_where(hub, ada, bob, instructor):
     assert exercise in page.text
 
 
-def test_one_room_has_one_hub(hub):
+def test_one_folder_has_one_hub(hub):
     command = [sys.executable, "-m", "workbook_lib.cli", "hub", f"--folder={hub.folder.folder}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 2
@@ -265,6 +265,8 @@ def test_participants_do_not_see_the_class(hub, ada):
 def test_a_hub_that_dies_comes_back_and_nothing_is_lost(hub, ada, bob, end):
     before = ada.work.run("kept = 41; import os; print(os.getpid())")
     dead, its_zygote = hub_process(hub), server_zygote(hub)
+    its_services = [one for one in dead.children() if one != its_zygote]
+    assert len(its_services) == 2
     getattr(dead, end)()
     assert ada.work.run("kept += 1; print(kept)") == "42", "a cell runs without the hub"
     wait_until(lambda: hub_process(hub) not in (None, dead) and answers(hub), "the hub is back")
@@ -272,7 +274,8 @@ def test_a_hub_that_dies_comes_back_and_nothing_is_lost(hub, ada, bob, end):
     assert ada.work.run("import os; print(os.getpid())") == before
     assert ada.api("GET", "api/contents").status_code == 200
     assert hub.visitor("ada").sign_in(hub.code(), "ada's own").status_code == 200
-    wait_until(lambda: has_ended(its_zygote), "its zygote ends as well")
+    for process in (its_zygote, *its_services):
+        wait_until(lambda process=process: has_ended(process), "what it started ends as well")
 
 
 def has_ended(process):
@@ -297,25 +300,23 @@ def answers(hub):
         return False
 
 
-def test_a_server_that_nobody_uses_is_ended(hub, bob):
+def test_a_server_that_nobody_uses_is_ended_with_all_that_it_started(hub, bob):
     number = int(bob.work.run("import os; print(os.getuid())"))
+    bob.work.run("import subprocess; subprocess.Popen(['sleep', '600'], start_new_session=True)")
     bob.work._socket.close()
-    api = f"http://127.0.0.1:{hub.folder.config.hub_port}/hub/api"
-    culler = subprocess.Popen(
-        [sys.executable, "-m", "jupyterhub_idle_culler", "--timeout=1", "--cull-every=1"],
-        env={
-            **os.environ,
-            "JUPYTERHUB_API_TOKEN": hub.code("culler"),
-            "JUPYTERHUB_API_URL": api,
-        },
-        stderr=subprocess.DEVNULL,
-    )
+    (own,) = (one for one in hub_process(hub).children() if is_culler(one))
+    impatient = [sys.executable, "-m", "jupyterhub_idle_culler", "--timeout=1", "--cull-every=1"]
+    culler = subprocess.Popen(impatient, env=own.environ(), stderr=subprocess.DEVNULL)
     try:
         wait_until(lambda: not list(processes_of(range(number, number + 1))), "bob's server ends")
     finally:
         culler.terminate()
         culler.wait()
     wait_until(lambda: not bob.is_ready(), "the hub knows")
+
+
+def is_culler(process):
+    return "jupyterhub_idle_culler" in process.cmdline()
 
 
 def test_secrets_are_for_root_alone(hub):
@@ -330,7 +331,7 @@ def test_secrets_are_for_root_alone(hub):
 
 
 def test_ctrl_c_ends_everything_and_keeps_the_work(hub, ada):
-    ada_home = hub.folder.home("ada")
+    ada_home = hub.folder.homes / "ada"
     numbers, port = hub.numbers, hub.folder.config.settings.port
     ada.start_server()  # the culler may have ended it
     number = ada_home.stat().st_uid

@@ -1,7 +1,7 @@
 """Who may come in, and as whom.
 
-The room's code lets somebody in. A name belongs to whoever came first with it, and the password
-they chose then: a code that the whole room shares keeps nobody from being somebody else.
+The workshop's code lets somebody in. A name belongs to whoever came first with it, and the password
+they chose then: a code that the whole class shares keeps nobody from being somebody else.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _COST = {"n": 2**14, "r": 8, "p": 1}  # scrypt: 16 MB and some 50 ms a try
 
 
 class WorkshopAuthenticator(Authenticator):
-    """Asks for a name, a password of one's own, and the room's code."""
+    """Asks for a name, a password of one's own, and the workshop's code."""
 
-    # The form of JupyterHub has a third field for a one-time password. The room's code is one.
+    # The form of JupyterHub has a third field for a one-time password. The workshop's code is one.
     request_otp = True
-    otp_prompt = "Room code:"
+    otp_prompt = "Workshop code:"
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -53,8 +53,8 @@ class WorkshopAuthenticator(Authenticator):
             if not _same(password, known["instructor code"]):
                 await _refuse("The instructor's password is the one that make hub has printed.")
             return {"name": name, "admin": True}
-        if not _same(data.get("otp", ""), known["room code"]):
-            await _refuse("This is not the room's code.")
+        if not _same(data.get("otp", ""), known["workshop code"]):
+            await _refuse("This is not the workshop's code.")
         if not self.validate_username(name):
             raise HTTPError(403, "A name has letters, digits and hyphens, at most 32 of them.")
         async with self._one_at_a_time:
@@ -69,12 +69,13 @@ class WorkshopAuthenticator(Authenticator):
             )
         return {"name": name, "admin": False}
 
-    async def _take(self, name: str, password: str, kept: dict[str, str]) -> Any:
+    async def _take(self, name: str, password: str, kept: dict[str, str]) -> dict[str, Any]:
+        """Give a name that nobody has to whoever comes with it."""
         if len(password) < SHORTEST_PASSWORD:
             least = f"Choose a password of at least {SHORTEST_PASSWORD} characters"
             raise HTTPError(403, f"{least}: it keeps your name yours.")
         if len(kept) >= self._folder.config.settings.places:
-            raise HTTPError(403, "All places of this room are taken: ask the instructor.")
+            raise HTTPError(403, "All places of this workshop are taken: ask the instructor.")
         salt = secrets.token_hex(16)
         kept[name] = f"{salt}:{await _hashed(password, salt)}"
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from varhandle.atomic_write import write_text
 from workbook_lib.runs.page import page_templates
 from workbook_lib.show.pictures import Picture, picture
 from workshop.classroom import STATES, Classroom
@@ -18,12 +17,12 @@ _LOOKS = {
 }
 
 
-def plot_class(room: Classroom) -> Picture:
+def plot_class(classroom: Classroom) -> Picture:
     """Draw how many learners are right, trying, stuck and not yet there, for each exercise."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    standings = room.exercises
+    standings = classroom.exercises
     figure = Figure(figsize=(8, 1.0 + 0.27 * max(len(standings), 1)))
     axes = figure.subplots()
     names = [f"{standing.notebook}  {standing.id}" for standing in standings]
@@ -41,34 +40,26 @@ def plot_class(room: Classroom) -> Picture:
             axes.bar_label(bars, numbers, label_type="center", bbox=paper, fontsize=8)
         start = [before + count for before, count in zip(start, counts, strict=True)]
     axes.invert_yaxis()
-    axes.set_xlim(0, max(len(room.learners), 1))
+    axes.set_xlim(0, max(len(classroom.learners), 1))
     axes.set_xlabel("learners")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.tick_params(axis="y", labelsize=8, length=0)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.legend(ncols=4, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0))
-    return picture(figure, _alt(room))
+    worst = [f"{standing.count('stuck')} at {standing.id}" for standing in classroom.worst_first]
+    held_up = f"stuck: {', '.join(worst[:5])}" if worst else "nobody is stuck"
+    extent = f"{len(standings)} exercises, {len(classroom.learners)} learners long"
+    return picture(figure, f"A bar for each of {extent}; {held_up}")
 
 
-def _alt(room: Classroom) -> str:
-    held_up = ", ".join(
-        f"{standing.count('stuck')} at {standing.id}" for standing in room.worst_first[:5]
-    )
-    said = f"stuck: {held_up}" if held_up else "nobody is stuck"
-    bars = f"{len(room.exercises)} exercises, {len(room.learners)} learners long"
-    return f"A bar for each of {bars}; {said}"
-
-
-def write_class_page(room: Classroom, path: Path) -> Path:
-    """Write a page with the picture and the tables of a class; it needs nothing beside it."""
+def render_class(classroom: Classroom) -> str:
+    """Return a page with the picture and the tables of a class; it needs nothing beside it."""
     from markupsafe import Markup
 
     template = page_templates(Path(__file__).with_name("templates")).get_template("class.html.j2")
-    page = template.render(
-        learners=len(room.learners),
-        picture=Markup(plot_class(room).html()),
-        tables=Markup(room.html()),
+    page: str = template.render(
+        learners=len(classroom.learners),
+        picture=Markup(plot_class(classroom).html()),
+        tables=Markup(classroom.html()),
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, page)
-    return path
+    return page

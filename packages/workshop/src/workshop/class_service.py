@@ -1,51 +1,44 @@
-"""``python -m workshop.class_service``: who is stuck where, for the instructor.
+"""``python -m workshop.class_service HUB``: who is stuck where, for the instructor.
 
-The page of ``workbook class``, of what all participants have recorded so far. JupyterHub asks who
-is looking; participants are refused.
+The page of ``workbook class``, of what all participants have recorded so far. JupyterHub starts it
+(HUB is the number of its process), and asks who is looking; participants are refused.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import tempfile
-from pathlib import Path
+import sys
 
 from jupyterhub.services.auth import HubOAuthCallbackHandler, HubOAuthenticated
 from tornado.httpserver import HTTPServer
 from tornado.web import Application, RequestHandler, authenticated
 
-from workbook_lib.lesson.outline import read_outlines
-from workbook_lib.lesson.progress import Progress
-from workshop.class_page import write_class_page
-from workshop.classroom import Classroom, ClassroomError, Learner, read_classroom
+from workbook_lib.lesson.progress import fold
+from workshop.class_page import render_class
+from workshop.classroom import Classroom, Learner, read_learner
 from workshop.homes import collect_progress
 from workshop.hub_folder import HubFolder
+from workshop.sandbox_spec import end_with
 
 NAME = "class"
 PREFIX = f"/services/{NAME}/"
 
 
-def class_page(hub: HubFolder) -> str:
+def page_of(hub: HubFolder) -> str:
     """Return the page as it stands now."""
-    with tempfile.TemporaryDirectory() as folder:
-        files = Path(folder, "files")
-        files.mkdir()
-        untouched = collect_progress(hub, hub.config.first_number, files)
-        try:
-            known = read_classroom(files)
-        except ClassroomError:  # nobody has recorded anything
-            known = Classroom((), read_outlines())
-        others = (Learner(name, Progress({}, {})) for name in untouched)
-        learners = sorted((*known.learners, *others), key=lambda one: one.name)
-        all_of_them = Classroom(tuple(learners), known.notebooks)
-        return write_class_page(all_of_them, Path(folder, "class.html")).read_text("utf-8")
+    progress = collect_progress(hub, hub.config.first_number)
+    learners = [
+        read_learner(name, content) if content else Learner(name, fold([]))
+        for name, content in sorted(progress.items())
+    ]
+    return render_class(Classroom(learners))
 
 
 class _Page(HubOAuthenticated, RequestHandler):
     @authenticated
     async def get(self) -> None:
-        page = await asyncio.to_thread(class_page, HubFolder.of_this_process())
+        page = await asyncio.to_thread(page_of, HubFolder.of_this_process())
         self.set_header("Cache-Control", "no-store")
         self.set_header("Refresh", "30")
         self.finish(page)
@@ -60,4 +53,5 @@ async def serve(port: int) -> None:
 
 
 if __name__ == "__main__":
+    end_with(int(sys.argv[1]))
     asyncio.run(serve(HubFolder.of_this_process().config.class_port))

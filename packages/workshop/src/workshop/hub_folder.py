@@ -10,14 +10,13 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import socket
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from varhandle.atomic_write import write_text
 from varhandle.errors import VarhandleError
 
 VARIABLE = "WORKBOOK_HUB"
@@ -67,48 +66,35 @@ class HubConfig:
     limits: tuple[Mapping[str, str], int] | None  # None where they cannot be enforced
 
 
-@dataclass(frozen=True)
 class HubFolder:
-    """The folder of a workshop."""
+    """The folder of a workshop, by its absolute path."""
 
-    folder: Path  # absolute
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.homes = folder / "homes"
+        self.logs = folder / "logs"
+        self.state = folder / "state"
 
     @classmethod
     def of_this_process(cls) -> HubFolder:
         """Return that of the hub which this process belongs to."""
         return cls(Path(os.environ[VARIABLE]))
 
-    @property
-    def homes(self) -> Path:
-        """Where participants' homes are."""
-        return self.folder / "homes"
-
-    @property
-    def logs(self) -> Path:
-        """Where what servers said is kept."""
-        return self.folder / "logs"
-
-    @property
-    def state(self) -> Path:
-        """What root alone may read."""
-        return self.folder / "state"
-
     def make(self) -> None:
-        """Make the folders, or shut those that are there."""
-        for folder in (self.folder, self.homes, self.logs, self.state):
-            mode = 0o711 if folder in (self.folder, self.homes) else 0o700
+        """Make the folders, or close those that are there."""
+        modes = {self.folder: 0o711, self.homes: 0o711, self.logs: 0o700, self.state: 0o700}
+        for folder, mode in modes.items():
             folder.mkdir(mode=mode, parents=True, exist_ok=True)
             folder.chmod(mode)
 
-    def home(self, name: str) -> Path:
-        """Return a participant's home."""
-        return self.homes / name
-
     @cached_property
     def secrets(self) -> dict[str, str]:
-        """The codes, and what the hub's processes show each other; made once."""
-        made = {name: secrets.token_hex(32) for name in ("proxy", "culler", "class")}
-        made |= {"room code": _code(8), "instructor code": _code(16)}
+        """The codes, and what the hub shows its proxy; made once."""
+        made = {
+            "proxy": secrets.token_hex(32),
+            "workshop code": _code(8),
+            "instructor code": _code(16),
+        }
         kept = self.read("secrets")
         if not kept.keys() >= made.keys():
             kept = {**made, **kept}
@@ -123,15 +109,9 @@ class HubFolder:
 
     def write(self, name: str, content: Mapping[str, Any]) -> None:
         """Keep something under a name: whole or not at all, and for this user alone."""
-        descriptor, fresh = tempfile.mkstemp(dir=self.state)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(content, file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(fresh).replace(self.state / f"{name}.json")
-        finally:
-            Path(fresh).unlink(missing_ok=True)
+        path = self.state / f"{name}.json"
+        write_text(path, json.dumps(content, indent=1))
+        path.chmod(0o600)
 
     @property
     def config(self) -> HubConfig:
@@ -140,34 +120,15 @@ class HubFolder:
         return HubConfig(**{**kept, "settings": HubSettings(**kept["settings"])})
 
     def number(self, name: str, first: int) -> int:
-        """Return a participant's user number; a new one gets the next."""
+        """Return a participant's user number; a new one gets the next after ``first``."""
         order = self.read("numbers")
         if name not in order:
             order[name] = len(order) + 1
             self.write("numbers", order)
         return first + int(order[name])
 
-    def participants(self) -> Iterator[tuple[str, int]]:
-        """Yield everybody who has a place: the name, and the user number counted from the first."""
-        yield from self.read("numbers").items()
-
 
 def _code(length: int) -> str:
     """Make a code that can be read aloud: groups of four."""
     letters = "".join(secrets.choice(_READABLE) for _ in range(length))
     return "-".join(letters[start : start + 4] for start in range(0, length, 4))
-
-
-def free_port(ip: str = "127.0.0.1", start: int = 0, tries: int = 1) -> int:
-    """Find a port that nobody listens on; ``OSError`` if all are taken."""
-    for port in range(start, start + tries):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((ip, port))
-            except OSError:
-                if port == start + tries - 1:
-                    raise
-                continue
-            return int(probe.getsockname()[1])
-    raise AssertionError("at least one try")

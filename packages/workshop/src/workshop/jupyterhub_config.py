@@ -1,13 +1,15 @@
-"""What the hub of a room is told. ``workshop`` starts it, and has settled the rest before."""
+"""What the hub of a workshop is told. ``launcher`` starts it, and has settled the rest before."""
 
 import logging
+import os
+import sys
 from typing import Any
 
 from workshop.authenticator import WorkshopAuthenticator
 from workshop.class_service import NAME, PREFIX
-from workshop.hub_folder import FIRST_PAGE, INSTRUCTOR, HubFolder
-from workshop.server_zygote import get_ready
-from workshop.spawner import ParticipantSpawner
+from workshop.hub_folder import FIRST_PAGE, INSTRUCTOR, VARIABLE, HubFolder
+from workshop.mount_view import service_sandbox
+from workshop.spawner import ParticipantSpawner, start_zygote
 
 c: Any = get_config()  # type: ignore[name-defined]  # noqa: F821 - JupyterHub puts it there
 folder = HubFolder.of_this_process()
@@ -25,11 +27,11 @@ c.JupyterHub.default_url = first_page
 c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{config.hub_port}"
 c.JupyterHub.db_url = f"sqlite:///{folder.state / 'jupyterhub.sqlite'}"
 c.JupyterHub.cookie_secret_file = str(folder.state / "cookie_secret")
-# A room comes in all at once: whoever is turned away meets an error, and not a queue.
+# A class comes in all at once: whoever is turned away meets an error, and not a queue.
 c.JupyterHub.concurrent_spawn_limit = settings.places + 1
 c.JupyterHub.active_server_limit = settings.places + 1  # and the instructor
 c.JupyterHub.template_vars = {
-    "announcement_login": "Choose a name and a password, and type the room's code. "
+    "announcement_login": "Choose a name and a password, and type the workshop's code. "
     "The name is yours from then on: come back with the same password."
 }
 
@@ -53,14 +55,25 @@ c.Spawner.http_timeout = 300
 # hears what it says.
 c.Spawner.args = ["--KernelManager.transport=ipc"]
 
+python = [sys.executable, "-m"]
+times = [f"--timeout={settings.idle_seconds:g}", f"--cull-every={settings.cull_seconds:g}"]
+environment = {"HOME": str(folder.state)}
 c.JupyterHub.services = [
-    {"name": "culler", "api_token": folder.secrets["culler"]},
+    {
+        "name": "culler",
+        "command": service_sandbox(folder, config, 0).command(
+            [*python, "jupyterhub_idle_culler", *times]
+        ),
+        "environment": environment,
+        "cwd": "/",
+    },
     {
         "name": NAME,
-        "url": f"http://127.0.0.1:{config.class_port}{PREFIX}",
-        "api_token": folder.secrets["class"],
+        "url": f"http://127.0.0.1:{config.class_port}",
+        "command": [*python, "workshop.class_service", str(os.getpid())],
+        "environment": {**environment, VARIABLE: str(folder.folder)},
+        "cwd": "/",
         "oauth_no_confirm": True,
-        "display": True,
     },
 ]
 c.JupyterHub.load_roles = [
@@ -71,4 +84,4 @@ c.JupyterHub.load_roles = [
     },
 ]
 
-get_ready(logging.getLogger(__name__))  # while the first participant types a name
+start_zygote(logging.getLogger(__name__))  # while the first participant types a name

@@ -1,6 +1,6 @@
 """What a participant may use at most: a control group of the kernel for each (cgroups(7)).
 
-Both of its forms are spoken: version 2, one tree with all limits, and version 1, a tree for each.
+There are two forms: version 2, one tree with all limits, and version 1, a tree for each.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Limits:
         return list(dict.fromkeys(entries))
 
     def remove(self) -> None:
-        """Take the room's groups away, when nobody is in them any more."""
+        """Take the hub's groups away, when nobody is in them any more."""
         for parent in {*self.parents.values()}:
             for folder in (*Path(parent).glob("*/"), Path(parent)):
                 for _ in range(20):  # a process that has just ended still counts for a moment

