@@ -7,8 +7,7 @@ import pytest
 from class_of_thirty import write_class
 
 from workbook_lib.cli import main
-from workshop.class_page import plot_class
-from workshop.classroom import read_classroom
+from workshop.classroom import plot_class, read_classroom
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,7 @@ from tornado.httpserver import HTTPServer
 from tornado.web import Application, RequestHandler, authenticated
 
 from workbook_lib.lesson.progress import fold
-from workshop.class_page import render_class
-from workshop.classroom import Classroom, Learner, read_learner
+from workshop.classroom import Classroom, Learner, read_learner, render_class
 from workshop.homes import collect_progress
 from workshop.hub_folder import HubFolder
 from workshop.sandbox_spec import end_with

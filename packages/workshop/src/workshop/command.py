@@ -117,8 +117,7 @@ def _print_summary(workshop: Workshop) -> None:
 
 def _class(options: argparse.Namespace) -> int:
     from varhandle.atomic_write import write_text
-    from workshop.class_page import render_class
-    from workshop.classroom import read_classroom
+    from workshop.classroom import read_classroom, render_class
 
     try:
         students = read_classroom(options.folder)

@@ -222,16 +222,12 @@ def _numbers(first: int) -> range:
 def free_port(ip: str = "127.0.0.1", start: int = 0, tries: int = 1) -> int:
     """Find a port that nobody listens on; ``OSError`` if all are taken."""
     for port in range(start, start + tries):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((ip, port))
-            except OSError:
-                if port == start + tries - 1:
-                    raise
-                continue
-            return int(probe.getsockname()[1])
-    raise AssertionError("at least one try")
+        try:
+            with socket.create_server((ip, port)) as probe:
+                return int(probe.getsockname()[1])
+        except OSError as error:
+            refusal = error
+    raise refusal
 
 
 def _own_address() -> str:

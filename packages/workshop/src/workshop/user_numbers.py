@@ -23,7 +23,6 @@ BLOCK = 1000
 """Numbers that a hub has: the first for the proxy and the culler, the others for participants."""
 
 _LOWEST = 20_000  # above what distributions give to people and services
-_HIGHEST = 2**31 - BLOCK
 _POLL_SECONDS = 0.05
 _INSIDE = "WORKBOOK_HUB_NAMESPACE"
 
@@ -34,22 +33,19 @@ def first_number(uid_map: str, taken: Iterable[int] = ()) -> int:
     ``uid_map`` is what ``/proc/self/uid_map`` says (user_namespaces(7)): the first number inside,
     the first outside, how many; one extent a line. ``taken`` are numbers in use on the machine.
     """
-    extents = []
+    firsts = range(0)  # the numbers that a block can begin with
     for line in uid_map.splitlines():
         start, _, count = map(int, line.split())
-        low = max(start, _LOWEST)
-        high = min(start + count - BLOCK, _HIGHEST)
-        if high >= low:
-            extents.append((high - low, low, high))
-    if not extents:
+        extent = range(max(start, _LOWEST), min(start + count, 2**31) - BLOCK + 1)
+        firsts = max(firsts, extent, key=len)
+    if not firsts:
         raise WorkshopError(
             f"there are no {BLOCK} user numbers for participants: "
             f"give this account a range of 65536 in /etc/subuid and /etc/subgid"
         )
-    _, low, high = max(extents)
     used = set(taken)
     for _ in range(1000):
-        first = low + secrets.randbelow(high - low + 1)
+        first = secrets.choice(firsts)
         if used.isdisjoint(range(first, first + BLOCK)):
             return first
     raise WorkshopError("all user numbers are in use")
