@@ -17,14 +17,11 @@ def folder(tmp_path_factory):
     return folder
 
 
-def test_the_table_says_who_is_stuck(folder, capsys):
+def test_the_table_and_the_json_say_who_is_stuck(folder, capsys):
     assert main(["class", str(folder)]) == 0
     said = capsys.readouterr().out
     assert said.startswith("30 learners")
     assert "learner-03" in said
-
-
-def test_json_counts_the_same(folder, capsys):
     assert main(["class", str(folder), "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert len(said["learners"]) == 30
@@ -50,15 +47,16 @@ def test_the_picture_is_a_png_with_words(folder):
     assert "30 learners long; stuck: 1 at " in drawn.alt
 
 
-def test_bad_input_is_one_line(tmp_path, capsys):
-    assert main(["class", str(tmp_path / "none")]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
-    assert main(["class", str(tmp_path)]) == 2
-    assert "no progress file" in capsys.readouterr().err
-
-
-def test_a_page_that_cannot_be_written_is_one_line(folder, tmp_path, capsys):
-    (tmp_path / "file").write_text("")
-    assert main(["class", str(folder), "--output", str(tmp_path / "file" / "p.html")]) == 2
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["{empty}/none"], "there is no such folder"),
+        (["{empty}"], "no progress file"),
+        (["{class}", "--output", "{class}/learner-00.jsonl/page.html"], "learner-00.jsonl"),
+    ],
+)
+def test_what_cannot_be_read_or_written_is_one_line(folder, tmp_path, capsys, arguments, reason):
+    filled_in = [part.format(**{"empty": tmp_path, "class": folder}) for part in arguments]
+    assert main(["class", *filled_in]) == 2
     said = capsys.readouterr().err
-    assert "file" in said and said.count("\n") == 1
+    assert reason in said and said.count("\n") == 1

@@ -6,7 +6,7 @@ import pytest
 from class_of_thirty import write_class
 
 from workbook_lib.lesson.progress import ExerciseRecord
-from workshop.classroom import ClassroomError, read_classroom, state_of
+from workshop.classroom import read_classroom, state_of
 
 
 @pytest.mark.parametrize(
@@ -88,11 +88,3 @@ def test_names_are_shown_safely(tmp_path):
     classroom = read_classroom(tmp_path)
     assert "<script>" not in classroom.html()
     assert "\x1b" not in classroom.text() + classroom.html()
-
-
-def test_a_folder_that_is_no_class_is_one_clear_line(tmp_path):
-    with pytest.raises(ClassroomError, match="nowhere: there is no such folder"):
-        read_classroom(tmp_path / "nowhere")
-    (tmp_path / "notes.txt").write_text("x")
-    with pytest.raises(ClassroomError, match="no progress file"):
-        read_classroom(tmp_path)

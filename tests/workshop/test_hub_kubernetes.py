@@ -58,26 +58,20 @@ def test_nothing_that_a_workshop_needs_may_be_missing(key):
     assert faults(wrong)
 
 
-def test_the_limits_are_those_of_make_hub():
+def test_limits_times_people_and_first_page_are_those_of_make_hub():
     units = {"M": 1024**2, "G": 1024**3}  # as JupyterHub reads them
     text = SINGLE["memory"]["limit"]
     settings = HubSettings()
+    authenticator = VALUES["hub"]["config"]["Authenticator"]
+    native = VALUES["hub"]["config"]["NativeAuthenticator"]
     assert int(text[:-1]) * units[text[-1]] == settings.memory_bytes
     assert SINGLE["cpu"]["limit"] == settings.cpus
     assert VALUES["hub"]["activeServerLimit"] == settings.places + 1
-
-
-def test_the_times_are_those_of_make_hub():
-    settings = HubSettings()
     assert VALUES["cull"]["timeout"] == settings.idle_seconds
     assert VALUES["cull"]["every"] == settings.cull_seconds
-
-
-def test_the_people_and_the_first_page_are_those_of_make_hub():
     assert SINGLE["defaultUrl"] == FIRST_PAGE
-    assert (ROOT / SINGLE["defaultUrl"].removeprefix("/lab/tree/")).is_file()
-    assert VALUES["hub"]["config"]["Authenticator"]["admin_users"] == [INSTRUCTOR]
-    native = VALUES["hub"]["config"]["NativeAuthenticator"]
+    assert (ROOT / FIRST_PAGE.removeprefix("/lab/tree/")).is_file()
+    assert authenticator["admin_users"] == [INSTRUCTOR]
     assert native["minimum_password_length"] == SHORTEST_PASSWORD
 
 

@@ -19,33 +19,30 @@ def first(tmp_path):
     return tmp_path
 
 
-def test_version_2_is_one_tree(second):
+@pytest.mark.parametrize(("cpus", "quota"), [(1.5, "150000 100000"), (0, "max 100000")])
+def test_version_2_is_one_tree(second, cpus, quota):
     limits = Limits.find("hub", second)
     assert limits.version == 2
     assert (second / "cgroup.subtree_control").read_text() == "+memory +cpu +pids"
-    assert limits.make("ada", 2**31, 1.5) == [str(second / "hub" / "ada" / "cgroup.procs")]
+    assert limits.make("ada", 2**31, cpus) == [str(second / "hub" / "ada" / "cgroup.procs")]
     group = second / "hub" / "ada"
     assert (group / "memory.max").read_text() == str(2**31)
     assert (group / "memory.swap.max").read_text() == "0"
-    assert (group / "cpu.max").read_text() == "150000 100000"
+    assert (group / "cpu.max").read_text() == quota
     assert int((group / "pids.max").read_text()) > 100
 
 
-def test_version_1_is_a_tree_for_each(first):
+@pytest.mark.parametrize(("cpus", "quota"), [(1.5, "150000"), (0, "-1")])
+def test_version_1_is_a_tree_for_each(first, cpus, quota):
     limits = Limits.find("hub", first)
     assert limits.version == 1
-    entries = limits.make("ada", 2**31, 0)
+    entries = limits.make("ada", 2**31, cpus)
     assert sorted(entries) == [
         str(first / tree / "hub" / "ada" / "cgroup.procs") for tree in ("cpu", "memory", "pids")
     ]
     assert (first / "memory/hub/ada/memory.limit_in_bytes").read_text() == str(2**31)
     assert (first / "memory/hub/ada/memory.memsw.limit_in_bytes").read_text() == str(2**31)
-    assert (first / "cpu/hub/ada/cpu.cfs_quota_us").read_text() == "-1", "no limit"
-
-
-def test_no_limit_on_processors_is_written_as_such(second):
-    Limits.find("hub", second).make("ada", 2**31, 0)
-    assert (second / "hub" / "ada" / "cpu.max").read_text() == "max 100000"
+    assert (first / "cpu/hub/ada/cpu.cfs_quota_us").read_text() == quota
 
 
 def test_a_machine_without_control_groups_says_so(tmp_path):
