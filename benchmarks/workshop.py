@@ -14,6 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+from unittest import mock
 
 import numpy as np
 import psutil
@@ -85,7 +86,9 @@ def measure() -> Chapter:
             Row(f"{size} participants: memory for each (GB)", [one.each], "one: memory (GB)",
                 [alone.each], "ratio < 1"),
         ]  # fmt: skip
-    forked, unforked = outcomes[_UNFORKED], _hold_without_forks()
+    forked = outcomes[_UNFORKED]
+    with mock.patch.dict(os.environ, {SWITCH: "off"}):
+        unforked = hold(_UNFORKED)
     what, against = f"{_UNFORKED} participants", f"with `{SWITCH}=off`, importing for themselves"
     rows += [
         Row(f"{what}: start-up", forked.startups, against, unforked.startups, "ratio < 0.5"),
@@ -106,17 +109,6 @@ def measure() -> Chapter:
         unit="s",
         picture=_picture(outcomes),
     )
-
-
-def _hold_without_forks() -> Outcome:
-    before = os.environ.get(SWITCH)
-    os.environ[SWITCH] = "off"
-    try:
-        return hold(_UNFORKED)
-    finally:
-        del os.environ[SWITCH]
-        if before is not None:
-            os.environ[SWITCH] = before
 
 
 def hold(size: int, kill_the_hub: bool = False) -> Outcome:
