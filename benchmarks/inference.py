@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.frame import Chapter, Row, in_child, in_turns, run_program
 from varhandle.evaluate.parity import check_parity
-from varhandle.sandbox import run_isolated, warm_up
+from varhandle.sandbox import run_isolated
 
 MODELS = ("digits classifier", "MobileNetV2 224")
 SMALL = "MobileNetV2 96"  # about a millisecond with one thread
@@ -48,7 +48,7 @@ def _to_tflite(name: str) -> bytes:
 
 def measure_overhead() -> Chapter:
     """Time each helper beside the bare calls that it wraps."""
-    warm_up()
+    run_isolated(int)  # the fork server has TensorFlow then
     commands = {"bare": "", "fresh": "import tensorflow"}
     calls = {
         name: functools.partial(run_program, [sys.executable, "-c", code])

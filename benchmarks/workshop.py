@@ -22,8 +22,8 @@ import psutil
 from benchmarks.frame import Chapter, Row, sampled
 from benchmarks.participant import Kernel, Visitor, wait_until
 from warm_kernels.fork_server import SWITCH
+from workbook_lib.editions.solved import fill_in_solutions
 from workbook_lib.lesson.outline import read_outlines
-from workbook_lib.lesson.solutions import fill_in_solutions
 from workshop.classroom import Learner, read_classroom
 from workshop.hub_folder import HubFolder, HubSettings
 from workshop.launcher import Workshop, free_port

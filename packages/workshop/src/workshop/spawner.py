@@ -52,7 +52,7 @@ def start_zygote(log: logging.Logger) -> None:
     """
     if fork_server.forking_enabled(os.environ):
         try:
-            fork_server.warm_up(MODULES)
+            fork_server.SERVER.start(MODULES)
         except OSError as error:
             log.warning("No warm servers: %s", error)
 
@@ -128,7 +128,6 @@ class ParticipantSpawner(LocalProcessSpawner):
                 streams=(nothing.fileno(), output, output),
                 environment=self.get_env(),
                 cwd="/",
-                modules=MODULES,
                 nested=True,
                 ends_with_owner=False,
                 first=functools.partial(enter_sandbox, spec),
