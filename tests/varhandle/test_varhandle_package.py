@@ -23,7 +23,7 @@ def run(program, *arguments):
 HEAVY = ["numpy", "flatbuffers", "ai_edge_litert", "multiprocessing", "psutil", "tensorflow"]
 
 
-@pytest.mark.parametrize("imported", ["varhandle", "varhandle.facts.targets"])
+@pytest.mark.parametrize("imported", ["varhandle", "varhandle.facts.targets", "varhandle.formats"])
 def test_an_import_brings_nothing_heavy(imported):
     program = f"import sys, {imported}; print([m for m in {HEAVY} if m in sys.modules])"
     assert run(program) == "[]"

@@ -136,6 +136,14 @@ def test_a_while_hands_each_handle_on_at_its_own_place():
     assert _accesses(read_graph(graph_def)) == {"a": ([], []), "b": (["ReadVariableOp"], [])}
 
 
+def test_an_identity_hands_a_handle_on():
+    graph_def = MESSAGES["GraphDef"]()
+    _node(graph_def, "v", "VarHandleOp", dtype=1)
+    _node(graph_def, "same", "Identity", "v", T=20)
+    _node(graph_def, "read", "ReadVariableOp", "same")
+    assert _accesses(read_graph(graph_def)) == {"v": (["ReadVariableOp"], [])}
+
+
 def test_a_random_generators_update_is_an_assign(tf):
     generator = tf.random.Generator.from_seed(1)
     function = tf.function(lambda: generator.normal([2])).get_concrete_function()

@@ -206,6 +206,19 @@ def test_without_its_variables_nothing_is_initialized(saved_models, tmp_path):
     assert [(v.owner, v.initialized) for v in graph.variables] == [("counter", False), ("w", False)]
 
 
+def test_a_restore_op_that_names_nothing_restores_nothing(saved_models, tmp_path):
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    content = (saved_models["counter"] / "saved_model.pb").read_bytes()
+    message = saved_model_pb2.SavedModel.FromString(content)
+    for function in message.meta_graphs[0].graph_def.library.function:
+        for node in function.node_def:
+            if node.op == "RestoreV2":
+                del node.input[:]
+    (tmp_path / "saved_model.pb").write_bytes(message.SerializeToString())
+    assert {v.initialized for v in read_graph(tmp_path).variables} == {False}
+
+
 def test_a_damaged_index_is_named(saved_models, tmp_path):
     shutil.copytree(saved_models["counter"], tmp_path, dirs_exist_ok=True)
     (tmp_path / "variables" / "variables.index").write_bytes(b"no index")

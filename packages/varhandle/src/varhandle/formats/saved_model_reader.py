@@ -204,7 +204,7 @@ class _Reader:
             for function, node in self._flow.uses(handle.locations, restore, handle.is_reference):
                 assigns = variable_role(node.op) == "assign"
                 origin = self._flow.origin(function, node) if assigns else None
-                if origin and origin[0].op == "RestoreV2":
+                if origin and origin[0].op == "RestoreV2" and len(origin[0].sources) > 1:
                     listed = key_lists.get((function, origin[0].sources[1]), ())
                     if origin[1] < len(listed):
                         keys[handle.name] = listed[origin[1]]
