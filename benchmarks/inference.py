@@ -54,7 +54,7 @@ def measure_overhead() -> Chapter:
         name: functools.partial(run_program, [sys.executable, "-c", code])
         for name, code in commands.items()
     }
-    child = in_turns({"warm": lambda: run_isolated(int), **calls}, RUNS)
+    child = in_turns({"warm": lambda: run_isolated(int), **calls}, 5)
     content = in_child(_to_tflite, SMALL)
     session, runner = in_child(_session_and_runner, content)
     parity = in_turns(_checked_and_bare(content), RUNS)

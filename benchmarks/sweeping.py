@@ -19,7 +19,7 @@ from distributed import LocalCluster
 
 from benchmarks.frame import Chapter, Checkout, Row, in_child, sampled
 
-MODELS = 60
+MODELS = 48
 REPORTED = 6
 _SAMPLE_SECONDS = 0.5
 

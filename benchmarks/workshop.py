@@ -29,7 +29,7 @@ from workshop.hub_folder import HubFolder, HubSettings
 from workshop.launcher import Workshop, free_port
 from workshop.user_numbers import BLOCK, processes_of
 
-SIZES = (1, 5, 10, 20)
+SIZES = (1, 5, 20)
 _UNFORKED = 5
 NOTEBOOKS = ("06_run_inference.ipynb", "01_reproduce_the_failure.ipynb")
 PICTURE = Path(__file__).with_name("workshop.png")

@@ -63,7 +63,7 @@ class HubConfig:
     class_port: int
     first_number: int  # of a block of user numbers
     own_view: bool  # whether participants get a mount view of their own
-    limits: tuple[Mapping[str, str], int] | None  # None where they cannot be enforced
+    limits: Mapping[str, str] | None  # where they stand; None where they cannot be enforced
 
 
 class HubFolder:

@@ -211,7 +211,7 @@ def _settle(settings: HubSettings, first: int | None, limits: Limits | None) -> 
         class_port=free_port(),
         first_number=first,
         own_view=mount_view.can_have_own_view(),
-        limits=(limits.parents, limits.version) if limits else None,
+        limits=limits.folders if limits else None,
     )
 
 

@@ -139,7 +139,7 @@ class ParticipantSpawner(LocalProcessSpawner):
         if self._config.limits is None:
             return []
         settings = self._config.settings
-        limits = Limits(*self._config.limits)
+        limits = Limits(self._config.limits)
         return limits.make(str(self.number), settings.memory_bytes, settings.cpus)
 
     async def stop(self, now: bool = False) -> None:
