@@ -47,19 +47,24 @@ def main() -> int:
     if unknown := sorted(set(options.names) - set(every)):
         parser.error(f"no benchmark {', '.join(unknown)}; there are: {', '.join(every)}")
     names = options.names or every
+    measured = {}
     if len(names) == 1:
         against = (Checkout(options.against.absolute()),) if options.against else ()
-        measured = {names[0]: BENCHMARKS[names[0]][0](*against).markdown(names[0])}
+        measured[names[0]] = BENCHMARKS[names[0]][0](*against).markdown(names[0])
     else:
         more = ["--against", options.against] if options.against else []
-        measured = {name: _in_a_process_of_its_own(name, more) for name in names}
+        for name in names:
+            try:
+                measured[name] = _in_a_process_of_its_own(name, more)
+            except RuntimeError as error:  # the others are worth measuring
+                print(f"; failed: {error}", file=sys.stderr)
     print(page(measured.values(), machine()))
     if options.keep or (names == every and not options.against):
         kept = chapters_of(PAGE.read_text(encoding="utf-8")) if PAGE.exists() else {}
         now = {**kept, **measured}
         text = page([now[name] for name in BENCHMARKS if name in now], machine())
         PAGE.write_text(text, encoding="utf-8")
-    return 0
+    return 0 if len(measured) == len(names) else 1
 
 
 def _in_a_process_of_its_own(name: str, options: list[str | Path]) -> str:

@@ -84,7 +84,6 @@ def _hub(options: argparse.Namespace) -> int:
         ip=options.ip,
         port=options.port,
         idle_seconds=options.idle_minutes * 60,
-        cull_seconds=min(300, options.idle_minutes * 30),
         certificate=str(options.certificate and Path(options.certificate).absolute()),
         key=str(options.key and Path(options.key).absolute()),
     )

@@ -43,9 +43,13 @@ class HubSettings:
     ip: str = ""  # empty for all addresses of this machine
     port: int = 8000
     idle_seconds: float = 3600  # after so long without anything a server is ended
-    cull_seconds: float = 300  # how often that is looked at
     certificate: str = ""  # files for HTTPS; empty for HTTP
     key: str = ""
+
+    @property
+    def cull_seconds(self) -> float:
+        """How often the culler looks for servers that nobody uses."""
+        return min(300, self.idle_seconds / 2)
 
     @property
     def memory_bytes(self) -> int:
