@@ -37,10 +37,14 @@ def saved_model(form: Form, nodes: int, folder: Path) -> Path:
         node = _node(graph.graph_def.node, "VarHandleOp", name, [], dtype=_FLOAT)
         node.attr["shared_name"].s = name.encode()
         node.attr["shape"].shape.dim.add().size = 4
+    count, last = nodes - len(handles), "x"
     if form == "one flat graph":
-        last = _chain(graph.graph_def.node, "x", handles, nodes - len(handles), "")
+        last = _chain(graph.graph_def.node, handles, count)
     else:
-        last = _calls(graph.graph_def, handles, nodes - len(handles))
+        for number in range(max(1, count // _FUNCTION_NODES)):
+            first = number * _VARIABLES_A_FUNCTION % len(handles)
+            captured = handles[first : first + _VARIABLES_A_FUNCTION]
+            last = _call(graph.graph_def, number, last, captured)
     signature = graph.signature_def["serving_default"]
     for side, name in ((signature.inputs, "x"), (signature.outputs, last)):
         side[name].name = f"{name}:0"
@@ -51,42 +55,36 @@ def saved_model(form: Form, nodes: int, folder: Path) -> Path:
     return path
 
 
-def _chain(nodes: Any, start: str, handles: list[str], count: int, port: str) -> str:
-    """Add ``count`` nodes, reads and sums in turns; return the name of the last sum.
+def _chain(nodes: Any, handles: list[str], count: int, read_as: str = "", sum_as: str = "") -> str:
+    """Add ``count`` nodes after ``x``, reads and sums in turns; return the name of the last sum.
 
-    ``port`` is how a function's body names the first output of a node.
+    A function's body names the outputs of a node as well: ``read_as`` and ``sum_as``.
     """
-    last = start
-    for number in range(count // 2):
-        handle = handles[number % len(handles)]
-        read = f"read{number}"
-        _node(nodes, "ReadVariableOp", read, [handle], dtype=_FLOAT)
-        inputs = [last, f"{read}:value:0" if port else read]
-        _node(nodes, "AddV2", f"add{number}", inputs, T=_FLOAT)
-        last = f"add{number}{port}"
-    return last
-
-
-def _calls(graph_def: Any, handles: list[str], count: int) -> str:
     last = "x"
-    for number in range(max(1, count // _FUNCTION_NODES)):
-        function = graph_def.library.function.add()
-        function.signature.name = f"body{number}"
-        first = number * _VARIABLES_A_FUNCTION % len(handles)
-        captured = handles[first : first + _VARIABLES_A_FUNCTION]
-        for name, kind in [("x", _FLOAT), *((f"h{i}", _RESOURCE) for i in range(len(captured)))]:
-            argument = function.signature.input_arg.add()
-            argument.name, argument.type = name, kind
-        result = function.signature.output_arg.add()
-        result.name, result.type = "y", _FLOAT
-        arguments = [f"h{i}" for i in range(len(captured))]
-        function.ret["y"] = _chain(function.node_def, "x", arguments, _FUNCTION_NODES - 1, ":z:0")
-        call = _node(graph_def.node, "PartitionedCall", f"call{number}", [last, *captured])
-        call.attr["f"].func.name = f"body{number}"
-        call.attr["Tin"].list.type.extend([_FLOAT, *[_RESOURCE] * len(captured)])
-        call.attr["Tout"].list.type.append(_FLOAT)
-        last = f"call{number}"
+    for number in range(count // 2):
+        read = f"read{number}"
+        _node(nodes, "ReadVariableOp", read, [handles[number % len(handles)]], dtype=_FLOAT)
+        _node(nodes, "AddV2", f"add{number}", [last, read + read_as], T=_FLOAT)
+        last = f"add{number}{sum_as}"
     return last
+
+
+def _call(graph_def: Any, number: int, x: str, captured: list[str]) -> str:
+    """Add a function that adds its captured variables, and its call; return the call's name."""
+    function = graph_def.library.function.add()
+    function.signature.name = f"body{number}"
+    arguments = [f"h{i}" for i in range(len(captured))]
+    kinds = [_FLOAT, *[_RESOURCE] * len(captured)]
+    for name, kind in zip(["x", *arguments], kinds, strict=True):
+        function.signature.input_arg.add(name=name, type=kind)
+    function.signature.output_arg.add(name="y", type=_FLOAT)
+    last = _chain(function.node_def, arguments, _FUNCTION_NODES - 1, ":value:0", ":z:0")
+    function.ret["y"] = last
+    call = _node(graph_def.node, "PartitionedCall", f"call{number}", [x, *captured])
+    call.attr["f"].func.name = f"body{number}"
+    call.attr["Tin"].list.type.extend(kinds)
+    call.attr["Tout"].list.type.append(_FLOAT)
+    return f"call{number}"
 
 
 def _node(nodes: Any, op: str, name: str, inputs: list[str], **types: int) -> Any:
