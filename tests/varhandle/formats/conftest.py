@@ -8,7 +8,9 @@ import pytest
 
 @pytest.fixture(scope="session")
 def keras(tf):
-    return tf.keras
+    import keras
+
+    return keras
 
 
 @pytest.fixture(scope="session")

@@ -10,15 +10,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from varhandle.graph import Graph, ModelFileError, Signature
 
-if TYPE_CHECKING:
-    from tensorflow.lite import TFLiteConverter
-
 LoadedModel = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """A loaded model: inputs of one call by name to its outputs by name."""
+
+TFLiteConverter = Any
+"""TensorFlow's, which comes without types and is not imported here."""
 
 
 @dataclass(frozen=True)

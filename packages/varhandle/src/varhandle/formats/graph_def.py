@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from varhandle.formats.base import LoadedModel, ModelFormat, ModelSource
+from varhandle.formats.base import LoadedModel, ModelFormat, ModelSource, TFLiteConverter
 from varhandle.formats.regular_file import read_regular
 from varhandle.graph import Graph, Signature
 from varhandle.graph.signature_inference import infer_signature
-
-if TYPE_CHECKING:
-    from tensorflow.lite import TFLiteConverter
 
 
 class GraphDef(ModelFormat):

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from varhandle.formats.base import LoadedModel, ModelFormat, ModelSource
+from varhandle.formats.base import LoadedModel, ModelFormat, ModelSource, TFLiteConverter
 from varhandle.graph import Graph, ModelFileError, Signature
-
-if TYPE_CHECKING:
-    from tensorflow.lite import TFLiteConverter
 
 
 class KerasModel(ModelFormat):

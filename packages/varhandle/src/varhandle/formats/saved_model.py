@@ -5,13 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from varhandle.formats.base import LoadedModel, ModelFormat, ModelSource
+from varhandle.formats.base import LoadedModel, ModelFormat, ModelSource, TFLiteConverter
 from varhandle.graph import Graph, ModelFileError, Signature
-
-if TYPE_CHECKING:
-    from tensorflow.lite import TFLiteConverter
 
 SAVED_MODEL_FILE = "saved_model.pb"
 
