@@ -1,10 +1,14 @@
 """Exercises: a check that looks at the learner's own object and answers with advice.
 
-A check is a function with ``@exercise`` over it::
+A check is a function with ``@exercise`` over it. Its docstring is the task, and then the hints::
 
-    @exercise("inspect/variable-names", hints=("Where do handles live?", "Try `graph.variables`."))
+    @exercise("inspect/variable-names")
     def variable_names(answer: object) -> str:
-        \"\"\"Name every variable of the SavedModel.\"\"\"
+        '''Name every variable of the SavedModel.
+
+        1. Where do handles live?
+        2. Try `graph.variables`.
+        '''
         if not same(answer, {"counter", "kernel"}):
             raise Wrong("Compare with the table of variables above.")
         return "Each name is the one that its handle carries."
@@ -15,12 +19,13 @@ A notebook calls it with whatever the learner made: ``check.variable_names(my_na
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
-from varhandle.display import Rich, panel_html
 from workbook_lib.lesson import progress
-from workbook_lib.lesson.panels import Panel, inline_code_html, paragraphs_html
+from workbook_lib.lesson.panels import Panel
 from workbook_lib.lesson.submissions import (
     LearnerRaised,
     NotAttempted,
@@ -32,6 +37,7 @@ from workbook_lib.lesson.submissions import (
 
 __all__ = ["Exercise", "Outcome", "Wrong", "exercise"]
 
+_NUMBERED = re.compile(r"^\d\. ", re.MULTILINE)
 # status -> (tone, title)
 _LOOKS = {
     "not attempted": ("waiting", "Not attempted yet"),
@@ -54,31 +60,19 @@ class Outcome(Panel):
         return self.body
 
 
-class Exercise(Rich):
+class Exercise:
     """One exercise: call it with an answer; ask it for hints, or where the solution is."""
 
-    def __init__(
-        self, exercise_id: str, check: Callable[..., str], hints: Sequence[str] = ()
-    ) -> None:
-        if isinstance(hints, str):
-            raise TypeError(f"{exercise_id}: hints is a sequence of texts, not one text")
+    def __init__(self, exercise_id: str, check: Callable[..., str]) -> None:
+        task, *hints = _NUMBERED.split(inspect.getdoc(check) or "")
         self.id = exercise_id
         self.name = check.__name__
-        self.task = (inspect.getdoc(check) or "").partition("\n")[0]
-        self.hints = tuple(hints)
+        self.task = task.partition("\n")[0]
+        self.hints = tuple(" ".join(hint.split()) for hint in hints)
         self._check = check
 
     def __repr__(self) -> str:
-        return f"Exercise({self.id})"
-
-    def text(self) -> str:
-        """Return the task, and what to call."""
         return f"Exercise: {self.task}\n{self._how_to_call()}"
-
-    def html(self) -> str:
-        """Return the same in a frame."""
-        how = paragraphs_html(self._how_to_call())
-        return inline_code_html(panel_html("neutral", f"Exercise: {self.task}", how))
 
     def __call__(self, *answers: object, **named_answers: object) -> Outcome:
         """Check an answer."""
@@ -151,12 +145,10 @@ def _outcome(status: str, advice: str) -> Outcome:
     return Outcome(*_LOOKS[status], advice, status)
 
 
-def exercise(
-    exercise_id: str, *, hints: Sequence[str] = ()
-) -> Callable[[Callable[..., str]], Exercise]:
+def exercise(exercise_id: str) -> Callable[[Callable[..., str]], Exercise]:
     """Make an exercise of a check.
 
     The function under the decorator takes the learner's objects, raises ``Wrong`` with advice, or
-    returns in one sentence why the answer is right. Its docstring is the task.
+    returns in one sentence why the answer is right.
     """
-    return lambda check: Exercise(exercise_id, check, hints)
+    return partial(Exercise, exercise_id)

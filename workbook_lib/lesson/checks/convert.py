@@ -16,16 +16,14 @@ from workbook_lib.lesson.submissions import Wrong, attempt, expect, same
 # A check imports TensorFlow when it runs: importing this module must not take seven seconds.
 
 
-@exercise(
-    "convert/keep-the-total",
-    hints=(
-        "`signature_keys` takes a list of names. Which signatures may the file have?",
-        "With `look` alone the total became a constant. Which of the others assigns it?",
-        'Convert with `signature_keys=["look", "reset"]`, and return what `convert()` gives.',
-    ),
-)
+@exercise("convert/keep-the-total")
 def without_add(function: Any) -> str:
-    """Return a .tflite file in which `look` reads a variable, and that has no `add`."""
+    """Return a .tflite file in which `look` reads a variable, and that has no `add`.
+
+    1. `signature_keys` takes a list of names. Which signatures may the file have?
+    2. With `look` alone the total became a constant. Which of the others assigns it?
+    3. Convert with `signature_keys=["look", "reset"]`, and return what `convert()` gives.
+    """
     import numpy as np
     import tensorflow as tf
 
@@ -86,18 +84,16 @@ def _counter() -> Any:
     return Counter()
 
 
-@exercise(
-    "convert/ops-by-code",
-    hints=(
-        "Print one entry: the op's name is in `entry.operator.name`.",
-        "`entry.ErrorCode.Name(entry.error_code)` is the name of the code. Gather the ops of each "
-        "code in a set.",
-        "`found.setdefault(code, set())` gives the set of a code, and makes it at the first time. "
-        "Add each op to the set of its code; at the end make a sorted list of each set.",
-    ),
-)
+@exercise("convert/ops-by-code")
 def ops_by_code(function: Any) -> str:
-    """Gather the ops of a list of `ConverterError` entries by the names of their codes."""
+    """Gather the ops of a list of `ConverterError` entries by the names of their codes.
+
+    1. Print one entry: the op's name is in `entry.operator.name`.
+    2. `entry.ErrorCode.Name(entry.error_code)` is the name of the code. Gather the ops of each code
+       in a set.
+    3. `found.setdefault(code, set())` gives the set of a code, and makes it at the first time. Add
+       each op to the set of its code; at the end make a sorted list of each set.
+    """
     entries = _entries()
     answer = attempt(function, list(entries))  # which the learner may sort or empty
     expected: dict[str, list[str]] = {}
@@ -174,17 +170,15 @@ def _entries() -> list[Any]:
     ]
 
 
-@exercise(
-    "convert/owner",
-    hints=(
-        "What did the line in `CuredService` give to the module?",
-        "An owner needs no function. An empty `tf.Module()` can be given an attribute.",
-        "Make a `tf.Module()`, set one of its attributes to `[v.value for v in model.variables]`, "
-        "and return it.",
-    ),
-)
+@exercise("convert/owner")
 def owner_of(function: Any) -> str:
-    """Return an object that owns what the functions of a Keras model read."""
+    """Return an object that owns what the functions of a Keras model read.
+
+    1. What did the line in `CuredService` give to the module?
+    2. An owner needs no function. An empty `tf.Module()` can be given an attribute.
+    3. Make a `tf.Module()`, set one of its attributes to `[v.value for v in model.variables]`, and
+       return it.
+    """
     import numpy as np
     import tensorflow as tf
 

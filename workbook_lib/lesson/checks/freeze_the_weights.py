@@ -14,17 +14,15 @@ from workbook_lib.lesson.submissions import Wrong, attempt, expect, same
 _COLLECTION = (list, tuple, set, frozenset)
 
 
-@exercise(
-    "freeze/constant-bytes",
-    hints=(
-        "Loop over `function.graph.as_graph_def().node`, and look at each `node.op`.",
-        "An array knows how many bytes its values take: look at its attributes.",
-        'Add up `tf.make_ndarray(node.attr["value"].tensor).nbytes` over the nodes whose op is '
-        "`Const`.",
-    ),
-)
+@exercise("freeze/constant-bytes")
 def constant_bytes(function: Any) -> str:
-    """Return how many bytes the constants of a concrete function take."""
+    """Return how many bytes the constants of a concrete function take.
+
+    1. Loop over `function.graph.as_graph_def().node`, and look at each `node.op`.
+    2. An array knows how many bytes its values take: look at its attributes.
+    3. Add up `tf.make_ndarray(node.attr["value"].tensor).nbytes` over the nodes whose op is
+       `Const`.
+    """
     from varhandle.conversion.freezing import freeze
     from workbook_lib.samples import load_classifier
 
@@ -99,18 +97,16 @@ def _traced(function: Callable[..., Any], shape: list[int | None]) -> Any:
     return traced
 
 
-@exercise(
-    "freeze/assigning-nodes",
-    hints=(
-        "Section 3 printed a graph with one such node. What is in its first column?",
-        "Several ops assign: `AssignVariableOp`, `AssignAddVariableOp`, `AssignSubVariableOp`, "
-        "`ResourceStridedSliceAssign`. What have their names in common?",
-        "Loop over `function.graph.as_graph_def().node`, and keep `node.name` where `node.op` "
-        "contains `Assign`.",
-    ),
-)
+@exercise("freeze/assigning-nodes")
 def assigning_nodes(function: Any) -> str:
-    """Name the nodes of a concrete function whose op has `Assign` in its name."""
+    """Name the nodes of a concrete function whose op has `Assign` in its name.
+
+    1. Section 3 printed a graph with one such node. What is in its first column?
+    2. Several ops assign: `AssignVariableOp`, `AssignAddVariableOp`, `AssignSubVariableOp`,
+       `ResourceStridedSliceAssign`. What have their names in common?
+    3. Loop over `function.graph.as_graph_def().node`, and keep `node.name` where `node.op` contains
+       `Assign`.
+    """
     import tensorflow as tf
 
     traced = _reads_and_assigns()
@@ -174,19 +170,17 @@ def _reads_and_assigns() -> Any:
     return _traced(function, [4])
 
 
-@exercise(
-    "freeze/serving-function",
-    hints=(
-        "The layers ask one argument of the call in which mode they are. Section 4 printed what "
-        "each of its values does.",
-        "`tf.function(model)` can be traced. What you give `get_concrete_function` besides the "
-        "spec goes to the call of the model.",
-        "Return `tf.function(model).get_concrete_function(spec, training=False)`, with "
-        "`tf.TensorSpec([None, 4])` as the spec.",
-    ),
-)
+@exercise("freeze/serving-function")
 def serving_function(function: Any) -> str:
-    """Write a function of the model that can be frozen, and answers as on a device."""
+    """Write a function of the model that can be frozen, and answers as on a device.
+
+    1. The layers ask one argument of the call in which mode they are. Section 4 printed what each
+       of its values does.
+    2. `tf.function(model)` can be traced. What you give `get_concrete_function` besides the spec
+       goes to the call of the model.
+    3. Return `tf.function(model).get_concrete_function(spec, training=False)`, with
+       `tf.TensorSpec([None, 4])` as the spec.
+    """
     import keras
     import numpy as np
     import tensorflow as tf

@@ -13,20 +13,18 @@ from workbook_lib.lesson.exercises import exercise
 from workbook_lib.lesson.submissions import Wrong, attempt, expect, same
 
 
-@exercise(
-    "inspect/find-handles",
-    hints=(
-        "A `GraphDef` keeps nodes in two places. The text above the cell that printed the handle "
-        "of the total names both.",
-        "Collect all nodes into one list first: `list(graph_def.node)`, extended by the `node_def` "
-        "of each function in `graph_def.library.function`. Then keep those whose `op` fits.",
-        "Three attributes of each: `shared_name` (field `s`, bytes, so `.decode()`), `dtype` "
-        "(field `type`, through `tf.as_dtype(…).name`) and `shape` (field `shape`, through "
-        "`tf.TensorShape(…).as_list()`).",
-    ),
-)
+@exercise("inspect/find-handles")
 def find_handles(function: object, graph_def: Any) -> str:
-    """Return the shared_name, dtype and shape of every VarHandleOp of a GraphDef."""
+    """Return the shared_name, dtype and shape of every VarHandleOp of a GraphDef.
+
+    1. A `GraphDef` keeps nodes in two places. The text above the cell that printed the handle of
+       the total names both.
+    2. Collect all nodes into one list first: `list(graph_def.node)`, extended by the `node_def` of
+       each function in `graph_def.library.function`. Then keep those whose `op` fits.
+    3. Three attributes of each: `shared_name` (field `s`, bytes, so `.decode()`), `dtype` (field
+       `type`, through `tf.as_dtype(…).name`) and `shape` (field `shape`, through
+       `tf.TensorShape(…).as_list()`).
+    """
     expected = {
         variable.name: (variable.dtype, None if variable.shape is None else list(variable.shape))
         for variable in read_graph(graph_def).variables
@@ -132,18 +130,16 @@ def _one_handle(name: str, shared_name: str, *, in_function: bool = False) -> An
     return graph_def
 
 
-@exercise(
-    "inspect/assigned-by",
-    hints=(
-        "Go through `graph.variables`. The cell above printed what one of them knows about its "
-        "reads; its assigns look the same.",
-        "Each entry of `variable.assigns` has `signatures`, a tuple of names.",
-        'Keep `variable.name` if `any("step" in access.signatures for access in …)`, with the '
-        'argument `signature` in the place of `"step"`.',
-    ),
-)
+@exercise("inspect/assigned-by")
 def assigned_by(function: object, graph: Graph) -> str:
-    """Return the set of names of the variables that a signature of a Graph assigns."""
+    """Return the set of names of the variables that a signature of a Graph assigns.
+
+    1. Go through `graph.variables`. The cell above printed what one of them knows about its reads;
+       its assigns look the same.
+    2. Each entry of `variable.assigns` has `signatures`, a tuple of names.
+    3. Keep `variable.name` if `any("step" in access.signatures for access in …)`, with the argument
+       `signature` in the place of `"step"`.
+    """
     for name in sorted(signature.name for signature in graph.signatures):
         _compare_assigned(attempt(function, graph, name), graph, name)
     other = _two_signatures()
@@ -222,18 +218,16 @@ def _graph_of(*variables: Variable) -> Graph:
     return Graph("a model of the check", "saved_model", (Function("main graph", ()),), variables)
 
 
-@exercise(
-    "inspect/read-but-never-set",
-    hints=(
-        "Go through `graph.variables` again. This time no signature matters.",
-        "`reads` and `initialized` decide. An empty `variable.reads` means that nothing reads it; "
-        "`variable.initialized` is `True`, `False`, or `None` where the format cannot say.",
-        "Two conditions, one for each field. `initialized` has three values: which one of them "
-        "says that the file has no value, and what does `not` make of the other two?",
-    ),
-)
+@exercise("inspect/read-but-never-set")
 def read_but_never_set(function: object, classifier: Graph, service: Graph) -> str:
-    """Return the set of names of the variables that are read although they have no value."""
+    """Return the set of names of the variables that are read although they have no value.
+
+    1. Go through `graph.variables` again. This time no signature matters.
+    2. `reads` and `initialized` decide. An empty `variable.reads` means that nothing reads it;
+       `variable.initialized` is `True`, `False`, or `None` where the format cannot say.
+    3. Two conditions, one for each field. `initialized` has three values: which one of them says
+       that the file has no value, and what does `not` make of the other two?
+    """
     for graph, which in ((classifier, "classifier"), (service, "service")):
         _compare_never_set(_names(attempt(function, graph)), graph, which)
     other = _every_combination()

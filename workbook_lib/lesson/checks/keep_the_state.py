@@ -59,19 +59,17 @@ class _Watched:
         return outputs
 
 
-@exercise(
-    "keep/read-image",
-    hints=(
-        "The loop of fifty steps above carries a state. What has to be in the next call that was "
-        "in the outputs of this one?",
-        "Hand the state on as `**state`. After a call, pick from the outputs those that have a "
-        "state's name; a new dictionary leaves the caller's alone.",
-        "In the loop: `outputs = runner(row=row[np.newaxis], **state)`, then "
-        "`state = {name: outputs[name] for name in state}`. Return `outputs` after it.",
-    ),
-)
+@exercise("keep/read-image")
 def read_image(function: Any) -> str:
-    """Read an image row by row with a lifted signature, and carry its state."""
+    """Read an image row by row with a lifted signature, and carry its state.
+
+    1. The loop of fifty steps above carries a state. What has to be in the next call that was in
+       the outputs of this one?
+    2. Hand the state on as `**state`. After a call, pick from the outputs those that have a state's
+       name; a new dictionary leaves the caller's alone.
+    3. In the loop: `outputs = runner(row=row[np.newaxis], **state)`, then `state = {name:
+       outputs[name] for name in state}`. Return `outputs` after it.
+    """
     from ai_edge_litert.interpreter import Interpreter
 
     content, begin = _lifted_sums()
@@ -163,18 +161,16 @@ _BY_HIDDEN = np.array(
 )
 
 
-@exercise(
-    "keep/slope-by-sum",
-    hints=(
-        "Draw `relu6`. Where is it flat? There, no change of `total` changes the loss.",
-        "In `train`, `tf.cast(hidden > 0, tf.float32)` is 1 where ReLU lets through and 0 where it "
-        "stops. `relu6` stops at a second place as well.",
-        "Multiply `by_hidden` by `tf.cast(total > 0, tf.float32)` and by "
-        "`tf.cast(total < 6, tf.float32)`.",
-    ),
-)
+@exercise("keep/slope-by-sum")
 def slope_by_sum(function: Any) -> str:
-    """Write the gradient of `relu6` with builtin ops."""
+    """Write the gradient of `relu6` with builtin ops.
+
+    1. Draw `relu6`. Where is it flat? There, no change of `total` changes the loss.
+    2. In `train`, `tf.cast(hidden > 0, tf.float32)` is 1 where ReLU lets through and 0 where it
+       stops. `relu6` stops at a second place as well.
+    3. Multiply `by_hidden` by `tf.cast(total > 0, tf.float32)` and by `tf.cast(total < 6,
+       tf.float32)`.
+    """
     import tensorflow as tf
 
     total, by_hidden = tf.constant(_TOTALS), tf.constant(_BY_HIDDEN)

@@ -17,18 +17,16 @@ from workbook_lib.lesson.submissions import Wrong, attempt, expect, same
 _MOST = 5000  # samples that are looked at: more than there are images
 
 
-@exercise(
-    "quantize/balanced-dataset",
-    hints=(
-        "The cell above has a function with a `yield`. Which line of it chooses the images?",
-        "`images[labels == 3]` are the images of the digit 3. The converter wants a *list* with "
-        "one array for each input, and that array has a batch dimension of 1.",
-        "Two loops, one in the other: the outer one goes through the digits, the inner one through "
-        "the first ten images of that digit. `array[np.newaxis]` puts a batch dimension in front.",
-    ),
-)
+@exercise("quantize/balanced-dataset")
 def balanced_dataset(function: Callable[..., Any]) -> str:
-    """Write a representative dataset with ten training images of each digit."""
+    """Write a representative dataset with ten training images of each digit.
+
+    1. The cell above has a function with a `yield`. Which line of it chooses the images?
+    2. `images[labels == 3]` are the images of the digit 3. The converter wants a *list* with one
+       array for each input, and that array has a batch dimension of 1.
+    3. Two loops, one in the other: the outer one goes through the digits, the inner one through the
+       first ten images of that digit. `array[np.newaxis]` puts a batch dimension in front.
+    """
     from workbook_lib.samples import load_digits
 
     digits = load_digits()
@@ -100,19 +98,17 @@ def _input(sample: Any, label_of: dict[bytes, int]) -> np.ndarray[Any, Any]:
     return array
 
 
-@exercise(
-    "quantize/scale-zero-point",
-    hints=(
-        "int8 has 256 values, from -128 to 127. How many steps lie between the first and the last?",
-        "0.0 must be among the real values: padding is made of it. So first stretch the range: "
-        "`min(smallest, 0.0)` and `max(largest, 0.0)`.",
-        "The scale is the width of the stretched range over the number of steps. Then put the "
-        "smallest value and its integer, -128, into real = scale · (integer minus zero point), "
-        "and solve for the zero point.",
-    ),
-)
+@exercise("quantize/scale-zero-point")
 def scale_and_zero_point(function: Callable[..., Any]) -> str:
-    """Work out scale and zero point of int8 for a range of real values."""
+    """Work out scale and zero point of int8 for a range of real values.
+
+    1. int8 has 256 values, from -128 to 127. How many steps lie between the first and the last?
+    2. 0.0 must be among the real values: padding is made of it. So first stretch the range:
+       `min(smallest, 0.0)` and `max(largest, 0.0)`.
+    3. The scale is the width of the stretched range over the number of steps. Then put the smallest
+       value and its integer, -128, into real = scale · (integer minus zero point), and solve for
+       the zero point.
+    """
     for smallest, largest, what in (
         (-1.0, 1.0, "a range around zero"),
         (0.0, 5.0, "a range that starts at zero"),
@@ -176,19 +172,17 @@ def _judge_scale(given: object, smallest: float, largest: float, where: str) -> 
     raise Wrong(where + advice)
 
 
-@exercise(
-    "quantize/float-layers",
-    hints=(
-        "Look at one row: `layer_errors.layers[0]`. Which of its values compares across layers, "
-        "whatever the size of their outputs?",
-        "An error of 0.29 steps is rounding alone. Keep a layer in float if its `steps` is "
-        "above the limit, and give the name that the debugger knows.",
-        "A list comprehension with a condition does it. What it compares is a layer's `steps`; "
-        "what it keeps is the layer's `tensor`.",
-    ),
-)
+@exercise("quantize/float-layers")
 def float_layers(function: Callable[..., Any]) -> str:
-    """Name the tensors of the layers whose error in steps is above a limit."""
+    """Name the tensors of the layers whose error in steps is above a limit.
+
+    1. Look at one row: `layer_errors.layers[0]`. Which of its values compares across layers,
+       whatever the size of their outputs?
+    2. An error of 0.29 steps is rounding alone. Keep a layer in float if its `steps` is above the
+       limit, and give the name that the debugger knows.
+    3. A list comprehension with a condition does it. What it compares is a layer's `steps`; what it
+       keeps is the layer's `tensor`.
+    """
     from varhandle.conversion.quantization_debugger import LayerError
 
     layers = (

@@ -14,17 +14,15 @@ from workbook_lib.lesson.exercises import exercise
 from workbook_lib.lesson.submissions import Wrong, attempt
 
 
-@exercise(
-    "reproduce/other-mend",
-    hints=(
-        "The layer's kernel has one row for each feature that comes in and one column for each "
-        "unit. Which of the two can you still choose?",
-        "Ten features come in. A [10, 128] kernel has 128 columns.",
-        "Change the number of units of the added layer, and leave the constant alone.",
-    ),
-)
+@exercise("reproduce/other-mend")
 def other_mend(build_model: object) -> str:
-    """Keep the article's [10, 128] constant, and change the added layer so that it fits."""
+    """Keep the article's [10, 128] constant, and change the added layer so that it fits.
+
+    1. The layer's kernel has one row for each feature that comes in and one column for each unit.
+       Which of the two can you still choose?
+    2. Ten features come in. A [10, 128] kernel has 128 columns.
+    3. Change the number of units of the added layer, and leave the constant alone.
+    """
     import tensorflow as tf
 
     model = attempt(build_model)
@@ -56,17 +54,15 @@ def other_mend(build_model: object) -> str:
     return "The kernel is [features, units]: with 128 units it is [10, 128], and it converts."
 
 
-@exercise(
-    "reproduce/mend-the-state",
-    hints=(
-        "The converter carries some dtypes in a variable and not others. Section 2 printed one "
-        "that it carries.",
-        "Keep the state in float32. Nothing forces the state to have the dtype of the answer.",
-        "Make the variable with `tf.zeros([4])`, and cast only where the answer is returned.",
-    ),
-)
+@exercise("reproduce/mend-the-state")
 def mend_the_state(module_class: object) -> str:
-    """Write a RunningTotal that converts, and still answers in float16."""
+    """Write a RunningTotal that converts, and still answers in float16.
+
+    1. The converter carries some dtypes in a variable and not others. Section 2 printed one that it
+       carries.
+    2. Keep the state in float32. Nothing forces the state to have the dtype of the answer.
+    3. Make the variable with `tf.zeros([4])`, and cast only where the answer is returned.
+    """
     import tensorflow as tf
 
     from varhandle.evaluate.parity import check_parity
@@ -151,15 +147,13 @@ def _converted(folder: str) -> bytes:
     return content
 
 
-@exercise(
-    "reproduce/read-the-matrix",
-    hints=(
-        "Read the row of the float32 variable that is assigned, from left to right.",
-        "You look for the first column in that row that says it works.",
-    ),
-)
+@exercise("reproduce/read-the-matrix")
 def read_the_matrix(version: Any) -> str:
-    """Name the first measured release on which assigned float32 state works by default."""
+    """Name the first measured release on which assigned float32 state works by default.
+
+    1. Read the row of the float32 variable that is assigned, from left to right.
+    2. You look for the first column in that row that says it works.
+    """
     measured = [entry for entry in version_matrix.load()["versions"] if entry["installed"]]
     works = [e["version"] for e in measured if e["results"]["float32-state"]["outcome"] == "works"]
     if not isinstance(version, str):

@@ -20,19 +20,17 @@ _STEP_IN, _ZERO_IN = 0.5, 3
 _STEP_OUT, _ZERO_OUT = 0.25, -10
 
 
-@exercise(
-    "infer/run-quantized",
-    hints=(
-        'Both numbers are in the details: `scale, zero_point = detail["quantization"]`, for the '
-        "input and for the output.",
-        "To the integers: divide by the scale, `np.round`, add the zero point, `np.clip` to -128 "
-        "and 127, `astype(np.int8)`.",
-        "Back: subtract the zero point, multiply by the scale. The integers are int8, and "
-        "`integers - zero_point` may not fit into one: make them float32 first.",
-    ),
-)
+@exercise("infer/run-quantized")
 def run_quantized(function: Callable[..., Any]) -> str:
-    """Run an int8 interpreter on real values, and return real values."""
+    """Run an int8 interpreter on real values, and return real values.
+
+    1. Both numbers are in the details: `scale, zero_point = detail["quantization"]`, for the input
+       and for the output.
+    2. To the integers: divide by the scale, `np.round`, add the zero point, `np.clip` to -128 and
+       127, `astype(np.int8)`.
+    3. Back: subtract the zero point, multiply by the scale. The integers are int8, and `integers -
+       zero_point` may not fit into one: make them float32 first.
+    """
     interpreter = _opened(_requantizing_file())
     source = interpreter.get_input_details()[0]["index"]
     target = interpreter.get_output_details()[0]["index"]
@@ -117,17 +115,15 @@ def _judge_output(answer: Array, integers: Array) -> None:
     )
 
 
-@exercise(
-    "infer/name-batch",
-    hints=(
-        "The input has room for one image. Which two calls of this section make room for more?",
-        "Resize the input to `images.shape`, call `allocate_tensors`, then set, invoke and get. A "
-        "row of the output belongs to each image.",
-        "`output.argmax(axis=1)` gives the position of the largest value in each row.",
-    ),
-)
+@exercise("infer/name-batch")
 def name_batch(function: Callable[..., Any]) -> str:
-    """Name all images of a batch with one `invoke`."""
+    """Name all images of a batch with one `invoke`.
+
+    1. The input has room for one image. Which two calls of this section make room for more?
+    2. Resize the input to `images.shape`, call `allocate_tensors`, then set, invoke and get. A row
+       of the output belongs to each image.
+    3. `output.argmax(axis=1)` gives the position of the largest value in each row.
+    """
     interpreter = _opened(_negating_file())
     for count in (5, 1, 3):
         scores = np.random.default_rng(count).normal(size=(count, 4)).astype(np.float32)
@@ -174,18 +170,16 @@ def _judge_labels(answer: Any, scores: Array, invocations: int) -> None:
         )
 
 
-@exercise(
-    "infer/tensor-bytes",
-    hints=(
-        "The bytes of one tensor are its number of elements times the bytes of one element.",
-        'The elements are the product of the sizes in `one["shape"]`: `np.prod`. The dtype is a '
-        "NumPy type, and NumPy knows how many bytes one element takes.",
-        '`np.dtype(one["dtype"]).itemsize` is the bytes of one element. Loop over '
-        "`interpreter.get_tensor_details()`, multiply, and add up.",
-    ),
-)
+@exercise("infer/tensor-bytes")
 def tensor_bytes(function: Callable[..., Any]) -> str:
-    """Return how many bytes all tensors of an interpreter take."""
+    """Return how many bytes all tensors of an interpreter take.
+
+    1. The bytes of one tensor are its number of elements times the bytes of one element.
+    2. The elements are the product of the sizes in `one["shape"]`: `np.prod`. The dtype is a NumPy
+       type, and NumPy knows how many bytes one element takes.
+    3. `np.dtype(one["dtype"]).itemsize` is the bytes of one element. Loop over
+       `interpreter.get_tensor_details()`, multiply, and add up.
+    """
     interpreter = _opened(_negating_file("between"))
     for batch in (1, 6):
         interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], [batch, 4])

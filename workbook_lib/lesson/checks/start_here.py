@@ -8,15 +8,13 @@ from workbook_lib.lesson.exercises import exercise
 from workbook_lib.lesson.submissions import Wrong, same
 
 
-@exercise(
-    "start/tensorflow-version",
-    hints=(
-        "The table that looks at this machine has a row for it.",
-        "Copy what the table found beside `tensorflow`, in quotation marks.",
-    ),
-)
+@exercise("start/tensorflow-version")
 def tensorflow_version(version: object) -> str:
-    """Say which TensorFlow this workbook runs on, as text."""
+    """Say which TensorFlow this workbook runs on, as text.
+
+    1. The table that looks at this machine has a row for it.
+    2. Copy what the table found beside `tensorflow`, in quotation marks.
+    """
     if not isinstance(version, str):
         raise Wrong(
             f"That is a value of type `{type(version).__name__}`. A version has two dots in it, "
