@@ -15,7 +15,7 @@ from varhandle.evaluate.session import Session
 from varhandle.facts.recipes import RECIPES
 from varhandle.formats import read_graph
 from varhandle.graph import ModelFileError, Signature
-from varhandle.repair import job, parity_proof
+from varhandle.repair import parity_proof, steps
 from varhandle.repair.refusal import NoCureError, NotProvenError
 from varhandle.repair.run import cure, cure_file
 from varhandle.savedmodel import checkpoint_freezer, resave_tracked
@@ -328,7 +328,7 @@ def test_mutant_a_module_that_holds_other_copies_is_no_cure(models, monkeypatch)
         tf.saved_model.save(loaded, target, signatures=loaded.signatures)
 
     save_right = resave_tracked.save_tracked
-    monkeypatch.setattr(job, "run_isolated", in_process(wrong))
+    monkeypatch.setattr(steps, "run_isolated", in_process(wrong))
     with pytest.raises(NoCureError, match="does not answer as the model"):
         cure(models("keras_saved"))
 
@@ -337,7 +337,7 @@ def test_mutant_an_assign_that_is_forgotten_is_no_cure(models, monkeypatch):
     from varhandle.savedmodel import rewrite_signature
 
     monkeypatch.setattr(rewrite_signature._State, "assign", lambda self, handle, value: None)
-    monkeypatch.setattr(job, "run_isolated", in_process())
+    monkeypatch.setattr(steps, "run_isolated", in_process())
     with pytest.raises(NoCureError, match="does not answer as the model"):
         cure(models("slice_assign"))
 
@@ -356,7 +356,7 @@ def test_mutant_a_checkpoint_of_other_values_is_no_cure(models, monkeypatch):
         with open(target, "wb") as file:  # noqa: PTH123
             file.write(graph.SerializeToString())
 
-    monkeypatch.setattr(job, "run_isolated", in_process(wrong))
+    monkeypatch.setattr(steps, "run_isolated", in_process(wrong))
     with pytest.raises(NoCureError, match="does not answer as the model"):
         cure(models("unfrozen_graph_with_a_saver"))
 
@@ -470,7 +470,7 @@ def test_inputs_that_cannot_be_made_up_leave_nothing_to_prove(monkeypatch, cured
 
 def test_what_was_called_and_answered_is_kept_for_the_picture(cured):
     made = cured("counter", target="builtin-only")
-    assert len(made.called) == len(made.expected) == made.calls
+    assert len(made.called) == len(made.expected) == made.as_dict()["calls"]
     assert made.float_bytes == len(made.content)
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from varhandle.facts.dtypes import DTYPES
+from varhandle.savedmodel.functional_updates import CannotRewriteError
 from varhandle.savedmodel.resave_tracked import entries_of
-from varhandle.savedmodel.rewrite_signature import CannotRewriteError, _rounded, rewrite_signatures
+from varhandle.savedmodel.rewrite_signature import _rounded, rewrite_signatures
 
 
 def save(tf, folder, variables, step, *specs, **more):
@@ -257,7 +258,7 @@ def test_a_slice_with_steps_that_moves_is_refused(tf, tmp_path):
 
     v = tf.Variable(tf.ones([3]), name="v")
     error = refusal(tf, tmp_path, {"v": v}, step, tf.TensorSpec([2], name="x"))
-    assert "steps" in error.fault
+    assert "steps" in error
 
 
 def test_a_ring_whose_place_is_a_variable(tf, tmp_path):
@@ -300,7 +301,7 @@ def refusal(tf, tmp_path, variables, step, *spec, narrow=()):
     with pytest.raises(CannotRewriteError) as raised:
         rewrite_signatures(source, str(tmp_path / "new"), ["step"], narrow)
     assert "\n" not in str(raised.value)
-    return raised.value
+    return str(raised.value)
 
 
 def test_an_op_on_integers_that_does_not_wrap_is_refused(tf, tmp_path):
@@ -312,7 +313,7 @@ def test_an_op_on_integers_that_does_not_wrap_is_refused(tf, tmp_path):
     error = refusal(
         tf, tmp_path, {"bits": bits}, step, tf.TensorSpec([], name="x"), narrow=["uint16"]
     )
-    assert error.op == "Invert"
+    assert "Invert on uint16" in error
 
 
 def test_an_update_that_is_not_known_is_refused(tf, tmp_path):
@@ -322,7 +323,7 @@ def test_an_update_that_is_not_known_is_refused(tf, tmp_path):
 
     v = tf.Variable(tf.ones([3]), name="v")
     error = refusal(tf, tmp_path, {"v": v}, step, tf.TensorSpec([2], name="x"))
-    assert (error.op, error.variable) == ("ResourceScatterMul", "v")
+    assert error == "ResourceScatterMul on the variable v is not followed"
 
 
 def test_a_slice_whose_length_is_not_known_is_refused(tf, tmp_path):
@@ -333,7 +334,7 @@ def test_a_slice_whose_length_is_not_known_is_refused(tf, tmp_path):
 
     v = tf.Variable(tf.ones([3]), name="v")
     error = refusal(tf, tmp_path, {"v": v}, step, tf.TensorSpec([1], name="x"))
-    assert error.op == "ResourceStridedSliceAssign"
+    assert "how many values are assigned to a slice is known only as it runs" in error
 
 
 def test_a_carrier_holds_every_value():

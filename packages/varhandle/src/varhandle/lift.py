@@ -6,10 +6,9 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from varhandle.atomic_write import write_all
 from varhandle.graph import ModelFileError
 from varhandle.tflite.externalize_state import Lifted, lift_state
-from varhandle.tflite.state_files import as_npz, state_beside, writing
+from varhandle.tflite.state_files import check_target, write_with_state
 
 
 class LiftedFile(NamedTuple):
@@ -37,12 +36,10 @@ def lift_file(source: str | os.PathLike[str], target: str | os.PathLike[str]) ->
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ModelFileError(source, f"cannot be read: {reason}") from error
-    with writing(target):
-        state = state_beside(target, source)
+    check_target(target, source)
     try:
         lifted = lift_state(content)
     except ModelFileError as error:
         raise ModelFileError(source, error.fault) from error
-    with writing(target):
-        write_all({target: lifted.content, state: as_npz(lifted.initial_state)})
+    state = write_with_state(target, lifted.content, lifted.initial_state)
     return LiftedFile(lifted, target, state)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from varhandle.evaluate.example_inputs import CallsError, load_calls, make_calls
-from varhandle.evaluate.parity import TOLERANCES
+from varhandle.evaluate.parity import TOLERANCES, Parity
 from varhandle.evaluate.reference import NotRepeatableError, reference_answers
 from varhandle.evaluate.stateful_parity import (
     MICRO,
@@ -17,7 +17,7 @@ from varhandle.evaluate.stateful_parity import (
     own_answers,
 )
 from varhandle.formats import read_graph
-from varhandle.graph import Signature, TensorSpec
+from varhandle.graph import Signature
 from varhandle.repair.refusal import (
     BRING_INPUTS,
     OTHER_OPS,
@@ -28,13 +28,10 @@ from varhandle.repair.refusal import (
     NoCureError,
     NotProvenError,
 )
+from varhandle.repair.steps import RepairJob
 from varhandle.sandbox import Record, run_isolated
 from varhandle.savedmodel import checkpoint_freezer, resave_tracked
 from varhandle.tflite.runtime_support import refusals
-
-if TYPE_CHECKING:
-    from varhandle.evaluate.parity import Parity
-    from varhandle.repair.job import RepairJob
 
 _CALLS = 20
 """Made-up calls that are compared: a ring or a counter has to go round."""
@@ -54,12 +51,11 @@ class CalledSignature:
         return self.signature.name if self.signature.name in held else next(iter(held), None)
 
 
-def call_signatures(job: RepairJob) -> list[CalledSignature]:
+def _call_signatures(job: RepairJob) -> list[CalledSignature]:
     """Call every signature of the float file on the original model.
 
-    Raises:
-        CallsError: The inputs that were given do not fit.
-        NotProvenError: No inputs could be made up, or the model does not answer.
+    ``CallsError`` if the inputs that were given do not fit; ``NotProvenError`` if none could be
+    made up, or the model does not answer.
     """
     found = []
     for number, signature in enumerate(_signatures(job)):
@@ -94,15 +90,8 @@ def _own_call(job: RepairJob) -> Signature:
     record = run_isolated(resave_tracked.call_of, job.path, timeout=job.timeout)
     if not record.ok:
         raise NoCureError(f"no safe cure: {record.message}", change=SIGN)
-    inputs, outputs = record.value
-    specs = tuple(
-        TensorSpec(
-            name, dtype, None if shape is None else tuple(None if n < 0 else n for n in shape)
-        )
-        for name, dtype, shape in inputs
-    )
-    named = tuple(TensorSpec(name, "", None) for name in outputs)
-    return Signature(resave_tracked.DEFAULT, "", specs, named)
+    signature: Signature = record.value
+    return signature
 
 
 def _answers(job: RepairJob, signature: Signature, calls: Sequence[Mapping[str, Any]]) -> Any:
@@ -140,27 +129,27 @@ def _reference(job: RepairJob, signature: Signature, calls: Sequence[Mapping[str
 def prove(job: RepairJob, recipe: str | None) -> Parity:
     """Compare every signature of ``job.content``; return the comparison of the first.
 
-    Args:
-        job: The repair.
-        recipe: How the file was quantized; ``None`` for the float file.
-
-    Raises:
-        NoCureError: The target would not take the file, or one signature answers otherwise.
+    ``recipe`` is how the file was quantized; ``None`` for the float file. ``NoCureError`` if the
+    target would not take the file, or one signature answers otherwise.
     """
     if recipe == job.plan.quantization:  # the last file that is made
         why = refusals(read_graph(job.content), job.target, job.content)
         if why:
             raise NoCureError(f"no safe cure for {job.target.name}: {why[0]}", change=OTHER_OPS)
+    job.called = job.called or _call_signatures(job)
     parities = [_compared(job, one, recipe) for one in job.called]
     for parity in parities:
         if not parity.passed:
             verdicts = "; ".join(f"{run.kernels}: {run.verdict}" for run in parity.runs)
             how = f"quantized by {recipe}" if recipe else "made"
-            raise NoCureError(
-                f"no cure: the file that was {how} does not answer as the model ({verdicts})",
-                job.error,
-                _change(job, parity, recipe),
-            )
+            reason = f"no cure: the file that was {how} does not answer as the model ({verdicts})"
+            if recipe:
+                change = OTHER_RECIPE
+            elif [run.kernels for run in parity.runs if run.refusal] == [MICRO]:
+                change = OTHER_OPS
+            else:
+                change = WRITE_OTHERWISE if {"recast", "whole"} & set(job.plan.steps) else ""
+            raise NoCureError(reason, job.error, change)
     return parities[0]
 
 
@@ -185,15 +174,4 @@ def _compared(job: RepairJob, one: CalledSignature, recipe: str | None) -> Parit
 
     parity = compared(None)
     halves = [TOLERANCES[dtype] for dtype in job.plan.narrow if dtype in TOLERANCES]
-    if parity.passed or recipe or not halves:
-        return parity
-    return compared(max(halves))
-
-
-def _change(job: RepairJob, parity: Parity, recipe: str | None) -> str:
-    """Say what to change where a file does not answer as the model."""
-    if recipe:
-        return OTHER_RECIPE
-    if [run.kernels for run in parity.runs if run.refusal] == [MICRO]:
-        return OTHER_OPS
-    return WRITE_OTHERWISE if {"recast", "whole"} & set(job.plan.steps) else ""
+    return parity if parity.passed or recipe or not halves else compared(max(halves))

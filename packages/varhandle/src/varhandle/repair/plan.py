@@ -7,23 +7,29 @@ runs no TensorFlow. ``cure`` carries the plan out, and proves what comes of it.
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-from varhandle.diagnosis import Diagnosis
-from varhandle.display import Rich, code_html, panel_html
-from varhandle.facts.recipes import needs_calibration, requested_recipe
+from varhandle.diagnosis import Diagnosis, Finding
+from varhandle.display import Rich, code_html, join_names, panel_html, printable
+from varhandle.facts.dtypes import dtype_of
+from varhandle.facts.recipes import RECIPES, needs_calibration, requested_recipe
 from varhandle.facts.targets import Target, find_target
+from varhandle.facts.variable_updates import CONVERTED_UPDATES
+from varhandle.families.catalog import FAMILIES
 from varhandle.families.findings import inference_signature
 from varhandle.formats import format_of
-from varhandle.repair.plan_rules import (
-    assigned_by,
-    check_recipe,
-    choose_steps,
-    signatures_together,
-    steps_for_state,
-)
+from varhandle.graph import Variable
+from varhandle.repair.refusal import NO_FAMILY, ORIGINAL_MODEL, NoCureError
 from varhandle.repair.steps import STEPS
+from varhandle.savedmodel.checkpoint_freezer import checkpoint_beside
+
+_REWRITING = {family.id: family.repair_step for family in FAMILIES if family.repair_step}
+"""Family to the step that rewrites its signature."""
+
+_BLOCKING = frozenset(family.id for family in FAMILIES if family.spoils_whole_file)
 
 
 @dataclass(frozen=True, repr=False)
@@ -78,9 +84,8 @@ class RepairPlan(Rich):
 
     def with_step(self, diagnosis: Diagnosis, step: str, why: str) -> RepairPlan:
         """Return the plan with one more step, which only carrying it out showed to be needed."""
-        steps = _in_order([*self.steps, step])
-        plan = replace(self, id=_id_of(steps), steps=steps, why=f"{self.why} {why}")
-        return replace(plan, code=_code(diagnosis, plan))
+        plan = replace(self, steps=(*self.steps, step), why=f"{self.why} {why}")
+        return _finished(diagnosis, plan)
 
 
 def plan_repair(
@@ -92,11 +97,8 @@ def plan_repair(
 ) -> RepairPlan:
     """Decide how a model becomes a file that a target takes; a static diagnosis is enough.
 
-    Args:
-        diagnosis: What was found in the model.
-        target: Where the file is to run.
-        quantization: Name of a recipe (``facts.recipes.RECIPES``); ``None`` for a float file.
-        signature: The signature to take; the one for inference if ``None``.
+    ``quantization`` is the name of a recipe (``facts.recipes.RECIPES``), ``None`` for a float file;
+    ``signature`` the one to take, the one for inference if ``None``.
 
     Raises:
         NoCureError: The file alone does not hold what a cure would need.
@@ -108,37 +110,45 @@ def plan_repair(
     chosen = diagnosis.signature
     if signature is not None:
         chosen = inference_signature(diagnosis.graph, signature)
-    choice = choose_steps(diagnosis, place, chosen)
-    steps, why = list(choice.steps), list(choice.why)
+    choice = _choose_steps(diagnosis, place, chosen)
+    steps, why = list(choice.steps), [choice.why]
     names: tuple[str, ...] = () if chosen is None else (chosen,)
     if chosen is not None and signature is None and "signature" not in steps:
-        names = signatures_together(diagnosis, chosen)
-    state = assigned_by(diagnosis, names)
+        names = _signatures_together(diagnosis, chosen)
+    state = _assigned_by(diagnosis, names)
     if recipe:
-        check_recipe(diagnosis, recipe, choice.narrow, stateful=bool(state))
+        _check_recipe(diagnosis, recipe, choice.narrow, stateful=bool(state))
         steps.append("quantize")
     if state and "lift" not in steps:
-        more, reason = steps_for_state(state, place, recipe)
-        steps, why = steps + more, why + reason
-    ordered = _in_order(steps)
+        held = join_names(v.name for v in state)
+        if not place.resource_variables or needs_calibration(recipe):
+            steps.append("lift")
+        if not place.resource_variables:
+            why.append(f"{_no_variables(place)}, so {held} becomes an input and an output.")
+        elif needs_calibration(recipe):
+            why.append(
+                f"Calibration must see {held}: it becomes an input and an output, and stays as it "
+                "is, since it may grow out of any range."
+            )
+        elif place.id == "micro":
+            why.append(f"TensorFlow Lite Micro must be given a variable store for {held}.")
     left_out = tuple(s.name for s in diagnosis.graph.signatures if s.name not in names)
     plan = RepairPlan(
-        _id_of(ordered), ordered, " ".join(why), "", names, left_out, tuple(choice.narrow), recipe
+        "", tuple(steps), " ".join(why), "", names, left_out, tuple(choice.narrow), recipe
     )
-    return replace(plan, code=_code(diagnosis, plan))
+    return _finished(diagnosis, plan)
 
 
-def _in_order(steps: Iterable[str]) -> tuple[str, ...]:
-    """Sort steps; a file that something is done to is not kept as it is."""
-    several = set(steps) if len(set(steps)) == 1 else set(steps) - {"keep"}
-    return tuple(step for step in STEPS if step in several)
-
-
-def _id_of(steps: tuple[str, ...]) -> str:
-    """Name a plan after its first step that has a name, converting and quantizing last."""
+def _finished(diagnosis: Diagnosis, plan: RepairPlan) -> RepairPlan:
+    """Sort a plan's steps, name it after the first that has a name, and write its code."""
+    wanted = set(plan.steps)
+    if len(wanted) > 1:
+        wanted.discard("keep")  # a file that something is done to is not kept as it is
+    steps = tuple(step for step in STEPS if step in wanted)
     named = [step for step in steps if STEPS[step].plan_id]
     telling = [step for step in named if step not in ("convert", "quantize")]
-    return STEPS[(telling or named)[0]].plan_id
+    plan = replace(plan, steps=steps, id=STEPS[(telling or named)[0]].plan_id)
+    return replace(plan, code=_code(diagnosis, plan))
 
 
 def _code(diagnosis: Diagnosis, plan: RepairPlan) -> str:
@@ -155,3 +165,254 @@ def _code(diagnosis: Diagnosis, plan: RepairPlan) -> str:
     for step in plan.steps:
         lines += STEPS[step].code(diagnosis, plan)
     return "\n".join([*lines, 'open("model.tflite", "wb").write(content)'])
+
+
+def _signatures_together(diagnosis: Diagnosis, chosen: str) -> tuple[str, ...]:
+    """Return a signature and those that share with it what one of them assigns.
+
+    Keras exports the same function twice, as ``serve`` and as ``serving_default``.
+    """
+    found = {chosen}
+    for variable in diagnosis.variables:
+        accesses = (*variable.reads, *variable.assigns)
+        touching = {name for access in accesses for name in access.signatures}
+        if chosen in touching and variable.assigns:
+            found |= touching
+    twins = {"serve", "serving_default"}
+    return tuple(sorted(found - (twins - {chosen} if chosen in twins else set())))
+
+
+def _assigned_by(diagnosis: Diagnosis, signatures: Sequence[str]) -> list[Variable]:
+    """Return the variables that the signatures assign."""
+    return [
+        variable
+        for variable in diagnosis.variables
+        if any(
+            not signatures or not access.signatures or set(signatures) & set(access.signatures)
+            for access in variable.assigns
+        )
+    ]
+
+
+def _check_recipe(
+    diagnosis: Diagnosis, recipe: str, narrow: Sequence[str], *, stateful: bool
+) -> None:
+    """Refuse a recipe that the converter alone can follow, where it is not converted now."""
+    if format_of(diagnosis.graph).is_converted and not RECIPES[recipe].fits_tflite:
+        raise NoCureError(
+            f"the recipe {recipe} is the converter's, and cannot be applied to a .tflite file",
+            change="Give the model that the file was converted from, or take int8 or 16x8.",
+        )
+    if needs_calibration(recipe) and {"float16", "bfloat16"} & set(narrow):
+        raise NoCureError(
+            f"the recipe {recipe} would quantize the steps that round to {' or '.join(narrow)}",
+            change="Keep the state in float32 where the model is written, and quantize that.",
+        )
+    if stateful and RECIPES[recipe].selective:
+        raise NoCureError(
+            f"the recipe {recipe} is for models without state",
+            change="Take int8: the state stays float32 in any case.",
+        )
+
+
+def _no_variables(target: Target) -> str:
+    """Begin a sentence about a runtime that keeps no state."""
+    return f"{target.name[0].upper()}{target.name[1:]} has no variables"
+
+
+class _Choice(NamedTuple):
+    """Steps that make a float file, the reason, and the dtypes that are carried in a wider one."""
+
+    steps: Sequence[str]
+    why: str
+    narrow: Sequence[str] = ()
+
+
+def _choose_steps(diagnosis: Diagnosis, target: Target, signature: str | None) -> _Choice:
+    """Choose the steps that make a float file of a model, or raise ``NoCureError``."""
+    model_format = format_of(diagnosis.graph)
+    errors: dict[str, Finding] = {}
+    for finding in diagnosis.findings:
+        if finding.severity == "error":
+            errors.setdefault(finding.id, finding)
+    if model_format.is_converted:
+        return _of_converted(diagnosis, errors, target)
+    if model_format.needs_checkpoint:
+        return _of_graph_def(diagnosis, errors)
+    return _of_model(diagnosis, errors, signature)
+
+
+def _refuse(errors: Iterable[Finding]) -> None:
+    for finding in errors:
+        raise NoCureError(f"no safe cure for {finding.id}: {finding.message}", finding)
+
+
+def _refuse_other(diagnosis: Diagnosis, change: str) -> None:
+    """Refuse a model that fails in a way that no family tells of."""
+    if diagnosis.other:
+        raise NoCureError(f"no safe cure: {diagnosis.other[0]}", change=change)
+
+
+def _of_converted(diagnosis: Diagnosis, errors: Mapping[str, Finding], target: Target) -> _Choice:
+    _refuse(errors.values())
+    _refuse_other(diagnosis, ORIGINAL_MODEL)
+    if diagnosis.variables and not target.resource_variables:
+        names = join_names(v.name for v in diagnosis.variables)
+        return _Choice(["lift"], f"{_no_variables(target)}, and the file keeps {names}.")
+    return _Choice(["keep"], "Nothing in the file stands in the way.")
+
+
+def _of_graph_def(diagnosis: Diagnosis, errors: dict[str, Finding]) -> _Choice:
+    unfrozen = errors.pop("unfrozen-graph", None)
+    _refuse(errors.values())
+    _refuse_other(diagnosis, NO_FAMILY)
+    if unfrozen is None:
+        return _Choice(["convert"], "All values are in the graph: it is a frozen one.")
+    checkpoint = checkpoint_beside(diagnosis.graph)
+    if checkpoint is None:
+        raise NoCureError(
+            f"no safe cure for unfrozen-graph: {unfrozen.message} No checkpoint beside the file "
+            "holds all of them.",
+            unfrozen,
+        )
+    names = join_names(v.name for v in diagnosis.variables)
+    why = (
+        f"The graph holds no value for {names}; the checkpoint {printable(checkpoint.name)} "
+        "beside it does."
+    )
+    return _Choice(["freeze", "convert"], why)
+
+
+def _of_model(diagnosis: Diagnosis, errors: dict[str, Finding], signature: str | None) -> _Choice:
+    rewrites = {family: errors.pop(family) for family in _REWRITING if family in errors}
+    lost = errors.pop("keras3-export", None)
+    _refuse(errors.values())
+    narrow = _calculated_in(diagnosis)
+    names = " and ".join(narrow)
+    why_calculated = (
+        f"It calculates in {names}, and no builtin op does: the values are carried in float32, and "
+        "rounded after each step as they were."
+    )
+    if format_of(diagnosis.graph).can_export:
+        _refuse(rewrites.values())
+        if narrow:
+            return _Choice(["export", "recast", "convert"], why_calculated, narrow)
+        return _Choice(["convert"], "A Keras file is loaded as the model that it is.")
+    if rewrites:
+        return _rewritten(diagnosis, rewrites, narrow, why_calculated)
+    if narrow:
+        return _Choice(["recast", "convert"], why_calculated, narrow)
+    if lost is None and signature is not None:
+        return _of_signature(diagnosis, signature)
+    why = "The model has no signature: its call becomes one."
+    if lost is not None:
+        why = (
+            f"The file gives {join_names(lost.variables)} no value where the converter looks; "
+            "tf.saved_model.load finds it, so a module holds what it found."
+        )
+    return _Choice(["hold", "convert"], why)
+
+
+def _of_signature(diagnosis: Diagnosis, signature: str) -> _Choice:
+    """Decide for a SavedModel whose signature has no error in it."""
+    warned = [f.id for f in diagnosis.findings if f.severity == "warning" and f.id in _BLOCKING]
+    if warned and len(diagnosis.graph.signatures) > 1:
+        others = join_names(s.name for s in diagnosis.graph.signatures if s.name != signature)
+        why = (
+            f"The signature {printable(signature)} converts by itself; what stands in the way "
+            f"({join_names(warned)}) is in {others}."
+        )
+        return _Choice(["signature", "convert"], why)
+    _refuse_other(diagnosis, NO_FAMILY)
+    return _Choice(["convert"], "Nothing in the model stands in the way.")
+
+
+_UNTOUCHED = frozenset(
+    """
+    AssignVariableOp Cast Const Identity IdentityN If PartitionedCall Placeholder ReadVariableOp
+    StatefulPartitionedCall StatelessIf StatelessWhile VarHandleOp While
+    """.split()  # noqa: SIM905
+)
+"""Ops that a value may pass without being calculated with: half-precision weights, for one."""
+
+_ELEMENTS = {"f16": "float16", "bf16": "bfloat16"}
+
+
+def _calculated_in(diagnosis: Diagnosis) -> tuple[str, ...]:
+    """Return the dtypes of half precision in which the model calculates: no builtin does.
+
+    A SavedModel shows it. Of a Keras file the converter's message tells, in the dtypes of MLIR.
+    """
+    if diagnosis.proof is not None and diagnosis.proof.passed:
+        return ()
+    if not format_of(diagnosis.graph).shows_ops:
+        conversion = diagnosis.proof and diagnosis.proof.conversion
+        told = conversion.record.message if diagnosis.other and conversion else ""
+        found = {_ELEMENTS[name] for name in re.findall(r"[x<](b?f16)>", told)}
+    else:
+        found = {
+            str(value)
+            for node in diagnosis.graph.nodes
+            if node.op not in _UNTOUCHED
+            for name, value in node.attributes.items()
+            if name == "T" and value in _ELEMENTS.values()
+        }
+    return tuple(sorted(found))
+
+
+def _rewritten(
+    diagnosis: Diagnosis,
+    found: Mapping[str, Finding],
+    calculated: Sequence[str],
+    why_calculated: str,
+) -> _Choice:
+    """Decide for a SavedModel whose signatures are written anew."""
+    narrow, parts = set(calculated), set[str]()
+    why: list[str] = []
+    for family, finding in found.items():
+        mine = [v for v in diagnosis.variables if v.name in finding.variables]
+        wrong = [v for v in mine if not dtype_of(v.dtype).calculated]
+        for variable in wrong:
+            if not dtype_of(variable.dtype).widened:
+                raise NoCureError(_no_carrier(variable, finding), finding)
+        if wrong:
+            why.append(_why_carried(wrong))
+        narrow |= {v.dtype for v in wrong}
+        if _REWRITING[family] == "whole":
+            gathered = family == "gather-from-frozen-table"
+            ops = {v.name: {access.op for access in v.assigns} for v in mine}
+            parts |= {name for name in ops if gathered or ops[name] - CONVERTED_UPDATES}
+    if calculated and not why:
+        why.append(why_calculated)
+    if parts:
+        names = join_names(sorted(parts))
+        why.append(f"{names} is updated in part, and only a whole value can be assigned.")
+    steps = [*(["recast"] if narrow else []), *(["whole"] if parts else []), "convert"]
+    return _Choice(steps, " ".join(why), sorted(narrow))
+
+
+def _why_carried(state: Sequence[Variable]) -> str:
+    dtypes = [dtype_of(name) for name in sorted({v.dtype for v in state})]
+    names = " or ".join(dtype.name for dtype in dtypes)
+    none = (
+        f"No builtin op calculates in {names}"
+        if all(dtype.carried for dtype in dtypes)
+        else f"No variable of a .tflite file can be {names}"
+    )
+    carried = join_names(f"{v.name} ({v.dtype})" for v in state)
+    wider = " or ".join(sorted({dtype.widened for dtype in dtypes}))
+    return (
+        f"{none}: {carried} is carried in {wider}, and brought back to its own numbers after each "
+        "step."
+    )
+
+
+def _no_carrier(variable: Variable, finding: Finding) -> str:
+    if variable.dtype == "string":
+        why = "and no number stands for its values"
+    elif dtype_of(variable.dtype).loss:
+        why = "and no dtype that builtins calculate in holds all of its values"
+    else:
+        why = "which the tool cannot carry in another dtype"
+    name, dtype = printable(variable.name), printable(variable.dtype)
+    return f"no safe cure for {finding.id}: {name} is {dtype}, {why}"

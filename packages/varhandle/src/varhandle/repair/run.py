@@ -7,37 +7,39 @@ on the original model, over successive calls, with and without the default deleg
 
 from __future__ import annotations
 
+import html
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
-from varhandle.atomic_write import write_all
+import numpy.typing as npt
+
 from varhandle.diagnosis import Diagnosis, diagnose
-from varhandle.display import join_names
+from varhandle.display import Rich, code_html, join_names, panel_html, printable
+from varhandle.evaluate.parity import Parity
 from varhandle.extras import require
 from varhandle.facts.recipes import needs_calibration, requested_recipe
-from varhandle.facts.targets import find_target
+from varhandle.facts.targets import Target, find_target
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.trust import check_trust
 from varhandle.graph import ModelFileError
-from varhandle.repair.job import RepairJob
 from varhandle.repair.parity_proof import prove, runs_on_micro
-from varhandle.repair.plan import plan_repair
+from varhandle.repair.plan import RepairPlan, plan_repair
 from varhandle.repair.refusal import NoCureError, NotProvenError
-from varhandle.repair.result import RepairedFile, RepairResult
-from varhandle.repair.steps import STEPS
+from varhandle.repair.steps import STEPS, RepairJob
 from varhandle.tflite.flatbuffer import unpack
-from varhandle.tflite.state_files import as_npz, state_beside, writing
-
-if TYPE_CHECKING:
-    from varhandle.evaluate.parity import Parity
+from varhandle.tflite.state_files import check_target, write_with_state
 
 __all__ = [
     "NoCureError", "NotProvenError", "RepairResult", "RepairedFile", "cure", "cure_file",
     "plan_repair",
 ]  # fmt: skip
+
+Array = npt.NDArray[Any]
+Calls = Sequence[Mapping[str, Any]]
 
 _MADE_UP = (
     "The calls were made up: bring inputs of your own (--inputs) before you rely on the comparison."
@@ -46,6 +48,113 @@ _MADE_UP_CALIBRATION = (
     "The ranges were calibrated with made-up calls: bring inputs of your own (--inputs), or the "
     "quantized file saturates on real ones."
 )
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class RepairResult(Rich):
+    """A .tflite file that answers as the model does, and how it came about.
+
+    Attributes:
+        content: The file.
+        plan: The plan that was carried out.
+        diagnosis: What was found in the model.
+        target: Where the file is to run.
+        parity: Comparison of the float file with TensorFlow; of a .tflite file that was lifted,
+            with its own answers before.
+        quantized: Comparison of the quantized file, each answer by its share of the range of
+            TensorFlow's; ``None`` for a float file.
+        initial_state: Name to the state before the first call; empty if the file keeps its own.
+        notes: What else is to be said, a sentence each.
+        float_bytes: Size of the file before it was quantized.
+        called: The inputs of these calls, input name to array; those of the first signature.
+        expected: The model's own answers to them, output name to array.
+    """
+
+    content: bytes = field(repr=False)
+    plan: RepairPlan
+    diagnosis: Diagnosis
+    target: Target
+    parity: Parity
+    quantized: Parity | None
+    initial_state: Mapping[str, Array]
+    notes: tuple[str, ...] = ()
+    float_bytes: int = 0
+    called: Calls = field(default=(), repr=False)
+    expected: Calls = field(default=(), repr=False)
+
+    def __repr__(self) -> str:
+        return f"RepairResult({self.plan.id}: {len(self.content):,} bytes for {self.target.id})"
+
+    def _headline(self) -> str:
+        return f"cured: {self.plan.id}, {len(self.content):,} bytes for {self.target.name}"
+
+    def _facts(self) -> list[str]:
+        state = [f"state that the caller carries: {', '.join(map(printable, self.initial_state))}"]
+        return [self.plan.why, *(state if self.initial_state else []), *self.notes]
+
+    def text(self) -> str:
+        """Return the plan, the reason and the comparisons."""
+        parts = [self._headline(), *self._facts(), self.parity.text()]
+        if self.quantized is not None:
+            parts.append(f"quantized ({self.plan.quantization}):\n{self.quantized.text()}")
+        return "\n".join(parts)
+
+    def html(self) -> str:
+        """Return the same as a panel."""
+        body = "".join(f"<p>{html.escape(fact)}</p>" for fact in self._facts())
+        body += self.parity.html()
+        if self.quantized is not None:
+            body += f"<p>quantized: {html.escape(str(self.plan.quantization))}</p>"
+            body += self.quantized.html()
+        code = f"<details><summary>the code</summary>{code_html(self.plan.code)}"
+        return panel_html("right", self._headline(), f"{body}{code}</details>")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the result as plain data, fit for JSON; no values of arrays."""
+        return {
+            "cured": True,
+            "model": self.diagnosis.model,
+            "format": self.diagnosis.format,
+            "target": self.target.id,
+            "way": {
+                "id": self.plan.id,
+                "steps": list(self.plan.steps),
+                "why": self.plan.why,
+                "code": self.plan.code,
+            },
+            "signatures": list(self.plan.signatures),
+            "left_out": list(self.plan.left_out),
+            "quantization": self.plan.quantization,
+            "bytes": len(self.content),
+            "state": {
+                name: {"dtype": str(value.dtype), "shape": list(value.shape)}
+                for name, value in self.initial_state.items()
+            },
+            "calls": len(self.called),
+            "parity": self.parity.as_dict(),
+            "quantized_parity": None if self.quantized is None else self.quantized.as_dict(),
+            "notes": list(self.notes),
+        }
+
+
+class RepairedFile(NamedTuple):
+    """What :func:`cure_file` made: the result, the .tflite file, and the file of the state."""
+
+    result: RepairResult
+    model: Path
+    state: Path | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the result and the files as plain data, fit for JSON."""
+        state = None if self.state is None else str(self.state)
+        return {**self.result.as_dict(), "file": str(self.model), "state_file": state}
+
+    def text(self) -> str:
+        """Return the result, and what was written."""
+        beside = (
+            "" if self.state is None else f", and the state before the first call to {self.state}"
+        )
+        return f"{self.result.text()}\nwrote {self.model}{beside}"
 
 
 def cure(
@@ -113,9 +222,8 @@ def _carry_out(job: RepairJob) -> RepairResult:
     first = job.called[0]
     return RepairResult(
         job.content, job.plan, job.diagnosis, job.target, parity, quantized,
-        {} if job.lifted is None else job.lifted.start(),
-        len(first.calls), tuple(_notes(job, parity, plain)), len(plain), first.calls,
-        first.expected,
+        {} if job.lifted is None else job.lifted.start(), tuple(_notes(job, parity, plain)),
+        len(plain), first.calls, first.expected,
     )  # fmt: skip
 
 
@@ -157,14 +265,9 @@ def cure_file(
 ) -> RepairedFile:
     """Cure a model, and write the file, with its first state beside it if that was lifted.
 
-    Args:
-        source: The model.
-        target_file: The .tflite file to write. The state goes beside it, as ``numpy.load`` reads
-            it, into a file of the same name that ends in ``.state.npz``.
-        **options: As :func:`cure` takes them.
-
-    Returns:
-        The result and the files. Nothing is written unless the cure passed, and then both or none.
+    The state goes into a file of the same name that ends in ``.state.npz``, as ``numpy.load`` reads
+    it. ``options`` are those of :func:`cure`. Nothing is written unless the cure passed, and then
+    both files or none.
 
     Raises:
         NoCureError: As :func:`cure`.
@@ -174,12 +277,7 @@ def cure_file(
     kept = [Path(source)]
     if isinstance(options.get("inputs"), (str, os.PathLike)):
         kept.append(Path(options["inputs"]))
-    with writing(path):
-        state = state_beside(path, *kept)
+    check_target(path, *kept)
     result = cure(source, **options)
-    files = {path: result.content}
-    if result.initial_state:
-        files[state] = as_npz(result.initial_state)
-    with writing(path):
-        write_all(files)
+    state = write_with_state(path, result.content, result.initial_state or None)
     return RepairedFile(result, path, state if result.initial_state else None)

@@ -14,6 +14,8 @@ from varhandle.errors import VarhandleError
 from varhandle.formats.checkpoint import read_checkpoint
 from varhandle.graph import Graph
 
+_VARIABLES = ("VarHandleOp", "VariableV2", "Variable")
+
 
 class CannotFreezeError(VarhandleError, ValueError):
     """A graph's variables do not get their values from the checkpoint; the message says why."""
@@ -43,8 +45,7 @@ def checkpoint_beside(graph: Graph) -> Path | None:
 def restored_session(graph_def: str, checkpoint: str) -> Iterator[Any]:
     """Open a session on a graph, each variable holding the checkpoint's value of its name.
 
-    Raises:
-        CannotFreezeError: A variable has no value of its name, dtype and shape.
+    ``CannotFreezeError`` if one has no value of its name, dtype and shape.
     """
     import tensorflow as tf
 
@@ -54,14 +55,11 @@ def restored_session(graph_def: str, checkpoint: str) -> Iterator[Any]:
     graph = tf.Graph()
     with graph.as_default():
         tf.import_graph_def(definition, name="")
-        assigns = [_assign(tf, op, values) for op in graph.get_operations() if _is_variable(op)]
+        made = [op for op in graph.get_operations() if op.type in _VARIABLES]
+        assigns = [_assign(tf, op, values) for op in made]
     with v1.Session(graph=graph) as session:
         session.run(assigns)
         yield session
-
-
-def _is_variable(operation: Any) -> bool:
-    return operation.type in ("VarHandleOp", "VariableV2", "Variable")
 
 
 def _assign(tf: Any, operation: Any, values: Any) -> Any:
@@ -81,11 +79,7 @@ def _assign(tf: Any, operation: Any, values: Any) -> Any:
 
 
 def freeze_checkpoint(graph_def: str, target: str, checkpoint: str, outputs: Sequence[str]) -> None:
-    """Write a frozen graph.
-
-    Raises:
-        CannotFreezeError: A variable has no value, or stays a variable.
-    """
+    """Write a frozen graph; ``CannotFreezeError`` if a variable has no value, or stays one."""
     import tensorflow as tf
 
     with restored_session(graph_def, checkpoint) as session:
@@ -101,11 +95,7 @@ def freeze_checkpoint(graph_def: str, target: str, checkpoint: str, outputs: Seq
 def restored_answers(
     graph_def: str, checkpoint: str, calls: Sequence[Mapping[str, Any]], outputs: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """Ask TensorFlow for the answers of a graph with a checkpoint's values, unfrozen.
-
-    Raises:
-        CannotFreezeError: A variable has no value of its name, dtype and shape.
-    """
+    """Ask TensorFlow for the answers of a graph with a checkpoint's values, unfrozen."""
     with restored_session(graph_def, checkpoint) as session:
         fetches = {name: f"{name}:0" for name in outputs}
         return [

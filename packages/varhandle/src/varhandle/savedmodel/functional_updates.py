@@ -23,17 +23,14 @@ MOST_PAIRS = 4_000_000
 """How many pairs of a row and an update are compared at most, at each call."""
 
 
-class NoWholeValueError(VarhandleError, ValueError):
-    """An update cannot be written as a whole new value; the message says why."""
+class CannotRewriteError(VarhandleError, ValueError):
+    """A signature does something to a variable that cannot be written as a whole new value."""
 
 
 class _Moving(NamedTuple):
-    """An entry of a slice that only the running model knows: a range, or one index.
+    """An entry of a slice that only the running model knows: a range, or a single index.
 
-    Attributes:
-        begin: Where it begins: a number, a tensor, or ``None`` for the beginning.
-        end: Where it ends, likewise; not looked at for one index.
-        single: Whether it is one index.
+    ``begin`` and ``end`` are a number, a tensor, or ``None``; ``end`` says nothing of an index.
     """
 
     begin: Any
@@ -42,17 +39,11 @@ class _Moving(NamedTuple):
 
 
 class _Taken(NamedTuple):
-    """What a slice takes of one dimension.
+    """What a slice takes of one dimension."""
 
-    Attributes:
-        inside: Whether each index is taken, bool [size].
-        source: Which of the assigned values each index gets, int32 [size].
-        whole: Whether all of it is taken, in its order.
-    """
-
-    inside: Any
-    source: Any
-    whole: bool
+    inside: Any  # whether each index is taken, bool [size]
+    source: Any  # which of the assigned values each index gets, int32 [size]
+    whole: bool  # all of it is taken, in its order
 
 
 def slice_assigned(old: Any, bounds: Sequence[Any], value: Any, masks: Mapping[str, int]) -> Any:
@@ -60,14 +51,12 @@ def slice_assigned(old: Any, bounds: Sequence[Any], value: Any, masks: Mapping[s
 
     ``bounds`` are begin, end and strides of the op; an index, and the bounds of a range without
     strides, may be known only when it runs. ``masks`` are the op's ``begin_mask``, ``end_mask``,
-    ``ellipsis_mask``, ``new_axis_mask`` and ``shrink_axis_mask``, as bits.
-
-    Raises:
-        NoWholeValueError: A shape is not known before it runs, or a slice with steps is not.
+    ``ellipsis_mask``, ``new_axis_mask`` and ``shrink_axis_mask``, as bits. ``CannotRewriteError``
+    if a shape is not known before it runs, or a slice with steps is not.
     """
     shape = _known_shape(old)
     if not value.shape.is_fully_defined():
-        raise NoWholeValueError("how many values are assigned to a slice is known only as it runs")
+        raise CannotRewriteError("how many values are assigned to a slice is known only as it runs")
     entries = _entries(bounds, masks)
     if any(isinstance(entry, _Moving) for entry in entries):
         return _moving_slice_assigned(old, shape, entries, value)
@@ -76,7 +65,7 @@ def slice_assigned(old: Any, bounds: Sequence[Any], value: Any, masks: Mapping[s
 
 def _known_shape(old: Any) -> list[int]:
     if not old.shape.is_fully_defined():
-        raise NoWholeValueError("the variable's shape is not known")
+        raise CannotRewriteError("the variable's shape is not known")
     return [int(n) for n in old.shape]
 
 
@@ -86,7 +75,7 @@ def _entries(bounds: Sequence[Any], masks: Mapping[str, int]) -> list[Any]:
 
     steps = tf.get_static_value(bounds[2])
     if steps is None:
-        raise NoWholeValueError("the steps of the slice are not known")
+        raise CannotRewriteError("the steps of the slice are not known")
     found: list[Any] = []
     for number, step in enumerate(int(step) for step in steps):
         bit = 1 << number
@@ -100,16 +89,15 @@ def _entries(bounds: Sequence[Any], masks: Mapping[str, int]) -> list[Any]:
         else:
             begin = None if masks["begin_mask"] & bit else _bound(bounds[0], number)
             end = None if masks["end_mask"] & bit else _bound(bounds[1], number)
-            found.append(_range(begin, end, step))
+            if all(bound is None or isinstance(bound, int) for bound in (begin, end)):
+                found.append(slice(begin, end, step))
+            elif step == 1:
+                found.append(_Moving(begin, end, False))
+            else:
+                raise CannotRewriteError(
+                    "a slice with steps begins or ends where only the model knows"
+                )
     return found
-
-
-def _range(begin: Any, end: Any, step: int) -> Any:
-    if all(bound is None or isinstance(bound, int) for bound in (begin, end)):
-        return slice(begin, end, step)
-    if step != 1:
-        raise NoWholeValueError("a slice with steps begins or ends where only the model knows")
-    return _Moving(begin, end, False)
 
 
 def _bound(tensor: Any, entry: int) -> Any:
@@ -133,7 +121,7 @@ def _fixed_slice_assigned(old: Any, shape: Sequence[int], entries: list[Any], va
     try:
         source[tuple(entries)] = given + source.size
     except (IndexError, ValueError) as error:
-        raise NoWholeValueError(str(error)) from error
+        raise CannotRewriteError(str(error)) from error
     both = tf.concat([tf.reshape(old, [-1]), tf.reshape(value, [-1])], 0)
     return tf.reshape(tf.gather(both, source.ravel()), shape)
 
@@ -147,7 +135,7 @@ def _moving_slice_assigned(old: Any, shape: Sequence[int], entries: list[Any], v
     taken = [_taken(*one) for one in zip(dimensions, shape, sizes, strict=True)]
     groups = _merged(taken)
     if len(groups) > _MOST_DIMENSIONS:
-        raise NoWholeValueError(f"a slice of {len(groups)} dimensions moves: too many for SELECT")
+        raise CannotRewriteError(f"a slice of {len(groups)} dimensions moves: too many for SELECT")
     rows = tf.reshape(rows, [math.prod(sizes[d] for d in group) for group in groups])
     inside: Any = None
     for axis, group in enumerate(groups):
@@ -177,7 +165,7 @@ def _aligned(
     every = [*before, *[slice(None)] * rest, *after]
     axes = [entry for entry in every if not _is_single(entry)]  # of the slice; None: a new one
     if len(given) > len(axes):
-        raise NoWholeValueError("what is assigned has more dimensions than the slice")
+        raise CannotRewriteError("what is assigned has more dimensions than the slice")
     left = iter([1] * (len(axes) - len(given)) + given)
     sizes = []
     for entry in every:
@@ -235,27 +223,41 @@ def _merged(taken: Sequence[_Taken]) -> list[list[int]]:
     return groups
 
 
-def rows_updated(old: Any, indices: Any, rows: Any) -> Any:
-    """Return a table after rows of it were replaced; the last one wins where an index comes twice.
+def table_scattered(old: Any, indices: Any, updates: Any, how: str, *, nested: bool) -> Any:
+    """Return a value after one of the ``ResourceScatter`` ops.
 
-    ``indices`` [n] is an array where it is known, or an integer tensor; ``rows`` is [n, …].
-
-    Raises:
-        NoWholeValueError: The table's length is not known, or too much would have to be compared.
+    ``indices`` is, for the ``Nd`` ops (``nested``), [..., k], the first k coordinates of each
+    update; else of any shape, the row of each. ``updates`` has the shape of ``indices`` (without k)
+    and the rest of ``old``'s, or is a scalar. ``how`` is ``"Update"``, ``"Add"``, ``"Sub"``,
+    ``"Min"`` or ``"Max"``. ``CannotRewriteError`` if it cannot be written so.
     """
     import tensorflow as tf
 
-    size = old.shape[0]
-    if size is None:
-        raise NoWholeValueError("the variable's shape is not known")
-    if isinstance(indices, np.ndarray):
-        source = np.arange(size, dtype=np.int32)
-        for number, index in enumerate(indices):
-            source[index] = size + number
-        return tf.gather(tf.concat([old, rows], 0), source)
-    count = indices.shape[0]
+    shape = _known_shape(old)
+    depth = indices.shape[-1] if nested else 1
+    count = indices.shape.num_elements()
+    if depth is None:
+        raise CannotRewriteError("how deep the indices go is not known")
     if count is None:
-        raise NoWholeValueError("how many rows are replaced is not known before it runs")
+        raise CannotRewriteError("how many rows are updated is not known before it runs")
+    flat = tf.reshape(tf.cast(indices, tf.int32), [-1])
+    if nested:
+        count //= depth
+        steps = [int(np.prod(shape[d + 1 : depth])) for d in range(depth)]
+        pairs = tf.reshape(flat, [-1, depth])
+        flat = tf.reduce_sum(pairs * tf.constant(steps, tf.int32), 1)
+    flat = tf.reshape(flat, [count])
+    rest = shape[depth:]
+    table = tf.reshape(old, [int(np.prod(shape[:depth])), *rest])
+    rows = tf.broadcast_to(updates, [count, *rest]) if not updates.shape.rank else updates
+    rows = tf.reshape(rows, [count, *rest])
+    combine = _rows_updated if how == "Update" else _rows_combined
+    return tf.reshape(combine(tf, table, flat, rows, how), shape)
+
+
+def _rows_updated(tf: Any, old: Any, indices: Any, rows: Any, _how: str) -> Any:
+    """Replace rows [n, …] of a table; the last one wins where an index [n] comes twice."""
+    size, count = int(old.shape[0]), int(indices.shape[0])
     if count == 0:
         return old
     same = _same(tf, size, indices, count)
@@ -267,32 +269,14 @@ def rows_updated(old: Any, indices: Any, rows: Any) -> Any:
     return tf.gather(tf.concat([old, rows], 0), tf.where(last >= 0, last + size, own))
 
 
-def _same(tf: Any, size: int, indices: Any, count: int) -> Any:
-    """Compare each row's number with each index: bool [size, count]."""
-    if size * count > MOST_PAIRS:
-        raise NoWholeValueError(
-            f"{count} updates of {size} rows would be {size * count:,} comparisons at each call"
-        )
-    own = tf.constant(np.arange(size, dtype=np.int32)[:, np.newaxis])
-    return own == tf.cast(indices, tf.int32)[tf.newaxis, :]
+def _rows_combined(tf: Any, old: Any, indices: Any, rows: Any, how: str) -> Any:
+    """Add rows [n, …] to a table, subtract them, or keep the smaller or larger ones.
 
-
-def rows_combined(old: Any, indices: Any, rows: Any, how: str) -> Any:
-    """Return a table after rows were added to it, or subtracted, or kept if smaller or larger.
-
-    ``old`` is [size, …], ``indices`` [n], ``rows`` [n, …]; ``how`` is ``"Add"``, ``"Sub"``,
-    ``"Min"`` or ``"Max"``. Every update counts where an index comes several times.
-
-    Raises:
-        NoWholeValueError: A shape is not known, or too much would have to be compared.
+    Every update counts where an index comes several times.
     """
-    import tensorflow as tf
-
-    if not old.shape.is_fully_defined() or indices.shape[0] is None:
-        raise NoWholeValueError("a shape is not known before it runs")
     size, count = int(old.shape[0]), int(indices.shape[0])
     if size * count * int(np.prod(old.shape[1:])) > MOST_PAIRS:
-        raise NoWholeValueError("the table is too large to be combined row by row")
+        raise CannotRewriteError("the table is too large to be combined row by row")
     same = _same(tf, size, indices, count)
     same = tf.reshape(same, [size, count] + [1] * (old.shape.rank - 1))
     if how in ("Add", "Sub"):
@@ -304,40 +288,11 @@ def rows_combined(old: Any, indices: Any, rows: Any, how: str) -> Any:
     return tf.minimum(old, tf.reduce_min(spread, 1))
 
 
-def table_scattered(old: Any, indices: Any, updates: Any, how: str, *, nested: bool) -> Any:
-    """Return a value after one of the ``ResourceScatter`` ops.
-
-    ``indices`` is, for the ``Nd`` ops (``nested``), [..., k], the first k coordinates of each
-    update; else of any shape, the row of each. ``updates`` has the shape of ``indices`` (without k)
-    and the rest of ``old``'s, or is a scalar. ``how`` is as in :func:`rows_combined`, or
-    ``"Update"``.
-
-    Raises:
-        NoWholeValueError: It cannot be written so.
-    """
-    import tensorflow as tf
-
-    shape = _known_shape(old)
-    depth = 1
-    flat = tf.reshape(tf.cast(indices, tf.int32), [-1])
-    if nested:
-        depth = indices.shape[-1]
-        if depth is None:
-            raise NoWholeValueError("how deep the indices go is not known")
-        steps = [int(np.prod(shape[d + 1 : depth])) for d in range(depth)]
-        pairs = tf.reshape(tf.cast(indices, tf.int32), [-1, depth])
-        flat = tf.reduce_sum(pairs * tf.constant(steps, tf.int32), 1)
-    count = indices.shape.num_elements()
-    if count is None:
-        raise NoWholeValueError("how many rows are updated is not known before it runs")
-    count = count // depth if nested else count
-    flat = tf.reshape(flat, [count])
-    rest = shape[depth:]
-    table = tf.reshape(old, [int(np.prod(shape[:depth])), *rest])
-    rows = tf.broadcast_to(updates, [count, *rest]) if not updates.shape.rank else updates
-    rows = tf.reshape(rows, [count, *rest])
-    if how == "Update":
-        new = rows_updated(table, flat, rows)
-    else:
-        new = rows_combined(table, flat, rows, how)
-    return tf.reshape(new, shape)
+def _same(tf: Any, size: int, indices: Any, count: int) -> Any:
+    """Compare each row's number with each index: bool [size, count]."""
+    if size * count > MOST_PAIRS:
+        raise CannotRewriteError(
+            f"{count} updates of {size} rows would be {size * count:,} comparisons at each call"
+        )
+    own = tf.constant(np.arange(size, dtype=np.int32)[:, np.newaxis])
+    return own == tf.cast(indices, tf.int32)[tf.newaxis, :]

@@ -14,23 +14,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from varhandle.errors import VarhandleError
+from varhandle.graph import Signature, TensorSpec
 
 CALL = "__call__"
 DEFAULT = "serving_default"
 
 
 class Entry(NamedTuple):
-    """A way into a loaded SavedModel.
-
-    Attributes:
-        name: The name of its signature; ``serving_default`` for a ``__call__``.
-        function: The concrete function.
-        owner: The loaded model. It must live as long as the function is used.
-    """
+    """A way into a loaded SavedModel: a signature, or its ``__call__`` as ``serving_default``."""
 
     name: str
-    function: Any
-    owner: Any
+    function: Any  # the concrete function
+    owner: Any  # the loaded model, which must live as long as the function is used
 
 
 class NoEntryError(VarhandleError, ValueError):
@@ -40,8 +35,7 @@ class NoEntryError(VarhandleError, ValueError):
 def entries_of(source: str, signatures: Sequence[str]) -> list[Entry]:
     """Load a SavedModel, and find the functions to convert; ``__call__`` stands for its own call.
 
-    Raises:
-        NoEntryError: There is none of such a name.
+    ``NoEntryError`` if there is none of such a name.
     """
     import tensorflow as tf
 
@@ -62,51 +56,39 @@ def _entry(loaded: Any, signature: str) -> Entry:
     return Entry(DEFAULT, found[0], loaded)
 
 
-def call_of(source: str) -> tuple[list[tuple[str, str, list[int] | None]], list[str]]:
-    """Describe the call of a SavedModel that has no signature.
+def call_of(source: str) -> Signature:
+    """Describe the call of a SavedModel that has no signature; of its outputs, the names alone.
 
-    Returns name, dtype and shape (-1 where it is open, ``None`` for an unknown rank) of each input,
-    and the names of the outputs.
-
-    Raises:
-        NoEntryError: It has no call, or several traces of one.
+    ``NoEntryError`` if it has no call, or several traces of one.
     """
     (entry,) = entries_of(source, [CALL])
-    specs = input_specs(entry.function)
     inputs = [
-        (
-            name,
-            spec.dtype.name,
-            None if spec.shape.rank is None else [-1 if n is None else n for n in spec.shape],
+        TensorSpec(
+            name, spec.dtype.name, None if spec.shape.rank is None else tuple(spec.shape.as_list())
         )
-        for name, spec in specs.items()
+        for name, spec in input_specs(entry.function).items()
     ]
-    return inputs, list(named_outputs(entry.function.structured_outputs))
+    outputs = named_outputs(entry.function.structured_outputs)
+    named = [TensorSpec(name, "", None) for name in outputs]
+    return Signature(DEFAULT, "", tuple(inputs), tuple(named))
 
 
 def answers_of_call(source: str, calls: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Ask TensorFlow for the answers of a model's own call.
 
-    Raises:
-        NoEntryError: It has no call, or several traces of one.
+    ``NoEntryError`` if it has no call, or several traces of one.
     """
     import numpy as np
+    import tensorflow as tf
 
     (entry,) = entries_of(source, [CALL])
     specs = input_specs(entry.function)
     answers = []
     for call in calls:
-        told = named_outputs(
-            _called(entry.function, [_constant(call, s) for s in specs.values()], specs)
-        )
+        tensors = [tf.constant(call[name], spec.dtype) for name, spec in specs.items()]
+        told = named_outputs(_called(entry.function, tensors, specs))
         answers.append({name: np.array(value) for name, value in told.items()})
     return answers
-
-
-def _constant(call: Mapping[str, Any], spec: Any) -> Any:
-    import tensorflow as tf
-
-    return tf.constant(call[spec.name], spec.dtype)
 
 
 def input_specs(function: Any) -> dict[str, Any]:
@@ -132,10 +114,9 @@ def named_outputs(structured: Any) -> dict[str, Any]:
 
 
 def save_tracked(source: str, target: str, signatures: Sequence[str]) -> list[str]:
-    """Write a SavedModel whose module holds what its signatures captured.
+    """Write a SavedModel whose module holds what its signatures captured; return their names.
 
-    Raises:
-        NoEntryError: There is no such way into the model.
+    ``NoEntryError`` if there is no such way into the model.
     """
     import tensorflow as tf
 
@@ -165,8 +146,7 @@ def _call(tf: Any, function: Any) -> Any:
 def export_keras(source: str, target: str, trust: bool) -> None:
     """Write a Keras file as a SavedModel, by the model's own ``export``.
 
-    Raises:
-        ValueError: Keras cannot load or export it; the message is its own.
+    ``ValueError``, with Keras's own message, if it cannot load or export it.
     """
     import tensorflow as tf
 

@@ -27,13 +27,13 @@ from typing import Any
 
 import numpy as np
 
-from varhandle.errors import VarhandleError
 from varhandle.facts.dtypes import DTYPES
 from varhandle.savedmodel.functional_updates import (
-    NoWholeValueError,
+    CannotRewriteError,
     slice_assigned,
     table_scattered,
 )
+from varhandle.savedmodel.resave_tracked import entries_of, input_specs, named_outputs
 
 _MOVES = frozenset(
     """
@@ -57,25 +57,6 @@ _WRAPS = frozenset(
 
 _IGNORED = frozenset({"NoOp", "Assert", "DisableCopyOnRead", "CheckNumerics"})
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
-
-
-class CannotRewriteError(VarhandleError, ValueError):
-    """A signature does something to a variable that cannot be written as a whole new value.
-
-    Attributes:
-        fault: What, in one line.
-        op: The op that does it; empty if it is none.
-        variable: The variable; empty if it is none.
-    """
-
-    def __init__(self, fault: str, op: str = "", variable: str = "") -> None:
-        self.fault = " ".join(fault.split())
-        self.op = op
-        self.variable = variable
-        super().__init__(self.fault)
-
-    def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
-        return type(self), (self.fault, self.op, self.variable)
 
 
 @dataclass(frozen=True)
@@ -105,23 +86,13 @@ def rewrite_signatures(
 ) -> dict[str, list[str]]:
     """Write a SavedModel with some signatures, rewritten. TensorFlow runs the model to load it.
 
-    Args:
-        source: The SavedModel.
-        target: The folder to write.
-        signatures: Its signatures; ``__call__`` for the call of a model that has none. They share
-            the variables that they shared.
-        narrow: Dtypes that are to be carried in their wider one (``facts.dtypes``).
-
-    Returns:
-        ``"variables"``: names of what it keeps; ``"recast"``: what of that is carried in another
-        dtype, each as ``"name: float16 in float32"``.
-
-    Raises:
-        CannotRewriteError: It does something that is not followed here.
+    ``signatures`` may have ``__call__``, for the call of a model that has none; they go on sharing
+    the variables that they shared. ``narrow`` are dtypes that are to be carried in their wider one
+    (``facts.dtypes``). Returns, as ``"variables"``, the names of what it keeps, and as
+    ``"recast"`` what of that is carried in another dtype, each as ``"name: float16 in float32"``.
+    ``CannotRewriteError`` if a signature does something that is not followed here.
     """
     import tensorflow as tf
-
-    from varhandle.savedmodel.resave_tracked import entries_of
 
     entries = entries_of(source, signatures)
     carriers = {tf.as_dtype(name): tf.as_dtype(DTYPES[name].widened) for name in narrow}
@@ -142,9 +113,7 @@ def rewrite_signatures(
 class _RewrittenModule:
     """Makes functions anew, and the variables that they share.
 
-    Args:
-        tf: TensorFlow.
-        carriers: Each dtype that is carried, and the one that carries it.
+    ``carriers`` has each dtype that is carried, and the one that carries it.
     """
 
     def __init__(self, tf: Any, carriers: Mapping[Any, Any]) -> None:
@@ -170,8 +139,6 @@ class _RewrittenModule:
 
     def add(self, function: Any) -> Any:
         """Return a function, rewritten, as a concrete function of the holder's."""
-        from varhandle.savedmodel.resave_tracked import input_specs
-
         tf, captured, specs = self._tf, _captured(function), input_specs(function)
         originals = [one for one in captured if isinstance(one, tf.Variable)]
         variables = [self._variable(original) for original in originals]
@@ -210,11 +177,7 @@ def _captured(function: Any) -> list[Any]:
 class _Walk:
     """Writes a function anew, op by op, into the function that is being traced.
 
-    Args:
-        tf: TensorFlow.
-        function: The function.
-        captured: What it captures. Its variables are counted by the numbers of handles and values.
-        carriers: Each dtype that is carried, and the one that carries it.
+    The numbers of handles and of values count the variables among ``captured``.
     """
 
     def __init__(
@@ -227,13 +190,9 @@ class _Walk:
         self._carriers = carriers
         definitions = function.graph.as_graph_def().library.function
         self._definitions = {one.signature.name: one for one in definitions}
-        self._register()
-
-    def _register(self) -> None:
-        """Make the functions known to TensorFlow, which looks for what a function calls."""
         from tensorflow.python.eager import context
 
-        for name, definition in self._definitions.items():
+        for name, definition in self._definitions.items():  # TensorFlow looks up what is called
             if not context.context().has_function(name):
                 context.context().add_function_def(definition)
 
@@ -241,8 +200,6 @@ class _Walk:
         self, inputs: Mapping[str, Any], specs: Mapping[str, Any], state: _State
     ) -> dict[str, Any]:
         """Return the named outputs, and leave in ``state`` what the variables hold afterwards."""
-        from varhandle.savedmodel.resave_tracked import named_outputs
-
         graph = self._function.graph
         given = [self._narrowed_in(inputs[name]) for name in specs]
         numbers = iter(range(len(self._names)))
@@ -285,7 +242,7 @@ class _Walk:
         if kind in _IGNORED:
             return inputs[:1] if kind == "CheckNumerics" else ()
         if kind in ("VarHandleOp", "VariableV2", "Variable"):
-            raise CannotRewriteError(f"{kind} inside the function makes a variable", kind)
+            raise CannotRewriteError(f"{kind} inside the function makes a variable")
         if kind in _CALLS:
             return self.run(self._graph(operation, "f"), inputs, state)
         if kind in ("If", "StatelessIf"):
@@ -302,7 +259,7 @@ class _Walk:
 
         name = operation.get_attr(attribute).name
         if name not in self._definitions:
-            raise CannotRewriteError(f"the function {name} is not in the model", operation.type)
+            raise CannotRewriteError(f"the function {name} is not in the model")
         with self._tf.init_scope():  # where what it calls in turn is known
             return function_def_to_graph(self._definitions[name])
 
@@ -317,13 +274,10 @@ class _Walk:
         read = self._read(operation, inputs, value)
         if read is not None:
             return (read,)
-        try:
-            new = self._updated(operation, inputs, value)
-        except NoWholeValueError as error:
-            raise CannotRewriteError(str(error), kind, self._names[handle.number]) from error
+        new = self._updated(operation, inputs, value)
         if new is None:
-            fault = f"{kind} on the variable {self._names[handle.number]} is not followed"
-            raise CannotRewriteError(fault, kind, self._names[handle.number])
+            name = self._names[handle.number]
+            raise CannotRewriteError(f"{kind} on the variable {name} is not followed")
         state.assign(handle, new)
         return ()
 
@@ -398,8 +352,7 @@ class _Walk:
         if integers and operation.type not in _MOVES | _WRAPS:
             name = carried[0].name
             raise CannotRewriteError(
-                f"{operation.type} on {name} may answer otherwise in a wider integer",
-                operation.type,
+                f"{operation.type} on {name} may answer otherwise in a wider integer"
             )
 
     def _attributes(self, operation: Any) -> dict[str, Any]:
@@ -451,7 +404,7 @@ class _Walk:
             state.values[number] = value
         first, second = ([v if isinstance(v, _Handle) else None for v in r] for r in results[:2])
         if first != second:
-            raise CannotRewriteError("a branch decides which variable is meant", operation.type)
+            raise CannotRewriteError("a branch decides which variable is meant")
         plain = iter(chosen)
         return [handle if handle is not None else next(plain) for handle in first]
 
@@ -475,7 +428,7 @@ class _Walk:
             before = set(inner.assigned)
             (go,) = self.run(self._graph(operation, "cond"), merged(values), inner)
             if inner.assigned != before:
-                raise CannotRewriteError("the condition of a loop assigns", operation.type)
+                raise CannotRewriteError("the condition of a loop assigns")
             return go
 
         def turn(values: Sequence[Any], variables: Sequence[Any]) -> Any:
@@ -484,7 +437,7 @@ class _Walk:
             state.assigned |= inner.assigned
             handles = [(a, b) for a, b in zip(inputs, outputs, strict=True)]
             if any(isinstance(a, _Handle) and a != b for a, b in handles):
-                raise CannotRewriteError("a loop decides which variable is meant", operation.type)
+                raise CannotRewriteError("a loop decides which variable is meant")
             return [v for v in outputs if not isinstance(v, _Handle)], [
                 inner.values[number] for number in touched
             ]

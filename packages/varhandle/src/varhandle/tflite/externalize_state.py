@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 import html
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -198,39 +198,33 @@ def lift_state(model: bytes, initial_values: Mapping[str, npt.ArrayLike] | None 
     if lift.has_variables:
         return lift.run(dict(initial_values or {}))
     _check_names(initial_values or {}, [])
-    unchanged: dict[str, tuple[str, ...]] = dict.fromkeys(lift.entry_names(), ())
+    unchanged: dict[str, tuple[str, ...]] = dict.fromkeys(sorted(lift.does), ())
     note = " ".join(filter(None, ["The file is returned unchanged.", lift.note]))
     return Lifted(content, {}, unchanged, unchanged, (), note)
 
 
-@dataclass(frozen=True)
-class _Entry:
-    """A subgraph that callers run: its index, its signatures' names, and what it does."""
-
-    number: int
-    names: tuple[str, ...]
-    effects: Effects
-
-
 class _Lift:
-    """One run of :func:`lift_state`."""
+    """One run of :func:`lift_state`.
+
+    ``does`` has what each signature does to variables, by its name; the main graph, which an
+    interpreter runs without a signature too, goes by ``UNSIGNED`` where none is of it.
+    """
 
     def __init__(self, model: schema.ModelT) -> None:
         self.model = model
         self.effects = VariableEffects(model)
         self._signatures = list(model.signatureDefs or [_signature_of_main(model)])
-        names: dict[int, list[str]] = {}
-        for signature in self._signatures:
-            names.setdefault(signature.subgraphIndex, []).append(decode(signature.signatureKey))
-        if 0 not in names:  # an interpreter runs the first subgraph, signature or not
-            names[0] = [UNSIGNED]
-        self.entries = [
-            _Entry(number, tuple(named), self.effects.of(number))
-            for number, named in sorted(names.items())
-        ]
+        entries = [(s.subgraphIndex, decode(s.signatureKey)) for s in self._signatures]
+        if all(number != 0 for number, _ in entries):
+            entries.append((0, UNSIGNED))
+        entries.sort(key=lambda entry: entry[0])
+        self._names: dict[int, str] = {}  # of each subgraph that callers run, its first signature
+        for number, name in entries:
+            self._names.setdefault(number, name)
+        self.does = {name: self.effects.of(number) for number, name in entries}
         self._operators = [
             operator
-            for number in reachable(model, [entry.number for entry in self.entries])
+            for number in reachable(model, self._names)
             for operator in model.subgraphs[number].operators or []
         ]
         self.note = _note(model)  # before the model grows
@@ -241,38 +235,44 @@ class _Lift:
         handles = (op_name(self.model, op) == "VAR_HANDLE" for op in self._operators)
         return bool(self.effects.values) or any(handles)
 
-    def entry_names(self) -> list[str]:
-        """Return the names of all signatures, sorted."""
-        return sorted(name for entry in self.entries for name in entry.names)
-
     def run(self, given: Mapping[str, npt.ArrayLike]) -> Lifted:
-        for entry in self.entries:
-            if entry.effects.results:
-                name = entry.effects.results[0][1].name
-                raise CannotLiftError(f"a handle of the variable {name} is an output", "", name)
-        keys = sorted(self.effects.values)
-        _check_unique(keys)
-        _check_names(given, [key.name for key in keys])
+        for effects in self.does.values():
+            for _, key in effects.results:
+                raise CannotLiftError(
+                    f"a handle of the variable {key.name} is an output", "", key.name
+                )
+        values = self.effects.values
+        keys = sorted(values)
+        names = [key.name for key in keys]
+        for name in names:
+            if names.count(name) > 1:
+                raise CannotLiftError(f"two containers hold a variable {name}", "VAR_HANDLE", name)
+        _check_names(given, names)
         initial = self._initial_values()
         for key in keys:
-            check_values(key, self.effects.values[key])
+            check_values(key, values[key])
             if key.name in given:
-                initial[key] = checked_value(key, given[key.name], self.effects.values[key][0])
-        assigned = {key for entry in self.entries for key in entry.effects.assigns}
-        needed = {key for entry in self.entries for key in entry.effects.reads}
+                initial[key] = checked_value(key, given[key.name], values[key][0])
+        assigned = {key for effects in self.does.values() for key in effects.assigns}
+        needed = {key for effects in self.does.values() for key in effects.reads}
         _check_initialized(sorted(needed), initial)
         for value in initial.values():
             value.flags.writeable = False
-        used = [key for key in keys if key in assigned | needed]
-        state_names = _state_names([k for k in used if k in assigned], self._signatures)
-        rewriter = self._rewriter(initial, needed - assigned)
-        written = {e.number: self._write(e, rewriter, state_names) for e in self.entries}
-        content = self._content(written, rewriter, state_names)
+        used = sorted(assigned | needed)
+        state_names = _state_names(sorted(assigned), self._signatures)
+        content = self._content(self._rewriter(initial, needed - assigned), state_names)
+
+        def sides(pick: Callable[[Effects], frozenset[VariableKey]]) -> dict[str, tuple[str, ...]]:
+            return {
+                name: tuple(state_names[key] for key in sorted(pick(effects)) if key in state_names)
+                for name, effects in self.does.items()
+            }
+
         return Lifted(
             content,
             {name: initial[key] for key, name in state_names.items() if key in initial},
-            self._sides(lambda effects: effects.reads, state_names),
-            self._sides(lambda effects: effects.assigns, state_names),
+            sides(lambda effects: effects.reads),
+            sides(lambda effects: effects.assigns),
             tuple(self._variable(key, state_names.get(key), initial.get(key)) for key in used),
             " ".join(filter(None, [self._growing(used), self.note])),
         )
@@ -359,40 +359,30 @@ class _Lift:
             self.model.buffers.append(schema.BufferT(plain if plain.size else None))
         return SubgraphRewriter(self.effects, specs, buffers)
 
-    def _write(
-        self, entry: _Entry, rewriter: SubgraphRewriter, state_names: Mapping[VariableKey, str]
-    ) -> int:
-        inputs = rewriter.state(entry.effects.reads)
-        outputs = rewriter.state(entry.effects.assigns)
-        number = rewriter.write(entry.number, inputs, outputs)
-        subgraph = self.model.subgraphs[number]
-        for key, tensor in zip(reversed(inputs), reversed(subgraph.inputs), strict=False):
-            # Named as the converter names a signature's inputs, and as an unsigned file's.
-            signature = entry.names[0]
-            name = f"{signature}_{state_names[key]}:0" if signature else state_names[key]
-            rewriter.rename(subgraph.tensors[tensor], name)
-        return number
-
-    def _content(
-        self,
-        written: Mapping[int, int],
-        rewriter: SubgraphRewriter,
-        state_names: Mapping[VariableKey, str],
-    ) -> bytes:
-        effects = {entry.number: entry.effects for entry in self.entries}
+    def _content(self, rewriter: SubgraphRewriter, state_names: Mapping[VariableKey, str]) -> bytes:
+        """Write every subgraph that callers run without variables, and pack the file."""
+        written = {}
+        for number, signature in self._names.items():
+            effects = self.effects.of(number)
+            inputs = rewriter.state(effects.reads)
+            written[number] = rewriter.write(number, inputs, rewriter.state(effects.assigns))
+            subgraph = self.model.subgraphs[written[number]]
+            for key, tensor in zip(reversed(inputs), reversed(subgraph.inputs), strict=False):
+                # Named as the converter names a signature's inputs, and as an unsigned file's.
+                name = f"{signature}_{state_names[key]}:0" if signature else state_names[key]
+                rewriter.rename(subgraph.tensors[tensor], name)
         signatures = []
         for old in self._signatures:
-            number = written[old.subgraphIndex]
             new = copy.copy(old)
-            new.subgraphIndex = number
-            done = effects[old.subgraphIndex]
-            for side, keys in (("inputs", done.reads), ("outputs", done.assigns)):
+            new.subgraphIndex = written[old.subgraphIndex]
+            effects = self.effects.of(old.subgraphIndex)
+            for side, keys in (("inputs", effects.reads), ("outputs", effects.assigns)):
                 maps = [
-                    schema.TensorMapT(m.name, rewriter.renumbered(number, int(m.tensorIndex)))
+                    schema.TensorMapT(m.name, rewriter.renumbered(new.subgraphIndex, m.tensorIndex))
                     for m in getattr(old, side) or []
                 ]
                 state = rewriter.state(keys)
-                tensors = getattr(self.model.subgraphs[number], side)
+                tensors = getattr(self.model.subgraphs[new.subgraphIndex], side)
                 # The state stands behind what the subgraph had; [-0:] would be all of it.
                 behind = tensors[len(tensors) - len(state) :]
                 maps += [
@@ -401,7 +391,7 @@ class _Lift:
                 ]
                 setattr(new, side, maps)
             signatures.append(new)
-        model = compact(self.model, [written[entry.number] for entry in self.entries], signatures)
+        model = compact(self.model, list(written.values()), signatures)
         described = decode(model.description).strip()
         model.description = f"{described} State lifted to inputs and outputs.".strip()
         try:
@@ -409,27 +399,16 @@ class _Lift:
         except ValueError as error:
             raise CannotLiftError(str(error)) from error
 
-    def _sides(
-        self, pick: Any, state_names: Mapping[VariableKey, str]
-    ) -> dict[str, tuple[str, ...]]:
-        return {
-            name: tuple(state_names[k] for k in sorted(pick(entry.effects)) if k in state_names)
-            for entry in self.entries
-            for name in entry.names
-        }
-
     def _variable(self, key: VariableKey, name: str | None, initial: Array | None) -> StateVariable:
         tensor = value_spec(self.effects.values[key], initial)
-        read = [n for e in self.entries if key in e.effects.reads for n in e.names]
-        assigned = [n for e in self.entries if key in e.effects.assigns for n in e.names]
         return StateVariable(
             variable=key.name,
             name=name,
             dtype=dtype_name(tensor),
             shape=tuple(None if n < 0 else n for n in shape_of(tensor) or ()),
             initial=initial,
-            read_by=tuple(sorted(read)),
-            assigned_by=tuple(sorted(assigned)),
+            read_by=tuple(sorted(n for n, does in self.does.items() if key in does.reads)),
+            assigned_by=tuple(sorted(n for n, does in self.does.items() if key in does.assigns)),
         )
 
 
@@ -466,13 +445,6 @@ def run_once(content: bytes) -> list[Array]:
     interpreter.allocate_tensors()
     interpreter.invoke()
     return [interpreter.get_tensor(d["index"]) for d in interpreter.get_output_details()]
-
-
-def _check_unique(keys: Sequence[VariableKey]) -> None:
-    names = [key.name for key in keys]
-    for name in names:
-        if names.count(name) > 1:
-            raise CannotLiftError(f"two containers hold a variable {name}", "VAR_HANDLE", name)
 
 
 def _check_names(given: Mapping[str, Any], names: Sequence[str]) -> None:

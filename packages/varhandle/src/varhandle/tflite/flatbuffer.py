@@ -10,7 +10,6 @@ are views of the file's bytes, and are never copied before the new file is packe
 from __future__ import annotations
 
 import copy
-import struct
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -27,25 +26,11 @@ _LARGEST = 2**31 - 1  # bytes; what a flatbuffer can hold (its offsets are of 32
 _NO_BUFFER = 1  # an offset of 0 or 1 stands for a buffer that is not stored outside
 _OMITTED = -1  # the index of an optional input that an operator does without
 
-_DAMAGED = (
-    struct.error,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    OverflowError,
-    MemoryError,
-)
-"""What the schema's generated reader raises on a damaged file."""
-
 _OPS = {
     value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)
 }
 _SIDE_EFFECTS = frozenset({"CUSTOM", "DELEGATE", "STABLEHLO_CUSTOM_CALL"})
-"""Ops with outputs that may do something else as well: they stay, used or not.
-
-So do ops without outputs, which do nothing but that. ``CALL_ONCE`` stays if what it calls does
-something, as any op that calls."""
+"""Ops with outputs that may do something else as well: they stay, used or not."""
 
 
 def unpack(data: bytes, source: str = "<bytes>") -> schema.ModelT:
@@ -60,7 +45,7 @@ def unpack(data: bytes, source: str = "<bytes>") -> schema.ModelT:
         model = flatbuffer_utils.convert_bytearray_to_object(data)
         _bring_inside(model, data)
         _check(model)
-    except _DAMAGED as error:
+    except Exception as error:  # the generated reader checks nothing, and raises whatever there is
         raise ModelFileError(
             source, f"the .tflite file is damaged or cut short ({error})"
         ) from error
@@ -250,7 +235,10 @@ class _Compaction:
         return live[::-1]
 
     def _acts(self, subgraph: schema.SubGraphT, operator: schema.OperatorT) -> bool:
-        """Tell whether an operator may do something besides giving outputs."""
+        """Tell whether an operator may do something besides giving outputs.
+
+        One without outputs does nothing but that; ``CALL_ONCE`` does what it calls does.
+        """
         name = op_name(self._old, operator)
         if name in _SIDE_EFFECTS or (name != "CALL_ONCE" and not indices(operator.outputs)):
             return True
@@ -365,44 +353,39 @@ def _check_range(kind: str, found: Iterable[int], count: int) -> None:
             raise ValueError(f"there is no {kind} {number}")
 
 
-_FORMS = {
-    "VAR_HANDLE": (schema.VarHandleOptionsT, 0, 1),
-    "READ_VARIABLE": (None, 1, 1),
-    "ASSIGN_VARIABLE": (None, 2, 0),
-    "CALL_ONCE": (schema.CallOnceOptionsT, 0, 0),
+_SIDES = {
+    "VAR_HANDLE": (0, 1),
+    "READ_VARIABLE": (1, 1),
+    "ASSIGN_VARIABLE": (2, 0),
+    "CALL_ONCE": (0, 0),
 }
-"""Op -> type of its options, number of inputs, number of outputs."""
+"""Op on variables to its number of inputs and of outputs."""
+
+_OPTIONS = {
+    "VAR_HANDLE": schema.VarHandleOptionsT,
+    "CALL_ONCE": schema.CallOnceOptionsT,
+    "IF": schema.IfOptionsT,
+    "WHILE": schema.WhileOptionsT,
+}
 
 
 def _check_form(model: schema.ModelT, operator: schema.OperatorT) -> None:
     """Raise ``ValueError`` for an op on variables, or a branch, that is not as it must be."""
-    name = op_name(model, operator)
-    inputs, outputs = indices(operator.inputs), indices(operator.outputs)
-    if name in _FORMS:
-        options, taken, given = _FORMS[name]
-        fits = options is None or isinstance(operator.builtinOptions, options)
-        if not fits or len(inputs) != taken or len(outputs) != given or _OMITTED in inputs:
+    name, inputs = op_name(model, operator), indices(operator.inputs)
+    taken, given = len(inputs), len(indices(operator.outputs))
+    has_options = isinstance(operator.builtinOptions, _OPTIONS.get(name, object))
+    if name in _SIDES:
+        if not has_options or (taken, given) != _SIDES[name] or _OMITTED in inputs:
             raise ValueError(f"{name} lacks its options, or has too many or too few tensors")
-    elif name == "IF":  # the first input is the condition; both branches take the others
-        branch = (len(inputs) - 1, len(outputs))
-        _check_calls(model, operator, schema.IfOptionsT, (branch, branch))
-    elif name == "WHILE":  # what the body gives is what the condition and the body take next
-        sides = ((len(inputs), 1), (len(inputs), len(outputs)))
-        _check_calls(model, operator, schema.WhileOptionsT, sides)
-        if len(inputs) != len(outputs):
-            raise ValueError("WHILE gives another number of tensors than it takes")
-
-
-def _check_calls(
-    model: schema.ModelT,
-    operator: schema.OperatorT,
-    options: type,
-    sides: tuple[tuple[int, int], tuple[int, int]],
-) -> None:
-    name = op_name(model, operator)
-    called = [model.subgraphs[number] for number in callees(operator)]
-    if not isinstance(operator.builtinOptions, options) or len(called) != len(sides):
-        raise ValueError(f"{name} does not name the two subgraphs that it runs")
-    for subgraph, side in zip(called, sides, strict=True):
-        if (len(indices(subgraph.inputs)), len(indices(subgraph.outputs))) != side:
+    elif name in _OPTIONS:
+        if name == "IF":  # the first input is the condition; both branches take the others
+            sides = [(taken - 1, given), (taken - 1, given)]
+        else:  # what the body gives is what the condition and the body take next
+            sides = [(taken, 1), (taken, taken)]
+        called = [model.subgraphs[number] for number in callees(operator)]
+        if not has_options or len(called) != 2:
+            raise ValueError(f"{name} does not name the two subgraphs that it runs")
+        if sides != [(len(indices(s.inputs)), len(indices(s.outputs))) for s in called]:
             raise ValueError(f"{name} and the subgraphs that it runs do not agree on their tensors")
+        if name == "WHILE" and taken != given:
+            raise ValueError("WHILE gives another number of tensors than it takes")

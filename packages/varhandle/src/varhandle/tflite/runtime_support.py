@@ -8,33 +8,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from varhandle.facts.releases import minor
 from varhandle.facts.targets import RESOURCE_OPS, Target, find_target, measured_runtimes, ops_of
 from varhandle.formats import format_of
-from varhandle.formats.tflite_bytes import read_graph_part
 from varhandle.graph import Graph, ModelFileError
 
 _CLAIM = re.compile(r"min_runtime_version (\d+)\.(\d+)")
 
 
-def refusals(graph: Graph, place: str | Target, content: bytes | None = None) -> tuple[str, ...]:
-    """Say why a runtime would not take a .tflite file.
+def refusals(graph: Graph, place: str | Target, content: Any = None) -> tuple[str, ...]:
+    """Say why a runtime would not take a .tflite file: a line each, the weightiest first.
 
-    Args:
-        graph: The file, as ``read_graph`` gives it.
-        place: The target, or its id.
-        content: The file's bytes, which tell the versions of its ops. If ``None``, they are looked
-            for where the graph came from; without them, only the ops themselves are compared.
-
-    Returns:
-        One line for each reason, the weightiest first; nothing where none is known.
+    ``place`` is a target or its id. The file's bytes, ``content``, tell the versions of its ops;
+    without them, only the ops themselves are compared.
 
     Raises:
         ValueError: The graph is of another format, or there is no such target.
-        ModelFileError: The bytes are no sound .tflite file, or the file is gone or cut short.
+        ModelFileError: The bytes are no sound .tflite file.
     """
     if not format_of(graph).is_converted:
         raise ValueError(f"a .tflite file is wanted, and not a {graph.format}")
@@ -42,22 +34,25 @@ def refusals(graph: Graph, place: str | Target, content: bytes | None = None) ->
     return tuple(dict.fromkeys(_reasons(graph, found, content)))
 
 
-def _reasons(graph: Graph, place: Target, content: bytes | None) -> Iterator[str]:
-    builtin, flex, custom = _sorted_ops(graph)
-    if not place.resource_variables and builtin & RESOURCE_OPS:
-        yield (
-            f"{place.name} has no ops on variables, and the file has "
-            f"{', '.join(sorted(builtin & RESOURCE_OPS))}"
-        )
+def _reasons(graph: Graph, place: Target, content: Any) -> Iterator[str]:
+    nodes = tuple(graph.nodes)
+    own = {node.op for node in nodes if node.attributes.get("custom")}
+    builtin = {node.op for node in nodes if not node.attributes.get("custom")}
+    flex = sorted(op for op in own if op.startswith("Flex"))
+    custom = sorted(own - set(flex))
+    unknown = builtin - set(place.ops)
+    if not place.resource_variables:
+        unknown -= RESOURCE_OPS
+        held = sorted(builtin & RESOURCE_OPS)
+        if held:
+            yield f"{place.name} has no ops on variables, and the file has {', '.join(held)}"
     if flex and not place.flex:
-        yield f"{place.name} has no Flex delegate, and the file has {', '.join(sorted(flex))}"
+        yield f"{place.name} has no Flex delegate, and the file has {', '.join(flex)}"
     if custom:
-        yield f"{', '.join(sorted(custom))}: custom, and {place.name} has no kernel for it"
-    spoken_of = frozenset() if place.resource_variables else RESOURCE_OPS
-    unknown = sorted(builtin - set(place.ops) - spoken_of)
+        yield f"{', '.join(custom)}: custom, and {place.name} has no kernel for it"
     if unknown:
-        yield f"{place.name} does not know the op {', '.join(unknown)}"
-    for op, version in sorted(_versions(graph, content).items()):
+        yield f"{place.name} does not know the op {', '.join(sorted(unknown))}"
+    for op, version in sorted(_op_versions(content).items() if content is not None else ()):
         if op in place.ops and not place.ops[op][0] <= version <= place.ops[op][1]:
             yield (
                 f"{place.name} knows {op} up to version {place.ops[op][1]}, "
@@ -66,14 +61,6 @@ def _reasons(graph: Graph, place: Target, content: bytes | None) -> Iterator[str
     claim = _CLAIM.search(graph.producer or "")
     if place.release and claim and (int(claim[1]), int(claim[2])) > minor(place.release):
         yield f"the file says itself that it needs release {claim[1]}.{claim[2]} or later"
-
-
-def _sorted_ops(graph: Graph) -> tuple[set[str], set[str], set[str]]:
-    """Return the builtin, the Flex and the custom ops of a file."""
-    nodes = tuple(graph.nodes)
-    own = {node.op for node in nodes if node.attributes.get("custom")}
-    flex = {op for op in own if op.startswith("Flex")}
-    return {node.op for node in nodes if not node.attributes.get("custom")}, flex, own - flex
 
 
 def earliest_release(content: bytes) -> str | None:
@@ -115,19 +102,7 @@ def update_runtime_version(content: bytes) -> bytes:
     return pack(model)
 
 
-def _versions(graph: Graph, content: bytes | None) -> dict[str, int]:
-    if content is not None:
-        return _op_versions(content)
-    path = Path(graph.source)
-    if not path.is_file():
-        return {}
-    try:
-        return _op_versions(read_graph_part(path), graph.source)
-    except (OSError, ValueError) as error:  # it has changed since the graph was read
-        raise ModelFileError(path, f"cannot be read again: {error}") from error
-
-
-def _op_versions(content: Any, source: str = "<bytes>") -> dict[str, int]:
+def _op_versions(content: Any) -> dict[str, int]:
     """Read which version of each builtin op a file asks for; the highest where it has several."""
     from ai_edge_litert import schema_py_generated as schema
 
@@ -142,5 +117,7 @@ def _op_versions(content: Any, source: str = "<bytes>") -> dict[str, int]:
             if name != "CUSTOM":
                 found[name] = max(code.Version(), found.get(name, 0))
     except Exception as error:  # the accessors check nothing, and raise whatever there is
-        raise ModelFileError(source, "is no sound .tflite file: no table of ops in it") from error
+        raise ModelFileError(
+            "<bytes>", "is no sound .tflite file: no table of ops in it"
+        ) from error
     return found

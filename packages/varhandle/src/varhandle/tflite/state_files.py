@@ -14,38 +14,49 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from varhandle.atomic_write import write_all
 from varhandle.graph import ModelFileError
 
 
-@contextlib.contextmanager
-def writing(target: Path) -> Iterator[None]:
-    """Turn what the system says against a place into a ``ModelFileError``.
+def check_target(target: Path, *kept: Path) -> None:
+    """Raise ``ModelFileError`` if a file or its state cannot be written, or would replace others.
 
-    Raises:
-        ModelFileError: The system raised an ``OSError`` meanwhile.
+    ``kept`` are the files, and folders, that must stay.
     """
+    with _writing(target):
+        if target.is_dir():  # "." and "/" have no name that the state's could be made of
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not target.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        for path in (target, _state_beside(target)):
+            if path.exists() and any(_is_of(path, one) for one in kept):
+                raise ModelFileError(path, "would be overwritten by what is made of it")
+
+
+def write_with_state(
+    target: Path, content: bytes, state: Mapping[str, npt.NDArray[Any]] | None
+) -> Path:
+    """Write a file and its first state, if it has one, both or none; return the state's place."""
+    beside = _state_beside(target)
+    files = {target: content}
+    if state is not None:
+        files[beside] = as_npz(state)
+    with _writing(target):
+        write_all(files)
+    return beside
+
+
+@contextlib.contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    """Turn what the system says against a place into a ``ModelFileError``."""
     try:
         yield
     except OSError as error:
         raise ModelFileError(target, f"cannot be written: {error.strerror or error}") from error
 
 
-def state_beside(target: Path, *kept: Path) -> Path:
-    """Return where the first state goes, if both it and the target may be written.
-
-    Raises:
-        OSError: ``target`` is a folder, or is in none.
-        ModelFileError: One of the two would be written over what must stay.
-    """
-    if target.is_dir():  # "." and "/" have no name that the state's could be made of
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    if not target.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-    state = target.with_name(target.name.removesuffix(".tflite") + ".state.npz")
-    for path in (target, state):
-        if path.exists() and any(_is_of(path, one) for one in kept):
-            raise ModelFileError(path, "would be overwritten by what is made of it")
-    return state
+def _state_beside(target: Path) -> Path:
+    return target.with_name(target.name.removesuffix(".tflite") + ".state.npz")
 
 
 def _is_of(path: Path, kept: Path) -> bool:

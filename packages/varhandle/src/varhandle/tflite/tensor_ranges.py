@@ -17,16 +17,11 @@ from varhandle.display import RichTable, Table
 
 @dataclass(frozen=True)
 class TensorRange:
-    """What a quantized tensor can hold.
+    """What a quantized tensor can hold: real values from ``smallest`` to ``largest``.
 
-    Attributes:
-        name: The tensor's name; the signature's own name for an input or output.
-        role: ``"input"``, or the op that computes the tensor, such as ``"READ_VARIABLE"``.
-        dtype: Such as ``"int8"``.
-        scale: Real size of one step; the first one where each channel has its own.
-        zero_point: The integer that stands for 0.0.
-        smallest: Smallest real value that the tensor can hold.
-        largest: Largest real value that it can hold.
+    ``name`` is the signature's own for an input or output. ``role`` is ``"input"``, or the op that
+    computes the tensor, such as ``"READ_VARIABLE"``. Where each channel has a scale, the first one
+    is given.
     """
 
     name: str
@@ -43,12 +38,6 @@ class Ranges(RichTable):
     """The ranges of a file's quantized activations, inputs among them, in the file's order."""
 
     tensors: tuple[TensorRange, ...]
-
-    def __getitem__(self, name: str) -> TensorRange:
-        for tensor in self.tensors:
-            if tensor.name == name:
-                return tensor
-        raise KeyError(name)
 
     def of_op(self, op: str) -> tuple[TensorRange, ...]:
         """Return the ranges of what an op (``"READ_VARIABLE"``, or ``"input"``) computes."""
@@ -78,7 +67,7 @@ def quantized_ranges(content: bytes) -> Ranges:
 
     ``ModelFileError`` if it is no .tflite file, or a damaged one.
     """
-    from varhandle.tflite.flatbuffer import decode, tensor_maps, unpack
+    from varhandle.tflite.flatbuffer import decode, indices, op_name, tensor_maps, unpack
 
     model = unpack(content)
     names = {
@@ -88,7 +77,10 @@ def quantized_ranges(content: bytes) -> Ranges:
     }
     found = []
     for number, subgraph in enumerate(model.subgraphs):
-        for index, role in _roles(model, subgraph).items():
+        roles = dict.fromkeys(indices(subgraph.inputs), "input")  # what fills a tensor
+        for operator in subgraph.operators or ():
+            roles.update(dict.fromkeys(indices(operator.outputs), op_name(model, operator)))
+        for index, role in roles.items():
             tensor = subgraph.tensors[index]
             quantization = tensor.quantization
             if quantization is None or quantization.scale is None or not len(quantization.scale):
@@ -97,18 +89,6 @@ def quantized_ranges(content: bytes) -> Ranges:
             name = names.get((number, index), decode(tensor.name).partition(";")[0])
             found.append(_range(name, role, tensor, quantization))
     return Ranges(tuple(found))
-
-
-def _roles(model: Any, subgraph: Any) -> dict[int, str]:
-    """Return the tensors that a call fills, and what fills them."""
-    from varhandle.tflite.flatbuffer import indices, op_name
-
-    roles = dict.fromkeys(indices(subgraph.inputs), "input")
-    for operator in subgraph.operators or ():
-        for index in indices(operator.outputs):
-            if index >= 0:
-                roles[index] = op_name(model, operator)
-    return roles
 
 
 #: Number of a dtype in the schema's TensorType -> NumPy's name.

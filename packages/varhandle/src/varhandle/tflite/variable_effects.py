@@ -24,10 +24,7 @@ _DEEPEST = 100  # nested branches and loops; no converter comes near, and Python
 class CannotLiftError(VarhandleError, ValueError):
     """A model's state cannot be lifted out; the message says why, in one line.
 
-    Attributes:
-        fault: What is in the way.
-        op: The op that is in the way; empty if it is none.
-        variable: The variable that it is about; empty if it is none.
+    ``op`` and ``variable`` are those that are in the way; empty if there is none.
     """
 
     def __init__(self, fault: str, op: str = "", variable: str = "") -> None:
@@ -53,17 +50,11 @@ Binding = tuple[tuple[int, VariableKey], ...]
 
 @dataclass(frozen=True)
 class Effects:
-    """What one run of a subgraph does to variables.
+    """What one run of a subgraph does to variables."""
 
-    Attributes:
-        reads: Variables whose value it needs when it starts.
-        assigns: Variables that it assigns, or may assign.
-        results: Which of its outputs are handles, and of which variables.
-    """
-
-    reads: frozenset[VariableKey] = frozenset()
-    assigns: frozenset[VariableKey] = frozenset()
-    results: Binding = ()
+    reads: frozenset[VariableKey]  # whose value it needs when it starts
+    assigns: frozenset[VariableKey]  # or may assign
+    results: Binding  # which of its outputs are handles
 
 
 def bound_handles(handles: Mapping[int, VariableKey], tensors: Sequence[int]) -> Binding:
@@ -87,8 +78,7 @@ class _Walk:
 class VariableEffects:
     """Follows variables through the subgraphs of an unpacked model, and remembers the effects.
 
-    Attributes:
-        values: Each variable's tensors: what was read from it and what was assigned to it.
+    ``values`` has each variable's tensors: what was read from it and what was assigned to it.
     """
 
     def __init__(self, model: schema.ModelT) -> None:
@@ -110,11 +100,9 @@ class VariableEffects:
             self._known[call] = self._walk(number, binding, depth)
         found = self._known[call]
         if found is None:
-            raise CannotLiftError(f"the subgraph {self._name(number)} calls itself")
+            name = decode(self.model.subgraphs[number].name) or str(number)
+            raise CannotLiftError(f"the subgraph {name} calls itself")
         return found
-
-    def _name(self, number: int) -> str:
-        return decode(self.model.subgraphs[number].name) or str(number)
 
     def _walk(self, number: int, binding: Binding, depth: int) -> Effects:
         subgraph = self.model.subgraphs[number]

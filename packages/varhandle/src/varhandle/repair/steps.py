@@ -1,0 +1,448 @@
+"""The steps of a repair, in the order in which they follow each other.
+
+Each has what ``cure`` runs and what a person would run to do the same by hand. To add one, write
+both, and name it in ``STEPS``; a family names it as its ``repair_step``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from varhandle.conversion.converter import convert
+from varhandle.diagnosis import Diagnosis, Finding
+from varhandle.evaluate.proof import converter_words
+from varhandle.evaluate.stateful_parity import with_state
+from varhandle.facts.recipes import RECIPES, ConverterSettings, Recipe, needs_calibration
+from varhandle.facts.targets import Target
+from varhandle.formats import SAVED_MODEL, ModelFormat, format_of, read_graph
+from varhandle.graph import Graph
+from varhandle.graph.signature_inference import infer_signature, sinks
+from varhandle.repair.refusal import (
+    OTHER_BUILTINS,
+    OTHER_RECIPE,
+    SIGN,
+    WRITE_OTHERWISE,
+    NoCureError,
+)
+from varhandle.sandbox import run_isolated
+from varhandle.savedmodel.checkpoint_freezer import checkpoint_beside, freeze_checkpoint
+from varhandle.savedmodel.resave_tracked import CALL, DEFAULT, export_keras, save_tracked
+from varhandle.savedmodel.rewrite_signature import rewrite_signatures
+from varhandle.tflite.externalize_state import Lifted, lift_state
+from varhandle.tflite.runtime_support import update_runtime_version
+from varhandle.tflite.variable_effects import CannotLiftError
+
+if TYPE_CHECKING:
+    from varhandle.repair.parity_proof import CalledSignature
+    from varhandle.repair.plan import RepairPlan
+
+_CHANGES = {"NoEntryError": SIGN, "CannotRewriteError": WRITE_OTHERWISE}
+"""What to change where a child that writes the model anew raised this."""
+
+
+@dataclass
+class RepairJob:
+    """One run of ``cure``: what a step reads, and where it leaves what it made.
+
+    Attributes:
+        diagnosis: What was found in the model.
+        target: Where the file is to run.
+        plan: The plan; a step may have to replace it by a longer one.
+        inputs: Inputs of the signature, as ``load_calls`` takes them; made up if ``None``.
+        trust: Whether code that the model brings along may run.
+        timeout: Seconds that each child process may take.
+        folder: A folder to work in, which is removed afterwards.
+        source: What is to be converted: the model itself, or what a step wrote of it.
+        made: The float .tflite file, as it was converted.
+        content: The .tflite file as far as it has come.
+        lifted: The file whose state was lifted out; ``None`` if it keeps its own.
+        called: The signatures of the float file, with the model's own answers; set once it is made.
+    """
+
+    diagnosis: Diagnosis
+    target: Target
+    plan: RepairPlan
+    inputs: Any
+    trust: bool
+    timeout: float
+    folder: Path
+    source: str = ""
+    made: bytes = field(default=b"", repr=False)
+    content: bytes = field(default=b"", repr=False)
+    lifted: Lifted | None = None
+    called: Sequence[CalledSignature] = ()
+
+    def __post_init__(self) -> None:
+        self.source = self.path
+        if self.model_format.is_converted:
+            self.made = self.content = Path(self.source).read_bytes()
+
+    @property
+    def graph(self) -> Graph:
+        """The model, as it was read."""
+        return self.diagnosis.graph
+
+    @property
+    def model_format(self) -> ModelFormat:
+        """The model's format."""
+        return format_of(self.graph)
+
+    @property
+    def path(self) -> str:
+        """The model's place, as TensorFlow takes it."""
+        return self.model_format.path_to_load(self.graph.source)
+
+    @property
+    def signatures(self) -> list[str]:
+        """The signatures to take of ``source``; none where it has none."""
+        return [DEFAULT] if "export" in self.plan.steps else list(self.plan.signatures)
+
+    @property
+    def error(self) -> Finding | None:
+        """The worst error that was found in the model."""
+        return next((f for f in self.diagnosis.findings if f.severity == "error"), None)
+
+    def rewrite(self, write: Callable[..., Any], *arguments: Any, name: str = "prepared") -> None:
+        """Let a child write the model anew: ``write(source, target, *arguments)``.
+
+        ``NoCureError`` if it did not work.
+        """
+        target = str(self.folder / name)
+        record = run_isolated(write, self.source, target, *arguments, timeout=self.timeout)
+        if not record.ok:
+            words = record.message.strip().splitlines()
+            reason = f"{self.plan.id} does not work here: {words[0] if words else record.outcome}"
+            change = _CHANGES.get(record.exception_type or "", "")
+            raise NoCureError(f"no safe cure: {reason}", self.error, change)
+        self.source = target
+
+
+@dataclass(frozen=True)
+class RepairStep:
+    """One step of a repair plan.
+
+    Attributes:
+        does: What it does, for a person.
+        plan_id: What a plan is called whose point it is; empty if it never is.
+        run: Does it; raises ``NoCureError``.
+        code: Writes what a person would run to do it by hand, from the variable ``source`` (a
+            model) or ``content`` (a .tflite file) to the same.
+    """
+
+    does: str
+    plan_id: str
+    run: Callable[[RepairJob], None]
+    code: Callable[[Diagnosis, RepairPlan], list[str]]
+
+
+def _do_nothing(_: RepairJob) -> None:
+    """Take what is there: a .tflite file as it is, or one signature alone."""
+
+
+def _no_code(_: Diagnosis, __: RepairPlan) -> list[str]:
+    return []
+
+
+def _freeze(job: RepairJob) -> None:
+    outputs = [spec.name for spec in infer_signature(job.graph).outputs]
+    job.rewrite(freeze_checkpoint, str(checkpoint_beside(job.graph)), outputs, name="frozen.pb")
+
+
+def _freeze_code(diagnosis: Diagnosis, _: RepairPlan) -> list[str]:
+    checkpoint = str(checkpoint_beside(diagnosis.graph))
+    return [
+        "from varhandle.savedmodel.checkpoint_freezer import restored_session",
+        "",
+        f"with restored_session(source, {checkpoint!r}) as session:",
+        "    frozen = tf.compat.v1.graph_util.convert_variables_to_constants(",
+        f"        session, session.graph.as_graph_def(), {list(sinks(diagnosis.graph))!r}",
+        "    )",
+        'source = "frozen.pb"',
+        "open(source, 'wb').write(frozen.SerializeToString())",
+    ]
+
+
+def _export(job: RepairJob) -> None:
+    job.rewrite(export_keras, job.trust, name="exported")
+
+
+def _export_code(_: Diagnosis, __: RepairPlan) -> list[str]:
+    return [
+        "model = tf.keras.models.load_model(source, compile=False)",
+        "specs = [tf.TensorSpec(one.shape, one.dtype, one.name) for one in model.inputs]",
+        'model.export("exported", input_signature=specs if len(specs) == 1 else None)',
+        'source = "exported"',
+    ]
+
+
+def _hold(job: RepairJob) -> None:
+    job.rewrite(save_tracked, job.signatures or [CALL])
+
+
+def _hold_code(_: Diagnosis, plan: RepairPlan) -> list[str]:
+    if not plan.signatures:
+        return [
+            "from varhandle.savedmodel.resave_tracked import CALL, save_tracked",
+            "",
+            'save_tracked(source, "held", [CALL])',
+            'source = "held"',
+        ]
+    return [
+        "def calling(function):",
+        "    return tf.function(lambda **inputs: function(**inputs), autograph=False)",
+        "",
+        "loaded = tf.saved_model.load(source)",
+        f"functions = {{name: loaded.signatures[name] for name in {list(plan.signatures)!r}}}",
+        "module = tf.Module()",
+        "module.held = [v for f in functions.values() for v in f.graph.variables]",
+        "module.calls, signatures = [], {}",
+        "for name, function in functions.items():",
+        "    call, specs = calling(function), function.structured_input_signature[1]",
+        "    signatures[name] = call.get_concrete_function(**specs)",
+        "    module.calls.append(call)",
+        'tf.saved_model.save(module, "held", signatures=signatures)',
+        'source = "held"',
+    ]
+
+
+def _rewrite(job: RepairJob) -> None:
+    """Carry values in a wider dtype and make updates of a part whole, both in one pass."""
+    job.rewrite(rewrite_signatures, job.signatures or [CALL], list(job.plan.narrow))
+
+
+def _rewrite_code(_: Diagnosis, plan: RepairPlan) -> list[str]:
+    entries = [DEFAULT] if "export" in plan.steps else list(plan.signatures) or [CALL]
+    return [
+        "# Each op of the signature is written anew; TensorFlow has no call that does it.",
+        "from varhandle.savedmodel.rewrite_signature import rewrite_signatures",
+        "",
+        f'rewrite_signatures(source, "rewritten", {entries!r}, {list(plan.narrow)!r})',
+        'source = "rewritten"',
+    ]
+
+
+def _make_whole(job: RepairJob) -> None:
+    if "recast" not in job.plan.steps:  # which has made updates whole already
+        _rewrite(job)
+
+
+def _make_whole_code(diagnosis: Diagnosis, plan: RepairPlan) -> list[str]:
+    return [] if "recast" in plan.steps else _rewrite_code(diagnosis, plan)
+
+
+def _convert(job: RepairJob) -> None:
+    known = (job.diagnosis.signature,) if job.diagnosis.signature else ()
+    proof = job.diagnosis.proof
+    proved = proof.content if proof and job.plan.signatures == known else None
+    untouched = job.source == job.path
+    job.made = job.content = (untouched and proved) or _convert_by_either_door(job)
+    keeps = job.target.resource_variables and not needs_calibration(job.plan.quantization)
+    if not keeps and "lift" not in job.plan.steps and read_graph(job.made).variables:
+        why = "The converted file keeps a state, which becomes inputs and outputs."
+        job.plan = job.plan.with_step(job.diagnosis, "lift", why)
+
+
+def _convert_by_either_door(job: RepairJob) -> bytes:
+    try:
+        return _convert_source(job)
+    except NoCureError:
+        if not job.model_format.can_export or "export" in job.plan.steps:
+            raise
+    # A Keras model that is stateful may go through its other door alone.
+    why = "Its other door, by Model.export, is the one that is open."
+    job.plan = job.plan.with_step(job.diagnosis, "export", why)
+    _export(job)
+    return _convert_source(job)
+
+
+def _convert_source(job: RepairJob, settings: ConverterSettings | None = None) -> bytes:
+    record = convert(
+        job.source, settings=settings, signature_keys=job.signatures, trust=job.trust,
+        timeout=job.timeout,
+    ).record  # fmt: skip
+    if not record.ok:
+        change = "" if job.source == job.path and job.error else OTHER_BUILTINS
+        raise NoCureError(f"no safe cure: {converter_words(record)}", job.error, change)
+    content: bytes = record.value
+    return content
+
+
+def _convert_code(diagnosis: Diagnosis, plan: RepairPlan) -> list[str]:
+    recipe = RECIPES[plan.quantization] if plan.quantization else None
+    if recipe and recipe.selective:
+        return []  # it is the recipe that converts
+    saved = {"export", "recast", "whole", "hold"} & set(plan.steps)
+    model_format = SAVED_MODEL if saved else format_of(diagnosis.graph)
+    called = model_format.call_signature(diagnosis.graph, None)
+    by_converter = recipe and not plan.quantizes_file(diagnosis)
+    return [
+        *model_format.converter_code(called, plan.signatures),
+        *(_settings_code(recipe, plan) if recipe and by_converter else []),
+        "content = converter.convert()",
+    ]
+
+
+_CALLS_ARE = [
+    "# calls: signature ('' where the model has none) to inputs of your own, for each call a",
+    "# dictionary of input name to array",
+]
+
+
+def _settings_code(recipe: Recipe, plan: RepairPlan) -> list[str]:
+    """Write what a recipe sets on the converter."""
+    settings = recipe.settings
+    ops = ", ".join(f"tf.lite.OpsSet.{name}" for name in settings.supported_ops)
+    lines = [
+        "converter.optimizations = [tf.lite.Optimize.DEFAULT]",
+        f"converter.target_spec.supported_ops = [{ops}]",
+    ]
+    if settings.supported_types:
+        types = ", ".join(f"tf.{name}" for name in settings.supported_types)
+        lines.append(f"converter.target_spec.supported_types = [{types}]")
+    if recipe.calibrated:
+        lines += [
+            *_CALLS_ARE,
+            "converter.representative_dataset = lambda: (",
+            "    (name, call) for name in calls for call in calls[name]"
+            if plan.signatures
+            else "    list(call.values()) for call in calls['']",
+            ")",
+            f"converter.inference_input_type = tf.{settings.inference_input_type}",
+            f"converter.inference_output_type = tf.{settings.inference_output_type}",
+        ]
+    return lines
+
+
+def _lift(job: RepairJob) -> None:
+    try:
+        job.lifted = lift_state(job.content)
+    except CannotLiftError as error:
+        reason = f"no safe cure for {job.target.name}: {error}"
+        change = "Keep the state outside: make it an input and an output of the model."
+        raise NoCureError(reason, change=change) from error
+    job.content = update_runtime_version(job.lifted.content)
+
+
+def _lift_code(_: Diagnosis, __: RepairPlan) -> list[str]:
+    return [
+        "",
+        "from varhandle import lift_state",
+        "from varhandle.tflite.runtime_support import update_runtime_version",
+        "",
+        "lifted = lift_state(content)",
+        "content, state = update_runtime_version(lifted.content), lifted.start()",
+    ]
+
+
+def _quantize(job: RepairJob) -> None:
+    """Quantize: by the converter, or a .tflite file that is there already.
+
+    Calibration must see the state, so a state is lifted before a calibrated recipe, and the lifted
+    file is what is quantized.
+    """
+    from varhandle.conversion.quantization import quantize
+    from varhandle.conversion.quantization_debugger import QuantizationError
+
+    recipe = RECIPES[str(job.plan.quantization)]
+    try:
+        if job.plan.quantizes_file(job.diagnosis):
+            job.content = _quantized_file(job, recipe)
+        elif recipe.selective:
+            samples = [list(call.values()) for call in job.called[0].calls]
+            job.content = quantize(job.source, recipe, samples, timeout=job.timeout).content
+        else:
+            made = _convert_source(job, _settings(job, recipe))
+            job.content = update_runtime_version(lift_state(made).content) if job.lifted else made
+    except NoCureError:
+        raise
+    except (QuantizationError, ValueError, KeyError) as error:
+        reason = f"no safe cure with {recipe.name}: {error}"
+        raise NoCureError(reason, change=OTHER_RECIPE) from error
+
+
+def _quantized_file(job: RepairJob, recipe: Recipe) -> bytes:
+    from varhandle.conversion.quantization import quantize_file
+
+    calls: dict[str, Any] = {one.name_in(job.content) or "": list(one.calls) for one in job.called}
+    kept: list[str] = []
+    if job.lifted is not None:
+        calls = {name: with_state(job.lifted, c, name or None) for name, c in calls.items()}
+        kept = sorted(job.lifted.initial_state)
+    if recipe.float_inputs:
+        kept += [name for one in job.called for name in one.calls[0]]
+        kept += [spec.name for one in job.called for spec in one.signature.outputs]
+    bits = recipe.activation_bits
+    return quantize_file(
+        job.content, calls, activation_bits=bits, float_tensors=kept, timeout=job.timeout
+    ).content
+
+
+def _settings(job: RepairJob, recipe: Recipe) -> ConverterSettings:
+    if not recipe.calibrated:
+        return recipe.settings
+    samples: list[Any] = [
+        (one.signature.name, dict(call)) if job.plan.signatures else list(call.values())
+        for one in job.called
+        for call in one.calls
+    ]
+    return replace(recipe.settings, representative_dataset=samples)
+
+
+def _quantize_code(diagnosis: Diagnosis, plan: RepairPlan) -> list[str]:
+    recipe = RECIPES[str(plan.quantization)]
+    if recipe.selective:  # by what quantizing each layer costs: that is no converter's setting
+        return [
+            *_CALLS_ARE,
+            "from varhandle import quantize",
+            "",
+            "samples = [list(call.values()) for each in calls.values() for call in each]",
+            f"content = quantize(source, {recipe.name!r}, samples).content",
+        ]
+    if not plan.quantizes_file(diagnosis):
+        return []
+    kept, lines = "[]", ["", "from varhandle.conversion.quantization import quantize_file"]
+    if "lift" in plan.steps:
+        kept = "sorted(state)"
+        lines += ["from varhandle.evaluate.stateful_parity import with_state", "", *_CALLS_ARE]
+        lines.append(
+            "calls = {name: with_state(lifted, calls[name], name or None) for name in calls}"
+        )
+    else:
+        lines += ["", *_CALLS_ARE]
+    if recipe.float_inputs:  # the inputs and outputs that the file has besides the state
+        graph = diagnosis.graph
+        sides = [graph.signature(name) for name in plan.signatures] or [graph.main_signature]
+        names = sorted({spec.name for one in sides for spec in (*one.inputs, *one.outputs)})
+        kept += f" + {names!r}"
+    bits = recipe.activation_bits
+    return [
+        *lines,
+        f"made = quantize_file(content, calls, activation_bits={bits}, float_tensors={kept})",
+        "content = made.content",
+    ]
+
+
+STEPS: Mapping[str, RepairStep] = {
+    "keep": RepairStep("take the file as it is", "as-it-is", _do_nothing, _no_code),
+    "freeze": RepairStep(
+        "put the checkpoint's values into the graph", "freeze", _freeze, _freeze_code
+    ),
+    "signature": RepairStep("take one signature only", "take-signature", _do_nothing, _no_code),
+    "export": RepairStep("save the Keras model as a SavedModel", "", _export, _export_code),
+    "hold": RepairStep(
+        "hold the captured variables in a module, and save again", "hold-variables",
+        _hold, _hold_code,
+    ),
+    "recast": RepairStep("carry values in a wider dtype", "recast-state", _rewrite, _rewrite_code),
+    "whole": RepairStep(
+        "compute whole new values instead of updates of a part", "whole-updates",
+        _make_whole, _make_whole_code,
+    ),
+    "convert": RepairStep("convert", "convert", _convert, _convert_code),
+    "lift": RepairStep("lift the state into inputs and outputs", "lift-state", _lift, _lift_code),
+    "quantize": RepairStep("quantize", "quantize", _quantize, _quantize_code),
+}  # fmt: skip
+"""Name, as in ``RepairPlan.steps``, to step; in their order."""
