@@ -16,7 +16,7 @@ from varhandle.formats import read_graph
 from varhandle.graph import ModelFileError
 from varhandle.tflite.externalize_state import lift_state
 from varhandle.tflite.flatbuffer import compact, decode, pack, unpack
-from varhandle.tflite.variable_effects import CannotLiftError
+from varhandle.tflite.variable_values import CannotLiftError
 from workbook_lib.samples import delay_line_file
 
 

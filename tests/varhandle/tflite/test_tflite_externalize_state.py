@@ -8,7 +8,7 @@ from varhandle.evaluate.parity import answers, check_parity
 from varhandle.formats import read_graph
 from varhandle.sandbox import run_isolated
 from varhandle.tflite.externalize_state import lift_state
-from varhandle.tflite.variable_effects import CannotLiftError
+from varhandle.tflite.variable_values import CannotLiftError
 
 STEPS = 50
 VARIABLE_OPS = {"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE"}

@@ -34,6 +34,6 @@ from .sandbox import run_isolated as run_isolated
 from .sandbox import silence_native_log as silence_native_log
 from .tflite.externalize_state import lift_state as lift_state
 from .tflite.tensor_ranges import quantized_ranges as quantized_ranges
-from .tflite.variable_effects import CannotLiftError as CannotLiftError
+from .tflite.variable_values import CannotLiftError as CannotLiftError
 
 __version__: str

@@ -169,7 +169,7 @@ def _add_lift(commands: Any) -> None:
 
 def _lift(options: argparse.Namespace) -> int:
     from varhandle.lift import lift_file
-    from varhandle.tflite.variable_effects import CannotLiftError
+    from varhandle.tflite.variable_values import CannotLiftError
 
     try:
         made = lift_file(options.model, options.output)

@@ -37,9 +37,7 @@ class RepairPlan(Rich):
     """How a model becomes the file that a target takes.
 
     Attributes:
-        id: What the plan is called, after the step that is its point: ``"as-it-is"``,
-            ``"convert"``, ``"take-signature"``, ``"hold-variables"``, ``"recast-state"``,
-            ``"whole-updates"``, ``"freeze"``, ``"lift-state"`` or ``"quantize"``.
+        id: What the plan is called: ``plan_id`` of the step that is its point.
         steps: Keys of ``STEPS``, in their order.
         why: One or two sentences, in terms of this model.
         code: TensorFlow and LiteRT code for this model, which leaves the file as ``content``, and
@@ -48,7 +46,6 @@ class RepairPlan(Rich):
             one that is asked for, those that share state with it.
         left_out: The model's other signatures.
         narrow: Dtypes that are carried in a wider one.
-        quantization: Name of the recipe; ``None`` for a float file.
     """
 
     id: str

@@ -55,10 +55,6 @@ class RepairResult(Rich):
     """A .tflite file that answers as the model does, and how it came about.
 
     Attributes:
-        content: The file.
-        plan: The plan that was carried out.
-        diagnosis: What was found in the model.
-        target: Where the file is to run.
         parity: Comparison of the float file with TensorFlow; of a .tflite file that was lifted,
             with its own answers before.
         quantized: Comparison of the quantized file, each answer by its share of the range of
@@ -66,8 +62,8 @@ class RepairResult(Rich):
         initial_state: Name to the state before the first call; empty if the file keeps its own.
         notes: What else is to be said, a sentence each.
         float_bytes: Size of the file before it was quantized.
-        called: The inputs of these calls, input name to array; those of the first signature.
-        expected: The model's own answers to them, output name to array.
+        called: What the first signature was called with, input name to array.
+        expected: The model's own answers to these calls, output name to array.
     """
 
     content: bytes = field(repr=False)

@@ -33,7 +33,7 @@ from varhandle.savedmodel.resave_tracked import CALL, DEFAULT, export_keras, sav
 from varhandle.savedmodel.rewrite_signature import rewrite_signatures
 from varhandle.tflite.externalize_state import Lifted, lift_state
 from varhandle.tflite.runtime_support import update_runtime_version
-from varhandle.tflite.variable_effects import CannotLiftError
+from varhandle.tflite.variable_values import CannotLiftError
 
 if TYPE_CHECKING:
     from varhandle.repair.parity_proof import CalledSignature
@@ -48,12 +48,8 @@ class RepairJob:
     """One run of ``cure``: what a step reads, and where it leaves what it made.
 
     Attributes:
-        diagnosis: What was found in the model.
-        target: Where the file is to run.
         plan: The plan; a step may have to replace it by a longer one.
         inputs: Inputs of the signature, as ``load_calls`` takes them; made up if ``None``.
-        trust: Whether code that the model brings along may run.
-        timeout: Seconds that each child process may take.
         folder: A folder to work in, which is removed afterwards.
         source: What is to be converted: the model itself, or what a step wrote of it.
         made: The float .tflite file, as it was converted.

@@ -113,8 +113,8 @@ def named_outputs(structured: Any) -> dict[str, Any]:
     return {f"output_{n}": value for n, value in enumerate(tf.nest.flatten(structured))}
 
 
-def save_tracked(source: str, target: str, signatures: Sequence[str]) -> list[str]:
-    """Write a SavedModel whose module holds what its signatures captured; return their names.
+def save_tracked(source: str, target: str, signatures: Sequence[str]) -> None:
+    """Write a SavedModel whose module holds what its signatures captured.
 
     ``NoEntryError`` if there is no such way into the model.
     """
@@ -130,7 +130,6 @@ def save_tracked(source: str, target: str, signatures: Sequence[str]) -> list[st
         for entry, call in zip(entries, module.calls, strict=True)
     }
     tf.saved_model.save(module, target, signatures=traced)
-    return [variable.name.removesuffix(":0") for variable in module.held]
 
 
 def _call(tf: Any, function: Any) -> Any:

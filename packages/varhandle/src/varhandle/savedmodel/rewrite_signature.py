@@ -83,81 +83,52 @@ class _State:
 
 def rewrite_signatures(
     source: str, target: str, signatures: Sequence[str], narrow: Sequence[str] = ()
-) -> dict[str, list[str]]:
+) -> None:
     """Write a SavedModel with some signatures, rewritten. TensorFlow runs the model to load it.
 
     ``signatures`` may have ``__call__``, for the call of a model that has none; they go on sharing
     the variables that they shared. ``narrow`` are dtypes that are to be carried in their wider one
-    (``facts.dtypes``). Returns, as ``"variables"``, the names of what it keeps, and as
-    ``"recast"`` what of that is carried in another dtype, each as ``"name: float16 in float32"``.
-    ``CannotRewriteError`` if a signature does something that is not followed here.
+    (``facts.dtypes``). ``CannotRewriteError`` if a signature does what is not followed here.
     """
     import tensorflow as tf
 
-    entries = entries_of(source, signatures)
     carriers = {tf.as_dtype(name): tf.as_dtype(DTYPES[name].widened) for name in narrow}
-    module = _RewrittenModule(tf, carriers)
-    traced = {entry.name: module.add(entry.function) for entry in entries}
-    tf.saved_model.save(module.holder, target, signatures=traced)
-    originals = list(module.originals.values())
-    return {
-        "variables": [_plain(variable.name) for variable in originals],
-        "recast": [
-            f"{_plain(v.name)}: {v.dtype.name} in {carriers[v.dtype].name}"
-            for v in originals
-            if v.dtype in carriers
-        ],
-    }
+    module = tf.Module()
+    module.functions, traced = [], {}
+    carried: dict[int, Any] = {}
+    entries = entries_of(source, signatures)
+    for entry in entries:
+        step = _rewritten(tf, entry.function, carriers, carried)
+        module.functions.append(step)
+        traced[entry.name] = step.get_concrete_function(**input_specs(entry.function))
+    module.carried = list(carried.values())
+    tf.saved_model.save(module, target, signatures=traced)
 
 
-class _RewrittenModule:
-    """Makes functions anew, and the variables that they share.
-
-    ``carriers`` has each dtype that is carried, and the one that carries it.
-    """
-
-    def __init__(self, tf: Any, carriers: Mapping[Any, Any]) -> None:
-        self._tf = tf
-        self._carriers = carriers
-        self.originals: dict[int, Any] = {}
-        self.holder = tf.Module()
-        self.holder.carried = []
-        self.holder.functions = []
-
-    def _variable(self, original: Any) -> Any:
-        if id(original) not in self.originals:
-            self.originals[id(original)] = original
-            dtype = self._carriers.get(original.dtype, original.dtype)
-            value = original.read_value()
-            made = self._tf.Variable(
-                value if value.dtype == dtype else self._tf.cast(value, dtype),
-                name=_plain(original.name),
+def _rewritten(tf: Any, function: Any, carriers: Mapping[Any, Any], carried: dict[int, Any]) -> Any:
+    """Return a function anew; the variable in the place of each original's id is in ``carried``."""
+    captured, specs = _captured(function), input_specs(function)
+    variables = []
+    for original in (one for one in captured if isinstance(one, tf.Variable)):
+        if id(original) not in carried:
+            dtype = carriers.get(original.dtype, original.dtype)
+            carried[id(original)] = tf.Variable(
+                tf.cast(original.read_value(), dtype),
+                name=original.name.removesuffix(":0"),
                 shape=original.shape,
             )
-            self.holder.carried.append(made)
-        return self.holder.carried[list(self.originals).index(id(original))]
+        variables.append(carried[id(original)])
 
-    def add(self, function: Any) -> Any:
-        """Return a function, rewritten, as a concrete function of the holder's."""
-        tf, captured, specs = self._tf, _captured(function), input_specs(function)
-        originals = [one for one in captured if isinstance(one, tf.Variable)]
-        variables = [self._variable(original) for original in originals]
+    @tf.function(autograph=False)
+    def step(**inputs: Any) -> Any:
+        state = _State([variable.read_value() for variable in variables])
+        walk = _Walk(tf, function, carriers, [variable.name for variable in variables])
+        answers = walk.answers([inputs[name] for name in specs], captured, state)
+        for number in sorted(state.assigned):
+            variables[number].assign(state.values[number])
+        return answers
 
-        @tf.function(autograph=False)
-        def step(**inputs: Any) -> Any:
-            state = _State([variable.read_value() for variable in variables])
-            walk = _Walk(tf, function, captured, self._carriers)
-            answers = walk.answers(inputs, specs, state)
-            for number in sorted(state.assigned):
-                variables[number].assign(state.values[number])
-            return answers
-
-        self.holder.functions.append(step)
-        return step.get_concrete_function(**specs)
-
-
-def _plain(name: str) -> str:
-    return name.removesuffix(":0")
+    return step
 
 
 def _captured(function: Any) -> list[Any]:
@@ -177,52 +148,49 @@ def _captured(function: Any) -> list[Any]:
 class _Walk:
     """Writes a function anew, op by op, into the function that is being traced.
 
-    The numbers of handles and of values count the variables among ``captured``.
+    ``carriers`` has each dtype that is carried, and the one that carries it; ``names`` are those of
+    the variables, by the numbers of their handles.
     """
 
     def __init__(
-        self, tf: Any, function: Any, captured: Sequence[Any], carriers: Mapping[Any, Any]
+        self, tf: Any, function: Any, carriers: Mapping[Any, Any], names: Sequence[str]
     ) -> None:
-        self._tf = tf
-        self._function = function
-        self._captured = captured
-        self._names = [_plain(one.name) for one in captured if isinstance(one, tf.Variable)]
-        self._carriers = carriers
-        definitions = function.graph.as_graph_def().library.function
-        self._definitions = {one.signature.name: one for one in definitions}
         from tensorflow.python.eager import context
 
+        self._tf = tf
+        self._function = function
+        self._carriers = carriers
+        self._names = [name.removesuffix(":0") for name in names]
+        definitions = function.graph.as_graph_def().library.function
+        self._definitions = {one.signature.name: one for one in definitions}
         for name, definition in self._definitions.items():  # TensorFlow looks up what is called
             if not context.context().has_function(name):
                 context.context().add_function_def(definition)
 
     def answers(
-        self, inputs: Mapping[str, Any], specs: Mapping[str, Any], state: _State
+        self, inputs: Sequence[Any], captured: Sequence[Any], state: _State
     ) -> dict[str, Any]:
         """Return the named outputs, and leave in ``state`` what the variables hold afterwards."""
-        graph = self._function.graph
-        given = [self._narrowed_in(inputs[name]) for name in specs]
+        tf, graph = self._tf, self._function.graph
         numbers = iter(range(len(self._names)))
-        captured = [
-            _Handle(next(numbers))
-            if isinstance(one, self._tf.Variable)
-            else self._narrowed_in(self._tf.constant(one.numpy()))
-            for one in self._captured
+        held = [
+            _Handle(next(numbers)) if isinstance(one, tf.Variable) else tf.constant(one.numpy())
+            for one in captured
         ]
-        flat = self.run(graph, [*given, *captured], state)
+        arguments = [
+            one
+            if isinstance(one, _Handle)
+            else tf.cast(one, self._carriers.get(one.dtype, one.dtype))
+            for one in (*inputs, *held)
+        ]
+        flat = self.run(graph, arguments, state)
         outputs = [
-            self._tf.cast(value, tensor.dtype) if tensor.dtype in self._carriers else value
+            tf.cast(value, tensor.dtype) if tensor.dtype in self._carriers else value
             for value, tensor in zip(flat, graph.outputs, strict=True)
         ]
         return named_outputs(
-            self._tf.nest.pack_sequence_as(
-                graph.structured_outputs, outputs, expand_composites=True
-            )
+            tf.nest.pack_sequence_as(graph.structured_outputs, outputs, expand_composites=True)
         )
-
-    def _narrowed_in(self, tensor: Any) -> Any:
-        carrier = self._carriers.get(tensor.dtype)
-        return tensor if carrier is None else self._tf.cast(tensor, carrier)
 
     def run(self, graph: Any, arguments: Sequence[Any], state: _State) -> list[Any]:
         """Write the ops of one function's graph, and return its outputs."""

@@ -33,14 +33,10 @@ from varhandle.tflite.flatbuffer import (
     tensor_maps,
     unpack,
 )
-from varhandle.tflite.subgraph_rewriter import SubgraphRewriter
-from varhandle.tflite.variable_effects import (
-    CannotLiftError,
-    Effects,
-    VariableEffects,
-    VariableKey,
-)
+from varhandle.tflite.subgraph_rewriter import Effects, SubgraphRewriter
 from varhandle.tflite.variable_values import (
+    CannotLiftError,
+    VariableKey,
     check_values,
     checked_value,
     constant_value,
@@ -60,24 +56,13 @@ _SUMMARIZED = 3  # values of an initial value that a table shows
 
 @dataclass(frozen=True)
 class StateVariable:
-    """A variable of the file, and what became of it.
-
-    Attributes:
-        variable: Its name in the file.
-        name: The name of the input and the output that carry it; ``None`` where no signature
-            assigns it, so that it became a constant.
-        dtype: Such as ``"float32"``.
-        shape: Its shape, ``None`` for a dimension that changes.
-        initial: Its first value; ``None`` where the file has none and no signature needs it.
-        read_by: The signatures that need its value, sorted.
-        assigned_by: The signatures that give a new value, sorted.
-    """
+    """A variable of the file, and what became of it; ``read_by`` and so on name signatures."""
 
     variable: str
-    name: str | None
+    name: str | None  # of the input and the output that carry it; None if it became a constant
     dtype: str
     shape: tuple[int | None, ...]
-    initial: Array | None = field(compare=False)
+    initial: Array | None = field(compare=False)  # None if it has none, and no signature needs it
     read_by: tuple[str, ...]
     assigned_by: tuple[str, ...]
 
@@ -87,14 +72,12 @@ class Lifted(Rich):
     """A .tflite file whose state is carried by the caller.
 
     Attributes:
-        content: The file.
         initial_state: State name to the value before the first call, read-only; see ``start``.
         inputs: Signature to the names of the state that it takes. They stand behind the inputs
             that it had, in this order. A file without signatures gets one, ``"serving_default"``;
             where others have signatures, a main graph that has none goes by ``""``.
         outputs: Signature to the names of the state that it gives, behind the outputs it had.
-        variables: Every variable, sorted by name, with what became of it.
-        note: What else is to be said of the file; empty if nothing.
+        variables: Every variable, sorted by name.
     """
 
     content: bytes = field(repr=False)
@@ -112,11 +95,11 @@ class Lifted(Rich):
         if not self.variables:
             return "no resource variable to lift"
         state = [variable.name for variable in self.variables if variable.name is not None]
+        headline = f"state carried by the caller: {', '.join(state)}" if state else "no state"
         constants = len(self.variables) - len(state)
-        parts = [f"state carried by the caller: {', '.join(state)}" if state else "no state"]
         if constants:
-            parts.append(f"{_count(constants, 'variable')} never assigned, now constant")
-        return "; ".join(parts)
+            headline += f"; {_count(constants, 'variable')} never assigned, now constant"
+        return headline
 
     def __repr__(self) -> str:
         return f"Lifted({len(self.content)} bytes; {self._headline()})"
@@ -212,7 +195,7 @@ class _Lift:
 
     def __init__(self, model: schema.ModelT) -> None:
         self.model = model
-        self.effects = VariableEffects(model)
+        self.rewriter = SubgraphRewriter(model)
         self._signatures = list(model.signatureDefs or [_signature_of_main(model)])
         entries = [(s.subgraphIndex, decode(s.signatureKey)) for s in self._signatures]
         if all(number != 0 for number, _ in entries):
@@ -221,7 +204,7 @@ class _Lift:
         self._names: dict[int, str] = {}  # of each subgraph that callers run, its first signature
         for number, name in entries:
             self._names.setdefault(number, name)
-        self.does = {name: self.effects.of(number) for number, name in entries}
+        self.does = {name: self.rewriter.effects(number) for number, name in entries}
         self._operators = [
             operator
             for number in reachable(model, self._names)
@@ -233,7 +216,7 @@ class _Lift:
     def has_variables(self) -> bool:
         """Whether there is an op on variables, if only one that makes a handle nobody uses."""
         handles = (op_name(self.model, op) == "VAR_HANDLE" for op in self._operators)
-        return bool(self.effects.values) or any(handles)
+        return bool(self.rewriter.values) or any(handles)
 
     def run(self, given: Mapping[str, npt.ArrayLike]) -> Lifted:
         for effects in self.does.values():
@@ -241,7 +224,7 @@ class _Lift:
                 raise CannotLiftError(
                     f"a handle of the variable {key.name} is an output", "", key.name
                 )
-        values = self.effects.values
+        values = self.rewriter.values
         keys = sorted(values)
         names = [key.name for key in keys]
         for name in names:
@@ -260,7 +243,8 @@ class _Lift:
             value.flags.writeable = False
         used = sorted(assigned | needed)
         state_names = _state_names(sorted(assigned), self._signatures)
-        content = self._content(self._rewriter(initial, needed - assigned), state_names)
+        self._begin_writing(initial, needed - assigned)
+        content = self._content(state_names)
 
         def sides(pick: Callable[[Effects], frozenset[VariableKey]]) -> dict[str, tuple[str, ...]]:
             return {
@@ -279,7 +263,7 @@ class _Lift:
 
     def _growing(self, keys: Sequence[VariableKey]) -> str:
         """Say which variables change their shape, which the converter does not expect."""
-        specs = {key.name: value_spec(self.effects.values[key]) for key in keys}
+        specs = {key.name: value_spec(self.rewriter.values[key]) for key in keys}
         names = [name for name, spec in specs.items() if -1 in (shape_of(spec) or ())]
         if not names:
             return ""
@@ -298,7 +282,7 @@ class _Lift:
         )
         values: dict[VariableKey, Array] = {}
         for number in once:
-            effects = self.effects.of(number)
+            effects = self.rewriter.effects(number)
             for key in sorted(effects.reads):
                 raise CannotLiftError(
                     f"an initial value is made from that of the variable {key.name}",
@@ -314,8 +298,9 @@ class _Lift:
 
     def _run_initializer(self, number: int, keys: list[VariableKey]) -> dict[VariableKey, Array]:
         """Return what a subgraph assigns: constants are read, the rest is computed."""
-        specs = {key: value_spec(self.effects.values[key]) for key in keys}
-        new = SubgraphRewriter(self.effects, specs).write(number, (), tuple(keys))
+        specs = {key: value_spec(self.rewriter.values[key]) for key in keys}
+        self.rewriter.begin_writing(specs, {})
+        new = self.rewriter.write(number, (), tuple(keys))
         subgraph = self.model.subgraphs[new]
         outputs = dict(zip(keys, indices(subgraph.outputs), strict=True))
         made = {t for op in subgraph.operators for t in indices(op.outputs)}
@@ -331,7 +316,7 @@ class _Lift:
 
     def _compute(self, number: int, keys: list[VariableKey]) -> list[Array]:
         for key in keys:
-            numpy_dtype(key, self.effects.values[key][0])
+            numpy_dtype(key, self.rewriter.values[key][0])
         content = pack(compact(self.model, [number]))
         record = run_isolated(run_once, content, timeout=120.0, tensorflow=False)
         if not record.ok:
@@ -345,25 +330,25 @@ class _Lift:
         values: list[Array] = record.value
         return values
 
-    def _rewriter(
+    def _begin_writing(
         self, initial: Mapping[VariableKey, Array], constants: set[VariableKey]
-    ) -> SubgraphRewriter:
+    ) -> None:
         specs = {
             key: value_spec(tensors, initial.get(key))
-            for key, tensors in self.effects.values.items()
+            for key, tensors in self.rewriter.values.items()
         }
         buffers = {}
         for key in sorted(constants):
             plain = np.ascontiguousarray(initial[key]).reshape(-1).view(np.uint8)
             buffers[key] = len(self.model.buffers)
             self.model.buffers.append(schema.BufferT(plain if plain.size else None))
-        return SubgraphRewriter(self.effects, specs, buffers)
+        self.rewriter.begin_writing(specs, buffers)
 
-    def _content(self, rewriter: SubgraphRewriter, state_names: Mapping[VariableKey, str]) -> bytes:
+    def _content(self, state_names: Mapping[VariableKey, str]) -> bytes:
         """Write every subgraph that callers run without variables, and pack the file."""
-        written = {}
+        rewriter, written = self.rewriter, {}
         for number, signature in self._names.items():
-            effects = self.effects.of(number)
+            effects = rewriter.effects(number)
             inputs = rewriter.state(effects.reads)
             written[number] = rewriter.write(number, inputs, rewriter.state(effects.assigns))
             subgraph = self.model.subgraphs[written[number]]
@@ -375,7 +360,7 @@ class _Lift:
         for old in self._signatures:
             new = copy.copy(old)
             new.subgraphIndex = written[old.subgraphIndex]
-            effects = self.effects.of(old.subgraphIndex)
+            effects = rewriter.effects(old.subgraphIndex)
             for side, keys in (("inputs", effects.reads), ("outputs", effects.assigns)):
                 maps = [
                     schema.TensorMapT(m.name, rewriter.renumbered(new.subgraphIndex, m.tensorIndex))
@@ -400,7 +385,7 @@ class _Lift:
             raise CannotLiftError(str(error)) from error
 
     def _variable(self, key: VariableKey, name: str | None, initial: Array | None) -> StateVariable:
-        tensor = value_spec(self.effects.values[key], initial)
+        tensor = value_spec(self.rewriter.values[key], initial)
         return StateVariable(
             variable=key.name,
             name=name,

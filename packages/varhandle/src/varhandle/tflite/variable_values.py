@@ -1,4 +1,4 @@
-"""What the values of a variable have in common: dtype, shape and quantization, as the file has it.
+"""A variable of a .tflite file, and what its values have in common: dtype, shape, quantization.
 
 A variable has no type of its own in a .tflite file. It has that of the tensors that are read from
 it and assigned to it, which need not agree.
@@ -9,15 +9,15 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
+from varhandle.errors import VarhandleError
 from varhandle.graph import shape_fits
 from varhandle.tflite.flatbuffer import indices
-from varhandle.tflite.variable_effects import CannotLiftError, VariableKey
 
 _NAMES = {value: name.lower() for name, value in vars(schema.TensorType).items()}
 _DTYPES = {
@@ -25,6 +25,29 @@ _DTYPES = {
     for value, name in _NAMES.items()
     if re.fullmatch(r"u?int(8|16|32|64)|float(16|32|64)|bool|complex(64|128)", name)
 }
+
+
+class CannotLiftError(VarhandleError, ValueError):
+    """A model's state cannot be lifted out; the message says why, in one line.
+
+    ``op`` and ``variable`` are those that are in the way; empty if there is none.
+    """
+
+    def __init__(self, fault: str, op: str = "", variable: str = "") -> None:
+        self.fault = " ".join(fault.split())
+        self.op = op
+        self.variable = variable
+        super().__init__(f"cannot lift the state: {self.fault}")
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
+        return type(self), (self.fault, self.op, self.variable)
+
+
+class VariableKey(NamedTuple):
+    """What identifies a variable in the file: the two settings of ``VAR_HANDLE``."""
+
+    container: str
+    name: str
 
 
 def dtype_name(tensor: schema.TensorT) -> str:
