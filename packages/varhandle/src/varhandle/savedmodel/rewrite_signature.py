@@ -20,9 +20,8 @@ This module runs inside a child process, where TensorFlow is.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 import numpy as np
@@ -195,7 +194,7 @@ class _Walk:
     def run(self, graph: Any, arguments: Sequence[Any], state: _State) -> list[Any]:
         """Write the ops of one function's graph, and return its outputs."""
         known = {tensor.name: value for tensor, value in zip(graph.inputs, arguments, strict=True)}
-        for operation in _in_order(graph):
+        for operation in graph.get_operations():  # each comes after what it takes and waits for
             if operation.outputs and operation.outputs[0].name in known:
                 continue
             results = self._visit(operation, [known[t.name] for t in operation.inputs], state)
@@ -209,6 +208,8 @@ class _Walk:
         kind = operation.type
         if kind in _IGNORED:
             return inputs[:1] if kind == "CheckNumerics" else ()
+        if kind == "Enter":
+            raise CannotRewriteError("a loop of TensorFlow 1 (Enter, NextIteration) is in it")
         if kind in ("VarHandleOp", "VariableV2", "Variable"):
             raise CannotRewriteError(f"{kind} inside the function makes a variable")
         if kind in _CALLS:
@@ -451,19 +452,3 @@ _LARGEST = float(np.finfo(np.float32).max)
 def _shortened(value: Any, factor: float) -> Any:
     large = value * factor
     return large - (large - value)
-
-
-def _in_order(graph: Any) -> Iterable[Any]:
-    """Sort operations so that each comes after what it takes and what must run before it."""
-    sorter: TopologicalSorter[str] = TopologicalSorter()
-    operations = {operation.name: operation for operation in graph.get_operations()}
-    for name, operation in operations.items():
-        before = [tensor.op.name for tensor in operation.inputs]
-        sorter.add(name, *before, *(control.name for control in operation.control_inputs))
-    try:
-        order = list(sorter.static_order())
-    except CycleError as error:
-        raise CannotRewriteError(
-            "a loop of TensorFlow 1 (Enter, NextIteration) is in it"
-        ) from error
-    return [operations[name] for name in order]
