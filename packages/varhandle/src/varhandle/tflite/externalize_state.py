@@ -221,15 +221,13 @@ class _Lift:
     def run(self, given: Mapping[str, npt.ArrayLike]) -> Lifted:
         for effects in self.does.values():
             for _, key in effects.results:
-                raise CannotLiftError(
-                    f"a handle of the variable {key.name} is an output", "", key.name
-                )
+                raise CannotLiftError(f"a handle of the variable {key.name} is an output")
         values = self.rewriter.values
         keys = sorted(values)
         names = [key.name for key in keys]
         for name in names:
             if names.count(name) > 1:
-                raise CannotLiftError(f"two containers hold a variable {name}", "VAR_HANDLE", name)
+                raise CannotLiftError(f"two containers hold a variable {name}")
         _check_names(given, names)
         initial = self._initial_values()
         for key in keys:
@@ -285,14 +283,10 @@ class _Lift:
             effects = self.rewriter.effects(number)
             for key in sorted(effects.reads):
                 raise CannotLiftError(
-                    f"an initial value is made from that of the variable {key.name}",
-                    "READ_VARIABLE",
-                    key.name,
+                    f"an initial value is made from that of the variable {key.name}"
                 )
             for key in sorted(effects.assigns & set(values)):
-                raise CannotLiftError(
-                    f"two subgraphs initialize the variable {key.name}", "CALL_ONCE", key.name
-                )
+                raise CannotLiftError(f"two subgraphs initialize the variable {key.name}")
             values.update(self._run_initializer(number, sorted(effects.assigns)))
         return values
 
@@ -322,11 +316,7 @@ class _Lift:
         if not record.ok:
             names = ", ".join(key.name for key in keys)
             reason = record.message.strip().splitlines()[0] if record.message.strip() else "no word"
-            raise CannotLiftError(
-                f"the initial value of {names} cannot be computed: {reason}",
-                "CALL_ONCE",
-                keys[0].name,
-            )
+            raise CannotLiftError(f"the initial value of {names} cannot be computed: {reason}")
         values: list[Array] = record.value
         return values
 
@@ -444,9 +434,7 @@ def _check_initialized(needed: Sequence[VariableKey], initial: Mapping[VariableK
         if key not in initial:
             raise CannotLiftError(
                 f"nothing in the file initializes the variable {key.name}; "
-                "give its first value in initial_values",
-                "READ_VARIABLE",
-                key.name,
+                "give its first value in initial_values"
             )
 
 

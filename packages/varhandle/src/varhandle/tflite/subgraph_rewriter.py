@@ -83,9 +83,7 @@ class _Draft:
 
     def variable(self, name: str, handle: int) -> VariableKey:
         if handle not in self.handles:
-            raise CannotLiftError(
-                f"{name} takes a handle that no VAR_HANDLE of this file makes", name
-            )
+            raise CannotLiftError(f"{name} takes a handle that no VAR_HANDLE of this file makes")
         return self.handles[handle]
 
 
@@ -309,9 +307,7 @@ class SubgraphRewriter:
         numbers = callees(operator)
         condition, body = (self.effects(n, binding, draft.depth + 1) for n in numbers)
         for key in sorted(condition.assigns):
-            raise CannotLiftError(
-                f"the condition of WHILE assigns the variable {key.name}", "WHILE", key.name
-            )
+            raise CannotLiftError(f"the condition of WHILE assigns the variable {key.name}")
         if body.results != binding:
             raise _mixed("WHILE", binding, body.results)
         state = self.state(condition.reads | body.reads | body.assigns)
@@ -360,16 +356,14 @@ class SubgraphRewriter:
             if initialized and (late or draft.depth):
                 at = "after it was used" if late else "inside a branch, a loop or another CALL_ONCE"
                 key = (late or sorted(initialized))[0]
-                raise CannotLiftError(
-                    f"CALL_ONCE initializes the variable {key.name} {at}", "CALL_ONCE", key.name
-                )
+                raise CannotLiftError(f"CALL_ONCE initializes the variable {key.name} {at}")
 
     def _refuse_if_it_touches(self, name: str, operator: schema.OperatorT, draft: _Draft) -> None:
         code = decode(self.model.operatorCodes[operator.opcodeIndex].customCode)
         op = code if name == "CUSTOM" and code else name
         if name == "CUSTOM" and variable_role(code):
             raise CannotLiftError(
-                f"the op {code} keeps a variable that only TensorFlow's own kernels know", code
+                f"the op {code} keeps a variable that only TensorFlow's own kernels know"
             )
         touched = [key for _, key in draft.bound(indices(operator.inputs))]
         for number in callees(operator):
@@ -379,17 +373,11 @@ class SubgraphRewriter:
             variable = touched[0].name
             raise CannotLiftError(
                 f"the op {op} takes the variable {variable}, and is none of READ_VARIABLE, "
-                "ASSIGN_VARIABLE, IF and WHILE",
-                op,
-                variable,
+                "ASSIGN_VARIABLE, IF and WHILE"
             )
 
 
 def _mixed(name: str, one: Binding, other: Binding) -> CannotLiftError:
     different = sorted(set(one) ^ set(other))
     variables = " and ".join(dict.fromkeys(key.name for _, key in different))
-    return CannotLiftError(
-        f"{name} decides at run time which variable a handle is of: {variables}",
-        name,
-        different[0][1].name,
-    )
+    return CannotLiftError(f"{name} decides at run time which variable a handle is of: {variables}")

@@ -28,19 +28,10 @@ _DTYPES = {
 
 
 class CannotLiftError(VarhandleError, ValueError):
-    """A model's state cannot be lifted out; the message says why, in one line.
+    """A model's state cannot be lifted out; the message says why, in one line."""
 
-    ``op`` and ``variable`` are those that are in the way; empty if there is none.
-    """
-
-    def __init__(self, fault: str, op: str = "", variable: str = "") -> None:
-        self.fault = " ".join(fault.split())
-        self.op = op
-        self.variable = variable
-        super().__init__(f"cannot lift the state: {self.fault}")
-
-    def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
-        return type(self), (self.fault, self.op, self.variable)
+    def __str__(self) -> str:
+        return f"cannot lift the state: {' '.join(str(self.args[0]).split())}"
 
 
 class VariableKey(NamedTuple):
@@ -59,7 +50,7 @@ def numpy_dtype(key: VariableKey, tensor: schema.TensorT) -> np.dtype[Any]:
     """Return NumPy's dtype of a variable's value; ``CannotLiftError`` if NumPy lacks it."""
     if tensor.type not in _DTYPES:
         fault = f"the variable {key.name} is of dtype {dtype_name(tensor)}, which NumPy lacks"
-        raise CannotLiftError(fault, "", key.name)
+        raise CannotLiftError(fault)
     return _DTYPES[tensor.type]
 
 
@@ -100,23 +91,19 @@ def check_values(key: VariableKey, tensors: Sequence[schema.TensorT]) -> None:
     numpy_dtype(key, tensors[0])
     variable = f"the variable {key.name}"
     if len({tensor.type for tensor in tensors}) > 1:
-        raise CannotLiftError(f"{variable} is of several dtypes", "", key.name)
+        raise CannotLiftError(f"{variable} is of several dtypes")
     if len({_quantization(tensor) for tensor in tensors}) > 1:
         raise CannotLiftError(
             f"{variable} is quantized, and what is read from it has another scale or zero point "
-            "than what was assigned: lift the float model, and quantize that",
-            "ASSIGN_VARIABLE",
-            key.name,
+            "than what was assigned: lift the float model, and quantize that"
         )
     shapes = {shape_of(tensor) for tensor in tensors}
     if None in shapes or len({len(shape or ()) for shape in shapes}) > 1:
-        raise CannotLiftError(f"{variable} has no fixed rank", "", key.name)
+        raise CannotLiftError(f"{variable} has no fixed rank")
     if len(shapes) > 1 and any(0 in (shape or ()) for shape in shapes):
         raise CannotLiftError(
             f"{variable} starts empty and grows, and the converter took it to stay empty: what "
-            "adds to it is not in the file; give it a first row and convert again",
-            "ASSIGN_VARIABLE",
-            key.name,
+            "adds to it is not in the file; give it a first row and convert again"
         )
 
 
@@ -128,9 +115,7 @@ def constant_value(
     stored = 0 if data is None else len(data)
     if tensor.sparsity is not None or stored != dtype.itemsize * int(np.prod(shape)):
         raise CannotLiftError(
-            f"the initial value of the variable {key.name} is not stored as a plain array",
-            "ASSIGN_VARIABLE",
-            key.name,
+            f"the initial value of the variable {key.name} is not stored as a plain array"
         )
     plain = np.empty(0, np.uint8) if data is None else np.ascontiguousarray(data)
     return plain.view(dtype).reshape(shape)
