@@ -236,7 +236,11 @@ class _Lift:
                 initial[key] = checked_value(key, given[key.name], values[key][0])
         assigned = {key for effects in self.does.values() for key in effects.assigns}
         needed = {key for effects in self.does.values() for key in effects.reads}
-        _check_initialized(sorted(needed), initial)
+        for key in sorted(needed - set(initial)):
+            raise CannotLiftError(
+                f"nothing in the file initializes the variable {key.name}; "
+                "give its first value in initial_values"
+            )
         for value in initial.values():
             value.flags.writeable = False
         used = sorted(assigned | needed)
@@ -427,15 +431,6 @@ def _check_names(given: Mapping[str, Any], names: Sequence[str]) -> None:
     if unknown:
         known = ", ".join(names) or "none"
         raise ValueError(f"there is no variable {unknown[0]!r}; the variables are: {known}")
-
-
-def _check_initialized(needed: Sequence[VariableKey], initial: Mapping[VariableKey, Array]) -> None:
-    for key in needed:
-        if key not in initial:
-            raise CannotLiftError(
-                f"nothing in the file initializes the variable {key.name}; "
-                "give its first value in initial_values"
-            )
 
 
 def _state_names(
