@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from stateful_modules import runners
 
 from varhandle.diagnosis import diagnose
 from varhandle.evaluate.example_inputs import make_calls
@@ -47,13 +48,7 @@ def truth(tf, path, name, inputs):
 
 def run(content, name, inputs, state):
     """Run a file as a caller does, with plain kernels and the state carried."""
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-    runner = Interpreter(
-        model_content=content,
-        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-    ).get_signature_runner(name)
-    state, told = dict(state), []
+    runner, state, told = runners(content, delegates=False)[name], dict(state), []
     for i in range(STEPS):
         got = dict(runner(**{k: a[i] for k, a in inputs.items()}, **state))
         state = {n: got.pop(n) for n in state}
@@ -141,13 +136,11 @@ def test_signatures_go_on_sharing_their_state(tf, two_signatures, target):
     made = cure(two_signatures, target=target)
     assert made.plan.steps[0] == "hold"
     assert set(made.plan.signatures) == {"infer", "learn"}
-    from ai_edge_litert.interpreter import Interpreter
-
-    loaded, lite = tf.saved_model.load(two_signatures), Interpreter(model_content=made.content)
+    loaded, lite = tf.saved_model.load(two_signatures), runners(made.content)
     state, told = dict(made.initial_state), []
     for number, name in enumerate(["infer", "learn", "infer", "learn", "learn", "infer"]):
         x = np.full([1, 2], number + 1.0, "float32")
-        run = lite.get_signature_runner(name)
+        run = lite[name]
         got = run(x=x, **{n: v for n, v in state.items() if n in run.get_input_details()})
         state.update({n: got.pop(n) for n in list(got) if n in state})
         for output, wanted in loaded.signatures[name](x=tf.constant(x)).items():
