@@ -1,5 +1,6 @@
 """A forked kernel behaves as an ordinary one, in everything that somebody can do to a kernel."""
 
+import contextlib
 import json
 import os
 import signal
@@ -13,11 +14,89 @@ import psutil
 import pytest
 from jupyter_client.connect import LocalPortCache
 from jupyter_client.kernelspec import get_kernel_spec
+from jupyter_client.manager import KernelManager
 
 from warm_kernels import fork_server, provisioner
-from warm_kernels.kernelspec import PROVISIONER, install
+from warm_kernels.kernelspec import PROVISIONER, install, main
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only")
+
+
+class Started:
+    """A kernel with its client."""
+
+    def __init__(self, manager, client):
+        self.manager, self.client = manager, client
+
+    @property
+    def pid(self):
+        return self.manager.provisioner.pid
+
+    @property
+    def is_warm(self):
+        return type(self.manager.provisioner.process).__name__ == "ForkedProcess"
+
+    def run(self, code, timeout=120):
+        """Run code; return what it prints, and the name of its error at the end."""
+        said = []
+
+        def hear(message):
+            content = message["content"]
+            said.append(content.get("text", "") + content.get("ename", ""))
+
+        # After an error the kernel puts off for a moment whatever comes in.
+        aborted = True
+        while aborted:
+            reply = self.client.execute_interactive(code, output_hook=hear, timeout=timeout)
+            aborted = reply["content"]["status"] == "aborted"
+        return "".join(said).strip()
+
+
+@contextlib.contextmanager
+def run_kernel(name, **options):
+    """Start a kernel by the name of its kernelspec; end it afterwards."""
+    manager = KernelManager(kernel_name=name)
+    manager.start_kernel(**options)
+    client = manager.client()
+    client.start_channels()
+    try:
+        client.wait_for_ready(timeout=120)
+        yield Started(manager, client)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def fresh_server():
+    """Other tests of this process may have started one that has less."""
+    fork_server.SERVER.stop()
+
+
+@pytest.fixture(autouse=True)
+def as_on_a_learners_machine(monkeypatch):
+    """Without the log level that the tests are run with: it asks for a cold kernel."""
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
+    # pytest's own; a kernel must not depend on them.
+    for name in list(os.environ):
+        if name.startswith("PYTEST_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def start():
+    """``start(name, **options)``: a kernel that ends with the test."""
+    with contextlib.ExitStack() as stack:
+        yield lambda name="python3", **options: stack.enter_context(run_kernel(name, **options))
+
+
+@pytest.fixture(params=["python3", "python3-cold"])
+def kernel(request, start):
+    """A kernel, warm and ordinary."""
+    found = start(request.param)
+    assert found.is_warm == (request.param == "python3")
+    return found
+
 
 #: What code can see of the process that it runs in. Paths of this kernel's own are left out.
 SURROUNDINGS = """
@@ -48,35 +127,26 @@ print(json.dumps(seen))
 """
 
 
+def wait_until(condition, seconds=15):
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return condition()
+
+
 def alive(pid):
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
-def ends(pid, seconds=15):
+def ends(pid):
     """Wait for a process to end; tell whether it did."""
-    deadline = time.monotonic() + seconds
-    while alive(pid) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return not alive(pid)
+    return wait_until(lambda: not alive(pid))
 
 
-def code_of(process, seconds=15):
+def code_of(process):
     """Wait for the end of what jupyter_client takes for a process; return its exit code."""
-    deadline = time.monotonic() + seconds
-    while process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_until(lambda: process.poll() is not None)
     return process.poll()
-
-
-def test_the_installation_has_put_the_kernelspecs_in_place():
-    warm, cold = get_kernel_spec("python3"), get_kernel_spec("python3-cold")
-    assert warm.metadata["kernel_provisioner"]["provisioner_name"] == PROVISIONER
-    assert "kernel_provisioner" not in cold.metadata
-    assert warm.argv == cold.argv
-    assert (warm.display_name, cold.display_name) == (
-        "Python 3 (ipykernel)",
-        "Python 3 (cold start)",
-    )
 
 
 def test_a_kernelspec_is_that_of_ipykernel_but_for_the_provisioner(tmp_path):
@@ -86,24 +156,21 @@ def test_a_kernelspec_is_that_of_ipykernel_but_for_the_provisioner(tmp_path):
     assert warm["metadata"].pop("kernel_provisioner") == {"provisioner_name": PROVISIONER}
     assert warm == get_kernel_dict()
     assert {**cold, "display_name": warm["display_name"]} == warm
+    assert cold["display_name"] == "Python 3 (cold start)"
     assert (tmp_path / "share" / "jupyter" / "kernels" / "python3" / "logo-svg.svg").is_file()
+    # Those of this environment, which its installation has put in place.
+    warm, cold = get_kernel_spec("python3"), get_kernel_spec("python3-cold")
+    assert warm.metadata["kernel_provisioner"]["provisioner_name"] == PROVISIONER
+    assert "kernel_provisioner" not in cold.metadata
+    assert warm.argv == cold.argv
 
 
-def test_where_a_kernelspec_cannot_be_written_one_line_says_so(tmp_path):
+def test_where_a_kernelspec_cannot_be_written_one_line_says_so(tmp_path, monkeypatch, capsys):
     (tmp_path / "share").write_text("in the way")
-    command = [
-        sys.executable,
-        "-c",
-        f"""
-import sys
-sys.prefix = {str(tmp_path)!r}
-from warm_kernels.kernelspec import main
-sys.exit(main())""",
-    ]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert str(tmp_path) in done.stderr
-    assert done.stderr.count("\n") == 1
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    assert main() == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(tmp_path) in line
 
 
 def test_code_sees_the_same_surroundings(start, tmp_path, monkeypatch):
@@ -123,11 +190,8 @@ def test_a_warm_kernel_has_tensorflow_and_what_the_lessons_need(start):
     kernel = start()
     maps = "print('_pywrap_tensorflow' in open('/proc/self/maps').read())"
     assert kernel.run(maps) == "True"
-    source = "import tensorflow as tf; print(int(tf.constant(41) + 1))"
-    assert kernel.run(source).endswith("42")
-    assert (
-        kernel.run("import keras; print(keras.config.is_interactive_logging_enabled())") == "True"
-    )
+    source = "import tensorflow as tf, keras; print(int(tf.constant(41) + 1),"
+    assert kernel.run(source + "keras.config.is_interactive_logging_enabled())").endswith("42 True")
 
 
 def test_no_two_kernels_draw_the_same_numbers(start):
@@ -155,12 +219,8 @@ def interrupted(kernel, code):
     return reply["content"]["ename"]
 
 
-def test_a_cell_is_interrupted_and_the_next_one_runs(kernel):
+def test_an_interrupt_reaches_a_cell_and_what_it_has_started_and_the_next_one_runs(kernel):
     assert interrupted(kernel, "import time; time.sleep(600)") == "KeyboardInterrupt"
-    assert kernel.run("print(6 * 7)") == "42"
-
-
-def test_an_interrupt_reaches_what_the_cell_has_started(kernel):
     code = "import subprocess; started = subprocess.Popen(['sleep', '600']); started.wait()"
     assert interrupted(kernel, code) == "KeyboardInterrupt"
     # Python may lose the exit code to the interrupt; what counts is that it has ended.
@@ -178,27 +238,19 @@ def test_a_restart_forgets_everything_and_keeps_the_connection(kernel):
     assert ends(pid)
 
 
-def test_a_shutdown_runs_what_was_registered_for_the_end(kernel, tmp_path):
-    kernel.run(
-        f"import atexit, pathlib; atexit.register(pathlib.Path({str(tmp_path)!r}, 'x').touch)"
-    )
-    pid = kernel.pid
-    kernel.manager.shutdown_kernel(now=False)
-    assert ends(pid)
-    assert (tmp_path / "x").exists()
-
-
 @pytest.mark.parametrize("name", ["python3", "python3-cold"])
 def test_a_kernel_that_has_run_isolated_code_still_ends_by_itself(start, tmp_path, name):
-    kernel = start(name, env={**os.environ, "TMPDIR": str(tmp_path)})
-    assert (
-        kernel.run("from varhandle.sandbox import run_isolated; print(run_isolated(int).value)")
-        == "0"
-    )
+    temporary, marker = tmp_path / "temporary", tmp_path / "ended"
+    temporary.mkdir()
+    kernel = start(name, env={**os.environ, "TMPDIR": str(temporary)})
+    kernel.run(f"import atexit, pathlib; atexit.register(pathlib.Path({str(marker)!r}).touch)")
+    isolated = "from varhandle.sandbox import run_isolated; print(run_isolated(int).value)"
+    assert kernel.run(isolated) == "0"
     process = kernel.manager.provisioner.process
     kernel.manager.shutdown_kernel(now=False)
     assert code_of(process) == 0  # not the number of a signal
-    assert not list(tmp_path.iterdir())
+    assert marker.exists()
+    assert not list(temporary.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -288,22 +340,20 @@ def test_isolated_code_in_a_warm_kernel_is_forked_from_what_the_kernel_has(start
     assert ends(int(parent))
 
 
-def test_a_hundred_starts_leave_nothing_behind(start, started):
+def test_a_hundred_starts_leave_nothing_behind(start):
     start().run("pass")  # what the first one brings along stays
     us = psutil.Process()
     server_process = psutil.Process(start().pid).parent()
     before = us.num_fds(), server_process.num_fds(), len(us.children(recursive=True))
     pids = set()
     for number in range(100):
-        with started() as kernel:
+        with run_kernel("python3") as kernel:
             assert kernel.is_warm
             assert kernel.run(f"print({number})") == str(number)
             pids.add(kernel.pid)
     assert len(pids) == 100
     assert all(ends(pid) for pid in pids)
-    deadline = time.monotonic() + 10
-    while len(us.children(recursive=True)) > before[2] and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_until(lambda: len(us.children(recursive=True)) <= before[2])
     after = us.num_fds(), server_process.num_fds(), len(us.children(recursive=True))
     # A few belong to the event loop and the sockets' context of this process.
     assert after[0] - before[0] < 10
@@ -383,12 +433,12 @@ def test_a_variable_that_counts_at_the_start_gets_a_cold_start(start, variables)
     assert kernel.run(f"import os; print(os.environ[{name!r}])") == variables[name]
 
 
-def test_other_options_of_a_process_get_a_cold_start(start):
+def test_other_options_of_a_process_and_a_parent_that_cannot_start_get_a_cold_start(
+    start, monkeypatch
+):
     assert not start(close_fds=True).is_warm
     assert not start(independent=True).is_warm
 
-
-def test_where_the_parent_cannot_be_started_a_kernel_starts_cold(start, monkeypatch):
     def fail(*_):
         raise OSError("no process more")
 
@@ -398,7 +448,7 @@ def test_where_the_parent_cannot_be_started_a_kernel_starts_cold(start, monkeypa
     assert kernel.run("print(6 * 7)") == "42"
 
 
-def test_jupyter_server_starts_the_parent_before_the_first_kernel(tmp_path):
+def test_jupyter_server_starts_the_parent_before_the_first_kernel():
     """The extension is asked in a process of its own, which has no parent of kernels yet."""
     script = (
         "import logging, warm_kernels\n"
@@ -410,11 +460,5 @@ def test_jupyter_server_starts_the_parent_before_the_first_kernel(tmp_path):
     )
     for value, expected in (("", "False\nTrue\n"), ("off", "False\nFalse\n")):
         environment = {**os.environ, "WARM_KERNELS": value}
-        done = subprocess.run(
-            [sys.executable, "-c", script],
-            check=True,
-            capture_output=True,
-            text=True,
-            env=environment,
-        )
-        assert done.stdout == expected
+        command = [sys.executable, "-c", script]
+        assert subprocess.check_output(command, text=True, env=environment) == expected

@@ -9,8 +9,9 @@ BEFORE = (
     "import sys, json, email.mime.text; before = sys.modules['email']; spec = before.__spec__\n"
 )
 HOLD = (
-    "from warm_kernels.preload import defer\n"
-    "defer({'email': ['json'], 'json': [], 'nosuchpackage': []})\n"
+    "from warm_kernels import preload\n"
+    "preload._deferred.update({'email': ['json'], 'json': [], 'nosuchpackage': []})\n"
+    "preload.defer()\n"
 )
 
 

@@ -82,18 +82,6 @@ def test_every_fault_of_the_input_is_one_line(models, capsys, monkeypatch, error
     assert str(models["ready"]) in line
 
 
-@pytest.mark.parametrize("content", [None, b"", b"TFL3", b"not a model"])
-def test_what_is_no_model_is_bad_input(capsys, tmp_path, content):
-    path = tmp_path / "model.tflite"
-    if content is not None:
-        path.write_bytes(content)
-    assert main(["diagnose", str(path)]) == 2
-    shown = capsys.readouterr()
-    assert shown.out == ""
-    assert len(shown.err.splitlines()) == 1
-    assert str(path) in shown.err
-
-
 def test_inputs_of_ones_own(models, capsys, tmp_path):
     np.savez(tmp_path / "calls.npz", x=np.ones([3, 4], "float32"))
     options = ["--inputs", str(tmp_path / "calls.npz"), "--json"]
@@ -102,13 +90,23 @@ def test_inputs_of_ones_own(models, capsys, tmp_path):
     assert [run["calls"] for run in runs] == [3, 3]
 
 
-@pytest.mark.parametrize("verdict", ["convertible", "blocked", "ready"])
-def test_a_static_reading_imports_nothing_heavy(models, verdict):
+@pytest.mark.parametrize(
+    ("command", "verdict"),
+    [
+        *(("diagnose --static", verdict) for verdict in ("convertible", "blocked", "ready")),
+        ("inspect", "blocked"),
+        ("explain", "ready"),  # any file may call itself a log
+    ],
+)
+def test_what_only_reads_imports_nothing_heavy(models, command, verdict):
     program = (
         "import sys; from varhandle.cli import main; main(sys.argv[1:]);"
         "heavy = 'tensorflow keras IPython matplotlib multiprocessing psutil h5py'.split();"
+        "heavy.append('ai_edge_litert.interpreter');"
         "sys.exit(', '.join(m for m in heavy if m in sys.modules) or 0)"
     )
-    command = [sys.executable, "-c", program, "diagnose", "--static", str(models[verdict])]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    arguments = [*command.split(), str(models[verdict])]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")

@@ -15,15 +15,42 @@ import pytest
 
 from varhandle.sandbox import OpError, cancellable, run_isolated, run_source
 
+IMPORTS = "from varhandle.sandbox import run_isolated, run_source\n"
 
-def test_returns_the_names_that_were_kept():
-    record = run_source("y = x + 1", inputs={"x": 41}, keep=["y"])
+
+@pytest.fixture
+def run_script(tmp_path):
+    """Run a script without a main guard in a process of its own; return what it prints."""
+
+    def run(source):
+        script = tmp_path / "unguarded.py"
+        script.write_text(IMPORTS + source)
+        command = [sys.executable, str(script)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture
+def sleeper(tmp_path):
+    """Source that starts a process which would sleep on, and where its id is written."""
+    marker = tmp_path / "pid"
+    source = (
+        "import os, subprocess, time\n"
+        "child = subprocess.Popen(['sleep', '600'])\n"
+        f"open({str(marker)!r}, 'w').write(f'{{os.getpid()}} {{child.pid}}')\n"
+    )
+    return source, marker
+
+
+def test_another_process_returns_the_names_that_were_kept():
+    record = run_source(
+        "import os\ny, pid = x + 1, os.getpid()", inputs={"x": 41}, keep=["y", "pid"]
+    )
     assert record.ok
-    assert record.value == {"y": 42}
-
-
-def test_the_child_is_another_process():
-    assert run_isolated(os.getpid).value != os.getpid()
+    assert record.value["y"] == 42
+    assert record.value["pid"] != os.getpid()
 
 
 def test_captures_what_is_printed_and_what_c_writes():
@@ -33,21 +60,29 @@ def test_captures_what_is_printed_and_what_c_writes():
     assert "native" not in record.output
 
 
-def test_an_exception_is_a_record_that_names_the_line():
-    record = run_source("x = 1\n\nx / 0  # here")
-    assert (record.outcome, record.exception_type) == ("raised", "ZeroDivisionError")
-    assert (record.line_number, record.line) == (3, "x / 0  # here")
-    assert "line 3" in repr(record)
-
-
-def test_the_line_is_that_of_the_source_and_not_of_the_library_below_it():
-    record = run_source("import json\nvalue = '{'\njson.loads(value)")
-    assert (record.line_number, record.line) == (3, "json.loads(value)")
-
-
-def test_a_syntax_error_is_a_record_too():
-    record = run_source("x = (1\n")
-    assert (record.exception_type, record.line_number) == ("SyntaxError", 1)
+@pytest.mark.parametrize(
+    ("source", "exception", "number", "line"),
+    [
+        ("x = 1\n\nx / 0  # here", "ZeroDivisionError", 3, "x / 0  # here"),
+        # The line is that of the source, and not of the library below it.
+        ("import json\nvalue = '{'\njson.loads(value)", "JSONDecodeError", 3, "json.loads(value)"),
+        ("x = (1\n", "SyntaxError", 1, "x = (1"),
+        ("import sys; sys.exit(4)", "SystemExit", 1, "import sys; sys.exit(4)"),
+        (
+            "class Mute(Exception):\n    def __str__(self): raise OSError\nraise Mute",
+            *("Mute", 3, "raise Mute"),
+        ),
+        (
+            "import sys\nsys.stdout.close()\nraise KeyError('x')",
+            *("KeyError", 3, "raise KeyError('x')"),
+        ),
+    ],
+)
+def test_an_exception_is_a_record_that_names_the_line(source, exception, number, line):
+    record = run_source(source)
+    assert (record.outcome, record.exception_type) == ("raised", exception)
+    assert (record.line_number, record.line) == (number, line)
+    assert f"line {number}" in repr(record)
 
 
 @pytest.mark.parametrize("end", ["", "raise KeyError"])
@@ -75,6 +110,7 @@ def test_what_is_registered_for_the_end_of_a_process_happens(end):
     [
         ("import os; os.abort()", "SIGABRT"),
         ("import ctypes; ctypes.string_at(0)", "SIGSEGV"),
+        ("import os; os.kill(os.getpid(), 40)", "signal 40"),  # which has no name
     ],
 )
 def test_a_crash_is_a_record(source, name):
@@ -88,26 +124,16 @@ def test_an_early_exit_is_a_crash_with_its_code():
     assert "exit code 3" in record.message
 
 
-def test_sys_exit_is_an_exception_like_any_other():
-    assert run_source("import sys; sys.exit(4)").exception_type == "SystemExit"
+def test_a_hanging_child_is_ended_with_all_that_it_started(sleeper):
+    source, marker = sleeper
+    assert run_source(source + "time.sleep(600)", timeout=10).outcome == "timed out"
+    assert all_end(marker)
 
 
-def test_a_hanging_child_is_ended_with_all_that_it_started(tmp_path):
-    marker = tmp_path / "pid"
-    source = (
-        "import subprocess, time\n"
-        "child = subprocess.Popen(['sleep', '600'])\n"
-        f"open({str(marker)!r}, 'w').write(str(child.pid))\n"
-        "time.sleep(600)"
-    )
-    record = run_source(source, timeout=10)
-    assert record.outcome == "timed out"
-    assert _ends(int(marker.read_text()))
-
-
-def _ends(pid):
-    """Wait for a process to end; tell whether it did."""
-    return wait_until(lambda: not _alive(pid))
+def all_end(marker):
+    """Wait for the processes to end whose ids are in a file; tell whether they did."""
+    pids = [int(pid) for pid in marker.read_text().split()]
+    return wait_until(lambda: not any(_alive(pid) for pid in pids))
 
 
 def wait_until(true, seconds=10):
@@ -130,7 +156,7 @@ def test_what_the_code_starts_and_leaves_is_ended_and_not_waited_for():
         timeout=20,
     )
     assert record.ok
-    assert _ends(int(record.output))
+    assert wait_until(lambda: not _alive(int(record.output)))
 
 
 def test_a_greedy_child_is_ended():
@@ -139,16 +165,18 @@ def test_a_greedy_child_is_ended():
     assert record.outcome == "out of memory"
 
 
-def test_a_result_that_cannot_travel_is_said_to_be_so():
-    record = run_source("f = lambda: 0", keep=["f"])
+@pytest.mark.parametrize(
+    ("source", "keep", "said"),
+    [
+        ("f = lambda: 0", ["f"], "pickle"),
+        ("class Own:\n    pass\nvalue = Own()", ["value"], "cannot be read back"),
+        ("a = 1", ["a", "b"], "without defining b"),
+    ],
+)
+def test_a_result_that_cannot_be_had_is_said_to_be_so(source, keep, said):
+    record = run_source(source, keep=keep)
     assert record.outcome == "raised"
-    assert "pickle" in record.message.lower()
-
-
-def test_a_name_that_was_never_defined_is_named():
-    record = run_source("a = 1", keep=["a", "b"])
-    assert record.exception_type == "NameError"
-    assert "b" in record.message
+    assert said in record.message.lower()
 
 
 def test_a_function_that_cannot_travel_is_refused_before_it_runs():
@@ -167,28 +195,20 @@ def test_converter_errors_come_back_as_data(running_total, save_module):
     assert folder not in record.text()
 
 
-def test_a_script_without_a_main_guard_can_use_it(tmp_path):
-    script = tmp_path / "unguarded.py"
-    script.write_text(
-        "from varhandle.sandbox import run_source\nprint(run_source('x = 2', keep=['x']).value)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, check=True, timeout=120
-    )
-    assert done.stdout == "{'x': 2}\n"
+def test_a_script_without_a_main_guard_can_use_it(run_script):
+    assert run_script("print(run_source('x = 2', keep=['x']).value)") == "{'x': 2}\n"
 
 
-def test_a_server_without_tensorflow_starts_without_it(tmp_path):
-    script = tmp_path / "litert_only.py"
-    script.write_text(
-        "from varhandle.sandbox import run_isolated\n"
+def test_a_server_without_tensorflow_starts_without_it_and_a_child_is_the_same_after_it(run_script):
+    """A server that was started without TensorFlow still gives a quiet child with it."""
+    said = run_script(
         'question = \'"tensorflow" in __import__("sys").modules\'\n'
         "print(run_isolated(eval, question, tensorflow=False).value)\n"
+        "source = 'import keras; print(keras.config.is_interactive_logging_enabled())'\n"
+        "record = run_source(source)\n"
+        "print(record.output.strip(), 'oneDNN' in record.log)\n"
     )
-    done = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, check=True, timeout=120
-    )
-    assert done.stdout == "False\n"
+    assert said == "False\nFalse False\n"
 
 
 def test_silencing_hides_the_native_stream_and_not_the_errors_of_python():
@@ -207,42 +227,25 @@ def test_silencing_hides_the_native_stream_and_not_the_errors_of_python():
 
 
 @pytest.mark.parametrize("end", ["os._exit(3)", "os.abort()", "pass"])
-def test_what_the_child_started_ends_with_it_however_it_ends(tmp_path, end):
-    marker = tmp_path / "pid"
-    source = (
-        "import os, subprocess\n"
-        "child = subprocess.Popen(['sleep', '600'])\n"
-        f"open({str(marker)!r}, 'w').write(str(child.pid))\n"
-        f"{end}"
-    )
-    run_source(source)
-    assert _ends(int(marker.read_text()))
+def test_what_the_child_started_ends_with_it_however_it_ends(sleeper, end):
+    source, marker = sleeper
+    run_source(source + end)
+    assert all_end(marker)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the signal at the parent's death is Linux's")
 @pytest.mark.parametrize(
     "loop", ["while True: pass", "import ctypes; ctypes.PyDLL(None).pause()"], ids=["Python", "C"]
 )
-def test_a_child_does_not_outlive_its_parent(tmp_path, loop):
+def test_a_child_does_not_outlive_its_parent(tmp_path, sleeper, loop):
     """A restarted kernel must not leave an endless loop behind, nor one that lets no thread run."""
-    marker, script = tmp_path / "pid", tmp_path / "parent.py"
-    endless = (
-        "import os, subprocess\n"
-        "started = subprocess.Popen(['sleep', '600'])\n"
-        f"open({str(marker)!r}, 'w').write(f'{{os.getpid()}} {{started.pid}}')\n{loop}"
-    )
-    script.write_text(
-        "from varhandle.sandbox import run_isolated\n"
-        f"run_isolated(exec, {endless!r}, tensorflow=False)\n"
-    )
-    parent = subprocess.Popen([sys.executable, str(script)])
-    for _ in range(300):
-        if marker.exists() and marker.read_text():
-            break
-        time.sleep(0.1)
+    source, marker = sleeper
+    code = f"{IMPORTS}run_isolated(exec, {source + loop!r}, tensorflow=False)"
+    parent = subprocess.Popen([sys.executable, "-c", code])
+    assert wait_until(lambda: marker.exists() and marker.read_text(), seconds=60)
     parent.kill()
     parent.wait()
-    assert all(_ends(int(pid)) for pid in marker.read_text().split())
+    assert all_end(marker)
 
 
 def test_code_runs_as_it_would_in_a_cell():
@@ -254,30 +257,6 @@ def test_code_runs_as_it_would_in_a_cell():
         "kind = str(Point.__annotations__['x'])\n"
     )
     assert run_source(source, keep=["kind"]).value == {"kind": "<class 'int'>"}
-
-
-def test_a_result_that_cannot_be_read_back_is_a_record():
-    source = "class Own:\n    pass\nvalue = Own()"
-    record = run_source(source, keep=["value"])
-    assert record.outcome == "raised"
-    assert "cannot be read back" in record.message
-
-
-def test_a_signal_without_a_name_is_a_record():
-    record = run_source("import os; os.kill(os.getpid(), 40)")
-    assert (record.outcome, record.exit_signal) == ("crashed", "signal 40")
-
-
-@pytest.mark.parametrize(
-    ("source", "exception"),
-    [
-        ("class Mute(Exception):\n    def __str__(self): raise OSError\nraise Mute", "Mute"),
-        ("import sys\nsys.stdout.close()\nraise KeyError('x')", "KeyError"),
-    ],
-)
-def test_odd_failures_of_the_code_are_no_crash(source, exception):
-    record = run_source(source)
-    assert (record.outcome, record.exception_type) == ("raised", exception)
 
 
 def test_large_results_come_back():
@@ -292,36 +271,15 @@ def test_isolated_code_may_isolate_in_turn():
     assert run_source(source, keep=["value"]).value == {"value": 42}
 
 
-def test_what_only_the_callers_main_has_is_refused_in_words(tmp_path):
-    script = tmp_path / "main_class.py"
-    script.write_text(
-        "from varhandle.sandbox import run_source\n"
+def test_what_only_the_callers_main_has_is_refused_in_words(run_script):
+    said = run_script(
         "class Mine: pass\n"
         "try:\n"
         "    run_source('pass', inputs={'mine': Mine()})\n"
         "except ValueError as error:\n"
         "    print(error)\n"
     )
-    done = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, check=True, timeout=60
-    )
-    assert "Mine is defined in __main__" in done.stdout
-
-
-def test_a_child_is_the_same_whichever_call_came_first(tmp_path):
-    """A server that was started without TensorFlow still gives a quiet child with it."""
-    script = tmp_path / "order.py"
-    script.write_text(
-        "from varhandle.sandbox import run_isolated, run_source\n"
-        "run_isolated(int, tensorflow=False)\n"
-        "source = 'import keras; print(keras.config.is_interactive_logging_enabled())'\n"
-        "record = run_source(source)\n"
-        "print(record.output.strip(), 'oneDNN' in record.log)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, check=True, timeout=120
-    )
-    assert done.stdout == "False False\n"
+    assert "Mine is defined in __main__" in said
 
 
 def test_without_fork_a_child_imports_for_itself(monkeypatch):
@@ -337,20 +295,13 @@ def test_without_fork_a_child_imports_for_itself(monkeypatch):
     assert endless.outcome == "timed out"
 
 
-def test_what_children_are_forked_from_is_replaced_when_it_dies(tmp_path):
+def test_what_children_are_forked_from_is_replaced_when_it_dies(sleeper):
+    source, marker = sleeper
     server = psutil.Process(run_isolated(os.getppid).value)
-    marker = tmp_path / "pid"
-    source = (
-        "import os, subprocess, time\n"
-        "child = subprocess.Popen(['sleep', '600'])\n"
-        f"open({str(marker)!r}, 'w').write(str(child.pid))\n"
-        f"os.kill({server.pid}, 9)\n"
-        "time.sleep(600)"
-    )
-    record = run_source(source, timeout=60)
+    record = run_source(f"{source}os.kill({server.pid}, 9)\ntime.sleep(600)", timeout=60)
     assert record.outcome == "crashed"
     assert "died with the one that it was forked from" in record.message
-    assert _ends(int(marker.read_text()))
+    assert all_end(marker)
     assert run_isolated(os.getppid).value not in (server.pid, 1)
 
 
@@ -396,19 +347,14 @@ def test_a_child_has_the_surroundings_of_its_caller_now(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_the_server_ends_with_its_process(tmp_path, number):
-    script = tmp_path / "ends.py"
-    script.write_text(
-        "import os, time\n"
-        "from varhandle.sandbox import run_isolated\n"
-        "print(run_isolated(os.getppid, tensorflow=False).value, flush=True)\n"
-        "time.sleep(600)\n"
-    )
+def test_the_server_ends_with_its_process(number):
+    asked = "print(run_isolated(os.getppid, tensorflow=False).value, flush=True)"
+    code = f"{IMPORTS}import os, time\n{asked}\ntime.sleep(600)"
     owner = subprocess.Popen(
-        [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
     server = int(owner.stdout.readline())
     owner.send_signal(number)
     owner.wait()
     owner.stdout.close()
-    assert _ends(server)
+    assert wait_until(lambda: not _alive(server))

@@ -81,14 +81,11 @@ def test_a_killed_worker_costs_no_row_and_doubles_none(cluster, tmp_path):
     assert (tmp_path / "out" / "sweep.csv").read_text().count("\n") == 1 + 4
 
 
-def test_a_scheduler_that_nobody_answers_for_is_refused():
-    with pytest.raises(SweepInputError, match=r"tcp://127\.0\.0\.1:1: no scheduler answers"):
-        connect("tcp://127.0.0.1:1", timeout=1)
-
-
-@pytest.mark.parametrize("address", ["nonsense", "carrier-pigeon://here:1", ""])
-def test_an_address_that_is_none_is_refused(address):
-    with pytest.raises(SweepInputError, match="no scheduler answers"):
+@pytest.mark.parametrize(
+    "address", ["tcp://127.0.0.1:1", "nonsense", "carrier-pigeon://here:1", ""]
+)
+def test_an_address_where_no_scheduler_answers_is_refused(address):
+    with pytest.raises(SweepInputError, match=f"^{address}: no scheduler answers"):
         connect(address, timeout=1)
 
 

@@ -43,16 +43,10 @@ def test_every_model_target_and_quantization_is_a_row(models):
     assert {s.signature for s in specs} == {"serve"}
 
 
-def test_a_row_is_there_once(models):
+def test_a_row_is_there_once_and_a_folder_stands_for_the_models_in_it(models):
     path = models / "b.tflite"
     assert rows_of_models([path, path], quantizations=["none", None]) == (RowSpec(path),)
-
-
-def test_a_folder_stands_for_the_models_in_it(models):
     assert [s.model.name for s in rows_of_models([models])] == ["a.keras", "b.tflite", "saved"]
-
-
-def test_a_saved_model_is_one_model(models):
     assert [s.model.name for s in rows_of_models([models / "saved"])] == ["saved"]
 
 
@@ -76,7 +70,7 @@ def test_a_setting_that_nobody_knows_is_refused(models, settings):
         rows_of_models([models / "b.tflite"], **settings)
 
 
-def test_a_list_in_csv(models):
+def test_a_list_in_csv_and_in_json_lines(models):
     path = models / "list.csv"
     path.write_text(
         "model,quantization,inputs,target\n"
@@ -91,9 +85,6 @@ def test_a_list_in_csv(models):
         RowSpec(models / "b.tflite", "litert", None),
         RowSpec(models / "b.tflite", "builtin-only", None),
     )
-
-
-def test_a_list_in_json_lines(models):
     path = models / "list.jsonl"
     path.write_text('{"model": "b.tflite", "signature": "s"}\n\n{"model": "saved"}\n')
     assert rows_of_list(path) == (
@@ -152,6 +143,9 @@ def test_folders_of_rows_are_plain_and_differ(tmp_path):
 def test_a_fingerprint_knows_the_content(models):
     saved = models / "saved"
     first = fingerprint(saved)
+    os.mkfifo(saved / "pipe")  # which is not waited for
+    (saved / "circle").symlink_to(saved, target_is_directory=True)
+    (saved / "dead").symlink_to("nowhere")
     assert fingerprint(saved) == first
     (saved / "variables" / "data").write_bytes(b"Values")
     second = fingerprint(saved)
@@ -159,15 +153,6 @@ def test_a_fingerprint_knows_the_content(models):
     third = fingerprint(saved)
     (saved / "assets").rename(saved / "other")
     assert len({first, second, third, fingerprint(saved)}) == 4
-
-
-def test_a_fingerprint_waits_for_no_pipe_and_follows_no_circle(models):
-    saved = models / "saved"
-    before = fingerprint(saved)
-    os.mkfifo(saved / "pipe")
-    (saved / "circle").symlink_to(saved, target_is_directory=True)
-    (saved / "dead").symlink_to("nowhere")
-    assert fingerprint(saved) == before
 
 
 def test_of_a_large_file_the_time_of_change_counts(models):

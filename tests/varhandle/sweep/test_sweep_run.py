@@ -23,6 +23,7 @@ from varhandle.sweep.row_supervisor import run_row
 from varhandle.sweep.run import run_sweep
 
 GIB = 2**30
+SETTINGS = ("targets", "quantizations", "signature", "inputs")
 
 NASTY = '<b onclick="x">\x1b[31m\nname{x}.tflite'
 SHOWN = '<b onclick="x">\\x1b[31m\\nname{x}.tflite'
@@ -74,24 +75,19 @@ def rows_by_name(result):
         ("raise.tflite", "failed", "KeyError: '<gone>'"),
         ("leave.tflite", "blocked", REASON),
         (SHOWN, "wrong-answers", "it runs"),
+        ("eat.tflite", "out of memory", "ended: it held N GiB; it may hold 1.00 GiB"),
+        (
+            "liar.tflite",
+            "failed",
+            "verdict.json is no verdict file: ValueError: the verdict is 'splendid'",
+        ),
     ],
 )
 def test_a_row_says_what_became_of_it(swept, name, verdict, reason):
     row = rows_by_name(swept[0])[name]
-    said = re.sub(r"after \d+ s", "after N s", row.reason)  # a busy machine looks a little late
+    # A busy machine looks a little late.
+    said = re.sub(r"(after|held) [\d.]+ ", r"\1 N ", row.reason)
     assert (row.verdict, said) == (verdict, reason)
-
-
-def test_memory_of_a_rows_children_counts(swept):
-    row = rows_by_name(swept[0])["eat.tflite"]
-    assert row.verdict == "out of memory"
-    assert "it may hold 1.00 GiB" in row.reason
-
-
-def test_a_verdict_file_that_is_none_fails_its_row(swept):
-    row = rows_by_name(swept[0])["liar.tflite"]
-    assert row.verdict == "failed"
-    assert "the verdict is 'splendid'" in row.reason
 
 
 def test_rows_stand_in_the_order_in_which_they_were_given(swept):
@@ -162,7 +158,12 @@ def test_csv_parquet_and_page_say_the_same(swept):
     result, _ = swept
     with (result.folder / "sweep.csv").open(newline="") as file:
         written = list(csv.DictReader(file))
-    table = pyarrow.parquet.read_table(result.folder / "sweep.parquet").to_pylist()
+    stored = pyarrow.parquet.read_table(result.folder / "sweep.parquet")
+    kinds = {field.name: str(field.type) for field in stored.schema}
+    assert kinds["agreeing"] == kinds["bytes"] == "int64"
+    assert kinds["largest_difference"] == kinds["seconds"] == "double"
+    assert kinds["findings"].startswith("list<")
+    table = stored.to_pylist()
     page = Page((result.folder / "index.html").read_text()).rows[1:]
     assert len(written) == len(table) == len(page) == len(result.rows)
     for row, line, record, cells in zip(result.rows, written, table, page, strict=True):
@@ -178,14 +179,6 @@ def test_csv_parquet_and_page_say_the_same(swept):
         assert all(finding in shown for finding in row.findings)
         if row.agreeing is not None:
             assert f"{row.agreeing} of {row.calls} calls" in cells[4]
-
-
-def test_the_columns_of_the_parquet_file_are_typed(swept):
-    schema = pyarrow.parquet.read_schema(swept[0].folder / "sweep.parquet")
-    kinds = {field.name: str(field.type) for field in schema}
-    assert kinds["agreeing"] == kinds["bytes"] == "int64"
-    assert kinds["largest_difference"] == kinds["seconds"] == "double"
-    assert kinds["findings"].startswith("list<")
 
 
 def test_the_page_runs_and_fetches_nothing_and_its_links_exist(swept):
@@ -233,18 +226,20 @@ def pretend(small, monkeypatch):
 
     def run(*names, **options):
         pretended.made.clear()
-        specs = rows_of_models([small.folder / name for name in names])
+        settings = {name: options.pop(name) for name in SETTINGS if name in options}
+        specs = rows_of_models([small.folder / name for name in names], **settings)
         run_sweep(specs, small.folder / "out", **{"maker": ProbeMaker(), **options})
         return [task.name for task in pretended.made]
 
     return run
 
 
-def test_what_a_row_depends_on_makes_it_again(small, pretend):
+def test_what_a_row_depends_on_makes_it_again(small, pretend, monkeypatch):
     small.model("a.tflite")
     small.model("b.tflite")
     names = ["a.tflite", "b.tflite"]
     assert pretend(*names) == names
+    assert pretend("a.tflite") == []  # which leaves the other row alone
     assert pretend(*names) == []
     small.model("b.tflite", reason="another")
     assert pretend(*names) == ["b.tflite"]
@@ -254,13 +249,22 @@ def test_what_a_row_depends_on_makes_it_again(small, pretend):
         assert pretend(*names, maker=ProbeMaker(source)) == names
     assert pretend(*names, maker=ProbeMaker(source)) == []
     assert pretend(*names, trust=True) == names
-
-
-def test_the_versions_of_the_libraries_count(small, pretend, monkeypatch):
-    small.model("a.tflite")
-    assert pretend("a.tflite")
+    calls = small.folder / "calls.npz"
+    for content in (b"one", b"other"):
+        calls.write_bytes(content)
+        assert pretend("a.tflite", inputs=calls) == ["a.tflite"]
+    assert pretend("a.tflite", inputs=calls) == []
     monkeypatch.setattr("varhandle.sweep.run.library_versions", lambda: (("numpy", "0"),))
-    assert pretend("a.tflite")
+    assert pretend("a.tflite", inputs=calls) == ["a.tflite"]
+
+
+def test_every_setting_is_a_row_of_its_own(small, pretend):
+    small.model("a.tflite")
+    kept = []
+    for settings in ({}, {"targets": ["micro"]}, {"quantizations": ["int8"]}, {"signature": "s"}):
+        assert pretend("a.tflite", **settings) == ["a.tflite"]
+        kept.append(settings)
+        assert not any(pretend("a.tflite", **earlier) for earlier in kept)
 
 
 @pytest.mark.parametrize(
@@ -289,14 +293,6 @@ def test_a_damaged_row_file_is_no_row(small, pretend, damage):
     (file,) = (small.folder / "out" / "rows").glob("*/row.json")
     file.write_text(damage)
     assert pretend("a.tflite") == ["a.tflite"]
-
-
-def test_a_smaller_sweep_leaves_the_other_rows_alone(small, pretend):
-    for name in ("a.tflite", "b.tflite"):
-        small.model(name)
-    pretend("a.tflite", "b.tflite")
-    assert pretend("a.tflite") == []
-    assert pretend("a.tflite", "b.tflite") == []
 
 
 def test_what_could_not_be_written_is_made_again(small):

@@ -14,10 +14,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-from warm_kernels import zygote
 from warm_kernels.fork_server import SERVER
 
 _UNKNOWN = 255  # its exit code, if its server died before it
@@ -74,7 +72,7 @@ class ForkedProcess:
         try:
             with theirs:
                 SERVER.ask([theirs.fileno(), *streams])
-            zygote.send(self._channel, wish)
+            self._channel.sendall(pickle.dumps(wish))
             self._wait_until_ready()
         except BaseException:
             self._close()
@@ -151,17 +149,6 @@ class ForkedProcess:
     def kill(self) -> None:
         """End it."""
         self.send_signal(signal.SIGKILL)
-
-    def __enter__(self) -> ForkedProcess:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self.wait()
 
 
 def _forget_the_channels() -> None:

@@ -23,6 +23,7 @@ HOOKS = "warm_kernels.before_kernel"
 """Entry points of this group are called in a fresh kernel, before its first thread."""
 
 _deferred: dict[str, list[str]] = {}
+"""Packages to hide, each with those that its import brings along."""
 
 
 def import_all(modules: Sequence[str], preload: Sequence[Sequence[str]]) -> None:
@@ -73,7 +74,6 @@ class _Deferred(MetaPathFinder, Loader):
     def __init__(self, packages: Mapping[str, Iterable[str]]) -> None:
         """Take them and their submodules out of ``sys.modules``."""
         self._along = packages
-        self._own: dict[str, ModuleSpec | None] = {}
         self._packages: dict[str, dict[str, ModuleType]] = {}
         for package in packages:
             family = {
@@ -95,12 +95,12 @@ class _Deferred(MetaPathFinder, Loader):
         spec = ModuleSpec(fullname, self, origin=own.origin, is_package=True)
         spec.submodule_search_locations = own.submodule_search_locations
         spec.has_location = own.has_location
+        spec.loader_state = own
         return spec
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         """Put the whole package back."""
         family = self._packages.pop(spec.name)
-        self._own[spec.name] = family[spec.name].__spec__
         sys.modules.update(family)
         for package in self._along[spec.name]:
             importlib.import_module(package)
@@ -108,13 +108,10 @@ class _Deferred(MetaPathFinder, Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         """Leave it as it is: it was executed once. The import has put its own spec there."""
-        module.__spec__ = self._own.pop(module.__name__)
+        assert module.__spec__ is not None
+        module.__spec__ = module.__spec__.loader_state
 
 
-def defer(packages: Mapping[str, Iterable[str]] | None = None) -> None:
-    """Have packages look as if they had not been imported: those of ``import_all``, or these.
-
-    Each top-level name comes with those that its import brings along; one that is not imported is
-    left alone.
-    """
-    sys.meta_path.insert(0, _Deferred(_deferred if packages is None else packages))
+def defer() -> None:
+    """Have the packages of ``import_all`` look as if they had not been imported."""
+    sys.meta_path.insert(0, _Deferred(_deferred))

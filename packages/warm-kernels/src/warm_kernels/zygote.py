@@ -25,7 +25,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
 _NO_FORK = 71  # the exit code EX_OSERR of sysexits.h
-_LENGTH = 8  # bytes of a request's length
 
 
 class Request(NamedTuple):
@@ -103,19 +102,12 @@ def _report(channel: socket.socket, line: str) -> None:
         channel.sendall(f"{line}\n".encode())
 
 
-def send(channel: socket.socket, wish: dict[str, Any]) -> None:
-    """Send what a forked process is to become."""
-    content = pickle.dumps(wish)
-    channel.sendall(len(content).to_bytes(_LENGTH, "big") + content)
-
-
 def _received(channel: socket.socket) -> dict[str, Any]:
-    with channel.makefile("rb") as file:
-        size = int.from_bytes(file.read(_LENGTH), "big")
-        content = file.read(size) if size else b""
-    if not content:  # whoever asked has given up meanwhile
+    try:
+        with channel.makefile("rb") as file:
+            wish: dict[str, Any] = pickle.load(file)
+    except EOFError:  # whoever asked has given up meanwhile
         os._exit(1)
-    wish: dict[str, Any] = pickle.loads(content)
     return wish
 
 

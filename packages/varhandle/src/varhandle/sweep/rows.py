@@ -220,7 +220,7 @@ def read_row(task: RowTask) -> Row | None:
 def store_row(task: RowTask, row: Row) -> None:
     """Write a finished row, in one step: before it there is none, after it there is all of it."""
     limits = {"timeout": task.timeout, "memory": task.memory}
-    content = {"key": task.key, **limits, "versions": dict(task.versions), "row": asdict(row)}
+    content = {"key": task.key, **limits, "row": asdict(row)}
     write_text(task.row_folder / _ROW_FILE, json.dumps(content, indent=1) + "\n")
 
 
