@@ -11,7 +11,7 @@ from workbook_lib import cli
 from workbook_lib.runs.row_report import PARAMETERS, NotebookMaker, report_notebook
 
 BEGIN = """
-import json, os, psutil
+import json, os, psutil, sys
 from pathlib import Path
 print("so far, so good", trust)
 started = {command for process in psutil.Process().parents() for command in process.cmdline()}
@@ -25,6 +25,7 @@ if told["act"] == "abort":
     os.abort()
 """
 VERDICT = """
+assert "tensorflow" not in sys.modules
 # A fork keeps the command line of what it was forked from.
 assert not [command for command in started if command.endswith("warm_kernels/zygote.py")]
 assert [command for command in started if command.endswith("sandbox/zygote.py")]

@@ -10,12 +10,12 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pyarrow.parquet
 import pytest
 import sweep_probe
+from bs4 import BeautifulSoup
 from sweep_probe import PretendedRows, Probe, ProbeMaker, until
 
 from varhandle.sweep.row_specs import RowSpec, rows_of_models
@@ -124,34 +124,8 @@ def test_progress_is_one_line_a_row(swept):
     assert not result.ok
 
 
-class Page(HTMLParser):
-    """The page's table as text, its links, and the names of its elements."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.rows, self.links, self.tags, self.scopes = [], [], set(), []
-        self.cell = None
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.add(tag)
-        values = dict(attrs)
-        if tag == "tr":
-            self.rows.append([])
-        if tag in ("td", "th"):
-            self.cell = ""
-            self.scopes.append((tag, values.get("scope")))
-        if tag == "a":
-            self.links.append(values["href"])
-
-    def handle_endtag(self, tag):
-        if tag in ("td", "th"):
-            self.rows[-1].append(" ".join(self.cell.split()))
-            self.cell = None
-
-    def handle_data(self, data):
-        if self.cell is not None:
-            self.cell += data
+def page_of(result):
+    return BeautifulSoup((result.folder / "index.html").read_text(), "html.parser")
 
 
 def test_csv_parquet_and_page_say_the_same(swept):
@@ -164,33 +138,33 @@ def test_csv_parquet_and_page_say_the_same(swept):
     assert kinds["largest_difference"] == kinds["seconds"] == "double"
     assert kinds["findings"].startswith("list<")
     table = stored.to_pylist()
-    page = Page((result.folder / "index.html").read_text()).rows[1:]
+    page = page_of(result).select("tbody tr")
     assert len(written) == len(table) == len(page) == len(result.rows)
-    for row, line, record, cells in zip(result.rows, written, table, page, strict=True):
+    for row, line, record, shown in zip(result.rows, written, table, page, strict=True):
         for name in asdict(row):
             value = getattr(row, name)
             assert record[name] == (list(value) if name == "findings" else value)
             text = "; ".join(value) if name == "findings" else value
             assert line[name] == ("" if text is None else str(text))
-        shown = " ".join(cells)
+        cells = [cell.get_text() for cell in shown.find_all(["th", "td"])]
         assert row.verdict in cells[2]
         assert cells[0] == row.model
-        assert row.reason in shown
-        assert all(finding in shown for finding in row.findings)
+        assert row.reason in cells[3]
+        assert all(finding in cells[3] for finding in row.findings)
         if row.agreeing is not None:
             assert f"{row.agreeing} of {row.calls} calls" in cells[4]
 
 
 def test_the_page_runs_and_fetches_nothing_and_its_links_exist(swept):
     result, _ = swept
-    text = (result.folder / "index.html").read_text()
-    page = Page(text)
-    assert not page.tags & {"script", "b", "link", "img", "iframe"}
-    assert "default-src 'none'" in text
-    assert "color-scheme: light dark" in text
-    assert all(scope for tag, scope in page.scopes if tag == "th")
-    assert len(page.links) >= 10
-    for link in page.links:
+    page = page_of(result)
+    assert not page.find_all(["script", "b", "link", "img", "iframe"])
+    assert "default-src 'none'" in page.meta.find_next("meta")["content"]
+    assert "color-scheme: light dark" in page.style.string
+    assert all(title["scope"] for title in page.find_all("th"))
+    links = [link["href"] for link in page.find_all("a")]
+    assert len(links) >= 10
+    for link in links:
         assert (result.folder / link).is_file(), link
 
 

@@ -121,8 +121,10 @@ def fork_kernels_from_here() -> None:
 
     As ``SERVER.fork``. What is forked from the server ends in here, and does not return.
     """
-    import ipykernel.kernelapp  # noqa: F401 - imported for the kernels
+    from warm_kernels.preload import hide, import_all
 
+    import_all((), ())
+    hide(read_settings().preload)
     request = SERVER.fork()
     if request is not None:
         zygote.run_to_the_end(request)

@@ -36,12 +36,10 @@ def import_all(modules: Sequence[str], preload: Sequence[Sequence[str]]) -> None
     os.dup2(nowhere, 2)
     try:
         failed = [*_import(KERNEL)]
-        own = {name.partition(".")[0] for name in sys.modules} | sys.stdlib_module_names
+        own = {name.partition(".")[0] for name in sys.modules}
         failed += [line for name in modules for line in _import(name)]
-        for group in preload:
-            failed += [line for name in group for line in _import(name)]
-            packages = {name.partition(".")[0] for name in group} - own
-            _deferred.update({name: sorted(packages - {name}) for name in packages})
+        failed += [line for group in preload for name in group for line in _import(name)]
+        hide(preload, but=own)
         hooks()
     finally:
         os.dup2(stderr, 2)
@@ -52,6 +50,13 @@ def import_all(modules: Sequence[str], preload: Sequence[Sequence[str]]) -> None
     # What is here now stays: a collection in a fork need not touch it, and so copies no page.
     gc.collect()
     gc.freeze()
+
+
+def hide(preload: Sequence[Sequence[str]], but: Iterable[str] = ()) -> None:
+    """Have kernels hide the packages of these modules, but for some."""
+    for group in preload:
+        packages = {name.partition(".")[0] for name in group} - sys.stdlib_module_names - {*but}
+        _deferred.update({name: sorted(packages - {name}) for name in packages})
 
 
 def _import(name: str) -> list[str]:

@@ -9,7 +9,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -34,18 +34,16 @@ class SweepInputError(VarhandleError, ValueError):
 
 @dataclass(frozen=True)
 class RowSpec:
-    """One row as a user asks for it; ``None`` is not quantized, the usual signature, made up."""
+    """One row as a user asks for it; ``None`` is not quantized, the usual signature, made up.
+
+    Its paths are absolute, with links as they are.
+    """
 
     model: Path
     target: str = DEFAULT_TARGET
     quantization: str | None = None
     signature: str | None = None
     inputs: Path | None = None
-
-    def absolute(self) -> RowSpec:
-        """Return the same with absolute paths; links are left as they are."""
-        inputs = Path(os.path.abspath(self.inputs)) if self.inputs else None  # noqa: PTH100
-        return replace(self, model=Path(os.path.abspath(self.model)), inputs=inputs)  # noqa: PTH100
 
     def row_id(self, name: str) -> str:
         """Return the name of the row's folder: readable, of plain characters, and its alone."""
@@ -73,7 +71,8 @@ def rows_of_models(
     from varhandle.facts.recipes import requested_recipe
     from varhandle.facts.targets import find_target
 
-    found = [model for path in models for model in _models(path)]
+    found = [_absolute(model) for path in models for model in _models(path)]
+    inputs = _absolute(inputs) if inputs else None
     try:
         recipes = [requested_recipe(quantization) for quantization in quantizations]
         for name in targets:
@@ -84,20 +83,22 @@ def rows_of_models(
     return tuple(dict.fromkeys(RowSpec(*row, signature, inputs) for row in rows))
 
 
-def _models(path: Path) -> Iterator[Path]:
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path))  # noqa: PTH100 - a link is left as it is
+
+
+def _models(path: Path) -> list[Path]:
     if not os.path.lexists(path):
         raise SweepInputError(f"{path}: there is no such file or folder")
     if not path.is_dir() or looks_like_model(path):
-        yield path
-        return
+        return [path]
     try:
-        inside = sorted(path.iterdir())
+        models = [child for child in sorted(path.iterdir()) if looks_like_model(child)]
     except OSError as error:
         raise SweepInputError(f"{path}: cannot be read: {error.strerror}") from error
-    models = [child for child in inside if looks_like_model(child)]
     if not models:
         raise SweepInputError(f"{path}: neither a SavedModel nor a folder with models in it")
-    yield from models
+    return models
 
 
 def rows_of_list(path: Path, **settings: Any) -> tuple[RowSpec, ...]:
@@ -129,7 +130,7 @@ def rows_of_list(path: Path, **settings: Any) -> tuple[RowSpec, ...]:
         rows += rows_of_models([path.parent / values["model"]], **own)
     if not rows:
         raise SweepInputError(f"{path}: there is no row in it")
-    return tuple(dict.fromkeys(rows))
+    return tuple(rows)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -170,7 +170,7 @@ def run_sweep(
 
 def _tasks(specs: Sequence[RowSpec], maker: RowMaker, trust: bool, **common: Any) -> list[RowTask]:
     """Make a task of every row; a model is read once, however many rows it has."""
-    specs = [spec.absolute() for spec in dict.fromkeys(specs)]
+    specs = list(dict.fromkeys(specs))
     names = model_names(spec.model for spec in specs)
     paths = {spec.model for spec in specs} | {spec.inputs for spec in specs if spec.inputs}
     prints = {path: fingerprint(path) for path in paths}
