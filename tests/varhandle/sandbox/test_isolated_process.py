@@ -105,6 +105,20 @@ def test_what_is_registered_for_the_end_of_a_process_happens(end):
     assert rest == ["the end"]
 
 
+def test_exit_functions_of_what_a_child_was_forked_from_are_not_its_own():
+    record = run_source(
+        "import atexit, os\n"
+        "from varhandle.sandbox import run_isolated\n"
+        "from varhandle.sandbox.fork_server import start_nested_fork_server\n"
+        "os.environ['TF_CPP_MIN_LOG_LEVEL'] = '0'\n"
+        "atexit.register(print, 'of the parent')\n"
+        "start_nested_fork_server()\n"
+        "print('server' if run_isolated(os.getppid).value != os.getpid() else 'this process')\n"
+        "print([run_isolated(int).output])\n"
+    )
+    assert record.output == "server\n['']\nof the parent\n"
+
+
 @pytest.mark.parametrize(
     ("source", "name"),
     [
