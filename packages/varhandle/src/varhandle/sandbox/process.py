@@ -33,9 +33,8 @@ from varhandle.sandbox.record import OpError, Record
 GIB = 2**30
 _POLL_SECONDS = 0.05
 _CANCELLED: dict[str, Any] = {"outcome": "cancelled", "message": "ended: it was cancelled"}
-_cancelled: contextvars.ContextVar[threading.Event | None] = contextvars.ContextVar(
-    "cancelled", default=None
-)
+_NEVER = threading.Event()
+_cancelled = contextvars.ContextVar("cancelled", default=_NEVER)
 
 
 def run_isolated(
@@ -120,7 +119,7 @@ def cancellable(cancelled: threading.Event) -> Iterator[None]:
 
 
 def _run(task: bytes, *, timeout: float, memory_limit: int, tensorflow: bool) -> Record:
-    if _is_cancelled():
+    if _cancelled.get().is_set():
         return Record(**_CANCELLED)
     with tempfile.TemporaryDirectory(prefix="isolated-") as name:
         folder = Path(name)
@@ -159,18 +158,13 @@ def _watch(
             return _received(folder / child.RESULT)
         if process.ended:
             return _crash(process)
-        if _is_cancelled():
+        if _cancelled.get().is_set():
             return dict(_CANCELLED)
         if time.monotonic() > deadline:
             return {"outcome": "timed out", "message": "ended: it ran longer than it may"}
         if _resident(process.pid) > memory_limit:
             limit = memory_limit / GIB
             return {"outcome": "out of memory", "message": f"ended: it took over {limit:.1f} GiB"}
-
-
-def _is_cancelled() -> bool:
-    event = _cancelled.get()
-    return event is not None and event.is_set()
 
 
 def _received(result: Path) -> dict[str, Any]:
