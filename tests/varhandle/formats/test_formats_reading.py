@@ -14,7 +14,7 @@ import zipfile
 import pytest
 
 from varhandle.families.catalog import FAMILIES
-from varhandle.formats import FORMATS, format_of, hdf5_outline, looks_like_model, read_graph
+from varhandle.formats import FORMATS, format_of, keras_reader, looks_like_model, read_graph
 from varhandle.formats.proto_schema import MESSAGES
 from varhandle.formats.registry import recognized_format
 from varhandle.graph import Graph, ModelFileError
@@ -237,7 +237,7 @@ def test_damaged_hdf5_files(keras_models, tmp_path):
 )
 def test_libhdf5_is_stopped(keras_models, monkeypatch, limit, value, fault):
     """Some damaged files send libhdf5 round in circles; here every file takes too much."""
-    monkeypatch.setattr(hdf5_outline, limit, value)
+    monkeypatch.setattr(keras_reader, limit, value)
     assert fault in _fault(keras_models["sequential"].h5)
 
 
