@@ -8,7 +8,6 @@ import zoo
 
 from varhandle import diagnose
 from varhandle.formats import read_graph
-from varhandle.graph import ModelFileError
 
 #: One of each kind; the rest of the zoo is read only (``test_failures_findings``).
 PROVEN = (
@@ -181,8 +180,3 @@ def test_inputs_of_ones_own_are_used(specimen_path, tmp_path):
     assert found.proof.passed
     with pytest.raises(ValueError, match="takes x, and not y"):
         diagnose(specimen_path("counter"), inputs={"y": inputs["x"]})
-
-
-def test_what_is_no_model_is_refused(tmp_path):
-    with pytest.raises(ModelFileError):
-        diagnose(tmp_path / "nothing")

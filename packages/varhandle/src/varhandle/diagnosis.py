@@ -8,6 +8,7 @@ neither TensorFlow nor an interpreter: the static reading must answer at once.
 from __future__ import annotations
 
 import html
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -74,8 +75,8 @@ class Diagnosis(Rich):
             "format": self.format,
             "signature": self.signature,
             "producer": self.graph.producer,
-            "variables": [_variable_dict(variable) for variable in self.variables],
-            "findings": [_plain(asdict(finding)) for finding in self.findings],
+            "variables": [_plain(variable) for variable in self.variables],
+            "findings": [_plain(finding) for finding in self.findings],
             "verdict": self.verdict,
             "other": list(self.other),
             "proof": None if self.proof is None else self.proof.as_dict(),
@@ -152,16 +153,12 @@ def _finding_html(finding: Finding) -> str:
     return panel_html(_SEVERITY_TONES[finding.severity], title, body)
 
 
-def _variable_dict(variable: Variable) -> dict[str, Any]:
-    told = asdict(variable)
-    return {**_plain(told), "initialised": told["initialized"]}
-
-
-def _plain(value: Any) -> Any:
-    """Return data as JSON has it: lists for tuples; ``initialised`` is the contract's spelling."""
-    if isinstance(value, dict):
-        return {key: _plain(part) for key, part in value.items() if key != "initialized"}
-    return [_plain(part) for part in value] if isinstance(value, (tuple, list)) else value
+def _plain(part: Variable | Finding) -> dict[str, Any]:
+    """Return it as JSON has it; ``initialised`` is the contract's spelling."""
+    told: dict[str, Any] = json.loads(json.dumps(asdict(part)))
+    if "initialized" in told:
+        told["initialised"] = told.pop("initialized")
+    return told
 
 
 def diagnose(

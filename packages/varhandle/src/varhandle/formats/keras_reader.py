@@ -71,14 +71,15 @@ def _graph(path: Path, outline: Mapping[str, Any], is_archive: bool) -> Graph:
     version = metadata.get("keras_version") or root.get("keras_version")
     variables = _read_variables(outline) if is_archive else _read_legacy_variables(outline)
     name = str(config["config"].get("name") or config["class_name"])
-    code = code_in_keras_config(config, compiled), weights_in_other_files(outline["external"])
+    code = code_in_keras_config(config, compiled)
+    code += weights_in_other_files(outline["external"])
     return Graph(
         str(path),
         "keras",
         tuple(_read_functions(config, name)),
         tuple(sorted(variables, key=lambda variable: variable.name)),
         producer=f"Keras {version}" if version else None,
-        embedded_code=(*code[0], *code[1]),
+        embedded_code=code,
     )
 
 
