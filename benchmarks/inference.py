@@ -81,7 +81,7 @@ def _session_and_runner(content: bytes) -> tuple[list[float], list[float]]:
 
     from varhandle.evaluate.session import Session
 
-    session = Session(content, threads=1)
+    session = Session(content)
     runner = Interpreter(model_content=content, num_threads=1).get_signature_runner()
     ((name, details),) = runner.get_input_details().items()
     image = _image(details["shape"])

@@ -82,8 +82,7 @@ def plot_answers(cured: RepairResult) -> Picture | Panel:
     if not record.ok:
         return Panel("neutral", f"no picture: {printable(record.message or record.outcome)}")
     got = [{name: value for name, (value, _) in call.items()} for call in record.value]
-    wanted, own_names = paired_outputs(got[0], cured.expected[0])[::-1]
-    for name, own in zip(wanted, own_names, strict=True):
+    for own, name in paired_outputs(got[0], cured.expected[0]):
         theirs = [np.asarray(call[name]) for call in cured.expected]
         mine = [np.asarray(call[own]) for call in got]
         if theirs[0].dtype.kind in "fiu" and _drawable([*theirs, *mine]):

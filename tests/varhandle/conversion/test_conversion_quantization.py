@@ -99,7 +99,6 @@ def test_the_weights_are_of_the_recipes_dtype(made, name, dtypes):
     found = weight_dtypes(made[name].content)
     # The convolution of 72 weights aside, dynamic range leaves small tensors as they are.
     assert found == dtypes or (name == "dynamic range" and "int8" in found)
-    assert min(int(dtype.lstrip("floatin")) for dtype in found) == RECIPES[name].weight_bits
 
 
 @pytest.mark.parametrize(
@@ -123,9 +122,10 @@ def test_a_float32_file_is_in_parity(tf, made):
 
 
 def test_only_calibrated_recipes_count_calls(made):
-    calibrated = {name for name, one in made.items() if one.calls}
-    assert calibrated == {"int8", "int8, float inputs", "16x8", "selective"}
-    assert {made[name].calls for name in calibrated} == {50}
+    calibrated = ("int8", "int8, float inputs", "16x8", "selective")
+    assert {name: one.calls for name, one in made.items() if one.calls} == dict.fromkeys(
+        calibrated, 50
+    )
 
 
 def test_calibration_sees_the_samples_that_it_is_given():
@@ -430,15 +430,14 @@ def test_a_hanging_quantizer_is_ended(two_ways):
 def test_the_table_counts_as_numpy_does(made, expected):
     files = {name: made[name].content for name in ("float32", "16x8")}
     labels = DIGITS.test_labels
-    table = compare_recipes(files, DIGITS.test_images, labels, runs=20, warm_up=1)
-    assert table["float32"].right == int(np.sum(expected == labels))
-    assert table["float32"].size == len(files["float32"])
+    table = compare_recipes(files, DIGITS.test_images, labels)
     session = Session(files["16x8"])
     classes = np.array([next(iter(session(x[None]).values())).argmax() for x in DIGITS.test_images])
-    assert table["16x8"].right == int(np.sum(classes == labels))
-    assert table["16x8"].moved == int(np.sum(classes != expected))
-    assert table["16x8"].latency.runs == 20
-    assert table.ratio("float32") == 1.0
+    for row, found in zip(table.rows, (expected, classes), strict=True):
+        assert row.right == int(np.sum(found == labels))
+        assert row.moved == int(np.sum(found != expected))
+        assert row.size == len(files[row.name])
+    assert table.total == len(labels)
 
 
 def row(name, size, right, milliseconds):
@@ -448,12 +447,9 @@ def row(name, size, right, milliseconds):
 
 def test_the_table_says_all_in_words():
     table = RecipeTable((row("first", 1000, 9, 0.002), row("<b>", 500, 8, 0.003)), 10)
-    assert table.ratio("<b>") == pytest.approx(1.5)
     assert "<b>       500  0.50             8      3  3.0        1.5 to 6.0    1.50" in table.text()
     assert "&lt;b&gt;" in table.html() and "<b>" not in table.html()
     assert repr(table) == "RecipeTable(first 1,000 bytes, <b> 500 bytes)"
-    with pytest.raises(KeyError):
-        table["other"]
 
 
 @pytest.mark.parametrize(

@@ -97,14 +97,8 @@ def test_a_file_without_signatures_is_called_by_its_tensors(delivered, counting_
 HOSTILE = "y\"'\n]); raise SystemExit('\\u202e😀')  #"
 
 
-def test_a_name_stays_a_name(tf, delivered, save_module):
-    class Named(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32, "x")])
-        def __call__(self, x):
-            return {HOSTILE: x + 1.0}
-
-    folder = save_module(Named())
-    content = tf.lite.TFLiteConverter.from_saved_model(str(folder)).convert()
+def test_a_name_stays_a_name(delivered, converted):
+    content = converted(lambda x: {HOSTILE: x + 1.0}, x=[None, 2])
     names = delivered(content)
     assert names["outputs"][HOSTILE].tolist() == [[1.0, 1.0]]  # a size that is unknown is one
     assert calling_code(content).isascii()

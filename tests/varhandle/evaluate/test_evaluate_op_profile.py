@@ -15,42 +15,15 @@ WIDE = 2048
 
 
 @pytest.fixture(scope="module")
-def uneven_file(tf):
+def uneven_file(tf, converted):
     """One small dense layer, and one that is a thousand times as large."""
-
-    class Uneven(tf.Module):
-        def __init__(self):
-            self.small = tf.Variable(tf.ones([2, WIDE]))
-            self.large = tf.Variable(tf.ones([WIDE, WIDE]))
-
-        @tf.function(input_signature=[tf.TensorSpec([1, 2], tf.float32, name="x")])
-        def __call__(self, x):
-            return {"y": tf.nn.softmax(tf.nn.relu(x @ self.small) @ self.large)}
-
-    module = Uneven()
-    function = module.__call__.get_concrete_function()
-    return tf.lite.TFLiteConverter.from_concrete_functions([function], module).convert()
+    small, large = tf.ones([2, WIDE]), tf.ones([WIDE, WIDE])
+    return converted(lambda x: tf.nn.softmax(tf.nn.relu(x @ small) @ large), x=[1, 2])
 
 
 @pytest.fixture(scope="module")
 def digits_file(tf):
     return tf.lite.TFLiteConverter.from_keras_model(load_classifier()).convert()
-
-
-@pytest.fixture(scope="module")
-def branching_file(tf):
-    """An IF, whose branches are subgraphs of their own."""
-
-    class Branching(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec([4], tf.float32, name="x")])
-        def __call__(self, x):
-            doubled = x * 2.0
-            positive = tf.reduce_sum(doubled) > 0.0
-            return {"y": tf.cond(positive, lambda: tf.sqrt(doubled), lambda: doubled - 1.0)}
-
-    module = Branching()
-    function = module.__call__.get_concrete_function()
-    return tf.lite.TFLiteConverter.from_concrete_functions([function], module).convert()
 
 
 def test_the_large_op_takes_nearly_all(uneven_file):
@@ -79,30 +52,35 @@ def test_the_sum_is_of_the_order_of_the_whole(digits_file):
 
 
 def test_an_op_alone_gives_what_it_gives_in_the_whole(digits_file):
-    """Chain the single-op files by hand: each takes what the op before gave."""
+    """Run the single-op files one by one: each takes what the op before gave."""
     from varhandle.evaluate import op_profile
     from varhandle.tflite import flatbuffer
 
     x = np.random.default_rng(0).random((3, 8, 8, 1), np.float32)
-    values = op_profile._values(digits_file, "serving_default", 0, x)
+    whole = Session(digits_file, delegates=False, keep_tensors=True)
+    (answer,) = whole(x).values()
     parts = flatbuffer.unpack(digits_file, "digits")
-    cutter = op_profile._Cutter(parts, 0, values)
     for operator in parts.subgraphs[0].operators:
-        content, inputs = cutter.cut(operator)
-        interpreter = Session(content, strict=False, delegates=False).interpreter
-        for detail, value in zip(interpreter.get_input_details(), inputs, strict=True):
-            interpreter.set_tensor(detail["index"], value)
-        interpreter.invoke()
-        (detail,) = interpreter.get_output_details()
-        (number,) = operator.outputs
-        np.testing.assert_array_equal(interpreter.get_tensor(detail["index"]), values(number))
+        content, inputs = op_profile._alone(parts, 0, operator, whole.interpreter)
         assert len(content) < len(digits_file)
-    (answer,) = Session(digits_file, delegates=False)(x).values()
-    np.testing.assert_array_equal(values(number), answer)
+        alone = Session(content, strict=False, delegates=False).interpreter
+        for detail, value in zip(alone.get_input_details(), inputs, strict=True):
+            alone.set_tensor(detail["index"], value)
+        alone.invoke()
+        (detail,), (number,) = alone.get_output_details(), operator.outputs
+        kept = whole.interpreter.get_tensor(number)
+        np.testing.assert_array_equal(alone.get_tensor(detail["index"]), kept)
+    np.testing.assert_array_equal(kept, answer)
 
 
-def test_branches_go_along_with_their_op(branching_file):
-    op_profile = profile_ops(branching_file, np.ones(4, np.float32), runs=5)
+def test_branches_go_along_with_their_op(tf, converted):
+    """The branches of an IF are subgraphs of their own."""
+
+    def branching(x):
+        positive = tf.reduce_sum(x) > 0.0
+        return tf.cond(positive, lambda: tf.sqrt(x), lambda: x - 1.0)
+
+    op_profile = profile_ops(converted(branching, x=[4]), np.ones(4, np.float32), runs=5)
     assert "IF" in op_profile.by_kind()
     assert op_profile.untimed == ()
 
@@ -154,9 +132,8 @@ def test_too_few_runs(digits_file):
         profile_ops(digits_file, np.zeros([1, 8, 8, 1], np.float32), runs=1)
 
 
-@pytest.mark.parametrize("delegates", [True, False])
-def test_memory_is_that_of_known_sizes(uneven_file, delegates):
-    memory = measure_memory(uneven_file, np.ones([1, 2], np.float32), delegates=delegates)
+def test_memory_is_that_of_known_sizes(uneven_file):
+    memory = measure_memory(uneven_file, np.ones([1, 2], np.float32))
     weights = 4 * WIDE * (WIDE + 2)
     assert memory.file == len(uneven_file)
     assert weights <= memory.weights < 1.01 * weights

@@ -12,20 +12,8 @@ def compared(content, expected):
     return proof._compared(expected, content, calls, "serving_default", 60.0)
 
 
-def capped(tf, save_module):
-    """A file that answers with its input, up to 1."""
-
-    class Capped(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec([4], tf.float32, "x")])
-        def __call__(self, x):
-            return {"y": tf.minimum(x, 1.0)}
-
-    folder = str(save_module(Capped()))
-    return tf.lite.TFLiteConverter.from_saved_model(folder).convert()
-
-
-def test_a_small_difference_is_rounding_only_where_nothing_else_is_odd(tf, save_module):
-    content = capped(tf, save_module)
+def test_a_small_difference_is_rounding_only_where_nothing_else_is_odd(tf, converted):
+    content = converted(lambda x: {"y": tf.minimum(x, 1.0)}, x=[4])
     off = [{"y": np.full(4, 1.0 + share, np.float32)} for share in (4e-4, 4e-4, 4e-4)]
     parity, reason = compared(content, off)
     assert parity.passed and "as rounding does" in reason
@@ -35,7 +23,7 @@ def test_a_small_difference_is_rounding_only_where_nothing_else_is_odd(tf, save_
     assert all("stops changing" in run.notes[0] for run in parity.runs)
 
 
-def test_an_answer_that_goes_on_to_the_last_call_is_not_stuck(tf, save_module, counting_file):
+def test_an_answer_that_goes_on_to_the_last_call_is_not_stuck(tf, convert_module, counting_file):
     assert proof._stuck_after(counting_file, ONES, None, 60.0) is None
 
     class UpToFive(tf.Module):
@@ -47,6 +35,4 @@ def test_an_answer_that_goes_on_to_the_last_call_is_not_stuck(tf, save_module, c
             self.count.assign(tf.minimum(self.count + x, 5.0))
             return {"count": self.count.read_value()}
 
-    folder = str(save_module(UpToFive()))
-    content = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
-    assert proof._stuck_after(content, ONES, None, 60.0) == 5
+    assert proof._stuck_after(convert_module(UpToFive()), ONES, None, 60.0) == 5

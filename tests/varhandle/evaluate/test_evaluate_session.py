@@ -10,45 +10,22 @@ from varhandle.graph import ModelFileError
 
 
 @pytest.fixture(scope="module")
-def converted(tf):
-    """Convert methods of a module: ``converted(module, "step", "reset")``; no names, one call."""
-
-    def convert(module, *names):
-        methods = [getattr(module, name) for name in names] or [module.__call__]
-        functions = [method.get_concrete_function() for method in methods]
-        return tf.lite.TFLiteConverter.from_concrete_functions(functions, module).convert()
-
-    return convert
-
-
-@pytest.fixture(scope="module")
 def mixed(tf, converted):
     """Strings, an int64 without dimensions, and booleans."""
-
-    class Mixed(tf.Module):
-        @tf.function(
-            input_signature=[
-                tf.TensorSpec([None], tf.string, name="words"),
-                tf.TensorSpec([], tf.int64, name="number"),
-                tf.TensorSpec([None, 2], tf.bool, name="flags"),
-            ]
-        )
-        def __call__(self, words, number, flags):
-            return {"words": words, "number": number + 1, "flags": tf.logical_not(flags)}
-
-    return converted(Mixed())
+    return converted(
+        lambda words, number, flags: {
+            "words": words, "number": number + 1, "flags": tf.logical_not(flags)
+        },
+        words=tf.TensorSpec([None], tf.string),
+        number=tf.TensorSpec([], tf.int64),
+        flags=tf.TensorSpec([None, 2], tf.bool),
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def affine(tf, converted):
+def affine(converted):
     """x -> 2 x + 1 on [batch, 3], the batch open."""
-
-    class Affine(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec([None, 3], tf.float32, name="x")])
-        def __call__(self, x):
-            return {"y": 2.0 * x + 1.0}
-
-    return converted(Affine())
+    return converted(lambda x: {"y": 2.0 * x + 1.0}, x=[None, 3])
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +70,7 @@ def signatures_file(tf, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def growing_file(tf, converted):
+def growing_file(tf):
     class Growing(tf.Module):
         def __init__(self):
             self.seen = tf.Variable(tf.zeros([0]), shape=[None])
@@ -103,7 +80,9 @@ def growing_file(tf, converted):
             self.seen.assign(tf.concat([self.seen, x], axis=0))
             return tf.reduce_sum(self.seen)
 
-    return converted(Growing())
+    growing = Growing()
+    concrete = [growing.__call__.get_concrete_function()]
+    return tf.lite.TFLiteConverter.from_concrete_functions(concrete, growing).convert()
 
 
 # --- sessions
@@ -220,22 +199,6 @@ def test_integers_go_in_and_come_out_as_they_are(int8_file):
         np.testing.assert_array_equal(answer, expected)
 
 
-def test_threads_and_delegates_reach_the_interpreter(monkeypatch, affine):
-    from ai_edge_litert import interpreter
-
-    seen = []
-
-    class Spy(interpreter.Interpreter):
-        def __init__(self, **options):
-            seen.append((options["num_threads"], options["experimental_op_resolver_type"].name))
-            super().__init__(**options)
-
-    monkeypatch.setattr(interpreter, "Interpreter", Spy)
-    Session(affine)
-    Session(affine, threads=3, delegates=False)
-    assert seen == [(None, "AUTO"), (3, "BUILTIN_WITHOUT_DEFAULT_DELEGATES")]
-
-
 def test_it_shows_its_inputs_and_outputs(int8_file, mixed):
     session = Session(int8_file)
     (tensor,) = session.inputs.values()
@@ -334,23 +297,11 @@ def test_paths(tmp_path, affine):
 
 @pytest.mark.parametrize("delegates", [True, False])
 def test_tensors_inside_a_delegate_are_there_where_it_has_taken_ops_over(tf, converted, delegates):
-    class Chain(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec([1, 3], name="x")])
-        def __call__(self, x):
-            return {"y": tf.nn.relu(x @ tf.ones([3, 4])) @ tf.ones([4, 2])}
-
-    session = Session(converted(Chain()), delegates=delegates)
+    content = converted(lambda x: tf.nn.relu(x @ tf.ones([3, 4])) @ tf.ones([4, 2]), x=[1, 3])
+    session = Session(content, delegates=delegates)
     session(np.ones([1, 3], np.float32))
     ran = {op["op_name"] for op in session.interpreter._get_ops_details()}
     assert bool(session.inside_delegates()) == ("DELEGATE" in ran) == delegates
-
-
-@pytest.mark.parametrize("threads", [0, -1, True, 1.5, "2", 100_000])
-def test_a_number_of_threads_that_is_none(affine, threads):
-    with pytest.raises(ValueError, match="whole number of at least 1"):
-        Session(affine, threads=threads)
-    with pytest.raises(ValueError, match="whole number of at least 1"):
-        infer(affine, [np.zeros([1, 3])], threads=threads)
 
 
 def test_a_signature_must_be_named_where_there_are_several(signatures_file):
@@ -368,7 +319,6 @@ def test_an_unknown_file_answers_from_its_own_process(counting_file, running_tot
     calls = [np.full(4, value, np.float32) for value in (1, 2)]
     result = infer(counting_file, calls)
     assert result.ok
-    assert result.calls == 2
     for call, answer in zip(calls, result.answers, strict=True):
         np.testing.assert_array_equal(next(iter(answer.values())), module(call).numpy())
     assert "2 calls answered" in result.text()
@@ -394,12 +344,10 @@ def test_a_file_that_is_no_model_is_a_record(affine):
 
 
 def test_a_file_that_takes_too_long_is_ended(tf, converted):
-    class Endless(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec([], tf.float32)])
-        def __call__(self, x):
-            return tf.while_loop(lambda x: x > 0.0, lambda x: (x + 1.0,), [x])[0]
-
-    result = infer(converted(Endless()), [np.float32(1)], timeout=1.0)
+    endless = converted(
+        lambda x: tf.while_loop(lambda x: x > 0.0, lambda x: (x + 1.0,), [x])[0], x=[]
+    )
+    result = infer(endless, [np.float32(1)], timeout=1.0)
     assert result.record.outcome == "timed out"
     assert result.record.seconds < 30  # and not the minute that is the default
 

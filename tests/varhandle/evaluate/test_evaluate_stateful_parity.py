@@ -50,14 +50,8 @@ def test_not_a_number_is_no_small_error_of_a_quantized_file(counting_file):
     assert "NaN" in parity.runs[0].notes[0]
 
 
-def test_the_imaginary_part_counts(tf, save_module):
-    class Turn(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec([2], tf.complex64, name="z")])
-        def __call__(self, z):
-            return {"turned": z * 1j}
-
-    folder = str(save_module(Turn()))
-    content = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
+def test_the_imaginary_part_counts(tf, converted):
+    content = converted(lambda z: {"turned": z * 1j}, z=tf.TensorSpec([2], tf.complex64))
     calls = [{"z": np.array([1, 2], "complex64")}]
     for answer, passes in (([1j, 2j], True), ([1j + 0.01, 2j], True), ([3j, 2j], False)):
         expected = [{"turned": np.array(answer, "complex64")}]
@@ -70,16 +64,9 @@ def test_a_state_that_nobody_carries_is_seen(counting_file):
     assert not compare_file(lifted.content, CALLS, totals(), state=first).passed
 
 
-def test_micro_says_why_it_refuses(tf, save_module):
+def test_micro_says_why_it_refuses(tf, converted):
     pytest.importorskip("tflite_micro", reason="tflite-micro is not installed")
-
-    class Remainder(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec([2], tf.int32, name="x")])
-        def __call__(self, x):
-            return {"y": x % 3}
-
-    folder = str(save_module(Remainder()))
-    content = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
+    content = converted(lambda x: {"y": x % 3}, x=tf.TensorSpec([2], tf.int32))
     call = {"x": np.int32([4, 5])}
     parity = compare_file(content, [call], [{"y": np.int32([1, 2])}], micro=True)
     assert [bool(run.refusal) for run in parity.runs] == [False, False, True]

@@ -52,7 +52,7 @@ def _add_diagnose(commands: Any) -> None:
 
 def _diagnose(options: argparse.Namespace) -> int:
     from varhandle.diagnosis import diagnose
-    from varhandle.facts.verdicts import exit_code
+    from varhandle.facts.verdicts import MEANINGS
 
     with unfit_is_bad_input(options.model):
         found = diagnose(
@@ -63,7 +63,7 @@ def _diagnose(options: argparse.Namespace) -> int:
             trust=options.trust,
         )
     print_result(found, options.json)
-    return exit_code(found.verdict)
+    return MEANINGS[found.verdict].exit_code
 
 
 def _add_explain(commands: Any) -> None:

@@ -9,14 +9,10 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
 
 from varhandle.display import Rich, RichTable, Table, join_all, panel_html
-from varhandle.errors import VarhandleError
 from varhandle.facts.recipes import ConverterSettings
 from varhandle.formats import ModelFormat, format_of, read_graph
 from varhandle.formats.base import ModelSource
@@ -68,34 +64,29 @@ class Converted(RichTable):
         return f"Converted({'; '.join(parts)})"
 
     def _table(self) -> Table:
-        ops = join_all(f"{op} ({count})" for op, count in sorted(self.ops.items()))
-        signatures = [_signature_line(signature) for signature in self.signatures]
-        variables = [_variable_line(variable) for variable in self.variables]
         rows = [
             ("size", _kilobytes(self.size)),
-            ("ops", ops),
-            *(("signature", line) for line in signatures or ["none"]),
-            *(("variable", line) for line in variables or ["none"]),
-            ("ops that need Flex", join_all(self.flex_ops)),
-            ("custom ops", join_all(self.custom_ops)),
+            ("ops", join_all(f"{op} ({count})" for op, count in sorted(self.ops.items()))),
         ]
+        for signature in self.signatures:
+            inputs = ", ".join(spec.name for spec in signature.inputs)
+            outputs = ", ".join(spec.name for spec in signature.outputs)
+            rows.append(("signature", f"{signature.name}({inputs}) -> {outputs}"))
+        if not self.signatures:
+            rows.append(("signature", "none"))
+        for variable in self.variables:
+            shape = "" if variable.shape is None else list(variable.shape)
+            state = "initialized" if variable.initialized else "NOT initialized"
+            rows.append(("variable", f"{variable.name}: {variable.dtype} {shape}, {state}"))
+        if not self.variables:
+            rows.append(("variable", "none"))
+        rows.append(("ops that need Flex", join_all(self.flex_ops)))
+        rows.append(("custom ops", join_all(self.custom_ops)))
         return ("part", "in the file"), rows, "What the .tflite file holds"
 
 
 def _kilobytes(size: int) -> str:
     return f"{size / 1000:.1f} kB"  # of 1000 bytes, as sizes of model files are commonly given
-
-
-def _signature_line(signature: Signature) -> str:
-    inputs = ", ".join(spec.name for spec in signature.inputs)
-    outputs = ", ".join(spec.name for spec in signature.outputs)
-    return f"{signature.name}({inputs}) -> {outputs}"
-
-
-def _variable_line(variable: Variable) -> str:
-    shape = "" if variable.shape is None else list(variable.shape)
-    state = "initialized" if variable.initialized else "NOT initialized"
-    return f"{variable.name}: {variable.dtype} {shape}, {state}"
 
 
 def inspect_conversion(content: bytes) -> Converted:
@@ -133,11 +124,6 @@ class Conversion(Rich):
         """The entries of ``ConverterError.errors``, each (op, code) once, sorted."""
         return self.record.errors
 
-    @property
-    def failing_ops(self) -> tuple[str, ...]:
-        """The ops that these entries name, each once, sorted."""
-        return self.record.failing_ops
-
     def __repr__(self) -> str:
         if self.content is not None:
             return f"Conversion({inspect_conversion(self.content)!r})"
@@ -172,7 +158,7 @@ def convert(
     Raises:
         ModelFileError: There is no such model, or it is of another format.
         NotTrustedError: It brings code along, and ``trust`` is not given (a ``ValueError``).
-        ValueError: The model has no such signature, or a setting names nothing in TensorFlow.
+        ValueError: The model has no such signature.
     """
     graph = read_graph(source)
     model_format = format_of(graph)
@@ -188,58 +174,24 @@ def convert(
     opened = ModelSource(path, called, tuple(keys), trust)
     with busy("converting"):
         record = run_isolated(_converted, model_format, opened, settings, timeout=timeout)
-    if record.exception_type == UnknownSettingError.__name__:  # the caller's, not the converter's
-        raise UnknownSettingError(record.message)
     return Conversion(record)
-
-
-class UnknownSettingError(VarhandleError, ValueError):
-    """A setting names nothing that TensorFlow has."""
 
 
 def _converted(
     model_format: ModelFormat, source: ModelSource, settings: ConverterSettings | None
 ) -> bytes:
     """Convert, in the child process."""
+    import tensorflow as tf
+
     converter = model_format.open_converter(source)
     if settings is not None:
-        _apply(settings, converter)
+        spec, samples = converter.target_spec, settings.representative_dataset
+        spec.supported_ops = [tf.lite.OpsSet[name] for name in settings.supported_ops]
+        spec.supported_types = [tf.as_dtype(name) for name in settings.supported_types]
+        converter.optimizations = [tf.lite.Optimize[name] for name in settings.optimizations]
+        converter.inference_input_type = tf.as_dtype(settings.inference_input_type)
+        converter.inference_output_type = tf.as_dtype(settings.inference_output_type)
+        if samples is not None:
+            converter.representative_dataset = lambda: iter(samples)
     content: bytes = converter.convert()
     return content
-
-
-def _apply(settings: ConverterSettings, converter: Any) -> None:
-    import tensorflow as tf
-
-    ops = [_member(tf.lite.OpsSet, name) for name in settings.supported_ops]
-    converter.optimizations = [_member(tf.lite.Optimize, name) for name in settings.optimizations]
-    converter.target_spec.supported_ops = ops
-    converter.target_spec.supported_types = [_dtype(name) for name in settings.supported_types]
-    converter.inference_input_type = _dtype(settings.inference_input_type)
-    converter.inference_output_type = _dtype(settings.inference_output_type)
-    if settings.representative_dataset is not None:
-        samples = settings.representative_dataset
-        converter.representative_dataset = lambda: _calibration(samples)
-
-
-def _member(enum: Any, name: str) -> Any:
-    if name not in enum.__members__:
-        raise UnknownSettingError(
-            f"{enum.__name__} has no {name!r}; it has {join_all(enum.__members__)}"
-        )
-    return enum[name]
-
-
-def _dtype(name: str) -> Any:
-    import tensorflow as tf
-
-    try:
-        return tf.as_dtype(name)
-    except TypeError:
-        raise UnknownSettingError(f"TensorFlow has no dtype {name!r}") from None
-
-
-def _calibration(samples: Iterable[Any]) -> Iterator[Any]:
-    """Yield samples as the converter wants them: a lone array in a list, the rest as it is."""
-    for sample in samples:
-        yield sample if isinstance(sample, (Mapping, tuple, list)) else [np.asarray(sample)]

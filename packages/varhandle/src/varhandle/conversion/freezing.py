@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,6 @@ class FrozenGraph(Rich):
     Attributes:
         function: The frozen ``ConcreteFunction``, to run or to convert.
         before: Op counts of the function as it was given.
-        after: Op counts of the frozen function.
         graph: The frozen function as plain data.
         variables: How many variables became constants.
         captured: How many resources it still asks for as inputs, such as tables, and variables
@@ -47,10 +46,14 @@ class FrozenGraph(Rich):
 
     function: Any
     before: Counter[str] = field(hash=False)
-    after: Counter[str] = field(hash=False)
     graph: Graph
     variables: int
     captured: int
+
+    @property
+    def after(self) -> Counter[str]:
+        """Op counts of the frozen function."""
+        return self.graph.op_counts()
 
     def __repr__(self) -> str:
         return (
@@ -87,42 +90,29 @@ def freeze(function: ConcreteFunction, only: Collection[str] | None = None) -> F
         ValueError: TensorFlow's own, where another op than an assignment needs the handle.
     """
     before = read_graph(function.graph.as_graph_def())
-    chosen = _chosen(captured_variables(function), only)
+    captured = captured_variables(function)
+    unknown = set(only or ()).difference(captured.values())
+    if unknown:
+        known = ", ".join(dict.fromkeys(captured.values())) or "none"
+        raise KeyError(f"no variable {min(unknown)!r}; there are: {known}")
+    chosen = None  # stands for all nodes
+    if only is not None:
+        chosen = frozenset(node for node, name in captured.items() if name in only)
+    variables = [one for one in before.variables if chosen is None or one.name in chosen]
     try:
         frozen = _converted(function, chosen)
     except ValueError as error:
-        assigns = [
-            (at.node, at.op)
-            for variable in before.variables
-            if chosen is None or variable.name in chosen
-            for at in variable.assigns
-        ]
+        assigns = tuple((at.node, at.op) for variable in variables for at in variable.assigns)
         if not assigns:
             raise
-        raise FrozenButAssignedError(tuple(assigns)) from error
-    after = read_graph(frozen.graph.as_graph_def())
+        raise FrozenButAssignedError(assigns) from error
     return FrozenGraph(
         function=frozen,
         before=before.op_counts(),
-        after=after.op_counts(),
-        graph=after,
-        variables=sum(
-            bool(variable.reads) and (chosen is None or variable.name in chosen)
-            for variable in before.variables
-        ),
+        graph=read_graph(frozen.graph.as_graph_def()),
+        variables=sum(bool(variable.reads) for variable in variables),
         captured=sum(tensor.dtype.name == "resource" for tensor in frozen.inputs),
     )
-
-
-def _chosen(captured: Mapping[str, str], only: Collection[str] | None) -> frozenset[str] | None:
-    """Return the nodes whose variables are named; ``None`` for all."""
-    if only is None:
-        return None
-    for name in only:
-        if name not in captured.values():
-            known = ", ".join(dict.fromkeys(captured.values())) or "none"
-            raise KeyError(f"no variable {name!r}; there are: {known}")
-    return frozenset(node for node, name in captured.items() if name in only)
 
 
 def _converted(function: ConcreteFunction, chosen: frozenset[str] | None) -> Any:

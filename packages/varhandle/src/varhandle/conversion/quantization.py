@@ -18,7 +18,6 @@ import numpy.typing as npt
 
 from varhandle.conversion.converter import convert
 from varhandle.conversion.quantization_debugger import (
-    ListedCall,
     QuantizationError,
     failure_reason,
     layer_errors,
@@ -46,14 +45,12 @@ class Quantized(RichTable):
     Attributes:
         calls: How many calls it was calibrated with; 0 if it needs none.
         float_layers: Output tensors of the layers that a selective recipe left in float.
-        seconds: How long the conversion took.
     """
 
     recipe: Recipe
     content: bytes
     calls: int
     float_layers: tuple[str, ...]
-    seconds: float
 
     @property
     def ranges(self) -> Ranges:
@@ -77,7 +74,7 @@ class Quantized(RichTable):
 
 def quantize(
     source: str | os.PathLike[str],
-    recipe: str | Recipe,
+    recipe: str,
     calibration: Sequence[Any] | None = None,
     *,
     float_layers: Sequence[str] = (),
@@ -98,34 +95,24 @@ def quantize(
         QuantizationError: The converter refuses, crashes or hangs.
         NotTrustedError: It brings code along.
     """
-    chosen = recipe if isinstance(recipe, Recipe) else find_recipe(recipe)
+    chosen = find_recipe(recipe)
     calls = listed_calls(calibration or ()) if chosen.calibrated else []
     if chosen.calibrated and not calls:
         raise ValueError(f"the recipe {chosen.name} needs calibration: give at least one call")
     in_float: tuple[str, ...] = ()
     if chosen.selective:
-        in_float = _chosen_layers(source, calls, float_layers, timeout)
+        measured = layer_errors(source, calls, timeout=timeout)
+        unknown = set(float_layers) - {layer.tensor for layer in measured.layers}
+        if unknown:  # the converter would leave everything in int8, without a word
+            raise ValueError(f"no layer's output tensor is called {', '.join(sorted(unknown))}")
+        in_float = tuple(float_layers) or tuple(layer.tensor for layer in measured.worst(1))
         record = quantize_selectively(source, calls, in_float, timeout)
     else:
         settings = replace(chosen.settings, representative_dataset=calls or None)
         record = convert(source, settings=settings, timeout=timeout).record
     if not record.ok:
         raise QuantizationError(f"{chosen.name}: no file: {failure_reason(record)}")
-    return Quantized(chosen, record.value, len(calls), in_float, record.seconds)
-
-
-def _chosen_layers(
-    source: str | os.PathLike[str],
-    calls: list[ListedCall],
-    wanted: Sequence[str],
-    timeout: float,
-) -> tuple[str, ...]:
-    measured = layer_errors(source, calls, timeout=timeout)
-    known = {layer.tensor for layer in measured.layers}
-    unknown = [name for name in wanted if name not in known]
-    if unknown:  # the converter would leave everything in int8, without a word
-        raise ValueError(f"no layer's output tensor is called {', '.join(unknown)}")
-    return tuple(wanted) or tuple(layer.tensor for layer in measured.worst(1))
+    return Quantized(chosen, record.value, len(calls), in_float)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -135,13 +122,11 @@ class QuantizedFile(Rich):
     Attributes:
         bytes_before: Size of the file that it was made of.
         calls: Signature to number of calibration calls.
-        seconds: How long calibration and quantization took.
     """
 
     content: bytes
     bytes_before: int
     calls: Mapping[str, int]
-    seconds: float
 
     @property
     def ranges(self) -> Ranges:
@@ -198,18 +183,13 @@ def quantize_file(
     named = _named_calibration(read_graph(content).signatures, calibration, signature)
     with busy("calibrating and quantizing"):
         record = run_isolated(
-            _quantize_file,
-            content,
-            named,
-            activation_bits,
-            in_float,
-            timeout=timeout,
-            tensorflow=False,
-        )
+            _quantize_file, content, named, activation_bits, in_float,
+            timeout=timeout, tensorflow=False,
+        )  # fmt: skip
     if not record.ok:
         raise QuantizationError(f"the file could not be quantized: {failure_reason(record)}")
     counts = {name: len(calls) for name, calls in named.items()}
-    return QuantizedFile(record.value, len(content), counts, record.seconds)
+    return QuantizedFile(record.value, len(content), counts)
 
 
 def _tensor_names(content: bytes, wanted: Sequence[str]) -> list[str]:
@@ -217,10 +197,8 @@ def _tensor_names(content: bytes, wanted: Sequence[str]) -> list[str]:
     from varhandle.tflite.flatbuffer import decode, tensor_maps, unpack
 
     model = unpack(content)
-    names: dict[str, set[str]] = {}
-    for subgraph in model.subgraphs:
-        for tensor in subgraph.tensors:
-            names.setdefault(decode(tensor.name), set()).add(decode(tensor.name))
+    every = {decode(one.name) for subgraph in model.subgraphs for one in subgraph.tensors}
+    names = {name: {name} for name in every}
     for signature in model.signatureDefs or ():
         tensors = model.subgraphs[signature.subgraphIndex].tensors
         for entry in tensor_maps(signature):
@@ -238,19 +216,20 @@ def _named_calibration(
 ) -> dict[str, list[dict[str, Array]]]:
     """Give every call its signature and every array its input's name."""
     inputs = {found.name: {spec.name: spec for spec in found.inputs} for found in signatures}
+    known = ", ".join(inputs)
     if not inputs:
         raise ValueError("the file has no signature to calibrate; convert it with one")
     if isinstance(calibration, Mapping):
-        by_signature = {str(name): list(calls) for name, calls in calibration.items()}
+        by_signature = dict(calibration)
+    elif signature is None and len(inputs) > 1:
+        raise ValueError(f"which signature? there are: {known}")
     else:
-        if signature is None and len(inputs) > 1:
-            raise ValueError(f"which signature? there are: {', '.join(inputs)}")
-        by_signature = {next(iter(inputs)) if signature is None else signature: list(calibration)}
-    if not by_signature or not all(by_signature.values()):
+        by_signature = {signature or next(iter(inputs)): calibration}
+    if not by_signature or not all(map(len, by_signature.values())):
         raise ValueError("calibration needs at least one call of each signature")
     unknown = sorted(set(by_signature) - set(inputs))
     if unknown:
-        raise KeyError(f"no signature {', '.join(unknown)}; there are: {', '.join(inputs)}")
+        raise KeyError(f"no signature {', '.join(unknown)}; there are: {known}")
     return {
         name: [_named_call(call, inputs[name]) for call in calls]
         for name, calls in by_signature.items()
@@ -258,24 +237,23 @@ def _named_calibration(
 
 
 def _named_call(call: Call, inputs: Mapping[str, TensorSpec]) -> dict[str, Array]:
+    """Return the arrays of a call as the inputs take them, or say why they do not."""
     if not isinstance(call, Mapping):
         if len(inputs) != 1:
             raise KeyError(f"name the inputs of a call: {', '.join(inputs)}")
         call = {next(iter(inputs)): call}
     if set(call) != set(inputs):
         raise KeyError(f"the inputs are {', '.join(inputs)}, and not {', '.join(call)}")
-    return {name: _checked(name, np.asarray(value), inputs[name]) for name, value in call.items()}
-
-
-def _checked(name: str, array: Array, spec: TensorSpec) -> Array:
-    """Return an array as an input takes it, or say why it does not."""
-    if array.dtype.kind != np.dtype(spec.dtype).kind:
-        raise ValueError(f"the input {name} is of dtype {spec.dtype}, and not {array.dtype}")
-    if spec.shape is not None and not shape_fits(array.shape, spec.shape):
-        raise ValueError(
-            f"the input {name} has the shape {list(spec.shape)}, and not {list(array.shape)}"
-        )
-    return array.astype(spec.dtype, copy=False)
+    named = {}
+    for name, value in call.items():
+        array, spec = np.asarray(value), inputs[name]
+        if array.dtype.kind != np.dtype(spec.dtype).kind:
+            raise ValueError(f"the input {name} is of dtype {spec.dtype}, and not {array.dtype}")
+        if spec.shape is not None and not shape_fits(array.shape, spec.shape):
+            shapes = f"the shape {list(spec.shape)}, and not {list(array.shape)}"
+            raise ValueError(f"the input {name} has {shapes}")
+        named[name] = array.astype(spec.dtype, copy=False)
+    return named
 
 
 def _quantize_file(

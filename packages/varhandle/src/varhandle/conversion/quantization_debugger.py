@@ -29,10 +29,8 @@ from varhandle.sandbox import Record, run_isolated
 ListedCall = list[npt.NDArray[Any]]
 """One call: an array for each input, in the model's order."""
 
-ROUNDING_ALONE = 1 / math.sqrt(12)
-"""Root mean square error of rounding to whole steps, in steps: 0.29.
-
-That is the standard deviation of an error spread evenly over one step."""
+_ROUNDING_ALONE = 1 / math.sqrt(12)
+"""Root mean square error of rounding, in steps: that of an error spread evenly over one step."""
 
 
 class QuantizationError(VarhandleError, ValueError):
@@ -90,7 +88,7 @@ class LayerErrors(RichTable):
             (one.layer, one.op, f"{one.error:.4f}", f"{one.scale:.4f}", f"{one.steps:.2f}")
             for one in self.layers
         ]
-        caption = f"Error of each layer; rounding alone makes {ROUNDING_ALONE:.2f} steps"
+        caption = f"Error of each layer; rounding alone makes {_ROUNDING_ALONE:.2f} steps"
         return ("layer", "op", "error", "one step", "error in steps"), rows, caption
 
 
@@ -118,9 +116,7 @@ def layer_errors(
     if not calls:
         raise ValueError("layer errors need at least one call")
     with busy("measuring the layers"):
-        record = run_isolated(
-            _layer_statistics, os.fspath(source), _debuggable(source), calls, timeout=timeout
-        )
+        record = run_isolated(_layer_statistics, *_debuggable(source), calls, timeout=timeout)
     if not record.ok:
         raise QuantizationError(f"the layers could not be measured: {failure_reason(record)}")
     return read_layer_statistics(record.value)
@@ -134,31 +130,29 @@ def quantize_selectively(
 ) -> Record:
     """Quantize to int8, some layers left in float; the record's value is the file."""
     with busy(f"converting, {len(float_layers)} layers in float"):
-        return run_isolated(
-            _selective, os.fspath(source), _debuggable(source), calls, float_layers, timeout=timeout
-        )
+        return run_isolated(_selective, *_debuggable(source), calls, float_layers, timeout=timeout)
 
 
-def _debuggable(source: str | os.PathLike[str]) -> ModelFormat:
-    """Return the format of a model that may be loaded; one that brings code along may not."""
+def _debuggable(source: str | os.PathLike[str]) -> tuple[ModelFormat, ModelSource]:
+    """Return how to open a model that may be loaded; one that brings code along may not."""
     graph = read_graph(source)
     model_format = format_of(graph)
     if not model_format.can_debug_quantization:
         raise ModelFileError(source, "neither a SavedModel nor a Keras file")
     check_trust(graph, trust=False)
-    return model_format
+    return model_format, ModelSource(model_format.path_to_load(source))
 
 
 def _debugger(
-    source: str,
     model_format: ModelFormat,
+    source: ModelSource,
     calls: list[ListedCall],
-    float_layers: Sequence[str] = (),
+    float_layers: Sequence[str],
 ) -> Any:
     """Return TensorFlow's QuantizationDebugger for an int8 model, in the child process."""
     import tensorflow as tf
 
-    converter = model_format.open_converter(ModelSource(model_format.path_to_load(source)))
+    converter = model_format.open_converter(source)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: iter(calls)
     lite = tf.lite.experimental
@@ -170,14 +164,19 @@ def _debugger(
 
 
 def _selective(
-    source: str, model_format: ModelFormat, calls: list[ListedCall], float_layers: Sequence[str]
+    model_format: ModelFormat,
+    source: ModelSource,
+    calls: list[ListedCall],
+    float_layers: Sequence[str],
 ) -> bytes:
-    debugger = _debugger(source, model_format, calls, float_layers)
+    debugger = _debugger(model_format, source, calls, float_layers)
     return bytes(debugger.get_nondebug_quantized_model())
 
 
-def _layer_statistics(source: str, model_format: ModelFormat, calls: list[ListedCall]) -> str:
-    debugger = _debugger(source, model_format, calls)
+def _layer_statistics(
+    model_format: ModelFormat, source: ModelSource, calls: list[ListedCall]
+) -> str:
+    debugger = _debugger(model_format, source, calls, ())
     debugger.run()
     written = io.StringIO()
     debugger.layer_statistics_dump(written)

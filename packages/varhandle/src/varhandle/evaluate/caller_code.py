@@ -8,60 +8,51 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from varhandle.formats import read_graph
-from varhandle.graph import Graph, Signature, TensorSpec
+from varhandle.graph import TensorSpec
 
 _SMALL = ("int8", "uint8", "int16")
+"""Dtypes of integers that may stand for real values."""
 
 
 def calling_code(
-    content: bytes,
-    state: Collection[str] = (),
-    *,
-    signature: str | None = None,
-    file: str = "model.tflite",
-    state_file: str = "model.state.npz",
+    content: bytes, state: Collection[str] = (), *, signature: str | None = None
 ) -> str:
     """Write the code that calls a .tflite file with LiteRT, made for this file.
 
     ``state`` names what its caller carries; nothing if the file keeps its own. The code opens
-    ``file``, and ``state_file`` for the state before the first call. It defines ``call``, makes one
-    call with zeros, and leaves the answers by name as ``outputs``.
+    ``model.tflite``, and ``model.state.npz`` for the state before the first call. It defines
+    ``call``, makes one call with zeros, and leaves the answers by name as ``outputs``.
 
     Raises:
         ModelFileError: It is no .tflite file, or a damaged one.
         KeyError: It has no such signature.
     """
     graph = read_graph(content)
-    chosen = _signature_to_call(graph, signature)
-    takes = [spec.name for spec in chosen.inputs if spec.name in state]
-    gives = [spec.name for spec in chosen.outputs if spec.name in state]
-    quantized = _is_quantized(chosen)
-    lines = [*_IMPORTS, *(_runner(chosen.name, file) if graph.signatures else _by_place(file))]
-    lines += _about_state(graph, state_file, takes or gives)
+    called = next(iter(graph.signatures), graph.main_signature)
+    if signature is not None:
+        called = graph.signature(signature)
+    takes = [spec.name for spec in called.inputs if spec.name in state]
+    gives = [spec.name for spec in called.outputs if spec.name in state]
+    quantized = any(spec.dtype in _SMALL for spec in (*called.inputs, *called.outputs))
+    lines = ["import numpy as np", "from ai_edge_litert.interpreter import Interpreter", ""]
+    if graph.signatures:
+        key = _literal(called.name)
+        lines.append(f'runner = Interpreter("model.tflite").get_signature_runner({key})')
+    else:
+        lines += ['interpreter = Interpreter("model.tflite")', *_BY_PLACE]
+    if takes or gives:
+        load = 'state = dict(np.load("model.state.npz"))'
+        lines.append(f"{load}  # load it anew for each new stream")
+    elif any(variable.assigns for variable in graph.variables):
+        lines.append(
+            "# The state lives in the interpreter: open the file anew for each new stream."
+        )
     if quantized:
         lines += _DETAILS_OF_RUNNER if graph.signatures else _DETAILS_BY_PLACE
     lines += _calling(quantized, takes, gives)
-    own = [spec for spec in chosen.inputs if spec.name not in takes]
-    answers = [spec for spec in chosen.outputs if spec.name not in gives]
+    own = [spec for spec in called.inputs if spec.name not in takes]
+    answers = [spec for spec in called.outputs if spec.name not in gives]
     return "\n".join([*lines, "", *_example(own, answers)])
-
-
-def _signature_to_call(graph: Graph, signature: str | None) -> Signature:
-    if signature is not None:
-        return graph.signature(signature)
-    return graph.signatures[0] if graph.signatures else graph.main_signature
-
-
-_IMPORTS = ["import numpy as np", "from ai_edge_litert.interpreter import Interpreter", ""]
-
-
-def _runner(signature: str, file: str) -> list[str]:
-    return [f"runner = Interpreter({_literal(file)}).get_signature_runner({_literal(signature)})"]
-
-
-def _by_place(file: str) -> list[str]:
-    """Write the same for a file without signatures: its tensors go by their places."""
-    return [f"interpreter = Interpreter({_literal(file)})", *_BY_PLACE]
 
 
 _BY_PLACE = """\
@@ -79,16 +70,6 @@ def runner(**inputs):
     return {place["name"]: interpreter.get_tensor(place["index"]) for place in gives}
 
 """.splitlines()
-
-
-def _about_state(graph: Graph, state_file: str, carried: Collection[str]) -> list[str]:
-    if carried:
-        return [
-            f"state = dict(np.load({_literal(state_file)}))  # load it anew for each new stream"
-        ]
-    if any(variable.assigns for variable in graph.variables):
-        return ["# The state lives in the interpreter: open the file anew for each new stream."]
-    return []
 
 
 def _calling(quantized: bool, takes: Sequence[str], gives: Sequence[str]) -> list[str]:
@@ -132,11 +113,6 @@ def to_real(name, value):
     scale, zero_point = gives[name]["quantization"]
     return (value.astype(np.float32) - zero_point) * np.float32(scale) if scale else value
 """.splitlines()
-
-
-def _is_quantized(signature: Signature) -> bool:
-    """Tell whether a signature may take or give integers that stand for real values."""
-    return any(spec.dtype in _SMALL for spec in (*signature.inputs, *signature.outputs))
 
 
 def _example(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> list[str]:

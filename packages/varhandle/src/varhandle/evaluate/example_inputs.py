@@ -8,83 +8,62 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes  # noqa: F401  # brings NumPy the dtype bfloat16
 import numpy as np
 import numpy.typing as npt
 
 from varhandle.display import join_all, printable
 from varhandle.errors import VarhandleError
-from varhandle.graph import Shape, Signature, TensorSpec, shape_fits
+from varhandle.graph import Signature, TensorSpec, shape_fits
 
 Array = npt.NDArray[Any]
 
 MOST_VALUES = 2**26
 """Elements of one made-up input, above which a caller must bring inputs: 256 MB of float32."""
 
-_WORDS = (b"a", b"b", b"hello world")
+_WORDS = np.array([b"a", b"b", b"hello world"], object)
 
 
 class CallsError(VarhandleError, ValueError):
     """Inputs that cannot be made up, or that do not fit the signature; the message says why."""
 
 
-def make_calls(
-    signature: Signature, count: int = 5, seed: int = 0, *, unknown: int = 1
-) -> list[dict[str, Array]]:
-    """Make up the inputs of successive calls: the same seed, the same calls.
+def make_calls(signature: Signature, count: int) -> list[dict[str, Array]]:
+    """Make up the inputs of successive calls: the same for the same signature.
 
     Floats and complex numbers are standard normal; integers are 0 or 1, since they may be indices
-    into a table of unknown length. A dimension that the signature leaves open gets the size
-    ``unknown``; an unknown rank becomes one such dimension.
+    into a table of unknown length. A dimension that the signature leaves open gets the size 1; an
+    unknown rank becomes one such dimension.
 
     Raises:
         CallsError: An input is too large to be made up, or of a dtype that holds no numbers,
             truth values or strings.
     """
-    shapes = {spec.name: _closed(spec, unknown) for spec in signature.inputs}
-    random = np.random.default_rng(seed)
-    return [
-        {spec.name: _values(random, spec, shapes[spec.name]) for spec in signature.inputs}
-        for _ in range(count)
-    ]
+    random = np.random.default_rng(0)
+    return [{spec.name: _values(random, spec) for spec in signature.inputs} for _ in range(count)]
 
 
-def _closed(spec: TensorSpec, unknown: int) -> tuple[int, ...]:
-    """Return a shape without open dimensions."""
-    shape: Shape = (None,) if spec.shape is None else spec.shape
-    closed = tuple(unknown if size is None else size for size in shape)
-    if math.prod(closed) > MOST_VALUES:
+def _values(random: np.random.Generator, spec: TensorSpec) -> Array:
+    name, dtype = printable(spec.name), spec.dtype
+    open_shape = (None,) if spec.shape is None else spec.shape
+    shape = tuple(1 if size is None else size for size in open_shape)
+    if math.prod(shape) > MOST_VALUES:
         raise CallsError(
-            f"input {printable(spec.name)} has {math.prod(closed)} values: too many to make up, "
+            f"input {name} has {math.prod(shape)} values: too many to make up, "
             "give inputs of your own"
         )
-    return closed
-
-
-def _values(random: np.random.Generator, spec: TensorSpec, shape: tuple[int, ...]) -> Array:
-    dtype = spec.dtype
     if dtype == "string":
-        return np.array(random.choice(np.array(_WORDS, object), size=shape), dtype=object)
+        return np.array(random.choice(_WORDS, size=shape), dtype=object)
     if dtype == "bool":
         return np.asarray(random.random(shape) < 0.5)
     if dtype in {"complex64", "complex128"}:
         both = random.standard_normal(shape) + 1j * random.standard_normal(shape)
         return np.asarray(both).astype(dtype)
     if dtype in {"float16", "bfloat16", "float32", "float64"}:
-        return np.asarray(random.standard_normal(shape)).astype(numpy_dtype(dtype))
+        return np.asarray(random.standard_normal(shape)).astype(dtype)
     if dtype.removeprefix("u") in {"int8", "int16", "int32", "int64"}:
         return np.asarray(random.integers(0, 2, shape)).astype(dtype)
-    raise CallsError(
-        f"input {printable(spec.name)} is {printable(dtype)}: no example can be made up"
-    )
-
-
-def numpy_dtype(name: str) -> np.dtype[Any]:
-    """Return NumPy's dtype of a name; bfloat16 is the one that TensorFlow brings along."""
-    if name == "bfloat16":
-        import ml_dtypes
-
-        return np.dtype(ml_dtypes.bfloat16)
-    return np.dtype(name)
+    raise CallsError(f"input {name} is {printable(dtype)}: no example can be made up")
 
 
 def load_calls(
@@ -132,23 +111,22 @@ def _read(path: Path) -> dict[str, Array]:
 
 def _fitting(array: Array, spec: TensorSpec, source: str) -> Array:
     """Return an array in the dtype of its input, its shape checked."""
-    name = printable(spec.name)
+    name = f"{source}: {printable(spec.name)}"
     if array.ndim == 0:
-        raise CallsError(f"{source}: {name} has no first axis to count the calls")
+        raise CallsError(f"{name} has no first axis to count the calls")
     shape = array.shape[1:]
     if spec.shape is not None and not shape_fits(shape, spec.shape):
         open_shape = [-1 if size is None else size for size in spec.shape]
         raise CallsError(
-            f"{source}: a call's {name} has shape {open_shape}, and not {list(shape)} "
-            "(-1 is open; the first axis counts the calls)"
+            f"{source}: a call's {printable(spec.name)} has shape {open_shape}, and not "
+            f"{list(shape)} (-1 is open; the first axis counts the calls)"
         )
     if spec.dtype == "string":
         if array.dtype.kind not in "SUO":
-            raise CallsError(f"{source}: {name} takes strings, and not {array.dtype}")
+            raise CallsError(f"{name} takes strings, and not {array.dtype}")
         return np.char.encode(array, "utf-8").astype(object) if array.dtype.kind == "U" else array
-    wanted_dtype = numpy_dtype(spec.dtype)
-    if not np.can_cast(array.dtype, wanted_dtype, "same_kind") and not (
-        array.dtype.kind in "iu" and wanted_dtype.kind in "iu"
-    ):
-        raise CallsError(f"{source}: {name} takes {spec.dtype}, and not {array.dtype}")
-    return array.astype(wanted_dtype)
+    wanted = np.dtype(spec.dtype)
+    integers = array.dtype.kind in "iu" and wanted.kind in "iu"
+    if not integers and not np.can_cast(array.dtype, wanted, "same_kind"):
+        raise CallsError(f"{name} takes {spec.dtype}, and not {array.dtype}")
+    return array.astype(wanted)

@@ -30,18 +30,17 @@ class Latency(Rich):
     upper_quartile: float
     runs: int
 
-    @property
-    def interquartile_range(self) -> float:
-        """Milliseconds between the quartiles: how much the runs scatter."""
-        return self.upper_quartile - self.lower_quartile
+    @classmethod
+    def of(cls, seconds: Sequence[float]) -> Latency:
+        """Sum up the times of at least 2 runs."""
+        cuts = statistics.quantiles(seconds, method="inclusive")
+        lower, median, upper = (1000 * cut for cut in cuts)
+        return cls(median, lower, upper, len(seconds))
 
     def __repr__(self) -> str:
         unit, factor = _unit(self)
-        return (
-            f"Latency(median {factor * self.median:.3f} {unit}, "
-            f"quartiles {factor * self.lower_quartile:.3f} to "
-            f"{factor * self.upper_quartile:.3f} {unit}, {self.runs} runs)"
-        )
+        median, quartiles = _figures(self, factor)
+        return f"Latency(median {median} {unit}, quartiles {quartiles} {unit}, {self.runs} runs)"
 
 
 @dataclass(frozen=True, repr=False)
@@ -59,9 +58,8 @@ class LatencyTable(RichTable):
 
     def __repr__(self) -> str:
         unit, factor = _unit(*self.latencies.values())
-        listed = ", ".join(
-            f"{name} {factor * one.median:.3f} {unit}" for name, one in self.latencies.items()
-        )
+        figures = {name: _figures(one, factor) for name, one in self.latencies.items()}
+        listed = ", ".join(f"{name} {median} {unit}" for name, (median, _) in figures.items())
         return f"LatencyTable({listed})"
 
     def _table(self) -> Table:
@@ -69,13 +67,7 @@ class LatencyTable(RichTable):
         first = next(iter(self.latencies))
         headers = ("", f"median {unit}", f"quartiles {unit}", "runs", f"times {first}")
         rows = [
-            (
-                name,
-                f"{factor * one.median:.3f}",
-                f"{factor * one.lower_quartile:.3f} to {factor * one.upper_quartile:.3f}",
-                one.runs,
-                f"{self.ratio(name):.2f}",
-            )
+            (name, *_figures(one, factor), one.runs, f"{self.ratio(name):.2f}")
             for name, one in self.latencies.items()
         ]
         return headers, rows, "Latency of one call, on this machine"
@@ -87,11 +79,15 @@ def _unit(*latencies: Latency) -> tuple[str, float]:
     return ("µs", 1000.0) if short else ("ms", 1.0)
 
 
-def measure_latency(
-    call: Callable[[], Any], *, runs: int = 200, warm_up: int = 20, label: str = "timing"
-) -> Latency:
+def _figures(one: Latency, factor: float) -> tuple[str, str]:
+    """Write the median and the quartiles."""
+    lower, upper = factor * one.lower_quartile, factor * one.upper_quartile
+    return f"{factor * one.median:.3f}", f"{lower:.3f} to {upper:.3f}"
+
+
+def measure_latency(call: Callable[[], Any], *, runs: int = 200, warm_up: int = 20) -> Latency:
     """Time one call, as :func:`compare_latency` times several."""
-    return compare_latency({label: call}, runs=runs, warm_up=warm_up, label=label)[label]
+    return compare_latency({"timing": call}, runs=runs, warm_up=warm_up)["timing"]
 
 
 def compare_latency(
@@ -119,7 +115,7 @@ def compare_latency(
         share = runs // turns + (turn < runs % turns)
         for name, call in calls.items():
             seconds[name] += _times(call, share)
-    return LatencyTable({name: latency_of(times) for name, times in seconds.items()})
+    return LatencyTable({name: Latency.of(times) for name, times in seconds.items()})
 
 
 def _times(call: Callable[[], Any], runs: int) -> list[float]:
@@ -137,9 +133,3 @@ def _times(call: Callable[[], Any], runs: int) -> list[float]:
     finally:
         if collecting:
             gc.enable()
-
-
-def latency_of(seconds: Sequence[float]) -> Latency:
-    """Sum up at least 2 times that were taken elsewhere."""
-    lower, median, upper = (1000 * cut for cut in statistics.quantiles(seconds, method="inclusive"))
-    return Latency(median, lower, upper, len(seconds))

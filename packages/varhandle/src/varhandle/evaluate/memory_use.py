@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from varhandle.display import RichTable, Table
-from varhandle.evaluate.session import Inputs, Model, Session, read_model
+from varhandle.evaluate.session import Inputs, Model, Session, model_bytes
 from varhandle.graph import ModelFileError
 from varhandle.sandbox import run_isolated
 
@@ -53,65 +52,47 @@ class Memory(RichTable):
 
 
 def measure_memory(
-    model: Model,
-    inputs: Inputs = None,
-    *,
-    signature: str | None = None,
-    threads: int | None = None,
-    delegates: bool = True,
-    timeout: float = 60.0,
+    model: Model, inputs: Inputs = None, *, signature: str | None = None, timeout: float = 60.0
 ) -> Memory:
     """Measure what a model takes, over one call, in a fresh process without TensorFlow.
 
     Arguments and errors are those of :class:`~varhandle.evaluate.session.Session`. ``RuntimeError``
     if the process did not come to its end; the message says how it ended.
     """
-    content, source = read_model(model)
-    record = run_isolated(
-        _measured,
-        content,
-        inputs,
-        {"signature": signature, "threads": threads, "delegates": delegates},
-        timeout=timeout,
-        tensorflow=False,
-    )
+    content, source = model_bytes(model)
+    record = run_isolated(_measured, content, inputs, signature, timeout=timeout, tensorflow=False)
     if record.exception_type == "ModelFileError":
         raise ModelFileError(source, record.message.removeprefix("<bytes>: "))
     if not record.ok:
         raise RuntimeError(f"the model could not be measured: {record.message}")
-    return Memory(*record.value)
+    measured: Memory = record.value
+    return measured
 
 
-def _measured(content: bytes, inputs: Inputs, options: dict[str, Any]) -> tuple[int, ...]:
+def _measured(content: bytes, inputs: Inputs, signature: str | None) -> Memory:
     import psutil
+
+    from varhandle.tflite.flatbuffer import has_data, subgraph_of, unpack
 
     resident = psutil.Process().memory_info
     before = resident().rss
-    session = Session(content, **options)
+    session = Session(content, signature=signature)
     opened = resident().rss - before
     session(inputs)
     ran = resident().rss - before
-    sizes = _tensor_bytes(content, inputs, session.signature)
-    return len(content), *sizes, max(opened, 0), max(ran, 0)
-
-
-def _tensor_bytes(content: bytes, inputs: Inputs, signature: str | None) -> tuple[int, int]:
-    """Return the bytes of the constants, and of the computed tensors of the signature.
-
-    Plain kernels make the call: a delegate leaves the tensors that it keeps to itself in the
-    shapes that the file declares.
-    """
-    from varhandle.tflite.flatbuffer import has_data, subgraph_of, unpack
-
+    # Plain kernels make the call that is looked into: a delegate leaves the tensors that it keeps
+    # to itself in the shapes that the file declares.
+    plain = Session(content, signature=signature, delegates=False)
+    plain(inputs)
     model = unpack(content)
-    weights = sum(len(buffer.data) for buffer in model.buffers if has_data(buffer))
-    number = subgraph_of(model, signature)
-    session = Session(content, signature=signature, delegates=False)
-    session(inputs)
-    tensors = model.subgraphs[number].tensors
-    sizes = [
-        math.prod(one["shape"].tolist()) * np.dtype(one["dtype"]).itemsize  # 0 for strings
-        for one in session.interpreter.get_tensor_details(number)
-        if one["index"] < len(tensors) and not has_data(model.buffers[tensors[one["index"]].buffer])
+    number = subgraph_of(model, plain.signature)
+    computed = [
+        not has_data(model.buffers[tensor.buffer]) for tensor in model.subgraphs[number].tensors
     ]
-    return weights, sum(sizes)
+    activations = sum(
+        math.prod(one["shape"].tolist()) * np.dtype(one["dtype"]).itemsize  # 0 for strings
+        for one in plain.interpreter.get_tensor_details(number)
+        if one["index"] < len(computed) and computed[one["index"]]
+    )
+    weights = sum(len(buffer.data) for buffer in model.buffers if has_data(buffer))
+    return Memory(len(content), weights, activations, max(opened, 0), max(ran, 0))

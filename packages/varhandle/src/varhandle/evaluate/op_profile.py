@@ -5,12 +5,8 @@ interface reaches it, and ``ai_edge_litert.tools`` times whole models. So :func:
 each op out of the file, with its own weights and the real tensors that flow into it, and times it
 as a model of one op. That is an estimate: the ops of a whole model are fused, share caches and
 hand their results on. The sum of the estimates therefore stands beside the time of the whole.
-
-How far off it is has been looked at once, in a first-run comparison with the runtime's own
-profiler, asked through the C interface about the digits classifier on 256 images with the default
-delegates (ai-edge-litert 2.3.0, one core of an x86-64): convolutions, pooling and softmax came out
-near its figures, the fully connected layer at about one and a half times. One run on one machine
-bounds nothing: judge a profile by its ``accounted``.
+Beside the runtime's own profiler, reached through the C interface once, on one machine,
+convolutions came out near its figures, and a fully connected layer at one and a half times.
 """
 
 from __future__ import annotations
@@ -18,22 +14,19 @@ from __future__ import annotations
 import copy
 import html
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from varhandle.display import RichTable, Table
-from varhandle.evaluate.latency import Latency, latency_of
-from varhandle.evaluate.session import Array, Inputs, Model, Session, read_model
+from varhandle.evaluate.latency import Latency
+from varhandle.evaluate.session import Array, Inputs, Model, Session, model_bytes
 from varhandle.progress_bar import steps
 
 if TYPE_CHECKING:
     from ai_edge_litert import schema_py_generated as schema
-
-    Cut = tuple[bytes, list[Array]]
-    """A model of one op, and its inputs."""
 
 _WARM_UP = 10  # rounds before the timing
 _LISTED = 12  # ops that a profile lists one by one
@@ -73,7 +66,7 @@ class OpProfile(RichTable):
     @property
     def total(self) -> float:
         """Milliseconds of all ops that were timed, together."""
-        return sum(one.milliseconds or 0.0 for one in self.ops)
+        return sum(self.by_kind().values())
 
     @property
     def accounted(self) -> float:
@@ -100,13 +93,18 @@ class OpProfile(RichTable):
     def _table(self) -> Table:
         timed = sorted(self.ops, key=lambda one: -(one.milliseconds or 0.0))
         rows: list[tuple[object, ...]] = [
-            (one.position, one.op, _time(one.milliseconds), _share(one.milliseconds, self.total))
-            for one in timed[:_LISTED]
+            (one.position, one.op, *self._figures(one.milliseconds)) for one in timed[:_LISTED]
         ]
-        rest = sum(one.milliseconds or 0.0 for one in timed[_LISTED:])
-        if timed[_LISTED:]:
-            rows.append(("", f"{len(timed) - _LISTED} more", _time(rest), _share(rest, self.total)))
+        if rest := timed[_LISTED:]:
+            together = sum(one.milliseconds or 0.0 for one in rest)
+            rows.append(("", f"{len(rest)} more", *self._figures(together)))
         return ("position", "op", "ms alone", "share"), rows, "Time by op, an estimate"
+
+    def _figures(self, milliseconds: float | None) -> tuple[str, str]:
+        if milliseconds is None:
+            return "not timed", ""
+        share = f"{milliseconds / self.total:.0%}" if self.total else ""
+        return f"{milliseconds:.4f}", share
 
     def _footer(self) -> str:
         words = (
@@ -127,20 +125,11 @@ class OpProfile(RichTable):
         return f"{super().html()}<p>{html.escape(self._footer())}</p>"
 
 
-def _time(milliseconds: float | None) -> str:
-    return "not timed" if milliseconds is None else f"{milliseconds:.4f}"
-
-
-def _share(milliseconds: float | None, total: float) -> str:
-    return "" if milliseconds is None or not total else f"{milliseconds / total:.0%}"
-
-
 def profile_ops(
     model: Model,
     inputs: Inputs = None,
     *,
     signature: str | None = None,
-    threads: int | None = None,
     delegates: bool = True,
     runs: int = 100,
 ) -> OpProfile:
@@ -156,30 +145,29 @@ def profile_ops(
 
     if runs < 2:
         raise ValueError(f"runs must be at least 2, not {runs}")
-    content, source = read_model(model)
-    session = Session(content, signature=signature, threads=threads, delegates=delegates)
-    session(inputs)
-    parts = unpack(content, source)
-    number = subgraph_of(parts, session.signature)
+    whole = Session(model, signature=signature, delegates=delegates)
+    kept = Session(model, signature=signature, delegates=False, keep_tensors=True)
+    whole(inputs)
+    kept(inputs)
+    parts = unpack(*model_bytes(model))
+    number = subgraph_of(parts, whole.signature)
     operators = parts.subgraphs[number].operators
-    cutter = _Cutter(parts, number, _values(content, session.signature, number, inputs))
-    cuts = [cutter.cut(operator) for operator in operators]
-    calls: dict[str, Callable[[], Any]] = {_WHOLE: _whole(session, inputs)}
-    calls[_NOTHING] = _invoker((cutter.empty(), []), threads, delegates)
-    for position, cut in enumerate(cuts):
-        if cut is not None:
-            calls[str(position)] = _invoker(cut, threads, delegates)
+    calls: dict[str, Callable[[], Any]] = {
+        _WHOLE: whole.interpreter.invoke if whole.runs_main else lambda: whole(inputs, raw=True),
+        _NOTHING: _invoker(_without_ops(parts, number), (), delegates),
+    }
+    for position, operator in enumerate(operators):
+        alone = _alone(parts, number, operator, kept.interpreter)
+        if alone is not None:
+            calls[str(position)] = _invoker(*alone, delegates)
     times = _in_turns(calls, runs)
     cost = times[_NOTHING].median
-    ops = tuple(
-        OpTime(
-            position,
-            op_name(parts, operator),
-            None if cut is None else max(times[str(position)].median - cost, 0.0),
-        )
-        for position, (operator, cut) in enumerate(zip(operators, cuts, strict=True))
-    )
-    return OpProfile(ops, times[_WHOLE], cost)
+    alone_times = {name: max(one.median - cost, 0.0) for name, one in times.items()}
+    ops = [
+        OpTime(position, op_name(parts, operator), alone_times.get(str(position)))
+        for position, operator in enumerate(operators)
+    ]
+    return OpProfile(tuple(ops), times[_WHOLE], cost)
 
 
 def _in_turns(calls: Mapping[str, Callable[[], Any]], runs: int) -> dict[str, Latency]:
@@ -196,108 +184,80 @@ def _in_turns(calls: Mapping[str, Callable[[], Any]], runs: int) -> dict[str, La
             call()
             if run >= _WARM_UP:
                 seconds[name].append(time.perf_counter() - started)
-    return {name: latency_of(times) for name, times in seconds.items()}
+    return {name: Latency.of(times) for name, times in seconds.items()}
 
 
-def _whole(session: Session, inputs: Inputs) -> Callable[[], Any]:
-    """Return a call of the whole model: ``invoke`` alone where the public interface has it."""
-    if session.runs_main:
-        return session.interpreter.invoke
-    return lambda: session(inputs, raw=True)
-
-
-def _invoker(cut: Cut, threads: int | None, delegates: bool) -> Callable[[], Any]:
-    """Open a model of one op, give it its inputs, and return the call that runs it."""
-    content, values = cut
-    interpreter = Session(content, threads=threads, delegates=delegates, strict=False).interpreter
+def _invoker(content: bytes, values: Sequence[Array], delegates: bool) -> Callable[[], Any]:
+    """Open a model without signatures, give it its inputs, and return the call that runs it."""
+    interpreter = Session(content, delegates=delegates, strict=False).interpreter
     for detail, value in zip(interpreter.get_input_details(), values, strict=False):
         interpreter.set_tensor(detail["index"], value)
     invoke: Callable[[], Any] = interpreter.invoke
     return invoke
 
 
-def _values(
-    content: bytes, signature: str | None, subgraph: int, inputs: Inputs
-) -> Callable[[int], Array]:
-    """Run the model once with every tensor kept, and return what reads them."""
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+def _alone(
+    parts: schema.ModelT, number: int, operator: schema.OperatorT, whole: Any
+) -> tuple[bytes, list[Array]] | None:
+    """Return a file of one op and the values of its inputs, or nothing if it shares a state.
 
-    interpreter = Interpreter(
-        model_content=content,
-        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-        experimental_preserve_all_tensors=True,
-    )
-    session = Session.on(interpreter, content, signature)
-    session(inputs)
-    return lambda index: np.asarray(interpreter.get_tensor(index, subgraph))
+    ``whole`` is an interpreter that has kept every tensor of a call.
+    """
+    from varhandle.tflite.flatbuffer import has_data
+
+    if _shares_state(parts, number, operator):
+        return None
+    subgraph = copy.copy(parts.subgraphs[number])
+    tensors, inputs, values = list(subgraph.tensors), [], []
+    for index in dict.fromkeys(_present(operator.inputs)):
+        tensor = tensors[index]
+        if has_data(parts.buffers[tensor.buffer]) or tensor.isVariable:
+            continue  # a constant or a kept state comes from no other op
+        inputs.append(index)
+        values.append(np.asarray(whole.get_tensor(index, number)))
+        tensors[index] = copy.copy(tensor)  # of the size that it has in this call
+        tensors[index].shape = list(values[-1].shape)
+        tensors[index].shapeSignature = None
+    subgraph.operators, subgraph.tensors = [operator], tensors
+    subgraph.inputs, subgraph.outputs = inputs, _present(operator.outputs)
+    return _packed(parts, number, subgraph), values
 
 
-class _Cutter:
-    """Cuts single ops out of one subgraph, each with the values that flow into it."""
+def _without_ops(parts: schema.ModelT, number: int) -> bytes:
+    """Return a model that hands its input through, to time a call that does nothing."""
+    from ai_edge_litert import schema_py_generated as schema
 
-    def __init__(self, parts: schema.ModelT, subgraph: int, values: Callable[[int], Array]) -> None:
-        self._parts = parts
-        self._number = subgraph
-        self._subgraph = parts.subgraphs[subgraph]
-        self._values = values
+    tensor = schema.TensorT(name=b"x", shape=[1], type=schema.TensorType.FLOAT32, buffer=0)
+    subgraph = copy.copy(parts.subgraphs[number])
+    subgraph.operators, subgraph.tensors = [], [tensor]
+    subgraph.inputs, subgraph.outputs = [0], [0]
+    return _packed(parts, number, subgraph)
 
-    def cut(self, operator: schema.OperatorT) -> Cut | None:
-        """Return a model of one op and its inputs, or nothing if the op shares a state."""
-        if self._shares_state(operator):
-            return None
-        inputs = dict.fromkeys(index for index in _present(operator.inputs) if self._flows(index))
-        values = {index: self._values(index) for index in inputs}
-        tensors = list(self._subgraph.tensors)
-        for index, value in values.items():  # of the size that it has in this call
-            tensors[index] = copy.copy(tensors[index])
-            tensors[index].shape = list(value.shape)
-            tensors[index].shapeSignature = None
-        content = self._model([operator], tensors, list(inputs), _present(operator.outputs))
-        return content, list(values.values())
 
-    def empty(self) -> bytes:
-        """Return a model without ops, to time a call that does nothing."""
-        from ai_edge_litert import schema_py_generated as schema
+def _packed(parts: schema.ModelT, number: int, subgraph: schema.SubGraphT) -> bytes:
+    """Write a file with another subgraph in the place of one, and what that one needs."""
+    from varhandle.tflite.flatbuffer import compact, pack
 
-        tensor = schema.TensorT()
-        tensor.name, tensor.shape = b"x", [1]
-        tensor.type, tensor.buffer = schema.TensorType.FLOAT32, 0
-        return self._model([], [tensor], [0], [0])
+    parts = copy.copy(parts)
+    parts.subgraphs = list(parts.subgraphs)
+    parts.subgraphs[number] = subgraph
+    return pack(compact(parts, [number]))
 
-    def _model(
-        self, operators: list[Any], tensors: list[Any], inputs: list[int], outputs: list[int]
-    ) -> bytes:
-        from varhandle.tflite.flatbuffer import compact, pack
 
-        subgraph = copy.copy(self._subgraph)
-        subgraph.operators, subgraph.tensors = operators, tensors
-        subgraph.inputs, subgraph.outputs = inputs, outputs
-        parts = copy.copy(self._parts)
-        parts.subgraphs = list(parts.subgraphs)
-        parts.subgraphs[self._number] = subgraph
-        return pack(compact(parts, [self._number]))
+def _shares_state(parts: schema.ModelT, number: int, operator: schema.OperatorT) -> bool:
+    """Whether an op, or what it calls, has to do with a handle; one without outputs may."""
+    from ai_edge_litert import schema_py_generated as schema
 
-    def _flows(self, index: int) -> bool:
-        """Whether a tensor comes from another op: neither a constant nor a kept state."""
-        from varhandle.tflite.flatbuffer import has_data
+    from varhandle.tflite.flatbuffer import callees, op_name, reachable
 
-        tensor = self._subgraph.tensors[index]
-        return not has_data(self._parts.buffers[tensor.buffer]) and not tensor.isVariable
-
-    def _shares_state(self, operator: schema.OperatorT) -> bool:
-        """Whether an op, or what it calls, has to do with a handle; one without outputs may."""
-        from ai_edge_litert import schema_py_generated as schema
-
-        from varhandle.tflite.flatbuffer import callees, op_name, reachable
-
-        outputs = _present(operator.outputs)
-        if op_name(self._parts, operator) == "CALL_ONCE" or not outputs:
-            return True
-        touched = (*_present(operator.inputs), *outputs)
-        types = {self._subgraph.tensors[index].type for index in touched}
-        for number in reachable(self._parts, callees(operator)):
-            types |= {tensor.type for tensor in self._parts.subgraphs[number].tensors}
-        return bool(types & {schema.TensorType.RESOURCE, schema.TensorType.VARIANT})
+    outputs = _present(operator.outputs)
+    if op_name(parts, operator) == "CALL_ONCE" or not outputs:
+        return True
+    tensors = parts.subgraphs[number].tensors
+    types = {tensors[index].type for index in (*_present(operator.inputs), *outputs)}
+    for called in reachable(parts, callees(operator)):
+        types |= {tensor.type for tensor in parts.subgraphs[called].tensors}
+    return bool(types & {schema.TensorType.RESOURCE, schema.TensorType.VARIANT})
 
 
 def _present(vector: Any) -> list[int]:

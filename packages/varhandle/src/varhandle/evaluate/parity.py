@@ -16,16 +16,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from varhandle.display import Rich, panel_html, printable, table_html, table_text
-from varhandle.evaluate.session import Session, Tensor, model_bytes
+from varhandle.display import RichTable, Table, panel_html, printable
+from varhandle.evaluate.session import Array, Inputs, Session, model_bytes
 from varhandle.progress_bar import busy
 from varhandle.sandbox import Record, run_isolated
 
-Array = npt.NDArray[Any]
-Inputs = Mapping[str, Any] | Any
-"""One call: name to array, or the array alone where there is one input."""
 Answer = dict[str, tuple[Array, float]]
 """Output name to the answer, in real values, and the step of its scale: 0.0 if not quantized."""
 
@@ -81,7 +77,7 @@ class Run:
 
 
 @dataclass(frozen=True, repr=False)
-class Parity(Rich):
+class Parity(RichTable):
     """Whether a .tflite file answers as its reference does.
 
     Attributes:
@@ -99,15 +95,8 @@ class Parity(Rich):
         return all(not run.refusal and run.agreeing == run.calls for run in self.runs)
 
     def run(self, kernels: str) -> Run:
-        """Return the run of that name.
-
-        Raises:
-            KeyError: There is none.
-        """
-        for run in self.runs:
-            if run.kernels == kernels:
-                return run
-        raise KeyError(kernels)
+        """Return the run of that name; ``KeyError`` if there is none."""
+        return {run.kernels: run for run in self.runs}[kernels]
 
     def _headline(self) -> str:
         return f"parity: {'the same answers' if self.passed else 'NOT the same answers'}"
@@ -115,11 +104,11 @@ class Parity(Rich):
     def _allowed(self) -> str:
         return "by dtype" if self.tolerance is None else f"{self.tolerance:g}"
 
-    def _table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-        """Return the head and the rows; there is a column of notes where there is a note."""
+    def _table(self) -> Table:
         columns = 3 if any(run.notes for run in self.runs) else 2
         rows = [(run.kernels, run.verdict, "; ".join(run.notes))[:columns] for run in self.runs]
-        return ("run with", "verdict", "notes")[:columns], rows
+        caption = f"Answers of the .tflite file beside TensorFlow's, tolerance: {self._allowed()}"
+        return ("run with", "verdict", "notes")[:columns], rows, caption
 
     def __repr__(self) -> str:
         verdicts = "; ".join(f"{run.kernels}: {run.verdict}" for run in self.runs)
@@ -127,14 +116,12 @@ class Parity(Rich):
 
     def text(self) -> str:
         """Return the verdict and a line for each way of running the file."""
-        table = table_text(*self._table())
-        return f"{self._headline()} (tolerance: {self._allowed()})\n{table}"
+        return f"{self._headline()} (tolerance: {self._allowed()})\n{super().text()}"
 
     def html(self) -> str:
         """Return the same as a panel."""
-        caption = f"Answers of the .tflite file beside TensorFlow's, tolerance: {self._allowed()}"
-        table = table_html(*self._table(), caption)
-        return panel_html("right" if self.passed else "raised", self._headline(), table)
+        tone = "right" if self.passed else "raised"
+        return panel_html(tone, self._headline(), super().html())
 
     def as_dict(self) -> dict[str, Any]:
         """Return the comparison as plain data, fit for JSON; no values of arrays."""
@@ -164,7 +151,7 @@ def check_parity(
             mapping, and returns an array, a mapping or a sequence of arrays. Give a fresh one if it
             keeps a state. Of an object's method, keep the object as well: a ``tf.function`` holds
             it only weakly. Or the answers themselves, one for each call, where they are known.
-        candidate: The .tflite file, as bytes or as a path.
+        candidate: The .tflite file.
         calls: The inputs of the successive calls. A single call is made three times over.
         signature: The candidate's signature to run; the only one if ``None``.
         tolerance: Share of max(1, |expected|) that the outputs may differ by; for each output
@@ -181,7 +168,12 @@ def check_parity(
     inputs = _as_calls(calls)
     content, _ = model_bytes(candidate)
     with busy("comparing with TensorFlow"):
-        expected = _expected(reference, inputs)
+        if callable(reference):
+            expected = [_named(_ask(reference, call)) for call in inputs]
+        elif len(reference) == len(inputs):
+            expected = [_named(answer) for answer in reference]
+        else:
+            raise ValueError(f"{len(reference)} ready answers for {len(inputs)} calls")
         if not expected[0]:
             raise ValueError("the reference returned no outputs to compare")
         records = _records(content, inputs, signature, timeout)
@@ -216,8 +208,7 @@ def compare_kernels(
 
     That both answer alike does not make the answers right. That they differ, or that the plain
     kernels refuse what the default delegates run, shows that the file is wrong. Each way is
-    compared with the answers of the other (with its own, where the other refused). Arguments and
-    errors are those of :func:`check_parity`.
+    compared with the answers of the other (with its own, where the other refused).
     """
     inputs = _as_calls(calls)
     with busy("running with and without delegates"):
@@ -231,24 +222,12 @@ def compare_kernels(
     return Parity(tuple(runs), tolerance)
 
 
-def _expected(
-    reference: Callable[..., Any] | Sequence[Any], inputs: list[dict[str, Array]]
-) -> list[dict[str, Array]]:
-    """Return the reference's answers, asking for them unless they are ready."""
-    if callable(reference):
-        return [_named(_ask(reference, call)) for call in inputs]
-    if len(reference) != len(inputs):
-        raise ValueError(f"{len(reference)} ready answers for {len(inputs)} calls")
-    return [_named(answer) for answer in reference]
-
-
 def answers(
     content: bytes, calls: Sequence[dict[str, Array]], signature: str | None, kernels: str
 ) -> list[Answer]:
     """Run a .tflite file over successive calls of one interpreter. It may end the process.
 
-    ``kernels`` is ``DELEGATES`` or ``PLAIN``; the only input
-    may go by ``""``. Errors are those of :class:`Session`.
+    ``kernels`` is ``DELEGATES`` or ``PLAIN``; the only input may go by ``""``.
     """
     session = Session(content, signature=signature, delegates=kernels == DELEGATES, strict=False)
     return [answer_call(session, call) for call in calls]
@@ -256,21 +235,13 @@ def answers(
 
 def answer_call(session: Session, call: Mapping[str, Array]) -> Answer:
     """Make one call, each input in whatever dtype the file takes it, as :func:`answers` does."""
-    named = {next(iter(session.inputs)): call[""]} if set(call) == {""} else call
-    fed = {
-        name: _in_dtype(array, session.inputs[name]) if name in session.inputs else array
-        for name, array in named.items()
-    }
-    got = session(fed)
+    fed = {next(iter(session.inputs)): call[""]} if set(call) == {""} else dict(call)
+    for name in fed.keys() & session.inputs.keys():
+        tensor = session.inputs[name]
+        if not (tensor.quantized and fed[name].dtype.kind == "f"):  # the session quantizes floats
+            fed[name] = fed[name].astype(tensor.dtype, copy=False)
     steps = {name: one.scale if one.quantized else 0.0 for name, one in session.outputs.items()}
-    return {name: (np.array(array), steps[name]) for name, array in got.items()}
-
-
-def _in_dtype(array: Array, tensor: Tensor) -> Array:
-    """Leave floats for a quantized input to the session; cast the rest."""
-    if tensor.quantized and array.dtype.kind == "f":
-        return array
-    return array.astype(tensor.dtype, copy=False)
+    return {name: (np.array(array), steps[name]) for name, array in session(fed).items()}
 
 
 def _as_calls(calls: Sequence[Inputs] | Inputs) -> list[dict[str, Array]]:
@@ -321,7 +292,7 @@ def compare_run(
             return Run(kernels, 0, len(expected), refusal=counts)
         checks = [
             _difference(got[mine], wanted[theirs], tolerance)
-            for mine, theirs in zip(*paired_outputs(got, wanted), strict=True)
+            for mine, theirs in paired_outputs(got, wanted)
         ]
         agreeing += all(same for same, _, _ in checks)
         largest = max([largest, *(difference for _, difference, _ in checks)])
@@ -331,16 +302,10 @@ def compare_run(
     return Run(kernels, agreeing, len(expected), "", largest, tuple(sorted(notes)))
 
 
-def paired_outputs(
-    got: Mapping[str, Any], wanted: Mapping[str, Any]
-) -> tuple[list[str], list[str]]:
-    """Pair outputs by name where both sides name them alike, else by their order.
-
-    The candidate's names come first, then the reference's name for each.
-    """
-    if set(got) == set(wanted):
-        return list(wanted), list(wanted)
-    return sorted(got, key=_natural), list(wanted)
+def paired_outputs(got: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Pair each output with the reference's: by name if both have the same names, else by order."""
+    names = wanted if set(got) == set(wanted) else sorted(got, key=_natural)
+    return list(zip(names, wanted, strict=True))
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
@@ -356,9 +321,8 @@ def _difference(
     if got.shape != wanted.shape:
         return False, 0.0, f"shape {list(got.shape)} where TensorFlow has {list(wanted.shape)}"
     if tolerance is None:
-        tolerance = TOLERANCES.get(wanted.dtype.name, 0.0)
-        if wanted.dtype.kind == "c":
-            tolerance = TOLERANCES["float32"]
+        calculated = "float32" if wanted.dtype.kind == "c" else wanted.dtype.name
+        tolerance = TOLERANCES.get(calculated, 0.0)
     if not _real_or_complex(wanted) or not _real_or_complex(got):
         # Integers too: widened to float64, neighbors above 2**53 would look alike.
         return bool(np.array_equal(got, wanted)), 0.0, ""

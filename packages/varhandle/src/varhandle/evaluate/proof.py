@@ -9,8 +9,9 @@ from __future__ import annotations
 import html
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from varhandle.conversion.converter import Conversion, convert
 from varhandle.display import Rich, panel_html, printable
 from varhandle.evaluate.example_inputs import CallsError, load_calls, make_calls
 from varhandle.evaluate.parity import PLAIN, Parity, answers, check_parity, compare_kernels
-from varhandle.evaluate.reference import reference_answers
+from varhandle.evaluate.reference import NotRepeatableError, reference_answers
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.trust import NotTrustedError, check_trust
 from varhandle.graph import Graph, Signature
@@ -60,7 +61,7 @@ class Proof(Rich):
     conversion: Conversion | None = None
     content: bytes | None = None
     parity: Parity | None = None
-    calls: tuple[Mapping[str, Any], ...] = ()
+    calls: Sequence[Mapping[str, Any]] = ()
     reference: str = ""
     reason: str = ""
     stuck_after: int | None = None
@@ -96,19 +97,15 @@ class Proof(Rich):
         return "\n".join([f"proof: {self._headline()}", *(f"  {line}" for line in self._lines())])
 
     def _lines(self) -> list[str]:
-        runs = [] if self.parity is None else self._runs()
-        return [*runs, *([self.reason] if self.reason else [])]
-
-    def _runs(self) -> list[str]:
-        assert self.parity is not None
-        verdicts = {
-            run.kernels: printable(run.verdict)
-            + (f" ({printable('; '.join(run.notes))})" if run.notes else "")
-            for run in self.parity.runs
-        }
-        if all(run.refusal for run in self.parity.runs) and len(set(verdicts.values())) == 1:
+        verdicts = {}
+        for run in self.parity.runs if self.parity else ():
+            notes = f" ({printable('; '.join(run.notes))})" if run.notes else ""
+            verdicts[run.kernels] = f"{printable(run.verdict)}{notes}"
+        refused = self.parity is not None and all(run.refusal for run in self.parity.runs)
+        if refused and len(set(verdicts.values())) == 1:
             verdicts = {" and ".join(verdicts): next(iter(verdicts.values()))}
-        return [f"{kernels}: {words}" for kernels, words in verdicts.items()]
+        lines = [f"{kernels}: {words}" for kernels, words in verdicts.items()]
+        return [*lines, self.reason] if self.reason else lines
 
     def html(self) -> str:
         """Return the same as a panel."""
@@ -179,25 +176,26 @@ def _prove_source(
         return Proof(conversion, reason=converter_words(conversion.record))
     made = read_graph(content)
     name = made.signatures[0].name if len(made.signatures) == 1 else signature
+    # A Keras file names its inputs in its code; the file made from it has them in any case.
+    called = format_of(graph).call_signature(graph, signature)
+    called = called or next(iter(made.signatures), made.main_signature)
     try:
-        calls = _calls(_signature_to_call(graph, made, signature), inputs)
+        calls = _calls(called, inputs)
     except CallsError as error:
         if inputs is not None:
             raise
         return Proof(conversion, content, reason=str(error))
     record = reference_answers(graph.source, calls, signature, trust, timeout)
+    if not record.ok:
+        reason = f"not compared with TensorFlow: {_reference_words(record)}"
+        return Proof(conversion, content, calls=calls, reason=reason)
+    expected = record.value if name else [_named_as_in(made, answer) for answer in record.value]
     try:
-        if not record.ok:
-            reason = f"not compared with TensorFlow: {_reference_words(record)}"
-            return Proof(conversion, content, calls=tuple(calls), reason=reason)
-        expected = (
-            [_named_as_in(made, answer) for answer in record.value] if not name else record.value
-        )
         parity, reason = _compared(expected, content, calls, name, timeout)
     except KeyError as error:
         reason = f"not compared: the file takes other inputs ({printable(error.args[0])})"
-        return Proof(conversion, content, calls=tuple(calls), reason=reason)
-    return Proof(conversion, content, parity, tuple(calls), "TensorFlow", reason)
+        return Proof(conversion, content, calls=calls, reason=reason)
+    return Proof(conversion, content, parity, calls, "TensorFlow", reason)
 
 
 def _compared(
@@ -218,13 +216,6 @@ def _compared(
     return loose, f"the answers differ by up to {largest:.1e} of their size, as rounding does"
 
 
-def _signature_to_call(graph: Graph, made: Graph, signature: str | None) -> Signature:
-    """Return the signature that says what to call with."""
-    # A Keras file names its inputs in its code; the file made from it has them in any case.
-    own = format_of(graph).call_signature(graph, signature)
-    return own or next(iter(made.signatures), made.main_signature)
-
-
 def _named_as_in(made: Graph, answer: Mapping[str, Any]) -> Mapping[str, Any]:
     """Name the outputs of a GraphDef as the file does: it has them in the order asked for.
 
@@ -237,13 +228,11 @@ def _named_as_in(made: Graph, answer: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _calls(signature: Signature, inputs: Any) -> list[dict[str, Any]]:
-    if inputs is not None:
-        return load_calls(inputs, signature)
-    return make_calls(signature, CALLS)
+    return make_calls(signature, CALLS) if inputs is None else load_calls(inputs, signature)
 
 
 def _reference_words(record: Record) -> str:
-    if record.exception_type == "NotRepeatableError":
+    if record.exception_type == NotRepeatableError.__name__:
         return f"{record.message}; a model that takes them as an input can be compared"
     return f"{record.exception_type or record.outcome}: {printable(short_message(record.message))}"
 
@@ -272,30 +261,27 @@ def _prove_file(
     graph: Graph, signature: str | None, inputs: Any, timeout: float, accumulates_state: bool
 ) -> Proof:
     content = Path(graph.source).read_bytes()
+    limit = min(timeout, _RUN_SECONDS)
     called = graph.signature(signature) if signature else graph.main_signature
+    quantized = any(
+        node.op in _QUANTIZED_OPS or node.attributes.get("asymmetric_quantize_inputs")
+        for node in graph.nodes
+    )
+    tolerance = QUANTIZED if quantized else None
     try:
         calls = _calls(called, inputs)
+        parity = compare_kernels(
+            content, calls, signature=signature, tolerance=tolerance, timeout=limit
+        )
     except CallsError as error:
         if inputs is not None:
             raise
         return Proof(content=content, reason=str(error))
-    limit = min(timeout, _RUN_SECONDS)
-    try:
-        parity = compare_kernels(
-            content, calls, signature=signature, tolerance=_allowed(graph), timeout=limit
-        )
     except KeyError as error:
         return Proof(content=content, reason=f"not run: {printable(error.args[0])}")
     stuck = _stuck_after(content, calls[0], signature, limit) if accumulates_state else None
     reason = "a .tflite file has no TensorFlow beside it: its two ways of running were compared"
-    return Proof(None, content, parity, tuple(calls), "itself", reason, stuck)
-
-
-def _allowed(graph: Graph) -> float | None:
-    """Return the tolerance for a file beside itself: wide for one that works in integers."""
-    ops = {node.op for node in graph.nodes}
-    hybrid = any(n.attributes.get("asymmetric_quantize_inputs") for n in graph.nodes)
-    return QUANTIZED if hybrid or ops & _QUANTIZED_OPS else None
+    return Proof(None, content, parity, calls, "itself", reason, stuck)
 
 
 def _stuck_after(
@@ -308,13 +294,8 @@ def _stuck_after(
     )
     if not record.ok:
         return None
-    changes = [
-        number
-        for number, (before, after) in enumerate(
-            zip(record.value, record.value[1:], strict=False), start=1
-        )
-        if any(not np.array_equal(before[name][0], after[name][0]) for name in before)
-    ]
-    if not changes or changes[-1] == len(record.value) - 1:
-        return None
-    return changes[-1] + 1
+    last_change = 0
+    for number, (before, after) in enumerate(pairwise(record.value), start=1):
+        if any(not np.array_equal(before[name][0], after[name][0]) for name in before):
+            last_change = number
+    return last_change + 1 if 0 < last_change < len(record.value) - 1 else None

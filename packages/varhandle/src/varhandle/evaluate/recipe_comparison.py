@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from varhandle.display import RichTable, Table
 from varhandle.evaluate.latency import Latency, compare_latency
-from varhandle.evaluate.session import Session
+from varhandle.evaluate.session import Array, Session
 from varhandle.progress_bar import steps
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -46,16 +42,6 @@ class RecipeTable(RichTable):
     rows: tuple[MeasuredFile, ...]
     total: int
 
-    def __getitem__(self, name: str) -> MeasuredFile:
-        for row in self.rows:
-            if row.name == name:
-                return row
-        raise KeyError(name)
-
-    def ratio(self, name: str) -> float:
-        """Return how many times as long as the first file one takes, median by median."""
-        return self[name].latency.median / self.rows[0].latency.median
-
     def __repr__(self) -> str:
         listed = ", ".join(f"{row.name} {row.size:,} bytes" for row in self.rows)
         return f"RecipeTable({listed})"
@@ -64,31 +50,20 @@ class RecipeTable(RichTable):
         first = self.rows[0]
         timing = ("median µs", "quartiles µs", f"times {first.name}")
         headers = ("recipe", "bytes", "share", f"right of {self.total}", "moved", *timing)
-        rows = [
-            (
-                row.name,
-                row.size,
-                f"{row.size / first.size:.2f}",
-                row.right,
-                row.moved,
+        rows = []
+        for row in self.rows:
+            lower, upper = 1000 * row.latency.lower_quartile, 1000 * row.latency.upper_quartile
+            timed = (
                 f"{1000 * row.latency.median:.1f}",
-                f"{1000 * row.latency.lower_quartile:.1f} to "
-                f"{1000 * row.latency.upper_quartile:.1f}",
-                f"{self.ratio(row.name):.2f}",
+                f"{lower:.1f} to {upper:.1f}",
+                f"{row.latency.median / first.latency.median:.2f}",
             )
-            for row in self.rows
-        ]
+            share = f"{row.size / first.size:.2f}"
+            rows.append((row.name, row.size, share, row.right, row.moved, *timed))
         return headers, rows, "Size, accuracy and latency of one inference, on this machine"
 
 
-def compare_recipes(
-    files: Mapping[str, bytes],
-    inputs: Array,
-    labels: Array,
-    *,
-    runs: int = 2000,
-    warm_up: int = 100,
-) -> RecipeTable:
+def compare_recipes(files: Mapping[str, bytes], inputs: Array, labels: Array) -> RecipeTable:
     """Measure files of one classifier, each with one input and one output.
 
     The files run in this process, on one thread, with the default delegates: give files that you
@@ -111,21 +86,15 @@ def compare_recipes(
     }
     latencies = compare_latency(
         {name: session.interpreter.invoke for name, session in sessions.items()},
-        runs=runs,
-        warm_up=warm_up,
+        runs=2000,
+        warm_up=100,
         label="timing the recipes in turns",
     )
     first = next(iter(classes.values()))
-    rows = [
-        MeasuredFile(
-            name,
-            len(content),
-            int(np.sum(classes[name] == labels)),
-            int(np.sum(classes[name] != first)),
-            latencies[name],
-        )
-        for name, content in files.items()
-    ]
+    rows = []
+    for name, content in files.items():
+        right, moved = np.sum(classes[name] == labels), np.sum(classes[name] != first)
+        rows.append(MeasuredFile(name, len(content), int(right), int(moved), latencies[name]))
     return RecipeTable(tuple(rows), len(inputs))
 
 

@@ -2,13 +2,12 @@
 
 :class:`Session` opens a file that you trust in this process. :func:`infer` runs one that you do
 not know in a child process: a file can end the process that runs it, and then a record says so.
-Neither imports TensorFlow.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,9 +27,6 @@ Model = bytes | bytearray | memoryview | str | os.PathLike[str]
 Inputs = Mapping[str, Any] | Any
 """One call: name to array, the array alone where there is one input, ``None`` where there is none.
 """
-
-_GIB = 2**30
-_MOST_THREADS = 1024  # more than any machine wants; at 100,000 the interpreter ends the process
 
 
 class InputError(VarhandleError, ValueError):
@@ -96,35 +92,37 @@ class Session(RichTable):
         model: Model,
         *,
         signature: str | None = None,
-        threads: int | None = None,
         delegates: bool = True,
         strict: bool = True,
+        keep_tensors: bool = False,
     ) -> None:
         """Open a .tflite file, for one of its signatures (the only one if ``None``).
 
-        The kernels use one thread if ``threads`` is ``None``. Without ``delegates``, XNNPACK and
-        its like take nothing over, and the plain kernels run all. A shape that the file does not
-        leave open is refused; if not ``strict``, the runtime tries it, and may answer with an error
-        or a wrong result.
+        Without ``delegates``, XNNPACK and its like take nothing over, and the plain kernels run
+        all. A shape that the file does not leave open is refused; if not ``strict``, the runtime
+        tries it, and may answer with an error or a wrong result. With ``keep_tensors``, no tensor
+        takes the place of another, so each can be read after a call.
 
         Raises:
             FileNotFoundError: ``model`` is a path to nothing.
             ModelFileError: It is no .tflite file.
             KeyError: It has no such signature.
-            ValueError: It has several signatures and none was named, or ``threads`` is no number
-                of threads.
+            ValueError: It has several signatures and none was named.
             RuntimeError: The interpreter refuses the file; the message is its own.
         """
-        _check_threads(threads)
-        content, source = read_model(model)
-        self._bind(_open(content, source, threads, delegates), content, signature, strict)
-
-    @classmethod
-    def on(cls, interpreter: Any, content: bytes, signature: str | None = None) -> Session:
-        """Make a session of an interpreter that was opened, with other options, on ``content``."""
-        session = cls.__new__(cls)
-        session._bind(interpreter, content, signature, strict=True)
-        return session
+        content, source = model_bytes(model)
+        check_mark(content, source)
+        self._strict = strict
+        self.interpreter = _open(content, source, delegates, keep_tensors)
+        self.signature = _chosen(list(self.interpreter.get_signature_list()), signature)
+        self.inputs, self.outputs = _tensors(self.interpreter, self.signature)
+        # The public set_tensor and invoke reach the main subgraph alone. The signature runner
+        # reaches every subgraph, but plans the memory anew for each call.
+        main = self.signature is None or _runs_main(content, self.signature)
+        self._runner = None if main else self.interpreter.get_signature_runner(self.signature)
+        self._shapes = {name: one.shape for name, one in self.inputs.items()}
+        if main:
+            self.interpreter.allocate_tensors()
 
     @property
     def runs_main(self) -> bool:
@@ -145,25 +143,10 @@ class Session(RichTable):
                 inside.append(detail["name"])
         return inside
 
-    def _bind(self, interpreter: Any, content: bytes, signature: str | None, strict: bool) -> None:
-        self._strict = strict
-        self.interpreter = interpreter
-        self.signature = _chosen(list(self.interpreter.get_signature_list()), signature)
-        self.inputs, self.outputs = _tensors(self.interpreter, self.signature)
-        self._fetches = tuple((name, one.index) for name, one in self.outputs.items())
-        # The public set_tensor and invoke reach the main subgraph alone. The signature runner
-        # reaches every subgraph, but plans the memory anew for each call.
-        main = self.signature is None or _runs_main(content, self.signature)
-        self._runner = None if main else self.interpreter.get_signature_runner(self.signature)
-        self._shapes = {name: one.shape for name, one in self.inputs.items()}
-        if main:
-            self.interpreter.allocate_tensors()
-
     def __call__(self, inputs: Inputs = None, *, raw: bool = False) -> dict[str, Array]:
         """Run the model once, and return new arrays by output name.
 
-        Give name to array, or the array alone where there is one input, or nothing where there is
-        none. Floats for a quantized input are quantized; integers are taken as they are. Quantized
+        Floats for a quantized input are quantized; integers are taken as they are. Quantized
         outputs are given as float32, unless ``raw``.
 
         Raises:
@@ -181,8 +164,13 @@ class Session(RichTable):
 
     def _fed(self, inputs: Inputs) -> dict[str, Array]:
         """Return the arrays for the interpreter, each checked against its input."""
-        if not isinstance(inputs, Mapping):
-            inputs = self._only(inputs)
+        if inputs is None:
+            inputs = {}
+        elif not isinstance(inputs, Mapping):
+            if len(self.inputs) != 1:
+                takes = f"{len(self.inputs)} inputs ({join_all(self.inputs)})"
+                raise KeyError(f"the model has {takes}: give them by name")
+            inputs = {next(iter(self.inputs)): inputs}
         if inputs.keys() != self.inputs.keys():
             takes, got = join_all(self.inputs), join_all(inputs)
             raise KeyError(f"the inputs are {takes}, and not {got}")
@@ -191,30 +179,20 @@ class Session(RichTable):
             tensor = self.inputs[name]
             right = type(value) is np.ndarray and value.dtype == tensor.dtype
             array = value if right else _converted(value, tensor)
-            if array.shape != tensor.shape and self._strict:
-                _check_shape(array.shape, tensor)
+            if self._strict and not shape_fits(array.shape, tensor.open_shape):
+                takes = f"input {name!r} takes shape {list(tensor.open_shape)}"
+                raise InputError(f"{takes}, and not {list(array.shape)} (-1 is open)")
             fed[name] = array
         return fed
 
-    def _only(self, value: Any) -> dict[str, Any]:
-        if value is None:
-            return {}
-        if len(self.inputs) != 1:
-            takes = join_all(self.inputs)
-            raise KeyError(f"the model has {len(self.inputs)} inputs ({takes}): give them by name")
-        return {next(iter(self.inputs)): value}
-
     def _invoke(self, fed: dict[str, Array]) -> dict[str, Array]:
         interpreter = self.interpreter
-        for name, array in fed.items():
-            if array.shape != self._shapes[name]:
-                self._resize(fed)
-                break
+        if any(array.shape != self._shapes[name] for name, array in fed.items()):
+            self._resize(fed)
         for name, array in fed.items():
             interpreter.set_tensor(self.inputs[name].index, array)
         interpreter.invoke()
-        get = interpreter.get_tensor
-        return {name: get(index) for name, index in self._fetches}
+        return {name: interpreter.get_tensor(one.index) for name, one in self.outputs.items()}
 
     def _resize(self, fed: dict[str, Array]) -> None:
         for name, array in fed.items():
@@ -231,8 +209,11 @@ class Session(RichTable):
         return f"signature {self.signature}" if self.signature else "no signature"
 
     def _table(self) -> Table:
-        sides = (("input", self.inputs), ("output", self.outputs))
-        rows = [(side, *_described(one)) for side, named in sides for one in named.values()]
+        rows: list[tuple[object, ...]] = []
+        for side, named in (("input", self.inputs), ("output", self.outputs)):
+            for one in named.values():
+                steps = (f"{one.scale:.6g}", one.zero_point) if one.quantized else ("", "")
+                rows.append((side, one.name, _dtype_name(one.dtype), list(one.open_shape), *steps))
         headers = ("", "name", "dtype", "shape", "scale", "zero point")
         return headers, rows, f"{self._title()}: inputs and outputs"
 
@@ -243,26 +224,23 @@ class Session(RichTable):
 
 @dataclass(frozen=True, repr=False)
 class Inference(Rich):
-    """What came of running a model in a process of its own.
-
-    Attributes:
-        record: How the process ended, and by which signal.
-        calls: How many calls were to be made.
-        answers: For each call, output name to array; empty unless all calls were answered.
-    """
+    """What came of running a model in a process of its own, and how that process ended."""
 
     record: Record
-    calls: int
-    answers: tuple[dict[str, Array], ...] = ()
 
     @property
     def ok(self) -> bool:
         """Whether every call was answered."""
         return self.record.ok
 
+    @property
+    def answers(self) -> tuple[dict[str, Array], ...]:
+        """For each call, output name to array; empty unless all calls were answered."""
+        return tuple(self.record.value) if self.ok else ()
+
     def _headline(self) -> str:
         if self.ok:
-            return f"{self.calls} call{'' if self.calls == 1 else 's'} answered"
+            return f"{len(self.answers)} call{'' if len(self.answers) == 1 else 's'} answered"
         if self.record.outcome == "crashed":
             return f"the process died, {self.record.exit_signal or 'with no word'}"
         return self.record.outcome
@@ -286,63 +264,40 @@ def infer(
     calls: Sequence[Inputs],
     *,
     signature: str | None = None,
-    threads: int | None = None,
     delegates: bool = True,
     timeout: float = 60.0,
-    memory_limit: int = 2 * _GIB,
+    memory_limit: int = 2 * 2**30,
 ) -> Inference:
     """Run an unknown model in a process of its own, over successive calls of one session.
 
-    The options are those of :class:`Session`. The process is ended after ``timeout`` seconds, or
-    above ``memory_limit`` resident bytes. A file that is refused, or is no model, is a record too.
+    The process is ended after ``timeout`` seconds, or above ``memory_limit`` resident bytes. A file
+    that is refused, or is no model, is a record too.
 
     Raises:
         FileNotFoundError: ``model`` is a path to nothing.
         KeyError: A call names an input or signature that the model does not have.
         InputError: A call's input has a shape or dtype that the model does not take.
-        ValueError: There are no calls, or ``threads`` is no number of threads.
+        ValueError: There are no calls.
     """
-    _check_threads(threads)
     if isinstance(calls, (Mapping, np.ndarray)) or not isinstance(calls, Sequence) or not calls:
         raise ValueError("calls must be a list of at least one call, each with its inputs")
     content, _ = model_bytes(model)
     record = run_isolated(
-        _answers,
-        content,
-        list(calls),
-        {"signature": signature, "threads": threads, "delegates": delegates},
-        timeout=timeout,
-        memory_limit=memory_limit,
-        tensorflow=False,
-    )
-    _raise_callers_mistake(record)
-    return Inference(record, len(calls), tuple(record.value) if record.ok else ())
+        _answers, content, list(calls), signature, delegates,
+        timeout=timeout, memory_limit=memory_limit, tensorflow=False,
+    )  # fmt: skip
+    if record.exception_type in ("KeyError", "InputError"):  # the caller's mistake, not the file's
+        mistake = KeyError if record.exception_type == "KeyError" else InputError
+        raise mistake(record.message.strip("'\""))
+    return Inference(record)
 
 
-def _answers(model: bytes, calls: list[Inputs], options: dict[str, Any]) -> list[dict[str, Array]]:
+def _answers(
+    model: bytes, calls: list[Inputs], signature: str | None, delegates: bool
+) -> list[dict[str, Array]]:
     """Run successive calls. It may end the process."""
-    session = Session(model, **options)
+    session = Session(model, signature=signature, delegates=delegates)
     return [session(call) for call in calls]
-
-
-def _raise_callers_mistake(record: Record) -> None:
-    """Raise again what the call is to blame for, and not the file."""
-    mistakes: dict[str, Callable[[str], Exception]] = {
-        "KeyError": KeyError,
-        "InputError": InputError,
-    }
-    if record.exception_type in mistakes:
-        raise mistakes[record.exception_type](record.message.strip("'\""))
-
-
-def read_model(model: Model) -> tuple[bytes, str]:
-    """Return the bytes of a .tflite file, and how to call it in a message.
-
-    ``FileNotFoundError`` if a path leads to nothing, ``ModelFileError`` if it is no .tflite file.
-    """
-    content, source = model_bytes(model)
-    check_mark(content, source)
-    return content, source
 
 
 def model_bytes(model: Model) -> tuple[bytes, str]:
@@ -355,22 +310,15 @@ def model_bytes(model: Model) -> tuple[bytes, str]:
     return path.read_bytes(), str(path)
 
 
-def _check_threads(threads: int | None) -> None:
-    if threads is None or (type(threads) is int and 1 <= threads <= _MOST_THREADS):
-        return
-    limits = f"of at least 1 and at most {_MOST_THREADS}"
-    raise ValueError(f"threads must be a whole number {limits}, not {threads!r}")
-
-
-def _open(content: bytes, source: str, threads: int | None, delegates: bool) -> Any:
+def _open(content: bytes, source: str, delegates: bool, keep_tensors: bool) -> Any:
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     try:
         return Interpreter(
             model_content=content,
-            num_threads=threads,
             experimental_op_resolver_type=OpResolverType.AUTO if delegates else plain,
+            experimental_preserve_all_tensors=keep_tensors,
         )
     except ValueError as error:  # what the flatbuffer's verifier does not accept
         raise ModelFileError(source, str(error)) from error
@@ -400,9 +348,7 @@ def _runs_main(content: bytes, signature: str) -> bool:
     )
 
 
-def _tensors(
-    interpreter: Any, signature: str | None
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def _tensors(interpreter: Any, signature: str | None) -> tuple[dict[str, Tensor], ...]:
     """Describe inputs and outputs.
 
     The signature runner is let go: while one lives, the interpreter's own ``allocate_tensors``
@@ -410,14 +356,11 @@ def _tensors(
     """
     if signature is None:
         details = interpreter.get_input_details(), interpreter.get_output_details()
-        ins, outs = ({one["name"]: one for one in side} for side in details)
+        sides = tuple({one["name"]: one for one in side} for side in details)
     else:
         runner = interpreter.get_signature_runner(signature)
-        ins, outs = runner.get_input_details(), runner.get_output_details()
-    return (
-        {name: _tensor(name, detail) for name, detail in ins.items()},
-        {name: _tensor(name, detail) for name, detail in outs.items()},
-    )
+        sides = runner.get_input_details(), runner.get_output_details()
+    return tuple({name: _tensor(name, one) for name, one in side.items()} for side in sides)
 
 
 def _tensor(name: str, detail: Mapping[str, Any]) -> Tensor:
@@ -425,42 +368,33 @@ def _tensor(name: str, detail: Mapping[str, Any]) -> Tensor:
     return Tensor(
         name,
         np.dtype(detail["dtype"]),
-        tuple(int(size) for size in detail["shape"]),
-        tuple(int(size) for size in detail["shape_signature"]),
+        tuple(detail["shape"].tolist()),
+        tuple(detail["shape_signature"].tolist()),
         float(scale),
         int(zero_point),
         int(detail["index"]),
     )
 
 
-def _described(tensor: Tensor) -> tuple[object, ...]:
-    quantized = (f"{tensor.scale:.6g}", tensor.zero_point) if tensor.quantized else ("", "")
-    return (tensor.name, _dtype_name(tensor.dtype), list(tensor.open_shape), *quantized)
-
-
 def _dtype_name(dtype: np.dtype[Any]) -> str:
     return "string" if dtype.kind in "SU" else dtype.name
 
 
-def _check_shape(shape: tuple[int, ...], tensor: Tensor) -> None:
-    wanted = tensor.open_shape
-    if not shape_fits(shape, wanted):
-        takes = f"input {tensor.name!r} takes shape {list(wanted)}"
-        raise InputError(f"{takes}, and not {list(shape)} (-1 is open)")
-
-
 def _converted(value: Any, tensor: Tensor) -> Array:
     """Return a value in the dtype of its input, if nothing is lost but digits of a float."""
-    array = np.asarray(value)
-    if tensor.dtype.kind in "SUO":
-        return _strings(array, tensor)
-    if array.dtype == tensor.dtype:
+    array, dtype = np.asarray(value), tensor.dtype
+    if dtype.kind in "SUO":
+        if array.dtype.kind == "U":
+            return np.char.encode(array, "utf-8")
+        if array.dtype.kind in "SO":
+            return array
+    elif array.dtype == dtype:
         return array
-    if tensor.quantized and array.dtype.kind == "f":
+    elif tensor.quantized and array.dtype.kind == "f":
         return tensor.quantize(array)
-    if _fits(array, tensor.dtype):
-        return array.astype(tensor.dtype)
-    wanted, got = _dtype_name(tensor.dtype), _dtype_name(array.dtype)
+    elif _fits(array, dtype):
+        return array.astype(dtype)
+    wanted, got = _dtype_name(dtype), _dtype_name(array.dtype)
     raise InputError(f"input {tensor.name!r} takes {wanted}, and not {got}")
 
 
@@ -469,12 +403,3 @@ def _fits(array: Array, dtype: np.dtype[Any]) -> bool:
         limits = np.iinfo(dtype)
         return not array.size or bool(limits.min <= array.min() and array.max() <= limits.max)
     return array.dtype.kind in "biufc" and np.can_cast(array.dtype, dtype, "same_kind")
-
-
-def _strings(array: Array, tensor: Tensor) -> Array:
-    if array.dtype.kind not in "SUO":
-        got = _dtype_name(array.dtype)
-        raise InputError(f"input {tensor.name!r} takes string, and not {got}")
-    if array.dtype.kind == "U":
-        return np.char.encode(array, "utf-8")
-    return array

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from varhandle.evaluate.parity import (
     DELEGATES,
@@ -29,13 +28,12 @@ from varhandle.evaluate.parity import (
     compare_run,
     paired_outputs,
 )
-from varhandle.evaluate.session import Session
+from varhandle.evaluate.session import Array, Session
 from varhandle.facts.recipes import RECIPES
 from varhandle.progress_bar import busy
 from varhandle.sandbox import Record, run_isolated
 from varhandle.tflite.externalize_state import UNSIGNED, Lifted
 
-Array = npt.NDArray[Any]
 Call = Mapping[str, Any]
 
 
@@ -102,33 +100,37 @@ def compare_file(
 def _carry(
     run: Callable[[Call], Answer], calls: Sequence[Call], session: Session, state: CarriedState
 ) -> Iterator[tuple[dict[str, Any], Answer]]:
-    """Make successive calls; yield what each was fed, state included, and what else it answered."""
+    """Make successive calls; yield what each was fed, state included, and what else it answered.
+
+    A call's inputs get the names of the file, where it has names of its own for as many.
+    """
     current = dict(state.first)
+    own = [name for name in session.inputs if name not in state.takes]
     for call in calls:
-        fed = {**_renamed(call, session, state), **{name: current[name] for name in state.takes}}
+        named = dict(call)
+        if set(own) != set(call) and len(own) == len(call):
+            named = dict(zip(own, call.values(), strict=True))
+        fed = {**named, **{name: current[name] for name in state.takes}}
         answer = run(fed)
         current.update({name: answer.pop(name)[0] for name in state.gives})
         yield fed, answer
 
 
-def _renamed(call: Call, session: Session, state: CarriedState) -> dict[str, Any]:
-    """Name a call's inputs as the file does, where it has names of its own for the same ones."""
-    names = [name for name in session.inputs if name not in state.takes]
-    if set(names) == set(call) or len(names) != len(call):
-        return dict(call)
-    return dict(zip(names, call.values(), strict=True))
+def _lite_calls(
+    content: bytes, calls: Sequence[Call], signature: str | None, kernels: str, state: CarriedState
+) -> Iterator[tuple[dict[str, Any], Answer]]:
+    session = Session(content, signature=signature, delegates=kernels == DELEGATES, strict=False)
+    return _carry(functools.partial(answer_call, session), calls, session, state)
 
 
 def stateful_answers(
     content: bytes, calls: Sequence[Call], signature: str | None, kernels: str, state: CarriedState
 ) -> list[Answer]:
-    """Run a file over successive calls, its state carried, and return the rest of its answers.
+    """Run a file over successive calls, its state carried; return the rest of its answers.
 
-    It may end the process. Errors are those of ``parity.answers``.
+    It may end the process.
     """
-    session = Session(content, signature=signature, delegates=kernels == DELEGATES, strict=False)
-    run = functools.partial(answer_call, session)
-    return [answer for _, answer in _carry(run, calls, session, state)]
+    return [answer for _, answer in _lite_calls(content, calls, signature, kernels, state)]
 
 
 MICRO = "TensorFlow Lite Micro"
@@ -188,13 +190,15 @@ def _compare_by_range(
     if exact.refusal:
         return exact
     ranges = {name: _range([answer[name] for answer in expected]) for name in expected[0]}
-    agreeing, largest = 0, 0.0
-    for got, wanted in zip(record.value, expected, strict=True):
-        pairs = zip(*paired_outputs(got, wanted), strict=True)
-        shares = [_share(got[mine][0], wanted[theirs], ranges[theirs]) for mine, theirs in pairs]
-        agreeing += max(shares) <= limit
-        largest = max(largest, *shares)
-    return Run(kernels, agreeing, len(expected), "", largest, exact.notes)
+    errors = [
+        max(
+            _share(got[mine][0], wanted[theirs], ranges[theirs])
+            for mine, theirs in paired_outputs(got, wanted)
+        )
+        for got, wanted in zip(record.value, expected, strict=True)
+    ]
+    agreeing = sum(error <= limit for error in errors)
+    return replace(exact, agreeing=agreeing, largest_difference=max(errors))
 
 
 def _range(values: Sequence[Array]) -> float:
@@ -237,9 +241,7 @@ def with_state(
 def _fed(
     content: bytes, calls: Sequence[Call], signature: str | None, state: CarriedState
 ) -> list[dict[str, Array]]:
-    session = Session(content, signature=signature, strict=False)
-    run = functools.partial(answer_call, session)
-    return [fed for fed, _ in _carry(run, calls, session, state)]
+    return [fed for fed, _ in _lite_calls(content, calls, signature, DELEGATES, state)]
 
 
 def own_answers(content: bytes, calls: Sequence[Call], signature: str | None) -> list[Any]:

@@ -23,9 +23,9 @@ class ConverterSettings:
 
     Attributes:
         optimizations: Names in ``tf.lite.Optimize``: ``("DEFAULT",)`` quantizes.
-        representative_dataset: The inputs of the calibration, one call each: an array where there
-            is one input, or a mapping of input name to array; with several signatures, a pair of
-            signature key and mapping.
+        representative_dataset: The inputs of the calibration, one call each: a list of arrays in
+            the order of the inputs, or a mapping of input name to array; with several signatures,
+            a pair of signature key and mapping.
         supported_ops: Names in ``tf.lite.OpsSet``, such as ``"TFLITE_BUILTINS_INT8"``.
         supported_types: Dtypes that constants may have, such as ``("float16",)``.
         inference_input_type: Dtype of the file's inputs, such as ``"int8"``.
@@ -48,7 +48,6 @@ class Recipe:
         name: What a user writes.
         what: What it does, in a few words.
         settings: What to set on the converter, the calibration data aside.
-        weight_bits: Bits of a quantized weight.
         activation_bits: Bits of what flows between the ops; 32 is float32.
         tolerance: Largest error of an answer, as a share of the range of all of TensorFlow's
             answers. One int8 step is 1/255 of a range, and errors add up over layers and calls:
@@ -63,7 +62,6 @@ class Recipe:
     name: str
     what: str
     settings: ConverterSettings
-    weight_bits: int
     activation_bits: int
     tolerance: float
     calibrated: bool = False
@@ -84,39 +82,39 @@ _INT8 = replace(_DEFAULT, supported_ops=("TFLITE_BUILTINS_INT8",))
 _16X8 = "EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8"
 
 _ALL = (
-    Recipe("float32", "nothing is quantized", ConverterSettings(), 32, 32, 0.0),
+    Recipe("float32", "nothing is quantized", ConverterSettings(), 32, 0.0),
     Recipe(
         "dynamic range",
         "int8 weights, float32 activations between the kernels",
-        _DEFAULT, 8, 32, 0.05,
+        _DEFAULT, 32, 0.05,
     ),
     Recipe(
         "float16",
         "float16 weights, float32 arithmetic",
-        replace(_DEFAULT, supported_types=("float16",)), 16, 32, 0.01,
+        replace(_DEFAULT, supported_types=("float16",)), 32, 0.01,
     ),
     Recipe(
         "int8",
         "int8 weights and activations, int8 inputs and outputs",
-        replace(_INT8, inference_input_type="int8", inference_output_type="int8"), 8, 8, 0.1,
+        replace(_INT8, inference_input_type="int8", inference_output_type="int8"), 8, 0.1,
         calibrated=True, fits_tflite=True,
     ),
     Recipe(
         "int8, float inputs",
         "int8 weights and activations, float32 inputs and outputs",
-        _INT8, 8, 8, 0.1,
+        _INT8, 8, 0.1,
         calibrated=True, fits_tflite=True,
     ),
     Recipe(
         "16x8",
         "int8 weights, int16 activations, float32 inputs and outputs",
-        replace(_INT8, supported_ops=(_16X8,)), 8, 16, 0.02,
+        replace(_INT8, supported_ops=(_16X8,)), 16, 0.02,
         calibrated=True, fits_tflite=True,
     ),
     Recipe(
         "selective",
         "int8 with float32 inputs and outputs, chosen layers in float32",
-        _INT8, 8, 8, 0.1,
+        _INT8, 8, 0.1,
         calibrated=True, selective=True,
     ),
 )  # fmt: skip

@@ -37,7 +37,6 @@ class Target:
         id: What a user writes, such as ``"litert"``.
         name: What it is, in words.
         resource_variables: Whether it has ``VAR_HANDLE`` and the other ops on variables.
-        flex: Whether it runs Select-TensorFlow (Flex) ops.
         release: The release of the runtime, such as ``"2.3"``; empty where it is none of
             TensorFlow Lite's.
         ops: The builtin ops that it has a kernel for, and in which versions.
@@ -46,7 +45,6 @@ class Target:
     id: str
     name: str
     resource_variables: bool
-    flex: bool
     release: str = ""
     ops: OpVersions = field(default_factory=dict, repr=False, hash=False, compare=False)
 
@@ -62,14 +60,22 @@ def find_target(identifier: str) -> Target:
         ValueError: There is none of that id.
     """
     match = _OLD_RUNTIME.fullmatch(identifier)
-    if match:
-        return _old_runtime(int(match[1]), int(match[2]))
-    if identifier not in TARGETS:
+    first, last = measured_runtimes()[0], measured_runtimes()[-1]
+    if not match:
+        if identifier not in TARGETS:
+            raise ValueError(
+                f"no target {identifier!r}; there are: {', '.join(TARGETS)}, and "
+                f"tflite-{first} to tflite-{last}"
+            )
+        return TARGETS[identifier]
+    release = f"{int(match[1])}.{int(match[2])}"
+    if not minor(first) <= minor(release) <= minor(last):
         raise ValueError(
-            f"no target {identifier!r}; there are: {', '.join(TARGETS)}, and "
-            f"tflite-{measured_runtimes()[0]} to tflite-{measured_runtimes()[-1]}"
+            f"no target 'tflite-{release}': the releases {first} to {last} were measured"
         )
-    return TARGETS[identifier]
+    ops = ops_of([older for older in measured_runtimes() if minor(older) <= minor(release)][-1])
+    name = f"TensorFlow Lite {release}"
+    return Target(f"tflite-{release}", name, "VAR_HANDLE" in ops, release, ops)
 
 
 @cache
@@ -97,35 +103,16 @@ def ops_of(release: str) -> OpVersions:
     return found
 
 
-def _old_runtime(major: int, second: int) -> Target:
-    first, last = measured_runtimes()[0], measured_runtimes()[-1]
-    if not minor(first) <= (major, second) <= minor(last):
-        raise ValueError(
-            f"no target 'tflite-{major}.{second}': the releases {first} to {last} were measured"
-        )
-    ops = ops_of([r for r in measured_runtimes() if minor(r) <= (major, second)][-1])
-    return Target(
-        f"tflite-{major}.{second}",
-        f"TensorFlow Lite {major}.{second}",
-        resource_variables="VAR_HANDLE" in ops,
-        flex=False,
-        release=f"{major}.{second}",
-        ops=ops,
-    )
-
-
 def _named_targets() -> dict[str, Target]:
     litert = {op: (int(low), int(high)) for op, (low, high) in _measured()["litert"].items()}
     plain = {op: span for op, span in litert.items() if op not in RESOURCE_OPS}
     micro = dict.fromkeys(_measured()["micro"], (1, _ANY_VERSION))  # it looks at no version
-    return {
-        one.id: one
-        for one in (
-            Target("litert", "LiteRT", True, False, ops=litert),
-            Target("builtin-only", "a runtime of builtin ops alone", False, False, ops=plain),
-            Target("micro", "TensorFlow Lite Micro", True, False, ops=micro),
-        )
-    }
+    targets = (
+        Target("litert", "LiteRT", True, ops=litert),
+        Target("builtin-only", "a runtime of builtin ops alone", False, ops=plain),
+        Target("micro", "TensorFlow Lite Micro", True, ops=micro),
+    )
+    return {one.id: one for one in targets}
 
 
 TARGETS: Mapping[str, Target] = _named_targets()

@@ -13,9 +13,6 @@ Severity = Literal["error", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 """Of a finding, from the worst to the mildest."""
 
-BAD_INPUT = 2
-"""Exit code where there was nothing to come to a verdict about."""
-
 
 @dataclass(frozen=True)
 class VerdictMeaning:
@@ -64,8 +61,3 @@ MEANINGS: dict[Verdict, VerdictMeaning] = {
         of_a_file="the file runs, and answers wrongly",
     ),
 }  # fmt: skip
-
-
-def exit_code(verdict: Verdict) -> int:
-    """Return the exit code of ``diagnose`` for a verdict."""
-    return MEANINGS[verdict].exit_code

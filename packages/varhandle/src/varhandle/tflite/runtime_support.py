@@ -46,7 +46,7 @@ def _reasons(graph: Graph, place: Target, content: Any) -> Iterator[str]:
         held = sorted(builtin & RESOURCE_OPS)
         if held:
             yield f"{place.name} has no ops on variables, and the file has {', '.join(held)}"
-    if flex and not place.flex:
+    if flex:
         yield f"{place.name} has no Flex delegate, and the file has {', '.join(flex)}"
     if custom:
         yield f"{', '.join(custom)}: custom, and {place.name} has no kernel for it"
