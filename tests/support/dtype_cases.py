@@ -105,11 +105,10 @@ def outcomes(cases):
             diagnosis = diagnose(folder, static=True)
             errors = [f for f in diagnosis.findings if f.severity == "error"]
             told["advice"] = "\n".join(finding.fix for finding in errors)
-            told["families"] = [finding.id for finding in errors]
             inputs = {"x": np.stack([call["x"] for call in calls])}
             try:
                 made = cure(diagnosis, inputs=None if dtype == "string" else inputs)
-                told.update(cured=True, plan=made.plan.steps, passed=made.parity.passed)
+                told.update(cured=True, passed=made.parity.passed)
             except NoCureError as error:
                 told.update(cured=False, reason=error.reason, change=error.change)
             except Exception:

@@ -32,3 +32,17 @@ def convert_module(tf, save_module):
         return tf.lite.TFLiteConverter.from_saved_model(str(save_module(module))).convert()
 
     return convert
+
+
+@pytest.fixture(scope="session")
+def to_int8(tf):
+    """Convert with integers inside and at both ends: ``to_int8(converter, samples)``."""
+
+    def convert(converter, samples):
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: ([sample] for sample in samples)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.int8
+        return converter.convert()
+
+    return convert

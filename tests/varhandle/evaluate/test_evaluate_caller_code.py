@@ -47,21 +47,15 @@ def test_a_state_that_the_caller_carries_goes_on(delivered, counting_file):
     assert list(names["state"]) == list(lifted.initial_state)
 
 
-def test_real_values_go_in_and_come_out_of_a_file_of_integers(tf, delivered, tmp_path):
-    class Doubling(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec([2], tf.float32, "x")])
-        def __call__(self, x):
-            return {"y": tf.tanh(x) * 2.0}
+def test_real_values_go_in_and_come_out_of_a_file_of_integers(tf, delivered, to_int8):
+    @tf.function(input_signature=[tf.TensorSpec([2], tf.float32, "x")])
+    def doubling(x):
+        return {"y": tf.tanh(x) * 2.0}
 
-    module = Doubling()
-    tf.saved_model.save(module, str(tmp_path / "saved"), signatures=module.__call__)
-    converter = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path / "saved"))
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    concrete = [doubling.get_concrete_function()]
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(concrete, tf.Module())
     samples = np.random.default_rng(0).uniform(-1, 1, [50, 2]).astype("float32")
-    converter.representative_dataset = lambda: ([sample] for sample in samples)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = converter.inference_output_type = tf.int8
-    names = delivered(converter.convert())
+    names = delivered(to_int8(converter, samples))
     asked = np.float32([0.5, -0.9])
     (answer,) = names["call"]({"x": asked}).values()
     np.testing.assert_allclose(answer, np.tanh(asked) * 2, atol=0.05)

@@ -27,7 +27,7 @@ def digits_file(tf):
 
 
 def test_the_large_op_takes_nearly_all(uneven_file):
-    op_profile = profile_ops(uneven_file, np.ones([1, 2], np.float32), runs=20)
+    op_profile = profile_ops(uneven_file, np.ones([1, 2], np.float32))
     kinds = op_profile.by_kind()
     assert max(kinds, key=kinds.get) == "FULLY_CONNECTED"
     small, large = (one.milliseconds for one in op_profile.ops if one.op == "FULLY_CONNECTED")
@@ -37,7 +37,7 @@ def test_the_large_op_takes_nearly_all(uneven_file):
 @pytest.mark.parametrize("batch", [1, 32])
 def test_every_op_of_the_file_is_in_it_in_order(digits_file, batch):
     x = np.zeros([batch, 8, 8, 1], np.float32)
-    op_profile = profile_ops(digits_file, x, delegates=False, runs=5)
+    op_profile = profile_ops(digits_file, x, delegates=False)
     ops = [node.op for node in read_graph(digits_file).functions[0].nodes]
     assert [one.op for one in op_profile.ops] == ops
     assert [one.position for one in op_profile.ops] == list(range(len(ops)))
@@ -47,7 +47,7 @@ def test_every_op_of_the_file_is_in_it_in_order(digits_file, batch):
 def test_the_sum_is_of_the_order_of_the_whole(digits_file):
     """No more than that: the machine is shared. The figure is shown beside every profile."""
     x = np.random.default_rng(0).random((128, 8, 8, 1), np.float32)
-    op_profile = profile_ops(digits_file, x, delegates=False, runs=30)
+    op_profile = profile_ops(digits_file, x, delegates=False)
     assert 0.1 < op_profile.accounted < 10
 
 
@@ -80,13 +80,13 @@ def test_branches_go_along_with_their_op(tf, converted):
         positive = tf.reduce_sum(x) > 0.0
         return tf.cond(positive, lambda: tf.sqrt(x), lambda: x - 1.0)
 
-    op_profile = profile_ops(converted(branching, x=[4]), np.ones(4, np.float32), runs=5)
+    op_profile = profile_ops(converted(branching, x=[4]), np.ones(4, np.float32))
     assert "IF" in op_profile.by_kind()
     assert op_profile.untimed == ()
 
 
 def test_ops_of_a_state_are_named_and_not_timed(counting_file):
-    op_profile = profile_ops(counting_file, np.ones(4, np.float32), runs=5)
+    op_profile = profile_ops(counting_file, np.ones(4, np.float32))
     assert {"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"} <= set(op_profile.untimed)
     assert "ADD" in op_profile.by_kind()
     assert "not timed: " in op_profile.text()
@@ -110,7 +110,7 @@ def test_another_signature_than_the_main_one(tf, tmp_path):
     tf.saved_model.save(module, str(tmp_path), signatures=signatures)
     content = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path)).convert()
     for name, op in (("first", "EXP"), ("second", "SIN")):
-        op_profile = profile_ops(content, np.ones(2, np.float32), signature=name, runs=5)
+        op_profile = profile_ops(content, np.ones(2, np.float32), signature=name)
         assert [one.op for one in op_profile.ops] == [op]
 
 
@@ -125,11 +125,6 @@ def test_the_figures_of_a_profile():
     many = OpProfile(tuple(OpTime(n, "ADD", 1.0) for n in range(20)), op_profile.whole, 0.5)
     assert "8 more" in many.text()
     assert "8.0000" in many.text()
-
-
-def test_too_few_runs(digits_file):
-    with pytest.raises(ValueError, match="at least 2"):
-        profile_ops(digits_file, np.zeros([1, 8, 8, 1], np.float32), runs=1)
 
 
 def test_memory_is_that_of_known_sizes(uneven_file):

@@ -134,20 +134,13 @@ def test_a_missing_output_is_said(two_outputs):
     assert result.runs[0].refusal == "2 outputs where the reference has 1"
 
 
-def test_quantized_inputs_and_outputs_are_compared_as_real_values(tf):
+def test_quantized_inputs_and_outputs_are_compared_as_real_values(tf, to_int8):
     model = tf.keras.Sequential(
         [tf.keras.Input([4]), tf.keras.layers.Dense(2, "relu", False, "ones")]
     )
-    rng = np.random.default_rng(0)
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: (
-        [rng.uniform(0, 1, [1, 4]).astype(np.float32)] for _ in range(50)
-    )
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = converter.inference_output_type = tf.int8
-    content = converter.convert()
-    calls = [rng.uniform(0, 1, [1, 4]).astype(np.float32) for _ in range(3)]
+    samples = np.random.default_rng(0).uniform(0, 1, [53, 1, 4]).astype(np.float32)
+    content = to_int8(tf.lite.TFLiteConverter.from_keras_model(model), samples[:50])
+    calls = list(samples[50:])
     assert check_parity(model, content, calls, tolerance=0.03).passed
     assert check_parity(model, content, calls).passed  # two steps of the output's scale
     doubled = check_parity(lambda x: model(x) * 2, content, calls, tolerance=0.03)
@@ -176,9 +169,11 @@ def test_each_output_is_held_to_its_own_dtype(tf, converted):
         (np.array([True]), np.array([False]), False),
         (np.array([1 + 1e-6j]), np.array([1 + 0j]), True),
         (np.array([1 + 1j]), np.array([1 + 0j]), False),
+        (np.ones([4]), np.ones([1]), False),
+        (np.ones([2, 3]), np.ones([3]), False),
     ],
 )
-def test_integers_are_exact_and_complex_numbers_are_not(got, wanted, same):
+def test_integers_and_shapes_are_exact_and_complex_numbers_are_not(got, wanted, same):
     assert parity._difference((got, 0.0), wanted, None)[0] is same
 
 

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from varhandle.evaluate.reference import reference_answers
-from varhandle.formats.trust import NotTrustedError
 from varhandle.graph import ModelFileError
 
 
@@ -70,20 +69,6 @@ def test_a_failure_is_a_record(total):
     record = reference_answers(total, [{"x": np.zeros(7, "float32")}])
     assert not record.ok
     assert record.message
-
-
-def test_a_model_that_brings_code_along_is_not_loaded(tf, tmp_path):
-    import keras
-
-    x = keras.Input((2,))
-    model = keras.Model(x, keras.layers.Lambda(lambda t: t * 2.0, output_shape=(2,))(x))
-    call = [{"x": np.ones([1, 2], "float32")}]
-    for name in ("m.keras", "m.h5"):
-        model.save(tmp_path / name)
-        with pytest.raises(NotTrustedError, match="Lambda"):
-            reference_answers(tmp_path / name, call)
-    record = reference_answers(tmp_path / "m.keras", call, trust=True)
-    assert record.value[0]["0"].tolist() == [[2.0, 2.0]]
 
 
 def test_what_has_no_reference_is_refused(tmp_path, counting_file):

@@ -25,24 +25,18 @@ from varhandle.tflite.file_mark import check_mark
 
 @dataclass(frozen=True, repr=False)
 class Converted(RichTable):
-    """What a .tflite file holds.
+    """What a .tflite file holds, all but the ops sorted by name.
 
-    Attributes:
-        size: Bytes.
-        ops: Op to number of nodes, over all subgraphs.
-        signatures: Sorted by name.
-        variables: Sorted by name. One that the model only reads became a constant when it was
-            converted; it is among them only if its value was not found.
-        flex_ops: Ops that need the Flex delegate, sorted.
-        custom_ops: Ops that need a kernel of one's own, sorted.
+    A variable that the model only reads became a constant when it was converted; it is among the
+    variables only if its value was not found.
     """
 
-    size: int
-    ops: Counter[str] = field(hash=False)
+    size: int  # bytes
+    ops: Counter[str] = field(hash=False)  # op to number of nodes, over all subgraphs
     signatures: tuple[Signature, ...]
     variables: tuple[Variable, ...]
-    flex_ops: tuple[str, ...]
-    custom_ops: tuple[str, ...]
+    flex_ops: tuple[str, ...]  # ops that need the Flex delegate
+    custom_ops: tuple[str, ...]  # ops that need a kernel of one's own
 
     @property
     def uninitialized(self) -> tuple[str, ...]:

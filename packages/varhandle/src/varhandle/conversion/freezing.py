@@ -33,22 +33,13 @@ class FrozenButAssignedError(VarhandleError, ValueError):
 
 @dataclass(frozen=True, repr=False)
 class FrozenGraph(Rich):
-    """A function whose variables have become constants.
+    """A function whose variables have become constants."""
 
-    Attributes:
-        function: The frozen ``ConcreteFunction``, to run or to convert.
-        before: Op counts of the function as it was given.
-        graph: The frozen function as plain data.
-        variables: How many variables became constants.
-        captured: How many resources it still asks for as inputs, such as tables, and variables
-            that were left: 0 for a function that can be converted alone.
-    """
-
-    function: Any
-    before: Counter[str] = field(hash=False)
-    graph: Graph
-    variables: int
-    captured: int
+    function: Any  # the frozen ``ConcreteFunction``, to run or to convert
+    before: Counter[str] = field(hash=False)  # op counts of the function as it was given
+    graph: Graph  # the frozen function as plain data
+    variables: int  # how many became constants
+    captured: int  # resources that it still takes as inputs; with 0 it can be converted alone
 
     @property
     def after(self) -> Counter[str]:

@@ -40,17 +40,12 @@ Call = Mapping[str, Any] | Any
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Quantized(RichTable):
-    """A .tflite file that a recipe made.
-
-    Attributes:
-        calls: How many calls it was calibrated with; 0 if it needs none.
-        float_layers: Output tensors of the layers that a selective recipe left in float.
-    """
+    """A .tflite file that a recipe made."""
 
     recipe: Recipe
     content: bytes
-    calls: int
-    float_layers: tuple[str, ...]
+    calls: int  # with which it was calibrated; 0 if it needs none
+    float_layers: tuple[str, ...]  # output tensors of those that a selective recipe left in float
 
     @property
     def ranges(self) -> Ranges:
@@ -77,21 +72,18 @@ def quantize(
     recipe: str,
     calibration: Sequence[Any] | None = None,
     *,
-    float_layers: Sequence[str] = (),
     timeout: float = 300.0,
 ) -> Quantized:
     """Convert a SavedModel or a Keras file with a recipe, in a child process.
 
     The calls of ``calibration``, for a recipe that needs some, are an array each where the model
-    has one input, or a list of arrays in the order of its inputs. ``float_layers`` are the output
-    tensors (``LayerError.tensor``) of the layers that a selective recipe is to leave in float; the
-    one with the largest measured error if there are none.
+    has one input, or a list of arrays in the order of its inputs. A selective recipe leaves the
+    layer with the largest measured error in float.
 
     Raises:
         UnknownRecipeError: There is no such recipe (a ``ValueError``).
         ModelFileError: There is no such model, or it is of another format.
-        ValueError: The recipe needs calibration calls and got none, or ``float_layers`` names a
-            tensor that no layer gives.
+        ValueError: The recipe needs calibration calls and got none.
         QuantizationError: The converter refuses, crashes or hangs.
         NotTrustedError: It brings code along.
     """
@@ -101,11 +93,8 @@ def quantize(
         raise ValueError(f"the recipe {chosen.name} needs calibration: give at least one call")
     in_float: tuple[str, ...] = ()
     if chosen.selective:
-        measured = layer_errors(source, calls, timeout=timeout)
-        unknown = set(float_layers) - {layer.tensor for layer in measured.layers}
-        if unknown:  # the converter would leave everything in int8, without a word
-            raise ValueError(f"no layer's output tensor is called {', '.join(sorted(unknown))}")
-        in_float = tuple(float_layers) or tuple(layer.tensor for layer in measured.worst(1))
+        worst = layer_errors(source, calls, timeout=timeout).worst(1)
+        in_float = tuple(layer.tensor for layer in worst)
         record = quantize_selectively(source, calls, in_float, timeout)
     else:
         settings = replace(chosen.settings, representative_dataset=calls or None)
@@ -117,21 +106,11 @@ def quantize(
 
 @dataclass(frozen=True, repr=False, eq=False)
 class QuantizedFile(Rich):
-    """A .tflite file that was quantized after its conversion.
-
-    Attributes:
-        bytes_before: Size of the file that it was made of.
-        calls: Signature to number of calibration calls.
-    """
+    """A .tflite file that was quantized after its conversion."""
 
     content: bytes
-    bytes_before: int
-    calls: Mapping[str, int]
-
-    @property
-    def ranges(self) -> Ranges:
-        """The ranges that the calibration left in the file."""
-        return quantized_ranges(self.content)
+    bytes_before: int  # size of the file that it was made of
+    calls: Mapping[str, int]  # signature to number of calibration calls
 
     def __repr__(self) -> str:
         calls = ", ".join(f"{name}: {count} calls" for name, count in self.calls.items())
@@ -145,7 +124,6 @@ def quantize_file(
     content: bytes,
     calibration: Sequence[Call] | Mapping[str, Sequence[Call]],
     *,
-    signature: str | None = None,
     activation_bits: int = 8,
     float_tensors: Sequence[str] = (),
     timeout: float = 300.0,
@@ -158,9 +136,9 @@ def quantize_file(
     of dtype float32 become integers; feed them by scale and zero point (``check_parity`` does).
 
     ``calibration`` has the calls in their order: an array each, or a mapping of input name to array
-    where there are several inputs. They are for ``signature``, or for the only one; for several
-    signatures, give a mapping of signature name to calls. A signature without calls cannot be
-    quantized. ``activation_bits`` is 8, or 16 for int16 activations beside int8 weights.
+    where there are several inputs. For several signatures, give a mapping of signature name to
+    calls: one without calls cannot be quantized. ``activation_bits`` is 8, or 16 for int16
+    activations beside int8 weights.
 
     ``float_tensors`` stay float32, and so does the op that computes one; name them as the signature
     or the file does. Of the inputs, and of the outputs, one name keeps all. Name a state that has
@@ -168,11 +146,10 @@ def quantize_file(
 
     Raises:
         ModelFileError: ``content`` is no .tflite file, or a damaged one.
-        KeyError: The file has no such signature, the signature no such input, or the file no such
-            tensor.
+        KeyError: There is no such signature, input or tensor.
         ValueError: There is no calibration call, a call's array has another shape or dtype than
-            the input, the file is quantized already, it has no signature, or it has several and
-            none is named.
+            the input, the file is quantized already, has no signature, or several and the calls do
+            not say which.
         QuantizationError: The quantizer refuses, crashes or hangs.
     """
     if activation_bits not in (8, 16):
@@ -180,7 +157,7 @@ def quantize_file(
     in_float = _tensor_names(content, float_tensors)
     if quantized_ranges(content).tensors:
         raise ValueError("the file is quantized already: give the float file that it was made of")
-    named = _named_calibration(read_graph(content).signatures, calibration, signature)
+    named = _named_calibration(read_graph(content).signatures, calibration)
     with busy("calibrating and quantizing"):
         record = run_isolated(
             _quantize_file, content, named, activation_bits, in_float,
@@ -210,9 +187,7 @@ def _tensor_names(content: bytes, wanted: Sequence[str]) -> list[str]:
 
 
 def _named_calibration(
-    signatures: Sequence[Signature],
-    calibration: Sequence[Call] | Mapping[str, Sequence[Call]],
-    signature: str | None,
+    signatures: Sequence[Signature], calibration: Sequence[Call] | Mapping[str, Sequence[Call]]
 ) -> dict[str, list[dict[str, Array]]]:
     """Give every call its signature and every array its input's name."""
     inputs = {found.name: {spec.name: spec for spec in found.inputs} for found in signatures}
@@ -221,10 +196,10 @@ def _named_calibration(
         raise ValueError("the file has no signature to calibrate; convert it with one")
     if isinstance(calibration, Mapping):
         by_signature = dict(calibration)
-    elif signature is None and len(inputs) > 1:
+    elif len(inputs) > 1:
         raise ValueError(f"which signature? there are: {known}")
     else:
-        by_signature = {signature or next(iter(inputs)): calibration}
+        by_signature = {next(iter(inputs)): calibration}
     if not by_signature or not all(map(len, by_signature.values())):
         raise ValueError("calibration needs at least one call of each signature")
     unknown = sorted(set(by_signature) - set(inputs))

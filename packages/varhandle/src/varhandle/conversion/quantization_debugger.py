@@ -48,20 +48,13 @@ class LayerError:
     """How far the int8 answers of one layer are from its float answers.
 
     Both get the same int8 inputs, so the error is the layer's own.
-
-    Attributes:
-        layer: A short name for people: the Keras layer's where there is one.
-        op: Such as ``"CONV_2D"``.
-        error: Root mean square error, in the real unit of the layer's output.
-        scale: Real size of one int8 step of the output.
-        tensor: Full name of the output tensor, which a selective recipe takes.
     """
 
-    layer: str
-    op: str
-    error: float
-    scale: float
-    tensor: str
+    layer: str  # a short name for people: the Keras layer's where there is one
+    op: str  # such as "CONV_2D"
+    error: float  # root mean square error, in the real unit of the layer's output
+    scale: float  # real size of one int8 step of the output
+    tensor: str  # full name of the output tensor, which a selective recipe takes
 
     @property
     def steps(self) -> float:

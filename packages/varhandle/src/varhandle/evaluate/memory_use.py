@@ -17,21 +17,15 @@ from varhandle.sandbox import run_isolated
 class Memory(RichTable):
     """What a model takes, in bytes.
 
-    Attributes:
-        file: The .tflite file itself.
-        weights: The constants in it.
-        activations: All tensors that are computed, as if none shared its place. The interpreter
-            reuses places, so it takes less than that for them.
-        opened: By how much the resident memory of a fresh process grew as it opened the file and
-            planned its tensors; the file's bytes were there before. In whole pages of 4 KiB.
-        ran: By how much it had grown after the first call.
+    A process's memory is what is resident, in whole pages of 4 KiB, beyond what a fresh process
+    takes that holds the bytes of the file.
     """
 
     file: int
-    weights: int
-    activations: int
-    opened: int
-    ran: int
+    weights: int  # the constants in the file
+    activations: int  # all computed tensors, as if the interpreter reused no place
+    opened: int  # of the process, once it has opened the file and planned its tensors
+    ran: int  # of the process, after the first call
 
     def __repr__(self) -> str:
         return (

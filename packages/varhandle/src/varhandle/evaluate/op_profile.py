@@ -28,40 +28,27 @@ from varhandle.progress_bar import steps
 if TYPE_CHECKING:
     from ai_edge_litert import schema_py_generated as schema
 
-_WARM_UP = 10  # rounds before the timing
+_WARM_UP, _RUNS = 10, 100  # rounds before the timing, and rounds that are timed
 _LISTED = 12  # ops that a profile lists one by one
 _WHOLE, _NOTHING = "the whole model", "an empty model"
 
 
 @dataclass(frozen=True)
 class OpTime:
-    """What one op takes.
+    """The median time of a model of one op alone, without the cost of the call."""
 
-    Attributes:
-        position: Its place in the subgraph, counted from 0.
-        op: Such as ``CONV_2D``.
-        milliseconds: Median of the model of this op alone, without the cost of the call;
-            ``None`` where the op cannot run alone, because it shares a state with others.
-    """
-
-    position: int
-    op: str
-    milliseconds: float | None
+    position: int  # in the subgraph, counted from 0
+    op: str  # such as ``CONV_2D``
+    milliseconds: float | None  # ``None`` where it shares a state, and so cannot run alone
 
 
 @dataclass(frozen=True, repr=False)
 class OpProfile(RichTable):
-    """The ops of a model with the time of each.
+    """The ops of a model with the time of each."""
 
-    Attributes:
-        ops: The ops, in the order in which they run.
-        whole: What the model takes when it runs as a whole, the cost of the call included.
-        call_cost: Milliseconds that a call of a model without ops takes.
-    """
-
-    ops: tuple[OpTime, ...]
-    whole: Latency
-    call_cost: float
+    ops: tuple[OpTime, ...]  # in the order in which they run
+    whole: Latency  # of the model as a whole, the cost of the call included
+    call_cost: float  # milliseconds that a call of a model without ops takes
 
     @property
     def total(self) -> float:
@@ -131,20 +118,16 @@ def profile_ops(
     *,
     signature: str | None = None,
     delegates: bool = True,
-    runs: int = 100,
 ) -> OpProfile:
     """Estimate what each op of a model takes, by timing each as a model of its own.
 
     The ops, the whole model and an empty model take turns, so a machine that slows down slows all
     of them. The whole runs in this process: give a model that you trust. Delegates fuse ops of the
     whole model, which no op alone can show: without them the sum lies nearer the whole. Arguments
-    and errors are those of :class:`~varhandle.evaluate.session.Session`, and ``ValueError`` for
-    fewer than 2 runs.
+    and errors are those of :class:`~varhandle.evaluate.session.Session`.
     """
     from varhandle.tflite.flatbuffer import op_name, subgraph_of, unpack
 
-    if runs < 2:
-        raise ValueError(f"runs must be at least 2, not {runs}")
     whole = Session(model, signature=signature, delegates=delegates)
     kept = Session(model, signature=signature, delegates=False, keep_tensors=True)
     whole(inputs)
@@ -160,7 +143,7 @@ def profile_ops(
         alone = _alone(parts, number, operator, kept.interpreter)
         if alone is not None:
             calls[str(position)] = _invoker(*alone, delegates)
-    times = _in_turns(calls, runs)
+    times = _in_turns(calls)
     cost = times[_NOTHING].median
     alone_times = {name: max(one.median - cost, 0.0) for name, one in times.items()}
     ops = [
@@ -170,7 +153,7 @@ def profile_ops(
     return OpProfile(tuple(ops), times[_WHOLE], cost)
 
 
-def _in_turns(calls: Mapping[str, Callable[[], Any]], runs: int) -> dict[str, Latency]:
+def _in_turns(calls: Mapping[str, Callable[[], Any]]) -> dict[str, Latency]:
     """Time calls one after the other, over and over, as the ops of the whole model take turns.
 
     Many runs of one op in a row would find its weights in the cache, which the ops between two
@@ -178,7 +161,7 @@ def _in_turns(calls: Mapping[str, Callable[[], Any]], runs: int) -> dict[str, La
     the whole in a first comparison on one machine, and taking turns made it 84 to 96 %.
     """
     seconds: dict[str, list[float]] = {name: [] for name in calls}
-    for run in steps(range(_WARM_UP + runs), "profiling"):
+    for run in steps(range(_WARM_UP + _RUNS), "profiling"):
         for name, call in calls.items():
             started = time.perf_counter()
             call()

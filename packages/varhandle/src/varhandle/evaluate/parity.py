@@ -38,24 +38,14 @@ PLAIN = "plain kernels"
 
 @dataclass(frozen=True)
 class Run:
-    """One way of running the candidate, compared with the reference.
+    """One way of running the candidate, compared with the reference."""
 
-    Attributes:
-        kernels: ``"default delegates"`` or ``"plain kernels"``.
-        agreeing: On how many calls all outputs agreed.
-        calls: How many calls were to be made.
-        refusal: Why the interpreter did not run to the end, in one line; empty if it did.
-        largest_difference: Largest |answer - expected| / max(1, |expected|) over all finite
-            answers; 0.0 if there were none.
-        notes: What is odd about the answers, in words.
-    """
-
-    kernels: str
-    agreeing: int
-    calls: int
-    refusal: str = ""
-    largest_difference: float = 0.0
-    notes: tuple[str, ...] = ()
+    kernels: str  # such as ``"default delegates"``
+    agreeing: int  # on how many calls all outputs agreed
+    calls: int  # how many calls were to be made
+    refusal: str = ""  # why the interpreter did not run to the end, in one line
+    largest_difference: float = 0.0  # |answer - expected| / max(1, |expected|), of the finite ones
+    notes: tuple[str, ...] = ()  # what is odd about the answers, in words
 
     @property
     def verdict(self) -> str:
@@ -66,28 +56,17 @@ class Run:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the run as plain data, fit for JSON; ``refusal`` is ``None`` if there was none."""
-        return {
-            "kernels": self.kernels,
-            "agreeing": self.agreeing,
-            "calls": self.calls,
-            "largest_difference": self.largest_difference,
-            "refusal": printable(self.refusal, None) or None,
-            "notes": [printable(note, None) for note in self.notes],
-        }
+        refusal = printable(self.refusal, None) or None
+        notes = [printable(note, None) for note in self.notes]
+        return {**vars(self), "refusal": refusal, "notes": notes}
 
 
 @dataclass(frozen=True, repr=False)
 class Parity(RichTable):
-    """Whether a .tflite file answers as its reference does.
+    """Whether a .tflite file answers as its reference does."""
 
-    Attributes:
-        runs: The run with the default delegates, then the one with the plain kernels.
-        tolerance: The share of max(1, |expected|) that the caller allowed; ``None`` where each
-            output was allowed what its dtype is.
-    """
-
-    runs: tuple[Run, ...]
-    tolerance: float | None = None
+    runs: tuple[Run, ...]  # with the default delegates, then with the plain kernels
+    tolerance: float | None = None  # as the caller gave it; ``None`` for that of each dtype
 
     @property
     def passed(self) -> bool:
@@ -125,11 +104,8 @@ class Parity(RichTable):
 
     def as_dict(self) -> dict[str, Any]:
         """Return the comparison as plain data, fit for JSON; no values of arrays."""
-        return {
-            "passed": self.passed,
-            "tolerance": self.tolerance,
-            "runs": [run.as_dict() for run in self.runs],
-        }
+        runs = [run.as_dict() for run in self.runs]
+        return {"passed": self.passed, "tolerance": self.tolerance, "runs": runs}
 
 
 def check_parity(

@@ -44,26 +44,16 @@ _SATURATION_CALLS = 300  # more than int8 has steps
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Proof(Rich):
-    """What converting, running and comparing showed.
+    """What converting, running and comparing showed."""
 
-    Attributes:
-        conversion: The conversion; ``None`` for a .tflite file, or where nothing was converted.
-        content: The .tflite file: the one made, or the model itself.
-        parity: The comparison; ``None`` where there is none.
-        calls: The inputs of each call.
-        reference: ``"TensorFlow"``, ``"itself"`` (with and without the default delegates), or
-            ``""`` where there was no comparison.
-        reason: Why there is no (full) proof, in one line; empty if there is one.
-        stuck_after: For a state that is added to in integers: after how many equal calls the
-            answers stopped changing; ``None`` if they went on, or it was not tried.
-    """
-
-    conversion: Conversion | None = None
-    content: bytes | None = None
-    parity: Parity | None = None
+    conversion: Conversion | None = None  # ``None`` where nothing was converted
+    content: bytes | None = None  # the .tflite file: the one made, or the model itself
+    parity: Parity | None = None  # ``None`` where nothing was compared
     calls: Sequence[Mapping[str, Any]] = ()
-    reference: str = ""
-    reason: str = ""
+    reference: str = ""  # "TensorFlow", or "itself": with and without the default delegates
+    reason: str = ""  # why there is no (full) proof, in one line
+    # For a state that is added to in integers: after how many equal calls the answers stopped
+    # changing; ``None`` if they went on, or it was not tried.
     stuck_after: int | None = None
 
     @property

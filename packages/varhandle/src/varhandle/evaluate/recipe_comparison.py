@@ -15,32 +15,21 @@ from varhandle.progress_bar import steps
 
 @dataclass(frozen=True)
 class MeasuredFile:
-    """What one file costs and what it can do.
-
-    Attributes:
-        size: Bytes.
-        right: Inputs whose largest answer is at the label's place.
-        moved: Inputs whose largest answer is elsewhere than in the first file.
-        latency: Of one inference, fed and answered in the dtypes of the file.
-    """
+    """What one file costs and what it can do."""
 
     name: str
-    size: int
-    right: int
-    moved: int
-    latency: Latency
+    size: int  # bytes
+    right: int  # inputs whose largest answer is at the label's place
+    moved: int  # inputs whose largest answer is elsewhere than in the first file
+    latency: Latency  # of one inference, fed and answered in the dtypes of the file
 
 
 @dataclass(frozen=True, repr=False)
 class RecipeTable(RichTable):
-    """Files beside each other, the first of which is the measure of the others.
-
-    Attributes:
-        total: How many inputs were classified.
-    """
+    """Files beside each other, the first of which is the measure of the others."""
 
     rows: tuple[MeasuredFile, ...]
-    total: int
+    total: int  # how many inputs were classified
 
     def __repr__(self) -> str:
         listed = ", ".join(f"{row.name} {row.size:,} bytes" for row in self.rows)

@@ -35,26 +35,15 @@ class InputError(VarhandleError, ValueError):
 
 @dataclass(frozen=True)
 class Tensor:
-    """An input or an output of a model, as the interpreter describes it.
+    """An input or an output of a model, as the interpreter describes it."""
 
-    Attributes:
-        name: Its name in the signature; the tensor's own where the file has no signature.
-        dtype: Such as ``float32``; ``bytes`` for strings, as NumPy has it.
-        shape: The shape the file was opened with.
-        open_shape: The shape that the file declares, -1 where a dimension is open
-            (``shape_signature`` in the interpreter's details).
-        scale: Real value of one step; 0.0 for a tensor that is not quantized.
-        zero_point: The integer that stands for 0.0.
-        index: The tensor's number, for ``set_tensor`` and ``get_tensor``.
-    """
-
-    name: str
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-    open_shape: tuple[int, ...]
-    scale: float
-    zero_point: int
-    index: int
+    name: str  # in the signature; the tensor's own where the file has no signature
+    dtype: np.dtype[Any]  # ``bytes`` for strings
+    shape: tuple[int, ...]  # with which the file was opened
+    open_shape: tuple[int, ...]  # as the file declares it, -1 where a dimension is open
+    scale: float  # real value of one step; 0.0 for a tensor that is not quantized
+    zero_point: int  # the integer that stands for 0.0
+    index: int  # the tensor's number, for ``set_tensor`` and ``get_tensor``
 
     @property
     def quantized(self) -> bool:
@@ -79,12 +68,7 @@ class Session(RichTable):
     """An opened .tflite file: call it with inputs, get its outputs by name.
 
     A session keeps its interpreter, so the variables of a stateful model live as long as it does.
-
-    Attributes:
-        signature: The signature that it runs; ``None`` for a file without signatures.
-        inputs: Name to input.
-        outputs: Name to output.
-        interpreter: The ``ai_edge_litert`` interpreter underneath.
+    ``inputs`` and ``outputs`` map names to tensors; ``signature`` is ``None`` for a file without.
     """
 
     def __init__(

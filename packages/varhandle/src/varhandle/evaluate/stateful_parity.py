@@ -39,17 +39,11 @@ Call = Mapping[str, Any]
 
 @dataclass(frozen=True, eq=False)
 class CarriedState:
-    """What a caller carries for one signature of a lifted file.
+    """What a caller carries for one signature of a lifted file."""
 
-    Attributes:
-        first: The state before the first call.
-        takes: The names of the state that the signature takes.
-        gives: The names of the state that it gives.
-    """
-
-    first: Mapping[str, Array] = field(default_factory=dict)
-    takes: tuple[str, ...] = ()
-    gives: tuple[str, ...] = ()
+    first: Mapping[str, Array] = field(default_factory=dict)  # before the first call
+    takes: tuple[str, ...] = ()  # the names of the state that the signature takes
+    gives: tuple[str, ...] = ()  # and of that which it gives
 
     @classmethod
     def of(cls, lifted: Lifted | None, signature: str | None) -> CarriedState:

@@ -12,41 +12,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Dtype:
-    """One dtype of TensorFlow's.
+    """One dtype of TensorFlow's."""
 
-    Attributes:
-        name: As ``tf.DType.name`` writes it.
-        number: Its ``DataType`` in ``types.proto``.
-        spellings: How MLIR and TensorFlow's messages write it where not by its name, lower case.
-        carried: Whether the builtin VAR_HANDLE carries a variable of it that is assigned whole.
-        calculated: Whether builtins also add, gather and select it, as the other updates need.
-        widened: The dtype that holds all of its values, in which ``cure`` carries them; empty
-            where there is none.
-        advised: The dtype in which its author should hold the variable.
-        loss: What ``advised`` does not hold of it; empty if it holds everything.
-    """
-
-    name: str
-    number: int
-    spellings: tuple[str, ...] = ()
-    carried: bool = False
-    calculated: bool = False
-    widened: str = ""
-    advised: str = ""
-    loss: str = ""
-
-    @property
-    def limits(self) -> tuple[int, int]:
-        """The smallest and the largest value of an integer.
-
-        Raises:
-            ValueError: It is no integer.
-        """
-        kind, _, bits = self.name.partition("int")
-        if kind not in ("", "u") or not bits.isdigit():
-            raise ValueError(f"{self.name} is no integer")
-        count = 2 ** int(bits)
-        return (0, count - 1) if kind else (-count // 2, count // 2 - 1)
+    name: str  # as ``tf.DType.name`` writes it
+    number: int  # its ``DataType`` in ``types.proto``
+    spellings: tuple[str, ...] = ()  # how MLIR and messages write it too, in lower case
+    carried: bool = False  # whether VAR_HANDLE carries a variable of it that is assigned whole
+    calculated: bool = False  # whether builtins add, gather and select it, for other updates
+    widened: str = ""  # the dtype that holds all its values, in which ``cure`` carries them
+    advised: str = ""  # the dtype in which its author should hold the variable
+    loss: str = ""  # what ``advised`` does not hold of it
 
 
 _ROUNDED = "float32 rounds what needs more than 7 digits"

@@ -19,23 +19,15 @@ class ConverterSettings:
     """What to set on a ``TFLiteConverter``, as plain data that goes to another process.
 
     Every field has the converter's own name and default. Enums and dtypes are given by name, so
-    that no TensorFlow is needed to write them down.
-
-    Attributes:
-        optimizations: Names in ``tf.lite.Optimize``: ``("DEFAULT",)`` quantizes.
-        representative_dataset: The inputs of the calibration, one call each: a list of arrays in
-            the order of the inputs, or a mapping of input name to array; with several signatures,
-            a pair of signature key and mapping.
-        supported_ops: Names in ``tf.lite.OpsSet``, such as ``"TFLITE_BUILTINS_INT8"``.
-        supported_types: Dtypes that constants may have, such as ``("float16",)``.
-        inference_input_type: Dtype of the file's inputs, such as ``"int8"``.
-        inference_output_type: Dtype of the file's outputs.
+    that no TensorFlow is needed to write them down. A call of the calibration is a list of arrays
+    in the order of the inputs, or a mapping of input name to array; with several signatures, a pair
+    of signature key and mapping.
     """
 
-    optimizations: tuple[str, ...] = ()
-    representative_dataset: Sequence[Any] | None = None
-    supported_ops: tuple[str, ...] = ("TFLITE_BUILTINS",)
-    supported_types: tuple[str, ...] = ()
+    optimizations: tuple[str, ...] = ()  # names in ``tf.lite.Optimize``: "DEFAULT" quantizes
+    representative_dataset: Sequence[Any] | None = None  # the calls of the calibration
+    supported_ops: tuple[str, ...] = ("TFLITE_BUILTINS",)  # names in ``tf.lite.OpsSet``
+    supported_types: tuple[str, ...] = ()  # dtypes that constants may have
     inference_input_type: str = "float32"
     inference_output_type: str = "float32"
 
@@ -44,29 +36,20 @@ class ConverterSettings:
 class Recipe:
     """A way to quantize, as data.
 
-    Attributes:
-        name: What a user writes.
-        what: What it does, in a few words.
-        settings: What to set on the converter, the calibration data aside.
-        activation_bits: Bits of what flows between the ops; 32 is float32.
-        tolerance: Largest error of an answer, as a share of the range of all of TensorFlow's
-            answers. One int8 step is 1/255 of a range, and errors add up over layers and calls:
-            0.1 is some 25 steps. More than that is no longer rounding, but a range that
-            calibration never met, or a state that saturates.
-        calibrated: Whether it needs a representative dataset.
-        selective: Whether it leaves some layers in float. TensorFlow's quantization debugger
-            applies such a recipe, and not the converter's settings alone.
-        fits_tflite: Whether the quantizer can apply it to a file that is converted already.
+    The tolerance is the largest error of an answer, as a share of the range of all of TensorFlow's
+    answers. One int8 step is 1/255 of a range, and errors add up over layers and calls: 0.1 is some
+    25 steps. More than that is no longer rounding, but a range that calibration never met, or a
+    state that saturates.
     """
 
-    name: str
-    what: str
-    settings: ConverterSettings
-    activation_bits: int
+    name: str  # what a user writes
+    what: str  # what it does, in a few words
+    settings: ConverterSettings  # what to set on the converter, the calibration data aside
+    activation_bits: int  # of what flows between the ops; 32 is float32
     tolerance: float
-    calibrated: bool = False
-    selective: bool = False
-    fits_tflite: bool = False
+    calibrated: bool = False  # whether it needs a representative dataset
+    selective: bool = False  # whether TensorFlow's quantization debugger leaves layers in float
+    fits_tflite: bool = False  # whether the quantizer can apply it to a converted file
 
     @property
     def float_inputs(self) -> bool:

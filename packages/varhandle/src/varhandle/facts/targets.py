@@ -31,21 +31,12 @@ _ANY_VERSION = 2**31 - 1
 
 @dataclass(frozen=True)
 class Target:
-    """A kind of runtime.
+    """A kind of runtime, and the builtin ops that it has a kernel for, in which versions."""
 
-    Attributes:
-        id: What a user writes, such as ``"litert"``.
-        name: What it is, in words.
-        resource_variables: Whether it has ``VAR_HANDLE`` and the other ops on variables.
-        release: The release of the runtime, such as ``"2.3"``; empty where it is none of
-            TensorFlow Lite's.
-        ops: The builtin ops that it has a kernel for, and in which versions.
-    """
-
-    id: str
-    name: str
-    resource_variables: bool
-    release: str = ""
+    id: str  # what a user writes, such as "litert"
+    name: str  # what it is, in words
+    resource_variables: bool  # whether it has ``VAR_HANDLE`` and the other ops on variables
+    release: str = ""  # such as "2.3"; empty where it is none of TensorFlow Lite's
     ops: OpVersions = field(default_factory=dict, repr=False, hash=False, compare=False)
 
 

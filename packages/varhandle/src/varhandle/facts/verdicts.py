@@ -16,23 +16,14 @@ SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 @dataclass(frozen=True)
 class VerdictMeaning:
-    """What is to be said of a verdict.
+    """What is to be said of a verdict."""
 
-    Attributes:
-        exit_code: Of ``diagnose``.
-        tone: Of a panel that shows it.
-        mark: Beside the word, which always stands with it.
-        proved: What it says of a model that was converted and compared.
-        read: What it says of a model that was only read.
-        of_a_file: What it says of a .tflite file.
-    """
-
-    exit_code: int
-    tone: str
-    mark: str
-    proved: str
-    read: str = ""
-    of_a_file: str = ""
+    exit_code: int  # of ``diagnose``
+    tone: str  # of a panel that shows it
+    mark: str  # beside the word, which always stands with it
+    proved: str  # what it says of a model that was converted and compared
+    read: str = ""  # what it says of a model that was only read
+    of_a_file: str = ""  # what it says of a .tflite file
 
     @property
     def good(self) -> bool:

@@ -348,7 +348,7 @@ def _quantize(job: RepairJob) -> None:
             job.content = _quantized_file(job, recipe)
         elif recipe.selective:
             samples = [list(call.values()) for call in job.called[0].calls]
-            job.content = quantize(job.source, recipe, samples, timeout=job.timeout).content
+            job.content = quantize(job.source, recipe.name, samples, timeout=job.timeout).content
         else:
             made = _convert_source(job, _settings(job, recipe))
             job.content = update_runtime_version(lift_state(made).content) if job.lifted else made

@@ -24,6 +24,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from varhandle.facts.dtypes import DTYPES
@@ -348,8 +349,9 @@ class _Walk:
             return value
         if dtype.is_floating:
             return _rounded(self._tf, value, dtype)
-        lowest, highest = DTYPES[dtype.name].limits
-        return self._tf.math.floormod(value - lowest, highest - lowest + 1) + lowest
+        limits = ml_dtypes.iinfo(dtype.as_numpy_dtype)
+        span = limits.max - limits.min + 1
+        return self._tf.math.floormod(value - limits.min, span) + limits.min
 
     def _branch(self, operation: Any, inputs: list[Any], state: _State) -> Sequence[Any]:
         tf = self._tf
