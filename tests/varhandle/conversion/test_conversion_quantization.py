@@ -77,7 +77,7 @@ def weight_dtypes(content):
     [
         ("float32", "float32", {"float32"}, set()),
         ("float16", "float32", {"float16"}, set()),
-        ("dynamic range", "float32", {"int8"}, {"int8"}),
+        ("dynamic range", "float32", {"int8"}, set()),
         ("int8", "int8", {"int8"}, {"int8"}),
         ("int8, float inputs", "float32", {"int8"}, {"int8"}),
         ("16x8", "float32", {"int8"}, {"int16"}),

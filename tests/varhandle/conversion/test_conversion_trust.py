@@ -1,11 +1,15 @@
 """Code that a model file brings along: no door of this room runs it unless it is trusted."""
 
+import numpy as np
 import pytest
 
 from varhandle.conversion.converter import convert
 from varhandle.conversion.quantization import quantize
 from varhandle.evaluate.reference import reference_answers
 from varhandle.formats.trust import NotTrustedError
+
+
+X = np.float32([[1.0, 2.0, 3.0]])
 
 
 @pytest.fixture(scope="module", params=["lambda.keras", "lambda.h5"])
@@ -29,9 +33,9 @@ def marking(request, tf, tmp_path_factory):
     "use",
     [
         convert,
-        lambda path: reference_answers(path, [{"x": [[1.0, 2.0, 3.0]]}]),
-        lambda path: quantize(path, "int8", [[[1.0, 2.0, 3.0]]]),
-        lambda path: quantize(path, "selective", [[[1.0, 2.0, 3.0]]]),
+        lambda path: reference_answers(path, [{"x": X}]),
+        lambda path: quantize(path, "int8", [X]),
+        lambda path: quantize(path, "selective", [X]),
     ],
     ids=["convert", "reference", "int8", "selective"],
 )
@@ -49,5 +53,5 @@ def test_a_lambda_that_is_trusted_runs(marking):
     marker.unlink(missing_ok=True)
     assert convert(path, trust=True).content
     assert marker.exists()
-    record = reference_answers(path, [{"x": [[1.0, 2.0, 3.0]]}], trust=True)
+    record = reference_answers(path, [{"x": X}], trust=True)
     assert record.value[0]["0"].tolist() == [[2.0, 4.0, 6.0]]
