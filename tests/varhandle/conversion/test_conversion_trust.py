@@ -8,7 +8,6 @@ from varhandle.conversion.quantization import quantize
 from varhandle.evaluate.reference import reference_answers
 from varhandle.formats.trust import NotTrustedError
 
-
 X = np.float32([[1.0, 2.0, 3.0]])
 
 
