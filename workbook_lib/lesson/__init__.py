@@ -2,7 +2,8 @@
 
 A notebook needs ``from workbook_lib import lesson`` and the checks of its own exercises,
 ``from workbook_lib.lesson.checks import inspect_the_graph as check``. Nothing here imports
-TensorFlow, IPython, ipywidgets or matplotlib before it has to draw something.
+TensorFlow, IPython, ipywidgets or matplotlib before it has to draw something; a notebook's checks
+import TensorFlow where that notebook has it imported.
 """
 
 from workbook_lib.lesson.exercises import Wrong, exercise

@@ -6,14 +6,16 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+import tensorflow as tf
+from tensorflow.compiler.mlir.lite.metrics import converter_error_data_pb2
+
 from varhandle.conversion.converter import inspect_conversion
 from varhandle.evaluate.parity import check_parity
 from varhandle.graph import ModelFileError
 from workbook_lib.lesson.checks.freeze_the_weights import normalized_model
 from workbook_lib.lesson.exercises import exercise
 from workbook_lib.lesson.submissions import Wrong, attempt, expect, same
-
-# A check imports TensorFlow when it runs: importing this module must not take seven seconds.
 
 
 @exercise("convert/keep-the-total")
@@ -24,9 +26,6 @@ def without_add(function: Any) -> str:
     2. With `look` alone the total became a constant. Which of the others assigns it?
     3. Convert with `signature_keys=["look", "reset"]`, and return what `convert()` gives.
     """
-    import numpy as np
-    import tensorflow as tf
-
     module = _counter()
     with tempfile.TemporaryDirectory() as folder:
         signatures = {"add": module.add, "look": module.look, "reset": module.reset}
@@ -61,7 +60,6 @@ def without_add(function: Any) -> str:
 
 def _counter() -> Any:
     """Return a module with the notebook's three functions, and with numbers of its own."""
-    import tensorflow as tf
 
     class Counter(tf.Module):
         def __init__(self) -> None:
@@ -149,8 +147,6 @@ def _judge_ops(given: Any, expected: list[str], code: str, entries: list[Any]) -
 
 def _entries() -> list[Any]:
     """Return entries as a refusal has them: repeated ops, in no order, one op with two codes."""
-    from tensorflow.compiler.mlir.lite.metrics import converter_error_data_pb2
-
     entry_type = converter_error_data_pb2.ConverterErrorData
     return [
         entry_type(
@@ -179,9 +175,6 @@ def owner_of(function: Any) -> str:
     3. Make a `tf.Module()`, set one of its attributes to `[v.value for v in model.variables]`, and
        return it.
     """
-    import numpy as np
-    import tensorflow as tf
-
     model, twin = normalized_model(), normalized_model()
     twin.set_weights(model.get_weights())  # the learner's function may change the model
     spec = tf.TensorSpec([1, 4], name="x")

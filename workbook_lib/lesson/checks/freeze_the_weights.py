@@ -6,10 +6,14 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import keras
+import numpy as np
+import tensorflow as tf
+
+from varhandle.conversion.freezing import FrozenButAssignedError, FrozenGraph, freeze
 from workbook_lib.lesson.exercises import exercise
 from workbook_lib.lesson.submissions import Wrong, attempt, expect, same
-
-# A check imports TensorFlow when it runs: importing this module must not take seven seconds.
+from workbook_lib.samples import load_classifier
 
 _COLLECTION = (list, tuple, set, frozenset)
 
@@ -23,9 +27,6 @@ def constant_bytes(function: Any) -> str:
     3. Add up `tf.make_ndarray(node.attr["value"].tensor).nbytes` over the nodes whose op is
        `Const`.
     """
-    from varhandle.conversion.freezing import freeze
-    from workbook_lib.samples import load_classifier
-
     traced = _mixed_constants()
     frozen = freeze(traced).function
     for name, given in (("as it was traced", traced), ("frozen", frozen)):
@@ -47,8 +48,6 @@ def constant_bytes(function: Any) -> str:
 
 
 def _judge_bytes(answer: object, function: Any, name: str) -> None:
-    import tensorflow as tf
-
     if isinstance(answer, bool) or not hasattr(answer, "__index__"):
         raise Wrong(f"Return one whole number. This is of type `{type(answer).__name__}`.")
     nodes = [node for node in function.graph.as_graph_def().node if node.op == "Const"]
@@ -77,8 +76,6 @@ def _judge_bytes(answer: object, function: Any, name: str) -> None:
 
 def _mixed_constants() -> Any:
     """Return a function with constants of several dtypes, one of them stored in short form."""
-    import tensorflow as tf
-
     weight = tf.Variable([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
     half = tf.Variable(tf.constant([0.5, 0.25], tf.float16))
 
@@ -90,8 +87,6 @@ def _mixed_constants() -> Any:
 
 
 def _traced(function: Callable[..., Any], shape: list[int | None]) -> Any:
-    import tensorflow as tf
-
     traced = tf.function(function, autograph=False).get_concrete_function(tf.TensorSpec(shape))
     traced.owner = function  # a concrete function does not keep its variables alive
     return traced
@@ -107,8 +102,6 @@ def assigning_nodes(function: Any) -> str:
     3. Loop over `function.graph.as_graph_def().node`, and keep `node.name` where `node.op` contains
        `Assign`.
     """
-    import tensorflow as tf
-
     traced = _reads_and_assigns()
     nodes = list(traced.graph.as_graph_def().node)
     expected = [node.name for node in nodes if "Assign" in node.op]
@@ -153,8 +146,6 @@ def _judge_names(answer: Any, expected: list[str], nodes: list[Any]) -> None:
 
 
 def _reads_and_assigns() -> Any:
-    import tensorflow as tf
-
     read, total, count, left, window = (
         tf.Variable(tf.zeros([4]), name=name)
         for name in ("read", "total", "count", "left", "window")
@@ -181,12 +172,6 @@ def serving_function(function: Any) -> str:
     3. Return `tf.function(model).get_concrete_function(spec, training=False)`, with
        `tf.TensorSpec([None, 4])` as the spec.
     """
-    import keras
-    import numpy as np
-    import tensorflow as tf
-
-    from varhandle.conversion.freezing import FrozenButAssignedError, FrozenGraph, freeze
-
     model = normalized_model(keras.layers.Dropout(0.5, seed=1, name="drop"))
     x = tf.constant(np.random.default_rng(7).random((3, 4), np.float32))
     expected = model(x, training=False).numpy()
@@ -228,8 +213,6 @@ def serving_function(function: Any) -> str:
 
 def normalized_model(*last_layers: Any) -> Any:
     """Return a model in which two variables that are read are not trained."""
-    import keras
-
     x = keras.Input([4], name="x")
     answer = keras.layers.Dense(3, name="dense")(x)
     for layer in (keras.layers.BatchNormalization(name="normalize"), *last_layers):

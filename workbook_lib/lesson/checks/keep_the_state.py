@@ -7,7 +7,11 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+from tensorflow.lite.python.convert_phase import ConverterError
 
+from varhandle.tflite.externalize_state import lift_state
 from workbook_lib.lesson.exercises import exercise
 from workbook_lib.lesson.submissions import (
     LearnerRaised,
@@ -18,8 +22,6 @@ from workbook_lib.lesson.submissions import (
     learner_frame,
     same,
 )
-
-# A check imports TensorFlow when it runs: importing this module must not take seven seconds.
 
 _ROWS = 8
 
@@ -70,8 +72,6 @@ def read_image(function: Any) -> str:
     3. In the loop: `outputs = runner(row=row[np.newaxis], **state)`, then `state = {name:
        outputs[name] for name in state}`. Return `outputs` after it.
     """
-    from ai_edge_litert.interpreter import Interpreter
-
     content, begin = _lifted_sums()
     images = np.random.default_rng(5).random((2, _ROWS, 8), np.float32)
     state = {name: value.copy() for name, value in begin.items()}
@@ -131,9 +131,6 @@ def _judge_calls(calls: list[Any], image: Any, begin: dict[str, Any]) -> None:
 @cache
 def _lifted_sums() -> tuple[bytes, dict[str, Any]]:
     """Return a lifted file whose two states have names of their own, and what they begin with."""
-    import tensorflow as tf
-
-    from varhandle.tflite.externalize_state import lift_state
 
     class Sums(tf.Module):
         def __init__(self) -> None:
@@ -171,8 +168,6 @@ def slope_by_sum(function: Any) -> str:
     3. Multiply `by_hidden` by `tf.cast(total > 0, tf.float32)` and by `tf.cast(total < 6,
        tf.float32)`.
     """
-    import tensorflow as tf
-
     total, by_hidden = tf.constant(_TOTALS), tf.constant(_BY_HIDDEN)
     answer = attempt(function, total, by_hidden)
     if not hasattr(answer, "shape") or tuple(answer.shape) != _TOTALS.shape:
@@ -223,10 +218,6 @@ def _judge_slopes(answer: Any) -> None:
 
 def _judge_conversion(function: Any) -> None:
     """Convert what the learner wrote, and run it without TensorFlow's own kernels."""
-    import tensorflow as tf
-    from ai_edge_litert.interpreter import Interpreter
-    from tensorflow.lite.python.convert_phase import ConverterError
-
     spec = tf.TensorSpec(_TOTALS.shape)
 
     @tf.function

@@ -9,10 +9,10 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from varhandle.conversion.quantization_debugger import LayerError
 from workbook_lib.lesson.exercises import exercise
 from workbook_lib.lesson.submissions import Wrong, attempt, expect, same
-
-# A check imports TensorFlow when it runs: importing this module must not take seven seconds.
+from workbook_lib.samples import load_digits
 
 _MOST = 5000  # samples that are looked at: more than there are images
 
@@ -27,8 +27,6 @@ def balanced_dataset(function: Callable[..., Any]) -> str:
     3. Two loops, one in the other: the outer one goes through the digits, the inner one through the
        first ten images of that digit. `array[np.newaxis]` puts a batch dimension in front.
     """
-    from workbook_lib.samples import load_digits
-
     digits = load_digits()
     # Not the order of the file, so that an answer that counts on it is found out.
     order = np.random.default_rng(5).permutation(len(digits.train_labels))
@@ -183,8 +181,6 @@ def float_layers(function: Callable[..., Any]) -> str:
     3. A list comprehension with a condition does it. What it compares is a layer's `steps`; what it
        keeps is the layer's `tensor`.
     """
-    from varhandle.conversion.quantization_debugger import LayerError
-
     layers = (
         LayerError("wide", "FULLY_CONNECTED", 0.9, 3.0, "model/wide/MatMul;model/wide/BiasAdd"),
         LayerError("narrow", "CONV_2D", 0.02, 0.01, "model/narrow/Relu;model/narrow/Conv"),

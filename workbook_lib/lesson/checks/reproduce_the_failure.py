@@ -7,7 +7,9 @@ import tempfile
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
+from varhandle.evaluate.parity import check_parity
 from varhandle.matrix import version_matrix
 from varhandle.sandbox import run_source
 from workbook_lib.lesson.exercises import exercise
@@ -23,8 +25,6 @@ def other_mend(build_model: object) -> str:
     2. Ten features come in. A [10, 128] kernel has 128 columns.
     3. Change the number of units of the added layer, and leave the constant alone.
     """
-    import tensorflow as tf
-
     model = attempt(build_model)
     if not isinstance(model, tf.keras.Model):
         raise Wrong(
@@ -63,10 +63,6 @@ def mend_the_state(module_class: object) -> str:
     2. Keep the state in float32. Nothing forces the state to have the dtype of the answer.
     3. Make the variable with `tf.zeros([4])`, and cast only where the answer is returned.
     """
-    import tensorflow as tf
-
-    from varhandle.evaluate.parity import check_parity
-
     if not isinstance(module_class, type):
         raise Wrong("Pass the class itself: `check.mend_the_state(MyRunningTotal)`.")
     try:
@@ -99,8 +95,6 @@ _TOLERANCE = 1e-2
 
 def _one_tensor_to_one(module: Any) -> Any:
     """Trace a module's ``__call__``: one float32 [4] tensor in, one float16 tensor out."""
-    import tensorflow as tf
-
     function: Any = getattr(module, "__call__", None)  # noqa: B004 - its attributes are wanted
     specs = getattr(function, "input_signature", None)
     if not hasattr(function, "get_concrete_function") or specs is None:
