@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 from varhandle.formats.embedded_code import CHECKPOINT_OPS, code_in_functions
 from varhandle.formats.proto_schema import MESSAGES, dtype_name
 from varhandle.graph import Function, Graph, ModelFileError, Node, Shape, TensorSpec, Variable
-from varhandle.graph.model import output_index, refuse_too_much
+from varhandle.graph.model import closure, output_index, refuse_too_much
 from varhandle.graph.op_roles import VARIABLES, variable_role
 from varhandle.graph.resource_flow import EntryPoint, Handle, ResourceFlow, find_handles
 
@@ -83,6 +83,11 @@ def _running_nodes(
     return {node.name for node in functions[0].nodes if runs(node)}
 
 
+def taken_names(node: Node | None) -> tuple[str, ...]:
+    """Return the names of the nodes that a node waits for; none where there is no such node."""
+    return (*node.sources, *node.control_inputs) if node else ()
+
+
 def _saver(functions: tuple[Function, ...], flow: ResourceFlow) -> Callable[[str, Node], bool]:
     """Return what tells the nodes that write a checkpoint and that only a saver waits for."""
     main, *library = functions
@@ -93,16 +98,11 @@ def _saver(functions: tuple[Function, ...], flow: ResourceFlow) -> Callable[[str
         if node.op in CHECKPOINT_OPS or not writing.isdisjoint(node.calls)
     }
     # From the nodes that are no saver's back to what they wait for.
-    waiting = [n for n in main.nodes if n.op not in _PASSES_ON and n.name not in writers]
+    users = [n for n in main.nodes if n.op not in _PASSES_ON and n.name not in writers]
     producers = {node.name: node for node in main.nodes}
-    needed: set[str] = set()
-    while waiting:
-        node = waiting.pop()
-        for source in {*node.sources, *node.control_inputs}:
-            if source in producers and source not in needed:
-                needed.add(source)
-                waiting.append(producers[source])
-    own = writers - needed
+    taken = (name for node in users for name in taken_names(node))
+    needed = closure(taken, lambda name: taken_names(producers.get(name)))
+    own = writers.difference(needed)
     called = flow.reached(call for n in main.nodes if n.name not in own for call in n.calls)
 
     def saves(function: str, node: Node) -> bool:

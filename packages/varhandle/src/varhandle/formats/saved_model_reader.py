@@ -21,11 +21,17 @@ from google.protobuf.message import DecodeError
 from varhandle.display import printable
 from varhandle.formats.checkpoint import read_checkpoint
 from varhandle.formats.embedded_code import CHECKPOINT_OPS, code_in_functions
-from varhandle.formats.graph_def_reader import MAIN_GRAPH, main_entry, read_functions, read_shape
+from varhandle.formats.graph_def_reader import (
+    MAIN_GRAPH,
+    main_entry,
+    read_functions,
+    read_shape,
+    taken_names,
+)
 from varhandle.formats.proto_schema import MESSAGES, dtype_name
 from varhandle.formats.regular_file import read_regular
 from varhandle.graph import Graph, ModelFileError, Node, Signature, TensorSpec, Variable
-from varhandle.graph.model import output_index, refuse_too_much
+from varhandle.graph.model import closure, output_index, refuse_too_much
 from varhandle.graph.op_roles import VARIABLES, variable_role
 from varhandle.graph.resource_flow import EntryPoint, Handle, ResourceFlow, find_handles
 
@@ -140,14 +146,8 @@ class _Reader:
 
     def _entry(self, signature: str | None, tensors: Iterable[str]) -> EntryPoint:
         """Return what runs to make some tensors or run some nodes of the main graph."""
-        live: set[str] = set()
-        waiting = [tensor.partition(":")[0] for tensor in tensors]
-        while waiting:
-            name = waiting.pop()
-            if name in self._nodes and name not in live:
-                live.add(name)
-                waiting.extend(self._nodes[name].sources)
-                waiting.extend(self._nodes[name].control_inputs)
+        names = (tensor.partition(":")[0] for tensor in tensors)
+        live = closure(names, lambda name: taken_names(self._nodes.get(name)))
         return main_entry(signature, self._main, self._flow, live)
 
     def embedded_code(self) -> tuple[str, ...]:

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar
 
 from varhandle.display import counted, printable
 from varhandle.errors import VarhandleError
+
+Item = TypeVar("Item", bound=Hashable)
 
 _LONGEST_FAULT = 500
 
@@ -48,6 +51,18 @@ class ModelFileError(VarhandleError, ValueError):
 
     def __reduce__(self) -> tuple[type, tuple[str, str]]:
         return type(self), (self.path, self.fault)
+
+
+def closure(starts: Iterable[Item], onward: Callable[[Item], Iterable[Item]]) -> dict[Item, None]:
+    """Return all that can be reached from some items, and these, each once."""
+    seen: dict[Item, None] = {}
+    waiting = list(starts)
+    while waiting:
+        item = waiting.pop()
+        if item not in seen:
+            seen[item] = None
+            waiting.extend(onward(item))
+    return seen
 
 
 def refuse_too_much(source: str, nodes: int, signatures: int = 0) -> None:
@@ -198,16 +213,13 @@ class Graph:
 
     def reachable(self, function: str) -> tuple[Function, ...]:
         """Return a function and all that it calls, each once; none for an unknown name."""
-        seen: dict[str, Function] = {}
-        waiting = [function]
-        while waiting:
-            name = waiting.pop()
-            if name in seen or name not in self._by_name:
-                continue
-            seen[name] = self._by_name[name]
-            for node in seen[name].nodes:
-                waiting.extend(reversed(node.calls))
-        return tuple(seen.values())
+
+        def called(name: str) -> Iterator[str]:
+            for node in self._by_name[name].nodes if name in self._by_name else ():
+                yield from reversed(node.calls)
+
+        names = closure([function], called)
+        return tuple(self._by_name[name] for name in names if name in self._by_name)
 
     def op_counts(self, signature: str | None = None) -> Counter[str]:
         """Count the nodes of each op, of the whole model or of what one signature can reach."""

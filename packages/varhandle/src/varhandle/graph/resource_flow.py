@@ -12,7 +12,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from varhandle.graph.model import Access, Function, Node, Shape
+from varhandle.graph.model import Access, Function, Node, Shape, closure
 from varhandle.graph.op_roles import REFERENCE_VARIABLES, variable_role
 
 _EVERY_OUTPUT = frozenset({"Switch", "RefSwitch"})
@@ -123,33 +123,30 @@ class ResourceFlow:
         The argument of a function that nobody calls has no origin.
         """
         found: set[Location] = set()
-        seen: set[Location] = set()
-        waiting = list(starts)
-        callers = self._callers() if waiting else {}
-        while waiting:
-            location = waiting.pop()
-            if location in seen:
-                continue
-            seen.add(location)
+
+        def before(location: Location) -> Iterator[Location]:
             node = self._node(*location)
-            if node is not None and len(node.inputs) == 1 and not node.calls:
-                waiting.append((location[0], node.sources[0]))
-            elif node is not None:
-                found.add(location)
+            if node is None:
+                yield from self._passed(location)
+            elif len(node.inputs) == 1 and not node.calls:
+                yield location[0], node.sources[0]
             else:
-                waiting.extend(self._passed(location, callers.get(location[0], ())))
+                found.add(location)
+
+        closure(starts, before)
         return found
 
-    def _passed(self, argument: Location, calls: Iterable[tuple[str, Node]]) -> Iterator[Location]:
+    def _passed(self, argument: Location) -> Iterator[Location]:
         """Yield what the callers of a function pass as one of its arguments."""
         names = [each.name for each in self._functions[argument[0]].inputs]
         if argument[1] in names:
             # The last inputs are the arguments; If and Case have a condition before them.
             back = len(names) - names.index(argument[1])
-            for caller, call in calls:
+            for caller, call in self._callers.get(argument[0], ()):
                 if back <= len(call.sources):
                     yield caller, call.sources[-back]
 
+    @cached_property
     def _callers(self) -> dict[str, list[tuple[str, Node]]]:
         callers: dict[str, list[tuple[str, Node]]] = defaultdict(list)
         for function in self._functions.values():
@@ -168,14 +165,8 @@ class ResourceFlow:
 
         What ``CALL_ONCE`` calls is left out: it initializes, before the run.
         """
-        seen: set[str] = set()
-        waiting = list(starts)
-        while waiting:
-            name = waiting.pop()
-            if name in self._callees and name not in seen:
-                seen.add(name)
-                waiting.extend(self._callees[name])
-        return seen
+        names = closure(starts, lambda name: self._callees.get(name, ()))
+        return self._callees.keys() & names
 
     @cached_property
     def _callees(self) -> dict[str, set[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from varhandle.graph.model import Graph, Node, Signature, TensorSpec
+from varhandle.graph.model import Graph, Node, Signature, TensorSpec, closure
 
 _NO_INPUTS = frozenset({"resource", "variant"})
 _NO_OUTPUTS = frozenset(
@@ -63,11 +63,5 @@ def _fed(nodes: Sequence[Node]) -> set[str]:
         if node.op not in _SAVERS:
             for source in node.sources:
                 consumers.setdefault(source, []).append(node.name)
-    waiting = [node.name for node in nodes if node.op == "Placeholder"]
-    fed: set[str] = set()
-    while waiting:
-        name = waiting.pop()
-        if name not in fed:
-            fed.add(name)
-            waiting.extend(consumers.get(name, ()))
-    return fed
+    placeholders = (node.name for node in nodes if node.op == "Placeholder")
+    return set(closure(placeholders, lambda name: consumers.get(name, ())))
