@@ -122,7 +122,6 @@ def family_page(family: Family) -> str:
     lines = [
         f"# {family.id}\n\n{family.what}\n",
         f"**Cause.** {family.cause}\n",
-        f"**Cure.** {family.cure}\n",
         f"## What to do on today's release\n\n{sentence}",
     ]
     if code:

@@ -12,7 +12,7 @@ from varhandle.evaluate import parity, reference
 from varhandle.evaluate import proof as proving
 from varhandle.evaluate.parity import DELEGATES, PLAIN, Parity, Run
 from varhandle.evaluate.proof import Proof, prove
-from varhandle.families.findings import Finding
+from varhandle.families.base import Finding
 from varhandle.formats import read_graph
 from varhandle.graph import Function, Graph, Signature
 from varhandle.sandbox import OpError, Record, run_isolated

@@ -61,7 +61,7 @@ def read_request(
     """
     from varhandle.facts.recipes import requested_recipe
     from varhandle.facts.targets import find_target
-    from varhandle.families.findings import inference_signature
+    from varhandle.families.base import inference_signature
 
     bundled = str(model) == _BUNDLED and not Path(model).exists()
     try:

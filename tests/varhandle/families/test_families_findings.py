@@ -5,8 +5,8 @@ import zoo
 from family_checks import severe
 
 from varhandle.diagnosis import diagnose
+from varhandle.families.base import inference_signature
 from varhandle.families.catalog import find
-from varhandle.families.findings import inference_signature
 from varhandle.formats import read_graph
 from varhandle.graph import Access, Function, Graph, Node, Signature, Variable
 

@@ -18,8 +18,8 @@ from varhandle.display import Rich, code_html, counted, panel_html, printable, t
 from varhandle.extras import require
 from varhandle.facts.verdicts import MEANINGS, VERDICTS, Severity, Verdict
 from varhandle.families import code
+from varhandle.families.base import Finding, inference_signature
 from varhandle.families.catalog import family, find
-from varhandle.families.findings import Finding, inference_signature
 from varhandle.formats import format_of, read_graph
 from varhandle.graph import Graph, Variable
 from varhandle.verdict_rules import decide

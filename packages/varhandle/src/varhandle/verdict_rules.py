@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from varhandle.display import printable
 from varhandle.facts.verdicts import Verdict
+from varhandle.families.base import Finding, in_order, with_severity
 from varhandle.families.catalog import diagnose_log, family, find
-from varhandle.families.findings import Finding, in_order, with_severity
 from varhandle.families.log_text import without_noise
 from varhandle.formats import format_of, read_graph
 from varhandle.graph import Graph

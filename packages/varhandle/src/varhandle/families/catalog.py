@@ -11,8 +11,7 @@ from pathlib import Path
 from pkgutil import iter_modules
 
 from varhandle.families import harness, log_index
-from varhandle.families.base import Family
-from varhandle.families.findings import Finding, Reading, in_order, inference_signature
+from varhandle.families.base import Family, Finding, Reading, in_order, inference_signature
 from varhandle.families.harness import Case
 from varhandle.families.log_index import LAST_RESORT, LogDiagnosis, MatchIndex
 from varhandle.families.log_patterns import find_matches

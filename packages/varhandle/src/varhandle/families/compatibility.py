@@ -19,7 +19,7 @@ from varhandle.facts.data_files import data_file
 from varhandle.facts.releases import measured_releases, short
 from varhandle.facts.targets import TARGETS, Target, find_target
 from varhandle.families import code
-from varhandle.families.findings import Finding, Reading, variable_names
+from varhandle.families.base import Finding, Reading, variable_names
 from varhandle.formats.tflite_bytes import read_graph_part
 from varhandle.graph import Graph
 from varhandle.tflite.runtime_support import earliest_release, refusals

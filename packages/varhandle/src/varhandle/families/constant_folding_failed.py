@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from varhandle.display import join_names
-from varhandle.families.base import Family
+from varhandle.families.base import Family, Finding, Reading
 from varhandle.families.compatibility import refused_by_older_releases
-from varhandle.families.findings import Finding, Reading
 from varhandle.families.harness import Answers, Trace, case
 from varhandle.families.log_index import LogDiagnosis, MatchIndex, role
 from varhandle.families.log_patterns import Pattern
@@ -56,7 +55,6 @@ FAMILY = Family(
     order=100,
     what='Releases from 2.7 to 2.18 stop with "Variable constant folding is failed".',
     cause="One sentence stands for many causes; the rest of the line names the one that it was.",
-    cure="Mend what the rest of the line names, or convert on 2.21, which names it by itself.",
     fix=(
         "Read the rest of the line, and the lines after it: they name the cause. Then convert with"
         " TensorFlow 2.21, which keeps assigned variables and names what it refuses. On 2.7 and 2.8"

@@ -7,13 +7,12 @@ from collections.abc import Iterator, Sequence
 
 from varhandle.display import join_names, printable
 from varhandle.facts.dtypes import DTYPES
-from varhandle.families.base import Family
-from varhandle.families.findings import Finding, Reading, scoped
+from varhandle.families.base import Family, Finding, Reading
 from varhandle.families.harness import Answers, Trace, case
 from varhandle.families.log_index import LAST_RESORT, LogDiagnosis, MatchIndex, Ops, is_flex, role
 from varhandle.families.log_patterns import Pattern
 from varhandle.families.unsupported_variable_dtype import hold_in_supported_dtype
-from varhandle.graph import Variable
+from varhandle.graph import Access, Variable
 
 _GRADIENT = r"grad(?:v\d)?$|backprop"  # how an op of training ends: FlexReluGrad
 _NODE = r"(?:.{0,560}?nodenumber\d{1,7}\((?P<op>flex\w{1,60})\))?"
@@ -30,12 +29,6 @@ def float16_state_select_ops(trace: Trace) -> Answers:
 
 
 def _in_file(reading: Reading) -> Iterator[Finding]:
-    hits = []
-    for variable in reading.graph.variables:
-        accesses = [a for a in (*variable.reads, *variable.assigns) if is_flex(a.op)]
-        if accesses:
-            hits.append((variable, accesses))
-
     def message(variables: Sequence[Variable]) -> str:
         typed = join_names(f"{printable(v.name)} ({printable(v.dtype)})" for v in variables)
         return (
@@ -51,7 +44,10 @@ def _in_file(reading: Reading) -> Iterator[Finding]:
         wide = [v for v in variables if v.dtype in DTYPES and not DTYPES[v.dtype].carried]
         return f"{again}\n{hold_in_supported_dtype(wide)}" if wide else again
 
-    yield from scoped(reading, FAMILY.id, hits, message, fix)
+    def trouble(variable: Variable) -> Sequence[Access]:
+        return [a for a in (*variable.reads, *variable.assigns) if is_flex(a.op)]
+
+    yield from FAMILY.in_variables(reading, trouble, message, fix)
 
 
 def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
@@ -96,7 +92,6 @@ FAMILY = Family(
     order=30,
     what="It converts with SELECT_TF_OPS, and the interpreter will not load it.",
     cause="The variable became Flex ops, and the Python packages no longer link the Flex delegate.",
-    cure="Convert with builtin ops only; mend the dtype or the update that asked for Flex.",
     fix=(
         "Convert with builtin ops only, and mend the dtype or the update that asked for Flex: the"
         " Python packages link no Flex delegate since 2.20. Where Flex must stay, the runtime has"

@@ -8,9 +8,8 @@ from typing import Any
 
 from varhandle.display import join_names
 from varhandle.families import code
-from varhandle.families.base import Family
+from varhandle.families.base import Family, Finding, Reading, named, variable_names
 from varhandle.families.compatibility import failing, works_from
-from varhandle.families.findings import Finding, Reading, named, variable_names
 from varhandle.families.frozen_graph_def import change_nodes, constant_handles
 from varhandle.families.gather_from_frozen_table import names_a_lookup
 from varhandle.families.harness import Answers, Trace, case, script_part
@@ -156,7 +155,6 @@ FAMILY = Family(
     cause=(
         "The read goes through a function argument or a branch, where the freezer does not follow."
     ),
-    cure="Convert from a SavedModel with its signature; a release from 2.9 on follows such reads.",
     fix=(
         "Convert from a SavedModel with its signature, on a release from 2.9 on: the converter then"
         " follows the reads itself, and no freezer comes before it.\n\n"

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 from varhandle.display import join_names
 from varhandle.facts.dtypes import dtype_of
 from varhandle.families import code
-from varhandle.families.base import Family
+from varhandle.families.base import Family, Finding, Reading, variable_names
 from varhandle.families.compatibility import refused_by_older_releases
-from varhandle.families.findings import Finding, Reading, variable_names
 from varhandle.families.frozen_graph_def import READ_GRAPH, WRITE_MENDED, constant_handles
 from varhandle.families.gather_from_frozen_table import looks_up
 from varhandle.families.harness import Answers, Trace, case
@@ -140,7 +139,6 @@ FAMILY = Family(
     order=40,
     what='Freezing stops with "incompatible with expected resource".',
     cause="The variable's value became a constant, but the graph still assigns the variable.",
-    cure="Hand the converter the object that owns the variable, or a function that only reads.",
     fix=(
         "Hand the converter the object that owns the variable, and it stays a variable. If the"
         " model should not change while it answers (BatchNormalization), call it with"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from varhandle.display import join_names, printable
 from varhandle.families import code
-from varhandle.families.findings import Finding, Reading
+from varhandle.families.base import Finding, Reading
 from varhandle.graph import Node
 
 READ_GRAPH = 'graph_def = tf.compat.v1.GraphDef.FromString(open({path!r}, "rb").read())'

@@ -7,20 +7,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from varhandle.families import code
-from varhandle.families.base import Family
-from varhandle.families.findings import (
-    Finding,
-    Reading,
-    advised_cure,
-    named,
-    scoped,
-    variable_names,
-)
+from varhandle.families.base import Family, Finding, Reading, advised_cure, named, variable_names
 from varhandle.families.frozen_graph_def import change_nodes, constant_handles
 from varhandle.families.harness import Answers, Trace, case, script_part
 from varhandle.families.log_index import LogDiagnosis, MatchIndex, Meaning, custom_op
 from varhandle.families.log_patterns import Pattern, quoted
-from varhandle.graph import Variable
+from varhandle.graph import Access, Variable
 
 _CALL = r"partitionedcall(?:_\d+)?$"
 _ASSIGN = r"assign|apply|scatter|update"
@@ -60,11 +52,9 @@ def embedding_concrete_function(trace: Trace) -> Answers:
 
 def _in_saved_model(reading: Reading) -> Iterator[Finding]:
     """``ResourceGatherNd`` on a variable that is assigned; the converter knows the plain gather."""
-    hits = []
-    for variable in reading.graph.variables:
-        gathers = [a for a in variable.reads if a.op == "ResourceGatherNd"]
-        if gathers and variable.assigns:
-            hits.append((variable, gathers))
+
+    def trouble(variable: Variable) -> Sequence[Access]:
+        return [a for a in variable.reads if a.op == "ResourceGatherNd" and variable.assigns]
 
     def message(variables: Sequence[Variable]) -> str:
         return (
@@ -82,7 +72,7 @@ def _in_saved_model(reading: Reading) -> Iterator[Finding]:
         )
         return read_first + advised_cure(reading, variables)
 
-    yield from scoped(reading, FAMILY.id, hits, message, fix)
+    yield from FAMILY.in_variables(reading, trouble, message, fix)
 
 
 def _in_graph_def(reading: Reading) -> Iterator[Finding]:
@@ -165,7 +155,6 @@ FAMILY = Family(
     order=80,
     what="The same message as for an assignment, where an embedding is looked up.",
     cause="The lookup wants the table's handle, but the table's value became a constant.",
-    cure="Hand the converter the object that owns the table, or gather from table.read_value().",
     fix=(
         "Hand the converter the object that owns the table, or look up from the value and not from"
         f" the handle: tf.gather(table.read_value(), indices).\n\n{code.OWNER}"

@@ -8,14 +8,11 @@ from typing import Any
 
 from varhandle.display import join_names
 from varhandle.families import code
-from varhandle.families.base import Family
-from varhandle.families.findings import Finding, Reading, named, scoped, variable_names
+from varhandle.families.base import Family, Finding, Reading, named, variable_names
 from varhandle.families.harness import Answers, Trace, case
 from varhandle.families.log_index import LAST_RESORT, Meaning
 from varhandle.families.log_patterns import Context, Pattern
-from varhandle.graph import Variable
-
-Key = tuple[object, ...]
+from varhandle.graph import Access, Variable
 
 
 @case("keras-in-module", "Keras layer in a tf.Module", drawn=True)
@@ -37,13 +34,12 @@ def keras_in_module(trace: Trace) -> Answers:
 
 
 def _in_saved_model(reading: Reading) -> Iterator[Finding]:
-    twins = twins_of_lost(reading)
-    hits = [(v, v.reads) for v in lost_variables(reading) if _key(v) in twins]
+    copies = unread_copies(reading)
 
     def message(variables: Sequence[Variable]) -> str:
         return (
             f"{named(variable_names(variables))} read, but the file restores "
-            f"another copy ({join_names(sorted({twins[_key(v)] for v in variables}))}): "
+            f"another copy ({join_names(sorted({copies[key(v)] for v in variables}))}): "
             "tf.saved_model.save wrote each Keras 3 variable twice, and gave the value to the "
             "copy that nobody reads."
         )
@@ -64,34 +60,33 @@ def _in_saved_model(reading: Reading) -> Iterator[Finding]:
             code.cured(reading.graph.source, reading.signature),
         )
 
-    yield from scoped(reading, FAMILY.id, hits, message, fix)
+    def trouble(variable: Variable) -> Sequence[Access]:
+        return lost_reads(variable) if key(variable) in copies else ()
+
+    yield from FAMILY.in_variables(reading, trouble, message, fix)
 
 
-def lost_variables(reading: Reading) -> tuple[Variable, ...]:
-    """Return the variables that are read, and that the checkpoint does not restore."""
-    return tuple(v for v in reading.graph.variables if v.reads and v.initialized is False)
+def lost_reads(variable: Variable) -> Sequence[Access]:
+    """Return the reads of a variable that the checkpoint does not restore."""
+    return variable.reads if variable.initialized is False else ()
 
 
-def has_twin(reading: Reading, variable: Variable) -> bool:
-    """Tell whether Keras saved the value of a lost variable as another one."""
-    return _key(variable) in twins_of_lost(reading)
-
-
-def _key(variable: Variable) -> Key:
+def key(variable: Variable) -> tuple[object, ...]:
+    """Return what a variable and its copy have in common."""
     return variable.dtype, variable.shape
 
 
-def twins_of_lost(reading: Reading) -> dict[Key, str]:
-    """Return, by dtype and shape, a variable that has a value and that nobody reads.
+def unread_copies(reading: Reading) -> dict[tuple[object, ...], str]:
+    """Return, by ``key``, a variable that has a value and that nobody reads.
 
     That is what Keras 3 leaves: the copy that the object graph holds, restored and not read.
     """
-    spare: dict[Key, list[str]] = {}
-    for variable in reading.graph.variables:
-        if variable.initialized and variable.owner and not variable.reads and not variable.assigns:
-            spare.setdefault(_key(variable), []).append(variable.owner)
-    keys = map(_key, lost_variables(reading))
-    return {key: min(spare[key]) for key in keys if key in spare}
+    spare = [
+        (key(variable), variable.owner)
+        for variable in reading.graph.variables
+        if variable.initialized and variable.owner and not variable.reads and not variable.assigns
+    ]
+    return dict(sorted(spare, key=lambda pair: pair[1], reverse=True))
 
 
 _OTHER_KERAS = (
@@ -124,7 +119,6 @@ FAMILY = Family(
     order=50,
     what="It converts, it runs, and its answers are wrong.",
     cause="tf.saved_model.save writes a Keras 3 variable twice and initializes the wrong copy.",
-    cure="Export with Model.export, or let the module hold [v.value for v in model.variables].",
     fix=(
         "Let Keras write the SavedModel, or let your module hold the raw variables; then compare"
         " the file's answers with the model's, for on 2.20 and 2.21 this failure is silent.\n\n"

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from varhandle.display import join_names
-from varhandle.families.base import Family
+from varhandle.families.base import Family, Finding, Reading, variable_names
 from varhandle.families.compatibility import micro_refusals
-from varhandle.families.findings import Finding, Reading, variable_names
 from varhandle.families.log_index import LogDiagnosis, MatchIndex, role
 from varhandle.families.log_patterns import OPS, Match, Pattern
 
@@ -70,7 +69,6 @@ FAMILY = Family(
     order=130,
     what="TensorFlow Lite Micro refuses VAR_HANDLE or CALL_ONCE.",
     cause="The program has registered no such op, or has given the interpreter no variable store.",
-    cure="Register the ops and create MicroResourceVariables, or lift the state out of the file.",
     fix=(
         "Register the variable ops, and give the interpreter a store for the variables; or lift the"
         " state out of the file (varhandle lift model.tflite lifted.tflite).\n\n"

@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterator
 
 from varhandle.families import code
-from varhandle.families.base import Family
+from varhandle.families.base import Family, Finding, Reading
 from varhandle.families.compatibility import refused_by_older_releases
-from varhandle.families.findings import Finding, Reading
 from varhandle.families.harness import Answers, Trace, case
 from varhandle.families.log_index import LOCATION, Meaning
 from varhandle.families.log_patterns import Context, Pattern
@@ -39,7 +38,6 @@ FAMILY = Family(
     order=90,
     what='The converter stops with "is not immutable"; seen from 2.3 to 2.6, and on 2.18.',
     cause="Its importer takes only variables that no signature ever assigns.",
-    cure="Convert on 2.19 or later, where an assigned variable becomes VAR_HANDLE without a flag.",
     fix=(
         "Convert with TensorFlow 2.21, where a variable that is assigned becomes VAR_HANDLE; no"
         " flag is needed. On 2.6 to 2.8 set converter.experimental_enable_resource_variables ="

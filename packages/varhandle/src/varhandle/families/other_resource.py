@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from varhandle.display import printable
 from varhandle.families import code
-from varhandle.families.base import Family
-from varhandle.families.findings import Finding, Reading
+from varhandle.families.base import Family, Finding, Reading
 from varhandle.families.harness import Answers, Trace, case
 from varhandle.families.log_index import (
     LAST_RESORT,
@@ -129,7 +128,6 @@ FAMILY = Family(
     order=160,
     what="The resource that the message names is no variable, or the tool is no TensorFlow.",
     cause="Tables and iterators are resources too; and other tools do not read VAR_HANDLE.",
-    cure="Look up outside the model or gather from a constant; lift the state for other tools.",
     fix=(
         "Take the table or the iterator out of the model: look up before it, in your program, or"
         " gather from a constant. Only tables between strings and int64 have builtins.\n\n"

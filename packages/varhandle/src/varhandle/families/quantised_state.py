@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from varhandle.display import printable
 from varhandle.families import code
-from varhandle.families.base import Family
-from varhandle.families.findings import Finding, Reading
+from varhandle.families.base import Family, Finding, Reading
 from varhandle.families.harness import Answers, Trace, case
 from varhandle.families.log_index import LogDiagnosis, MatchIndex, Meaning
 from varhandle.families.log_patterns import Pattern
@@ -115,7 +114,6 @@ FAMILY = Family(
     cause=(
         "The state is float in one place and int8 in another, or saturates at a calibrated value."
     ),
-    cure="Lift the state out of the float file, and quantize after that, calibrated over calls.",
     fix=(
         "Convert in float32, lift the state into inputs and outputs, and quantize the lifted file"
         " with calls that carry the state from one to the next.\n\n"

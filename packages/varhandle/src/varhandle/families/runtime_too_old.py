@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 from varhandle.display import join_names
 from varhandle.families import code
-from varhandle.families.base import Family
+from varhandle.families.base import Family, Finding, Reading, named, variable_names
 from varhandle.families.compatibility import takers, without_variables
-from varhandle.families.findings import Finding, Reading, named, variable_names
 from varhandle.families.harness import Answers, Trace, case
 from varhandle.families.log_index import LogDiagnosis, MatchIndex, Meaning, role
 from varhandle.families.log_patterns import Context, Pattern
@@ -95,7 +94,6 @@ FAMILY = Family(
     order=120,
     what="The file converts, and another runtime does not know its ops or its tensor type.",
     cause="VAR_HANDLE, READ_VARIABLE and ASSIGN_VARIABLE came with TensorFlow 2.6.",
-    cure="Bring the runtime up to date, or lift the state into inputs and outputs.",
     fix=(
         "Bring the runtime up to date, or take the variables out of the file, so that any runtime"
         " can carry the state.\n\n"

@@ -7,13 +7,12 @@ from typing import Any
 
 from varhandle.display import join_names, printable
 from varhandle.families import code
-from varhandle.families.base import Family
+from varhandle.families.base import Family, Finding, Reading, named
 from varhandle.families.compatibility import failing
-from varhandle.families.findings import Finding, Reading, named, scoped
 from varhandle.families.harness import Answers, NotOfferedError, Trace, case
 from varhandle.families.log_index import Meaning
 from varhandle.families.log_patterns import Pattern
-from varhandle.graph import Variable
+from varhandle.graph import Access, Variable
 
 _KEEP_STATE = frozenset(
     {
@@ -105,11 +104,8 @@ def _in_file(reading: Reading) -> Iterator[Finding]:
 
 
 def _dynamic_shape(reading: Reading) -> Iterator[Finding]:
-    hits = [
-        (v, v.assigns)
-        for v in reading.graph.variables
-        if v.assigns and (v.shape is None or None in v.shape)
-    ]
+    def trouble(variable: Variable) -> Sequence[Access]:
+        return variable.assigns if variable.shape is None or None in variable.shape else ()
 
     def message(variables: Sequence[Variable]) -> str:
         shaped = [f"{printable(v.name)} {_shape(v)}" for v in variables]
@@ -118,7 +114,7 @@ def _dynamic_shape(reading: Reading) -> Iterator[Finding]:
             "its interpreter keeps the first shape or crashes."
         )
 
-    yield from scoped(reading, FAMILY.id, hits, message, _fixed_shape)
+    yield from FAMILY.in_variables(reading, trouble, message, _fixed_shape)
 
 
 def _shape(variable: Variable) -> str:
@@ -205,7 +201,6 @@ FAMILY = Family(
     order=150,
     what="The state has no fixed shape, or is not shared or reset as it was thought to be.",
     cause="A variable's shape depends on an input, or two signatures write the same variable.",
-    cure="Give the variable a fixed shape, batch size included, and one signature that writes it.",
     fix=(
         "Give every variable a fixed shape and a first value that depends on no input, batch size"
         " included.\n\n"

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from varhandle.families import code
-from varhandle.families.base import Family
-from varhandle.families.findings import Finding, Reading
+from varhandle.families.base import Family, Finding, Reading
 from varhandle.families.harness import Answers, Trace, case
 from varhandle.families.log_index import Meaning
 from varhandle.families.log_patterns import Pattern
@@ -57,7 +56,6 @@ FAMILY = Family(
     order=170,
     what='The converter stops with "requires element_shape to be static".',
     cause="A recurrent layer keeps a list of tensors as large as the batch, which has no size.",
-    cure="Give the batch a size before you export or convert.",
     fix=(
         "Give the batch a size, and convert again with builtin ops only. Model.export opens a batch"
         " that was closed, unless it is told the shape.\n\n"

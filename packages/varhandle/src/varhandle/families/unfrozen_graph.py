@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from varhandle.display import join_names
 from varhandle.families import code
-from varhandle.families.base import Family
-from varhandle.families.findings import Finding, Reading, variable_names
+from varhandle.families.base import Family, Finding, Reading, variable_names
 from varhandle.families.frozen_graph_def import READ_GRAPH
 from varhandle.families.harness import Answers, Trace, case, script_part
 from varhandle.families.log_index import (
@@ -156,7 +155,6 @@ FAMILY = Family(
     order=60,
     what="A graph without values is handed over; today it converts and answers what it finds.",
     cause="The weights live in a session, not in the graph.",
-    cure="Freeze first, or convert from a SavedModel or a Keras model.",
     fix=(
         "Give the converter the values with the graph: freeze in the session that holds them, or"
         " better convert from a Keras model or a SavedModel for inference.\n\n"

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from varhandle.display import join_names
 from varhandle.families import code
-from varhandle.families.base import Family
-from varhandle.families.findings import Finding, Reading, named, scoped, variable_names
+from varhandle.families.base import Family, Finding, Reading, named, variable_names
 from varhandle.families.harness import Answers, Trace, case
-from varhandle.families.keras3_export import has_twin, lost_variables
+from varhandle.families.keras3_export import key, lost_reads, unread_copies
 from varhandle.families.log_index import Meaning
 from varhandle.families.log_patterns import WORD, Context, Pattern
 from varhandle.graph import Access, Variable
@@ -24,7 +23,7 @@ def untracked_variable(trace: Trace) -> Answers:
 
 
 def _in_saved_model(reading: Reading) -> Iterator[Finding]:
-    hits = [(v, v.reads) for v in lost_variables(reading) if not has_twin(reading, v)]
+    copies = unread_copies(reading)
 
     def message(variables: Sequence[Variable]) -> str:
         return (
@@ -32,7 +31,10 @@ def _in_saved_model(reading: Reading) -> Iterator[Finding]:
             "checkpoint entry, no initializer, no object that owns the variable."
         )
 
-    yield from scoped(reading, FAMILY.id, hits, message, _tracked)
+    def trouble(variable: Variable) -> Sequence[Access]:
+        return () if key(variable) in copies else lost_reads(variable)
+
+    yield from FAMILY.in_variables(reading, trouble, message, _tracked)
 
 
 def _tracked(variables: Sequence[Variable]) -> str:
@@ -46,13 +48,6 @@ def _tracked(variables: Sequence[Variable]) -> str:
 
 
 def _in_file(reading: Reading) -> Iterator[Finding]:
-    hits = []
-    for variable in reading.graph.variables:
-        if variable.reads and not variable.initialized:
-            unset = [a for a in variable.reads if not _set_before(reading, variable, a)]
-            if unset:
-                hits.append((variable, unset))
-
     def message(variables: Sequence[Variable]) -> str:
         text = (
             f"{named(variable_names(variables))} read, and no CALL_ONCE gives a value: the default "
@@ -69,7 +64,11 @@ def _in_file(reading: Reading) -> Iterator[Finding]:
             "diagnose on what you convert from."
         )
 
-    yield from scoped(reading, FAMILY.id, hits, message, fix)
+    def trouble(variable: Variable) -> Sequence[Access]:
+        reads = () if variable.initialized else variable.reads
+        return [read for read in reads if not _set_before(reading, variable, read)]
+
+    yield from FAMILY.in_variables(reading, trouble, message, fix)
 
 
 def _set_before(reading: Reading, variable: Variable, read: Access) -> bool:
@@ -101,7 +100,6 @@ FAMILY = Family(
     order=110,
     what="A variable is read that nothing has set: a refusal, or an answer made of garbage.",
     cause="Its value was not saved, because no attribute of the saved object holds the variable.",
-    cure="Let the saved object hold every variable, and run the file without default delegates.",
     fix=(
         "Let an attribute of the object that is saved hold every variable, and keep that object"
         " alive until it is converted. In TF1, run the initializers in the session that reads."

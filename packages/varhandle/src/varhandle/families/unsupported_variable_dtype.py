@@ -8,12 +8,11 @@ from typing import Any
 from varhandle.display import printable
 from varhandle.facts.dtypes import dtype_of
 from varhandle.families import code
-from varhandle.families.base import Family
-from varhandle.families.findings import Finding, Reading, advised_cure, named, scoped
+from varhandle.families.base import Family, Finding, Reading, advised_cure, named
 from varhandle.families.harness import Answers, Trace, case
 from varhandle.families.log_index import LOCATION, LogDiagnosis, MatchIndex, custom_op, dtype_name
 from varhandle.families.log_patterns import Match, Pattern, quoted
-from varhandle.graph import Variable
+from varhandle.graph import Access, Variable
 
 
 @case("float16-state", "float16 variable, assigned", drawn=True)
@@ -54,11 +53,8 @@ def string_state(trace: Trace) -> Answers:
 
 
 def _in_saved_model(reading: Reading) -> Iterator[Finding]:
-    hits = [
-        (v, v.assigns)
-        for v in reading.graph.variables
-        if v.assigns and not dtype_of(v.dtype).carried
-    ]
+    def trouble(variable: Variable) -> Sequence[Access]:
+        return () if dtype_of(variable.dtype).carried else variable.assigns
 
     def message(variables: Sequence[Variable]) -> str:
         typed = [f"{printable(v.name)} ({printable(v.dtype)})" for v in variables]
@@ -68,7 +64,7 @@ def _in_saved_model(reading: Reading) -> Iterator[Finding]:
     def fix(variables: Sequence[Variable]) -> str:
         return hold_in_supported_dtype(variables) + advised_cure(reading, variables)
 
-    yield from scoped(reading, FAMILY.id, hits, message, fix)
+    yield from FAMILY.in_variables(reading, trouble, message, fix)
 
 
 def hold_in_supported_dtype(variables: Sequence[Variable]) -> str:
@@ -157,7 +153,6 @@ FAMILY = Family(
     order=10,
     what="The converter stops with \"'tf.VarHandleOp' op is neither a custom op nor a flex op\".",
     cause="The model assigns a variable of a dtype that the builtin VAR_HANDLE does not carry.",
-    cure="Keep the state in float32 (or int32, int64, bool), and cast where it is read.",
     fix=(
         "Keep the state in float32 (float64, int8, uint8, int32, int64, bool and complex64 work as"
         " well), and cast where it meets the rest. SELECT_TF_OPS and allow_custom_ops only move the"

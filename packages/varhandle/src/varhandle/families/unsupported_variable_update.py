@@ -10,12 +10,11 @@ from varhandle.display import join_names, printable
 from varhandle.facts.dtypes import dtype_of
 from varhandle.facts.variable_updates import CONVERTED_UPDATES, is_converted
 from varhandle.families import code
-from varhandle.families.base import Family
-from varhandle.families.findings import Finding, Reading, advised_cure, scoped
+from varhandle.families.base import Family, Finding, Reading, advised_cure
 from varhandle.families.harness import Answers, Trace, case
 from varhandle.families.log_index import LogDiagnosis, MatchIndex, custom_op, role
 from varhandle.families.unsupported_variable_dtype import hold_in_supported_dtype
-from varhandle.graph import Variable
+from varhandle.graph import Access, Variable
 
 
 @case("slice-assign", "float32, one slice assigned", drawn=True)
@@ -43,13 +42,11 @@ def scatter_update(trace: Trace) -> Answers:
 
 
 def _in_saved_model(reading: Reading) -> Iterator[Finding]:
-    hits = []
-    for variable in reading.graph.variables:
+    def trouble(variable: Variable) -> Sequence[Access]:
         dtype = dtype_of(variable.dtype)
-        bad = [a for a in variable.assigns if not is_converted(a.op, dtype)]
-        if bad and dtype.carried:
-            hits.append((variable, bad))
-    ops = {v.name: sorted({printable(a.op) for a in bad}) for v, bad in hits}
+        return [a for a in variable.assigns if dtype.carried and not is_converted(a.op, dtype)]
+
+    ops = {v.name: sorted({printable(a.op) for a in trouble(v)}) for v in reading.graph.variables}
 
     def message(variables: Sequence[Variable]) -> str:
         updates = [
@@ -66,7 +63,7 @@ def _in_saved_model(reading: Reading) -> Iterator[Finding]:
         blocks += [assign_whole_value(parts, ops)] if parts else []
         return "\n\n".join(blocks) + advised_cure(reading, variables)
 
-    yield from scoped(reading, FAMILY.id, hits, message, fix)
+    yield from FAMILY.in_variables(reading, trouble, message, fix)
 
 
 def assign_whole_value(variables: Sequence[Variable], ops: Mapping[str, Sequence[str]]) -> str:
@@ -149,7 +146,6 @@ FAMILY = Family(
     order=20,
     what="VarHandleOp is named, but beside another op that is the culprit.",
     cause="The variable is updated by an op that has no builtin: a slice or a scatter assignment.",
-    cure="Compute the whole new value and assign it at once.",
     fix=fix_for(""),
     cases=(slice_assign, scatter_update),
     graph_rules={"saved_model": _in_saved_model},

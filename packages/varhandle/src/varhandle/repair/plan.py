@@ -18,8 +18,8 @@ from varhandle.facts.dtypes import dtype_of
 from varhandle.facts.recipes import RECIPES, needs_calibration, requested_recipe
 from varhandle.facts.targets import Target, find_target
 from varhandle.facts.variable_updates import CONVERTED_UPDATES
+from varhandle.families.base import inference_signature
 from varhandle.families.catalog import FAMILIES
-from varhandle.families.findings import inference_signature
 from varhandle.formats import format_of
 from varhandle.graph import Variable
 from varhandle.repair.refusal import NO_FAMILY, ORIGINAL_MODEL, NoCureError
