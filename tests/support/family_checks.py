@@ -1,5 +1,6 @@
 """What the tests of the failure families do: explain a log, find in a model, run a fix."""
 
+import pytest
 import zoo
 
 from varhandle import explain
@@ -37,14 +38,35 @@ def run(code, **names):
     return names
 
 
-def check_case(seen, family, outcome, stage, *told):
-    """A reproduction did what it is for; what it says is explained as its family first."""
-    exception, message = told or ("", "")
-    assert (seen.outcome, seen.stage, seen.exception_type) == (outcome, stage, exception)
-    assert message in seen.message
-    assert seen.case in seen.text()
-    if outcome == "error":
-        assert ids(seen.message)[0] == family
+def case_test(family, expected):
+    """A test that each reproduction does what it is for, and is explained as its family, if any.
+
+    ``expected``: by case, ``works`` or ``wrong``, or where it stops: ``stage: exception: words``.
+    """
+
+    @pytest.mark.parametrize("case", expected)
+    def test(reproduced, case):
+        seen = reproduced(case)
+        assert case in seen.text()
+        if expected[case] in ("works", "wrong"):
+            assert (seen.outcome, seen.stage) == (expected[case], "run")
+            return
+        stage, exception, words = expected[case].split(": ", 2)
+        assert (seen.outcome, seen.stage, seen.exception_type) == ("error", stage, exception)
+        assert words in seen.message
+        assert family is None or ids(seen.message)[0] == family.id
+
+    return test
+
+
+def log_test(family, logs):
+    """A test that each of these logs is explained as this family first."""
+
+    @pytest.mark.parametrize("log", logs)
+    def test(log):
+        assert ids(log)[0] == family.id
+
+    return test
 
 
 def fix_of(path, family, severity=None):

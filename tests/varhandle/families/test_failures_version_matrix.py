@@ -3,7 +3,6 @@
 import re
 import sys
 import threading
-from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -36,23 +35,6 @@ def test_every_release_has_every_case(matrix):
         else:
             assert entry["reason"]
     assert matrix["versions"][-1]["results"].keys() == CASES.keys()
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_the_installed_release_behaves_as_its_column_says(matrix, reproduced, case):
-    column = next(
-        entry["results"]
-        for entry in matrix["versions"]
-        if entry["version"] == metadata.version("tensorflow")
-    )
-    seen = reproduced(case)
-    result = {
-        "outcome": seen.outcome,
-        "stage": seen.stage,
-        "exception": seen.exception_type,
-        "message": seen.message,
-    }
-    assert version_matrix.label(result) == column[case]
 
 
 def test_the_stored_file_names_no_machine_and_no_run():

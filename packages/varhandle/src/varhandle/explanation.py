@@ -21,12 +21,7 @@ _NOTHING = "nothing in this log is about a variable and a converter"
 
 @dataclass(frozen=True, repr=False)
 class Explanation(Rich):
-    """What a log is about.
-
-    Attributes:
-        matches: The families that it shows, the cause before its echoes; none if the log is about
-            something else.
-    """
+    """What a log is about: nothing, or families of failure, the cause before its echoes."""
 
     matches: tuple[LogDiagnosis, ...]
 
@@ -36,17 +31,9 @@ class Explanation(Rich):
 
     def as_dict(self) -> dict[str, Any]:
         """Return the same as plain data, fit for JSON."""
+        names = ("id", "line", "line_number", "message", "fix")
         return {
-            "matches": [
-                {
-                    "id": match.id,
-                    "line": match.line,
-                    "line_number": match.line_number,
-                    "message": match.message,
-                    "fix": match.fix,
-                }
-                for match in self.matches
-            ]
+            "matches": [{name: getattr(match, name) for name in names} for match in self.matches]
         }
 
     def text(self) -> str:

@@ -43,31 +43,17 @@ class _WithoutAnnotations(ast.NodeTransformer):
 
 @dataclass(frozen=True, repr=False)
 class Reproduction(Rich):
-    """What a case did when it ran.
+    """What a case did when it ran."""
 
-    Attributes:
-        case: The case's id.
-        outcome: ``"works"``, ``"error"``, ``"wrong"`` (it ran, and answered something else than
-            TensorFlow), ``"absent"`` (this release has no such setting), ``"crash"``, or the
-            outcome of a record that a limit ended (``"timed out"``, ``"out of memory"``).
-        stage: Where it ended: ``"build"``, ``"save"``, ``"convert"``, ``"load"`` or ``"run"``.
-        exception_type: Name of the exception's class; empty if none was raised.
-        message: The exception's message.
-        errors: The entries of ``ConverterError.errors``.
-        got: The interpreter's answers, call by call.
-        expected: TensorFlow's answers to the same calls.
-        record: The record of the child process.
-    """
-
-    case: str
+    case: str  # its id
+    # "works", "error", "wrong" (it ran, and answered something else than TensorFlow), "absent"
+    # (this release has no such setting), "crash", or what a limit did ("timed out", …)
     outcome: str
-    stage: str
-    exception_type: str
-    message: str
-    errors: tuple[OpError, ...]
-    got: tuple[tuple[float, ...], ...] = field(repr=False)
-    expected: tuple[tuple[float, ...], ...] = field(repr=False)
-    record: Record = field(repr=False)
+    stage: str  # where it ended: "build", "save", "convert", "load" or "run"
+    exception_type: str  # name of the exception's class; empty if none was raised
+    message: str  # the exception's
+    errors: tuple[OpError, ...]  # the entries of ``ConverterError.errors``
+    record: Record = field(repr=False)  # of the child process
 
     def _headline(self) -> str:
         if self.outcome == "error":
@@ -101,27 +87,15 @@ def run_case(identifier: str) -> dict[str, Any]:
 
 
 def reproduce(case: str, timeout: float = 300.0) -> Reproduction:
-    """Bring a failure about, in a child process.
-
-    Raises:
-        KeyError: There is no such case.
-    """
+    """Bring a failure about, in a child process; ``KeyError`` if there is no such case."""
     if case not in CASES:
         raise KeyError(case)
     record = run_isolated(run_case, case, timeout=timeout)
     if not record.ok:
         outcome = {"crashed": "crash", "raised": "error"}.get(record.outcome, record.outcome)
         exception = record.exception_type or ""
-        return Reproduction(case, outcome, "", exception, record.message, (), (), (), record)
-    value: dict[str, Any] = record.value
-    return Reproduction(
-        case=case,
-        outcome=value["outcome"],
-        stage=value["stage"],
-        exception_type=value["exception"],
-        message=value["message"],
-        errors=tuple(OpError(*pair) for pair in value["errors"]),
-        got=tuple(tuple(call) for call in value["got"]),
-        expected=tuple(tuple(call) for call in value["expected"]),
-        record=record,
-    )
+        return Reproduction(case, outcome, "", exception, record.message, (), record)
+    seen: dict[str, Any] = record.value
+    errors = tuple(OpError(*pair) for pair in seen["errors"])
+    told = (seen["outcome"], seen["stage"], seen["exception"], seen["message"])
+    return Reproduction(case, *told, errors, record)

@@ -27,20 +27,15 @@ _VARIABLE_BUILTINS = frozenset({"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"
 class Finding:
     """One thing that was seen in a model.
 
-    Attributes:
-        id: Id of its family.
-        severity: ``"error"`` (it does not convert, or answers wrongly), ``"warning"`` (it may, on
-            some road or some release), or ``"info"`` (worth knowing; no fault).
-        variables: Names of the variables concerned, sorted.
-        message: The cause, in one sentence, in terms of this model.
-        fix: What to do: code made for this model, or a sentence where no code helps.
+    An error does not convert, or answers wrongly; a warning may do so, on some road or some
+    release; an info is worth knowing, and no fault.
     """
 
-    id: str
+    id: str  # of its family
     severity: Severity
-    variables: tuple[str, ...]
-    message: str
-    fix: str
+    variables: tuple[str, ...]  # names of those concerned, sorted
+    message: str  # the cause, in one sentence, in terms of this model
+    fix: str  # code made for this model, or a sentence where no code helps
 
     def __repr__(self) -> str:
         return f"Finding({self.severity}: {self.id}: {join_names(self.variables)})"
@@ -66,10 +61,8 @@ def inference_signature(graph: Graph, wanted: str | None = None) -> str | None:
     """Choose the signature that a diagnosis is about.
 
     It is ``wanted``; else ``serving_default``; else the one from which the fewest variables are
-    assigned, the first by name among equals; ``None`` where the model has no signatures.
-
-    Raises:
-        KeyError: There is no signature ``wanted``.
+    assigned, the first by name among equals; ``None`` where the model has no signatures. Raises
+    ``KeyError`` if there is no signature ``wanted``.
     """
     names = [signature.name for signature in graph.signatures]
     if wanted is not None:
@@ -178,52 +171,33 @@ def advised_cure(reading: Reading, variables: Sequence[Variable]) -> str:
 
 @dataclass(frozen=True)
 class Family:
-    """One way in which a variable and a converter fail each other.
+    """One way in which a variable and a converter fail each other."""
 
-    Attributes:
-        id: Stable name, such as ``"frozen-but-assigned"``.
-        order: Its place among the families.
-        what: What happens, in a sentence.
-        cause: Why, in a sentence.
-        fix: What ``explain`` says to do: a sentence, and after an empty line code that was run on
-            TensorFlow 2.21, where code helps. Names in it are examples.
-        cases: The reproductions, which fail on TensorFlow 2.21 or on an earlier release; the
-            version matrix says on which. None for a family that only a device shows.
-        graph_rules: What shows it in a graph, by the graph's format.
-        log_patterns: Phrases of its logs.
-        log_meanings: What the lines that have these phrases mean by themselves, by their kind.
-        log_rule: What the matches of a log say of it together.
-        repair_step: The step of a repair plan that mends it (a key of ``repair.steps.STEPS``).
-        spoils_whole_file: Whether a conversion of all signatures suffers where one has it.
-        answers_wrongly: Whether its files convert and answer wrongly; the others stop the
-            converter or the interpreter.
-        of_the_file: Whether a model only leads one to expect it, and the file shows it better.
-        refuted_by_running: Whether a .tflite file that the plain kernels run to the end cannot
-            have it.
-        accumulates_state: Whether its state may stop changing after many calls: a proof tries it.
-        needs_handle_in_main_graph: Whether it stops the converter, too, where the handle of its
-            variable is made inside a function.
-        shown_by_releases: Whether it is no fault today, and a model that has it fails on the
-            releases where its reproductions do.
-    """
-
-    id: str
-    order: int
-    what: str
-    cause: str
+    id: str  # stable, such as "frozen-but-assigned"
+    order: int  # its place among the families
+    what: str  # what happens, in a sentence
+    cause: str  # why, in a sentence
+    # What ``explain`` says to do: a sentence, and after an empty line code that was run on
+    # TensorFlow 2.21, where code helps. Names in it are examples.
     fix: str
+    # The reproductions, which fail on TensorFlow 2.21 or on an earlier release; the version matrix
+    # says on which. None for a family that only a device shows.
     cases: tuple[Case, ...] = ()
-    graph_rules: Mapping[str, GraphRule] = field(default_factory=dict)
+    graph_rules: Mapping[str, GraphRule] = field(default_factory=dict)  # by the graph's format
     log_patterns: tuple[Pattern, ...] = ()
+    # What the lines with these patterns mean by themselves, by kind; and what all of them mean
+    # together.
     log_meanings: Mapping[str, Meaning] = field(default_factory=dict)
     log_rule: LogRule | None = None
-    repair_step: str | None = None
-    spoils_whole_file: bool = False
-    answers_wrongly: bool = False
-    of_the_file: bool = False
-    refuted_by_running: bool = False
-    accumulates_state: bool = False
+    repair_step: str | None = None  # that mends it: a key of ``repair.steps.STEPS``
+    spoils_whole_file: bool = False  # a conversion of all signatures suffers where one has it
+    answers_wrongly: bool = False  # the others stop the converter or the interpreter
+    of_the_file: bool = False  # a model only leads one to expect it; the file shows it better
+    refuted_by_running: bool = False  # a .tflite file that the plain kernels run cannot have it
+    accumulates_state: bool = False  # its state may stop changing after many calls: a proof tries
+    # It stops the converter, too, where the handle of its variable is made inside a function.
     needs_handle_in_main_graph: bool = False
+    # It is no fault today; a model that has it fails on the releases where its reproductions do.
     shown_by_releases: bool = False
 
     def finding(

@@ -37,15 +37,8 @@ LOG_PATTERNS = (
 
 
 def family(identifier: str) -> Family:
-    """Return the family of an id.
-
-    Raises:
-        KeyError: There is none.
-    """
-    for entry in FAMILIES:
-        if entry.id == identifier:
-            return entry
-    raise KeyError(identifier)
+    """Return the family of an id; ``KeyError`` if there is none."""
+    return {entry.id: entry for entry in FAMILIES}[identifier]
 
 
 def find(
@@ -54,10 +47,7 @@ def find(
     """Look for every family that a graph can show: the worst first, then by id.
 
     The signature is chosen by ``inference_signature`` if it is ``None``; ``content`` holds the
-    bytes of a .tflite file that is in memory only.
-
-    Raises:
-        KeyError: There is no such signature.
+    bytes of a .tflite file that is in memory only. Raises ``KeyError`` for an unknown signature.
     """
     reading = Reading(graph, inference_signature(graph, signature), content)
     rules = (entry.graph_rules.get(graph.format) for entry in FAMILIES)
@@ -67,13 +57,8 @@ def find(
 def diagnose_log(text: str) -> tuple[LogDiagnosis, ...]:
     """Read a log without noise (``log_text.without_noise``): each family once, best first."""
     index = MatchIndex(find_matches(text, LOG_PATTERNS))
-    best: dict[str, LogDiagnosis] = {}
-    for entry in FAMILIES:
-        for found in entry.diagnose_log(index):
-            known = best.get(found.id)
-            if known is None or _closeness(found) < _closeness(known):
-                best[found.id] = found
-    ordered = sorted(best.values(), key=_closeness)
+    diagnoses = (min(entry.diagnose_log(index), key=_closeness, default=None) for entry in FAMILIES)
+    ordered = sorted((found for found in diagnoses if found), key=_closeness)
     strong = tuple(found for found in ordered if found.rank < LAST_RESORT)
     return strong or tuple(ordered)
 

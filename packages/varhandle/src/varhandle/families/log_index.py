@@ -206,23 +206,14 @@ class MatchIndex:
 
 @dataclass(frozen=True)
 class LogDiagnosis:
-    """A family of failure that a log shows.
+    """A family of failure that a log shows."""
 
-    Attributes:
-        id: The family.
-        line: The line that gave it away, without colors and prefixes, shortened.
-        message: What the line means here, with the names that it gives.
-        fix: What to do: a sentence, and code where code helps.
-        line_number: Number of the line in the log, counted from 1.
-        rank: How close the line is to the cause: the smaller, the closer.
-    """
-
-    id: str
-    line: str
-    message: str
-    fix: str
-    line_number: int
-    rank: int
+    id: str  # of the family
+    line: str  # the line that gave it away, without colors and prefixes, shortened
+    message: str  # what the line means here, with the names that it gives
+    fix: str  # a sentence, and code where code helps
+    line_number: int  # in the log, counted from 1
+    rank: int  # how close the line is to the cause: the smaller, the closer
 
 
 LogRule = Callable[[MatchIndex], Iterator[LogDiagnosis]]
@@ -232,16 +223,13 @@ LogRule = Callable[[MatchIndex], Iterator[LogDiagnosis]]
 class Meaning:
     """What every line of some kind means, whatever else the log has.
 
-    Attributes:
-        rank: How close such a line is to the cause: the smaller, the closer.
-        message: What it means. ``{node:a variable}`` is the name that the pattern caught as
-            ``node``, quoted, or else the words after the colon; an op has no quotes.
-        fix: What to do, if not the family's own fix.
+    ``{node:a variable}`` in a message is the name that the pattern caught as ``node``, quoted, or
+    else the words after the colon; an op has no quotes.
     """
 
     rank: int
     message: str
-    fix: str | None = None
+    fix: str | None = None  # if not the family's own
 
     def message_of(self, match: Match) -> str:
         """Write the message for a line."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
@@ -58,31 +58,18 @@ class Context(NamedTuple):
 
 @dataclass(frozen=True)
 class Pattern:
-    """A phrase, and what must and may stand around it.
+    """A phrase, and what must and may stand around it."""
 
-    Attributes:
-        kind: What it shows; several patterns may be of one kind.
-        phrase: The phrase, as a log has it.
-        before: Expression with named groups, which must match right before the phrase.
-        after: The same, right after it.
-        reach: Characters before and after it that expressions and company see.
-        company: Phrases of which one must stand within reach.
-        word: Whether the phrase starts a word: no letter may stand right before it.
-        line: Expression that the whole line must match, where the phrase has no company.
-        items: Whether a list of ops follows, of which one at least must be known.
-        test: A last condition.
-    """
-
-    kind: str
-    phrase: str
-    before: str = ""
-    after: str = ""
-    reach: int = 400
-    company: tuple[str, ...] = ()
-    word: bool = False
-    line: str = ""
-    items: bool = False
-    test: Callable[[Context], bool] | None = None
+    kind: str  # what it shows; several patterns may be of one kind
+    phrase: str  # as a log has it
+    before: str = ""  # expression with named groups, which must match right before the phrase
+    after: str = ""  # the same, right after it
+    reach: int = 400  # characters before and after it that expressions and company see
+    company: tuple[str, ...] = ()  # phrases of which one must stand within reach
+    word: bool = False  # whether no letter may stand right before it
+    line: str = ""  # expression that the whole line must match, where the phrase has no company
+    items: bool = False  # whether a list of ops follows, of which one at least must be known
+    test: Callable[[Context], bool] | None = None  # a last condition
 
     @cached_property
     def needle(self) -> str:
@@ -103,22 +90,13 @@ class Pattern:
 
 @dataclass(frozen=True)
 class Match:
-    """A place where a log has a pattern.
+    """A place where a log has a pattern."""
 
-    Attributes:
-        kind: The kind of the pattern.
-        line_number: Number of its line, counted from 1.
-        line: The line, cleaned and shortened.
-        names: What was caught beside it: ``op``, ``variable``, ``dtype``, ``node`` and the like,
-            fit to be shown.
-        ops: The known ops in the list that follows.
-    """
-
-    kind: str
-    line_number: int
-    line: str
-    names: Mapping[str, str] = field(default_factory=dict)
-    ops: tuple[str, ...] = ()
+    kind: str  # of the pattern
+    line_number: int  # counted from 1
+    line: str  # cleaned and shortened
+    names: Mapping[str, str]  # what was caught beside it (``op``, ``variable``, …), fit to be shown
+    ops: tuple[str, ...]  # the known ops in the list that follows
 
     def get(self, name: str) -> str:
         """Return a name that was caught, or nothing."""

@@ -82,11 +82,7 @@ def builtin_ops() -> dict[str, int]:
 
 
 def ask(python: str, *arguments: str) -> dict[str, list[int]]:
-    """Ask the runtime of another Python.
-
-    Raises:
-        RuntimeError: The Python has no such runtime.
-    """
+    """Ask the runtime of another Python; ``RuntimeError`` if it has none."""
     files = {
         name: [base64.b64encode(file_of(op, v)).decode() for v in range(1, LATEST + 1)]
         for name, op in builtin_ops().items()

@@ -1,32 +1,20 @@
 """The one sentence for every failure that TensorFlow 2.7 to 2.18 could not name."""
 
-import pytest
-from family_checks import check_case, ids
+from family_checks import case_test, log_test
 
 from varhandle import explain
 from varhandle.families.catalog import family
 
 FAMILY = family("constant-folding-failed")
 
+test_a_case_does_what_it_is_for = case_test(FAMILY, {"float32-state-flag-off": "works"})
 
-@pytest.mark.parametrize(
-    ("case", "expected"),
-    [
-        ("float32-state-flag-off", ("works", "run")),
-    ],
-)
-def test_a_reproduction_does_what_it_is_for(reproduced, case, expected):
-    check_case(reproduced(case), FAMILY.id, *expected)
-
-
-@pytest.mark.parametrize(
-    "log",
+test_it_shows_in_a_log = log_test(
+    FAMILY,
     [
         "Variable constant folding failed.",
     ],
 )
-def test_it_shows_in_a_log(log):
-    assert ids(log)[0] == FAMILY.id
 
 
 FOLDING = (

@@ -1,34 +1,24 @@
 """Variables that became TensorFlow's own ops, which the interpreter does not link."""
 # ruff: noqa: E501
 
-import pytest
-from family_checks import check_case, ids, refused
+from family_checks import case_test, ids, log_test, refused
 
 from varhandle import explain
 from varhandle.families.catalog import family
 
 FAMILY = family("flex-variable")
 
-
-@pytest.mark.parametrize(
-    ("case", "expected"),
-    [
-        ("float16-state-select-ops", ("error", "load", "RuntimeError", "Select TensorFlow op(s)")),
-    ],
+test_a_case_does_what_it_is_for = case_test(
+    FAMILY, {"float16-state-select-ops": "load: RuntimeError: Select TensorFlow op(s)"}
 )
-def test_a_reproduction_does_what_it_is_for(reproduced, case, expected):
-    check_case(reproduced(case), FAMILY.id, *expected)
 
-
-@pytest.mark.parametrize(
-    "log",
+test_it_shows_in_a_log = log_test(
+    FAMILY,
     [
         "RuntimeError: Encountered unresolved custom op: FlexVarHandleOp.",
         "Regular TensorFlow ops are not supported by this interpreter. Make sure you apply/link the Flex delegate before inference.Node number 2 (FlexAssignVariableOp) failed to prepare.",
     ],
 )
-def test_it_shows_in_a_log(log):
-    assert ids(log)[0] == FAMILY.id
 
 
 FLEX = "ERROR: Regular TensorFlow ops are not supported by this interpreter."

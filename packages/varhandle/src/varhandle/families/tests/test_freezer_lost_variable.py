@@ -2,7 +2,7 @@
 
 import pytest
 import zoo
-from family_checks import check_case, code_of, counter, fix_of, ids, run, severe
+from family_checks import case_test, code_of, counter, fix_of, log_test, run, severe
 
 from varhandle import explain
 from varhandle.diagnosis import diagnose
@@ -12,27 +12,17 @@ from varhandle.graph import Access, Function, Graph, Node, Signature, Variable
 
 FAMILY = family("freezer-lost-variable")
 
-
-@pytest.mark.parametrize(
-    ("case", "expected"),
-    [
-        ("cond-read", ("works", "run")),
-        ("cond-read-concrete-function", ("works", "run")),
-    ],
+test_a_case_does_what_it_is_for = case_test(
+    FAMILY, {"cond-read": "works", "cond-read-concrete-function": "works"}
 )
-def test_a_reproduction_does_what_it_is_for(reproduced, case, expected):
-    check_case(reproduced(case), FAMILY.id, *expected)
 
-
-@pytest.mark.parametrize(
-    "log",
+test_it_shows_in_a_log = log_test(
+    FAMILY,
     [
         "Unsupported operations: ReadVariableOp",
         "Exception: Placeholder ReadVariableOp/resource should be specified by input_arrays.",
     ],
 )
-def test_it_shows_in_a_log(log):
-    assert ids(log)[0] == FAMILY.id
 
 
 def test_a_saved_model_with_its_signature(tf, tmp_path):

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 import zoo
-from family_checks import check_case, fix_of, ids, run
+from family_checks import case_test, fix_of, ids, log_test, run
 
 from varhandle import explain
 from varhandle.diagnosis import diagnose
@@ -12,32 +12,20 @@ from varhandle.families.catalog import family
 
 FAMILY = family("frozen-but-assigned")
 
-
-@pytest.mark.parametrize(
-    ("case", "expected"),
-    [
-        (
-            "concrete-function-alone",
-            ("error", "convert", "ValueError", "incompatible with expected resource"),
-        ),
-        (
-            "batch-norm-training",
-            ("error", "convert", "ValueError", "incompatible with expected resource"),
-        ),
-    ],
+test_a_case_does_what_it_is_for = case_test(
+    FAMILY,
+    {
+        "concrete-function-alone": "convert: ValueError: incompatible with expected resource",
+        "batch-norm-training": "convert: ValueError: incompatible with expected resource",
+    },
 )
-def test_a_reproduction_does_what_it_is_for(reproduced, case, expected):
-    check_case(reproduced(case), FAMILY.id, *expected)
 
-
-@pytest.mark.parametrize(
-    "log",
+test_it_shows_in_a_log = log_test(
+    FAMILY,
     [
         "Unsupported Ops in the model after optimization\nAssignVariableOp",
     ],
 )
-def test_it_shows_in_a_log(log):
-    assert ids(log)[0] == FAMILY.id
 
 
 def test_a_model_in_training_is_saved_for_inference(tf, specimen_path, tmp_path, monkeypatch):

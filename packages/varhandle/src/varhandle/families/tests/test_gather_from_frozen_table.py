@@ -2,34 +2,23 @@
 
 from types import SimpleNamespace
 
-import pytest
-from family_checks import check_case, fix_of, ids, run
+from family_checks import case_test, fix_of, ids, log_test, run
 
 from varhandle import explain
 from varhandle.families.catalog import family
 
 FAMILY = family("gather-from-frozen-table")
 
-
-@pytest.mark.parametrize(
-    ("case", "expected"),
-    [
-        ("embedding", ("works", "run")),
-        ("embedding-concrete-function", ("works", "run")),
-    ],
+test_a_case_does_what_it_is_for = case_test(
+    FAMILY, {"embedding": "works", "embedding-concrete-function": "works"}
 )
-def test_a_reproduction_does_what_it_is_for(reproduced, case, expected):
-    check_case(reproduced(case), FAMILY.id, *expected)
 
-
-@pytest.mark.parametrize(
-    "log",
+test_it_shows_in_a_log = log_test(
+    FAMILY,
     [
         "Exception: Placeholder model/embed/Gather/resource should be specied by input_arrays.",
     ],
 )
-def test_it_shows_in_a_log(log):
-    assert ids(log)[0] == FAMILY.id
 
 
 def test_a_table_that_changes_is_read_before_it_is_looked_up(tf, specimen_path):

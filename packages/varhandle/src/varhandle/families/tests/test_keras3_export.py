@@ -1,9 +1,8 @@
 """A Keras 3 model that tf.saved_model.save wrote: each variable twice, one value."""
 
 import numpy as np
-import pytest
 import zoo
-from family_checks import check_case, code_of, fix_of, ids, run
+from family_checks import case_test, code_of, fix_of, ids, log_test, run
 
 from varhandle import check_parity, explain
 from varhandle.conversion.converter import convert
@@ -13,19 +12,10 @@ from varhandle.families.catalog import family
 
 FAMILY = family("keras3-export")
 
+test_a_case_does_what_it_is_for = case_test(FAMILY, {"keras-in-module": "wrong"})
 
-@pytest.mark.parametrize(
-    ("case", "expected"),
-    [
-        ("keras-in-module", ("wrong", "run")),
-    ],
-)
-def test_a_reproduction_does_what_it_is_for(reproduced, case, expected):
-    check_case(reproduced(case), FAMILY.id, *expected)
-
-
-@pytest.mark.parametrize(
-    "log",
+test_it_shows_in_a_log = log_test(
+    FAMILY,
     [
         "AttributeError: 'KerasVariable' object has no attribute 'read_value'",
         "AttributeError: 'Functional' object has no attribute '_get_save_spec'",
@@ -33,8 +23,6 @@ def test_a_reproduction_does_what_it_is_for(reproduced, case, expected):
         "LLVM ERROR: Failed to infer result type(s).\nAborted (core dumped)",
     ],
 )
-def test_it_shows_in_a_log(log):
-    assert ids(log)[0] == FAMILY.id
 
 
 def test_keras_writes_the_saved_model(tf, tmp_path):

@@ -1,18 +1,14 @@
 """TensorFlow Lite Micro, which must be given the variable ops and a store for the variables."""
 
-import pytest
-from family_checks import ids
+from family_checks import log_test
 
 from varhandle.families.catalog import family
 
 FAMILY = family("micro-needs-store")
 
-
-@pytest.mark.parametrize(
-    "log",
+test_it_shows_in_a_log = log_test(
+    FAMILY,
     [
         "Failed to get registration from op code VAR_HANDLE",
     ],
 )
-def test_it_shows_in_a_log(log):
-    assert ids(log)[0] == FAMILY.id

@@ -1,22 +1,13 @@
 """The importer of TensorFlow 2.3 to 2.6 (and 2.18), which refuses a variable that is written."""
 
-import pytest
-from family_checks import check_case, fix_of, run
+from family_checks import case_test, fix_of, run
 
 from varhandle.families.catalog import family
 from varhandle.formats import read_graph
 
 FAMILY = family("not-immutable")
 
-
-@pytest.mark.parametrize(
-    ("case", "expected"),
-    [
-        ("float32-state", ("works", "run")),
-    ],
-)
-def test_a_reproduction_does_what_it_is_for(reproduced, case, expected):
-    check_case(reproduced(case), FAMILY.id, *expected)
+test_a_case_does_what_it_is_for = case_test(FAMILY, {"float32-state": "works"})
 
 
 def test_a_state_is_converted_as_it_is(specimen_path, tmp_path, monkeypatch):

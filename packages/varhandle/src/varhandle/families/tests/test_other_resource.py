@@ -1,35 +1,25 @@
 """A resource that is no variable (a table, an iterator), or a tool that is no TensorFlow."""
 # ruff: noqa: E501
 
-import pytest
-from family_checks import check_case, code_of, ids, run
+from family_checks import case_test, code_of, log_test, run
 
 from varhandle.families import other_resource
 from varhandle.families.catalog import family
 
 FAMILY = family("other-resource")
 
-
-@pytest.mark.parametrize(
-    ("case", "expected"),
-    [
-        ("hash-table", ("error", "convert", "ConverterError", "'tf.HashTableV2' op is neither")),
-    ],
+test_a_case_does_what_it_is_for = case_test(
+    FAMILY, {"hash-table": "convert: ConverterError: 'tf.HashTableV2' op is neither"}
 )
-def test_a_reproduction_does_what_it_is_for(reproduced, case, expected):
-    check_case(reproduced(case), FAMILY.id, *expected)
 
-
-@pytest.mark.parametrize(
-    "log",
+test_it_shows_in_a_log = log_test(
+    FAMILY,
     [
         "Not found: Resource localhost/table_72/N10tensorflow6lookup15LookupInterfaceE does not exist.",
         "Not found: Resource localhost/table_72/class tensorflow::lookup::LookupInterface does not exist.",
         "See https://www.tensorflow.org/lite/guide/ops_custom\nCustom ops: HashTableV2",
     ],
 )
-def test_it_shows_in_a_log(log):
-    assert ids(log)[0] == FAMILY.id
 
 
 def test_a_table_becomes_a_constant(tf):

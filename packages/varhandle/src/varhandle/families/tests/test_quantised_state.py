@@ -1,33 +1,21 @@
 """A quantized file whose state has two dtypes, or stops changing."""
 # ruff: noqa: E501
 
-import pytest
-from family_checks import check_case, file_of, ids, severe
+from family_checks import case_test, file_of, log_test, severe
 
 from varhandle.families.catalog import family, find
 from varhandle.formats import read_graph
 
 FAMILY = family("quantised-state")
 
+test_a_case_does_what_it_is_for = case_test(FAMILY, {"int8-state": "wrong"})
 
-@pytest.mark.parametrize(
-    ("case", "expected"),
-    [
-        ("int8-state", ("wrong", "run")),
-    ],
-)
-def test_a_reproduction_does_what_it_is_for(reproduced, case, expected):
-    check_case(reproduced(case), FAMILY.id, *expected)
-
-
-@pytest.mark.parametrize(
-    "log",
+test_it_shows_in_a_log = log_test(
+    FAMILY,
     [
         "tensorflow/lite/kernels/assign_variable.cc:60 variable_tensor->type != input->type (FLOAT32 != INT8)",
     ],
 )
-def test_it_shows_in_a_log(log):
-    assert ids(log)[0] == FAMILY.id
 
 
 def test_a_state_of_two_dtypes_is_refused_by_the_interpreter():

@@ -3,7 +3,7 @@
 import shlex
 
 import pytest
-from family_checks import check_case, fix_of, ids
+from family_checks import case_test, fix_of, ids, log_test
 
 from varhandle.cli import main
 from varhandle.families.catalog import family
@@ -11,19 +11,10 @@ from varhandle.formats import read_graph
 
 FAMILY = family("runtime-too-old")
 
+test_a_case_does_what_it_is_for = case_test(FAMILY, {"newer-file": "works"})
 
-@pytest.mark.parametrize(
-    ("case", "expected"),
-    [
-        ("newer-file", ("works", "run")),
-    ],
-)
-def test_a_reproduction_does_what_it_is_for(reproduced, case, expected):
-    check_case(reproduced(case), FAMILY.id, *expected)
-
-
-@pytest.mark.parametrize(
-    "log",
+test_it_shows_in_a_log = log_test(
+    FAMILY,
     [
         "Element type 13 is unknown",
         "TensorType 13 cannot be loaded",
@@ -31,8 +22,6 @@ def test_a_reproduction_does_what_it_is_for(reproduced, case, expected):
         "Unsupported tensor type 13",
     ],
 )
-def test_it_shows_in_a_log(log):
-    assert ids(log)[0] == FAMILY.id
 
 
 def test_a_command_in_a_fix_is_one(specimen_path, tmp_path, monkeypatch, capsys):

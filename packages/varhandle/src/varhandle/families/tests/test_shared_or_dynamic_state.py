@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import zoo
-from family_checks import check_case, fix_of, ids, run
+from family_checks import case_test, fix_of, log_test, run
 
 from varhandle.diagnosis import diagnose
 from varhandle.families.catalog import family, find
@@ -12,27 +12,16 @@ from varhandle.graph import Function, Graph, Node
 
 FAMILY = family("shared-or-dynamic-state")
 
-
-@pytest.mark.parametrize(
-    ("case", "expected"),
-    [
-        ("growing-variable", ("wrong", "run")),
-        ("two-signatures", ("works", "run")),
-        ("lstm", ("works", "run")),
-    ],
+test_a_case_does_what_it_is_for = case_test(
+    FAMILY, {"growing-variable": "wrong", "two-signatures": "works", "lstm": "works"}
 )
-def test_a_reproduction_does_what_it_is_for(reproduced, case, expected):
-    check_case(reproduced(case), FAMILY.id, *expected)
 
-
-@pytest.mark.parametrize(
-    "log",
+test_it_shows_in_a_log = log_test(
+    FAMILY,
     [
         "error: Failed to duplicate values for the stateful op",
     ],
 )
-def test_it_shows_in_a_log(log):
-    assert ids(log)[0] == FAMILY.id
 
 
 def test_signatures_that_share_state_are_converted_together(specimen_path, tmp_path, monkeypatch):

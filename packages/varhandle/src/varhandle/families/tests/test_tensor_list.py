@@ -1,8 +1,7 @@
 """A recurrent layer whose batch has no size."""
 
 import numpy as np
-import pytest
-from family_checks import check_case, code_of, finding_of, ids, run
+from family_checks import case_test, code_of, finding_of, ids, log_test, run
 
 from varhandle import check_parity
 from varhandle.families.catalog import family, find
@@ -15,15 +14,12 @@ def recurrent(tf):
     return tf.keras.Sequential([tf.keras.Input((5, 3)), tf.keras.layers.LSTM(4)])
 
 
-def test_the_reproduction_fails_here(reproduced):
-    seen = reproduced("lstm-any-batch")
-    check_case(
-        seen, FAMILY.id, "error", "convert", "ConverterError", "requires element_shape to be static"
-    )
+test_a_case_does_what_it_is_for = case_test(
+    FAMILY, {"lstm-any-batch": "convert: ConverterError: requires element_shape to be static"}
+)
 
-
-@pytest.mark.parametrize(
-    "log",
+test_it_shows_in_a_log = log_test(
+    FAMILY,
     [
         "error: 'tf.TensorListReserve' op requires element_shape to be static during TF Lite"
         " transformation pass",
@@ -35,8 +31,6 @@ def test_the_reproduction_fails_here(reproduced):
         "Node number 3 (FlexTensorListReserve) failed to prepare.",
     ],
 )
-def test_it_shows_in_a_log(log):
-    assert ids(log) == ["tensor-list"]
 
 
 def test_a_loop_without_a_layer_is_not_taken_for_one():

@@ -2,8 +2,7 @@
 # ruff: noqa: E501
 
 import numpy as np
-import pytest
-from family_checks import check_case, code_of, fix_of, ids, run
+from family_checks import case_test, code_of, fix_of, log_test, run
 
 from varhandle.diagnosis import diagnose
 from varhandle.families import uninitialised_variable
@@ -11,28 +10,16 @@ from varhandle.families.catalog import family
 
 FAMILY = family("unfrozen-graph")
 
-
-@pytest.mark.parametrize(
-    ("case", "expected"),
-    [
-        ("unfrozen-graph", ("wrong", "run")),
-        (
-            "unfrozen-reference",
-            (
-                "error",
-                "convert",
-                "ConverterError",
-                "'tf.VariableV2' op is illegal in a TFLite pipeline",
-            ),
-        ),
-    ],
+test_a_case_does_what_it_is_for = case_test(
+    FAMILY,
+    {
+        "unfrozen-graph": "wrong",
+        "unfrozen-reference": "convert: ConverterError: 'tf.VariableV2' op is illegal in a TFLite pipeline",
+    },
 )
-def test_a_reproduction_does_what_it_is_for(reproduced, case, expected):
-    check_case(reproduced(case), FAMILY.id, *expected)
 
-
-@pytest.mark.parametrize(
-    "log",
+test_it_shows_in_a_log = log_test(
+    FAMILY,
     [
         "error: failed while converting: 'main': Ops that need custom implementation (enabled via setting the -emit-custom-ops flag):\n\ttf.VariableV2 {container = \"\"}",
         "Here is a list of operators for which you will need custom implementations: VariableV2.",
@@ -40,8 +27,6 @@ def test_a_reproduction_does_what_it_is_for(reproduced, case, expected):
         "List of operations that cannot be converted to Inference Engine IR:\n VariableV2 (1)",
     ],
 )
-def test_it_shows_in_a_log(log):
-    assert ids(log)[0] == FAMILY.id
 
 
 def test_frozen_in_its_session(tf, tmp_path):

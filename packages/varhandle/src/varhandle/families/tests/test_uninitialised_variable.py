@@ -1,32 +1,23 @@
 """A variable that is read, and that nothing has set."""
 
 import pytest
-from family_checks import check_case, file_of, fix_of, ids, run, severe
+from family_checks import case_test, file_of, fix_of, log_test, run, severe
 
 from varhandle.families.catalog import family, find
 
 FAMILY = family("uninitialised-variable")
 
-
-@pytest.mark.parametrize(
-    ("case", "expected"),
-    [
-        ("untracked-variable", ("error", "save", "AssertionError", "'untracked' resource")),
-    ],
+test_a_case_does_what_it_is_for = case_test(
+    FAMILY, {"untracked-variable": "save: AssertionError: 'untracked' resource"}
 )
-def test_a_reproduction_does_what_it_is_for(reproduced, case, expected):
-    check_case(reproduced(case), FAMILY.id, *expected)
 
-
-@pytest.mark.parametrize(
-    "log",
+test_it_shows_in_a_log = log_test(
+    FAMILY,
     [
         "Resource localhost/dense/kernel/N10tensorflow3VarE does not exist.",
         "FailedPreconditionError: Attempting to use uninitialized value beta1_power",
     ],
 )
-def test_it_shows_in_a_log(log):
-    assert ids(log)[0] == FAMILY.id
 
 
 def test_a_variable_is_owned_by_what_is_saved(tf, specimen_path):

@@ -3,7 +3,7 @@
 
 import pytest
 import zoo
-from family_checks import check_case, fix_of, ids, refused, run, severe
+from family_checks import case_test, fix_of, ids, log_test, refused, run, severe
 
 from varhandle import explain
 from varhandle.conversion.converter import convert
@@ -12,63 +12,25 @@ from varhandle.formats import read_graph
 
 FAMILY = family("unsupported-variable-dtype")
 
-
-@pytest.mark.parametrize(
-    ("case", "expected"),
-    [
-        (
-            "float16-state",
-            (
-                "error",
-                "convert",
-                "ConverterError",
-                "'tf.VarHandleOp' op is neither a custom op nor a flex op",
-            ),
-        ),
-        (
-            "float16-state-flag-off",
-            (
-                "error",
-                "convert",
-                "ConverterError",
-                "'tf.VarHandleOp' op is neither a custom op nor a flex op",
-            ),
-        ),
-        (
-            "int16-state",
-            (
-                "error",
-                "convert",
-                "ConverterError",
-                "'tf.VarHandleOp' op is neither a custom op nor a flex op",
-            ),
-        ),
-        ("uint32-state", ("error", "convert", "ConverterError", "but got 'tensor<4xui32>'")),
-        (
-            "string-state",
-            (
-                "error",
-                "convert",
-                "ConverterError",
-                "'tf.VarHandleOp' op is neither a custom op nor a flex op",
-            ),
-        ),
-    ],
+test_a_case_does_what_it_is_for = case_test(
+    FAMILY,
+    {
+        "float16-state": "convert: ConverterError: 'tf.VarHandleOp' op is neither a custom op nor a flex op",
+        "float16-state-flag-off": "convert: ConverterError: 'tf.VarHandleOp' op is neither a custom op nor a flex op",
+        "int16-state": "convert: ConverterError: 'tf.VarHandleOp' op is neither a custom op nor a flex op",
+        "uint32-state": "convert: ConverterError: but got 'tensor<4xui32>'",
+        "string-state": "convert: ConverterError: 'tf.VarHandleOp' op is neither a custom op nor a flex op",
+    },
 )
-def test_a_reproduction_does_what_it_is_for(reproduced, case, expected):
-    check_case(reproduced(case), FAMILY.id, *expected)
 
-
-@pytest.mark.parametrize(
-    "log",
+test_it_shows_in_a_log = log_test(
+    FAMILY,
     [
         "error: failed to legalize operation 'tf.VarHandleOp' that was explicitly marked illegal",
         "error: 'tfl.read_variable' op result #0 must be tensor of 32-bit float or 64-bit float values, but got 'tensor<*xui16>'",
         "error: failed while converting: 'main': Ops that can be supported by the flex runtime (enabled via setting the -emit-select-tf-ops flag):\ttf.VarHandleOp {}",
     ],
 )
-def test_it_shows_in_a_log(log):
-    assert ids(log)[0] == FAMILY.id
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "int16"])

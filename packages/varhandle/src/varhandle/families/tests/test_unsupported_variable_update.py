@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import zoo
-from family_checks import check_case, code_of, fix_of, ids, run, severe
+from family_checks import case_test, code_of, fix_of, log_test, run, severe
 
 from varhandle import check_parity
 from varhandle.conversion.converter import convert
@@ -17,27 +17,21 @@ from varhandle.graph import Variable
 
 FAMILY = family("unsupported-variable-update")
 
-
-@pytest.mark.parametrize(
-    ("case", "expected"),
-    [
-        ("slice-assign", ("error", "convert", "ConverterError", "tf.ResourceStridedSliceAssign")),
-        ("scatter-update", ("error", "convert", "ConverterError", "tf.ResourceScatter")),
-    ],
+test_a_case_does_what_it_is_for = case_test(
+    FAMILY,
+    {
+        "slice-assign": "convert: ConverterError: tf.ResourceStridedSliceAssign",
+        "scatter-update": "convert: ConverterError: tf.ResourceScatter",
+    },
 )
-def test_a_reproduction_does_what_it_is_for(reproduced, case, expected):
-    check_case(reproduced(case), FAMILY.id, *expected)
 
-
-@pytest.mark.parametrize(
-    "log",
+test_it_shows_in_a_log = log_test(
+    FAMILY,
     [
         "RuntimeError: Encountered unresolved custom op: ResourceScatterNdUpdate.",
         "TF Select ops: ResourceScatterNdUpdate, VarHandleOp",
     ],
 )
-def test_it_shows_in_a_log(log):
-    assert ids(log)[0] == FAMILY.id
 
 
 @pytest.mark.parametrize(
