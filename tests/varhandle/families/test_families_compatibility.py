@@ -64,13 +64,6 @@ def test_the_three_answers_to_a_state_are_given_by_all_that_refuse_it(specimen_p
                 assert label in one["results"]["float32-state"]["label"]
 
 
-@pytest.mark.parametrize("case", ["float32-state", "cond-read"])
-def test_it_works_from_the_release_after_the_last_that_fails(case):
-    order = [short(version) for version in MEASURED]
-    last = max(order.index(release) for release in releases(compatibility.failing(case)))
-    assert compatibility.works_from(case) == order[last + 1]
-
-
 def test_what_never_works_works_from_nowhere():
     assert compatibility.works_from("concrete-function-alone") == ""
     assert compatibility.failing("read-only") == ""

@@ -63,14 +63,10 @@ def test_a_view_that_was_released():
     assert explain(view).matches == ()
 
 
-@pytest.mark.parametrize("make", [bytes, bytearray, memoryview])
-def test_bytes_of_every_kind(make):
-    assert [match.id for match in explain(make(LINE.encode())).matches] == [FAMILY]
-
-
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "utf-16-le"])
-def test_encodings(encoding):
-    assert [match.id for match in explain(LINE.encode(encoding)).matches] == [FAMILY]
+@pytest.mark.parametrize("make", [bytes, bytearray, memoryview])
+def test_bytes_of_every_kind_and_encoding(make, encoding):
+    assert [match.id for match in explain(make(LINE.encode(encoding))).matches] == [FAMILY]
 
 
 def test_letters_that_grow_in_small_letters_move_no_name():

@@ -3,12 +3,11 @@
 
 import pytest
 import zoo
-from family_checks import case_test, fix_of, ids, log_test, refused, run, severe
+from family_checks import case_test, fix_of, ids, log_test, refused, run
 
 from varhandle import explain
 from varhandle.conversion.converter import convert
-from varhandle.families.catalog import family, find
-from varhandle.formats import read_graph
+from varhandle.families.catalog import family
 
 FAMILY = family("unsupported-variable-dtype")
 
@@ -57,28 +56,6 @@ def test_strings_become_numbers(tf, specimen_path):
     run(fix, self=module, index=[2], tf=tf)
     assert module.last.dtype == tf.int64
     assert module.last.numpy().tolist() == [2]
-
-
-@pytest.mark.parametrize("dtype", ["uint16", "uint32", "uint64"])
-def test_the_other_dtypes_that_are_called_unsupported_stop_the_converter(tf, tmp_path, dtype):
-    path = zoo.total_of(dtype)(tf, tmp_path)
-    (finding,) = (f for f in find(read_graph(path)) if f.severity == "error")
-    assert finding.id == "unsupported-variable-dtype"
-    assert not convert(path).content
-
-
-def test_the_dtypes_that_are_not_called_unsupported_convert(tf, tmp_path):
-    dtypes = ["float32", "float64", "int8", "uint8", "int32", "int64", "bool", "complex64"]
-    variables = {f"v_{d}": tf.Variable(tf.zeros([4], d), name=f"v_{d}") for d in dtypes}
-
-    def step(module, x):
-        for dtype in dtypes:
-            getattr(module, f"v_{dtype}").assign(tf.cast(x, dtype))
-        return {"y": module.v_float32 + tf.cast(module.v_int8, tf.float32)}
-
-    path = zoo.save_step(tf, tmp_path, variables, step)
-    assert severe(find(read_graph(path))) == ()
-    assert convert(path).content
 
 
 def test_the_message_that_the_workbook_is_named_for():

@@ -58,20 +58,9 @@ def test_an_update_is_computed_and_assigned(tf, fix, expected):
     assert owner.seen.numpy().tolist() == expected
 
 
-UPDATES = {
-    "ResourceScatterAdd": "resource",
-    "ResourceScatterSub": "resource",
-    "ResourceScatterMul": "resource",
-    "ResourceScatterDiv": "resource",
-    "ResourceScatterMin": "resource",
-    "ResourceScatterMax": "resource",
-    "ResourceScatterUpdate": "resource",
-    "ResourceScatterNdAdd": "ref",
-    "ResourceScatterNdSub": "ref",
-    "ResourceScatterNdMin": "ref",
-    "ResourceScatterNdMax": "ref",
-    "ResourceScatterNdUpdate": "ref",
-}
+SCATTERED = ("Add", "Sub", "Min", "Max", "Update", "Mul", "Div")
+UPDATES = [f"ResourceScatter{how}" for how in SCATTERED]
+UPDATES += [f"ResourceScatterNd{how}" for how in SCATTERED[:5]]
 
 
 @pytest.mark.parametrize("op", UPDATES)
@@ -79,8 +68,10 @@ def test_what_stands_in_for_an_update_does_the_same(tf, op):
     values = tf.constant([[1.0, 4.0], [-2.0, 8.0], [0.5, -3.0]])
     new_value, index = tf.constant([[3.0, -5.0]]), tf.constant([[1]])
     there, here = tf.Variable(values), SimpleNamespace(rows=tf.Variable(values))
-    at = index if op.startswith("ResourceScatterNd") else index[:, 0]
-    getattr(tf.raw_ops, op)(**{UPDATES[op]: there.handle, "indices": at, "updates": new_value})
+    nested = op.startswith("ResourceScatterNd")
+    handle = {"ref" if nested else "resource": there.handle}
+    at = index if nested else index[:, 0]
+    getattr(tf.raw_ops, op)(**handle, indices=at, updates=new_value)
     code = unsupported_variable_update.assign_whole_value(
         [Variable("rows", "float32", (3, 2))], {"rows": [op]}
     )
