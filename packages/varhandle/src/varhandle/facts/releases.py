@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from functools import cache
+from itertools import groupby
 from typing import Any
 
 from varhandle.facts.data_files import data_file
@@ -30,6 +32,12 @@ def minor(version: str) -> tuple[int, int]:
 def short(version: str) -> str:
     """Return the same as text, such as ``"2.15"``."""
     return ".".join(version.split(".")[:2])
+
+
+def runs(releases: Iterable[tuple[str, bool]]) -> list[list[str]]:
+    """Return the releases that are marked, those that follow each other together, as ``short``."""
+    groups = groupby(releases, key=lambda release: release[1])
+    return [[short(version) for version, _ in group] for marked, group in groups if marked]
 
 
 def pythons_of(version: str) -> tuple[str, ...]:

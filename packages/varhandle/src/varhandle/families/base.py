@@ -127,6 +127,11 @@ class Reading:
             return self.graph.functions
         return self.graph.reachable(self.graph.signature(self.signature).function)
 
+    @property
+    def reached_nodes(self) -> tuple[Node, ...]:
+        """The nodes of these functions."""
+        return tuple(node for function in self.reached for node in function.nodes)
+
     @cached_property
     def nodes(self) -> dict[tuple[str, str], tuple[int, Function, Node]]:
         """Every node by function and name, with its position and its function."""
@@ -229,7 +234,7 @@ class Family:
                 f"{message(variables)} Only signature {join_names(sorted(others))} does that: "
                 f"{reading.subject} converts by itself."
             )
-            alone = code.one_signature(reading.graph.source, reading.signature)
+            alone = code.convert_signatures(reading.graph.source, reading.signature)
             yield self.finding("warning", variable_names(variables), text, alone)
 
     def in_log(self, rank: int, match: Match, message: str, fix: str | None = None) -> LogDiagnosis:

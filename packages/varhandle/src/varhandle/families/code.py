@@ -9,7 +9,6 @@ is called the same throughout: ``self`` (the object that owns the variable), ``n
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from varhandle.display import printable
 from varhandle.facts.dtypes import DTYPES
@@ -55,7 +54,7 @@ def variable(name: str, value: str) -> str:
     return f"self.{attribute(name)} = tf.Variable({value}, name={name!r})"
 
 
-def convert_signatures(path: str, signatures: Sequence[str]) -> str:
+def convert_signatures(path: str, *signatures: str) -> str:
     """Convert signatures of a SavedModel into one file."""
     return lines(
         "import tensorflow as tf",
@@ -66,15 +65,10 @@ def convert_signatures(path: str, signatures: Sequence[str]) -> str:
     )
 
 
-def one_signature(path: str, signature: str) -> str:
-    """Convert only one signature of a SavedModel."""
-    return convert_signatures(path, [signature])
-
-
 def convert_here(path: str, signature: str | None, since: str) -> str:
     """Convert with a TensorFlow that takes the model as it is."""
-    name = "serving_default" if signature is None else signature
-    return lines(f"# TensorFlow {since} and later convert it as it is:", one_signature(path, name))
+    converting = convert_signatures(path, "serving_default" if signature is None else signature)
+    return lines(f"# TensorFlow {since} and later convert it as it is:", converting)
 
 
 def cured(path: str, signature: str | None) -> str:

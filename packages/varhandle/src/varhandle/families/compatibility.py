@@ -8,16 +8,16 @@ static reading of a model has to answer at once.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cache
-from itertools import groupby, takewhile
+from itertools import takewhile
 from pathlib import Path
 from typing import cast
 
 from varhandle.display import join_names, join_words
 from varhandle.facts.data_files import data_file
-from varhandle.facts.releases import measured_releases, short
-from varhandle.facts.targets import TARGETS, Target, find_target
+from varhandle.facts.releases import measured_releases, runs
+from varhandle.facts.targets import TARGETS, find_target
 from varhandle.families import code
 from varhandle.families.base import Finding, Reading, variable_names
 from varhandle.formats.tflite_bytes import read_graph_part
@@ -28,45 +28,30 @@ _FINE = frozenset({"works", "absent"})
 _STATE_CASE = "float32-state"
 
 
-def _runs(case: str) -> Iterator[tuple[dict[str, str], list[str]]]:
-    """Yield what a case did, with the releases in a row that did so."""
-    measured = [
-        (entry["results"][case], short(entry["version"]))
-        for entry in measured_releases()
-        if case in entry["results"]
-    ]
-    for _, group in groupby(measured, key=lambda pair: (pair[0]["outcome"], pair[0]["label"])):
-        results, versions = zip(*group, strict=True)
-        yield results[0], list(versions)
-
-
 def failing(case: str, label: str = "") -> str:
     """Say on which TensorFlow releases a case fails, where this is in the label of the failure.
 
     Such as ``"1.15 to 2.1 and 2.4 to 2.8"``; empty where it fails on none.
     """
-    spans: list[list[str]] = []
-    joined = False
-    for result, versions in _runs(case):
-        fails = result["outcome"] not in _FINE and label in result["label"]
-        if fails and joined:
-            spans[-1] += versions
-        elif fails:
-            spans.append(versions)
-        joined = fails
-    return join_words([_span(versions) for versions in spans])
-
-
-def _span(versions: Sequence[str]) -> str:
-    return join_words(versions) if len(versions) < 3 else f"{versions[0]} to {versions[-1]}"
+    fails = [
+        (version, result["outcome"] not in _FINE and label in result["label"])
+        for version, result in _results(case)
+    ]
+    return join_words(
+        [join_words(run) if len(run) < 3 else f"{run[0]} to {run[-1]}" for run in runs(fails)]
+    )
 
 
 def works_from(case: str) -> str:
     """Return the release from which on a case works; empty if it does not on the newest."""
-    first = ""
-    for result, versions in _runs(case):
-        first = (first or versions[0]) if result["outcome"] == "works" else ""
-    return first
+    works = [(version, result["outcome"] == "works") for version, result in _results(case)]
+    return runs(works)[-1][0] if works[-1][1] else ""
+
+
+def _results(case: str) -> list[tuple[str, dict[str, str]]]:
+    """Return what a case did on each release that it was measured on."""
+    measured = (entry for entry in measured_releases() if case in entry["results"])
+    return [(entry["version"], entry["results"][case]) for entry in measured]
 
 
 def refused_by_older_releases(
@@ -84,23 +69,13 @@ def refused_by_older_releases(
 
 
 @cache
-def _last_without_variables() -> str:
-    """Return the last measured release of TensorFlow Lite that has no ops on variables."""
-    measured = json.loads(data_file("runtime_ops.json").read_text(encoding="utf-8"))["measured"]
-    old = takewhile(
-        lambda release: not find_target(f"tflite-{release}").resource_variables, measured
-    )
-    return list(old)[-1]
-
-
 def without_variables() -> str:
     """Name the runtimes that have no ops on variables."""
-    plain = [_named(place) for place in TARGETS.values() if not place.resource_variables]
-    return ", and ".join([f"TensorFlow Lite {_last_without_variables()} and older", *plain])
-
-
-def _named(runtime: Target) -> str:
-    return f"{runtime.name} (target {runtime.id})"
+    measured = json.loads(data_file("runtime_ops.json").read_text(encoding="utf-8"))["measured"]
+    old = takewhile(lambda it: not find_target(f"tflite-{it}").resource_variables, measured)
+    *_, last = old
+    plain = [f"{t.name} (target {t.id})" for t in TARGETS.values() if not t.resource_variables]
+    return ", and ".join([f"TensorFlow Lite {last} and older", *plain])
 
 
 def takers(graph: Graph, content: bytes | None) -> str:
@@ -109,17 +84,15 @@ def takers(graph: Graph, content: bytes | None) -> str:
     Its bytes are read from where the graph came from if they are not given.
     """
     content = _content(graph) if content is None else content
-    parts = [] if content is None else [_oldest(earliest_release(content))]
+    parts = []
+    if content is not None:
+        release = earliest_release(content)
+        oldest = f"the oldest release of TensorFlow Lite with all of its ops is {release}"
+        parts = [oldest if release else "no measured release of TensorFlow Lite has all of its ops"]
     for runtime in TARGETS.values():
         if runtime.id != "micro":  # whose infos are its own
             parts += refusals(graph, runtime, content)
     return "; ".join(parts)
-
-
-def _oldest(release: str | None) -> str:
-    if release is None:
-        return "no measured release of TensorFlow Lite has all of its ops"
-    return f"the oldest release of TensorFlow Lite with all of its ops is {release}"
 
 
 def micro_refusals(graph: Graph, content: bytes | None) -> tuple[str, ...]:

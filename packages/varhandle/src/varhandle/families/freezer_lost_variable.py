@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from varhandle.display import join_names
@@ -15,7 +15,7 @@ from varhandle.families.gather_from_frozen_table import names_a_lookup
 from varhandle.families.harness import Answers, Trace, case, script_part
 from varhandle.families.log_index import LogDiagnosis, MatchIndex, Meaning
 from varhandle.families.log_patterns import WORD, Context, Match, Pattern
-from varhandle.graph import Function, Graph
+from varhandle.graph import Graph
 from varhandle.graph.signature_inference import placeholders, sinks
 
 
@@ -45,7 +45,9 @@ def cond_read_concrete_function(trace: Trace) -> Answers:
 
 def _in_saved_model(reading: Reading) -> Iterator[Finding]:
     """A variable that a branch of ``tf.cond`` reads: older releases do not follow the handle."""
-    branches = _reached_from_branches(reading.graph, reading.reached)
+    conditions = (n for n in reading.reached_nodes if n.op in {"If", "StatelessIf"})
+    called = {call for condition in conditions for call in condition.calls}
+    branches = {f.name for call in called for f in reading.graph.reachable(call)}
     names = variable_names(
         variable
         for variable in reading.graph.variables
@@ -62,29 +64,18 @@ def _in_saved_model(reading: Reading) -> Iterator[Finding]:
         yield FAMILY.finding("info", names, message, fix)
 
 
-def _reached_from_branches(graph: Graph, functions: Iterable[Function]) -> set[str]:
-    """Return the names of the functions that a condition in one of these can reach."""
-    conditions = (n for f in functions for n in f.nodes if n.op in {"If", "StatelessIf"})
-    waiting = [name for node in conditions for name in node.calls]
-    known = {function.name: function for function in graph.functions}
-    reached: set[str] = set()
-    while waiting:
-        name = waiting.pop()
-        if name in known and name not in reached:
-            reached.add(name)
-            waiting.extend(call for node in known[name].nodes for call in node.calls)
-    return reached
-
-
 def _in_graph_def(reading: Reading) -> Iterator[Finding]:
     """Reads that ``convert_variables_to_constants`` cannot follow, or has left on a constant."""
     main = reading.graph.functions[0].name
-    hidden = {
-        v.name: {a.function for a in v.reads if a.function != main} for v in reading.graph.variables
-    }
-    lost = tuple(sorted(name for name, functions in hidden.items() if functions))
-    if lost:
-        functions = sorted({function for name in lost for function in hidden[name]})
+    hidden = [
+        (v.name, access.function)
+        for v in reading.graph.variables
+        for access in v.reads
+        if access.function != main
+    ]
+    if hidden:
+        lost = tuple(sorted({name for name, _ in hidden}))
+        functions = sorted({function for _, function in hidden})
         message = (
             f"{named(lost)} read inside {join_names(functions)}, through an argument: the TF1 "
             'freezer answers "Cannot find the Placeholder op that is an input to the '

@@ -41,7 +41,7 @@ def hash_table(trace: Trace) -> Answers:
 
 
 def _in_graph(reading: Reading) -> Iterator[Finding]:
-    nodes = [n for f in reading.reached for n in f.nodes if n.op.startswith(_RESOURCES)]
+    nodes = [node for node in reading.reached_nodes if node.op.startswith(_RESOURCES)]
     if not nodes:
         return
     ops = sorted({printable(node.op) for node in nodes})
@@ -67,8 +67,8 @@ def _in_graph(reading: Reading) -> Iterator[Finding]:
 
 
 def _in_file(reading: Reading) -> Iterator[Finding]:
-    nodes = (node for function in reading.reached for node in function.nodes)
-    tables = sorted({node.op for node in nodes if node.op.startswith("HASHTABLE")})
+    ops = {node.op for node in reading.reached_nodes}
+    tables = sorted(op for op in ops if op.startswith("HASHTABLE"))
     if tables:
         message = (
             f"It looks words up in a table ({', '.join(tables)}), which a compiler of plain "

@@ -163,7 +163,7 @@ def _shared(reading: Reading) -> Iterator[Finding]:
             )
             fix = code.lines(
                 "# Convert them together, and get all of their runners from one interpreter:",
-                code.convert_signatures(reading.graph.source, signatures),
+                code.convert_signatures(reading.graph.source, *signatures),
             )
             yield FAMILY.finding("info", (variable.name,), message, fix)
 
@@ -172,8 +172,7 @@ def _older_state(reading: Reading) -> Iterator[Finding]:
     """State of the older kind, which no VAR_HANDLE shows."""
     nodes = [
         node
-        for function in reading.reached
-        for node in function.nodes
+        for node in reading.reached_nodes
         if node.op in _KEEP_STATE
         and not (node.op == "LSTM" and node.attributes.get("kernel_type") == _BASIC_LSTM)
     ]

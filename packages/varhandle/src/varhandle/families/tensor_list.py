@@ -26,7 +26,7 @@ def _in_saved_model(reading: Reading) -> Iterator[Finding]:
         return
     inputs = reading.graph.signature(reading.signature).inputs
     is_open = any(spec.shape and spec.shape[0] is None for spec in inputs)
-    if is_open and any(node.op in _LISTS for f in reading.reached for node in f.nodes):
+    if is_open and any(node.op in _LISTS for node in reading.reached_nodes):
         message = (
             f"{reading.capital_subject} has a batch of no fixed size, and keeps tensors in a list "
             "(TensorListReserve), as a recurrent layer does: where an element of the list is as "

@@ -100,9 +100,8 @@ def _written(variable: Variable) -> str:
 
 def _in_file(reading: Reading) -> Iterator[Finding]:
     """``allow_custom_ops`` hides such a variable behind a custom op that nobody has."""
-    nodes = (node for function in reading.reached for node in function.nodes)
-    hidden = {"VarHandleOp", "ReadVariableOp"}
-    if any(node.op in hidden and node.attributes.get("custom") for node in nodes):
+    custom = {node.op for node in reading.reached_nodes if node.attributes.get("custom")}
+    if custom & {"VarHandleOp", "ReadVariableOp"}:
         message = (
             "allow_custom_ops turned a variable into the custom op VarHandleOp: the converter had "
             'no builtin for it, and the interpreter answers "unresolved custom op: VarHandleOp".'

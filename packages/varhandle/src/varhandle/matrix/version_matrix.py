@@ -13,14 +13,13 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from varhandle.atomic_write import write_text
 from varhandle.display import Rich, join_words
 from varhandle.facts.data_files import data_file
-from varhandle.facts.releases import short
+from varhandle.facts.releases import runs
 from varhandle.families.catalog import CASES
 from varhandle.families.catalog import family as family_of
 from varhandle.matrix.environments import (
@@ -304,20 +303,16 @@ class CaseReleases(Rich):
 
     def _said(self, verb: str, outcomes: Set[str]) -> str:
         """Say on which releases it had one of these outcomes, those in a row as a span."""
-        spans = []
-        rows = groupby(self.outcomes, key=lambda pair: pair[1] in outcomes)
-        runs = [(had, [short(version) for version, _ in run]) for had, run in rows]
-        for had, versions in runs:
-            if had:
-                several = len(versions) > 1
-                spans.append(f"{versions[0]} to {versions[-1]}" if several else versions[0])
+        had = [(version, outcome in outcomes) for version, outcome in self.outcomes]
+        spans = runs(had)
         if not spans:
             return ""
-        if len(runs) == 1:
+        if len(spans[0]) == len(had):
             return f"{verb} on every release"
-        if len(spans) == 1 and runs[-1][0]:
-            return f"{verb} from {runs[-1][1][0]}"
-        return f"{verb} on {join_words(spans)}"
+        if len(spans) == 1 and had[-1][1]:
+            return f"{verb} from {spans[0][0]}"
+        written = [f"{run[0]} to {run[-1]}" if len(run) > 1 else run[0] for run in spans]
+        return f"{verb} on {join_words(written)}"
 
 
 @dataclass(frozen=True, repr=False)
