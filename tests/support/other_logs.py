@@ -13,12 +13,6 @@ Input 0 of layer "dense" is incompatible with the layer: expected axis -1 of inp
     "incompatible shapes": """\
 tensorflow.python.framework.errors_impl.InvalidArgumentError: {{function_node __wrapped__Mul_device_/job:localhost/replica:0/task:0/device:CPU:0}} Incompatible shapes: [10,128] vs. [10,10] [Op:Mul] name:
 """,
-    "missing module": """\
-Traceback (most recent call last):
-  File "convert.py", line 1, in <module>
-    import tensorflow as tf
-ModuleNotFoundError: No module named 'tensorflow'
-""",
     "CUDA": """\
 2026-11-22 10:11:12.123456: W external/local_xla/xla/stream_executor/gpu/gpu_driver.cc:344] failed call to cuInit: INTERNAL: CUDA error: Failed call to cuInit: CUDA_ERROR_NO_DEVICE: no CUDA-capable device is detected
 2026-11-22 10:11:12.223456: E external/local_xla/xla/stream_executor/cuda/cuda_dnn.cc:9261] Unable to register cuDNN factory: Attempting to register factory for plugin cuDNN when one has already been registered
@@ -29,19 +23,11 @@ ResourceExhaustedError: Graph execution error: OOM when allocating tensor with s
 \t [[{{node Adam/Adam/update/AssignSubVariableOp}}]]
 Hint: If you want to see a list of allocated tensors when OOM happens, add report_tensor_allocations_upon_oom to RunOptions for current allocation info. This isn't available when running in Eager mode.
 """,
-    "pip conflict": """\
-ERROR: pip's dependency resolver does not currently take into account all the packages that are installed.
-tensorflow 2.21.0 requires protobuf<8,>=6.31.1, but you have protobuf 3.20.3 which is incompatible.
-ERROR: Cannot install tensorflow==2.21.0 and keras==2.15.0 because these package versions have conflicting dependencies.
-""",
     "Keras deserialisation": """\
 TypeError: Could not locate class 'MyLayer'. Make sure custom classes are decorated with `@keras.saving.register_keras_serializable()`. Full object config: {'module': None, 'class_name': 'MyLayer', 'config': {'name': 'my_layer', 'trainable': True}, 'registered_name': 'MyLayer'}
 ValueError: A total of 2 objects could not be loaded. Example error message for object <Dense name=dense, built=True>:
 
 Layer 'dense' expected 2 variables, but received 0 variables during loading. Expected: ['kernel', 'bias']
-""",
-    "retracing": """\
-WARNING:tensorflow:5 out of the last 5 calls to <function Model.make_predict_function.<locals>.predict_function at 0x7f> triggered tf.function retracing. Tracing is expensive and the excessive number of tracings could be due to (1) creating @tf.function repeatedly in a loop, (2) passing tensors with different shapes, (3) passing Python objects instead of tensors.
 """,
     "a sensor without read_value": """\
 Traceback (most recent call last):
@@ -70,12 +56,6 @@ WARNING:tensorflow:Gradients do not exist for variables ['dense/kernel:0', 'dens
 WARNING:tensorflow:Detecting that an object or model or tf.train.Checkpoint is being deleted with unrestored values.
 WARNING:tensorflow:Value in checkpoint could not be found in the restored object: (root).optimizer._variables.1
 tensorflow.python.framework.errors_impl.NotFoundError: Key dense/kernel not found in checkpoint [Op:RestoreV2]
-""",
-    "the native runtime": """\
-ImportError: DLL load failed while importing _pywrap_tensorflow_internal: A dynamic link library (DLL) initialization routine failed.
-
-Failed to load the native TensorFlow runtime.
-See https://www.tensorflow.org/install/errors for some common causes and solutions.
 """,
     "a delegate": """\
 ValueError: Failed to load delegate from libedgetpu.so.1
@@ -184,11 +164,6 @@ InvalidArgumentError: You must feed a value for placeholder tensor 'x' with dtyp
     "quota": """\
 Error 429: RESOURCE_EXHAUSTED: Quota exceeded for resource 'cpus' in region europe-west1; assign more quota.
 npm WARN assign-deep@1.0.1: this package is not supported
-""",
-    "a file that is no model": """\
-ValueError: Model provided has model identifier 'PK  ', should be 'TFL3'
-OSError: Unable to synchronously open file (file signature not found)
-ValueError: Could not open 'model.tflite'.
 """,
     "nothing": "",
 }

