@@ -18,7 +18,7 @@ from varhandle.matrix.environments import (
     StoppedError,
     choose_pythons,
     install,
-    parse_release,
+    parse_releases,
     run_to_its_end,
     uv_run,
 )
@@ -39,7 +39,7 @@ HERE = {
     ],
 )
 def test_a_release_is_read(text, release):
-    assert parse_release(text) == release
+    assert parse_releases([text]) == (release,)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_a_release_is_read(text, release):
 )  # fmt: skip
 def test_what_is_no_release_is_refused_in_one_line(text):
     with pytest.raises(ReleaseInputError) as refused:
-        parse_release(text)
+        parse_releases([text])
     assert "\n" not in str(refused.value)
 
 

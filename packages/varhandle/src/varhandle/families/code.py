@@ -27,6 +27,11 @@ def lines(*parts: str) -> str:
     return "\n".join(parts)
 
 
+def with_tensorflow(comment: str, *parts: str) -> str:
+    """Write code that uses TensorFlow, after a comment that says what it does."""
+    return lines(comment, "import tensorflow as tf", "", *parts)
+
+
 def comment(text: object) -> str:
     """Write a name out of a file so that it cannot leave the comment that it stands in."""
     return printable(text)

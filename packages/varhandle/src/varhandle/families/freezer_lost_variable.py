@@ -90,10 +90,8 @@ def _save_from_session(graph: Graph) -> str:
     """Only TensorFlow 2's freezer follows reads in functions."""
     count = len(graph.variables)
     tensors = "{{name: session.graph.get_tensor_by_name(name + ':0') for name in {!r}}}"
-    return code.lines(
+    return code.with_tensorflow(
         "# Save a SavedModel from the session, and convert that: its importer follows the calls.",
-        "import tensorflow as tf",
-        "",
         "tf1 = tf.compat.v1",
         f"inputs = {tensors.format(list(placeholders(graph)))}",
         f"outputs = {tensors.format(list(sinks(graph)))}",

@@ -92,10 +92,8 @@ def _assigns(op: str) -> bool:
 
 
 def _without_assigns(path: str, nodes: Sequence[str]) -> str:
-    return code.lines(
+    return code.with_tensorflow(
         "# Take the assigns out, which inference does not need:",
-        "import tensorflow as tf",
-        "",
         READ_GRAPH.format(path=path),
         f"assigns = {list(nodes)!r}",
         "kept = [node for node in graph_def.node if node.name not in assigns]",

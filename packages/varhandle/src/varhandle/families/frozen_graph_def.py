@@ -54,10 +54,8 @@ def _constant_behind(nodes: dict[str, Node], user: Node) -> str | None:
 
 def change_nodes(path: str, nodes: Sequence[str], change: Sequence[str]) -> str:
     """Let the nodes take the constant as the tensor that it is."""
-    return code.lines(
+    return code.with_tensorflow(
         "# Let them take the constant as the tensor that it is:",
-        "import tensorflow as tf",
-        "",
         READ_GRAPH.format(path=path),
         "for node in list(graph_def.node):",
         f"    if node.name in {list(nodes)!r}:",

@@ -64,10 +64,8 @@ def _in_saved_model(reading: Reading) -> Iterator[Finding]:
 
     def fix(variables: Sequence[Variable]) -> str:
         reads = (f"self.{code.attribute(variable.name)}.read_value()" for variable in variables)
-        read_first = code.lines(
+        read_first = code.with_tensorflow(
             "# Read the table first, and look up in what was read:",
-            "import tensorflow as tf",
-            "",
             *(f"rows = tf.gather_nd({read}, index)" for read in reads),
         )
         return read_first + advised_cure(reading, variables)

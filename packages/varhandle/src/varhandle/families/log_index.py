@@ -76,15 +76,17 @@ PATTERNS: tuple[Pattern, ...] = (
 """Ops that a converter, another importer or a runtime cannot place, as lists or one by one."""
 
 _ROLES = {
-    "varhandleop": "handle",
-    "readvariableop": "read",
-    **dict.fromkeys(("assignvariableop", "assignaddvariableop", "assignsubvariableop"), "assign"),
-    **dict.fromkeys(("variable", "variablev2", "temporaryvariable", "assign"), "reference"),
-    **dict.fromkeys(("assignadd", "assignsub", "isvariableinitialized"), "reference"),
-    **dict.fromkeys(("restorev2", "restoreslice"), "reference"),
-    **dict.fromkeys(("var_handle", "read_variable", "assign_variable", "call_once"), "builtin"),
-    **dict.fromkeys(("makeiterator", "oneshotiterator"), "table"),
+    "handle": r"varhandleop",
+    "read": r"readvariableop",
+    "assign": r"assign(?:add|sub)?variableop",
+    "update": r"resource(?:strided|scatter|apply|sparse).*",
+    "gather": r"resourcegather.*",
+    "reference": r"(?:temporary)?variable|variablev2|assign(?:add|sub)?|isvariableinitialized"
+    r"|restore(?:v2|slice)",
+    "builtin": r"var_handle|read_variable|assign_variable|call_once",
+    "table": r".*hashtable.*|(?:lookuptable|initializetable|iterator).*|(?:make|oneshot)iterator",
 }
+"""What an op does with a variable: names in small letters."""
 
 
 def role(op: str) -> str:
@@ -94,13 +96,7 @@ def role(op: str) -> str:
     has to: it refuses an update and a lookup for other reasons than an assignment and a read.
     """
     name = op.lower().removeprefix("flex").removeprefix("tfl_")
-    if name.startswith(("resourcestrided", "resourcescatter", "resourceapply", "resourcesparse")):
-        return "update"
-    if name.startswith("resourcegather"):
-        return "gather"
-    if "hashtable" in name or name.startswith(("lookuptable", "initializetable", "iterator")):
-        return "table"
-    return _ROLES.get(name, "")
+    return next((one for one, names in _ROLES.items() if re.fullmatch(names, name)), "")
 
 
 def is_flex(op: str) -> bool:

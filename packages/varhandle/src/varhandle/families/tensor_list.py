@@ -37,10 +37,8 @@ def _in_saved_model(reading: Reading) -> Iterator[Finding]:
 
 def _close_batch(inputs: tuple[TensorSpec, ...]) -> str:
     specs = [f"tf.TensorSpec({_closed(spec)}, {spec.dtype!r})" for spec in inputs]
-    return code.lines(
+    return code.with_tensorflow(
         "# In the program that has the Keras model (Model.export opens a batch that was closed):",
-        "import tensorflow as tf",
-        "",
         f"specs = [{', '.join(specs)}]",
         'model.export("exported", input_signature=specs)',
         'converter = tf.lite.TFLiteConverter.from_saved_model("exported")',

@@ -39,10 +39,8 @@ def _in_saved_model(reading: Reading) -> Iterator[Finding]:
 
 def _tracked(variables: Sequence[Variable]) -> str:
     values = [f"tf.zeros({code.sized(v.shape)}, tf.{code.dtype(v)})" for v in variables]
-    return code.lines(
+    return code.with_tensorflow(
         "# Let the object that you save own the variable:",
-        "import tensorflow as tf",
-        "",
         *(code.variable(v.name, value) for v, value in zip(variables, values, strict=True)),
     )
 

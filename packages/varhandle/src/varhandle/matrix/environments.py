@@ -10,7 +10,6 @@ import signal
 import subprocess
 import threading
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -42,26 +41,23 @@ class Release(NamedTuple):
     python: str | None = None  # of CPython, such as "3.11" or "3.11.7"
 
 
-def parse_release(text: str) -> Release:
+def parse_releases(texts: Sequence[str]) -> tuple[Release, ...]:
     """Read ``VERSION`` or ``VERSION@PYTHON``, such as ``"2.15.1@3.11"``.
 
-    Raises ``ReleaseInputError`` for what is neither, or older than 1.15, where no case runs.
+    Raises ``ReleaseInputError`` for what is neither, for one older than 1.15, where no case runs,
+    and where the same version is there twice.
     """
-    if not re.fullmatch(r"\d{1,4}(\.\d{1,4}){2}(@3\.\d{1,4}(\.\d{1,4})?)?", text, re.ASCII):
-        raise ReleaseInputError(f"{text!r} is no release such as 2.15.1 or 2.15.1@3.11")
-    version, _, python = text.partition("@")
-    if minor(version) < min(WHEELS):
-        raise ReleaseInputError(f"{version} is too old: the cases run on 1.15 and later")
-    return Release(version, python or None)
-
-
-def parse_releases(texts: Sequence[str]) -> tuple[Release, ...]:
-    """Read releases; ``ReleaseInputError`` also where the same version is there twice."""
-    releases = tuple(map(parse_release, texts))
-    for version, count in Counter(release.version for release in releases).items():
-        if count > 1:
+    releases: dict[str, Release] = {}
+    for text in texts:
+        if not re.fullmatch(r"\d{1,4}(\.\d{1,4}){2}(@3\.\d{1,4}(\.\d{1,4})?)?", text, re.ASCII):
+            raise ReleaseInputError(f"{text!r} is no release such as 2.15.1 or 2.15.1@3.11")
+        version, _, python = text.partition("@")
+        if minor(version) < min(WHEELS):
+            raise ReleaseInputError(f"{version} is too old: the cases run on 1.15 and later")
+        if version in releases:
             raise ReleaseInputError(f"{version} is asked for twice")
-    return releases
+        releases[version] = Release(version, python or None)
+    return tuple(releases.values())
 
 
 def pythons_here() -> dict[str, Path]:
