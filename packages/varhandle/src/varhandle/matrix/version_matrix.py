@@ -135,37 +135,17 @@ def measure(release: Release, here: Mapping[str, Path], stop: threading.Event) -
     return {**entry, "installed": False, "reason": reason, "results": {}}
 
 
-@dataclass(frozen=True)
-class MeasuredRelease:
-    """How one release came out."""
-
-    version: str
-    python: str
-    reason: str  # why it could not be installed; empty where it could
-    outcomes: tuple[str, ...]  # of each case
-    changed: tuple[str, ...]  # where it did something else than when it was measured before
-
-    def text(self) -> str:
-        """Return a line, and one for each case that changed."""
-        failing = sum(outcome in _FAILING for outcome in self.outcomes)
-        said = (
-            f"Python {self.python}, {len(self.outcomes)} cases: "
-            f"{self.outcomes.count('works')} work, {failing} fail"
-        )
-        if self.reason:
-            said = f"not installed: {self.reason}"
-        return "\n".join([f"{self.version}: {said}", *(f"  {change}" for change in self.changed)])
-
-
-def contents(path: Path) -> tuple[MeasuredRelease, ...]:
-    """Say which releases a matrix holds."""
-    return tuple(_measured(entry) for entry in load(path)["versions"])
-
-
-def _measured(entry: Mapping[str, Any], changed: tuple[str, ...] = ()) -> MeasuredRelease:
-    reason = "" if entry.get("installed") else entry.get("reason") or "no reason was given"
-    outcomes = tuple(result["outcome"] for result in entry["results"].values())
-    return MeasuredRelease(entry["version"], entry.get("python") or "", reason, outcomes, changed)
+def described(entry: Mapping[str, Any], changed: Sequence[str] = ()) -> str:
+    """Say how a release came out: a line, and one for each case that changed."""
+    outcomes = [result["outcome"] for result in entry["results"].values()]
+    failing = sum(outcome in _FAILING for outcome in outcomes)
+    said = (
+        f"Python {entry.get('python') or ''}, {len(outcomes)} cases: "
+        f"{outcomes.count('works')} work, {failing} fail"
+    )
+    if not entry.get("installed"):
+        said = f"not installed: {entry.get('reason') or 'no reason was given'}"
+    return "\n".join([f"{entry['version']}: {said}", *(f"  {change}" for change in changed)])
 
 
 def releases_of(matrix: Mapping[str, Any], here: Mapping[str, Path]) -> tuple[Release, ...]:
@@ -185,8 +165,10 @@ def releases_of(matrix: Mapping[str, Any], here: Mapping[str, Path]) -> tuple[Re
 
 def update(
     releases: Sequence[Release], path: Path, jobs: int, on_start: Callable[[Release], None]
-) -> Iterator[MeasuredRelease]:
+) -> Iterator[tuple[dict[str, Any], str]]:
     """Measure releases, some side by side, and merge each into a file as soon as it is done.
+
+    Yields the entry of each, and what is to be said of it.
 
     Without any: the releases that the file holds, or, where there is no such file, those of the
     installed one. Each takes about 1 GB of memory; ``on_start`` is called in a thread. Where the
@@ -213,7 +195,8 @@ def update(
             for done in as_completed(waiting):
                 entry = done.result()
                 store(entry, path)
-                yield _measured(entry, differences(stored.get(entry["version"], {}), entry))
+                changed = differences(stored.get(entry["version"], {}), entry)
+                yield entry, described(entry, changed)
         finally:
             stop.set()
             pool.shutdown(cancel_futures=True)
