@@ -286,19 +286,19 @@ def _matrix(options: argparse.Namespace) -> int:
     try:
         releases = parse_releases(options.releases)
         if options.list:
-            print("\n".join(release.text() for release in version_matrix.contents(path)))
+            print("\n".join(map(version_matrix.described, version_matrix.load(path)["versions"])))
             return 0
-        measured = []
-        for one in version_matrix.update(releases, path, options.jobs, _started):
-            print(one.text(), flush=True)
-            measured.append(one)
+        installed = []
+        for entry, said in version_matrix.update(releases, path, options.jobs, _started):
+            print(said, flush=True)
+            installed.append(entry["installed"])
     except ReleaseInputError:
         raise
     except NotInstalledError as error:
         raise BadInputError(f"uv installs the releases, and cannot: {error}") from error
     except (OSError, ValueError) as error:
         raise BadInputError(f"{path}: {error}") from error
-    return 1 if any(one.reason for one in measured) else 0
+    return 0 if all(installed) else 1
 
 
 def _started(release: Release) -> None:
