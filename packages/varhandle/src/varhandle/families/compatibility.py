@@ -7,7 +7,6 @@ static reading of a model has to answer at once.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from functools import cache
 from itertools import takewhile
@@ -15,9 +14,8 @@ from pathlib import Path
 from typing import cast
 
 from varhandle.display import join_names, join_words
-from varhandle.facts.data_files import data_file
 from varhandle.facts.releases import measured_releases, runs
-from varhandle.facts.targets import TARGETS, find_target
+from varhandle.facts.targets import TARGETS, find_target, measured_runtimes
 from varhandle.families import code
 from varhandle.families.base import Finding, Reading, variable_names
 from varhandle.formats.tflite_bytes import read_graph_part
@@ -71,9 +69,8 @@ def refused_by_older_releases(
 @cache
 def without_variables() -> str:
     """Name the runtimes that have no ops on variables."""
-    measured = json.loads(data_file("runtime_ops.json").read_text(encoding="utf-8"))["measured"]
-    old = takewhile(lambda it: not find_target(f"tflite-{it}").resource_variables, measured)
-    *_, last = old
+    releases = measured_runtimes()
+    *_, last = takewhile(lambda it: not find_target(f"tflite-{it}").resource_variables, releases)
     plain = [f"{t.name} (target {t.id})" for t in TARGETS.values() if not t.resource_variables]
     return ", and ".join([f"TensorFlow Lite {last} and older", *plain])
 
