@@ -13,21 +13,10 @@ Input 0 of layer "dense" is incompatible with the layer: expected axis -1 of inp
     "incompatible shapes": """\
 tensorflow.python.framework.errors_impl.InvalidArgumentError: {{function_node __wrapped__Mul_device_/job:localhost/replica:0/task:0/device:CPU:0}} Incompatible shapes: [10,128] vs. [10,10] [Op:Mul] name:
 """,
-    "CUDA": """\
-2026-11-22 10:11:12.123456: W external/local_xla/xla/stream_executor/gpu/gpu_driver.cc:344] failed call to cuInit: INTERNAL: CUDA error: Failed call to cuInit: CUDA_ERROR_NO_DEVICE: no CUDA-capable device is detected
-2026-11-22 10:11:12.223456: E external/local_xla/xla/stream_executor/cuda/cuda_dnn.cc:9261] Unable to register cuDNN factory: Attempting to register factory for plugin cuDNN when one has already been registered
-Could not load dynamic library 'libcudnn.so.8'; dlerror: libcudnn.so.8: cannot open shared object file
-""",
     "out of memory": """\
 ResourceExhaustedError: Graph execution error: OOM when allocating tensor with shape[512,512,3,3] and type float on /job:localhost/replica:0/task:0/device:GPU:0 by allocator GPU_0_bfc
 \t [[{{node Adam/Adam/update/AssignSubVariableOp}}]]
 Hint: If you want to see a list of allocated tensors when OOM happens, add report_tensor_allocations_upon_oom to RunOptions for current allocation info. This isn't available when running in Eager mode.
-""",
-    "Keras deserialisation": """\
-TypeError: Could not locate class 'MyLayer'. Make sure custom classes are decorated with `@keras.saving.register_keras_serializable()`. Full object config: {'module': None, 'class_name': 'MyLayer', 'config': {'name': 'my_layer', 'trainable': True}, 'registered_name': 'MyLayer'}
-ValueError: A total of 2 objects could not be loaded. Example error message for object <Dense name=dense, built=True>:
-
-Layer 'dense' expected 2 variables, but received 0 variables during loading. Expected: ['kernel', 'bias']
 """,
     "a sensor without read_value": """\
 Traceback (most recent call last):
@@ -136,11 +125,6 @@ Loaded custom ops: [assign_score_withk, ball_query, variable_conv]
 Encountered unresolved custom op: TFLite_Detection_PostProcess.
 ONNX: Unsupported ops: Counter({'Multinomial': 1})
 Unsupported ops: AssignmentSolver, VariableLengthDecode, HashTableau
-""",
-    "XNNPACK": """\
-INFO: Created TensorFlow Lite XNNPACK delegate for CPU.
-INFO: Applying 1 TensorFlow Lite delegate(s) lazily.
-INFO: Replacing 3 out of 5 node(s) with delegate (TfLiteXNNPackDelegate) node, yielding 2 partitions for subgraph 0.
 """,
     "TF1 deprecation": """\
 WARNING:tensorflow:From train.py:12: The name tf.assign is deprecated. Please use tf.compat.v1.assign instead.

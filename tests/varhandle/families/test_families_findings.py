@@ -27,15 +27,10 @@ def test_every_model_of_the_zoo_is_read_rightly(specimen_path, name):
         assert found.verdict in ("convertible", "ready"), "an alarm that nothing in the file gives"
     assert severe(found.findings) == tuple(sorted(wanted.families))
     assert concerned(found.findings) == wanted.variables
-
-
-@pytest.mark.parametrize("name", sorted(zoo.ZOO))
-def test_every_finding_speaks_of_this_model(specimen_path, name):
-    for finding in diagnose(specimen_path(name), static=True).findings:
+    for finding in found.findings:
         assert finding.message.endswith(".")
         assert finding.fix
-        for variable in finding.variables[:3]:
-            assert variable in finding.message
+        assert all(variable in finding.message for variable in finding.variables[:3])
 
 
 def test_the_zoo_shows_every_family_that_a_model_can_show():
