@@ -10,9 +10,6 @@ ValueError: Exception encountered when calling Sequential.call().
 
 Input 0 of layer "dense" is incompatible with the layer: expected axis -1 of input shape to have value 10, but received input with shape (None, 12)
 """,
-    "incompatible shapes": """\
-tensorflow.python.framework.errors_impl.InvalidArgumentError: {{function_node __wrapped__Mul_device_/job:localhost/replica:0/task:0/device:CPU:0}} Incompatible shapes: [10,128] vs. [10,10] [Op:Mul] name:
-""",
     "out of memory": """\
 ResourceExhaustedError: Graph execution error: OOM when allocating tensor with shape[512,512,3,3] and type float on /job:localhost/replica:0/task:0/device:GPU:0 by allocator GPU_0_bfc
 \t [[{{node Adam/Adam/update/AssignSubVariableOp}}]]
@@ -136,10 +133,6 @@ INFO:tensorflow:Converted 16 variables to const ops.
   File "data.py", line 9, in load
     return table["kernel"]
 KeyError: 'kernel'
-""",
-    "PyTorch": """\
-RuntimeError: Error(s) in loading state_dict for Net: size mismatch for fc.weight: copying a param with shape torch.Size([10, 128]) from checkpoint, the shape in current model is torch.Size([10, 10]).
-UserWarning: Lazy modules are a new feature; uninitialized parameter
 """,
     "a placeholder that is not fed": """\
 InvalidArgumentError: You must feed a value for placeholder tensor 'x' with dtype float and shape [?,4]
