@@ -8,6 +8,7 @@ import pytest
 from varhandle.facts.data_files import data_file
 from varhandle.facts.targets import find_target
 from varhandle.families import compatibility
+from varhandle.families.base import Reading
 from varhandle.families.catalog import find
 from varhandle.formats import read_graph
 from varhandle.graph import Function, Node
@@ -99,11 +100,10 @@ def test_the_runtimes_without_variables_are_those_that_refuse_the_file():
 
 def test_a_file_says_the_oldest_release_that_takes_it(specimen_path):
     graph = read_graph(specimen_path("counter_tflite"))
-    said = compatibility.takers(graph, None)
+    said = compatibility.takers(Reading(graph, None))
     assert "the oldest release of TensorFlow Lite with all of its ops is 2.6" in said
     assert "a runtime of builtin ops alone has no ops on variables" in said
     assert "LiteRT" not in said
-    assert compatibility.micro_refusals(graph, None) == ()
 
 
 def test_a_file_that_is_gone_or_in_memory_says_what_its_graph_shows(specimen_path, tmp_path):
@@ -113,11 +113,11 @@ def test_a_file_that_is_gone_or_in_memory_says_what_its_graph_shows(specimen_pat
     graphs = [read_graph(gone), read_graph(content)]
     gone.unlink()
     for graph in graphs:
-        said = compatibility.takers(graph, None)
+        said = compatibility.takers(Reading(graph, None))
         assert "oldest release" not in said
         assert "no ops on variables" in said
-    assert compatibility.takers(graphs[1], content) == compatibility.takers(
-        read_graph(specimen_path("counter_tflite")), None
+    assert compatibility.takers(Reading(graphs[1], None, content)) == compatibility.takers(
+        Reading(read_graph(specimen_path("counter_tflite")), None)
     )
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
+from typing import cast
 
 from varhandle.display import join_names, printable
 from varhandle.facts.dtypes import dtype_of
@@ -18,6 +20,7 @@ from varhandle.families import code
 from varhandle.families.harness import Case
 from varhandle.families.log_index import LogDiagnosis, LogRule, MatchIndex, Meaning
 from varhandle.families.log_patterns import Match, Pattern
+from varhandle.formats.tflite_bytes import read_graph_part
 from varhandle.graph import Access, Function, Graph, Node, Variable
 
 _VARIABLE_BUILTINS = frozenset({"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"})
@@ -126,6 +129,16 @@ class Reading:
         if self.signature is None:
             return self.graph.functions
         return self.graph.reachable(self.graph.signature(self.signature).function)
+
+    @cached_property
+    def file(self) -> bytes | None:
+        """The bytes of a .tflite file, if they are still there: never copied, it may be large."""
+        if self.content is not None:
+            return self.content
+        try:
+            return cast("bytes", read_graph_part(Path(self.graph.source)))
+        except (OSError, ValueError):
+            return None
 
     @property
     def reached_nodes(self) -> tuple[Node, ...]:

@@ -10,16 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 from itertools import takewhile
-from pathlib import Path
-from typing import cast
 
 from varhandle.display import join_names, join_words
 from varhandle.facts.releases import measured_releases, runs
 from varhandle.facts.targets import TARGETS, find_target, measured_runtimes
 from varhandle.families import code
 from varhandle.families.base import Finding, Reading, variable_names
-from varhandle.formats.tflite_bytes import read_graph_part
-from varhandle.graph import Graph
 from varhandle.tflite.runtime_support import earliest_release, refusals
 
 _FINE = frozenset({"works", "absent"})
@@ -75,12 +71,9 @@ def without_variables() -> str:
     return ", and ".join([f"TensorFlow Lite {last} and older", *plain])
 
 
-def takers(graph: Graph, content: bytes | None) -> str:
-    """Say which runtimes take a .tflite file, and why others do not: no full stop.
-
-    Its bytes are read from where the graph came from if they are not given.
-    """
-    content = _content(graph) if content is None else content
+def takers(reading: Reading) -> str:
+    """Say which runtimes take a .tflite file, and why others do not: no full stop."""
+    graph, content = reading.graph, reading.file
     parts = []
     if content is not None:
         release = earliest_release(content)
@@ -90,16 +83,3 @@ def takers(graph: Graph, content: bytes | None) -> str:
         if runtime.id != "micro":  # whose infos are its own
             parts += refusals(graph, runtime, content)
     return "; ".join(parts)
-
-
-def micro_refusals(graph: Graph, content: bytes | None) -> tuple[str, ...]:
-    """Say why TensorFlow Lite Micro would not take a .tflite file."""
-    return refusals(graph, "micro", _content(graph) if content is None else content)
-
-
-def _content(graph: Graph) -> bytes | None:
-    """Return the file's bytes if they are still there: never copied, a file may be large."""
-    try:
-        return cast("bytes", read_graph_part(Path(graph.source)))
-    except (OSError, ValueError):
-        return None

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from varhandle.display import join_names
 from varhandle.families.base import Family, Finding, Reading, variable_names
-from varhandle.families.compatibility import micro_refusals
 from varhandle.families.log_index import LogDiagnosis, MatchIndex, role
 from varhandle.families.log_patterns import OPS, Match, Pattern
+from varhandle.tflite.runtime_support import refusals
 
 _STORE = """\
 auto* allocator = tflite::MicroAllocator::Create(arena, kArenaSize);
@@ -22,7 +22,7 @@ def _in_saved_model(reading: Reading) -> Iterator[Finding]:
 
 def _in_file(reading: Reading) -> Iterator[Finding]:
     names = variable_names(reading.kept_by_file)
-    yield from _needs_store(names, micro_refusals(reading.graph, reading.content) if names else ())
+    yield from _needs_store(names, refusals(reading.graph, "micro", reading.file) if names else ())
 
 
 def _needs_store(names: tuple[str, ...], refusals: Sequence[str]) -> Iterator[Finding]:

@@ -55,9 +55,8 @@ def _in_saved_model(reading: Reading) -> Iterator[Finding]:
 def _in_file(reading: Reading) -> Iterator[Finding]:
     names = variable_names(reading.kept_by_file)
     if names:
-        runtimes = takers(reading.graph, reading.content)
         fix = code.lift(reading.graph.source, reading.signature)
-        message = f"{named(names)} kept by the file: {runtimes}."
+        message = f"{named(names)} kept by the file: {takers(reading)}."
         yield FAMILY.finding("info", names, message, fix)
 
 
