@@ -90,44 +90,35 @@ def test_a_label_says_what_gave_it_away(result, outcome, told):
     assert "1.2" not in cell["label"]  # random values do not belong into a stored file
 
 
-@pytest.fixture
-def script(monkeypatch):
-    """Put a script of a few lines in the place of the cases."""
-
-    def put(lines):
-        text = f"import json, os, sys, time\nfor name in sys.argv[1:]:\n{lines}"
-        monkeypatch.setattr(version_matrix, "script", lambda: text)
-
-    return put
-
-
-PRINT = "    print('CASE ' + json.dumps({'id': name, 'outcome': 'works'}), flush=True)\n"
+def run_cases(lines):
+    """Run a program of a few lines in the place of the cases."""
+    program = f"""
+import json, os, sys, time
+for name in sys.argv[1:]:
+{lines}
+    print('CASE ' + json.dumps({{'id': name, 'outcome': 'works'}}), flush=True)
+"""
+    return version_matrix._run_cases([sys.executable], program, threading.Event())
 
 
-def run_cases():
-    return version_matrix._run_cases([sys.executable], threading.Event())
-
-
-def test_a_case_that_kills_its_process_does_not_end_the_measurement(script):
-    script("    if name == 'float32-state': os.abort()\n" + PRINT)
-    results = run_cases()
+def test_a_case_that_kills_its_process_does_not_end_the_measurement():
+    results = run_cases("    if name == 'float32-state': os.abort()")
     died = {"outcome": "crash", "label": "the process died: exit code -6"}
     assert results.pop("float32-state") == died
     assert {cell["outcome"] for cell in results.values()} == {"works"}
 
 
-def test_a_case_that_hangs_does_not_either_and_leaves_no_program(script, tmp_path, monkeypatch):
+def test_a_case_that_hangs_does_not_either_and_leaves_no_program(tmp_path, monkeypatch):
     """TensorFlow 1.15 converts in a program of its own, which can hang as well."""
     child = tmp_path / "child"
-    script(
+    monkeypatch.setattr(version_matrix, "_TIMEOUT_SECONDS", 2)
+    results = run_cases(
         "    if name == 'slice-assign':\n"
         "        import subprocess\n"
         "        started = subprocess.Popen(['sleep', '60'])\n"
         f"        open({str(child)!r}, 'w').write(str(started.pid))\n"
-        "        started.wait()\n" + PRINT
+        "        started.wait()"
     )
-    monkeypatch.setattr(version_matrix, "_TIMEOUT_SECONDS", 2)
-    results = run_cases()
     assert results["slice-assign"]["outcome"] == "crash"
     assert "still running" in results["slice-assign"]["label"]
     assert results["newer-file"]["outcome"] == "works"

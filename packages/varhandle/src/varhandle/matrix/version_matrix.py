@@ -113,9 +113,12 @@ def _telling_line(message: str) -> str:
     return re.sub(r"\[\[.*|\{\{.*?\}\} |Tensor\(\".*", "", first)[:100].strip()
 
 
-def measure(release: Release, here: Mapping[str, Path], stop: threading.Event) -> dict[str, Any]:
+def measure(
+    release: Release, here: Mapping[str, Path], program: str, stop: threading.Event
+) -> dict[str, Any]:
     """Run every case on one release of TensorFlow; return its entry of the matrix.
 
+    ``program`` is ``script()``, made once: CPython 3.11 cannot parse in several threads at a time.
     ``here`` is ``pythons_here()``; ``reason`` in the entry says why it could not be installed.
     Raises ``StoppedError`` once ``stop`` is set.
     """
@@ -126,7 +129,7 @@ def measure(release: Release, here: Mapping[str, Path], stop: threading.Event) -
             try:
                 command = uv_run(release.version, executable)
                 install(command, stop)
-                results = _run_cases(command, stop)
+                results = _run_cases(command, program, stop)
                 return {**entry, "python": python, "installed": True, "results": results}
             except NotInstalledError as error:
                 reason = reason or str(error)
@@ -182,12 +185,12 @@ def update(
     before = load(path if path.exists() else None)
     stored = {entry["version"]: entry for entry in before["versions"]}
     here = pythons_here()
-    stop = threading.Event()
+    program, stop = script(), threading.Event()
 
     def one(release: Release) -> dict[str, Any]:
         if not stop.is_set():
             on_start(release)
-        return measure(release, here, stop)
+        return measure(release, here, program, stop)
 
     with ThreadPoolExecutor(jobs) as pool:
         try:
@@ -202,16 +205,18 @@ def update(
             pool.shutdown(cancel_futures=True)
 
 
-def _run_cases(command: Sequence[str], stop: threading.Event) -> dict[str, dict[str, str]]:
+def _run_cases(
+    command: Sequence[str], program: str, stop: threading.Event
+) -> dict[str, dict[str, str]]:
     """Run all cases, in a new process after each one that killed or hung its own."""
     environment = {**uv_environment(), "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONNOUSERSITE": "1"}
     results: dict[str, dict[str, str]] = {}
     waiting = list(CASES)
     while waiting:
         with tempfile.TemporaryDirectory() as folder:
-            program = Path(folder) / "reproductions.py"
-            program.write_text(script(), encoding="utf-8")
-            whole = [*command, str(program), *waiting]
+            file = Path(folder) / "reproductions.py"
+            file.write_text(program, encoding="utf-8")
+            whole = [*command, str(file), *waiting]
             ended = run_to_its_end(whole, environment, _TIMEOUT_SECONDS, stop)
         for line in ended.stdout.splitlines():
             if line.startswith("CASE "):
