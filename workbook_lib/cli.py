@@ -11,12 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import varhandle.cli
-from varhandle.cli.program import (
-    Register,
-    files_are_kept,
-    run_program,
-    whole_number,
-)
+from varhandle.cli.program import Register, files_are_kept, run_program, whole_number
 from workbook_lib import __version__
 
 ENTRY_POINTS = "workbook.commands"
@@ -41,15 +36,25 @@ def registrations() -> Iterator[Register]:
 
 
 def register(commands: Any) -> None:
-    """Add the sub-commands of the lessons."""
-    for add in (_add_run, _add_edition, _add_report):
-        add(commands)
+    """Add the sub-commands of the lessons, and ``--report`` to the tool's ``sweep``."""
+    _add_run(commands)
+    _add_edition(commands)
+    sweep = commands.choices["sweep"]
+    sweep.add_argument(
+        "--report",
+        action="store_true",
+        help="make each row by executing notebook 08, and keep that as a page",
+    )
+    sweep.set_defaults(command=_sweep, sweep=sweep.get_default("command"))
 
 
 def _add_run(commands: Any) -> None:
     run = commands.add_parser("run", help="execute notebooks, keep them, write a report")
     run.add_argument("notebooks", nargs="*", type=Path, metavar="NOTEBOOK", help="default: all")
-    _add_output(run)
+    folder = Path("workbook-output")
+    run.add_argument(
+        "--output", type=Path, default=folder, metavar="DIR", help=f"default: {folder}"
+    )
     run.add_argument(
         "-p",
         dest="parameters",
@@ -66,14 +71,13 @@ def _add_run(commands: Any) -> None:
 
 
 def _add_edition(commands: Any) -> None:
+    about = (
+        "Make another form of the notebooks. solved: every exercise holds its solution, and its "
+        "check must say Right. slides: a page of slides for each. html: a site. They need no "
+        "network. Exit code 1 if a notebook fails; then nothing is written."
+    )
     edition = commands.add_parser(
-        "edition",
-        help="make the solved notebooks, slides, or a site",
-        description=(
-            "Make another form of the notebooks. solved: every exercise holds its solution, and "
-            "its check must say Right. slides: a page of slides for each. html: a site. They need "
-            "no network. Exit code 1 if a notebook fails; then nothing is written."
-        ),
+        "edition", help="make the solved notebooks, slides, or a site", description=about
     )
     edition.add_argument("kind", choices=("solved", "slides", "html"), help="which")
     edition.add_argument("notebooks", nargs="*", type=Path, metavar="NOTEBOOK", help="default: all")
@@ -88,28 +92,11 @@ def _add_edition(commands: Any) -> None:
     edition.set_defaults(command=_edition)
 
 
-def _add_output(parser: argparse.ArgumentParser, default: Path = Path("workbook-output")) -> None:
-    parser.add_argument(
-        "--output", type=Path, default=default, metavar="DIR", help=f"default: {default}"
-    )
-
-
-def _add_report(commands: Any) -> None:
-    """Add ``--report`` to the tool's ``sweep``."""
-    sweep = commands.choices["sweep"]
-    sweep.add_argument(
-        "--report",
-        action="store_true",
-        help="make each row by executing notebook 08, and keep that as a page",
-    )
-    sweep.set_defaults(command=_sweep, sweep=sweep.get_default("command"))
-
-
 def _sweep(options: argparse.Namespace) -> int:
-    from workbook_lib.runs.row_report import NotebookMaker, report_notebook
-
     if options.report:
-        options.maker = NotebookMaker.checked(report_notebook())
+        from workbook_lib.runs.row_report import NotebookMaker, report_notebook
+
+        options.maker = NotebookMaker(report_notebook())
     return int(options.sweep(options))
 
 
@@ -148,14 +135,12 @@ def _edition(options: argparse.Namespace) -> int:
 
 
 def _parameter(name: str, text: str) -> Any:
-    """Read a papermill parameter; a path is seen from where the user stands, not the notebook."""
+    """Read a papermill parameter: a path, a Python literal, or else the text that it is.
+
+    A path is seen from where the user stands, not from where the notebook is.
+    """
     if name in _PATH_PARAMETERS and text:
         return str(Path(text).absolute())
-    return _value(text)
-
-
-def _value(text: str) -> Any:
-    """Read a parameter's value as a Python literal, or else as the text that it is."""
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError, RecursionError, MemoryError):

@@ -8,7 +8,8 @@ import pytest
 
 import varhandle.cli
 from varhandle.cli.program import BadInputError
-from workbook_lib import cli
+from workbook_lib import cli, runs
+from workbook_lib.runs import RunReport
 
 
 def listed(program, capsys):
@@ -73,3 +74,37 @@ def test_version_and_usage():
     usage = run()
     assert usage.returncode == 2
     assert "usage: workbook" in usage.stderr
+
+
+@pytest.fixture
+def given(monkeypatch, tmp_path):
+    """The parameters that a command line gives to the notebooks."""
+    seen = {}
+
+    def run_notebooks(notebooks, folder, parameters, on_start, jobs):
+        seen.update(parameters)
+        return RunReport((), folder)
+
+    monkeypatch.setattr(runs, "run_notebooks", run_notebooks)
+    monkeypatch.chdir(tmp_path)
+
+    def given(*words):
+        assert cli.main(["run", "--output", str(tmp_path / "out"), *words]) == 0
+        return seen
+
+    return given
+
+
+def test_a_path_is_seen_from_where_the_user_stands(given, tmp_path):
+    """The notebooks run in their own folder, where the same words would name something else."""
+    seen = given("-p", "model", "models/mine", "-p", "inputs", "calls.npz", "-p", "output", "made")
+    paths = {"model": "models/mine", "inputs": "calls.npz", "output": "made"}
+    assert seen == {name: str(tmp_path / path) for name, path in paths.items()}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("5", 5), ("0.5", 0.5), ("True", True), ("float16", "float16"), ("[1", "[1"), ("", "")],
+)
+def test_other_values_are_python_or_text(given, text, value):
+    assert given("-p", "it", text, "-p", "inputs", "") == {"it": value, "inputs": ""}

@@ -1,9 +1,7 @@
 """A walk along the flow of a model: where it can go, what it says there, and what a click does."""
 
-import types
-from html.parser import HTMLParser
-
 import pytest
+from bs4 import BeautifulSoup
 
 from varhandle.display import printable
 from varhandle.formats import read_graph
@@ -13,25 +11,14 @@ from workbook_lib import controls
 from workbook_lib.locations import data_path
 
 HOSTILE = "\"]; <script>alert('x')</script>\n\u202e & é"
-BACK = {
-    "reads": "read by",
-    "assigns": "assigned by",
-    "takes": "given to",
-    "runs after": "runs before",
-}
+BACK = {"reads": "read by", "assigns": "assigned by", "takes": "given to"}
+BACK |= {"runs after": "runs before"}
 BACK |= {back: word for word, back in BACK.items()}
 
 
 @pytest.fixture(scope="module")
 def half_reader():
     return read_graph(data_path("half_reader"))
-
-
-@pytest.fixture
-def watched(monkeypatch):
-    """A kernel that somebody looks at."""
-    monkeypatch.delenv("WORKBOOK_PROGRESS")
-    monkeypatch.setattr("IPython.get_ipython", lambda: types.SimpleNamespace(kernel=object()))
 
 
 def chain(count, users=1):
@@ -43,7 +30,11 @@ def chain(count, users=1):
         before = f"n{number}"
     nodes += [Node(f"u{number}", "Abs", ("r",), ("r",)) for number in range(users)]
     variable = Variable("v", "float32", (), (Access("ReadVariableOp", "r", "main graph"),))
-    return Graph("m.pb", "graph_def", (Function("main graph", tuple(nodes)),), (variable,))
+    return graph_of(nodes, variable)
+
+
+def graph_of(nodes, *variables):
+    return Graph("m.pb", "graph_def", (Function("main graph", tuple(nodes)),), variables)
 
 
 def everywhere(begun):
@@ -83,13 +74,10 @@ def test_a_walk_from_a_handle_to_what_takes_its_value(half_reader):
     assert on.at(read.name) is on  # to stand still is no step
 
 
-def test_a_function_is_named_without_the_counter_of_its_save(half_reader):
+def test_a_box_says_which_node_it_is_and_where(half_reader):
     words = "\n".join(place.text() for place in everywhere(controls.walk(half_reader)))
     assert ", in main graph" in words
-    assert "__inference" not in words
-
-
-def test_a_box_says_which_node_it_is_and_where():
+    assert "__inference" not in words  # nor the counter of its save
     begun = controls.walk(chain(1))
     assert ("node", "v, in main graph") in begun.facts
     assert ("node", "n0, in main graph") in begun.to("n0").facts
@@ -102,9 +90,8 @@ def test_a_variable_goes_before_what_else_bears_its_name():
         *(Node(f"{path}/v", "Const", attributes={"dtype": "int32"}) for path in "ab"),
         Node("s", "AddN", ("a/v", "b/v", "r"), ("a/v", "b/v", "r")),
     )
-    variables = (Variable("a/v", "float32", (), (Access("ReadVariableOp", "r", "main graph"),)),)
-    graph = Graph("m.pb", "graph_def", (Function("main graph", nodes),), variables)
-    assert controls.walk(graph, "a/v").here.kind == "variable"
+    variable = Variable("a/v", "float32", (), (Access("ReadVariableOp", "r", "main graph"),))
+    assert controls.walk(graph_of(nodes, variable), "a/v").here.kind == "variable"
 
 
 def test_boxes_of_one_name_are_told_apart_by_their_ids():
@@ -123,7 +110,7 @@ def test_what_is_not_there_is_said(half_reader):
     with pytest.raises(KeyError, match="no signature 'predict'"):
         controls.walk(half_reader, signature="predict")
     with pytest.raises(ValueError, match="nothing to walk along"):
-        controls.walk(Graph("m", "graph_def", (Function("main graph", ()),)))
+        controls.walk(graph_of([]))
 
 
 def test_a_large_flow_is_drawn_around_the_walker():
@@ -132,7 +119,7 @@ def test_a_large_flow_is_drawn_around_the_walker():
     assert {box.id for box in middle.boxes} >= {"n90", "n100", "n110"}
     assert len(middle.boxes) == 40
     assert "203 boxes are too many to draw: these 40" in begun.at("n100").html()
-    assert "▸ here" in begun.at("n100").page(clickable=True)
+    assert "▸ here" in begun.at("n100").html(clickable=True)
     assert len(controls.walk(chain(20)).drawing().boxes) == 23
 
 
@@ -144,14 +131,8 @@ def test_the_ways_on_are_cut_and_counted():
     assert "and 78 more" in place.html()
 
 
-class Elements(HTMLParser):
-    def __init__(self, markup):
-        super().__init__()
-        self.found = []
-        self.feed(markup)
-
-    def handle_starttag(self, tag, attrs):
-        self.found.append((tag, dict(attrs)))
+def elements(markup, *names):
+    return BeautifulSoup(markup, "html.parser")(names)
 
 
 def test_hostile_names_are_shown_and_do_nothing():
@@ -159,31 +140,28 @@ def test_hostile_names_are_shown_and_do_nothing():
         Node(HOSTILE, "VarHandleOp", attributes={"shared_name": HOSTILE, HOSTILE: HOSTILE}),
         Node("r", HOSTILE, (HOSTILE,), (HOSTILE,)),
     )
-    variables = (Variable(HOSTILE, "float32", (), (Access(HOSTILE, "r", "main graph"),)),)
-    graph = Graph("m.pb", "graph_def", (Function("main graph", nodes),), variables)
-    for place in everywhere(controls.walk(graph)):
-        for markup in (place.html(), place.page(clickable=True)):
-            assert "script" not in {tag for tag, _ in Elements(markup).found}
-        assert "\u202e" not in place.text() + place.page(clickable=True)
+    variable = Variable(HOSTILE, "float32", (), (Access(HOSTILE, "r", "main graph"),))
+    for place in everywhere(controls.walk(graph_of(nodes, variable))):
+        for markup in (place.html(), place.html(clickable=True)):
+            assert not elements(markup, "script")
+        assert "\u202e" not in place.text() + place.html(clickable=True)
         assert len(place.text().splitlines()) < 20
 
 
 def test_headless_it_is_the_plain_walk_with_its_drawing(half_reader):
     shown = controls.graph_walk(half_reader, "memory")
     assert isinstance(shown, controls.Walk)
-    elements = Elements(shown.html()).found
-    assert not {"button", "svg"} & {tag for tag, _ in elements}
-    [picture] = [attributes for tag, attributes in elements if tag == "img"]
+    assert not elements(shown.html(), "button", "svg")
+    [picture] = elements(shown.html(), "img")
     assert "memory (variable float16 [1, 24])" in picture["alt"]
     assert picture["src"].startswith("data:image/svg+xml")
 
 
 @pytest.fixture
 def widget(watched):
-    nodes = (*chain(1).functions[0].nodes, Node(HOSTILE, "Neg", ("n0",), ("n0",)))
     graph = chain(1)
-    graph = Graph("m.pb", "graph_def", (Function("main graph", nodes),), graph.variables)
-    return controls.graph_walk(graph)
+    nodes = (*graph.functions[0].nodes, Node(HOSTILE, "Neg", ("n0",), ("n0",)))
+    return controls.graph_walk(graph_of(nodes, *graph.variables))
 
 
 def send(widget, **message):
@@ -201,13 +179,15 @@ def test_a_press_leads_on_and_back(widget):
 
 
 def test_every_box_can_be_pressed_under_the_id_that_it_bears(widget):
-    boxes = [each for tag, each in Elements(widget.page["html"]).found if tag == "g"]
-    ids = [each["data-box"] for each in boxes if "data-box" in each]
+    def pressable():
+        return [each for each in elements(widget.page["html"], "g") if "data-box" in each.attrs]
+
+    ids = [each["data-box"] for each in pressable()]
     assert len(ids) == len(widget.walk.drawn.boxes)
     assert printable(HOSTILE, None) in ids
     for id in ids:
         send(widget, box=id)
-        [here] = [each for _, each in Elements(widget.page["html"]).found if "aria-current" in each]
+        [here] = [each for each in pressable() if "aria-current" in each.attrs]
         assert here["data-box"] == id
         assert here["role"] == "button" and here["tabindex"] == "0"
 

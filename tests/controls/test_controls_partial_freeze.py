@@ -1,12 +1,20 @@
-"""PartialFreeze some variables of a function: what TensorFlow counts and runs is what is shown."""
+"""Freeze some variables of a function: what TensorFlow counts and runs is what is shown."""
 
+import base64
+import html
+import re
 from collections import Counter
+from xml.etree import ElementTree
 
 import pytest
 
 from varhandle.conversion.freezing import freeze
+from varhandle.inspection.dataflow import Box
+from varhandle.inspection.graph_drawing import GraphDrawing
 from workbook_lib import controls
-from workbook_lib.controls import partial_freeze
+from workbook_lib.controls.partial_freeze import boxes_without_equal
+
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +80,7 @@ def test_a_function_that_is_frozen_in_part_still_runs_and_counts(functions):
     assert owner.count.numpy() == before + 1
 
 
-@pytest.mark.parametrize("chosen", [["count"], ["weight", "count"], None])
+@pytest.mark.parametrize("chosen", [["count"], ["weight", "count"]])
 def test_what_is_assigned_is_refused_in_the_words_of_tensorflow(functions, chosen):
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
@@ -86,18 +94,53 @@ def test_what_is_assigned_is_refused_in_the_words_of_tensorflow(functions, chose
 
 
 def test_a_function_that_only_reads_freezes_whole(functions):
-    _, made = functions
-    shown = controls.freeze_some(made["peek"])
-    assert set(shown.chosen) == {"weight", "count"}
-    assert shown.left == ()
+    shown = controls.freeze_some(functions[1]["peek"], ["weight", "count"])
+    assert (set(shown.chosen), shown.left) == ({"weight", "count"}, ())
     assert row(shown, "ReadVariableOp") == (2, 0)
 
 
 def test_nothing_chosen_changes_nothing(functions):
-    _, made = functions
-    shown = controls.freeze_some(made["counting"], [])
+    shown = controls.freeze_some(functions[1]["counting"], [])
     assert shown.left == ("count", "weight")
-    assert (shown.drawing.gone, shown.drawing.new) == ((), ())
+    assert "gone: nothing\nnew: nothing\n" in shown.text()
+
+
+def test_what_is_gone_and_new_is_marked_by_a_word_in_both_pictures(functions):
+    shown = controls.freeze_some(functions[1]["counting"], ["weight"])
+    images = re.findall(
+        r'<img alt="([^"]*)"[^>]*src="data:image/svg\+xml;base64,([^"]+)"', shown.html()
+    )
+    gone = boxes_without_equal(shown.before, shown.after)
+    new = boxes_without_equal(shown.after, shown.before)
+    assert [box.kind for box in gone] == ["variable", "read"] and [box.kind for box in new] == [
+        "constant"
+    ]
+    for (alt, encoded), drawing, word, boxes in zip(
+        images, (shown.before, shown.after), ("gone", "new"), (gone, new), strict=True
+    ):
+        root = ElementTree.fromstring(base64.b64decode(encoded))
+        assert [text.text for text in root.iter(f"{SVG}text")].count(word) == len(boxes)
+        assert html.unescape(alt).split("; ") == drawing.text().splitlines()
+
+
+def drawn(*boxes):
+    return GraphDrawing("Flow", tuple(boxes))
+
+
+def test_one_of_two_equal_boxes_is_gone():
+    one, again = Box("one", "op", "MatMul"), Box("again", "op", "MatMul #2")
+    assert boxes_without_equal(drawn(one, again), drawn(one)) == [again]
+    assert boxes_without_equal(drawn(one), drawn(one, again)) == []
+
+
+def test_the_read_that_is_gone_is_that_of_the_variable_that_is_gone():
+    """Two reads of one op, one of a variable that stays: the other one is marked."""
+    weight, count = (Box(f"variable {name}", "variable", name) for name in ("weight", "count"))
+    first = Box("a", "read", "ReadVariableOp", "", (weight.id,), (), weight.id)
+    second = Box("b", "read", "ReadVariableOp #2", "", (count.id,), (), count.id)
+    left = Box("c", "read", "ReadVariableOp", "", (count.id,), (), count.id)
+    gone = boxes_without_equal(drawn(weight, count, first, second), drawn(count, left))
+    assert gone == [weight, first]
 
 
 def test_an_unknown_variable_is_answered_with_those_that_there_are(functions):
@@ -111,8 +154,7 @@ def test_a_headless_run_freezes_what_is_only_read(functions):
     )
 
 
-def test_the_controls_offer_each_variable_and_freeze_at_once(functions, monkeypatch):
-    monkeypatch.setattr(partial_freeze, "is_interactive", lambda: True)
+def test_the_controls_offer_each_variable_and_freeze_at_once(functions, watched):
     function, boxes, answer, *_ = controls.freeze_chooser(functions[1]).children
     ticked = {box.description: box.value for box in boxes.children}
     assert ticked == {"freeze count": False, "freeze weight": True}

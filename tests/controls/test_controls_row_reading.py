@@ -5,6 +5,7 @@ import pytest
 
 from varhandle.tflite.externalize_state import lift_state
 from workbook_lib import controls
+from workbook_lib.controls.row_reading import RowReading
 from workbook_lib.samples import load_digits, load_row_reader
 
 
@@ -37,15 +38,10 @@ def reader(tf):
     return RowReader, content, lift_state(content)
 
 
-@pytest.fixture(scope="module")
-def images():
-    return load_digits().test_images[..., 0]
-
-
-def test_each_push_answers_as_tensorflow_does_and_leaves_its_memory(reader, images):
+def test_each_push_answers_as_tensorflow_does_and_leaves_its_memory(reader):
     module, (content, lifted) = reader[0](), reader[1:]
-    reading = controls.RowReading(content, lifted, images[3])
-    for number, row in enumerate(images[3], start=1):
+    reading = RowReading(content, lifted, 3)
+    for number, row in enumerate(load_digits().test_images[3, ..., 0], start=1):
         truth = module.step(row[np.newaxis])
         reading.push()
         last = reading.state.pushes[-1]
@@ -54,27 +50,15 @@ def test_each_push_answers_as_tensorflow_does_and_leaves_its_memory(reader, imag
         assert np.allclose(reading.state.memory, module.memory.numpy()[0], atol=1e-5)
 
 
-def test_the_plain_call_pushes_so_many_rows(reader, images):
-    reading = controls.push_rows(*reader[1:], images[1], count=5)
-    assert reading.row == 5
-    assert [push.carried[1] for push in reading.pushes] == [1, 2, 3, 4, 5]
-
-
-@pytest.mark.parametrize("count", [-1, 9, True, 2.0])
-def test_a_count_that_cannot_be_is_refused(reader, images, count):
-    with pytest.raises(ValueError, match="from 0 to 8"):
-        controls.push_rows(*reader[1:], images[1], count=count)
-
-
-def test_what_begins_anew_and_what_does_not(reader, images):
+def test_what_begins_anew_and_what_does_not(reader):
     """The numbers of notebook 07's table: memory and count, after eight rows and one more."""
-    first = controls.push_rows(*reader[1:], images[1], count=1).pushes[0]
+    first = controls.row_by_row(*reader[1:], example=1).pushes[0]
     for way, anew, count in (
         ("reset_all_variables", False, 9),
         ("reset_signature", True, 9),
         ("new_interpreter", True, 1),
     ):
-        reading = controls.RowReading(*reader[1:], images[1])
+        reading = RowReading(*reader[1:], 1)
         for _ in range(8):
             reading.push()
         before = reading.state.memory
@@ -89,18 +73,18 @@ def test_what_begins_anew_and_what_does_not(reader, images):
             assert last.kept[0] == first.kept[0]
 
 
-def test_another_digit_goes_on_with_the_old_memory(reader, images):
-    reading = controls.RowReading(*reader[1:], images[1])
+def test_another_digit_goes_on_with_the_old_memory(reader):
+    reading = RowReading(*reader[1:], 1)
     reading.push()
     memory = reading.state.memory
-    reading.take(images[2])
+    reading.take(2)
     assert reading.row == 0
     assert np.array_equal(reading.state.memory, memory)
 
 
-def test_sides_that_differ_are_said(reader, images):
+def test_sides_that_differ_are_said(reader):
     _, content, lifted = reader
-    reading = controls.RowReading(content, lifted, images[1])
+    reading = RowReading(content, lifted, 1)
     reading.push()
     reading._memory["memory"] = reading._memory["memory"] + 0.5
     reading.push()
@@ -108,8 +92,8 @@ def test_sides_that_differ_are_said(reader, images):
     assert "differ" in reading.state.html()
 
 
-def test_the_text_has_a_line_for_each_press_and_every_number(reader, images):
-    text = controls.push_rows(*reader[1:], images[1], name="digit no. 1").text()
+def test_where_nobody_can_press_the_whole_example_is_read(reader):
+    text = controls.row_by_row(*reader[1:], example=1).text()
     lines = text.splitlines()
     assert sum(line.startswith("row ") for line in lines) == 8
     assert "row 8 of digit no. 1" in text
@@ -118,8 +102,6 @@ def test_the_text_has_a_line_for_each_press_and_every_number(reader, images):
     assert all(-1 <= float(number) <= 1 for number in memory)
 
 
-def test_where_nobody_can_press_the_whole_example_is_read(reader):
-    reading = controls.row_by_row(*reader[1:], example=2)
-    assert len(reading.pushes) == 8
+def test_an_example_that_there_is_not_is_refused(reader):
     with pytest.raises(ValueError, match="0 to 359, and is not -1"):
         controls.row_by_row(*reader[1:], example=-1)

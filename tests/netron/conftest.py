@@ -34,18 +34,11 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 @dataclass
 class JupyterServer:
-    """A server in a process of its own.
-
-    Attributes:
-        process: The process.
-        address: Scheme, host and port.
-        root: The folder that it serves.
-        tickets: Where it keeps its tickets.
-    """
+    """A server in a process of its own."""
 
     process: subprocess.Popen
-    address: str
-    root: Path
+    address: str  # scheme, host and port
+    root: Path  # the folder that it serves
     tickets: TicketFolder
 
     def get(self, path, token=TOKEN, **headers):
@@ -70,13 +63,11 @@ def start_jupyter(tmp_path_factory):
         home = tmp_path_factory.mktemp("home")
         root = home / "root"
         root.mkdir()
-        environment = {
-            **os.environ,
-            "HOME": str(home),
-            "JUPYTER_CONFIG_DIR": str(home / "config"),
-            "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
-            "JUPYTER_DATA_DIR": str(home / "data"),
+        own = {
+            f"JUPYTER_{name.upper()}_DIR": str(home / name)
+            for name in ("config", "runtime", "data")
         }
+        environment = {**os.environ, "HOME": str(home), **own}
         command = [sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root"]
         command += ["--ServerApp.port=0", f"--ServerApp.root_dir={root}"]
         command += [f"--ServerApp.base_url={BASE_URL}", f"--IdentityProvider.token={TOKEN}"]

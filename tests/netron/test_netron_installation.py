@@ -84,21 +84,16 @@ def test_the_version_is_the_packages(source):
 def test_jupyterlab_takes_the_workbooks_settings(prefix):
     from jupyterlab_server.settings_utils import get_settings
 
-    settings = prefix / "share" / "jupyter" / "lab" / "settings"
     shipped = Path(sys.prefix) / "share" / "jupyter"
-    found, _ = get_settings(
-        str(settings),
-        str(shipped / "lab" / "schemas"),
-        str(prefix / "none"),
-        schema_name="@jupyterlab/apputils-extension:notification",
-    )
-    assert found["schema"]["properties"]["fetchNews"]["default"] == "false"
-    widgets = "@jupyter-widgets/jupyterlab-manager:plugin"
-    found, _ = get_settings(
-        str(settings),
-        str(shipped / "lab" / "schemas"),
-        str(prefix / "none"),
-        schema_name=widgets,
-        labextensions_path=[str(shipped / "labextensions")],
-    )
-    assert found["schema"]["properties"]["saveState"]["default"] is True
+    for schema, name, default in (
+        ("@jupyterlab/apputils-extension:notification", "fetchNews", "false"),
+        ("@jupyter-widgets/jupyterlab-manager:plugin", "saveState", True),
+    ):
+        found, _ = get_settings(
+            str(prefix / "share" / "jupyter" / "lab" / "settings"),
+            str(shipped / "lab" / "schemas"),
+            str(prefix / "none"),
+            schema_name=schema,
+            labextensions_path=[str(shipped / "labextensions")],
+        )
+        assert found["schema"]["properties"][name]["default"] == default

@@ -42,22 +42,10 @@ def test_a_ticket_shows_its_model_and_nothing_beside_it(folder, model):
     assert shown(folder, name, "../m.tflite") is None
 
 
-def test_addresses_are_below_the_base_url_and_name_no_host(folder, model):
+def test_it_is_below_the_base_url_and_nobody_else_can_read_it(folder, model):
     written = folder.write(model)
     assert written.url == f"/user/ada/workbook/netron/page/?ticket={name_of(written)}"
     assert written.probe == f"/user/ada/workbook/netron/ticket/{name_of(written)}/"
-
-
-def test_two_tickets_show_two_models(folder, model):
-    other = model.with_name("other.tflite")
-    other.write_bytes(b"other")
-    one, two = folder.write(model), folder.write(other)
-    assert shown(folder, name_of(one)) == ("m.tflite", b"TFL3")
-    assert shown(folder, name_of(two)) == ("other.tflite", b"other")
-
-
-def test_nobody_else_can_read_it(folder, model):
-    written = folder.write(model)
     assert stat.S_IMODE(folder.path.stat().st_mode) == 0o700
     assert stat.S_IMODE((folder.path / name_of(written)).stat().st_mode) == 0o600
 

@@ -2,11 +2,14 @@
 
 import json
 import os
+import runpy
+import sys
 
+import nbformat
 import pytest
 
 from workbook_lib.runs import all_notebooks
-from workbook_lib.runs.canonical import canonical_form, main, write
+from workbook_lib.runs.canonical import canonical_form, refresh, write
 
 
 def notebook(**cell):
@@ -19,17 +22,14 @@ def notebook(**cell):
         "outputs": [],
         **cell,
     }
-    return {
-        "cells": [code],
-        "metadata": {
-            "kernelspec": {"name": "mine"},
-            "language_info": {"version": "3.11"},
-            "widgets": {"state": {}},
-            "workbook": {"title": "T"},
-        },
-        "nbformat": 4,
-        "nbformat_minor": 5,
+    metadata = {
+        "kernelspec": {"name": "mine", "display_name": "mine"},
+        "language_info": {"name": "python", "version": "3.11"},
+        "widgets": {"state": {}},
+        "workbook": {"title": "T"},
     }
+    whole = {"cells": [code], "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+    return nbformat.from_dict(whole)
 
 
 def test_drops_times_widget_states_and_the_kernel_that_it_was():
@@ -57,39 +57,37 @@ def test_joins_streams_however_they_were_cut():
         {"output_type": "stream", "name": "stdout", "text": text} for text in ("a", "b\n", "c\n")
     ]
     result = canonical_form(notebook(outputs=parts))
-    assert result["cells"][0]["outputs"] == [
-        {"output_type": "stream", "name": "stdout", "text": ["ab\n", "c\n"]}
-    ]
+    (output,) = result.cells[0].outputs
+    assert output == {"output_type": "stream", "name": "stdout", "text": "ab\nc\n"}
 
 
-def test_does_not_touch_what_it_is_given():
+def test_is_its_own_canonical_form_and_leaves_what_it_is_given():
     given = notebook()
     before = json.dumps(given)
-    canonical_form(given)
+    once = canonical_form(given)
     assert json.dumps(given) == before
-
-
-def test_is_its_own_canonical_form():
-    once = canonical_form(notebook())
     assert canonical_form(once) == once
 
 
 @pytest.mark.parametrize("path", all_notebooks(), ids=lambda path: path.stem)
 def test_stored_notebooks_are_canonical(path):
-    stored = json.loads(path.read_text(encoding="utf-8"))
-    assert canonical_form(stored) == stored
+    stored = nbformat.read(path, as_version=4)
+    assert nbformat.writes(canonical_form(stored)) + "\n" == path.read_text(encoding="utf-8")
     counts = [c["execution_count"] for c in stored["cells"] if c["cell_type"] == "code"]
     assert counts == list(range(1, len(counts) + 1)), "not executed from top to bottom"
 
 
-def test_refresh_executes_in_place(tmp_path, capsys):
+def test_refresh_executes_in_place(tmp_path, monkeypatch, capsys):
     path = tmp_path / "small.ipynb"
     path.write_text(json.dumps(notebook(source="print(6 * 7)")))
-    main([str(path)])
-    stored = json.loads(path.read_text())
-    assert stored["cells"][0]["outputs"][0]["text"] == ["42\n"]
+    monkeypatch.setattr("sys.argv", ["canonical", str(path)])
+    monkeypatch.delitem(sys.modules, "workbook_lib.runs.canonical")
+    runpy.run_module("workbook_lib.runs.canonical", run_name="__main__")
+    assert capsys.readouterr().out == f"{path}: executed and stored\n"
+    stored = nbformat.read(path, as_version=4)
+    assert stored.cells[0].outputs[0].text == "42\n"
+    assert stored.cells[0].metadata == {"tags": ["keep"]}
     assert canonical_form(stored) == stored
-    assert "executed" in capsys.readouterr().out
 
 
 def test_a_failing_notebook_is_left_as_it_was(tmp_path):
@@ -97,7 +95,7 @@ def test_a_failing_notebook_is_left_as_it_was(tmp_path):
     path.write_text(json.dumps(notebook(source="1 / 0")))
     before = path.read_text()
     with pytest.raises(Exception, match="ZeroDivisionError"):
-        main([str(path)])
+        refresh(path)
     assert path.read_text() == before
 
 
@@ -124,6 +122,6 @@ def test_refresh_turns_progress_off_and_gives_it_back(tmp_path, monkeypatch, min
     path = tmp_path / "reads.ipynb"
     source = "import os; print(os.environ['WORKBOOK_PROGRESS'])"
     path.write_text(json.dumps(notebook(source=source)))
-    main([str(path)])
+    refresh(path)
     assert json.loads(path.read_text())["cells"][0]["outputs"][0]["text"] == ["off\n"]
     assert os.environ.get("WORKBOOK_PROGRESS") == mine

@@ -45,8 +45,9 @@ def counting(counting_file, tmp_path_factory):
     return diagnose(path)
 
 
-def test_the_schema_is_a_schema():
-    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+@pytest.fixture(scope="module")
+def classifier():
+    return diagnose(data_path("digits_classifier.keras"), static=True)
 
 
 def test_a_sound_file_is_ready_and_delivered(counting, counting_file, tmp_path):
@@ -101,9 +102,8 @@ def test_what_has_no_cure_is_blocked_and_leaves_no_file(counting, tmp_path):
 
 
 @pytest.mark.parametrize("error", [NotTrustedError, NotProvenError])
-def test_what_was_not_run_is_not_called_blocked(tmp_path, error):
-    diagnosis = diagnose(data_path("digits_classifier.keras"), static=True)
-    verdict = write_verdict(tmp_path, diagnosis, error("it brings a Lambda layer along"))
+def test_what_was_not_run_is_not_called_blocked(classifier, tmp_path, error):
+    verdict = write_verdict(tmp_path, classifier, error("it brings a Lambda layer along"))
     content = stored(tmp_path)
     assert (content["verdict"], content["file"]) == ("convertible", None)
     assert content["parity"] is None and content["calls"] is None
@@ -141,6 +141,7 @@ def test_a_model_s_names_cannot_forge_the_report(counting, tmp_path):
 
 
 def test_a_verdict_without_its_proof_does_not_keep_to_the_schema(counting, tmp_path):
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
     judged(tmp_path, counting)
     content = stored(tmp_path)
     validator = jsonschema.Draft202012Validator(SCHEMA)
@@ -150,10 +151,9 @@ def test_a_verdict_without_its_proof_does_not_keep_to_the_schema(counting, tmp_p
     assert not validator.is_valid({**content, "sha256": "0"})
 
 
-def test_what_was_not_trusted_is_told_in_one_clear_sentence(tmp_path):
-    diagnosis = diagnose(data_path("digits_classifier.keras"), static=True)
+def test_what_was_not_trusted_is_told_in_one_clear_sentence(classifier, tmp_path):
     error = NotTrustedError("it brings code along (a Lambda layer)")
-    verdict = write_verdict(tmp_path, diagnosis, error)
+    verdict = write_verdict(tmp_path, classifier, error)
     assert stored(tmp_path)["change"].startswith("Set trust = True")
     assert "Set trust = True" in verdict.text()
     assert NoFile.of(error).text().splitlines()[0] == (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 
@@ -51,114 +52,66 @@ def hostile() -> str:
     return HOSTILE
 
 
+def node(name: str, op: str, *inputs: str, after: tuple[str, ...] = (), **more: Any) -> Node:
+    """Make a node; an input is a tensor as a function names it, ``node:output:0`` or ``node``."""
+    sources = tuple(each.partition(":")[0] for each in inputs)
+    return Node(name, op, inputs, sources, after, **more)
+
+
 @pytest.fixture
 def counter() -> Graph:
     """``y = x @ w + counter`` after ``counter += 1``, as a SavedModel wraps it."""
-    resource = TensorSpec("counter_resource", "resource", ())
     x = TensorSpec("x", "float32", (None, 4))
-    main = Function(
-        "main graph",
-        (
-            Node("counter", "VarHandleOp"),
-            Node("w", "VarHandleOp"),
-            Node("Placeholder", "Placeholder", attributes={"dtype": "float32"}),
-            Node(
-                "StatefulPartitionedCall",
-                "StatefulPartitionedCall",
-                ("Placeholder", "counter", "w"),
-                ("Placeholder", "counter", "w"),
-                calls=("wrapper",),
-            ),
-        ),
+    handles = [TensorSpec(f"{name}_resource", "resource", ()) for name in ("counter", "w")]
+    answer = (TensorSpec("identity", "float32", None),)
+    call = "StatefulPartitionedCall"
+    main = (
+        node("counter", "VarHandleOp"),
+        node("w", "VarHandleOp"),
+        node("Placeholder", "Placeholder", attributes={"dtype": "float32"}),
+        node(call, call, "Placeholder", "counter", "w", calls=("wrapper",)),
     )
-    wrapper = Function(
-        "wrapper",
-        (
-            Node(
-                "call",
-                "StatefulPartitionedCall",
-                ("x", "unknown", "unknown_0"),
-                ("x", "unknown", "unknown_0"),
-                calls=("serve",),
-            ),
-            Node("Identity", "Identity", ("call:output:0",), ("call",)),
-            Node("NoOp", "NoOp", control_inputs=("call",)),
-        ),
-        (x, TensorSpec("unknown", "resource", ()), TensorSpec("unknown_0", "resource", ())),
-        (TensorSpec("identity", "float32", None),),
+    wrapper = (
+        node("call", call, "x", "unknown", "unknown_0", calls=("serve",)),
+        node("Identity", "Identity", "call:output:0"),
+        node("NoOp", "NoOp", after=("call",)),
     )
-    serve = Function(
-        "serve",
-        (
-            Node("one", "Const", attributes={"value": TensorSpec("", "float32", ())}),
-            Node(
-                "add_one",
-                "AssignAddVariableOp",
-                ("counter_resource", "one:output:0"),
-                ("counter_resource", "one"),
-            ),
-            Node("read_w", "ReadVariableOp", ("w_resource",), ("w_resource",)),
-            Node("matmul", "MatMul", ("x", "read_w:value:0"), ("x", "read_w")),
-            Node(
-                "read_counter",
-                "ReadVariableOp",
-                ("counter_resource",),
-                ("counter_resource",),
-                ("add_one",),
-            ),
-            Node(
-                "add",
-                "AddV2",
-                ("matmul:product:0", "read_counter:value:0"),
-                ("matmul", "read_counter"),
-            ),
-            Node("Identity", "Identity", ("add:z:0",), ("add",)),
-        ),
-        (x, resource, TensorSpec("w_resource", "resource", ())),
-        (TensorSpec("identity", "float32", None),),
+    unknown = [TensorSpec(name, "resource", ()) for name in ("unknown", "unknown_0")]
+    serve = (
+        node("one", "Const", attributes={"value": TensorSpec("", "float32", ())}),
+        node("add_one", "AssignAddVariableOp", "counter_resource", "one:output:0"),
+        node("read_w", "ReadVariableOp", "w_resource"),
+        node("matmul", "MatMul", "x", "read_w:value:0"),
+        node("read_counter", "ReadVariableOp", "counter_resource", after=("add_one",)),
+        node("add", "AddV2", "matmul:product:0", "read_counter:value:0"),
+        node("Identity", "Identity", "add:z:0"),
     )
-    return Graph(
-        "counter",
-        "saved_model",
-        (main, wrapper, serve),
-        (
-            Variable(
-                "counter",
-                "float32",
-                (),
-                (Access("ReadVariableOp", "read_counter", "serve", ("serve",)),),
-                (Access("AssignAddVariableOp", "add_one", "serve", ("serve",)),),
-                True,
-                "counter",
-            ),
-            Variable(
-                "w",
-                "float32",
-                (4, 2),
-                (Access("ReadVariableOp", "read_w", "serve", ("serve",)),),
-                (),
-                False,
-                None,
-            ),
-        ),
-        (Signature("serve", "wrapper", (x,), (TensorSpec("y", "float32", (None, 2)),)),),
+    functions = (
+        Function("main graph", main),
+        Function("wrapper", wrapper, (x, *unknown), answer),
+        Function("serve", serve, (x, *handles), answer),
     )
+
+    def access(op: str, name: str) -> tuple[Access, ...]:
+        return (Access(op, name, "serve", ("serve",)),)
+
+    reads = access("ReadVariableOp", "read_counter")
+    assigns = access("AssignAddVariableOp", "add_one")
+    variables = (
+        Variable("counter", "float32", (), reads, assigns, True, "counter"),
+        Variable("w", "float32", (4, 2), access("ReadVariableOp", "read_w"), (), False, None),
+    )
+    y = TensorSpec("y", "float32", (None, 2))
+    signatures = (Signature("serve", "wrapper", (x,), (y,)),)
+    return Graph("counter", "saved_model", functions, variables, signatures)
 
 
 @pytest.fixture
 def frozen() -> Graph:
     """The same without the counter, frozen: no variable is left."""
-    return Graph(
-        "frozen.pb",
-        "graph_def",
-        (
-            Function(
-                "main graph",
-                (
-                    Node("x", "Placeholder", attributes={"dtype": "float32"}),
-                    Node("w", "Const", attributes={"value": TensorSpec("", "float32", (4, 2))}),
-                    Node("matmul", "MatMul", ("x", "w"), ("x", "w")),
-                ),
-            ),
-        ),
+    nodes = (
+        node("x", "Placeholder", attributes={"dtype": "float32"}),
+        node("w", "Const", attributes={"value": TensorSpec("", "float32", (4, 2))}),
+        node("matmul", "MatMul", "x", "w"),
     )
+    return Graph("frozen.pb", "graph_def", (Function("main graph", nodes),))

@@ -1,8 +1,8 @@
 """Widgets: where a hand on a control teaches more than a paragraph does.
 
-For each there is a plain call that does the same. Where nobody can use a control (a headless run,
-a terminal, a page without a kernel), the plain call's answer for the default choice appears in
-its place. The names are those of ``__init__.pyi``; each comes when it is used.
+Where nobody can use a control (a headless run, a terminal, a page without a kernel), the answer for
+the default choice appears in its place. The names are those of ``__init__.pyi``; each comes when it
+is used.
 """
 
 import lazy_loader

@@ -1,5 +1,4 @@
 from .digit_sheet import DigitAnswers as DigitAnswers
-from .digit_sheet import classify_ink as classify_ink
 from .digit_sheet import digit_pad as digit_pad
 from .graph_walking import Walk as Walk
 from .graph_walking import graph_walk as graph_walk
@@ -7,14 +6,9 @@ from .graph_walking import walk as walk
 from .partial_freeze import PartialFreeze as PartialFreeze
 from .partial_freeze import freeze_chooser as freeze_chooser
 from .partial_freeze import freeze_some as freeze_some
-from .recipes import Trial as Trial
 from .recipes import Trials as Trials
 from .recipes import compare_trials as compare_trials
 from .recipes import recipe_chooser as recipe_chooser
-from .recipes import try_recipe as try_recipe
-from .row_reading import ReaderState as ReaderState
-from .row_reading import RowReading as RowReading
-from .row_reading import push_rows as push_rows
 from .row_reading import row_by_row as row_by_row
 from .variables import VariableTrial as VariableTrial
 from .variables import try_variable as try_variable

@@ -1,7 +1,6 @@
 """Draw a digit, and let several files of the digits classifier answer beside each other.
 
-:func:`digit_pad` draws the sheet; :func:`classify_ink` is the plain call that does the same for an
-array. Nothing here needs TensorFlow.
+Nothing here needs TensorFlow.
 """
 
 from __future__ import annotations
@@ -17,9 +16,12 @@ import numpy as np
 from varhandle.display import Rich, panel_html, printable, table_html, table_text
 from workbook_lib.controls.slow_work import is_interactive, live_text
 from workbook_lib.lesson.control_box import as_control
+from workbook_lib.show.layout import Cell
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from varhandle.evaluate.session import Session
 
     Ink = npt.NDArray[np.float32]
 
@@ -96,7 +98,7 @@ class DigitAnswers(Rich):
 
     def _table(self) -> tuple[list[str], list[list[object]]]:
         columns = zip(*self.shares.values(), strict=True)
-        rows = [[digit, *map(_Bar, shares)] for digit, shares in enumerate(columns)]
+        rows = [[digit, *map(_bar, shares)] for digit, shares in enumerate(columns)]
         return ["digit", *self.shares], rows
 
     def text(self) -> str:
@@ -106,10 +108,7 @@ class DigitAnswers(Rich):
         return "\n".join([self.verdict, table_text(*self._table()), "ink, 0 to 16:", ink])
 
     def html(self) -> str:
-        """Return the drawing as the files get it, and a bar for each digit and file.
-
-        These are always ten rows, so that nothing jumps.
-        """
+        """Return the drawing, and bars: always ten rows, so that nothing jumps."""
         table = table_html(*self._table(), "how much each file gives to a digit")
         label = "the drawing in 8 by 8 squares, as the files get it"
         tone = "neutral" if len(set(self.labels.values())) == 1 else "wrong"
@@ -120,51 +119,26 @@ class DigitAnswers(Rich):
         return panel_html(tone, self.verdict, body)
 
 
-@dataclass(frozen=True)
-class _Bar:
-    """A share as a bar with its number beside it."""
-
-    share: float
-
-    def __str__(self) -> str:  # short, whatever the digits of the share: a table keeps it in a line
-        return f"{self.share:.0%}"
-
-    def __html__(self) -> str:
-        return (
-            '<span style="display: inline-block; width: 6em; vertical-align: middle" '
-            'aria-hidden="true"><span style="display: block; height: 0.7em; background: #0277bd; '
-            f'width: {100 * self.share:.0f}%"></span></span> {self.share:.0%}'
-        )
+def _bar(share: float) -> Cell:
+    """Draw a share as a bar with its number beside it."""
+    bar = (
+        '<span style="display: inline-block; width: 6em; vertical-align: middle" '
+        'aria-hidden="true"><span style="display: block; height: 0.7em; background: #0277bd; '
+        f'width: {100 * share:.0f}%"></span></span>'
+    )
+    return Cell(f"{share:.0%}", f"{bar} {share:.0%}")
 
 
-def classify_ink(files: Mapping[str, bytes], ink: npt.ArrayLike) -> DigitAnswers:
-    """Let files of the digits classifier answer for one image.
+def classify_ink(sessions: Mapping[str, Session], ink: Ink) -> DigitAnswers:
+    """Let files of the digits classifier answer for one image, float32 [8, 8] in 0..1.
 
-    ``files`` have one input [1, 8, 8, 1] and one output [1, 10], integers at the ends or not;
-    ``ink`` is [8, 8] in 0..1. Raises ``ValueError``: there is no file, or the ink is another.
+    Each has one input [1, 8, 8, 1] and one output [1, 10], integers at the ends or not.
     """
-    if not files:
-        raise ValueError("classify_ink needs a file at least: {name: its bytes}")
-    values = np.asarray(ink, np.float32)
-    if values.shape not in ((8, 8), (8, 8, 1), (1, 8, 8, 1)):
-        raise ValueError(f"ink is an array [8, 8], and not {list(values.shape)}")
-    if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
-        raise ValueError("ink goes from 0 to 1 in every square")
-    return _answers(_sessions(files), values.reshape(8, 8))
-
-
-def _sessions(files: Mapping[str, bytes]) -> dict[str, Any]:
-    from varhandle.evaluate.session import Session
-
-    return {printable(name): Session(content) for name, content in files.items()}
-
-
-def _answers(sessions: Mapping[str, Any], ink: Ink) -> DigitAnswers:
     shares = {}
     for name, session in sessions.items():
         ((_, output),) = session({next(iter(session.inputs)): ink.reshape(1, 8, 8, 1)}).items()
         shares[name] = np.asarray(output, np.float64).reshape(10)
-    return DigitAnswers(ink, shares)
+    return DigitAnswers(ink.reshape(8, 8), shares)
 
 
 def ink_of_strokes(strokes: Sequence[Sequence[Sequence[float]]]) -> Ink:
@@ -190,11 +164,9 @@ def ink_of_strokes(strokes: Sequence[Sequence[Sequence[float]]]) -> Ink:
         path = (stroke - middle) * scale + _SIDE / 2
         for start, end in pairwise(path if len(path) > 1 else path.repeat(2, axis=0)):
             along = end - start
-            length = max(float(along @ along), 1e-12)  # squared; of a dot it is 0
-            part = np.clip(
-                ((dots - start) @ along) / length, 0, 1
-            )  # of the way, of what is nearest
-            gap = dots - (start + part[..., None] * along)
+            squared_length = max(float(along @ along), 1e-12)  # that of a dot is 0
+            nearest = np.clip(((dots - start) @ along) / squared_length, 0, 1)  # share of the way
+            gap = dots - (start + nearest[..., None] * along)
             black |= (gap**2).sum(axis=-1) <= (_PEN / 2) ** 2
     counts = black.reshape(8, _BLOCK, 8, _BLOCK).sum(axis=(1, 3))
     return (counts / _BLOCK**2).astype(np.float32)
@@ -206,9 +178,12 @@ def digit_pad(files: Mapping[str, bytes], *, example: int = 0) -> Any:
     ``example`` is the number of a held-out digit, 0 to 359. Where nobody can use controls, the
     answers for it. Raises ``ValueError``: there is no such example.
     """
+    from varhandle.evaluate.session import Session
+
     images = held_out_images(example)
+    sessions = {printable(name): Session(content) for name, content in files.items()}
     if not is_interactive():
-        return classify_ink(files, images[example])
+        return classify_ink(sessions, images[example])
     import anywidget
     import traitlets
     from ipywidgets import HTML, HBox, Layout, VBox
@@ -219,18 +194,17 @@ def digit_pad(files: Mapping[str, bytes], *, example: int = 0) -> Any:
         _esm = Path(__file__).with_suffix(".js")
         strokes = traitlets.List(traitlets.List()).tag(sync=True)
 
-    sessions = _sessions(files)
     pad = DigitPad()
     number = digit_number(example, len(images), "a real digit to begin with, by its number")
     answer = HTML(layout=Layout(flex="1 1 26em"))
 
     def show(ink: Ink) -> None:
-        answers = _answers(sessions, ink)
+        answers = classify_ink(sessions, ink)
         answer.value = live_text(answers.verdict) + answers.html()
 
     def take_example(_: Any = None) -> None:
         pad.strokes = []
-        show(images[number.value].reshape(8, 8))
+        show(images[number.value])
 
     def take_drawing(_: Any) -> None:
         if pad.strokes:

@@ -65,15 +65,12 @@ class Walk(Rich):
         Raises ``KeyError``: no box has that name, or several have; the message lists names or ids.
         """
         named = [box for box in self.drawn.boxes if box.name == name]
-        variables = [box.id for box in named if box.kind == "variable"]
-        if len(variables) == 1:  # a variable goes before all others
-            return self.to(variables[0])
-        if name in self._boxes:
-            return self.to(name)
-        if len(named) == 1:
-            return self.to(named[0].id)
-        if named:
-            ids = [box.id for box in named]
+        found = [box for box in named if box.kind == "variable"]  # goes before all others
+        found = found or [box for box in self.drawn.boxes if box.id == name] or named
+        if len(found) == 1:
+            return self.to(found[0].id)
+        if found:
+            ids = [box.id for box in found]
             raise KeyError(f"{len(ids)} boxes are called {name!r}; their ids: {ids}")
         names = ", ".join(printable(box.name) for box in self.drawn.boxes)
         raise KeyError(f"no box {name!r}; there are: {names}")
@@ -184,10 +181,7 @@ class Walk(Rich):
         more = len(self.connections) - _MOST_CONNECTIONS
         return f"and {more} more" if more > 0 else ""
 
-    def html(self) -> str:
-        return self.page(clickable=False)
-
-    def page(self, *, clickable: bool) -> str:
+    def html(self, *, clickable: bool = False) -> str:
         """Set the walk as HTML.
 
         Buttons bear the id of the box that they lead to as ``data-box``; those of the path bear
@@ -197,8 +191,11 @@ class Walk(Rich):
         drawn = drawing.svg(Marks(here=self.path[-1], clickable=clickable))
         if not clickable:
             drawn = image_html(drawn, drawing.text())
-        shown = self.connections[:_MOST_CONNECTIONS]
-        connected = "".join(f"<li>{word} {_link(box, clickable)}</li>" for word, box in shown)
+        connected = ""
+        for word, box in self.connections[:_MOST_CONNECTIONS]:
+            name, id = html.escape(_called(box)), html.escape(printable(box.id, None))
+            link = f'<button {_BUTTON} data-box="{id}">{name}</button>' if clickable else name
+            connected += f"<li>{word} {link}</li>"
         note, rest = (f"<p>{html.escape(t)}</p>" if t else "" for t in (drawing.note, self._rest))
         table = table_html(("", ""), self.facts, "What the file says of it") if self.facts else ""
         return (
@@ -206,8 +203,7 @@ class Walk(Rich):
             '<figure style="flex: 0 1 auto; margin: 0; min-width: 0">'
             f"<figcaption>{html.escape(drawing.title)}</figcaption>{drawn}{note}</figure>"
             f'<div style="flex: 1 1 18em; min-width: 0">{self._path_html(clickable)}'
-            f'<p tabindex="-1" data-here=""><strong>'
-            f"{html.escape(self.label)}</strong></p>"
+            f'<p tabindex="-1" data-here=""><strong>{html.escape(self.label)}</strong></p>'
             '<div style="font-weight: bold">Connected</div>'
             '<ul style="margin: 0.3em 0; padding-left: 1.2em">'
             f"{connected or '<li>nothing</li>'}</ul>{rest}{table}</div></div>"
@@ -226,13 +222,6 @@ class Walk(Rich):
 def _called(box: Box) -> str:
     word = "" if box.kind in {"op", "read", "assign"} else f"{box.kind} "
     return f"{word}{printable(box.name)}"
-
-
-def _link(box: Box, clickable: bool) -> str:
-    name = html.escape(_called(box))
-    if not clickable:
-        return name
-    return f'<button {_BUTTON} data-box="{html.escape(printable(box.id, None))}">{name}</button>'
 
 
 def walk(graph: Graph, start: str | None = None, *, signature: str | None = None) -> Walk:
@@ -284,7 +273,7 @@ def graph_walk(graph: Graph, start: str | None = None, *, signature: str | None 
         def show(self) -> None:
             """Send the page what it shows now, and what it reads out."""
             words = f"Here: {self.walk.label}."
-            self.page = {"html": self.walk.page(clickable=True), "words": words}
+            self.page = {"html": self.walk.html(clickable=True), "words": words}
 
     widget = GraphWalk()
     widget.on_msg(widget.go)

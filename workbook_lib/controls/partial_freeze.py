@@ -8,12 +8,12 @@ from __future__ import annotations
 import html
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from varhandle.conversion.freezing import FrozenButAssignedError, captured_variables, freeze
-from varhandle.display import Rich, panel_html, printable
+from varhandle.display import Rich, join_all, panel_html, printable
 from varhandle.formats import read_graph
 from varhandle.graph import Graph
 from varhandle.inspection.dataflow import Box
@@ -30,64 +30,81 @@ if TYPE_CHECKING:
 _MOST_OPS = 8
 
 
-@dataclass(frozen=True, repr=False)
-class BeforeAfter(Rich):
-    """Two drawings, compared."""
+@dataclass(frozen=True, repr=False, eq=False)
+class PartialFreeze(Rich):
+    """What freezing made of a function: its ops and its drawing before and after."""
 
+    chosen: tuple[str, ...]  # names of the variables that were to become constants
+    left: tuple[str, ...]  # names of the others
+    ops: OpHistogram
     before: GraphDrawing
-    after: GraphDrawing
-    gone: tuple[str, ...]  # ids of the boxes of ``before`` that have no equal in ``after``
-    new: tuple[str, ...]  # ids of the boxes of ``after`` that have no equal in ``before``
+    after: GraphDrawing | None  # None where TensorFlow refused
+    refusal: str = ""  # TensorFlow's words, where a chosen variable cannot become a constant
+    assigned: tuple[str, ...] = ()  # the chosen variables that the function assigns, if refused
 
     def __repr__(self) -> str:
-        return f"BeforeAfter({len(self.gone)} boxes gone, {len(self.new)} new)"
+        return f"PartialFreeze({self._title})"
+
+    @property
+    def _title(self) -> str:
+        if self.refusal:
+            return f"Refused: the function assigns {', '.join(self.assigned)}"
+        left = f"; left as {'a variable' if len(self.left) == 1 else 'variables'}: "
+        left = left + ", ".join(self.left) if self.left else ""
+        return f"Frozen: {join_all(self.chosen, 'nothing')}{left}"
 
     def text(self) -> str:
-        return "\n".join(
-            [
-                f"gone: {_counted(self.before.boxes, self.gone)}",
-                f"new: {_counted(self.after.boxes, self.new)}",
-                f"Before. {self.before.text()}",
-                f"After. {self.after.text()}",
-            ]
-        )
+        lines = [self._title, "", self.ops.text(), ""]
+        if self.after is None:
+            lines.insert(1, f"TensorFlow says: {self.refusal}")
+            return "\n".join([*lines, self.before.text()])
+        lines.append(f"gone: {_counted(boxes_without_equal(self.before, self.after))}")
+        lines.append(f"new: {_counted(boxes_without_equal(self.after, self.before))}")
+        lines += [f"Before. {self.before.text()}", f"After. {self.after.text()}"]
+        return "\n".join(lines)
 
     def html(self) -> str:
-        """Return both drawings, beside each other where the page is wide enough."""
-        sides = ("Before", self.before, self.gone, "gone"), ("After", self.after, self.new, "new")
-        drawn = "".join(
-            # A basis below their own width: they shrink before they go below each other.
-            '<figure style="flex: 1 1 22em; margin: 0; min-width: 0">'
-            f"<figcaption><strong>{title}</strong>, {word}: "
-            f"{html.escape(_counted(drawing.boxes, ids))}</figcaption>"
-            f"{image_html(drawing.svg(Marks(dict.fromkeys(ids, word))), drawing.text())}</figure>"
-            for title, drawing, ids, word in sides
-        )
-        return f'<div style="display: flex; flex-wrap: wrap; gap: 1.5em">{drawn}</div>'
+        """Return the outcome, the drawings and the ops; drawings beside each other, if wide."""
+        if self.after is None:
+            variables = [box for box in self.before.boxes if box.kind == "variable"]
+            named = {box.id: "cannot be frozen" for box in variables if box.name in self.assigned}
+            said = f"<p>TensorFlow says: {html.escape(self.refusal)}</p>"
+            drawn = self.before.html(Marks(named))
+            return panel_html("wrong", self._title, said + drawn + self.ops.html())
+        before = _side("Before", self.before, "gone", boxes_without_equal(self.before, self.after))
+        after = _side("After", self.after, "new", boxes_without_equal(self.after, self.before))
+        drawn = f'<div style="display: flex; flex-wrap: wrap; gap: 1.5em">{before}{after}</div>'
+        return panel_html("right", self._title, drawn + self.ops.html())
 
 
-def compare_drawings(before: GraphDrawing, after: GraphDrawing) -> BeforeAfter:
-    """Set two drawings of one model beside each other, and mark what differs.
+def _side(title: str, drawing: GraphDrawing, word: str, marked: list[Box]) -> str:
+    marks = Marks({box.id: word for box in marked})
+    return (
+        # A basis below their own width: they shrink before they go below each other.
+        '<figure style="flex: 1 1 22em; margin: 0; min-width: 0">'
+        f"<figcaption><strong>{title}</strong>, {word}: "
+        f"{html.escape(_counted(marked))}</figcaption>"
+        f"{image_html(drawing.svg(marks), drawing.text())}</figure>"
+    )
+
+
+def boxes_without_equal(drawing: GraphDrawing, other: GraphDrawing) -> list[Box]:
+    """Return the boxes of a drawing that another one of the same model does not have.
 
     Two boxes are equal if kind, name, dtype and shape are, and for an access its variable; of
     several equal ones as many are left as the other graph has. Inputs and outputs are not compared:
     a frozen graph has no signature that would name them.
     """
-    gone = _without_equal(before.boxes, after.boxes)
-    return BeforeAfter(before, after, gone, _without_equal(after.boxes, before.boxes))
-
-
-def _without_equal(boxes: Iterable[Box], others: Iterable[Box]) -> tuple[str, ...]:
-    left = Counter(_nature(box) for box in others)
+    left = Counter(_nature(box) for box in other.boxes)
     unpaired = []
-    for box in boxes:
+    for box in drawing.boxes:
         if box.kind in {"input", "output"}:
             continue
         if left[_nature(box)]:
             left[_nature(box)] -= 1
         else:
-            unpaired.append(box.id)
-    return tuple(unpaired)
+            unpaired.append(box)
+    return unpaired
 
 
 def _nature(box: Box) -> tuple[str, str, str, str | None]:
@@ -99,76 +116,34 @@ def _unnumbered(box: Box) -> str:
     return re.sub(r" #\d+$", "", box.name) if box.kind in {"op", "read", "assign"} else box.name
 
 
-def _counted(boxes: Iterable[Box], ids: tuple[str, ...]) -> str:
+def _counted(boxes: list[Box]) -> str:
     counts = Counter(
-        box.kind if box.kind in {"variable", "constant"} else _unnumbered(box)
-        for box in boxes
-        if box.id in ids
+        box.kind if box.kind in {"variable", "constant"} else _unnumbered(box) for box in boxes
     )
-    return ", ".join(f"{count} {printable(name)}" for name, count in counts.items()) or "nothing"
+    return join_all((f"{count} {printable(name)}" for name, count in counts.items()), "nothing")
 
 
-@dataclass(frozen=True, repr=False, eq=False)
-class PartialFreeze(Rich):
-    """What freezing made of a function: its ops and its drawing before and after."""
+def freeze_some(function: ConcreteFunction, variables: Collection[str]) -> PartialFreeze:
+    """Freeze variables of a concrete function by their names, and compare its ops.
 
-    chosen: tuple[str, ...]  # names of the variables that were to become constants
-    left: tuple[str, ...]  # names of the others
-    ops: OpHistogram
-    drawing: BeforeAfter | GraphDrawing  # before alone where it was refused
-    refusal: str = ""  # TensorFlow's words, where a chosen variable cannot become a constant
-    assigned: tuple[str, ...] = ()  # the chosen variables that the function assigns, if refused
-
-    def __repr__(self) -> str:
-        return f"PartialFreeze({self._title()})"
-
-    def _title(self) -> str:
-        chosen = ", ".join(self.chosen) or "nothing"
-        if self.refusal:
-            return f"Refused: the function assigns {', '.join(self.assigned)}"
-        left = f"; left as {'a variable' if len(self.left) == 1 else 'variables'}: "
-        return f"Frozen: {chosen}" + (left + ", ".join(self.left) if self.left else "")
-
-    def text(self) -> str:
-        refusal = [f"TensorFlow says: {self.refusal}"] if self.refusal else []
-        return "\n".join([self._title(), *refusal, "", self.ops.text(), "", self.drawing.text()])
-
-    def html(self) -> str:
-        tone, words, drawn = "right", "", self.drawing.html()
-        if isinstance(self.drawing, GraphDrawing):
-            tone, words = "wrong", f"<p>TensorFlow says: {html.escape(self.refusal)}</p>"
-            named = [
-                b.id for b in self.drawing.boxes if b.kind == "variable" and b.name in self.assigned
-            ]
-            drawn = self.drawing.html(Marks(dict.fromkeys(named, "cannot be frozen")))
-        return panel_html(tone, self._title(), words + drawn + self.ops.html())
-
-
-def freeze_some(
-    function: ConcreteFunction, variables: Collection[str] | None = None
-) -> PartialFreeze:
-    """Freeze variables of a concrete function, and compare its ops before and after.
-
-    ``variables`` are names; all if ``None``. A refusal is a result as well. Raises ``KeyError``:
-    the function captures no variable of such a name; TensorFlow's ``ValueError`` where another op
-    than an assignment needs the handle.
+    A refusal is a result as well. Raises ``KeyError``: the function captures no variable of such a
+    name; TensorFlow's ``ValueError`` where another op than an assignment needs the handle.
     """
     nodes = captured_variables(function)
     names = tuple(dict.fromkeys(nodes.values()))
-    chosen = tuple(name for name in names if variables is None or name in variables)
+    chosen = tuple(name for name in names if name in variables)
     graph = read_graph(function.graph.as_graph_def())
     known = {node: (name, _shape(function, name)) for node, name in nodes.items()}
     before = _drawn(graph, known)
     try:
-        frozen = freeze(function, None if variables is None else tuple(variables))
+        frozen = freeze(function, tuple(variables))
     except FrozenButAssignedError as error:
-        counts = op_histogram({"before": graph}, most=_MOST_OPS)
+        ops = op_histogram({"before": graph}, most=_MOST_OPS)
         assigned = tuple(name for name in chosen if name in _assigned(graph, nodes))
-        return PartialFreeze(chosen, (), counts, before, str(error.__cause__), assigned)
-    counts = op_histogram({"before": graph, "after": frozen.graph}, most=_MOST_OPS)
-    compared = compare_drawings(before, _drawn(frozen.graph, known))
+        return PartialFreeze(chosen, (), ops, before, None, str(error.__cause__), assigned)
+    ops = op_histogram({"before": graph, "after": frozen.graph}, most=_MOST_OPS)
     left = tuple(name for name in names if name not in chosen)
-    return PartialFreeze(chosen, left, counts, compared)
+    return PartialFreeze(chosen, left, ops, before, _drawn(frozen.graph, known))
 
 
 def _only_read(function: ConcreteFunction) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Try recipes on the digits classifier, and see what each gives and costs, trial by trial.
 
-:func:`recipe_chooser` draws controls; :func:`try_recipe` and :func:`compare_trials` are the plain
-calls that do the same. What quantizes is imported where it is used.
+:func:`recipe_chooser` draws controls; :func:`compare_trials` is the plain call that does the same.
+What quantizes is imported where it is used.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from varhandle.display import Rich, RichTable, Table, panel_html, table_html, table_text
+from varhandle.display import RichTable, Table, panel_html
 from workbook_lib.controls.slow_work import SlowWork, dropdown, is_interactive
 from workbook_lib.lesson.control_box import as_control
 from workbook_lib.locations import data_path
@@ -27,8 +27,8 @@ _RECIPE, _SIZE = "int8", 100
 _RUNS = 1000  # timed inferences of each file
 
 
-@dataclass(frozen=True, repr=False, eq=False)
-class Trial(Rich):
+@dataclass(frozen=True, eq=False)
+class Trial:
     """What one recipe made of the digits classifier."""
 
     quantized: Quantized
@@ -36,9 +36,6 @@ class Trial(Rich):
     total: int
     widest: TensorRange | None  # the widest range in the file, if an activation is quantized
     times_float32: float | None = None  # one inference, in those of the float32 file; if timed
-
-    def __repr__(self) -> str:
-        return f"Trial({self.title}: {self.right} of {self.total} digits right)"
 
     @property
     def title(self) -> str:
@@ -50,32 +47,6 @@ class Trial(Rich):
     def size(self) -> int:
         """Bytes of the file."""
         return len(self.quantized.content)
-
-    @property
-    def range_words(self) -> str:
-        """The widest calibrated range, in words."""
-        widest = self.widest
-        if widest is None:
-            return "none: activations stay float32"
-        return f"{widest.smallest:.1f} to {widest.largest:.1f}, in steps of {widest.scale:.3g}"
-
-    def _rows(self) -> list[tuple[str, str]]:
-        rows = [
-            ("what it does", self.quantized.recipe.what),
-            ("size", f"{self.size:,} bytes"),
-            ("held-out digits named rightly", f"{self.right} of {self.total}"),
-            ("widest calibrated range", self.range_words),
-        ]
-        if self.times_float32 is not None:
-            rows.append(("time of one inference", f"{self.times_float32:.2f} of float32's"))
-        return rows
-
-    def text(self) -> str:
-        return f"{self.title}\n{table_text(('', 'measured'), self._rows())}"
-
-    def html(self) -> str:
-        table = table_html(("", "measured"), self._rows(), "On the digits classifier")
-        return panel_html("neutral", self.title, table)
 
     def compared(self, base: Trial) -> str:
         """Say in one line how it stands beside the float32 file."""
@@ -111,13 +82,18 @@ class Trials(RichTable):
         float32 = next(trial for trial in self.trials if trial.title == _BASE)
         rows = []
         for number, trial in enumerate(self.trials, start=1):
-            calls, times = trial.quantized.calls, trial.times_float32
-            calibrated = _digits(calls) if calls else "nothing"
-            row: list[object] = [number, trial.quantized.recipe.name, calibrated]
-            row += [trial.size, f"{trial.size / float32.size:.2f}", trial.right]
+            calls, times, widest = trial.quantized.calls, trial.times_float32, trial.widest
+            row: list[object] = [number, trial.quantized.recipe.name]
+            row += [_digits(calls) if calls else "nothing", trial.size]
+            row += [f"{trial.size / float32.size:.2f}", trial.right]
             if timed:
                 row.append("not timed" if times is None else f"{times:.2f}")
-            rows.append([*row, trial.range_words])
+            if widest is None:
+                row.append("none: activations stay float32")
+            else:
+                span = f"{widest.smallest:.1f} to {widest.largest:.1f}"
+                row.append(f"{span}, in steps of {widest.scale:.3g}")
+            rows.append(row)
         return headers, rows, "Your trials on the digits classifier"
 
     def html(self) -> str:
@@ -165,9 +141,7 @@ def _digits(count: int) -> str:
     return f"{count} digit{'' if count == 1 else 's'}"
 
 
-def try_recipe(
-    recipe: str = _RECIPE, calibration_size: int = _SIZE, *, float32: Trial | None = None
-) -> Trial:
+def try_recipe(recipe: str, calibration_size: int, *, float32: Trial | None = None) -> Trial:
     """Quantize the digits classifier with one recipe, and classify the held-out digits.
 
     ``float32`` is the trial of the float32 recipe if the file is to be timed against it; both take
@@ -176,33 +150,27 @@ def try_recipe(
     cancelled.
     """
     from varhandle.conversion.quantization import quantize
+    from varhandle.evaluate.latency import compare_latency
     from varhandle.evaluate.recipe_comparison import count_right
+    from varhandle.evaluate.session import Session
     from varhandle.facts.recipes import find_recipe
     from workbook_lib.samples import load_digits
 
     find_recipe(recipe)
     digits = load_digits()
     most = len(digits.train_images)
-    if isinstance(calibration_size, bool) or not isinstance(calibration_size, int):
-        raise ValueError(f"calibration_size is a whole number, and not {calibration_size!r}")
     if not 1 <= calibration_size <= most:
         raise ValueError(f"calibration_size goes from 1 to {most}, and is not {calibration_size}")
     samples = list(digits.train_images[:calibration_size, None])
     made = quantize(data_path("digits_classifier.keras"), recipe, samples)
     right = count_right(made.content, digits.test_images, digits.test_labels)
     widest = max(made.ranges.tensors, key=lambda one: one.largest - one.smallest, default=None)
-    times = None if float32 is None else _times_float32(made.content, float32.quantized.content)
+    times = None
+    if float32 is not None:
+        files = {"float32": float32.quantized.content, "this": made.content}
+        calls = {name: Session(content).interpreter.invoke for name, content in files.items()}
+        times = compare_latency(calls, runs=_RUNS).ratio("this")
     return Trial(made, right, len(digits.test_labels), widest, times)
-
-
-def _times_float32(content: bytes, float32: bytes) -> float:
-    """Time one inference of a file beside the float32 file."""
-    from varhandle.evaluate.latency import compare_latency
-    from varhandle.evaluate.session import Session
-
-    files = {"float32": float32, "this": content}
-    calls = {name: Session(file).interpreter.invoke for name, file in files.items()}
-    return compare_latency(calls, runs=_RUNS).ratio("this")
 
 
 def compare_trials(choices: Iterable[tuple[str, int]] = ((_RECIPE, _SIZE),)) -> Trials:
@@ -210,8 +178,7 @@ def compare_trials(choices: Iterable[tuple[str, int]] = ((_RECIPE, _SIZE),)) -> 
 
     Nothing is timed.
     """
-    base = try_recipe(_BASE)
-    trials = Trials((base,))
+    trials = Trials((try_recipe(_BASE, _SIZE),))
     for recipe, size in choices:
         trials = trials.with_trial(try_recipe(recipe, size))
     return trials
@@ -259,7 +226,7 @@ class _Chooser:
         recipe, size = self.recipe.value, self.size.value  # the learner may choose on meanwhile
         if self.base is None:
             report("float32, to compare with")
-            self.base = try_recipe(_BASE)
+            self.base = try_recipe(_BASE, _SIZE)
         report(f"{recipe}, then 360 digits and {_RUNS:,} timed inferences")
         trial = try_recipe(recipe, size, float32=self.base)
         report("the table")

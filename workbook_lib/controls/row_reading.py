@@ -1,7 +1,6 @@
 """Push the rows of a digit into a reader one by one, and watch its state.
 
-:func:`row_by_row` draws the controls; :func:`push_rows` is the plain call that does the same. Both
-read with two interpreters side by side: one whose file keeps the state in variables, and one whose
+Two interpreters read side by side: one whose file keeps the state in variables, and one whose
 state the caller carries, and so can be looked at. Nothing here needs TensorFlow.
 """
 
@@ -117,35 +116,36 @@ class RowReading:
     """A reading that goes on press by press; at row 8 the digit is read.
 
     ``stateful`` is a ``.tflite`` file of the row reader with the signatures ``step`` and ``reset``,
-    ``lifted`` the same file with its state lifted, ``image`` float32 [8, 8] or [8, 8, 1] in 0..1.
+    ``lifted`` the same file with its state lifted, ``example`` the number of a held-out digit.
+    Raises ``ValueError``: there is no such digit.
     """
 
-    def __init__(self, stateful: bytes, lifted: Lifted, image: Ink, name: str = "") -> None:
+    def __init__(self, stateful: bytes, lifted: Lifted, example: int) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
+        self.images = held_out_images(example)
         self._open = lambda: Interpreter(model_content=stateful)
         self._lifted = lifted
         self._carried = Interpreter(model_content=lifted.content).get_signature_runner("step")
         self._interpreter, self._memory = self._open(), lifted.start()
         self._pushes: list[Push] = []
-        self.take(image, name)
+        self.take(example)
 
     @property
     def state(self) -> ReaderState:
         """Where it stands."""
         memory = np.array(self._memory["memory"]).reshape(-1)
-        return ReaderState(tuple(self._pushes), self.image, self.row, memory)
+        return ReaderState(tuple(self._pushes), self._image, self.row, memory)
 
-    def take(self, image: Ink, name: str = "") -> None:
+    def take(self, example: int) -> None:
         """Lay another digit under the scanner; neither state changes."""
-        self.image = np.asarray(image, np.float32).reshape(8, 8)
+        self._image, self._name = self.images[example].reshape(8, 8), f"digit no. {example}"
         self.row = 0
-        self._name = f" of {name}" if name else ""
 
     def push(self) -> None:
         """Read the next row on both sides; after the last one the digit begins again."""
         self.row = self.row % 8 + 1
-        row = self.image[self.row - 1][np.newaxis]
+        row = self._image[self.row - 1][np.newaxis]
         kept = self._interpreter.get_signature_runner("step")(row=row)
         carried = self._carried(row=row, **self._memory)
         self._memory = {name: carried[name] for name in self._memory}
@@ -154,7 +154,7 @@ class RowReading:
             (int(np.argmax(outputs["digit"])), int(outputs["rows"].item()))
             for outputs in (kept, carried)
         )
-        self._pushes.append(Push(f"row {self.row}{self._name}", from_file, by_hand, agree))
+        self._pushes.append(Push(f"row {self.row} of {self._name}", from_file, by_hand, agree))
 
     def push_the_rest(self) -> None:
         """Read the rows that are left."""
@@ -182,21 +182,6 @@ class RowReading:
         self._pushes.append(Push(how))
 
 
-def push_rows(
-    stateful: bytes, lifted: Lifted, image: Ink, count: int = 8, name: str = ""
-) -> ReaderState:
-    """Push the first ``count`` rows of one digit into both readers, as :class:`RowReading` does.
-
-    Raises ``ValueError``: ``count`` is not a whole number from 0 to 8.
-    """
-    if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= 8:
-        raise ValueError(f"count is a whole number from 0 to 8, and not {count!r}")
-    reading = RowReading(stateful, lifted, image, name)
-    for _ in range(count):
-        reading.push()
-    return reading.state
-
-
 def row_by_row(stateful: bytes, lifted: Lifted, *, example: int = 1) -> Any:
     """Show a scanner: press, and the next row of a digit goes into both readers.
 
@@ -204,21 +189,21 @@ def row_by_row(stateful: bytes, lifted: Lifted, *, example: int = 1) -> Any:
     359. Where nobody can use controls, the reading of the whole example. Raises ``ValueError``:
     there is no such example.
     """
-    images = held_out_images(example)
+    reading = RowReading(stateful, lifted, example)
     if not is_interactive():
-        return push_rows(stateful, lifted, images[example], name=f"digit no. {example}")
+        reading.push_the_rest()
+        return reading.state
     from ipywidgets import HTML, Button, HBox, Layout, VBox
 
-    reading = RowReading(stateful, lifted, images[example], f"digit no. {example}")
     shown = HTML()
-    number = digit_number(example, len(images), "which digit lies under the scanner")
+    number = digit_number(example, len(reading.images), "which digit lies under the scanner")
 
     def show() -> None:
         now = reading.state
         shown.value = live_text(now.headline) + now.html()
 
     def take(_: Any) -> None:
-        reading.take(images[number.value], f"digit no. {number.value}")
+        reading.take(number.value)
         show()
 
     def button(words: str, tooltip: str, action: Callable[[], None]) -> Any:

@@ -1,4 +1,4 @@
-"""What all controls share: who can use them, how they look, and slow work behind a button."""
+"""Slow work behind a button, and what every control needs: can anybody use it, what is read out."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -121,11 +120,8 @@ def _executed(
 
 
 def _write_solved(notebooks: Mapping[str, NotebookNode], folder: Path) -> list[Path]:
-    import nbformat
-
     for name, notebook in notebooks.items():
-        plain = json.loads(nbformat.writes(notebook))
-        canonical.write(canonical.canonical_form(plain), folder / name)
+        canonical.write(canonical.canonical_form(notebook), folder / name)
     return [folder / name for name in notebooks]
 
 

@@ -19,7 +19,7 @@ import posixpath
 import re
 import shutil
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
 from jupyter_server.auth.decorator import authorized
@@ -38,6 +38,7 @@ from workbook_lib.netron.page import (
 )
 from workbook_lib.netron.tickets import VARIABLE, TicketFolder
 
+_TICKETS = "workbook_netron_tickets"  # in the settings of the web application
 _CHUNK = 1 << 20  # bytes that are in memory at once: a model may be larger than that
 _ENDED = "Netron shows this model no longer: run the cell again that showed it."
 
@@ -52,7 +53,7 @@ def load(server: Any) -> None:
     atexit.register(shutil.rmtree, tickets.path, ignore_errors=True)
     os.environ[VARIABLE] = str(tickets.path)
     settings = server.web_app.settings
-    settings["workbook_netron_tickets"] = tickets
+    settings[_TICKETS] = tickets
     # The entry in the file browser's menu looks for this before it offers itself.
     settings.setdefault("page_config_data", {})["workbookNetron"] = "workbook/netron/page/"
     base = re.escape(url_path_join(server.base_url, "workbook/netron"))
@@ -90,10 +91,10 @@ class NetronHandler(JupyterHandler):
 
         Answers 404 without the reason: whether a ticket exists is nobody's business.
         """
-        opened = self.settings["workbook_netron_tickets"].open(ticket, relative)
-        if opened is None:
-            raise HTTPError(404, _ENDED)
-        return cast("tuple[str, BinaryIO]", opened)
+        tickets: TicketFolder = self.settings[_TICKETS]
+        if opened := tickets.open(ticket, relative):
+            return opened
+        raise HTTPError(404, _ENDED)
 
 
 class PageHandler(NetronHandler):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from varhandle.display import Rich, panel_html, table_html, table_text
+from varhandle.display import RichTable, Table, join_all, panel_html
 from varhandle.errors import VarhandleError
 from varhandle.sandbox.descendants import end_descendants
 from warm_kernels.provisioner import get_ready
@@ -51,7 +51,7 @@ class NotebookRun:
 
 
 @dataclass(frozen=True, repr=False)
-class RunReport(Rich):
+class RunReport(RichTable):
     """All notebooks of one run."""
 
     notebooks: tuple[NotebookRun, ...]  # in the order in which they ran
@@ -66,17 +66,13 @@ class RunReport(Rich):
         passed = sum(run.ok for run in self.notebooks)
         return f"RunReport({passed} of {len(self.notebooks)} notebooks passed)"
 
-    def _rows(self) -> list[tuple[str, str, str]]:
-        return [(run.name, f"{run.seconds:.0f} s", run.verdict) for run in self.notebooks]
-
-    def text(self) -> str:
-        """Return a line for each notebook."""
-        return table_text(("notebook", "time", "result"), self._rows())
+    def _table(self) -> Table:
+        rows = [(run.name, f"{run.seconds:.0f} s", run.verdict) for run in self.notebooks]
+        return ("notebook", "time", "result"), rows, "Executed notebooks"
 
     def html(self) -> str:
-        """Return the same as a table."""
-        table = table_html(("notebook", "time", "result"), self._rows(), "Executed notebooks")
-        return panel_html("right" if self.ok else "raised", repr(self), table)
+        """Return the table in a frame that says how many passed."""
+        return panel_html("right" if self.ok else "raised", repr(self), super().html())
 
 
 def all_notebooks() -> list[Path]:
@@ -100,19 +96,17 @@ def run_notebooks(
     executed copy would replace a notebook or another copy, or the folder cannot be made. Nothing
     ran. Raises ``OSError``: what a notebook came to cannot be kept. The ones before it are.
     """
-    from workbook_lib.runs.report import write_report
-
     # It imports TensorFlow while this process imports what it needs, the report's pages included.
     get_ready(logging.getLogger(__name__))
-    import workbook_lib.runs.page_exporter  # noqa: F401
+    from workbook_lib.runs.report import write_report
 
-    given = dict(parameters or {})
+    given = parameters or {}
     declared = {path: declared_parameters(path) for path in notebooks}
+    known = set().union(*declared.values())
     for name in given:
-        if not any(name in names for names in declared.values()):
-            known = sorted(set().union(*declared.values())) if declared else []
+        if name not in known:
             raise RunInputError(
-                f"no notebook has the parameter {name}; there are: {', '.join(known) or 'none'}"
+                f"no notebook has the parameter {name}; there are: {join_all(sorted(known))}"
             )
     check_copies(notebooks, folder)
     try:
@@ -223,20 +217,20 @@ def execute_notebook(
                 ],
             )
     except PapermillExecutionError as failure:
-        cell = _failing_cell(growing) or str(failure.cell_index)
+        cell = _failing_cell(growing)
         error = _one_line(f"{failure.ename}: {failure.evalue}")
-    except Exception as failure:  # the kernel died, or the notebook could not be started
+    except DeadKernelError:
+        cell, died = _failing_cell(growing), True
+        error = (
+            "the kernel died: a library crashed in this cell, or the system ended the kernel for "
+            "its memory"
+        )
+    except Exception as failure:  # the notebook could not be started
         if isinstance(failure, OSError) and failure.errno in _STORAGE:
             growing.unlink(missing_ok=True)
             raise OSError(failure.errno, failure.strerror, str(executed)) from failure
-        cell = _failing_cell(growing) or "unknown"
+        cell = _failing_cell(growing)
         error = _one_line(f"{type(failure).__name__}: {failure}")
-        died = isinstance(failure, DeadKernelError)
-        if died:
-            error = (
-                "the kernel died: a library crashed in this cell, or the system ended the kernel "
-                "for its memory"
-            )
     if growing.exists():
         growing.replace(executed)
     return NotebookRun(path.name, executed, time.monotonic() - started, cell, error, died)
@@ -248,24 +242,14 @@ def _literal(path: Path) -> str:
 
 
 def _failing_cell(executed: Path) -> str:
-    """Return the id of the cell at which an execution stopped.
-
-    It is the one that failed. When the kernel dies, papermill calls its cell completed as well:
-    then it is the last one that was started.
-    """
+    """Return the id of the cell at which an execution stopped: the last one that was started."""
     import nbformat
 
     if not executed.exists():
-        return ""
-    last = ""
-    for cell in nbformat.read(executed, as_version=4).cells:
-        mark = cell.metadata.get("papermill", {})
-        if cell.cell_type != "code" or not mark.get("start_time"):
-            continue
-        last = str(cell.get("id", ""))
-        if mark.get("status") == "failed":
-            break
-    return last
+        return "unknown"
+    cells = nbformat.read(executed, as_version=4).cells
+    started = [cell.id for cell in cells if cell.metadata.get("papermill", {}).get("start_time")]
+    return str(started[-1]) if started else "unknown"
 
 
 def _one_line(message: str) -> str:

@@ -1,4 +1,4 @@
-"""The HTML page of an executed notebook, and the look that every report shares.
+"""The look that every page of a report shares.
 
 A page is one file that needs nothing else: style and pictures are in it, it runs no script and
 fetches nothing, and it says so to the browser (Content Security Policy).
@@ -6,12 +6,8 @@ fetches nothing, and it says so to the browser (Content Security Policy).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from varhandle.atomic_write import write_text
 
 if TYPE_CHECKING:
     import jinja2
@@ -20,11 +16,8 @@ if TYPE_CHECKING:
 TEMPLATES = Path(__file__).with_name("templates")
 #: Forbids a page to run a script and to fetch anything (Content Security Policy, W3C).
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:"
-#: The same as an element of a page's head.
-NO_SCRIPTS = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
 
 
-@cache
 def style() -> str:
     """Return the style sheet that every page carries."""
     return (TEMPLATES / "workbook" / "page.css").read_text(encoding="utf-8")
@@ -42,22 +35,3 @@ def page_templates(*folders: Path) -> jinja2.Environment:
     made = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True)
     made.globals |= {"style": Markup(style()), "policy": Markup(POLICY)}
     return made
-
-
-def write_page(executed: Path, pages: Mapping[str, str] | None = None) -> Path:
-    """Write the HTML page of an executed notebook beside it.
-
-    ``pages`` maps the file names of the notebooks of a report to the addresses of their pages, so
-    that links between them lead to pages; the page then leads to ``index.html`` as well.
-    """
-    import nbformat
-
-    from workbook_lib.runs.page_exporter import PageExporter
-
-    notebook = nbformat.read(executed, as_version=4)
-    title = notebook.metadata.get("workbook", {}).get("title") or executed.stem
-    resources = {"title": title, "pages": pages or {}, "policy": POLICY, "style": style()}
-    body, _ = PageExporter().from_notebook_node(notebook, resources=resources)
-    page = executed.with_suffix(".html")
-    write_text(page, str(body))
-    return page

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from varhandle.display import printable
 from varhandle.errors import VarhandleError
 from varhandle.formats import read_graph
 from varhandle.graph import Graph, ModelFileError
+from workbook_lib.locations import data_path
 
 if TYPE_CHECKING:
     from varhandle.facts.targets import Target
@@ -34,10 +35,10 @@ class RequestError(VarhandleError, ValueError):
 class ModelRequest:
     """What is asked of a model."""
 
-    graph: Graph = field(repr=False)
+    graph: Graph
     signature: str | None  # the one that was named; None for the one for inference
-    calls: str | Mapping[str, Any] | None = field(repr=False)
-    target: Target = field(repr=False)
+    calls: str | Mapping[str, Any] | None
+    target: Target
     recipe: str | None  # None for no quantization
 
     @property
@@ -62,35 +63,25 @@ def read_request(
     from varhandle.facts.recipes import requested_recipe
     from varhandle.facts.targets import find_target
     from varhandle.families.base import inference_signature
+    from workbook_lib.samples import half_reader_rows
 
     bundled = str(model) == _BUNDLED and not Path(model).exists()
+    if bundled:  # seen from here, so that a page names no machine
+        model = os.path.relpath(data_path(_BUNDLED))
     try:
         place = find_target(str(target))
         recipe = requested_recipe(quantization or None)
-        graph = read_graph(_bundled_path() if bundled else model)
+        graph = read_graph(model)
         inference_signature(graph, signature or None)
     except (ValueError, KeyError) as error:  # each with a message for the user
         said = str(error) if isinstance(error, ModelFileError) else error.args[0]
         raise RequestError(said) from None
-    calls = _calls(inputs, bundled)
-    return ModelRequest(graph, signature or None, calls, place, recipe)
-
-
-def _bundled_path() -> str:
-    """Return where the bundled model is, seen from here, so that a page names no machine."""
-    from workbook_lib.locations import data_path
-
-    return os.path.relpath(data_path(_BUNDLED))
-
-
-def _calls(inputs: str | os.PathLike[str] | None, bundled: bool) -> str | Mapping[str, Any] | None:
-    from workbook_lib.samples import half_reader_rows
-
+    calls: str | Mapping[str, Any] | None = half_reader_rows() if bundled else None
     if inputs:
+        calls = os.fspath(inputs)
         if not Path(inputs).is_file():
-            raise RequestError(f"inputs: there is no file {os.fspath(inputs)}")
-        return os.fspath(inputs)
-    return half_reader_rows() if bundled else None
+            raise RequestError(f"inputs: there is no file {calls}")
+    return ModelRequest(graph, signature or None, calls, place, recipe)
 
 
 @contextmanager

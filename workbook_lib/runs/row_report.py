@@ -7,19 +7,14 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from varhandle.sweep.results import NOTEBOOK_FILE
-from varhandle.sweep.row_specs import SweepInputError
 from varhandle.sweep.row_supervisor import last_words
 from varhandle.sweep.rows import RowStoppedError, RowTask
 from warm_kernels.fork_server import fork_kernels_from_here
 from workbook_lib.locations import project_root
-from workbook_lib.runs.execute import RunInputError, declared_parameters, execute_notebook
-from workbook_lib.runs.page import write_page
-
-PARAMETERS = {"model", "signature", "inputs", "target", "quantization", "output", "trust"}
-"""What a notebook must declare; it writes the verdict file into the folder ``output``."""
+from workbook_lib.runs.execute import execute_notebook
+from workbook_lib.runs.report import write_page
 
 
 def report_notebook() -> Path:
@@ -29,20 +24,12 @@ def report_notebook() -> Path:
 
 @dataclass(frozen=True)
 class NotebookMaker:
-    """Executes a notebook, and writes its page; the notebook writes the verdict."""
+    """Executes a notebook with a row's parameters, and writes its page.
+
+    The notebook writes the verdict file into the folder that its parameter ``output`` names.
+    """
 
     notebook: Path
-
-    @classmethod
-    def checked(cls, notebook: Path) -> NotebookMaker:
-        """Return one; ``SweepInputError`` if the notebook does not take a row's parameters."""
-        try:
-            missing = sorted(PARAMETERS - declared_parameters(notebook))
-        except RunInputError as error:
-            raise SweepInputError(str(error)) from error
-        if missing:
-            raise SweepInputError(f"{notebook}: declares no parameter {', '.join(missing)}")
-        return cls(notebook.resolve())
 
     def sources(self) -> Iterator[Path]:
         """Yield the notebook, and the library that it uses."""
@@ -57,7 +44,7 @@ class NotebookMaker:
         """Execute the notebook in the row's folder."""
         logging.disable(logging.CRITICAL)  # what papermill logs is in the row
         spec = task.spec
-        parameters: dict[str, Any] = {
+        parameters = {
             "model": str(spec.model),
             "signature": spec.signature,
             "inputs": spec.inputs and str(spec.inputs),

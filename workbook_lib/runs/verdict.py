@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,33 +31,28 @@ def write_verdict(
 
 @dataclass(frozen=True, repr=False, eq=False)
 class ModelVerdict(Rich):
-    """What became of a model.
+    """What became of a model."""
 
-    Attributes:
-        content: What the verdict file holds.
-        folder: The folder that it was written to, with the .tflite file if there is one.
-    """
-
-    content: Mapping[str, Any]
-    folder: Path = field(repr=False)
+    content: Mapping[str, Any]  # what the verdict file holds
+    folder: Path  # where it was written to, with the .tflite file if there is one
 
     @property
     def ok(self) -> bool:
         """Whether a file was made, and proved."""
         return bool(self.content["verdict"] == "ready")
 
+    @property
     def _headline(self) -> str:
         content = self.content
         if not self.ok:
             return f"{content['verdict']}: no .tflite file"
-        before = content["float_bytes"]
         size = f"{content['bytes']:,} bytes"
         if content["quantization"]:
-            size += f", {before:,} before it was quantized"
+            size += f", {content['float_bytes']:,} before it was quantized"
         return f"ready: {content['file']} ({size}), proved"
 
     def __repr__(self) -> str:
-        return f"ModelVerdict({self._headline()})"
+        return f"ModelVerdict({self._headline})"
 
     def _rows(self) -> list[tuple[str, str]]:
         content = self.content
@@ -68,7 +63,7 @@ class ModelVerdict(Rich):
             ("model", f"{content['model']} ({content['format']})"),
             ("signature", content["signature"] or "none"),
             ("asked for", asked),
-            ("as it came", _as_it_came(content["diagnosis"])),
+            ("as it came", _causes(content["diagnosis"])),
             ("way", ", then ".join(STEPS[step].does for step in way["steps"]) if way else "none"),
             ("because", content["reason"]),
             (f"beside {content['compared_with'] or 'TensorFlow'}", _compared(content["parity"])),
@@ -78,9 +73,8 @@ class ModelVerdict(Rich):
         if content["calls"]:
             rows.append(("inputs", content["calls"]))
         if content["state_file"]:
-            rows.append(
-                ("state", f"carried by the caller; the first is in {content['state_file']}")
-            )
+            where = f"carried by the caller; the first is in {content['state_file']}"
+            rows.append(("state", where))
         return [*rows, *(("note", note) for note in content["notes"])]
 
     def _next(self) -> str:
@@ -98,17 +92,17 @@ class ModelVerdict(Rich):
         rows = self._rows()
         width = max(len(name) for name, _ in rows)
         lines = [f"{name.ljust(width)}  {printable(said, None)}" for name, said in rows]
-        return "\n".join([self._headline(), "", *lines])
+        return "\n".join([self._headline, "", *lines])
 
     def html(self) -> str:
         """Return the same as a panel."""
         table = table_html(("", ""), self._rows(), "What was asked, and what came of it")
         meaning = MEANINGS[self.content["verdict"]]
         tone = "neutral" if meaning.good and not self.ok else meaning.tone
-        return panel_html(tone, self._headline(), table)
+        return panel_html(tone, self._headline, table)
 
 
-def _as_it_came(diagnosis: Mapping[str, Any]) -> str:
+def _causes(diagnosis: Mapping[str, Any]) -> str:
     """Say in one line what was wrong with the model before anything was mended."""
     ids = dict.fromkeys(f["id"] for f in diagnosis["findings"] if f["severity"] != "info")
     causes = list(ids) or list(diagnosis.get("other") or ()) or ["nothing found"]
@@ -118,39 +112,32 @@ def _as_it_came(diagnosis: Mapping[str, Any]) -> str:
 def _compared(parity: Mapping[str, Any] | None) -> str:
     if parity is None:
         return "not compared"
-    return "; ".join(
-        f"{run['kernels']}: "
-        + (f"refused: {run['refusal']}" if run["refusal"] else "")
-        + ("" if run["refusal"] else f"{run['agreeing']} of {run['calls']} calls agree")
-        for run in parity["runs"]
-    )
+    said = []
+    for run in parity["runs"]:
+        agreeing = f"{run['agreeing']} of {run['calls']} calls agree"
+        refused = f"refused: {run['refusal']}" if run["refusal"] else ""
+        said.append(f"{run['kernels']}: {refused or agreeing}")
+    return "; ".join(said)
 
 
 @dataclass(frozen=True, repr=False)
 class NoFile(Rich):
-    """Why there is no file, and what has to change.
+    """Why there is no file, and what has to change."""
 
-    Attributes:
-        reason: Why, in one line.
-        change: What its author must change, or what is to be said besides; may be empty.
-    """
-
-    reason: str
-    change: str = ""
+    reason: str  # in one line
+    change: str = ""  # what its author must change, or what is to be said besides
 
     @classmethod
     def of(cls, outcome: ValueError) -> NoFile:
         """Return what is to be said of an error that ``cure`` raised."""
         if isinstance(outcome, NotTrustedError):
             return cls(f"Nothing was run: {outcome}.", TRUST_IT)
-        if isinstance(outcome, NoCureError):
-            found = outcome.finding
-            if found is not None and outcome.change == found.fix:
-                return cls(
-                    outcome.reason, f"Its author must change it: the fix of {found.id} above."
-                )
-            return cls(outcome.reason, outcome.change)
-        return cls(str(outcome))
+        if not isinstance(outcome, NoCureError):
+            return cls(str(outcome))
+        found = outcome.finding
+        if found is not None and outcome.change == found.fix:
+            return cls(outcome.reason, f"Its author must change it: the fix of {found.id} above.")
+        return cls(outcome.reason, outcome.change)
 
     def __repr__(self) -> str:
         return f"NoFile({printable(self.reason)})"
@@ -158,24 +145,22 @@ class NoFile(Rich):
     def __str__(self) -> str:
         return self.text()
 
+    @property
     def _change(self) -> str:
         return "\n".join(printable(line, None) for line in self.change.splitlines())
 
-    def _change_html(self) -> str:
-        """Set code as code, and a sentence as one."""
-        if "\n" in self.change:
-            return code_html(self._change())
-        return f"<p>{html.escape(self._change())}</p>"
-
     def text(self) -> str:
         """Return the reason, and below it what has to change."""
-        return "\n\n".join(filter(None, [printable(self.reason, None), self._change()]))
+        return "\n\n".join(filter(None, [printable(self.reason, None), self._change]))
 
     def html(self) -> str:
-        """Return the same as a panel."""
+        """Return the same, what has to change as code where it is code."""
         if not self.change:
             return f"<p>{html.escape(printable(self.reason, None))}</p>"
-        return panel_html("raised", self.reason, self._change_html())
+        change = code_html(self._change)
+        if "\n" not in self.change:
+            change = f"<p>{html.escape(self._change)}</p>"
+        return panel_html("raised", self.reason, change)
 
 
 NO_FILE = NoFile("There is no file, and section 4 says why.")

@@ -73,6 +73,7 @@ class NetronView(Rich):
     def __init__(self, model: Path, served: OpenTicket | OwnServer | None) -> None:
         self.model = model
         self.served = served
+        self._title = f"Netron: {printable(model.name)}"
 
     def __repr__(self) -> str:
         state = "text" if self.served is None else "closed" if self.closed else "open"
@@ -93,21 +94,32 @@ class NetronView(Rich):
         if self.served:
             self.served.close()
 
+    def _notes(self) -> tuple[str, ...]:
+        if self.served is None:
+            return (_HEADLESS,)
+        if self.closed:
+            return ()
+        return _TICKET if isinstance(self.served, OpenTicket) else _OWN
+
     def text(self) -> str:
         """Say where the drawing is, and list the model's variables and ops."""
-        title, *notes = self._words()
-        if isinstance(self.served, OwnServer) and not self.closed:
-            title = f"{title}: {self.url}"
+        title = self._title
+        if self.served is not None and self.closed:
+            title += ", closed."
+        elif isinstance(self.served, OwnServer):
+            title += f": {self.url}"
         about, lists, _ = self._listing
-        return "\n".join([title, *notes, "", about, *lists])
+        return "\n".join([title, *self._notes(), "", about, *lists])
 
     def html(self) -> str:
         """Set the frame or the link, what to know about it, and the list."""
-        title, *notes = map(html.escape, self._words())
-        shown = below = f"<p>{'<br>'.join(notes)}</p>"
-        if isinstance(self.served, OpenTicket) and not self.closed:
+        title = html.escape(self._title)
+        shown = below = f"<p>{'<br>'.join(map(html.escape, self._notes()))}</p>"
+        if self.served is not None and self.closed:
+            title += ", closed."
+        elif isinstance(self.served, OpenTicket):
             shown = self._frame(self.served, below)
-        elif not self.closed:
+        elif self.served is not None:
             shown = (
                 f'<p><a href="{html.escape(self.url)}" target="_blank" rel="noopener">'
                 f"Open {title} in a tab of the browser</a></p>{below}"
@@ -132,14 +144,6 @@ class NetronView(Rich):
             '<button type="submit" style="margin: 0.4em 0">Open in a tab of the browser</button>'
             f"</form>{below}</div>"
         )
-
-    def _words(self) -> tuple[str, ...]:
-        title = f"Netron: {printable(self.model.name)}"
-        if self.served is None:
-            return title, _HEADLESS
-        if self.closed:
-            return (f"{title}, closed.",)
-        return title, *(_TICKET if isinstance(self.served, OpenTicket) else _OWN)
 
     @cached_property
     def _listing(self) -> tuple[str, list[str], str]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from varhandle.display import printable
-from varhandle.formats import format_of
+from varhandle.formats import format_of, read_graph
 from workbook_lib.lesson.panels import Panel
 from workbook_lib.show.pictures import Picture, picture
 
@@ -85,18 +84,20 @@ def plot_answers(cured: RepairResult) -> Picture | Panel:
     for own, name in paired_outputs(got[0], cured.expected[0]):
         theirs = [np.asarray(call[name]) for call in cured.expected]
         mine = [np.asarray(call[own]) for call in got]
-        if theirs[0].dtype.kind in "fiu" and _drawable([*theirs, *mine]):
+        if theirs[0].dtype.kind not in "fiu" or len({each.shape for each in theirs + mine}) > 1:
+            continue
+        lines, dots = (np.reshape(each, (len(each), -1)).astype(float) for each in (theirs, mine))
+        if lines.size and np.isfinite(lines).all() and np.isfinite(dots).all():
             converted = format_of(cured.diagnosis.graph).is_converted
             whose = "the file as it came" if converted else "TensorFlow"
             title = own if name.isdigit() else name  # a reference without names counts them
-            return plot_calls(title, whose, _flat(theirs), _flat(mine))
+            return plot_calls(title, whose, lines, dots)
     return Panel("neutral", "no picture: no output is of finite numbers in one shape")
 
 
 def _called(cured: RepairResult) -> Any:
     from varhandle.evaluate.parity import PLAIN
     from varhandle.evaluate.stateful_parity import CarriedState, stateful_answers
-    from varhandle.formats import read_graph
     from varhandle.sandbox import run_isolated
 
     graph, state = read_graph(cured.content), cured.initial_state
@@ -112,16 +113,6 @@ def _called(cured: RepairResult) -> Any:
     return run_isolated(
         stateful_answers, cured.content, calls, chosen, PLAIN, carried, tensorflow=False
     )
-
-
-def _drawable(arrays: Sequence[npt.NDArray[Any]]) -> bool:
-    """Tell whether there are values, of one shape in every call, and all of them numbers."""
-    one_shape = len({array.shape for array in arrays}) == 1
-    return one_shape and bool(arrays[0].size) and all(np.isfinite(a).all() for a in arrays)
-
-
-def _flat(arrays: Sequence[npt.NDArray[Any]]) -> Values:
-    return np.stack([array.ravel().astype(np.float64) for array in arrays])
 
 
 def plot_calls(name: str, whose: str, theirs: Values, mine: Values) -> Picture:

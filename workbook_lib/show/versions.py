@@ -101,11 +101,16 @@ class VersionGrid(Rich):
             f"{html.escape('.'.join(version.split('.')[:2]))}</th>"  # some twenty are to fit a page
             for version, python in zip(self.versions, self.pythons, strict=True)
         )
-        body = "".join(
-            f'<tr><th scope="row" style="{_TITLE}">{html.escape(title)}</th>'
-            f"{''.join(_cell_html(*cell) for cell in cells)}</tr>"
-            for title, cells in self.cases
-        )
+        body = ""
+        for title, cells in self.cases:
+            body += f'<tr><th scope="row" style="{_TITLE}">{html.escape(title)}</th>'
+            for outcome, label in cells:
+                body += (
+                    f'<td style="{_CELL}; background-color: {_TINTS[outcome.tone]}" '
+                    f'title="{html.escape(label)}"><strong role="img" '
+                    f'aria-label="{outcome.word}">{outcome.mark}</strong></td>'
+                )
+            body += "</tr>"
         legend = "".join(
             f'<li style="margin-right: 1.5em"><span style="{_CELL}; '
             f'background-color: {_TINTS[each.tone]}">{each.mark} {each.word}</span> '
@@ -155,14 +160,6 @@ def _cell(entry: Mapping[str, Any], case: str) -> tuple[MatrixOutcome, str]:
             f"is not one of {', '.join(OUTCOMES)}"
         )
     return OUTCOMES[result["outcome"]], result.get("label") or ""
-
-
-def _cell_html(outcome: MatrixOutcome, label: str) -> str:
-    return (
-        f'<td style="{_CELL}; background-color: {_TINTS[outcome.tone]}" '
-        f'title="{html.escape(label, quote=True)}">'
-        f'<strong role="img" aria-label="{outcome.word}">{outcome.mark}</strong></td>'
-    )
 
 
 def _spans(versions: Sequence[str], answers: Iterable[Any]) -> Iterator[tuple[Any, str]]:
