@@ -60,7 +60,7 @@ def test_a_tflite_file_needs_no_tensorflow(tmp_path, counting_file):
         path, x = Path(sys.argv[1]), np.ones(4, np.float32)
         content = path.read_bytes()
         assert varhandle.Session(path)(x) and varhandle.infer(path, [x]).ok
-        assert varhandle.profile_ops(path, x, runs=2) and varhandle.measure_memory(path, x)
+        assert varhandle.profile_ops(path, x) and varhandle.measure_memory(path, x)
         assert varhandle.inspect_conversion(content).variables
         assert varhandle.check_parity(lambda x: x, content, [x]).passed
         assert varhandle.lift_state(content).inputs
