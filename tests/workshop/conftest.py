@@ -26,15 +26,10 @@ class Hub:
         self._said = folder.with_name("said")
         self._process = None
 
-    def start(self, *flags, **environment):
-        command = [
-            sys.executable,
-            "-m",
-            "workbook_lib.cli",
-            "hub",
-            f"--folder={self.folder.folder}",
-        ]
-        command += ["--ip=127.0.0.1", "--port=18000", f"--memory={MEMORY}", *flags]
+    def start(self, **environment):
+        command = [sys.executable, "-m", "workbook_lib.cli", "hub"]
+        command += [f"--folder={self.folder.folder}", "--ip=127.0.0.1", "--port=18000"]
+        command += [f"--memory={MEMORY}"]
         with self._said.open("wb") as said:
             self._process = subprocess.Popen(
                 command,
@@ -125,10 +120,3 @@ def at_work(hub, name):
 def server_of(visitor):
     """Return the process of a participant's server, as root sees it."""
     return psutil.Process(int(visitor.work.run("import os; print(os.environ['JPY_PARENT_PID'])")))
-
-
-@pytest.fixture(scope="module")
-def instructor(hub):
-    visitor = hub.visitor("instructor")
-    visitor.sign_in("", hub.code("instructor code"))
-    return visitor

@@ -17,6 +17,7 @@ import requests
 
 from benchmarks.participant import wait_until
 from tests.workshop.conftest import SECRET, at_work, server_of
+from workbook_lib.lesson.outline import read_outlines
 from workbook_lib.locations import project_root
 from workshop.limits import Limits, NoLimitsError
 from workshop.user_numbers import processes_of
@@ -233,9 +234,9 @@ def test_a_cell_that_takes_too_much_ends_its_kernel_alone(hub, ada, bob):
     greedy.close()
 
 
-def test_the_instructor_sees_who_is_stuck_where(hub, ada, bob, instructor):
-    from workbook_lib.lesson.outline import read_outlines
-
+def test_the_instructor_sees_who_is_stuck_where(hub, ada, bob):
+    instructor = hub.visitor("instructor")
+    instructor.sign_in("", hub.code("instructor code"))
     exercise = next(one for notebook in read_outlines() for one in notebook.exercises)
     for _ in range(3):
         ada.work.run(RECORD.format(exercise, "wrong"))
@@ -344,6 +345,5 @@ def test_ctrl_c_ends_everything_and_keeps_the_work(hub, ada):
         free.bind(("127.0.0.1", port))
     events = (ada_home / ".workbook" / "progress.jsonl").read_text().splitlines()
     assert len([json.loads(line) for line in events]) == 3
-    assert not list(
-        Path("/sys/fs/cgroup").glob(f"memory/workbook-{hub.folder.folder.stat().st_ino}")
-    )
+    groups = Path("/sys/fs/cgroup").glob(f"memory/workbook-{hub.folder.folder.stat().st_ino}")
+    assert not list(groups)
