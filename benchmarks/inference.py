@@ -86,7 +86,7 @@ def _session_and_runner(content: bytes) -> tuple[list[float], list[float]]:
     ((name, details),) = runner.get_input_details().items()
     image = _image(details["shape"])
     calls = {"bare": lambda: runner(**{name: image}), "session": lambda: session(image)}
-    times = in_turns(calls, RUNS, calls_a_run=100)
+    times = in_turns(calls, 10 * RUNS, calls_a_run=10)
     return times["session"], times["bare"]
 
 
@@ -128,7 +128,7 @@ def measure_runtimes() -> Chapter:
         ]
     return Chapter(
         "Other runtimes beside LiteRT",
-        f"One float32 image, one thread for each runtime, taking turns, {RUNS} runs of 20 calls "
+        f"One float32 image, one thread for each runtime, taking turns, {4 * RUNS} runs of 5 calls "
         "each; every answer was first compared with that of Keras.",
         rows,
     )
@@ -170,4 +170,4 @@ def _times_in_runtimes(name: str, content: bytes) -> dict[str, list[float]]:
     for runtime, call in calls.items():
         if not np.allclose(call(), expected, atol=1e-4):
             raise RuntimeError(f"{runtime} answers otherwise than Keras")
-    return in_turns(calls, RUNS, calls_a_run=20)
+    return in_turns(calls, 4 * RUNS, calls_a_run=5)
