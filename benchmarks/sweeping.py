@@ -20,7 +20,7 @@ from distributed import LocalCluster
 from benchmarks.frame import Chapter, Checkout, Row, in_child, sampled
 
 MODELS = 48
-REPORTED = 6
+REPORTED = 12
 _SAMPLE_SECONDS = 0.5
 
 
