@@ -12,7 +12,6 @@ from varhandle.conversion.quantization_debugger import (
     read_layer_statistics,
 )
 from varhandle.evaluate.latency import Latency
-from varhandle.evaluate.parity import check_parity
 from varhandle.evaluate.recipe_comparison import (
     MeasuredFile,
     RecipeTable,
@@ -411,31 +410,6 @@ def test_a_comparison_of_nothing_is_refused(files, count, words):
     images = DIGITS.test_images[: 2 if count else 0]
     with pytest.raises(ValueError, match=words):
         compare_recipes(files, images, DIGITS.test_labels[:count])
-
-
-# The model with a state
-
-
-def test_a_calibrated_counter_stands_still_at_the_largest_calibrated_value(tf, save_module):
-    class Counter(tf.Module):
-        def __init__(self):
-            self.count = tf.Variable([0.0], name="count")
-
-        @tf.function(input_signature=[tf.TensorSpec([1])])
-        def __call__(self, x):
-            self.count.assign_add([1.0])
-            return x + self.count
-
-    folder = save_module(Counter())
-    calls = [np.array([0.5], np.float32)] * 6
-    made = quantize(folder, "int8, float inputs", calls)
-    session = Session(made.content)
-    answers = [float(next(iter(session(calls[0]).values()))[0]) for _ in range(12)]
-    assert answers[:6] == pytest.approx([1.5, 2.5, 3.5, 4.5, 5.5, 6.5], abs=0.05)
-    assert answers[6:] == pytest.approx([6.5] * 6, abs=0.05)
-    assert max(one.largest for one in made.ranges.of_op("ADD")) == pytest.approx(6.5, abs=0.05)
-    float_state = quantize(folder, "dynamic range")
-    assert check_parity(Counter(), float_state.content, calls * 2).passed
 
 
 def test_results_are_one_line_and_show_themselves(made):
