@@ -1,6 +1,7 @@
 """A sweep: what each row says, what it leaves behind, and what becomes of it after a kill."""
 
 import csv
+import json
 import os
 import random
 import re
@@ -18,8 +19,9 @@ import sweep_probe
 from bs4 import BeautifulSoup
 from sweep_probe import PretendedRows, Probe, ProbeMaker, until
 
+from varhandle.evaluate import reference
 from varhandle.sweep.row_specs import RowSpec, rows_of_models
-from varhandle.sweep.row_supervisor import run_row
+from varhandle.sweep.row_supervisor import CureMaker, run_row
 from varhandle.sweep.run import run_sweep
 
 GIB = 2**30
@@ -275,6 +277,27 @@ def test_what_could_not_be_written_is_made_again(small):
         (row,) = run_sweep(specs, small.folder / "out", maker=ProbeMaker()).rows
         assert (row.verdict, row.reason) == ("failed", "/full: No space left on device")
     assert len(small.counted("began")) == 2
+
+
+def test_a_row_asks_tensorflow_once(running_total, save_module, small, monkeypatch):
+    asked, isolated = [], reference.run_isolated
+
+    def counted(*args, **options):
+        asked.append(args)
+        return isolated(*args, **options)
+
+    pretended = PretendedRows(monkeypatch)
+    monkeypatch.setattr(reference, "run_isolated", counted)
+    model = small.model("told")
+    run_sweep(rows_of_models([model]), small.folder / "out")
+    (task,) = pretended.made
+    spec = RowSpec(save_module(running_total()))
+    CureMaker().make(replace(task, spec=spec))
+    verdict = json.loads((task.row_folder / "verdict.json").read_text())
+    assert verdict["verdict"] == "ready"
+    assert len(asked) == 1
+    assert [run["calls"] for run in verdict["diagnosis"]["proof"]["parity"]["runs"]] == [5, 5]
+    assert [run["calls"] for run in verdict["parity"]["runs"]] == [20, 20]
 
 
 # A task that reaches a worker which does not see what the sweep sees.

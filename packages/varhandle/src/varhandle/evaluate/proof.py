@@ -10,7 +10,7 @@ import html
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,9 @@ class Proof(Rich):
     # For a state that is added to in integers: after how many equal calls the answers stopped
     # changing; ``None`` if they went on, or it was not tried.
     stuck_after: int | None = None
+    # What TensorFlow was asked, of which ``calls`` are the first, and its answers.
+    asked: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
+    answered: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
 
     @property
     def refused(self) -> bool:
@@ -135,12 +138,14 @@ def prove(
     trust: bool = False,
     timeout: float = 300.0,
     accumulates_state: bool = False,
+    ahead: int = 0,
 ) -> Proof:
     """Convert a model, run the file and compare it. Nothing that the model does is raised here.
 
     The signature is converted and called (``None`` where the model has none), with ``inputs`` as
     ``load_calls`` takes them, or made-up ones. Where the file accumulates a state in integers, it
-    is called often enough to see whether the answers stop changing.
+    is called often enough to see whether the answers stop changing. TensorFlow is asked for
+    ``ahead`` made-up calls, where those are more than are compared here.
 
     Raises:
         CallsError: ``inputs`` do not fit.
@@ -153,11 +158,11 @@ def prove(
         return Proof(reason=f"nothing was run: {error}; --trust allows it")
     if format_of(graph).is_converted:
         return _prove_file(graph, signature, inputs, timeout, accumulates_state)
-    return _prove_source(graph, signature, inputs, trust, timeout)
+    return _prove_source(graph, signature, inputs, trust=trust, timeout=timeout, ahead=ahead)
 
 
 def _prove_source(
-    graph: Graph, signature: str | None, inputs: Any, trust: bool, timeout: float
+    graph: Graph, signature: str | None, inputs: Any, *, trust: bool, timeout: float, ahead: int
 ) -> Proof:
     keys = None if signature is None else [signature]
     conversion = convert(graph.source, signature_keys=keys, trust=trust, timeout=timeout)
@@ -170,22 +175,28 @@ def _prove_source(
     called = format_of(graph).call_signature(graph, signature)
     called = called or next(iter(made.signatures), made.main_signature)
     try:
-        calls = _calls(called, inputs)
+        asked = _calls(called, inputs, max(CALLS, ahead))
     except CallsError as error:
         if inputs is not None:
             raise
         return Proof(conversion, content, reason=str(error))
-    record = reference_answers(graph.source, calls, signature, trust, timeout)
+    calls = asked if inputs is not None else asked[:CALLS]
+    record = reference_answers(graph.source, asked, signature, trust, timeout)
     if not record.ok:
         reason = f"not compared with TensorFlow: {_reference_words(record)}"
         return Proof(conversion, content, calls=calls, reason=reason)
-    expected = record.value if name else [_named_as_in(made, answer) for answer in record.value]
+    expected = record.value[: len(calls)]
+    if not name:
+        expected = [_named_as_in(made, answer) for answer in expected]
     try:
         parity, reason = _compared(expected, content, calls, name, timeout)
     except KeyError as error:
         reason = f"not compared: the file takes other inputs ({printable(error.args[0])})"
         return Proof(conversion, content, calls=calls, reason=reason)
-    return Proof(conversion, content, parity, calls, "TensorFlow", reason)
+    return Proof(
+        conversion, content, parity, calls, "TensorFlow", reason, asked=asked,
+        answered=record.value,
+    )  # fmt: skip
 
 
 def _compared(
@@ -217,8 +228,8 @@ def _named_as_in(made: Graph, answer: Mapping[str, Any]) -> Mapping[str, Any]:
     return dict(zip(names, answer.values(), strict=True))
 
 
-def _calls(signature: Signature, inputs: Any) -> list[dict[str, Any]]:
-    return make_calls(signature, CALLS) if inputs is None else load_calls(inputs, signature)
+def _calls(signature: Signature, inputs: Any, count: int = CALLS) -> list[dict[str, Any]]:
+    return make_calls(signature, count) if inputs is None else load_calls(inputs, signature)
 
 
 def _reference_words(record: Record) -> str:

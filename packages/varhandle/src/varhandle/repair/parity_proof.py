@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from varhandle.evaluate.example_inputs import CallsError, load_calls, make_calls
 from varhandle.evaluate.parity import TOLERANCES, Parity
 from varhandle.evaluate.reference import NotRepeatableError, reference_answers
@@ -33,7 +35,7 @@ from varhandle.sandbox import Record, run_isolated
 from varhandle.savedmodel import checkpoint_freezer, resave_tracked
 from varhandle.tflite.runtime_support import refusals
 
-_CALLS = 20
+CALLS = 20
 """Made-up calls that are compared: a ring or a counter has to go round."""
 
 
@@ -63,7 +65,7 @@ def _call_signatures(job: RepairJob) -> list[CalledSignature]:
         given = number == 0 if wanted is None else signature.name == wanted
         mine = job.inputs is not None and given
         try:
-            calls = load_calls(job.inputs, signature) if mine else make_calls(signature, _CALLS)
+            calls = load_calls(job.inputs, signature) if mine else make_calls(signature, CALLS)
         except CallsError as error:
             if mine:
                 raise
@@ -94,8 +96,26 @@ def _own_call(job: RepairJob) -> Signature:
     return signature
 
 
+def _answered_before(job: RepairJob, calls: Sequence[Mapping[str, Any]]) -> Any:
+    """Return what TensorFlow answered when the model was diagnosed; ``None`` to other calls."""
+    proof = job.diagnosis.proof
+    asked = proof.asked[: len(calls)] if proof else ()
+    if proof is None or len(asked) < len(calls):
+        return None
+    for before, call in zip(asked, calls, strict=True):
+        if before.keys() != call.keys():
+            return None
+        if not all(np.array_equal(before[name], call[name]) for name in call):
+            return None
+    return proof.answered[: len(calls)]
+
+
 def _answers(job: RepairJob, signature: Signature, calls: Sequence[Mapping[str, Any]]) -> Any:
     """Return the answers of the original model."""
+    if job.diagnosis.signature in (None, signature.name):
+        known = _answered_before(job, calls)
+        if known is not None:
+            return known
     record = _reference(job, signature, calls)
     if record.ok:
         return record.value

@@ -26,7 +26,7 @@ from varhandle.facts.targets import Target, find_target
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.trust import check_trust
 from varhandle.graph import ModelFileError
-from varhandle.repair.parity_proof import prove, runs_on_micro
+from varhandle.repair.parity_proof import CALLS, prove, runs_on_micro
 from varhandle.repair.plan import RepairPlan, plan_repair
 from varhandle.repair.refusal import NoCureError, NotProvenError
 from varhandle.repair.steps import STEPS, RepairJob
@@ -197,7 +197,7 @@ def cure(
     diagnosis = source
     if not isinstance(diagnosis, Diagnosis):
         diagnosis = diagnose(
-            graph, signature=signature, inputs=inputs, trust=trust, timeout=timeout
+            graph, signature=signature, inputs=inputs, trust=trust, timeout=timeout, ahead=CALLS
         )
     plan = plan_repair(diagnosis, place, quantization, signature=signature)
     if "lift" in plan.steps and needs_calibration(recipe):

@@ -57,6 +57,7 @@ class CureMaker:
         """Write the verdict file and, where there is one, the .tflite file."""
         from varhandle.diagnosis import diagnose
         from varhandle.formats.trust import NotTrustedError
+        from varhandle.repair.parity_proof import CALLS
         from varhandle.repair.run import NoCureError, RepairResult, cure
         from varhandle.verdict_file import write_verdict
 
@@ -68,7 +69,7 @@ class CureMaker:
             "timeout": task.timeout,
         }
         asked: dict[str, Any] = {"target": spec.target, "quantization": spec.quantization}
-        diagnosis = diagnose(spec.model, **calls)
+        diagnosis = diagnose(spec.model, **calls, ahead=CALLS)
         outcome: RepairResult | NoCureError | NotTrustedError
         try:
             outcome = cure(diagnosis, **asked, **calls)
