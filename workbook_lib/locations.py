@@ -20,8 +20,5 @@ def project_root() -> Path:
 
 
 def data_path(name: str) -> Path:
-    """Say where a file in ``data/`` belongs.
-
-    Raises ``FileNotFoundError``: as :func:`project_root` does.
-    """
+    """Say where a file in ``data/`` belongs. Raises as :func:`project_root` does."""
     return project_root() / "data" / name
