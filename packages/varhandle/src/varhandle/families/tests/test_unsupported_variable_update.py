@@ -158,4 +158,4 @@ def test_the_updates_that_are_called_unsupported_stop_the_converter(tf, tmp_path
 
     path = zoo.save_step(tf, tmp_path, {"v": tf.Variable(tf.ones([4]), name="v")}, step)
     assert severe(find(read_graph(path)), "error") == ("unsupported-variable-update",)
-    assert f"tf.ResourceScatter{op}" in convert(path).failing_ops
+    assert f"tf.ResourceScatter{op}" in convert(path).record.failing_ops
