@@ -14,7 +14,9 @@ MORE = 4  # kernels beyond the first one
 
 
 def _probed(what: str, times: int, python: str | Path = sys.executable) -> dict[str, list[float]]:
-    printed = run_program([python, Path(__file__).with_name("kernel_probe.py"), what, str(times)])
+    command = [python, Path(__file__).with_name("kernel_probe.py"), what, str(times)]
+    # Elsewhere than in a checkout, whose packages would come before the installed ones.
+    printed = run_program(command, cwd=Path("/"))
     figures: dict[str, list[float]] = json.loads(printed.splitlines()[-1])
     return figures
 

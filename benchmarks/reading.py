@@ -104,7 +104,9 @@ def _imports(against: Checkout | None) -> list[Row]:
         if against:
             commands["old"] = [against.python, "-c", old_code]
         calls = {
-            name: functools.partial(run_program, command) for name, command in commands.items()
+            # Elsewhere than in a checkout, whose packages would come before the installed ones.
+            name: functools.partial(run_program, command, cwd=Path("/"))
+            for name, command in commands.items()
         }
         times = in_turns(calls, 4 * RUNS)
         rows.append(Row(f"`{code}`", times[code], "`import numpy`", times["import numpy"], aim))
