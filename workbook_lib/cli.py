@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import varhandle.cli
-from varhandle.cli.program import Register, files_are_kept, run_program, whole_number
+from varhandle.cli.program import Register, files_are_kept, positive_int, run_program
 from workbook_lib import __version__
 
 ENTRY_POINTS = "workbook.commands"
@@ -65,7 +65,7 @@ def _add_run(commands: Any) -> None:
         help="a papermill parameter, for the notebooks that declare it",
     )
     run.add_argument(
-        "--jobs", type=whole_number, default=1, metavar="N", help="notebooks at a time"
+        "--jobs", type=positive_int, default=1, metavar="N", help="notebooks at a time"
     )
     run.set_defaults(command=_run)
 

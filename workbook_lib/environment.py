@@ -110,7 +110,7 @@ def _python() -> EnvironmentFinding:
 
 def _packages() -> list[EnvironmentFinding]:
     try:
-        wanted = _wanted()
+        wanted = _required_releases()
     except (ImportError, ValueError) as error:
         return [EnvironmentFinding("the packages", f"not known ({error})", False, _REINSTALL)]
     listed = [_package(name, wanted.get(name)) for name in LISTED]
@@ -118,7 +118,7 @@ def _packages() -> list[EnvironmentFinding]:
     return [*listed, *(finding for finding in others if not finding.ok)]
 
 
-def _wanted() -> dict[str, SpecifierSet]:
+def _required_releases() -> dict[str, SpecifierSet]:
     """Return which releases of each package our own distributions require.
 
     Raises ``ImportError`` where one of them, or packaging, is not installed, and ``ValueError``

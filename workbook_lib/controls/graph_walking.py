@@ -136,11 +136,11 @@ class Walk(Rich):
         total = len(self.drawn.boxes)
         if total <= _MOST_DRAWN:
             return self.drawn
-        near = self._near()
+        near = self._nearest()
         note = f"{total} boxes are too many to draw: these {len(near)} are nearest to ▸ here."
         return replace(self.drawn, boxes=subset(self.drawn.boxes, near), note=note)
 
-    def _near(self) -> set[str]:
+    def _nearest(self) -> set[str]:
         """Return the ids of the boxes that are the fewest lines away."""
         joined: dict[str, list[str]] = {id: [] for id in self._boxes}
         for box in self.drawn.boxes:

@@ -157,11 +157,11 @@ class VariableTrial(Rich):
 
     def text(self) -> str:
         facts = [f"  {title}: {words}" for title, words in self._facts()]
-        program = [f"    {line}".rstrip() for line in shown_part(self.code).splitlines()]
+        program = [f"    {line}".rstrip() for line in displayed_code(self.code).splitlines()]
         return "\n".join([self._title, *facts, "The program that ran:", *program])
 
     def html(self) -> str:
-        return self.panel(code_html(shown_part(self.code)))
+        return self.panel(code_html(displayed_code(self.code)))
 
     def panel(self, below: str = "") -> str:
         """Return the outcome and what decides it as a panel, and below it HTML as it is."""
@@ -173,7 +173,7 @@ class VariableTrial(Rich):
         return panel_html(tones.get(self.outcome, "wrong"), self._title, body + below)
 
 
-def shown_part(code: str) -> str:
+def displayed_code(code: str) -> str:
     """Leave out the imports of a program, and add the comparison that follows outside the child."""
     return code[code.index("class ") :].replace("\n\n\n", "\n\n") + _PARITY
 
@@ -238,7 +238,7 @@ def variable_chooser() -> Any:
         return dtype, update, setting
 
     def follow(_: Any = None) -> None:
-        code.value = code_html(shown_part(program(*chosen())))
+        code.value = code_html(displayed_code(program(*chosen())))
 
     def work(report: Callable[[str], None]) -> str:
         choice = chosen()  # the learner may choose on meanwhile

@@ -42,7 +42,7 @@ def slide_notebook(notebook: NotebookNode) -> NotebookNode:
     made = copy.deepcopy(notebook)
     made.cells = []
     room = 0  # lines that are left on the slide
-    for cell, starts in _shown(notebook):
+    for cell, starts in _slide_cells(notebook):
         lines = _lines(cell)
         begins = starts or ("subslide" if lines > room else "")
         room = (LINES if begins else room) - lines
@@ -58,7 +58,7 @@ def slide_notebook(notebook: NotebookNode) -> NotebookNode:
     return made
 
 
-def _shown(notebook: NotebookNode) -> Iterator[tuple[NotebookNode, str]]:
+def _slide_cells(notebook: NotebookNode) -> Iterator[tuple[NotebookNode, str]]:
     """Yield the cells that a room sees, and what each begins: a slide, a subslide or nothing."""
     setting_up = False
     for original in notebook.cells:

@@ -52,7 +52,7 @@ class PageExporter(HTMLExporter):
         """Add the template's filters to those of nbconvert."""
         yield from super().default_filters()
         yield "highlight_code", Highlight2HTML("ipython3", parent=self)
-        yield "own_html", _own_html
+        yield "own_html", _clean_html
         yield "rich_html", _rich_html
         yield "words", _words
         yield "first_line", lambda text: text.partition("\n")[0]
@@ -60,7 +60,7 @@ class PageExporter(HTMLExporter):
 
 
 @pass_context
-def _own_html(context: Any, markup: str) -> str:
+def _clean_html(context: Any, markup: str) -> str:
     """Take out of HTML what a page may not have, and lead its links to pages."""
     soup = BeautifulSoup(markup, "html.parser")
     for element in (*soup(_ACTIVE), *soup("a", class_="anchor-link")):
@@ -90,7 +90,7 @@ def _own_html(context: Any, markup: str) -> str:
 @pass_context
 def _rich_html(context: Any, output: Any) -> str:
     """Return an output's HTML, or its text where the HTML needs a script or another page."""
-    made = _own_html(context, "".join(output.data["text/html"]))
+    made = _clean_html(context, "".join(output.data["text/html"]))
     soup = BeautifulSoup(made, "html.parser")
     if soup.get_text(strip=True) or soup.find(("img", "svg", "input")):
         return made

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from varhandle.sweep.results import NOTEBOOK_FILE
-from varhandle.sweep.row_supervisor import last_words
+from varhandle.sweep.row_supervisor import last_error_line
 from varhandle.sweep.rows import RowStoppedError, RowTask
 from warm_kernels.fork_server import fork_kernels_from_here
 from workbook_lib.locations import project_root
@@ -59,7 +59,7 @@ class NotebookMaker:
         with contextlib.suppress(ValueError, KeyError, OSError):  # it was ended while writing
             write_page(executed)
         if run.died:
-            words = last_words(task)
+            words = last_error_line(task)
             reason = f"the kernel died in cell {run.cell}" + (f": {words}" if words else "")
             raise RowStoppedError("crashed", reason, run.cell)
         if not run.ok:

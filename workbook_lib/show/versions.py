@@ -78,7 +78,7 @@ class VersionGrid(Rich):
         shown = {outcome for _, cells in self.cases for outcome, _ in cells}
         return (outcome for outcome in (*OUTCOMES.values(), NOT_RUN) if outcome in shown)
 
-    def _seen(self, cells: Cells) -> Iterator[str]:
+    def _case_lines(self, cells: Cells) -> Iterator[str]:
         """Say a case in a line for each run of releases that did the same."""
         for (outcome, label), span in _spans(self.versions, cells):
             yield f"{span}: {outcome.word}{f', {label}' if label else ''}"
@@ -90,7 +90,9 @@ class VersionGrid(Rich):
             [(title, *(outcome.letter for outcome, _ in cells)) for title, cells in self.cases],
         )
         legend = "\n".join(f"{each.letter}  {each.word}: {each.meaning}" for each in self._legend())
-        seen = "\n".join("\n  ".join([title, *self._seen(cells)]) for title, cells in self.cases)
+        seen = "\n".join(
+            "\n  ".join([title, *self._case_lines(cells)]) for title, cells in self.cases
+        )
         return f"{self._caption}\n\n{grid}\n\n{legend}\n\n{seen}"
 
     def html(self) -> str:
@@ -119,7 +121,7 @@ class VersionGrid(Rich):
         )
         seen = "".join(
             f"<dt>{html.escape(title)}</dt>"
-            + "".join(f"<dd>{html.escape(line)}</dd>" for line in self._seen(cells))
+            + "".join(f"<dd>{html.escape(line)}</dd>" for line in self._case_lines(cells))
             for title, cells in self.cases
         )
         return (
@@ -227,7 +229,7 @@ def release_table(diagnosis: Diagnosis) -> ReleaseTable:
     first = {finding.id: finding for finding in reversed(wrong or diagnosis.findings)}
     for finding in reversed(first.values()):
         family = fails_on(finding.id)
-        cases = _own_cases(finding, diagnosis, family.cases)
+        cases = _matching_cases(finding, diagnosis, family.cases)
         if not wrong:
             cases = tuple(case for case in cases if measured[-1] in case.versions("works"))
         rows.extend((finding.id, case.title, case.text()) for case in cases)
@@ -236,7 +238,7 @@ def release_table(diagnosis: Diagnosis) -> ReleaseTable:
     return ReleaseTable(tuple(rows), measured, escapes, bool(wrong))
 
 
-def _own_cases(
+def _matching_cases(
     finding: Finding, diagnosis: Diagnosis, cases: tuple[CaseReleases, ...]
 ) -> tuple[CaseReleases, ...]:
     """Return the programs that have what this model has: of its dtype, where they name one."""

@@ -50,5 +50,5 @@ def test_the_converter_dies_of_an_assigned_int4_and_cure_carries_it(tmp_path):
     diagnosis = diagnose(folder, static=True)
     assert "varhandle cure" in diagnosis.findings[0].fix
     made = cure(diagnosis)
-    assert made.plan.steps == ("recast", "convert")
+    assert made.plan.steps == ("widen-dtype", "convert")
     assert made.parity.passed

@@ -134,7 +134,7 @@ def test_every_signature_is_proved(monkeypatch, two_signatures, other):
 @pytest.mark.parametrize("target", ["litert", "tflite-2.3"])
 def test_signatures_go_on_sharing_their_state(tf, two_signatures, target):
     made = cure(two_signatures, target=target)
-    assert made.plan.steps[0] == "hold"
+    assert made.plan.steps[0] == "track-variables"
     assert set(made.plan.signatures) == {"infer", "learn"}
     loaded, lite = tf.saved_model.load(two_signatures), runners(made.content)
     state, told = dict(made.initial_state), []
@@ -164,7 +164,7 @@ def test_a_keras_model_of_half_precision(tf, tmp_path):
     model = recurrent(tf)
     model.save(tmp_path / "model.keras")
     made = cure(tmp_path / "model.keras", target="builtin-only")
-    assert made.plan.steps == ("export", "recast", "convert", "lift")
+    assert made.plan.steps == ("export", "widen-dtype", "convert", "lift")
     assert made.parity.passed
     calls = np.random.default_rng(3).standard_normal([STEPS, 1, 3, 2]).astype("float32")
     session, state = Session(made.content), dict(made.initial_state)

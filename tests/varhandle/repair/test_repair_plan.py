@@ -30,13 +30,13 @@ def read(specimen_path):
         ("counter", "litert", "int8", "lift-state: convert lift quantize"),
         ("counter", "litert", "float16", "convert: convert quantize"),
         ("trainer_and_server", "litert", None, "take-signature: signature convert"),
-        ("float16_state", "litert", None, "recast-state: recast convert"),
-        ("float16_state", "builtin-only", None, "recast-state: recast convert lift"),
-        ("slice_assign", "litert", None, "whole-updates: whole convert"),
-        ("keras_saved", "litert", None, "hold-variables: hold convert"),
+        ("float16_state", "litert", None, "recast-state: widen-dtype convert"),
+        ("float16_state", "builtin-only", None, "recast-state: widen-dtype convert lift"),
+        ("slice_assign", "litert", None, "whole-updates: functional-updates convert"),
+        ("keras_saved", "litert", None, "hold-variables: track-variables convert"),
         ("unfrozen_graph_with_a_saver", "litert", None, "freeze: freeze convert"),
         ("frozen_graph", "litert", None, "convert: convert"),
-        ("counter_tflite", "litert", None, "as-it-is: keep"),
+        ("counter_tflite", "litert", None, "as-it-is: as-it-is"),
         ("counter_tflite", "tflite-2.3", None, "lift-state: lift"),
         ("counter_tflite", "litert", "int8", "lift-state: lift quantize"),
         ("mlp_tflite", "litert", "int8", "quantize: quantize"),
@@ -124,7 +124,7 @@ def test_two_checkpoints_are_no_choice(tf, tmp_path):
 
 def test_a_way_is_shown(read):
     plan = plan_repair(read("slice_assign"), "builtin-only")
-    assert repr(plan) == "RepairPlan(whole-updates: whole, convert, lift)"
+    assert repr(plan) == "RepairPlan(whole-updates: functional-updates, convert, lift)"
     assert "ring" in plan.text()
     assert "<ol>" in plan.html()
 

@@ -24,7 +24,7 @@ NAME = "class"
 PREFIX = f"/services/{NAME}/"
 
 
-def page_of(hub: HubFolder) -> str:
+def render_page(hub: HubFolder) -> str:
     """Return the page as it stands now."""
     progress = collect_progress(hub, hub.config.first_number)
     learners = [
@@ -37,7 +37,7 @@ def page_of(hub: HubFolder) -> str:
 class _Page(HubOAuthenticated, RequestHandler):
     @authenticated
     async def get(self) -> None:
-        page = await asyncio.to_thread(page_of, HubFolder.of_this_process())
+        page = await asyncio.to_thread(render_page, HubFolder.of_this_process())
         self.set_header("Cache-Control", "no-store")
         self.set_header("Refresh", "30")
         self.finish(page)

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from varhandle.cli.program import BadInputError, add_json, amount, whole_number
+from varhandle.cli.program import BadInputError, add_json, amount, positive_int
 
 if TYPE_CHECKING:
     from workshop.launcher import Workshop
@@ -51,7 +51,7 @@ def _add_hub(commands: Any) -> None:
         "--folder", type=Path, default=Path("workbook-output/hub"), help="the workshop's"
     )
     hub.add_argument(
-        "--places", type=whole_number, default=30, help="participants at most (%(default)s)"
+        "--places", type=positive_int, default=30, help="participants at most (%(default)s)"
     )
     hub.add_argument(
         "--memory", type=amount, default=2.0, metavar="GB", help="for each (%(default)s)"

@@ -59,7 +59,7 @@ class Workshop:
             self._limits = Limits.find(f"workbook-{folder.folder.stat().st_ino}")
         except NoLimitsError as error:
             self.unlimited = str(error)
-        self.config = _settle(settings, before.get("first_number"), self._limits)
+        self.config = _assign_numbers(settings, before.get("first_number"), self._limits)
         folder.write("started", asdict(self.config))
         self._environment = {name: os.environ[name] for name in _KEPT & os.environ.keys()}
         self._try_entering()
@@ -194,7 +194,7 @@ class Workshop:
             return False
 
 
-def _settle(settings: HubSettings, first: int | None, limits: Limits | None) -> HubConfig:
+def _assign_numbers(settings: HubSettings, first: int | None, limits: Limits | None) -> HubConfig:
     """Choose ports and user numbers; ``first`` of those that own homes already stays."""
     if first is None:
         taken = {process.uids().real for process in psutil.process_iter(["uids"])}

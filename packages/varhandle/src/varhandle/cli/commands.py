@@ -15,9 +15,9 @@ from varhandle.cli.program import (
     add_json,
     amount,
     files_are_kept,
+    positive_int,
     print_result,
     unfit_is_bad_input,
-    whole_number,
 )
 from varhandle.display import printable
 
@@ -205,7 +205,7 @@ def _add_sweep(commands: Any) -> None:
     add("--baseline", type=Path, metavar="DIR", help="an earlier sweep to compare with")
     place = sweep.add_mutually_exclusive_group()
     place.add_argument(
-        "--workers", type=whole_number, default=1, metavar="N", help="rows at a time; default: 1"
+        "--workers", type=positive_int, default=1, metavar="N", help="rows at a time; default: 1"
     )
     place.add_argument(
         "--scheduler",
@@ -274,7 +274,7 @@ def _add_matrix(commands: Any) -> None:
     )
     matrix.add_argument("--list", action="store_true", help="say what the matrix holds, and stop")
     matrix.add_argument("--output", type=Path, metavar="FILE", help="default: the one installed")
-    matrix.add_argument("--jobs", type=whole_number, default=1, metavar="N", help="at a time")
+    matrix.add_argument("--jobs", type=positive_int, default=1, metavar="N", help="at a time")
     matrix.set_defaults(command=_matrix)
 
 

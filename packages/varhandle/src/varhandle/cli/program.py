@@ -146,7 +146,7 @@ def add_calls(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def whole_number(text: str) -> int:
+def positive_int(text: str) -> int:
     """Read an option that is 1 or more."""
     number = int(text)
     if number < 1:

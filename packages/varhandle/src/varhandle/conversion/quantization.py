@@ -19,10 +19,10 @@ import numpy.typing as npt
 from varhandle.conversion.converter import convert
 from varhandle.conversion.quantization_debugger import (
     QuantizationError,
+    converter_calls,
     failure_reason,
     layer_errors,
     layer_label,
-    listed_calls,
     quantize_selectively,
 )
 from varhandle.display import Rich, RichTable, Table
@@ -88,7 +88,7 @@ def quantize(
         NotTrustedError: It brings code along.
     """
     chosen = find_recipe(recipe)
-    calls = listed_calls(calibration or ()) if chosen.calibrated else []
+    calls = converter_calls(calibration or ()) if chosen.calibrated else []
     if chosen.calibrated and not calls:
         raise ValueError(f"the recipe {chosen.name} needs calibration: give at least one call")
     in_float: tuple[str, ...] = ()

@@ -26,7 +26,7 @@ from varhandle.graph import ModelFileError
 from varhandle.progress_bar import busy
 from varhandle.sandbox import Record, run_isolated
 
-ListedCall = list[npt.NDArray[Any]]
+ConverterCall = list[npt.NDArray[Any]]
 """One call: an array for each input, in the model's order."""
 
 _ROUNDING_ALONE = 1 / math.sqrt(12)
@@ -85,7 +85,7 @@ class LayerErrors(RichTable):
         return ("layer", "op", "error", "one step", "error in steps"), rows, caption
 
 
-def listed_calls(calls: Sequence[Any]) -> list[ListedCall]:
+def converter_calls(calls: Sequence[Any]) -> list[ConverterCall]:
     """Return calibration calls as the converter wants them: a list of arrays each."""
     return [
         [np.asarray(value) for value in (call if isinstance(call, (list, tuple)) else [call])]
@@ -105,7 +105,7 @@ def layer_errors(
         ValueError: There is no call.
         QuantizationError: The debugger refuses, crashes or hangs.
     """
-    calls = listed_calls(calibration)
+    calls = converter_calls(calibration)
     if not calls:
         raise ValueError("layer errors need at least one call")
     with busy("measuring the layers"):
@@ -117,7 +117,7 @@ def layer_errors(
 
 def quantize_selectively(
     source: str | os.PathLike[str],
-    calls: list[ListedCall],
+    calls: list[ConverterCall],
     float_layers: Sequence[str],
     timeout: float,
 ) -> Record:
@@ -139,7 +139,7 @@ def _debuggable(source: str | os.PathLike[str]) -> tuple[ModelFormat, ModelSourc
 def _debugger(
     model_format: ModelFormat,
     source: ModelSource,
-    calls: list[ListedCall],
+    calls: list[ConverterCall],
     float_layers: Sequence[str],
 ) -> Any:
     """Return TensorFlow's QuantizationDebugger for an int8 model, in the child process."""
@@ -159,7 +159,7 @@ def _debugger(
 def _selective(
     model_format: ModelFormat,
     source: ModelSource,
-    calls: list[ListedCall],
+    calls: list[ConverterCall],
     float_layers: Sequence[str],
 ) -> bytes:
     debugger = _debugger(model_format, source, calls, float_layers)
@@ -167,7 +167,7 @@ def _selective(
 
 
 def _layer_statistics(
-    model_format: ModelFormat, source: ModelSource, calls: list[ListedCall]
+    model_format: ModelFormat, source: ModelSource, calls: list[ConverterCall]
 ) -> str:
     debugger = _debugger(model_format, source, calls, ())
     debugger.run()

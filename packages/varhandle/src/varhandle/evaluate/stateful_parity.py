@@ -238,7 +238,9 @@ def _fed(
     return [fed for fed, _ in _lite_calls(content, calls, signature, DELEGATES, state)]
 
 
-def own_answers(content: bytes, calls: Sequence[Call], signature: str | None) -> list[Any]:
+def answers_with_own_state(
+    content: bytes, calls: Sequence[Call], signature: str | None
+) -> list[Any]:
     """Return what a file that keeps its own state answers, by its plain kernels.
 
     It may end the process.

@@ -183,7 +183,7 @@ def advised_cure(reading: Reading, variables: Sequence[Variable]) -> str:
     dtypes = [dtype_of(variable.dtype) for variable in variables]
     ops = {access.op for v in reading.graph.variables for access in reading.here(v.assigns)}
     if all(one.calculated or one.widened for one in dtypes) and ops <= REWRITTEN_UPDATES:
-        return f"\n{code.cured(reading.graph.source, reading.signature)}"
+        return f"\n{code.cure_comment(reading.graph.source, reading.signature)}"
     return ""
 
 

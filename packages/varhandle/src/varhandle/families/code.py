@@ -76,7 +76,7 @@ def convert_here(path: str, signature: str | None, since: str) -> str:
     return lines(f"# TensorFlow {since} and later convert it as it is:", converting)
 
 
-def cured(path: str, signature: str | None) -> str:
+def cure_comment(path: str, signature: str | None) -> str:
     """Say, as a comment, how the tool cures a file whose program is not at hand."""
     return lines(
         "",

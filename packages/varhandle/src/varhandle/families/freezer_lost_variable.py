@@ -133,7 +133,7 @@ def _lost(line: Match) -> LogDiagnosis:
     return FAMILY.in_log(120, line, message)
 
 
-def _stands_for_a_variable(context: Context) -> bool:
+def _is_variable_placeholder(context: Context) -> bool:
     return bool(re.search(r"placeholder[\w/]{0,120}[/_]resource(?:_\d+)?$", context.before))
 
 
@@ -160,7 +160,7 @@ FAMILY = Family(
                 "placeholder",
                 f"should be {written} by input_arrays",
                 rf"placeholder(?P<node>{WORD}{{1,250}})$",
-                test=_stands_for_a_variable,
+                test=_is_variable_placeholder,
             )
             for written in ("specied", "specified")
         ),

@@ -175,5 +175,5 @@ FAMILY = Family(
     },
     log_rule=_in_log,
     spoils_whole_file=True,
-    repair_step="whole",
+    repair_step="functional-updates",
 )

@@ -57,7 +57,7 @@ def _in_saved_model(reading: Reading) -> Iterator[Finding]:
             f"# {len(variables)} of them are lost in this file",
             'tf.saved_model.save(module, "exported", '
             f"signatures={{{reading.signature or 'serving_default'!r}: signature}})",
-            code.cured(reading.graph.source, reading.signature),
+            code.cure_comment(reading.graph.source, reading.signature),
         )
 
     def trouble(variable: Variable) -> Sequence[Access]:
@@ -102,12 +102,12 @@ def _no_markup(context: Context) -> bool:
     return not re.match(r"(?:in|on|for|of|at)(?:the)?(?:element|tag|node|<)", context.after)
 
 
-def _of_a_variable(context: Context) -> bool:
+def _is_variable_or_tensor(context: Context) -> bool:
     found = re.search(r"'(\w{1,60})'object$", context.before)
     return found is not None and ("variable" in found[1] or "tensor" in found[1])
 
 
-def _is_the_whole_log(context: Context) -> bool:
+def _is_whole_log(context: Context) -> bool:
     """Tell that nothing but the exception's name stands in the log."""
     return context.before in ("", "typeerror:") and not context.after.strip(".")
 
@@ -134,7 +134,9 @@ FAMILY = Family(
         Pattern("no-value", "Failed to infer result type(s)"),
         Pattern("keras-private", "has no attribute '_get_save_spec'", _OBJECT),
         Pattern("keras-private", "has no attribute '_set_save_spec'", _OBJECT),
-        Pattern("keras-private", "has no attribute 'read_value'", _OBJECT, test=_of_a_variable),
+        Pattern(
+            "keras-private", "has no attribute 'read_value'", _OBJECT, test=_is_variable_or_tensor
+        ),
         Pattern(
             "keras-private",
             "'NoneType' object is not callable",
@@ -142,7 +144,7 @@ FAMILY = Family(
             # Of a Windows path to tflite_keras_util.py, "\t" has become a blank.
             company=("flite_keras_util", "get_call_context_function"),
         ),
-        Pattern("none-alone", "'NoneType' object is not callable", test=_is_the_whole_log),
+        Pattern("none-alone", "'NoneType' object is not callable", test=_is_whole_log),
         Pattern(
             "openvino",
             "conversion is failed for",

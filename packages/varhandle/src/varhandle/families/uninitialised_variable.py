@@ -89,7 +89,7 @@ _IN_SESSION = (
 )
 
 
-def _of_a_handle(context: Context) -> bool:
+def _is_resource_handle(context: Context) -> bool:
     return "dtype=resource" in context.after
 
 
@@ -147,7 +147,7 @@ FAMILY = Family(
                 phrase,
                 reach=1200,
                 company=("Tried to export a function",),
-                test=_of_a_handle if phrase.endswith("object") else None,
+                test=_is_resource_handle if phrase.endswith("object") else None,
                 after=r"(?:.{0,1100}?<tf\.variable'(?P<variable>[^':]{1,200}))?",
             )
             for phrase in ("untracked' resource", "untracked resource", "untracked object")

@@ -120,17 +120,17 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
         # Without a dtype: only if nothing else explains that the variable was refused.
         others = refused.has("update", "gather", "reference", "table")
         if dtypes or not (index.only_reads_refused or others):
-            yield _of_dtype(line, index.refused_variables, dtypes)
+            yield _diagnose_dtype(line, index.refused_variables, dtypes)
     for line in index.of("operand"):
         dtype = dtype_name(line.get("dtype"))
-        yield _of_dtype(line, quoted(line.get("variable"), ""), dtype, 20 if dtype else 220)
+        yield _diagnose_dtype(line, quoted(line.get("variable"), ""), dtype, 20 if dtype else 220)
     for line in index.custom(*roles):
         which = f", {index.unsupported_dtypes}" if index.unsupported_dtypes else ""
         behind = f"Behind it is a dtype that VAR_HANDLE does not carry{which}."
         yield FAMILY.in_log(20, line, f"{custom_op(line.get('op'))} {behind}")
 
 
-def _of_dtype(line: Match, variables: str, dtypes: str, rank: int = 20) -> LogDiagnosis:
+def _diagnose_dtype(line: Match, variables: str, dtypes: str, rank: int = 20) -> LogDiagnosis:
     what = f"The model assigns {variables or 'a variable'}"
     if dtypes:
         message = f"{what} of dtype {dtypes}, which the builtin VAR_HANDLE does not carry."
@@ -173,6 +173,6 @@ FAMILY = Family(
     ),
     log_rule=_in_log,
     spoils_whole_file=True,
-    repair_step="recast",
+    repair_step="widen-dtype",
     refuted_by_running=True,
 )

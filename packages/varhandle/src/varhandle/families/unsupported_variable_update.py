@@ -151,5 +151,5 @@ FAMILY = Family(
     graph_rules={"saved_model": _in_saved_model},
     log_rule=_in_log,
     spoils_whole_file=True,
-    repair_step="whole",
+    repair_step="functional-updates",
 )

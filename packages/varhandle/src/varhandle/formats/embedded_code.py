@@ -79,10 +79,10 @@ def code_in_functions(
             if words is not None and not is_ordinary(function.name, node):
                 where = f"node {printable(node.name)} of {printable(function.name)}"
                 found.setdefault(f"{node.op} {words}", []).append(where)
-    return _told(found)
+    return _finding_lines(found)
 
 
-def _told(found: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+def _finding_lines(found: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     """Write a line for each thing: the first place where it is, and how many more there are."""
     return tuple(
         sorted(f"{what}: {places[0]}{_more(len(places))}" for what, places in found.items())
@@ -134,13 +134,13 @@ def code_in_keras_config(*configs: Any) -> tuple[str, ...]:
             inner = value.values()
         nested = [(item, layer) for item in inner if isinstance(item, (dict, list))]
         waiting.extend(reversed(nested))
-    return _told(found)
+    return _finding_lines(found)
 
 
 def weights_in_other_files(datasets: Sequence[str]) -> tuple[str, ...]:
     """Return one line if there are datasets of an HDF5 file whose values lie in other files."""
     what = "weights are read from other files"
-    return _told({what: [printable(name) for name in datasets]} if datasets else {})
+    return _finding_lines({what: [printable(name) for name in datasets]} if datasets else {})
 
 
 def _layer(value: Mapping[str, Any], outer: str) -> str:

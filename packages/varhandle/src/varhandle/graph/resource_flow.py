@@ -77,7 +77,7 @@ class ResourceFlow:
         self._functions = {function.name: function for function in functions}
         self._output_index = output_index
         self._consumers: dict[str, dict[str, list[tuple[Node, int]]]] = {}
-        self._takers: dict[tuple[str, str], dict[int, list[tuple[Node, int]]]] = {}
+        self._by_output: dict[tuple[str, str], dict[int, list[tuple[Node, int]]]] = {}
         self._nodes: dict[str, dict[str, Node]] = {}
 
     def consumers(self, function: str, source: str) -> list[tuple[Node, int]]:
@@ -90,15 +90,15 @@ class ResourceFlow:
             self._consumers[function] = by_source
         return self._consumers[function].get(source, [])
 
-    def _takers_of(self, function: str, source: str) -> dict[int, list[tuple[Node, int]]]:
+    def _consumers_by_output(self, function: str, source: str) -> dict[int, list[tuple[Node, int]]]:
         """Return the consumers of a node by the number of the output that they take."""
         location = function, source
-        if location not in self._takers:
+        if location not in self._by_output:
             takers: dict[int, list[tuple[Node, int]]] = defaultdict(list)
             for node, position in self.consumers(function, source):
                 takers[self._output_index(node.inputs[position])].append((node, position))
-            self._takers[location] = takers
-        return self._takers[location]
+            self._by_output[location] = takers
+        return self._by_output[location]
 
     def origin(self, function: str, assign: Node) -> tuple[Node, int] | None:
         """Return the node that makes the value of an assign, and which of its outputs that is.
@@ -186,7 +186,7 @@ class ResourceFlow:
             if tensor in seen:
                 continue
             seen.add(tensor)
-            for node, position in self._takers_of(function, source).get(output, ()):
+            for node, position in self._consumers_by_output(function, source).get(output, ()):
                 if not entry.runs(function, node.name):
                     continue
                 onward = list(self._onward(function, node, position, is_reference))

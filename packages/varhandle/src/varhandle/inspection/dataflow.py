@@ -41,7 +41,7 @@ class Box:
     function: str = field(default="", compare=False, repr=False)
 
     @property
-    def taken(self) -> tuple[str, ...]:
+    def consumed(self) -> tuple[str, ...]:
         """Ids of the boxes whose values it takes: an assignment does not take its variable's."""
         return tuple(id for id in self.sources if self.kind != "assign" or id != self.variable)
 

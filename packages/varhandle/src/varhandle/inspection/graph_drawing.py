@@ -33,7 +33,7 @@ class GraphDrawing(Rich):
         for box in self.boxes:
             if box.kind in {"input", "variable", "constant"} and not box.sources:
                 continue
-            chain = [", ".join(_full_name(by_id[id]) for id in box.taken), _full_name(box)]
+            chain = [", ".join(_full_name(by_id[id]) for id in box.consumed), _full_name(box)]
             if box.kind == "assign" and box.variable in by_id:
                 chain.append(_full_name(by_id[box.variable]))
             after = f" (after {', '.join(printable(by_id[id].name) for id in box.after)})"

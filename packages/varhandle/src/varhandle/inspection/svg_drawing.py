@@ -141,7 +141,7 @@ def _lines(boxes: Sequence[Box]) -> dict[tuple[str, str], str]:
     """Return the lines between boxes, in drawing order: ``value``, ``then`` or ``write``."""
     lines: dict[tuple[str, str], str] = {}
     for box in boxes:
-        lines.update(((source, box.id), "value") for source in box.taken)
+        lines.update(((source, box.id), "value") for source in box.consumed)
         for before in box.after:
             lines.setdefault((before, box.id), "then")
         if box.kind == "assign" and box.variable:

@@ -57,7 +57,7 @@ except Exception:
 """
 
 
-def file_of(op: int, version: int = 1) -> bytes:
+def single_op_file(op: int, version: int = 1) -> bytes:
     """Make a .tflite file with one operator of some op, and nothing that the op needs.
 
     The op is given by its number in the schema.
@@ -84,7 +84,7 @@ def builtin_ops() -> dict[str, int]:
 def ask(python: str, *arguments: str) -> dict[str, list[int]]:
     """Ask the runtime of another Python; ``RuntimeError`` if it has none."""
     files = {
-        name: [base64.b64encode(file_of(op, v)).decode() for v in range(1, LATEST + 1)]
+        name: [base64.b64encode(single_op_file(op, v)).decode() for v in range(1, LATEST + 1)]
         for name, op in builtin_ops().items()
     }
     done = subprocess.run(
@@ -105,7 +105,7 @@ def ask_micro() -> list[str]:
     """Return the ops that the installed TensorFlow Lite Micro has a kernel for, sorted."""
     found = []
     for name, op in builtin_ops().items():
-        record = run_source(_ASK_MICRO, inputs={"content": file_of(op)})
+        record = run_source(_ASK_MICRO, inputs={"content": single_op_file(op)})
         if "Didn't find op" not in record.log:  # it may end the process once it has the kernel
             found.append(name)
     return sorted(found)

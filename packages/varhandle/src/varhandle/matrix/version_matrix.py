@@ -225,11 +225,11 @@ def _run_cases(
         waiting = [identifier for identifier in waiting if identifier not in results]
         if waiting:
             died = waiting.pop(0)
-            results[died] = label({"outcome": "crash", "message": _last_words(ended)})
+            results[died] = label({"outcome": "crash", "message": _failure_reason(ended)})
     return {identifier: results[identifier] for identifier in CASES}
 
 
-def _last_words(ended: Ended) -> str:
+def _failure_reason(ended: Ended) -> str:
     if ended.code is None:
         return f"still running after {_TIMEOUT_SECONDS} s"
     lines = ended.stderr.splitlines()
@@ -286,10 +286,10 @@ class CaseReleases(Rich):
     def text(self) -> str:
         """Return such as ``fails on 1.15 to 2.8; works from 2.9``."""
         verbs = {"fails": _FAILING, "works": {"works"}, "not offered": {"absent"}}
-        said = [self._said(verb, outcomes) for verb, outcomes in verbs.items()]
+        said = [self._releases_with(verb, outcomes) for verb, outcomes in verbs.items()]
         return "; ".join(part for part in said if part) or "not measured"
 
-    def _said(self, verb: str, outcomes: Set[str]) -> str:
+    def _releases_with(self, verb: str, outcomes: Set[str]) -> str:
         """Say on which releases it had one of these outcomes, those in a row as a span."""
         had = [(version, outcome in outcomes) for version, outcome in self.outcomes]
         spans = runs(had)

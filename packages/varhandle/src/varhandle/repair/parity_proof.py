@@ -14,9 +14,9 @@ from varhandle.evaluate.reference import NotRepeatableError, reference_answers
 from varhandle.evaluate.stateful_parity import (
     MICRO,
     CarriedState,
+    answers_with_own_state,
     compare_file,
     has_micro,
-    own_answers,
 )
 from varhandle.formats import read_graph
 from varhandle.graph import Signature
@@ -82,12 +82,12 @@ def _signatures(job: RepairJob) -> list[Signature]:
     if shown:
         return shown
     if job.model_format.lacks_signature(job.graph):
-        return [_own_call(job)]
+        return [_call_signature(job)]
     made = read_graph(job.made)
     return [next(iter(made.signatures), made.main_signature)]
 
 
-def _own_call(job: RepairJob) -> Signature:
+def _call_signature(job: RepairJob) -> Signature:
     """Describe the call of a SavedModel without signatures."""
     record = run_isolated(resave_tracked.call_of, job.path, timeout=job.timeout)
     if not record.ok:
@@ -132,7 +132,12 @@ def _reference(job: RepairJob, signature: Signature, calls: Sequence[Mapping[str
     if job.model_format.is_converted:
         name = signature.name or None
         return run_isolated(
-            own_answers, job.made, list(calls), name, timeout=job.timeout, tensorflow=False
+            answers_with_own_state,
+            job.made,
+            list(calls),
+            name,
+            timeout=job.timeout,
+            tensorflow=False,
         )
     if job.model_format.lacks_signature(job.graph):
         return run_isolated(resave_tracked.answers_of_call, job.path, calls, timeout=job.timeout)
@@ -168,7 +173,11 @@ def prove(job: RepairJob, recipe: str | None) -> Parity:
             elif [run.kernels for run in parity.runs if run.refusal] == [MICRO]:
                 change = OTHER_OPS
             else:
-                change = WRITE_OTHERWISE if {"recast", "whole"} & set(job.plan.steps) else ""
+                change = (
+                    WRITE_OTHERWISE
+                    if {"widen-dtype", "functional-updates"} & set(job.plan.steps)
+                    else ""
+                )
             raise NoCureError(reason, job.error, change)
     return parities[0]
 

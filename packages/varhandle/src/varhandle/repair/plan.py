@@ -140,7 +140,7 @@ def _finished(diagnosis: Diagnosis, plan: RepairPlan) -> RepairPlan:
     """Sort a plan's steps, name it after the first that has a name, and write its code."""
     wanted = set(plan.steps)
     if len(wanted) > 1:
-        wanted.discard("keep")  # a file that something is done to is not kept as it is
+        wanted.discard("as-it-is")  # a file that something is done to is not kept as it is
     steps = tuple(step for step in STEPS if step in wanted)
     named = [step for step in steps if STEPS[step].plan_id]
     telling = [step for step in named if step not in ("convert", "quantize")]
@@ -233,10 +233,10 @@ def _choose_steps(diagnosis: Diagnosis, target: Target, signature: str | None) -
         if finding.severity == "error":
             errors.setdefault(finding.id, finding)
     if model_format.is_converted:
-        return _of_converted(diagnosis, errors, target)
+        return _plan_for_tflite(diagnosis, errors, target)
     if model_format.needs_checkpoint:
-        return _of_graph_def(diagnosis, errors)
-    return _of_model(diagnosis, errors, signature)
+        return _plan_for_graph_def(diagnosis, errors)
+    return _plan_for_source(diagnosis, errors, signature)
 
 
 def _refuse(errors: Iterable[Finding]) -> None:
@@ -250,16 +250,18 @@ def _refuse_other(diagnosis: Diagnosis, change: str) -> None:
         raise NoCureError(f"no safe cure: {diagnosis.other[0]}", change=change)
 
 
-def _of_converted(diagnosis: Diagnosis, errors: Mapping[str, Finding], target: Target) -> _Choice:
+def _plan_for_tflite(
+    diagnosis: Diagnosis, errors: Mapping[str, Finding], target: Target
+) -> _Choice:
     _refuse(errors.values())
     _refuse_other(diagnosis, ORIGINAL_MODEL)
     if diagnosis.variables and not target.resource_variables:
         names = join_names(v.name for v in diagnosis.variables)
         return _Choice(["lift"], f"{_no_variables(target)}, and the file keeps {names}.")
-    return _Choice(["keep"], "Nothing in the file stands in the way.")
+    return _Choice(["as-it-is"], "Nothing in the file stands in the way.")
 
 
-def _of_graph_def(diagnosis: Diagnosis, errors: dict[str, Finding]) -> _Choice:
+def _plan_for_graph_def(diagnosis: Diagnosis, errors: dict[str, Finding]) -> _Choice:
     unfrozen = errors.pop("unfrozen-graph", None)
     _refuse(errors.values())
     _refuse_other(diagnosis, NO_FAMILY)
@@ -280,7 +282,9 @@ def _of_graph_def(diagnosis: Diagnosis, errors: dict[str, Finding]) -> _Choice:
     return _Choice(["freeze", "convert"], why)
 
 
-def _of_model(diagnosis: Diagnosis, errors: dict[str, Finding], signature: str | None) -> _Choice:
+def _plan_for_source(
+    diagnosis: Diagnosis, errors: dict[str, Finding], signature: str | None
+) -> _Choice:
     rewrites = {family: errors.pop(family) for family in _REWRITING if family in errors}
     lost = errors.pop("keras3-export", None)
     _refuse(errors.values())
@@ -293,24 +297,24 @@ def _of_model(diagnosis: Diagnosis, errors: dict[str, Finding], signature: str |
     if format_of(diagnosis.graph).can_export:
         _refuse(rewrites.values())
         if narrow:
-            return _Choice(["export", "recast", "convert"], why_calculated, narrow)
+            return _Choice(["export", "widen-dtype", "convert"], why_calculated, narrow)
         return _Choice(["convert"], "A Keras file is loaded as the model that it is.")
     if rewrites:
         return _rewritten(diagnosis, rewrites, narrow, why_calculated)
     if narrow:
-        return _Choice(["recast", "convert"], why_calculated, narrow)
+        return _Choice(["widen-dtype", "convert"], why_calculated, narrow)
     if lost is None and signature is not None:
-        return _of_signature(diagnosis, signature)
+        return _plan_for_signature(diagnosis, signature)
     why = "The model has no signature: its call becomes one."
     if lost is not None:
         why = (
             f"The file gives {join_names(lost.variables)} no value where the converter looks; "
             "tf.saved_model.load finds it, so a module holds what it found."
         )
-    return _Choice(["hold", "convert"], why)
+    return _Choice(["track-variables", "convert"], why)
 
 
-def _of_signature(diagnosis: Diagnosis, signature: str) -> _Choice:
+def _plan_for_signature(diagnosis: Diagnosis, signature: str) -> _Choice:
     """Decide for a SavedModel whose signature has no error in it."""
     warned = [f.id for f in diagnosis.findings if f.severity == "warning" and f.id in _BLOCKING]
     if warned and len(diagnosis.graph.signatures) > 1:
@@ -373,9 +377,9 @@ def _rewritten(
             if not dtype_of(variable.dtype).widened:
                 raise NoCureError(_no_carrier(variable, finding), finding)
         if wrong:
-            why.append(_why_carried(wrong))
+            why.append(_why_widened(wrong))
         narrow |= {v.dtype for v in wrong}
-        if _REWRITING[family] == "whole":
+        if _REWRITING[family] == "functional-updates":
             gathered = family == "gather-from-frozen-table"
             ops = {v.name: {access.op for access in v.assigns} for v in mine}
             parts |= {name for name in ops if gathered or ops[name] - CONVERTED_UPDATES}
@@ -384,11 +388,15 @@ def _rewritten(
     if parts:
         names = join_names(sorted(parts))
         why.append(f"{names} is updated in part, and only a whole value can be assigned.")
-    steps = [*(["recast"] if narrow else []), *(["whole"] if parts else []), "convert"]
+    steps = [
+        *(["widen-dtype"] if narrow else []),
+        *(["functional-updates"] if parts else []),
+        "convert",
+    ]
     return _Choice(steps, " ".join(why), sorted(narrow))
 
 
-def _why_carried(state: Sequence[Variable]) -> str:
+def _why_widened(state: Sequence[Variable]) -> str:
     dtypes = [dtype_of(name) for name in sorted({v.dtype for v in state})]
     names = " or ".join(dtype.name for dtype in dtypes)
     none = (

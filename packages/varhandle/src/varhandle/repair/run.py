@@ -203,10 +203,10 @@ def cure(
     if "lift" in plan.steps and needs_calibration(recipe):
         require("ai_edge_quantizer", f"{recipe} of a file whose state is an input")
     with tempfile.TemporaryDirectory(prefix="cure-") as folder:
-        return _carry_out(RepairJob(diagnosis, place, plan, inputs, trust, timeout, Path(folder)))
+        return _run_plan(RepairJob(diagnosis, place, plan, inputs, trust, timeout, Path(folder)))
 
 
-def _carry_out(job: RepairJob) -> RepairResult:
+def _run_plan(job: RepairJob) -> RepairResult:
     """Run the steps of a plan in their order, and prove the float file and the quantized one."""
     for name, step in STEPS.items():  # a step may lengthen the plan by a later one
         if name in job.plan.steps and name != "quantize":

@@ -174,11 +174,11 @@ def _export_code(_: Diagnosis, __: RepairPlan) -> list[str]:
     ]
 
 
-def _hold(job: RepairJob) -> None:
+def _track(job: RepairJob) -> None:
     job.rewrite(save_tracked, job.signatures or [CALL])
 
 
-def _hold_code(_: Diagnosis, plan: RepairPlan) -> list[str]:
+def _track_code(_: Diagnosis, plan: RepairPlan) -> list[str]:
     if not plan.signatures:
         return [
             "from varhandle.savedmodel.resave_tracked import CALL, save_tracked",
@@ -220,13 +220,13 @@ def _rewrite_code(_: Diagnosis, plan: RepairPlan) -> list[str]:
     ]
 
 
-def _make_whole(job: RepairJob) -> None:
-    if "recast" not in job.plan.steps:  # which has made updates whole already
+def _update_functionally(job: RepairJob) -> None:
+    if "widen-dtype" not in job.plan.steps:  # which has made updates whole already
         _rewrite(job)
 
 
-def _make_whole_code(diagnosis: Diagnosis, plan: RepairPlan) -> list[str]:
-    return [] if "recast" in plan.steps else _rewrite_code(diagnosis, plan)
+def _update_functionally_code(diagnosis: Diagnosis, plan: RepairPlan) -> list[str]:
+    return [] if "widen-dtype" in plan.steps else _rewrite_code(diagnosis, plan)
 
 
 def _convert(job: RepairJob) -> None:
@@ -270,7 +270,7 @@ def _convert_code(diagnosis: Diagnosis, plan: RepairPlan) -> list[str]:
     recipe = RECIPES[plan.quantization] if plan.quantization else None
     if recipe and recipe.selective:
         return []  # it is the recipe that converts
-    saved = {"export", "recast", "whole", "hold"} & set(plan.steps)
+    saved = {"export", "widen-dtype", "functional-updates", "track-variables"} & set(plan.steps)
     model_format = SAVED_MODEL if saved else format_of(diagnosis.graph)
     called = model_format.call_signature(diagnosis.graph, None)
     by_converter = recipe and not plan.quantizes_file(diagnosis)
@@ -422,23 +422,29 @@ def _quantize_code(diagnosis: Diagnosis, plan: RepairPlan) -> list[str]:
 
 
 STEPS: Mapping[str, RepairStep] = {
-    "keep": RepairStep("take the file as it is", "as-it-is", _do_nothing, _no_code),
+    "as-it-is": RepairStep("take the file as it is", "as-it-is", _do_nothing, _no_code),
     "freeze": RepairStep(
         "put the checkpoint's values into the graph", "freeze", _freeze, _freeze_code
     ),
     "signature": RepairStep("take one signature only", "take-signature", _do_nothing, _no_code),
     "export": RepairStep("save the Keras model as a SavedModel", "", _export, _export_code),
-    "hold": RepairStep(
-        "hold the captured variables in a module, and save again", "hold-variables",
-        _hold, _hold_code,
+    "track-variables": RepairStep(
+        "hold the captured variables in a module, and save again",
+        "hold-variables",
+        _track,
+        _track_code,
     ),
-    "recast": RepairStep("carry values in a wider dtype", "recast-state", _rewrite, _rewrite_code),
-    "whole": RepairStep(
-        "compute whole new values instead of updates of a part", "whole-updates",
-        _make_whole, _make_whole_code,
+    "widen-dtype": RepairStep(
+        "carry values in a wider dtype", "recast-state", _rewrite, _rewrite_code
+    ),
+    "functional-updates": RepairStep(
+        "compute whole new values instead of updates of a part",
+        "whole-updates",
+        _update_functionally,
+        _update_functionally_code,
     ),
     "convert": RepairStep("convert", "convert", _convert, _convert_code),
     "lift": RepairStep("lift the state into inputs and outputs", "lift-state", _lift, _lift_code),
     "quantize": RepairStep("quantize", "quantize", _quantize, _quantize_code),
-}  # fmt: skip
+}
 """Name, as in ``RepairPlan.steps``, to step; in their order."""

@@ -38,7 +38,7 @@ class _Moving(NamedTuple):
     single: bool
 
 
-class _Taken(NamedTuple):
+class _Selection(NamedTuple):
     """What a slice takes of one dimension."""
 
     inside: Any  # whether each index is taken, bool [size]
@@ -132,7 +132,7 @@ def _moving_slice_assigned(old: Any, shape: Sequence[int], entries: list[Any], v
 
     dimensions, sizes = _aligned(shape, entries, [int(n) for n in value.shape])
     rows = tf.reshape(value, sizes)
-    taken = [_taken(*one) for one in zip(dimensions, shape, sizes, strict=True)]
+    taken = [_select(*one) for one in zip(dimensions, shape, sizes, strict=True)]
     groups = _merged(taken)
     if len(groups) > _MOST_DIMENSIONS:
         raise CannotRewriteError(f"a slice of {len(groups)} dimensions moves: too many for SELECT")
@@ -179,7 +179,7 @@ def _is_single(entry: Any) -> bool:
     return isinstance(entry, int) or (isinstance(entry, _Moving) and entry.single)
 
 
-def _taken(entry: Any, size: int, given: int) -> _Taken:
+def _select(entry: Any, size: int, given: int) -> _Selection:
     """Return what an entry takes of a dimension of ``size``, for ``given`` values (or one)."""
     import tensorflow as tf
 
@@ -187,18 +187,18 @@ def _taken(entry: Any, size: int, given: int) -> _Taken:
     if isinstance(entry, _Moving):
         begin = _from_start(entry.begin, size, 0)
         if entry.single:
-            return _Taken(places == begin, None, False)
+            return _Selection(places == begin, None, False)
         offset = places - begin
         inside = tf.logical_and(offset >= 0, places < _from_start(entry.end, size, size))
         if given > 1:  # more than are taken would be an error in TensorFlow
             inside = tf.logical_and(inside, offset < given)
         # A product, and no choice: TensorFlow Lite Micro does not choose among integers.
-        return _Taken(inside, offset * tf.cast(inside, tf.int32), False)
+        return _Selection(inside, offset * tf.cast(inside, tf.int32), False)
     source = np.full(size, -1, np.int32)
     taken = np.atleast_1d(places[entry])
     source[taken] = np.arange(taken.size)
     whole = taken.size == size == given and bool((source == places).all())
-    return _Taken(source >= 0, np.maximum(source, 0), whole)
+    return _Selection(source >= 0, np.maximum(source, 0), whole)
 
 
 def _from_start(bound: Any, size: int, default: int) -> Any:
@@ -212,7 +212,7 @@ def _from_start(bound: Any, size: int, default: int) -> Any:
     return bound + size * tf.cast(bound < 0, tf.int32)
 
 
-def _merged(taken: Sequence[_Taken]) -> list[list[int]]:
+def _merged(taken: Sequence[_Selection]) -> list[list[int]]:
     """Put dimensions together that stand side by side and are taken as a whole."""
     groups: list[list[int]] = []
     for number, one in enumerate(taken):

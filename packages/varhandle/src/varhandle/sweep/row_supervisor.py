@@ -88,7 +88,7 @@ def run_row(task: RowTask, stop: threading.Event | None = None) -> Row:
 
     Once ``stop`` is set, the row is given up.
     """
-    if fault := _out_of_sight(task):
+    if fault := _unreachable_paths(task):
         return make_row(task, "failed", fault)
     if kept := read_row(task):
         return kept
@@ -105,14 +105,14 @@ def run_row(task: RowTask, stop: threading.Event | None = None) -> Row:
         return made
     if record.exit_signal is None:
         return make_row(task, "failed", record.message or record.outcome)
-    reason = f"the row's process died: {last_words(task) or record.exit_signal}"
+    reason = f"the row's process died: {last_error_line(task) or record.exit_signal}"
     row = make_row(task, "crashed", reason, seconds=record.seconds)
     if task.row_folder.is_dir():
         store_row(task, row)
     return row
 
 
-def _out_of_sight(task: RowTask) -> str:
+def _unreachable_paths(task: RowTask) -> str:
     """Say what of a task cannot be seen from here; empty if all can."""
     here = platform.node()
     try:
@@ -127,7 +127,7 @@ def _out_of_sight(task: RowTask) -> str:
     return ""
 
 
-def last_words(task: RowTask) -> str:
+def last_error_line(task: RowTask) -> str:
     """Return the last line of a row's log that says why a library gave up, or ``""``."""
     try:
         log = (task.row_folder / LOG_FILE).read_text(encoding="utf-8", errors="replace")

@@ -29,7 +29,7 @@ def check_target(target: Path, *kept: Path) -> None:
         if not target.parent.is_dir():
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         for path in (target, _state_beside(target)):
-            if path.exists() and any(_is_of(path, one) for one in kept):
+            if path.exists() and any(_is_same_or_inside(path, one) for one in kept):
                 raise ModelFileError(path, "would be overwritten by what is made of it")
 
 
@@ -59,7 +59,7 @@ def _state_beside(target: Path) -> Path:
     return target.with_name(target.name.removesuffix(".tflite") + ".state.npz")
 
 
-def _is_of(path: Path, kept: Path) -> bool:
+def _is_same_or_inside(path: Path, kept: Path) -> bool:
     """Tell whether a file that is there is another, or lies in it."""
     if not kept.exists():
         return False
