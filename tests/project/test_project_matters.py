@@ -39,8 +39,8 @@ BROKEN = {
         ("06_run_inference", "cast"),
     ),
     "a lifted state that never changes": (
-        "draft.current[draft.handles[inputs[0]]] = draft.value(inputs[1])",
-        "draft.current.setdefault(draft.handles[inputs[0]], draft.value(inputs[1]))",
+        "draft.current[key] = draft.value(inputs[1])",
+        "draft.current.setdefault(key, draft.value(inputs[1]))",
         ("07_keep_the_state", "fifty-steps"),
     ),
     "a dtype that is taken for a supported one": (

@@ -160,7 +160,7 @@ def test_what_will_do_is_what_the_workbook_asks_for(monkeypatch, wanted, bad):
 
 
 def test_the_workbook_asks_for_every_package_that_is_looked_at():
-    assert set(environment.LISTED) <= environment._wanted().keys()
+    assert set(environment.LISTED) <= environment._required_releases().keys()
 
 
 @pytest.mark.parametrize("module", ["psutil", "packaging.requirements"])

@@ -81,6 +81,16 @@ def test_a_measured_release_takes_the_place_of_the_old_one_in_order():
             "error",
             "build: TypeError: T",
         ),
+        (
+            {
+                "outcome": "error",
+                "stage": "convert",
+                "exception": "ConverterError",
+                "message": "/some/1.2/ops.py:241:0: error: 'tf.X' op requires a shape\nmore",
+            },
+            "error",
+            "convert: ConverterError: 'tf.X' op requires a shape",
+        ),
     ],
 )
 def test_a_label_says_what_gave_it_away(result, outcome, told):

@@ -107,9 +107,9 @@ def _telling_line(message: str) -> str:
         if sign in message:
             return sign
     first = message.strip().splitlines()[0] if message.strip() else ""
-    # MLIR says first where the op came from. Values, node paths and the numbers of tensors are
-    # others in every run.
-    first = re.sub(r"^.*?<unknown>:0: error: (loc\(.*?\): )?", "", first)
+    # MLIR says first where the op came from: in a file of this machine, or nowhere. Values, node
+    # paths and the numbers of tensors are others in every run.
+    first = re.sub(r"^.*?(<unknown>:0|\S:\d+:\d+): error: (loc\(.*?\): )?", "", first)
     return re.sub(r"\[\[.*|\{\{.*?\}\} |Tensor\(\".*", "", first)[:100].strip()
 
 
