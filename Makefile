@@ -115,6 +115,8 @@ notebooks: $(READY)-test  ## nbval: stored outputs against a fresh run, strictly
 	WORKBOOK_PROGRESS=off $(BIN)/pytest --nbval --nbval-kernel-name python3 notebooks \
 		--numprocesses $(WORKERS) --dist loadfile
 
+# WORKBOOK_PICTURES=on also photographs each notebook from top to end, in both themes, into
+# workbook-output/browser.
 browser: $(READY)-test  ## every notebook in JupyterLab, in headless Chromium
 	$(BIN)/pytest -m browser tests/browser --numprocesses $(WORKERS) --dist loadfile
 

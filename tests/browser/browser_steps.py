@@ -1,6 +1,7 @@
 """What a learner does in JupyterLab, as steps for the browser tests."""
 
 import json
+import os
 import re
 import time
 
@@ -163,7 +164,12 @@ def photograph_cell(page, text, path):
 
 
 def photograph(page, path):
-    """Take pictures of the whole notebook, ``-2``, ``-3`` to the name where one is not enough."""
+    """Take pictures of the whole notebook, ``-2``, ``-3`` to the name where one is not enough.
+
+    They are for people to look at, who ask for them with ``WORKBOOK_PICTURES=on``.
+    """
+    if os.environ.get("WORKBOOK_PICTURES") != "on":
+        return
     window = page.viewport_size
     outer = page.locator(".jp-WindowedPanel-outer").first
     above = outer.bounding_box()["y"]

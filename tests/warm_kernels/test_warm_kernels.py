@@ -340,18 +340,18 @@ def test_isolated_code_in_a_warm_kernel_is_forked_from_what_the_kernel_has(start
     assert ends(int(parent))
 
 
-def test_a_hundred_starts_leave_nothing_behind(start):
+def test_thirty_starts_leave_nothing_behind(start):
     start().run("pass")  # what the first one brings along stays
     us = psutil.Process()
     server_process = psutil.Process(start().pid).parent()
     before = us.num_fds(), server_process.num_fds(), len(us.children(recursive=True))
     pids = set()
-    for number in range(100):
+    for number in range(30):
         with run_kernel("python3") as kernel:
             assert kernel.is_warm
             assert kernel.run(f"print({number})") == str(number)
             pids.add(kernel.pid)
-    assert len(pids) == 100
+    assert len(pids) == 30
     assert all(ends(pid) for pid in pids)
     wait_until(lambda: len(us.children(recursive=True)) <= before[2])
     after = us.num_fds(), server_process.num_fds(), len(us.children(recursive=True))
