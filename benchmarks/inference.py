@@ -64,15 +64,29 @@ def measure_overhead() -> Chapter:
         "The helpers beside the bare calls that they wrap, on a MobileNetV2 of 96x96 pixels, "
         f"width 0.75; the parity check makes {CALLS} calls.",
         (
-            Row(what, child["warm"], "a new process that imports TensorFlow", child["fresh"],
-                "< 300 ms"),
+            Row(
+                what,
+                child["warm"],
+                "a new process that imports TensorFlow",
+                child["fresh"],
+                "< 300 ms",
+            ),
             Row(what, child["warm"], "a new Python that imports nothing", child["bare"]),
-            Row("`Session`, one inference", session, "the bare signature runner", runner,
-                "ratio < 1.05"),
-            Row("`check_parity`, in two isolated children", parity["checked"],
-                "the same calls, bare and in the kernel", parity["bare"]),
+            Row(
+                "`Session`, one inference",
+                session,
+                "the bare signature runner",
+                runner,
+                "ratio < 1.05",
+            ),
+            Row(
+                "`check_parity`, in two isolated children",
+                parity["checked"],
+                "the same calls, bare and in the kernel",
+                parity["bare"],
+            ),
         ),
-    )  # fmt: skip
+    )
 
 
 def _session_and_runner(content: bytes) -> tuple[list[float], list[float]]:

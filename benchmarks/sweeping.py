@@ -52,13 +52,17 @@ def measure(against: Checkout | None = None) -> Chapter:
             scheduler = local.scheduler_address
             cluster, _ = _sweep(folder / "cluster", [models], "--scheduler", scheduler)
         rows = [
-            Row(f"a row of `varhandle sweep`, {REPORTED} models (ms)", [cure],
-                "with `workbook sweep --report`, an executed notebook for each", [report],
-                "ratio < 0.5"),
+            Row(
+                f"a row of `varhandle sweep`, {REPORTED} models (ms)",
+                [cure],
+                "with `workbook sweep --report`, an executed notebook for each",
+                [report],
+                "ratio < 0.5",
+            ),
             Row("a row with `--workers 2` (ms)", [two], "with one worker", [one], "ratio < 0.7"),
             Row("a row on a Dask cluster of two (ms)", [cluster], "with one worker", [one]),
             *_memory(samples),
-        ]  # fmt: skip
+        ]
         if against:
             old, _ = _sweep(folder / "old", few, rows=REPORTED, checkout=against)
             what = f"a row of `workbook sweep`, {against.name}"

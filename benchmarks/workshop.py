@@ -81,11 +81,20 @@ def measure() -> Chapter:
         rows += [
             Row(f"{size} participants: start-up", one.startups, "one: start-up", alone.startups),
             Row(f"{size} participants: a cell", one.cells, "one: a cell", alone.cells),
-            Row(f"{size} participants: a cell, 95th percentile", [_slow(one.cells)],
-                "one: a cell, 95th percentile", [_slow(alone.cells)]),
-            Row(f"{size} participants: memory for each (GB)", [one.each], "one: memory (GB)",
-                [alone.each], "ratio < 1"),
-        ]  # fmt: skip
+            Row(
+                f"{size} participants: a cell, 95th percentile",
+                [_slow(one.cells)],
+                "one: a cell, 95th percentile",
+                [_slow(alone.cells)],
+            ),
+            Row(
+                f"{size} participants: memory for each (GB)",
+                [one.each],
+                "one: memory (GB)",
+                [alone.each],
+                "ratio < 1",
+            ),
+        ]
     forked = outcomes[_UNFORKED]
     with mock.patch.dict(os.environ, {SWITCH: "off"}):
         unforked = hold(_UNFORKED)

@@ -169,7 +169,7 @@ def diagnose(
     inputs: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     trust: bool = False,
     timeout: float = 300.0,
-    ahead: int = 0,
+    reference_calls: int = 0,
 ) -> Diagnosis:
     """Say what is wrong with a model, and prove it.
 
@@ -183,8 +183,8 @@ def diagnose(
         trust: Whether code that the file brings along (Lambda layers, ops that call Python or
             write files) may run. Without it such a model is only read.
         timeout: Seconds that the conversion, and TensorFlow's own answers, may take.
-        ahead: How many made-up calls TensorFlow is asked for, where a ``cure`` is to follow that
-            compares more of them.
+        reference_calls: How many made-up calls TensorFlow is asked for, where a ``cure`` is to
+            follow that compares more of them.
 
     Returns:
         The diagnosis. Whatever the model does when it is converted or run is in it.
@@ -211,7 +211,7 @@ def diagnose(
             trust=trust,
             timeout=timeout,
             accumulates_state=accumulates,
-            ahead=ahead,
+            reference_calls=reference_calls,
         )
     decision = decide(graph, findings, proof)
     return Diagnosis(

@@ -271,9 +271,15 @@ def plot_class(classroom: Classroom) -> Picture:
         counts = [standing.count(state) for standing in standings]
         color, hatch = _LOOKS[state]
         bars = axes.barh(
-            names, counts, left=start, label=state, color=color, hatch=hatch,
-            edgecolor="white", height=0.8,
-        )  # fmt: skip
+            names,
+            counts,
+            left=start,
+            label=state,
+            color=color,
+            hatch=hatch,
+            edgecolor="white",
+            height=0.8,
+        )
         if state == "stuck":
             numbers = [str(count) if count else "" for count in counts]
             paper = {"facecolor": "white", "edgecolor": "none", "pad": 1}

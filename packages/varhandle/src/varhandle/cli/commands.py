@@ -28,8 +28,14 @@ if TYPE_CHECKING:
 def register(commands: Any) -> None:
     """Add all sub-commands of the tool, for a program that offers them among its own."""
     for add in (
-        _add_diagnose, _add_explain, _add_cure, _add_inspect, _add_lift, _add_sweep, _add_matrix,
-    ):  # fmt: skip
+        _add_diagnose,
+        _add_explain,
+        _add_cure,
+        _add_inspect,
+        _add_lift,
+        _add_sweep,
+        _add_matrix,
+    ):
         add(commands)
 
 

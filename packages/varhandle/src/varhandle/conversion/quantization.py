@@ -160,9 +160,14 @@ def quantize_file(
     named = _named_calibration(read_graph(content).signatures, calibration)
     with busy("calibrating and quantizing"):
         record = run_isolated(
-            _quantize_file, content, named, activation_bits, in_float,
-            timeout=timeout, tensorflow=False,
-        )  # fmt: skip
+            _quantize_file,
+            content,
+            named,
+            activation_bits,
+            in_float,
+            timeout=timeout,
+            tensorflow=False,
+        )
     if not record.ok:
         raise QuantizationError(f"the file could not be quantized: {failure_reason(record)}")
     counts = {name: len(calls) for name, calls in named.items()}

@@ -138,14 +138,14 @@ def prove(
     trust: bool = False,
     timeout: float = 300.0,
     accumulates_state: bool = False,
-    ahead: int = 0,
+    reference_calls: int = 0,
 ) -> Proof:
     """Convert a model, run the file and compare it. Nothing that the model does is raised here.
 
     The signature is converted and called (``None`` where the model has none), with ``inputs`` as
     ``load_calls`` takes them, or made-up ones. Where the file accumulates a state in integers, it
     is called often enough to see whether the answers stop changing. TensorFlow is asked for
-    ``ahead`` made-up calls, where those are more than are compared here.
+    ``reference_calls`` made-up calls, where those are more than are compared here.
 
     Raises:
         CallsError: ``inputs`` do not fit.
@@ -158,11 +158,19 @@ def prove(
         return Proof(reason=f"nothing was run: {error}; --trust allows it")
     if format_of(graph).is_converted:
         return _prove_file(graph, signature, inputs, timeout, accumulates_state)
-    return _prove_source(graph, signature, inputs, trust=trust, timeout=timeout, ahead=ahead)
+    return _prove_source(
+        graph, signature, inputs, trust=trust, timeout=timeout, reference_calls=reference_calls
+    )
 
 
 def _prove_source(
-    graph: Graph, signature: str | None, inputs: Any, *, trust: bool, timeout: float, ahead: int
+    graph: Graph,
+    signature: str | None,
+    inputs: Any,
+    *,
+    trust: bool,
+    timeout: float,
+    reference_calls: int,
 ) -> Proof:
     keys = None if signature is None else [signature]
     conversion = convert(graph.source, signature_keys=keys, trust=trust, timeout=timeout)
@@ -175,7 +183,7 @@ def _prove_source(
     called = format_of(graph).call_signature(graph, signature)
     called = called or next(iter(made.signatures), made.main_signature)
     try:
-        asked = _calls(called, inputs, max(CALLS, ahead))
+        asked = _calls(called, inputs, max(CALLS, reference_calls))
     except CallsError as error:
         if inputs is not None:
             raise
@@ -194,9 +202,15 @@ def _prove_source(
         reason = f"not compared: the file takes other inputs ({printable(error.args[0])})"
         return Proof(conversion, content, calls=calls, reason=reason)
     return Proof(
-        conversion, content, parity, calls, "TensorFlow", reason, asked=asked,
+        conversion,
+        content,
+        parity,
+        calls,
+        "TensorFlow",
+        reason,
+        asked=asked,
         answered=record.value,
-    )  # fmt: skip
+    )
 
 
 def _compared(

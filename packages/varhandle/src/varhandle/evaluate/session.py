@@ -267,9 +267,15 @@ def infer(
         raise ValueError("calls must be a list of at least one call, each with its inputs")
     content, _ = model_bytes(model)
     record = run_isolated(
-        _answers, content, list(calls), signature, delegates,
-        timeout=timeout, memory_limit=memory_limit, tensorflow=False,
-    )  # fmt: skip
+        _answers,
+        content,
+        list(calls),
+        signature,
+        delegates,
+        timeout=timeout,
+        memory_limit=memory_limit,
+        tensorflow=False,
+    )
     if record.exception_type in ("KeyError", "InputError"):  # the caller's mistake, not the file's
         mistake = KeyError if record.exception_type == "KeyError" else InputError
         raise mistake(record.message.strip("'\""))

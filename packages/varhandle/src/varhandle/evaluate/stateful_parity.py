@@ -79,9 +79,14 @@ def compare_file(
         for kernels in (DELEGATES, PLAIN, *([MICRO] if micro else [])):
             record = run_isolated(
                 micro_answers if kernels == MICRO else stateful_answers,
-                content, list(calls), signature, kernels, state or CarriedState(),
-                timeout=timeout, tensorflow=False,
-            )  # fmt: skip
+                content,
+                list(calls),
+                signature,
+                kernels,
+                state or CarriedState(),
+                timeout=timeout,
+                tensorflow=False,
+            )
             if kernels == MICRO and not record.ok:
                 record = replace(record, message=_micro_refusal(record))
             if recipe is None:

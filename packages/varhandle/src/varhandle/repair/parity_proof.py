@@ -145,9 +145,13 @@ def _reference(job: RepairJob, signature: Signature, calls: Sequence[Mapping[str
         outputs = [spec.name for spec in signature.outputs]
         checkpoint = str(checkpoint_freezer.checkpoint_beside(job.graph))
         return run_isolated(
-            checkpoint_freezer.restored_answers, job.path, checkpoint, list(calls), outputs,
+            checkpoint_freezer.restored_answers,
+            job.path,
+            checkpoint,
+            list(calls),
+            outputs,
             timeout=job.timeout,
-        )  # fmt: skip
+        )
     return reference_answers(job.path, calls, signature.name, job.trust, job.timeout)
 
 
@@ -197,9 +201,16 @@ def _compared(job: RepairJob, one: CalledSignature, recipe: str | None) -> Parit
 
     def compared(tolerance: float | None) -> Parity:
         return compare_file(
-            job.content, one.calls, one.expected, name, CarriedState.of(job.lifted, name),
-            recipe=recipe, tolerance=tolerance, timeout=job.timeout, micro=micro,
-        )  # fmt: skip
+            job.content,
+            one.calls,
+            one.expected,
+            name,
+            CarriedState.of(job.lifted, name),
+            recipe=recipe,
+            tolerance=tolerance,
+            timeout=job.timeout,
+            micro=micro,
+        )
 
     parity = compared(None)
     halves = [TOLERANCES[dtype] for dtype in job.plan.narrow if dtype in TOLERANCES]

@@ -34,9 +34,14 @@ from varhandle.tflite.flatbuffer import unpack
 from varhandle.tflite.state_files import check_target, write_with_state
 
 __all__ = [
-    "NoCureError", "NotProvenError", "RepairResult", "RepairedFile", "cure", "cure_file",
+    "NoCureError",
+    "NotProvenError",
+    "RepairResult",
+    "RepairedFile",
+    "cure",
+    "cure_file",
     "plan_repair",
-]  # fmt: skip
+]
 
 Array = npt.NDArray[Any]
 Calls = Sequence[Mapping[str, Any]]
@@ -197,7 +202,12 @@ def cure(
     diagnosis = source
     if not isinstance(diagnosis, Diagnosis):
         diagnosis = diagnose(
-            graph, signature=signature, inputs=inputs, trust=trust, timeout=timeout, ahead=CALLS
+            graph,
+            signature=signature,
+            inputs=inputs,
+            trust=trust,
+            timeout=timeout,
+            reference_calls=CALLS,
         )
     plan = plan_repair(diagnosis, place, quantization, signature=signature)
     if "lift" in plan.steps and needs_calibration(recipe):
@@ -217,10 +227,18 @@ def _run_plan(job: RepairJob) -> RepairResult:
         quantized = prove(job, job.plan.quantization)
     first = job.called[0]
     return RepairResult(
-        job.content, job.plan, job.diagnosis, job.target, parity, quantized,
-        {} if job.lifted is None else job.lifted.start(), tuple(_notes(job, parity, plain)),
-        len(plain), first.calls, first.expected,
-    )  # fmt: skip
+        content=job.content,
+        plan=job.plan,
+        diagnosis=job.diagnosis,
+        target=job.target,
+        parity=parity,
+        quantized=quantized,
+        initial_state={} if job.lifted is None else job.lifted.start(),
+        notes=tuple(_notes(job, parity, plain)),
+        float_bytes=len(plain),
+        called=first.calls,
+        expected=first.expected,
+    )
 
 
 def _notes(job: RepairJob, parity: Parity, plain: bytes) -> list[str]:

@@ -256,9 +256,12 @@ def _convert_by_either_door(job: RepairJob) -> bytes:
 
 def _convert_source(job: RepairJob, settings: ConverterSettings | None = None) -> bytes:
     record = convert(
-        job.source, settings=settings, signature_keys=job.signatures, trust=job.trust,
+        job.source,
+        settings=settings,
+        signature_keys=job.signatures,
+        trust=job.trust,
         timeout=job.timeout,
-    ).record  # fmt: skip
+    ).record
     if not record.ok:
         change = "" if job.source == job.path and job.error else OTHER_BUILTINS
         raise NoCureError(f"no safe cure: {converter_words(record)}", job.error, change)

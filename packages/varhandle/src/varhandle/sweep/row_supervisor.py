@@ -69,7 +69,7 @@ class CureMaker:
             "timeout": task.timeout,
         }
         asked: dict[str, Any] = {"target": spec.target, "quantization": spec.quantization}
-        diagnosis = diagnose(spec.model, **calls, ahead=CALLS)
+        diagnosis = diagnose(spec.model, **calls, reference_calls=CALLS)
         outcome: RepairResult | NoCureError | NotTrustedError
         try:
             outcome = cure(diagnosis, **asked, **calls)
