@@ -128,6 +128,13 @@ def test_what_is_no_model_is_refused(tmp_path, capsys, name, content, fault):
     refused([tmp_path, tmp_path / "out.tflite"], capsys, tmp_path, "directory")
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_not_waited_for(tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe.tflite")
+    pipe, out = tmp_path / "pipe.tflite", tmp_path / "out.tflite"
+    refused([pipe, out], capsys, pipe, "neither a file nor a folder")
+
+
 @pytest.mark.parametrize("out", ["", ".", "..", "/"])
 def test_a_place_without_a_name_cannot_be_written(model, capsys, out):
     refused([model, out], capsys, "cannot be written: Is a directory")

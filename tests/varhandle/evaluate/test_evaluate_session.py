@@ -1,5 +1,7 @@
 """Inference: LiteRT's answers against TensorFlow's and NumPy's, and a crash that costs nothing."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -349,3 +351,10 @@ def test_the_callers_mistakes_are_raised_again(affine):
     for calls in ([], np.zeros([1, 3]), {"x": 1}, 3):
         with pytest.raises(ValueError, match="list of at least one call"):
             infer(affine, calls)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.tflite")
+    with pytest.raises(OSError, match="neither a file nor a folder"):
+        Session(tmp_path / "pipe.tflite")

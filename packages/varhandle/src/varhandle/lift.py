@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from varhandle.formats.regular_file import read_regular
 from varhandle.graph import ModelFileError
 from varhandle.tflite.externalize_state import Lifted, lift_state
 from varhandle.tflite.state_files import check_target, write_with_state
@@ -32,7 +33,7 @@ def lift_file(source: str | os.PathLike[str], target: str | os.PathLike[str]) ->
     """
     source, target = Path(source), Path(target)
     try:
-        content = source.read_bytes()
+        content = read_regular(source)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ModelFileError(source, f"cannot be read: {reason}") from error

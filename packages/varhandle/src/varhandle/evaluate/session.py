@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from varhandle.display import Rich, RichTable, Table, join_all, panel_html
 from varhandle.errors import VarhandleError
+from varhandle.formats.regular_file import read_regular
 from varhandle.graph import ModelFileError, shape_fits
 from varhandle.sandbox import Record, run_isolated
 from varhandle.tflite.file_mark import check_mark
@@ -297,7 +298,7 @@ def model_bytes(model: Model) -> tuple[bytes, str]:
     path = Path(model)
     if path.is_dir():
         raise ModelFileError(path, "a folder, and not a .tflite file")
-    return path.read_bytes(), str(path)
+    return read_regular(path), str(path)
 
 
 def _open(content: bytes, source: str, delegates: bool, keep_tensors: bool) -> Any:

@@ -6,6 +6,7 @@ open file, so that nothing can be put in its place in between.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from io import FileIO
@@ -20,7 +21,10 @@ def open_regular(path: Path) -> FileIO:
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(path, flags)
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not stat.S_ISREG(mode):
             raise OSError("neither a file nor a folder")
         return FileIO(descriptor, "rb")
     except BaseException:
