@@ -46,7 +46,7 @@ def test_what_is_no_regular_file_is_refused_and_closed(tmp_path):
     for path in (tmp_path / "pipe", tmp_path):
         following = os.dup(0)  # the lowest number that is free
         os.close(following)
-        with pytest.raises(OSError, match="neither|directory"):
+        with pytest.raises(OSError, match=r"neither|directory"):
             open_regular(path)
         again = os.dup(0)
         os.close(again)
