@@ -130,10 +130,12 @@ def test_a_range_stands_once_and_says_what_it_is_for():
             assert re.search(r'",\s+# \w.{8,}', line), f"{folder.name}: {line}"
 
 
-IMPORTED_AS = {"varhandle-workbook": {"workbook_lib"}, "varhandle-workshop": {"workshop"}}
-for module, packages in metadata.packages_distributions().items():
-    for package in packages:
-        IMPORTED_AS.setdefault(canonicalize_name(package), set()).add(module)
+OWN_MODULES = {
+    "varhandle": "varhandle",
+    "varhandle-workbook": "workbook_lib",
+    "varhandle-workshop": "workshop",
+    "warm-kernels": "warm_kernels",
+}
 # Run as a command, by the Makefile, by pip, by Sphinx or by the hub, and not imported.
 COMMANDS = {
     "build": "-m build",
@@ -182,8 +184,15 @@ def sources(folder):
 
 
 def imported_as(text):
-    name = canonicalize_name(Requirement(text).name)
-    return IMPORTED_AS.get(name, {name.replace("-", "_")})
+    """What a package is imported as: its files say so, but for ours, which lie somewhere else."""
+    name = Requirement(text).name
+    if name in OWN_MODULES:
+        return {OWN_MODULES[name]}
+    try:
+        files = metadata.files(name) or ()
+    except metadata.PackageNotFoundError:  # it is for another system
+        files = ()
+    return {file.parts[0].split(".")[0] for file in files if file.suffix in (".py", ".so")}
 
 
 def test_every_dependency_is_used():
