@@ -26,12 +26,15 @@ _LINK = re.compile(r'href="([\w-]+)\.ipynb(?:#[^"]*)?"')  # in an output: MyST l
 _SCROLLS = re.compile(r'<(?:div|section) style="[^"]*overflow-x: auto[^"]*"')  # for the keyboard
 _EMPTY_HEADER = re.compile(r"<th[^>]*></th>")  # it says nothing to a screen reader
 
+_FONT_PRELOAD = re.compile(r'<link rel="preload" as="font"[^>]*>')
+
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Write the pages when a build begins; ``lessons_folder`` holds the notebooks."""
     app.add_config_value("lessons_folder", "", "env")
     app.connect("config-inited", lambda app, config: write_all(app.srcdir, config.lessons_folder))
     app.connect("autodoc-process-docstring", _keep_bars)
+    app.connect("build-finished", lambda app, _: _drop_font_preloads(Path(app.outdir)))
     return {"parallel_read_safe": True}
 
 
@@ -39,6 +42,16 @@ def _keep_bars(*event: Any) -> None:
     """Let |x| mean the absolute value in a docstring, and not a substitution."""
     lines: list[str] = event[-1]
     lines[:] = [line.replace("|", "\\|") for line in lines]
+
+
+def _drop_font_preloads(folder: Path) -> None:
+    """Leave fonts to the style sheet: a browser refuses to preload them for a page that is a file.
+
+    The theme that Python 3.10 gets (pydata-sphinx-theme 0.15) asks for it.
+    """
+    for path in folder.rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        path.write_text(_FONT_PRELOAD.sub("", text), encoding="utf-8")
 
 
 def write_all(sources: Path, lessons_folder: str) -> None:
