@@ -43,6 +43,8 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="put them on the page as well")
     parser.add_argument("--against", type=Path, metavar="DIR", help="another checkout")
     options = parser.parse_args()
+    # What is measured keeps its bytecode, as it does for whoever uses it.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     every = COMPARABLE if options.against else tuple(BENCHMARKS)
     if unknown := sorted(set(options.names) - set(every)):
         parser.error(f"no benchmark {', '.join(unknown)}; there are: {', '.join(every)}")
