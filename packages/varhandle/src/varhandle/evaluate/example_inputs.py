@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import ml_dtypes  # noqa: F401  # brings NumPy the dtype bfloat16
 import numpy as np
 import numpy.typing as npt
 
-from varhandle.display import join_all, printable
+from varhandle.display import counted, join_all, printable
 from varhandle.errors import VarhandleError
-from varhandle.graph import Signature, TensorSpec, shape_fits
+from varhandle.graph import Graph, Signature, TensorSpec, shape_fits
 
 Array = npt.NDArray[Any]
 
@@ -26,6 +27,46 @@ _WORDS = np.array([b"a", b"b", b"hello world"], object)
 
 class CallsError(VarhandleError, ValueError):
     """Inputs that cannot be made up, or that do not fit the signature; the message says why."""
+
+
+Origin = Literal["given", "stored", "graph", "made up"]
+"""Where the values of calls come from, the best first: the user, a file stored with the model, what
+the graph shows of its inputs, or nowhere."""
+
+
+@dataclass(frozen=True)
+class ExampleCalls:
+    """What a signature is called with, call after call, and what these values rest on."""
+
+    calls: list[dict[str, Array]] = field(repr=False)  # each: input name to array
+    origin: Origin
+    basis: str  # the same for people, such as "20 calls of yours"
+
+
+def example_calls(
+    graph: Graph,  # noqa: ARG001 - read from the next change on
+    signature: Signature,
+    count: int,
+    inputs: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    content: bytes | None = None,  # noqa: ARG001
+) -> ExampleCalls:
+    """Return the calls of a signature: the user's, else the best that the model tells.
+
+    Args:
+        graph: The model that is called.
+        signature: What is called: its inputs are the names, dtypes and shapes of each call.
+        count: How many calls to make up; the user's are taken as many as there are.
+        inputs: The user's, as ``load_calls`` takes them.
+        content: The .tflite file that was made from the model, where there is one.
+
+    Raises:
+        CallsError: The user's do not fit, or none can be made up.
+    """
+    if inputs is not None:
+        given = load_calls(inputs, signature)
+        return ExampleCalls(given, "given", f"{counted(len(given), 'call')} of yours")
+    made = make_calls(signature, count)
+    return ExampleCalls(made, "made up", "made-up calls")
 
 
 def make_calls(signature: Signature, count: int) -> list[dict[str, Array]]:

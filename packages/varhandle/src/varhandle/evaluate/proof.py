@@ -19,12 +19,12 @@ import numpy as np
 
 from varhandle.conversion.converter import Conversion, convert
 from varhandle.display import Rich, panel_html, printable
-from varhandle.evaluate.example_inputs import CallsError, load_calls, make_calls
+from varhandle.evaluate.example_inputs import CallsError, example_calls
 from varhandle.evaluate.parity import PLAIN, Parity, answers, check_parity, compare_kernels
 from varhandle.evaluate.reference import NotRepeatableError, reference_answers
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.trust import NotTrustedError, check_trust
-from varhandle.graph import Graph, Signature
+from varhandle.graph import Graph
 from varhandle.sandbox import Record, run_isolated
 from varhandle.sandbox.record import short_message
 
@@ -183,7 +183,7 @@ def _prove_source(
     called = format_of(graph).call_signature(graph, signature)
     called = called or next(iter(made.signatures), made.main_signature)
     try:
-        asked = _calls(called, inputs, max(CALLS, reference_calls))
+        asked = example_calls(graph, called, max(CALLS, reference_calls), inputs, content).calls
     except CallsError as error:
         if inputs is not None:
             raise
@@ -242,10 +242,6 @@ def _named_as_in(made: Graph, answer: Mapping[str, Any]) -> Mapping[str, Any]:
     return dict(zip(names, answer.values(), strict=True))
 
 
-def _calls(signature: Signature, inputs: Any, count: int = CALLS) -> list[dict[str, Any]]:
-    return make_calls(signature, count) if inputs is None else load_calls(inputs, signature)
-
-
 def _reference_words(record: Record) -> str:
     if record.exception_type == NotRepeatableError.__name__:
         return f"{record.message}; a model that takes them as an input can be compared"
@@ -284,7 +280,7 @@ def _prove_file(
     )
     tolerance = QUANTIZED if quantized else None
     try:
-        calls = _calls(called, inputs)
+        calls = example_calls(graph, called, CALLS, inputs, content).calls
         parity = compare_kernels(
             content, calls, signature=signature, tolerance=tolerance, timeout=limit
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from varhandle.evaluate.example_inputs import CallsError, load_calls, make_calls
+from varhandle.evaluate.example_inputs import CallsError, example_calls
 from varhandle.evaluate.parity import TOLERANCES, Parity
 from varhandle.evaluate.reference import NotRepeatableError, reference_answers
 from varhandle.evaluate.stateful_parity import (
@@ -65,7 +65,8 @@ def _call_signatures(job: RepairJob) -> list[CalledSignature]:
         given = number == 0 if wanted is None else signature.name == wanted
         mine = job.inputs is not None and given
         try:
-            calls = load_calls(job.inputs, signature) if mine else make_calls(signature, CALLS)
+            inputs = job.inputs if mine else None
+            calls = example_calls(job.graph, signature, CALLS, inputs, job.made).calls
         except CallsError as error:
             if mine:
                 raise
