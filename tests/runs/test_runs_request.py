@@ -14,7 +14,7 @@ def test_the_bundled_model_brings_its_inputs(tmp_path, monkeypatch):
     asked = read_request("half_reader")
     assert asked.graph.format == "saved_model"
     assert not asked.graph.source.startswith("/")  # a page names no machine
-    assert asked.origin == "given"
+    assert asked.calls is not None
     assert (asked.signature, asked.recipe, asked.target.id) == (None, None, "litert")
 
 
@@ -34,7 +34,7 @@ def test_what_is_empty_is_left_to_the_tool(tmp_path):
             quantization=nothing,
         )
         assert (asked.signature, asked.calls, asked.recipe) == (None, None, None)
-        assert asked.origin == "made up"
+        assert asked.calls is None
 
 
 def test_what_is_given_is_taken(tmp_path):
@@ -48,7 +48,7 @@ def test_what_is_given_is_taken(tmp_path):
         quantization="int8",
     )
     assert (asked.signature, asked.recipe) == ("serving_default", "int8")
-    assert (asked.calls, asked.origin) == (str(path), "given")
+    assert asked.calls == str(path)
     assert asked.target.id == "tflite-2.5"
 
 

@@ -12,7 +12,7 @@ from varhandle.diagnosis import diagnose
 from varhandle.facts.data_files import data_file
 from varhandle.formats import read_graph
 from varhandle.formats.trust import NotTrustedError
-from varhandle.repair.run import NoCureError, NotProvenError, cure
+from varhandle.repair.run import NoCureError, cure
 from workbook_lib.locations import data_path
 from workbook_lib.runs.verdict import NO_FILE, NoFile, write_verdict
 from workbook_lib.samples import half_reader_rows
@@ -101,9 +101,9 @@ def test_what_has_no_cure_is_blocked_and_leaves_no_file(counting, tmp_path):
         assert content[name] is None
 
 
-@pytest.mark.parametrize("error", [NotTrustedError, NotProvenError])
-def test_what_was_not_run_is_not_called_blocked(classifier, tmp_path, error):
-    verdict = write_verdict(tmp_path, classifier, error("it brings a Lambda layer along"))
+def test_what_was_not_run_is_not_called_blocked(classifier, tmp_path):
+    error = NotTrustedError("it brings a Lambda layer along")
+    verdict = write_verdict(tmp_path, classifier, error)
     content = stored(tmp_path)
     assert (content["verdict"], content["file"]) == ("convertible", None)
     assert content["parity"] is None and content["calls"] is None
@@ -115,7 +115,7 @@ def test_the_half_reader_is_blocked_then_cured_then_quantized(tmp_path):
     rows = half_reader_rows(3)
     diagnosis = diagnose(data_path("half_reader"), inputs=rows)
     cured = cure(diagnosis, inputs=rows, quantization="dynamic range")
-    verdict = write_verdict(tmp_path, diagnosis, cured, quantization="dynamic range", calls="given")
+    verdict = write_verdict(tmp_path, diagnosis, cured, quantization="dynamic range")
     content = stored(tmp_path)
     assert content["diagnosis"]["verdict"] == "blocked"
     assert content["verdict"] == "ready"

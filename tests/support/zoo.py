@@ -606,7 +606,7 @@ def tf1_counter(tf, folder):
     return save_tf1(tf, folder, [4], step)
 
 
-@step_specimen("convertible")
+@step_specimen("unproved", seen=False)
 def draws_random_numbers(tf, module, x):
     # Seeds of 0: another test may have set TensorFlow's own seed for this process.
     return {"y": x + tf.raw_ops.RandomUniform(shape=[4], dtype=tf.float32, seed=0, seed2=0)}
@@ -720,14 +720,14 @@ def growing_from_nothing(tf, folder):
     return save_step(tf, folder, {"rows": rows}, step, spec(tf, 1, 3))
 
 
-@step_specimen("convertible")
+@step_specimen("unproved", seen=False)
 def never_ends(tf, module, x):
     """It converts, and neither TensorFlow nor the file ever answers."""
     ends = tf.while_loop(lambda i: i >= 0.0, lambda i: (i * 0.0,), [tf.abs(x[0])])
     return {"y": x + ends[0]}
 
 
-@step_specimen("convertible")
+@step_specimen("unproved", seen=False)
 def needs_memory(tf, module, x):
     """Small on disk; each call takes 3 GiB for a while."""
     return {"y": tf.reduce_sum(tf.cumsum(tf.tile(x, [3 * 2**26])))}
@@ -742,7 +742,7 @@ def delay_line_tflite(tf, folder):
     return folder / "delay.tflite"
 
 
-@specimen("convertible", seen=False)
+@specimen("unproved", seen=False)
 def lambda_keras(tf, folder):
     """Brings Python code along: never loaded unless it is trusted."""
     import keras
@@ -753,7 +753,7 @@ def lambda_keras(tf, folder):
     return folder / "lambda.keras"
 
 
-@specimen("convertible", seen=False)
+@specimen("unproved", seen=False)
 def lambda_h5(tf, folder):
     lambda_keras(tf, folder)
     import keras

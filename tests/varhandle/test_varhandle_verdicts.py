@@ -73,11 +73,11 @@ def test_a_converter_that_really_dies(tf, tmp_path):
 
 
 def test_a_model_that_never_answers_is_ended(specimen_path, monkeypatch):
-    ask = proving.reference_answers
-    monkeypatch.setattr(proving, "reference_answers", lambda *a: ask(*a[:-1], timeout=2.0))
+    ask = proving.ask
+    monkeypatch.setattr(proving, "ask", lambda *a, **b: ask(*a, **{**b, "timeout": 2.0}))
     found = diagnose(specimen_path("never_ends"))
-    assert found.verdict == "convertible"
-    assert "not compared with TensorFlow: timed out" in found.proof.reason
+    assert found.verdict == "unproved"
+    assert "nothing to compare signature serving_default with: timed out" in found.doubt
 
 
 def test_a_file_that_never_answers_is_ended(tf, specimen_path, tmp_path, monkeypatch):
@@ -93,8 +93,8 @@ def test_a_model_that_takes_too_much_memory_is_ended(tf, specimen_path, tmp_path
     monkeypatch.setattr(reference, "run_isolated", small)
     monkeypatch.setattr(parity, "run_isolated", small)
     found = diagnose(specimen_path("needs_memory"))
-    assert found.verdict == "convertible"
-    assert "not compared with TensorFlow: out of memory" in found.proof.reason
+    assert found.verdict == "unproved"
+    assert "nothing to compare signature serving_default with: out of memory" in found.doubt
     made = diagnose(zoo.to_tflite(tf, specimen_path("needs_memory"), tmp_path))
     assert made.verdict == "blocked"
     assert "it took over 1.5 GiB" in made.other[0]
@@ -107,8 +107,8 @@ def test_an_input_too_large_to_be_made_up_is_a_reason(tf, tmp_path):
     wide = zoo.spec(tf, 1000, 1000, 100)
     path = zoo.save_step(tf, tmp_path, {}, lambda m, x: {"y": x + 1.0}, wide)
     found = diagnose(path)
-    assert found.verdict == "convertible"
-    assert "too many to make up" in found.proof.reason
+    assert found.verdict == "unproved"
+    assert "too many to make up" in found.doubt
 
 
 @pytest.mark.parametrize(
@@ -139,30 +139,31 @@ def test_a_model_without_inputs_is_proven(tf, tmp_path):
 def test_rounding_is_told_and_not_called_wrong(monkeypatch, specimen_path):
     def off_by(share):
         def answers(*_, **__):
-            real = reference(*_, **__)
-            return Record("ok", [{k: v * (1 + share) for k, v in a.items()} for a in real.value])
+            answers, refusal = asked(*_, **__).value
+            off = [{k: v * (1 + share) for k, v in answer.items()} for answer in answers]
+            return Record("ok", reference.Answered(off, refusal))
 
         return answers
 
-    reference = proving.reference_answers
-    monkeypatch.setattr(proving, "reference_answers", off_by(5e-4))
+    asked = proving.ask
+    monkeypatch.setattr(proving, "ask", off_by(5e-4))
     near = diagnose(specimen_path("module_that_reads"))
     assert near.verdict == "convertible"
     assert "as rounding does" in near.proof.reason
-    monkeypatch.setattr(proving, "reference_answers", off_by(5e-2))
+    monkeypatch.setattr(proving, "ask", off_by(5e-2))
     far = diagnose(specimen_path("module_that_reads"))
     assert far.verdict == "wrong-answers"
     assert far.findings == ()
     assert "does not answer as TensorFlow" in far.other[0]
 
 
-def test_a_reference_that_fails_is_a_reason(monkeypatch, specimen_path):
+def test_a_reference_that_fails_leaves_it_unproved(monkeypatch, specimen_path):
     crashed = Record("crashed", exit_signal="SIGSEGV", message="the process died: SIGSEGV")
-    monkeypatch.setattr(proving, "reference_answers", lambda *_, **__: crashed)
+    monkeypatch.setattr(proving, "ask", lambda *_, **__: crashed)
     found = diagnose(specimen_path("module_that_reads"))
-    assert found.verdict == "convertible"
-    assert "not compared with TensorFlow" in found.proof.reason
-    assert "SIGSEGV" in found.text()
+    assert found.verdict == "unproved"
+    assert found.text().startswith("unproved: it converts, and nothing that means anything")
+    assert "SIGSEGV" in found.text().splitlines()[0]
 
 
 def test_a_frozen_graph_that_hands_an_input_through(tf, tmp_path):
@@ -191,7 +192,7 @@ OTHERWISE = Run(PLAIN, 0, 5, refusal="it says no")
 
 def compared(*runs, reference="TensorFlow", content=None):
     conversion = Conversion(Record("ok", b"")) if reference == "TensorFlow" else None
-    return Proof(conversion, content or delay_line_file(), Parity(runs), ({},) * 5, reference)
+    return Proof(conversion, content or delay_line_file(), Parity(runs), (), reference)
 
 
 def test_a_proof_that_passes_overrules_what_was_read():

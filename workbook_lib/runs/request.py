@@ -41,11 +41,6 @@ class ModelRequest:
     target: Target
     recipe: str | None  # None for no quantization
 
-    @property
-    def origin(self) -> str:
-        """Where the inputs come from: ``"given"`` or ``"made up"``."""
-        return "made up" if self.calls is None else "given"
-
 
 def read_request(
     model: str | os.PathLike[str],

@@ -44,12 +44,13 @@ class ModelVerdict(Rich):
     @property
     def _headline(self) -> str:
         content = self.content
-        if not self.ok:
+        if not content["file"]:
             return f"{content['verdict']}: no .tflite file"
         size = f"{content['bytes']:,} bytes"
         if content["quantization"]:
             size += f", {content['float_bytes']:,} before it was quantized"
-        return f"ready: {content['file']} ({size}), proved"
+        end = ", proved" if self.ok else ""
+        return f"{content['verdict']}: {content['file']} ({size}){end}"
 
     def __repr__(self) -> str:
         return f"ModelVerdict({self._headline})"
@@ -83,6 +84,8 @@ class ModelVerdict(Rich):
         if self.ok:
             files = " and ".join(filter(None, (content["file"], content["state_file"])))
             return f"Take {files} out of the output folder. Section 7 has the code that calls it."
+        if content["file"]:
+            return f"Prove {content['file']} before you rely on it: {content['reason']}."
         if change is None:
             return "Nothing is known that would help. Section 2 has what was seen."
         return change if "\n" not in change else "Change the model: section 4 says what."

@@ -77,6 +77,8 @@ def plot_answers(cured: RepairResult) -> Picture | Panel:
     """
     from varhandle.evaluate.parity import paired_outputs
 
+    if not cured.expected:
+        return Panel("neutral", "no picture: the model gave no answers to compare with")
     record = _called(cured)
     if not record.ok:
         return Panel("neutral", f"no picture: {printable(record.message or record.outcome)}")

@@ -5,7 +5,8 @@ import pytest
 
 from varhandle.conversion.converter import convert
 from varhandle.conversion.quantization import quantize
-from varhandle.evaluate.reference import reference_answers
+from varhandle.evaluate.reference import ask, loader_of
+from varhandle.formats import read_graph
 from varhandle.formats.trust import NotTrustedError
 
 X = np.float32([[1.0, 2.0, 3.0]])
@@ -32,7 +33,7 @@ def marking(request, tf, tmp_path_factory):
     "use",
     [
         convert,
-        lambda path: reference_answers(path, [{"x": X}]),
+        lambda path: loader_of(read_graph(path)),
         lambda path: quantize(path, "int8", [X]),
         lambda path: quantize(path, "selective", [X]),
     ],
@@ -52,5 +53,5 @@ def test_a_lambda_that_is_trusted_runs(marking):
     marker.unlink(missing_ok=True)
     assert convert(path, trust=True).content
     assert marker.exists()
-    record = reference_answers(path, [{"x": X}], trust=True)
-    assert record.value[0]["0"].tolist() == [[2.0, 4.0, 6.0]]
+    record = ask(loader_of(read_graph(path), trust=True), [{"x": X}])
+    assert record.value.answers[0]["0"].tolist() == [[2.0, 4.0, 6.0]]

@@ -3,13 +3,17 @@
 import numpy as np
 
 from varhandle.evaluate import proof
+from varhandle.graph import Signature
 
 ONES = {"x": np.ones(4, np.float32)}
 
 
 def compared(content, expected):
     calls = [{"x": np.full(4, value, np.float32)} for value in (1.0, 1.0004, 1.0008)]
-    return proof._compared(expected, content, calls, "serving_default", 60.0)
+    signature = Signature("serving_default", "", (), ())
+    asked = proof.Asked((signature,) * 3, calls, "given", "3 calls of yours", expected)
+    parity = proof.compare(content, [asked])
+    return parity, proof.rounded(parity)
 
 
 def test_a_small_difference_is_rounding_only_where_nothing_else_is_odd(tf, converted):

@@ -42,11 +42,12 @@ class Diagnosis(Rich):
         variables: Every variable, sorted by name.
         findings: The worst first.
         verdict: ``"ready"`` (a .tflite file that runs, and runs rightly), ``"convertible"``,
-            ``"blocked"`` or ``"wrong-answers"``.
+            ``"unproved"``, ``"blocked"`` or ``"wrong-answers"``.
         proof: What converting, running and comparing showed; ``None`` after a static reading.
         graph: The model as it was read.
         signature: The signature that the verdict is about; ``None`` where there is none.
         other: What stands in the way and is no matter of variables: a line each.
+        doubt: Why it is unproved, in one line; empty for any other verdict.
     """
 
     model: str
@@ -58,6 +59,7 @@ class Diagnosis(Rich):
     graph: Graph = field(repr=False)
     signature: str | None = None
     other: tuple[str, ...] = ()
+    doubt: str = ""
 
     @property
     def ok(self) -> bool:
@@ -78,6 +80,7 @@ class Diagnosis(Rich):
             "variables": [_plain(variable) for variable in self.variables],
             "findings": [_plain(finding) for finding in self.findings],
             "verdict": self.verdict,
+            "doubt": self.doubt or None,
             "other": list(self.other),
             "proof": None if self.proof is None else self.proof.as_dict(),
         }
@@ -98,15 +101,15 @@ class Diagnosis(Rich):
         return "\n\n".join(parts)
 
     def _headline(self) -> str:
-        compared = self.proof is not None and self.proof.parity is not None
+        ran = self.proof is not None and self.proof.content is not None
         converted = format_of(self.graph).is_converted
-        return f"{self.verdict}: {MEANINGS[self.verdict].sentence(converted, compared)}"
+        meaning = MEANINGS[self.verdict].sentence(converted, ran)
+        return ": ".join(filter(None, [self.verdict, meaning, printable(self.doubt, None)]))
 
     def _next(self) -> list[str]:
         """Return the command that makes the file, where there is none yet and it can be proved."""
         trust = bool(self.graph.embedded_code)
-        provable = self.proof is None or self.proof.passed or trust
-        if self.verdict != "convertible" or not provable:
+        if self.verdict not in ("convertible", "unproved") or format_of(self.graph).is_converted:
             return []
         several = len(self.graph.signatures) > 1
         command = code.cure_command(self.model, self.signature if several else None, trust)
@@ -177,14 +180,15 @@ def diagnose(
         source: A SavedModel folder, a ``.keras``, ``.h5``, ``.pb`` (binary GraphDef) or ``.tflite``
             file; or a ``Graph`` that was read already.
         static: Whether to read only: no TensorFlow, nothing converted, nothing run.
-        signature: The signature that the verdict is about. ``serving_default`` if ``None``; else
-            the only one; else the one that assigns the fewest variables.
+        signature: The signature that the verdict is about. If ``None``, ``serving_default``, else
+            the one that assigns the fewest variables, of those that take inputs; all signatures of
+            a .tflite file are run.
         inputs: What to call the model with, as ``load_calls`` takes it; made up if ``None``.
         trust: Whether code that the file brings along (Lambda layers, ops that call Python or
             write files) may run. Without it such a model is only read.
         timeout: Seconds that the conversion, and TensorFlow's own answers, may take.
-        reference_calls: How many made-up calls TensorFlow is asked for, where a ``cure`` is to
-            follow that compares more of them.
+        reference_calls: How many calls to make up at least, where a ``cure`` is to follow that
+            wants more.
 
     Returns:
         The diagnosis. Whatever the model does when it is converted or run is in it.
@@ -204,9 +208,11 @@ def diagnose(
         from varhandle.evaluate.proof import prove
 
         accumulates = any(family(f.id).accumulates_state for f in findings)
+        others = [one.name for one in graph.signatures if one.name != chosen]
         proof = prove(
             graph,
             chosen,
+            beside=others if signature is None else [],
             inputs=inputs,
             trust=trust,
             timeout=timeout,
@@ -224,4 +230,5 @@ def diagnose(
         graph=graph,
         signature=chosen,
         other=decision.other,
+        doubt=decision.doubt,
     )

@@ -23,7 +23,7 @@ from varhandle.families.catalog import family
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.trust import NotTrustedError
 from varhandle.matrix.version_matrix import fails_on
-from varhandle.repair.refusal import NoCureError, NotProvenError
+from varhandle.repair.refusal import NoCureError
 from varhandle.tflite.runtime_support import refusals
 from varhandle.tflite.state_files import as_npz
 
@@ -46,18 +46,15 @@ def write_verdict(
     *,
     target: str = "litert",
     quantization: str | None = None,
-    calls: str = "made up",
 ) -> dict[str, Any]:
     """Write the verdict file and, where there is one, the .tflite file and its first state.
 
     ``outcome`` is what ``cure`` returned, or the ``NoCureError`` or ``NotTrustedError`` that it
-    raised; ``calls`` says where the inputs came from (``"given"`` or ``"made up"``). The folder is
-    made, and what an earlier verdict left in it is replaced. Returns what the verdict file holds.
+    raised. The folder is made, and what an earlier verdict left in it is replaced. Returns what the
+    verdict file holds.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    content = verdict_content(
-        diagnosis, outcome, target=target, quantization=quantization, calls=calls
-    )
+    content = verdict_content(diagnosis, outcome, target=target, quantization=quantization)
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
     files = {VERDICT_FILE: (text + "\n").encode(errors="backslashreplace")}
     if not isinstance(outcome, ValueError):
@@ -76,14 +73,14 @@ def verdict_content(
     *,
     target: str,
     quantization: str | None,
-    calls: str,
 ) -> dict[str, Any]:
     """Return what the verdict file holds, as plain data."""
     cured = None if isinstance(outcome, ValueError) else outcome
     made = cured.as_dict() if cured else {}
-    parity = made.get("parity")
+    parity, calls = made.get("parity"), made.get("inputs")
     if cured is None and diagnosis.proof and diagnosis.proof.parity:
-        parity = diagnosis.proof.parity.as_dict()  # of the file that the converter made
+        proof = diagnosis.proof.as_dict()  # of the file that the converter made
+        parity, calls = proof["parity"], proof["inputs"]
     against = "itself" if format_of(diagnosis.graph).is_converted else "TensorFlow"
     return {
         "schema": SCHEMA,
@@ -92,8 +89,8 @@ def verdict_content(
         "signature": diagnosis.signature,
         "target": target,
         "quantization": quantization,
-        "verdict": "ready" if cured else _without_file(diagnosis, outcome),
-        "reason": printable(cured.plan.why if cured else outcome, None),
+        "verdict": cured.verdict if cured else _without_file(diagnosis, outcome),
+        "reason": printable((cured.doubt or cured.plan.why) if cured else outcome, None),
         "diagnosis": diagnosis.as_dict(),
         "way": made.get("way"),
         "change": _change(outcome),
@@ -122,8 +119,8 @@ def _change(outcome: object) -> str | None:
 
 def _without_file(diagnosis: Diagnosis, outcome: object) -> str:
     """Say what is to be said of a model that came to no file."""
-    unproven = isinstance(outcome, (NotTrustedError, NotProvenError))
-    if diagnosis.verdict != "ready" and (unproven or not diagnosis.ok):
+    untrusted = isinstance(outcome, NotTrustedError)
+    if diagnosis.verdict != "ready" and (untrusted or not diagnosis.ok):
         return diagnosis.verdict
     return "blocked"  # it converts, and not to what was asked for
 

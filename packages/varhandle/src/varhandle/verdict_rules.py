@@ -10,7 +10,9 @@ The rules, in the order in which they are tried:
 3. The file was compared, and does not answer alike: ``wrong-answers`` if an answer was wrong or a
    variable was read without a value; ``blocked`` if no interpreter would run it.
 4. No comparison: an error that was read counts, as a wrong answer where its family
-   ``answers_wrongly``; else the model is ``convertible`` (``ready``).
+   ``answers_wrongly``; else the model is ``convertible`` (``ready``) after a static reading.
+5. What would be ``convertible`` or ``ready``, and was not compared or only with what proves nothing
+   (``Proof.doubt``), or is known to differ from the model when it is called, is ``unproved``.
 """
 
 from __future__ import annotations
@@ -20,11 +22,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from varhandle.display import printable
-from varhandle.facts.verdicts import Verdict
-from varhandle.families.base import Finding, in_order, with_severity
+from varhandle.facts.verdicts import MEANINGS, Verdict
+from varhandle.families.base import Finding, in_order, named, with_severity
 from varhandle.families.catalog import diagnose_log, family, find
 from varhandle.families.log_text import without_noise
 from varhandle.formats import format_of, read_graph
+from varhandle.formats.keras_reader import CALLED_WITH_TRAINING
 from varhandle.graph import Graph
 
 if TYPE_CHECKING:
@@ -48,13 +51,33 @@ class Decision(NamedTuple):
     findings: tuple[Finding, ...]  # the worst first, as the proof leaves them
     verdict: Verdict
     other: tuple[str, ...] = ()  # what stands in the way and is no matter of variables
+    doubt: str = ""  # why it is unproved
 
 
 def decide(graph: Graph, findings: tuple[Finding, ...], proof: Proof | None) -> Decision:
     """Reach the verdict."""
     if proof is None:
         return _as_read(graph, findings)
-    findings = _with_the_files(graph, findings, proof)
+    decision = _by_proof(graph, _with_the_files(graph, findings, proof), proof)
+    doubt = proof.doubt or known_difference(graph, decision.findings)
+    if not doubt or not MEANINGS[decision.verdict].good:
+        return decision
+    return decision._replace(verdict="unproved", doubt=doubt)
+
+
+def known_difference(graph: Graph, findings: Iterable[Finding]) -> str:
+    """Say how a file must differ from its model when that is called; empty if it need not."""
+    told = next((f.message for f in findings if family(f.id).never_equal), "")
+    names = [node.name for node in graph.nodes if node.attributes.get(CALLED_WITH_TRAINING)]
+    if told or not names:
+        return told
+    return (
+        f"{named(names)} called with training=True inside the model, and works as in training "
+        "whenever the model is called; the file answers as the model does in inference"
+    )
+
+
+def _by_proof(graph: Graph, findings: tuple[Finding, ...], proof: Proof) -> Decision:
     if proof.refused:
         return _refused(graph, findings, proof)
     if proof.parity is None:
@@ -63,7 +86,10 @@ def decide(graph: Graph, findings: tuple[Finding, ...], proof: Proof | None) -> 
         return _file(graph, findings, proof)
     if proof.passed:
         shown = "The proof disagrees: TensorFlow 2.21 converts it, and the file answers rightly."
-        return _as_read(graph, _downgraded(findings, shown, lambda _: True))
+        refuted = _downgraded(
+            findings, shown, lambda f: not (proof.doubt and family(f.id).answers_wrongly)
+        )
+        return _as_read(graph, refuted)
     return _failed(findings, proof)
 
 
@@ -193,7 +219,7 @@ def _file(graph: Graph, findings: tuple[Finding, ...], proof: Proof) -> Decision
         refuted = _downgraded(findings, shown, lambda f: family(f.id).refuted_by_running)
         return _as_read(graph, refuted)
     decision = _as_read(graph, findings)
-    if decision.verdict != "ready":
+    if decision.verdict != "ready" or proof.doubt:
         return decision
     runs = proof.parity.runs
     lines = "; ".join(f"{run.kernels}: {run.verdict}" for run in runs)

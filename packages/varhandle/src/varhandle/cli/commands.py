@@ -46,7 +46,8 @@ def _add_diagnose(commands: Any) -> None:
         description=(
             "Read MODEL; where reading cannot decide, convert it in a child process, run the file "
             "with and without the default delegates, and compare with TensorFlow. Exit code 0 for "
-            "ready and convertible, 1 for blocked and wrong-answers, 2 for bad input."
+            "ready and convertible, 1 for blocked and wrong-answers, 2 for bad input, 3 for "
+            "unproved: nothing that means anything could be compared."
         ),
     )
     diagnose.add_argument("model", help=MODEL)
@@ -105,7 +106,8 @@ def _add_cure(commands: Any) -> None:
         help="make the .tflite file that MODEL should have become, and prove it",
         description=(
             "Choose the way, apply the cure, and compare the file with TensorFlow. OUT.tflite is "
-            "written only if it passes. Exit code 1 where there is no safe cure."
+            "written unless it answers otherwise. Exit code 0 if it is proved, 1 where there is no "
+            "safe cure, 3 if it is written and unproved; the first line says why."
         ),
     )
     cure.add_argument("model", help=MODEL)
@@ -118,6 +120,7 @@ def _add_cure(commands: Any) -> None:
 
 
 def _cure(options: argparse.Namespace) -> int:
+    from varhandle.facts.verdicts import MEANINGS
     from varhandle.formats.trust import NotTrustedError
     from varhandle.repair.run import NoCureError, cure_file
 
@@ -138,7 +141,7 @@ def _cure(options: argparse.Namespace) -> int:
         except NotTrustedError as error:
             raise BadInputError(f"{error}; if you trust it, say --trust") from error
     print_result(made, options.json)
-    return 0
+    return MEANINGS[made.result.verdict].exit_code
 
 
 def _add_inspect(commands: Any) -> None:

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from varhandle.display import RichTable, Table, panel_html, printable
+from varhandle.evaluate.reference import Names, RefusedCallError, steps_of
 from varhandle.evaluate.session import Array, Inputs, Session, model_bytes
 from varhandle.progress_bar import busy
 from varhandle.sandbox import Record, run_isolated
@@ -46,6 +47,9 @@ class Run:
     refusal: str = ""  # why the interpreter did not run to the end, in one line
     largest_difference: float = 0.0  # |answer - expected| / max(1, |expected|), of the finite ones
     notes: tuple[str, ...] = ()  # what is odd about the answers, in words
+    # The op that refused a call where the values or sizes of its inputs may be the reason, and not
+    # the file; not in JSON.
+    refused_by: str = ""
 
     @property
     def verdict(self) -> str:
@@ -58,7 +62,9 @@ class Run:
         """Return the run as plain data, fit for JSON; ``refusal`` is ``None`` if there was none."""
         refusal = printable(self.refusal, None) or None
         notes = [printable(note, None) for note in self.notes]
-        return {**vars(self), "refusal": refusal, "notes": notes}
+        told = {**vars(self), "refusal": refusal, "notes": notes}
+        del told["refused_by"]
+        return told
 
 
 @dataclass(frozen=True, repr=False)
@@ -72,6 +78,13 @@ class Parity(RichTable):
     def passed(self) -> bool:
         """Whether every call of every run agreed."""
         return all(not run.refusal and run.agreeing == run.calls for run in self.runs)
+
+    @classmethod
+    def of_all(cls, parities: Sequence[Parity]) -> Parity:
+        """Put comparisons of the same file together: their calls are added up."""
+        together = zip(*(parity.runs for parity in parities), strict=True)
+        tolerances = [p.tolerance for p in parities if p.tolerance is not None]
+        return cls(tuple(map(_added, together)), max(tolerances, default=None))
 
     def run(self, kernels: str) -> Run:
         """Return the run of that name; ``KeyError`` if there is none."""
@@ -106,6 +119,19 @@ class Parity(RichTable):
         """Return the comparison as plain data, fit for JSON; no values of arrays."""
         runs = [run.as_dict() for run in self.runs]
         return {"passed": self.passed, "tolerance": self.tolerance, "runs": runs}
+
+
+def _added(runs: Sequence[Run]) -> Run:
+    failing = [run for run in runs if run.refusal or run.agreeing < run.calls]
+    return Run(
+        runs[0].kernels,
+        sum(run.agreeing for run in runs),
+        sum(run.calls for run in runs),
+        next((run.refusal for run in runs if run.refusal), ""),
+        max(run.largest_difference for run in runs),
+        tuple(sorted({note for run in runs for note in run.notes})),
+        ops.pop() if len(ops := {run.refused_by for run in failing}) == 1 else "",
+    )
 
 
 def check_parity(
@@ -152,61 +178,76 @@ def check_parity(
             raise ValueError(f"{len(reference)} ready answers for {len(inputs)} calls")
         if not expected[0]:
             raise ValueError("the reference returned no outputs to compare")
-        records = _records(content, inputs, signature, timeout)
+        records = run_both(content, inputs, signature, timeout)
     runs = [compare_run(kernels, one, expected, tolerance) for kernels, one in records.items()]
     return Parity(tuple(runs), tolerance)
 
 
-def _records(
-    content: bytes, calls: list[dict[str, Array]], signature: str | None, timeout: float
+def run_both(
+    content: bytes, calls: Sequence[Inputs] | Inputs, signature: Names, timeout: float
 ) -> dict[str, Record]:
-    """Run a file both ways. Wrong names are the caller's mistake, and not the file's."""
-    records = {}
+    """Run a file both ways. Wrong names are the caller's mistake, and not the file's: KeyError."""
+    named, records = _as_calls(calls), {}
     for kernels in (DELEGATES, PLAIN):
         record = run_isolated(
-            answers, content, calls, signature, kernels, timeout=timeout, tensorflow=False
+            answers, content, named, signature, kernels, timeout=timeout, tensorflow=False
         )
-        if record.exception_type == "KeyError":
-            raise KeyError(record.message.strip("'\""))
-        records[kernels] = record
+        records[kernels] = checked_names(record)
     return records
 
 
+def checked_names(record: Record) -> Record:
+    """Raise ``KeyError`` where a run was given names that the file does not have."""
+    if record.exception_type == "KeyError":
+        raise KeyError(record.message.strip("'\""))
+    return record
+
+
 def compare_kernels(
-    candidate: bytes,
-    calls: Sequence[Inputs] | Inputs,
-    *,
-    signature: str | None = None,
-    tolerance: float | None = None,
-    timeout: float = 120.0,
+    records: Mapping[str, Record], calls: int, tolerance: float | None = None
 ) -> Parity:
     """Compare the two ways of running a .tflite file with each other: there is no reference.
 
     That both answer alike does not make the answers right. That they differ, or that the plain
     kernels refuse what the default delegates run, shows that the file is wrong. Each way is
-    compared with the answers of the other (with its own, where the other refused).
+    compared with the answers of the other (with its own, where the other refused). ``records`` are
+    those of ``run_both``.
     """
-    inputs = _as_calls(calls)
-    with busy("running with and without delegates"):
-        records = _records(candidate, inputs, signature, timeout)
     runs = []
     for kernels, other in ((DELEGATES, PLAIN), (PLAIN, DELEGATES)):
         answered = records[other] if records[other].ok else records[kernels]
-        found = answered.value if answered.ok else [{} for _ in inputs]
+        found = answered.value if answered.ok else [{}] * calls
         expected = [{name: value for name, (value, _) in call.items()} for call in found]
         runs.append(compare_run(kernels, records[kernels], expected, tolerance))
     return Parity(tuple(runs), tolerance)
 
 
+def open_sessions(
+    content: bytes, names: Iterable[str | None], *, delegates: bool
+) -> dict[str | None, Session]:
+    """Open a file once, with a session for each signature: they share its state."""
+    first, *others = dict.fromkeys(names)
+    session = Session(content, signature=first, delegates=delegates, strict=False)
+    if not others:
+        return {first: session}
+    opened = session.interpreter
+    del session
+    return {
+        name: Session(content, signature=name, strict=False, shared=opened)
+        for name in (first, *others)
+    }
+
+
 def answers(
-    content: bytes, calls: Sequence[dict[str, Array]], signature: str | None, kernels: str
+    content: bytes, calls: Sequence[dict[str, Array]], signature: Names, kernels: str
 ) -> list[Answer]:
     """Run a .tflite file over successive calls of one interpreter. It may end the process.
 
     ``kernels`` is ``DELEGATES`` or ``PLAIN``; the only input may go by ``""``.
     """
-    session = Session(content, signature=signature, delegates=kernels == DELEGATES, strict=False)
-    return [answer_call(session, call) for call in calls]
+    steps = steps_of(calls, signature)
+    sessions = open_sessions(content, (name for name, _ in steps), delegates=kernels == DELEGATES)
+    return [answer_call(sessions[name], call) for name, call in steps]
 
 
 def answer_call(session: Session, call: Mapping[str, Array]) -> Answer:
@@ -217,7 +258,11 @@ def answer_call(session: Session, call: Mapping[str, Array]) -> Answer:
         if not (tensor.quantized and fed[name].dtype.kind == "f"):  # the session quantizes floats
             fed[name] = fed[name].astype(tensor.dtype, copy=False)
     steps = {name: one.scale if one.quantized else 0.0 for name, one in session.outputs.items()}
-    return {name: (np.array(array), steps[name]) for name, array in session(fed).items()}
+    try:
+        got = session(fed)
+    except RuntimeError as error:
+        raise RefusedCallError(str(error)) from error
+    return {name: (np.array(array), steps[name]) for name, array in got.items()}
 
 
 def _as_calls(calls: Sequence[Inputs] | Inputs) -> list[dict[str, Array]]:
@@ -259,7 +304,8 @@ def compare_run(
     A run that did not end well says why it did not.
     """
     if not record.ok:
-        return Run(kernels, 0, len(expected), refusal=_refusal(record))
+        refused_by = _refused_by(record)
+        return Run(kernels, 0, len(expected), refusal=_refusal(record), refused_by=refused_by)
     agreeing, largest = 0, 0.0
     notes: set[str] = set()
     for got, wanted in zip(record.value, expected, strict=True):
@@ -334,6 +380,8 @@ def _stuck(got: list[Answer], expected: list[dict[str, Array]]) -> bool:
     """Tell whether the last two answers are equal where the reference's differ."""
     if len(got) < 2:
         return False
+    if got[-2].keys() != got[-1].keys():  # of two signatures
+        return False
     before, after = ([value for value, _ in call.values()] for call in got[-2:])
     same = all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
     wanted = zip(expected[-2].values(), expected[-1].values(), strict=True)
@@ -347,3 +395,14 @@ def _refusal(record: Record) -> str:
     line = record.message.strip().splitlines()[0] if record.message.strip() else ""
     check = re.search(r"\w+\.cc:\d+ (.+?was not true\.?)", line)
     return (check.group(1) if check else line)[:160]
+
+
+_REFUSING_NODE = re.compile(r"Node number \d+ \((\w+)\) failed to (?:invoke|prepare)")
+_WHATEVER_THE_VALUES = re.compile(r"type|support|implement|variable|custom|version", re.I)
+
+
+def _refused_by(record: Record) -> str:
+    if record.exception_type != RefusedCallError.__name__:
+        return ""
+    node = _REFUSING_NODE.search(record.message)
+    return node[1] if node and not _WHATEVER_THE_VALUES.search(record.message) else ""

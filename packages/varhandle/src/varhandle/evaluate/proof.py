@@ -1,16 +1,18 @@
 """The proof: convert a model, run the file, and compare it with TensorFlow, all in children.
 
-Where nothing may be run (the file brings code along and is not trusted), nothing is. A ``.tflite``
-file has no TensorFlow to be compared with: its two ways of running are compared with each other.
+``diagnose`` and ``cure`` share it. Every signature that a file keeps is called, each on a fresh
+copy of the model, and then all in turns, since they may share a state. Where nothing may be run
+(the file brings code along and is not trusted), nothing is. A ``.tflite`` file has no TensorFlow to
+be compared with: its two ways of running are compared with each other.
 """
 
 from __future__ import annotations
 
 import html
-import os
+import itertools
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,17 +20,40 @@ from typing import Any
 import numpy as np
 
 from varhandle.conversion.converter import Conversion, convert
-from varhandle.display import Rich, panel_html, printable
-from varhandle.evaluate.example_inputs import CallsError, example_calls
-from varhandle.evaluate.parity import PLAIN, Parity, answers, check_parity, compare_kernels
-from varhandle.evaluate.reference import NotRepeatableError, reference_answers
+from varhandle.display import Rich, counted, join_names, panel_html, printable
+from varhandle.evaluate.example_inputs import CallsError, Origin, example_calls
+from varhandle.evaluate.parity import (
+    PLAIN,
+    TOLERANCES,
+    Parity,
+    answers,
+    compare_kernels,
+    run_both,
+)
+from varhandle.evaluate.reference import (
+    Answer,
+    Answered,
+    Call,
+    NotRepeatableError,
+    RefusedCallError,
+    ask,
+    loader_of,
+    same_values,
+)
+from varhandle.evaluate.stateful_parity import CarriedState, compare_file, tells_apart
+from varhandle.facts.recipes import needs_calibration
 from varhandle.formats import format_of, read_graph
+from varhandle.formats.base import LoadedModel
 from varhandle.formats.trust import NotTrustedError, check_trust
-from varhandle.graph import Graph
+from varhandle.graph import Graph, Signature
 from varhandle.sandbox import Record, run_isolated
 from varhandle.sandbox.record import short_message
+from varhandle.tflite.externalize_state import Lifted
 
 CALLS = 5
+STATEFUL_CALLS = 20
+"""Calls that are made up: of a state more, since a ring or a counter has to go round."""
+
 LOOSE = 1e-3
 """What a sound file may differ by where its additions are many: ten times what float32 is allowed
 in ``parity``. Differences between the two are reported, and not called wrong."""
@@ -37,9 +62,253 @@ QUANTIZED = 0.1
 """What the two ways of running a quantized file may differ by: each kernel may round by a step, and
 float outputs do not tell the step."""
 
+_NO_ONES: frozenset[Origin] = frozenset({"graph", "made up"})
+"""Origins of inputs that no user has: what was calibrated with them is not proved by them."""
+
 _QUANTIZED_OPS = frozenset({"QUANTIZE", "DEQUANTIZE"})
 _RUN_SECONDS = 120.0
 _SATURATION_CALLS = 300  # more than int8 has steps
+_BRING = "bring inputs of your own (--inputs)"
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """Successive calls of one fresh copy of a model, and the model's own answers."""
+
+    signatures: tuple[Signature, ...]  # that of each call: one, or several in turns
+    calls: Sequence[Call]
+    origin: Origin
+    basis: str  # what the inputs rest on, for people
+    answers: Sequence[Answer] = ()  # none where the model could not be asked
+    refusal: str = ""  # why it did not answer the next call
+
+    @property
+    def signature(self) -> Signature:
+        """The signature of the first call."""
+        return self.signatures[0]
+
+    @property
+    def names(self) -> list[str | None]:
+        """The name of each call's signature in the model."""
+        return [one.name or None for one in self.signatures]
+
+    @property
+    def in_turns(self) -> bool:
+        """Whether several signatures are called."""
+        return len(set(self.names)) > 1
+
+    def names_in(self, content: bytes) -> list[str | None]:
+        """Return the names in a .tflite file, which may have made one up, or have none."""
+        held = [own.name for own in read_graph(content).signatures]
+        other = next(iter(held), None)
+        return [name if name in held else other for name in self.names]
+
+
+def calls_of(
+    graph: Graph,
+    signatures: Sequence[Signature],
+    content: bytes,
+    *,
+    inputs: Any = None,
+    given_to: str | None = None,
+    at_least: int = 0,
+) -> list[Asked]:
+    """Return what the signatures of a model are called with: each by itself, then all in turns.
+
+    ``inputs`` are those of the signature ``given_to``, the first one if ``None``; ``content`` is
+    the .tflite file that was made of the model. Where none can be made up, there are no calls.
+
+    Raises:
+        CallsError: The inputs do not fit.
+    """
+    names = {one.name for one in signatures}
+    assigns = (access for variable in graph.variables for access in variable.assigns)
+    assigned = any(not one.signatures or names & set(one.signatures) for one in assigns)
+    stateful = assigned or bool(read_graph(content).variables)
+    count = max(STATEFUL_CALLS if stateful else CALLS, at_least)
+    found = []
+    for number, signature in enumerate(signatures):
+        mine = number == 0 if given_to is None else signature.name == given_to
+        own = inputs if mine else None
+        try:
+            made = example_calls(graph, signature, count, own, content)
+        except CallsError as error:
+            if own is not None:
+                raise
+            found.append(Asked((signature,), (), "made up", "no calls", refusal=str(error)))
+        else:
+            sides = (signature,) * len(made.calls)
+            found.append(Asked(sides, made.calls, made.origin, made.basis))
+    return [*found, *_in_turns(found)]
+
+
+def _in_turns(found: Sequence[Asked]) -> Iterable[Asked]:
+    """Call several signatures of one copy: one of them before and after each other, then all."""
+    if len(found) > 1 and all(one.calls for one in found):
+        first, *others = range(len(found))
+        order = [n for other in others for n in (first, first, other, first)]
+        order += [*range(len(found)), *reversed(range(len(found)))]
+        calls = [itertools.cycle(one.calls) for one in found]
+        sides = tuple(found[n].signature for n in order)
+        yield Asked(sides, [next(calls[n]) for n in order], found[0].origin, "in turns")
+
+
+def answered(
+    asked: Asked,
+    load: Callable[[], LoadedModel],
+    known: Sequence[Asked] = (),
+    *,
+    timeout: float,
+    tensorflow: bool = True,
+) -> Asked:
+    """Return calls with the answers of the model that ``load`` makes copies of.
+
+    Where ``known`` has them, nobody is asked. If the model refuses a call, those before it are what
+    counts.
+    """
+    if not asked.calls:
+        return asked
+    told = next((answer for one in known if (answer := _known_answers(asked, one))), None)
+    if told is None:
+        record = ask(load, asked.calls, asked.names, timeout=timeout, tensorflow=tensorflow)
+        if not record.ok:
+            return replace(asked, refusal=_reference_words(record, asked.origin))
+        told = record.value
+    count = len(told.answers)
+    return replace(
+        asked,
+        signatures=asked.signatures[:count],
+        calls=asked.calls[:count],
+        answers=told.answers,
+        refusal=told.refusal,
+    )
+
+
+def same_calls(mine: Sequence[Asked], theirs: Sequence[Asked]) -> bool:
+    """Tell whether the same was asked twice, and answered."""
+    return len(mine) == len(theirs) and all(
+        len(one.calls) == len(other.calls) and _known_answers(one, other)
+        for one, other in zip(mine, theirs, strict=True)
+    )
+
+
+def _known_answers(asked: Asked, before: Asked) -> Answered | None:
+    """Return the answers to the same calls, if they were given before."""
+    count = len(asked.calls)
+    refused = before.refusal if len(before.answers) < count else ""
+    same = asked.names[: len(before.calls)] == before.names[:count] and all(
+        map(_same_call, asked.calls, before.calls)
+    )
+    if not before.answers or not same or (len(before.answers) < count and not refused):
+        return None
+    return Answered(list(before.answers[:count]), refused)
+
+
+def _same_call(mine: Call, theirs: Call) -> bool:
+    return mine.keys() == theirs.keys() and all(same_values(mine[n], theirs[n]) for n in mine)
+
+
+def compare(
+    content: bytes,
+    asked: Sequence[Asked],
+    *,
+    lifted: Lifted | None = None,
+    recipe: str | None = None,
+    narrow: Sequence[str] = (),
+    micro: bool = False,
+    timeout: float = _RUN_SECONDS,
+) -> Parity | None:
+    """Compare a .tflite file with all of a model's answers; ``None`` where it gave none.
+
+    ``lifted`` is the file whose state the caller carries, ``recipe`` how it was quantized. A
+    difference as rounding makes it is not called wrong; it is larger where the model calculates in
+    the dtypes of half precision ``narrow``. Raises ``KeyError`` if the file takes other inputs.
+    """
+    made = read_graph(content)
+    parities = []
+    for one in asked:
+        if not one.answers:
+            continue
+        names = one.names_in(content)
+        expected = one.answers if names[0] else [_named_as_in(made, a) for a in one.answers]
+        parity = compare_file(
+            content,
+            one.calls,
+            expected,
+            names,
+            {name: CarriedState.of(lifted, name) for name in names},
+            recipe=recipe,
+            rounding=max([LOOSE, *(TOLERANCES.get(dtype, 0.0) for dtype in narrow)]),
+            micro=micro,
+            timeout=timeout,
+        )
+        parities.append(parity)
+    return Parity.of_all(parities) if parities else None
+
+
+def doubt(
+    graph: Graph, asked: Sequence[Asked], parity: Parity | None, recipe: str | None = None
+) -> str:
+    """Say why a comparison proves nothing; empty if it proves something, or shows a fault."""
+    if parity is not None and not parity.passed:
+        return ""
+    for one in asked:
+        if not one.answers:
+            return f"nothing to compare {_subject([one])} with: {one.refusal}"
+    assert parity is not None
+    poor = next((one for one in asked if one.origin in _NO_ONES), None)
+    if needs_calibration(recipe) and poor is not None:
+        return (
+            f"{recipe} was calibrated and compared with {poor.basis}, on which it may be right and "
+            f"on yours wrong: {_BRING}, as the model will meet them"
+        )
+    return _immobile(graph, asked, parity, recipe)
+
+
+def _immobile(graph: Graph, asked: Sequence[Asked], parity: Parity, recipe: str | None) -> str:
+    """Say that answers do not move with the inputs: a file that always says the same would pass.
+
+    What a signature assigns shows in the answers of the others, with which it is called in turns;
+    one that takes no inputs has one answer, and stands beside those that have more.
+    """
+    moving: set[str | None] = set()
+    for one in asked:
+        told = tells_apart(one.answers, one.names, parity, recipe)
+        if told and one.in_turns:
+            told |= {n for v in graph.variables for a in v.assigns for n in a.signatures}
+        moving |= told
+    alone = [one for one in asked if not one.in_turns]
+    still = [one for one in alone if one.names[0] not in moving]
+    if len(still) < len(alone):
+        still = [one for one in still if one.signature.inputs]
+    for one in still:
+        if not one.signature.inputs:
+            return f"{_subject([one])} takes no inputs, and gives the same answer to every call"
+        if one.origin != "given" or not all(_same_call(one.calls[0], call) for call in one.calls):
+            return (
+                f"{_subject([one])} gives the same answer to every call, so that comparing proves "
+                f"nothing ({one.basis}): {_BRING}, to which it gives different ones"
+            )
+    return ""
+
+
+def _subject(asked: Sequence[Asked]) -> str:
+    names = list(dict.fromkeys(name for one in asked for name in one.names if name))
+    if not names:
+        return "the model"
+    return f"signature{'' if len(names) == 1 else 's'} {join_names(names)}"
+
+
+def rests_on(asked: Sequence[Asked]) -> str:
+    """Say in one line what was compared: signatures, calls, and where their inputs come from."""
+    bases = dict.fromkeys(one.basis for one in asked if not one.in_turns)
+    calls = counted(sum(len(one.calls) for one in asked), "call")
+    refused = "".join(
+        f"; {_subject([one])} itself refuses call {len(one.calls) + 1} ({one.refusal})"
+        for one in asked
+        if one.refusal and one.answers
+    )
+    return f"{_subject(asked)}, {calls} ({'; '.join(bases)}){refused}"
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -49,15 +318,13 @@ class Proof(Rich):
     conversion: Conversion | None = None  # ``None`` where nothing was converted
     content: bytes | None = None  # the .tflite file: the one made, or the model itself
     parity: Parity | None = None  # ``None`` where nothing was compared
-    calls: Sequence[Mapping[str, Any]] = ()
+    asked: tuple[Asked, ...] = field(default=(), repr=False)
     reference: str = ""  # "TensorFlow", or "itself": with and without the default delegates
     reason: str = ""  # why there is no (full) proof, in one line
+    doubt: str = ""  # why it proves nothing, in one line; empty also where it shows a fault
     # For a state that is added to in integers: after how many equal calls the answers stopped
     # changing; ``None`` if they went on, or it was not tried.
     stuck_after: int | None = None
-    # What TensorFlow was asked, of which ``calls`` are the first, and its answers.
-    asked: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
-    answered: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
 
     @property
     def refused(self) -> bool:
@@ -74,13 +341,14 @@ class Proof(Rich):
             return "the converter gave no file"
         if self.parity is None:
             return "not proven"
-        if all(run.refusal for run in self.parity.runs):
+        if all(run.refusal for run in self.parity.runs) and not self.doubt:
             return "no interpreter here runs the file"
+        over = rests_on(self.asked) if self.asked else f"{self.parity.runs[0].calls} calls"
         if self.reference == "itself":
             same = "answers alike" if self.passed else "does NOT answer alike"
-            return f"over {len(self.calls)} calls it {same} with and without the default delegates"
+            return f"it {same} with and without the default delegates: {over}"
         same = "answers as" if self.passed else "does NOT answer as"
-        return f"converted; over {len(self.calls)} calls it {same} TensorFlow"
+        return f"converted, and it {same} TensorFlow: {over}"
 
     def __repr__(self) -> str:
         return f"Proof({self._headline()}{': ' + self.reason if self.reason else ''})"
@@ -98,13 +366,14 @@ class Proof(Rich):
         if refused and len(set(verdicts.values())) == 1:
             verdicts = {" and ".join(verdicts): next(iter(verdicts.values()))}
         lines = [f"{kernels}: {words}" for kernels, words in verdicts.items()]
-        return [*lines, self.reason] if self.reason else lines
+        return [*lines, *filter(None, [self.reason])]
 
     def html(self) -> str:
         """Return the same as a panel."""
         lines = "".join(f"<p>{html.escape(line)}</p>" for line in self._lines())
         body = self.parity.html() if self.parity is not None and not self.reason else lines
         tone = "right" if self.passed else "neutral" if self.parity is None else "raised"
+        tone = "neutral" if self.doubt else tone
         return panel_html(tone, f"proof: {self._headline()}", body)
 
     def as_dict(self) -> dict[str, Any]:
@@ -113,9 +382,11 @@ class Proof(Rich):
         return {
             "outcome": self._headline(),
             "reason": self.reason or None,
+            "doubt": self.doubt or None,
             "converter": None if record is None else _record_dict(record),
             "bytes": None if self.content is None else len(self.content),
             "compared_with": self.reference or None,
+            "inputs": self.asked[0].origin if self.asked else None,
             "parity": None if self.parity is None else self.parity.as_dict(),
         }
 
@@ -134,7 +405,8 @@ def prove(
     graph: Graph,
     signature: str | None,
     *,
-    inputs: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    beside: Sequence[str] = (),
+    inputs: Any = None,
     trust: bool = False,
     timeout: float = 300.0,
     accumulates_state: bool = False,
@@ -143,34 +415,34 @@ def prove(
     """Convert a model, run the file and compare it. Nothing that the model does is raised here.
 
     The signature is converted and called (``None`` where the model has none), with ``inputs`` as
-    ``load_calls`` takes them, or made-up ones. Where the file accumulates a state in integers, it
-    is called often enough to see whether the answers stop changing. TensorFlow is asked for
-    ``reference_calls`` made-up calls, where those are more than are compared here.
+    ``load_calls`` takes them, or made-up ones, of which there are ``reference_calls`` at least. Of
+    a .tflite file, the signatures ``beside`` it are called too. Where the file accumulates a state
+    in integers, it is called often enough to see whether the answers stop changing.
 
     Raises:
         CallsError: ``inputs`` do not fit.
     """
     if not Path(graph.source).exists():
-        return Proof(reason="the model is in memory only: nothing was converted or run")
+        return _unproved("the model is in memory only: nothing was converted or run")
     try:
         check_trust(graph, trust)
     except NotTrustedError as error:
-        return Proof(reason=f"nothing was run: {error}; --trust allows it")
+        return _unproved(f"nothing was run: {error}; --trust allows it")
+    wanted = {"inputs": inputs, "at_least": reference_calls}
     if format_of(graph).is_converted:
-        return _prove_file(graph, signature, inputs, timeout, accumulates_state)
-    return _prove_source(
-        graph, signature, inputs, trust=trust, timeout=timeout, reference_calls=reference_calls
-    )
+        names = [name for name in (signature, *beside) if name is not None]
+        return _prove_file(graph, names, wanted, timeout, accumulates_state)
+    return _prove_source(graph, signature, wanted, trust=trust, timeout=timeout)
+
+
+def _unproved(
+    reason: str, conversion: Conversion | None = None, content: bytes | None = None
+) -> Proof:
+    return Proof(conversion, content, reason=reason, doubt=reason)
 
 
 def _prove_source(
-    graph: Graph,
-    signature: str | None,
-    inputs: Any,
-    *,
-    trust: bool,
-    timeout: float,
-    reference_calls: int,
+    graph: Graph, signature: str | None, wanted: Mapping[str, Any], *, trust: bool, timeout: float
 ) -> Proof:
     keys = None if signature is None else [signature]
     conversion = convert(graph.source, signature_keys=keys, trust=trust, timeout=timeout)
@@ -178,57 +450,28 @@ def _prove_source(
     if content is None:
         return Proof(conversion, reason=converter_words(conversion.record))
     made = read_graph(content)
-    name = made.signatures[0].name if len(made.signatures) == 1 else signature
     # A Keras file names its inputs in its code; the file made from it has them in any case.
     called = format_of(graph).call_signature(graph, signature)
     called = called or next(iter(made.signatures), made.main_signature)
+    load = loader_of(graph, signature, trust)
     try:
-        asked = example_calls(graph, called, max(CALLS, reference_calls), inputs, content).calls
-    except CallsError as error:
-        if inputs is not None:
-            raise
-        return Proof(conversion, content, reason=str(error))
-    calls = asked if inputs is not None else asked[:CALLS]
-    record = reference_answers(graph.source, asked, signature, trust, timeout)
-    if not record.ok:
-        reason = f"not compared with TensorFlow: {_reference_words(record)}"
-        return Proof(conversion, content, calls=calls, reason=reason)
-    expected = record.value[: len(calls)]
-    if not name:
-        expected = [_named_as_in(made, answer) for answer in expected]
-    try:
-        parity, reason = _compared(expected, content, calls, name, timeout)
+        asked = calls_of(graph, [called], content, **wanted)
+        asked = [answered(one, load, timeout=timeout) for one in asked]
+        parity = compare(content, asked, timeout=min(timeout, _RUN_SECONDS))
     except KeyError as error:
         reason = f"not compared: the file takes other inputs ({printable(error.args[0])})"
-        return Proof(conversion, content, calls=calls, reason=reason)
-    return Proof(
-        conversion,
-        content,
-        parity,
-        calls,
-        "TensorFlow",
-        reason,
-        asked=asked,
-        answered=record.value,
-    )
+        return _unproved(reason, conversion, content)
+    why = doubt(graph, asked, parity)
+    reason = rounded(parity) if parity is not None else why
+    return Proof(conversion, content, parity, tuple(asked), "TensorFlow", reason, why)
 
 
-def _compared(
-    expected: Any, content: bytes, calls: Any, name: str | None, timeout: float
-) -> tuple[Parity, str]:
-    """Compare with the reference; a difference of rounding is reported, and not called wrong."""
-    limit = min(timeout, _RUN_SECONDS)
-    parity = check_parity(expected, content, calls, signature=name, timeout=limit)
-    small = all(  # where NaN or a stuck state was noted, no tolerance makes it right
-        not r.refusal and not r.notes and r.largest_difference <= LOOSE for r in parity.runs
-    )
-    if parity.passed or not small:
-        return parity, ""
-    loose = check_parity(expected, content, calls, signature=name, tolerance=LOOSE, timeout=limit)
-    if not loose.passed:
-        return parity, ""
-    largest = max(run.largest_difference for run in loose.runs)
-    return loose, f"the answers differ by up to {largest:.1e} of their size, as rounding does"
+def rounded(parity: Parity) -> str:
+    """Say that answers differ as rounding does; empty where they do not, or by more."""
+    if not parity.passed or parity.tolerance is None:
+        return ""
+    largest = max(run.largest_difference for run in parity.runs)
+    return f"the answers differ by up to {largest:.1e} of their size, as rounding does"
 
 
 def _named_as_in(made: Graph, answer: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -242,10 +485,14 @@ def _named_as_in(made: Graph, answer: Mapping[str, Any]) -> Mapping[str, Any]:
     return dict(zip(names, answer.values(), strict=True))
 
 
-def _reference_words(record: Record) -> str:
+def _reference_words(record: Record, origin: Origin) -> str:
+    words = printable(short_message(record.message))
     if record.exception_type == NotRepeatableError.__name__:
         return f"{record.message}; a model that takes them as an input can be compared"
-    return f"{record.exception_type or record.outcome}: {printable(short_message(record.message))}"
+    if record.exception_type == RefusedCallError.__name__:
+        whose = "" if origin == "given" else f" that was made up; {_BRING}"
+        return f"it refuses the first call{whose} ({words})"
+    return f"{record.exception_type or record.outcome}: {words}"
 
 
 _OP_COMPLAINT = re.compile(r"error: (?:loc\(.*\): )?'(tfl?\.\w+)' op ([^\n]+)")
@@ -269,30 +516,53 @@ def converter_words(record: Record) -> str:
 
 
 def _prove_file(
-    graph: Graph, signature: str | None, inputs: Any, timeout: float, accumulates_state: bool
+    graph: Graph,
+    names: Sequence[str],
+    wanted: Mapping[str, Any],
+    timeout: float,
+    accumulates_state: bool,
 ) -> Proof:
     content = Path(graph.source).read_bytes()
     limit = min(timeout, _RUN_SECONDS)
-    called = graph.signature(signature) if signature else graph.main_signature
     quantized = any(
         node.op in _QUANTIZED_OPS or node.attributes.get("asymmetric_quantize_inputs")
         for node in graph.nodes
     )
     tolerance = QUANTIZED if quantized else None
+    signatures = [graph.signature(name) for name in names] or [graph.main_signature]
+    parities = []
     try:
-        calls = example_calls(graph, called, CALLS, inputs, content).calls
-        parity = compare_kernels(
-            content, calls, signature=signature, tolerance=tolerance, timeout=limit
-        )
-    except CallsError as error:
-        if inputs is not None:
-            raise
-        return Proof(content=content, reason=str(error))
+        asked = calls_of(graph, signatures, content, **wanted)
+        for number, one in enumerate(asked):
+            if not one.calls:
+                continue
+            records = run_both(content, one.calls, one.names, limit)
+            parities.append(compare_kernels(records, len(one.calls), tolerance))
+            told: Any = next((record.value for record in records.values() if record.ok), [])
+            own = [{name: value for name, (value, _) in answer.items()} for answer in told]
+            asked[number] = replace(one, answers=own)
     except KeyError as error:
-        return Proof(content=content, reason=f"not run: {printable(error.args[0])}")
-    stuck = _stuck_after(content, calls[0], signature, limit) if accumulates_state else None
+        return _unproved(f"not run: {printable(error.args[0])}", content=content)
+    first, stuck = asked[0], None
+    if not parities:
+        return _unproved(first.refusal, content=content)
+    parity = Parity.of_all(parities)
+    if accumulates_state and first.calls:
+        stuck = _stuck_after(content, first.calls[0], first.names[0], limit)
     reason = "a .tflite file has no TensorFlow beside it: its two ways of running were compared"
-    return Proof(None, content, parity, calls, "itself", reason, stuck)
+    why = doubt(graph, asked, parity) or _refused_values(asked, parity)
+    return Proof(None, content, parity, tuple(asked), "itself", reason, why, stuck)
+
+
+def _refused_values(asked: Sequence[Asked], parity: Parity) -> str:
+    """Say that an op refused made-up values, which is no fault of the file."""
+    ops = {run.refused_by for run in parity.runs}
+    if "" in ops or all(one.origin == "given" for one in asked):
+        return ""
+    return (
+        f"{join_names(sorted(ops))} refuses the inputs that were made up "
+        f"({printable(parity.runs[-1].refusal)}): {_BRING}"
+    )
 
 
 def _stuck_after(

@@ -1,77 +1,137 @@
-"""TensorFlow's own answers of a model file: what a .tflite file made from it must answer.
+"""A model's own answers: what a .tflite file made from it must answer.
 
 A model file is a program, and TensorFlow may crash on it: so it is loaded and called in a child
-process. A file that brings code along (a Lambda layer, an op that calls Python or writes files) is
-not loaded at all unless the caller trusts it.
+process, in inference mode (``training=False``, no optimizer). A file that brings code along (a
+Lambda layer, an op that calls Python or writes files) is not loaded at all unless the caller trusts
+it.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
-from typing import Any
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from varhandle.errors import VarhandleError
-from varhandle.formats import ModelFormat, format_of, read_graph
-from varhandle.formats.base import ModelSource
+from varhandle.formats import format_of
+from varhandle.formats.base import LoadedModel, ModelSource
 from varhandle.formats.trust import check_trust
-from varhandle.graph import ModelFileError
+from varhandle.graph import Graph
 from varhandle.sandbox import Record, run_isolated
+from varhandle.sandbox.record import short_message
+
+Call = Mapping[str, Any]
+Names = str | Sequence[str | None] | None
+"""The signature of all calls, or that of each."""
+
+Answer = dict[str, npt.NDArray[Any]]
 
 
 class NotRepeatableError(VarhandleError, ValueError):
-    """TensorFlow itself answers differently each time: there is nothing to compare with."""
+    """The model itself answers differently each time: there is nothing to compare with."""
 
 
-def reference_answers(
-    source: str | os.PathLike[str],
-    calls: Sequence[Mapping[str, Any]],
-    signature: str | None = None,
-    trust: bool = False,
-    timeout: float = 300.0,
-) -> Record:
-    """Ask TensorFlow for the answers of a model, over successive calls of one loaded copy.
+class RefusedCallError(VarhandleError, RuntimeError):
+    """A model that was loaded refused a call: what it was called with may be the cause."""
 
-    It is asked twice, each time with a fresh copy: a model that draws random numbers has no answer
-    to compare with (``exception_type`` is then ``"NotRepeatableError"``). The ``value`` is, for
-    each call, output name to array. Without ``signature``, a SavedModel's first one is called.
+
+class Answered(NamedTuple):
+    """What a fresh copy of a model answered to successive calls."""
+
+    answers: list[Answer]
+    refusal: str = ""  # why it refused the next call; those before it count
+
+
+def loader_of(
+    graph: Graph, signature: str | None = None, trust: bool = False
+) -> Callable[[], LoadedModel]:
+    """Return what loads fresh copies of a model with TensorFlow, for ``ask``.
+
+    Where a call names none, ``signature`` is called; a SavedModel's first one if ``None``.
 
     Raises:
-        ModelFileError: There is no such model, or it is a .tflite file.
         NotTrustedError: It brings code along, and ``trust`` is not given.
         KeyError: There is no such signature.
     """
-    graph = read_graph(source)
-    model_format = format_of(graph)
-    if model_format.is_converted:
-        raise ModelFileError(source, "a .tflite file is what is compared, and no reference")
     check_trust(graph, trust)
-    path, called = model_format.path_to_load(source), model_format.call_signature(graph, signature)
-    opened = ModelSource(path, called, trust=trust)
-    inputs = [dict(call) for call in calls]
-    return run_isolated(_answers, model_format, opened, inputs, timeout=timeout)
+    model_format = format_of(graph)
+    called = model_format.call_signature(graph, signature)
+    path = model_format.path_to_load(graph.source)
+    return functools.partial(model_format.load, ModelSource(path, called, trust=trust))
 
 
-def _answers(
-    model_format: ModelFormat, source: ModelSource, calls: list[dict[str, Any]]
-) -> list[dict[str, npt.NDArray[Any]]]:
-    """Answer all calls twice, in the child process."""
-    rounds = []
-    for _ in range(2):
-        model = model_format.load(source)
-        answers = (model(call) for call in calls)
-        rounds.append([{n: np.array(value) for n, value in a.items()} for a in answers])
-    for number, (one, other) in enumerate(zip(*rounds, strict=True), start=1):
-        different = [name for name in one if not _alike(one[name], other[name])]
+def ask(
+    load: Callable[[], LoadedModel],
+    calls: Sequence[Call],
+    signature: Names = None,
+    *,
+    timeout: float = 300.0,
+    tensorflow: bool = True,
+) -> Record:
+    """Ask for the answers of a fresh copy over successive calls, in a child; ``load`` makes copies.
+
+    It is asked twice: a model that draws random numbers has no answer to compare with
+    (``exception_type`` is then ``"NotRepeatableError"``). The ``value`` is an ``Answered``. A model
+    that refuses the first call already has none.
+    """
+    steps = [(name, dict(call)) for name, call in steps_of(calls, signature)]
+    return run_isolated(_answers, load, steps, timeout=timeout, tensorflow=tensorflow)
+
+
+def steps_of(calls: Sequence[Call], signature: Names) -> list[tuple[str | None, Call]]:
+    """Pair each call with its signature."""
+    if signature is None or isinstance(signature, str):
+        signature = [signature] * len(calls)
+    return list(zip(signature, calls, strict=True))
+
+
+def _answers(load: Callable[[], LoadedModel], steps: list[tuple[str | None, Call]]) -> Answered:
+    model, answers, refusal = load(), [], ""
+    for name, call in steps:
+        try:
+            answers.append(_answer(model, name, call))
+        except Exception as error:
+            refusal = short_message(str(error)) or type(error).__name__
+            if not answers:
+                raise RefusedCallError(refusal) from error
+            break
+    # What keeps no state gives the same answers again. Only for the rest is another copy loaded.
+    if _first_difference(model, steps, answers):
+        different = _first_difference(load(), steps, answers)
         if different:
             raise NotRepeatableError(
-                f"two fresh copies of the model give different answers to the same calls, from "
-                f"call {number} on, output {different[0]}: it draws random numbers"
+                "two fresh copies of the model give different answers to the same calls, from "
+                f"{different}: it draws random numbers"
             )
-    return rounds[0]
+    return Answered(answers, refusal)
+
+
+def _answer(model: LoadedModel, name: str | None, call: Call) -> Answer:
+    return {output: np.array(value) for output, value in model(call, name).items()}
+
+
+def _first_difference(
+    model: LoadedModel, steps: list[tuple[str | None, Call]], answers: list[Answer]
+) -> str:
+    """Say from which call on a model answers differently; empty if it never does."""
+    for number, ((name, call), before) in enumerate(zip(steps, answers, strict=False), start=1):
+        try:
+            now = _answer(model, name, call)
+        except Exception:  # a state that is full, for one
+            return f"call {number} on"
+        different = [output for output in before if not _alike(before[output], now[output])]
+        if different:
+            return f"call {number} on, output {different[0]}"
+    return ""
+
+
+def same_values(one: Any, other: Any) -> bool:
+    """Tell whether two arrays hold the same values, NaN included."""
+    mine, theirs = np.asarray(one), np.asarray(other)
+    return bool(np.array_equal(mine, theirs, equal_nan=mine.dtype.kind == theirs.dtype.kind == "f"))
 
 
 def _alike(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> bool:
@@ -80,4 +140,4 @@ def _alike(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> bool:
         return False
     if one.dtype.kind in "fc":
         return bool(np.allclose(one, other, rtol=1e-4, atol=1e-5, equal_nan=True))
-    return bool(np.array_equal(one, other))
+    return same_values(one, other)

@@ -80,13 +80,16 @@ class Session(RichTable):
         delegates: bool = True,
         strict: bool = True,
         keep_tensors: bool = False,
+        shared: Any = None,
     ) -> None:
         """Open a .tflite file, for one of its signatures (the only one if ``None``).
 
         Without ``delegates``, XNNPACK and its like take nothing over, and the plain kernels run
         all. A shape that the file does not leave open is refused; if not ``strict``, the runtime
         tries it, and may answer with an error or a wrong result. With ``keep_tensors``, no tensor
-        takes the place of another, so each can be read after a call.
+        takes the place of another, so each can be read after a call. With ``shared``, an
+        interpreter that has the file open, the session runs in it, beside those of other
+        signatures, and shares their variables.
 
         Raises:
             FileNotFoundError: ``model`` is a path to nothing.
@@ -98,12 +101,13 @@ class Session(RichTable):
         content, source = model_bytes(model)
         check_mark(content, source)
         self._strict = strict
-        self.interpreter = _open(content, source, delegates, keep_tensors)
+        self.interpreter = shared or _open(content, source, delegates, keep_tensors)
         self.signature = _chosen(list(self.interpreter.get_signature_list()), signature)
         self.inputs, self.outputs = _tensors(self.interpreter, self.signature)
         # The public set_tensor and invoke reach the main subgraph alone. The signature runner
         # reaches every subgraph, but plans the memory anew for each call.
-        main = self.signature is None or _runs_main(content, self.signature)
+        # While a runner lives, the public calls refuse: sessions that share have one each.
+        main = self.signature is None or (shared is None and _runs_main(content, self.signature))
         self._runner = None if main else self.interpreter.get_signature_runner(self.signature)
         self._shapes = {name: one.shape for name, one in self.inputs.items()}
         if main:

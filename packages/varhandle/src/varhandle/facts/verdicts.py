@@ -18,7 +18,7 @@ SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 class VerdictMeaning:
     """What is to be said of a verdict."""
 
-    exit_code: int  # of ``diagnose``
+    exit_code: int  # of ``diagnose``; of ``cure`` that wrote a file
     tone: str  # of a panel that shows it
     mark: str  # beside the word, which always stands with it
     proved: str  # what it says of a model that was converted and compared
@@ -36,13 +36,15 @@ class VerdictMeaning:
         return found if proved else self.read or found
 
 
-_NOTHING = "nothing that was read in it stands in the way"
+_NOTHING = "by reading alone, nothing in it stands in the way"
 
 MEANINGS: dict[Verdict, VerdictMeaning] = {
     "ready": VerdictMeaning(0, "right", "✓", "a .tflite file that runs", _NOTHING),
     "convertible": VerdictMeaning(0, "right", "✓", "it converts to .tflite", _NOTHING),
     "unproved": VerdictMeaning(
-        3, "neutral", "?", "it converts, and nothing that means anything could be compared"
+        3, "neutral", "?", "it converts, and nothing that means anything could be compared",
+        "nothing was run, so nothing is proved",
+        "nothing that means anything could be compared",
     ),
     "blocked": VerdictMeaning(
         1, "raised", "✗", "it gives no .tflite file that runs", of_a_file="the file does not run"

@@ -20,8 +20,9 @@ from varhandle.families import code
 from varhandle.families.harness import Case
 from varhandle.families.log_index import LogDiagnosis, LogRule, MatchIndex, Meaning
 from varhandle.families.log_patterns import Match, Pattern
+from varhandle.formats.embedded_code import CHECKPOINT_OPS
 from varhandle.formats.tflite_bytes import read_graph_part
-from varhandle.graph import Access, Function, Graph, Node, Variable
+from varhandle.graph import Access, Function, Graph, Node, Signature, Variable
 
 _VARIABLE_BUILTINS = frozenset({"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"})
 
@@ -63,22 +64,35 @@ def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 def inference_signature(graph: Graph, wanted: str | None = None) -> str | None:
     """Choose the signature that a diagnosis is about.
 
-    It is ``wanted``; else ``serving_default``; else the one from which the fewest variables are
-    assigned, the first by name among equals; ``None`` where the model has no signatures. Raises
-    ``KeyError`` if there is no signature ``wanted``.
+    It is ``wanted``; else, of those that take inputs and leave checkpoints alone if there are such,
+    ``serving_default`` or the one from which the fewest variables are assigned, the first by name
+    among equals; ``None`` where the model has no signatures. Raises ``KeyError`` if there is no
+    signature ``wanted``.
     """
     names = [signature.name for signature in graph.signatures]
     if wanted is not None:
         if wanted not in names:
             raise KeyError(f"no signature {wanted!r}; there are: {', '.join(names) or 'none'}")
         return wanted
-    if "serving_default" in names or not names:
-        return "serving_default" if names else None
-    assigned = {
-        name: sum(any(name in a.signatures for a in v.assigns) for v in graph.variables)
-        for name in names
-    }
-    return min(names, key=lambda name: (assigned[name], name))
+    if len(names) < 2:
+        return names[0] if names else None
+
+    def rank(signature: Signature) -> tuple[object, ...]:
+        name = signature.name
+        assigned = sum(any(name in a.signatures for a in v.assigns) for v in graph.variables)
+        return (
+            not signature.inputs or handles_checkpoints(graph, name),
+            name != "serving_default",
+            assigned,
+            name,
+        )
+
+    return min(graph.signatures, key=rank).name
+
+
+def handles_checkpoints(graph: Graph, signature: str) -> bool:
+    """Whether a signature saves the model or restores it: that is nothing for a .tflite file."""
+    return not CHECKPOINT_OPS.isdisjoint(graph.op_counts(signature))
 
 
 @dataclass(frozen=True)
@@ -215,6 +229,9 @@ class Family:
     accumulates_state: bool = False  # its state may stop changing after many calls: a proof tries
     # It stops the converter, too, where the handle of its variable is made inside a function.
     needs_handle_in_main_graph: bool = False
+    # The file of a model that has it is known to answer otherwise than the model does when it is
+    # called: at best it is "unproved", and the finding's message says why.
+    never_equal: bool = False
     # It is no fault today; a model that has it fails on the releases where its reproductions do.
     shown_by_releases: bool = False
 

@@ -14,8 +14,9 @@ from typing import Any, ClassVar
 
 from varhandle.graph import Graph, ModelFileError, Signature
 
-LoadedModel = Callable[[Mapping[str, Any]], Mapping[str, Any]]
-"""A loaded model: inputs of one call by name to its outputs by name."""
+LoadedModel = Callable[[Mapping[str, Any], str | None], Mapping[str, Any]]
+"""A loaded model, in inference mode: the inputs of one call by name, and the name of the signature
+(``None`` for the one that it was loaded for), to its outputs by name."""
 
 TFLiteConverter = Any
 """TensorFlow's, which comes without types and is not imported here."""

@@ -44,7 +44,7 @@ class GraphDef(ModelFormat):
         assert source.signature is not None
         fetches = {spec.name: f"{spec.name}:0" for spec in source.signature.outputs}
 
-        def answer(call: Mapping[str, Any]) -> Mapping[str, Any]:
+        def answer(call: Mapping[str, Any], _: str | None = None) -> Mapping[str, Any]:
             feeds = {f"{name}:0": value for name, value in call.items()}
             answers: Mapping[str, Any] = session.run(fetches, feeds)
             return answers

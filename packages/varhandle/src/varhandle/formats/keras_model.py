@@ -40,11 +40,12 @@ class KerasModel(ModelFormat):
     def load(self, source: ModelSource) -> LoadedModel:
         model = load_keras(source.path, source.trust)
 
-        def answer(call: Mapping[str, Any]) -> Mapping[str, Any]:
+        def answer(call: Mapping[str, Any], _: str | None = None) -> Mapping[str, Any]:
             if len(call) == 1:
-                return _named(model(next(iter(call.values()))))
+                return _named(model(next(iter(call.values())), training=False))
             names = [tensor.name for tensor in model.inputs]
-            return _named(model(dict(call) if set(names) == set(call) else list(call.values())))
+            inputs = dict(call) if set(names) == set(call) else list(call.values())
+            return _named(model(inputs, training=False))
 
         return answer
 

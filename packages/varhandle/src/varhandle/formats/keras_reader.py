@@ -32,6 +32,9 @@ BYTES = 2**30
 _CONFIG = "config.json"
 _METADATA = "metadata.json"
 _WEIGHTS = "model.weights.h5"
+CALLED_WITH_TRAINING = "called with training=True"
+"""Attribute of a layer's node: the model works as in training there, whoever calls it."""
+
 _LARGEST_TEXT = 64 * 2**20
 _LARGEST_COMPRESSED_WEIGHTS = 256 * 2**20
 _MOST_MEMBERS = 10_000
@@ -129,7 +132,13 @@ def _read_functions(model: Mapping[str, Any], name: str) -> Iterator[Function]:
                 op=str(layer["class_name"]),
                 inputs=tuple(f"{source}:{i}" if i else source for source, i in tensors),
                 sources=tuple(source for source, _ in tensors),
-                attributes=_settings(layer["config"]),
+                attributes={
+                    **_settings(layer["config"]),
+                    **dict.fromkeys(
+                        [CALLED_WITH_TRAINING] if _in_training(layer.get("inbound_nodes")) else [],
+                        True,
+                    ),
+                },
                 calls=(inner[-1][1],) if is_model else (),
             )
         )
@@ -164,6 +173,13 @@ def _tensors(inbound: object) -> Iterator[tuple[str, int]]:
             case _:
                 for value in inbound:
                     yield from _tensors(value)
+
+
+def _in_training(inbound: object) -> bool:
+    """Tell whether one of a layer's calls passes ``training=True``, as Keras 2 or 3 writes it."""
+    if isinstance(inbound, dict):
+        return inbound.get("training") is True or any(map(_in_training, inbound.values()))
+    return isinstance(inbound, list) and any(map(_in_training, inbound))
 
 
 def _settings(config: Mapping[str, Any]) -> dict[str, object]:

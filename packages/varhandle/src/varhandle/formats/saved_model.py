@@ -48,13 +48,12 @@ class SavedModel(ModelFormat):
         import tensorflow as tf
 
         loaded = tf.saved_model.load(source.path)
-        name = source.signature.name if source.signature else next(iter(loaded.signatures))
-        function = loaded.signatures[name]
-        wanted = function.structured_input_signature[1]
+        first = source.signature.name if source.signature else next(iter(loaded.signatures))
 
-        def answer(call: Mapping[str, Any]) -> Mapping[str, Any]:
+        def answer(call: Mapping[str, Any], signature: str | None = None) -> Mapping[str, Any]:
             # The closure holds ``loaded``: a signature alone does not keep its variables alive.
-            assert loaded is not None
+            function = loaded.signatures[signature or first]
+            wanted = function.structured_input_signature[1]
             tensors = {n: tf.constant(value, wanted[n].dtype) for n, value in call.items()}
             return dict(function(**tensors))
 

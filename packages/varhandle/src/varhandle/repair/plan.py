@@ -18,7 +18,7 @@ from varhandle.facts.dtypes import dtype_of
 from varhandle.facts.recipes import RECIPES, needs_calibration, requested_recipe
 from varhandle.facts.targets import Target, find_target
 from varhandle.facts.variable_updates import CONVERTED_UPDATES
-from varhandle.families.base import inference_signature
+from varhandle.families.base import handles_checkpoints, inference_signature
 from varhandle.families.catalog import FAMILIES
 from varhandle.formats import format_of
 from varhandle.graph import Variable
@@ -176,7 +176,9 @@ def _signatures_together(diagnosis: Diagnosis, chosen: str) -> tuple[str, ...]:
         if chosen in touching and variable.assigns:
             found |= touching
     twins = {"serve", "serving_default"}
-    return tuple(sorted(found - (twins - {chosen} if chosen in twins else set())))
+    found -= twins - {chosen} if chosen in twins else set()
+    saves = {name for name in found - {chosen} if handles_checkpoints(diagnosis.graph, name)}
+    return tuple(sorted(found - saves))
 
 
 def _assigned_by(diagnosis: Diagnosis, signatures: Sequence[str]) -> list[Variable]:

@@ -14,10 +14,6 @@ OTHER_BUILTINS = (
     "Write what is named with ops that have builtins, or leave it to the program around the model."
 )
 BRING_INPUTS = "Bring inputs of your own, an array for each input: --inputs FILE.npz."
-PASS_RANDOM_IN = (
-    "Make what is drawn at random an input of the model; or convert it without a proof, with "
-    "tf.lite.TFLiteConverter itself."
-)
 SIGN = "Save the model with signatures: tf.saved_model.save(module, path, signatures=…)."
 OTHER_OPS = "Write the model with ops that this runtime has, or take a later one."
 OTHER_RECIPE = "Take another recipe, or bring inputs as the model will meet them to calibrate with."
@@ -59,10 +55,6 @@ class NoCureError(VarhandleError, ValueError):
 
     def __reduce__(self) -> tuple[type, tuple[str, Finding | None, str]]:
         return type(self), (self.reason, self.finding, self.change)
-
-
-class NotProvenError(NoCureError):
-    """A file could be made, and there is nothing that would prove it right."""
 
 
 def _by_hand(fix: str) -> str:

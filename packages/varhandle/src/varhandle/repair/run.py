@@ -3,14 +3,16 @@
 Only the model file is at hand, and not the program that made it. Everything that TensorFlow or an
 interpreter does to it happens in child processes. A file that does not answer as TensorFlow does
 on the original model, over successive calls, with and without the default delegates, is no cure.
+One that could not be compared with anything that tells is made, and called unproved.
 """
 
 from __future__ import annotations
 
+import functools
 import html
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,22 +22,46 @@ import numpy.typing as npt
 from varhandle.diagnosis import Diagnosis, diagnose
 from varhandle.display import Rich, code_html, join_names, panel_html, printable
 from varhandle.evaluate.parity import Parity
+from varhandle.evaluate.proof import (
+    STATEFUL_CALLS,
+    Asked,
+    answered,
+    calls_of,
+    compare,
+    doubt,
+    rests_on,
+    rounded,
+    same_calls,
+)
+from varhandle.evaluate.reference import loader_of
+from varhandle.evaluate.stateful_parity import MICRO, has_micro, load_file
 from varhandle.extras import require
 from varhandle.facts.recipes import needs_calibration, requested_recipe
 from varhandle.facts.targets import Target, find_target
+from varhandle.facts.verdicts import MEANINGS, Verdict
 from varhandle.formats import format_of, read_graph
+from varhandle.formats.base import LoadedModel
 from varhandle.formats.trust import check_trust
-from varhandle.graph import ModelFileError
-from varhandle.repair.parity_proof import CALLS, prove, runs_on_micro
+from varhandle.graph import ModelFileError, Signature
 from varhandle.repair.plan import RepairPlan, plan_repair
-from varhandle.repair.refusal import NoCureError, NotProvenError
+from varhandle.repair.refusal import (
+    BRING_INPUTS,
+    OTHER_OPS,
+    OTHER_RECIPE,
+    SIGN,
+    WRITE_OTHERWISE,
+    NoCureError,
+)
 from varhandle.repair.steps import STEPS, RepairJob
+from varhandle.sandbox import run_isolated
+from varhandle.savedmodel import checkpoint_freezer, resave_tracked
 from varhandle.tflite.flatbuffer import unpack
+from varhandle.tflite.runtime_support import refusals
 from varhandle.tflite.state_files import check_target, write_with_state
+from varhandle.verdict_rules import known_difference
 
 __all__ = [
     "NoCureError",
-    "NotProvenError",
     "RepairResult",
     "RepairedFile",
     "cure",
@@ -49,45 +75,68 @@ Calls = Sequence[Mapping[str, Any]]
 _MADE_UP = (
     "The calls were made up: bring inputs of your own (--inputs) before you rely on the comparison."
 )
-_MADE_UP_CALIBRATION = (
-    "The ranges were calibrated with made-up calls: bring inputs of your own (--inputs), or the "
-    "quantized file saturates on real ones."
-)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class RepairResult(Rich):
-    """A .tflite file that answers as the model does, and how it came about.
+    """A .tflite file that answers as the model does, as far as that could be shown.
 
     Attributes:
         parity: Comparison of the float file with TensorFlow; of a .tflite file that was lifted,
-            with its own answers before.
+            with its own answers before. All signatures of the file are in it. ``None`` where
+            nothing could be compared.
         quantized: Comparison of the quantized file, each answer by its share of the range of
             TensorFlow's; ``None`` for a float file.
         initial_state: Name to the state before the first call; empty if the file keeps its own.
         notes: What else is to be said, a sentence each.
         float_bytes: Size of the file before it was quantized.
-        called: What the first signature was called with, input name to array.
-        expected: The model's own answers to these calls, output name to array.
+        asked: What was called, and the model's own answers.
+        doubt: Why the file is unproved, in one line; empty where it is proved.
     """
 
     content: bytes = field(repr=False)
     plan: RepairPlan
     diagnosis: Diagnosis
     target: Target
-    parity: Parity
+    parity: Parity | None
     quantized: Parity | None
     initial_state: Mapping[str, Array]
     notes: tuple[str, ...] = ()
     float_bytes: int = 0
-    called: Calls = field(default=(), repr=False)
-    expected: Calls = field(default=(), repr=False)
+    asked: Sequence[Asked] = field(default=(), repr=False)
+    doubt: str = ""
+
+    @property
+    def proved(self) -> bool:
+        """Whether the file was shown to answer as the model does."""
+        return not self.doubt
+
+    @property
+    def verdict(self) -> Verdict:
+        """What is to be said of the file."""
+        return "ready" if self.proved else "unproved"
+
+    @property
+    def called(self) -> Calls:
+        """What the first signature was called with, input name to array."""
+        return self.asked[0].calls
+
+    @property
+    def expected(self) -> Calls:
+        """The model's own answers to these calls, output name to array."""
+        return self.asked[0].answers
 
     def __repr__(self) -> str:
         return f"RepairResult({self.plan.id}: {len(self.content):,} bytes for {self.target.id})"
 
     def _headline(self) -> str:
-        return f"cured: {self.plan.id}, {len(self.content):,} bytes for {self.target.name}"
+        made = f"{self.plan.id}, {len(self.content):,} bytes for {self.target.name}"
+        if self.parity is None or not self.proved:
+            return f"unproved: {printable(self.doubt, None)} ({made})"
+        converted = format_of(self.diagnosis.graph).is_converted
+        whose = "the file before it" if converted else "TensorFlow"
+        kernels = " and ".join(run.kernels for run in self.parity.runs)
+        return f"cured: {made}; answers as {whose}, with {kernels}: {rests_on(self.asked)}"
 
     def _facts(self) -> list[str]:
         state = [f"state that the caller carries: {', '.join(map(printable, self.initial_state))}"]
@@ -95,7 +144,9 @@ class RepairResult(Rich):
 
     def text(self) -> str:
         """Return the plan, the reason and the comparisons."""
-        parts = [self._headline(), *self._facts(), self.parity.text()]
+        parts = [self._headline(), *self._facts()]
+        if self.parity is not None:
+            parts.append(self.parity.text())
         if self.quantized is not None:
             parts.append(f"quantized ({self.plan.quantization}):\n{self.quantized.text()}")
         return "\n".join(parts)
@@ -103,17 +154,21 @@ class RepairResult(Rich):
     def html(self) -> str:
         """Return the same as a panel."""
         body = "".join(f"<p>{html.escape(fact)}</p>" for fact in self._facts())
-        body += self.parity.html()
+        body += "" if self.parity is None else self.parity.html()
         if self.quantized is not None:
             body += f"<p>quantized: {html.escape(str(self.plan.quantization))}</p>"
             body += self.quantized.html()
         code = f"<details><summary>the code</summary>{code_html(self.plan.code)}"
-        return panel_html("right", self._headline(), f"{body}{code}</details>")
+        tone = MEANINGS[self.verdict].tone
+        return panel_html(tone, self._headline(), f"{body}{code}</details>")
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as plain data, fit for JSON; no values of arrays."""
         return {
-            "cured": True,
+            "cured": self.proved,
+            "doubt": self.doubt or None,
+            "rests_on": rests_on(self.asked),
+            "inputs": self.asked[0].origin,
             "model": self.diagnosis.model,
             "format": self.diagnosis.format,
             "target": self.target.id,
@@ -131,8 +186,8 @@ class RepairResult(Rich):
                 name: {"dtype": str(value.dtype), "shape": list(value.shape)}
                 for name, value in self.initial_state.items()
             },
-            "calls": len(self.called),
-            "parity": self.parity.as_dict(),
+            "calls": sum(len(one.answers) for one in self.asked),
+            "parity": None if self.parity is None else self.parity.as_dict(),
             "quantized_parity": None if self.quantized is None else self.quantized.as_dict(),
             "notes": list(self.notes),
         }
@@ -207,7 +262,7 @@ def cure(
             inputs=inputs,
             trust=trust,
             timeout=timeout,
-            reference_calls=CALLS,
+            reference_calls=STATEFUL_CALLS if needs_calibration(recipe) else 0,
         )
     plan = plan_repair(diagnosis, place, quantization, signature=signature)
     if "lift" in plan.steps and needs_calibration(recipe):
@@ -221,11 +276,18 @@ def _run_plan(job: RepairJob) -> RepairResult:
     for name, step in STEPS.items():  # a step may lengthen the plan by a later one
         if name in job.plan.steps and name != "quantize":
             step.run(job)
-    parity, plain, quantized = prove(job, None), job.content, None
-    if job.plan.quantization is not None:
+    job.asked = _asked(job)
+    parity, plain, quantized = _compared(job, None), job.content, None
+    doubts = [doubt(job.graph, job.asked, parity)]
+    recipe = job.plan.quantization
+    if recipe is not None:
+        missing = next((one.refusal for one in job.called if not one.calls), "")
+        if needs_calibration(recipe) and missing:
+            raise NoCureError(f"no safe cure with {recipe}: {missing}", change=BRING_INPUTS)
         STEPS["quantize"].run(job)
-        quantized = prove(job, job.plan.quantization)
-    first = job.called[0]
+        quantized = _compared(job, recipe)
+        doubts.append(doubt(job.graph, job.asked, quantized, recipe))
+    doubts.append(known_difference(job.graph, job.diagnosis.findings))
     return RepairResult(
         content=job.content,
         plan=job.plan,
@@ -236,24 +298,128 @@ def _run_plan(job: RepairJob) -> RepairResult:
         initial_state={} if job.lifted is None else job.lifted.start(),
         notes=tuple(_notes(job, parity, plain)),
         float_bytes=len(plain),
-        called=first.calls,
-        expected=first.expected,
+        asked=job.asked,
+        doubt=next(filter(None, doubts), ""),
     )
 
 
-def _notes(job: RepairJob, parity: Parity, plain: bytes) -> list[str]:
+def _asked(job: RepairJob) -> list[Asked]:
+    """Call every signature of the float file on the original model."""
+    at_least = STATEFUL_CALLS if needs_calibration(job.plan.quantization) else 0
+    given_to = job.diagnosis.signature
+    asked = calls_of(
+        job.graph,
+        _signatures(job),
+        job.made,
+        inputs=job.inputs,
+        given_to=given_to if given_to in job.plan.signatures else None,
+        at_least=at_least,
+    )
+    known = job.diagnosis.proof.asked if job.diagnosis.proof else ()
+    if job.model_format.is_converted:
+        known = ()  # those of the default delegates, and they are what is to be compared
+    load, needs_tensorflow = _loader(job), not job.model_format.is_converted
+    return [
+        answered(one, load, known, timeout=job.timeout, tensorflow=needs_tensorflow)
+        for one in asked
+    ]
+
+
+def _signatures(job: RepairJob) -> list[Signature]:
+    names = job.plan.signatures or (None,)
+    called = [job.model_format.call_signature(job.graph, name) for name in names]
+    shown = [signature for signature in called if signature is not None]
+    if shown:
+        return shown
+    if job.model_format.lacks_signature(job.graph):
+        record = run_isolated(resave_tracked.call_of, job.path, timeout=job.timeout)
+        if not record.ok:
+            raise NoCureError(f"no safe cure: {record.message}", change=SIGN)
+        return [record.value]
+    made = read_graph(job.made)
+    return [next(iter(made.signatures), made.main_signature)]
+
+
+def _loader(job: RepairJob) -> Callable[[], LoadedModel]:
+    """Return what makes fresh copies of the original model, in a child."""
+    first = next(iter(job.plan.signatures), None)
+    if job.model_format.is_converted:
+        return functools.partial(load_file, job.made)
+    if job.model_format.lacks_signature(job.graph):
+        return functools.partial(resave_tracked.load_call, job.path)
+    if job.model_format.needs_checkpoint and job.graph.variables:
+        checkpoint = str(checkpoint_freezer.checkpoint_beside(job.graph))
+        outputs = [spec.name for one in _signatures(job) for spec in one.outputs]
+        return functools.partial(checkpoint_freezer.load_restored, job.path, checkpoint, outputs)
+    return loader_of(job.graph, first, job.trust)
+
+
+def _compared(job: RepairJob, recipe: str | None) -> Parity | None:
+    """Compare every signature of ``job.content``; ``None`` where there is nothing to compare with.
+
+    ``recipe`` is how the file was quantized; ``None`` for the float file. ``NoCureError`` if the
+    target would not take the file, or one signature answers otherwise.
+    """
+    if recipe == job.plan.quantization:  # the last file that is made
+        why = refusals(read_graph(job.content), job.target, job.content)
+        if why:
+            raise NoCureError(f"no safe cure for {job.target.name}: {why[0]}", change=OTHER_OPS)
+    micro = runs_on_micro(job) and recipe == job.plan.quantization
+    before = job.diagnosis.proof
+    known = before is not None and before.passed and job.content == before.content
+    if before and known and not (recipe or micro) and same_calls(job.asked, before.asked):
+        return before.parity
+    try:
+        parity = compare(
+            job.content,
+            job.asked,
+            lifted=job.lifted,
+            recipe=recipe,
+            narrow=job.plan.narrow,
+            micro=micro,
+            timeout=job.timeout,
+        )
+    except KeyError as error:
+        reason = f"no cure: the file takes other inputs ({error.args[0]})"
+        raise NoCureError(reason, job.error) from error
+    if parity is not None and not parity.passed:
+        raise _differs(job, parity, recipe)
+    return parity
+
+
+def _differs(job: RepairJob, parity: Parity, recipe: str | None) -> NoCureError:
+    verdicts = "; ".join(f"{run.kernels}: {run.verdict}" for run in parity.runs)
+    how = f"quantized by {recipe}" if recipe else "made"
+    reason = f"no cure: the file that was {how} does not answer as the model ({verdicts})"
+    change = ""
+    if recipe:
+        change = OTHER_RECIPE
+    elif [run.kernels for run in parity.runs if run.refusal] == [MICRO]:
+        change = OTHER_OPS
+    elif {"widen-dtype", "functional-updates"} & set(job.plan.steps):
+        change = WRITE_OTHERWISE
+    return NoCureError(reason, job.error, change)
+
+
+def runs_on_micro(job: RepairJob) -> bool:
+    """Tell whether a file is run on TensorFlow Lite Micro too.
+
+    Its Python package runs the main graph, so it can be asked about one signature only.
+    """
+    return job.target.id == "micro" and has_micro() and len(job.plan.signatures) < 2
+
+
+def _notes(job: RepairJob, parity: Parity | None, plain: bytes) -> list[str]:
     """Say what else there is to say, a sentence each; ``plain`` is the float file."""
     plan, notes = job.plan, []
     if plan.left_out:
         kind = "signature" if len(plan.left_out) == 1 else "signatures"
         notes.append(f"Not in the file: the {kind} {join_names(plan.left_out)}.")
-    if parity.tolerance is not None:
-        notes.append(
-            f"It calculates in {' and '.join(plan.narrow)}: kernels round its steps one way or "
-            f"the other, so answers may differ by {parity.tolerance:g} of their size."
-        )
-    if job.inputs is None:
-        notes.append(_MADE_UP_CALIBRATION if needs_calibration(plan.quantization) else _MADE_UP)
+    if parity is not None and (words := rounded(parity)):
+        halves = f"It calculates in {' and '.join(plan.narrow)}: " if plan.narrow else ""
+        notes.append(f"{halves or 'Compared: '}{words}.")
+    if job.inputs is None and not needs_calibration(plan.quantization):
+        notes.append(_MADE_UP)
     if job.target.id == "micro" and not runs_on_micro(job):
         notes.append("It was not run on TensorFlow Lite Micro; its table of ops was compared.")
     if job.lifted is not None and job.lifted.note:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from varhandle.conversion.converter import convert
 from varhandle.diagnosis import Diagnosis, Finding
-from varhandle.evaluate.proof import converter_words
+from varhandle.evaluate.proof import Asked, converter_words
 from varhandle.evaluate.stateful_parity import with_state
 from varhandle.facts.recipes import RECIPES, ConverterSettings, Recipe, needs_calibration
 from varhandle.facts.targets import Target
@@ -36,7 +36,6 @@ from varhandle.tflite.runtime_support import update_runtime_version
 from varhandle.tflite.variable_values import CannotLiftError
 
 if TYPE_CHECKING:
-    from varhandle.repair.parity_proof import CalledSignature
     from varhandle.repair.plan import RepairPlan
 
 _CHANGES = {"NoEntryError": SIGN, "CannotRewriteError": WRITE_OTHERWISE}
@@ -55,7 +54,8 @@ class RepairJob:
         made: The float .tflite file, as it was converted.
         content: The .tflite file as far as it has come.
         lifted: The file whose state was lifted out; ``None`` if it keeps its own.
-        called: The signatures of the float file, with the model's own answers; set once it is made.
+        asked: What the signatures of the float file are called with, and the model's own answers;
+            set once it is made.
     """
 
     diagnosis: Diagnosis
@@ -69,7 +69,7 @@ class RepairJob:
     made: bytes = field(default=b"", repr=False)
     content: bytes = field(default=b"", repr=False)
     lifted: Lifted | None = None
-    called: Sequence[CalledSignature] = ()
+    asked: Sequence[Asked] = ()
 
     def __post_init__(self) -> None:
         self.source = self.path
@@ -95,6 +95,11 @@ class RepairJob:
     def signatures(self) -> list[str]:
         """The signatures to take of ``source``; none where it has none."""
         return [DEFAULT] if "export" in self.plan.steps else list(self.plan.signatures)
+
+    @property
+    def called(self) -> list[Asked]:
+        """The signatures of the float file, each called by itself."""
+        return [one for one in self.asked if not one.in_turns]
 
     @property
     def error(self) -> Finding | None:
@@ -365,7 +370,9 @@ def _quantize(job: RepairJob) -> None:
 def _quantized_file(job: RepairJob, recipe: Recipe) -> bytes:
     from varhandle.conversion.quantization import quantize_file
 
-    calls: dict[str, Any] = {one.name_in(job.content) or "": list(one.calls) for one in job.called}
+    calls: dict[str, Any] = {
+        one.names_in(job.content)[0] or "": list(one.calls) for one in job.called
+    }
     kept: list[str] = []
     if job.lifted is not None:
         calls = {name: with_state(job.lifted, c, name or None) for name, c in calls.items()}

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from varhandle.errors import VarhandleError
+from varhandle.formats.base import LoadedModel
 from varhandle.formats.checkpoint import read_checkpoint
 from varhandle.graph import Graph
 
@@ -92,13 +93,15 @@ def freeze_checkpoint(graph_def: str, target: str, checkpoint: str, outputs: Seq
     Path(target).write_bytes(frozen.SerializeToString())
 
 
-def restored_answers(
-    graph_def: str, checkpoint: str, calls: Sequence[Mapping[str, Any]], outputs: Sequence[str]
-) -> list[dict[str, Any]]:
-    """Ask TensorFlow for the answers of a graph with a checkpoint's values, unfrozen."""
-    with restored_session(graph_def, checkpoint) as session:
-        fetches = {name: f"{name}:0" for name in outputs}
-        return [
-            session.run(fetches, {f"{name}:0": value for name, value in call.items()})
-            for call in calls
-        ]
+def load_restored(graph_def: str, checkpoint: str, outputs: Sequence[str]) -> LoadedModel:
+    """Load a graph with a checkpoint's values, unfrozen, as what it was made of would answer."""
+    stack = contextlib.ExitStack()
+    session = stack.enter_context(restored_session(graph_def, checkpoint))
+    fetches = {name: f"{name}:0" for name in outputs}
+
+    def answer(call: Mapping[str, Any], _: str | None = None) -> Mapping[str, Any]:
+        assert stack is not None  # it holds the session open
+        answers: Mapping[str, Any] = session.run(fetches, {f"{n}:0": v for n, v in call.items()})
+        return answers
+
+    return answer

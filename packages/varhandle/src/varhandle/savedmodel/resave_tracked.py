@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from varhandle.errors import VarhandleError
+from varhandle.formats.base import LoadedModel
 from varhandle.graph import Signature, TensorSpec
 
 CALL = "__call__"
@@ -73,22 +74,18 @@ def call_of(source: str) -> Signature:
     return Signature(DEFAULT, "", tuple(inputs), tuple(named))
 
 
-def answers_of_call(source: str, calls: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Ask TensorFlow for the answers of a model's own call.
-
-    ``NoEntryError`` if it has no call, or several traces of one.
-    """
-    import numpy as np
+def load_call(source: str) -> LoadedModel:
+    """Load a SavedModel as its own call; ``NoEntryError`` if it has none, or several traces."""
     import tensorflow as tf
 
     (entry,) = entries_of(source, [CALL])
     specs = input_specs(entry.function)
-    answers = []
-    for call in calls:
+
+    def answer(call: Mapping[str, Any], _: str | None = None) -> Mapping[str, Any]:
         tensors = [tf.constant(call[name], spec.dtype) for name, spec in specs.items()]
-        told = named_outputs(_called(entry.function, tensors, specs))
-        answers.append({name: np.array(value) for name, value in told.items()})
-    return answers
+        return named_outputs(_called(entry.function, tensors, specs))
+
+    return answer
 
 
 def input_specs(function: Any) -> dict[str, Any]:

@@ -56,8 +56,9 @@ class CureMaker:
     def make(self, task: RowTask) -> None:
         """Write the verdict file and, where there is one, the .tflite file."""
         from varhandle.diagnosis import diagnose
+        from varhandle.evaluate.proof import STATEFUL_CALLS
+        from varhandle.facts.recipes import needs_calibration
         from varhandle.formats.trust import NotTrustedError
-        from varhandle.repair.parity_proof import CALLS
         from varhandle.repair.run import NoCureError, RepairResult, cure
         from varhandle.verdict_file import write_verdict
 
@@ -69,14 +70,14 @@ class CureMaker:
             "timeout": task.timeout,
         }
         asked: dict[str, Any] = {"target": spec.target, "quantization": spec.quantization}
-        diagnosis = diagnose(spec.model, **calls, reference_calls=CALLS)
+        at_least = STATEFUL_CALLS if needs_calibration(spec.quantization) else 0
+        diagnosis = diagnose(spec.model, **calls, reference_calls=at_least)
         outcome: RepairResult | NoCureError | NotTrustedError
         try:
             outcome = cure(diagnosis, **asked, **calls)
         except (NoCureError, NotTrustedError) as error:
             outcome = error
-        origin = "given" if spec.inputs else "made up"
-        write_verdict(task.row_folder, diagnosis, outcome, **asked, calls=origin)
+        write_verdict(task.row_folder, diagnosis, outcome, **asked)
 
     def sources(self) -> tuple[Path, ...]:
         """Return none: all is in this package."""
