@@ -132,6 +132,19 @@ def test_the_half_reader_is_blocked_then_cured_then_quantized(tmp_path):
     assert [v.name for v in delivered.variables] == ["memory"]
 
 
+def test_an_unproved_file_is_delivered_and_said_to_be_so(counting, tmp_path):
+    verdict = judged(tmp_path, counting, quantization="int8, float inputs")
+    content = stored(tmp_path)
+    assert not verdict.ok
+    assert (content["verdict"], content["file"], content["calls"]) == (
+        *("unproved", "model.tflite", "made up"),
+    )
+    assert "model.tflite" in files(tmp_path)
+    assert content["reason"].startswith("int8, float inputs was calibrated and compared with")
+    assert "unproved: model.tflite (" in verdict.text()
+    assert "Prove model.tflite before you rely on it" in verdict.text()
+
+
 def test_a_model_s_names_cannot_forge_the_report(counting, tmp_path):
     error = NoCureError("a <script>alert(1)</script>\nverdict: ready \x1b[2J")
     verdict = write_verdict(tmp_path, counting, error)
@@ -148,6 +161,7 @@ def test_a_verdict_without_its_proof_does_not_keep_to_the_schema(counting, tmp_p
     for name in ("sha256", "runs_on", "way", "parity", "float_bytes"):
         assert not validator.is_valid({**content, name: None}), name
     assert not validator.is_valid({**content, "verdict": "blocked"})
+    assert validator.is_valid({**content, "verdict": "unproved", "parity": None})
     assert not validator.is_valid({**content, "sha256": "0"})
 
 

@@ -32,7 +32,9 @@ def kind(now, before):
     [
         *((outcome, outcome, "same") for outcome in OUTCOMES),
         ("ready", "convertible", "worse"),
-        ("convertible", "blocked", "worse"),
+        ("convertible", "unproved", "worse"),
+        ("unproved", "blocked", "worse"),
+        ("unproved", "ready", "better"),
         ("blocked", "wrong-answers", "worse"),
         ("wrong-answers", "crashed", "worse"),
         ("wrong-answers", "failed", "worse"),

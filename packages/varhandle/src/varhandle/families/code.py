@@ -12,7 +12,7 @@ import re
 
 from varhandle.display import printable
 from varhandle.facts.dtypes import DTYPES
-from varhandle.formats import TFLITE
+from varhandle.formats import FORMATS, TFLITE
 from varhandle.graph import Shape, Variable
 
 OWNER = """\
@@ -87,7 +87,9 @@ def cure_comment(path: str, signature: str | None) -> str:
 
 def cure_command(path: str, signature: str | None, trust: bool = False) -> str:
     """Make the file on the command line."""
-    return f"varhandle cure {shell(path)} model.tflite{_option(signature)}{' --trust' * trust}"
+    return (
+        f"varhandle cure {shell(path)} model.tflite{_option(path, signature)}{' --trust' * trust}"
+    )
 
 
 def lift(path: str, signature: str | None) -> str:
@@ -95,11 +97,14 @@ def lift(path: str, signature: str | None) -> str:
     if TFLITE.is_named(path):
         return f"varhandle lift {shell(path)} stateless.tflite"
     target = "--target builtin-only"
-    return f"varhandle cure {shell(path)} stateless.tflite {target}{_option(signature)}"
+    return f"varhandle cure {shell(path)} stateless.tflite {target}{_option(path, signature)}"
 
 
-def _option(signature: str | None) -> str:
-    return f" --signature {shell(signature)}" if signature else ""
+def _option(path: str, signature: str | None) -> str:
+    # What is said of the file that was made is said of the model that it was made of, too, and a
+    # Keras model has no signatures.
+    named = any(one.is_named(path) and not one.shows_ops for one in FORMATS)
+    return f" --signature {shell(signature)}" if signature and not named else ""
 
 
 def shell(text: str) -> str:

@@ -12,6 +12,7 @@ kilobytes can unpack without end.
 from __future__ import annotations
 
 import json
+import re
 import stat
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -34,6 +35,13 @@ _METADATA = "metadata.json"
 _WEIGHTS = "model.weights.h5"
 CALLED_WITH_TRAINING = "called with training=True"
 """Attribute of a layer's node: the model works as in training there, whoever calls it."""
+
+TRAINING_BY_DEFAULT = re.compile(
+    r"Random\w+|AugMix|AutoContrast|CenterCrop|ContrastLimitedAdaptiveHistogramEqualization|CutMix"
+    r"|Equalization|MaxNumBoundingBoxes|MixUp|Pipeline|RandAugment|Resizing|Solarization"
+)
+"""Layers of Keras whose ``training`` is True unless the model is told otherwise: the file says so
+of every call, and it is no wish of the author's."""
 
 _LARGEST_TEXT = 64 * 2**20
 _LARGEST_COMPRESSED_WEIGHTS = 256 * 2**20
@@ -132,13 +140,7 @@ def _read_functions(model: Mapping[str, Any], name: str) -> Iterator[Function]:
                 op=str(layer["class_name"]),
                 inputs=tuple(f"{source}:{i}" if i else source for source, i in tensors),
                 sources=tuple(source for source, _ in tensors),
-                attributes={
-                    **_settings(layer["config"]),
-                    **dict.fromkeys(
-                        [CALLED_WITH_TRAINING] if _in_training(layer.get("inbound_nodes")) else [],
-                        True,
-                    ),
-                },
+                attributes=_settings(layer["config"]) | _call_settings(layer),
                 calls=(inner[-1][1],) if is_model else (),
             )
         )
@@ -173,6 +175,12 @@ def _tensors(inbound: object) -> Iterator[tuple[str, int]]:
             case _:
                 for value in inbound:
                     yield from _tensors(value)
+
+
+def _call_settings(layer: Mapping[str, Any]) -> dict[str, object]:
+    forced = not TRAINING_BY_DEFAULT.fullmatch(str(layer["class_name"]))
+    found = forced and _in_training(layer.get("inbound_nodes"))
+    return {CALLED_WITH_TRAINING: True} if found else {}
 
 
 def _in_training(inbound: object) -> bool:
