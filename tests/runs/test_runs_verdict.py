@@ -132,13 +132,13 @@ def test_the_half_reader_is_blocked_then_cured_then_quantized(tmp_path):
     assert [v.name for v in delivered.variables] == ["memory"]
 
 
-def test_an_unproved_file_is_delivered_and_said_to_be_so(counting, tmp_path):
-    verdict = judged(tmp_path, counting, quantization="int8, float inputs")
+def test_an_unproved_file_is_delivered_and_said_to_be_so(tmp_path):
+    diagnosis = diagnose(data_path("digits_classifier.keras"))
+    verdict = judged(tmp_path, diagnosis, quantization="int8, float inputs")
     content = stored(tmp_path)
     assert not verdict.ok
-    assert (content["verdict"], content["file"], content["calls"]) == (
-        *("unproved", "model.tflite", "made up"),
-    )
+    assert (content["verdict"], content["file"]) == ("unproved", "model.tflite")
+    assert content["calls"] in ("graph", "made up")
     assert "model.tflite" in files(tmp_path)
     assert content["reason"].startswith("int8, float inputs was calibrated and compared with")
     assert "unproved: model.tflite (" in verdict.text()

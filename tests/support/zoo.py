@@ -273,7 +273,7 @@ def counter(tf, folder):
     return save(tf, folder, module, serving_default=module.step)
 
 
-@specimen("convertible", infos=("shared-or-dynamic-state",))
+@specimen("convertible", infos=(*STATE, "shared-or-dynamic-state"))
 def counter_of_two_signatures(tf, folder):
     module = counter_module(tf)
     return save(tf, folder, module, step=module.step, peek=module.peek)

@@ -151,7 +151,7 @@ def test_a_signature_without_inputs_is_not_the_one_that_is_proved(tf, tmp_path):
     assert diagnose(path, signature="clear").verdict == "unproved"
     made = cure(found)
     assert made.plan.signatures == ("clear", "smooth")
-    assert "signatures clear and smooth, 48 calls" in first_line(made)
+    assert "signatures clear, smooth, 48 calls" in first_line(made)
     assert [run.calls for run in made.parity.runs] == [48, 48]
     fresh, file = smoothing(tf), runners(made.content)  # by bare TensorFlow and interpreter
     x = np.float32([1.0, 2.0])
@@ -229,7 +229,7 @@ def test_of_four_signatures_those_that_compute_are_kept_and_compared(tf, tmp_pat
     assert plan.left_out == ("restore", "save")
     made = cure(path, trust=True)
     assert made.verdict == "ready"
-    assert "signatures infer and train" in first_line(made)
+    assert "signatures infer, train, " in first_line(made)
     fresh, file = training(tf), runners(made.content)
     assert set(file) == {"infer", "train"}
     x, y = np.float32([[1.0, 2.0]]), np.float32([[5.0]])
@@ -245,7 +245,7 @@ def test_every_signature_of_a_tflite_file_is_run(tf, tmp_path):
     path = zoo.save(tf, tmp_path, module, clear=module.clear, smooth=module.smooth)
     found = diagnose(zoo.to_tflite(tf, path, tmp_path))
     assert found.verdict == "ready"
-    assert "signatures smooth and clear, 48 calls" in found.proof.text()
+    assert "signatures smooth, clear, 48 calls" in found.proof.text()
 
 
 # Calls that are refused.
@@ -287,7 +287,7 @@ def test_a_model_that_refuses_made_up_calls_is_unproved_and_wants_inputs(tf, tmp
 
 
 REFUSING = {
-    "FLOOR_MOD": (lambda tf, x, y: x // y * 0 + x % y, "int32", [7, 9], [2, 4]),
+    "FLOOR_MOD": (lambda tf, x, y: x % y, "int32", [7, 9], [2, 4]),
     "GATHER": (lambda tf, x, y: tf.gather(x[:1], y), "int32", [7, 9], [0, 0]),
     "SLICE": (lambda tf, x, y: tf.slice(x, y[:1], [2]), "int32", [7, 9], [0, 0]),
     "SCATTER_ND": (
@@ -306,7 +306,7 @@ def test_an_op_that_refuses_made_up_values_is_no_broken_file(tf, tmp_path, op, m
     )
     path = tmp_path / "model.tflite"
     path.write_bytes(converter.convert())
-    bad = {"x": np.array([x], dtype), "y": np.array([[0, 1]], dtype)}
+    bad = {"x": np.array([x], dtype), "y": np.array([[1, 0]], dtype)}
     calls = [{name: array[0] for name, array in bad.items()}] * 5
     made_up = ExampleCalls(calls, "made up", "made-up calls")
     with monkeypatch.context() as patched:  # whatever is made up one day

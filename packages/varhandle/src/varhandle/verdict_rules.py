@@ -27,7 +27,7 @@ from varhandle.families.base import Finding, in_order, named, with_severity
 from varhandle.families.catalog import diagnose_log, family, find
 from varhandle.families.log_text import without_noise
 from varhandle.formats import format_of, read_graph
-from varhandle.formats.keras_reader import CALLED_WITH_TRAINING
+from varhandle.formats.base import CALLED_WITH_TRAINING
 from varhandle.graph import Graph
 
 if TYPE_CHECKING:

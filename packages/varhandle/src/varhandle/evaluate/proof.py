@@ -195,13 +195,13 @@ def same_calls(mine: Sequence[Asked], theirs: Sequence[Asked]) -> bool:
 def _known_answers(asked: Asked, before: Asked) -> Answered | None:
     """Return the answers to the same calls, if they were given before."""
     count = len(asked.calls)
-    refused = before.refusal if len(before.answers) < count else ""
-    same = asked.names[: len(before.calls)] == before.names[:count] and all(
-        map(_same_call, asked.calls, before.calls)
-    )
-    if not before.answers or not same or (len(before.answers) < count and not refused):
+    enough = len(before.answers) >= count
+    same = asked.names[: len(before.names)] == before.names[:count]
+    if not before.answers or not (enough or before.refusal) or not same:
         return None
-    return Answered(list(before.answers[:count]), refused)
+    if not all(map(_same_call, asked.calls, before.calls)):
+        return None
+    return Answered(list(before.answers[:count]), "" if enough else before.refusal)
 
 
 def _same_call(mine: Call, theirs: Call) -> bool:
@@ -256,7 +256,7 @@ def doubt(
         if not one.answers:
             return f"nothing to compare {_subject([one])} with: {one.refusal}"
     assert parity is not None
-    poor = next((one for one in asked if one.origin in _NO_ONES), None)
+    poor = next((one for one in _with_inputs(asked) if one.origin in _NO_ONES), None)
     if needs_calibration(recipe) and poor is not None:
         return (
             f"{recipe} was calibrated and compared with {poor.basis}, on which it may be right and "
@@ -299,9 +299,18 @@ def _subject(asked: Sequence[Asked]) -> str:
     return f"signature{'' if len(names) == 1 else 's'} {join_names(names)}"
 
 
+def _with_inputs(asked: Sequence[Asked]) -> list[Asked]:
+    return [one for one in asked if one.signature.inputs and not one.in_turns]
+
+
+def origin_of(asked: Sequence[Asked]) -> Origin | None:
+    """Return where the inputs come from, of the first signature that has some."""
+    return next((one.origin for one in (*_with_inputs(asked), *asked)), None)
+
+
 def rests_on(asked: Sequence[Asked]) -> str:
     """Say in one line what was compared: signatures, calls, and where their inputs come from."""
-    bases = dict.fromkeys(one.basis for one in asked if not one.in_turns)
+    bases = dict.fromkeys(one.basis for one in _with_inputs(asked)) or ["without inputs"]
     calls = counted(sum(len(one.calls) for one in asked), "call")
     refused = "".join(
         f"; {_subject([one])} itself refuses call {len(one.calls) + 1} ({one.refusal})"
@@ -386,7 +395,7 @@ class Proof(Rich):
             "converter": None if record is None else _record_dict(record),
             "bytes": None if self.content is None else len(self.content),
             "compared_with": self.reference or None,
-            "inputs": self.asked[0].origin if self.asked else None,
+            "inputs": origin_of(self.asked),
             "parity": None if self.parity is None else self.parity.as_dict(),
         }
 
@@ -559,10 +568,8 @@ def _refused_values(asked: Sequence[Asked], parity: Parity) -> str:
     ops = {run.refused_by for run in parity.runs}
     if "" in ops or all(one.origin == "given" for one in asked):
         return ""
-    return (
-        f"{join_names(sorted(ops))} refuses the inputs that were made up "
-        f"({printable(parity.runs[-1].refusal)}): {_BRING}"
-    )
+    words = printable(parity.runs[-1].refusal.partition("Node number")[0])
+    return f"{join_names(sorted(ops))} refuses the inputs that were made up ({words}): {_BRING}"
 
 
 def _stuck_after(

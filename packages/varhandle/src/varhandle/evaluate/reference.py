@@ -9,6 +9,7 @@ it.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -94,7 +95,7 @@ def _answers(load: Callable[[], LoadedModel], steps: list[tuple[str | None, Call
         try:
             answers.append(_answer(model, name, call))
         except Exception as error:
-            refusal = short_message(str(error)) or type(error).__name__
+            refusal = short_message(_telling_line(str(error))) or type(error).__name__
             if not answers:
                 raise RefusedCallError(refusal) from error
             break
@@ -107,6 +108,14 @@ def _answers(load: Callable[[], LoadedModel], steps: list[tuple[str | None, Call
                 f"{different}: it draws random numbers"
             )
     return Answered(answers, refusal)
+
+
+_NO_NEWS = re.compile(r"\s*($|Graph execution error|Detected at node|<stack traces|\[\[)")
+
+
+def _telling_line(message: str) -> str:
+    """Return the line of TensorFlow's message that says why, and not where."""
+    return next((line for line in message.splitlines() if not _NO_NEWS.match(line)), message)
 
 
 def _answer(model: LoadedModel, name: str | None, call: Call) -> Answer:

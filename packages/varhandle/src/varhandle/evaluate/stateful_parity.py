@@ -221,7 +221,7 @@ def has_micro() -> bool:
 
 
 def micro_answers(
-    content: bytes, calls: Sequence[Call], signature: str | None, _kernels: str, state: States
+    content: bytes, calls: Sequence[Call], signature: Names, _kernels: str, state: States
 ) -> list[Answer]:
     """Run a file's main graph on TensorFlow Lite Micro, as :func:`stateful_answers` does on LiteRT.
 
@@ -230,7 +230,9 @@ def micro_answers(
     """
     from tflite_micro import runtime
 
-    session = Session(content, signature=signature, delegates=False, strict=False)
+    steps = steps_of(calls, signature)
+    name = steps[0][0]
+    session = Session(content, signature=name, delegates=False, strict=False)
     lite = session.interpreter
     input_place = {one["index"]: place for place, one in enumerate(lite.get_input_details())}
     output_place = {one["index"]: place for place, one in enumerate(lite.get_output_details())}
@@ -250,8 +252,7 @@ def micro_answers(
             answer[name] = (real, tensor.scale if tensor.quantized else 0.0)
         return answer
 
-    steps = steps_of(calls, signature)
-    return [answer for _, answer in _carry(run, {signature: session}, steps, state)]
+    return [answer for _, answer in _carry(run, {name: session}, steps, state)]
 
 
 def _by_range(

@@ -20,10 +20,12 @@ from varhandle.families import code
 from varhandle.families.harness import Case
 from varhandle.families.log_index import LogDiagnosis, LogRule, MatchIndex, Meaning
 from varhandle.families.log_patterns import Match, Pattern
-from varhandle.formats.embedded_code import CHECKPOINT_OPS
 from varhandle.formats.tflite_bytes import read_graph_part
 from varhandle.graph import Access, Function, Graph, Node, Signature, Variable
 
+_CHECKPOINT_OPS = frozenset(
+    {"Save", "SaveSlices", "SaveV2", "Restore", "RestoreSlice", "RestoreV2", "MergeV2Checkpoints"}
+)
 _VARIABLE_BUILTINS = frozenset({"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"})
 
 
@@ -92,7 +94,7 @@ def inference_signature(graph: Graph, wanted: str | None = None) -> str | None:
 
 def handles_checkpoints(graph: Graph, signature: str) -> bool:
     """Whether a signature saves the model or restores it: that is nothing for a .tflite file."""
-    return not CHECKPOINT_OPS.isdisjoint(graph.op_counts(signature))
+    return not _CHECKPOINT_OPS.isdisjoint(graph.op_counts(signature))
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,10 @@ TFLiteConverter = Any
 """TensorFlow's, which comes without types and is not imported here."""
 
 
+CALLED_WITH_TRAINING = "called with training=True"
+"""Attribute of a layer's node: the model works as in training there, whoever calls it."""
+
+
 @dataclass(frozen=True)
 class ModelSource:
     """What a child process needs to open a model."""

@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from varhandle.errors import VarhandleError
+from varhandle.formats.base import CALLED_WITH_TRAINING
 from varhandle.formats.embedded_code import code_in_keras_config, weights_in_other_files
 from varhandle.graph import Function, Graph, ModelFileError, Node, Shape, TensorSpec, Variable
 from varhandle.sandbox import Record, run_isolated
@@ -33,9 +34,6 @@ BYTES = 2**30
 _CONFIG = "config.json"
 _METADATA = "metadata.json"
 _WEIGHTS = "model.weights.h5"
-CALLED_WITH_TRAINING = "called with training=True"
-"""Attribute of a layer's node: the model works as in training there, whoever calls it."""
-
 TRAINING_BY_DEFAULT = re.compile(
     r"Random\w+|AugMix|AutoContrast|CenterCrop|ContrastLimitedAdaptiveHistogramEqualization|CutMix"
     r"|Equalization|MaxNumBoundingBoxes|MixUp|Pipeline|RandAugment|Resizing|Solarization"
