@@ -3,7 +3,7 @@
 import pytest
 
 from varhandle.formats import read_graph
-from varhandle.formats.embedded_code import code_in_keras_config, effect
+from varhandle.formats.embedded_code import code_in_keras_config, custom_objects_of, effect
 from varhandle.graph import ModelFileError
 from varhandle.graph.model import Node
 from workbook_lib.locations import project_root
@@ -61,7 +61,7 @@ def test_the_code_of_a_lambda_layer_is_found(lambda_files):
         assert any("bytecode" in line for line in lines)
 
 
-def test_code_in_what_a_model_was_compiled_with_is_found(keras, tmp_path):
+def test_what_a_model_was_compiled_with_is_not_loaded_and_so_no_code(keras, tmp_path):
     @keras.saving.register_keras_serializable("evil_package")
     def steal(y, p):
         return keras.ops.mean(y - p)
@@ -69,8 +69,24 @@ def test_code_in_what_a_model_was_compiled_with_is_found(keras, tmp_path):
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile("sgd", loss=steal)
     model.save(tmp_path / "compiled.keras")
-    (line,) = read_graph(tmp_path / "compiled.keras").embedded_code
-    assert "evil_package>steal" in line
+    model.save(tmp_path / "compiled.h5")
+    for name in ("compiled.keras", "compiled.h5"):
+        graph = read_graph(tmp_path / name)
+        assert (graph.embedded_code, graph.custom_objects) == ((), ())
+
+
+def test_what_a_model_inside_a_model_was_compiled_with_is_loaded(keras, tmp_path):
+    """Keras compiles it anew, whatever ``load_model`` is told."""
+
+    @keras.saving.register_keras_serializable("other_package")
+    def own_loss(y, p):
+        return keras.ops.mean(y - p)
+
+    inner = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    inner.compile("sgd", loss=own_loss)
+    keras.Sequential([keras.Input((2,)), inner]).save(tmp_path / "outer.keras")
+    (named,) = read_graph(tmp_path / "outer.keras").custom_objects
+    assert named.name == "other_package>own_loss"
 
 
 def test_a_custom_layer_is_found(keras, tmp_path):
@@ -80,8 +96,9 @@ def test_a_custom_layer_is_found(keras, tmp_path):
 
     model = keras.Sequential([keras.Input((2,)), Mine(name="own"), keras.layers.Dense(1)])
     model.save(tmp_path / "custom.keras")
-    (line,) = read_graph(tmp_path / "custom.keras").embedded_code
-    assert "Mine own" in line
+    graph = read_graph(tmp_path / "custom.keras")
+    assert graph.embedded_code == ()  # the file names it, and does not bring it along
+    assert [one.name for one in graph.custom_objects] == ["Mine"]
 
 
 def _object(module, class_name, /, registered=None, **config):
@@ -120,11 +137,6 @@ EMBEDDED = {
     "any module": ("os.system", _function("os", "system")),
     "a function of Python": ("eval", _function("builtins", "eval")),
     "a class of any module": ("subprocess.Popen", _object("subprocess", "Popen")),
-    "a module that begins like Keras": ("kerasevil", _object("kerasevil", "Layer")),
-    "another package of Keras": ("keras_hub", _object("keras_hub.models", "Bert")),
-    "no module": ("Mine is code outside", _object(None, "Mine", registered="Mine", name="m")),
-    "a registered class": ("evil>Mine", _object("builtins", "Mine", registered="evil>Mine")),
-    "a registered class of a .h5 file": ("evil>Mine", _legacy("evil>Mine")),
     "a download": ("get_file", _function("keras.utils", "get_file")),
     "a download by another name": ("get_file", _function("keras", "utils.get_file")),
     "its real name": ("get_file", _function("keras.src.utils.file_utils", "get_file")),
@@ -148,6 +160,29 @@ def test_what_a_keras_config_brings_along(case):
     assert lines
     assert any(words in line for line in lines)
     assert all(line.isprintable() for line in lines)
+
+
+CUSTOM = {
+    "a module that begins like Keras": ("kerasown.Layer", _object("kerasown", "Layer")),
+    "another package of Keras": ("keras_hub.models.Bert", _object("keras_hub.models", "Bert")),
+    "no module": ("Mine", _object(None, "Mine", registered="Mine", name="m")),
+    "a registered class": ("own>Mine", _object("builtins", "Mine", registered="own>Mine")),
+    "a registered class of a .h5 file": ("own>Mine", _legacy("own>Mine")),
+    "a function": ("my_code.swish", _function("my_code", "swish")),
+}
+
+
+@pytest.mark.parametrize("case", CUSTOM)
+def test_what_a_keras_config_names_and_does_not_bring_along(case):
+    name, value = CUSTOM[case]
+    model = _object("keras", "Sequential", name="m", layers=[{"deep": [[value]]}, value])
+    assert [str(one) for one in custom_objects_of(model)] == [name]
+    assert code_in_keras_config(model) == ()
+
+
+@pytest.mark.parametrize("case", EMBEDDED)
+def test_code_is_not_asked_for_as_custom_objects(case):
+    assert custom_objects_of(EMBEDDED[case][1]) == ()
 
 
 def test_what_the_safe_mode_of_keras_refuses_is_all_found(keras):

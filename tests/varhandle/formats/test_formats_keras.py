@@ -103,5 +103,5 @@ def test_keras_2_nodes_have_edges(keras_models, tmp_path):
 
 def test_weights_alone_are_no_model(keras_models, tmp_path):
     keras_models["sequential"].model.save_weights(tmp_path / "only.weights.h5")
-    with pytest.raises(ModelFileError, match="weights alone"):
+    with pytest.raises(ModelFileError, match=r"model.load_weights\(.*only.weights.h5"):
         read_graph(tmp_path / "only.weights.h5")

@@ -10,8 +10,8 @@ from __future__ import annotations
 import html
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from varhandle.display import Rich, code_html, counted, panel_html, printable, table_html
@@ -21,6 +21,7 @@ from varhandle.families import code
 from varhandle.families.base import Finding, inference_signature
 from varhandle.families.catalog import family, find
 from varhandle.formats import format_of, read_graph
+from varhandle.formats.custom_code import check_imports
 from varhandle.graph import Graph, Variable
 from varhandle.verdict_rules import decide
 
@@ -48,6 +49,7 @@ class Diagnosis(Rich):
         signature: The signature that the verdict is about; ``None`` where there is none.
         other: What stands in the way and is no matter of variables: a line each.
         doubt: Why it is unproved, in one line; empty for any other verdict.
+        imports: The Python files and modules that the model was given.
     """
 
     model: str
@@ -60,6 +62,7 @@ class Diagnosis(Rich):
     signature: str | None = None
     other: tuple[str, ...] = ()
     doubt: str = ""
+    imports: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -112,7 +115,8 @@ class Diagnosis(Rich):
         if self.verdict not in ("convertible", "unproved") or format_of(self.graph).is_converted:
             return []
         several = len(self.graph.signatures) > 1
-        command = code.cure_command(self.model, self.signature if several else None, trust)
+        command = code.cure_command(self.model, self.signature if several else None)
+        command = code.with_options(command, self.model, trust, self.imports)
         return [f"make the file: {printable(command, None)}"]
 
     def _subject(self) -> str:
@@ -173,6 +177,8 @@ def diagnose(
     trust: bool = False,
     timeout: float = 300.0,
     reference_calls: int = 0,
+    imports: Sequence[str | os.PathLike[str]] = (),
+    custom_objects: Mapping[str, Any] | None = None,
 ) -> Diagnosis:
     """Say what is wrong with a model, and prove it.
 
@@ -189,6 +195,9 @@ def diagnose(
         timeout: Seconds that the conversion, and TensorFlow's own answers, may take.
         reference_calls: How many calls to make up at least, where a ``cure`` is to follow that
             wants more.
+        imports: Python files (``my_layers.py``) and modules that define what the model names and
+            does not bring along: custom classes, activations, ops. They run in a child process.
+        custom_objects: The same as Keras takes it, by name; defined in modules, not in a notebook.
 
     Returns:
         The diagnosis. Whatever the model does when it is converted or run is in it.
@@ -197,7 +206,9 @@ def diagnose(
         ModelFileError: There is no model, or none that can be read.
         KeyError: The model has no such signature.
         CallsError: ``inputs`` do not fit the signature (a ``ValueError``).
+        CustomCodeError: There is no such file to import (a ``ValueError``).
     """
+    own_code = check_imports(imports, custom_objects)
     graph = source if isinstance(source, Graph) else read_graph(source)
     if not static and not format_of(graph).is_converted:
         require("tensorflow", "diagnosing a model beyond what it shows (--static)")
@@ -218,17 +229,23 @@ def diagnose(
             timeout=timeout,
             accumulates_state=accumulates,
             reference_calls=reference_calls,
+            imports=own_code,
         )
-    decision = decide(graph, findings, proof)
+    decision = decide(graph, findings, proof, () if own_code else graph.custom_objects)
+    named = tuple(str(each) for each in imports)
     return Diagnosis(
         model=graph.source,
         format=graph.format,
         variables=graph.variables,
-        findings=decision.findings,
+        findings=tuple(
+            replace(f, fix=code.with_options(f.fix, graph.source, trust, named))
+            for f in decision.findings
+        ),
         verdict=decision.verdict,
         proof=proof,
         graph=graph,
         signature=chosen,
         other=decision.other,
         doubt=decision.doubt,
+        imports=named,
     )

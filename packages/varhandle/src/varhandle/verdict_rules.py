@@ -21,14 +21,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from varhandle.display import printable
+from varhandle.display import join_names, printable
 from varhandle.facts.verdicts import MEANINGS, Verdict
+from varhandle.families import code
 from varhandle.families.base import Finding, in_order, named, with_severity
 from varhandle.families.catalog import diagnose_log, family, find
 from varhandle.families.log_text import without_noise
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.base import CALLED_WITH_TRAINING
-from varhandle.graph import Graph
+from varhandle.graph import CustomObject, Graph
 
 if TYPE_CHECKING:
     from varhandle.evaluate.parity import Run
@@ -42,6 +43,9 @@ _FLEX = (
     " SELECT_TF_OPS converts it for a runtime that has the Flex delegate, which the Python "
     "packages no longer have."
 )
+_PLAIN_ERRORS = frozenset({"CustomCodeError", "KerasLoadError"})
+"""Errors of the tool's own, whose whole message is for the user."""
+
 _NO_VALUE = "variable != nullptr"
 
 
@@ -54,8 +58,15 @@ class Decision(NamedTuple):
     doubt: str = ""  # why it is unproved
 
 
-def decide(graph: Graph, findings: tuple[Finding, ...], proof: Proof | None) -> Decision:
-    """Reach the verdict."""
+def decide(
+    graph: Graph,
+    findings: tuple[Finding, ...],
+    proof: Proof | None,
+    missing: Sequence[CustomObject] = (),
+) -> Decision:
+    """Reach the verdict; ``missing`` is what the model needs of its author's, and has not got."""
+    if missing and (proof is None or proof.conversion is None):
+        return Decision(findings, "blocked", (_custom_code(graph, join_names(missing)),))
     if proof is None:
         return _as_read(graph, findings)
     decision = _by_proof(graph, _with_the_files(graph, findings, proof), proof)
@@ -150,6 +161,10 @@ def _refused(graph: Graph, findings: tuple[Finding, ...], proof: Proof) -> Decis
     record = proof.conversion.record
     if format_of(graph).lacks_signature(graph):
         return Decision(findings, "blocked", (_NO_SIGNATURE,))
+    if record.exception_type == "MissingCustomObjectError":
+        return Decision(findings, "blocked", (_custom_code(graph, record.message),))
+    if record.exception_type in _PLAIN_ERRORS:
+        return Decision(findings, "blocked", (record.message,))
     shown = next(iter(diagnose_log(without_noise(record.message))), None)
     if shown is None:
         return Decision(findings, "blocked", (_stopped(proof),))
@@ -160,6 +175,17 @@ def _refused(graph: Graph, findings: tuple[Finding, ...], proof: Proof) -> Decis
     told = Finding(shown.id, "error", variables, shown.message, fix)
     kept = (f for f in findings if f.severity != "warning" or f.id != shown.id)
     return Decision(in_order((*kept, told)), "blocked")
+
+
+def _custom_code(graph: Graph, names: str) -> str:
+    """Say what a model needs of its author's, and how the tool is given it."""
+    modules = sorted({one.module or "FILE.py" for one in graph.custom_objects}) or ["FILE.py"]
+    command = " ".join(
+        ["varhandle diagnose", code.shell(graph.source)]
+        + [f"--import {code.shell(module)}" for module in modules]
+    )
+    which = ", where FILE.py is the Python file that defines it" * ("FILE.py" in modules)
+    return f"it needs {names}, which neither Keras nor the file has: {command}{which}"
 
 
 def _stopped(proof: Proof) -> str:

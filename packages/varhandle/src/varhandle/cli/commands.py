@@ -68,6 +68,7 @@ def _diagnose(options: argparse.Namespace) -> int:
             signature=options.signature,
             inputs=options.inputs,
             trust=options.trust,
+            imports=options.imports,
         )
     print_result(found, options.json)
     return MEANINGS[found.verdict].exit_code
@@ -134,6 +135,7 @@ def _cure(options: argparse.Namespace) -> int:
                 signature=options.signature,
                 inputs=options.inputs,
                 trust=options.trust,
+                imports=options.imports,
             )
         except NoCureError as error:
             print_result(error, options.json)
@@ -253,6 +255,7 @@ def _sweep(options: argparse.Namespace) -> int:
                 timeout=options.timeout,
                 memory=int(options.memory * 2**30),
                 trust=options.trust,
+                imports=options.imports,
                 say=functools.partial(print, flush=True),
             )
     except KeyboardInterrupt:

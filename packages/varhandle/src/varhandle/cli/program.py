@@ -142,6 +142,15 @@ def add_calls(parser: argparse.ArgumentParser) -> None:
         help="an array for each input, its first axis the successive calls; default: made up",
     )
     parser.add_argument(
+        "--import",
+        dest="imports",
+        action="append",
+        default=[],
+        metavar="FILE.py|MODULE",
+        help="Python code of yours that defines what MODEL names: custom layers, functions, ops; "
+        "repeatable",
+    )
+    parser.add_argument(
         "--trust", action="store_true", help="allow code that the model file brings along to run"
     )
 

@@ -16,6 +16,7 @@ from varhandle.display import Rich, RichTable, Table, join_all, panel_html
 from varhandle.facts.recipes import ConverterSettings
 from varhandle.formats import ModelFormat, format_of, read_graph
 from varhandle.formats.base import ModelSource
+from varhandle.formats.custom_code import Import
 from varhandle.formats.trust import check_trust
 from varhandle.graph import ModelFileError, Signature, Variable
 from varhandle.progress_bar import busy
@@ -143,11 +144,13 @@ def convert(
     signature_keys: Sequence[str] | None = None,
     trust: bool = False,
     timeout: float = 300.0,
+    imports: Sequence[Import] = (),
 ) -> Conversion:
     """Convert a SavedModel, a Keras file or a frozen GraphDef in a child process.
 
     Nothing that the converter does is raised here. ``signature_keys`` are those of a SavedModel to
-    convert, all if ``None``. With ``trust``, code that the file brings along may run.
+    convert, all if ``None``. With ``trust``, code that the file brings along may run; ``imports``
+    are what it needs of the user's own (``custom_code.check_imports``).
 
     Raises:
         ModelFileError: There is no such model, or it is of another format.
@@ -165,7 +168,7 @@ def convert(
     if unknown:
         raise ValueError(f"no signature {join_all(unknown)}; there are: {join_all(names)}")
     path, called = model_format.path_to_load(source), model_format.call_signature(graph, None)
-    opened = ModelSource(path, called, tuple(keys), trust)
+    opened = ModelSource(path, called, tuple(keys), trust, tuple(imports))
     with busy("converting"):
         record = run_isolated(_converted, model_format, opened, settings, timeout=timeout)
     return Conversion(record)

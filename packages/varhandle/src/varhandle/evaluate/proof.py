@@ -44,6 +44,7 @@ from varhandle.evaluate.stateful_parity import CarriedState, compare_file, tells
 from varhandle.facts.recipes import needs_calibration
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.base import LoadedModel
+from varhandle.formats.custom_code import Import
 from varhandle.formats.trust import NotTrustedError, check_trust
 from varhandle.graph import Graph, Signature
 from varhandle.sandbox import Record, run_isolated
@@ -420,6 +421,7 @@ def prove(
     timeout: float = 300.0,
     accumulates_state: bool = False,
     reference_calls: int = 0,
+    imports: Sequence[Import] = (),
 ) -> Proof:
     """Convert a model, run the file and compare it. Nothing that the model does is raised here.
 
@@ -441,7 +443,8 @@ def prove(
     if format_of(graph).is_converted:
         names = [name for name in (signature, *beside) if name is not None]
         return _prove_file(graph, names, wanted, timeout, accumulates_state)
-    return _prove_source(graph, signature, wanted, trust=trust, timeout=timeout)
+    loading: dict[str, Any] = {"trust": trust, "imports": imports}
+    return _prove_source(graph, signature, wanted, loading, timeout)
 
 
 def _unproved(
@@ -451,10 +454,14 @@ def _unproved(
 
 
 def _prove_source(
-    graph: Graph, signature: str | None, wanted: Mapping[str, Any], *, trust: bool, timeout: float
+    graph: Graph,
+    signature: str | None,
+    wanted: Mapping[str, Any],
+    loading: Mapping[str, Any],
+    timeout: float,
 ) -> Proof:
     keys = None if signature is None else [signature]
-    conversion = convert(graph.source, signature_keys=keys, trust=trust, timeout=timeout)
+    conversion = convert(graph.source, signature_keys=keys, timeout=timeout, **loading)
     content = conversion.content
     if content is None:
         return Proof(conversion, reason=converter_words(conversion.record))
@@ -462,7 +469,7 @@ def _prove_source(
     # A Keras file names its inputs in its code; the file made from it has them in any case.
     called = format_of(graph).call_signature(graph, signature)
     called = called or next(iter(made.signatures), made.main_signature)
-    load = loader_of(graph, signature, trust)
+    load = loader_of(graph, signature, **loading)
     try:
         asked = calls_of(graph, [called], content, **wanted)
         asked = [answered(one, load, timeout=timeout) for one in asked]

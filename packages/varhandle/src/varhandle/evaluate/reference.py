@@ -19,6 +19,7 @@ import numpy.typing as npt
 from varhandle.errors import VarhandleError
 from varhandle.formats import format_of
 from varhandle.formats.base import LoadedModel, ModelSource
+from varhandle.formats.custom_code import Import
 from varhandle.formats.trust import check_trust
 from varhandle.graph import Graph
 from varhandle.sandbox import Record, run_isolated
@@ -47,7 +48,10 @@ class Answered(NamedTuple):
 
 
 def loader_of(
-    graph: Graph, signature: str | None = None, trust: bool = False
+    graph: Graph,
+    signature: str | None = None,
+    trust: bool = False,
+    imports: Sequence[Import] = (),
 ) -> Callable[[], LoadedModel]:
     """Return what loads fresh copies of a model with TensorFlow, for ``ask``.
 
@@ -61,7 +65,8 @@ def loader_of(
     model_format = format_of(graph)
     called = model_format.call_signature(graph, signature)
     path = model_format.path_to_load(graph.source)
-    return functools.partial(model_format.load, ModelSource(path, called, trust=trust))
+    source = ModelSource(path, called, trust=trust, imports=tuple(imports))
+    return functools.partial(model_format.load, source)
 
 
 def ask(

@@ -9,6 +9,7 @@ is called the same throughout: ``self`` (the object that owns the variable), ``n
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from varhandle.display import printable
 from varhandle.facts.dtypes import DTYPES
@@ -85,11 +86,16 @@ def cure_comment(path: str, signature: str | None) -> str:
     )
 
 
-def cure_command(path: str, signature: str | None, trust: bool = False) -> str:
+def cure_command(path: str, signature: str | None) -> str:
     """Make the file on the command line."""
-    return (
-        f"varhandle cure {shell(path)} model.tflite{_option(path, signature)}{' --trust' * trust}"
-    )
+    return f"varhandle cure {shell(path)} model.tflite{_option(path, signature)}"
+
+
+def with_options(text: str, path: str, trust: bool, imports: Iterable[str]) -> str:
+    """Give the commands of a fix, at the end of its line, what loading the model needs."""
+    options = " --trust" * trust + "".join(f" --import {shell(each)}" for each in imports)
+    mine = f"varhandle cure {shell(path)} "
+    return "\n".join(f"{line}{options * (mine in line)}" for line in text.split("\n"))
 
 
 def lift(path: str, signature: str | None) -> str:

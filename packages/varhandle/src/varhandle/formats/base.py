@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from varhandle.formats.custom_code import Import
 from varhandle.graph import Graph, ModelFileError, Signature
 
 LoadedModel = Callable[[Mapping[str, Any], str | None], Mapping[str, Any]]
@@ -34,6 +35,7 @@ class ModelSource:
     signature: Signature | None = None  # as ``ModelFormat.call_signature`` gives it
     keys: tuple[str, ...] = ()  # the signatures to convert; none stands for all
     trust: bool = False
+    imports: tuple[Import, ...] = ()  # the user's own code that the model needs
 
 
 class ModelFormat(ABC):

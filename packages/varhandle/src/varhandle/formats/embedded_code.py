@@ -13,11 +13,12 @@ file, a folder or a server.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from varhandle.display import printable
-from varhandle.graph import Function, Node
+from varhandle.graph import CustomObject, Function, Node
 
 CHECKPOINT_OPS = frozenset({"SaveV2", "RestoreV2", "MergeV2Checkpoints"})
 """Ops with which every saver writes and reads checkpoints. Only outside a saver are they news."""
@@ -115,6 +116,9 @@ _PYTHONS_OWN = frozenset(
     {"__import__", "breakpoint", "compile", "delattr", "eval", "exec", "getattr", "globals"}
     | {"input", "locals", "open", "setattr", "vars"}
 )
+_KNOWN = frozenset({"keras", "tf_keras", *sys.stdlib_module_names})
+"""Packages whose names are never a model's own; ``builtins`` is one of Python's."""
+
 _LOADING = frozenset(
     {"load_model", "save_model", "model_from_json", "clone_model", "deserialize", "from_config"}
 )
@@ -123,18 +127,33 @@ _LOADING = frozenset(
 def code_in_keras_config(*configs: Any) -> tuple[str, ...]:
     """Return a line for each kind of thing that parsed configs bring along, with its layer."""
     found: dict[str, list[str]] = {}
+    for value, layer in objects_of(*configs):
+        for what in _in_object(value):
+            found.setdefault(what, []).append(f"in {layer}")
+    return _finding_lines(found)
+
+
+def custom_objects_of(*configs: Any) -> tuple[CustomObject, ...]:
+    """Return what parsed configs name and do not bring along, each once.
+
+    A function without a module (``builtins``) may be one of Keras or not; Keras alone knows.
+    """
+    found = (_custom(value) for value, _ in objects_of(*configs))
+    return tuple(dict.fromkeys(custom for custom in found if custom is not None))
+
+
+def objects_of(*configs: Any) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Yield every dictionary of parsed configs, the outer ones first, and the layer it is in."""
     waiting: list[tuple[Any, str]] = [(config, "the model") for config in reversed(configs)]
     while waiting:
         value, layer = waiting.pop()
         inner: Iterable[Any] = value if isinstance(value, list) else ()
         if isinstance(value, Mapping):
             layer = _layer(value, layer)
-            for what in _in_object(value):
-                found.setdefault(what, []).append(f"in {layer}")
+            yield value, layer
             inner = value.values()
         nested = [(item, layer) for item in inner if isinstance(item, (dict, list))]
         waiting.extend(reversed(nested))
-    return _finding_lines(found)
 
 
 def weights_in_other_files(datasets: Sequence[str]) -> tuple[str, ...]:
@@ -167,7 +186,7 @@ def _in_object(value: Mapping[str, Any]) -> Iterator[str]:
         yield f"{name} reads the file {printable(settings['vocabulary'])}"
     elif name == "function" and isinstance(config, str):
         name = config
-    if not name.startswith("__"):
+    if not name.startswith("__") and _custom(value) is None:
         yield from _foreign(name, value)
 
 
@@ -182,18 +201,33 @@ def _in_lambda(function: Any) -> Iterator[str]:
 
 
 def _foreign(name: str, value: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the code outside Keras, or of Keras but for no model, that an object names."""
-    registered = value.get("registered_name")
-    if ">" in name or (isinstance(registered, str) and ">" in registered):
-        yield f"{printable(name if '>' in name else registered)} is registered by other code"
-    elif "module" not in value:
+    """Yield the code of Python, or of Keras but for no model, that an object names."""
+    if "module" not in value:
         # A .h5 file names classes only, which are looked up among all names of Keras's layers.
         if not name[:1].isupper() and "config" in value and not isinstance(value["config"], str):
             yield f"{printable(name)} is no class of Keras"
     elif not _builds_a_model(value["module"], name):
-        # Keras writes no module for a class of the program that saved the model.
-        of = "" if value["module"] is None else f"{printable(value['module'])}."
-        yield f"{of}{printable(name)} is code outside Keras's layers"
+        yield f"{printable(value['module'])}.{printable(name)} is code outside Keras's layers"
+
+
+def _custom(value: Mapping[str, Any]) -> CustomObject | None:
+    """Return what an object names that is neither of Keras nor of Python: its author has it.
+
+    Keras writes no module for a class of the program that saved the model.
+    """
+    name, module = value.get("class_name"), value.get("module")
+    if name == "function" and isinstance(value.get("config"), str):
+        name = value["config"]
+    elif isinstance(value.get("registered_name"), str):
+        name = value["registered_name"] if ">" in value["registered_name"] else name
+    if not isinstance(name, str) or name.startswith("__"):
+        return None
+    package = module.partition(".")[0] if isinstance(module, str) else ""
+    if ">" in name:
+        return CustomObject(name, module if package not in _KNOWN else None)
+    if "module" not in value or (module is not None and package in {"", *_KNOWN}):
+        return None
+    return CustomObject(name, module)
 
 
 def _builds_a_model(module: Any, name: str) -> bool:

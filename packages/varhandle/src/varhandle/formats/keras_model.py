@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from varhandle.formats.base import LoadedModel, ModelFormat, ModelSource, TFLiteConverter
+from varhandle.formats.keras_loader import load_keras
 from varhandle.graph import Graph, ModelFileError, Signature
 
 
@@ -38,7 +39,7 @@ class KerasModel(ModelFormat):
         return None
 
     def load(self, source: ModelSource) -> LoadedModel:
-        model = load_keras(source.path, source.trust)
+        model = load_keras(source.path, source.trust, source.imports)
 
         def answer(call: Mapping[str, Any], _: str | None = None) -> Mapping[str, Any]:
             if len(call) == 1:
@@ -52,7 +53,8 @@ class KerasModel(ModelFormat):
     def open_converter(self, source: ModelSource) -> TFLiteConverter:
         import tensorflow as tf
 
-        return tf.lite.TFLiteConverter.from_keras_model(load_keras(source.path, source.trust))
+        model = load_keras(source.path, source.trust, source.imports)
+        return tf.lite.TFLiteConverter.from_keras_model(model)
 
     def converter_code(self, signature: Signature | None, keys: Sequence[str]) -> list[str]:
         return [
@@ -77,16 +79,6 @@ class KerasHDF5(KerasModel):
     without_mark = "no Keras file: it is not in HDF5 format"
     mark = b"\x89HDF\r\n\x1a\n"
     container = "an HDF5 file"
-
-
-def load_keras(path: str, trust: bool) -> Any:
-    """Load a Keras model, in a child process.
-
-    Keras ignores ``safe_mode`` for a ``.h5`` file: ``trust.check_trust`` has to come first.
-    """
-    import tensorflow as tf
-
-    return tf.keras.models.load_model(path, compile=False, safe_mode=not trust)
 
 
 def _named(outputs: Any) -> dict[str, Any]:

@@ -21,7 +21,11 @@ from typing import Any
 
 from varhandle.errors import VarhandleError
 from varhandle.formats.base import CALLED_WITH_TRAINING
-from varhandle.formats.embedded_code import code_in_keras_config, weights_in_other_files
+from varhandle.formats.embedded_code import (
+    code_in_keras_config,
+    custom_objects_of,
+    weights_in_other_files,
+)
 from varhandle.graph import Function, Graph, ModelFileError, Node, Shape, TensorSpec, Variable
 from varhandle.sandbox import Record, run_isolated
 
@@ -45,7 +49,7 @@ _LARGEST_TEXT = 64 * 2**20
 _LARGEST_COMPRESSED_WEIGHTS = 256 * 2**20
 _MOST_MEMBERS = 10_000
 _ATTRIBUTES = (
-    *("model_config", "training_config", "keras_version"),
+    *("model_config", "keras_version"),
     *("weight_names", "name", "dtype"),
 )
 
@@ -63,7 +67,8 @@ def read_keras(path: Path, *, is_archive: bool) -> Graph:
     outline = read_hdf5_outline(path, is_archive)
     if "model_config" not in outline["attributes"].get("", {}):
         fault = "an HDF5 file without a model_config: weights alone, or not from Keras"
-        raise ModelFileError(path, f"{fault}; save the whole model instead")
+        whole = f"model.load_weights({str(path)!r}); model.save('model.keras')"
+        raise ModelFileError(path, f"{fault}; in the program that builds the model: {whole}")
     try:
         return _graph(path, outline, is_archive)
     except (LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
@@ -75,13 +80,13 @@ def read_keras(path: Path, *, is_archive: bool) -> Graph:
 def _graph(path: Path, outline: Mapping[str, Any], is_archive: bool) -> Graph:
     root = outline["attributes"][""]
     config = json.loads(root["model_config"])
-    compiled = json.loads(root.get("training_config", "null"))
     metadata = json.loads(root.get("metadata", "{}"))
     version = metadata.get("keras_version") or root.get("keras_version")
     variables = _read_variables(outline) if is_archive else _read_legacy_variables(outline)
-    name = str(config["config"].get("name") or config["class_name"])
-    code = code_in_keras_config(config, compiled)
-    code += weights_in_other_files(outline["external"])
+    name = str(_settings_of(config).get("name") or config["class_name"])
+    # It is always loaded without what it was compiled with: losses, metrics, the optimizer.
+    loaded = {key: value for key, value in config.items() if key != "compile_config"}
+    code = code_in_keras_config(loaded) + weights_in_other_files(outline["external"])
     return Graph(
         str(path),
         "keras",
@@ -89,6 +94,7 @@ def _graph(path: Path, outline: Mapping[str, Any], is_archive: bool) -> Graph:
         tuple(sorted(variables, key=lambda variable: variable.name)),
         producer=f"Keras {version}" if version else None,
         embedded_code=code,
+        custom_objects=custom_objects_of(loaded),
     )
 
 
@@ -117,15 +123,17 @@ def _variable(outline: Mapping[str, Any], path: str, name: str, owner: str) -> V
 
 def _read_functions(model: Mapping[str, Any], name: str) -> Iterator[Function]:
     """Yield a model's layers as one function, then those of the models inside it."""
-    layers = model["config"].get("layers")
-    if layers is None:  # a subclassed model: its layers are in its code, not in the file
+    layers = _layers_of(model)
+    if not layers:  # a subclassed model: its layers are in its code, not in the file
         yield Function(name, (Node(name, str(model["class_name"])),))
         return
     nodes: list[Node] = []
     inner: list[tuple[Mapping[str, Any], str]] = []
-    for layer in layers:
-        layer_name = str(layer["config"]["name"])
-        is_model = "layers" in layer["config"]
+    for number, layer in enumerate(layers):
+        settings = _settings_of(layer)
+        # A class without a get_config of its own may leave the name out.
+        layer_name = str(layer.get("name") or settings.get("name") or f"layer_{number}")
+        is_model = bool(_layers_of(layer))
         if is_model:
             inner.append((layer, f"{name}/{layer_name}"))
         if "inbound_nodes" in layer:
@@ -138,7 +146,7 @@ def _read_functions(model: Mapping[str, Any], name: str) -> Iterator[Function]:
                 op=str(layer["class_name"]),
                 inputs=tuple(f"{source}:{i}" if i else source for source, i in tensors),
                 sources=tuple(source for source, _ in tensors),
-                attributes=_settings(layer["config"]) | _call_settings(layer),
+                attributes=_settings(settings) | _call_settings(layer),
                 calls=(inner[-1][1],) if is_model else (),
             )
         )
@@ -147,13 +155,35 @@ def _read_functions(model: Mapping[str, Any], name: str) -> Iterator[Function]:
         yield from _read_functions(nested, nested_name)
 
 
+def _settings_of(layer: Mapping[str, Any]) -> Mapping[str, Any]:
+    config = layer.get("config")
+    return config if isinstance(config, Mapping) else {}
+
+
+def _layers_of(model: Mapping[str, Any]) -> list[Any]:
+    """Return a model's layers; a setting of a layer may have the same name, and be anything.
+
+    Before Keras 2.2.3, they were the whole config of a Sequential model.
+    """
+    config = model.get("config")
+    layers = config if isinstance(config, list) else _settings_of(model).get("layers")
+    if not isinstance(layers, list):
+        return []
+    are_layers = all(isinstance(layer, Mapping) and "class_name" in layer for layer in layers)
+    return layers if are_layers else []
+
+
 def _read_inputs(layers: list[Any]) -> Iterator[TensorSpec]:
-    for layer in layers:
-        if layer["class_name"] == "InputLayer":
-            config = layer["config"]
-            dims = config.get("batch_shape", config.get("batch_input_shape"))
-            shape: Shape | None = None if dims is None else tuple(dims)
-            yield TensorSpec(str(config["name"]), str(config.get("dtype", "float32")), shape)
+    """Yield the inputs; before Keras 2.3, the first layer of a Sequential model told of its own."""
+    shown = [layer for layer in layers if layer["class_name"] == "InputLayer"]
+    for layer in shown or layers[:1]:
+        config = _settings_of(layer)
+        dims = config.get("batch_shape", config.get("batch_input_shape"))
+        shape: Shape | None = None if dims is None else tuple(dims)
+        if shown or shape is not None:
+            name = str(config.get("name")) + ("" if shown else "_input")
+            dtype = config.get("dtype", "float32")
+            yield TensorSpec(name, dtype if isinstance(dtype, str) else "float32", shape)
 
 
 def _tensors(inbound: object) -> Iterator[tuple[str, int]]:

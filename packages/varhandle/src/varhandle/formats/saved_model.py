@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from varhandle.formats.base import LoadedModel, ModelFormat, ModelSource, TFLiteConverter
+from varhandle.formats.custom_code import import_custom
 from varhandle.graph import Graph, ModelFileError, Signature
 
 SAVED_MODEL_FILE = "saved_model.pb"
@@ -47,6 +48,7 @@ class SavedModel(ModelFormat):
     def load(self, source: ModelSource) -> LoadedModel:
         import tensorflow as tf
 
+        import_custom(source.imports)  # it may register ops, as TensorFlow Text does
         loaded = tf.saved_model.load(source.path)
         first = source.signature.name if source.signature else next(iter(loaded.signatures))
 
@@ -62,6 +64,7 @@ class SavedModel(ModelFormat):
     def open_converter(self, source: ModelSource) -> TFLiteConverter:
         import tensorflow as tf
 
+        import_custom(source.imports)
         return tf.lite.TFLiteConverter.from_saved_model(
             source.path, signature_keys=list(source.keys) or None
         )

@@ -2,6 +2,7 @@
 
 from varhandle.graph.model import (
     Access,
+    CustomObject,
     Function,
     Graph,
     ModelFileError,
@@ -16,6 +17,7 @@ from varhandle.graph.op_roles import variable_role
 
 __all__ = [
     "Access",
+    "CustomObject",
     "Function",
     "Graph",
     "ModelFileError",

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from varhandle.display import counted, printable
 from varhandle.errors import VarhandleError
@@ -150,6 +150,16 @@ class Signature:
     outputs: tuple[TensorSpec, ...]
 
 
+class CustomObject(NamedTuple):
+    """A class or a function that a model names, and that only the program that made it has."""
+
+    name: str  # as it is looked up: ``PosEmb``, ``my_package>PosEmb``
+    module: str | None = None  # of the class, where the file says so
+
+    def __str__(self) -> str:
+        return f"{self.module}.{self.name}" if self.module else self.name
+
+
 @dataclass(frozen=True)
 class Graph:
     """A whole model.
@@ -163,6 +173,7 @@ class Graph:
         producer: What wrote it (``"TensorFlow 2.21.0"``), where the file says so.
         embedded_code: What it brings along that would run as code, or touch other files, if it
             were loaded: a line each.
+        custom_objects: What it does not bring along and needs to be loaded, each once.
     """
 
     source: str
@@ -172,6 +183,7 @@ class Graph:
     signatures: tuple[Signature, ...] = ()
     producer: str | None = None
     embedded_code: tuple[str, ...] = ()
+    custom_objects: tuple[CustomObject, ...] = ()
 
     def __repr__(self) -> str:
         parts = {

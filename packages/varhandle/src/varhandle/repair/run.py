@@ -42,6 +42,7 @@ from varhandle.facts.targets import Target, find_target
 from varhandle.facts.verdicts import MEANINGS, Verdict
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.base import LoadedModel
+from varhandle.formats.custom_code import check_imports
 from varhandle.formats.trust import check_trust
 from varhandle.graph import ModelFileError, Signature
 from varhandle.repair.plan import RepairPlan, plan_repair
@@ -223,6 +224,8 @@ def cure(
     inputs: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     trust: bool = False,
     timeout: float = 300.0,
+    imports: Sequence[str | os.PathLike[str]] = (),
+    custom_objects: Mapping[str, Any] | None = None,
 ) -> RepairResult:
     """Make the .tflite file that a model should have become, and prove it.
 
@@ -236,6 +239,8 @@ def cure(
         inputs: Inputs of the signature, as ``load_calls`` takes them; made up if ``None``.
         trust: Whether code that the model brings along may run.
         timeout: Seconds that each child process may take.
+        imports: The user's own code that the model needs, as ``diagnose`` takes it.
+        custom_objects: The same.
 
     Raises:
         NoCureError: There is no safe cure; it says what stands in the way, and what to change.
@@ -245,6 +250,7 @@ def cure(
         ValueError: There is no such target or recipe.
         KeyError: There is no such signature.
     """
+    own_code = check_imports(imports, custom_objects)
     place = find_target(target)
     recipe = requested_recipe(quantization)
     graph = source.graph if isinstance(source, Diagnosis) else read_graph(source)
@@ -264,12 +270,16 @@ def cure(
             trust=trust,
             timeout=timeout,
             reference_calls=STATEFUL_CALLS if needs_calibration(recipe) else 0,
+            imports=imports,
+            custom_objects=custom_objects,
         )
     plan = plan_repair(diagnosis, place, quantization, signature=signature)
     if "lift" in plan.steps and needs_calibration(recipe):
         require("ai_edge_quantizer", f"{recipe} of a file whose state is an input")
     with tempfile.TemporaryDirectory(prefix="cure-") as folder:
-        return _run_plan(RepairJob(diagnosis, place, plan, inputs, trust, timeout, Path(folder)))
+        return _run_plan(
+            RepairJob(diagnosis, place, plan, inputs, trust, timeout, Path(folder), own_code)
+        )
 
 
 def _run_plan(job: RepairJob) -> RepairResult:
@@ -352,7 +362,7 @@ def _loader(job: RepairJob) -> Callable[[], LoadedModel]:
         checkpoint = str(checkpoint_freezer.checkpoint_beside(job.graph))
         outputs = [spec.name for one in _signatures(job) for spec in one.outputs]
         return functools.partial(checkpoint_freezer.load_restored, job.path, checkpoint, outputs)
-    return loader_of(job.graph, first, job.trust)
+    return loader_of(job.graph, first, job.trust, job.imports)
 
 
 def _compared(job: RepairJob, recipe: str | None) -> Parity | None:

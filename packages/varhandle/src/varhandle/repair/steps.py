@@ -18,6 +18,7 @@ from varhandle.evaluate.stateful_parity import with_state
 from varhandle.facts.recipes import RECIPES, ConverterSettings, Recipe, needs_calibration
 from varhandle.facts.targets import Target
 from varhandle.formats import SAVED_MODEL, ModelFormat, format_of, read_graph
+from varhandle.formats.custom_code import Import
 from varhandle.graph import Graph
 from varhandle.graph.signature_inference import infer_signature, sinks
 from varhandle.repair.refusal import (
@@ -50,6 +51,7 @@ class RepairJob:
         plan: The plan; a step may have to replace it by a longer one.
         inputs: Inputs of the signature, as ``load_calls`` takes them; made up if ``None``.
         folder: A folder to work in, which is removed afterwards.
+        imports: The user's own code that the model needs.
         source: What is to be converted: the model itself, or what a step wrote of it.
         made: The float .tflite file, as it was converted.
         content: The .tflite file as far as it has come.
@@ -65,6 +67,7 @@ class RepairJob:
     trust: bool
     timeout: float
     folder: Path
+    imports: tuple[Import, ...] = ()
     source: str = ""
     made: bytes = field(default=b"", repr=False)
     content: bytes = field(default=b"", repr=False)
@@ -167,7 +170,7 @@ def _freeze_code(diagnosis: Diagnosis, _: RepairPlan) -> list[str]:
 
 
 def _export(job: RepairJob) -> None:
-    job.rewrite(export_keras, job.trust, name="exported")
+    job.rewrite(export_keras, job.trust, job.imports, name="exported")
 
 
 def _export_code(_: Diagnosis, __: RepairPlan) -> list[str]:
@@ -266,6 +269,7 @@ def _convert_source(job: RepairJob, settings: ConverterSettings | None = None) -
         signature_keys=job.signatures,
         trust=job.trust,
         timeout=job.timeout,
+        imports=job.imports,
     ).record
     if not record.ok:
         change = "" if job.source == job.path and job.error else OTHER_BUILTINS

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from varhandle.errors import VarhandleError
 from varhandle.formats.base import LoadedModel
+from varhandle.formats.custom_code import Import
 from varhandle.graph import Signature, TensorSpec
 
 CALL = "__call__"
@@ -139,16 +140,16 @@ def _call(tf: Any, function: Any) -> Any:
     return call
 
 
-def export_keras(source: str, target: str, trust: bool) -> None:
+def export_keras(source: str, target: str, trust: bool, imports: Sequence[Import]) -> None:
     """Write a Keras file as a SavedModel, by the model's own ``export``.
 
     ``ValueError``, with Keras's own message, if it cannot load or export it.
     """
     import tensorflow as tf
 
-    from varhandle.formats.keras_model import load_keras
+    from varhandle.formats.keras_loader import load_keras
 
-    model = load_keras(source, trust)
+    model = load_keras(source, trust, imports)
     # Left to itself, export opens the batch, which a layer with a state of a fixed size refuses.
     specs = [tf.TensorSpec(one.shape, one.dtype, one.name) for one in model.inputs]
     model.export(target, verbose=False, input_signature=specs if len(specs) == 1 else None)

@@ -67,6 +67,7 @@ class CureMaker:
             "signature": spec.signature,
             "inputs": spec.inputs,
             "trust": task.trust,
+            "imports": task.imports,
             "timeout": task.timeout,
         }
         asked: dict[str, Any] = {"target": spec.target, "quantization": spec.quantization}

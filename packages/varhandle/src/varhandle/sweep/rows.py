@@ -67,6 +67,7 @@ class RowTask:
     spec: RowSpec  # with absolute paths
     key: str  # digest of everything that the result depends on
     trust: bool
+    imports: tuple[str, ...]  # the user's own code that the model needs
     maker: RowMaker
     folder: Path  # of the sweep, absolute
     token: str  # what the sweep has written into its folder, to know it again elsewhere

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from varhandle.extras import require
+from varhandle.formats.custom_code import check_imports
 from varhandle.sweep.baseline import Change, compare_rows
 from varhandle.sweep.results import RESULT_FILES, read_rows, write_results
 from varhandle.sweep.row_specs import RowSpec, SweepInputError, fingerprint, model_names
@@ -130,6 +131,7 @@ def run_sweep(
     timeout: float = 900.0,
     memory: int = 8 * 2**30,
     trust: bool = False,
+    imports: Sequence[str] = (),
     say: Callable[[str], None] = lambda _: None,
 ) -> SweepResult:
     """Cure every model with every setting; what happens to one row is in that row.
@@ -137,10 +139,12 @@ def run_sweep(
     ``folder`` takes ``sweep.csv``, ``sweep.parquet``, ``index.html`` and a folder for each row; the
     workers of a cluster (``open_pool``) must see it under this path. A row that is in it already,
     made of the same model, settings and libraries, is kept. ``timeout`` (seconds) and ``memory``
-    (bytes, children included) are limits of each row. ``say`` is given a line at the beginning, and
+    (bytes, children included) are limits of each row. ``imports`` are as ``diagnose`` takes them.
+    ``say`` is given a line at the beginning, and
     one for each row. Raises ``SweepInputError``, before anything runs, if what was asked for is no
     sweep.
     """
+    own_code = tuple(str(each) for each in check_imports(imports))
     require("pyarrow", "sweep")
     require("jinja2", "sweep")
     if not specs:
@@ -151,7 +155,9 @@ def run_sweep(
     folder = folder.resolve()
     token = uuid.uuid4().hex
     limits: dict[str, Any] = {"timeout": timeout, "memory": memory}
-    tasks = _tasks(specs, maker or CureMaker(), trust, folder=folder, token=token, **limits)
+    tasks = _tasks(
+        specs, maker or CureMaker(), trust, own_code, folder=folder, token=token, **limits
+    )
     with open_pool(workers, scheduler) as pool, _claimed(folder, token):
         rows = {task.id: row for task in tasks if (row := read_row(task)) is not None}
         kept = len(rows)
@@ -168,7 +174,9 @@ def run_sweep(
     return SweepResult(ordered, changes, folder, kept)
 
 
-def _tasks(specs: Sequence[RowSpec], maker: RowMaker, trust: bool, **common: Any) -> list[RowTask]:
+def _tasks(
+    specs: Sequence[RowSpec], maker: RowMaker, trust: bool, imports: tuple[str, ...], **common: Any
+) -> list[RowTask]:
     """Make a task of every row; a model is read once, however many rows it has."""
     specs = list(dict.fromkeys(specs))
     names = model_names(spec.model for spec in specs)
@@ -176,14 +184,15 @@ def _tasks(specs: Sequence[RowSpec], maker: RowMaker, trust: bool, **common: Any
     prints = {path: fingerprint(path) for path in paths}
     made_by = [type(maker).__qualname__, digest_of(maker.sources())]
     versions = library_versions()
+    own_code = [imports, digest_of(Path(one) for one in imports if one.endswith(".py"))]
     tasks = []
     for spec in specs:
-        own = (spec.signature, spec.target, spec.quantization, trust)
+        own = (spec.signature, spec.target, spec.quantization, trust, own_code)
         inputs = prints[spec.inputs] if spec.inputs else None
         exact = json.dumps([prints[spec.model], inputs, own, made_by, versions])
         name, key = names[spec.model], hashlib.sha256(exact.encode()).hexdigest()
         task = RowTask(
-            spec.row_id(name), name, spec, key, trust, maker, versions=versions, **common
+            spec.row_id(name), name, spec, key, trust, imports, maker, versions=versions, **common
         )
         tasks.append(task)
     return tasks

@@ -1,0 +1,180 @@
+"""Loading a Keras file with Keras, in a child process: whatever release wrote it.
+
+What Keras 3 no longer takes of an older file is left out of a copy of it (``keras_2``); what even
+then is refused, tf_keras reads, where it is installed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from varhandle.display import join_names
+from varhandle.errors import VarhandleError
+from varhandle.formats import keras_2
+from varhandle.formats.custom_code import Import, import_custom
+from varhandle.formats.embedded_code import custom_objects_of, objects_of
+from varhandle.graph import CustomObject
+
+
+class MissingCustomObjectError(VarhandleError, ValueError):
+    """A model names classes or functions that neither Keras nor the imported modules have."""
+
+
+class KerasLoadError(VarhandleError, ValueError):
+    """Keras cannot load a model; the message is the cause that Keras puts at the end of its own."""
+
+
+def load_keras(path: str, trust: bool, imports: Sequence[Import] = ()) -> Any:
+    """Load a Keras model for inference, in a child process.
+
+    What it was compiled with is left out. ``trust.check_trust`` has to come first: releases of
+    Keras 3 ignored ``safe_mode`` for a ``.h5`` file, and imported what a config named.
+
+    Raises:
+        CustomCodeError: A module of ``imports`` cannot be imported.
+        MissingCustomObjectError: The model names what none of them has.
+        KerasLoadError: Keras says something else.
+    """
+    import keras
+
+    given = import_custom(imports)
+    config = _config_of(path)
+    config.pop("compile_config", None)
+    known = given | dict(keras.saving.get_custom_objects())
+    named = custom_objects_of(config)
+    # A class may be registered under "package>name" and be imported by its name alone.
+    known |= {one.name: known[_last(one)] for one in named if _last(one) in known}
+    if any(one.name not in known for one in named):  # Keras has imported what a config named
+        raise _missing(config, known)
+    options = {"custom_objects": known, "compile": False, "safe_mode": not trust}
+    is_old = _is_of_keras_2(path)
+    if changed := is_old and keras_2.adapt_config(config):
+        known |= keras_2.custom_objects()
+    with _copy_with(path, config) if changed else contextlib.nullcontext(path) as readable:
+        try:
+            return keras.models.load_model(readable, **options)
+        except Exception as error:  # Keras raises whatever its layers raise
+            if (missing := _missing(config, known)).args[0]:
+                raise missing from error
+            if not is_old:
+                raise KerasLoadError(_cause(str(error)) or type(error).__name__) from error
+            return _load_with_tf_keras(path, options, _cause(str(error)))
+
+
+@contextlib.contextmanager
+def _copy_with(path: str, config: Mapping[str, Any]) -> Iterator[str]:
+    """Copy a Keras file, with another config in it."""
+    text = json.dumps(config).encode()
+    with tempfile.TemporaryDirectory(prefix="keras-") as folder:
+        copy = str(Path(folder, Path(path).name))
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive, zipfile.ZipFile(copy, "w") as other:
+                for member in archive.infolist():
+                    if member.filename == "config.json":
+                        other.writestr(member.filename, text)
+                        continue
+                    with archive.open(member) as old, other.open(member.filename, "w") as new:
+                        shutil.copyfileobj(old, new)
+        else:
+            import h5py
+
+            shutil.copyfile(path, copy)
+            with h5py.File(copy, "r+") as file:
+                file.attrs["model_config"] = text
+        yield copy
+
+
+def _is_of_keras_2(path: str) -> bool:
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            version = json.loads(archive.read("metadata.json")).get("keras_version", "")
+    else:
+        import h5py
+
+        with h5py.File(path, "r") as file:
+            version = file.attrs.get("keras_version", "2")
+    text = version.decode() if isinstance(version, bytes) else str(version)
+    return text.startswith(("1.", "2."))
+
+
+def _load_with_tf_keras(path: str, options: Mapping[str, Any], cause: str) -> Any:
+    try:
+        import tf_keras
+    except ImportError as error:
+        raise KerasLoadError(
+            f"a file of Keras 2 that Keras 3 does not read ({cause}); tf_keras does, and is used "
+            "where it is installed: pip install tf_keras"
+        ) from error
+    try:
+        return tf_keras.models.load_model(path, **options)
+    except Exception as error:
+        raise KerasLoadError(f"a file of Keras 2: {_cause(str(error))}") from error
+
+
+def _config_of(path: str) -> dict[str, Any]:
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            text: Any = archive.read("config.json")
+    else:
+        import h5py
+
+        with h5py.File(path, "r") as file:
+            text = file.attrs["model_config"]
+    config: dict[str, Any] = json.loads(text)
+    return config
+
+
+def _last(one: CustomObject) -> str:
+    return one.name.rpartition(">")[2]
+
+
+def _missing(config: Mapping[str, Any], known: Mapping[str, Any]) -> MissingCustomObjectError:
+    names = [*(one.name for one in custom_objects_of(config)), *_unknown_names(config)]
+    return MissingCustomObjectError(join_names(name for name in names if name not in known))
+
+
+def _unknown_names(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what Keras has to look up by its name alone, and does not have."""
+    import keras
+
+    parts = [keras, *(getattr(keras, part) for part in _PARTS)]
+    for value, _ in objects_of(config):
+        name, inner = value.get("class_name"), value.get("config")
+        if name == "function" and value.get("module") == "builtins":
+            name = inner
+        elif "module" in value or not isinstance(inner, Mapping):
+            name = None
+        of_keras_2 = isinstance(name, str) and (name in _KERAS_2 or name.startswith("__"))
+        if isinstance(name, str) and not of_keras_2 and not any(hasattr(p, name) for p in parts):
+            yield name
+        for setting in ("activation", "recurrent_activation"):
+            name = value.get(setting)
+            if isinstance(name, str) and not hasattr(keras.activations, name):
+                yield name
+
+
+_PARTS = (
+    *("activations", "constraints", "dtype_policies", "initializers", "layers", "losses"),
+    *("metrics", "models", "optimizers", "quantizers", "regularizers"),
+)
+_KERAS_2 = frozenset(
+    {"ClassMethod", "CuDNNGRU", "CuDNNLSTM", "DenseFeatures", "Functional", "InstanceMethod"}
+    | {"InstanceProperty", "LocallyConnected1D", "LocallyConnected2D", "Policy", "PolicyV1"}
+    | {"RandomHeight", "RandomWidth", "SlicingOpLambda", "SyncBatchNormalization", "TFOpLambda"}
+    | {"TensorFlowOpLayer", "ThresholdedReLU"}
+)
+"""Classes of Keras itself that today's does not have, or does not show."""
+
+
+def _cause(message: str) -> str:
+    """Return what a message of Keras is about, without the configs that it quotes."""
+    last = message.rpartition("Exception encountered: ")[2]
+    return " ".join(re.split(r"\s*Full object config: |\n\nconfig=\{", last)[0].split())
