@@ -125,8 +125,16 @@ def test_the_picture_puts_smaller_files_left_and_better_ones_up():
     axes = trials.figure().axes[0]
     assert axes.get_xlim()[0] == 0
     assert axes.get_ylim()[0] < 300 and axes.get_ylim()[1] > 352
+    assert len(axes.get_xticks()) <= 7 and len(axes.get_yticks()) <= 9
     alt = re.search(r'<img alt="(Size[^"]*)"', trials.html())[1]
     assert "1, float32: 20,000 bytes, 352 right; 2, 16x8, calibrated with 100 digits" in alt
+
+
+@pytest.mark.parametrize("rights", [(360, 360), (351, 360), (0, 360)])
+def test_no_accuracy_is_drawn_that_no_file_can_have(rights):
+    trials = controls.Trials((trial("float32", right=rights[0]), trial(right=rights[1])))
+    low, high = trials.figure().axes[0].get_ylim()
+    assert 0 <= low < min(rights) + 1 and low < high == 360
 
 
 def test_trials_on_one_spot_share_a_mark():

@@ -177,7 +177,11 @@ def test_code_sees_the_same_surroundings(start, tmp_path, monkeypatch):
     monkeypatch.setenv("WORKBOOK_TEST_OF_KERNELS", "here")
     start()  # the server is there, and this process has a place for temporary files
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    cold, warm = (start(name, cwd=str(tmp_path)) for name in ("python3-cold", "python3"))
+    before = os.umask(0o027)
+    try:
+        cold, warm = (start(name, cwd=str(tmp_path)) for name in ("python3-cold", "python3"))
+    finally:
+        os.umask(before)
     assert warm.is_warm
     assert not cold.is_warm
     assert json.loads(warm.run(SURROUNDINGS)) == json.loads(cold.run(SURROUNDINGS))

@@ -127,13 +127,16 @@ class Trials(RichTable):
             )
             spots.setdefault(next(near, (trial.size, trial.right)), []).append(str(number))
         for (size, right), numbers in spots.items():
-            axes.plot(size, right, "o", color="#0277bd")
+            axes.plot(size, right, "o", color="#0277bd", clip_on=False)  # it may lie on the edge
             axes.text(size, right, f"{', '.join(numbers)}  ", ha="right", va="center")
         axes.set_xlim(0, 1.08 * largest)
-        axes.margins(y=0.25)
-        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        total, rights = self.trials[0].total, [trial.right for trial in self.trials]
+        room = max(1.0, 0.25 * (max(rights) - min(rights)))
+        axes.set_ylim(max(0, min(rights) - room), min(total, max(rights) + room))
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         axes.set_xlabel("bytes of the file")
-        axes.set_ylabel(f"right of {self.trials[0].total}")
+        axes.set_ylabel(f"right of {total}")
         return figure
 
 

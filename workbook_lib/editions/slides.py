@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from varhandle.atomic_write import write_all
 from varhandle.display import panel_html
@@ -183,7 +184,7 @@ def write(notebooks: Mapping[str, NotebookNode], folder: Path) -> list[Path]:
         stem = name.removesuffix(".ipynb")
         title = f"{stem[:2]} · {notebook.metadata.get('workbook', {}).get('title', stem)}"
         texts[f"{stem}.html"] = slides_html(notebook, title)
-        links += f'<li><a href="{stem}.html">{title}</a></li>'
+        links += f'<li><a href="{quote(stem)}.html">{html.escape(title)}</a></li>'
     texts["index.html"] = _INDEX.format(links=links)
     files = {folder / name: text.encode() for name, text in texts.items()}
     shipped = Path(sphinx_revealjs.__file__).parent / "_static" / "revealjs"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from varhandle.display import CAPTION_STYLE, Rich, table_html, table_text
+from varhandle.facts.releases import runs, span
 
 if TYPE_CHECKING:
     from varhandle.diagnosis import Diagnosis, Finding
@@ -80,8 +80,8 @@ class VersionGrid(Rich):
 
     def _case_lines(self, cells: Cells) -> Iterator[str]:
         """Say a case in a line for each run of releases that did the same."""
-        for (outcome, label), span in _spans(self.versions, cells):
-            yield f"{span}: {outcome.word}{f', {label}' if label else ''}"
+        for (outcome, label), run in runs(zip(self.versions, cells, strict=True)):
+            yield f"{span(run)}: {outcome.word}{f', {label}' if label else ''}"
 
     def text(self) -> str:
         """Set a letter for each cell, the legend, then what was seen, release by release."""
@@ -164,14 +164,6 @@ def _cell(entry: Mapping[str, Any], case: str) -> tuple[MatrixOutcome, str]:
     return OUTCOMES[result["outcome"]], result.get("label") or ""
 
 
-def _spans(versions: Sequence[str], answers: Iterable[Any]) -> Iterator[tuple[Any, str]]:
-    """Yield each run of releases in a row with one answer: the answer, and from where to where."""
-    pairs = zip(answers, versions, strict=True)
-    for answer, group in groupby(pairs, key=lambda pair: pair[0]):
-        run = [version for _, version in group]
-        yield answer, run[0] if len(run) == 1 else f"{run[0]} to {run[-1]}"
-
-
 @dataclass(frozen=True, repr=False)
 class ReleaseTable(Rich):
     """What the matrix of releases says of a model's findings."""
@@ -195,8 +187,8 @@ class ReleaseTable(Rich):
             return f"All of it works on {last}; {count} releases were measured, from {first} on."
         if not self.escapes:
             return f"None of the {count} measured releases, {first} to {last}, gets round it."
-        out = [version in self.escapes for version in self.measured]
-        spans = ", ".join(span for escapes, span in _spans(self.measured, out) if escapes)
+        found = runs((version, version in self.escapes) for version in self.measured)
+        spans = ", ".join(span(run) for escapes, run in found if escapes)
         return f"Of {count} measured releases, none of it was seen on {spans}."
 
     def _table(self) -> tuple[Sequence[str], Sequence[Sequence[object]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import re
 import select
 import signal
 import socket
@@ -65,6 +66,7 @@ class ForkedProcess:
             "path": [entry or str(Path.cwd()) for entry in sys.path],
             "environment": dict(environment),
             "cwd": cwd,
+            "umask": _umask(),
             "nested": nested,
             "ends_with_owner": ends_with_owner,
             "reports": reports,
@@ -149,6 +151,13 @@ class ForkedProcess:
     def kill(self) -> None:
         """End it."""
         self.send_signal(signal.SIGKILL)
+
+
+def _umask() -> int:
+    """Return this process's umask, which the system call that tells it would change (proc(5))."""
+    status = Path("/proc/self/status").read_text("latin-1")
+    found = re.search(r"^Umask:\s*(\d+)", status, re.MULTILINE)
+    return int(found[1], 8) if found else 0o022
 
 
 def _forget_the_channels() -> None:

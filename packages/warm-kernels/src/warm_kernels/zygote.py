@@ -152,6 +152,7 @@ def _become(request: Request) -> tuple[Callable[[], None], Request | None]:
     wish = _received(channel)
     # A fork of this process must not keep the channel open when this one has ended.
     os.register_at_fork(after_in_child=channel.close)
+    os.umask(wish["umask"])
     os.chdir(wish["cwd"])
     os.environ.clear()
     os.environ.update(wish["environment"])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeVar
 
 from varhandle.facts.data_files import data_file
+
+Answer = TypeVar("Answer")
 
 _NEWEST_PYTHON = 20  # tried for a release that is younger than the table
 
@@ -34,10 +36,20 @@ def short(version: str) -> str:
     return ".".join(version.split(".")[:2])
 
 
-def runs(releases: Iterable[tuple[str, bool]]) -> list[list[str]]:
-    """Return the releases that are marked, those that follow each other together, as ``short``."""
+def runs(releases: Iterable[tuple[str, Answer]]) -> list[tuple[Answer, list[str]]]:
+    """Return the releases that follow each other with one answer: the answer, and the releases."""
     groups = groupby(releases, key=lambda release: release[1])
-    return [[short(version) for version, _ in group] for marked, group in groups if marked]
+    return [(answer, [version for version, _ in group]) for answer, group in groups]
+
+
+def marked_runs(releases: Iterable[tuple[str, bool]]) -> list[list[str]]:
+    """Return the releases that are marked, those that follow each other together, as ``short``."""
+    return [[short(version) for version in run] for marked, run in runs(releases) if marked]
+
+
+def span(run: Sequence[str]) -> str:
+    """Write releases in a row: the only one, or ``first to last``."""
+    return run[0] if len(run) == 1 else f"{run[0]} to {run[-1]}"
 
 
 def pythons_of(version: str) -> tuple[str, ...]:

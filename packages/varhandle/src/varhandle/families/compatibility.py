@@ -12,7 +12,7 @@ from functools import cache
 from itertools import takewhile
 
 from varhandle.display import join_names, join_words
-from varhandle.facts.releases import measured_releases, runs
+from varhandle.facts.releases import marked_runs, measured_releases, span
 from varhandle.facts.targets import TARGETS, find_target, measured_runtimes
 from varhandle.families import code
 from varhandle.families.base import Finding, Reading, variable_names
@@ -32,14 +32,14 @@ def failing(case: str, label: str = "") -> str:
         for version, result in _results(case)
     ]
     return join_words(
-        [join_words(run) if len(run) < 3 else f"{run[0]} to {run[-1]}" for run in runs(fails)]
+        [join_words(run) if len(run) < 3 else span(run) for run in marked_runs(fails)]
     )
 
 
 def works_from(case: str) -> str:
     """Return the release from which on a case works; empty if it does not on the newest."""
     works = [(version, result["outcome"] == "works") for version, result in _results(case)]
-    return runs(works)[-1][0] if works[-1][1] else ""
+    return marked_runs(works)[-1][0] if works[-1][1] else ""
 
 
 def _results(case: str) -> list[tuple[str, dict[str, str]]]:

@@ -19,7 +19,7 @@ from typing import Any
 from varhandle.atomic_write import write_text
 from varhandle.display import Rich, join_words
 from varhandle.facts.data_files import data_file
-from varhandle.facts.releases import runs
+from varhandle.facts.releases import marked_runs, span
 from varhandle.families.catalog import CASES
 from varhandle.families.catalog import family as family_of
 from varhandle.matrix.environments import (
@@ -292,15 +292,14 @@ class CaseReleases(Rich):
     def _releases_with(self, verb: str, outcomes: Set[str]) -> str:
         """Say on which releases it had one of these outcomes, those in a row as a span."""
         had = [(version, outcome in outcomes) for version, outcome in self.outcomes]
-        spans = runs(had)
+        spans = marked_runs(had)
         if not spans:
             return ""
         if len(spans[0]) == len(had):
             return f"{verb} on every release"
         if len(spans) == 1 and had[-1][1]:
             return f"{verb} from {spans[0][0]}"
-        written = [f"{run[0]} to {run[-1]}" if len(run) > 1 else run[0] for run in spans]
-        return f"{verb} on {join_words(written)}"
+        return f"{verb} on {join_words([span(run) for run in spans])}"
 
 
 @dataclass(frozen=True, repr=False)
