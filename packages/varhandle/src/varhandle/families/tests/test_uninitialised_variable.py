@@ -33,6 +33,7 @@ def test_a_variable_is_owned_by_what_is_saved(tf, specimen_path):
         (file_of("read"), ("uninitialised-variable",)),
         (file_of("read", "assign"), ("uninitialised-variable",)),
         (file_of("assign", "read"), ()),
+        (file_of("assign", "read", "assign"), ()),
         (file_of("read", "assign", initialized=True), ()),
         (file_of("assign"), ()),
     ],
