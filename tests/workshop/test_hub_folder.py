@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 import pytest
 
-from workshop.hub_folder import HubConfig, HubFolder, HubSettings
+from workshop.hub_folder import SHORTEST_PASSWORD, HubConfig, HubFolder, HubSettings
 from workshop.launcher import free_port
 
 
@@ -68,11 +68,18 @@ def sign_in(authenticator, name, password, code):
 
 def test_there_are_as_many_places_as_the_instructor_says(hub_folder, authenticator):
     code = hub_folder.secrets["workshop code"]
-    names = ["ada", "bob", "cyd", "ada"]
-    answers = [sign_in(authenticator, name, "their own", code)[0] for name in names]
+    names, password = ["ada", "bob", "cyd", "ada"], "x" * SHORTEST_PASSWORD
+    answers = [sign_in(authenticator, name, password, code)[0] for name in names]
     assert answers[:2] + answers[3:] == ["ada", "bob", "ada"]
     assert "All places of this workshop are taken" in answers[2]
-    assert sign_in(authenticator, "dan", "short", code)[0].startswith("Choose a password")
+    assert sign_in(authenticator, "dan", password[1:], code)[0].startswith("Choose a password")
+
+
+@pytest.mark.parametrize("name", ["a/b", "../eve", "eve\0", "", " - ", "x" * 33])
+def test_what_is_no_name_is_refused(hub_folder, authenticator, name):
+    code = hub_folder.secrets["workshop code"]
+    assert sign_in(authenticator, name, "their own", code)[0].startswith("A name has letters")
+    assert hub_folder.read("passwords") == {}
 
 
 def test_trying_one_code_after_the_other_is_slow(hub_folder, authenticator):
@@ -81,6 +88,8 @@ def test_trying_one_code_after_the_other_is_slow(hub_folder, authenticator):
     )
     for name, password, code in (
         ("eve", "a password", "aaaa-bbbb"),
+        ("eve", "a password", hub_folder.secrets["workshop code"][:4]),
+        ("eve", "a password", ""),
         ("ada", "another one", hub_folder.secrets["workshop code"]),
         ("instructor", "a password", ""),
     ):

@@ -30,6 +30,12 @@ def test_numbers_that_are_in_use_are_not_taken():
     assert first_number(INSIDE, taken) >= 64_000
 
 
+def test_a_range_of_one_block_is_enough():
+    assert first_number(f"0 1000 1\n20000 100000 {BLOCK}") == 20_000
+    with pytest.raises(WorkshopError, match="/etc/subuid"):
+        first_number(f"0 1000 1\n20000 100000 {BLOCK - 1}")
+
+
 def test_a_block_is_free_from_its_first_number_to_its_last():
     """Of every 900 numbers one is taken, so a block of a thousand is free nowhere."""
     with pytest.raises(WorkshopError, match="in use"):
