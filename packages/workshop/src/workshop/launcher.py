@@ -167,6 +167,8 @@ class Workshop:
     def _wait_for_the_hub(self) -> None:
         deadline = time.monotonic() + _START_SECONDS
         while not self.answers():
+            if self._routes() is not None and not self._listens():
+                self._take_the_next_port()
             for name, process in self._processes.items():
                 if process.poll() is not None:
                     log = (self.folder.state / f"{name}.log").read_text("utf-8", "replace")
@@ -180,18 +182,46 @@ class Workshop:
 
     def answers(self) -> bool:
         """Whether the hub answers, and its proxy leads to the page of the class, which is last."""
-        known_routes = urllib.request.Request(
+        hub = f"http://127.0.0.1:{self.config.hub_port}/hub/api/"
+        if b"/services/class" not in (self._routes() or b"") or not self._listens():
+            return False
+        try:
+            with urllib.request.urlopen(hub, timeout=5):
+                return True
+        except OSError:
+            return False
+
+    def _routes(self) -> bytes | None:
+        """Return the proxy's routes; ``None`` where it does not answer yet."""
+        asked = urllib.request.Request(
             f"http://127.0.0.1:{self.config.proxy_port}/api/routes",
             headers={"Authorization": f"token {self.folder.secrets['proxy']}"},
         )
-        hub = f"http://127.0.0.1:{self.config.hub_port}/hub/api/"
         try:
-            with urllib.request.urlopen(known_routes, timeout=5) as routes:
-                is_complete = b"/services/class" in routes.read()
-            with urllib.request.urlopen(hub, timeout=5):
-                return is_complete
+            with urllib.request.urlopen(asked, timeout=5) as routes:
+                return bytes(routes.read())
         except OSError:
-            return False
+            return None
+
+    def _listens(self) -> bool:
+        """Whether it is the proxy that listens on the workshop's port.
+
+        It goes on without, where somebody has taken the port since it was found free, and whoever
+        has it would be given the participants' codes and passwords.
+        """
+        with contextlib.suppress(psutil.Error):
+            for one in psutil.Process(self.pid("proxy")).net_connections("inet"):
+                if one.status == psutil.CONN_LISTEN and one.laddr.port == self.config.settings.port:
+                    return True
+        return False
+
+    def _take_the_next_port(self) -> None:
+        self.config = replace(self.config, settings=_with_free_port(self.config.settings))
+        self.folder.write("started", asdict(self.config))
+        self._commands = self._all_commands(proxy.command())
+        self._processes["proxy"].kill()
+        self._processes["proxy"].wait()
+        self._start("proxy")
 
 
 def _assign_numbers(settings: HubSettings, first: int | None, limits: Limits | None) -> HubConfig:
@@ -199,13 +229,8 @@ def _assign_numbers(settings: HubSettings, first: int | None, limits: Limits | N
     if first is None:
         taken = {process.uids().real for process in psutil.process_iter(["uids"])}
         first = first_number(Path("/proc/self/uid_map").read_text("ascii"), taken)
-    try:
-        port = free_port(settings.ip, settings.port, _PORTS if settings.port else 1)
-    except OSError as error:
-        where = f"{settings.ip or 'port'} {settings.port}"
-        raise WorkshopError(f"{where}: nothing can listen there ({error.strerror})") from error
     return HubConfig(
-        replace(settings, port=port),
+        _with_free_port(settings),
         hub_port=free_port(),
         proxy_port=free_port(),
         class_port=free_port(),
@@ -213,6 +238,16 @@ def _assign_numbers(settings: HubSettings, first: int | None, limits: Limits | N
         own_view=mount_view.can_have_own_view(),
         limits=limits.folders if limits else None,
     )
+
+
+def _with_free_port(settings: HubSettings) -> HubSettings:
+    """Replace the port by the next that is free."""
+    try:
+        port = free_port(settings.ip, settings.port, _PORTS if settings.port else 1)
+    except OSError as error:
+        where = f"{settings.ip or 'port'} {settings.port}"
+        raise WorkshopError(f"{where}: nothing can listen there ({error.strerror})") from error
+    return replace(settings, port=port)
 
 
 def _numbers(first: int) -> range:
