@@ -2,6 +2,7 @@
 
 import pytest
 
+from varhandle import display
 from varhandle.graph import ModelFileError
 from varhandle.tflite.externalize_state import lift_state
 from workbook_lib import show
@@ -22,6 +23,13 @@ CLAIMS = [
         "note": "no delegate",
     },
 ]
+
+
+def test_nothing_of_a_name_is_markup(hostile, read_html):
+    table = display.table_html((hostile,), [(hostile,)], hostile)
+    page = read_html(table + display.panel_html("right", hostile) + display.code_html(hostile))
+    assert page.words.count(hostile) == 5
+    assert not page.all("script")
 
 
 def test_claims_in_text():

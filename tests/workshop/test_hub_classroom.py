@@ -60,7 +60,7 @@ def test_how_the_class_voted(tmp_path):
 def test_a_damaged_file_costs_its_own_row_and_is_named(tmp_path):
     exercises = write_class(tmp_path, size=3)
     good = (tmp_path / "learner-02.jsonl").read_bytes()
-    (tmp_path / "cut.jsonl").write_bytes(good[:-10])
+    (tmp_path / "cut.jsonl").write_bytes(good[:10] + b"\n" + good)
     (tmp_path / "picture.jsonl").write_bytes(b"\x89PNG\r\n\x1a\n" * 9)
     (tmp_path / "empty.jsonl").write_bytes(b"")
     classroom = read_classroom(tmp_path)

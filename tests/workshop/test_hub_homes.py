@@ -112,11 +112,11 @@ def test_the_notebook_that_copies_are_made_of_is_not_replaced():
 
 @as_root
 def test_a_folder_that_somebody_else_made_is_not_taken(tmp_path):
-    for folder in (tmp_path / "made", tmp_path / "link"):
-        if folder.name == "made":
-            folder.mkdir()
-        else:
-            folder.symlink_to(tmp_path / "made")
+    (tmp_path / "made").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "made")
+    (tmp_path / "another's").mkdir(mode=0o700)
+    os.chown(tmp_path / "another's", FIRST + 1, FIRST + 1)
+    for folder in list(tmp_path.iterdir()):
         with pytest.raises(PermissionError):
             make_scratch(folder, FIRST)
     make_scratch(tmp_path / "own", FIRST)
