@@ -52,3 +52,19 @@ def test_groups_that_cannot_be_written_are_named(second):
     (second / "hub").write_text("a file is in the way")
     with pytest.raises(NoLimitsError, match="hub"):
         Limits.find("hub", second)
+
+
+def test_an_old_group_is_made_anew(second):
+    limits = Limits.find("hub", second)
+    (second / "hub" / "ada").mkdir(mode=0o700)
+    limits.make("ada", 2**31, 1)
+    assert (second / "hub" / "ada").stat().st_mode & 0o777 != 0o700
+
+
+def test_no_limit_but_that_of_swap_may_be_missing(second):
+    limits = Limits.find("hub", second)
+    for name, file in (("ada", "memory.swap.max"), ("bob", "memory.max")):
+        (second / "hub" / name / file).mkdir(parents=True)  # so that it cannot be written
+    limits.make("ada", 2**31, 1)
+    with pytest.raises(IsADirectoryError):
+        limits.make("bob", 2**31, 1)
