@@ -104,6 +104,7 @@ def test_each_event_is_a_line_of_its_own_without_names_or_machine_facts(log):
     lines = log.read_text().splitlines()
     assert len(lines) == 2
     assert set(json.loads(lines[0])) == {"event", "id", "status", "time"}
+    assert log.stat().st_mode & 0o077 == 0  # it is nobody else's business
 
 
 def _write_many(path, name, count):

@@ -55,6 +55,10 @@ def test_how_the_class_voted(tmp_path):
     write_class(tmp_path, size=5)
     (standing,) = read_classroom(tmp_path).predictions
     assert (standing.votes, standing.right, standing.compared) == ({"a": 3, "b": 2}, 3, 5)
+    event = {"event": "prediction", "id": standing.id, "answer": "b"}
+    (tmp_path / "not-compared.jsonl").write_text(json.dumps(event))
+    (standing,) = read_classroom(tmp_path).predictions
+    assert (standing.votes, standing.right, standing.compared) == ({"a": 3, "b": 3}, 3, 5)
 
 
 def test_a_damaged_file_costs_its_own_row_and_is_named(tmp_path):
