@@ -281,7 +281,8 @@ def test_a_model_that_refuses_made_up_calls_is_unproved_and_wants_inputs(tf, tmp
     path = zoo.save_step(tf, tmp_path, {}, step)
     found = diagnose(path)
     assert found.verdict == "unproved"
-    assert "refuses the first call that was made up; bring inputs of your own" in found.doubt
+    assert "too small" in found.doubt
+    assert "), which was made up: bring inputs of your own (--inputs)" in found.doubt
     given = {"x": np.full([3, 4], 200.0, "float32") * np.float32([[1], [2], [3]])}
     assert diagnose(path, inputs=given).verdict == "convertible"
 

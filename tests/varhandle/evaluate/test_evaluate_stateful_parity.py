@@ -1,5 +1,7 @@
 """A file whose caller carries the state, compared: a right answer passes, and a wrong one fails."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -48,6 +50,44 @@ def test_not_a_number_is_no_small_error_of_a_quantized_file(counting_file):
     parity = compare_file(counting_file, calls, totals(), recipe="int8")
     assert [run.agreeing for run in parity.runs] == [4, 4]
     assert "NaN" in parity.runs[0].notes[0]
+    told = json.loads(json.dumps(parity.as_dict(), allow_nan=False))  # strict JSON
+    assert told["runs"][0]["largest_difference"] == 0.0  # of the others
+
+
+def test_what_is_not_rounded_must_be_equal_in_a_quantized_file_too(tf, converted):
+    content = converted(lambda x: {"n": x + 1}, x=tf.TensorSpec([2], tf.int32))
+    calls = [{"x": np.int32([1, 2])}] * 2
+    expected = [{"n": np.int32([2, 3])}, {"n": np.int32([2, 4])}]
+    parity = compare_file(content, calls, expected, recipe="int8")
+    assert [run.agreeing for run in parity.runs] == [1, 1]
+    json.dumps(parity.as_dict(), allow_nan=False)
+
+
+def test_each_signature_has_a_range_of_its_own_and_a_state_of_all(tf, tmp_path):
+    class Scales(tf.Module):
+        def __init__(self):
+            self.total = tf.Variable(tf.zeros([1]), name="total")
+
+        @tf.function(input_signature=[tf.TensorSpec([1], tf.float32, "x")])
+        def add(self, x):
+            return {"y": self.total.assign_add(x)}
+
+        @tf.function(input_signature=[tf.TensorSpec([1], tf.float32, "x")])
+        def fine(self, x):
+            return {"y": 1e-3 * (self.total + x)}
+
+    module = Scales()
+    path = str(tmp_path / "scales")
+    signatures = {"add": module.add, "fine": module.fine}
+    tf.saved_model.save(module, path, signatures=signatures)
+    content = tf.lite.TFLiteConverter.from_saved_model(path).convert()
+    names = ["add", "fine", "add", "fine", "fine"]
+    calls = [{"x": np.float32([n])} for n in (1, 2, 3, 4, 9)]
+    expected = [{"y": np.float32([y])} for y in (1.0, 3e-3, 4.0, 8e-3, 13e-3)]
+    assert compare_file(content, calls, expected, names).passed
+    expected[-1] = {"y": np.float32([10e-3])}  # 0.3 of the range of fine, 1e-3 of that of add
+    parity = compare_file(content, calls, expected, names, recipe="int8")
+    assert [run.agreeing for run in parity.runs] == [4, 4]
 
 
 def test_the_imaginary_part_counts(tf, converted):

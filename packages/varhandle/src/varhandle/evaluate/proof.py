@@ -506,8 +506,8 @@ def _reference_words(record: Record, origin: Origin) -> str:
     if record.exception_type == NotRepeatableError.__name__:
         return f"{record.message}; a model that takes them as an input can be compared"
     if record.exception_type == RefusedCallError.__name__:
-        whose = "" if origin == "given" else f" that was made up; {_BRING}"
-        return f"it refuses the first call{whose} ({words})"
+        made_up = "" if origin == "given" else f", which was made up: {_BRING}"
+        return f"it refuses the first call ({words}){made_up}"
     return f"{record.exception_type or record.outcome}: {words}"
 
 
