@@ -114,6 +114,11 @@ def cured(counting_file, tmp_path_factory):
     return cure(path, target="builtin-only", inputs=inputs)
 
 
+def with_first(cured, **changes):
+    """Change what the first signature was called with, or answered."""
+    return replace(cured, asked=[replace(cured.asked[0], **changes)])
+
+
 def test_the_picture_of_answers_says_in_words_what_it_shows(cured):
     shown = show.plot_answers(cured)
     (name,) = cured.expected[0]
@@ -128,7 +133,7 @@ def test_the_distance_is_the_largest_one_as_a_share_of_the_range(cured):
     away[2].reshape(-1)[0] += (
         np.ptp(values) * 0.25
     )  # inside of the range: the answers go on to grow
-    told = show.plot_answers(replace(cured, expected=[{name: each} for each in away]))
+    told = show.plot_answers(with_first(cured, answers=[{name: each} for each in away]))
     assert "than 25.0% of the range" in told.text()
 
 
@@ -151,14 +156,14 @@ def test_of_many_values_those_that_change_most_are_drawn(tf, save_module, drawn)
 @pytest.mark.parametrize("values", [np.array(["a"]), np.float32([np.nan]), np.float32([])])
 def test_what_cannot_be_drawn_is_said(cured, values):
     (name,) = cured.expected[0]
-    told = show.plot_answers(replace(cured, expected=[{name: values}] * len(cured.expected)))
+    told = show.plot_answers(with_first(cured, answers=[{name: values}] * len(cured.expected)))
     assert told.text() == "no picture: no output is of finite numbers in one shape"
     assert told.text() in told.html()
     assert repr(told) == f"Panel({told.text()})"
 
 
 def test_a_file_that_cannot_be_called_is_no_error(cured):
-    told = show.plot_answers(replace(cured, called=[{"x": np.zeros([9, 9, 9], "float32")}]))
+    told = show.plot_answers(with_first(cured, calls=[{"x": np.zeros([9, 9, 9], "float32")}]))
     assert told.text().startswith("no picture: ")
     assert "\n" not in told.text()
 
