@@ -287,27 +287,25 @@ def test_a_model_that_refuses_made_up_calls_is_unproved_and_wants_inputs(tf, tmp
     assert diagnose(path, inputs=given).verdict == "convertible"
 
 
-REFUSING = {
-    "FLOOR_MOD": (lambda tf, x, y: x % y, "int32", [7, 9], [2, 4]),
-    "GATHER": (lambda tf, x, y: tf.gather(x[:1], y), "int32", [7, 9], [0, 0]),
-    "SLICE": (lambda tf, x, y: tf.slice(x, y[:1], [2]), "int32", [7, 9], [0, 0]),
-    "SCATTER_ND": (
-        lambda tf, x, y: tf.scatter_nd(y[:, None] - 3, x, [2]), "int32", [7, 9], [3, 4],
-    ),
-}  # fmt: skip
+REFUSING = {  # what is computed of x and y, and a y that it takes and one that it refuses
+    "FLOOR_MOD": (lambda tf, x, y: x % y, [2, 4], [1, 0]),
+    "GATHER": (lambda tf, x, y: tf.gather(x[:1], y), [0, 0], [1, 0]),
+    "TOPK_V2": (lambda tf, x, y: tf.math.top_k(x, y[0]).values, [1, 1], [5, 0]),
+    "SCATTER_ND": (lambda tf, x, y: tf.scatter_nd(y[:, None] - 3, x, [2]), [3, 4], [1, 0]),
+}
 
 
 @pytest.mark.parametrize("op", REFUSING)
 def test_an_op_that_refuses_made_up_values_is_no_broken_file(tf, tmp_path, op, monkeypatch):
-    compute, dtype, x, y = REFUSING[op]
-    specs = [spec(tf, 2, dtype=dtype), spec(tf, 2, dtype=dtype, name="y")]
+    compute, takes, refuses = REFUSING[op]
+    specs = [spec(tf, 2, dtype="int32"), spec(tf, 2, dtype="int32", name="y")]
     function = tf.function(lambda x, y: {"z": compute(tf, x, y)}, input_signature=specs)
     converter = tf.lite.TFLiteConverter.from_concrete_functions(
         [function.get_concrete_function()], tf.Module()
     )
     path = tmp_path / "model.tflite"
     path.write_bytes(converter.convert())
-    bad = {"x": np.array([x], dtype), "y": np.array([[1, 0]], dtype)}
+    x, bad = np.int32([[7, 9], [9, 8]]), {"x": np.int32([[7, 9]]), "y": np.int32([refuses])}
     calls = [{name: array[0] for name, array in bad.items()}] * 5
     made_up = ExampleCalls(calls, "made up", "made-up calls")
     with monkeypatch.context() as patched:  # whatever is made up one day
@@ -316,7 +314,7 @@ def test_an_op_that_refuses_made_up_values_is_no_broken_file(tf, tmp_path, op, m
     assert found.verdict == "unproved", found.text()
     assert f"{op} refuses the inputs that were made up" in found.doubt
     assert "--inputs" in found.doubt
-    good = {"x": np.array([x, x[::-1]], dtype), "y": np.array([y, y], dtype)}
+    good = {"x": x, "y": np.int32([takes, takes])}
     assert diagnose(path, inputs=good).verdict == "ready"
     assert diagnose(path, inputs=bad).verdict == "blocked"
 
