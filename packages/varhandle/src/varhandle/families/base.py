@@ -14,12 +14,14 @@ from typing import cast
 
 from varhandle.display import join_names, printable
 from varhandle.facts.dtypes import dtype_of
+from varhandle.facts.releases import minor
 from varhandle.facts.variable_updates import REWRITTEN_UPDATES
 from varhandle.facts.verdicts import SEVERITIES, Severity
 from varhandle.families import code
 from varhandle.families.harness import Case
 from varhandle.families.log_index import LogDiagnosis, LogRule, MatchIndex, Meaning
 from varhandle.families.log_patterns import Match, Pattern
+from varhandle.families.log_release import LogRelease
 from varhandle.formats.tflite_bytes import read_graph_part
 from varhandle.graph import Access, Function, Graph, Node, Signature, Variable
 
@@ -205,7 +207,10 @@ def advised_cure(reading: Reading, variables: Sequence[Variable]) -> str:
 
 @dataclass(frozen=True)
 class Family:
-    """One way in which a variable and a converter fail each other."""
+    """One way in which a model, a converter and a runtime fail each other.
+
+    One that only logs show has neither ``cases`` nor ``graph_rules``.
+    """
 
     id: str  # stable, such as "frozen-but-assigned"
     order: int  # its place among the families
@@ -214,6 +219,9 @@ class Family:
     # What ``explain`` says to do: a sentence, and after an empty line code that was run on
     # TensorFlow 2.21, where code helps. Names in it are examples.
     fix: str
+    # For somebody who cannot leave an old release: what to do there, each up to a release, such as
+    # ("2.8", "Set …"); the oldest first. ``explain`` adds it where the log tells such a release.
+    older: tuple[tuple[str, str], ...] = ()
     # The reproductions, which fail on TensorFlow 2.21 or on an earlier release; the version matrix
     # says on which. None for a family that only a device shows.
     cases: tuple[Case, ...] = ()
@@ -225,6 +233,7 @@ class Family:
     log_rule: LogRule | None = None
     repair_step: str | None = None  # that mends it: a key of ``repair.steps.STEPS``
     spoils_whole_file: bool = False  # a conversion of all signatures suffers where one has it
+    of_variables: bool = True  # whether a variable is at fault, or what holds the model's values
     answers_wrongly: bool = False  # the others stop the converter or the interpreter
     of_the_file: bool = False  # a model only leads one to expect it; the file shows it better
     refuted_by_running: bool = False  # a .tflite file that the plain kernels run cannot have it
@@ -269,10 +278,21 @@ class Family:
             alone = code.convert_signatures(reading.graph.source, reading.signature)
             yield self.finding("warning", variable_names(variables), text, alone)
 
-    def in_log(self, rank: int, match: Match, message: str, fix: str | None = None) -> LogDiagnosis:
-        """Return what a line of a log means; the fix is the family's own if there is no other."""
+    def in_log(
+        self,
+        rank: int,
+        match: Match,
+        message: str,
+        fix: str | None = None,
+        older: bool | None = None,
+    ) -> LogDiagnosis:
+        """Return what a line of a log means; the fix is the family's own if there is no other.
+
+        ``older`` says whether the family's advice for older releases goes with another fix, too.
+        """
         told = self.fix if fix is None else fix
-        return LogDiagnosis(self.id, match.line, message, told, match.line_number, rank)
+        with_older = fix is None if older is None else older
+        return LogDiagnosis(self.id, match.line, message, told, match.line_number, rank, with_older)
 
     def diagnose_log(self, index: MatchIndex) -> Iterator[LogDiagnosis]:
         """Yield what the matches of a log say of this family."""
@@ -281,3 +301,8 @@ class Family:
                 yield self.in_log(meaning.rank, match, meaning.message_of(match), meaning.fix)
         if self.log_rule:
             yield from self.log_rule(index)
+
+    def for_older(self, release: LogRelease) -> str:
+        """Say what to do for somebody who is bound to the release that wrote a log."""
+        advice = next((text for last, text in self.older if release.last <= minor(last)), "")
+        return f" Bound to TensorFlow {release.text}: {advice}" if advice else ""

@@ -6,6 +6,7 @@ Add a family as a module here, with its test in ``tests/``; see CONTRIBUTING.md.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -57,10 +58,19 @@ def find(
 def diagnose_log(text: str) -> tuple[LogDiagnosis, ...]:
     """Read a log without noise (``log_text.without_noise``): each family once, best first."""
     index = MatchIndex(find_matches(text, LOG_PATTERNS))
-    diagnoses = (min(entry.diagnose_log(index), key=_closeness, default=None) for entry in FAMILIES)
-    ordered = sorted((found for found in diagnoses if found), key=_closeness)
-    strong = tuple(found for found in ordered if found.rank < LAST_RESORT)
-    return strong or tuple(ordered)
+    closest: dict[str, LogDiagnosis] = {}
+    for found in sorted((d for f in FAMILIES for d in f.diagnose_log(index)), key=_closeness):
+        closest.setdefault(found.id, found)
+    strong = [found for found in closest.values() if found.rank < LAST_RESORT]
+    return tuple(_with_older(found, index) for found in strong or closest.values())
+
+
+def _with_older(found: LogDiagnosis, index: MatchIndex) -> LogDiagnosis:
+    """Add to the advice what somebody can do who is bound to the release that wrote the log."""
+    if not found.with_older:
+        return found
+    sentence, gap, code = found.fix.partition("\n\n")
+    return replace(found, fix=f"{sentence}{family(found.id).for_older(index.release)}{gap}{code}")
 
 
 def _closeness(found: LogDiagnosis) -> tuple[int, int]:

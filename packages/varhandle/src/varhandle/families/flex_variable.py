@@ -50,12 +50,17 @@ def _in_file(reading: Reading) -> Iterator[Finding]:
     yield from FAMILY.in_variables(reading, trouble, message, fix)
 
 
+def is_of_training(op: str) -> bool:
+    """Tell whether an op works a gradient out."""
+    return re.search(_GRADIENT, op.lower()) is not None
+
+
 def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
-    """Other ops may be Flex ops as well: that is no matter here."""
+    """Other ops may be Flex ops as well: those are ``flex-op-missing``."""
     refusals = index.of("flex")
     for line in refusals:
         op = line.get("op")
-        if role(op) or re.search(_GRADIENT, op.lower()):
+        if role(op) or is_of_training(op):
             which = "" if role(op) else ", an op of training,"
             message = f"{op}{which} is TensorFlow's own, and this interpreter has no Flex delegate."
             yield FAMILY.in_log(190, line, message)

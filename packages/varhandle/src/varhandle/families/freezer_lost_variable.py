@@ -10,11 +10,12 @@ from varhandle.display import join_names
 from varhandle.families import code
 from varhandle.families.base import Family, Finding, Reading, named, variable_names
 from varhandle.families.compatibility import failing, works_from
+from varhandle.families.frozen_but_assigned import is_read
 from varhandle.families.frozen_graph_def import change_nodes, constant_handles
 from varhandle.families.gather_from_frozen_table import names_a_lookup
 from varhandle.families.harness import Answers, Trace, case, script_part
 from varhandle.families.log_index import LogDiagnosis, MatchIndex, Meaning
-from varhandle.families.log_patterns import WORD, Context, Match, Pattern
+from varhandle.families.log_patterns import WORD, Context, Match, Pattern, quoted
 from varhandle.graph import Graph
 from varhandle.graph.signature_inference import placeholders, sinks
 
@@ -117,6 +118,14 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
         yield _lost(refused.first("read"))
     if ops.has("read") and not ops.has("reference", "handle", "assign", "update"):
         yield _lost(ops.first("read"))
+    for line in index.of("expects"):
+        node = line.get("node").strip(".")
+        if is_read(node):
+            message = (
+                f"{quoted(node, 'A node')} is a read: it was given the frozen value in place of the"
+                " variable's handle, through a loop or a branch. Nothing is assigned."
+            )
+            yield FAMILY.in_log(90, line, message)
     for line in index.of("placeholder"):
         if not names_a_lookup(line.get("node")):
             yield _lost(line)
@@ -151,6 +160,18 @@ FAMILY = Family(
         "converter = tf.lite.TFLiteConverter.from_saved_model(\n"
         '    folder, signature_keys=["serving_default"], tags=["serve"]\n'
         ")"
+    ),
+    older=(
+        (
+            "2.1",
+            "read the variable before the loop or the branch (value = variable.read_value()), and"
+            " use that inside; or build the graph that you freeze with use_resource=False.",
+        ),
+        (
+            "2.8",
+            "read the variable before the loop or the branch (value = variable.read_value()), and"
+            " use that inside.",
+        ),
     ),
     cases=(cond_read, cond_read_concrete_function),
     graph_rules={"saved_model": _in_saved_model, "graph_def": _in_graph_def},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from varhandle.display import join_names
@@ -112,18 +113,80 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
     if ops.has("assign", "update") and not ops.has("reference", "handle"):
         message = f"The graph still writes to a variable: {ops.names('assign', 'update')}."
         yield FAMILY.in_log(90, ops.first("assign", "update"), message)
+    with_node = {line.line_number for line in index.of("expects") if line.get("node").strip(".")}
     for line in index.of("expects"):
         node, source = line.get("node").strip("."), line.get("source")
-        if looks_up(node, source):
+        told_again = not node and line.line_number in with_node
+        if looks_up(node, source) or is_read(node) or told_again:
             continue
-        message = (
-            f"{quoted(node or source, 'A node')} assigns a variable, or calls what does, but"
-            " the variable's value has become a constant."
-        )
+        who, fix = quoted(node or source, "A node"), _fix_for(node, source, index)
+        if re.search(_SAVER, node.lower()):
+            message = f"{who} restores a checkpoint: a saver's node was named as an output."
+        elif re.search(r"assign|apply|scatter|update", f"{node} {source}".lower()):
+            message = f"{who} assigns a variable, but the variable's value has become a constant."
+        else:
+            message = (
+                f"{who} wants a variable's handle, to assign it or to look a row up, but the"
+                " variable's value has become a constant."
+            )
         dtype = dtype_of(line.get("dtype"))
         if dtype.number > 0 and not dtype.carried:
             message += f" Its dtype, {dtype.name}, will be refused next."
-        yield FAMILY.in_log(90, line, message)
+        yield FAMILY.in_log(90, line, message, fix, older=fix in (FAMILY.fix, _TRAINING))
+
+
+def is_read(node: str) -> bool:
+    """Tell whether a node that was given a value in place of a handle only reads.
+
+    In the loops and branches of TensorFlow 1 the handle goes through an Enter or a Switch first.
+    """
+    way = r"/(?:(?:enter|switch)(?:_\d+)?(?:/|$))*"
+    return re.search(rf"(?:^|/)readvariableop(?:_\d+)?(?:{way}|$)$", node.lower()) is not None
+
+
+def _fix_for(node: str, source: str, index: MatchIndex) -> str:
+    named = f"{node} {source}".lower()
+    if re.search(_SAVER, node.lower()):
+        return _OUTPUTS
+    if "prune_low_magnitude" in named:
+        return _STRIP
+    training = re.search(r"assignnewvalue|assignmovingavg", named)
+    if index.of("other-tool"):
+        return _OTHER_TOOL
+    return _TRAINING if training else FAMILY.fix
+
+
+_SAVER = r"(?:^|/)save(?:_\d+)?/(?:assign|restore)"  # what tf.train.Saver calls its nodes
+_OUTPUTS = (
+    "Name the output of the model where you freeze, and not the saver's: what reaches the saver is"
+    " the whole training graph.\n\n"
+    "frozen = tf.compat.v1.graph_util.convert_variables_to_constants(\n"
+    '    session, graph.as_graph_def(), ["output"]  # what the model answers with\n'
+    ")"
+)
+_STRIP = (
+    "Take the wrappers of pruning off before you convert: the masks that they assign stay out of"
+    " the file.\n\n"
+    "import tensorflow_model_optimization as tfmot\n"
+    "model = tfmot.sparsity.keras.strip_pruning(model)\n"
+    "converter = tf.lite.TFLiteConverter.from_keras_model(model)"
+)
+_FOR_INFERENCE = """\
+spec = tf.TensorSpec([1, *model.input_shape[1:]])
+function = tf.function(lambda x: model(x, training=False)).get_concrete_function(spec)"""
+_TRAINING = (
+    "BatchNormalization updates its statistics, which it does in training mode only: call the model"
+    f" with training=False.\n\n{_FOR_INFERENCE}\n"
+    "converter = tf.lite.TFLiteConverter.from_concrete_functions([function], model)"
+)
+_OTHER_TOOL = (
+    "Call the model with training=False, so that nothing is assigned, and give the other tool that"
+    " function; a state that has to change goes in and out as a tensor, since such a tool knows no"
+    f" variables.\n\n{_FOR_INFERENCE}\n"
+    '# coremltools.convert([function], source="tensorflow")\n'
+    "# or save it, for tf2onnx and others:\n"
+    "# tf.saved_model.save(model, folder, signatures=function)"
+)
 
 
 # The node is what stands last before "was passed": after "of node", or after what is in no name.
@@ -142,6 +205,19 @@ FAMILY = Family(
         " model should not change while it answers (BatchNormalization), call it with"
         f" training=False instead.\n\n{code.OWNER}"
     ),
+    older=(
+        (
+            "2.5",
+            "no release before 2.6 keeps an assigned variable in a file: build the inference graph"
+            " without the assignment (training=False, is_training=False), or pass the state in and"
+            " out as a tensor.",
+        ),
+        (
+            "2.8",
+            "set converter.experimental_enable_resource_variables = True, and convert from a"
+            " SavedModel.",
+        ),
+    ),
     cases=(concrete_function_alone, batch_norm_training),
     graph_rules={"saved_model": _in_saved_model, "graph_def": _in_graph_def},
     log_patterns=(
@@ -153,6 +229,15 @@ FAMILY = Family(
             company=("tensorflow", "tflite", "converter", "variableop"),
         ),
         Pattern("expects", "incompatible with expected", _PASSED, rf"{DTYPE}_ref", reach=600),
+        Pattern(  # TensorFlow 1.6 and older
+            "expects",
+            "Cannot convert a tensor of type float32 to an input of type float32_ref",
+            r"(?:atnodeu?'(?P<node>[^']{1,250})':inputtensor'(?P<source>[^']{1,250})')?$",
+        ),
+        *(
+            Pattern("other-tool", phrase)
+            for phrase in ("coremltools/", "tf2onnx/", "tensorflowjs/", "openvino/")
+        ),
         Pattern(
             "expects",
             "expected type resource !=",

@@ -16,6 +16,10 @@ from varhandle.graph import Access, Variable
 
 _CALL = r"partitionedcall(?:_\d+)?$"
 _ASSIGN = r"assign|apply|scatter|update"
+_LOOKUP = (
+    r"(?:embedding_?lookup(?:_sparse)?|gather(?:nd|v2)?)"
+    r"(?:_\d+)?(?:[/_]resource(?:_\d+)?)?(?::\d+)?$"
+)
 
 
 @script_part
@@ -110,10 +114,13 @@ def hides_a_lookup(node: str, source: str) -> bool:
 
 
 def names_a_lookup(node: str, source: str = "") -> bool:
-    """Tell whether a node is of an embedding by its name, and does not assign."""
+    """Tell whether a node is called as TensorFlow calls a lookup, and does not assign.
+
+    Only how the name ends counts, which TensorFlow makes; what stands before it is the author's.
+    """
     if re.search(_ASSIGN, node.lower().rpartition("/")[2]):
         return False
-    return re.search(r"embed|gather", f"{node} {source}".lower()) is not None
+    return any(re.search(_LOOKUP, name.lower()) for name in (node, source))
 
 
 def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:

@@ -10,7 +10,7 @@ from varhandle.display import join_names
 from varhandle.families import code
 from varhandle.families.base import Family, Finding, Reading, named, variable_names
 from varhandle.families.harness import Answers, Trace, case
-from varhandle.families.log_index import LAST_RESORT, Meaning
+from varhandle.families.log_index import LAST_RESORT, LogDiagnosis, MatchIndex, Meaning
 from varhandle.families.log_patterns import Context, Pattern
 from varhandle.graph import Access, Variable
 
@@ -97,6 +97,46 @@ _OTHER_KERAS = (
 )
 
 
+_LEGACY_KERAS = (
+    "This tool is made for Keras 2: install tf_keras of the same release as TensorFlow, and set"
+    " TF_USE_LEGACY_KERAS=1 before anything imports TensorFlow; in a program of your own, make the"
+    " model with tf_keras. Or bring the tool up to date, where it has a release for Keras 3.\n\n"
+    "pip install tf_keras\n"
+    "TF_USE_LEGACY_KERAS=1 python convert.py"
+)
+_WITHOUT_TRAINING = (
+    "Export what the model does in inference: an endpoint that says training=False.\n\n"
+    "spec = tf.TensorSpec([1, *model.input_shape[1:]])\n"
+    "archive = tf.keras.export.ExportArchive()\n"
+    "archive.track(model)\n"
+    'archive.add_endpoint("serve", lambda x: model(x, training=False), input_signature=[spec])\n'
+    "archive.write_out(folder)"
+)
+_THEN_CONVERT = "\nconverter = tf.lite.TFLiteConverter.from_saved_model(folder)"
+_TOOLS = ("onnx2tf", "tf2onnx", "ultralytics", "tensorflow_model_optimization", "tensorflowjs")
+_AROUND_THE_CONVERTER = (  # as their paths stand in a traceback
+    *("lite/python/lite.py", "lite\\python\\lite.py"),
+    *(f"{tool}{slash}" for tool in _TOOLS for slash in "/\\"),
+)
+_RANDOM_LAYER = (
+    r"(?:flip|rotation|zoom|contrast|brightness|translation|crop|shear|hue|saturation|height|width"
+    r"|sharpness|posterization|perspective|erasing|colorjitter|color_jitter|grayscale)(?:_\d+){0,2}/"
+)
+
+
+def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
+    """Random ops that a converter refuses, of a layer that Keras has for training."""
+    refused = index.draws_in_training
+    if refused:
+        message = (
+            f"{join_names(refused)}: layers that draw random numbers, such as augmentation, went"
+            " into the SavedModel as they are in training; inference needs none of them."
+        )
+        line = next(iter(refused.values()))
+        fix = _WITHOUT_TRAINING + _THEN_CONVERT * (line.kind == "refused")
+        yield FAMILY.in_log(55, line, message, fix)
+
+
 def _no_markup(context: Context) -> bool:
     """Tell that "error: missing attribute 'value'" is not about XML or HTML."""
     return not re.match(r"(?:in|on|for|of|at)(?:the)?(?:element|tag|node|<)", context.after)
@@ -127,6 +167,13 @@ FAMILY = Family(
         "# a tf.Module that owns Keras layers, in its __init__:\n"
         "self._variables = [variable.value for variable in model.variables]"
     ),
+    older=(
+        (
+            "2.20",
+            "the older Keras goes through the older converter: install tf_keras of that release,"
+            " and set TF_USE_LEGACY_KERAS=1 before anything imports TensorFlow.",
+        ),
+    ),
     cases=(keras_in_module,),
     graph_rules={"saved_model": _in_saved_model},
     log_patterns=(
@@ -143,6 +190,38 @@ FAMILY = Family(
             reach=1500,
             # Of a Windows path to tflite_keras_util.py, "\t" has become a blank.
             company=("flite_keras_util", "get_call_context_function"),
+        ),
+        *(
+            Pattern("legacy-keras", phrase, reach=2500, company=company)
+            for phrase, company in (
+                ("can only either be a keras Sequential or Functional model", ()),
+                ("`to_annotate` can only be a", ()),
+                ("can only prune an object of the following types", ()),
+                (
+                    "A KerasTensor cannot be used as input to a TensorFlow function",
+                    _AROUND_THE_CONVERTER,
+                ),
+                ("object has no attribute 'output_names'", ("tf2onnx",)),
+                ("Unable to clone model. This generally happens", _AROUND_THE_CONVERTER),
+                ("No module named 'tf_keras'", _AROUND_THE_CONVERTER),
+                ("Keras cannot be imported. Check that it is installed", ()),
+            )
+        ),
+        *(
+            Pattern("fallback", phrase)
+            for phrase in (
+                "SavedModel conversion failed. Fallback to freezing Keras model",
+                "legacy Keras fallback tracing also failed",
+                "The Keras model has no outputs after tracing",
+            )
+        ),
+        Pattern("random-layer", "/random_", after=_RANDOM_LAYER),
+        Pattern(
+            "random-layer", "dropout", after=r"(?:_\d+){0,2}/(?:\w{1,40}/)?(?:stateless_)?random"
+        ),
+        Pattern("random-layer", "seed_generator"),
+        Pattern(
+            "random-op", "] is not supported", r"tensorflowop\[[\w/.:\-]{1,250}:(?P<op>\w{1,60})$"
         ),
         Pattern("none-alone", "'NoneType' object is not callable", test=_is_whole_log),
         Pattern(
@@ -169,6 +248,20 @@ FAMILY = Family(
             " calls; Keras 3 has no such method.",
             _OTHER_KERAS,
         ),
+        "legacy-keras": Meaning(
+            52,
+            "A tool around the converter was given a model of Keras 3, and knows Keras 2 only.",
+            _LEGACY_KERAS,
+        ),
+        "fallback": Meaning(
+            56,
+            "The converter of 2.23 could not save the Keras model, or trace it the older way; what"
+            " stopped it stands in the lines beside this one.",
+            "Let Keras write the SavedModel, for an input of a given shape, and convert that.\n\n"
+            "spec = tf.TensorSpec([1, *model.input_shape[1:]])\n"
+            "model.export(folder, input_signature=[spec])\n"
+            "converter = tf.lite.TFLiteConverter.from_saved_model(folder)",
+        ),
         "none-alone": Meaning(
             LAST_RESORT,
             "This line alone names no cause: paste the whole traceback. Where that ends in"
@@ -176,6 +269,7 @@ FAMILY = Family(
             _OTHER_KERAS,
         ),
     },
+    log_rule=_in_log,
     spoils_whole_file=True,
     answers_wrongly=True,
 )

@@ -13,6 +13,7 @@ from functools import cached_property
 
 from varhandle.display import join_names
 from varhandle.facts.dtypes import dtype_of
+from varhandle.families import log_release
 from varhandle.families.log_patterns import OPS, WORD, Match, Pattern, quoted
 
 LAST_RESORT = 1000  #: rank of a line that counts only where nothing else was found
@@ -39,8 +40,13 @@ _IMPORTERS_LISTS = (
 )
 LOCATION = r"(?:loc\((?:fused\['\w{1,40}:',)?'(?P<variable>[^']{1,200})'\]?\)+:(?:error:)?)?"
 _REFUSED_OP = rf"{LOCATION}'(?:tfl?\.)?(?P<op>\w{{1,80}})'$"
+_RANDOM = (
+    r"(?:stateless|stateful)?(?:random|uniform|truncated|standardnormal|multinomial|parameterized)"
+    r"\w*|rng\w+|stateful(?:full)?int\w*"
+)
 
 PATTERNS: tuple[Pattern, ...] = (
+    *log_release.PATTERNS,
     Pattern("refused", "op is neither a custom op nor a flex op", _REFUSED_OP),
     Pattern("refused", "op is illegal in a TFLite pipeline", _REFUSED_OP),
     Pattern("legalize", "failed to legalize operation", after=r"'(?:tfl?\.)?(?P<op>\w{1,80})'"),
@@ -99,6 +105,11 @@ def role(op: str) -> str:
     return next((one for one, names in _ROLES.items() if re.fullmatch(names, name)), "")
 
 
+def is_random(op: str) -> bool:
+    """Tell whether an op of TensorFlow draws random numbers, or makes a seed for one that does."""
+    return re.fullmatch(_RANDOM, op.lower().removeprefix("flex")) is not None
+
+
 def is_flex(op: str) -> bool:
     """Tell whether an op of a file is TensorFlow's own."""
     return op.lower().startswith("flex")
@@ -153,6 +164,12 @@ class MatchIndex:
         return sorted(found, key=lambda match: match.line_number)
 
     @cached_property
+    def release(self) -> log_release.LogRelease:
+        """The release of TensorFlow that wrote the log."""
+        signs = (kind for kind in self._by_kind if kind.startswith("written-by "))
+        return log_release.LogRelease(self.of("release", "python", *signs))
+
+    @cached_property
     def refusals(self) -> list[Match]:
         """The lines in which the converter names an op that it cannot place."""
         legalize = (line for line in self.of("legalize") if role(line.get("op")))
@@ -178,6 +195,14 @@ class MatchIndex:
     def not_imported(self) -> Ops:
         """The ops that another importer does not know: toco, Core ML, TVM, ONNX, OpenVINO."""
         return Ops(self.of("importer"))
+
+    @cached_property
+    def draws_in_training(self) -> dict[str, Match]:
+        """The refused ops that draw random numbers, where a layer of Keras's is seen to draw."""
+        if not self.of("random-layer"):
+            return {}
+        lines = [(line.get("op"), line) for line in self.of("random-op", "refused")]
+        return {op: line for op, line in lines if is_random(op)}
 
     @cached_property
     def listed(self) -> Ops:
@@ -210,6 +235,7 @@ class LogDiagnosis:
     fix: str  # a sentence, and code where code helps
     line_number: int  # in the log, counted from 1
     rank: int  # how close the line is to the cause: the smaller, the closer
+    with_older: bool = True  # whether the family's advice for older releases fits it
 
 
 LogRule = Callable[[MatchIndex], Iterator[LogDiagnosis]]
@@ -220,7 +246,7 @@ class Meaning:
     """What every line of some kind means, whatever else the log has.
 
     ``{node:a variable}`` in a message is the name that the pattern caught as ``node``, quoted, or
-    else the words after the colon; an op has no quotes.
+    else the words after the colon; an op, a name of any kind and a number have no quotes.
     """
 
     rank: int
@@ -233,6 +259,7 @@ class Meaning:
         def written(place: re.Match[str]) -> str:
             name, otherwise = place.groups()
             caught = match.get(name)
-            return (caught or otherwise) if name == "op" else quoted(caught, otherwise)
+            bare = name in {"op", "name"} or caught.isdigit()
+            return (caught or otherwise) if bare else quoted(caught, otherwise)
 
         return re.sub(r"\{(\w+):([^}]*)\}", written, self.message)

@@ -1,4 +1,4 @@
-r"""Patterns of a log: phrases that only a failure of a variable has, and the names beside them.
+r"""Patterns of a log: phrases that only a failure of TFLite has, and the names beside them.
 
 A phrase is looked for in the log's squeezed form (``log_text``: no blanks, small letters, one kind
 of quote) by a plain search, which no log can make slow. Only then, in a short stretch before and
@@ -62,7 +62,9 @@ class Pattern:
 
     kind: str  # what it shows; several patterns may be of one kind
     phrase: str  # as a log has it
-    before: str = ""  # expression with named groups, which must match right before the phrase
+    # Expression with named groups, which must match right before the phrase. A group called
+    # ``name`` or ``names`` (with commas) ends with a word: for names that nothing else ends.
+    before: str = ""
     after: str = ""  # the same, right after it
     reach: int = 400  # characters before and after it that expressions and company see
     company: tuple[str, ...] = ()  # phrases of which one must stand within reach
@@ -182,7 +184,9 @@ def _caught(
         for name, value in found.groupdict().items():
             if value:
                 at = offset + found.start(name)
-                names[name] = printable(page.squeezed[at : at + len(value)])
+                last = value.rfind(",") + 1 if name in ("name", "names") else len(value)
+                last += page.word_length(at + last, len(value) - last)
+                names[name] = printable(page.squeezed[at : at + last])
                 begin = min(begin, at)
     return names, ops, begin
 

@@ -170,6 +170,12 @@ class Page:
         after = self.text[place : place + 1]
         return not (after.isalnum() or after == "_")
 
+    def word_length(self, at: int, most: int) -> int:
+        """Return how many characters of the word at a place in the squeezed text follow it."""
+        starts, squeezed_starts = self._words
+        word = bisect_right(squeezed_starts, at)
+        return min(most, squeezed_starts[word] - at) if word < len(starts) else most
+
     def line(self, at: int) -> str:
         """Return the line of a place in the squeezed text, as far as it is near."""
         place = self._place(at)

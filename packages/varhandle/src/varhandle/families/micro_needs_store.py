@@ -80,7 +80,9 @@ FAMILY = Family(
     graph_rules={"saved_model": _in_saved_model, "tflite": _in_file},
     log_patterns=(
         Pattern(
-            "registration", "Failed to get registration from op code", after=rf"'?(?P<op>{OPS})?"
+            "registration",
+            "Failed to get registration from op code",
+            after=rf"'?(?:(?P<op>{OPS})|(?P<name>[a-z0-9_]{{0,40}}))",
         ),
         Pattern(
             "store",

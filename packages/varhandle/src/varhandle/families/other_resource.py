@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from varhandle.display import printable
@@ -16,7 +17,7 @@ from varhandle.families.log_index import (
     Ops,
     custom_op,
 )
-from varhandle.families.log_patterns import WORD, Pattern
+from varhandle.families.log_patterns import WORD, Context, Pattern
 
 _TABLES = {("string", "int64"), ("int64", "string")}
 """Key and value dtypes of the look-up tables that have a builtin."""
@@ -97,6 +98,21 @@ _OTHER_TOOL = (
 )
 
 
+_OWN_TABLE = (
+    "Let an attribute of the object that is saved hold the table, as it has to hold variables.\n\n"
+    "self.table = tf.lookup.StaticHashTable(pairs, default)"
+)
+_TABLE_IN_ONNX = (
+    "Look the words up before the model, in your program, and give it the numbers; tf2onnx takes"
+    " only tables from string to int64 whose initializer is in the SavedModel."
+)
+
+
+def is_table_tensor(context: Context) -> bool:
+    """Tell whether the tensor that is named after a phrase is a table's."""
+    return re.match(r"'?tensor\('[^']{0,200}(?:hash_?table|lookup)", context.after) is not None
+
+
 def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
     yield from _tables(index.refused)
     ops = index.not_imported
@@ -149,6 +165,23 @@ FAMILY = Family(
             )
         ),
         Pattern("no-table", "hashtable need to be initialized before using"),
+        *(
+            Pattern(
+                "untracked-table",
+                phrase,
+                reach=1200,
+                company=("Tried to export a function",),
+                after=r"'?tensor\('(?P<node>[^']{1,200})'",
+                test=is_table_tensor,
+            )
+            for phrase in ("untracked resource", "untracked object")
+        ),
+        Pattern(
+            "onnx-table",
+            "Could not determine table shared name for node",
+            after=r"(?P<node>[\w/.:\-]{1,250})?",
+        ),
+        Pattern("onnx-table", "Only lookup tables of type string->int64 are currently supported"),
         Pattern("to-numpy", "Cannot convert a Tensor of dtype resource to a NumPy array"),
         Pattern(
             "table-init",
@@ -159,6 +192,18 @@ FAMILY = Family(
     log_meanings={
         "table-init": Meaning(260, "Grappler dropped {node:}, which fills a table."),
         "no-table": Meaning(130, "A lookup table is read, and nothing has filled it before."),
+        "untracked-table": Meaning(
+            165,
+            "The function looks up in a table, {node:one} by name, which no attribute of the saved"
+            " object holds; what is in it would be lost.",
+            _OWN_TABLE,
+        ),
+        "onnx-table": Meaning(
+            130,
+            "tf2onnx cannot take the lookup {node:in a table}: the resource is a table, and no"
+            " variable.",
+            _TABLE_IN_ONNX,
+        ),
         "to-numpy": Meaning(
             130, "A resource's handle is treated as a value; most often it is a lookup table's."
         ),

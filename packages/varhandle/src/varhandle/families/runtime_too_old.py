@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from varhandle.display import join_names
+from varhandle.facts.targets import measured_runtimes, ops_of
 from varhandle.families import code
 from varhandle.families.base import Family, Finding, Reading, named, variable_names
 from varhandle.families.compatibility import takers, without_variables
@@ -12,6 +13,7 @@ from varhandle.families.harness import Answers, Trace, case
 from varhandle.families.log_index import LogDiagnosis, MatchIndex, Meaning, role
 from varhandle.families.log_patterns import Context, Pattern
 from varhandle.families.micro_needs_store import is_on_micro
+from varhandle.families.micro_op_not_registered import is_unregistered
 
 _BUILTINS = {"129": "CALL_ONCE", "142": "VAR_HANDLE", "143": "READ_VARIABLE"}
 _BUILTINS["144"] = "ASSIGN_VARIABLE"
@@ -67,6 +69,14 @@ _OTHER_OP = (
 )
 
 
+_EDGE_TPU = (
+    "The compiler of the Edge TPU is no longer developed, so a newer runtime cannot help: convert"
+    " the model with a TensorFlow{before}, quantized in full, and compile that file. No variable is"
+    " at fault.\n\n"
+    'pip install "tensorflow<{release}"'
+)
+
+
 def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
     for line in index.of("builtin-code"):
         which = _BUILTINS.get(line.get("code"), "")
@@ -76,12 +86,27 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
     for line in index.of("opcode"):
         op = line.get("op").upper()
         variable = role(op) == "builtin"
-        old = index.of("old-binary") and not index.of("store", "registration")
-        if is_on_micro(index, line) or not (variable or old):
+        if is_on_micro(index, line) or is_unregistered(index, line):
             continue
-        version = f" version {line.get('version')}" if line.get("version") else ""
+        number = int(line.get("version") or 0)
+        version = f" version {number}" if number else ""
         message = f"The file uses {op}{version}, which this runtime does not have."
-        yield FAMILY.in_log(160, line, message, None if variable else _OTHER_OP)
+        since = _first_with(op, number)
+        if since:
+            message += f" TensorFlow Lite has it from {since} on."
+        if not (variable or index.of("old-binary", "edge-tpu-compiler")):
+            message += " On a microcontroller it means that the resolver was not given the op."
+        fix = None if variable else _OTHER_OP
+        if index.of("edge-tpu-compiler"):
+            before = f" before {since}" if since else ""
+            fix = _EDGE_TPU.format(before=before, release=since or "2.9")
+        yield FAMILY.in_log(160, line, message, fix)
+
+
+def _first_with(op: str, version: int) -> str:
+    """Return the first measured release of TensorFlow Lite with a version of an op."""
+    spans = ((release, ops_of(release).get(op)) for release in measured_runtimes())
+    return next((r for r, span in spans if span and version and span[1] >= version), "")
 
 
 def _no_more_figures(context: Context) -> bool:
@@ -119,11 +144,16 @@ FAMILY = Family(
                 *("Unsupported data type 13", "Unsupported tensor type 13"),
             )
         ),
+        Pattern("edge-tpu-compiler", "Edge TPU Compiler version"),
+        Pattern("other-type", "Unsupported data type", after=r"(?!13\D)(?P<type>\d{1,3})intensor"),
         Pattern("variable-tensor", "Variable tensors not yet supported"),
     ),
     log_meanings={
         "tensor-type": Meaning(
             160, "The file has tensors of type 13, RESOURCE, which this runtime cannot read."
+        ),
+        "other-type": Meaning(
+            160, "The file has tensors of type {type:}, which this runtime cannot read.", _OTHER_OP
         ),
         "variable-tensor": Meaning(
             160, "The file keeps state in variable tensors, which this loader does not take."

@@ -61,6 +61,23 @@ FAMILY = Family(
         "model.export(folder, input_signature=[spec])\n"
         "converter = tf.lite.TFLiteConverter.from_saved_model(folder)"
     ),
+    older=(
+        (
+            "2.1",
+            "2.2 is the first release that converts such a loop; before it, unroll the layer"
+            " (unroll=True, with a fixed number of steps).",
+        ),
+        (
+            "2.15",
+            "trace the model for a batch of 1 yourself: function = tf.function(lambda x:"
+            " model(x)).get_concrete_function(tf.TensorSpec([1, *model.input_shape[1:]])), and"
+            " tf.lite.TFLiteConverter.from_concrete_functions([function], model).",
+        ),
+        (
+            "2.20",
+            "the same cure works there.",
+        ),
+    ),
     cases=(lstm_any_batch,),
     graph_rules={"saved_model": _in_saved_model},
     log_patterns=(
@@ -87,7 +104,7 @@ FAMILY = Family(
         "tensor-list-op": Meaning(
             195,
             "The loop of a recurrent layer keeps its tensors in a list, by {op:TensorList ops},"
-            " which this converter or runtime does not have.",
+            " which this converter or runtime does not have without Flex.",
         ),
     },
 )

@@ -9,8 +9,9 @@ from varhandle.families import code
 from varhandle.families.base import Family, Finding, Reading, named, variable_names
 from varhandle.families.harness import Answers, Trace, case
 from varhandle.families.keras3_export import key, lost_reads, unread_copies
-from varhandle.families.log_index import Meaning
-from varhandle.families.log_patterns import WORD, Context, Pattern
+from varhandle.families.log_index import LogDiagnosis, MatchIndex, Meaning
+from varhandle.families.log_patterns import WORD, Context, Pattern, quoted
+from varhandle.families.other_resource import is_table_tensor
 from varhandle.graph import Access, Variable
 
 
@@ -79,7 +80,6 @@ def _set_before(reading: Reading, variable: Variable, read: Access) -> bool:
     return bool(assigned) and min(assigned) < reading.nodes[read.function, read.node][0]
 
 
-_UNSET = "{variable:A variable} is read, and nothing has set it before."
 _IN_SESSION = (
     "In the session that reads, run the initializers, and then restore the checkpoint. What the"
     " checkpoint does not hold (an optimizer's slots, a metric's totals) keep out of the graph that"
@@ -89,8 +89,40 @@ _IN_SESSION = (
 )
 
 
-def _is_resource_handle(context: Context) -> bool:
-    return "dtype=resource" in context.after
+_KEEP_OWNER = (
+    "Keep the object that owns the variables in a Python variable as long as its functions are"
+    " called: a signature alone does not hold them.\n\n"
+    "loaded = tf.saved_model.load(folder)  # or hub.load(url)\n"
+    'answer = loaded.signatures["serving_default"](**inputs)'
+)
+_SAME_SESSION = (
+    "Call the model in the graph and the session that it was loaded in; TensorFlow 2 without"
+    " compat.v1 has one for all threads.\n\n"
+    "graph, session = tf.compat.v1.get_default_graph(), tf.compat.v1.keras.backend.get_session()\n"
+    "with graph.as_default(), session.as_default():  # in the thread that answers\n"
+    "    answer = model.predict(x)"
+)
+
+
+def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
+    for line in index.of("no-variable"):
+        name = line.get("variable")
+        message = f"{quoted(name, 'A variable')} is read, and nothing has set it before."
+        if name.lower().startswith("_anonymousvar"):
+            message = f"{quoted(name, '')} is gone: Python has deleted the object that owned it."
+            yield FAMILY.in_log(180, line, message, _KEEP_OWNER)
+        elif index.of("session"):
+            yield FAMILY.in_log(180, line, message, _SAME_SESSION)
+        else:
+            yield FAMILY.in_log(180, line, message)
+
+
+def _is_no_table(context: Context) -> bool:
+    return not is_table_tensor(context)
+
+
+def _is_variable(context: Context) -> bool:
+    return "dtype=resource" in context.after and _is_no_table(context)
 
 
 FAMILY = Family(
@@ -113,6 +145,7 @@ FAMILY = Family(
     graph_rules={"saved_model": _in_saved_model, "tflite": _in_file},
     log_patterns=(
         Pattern("no-variable", "variable != nullptr was not true"),
+        Pattern("session", "client/session.py"),
         Pattern(
             "no-variable",
             "Could not find variable",
@@ -147,7 +180,7 @@ FAMILY = Family(
                 phrase,
                 reach=1200,
                 company=("Tried to export a function",),
-                test=_is_resource_handle if phrase.endswith("object") else None,
+                test=_is_variable if phrase.endswith("object") else _is_no_table,
                 after=r"(?:.{0,1100}?<tf\.variable'(?P<variable>[^':]{1,200}))?",
             )
             for phrase in ("untracked' resource", "untracked resource", "untracked object")
@@ -165,9 +198,11 @@ FAMILY = Family(
             "The function uses {variable:a variable}, which no attribute of the saved object"
             " holds; its value would be lost.",
         ),
-        "no-variable": Meaning(180, _UNSET),
-        "no-value-in-session": Meaning(180, _UNSET, _IN_SESSION),
+        "no-value-in-session": Meaning(
+            180, "{variable:A variable} is read, and nothing has set it before.", _IN_SESSION
+        ),
     },
+    log_rule=_in_log,
     spoils_whole_file=True,
     answers_wrongly=True,
     refuted_by_running=True,

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 import zoo
-from family_checks import case_test, fix_of, ids, log_test, run
+from family_checks import case_test, code_of, fix_of, ids, log_test, run
 
 from varhandle import explain
 from varhandle.diagnosis import diagnose
@@ -24,8 +24,38 @@ test_it_shows_in_a_log = log_test(
     FAMILY,
     [
         "Unsupported Ops in the model after optimization\nAssignVariableOp",
+        "graph_def is invalid at node u'bn/AssignMovingAvg/Switch': Input tensor 'bn/mean:0' Cannot"
+        " convert a tensor of type float32 to an input of type float32_ref.",
     ],
 )
+
+
+@pytest.mark.parametrize(
+    ("node", "word"),
+    [
+        ("save/Assign_3", "saver"),
+        ("import/save_1/restore_all/AssignVariableOp", "saver"),
+        ("my_save/AssignVariableOp", "owns the variable"),
+        ("m/prune_low_magnitude_dense/AssignVariableOp", "strip_pruning"),
+        ("m/bn/AssignNewValue_1", "training=False)).get_concrete_function"),
+        ("m/counter/AssignAddVariableOp", "owns the variable"),
+    ],
+)
+def test_the_fix_of_a_log_is_for_what_assigns(node, word):
+    line = (
+        f"Input 0 of node {node} was passed float from m/w:0 incompatible with expected resource."
+    )
+    (match,) = explain(line).matches
+    assert match.id == FAMILY.id
+    assert word in f"{match.message} {match.fix}"
+
+
+def test_the_fix_for_a_batch_norm_in_training_runs(tf):
+    model = tf.keras.Sequential([tf.keras.Input((4,)), tf.keras.layers.BatchNormalization()])
+    line = "Input 0 of node bn/AssignNewValue was passed float from x:0 incompatible with expected"
+    (match,) = explain(f"{line} resource.").matches
+    names = run(code_of(match.fix), tf=tf, model=model)
+    assert names["converter"].convert()
 
 
 def test_a_model_in_training_is_saved_for_inference(tf, specimen_path, tmp_path, monkeypatch):

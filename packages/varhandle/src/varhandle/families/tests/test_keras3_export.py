@@ -21,8 +21,46 @@ test_it_shows_in_a_log = log_test(
         "AttributeError: 'Functional' object has no attribute '_get_save_spec'",
         "AttributeError: 'Functional' object has no attribute '_set_save_spec'",
         "LLVM ERROR: Failed to infer result type(s).\nAborted (core dumped)",
+        "ValueError: `to_quantize` can only either be a keras Sequential or Functional model.",
+        "ValueError: `to_annotate` can only be a `keras.layers.Layer` instance. You passed",
+        "ValueError: `prune_low_magnitude` can only prune an object of the following types: keras",
+        'File "/site-packages/onnx2tf/onnx2tf.py", line 1\nValueError: A KerasTensor cannot be used'
+        " as input to a TensorFlow function.",
+        "File \"/site-packages/tf2onnx/convert.py\", line 1\nAttributeError: 'Sequential' object has"
+        " no attribute 'output_names'",
+        'File "/site-packages/tensorflow_model_optimization/q.py", line 1\nValueError: Unable to'
+        " clone model. This generally happens if you used custom Keras layers",
+        "File \"/site-packages/ultralytics/e.py\"\nModuleNotFoundError: No module named 'tf_keras'",
+        "ImportError: Keras cannot be imported. Check that it is installed.",
+        "WARNING: SavedModel conversion failed. Fallback to freezing Keras model: no shape",
+        "ValueError: SavedModel export failed, and legacy Keras fallback tracing also failed to"
+        " produce any output tensors",
+        "ValueError: The Keras model has no outputs after tracing.",
     ],
 )
+
+
+def test_what_a_tool_for_keras_2_wants_is_told():
+    text = explain("`to_quantize` can only either be a keras Sequential or Functional model").text()
+    assert "pip install tf_keras" in text
+    assert "TF_USE_LEGACY_KERAS=1" in text
+
+
+def test_augmentation_is_exported_without_training(tf, tmp_path):
+    """What the log of the failed export says to do gives the answers of ``predict``."""
+    layers = tf.keras.layers
+    body = [layers.RandomFlip(), layers.RandomRotation(0.2), layers.Flatten(), layers.Dense(2)]
+    model = tf.keras.Sequential([tf.keras.Input((8, 8, 3)), *body])
+    model.export(str(tmp_path / "training"))
+    failed = convert(tmp_path / "training")
+    (match,) = explain(failed.record.message).matches
+    assert match.id == FAMILY.id
+    names = run(code_of(match.fix), tf=tf, model=model, folder=str(tmp_path / "inference"))
+    interpreter = tf.lite.Interpreter(model_content=names["converter"].convert())
+    image = np.random.default_rng(0).random((1, 8, 8, 3), "float32")
+    (name,) = interpreter.get_signature_runner().get_input_details()
+    (answer,) = interpreter.get_signature_runner()(**{name: image}).values()
+    np.testing.assert_allclose(answer, model.predict(image, verbose=0), atol=1e-5)
 
 
 def test_keras_writes_the_saved_model(tf, tmp_path):

@@ -5,7 +5,9 @@ import shlex
 import pytest
 from family_checks import case_test, fix_of, ids, log_test
 
+from varhandle import explain
 from varhandle.cli import main
+from varhandle.facts.targets import measured_runtimes, ops_of
 from varhandle.families.catalog import family
 from varhandle.formats import read_graph
 
@@ -20,8 +22,27 @@ test_it_shows_in_a_log = log_test(
         "TensorType 13 cannot be loaded",
         "TensorType (13) cannot be loaded",
         "Unsupported tensor type 13",
+        "ValueError: Unsupported data type 42 in tensor",
+        "ValueError: Op builtin_code out of range: 999. Are you using old TFLite binary with newer"
+        " model?Registration failed.",
     ],
 )
+
+
+def test_an_edge_tpu_compiler_asks_for_an_older_tensorflow():
+    line = "Didn't find op for builtin opcode '{}' version '{}'. An older version of this builtin"
+    line += " might be supported. Are you using an old TFLite binary with a newer model?"
+    (runtime,) = explain(line.format("CONV_2D", 6)).matches
+    compiler = "Edge TPU Compiler version 16.0.384591198\nERROR: "
+    (edge,) = explain(compiler + line.format("CONV_2D", 6)).matches
+    (newest,) = explain(compiler + line.format("CONV_2D", 99)).matches
+    spans = [(release, ops_of(release)["CONV_2D"][1]) for release in measured_runtimes()]
+    first = next(release for release, highest in spans if highest >= 6)
+    assert f"from {first} on" in runtime.message
+    assert "--upgrade ai-edge-litert" in runtime.fix
+    assert f'pip install "tensorflow<{first}"' in edge.fix
+    assert "litert" not in edge.fix
+    assert "TensorFlow Lite has it" not in newest.message
 
 
 def test_a_command_in_a_fix_is_one(specimen_path, tmp_path, monkeypatch, capsys):

@@ -1,8 +1,9 @@
 """A variable that is read, and that nothing has set."""
 
 import pytest
-from family_checks import case_test, file_of, fix_of, log_test, run, severe
+from family_checks import case_test, code_of, counter, file_of, fix_of, log_test, run, severe
 
+from varhandle import explain
 from varhandle.families.catalog import family, find
 
 FAMILY = family("uninitialised-variable")
@@ -40,3 +41,30 @@ def test_a_variable_is_owned_by_what_is_saved(tf, specimen_path):
 )
 def test_a_variable_of_a_file_needs_a_value_before_it_is_read(graph, families):
     assert severe(find(graph), "error") == families
+
+
+def test_a_variable_whose_owner_is_gone_is_told_from_one_in_another_session():
+    line = "FAILED_PRECONDITION: Could not find variable {}. This could mean that the variable has"
+    (gone,) = explain(f"{line.format('_AnonymousVar523')} been deleted.").matches
+    session = 'File "tensorflow/python/client/session.py", line 1375\n'
+    (other,) = explain(f"{session}{line.format('dense/kernel')} been deleted.").matches
+    (plain,) = explain(f"{line.format('dense/kernel')} been deleted.").matches
+    assert "deleted the object that owned it" in gone.message
+    assert "session.as_default()" in other.fix
+    assert plain.fix == FAMILY.fix
+
+
+def test_the_owner_is_kept(tf, tmp_path):
+    """A signature alone loses its variables, and the fix does not."""
+    import gc
+
+    module = counter(tf)
+    tf.saved_model.save(module, str(tmp_path), signatures=module.__call__)
+    alone = tf.saved_model.load(str(tmp_path)).signatures["serving_default"]
+    gc.collect()
+    with pytest.raises(tf.errors.FailedPreconditionError) as lost:
+        alone(x=tf.ones(4))
+    (match,) = explain(str(lost.value)).matches
+    inputs = {"x": tf.ones(4)}
+    names = run(code_of(match.fix), tf=tf, folder=str(tmp_path), inputs=inputs)
+    assert names["answer"]["y"].numpy().tolist() == [1, 1, 1, 1]

@@ -1,0 +1,140 @@
+"""A converter that is asked for what it does not offer, or given no model."""
+
+from __future__ import annotations
+
+from varhandle.families.base import Family
+from varhandle.families.log_index import Meaning
+from varhandle.families.log_patterns import Context, Pattern
+
+_NAMED = (
+    "Name inputs and outputs as the graph has them, or better convert a SavedModel by its"
+    " signature.\n\n"
+    "converter = tf.compat.v1.lite.TFLiteConverter.from_frozen_graph(\n"
+    '    "frozen.pb", input_arrays=["x"], output_arrays=["y"], input_shapes={"x": [1, 4]}\n'
+    ")"
+)
+_MOVED = (
+    "TensorFlow 2 converts a Keras model, a SavedModel or a concrete function; the ways of"
+    " TensorFlow 1 stand in tf.compat.v1.lite.\n\n"
+    "converter = tf.lite.TFLiteConverter.from_keras_model(tf.keras.models.load_model(path))\n"
+    "# a session, a frozen graph or a .h5 file of TensorFlow 1:\n"
+    "# tf.compat.v1.lite.TFLiteConverter.from_session | from_frozen_graph | from_keras_model_file"
+)
+_ABOUT_TFLITE = (
+    "lite/python/lite.py",
+    "lite\\python\\lite.py",
+    "TFLiteConverter",
+    "tflite_keras_util",
+)
+
+
+def _is_converters(context: Context) -> bool:
+    return "tfliteconverter" in context.before[-80:]
+
+
+FAMILY = Family(
+    id="converter-call",
+    order=220,
+    what="The converter stops before it looks at an op: it was asked for what it has not.",
+    cause="The model has no such signature, tag or tensor, or the method is of another release.",
+    fix=(
+        "See what the SavedModel has, and ask for that; a function becomes a signature when it is"
+        " saved as one. No variable is at fault.\n\n"
+        "tf.saved_model.save(module, folder, signatures=module.step)\n"
+        "print(list(tf.saved_model.load(folder).signatures))\n"
+        "converter = tf.lite.TFLiteConverter.from_saved_model(\n"
+        '    folder, signature_keys=["serving_default"]\n'
+        ")"
+    ),
+    log_patterns=(
+        *(
+            Pattern("no-signature", phrase)
+            for phrase in (
+                "Only support at least one signature key",
+                "Only support a single signature key",
+                "No ConcreteFunction is specified",
+                "Got an incompatible argument to `tags`",
+            )
+        ),
+        Pattern("no-signature", "found. Valid keys are", r"invalidsignaturekey'[^']{0,200}'$"),
+        Pattern(
+            "no-signature", "MetaGraphDef associated with tags", reach=1500, company=_ABOUT_TFLITE
+        ),
+        Pattern(
+            "no-saved-model", "SavedModel file does not exist at:", reach=3000,
+            company=_ABOUT_TFLITE, after=r"(?P<name>.{1,200}?)/?\{",
+        ),
+        Pattern(
+            "moved",
+            "has no attribute 'from_",
+            test=_is_converters,
+            after=r"(?:keras_model_file|frozen_graph|session)'",
+        ),
+        Pattern("moved", "module 'tensorflow.contrib' has no attribute 'lite'"),
+        Pattern("moved", "module 'tensorflow' has no attribute 'lite'"),
+        Pattern("moved", "`input_arrays` and `output_arrays` are unsupported with Eager mode"),
+        Pattern(
+            "no-tensor", "by input_arrays",
+            r"placeholder(?!.{0,200}resource(?:_\d+)?should)[\w/.:\-]{1,250}shouldbespeci(?:fi)?ed$",
+        ),
+        Pattern("no-tensor", "is not produced by any op in this graph. Is it a typo?"),
+        Pattern("no-tensor", "' were found", r"invalidtensors'[^']{1,300}$"),
+        Pattern("never-called", "The model provided has never been called"),
+        Pattern(
+            "never-called",
+            "cannot be saved because the input shapes have not been set",
+            reach=1500,
+            company=_ABOUT_TFLITE,
+        ),
+        Pattern("no-model", "This function takes in a list of ConcreteFunction"),
+        Pattern(
+            "no-model",
+            "'str' object has no attribute 'call'",
+            reach=1500,
+            company=_ABOUT_TFLITE,
+        ),
+        Pattern("suffix", "The LiteRT export requires the filepath to end with"),
+    ),
+    log_meanings={
+        "no-signature": Meaning(
+            175, "The SavedModel has no signature or tag of that name, and the converter wants one."
+        ),
+        "no-saved-model": Meaning(
+            175,
+            "There is no SavedModel at {name:that path}: from_saved_model wants the folder that has"
+            " saved_model.pb in it.",
+            "Give it the folder; a .keras or .h5 file goes through Keras.\n\n"
+            "model = tf.keras.models.load_model(path)\n"
+            "converter = tf.lite.TFLiteConverter.from_keras_model(model)",
+        ),
+        "no-model": Meaning(
+            175,
+            "The converter was given something else than the model that this method takes: a path,"
+            " or a function that is not yet concrete.",
+            "from_keras_model takes a model, from_saved_model a folder, from_concrete_functions"
+            " what get_concrete_function() returns.\n\n"
+            "model = tf.keras.models.load_model(path)\n"
+            "converter = tf.lite.TFLiteConverter.from_keras_model(model)\n"
+            "# tf.lite.TFLiteConverter.from_concrete_functions(\n"
+            "#     [function.get_concrete_function(spec)], module\n"
+            "# )",
+        ),
+        "moved": Meaning(175, "That way into the converter is of another release.", _MOVED),
+        "no-tensor": Meaning(
+            175, "The graph has no tensor of the name that the converter was given.", _NAMED
+        ),
+        "never-called": Meaning(
+            175,
+            "The Keras model has no input shape yet, because nothing has called it.",
+            "Call it once, or let Keras write the SavedModel for a given input.\n\n"
+            "model(tf.zeros([1, 4]))\n"
+            "converter = tf.lite.TFLiteConverter.from_keras_model(model)",
+        ),
+        "suffix": Meaning(
+            175,
+            "Keras writes a LiteRT file only to a name that ends with .tflite.",
+            'Name it so.\n\nmodel.export("model.tflite", format="litert")',
+        ),
+    },
+    of_variables=False,
+)  # fmt: skip

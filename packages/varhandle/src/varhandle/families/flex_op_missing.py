@@ -1,0 +1,60 @@
+"""TensorFlow's own ops in a file, none of a variable, that the interpreter does not link."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from varhandle.display import join_names
+from varhandle.families.base import Family
+from varhandle.families.flex_variable import is_of_training
+from varhandle.families.log_index import LogDiagnosis, MatchIndex, is_flex, role
+from varhandle.families.log_patterns import Pattern
+
+
+def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
+    refused = [
+        (op, line)
+        for line in index.of("flex", "custom-op")
+        for op in (line.get("op") or line.get("name"),)
+        if is_flex(op) and not role(op) and not is_of_training(op)
+    ]
+    if refused:
+        names = join_names(dict.fromkeys(op for op, _ in refused))
+        message = (
+            f"{names}: the file holds ops of TensorFlow itself, and this interpreter has no Flex"
+            " delegate to run them."
+        )
+        yield FAMILY.in_log(198, refused[0][1], message)
+    for line in index.of("flex-names") if not index.of("flex-list") else ():
+        if not role(line.get("name")):
+            message = (
+                f"The conversion went through, but the file holds {line.get('name')}, an op of"
+                " TensorFlow itself: it runs only where the Flex delegate is linked."
+            )
+            yield FAMILY.in_log(205, line, message)
+
+
+FAMILY = Family(
+    id="flex-op-missing",
+    order=35,
+    what="It converts with SELECT_TF_OPS, and an interpreter without Flex refuses the file.",
+    cause="SELECT_TF_OPS keeps TensorFlow's own ops in the file, which need the Flex delegate.",
+    fix=(
+        "Convert with builtin ops only, and see which op the converter then names: write that one"
+        " with others, or leave it to the program around the model. Where Flex must stay, the"
+        " runtime has to bring it: on Android add org.tensorflow:tensorflow-lite-select-tf-ops, on"
+        " iOS the pod TensorFlowLiteSelectTfOps; the Python packages link no Flex delegate since"
+        " 2.20.\n\n"
+        "converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]"
+    ),
+    older=(
+        (
+            "2.19",
+            "the tensorflow package up to 2.19 links Flex into tf.lite.Interpreter, so the file"
+            " runs there; tflite-runtime has never had it.",
+        ),
+    ),
+    log_patterns=(Pattern("flex-names", "Flex ops:", after=r"(?P<name>flex\w{1,60})"),),
+    log_rule=_in_log,
+    of_variables=False,
+)

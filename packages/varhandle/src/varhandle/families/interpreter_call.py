@@ -1,0 +1,88 @@
+"""A program that calls an interpreter with what the file does not take, or out of order."""
+
+from __future__ import annotations
+
+from varhandle.families.base import Family
+from varhandle.families.log_index import Meaning
+from varhandle.families.log_patterns import Pattern
+
+_IN_ORDER = (
+    "Call allocate_tensors() once, and again after each resize_tensor_input(); then set the inputs,"
+    " invoke(), and read the outputs. A signature runner does all of it.\n\n"
+    "runner = interpreter.get_signature_runner()\n"
+    "print(runner.get_input_details())\n"
+    "answer = runner(**inputs)"
+)
+
+FAMILY = Family(
+    id="interpreter-call",
+    order=124,
+    what="The interpreter refuses an input, or a call out of order.",
+    cause="The program gives another shape, dtype or name than the file has.",
+    fix=(
+        "Ask the file what it takes, and bring the input to that: its shape, its dtype, its name."
+        " Where the file has an open size (-1 in shape_signature), resize the input before"
+        " allocate_tensors(). No variable is at fault.\n\n"
+        "for detail in interpreter.get_input_details():\n"
+        '    print(detail["name"], detail["shape"], detail["shape_signature"], detail["dtype"])'
+    ),
+    log_patterns=(
+        Pattern(
+            "wrong-size",
+            "Cannot set tensor: Dimension",
+            after=r"(?:count)?mismatch[.,]?(?:got(?P<got>\d{1,12})butexpected(?P<wanted>\d{1,12})"
+            r"(?:fordimension(?P<dimension>\d{1,3}))?(?:(?:of|for)input(?P<input>\d{1,5}))?)?",
+        ),
+        Pattern(
+            "wrong-dtype",
+            "Cannot set tensor: Got",
+            after=r"(?:value|tensor)oftype(?P<got>\w{1,20}?)butexpectedtype(?P<wanted>\w{1,20}?)"
+            r"(?:forinput(?P<input>\d{1,5}))?(?:,name|\W|$)",
+        ),
+        *(
+            Pattern("wrong-input", phrase)
+            for phrase in (
+                "Cannot set tensor: Numpy array for",
+                "Cannot set tensor: Size mismatch",
+                "Cannot copy to a TensorFlowLite tensor",
+                "Cannot copy from a TensorFlowLite tensor",
+                "Cannot convert between a TensorFlowLite tensor",
+                "Invalid number of inputs provided for running a SignatureDef",
+                "SignatureDef signature_key is None and model has",
+                "Invalid signature_key provided:",
+                "exceeds max tensor index",
+            )
+        ),
+        Pattern("wrong-input", "Invalid Input name (", after=r"[^)]{1,200}\)forsignaturedef"),
+        *(
+            Pattern("out-of-order", phrase)
+            for phrase in (
+                "Tensor is unallocated. Try calling allocate_tensors() first",
+                "Tensor data is null. Run allocate_tensors() first",
+                "Invoke called on model that is not ready",
+                "There is at least 1 reference to internal data",
+            )
+        ),
+        Pattern("out-of-order", "lacks data", r"inputtensor\d{1,6}$"),
+    ),
+    log_meanings={
+        "wrong-size": Meaning(
+            126,
+            "The program gives an input of {got:another} where the file has {wanted:its own size}"
+            " (dimension {dimension:in question}).",
+        ),
+        "wrong-dtype": Meaning(
+            126,
+            "The program gives an input of dtype {got:another} where the file has"
+            " {wanted:its own}; NumPy makes float64 unless it is told otherwise.",
+        ),
+        "wrong-input": Meaning(
+            126, "What the program gives does not fit the inputs that the file has."
+        ),
+        "out-of-order": Meaning(
+            127, "The interpreter was called before it was ready, or while a view of it was held.",
+            _IN_ORDER,
+        ),
+    },
+    of_variables=False,
+)  # fmt: skip

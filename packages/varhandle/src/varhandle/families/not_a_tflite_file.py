@@ -1,0 +1,67 @@
+"""Bytes that are no .tflite file, or not one of this schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from varhandle.families.base import Family
+from varhandle.families.log_index import LogDiagnosis, MatchIndex
+from varhandle.families.log_patterns import Pattern
+
+_KINDS = {
+    "ion": "It is the pointer that Git LFS left in the file's place: run git lfs pull.",
+    "ctyp": "It is a web page: the download went wrong.",
+    "l>": "It is a web page: the download went wrong.",
+}
+"""What the characters 5 to 8 of a file give away."""
+
+
+def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
+    for line in index.of("no-file"):
+        found = line.get("found")
+        what = _KINDS.get(found.lower(), "")
+        message = f"What the runtime was given is no .tflite file. {what}".strip()
+        if line.get("version"):
+            message = (
+                f"Where a .tflite file has its schema version, 3, stands {line.get('version')}: the"
+                " pointer does not point to the start of a file."
+            )
+        yield FAMILY.in_log(125, line, message)
+
+
+FAMILY = Family(
+    id="not-a-tflite-file",
+    order=122,
+    what="A runtime does not take the bytes for a .tflite file.",
+    cause="The path leads elsewhere, the file was cut short or is of another kind.",
+    fix=(
+        "Look at the file: characters 5 to 8 of a .tflite file are TFL3. On a microcontroller, hand"
+        " over the array itself, aligned to 16 bytes and with all of its bytes; on Android, keep"
+        " .tflite files uncompressed (androidResources { noCompress += \"tflite\" }).\n\n"
+        'print(open(path, "rb").read(8))'
+    ),
+    log_patterns=(
+        Pattern(
+            "no-file", "is schema version", r"model(?:provided)?$",
+            after=r"(?P<version>-?\d{1,11})(?:isnot|not)(?:equalto)?supported",
+        ),
+        Pattern(
+            "no-file", "Model provided has model identifier",
+            after=r"'(?P<found>[^']{0,6})'",
+        ),
+        Pattern("no-file", "Model provided must have at least 7 bytes to hold identifier"),
+        Pattern("no-file", "The model is not a valid Flatbuffer"),
+        Pattern("no-file", "is not a valid TensorFlow Lite model"),
+        Pattern("no-file", "does not encode a valid TensorFlow Lite model"),
+        Pattern("no-file", "The model allocation is null/empty"),
+        Pattern("no-file", "Mmap of '", after=r"\d{1,9}'atoffset'\d{1,9}'failed"),
+        Pattern("no-file", "Could not open '", after=r"[^']{1,200}\.tflite"),
+        Pattern("no-file", "Failed to load model from", company=("compiledmodel",)),
+        Pattern(
+            "no-file", "can not be opened as a file descriptor; it is probably compressed",
+            reach=1500, company=("org.tensorflow", "com.google.ai.edge", ".tflite"),
+        ),
+    ),
+    log_rule=_in_log,
+    of_variables=False,
+)  # fmt: skip

@@ -1,0 +1,122 @@
+"""An op, no variable's, that the converter has no builtin for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from varhandle.display import join_names
+from varhandle.families.base import Family
+from varhandle.families.dynamic_shape import FAMILY as DYNAMIC_SHAPE
+from varhandle.families.log_index import LogDiagnosis, MatchIndex, is_random, role
+from varhandle.families.log_patterns import Match, Pattern
+
+_NARROW = {
+    "f16": "float16", "bf16": "bfloat16", "f64": "float64", "i16": "int16", "ui16": "uint16",
+    "ui32": "uint32", "ui64": "uint64",
+}  # fmt: skip
+"""Types, as MLIR writes them, that many builtins do not take."""
+
+_OF_VARIABLES = ("handle", "read", "assign", "update", "gather", "reference", "builtin")
+
+_LIST = r"(?P<names>(?:(?:tf\.)?[A-Z]\w{1,60})(?:,(?:tf\.)?[A-Z]\w{1,60}){0,60})"
+_ANY_CASE = f"(?i:{_LIST})"
+_TOCO = r".{0,600}?operatorsforwhichyouwillneedcustomimplementations:" + _ANY_CASE
+
+
+def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
+    if index.refused.has(*_OF_VARIABLES) or index.not_imported.has(*_OF_VARIABLES):
+        return  # what is refused beside a variable is of its dtype as a rule
+    if index.draws_in_training:
+        return  # and what is refused beside a random draw is of the same augmentation
+    found: dict[str, Match] = {}
+    in_loop = bool(index.of("tensor-list", "tensor-list-op"))  # that is the family of these
+    for line in index.of("refused", "legalize", "unsupported-ops"):
+        for op in (line.get("op"), *_listed(line)):
+            if op and not (role(op) or is_random(op) or (in_loop and _of_loop(op))):
+                found.setdefault(op, line)
+    if index.refused.has("table"):
+        found.pop("Placeholder", None)  # of the table's handle
+    if not found:
+        return
+    line = min(found.values(), key=lambda line: line.line_number)
+    types = [it for it in index.of("op-types") if it.get("op") in found]
+    dtypes = [name for name in _NARROW.values() if any(name in _dtypes(it) for it in types)]
+    names = join_names(found)
+    has = f"{names}: the converter has no builtin op for {'it' if len(found) == 1 else 'them'}"
+    if any(_is_open(it.get("types")) for it in types):
+        message = f"{has} as long as a size is open (? in the types that it prints)."
+        yield DYNAMIC_SHAPE.in_log(115, line, message)
+    elif dtypes:
+        fix = f"Build the model in float32: the same weights convert there. {FAMILY.fix}"
+        yield FAMILY.in_log(185, line, f"{has} in {' or '.join(dtypes)}.", fix)
+    else:
+        yield FAMILY.in_log(185, line, f"{has}.")
+
+
+def _of_loop(op: str) -> bool:
+    return op.lower().startswith(("tensorlist", "tensorarray", "while"))
+
+
+def _listed(line: Match) -> list[str]:
+    return [op.removeprefix("tf.") for op in line.get("names").split(",")]
+
+
+def _dtypes(line: Match) -> list[str]:
+    written = re.findall(r"(?:^|[x<])([a-z]+\d+)>", line.get("types").lower())
+    return [_NARROW.get(name, "") for name in written]
+
+
+def _is_open(types: str) -> bool:
+    """Tell whether a size after the first, which is the batch, is not known."""
+    return re.search(r"(?:^|<)[\d?]+x(?:\d+x)*\?", types.lower()) is not None
+
+
+FAMILY = Family(
+    id="op-without-builtin",
+    order=180,
+    what="The converter stops at an op that it has no builtin op for.",
+    cause="TensorFlow has more ops than .tflite files, and a builtin is for some dtypes only.",
+    fix=(
+        "Write it with other ops, or leave it to the program around the model; no variable is at"
+        " fault. SELECT_TF_OPS converts it for a runtime that has the Flex delegate, which the"
+        " Python packages no longer have."
+    ),
+    older=(
+        (
+            "1.15",
+            "take the op out of the graph that you freeze, or convert the same weights from a Keras"
+            " model on today's release.",
+        ),
+        (
+            "2.19",
+            "its tensorflow package still links Flex into tf.lite.Interpreter, so"
+            " converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS,"
+            " tf.lite.OpsSet.SELECT_TF_OPS] gives a file that runs there; tflite-runtime and a"
+            " plain Android build do not run it.",
+        ),
+    ),
+    log_patterns=(
+        *(
+            Pattern("unsupported-ops", phrase, after=_ANY_CASE)
+            for phrase in ("TF Select ops:", "-emit-custom-ops flag):", "select-tf-ops flag):")
+        ),
+        Pattern(
+            "unsupported-ops", "Custom ops:", company=("ops_custom", "convertererror"),
+            after=_ANY_CASE,
+        ),
+        Pattern(
+            "unsupported-ops",
+            "not supported by the standard TensorFlow Lite runtime",
+            reach=1400,
+            after=_TOCO,
+        ),
+        Pattern("unsupported-ops", "Converting unsupported operation:", after=_ANY_CASE),
+        Pattern(
+            "op-types", "(tensor<", r"tf\.(?P<op>\w{1,60})$", after=r"(?P<types>.{0,300}?)->",
+            reach=400,
+        ),
+    ),
+    log_rule=_in_log,
+    of_variables=False,
+)  # fmt: skip

@@ -1,0 +1,61 @@
+"""What a converter or a runtime of TFLite says, and no other family explains."""
+
+from __future__ import annotations
+
+from varhandle.families.base import Family
+from varhandle.families.log_index import LAST_RESORT, Meaning
+from varhandle.families.log_patterns import Pattern
+
+FAMILY = Family(
+    id="other-tflite-failure",
+    order=900,
+    what="A converter or a runtime stops, and its message does not say of what kind the cause is.",
+    cause="Only the model, or the lines around the message, can show it.",
+    fix=(
+        "Let the tool look at the model itself: it converts it, runs it and says where it stops."
+        " The log shows no variable at fault.\n\n"
+        "varhandle diagnose MODEL"
+    ),
+    log_patterns=(
+        Pattern(
+            "compiled-model", "CompiledModel error: code=", after=r"(?P<code>\d{1,6}),?"
+        ),
+        Pattern("compiled-model", "CreateCompiledModelFrom", company=("runtimeerror",)),
+        Pattern(
+            "node-failed", "failed to ",
+            r"nodenumber(?P<node>\d{1,7})\((?P<op>\w{1,60})\)$",
+            after="(?:prepare|invoke)",
+        ),
+        Pattern("converter", "ConverterError", word=True),
+        Pattern("converter", "Could not translate MLIR to FlatBuffer"),
+        Pattern("runtime", "Failed to run on the given Interpreter"),
+        Pattern("runtime", "AllocateTensors() failed"),
+        Pattern("runtime", "tensorflow/lite/kernels/", after=r"\w{1,60}\.cc:\d"),
+    ),
+    log_meanings={
+        "compiled-model": Meaning(
+            LAST_RESORT,
+            "CompiledModel gives only the number {code:of an error}; what failed stands in the"
+            " lines that the runtime writes to the console, or nowhere.",
+            "Run the same file with the Interpreter, which names the op that it does not"
+            " have.\n\n"
+            "from ai_edge_litert.interpreter import Interpreter\n"
+            "Interpreter(model_path=path).allocate_tensors()",
+        ),
+        "node-failed": Meaning(
+            LAST_RESORT + 1,
+            "{op:An op} of the file refuses what it is given: a shape, a dtype or a value. No"
+            " variable is at fault.",
+            "Call it with inputs as the model gets them: sizes of 1, or zeros, are refused by some"
+            " ops.\n\n"
+            "varhandle diagnose model.tflite --inputs inputs.npz",
+        ),
+        "converter": Meaning(
+            LAST_RESORT + 2, "The converter stopped, and these lines do not say at which op."
+        ),
+        "runtime": Meaning(
+            LAST_RESORT + 2, "The runtime stopped, and these lines do not say at which op."
+        ),
+    },
+    of_variables=False,
+)  # fmt: skip

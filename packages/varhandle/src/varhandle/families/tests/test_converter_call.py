@@ -1,0 +1,81 @@
+"""A converter that is asked for what it does not offer, or given no model."""
+
+import pytest
+from family_checks import code_of, counter, ids, log_test, run
+
+from varhandle import explain
+from varhandle.families.catalog import family
+
+FAMILY = family("converter-call")
+KERAS_TRACEBACK = 'File "/site-packages/tensorflow/lite/python/lite.py", line 1714, in convert\n'
+
+test_it_shows_in_a_log = log_test(
+    FAMILY,
+    [
+        "ValueError: Only support at least one signature key.",
+        "ValueError: Only support a single signature key.",
+        "ValueError: No ConcreteFunction is specified.",
+        "ValueError: Invalid signature key 'nope' found. Valid keys are 'serving_default'.",
+        "ValueError: Got an incompatible argument to `tags`: ['train']. The SavedModel has one",
+        "converter = tf.lite.TFLiteConverter.from_saved_model(d)\nRuntimeError: MetaGraphDef"
+        " associated with tags 'serve' could not be found in SavedModel",
+        f"{KERAS_TRACEBACK}OSError: SavedModel file does not exist at:"
+        " model.h5/{{saved_model.pbtxt|saved_model.pb}}",
+        "AttributeError: type object 'TFLiteConverterV2' has no attribute 'from_frozen_graph'",
+        "AttributeError: module 'tensorflow.contrib' has no attribute 'lite'",
+        "AttributeError: module 'tensorflow' has no attribute 'lite'",
+        "ValueError: `input_arrays` and `output_arrays` are unsupported with Eager mode.",
+        "Exception: Placeholder input_1 should be specied by input_arrays.",
+        "Placeholder input_1 should be specified by input_arrays.",
+        "F tensorflow/lite/toco/tooling_util.cc:918] Check failed: GetOpWithOutput(model,"
+        " output_array) Specified output array output is not produced by any op in this graph."
+        " Is it a typo?\nRuntimeError: TOCO failed see console for info.",
+        "ValueError: Invalid tensors 'output' were found.",
+        "ValueError: The model provided has never been called. It must be called at least once",
+        f"{KERAS_TRACEBACK}ValueError: Model <K name=k, built=False> cannot be saved because the"
+        " input shapes have not been set.",
+        "ValueError: This function takes in a list of ConcreteFunction. To get it, call",
+        f"{KERAS_TRACEBACK}AttributeError: 'str' object has no attribute 'call'",
+        "ValueError: The LiteRT export requires the filepath to end with '.tflite'. Got: m",
+    ],
+)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda lite: lite.TFLiteConverter.from_frozen_graph("a", ["b"], ["c"]),
+        lambda lite: lite.TFLiteConverter.from_keras_model_file("a"),
+        lambda lite: lite.TFLiteConverter.from_concrete_functions([lambda x: x]),
+    ],
+)
+def test_todays_converter_is_understood(tf, call):
+    with pytest.raises((ValueError, AttributeError)) as refused:
+        call(tf.lite)
+    assert ids(str(refused.value)) == [FAMILY.id]
+
+
+def test_other_programs_load_saved_models_too():
+    assert ids("OSError: SavedModel file does not exist at: m/{saved_model.pbtxt}") == []
+    assert ids("AttributeError: 'str' object has no attribute 'call'") == []
+
+
+def test_the_fix_of_a_log_runs(tf, tmp_path, capsys):
+    module = counter(tf)
+    module.step = module.__call__
+    names = run(code_of(FAMILY.fix), tf=tf, module=module, folder=str(tmp_path / "saved"))
+    assert names["converter"].convert()
+    assert "serving_default" in capsys.readouterr().out
+
+
+def test_the_fixes_of_a_keras_model_run(tf, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = tf.keras.Sequential([tf.keras.layers.Dense(2)])
+    (never,) = explain("The model provided has never been called").matches
+    assert run(code_of(never.fix), tf=tf, model=model)["converter"].convert()
+    model.save("model.keras")
+    (given,) = explain("This function takes in a list of ConcreteFunction").matches
+    assert run(code_of(given.fix), tf=tf, path="model.keras")["converter"].convert()
+    (suffix,) = explain("The LiteRT export requires the filepath to end with").matches
+    run(code_of(suffix.fix), model=model)
+    assert (tmp_path / "model.tflite").exists()

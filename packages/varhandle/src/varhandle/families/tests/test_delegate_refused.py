@@ -1,0 +1,60 @@
+"""A delegate that does not load, or does not take the model."""
+
+from family_checks import code_of, counter, ids, log_test, run
+
+from varhandle import explain
+from varhandle.families.catalog import family
+
+FAMILY = family("delegate-refused")
+
+test_it_shows_in_a_log = log_test(
+    FAMILY,
+    [
+        "ValueError: Failed to load delegate from libedgetpu.so.1",
+        "OSError: libedgetpu.so.1: cannot open shared object file: No such file or directory\n"
+        "AttributeError: 'Delegate' object has no attribute '_library'",
+        "Internal error: Failed to apply delegate: Next operations are not supported by GPU"
+        " delegate:\nMAXIMUM: Operation is not supported.\nFirst 2 operations will run on the GPU,"
+        " and the remaining 249 on the CPU.\nModifyGraphWithDelegate is disallowed when graph is"
+        " immutable.",
+        "Following operations are not supported by GPU delegate:\n    CAST: Not supported cast",
+        "RuntimeError: Failed to apply the default TensorFlow Lite delegate indexed at 0.",
+        "java.lang.IllegalArgumentException: Internal error: Error applying delegate:",
+        "Restored original execution plan after delegate application failure.",
+        "Can not open OpenCL library on this device - dlopen failed: library not found",
+        "E/tflite: TfLiteGpuDelegate Init: MEAN: Operation is not supported.",
+        "TfLiteGpuDelegate Prepare: Only identical batch dimension is supported\nNode number 238"
+        " (TfLiteGpuDelegate) failed to prepare.",
+        "TfLiteGpuDelegate Invoke: OpenGL error",
+        "NN API returned error ANEURALNETWORKS_BAD_DATA at line 4157 while adding operation.",
+        "failed to create XNNPACK runtime",
+        "failed to setup XNNPACK runtime",
+        "failed to invoke XNNPACK runtime",
+        "Failed to get or create delegate WebGPU environment: INTERNAL: Failed to initialize WebGPU"
+        " environment",
+        "Some ops are not accelerated. Add kLiteRtHwAcceleratorCpu to the compilation accelerator"
+        " set to allow using the CPU to run those.",
+    ],
+)
+
+
+def test_ops_that_stay_on_the_cpu_are_no_failure():
+    log = "Following operations are not supported by GPU delegate:\nARG_MAX: Operation is not"
+    (match,) = explain(f"{log} supported.\n9 operations will run on the GPU").matches
+    assert "ARG_MAX" in match.message
+    assert "nothing is to be done" in match.fix
+
+
+def test_a_delegate_that_works_is_none():
+    assert (
+        ids("INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\nReplacing 3 out of 4") == []
+    )
+
+
+def test_the_fix_of_a_log_runs(tf, tmp_path):
+    module = counter(tf)
+    function = module.__call__.get_concrete_function()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], module)
+    path = tmp_path / "model.tflite"
+    path.write_bytes(converter.convert())
+    run(code_of(FAMILY.fix), path=str(path))["interpreter"].allocate_tensors()

@@ -1,0 +1,40 @@
+"""A size that is not known where a converter, a kernel or a delegate has to know it."""
+
+import numpy as np
+from family_checks import code_of, log_test, run
+
+from varhandle import check_parity
+from varhandle.families.catalog import family
+
+FAMILY = family("dynamic-shape")
+
+test_it_shows_in_a_log = log_test(
+    FAMILY,
+    [
+        "RuntimeError: Attempting to use a delegate that only supports static-sized tensors with a"
+        " graph that has dynamic-sized tensors (tensor#61 is a dynamic-sized tensor).",
+        "ValueError: None is only supported in the 1st dimension. Tensor 'input_1' has invalid"
+        " shape '[None, None, None, 3]'.",
+        "ValueError: Provide an input shape for input array 'x'.",
+        "RuntimeError: Attempting to resize dimension 0 of tensor 0 with value 1 to 2."
+        " ResizeInputTensorStrict only allows mutating unknown dimensions identified by -1.",
+        "RuntimeError: tensorflow/lite/kernels/reshape.cc:94 num_input_elements !="
+        " num_output_elements (12 != 4)Node number 0 (RESHAPE) failed to prepare.",
+        "tensorflow/lite/kernels/reshape.cc:66 stretch_dim != -1 (0 != -1)Node number 3 (RESHAPE)"
+        " failed to prepare.",
+        "Given shapes, [1 8 8 3] and [1 4 4 3], are not broadcastable.Node number 2 (ADD) failed to"
+        " prepare.",
+        "RuntimeError: XNNPack delegate failed to reshape runtimeNode number 2"
+        " (TfLiteXNNPackDelegate) failed to prepare.",
+        "Cannot allow dynamic tensors due to previous delegation, resetting to original execution"
+        " plan.",
+    ],
+)
+
+
+def test_the_fix_of_a_log_runs(tf):
+    layers = [tf.keras.Input((None, None, 3)), tf.keras.layers.Conv2D(2, 3)]
+    model = tf.keras.Sequential(layers)
+    names = run(code_of(FAMILY.fix), tf=tf, model=model)
+    calls = [{"x": np.random.default_rng(0).random((1, 64, 64, 3), "float32")}]
+    assert check_parity(names["function"], names["converter"].convert(), calls).passed

@@ -1,0 +1,89 @@
+"""A quantization that stops at an op without an integer kernel, or at its calibration data."""
+
+import numpy as np
+import pytest
+from family_checks import code_of, ids, log_test, run
+
+from varhandle import explain
+from varhandle.families.catalog import family
+
+FAMILY = family("full-integer-quantization")
+CALIBRATOR = 'File "/site-packages/tensorflow/lite/python/optimize/calibrator.py", line 129\n'
+
+test_it_shows_in_a_log = log_test(
+    FAMILY,
+    [
+        "RuntimeError: Quantization not yet supported for op: 'SQRT'.",
+        "RuntimeError: Quantization to 16x8-bit not yet supported for op: 'CONV_3D'",
+        "Unimplemented: this graph contains an operator of type Cast for which the quantized form"
+        " is not yet implemented. Sorry, and patches welcome",
+        "RuntimeError: Max and min for dynamic tensors should be recorded during calibration:"
+        " Failed for tensor arg0",
+        "Array conv1, which is an input to the Div operator producing the output array dropout, is"
+        " lacking min/max data, which is necessary for quantization.",
+        "ValueError: representative_dataset is required when specifying TFLITE_BUILTINS_INT8",
+        "Input tensor missing quantization information. Should be populated during calibration.",
+        "ValueError: Quantization input stats are not available for input tensors 'x'.",
+        "ValueError: The `quantized_input_stats` flag must be defined when either",
+        "Unable to find buffer or min/max value for input 1 in ADD in subgraph 0, node: 3",
+        "RuntimeError: Model resulted in Nan value during calibration. Please make sure",
+        f"{CALIBRATOR}ValueError: Size mismatch, expected 4 for dim 1 but found 5",
+        f"{CALIBRATOR}ValueError: Invalid input size: expected 2 items got 1 items.",
+        f"{CALIBRATOR}ValueError: Invalid input shapes: expected 2 items got 1 items.",
+        f"{CALIBRATOR}ValueError: You need to provide either a dictionary with input names",
+        "ValueError: For full integer quantization, a `representative_dataset` must be specified.",
+        "ValueError: The inference_input_type and inference_output_type must be tf.float32.",
+        "The kTfLiteInt16 input type is incompatible with kTfLiteInt8 quantized models.",
+        "Hybrid models are not supported on TFLite Micro.",
+    ],
+)
+
+
+def elu(tf):
+    """A converter of a model whose ELU has no 16x8 kernel."""
+    layers = [tf.keras.Input((8,)), tf.keras.layers.Dense(4), tf.keras.layers.ELU()]
+    return tf.lite.TFLiteConverter.from_keras_model(tf.keras.Sequential(layers))
+
+
+@pytest.mark.parametrize(
+    ("samples", "settings"),
+    [
+        (None, {"supported_ops": ["TFLITE_BUILTINS_INT8"]}),
+        (
+            lambda: ([np.ones((1, 8), "float32")] for _ in range(2)),
+            {"supported_ops": ["EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8"]},
+        ),
+        (lambda: ([np.ones((1, 8))] for _ in range(2)), {}),
+        (lambda: (np.ones((1, 8), "float32") for _ in range(2)), {}),
+        (lambda: ([np.ones((1, 8), "float32")] * 2 for _ in range(2)), {}),
+        (None, {"input_type": "uint8"}),
+    ],
+    ids=["no data", "16x8", "float64", "no list", "two inputs", "input type"],
+)
+def test_todays_converter_is_understood(tf, samples, settings):
+    import traceback
+
+    converter = elu(tf)
+    if samples is not None or "supported_ops" in settings:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = samples
+    for name in settings.get("supported_ops", ()):
+        converter.target_spec.supported_ops = [getattr(tf.lite.OpsSet, name)]
+    if "input_type" in settings:
+        converter.inference_input_type = tf.uint8
+    with pytest.raises((ValueError, RuntimeError)) as refused:
+        converter.convert()
+    assert ids("".join(traceback.format_exception(refused.value)))[0] == FAMILY.id
+
+
+@pytest.mark.parametrize("line", ["op: 'SQRT'", "to 16x8-bit not yet supported for op: 'ELU'"])
+def test_the_fixes_of_a_log_run(tf, line):
+    log = f"Quantization {line}" if "16x8" in line else f"Quantization not yet supported for {line}"
+    (match,) = explain(log).matches
+    converter = elu(tf)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    (data,) = explain("Model resulted in Nan value during calibration").matches
+    samples = np.random.default_rng(0).random((16, 8))
+    run(code_of(data.fix), converter=converter, samples=samples)
+    run(code_of(match.fix), converter=converter, tf=tf)
+    assert converter.convert()

@@ -1,0 +1,89 @@
+"""A program that calls an interpreter with what the file does not take, or out of order."""
+
+import numpy as np
+import pytest
+from family_checks import code_of, counter, ids, log_test, run
+
+from varhandle import explain
+from varhandle.families.catalog import family
+
+FAMILY = family("interpreter-call")
+
+
+@pytest.fixture(scope="module")
+def content(tf):
+    module = counter(tf)
+    function = module.__call__.get_concrete_function()
+    return tf.lite.TFLiteConverter.from_concrete_functions([function], module).convert()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda it: (it.allocate_tensors(), it.set_tensor(0, np.ones(5, "float32"))),
+        lambda it: (it.allocate_tensors(), it.set_tensor(0, np.ones((1, 4), "float32"))),
+        lambda it: (it.allocate_tensors(), it.set_tensor(0, np.ones(4))),
+        lambda it: it.set_tensor(0, np.ones(4, "float32")),
+        lambda it: it.invoke(),
+        lambda it: it.get_tensor(0),
+        lambda it: it.get_signature_runner("nope"),
+        lambda it: it.get_signature_runner()(nope=np.ones(4, "float32")),
+        lambda it: it.get_signature_runner()(),
+        lambda it: it.set_tensor(999, np.ones(4, "float32")),
+    ],
+)
+def test_todays_interpreter_is_understood(content, call):
+    from ai_edge_litert.interpreter import Interpreter
+
+    with pytest.raises((ValueError, RuntimeError)) as refused:
+        call(Interpreter(model_content=content))
+    assert ids(str(refused.value)) == [FAMILY.id]
+
+
+test_it_shows_in_a_log = log_test(
+    FAMILY,
+    [
+        "ValueError: Cannot set tensor: Dimension mismatch. Got 640 but expected 320 for dimension"
+        " 1 of input 0.",
+        "Cannot set tensor: Got tensor of type INT64 but expected type FLOAT32 for input 3",
+        "Cannot set tensor: Numpy array for string input 0, name: x, has 3 bytes",
+        "Cannot set tensor: Size mismatch, expected 4 for dim 0 but found 5",
+        "Cannot copy to a TensorFlowLite tensor (x) with 602112 bytes from a Java Buffer with 150"
+        " bytes.",
+        "Cannot copy from a TensorFlowLite tensor (Identity) with shape [1, 10] to a Java object"
+        " with shape [1, 1001].",
+        "Cannot convert between a TensorFlowLite tensor with type FLOAT32 and a Java object of type"
+        " [[I (which is compatible with the TensorFlowLite type INT32).",
+        "SignatureDef signature_key is None and model has 2 Signatures.",
+        "RuntimeError: There is at least 1 reference to internal data\n in the interpreter",
+        "RuntimeError: Input tensor 12 lacks data",
+        "RuntimeError: Invoke called on model that is not ready.",
+        "ValueError: Tensor data is null. Run allocate_tensors() first",
+        "ValueError: Cannot set tensor: Tensor is unallocated. Try calling allocate_tensors() first",
+        "ValueError: Invalid Input name (nope) for SignatureDef",
+        "ValueError: Invalid number of inputs provided for running a SignatureDef, expected 1",
+        'ValueError: Invalid signature_key provided: "nope".',
+        "ValueError: Invalid tensor index 77 exceeds max tensor index 3",
+    ],
+)
+
+
+def test_the_sizes_and_dtypes_are_told():
+    size = "Cannot set tensor: Dimension mismatch. Got 640 but expected 320 for dimension 1"
+    dtype = "Cannot set tensor: Got value of type FLOAT64 but expected type FLOAT32 for input 0"
+    assert "of 640 where the file has 320 (dimension 1)" in explain(size).text()
+    message = explain(dtype).matches[0].message
+    assert "FLOAT64" in message
+    assert "FLOAT32" in message
+
+
+def test_the_fix_of_a_log_runs(content, capsys):
+    from ai_edge_litert.interpreter import Interpreter
+
+    run(code_of(FAMILY.fix), interpreter=Interpreter(model_content=content))
+    assert "float32" in capsys.readouterr().out
+    (out_of_order,) = explain("Invoke called on model that is not ready.").matches
+    inputs = {"x": np.ones(4, "float32")}
+    interpreter = Interpreter(model_content=content)
+    names = run(code_of(out_of_order.fix), interpreter=interpreter, inputs=inputs)
+    assert list(names["answer"]["y"]) == [1, 1, 1, 1]

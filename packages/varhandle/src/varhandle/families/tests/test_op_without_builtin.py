@@ -1,0 +1,74 @@
+"""An op, no variable's, that the converter has no builtin for."""
+
+import pytest
+from family_checks import ids, log_test
+
+from varhandle import explain
+from varhandle.families.catalog import family
+
+FAMILY = family("op-without-builtin")
+CONV_2D = (
+    "error: 'tf.Conv2D' op is neither a custom op nor a flex op\n"
+    "TF Select ops: Conv2D\nDetails:\n"
+    '\ttf.Conv2D(tensor<{0}x{1}>, tensor<3x3x3x4x{1}>) -> (tensor<{0}x{1}>) : {{device = ""}}'
+)
+
+test_it_shows_in_a_log = log_test(
+    FAMILY,
+    [
+        "error: 'tf.AsString' op is neither a custom op nor a flex op",
+        "error: failed to legalize operation 'tfl.pow' that was explicitly marked illegal\n"
+        "error: failed to legalize operation 'tf.Erf' that was explicitly marked illegal",
+        "TF Select ops: Betainc, Pow",
+        "Some ops in the model are custom ops, See instructions to implement custom ops:"
+        " https://www.tensorflow.org/lite/guide/ops_custom\nCustom ops: Betainc",
+        "error: Ops that can be supported by the flex runtime (enabled via setting the"
+        ' -emit-select-tf-ops flag):\n\ttf.Erf {device = ""}',
+        "error: Ops that need custom implementation (enabled via setting the -emit-custom-ops"
+        ' flag):\n\ttf.Betainc {device = ""}',
+        "I tensorflow/lite/toco/import_tensorflow.cc:659] Converting unsupported operation: While\n"
+        "Some of the operators in the model are not supported by the standard TensorFlow Lite"
+        " runtime. Here is a list of operators for which you will need custom implementations:"
+        " TensorListReserve, While.\nRuntimeError: TOCO failed see console for info.",
+    ],
+)
+
+
+def test_the_ops_are_named_once():
+    (match,) = explain("TF Select ops: MatrixInverse, Tan\nDetails:\nTF Select ops: Tan").matches
+    assert match.message.startswith("MatrixInverse, Tan: ")
+
+
+@pytest.mark.parametrize(
+    ("size", "dtype", "expected", "word"),
+    [
+        ("1x8x8x3", "f32", "op-without-builtin", "for it."),
+        ("1x8x8x3", "f16", "op-without-builtin", "in float16"),
+        ("4", "f64", "op-without-builtin", "in float64"),
+        ("?x?x?x3", "f32", "dynamic-shape", "size is open"),
+        ("1x8x?x3", "f32", "dynamic-shape", "size is open"),
+        ("?x8x8x3", "f32", "op-without-builtin", "for it."),  # the batch may be open
+    ],
+)
+def test_an_op_that_has_a_builtin_is_refused_for_its_dtype_or_its_size(size, dtype, expected, word):
+    (match,) = explain(CONV_2D.format(size, dtype)).matches
+    assert match.id == expected
+    assert word in match.message
+
+
+def test_what_is_refused_beside_a_variable_is_not_told_by_itself():
+    refused = "error: 'tf.{}' op is neither a custom op nor a flex op\n"
+    assert ids(refused.format("AddV2") + refused.format("VarHandleOp")) == [
+        "unsupported-variable-dtype"
+    ]
+
+
+def test_what_helps_depends_on_the_release_of_the_log():
+    log = "TF Select ops: Tan\n"
+    (today,) = explain(log).matches
+    (old,) = explain(f"tensorflow version: 2.15.1\n{log}").matches
+    (toco,) = explain(f"W tensorflow/contrib/lite/toco/x.cc:1]\n{log}").matches
+    assert "Bound" not in today.fix
+    assert "Bound to TensorFlow 2.15.1: its tensorflow package still links Flex" in old.fix
+    assert "Bound to TensorFlow 1.15 or older: take the op out" in toco.fix
+    assert all(one.fix.startswith(FAMILY.fix) for one in (today, old, toco))

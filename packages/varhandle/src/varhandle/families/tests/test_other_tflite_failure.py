@@ -1,0 +1,56 @@
+"""What a converter or a runtime of TFLite says, and no other family explains."""
+
+import numpy as np
+import pytest
+from family_checks import code_of, ids, log_test, run
+
+from varhandle import explain
+from varhandle.families.catalog import family
+
+FAMILY = family("other-tflite-failure")
+
+test_it_shows_in_a_log = log_test(
+    FAMILY,
+    [
+        "RuntimeError: CompiledModel error: code=3, message=Failed to allocate tensors",
+        "    ptr = _cm.CreateCompiledModelFromFile(\nRuntimeError: ERROR:"
+        " [./litert/cc/litert_compiled_model.h:1961]",
+        "RuntimeError: gather index out of boundsNode number 0 (GATHER) failed to invoke.",
+        "tensorflow.lite.python.convert_phase.ConverterError: <unknown>:0: error: something new",
+        "Exception: Could not translate MLIR to FlatBuffer.",
+        "Internal error: Failed to run on the given Interpreter:",
+        "AllocateTensors() failed",
+        "external/org_tensorflow/tensorflow/lite/kernels/conv.cc:345 bias->type != input_type",
+    ],
+)
+
+
+def test_it_is_silent_where_something_better_is_known():
+    better = "ConverterError: error: 'tf.Erf' op is neither a custom op nor a flex op"
+    assert ids(better) == ["op-without-builtin"]
+
+
+def test_a_bare_code_leads_to_the_interpreter_that_names_the_op(tf, tmp_path):
+    (match,) = explain("RuntimeError: CompiledModel error: code=3, message=Failed").matches
+    assert "number 3" in match.message
+    spec = tf.TensorSpec([2], tf.int32)
+    function = tf.function(lambda x: tf.gather([1.0, 2.0], x)).get_concrete_function(spec)
+    path = tmp_path / "model.tflite"
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], function)
+    path.write_bytes(converter.convert())
+    run(code_of(match.fix), path=str(path))
+
+
+def test_an_op_that_refuses_a_value_is_named(tf):
+    from ai_edge_litert.interpreter import Interpreter
+
+    spec = tf.TensorSpec([2], tf.int32)
+    function = tf.function(lambda x: tf.gather([1.0, 2.0], x)).get_concrete_function(spec)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], function)
+    interpreter = Interpreter(model_content=converter.convert())
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], np.array([5, 9], "int32"))
+    with pytest.raises(RuntimeError) as refused:
+        interpreter.invoke()
+    (match,) = explain(str(refused.value)).matches
+    assert match.message.startswith("GATHER of the file refuses")
