@@ -1,4 +1,4 @@
-"""What a pasted traceback or a converter's log is about: the families of failure that it shows.
+"""What a pasted traceback or a log of TFLite is about: the families of failure that it shows.
 
 Each family of ``families`` says what it sees in the phrases of a log: which failure it shows, which
 of its lines is only an echo, and what to do on today's TensorFlow.
@@ -16,7 +16,7 @@ from varhandle.families.catalog import diagnose_log
 from varhandle.families.log_index import LogDiagnosis
 from varhandle.families.log_text import decode_log, without_noise
 
-_NOTHING = "nothing in this log is about a variable and a converter"
+_NOTHING = "nothing in this log is about a converter or a runtime of TFLite"
 
 
 @dataclass(frozen=True, repr=False)

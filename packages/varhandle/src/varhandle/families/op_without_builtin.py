@@ -31,7 +31,7 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
         return  # and what is refused beside a random draw is of the same augmentation
     found: dict[str, Match] = {}
     in_loop = bool(index.of("tensor-list", "tensor-list-op"))  # that is the family of these
-    for line in index.of("refused", "legalize", "unsupported-ops"):
+    for line in index.of("refused", "legalize", "unsupported-ops", "custom-ops"):
         for op in (line.get("op"), *_listed(line)):
             if op and not (role(op) or is_random(op) or (in_loop and _of_loop(op))):
                 found.setdefault(op, line)
@@ -42,7 +42,7 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
     line = min(found.values(), key=lambda line: line.line_number)
     types = [it for it in index.of("op-types") if it.get("op") in found]
     dtypes = [name for name in _NARROW.values() if any(name in _dtypes(it) for it in types)]
-    names = join_names(found)
+    names = join_names(f"tf.{op}" if op[0].isupper() else op for op in found)
     has = f"{names}: the converter has no builtin op for {'it' if len(found) == 1 else 'them'}"
     if any(_is_open(it.get("types")) for it in types):
         message = f"{has} as long as a size is open (? in the types that it prints)."
@@ -51,7 +51,9 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
         fix = f"Build the model in float32: the same weights convert there. {FAMILY.fix}"
         yield FAMILY.in_log(185, line, f"{has} in {' or '.join(dtypes)}.", fix)
     else:
-        yield FAMILY.in_log(185, line, f"{has}.")
+        custom = {op for it in index.of("custom-ops") for op in _listed(it)}
+        flex = not set(found) <= custom  # of a custom op even Flex has no kernel
+        yield FAMILY.in_log(185, line, f"{has}.", _OTHERWISE + _FLEX * flex, older=flex)
 
 
 def _of_loop(op: str) -> bool:
@@ -72,16 +74,21 @@ def _is_open(types: str) -> bool:
     return re.search(r"(?:^|<)[\d?]+x(?:\d+x)*\?", types.lower()) is not None
 
 
+_OTHERWISE = (
+    "That is no matter of variables: write it with other ops, or leave it to the program around the"
+    " model."
+)
+_FLEX = (
+    " SELECT_TF_OPS converts it for a runtime that has the Flex delegate, which the Python packages"
+    " no longer have."
+)
+
 FAMILY = Family(
     id="op-without-builtin",
     order=180,
     what="The converter stops at an op that it has no builtin op for.",
     cause="TensorFlow has more ops than .tflite files, and a builtin is for some dtypes only.",
-    fix=(
-        "Write it with other ops, or leave it to the program around the model; no variable is at"
-        " fault. SELECT_TF_OPS converts it for a runtime that has the Flex delegate, which the"
-        " Python packages no longer have."
-    ),
+    fix=_OTHERWISE + _FLEX,
     older=(
         (
             "1.15",
@@ -97,12 +104,13 @@ FAMILY = Family(
         ),
     ),
     log_patterns=(
-        *(
-            Pattern("unsupported-ops", phrase, after=_ANY_CASE)
-            for phrase in ("TF Select ops:", "-emit-custom-ops flag):", "select-tf-ops flag):")
-        ),
+        Pattern("unsupported-ops", "TF Select ops:", after=_ANY_CASE),
+        Pattern("unsupported-ops", "select-tf-ops flag):", after=_ANY_CASE),
+        Pattern("custom-ops", "-emit-custom-ops flag):", after=_ANY_CASE),
         Pattern(
-            "unsupported-ops", "Custom ops:", company=("ops_custom", "convertererror"),
+            "custom-ops",
+            "Custom ops:",
+            company=("ops_custom", "convertererror"),
             after=_ANY_CASE,
         ),
         Pattern(
@@ -113,8 +121,7 @@ FAMILY = Family(
         ),
         Pattern("unsupported-ops", "Converting unsupported operation:", after=_ANY_CASE),
         Pattern(
-            "op-types", "(tensor<", r"tf\.(?P<op>\w{1,60})$", after=r"(?P<types>.{0,300}?)->",
-            reach=400,
+            "op-types", "(tensor<", r"tf\.(?P<op>\w{1,60})$", after=r"(?P<types>.{0,300}?)->"
         ),
     ),
     log_rule=_in_log,

@@ -59,7 +59,7 @@ test_it_shows_in_a_log = log_test(
         "RuntimeError: Input tensor 12 lacks data",
         "RuntimeError: Invoke called on model that is not ready.",
         "ValueError: Tensor data is null. Run allocate_tensors() first",
-        "ValueError: Cannot set tensor: Tensor is unallocated. Try calling allocate_tensors() first",
+        "Cannot set tensor: Tensor is unallocated. Try calling allocate_tensors() first",
         "ValueError: Invalid Input name (nope) for SignatureDef",
         "ValueError: Invalid number of inputs provided for running a SignatureDef, expected 1",
         'ValueError: Invalid signature_key provided: "nope".',

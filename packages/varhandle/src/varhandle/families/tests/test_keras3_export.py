@@ -26,8 +26,8 @@ test_it_shows_in_a_log = log_test(
         "ValueError: `prune_low_magnitude` can only prune an object of the following types: keras",
         'File "/site-packages/onnx2tf/onnx2tf.py", line 1\nValueError: A KerasTensor cannot be used'
         " as input to a TensorFlow function.",
-        "File \"/site-packages/tf2onnx/convert.py\", line 1\nAttributeError: 'Sequential' object has"
-        " no attribute 'output_names'",
+        'File "/site-packages/tf2onnx/convert.py"\n'
+        "AttributeError: 'Sequential' object has no attribute 'output_names'",
         'File "/site-packages/tensorflow_model_optimization/q.py", line 1\nValueError: Unable to'
         " clone model. This generally happens if you used custom Keras layers",
         "File \"/site-packages/ultralytics/e.py\"\nModuleNotFoundError: No module named 'tf_keras'",

@@ -36,7 +36,13 @@ test_it_shows_in_a_log = log_test(
 
 def test_the_ops_are_named_once():
     (match,) = explain("TF Select ops: MatrixInverse, Tan\nDetails:\nTF Select ops: Tan").matches
-    assert match.message.startswith("MatrixInverse, Tan: ")
+    assert match.message.startswith("tf.MatrixInverse, tf.Tan: ")
+
+
+def test_flex_is_not_advised_for_what_it_has_not():
+    custom = "https://www.tensorflow.org/lite/guide/ops_custom\nCustom ops: Betainc\n"
+    assert "SELECT_TF_OPS" not in explain(custom).matches[0].fix
+    assert "SELECT_TF_OPS" in explain(f"TF Select ops: Pow\n{custom}").matches[0].fix
 
 
 @pytest.mark.parametrize(
