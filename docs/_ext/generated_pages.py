@@ -139,7 +139,9 @@ def family_page(family: Family) -> str:
     ]
     if code:
         lines += ["", f"```{'cpp' if '::' in code else 'python'}", code, "```"]
-    phrases = sorted({pattern.phrase.strip() for pattern in family.log_patterns})
+    for last, advice in family.older:
+        lines += ["", f"**Bound to TensorFlow {last} or older:** {advice}"]
+    phrases = sorted({p.phrase.strip().replace("`", "'") for p in family.log_patterns})
     if phrases:
         lines += ["", "## What a log shows", "", *(f"- `{phrase}`" for phrase in phrases)]
     for case in family.cases:

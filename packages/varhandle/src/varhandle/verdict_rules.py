@@ -26,6 +26,7 @@ from varhandle.facts.verdicts import MEANINGS, Verdict
 from varhandle.families import code
 from varhandle.families.base import Finding, in_order, named, with_severity
 from varhandle.families.catalog import diagnose_log, family, find
+from varhandle.families.log_index import LAST_RESORT
 from varhandle.families.log_text import without_noise
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.base import CALLED_WITH_TRAINING
@@ -38,10 +39,6 @@ if TYPE_CHECKING:
 _NO_SIGNATURE = (
     "the SavedModel has no signature, and the converter wants at least one: save it again with "
     "tf.saved_model.save(module, folder, signatures={'serving_default': module.step})"
-)
-_FLEX = (
-    " SELECT_TF_OPS converts it for a runtime that has the Flex delegate, which the Python "
-    "packages no longer have."
 )
 _PLAIN_ERRORS = frozenset({"CustomCodeError", "KerasLoadError"})
 """Errors of the tool's own, whose whole message is for the user."""
@@ -166,8 +163,11 @@ def _refused(graph: Graph, findings: tuple[Finding, ...], proof: Proof) -> Decis
     if record.exception_type in _PLAIN_ERRORS:
         return Decision(findings, "blocked", (record.message,))
     shown = next(iter(diagnose_log(without_noise(record.message))), None)
-    if shown is None:
-        return Decision(findings, "blocked", (_stopped(proof),))
+    if shown is None or (not family(shown.id).of_variables and shown.rank >= LAST_RESORT):
+        return Decision(findings, "blocked", (f"{proof.reason} (no variable explains it)",))
+    if not family(shown.id).of_variables:
+        advice = shown.fix.partition("\n\n")[0]
+        return Decision(findings, "blocked", (printable(f"{shown.message} {advice}", None),))
     variables = tuple(v.name for v in graph.variables if f'loc("{v.name}")' in record.message)
     # Where a warning said so before, its fix is the better one: it was made for this model.
     fixes = {f.id: f.fix for f in findings if f.severity == "warning"}
@@ -186,21 +186,6 @@ def _custom_code(graph: Graph, names: str) -> str:
     )
     which = ", where FILE.py is the Python file that defines it" * ("FILE.py" in modules)
     return f"it needs {names}, which neither Keras nor the file has: {command}{which}"
-
-
-def _stopped(proof: Proof) -> str:
-    """Say what stopped the converter where it was no variable."""
-    assert proof.conversion is not None
-    needs = [e for e in proof.conversion.errors if e.code.startswith("ERROR_NEEDS")]
-    ops = tuple(dict.fromkeys(error.op for error in needs))
-    if not ops:
-        return f"{proof.reason} (no variable explains it)"
-    flex = _FLEX if all(error.code == "ERROR_NEEDS_FLEX_OPS" for error in needs) else ""
-    return (
-        f"{', '.join(map(printable, ops))}: the converter has no builtin op for "
-        f"{'it' if len(ops) == 1 else 'them'}. That is no matter of variables: write it with other "
-        f"ops, or leave it to the program around the model.{flex}"
-    )
 
 
 def _failing(runs: Sequence[Run]) -> Verdict:

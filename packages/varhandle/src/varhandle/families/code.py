@@ -23,6 +23,15 @@ converter = tf.lite.TFLiteConverter.from_concrete_functions([function], module)
 """Hand the converter the object that owns the variable."""
 
 
+EXPORT_FOR_INFERENCE = """\
+spec = tf.TensorSpec([1, *model.input_shape[1:]])
+archive = tf.keras.export.ExportArchive()
+archive.track(model)
+archive.add_endpoint("serve", lambda x: model(x, training=False), input_signature=[spec])
+archive.write_out(folder)"""
+"""Save what a Keras model does when it answers, whatever its layers would do in training."""
+
+
 def lines(*parts: str) -> str:
     """Write code, line by line."""
     return "\n".join(parts)

@@ -17,8 +17,8 @@ FAMILY = Family(
         "Convert it for one size; or resize the input to that of your data before"
         " allocate_tensors(), and leave out a delegate that wants fixed sizes.\n\n"
         "spec = tf.TensorSpec([1, 64, 64, 3], tf.float32)  # the sizes that you will call it with\n"
-        "function = tf.function(lambda x: model(x)).get_concrete_function(spec)\n"
-        "converter = tf.lite.TFLiteConverter.from_concrete_functions([function], model)\n"
+        "model.export(folder, input_signature=[spec])\n"
+        "converter = tf.lite.TFLiteConverter.from_saved_model(folder)\n"
         "# a file that is there already, before interpreter.allocate_tensors():\n"
         "# interpreter.resize_tensor_input(index, [1, 64, 64, 3])"
     ),

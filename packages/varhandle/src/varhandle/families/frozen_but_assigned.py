@@ -171,21 +171,21 @@ _STRIP = (
     "model = tfmot.sparsity.keras.strip_pruning(model)\n"
     "converter = tf.lite.TFLiteConverter.from_keras_model(model)"
 )
-_FOR_INFERENCE = """\
-spec = tf.TensorSpec([1, *model.input_shape[1:]])
-function = tf.function(lambda x: model(x, training=False)).get_concrete_function(spec)"""
 _TRAINING = (
-    "BatchNormalization updates its statistics, which it does in training mode only: call the model"
-    f" with training=False.\n\n{_FOR_INFERENCE}\n"
-    "converter = tf.lite.TFLiteConverter.from_concrete_functions([function], model)"
+    "BatchNormalization updates its statistics, which it does in training mode only: save the model"
+    f" with training=False, and convert that.\n\n{code.EXPORT_FOR_INFERENCE}\n"
+    "converter = tf.lite.TFLiteConverter.from_saved_model(folder)\n"
+    "# Keras 2 (TensorFlow up to 2.15): from_concrete_functions([function], model), with\n"
+    "# function = tf.function(lambda x: model(x, training=False)).get_concrete_function(spec)"
 )
 _OTHER_TOOL = (
-    "Call the model with training=False, so that nothing is assigned, and give the other tool that"
-    " function; a state that has to change goes in and out as a tensor, since such a tool knows no"
-    f" variables.\n\n{_FOR_INFERENCE}\n"
-    '# coremltools.convert([function], source="tensorflow")\n'
-    "# or save it, for tf2onnx and others:\n"
-    "# tf.saved_model.save(model, folder, signatures=function)"
+    "Save the model with training=False, so that nothing is assigned, and give the other tool that"
+    " folder; a state that has to change goes in and out as a tensor, since such a tool knows no"
+    f" variables.\n\n{code.EXPORT_FOR_INFERENCE}\n"
+    '# coremltools.convert(folder, source="tensorflow")\n'
+    "# python -m tf2onnx.convert --saved-model FOLDER --output model.onnx\n"
+    "# Keras 2 (TensorFlow up to 2.15): give coremltools.convert a list of this function:\n"
+    "# function = tf.function(lambda x: model(x, training=False)).get_concrete_function(spec)"
 )
 
 

@@ -106,11 +106,7 @@ _LEGACY_KERAS = (
 )
 _WITHOUT_TRAINING = (
     "Export what the model does in inference: an endpoint that says training=False.\n\n"
-    "spec = tf.TensorSpec([1, *model.input_shape[1:]])\n"
-    "archive = tf.keras.export.ExportArchive()\n"
-    "archive.track(model)\n"
-    'archive.add_endpoint("serve", lambda x: model(x, training=False), input_signature=[spec])\n'
-    "archive.write_out(folder)"
+    f"{code.EXPORT_FOR_INFERENCE}"
 )
 _THEN_CONVERT = "\nconverter = tf.lite.TFLiteConverter.from_saved_model(folder)"
 _TOOLS = ("onnx2tf", "tf2onnx", "ultralytics", "tensorflow_model_optimization", "tensorflowjs")

@@ -27,8 +27,8 @@ _TOCO = r".{0,600}?operatorsforwhichyouwillneedcustomimplementations:" + _ANY_CA
 def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
     if index.refused.has(*_OF_VARIABLES) or index.not_imported.has(*_OF_VARIABLES):
         return  # what is refused beside a variable is of its dtype as a rule
-    if index.draws_in_training:
-        return  # and what is refused beside a random draw is of the same augmentation
+    if index.draws_in_training or index.of("folding"):
+        return  # a random draw's neighbors are of the same layer; the other names the op itself
     found: dict[str, Match] = {}
     in_loop = bool(index.of("tensor-list", "tensor-list-op"))  # that is the family of these
     for line in index.of("refused", "legalize", "unsupported-ops", "custom-ops"):

@@ -32,9 +32,11 @@ test_it_shows_in_a_log = log_test(
 )
 
 
-def test_the_fix_of_a_log_runs(tf):
+def test_the_fix_of_a_log_runs(tf, tmp_path):
     layers = [tf.keras.Input((None, None, 3)), tf.keras.layers.Conv2D(2, 3)]
     model = tf.keras.Sequential(layers)
-    names = run(code_of(FAMILY.fix), tf=tf, model=model)
-    calls = [{"x": np.random.default_rng(0).random((1, 64, 64, 3), "float32")}]
-    assert check_parity(names["function"], names["converter"].convert(), calls).passed
+    names = run(code_of(FAMILY.fix), tf=tf, model=model, folder=str(tmp_path))
+    saved = tf.saved_model.load(str(tmp_path)).signatures["serving_default"]
+    (name,) = saved.structured_input_signature[1]
+    calls = [{name: np.random.default_rng(0).random((1, 64, 64, 3), "float32")}]
+    assert check_parity(saved, names["converter"].convert(), calls).passed

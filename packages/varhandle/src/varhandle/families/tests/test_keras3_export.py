@@ -28,8 +28,8 @@ test_it_shows_in_a_log = log_test(
         " as input to a TensorFlow function.",
         'File "/site-packages/tf2onnx/convert.py"\n'
         "AttributeError: 'Sequential' object has no attribute 'output_names'",
-        'File "/site-packages/tensorflow_model_optimization/q.py", line 1\nValueError: Unable to'
-        " clone model. This generally happens if you used custom Keras layers",
+        'File "/site-packages/tensorflow_model_optimization/q.py"\n'
+        "ValueError: Unable to clone model. This generally happens if you used custom Keras layers",
         "File \"/site-packages/ultralytics/e.py\"\nModuleNotFoundError: No module named 'tf_keras'",
         "ImportError: Keras cannot be imported. Check that it is installed.",
         "WARNING: SavedModel conversion failed. Fallback to freezing Keras model: no shape",
