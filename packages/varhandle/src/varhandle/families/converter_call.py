@@ -68,7 +68,7 @@ FAMILY = Family(
             "moved",
             "has no attribute 'from_",
             test=_is_converters,
-            after=r"(?:keras_model_file|frozen_graph|session)'",
+            after=r"(?:keras_model(?:_file)?|frozen_graph|session|concrete_functions)'",
         ),
         Pattern("moved", "module 'tensorflow.contrib' has no attribute 'lite'"),
         Pattern("moved", "module 'tensorflow' has no attribute 'lite'"),
@@ -93,6 +93,8 @@ FAMILY = Family(
             reach=1500,
             company=_ABOUT_TFLITE,
         ),
+        Pattern("backend", "The LiteRT export API is currently only available with"),
+        Pattern("backend", "To export to LiteRT with the PyTorch backend"),
         Pattern("suffix", "The LiteRT export requires the filepath to end with"),
     ),
     log_meanings={
@@ -129,6 +131,12 @@ FAMILY = Family(
             "Call it once, or let Keras write the SavedModel for a given input.\n\n"
             "model(tf.zeros([1, 4]))\n"
             "converter = tf.lite.TFLiteConverter.from_keras_model(model)",
+        ),
+        "backend": Meaning(
+            175,
+            "Keras has another backend, and writes a LiteRT file by TensorFlow's converter.",
+            "Choose TensorFlow before Keras is imported, and load the model there.\n\n"
+            "KERAS_BACKEND=tensorflow python export.py",
         ),
         "suffix": Meaning(
             175,

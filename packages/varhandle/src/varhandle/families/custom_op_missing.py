@@ -64,6 +64,7 @@ FAMILY = Family(
     ),
     log_patterns=(
         Pattern("custom-op", "Encountered unresolved custom op:", after=r"(?P<name>[\w\-:]{1,80})"),
+        Pattern("custom-op", "find custom op for name", after=r"'?(?P<name>[\w\-:]{1,80})"),
         Pattern("custom-op", "Encountered an unresolved custom op"),
     ),
     log_rule=_in_log,

@@ -20,6 +20,7 @@ _FAILED = (
     "TfLiteGpuDelegate Prepare:",
     "TfLiteGpuDelegate Invoke:",
     "Failed to initialize WebGPU environment",
+    "apply_plugin failed to apply plugin",
     "failed to create XNNPACK",
     "failed to setup XNNPACK runtime",
     "failed to invoke XNNPACK runtime",

@@ -49,8 +49,10 @@ FAMILY = Family(
                 "num_input_elements != num_output_elements",
                 "stretch_dim != -1",
                 "Given shapes, [",
+                "d1 == d2 || d1 == 1 || d2 == 1 was not true",
             )
         ),
+        Pattern("kernel-size", "BytesRequired number of elements overflowed"),
         Pattern("kernel-size", "XNNPack delegate failed to reshape runtime"),
         Pattern("kernel-size", "Cannot allow dynamic tensors due to previous delegation"),
     ),

@@ -22,6 +22,12 @@ _16X8 = (
     "]"
 )
 
+_IN_FULL = (
+    "Quantize in full, with calibration data; Micro also takes a file without quantization.\n\n"
+    "converter.optimizations = [tf.lite.Optimize.DEFAULT]\n"
+    "converter.representative_dataset = representative_dataset\n"
+    "converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]"
+)
 _NAME = r"'?(?P<name>\w{1,60})"
 
 FAMILY = Family(
@@ -71,6 +77,10 @@ FAMILY = Family(
                            "Cannot set tensor: Got value of type", "You need to provide")
         ),
         Pattern("io-type", "The inference_input_type and inference_output_type must be"),
+        Pattern("io-type", "Unsupported input type", after=r"\w{1,20}forinputtensor"),
+        Pattern("io-type", "Unsupported output type", after=r"\w{1,20}foroutputtensor"),
+        Pattern("not-quantized", "Model not quantized", company=("edge tpu compiler", "edgetpu")),
+        Pattern("qat-layer", "You can quantize this layer by passing a `tfmot."),
         Pattern("io-type", "input type is incompatible with", after=r"\w{1,20}quantizedmodels"),
         Pattern("hybrid", "Hybrid models are not supported on TFLite Micro"),
     ),
@@ -94,13 +104,24 @@ FAMILY = Family(
             "converter.optimizations = [tf.lite.Optimize.DEFAULT]\n"
             "converter.representative_dataset = representative_dataset",
         ),
+        "not-quantized": Meaning(
+            122,
+            "The compiler of the Edge TPU takes a file that is quantized in full, and this one is"
+            " not.",
+            _IN_FULL,
+        ),
+        "qat-layer": Meaning(
+            122,
+            "Quantization-aware training has no scheme for a layer of the model.",
+            "Leave that layer in float: annotate the others by quantize_annotate_layer, and then"
+            " quantize_apply; or quantize the trained model with calibration data.\n\n"
+            "import tensorflow_model_optimization as tfmot\n"
+            "annotate = tfmot.quantization.keras.quantize_annotate_layer",
+        ),
         "hybrid": Meaning(
             122,
             "The file has int8 weights and float activations, which Micro has no kernels for.",
-            "Quantize in full, with calibration data, or convert without quantization.\n\n"
-            "converter.optimizations = [tf.lite.Optimize.DEFAULT]\n"
-            "converter.representative_dataset = representative_dataset\n"
-            "converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]",
+            _IN_FULL,
         ),
     },
     of_variables=False,

@@ -110,10 +110,7 @@ _WITHOUT_TRAINING = (
 )
 _THEN_CONVERT = "\nconverter = tf.lite.TFLiteConverter.from_saved_model(folder)"
 _TOOLS = ("onnx2tf", "tf2onnx", "ultralytics", "tensorflow_model_optimization", "tensorflowjs")
-_AROUND_THE_CONVERTER = (  # as their paths stand in a traceback
-    *("lite/python/lite.py", "lite\\python\\lite.py"),
-    *(f"{tool}{slash}" for tool in _TOOLS for slash in "/\\"),
-)
+_AROUND_THE_CONVERTER = (*_TOOLS, "lite/python/lite.py", "lite\\python\\lite.py")
 _RANDOM_LAYER = (
     r"(?:flip|rotation|zoom|contrast|brightness|translation|crop|shear|hue|saturation|height|width"
     r"|sharpness|posterization|perspective|erasing|colorjitter|color_jitter|grayscale)(?:_\d+){0,2}/"
@@ -198,6 +195,7 @@ FAMILY = Family(
                     _AROUND_THE_CONVERTER,
                 ),
                 ("object has no attribute 'output_names'", ("tf2onnx",)),
+                ("KeyError: 'keras_tensor_", ("tf2onnx",)),
                 ("Unable to clone model. This generally happens", _AROUND_THE_CONVERTER),
                 ("No module named 'tf_keras'", _AROUND_THE_CONVERTER),
                 ("Keras cannot be imported. Check that it is installed", ()),

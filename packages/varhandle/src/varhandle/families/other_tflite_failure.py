@@ -6,6 +6,8 @@ from varhandle.families.base import Family
 from varhandle.families.log_index import LAST_RESORT, Meaning
 from varhandle.families.log_patterns import Pattern
 
+_OF_A_TRACEBACK = r"'?(?:,line\d|:\d{1,5},?in|in\w)"  # and not of a warning
+
 FAMILY = Family(
     id="other-tflite-failure",
     order=900,
@@ -20,13 +22,25 @@ FAMILY = Family(
         Pattern(
             "compiled-model", "CompiledModel error: code=", after=r"(?P<code>\d{1,6}),?"
         ),
-        Pattern("compiled-model", "CreateCompiledModelFrom", company=("runtimeerror",)),
+        Pattern("compiled-model", "CreateCompiledModel", company=("error", "failed")),
+        Pattern("compiled-model", "kLiteRtStatusErrorRuntimeFailure"),
+        Pattern("compiled-model", "LiteRtException: Failed to"),
+        Pattern(
+            "node-failed",
+            " with status",
+            r"node(?P<op>\w{1,60})\(number\w{1,9}\)failedto(?:prepare|invoke)$",
+        ),
         Pattern(
             "node-failed", "failed to ",
             r"nodenumber(?P<node>\d{1,7})\((?P<op>\w{1,60})\)$",
             after="(?:prepare|invoke)",
         ),
         Pattern("converter", "ConverterError", word=True),
+        *(
+            Pattern(kind, f"lite{slash}python{slash}{module}.py", after=_OF_A_TRACEBACK)
+            for slash in "/\\"
+            for kind, module in (("converter", "lite"), ("runtime", "interpreter"))
+        ),
         Pattern("converter", "Could not translate MLIR to FlatBuffer"),
         Pattern("runtime", "Failed to run on the given Interpreter"),
         Pattern("runtime", "AllocateTensors() failed"),

@@ -22,6 +22,9 @@ test_it_shows_in_a_log = log_test(
         f"{KERAS_TRACEBACK}OSError: SavedModel file does not exist at:"
         " model.h5/{{saved_model.pbtxt|saved_model.pb}}",
         "AttributeError: type object 'TFLiteConverterV2' has no attribute 'from_frozen_graph'",
+        "AttributeError: type object 'TFLiteConverter' has no attribute 'from_keras_model'",
+        "ValueError: The LiteRT export API is currently only available with the TensorFlow and",
+        "ImportError: To export to LiteRT with the PyTorch backend, you must install the",
         "AttributeError: module 'tensorflow.contrib' has no attribute 'lite'",
         "AttributeError: module 'tensorflow' has no attribute 'lite'",
         "ValueError: `input_arrays` and `output_arrays` are unsupported with Eager mode.",

@@ -16,6 +16,8 @@ test_it_shows_in_a_log = log_test(
     [
         REFUSED.format("StridedSlice"),
         "Encountered unresolved custom op: TFLite_Detection_PostProcess.",
+        "Didn't find custom op for name 'TFLite_Detection_PostProcess' with version 1\n"
+        "Registration failed.",
         "Encountered an unresolved custom op. Did you miss a custom op or delegate?",
     ],
 )

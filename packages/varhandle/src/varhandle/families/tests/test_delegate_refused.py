@@ -28,6 +28,7 @@ test_it_shows_in_a_log = log_test(
         "TfLiteGpuDelegate Invoke: OpenGL error",
         "NN API returned error ANEURALNETWORKS_BAD_DATA at line 4157 while adding operation.",
         "failed to create XNNPACK runtime",
+        "Skipping failed compilation. Error: apply_plugin failed to apply plugin. See /tmp/model",
         "failed to setup XNNPACK runtime",
         "failed to invoke XNNPACK runtime",
         "Failed to get or create delegate WebGPU environment: INTERNAL: Failed to initialize WebGPU"

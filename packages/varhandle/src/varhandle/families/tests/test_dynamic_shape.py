@@ -28,6 +28,9 @@ test_it_shows_in_a_log = log_test(
         " (TfLiteXNNPackDelegate) failed to prepare.",
         "Cannot allow dynamic tensors due to previous delegation, resetting to original execution"
         " plan.",
+        "tensorflow/lite/kernels/kernel_util.cc:404 d1 == d2 || d1 == 1 || d2 == 1 was"
+        " not true.Node number 85 (ADD) failed to prepare.",
+        "ERROR: tensorflow/lite/util.cc BytesRequired number of elements overflowed.",
     ],
 )
 

@@ -35,6 +35,11 @@ test_it_shows_in_a_log = log_test(
         "ValueError: The inference_input_type and inference_output_type must be tf.float32.",
         "The kTfLiteInt16 input type is incompatible with kTfLiteInt8 quantized models.",
         "Hybrid models are not supported on TFLite Micro.",
+        "Unsupported input type INT8 for input tensor 0 of type FLOAT32.",
+        "Unsupported output type UINT8 for output tensor 'Identity' of type FLOAT32.",
+        "Edge TPU Compiler version 16.0.384591198\nInvalid model: m.tflite\nModel not quantized",
+        "Layer a:<class 'TFOpLambda'> is not supported. You can quantize this layer by"
+        " passing a `tfmot.quantization.keras.QuantizeConfig` instance",
     ],
 )
 

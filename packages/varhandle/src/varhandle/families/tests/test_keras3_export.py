@@ -28,6 +28,7 @@ test_it_shows_in_a_log = log_test(
         " as input to a TensorFlow function.",
         'File "/site-packages/tf2onnx/convert.py"\n'
         "AttributeError: 'Sequential' object has no attribute 'output_names'",
+        "onnx_model = tf2onnx.convert.from_keras(model)\nKeyError: 'keras_tensor_65'",
         'File "/site-packages/tensorflow_model_optimization/q.py"\n'
         "ValueError: Unable to clone model. This generally happens if you used custom Keras layers",
         "File \"/site-packages/ultralytics/e.py\"\nModuleNotFoundError: No module named 'tf_keras'",

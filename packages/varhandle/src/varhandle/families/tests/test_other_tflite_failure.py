@@ -15,6 +15,13 @@ test_it_shows_in_a_log = log_test(
         "RuntimeError: CompiledModel error: code=3, message=Failed to allocate tensors",
         "    ptr = _cm.CreateCompiledModelFromFile(\nRuntimeError: ERROR:"
         " [./litert/cc/litert_compiled_model.h:1961]",
+        "Failed to create compiled model (status = kLiteRtStatusErrorRuntimeFailure)",
+        "com.google.ai.edge.litert.LiteRtException: Failed to compile model.",
+        "Node FULLY_CONNECTED (number 2f) failed to prepare with status 1",
+        'File "/site-packages/tensorflow/lite/python/lite.py", line 1175\nValueError: x',
+        'File "/site-packages/tflite/lite/python/interpreter.py", line 12, in invoke',
+        r"C:\lib\lite\python\lite.py in convert(self)",
+        r"C:\lib\lite\python\interpreter.py in invoke(self)",
         "RuntimeError: gather index out of boundsNode number 0 (GATHER) failed to invoke.",
         "tensorflow.lite.python.convert_phase.ConverterError: <unknown>:0: error: something new",
         "Exception: Could not translate MLIR to FlatBuffer.",
