@@ -26,7 +26,7 @@ from varhandle.facts.verdicts import MEANINGS, Verdict
 from varhandle.families import code
 from varhandle.families.base import Finding, in_order, named, with_severity
 from varhandle.families.catalog import diagnose_log, family, find
-from varhandle.families.log_index import LAST_RESORT
+from varhandle.families.log_index import LAST_RESORT, LogDiagnosis
 from varhandle.families.log_text import without_noise
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.base import CALLED_WITH_TRAINING
@@ -156,18 +156,10 @@ def _refused(graph: Graph, findings: tuple[Finding, ...], proof: Proof) -> Decis
         return Decision(findings, "blocked")
     assert proof.conversion is not None
     record = proof.conversion.record
-    if format_of(graph).lacks_signature(graph):
-        return Decision(findings, "blocked", (_NO_SIGNATURE,))
-    if record.exception_type == "MissingCustomObjectError":
-        return Decision(findings, "blocked", (_custom_code(graph, record.message),))
-    if record.exception_type in _PLAIN_ERRORS:
-        return Decision(findings, "blocked", (record.message,))
     shown = next(iter(diagnose_log(without_noise(record.message))), None)
-    if shown is None or (not family(shown.id).of_variables and shown.rank >= LAST_RESORT):
-        return Decision(findings, "blocked", (f"{proof.reason} (no variable explains it)",))
-    if not family(shown.id).of_variables:
-        advice = shown.fix.partition("\n\n")[0]
-        return Decision(findings, "blocked", (printable(f"{shown.message} {advice}", None),))
+    other = _of_no_variable(graph, proof, shown)
+    if other or shown is None:
+        return Decision(findings, "blocked", (other,))
     variables = tuple(v.name for v in graph.variables if f'loc("{v.name}")' in record.message)
     # Where a warning said so before, its fix is the better one: it was made for this model.
     fixes = {f.id: f.fix for f in findings if f.severity == "warning"}
@@ -175,6 +167,23 @@ def _refused(graph: Graph, findings: tuple[Finding, ...], proof: Proof) -> Decis
     told = Finding(shown.id, "error", variables, shown.message, fix)
     kept = (f for f in findings if f.severity != "warning" or f.id != shown.id)
     return Decision(in_order((*kept, told)), "blocked")
+
+
+def _of_no_variable(graph: Graph, proof: Proof, shown: LogDiagnosis | None) -> str:
+    """Say what stopped the converter where it was no variable; nothing where it was one."""
+    assert proof.conversion is not None
+    record = proof.conversion.record
+    if format_of(graph).lacks_signature(graph):
+        return _NO_SIGNATURE
+    if record.exception_type == "MissingCustomObjectError":
+        return _custom_code(graph, record.message)
+    if record.exception_type in _PLAIN_ERRORS:
+        return record.message
+    if shown is None or (not family(shown.id).of_variables and shown.rank >= LAST_RESORT):
+        return f"{proof.reason} (no variable explains it)"
+    advice = shown.fix.partition("\n\n")[0]
+    of_variables = family(shown.id).of_variables
+    return "" if of_variables else printable(f"{shown.message} {advice}", None)
 
 
 def _custom_code(graph: Graph, names: str) -> str:
