@@ -15,7 +15,10 @@ FIX_OTHER_KERAS = keras3_export._OTHER_KERAS
 FIX_SESSION = uninitialised_variable._IN_SESSION
 
 # A shell's line, and C++.
-NOT_PYTHON = {"runtime-too-old", "micro-needs-store"}
+NOT_PYTHON = {
+    *("runtime-too-old", "micro-needs-store", "micro-arena-too-small", "micro-op-not-registered"),
+    *("package-conflict", "other-tflite-failure"),
+}
 
 
 @pytest.mark.parametrize("family", sorted(FIXES))
@@ -23,7 +26,7 @@ def test_every_fix_is_a_sentence_and_code_that_compiles(family):
     sentence, _, written = FIXES[family].partition("\n\n")
     assert sentence.endswith((".", ":"))
     assert len(sentence) < 350
-    assert written
+    assert written or family == "op-without-builtin"
     if family not in NOT_PYTHON:
         compile(written, family, "exec")
 

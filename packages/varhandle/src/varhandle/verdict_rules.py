@@ -179,11 +179,10 @@ def _of_no_variable(graph: Graph, proof: Proof, shown: LogDiagnosis | None) -> s
         return _custom_code(graph, record.message)
     if record.exception_type in _PLAIN_ERRORS:
         return record.message
-    if shown is None or (not family(shown.id).of_variables and shown.rank >= LAST_RESORT):
+    if shown is None or (not shown.of_variables and shown.rank >= LAST_RESORT):
         return f"{proof.reason} (no variable explains it)"
     advice = shown.fix.partition("\n\n")[0]
-    of_variables = family(shown.id).of_variables
-    return "" if of_variables else printable(f"{shown.message} {advice}", None)
+    return "" if shown.of_variables else printable(f"{shown.message} {advice}", None)
 
 
 def _custom_code(graph: Graph, names: str) -> str:

@@ -279,20 +279,16 @@ class Family:
             yield self.finding("warning", variable_names(variables), text, alone)
 
     def in_log(
-        self,
-        rank: int,
-        match: Match,
-        message: str,
-        fix: str | None = None,
-        older: bool | None = None,
+        self, rank: int, match: Match, message: str, fix: str | None = None, **others: bool
     ) -> LogDiagnosis:
         """Return what a line of a log means; the fix is the family's own if there is no other.
 
-        ``older`` says whether the family's advice for older releases goes with another fix, too.
+        ``others`` are fields of a ``LogDiagnosis``. The family's advice for older releases goes
+        with the family's own fix, unless they say otherwise.
         """
         told = self.fix if fix is None else fix
-        with_older = fix is None if older is None else older
-        return LogDiagnosis(self.id, match.line, message, told, match.line_number, rank, with_older)
+        others = {"with_older": fix is None, "of_variables": self.of_variables, **others}
+        return LogDiagnosis(self.id, match.line, message, told, match.line_number, rank, **others)
 
     def diagnose_log(self, index: MatchIndex) -> Iterator[LogDiagnosis]:
         """Yield what the matches of a log say of this family."""

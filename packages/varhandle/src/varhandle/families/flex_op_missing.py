@@ -40,11 +40,10 @@ FAMILY = Family(
     what="It converts with SELECT_TF_OPS, and an interpreter without Flex refuses the file.",
     cause="SELECT_TF_OPS keeps TensorFlow's own ops in the file, which need the Flex delegate.",
     fix=(
-        "Convert with builtin ops only, and see which op the converter then names: write that one"
-        " with others, or leave it to the program around the model. Where Flex must stay, the"
-        " runtime has to bring it: on Android add org.tensorflow:tensorflow-lite-select-tf-ops, on"
-        " iOS the pod TensorFlowLiteSelectTfOps; the Python packages link no Flex delegate since"
-        " 2.20.\n\n"
+        "Convert with builtin ops only, and write what the converter then names with others. Where"
+        " Flex must stay, the runtime has to bring it: org.tensorflow:tensorflow-lite-select-tf-ops"
+        " on Android, the pod TensorFlowLiteSelectTfOps on iOS; the Python packages link no Flex"
+        " delegate since 2.20.\n\n"
         "converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]"
     ),
     older=(

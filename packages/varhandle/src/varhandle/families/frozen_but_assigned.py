@@ -132,7 +132,7 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
         dtype = dtype_of(line.get("dtype"))
         if dtype.number > 0 and not dtype.carried:
             message += f" Its dtype, {dtype.name}, will be refused next."
-        yield FAMILY.in_log(90, line, message, fix, older=fix in (FAMILY.fix, _TRAINING))
+        yield FAMILY.in_log(90, line, message, fix, with_older=fix in (FAMILY.fix, _TRAINING))
 
 
 def is_read(node: str) -> bool:

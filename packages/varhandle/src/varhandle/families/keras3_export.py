@@ -127,7 +127,7 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
         )
         line = next(iter(refused.values()))
         fix = _WITHOUT_TRAINING + _THEN_CONVERT * (line.kind == "refused")
-        yield FAMILY.in_log(55, line, message, fix)
+        yield FAMILY.in_log(55, line, message, fix, of_variables=False)
 
 
 def _no_markup(context: Context) -> bool:

@@ -236,6 +236,7 @@ class LogDiagnosis:
     line_number: int  # in the log, counted from 1
     rank: int  # how close the line is to the cause: the smaller, the closer
     with_older: bool = True  # whether the family's advice for older releases fits it
+    of_variables: bool = True  # whether a variable is at fault, or what holds the model's values
 
 
 LogRule = Callable[[MatchIndex], Iterator[LogDiagnosis]]

@@ -44,7 +44,8 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
     dtypes = [name for name in _NARROW.values() if any(name in _dtypes(it) for it in types)]
     names = join_names(f"tf.{op}" if op[0].isupper() else op for op in found)
     has = f"{names}: the converter has no builtin op for {'it' if len(found) == 1 else 'them'}"
-    if any(_is_open(it.get("types")) for it in types):
+    narrow = {it.get("op") for it in types if any(_dtypes(it))}
+    if narrow != set(found) and any(_is_open(it.get("types")) for it in types):
         message = f"{has} as long as a size is open (? in the types that it prints)."
         yield DYNAMIC_SHAPE.in_log(115, line, message)
     elif dtypes:
@@ -53,7 +54,7 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
     else:
         custom = {op for it in index.of("custom-ops") for op in _listed(it)}
         flex = not set(found) <= custom  # of a custom op even Flex has no kernel
-        yield FAMILY.in_log(185, line, f"{has}.", _OTHERWISE + _FLEX * flex, older=flex)
+        yield FAMILY.in_log(185, line, f"{has}.", _OTHERWISE + _FLEX * flex, with_older=flex)
 
 
 def _of_loop(op: str) -> bool:
