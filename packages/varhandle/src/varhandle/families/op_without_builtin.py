@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from varhandle.display import join_names
+from varhandle.facts.targets import find_target
 from varhandle.families.base import Family
 from varhandle.families.dynamic_shape import FAMILY as DYNAMIC_SHAPE
 from varhandle.families.log_index import LogDiagnosis, MatchIndex, is_random, role
@@ -16,6 +17,14 @@ _NARROW = {
     "ui32": "uint32", "ui64": "uint64",
 }  # fmt: skip
 """Types, as MLIR writes them, that many builtins do not take."""
+
+_BY_ANOTHER_NAME = frozenset(
+    {
+        *("matmul", "biasadd", "maxpool", "avgpool", "depthwiseconv2dnative", "sigmoid", "realdiv"),
+        *("conv2dbackpropinput", "fusedbatchnorm", "identity", "concat", "addn", "max", "min"),
+    }
+)
+"""Ops, in small letters and without a version, whose builtin is called otherwise."""
 
 _OF_VARIABLES = ("handle", "read", "assign", "update", "gather", "reference", "builtin")
 
@@ -40,7 +49,8 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
     if not found:
         return
     line = min(found.values(), key=lambda line: line.line_number)
-    types = [it for it in index.of("op-types") if it.get("op") in found]
+    named = [it for it in index.of("op-types") if it.get("op") in found]
+    types = [it for it in named if _has_builtin(it.get("op"))]
     dtypes = [name for name in _NARROW.values() if any(name in _dtypes(it) for it in types)]
     names = join_names(f"tf.{op}" if op[0].isupper() else op for op in found)
     has = f"{names}: the converter has no builtin op for {'it' if len(found) == 1 else 'them'}"
@@ -48,13 +58,21 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
     if narrow != set(found) and any(_is_open(it.get("types")) for it in types):
         message = f"{has} as long as a size is open (? in the types that it prints)."
         yield DYNAMIC_SHAPE.in_log(115, line, message)
-    elif dtypes:
+    elif dtypes and narrow == set(found):
         fix = f"Build the model in float32: the same weights convert there. {FAMILY.fix}"
         yield FAMILY.in_log(185, line, f"{has} in {' or '.join(dtypes)}.", fix)
     else:
         custom = {op for it in index.of("custom-ops") for op in _listed(it)}
         flex = not set(found) <= custom  # of a custom op even Flex has no kernel
         yield FAMILY.in_log(185, line, f"{has}.", _OTHERWISE + _FLEX * flex, with_older=flex)
+
+
+def _has_builtin(op: str) -> bool:
+    """Tell whether the op converts in float32 and with known sizes."""
+    bare = re.sub(r"v\d$", "", op.lower())
+    return bare in _BY_ANOTHER_NAME or bare in {
+        name.replace("_", "").lower() for name in find_target("litert").ops
+    }
 
 
 def _of_loop(op: str) -> bool:

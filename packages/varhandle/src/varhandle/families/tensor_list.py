@@ -64,7 +64,7 @@ FAMILY = Family(
     older=(
         (
             "2.1",
-            "2.2 is the first release that converts such a loop; before it, unroll the layer"
+            "the first release that converts such a loop is 2.2; before it, unroll the layer"
             " (unroll=True, with a fixed number of steps).",
         ),
         (

@@ -50,7 +50,7 @@ def test_flex_is_not_advised_for_what_it_has_not():
     [
         ("1x8x8x3", "f32", "op-without-builtin", "for it."),
         ("1x8x8x3", "f16", "op-without-builtin", "in float16"),
-        ("4", "f64", "op-without-builtin", "in float64"),
+        ("1x8x8x3", "f64", "op-without-builtin", "in float64"),
         ("?x?x?x3", "f32", "dynamic-shape", "size is open"),
         ("1x8x?x3", "f32", "dynamic-shape", "size is open"),
         ("?x8x8x3", "f32", "op-without-builtin", "for it."),  # the batch may be open
@@ -60,6 +60,13 @@ def test_an_op_that_has_a_builtin_is_refused_for_its_dtype_or_its_size(size, dty
     (match,) = explain(CONV_2D.format(size, dtype)).matches
     assert match.id == expected
     assert word in match.message
+
+
+@pytest.mark.parametrize("types", ["?x?xf32", "4x4xf64"])
+def test_an_op_that_never_has_a_builtin_is_not_blamed_on_a_size_or_a_dtype(types):
+    (match,) = explain(CONV_2D.replace("Conv2D", "Betainc").format(types, "f32")).matches
+    assert match.id == FAMILY.id
+    assert match.message == "tf.Betainc: the converter has no builtin op for it."
 
 
 def test_what_is_refused_beside_a_variable_is_not_told_by_itself():
