@@ -350,6 +350,7 @@ def test_dropout_that_is_left_on_is_never_proved(tf, tmp_path, capsys):
     found = diagnose(path)
     assert found.verdict == "unproved"
     assert "drop is called with training=True" in found.doubt
+    assert found.text().startswith("unproved: it converts, and the file is known to differ from ")
     assert main(["cure", str(path), str(tmp_path / "out.tflite")]) == 3
     assert capsys.readouterr().out.startswith("unproved: drop is called with training=True")
     assert (tmp_path / "out.tflite").exists()

@@ -107,6 +107,8 @@ class Diagnosis(Rich):
         ran = self.proof is not None and self.proof.content is not None
         converted = format_of(self.graph).is_converted
         meaning = MEANINGS[self.verdict].sentence(converted, ran)
+        if self.verdict == "unproved" and self.proof and not self.proof.doubt:
+            meaning = "it converts, and the file is known to differ from the model"
         return ": ".join(filter(None, [self.verdict, meaning, printable(self.doubt, None)]))
 
     def _next(self) -> list[str]:
