@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import jsonschema
 import numpy as np
@@ -10,6 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from varhandle.diagnosis import diagnose
 from varhandle.facts.data_files import data_file
+from varhandle.families.base import Finding
 from varhandle.formats import read_graph
 from varhandle.formats.trust import NotTrustedError
 from varhandle.repair.run import NoCureError, cure
@@ -103,8 +105,10 @@ def test_what_has_no_cure_is_blocked_and_leaves_no_file(counting, tmp_path):
 
 def test_what_was_not_run_is_not_called_blocked(classifier, tmp_path):
     error = NotTrustedError("it brings a Lambda layer along")
-    verdict = write_verdict(tmp_path, classifier, error)
+    warning = Finding("unsupported-variable-dtype", "warning", (), "Another signature's.", "")
+    verdict = write_verdict(tmp_path, replace(classifier, findings=(warning,)), error)
     content = stored(tmp_path)
+    assert content["fails_on"] == []  # it is no fault of what was asked for
     assert (content["verdict"], content["file"]) == ("convertible", None)
     assert content["parity"] is None and content["calls"] is None
     assert "Lambda" in verdict.text() and "not compared" in verdict.text()
