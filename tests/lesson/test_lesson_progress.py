@@ -141,6 +141,18 @@ def test_a_full_disk_costs_one_line_of_warning(monkeypatch):
     assert "not kept" in progress.record("exercise", id="a", status="right")
 
 
+def test_a_disk_that_has_room_for_half_an_event_keeps_none(log):
+    resource = pytest.importorskip("resource")
+    progress.record("exercise", id="a", status="right")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (log.stat().st_size + 10, hard))
+    try:
+        assert "the disk is full" in progress.record("exercise", id="b", status="right")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert progress.read().exercise("b").best == "right"
+
+
 def test_off_keeps_events_in_memory_only(tmp_path, monkeypatch):
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "workbook_lib").mkdir()
