@@ -1,11 +1,13 @@
 """Exercises: the four outcomes, hints, and checks that are themselves broken."""
 
+import re
 import types
 
 import numpy as np
 import pytest
 
 from workbook_lib.lesson import Wrong, exercise, progress
+from workbook_lib.lesson.panels import Panel
 from workbook_lib.lesson.submissions import attempt, is_stub, same
 
 
@@ -305,3 +307,9 @@ def test_a_tolerance_holds_at_every_depth():
 def test_an_exercise_shows_its_task():
     how = "Check your answer with `check.names(answer)`."
     assert repr(names) == f"Exercise: Name every variable.\n{how}"
+
+
+def test_words_are_no_markup_and_what_stands_in_backticks_is_code():
+    shown = Panel("raised", "<i>", "ValueError: <b>`x` & `<u>`").html()
+    assert not re.findall("<[ibu]>", shown)
+    assert "&lt;b&gt;<code>x</code> &amp; <code>&lt;u&gt;</code>" in shown
