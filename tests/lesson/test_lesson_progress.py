@@ -27,9 +27,10 @@ def test_events_fold_into_the_best_status_and_counts(log):
     progress.record("hint", id="a/b", number=2)
     progress.record("hint", id="a/b", number=1)
     progress.record("solution", id="a/c")
+    progress.record("exercise", id="a/c", status="wrong")
     known = progress.read()
     assert known.exercise("a/b") == progress.ExerciseRecord("right", 3, 2, False)
-    assert known.exercise("a/c") == progress.ExerciseRecord(solution_opened=True)
+    assert known.exercise("a/c") == progress.ExerciseRecord("wrong", 1, solution_opened=True)
     assert known.exercise("never/touched") == progress.ExerciseRecord()
 
 
