@@ -2,84 +2,67 @@
 
 A model is a program. Keras rebuilds its layers from a config that can hold Python bytecode and can
 name code to import; a TensorFlow graph can hold ops that call Python, read and write files, and
-talk to other machines. This module only looks: it imports, decodes and runs nothing of the file.
+talk to other machines. Here it is decided what may run without ``--trust``: the ops of a list
+(``facts.graph_ops``), and what Keras's own modules for models name. This module only looks: it
+imports, decodes and runs nothing of the file.
 
 What Keras resolves was read in ``keras/src/saving/serialization_lib.py`` and
 ``keras/src/legacy/saving/serialization.py`` of Keras 3.15; earlier releases of Keras 3 imported any
-module that a config named. The ops are those of TensorFlow 2.21's registry that take the name of a
-file, a folder or a server.
+module that a config named.
 """
 
 from __future__ import annotations
 
+import builtins
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from varhandle.display import printable
+from varhandle.facts.graph_ops import ONLY_IF, is_known, reason_against_name
 from varhandle.graph import CustomObject, Function, Node
 
 CHECKPOINT_OPS = frozenset({"SaveV2", "RestoreV2", "MergeV2Checkpoints"})
 """Ops with which every saver writes and reads checkpoints. Only outside a saver are they news."""
 
-_EFFECTS = {
-    "calls Python code": r"(Eager)?PyFunc(Stateless)?",
-    "reads a file": (
-        r"ReadFile|MatchingFiles(Dataset)?|(FixedLengthRecord|TFRecord|TextLine)Dataset(V2)?"
-        r"|(LMDB|Sql|CSV|CSVDatasetV|Load|ListSnapshotChunks|SnapshotChunk)Dataset(V2)?"
-        r"|(WholeFile|TextLine|FixedLengthRecord|TFRecord|LMDB)Reader(V2)?|RecordInput"
-        r"|Snapshot(Nested)?DatasetReader|LoadAndRemapMatrix|GenerateVocabRemapping"
-        r"|(DTensor)?Restore(V2|Slice)?|InitializeTableFromTextFile(V2)?"
-        r"|InitializeTRTResource|FixedUnigramCandidateSampler|Skipgram"
-    ),
-    "writes a file": (
-        r"WriteFile|Save(V2|Slices)?|SaveDataset(V2)?|DistributedSave|MergeV2Checkpoints"
-        r"|DatasetToTFRecord|DumpTensor|CreateSummary(File|Db)Writer|CacheDataset(V2)?"
-        r"|SnapshotDataset(V2)?|CalibrationStatisticsSaver|PrintV2"
-    ),
-    "talks to another process": (
-        r"Rpc(Server|Client|Call)|DataServiceDataset(V\d)?|RegisterDataset(V2)?"
-        r"|FileSystemSetConfiguration|Debug(Identity(V[23])?|NanCount|NumericSummary)"
-    ),
-}
-"""What ops do beyond computing, and their names as patterns."""
-
-_ONLY_IF_SET = {
-    "PrintV2": "output_stream",
-    "FixedUnigramCandidateSampler": "vocab_file",
-} | dict.fromkeys(
-    ("DebugIdentity", "DebugIdentityV2", "DebugIdentityV3", "DebugNanCount", "DebugNumericSummary"),
-    "debug_urls",
-)
-"""Ops that do so only if this attribute names where."""
-
-_STANDARD_STREAMS = frozenset({"stdout", "stderr", "log(info)", "log(warning)", "log(error)"})
+_Ordinary = Callable[[str, Node], bool]
 
 
 def effect(node: Node) -> str | None:
-    """Return in words what a node does beyond computing; ``None`` for one that only computes."""
-    op = node.op.removeprefix("Flex").removeprefix("Experimental")
-    where = node.attributes.get(_ONLY_IF_SET.get(op, ""))
-    if op in _ONLY_IF_SET and (not where or where in _STANDARD_STREAMS):
-        return None
-    return next((words for words, ops in _EFFECTS.items() if re.fullmatch(ops, op)), None)
+    """Return in words why a node may do more than compute; ``None`` for one that only computes."""
+    op = node.op.removeprefix("Flex")
+    attribute, harmless = ONLY_IF.get(op, ("", None))
+    if harmless is not None:
+        value = node.attributes.get(attribute) or ""
+        text = value.decode("latin-1") if isinstance(value, bytes) else _joined(value)
+        if re.fullmatch(harmless, text, re.DOTALL):
+            return None
+    return reason_against_name(op)
+
+
+def _joined(value: object) -> str:
+    return "".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def code_in_functions(
-    functions: Iterable[Function], is_ordinary: Callable[[str, Node], bool] = lambda *_: False
+    functions: Sequence[Function], is_ordinary: _Ordinary = lambda *_: False
 ) -> tuple[str, ...]:
-    """Return a line for each op that does more than compute: where it is, and how often.
+    """Return a line for each op that may do more than compute: where it is, and how often.
 
-    ``is_ordinary`` says of a function's name and a node whether every sound model has it.
+    ``is_ordinary`` says of a function's name and a node whether every sound model has it. A call
+    of a function is looked into where the function is; one of an op's name may not be a call.
     """
+    names = {function.name for function in functions}
     found: dict[str, list[str]] = {}
     for function in functions:
         for node in function.nodes:
+            if node.op in names and not is_known(node.op):
+                continue
             words = effect(node)
             if words is not None and not is_ordinary(function.name, node):
                 where = f"node {printable(node.name)} of {printable(function.name)}"
-                found.setdefault(f"{node.op} {words}", []).append(where)
+                found.setdefault(f"{printable(node.op)} {words}", []).append(where)
     return _finding_lines(found)
 
 
@@ -112,10 +95,6 @@ _MODEL_PARTS = frozenset(
 or switch the safe mode off, and have been called from configs for that."""
 
 _FEATURE_SPACE = frozenset({"FeatureSpace", "Feature", "Cross"})
-_PYTHONS_OWN = frozenset(
-    {"__import__", "breakpoint", "compile", "delattr", "eval", "exec", "getattr", "globals"}
-    | {"input", "locals", "open", "setattr", "vars"}
-)
 _KNOWN = frozenset({"keras", "tf_keras", *sys.stdlib_module_names})
 """Packages whose names are never a model's own; ``builtins`` is one of Python's."""
 
@@ -154,12 +133,6 @@ def objects_of(*configs: Any) -> Iterator[tuple[Mapping[str, Any], str]]:
             inner = value.values()
         nested = [(item, layer) for item in inner if isinstance(item, (dict, list))]
         waiting.extend(reversed(nested))
-
-
-def weights_in_other_files(datasets: Sequence[str]) -> tuple[str, ...]:
-    """Return one line if there are datasets of an HDF5 file whose values lie in other files."""
-    what = "weights are read from other files"
-    return _finding_lines({what: [printable(name) for name in datasets]} if datasets else {})
 
 
 def _layer(value: Mapping[str, Any], outer: str) -> str:
@@ -232,7 +205,7 @@ def _custom(value: Mapping[str, Any]) -> CustomObject | None:
 
 def _builds_a_model(module: Any, name: str) -> bool:
     if module == "builtins":  # how Keras writes a function of its own, or of nobody's
-        return name not in _PYTHONS_OWN
+        return not hasattr(builtins, name)
     package, _, rest = f"{module}.{name}".partition(".")
     if package not in {"keras", "tf_keras"}:
         return False

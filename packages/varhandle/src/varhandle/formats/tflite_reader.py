@@ -110,7 +110,8 @@ class _Reader:
             tuple(variables),
             tuple(signatures),
             self._read_producer(),
-            code_in_functions(functions),
+            # The interpreter's own kernels only compute; Flex ops are TensorFlow's.
+            code_in_functions(functions, lambda _, node: not node.op.startswith("Flex")),
         )
 
     def _range(self, length: int, size: int = 1) -> range:
