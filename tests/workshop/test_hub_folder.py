@@ -1,6 +1,7 @@
 """A workshop's folder, and what is chosen for it."""
 
 import asyncio
+import contextvars
 import os
 import socket
 import time
@@ -96,6 +97,36 @@ def test_trying_one_code_after_the_other_is_slow(hub_folder, authenticator):
         answer, seconds = sign_in(authenticator, name, password, code)
         assert answer != name
         assert seconds >= 0.5
+
+
+def test_tries_for_one_name_come_one_after_the_other(hub_folder, authenticator, monkeypatch):
+    """However many come at once: a password is guessed no faster in parallel."""
+    from tornado.web import HTTPError
+
+    hub_folder.write("passwords", {"ada": "00:ff", "bob": "00:ff"})
+    code = hub_folder.secrets["workshop code"]
+    current, running, most, real_sleep = contextvars.ContextVar("name"), {}, {}, asyncio.sleep
+
+    async def pause(_):
+        name = current.get()
+        running[name] = running.get(name, 0) + 1
+        most[name] = max(most.get(name, 0), running[name])
+        for _ in range(10):
+            await real_sleep(0)
+        running[name] -= 1
+
+    async def attempt(name):
+        current.set(name)
+        with pytest.raises(HTTPError):
+            await authenticator.authenticate(None, {"username": name, "password": "x", "otp": code})
+
+    async def all_at_once():
+        names = ["ada", "bob", "instructor"] * 8
+        await asyncio.gather(*(asyncio.create_task(attempt(name)) for name in names))
+
+    monkeypatch.setattr(asyncio, "sleep", pause)
+    asyncio.run(all_at_once())
+    assert most == {"ada": 1, "bob": 1, "instructor": 1}
 
 
 def test_what_is_written_is_whole_or_not_there(hub_folder, monkeypatch):

@@ -8,8 +8,8 @@ import pytest
 
 from workbook_lib import cli
 from workshop import mount_view, user_numbers
-from workshop.hub_folder import WorkshopError
-from workshop.mount_view import unreadable_ancestors
+from workshop.hub_folder import HubFolder, WorkshopError
+from workshop.mount_view import mount_view_of, unreadable_ancestors
 from workshop.sandbox_spec import MountView, SandboxSpec
 from workshop.user_numbers import BLOCK, first_number
 
@@ -103,6 +103,23 @@ def test_a_view_covers_and_keeps(tmp_path):
     assert (closed / "other").exists()
     assert not Path(f"/tmp/x-{NUMBER}").exists()
     assert not Path("/dev/shm/x").exists()
+
+
+@as_root
+def test_scratch_is_smaller_than_the_memory_that_it_counts_as(tmp_path):
+    """A full one must leave room for the server, which the kernel would end again and again."""
+    if not mount_view.can_have_own_view():
+        pytest.skip("this container has no mount namespaces")
+    hub = HubFolder(tmp_path)
+    view = mount_view_of(hub, memory=2**30)
+    assert 3 * view.scratch < 2**29
+    spec = SandboxSpec(NUMBER, "/", view=MountView((), (), 2**20))
+    fill = "for d in /tmp /dev/shm; do head -c 4M /dev/zero > $d/x; stat -c %s $d/x; done"
+    done = subprocess.run(
+        spec.command(["sh", "-c", fill]), capture_output=True, text=True, check=False, cwd="/"
+    )
+    assert done.stdout.split() == [str(2**20)] * 2
+    assert "No space left" in done.stderr
 
 
 @as_root

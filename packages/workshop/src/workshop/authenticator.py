@@ -12,6 +12,7 @@ import hashlib
 import re
 import secrets
 import unicodedata
+from collections import defaultdict
 from typing import Any, NoReturn
 
 from jupyterhub.auth import Authenticator
@@ -34,6 +35,8 @@ class WorkshopAuthenticator(Authenticator):
         super().__init__(**kwargs)
         self._folder = HubFolder.of_this_process()
         self._one_at_a_time = asyncio.Lock()
+        # One try after the other for each name that somebody has, however many come at once.
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def normalize_username(self, username: str) -> str:
         """Return the name as it is kept."""
@@ -50,8 +53,9 @@ class WorkshopAuthenticator(Authenticator):
         password = data.get("password", "")
         known = self._folder.secrets
         if name == INSTRUCTOR:
-            if not _same(password, known["instructor code"]):
-                await _refuse("The instructor's password is the one that make hub has printed.")
+            async with self._turns[name]:
+                if not _same(password, known["instructor code"]):
+                    await _refuse("The instructor's password is the one that make hub has printed.")
             return {"name": name, "admin": True}
         if not _same(data.get("otp", ""), known["workshop code"]):
             await _refuse("This is not the workshop's code.")
@@ -62,11 +66,12 @@ class WorkshopAuthenticator(Authenticator):
             if name not in kept:
                 return await self._take(name, password, kept)
         salt, _, expected = kept[name].partition(":")
-        if not secrets.compare_digest(await _hashed(password, salt), expected):
-            await _refuse(
-                "This name is taken. If you took it, type the password you chose; "
-                "if not, choose another name."
-            )
+        async with self._turns[name]:
+            if not secrets.compare_digest(await _hashed(password, salt), expected):
+                await _refuse(
+                    "This name is taken. If you took it, type the password you chose; "
+                    "if not, choose another name."
+                )
         return {"name": name, "admin": False}
 
     async def _take(self, name: str, password: str, kept: dict[str, str]) -> dict[str, Any]:

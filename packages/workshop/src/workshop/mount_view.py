@@ -11,6 +11,8 @@ from workbook_lib.locations import project_root
 from workshop.hub_folder import HubConfig, HubFolder
 from workshop.sandbox_spec import CLONE_NEWIPC, CLONE_NEWNS, MountView, SandboxSpec
 
+_SCRATCH_SHARE = 8  # of the memory for each of /tmp, /var/tmp and /dev/shm
+
 
 def can_have_own_view() -> bool:
     """Whether a process can be given its own ``/tmp``.
@@ -29,8 +31,11 @@ def unreadable_ancestors(folder: Path) -> list[Path]:
     return [parent for parent in reversed(folder.parents) if not parent.stat().st_mode & 0o001]
 
 
-def mount_view_of(hub: HubFolder, home: Path | None = None) -> MountView:
+def mount_view_of(hub: HubFolder, home: Path | None = None, memory: int = 0) -> MountView:
     """Return the view of a participant with this home, or of a process that sees nobody's.
+
+    What lies in ``/tmp`` counts as memory, of which the participant may have ``memory`` bytes: a
+    full one must not leave too little for the server, which the kernel would end, again and again.
 
     Homes are covered, so that nobody learns who else is here. What a participant's process reads
     outside of its home stays: Python and its packages, and the checkout.
@@ -43,10 +48,12 @@ def mount_view_of(hub: HubFolder, home: Path | None = None) -> MountView:
     return MountView(
         covered=sorted(str(folder) for folder in {*covered, hub.folder}),
         kept=[str(folder) for folder in (*kept, home) if folder],
+        scratch=memory // _SCRATCH_SHARE,
     )
 
 
 def service_sandbox(hub: HubFolder, config: HubConfig, number: int) -> SandboxSpec:
     """Return the sandbox of a process that serves this one, ends with it, and sees no home."""
-    view = mount_view_of(hub) if config.own_view else None
+    memory = config.settings.memory_bytes
+    view = mount_view_of(hub, memory=memory) if config.own_view else None
     return SandboxSpec(config.first_number + number, "/", view=view, parent=os.getpid())

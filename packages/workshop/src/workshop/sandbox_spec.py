@@ -31,6 +31,7 @@ class MountView:
 
     covered: Sequence[str]  # folders that look empty
     kept: Sequence[str]  # folders that stay visible below covered ones
+    scratch: int = 0  # bytes that each of _SHARED holds, which are memory; 0: the kernel's default
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,8 @@ def _take(view: MountView) -> None:
             Path(folder).mkdir(parents=True, exist_ok=True, mode=0o755)
             _mount(f"/proc/self/fd/{held[folder]}", folder, "", _MS_BIND | _MS_REC)
         elif Path(folder).is_dir():  # not where an outer cover has hidden it
-            mode = "1777" if folder in _SHARED else "755"
-            _mount("tmpfs", folder, "tmpfs", _MS_NOSUID | _MS_NODEV, f"mode={mode}")
+            mode = f"mode=1777,size={view.scratch}" if folder in _SHARED else "mode=755"
+            _mount("tmpfs", folder, "tmpfs", _MS_NOSUID | _MS_NODEV, mode)
     for number in held.values():
         os.close(number)
     # Others' processes do not even show. In a user namespace it is refused; their memory and

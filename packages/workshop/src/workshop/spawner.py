@@ -97,7 +97,7 @@ class ParticipantSpawner(LocalProcessSpawner):
         await asyncio.to_thread(make_home, home, number, project_root())
         view = None
         if self._config.own_view:
-            view = mount_view_of(self._folder, home)
+            view = mount_view_of(self._folder, home, self._config.settings.memory_bytes)
         else:
             make_scratch(Path(f"/tmp/workbook-{number}"), number)
         spec = SandboxSpec(number, str(home), self._groups(), view)
