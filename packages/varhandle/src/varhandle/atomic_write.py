@@ -14,21 +14,21 @@ from pathlib import Path
 
 
 def write_all(files: Mapping[Path, bytes]) -> None:
-    """Write files, all or none.
+    """Write files, all or none. A file takes the place of another one, and of nothing else.
 
     Raises:
         OSError: One of them cannot be written; it names the place.
     """
     for path in files:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        check_replaceable(path)
     with contextlib.ExitStack() as leftovers:
         ready = {}
         for path, content in files.items():
             ready[path] = path.with_name(f".{path.name}.{os.getpid()}")
             leftovers.callback(ready[path].unlink, missing_ok=True)
             try:
-                with ready[path].open("wb") as file:
+                ready[path].unlink(missing_ok=True)
+                with ready[path].open("xb") as file:  # not through a link that lies there
                     file.write(content)
                     file.flush()
                     os.fsync(file.fileno())  # before it takes its place: a power cut may follow
@@ -36,6 +36,15 @@ def write_all(files: Mapping[Path, bytes]) -> None:
                 raise OSError(error.errno, error.strerror, str(path)) from error
         for path, written in ready.items():
             written.replace(path)
+
+
+def check_replaceable(path: Path) -> None:
+    """Raise ``OSError`` for a folder, a device or a pipe, which no file may take the place of."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if path.exists() and not path.is_file():
+        fault = "it is a device or a pipe, and no file: name a new file"
+        raise OSError(errno.EEXIST, fault, str(path))
 
 
 def write_text(path: Path, text: str) -> None:

@@ -6,11 +6,13 @@ import argparse
 import contextlib
 import json
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from varhandle.display import printable
 from varhandle.errors import VarhandleError
@@ -58,35 +60,109 @@ def run_program(
 ) -> int:
     """Run one of the sub-commands that were registered, and return the exit code.
 
-    2 if the input cannot be used, 130 after Ctrl-C, 141 if the reader of the output left before
-    its end, as ``head`` does.
+    2 if the input cannot be used, or the result not be printed; 130 after Ctrl-C, 141 if the
+    reader of the output left before its end, as ``head`` does.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a letter that a terminal does not know is no error
             stream.reconfigure(errors="backslashreplace")
     options = make_parser(name, description, version, registrations).parse_args(arguments)
     try:
-        result: int = options.command(options)
-        sys.stdout.flush()
+        with _ended_in_order():
+            _check_surroundings()
+            result: int = options.command(options)
+            sys.stdout.flush()
     except VarhandleError as error:
         line = printable(" ".join(str(error).split()), most=None)
         print(f"{name}: {line}", file=sys.stderr)
         return UNFINISHED if isinstance(error, UnfinishedError) else BAD_INPUT
     except BrokenPipeError:
-        # Otherwise Python meets the closed pipe once more on its way out.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_the_output()
         return READER_GONE
+    except OSError:
+        fault = _output_fault()
+        if fault is None:
+            raise
+        print(f"{name}: standard output: {fault}", file=sys.stderr)
+        _leave_the_output()
+        return BAD_INPUT
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)
         return INTERRUPTED
     return result
 
 
+def _check_surroundings() -> None:
+    """Raise ``BadInputError`` where nothing can be done because of the place, and not the input."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise BadInputError("the working folder has been deleted: change to another one") from error
+    if sys.stdout is None:  # as by >&-
+        raise BadInputError("standard output is closed: send it to /dev/null if nobody reads it")
+
+
+@contextlib.contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the program as an error does: temporary folders are removed."""
+    numbers = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]
+    before: dict[int, Any] = {}
+
+    def end(number: int, _: object) -> None:
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)
+        raise SystemExit(128 + number)  # as a shell reports it
+
+    if threading.current_thread() is threading.main_thread():
+        for number in filter(None, numbers):
+            if signal.getsignal(number) == signal.SIG_DFL:  # nohup has SIGHUP ignored
+                before[number] = signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _output_fault() -> str | None:
+    """Say why the standard output takes not even the end of a line; ``None`` if it does."""
+    try:
+        descriptor = sys.stdout.fileno()
+    except OSError:  # it is no file, in a test
+        return None
+    try:
+        os.write(descriptor, b"\n")
+    except OSError as error:
+        return error.strerror
+    return None
+
+
+def _leave_the_output() -> None:
+    """Otherwise Python meets the closed pipe or the full disk once more on its way out."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says of a file whose name begins with a hyphen how to name it."""
+
+    _given: Sequence[str] = ()
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        self._given = sys.argv[1:] if args is None else list(args)
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        for given in self._given:
+            if given.startswith("-") and os.path.lexists(given):
+                message += f" (if {given} is a file, write ./{given})"
+        super().error(message)
+
+
 def make_parser(
     name: str, description: str, version: str, registrations: Iterable[Register]
 ) -> argparse.ArgumentParser:
     """Return the parser of a command and of all its sub-commands."""
-    parser = argparse.ArgumentParser(prog=name, description=description)
+    parser = _Parser(prog=name, description=description)
     parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for register in registrations:
@@ -153,6 +229,8 @@ def add_calls(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trust", action="store_true", help="allow code that the model file brings along to run"
     )
+    unlocked = "open models in processes that the kernel does not lock; not for a stranger's file"
+    parser.add_argument("--no-lock", dest="lock", action="store_false", help=unlocked)
 
 
 def positive_int(text: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,9 +27,10 @@ _COLUMNS: Mapping[str, Any] = get_type_hints(Row)
 _PARSERS = {int | None: int, float | None: float, float: float}
 _BASELINE_COLUMNS = ("before", "change")
 _SEPARATOR = "; "
-# A spreadsheet reads a cell that begins so as a formula. A mark that it hides makes it text.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_MARK = "'"
+# A spreadsheet reads a cell that begins so as a formula. A mark that it hides makes it text. Where
+# people write decimals with a comma, a semicolon begins a cell as well.
+_FORMULA = re.compile(r"(^|;\s*)(?=[-=+@\t\r'])")
+_MARKED = re.compile(r"(^|;\s*)'")
 _TEMPLATE = Path(__file__).with_name("sweep.html.j2")
 _SIGNS = {"same": "=", "better": "▲", "worse": "▼", "drifted": "▼", "new": "+", "missing": "?"}
 
@@ -58,9 +60,7 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, tuple):
         value = _SEPARATOR.join(value)
-    if isinstance(value, str) and value.startswith((*_FORMULA, _MARK)):
-        return f"{_MARK}{value}"
-    return str(value)
+    return _FORMULA.sub(r"\1'", value) if isinstance(value, str) else str(value)
 
 
 def _parquet(table: list[dict[str, Any]]) -> bytes:
@@ -142,7 +142,7 @@ def _row(record: Mapping[str, str]) -> Row:
 
 
 def _value(kind: Any, cell: str) -> Any:
-    text = cell.removeprefix(_MARK)
+    text = _MARKED.sub(r"\1", cell)
     if kind == tuple[str, ...]:
         return tuple(text.split(_SEPARATOR)) if text else ()
     if not text:

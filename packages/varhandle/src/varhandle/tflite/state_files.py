@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from varhandle.atomic_write import write_all
+from varhandle.atomic_write import check_replaceable, write_all
 from varhandle.graph import ModelFileError
 
 
@@ -24,11 +24,11 @@ def check_target(target: Path, *kept: Path) -> None:
     ``kept`` are the files, and folders, that must stay.
     """
     with _writing(target):
-        if target.is_dir():  # "." and "/" have no name that the state's could be made of
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        check_replaceable(target)  # "." and "/" have no name that the state's could be made of
         if not target.parent.is_dir():
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         for path in (target, _state_beside(target)):
+            check_replaceable(path)
             if path.exists() and any(_is_same_or_inside(path, one) for one in kept):
                 raise ModelFileError(path, "would be overwritten by what is made of it")
 
