@@ -166,7 +166,7 @@ def run_program(
 
 def in_child(function: Callable[..., Any], *arguments: Any) -> Any:
     """Call a function where it costs the timing nothing; ``RuntimeError`` if it fails."""
-    record = run_isolated(function, *arguments, timeout=900)
+    record = run_isolated(function, *arguments, timeout=900, locked=False)
     if not record.ok:
         raise RuntimeError(f"{function.__name__}: {record.message}")
     return record.value

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from varhandle.atomic_write import write_all
 from varhandle.cli import main
 from varhandle.formats import read_graph, tflite_bytes
 from varhandle.formats.proto_schema import MESSAGES
@@ -115,6 +116,100 @@ def test_a_model_of_links_is_read_as_download_caches_keep_it(tmp_path, counting_
     assert "1 variable" in capsys.readouterr().out
 
 
+def test_a_link_to_any_other_place_is_not_followed(tmp_path, capsys):
+    (tmp_path / "secret").write_text("secret")
+    message, _ = saved_model(tmp_path, graph_def(("v", "VarHandleOp")))
+    (tmp_path / "model").mkdir()
+    write(tmp_path / "model", message)
+    for name in ("fingerprint.pb", "assets/words.txt"):
+        (tmp_path / "model" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "model" / name).symlink_to(tmp_path / "secret")
+        assert f"{name} is a link out of the folder" in refused(tmp_path / "model", capsys)
+        (tmp_path / "model" / name).unlink()
+    (tmp_path / "model" / "fingerprint.pb").symlink_to("saved_model.pb")
+    assert main(["inspect", str(tmp_path / "model")]) == 0
+
+
+@pytest.mark.parametrize("where", ["external", "virtual", "link"])
+def test_a_keras_file_whose_values_lie_elsewhere(tmp_path, capsys, where):
+    """No ``--trust`` makes it whole: Keras refuses it as well, or reads somebody else's file."""
+    import h5py
+
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file.attrs["model_config"] = json.dumps({"class_name": "Sequential", "config": {}})
+        group = file.create_group("model_weights")
+        if where == "external":
+            group.create_dataset("w", (2,), "f4", external=[("other", 0, 8)])
+        elif where == "link":
+            group["w"] = h5py.ExternalLink("other.h5", "/w")
+        else:
+            layout = h5py.VirtualLayout((2,), "f4")
+            layout[:] = h5py.VirtualSource("other.h5", "w", (2,))
+            group.create_virtual_dataset("w", layout)
+    for command in (["inspect"], ["diagnose"], ["diagnose", "--trust"]):
+        assert "lies in another file" in refused(tmp_path / "m.h5", capsys, *command)
+
+
+@pytest.mark.parametrize("kind", ["device", "pipe", "folder"])
+def test_nothing_but_a_file_is_replaced(tmp_path, capsys, counting_file, kind):
+    """As root, a file would take the place of a device."""
+    (tmp_path / "m.tflite").write_bytes(counting_file)
+    target = Path("/dev/full") if kind == "device" else tmp_path / "target"
+    if kind == "pipe":
+        os.mkfifo(target)
+    elif kind == "folder":
+        target.mkdir()
+    before = target.lstat().st_mode
+    for command in ("lift", "cure"):
+        assert main([command, str(tmp_path / "m.tflite"), str(target)]) == 2
+        assert "cannot be written" in capsys.readouterr().err
+    assert target.lstat().st_mode == before
+    with pytest.raises(OSError, match="name a new file" if kind != "folder" else "directory"):
+        write_all({target: b"x"})
+
+
+def test_a_link_in_the_place_of_a_half_written_file_is_not_written_through(tmp_path):
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / f".out.{os.getpid()}").symlink_to(tmp_path / "mine")
+    write_all({tmp_path / "out": b"new"})
+    assert (tmp_path / "mine").read_text() == "mine"
+    assert (tmp_path / "out").read_bytes() == b"new"
+
+
+def test_an_output_that_takes_nothing(tmp_path):
+    (tmp_path / "log").write_text("nothing")
+    for shell, said in ((">/dev/full", "No space left on device"), (">&-", "is closed")):
+        command = f"{sys.executable} -m varhandle.cli explain {tmp_path / 'log'} {shell}"
+        done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert done.stderr.startswith("varhandle: standard output")
+        assert said in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+def test_a_working_folder_that_was_deleted(tmp_path):
+    command = f"cd {tmp_path} && rmdir {tmp_path} && {sys.executable} -m varhandle.cli explain -"
+    done = subprocess.run(
+        command, shell=True, capture_output=True, text=True, check=False, input=""
+    )
+    assert done.returncode == 2
+    assert done.stderr == (
+        "varhandle: the working folder has been deleted: change to another one\n"
+    )
+
+
+def test_a_file_that_looks_like_an_option(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("-dash.pb").write_bytes(b"x")
+    for command in (["inspect"], ["diagnose", "--static"], ["cure"]):
+        with pytest.raises(SystemExit, match="2"):
+            main([*command, "-dash.pb"])
+        assert "if -dash.pb is a file, write ./-dash.pb" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["inspect", "-other.pb"])
+    assert "write ./" not in capsys.readouterr().err
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
 def test_a_pipe_is_waited_for_nowhere(tmp_path, capsys):
     os.mkfifo(tmp_path / "m.tflite")
@@ -123,8 +218,14 @@ def test_a_pipe_is_waited_for_nowhere(tmp_path, capsys):
     write(tmp_path, message)
     (tmp_path / "variables").mkdir()
     os.mkfifo(tmp_path / "variables" / "variables.index")
-    assert "variables.index: neither" in refused(tmp_path, capsys)
-    (tmp_path / "variables" / "variables.index").unlink()
+    for name in ("variables/variables.index", "variables/variables.data-00000-of-00001"):
+        (tmp_path / name).unlink(missing_ok=True)
+        os.mkfifo(tmp_path / name)
+        assert f"{name} is a named pipe" in refused(tmp_path, capsys)
+        (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / "fingerprint.pb")
+    assert "fingerprint.pb is a named pipe" in refused(tmp_path, capsys, "diagnose")
+    (tmp_path / "fingerprint.pb").unlink()
     (tmp_path / "variables" / "variables.index").mkdir()
     assert "variables.index" in refused(tmp_path, capsys)
     (tmp_path / "saved_model.pb").unlink()

@@ -8,6 +8,7 @@ from varhandle.conversion.quantization import quantize
 from varhandle.evaluate.reference import ask, loader_of
 from varhandle.formats import read_graph
 from varhandle.formats.trust import NotTrustedError
+from varhandle.sandbox.lock import locking, missing
 
 X = np.float32([[1.0, 2.0, 3.0]])
 
@@ -51,7 +52,16 @@ def test_a_lambda_that_is_trusted_runs(marking):
     """Else the tests above would show nothing."""
     path, marker = marking
     marker.unlink(missing_ok=True)
-    assert convert(path, trust=True).content
-    assert marker.exists()
-    record = ask(loader_of(read_graph(path), trust=True), [{"x": X}])
+    with locking(False):
+        assert convert(path, trust=True).content
+        assert marker.exists()
+        record = ask(loader_of(read_graph(path), trust=True), [{"x": X}])
     assert record.value.answers[0]["0"].tolist() == [[2.0, 4.0, 6.0]]
+
+
+@pytest.mark.skipif(bool(missing()), reason=f"this kernel has no lock: {missing()}")
+def test_trust_opens_the_list_and_not_the_lock(marking):
+    path, marker = marking
+    marker.unlink(missing_ok=True)
+    assert convert(path, trust=True).record.outcome == "raised"
+    assert not marker.exists()

@@ -300,7 +300,7 @@ def test_a_counter_that_would_saturate_goes_on(cured):
 def in_process(instead=None):
     """What writes a model anew, run here: as it is, or something else in its place."""
 
-    def run(function, *arguments, timeout):
+    def run(function, *arguments, **_):
         return SimpleNamespace(ok=True, value=(instead or function)(*arguments))
 
     return run

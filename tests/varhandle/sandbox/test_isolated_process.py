@@ -254,7 +254,7 @@ def test_what_the_child_started_ends_with_it_however_it_ends(sleeper, end):
 def test_a_child_does_not_outlive_its_parent(tmp_path, sleeper, loop):
     """A restarted kernel must not leave an endless loop behind, nor one that lets no thread run."""
     source, marker = sleeper
-    code = f"{IMPORTS}run_isolated(exec, {source + loop!r}, tensorflow=False)"
+    code = f"{IMPORTS}run_isolated(exec, {source + loop!r}, tensorflow=False, locked=False)"
     parent = subprocess.Popen([sys.executable, "-c", code])
     assert wait_until(lambda: marker.exists() and marker.read_text(), seconds=60)
     parent.kill()

@@ -177,6 +177,7 @@ def diagnose(
     signature: str | None = None,
     inputs: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     trust: bool = False,
+    lock: bool = True,
     timeout: float = 300.0,
     reference_calls: int = 0,
     imports: Sequence[str | os.PathLike[str]] = (),
@@ -194,6 +195,8 @@ def diagnose(
         inputs: What to call the model with, as ``load_calls`` takes it; made up if ``None``.
         trust: Whether code that the file brings along (Lambda layers, ops that call Python or
             write files) may run. Without it such a model is only read.
+        lock: Whether the processes that open the model are locked by the kernel
+            (``sandbox.lock``), whatever runs there.
         timeout: Seconds that the conversion, and TensorFlow's own answers, may take.
         reference_calls: How many calls to make up at least, where a ``cure`` is to follow that
             wants more.
@@ -219,20 +222,22 @@ def diagnose(
     proof = None
     if not static:
         from varhandle.evaluate.proof import prove
+        from varhandle.sandbox.lock import locking
 
         accumulates = any(family(f.id).accumulates_state for f in findings)
         others = [one.name for one in graph.signatures if one.name != chosen]
-        proof = prove(
-            graph,
-            chosen,
-            beside=others if signature is None else [],
-            inputs=inputs,
-            trust=trust,
-            timeout=timeout,
-            accumulates_state=accumulates,
-            reference_calls=reference_calls,
-            imports=own_code,
-        )
+        with locking(lock):
+            proof = prove(
+                graph,
+                chosen,
+                beside=others if signature is None else [],
+                inputs=inputs,
+                trust=trust,
+                timeout=timeout,
+                accumulates_state=accumulates,
+                reference_calls=reference_calls,
+                imports=own_code,
+            )
     decision = decide(graph, findings, proof, () if own_code else graph.custom_objects)
     named = tuple(str(each) for each in imports)
     return Diagnosis(

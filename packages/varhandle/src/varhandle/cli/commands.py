@@ -69,6 +69,7 @@ def _diagnose(options: argparse.Namespace) -> int:
             inputs=options.inputs,
             trust=options.trust,
             imports=options.imports,
+            lock=options.lock,
         )
     print_result(found, options.json)
     return MEANINGS[found.verdict].exit_code
@@ -136,6 +137,7 @@ def _cure(options: argparse.Namespace) -> int:
                 inputs=options.inputs,
                 trust=options.trust,
                 imports=options.imports,
+                lock=options.lock,
             )
         except NoCureError as error:
             print_result(error, options.json)
@@ -256,6 +258,7 @@ def _sweep(options: argparse.Namespace) -> int:
                 memory=int(options.memory * 2**30),
                 trust=options.trust,
                 imports=options.imports,
+                lock=options.lock,
                 say=functools.partial(print, flush=True),
             )
     except KeyboardInterrupt:

@@ -170,7 +170,9 @@ def convert(
     path, called = model_format.path_to_load(source), model_format.call_signature(graph, None)
     opened = ModelSource(path, called, tuple(keys), trust, tuple(imports))
     with busy("converting"):
-        record = run_isolated(_converted, model_format, opened, settings, timeout=timeout)
+        record = run_isolated(
+            _converted, model_format, opened, settings, timeout=timeout, reads=opened.reads
+        )
     return Conversion(record)
 
 

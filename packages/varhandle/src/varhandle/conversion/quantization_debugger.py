@@ -109,7 +109,10 @@ def layer_errors(
     if not calls:
         raise ValueError("layer errors need at least one call")
     with busy("measuring the layers"):
-        record = run_isolated(_layer_statistics, *_debuggable(source), calls, timeout=timeout)
+        model_format, opened = _debuggable(source)
+        record = run_isolated(
+            _layer_statistics, model_format, opened, calls, timeout=timeout, reads=opened.reads
+        )
     if not record.ok:
         raise QuantizationError(f"the layers could not be measured: {failure_reason(record)}")
     return read_layer_statistics(record.value)
@@ -123,7 +126,12 @@ def quantize_selectively(
 ) -> Record:
     """Quantize to int8, some layers left in float; the record's value is the file."""
     with busy(f"converting, {len(float_layers)} layers in float"):
-        return run_isolated(_selective, *_debuggable(source), calls, float_layers, timeout=timeout)
+        model_format, opened = _debuggable(source)
+        return run_isolated(
+            *(_selective, model_format, opened, calls, float_layers),
+            timeout=timeout,
+            reads=opened.reads,
+        )
 
 
 def _debuggable(source: str | os.PathLike[str]) -> tuple[ModelFormat, ModelSource]:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,6 +49,18 @@ class Answered(NamedTuple):
     refusal: str = ""  # why it refused the next call; those before it count
 
 
+@dataclass(frozen=True)
+class Loader:
+    """What makes fresh copies of a model in a locked process, and the files that it reads there."""
+
+    load: Callable[[], LoadedModel]
+    reads: Sequence[str | Path]
+
+    def __call__(self) -> LoadedModel:
+        """Make one, in the child process."""
+        return self.load()
+
+
 def loader_of(
     graph: Graph,
     signature: str | None = None,
@@ -66,7 +80,7 @@ def loader_of(
     called = model_format.call_signature(graph, signature)
     path = model_format.path_to_load(graph.source)
     source = ModelSource(path, called, trust=trust, imports=tuple(imports))
-    return functools.partial(model_format.load, source)
+    return Loader(functools.partial(model_format.load, source), source.reads)
 
 
 def ask(
@@ -84,7 +98,8 @@ def ask(
     that refuses the first call already has none.
     """
     steps = [(name, dict(call)) for name, call in steps_of(calls, signature)]
-    return run_isolated(_answers, load, steps, timeout=timeout, tensorflow=tensorflow)
+    reads = load.reads if isinstance(load, Loader) else ()
+    return run_isolated(_answers, load, steps, timeout=timeout, tensorflow=tensorflow, reads=reads)
 
 
 def steps_of(calls: Sequence[Call], signature: Names) -> list[tuple[str | None, Call]]:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from varhandle.formats.custom_code import Import
+from varhandle.formats.custom_code import Import, read_folders
+from varhandle.formats.regular_file import check_folder
 from varhandle.graph import Graph, ModelFileError, Signature
 
 LoadedModel = Callable[[Mapping[str, Any], str | None], Mapping[str, Any]]
@@ -36,6 +37,13 @@ class ModelSource:
     keys: tuple[str, ...] = ()  # the signatures to convert; none stands for all
     trust: bool = False
     imports: tuple[Import, ...] = ()  # the user's own code that the model needs
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The files and folders that a locked process must be able to read."""
+        path = Path(self.path)
+        elsewhere = check_folder(path) if path.is_dir() else []
+        return (self.path, *map(str, elsewhere), *read_folders(self.imports))
 
 
 class ModelFormat(ABC):

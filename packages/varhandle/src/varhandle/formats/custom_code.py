@@ -55,7 +55,7 @@ def import_custom(imports: Iterable[Import]) -> dict[str, Any]:
 
 def read_folders(imports: Iterable[Import]) -> list[str]:
     """Return the folders that a child reads to import what was named, besides Python's own."""
-    return sorted({_folder(each) for each in imports if isinstance(each, str)})
+    return sorted({folder for each in imports if (folder := _folder_of(each)) is not None})
 
 
 def _imported(name: str) -> ModuleType:
@@ -70,6 +70,17 @@ def _imported(name: str) -> ModuleType:
     module = sys.modules[stem] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def _folder_of(what: Import) -> str | None:
+    """Return the folder where Python finds a module, or that of an object."""
+    if isinstance(what, str):
+        return _folder(what)
+    name = str(getattr(what[1], "__module__", "")).partition(".")[0]
+    file = getattr(sys.modules.get(name), "__file__", None)
+    if file is None:  # it is sent along, or is Python's own
+        return None
+    return str(Path(file).parents[Path(file).stem == "__init__"])
 
 
 def _folder(name: str) -> str:

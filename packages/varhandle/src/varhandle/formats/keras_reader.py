@@ -19,13 +19,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from varhandle.display import printable
 from varhandle.errors import VarhandleError
 from varhandle.formats.base import CALLED_WITH_TRAINING
-from varhandle.formats.embedded_code import (
-    code_in_keras_config,
-    custom_objects_of,
-    weights_in_other_files,
-)
+from varhandle.formats.embedded_code import code_in_keras_config, custom_objects_of
 from varhandle.graph import Function, Graph, ModelFileError, Node, Shape, TensorSpec, Variable
 from varhandle.sandbox import Record, run_isolated
 
@@ -69,6 +66,10 @@ def read_keras(path: Path, *, is_archive: bool) -> Graph:
         fault = "an HDF5 file without a model_config: weights alone, or not from Keras"
         whole = f"model.load_weights({str(path)!r}); model.save('model.keras')"
         raise ModelFileError(path, f"{fault}; in the program that builds the model: {whole}")
+    if outline["external"]:
+        where = printable(outline["external"][0])
+        fault = f"what is at {where} lies in another file, and a Keras model is one file"
+        raise ModelFileError(path, f"{fault}: save the whole model anew where that file is at hand")
     try:
         return _graph(path, outline, is_archive)
     except (LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
@@ -86,7 +87,7 @@ def _graph(path: Path, outline: Mapping[str, Any], is_archive: bool) -> Graph:
     name = str(_settings_of(config).get("name") or config["class_name"])
     # It is always loaded without what it was compiled with: losses, metrics, the optimizer.
     loaded = {key: value for key, value in config.items() if key != "compile_config"}
-    code = code_in_keras_config(loaded) + weights_in_other_files(outline["external"])
+    code = code_in_keras_config(loaded)
     return Graph(
         str(path),
         "keras",
@@ -235,8 +236,8 @@ def read_hdf5_outline(path: Path, is_archive: bool) -> dict[str, Any]:
     """Return the outline of an HDF5 file, or of a ``.keras`` archive with one in it.
 
     Its parts: ``attributes``, by path of the group or dataset, those that Keras writes;
-    ``datasets``, dtype and shape by path; ``external``, paths of the datasets whose values lie in
-    other files. The JSON texts of an archive are the root's attributes ``model_config`` and
+    ``datasets``, dtype and shape by path; ``external``, paths of datasets and links whose values
+    lie in other files. The JSON texts of an archive are the root's attributes ``model_config`` and
     ``metadata``. Raises ``ModelFileError`` for no Keras file, one that must not be unpacked and a
     damaged one.
     """
@@ -247,6 +248,7 @@ def read_hdf5_outline(path: Path, is_archive: bool) -> dict[str, Any]:
         timeout=SECONDS,
         memory_limit=BYTES,
         tensorflow=False,
+        reads=[path],
     )
     if record.exception_type == _UnfitFileError.__name__:
         raise ModelFileError(path, record.message)
@@ -292,6 +294,11 @@ def _hdf5_outline(source: Any) -> dict[str, Any]:
             datasets[name] = [item.dtype.name, item.shape]
             if item.external or item.is_virtual:
                 external.append(name)
+        else:
+            links = {key: item.get(key, getlink=True) for key in item}
+            external.extend(
+                f"{name}/{key}" for key, at in links.items() if isinstance(at, h5py.ExternalLink)
+            )
 
     with h5py.File(source, "r") as file:
         visit("", file)

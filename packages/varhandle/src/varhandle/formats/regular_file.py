@@ -15,6 +15,40 @@ from pathlib import Path
 LARGEST_MESSAGE = 2**31 - 1
 """Bytes of the largest protocol buffer message there can be."""
 
+_OPENED_FILES = ("saved_model.pb", "saved_model.pbtxt", "fingerprint.pb", "keras_metadata.pb")
+_OPENED_FOLDERS = ("variables", "assets", "assets.extra")
+_KINDS = {
+    0: "a link to nothing", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
+}  # fmt: skip
+
+
+def check_folder(folder: Path) -> list[Path]:
+    """Check what TensorFlow may open of a SavedModel; return the files of it that lie elsewhere.
+
+    Raises ``OSError`` for what is no regular file, and for a link that leads out of the folder: it
+    could name anything. Only a cache of downloads is known to keep files elsewhere, in ``blobs``.
+    """
+    root = folder.resolve()
+    caches = {above / "blobs" for above in root.parents[:3]}
+    elsewhere = []
+    opened = [folder / name for name in (*_OPENED_FILES, *_OPENED_FOLDERS)]
+    for below in _OPENED_FOLDERS:
+        opened.extend((folder / below).rglob("*"))
+    for path in opened:
+        if not os.path.lexists(path):
+            continue
+        real, name = Path(os.path.realpath(path)), path.relative_to(folder)
+        kind = _KINDS.get(stat.S_IFMT(real.stat().st_mode) if real.exists() else 0)
+        if kind is not None:
+            raise OSError(f"{name} is {kind}, and no file: put the model's own file there")
+        if not real.is_relative_to(root):
+            if not caches & {real, real.parent}:
+                fault = f"{name} is a link out of the folder"
+                raise OSError(f"{fault}: copy the model (cp -rL), and name the copy")
+            elsewhere.append(real)
+    return elsewhere
+
 
 def open_regular(path: Path) -> FileIO:
     """Open a regular file, or raise ``OSError``; without buffer, without waiting for anybody."""

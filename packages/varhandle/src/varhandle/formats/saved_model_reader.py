@@ -29,7 +29,7 @@ from varhandle.formats.graph_def_reader import (
     taken_names,
 )
 from varhandle.formats.proto_schema import MESSAGES, dtype_name
-from varhandle.formats.regular_file import read_regular
+from varhandle.formats.regular_file import check_folder, read_regular
 from varhandle.graph import Graph, ModelFileError, Node, Signature, TensorSpec, Variable
 from varhandle.graph.model import closure, output_index, refuse_too_much
 from varhandle.graph.op_roles import VARIABLES, variable_role
@@ -37,6 +37,7 @@ from varhandle.graph.resource_flow import EntryPoint, Handle, ResourceFlow, find
 
 _INIT_SIGNATURE = "__saved_model_init_op"
 _INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
+_ASSET_READERS = re.compile(r"InitializeTableFromTextFile(V2)?|ReadFile")
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 """How the checkpoint key of a tracked variable ends, after the path of its owner."""
 
@@ -46,6 +47,10 @@ def read_saved_model(path: Path, source: str) -> Graph:
 
     Raises ``ModelFileError`` if it is damaged, and ``OSError`` if a file cannot be read.
     """
+    try:
+        check_folder(path.parent)
+    except OSError as error:
+        raise ModelFileError(source, error.strerror or str(error)) from error
     try:
         saved_model = MESSAGES["SavedModel"].FromString(read_regular(path))
     except DecodeError as error:
@@ -160,28 +165,31 @@ class _Reader:
         called = self._entry(None, [*tensors, *self._init_tensors()])
         restored = self._entry(None, [saver.restore_op_name])
         saved = self._entry(None, [saver.save_tensor_name])
-        reads_assets = self._tables_read_assets()
+        reads_assets = self._reads_only_assets()
+        prefix = (MAIN_GRAPH, saver.filename_tensor_name.partition(":")[0])
+        given = self._flow.origins([prefix]) | {prefix}
 
         def is_ordinary(function: str, node: Node) -> bool:
-            if node.op.startswith("InitializeTableFromTextFile"):
+            if _ASSET_READERS.fullmatch(node.op):
                 return reads_assets
             if node.op not in CHECKPOINT_OPS or called.runs(function, node.name):
                 return False
             if restored.runs(function, node.name):
-                return node.op == "RestoreV2"
+                start = [(function, source) for source in node.sources[:1]]
+                return node.op == "RestoreV2" and self._flow.origins(start) <= given
             return node.op != "RestoreV2" and saved.runs(function, node.name)
 
         return code_in_functions(self._functions, is_ordinary)
 
-    def _tables_read_assets(self) -> bool:
-        """Tell whether look-up tables are filled from assets of the model, and no other files."""
+    def _reads_only_assets(self) -> bool:
+        """Tell whether what reads a file, as look-up tables do, reads assets of the model alone."""
         infos = (asset.tensor_info for asset in self._meta_graph.asset_file_def)
         assets = {(MAIN_GRAPH, info.name.partition(":")[0]) for info in infos}
         names = [
-            (function.name, node.sources[-1])
+            (function.name, node.sources[-1])  # the last argument is the file's name
             for function in self._functions
             for node in function.nodes
-            if node.op.startswith("InitializeTableFromTextFile") and node.sources
+            if _ASSET_READERS.fullmatch(node.op) and node.sources
         ]
         origins = self._flow.origins(names)
         # TensorFlow 2 passes the path of an asset on in a variable.

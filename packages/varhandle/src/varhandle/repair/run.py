@@ -34,7 +34,7 @@ from varhandle.evaluate.proof import (
     rounded,
     same_calls,
 )
-from varhandle.evaluate.reference import loader_of
+from varhandle.evaluate.reference import Loader, loader_of
 from varhandle.evaluate.stateful_parity import MICRO, has_micro, load_file
 from varhandle.extras import require
 from varhandle.facts.recipes import needs_calibration, requested_recipe
@@ -56,6 +56,7 @@ from varhandle.repair.refusal import (
 )
 from varhandle.repair.steps import STEPS, RepairJob
 from varhandle.sandbox import run_isolated
+from varhandle.sandbox.lock import locking
 from varhandle.savedmodel import checkpoint_freezer, resave_tracked
 from varhandle.tflite.flatbuffer import unpack
 from varhandle.tflite.runtime_support import refusals
@@ -223,6 +224,7 @@ def cure(
     signature: str | None = None,
     inputs: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     trust: bool = False,
+    lock: bool = True,
     timeout: float = 300.0,
     imports: Sequence[str | os.PathLike[str]] = (),
     custom_objects: Mapping[str, Any] | None = None,
@@ -238,6 +240,7 @@ def cure(
             share state with it.
         inputs: Inputs of the signature, as ``load_calls`` takes them; made up if ``None``.
         trust: Whether code that the model brings along may run.
+        lock: Whether these are locked by the kernel, as for ``diagnose``.
         timeout: Seconds that each child process may take.
         imports: The user's own code that the model needs, as ``diagnose`` takes it.
         custom_objects: The same.
@@ -268,6 +271,7 @@ def cure(
             signature=signature,
             inputs=inputs,
             trust=trust,
+            lock=lock,
             timeout=timeout,
             reference_calls=STATEFUL_CALLS if needs_calibration(recipe) else 0,
             imports=imports,
@@ -276,7 +280,7 @@ def cure(
     plan = plan_repair(diagnosis, place, quantization, signature=signature)
     if "lift" in plan.steps and needs_calibration(recipe):
         require("ai_edge_quantizer", f"{recipe} of a file whose state is an input")
-    with tempfile.TemporaryDirectory(prefix="cure-") as folder:
+    with locking(lock), tempfile.TemporaryDirectory(prefix="cure-") as folder:
         return _run_plan(
             RepairJob(diagnosis, place, plan, inputs, trust, timeout, Path(folder), own_code)
         )
@@ -343,7 +347,9 @@ def _signatures(job: RepairJob) -> list[Signature]:
     if shown:
         return shown
     if job.model_format.lacks_signature(job.graph):
-        record = run_isolated(resave_tracked.call_of, job.path, timeout=job.timeout)
+        record = run_isolated(
+            resave_tracked.call_of, job.path, timeout=job.timeout, reads=[job.path]
+        )
         if not record.ok:
             raise NoCureError(f"no safe cure: {record.message}", change=SIGN)
         return [record.value]
@@ -357,11 +363,13 @@ def _loader(job: RepairJob) -> Callable[[], LoadedModel]:
     if job.model_format.is_converted:
         return functools.partial(load_file, job.made)
     if job.model_format.lacks_signature(job.graph):
-        return functools.partial(resave_tracked.load_call, job.path)
+        return Loader(functools.partial(resave_tracked.load_call, job.path), [job.path])
     if job.model_format.needs_checkpoint and job.graph.variables:
         checkpoint = str(checkpoint_freezer.checkpoint_beside(job.graph))
         outputs = [spec.name for one in _signatures(job) for spec in one.outputs]
-        return functools.partial(checkpoint_freezer.load_restored, job.path, checkpoint, outputs)
+        load = checkpoint_freezer.load_restored
+        files: list[str | Path] = [job.path, *checkpoint_freezer.files_of(checkpoint)]
+        return Loader(functools.partial(load, job.path, checkpoint, outputs), files)
     return loader_of(job.graph, first, job.trust, job.imports)
 
 

@@ -6,7 +6,7 @@ both, and name it in ``STEPS``; a family names it as its ``repair_step``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from varhandle.evaluate.stateful_parity import with_state
 from varhandle.facts.recipes import RECIPES, ConverterSettings, Recipe, needs_calibration
 from varhandle.facts.targets import Target
 from varhandle.formats import SAVED_MODEL, ModelFormat, format_of, read_graph
-from varhandle.formats.custom_code import Import
+from varhandle.formats.custom_code import Import, read_folders
 from varhandle.graph import Graph
 from varhandle.graph.signature_inference import infer_signature, sinks
 from varhandle.repair.refusal import (
@@ -29,7 +29,7 @@ from varhandle.repair.refusal import (
     NoCureError,
 )
 from varhandle.sandbox import run_isolated
-from varhandle.savedmodel.checkpoint_freezer import checkpoint_beside, freeze_checkpoint
+from varhandle.savedmodel.checkpoint_freezer import checkpoint_beside, files_of, freeze_checkpoint
 from varhandle.savedmodel.resave_tracked import CALL, DEFAULT, export_keras, save_tracked
 from varhandle.savedmodel.rewrite_signature import rewrite_signatures
 from varhandle.tflite.externalize_state import Lifted, lift_state
@@ -109,13 +109,24 @@ class RepairJob:
         """The worst error that was found in the model."""
         return next((f for f in self.diagnosis.findings if f.severity == "error"), None)
 
-    def rewrite(self, write: Callable[..., Any], *arguments: Any, name: str = "prepared") -> None:
+    def rewrite(
+        self,
+        write: Callable[..., Any],
+        *arguments: Any,
+        name: str = "prepared",
+        reads: Iterable[str | Path] = (),
+    ) -> None:
         """Let a child write the model anew: ``write(source, target, *arguments)``.
 
-        ``NoCureError`` if it did not work.
+        ``reads`` are files that it needs beside the model. ``NoCureError`` if it did not work.
         """
         target = str(self.folder / name)
-        record = run_isolated(write, self.source, target, *arguments, timeout=self.timeout)
+        record = run_isolated(
+            *(write, self.source, target, *arguments),
+            timeout=self.timeout,
+            reads=[self.source, *read_folders(self.imports), *reads],
+            writes=[self.folder],
+        )
         if not record.ok:
             words = record.message.strip().splitlines()
             reason = f"{self.plan.id} does not work here: {words[0] if words else record.outcome}"
@@ -152,7 +163,9 @@ def _no_code(_: Diagnosis, __: RepairPlan) -> list[str]:
 
 def _freeze(job: RepairJob) -> None:
     outputs = [spec.name for spec in infer_signature(job.graph).outputs]
-    job.rewrite(freeze_checkpoint, str(checkpoint_beside(job.graph)), outputs, name="frozen.pb")
+    checkpoint = str(checkpoint_beside(job.graph))
+    files = files_of(checkpoint)
+    job.rewrite(freeze_checkpoint, checkpoint, outputs, name="frozen.pb", reads=files)
 
 
 def _freeze_code(diagnosis: Diagnosis, _: RepairPlan) -> list[str]:

@@ -8,12 +8,16 @@ import linecache
 import os
 import pickle
 import sys
+import tempfile
 import time
 import traceback
 import types
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from varhandle.sandbox import plain_data
+from varhandle.sandbox.lock import lock_this_process
 
 SOURCE_NAME = "<isolated>"
 """File name under which isolated source is compiled; tracebacks are searched for it."""
@@ -46,8 +50,11 @@ def import_libraries(*, tensorflow: bool) -> None:
         os.close(nowhere)
 
 
-def run(folder: str, announce: Callable[[], None]) -> None:
+def run(folder: str, announce: Callable[[], None], kept: int) -> None:
     """Run the task in a folder, write the fields of its ``Record`` there, and announce them.
+
+    ``kept`` is the descriptor that this needs. If the order says so, the process is locked before
+    anything of the task is looked at, and while it has one thread.
 
     What the task has registered for the end of its process is called as well: TensorFlow deletes
     the files of AutoGraph then (``autograph/pyct/loader.py``).
@@ -62,14 +69,22 @@ def run(folder: str, announce: Callable[[], None]) -> None:
     # Python has no public way to call the exit functions of a process that will be killed, nor
     # to forget those of the server, which are not for this process to call.
     atexit._clear()
-    import_libraries(tensorflow=order["tensorflow"])
+    dumps: Callable[[Any], bytes] = plain_data.dumps if order["lock"] else pickle.dumps
     started = time.perf_counter()
     try:
+        # What Python found out about it is that of the server.
+        tempfile.tempdir = None
+        if order["temporary"]:
+            os.environ["TMPDIR"] = folder
+        if order["lock"]:
+            lock_this_process(**order["lock"], kept=kept)
+        import_libraries(tensorflow=order["tensorflow"])
+        started = time.perf_counter()
         fields: dict[str, Any] = {"outcome": "ok", "value": pickle.loads(order["task"])()}
-        payload = pickle.dumps({**fields, "seconds": time.perf_counter() - started})
+        payload = dumps({**fields, "seconds": time.perf_counter() - started})
     except BaseException as error:  # the record of any failure is the point of this module
         fields = {"outcome": "raised", **_failure(error)}
-        payload = pickle.dumps({**fields, "seconds": time.perf_counter() - started})
+        payload = dumps({**fields, "seconds": time.perf_counter() - started})
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(ValueError, OSError):  # the code may have closed it

@@ -11,10 +11,12 @@ import contextlib
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -96,7 +98,7 @@ class ForkedChild(SpawnedChild):
         *lines, self._unread = (self._unread + said).split(b"\n")
         for line in lines:
             word, _, number = line.decode().partition(" ")
-            if word == "pid":
+            if word == "pid" and self.pid is None:  # a child cannot have another process ended
                 self.pid = int(number)
             elif word == "exit":
                 self.ended, self.exit_code = True, int(number)
@@ -130,6 +132,7 @@ class _ForkServer:
         self._lock = threading.Lock()
         self._control: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None  # none where it was forked from here
+        self._folder: str | None = None
 
     def ask(self, channel: socket.socket, *, tensorflow: bool) -> socket.socket:
         """Have it fork a child; start it if need be. Return the socket that tells of its end."""
@@ -146,6 +149,8 @@ class _ForkServer:
         else:
             self._end()
         self._control, theirs = socket.socketpair()
+        # Libraries leave folders behind when their process is killed, as this one is.
+        self._folder = tempfile.mkdtemp(prefix="isolated-")
         with theirs:
             self._process = subprocess.Popen(
                 _command(str(theirs.fileno()), tensorflow=tensorflow),
@@ -154,7 +159,7 @@ class _ForkServer:
                 stderr=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
-                env={**os.environ, LOG_LEVEL: "0"},
+                env={**os.environ, LOG_LEVEL: "0", "TMPDIR": self._folder},
             )
 
     def fork(self) -> None:
@@ -186,6 +191,8 @@ class _ForkServer:
             except subprocess.TimeoutExpired:  # it is importing
                 self._process.kill()
                 self._process.wait()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def _is_held(control: socket.socket) -> bool:

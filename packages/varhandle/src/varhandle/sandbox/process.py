@@ -15,23 +15,27 @@ import io
 import os
 import pickle
 import signal
+import stat
 import sys
 import tempfile
 import threading
 import time
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from varhandle.sandbox import child
+from varhandle.sandbox import child, plain_data
 from varhandle.sandbox.fork_server import SpawnedChild, start_child
+from varhandle.sandbox.lock import is_wanted, search_path
 from varhandle.sandbox.record import OpError, Record
 
 GIB = 2**30
 _POLL_SECONDS = 0.05
+_MOST_THREADS = 2000  # a conversion on 256 processors has fewer
 _CANCELLED: dict[str, Any] = {"outcome": "cancelled", "message": "ended: it was cancelled"}
 _NEVER = threading.Event()
 _cancelled = contextvars.ContextVar("cancelled", default=_NEVER)
@@ -43,24 +47,43 @@ def run_isolated(
     timeout: float = 300.0,
     memory_limit: int = 6 * GIB,
     tensorflow: bool = True,
+    reads: Iterable[str | os.PathLike[str]] = (),
+    writes: Iterable[str | os.PathLike[str]] = (),
+    locked: bool = True,
     **kwargs: Any,
 ) -> Record:
     """Call a function in a child process; nothing that it does is raised here.
 
     The child must be able to import the function (defined in a module, not in a notebook); its
-    arguments and result must be picklable, or ``ValueError`` says so. ``timeout`` is in seconds,
+    arguments must be picklable, or ``ValueError`` says so. It is locked (``sandbox.lock``): beyond
+    Python it can read the files and folders of ``reads``, and change the folders of ``writes`` and
+    a temporary one of its own; and its result is what ``plain_data`` takes. With ``locked=False``,
+    for code of our own or the caller's, it can do what this process can, and return anything.
+
+    ``timeout`` is in seconds,
     ``memory_limit`` in resident bytes of the child without its own children. ``tensorflow=False``
     starts a fork server without TensorFlow, in a fraction of the time, if none runs yet and this
     process has not imported it either.
     """
+    task = _task(function, *args, **kwargs)
+    lock: dict[str, Any] | None = None
+    if locked and is_wanted():
+        lock = {
+            "reads": [*search_path(), *(str(Path(path).absolute()) for path in reads)],
+            "writes": [str(Path(folder).absolute()) for folder in writes],
+            "largest_file": memory_limit,
+        }
+    return _run(task, lock, True, timeout=timeout, memory_limit=memory_limit, tensorflow=tensorflow)
+
+
+def _task(function: Callable[..., Any], *args: Any, **kwargs: Any) -> bytes:
     try:
-        task = _pickled(functools.partial(function, *args, **kwargs))
+        return _pickled(functools.partial(function, *args, **kwargs))
     except Exception as error:
         name = getattr(function, "__name__", repr(function))
         raise ValueError(
             f"{name} cannot run isolated: {error}. Define it in a module, or use %%isolated."
         ) from error
-    return _run(task, timeout=timeout, memory_limit=memory_limit, tensorflow=tensorflow)
 
 
 class _Pickler(pickle.Pickler):
@@ -93,14 +116,8 @@ def run_source(
     values of the names in ``keep`` come back as the dictionary ``Record.value``, and
     ``Record.line_number`` counts the lines of the source from 1.
     """
-    return run_isolated(
-        child.execute,
-        source,
-        dict(inputs or {}),
-        tuple(keep),
-        timeout=timeout,
-        memory_limit=memory_limit,
-    )
+    task = _task(child.execute, source, dict(inputs or {}), tuple(keep))
+    return _run(task, None, False, timeout=timeout, memory_limit=memory_limit, tensorflow=True)
 
 
 @contextlib.contextmanager
@@ -118,14 +135,26 @@ def cancellable(cancelled: threading.Event) -> Iterator[None]:
         _cancelled.reset(token)
 
 
-def _run(task: bytes, *, timeout: float, memory_limit: int, tensorflow: bool) -> Record:
+def _run(
+    task: bytes,
+    lock: dict[str, Any] | None,
+    own_folder: bool,
+    *,
+    timeout: float,
+    memory_limit: int,
+    tensorflow: bool,
+) -> Record:
     if _cancelled.get().is_set():
         return Record(**_CANCELLED)
     with tempfile.TemporaryDirectory(prefix="isolated-") as name:
         folder = Path(name)
         cwd = str(Path.cwd())
+        if lock is not None:
+            lock["writes"] = [name, *lock["writes"]]
         order = {
             "task": task,
+            "lock": lock,
+            "temporary": own_folder,
             "tensorflow": tensorflow,
             "environment": dict(os.environ),
             "cwd": cwd,
@@ -141,7 +170,8 @@ def _run(task: bytes, *, timeout: float, memory_limit: int, tensorflow: bool) ->
             fields = {"outcome": "crashed", "message": f"no child could be started: {error}"}
         else:
             try:
-                fields = _watch(process, folder, started + timeout, memory_limit)
+                loads = pickle.loads if lock is None else plain_data.loads
+                fields = _watch(process, folder, started + timeout, memory_limit, loads)
             finally:
                 process.end()
         fields.setdefault("seconds", time.monotonic() - started)
@@ -149,27 +179,37 @@ def _run(task: bytes, *, timeout: float, memory_limit: int, tensorflow: bool) ->
 
 
 def _watch(
-    process: SpawnedChild, folder: Path, deadline: float, memory_limit: int
+    process: SpawnedChild,
+    folder: Path,
+    deadline: float,
+    memory_limit: int,
+    loads: Callable[[bytes], Any],
 ) -> dict[str, Any]:
     """Wait for the child's answer, its death or a limit, and return the record's fields."""
     while True:
         process.wait(_POLL_SECONDS)
         if (folder / child.RESULT).exists():
-            return _received(folder / child.RESULT)
+            return _received(folder / child.RESULT, loads)
         if process.ended:
             return _crash(process)
         if _cancelled.get().is_set():
             return dict(_CANCELLED)
         if time.monotonic() > deadline:
             return {"outcome": "timed out", "message": "ended: it ran longer than it may"}
-        if _resident(process.pid) > memory_limit:
+        resident, threads = _held(process.pid)
+        if resident > memory_limit:
             limit = memory_limit / GIB
             return {"outcome": "out of memory", "message": f"ended: it took over {limit:.1f} GiB"}
+        if threads > _MOST_THREADS:
+            return {"outcome": "crashed", "message": f"ended: it had over {_MOST_THREADS} threads"}
 
 
-def _received(result: Path) -> dict[str, Any]:
+def _received(result: Path, loads: Callable[[bytes], Any]) -> dict[str, Any]:
     try:
-        fields: dict[str, Any] = pickle.loads(result.read_bytes())
+        fields: dict[str, Any] = dict(loads(_content(result)))
+        texts = {"outcome", "exception_type", "message", "line"} & set(fields)
+        if not all(isinstance(fields[name], str) for name in texts):
+            raise TypeError("a record of other things than text")
     except Exception as error:  # a class that pickles, and cannot be made again from that
         message = f"the result cannot be read back: {error}"
         return {"outcome": "raised", "exception_type": type(error).__name__, "message": message}
@@ -194,14 +234,26 @@ def _crash(process: SpawnedChild) -> dict[str, Any]:
     return {"outcome": "crashed", "message": message}
 
 
-def _resident(pid: int | None) -> int:
-    if pid is None:
-        return 0
+def _held(pid: int | None) -> tuple[int, int]:
+    """Return a process's resident bytes, and how many threads it has."""
     try:
-        return psutil.Process(pid).memory_info().rss
+        process = psutil.Process(pid) if pid is not None else None
+        return (process.memory_info().rss, process.num_threads()) if process else (0, 0)
     except psutil.Error:
-        return 0
+        return 0, 0
 
 
 def _read(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    try:
+        return _content(path).decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def _content(path: Path) -> bytes:
+    """Read a file that a child has written: not what a link or a pipe in its place leads to."""
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    with FileIO(os.open(path, flags | getattr(os, "O_BINARY", 0)), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(f"{path.name} is no file")
+        return file.read()

@@ -2,8 +2,9 @@
 
 ``varhandle.sandbox.fork_server`` starts this file as a program, in a session of its own, with one
 end of a socket pair. A request there is one byte that carries a socket, the *channel* of one run.
-On the channel come, one a line: ``pid N`` and ``exit CODE`` from this process, ``answer`` from the
-child. It has one thread, and imports nothing but the standard library before it is told where.
+On the channel come, one a line: ``pid N`` and ``answer`` from the child, ``exit CODE`` from this
+process. The process id comes before anything of the task has run, which could send another one. It
+has one thread, and imports nothing but the standard library before it is told where.
 """
 
 from __future__ import annotations
@@ -64,16 +65,13 @@ def serve(control: socket.socket) -> NoReturn:
 
 
 def _fork(channel: socket.socket) -> int | None:
-    """Fork, and report the child's process id; ``None`` if the system allows no process more."""
+    """Fork; ``None``, which is reported, if the system allows no process more."""
     try:
-        pid = os.fork()
+        return os.fork()
     except OSError:
         _report(channel, f"exit {_NO_FORK}")
         channel.close()
         return None
-    if pid:
-        _report(channel, f"pid {pid}")
-    return pid
 
 
 def _report_ended(children: dict[int, socket.socket]) -> None:
@@ -93,6 +91,7 @@ def _report(channel: socket.socket, line: str) -> None:
 def _be_the_child(channel: socket.socket) -> NoReturn:
     try:
         os.setsid()
+        _report(channel, f"pid {os.getpid()}")
         _end_with_the_parent()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -100,7 +99,7 @@ def _be_the_child(channel: socket.socket) -> NoReturn:
         if folder:  # nothing: whoever asked has given up meanwhile
             from varhandle.sandbox import child
 
-            child.run(folder, lambda: _report(channel, "answer"))
+            child.run(folder, lambda: _report(channel, "answer"), channel.fileno())
             channel.recv(1)  # they end the whole group while this process is there to name it
     finally:
         os._exit(1)
@@ -125,7 +124,7 @@ def _run_once(folder: str) -> None:
     os.close(nowhere)
     from varhandle.sandbox import child
 
-    child.run(folder, lambda: None)
+    child.run(folder, lambda: None, held)
     os.read(held, 1)
     os._exit(0)
 

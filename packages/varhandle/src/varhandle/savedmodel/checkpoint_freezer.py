@@ -6,6 +6,7 @@ All but ``checkpoint_beside`` runs inside a child process, where TensorFlow is.
 from __future__ import annotations
 
 import contextlib
+import glob
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,15 @@ def checkpoint_beside(graph: Graph) -> Path | None:
         ):
             found.append(prefix)
     return found[0] if len(found) == 1 else None
+
+
+def files_of(checkpoint: str) -> list[Path]:
+    """Return the files of a checkpoint, which is named without their endings."""
+    prefix = Path(checkpoint)
+    return [
+        prefix.with_name(f"{prefix.name}.index"),
+        *prefix.parent.glob(f"{glob.escape(prefix.name)}.data-*"),
+    ]
 
 
 @contextlib.contextmanager

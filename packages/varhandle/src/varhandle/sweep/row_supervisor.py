@@ -68,6 +68,7 @@ class CureMaker:
             "inputs": spec.inputs,
             "trust": task.trust,
             "imports": task.imports,
+            "lock": task.lock,
             "timeout": task.timeout,
         }
         asked: dict[str, Any] = {"target": spec.target, "quantization": spec.quantization}
@@ -101,6 +102,7 @@ def run_row(task: RowTask, stop: threading.Event | None = None) -> Row:
             task,
             timeout=2 * task.timeout + _FAREWELL_SECONDS,
             memory_limit=2 * task.memory,
+            locked=False,  # it locks what it starts
         )
     if record.ok:
         made: Row = record.value

@@ -71,6 +71,7 @@ class RowTask:
     maker: RowMaker
     folder: Path  # of the sweep, absolute
     token: str  # what the sweep has written into its folder, to know it again elsewhere
+    lock: bool  # whether the processes that open the model are locked
     timeout: float  # seconds
     memory: int  # bytes of the row's process and all its children together
     versions: tuple[tuple[str, str], ...]  # of the libraries that the result depends on

@@ -132,6 +132,7 @@ def run_sweep(
     memory: int = 8 * 2**30,
     trust: bool = False,
     imports: Sequence[str] = (),
+    lock: bool = True,
     say: Callable[[str], None] = lambda _: None,
 ) -> SweepResult:
     """Cure every model with every setting; what happens to one row is in that row.
@@ -154,7 +155,7 @@ def run_sweep(
         raise SweepInputError(f"{baseline}: the baseline is the output folder; name another one")
     folder = folder.resolve()
     token = uuid.uuid4().hex
-    limits: dict[str, Any] = {"timeout": timeout, "memory": memory}
+    limits: dict[str, Any] = {"lock": lock, "timeout": timeout, "memory": memory}
     tasks = _tasks(
         specs, maker or CureMaker(), trust, own_code, folder=folder, token=token, **limits
     )

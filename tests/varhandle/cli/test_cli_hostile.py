@@ -1,0 +1,116 @@
+"""A hostile model through the whole tool, with ``--trust``: only the lock holds it."""
+
+import json
+import os
+import signal
+import socket
+
+import pytest
+
+from varhandle.cli import main
+from varhandle.sandbox.lock import missing
+
+pytestmark = pytest.mark.skipif(bool(missing()), reason=f"this kernel has no lock: {missing()}")
+
+
+HELPERS = """
+import os, resource, socket, subprocess, tempfile
+
+def placed(name):
+    path = tempfile.mkdtemp() + "/" + name
+    open(path, "w").write("evil")
+    return path
+"""
+WAYS = {
+    "write": "open(home + '/was-here', 'w')",
+    "read": "assert open(home + '/.ssh/id').read() != 'secret'",
+    "list": "os.listdir(home)",
+    "connect": "socket.create_connection(('127.0.0.1', port), 3)",
+    "program": "subprocess.run(['touch', home + '/touched'], check=True)",
+    "fork": "os.fork() or os._exit(0)",
+    "link": "os.symlink(home + '/.ssh', placed('x') + '2')",
+    "memory": "open(f'/proc/{parent}/mem', 'rb')",
+    "environment": "open(f'/proc/{parent}/environ', 'rb').read()",
+    "replace": "os.rename(placed('x'), home + '/model.keras')",
+    "mode": "os.chmod(home + '/.ssh/id', 0o777)",
+    "signal": "os.kill(parent, 10)",
+    "device": "os.mknod(placed('x') + '2', 0o20666, os.makedev(1, 3))",
+    "limits": "resource.prlimit(parent, resource.RLIMIT_NOFILE, (9, 9))",
+}
+
+
+def attempts(home, server, ways):
+    """Write the program that tries some ways, one after the other."""
+    known = {"home": str(home), "parent": os.getpid(), "port": server.getsockname()[1]}
+    lines = [HELPERS, *(f"{name} = {value!r}" for name, value in known.items())]
+    for name in ways:
+        lines += ["try:", f"    {WAYS[name]}", f"    print('WORKED', {name!r}, flush=True)"]
+        lines += ["except Exception as error:", "    pass"]
+    return "\n".join(lines)
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    keys = tmp_path / "home" / ".ssh"
+    keys.mkdir(parents=True)
+    (keys / "id").write_text("secret")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def server():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.05)
+        yield server
+
+
+@pytest.fixture
+def signals():
+    heard = []
+    before = signal.signal(signal.SIGUSR1, lambda *_: heard.append(1))
+    yield heard
+    signal.signal(signal.SIGUSR1, before)
+
+
+def hostile_model(tf, home, server, ways):
+    """Save a model whose Lambda layer runs a program, and then doubles what it gets."""
+    import keras
+
+    run_it = eval("lambda x, program: (exec(program, {}), x * 2.0)[1]")
+    layer = keras.layers.Lambda(run_it, output_shape=(3,), arguments={"program": ""})
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, layer(inputs))
+    layer.arguments = {"program": attempts(home, server, ways)}  # not while it is built here
+    model.save(home / "model.keras")
+
+
+def state_of(home):
+    return {
+        str(path.relative_to(home)): (path.lstat().st_mode, path.is_file() and path.read_bytes())
+        for path in home.rglob("*")
+    }
+
+
+def test_nothing_of_the_machine_is_reached(tf, home, server, signals, capsys):
+    hostile_model(tf, home, server, WAYS)
+    before = state_of(home)
+    out = home.parent / "out.tflite"
+    code = main(["cure", str(home / "model.keras"), str(out), "--trust", "--json"])
+    assert state_of(home) == before
+    with pytest.raises(TimeoutError):
+        server.accept()
+    assert not signals
+    # The model itself is an ordinary one: what it computes is converted and compared.
+    assert (code, json.loads(capsys.readouterr().out)["cured"]) == (0, True)
+    assert out.exists()
+
+
+def test_without_the_lock_the_same_model_does_as_it_likes(tf, home, server):
+    """Else the test above would show nothing."""
+    hostile_model(tf, home, server, ["write", "connect", "program", "mode"])
+    main(["diagnose", str(home / "model.keras"), "--trust", "--no-lock"])
+    assert (home / "was-here").exists()
+    assert (home / "touched").exists()
+    assert (home / ".ssh" / "id").stat().st_mode & 0o777 == 0o777
+    server.accept()[0].close()

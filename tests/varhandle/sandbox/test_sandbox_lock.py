@@ -1,0 +1,339 @@
+"""The lock on a process that opens a stranger's model: what it keeps in, and what it lets through.
+
+Each way out is tried in the child by code that may do whatever it likes, as a model's own code may
+once somebody has said ``--trust``. Without the lock the same code gets out, or nothing was shown.
+"""
+
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import textwrap
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from varhandle.graph import TensorSpec
+from varhandle.sandbox import lock, plain_data, run_isolated
+from varhandle.sandbox.lock import locking
+
+needs_lock = pytest.mark.skipif(
+    bool(lock.missing()), reason=f"this kernel has no lock: {lock.missing()}"
+)
+
+
+def attempt(source, **names):
+    """Run code in a locked child; return the record."""
+    return run_isolated(execute, textwrap.dedent(source), names, tensorflow=False, timeout=60)
+
+
+def execute(source, names):
+    """Run code, in the child."""
+    exec(source, names)
+    return names.get("result")
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A home with a secret in it."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    keys = tmp_path / "home" / ".ssh"
+    keys.mkdir(parents=True)
+    (keys / "id").write_text("secret")
+    return tmp_path / "home"
+
+
+FILES = {
+    "write": "open(home + '/new', 'w').write('x')",
+    "append": "open(home + '/.ssh/id', 'a').write('x')",
+    "read": "result = open(home + '/.ssh/id').read()",
+    "list": "result = os.listdir(home + '/.ssh')",
+    "read relatively": "os.chdir(home); result = open('.ssh/id').read()",
+    "remove": "os.unlink(home + '/.ssh/id')",
+    "make a folder": "os.mkdir(home + '/new')",
+    "rename away": "os.rename(home + '/.ssh/id', temporary + '/taken')",
+    "rename over": "open(temporary + '/x', 'w'); os.rename(temporary + '/x', home + '/.ssh/id')",
+    "link in": "os.link(home + '/.ssh/id', temporary + '/taken')",
+    "a symbolic link": "os.symlink(home, temporary + '/way'); os.listdir(temporary + '/way')",
+    "through /proc": "result = open('/proc/self/root' + home + '/.ssh/id').read()",
+    "cut short": "os.truncate(home + '/.ssh/id', 0)",
+    "close to its owner": "os.chmod(home + '/.ssh/id', 0)",
+    "make a program": "os.chmod(home + '/.ssh/id', 0o4755)",
+    "change the time": "os.utime(home + '/.ssh/id', (0, 0))",
+    "a pipe": "os.mkfifo(temporary + '/pipe')",
+    "a device": "os.mknod(temporary + '/null', 0o20666, os.makedev(1, 3))",
+}
+
+
+def state_of(folder):
+    paths = sorted(folder.rglob("*"))
+    return [(str(p), p.lstat().st_mode, p.lstat().st_mtime_ns, p.lstat().st_size) for p in paths]
+
+
+@needs_lock
+@pytest.mark.parametrize("way", FILES)
+def test_no_file_is_reached(way, home):
+    before = state_of(home)
+    code = f"import os, tempfile\ntemporary = tempfile.gettempdir()\n{FILES[way]}"
+    record = attempt(code, home=str(home))
+    assert record.exception_type in {"PermissionError", "OSError"}, record
+    assert record.message.startswith(("[Errno 1]", "[Errno 13]", "[Errno 18]"))
+    assert state_of(home) == before
+    assert record.value is None
+
+
+@needs_lock
+@pytest.mark.parametrize("way", ["write", "read", "rename away", "change the time"])
+def test_without_the_lock_it_is(way, home):
+    code = f"import os, tempfile\ntemporary = tempfile.gettempdir()\n{FILES[way]}"
+    with locking(False):
+        assert attempt(code, home=str(home)).ok
+
+
+PROCESSES = {
+    "a program": "import subprocess; subprocess.run(['true'])",
+    "a shell": "import os; result = os.system('true'); assert result == 0",
+    "a fork": "import os; os.fork() or os._exit(0)",
+    "a program in memory": """
+        import os, ctypes
+        place = os.memfd_create("x")
+        os.write(place, open("/bin/true", "rb").read())
+        os.execve(place, ["x"], {})
+        """,
+    "another's memory": "result = open(f'/proc/{parent}/mem', 'rb').read(1)",
+    "another's environment": "result = open(f'/proc/{parent}/environ', 'rb').read(1)",
+    "another's command line": "result = open(f'/proc/{parent}/cmdline', 'rb').read(1)",
+    "a signal to the parent": "import os, signal; os.kill(parent, signal.SIGUSR1)",
+    "a signal to all": "import os, signal; os.kill(-1, signal.SIGUSR1)",
+    "limits of the parent": "from resource import *; prlimit(parent, RLIMIT_NOFILE, (9, 9))",
+    "a connection": "import socket; socket.create_connection(address, 5)",
+    "a datagram": "import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', address)",
+    "a listener": "import socket; socket.create_server(('127.0.0.1', 0))",
+    "a local socket": "import socket; socket.socket(socket.AF_UNIX)",
+}
+
+
+@needs_lock
+@pytest.mark.parametrize("way", PROCESSES)
+def test_no_process_is_reached(way):
+    heard = []
+    before = signal.signal(signal.SIGUSR1, lambda *_: heard.append(1))
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            names = {"parent": os.getpid(), "address": server.getsockname()}
+            record = attempt(PROCESSES[way], **names)
+            server.settimeout(0.05)
+            with pytest.raises(TimeoutError):
+                server.accept()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert record.outcome == "raised", record
+    assert record.exception_type in {"PermissionError", "AssertionError"}
+    assert not heard
+
+
+@needs_lock
+def test_a_fork_bomb_does_not_go_off():
+    record = attempt(
+        """
+        import os
+        result = 0
+        for _ in range(10_000):
+            try:
+                os.fork()
+                result += 1
+            except PermissionError:
+                pass
+        """
+    )
+    assert record.value == 0
+
+
+@needs_lock
+def test_more_threads_than_any_model_has_end_it():
+    code = """
+        import threading, time
+        for _ in range(4000):
+            threading.Thread(target=time.sleep, args=(60,)).start()
+        """
+    record = attempt(code)
+    assert not record.ok
+    assert "threads" in record.message or record.exception_type == "RuntimeError"
+
+
+@needs_lock
+def test_a_file_has_an_end():
+    code = "import tempfile\nfile = tempfile.TemporaryFile()\nfile.truncate(2**30)"
+    record = run_isolated(execute, code, {}, tensorflow=False, memory_limit=2**29)
+    assert record.exception_type == "OSError"
+    assert "too large" in record.message.lower()
+
+
+@needs_lock
+def test_no_open_file_is_passed_on(tmp_path):
+    """A child is forked from a process that may have files open: a kernel's connections, say."""
+    code = """
+        import os
+        result = []
+        for number in os.listdir('/proc/self/fd'):
+            if os.path.lexists(f'/proc/self/fd/{number}'):
+                result.append(os.readlink(f'/proc/self/fd/{number}'))
+        """
+    with (tmp_path / "open").open("w"):
+        held = attempt(code).value
+    own = ("/proc/", "/dev/null", "socket:")
+    assert [path for path in held if not path.startswith(own) and "isolated-" not in path] == []
+    assert sum(path.startswith("socket:") for path in held) == 1
+
+
+@needs_lock
+def test_root_has_no_rights_left_but_to_read():
+    status = attempt("result = open('/proc/self/status').read()").value
+    held = dict(line.split(":\t") for line in status.splitlines() if line.startswith("Cap"))
+    assert int(held["CapPrm"], 16) & ~2 == 0
+    assert int(held["CapEff"], 16) & ~2 == 0
+    assert "NoNewPrivs:\t1" in status
+    assert "Threads:\t1" in status
+
+
+@needs_lock
+def test_what_was_named_can_be_read_and_what_was_not_cannot(tmp_path):
+    (tmp_path / "model").mkdir()
+    for name in ("model/a", "beside"):
+        (tmp_path / name).write_text(name)
+    read = Path.read_text
+    paths = [tmp_path / name for name in ("model/a", "beside")]
+    first, second = [
+        run_isolated(read, path, tensorflow=False, reads=[tmp_path / "model"]) for path in paths
+    ]
+    assert first.value == "model/a"
+    assert second.exception_type == "PermissionError"
+    written = run_isolated(
+        Path.write_text, tmp_path / "model" / "new", "x", tensorflow=False, reads=[tmp_path]
+    )
+    assert written.exception_type == "PermissionError"
+    for name, ok in (("model/new", True), ("new", False)):
+        done = run_isolated(
+            Path.write_text, tmp_path / name, "x", tensorflow=False, writes=[tmp_path / "model"]
+        )
+        assert done.ok == ok
+
+
+@needs_lock
+def test_the_temporary_folder_is_its_own_and_goes(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    record = attempt("import tempfile; result = tempfile.mkdtemp()")
+    assert record.value.startswith(f"{tmp_path}/isolated-")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_comes_back_is_plain():
+    values = [
+        {"a": [1, 2.5, None, True, b"x", "y", (1,), {3}, frozenset({4}), 2j, bytearray(b"z")]},
+        np.arange(6, dtype=np.float32).reshape(2, 3),
+        np.array([[b"a", "b", None]], dtype=object),
+        np.float16(1.5),
+        np.array(["x", "yz"]),
+        TensorSpec("x", "float32", (1, None)),
+    ]
+    for value in values:
+        back = plain_data.loads(plain_data.dumps(value))
+        assert type(back) is type(value)
+        np.testing.assert_equal(back, value)
+    import ml_dtypes
+
+    narrow = np.array([1.5, 2], dtype=ml_dtypes.bfloat16)
+    back = plain_data.loads(plain_data.dumps(narrow))
+    assert back.dtype == narrow.dtype
+    assert (back == narrow).all()
+
+
+class Evil:
+    """Runs what it likes where it is unpickled."""
+
+    def __reduce__(self):
+        return os.system, ("true",)
+
+
+@pytest.mark.parametrize(
+    "value", [Evil(), os.system, Path("/"), np.dtype("O"), subprocess.Popen, [Evil()]]
+)
+def test_what_is_not_plain_is_refused(value):
+    with pytest.raises(pickle.UnpicklingError, match="is no"):
+        plain_data.loads(pickle.dumps(value))
+
+
+@pytest.mark.parametrize("name", ["O", "i4,O"])
+def test_objects_are_not_made_of_addresses(name):
+    arguments = pickle.dumps((name, (1,), bytes(12)), 3)[2:-1]
+    forged = b"\x80\x03cvarhandle.sandbox.plain_data\n_array\n" + arguments + b"R."
+    with pytest.raises(pickle.UnpicklingError, match="array"):
+        plain_data.loads(forged)
+
+
+@needs_lock
+def test_a_record_that_was_forged_runs_nothing():
+    """The child can write what it likes in place of the record; it is read as data alone."""
+    code = """
+        import os, tempfile, time
+        place = tempfile.gettempdir() + '/result'
+        open(place + '.new', 'wb').write(forged)
+        os.rename(place + '.new', place)
+        time.sleep(1)
+        """
+    record = attempt(code, forged=pickle.dumps({"outcome": "ok", "value": Evil()}))
+    assert record.message.startswith("the result cannot be read back: posix.system is no plain")
+
+
+@needs_lock
+def test_a_child_cannot_have_another_process_ended():
+    victim = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    try:
+        code = """
+            import os, stat
+            for n in map(int, os.listdir('/proc/self/fd')):
+                try:
+                    if stat.S_ISSOCK(os.fstat(n).st_mode):
+                        os.write(n, f'pid {victim}\\n'.encode())
+                except OSError:
+                    pass
+            """
+        attempt(code, victim=victim.pid)
+        assert victim.poll() is None
+    finally:
+        victim.kill()
+        victim.wait()
+
+
+def test_where_there_is_no_lock_it_is_said_once(monkeypatch):
+    monkeypatch.setattr(lock, "missing", lambda: "Landlock: Function not implemented")
+    lock._can_lock.cache_clear()
+    try:
+        with pytest.warns(lock.NoLockWarning, match="without a lock by the kernel") as said:
+            for _ in range(3):
+                assert run_isolated(os.getpid, tensorflow=False).ok
+        assert len(said) == 1
+    finally:
+        lock._can_lock.cache_clear()
+
+
+def test_threads_of_a_caller_lock_their_own_children():
+    seen = []
+    with locking(False):
+        thread = threading.Thread(target=lambda: seen.append(lock._wanted.get()))
+        thread.start()
+        thread.join()
+        assert not lock._wanted.get()
+    assert seen == [True]  # the safe side: a new thread knows nothing of the block
+
+
+def test_a_block_does_not_lock_what_is_open_around_it():
+    with locking(False):
+        with locking(True):
+            assert not lock._wanted.get()
+        assert not lock._wanted.get()
+    assert lock._wanted.get()
