@@ -65,6 +65,11 @@ FAMILY = Family(
     log_patterns=(
         Pattern("custom-op", "Encountered unresolved custom op:", after=r"(?P<name>[\w\-:]{1,80})"),
         Pattern("custom-op", "find custom op for name", after=r"'?(?P<name>[\w\-:]{1,80})"),
+        Pattern(
+            "custom-op",
+            ") failed to prepare",
+            r"nodenumber\d{1,7}\((?P<name>edgetpu-custom-op|ethos-u|dispatch_op)$",
+        ),
         Pattern("custom-op", "Encountered an unresolved custom op"),
     ),
     log_rule=_in_log,

@@ -21,6 +21,7 @@ _FAILED = (
     "TfLiteGpuDelegate Invoke:",
     "Failed to initialize WebGPU environment",
     "apply_plugin failed to apply plugin",
+    "Failed to fetch Hexagon NN version",
     "failed to create XNNPACK",
     "failed to setup XNNPACK runtime",
     "failed to invoke XNNPACK runtime",

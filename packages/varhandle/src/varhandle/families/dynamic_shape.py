@@ -49,6 +49,7 @@ FAMILY = Family(
                 "num_input_elements != num_output_elements",
                 "stretch_dim != -1",
                 "Given shapes, [",
+                "->dims->data[",
                 "d1 == d2 || d1 == 1 || d2 == 1 was not true",
             )
         ),

@@ -68,6 +68,7 @@ FAMILY = Family(
                 "`quantized_input_stats` flag must be defined",
                 "Unable to find buffer or min/max value for",
                 "Model resulted in Nan value during calibration",
+                "Empty min/max for tensor",
             )
         ),
         *(

@@ -8,6 +8,12 @@ from varhandle.families.log_patterns import Pattern
 
 _OF_A_TRACEBACK = r"'?(?:,line\d|:\d{1,5},?in|in\w)"  # and not of a warning
 
+_MODULES = (
+    *(("converter", module) for module in ("lite", "convert", "convert_phase")),
+    ("runtime", "interpreter"),
+)
+_REFUSES = r"\w{1,60}'op(?:operand|requires|expect|attribute|failed|must|inferred|result)"
+
 FAMILY = Family(
     id="other-tflite-failure",
     order=900,
@@ -25,6 +31,8 @@ FAMILY = Family(
         Pattern("compiled-model", "CreateCompiledModel", company=("error", "failed")),
         Pattern("compiled-model", "kLiteRtStatusErrorRuntimeFailure"),
         Pattern("compiled-model", "LiteRtException: Failed to"),
+        Pattern("compiled-model", "litert/runtime/compiled_model.cc:"),
+        Pattern("compiled-model", "litert/cc/litert_compiled_model.h:"),
         Pattern(
             "node-failed",
             " with status",
@@ -32,18 +40,24 @@ FAMILY = Family(
         ),
         Pattern(
             "node-failed", "failed to ",
-            r"nodenumber(?P<node>\d{1,7})\((?P<op>\w{1,60})\)$",
+            r"nodenumber(?P<node>\d{1,7})\((?P<op>[\w\-]{1,60})\)$",
             after="(?:prepare|invoke)",
         ),
         Pattern("converter", "ConverterError", word=True),
         *(
             Pattern(kind, f"lite{slash}python{slash}{module}.py", after=_OF_A_TRACEBACK)
             for slash in "/\\"
-            for kind, module in (("converter", "lite"), ("runtime", "interpreter"))
+            for kind, module in _MODULES
         ),
+        Pattern("converter", "'tf.", after=_REFUSES),
+        Pattern("converter", "'tfl.", after=_REFUSES),
+        Pattern("converter", "Internal compiler error. Aborting!", company=("edge tpu", "edgetpu")),
         Pattern("converter", "Could not translate MLIR to FlatBuffer"),
         Pattern("runtime", "Failed to run on the given Interpreter"),
         Pattern("runtime", "AllocateTensors() failed"),
+        Pattern("runtime", "Unable to create interpreter"),
+        Pattern("runtime", "package:tflite_flutter/src/"),
+        Pattern("runtime", "at org.tensorflow.lite."),
         Pattern("runtime", "tensorflow/lite/kernels/", after=r"\w{1,60}\.cc:\d"),
     ),
     log_meanings={

@@ -145,6 +145,7 @@ FAMILY = Family(
             )
         ),
         Pattern("edge-tpu-compiler", "Edge TPU Compiler version"),
+        Pattern("edge-unparsed", "Model could not be parsed", company=("edge tpu compiler",)),
         Pattern("other-type", "Unsupported data type", after=r"(?!13\D)(?P<type>\d{1,3})intensor"),
         Pattern("variable-tensor", "Variable tensors not yet supported"),
     ),
@@ -154,6 +155,11 @@ FAMILY = Family(
         ),
         "other-type": Meaning(
             160, "The file has tensors of type {type:}, which this runtime cannot read.", _OTHER_OP
+        ),
+        "edge-unparsed": Meaning(
+            170,
+            "The compiler of the Edge TPU cannot read the file.",
+            _EDGE_TPU.format(before=" before 2.9", release="2.9"),
         ),
         "variable-tensor": Meaning(
             160, "The file keeps state in variable tensors, which this loader does not take."

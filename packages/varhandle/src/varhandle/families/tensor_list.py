@@ -91,6 +91,11 @@ FAMILY = Family(
         ),
         Pattern(
             "tensor-list-op",
+            "Flex ops:",
+            after=r".{0,300}?(?P<op>flextensorlist(?:reserve|fromtensor|setitem|getitem|stack))",
+        ),
+        Pattern(
+            "tensor-list-op",
             "failed to prepare",
             r"nodenumber\d{1,7}\((?P<op>flextensor(?:array|list)\w{0,40})\)$",
         ),

@@ -39,3 +39,8 @@ def test_what_helps_depends_on_the_op(op, family, word):
     log = REFUSED.format(op)
     assert ids(log) == [family]
     assert word in explain(log).matches[0].fix
+
+
+def test_an_accelerators_part_that_fails_by_itself():
+    log = "RuntimeError: Internal: Unsupported data type in custom op handler: 0Node number 0"
+    assert ids(f"{log} (edgetpu-custom-op) failed to prepare.") == ["delegate-refused"]

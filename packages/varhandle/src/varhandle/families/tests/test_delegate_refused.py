@@ -30,6 +30,7 @@ test_it_shows_in_a_log = log_test(
         "failed to create XNNPACK runtime",
         "Skipping failed compilation. Error: apply_plugin failed to apply plugin. See /tmp/model",
         "failed to setup XNNPACK runtime",
+        "Failed to fetch Hexagon NN version. This might be because you're using incompatible",
         "failed to invoke XNNPACK runtime",
         "Failed to get or create delegate WebGPU environment: INTERNAL: Failed to initialize WebGPU"
         " environment",

@@ -31,6 +31,8 @@ test_it_shows_in_a_log = log_test(
         "tensorflow/lite/kernels/kernel_util.cc:404 d1 == d2 || d1 == 1 || d2 == 1 was"
         " not true.Node number 85 (ADD) failed to prepare.",
         "ERROR: tensorflow/lite/util.cc BytesRequired number of elements overflowed.",
+        "tensorflow/lite/kernels/concatenation.cc:158 t->dims->data[d] != t0->dims->data[d] (26 !="
+        " 25)Node number 120 (CONCATENATION) failed to prepare.",
     ],
 )
 

@@ -27,6 +27,7 @@ test_it_shows_in_a_log = log_test(
         "ValueError: The `quantized_input_stats` flag must be defined when either",
         "Unable to find buffer or min/max value for input 1 in ADD in subgraph 0, node: 3",
         "RuntimeError: Model resulted in Nan value during calibration. Please make sure",
+        "RuntimeError: Quantization failed: Empty min/max for tensor input_1",
         f"{CALIBRATOR}ValueError: Size mismatch, expected 4 for dim 1 but found 5",
         f"{CALIBRATOR}ValueError: Invalid input size: expected 2 items got 1 items.",
         f"{CALIBRATOR}ValueError: Invalid input shapes: expected 2 items got 1 items.",

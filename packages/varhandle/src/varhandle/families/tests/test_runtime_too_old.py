@@ -23,6 +23,8 @@ test_it_shows_in_a_log = log_test(
         "TensorType (13) cannot be loaded",
         "Unsupported tensor type 13",
         "ValueError: Unsupported data type 42 in tensor",
+        "Edge TPU Compiler version 15.0.340273435\nInvalid model: m.tflite\nModel could not be"
+        " parsed",
         "ValueError: Op builtin_code out of range: 999. Are you using old TFLite binary with newer"
         " model?Registration failed.",
     ],

@@ -29,6 +29,8 @@ test_it_shows_in_a_log = log_test(
         "ERROR: Select TensorFlow op(s), included in the given model, is(are) not supported by this"
         " interpreter.\nERROR: Node number 13 (FlexTensorArrayV3) failed to prepare.",
         "Node number 3 (FlexTensorListReserve) failed to prepare.",
+        "The model contains the following Select TFop(s):\n"
+        "Flex ops: FlexErf, FlexTensorListReserve, FlexTensorListStack\nDetails:",
     ],
 )
 
