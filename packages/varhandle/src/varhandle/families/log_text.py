@@ -17,7 +17,7 @@ import html
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import accumulate, pairwise
 
 from varhandle.display import printable
@@ -53,8 +53,7 @@ _NOISE: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
 )
 _QUOTES = str.maketrans(dict.fromkeys('"`\u2018\u2019\u201c\u201d\u00b4\u2032\u00ab\u00bb', "'"))
 
-_PREFIX = re.compile(
-    r"""(?:
+_PREFIX = r"""(?:
       [ \t\xa0]+
     | >+[ \t][ \t>]*                                                     # quoted in Markdown
     | [│┃║▏╎┆|][ \t]*                                                    # the border of a box
@@ -75,9 +74,7 @@ _PREFIX = re.compile(
     | \#\#\[\w{1,12}\]                                                    # Azure
     | E[ \t]{2,}                                                         # pytest
     | \d{1,7}:[ \t]+                                                     # the line's number
-    ){1,8}""",
-    re.VERBOSE,
-)
+    ){1,8}"""
 _BORDERS = ("│", "┃", "║", "|", "\\")
 
 
@@ -222,8 +219,14 @@ def squeezed(phrase: str) -> str:
     return "".join(phrase.split()).lower().translate(_QUOTES)
 
 
+@cache
+def _prefix() -> re.Pattern[str]:
+    """Compile the prefixes where a log is read, and not where only a model is."""
+    return re.compile(_PREFIX, re.VERBOSE)
+
+
 def _bare(line: str) -> str:
-    found = _PREFIX.match(line)
+    found = _prefix().match(line)
     if found:
         line = line[found.end() :]
     if line.endswith(_BORDERS):
