@@ -34,7 +34,7 @@ def command(*words):
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run")
+    folder = tmp_path_factory.mktemp("run{braces}")  # papermill fills such a field in
     good = write(folder / "good.ipynb", "print(size * 2)", parameters="size = 1")
     bad = write(folder / "bad.ipynb", "x = 1", "raise KeyError('<gone>')", "y = 2")
     started = []
