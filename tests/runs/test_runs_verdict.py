@@ -16,7 +16,7 @@ from varhandle.formats import read_graph
 from varhandle.formats.trust import NotTrustedError
 from varhandle.repair.run import NoCureError, cure
 from workbook_lib.locations import data_path
-from workbook_lib.runs.verdict import NO_FILE, NoFile, write_verdict
+from workbook_lib.runs.verdict import NO_FILE, NoFile, _compared, write_verdict
 from workbook_lib.samples import half_reader_rows
 
 SCHEMA = json.loads(data_file("verdict.schema.json").read_text(encoding="utf-8"))
@@ -197,3 +197,8 @@ def test_a_change_in_code_is_left_to_its_section(counting, tmp_path):
     assert "Change the model: section 4 says what." in verdict.text()
     told = write_verdict(tmp_path, counting, NoCureError("no")).text()
     assert "Nothing is known that would help." in told
+
+
+def test_a_run_that_was_refused_is_no_comparison():
+    run = {"kernels": "plain kernels", "agreeing": 0, "calls": 20, "refusal": "no such op"}
+    assert _compared({"runs": [run]}) == "plain kernels: refused: no such op"
