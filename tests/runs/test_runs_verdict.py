@@ -202,3 +202,8 @@ def test_a_change_in_code_is_left_to_its_section(counting, tmp_path):
 def test_a_run_that_was_refused_is_no_comparison():
     run = {"kernels": "plain kernels", "agreeing": 0, "calls": 20, "refusal": "no such op"}
     assert _compared({"runs": [run]}) == "plain kernels: refused: no such op"
+
+
+@pytest.mark.parametrize("change", ["", "<b>", "<b>\n<b>"])
+def test_a_reason_is_no_markup(change):
+    assert "<b>" not in NoFile("<b>", change).html()
