@@ -9,7 +9,7 @@ from drawn_digits import DRAWN
 
 from varhandle.evaluate.session import Session
 from workbook_lib import controls
-from workbook_lib.controls.digit_sheet import classify_ink, ink_of_strokes
+from workbook_lib.controls.digit_sheet import DigitAnswers, classify_ink, ink_of_strokes
 from workbook_lib.samples import load_classifier, load_digits
 
 
@@ -116,3 +116,12 @@ def test_neither_form_imports_tensorflow(files, tmp_path):
     )
     said = subprocess.check_output([sys.executable, "-c", code], text=True)
     assert said.startswith("False {'float32': ")
+
+
+@pytest.mark.parametrize(("other", "mark"), [(3, "•"), (5, "✗")])
+def test_files_that_disagree_are_marked(other, mark):
+    shares = {"a": np.eye(10)[3], "b": 0.7 * np.eye(10)[other]}
+    answers = DigitAnswers(np.zeros([8, 8], "float32"), shares)
+    assert f">{mark}</span>" in answers.html()
+    apart = 100 if other == 5 else 30
+    assert answers.verdict == f"a says 3, b says {other}; at most {apart} points apart"
