@@ -50,11 +50,11 @@ def attempts(home, server, ways):
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch):
+def home(tmp_path):
+    """A folder as a home is one; what our own libraries write goes to the real one."""
     keys = tmp_path / "home" / ".ssh"
     keys.mkdir(parents=True)
     (keys / "id").write_text("secret")
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
     return tmp_path / "home"
 
 
