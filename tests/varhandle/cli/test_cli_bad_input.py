@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -196,6 +197,35 @@ def test_a_working_folder_that_was_deleted(tmp_path):
     assert done.stderr == (
         "varhandle: the working folder has been deleted: change to another one\n"
     )
+
+
+WAITING = """
+import sys, time
+from varhandle.cli.program import run_program
+from varhandle.sandbox import run_isolated
+
+def register(commands):
+    wait = commands.add_parser("wait")
+    wait.set_defaults(command=lambda _: run_isolated(time.sleep, 60, tensorflow=False).ok)
+
+sys.exit(run_program("varhandle", "", "", [register], ["wait"]))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_program_that_is_ended_leaves_no_folder(tmp_path, number):
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-c", WAITING]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as program:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob("isolated-*/stdout")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert list(tmp_path.glob("isolated-*/stdout"))
+        program.send_signal(number)
+        said = program.communicate(timeout=60)[1]
+    assert program.returncode == 128 + number
+    assert list(tmp_path.iterdir()) == []
+    assert said == (b"varhandle: interrupted\n" if number == signal.SIGINT else b"")
 
 
 def test_a_file_that_looks_like_an_option(tmp_path, capsys, monkeypatch):

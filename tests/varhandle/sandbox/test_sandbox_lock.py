@@ -9,6 +9,7 @@ import pickle
 import signal
 import socket
 import subprocess
+import tempfile
 import textwrap
 import threading
 from pathlib import Path
@@ -222,11 +223,12 @@ def test_what_was_named_can_be_read_and_what_was_not_cannot(tmp_path):
         assert done.ok == ok
 
 
-@needs_lock
-def test_the_temporary_folder_is_its_own_and_goes(tmp_path, monkeypatch):
+@pytest.mark.parametrize("locked", [True, False])
+def test_the_temporary_folder_is_its_own_and_goes(tmp_path, monkeypatch, locked):
+    """Keras, for one, leaves a folder there when it has unpacked the assets of a file."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
-    record = attempt("import tempfile; result = tempfile.mkdtemp()")
+    record = run_isolated(tempfile.mkdtemp, tensorflow=False, locked=locked)
     assert record.value.startswith(f"{tmp_path}/isolated-")
     assert list(tmp_path.iterdir()) == []
 
