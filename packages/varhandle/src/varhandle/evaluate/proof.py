@@ -146,6 +146,7 @@ def calls_of(
 def _in_turns(found: Sequence[Asked]) -> Iterable[Asked]:
     """Call several signatures of one copy: one of them before and after each other, then all."""
     if len(found) > 1 and all(one.calls for one in found):
+        found = sorted(found, key=lambda one: not one.signature.inputs)
         first, *others = range(len(found))
         order = [n for other in others for n in (first, first, other, first)]
         order += [*range(len(found)), *reversed(range(len(found)))]
