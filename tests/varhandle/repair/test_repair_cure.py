@@ -170,7 +170,7 @@ def test_a_keras_model_of_half_precision(tf, tmp_path):
     model = recurrent(tf)
     model.save(tmp_path / "model.keras")
     made = cure(tmp_path / "model.keras", target="builtin-only")
-    assert made.plan.steps == ("export", "widen-dtype", "convert", "lift")
+    assert made.plan.steps == ("float32-policy", "export", "convert", "lift")
     assert made.parity.passed
     calls = np.random.default_rng(3).standard_normal([STEPS, 1, 3, 2]).astype("float32")
     session, state = Session(made.content), dict(made.initial_state)

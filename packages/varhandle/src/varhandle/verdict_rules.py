@@ -17,14 +17,22 @@ The rules, in the order in which they are tried:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from varhandle.display import join_names, printable
+from varhandle.facts.targets import find_target
 from varhandle.facts.verdicts import MEANINGS, Verdict
 from varhandle.families import code
-from varhandle.families.base import Finding, in_order, named, with_severity
+from varhandle.families.base import (
+    Finding,
+    in_order,
+    inference_signature,
+    named,
+    with_severity,
+)
 from varhandle.families.catalog import diagnose_log, family, find
 from varhandle.families.log_index import LAST_RESORT, LogDiagnosis
 from varhandle.families.log_text import without_noise
@@ -98,7 +106,7 @@ def _by_proof(graph: Graph, findings: tuple[Finding, ...], proof: Proof) -> Deci
             findings, shown, lambda f: not (proof.doubt and family(f.id).answers_wrongly)
         )
         return _as_read(graph, refuted)
-    return _failed(findings, proof)
+    return _failed(graph, findings, proof)
 
 
 def _as_read(graph: Graph, findings: tuple[Finding, ...]) -> Decision:
@@ -179,6 +187,10 @@ def _of_no_variable(graph: Graph, proof: Proof, shown: LogDiagnosis | None) -> s
         return _custom_code(graph, record.message)
     if record.exception_type in _PLAIN_ERRORS:
         return record.message
+    ops = sorted({error.op for error in record.errors if error.code.startswith("ERROR_NEEDS")})
+    curable = _curable(graph, record.message, all(map(_has_builtin, ops)))
+    if curable and (shown is None or not shown.of_variables):
+        return f"{', '.join(map(printable, ops)) or proof.reason}: {curable}"
     if shown is None or (not shown.of_variables and shown.rank >= LAST_RESORT):
         return f"{proof.reason} (no variable explains it)"
     advice = shown.fix.partition("\n\n")[0]
@@ -196,6 +208,35 @@ def _custom_code(graph: Graph, names: str) -> str:
     return f"it needs {names}, which neither Keras nor the file has: {command}{which}"
 
 
+def _curable(graph: Graph, message: str = "", by_sizes: bool = True) -> str:
+    """Say what of a model ``cure`` may change, and the command; empty if there is nothing.
+
+    Half precision is seen in the converter's words, and open sizes in the model's inputs: these
+    only if what stopped has a builtin op for known sizes (``by_sizes``).
+    """
+    halves = {"f16": "float16", "bf16": "bfloat16"}
+    narrow = " and ".join(sorted({halves[name] for name in re.findall(r"[x<](b?f16)>", message)}))
+    signature = inference_signature(graph)
+    called = graph.signature(signature) if signature else graph.main_signature
+    sizes = [
+        f"{printable(spec.name)} {[-1 if size is None else size for size in spec.shape or ()]}"
+        for spec in called.inputs
+        if spec.shape is None or None in spec.shape
+    ]
+    if not (narrow or (sizes and by_sizes)):
+        return ""
+    command = code.cure_command(graph.source, signature)
+    if narrow:
+        return f"the model calculates in {narrow}: {command} carries it in float32"
+    return f"sizes are open ({', '.join(sizes)}): {command} gives them values"
+
+
+def _has_builtin(op: str) -> bool:
+    """Tell whether a TensorFlow op has a builtin one of its name: it can be converted at times."""
+    builtins = {name.replace("_", "").lower() for name in find_target("litert").ops}
+    return op.removeprefix("tf.").lower() in builtins
+
+
 def _failing(runs: Sequence[Run]) -> Verdict:
     """Say how bad it is that runs do not all agree: an answer that is wrong is the worst."""
     no_value = any(_NO_VALUE in run.refusal for run in runs)
@@ -203,7 +244,7 @@ def _failing(runs: Sequence[Run]) -> Verdict:
     return "wrong-answers" if wrong or no_value else "blocked"
 
 
-def _failed(findings: tuple[Finding, ...], proof: Proof) -> Decision:
+def _failed(graph: Graph, findings: tuple[Finding, ...], proof: Proof) -> Decision:
     """The file does not answer as TensorFlow: say wherever possible what it is about."""
     assert proof.parity is not None and proof.content is not None
     verdict = _failing(proof.parity.runs)
@@ -211,17 +252,19 @@ def _failed(findings: tuple[Finding, ...], proof: Proof) -> Decision:
         return Decision(findings, verdict)
     seen = [f for f in find(read_graph(proof.content)) if f.severity != "info"]
     told = tuple(with_severity(f, "error") for f in seen if family(f.id).answers_wrongly)
-    other = () if told else (_unexplained(proof),)
+    other = () if told else (_unexplained(graph, proof),)
     return Decision(in_order((*findings, *told)), verdict, other)
 
 
-def _unexplained(proof: Proof) -> str:
+def _unexplained(graph: Graph, proof: Proof) -> str:
     assert proof.parity is not None
     runs = "; ".join(f"{run.kernels}: {run.verdict}" for run in proof.parity.runs)
     notes = sorted({note for run in proof.parity.runs for note in run.notes})
     largest = max(run.largest_difference for run in proof.parity.runs)
     text = f"the file does not answer as TensorFlow ({runs}; largest difference {largest:.2g}"
-    return f"{text}{'; ' if notes else ''}{'; '.join(notes)}), and no variable explains it"
+    curable = _curable(graph) if any(run.refusal for run in proof.parity.runs) else ""
+    cause = curable or "no variable explains it"
+    return f"{text}{'; ' if notes else ''}{'; '.join(notes)}), and {cause}"
 
 
 def _file(graph: Graph, findings: tuple[Finding, ...], proof: Proof) -> Decision:

@@ -232,6 +232,7 @@ class Family:
     log_meanings: Mapping[str, Meaning] = field(default_factory=dict)
     log_rule: LogRule | None = None
     repair_step: str | None = None  # that mends it: a key of ``repair.steps.STEPS``
+    is_in_reads: bool = False  # the trouble is how a variable is read, and not how it is updated
     spoils_whole_file: bool = False  # a conversion of all signatures suffers where one has it
     of_variables: bool = True  # whether a variable is at fault, or what holds the model's values
     answers_wrongly: bool = False  # the others stop the converter or the interpreter

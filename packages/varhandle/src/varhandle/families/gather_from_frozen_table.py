@@ -183,4 +183,5 @@ FAMILY = Family(
     log_rule=_in_log,
     spoils_whole_file=True,
     repair_step="functional-updates",
+    is_in_reads=True,
 )

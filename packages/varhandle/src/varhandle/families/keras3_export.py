@@ -264,6 +264,7 @@ FAMILY = Family(
         ),
     },
     log_rule=_in_log,
+    repair_step="track-variables",
     spoils_whole_file=True,
     answers_wrongly=True,
 )

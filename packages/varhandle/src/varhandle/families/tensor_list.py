@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from varhandle.display import join_names
 from varhandle.families import code
 from varhandle.families.base import Family, Finding, Reading
 from varhandle.families.harness import Answers, Trace, case
@@ -11,6 +12,9 @@ from varhandle.families.log_index import Meaning
 from varhandle.families.log_patterns import Pattern
 from varhandle.graph import TensorSpec
 
+_RECURRENT = frozenset(
+    {"Bidirectional", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "GRU", "LSTM", "RNN", "SimpleRNN"}
+)
 _LISTS = frozenset({"TensorListReserve", "EmptyTensorList"})
 
 
@@ -25,23 +29,38 @@ def _in_saved_model(reading: Reading) -> Iterator[Finding]:
     if reading.signature is None:
         return
     inputs = reading.graph.signature(reading.signature).inputs
-    is_open = any(spec.shape and spec.shape[0] is None for spec in inputs)
-    if is_open and any(node.op in _LISTS for node in reading.reached_nodes):
+    if _has_open_batch(inputs) and any(node.op in _LISTS for node in reading.reached_nodes):
         message = (
             f"{reading.capital_subject} has a batch of no fixed size, and keeps tensors in a list "
             "(TensorListReserve), as a recurrent layer does: where an element of the list is as "
             "large as the batch, the converter has no shape for it."
         )
-        yield FAMILY.finding("warning", (), message, _close_batch(inputs))
+        yield FAMILY.finding("warning", (), message, _close_batch(reading, inputs))
 
 
-def _close_batch(inputs: tuple[TensorSpec, ...]) -> str:
+def _in_keras_model(reading: Reading) -> Iterator[Finding]:
+    inputs = reading.graph.main_signature.inputs
+    layers = [node.name for node in reading.graph.nodes if node.op in _RECURRENT]
+    if _has_open_batch(inputs) and layers:
+        message = (
+            f"The batch has no fixed size, and {join_names(layers)} keeps tensors in a list that "
+            "is as large as the batch: the converter has no shape for it."
+        )
+        yield FAMILY.finding("warning", (), message, _close_batch(reading, inputs))
+
+
+def _has_open_batch(inputs: tuple[TensorSpec, ...]) -> bool:
+    return any(spec.shape and spec.shape[0] is None for spec in inputs)
+
+
+def _close_batch(reading: Reading, inputs: tuple[TensorSpec, ...]) -> str:
     specs = [f"tf.TensorSpec({_closed(spec)}, {spec.dtype!r})" for spec in inputs]
     return code.with_tensorflow(
         "# In the program that has the Keras model (Model.export opens a batch that was closed):",
         f"specs = [{', '.join(specs)}]",
-        'model.export("exported", input_signature=specs)',
+        'model.export("exported", input_signature=specs if len(specs) == 1 else [specs])',
         'converter = tf.lite.TFLiteConverter.from_saved_model("exported")',
+        code.cure_comment(reading.graph.source, reading.signature),
     )
 
 
@@ -79,7 +98,7 @@ FAMILY = Family(
         ),
     ),
     cases=(lstm_any_batch,),
-    graph_rules={"saved_model": _in_saved_model},
+    graph_rules={"saved_model": _in_saved_model, "keras": _in_keras_model},
     log_patterns=(
         Pattern("tensor-list", "requires element_shape to be static"),
         Pattern("tensor-list", "Lowering tensor list ops is failed"),
@@ -112,4 +131,5 @@ FAMILY = Family(
             " which this converter or runtime does not have without Flex.",
         ),
     },
+    repair_step="close-shapes",
 )

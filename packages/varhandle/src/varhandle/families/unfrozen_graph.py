@@ -182,4 +182,5 @@ FAMILY = Family(
         ),
     },
     log_rule=_in_log,
+    repair_step="freeze",
 )

@@ -106,4 +106,4 @@ class ModelFormat(ABC):
 
     @abstractmethod
     def converter_code(self, signature: Signature | None, keys: Sequence[str]) -> list[str]:
-        """Write the lines that do so for the model at the path ``source``."""
+        """Write the lines that do so for the path ``source``, or a Keras ``model``."""

@@ -8,6 +8,7 @@ dtype of initializers is of files that TensorFlow 1 wrote.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from varhandle.formats.embedded_code import objects_of
@@ -21,24 +22,39 @@ class _Setting(NamedTuple):
     values: tuple[Any, ...] = ()  # none stands for any
 
 
+_RECURRENT = frozenset({"LSTM", "GRU", "SimpleRNN", "RNN"} | {f"ConvLSTM{n}D" for n in (1, 2, 3)})
+_SEPARABLE = frozenset({"SeparableConv1D", "SeparableConv2D"})
+_GROUPED = frozenset(
+    {"DepthwiseConv1D", "DepthwiseConv2D"} | {f"Conv{n}DTranspose" for n in (1, 2, 3)}
+)
+_INITIALIZERS = frozenset(
+    {"Zeros", "Ones", "Constant", "RandomNormal", "RandomUniform", "TruncatedNormal"}
+    | {"VarianceScaling", "Orthogonal", "Identity", "GlorotNormal", "GlorotUniform"}
+    | {"HeNormal", "HeUniform", "LecunNormal", "LecunUniform"}
+)
+_UNTRAINABLE = frozenset({"Discretization"} | {f"SpatialDropout{n}D" for n in (1, 2, 3)})
+_AUGMENTING = frozenset(
+    {"RandomBrightness", "RandomContrast", "RandomCrop", "RandomFlip", "RandomRotation"}
+    | {"RandomTranslation", "RandomZoom"}
+)
+_ATTENTION = frozenset({"MultiHeadAttention"})
+
 _SETTINGS = (
-    _Setting("time_major", frozenset({"LSTM", "GRU", "SimpleRNN", "RNN"}), (False,)),
-    _Setting(
-        "groups",
-        frozenset(
-            {"DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D"}
-            | {"Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"}
-        ),
-        (1,),
+    _Setting("time_major", _RECURRENT, (False,)),
+    _Setting("groups", _GROUPED | _SEPARABLE, (1,)),
+    # A separable convolution has two kernels, each with settings of its own.
+    *(
+        _Setting(f"kernel_{what}", _SEPARABLE)
+        for what in ("initializer", "regularizer", "constraint")
     ),
-    _Setting(
-        "dtype",
-        frozenset(
-            {"Zeros", "Ones", "Constant", "RandomNormal", "RandomUniform", "TruncatedNormal"}
-            | {"VarianceScaling", "Orthogonal", "Identity", "GlorotNormal", "GlorotUniform"}
-            | {"HeNormal", "HeUniform", "LecunNormal", "LecunUniform"}
-        ),
-    ),
+    _Setting("dtype", _INITIALIZERS),
+    _Setting("trainable", _UNTRAINABLE),
+    _Setting("noise_shape", _UNTRAINABLE),  # of which it makes its own
+    _Setting("rng_type", _AUGMENTING),  # which generator draws in training
+    *(_Setting(f"{what}_shape", _ATTENTION) for what in ("query", "key", "value")),
+    _Setting("softmax_robust_masking", _ATTENTION, (False,)),
+    # Keras 3 takes the word for its function of that name.
+    _Setting("score_mode", frozenset({"Attention"}), ("dot",)),
 )
 _CLASSES = {f"BatchNormalizationV{n}": "BatchNormalization" for n in (1, 2)}
 
@@ -59,10 +75,34 @@ def custom_objects() -> dict[str, Any]:
 def adapt_config(config: dict[str, Any]) -> bool:
     """Change a config of Keras 2 in place to what Keras 3 takes; tell whether it was changed."""
     before = json.dumps(config)
-    for value, _ in list(objects_of(config)):
-        if isinstance(value, dict):
-            _adapt(value)
+    for change in (_unwrap, _adapt):
+        for value, _ in list(objects_of(config)):
+            if isinstance(value, dict):
+                change(value)
     return json.dumps(config) != before
+
+
+PRUNING_WEIGHTS = frozenset({"mask", "threshold", "pruning_step"})
+"""What the wrapper of a pruned layer keeps besides the layer's own weights."""
+
+
+def is_pruned(value: Mapping[str, Any]) -> bool:
+    """Tell whether an object is the wrapper that prunes a layer while it is trained.
+
+    ``tfmot.sparsity.keras.strip_pruning`` takes it off: in inference it does nothing.
+    """
+    name, settings = value.get("class_name"), value.get("config")
+    is_wrapper = isinstance(name, str) and name.rpartition(">")[2] == "PruneLowMagnitude"
+    return is_wrapper and isinstance(settings, dict) and isinstance(settings.get("layer"), dict)
+
+
+def _unwrap(value: dict[str, Any]) -> None:
+    if is_pruned(value):
+        inner, name = value["config"]["layer"], value["config"]["name"]
+        value["class_name"], value["config"] = (
+            inner["class_name"],
+            {**inner["config"], "name": name},
+        )
 
 
 def _adapt(value: dict[str, Any]) -> None:
@@ -70,9 +110,11 @@ def _adapt(value: dict[str, Any]) -> None:
     if isinstance(name, str):
         value["class_name"] = _CLASSES.get(name, name)
     if name == "Sequential" and isinstance(settings, list):  # as before Keras 2.2.3
-        value["config"] = {"name": "sequential", "layers": settings}
+        settings = value["config"] = {"name": "sequential", "layers": settings}
     if not isinstance(settings, dict):
         return
+    if name == "Sequential":
+        _begin_with_input(settings["layers"])
     for setting in _SETTINGS:
         found = settings.get(setting.name, setting)
         if name in setting.classes and (not setting.values or found in setting.values):
@@ -80,3 +122,80 @@ def _adapt(value: dict[str, Any]) -> None:
     for activation in ("activation", "recurrent_activation"):
         if settings.get(activation) == "hard_sigmoid":
             settings[activation] = _HARD_SIGMOID
+    policy = settings.get("dtype")
+    if isinstance(policy, dict) and policy.get("class_name") in {"Policy", "PolicyV1"}:
+        settings["dtype"] = policy["config"]["name"]
+    layers = settings.get("layers")
+    if isinstance(layers, list) and "output_layers" in settings:
+        _renumber(settings, {layer["name"]: layer for layer in layers})
+
+
+def _begin_with_input(layers: list[dict[str, Any]]) -> None:
+    """Give a Sequential model an input layer, where its first layer tells the shape in its place.
+
+    Keras 3 would take the batch for one more dimension.
+    """
+    first = layers[0]["config"] if layers else {}
+    shape = first.pop("batch_input_shape", None) if isinstance(first, dict) else None
+    if shape is None:
+        return
+    if layers[0]["class_name"] == "InputLayer":
+        first["batch_shape"] = shape
+        return
+    settings = {"batch_shape": shape, "dtype": "float32", "name": f"{first.get('name')}_input"}
+    layers.insert(0, {"class_name": "InputLayer", "config": settings})
+
+
+def _renumber(settings: dict[str, Any], layers: dict[str, dict[str, Any]]) -> None:
+    """Write the calls of a functional model's layers as Keras 3 does.
+
+    Keras 2 counts the calls of a model inside a model from 1, and hands the first states of a
+    recurrent layer over as further inputs.
+    """
+
+    def tensor(reference: Any) -> list[Any]:
+        name, call, output = reference[:3]
+        inner = "layers" in layers[name]["config"] and call == len(layers[name]["inbound_nodes"])
+        return [name, call - 1 if inner and call else call, output]
+
+    def argument(value: Any) -> Any:
+        match value:
+            case [str(name), int(), int()] if name in layers:
+                return _keras_tensor(tensor(value))
+            case list():
+                return [argument(item) for item in value]
+            case dict():
+                return {key: argument(item) for key, item in value.items()}
+        return value
+
+    for layer in layers.values():
+        for number, node in enumerate(layer["inbound_nodes"]):
+            if isinstance(node, list) and node:
+                references = [node] if isinstance(node[0], str) else node
+                inputs = [_keras_tensor(tensor(reference)) for reference in references]
+                given = argument(references[0][3]) if len(references[0]) > 3 else {}
+                if layer["class_name"] in _RECURRENT and len(inputs) > 1:
+                    given, inputs = {**given, "initial_state": inputs[1:]}, inputs[:1]
+                first = inputs[0] if len(inputs) == 1 else inputs
+                layer["inbound_nodes"][number] = {"args": [first], "kwargs": given}
+    for side in ("input_layers", "output_layers"):
+        settings[side] = _each(settings[side], tensor)
+
+
+def _each(references: Any, change: Any) -> Any:
+    """Change every reference to a tensor in a structure of them."""
+    match references:
+        case [str(), int(), int()]:
+            return change(references)
+        case list():
+            return [_each(item, change) for item in references]
+        case dict():
+            return {key: _each(item, change) for key, item in references.items()}
+    return references
+
+
+def _keras_tensor(reference: list[Any]) -> dict[str, Any]:
+    return {
+        "class_name": "__keras_tensor__",
+        "config": {"shape": [], "dtype": "float32", "keras_history": reference},
+    }

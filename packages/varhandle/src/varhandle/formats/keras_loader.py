@@ -32,10 +32,13 @@ class KerasLoadError(VarhandleError, ValueError):
     """Keras cannot load a model; the message is the cause that Keras puts at the end of its own."""
 
 
-def load_keras(path: str, trust: bool, imports: Sequence[Import] = ()) -> Any:
+def load_keras(
+    path: str, trust: bool = False, imports: Sequence[Import] = (), float32: bool = False
+) -> Any:
     """Load a Keras model for inference, in a child process.
 
-    What it was compiled with is left out. ``trust.check_trust`` has to come first: releases of
+    With ``float32`` its layers calculate in float32, whatever policy they were saved with. What it
+    was compiled with is left out. ``trust.check_trust`` has to come first: releases of
     Keras 3 ignored ``safe_mode`` for a ``.h5`` file, and imported what a config named.
 
     Raises:
@@ -56,9 +59,12 @@ def load_keras(path: str, trust: bool, imports: Sequence[Import] = ()) -> Any:
         raise _missing(config, known)
     options = {"custom_objects": known, "compile": False, "safe_mode": not trust}
     is_old = _is_of_keras_2(path)
+    pruned = [v["config"]["name"] for v, _ in objects_of(config) if keras_2.is_pruned(v)]
     if changed := is_old and keras_2.adapt_config(config):
         known |= keras_2.custom_objects()
-    with _copy_with(path, config) if changed else contextlib.nullcontext(path) as readable:
+    if float32:
+        changed |= _set_float32(config)
+    with _copy_with(path, config, pruned) if changed else contextlib.nullcontext(path) as readable:
         try:
             return keras.models.load_model(readable, **options)
         except Exception as error:  # Keras raises whatever its layers raise
@@ -69,9 +75,31 @@ def load_keras(path: str, trust: bool, imports: Sequence[Import] = ()) -> Any:
             return _load_with_tf_keras(path, options, _cause(str(error)))
 
 
+_HALVES = frozenset({"float16", "bfloat16", "mixed_float16", "mixed_bfloat16"})
+
+
+def _set_float32(config: dict[str, Any]) -> bool:
+    """Write float32 in the place of each policy of half precision; tell whether there was one."""
+    places = [
+        (value, key)
+        for value, _ in objects_of(config)
+        for key in ("dtype", "name")
+        if isinstance(value, dict) and isinstance(value.get(key), str) and value[key] in _HALVES
+    ]
+    for value, key in places:
+        value[key] = "float32"
+    return bool(places)
+
+
+def _leave_out_pruning(layer: Any) -> None:
+    names = [n.decode() if isinstance(n, bytes) else n for n in layer.attrs["weight_names"]]
+    own = [n for n in names if n.rpartition("/")[2].split(":")[0] not in keras_2.PRUNING_WEIGHTS]
+    layer.attrs["weight_names"] = [name.encode() for name in own]
+
+
 @contextlib.contextmanager
-def _copy_with(path: str, config: Mapping[str, Any]) -> Iterator[str]:
-    """Copy a Keras file, with another config in it."""
+def _copy_with(path: str, config: Mapping[str, Any], pruned: Sequence[str]) -> Iterator[str]:
+    """Copy a Keras file, with another config in it; ``pruned`` layers keep their own weights."""
     text = json.dumps(config).encode()
     with tempfile.TemporaryDirectory(prefix="keras-") as folder:
         copy = str(Path(folder, Path(path).name))
@@ -89,6 +117,8 @@ def _copy_with(path: str, config: Mapping[str, Any]) -> Iterator[str]:
             shutil.copyfile(path, copy)
             with h5py.File(copy, "r+") as file:
                 file.attrs["model_config"] = text
+                for name in pruned:
+                    _leave_out_pruning(file["model_weights"][name])
         yield copy
 
 

@@ -57,10 +57,7 @@ class KerasModel(ModelFormat):
         return tf.lite.TFLiteConverter.from_keras_model(model)
 
     def converter_code(self, signature: Signature | None, keys: Sequence[str]) -> list[str]:
-        return [
-            "model = tf.keras.models.load_model(source, compile=False)",
-            "converter = tf.lite.TFLiteConverter.from_keras_model(model)",
-        ]
+        return ["converter = tf.lite.TFLiteConverter.from_keras_model(model)"]
 
 
 class KerasArchive(KerasModel):

@@ -49,6 +49,7 @@ class SavedModel(ModelFormat):
         import tensorflow as tf
 
         import_custom(source.imports)  # it may register ops, as TensorFlow Text does
+        load_old_optimizers()
         loaded = tf.saved_model.load(source.path)
         first = source.signature.name if source.signature else next(iter(loaded.signatures))
 
@@ -65,6 +66,7 @@ class SavedModel(ModelFormat):
         import tensorflow as tf
 
         import_custom(source.imports)
+        load_old_optimizers()
         return tf.lite.TFLiteConverter.from_saved_model(
             source.path, signature_keys=list(source.keys) or None
         )
@@ -75,3 +77,22 @@ class SavedModel(ModelFormat):
             f"    source, signature_keys={list(keys) or ['serving_default']!r}",
             ")",
         ]
+
+
+def load_old_optimizers() -> None:
+    """Let TensorFlow load what a model was trained with, where that was an optimizer of Keras 2.
+
+    ``tf.saved_model.load`` asks the optimizer for its slot variables, and only Keras 2 has a class
+    that gives them. No signature reads them; empty ones do.
+    """
+    import tensorflow as tf
+
+    class Optimizer(tf.Module):
+        def add_slot(self, var: Any, slot_name: str) -> Any:
+            return tf.Variable(tf.zeros_like(var), trainable=False, name=slot_name)
+
+    loading = tf.__internal__.saved_model.load
+    made = loading.VersionedTypeRegistration(
+        lambda _: Optimizer(), version=2, min_producer_version=1, min_consumer_version=1
+    )
+    loading.register_revived_type("optimizer", lambda _: False, versions=[made])

@@ -64,7 +64,9 @@ def read_saved_model(path: Path, source: str) -> Graph:
     readers = [_Reader(graphs[i], path.parent, source) for i in order]
     graph = readers[0].read()
     code = {line for reader in readers for line in reader.embedded_code()}
-    return replace(graph, embedded_code=tuple(sorted(code)))
+    objects = graphs[order[0]].object_graph_def.nodes
+    has_slots = any(len(each.slot_variables) for each in objects)
+    return replace(graph, embedded_code=tuple(sorted(code)), has_old_optimizer=has_slots)
 
 
 class _Reader:

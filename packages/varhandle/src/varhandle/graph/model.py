@@ -174,6 +174,8 @@ class Graph:
         embedded_code: What it brings along that would run as code, or touch other files, if it
             were loaded: a line each.
         custom_objects: What it does not bring along and needs to be loaded, each once.
+        has_old_optimizer: Whether a SavedModel holds an optimizer of Keras 2 with slot variables,
+            for which ``tf.saved_model.load`` has no class.
     """
 
     source: str
@@ -184,6 +186,7 @@ class Graph:
     producer: str | None = None
     embedded_code: tuple[str, ...] = ()
     custom_objects: tuple[CustomObject, ...] = ()
+    has_old_optimizer: bool = False
 
     def __repr__(self) -> str:
         parts = {

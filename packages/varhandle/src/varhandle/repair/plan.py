@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from varhandle.diagnosis import Diagnosis, Finding
@@ -25,9 +25,10 @@ from varhandle.graph import Variable
 from varhandle.repair.refusal import NO_FAMILY, ORIGINAL_MODEL, NoCureError
 from varhandle.repair.steps import STEPS
 from varhandle.savedmodel.checkpoint_freezer import checkpoint_beside
+from varhandle.savedmodel.close_shapes import Sizes
 
-_REWRITING = {family.id: family.repair_step for family in FAMILIES if family.repair_step}
-"""Family to the step that rewrites its signature."""
+_FAMILIES = {family.id: family for family in FAMILIES}
+_REWRITING = ("widen-dtype", "functional-updates")
 
 _BLOCKING = frozenset(family.id for family in FAMILIES if family.spoils_whole_file)
 
@@ -46,6 +47,7 @@ class RepairPlan(Rich):
             one that is asked for, those that share state with it.
         left_out: The model's other signatures.
         narrow: Dtypes that are carried in a wider one.
+        shapes: By signature and input, what open shapes are closed to; a batch of 1 if empty.
     """
 
     id: str
@@ -56,6 +58,7 @@ class RepairPlan(Rich):
     left_out: tuple[str, ...] = ()
     narrow: tuple[str, ...] = ()
     quantization: str | None = None
+    shapes: Mapping[str, Sizes] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"RepairPlan({self.id}: {', '.join(self.steps)})"
@@ -81,7 +84,7 @@ class RepairPlan(Rich):
 
     def with_step(self, diagnosis: Diagnosis, step: str, why: str) -> RepairPlan:
         """Return the plan with one more step, which only carrying it out showed to be needed."""
-        plan = replace(self, steps=(*self.steps, step), why=f"{self.why} {why}")
+        plan = replace(self, steps=(*self.steps, step), why=f"{self.why} {why}".rstrip())
         return _finished(diagnosis, plan)
 
 
@@ -241,6 +244,12 @@ def _choose_steps(diagnosis: Diagnosis, target: Target, signature: str | None) -
     return _plan_for_source(diagnosis, errors, signature)
 
 
+def _mended_by(errors: dict[str, Finding], *steps: str) -> dict[str, Finding]:
+    """Take those out of the errors that these steps mend."""
+    mine = [each for each in errors if _FAMILIES[each].repair_step in steps]
+    return {each: errors.pop(each) for each in mine}
+
+
 def _refuse(errors: Iterable[Finding]) -> None:
     for finding in errors:
         raise NoCureError(f"no safe cure for {finding.id}: {finding.message}", finding)
@@ -264,7 +273,7 @@ def _plan_for_tflite(
 
 
 def _plan_for_graph_def(diagnosis: Diagnosis, errors: dict[str, Finding]) -> _Choice:
-    unfrozen = errors.pop("unfrozen-graph", None)
+    unfrozen = next(iter(_mended_by(errors, "freeze").values()), None)
     _refuse(errors.values())
     _refuse_other(diagnosis, NO_FAMILY)
     if unfrozen is None:
@@ -272,7 +281,7 @@ def _plan_for_graph_def(diagnosis: Diagnosis, errors: dict[str, Finding]) -> _Ch
     checkpoint = checkpoint_beside(diagnosis.graph)
     if checkpoint is None:
         raise NoCureError(
-            f"no safe cure for unfrozen-graph: {unfrozen.message} No checkpoint beside the file "
+            f"no safe cure for {unfrozen.id}: {unfrozen.message} No checkpoint beside the file "
             "holds all of them.",
             unfrozen,
         )
@@ -287,10 +296,13 @@ def _plan_for_graph_def(diagnosis: Diagnosis, errors: dict[str, Finding]) -> _Ch
 def _plan_for_source(
     diagnosis: Diagnosis, errors: dict[str, Finding], signature: str | None
 ) -> _Choice:
-    rewrites = {family: errors.pop(family) for family in _REWRITING if family in errors}
-    lost = errors.pop("keras3-export", None)
+    rewrites = _mended_by(errors, *_REWRITING)
+    lost = next(iter(_mended_by(errors, "track-variables").values()), None)
+    closing = _mended_by(errors, "close-shapes")
     _refuse(errors.values())
     narrow = _calculated_in(diagnosis)
+    if not (rewrites or narrow) and (closing or _stops_on_open_sizes(diagnosis, signature)):
+        return _plan_to_close(diagnosis, lost)
     names = " and ".join(narrow)
     why_calculated = (
         f"It calculates in {names}, and no builtin op does: the values are carried in float32, and "
@@ -298,15 +310,20 @@ def _plan_for_source(
     )
     if format_of(diagnosis.graph).can_export:
         _refuse(rewrites.values())
-        if narrow:
-            return _Choice(["export", "widen-dtype", "convert"], why_calculated, narrow)
-        return _Choice(["convert"], "A Keras file is loaded as the model that it is.")
+        loaded = _Choice(["convert"], "A Keras file is loaded as the model that it is.")
+        why_loaded = f"It calculates in {names}, and no builtin op does: it is loaded in float32."
+        calculated = _Choice(["float32-policy", "export", "convert"], why_loaded, narrow)
+        return calculated if narrow else loaded
     if rewrites:
         return _rewritten(diagnosis, rewrites, narrow, why_calculated)
     if narrow:
         return _Choice(["widen-dtype", "convert"], why_calculated, narrow)
     if lost is None and signature is not None:
         return _plan_for_signature(diagnosis, signature)
+    return _plan_to_track(lost)
+
+
+def _plan_to_track(lost: Finding | None) -> _Choice:
     why = "The model has no signature: its call becomes one."
     if lost is not None:
         why = (
@@ -314,6 +331,30 @@ def _plan_for_source(
             "tf.saved_model.load finds it, so a module holds what it found."
         )
     return _Choice(["track-variables", "convert"], why)
+
+
+def _plan_to_close(diagnosis: Diagnosis, lost: Finding | None) -> _Choice:
+    why = "The sizes of its inputs are open, and the converter or an op needs them."
+    if format_of(diagnosis.graph).can_export:
+        return _Choice(["export", "close-shapes", "convert"], why)
+    if lost is not None:
+        why = f"{_plan_to_track(lost).why} {why}"
+    return _Choice([*(["track-variables"] if lost else []), "close-shapes", "convert"], why)
+
+
+def _stops_on_open_sizes(diagnosis: Diagnosis, signature: str | None) -> bool:
+    """Tell whether a model with open sizes gave no file, or one that no interpreter runs.
+
+    A finding alone only leads one to expect it.
+    """
+    graph, proof = diagnosis.graph, diagnosis.proof
+    inputs = graph.signature(signature).inputs if signature else graph.main_signature.inputs
+    if inputs and not any(spec.shape is None or None in spec.shape for spec in inputs):
+        return False
+    if proof is None:
+        return any(_FAMILIES[f.id].repair_step == "close-shapes" for f in diagnosis.findings)
+    parity = proof.parity
+    return proof.refused or (parity is not None and any(run.refusal for run in parity.runs))
 
 
 def _plan_for_signature(diagnosis: Diagnosis, signature: str) -> _Choice:
@@ -381,8 +422,8 @@ def _rewritten(
         if wrong:
             why.append(_why_widened(wrong))
         narrow |= {v.dtype for v in wrong}
-        if _REWRITING[family] == "functional-updates":
-            gathered = family == "gather-from-frozen-table"
+        if _FAMILIES[family].repair_step == "functional-updates":
+            gathered = _FAMILIES[family].is_in_reads
             ops = {v.name: {access.op for access in v.assigns} for v in mine}
             parts |= {name for name in ops if gathered or ops[name] - CONVERTED_UPDATES}
     if calculated and not why:

@@ -341,6 +341,9 @@ def _asked(job: RepairJob) -> list[Asked]:
 
 
 def _signatures(job: RepairJob) -> list[Signature]:
+    if job.plan.shapes:  # no others are taken by the file
+        held = {one.name: one for one in read_graph(job.made).signatures}
+        return [held[name] for name in job.plan.shapes]
     names = job.plan.signatures or (None,)
     called = [job.model_format.call_signature(job.graph, name) for name in names]
     shown = [signature for signature in called if signature is not None]

@@ -6,20 +6,25 @@ both, and name it in ``STEPS``; a family names it as its ``repair_step``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from varhandle.conversion.converter import convert
 from varhandle.diagnosis import Diagnosis, Finding
+from varhandle.display import printable
+from varhandle.evaluate.example_inputs import example_calls
+from varhandle.evaluate.parity import PLAIN, answers
 from varhandle.evaluate.proof import Asked, converter_words
 from varhandle.evaluate.stateful_parity import with_state
 from varhandle.facts.recipes import RECIPES, ConverterSettings, Recipe, needs_calibration
 from varhandle.facts.targets import Target
 from varhandle.formats import SAVED_MODEL, ModelFormat, format_of, read_graph
 from varhandle.formats.custom_code import Import, read_folders
-from varhandle.graph import Graph
+from varhandle.graph import Graph, TensorSpec
 from varhandle.graph.signature_inference import infer_signature, sinks
 from varhandle.repair.refusal import (
     OTHER_BUILTINS,
@@ -30,6 +35,7 @@ from varhandle.repair.refusal import (
 )
 from varhandle.sandbox import run_isolated
 from varhandle.savedmodel.checkpoint_freezer import checkpoint_beside, files_of, freeze_checkpoint
+from varhandle.savedmodel.close_shapes import batch_of_one, close_signatures
 from varhandle.savedmodel.resave_tracked import CALL, DEFAULT, export_keras, save_tracked
 from varhandle.savedmodel.rewrite_signature import rewrite_signatures
 from varhandle.tflite.externalize_state import Lifted, lift_state
@@ -183,15 +189,131 @@ def _freeze_code(diagnosis: Diagnosis, _: RepairPlan) -> list[str]:
 
 
 def _export(job: RepairJob) -> None:
-    job.rewrite(export_keras, job.trust, job.imports, name="exported")
+    job.rewrite(export_keras, job.trust, job.imports, _in_float32(job.plan), name="exported")
 
 
-def _export_code(_: Diagnosis, __: RepairPlan) -> list[str]:
+def _in_float32(plan: RepairPlan) -> bool:
+    return "float32-policy" in plan.steps
+
+
+def _export_code(diagnosis: Diagnosis, plan: RepairPlan) -> list[str]:
     return [
-        "model = tf.keras.models.load_model(source, compile=False)",
+        *_loading_code(diagnosis, plan),
         "specs = [tf.TensorSpec(one.shape, one.dtype, one.name) for one in model.inputs]",
-        'model.export("exported", input_signature=specs if len(specs) == 1 else None)',
+        'model.export("exported", input_signature=specs if len(specs) == 1 else [specs])',
         'source = "exported"',
+    ]
+
+
+def _close_shapes(job: RepairJob) -> None:
+    """Close the batch alone, then every size, and keep the first file that runs.
+
+    The sizes are those of the inputs that were given, where there are any.
+    """
+    origin, problem = job.source, NoCureError("no safe cure: it has no open sizes to close")
+    for number, shapes in enumerate(_closings(job)):
+        job.source = origin
+        try:
+            job.rewrite(close_signatures, shapes, name=f"closed-{number}")
+            job.made = job.content = _convert_source(job)
+            _run_once(job)
+        except NoCureError as error:
+            problem = error
+            continue
+        told = "; ".join(
+            f"{printable(name)} {[-1 if size is None else size for size in shape]}"
+            for sizes in shapes.values()
+            for name, shape in sizes.items()
+        )
+        open_ones = " (-1 stays open)" if "-1" in told else ""
+        why = f"{job.plan.why} The file takes {told}{open_ones}."
+        job.plan = replace(job.plan, why=why, shapes=shapes)
+        job.plan = job.plan.with_step(job.diagnosis, "close-shapes", "")
+        return
+    raise problem
+
+
+def _closings(job: RepairJob) -> Iterator[dict[str, dict[str, list[int | None]]]]:
+    """Yield shapes by signature and input, each closing more than the one before."""
+    graph = read_graph(job.source)
+    signatures = [graph.signature(name) for name in job.signatures]
+    if job.inputs is not None:
+        first = signatures[0]
+        calls = example_calls(graph, first, 1, job.inputs).calls
+        sizes = {name: _agreeing([np.shape(call[name]) for call in calls]) for name in calls[0]}
+        yield {first.name: sizes, **{one.name: {} for one in signatures[1:]}}
+        return
+    batch = {
+        one.name: {spec.name: batch_of_one(spec.shape) for spec in one.inputs if spec.shape}
+        for one in signatures
+    }
+    yield batch
+    every = {
+        one.name: {spec.name: _closed(spec, calls[0][spec.name]) for spec in one.inputs}
+        for one in signatures
+        for calls in [example_calls(graph, one, 1).calls]
+    }
+    if every != batch:
+        yield every
+
+
+_LENGTH = 64
+"""Of what is no batch, where nothing tells a better size: it can be halved a few times."""
+
+
+def _closed(spec: TensorSpec, example: Any) -> list[int | None]:
+    """Close a shape as an example of it is, of which only the batch may be 1."""
+    sizes = list(np.shape(example))
+    is_open = [size is None for size in spec.shape or ()]
+    lengths = [True] * len(sizes) if spec.shape is None else is_open
+    return [
+        _LENGTH if place and size == 1 and lengths[place] else size
+        for place, size in enumerate(sizes)
+    ]
+
+
+def _agreeing(shapes: Sequence[tuple[int, ...]]) -> list[int | None]:
+    """Return the sizes that several calls have in common, and ``None`` for the others."""
+    return [sizes[0] if len(set(sizes)) == 1 else None for sizes in zip(*shapes, strict=True)]
+
+
+def _run_once(job: RepairJob) -> None:
+    """Call every signature of the file that was made once; ``NoCureError`` if one does not run."""
+    made = read_graph(job.made)
+    for one in made.signatures:
+        calls = example_calls(made, one, 1, content=job.made).calls
+        record = run_isolated(
+            answers, job.made, calls, one.name, PLAIN, timeout=job.timeout, tensorflow=False
+        )
+        if not record.ok:
+            reason = f"the file does not run: {record.message or record.outcome}"
+            raise NoCureError(f"no safe cure: {reason}", job.error)
+
+
+def _close_code(_: Diagnosis, plan: RepairPlan) -> list[str]:
+    names = [DEFAULT] if "export" in plan.steps else plan.signatures
+    shapes = dict(plan.shapes) or {name: {} for name in names}
+    return [
+        "# A batch of 1, in the constants of the graph as well.",
+        "from varhandle.savedmodel.close_shapes import close_signatures",
+        "",
+        f'close_signatures(source, "closed", {shapes!r})',
+        'source = "closed"',
+    ]
+
+
+def _loading_code(diagnosis: Diagnosis, plan: RepairPlan) -> list[str]:
+    """Write how a Keras file is loaded: what is no matter of one call of Keras, by the tool."""
+    graph = diagnosis.graph
+    is_old = (graph.producer or "Keras 2").startswith("Keras 2")
+    options = f", imports={list(diagnosis.imports)!r}" * bool(diagnosis.imports)
+    options += ", float32=True" * _in_float32(plan)
+    if not (is_old or options):
+        return ["model = tf.keras.models.load_model(source, compile=False)"]
+    return [
+        "from varhandle.formats.keras_loader import load_keras",
+        "",
+        f"model = load_keras(source{options})",
     ]
 
 
@@ -255,7 +377,8 @@ def _convert(job: RepairJob) -> None:
     proof = job.diagnosis.proof
     proved = proof.content if proof and job.plan.signatures == known else None
     untouched = job.source == job.path
-    job.made = job.content = (untouched and proved) or _convert_by_either_door(job)
+    if "close-shapes" not in job.plan.steps:  # which has converted what it closed
+        job.made = job.content = (untouched and proved) or _convert_by_either_door(job)
     keeps = job.target.resource_variables and not needs_calibration(job.plan.quantization)
     if not keeps and "lift" not in job.plan.steps and read_graph(job.made).variables:
         why = "The converted file keeps a state, which becomes inputs and outputs."
@@ -295,12 +418,23 @@ def _convert_code(diagnosis: Diagnosis, plan: RepairPlan) -> list[str]:
     recipe = RECIPES[plan.quantization] if plan.quantization else None
     if recipe and recipe.selective:
         return []  # it is the recipe that converts
-    saved = {"export", "widen-dtype", "functional-updates", "track-variables"} & set(plan.steps)
+    saved = {"export", "close-shapes", "widen-dtype", "functional-updates", "track-variables"}
+    saved &= set(plan.steps)
     model_format = SAVED_MODEL if saved else format_of(diagnosis.graph)
     called = model_format.call_signature(diagnosis.graph, None)
     by_converter = recipe and not plan.quantizes_file(diagnosis)
+    opening = model_format.converter_code(called, plan.signatures)
+    if diagnosis.graph.has_old_optimizer and not saved:
+        opening = [
+            "# tf.saved_model.load has no class for the optimizer, which is of Keras 2.",
+            "from varhandle.formats.saved_model import load_old_optimizers",
+            "",
+            "load_old_optimizers()",
+            *opening,
+        ]
     return [
-        *model_format.converter_code(called, plan.signatures),
+        *([] if saved or not model_format.can_export else _loading_code(diagnosis, plan)),
+        *opening,
         *(_settings_code(recipe, plan) if recipe and by_converter else []),
         "content = converter.convert()",
     ]
@@ -454,12 +588,18 @@ STEPS: Mapping[str, RepairStep] = {
         "put the checkpoint's values into the graph", "freeze", _freeze, _freeze_code
     ),
     "signature": RepairStep("take one signature only", "take-signature", _do_nothing, _no_code),
+    "float32-policy": RepairStep(
+        "load the Keras model in float32", "float32-policy", _do_nothing, _no_code
+    ),
     "export": RepairStep("save the Keras model as a SavedModel", "", _export, _export_code),
     "track-variables": RepairStep(
         "hold the captured variables in a module, and save again",
         "hold-variables",
         _track,
         _track_code,
+    ),
+    "close-shapes": RepairStep(
+        "give the open sizes of the inputs a value", "close-shapes", _close_shapes, _close_code
     ),
     "widen-dtype": RepairStep(
         "carry values in a wider dtype", "recast-state", _rewrite, _rewrite_code

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from varhandle.errors import VarhandleError
 from varhandle.formats.base import LoadedModel
 from varhandle.formats.custom_code import Import
+from varhandle.formats.saved_model import load_old_optimizers
 from varhandle.graph import Signature, TensorSpec
 
 CALL = "__call__"
@@ -41,6 +42,7 @@ def entries_of(source: str, signatures: Sequence[str]) -> list[Entry]:
     """
     import tensorflow as tf
 
+    load_old_optimizers()
     loaded = tf.saved_model.load(source)
     return [_entry(loaded, signature) for signature in signatures]
 
@@ -140,8 +142,12 @@ def _call(tf: Any, function: Any) -> Any:
     return call
 
 
-def export_keras(source: str, target: str, trust: bool, imports: Sequence[Import]) -> None:
+def export_keras(
+    source: str, target: str, trust: bool, imports: Sequence[Import], float32: bool = False
+) -> None:
     """Write a Keras file as a SavedModel, by the model's own ``export``.
+
+    With ``float32``, a model of half precision is loaded in float32 instead.
 
     ``ValueError``, with Keras's own message, if it cannot load or export it.
     """
@@ -149,10 +155,12 @@ def export_keras(source: str, target: str, trust: bool, imports: Sequence[Import
 
     from varhandle.formats.keras_loader import load_keras
 
-    model = load_keras(source, trust, imports)
+    model = load_keras(source, trust, imports, float32)
     # Left to itself, export opens the batch, which a layer with a state of a fixed size refuses.
-    specs = [tf.TensorSpec(one.shape, one.dtype, one.name) for one in model.inputs]
-    model.export(target, verbose=False, input_signature=specs if len(specs) == 1 else None)
+    inputs = getattr(model, "inputs", None) or ()  # a class of its author's tells none
+    specs: Any = [tf.TensorSpec(one.shape, one.dtype, one.name) for one in inputs]
+    signature = (specs if len(specs) == 1 else [specs]) if specs else None
+    model.export(target, verbose=False, input_signature=signature)
 
 
 def _called(function: Any, tensors: list[Any], specs: dict[str, Any]) -> Any:

@@ -1,0 +1,197 @@
+"""Files of Keras 2, made by hand of what Keras 3 writes: as tf_keras 2.21 writes such models."""
+
+import json
+import sys
+from types import SimpleNamespace
+
+import h5py
+import numpy as np
+import pytest
+
+from varhandle.cli import main
+from varhandle.formats import read_graph
+from varhandle.formats.embedded_code import objects_of
+from varhandle.formats.keras_loader import KerasLoadError, load_keras
+
+ADAM = {"optimizer_config": {"class_name": "Custom>Adam", "config": {"learning_rate": 0.001}}}
+SHAPES = {"query_shape": [1, 4, 3], "key_shape": [1, 4, 3], "value_shape": [1, 4, 3]}
+WRITTEN = {
+    "LSTM": {"time_major": False, "implementation": 2},
+    "GRU": {"time_major": False, "implementation": 2},
+    "ConvLSTM2D": {"time_major": False},
+    "DepthwiseConv2D": {"groups": 1},
+    "SeparableConv2D": {"groups": 1, "kernel_initializer": "zeros", "kernel_regularizer": None},
+    "Conv2DTranspose": {"groups": 1},
+    "SpatialDropout2D": {"trainable": True, "noise_shape": None},
+    "RandomFlip": {"rng_type": "stateful"},
+    "MultiHeadAttention": {**SHAPES, "softmax_robust_masking": False},
+    "Attention": {"score_mode": "dot"},
+    "GlorotUniform": {"dtype": "float32"},
+}
+"""What Keras 2 writes of a class besides what Keras 3 does."""
+
+
+def _as_keras_2(path, change=lambda config: None):
+    """Write the config of a ``.h5`` file anew as Keras 2 does, and what it was compiled with."""
+    with h5py.File(path, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        for value, _ in list(objects_of(config)):
+            settings = value.get("config")
+            if isinstance(settings, dict):
+                settings |= WRITTEN.get(value.get("class_name"), {})
+                if "batch_shape" in settings:
+                    settings["batch_input_shape"] = settings.pop("batch_shape")
+        change(config)
+        file.attrs["model_config"] = json.dumps(config)
+        file.attrs["training_config"] = json.dumps(ADAM)
+        file.attrs["keras_version"] = "2.15.0"
+    return path
+
+
+@pytest.fixture
+def saved(keras, tmp_path):
+    def save(*layers, shape, change=lambda config: None):
+        model = keras.Sequential([keras.Input(shape, batch_size=1), *layers])
+        model.save(tmp_path / "m.h5")
+        return model, _as_keras_2(tmp_path / "m.h5", change)
+
+    return save
+
+
+def _alike(model, path, *arrays):
+    x = arrays[0] if len(arrays) == 1 else list(arrays)
+    loaded = load_keras(str(path), trust=False)
+    for want, got in zip(
+        _flat(model(x, training=False)), _flat(loaded(x, training=False)), strict=True
+    ):
+        np.testing.assert_array_equal(want, got)
+
+
+def _flat(outputs):
+    return outputs if isinstance(outputs, list) else [outputs]
+
+
+def _noise(*shape):
+    return np.random.default_rng(0).standard_normal(shape).astype("float32")
+
+
+def test_layers_of_images(keras, saved):
+    layers = keras.layers
+    stack = [layers.RandomFlip(), layers.DepthwiseConv2D(3), layers.SeparableConv2D(4, 3)]
+    stack += [layers.SpatialDropout2D(0.1), layers.Conv2DTranspose(2, 3)]
+    _alike(*saved(*stack, shape=(8, 8, 3)), _noise(1, 8, 8, 3))
+
+
+def test_recurrent_layers(keras, saved):
+    layers = keras.layers
+    stack = [layers.Bidirectional(layers.LSTM(3, return_sequences=True)), layers.GRU(2)]
+    _alike(*saved(*stack, shape=(5, 4)), _noise(1, 5, 4))
+    _alike(*saved(layers.ConvLSTM2D(2, 3), shape=(3, 6, 6, 1)), _noise(1, 3, 6, 6, 1))
+
+
+def test_the_hard_sigmoid_of_keras_2_is_another(keras, saved):
+    _, path = saved(keras.layers.Dense(4, "hard_sigmoid", False, "ones"), shape=(1,))
+    got = load_keras(str(path), trust=False)(np.array([[1.0]], "float32"))
+    np.testing.assert_allclose(got, np.full((1, 4), 0.7), rtol=1e-6)  # 0.2 x + 0.5
+
+
+def test_a_sequential_model_as_a_list(keras, saved):
+    """Before Keras 2.2.3, and with the first layer's shape in the place of an input layer."""
+
+    def change(config):
+        first, *layers = config["config"]["layers"]
+        layers[0]["config"]["batch_input_shape"] = first["config"]["batch_input_shape"]
+        config["config"] = layers
+
+    model, path = saved(keras.layers.Dense(3), keras.layers.Dense(2), shape=(4,), change=change)
+    _alike(model, path, _noise(1, 4))
+    assert [spec.shape for spec in read_graph(path).functions[0].inputs] == [(1, 4)]
+
+
+def test_calls_of_a_functional_model(keras, tmp_path):
+    """A model inside a model is counted from 1; first states and keywords are tensors as well."""
+    layers = keras.layers
+    x = keras.Input((4, 3), batch_size=1, name="x")
+    inner = keras.Sequential([keras.Input((4, 3), batch_size=1), layers.Dense(3)], name="inner")
+    steps, h, c = layers.LSTM(3, return_sequences=True, return_state=True, name="first")(inner(x))
+    attended = layers.MultiHeadAttention(1, 2, name="mha")(steps, x)
+    y = layers.LSTM(3, name="second")(attended, initial_state=[h, c])
+    model = keras.Model(x, [y, layers.Attention(name="att")([steps, x])])
+    model.save(tmp_path / "m.h5")
+    calls = {
+        "inner": [[["x", 0, 0, {}]]],
+        "first": [[["inner", 1, 0, {}]]],
+        "mha": [[["first", 0, 0, {"value": ["x", 0, 0]}]]],
+        "second": [[["mha", 0, 0, {}], ["first", 0, 1, {}], ["first", 0, 2, {}]]],
+        "att": [[["first", 0, 0, {}], ["x", 0, 0, {}]]],
+    }
+
+    def change(config):
+        for layer in config["config"]["layers"]:
+            layer["inbound_nodes"] = calls.get(layer["name"], [])
+
+    _alike(model, _as_keras_2(tmp_path / "m.h5", change), _noise(1, 4, 3))
+
+
+def test_a_policy_is_named(keras, saved):
+    def change(config):
+        policy = {"class_name": "Policy", "config": {"name": "mixed_float16"}}
+        config["config"]["layers"][1]["config"]["dtype"] = policy
+
+    layer = keras.layers.Dense(3, dtype="mixed_float16")
+    _alike(*saved(layer, shape=(4,), change=change), _noise(1, 4))
+
+
+def _time_major(config):
+    config["config"]["layers"][1]["config"]["time_major"] = True
+
+
+def test_what_keras_3_has_no_match_for_is_said_and_left_to_tf_keras(keras, saved, monkeypatch):
+    _, path = saved(keras.layers.LSTM(2), shape=(3, 2), change=_time_major)
+    monkeypatch.setitem(sys.modules, "tf_keras", None)
+    with pytest.raises(KerasLoadError, match=r"time_major.*pip install tf_keras"):
+        load_keras(str(path), trust=False)
+    asked = []
+    load = lambda path, **options: asked.append((path, options)) or "the model"  # noqa: E731
+    models = SimpleNamespace(models=SimpleNamespace(load_model=load))
+    monkeypatch.setitem(sys.modules, "tf_keras", models)
+    assert load_keras(str(path), trust=False) == "the model"
+    ((given, options),) = asked
+    assert given == str(path)
+    assert (options["compile"], options["safe_mode"]) == (False, True)
+
+
+def test_a_file_of_keras_3_is_left_as_it_is(keras, tmp_path):
+    layer = keras.layers.Dense(4, "hard_sigmoid", False, "ones")
+    model = keras.Sequential([keras.Input((1,), batch_size=1), layer])
+    model.save(tmp_path / "m.h5")
+    _alike(model, tmp_path / "m.h5", _noise(1, 1))
+
+
+def test_such_a_file_is_diagnosed_and_cured(keras, saved, tmp_path, capsys):
+    _, path = saved(keras.layers.LSTM(2), shape=(3, 2))
+    assert main(["diagnose", str(path)]) == 0, capsys.readouterr().out
+    assert main(["cure", str(path), str(tmp_path / "m.tflite")]) == 0
+    _, path = saved(keras.layers.LSTM(2), shape=(3, 2), change=_time_major)
+    assert main(["diagnose", str(path)]) == 1
+    assert "pip install tf_keras" in capsys.readouterr().out
+
+
+def test_a_pruned_layer_is_read_without_its_wrapper(keras, saved):
+    """As TensorFlow Model Optimization saves it: the wrapper has weights of its own."""
+
+    def change(config):
+        layer = config["config"]["layers"][1]
+        inner = {"class_name": layer["class_name"], "config": dict(layer["config"])}
+        layer["class_name"] = "PruneLowMagnitude"
+        layer["config"] = {"name": layer["config"]["name"], "layer": inner, "block_size": [1, 1]}
+
+    model, path = saved(keras.layers.Dense(3, name="dense"), shape=(4,), change=change)
+    with h5py.File(path, "r+") as file:
+        group = file["model_weights/dense"]
+        names = [str(name) for name in group.attrs["weight_names"]]
+        for name in ("dense/mask:0", "dense/threshold:0", "dense/pruning_step:0"):
+            group.create_dataset(name, data=np.zeros(()))
+            names.append(name)
+        group.attrs["weight_names"] = [name.encode() for name in names]
+    _alike(model, path, _noise(1, 4))

@@ -1,0 +1,115 @@
+"""Models whose batch and lengths are open: closed, converted, and compared with Keras itself."""
+
+import re
+
+import numpy as np
+import pytest
+
+from varhandle import cure, diagnose
+from varhandle.cli import main
+from varhandle.savedmodel.close_shapes import close_signatures
+
+
+def _steps_open(layers, keras):
+    stack = [
+        layers.LSTM(3, return_sequences=True),
+        layers.Bidirectional(layers.GRU(2)),
+        layers.Dense(2),
+    ]
+    return keras.Sequential([keras.Input((None, 3)), *stack])
+
+
+def _masked(layers, keras):
+    words, numbers = keras.Input((6,), dtype="int32", name="words"), keras.Input((2,), name="more")
+    read = layers.GRU(3)(layers.Embedding(9, 4, mask_zero=True)(words))
+    return keras.Model([words, numbers], layers.Concatenate()([numbers, read]))
+
+
+def _pictures(layers, keras):
+    return keras.Sequential([keras.Input((3, 6, 6, 1)), layers.ConvLSTM2D(2, 3), layers.Flatten()])
+
+
+def _strings(layers, keras):
+    word = keras.Input((1,), dtype="string", name="color")
+    number = layers.StringLookup(vocabulary=["red", "green"])(word)
+    return keras.Model(word, layers.Flatten()(layers.Embedding(4, 3)(number)))
+
+
+def _of_own_class(layers, keras):
+    x = keras.Input((None, 4))
+    attended = layers.MultiHeadAttention(2, 3)(x, x)
+    return keras.Model(x, layers.SimpleRNN(3)(layers.LayerNormalization()(attended + x)))
+
+
+MODELS = [_steps_open, _masked, _pictures, _strings, _of_own_class]
+
+
+def _inputs(model, length):
+    random = np.random.default_rng(length)
+    found = {}
+    for one in model.inputs:
+        shape = [1, *(length if size is None else size for size in one.shape[1:])]
+        if one.dtype == "string":
+            found[one.name] = np.full(shape, b"green", object)
+        elif one.dtype == "int32":
+            found[one.name] = random.integers(0, 9, shape).astype("int32")
+        else:
+            found[one.name] = random.standard_normal(shape).astype("float32")
+    return found
+
+
+def _made(tf, make):
+    import keras
+
+    keras.utils.set_random_seed(1)
+    return make(keras.layers, keras)
+
+
+def _answers_as(tf, content, model):
+    """Compare a file with Keras: its batch is 1, and its steps are open if the model's are."""
+    runner = tf.lite.Interpreter(model_content=content).get_signature_runner()
+    details = runner.get_input_details()
+    assert all(detail["shape_signature"][0] == 1 for detail in details.values())
+    is_open = any(None in one.shape[1:] for one in model.inputs)
+    for length in (4, 7) if is_open else (4,):
+        given = _inputs(model, length)
+        (got,) = runner(**given).values()
+        want = model(given if len(given) > 1 else next(iter(given.values())), training=False)
+        np.testing.assert_allclose(got, want, atol=1e-5)
+
+
+@pytest.mark.parametrize("make", MODELS)
+def test_an_open_batch_is_closed(tf, make, tmp_path):
+    model = _made(tf, make)
+    model.export(tmp_path / "open", verbose=False)
+    close_signatures(str(tmp_path / "open"), str(tmp_path / "closed"), {"serving_default": {}})
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path / "closed"))
+    _answers_as(tf, converter.convert(), model)
+
+
+@pytest.mark.parametrize("make", [_strings, _steps_open])
+def test_the_command_that_is_printed_closes_it(tf, make, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    model, name = _made(tf, make), "m.keras" if make is _strings else "m.h5"
+    model.save(tmp_path / name)
+    assert main(["diagnose", name]) == 1
+    printed = capsys.readouterr().out
+    (command,) = re.findall(f"varhandle (cure {name} model.tflite)", printed)
+    assert main(command.split()) in (0, 3)
+    told = capsys.readouterr().out
+    assert "cured: close-shapes" in told or "unproved: close-shapes" in told
+    assert "The file takes " in told
+    _answers_as(tf, (tmp_path / "model.tflite").read_bytes(), model)
+
+
+def test_the_inputs_that_are_given_decide_the_sizes(tf, tmp_path):
+    model = _made(tf, _pictures)
+    model.export(tmp_path / "m", verbose=False)
+    (name,) = _inputs(model, 1)
+    inputs = {name: np.ones((2, 4, 3, 6, 6, 1), "float32")}
+    made = cure(diagnose(tmp_path / "m", static=True), inputs=inputs)
+    assert made.plan.shapes == {"serving_default": {name: [4, 3, 6, 6, 1]}}
+    runner = tf.lite.Interpreter(model_content=made.content).get_signature_runner()
+    assert list(runner.get_input_details()[name]["shape"]) == [4, 3, 6, 6, 1]
+    (got,) = runner(**{name: inputs[name][0]}).values()
+    np.testing.assert_allclose(got, model(inputs[name][0]), atol=1e-5)
