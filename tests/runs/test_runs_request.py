@@ -57,7 +57,7 @@ def test_what_is_given_is_taken(tmp_path):
     [
         ("model", "nowhere", "nowhere: there is no such file or folder"),
         ("signature", "nobody", "no signature 'nobody'; there are: serving_default"),
-        ("inputs", "nothing.npz", "inputs: there is no file nothing.npz"),
+        ("inputs", "nothing.npz", "inputs: there is no file or folder nothing.npz"),
         ("target", "toaster", "no target 'toaster'"),
         ("quantization", "int4", "no recipe 'int4'"),
     ],

@@ -55,6 +55,7 @@ def read_request(
     ``model`` is a path, or ``"half_reader"`` for the bundled one, which comes with inputs. Raises
     ``RequestError`` where there is no such model, signature, file of inputs, target or recipe.
     """
+    from varhandle.evaluate.given_inputs import inputs_path
     from varhandle.facts.recipes import requested_recipe
     from varhandle.facts.targets import find_target
     from varhandle.families.base import inference_signature
@@ -74,8 +75,9 @@ def read_request(
     calls: str | Mapping[str, Any] | None = half_reader_rows() if bundled else None
     if inputs:
         calls = os.fspath(inputs)
-        if not Path(inputs).is_file():
-            raise RequestError(f"inputs: there is no file {calls}")
+        path = inputs_path(inputs)
+        if path is not None and not path.exists():
+            raise RequestError(f"inputs: there is no file or folder {calls}")
     return ModelRequest(graph, signature or None, calls, place, recipe)
 
 

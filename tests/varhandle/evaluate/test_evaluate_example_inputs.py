@@ -100,7 +100,7 @@ GOOD = {"x": np.zeros([2, 1, 2], "float32"), "n": np.zeros(2, "int32")}
     [
         ({"y": np.zeros(2)}, "takes n, x, and not n, x, y"),
         ({"x": np.zeros([2, 1, 3], "float32")}, r"shape \[-1, 2\], and not \[1, 3\]"),
-        ({"x": np.zeros([2, 2], "float32")}, r"shape \[-1, 2\], and not \[2\]"),
+        ({"x": np.zeros([2, 3], "float32")}, r"shape \[-1, 2\], and not \[3\]"),
         ({"n": np.zeros(2)}, "n takes int32, and not float64"),
         ({"n": np.int32(3)}, "no first axis"),
         ({"n": np.zeros(3, "int32")}, "count the same calls"),

@@ -358,3 +358,24 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.tflite")
     with pytest.raises(OSError, match="neither a file nor a folder"):
         Session(tmp_path / "pipe.tflite")
+
+
+def test_a_file_is_resized_before_its_placeholder_sizes_are_tried(tf, converted):
+    """Bare, it cannot be opened with its sizes of 1, and is of no use after that."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    kernel = np.random.default_rng(0).normal(size=[80, 1, 2]).astype(np.float32)
+    content = converted(lambda x: {"y": tf.nn.conv1d(x, kernel, 4, "VALID")}, x=[None, None, 1])
+    with pytest.raises(RuntimeError):
+        Interpreter(model_content=content).allocate_tensors()
+    for delegates in (True, False):
+        session = Session(content, delegates=delegates)
+        for steps in (100, 1000):
+            x = np.random.default_rng(1).normal(size=[1, steps, 1]).astype(np.float32)
+            bare = Interpreter(model_content=content)
+            bare.resize_tensor_input(bare.get_input_details()[0]["index"], x.shape)
+            bare.allocate_tensors()
+            bare.set_tensor(bare.get_input_details()[0]["index"], x)
+            bare.invoke()
+            expected = bare.get_tensor(bare.get_output_details()[0]["index"])
+            assert np.allclose(session(x)["y"], expected, atol=1e-5)

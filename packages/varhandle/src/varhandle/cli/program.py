@@ -214,8 +214,10 @@ def add_calls(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--inputs",
         type=Path,
-        metavar="FILE.npz",
-        help="an array for each input, its first axis the successive calls; default: made up",
+        metavar="INPUTS",
+        help="an .npz file (an array for each input, its first axis the successive calls), an .npy "
+        "file, a folder of images, or FILE.py:function or module:function that yields calls; "
+        "default: what is stored with the model, else made up",
     )
     parser.add_argument(
         "--import",

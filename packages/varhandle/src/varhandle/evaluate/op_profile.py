@@ -173,6 +173,7 @@ def _in_turns(calls: Mapping[str, Callable[[], Any]]) -> dict[str, Latency]:
 def _invoker(content: bytes, values: Sequence[Array], delegates: bool) -> Callable[[], Any]:
     """Open a model without signatures, give it its inputs, and return the call that runs it."""
     interpreter = Session(content, delegates=delegates, strict=False).interpreter
+    interpreter.allocate_tensors()
     for detail, value in zip(interpreter.get_input_details(), values, strict=False):
         interpreter.set_tensor(detail["index"], value)
     invoke: Callable[[], Any] = interpreter.invoke

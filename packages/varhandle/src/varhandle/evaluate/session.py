@@ -109,9 +109,12 @@ class Session(RichTable):
         # While a runner lives, the public calls refuse: sessions that share have one each.
         main = self.signature is None or (shared is None and _runs_main(content, self.signature))
         self._runner = None if main else self.interpreter.get_signature_runner(self.signature)
-        self._shapes = {name: one.shape for name, one in self.inputs.items()}
-        if main:
+        self._shapes: dict[str, tuple[int, ...]] = {}  # of the inputs, as far as memory is planned
+        # Where more is open than the batch, the file's sizes are placeholders of 1, which an op may
+        # refuse; after that the interpreter is of no use. So the first call plans the memory.
+        if main and not any(_is_open(one.open_shape) for one in self.inputs.values()):
             self.interpreter.allocate_tensors()
+            self._shapes = {name: one.shape for name, one in self.inputs.items()}
 
     @property
     def runs_main(self) -> bool:
@@ -176,7 +179,7 @@ class Session(RichTable):
 
     def _invoke(self, fed: dict[str, Array]) -> dict[str, Array]:
         interpreter = self.interpreter
-        if any(array.shape != self._shapes[name] for name, array in fed.items()):
+        if {name: array.shape for name, array in fed.items()} != self._shapes:
             self._resize(fed)
         for name, array in fed.items():
             interpreter.set_tensor(self.inputs[name].index, array)
@@ -184,11 +187,11 @@ class Session(RichTable):
         return {name: interpreter.get_tensor(one.index) for name, one in self.outputs.items()}
 
     def _resize(self, fed: dict[str, Array]) -> None:
+        self._shapes = {}  # unknown again, should the interpreter refuse
         for name, array in fed.items():
-            self._shapes[name] = (-1,)  # unknown again, should the interpreter refuse
             self.interpreter.resize_tensor_input(self.inputs[name].index, array.shape)
         self.interpreter.allocate_tensors()
-        self._shapes.update({name: array.shape for name, array in fed.items()})
+        self._shapes = {name: array.shape for name, array in fed.items()}
 
     def __repr__(self) -> str:
         name = f"{self.signature}: " if self.signature else ""
@@ -369,6 +372,11 @@ def _tensor(name: str, detail: Mapping[str, Any]) -> Tensor:
         int(zero_point),
         int(detail["index"]),
     )
+
+
+def _is_open(shape: tuple[int, ...]) -> bool:
+    """Whether more of a shape is open than the batch; a single dimension is no batch."""
+    return -1 in (shape[1:] or shape)
 
 
 def _dtype_name(dtype: np.dtype[Any]) -> str:

@@ -10,11 +10,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from varhandle.formats.custom_code import Import, read_folders
 from varhandle.formats.regular_file import check_folder
 from varhandle.graph import Graph, ModelFileError, Signature
+
+if TYPE_CHECKING:
+    from varhandle.formats.constants import Constants
 
 LoadedModel = Callable[[Mapping[str, Any], str | None], Mapping[str, Any]]
 """A loaded model, in inference mode: the inputs of one call by name, and the name of the signature
@@ -80,6 +83,13 @@ class ModelFormat(ABC):
     def read_bytes(self, data: bytes, source: str) -> Graph:
         """Read a model in memory, where the format has any there; raises ``ModelFileError``."""
         raise ModelFileError(source, "such a model is read from its file, not from memory")
+
+    def constants(self, graph: Graph, content: bytes | None = None) -> Constants:
+        """Return the constants of a model that was read, where the file shows them as such.
+
+        ``content`` is the file itself, of a format that is read from memory.
+        """
+        return {}
 
     def path_to_load(self, source: str | os.PathLike[str]) -> str:
         """Return what TensorFlow opens, where that is not the path that was read."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from varhandle.formats.base import LoadedModel, ModelFormat, ModelSource, TFLiteConverter
 from varhandle.formats.regular_file import read_regular
 from varhandle.graph import Graph, Signature
 from varhandle.graph.signature_inference import infer_signature
+
+if TYPE_CHECKING:
+    from varhandle.formats.constants import Constants
 
 
 class GraphDef(ModelFormat):
@@ -32,6 +35,13 @@ class GraphDef(ModelFormat):
 
     def call_signature(self, graph: Graph, name: str | None) -> Signature:
         return infer_signature(graph)
+
+    def constants(self, graph: Graph, content: bytes | None = None) -> Constants:
+        from varhandle.formats.constants import constants_of_graph_def
+        from varhandle.formats.proto_schema import MESSAGES
+
+        data = read_regular(Path(graph.source))
+        return constants_of_graph_def(MESSAGES["GraphDef"].FromString(data))
 
     def load(self, source: ModelSource) -> LoadedModel:
         import tensorflow as tf

@@ -22,7 +22,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from varhandle.facts.dtypes import DTYPES
 
 PACKAGE = "tensorflow"
-_SCHEMA = Path(__file__).with_name("tensorflow.proto")
+_SCHEMAS = [Path(__file__).with_name(f"{name}.proto") for name in ("tensorflow", "serving")]
 _REFERENCE = 100
 """Added to a dtype's number when the tensor is a TF1 reference (``DT_FLOAT_REF``)."""
 
@@ -75,7 +75,8 @@ def _add_field(
 
 
 def _messages() -> Iterator[descriptor_pb2.DescriptorProto]:
-    for name, body in _MESSAGE.findall(_SCHEMA.read_text(encoding="ascii")):
+    schema = "".join(path.read_text(encoding="ascii") for path in _SCHEMAS)
+    for name, body in _MESSAGE.findall(schema):
         message = descriptor_pb2.DescriptorProto(name=name)
         for index, (choice, fields) in enumerate(_ONEOF.findall(body)):
             message.oneof_decl.add(name=choice)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from varhandle.formats.base import LoadedModel, ModelFormat, ModelSource, TFLiteConverter
 from varhandle.formats.custom_code import import_custom
 from varhandle.graph import Graph, ModelFileError, Signature
+
+if TYPE_CHECKING:
+    from varhandle.formats.constants import Constants
 
 SAVED_MODEL_FILE = "saved_model.pb"
 
@@ -44,6 +47,13 @@ class SavedModel(ModelFormat):
 
     def call_signature(self, graph: Graph, name: str | None) -> Signature | None:
         return graph.signature(name) if name else None
+
+    def constants(self, graph: Graph, content: bytes | None = None) -> Constants:
+        from varhandle.formats.constants import constants_of_graph_def
+        from varhandle.formats.saved_model_reader import meta_graphs
+
+        path = Path(self.path_to_load(graph.source), SAVED_MODEL_FILE)
+        return constants_of_graph_def(meta_graphs(path, graph.source)[0].graph_def)
 
     def load(self, source: ModelSource) -> LoadedModel:
         import tensorflow as tf

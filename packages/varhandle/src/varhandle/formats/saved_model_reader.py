@@ -47,6 +47,19 @@ def read_saved_model(path: Path, source: str) -> Graph:
 
     Raises ``ModelFileError`` if it is damaged, and ``OSError`` if a file cannot be read.
     """
+    graphs = meta_graphs(path, source)
+    readers = [_Reader(each, path.parent, source) for each in graphs]
+    graph = readers[0].read()
+    code = {line for reader in readers for line in reader.embedded_code()}
+    has_slots = any(len(each.slot_variables) for each in graphs[0].object_graph_def.nodes)
+    return replace(graph, embedded_code=tuple(sorted(code)), has_old_optimizer=has_slots)
+
+
+def meta_graphs(path: Path, source: str) -> list[Any]:
+    """Return the MetaGraphDefs of a ``saved_model.pb``, the one that serves first.
+
+    Raises ``ModelFileError`` if it is damaged, and ``OSError`` if it cannot be read.
+    """
     try:
         check_folder(path.parent)
     except OSError as error:
@@ -61,12 +74,7 @@ def read_saved_model(path: Path, source: str) -> Graph:
     # TensorFlow looks for the graph with exactly this tag.
     tags = [set(graph.meta_info_def.tags) for graph in graphs]
     order = sorted(range(len(graphs)), key=lambda i: (tags[i] != {"serve"}, "serve" not in tags[i]))
-    readers = [_Reader(graphs[i], path.parent, source) for i in order]
-    graph = readers[0].read()
-    code = {line for reader in readers for line in reader.embedded_code()}
-    objects = graphs[order[0]].object_graph_def.nodes
-    has_slots = any(len(each.slot_variables) for each in objects)
-    return replace(graph, embedded_code=tuple(sorted(code)), has_old_optimizer=has_slots)
+    return [graphs[i] for i in order]
 
 
 class _Reader:

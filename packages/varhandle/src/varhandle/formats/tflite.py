@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from varhandle.formats.base import ModelFormat, ModelSource
 from varhandle.graph import Graph, ModelFileError, Signature
+
+if TYPE_CHECKING:
+    from varhandle.formats.constants import Constants
 
 _MARK = b"TFL3"
 
@@ -40,6 +43,11 @@ class TFLite(ModelFormat):
 
     def call_signature(self, graph: Graph, name: str | None) -> Signature:
         return graph.signature(name) if name else graph.main_signature
+
+    def constants(self, graph: Graph, content: bytes | None = None) -> Constants:
+        from varhandle.formats.tflite_reader import read_constants
+
+        return read_constants(content if content is not None else Path(graph.source).read_bytes())
 
     def load(self, source: ModelSource) -> NoReturn:
         raise ModelFileError(source.path, "a .tflite file is what is compared, and no reference")

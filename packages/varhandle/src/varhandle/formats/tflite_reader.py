@@ -8,11 +8,13 @@ because every item is counted against the size of the file.
 from __future__ import annotations
 
 import inspect
+import math
 import re
 import struct
 from collections.abc import Iterable, Iterator
-from functools import cache
-from typing import Any
+from functools import cache, partial
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 from ai_edge_litert import schema_py_generated as schema
 
@@ -21,6 +23,9 @@ from varhandle.graph import Function, Graph, ModelFileError, Node, Shape, Signat
 from varhandle.graph.model import MOST_NODES, Variable, refuse_too_much
 from varhandle.graph.op_roles import TFLITE_VARIABLES
 from varhandle.graph.resource_flow import EntryPoint, ResourceFlow, find_handles
+
+if TYPE_CHECKING:
+    from varhandle.formats.constants import Constants
 
 Buffer = bytes | memoryview
 
@@ -114,6 +119,16 @@ class _Reader:
             code_in_functions(functions, lambda _, node: not node.op.startswith("Flex")),
         )
 
+    def subgraphs(self) -> dict[str, Any]:
+        """Return the subgraphs by name."""
+        return {name: self._model.Subgraphs(i) for i, name in enumerate(self._function_names)}
+
+    def tensors(self, subgraph: Any) -> dict[str, Any]:
+        """Return a subgraph's tensors by name, in their order."""
+        tensors = [subgraph.Tensors(i) for i in self._range(subgraph.TensorsLength(), _TABLE)]
+        names = _unique(self._text(tensor.Name()) for tensor in tensors)
+        return dict(zip(names, tensors, strict=True))
+
     def _range(self, length: int, size: int = 1) -> range:
         """Return the indices of a vector, counting its items against the size of the file.
 
@@ -152,9 +167,7 @@ class _Reader:
         return ", ".join(part for part in parts if part) or None
 
     def _read_function(self, subgraph: Any, name: str) -> Function:
-        tensors = [subgraph.Tensors(i) for i in self._range(subgraph.TensorsLength(), _TABLE)]
-        names = _unique(self._text(tensor.Name()) for tensor in tensors)
-        specs = [self._read_tensor(t, n) for t, n in zip(tensors, names, strict=True)]
+        specs = [self._read_tensor(t, n) for n, t in self.tensors(subgraph).items()]
         inputs = self._pick(specs, subgraph, "Inputs")
         producers = {spec.name: spec.name for spec in inputs if spec}
         nodes = []
@@ -315,3 +328,72 @@ def _unique(names: Iterable[str]) -> list[str]:
             free = f"{free}#{index}"
         unique[free] = None
     return list(unique)
+
+
+def read_constants(data: Buffer) -> Constants:
+    """Return the constants of a .tflite file that was read before, by subgraph and tensor."""
+    from varhandle.formats.constants import Constant
+
+    reader, model = _Reader(data, "<bytes>"), schema.Model.GetRootAs(data, 0)
+    found = {}
+    for function, subgraph in reader.subgraphs().items():
+        for name, tensor in reader.tensors(subgraph).items():
+            buffer = model.Buffers(tensor.Buffer())
+            if buffer is not None and buffer.DataLength():
+                shape = tuple(tensor.Shape(i) for i in range(tensor.ShapeLength()))
+                found[function, name] = Constant(shape, partial(_values, tensor, buffer, shape))
+    return found
+
+
+def _values(tensor: Any, buffer: Any, shape: tuple[int, ...]) -> Any:
+    """Decode a constant; ``None`` where it is too large, packed or of a dtype that NumPy lacks."""
+    import numpy as np
+
+    from varhandle.formats.constants import MOST_VALUES
+
+    name = _DTYPES.get(tensor.Type(), "")
+    if math.prod(shape) > MOST_VALUES:
+        return None
+    data = buffer.DataAsNumpy()
+    try:
+        if name == "string":  # the number of strings, where each begins and the last ends, and they
+            count = int(data[:4].view("<i4")[0])
+            ends = data[4 : 8 + 4 * count].view("<i4").tolist()
+            words = [data[a:b].tobytes() for a, b in pairwise(ends)]
+            return np.array(words, object).reshape(shape)
+        return data.view(name).reshape(shape)
+    except (TypeError, ValueError):
+        return None
+
+
+def input_tensors(data: Buffer, signature: str) -> dict[str, str]:
+    """Return which tensor each input of a signature is; of the main graph's by their own names."""
+    return {name: tensor for name, (tensor, _) in _signature_inputs(data, signature).items()}
+
+
+def quantized_inputs(data: Buffer, signature: str) -> dict[str, tuple[str, float, int]]:
+    """Return dtype, scale and zero point of the inputs that are integers for real values."""
+    found = {}
+    for name, (_, tensor) in _signature_inputs(data, signature).items():
+        steps, dtype = tensor.Quantization(), _DTYPES.get(tensor.Type(), "")
+        if steps is not None and steps.ScaleLength() == 1 and "int" in dtype and steps.Scale(0):
+            zero = steps.ZeroPoint(0) if steps.ZeroPointLength() else 0
+            found[name] = (dtype, float(steps.Scale(0)), int(zero))
+    return found
+
+
+def _signature_inputs(data: Buffer, signature: str) -> dict[str, tuple[str, Any]]:
+    reader, model = _Reader(data, "<bytes>"), schema.Model.GetRootAs(data, 0)
+    subgraphs = list(reader.subgraphs().values())
+    for i in range(model.SignatureDefsLength()):
+        one = model.SignatureDefs(i)
+        if signature and (one.SignatureKey() or b"").decode(errors="replace") == signature:
+            tensors = list(reader.tensors(subgraphs[one.SubgraphIndex()]).items())
+            inputs = (one.Inputs(j) for j in range(one.InputsLength()))
+            return {
+                (each.Name() or b"").decode(errors="replace"): tensors[each.TensorIndex()]
+                for each in inputs
+            }
+    tensors = list(reader.tensors(subgraphs[0]).items())
+    main = (tensors[subgraphs[0].Inputs(j)] for j in range(subgraphs[0].InputsLength()))
+    return {name: (name, tensor) for name, tensor in main}

@@ -127,7 +127,7 @@ class ResourceFlow:
         def before(location: Location) -> Iterator[Location]:
             node = self._node(*location)
             if node is None:
-                yield from self._passed(location)
+                yield from self.passed(location)
             elif len(node.inputs) == 1 and not node.calls:
                 yield location[0], node.sources[0]
             else:
@@ -136,7 +136,7 @@ class ResourceFlow:
         closure(starts, before)
         return found
 
-    def _passed(self, argument: Location) -> Iterator[Location]:
+    def passed(self, argument: Location) -> Iterator[Location]:
         """Yield what the callers of a function pass as one of its arguments."""
         names = [each.name for each in self._functions[argument[0]].inputs]
         if argument[1] in names:

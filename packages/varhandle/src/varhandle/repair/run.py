@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from varhandle.diagnosis import Diagnosis, diagnose
 from varhandle.display import Rich, code_html, join_names, panel_html, printable
+from varhandle.evaluate.given_inputs import inputs_path
 from varhandle.evaluate.parity import Parity
 from varhandle.evaluate.proof import (
     STATEFUL_CALLS,
@@ -478,7 +479,7 @@ def cure_file(
     path = Path(target_file)
     kept = [Path(source)]
     if isinstance(options.get("inputs"), (str, os.PathLike)):
-        kept.append(Path(options["inputs"]))
+        kept += filter(None, [inputs_path(options["inputs"])])
     check_target(path, *kept)
     result = cure(source, **options)
     state = write_with_state(path, result.content, result.initial_state or None)

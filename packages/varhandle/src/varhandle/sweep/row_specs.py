@@ -68,11 +68,13 @@ def rows_of_models(
     A folder that is no SavedModel stands for the models in it, sorted by name. Raises
     ``SweepInputError`` where there is no such model, target or recipe.
     """
+    from varhandle.evaluate.given_inputs import inputs_path
     from varhandle.facts.recipes import requested_recipe
     from varhandle.facts.targets import find_target
 
     found = [_absolute(model) for path in models for model in _models(path)]
-    inputs = _absolute(inputs) if inputs else None
+    if inputs and inputs_path(inputs):
+        inputs = _absolute(inputs)
     try:
         recipes = [requested_recipe(quantization) for quantization in quantizations]
         for name in targets:
@@ -126,11 +128,17 @@ def rows_of_list(path: Path, **settings: Any) -> tuple[RowSpec, ...]:
         if "signature" in values:
             own["signature"] = values["signature"]
         if "inputs" in values:
-            own["inputs"] = path.parent / values["inputs"]
+            own["inputs"] = _inputs_beside(path, values["inputs"])
         rows += rows_of_models([path.parent / values["model"]], **own)
     if not rows:
         raise SweepInputError(f"{path}: there is no row in it")
     return tuple(rows)
+
+
+def _inputs_beside(path: Path, inputs: str) -> Path:
+    from varhandle.evaluate.given_inputs import inputs_path
+
+    return path.parent / inputs if inputs_path(inputs) else Path(inputs)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

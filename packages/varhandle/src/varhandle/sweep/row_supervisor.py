@@ -118,6 +118,8 @@ def run_row(task: RowTask, stop: threading.Event | None = None) -> Row:
 
 def _unreachable_paths(task: RowTask) -> str:
     """Say what of a task cannot be seen from here; empty if all can."""
+    from varhandle.evaluate.given_inputs import inputs_path
+
     here = platform.node()
     try:
         token = Path(task.folder, TOKEN_FILE).read_text(encoding="utf-8")
@@ -125,7 +127,8 @@ def _unreachable_paths(task: RowTask) -> str:
         return f"{here} cannot see {task.folder}: the output folder must be shared by all workers"
     if token != task.token:
         return f"{task.folder} on {here} is not the output folder of this sweep: it must be shared"
-    for path in (task.spec.model, task.spec.inputs):
+    inputs = task.spec.inputs
+    for path in (task.spec.model, inputs and inputs_path(inputs)):
         if path is not None and not os.path.lexists(path):
             return f"{here} cannot see {path}"
     return ""

@@ -179,10 +179,14 @@ def _tasks(
     specs: Sequence[RowSpec], maker: RowMaker, trust: bool, imports: tuple[str, ...], **common: Any
 ) -> list[RowTask]:
     """Make a task of every row; a model is read once, however many rows it has."""
+    from varhandle.evaluate.given_inputs import inputs_path
+
     specs = list(dict.fromkeys(specs))
     names = model_names(spec.model for spec in specs)
-    paths = {spec.model for spec in specs} | {spec.inputs for spec in specs if spec.inputs}
-    prints = {path: fingerprint(path) for path in paths}
+    prints = {path: fingerprint(path) for path in {spec.model for spec in specs}}
+    for given in {spec.inputs for spec in specs if spec.inputs}:
+        on_disk = inputs_path(given)
+        prints[given] = fingerprint(on_disk) if on_disk else str(given)
     made_by = [type(maker).__qualname__, digest_of(maker.sources())]
     versions = library_versions()
     own_code = [imports, digest_of(Path(one) for one in imports if one.endswith(".py"))]

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from varhandle.display import join_all, printable
 from varhandle.facts.releases import minor
 from varhandle.facts.targets import RESOURCE_OPS, Target, find_target, measured_runtimes, ops_of
 from varhandle.formats import format_of
@@ -61,6 +62,39 @@ def _reasons(graph: Graph, place: Target, content: Any) -> Iterator[str]:
     claim = _CLAIM.search(graph.producer or "")
     if place.release and claim and (int(claim[1]), int(claim[2])) > minor(place.release):
         yield f"the file says itself that it needs release {claim[1]}.{claim[2]} or later"
+
+
+def missing_kernels(graph: Graph) -> tuple[str, ...]:
+    """Say of a .tflite file that no interpreter here runs what its foreign ops ask for.
+
+    A sentence for each kind, with what to do; none where it has builtin ops alone. The interpreter
+    may still have a kernel for a custom op: its refusal comes first.
+    """
+    own = sorted({node.op for node in graph.nodes if node.attributes.get("custom")})
+    flex = [op for op in own if op.startswith("Flex")]
+    compiled = [op for op in own if op == "DISPATCH_OP"]
+    custom = [op for op in own if op not in {*flex, *compiled}]
+    return tuple(
+        sentence.format(join_all(map(printable, ops)), "it" if len(ops) == 1 else "them")
+        for ops, sentence in ((compiled, _COMPILED), (flex, _FLEX), (custom, _CUSTOM))
+        if ops
+    )
+
+
+_COMPILED = (
+    "{}: the file was compiled ahead of time for an NPU. Only a device with that NPU and its "
+    "vendor's dispatch library runs it; for any other, take the .tflite file that was compiled."
+)
+_FLEX = (
+    "{}: ops of TensorFlow in a Flex file, as SELECT_TF_OPS or Keras' model.export(..., "
+    'format="litert") makes it. They need the Flex delegate, which the Python packages do not '
+    "have: cure the model that the file was made from (varhandle cure MODEL OUT.tflite), which "
+    "makes a file of builtin ops alone or says what stands in the way."
+)
+_CUSTOM = (
+    "{}: custom, no ops of TensorFlow Lite. The program that runs the file has to bring a kernel "
+    "for {}; run it there, or make the file anew from ops that there are."
+)
 
 
 def earliest_release(content: bytes) -> str | None:
