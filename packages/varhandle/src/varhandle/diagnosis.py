@@ -26,6 +26,7 @@ from varhandle.graph import Graph, Variable
 from varhandle.verdict_rules import decide
 
 if TYPE_CHECKING:
+    from varhandle.evaluate.given_inputs import Inputs
     from varhandle.evaluate.proof import Proof
 
 __all__ = ["VERDICTS", "Diagnosis", "Finding", "Severity", "Verdict", "diagnose"]
@@ -175,7 +176,7 @@ def diagnose(
     *,
     static: bool = False,
     signature: str | None = None,
-    inputs: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    inputs: Inputs | None = None,
     trust: bool = False,
     lock: bool = True,
     timeout: float = 300.0,
@@ -192,7 +193,8 @@ def diagnose(
         signature: The signature that the verdict is about. If ``None``, ``serving_default``, else
             the one that assigns the fewest variables, of those that take inputs; all signatures of
             a .tflite file are run.
-        inputs: What to call the model with, as ``load_calls`` takes it; made up if ``None``.
+        inputs: What to call the model with, as ``given_calls`` takes it; if ``None``, what is
+            stored with it or made up.
         trust: Whether code that the file brings along (Lambda layers, ops that call Python or
             write files) may run. Without it such a model is only read.
         lock: Whether the processes that open the model are locked by the kernel

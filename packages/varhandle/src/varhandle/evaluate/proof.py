@@ -427,7 +427,7 @@ def prove(
     """Convert a model, run the file and compare it. Nothing that the model does is raised here.
 
     The signature is converted and called (``None`` where the model has none), with ``inputs`` as
-    ``load_calls`` takes them, or made-up ones, of which there are ``reference_calls`` at least. Of
+    ``given_calls`` takes them, or made-up ones, of which there are ``reference_calls`` at least. Of
     a .tflite file, the signatures ``beside`` it are called too. Where the file accumulates a state
     in integers, it is called often enough to see whether the answers stop changing.
 

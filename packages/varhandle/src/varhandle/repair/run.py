@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from varhandle.diagnosis import Diagnosis, diagnose
 from varhandle.display import Rich, code_html, join_names, panel_html, printable
-from varhandle.evaluate.given_inputs import inputs_path
+from varhandle.evaluate.given_inputs import Inputs, inputs_path, kept
 from varhandle.evaluate.parity import Parity
 from varhandle.evaluate.proof import (
     STATEFUL_CALLS,
@@ -223,7 +223,7 @@ def cure(
     target: str = "litert",
     quantization: str | None = None,
     signature: str | None = None,
-    inputs: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    inputs: Inputs | None = None,
     trust: bool = False,
     lock: bool = True,
     timeout: float = 300.0,
@@ -239,7 +239,8 @@ def cure(
         quantization: Name of a recipe of ``facts.recipes.RECIPES``; a float file if ``None``.
         signature: The one signature to take; if ``None``, the one for inference, and those that
             share state with it.
-        inputs: Inputs of the signature, as ``load_calls`` takes them; made up if ``None``.
+        inputs: Inputs of the signature, as ``given_calls`` takes them; if ``None``, what is stored
+            with the model or made up.
         trust: Whether code that the model brings along may run.
         lock: Whether these are locked by the kernel, as for ``diagnose``.
         timeout: Seconds that each child process may take.
@@ -257,6 +258,7 @@ def cure(
     own_code = check_imports(imports, custom_objects)
     place = find_target(target)
     recipe = requested_recipe(quantization)
+    inputs = kept(inputs)  # the diagnosis and the proof both read them
     graph = source.graph if isinstance(source, Diagnosis) else read_graph(source)
     if not format_of(graph).is_converted:
         require("tensorflow", "curing what is no .tflite file")
@@ -477,10 +479,10 @@ def cure_file(
         ModelFileError: As :func:`cure`; or a file cannot be written, or would replace the model.
     """
     path = Path(target_file)
-    kept = [Path(source)]
+    taken = [Path(source)]
     if isinstance(options.get("inputs"), (str, os.PathLike)):
-        kept += filter(None, [inputs_path(options["inputs"])])
-    check_target(path, *kept)
+        taken += filter(None, [inputs_path(options["inputs"])])
+    check_target(path, *taken)
     result = cure(source, **options)
     state = write_with_state(path, result.content, result.initial_state or None)
     return RepairedFile(result, path, state if result.initial_state else None)

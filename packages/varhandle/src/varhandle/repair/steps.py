@@ -55,7 +55,7 @@ class RepairJob:
 
     Attributes:
         plan: The plan; a step may have to replace it by a longer one.
-        inputs: Inputs of the signature, as ``load_calls`` takes them; made up if ``None``.
+        inputs: Inputs of the signature, as ``given_inputs.given_calls`` takes them, or ``None``.
         folder: A folder to work in, which is removed afterwards.
         imports: The user's own code that the model needs.
         source: What is to be converted: the model itself, or what a step wrote of it.
