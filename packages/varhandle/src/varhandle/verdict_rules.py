@@ -39,6 +39,7 @@ from varhandle.families.log_text import without_noise
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.base import CALLED_WITH_TRAINING
 from varhandle.graph import CustomObject, Graph
+from varhandle.tflite.runtime_support import missing_kernels
 
 if TYPE_CHECKING:
     from varhandle.evaluate.parity import Run
@@ -285,4 +286,6 @@ def _file(graph: Graph, findings: tuple[Finding, ...], proof: Proof) -> Decision
         return decision
     runs = proof.parity.runs
     lines = "; ".join(f"{run.kernels}: {run.verdict}" for run in runs)
-    return Decision(findings, _failing(runs), (f"the file does not run rightly ({lines})",))
+    missing = missing_kernels(graph, proof.content) if all(run.refusal for run in runs) else ()
+    fault = f"the file does not run rightly ({lines})"
+    return Decision(findings, _failing(runs), (fault, *missing))

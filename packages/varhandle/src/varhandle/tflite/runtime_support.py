@@ -64,21 +64,34 @@ def _reasons(graph: Graph, place: Target, content: Any) -> Iterator[str]:
         yield f"the file says itself that it needs release {claim[1]}.{claim[2]} or later"
 
 
-def missing_kernels(graph: Graph) -> tuple[str, ...]:
-    """Say of a .tflite file that no interpreter here runs what its foreign ops ask for.
+def missing_kernels(graph: Graph, content: Any = None) -> tuple[str, ...]:
+    """Say of a .tflite file that was refused what it asks for that no interpreter here has.
 
-    A sentence for each kind, with what to do; none where it has builtin ops alone. The interpreter
-    may still have a kernel for a custom op: its refusal comes first.
+    A sentence for each kind, with what to do; none for ordinary ops. It does not tell whether the
+    file runs: an interpreter may have a kernel for a custom op. ``content`` are the file's bytes.
     """
     own = sorted({node.op for node in graph.nodes if node.attributes.get("custom")})
     flex = [op for op in own if op.startswith("Flex")]
     compiled = [op for op in own if op == "DISPATCH_OP"]
     custom = [op for op in own if op not in {*flex, *compiled}]
-    return tuple(
+    found = [
         sentence.format(join_all(map(printable, ops)), "it" if len(ops) == 1 else "them")
         for ops, sentence in ((compiled, _COMPILED), (flex, _FLEX), (custom, _CUSTOM))
         if ops
-    )
+    ]
+    return (*found, *([_BLOCKS] if content is not None and _has_blocks(content) else []))
+
+
+def _has_blocks(content: Any) -> bool:
+    """Whether weights have a scale for each block of values, and not for each channel."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.Model.GetRootAs(content, 0)
+    subgraphs = (model.Subgraphs(i) for i in range(model.SubgraphsLength()))
+    tensors = (one.Tensors(i) for one in subgraphs for i in range(one.TensorsLength()))
+    steps = (tensor.Quantization() for tensor in tensors)
+    blocks = schema.QuantizationDetails.BlockwiseQuantization
+    return any(one is not None and one.DetailsType() == blocks for one in steps)
 
 
 _COMPILED = (
@@ -94,6 +107,11 @@ _FLEX = (
 _CUSTOM = (
     "{}: custom, no ops of TensorFlow Lite. The program that runs the file has to bring a kernel "
     "for {}; run it there, or make the file anew from ops that there are."
+)
+
+_BLOCKS = (
+    "its weights are quantized in blocks, which this interpreter has kernels for in few ops: "
+    "quantize it anew by channel, or run it where it was made for."
 )
 
 

@@ -1,0 +1,68 @@
+"""Files as they come that no interpreter here runs: what the file is, and what to do."""
+
+import numpy as np
+import pytest
+
+from varhandle.diagnosis import diagnose
+from varhandle.formats import read_graph
+from varhandle.tflite.flatbuffer import pack, unpack
+from varhandle.tflite.runtime_support import missing_kernels
+
+
+@pytest.fixture(scope="module")
+def doubled(tf):
+    function = tf.function(
+        lambda x: {"y": x * 2.0}, input_signature=[tf.TensorSpec([2], tf.float32, name="x")]
+    )
+    concrete = [function.get_concrete_function()]
+    return tf.lite.TFLiteConverter.from_concrete_functions(concrete, tf.Module()).convert()
+
+
+def with_custom_op(content, name):
+    """Put a custom op in the place of the first one."""
+    model = unpack(content)
+    code = model.operatorCodes[0]
+    code.builtinCode = code.deprecatedBuiltinCode = 32  # CUSTOM
+    code.customCode = name.encode()
+    model.subgraphs[0].operators[0].builtinOptions = None
+    model.subgraphs[0].operators[0].builtinOptionsType = 0
+    return pack(model)
+
+
+@pytest.mark.parametrize(
+    ("op", "words"),
+    [
+        ("DISPATCH_OP", "compiled ahead of time for an NPU"),
+        ("MyPooling", "MyPooling: custom, no ops of TensorFlow Lite"),
+    ],
+)
+def test_a_foreign_op_is_named_with_what_to_do(doubled, tmp_path, op, words):
+    path = tmp_path / "foreign.tflite"
+    path.write_bytes(with_custom_op(doubled, op))
+    found = diagnose(path)
+    assert found.verdict == "blocked"
+    assert any(words in line for line in found.other), found.other
+
+
+def test_a_flex_file_of_kerass_export_is_found_out(tf, tmp_path):
+    """The export succeeds, and no interpreter here runs the file."""
+    layers = [tf.keras.Input([None, 3]), tf.keras.layers.GRU(2)]
+    tf.keras.Sequential(layers).export(tmp_path / "gru.tflite", format="litert", verbose=False)
+    found = diagnose(tmp_path / "gru.tflite")
+    assert found.verdict == "blocked"
+    assert any('model.export(..., format="litert")' in line for line in found.other), found.other
+
+
+def test_ordinary_ops_are_no_reason(doubled):
+    assert missing_kernels(read_graph(doubled), doubled) == ()
+
+
+def test_an_input_of_a_size_that_nobody_has_is_no_proof(doubled, tmp_path):
+    model = unpack(doubled)
+    for tensor in model.subgraphs[0].tensors:
+        tensor.shape = np.array([2**31 - 1] * 3, np.int32)
+        tensor.shapeSignature = None
+    (tmp_path / "huge.tflite").write_bytes(pack(model))
+    found = diagnose(tmp_path / "huge.tflite")
+    assert found.verdict == "unproved"
+    assert "too many to make up" in found.text()
