@@ -256,7 +256,7 @@ def _read(path: Path) -> Any:
 
 def _run(module: str, name: str) -> Any:
     """Call a function in a child process: its module may do anything, and take its time."""
-    record = run_isolated(_called, module, name, timeout=_SECONDS, tensorflow=False)
+    record = run_isolated(_called, module, name, timeout=_SECONDS, tensorflow=False, locked=False)
     if record.ok:
         return record.value
     where = f"{printable(module)}:{printable(name)}"
@@ -327,7 +327,9 @@ def _image_calls(folder: Path, fit: _Fit, facts: Mapping[str, Fact]) -> GivenCal
     if not files:
         raise CallsError(f"{folder}: there is no image in this folder")
     chosen = [str(files[i]) for i in fit.picked(len(files))]
-    record = run_isolated(_decoded, chosen, layout, timeout=_SECONDS, tensorflow=False)
+    record = run_isolated(
+        _decoded, chosen, layout, timeout=_SECONDS, tensorflow=False, reads=[folder, *chosen]
+    )
     if not record.ok:
         raise CallsError(f"{folder}: {printable(record.message.strip().splitlines()[0])}")
     values, how = _pixels(spec, facts.get(spec.name), record.value)
