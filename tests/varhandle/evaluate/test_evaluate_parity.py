@@ -51,7 +51,7 @@ def test_an_answer_that_stops_changing_is_noted(tf):
     frozen = tf.lite.TFLiteConverter.from_keras_model(
         tf.keras.Sequential([tf.keras.Input([4]), tf.keras.layers.ReLU(max_value=1.0)])
     ).convert()
-    calls = [np.full([1, 4], value, np.float32) for value in (1, 5, 9)]
+    calls = [np.full([1, 4], value, np.float32) for value in (0.5, 5, 9)]
     result = check_parity(lambda x: x, frozen, calls)
     assert "stops changing" in " ".join(result.runs[0].notes)
 

@@ -406,6 +406,18 @@ def a_variable_of_a_dtype_that_numpy_lacks(model):
             value.type = schema.TensorType.INT4
 
 
+@refused("leaky", "two containers hold a variable")
+def a_variable_of_the_same_name_in_another_container(model):
+    main, handle = next(operators(model, "VAR_HANDLE"))
+    main.tensors.append(copy.copy(main.tensors[handle.outputs[0]]))
+    second = copy.deepcopy(handle)
+    second.builtinOptions.container, second.outputs = "other", [len(main.tensors) - 1]
+    main.operators.insert(0, second)
+    for subgraph, operator in operators(model, "ASSIGN_VARIABLE"):
+        if subgraph is main:
+            operator.inputs = [*second.outputs, operator.inputs[1]]
+
+
 @refused("leaky", "handle that no VAR_HANDLE of this file makes")
 def a_handle_from_outside(model):
     main = model.subgraphs[0]
