@@ -5,6 +5,8 @@ import pytest
 
 from varhandle.evaluate.reference import ask, loader_of
 from varhandle.formats import read_graph
+from varhandle.formats.trust import NotTrustedError
+from varhandle.graph import Function, Graph
 
 
 @pytest.fixture(scope="module")
@@ -116,3 +118,11 @@ def test_a_keras_model_answers_as_in_inference(tf, tmp_path):
     call = {"x": np.random.default_rng(0).random([2, 8, 8, 1], "float32")}
     record = answers_of(tmp_path / "augmented.keras", [call])
     np.testing.assert_array_equal(record.value.answers[0]["0"], model.predict(call["x"], verbose=0))
+
+
+def test_nothing_of_a_model_that_brings_code_along_is_loaded():
+    graph = Graph(
+        "m", "saved_model", (Function("f", ()),), embedded_code=("ReadFile reads a file",)
+    )
+    with pytest.raises(NotTrustedError, match="ReadFile"):
+        loader_of(graph)
