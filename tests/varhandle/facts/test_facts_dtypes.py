@@ -22,7 +22,7 @@ CASES = [(dtype, update) for dtype in TRIED for update in UPDATES]
 @pytest.fixture(scope="module")
 def found():
     safe = [case for case in CASES if case not in DEADLY]
-    record = run_isolated(outcomes, safe, timeout=900)
+    record = run_isolated(outcomes, safe, timeout=900, locked=False)
     assert record.ok, record
     return record.value
 
@@ -45,8 +45,8 @@ def test_advice_cure_and_converter_agree(found, dtype):
 
 def test_the_converter_dies_of_an_assigned_int4_and_cure_carries_it(tmp_path):
     folder = tmp_path / "model"
-    assert run_isolated(save, "int4", "assign", folder).ok
-    assert run_isolated(converted, folder).outcome == "crashed"
+    assert run_isolated(save, "int4", "assign", folder, locked=False).ok
+    assert run_isolated(converted, folder, reads=[folder]).outcome == "crashed"
     diagnosis = diagnose(folder, static=True)
     assert "varhandle cure" in diagnosis.findings[0].fix
     made = cure(diagnosis)

@@ -446,6 +446,20 @@ def test_the_saver_of_a_graph_def_is_ordinary_and_a_lone_save_is_not(tf):
     assert line == "SaveV2 opens files: node SaveV2 of main graph"
 
 
+def test_a_checkpoint_that_a_graph_reads_into_its_answer_is_found(tf):
+    """A saver's restore ends in variables; any other reads a file whenever the graph runs."""
+    v1 = tf.compat.v1
+    with tf.Graph().as_default() as graph:
+        read = tf.raw_ops.RestoreV2(
+            prefix="/tmp/x", tensor_names=["y"], shape_and_slices=[""], dtypes=[tf.float32]
+        )[0]
+        tf.identity(read, name="answer")
+        (line,) = read_graph(graph.as_graph_def()).embedded_code
+        assert line.startswith("RestoreV2 opens files")
+        v1.assign(v1.get_variable("v", [2], use_resource=True), tf.ensure_shape(read, [2]))
+        assert len(read_graph(graph.as_graph_def()).embedded_code) == 1
+
+
 def test_code_in_another_graph_of_the_same_folder_is_found(effects, saved_models, tmp_path):
     """TensorFlow takes the graph whose tags are exactly those that it is asked for."""
     from tensorflow.core.protobuf import saved_model_pb2

@@ -43,7 +43,13 @@ def read_graph_def(data: bytes, source: str) -> Graph:
         for h in sorted(handles, key=lambda handle: handle.name)
     ]
     saves = _saver(functions, flow)
-    code = code_in_functions(functions, lambda f, node: node.op == "RestoreV2" or saves(f, node))
+
+    def is_ordinary(function: str, node: Node) -> bool:
+        if node.op == "RestoreV2":
+            return _only_restores(flow, function, node)
+        return saves(function, node)
+
+    code = code_in_functions(functions, is_ordinary)
     return Graph(source, "graph_def", functions, tuple(variables), embedded_code=code)
 
 
@@ -111,6 +117,19 @@ def _saver(functions: tuple[Function, ...], flow: ResourceFlow) -> Callable[[str
         return node.name in own if function == MAIN_GRAPH else function not in called
 
     return saves
+
+
+def _only_restores(flow: ResourceFlow, function: str, node: Node) -> bool:
+    """Tell whether all that a node reads from a checkpoint goes into variables."""
+
+    def users(name: str) -> list[Node]:
+        return [user for user, _ in flow.consumers(function, name)]
+
+    passing = closure([node.name], lambda n: [u.name for u in users(n) if u.op in _PASSES_ON])
+    ends = [[u for u in users(name) if u.op not in _PASSES_ON] for name in passing]
+    return all(map(users, passing)) and all(
+        variable_role(user.op) == "assign" for end in ends for user in end
+    )
 
 
 def _fed_handles(main: Function, flow: ResourceFlow, entry: EntryPoint) -> Iterator[Handle]:
