@@ -6,6 +6,7 @@ import json
 import pytest
 import zoo
 
+from varhandle import explain
 from varhandle.conversion.converter import Conversion
 from varhandle.diagnosis import diagnose
 from varhandle.evaluate import parity, reference
@@ -268,6 +269,45 @@ def test_an_error_that_the_converter_names_first_is_explained():
     decision = decide(SAVED, (), Proof(Conversion(record)))
     assert decision.verdict == "blocked"
     assert [f.id for f in decision.findings] == ["unsupported-variable-update"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "error: 'tf.MatrixInverse' op is neither a custom op nor a flex op",
+        "RuntimeError: Quantization to 16x8-bit not yet supported for op: 'CONV_3D'",
+        "None is only supported in the 1st dimension. Tensor 'x' has invalid shape '[None, None]'.",
+    ],
+)
+def test_what_stops_a_converter_is_said_as_explain_says_it(line):
+    decision = decide(SAVED, (), Proof(Conversion(Record("raised", None, "ConverterError", line))))
+    (match,) = explain(line).matches
+    assert decision.other == (f"{match.message} {match.fix.partition(chr(10) * 2)[0]}",)
+    assert (decision.verdict, decision.findings) == ("blocked", ())
+
+
+def test_what_no_family_knows_is_told_as_it_is():
+    record = Record("raised", None, "ConverterError", "something new")
+    decision = decide(SAVED, (), Proof(Conversion(record), reason="ConverterError: something new"))
+    assert decision.other == ("ConverterError: something new (no variable explains it)",)
+
+
+@pytest.mark.parametrize("reference", ["itself", "TensorFlow"])
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        "Encountered unresolved custom op: Erf.Node number 0 (Erf) failed to prepare.",
+        "Node number 11 (FlexStridedSlice) failed to prepare.",
+        "gather index out of boundsNode number 0 (GATHER) failed to invoke.",
+    ],
+)
+def test_what_an_interpreter_refuses_is_said_as_explain_says_it(reference, refusal):
+    run = Run(PLAIN, 0, 5, refusal=refusal)
+    graph = FILE if reference == "itself" else SAVED
+    decision = decide(graph, (), compared(run, run, reference=reference))
+    (match,) = explain(refusal).matches
+    assert decision.other[1].startswith(match.message)
+    assert len(decide(graph, (), compared(OTHERWISE, OTHERWISE, reference=reference)).other) == 1
 
 
 def test_a_proof_says_itself_in_one_line():

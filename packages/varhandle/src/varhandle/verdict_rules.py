@@ -18,7 +18,7 @@ The rules, in the order in which they are tried:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -194,8 +194,7 @@ def _of_no_variable(graph: Graph, proof: Proof, shown: LogDiagnosis | None) -> s
         return f"{', '.join(map(printable, ops)) or proof.reason}: {curable}"
     if shown is None or (not shown.of_variables and shown.rank >= LAST_RESORT):
         return f"{proof.reason} (no variable explains it)"
-    advice = shown.fix.partition("\n\n")[0]
-    return "" if shown.of_variables else printable(f"{shown.message} {advice}", None)
+    return "" if shown.of_variables else _told(shown)
 
 
 def _custom_code(graph: Graph, names: str) -> str:
@@ -253,8 +252,23 @@ def _failed(graph: Graph, findings: tuple[Finding, ...], proof: Proof) -> Decisi
         return Decision(findings, verdict)
     seen = [f for f in find(read_graph(proof.content)) if f.severity != "info"]
     told = tuple(with_severity(f, "error") for f in seen if family(f.id).answers_wrongly)
-    other = () if told else (_unexplained(graph, proof),)
+    other = () if told else (_unexplained(graph, proof), *_refusals(proof))
     return Decision(in_order((*findings, *told)), verdict, other)
+
+
+def _refusals(proof: Proof) -> Iterator[str]:
+    """Say what the interpreter's own words mean, where it is no variable that it refuses."""
+    assert proof.parity is not None
+    refusals = "\n".join(run.refusal for run in proof.parity.runs)
+    shown = next(iter(diagnose_log(without_noise(refusals))), None)
+    if shown is not None and not shown.of_variables and shown.rank <= LAST_RESORT + 1:
+        yield _told(shown)
+
+
+def _told(shown: LogDiagnosis) -> str:
+    """Say in one line what ``explain`` says of a log."""
+    advice = shown.fix.partition("\n\n")[0]
+    return printable(f"{shown.message} {advice}", None)
 
 
 def _unexplained(graph: Graph, proof: Proof) -> str:
@@ -288,4 +302,4 @@ def _file(graph: Graph, findings: tuple[Finding, ...], proof: Proof) -> Decision
     lines = "; ".join(f"{run.kernels}: {run.verdict}" for run in runs)
     missing = missing_kernels(graph, proof.content) if all(run.refusal for run in runs) else ()
     fault = f"the file does not run rightly ({lines})"
-    return Decision(findings, _failing(runs), (fault, *missing))
+    return Decision(findings, _failing(runs), (fault, *(missing or _refusals(proof))))
