@@ -118,7 +118,15 @@ _RANDOM_LAYER = (
 
 
 def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
-    """Random ops that a converter refuses, of a layer that Keras has for training."""
+    """Tools for Keras 2; and random ops, of a layer that Keras has for training."""
+    for line in index.of("legacy-keras"):
+        message = (
+            "A tool around the converter was given a model of Keras 3, and knows Keras 2 only."
+        )
+        release = index.release.exact
+        package = f'"tf_keras~={release}.0"' if release else "tf_keras"
+        fix = _LEGACY_KERAS.replace("install tf_keras\n", f"install {package}\n")
+        yield FAMILY.in_log(52, line, message, fix)
     refused = index.draws_in_training
     if refused:
         message = (
@@ -241,11 +249,6 @@ FAMILY = Family(
             "{class:The model} is of another Keras than the one that the converter of this release"
             " calls; Keras 3 has no such method.",
             _OTHER_KERAS,
-        ),
-        "legacy-keras": Meaning(
-            52,
-            "A tool around the converter was given a model of Keras 3, and knows Keras 2 only.",
-            _LEGACY_KERAS,
         ),
         "fallback": Meaning(
             56,

@@ -70,6 +70,11 @@ class LogRelease:
                 self.text += " or older"
 
     @property
+    def exact(self) -> str:
+        """The release, such as ``"2.16"``; empty where the log leaves several."""
+        return ".".join(map(str, self.last)) if self.first == self.last else ""
+
+    @property
     def is_old(self) -> bool:
         """Whether it is a release before today's; not where the log does not tell."""
         return self.last < NEWEST

@@ -45,6 +45,9 @@ def test_what_a_tool_for_keras_2_wants_is_told():
     text = explain("`to_quantize` can only either be a keras Sequential or Functional model").text()
     assert "pip install tf_keras" in text
     assert "TF_USE_LEGACY_KERAS=1" in text
+    line = "`to_quantize` can only either be a keras Sequential or Functional model"
+    pinned = explain(f"tensorflow==2.17.0\n{line}").text()
+    assert 'pip install "tf_keras~=2.17.0"' in pinned
 
 
 def test_augmentation_is_exported_without_training(tf, tmp_path):
