@@ -174,6 +174,9 @@ Epoch 3/10: tflite file written, 12,344 bytes, 5 custom ops registered
     "other words for the same things": """\
 kubectl: error: failed to create delegate: Failed to load model from registry "prod"
 git-lfs: Could not open 'weights.bin'
+nbconvert.ConverterError: no template
+embed.c: Unable to create interpreter: out of memory
+torch: Couldn't register custom op 'mine'
 SQL: custom ops: none; unsupported ops: none; TF Select ops
 FAILED test_api.py::test_invoke - RuntimeError: Invoke called twice
 java.io.FileNotFoundException: This file can not be opened as a file descriptor; it is probably compressed

@@ -117,13 +117,16 @@ _RANDOM_LAYER = (
 )
 
 
+_FIRST_TF_KERAS = (2, 15)
+
+
 def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
     """Tools for Keras 2; and random ops, of a layer that Keras has for training."""
     for line in index.of("legacy-keras"):
         message = (
             "A tool around the converter was given a model of Keras 3, and knows Keras 2 only."
         )
-        release = index.release.exact
+        release = index.release.exact if index.release.first >= _FIRST_TF_KERAS else ""
         package = f'"tf_keras~={release}.0"' if release else "tf_keras"
         fix = _LEGACY_KERAS.replace("install tf_keras\n", f"install {package}\n")
         yield FAMILY.in_log(52, line, message, fix)

@@ -52,7 +52,7 @@ FAMILY = Family(
     ),
     log_patterns=(
         Pattern("resolver-full", "Couldn't register builtin op #"),
-        Pattern("resolver-full", "Couldn't register custom op '"),
+        Pattern("resolver-full", "Couldn't register custom op '", company=("resolver size",)),
     ),
     log_rule=_in_log,
     of_variables=False,

@@ -80,7 +80,8 @@ def _of_loop(op: str) -> bool:
 
 
 def _listed(line: Match) -> list[str]:
-    return [op.removeprefix("tf.") for op in line.get("names").split(",")]
+    names = (op.removeprefix("tf.") for op in line.get("names").split(","))
+    return [op for op in names if op[:1].isupper()]  # as TensorFlow writes them, and not prose
 
 
 def _dtypes(line: Match) -> list[str]:

@@ -8,6 +8,7 @@ from varhandle.families.log_patterns import Pattern
 
 _OF_A_TRACEBACK = r"'?(?:,line\d|:\d{1,5},?in|in\w)"  # and not of a warning
 
+_OF_TFLITE = ("tensorflow", "tflite", "flutter", "<unknown>:0", "toco", "see console for info")
 _MODULES = (
     *(("converter", module) for module in ("lite", "convert", "convert_phase")),
     ("runtime", "interpreter"),
@@ -43,7 +44,7 @@ FAMILY = Family(
             r"nodenumber(?P<node>\d{1,7})\((?P<op>[\w\-]{1,60})\)$",
             after="(?:prepare|invoke)",
         ),
-        Pattern("converter", "ConverterError", word=True),
+        Pattern("converter", "ConverterError", word=True, company=_OF_TFLITE),
         *(
             Pattern(kind, f"lite{slash}python{slash}{module}.py", after=_OF_A_TRACEBACK)
             for slash in "/\\"
@@ -55,7 +56,7 @@ FAMILY = Family(
         Pattern("converter", "Could not translate MLIR to FlatBuffer"),
         Pattern("runtime", "Failed to run on the given Interpreter"),
         Pattern("runtime", "AllocateTensors() failed"),
-        Pattern("runtime", "Unable to create interpreter"),
+        Pattern("runtime", "Unable to create interpreter", company=_OF_TFLITE),
         Pattern("runtime", "package:tflite_flutter/src/"),
         Pattern("runtime", "at org.tensorflow.lite."),
         Pattern("runtime", "tensorflow/lite/kernels/", after=r"\w{1,60}\.cc:\d"),
