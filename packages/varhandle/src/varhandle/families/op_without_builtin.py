@@ -81,7 +81,8 @@ def _of_loop(op: str) -> bool:
 
 def _listed(line: Match) -> list[str]:
     names = (op.removeprefix("tf.") for op in line.get("names").split(","))
-    return [op for op in names if op[:1].isupper()]  # as TensorFlow writes them, and not prose
+    # As TensorFlow writes them, and not prose.
+    return [op for op in names if op[:1].isupper() and op.lower() != "none"]
 
 
 def _dtypes(line: Match) -> list[str]:

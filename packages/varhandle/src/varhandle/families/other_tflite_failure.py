@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from varhandle.families.base import Family
 from varhandle.families.log_index import LAST_RESORT, Meaning
-from varhandle.families.log_patterns import Pattern
+from varhandle.families.log_patterns import Context, Pattern
 
 _OF_A_TRACEBACK = r"'?(?:,line\d|:\d{1,5},?in|in\w)"  # and not of a warning
 
-_OF_TFLITE = ("tensorflow", "tflite", "flutter", "<unknown>:0", "toco", "see console for info")
 _MODULES = (
     *(("converter", module) for module in ("lite", "convert", "convert_phase")),
     ("runtime", "interpreter"),
 )
 _REFUSES = r"\w{1,60}'op(?:operand|requires|expect|attribute|failed|must|inferred|result)"
+
+
+def _is_converters(context: Context) -> bool:
+    """Tell whether a ConverterError is TensorFlow's, by its module or by how its message begins."""
+    return context.before.endswith(
+        ("convert_phase.", "python.convert.")
+    ) or context.after.startswith(
+        ("traceback", ":<unknown>", ":error", ":seeconsole", ":couldnottranslate", ":/")
+    )
+
 
 FAMILY = Family(
     id="other-tflite-failure",
@@ -44,7 +53,7 @@ FAMILY = Family(
             r"nodenumber(?P<node>\d{1,7})\((?P<op>[\w\-]{1,60})\)$",
             after="(?:prepare|invoke)",
         ),
-        Pattern("converter", "ConverterError", word=True, company=_OF_TFLITE),
+        Pattern("converter", "ConverterError", word=True, test=_is_converters),
         *(
             Pattern(kind, f"lite{slash}python{slash}{module}.py", after=_OF_A_TRACEBACK)
             for slash in "/\\"
@@ -56,7 +65,7 @@ FAMILY = Family(
         Pattern("converter", "Could not translate MLIR to FlatBuffer"),
         Pattern("runtime", "Failed to run on the given Interpreter"),
         Pattern("runtime", "AllocateTensors() failed"),
-        Pattern("runtime", "Unable to create interpreter", company=_OF_TFLITE),
+        Pattern("runtime", "Unable to create interpreter", r"invalidargument\(s\):$"),
         Pattern("runtime", "package:tflite_flutter/src/"),
         Pattern("runtime", "at org.tensorflow.lite."),
         Pattern("runtime", "tensorflow/lite/kernels/", after=r"\w{1,60}\.cc:\d"),
