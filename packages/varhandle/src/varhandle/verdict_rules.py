@@ -23,7 +23,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from varhandle.display import join_names, printable
-from varhandle.facts.targets import find_target
 from varhandle.facts.verdicts import MEANINGS, Verdict
 from varhandle.families import code
 from varhandle.families.base import (
@@ -36,6 +35,7 @@ from varhandle.families.base import (
 from varhandle.families.catalog import diagnose_log, family, find
 from varhandle.families.log_index import LAST_RESORT, LogDiagnosis
 from varhandle.families.log_text import without_noise
+from varhandle.families.op_without_builtin import has_builtin
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.base import CALLED_WITH_TRAINING
 from varhandle.graph import CustomObject, Graph
@@ -189,7 +189,7 @@ def _of_no_variable(graph: Graph, proof: Proof, shown: LogDiagnosis | None) -> s
     if record.exception_type in _PLAIN_ERRORS:
         return record.message
     ops = sorted({error.op for error in record.errors if error.code.startswith("ERROR_NEEDS")})
-    curable = _curable(graph, record.message, all(map(_has_builtin, ops)))
+    curable = _curable(graph, record.message, all(map(has_builtin, ops)))
     if curable and (shown is None or not shown.of_variables):
         return f"{', '.join(map(printable, ops)) or proof.reason}: {curable}"
     if shown is None or (not shown.of_variables and shown.rank >= LAST_RESORT):
@@ -229,12 +229,6 @@ def _curable(graph: Graph, message: str = "", by_sizes: bool = True) -> str:
     if narrow:
         return f"the model calculates in {narrow}: {command} carries it in float32"
     return f"sizes are open ({', '.join(sizes)}): {command} gives them values"
-
-
-def _has_builtin(op: str) -> bool:
-    """Tell whether a TensorFlow op has a builtin one of its name: it can be converted at times."""
-    builtins = {name.replace("_", "").lower() for name in find_target("litert").ops}
-    return op.removeprefix("tf.").lower() in builtins
 
 
 def _failing(runs: Sequence[Run]) -> Verdict:

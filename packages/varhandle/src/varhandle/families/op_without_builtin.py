@@ -50,7 +50,7 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
         return
     line = min(found.values(), key=lambda line: line.line_number)
     named = [it for it in index.of("op-types") if it.get("op") in found]
-    types = [it for it in named if _has_builtin(it.get("op"))]
+    types = [it for it in named if has_builtin(it.get("op"))]
     dtypes = [name for name in _NARROW.values() if any(name in _dtypes(it) for it in types)]
     names = join_names(f"tf.{op}" if op[0].isupper() else op for op in found)
     has = f"{names}: the converter has no builtin op for {'it' if len(found) == 1 else 'them'}"
@@ -67,9 +67,9 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
         yield FAMILY.in_log(185, line, f"{has}.", _OTHERWISE + _FLEX * flex, with_older=flex)
 
 
-def _has_builtin(op: str) -> bool:
-    """Tell whether the op converts in float32 and with known sizes."""
-    bare = re.sub(r"v\d$", "", op.lower())
+def has_builtin(op: str) -> bool:
+    """Tell whether an op of TensorFlow can be converted: in float32 and with known sizes."""
+    bare = re.sub(r"v\d$", "", op.lower().removeprefix("tf."))
     return bare in _BY_ANOTHER_NAME or bare in {
         name.replace("_", "").lower() for name in find_target("litert").ops
     }
