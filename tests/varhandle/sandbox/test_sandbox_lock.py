@@ -108,8 +108,11 @@ PROCESSES = {
     "another's environment": "result = open(f'/proc/{parent}/environ', 'rb').read(1)",
     "another's command line": "result = open(f'/proc/{parent}/cmdline', 'rb').read(1)",
     "a signal to the parent": "import os, signal; os.kill(parent, signal.SIGUSR1)",
-    "a signal to all": "import os, signal; os.kill(-1, signal.SIGUSR1)",
-    "limits of the parent": "from resource import *; prlimit(parent, RLIMIT_NOFILE, (9, 9))",
+    "a signal by its file": """
+        import os, signal
+        signal.pidfd_send_signal(os.pidfd_open(other), signal.SIGKILL)
+        """,
+    "limits of another": "from resource import *; prlimit(other, RLIMIT_NOFILE, (9, 9))",
     "a connection": "import socket; socket.create_connection(address, 5)",
     "a datagram": "import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', address)",
     "a listener": "import socket; socket.create_server(('127.0.0.1', 0))",
@@ -117,14 +120,22 @@ PROCESSES = {
 }
 
 
+@pytest.fixture
+def other():
+    """Start a process that may come to harm."""
+    with subprocess.Popen(["sleep", "600"], start_new_session=True) as process:
+        yield process
+        process.kill()
+
+
 @needs_lock
 @pytest.mark.parametrize("way", PROCESSES)
-def test_no_process_is_reached(way):
+def test_no_process_is_reached(way, other):
     heard = []
     before = signal.signal(signal.SIGUSR1, lambda *_: heard.append(1))
     try:
         with socket.create_server(("127.0.0.1", 0)) as server:
-            names = {"parent": os.getpid(), "address": server.getsockname()}
+            names = {"parent": os.getpid(), "other": other.pid, "address": server.getsockname()}
             record = attempt(PROCESSES[way], **names)
             server.settimeout(0.05)
             with pytest.raises(TimeoutError):
@@ -134,6 +145,7 @@ def test_no_process_is_reached(way):
     assert record.outcome == "raised", record
     assert record.exception_type in {"PermissionError", "AssertionError"}
     assert not heard
+    assert other.poll() is None
 
 
 @needs_lock
@@ -292,23 +304,19 @@ def test_a_record_that_was_forged_runs_nothing():
 
 
 @needs_lock
-def test_a_child_cannot_have_another_process_ended():
-    victim = subprocess.Popen(["sleep", "600"], start_new_session=True)
-    try:
-        code = """
-            import os, stat
-            for n in map(int, os.listdir('/proc/self/fd')):
-                try:
-                    if stat.S_ISSOCK(os.fstat(n).st_mode):
-                        os.write(n, f'pid {victim}\\n'.encode())
-                except OSError:
-                    pass
-            """
-        attempt(code, victim=victim.pid)
-        assert victim.poll() is None
-    finally:
-        victim.kill()
-        victim.wait()
+def test_a_child_cannot_have_another_process_ended(other):
+    """Its end of the socket to the caller is where its own number came from."""
+    code = """
+        import os, stat
+        for n in map(int, os.listdir('/proc/self/fd')):
+            try:
+                if stat.S_ISSOCK(os.fstat(n).st_mode):
+                    os.write(n, f'pid {victim}\\n'.encode())
+            except OSError:
+                pass
+        """
+    attempt(code, victim=other.pid)
+    assert other.poll() is None
 
 
 def test_where_there_is_no_lock_it_is_said_once(monkeypatch):
