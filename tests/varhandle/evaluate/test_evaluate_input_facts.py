@@ -87,7 +87,7 @@ def test_ids_cover_the_table(tf, example):
     for dtype in ("int32", "float32"):
         for made in example(keras.Input([None], dtype=dtype), *layers):
             found = values(made)
-            assert (found.min(), found.max(), len(found)) == (0, 999, 5 * 16)
+            assert (found.min(), found.max(), len(found)) == (0, 999, 5 * 64)
             assert np.all(found == np.rint(found))
 
 

@@ -48,8 +48,9 @@ _WORDS = (b"a", b"b", b"hello world")
 _UNKNOWN_WORD = b"[a word that no table knows]"
 
 _IMAGE_SIZES = (64, 128, 224, 256, 299, 512)
-_LENGTHS = (16, 64, 128, 1000, 1024, 4096, 16_000, 48_000)
-"""What an open size of an image, and any other, is tried with; most nets halve it some times."""
+_LENGTHS = (64, 16, 128, 1000, 1024, 4096, 16_000, 48_000)
+"""What an open size of an image, and any other, is tried with; most nets halve it some times. A
+table of positions may be shorter than 64, and a convolution over time see more."""
 
 _WHOLE_NUMBERS = (9, 1, 0)
 """The largest integer that is tried where nothing is known: it may be an index into anything."""
@@ -249,7 +250,7 @@ def _is_one_image(spec: TensorSpec) -> bool:
 def closed_shape(spec: TensorSpec, attempt: int = 0) -> tuple[int, ...]:
     """Return sizes that a model of this kind would get, for those that are open.
 
-    A batch is 1, an image 64 by 64, a sequence 16 long; later attempts are larger. An unknown rank
+    A batch is 1, an image 64 by 64, a sequence 64 long; later attempts have other sizes. An unknown rank
     becomes one dimension of 1.
     """
     if spec.shape is None:
