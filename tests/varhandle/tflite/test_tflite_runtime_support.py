@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from varhandle.diagnosis import diagnose
 from varhandle.formats import read_graph
@@ -55,6 +56,17 @@ def test_a_flex_file_of_kerass_export_is_found_out(tf, tmp_path):
 
 def test_ordinary_ops_are_no_reason(doubled):
     assert missing_kernels(read_graph(doubled), doubled) == ()
+
+
+def test_weights_in_blocks_are_a_reason(doubled):
+    model = unpack(doubled)
+    steps = schema.QuantizationParametersT()
+    steps.detailsType = schema.QuantizationDetails.BlockwiseQuantization
+    steps.details = schema.BlockwiseQuantizationT()
+    model.subgraphs[0].tensors[0].quantization = steps
+    content = pack(model)
+    (told,) = missing_kernels(read_graph(content), content)
+    assert "quantized in blocks" in told
 
 
 def test_an_input_of_a_size_that_nobody_has_is_no_proof(doubled, tmp_path):
