@@ -180,6 +180,14 @@ def test_an_op_that_refuses_what_is_made_up_gets_something_else(tf, shapeless):
         assert answer(content, made.calls[0]).size
 
 
+def test_features_that_a_step_changes_are_no_obstacle(tf, shapeless):
+    factors, terms = np.arange(1, 3, dtype="float32"), np.arange(5, dtype="float32")
+    content, made = shapeless(
+        lambda x: {"y": tf.nn.relu(tf.concat([x * factors, tf.ones([1, 3])], 1) + terms)}, x=[1, 2]
+    )
+    assert np.isfinite(answer(content, made.calls[0])).all()
+
+
 def test_pixels_before_a_mean_is_subtracted(tf, shapeless):
     mean = np.array([103.9, 116.8, 123.7], "float32")
     kernel = RANDOM.normal(size=[3, 3, 3, 2]).astype("float32")

@@ -250,8 +250,8 @@ def _is_one_image(spec: TensorSpec) -> bool:
 def closed_shape(spec: TensorSpec, attempt: int = 0) -> tuple[int, ...]:
     """Return sizes that a model of this kind would get, for those that are open.
 
-    A batch is 1, an image 64 by 64, a sequence 64 long; later attempts have other sizes. An unknown rank
-    becomes one dimension of 1.
+    A batch is 1, an image 64 by 64, a sequence 64 long; later attempts have other sizes. An unknown
+    rank becomes one dimension of 1.
     """
     if spec.shape is None:
         return (1,)

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from varhandle.formats import format_of, read_graph
+from varhandle.formats.regular_file import open_regular
 from varhandle.formats.tflite_reader import input_tensors
 from varhandle.graph import Graph, Node, Shape, Signature, TensorSpec
 from varhandle.graph.model import output_index
@@ -298,7 +299,10 @@ class _Walk:
             return None
         if self._is_file and other.dtype.itemsize < 4:  # the integers of a quantized file
             return None
-        return step(affine, _floats(other))
+        try:
+            return step(affine, _floats(other))
+        except ValueError:  # a step on the way has changed which features there are
+            return None
 
     def value(self, function: str, node: Node, position: int, depth: int = 12) -> Array | None:
         """Return the value of a node's input, where that is a constant."""
@@ -317,14 +321,20 @@ class _Walk:
         if node is None:
             passed = list(self._flow.passed((function, name)))
             return self._value_of(*passed[0], depth - 1) if len(passed) == 1 else None
+        return self._folded(function, node, depth)
+
+    def _folded(self, function: str, node: Node, depth: int) -> Array | None:
+        """Compute what a node makes of constants."""
         fold = _FOLDED.get(_canonical(node.op))
-        if fold is None:
+        places = range(len(node.inputs)) if fold is not None else ()
+        operands = [self.value(function, node, place, depth - 1) for place in places]
+        if fold is None or any(one is None for one in operands):
             return None
-        operands = [self.value(function, node, i, depth - 1) for i in range(len(node.inputs))]
-        if any(one is None for one in operands):
+        try:
+            with np.errstate(all="ignore"):
+                return np.asarray(fold(*operands))
+        except (TypeError, ValueError):  # shapes or a number of inputs that the op does not have
             return None
-        with np.errstate(all="ignore"):
-            return np.asarray(fold(*operands))
 
     @cached_property
     def _nodes(self) -> dict[Location, Node]:
@@ -379,8 +389,17 @@ class _Walk:
         """Return the keys in the text files that lie with the model; all files may be meant."""
         folder = Path(format_of(self._graph).path_to_load(self._graph.source), "assets")
         files = sorted(folder.glob("*")) if folder.is_dir() else []
-        lines = [line for file in files for line in file.read_bytes()[: 2**20].splitlines()]
+        lines = [line for file in files for line in _head(file).splitlines()]
         return list(range(len(lines))) if node.attributes.get("key_index") == -1 else lines
+
+
+def _head(path: Path) -> bytes:
+    """Return the beginning of a text file; nothing of what is no regular file."""
+    try:
+        with open_regular(path) as file:
+            return file.read(2**20)
+    except OSError:
+        return b""
 
 
 _IMPORTS = frozenset(["LOOKUPTABLEIMPORT", "INITIALIZETABLE", "INITIALIZETABLEFROMTEXTFILE"])
