@@ -25,7 +25,7 @@ from varhandle.evaluate.given_inputs import (
     image_layout,
     load_calls,
 )
-from varhandle.evaluate.input_facts import Between, Fact, Keys, between, input_facts
+from varhandle.evaluate.input_facts import Between, Fact, Keys, between, facts_of_inputs
 from varhandle.evaluate.session import Session
 from varhandle.formats import format_of
 from varhandle.graph import Graph, Signature, TensorSpec
@@ -85,7 +85,7 @@ def example_calls(
     Raises:
         CallsError: The user's do not fit, or none can be made up.
     """
-    facts = input_facts(graph, signature, content)
+    facts = facts_of_inputs(graph, signature, content)
     quantized: dict[str, Between] = {}
     if content is not None and format_of(graph).is_converted:
         quantized, described = _of_file(signature, content)

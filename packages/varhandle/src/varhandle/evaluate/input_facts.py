@@ -74,7 +74,7 @@ class Keys:
 Fact = Between | Around | Keys
 
 
-def input_facts(graph: Graph, signature: Signature, content: bytes | None) -> dict[str, Fact]:
+def facts_of_inputs(graph: Graph, signature: Signature, content: bytes | None) -> dict[str, Fact]:
     """Return what is known of the inputs of a signature, by name; nothing of the others.
 
     ``content`` is the .tflite file that was made from the model, if there is one.
