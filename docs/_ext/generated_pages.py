@@ -138,7 +138,7 @@ def family_page(family: Family) -> str:
         f"## What to do on today's release\n\n{sentence}",
     ]
     if code:
-        lines += ["", f"```{'cpp' if '::' in code else 'python'}", code, "```"]
+        lines += ["", f"```{_language(code)}", code, "```"]
     for last, advice in family.older:
         lines += ["", f"**Bound to TensorFlow {last} or older:** {advice}"]
     phrases = sorted({p.phrase.strip().replace("`", "'") for p in family.log_patterns})
@@ -150,6 +150,12 @@ def family_page(family: Family) -> str:
         lines += ["", f"## Reproduction: {case.title}", "", where, ""]
         lines += ["```python", inspect.getsource(case.program).rstrip(), "```"]
     return "\n".join(lines) + "\n"
+
+
+def _language(code: str) -> str:
+    if code.startswith(("pip ", "varhandle ")):
+        return "sh"
+    return "cpp" if "::" in code or "constexpr" in code else "python"
 
 
 def family_index() -> str:
