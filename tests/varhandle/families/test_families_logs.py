@@ -120,6 +120,8 @@ def test_a_log_of_thousands_of_lines_from_a_build_service():
         ("lib/python2.7/site-packages/x.py", "Bound to TensorFlow 2.1 or older: no"),
         ('File "C:\\Python37\\lib\\x.py", line 1', ""),
         ("tensorflow_core/python/client/session.py", "Bound to TensorFlow 1.15 to 2.1: no"),
+        ("lib/python3.6/tensorflow_core/x.py [[Node: a", "Bound to TensorFlow 1.15 to 2.1: no"),
+        ("tensorflow/contrib/x.py lib/python3.7/x.py", "Bound to TensorFlow 1.15: no"),
         ("tensorflow-2.3.0.dist-info/METADATA", "Bound to TensorFlow 2.3.0: no release"),
         (">>> tf.__version__\n'2.5.0'", "Bound to TensorFlow 2.5.0: no release"),
         ("tensorflow version: 2.21.0", ""),

@@ -9,7 +9,6 @@ from varhandle.families.log_patterns import Match, Pattern
 
 Minor = tuple[int, int]
 
-NEWEST: Minor = max(WHEELS)
 _OLDEST: Minor = (1, 0)
 _FIRST_PYTHON = min(low for low, _ in WHEELS.values())
 _LAST_ON_PYTHON_3_5: Minor = (2, 3)
@@ -48,7 +47,7 @@ class LogRelease:
     """The releases of TensorFlow that may have written a log: ``first`` to ``last``."""
 
     def __init__(self, matches: Iterable[Match]) -> None:
-        self.first, self.last, self.text = _OLDEST, (99, 0), ""
+        self.first, self.last = _OLDEST, (99, 0)
         for match in matches:
             if match.get("release"):
                 first, second, *_ = match.get("release").split(".")
@@ -63,18 +62,11 @@ class LogRelease:
                 span = (min(fitting), max(fitting)) if fitting else before
             if span and self.first <= span[1] and span[0] <= self.last:
                 self.first, self.last = max(self.first, span[0]), min(self.last, span[1])
-        if self.is_old:
-            low, high = (".".join(map(str, release)) for release in (self.first, self.last))
-            self.text = f"{low} to {high}" if self.first > _OLDEST and low != high else high
-            if self.first == _OLDEST:
-                self.text += " or older"
+        low, high = (".".join(map(str, release)) for release in (self.first, self.last))
+        self.text = f"{low} to {high}" if self.first > _OLDEST else f"{high} or older"
+        self.text = self.exact or self.text
 
     @property
     def exact(self) -> str:
         """The release, such as ``"2.16"``; empty where the log leaves several."""
         return ".".join(map(str, self.last)) if self.first == self.last else ""
-
-    @property
-    def is_old(self) -> bool:
-        """Whether it is a release before today's; not where the log does not tell."""
-        return self.last < NEWEST
