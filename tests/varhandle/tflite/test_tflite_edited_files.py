@@ -524,16 +524,17 @@ def test_a_path_is_not_bytes(tmp_path):
 
 def test_numbers_that_refer_to_nothing_are_found(leaky):
     def tensor(model):
-        model.subgraphs[0].operators[-1].inputs = [99, 0]
+        model.subgraphs[0].operators[-1].inputs = [len(model.subgraphs[0].tensors), 0]
 
     def buffer(model):
-        model.subgraphs[0].tensors[0].buffer = 99
+        model.subgraphs[0].tensors[0].buffer = len(model.buffers)
 
     def subgraph(model):
-        next(operators(model, "CALL_ONCE"))[1].builtinOptions.initSubgraphIndex = 99
+        options = next(operators(model, "CALL_ONCE"))[1].builtinOptions
+        options.initSubgraphIndex = len(model.subgraphs)
 
     def code(model):
-        model.subgraphs[0].operators[-1].opcodeIndex = 99
+        model.subgraphs[0].operators[-1].opcodeIndex = len(model.operatorCodes)
 
     def options(model):
         next(operators(model, "VAR_HANDLE"))[1].builtinOptions = None
