@@ -162,3 +162,12 @@ def test_of_a_large_file_the_time_of_change_counts(models):
     first = fingerprint(large)
     os.utime(large, ns=(1, 1))
     assert fingerprint(large) != first
+
+
+def test_of_others_every_byte_counts(models):
+    prints = set()
+    for last in (b"\0", b"\1"):
+        (models / "some.tflite").write_bytes(bytes(2**21) + last)
+        os.utime(models / "some.tflite", ns=(1, 1))
+        prints.add(fingerprint(models / "some.tflite"))
+    assert len(prints) == 2
