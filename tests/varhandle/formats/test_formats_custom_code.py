@@ -11,7 +11,7 @@ from varhandle.cli import main
 from varhandle.diagnosis import diagnose
 from varhandle.formats import read_graph
 from varhandle.formats.custom_code import CustomCodeError, check_imports, import_custom
-from varhandle.repair.run import cure
+from varhandle.repair.run import NoCureError, cure
 
 LAYERS = """
 import keras
@@ -97,6 +97,9 @@ def test_what_is_missing_is_named_and_the_command_works(suffix, saved, own_layer
     assert all(name.rpartition(">")[2] in named for name in missing)
     words = shlex.split(command.partition(", where FILE.py")[0].replace("FILE.py", str(path)))
     assert words[0] == "varhandle"
+    if suffix == "h5":
+        with pytest.raises(NoCureError, match=r"PosEmb.*--import FILE\.py"):
+            cure(saved / "m.h5")
     assert main(words[1:]) == 0, capsys.readouterr().out
     assert f"model.tflite --import {path}" in capsys.readouterr().out
 
@@ -140,6 +143,8 @@ def test_only_what_a_config_can_name_is_taken(tmp_path):
     assert import_custom(check_imports([path])) == {}
     with pytest.raises(CustomCodeError, match="no such file"):
         check_imports([tmp_path / "other.py"])
+    with pytest.raises(CustomCodeError, match=r"Mine is defined .* imports=\[file\]"):
+        check_imports([], {"Mine": type("Mine", (), {"__module__": "__main__"})})
 
 
 def test_a_setting_called_layers_is_no_damage(keras, tmp_path):

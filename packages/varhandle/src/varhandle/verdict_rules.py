@@ -64,6 +64,13 @@ class Decision(NamedTuple):
     doubt: str = ""  # why it is unproved
 
 
+def is_not_loaded(proof: Proof | None) -> bool:
+    """Tell whether a model could not even be loaded: nothing is known of its conversion."""
+    conversion = None if proof is None else proof.conversion
+    told = conversion and conversion.record.exception_type
+    return told == "MissingCustomObjectError" or told in _PLAIN_ERRORS
+
+
 def decide(
     graph: Graph,
     findings: tuple[Finding, ...],

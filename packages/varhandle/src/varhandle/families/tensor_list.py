@@ -54,13 +54,21 @@ def _has_open_batch(inputs: tuple[TensorSpec, ...]) -> bool:
 
 
 def _close_batch(reading: Reading, inputs: tuple[TensorSpec, ...]) -> str:
-    specs = [f"tf.TensorSpec({_closed(spec)}, {spec.dtype!r})" for spec in inputs]
+    return code.lines(
+        closing_code(inputs), code.cure_comment(reading.graph.source, reading.signature)
+    )
+
+
+def closing_code(inputs: tuple[TensorSpec, ...]) -> str:
+    """Write what the author of a Keras model runs to export it with a batch of 1."""
+    specs = [
+        f"tf.TensorSpec({_closed(spec)}, {spec.dtype!r}, name={spec.name!r})" for spec in inputs
+    ]
     return code.with_tensorflow(
         "# In the program that has the Keras model (Model.export opens a batch that was closed):",
         f"specs = [{', '.join(specs)}]",
         'model.export("exported", input_signature=specs if len(specs) == 1 else [specs])',
         'converter = tf.lite.TFLiteConverter.from_saved_model("exported")',
-        code.cure_comment(reading.graph.source, reading.signature),
     )
 
 

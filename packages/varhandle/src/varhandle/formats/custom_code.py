@@ -28,11 +28,15 @@ class CustomCodeError(VarhandleError, ValueError):
 def check_imports(
     imports: Sequence[str | os.PathLike[str]], custom_objects: Mapping[str, Any] | None = None
 ) -> tuple[Import, ...]:
-    """Return what a child is to import; ``CustomCodeError`` for a file that is not there."""
+    """Return what a child is to import; ``CustomCodeError`` for what it cannot find."""
     named = [os.fspath(each) for each in imports]
     for name in named:
         if _is_file(name) and not Path(name).is_file():
             raise CustomCodeError(f"--import {name}: there is no such file")
+    for name, value in (custom_objects or {}).items():
+        if getattr(value, "__module__", "") == "__main__":
+            fault = "is defined in this program or notebook, which a child process cannot import"
+            raise CustomCodeError(f"{name} {fault}: write it into a file, and say imports=[file]")
     files = [str(Path(name).absolute()) if _is_file(name) else name for name in named]
     return (*files, *(custom_objects or {}).items())
 

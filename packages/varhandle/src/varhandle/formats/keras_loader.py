@@ -125,7 +125,9 @@ def _copy_with(path: str, config: Mapping[str, Any], pruned: Sequence[str]) -> I
 def _is_of_keras_2(path: str) -> bool:
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
-            version = json.loads(archive.read("metadata.json")).get("keras_version", "")
+            has_metadata = "metadata.json" in archive.namelist()
+            metadata = json.loads(archive.read("metadata.json")) if has_metadata else {}
+            version = metadata.get("keras_version", "")
     else:
         import h5py
 
@@ -139,9 +141,12 @@ def _load_with_tf_keras(path: str, options: Mapping[str, Any], cause: str) -> An
     try:
         import tf_keras
     except ImportError as error:
+        import tensorflow as tf
+
+        release = ".".join(tf.__version__.split(".")[:2])
         raise KerasLoadError(
             f"a file of Keras 2 that Keras 3 does not read ({cause}); tf_keras does, and is used "
-            "where it is installed: pip install tf_keras"
+            f"where it is installed: pip install 'tf_keras=={release}.*'"
         ) from error
     try:
         return tf_keras.models.load_model(path, **options)

@@ -26,6 +26,7 @@ from varhandle.repair.refusal import NO_FAMILY, ORIGINAL_MODEL, NoCureError
 from varhandle.repair.steps import STEPS
 from varhandle.savedmodel.checkpoint_freezer import checkpoint_beside
 from varhandle.savedmodel.close_shapes import Sizes
+from varhandle.verdict_rules import is_not_loaded
 
 _FAMILIES = {family.id: family for family in FAMILIES}
 _REWRITING = ("widen-dtype", "functional-updates")
@@ -296,6 +297,8 @@ def _plan_for_graph_def(diagnosis: Diagnosis, errors: dict[str, Finding]) -> _Ch
 def _plan_for_source(
     diagnosis: Diagnosis, errors: dict[str, Finding], signature: str | None
 ) -> _Choice:
+    if is_not_loaded(diagnosis.proof):
+        raise NoCureError(f"no safe cure: {diagnosis.other[0]}")
     rewrites = _mended_by(errors, *_REWRITING)
     lost = next(iter(_mended_by(errors, "track-variables").values()), None)
     closing = _mended_by(errors, "close-shapes")

@@ -6,6 +6,7 @@ both, and name it in ``STEPS``; a family names it as its ``repair_step``.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from varhandle.evaluate.proof import Asked, converter_words
 from varhandle.evaluate.stateful_parity import with_state
 from varhandle.facts.recipes import RECIPES, ConverterSettings, Recipe, needs_calibration
 from varhandle.facts.targets import Target
+from varhandle.families.tensor_list import closing_code
 from varhandle.formats import SAVED_MODEL, ModelFormat, format_of, read_graph
 from varhandle.formats.custom_code import Import, read_folders
 from varhandle.graph import Graph, TensorSpec
@@ -35,7 +37,12 @@ from varhandle.repair.refusal import (
 )
 from varhandle.sandbox import run_isolated
 from varhandle.savedmodel.checkpoint_freezer import checkpoint_beside, files_of, freeze_checkpoint
-from varhandle.savedmodel.close_shapes import batch_of_one, close_signatures
+from varhandle.savedmodel.close_shapes import (
+    Sizes,
+    batch_of_one,
+    close_signatures,
+    export_closed,
+)
 from varhandle.savedmodel.resave_tracked import CALL, DEFAULT, export_keras, save_tracked
 from varhandle.savedmodel.rewrite_signature import rewrite_signatures
 from varhandle.tflite.externalize_state import Lifted, lift_state
@@ -189,7 +196,8 @@ def _freeze_code(diagnosis: Diagnosis, _: RepairPlan) -> list[str]:
 
 
 def _export(job: RepairJob) -> None:
-    job.rewrite(export_keras, job.trust, job.imports, _in_float32(job.plan), name="exported")
+    export = functools.partial(export_keras, float32=_in_float32(job.plan))
+    job.rewrite(export, job.trust, job.imports, name="exported")
 
 
 def _in_float32(plan: RepairPlan) -> bool:
@@ -197,6 +205,8 @@ def _in_float32(plan: RepairPlan) -> bool:
 
 
 def _export_code(diagnosis: Diagnosis, plan: RepairPlan) -> list[str]:
+    if "close-shapes" in plan.steps:
+        return _loading_code(diagnosis, plan)
     return [
         *_loading_code(diagnosis, plan),
         "specs = [tf.TensorSpec(one.shape, one.dtype, one.name) for one in model.inputs]",
@@ -214,7 +224,7 @@ def _close_shapes(job: RepairJob) -> None:
     for number, shapes in enumerate(_closings(job)):
         job.source = origin
         try:
-            job.rewrite(close_signatures, shapes, name=f"closed-{number}")
+            _close(job, shapes, f"closed-{number}")
             job.made = job.content = _convert_source(job)
             _run_once(job)
         except NoCureError as error:
@@ -230,7 +240,18 @@ def _close_shapes(job: RepairJob) -> None:
         job.plan = replace(job.plan, why=why, shapes=shapes)
         job.plan = job.plan.with_step(job.diagnosis, "close-shapes", "")
         return
-    raise problem
+    if job.model_format.can_export:
+        raise problem
+    inputs = job.graph.signature(job.signatures[0]).inputs
+    raise NoCureError(problem.reason, problem.finding, closing_code(inputs)) from problem
+
+
+def _close(job: RepairJob, shapes: Mapping[str, Sizes], name: str) -> None:
+    if job.model_format.can_export:
+        loading = (job.trust, job.imports, _in_float32(job.plan))
+        job.rewrite(export_closed, shapes, job.path, loading, name=name, reads=[job.path])
+    else:
+        job.rewrite(close_signatures, shapes, name=name)
 
 
 def _closings(job: RepairJob) -> Iterator[dict[str, dict[str, list[int | None]]]]:
@@ -290,9 +311,19 @@ def _run_once(job: RepairJob) -> None:
             raise NoCureError(f"no safe cure: {reason}", job.error)
 
 
-def _close_code(_: Diagnosis, plan: RepairPlan) -> list[str]:
-    names = [DEFAULT] if "export" in plan.steps else plan.signatures
-    shapes = dict(plan.shapes) or {name: {} for name in names}
+def _close_code(diagnosis: Diagnosis, plan: RepairPlan) -> list[str]:
+    if format_of(diagnosis.graph).can_export:
+        sizes: Sizes = next(iter(plan.shapes.values()), {})
+        return [
+            f"shapes = {dict(sizes)!r}",
+            "specs = [",
+            "    tf.TensorSpec(shapes.get(one.name, [1, *one.shape[1:]]), one.dtype, one.name)",
+            "    for one in model.inputs",
+            "]",
+            'model.export("closed", input_signature=specs if len(specs) == 1 else [specs])',
+            'source = "closed"',
+        ]
+    shapes = dict(plan.shapes) or {name: {} for name in plan.signatures}
     return [
         "# A batch of 1, in the constants of the graph as well.",
         "from varhandle.savedmodel.close_shapes import close_signatures",
@@ -541,7 +572,7 @@ def _settings(job: RepairJob, recipe: Recipe) -> ConverterSettings:
     if not recipe.calibrated:
         return recipe.settings
     samples: list[Any] = [
-        (one.signature.name, dict(call)) if job.plan.signatures else list(call.values())
+        (one.signature.name, dict(call)) if job.signatures else list(call.values())
         for one in job.called
         for call in one.calls
     ]

@@ -15,7 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from varhandle.savedmodel.resave_tracked import entries_of, input_specs
+from varhandle.formats.custom_code import Import
+from varhandle.savedmodel.resave_tracked import entries_of, export_keras, input_specs
 
 Sizes = Mapping[str, Sequence[int | None]]
 """Input name to its shape, ``None`` for what stays open."""
@@ -52,6 +53,27 @@ def close_signatures(source: str, target: str, shapes: Mapping[str, Sizes]) -> N
         tf.saved_model.save(module, target, signatures=traced)
 
 
+def export_closed(
+    exported: str,
+    target: str,
+    shapes: Mapping[str, Sizes],
+    source: str,
+    loading: tuple[bool, Sequence[Import], bool],
+) -> None:
+    """Write a Keras file as a SavedModel whose inputs have these shapes.
+
+    ``loading`` are trust, imports and whether it is loaded in float32, as ``export_keras`` takes
+    them. Traced with the shapes, its layers tell more than the open graph that was ``exported``.
+    """
+    (sizes,) = shapes.values()
+    open_one = f"{target}-open"
+    trust, imports, float32 = loading
+    if export_keras(source, open_one, trust, imports, float32=float32, shapes=sizes):
+        Path(open_one).rename(target)
+    else:
+        close_signatures(exported, target, shapes)
+
+
 def batch_of_one(shape: Any) -> Any:
     """Close the first size of a shape, if it is open; the others stay as they are."""
     if shape is None or getattr(shape, "rank", 0) is None:
@@ -75,6 +97,10 @@ def _close_lists(file: Path, batch: int) -> None:
 
     model = SavedModel.FromString(file.read_bytes())
     for meta in model.meta_graphs:
+        for function in meta.graph_def.library.function:
+            # By this mark of Keras 2 the converter knows an LSTM, and makes one op of it, which
+            # carries its state from call to call.
+            function.attr.pop("api_implements", None)
         for nodes in (meta.graph_def.node, *(f.node_def for f in meta.graph_def.library.function)):
             by_name = {node.name: node for node in nodes}
             for node in nodes:

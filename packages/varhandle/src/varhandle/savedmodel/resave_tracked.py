@@ -143,11 +143,19 @@ def _call(tf: Any, function: Any) -> Any:
 
 
 def export_keras(
-    source: str, target: str, trust: bool, imports: Sequence[Import], float32: bool = False
-) -> None:
+    source: str,
+    target: str,
+    trust: bool,
+    imports: Sequence[Import],
+    *,
+    float32: bool = False,
+    shapes: Mapping[str, Sequence[int | None]] | None = None,
+) -> bool:
     """Write a Keras file as a SavedModel, by the model's own ``export``.
 
-    With ``float32``, a model of half precision is loaded in float32 instead.
+    With ``float32``, a model of half precision is loaded in float32 instead. ``shapes`` are those
+    of the inputs, by name, instead of the model's. Whether they were taken is returned: a model
+    that does not tell its inputs is exported as it is.
 
     ``ValueError``, with Keras's own message, if it cannot load or export it.
     """
@@ -158,9 +166,16 @@ def export_keras(
     model = load_keras(source, trust, imports, float32)
     # Left to itself, export opens the batch, which a layer with a state of a fixed size refuses.
     inputs = getattr(model, "inputs", None) or ()  # a class of its author's tells none
-    specs: Any = [tf.TensorSpec(one.shape, one.dtype, one.name) for one in inputs]
+    specs: Any = [
+        tf.TensorSpec((shapes or {}).get(one.name, one.shape), one.dtype, one.name)
+        for one in inputs
+    ]
+    if type(model).__module__.startswith("tf_keras"):
+        model.export(target)
+        return False
     signature = (specs if len(specs) == 1 else [specs]) if specs else None
     model.export(target, verbose=False, input_signature=signature)
+    return signature is not None
 
 
 def _called(function: Any, tensors: list[Any], specs: dict[str, Any]) -> Any:
