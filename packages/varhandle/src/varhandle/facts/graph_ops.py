@@ -62,7 +62,8 @@ UNKNOWN = "is on no list of ops that only compute"
 _TAKES = {
     PYTHON: r"token",
     NETWORK: r"target|protocol|(.*_)?(address|urls?|uri|workers)|debug_ops_spec",
-    PROGRAM: r"graph_def|(.*_)?module|(call_)?target_name|serialized_segment|.*_fused_graph_.*",
+    PROGRAM: r"graph_def|subgraph_key|(.*_)?module|(call_)?target_name|serialized_segment"
+    r"|.*_fused_graph_.*",
     FILE: r"(.*_)?(files?|file_?names?|file_pattern|path|dir|directory|logdir|prefix(es)?)"
     r"|memory_region_name|descriptor_source|output_stream",
 }
