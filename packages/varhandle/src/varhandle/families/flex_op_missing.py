@@ -48,6 +48,11 @@ FAMILY = Family(
     ),
     older=(
         (
+            "2.8",
+            "the tensorflow package from 2.9 to 2.19 has been seen to run such a file in"
+            " tf.lite.Interpreter; tflite-runtime has never had Flex.",
+        ),
+        (
             "2.19",
             "the tensorflow package up to 2.19 links Flex into tf.lite.Interpreter, so the file"
             " runs there; tflite-runtime has never had it.",

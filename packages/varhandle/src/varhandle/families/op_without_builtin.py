@@ -117,6 +117,11 @@ FAMILY = Family(
             " model on today's release.",
         ),
         (
+            "2.8",
+            "SELECT_TF_OPS converts it for a runtime that is built with the Flex delegate; from 2.9"
+            " to 2.19 the tensorflow package itself has been seen to run such a file.",
+        ),
+        (
             "2.19",
             "its tensorflow package still links Flex into tf.lite.Interpreter, so"
             " converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS,"
