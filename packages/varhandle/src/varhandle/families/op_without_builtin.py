@@ -118,8 +118,8 @@ FAMILY = Family(
         ),
         (
             "2.8",
-            "SELECT_TF_OPS converts it for a runtime that is built with the Flex delegate; from 2.9"
-            " to 2.19 the tensorflow package itself has been seen to run such a file.",
+            "convert it with SELECT_TF_OPS for a runtime that is built with the Flex delegate; from"
+            " 2.9 to 2.19 the tensorflow package itself has been seen to run such a file.",
         ),
         (
             "2.19",
