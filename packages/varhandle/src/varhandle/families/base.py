@@ -219,9 +219,6 @@ class Family:
     # What ``explain`` says to do: a sentence, and after an empty line code that was run on
     # TensorFlow 2.21, where code helps. Names in it are examples.
     fix: str
-    # For somebody who cannot leave an old release: what to do there, each up to a release, such as
-    # ("2.8", "Set …"); the oldest first. ``explain`` adds it where the log tells such a release.
-    older: tuple[tuple[str, str], ...] = ()
     # The reproductions, which fail on TensorFlow 2.21 or on an earlier release; the version matrix
     # says on which. None for a family that only a device shows.
     cases: tuple[Case, ...] = ()
@@ -231,6 +228,9 @@ class Family:
     # together.
     log_meanings: Mapping[str, Meaning] = field(default_factory=dict)
     log_rule: LogRule | None = None
+    # For somebody who cannot leave an old release: what to do there, each up to a release, such as
+    # ("2.8", "Set …"); the oldest first. ``explain`` adds it where the log tells such a release.
+    older: tuple[tuple[str, str], ...] = ()
     repair_step: str | None = None  # that mends it: a key of ``repair.steps.STEPS``
     is_in_reads: bool = False  # the trouble is how a variable is read, and not how it is updated
     spoils_whole_file: bool = False  # a conversion of all signatures suffers where one has it
