@@ -27,6 +27,16 @@ def models(tmp_path):
     return tmp_path
 
 
+def test_inputs_from_a_function_are_named_by_its_file_or_its_module(models, monkeypatch):
+    monkeypatch.chdir(models)
+    (models / "rows.csv").write_text("model,inputs\na.keras,my.data:calls\na.keras,own.py:calls\n")
+    given = [Path("my.data:calls"), Path("own.py:calls")]
+    (module,) = rows_of_models([Path("a.keras")], inputs=given[0])
+    (file,) = rows_of_models([Path("a.keras")], inputs=given[1])
+    assert (module.inputs, file.inputs) == (given[0], models / "own.py:calls")
+    assert rows_of_list(models / "rows.csv") == (module, file)
+
+
 def test_every_model_target_and_quantization_is_a_row(models):
     specs = rows_of_models(
         [models / "b.tflite", models / "a.keras"],
