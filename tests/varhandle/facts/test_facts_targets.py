@@ -80,6 +80,7 @@ def test_a_file_with_variables(counting_file):
     (line,) = refusals(graph, "builtin-only", counting_file)
     assert "VAR_HANDLE" in line
     assert "ASSIGN_VARIABLE" in line
+    assert not {"HASHTABLE", "HASHTABLE_FIND", "VAR_HANDLE"} & TARGETS["builtin-only"].ops.keys()
 
 
 def test_versions_count_where_the_bytes_are_given():
