@@ -7,7 +7,7 @@ import re
 import nbformat
 import pytest
 
-from workbook_lib.editions.slides import LINES, slide_notebook
+from workbook_lib.editions.slides import LINES, slide_notebook, write
 from workbook_lib.runs import all_notebooks
 
 every = pytest.mark.parametrize("path", all_notebooks(), ids=lambda path: path.stem)
@@ -50,6 +50,18 @@ def test_decks_fetch_nothing_and_find_reveal_beside_them(decks):
         for script in re.findall(r'<script src="([^"]+)"', page):
             assert (decks.folder / script).is_file()
     assert (decks.folder / "reveal.js" / "dist" / "reveal.css").is_file()
+
+
+def test_options_and_titles_are_no_markup(tmp_path):
+    said = "Predict: <i>?\n  a) <i>\n  b) 2\nHow"
+    shown = nbformat.v4.new_output("display_data", {"text/plain": said, "text/html": ""})
+    cell = nbformat.v4.new_code_cell("lesson.predict()", outputs=[shown])
+    [(_, question), *_] = deck_of(cell)
+    assert "<i>" not in question.outputs[0].data["text/html"]
+    cells, about = [nbformat.v4.new_markdown_cell("# A")], {"workbook": {"title": "<i>"}}
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata=about)
+    index, *_ = write({"00_a.ipynb": notebook}, tmp_path)
+    assert '<a href="00_a.html">00 · &lt;i&gt;</a>' in index.read_text("utf-8")
 
 
 def test_an_answer_that_also_prints_keeps_what_it_printed():
