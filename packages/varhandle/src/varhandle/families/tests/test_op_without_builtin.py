@@ -69,6 +69,13 @@ def test_an_op_that_never_has_a_builtin_is_not_blamed_on_a_size_or_a_dtype(types
     assert match.message == "tf.Betainc: the converter has no builtin op for it."
 
 
+def test_a_dtype_is_blamed_only_if_it_explains_every_op():
+    tangent = "error: 'tf.Tan' op is neither a custom op nor a flex op\n"
+    (match,) = explain(tangent + CONV_2D.format("1x8x8x3", "f64")).matches
+    assert "float64" not in match.message
+    assert "tf.Tan, tf.Conv2D" in match.message
+
+
 def test_what_is_refused_beside_a_variable_is_not_told_by_itself():
     refused = "error: 'tf.{}' op is neither a custom op nor a flex op\n"
     assert ids(refused.format("AddV2") + refused.format("VarHandleOp")) == [
