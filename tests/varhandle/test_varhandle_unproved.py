@@ -305,7 +305,7 @@ def test_an_op_that_refuses_made_up_values_is_no_broken_file(tf, tmp_path, op, m
     )
     path = tmp_path / "model.tflite"
     path.write_bytes(converter.convert())
-    x, bad = np.int32([[7, 9], [9, 8]]), {"x": np.int32([[7, 9]]), "y": np.int32([refuses])}
+    x, bad = np.int32([[7, 9], [3, 8]]), {"x": np.int32([[7, 9]]), "y": np.int32([refuses])}
     calls = [{name: array[0] for name, array in bad.items()}] * 5
     made_up = ExampleCalls(calls, "made up", "made-up calls")
     with monkeypatch.context() as patched:  # whatever is made up one day

@@ -398,7 +398,9 @@ def _refusal(record: Record) -> str:
 
 
 _REFUSING_NODE = re.compile(r"Node number \d+ \((\w+)\) failed to (?:invoke|prepare)")
-_WHATEVER_THE_VALUES = re.compile(r"type|support|implement|variable|custom|version", re.I)
+_WHATEVER_THE_VALUES = re.compile(
+    r"\btypes?\b|support|implement|\bvariable|\bcustom|\bversion", re.I
+)
 
 
 def _refused_by(record: Record) -> str:
