@@ -132,9 +132,7 @@ def test_an_lstm_of_keras_2_is_not_made_one_op(tf, tmp_path):
     """The op would carry its state from call to call; Keras 2 marks its function for that."""
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-    twice = tf.__internal__.function.defun_with_attributes(
-        lambda x: x * 2.0, attributes={"api_implements": "lstm_1"}, autograph=False
-    )
+    twice = tf.function(lambda x: x * 2.0, experimental_attributes={"api_implements": "lstm_1"})
     module = tf.Module()
     module.call = tf.function(
         lambda x: {"y": twice(x)}, input_signature=[tf.TensorSpec([None, 2], name="x")]

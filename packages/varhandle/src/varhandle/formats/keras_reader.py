@@ -26,7 +26,7 @@ from varhandle.formats.embedded_code import code_in_keras_config, custom_objects
 from varhandle.graph import Function, Graph, ModelFileError, Node, Shape, TensorSpec, Variable
 from varhandle.sandbox import Record, run_isolated
 
-SECONDS = 30
+SECONDS = 60
 """Time limit. The outline of a sound file takes less than one."""
 
 BYTES = 2**30
@@ -252,6 +252,9 @@ def read_hdf5_outline(path: Path, is_archive: bool) -> dict[str, Any]:
     )
     if record.exception_type == _UnfitFileError.__name__:
         raise ModelFileError(path, record.message)
+    if record.outcome == "timed out":
+        late = f"libhdf5 did not finish reading it within {SECONDS} s"
+        raise ModelFileError(path, f"{late}: it is damaged, or this machine is very busy")
     if not record.ok:
         raise ModelFileError(path, f"the Keras file is damaged ({_fault(record)})")
     outline: dict[str, Any] = json.loads(record.value)
@@ -260,8 +263,6 @@ def read_hdf5_outline(path: Path, is_archive: bool) -> dict[str, Any]:
 
 def _fault(record: Record) -> str:
     """Say what is wrong with a file, whatever zipfile, zlib and h5py raised on it."""
-    if record.outcome == "timed out":
-        return f"libhdf5 did not finish within {SECONDS} s"
     if record.outcome == "out of memory" or record.exception_type == "MemoryError":
         return f"it takes more than {BYTES:,} bytes to look at"
     if record.exception_type == "RecursionError":
