@@ -324,6 +324,24 @@ def test_a_child_cannot_have_another_process_ended(other):
     assert other.poll() is None
 
 
+@needs_lock
+def test_a_home_on_the_search_path_is_not_read(home, monkeypatch):
+    """A script may lie there, and Python looks for modules beside it."""
+    for above in (home, home.parent):
+        monkeypatch.syspath_prepend(str(above))
+    assert not {str(home), str(home.parent)} & set(lock.search_path())
+    record = attempt("result = open(path).read()", path=str(home / ".ssh" / "id"))
+    assert record.exception_type == "PermissionError"
+
+
+def test_a_user_without_a_home_has_a_search_path(monkeypatch):
+    def unknown():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", unknown)
+    assert sys.prefix in " ".join(lock.search_path())
+
+
 def test_where_there_is_no_lock_it_is_said_once(monkeypatch):
     monkeypatch.setattr(lock, "missing", lambda: "Landlock: Function not implemented")
     lock._can_lock.cache_clear()

@@ -218,7 +218,14 @@ def _libraries() -> Iterator[str]:
     """Yield where this Python is, and the settings that Keras reads when it is imported."""
     yield from (sys.prefix, sys.base_prefix, sys.exec_prefix, *sysconfig.get_paths().values())
     yield from site.getsitepackages()
-    yield str(Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras", "keras.json"))
+    yield str(Path(os.environ.get("KERAS_HOME") or _home() / ".keras", "keras.json"))
+
+
+def _home() -> Path:
+    try:
+        return Path.home().resolve()
+    except RuntimeError:  # a container may run as a user that nobody knows
+        return Path("/")
 
 
 def search_path() -> list[str]:
@@ -226,7 +233,7 @@ def search_path() -> list[str]:
 
     Not the working folder, and none that holds the user's home: a script may lie anywhere.
     """
-    home = Path.home().resolve()
+    home = _home()
     found = [Path(entry).resolve() for entry in sys.path if entry]
     return [str(path) for path in found if path != Path("/") and not home.is_relative_to(path)]
 
