@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks import inference, kernels, notebooks, reading, sweeping, workshop
+from benchmarks.field import measuring as field
 from benchmarks.frame import Chapter, Checkout, chapters_of, page, run_program
 
 #: Each benchmark, in the order of the page, with the minutes that it takes on two quiet processors.
@@ -28,6 +29,7 @@ BENCHMARKS: dict[str, tuple[Callable[..., Chapter], float]] = {
     "notebooks": (notebooks.measure, 5),
     "workshop": (workshop.measure, 6),
     "sweep": (sweeping.measure, 4),
+    "field": (field.measure, 25),
 }
 #: Those that can measure another checkout as well.
 COMPARABLE = ("reading", "kernels", "kernel-memory", "sweep")
@@ -42,6 +44,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {listed}")
     parser.add_argument("--keep", action="store_true", help="put them on the page as well")
     parser.add_argument("--against", type=Path, metavar="DIR", help="another checkout")
+    parser.add_argument("--only", default="", metavar="REGEX", help="of field: by name or kind")
     options = parser.parse_args()
     # What is measured keeps its bytecode, as it does for whoever uses it.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -49,10 +52,13 @@ def main() -> int:
     if unknown := sorted(set(options.names) - set(every)):
         parser.error(f"no benchmark {', '.join(unknown)}; there are: {', '.join(every)}")
     names = options.names or every
+    if options.only and (list(names) != ["field"] or options.keep):
+        parser.error("--only is for a look at some models: field alone, and without --keep")
     measured = {}
     if len(names) == 1:
         against = (Checkout(options.against.absolute()),) if options.against else ()
-        measured[names[0]] = BENCHMARKS[names[0]][0](*against).markdown(names[0])
+        some = (options.only,) if options.only else ()
+        measured[names[0]] = BENCHMARKS[names[0]][0](*against, *some).markdown(names[0])
     else:
         more = ["--against", options.against] if options.against else []
         for name in names:

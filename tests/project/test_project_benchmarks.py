@@ -6,6 +6,10 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
+from benchmarks.field import measuring
+from benchmarks.field.by_hand import difference, run_file
+from benchmarks.field.case import GOOD, mended
+from benchmarks.field.judge import Grade, Run, find_faults
 from benchmarks.frame import Chapter, Row, chapters_of, in_child, in_turns, page
 from benchmarks.graphs import FORMS, grown_tflite, saved_model
 from benchmarks.reading import running_total
@@ -106,6 +110,66 @@ def test_what_was_aimed_at_was_reached():
             cells = [cell.strip() for cell in line.strip("|").split("|")]
             reached = float(cells[6]) if aim[1].startswith("ratio") else float(cells[1])
             assert reached < float(aim[2]), line
+
+
+def test_the_page_of_the_field_counts_what_its_tables_say():
+    text = (ROOT / "benchmarks" / "field.md").read_text(encoding="utf-8")
+    wrong = re.findall(r"^\| (?!model |---).*\| (.*) \|$", text, re.M)
+    right, models = map(int, re.findall(r"\*\*(\d+) of (\d+) are right", text)[0])
+    assert (sum(not cell.strip() for cell in wrong), len(wrong)) == (right, models)
+    assert models >= 120
+    assert f"| wrong in verdict or reason | {models - right} | - | models | {models} |" in PAGE
+    assert not re.search(r"/home/|/root|/tmp/", text)
+
+
+def _run(exit_code, printed="", warned=""):
+    return Run(exit_code, printed, warned, 1.0, 1.0)
+
+
+_CONVERTIBLE = _run(0, '{"verdict": "convertible", "findings": []}')
+
+
+@pytest.mark.parametrize(
+    ("truth", "diagnosed", "cured", "fault"),
+    [
+        (GOOD, _CONVERTIBLE, _run(0, "cured: 20 calls"), ""),
+        (GOOD, _run(1, '{"verdict": "blocked"}'), _run(0, "cured: "), "verdict blocked, not"),
+        (GOOD, _run(3, '{"verdict": "ready"}'), _run(0, "cured: "), "ready with exit 3"),
+        (GOOD, _CONVERTIBLE, _run(1, "no safe cure"), "cure exits 1, not 0"),
+        (GOOD, _CONVERTIBLE, _run(0, "done"), "does not begin with cured:"),
+        (GOOD, _CONVERTIBLE, _run(0, "cured: ", "Traceback (most recent"), "it says Traceback"),
+        (mended("batch"), _CONVERTIBLE, _run(0, "cured: the length"), "no reason names batch"),
+        (GOOD, _run(2, "", "no model"), _run(0, "cured: "), "verdict refused, not"),
+    ],
+)
+def test_the_judge_of_the_field_sees_what_is_wrong(truth, diagnosed, cured, fault):
+    grade = Grade("a", "b", written=True)
+    grade.text = diagnosed.printed + cured.printed
+    find_faults(grade, vars(truth), diagnosed, cured)
+    assert fault in "; ".join(grade.faults)
+    assert bool(grade.faults) == bool(fault), grade.faults
+
+
+def test_the_judge_of_the_field_tells_a_wrong_file_from_a_right_one():
+    content = in_child(running_total)
+    calls = [("", {"x": np.full(4, step, np.float32)}) for step in (1, 2)]
+    found = run_file(content, calls, {})
+    right = [[np.full(4, total, np.float32)] for total in (1, 3)]
+    assert difference(found, right) == 0
+    assert difference(found, [right[0], right[0]]) == 2
+    assert difference(found[:1], [[right[0][0][:3]]]) == float("inf")
+    assert difference([{"b": 1.0, "a": 2.0}], [[2.0, 1.0]]) == 0  # by name, then by order
+
+
+def test_the_rows_of_the_field_are_those_of_its_models():
+    seconds = [{"cure": 3.0, "by hand": 2.0}, {"cure": 2.0, "by hand": 2.0}, {"cure": 9.0}]
+    grades = [Grade("a", "k", cure_exit=0, difference=0.0, seconds=s, megabytes=s) for s in seconds]
+    grades[2].faults, grades[2].wrong_file = ["x"], True
+    wrong, files, whole, ratio, _ = measuring.rows(grades)
+    assert (wrong.measured, wrong.against_measured) == ([1], [3])
+    assert (files.measured, files.against_measured) == ([1], [3])
+    assert whole.measured == [3.0, 2.0]
+    assert ratio.measured == [1.5, 1.0]
 
 
 def test_the_workshop_guide_goes_by_the_page():
