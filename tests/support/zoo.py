@@ -606,15 +606,35 @@ def tf1_counter(tf, folder):
     return save_tf1(tf, folder, [4], step)
 
 
-@step_specimen("unproved", seen=False)
+@step_specimen("unproved", ("random-draws",), seen=False)
 def draws_random_numbers(tf, module, x):
     # Seeds of 0: another test may have set TensorFlow's own seed for this process.
     return {"y": x + tf.raw_ops.RandomUniform(shape=[4], dtype=tf.float32, seed=0, seed2=0)}
 
 
-@specimen("blocked", infos=STATE)
+@specimen("blocked", infos=("micro-needs-store", "runtime-too-old"))
 def without_signature(tf, folder):
     return save(tf, folder, counter_module(tf))
+
+
+@step_specimen("blocked", ("random-draws",), state={"any_name": np.int64([1, 2])})
+def draws_with_a_seed(tf, module, x):
+    """As a sampling layer of Keras does: the seed is a variable, and each call advances it."""
+    drawn = tf.random.stateless_normal([4], module.any_name)
+    module.any_name.assign_add(tf.constant([0, 1], tf.int64))
+    return {"y": x + drawn}
+
+
+@specimen("blocked", ("other-resource",))
+def numbers_in_a_table(tf, folder):
+    """As IntegerLookup of Keras has it: keys and values are int64."""
+    keys = tf.lookup.KeyValueTensorInitializer(*np.int64([[3, 5, 9], [1, 2, 3]]))
+    table = tf.lookup.StaticHashTable(keys, 0)
+
+    def step(module, x):
+        return {"y": module.table.lookup(x)}
+
+    return save_step(tf, folder, {"table": table}, step, spec(tf, None, 1, dtype="int64"))
 
 
 TABLE = {"table": np.ones([5, 2], "float32")}
@@ -683,13 +703,7 @@ def batch_norm_in_training(tf, folder):
     return in_training(tf, folder, keras.layers.BatchNormalization(name="norm"))
 
 
-@specimen(
-    "blocked",
-    ("frozen-but-assigned",),
-    ("noise/seed_generator_state",),
-    seen=False,
-    infos=STATE,
-)
+@specimen("blocked", ("random-draws",))
 def dropout_in_training(tf, folder):
     """The random ops have no builtin."""
     import keras

@@ -80,11 +80,13 @@ def test_a_saturated_state_is_shown_by_running_it(diagnosed):
 
 
 def test_a_model_in_training_mode_is_told_to_leave_it(diagnosed):
-    for name in ("batch_norm_in_training", "dropout_in_training"):
-        (finding,) = (f for f in diagnosed(name).findings if f.severity == "warning")
-        assert "training=False" in finding.message
+    for name, severity, words in (
+        ("batch_norm_in_training", "warning", "training=False"),
+        ("dropout_in_training", "error", "StatelessRandomUniformV2"),
+    ):
+        (finding,) = (f for f in diagnosed(name).findings if f.severity == severity)
+        assert words in finding.message
         assert "training=False" in finding.fix
-    assert "StatelessRandomUniformV2" in diagnosed("dropout_in_training").other[0]
 
 
 def test_an_interpreter_that_dies_is_told(diagnosed):

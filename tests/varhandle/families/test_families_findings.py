@@ -107,9 +107,9 @@ def hostile_graph():
     assign = Access("AssignVariableOp", HOSTILE, "f", (HOSTILE,))
     other = Access(f"Resource{HOSTILE}", HOSTILE, "f", (HOSTILE,))
     half = Variable(HOSTILE, "float16", (4,), (), (assign,), True, HOSTILE)
-    odd = Variable(HOSTILE + "2", f"float32{HOSTILE}", None, (), (other,), True, HOSTILE)
+    odd = Variable(HOSTILE + "2", "float32", None, (), (other,), True, HOSTILE)
     grown = Variable(HOSTILE + "3", f"float32{HOSTILE}", (None,), (assign,), (assign,), False, None)
-    words = Node(HOSTILE, "LookupTableFindV2", attributes={"Tin": "string", "Tout": "int64"})
+    words = Node(HOSTILE, "LookupTableFindV2", attributes={"Tin": "int64", "Tout": HOSTILE})
     functions = Function("main graph", ()), Function("f", (words,))
     signatures = (Signature(HOSTILE, "f", (), ()), Signature("z", "f", (), ()))
     source = f"/tmp/{HOSTILE}"

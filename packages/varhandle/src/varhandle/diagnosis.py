@@ -187,8 +187,7 @@ def diagnose(
     """Say what is wrong with a model, and prove it.
 
     Args:
-        source: A SavedModel folder, a ``.keras``, ``.h5``, ``.pb`` (binary GraphDef) or ``.tflite``
-            file; or a ``Graph`` that was read already.
+        source: A path, as ``read_graph`` takes it; or a ``Graph`` that was read already.
         static: Whether to read only: no TensorFlow, nothing converted, nothing run.
         signature: The signature that the verdict is about. If ``None``, ``serving_default``, else
             the one that assigns the fewest variables, of those that take inputs; all signatures of

@@ -114,6 +114,9 @@ def _by_proof(graph: Graph, findings: tuple[Finding, ...], proof: Proof) -> Deci
             findings, shown, lambda f: not (proof.doubt and family(f.id).answers_wrongly)
         )
         return _as_read(graph, refuted)
+    never_equal = any(family(finding.id).never_equal for finding in findings)
+    if never_equal and not any(run.refusal for run in proof.parity.runs):
+        return Decision(findings, "convertible")
     return _failed(graph, findings, proof)
 
 

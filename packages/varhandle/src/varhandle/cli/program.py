@@ -22,7 +22,7 @@ UNFINISHED = 1
 BAD_INPUT = 2
 INTERRUPTED = 130  # as a shell reports a command that Ctrl-C has ended
 READER_GONE = 141  # as a shell reports a command whose reader closed the pipe
-MODEL = "SavedModel folder, .keras, .h5, .pb or .tflite"
+MODEL = "SavedModel folder or .zip, .keras, .h5, .pb, .pbtxt, .meta or .tflite"
 
 Register = Callable[[Any], None]
 """Adds sub-commands to what ``argparse.ArgumentParser.add_subparsers`` returned.

@@ -48,3 +48,12 @@ REWRITTEN_UPDATES = frozenset(
     }
 )
 """Updates that ``cure`` can write as a whole new value (``savedmodel.rewrite_signature``)."""
+
+REFERENCE_UPDATES = {
+    "Assign": "AssignVariableOp",
+    "AssignAdd": "AssignAddVariableOp",
+    "AssignSub": "AssignSubVariableOp",
+    "ApplyGradientDescent": "ResourceApplyGradientDescent",
+    **{op.removeprefix("Resource"): op for op in REWRITTEN_UPDATES if "Scatter" in op},
+}
+"""The updates of a reference variable of TensorFlow 1 that are the same as those on a handle."""

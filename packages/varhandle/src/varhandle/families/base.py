@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import cast
 
 from varhandle.display import join_names, printable
-from varhandle.facts.dtypes import dtype_of
+from varhandle.facts.dtypes import Dtype, dtype_of
+from varhandle.facts.random_ops import BUILTIN_DRAWS, is_draw
 from varhandle.facts.releases import minor
-from varhandle.facts.variable_updates import REWRITTEN_UPDATES
+from varhandle.facts.variable_updates import REFERENCE_UPDATES, REWRITTEN_UPDATES, is_converted
 from varhandle.facts.verdicts import SEVERITIES, Severity
 from varhandle.families import code
 from varhandle.families.harness import Case
@@ -24,10 +25,8 @@ from varhandle.families.log_patterns import Match, Pattern
 from varhandle.families.log_release import LogRelease
 from varhandle.formats.tflite_bytes import read_graph_part
 from varhandle.graph import Access, Function, Graph, Node, Signature, Variable
+from varhandle.graph.op_roles import CHECKPOINT_OPS
 
-_CHECKPOINT_OPS = frozenset(
-    {"Save", "SaveSlices", "SaveV2", "Restore", "RestoreSlice", "RestoreV2", "MergeV2Checkpoints"}
-)
 _VARIABLE_BUILTINS = frozenset({"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"})
 
 
@@ -57,11 +56,11 @@ def with_severity(finding: Finding, severity: Severity, added: str = "") -> Find
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Sort findings: the worst first, then by id; equal ones once.
 
-    What is worth knowing of a variable once it is converted is left out where it is not.
+    What is worth knowing of a model once it is converted is left out where it does not convert.
     """
     once = list(dict.fromkeys(findings))
-    faulty = {name for f in once if f.severity == "error" for name in f.variables}
-    kept = [f for f in once if f.severity != "info" or not f.variables or set(f.variables) - faulty]
+    stopped = any(f.severity == "error" for f in once)
+    kept = [f for f in once if f.severity != "info" or not stopped]
     return tuple(sorted(kept, key=lambda f: (SEVERITIES.index(f.severity), f.id, f.variables)))
 
 
@@ -96,7 +95,30 @@ def inference_signature(graph: Graph, wanted: str | None = None) -> str | None:
 
 def handles_checkpoints(graph: Graph, signature: str) -> bool:
     """Whether a signature saves the model or restores it: that is nothing for a .tflite file."""
-    return not _CHECKPOINT_OPS.isdisjoint(graph.op_counts(signature))
+    return not CHECKPOINT_OPS.isdisjoint(graph.op_counts(signature))
+
+
+def converts_with_others(graph: Graph, signature: str, rewritten: bool = False) -> bool:
+    """Tell whether nothing in a signature keeps it out of a file that it would share with others.
+
+    One that saves or restores a checkpoint is no matter of a .tflite file, and so is an update or
+    a draw that has no builtin, unless ``cure`` writes it anew (``rewritten``).
+    """
+    draws = {op for op in graph.op_counts(signature) if is_draw(op)} - BUILTIN_DRAWS
+    if handles_checkpoints(graph, signature) or (draws and not rewritten):
+        return False
+    return all(
+        is_converted(access.op, dtype_of(variable.dtype))
+        or (rewritten and _is_rewritten(access.op, dtype_of(variable.dtype)))
+        for variable in graph.variables
+        for access in variable.assigns
+        if signature in access.signatures
+    )
+
+
+def _is_rewritten(op: str, dtype: Dtype) -> bool:
+    on_handle = REFERENCE_UPDATES.get(op, op)
+    return on_handle in REWRITTEN_UPDATES and bool(dtype.calculated or dtype.widened)
 
 
 @dataclass(frozen=True)
@@ -172,6 +194,17 @@ class Reading:
             for position, node in enumerate(function.nodes)
         }
 
+    @cached_property
+    def takers(self) -> dict[str, dict[str, list[str]]]:
+        """By function, and by node or argument in it: the nodes that take its value."""
+        found: dict[str, dict[str, list[str]]] = {}
+        for function in self.graph.functions:
+            mine = found.setdefault(function.name, {})
+            for node in function.nodes:
+                for source in node.sources:
+                    mine.setdefault(source, []).append(node.name)
+        return found
+
     @property
     def subject(self) -> str:
         """How a sentence names the signature."""
@@ -200,7 +233,7 @@ def advised_cure(reading: Reading, variables: Sequence[Variable]) -> str:
     """Advise the tool, where it can carry the variables and write every update anew."""
     dtypes = [dtype_of(variable.dtype) for variable in variables]
     ops = {access.op for v in reading.graph.variables for access in reading.here(v.assigns)}
-    if all(one.calculated or one.widened for one in dtypes) and ops <= REWRITTEN_UPDATES:
+    if all(_is_rewritten(op, dtype) for op in ops for dtype in dtypes):
         return f"\n{code.cure_comment(reading.graph.source, reading.signature)}"
     return ""
 
@@ -276,7 +309,7 @@ class Family:
                 f"{message(variables)} Only signature {join_names(sorted(others))} does that: "
                 f"{reading.subject} converts by itself."
             )
-            alone = code.convert_signatures(reading.graph.source, reading.signature)
+            alone = code.convert_signatures(reading.graph, reading.signature)
             yield self.finding("warning", variable_names(variables), text, alone)
 
     def in_log(

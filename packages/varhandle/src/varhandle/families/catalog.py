@@ -16,6 +16,7 @@ from varhandle.families.base import Family, Finding, Reading, in_order, inferenc
 from varhandle.families.harness import Case
 from varhandle.families.log_index import LAST_RESORT, LogDiagnosis, MatchIndex
 from varhandle.families.log_patterns import find_matches
+from varhandle.formats import format_of
 from varhandle.graph import Graph
 
 
@@ -51,7 +52,8 @@ def find(
     bytes of a .tflite file that is in memory only. Raises ``KeyError`` for an unknown signature.
     """
     reading = Reading(graph, inference_signature(graph, signature), content)
-    rules = (entry.graph_rules.get(graph.format) for entry in FAMILIES)
+    kind = format_of(graph).rules_of or graph.format
+    rules = (entry.graph_rules.get(kind) for entry in FAMILIES)
     return in_order(finding for rule in rules if rule for finding in rule(reading))
 
 

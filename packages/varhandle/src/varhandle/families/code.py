@@ -13,8 +13,8 @@ from collections.abc import Iterable
 
 from varhandle.display import printable
 from varhandle.facts.dtypes import DTYPES
-from varhandle.formats import FORMATS, TFLITE
-from varhandle.graph import Shape, Variable
+from varhandle.formats import FORMATS, TFLITE, format_of
+from varhandle.graph import Graph, Shape, Variable
 
 OWNER = """\
 function = module.__call__.get_concrete_function()
@@ -69,9 +69,28 @@ def variable(name: str, value: str) -> str:
     return f"self.{attribute(name)} = tf.Variable({value}, name={name!r})"
 
 
-def convert_signatures(path: str, *signatures: str) -> str:
-    """Convert signatures of a SavedModel into one file."""
+def save_for_inference(signature: str | None) -> str:
+    """Save a Keras model that was traced in training for inference."""
     return lines(
+        "# Unless you train on the device, save it for inference. A Keras model:",
+        'model.export("inference")',
+        "",
+        "# Or, where a tf.Module of your own calls the model (spec: the TensorSpec of its input):",
+        "import tensorflow as tf",
+        "",
+        "module = tf.Module()",
+        "module._variables = [v.value for v in model.variables]",
+        "module.step = tf.function(lambda x: model(x, training=False), input_signature=[spec])",
+        'tf.saved_model.save(module, "inference", signatures='
+        f"{{{signature or 'serving_default'!r}: module.step}})",
+    )
+
+
+def convert_signatures(graph: Graph, *signatures: str) -> str:
+    """Convert signatures of a SavedModel into one file."""
+    before, path = format_of(graph).source_code(graph.source)
+    return lines(
+        *before,
         "import tensorflow as tf",
         "",
         f"converter = tf.lite.TFLiteConverter.from_saved_model({path!r}, "
@@ -80,9 +99,9 @@ def convert_signatures(path: str, *signatures: str) -> str:
     )
 
 
-def convert_here(path: str, signature: str | None, since: str) -> str:
+def convert_here(graph: Graph, signature: str, since: str) -> str:
     """Convert with a TensorFlow that takes the model as it is."""
-    converting = convert_signatures(path, "serving_default" if signature is None else signature)
+    converting = convert_signatures(graph, signature)
     return lines(f"# TensorFlow {since} and later convert it as it is:", converting)
 
 

@@ -52,13 +52,13 @@ def refused_by_older_releases(
     reading: Reading, family: str, answer: str, besides: str = ""
 ) -> Iterator[Finding]:
     """Say which releases before today's give an answer to a model that assigns a variable."""
-    if not reading.kept_state:
+    if not reading.kept_state or reading.signature is None:
         return
     names = variable_names(reading.kept_state)
     releases = f"TensorFlow {failing(_STATE_CASE, answer)}{besides}"
     message = f'{releases} answer "{answer}": {reading.subject} assigns {join_names(names)}.'
     since = works_from(_STATE_CASE)
-    fix = code.convert_here(reading.graph.source, reading.signature, since)
+    fix = code.convert_here(reading.graph, reading.signature, since)
     yield Finding(family, "info", names, message, fix)
 
 

@@ -55,13 +55,13 @@ def _in_saved_model(reading: Reading) -> Iterator[Finding]:
         if any(a.function in branches for a in reading.here(variable.reads))
         and not reading.here(variable.assigns)
     )
-    if names:
+    if names and reading.signature is not None:
         message = (
             f"{named(names)} read in a branch of tf.cond: TensorFlow {failing(cond_read.id)} do "
             "not convert that from a SavedModel."
         )
         since = works_from(cond_read.id)
-        fix = code.convert_here(reading.graph.source, reading.signature, since)
+        fix = code.convert_here(reading.graph, reading.signature, since)
         yield FAMILY.finding("info", names, message, fix)
 
 
@@ -103,13 +103,13 @@ def _save_from_session(graph: Graph) -> str:
     )
 
 
-def _identity_of_constant(path: str, nodes: Sequence[str]) -> str:
+def _identity_of_constant(graph: Graph, nodes: Sequence[str]) -> str:
     change = (
         '        dtype = node.attr["dtype"].type',
         "        node.attr.clear()",
         '        node.op, node.attr["T"].type = "Identity", dtype',
     )
-    return change_nodes(path, nodes, change)
+    return change_nodes(graph, nodes, change)
 
 
 def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:

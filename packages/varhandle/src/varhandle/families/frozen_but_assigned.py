@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
+from functools import partial
 
 from varhandle.display import join_names
 from varhandle.facts.dtypes import dtype_of
 from varhandle.families import code
 from varhandle.families.base import Family, Finding, Reading, variable_names
 from varhandle.families.compatibility import refused_by_older_releases
-from varhandle.families.frozen_graph_def import READ_GRAPH, WRITE_MENDED, constant_handles
+from varhandle.families.frozen_graph_def import WRITE_MENDED, constant_handles, read_graph_code
 from varhandle.families.gather_from_frozen_table import looks_up
 from varhandle.families.harness import Answers, Trace, case
 from varhandle.families.log_index import LogDiagnosis, MatchIndex
 from varhandle.families.log_patterns import DTYPE, WORD, Pattern, quoted
-from varhandle.graph import variable_role
+from varhandle.graph import Graph, Node, Variable, variable_role
+from varhandle.graph.model import closure
 
 _ANSWER = "incompatible with expected resource"
 
@@ -38,49 +40,113 @@ def batch_norm_training(trace: Trace) -> Answers:
     return trace.convert_function(function, function, shape=(2, 4))
 
 
-_MOVING = ("moving_mean", "moving_variance")
-_OF_TRAINING = (*_MOVING, "seed_generator_state")
-"""What Keras calls the variables that only a layer in training assigns: of BatchNormalization, and
-of the layers that draw random numbers, such as Dropout."""
+_FUSED = re.compile(r"FusedBatchNorm(?:V\d)?")
+_ELEMENTWISE = frozenset(
+    """
+    Add AddV2 Cast ClipByValue Identity Maximum Minimum Mul Neg Reshape Squeeze StopGradient Sub
+    """.split()  # noqa: SIM905
+)
+"""Ops through which a moving average takes the statistics of a batch."""
+
+_PASSES_ON = frozenset({"Identity", "StopGradient"})
 
 
 def _in_saved_model(reading: Reading) -> Iterator[Finding]:
     yield from _training_mode(reading)
+    yield from _pruning_wrappers(reading)
     besides = ", and every release if you freeze it,"
     yield from refused_by_older_releases(reading, FAMILY.id, _ANSWER, besides)
 
 
 def _training_mode(reading: Reading) -> Iterator[Finding]:
-    """A Keras model that was traced with ``training=True``: state that inference does not have."""
-    names = variable_names(v for v in reading.state if v.name.endswith(_OF_TRAINING))
+    """BatchNormalization that was traced with ``training=True``: it learns while it answers."""
+    names = variable_names(v for v in reading.state if _averages_a_batch(reading, v))
     if not names:
         return
-    effects = []
-    if any(name.endswith(_MOVING) for name in names):
-        effects.append("BatchNormalization answers by the batch that it is given")
-    if any(not name.endswith(_MOVING) for name in names):
-        effects.append("Dropout and its like draw random numbers")
     message = (
-        f"{reading.capital_subject} assigns {join_names(names)}, which Keras does with "
-        f"training=True only: {', and '.join(effects)}. Inference wants training=False."
+        f"{reading.capital_subject} assigns {join_names(names)}, moving averages of a mean and a "
+        "variance, as BatchNormalization does with training=True only: it answers by the batch "
+        "that it is given. Inference wants training=False."
     )
-    yield FAMILY.finding("warning", names, message, _save_for_inference(reading.signature))
+    yield FAMILY.finding("warning", names, message, code.save_for_inference(reading.signature))
 
 
-def _save_for_inference(signature: str | None) -> str:
-    name = signature or "serving_default"
-    return code.lines(
-        "# Unless you train on the device, save it for inference. A Keras model:",
-        'model.export("inference")',
-        "",
-        "# Or, where a tf.Module of your own calls the model (spec: the TensorSpec of its input):",
-        "import tensorflow as tf",
-        "",
-        "module = tf.Module()",
-        "module._variables = [v.value for v in model.variables]",
-        "module.step = tf.function(lambda x: model(x, training=False), input_signature=[spec])",
-        f'tf.saved_model.save(module, "inference", signatures={{{name!r}: module.step}})',
-    )
+def _averages_a_batch(reading: Reading, variable: Variable) -> bool:
+    """Tell whether a variable is assigned an average of what it held and a batch's statistics."""
+    for access in reading.here(variable.assigns):
+        statistics = _batch_statistics(reading, access.function)
+        assign = reading.nodes[access.function, access.node][2]
+        before = partial(_behind, reading, access.function, _ELEMENTWISE)
+        if statistics and not statistics.isdisjoint(closure(assign.sources[1:], before)):
+            return True
+    return False
+
+
+def _batch_statistics(reading: Reading, function: str) -> set[str]:
+    """Return the nodes that give the mean and the variance of a batch, by which it is normalized.
+
+    A variance is the mean of squared differences from a mean, as ``tf.nn.moments`` works it out,
+    or an output of a fused op in training.
+    """
+    found = set()
+    for node in reading.graph.function(function).nodes:
+        if _FUSED.fullmatch(node.op) and node.attributes.get("is_training", True):
+            found.add(node.name)
+        squares = _node(reading, function, node.sources[0]) if node.op == "Mean" else None
+        if squares is not None and squares.op == "SquaredDifference":
+            found.add(node.name)
+            means = closure(squares.sources, partial(_behind, reading, function, _PASSES_ON))
+            nodes = filter(None, (_node(reading, function, name) for name in means))
+            found |= {mean.name for mean in nodes if mean.op == "Mean"}
+    return found
+
+
+def _pruning_wrappers(reading: Reading) -> Iterator[Finding]:
+    """Weights that are multiplied by their masks at each call, as wrappers of pruning do."""
+    names = variable_names(v for v in reading.state if _is_masked(reading, v))
+    if names:
+        message = (
+            f"{reading.capital_subject} multiplies {join_names(names)} by a mask at each call, as "
+            "the wrappers of pruning do: the weights stay variables of the file, beside their "
+            "masks."
+        )
+        yield FAMILY.finding("warning", names, message, _STRIP_PRUNING)
+
+
+_STRIP_PRUNING = """\
+# The wrappers of pruning are still around the layers: take them off, and save it for inference.
+import tensorflow_model_optimization as tfmot
+
+model = tfmot.sparsity.keras.strip_pruning(model)
+model.export("inference")"""
+
+
+def _is_masked(reading: Reading, variable: Variable) -> bool:
+    """Tell whether a variable is assigned the product of itself and of one that only is read."""
+    masks = [v for v in reading.graph.variables if v.shape == variable.shape]
+    for access in reading.here(variable.assigns):
+        passes = partial(_behind, reading, access.function, _PASSES_ON)
+        assign = reading.nodes[access.function, access.node][2]
+        for name in closure(assign.sources[1:], passes):
+            product = _node(reading, access.function, name)
+            if product is None or product.op != "Mul":
+                continue
+            factors = closure(product.sources, passes)
+            read = [v for v in masks if any(a.node in factors for a in v.reads)]
+            if variable in read and any(not reading.here(v.assigns) for v in read):
+                return True
+    return False
+
+
+def _behind(reading: Reading, function: str, through: Container[str], name: str) -> Sequence[str]:
+    """Return what a node takes, if it is of an op to look through."""
+    node = _node(reading, function, name)
+    return node.sources if node is not None and node.op in through else ()
+
+
+def _node(reading: Reading, function: str, name: str) -> Node | None:
+    held = reading.nodes.get((function, name))
+    return held[2] if held else None
 
 
 def _in_graph_def(reading: Reading) -> Iterator[Finding]:
@@ -92,10 +158,10 @@ def _assigns(op: str) -> bool:
     return on_handle and variable_role(op) == "assign"
 
 
-def _without_assigns(path: str, nodes: Sequence[str]) -> str:
+def _without_assigns(graph: Graph, nodes: Sequence[str]) -> str:
     return code.with_tensorflow(
         "# Take the assigns out, which inference does not need:",
-        READ_GRAPH.format(path=path),
+        *read_graph_code(graph),
         f"assigns = {list(nodes)!r}",
         "kept = [node for node in graph_def.node if node.name not in assigns]",
         "for node in kept:",

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from varhandle.display import join_names, printable
 from varhandle.families import code
 from varhandle.families.base import Finding, Reading
-from varhandle.graph import Node
+from varhandle.formats import format_of
+from varhandle.formats.graph_def import GraphDef
+from varhandle.graph import Graph, Node
 
-READ_GRAPH = 'graph_def = tf.compat.v1.GraphDef.FromString(open({path!r}, "rb").read())'
 WRITE_MENDED = 'open("mended.pb", "wb").write(graph_def.SerializeToString())'
 
 
@@ -17,11 +18,11 @@ def constant_handles(
     reading: Reading,
     family: str,
     takes_handle: Callable[[str], bool],
-    fix: Callable[[str, Sequence[str]], str],
+    fix: Callable[[Graph, Sequence[str]], str],
 ) -> Iterator[Finding]:
     """Yield one finding for all ops on a handle that a freezer replaced by a constant.
 
-    ``fix`` gets the path of the graph and the names of the nodes.
+    ``fix`` gets the graph and the names of the nodes.
     """
     nodes = {node.name: node for node in reading.graph.functions[0].nodes}
     users = [node for node in reading.graph.functions[0].nodes if takes_handle(node.op)]
@@ -35,7 +36,7 @@ def constant_handles(
             f"{join_names(tables)}: a freezer left it behind, and the importer answers "
             '"incompatible with expected resource".'
         )
-        mended = fix(reading.graph.source, [node.name for node, _ in hit])
+        mended = fix(reading.graph, [node.name for node, _ in hit])
         yield Finding(family, "error", tables, message, mended)
 
 
@@ -52,11 +53,18 @@ def _constant_behind(nodes: dict[str, Node], user: Node) -> str | None:
     return None
 
 
-def change_nodes(path: str, nodes: Sequence[str], change: Sequence[str]) -> str:
+def read_graph_code(graph: Graph) -> list[str]:
+    """Write the lines that read the GraphDef of a file."""
+    model_format = format_of(graph)
+    assert isinstance(model_format, GraphDef)
+    return model_format.graph_def_code(graph.source)
+
+
+def change_nodes(graph: Graph, nodes: Sequence[str], change: Sequence[str]) -> str:
     """Let the nodes take the constant as the tensor that it is."""
     return code.with_tensorflow(
         "# Let them take the constant as the tensor that it is:",
-        READ_GRAPH.format(path=path),
+        *read_graph_code(graph),
         "for node in list(graph_def.node):",
         f"    if node.name in {list(nodes)!r}:",
         *change,

@@ -12,7 +12,7 @@ from varhandle.families.frozen_graph_def import change_nodes, constant_handles
 from varhandle.families.harness import Answers, Trace, case, script_part
 from varhandle.families.log_index import LogDiagnosis, MatchIndex, Meaning, custom_op
 from varhandle.families.log_patterns import Pattern, quoted
-from varhandle.graph import Access, Variable
+from varhandle.graph import Access, Graph, Variable
 
 _CALL = r"partitionedcall(?:_\d+)?$"
 _ASSIGN = r"assign|apply|scatter|update"
@@ -82,7 +82,7 @@ def _in_graph_def(reading: Reading) -> Iterator[Finding]:
     yield from constant_handles(reading, FAMILY.id, gathers.__contains__, _gather_from_constant)
 
 
-def _gather_from_constant(path: str, nodes: Sequence[str]) -> str:
+def _gather_from_constant(graph: Graph, nodes: Sequence[str]) -> str:
     change = (
         '        dtype, indices = node.attr["dtype"].type, node.attr["Tindices"].type',
         "        node.attr.clear()",
@@ -96,7 +96,7 @@ def _gather_from_constant(path: str, nodes: Sequence[str]) -> str:
         "            node.input.append(axis.name)",
         '        node.attr["Tparams"].type, node.attr["Tindices"].type = dtype, indices',
     )
-    return change_nodes(path, nodes, change)
+    return change_nodes(graph, nodes, change)
 
 
 def looks_up(node: str, source: str) -> bool:

@@ -13,6 +13,7 @@ from functools import cached_property
 
 from varhandle.display import join_names
 from varhandle.facts.dtypes import dtype_of
+from varhandle.facts.random_ops import is_draw, is_generator
 from varhandle.families import log_release
 from varhandle.families.log_patterns import OPS, WORD, Match, Pattern, quoted
 
@@ -40,10 +41,6 @@ _IMPORTERS_LISTS = (
 )
 LOCATION = r"(?:loc\((?:fused\['\w{1,40}:',)?'(?P<variable>[^']{1,200})'\]?\)+:(?:error:)?)?"
 _REFUSED_OP = rf"{LOCATION}'(?:tfl?\.)?(?P<op>\w{{1,80}})'$"
-_RANDOM = (
-    r"(?:stateless|stateful)?(?:random|uniform|truncated|standardnormal|multinomial|parameterized)"
-    r"\w*|rng\w+|stateful(?:full)?int\w*"
-)
 
 PATTERNS: tuple[Pattern, ...] = (
     *log_release.PATTERNS,
@@ -107,7 +104,8 @@ def role(op: str) -> str:
 
 def is_random(op: str) -> bool:
     """Tell whether an op of TensorFlow draws random numbers, or makes a seed for one that does."""
-    return re.fullmatch(_RANDOM, op.lower().removeprefix("flex")) is not None
+    name = op[4:] if is_flex(op) else op
+    return is_draw(name) or is_generator(name)
 
 
 def is_flex(op: str) -> bool:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from varhandle.display import printable
+from varhandle.facts.tables import BUILTIN_TABLES, CHANGING
 from varhandle.families import code
 from varhandle.families.base import Family, Finding, Reading
 from varhandle.families.harness import Answers, Trace, case
@@ -18,9 +19,6 @@ from varhandle.families.log_index import (
     custom_op,
 )
 from varhandle.families.log_patterns import WORD, Context, Pattern
-
-_TABLES = {("string", "int64"), ("int64", "string")}
-"""Key and value dtypes of the look-up tables that have a builtin."""
 
 _RESOURCES = (
     *("LookupTable", "HashTable", "MutableHashTable", "MutableDenseHashTable"),
@@ -49,7 +47,7 @@ def _in_graph(reading: Reading) -> Iterator[Finding]:
     finds = [node for node in nodes if node.op.startswith("LookupTable")]
     kinds = {(n.attributes.get("Tin"), n.attributes.get("Tout")) for n in finds}
     plain = all(op in {"LookupTableFindV2", "LookupTableSizeV2"} for op in ops)
-    if plain and kinds <= _TABLES:
+    if plain and kinds <= BUILTIN_TABLES:
         message = (
             f"{reading.capital_subject} looks words up in a table ({', '.join(ops)}): it becomes "
             "HASHTABLE ops, which a compiler of plain tensors and TensorFlow Lite Micro do not "
@@ -64,7 +62,10 @@ def _in_graph(reading: Reading) -> Iterator[Finding]:
         f"The resource behind {', '.join(ops)}{what} is no variable, and has no builtin op: the "
         "builtin tables are fixed ones from string to int64 and from int64 to string."
     )
-    yield FAMILY.finding("error", (), message, TABLE_AS_TENSORS)
+    fix = TABLE_AS_TENSORS
+    if plain and not any(CHANGING.match(node.op) for node in reading.graph.nodes):
+        fix += f"\n{code.cure_comment(reading.graph.source, reading.signature)}"
+    yield FAMILY.finding("error", (), message, fix)
 
 
 def _in_file(reading: Reading) -> Iterator[Finding]:
@@ -84,12 +85,19 @@ def _look_up_outside(reading: Reading) -> str:
 
 
 TABLE_AS_TENSORS = """\
-# A fixed table of numbers: two constants, and x of any shape.
+# A fixed table: two constants and a comparison, for x of any shape and dtype.
 import tensorflow as tf
 
-hit = tf.expand_dims(x, -1) == keys
-at = tf.argmax(tf.cast(hit, tf.int32), -1)
-found = tf.where(tf.reduce_any(hit, -1), tf.gather(values, at), default)
+
+def look_up(x, keys, values, default):
+    values = tf.convert_to_tensor(values)
+    hit = tf.equal(tf.expand_dims(x, -1), tf.convert_to_tensor(keys, x.dtype))
+    at = tf.argmax(tf.cast(hit, tf.int32), -1)
+    default = tf.convert_to_tensor(default, values.dtype)
+    return tf.where(tf.reduce_any(hit, -1), tf.gather(values, at), default)
+
+
+# in the place of the table: look_up(x, keys, values, default)
 # A table that changes, an iterator or a queue: keep it outside, and pass its values in."""
 
 _OTHER_TOOL = (
@@ -210,4 +218,5 @@ FAMILY = Family(
     },
     log_rule=_in_log,
     spoils_whole_file=True,
+    repair_step="compare-with-keys",
 )

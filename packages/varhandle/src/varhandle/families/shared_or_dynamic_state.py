@@ -7,7 +7,7 @@ from typing import Any
 
 from varhandle.display import join_names, printable
 from varhandle.families import code
-from varhandle.families.base import Family, Finding, Reading, named
+from varhandle.families.base import Family, Finding, Reading, converts_with_others, named
 from varhandle.families.compatibility import failing
 from varhandle.families.harness import Answers, NotOfferedError, Trace, case
 from varhandle.families.log_index import Meaning
@@ -155,17 +155,27 @@ def _shared(reading: Reading) -> Iterator[Finding]:
         keras_twins = set(signatures) == {"serve", "serving_default"}
         if len(signatures) < 2 or not writers or keras_twins:
             continue
-        if reading.signature in signatures:
-            message = (
-                f"{printable(variable.name)} is shared by the signatures {join_names(signatures)}, "
-                f"and assigned by {join_names(writers)}: they share it in one file and one "
-                "interpreter only."
+        if reading.signature not in signatures:
+            continue
+        together = [s for s in signatures if _fits(reading, s)]
+        apart = [s for s in signatures if s not in together]
+        message = (
+            f"{printable(variable.name)} is shared by the signatures {join_names(signatures)}, "
+            f"and assigned by {join_names(writers)}: they share it in one file and one "
+            "interpreter only."
+        )
+        if apart:
+            message += (
+                f" {join_names(apart)} cannot be in that file (a checkpoint, an update or a draw "
+                "without builtin ops)."
             )
-            fix = code.lines(
-                "# Convert them together, and get all of their runners from one interpreter:",
-                code.convert_signatures(reading.graph.source, *signatures),
-            )
-            yield FAMILY.finding("info", (variable.name,), message, fix)
+        how = "Convert them together, and get all of their runners from one interpreter:"
+        fix = code.convert_signatures(reading.graph, *together)
+        yield FAMILY.finding("info", (variable.name,), message, code.lines(f"# {how}", fix))
+
+
+def _fits(reading: Reading, signature: str) -> bool:
+    return signature == reading.signature or converts_with_others(reading.graph, signature)
 
 
 def _older_state(reading: Reading) -> Iterator[Finding]:

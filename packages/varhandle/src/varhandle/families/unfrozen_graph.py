@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from varhandle.display import join_names
 from varhandle.families import code
 from varhandle.families.base import Family, Finding, Reading, variable_names
-from varhandle.families.frozen_graph_def import READ_GRAPH
+from varhandle.families.frozen_graph_def import read_graph_code
 from varhandle.families.harness import Answers, Trace, case, script_part
 from varhandle.families.log_index import (
     LAST_RESORT,
@@ -20,6 +20,7 @@ from varhandle.families.log_index import (
 from varhandle.families.log_patterns import Pattern
 from varhandle.graph import Graph
 from varhandle.graph.signature_inference import sinks
+from varhandle.savedmodel.checkpoint_freezer import checkpoint_beside
 
 
 @script_part
@@ -69,20 +70,23 @@ def _freeze(graph: Graph) -> str:
         f"session, graph_def, {list(sinks(graph))!r})"
     )
     writing = 'open("frozen.pb", "wb").write(frozen.SerializeToString())'
-    opening = ("import tensorflow as tf", "", "tf1 = tf.compat.v1")
+    opening = ("import tensorflow as tf", "")
     if restore is None:
         return code.lines(
             "# This file has no way to restore values: freeze where the session is.",
             *opening,
+            "tf1 = tf.compat.v1",
             "graph_def = session.graph.as_graph_def()",
             freezing,
             writing,
         )
     target, feed = restore
+    checkpoint = str(checkpoint_beside(graph) or "model.ckpt")
     return code.lines(
         *opening,
-        'checkpoint = "model.ckpt"  # the checkpoint that was saved with this graph',
-        READ_GRAPH.format(path=graph.source),
+        *read_graph_code(graph),
+        "tf1 = tf.compat.v1",
+        f"checkpoint = {checkpoint!r}  # the checkpoint that was saved with this graph",
         "with tf.Graph().as_default(), tf1.Session() as session:",
         '    tf.import_graph_def(graph_def, name="")',
         f"    session.run({target!r}, {{{feed + ':0'!r}: checkpoint}})",

@@ -8,6 +8,7 @@ from typing import Any
 
 from varhandle.display import join_names, printable
 from varhandle.facts.dtypes import dtype_of
+from varhandle.facts.random_ops import is_draw, is_generator
 from varhandle.facts.variable_updates import CONVERTED_UPDATES, is_converted
 from varhandle.families import code
 from varhandle.families.base import Family, Finding, Reading, advised_cure
@@ -44,7 +45,8 @@ def scatter_update(trace: Trace) -> Answers:
 def _in_saved_model(reading: Reading) -> Iterator[Finding]:
     def trouble(variable: Variable) -> Sequence[Access]:
         dtype = dtype_of(variable.dtype)
-        return [a for a in variable.assigns if dtype.carried and not is_converted(a.op, dtype)]
+        refused = [a for a in variable.assigns if dtype.carried and not is_converted(a.op, dtype)]
+        return [a for a in refused if not is_draw(a.op) and not is_generator(a.op)]
 
     ops = {v.name: sorted({printable(a.op) for a in trouble(v)}) for v in reading.graph.variables}
 
@@ -54,12 +56,20 @@ def _in_saved_model(reading: Reading) -> Iterator[Finding]:
             + ("" if dtype_of(v.dtype).calculated else f" in {printable(v.dtype)}")
             for v in variables
         ]
-        return f"The model updates {join_names(updates)}, which no builtin op does."
+        what = (
+            "a reference variable of TensorFlow 1, which"
+            if all(_on_reference(op) for v in variables for op in ops[v.name])
+            else "which"
+        )
+        return f"The model updates {join_names(updates)}, {what} no builtin op does."
 
     def fix(variables: Sequence[Variable]) -> str:
-        narrow = [v for v in variables if not dtype_of(v.dtype).calculated]
-        parts = [v for v in variables if set(ops[v.name]) - CONVERTED_UPDATES]
-        blocks = [hold_in_supported_dtype(narrow)] if narrow else []
+        references = [v for v in variables if any(map(_on_reference, ops[v.name]))]
+        rest = [v for v in variables if v not in references]
+        narrow = [v for v in rest if not dtype_of(v.dtype).calculated]
+        parts = [v for v in rest if set(ops[v.name]) - CONVERTED_UPDATES]
+        blocks = [_use_resources(references)] if references else []
+        blocks += [hold_in_supported_dtype(narrow)] if narrow else []
         blocks += [assign_whole_value(parts, ops)] if parts else []
         return "\n\n".join(blocks) + advised_cure(reading, variables)
 
@@ -82,12 +92,11 @@ def _plain_assign(target: str, op: str) -> str:
     if scatter:
         function = f"tf.tensor_scatter_nd_{scatter[1].lower()}"
         return f"{target}.assign({function}({target}, index, new_value))"
-    beginning = next((it for it in _UPDATES if op.startswith(it)), "")
-    return _UPDATES.get(beginning, _REFERENCE).replace("TARGET", target)
+    beginning = next(it for it in _UPDATES if op.startswith(it))
+    return _UPDATES[beginning].replace("TARGET", target)
 
 
 _BY_PARTS = "TARGET.assign(tf.tensor_scatter_nd_update(TARGET, index, changed))"
-_OUTSIDE = "# Draw the random numbers outside, and pass them in as an input."
 _UPDATES = {
     "ResourceScatterMul": f"changed = tf.gather_nd(TARGET, index) * new_value\n{_BY_PARTS}",
     "ResourceScatterDiv": f"changed = tf.gather_nd(TARGET, index) / new_value\n{_BY_PARTS}",
@@ -95,16 +104,26 @@ _UPDATES = {
     "ResourceCountUpTo": "TARGET.assign_add(1)",
     "Resource": "# Write the step out with arithmetic; gradient and rate are your own:\n"
     "TARGET.assign_sub(rate * gradient)",
-    "Rng": _OUTSIDE,
-    "Stateful": _OUTSIDE,
+    "": "# Draw the random numbers outside, and pass them in as an input.",  # RngSkip
 }
 """What to write in the place of the ops that begin so; the first that fits."""
 
-_REFERENCE = (
-    "# A reference variable of TensorFlow 1 that is written to does not convert; make it a\n"
-    "# resource variable before the graph is built, and save again:\n"
-    "tf.compat.v1.enable_resource_variables()"
-)
+
+def _on_reference(op: str) -> bool:
+    """Tell whether an update is of a variable without a handle, as only TensorFlow 1 makes one."""
+    return not op.startswith("Resource") and not op.endswith("VariableOp")
+
+
+def _use_resources(variables: Sequence[Variable]) -> str:
+    return code.with_tensorflow(
+        f"# At the beginning of the program that builds the graph; then {_names(variables)} can be "
+        "written to.\n# Build it again, and save it again:",
+        "tf.compat.v1.enable_resource_variables()",
+    )
+
+
+def _names(variables: Sequence[Variable]) -> str:
+    return code.comment(join_names(v.name for v in variables))
 
 
 def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:

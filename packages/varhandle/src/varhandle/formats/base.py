@@ -62,6 +62,9 @@ class ModelFormat(ABC):
     without_mark: ClassVar[str] = ""
     """What is wrong with a file of such a name that is not recognized; no fault if empty."""
 
+    rules_of: ClassVar[str] = ""
+    """The ``id`` of the format whose rules of families hold for this one; its own if empty."""
+
     is_converted = False  # whether it is what the converter makes, with no model beside it
     shows_ops = True  # whether it shows ops, and so reads, assigns and the dtypes it calculates in
     needs_checkpoint = False  # whether the values of variables lie in a checkpoint of another file
@@ -94,6 +97,10 @@ class ModelFormat(ABC):
     def path_to_load(self, source: str | os.PathLike[str]) -> str:
         """Return what TensorFlow opens, where that is not the path that was read."""
         return os.fspath(source)
+
+    def source_code(self, path: str) -> tuple[list[str], str]:
+        """Write what comes before loading the model at a path; return it, and what is loaded."""
+        return [], self.path_to_load(path)
 
     def lacks_signature(self, graph: Graph) -> bool:
         """Tell whether the converter refuses a model because it has no signature."""

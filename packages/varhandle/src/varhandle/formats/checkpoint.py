@@ -19,7 +19,8 @@ from varhandle.formats.proto_schema import MESSAGES, dtype_name
 from varhandle.formats.regular_file import read_regular
 from varhandle.graph import TensorSpec
 
-_MAGIC = 0xDB4775248B80FB57
+CHECKPOINT_MARK = 0xDB4775248B80FB57
+"""The last eight bytes of an index, as a number."""
 _FOOTER_BYTES = 48
 _UNCOMPRESSED = 0
 
@@ -56,7 +57,7 @@ def read_checkpoint(prefix: Path) -> dict[str, TensorSpec]:
 
 def _table_entries(table: bytes) -> Iterator[tuple[bytes, bytes]]:
     footer = table[-_FOOTER_BYTES:]
-    if struct.unpack_from("<Q", footer, 40) != (_MAGIC,):
+    if struct.unpack_from("<Q", footer, 40) != (CHECKPOINT_MARK,):
         raise ValueError("the checkpoint index is damaged or cut short")
     _, position = _varint(footer, 0)  # the handle of the metaindex block, which nothing here needs
     _, position = _varint(footer, position)

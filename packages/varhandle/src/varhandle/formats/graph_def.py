@@ -1,10 +1,12 @@
-"""The GraphDef: the graph of TensorFlow 1 in one binary file, frozen or not."""
+"""The GraphDef: the graph of TensorFlow 1 in one file, frozen or not, alone or in a MetaGraph."""
 
 from __future__ import annotations
 
+import re
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from varhandle.formats.base import LoadedModel, ModelFormat, ModelSource, TFLiteConverter
 from varhandle.formats.regular_file import read_regular
@@ -14,13 +16,18 @@ from varhandle.graph.signature_inference import infer_signature
 if TYPE_CHECKING:
     from varhandle.formats.constants import Constants
 
+_LENGTH_BYTES = 5  # of a field of a message
+
 
 class GraphDef(ModelFormat):
     """A GraphDef. It has no mark: whatever no other format recognizes is tried as one."""
 
     id = "graph_def"
-    suffixes = (".pb",)
+    rules_of = "graph_def"
+    suffixes: ClassVar[tuple[str, ...]] = (".pb",)
     needs_checkpoint = True
+    message: ClassVar[str] = "GraphDef"
+    is_text: ClassVar[bool] = False
 
     def recognizes(self, head: bytes, path: Path | None = None) -> bool:
         return True
@@ -29,19 +36,47 @@ class GraphDef(ModelFormat):
         return self.read_bytes(read_regular(path), str(path))
 
     def read_bytes(self, data: bytes, source: str) -> Graph:
+        from varhandle.formats.graph_def_reader import graph_of
+
+        return graph_of(self._parsed(data, source), source, self.id)
+
+    def _parsed(self, data: bytes, source: str) -> Any:
         from varhandle.formats.graph_def_reader import read_graph_def
 
-        return read_graph_def(data, source)
+        return read_graph_def(self.message, data, source, is_text=self.is_text)
+
+    def graph_def(self, path: str) -> Any:
+        """Return TensorFlow's own GraphDef of a file, in a child process."""
+        import tensorflow as tf
+        from google.protobuf import text_format
+
+        message, data = getattr(tf.compat.v1, self.message)(), Path(path).read_bytes()
+        if self.is_text:
+            text_format.Parse(data.decode(), message)
+        else:
+            message.ParseFromString(data)
+        return message if self.message == "GraphDef" else message.graph_def
+
+    def graph_def_code(self, path: str) -> list[str]:
+        """Write the lines that do so; they leave it as ``graph_def``."""
+        inner = "" if self.message == "GraphDef" else ".graph_def"
+        if self.is_text:
+            return [
+                "from google.protobuf import text_format",
+                "",
+                f"message = tf.compat.v1.{self.message}()",
+                f"graph_def = text_format.Parse(open({path!r}).read(), message){inner}",
+            ]
+        reading = f'tf.compat.v1.{self.message}.FromString(open({path!r}, "rb").read())'
+        return [f"graph_def = {reading}{inner}"]
 
     def call_signature(self, graph: Graph, name: str | None) -> Signature:
         return infer_signature(graph)
 
     def constants(self, graph: Graph, content: bytes | None = None) -> Constants:
         from varhandle.formats.constants import constants_of_graph_def
-        from varhandle.formats.proto_schema import MESSAGES
 
-        data = read_regular(Path(graph.source))
-        return constants_of_graph_def(MESSAGES["GraphDef"].FromString(data))
+        return constants_of_graph_def(self._parsed(read_regular(Path(graph.source)), graph.source))
 
     def load(self, source: ModelSource) -> LoadedModel:
         import tensorflow as tf
@@ -49,7 +84,7 @@ class GraphDef(ModelFormat):
         v1 = tf.compat.v1
         graph = tf.Graph()
         with graph.as_default():
-            tf.import_graph_def(v1.GraphDef.FromString(Path(source.path).read_bytes()), name="")
+            tf.import_graph_def(self.graph_def(source.path), name="")
         session = v1.Session(graph=graph)
         assert source.signature is not None
         fetches = {spec.name: f"{spec.name}:0" for spec in source.signature.outputs}
@@ -69,7 +104,10 @@ class GraphDef(ModelFormat):
         shapes = {s.name: None if s.shape is None else list(s.shape) for s in called.inputs}
         outputs = [spec.name for spec in called.outputs]
         opened = tf.compat.v1.lite.TFLiteConverter.from_frozen_graph
-        return opened(source.path, list(shapes), outputs, shapes)
+        with tempfile.NamedTemporaryFile(suffix=".pb") as file:
+            file.write(self.graph_def(source.path).SerializeToString())
+            file.flush()
+            return opened(file.name, list(shapes), outputs, shapes)
 
     def converter_code(self, signature: Signature | None, keys: Sequence[str]) -> list[str]:
         assert signature is not None
@@ -79,3 +117,49 @@ class GraphDef(ModelFormat):
             f"    source, {inputs!r}, {outputs!r}",
             ")",
         ]
+
+
+class TextGraphDef(GraphDef):
+    """A GraphDef written as text (``.pbtxt``)."""
+
+    id = "graph_def_text"
+    suffixes = (".pbtxt",)
+    is_text = True
+
+    def recognizes(self, head: bytes, path: Path | None = None) -> bool:
+        return re.match(rb"\s*(?:#|node\b|library|versions?\b)", head) is not None
+
+
+class MetaGraph(GraphDef):
+    """A MetaGraph (``.meta``), as a TF1 Saver writes it beside a checkpoint."""
+
+    id = "meta_graph"
+    suffixes: ClassVar[tuple[str, ...]] = (".meta",)
+    message = "MetaGraphDef"
+
+    def recognizes(self, head: bytes, path: Path | None = None) -> bool:
+        # A GraphDef begins with a node, and that with its name: the same field as the version of a
+        # MetaGraph, which nobody writes. So the field after the first length tells them apart.
+        if head[:1] != b"\x0a":
+            return False
+        length = next((n for n in range(1, _LENGTH_BYTES) if head[n : n + 1] < b"\x80"), 0)
+        return head[length + 1 : length + 2] in (b"\x12", b"\x22", b"\x2a")
+
+    def converter_code(self, signature: Signature | None, keys: Sequence[str]) -> list[str]:
+        return [
+            *(line.replace("'source'", "source") for line in self.graph_def_code("source")),
+            'source = "graph.pb"',
+            'open(source, "wb").write(graph_def.SerializeToString())',
+            *super().converter_code(signature, keys),
+        ]
+
+
+class TextMetaGraph(MetaGraph):
+    """A MetaGraph written as text."""
+
+    id = "meta_graph_text"
+    suffixes = ()
+    is_text = True
+
+    def recognizes(self, head: bytes, path: Path | None = None) -> bool:
+        return re.match(rb"\s*meta_i", head) is not None

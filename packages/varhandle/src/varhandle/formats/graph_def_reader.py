@@ -9,6 +9,7 @@ from google.protobuf.message import DecodeError
 
 from varhandle.formats.embedded_code import CHECKPOINT_OPS, code_in_functions
 from varhandle.formats.proto_schema import MESSAGES, dtype_name
+from varhandle.formats.text_proto import parse_text
 from varhandle.graph import Function, Graph, ModelFileError, Node, Shape, TensorSpec, Variable
 from varhandle.graph.model import closure, output_index, refuse_too_much
 from varhandle.graph.op_roles import VARIABLES, variable_role
@@ -21,18 +22,27 @@ function names hold no blank."""
 _PASSES_ON = frozenset({"Identity", "NoOp", "Pack"})
 
 
-def read_graph_def(data: bytes, source: str) -> Graph:
-    """Read a serialized GraphDef, or raise ``ModelFileError``.
+def read_graph_def(message: str, data: bytes, source: str, *, is_text: bool = False) -> Any:
+    """Parse a GraphDef, or the one in a MetaGraphDef, or raise ``ModelFileError``."""
+    if is_text:
+        parsed = parse_text(message, data, source)
+    else:
+        try:
+            parsed = MESSAGES[message].FromString(data)
+        except DecodeError as error:
+            raise ModelFileError(source, f"not a {message}, or damaged or cut short") from error
+    graph_def = parsed if message == "GraphDef" else parsed.graph_def
+    if not graph_def.node or not all(node.name and node.op for node in graph_def.node):
+        raise ModelFileError(source, f"no {message}: it holds no nodes with a name and an op")
+    return graph_def
+
+
+def graph_of(graph_def: Any, source: str, model_format: str) -> Graph:
+    """Make a ``Graph`` of a GraphDef, or raise ``ModelFileError``.
 
     A GraphDef holds no variable's value, so none is ``initialized``. The nodes with which a
     variable starts, is saved and is restored are not reported as reads or assigns.
     """
-    try:
-        graph_def = MESSAGES["GraphDef"].FromString(data)
-    except DecodeError as error:
-        raise ModelFileError(source, "not a GraphDef, or damaged or cut short") from error
-    if not graph_def.node or not all(node.name and node.op for node in graph_def.node):
-        raise ModelFileError(source, "no GraphDef: it holds no nodes with a name and an op")
     functions = read_functions(graph_def, source)
     flow = ResourceFlow(functions, output_index)
     handles = find_handles(functions, VARIABLES)
@@ -50,7 +60,7 @@ def read_graph_def(data: bytes, source: str) -> Graph:
         return saves(function, node)
 
     code = code_in_functions(functions, is_ordinary)
-    return Graph(source, "graph_def", functions, tuple(variables), embedded_code=code)
+    return Graph(source, model_format, functions, tuple(variables), embedded_code=code)
 
 
 def main_entry(
@@ -214,7 +224,7 @@ def _read_attributes(attr: Mapping[str, Any]) -> tuple[dict[str, object], tuple[
     """
     attributes: dict[str, object] = {}
     calls: list[str] = []
-    for name, value in attr.items():
+    for name, value in sorted(attr.items()):  # a map has another order in each process
         if name.startswith("_"):
             continue
         kind = value.WhichOneof("value")

@@ -11,10 +11,16 @@ from pathlib import Path
 from typing import Protocol
 
 from varhandle.formats.base import ModelFormat
-from varhandle.formats.graph_def import GraphDef
+from varhandle.formats.foreign import (
+    checkpoint_graph,
+    refuse_foreign_archive,
+    refuse_foreign_file,
+)
+from varhandle.formats.graph_def import GraphDef, MetaGraph, TextGraphDef, TextMetaGraph
 from varhandle.formats.keras_model import KerasArchive, KerasHDF5
 from varhandle.formats.regular_file import open_regular
-from varhandle.formats.saved_model import SavedModel
+from varhandle.formats.saved_model import SAVED_MODEL_FILES, SavedModel
+from varhandle.formats.saved_model_archive import SavedModelArchive
 from varhandle.formats.tflite import TFLite
 from varhandle.graph import Graph, ModelFileError
 
@@ -25,8 +31,12 @@ SAVED_MODEL, TFLITE, GRAPH_DEF = SavedModel(), TFLite(), GraphDef()
 FORMATS: tuple[ModelFormat, ...] = (
     SAVED_MODEL,
     TFLITE,
+    SavedModelArchive(),
     KerasArchive(),
     KerasHDF5(),
+    TextGraphDef(),
+    MetaGraph(),
+    TextMetaGraph(),
     GRAPH_DEF,
 )
 
@@ -52,15 +62,16 @@ def format_of(graph: Graph) -> ModelFormat:
 def looks_like_model(path: Path) -> bool:
     """Tell by its name, or as a folder by what is in it, whether a path should hold a model."""
     if path.is_dir():
-        return any((path / f"saved_model.{kind}").is_file() for kind in ("pb", "pbtxt"))
+        return any((path / name).is_file() for name in SAVED_MODEL_FILES)
     return any(each.is_named(path) for each in FORMATS)
 
 
 def read_graph(source: str | os.PathLike[str] | bytes | Serializable) -> Graph:
     """Read a model. TensorFlow is neither needed nor imported.
 
-    It is the path of a SavedModel folder (or the ``saved_model.pb`` in it), of a ``.keras``,
-    ``.h5``, ``.pb`` (binary GraphDef) or ``.tflite`` file; or, in memory, the bytes of a
+    It is the path of a SavedModel folder (or the ``saved_model.pb`` in it, or a zip archive of
+    one), of a ``.keras``, ``.h5`` or ``.tflite`` file, of a GraphDef (``.pb``, or ``.pbtxt`` as
+    text), of a MetaGraph (``.meta``) or the checkpoint beside it; or, in memory, the bytes of a
     ``.tflite`` file or a GraphDef, or a GraphDef itself.
 
     Raises:
@@ -71,6 +82,7 @@ def read_graph(source: str | os.PathLike[str] | bytes | Serializable) -> Graph:
         if isinstance(source, (str, os.PathLike)):
             path = Path(source)
             try:
+                path = _graph_of_checkpoint(path) or path
                 return recognized_format(path).read(path)
             except OSError as error:
                 raise ModelFileError(path, f"cannot be read: {error.strerror or error}") from error
@@ -81,6 +93,13 @@ def read_graph(source: str | os.PathLike[str] | bytes | Serializable) -> Graph:
             found = next(each for each in FORMATS if each.recognizes(data[:8]))
             return found.read_bytes(data, BYTES)
     raise TypeError(f"read_graph takes a path, bytes or a GraphDef, not {type(source).__name__}")
+
+
+def _graph_of_checkpoint(path: Path) -> Path | None:
+    """Return the MetaGraph beside a checkpoint that was given by its folder or its prefix."""
+    if "\0" in str(path) or path.is_file() or any((path / it).exists() for it in SAVED_MODEL_FILES):
+        return None
+    return checkpoint_graph(path)
 
 
 @contextmanager
@@ -119,7 +138,10 @@ def recognized_format(path: Path) -> ModelFormat:
     if not head:
         raise ModelFileError(path, "the file is empty")
     found = next(each for each in FORMATS if each.recognizes(head, path))
+    if isinstance(found, KerasArchive):
+        refuse_foreign_archive(path)
     if found is GRAPH_DEF:
+        refuse_foreign_file(path)
         for each in FORMATS:
             if each.without_mark and each.is_named(path):
                 raise ModelFileError(path, each.without_mark)

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from varhandle.formats.constants import Constants
 
 SAVED_MODEL_FILE = "saved_model.pb"
+SAVED_MODEL_FILES = (SAVED_MODEL_FILE, "saved_model.pbtxt")
+"""The file that makes a folder a SavedModel, binary or as text; TensorFlow takes the first."""
+
+
+def _file_in(folder: Path) -> Path | None:
+    found = (folder / name for name in SAVED_MODEL_FILES)
+    return next((path for path in found if path.is_file()), None)
 
 
 class SavedModel(ModelFormat):
@@ -24,23 +31,23 @@ class SavedModel(ModelFormat):
     can_debug_quantization = True
 
     def recognizes(self, head: bytes, path: Path | None = None) -> bool:
-        return path is not None and (path.is_dir() or path.name == SAVED_MODEL_FILE)
+        return path is not None and (path.is_dir() or path.name in SAVED_MODEL_FILES)
 
     def read(self, path: Path) -> Graph:
         from varhandle.formats.saved_model_reader import read_saved_model
 
         folder = path if path.is_dir() else path.parent
-        if not (folder / SAVED_MODEL_FILE).is_file():
-            text = (folder / "saved_model.pbtxt").exists()
-            fault = (
-                "only a saved_model.pbtxt, which is not read" if text else f"no {SAVED_MODEL_FILE}"
-            )
-            raise ModelFileError(path, f"no SavedModel: there is {fault} in this folder")
-        return read_saved_model(folder / SAVED_MODEL_FILE, str(path))
+        found = _file_in(folder)
+        if found is None:
+            inner = sorted(one.parent for one in folder.glob(f"*/{SAVED_MODEL_FILE}"))
+            hint = f"; there is one in {inner[-1]}: give that" if inner else ""
+            fault = f"no SavedModel: there is no {SAVED_MODEL_FILE} in this folder{hint}"
+            raise ModelFileError(path, fault)
+        return read_saved_model(found, str(path))
 
     def path_to_load(self, source: str | os.PathLike[str]) -> str:
         path = Path(source)
-        return str(path.parent if path.name == SAVED_MODEL_FILE else path)
+        return str(path.parent if path.name in SAVED_MODEL_FILES else path)
 
     def lacks_signature(self, graph: Graph) -> bool:
         return not graph.signatures
@@ -52,7 +59,8 @@ class SavedModel(ModelFormat):
         from varhandle.formats.constants import constants_of_graph_def
         from varhandle.formats.saved_model_reader import meta_graphs
 
-        path = Path(self.path_to_load(graph.source), SAVED_MODEL_FILE)
+        path = _file_in(Path(self.path_to_load(graph.source)))
+        assert path is not None  # it was read
         return constants_of_graph_def(meta_graphs(path, graph.source)[0].graph_def)
 
     def load(self, source: ModelSource) -> LoadedModel:

@@ -30,6 +30,7 @@ from varhandle.formats.graph_def_reader import (
 )
 from varhandle.formats.proto_schema import MESSAGES, dtype_name
 from varhandle.formats.regular_file import check_folder, read_regular
+from varhandle.formats.text_proto import parse_text
 from varhandle.graph import Graph, ModelFileError, Node, Signature, TensorSpec, Variable
 from varhandle.graph.model import closure, output_index, refuse_too_much
 from varhandle.graph.op_roles import VARIABLES, variable_role
@@ -43,7 +44,7 @@ _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 
 
 def read_saved_model(path: Path, source: str) -> Graph:
-    """Read a SavedModel from its ``saved_model.pb``; the ``variables`` folder lies beside it.
+    """Read a SavedModel from its ``saved_model.pb`` or ``.pbtxt``; ``variables`` lies beside it.
 
     Raises ``ModelFileError`` if it is damaged, and ``OSError`` if a file cannot be read.
     """
@@ -64,10 +65,14 @@ def meta_graphs(path: Path, source: str) -> list[Any]:
         check_folder(path.parent)
     except OSError as error:
         raise ModelFileError(source, error.strerror or str(error)) from error
-    try:
-        saved_model = MESSAGES["SavedModel"].FromString(read_regular(path))
-    except DecodeError as error:
-        raise ModelFileError(source, f"{path.name} is damaged or cut short") from error
+    data = read_regular(path)
+    if path.suffix == ".pbtxt":
+        saved_model = parse_text("SavedModel", data, source)
+    else:
+        try:
+            saved_model = MESSAGES["SavedModel"].FromString(data)
+        except DecodeError as error:
+            raise ModelFileError(source, f"{path.name} is damaged or cut short") from error
     graphs = saved_model.meta_graphs
     if not graphs:
         raise ModelFileError(source, f"{path.name} holds no graph: it is damaged or no SavedModel")
@@ -277,7 +282,7 @@ class _Reader:
         paths = _object_paths(object_graph.nodes)
         arguments = {function.name: function.inputs for function in self._functions}
         functions = object_graph.concrete_functions
-        for name, concrete in functions.items():
+        for name, concrete in sorted(functions.items()):
             captured = arguments.get(name, ())[-len(concrete.bound_inputs) :]
             for node_id, argument in zip(concrete.bound_inputs, captured, strict=False):
                 handle = by_key.get(paths.get(node_id, "") + _VALUE)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from varhandle.graph.model import Graph, Node, Signature, TensorSpec, closure
+from varhandle.graph.op_roles import CHECKPOINT_OPS
 
 _NO_INPUTS = frozenset({"resource", "variant"})
 _NO_OUTPUTS = frozenset(
@@ -12,7 +13,6 @@ _NO_OUTPUTS = frozenset(
     | {"Assign", "AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp", "Print"}
     | {"VarIsInitializedOp", "IsVariableInitialized", "PrintV2", "MergeV2Checkpoints"}
 )
-_SAVERS = frozenset({"SaveV2", "RestoreV2"})
 
 
 def infer_signature(graph: Graph) -> Signature:
@@ -30,38 +30,59 @@ def infer_signature(graph: Graph) -> Signature:
 
 
 def placeholders(graph: Graph) -> tuple[str, ...]:
-    """Return the names of the graph's inputs: its placeholders, but for those of handles."""
-    return tuple(
-        node.name
-        for node in graph.functions[0].nodes
-        if node.op == "Placeholder" and node.attributes.get("dtype") not in _NO_INPUTS
-    )
+    """Return the names of the graph's inputs: its placeholders, but for those of handles.
+
+    The one that takes the name of a checkpoint is none.
+    """
+    consumers, saver = _consumers(graph), _saver(graph)
+
+    def is_input(node: Node) -> bool:
+        if node.op != "Placeholder" or node.attributes.get("dtype") in _NO_INPUTS:
+            return False
+        reached = closure([node.name], lambda name: consumers.get(name, ()))
+        ends = [name for name in reached if name not in consumers]
+        return not saver or not saver.issuperset(ends)
+
+    return tuple(node.name for node in graph.functions[0].nodes if is_input(node))
 
 
 def sinks(graph: Graph) -> tuple[str, ...]:
     """Return the names of the graph's outputs: the nodes that compute what nobody takes.
 
-    What depends on no placeholder (an initializer, a saver) is none, where something else does.
+    A saver's nodes are none, and what depends on no input (an initializer) is none where something
+    else does.
     """
     nodes = graph.functions[0].nodes
-    taken = {source for node in nodes for source in (*node.sources, *node.control_inputs)}
+    consumers, saver = _consumers(graph), _saver(graph)
     ends = [
         node.name
         for node in nodes
-        if node.name not in taken
+        if node.name not in consumers
+        and node.name not in saver
         and node.op not in _NO_OUTPUTS
         and (not node.op.startswith("Resource") or "Gather" in node.op)
     ]
-    fed = _fed(nodes)
+    fed = closure(placeholders(graph), lambda name: consumers.get(name, ()))
     return tuple([name for name in ends if name in fed] or ends)
 
 
-def _fed(nodes: Sequence[Node]) -> set[str]:
-    """Return the nodes whose value depends on a placeholder; a saver's do not."""
+def _consumers(graph: Graph) -> Mapping[str, Sequence[str]]:
+    """Return, for each node of the main graph, those that take its value or wait for it."""
     consumers: dict[str, list[str]] = {}
-    for node in nodes:
-        if node.op not in _SAVERS:
-            for source in node.sources:
-                consumers.setdefault(source, []).append(node.name)
-    placeholders = (node.name for node in nodes if node.op == "Placeholder")
-    return set(closure(placeholders, lambda name: consumers.get(name, ())))
+    for node in graph.functions[0].nodes:
+        for source in (*node.sources, *node.control_inputs):
+            consumers.setdefault(source, []).append(node.name)
+    return consumers
+
+
+def _saver(graph: Graph) -> set[str]:
+    """Return the nodes of the main graph that save or restore, and all that comes after them."""
+    main, *library = graph.functions
+    writing = {f.name for f in library if any(node.op in CHECKPOINT_OPS for node in f.nodes)}
+    own = [
+        node.name
+        for node in main.nodes
+        if node.op in CHECKPOINT_OPS or not writing.isdisjoint(node.calls)
+    ]
+    consumers = _consumers(graph)
+    return set(closure(own, lambda name: consumers.get(name, ())))

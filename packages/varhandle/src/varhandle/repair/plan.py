@@ -16,21 +16,20 @@ from varhandle.diagnosis import Diagnosis, Finding
 from varhandle.display import Rich, code_html, join_names, panel_html, printable
 from varhandle.facts.dtypes import dtype_of
 from varhandle.facts.recipes import RECIPES, needs_calibration, requested_recipe
+from varhandle.facts.tables import CHANGING
 from varhandle.facts.targets import Target, find_target
 from varhandle.facts.variable_updates import CONVERTED_UPDATES
-from varhandle.families.base import handles_checkpoints, inference_signature
+from varhandle.families.base import converts_with_others, inference_signature
 from varhandle.families.catalog import FAMILIES
 from varhandle.formats import format_of
 from varhandle.graph import Variable
 from varhandle.repair.refusal import NO_FAMILY, ORIGINAL_MODEL, NoCureError
-from varhandle.repair.steps import STEPS
+from varhandle.repair.steps import REWRITES, STEPS
 from varhandle.savedmodel.checkpoint_freezer import checkpoint_beside
 from varhandle.savedmodel.close_shapes import Sizes
 from varhandle.verdict_rules import is_not_loaded
 
 _FAMILIES = {family.id: family for family in FAMILIES}
-_REWRITING = ("widen-dtype", "functional-updates")
-
 _BLOCKING = frozenset(family.id for family in FAMILIES if family.spoils_whole_file)
 
 
@@ -158,11 +157,11 @@ def _code(diagnosis: Diagnosis, plan: RepairPlan) -> str:
     Names and paths out of a file enter it as Python literals, so that none can become code.
     """
     model_format = format_of(diagnosis.graph)
-    path = model_format.path_to_load(diagnosis.graph.source)
+    before, path = model_format.source_code(diagnosis.graph.source)
     if model_format.is_converted:
         lines = ["from pathlib import Path", "", f"content = Path({path!r}).read_bytes()"]
     else:
-        lines = ["import tensorflow as tf", "", f"source = {path!r}"]
+        lines = [*before, "import tensorflow as tf", "", f"source = {path!r}"]
     for step in plan.steps:
         lines += STEPS[step].code(diagnosis, plan)
     return "\n".join([*lines, 'open("model.tflite", "wb").write(content)'])
@@ -178,11 +177,9 @@ def _signatures_together(diagnosis: Diagnosis, chosen: str) -> tuple[str, ...]:
         accesses = (*variable.reads, *variable.assigns)
         touching = {name for access in accesses for name in access.signatures}
         if chosen in touching and variable.assigns:
-            found |= touching
+            found |= {n for n in touching if converts_with_others(diagnosis.graph, n, True)}
     twins = {"serve", "serving_default"}
-    found -= twins - {chosen} if chosen in twins else set()
-    saves = {name for name in found - {chosen} if handles_checkpoints(diagnosis.graph, name)}
-    return tuple(sorted(found - saves))
+    return tuple(sorted(found - (twins - {chosen} if chosen in twins else set())))
 
 
 def _assigned_by(diagnosis: Diagnosis, signatures: Sequence[str]) -> list[Variable]:
@@ -299,7 +296,7 @@ def _plan_for_source(
 ) -> _Choice:
     if is_not_loaded(diagnosis.proof):
         raise NoCureError(f"no safe cure: {diagnosis.other[0]}")
-    rewrites = _mended_by(errors, *_REWRITING)
+    rewrites = _mended_by(errors, *REWRITES)
     lost = next(iter(_mended_by(errors, "track-variables").values()), None)
     closing = _mended_by(errors, "close-shapes")
     _refuse(errors.values())
@@ -312,11 +309,7 @@ def _plan_for_source(
         "rounded after each step as they were."
     )
     if format_of(diagnosis.graph).can_export:
-        _refuse(rewrites.values())
-        loaded = _Choice(["convert"], "A Keras file is loaded as the model that it is.")
-        why_loaded = f"It calculates in {names}, and no builtin op does: it is loaded in float32."
-        calculated = _Choice(["float32-policy", "export", "convert"], why_loaded, narrow)
-        return calculated if narrow else loaded
+        return _plan_for_keras(diagnosis, rewrites, narrow)
     if rewrites:
         return _rewritten(diagnosis, rewrites, narrow, why_calculated)
     if narrow:
@@ -324,6 +317,20 @@ def _plan_for_source(
     if lost is None and signature is not None:
         return _plan_for_signature(diagnosis, signature)
     return _plan_to_track(lost)
+
+
+def _plan_for_keras(
+    diagnosis: Diagnosis, rewrites: dict[str, Finding], narrow: tuple[str, ...]
+) -> _Choice:
+    _refuse(_mended_by(rewrites, *(set(REWRITES) - {"builtin-draws"})).values())
+    if rewrites:
+        choice = _rewritten(diagnosis, rewrites, (), "")
+        return choice._replace(steps=["export", *choice.steps])
+    if not narrow:
+        return _Choice(["convert"], "A Keras file is loaded as the model that it is.")
+    names = " and ".join(narrow)
+    why = f"It calculates in {names}, and no builtin op does: it is loaded in float32."
+    return _Choice(["float32-policy", "export", "convert"], why, narrow)
 
 
 def _plan_to_track(lost: Finding | None) -> _Choice:
@@ -407,6 +414,12 @@ def _calculated_in(diagnosis: Diagnosis) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
+_WHY_REWRITTEN = {
+    "builtin-draws": "What is drawn at random is drawn by builtins, from the same distributions.",
+    "compare-with-keys": "A table that has no builtin becomes a comparison with its keys.",
+}
+
+
 def _rewritten(
     diagnosis: Diagnosis,
     found: Mapping[str, Finding],
@@ -431,12 +444,19 @@ def _rewritten(
             parts |= {name for name in ops if gathered or ops[name] - CONVERTED_UPDATES}
     if calculated and not why:
         why.append(why_calculated)
+    others = {str(_FAMILIES[family].repair_step) for family in found} & set(_WHY_REWRITTEN)
+    if "compare-with-keys" in others and any(
+        CHANGING.match(node.op) for node in diagnosis.graph.nodes
+    ):
+        _refuse(f for f in found.values() if _FAMILIES[f.id].repair_step == "compare-with-keys")
+    why += [_WHY_REWRITTEN[step] for step in sorted(others)]
     if parts:
         names = join_names(sorted(parts))
         why.append(f"{names} is updated in part, and only a whole value can be assigned.")
     steps = [
         *(["widen-dtype"] if narrow else []),
         *(["functional-updates"] if parts else []),
+        *sorted(others),
         "convert",
     ]
     return _Choice(steps, " ".join(why), sorted(narrow))

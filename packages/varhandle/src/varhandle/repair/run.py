@@ -59,6 +59,7 @@ from varhandle.repair.steps import STEPS, RepairJob
 from varhandle.sandbox import run_isolated
 from varhandle.sandbox.lock import locking
 from varhandle.savedmodel import checkpoint_freezer, resave_tracked
+from varhandle.tflite.externalize_state import lift_state
 from varhandle.tflite.flatbuffer import unpack
 from varhandle.tflite.runtime_support import refusals
 from varhandle.tflite.state_files import check_target, write_with_state
@@ -233,8 +234,7 @@ def cure(
     """Make the .tflite file that a model should have become, and prove it.
 
     Args:
-        source: A SavedModel folder, a ``.keras``, ``.h5``, ``.pb`` (binary GraphDef) or ``.tflite``
-            file; or a diagnosis of one.
+        source: A path, as ``read_graph`` takes it; or a diagnosis of one.
         target: Where the file is to run, as ``facts.targets.find_target`` takes it.
         quantization: Name of a recipe of ``facts.recipes.RECIPES``; a float file if ``None``.
         signature: The one signature to take; if ``None``, the one for inference, and those that
@@ -334,8 +334,8 @@ def _asked(job: RepairJob) -> list[Asked]:
         at_least=at_least,
     )
     known = job.diagnosis.proof.asked if job.diagnosis.proof else ()
-    if job.model_format.is_converted:
-        known = ()  # those of the default delegates, and they are what is to be compared
+    if job.model_format.is_converted or job.held:
+        known = ()  # those of the default delegates, or of the model that draws
     load, needs_tensorflow = _loader(job), not job.model_format.is_converted
     return [
         answered(one, load, known, timeout=job.timeout, tensorflow=needs_tensorflow)
@@ -366,6 +366,8 @@ def _signatures(job: RepairJob) -> list[Signature]:
 def _loader(job: RepairJob) -> Callable[[], LoadedModel]:
     """Return what makes fresh copies of the original model, in a child."""
     first = next(iter(job.plan.signatures), None)
+    if job.held:
+        return loader_of(read_graph(job.held_source), first, job.trust)
     if job.model_format.is_converted:
         return functools.partial(load_file, job.made)
     if job.model_format.lacks_signature(job.graph):
@@ -390,15 +392,21 @@ def _compared(job: RepairJob, recipe: str | None) -> Parity | None:
         if why:
             raise NoCureError(f"no safe cure for {job.target.name}: {why[0]}", change=OTHER_OPS)
     micro = runs_on_micro(job) and recipe == job.plan.quantization
+    content, lifted = job.content, job.lifted
+    if job.draws:
+        if recipe or not job.held:
+            return None
+        lifted = lift_state(job.held) if lifted else None
+        content = lifted.content if lifted else job.held
     before = job.diagnosis.proof
     known = before is not None and before.passed and job.content == before.content
     if before and known and not (recipe or micro) and same_calls(job.asked, before.asked):
         return before.parity
     try:
         parity = compare(
-            job.content,
+            content,
             job.asked,
-            lifted=job.lifted,
+            lifted=lifted,
             recipe=recipe,
             narrow=job.plan.narrow,
             micro=micro,
@@ -443,6 +451,10 @@ def _notes(job: RepairJob, parity: Parity | None, plain: bytes) -> list[str]:
     if parity is not None and (words := rounded(parity)):
         halves = f"It calculates in {' and '.join(plan.narrow)}: " if plan.narrow else ""
         notes.append(f"{halves or 'Compared: '}{words}.")
+    if job.held and parity is not None:
+        notes.append(
+            "Compared with every random number held at one value, in the model and in the file."
+        )
     if job.inputs is None and not needs_calibration(plan.quantization):
         notes.append(_MADE_UP)
     if job.target.id == "micro" and not runs_on_micro(job):

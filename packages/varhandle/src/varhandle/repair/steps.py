@@ -6,9 +6,10 @@ both, and name it in ``STEPS``; a family names it as its ``repair_step``.
 
 from __future__ import annotations
 
-import functools
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +24,11 @@ from varhandle.evaluate.proof import Asked, converter_words
 from varhandle.evaluate.stateful_parity import with_state
 from varhandle.facts.recipes import RECIPES, ConverterSettings, Recipe, needs_calibration
 from varhandle.facts.targets import Target
+from varhandle.families.catalog import family
 from varhandle.families.tensor_list import closing_code
 from varhandle.formats import SAVED_MODEL, ModelFormat, format_of, read_graph
 from varhandle.formats.custom_code import Import, read_folders
+from varhandle.formats.registry import GRAPH_DEF
 from varhandle.graph import Graph, TensorSpec
 from varhandle.graph.signature_inference import infer_signature, sinks
 from varhandle.repair.refusal import (
@@ -52,6 +55,9 @@ from varhandle.tflite.variable_values import CannotLiftError
 if TYPE_CHECKING:
     from varhandle.repair.plan import RepairPlan
 
+REWRITES = ("widen-dtype", "functional-updates", "compare-with-keys", "builtin-draws")
+"""Steps that write a signature anew, all in the pass of the first."""
+
 _CHANGES = {"NoEntryError": SIGN, "CannotRewriteError": WRITE_OTHERWISE}
 """What to change where a child that writes the model anew raised this."""
 
@@ -69,6 +75,9 @@ class RepairJob:
         made: The float .tflite file, as it was converted.
         content: The .tflite file as far as it has come.
         lifted: The file whose state was lifted out; ``None`` if it keeps its own.
+        held_source: A copy of a model that draws random numbers, which draws always the same one:
+            that can be compared. Empty for any other, or where none can be made.
+        held: The float .tflite file of that copy.
         asked: What the signatures of the float file are called with, and the model's own answers;
             set once it is made.
     """
@@ -85,6 +94,8 @@ class RepairJob:
     made: bytes = field(default=b"", repr=False)
     content: bytes = field(default=b"", repr=False)
     lifted: Lifted | None = None
+    held_source: str = ""
+    held: bytes = field(default=b"", repr=False)
     asked: Sequence[Asked] = ()
 
     def __post_init__(self) -> None:
@@ -101,6 +112,11 @@ class RepairJob:
     def model_format(self) -> ModelFormat:
         """The model's format."""
         return format_of(self.graph)
+
+    @property
+    def draws(self) -> bool:
+        """Whether the model draws random numbers: no two of its answers are alike."""
+        return any(family(f.id).never_equal for f in self.diagnosis.findings)
 
     @property
     def path(self) -> str:
@@ -196,7 +212,7 @@ def _freeze_code(diagnosis: Diagnosis, _: RepairPlan) -> list[str]:
 
 
 def _export(job: RepairJob) -> None:
-    export = functools.partial(export_keras, float32=_in_float32(job.plan))
+    export = partial(export_keras, float32=_in_float32(job.plan))
     job.rewrite(export, job.trust, job.imports, name="exported")
 
 
@@ -394,13 +410,18 @@ def _rewrite_code(_: Diagnosis, plan: RepairPlan) -> list[str]:
     ]
 
 
-def _update_functionally(job: RepairJob) -> None:
-    if "widen-dtype" not in job.plan.steps:  # which has made updates whole already
+def _rewrite_once(job: RepairJob, step: str) -> None:
+    """Rewrite, unless an earlier step has: one pass does all of it."""
+    if _is_first(job.plan, step):
         _rewrite(job)
 
 
-def _update_functionally_code(diagnosis: Diagnosis, plan: RepairPlan) -> list[str]:
-    return [] if "widen-dtype" in plan.steps else _rewrite_code(diagnosis, plan)
+def _rewrite_once_code(step: str, diagnosis: Diagnosis, plan: RepairPlan) -> list[str]:
+    return _rewrite_code(diagnosis, plan) if _is_first(plan, step) else []
+
+
+def _is_first(plan: RepairPlan, step: str) -> bool:
+    return next(one for one in plan.steps if one in REWRITES) == step
 
 
 def _convert(job: RepairJob) -> None:
@@ -410,10 +431,21 @@ def _convert(job: RepairJob) -> None:
     untouched = job.source == job.path
     if "close-shapes" not in job.plan.steps:  # which has converted what it closed
         job.made = job.content = (untouched and proved) or _convert_by_either_door(job)
+    if job.draws:
+        _hold_draws(job)
     keeps = job.target.resource_variables and not needs_calibration(job.plan.quantization)
     if not keeps and "lift" not in job.plan.steps and read_graph(job.made).variables:
         why = "The converted file keeps a state, which becomes inputs and outputs."
         job.plan = job.plan.with_step(job.diagnosis, "lift", why)
+
+
+def _hold_draws(job: RepairJob) -> None:
+    """Make the copy that can be compared; where that is not possible, nothing is compared."""
+    source, entries = job.source, job.signatures or [DEFAULT]
+    with contextlib.suppress(NoCureError):
+        job.rewrite(rewrite_signatures, entries, [], True, name="held")
+        job.held, job.held_source = _convert_source(job), job.source
+    job.source = source
 
 
 def _convert_by_either_door(job: RepairJob) -> bytes:
@@ -449,9 +481,10 @@ def _convert_code(diagnosis: Diagnosis, plan: RepairPlan) -> list[str]:
     recipe = RECIPES[plan.quantization] if plan.quantization else None
     if recipe and recipe.selective:
         return []  # it is the recipe that converts
-    saved = {"export", "close-shapes", "widen-dtype", "functional-updates", "track-variables"}
-    saved &= set(plan.steps)
+    saved = {"export", "close-shapes", "track-variables", *REWRITES} & set(plan.steps)
     model_format = SAVED_MODEL if saved else format_of(diagnosis.graph)
+    if "freeze" in plan.steps:
+        model_format = GRAPH_DEF
     called = model_format.call_signature(diagnosis.graph, None)
     by_converter = recipe and not plan.quantizes_file(diagnosis)
     opening = model_format.converter_code(called, plan.signatures)
@@ -638,8 +671,20 @@ STEPS: Mapping[str, RepairStep] = {
     "functional-updates": RepairStep(
         "compute whole new values instead of updates of a part",
         "whole-updates",
-        _update_functionally,
-        _update_functionally_code,
+        partial(_rewrite_once, step="functional-updates"),
+        partial(_rewrite_once_code, "functional-updates"),
+    ),
+    "compare-with-keys": RepairStep(
+        "look up by comparison with the keys of a table",
+        "compare-with-keys",
+        partial(_rewrite_once, step="compare-with-keys"),
+        partial(_rewrite_once_code, "compare-with-keys"),
+    ),
+    "builtin-draws": RepairStep(
+        "draw random numbers by builtins",
+        "builtin-draws",
+        partial(_rewrite_once, step="builtin-draws"),
+        partial(_rewrite_once_code, "builtin-draws"),
     ),
     "convert": RepairStep("convert", "convert", _convert, _convert_code),
     "lift": RepairStep("lift the state into inputs and outputs", "lift-state", _lift, _lift_code),

@@ -14,6 +14,8 @@ from typing import Any
 from varhandle.errors import VarhandleError
 from varhandle.formats.base import LoadedModel
 from varhandle.formats.checkpoint import read_checkpoint
+from varhandle.formats.graph_def import GraphDef
+from varhandle.formats.registry import recognized_format
 from varhandle.graph import Graph
 
 _VARIABLES = ("VarHandleOp", "VariableV2", "Variable")
@@ -24,11 +26,13 @@ class CannotFreezeError(VarhandleError, ValueError):
 
 
 def checkpoint_beside(graph: Graph) -> Path | None:
-    """Find the one checkpoint in a GraphDef's folder that holds a value for every variable.
+    """Find the checkpoint in a GraphDef's folder that holds a value for every variable.
 
-    Returns its path without ``.index``; ``None`` where none holds them all, or more than one does.
+    Returns its path without ``.index``: that of the graph's own name (``model.ckpt.meta``), or else
+    the only one; ``None`` where none holds them all, or more than one does.
     """
     found = []
+    own = Path(graph.source).with_suffix("")
     for index in sorted(Path(graph.source).parent.glob("*.index")):
         prefix = index.with_suffix("")
         try:
@@ -40,7 +44,7 @@ def checkpoint_beside(graph: Graph) -> Path | None:
             for v in graph.variables
         ):
             found.append(prefix)
-    return found[0] if len(found) == 1 else None
+    return own if own in found else found[0] if len(found) == 1 else None
 
 
 def files_of(checkpoint: str) -> list[Path]:
@@ -61,7 +65,9 @@ def restored_session(graph_def: str, checkpoint: str) -> Iterator[Any]:
     import tensorflow as tf
 
     v1 = tf.compat.v1
-    definition = v1.GraphDef.FromString(Path(graph_def).read_bytes())
+    model_format = recognized_format(Path(graph_def))
+    assert isinstance(model_format, GraphDef)
+    definition = model_format.graph_def(graph_def)
     values = tf.train.load_checkpoint(checkpoint)
     graph = tf.Graph()
     with graph.as_default():

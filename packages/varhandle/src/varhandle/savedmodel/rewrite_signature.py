@@ -22,18 +22,26 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import ml_dtypes
 import numpy as np
 
 from varhandle.facts.dtypes import DTYPES
+from varhandle.facts.random_ops import is_draw, is_generator
+from varhandle.facts.tables import CHANGING
+from varhandle.facts.variable_updates import REFERENCE_UPDATES
+from varhandle.formats import read_graph
+from varhandle.graph.op_roles import REFERENCE_VARIABLES, variable_role
+from varhandle.savedmodel.builtin_draws import Draws, numbers_behind
 from varhandle.savedmodel.functional_updates import (
     CannotRewriteError,
     slice_assigned,
     table_scattered,
 )
 from varhandle.savedmodel.resave_tracked import entries_of, input_specs, named_outputs
+from varhandle.savedmodel.table_lookups import Tables
 
 _MOVES = frozenset(
     """
@@ -61,9 +69,17 @@ _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 
 @dataclass(frozen=True)
 class _Handle:
-    """A resource that is passed along: which of the variables it is."""
+    """A variable that is passed along: which one it is."""
 
     number: int
+    is_reference: bool = False  # one of TensorFlow 1, which is read by whatever takes it
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A look-up table that never changes, which is passed along in the same way."""
+
+    resource: Any
 
 
 @dataclass
@@ -82,49 +98,83 @@ class _State:
 
 
 def rewrite_signatures(
-    source: str, target: str, signatures: Sequence[str], narrow: Sequence[str] = ()
+    source: str,
+    target: str,
+    signatures: Sequence[str],
+    narrow: Sequence[str] = (),
+    hold_draws: bool = False,
 ) -> None:
     """Write a SavedModel with some signatures, rewritten. TensorFlow runs the model to load it.
 
     ``signatures`` may have ``__call__``, for the call of a model that has none; they go on sharing
     the variables that they shared. ``narrow`` are dtypes that are to be carried in their wider one
-    (``facts.dtypes``). ``CannotRewriteError`` if a signature does what is not followed here.
+    (``facts.dtypes``). What is drawn at random is drawn by builtins, without a seed; or it is held
+    at one value (``hold_draws``), for a comparison. ``CannotRewriteError`` if a signature does what
+    is not followed here.
     """
     import tensorflow as tf
 
     carriers = {tf.as_dtype(name): tf.as_dtype(DTYPES[name].widened) for name in narrow}
     module = tf.Module()
     module.functions, traced = [], {}
-    carried: dict[int, Any] = {}
+    carried: dict[object, Any] = {}
     entries = entries_of(source, signatures)
+    changing = next((n.op for n in read_graph(source).nodes if CHANGING.match(n.op)), "")
+    tables = Tables(tf, changing)
     for entry in entries:
-        step = _rewritten(tf, entry.function, carriers, carried)
+        step = _rewritten(tf, entry.function, _Aids(carriers, tables, hold_draws, source), carried)
         module.functions.append(step)
         traced[entry.name] = step.get_concrete_function(**input_specs(entry.function))
     module.carried = list(carried.values())
     tf.saved_model.save(module, target, signatures=traced)
 
 
-def _rewritten(tf: Any, function: Any, carriers: Mapping[Any, Any], carried: dict[int, Any]) -> Any:
-    """Return a function anew; the variable in the place of each original's id is in ``carried``."""
+class _Aids(NamedTuple):
+    """What stands in for dtypes, tables and draws."""
+
+    carriers: Mapping[Any, Any]  # each dtype that is carried, to the one that carries it
+    tables: Tables
+    hold_draws: bool
+    source: str  # the model's folder
+
+    def restored(self, name: str) -> Any:
+        """Return the value of a variable of TensorFlow 1, which its checkpoint has by its name."""
+        import tensorflow as tf
+
+        folder = Path(self.source, "variables", "variables")
+        return tf.train.load_checkpoint(str(folder)).get_tensor(name)
+
+
+def _rewritten(tf: Any, function: Any, aids: _Aids, carried: dict[object, Any]) -> Any:
+    """Return a function anew; ``carried`` has what stands for each variable, by id or name."""
     captured, specs = _captured(function), input_specs(function)
     variables = []
     for original in (one for one in captured if isinstance(one, tf.Variable)):
         if id(original) not in carried:
-            dtype = carriers.get(original.dtype, original.dtype)
+            dtype = aids.carriers.get(original.dtype, original.dtype)
             carried[id(original)] = tf.Variable(
                 tf.cast(original.read_value(), dtype),
                 name=original.name.removesuffix(":0"),
                 shape=original.shape,
             )
         variables.append(carried[id(original)])
+    for operation in _references(function.graph):
+        if operation.name not in carried:
+            value = aids.restored(operation.name)
+            carried[operation.name] = tf.Variable(value, name=operation.name)
+        variables.append(carried[operation.name])
 
     @tf.function(autograph=False)
     def step(**inputs: Any) -> Any:
-        state = _State([variable.read_value() for variable in variables])
-        walk = _Walk(tf, function, carriers, [variable.name for variable in variables])
+        first = [variable.read_value() for variable in variables]
+        state = _State(list(first))
+        draws = Draws(tf, aids.hold_draws)
+        names = [variable.name for variable in variables]
+        walk = _Walk(tf, function, aids, names, draws)
         answers = walk.answers([inputs[name] for name in specs], captured, state)
-        for number in sorted(state.assigned):
+        seeds = state.assigned & draws.numbers_behind(first)
+        kept = [*answers.values(), *(state.values[n] for n in state.assigned - seeds)]
+        for number in sorted(state.assigned - (seeds - numbers_behind(kept, first))):
             variables[number].assign(state.values[number])
         return answers
 
@@ -132,7 +182,7 @@ def _rewritten(tf: Any, function: Any, carriers: Mapping[Any, Any], carried: dic
 
 
 def _captured(function: Any) -> list[Any]:
-    """Return what a function captures, in its order: variables, and tensors that never change."""
+    """Return what a function captures, in its order: variables, tables, tensors that stay."""
     by_handle = {id(variable.handle): variable for variable in function.graph.variables}
     found = []
     for tensor in function.captured_inputs:
@@ -141,25 +191,38 @@ def _captured(function: Any) -> list[Any]:
         elif id(tensor) in by_handle:
             found.append(by_handle[id(tensor)])
         else:
-            raise CannotRewriteError("it uses a resource that is no variable (such as a table)")
+            found.append(_Table(tensor))
     return found
+
+
+def _references(graph: Any) -> list[Any]:
+    """Return the ops of a graph that make a reference variable."""
+    return [
+        operation for operation in graph.get_operations() if operation.type in REFERENCE_VARIABLES
+    ]
 
 
 class _Walk:
     """Writes a function anew, op by op, into the function that is being traced.
 
-    ``carriers`` has each dtype that is carried, and the one that carries it; ``names`` are those of
-    the variables, by the numbers of their handles.
+    ``names`` are those of the variables, by the numbers of their handles.
     """
 
     def __init__(
-        self, tf: Any, function: Any, carriers: Mapping[Any, Any], names: Sequence[str]
+        self,
+        tf: Any,
+        function: Any,
+        aids: _Aids,
+        names: Sequence[str],
+        draws: Draws,
     ) -> None:
         from tensorflow.python.eager import context
 
         self._tf = tf
+        self._draws = draws
+        self._tables = aids.tables
         self._function = function
-        self._carriers = carriers
+        self._carriers = aids.carriers
         self._names = [name.removesuffix(":0") for name in names]
         definitions = function.graph.as_graph_def().library.function
         self._definitions = {one.signature.name: one for one in definitions}
@@ -173,17 +236,24 @@ class _Walk:
         """Return the named outputs, and leave in ``state`` what the variables hold afterwards."""
         tf, graph = self._tf, self._function.graph
         numbers = iter(range(len(self._names)))
+        references = [operation.name for operation in _references(graph)]
+        first = len(self._names) - len(references)
+        self._references = {name: first + place for place, name in enumerate(references)}
         held = [
-            _Handle(next(numbers)) if isinstance(one, tf.Variable) else tf.constant(one.numpy())
+            _Handle(next(numbers))
+            if isinstance(one, tf.Variable)
+            else one
+            if isinstance(one, _Table)
+            else tf.constant(one.numpy())
             for one in captured
         ]
         arguments = [
             one
-            if isinstance(one, _Handle)
+            if isinstance(one, (_Handle, _Table))
             else tf.cast(one, self._carriers.get(one.dtype, one.dtype))
             for one in (*inputs, *held)
         ]
-        flat = self.run(graph, arguments, state)
+        flat = [self._valued(one, state) for one in self.run(graph, arguments, state)]
         outputs = [
             tf.cast(value, tensor.dtype) if tensor.dtype in self._carriers else value
             for value, tensor in zip(flat, graph.outputs, strict=True)
@@ -211,7 +281,9 @@ class _Walk:
             return inputs[:1] if kind == "CheckNumerics" else ()
         if kind == "Enter":
             raise CannotRewriteError("a loop of TensorFlow 1 (Enter, NextIteration) is in it")
-        if kind in ("VarHandleOp", "VariableV2", "Variable"):
+        if kind in REFERENCE_VARIABLES and operation.name in self._references:
+            return (_Handle(self._references[operation.name], is_reference=True),)
+        if kind == "VarHandleOp" or kind in REFERENCE_VARIABLES:
             raise CannotRewriteError(f"{kind} inside the function makes a variable")
         if kind in _CALLS:
             return self.run(self._graph(operation, "f"), inputs, state)
@@ -219,7 +291,16 @@ class _Walk:
             return self._branch(operation, inputs, state)
         if kind in ("While", "StatelessWhile"):
             return self._loop(operation, inputs, state)
+        return self._compute(operation, inputs, state)
+
+    def _compute(self, operation: Any, inputs: list[Any], state: _State) -> Sequence[Any]:
+        if any(isinstance(value, _Table) for value in inputs):
+            if operation.type in ("Identity", "IdentityN"):
+                return inputs
+            return self._tables.looked_up(operation, inputs[0].resource, inputs[1:])
         handles = [value for value in inputs if isinstance(value, _Handle)]
+        if is_draw(operation.type) or is_generator(operation.type):
+            return self._draws.drawn(operation, [self._valued(one, state) for one in inputs])
         if handles:
             return self._touch(operation, inputs, handles[0], state)
         return self._emit(operation, inputs)
@@ -239,8 +320,10 @@ class _Walk:
         """Write what an op does to a variable."""
         kind = operation.type
         value = state.values[handle.number]
-        if kind in ("Identity", "IdentityN"):
+        if kind in ("Identity", "IdentityN"):  # of a reference: the value when it is used, as TF1's
             return inputs
+        if handle.is_reference and variable_role(kind) != "assign":
+            return self._emit(operation, [self._valued(one, state) for one in inputs])
         read = self._read(operation, inputs, value)
         if read is not None:
             return (read,)
@@ -249,7 +332,10 @@ class _Walk:
             name = self._names[handle.number]
             raise CannotRewriteError(f"{kind} on the variable {name} is not followed")
         state.assign(handle, new)
-        return ()
+        return (handle,) if handle.is_reference else ()
+
+    def _valued(self, value: Any, state: _State) -> Any:
+        return state.values[value.number] if isinstance(value, _Handle) else value
 
     def _read(self, operation: Any, inputs: list[Any], value: Any) -> Any:
         """Return what an op reads of a variable; ``None`` for an op that does not read."""
@@ -266,12 +352,13 @@ class _Walk:
 
     def _updated(self, operation: Any, inputs: list[Any], value: Any) -> Any:
         """Return the whole value of a variable after an op; ``None`` if the op is not known."""
-        kind, tf = operation.type, self._tf
+        kind, tf = REFERENCE_UPDATES.get(operation.type, operation.type), self._tf
+        attribute = "T" if kind != operation.type or "Nd" in kind else "dtype"
         if kind == "AssignVariableOp":
             return inputs[1]
         if kind in ("AssignAddVariableOp", "AssignSubVariableOp"):
             new = value + inputs[1] if kind.startswith("AssignAdd") else value - inputs[1]
-            return self._back(operation.get_attr("dtype"), new)
+            return self._back(operation.get_attr(attribute), new)
         if kind == "ResourceStridedSliceAssign":
             masks = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
             return slice_assigned(
@@ -286,13 +373,16 @@ class _Walk:
         new = table_scattered(
             value, inputs[1], inputs[2], scattered[2], nested=scattered[1] is not None
         )
-        dtype = operation.get_attr("T" if scattered[1] else "dtype")
-        return self._back(dtype, new) if scattered[2] in ("Add", "Sub") else tf.identity(new)
+        return (
+            self._back(operation.get_attr(attribute), new)
+            if scattered[2] in ("Add", "Sub")
+            else tf.identity(new)
+        )
 
     def _emit(self, operation: Any, inputs: list[Any]) -> Sequence[Any]:
         """Write an op that touches no variable, its narrow dtypes replaced by their carriers."""
         tf = self._tf
-        touched = [t.dtype for t in (*operation.inputs, *operation.outputs)]
+        touched = [t.dtype.base_dtype for t in (*operation.inputs, *operation.outputs)]
         if operation.type == "Cast" and any(dtype in self._carriers for dtype in touched):
             given, wanted = touched
             wide = tf.cast(inputs[0], self._carriers.get(wanted, wanted))
@@ -381,6 +471,8 @@ class _Walk:
 
     def _loop(self, operation: Any, inputs: list[Any], state: _State) -> Sequence[Any]:
         tf = self._tf
+        if any(isinstance(value, _Table) for value in inputs):
+            raise CannotRewriteError("a loop looks up in a table")
         touched = sorted({value.number for value in inputs if isinstance(value, _Handle)})
         plain = [value for value in inputs if not isinstance(value, _Handle)]
 

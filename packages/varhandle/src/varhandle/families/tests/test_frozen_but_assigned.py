@@ -1,15 +1,20 @@
 """A variable that became a constant, while the graph still assigns it."""
 
 import shutil
+import sys
+from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import zoo
-from family_checks import case_test, code_of, fix_of, ids, log_test, run
+from family_checks import case_test, code_of, fix_of, ids, log_test, run, severe
 
 from varhandle import check_parity, explain
 from varhandle.diagnosis import diagnose
-from varhandle.families.catalog import family
+from varhandle.families import frozen_but_assigned
+from varhandle.families.catalog import family, find
+from varhandle.formats import read_graph
 
 FAMILY = family("frozen-but-assigned")
 
@@ -76,6 +81,100 @@ def test_a_model_in_training_is_saved_for_inference(tf, specimen_path, tmp_path,
         assert (found.verdict, found.findings) == ("convertible", ())
         assert found.proof.passed
         shutil.rmtree("inference")
+
+
+def learning(tf, step, **variables):
+    """A module whose one call does ``step``, and whose variables have names that say nothing."""
+    module = tf.Module()
+    for number, (name, value) in enumerate(variables.items()):
+        setattr(module, name, tf.Variable(value, name=f"v{number}"))
+    module.step = tf.function(
+        lambda x: {"y": step(module, x)}, input_signature=[zoo.spec(tf, 2, 4)]
+    )
+    return module
+
+
+def fused(tf, module, x):
+    y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        x=x[None, None], scale=module.scale, offset=module.mean, mean=[], variance=[]
+    )
+    module.mean.assign_sub((module.mean - mean) * 0.1)
+    module.scale.assign_sub((module.scale - variance) * 0.1)
+    return y[0, 0]
+
+
+def moments(tf, module, x):
+    mean, variance = tf.nn.moments(x, [0])
+    module.mean.assign(0.9 * module.mean + 0.1 * mean)
+    module.scale.assign(0.9 * module.scale + 0.1 * variance)
+    return (x - mean) * tf.math.rsqrt(variance + 1e-3)
+
+
+def mean_alone(tf, module, x):
+    module.mean.assign(0.9 * module.mean + 0.1 * tf.reduce_mean(x, 0))
+    return x - module.mean + module.scale
+
+
+def layer_norm(tf, module, x):
+    mean, variance = tf.nn.moments(x, [1], keepdims=True)
+    module.mean.assign_add(x[0])
+    return (x - mean) * tf.math.rsqrt(variance + 1e-3) * module.scale
+
+
+def pruned(tf, module, x):
+    module.scale.assign(module.scale * module.mean)
+    return x * module.scale
+
+
+def decays(tf, module, x):
+    module.scale.assign(module.scale * 0.5)
+    return x * module.scale * module.mean
+
+
+@pytest.mark.parametrize(
+    ("step", "seen"),
+    [
+        (fused, "BatchNormalization"),
+        (moments, "BatchNormalization"),
+        (mean_alone, ""),
+        (layer_norm, ""),
+        (pruned, "wrappers of pruning"),
+        (decays, ""),
+    ],
+)
+def test_training_is_seen_by_its_ops_whatever_the_variables_are_called(tf, tmp_path, step, seen):
+    variables = {"mean": np.zeros(4, "float32"), "scale": np.ones(4, "float32")}
+    module = learning(tf, partial(step, tf), **variables)
+    path = zoo.save(tf, tmp_path, module, serving_default=module.step)
+    told = [f for f in find(read_graph(path)) if f.severity != "info"]
+    assert [f.id for f in told] == ["frozen-but-assigned"] * bool(seen)
+    assert all(seen in f.message for f in told)
+
+
+def test_a_name_shows_nothing(tf, tmp_path):
+    """A variable may be called as BatchNormalization's and a seed's are, and be neither."""
+    module = tf.Module()
+    module.a = tf.Variable(np.zeros(4, "float32"), name="bn/moving_mean")
+    module.b = tf.Variable(np.zeros(2, "int64"), name="seed_generator_state")
+
+    def step(x):
+        module.b.assign_add([1, 1])
+        return {"y": module.a.assign_add(x)}
+
+    module.step = tf.function(step, input_signature=[zoo.spec(tf, 4)])
+    path = zoo.save(tf, tmp_path, module, serving_default=module.step)
+    assert severe(find(read_graph(path))) == ()
+
+
+def test_pruning_wrappers_are_taken_off(tf, tmp_path, monkeypatch):
+    """As printed; the package that it names is played by a module, for it needs Keras 2."""
+    monkeypatch.chdir(tmp_path)
+    bare = zoo.dense_model()
+    keras = SimpleNamespace(strip_pruning={"wrapped": bare}.__getitem__)
+    tfmot = SimpleNamespace(sparsity=SimpleNamespace(keras=keras))
+    monkeypatch.setitem(sys.modules, "tensorflow_model_optimization", tfmot)
+    run(frozen_but_assigned._STRIP_PRUNING, model="wrapped")
+    assert diagnose("inference", static=True).findings == ()
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,16 @@
 """A resource that is no variable (a table, an iterator), or a tool that is no TensorFlow."""
 # ruff: noqa: E501
 
+import numpy as np
 import pytest
-from family_checks import case_test, code_of, ids, log_test, run
+import zoo
+from family_checks import case_test, code_of, fix_of, ids, log_test, run
 
 from varhandle import explain
-from varhandle.families import other_resource
+from varhandle.conversion.converter import convert
+from varhandle.evaluate.session import Session
 from varhandle.families.catalog import family
+from varhandle.savedmodel.rewrite_signature import CannotRewriteError, rewrite_signatures
 
 FAMILY = family("other-resource")
 
@@ -32,12 +36,63 @@ def test_a_table_becomes_a_constant(tf):
     assert owner.state.shape == (1, 3)
 
 
-def test_a_table_of_numbers_is_two_constants(tf):
-    keys, values = tf.constant([3, 5, 9]), tf.constant([1.0, 2.0, 3.0])
-    names = {"keys": keys, "values": values, "default": -1.0}
-    for x, wanted in ((5, 2.0), (6, -1.0), ([[5], [9], [4]], [[2.0], [3.0], [-1.0]])):
-        found = run(other_resource.TABLE_AS_TENSORS, x=tf.constant(x), **names)["found"]
-        assert found.numpy().tolist() == wanted
+@pytest.mark.parametrize(
+    ("keys", "values", "default"),
+    [
+        (np.int64([3, 5, 9]), np.int64([1, 2, 3]), 0),
+        ([3, 5, 9], [1.5, 2.5, 3.5], -1.0),
+        (["a", "bb", "c"], np.int64([1, 2, 3]), -1),
+        (np.int32([3, 5, 9]), ["x", "yy", "z"], ""),
+        (np.float32([0.5, 2, 4]), np.float16([1, 2, 3]), 9),
+    ],
+)
+def test_a_table_of_any_dtype_is_two_constants(tf, specimen_path, keys, values, default):
+    fix = fix_of(specimen_path("numbers_in_a_table"), "other-resource")
+    keys, values = tf.constant(keys), tf.constant(values)
+    look_up = run(fix)["look_up"]
+    table = dict(zip(keys.numpy().tolist(), values.numpy().tolist(), strict=True))
+    missing = tf.constant(default, values.dtype).numpy()
+    some = tf.concat([keys, keys[:1] if keys.dtype == tf.string else keys[:1] + 1], 0)
+    for shape in ([], [1], [1, 1], [2, 3], [0, 2]):
+        x = tf.gather(some, np.random.default_rng(0).integers(0, 4, shape))
+        found = look_up(x, keys, values, default)
+        assert (found.dtype, found.shape) == (values.dtype, x.shape)
+        wanted = [table.get(one, missing) for one in np.ravel(x.numpy()).tolist()]
+        assert np.ravel(found.numpy()).tolist() == wanted
+        listed = look_up(x, keys.numpy().tolist(), values, default)
+        assert np.ravel(listed.numpy()).tolist() == wanted
+
+
+def test_the_case_of_the_field(tf, specimen_path):
+    fix = fix_of(specimen_path("numbers_in_a_table"), "other-resource")
+    x = tf.constant([[5]], tf.int64)
+    assert run(fix)["look_up"](x, [3, 5, 9], [1, 2, 3], 0).numpy().tolist() == [[2]]
+
+
+def test_a_table_is_rewritten_as_a_comparison_beside_other_updates(tf, tmp_path):
+    lookup, module = tf.lookup, tf.Module()
+    pairs = lookup.KeyValueTensorInitializer(np.int64([7, 8]), np.float32([0.5, 0.25]))
+    module.numbers = lookup.StaticHashTable(pairs, -1.0)
+    module.seen = tf.Variable(np.zeros(2, "float32"))
+
+    def step(number):
+        module.seen[0].assign(tf.reduce_sum(module.numbers.lookup(number)))
+        return {"y": module.seen.read_value(), "size": module.numbers.size()}
+
+    module.step = tf.function(step, input_signature=[zoo.spec(tf, 2, dtype="int64")])
+    path = zoo.save(tf, tmp_path, module, serving_default=module.step)
+    rewrite_signatures(str(path), str(tmp_path / "rewritten"), ["serving_default"])
+    answer = Session(convert(tmp_path / "rewritten").content)
+    for numbers, wanted in (([7, 8], 0.75), ([8, 9], -0.75)):
+        got = answer(np.int64(numbers))
+        assert (got["y"].tolist(), got["size"].item()) == ([wanted, 0.0], 2)
+
+
+def test_a_table_that_changes_is_not_rewritten(specimen_path, tmp_path):
+    path = specimen_path("mutable_table")
+    assert "varhandle cure" not in fix_of(path, "other-resource")
+    with pytest.raises(CannotRewriteError, match="changes"):
+        rewrite_signatures(str(path), str(tmp_path / "rewritten"), ["serving_default"])
 
 
 @pytest.mark.parametrize("what", ["resource", "object"])

@@ -6,9 +6,11 @@ import zoo
 from family_checks import case_test, fix_of, log_test, run
 
 from varhandle.diagnosis import diagnose
+from varhandle.families.base import inference_signature
 from varhandle.families.catalog import family, find
 from varhandle.formats import read_graph
 from varhandle.graph import Function, Graph, Node
+from varhandle.repair.plan import plan_repair
 
 FAMILY = family("shared-or-dynamic-state")
 
@@ -28,6 +30,39 @@ def test_signatures_that_share_state_are_converted_together(specimen_path, tmp_p
     monkeypatch.chdir(tmp_path)
     run(fix_of(specimen_path("counter_of_two_signatures"), "shared-or-dynamic-state"))
     assert [s.name for s in read_graph("model.tflite").signatures] == ["peek", "step"]
+
+
+def test_what_saves_and_restores_stays_out_of_the_file(tf, tmp_path, monkeypatch):
+    """The four signatures of a model that is trained on the device."""
+    monkeypatch.chdir(tmp_path)
+    module, path = tf.Module(), zoo.spec(tf, dtype="string", name="checkpoint_path")
+    module.w = tf.Variable(np.ones([4, 1], "float32"), name="w")
+
+    def train(x):
+        module.w.assign_sub(0.1 * tf.transpose(x))
+        return {"loss": tf.reduce_sum(module.w)}
+
+    def save(checkpoint_path):
+        tf.raw_ops.Save(filename=checkpoint_path, tensor_names=["w"], data=[module.w.read_value()])
+        return {"saved": checkpoint_path}
+
+    def restore(checkpoint_path):
+        value = tf.raw_ops.Restore(file_pattern=checkpoint_path, tensor_name="w", dt=tf.float32)
+        return {"restored": module.w.assign(tf.reshape(value, [4, 1]))}
+
+    specs = {"infer": zoo.spec(tf, 1, 4), "train": zoo.spec(tf, 1, 4), "a": path, "restore": path}
+    steps = {"infer": lambda x: {"y": x @ module.w}, "train": train, "a": save, "restore": restore}
+    made = {n: tf.function(s, input_signature=[specs[n]]) for n, s in steps.items()}
+    module.functions = list(made.values())
+    model = zoo.save(tf, tmp_path, module, **made)
+    graph = read_graph(model)
+    assert inference_signature(graph) == "infer"  # and not the one that saves, a
+    (found,) = (f for f in find(graph) if f.id == "shared-or-dynamic-state")
+    assert "a, restore cannot be in that file" in found.message
+    run(found.fix)
+    assert [s.name for s in read_graph("model.tflite").signatures] == ["infer", "train"]
+    plan = plan_repair(diagnose(model, static=True))
+    assert (plan.signatures, plan.left_out) == (("infer", "train"), ("a", "restore"))
 
 
 def test_a_state_of_the_older_kind_is_reset(specimen_path):

@@ -67,7 +67,7 @@ def test_a_graph_is_frozen_with_the_values_of_its_checkpoint(
     monkeypatch.chdir(tmp_path)
     path = specimen_path("unfrozen_graph_with_a_saver")
     fix = fix_of(path, "unfrozen-graph")
-    run(fix.replace('"model.ckpt"', repr(str(path.parent / "model.ckpt"))))
+    run(fix)
     assert diagnose("frozen.pb").verdict == "convertible"
     kernel = tf.train.load_checkpoint(str(path.parent / "model.ckpt")).get_tensor("kernel")
     x = np.ones([1, 3], "float32")

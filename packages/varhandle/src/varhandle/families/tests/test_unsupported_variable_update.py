@@ -9,6 +9,7 @@ from family_checks import case_test, code_of, fix_of, log_test, run, severe
 
 from varhandle import check_parity
 from varhandle.conversion.converter import convert
+from varhandle.evaluate.session import Session
 from varhandle.facts.variable_updates import CONVERTED_UPDATES
 from varhandle.families import unsupported_variable_dtype, unsupported_variable_update
 from varhandle.families.catalog import family, find
@@ -102,6 +103,37 @@ def test_the_slice_assign_of_the_zoo_converts_with_its_fix(tf, specimen_path, tm
     fresh = tf.saved_model.load(str(path)).signatures["serving_default"]
     calls = [{"x": np.full(4, i, "float32")} for i in range(3)]
     assert check_parity(fresh, convert(path).content, calls).passed
+
+
+@pytest.mark.parametrize("update", ["assign", "assign_add", "scatter_update"])
+def test_a_reference_variable_becomes_a_resource(tf, tmp_path, update):
+    """The author's program, first as it is, and then with what is printed at its beginning."""
+    v1 = tf.compat.v1
+
+    def program(folder):
+        def step(v1, x):
+            total = v1.get_variable("bn/moving_mean", [4], initializer=v1.zeros_initializer())
+            more = ([1], [2.0]) if update == "scatter_update" else (x,)
+            with tf.control_dependencies([getattr(v1, update)(total, *more)]):
+                return x + v1.get_variable("w", [4], initializer=v1.ones_initializer())
+
+        folder.mkdir()
+        return zoo.save_tf1(tf, folder, [4], step)
+
+    before = v1.resource_variables_enabled()
+    try:
+        v1.disable_resource_variables()
+        path = program(tmp_path / "reference")
+        fix = fix_of(path, "unsupported-variable-update")
+        assert "bn/moving_mean" in fix
+        assert severe(find(read_graph(path))) == ("unsupported-variable-update",)
+        run(fix)
+        path = program(tmp_path / "resource")
+    finally:
+        (v1.enable_resource_variables if before else v1.disable_resource_variables)()
+    assert severe(find(read_graph(path))) == ()
+    (answer,) = Session(convert(path).content)(np.ones(4, "float32")).values()
+    assert answer.tolist() == [2.0] * 4
 
 
 def test_one_signature_is_converted_by_itself(tf, specimen_path, tmp_path, monkeypatch):

@@ -1,0 +1,172 @@
+"""Files and folders that hold no model that can be read, and what to do with each, in one line."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from zipfile import BadZipFile, ZipFile
+
+from varhandle.display import printable
+from varhandle.formats.checkpoint import CHECKPOINT_MARK, read_checkpoint
+from varhandle.formats.regular_file import open_regular
+from varhandle.graph import ModelFileError
+
+HEAD_BYTES = 4096
+_MOST_MEMBERS = 10_000
+_OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+_NO_MODEL_ATTRIBUTES = frozenset({"save_counter", "optimizer", _OBJECT_GRAPH})
+_MARKS: Sequence[tuple[bytes, str]] = (
+    # The version of the format as the first field: ONNX's is 3 or more, a SavedModel's is 1.
+    (
+        rb"\x08[\x03-\x1f][\x12\x1a\x22\x28\x32\x3a\x42]",
+        "an ONNX model: convert it with onnx2tf (onnx2tf -i {path} -o saved_model), and give the"
+        " saved_model that it writes",
+    ),
+    (
+        rb"\x08\x01\x12",
+        "a SavedModel's file under another name: call it saved_model.pb, put its variables folder"
+        " beside it, and give the folder",
+    ),
+    (
+        rb"\x80[\x02-\x05]",
+        "a pickle of Python (PyTorch, scikit-learn), which is not opened: it could run any code."
+        " Of a PyTorch model, litert_torch.convert(model, inputs).export('model.tflite') makes the"
+        " file, in the program that has the class",
+    ),
+    (rb"\x93NUMPY", "an array of NumPy's, and no model"),
+    (
+        rb"\x1f\x8b",
+        "a packed file: unpack it (mkdir unpacked && tar xzf {path} -C unpacked), and give what is"
+        " in it",
+    ),
+    (rb"Rar!|7z\xbc\xaf|BZh|\xfd7zXZ", "an archive: unpack it, and give the model that is in it"),
+)
+_TORCH = (
+    "a PyTorch file, which is not opened: it could run any code. In the program that has the"
+    " model's class, litert_torch.convert(model, inputs).export('model.tflite') makes the file"
+)
+_TFJS_LAYERS = (
+    "a model of TensorFlow.js: turn it back into a Keras file (tensorflowjs_converter"
+    " --input_format=tfjs_layers_model --output_format=keras {path} model.h5), and give that"
+)
+_TFJS_GRAPH = (
+    "a graph of TensorFlow.js, which keeps no variables: give the SavedModel or the Keras file"
+    " that it was made from"
+)
+_KERAS_CONFIG = (
+    "a Keras model without its weights: keras.models.model_from_json(open({path!r}).read()), then"
+    " load_weights, then save('model.keras'), and give that"
+)
+
+
+def refuse_foreign_file(path: Path) -> None:
+    """Raise ``ModelFileError`` for a file that is known, and that is no model to be read."""
+    with open_regular(path) as file:
+        head = file.read(HEAD_BYTES)
+        size = file.seek(0, 2)
+        file.seek(max(0, size - 8))
+        end = file.read(8)
+    for mark, fault in _MARKS:
+        if re.match(mark, head):
+            raise _refusal(path, fault)
+    if end == struct.pack("<Q", CHECKPOINT_MARK):
+        raise _checkpoint_alone(path.with_suffix(""), path)
+    if re.search(r"\.data-\d{5}-of-\d{5}$", path.name):
+        raise _checkpoint_alone(path.with_suffix(""), path)
+    if head.lstrip()[:1] == b"{":
+        _refuse_json(path)
+
+
+def _refusal(path: Path, fault: str) -> ModelFileError:
+    told = fault.replace("{path!r}", repr(str(path))).replace("{path}", shlex.quote(str(path)))
+    return ModelFileError(path, told)
+
+
+def _refuse_json(path: Path) -> None:
+    try:
+        with open_regular(path) as file:
+            told = json.loads(file.read(16 * 2**20))
+    except (ValueError, RecursionError):
+        return
+    topology = told.get("modelTopology") or {} if isinstance(told, dict) else {}
+    if "weightsManifest" in told or topology:
+        layers = "model_config" in topology or "class_name" in topology
+        raise _refusal(path, _TFJS_LAYERS if layers else _TFJS_GRAPH)
+    if isinstance(told, dict) and "class_name" in told and "config" in told:
+        raise _refusal(path, _KERAS_CONFIG)
+
+
+def refuse_foreign_archive(path: Path) -> None:
+    """Raise ``ModelFileError`` for a zip archive that is none of Keras's."""
+    try:
+        with ZipFile(path) as archive:
+            names = archive.namelist()[:_MOST_MEMBERS]
+    except (BadZipFile, OSError, ValueError, NotImplementedError):
+        return  # whoever reads it will say so
+    if "config.json" in names:
+        return
+    if any(name.endswith(("/data.pkl", "/constants.pkl")) for name in names):
+        raise _refusal(path, _TORCH)
+    whole = [name for name in names if not name.endswith(".weights.h5")]
+    models = [name for name in whole if name.endswith((".keras", ".h5", ".tflite", ".pb", ".onnx"))]
+    if models:
+        fault = f"an archive with {printable(models[0])} in it: unpack it, and give that"
+        raise ModelFileError(path, fault)
+    if names and all(name.endswith(".npy") for name in names):
+        raise ModelFileError(path, "arrays of NumPy's, and no model: --inputs takes such a file")
+
+
+def checkpoint_graph(path: Path) -> Path | None:
+    """Return the MetaGraph of a checkpoint, given by its folder or its prefix; else ``None``.
+
+    Raises ``ModelFileError`` for a checkpoint without one: it holds values, and no graph.
+    """
+    prefix = path
+    if path.is_dir():
+        indexes = sorted(path.glob("*.index"), key=lambda one: (one.stat().st_mtime, one.name))
+        if not indexes:
+            return None
+        prefix = _latest(path) or indexes[-1].with_suffix("")
+    meta = prefix.with_name(prefix.name + ".meta")
+    if meta.is_file():
+        return meta
+    if not prefix.with_name(prefix.name + ".index").is_file():
+        return None
+    raise _checkpoint_alone(prefix, path)
+
+
+def _latest(folder: Path) -> Path | None:
+    """Return the checkpoint that the file ``checkpoint`` of a folder names, if it is there."""
+    try:
+        with open_regular(folder / "checkpoint") as file:
+            told = re.search(rb'^model_checkpoint_path: "([^"]*)"', file.read(HEAD_BYTES), re.M)
+    except OSError:
+        return None
+    prefix = folder / Path(told[1].decode(errors="replace")).name if told else folder
+    return prefix if prefix.with_name(prefix.name + ".index").is_file() else None
+
+
+def _checkpoint_alone(prefix: Path, path: Path) -> ModelFileError:
+    """Say what the program that built the model must do; its attributes are in the keys."""
+    if prefix.with_name(prefix.name + ".meta").is_file():
+        return ModelFileError(path, f"a part of a checkpoint: give {prefix}.meta, its graph")
+    try:
+        keys = read_checkpoint(prefix)
+    except (OSError, ValueError):
+        return ModelFileError(path, "a part of a checkpoint whose other files are not there")
+    if _OBJECT_GRAPH not in keys:
+        how = f"tf.compat.v1.train.export_meta_graph({str(prefix) + '.meta'!r}) writes it"
+        fault = f"a checkpoint holds values, and no graph: in the program that builds it, {how}"
+        return ModelFileError(path, fault)
+    owners = sorted({key.partition("/")[0] for key in keys} - _NO_MODEL_ATTRIBUTES)
+    names = [name for name in owners if name.isidentifier()][:3] or ["model"]
+    told = ", ".join(f"{name}={name}" for name in names)
+    how = (
+        f"tf.train.Checkpoint({told}).restore({str(prefix)!r}), then {names[0]}.export('exported')"
+    )
+    fault = f"a checkpoint holds values, and no graph: in the program that builds the model, {how}"
+    return ModelFileError(path, fault)

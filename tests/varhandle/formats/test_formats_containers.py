@@ -1,0 +1,226 @@
+"""Models in text, in a MetaGraph, in an archive; and what is no model that can be read."""
+
+import shlex
+import shutil
+import stat
+import subprocess
+import warnings
+import zipfile
+
+import numpy as np
+import pytest
+
+from varhandle.formats import read_graph, saved_model_archive
+from varhandle.formats.registry import recognized_format
+from varhandle.graph import ModelFileError
+
+
+def fault_of(path):
+    with pytest.raises(ModelFileError) as raised:
+        read_graph(path)
+    assert "\n" not in str(raised.value)
+    return raised.value.fault
+
+
+@pytest.fixture(scope="module")
+def session_graph(tf, tmp_path_factory):
+    """The files that a TF1 Saver writes of y = x w + b, and the answer to ones."""
+    v1, folder = tf.compat.v1, tmp_path_factory.mktemp("session")
+    with tf.Graph().as_default() as graph, v1.Session() as session:
+        x = v1.placeholder(tf.float32, [1, 3], name="x")
+        w = v1.get_variable("w", [3, 2], use_resource=False)
+        b = v1.get_variable("b", [2], use_resource=True)
+        y = tf.identity(x @ w + b, name="y")
+        session.run(v1.global_variables_initializer())
+        saver = v1.train.Saver()
+        for step in (1, 2):  # two checkpoints, each with every value
+            session.run(b.assign([float(step), 0.0]))
+            saver.save(session, str(folder / "model.ckpt"), global_step=step)
+        answer = session.run(y, {x: np.ones([1, 3])})
+        tf.io.write_graph(graph, str(folder / "text"), "graph.pbtxt")
+        saver.export_meta_graph(str(folder / "text" / "graph.meta"), as_text=True)
+        (folder / "graph.pb").write_bytes(graph.as_graph_def().SerializeToString())
+    return folder, answer
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("text/graph.pbtxt", "graph_def_text"),
+        ("text/graph.meta", "meta_graph_text"),
+        ("model.ckpt-2.meta", "meta_graph"),
+    ],
+)
+def test_a_graph_is_the_same_in_every_container(session_graph, name, kind):
+    folder, _ = session_graph
+    graph, plain = read_graph(folder / name), read_graph(folder / "graph.pb")
+    assert graph.format == kind
+    assert graph.variables == plain.variables
+    assert graph.functions == plain.functions
+
+
+def test_a_checkpoint_stands_for_the_graph_beside_it(session_graph):
+    folder, _ = session_graph
+    latest = str(folder / "model.ckpt-2.meta")
+    assert read_graph(folder).source == latest  # as the file called checkpoint says
+    assert read_graph(folder / "model.ckpt-1").source == latest.replace("-2", "-1")
+    for part in ("index", "data-00000-of-00001"):
+        assert f"give {folder / 'model.ckpt-1.meta'}" in fault_of(folder / f"model.ckpt-1.{part}")
+
+
+def test_a_checkpoint_alone_says_what_its_program_must_do(tf, session_graph, tmp_path, monkeypatch):
+    folder, _ = session_graph
+    for file in folder.glob("model.ckpt-1.*"):
+        if file.suffix != ".meta":
+            shutil.copy(file, tmp_path / file.name)
+    code = fault_of(tmp_path / "model.ckpt-1").partition("that builds it, ")[2]
+    with tf.Graph().as_default():
+        tf.constant(1.0, name="one")
+        exec(code.removesuffix(" writes it"), {"tf": tf})
+    assert read_graph(tmp_path / "model.ckpt-1").format == "meta_graph"
+
+    monkeypatch.chdir(tmp_path)
+    given = {"tf": tf, "net": tf.Module()}
+    given["net"].w = tf.Variable(2.0)
+    prefix = tf.train.Checkpoint(net=given["net"]).save(str(tmp_path / "objects" / "ckpt"))
+    given["net"].w.assign(0.0)
+    restoring, _, exporting = (
+        fault_of(tmp_path / "objects").partition("model, ")[2].partition(", then ")
+    )
+    exec(restoring, given)
+    assert given["net"].w.numpy() == 2.0
+    assert prefix in restoring
+    assert exporting == "net.export('exported')"
+
+
+def test_a_saved_model_as_text(saved_models, tmp_path):
+    from google.protobuf import text_format
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    for name in ("counter", "control_flow"):
+        folder = tmp_path / name
+        shutil.copytree(saved_models[name], folder)
+        file = folder / "saved_model.pb"
+        parsed = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+        (folder / "saved_model.pbtxt").write_text(text_format.MessageToString(parsed))
+        plain = read_graph(folder)
+        file.unlink()
+        text = read_graph(folder)
+        assert (text.variables, text.signatures) == (plain.variables, plain.signatures)
+        assert text.functions == plain.functions
+
+
+def test_text_that_is_no_graph(tmp_path):
+    for content, fault in (
+        ('node { name: "x" op: ', "damaged"),
+        ("node " + "{ attr " * 5000, "damaged"),
+        ("versions { producer: 9 }", "no nodes"),
+        ("# item { id: 1 }", "no nodes"),
+    ):
+        (tmp_path / "m.pbtxt").write_text(content)
+        assert fault in fault_of(tmp_path / "m.pbtxt")
+
+
+@pytest.fixture
+def zipped(saved_models, tmp_path):
+    archive = shutil.make_archive(
+        str(tmp_path / "model"), "zip", saved_models["counter"].parent, saved_models["counter"].name
+    )
+    return tmp_path / archive
+
+
+def test_a_zipped_saved_model_is_that_model(saved_models, zipped):
+    graph, plain = read_graph(zipped), read_graph(saved_models["counter"])
+    assert (graph.format, graph.source) == ("saved_model_zip", str(zipped))
+    assert (graph.variables, graph.signatures) == (plain.variables, plain.signatures)
+    loaded = recognized_format(zipped).path_to_load(zipped)
+    assert read_graph(loaded).variables == plain.variables
+
+
+def add(path, name, content=b"x", mode=0):
+    with zipfile.ZipFile(path, "a") as archive:
+        info = zipfile.ZipInfo(name)
+        info.external_attr = mode << 16
+        archive.writestr(info, content, zipfile.ZIP_DEFLATED)
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [
+        ("{}/../../out", 0),
+        ("{}/variables/../../../out", 0),
+        ("{}/variables\\..\\out", 0),
+        ("{}/variables/link", stat.S_IFLNK | 0o777),
+        ("{}/assets/pipe", stat.S_IFIFO | 0o666),
+        ("{}/saved_model.pb", 0),
+    ],
+)
+def test_an_archive_that_would_write_elsewhere_is_refused(
+    saved_models, zipped, tmp_path, name, mode
+):
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a name that is there twice
+        add(zipped, name.format(saved_models["counter"].name), b"/etc/passwd", mode)
+    del before[zipped]
+    assert "climbs out" in fault_of(zipped)
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file() and p != zipped} == before
+
+
+def test_an_archive_that_unpacks_without_end_is_refused(saved_models, zipped, monkeypatch):
+    monkeypatch.setattr(saved_model_archive, "_ALWAYS_BYTES", 2**20)
+    add(zipped, f"{saved_models['counter'].name}/variables/zeros", bytes(2**26))
+    assert "more than any model" in fault_of(zipped)
+
+
+def test_an_archive_of_several_models_names_them(saved_models, zipped):
+    add(zipped, "other/saved_model.pb")
+    assert "counter" in fault_of(zipped)
+    assert "other" in fault_of(zipped)
+
+
+def test_a_folder_of_versions_names_the_model_in_it(saved_models, tmp_path):
+    shutil.copytree(saved_models["counter"], tmp_path / "served" / "1")
+    assert "give that" in fault_of(tmp_path / "served")
+    assert str(tmp_path / "served" / "1") in fault_of(tmp_path / "served")
+
+
+def test_a_packed_saved_model_says_how_to_unpack_it(saved_models, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.make_archive("a b", "gztar", saved_models["counter"])
+    (command,) = fault_of("a b.tar.gz").partition("(")[2].rpartition(")")[:1]
+    assert shlex.quote("a b.tar.gz") in command
+    subprocess.run(command, shell=True, check=True)
+    assert read_graph("unpacked").variables == read_graph(saved_models["counter"]).variables
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "fault"),
+    [
+        ("m.onnx", b"\x08\x0a\x12\x07pytorch\x1a\x052.1.0", "onnx2tf -i"),
+        ("m.pb", b"\x08\x01\x12\x10\x0a\x0e", "saved_model.pb"),
+        ("m.pt", b"\x80\x02}q\x00.", "litert_torch"),
+        ("m.npy", b"\x93NUMPY\x01\x00", "no model"),
+        ("model.json", b'{"modelTopology": {"model_config": {}}, "weightsManifest": []}', "tfjs"),
+        ("model.json", b'{"modelTopology": {"node": []}, "weightsManifest": []}', "TensorFlow.js"),
+        ("model.json", b'{"class_name": "Sequential", "config": {}}', "model_from_json"),
+        ("labels.json", b'{"a": 1}', "GraphDef"),
+        ("list.json", b"[1, 2]", "GraphDef"),
+    ],
+)
+def test_a_file_of_another_tool_says_what_to_do(tmp_path, name, content, fault):
+    path = tmp_path / name
+    path.write_bytes(content + b"\n" * 20)
+    assert fault in fault_of(path)
+
+
+def test_archives_of_other_tools(tmp_path):
+    for member, fault in (
+        ("archive/data.pkl", "litert_torch"),
+        ("detect.tflite", "detect.tflite in it"),
+        ("a.npy", "--inputs"),
+        ("notes.txt", "config.json"),
+    ):
+        path = tmp_path / f"{member[:4]}.zip"
+        add(path, member)
+        assert fault in fault_of(path)
