@@ -110,13 +110,15 @@ def hostile_graph():
     odd = Variable(HOSTILE + "2", "float32", None, (), (other,), True, HOSTILE)
     grown = Variable(HOSTILE + "3", f"float32{HOSTILE}", (None,), (assign,), (assign,), False, None)
     words = Node(HOSTILE, "LookupTableFindV2", attributes={"Tin": "int64", "Tout": HOSTILE})
-    functions = Function("main graph", ()), Function("f", (words,))
-    signatures = (Signature(HOSTILE, "f", (), ()), Signature("z", "f", (), ()))
+    kept = Node(HOSTILE, "LookupTableFindV2", attributes={"Tin": "string", "Tout": "int64"})
+    functions = (Function("main graph", ()), Function("f", (words,)), Function("g", (kept,)))
+    entries = {HOSTILE: "f", f"{HOSTILE}2": "g", "z": "f"}
+    signatures = tuple(Signature(name, function, (), ()) for name, function in entries.items())
     source = f"/tmp/{HOSTILE}"
     return Graph(source, "saved_model", functions, (half, odd, grown), signatures, HOSTILE)
 
 
-@pytest.mark.parametrize("signature", [HOSTILE, "z"])
+@pytest.mark.parametrize("signature", [HOSTILE, f"{HOSTILE}2", "z"])
 def test_nothing_of_a_name_reaches_terminal_page_or_code_as_it_is(signature):
     found = diagnose(hostile_graph(), static=True, signature=signature)
     assert {"other-resource", "unsupported-variable-update"} <= {f.id for f in found.findings}
