@@ -54,6 +54,9 @@ def test_the_fix_of_a_log_is_for_what_assigns(node, word):
     (match,) = explain(line).matches
     assert match.id == FAMILY.id
     assert word in f"{match.message} {match.fix}"
+    (old,) = explain(f"tensorflow==2.2.0\n{line}").matches
+    # What no release needs an assignment for is mended on an old release as on today's.
+    assert ("Bound to" in old.fix) == (word not in ("saver", "strip_pruning"))
 
 
 def test_the_fix_for_a_batch_norm_in_training_runs(tf, tmp_path):

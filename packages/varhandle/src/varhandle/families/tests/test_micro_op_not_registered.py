@@ -47,4 +47,6 @@ def test_another_runtime_is_too_old_and_a_variable_needs_a_store():
         "Registration failed."
     )
     assert ids(full) == ["runtime-too-old"]
+    micro = full.replace("Registration failed.", "Failed to get registration from op code CONV_2D")
+    assert ids(micro) == [FAMILY.id]
     assert ids("Failed to get registration from op code VAR_HANDLE") == ["micro-needs-store"]
