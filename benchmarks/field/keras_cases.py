@@ -300,8 +300,8 @@ keras_case("residual", KIND, residual)
 keras_case("activations", KIND, lambda: seq(
     [6], D(8, "gelu"), D(8, "swish"), layers.PReLU(), D(8, "softplus"), layers.LayerNormalization(),
     layers.UnitNormalization(), D(2)))
-keras_case("mobile-net", KIND, lambda: keras.applications.MobileNetV2(
-    (32, 32, 3), 0.35, weights=None, classes=5))
+keras_case("mobile-net-of-one-answer", KIND, lambda: keras.applications.MobileNetV2(
+    (32, 32, 3), 0.35, weights=None, classes=5), Truth("unproved", "3", ("same answer",)))
 keras_case("unet-open", KIND, unet, SHUT, size=64, hand=CLOSED)
 keras_case("audio-open", KIND, lambda: seq(
     [None, 1], layers.Conv1D(4, 9, strides=4, activation="relu"),
