@@ -158,15 +158,18 @@ def test_the_judge_of_the_field_tells_a_wrong_file_from_a_right_one():
     assert difference(found, right) == 0
     assert difference(found, [right[0], right[0]]) == 2
     assert difference(found[:1], [[right[0][0][:3]]]) == float("inf")
-    assert difference([{"b": 1.0, "a": 2.0}], [[2.0, 1.0]]) == 0  # by name, then by order
+    assert difference([{"b": 1.0, "a": 2.0}], [[2.0, 1.0]]) == 0  # without names, by their order
+    swapped = {"a": np.ones(3), "b": np.zeros(2)}, {"a": np.zeros(2), "b": np.ones(3)}
+    assert difference([swapped[0]], [swapped[1]]) == float("inf")
 
 
 def test_the_rows_of_the_field_are_those_of_its_models():
     seconds = [{"cure": 3.0, "by hand": 2.0}, {"cure": 2.0, "by hand": 2.0}, {"cure": 9.0}]
     grades = [Grade("a", "k", cure_exit=0, difference=0.0, seconds=s, megabytes=s) for s in seconds]
     grades[2].faults, grades[2].wrong_file = ["x"], True
+    grades.append(Grade("b", "k", cure_exit=1, seconds=seconds[0], megabytes=seconds[0]))
     wrong, files, whole, ratio, _ = measuring.rows(grades)
-    assert (wrong.measured, wrong.against_measured) == ([1], [3])
+    assert (wrong.measured, wrong.against_measured) == ([1], [4])
     assert (files.measured, files.against_measured) == ([1], [3])
     assert whole.measured == [3.0, 2.0]
     assert ratio.measured == [1.5, 1.0]
