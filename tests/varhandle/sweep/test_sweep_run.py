@@ -297,7 +297,7 @@ def test_a_row_asks_tensorflow_once(running_total, save_module, small, monkeypat
     verdict = json.loads((task.row_folder / "verdict.json").read_text())
     assert verdict["verdict"] == "ready"
     assert len(asked) == 1
-    assert [run["calls"] for run in verdict["diagnosis"]["proof"]["parity"]["runs"]] == [5, 5]
+    assert [run["calls"] for run in verdict["diagnosis"]["proof"]["parity"]["runs"]] == [20, 20]
     assert [run["calls"] for run in verdict["parity"]["runs"]] == [20, 20]
 
 
