@@ -155,7 +155,7 @@ COMMANDS = {
 }
 # Imported only where it happens to be installed, or by what has it anyway.
 OPTIONAL = {
-    "varhandle": {"IPython", "tflite_micro"},
+    "varhandle": {"IPython", "PIL", "tf_keras", "tflite_micro"},
     "varhandle-workbook": {"workshop", "pyarrow", "distributed", "sphinx_revealjs"},
     "warm-kernels": set(),
     "varhandle-workshop": {"tornado", "traitlets"},  # the hub's own

@@ -301,7 +301,8 @@ def _plan_for_source(
     closing = _mended_by(errors, "close-shapes")
     _refuse(errors.values())
     narrow = _calculated_in(diagnosis)
-    if not (rewrites or narrow) and (closing or _stops_on_open_sizes(diagnosis, signature)):
+    open_sizes = closing or _stops_on_open_sizes(diagnosis, signature, explained=lost is not None)
+    if open_sizes and not (rewrites or narrow):
         return _plan_to_close(diagnosis, lost)
     names = " and ".join(narrow)
     why_calculated = (
@@ -352,16 +353,18 @@ def _plan_to_close(diagnosis: Diagnosis, lost: Finding | None) -> _Choice:
     return _Choice([*(["track-variables"] if lost else []), "close-shapes", "convert"], why)
 
 
-def _stops_on_open_sizes(diagnosis: Diagnosis, signature: str | None) -> bool:
+def _stops_on_open_sizes(diagnosis: Diagnosis, signature: str | None, *, explained: bool) -> bool:
     """Tell whether a model with open sizes gave no file, or one that no interpreter runs.
 
-    A finding alone only leads one to expect it.
+    Before a conversion, or where something else explains that it failed, a finding of them counts.
     """
     graph, proof = diagnosis.graph, diagnosis.proof
+    if format_of(graph).lacks_signature(graph):
+        return False
     inputs = graph.signature(signature).inputs if signature else graph.main_signature.inputs
     if inputs and not any(spec.shape is None or None in spec.shape for spec in inputs):
         return False
-    if proof is None:
+    if proof is None or explained:
         return any(_FAMILIES[f.id].repair_step == "close-shapes" for f in diagnosis.findings)
     parity = proof.parity
     return proof.refused or (parity is not None and any(run.refusal for run in parity.runs))
