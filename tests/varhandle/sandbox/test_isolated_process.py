@@ -344,7 +344,8 @@ def test_nothing_is_left_behind(tmp_path, monkeypatch):
         run_isolated(os.abort)
         run_isolated(time.sleep, 600, timeout=0)
     assert wait_until(lambda: us.children(recursive=True) == before[2])
-    assert (us.num_fds(), server.num_fds()) == before[:2]
+    # The server may not have closed yet what the child before had, when it was counted.
+    assert us.num_fds() == before[0] and server.num_fds() <= before[1]
     assert not list(tmp_path.iterdir())
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
 from varhandle.display import printable
-from varhandle.formats.checkpoint import CHECKPOINT_MARK, read_checkpoint
 from varhandle.formats.regular_file import open_regular
 from varhandle.graph import ModelFileError
 
@@ -65,6 +64,8 @@ _KERAS_CONFIG = (
 
 def refuse_foreign_file(path: Path) -> None:
     """Raise ``ModelFileError`` for a file that is known, and that is no model to be read."""
+    from varhandle.formats.checkpoint import CHECKPOINT_MARK
+
     with open_regular(path) as file:
         head = file.read(HEAD_BYTES)
         size = file.seek(0, 2)
@@ -152,6 +153,8 @@ def _latest(folder: Path) -> Path | None:
 
 def _checkpoint_alone(prefix: Path, path: Path) -> ModelFileError:
     """Say what the program that built the model must do; its attributes are in the keys."""
+    from varhandle.formats.checkpoint import read_checkpoint
+
     if prefix.with_name(prefix.name + ".meta").is_file():
         return ModelFileError(path, f"a part of a checkpoint: give {prefix}.meta, its graph")
     try:
