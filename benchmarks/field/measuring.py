@@ -46,8 +46,9 @@ def chapter(grades: Sequence[Grade]) -> Chapter:
         "Models of the field",
         f"{len(grades)} models of the kinds that people have: `varhandle diagnose` and `cure` as "
         "processes, beside a process that loads, converts, runs and compares by hand, in turns, "
-        f"{AT_ONCE} at a time. Right is what bare TensorFlow and a bare interpreter say; the aim "
-        "is 98 of 100. Memory is the most that the largest process held.",
+        f"{AT_ONCE} at a time. Right is what bare TensorFlow and a bare interpreter say; the aims "
+        "are 98 right of 100, no wrong file, and 1.5 times the seconds by hand. Memory is the most "
+        "that the largest process held.",
         rows(grades),
         unit="",
         picture="[Every model](field.md), with what was wrong.",
@@ -108,9 +109,8 @@ def rows(grades: Sequence[Grade]) -> list[Row]:
         ratios = [g.seconds["cure"] / g.seconds["by hand"] for g in both]
         found += [
             Row("`varhandle cure` (s)", [g.seconds["cure"] for g in both], "by hand",
-                [g.seconds["by hand"] for g in both], "ratio < 1.5"),
-            Row("`varhandle cure`, by hand = 1, model by model", ratios, "by hand", [1.0],
-                "ratio < 1.5"),
+                [g.seconds["by hand"] for g in both]),
+            Row("`varhandle cure`, by hand = 1, model by model", ratios, "by hand", [1.0]),
             Row("`varhandle cure` (MB)", [g.megabytes["cure"] for g in both], "by hand",
                 [g.megabytes["by hand"] for g in both]),
         ]  # fmt: skip
