@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from varhandle.display import Rich, code_html, panel_html, printable
+from varhandle.display import Rich, code_html, join_all, panel_html, printable
 from varhandle.explanation import Explanation, explain
+from varhandle.families.catalog import family
 from varhandle.sandbox import Record, run_source
 from workbook_lib.controls.slow_work import SlowWork, dropdown, is_interactive
 from workbook_lib.lesson.control_box import as_control
@@ -147,7 +148,10 @@ class VariableTrial(Rich):
             facts.append(("the line that decides", self.line))
         matches = self.explanation.matches
         if matches:
-            facts.append(("family", ", ".join(match.id for match in matches)))
+            about = (
+                "" if family(matches[0].id).of_variables else ": the line is not about a variable"
+            )
+            facts.append(("family", join_all(match.id for match in matches) + about))
             facts.append(("what it means", matches[0].message))
         elif self.line:
             facts.append(("family", "none: the line is not about a variable"))

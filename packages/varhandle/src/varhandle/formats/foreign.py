@@ -101,8 +101,11 @@ def _refuse_json(path: Path) -> None:
         raise _refusal(path, _KERAS_CONFIG)
 
 
-def refuse_foreign_archive(path: Path) -> None:
-    """Raise ``ModelFileError`` for a zip archive that is none of Keras's."""
+def refuse_foreign_archive(path: Path, suffixes: Sequence[str]) -> None:
+    """Raise ``ModelFileError`` for a zip archive that is none of Keras's.
+
+    ``suffixes`` are those of models: one inside is to be unpacked.
+    """
     try:
         with ZipFile(path) as archive:
             names = archive.namelist()[:_MOST_MEMBERS]
@@ -113,7 +116,7 @@ def refuse_foreign_archive(path: Path) -> None:
     if any(name.endswith(("/data.pkl", "/constants.pkl")) for name in names):
         raise _refusal(path, _TORCH)
     whole = [name for name in names if not name.endswith(".weights.h5")]
-    models = [name for name in whole if name.endswith((".keras", ".h5", ".tflite", ".pb", ".onnx"))]
+    models = [name for name in whole if name.endswith((*suffixes, ".onnx"))]
     if models:
         fault = f"an archive with {printable(models[0])} in it: unpack it, and give that"
         raise ModelFileError(path, fault)

@@ -139,7 +139,7 @@ def recognized_format(path: Path) -> ModelFormat:
         raise ModelFileError(path, "the file is empty")
     found = next(each for each in FORMATS if each.recognizes(head, path))
     if isinstance(found, KerasArchive):
-        refuse_foreign_archive(path)
+        refuse_foreign_archive(path, [end for each in FORMATS for end in each.suffixes])
     if found is GRAPH_DEF:
         refuse_foreign_file(path)
         for each in FORMATS:
