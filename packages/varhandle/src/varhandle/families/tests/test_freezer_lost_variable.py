@@ -58,9 +58,12 @@ def branching(*, assigned=False, condition="StatelessIf"):
     """A model whose variable is read in a function that a branch calls."""
     read = Access("ReadVariableOp", "read", "inner", ("s",))
     assign = Access("AssignVariableOp", "assign", "f", ("s",))
+    nodes = [Node("cond", condition, calls=("then", "otherwise"))]
+    if assigned:
+        nodes.append(Node("assign", "AssignVariableOp"))
     functions = (
         Function("main graph", ()),
-        Function("f", (Node("cond", condition, calls=("then", "otherwise")),)),
+        Function("f", tuple(nodes)),
         Function("then", (Node("call", "PartitionedCall", calls=("inner", "then")),)),
         Function("otherwise", ()),
         Function("inner", (Node("read", "ReadVariableOp"),)),
