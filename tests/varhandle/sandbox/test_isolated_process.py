@@ -213,16 +213,31 @@ def test_a_script_without_a_main_guard_can_use_it(run_script):
     assert run_script("print(run_source('x = 2', keep=['x']).value)") == "{'x': 2}\n"
 
 
-def test_a_server_without_tensorflow_starts_without_it_and_a_child_is_the_same_after_it(run_script):
-    """A server that was started without TensorFlow still gives a quiet child with it."""
+def test_tensorflow_is_imported_once_also_after_a_child_that_needs_none(run_script):
+    """Not once in each child: that took three seconds of each step of a repair."""
     said = run_script(
-        'question = \'"tensorflow" in __import__("sys").modules\'\n'
-        "print(run_isolated(eval, question, tensorflow=False).value)\n"
+        "import os, psutil\n"
+        "def server(**options):\n"
+        "    process = psutil.Process(run_isolated(os.getppid, **options).value)\n"
+        "    maps = [one.path for one in process.memory_maps()]\n"
+        "    return process.pid, any('pywrap_tensorflow' in path for path in maps)\n"
+        "(small, has), *large = server(tensorflow=False), server(), server()\n"
+        "print(has, [has for _, has in large], len({pid for pid, _ in large}))\n"
+        "print(server(tensorflow=False) == (small, False))\n"
         "source = 'import keras; print(keras.config.is_interactive_logging_enabled())'\n"
         "record = run_source(source)\n"
         "print(record.output.strip(), 'oneDNN' in record.log)\n"
     )
-    assert said == "False\nFalse False\n"
+    assert said == "False [True, True] 1\nTrue\nFalse False\n"
+
+
+def test_one_server_does_for_both_where_tensorflow_is_there(run_script):
+    said = run_script(
+        "import os\n"
+        "first = run_isolated(os.getppid).value\n"
+        "print(run_isolated(os.getppid, tensorflow=False).value == first)\n"
+    )
+    assert said == "True\n"
 
 
 def test_silencing_hides_the_native_stream_and_not_the_errors_of_python():

@@ -1,7 +1,8 @@
 """The caller's side of the fork server: starts it, asks it for children, follows them.
 
-A process has one fork server (``varhandle.sandbox.zygote``), which ends with it. Nothing but the
-socket pair between the two leads to it, so nobody else can ask it for anything.
+A process has a fork server (``varhandle.sandbox.zygote``) with TensorFlow and one without, each
+started when it is wanted, which end with it. Nothing but the socket pair between the two leads to
+one, so nobody else can ask it for anything.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ class ForkedChild(SpawnedChild):
         self._unread = b""
         try:
             self._channel.sendall(os.fsencode(folder))
-            self._server = _server.ask(self._theirs, tensorflow=tensorflow)
+            self._server = _server(tensorflow=tensorflow).ask(self._theirs)
         except BaseException:
             self._close()
             raise
@@ -112,8 +113,8 @@ class ForkedChild(SpawnedChild):
 def start_child(folder: Path, *, tensorflow: bool) -> SpawnedChild:
     """Start a child for the task in a folder (``child.run``); raises ``OSError`` if it cannot.
 
-    The first call starts the fork server, which imports TensorFlow if this asks for it, or if
-    this process has it already and so will want it in a child sooner or later.
+    The first call starts its fork server. One with TensorFlow does for both; one without is started
+    if that is not there yet, and this process has not imported TensorFlow either.
     """
     if hasattr(os, "fork") and hasattr(socket, "send_fds"):
         return ForkedChild(folder, tensorflow=tensorflow)
@@ -126,24 +127,30 @@ def _command(task: str, *, tensorflow: bool) -> list[str]:
 
 
 class _ForkServer:
-    """The server of this process."""
+    """A server of this process, which imports TensorFlow or does not."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tensorflow: bool) -> None:
+        self._tensorflow = tensorflow
         self._lock = threading.Lock()
         self._control: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None  # none where it was forked from here
         self._folder: str | None = None
 
-    def ask(self, channel: socket.socket, *, tensorflow: bool) -> socket.socket:
+    @property
+    def runs(self) -> bool:
+        """Whether it was started, and has not ended."""
+        return self._control is not None and _is_held(self._control)
+
+    def ask(self, channel: socket.socket) -> socket.socket:
         """Have it fork a child; start it if need be. Return the socket that tells of its end."""
         with self._lock:
-            if self._control is None or not _is_held(self._control):
-                self._start(tensorflow or "tensorflow" in sys.modules)
+            if not self.runs:
+                self._start()
             assert self._control is not None
             socket.send_fds(self._control, [b"."], [channel.fileno()])
             return self._control
 
-    def _start(self, tensorflow: bool) -> None:
+    def _start(self) -> None:
         if self._control is None:
             atexit.register(self._end)
         else:
@@ -153,7 +160,7 @@ class _ForkServer:
         self._folder = tempfile.mkdtemp(prefix="isolated-")
         with theirs:
             self._process = subprocess.Popen(
-                _command(str(theirs.fileno()), tensorflow=tensorflow),
+                _command(str(theirs.fileno()), tensorflow=self._tensorflow),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -179,7 +186,7 @@ class _ForkServer:
             self._control.close()
         if self._process is not None:
             self._process.returncode = 0  # its end is the parent's to wait for
-        self.__init__()  # type: ignore[misc]
+        self.__init__(tensorflow=self._tensorflow)  # type: ignore[misc]
 
     def _end(self) -> None:
         """End it, so that nothing is left of it when this process has ended."""
@@ -205,9 +212,17 @@ def _is_held(control: socket.socket) -> bool:
         return False
 
 
-_server = _ForkServer()
+_with_tensorflow, _without = _ForkServer(tensorflow=True), _ForkServer(tensorflow=False)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_server.forget)
+    os.register_at_fork(after_in_child=_with_tensorflow.forget)
+    os.register_at_fork(after_in_child=_without.forget)
+
+
+def _server(*, tensorflow: bool) -> _ForkServer:
+    """Choose one: what needs no TensorFlow waits for none to be imported."""
+    if tensorflow or "tensorflow" in sys.modules or (_with_tensorflow.runs and not _without.runs):
+        return _with_tensorflow
+    return _without
 
 
 def start_nested_fork_server() -> None:
@@ -218,4 +233,4 @@ def start_nested_fork_server() -> None:
     without TensorFlow, or with the log level at which the converter no longer says why it fails.
     """
     if "tensorflow" in sys.modules and os.environ.get(LOG_LEVEL, "0") == "0":
-        _server.fork()
+        _with_tensorflow.fork()
