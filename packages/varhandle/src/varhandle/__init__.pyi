@@ -7,6 +7,9 @@ from .conversion.quantization import quantize_file as quantize_file
 from .conversion.quantization_debugger import layer_errors as layer_errors
 from .diagnosis import Diagnosis as Diagnosis
 from .diagnosis import diagnose as diagnose
+from .divergence.location import CannotLocateError as CannotLocateError
+from .divergence.location import Location as Location
+from .divergence.location import locate as locate
 from .errors import VarhandleError as VarhandleError
 from .evaluate.latency import compare_latency as compare_latency
 from .evaluate.latency import measure_latency as measure_latency

@@ -31,6 +31,7 @@ def register(commands: Any) -> None:
         _add_diagnose,
         _add_explain,
         _add_cure,
+        _add_locate,
         _add_inspect,
         _add_lift,
         _add_sweep,
@@ -146,6 +147,49 @@ def _cure(options: argparse.Namespace) -> int:
             raise BadInputError(f"{error}; if you trust it, say --trust") from error
     print_result(made, options.json)
     return MEANINGS[made.result.verdict].exit_code
+
+
+def _add_locate(commands: Any) -> None:
+    locate = commands.add_parser(
+        "locate",
+        help="name the first op where a .tflite file parts from its model",
+        description=(
+            "Run MODEL and FILE.tflite side by side over successive calls, and name the first call "
+            "and the first op, in the order of execution, whose value differs though its inputs "
+            "agree. Without FILE.tflite, MODEL is converted first. Exit code 0 where they agree, 1 "
+            "where they part, 2 for bad input."
+        ),
+    )
+    locate.add_argument("model", help=MODEL)
+    locate.add_argument("file", nargs="?", metavar="FILE.tflite", help="default: MODEL, converted")
+    locate.add_argument(
+        "--calls", type=positive_int, metavar="N", help="default: 5, or 20 of a state"
+    )
+    add_json(locate)
+    add_calls(locate)
+    locate.set_defaults(command=_locate)
+
+
+def _locate(options: argparse.Namespace) -> int:
+    from varhandle.divergence.location import locate
+    from varhandle.formats.trust import NotTrustedError
+
+    with unfit_is_bad_input(options.model):
+        try:
+            found = locate(
+                options.model,
+                options.file,
+                signature=options.signature,
+                inputs=options.inputs,
+                calls=options.calls,
+                trust=options.trust,
+                imports=options.imports,
+                lock=options.lock,
+            )
+        except NotTrustedError as error:
+            raise BadInputError(f"{error}; if you trust it, say --trust") from error
+    print_result(found, options.json)
+    return 0 if found.agrees else 1
 
 
 def _add_inspect(commands: Any) -> None:

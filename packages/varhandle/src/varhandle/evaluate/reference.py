@@ -66,7 +66,7 @@ def loader_of(
     signature: str | None = None,
     trust: bool = False,
     imports: Sequence[Import] = (),
-) -> Callable[[], LoadedModel]:
+) -> Loader:
     """Return what loads fresh copies of a model with TensorFlow, for ``ask``.
 
     Where a call names none, ``signature`` is called; a SavedModel's first one if ``None``.

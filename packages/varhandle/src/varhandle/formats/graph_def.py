@@ -94,6 +94,7 @@ class GraphDef(ModelFormat):
             answers: Mapping[str, Any] = session.run(fetches, feeds)
             return answers
 
+        answer.session = session  # type: ignore[attr-defined]  # for ``divergence``
         return answer
 
     def open_converter(self, source: ModelSource) -> TFLiteConverter:

@@ -75,7 +75,7 @@ class SavedModel(ModelFormat):
             # The closure holds ``loaded``: a signature alone does not keep its variables alive.
             function = loaded.signatures[signature or first]
             wanted = function.structured_input_signature[1]
-            tensors = {n: tf.constant(value, wanted[n].dtype) for n, value in call.items()}
+            tensors = {n: tf.convert_to_tensor(v, wanted[n].dtype) for n, v in call.items()}
             return dict(function(**tensors))
 
         return answer

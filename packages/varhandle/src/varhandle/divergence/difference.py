@@ -1,0 +1,95 @@
+"""How far one tensor is from another, and whether that is more than its dtype may round."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from varhandle.evaluate.parity import TOLERANCES, absolute_errors
+
+Array = npt.NDArray[Any]
+
+STEPS = 2.0
+"""Steps of its own scale that a quantized tensor may differ by."""
+
+_NEXT_TO_NOTHING = 1e-3
+"""Share of an op's inputs below which its output is what rounding has left of a difference."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What lies between two tensors.
+
+    Attributes:
+        largest: |got - expected| where it is largest; of text, 1.0 where any differs.
+        share: The same as a share of the largest |expected|: what ``allowed`` is measured in.
+        similarity: The cosine of the angle between the two; 1.0 for the same.
+        allowed: Share that the dtype may differ by.
+        steps: The largest difference in steps of the tensor's scale; ``None`` if not quantized.
+        note: What is odd, in words.
+    """
+
+    largest: float
+    share: float
+    similarity: float
+    allowed: float
+    steps: float | None = None
+    note: str = ""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether it is no more than rounding."""
+        return not self.note and (
+            self.share <= self.allowed or (self.steps is not None and self.steps <= STEPS)
+        )
+
+
+def difference(
+    got: Array, expected: Array, *, step: float = 0.0, inputs: float = 0.0
+) -> Difference:
+    """Compare a tensor with what it should be.
+
+    ``step`` is that of its scale, where it is quantized; ``inputs`` the largest value that its op
+    takes. Shapes may differ where the sizes are the same: a file may drop a dimension of 1.
+    """
+    if got.size != expected.size:
+        note = f"shape {list(got.shape)} where the model has {list(expected.shape)}"
+        return Difference(float("inf"), float("inf"), 0.0, 0.0, None, note)
+    mine, theirs = np.ravel(got), np.ravel(expected)
+    if mine.dtype.kind not in "fciub" and mine.dtype.name != "bfloat16":
+        same = bool(np.all(mine.astype(object) == theirs.astype(object)))
+        return Difference(0.0 if same else 1.0, 0.0 if same else 1.0, float(same), 0.0)
+    if mine.dtype.kind in "iub" and theirs.dtype.kind in "iub" and not step:
+        errors = np.where(mine == theirs, 0.0, np.abs(mine.astype(np.float64) - theirs))
+        worst = float(errors.max(initial=0.0))
+        scale = max(float(np.max(np.abs(theirs.astype(np.float64)), initial=0.0)), 1.0)
+        return Difference(worst, worst / scale, _similarity(mine, theirs), 0.0)
+    errors = absolute_errors(mine, theirs)
+    wide = theirs.astype(np.complex128 if theirs.dtype.kind == "c" else np.float64)
+    finite = np.isfinite(wide)
+    reach = float(np.max(np.abs(wide[finite]), initial=0.0))
+    scale = max(reach, _NEXT_TO_NOTHING * inputs, 1e-9)
+    worst = float(errors.max(initial=0.0))
+    broken = np.isfinite(wide) & ~np.isfinite(mine.astype(wide.dtype))
+    note = "NaN or infinity where the model has numbers" if broken.any() else ""
+    allowed = max(_tolerance(mine), _tolerance(theirs))
+    steps = worst / step if step else None
+    return Difference(worst, worst / scale, _similarity(mine, theirs), allowed, steps, note)
+
+
+def _tolerance(array: Array) -> float:
+    return TOLERANCES.get("float32" if array.dtype.kind == "c" else array.dtype.name, 0.0)
+
+
+def _similarity(one: Array, other: Array) -> float:
+    kind = np.complex128 if "c" in (one.dtype.kind, other.dtype.kind) else np.float64
+    a, b = one.astype(kind), other.astype(kind)
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        return 0.0
+    lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
+    if lengths == 0.0:
+        return float(np.array_equal(a, b))
+    return float(np.real(np.vdot(a, b)) / lengths)

@@ -1,0 +1,123 @@
+"""The value of every op of a .tflite file, call after call, by LiteRT's plain kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from ai_edge_litert import schema_py_generated as schema
+
+from varhandle.evaluate.session import Session
+from varhandle.tflite.flatbuffer import decode, indices, op_name, subgraph_of, unpack
+
+Array = npt.NDArray[Any]
+
+WITHOUT_VALUE = frozenset({"VAR_HANDLE", "ASSIGN_VARIABLE", "CALL_ONCE"})
+
+
+@dataclass(frozen=True)
+class FileOp:
+    """An operator of the subgraph that a signature runs."""
+
+    number: int  # its place in the order of execution
+    op: str
+    inputs: tuple[int, ...]  # tensors, constants and -1 for one that is left out among them
+    outputs: tuple[int, ...]
+    operator: Any  # the schema's object
+
+    @property
+    def key(self) -> str:
+        """Its name in a sentence."""
+        return f"{self.op} (operator {self.number})"
+
+
+class FileTrace:
+    """An opened .tflite file whose tensors can be read after each call.
+
+    Raises what :class:`Session` does.
+    """
+
+    def __init__(self, content: bytes, signature: str | None = None) -> None:
+        self.model = unpack(content)
+        self.content = content
+        self.session = Session(
+            content, signature=signature, delegates=False, strict=False, keep_tensors=True
+        )
+        self.subgraph_index = subgraph_of(self.model, self.session.signature)
+        self.subgraph: schema.SubGraphT = self.model.subgraphs[self.subgraph_index]
+        self.ops = [
+            FileOp(
+                number,
+                op_name(self.model, operator),
+                tuple(indices(operator.inputs)),
+                tuple(indices(operator.outputs)),
+                operator,
+            )
+            for number, operator in enumerate(self.subgraph.operators or [])
+        ]
+        self.producers = {tensor: one for one in self.ops for tensor in one.outputs}
+
+    @property
+    def outputs(self) -> Mapping[str, int]:
+        """Name of an output of the signature -> its tensor."""
+        return {name: one.index for name, one in self.session.outputs.items()}
+
+    def __call__(self, call: Mapping[str, Any]) -> dict[str, Array]:
+        """Make the next call; return the outputs, in real values."""
+        from varhandle.evaluate.parity import answer_call
+
+        return {name: value for name, (value, _) in answer_call(self.session, call).items()}
+
+    def name(self, tensor: int) -> str:
+        """Return the name of a tensor."""
+        return decode(self.subgraph.tensors[tensor].name)
+
+    def is_constant(self, tensor: int) -> bool:
+        """Whether the file holds the tensor's value."""
+        buffer = self.model.buffers[self.subgraph.tensors[tensor].buffer]
+        return buffer.data is not None and len(buffer.data) > 0
+
+    def raw(self, tensor: int) -> Array | None:
+        """Return a tensor as it lies in memory after the last call; ``None`` if it has no value."""
+        try:
+            value = self.session.interpreter.get_tensor(tensor, self.subgraph_index)
+        except ValueError:  # a resource, or an op that did not run
+            return None
+        return np.asarray(value)
+
+    def value(self, tensor: int) -> Array | None:
+        """Return a tensor's real values."""
+        raw = self.raw(tensor)
+        return raw if raw is None else dequantized(raw, self.subgraph.tensors[tensor])
+
+    def step(self, tensor: int) -> float:
+        """Return the real value of one step of a quantized tensor, the largest of its channels."""
+        scales = _scales(self.subgraph.tensors[tensor])
+        return 0.0 if scales is None else float(np.max(scales))
+
+
+def _scales(tensor: schema.TensorT) -> Array | None:
+    held = tensor.quantization
+    if held is None or held.scale is None or not len(held.scale):
+        return None
+    if tensor.type in (schema.TensorType.FLOAT32, schema.TensorType.FLOAT16):
+        return None
+    return np.asarray(held.scale, np.float64)
+
+
+def dequantized(raw: Array, tensor: schema.TensorT) -> Array:
+    """Return the real values of integers; anything else as it is. Scales may be per channel."""
+    scales = _scales(tensor)
+    if scales is None or raw.dtype.kind not in "iu":
+        return raw
+    zeros = np.zeros_like(scales)
+    if tensor.quantization.zeroPoint is not None and len(tensor.quantization.zeroPoint):
+        zeros = np.asarray(tensor.quantization.zeroPoint, np.float64)
+    if len(scales) > 1:
+        shape = [1] * raw.ndim
+        shape[tensor.quantization.quantizedDimension] = -1
+        scales, zeros = scales.reshape(shape), np.resize(zeros, len(scales)).reshape(shape)
+    return ((raw.astype(np.float64) - zeros) * scales).astype(np.float32)

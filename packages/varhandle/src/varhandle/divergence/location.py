@@ -1,0 +1,242 @@
+"""``locate``: the first call and the first op where a .tflite file parts from its model."""
+
+from __future__ import annotations
+
+import html
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from varhandle.conversion.converter import convert
+from varhandle.display import Rich, counted, panel_html, printable, table_html
+from varhandle.divergence.walk import compare_ops
+from varhandle.errors import VarhandleError
+from varhandle.evaluate.given_inputs import Inputs
+from varhandle.evaluate.proof import calls_of, converter_words, rests_on
+from varhandle.evaluate.reference import loader_of
+from varhandle.evaluate.session import model_bytes
+from varhandle.extras import require
+from varhandle.families.base import inference_signature
+from varhandle.formats import format_of, read_graph
+from varhandle.formats.custom_code import check_imports
+from varhandle.graph import Graph
+from varhandle.sandbox import run_isolated
+from varhandle.sandbox.lock import locking
+from varhandle.sandbox.record import short_message
+
+__all__ = ["CannotLocateError", "Location", "locate"]
+
+
+class CannotLocateError(VarhandleError, ValueError):
+    """There are no two runs to compare; the message is one line, with the next step."""
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Location(Rich):
+    """Where a .tflite file parts from its model.
+
+    Attributes:
+        model: Path of the model.
+        file: Path of the file; ``None`` where the model was converted anew.
+        first: The op that parts, as ``as_dict`` gives it; ``None`` where none does.
+        pairs: A row for each op output of the file with a partner: where it differed most.
+        unmatched: Names of the op outputs of the file that have none.
+        calls: How many calls were made: up to the first that differs.
+        basis: What the inputs rest on, in one line.
+    """
+
+    model: str
+    file: str | None
+    first: Mapping[str, Any] | None
+    pairs: Sequence[Mapping[str, Any]] = field(repr=False)
+    unmatched: Sequence[str] = field(repr=False)
+    calls: int
+    basis: str
+
+    @property
+    def agrees(self) -> bool:
+        """Whether no op parts."""
+        return self.first is None
+
+    def _headline(self) -> str:
+        if self.first is None:
+            return f"no op parts in {counted(self.calls, 'call')}"
+        op, tensor = self.first["op"], printable(self.first["tensor"])
+        return f"call {self.first['call']}, {op} {tensor}"
+
+    def __repr__(self) -> str:
+        return f"Location({self._headline()})"
+
+    def text(self) -> str:
+        """Return the op, why it parts, and what was compared."""
+        lines = [self._headline()]
+        if self.first is not None:
+            lines[0] += f": {printable(self.first['why'], None)}"
+            lines += self._details(self.first)
+        matched = len(self.pairs)
+        total = matched + sum(1 for name in self.unmatched if name not in self._partners)
+        lines.append(f"compared: {matched} of {counted(total, 'op output')}, {self.basis}")
+        return "\n".join(lines)
+
+    @property
+    def _partners(self) -> set[str]:
+        return {pair["tensor"] for pair in self.pairs}
+
+    def _details(self, first: Mapping[str, Any]) -> list[str]:
+        lines = []
+        if first["node"]:
+            lines.append(f"in the model: {printable(first['node'])}")
+        steps = f", {first['steps']:.1f} steps of its scale" if first["steps"] else ""
+        lines.append(
+            f"largest difference {first['max_difference']:.3g}{steps}, similarity "
+            f"{first['similarity']:.6f}"
+        )
+        if len(first["group"]) > 1:
+            ops = ", ".join(f"{op} ({number})" for op, number in first["group"])
+            lines.append(f"one of these: {ops}")
+        return lines
+
+    def html(self) -> str:
+        """Return the same as a panel, with a row for each op."""
+        rows = [
+            (
+                pair["number"],
+                pair["op"],
+                printable(pair["tensor"]),
+                printable(pair["node"] or ""),
+                "agrees" if pair["agrees"] else "differs",
+                f"{pair['similarity']:.6f}",
+            )
+            for pair in self.pairs
+        ]
+        headers = ("", "op", "in the file", "in the model", "", "similarity")
+        table = table_html(headers, rows, "Op outputs in the order of execution")
+        told = "".join(f"<p>{html.escape(line)}</p>" for line in self.text().splitlines()[1:])
+        tone = "right" if self.agrees else "raised"
+        return panel_html(tone, self.text().splitlines()[0], told + table)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the whole comparison as plain data, fit for JSON; no values of arrays."""
+        return {
+            "model": self.model,
+            "file": self.file,
+            "agrees": self.agrees,
+            "first": _plain(self.first) if self.first else None,
+            "pairs": [_plain(pair) for pair in self.pairs],
+            "unmatched": [printable(name) for name in self.unmatched],
+            "calls": self.calls,
+            "inputs": self.basis,
+        }
+
+
+def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row as JSON takes it: no infinity, and names that can be shown."""
+    return {key: _plain_value(value) for key, value in row.items()}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, str):
+        return printable(value, None)
+    if isinstance(value, float) and not -float("inf") < value < float("inf"):
+        return None
+    return value
+
+
+def locate(
+    model: str | os.PathLike[str],
+    file: str | os.PathLike[str] | bytes | None = None,
+    *,
+    signature: str | None = None,
+    inputs: Inputs | None = None,
+    calls: int | None = None,
+    trust: bool = False,
+    lock: bool = True,
+    timeout: float = 300.0,
+    imports: Sequence[str | os.PathLike[str]] = (),
+    custom_objects: Mapping[str, Any] | None = None,
+) -> Location:
+    """Say where a .tflite file parts from the model that it was made from.
+
+    Both run in a child process over successive calls. Every op output of the file that has a
+    partner in the model is compared, within the tolerance of its dtype or two steps of its scale.
+
+    Args:
+        model: The model, of any format that is converted.
+        file: The .tflite file; ``None`` to convert the model.
+        signature: The signature to call; the one for inference if ``None``.
+        inputs: What to call it with, as ``given_calls`` takes it; what is stored with the model, or
+            made up, if ``None``.
+        calls: How many calls to make; 5 if ``None``, 20 where there is a state.
+        trust: Whether code that the model brings along may run.
+        lock: Whether the process is locked by the kernel (``sandbox.lock``).
+        timeout: Seconds that the conversion, and then the comparison, may take.
+        imports: Python files and modules that define what the model names.
+        custom_objects: The same as Keras takes it, by name.
+
+    Raises:
+        ModelFileError: There is no model or file, or none that can be read.
+        NotTrustedError: The model brings code along, and ``trust`` is not given.
+        KeyError: The model has no such signature.
+        CallsError: ``inputs`` do not fit.
+        CannotLocateError: The converter refuses the model, or one of the two does not run.
+    """
+    own_code = check_imports(imports, custom_objects)
+    graph = read_graph(model)
+    if format_of(graph).is_converted:
+        raise CannotLocateError(
+            "it is a .tflite file, and has no model to be compared with; give the model "
+            "that it was made from first"
+        )
+    require("tensorflow", "comparing a file with its model")
+    chosen = inference_signature(graph, signature)
+    load = loader_of(graph, chosen, trust, own_code)
+    with locking(lock):
+        keys = None if chosen is None else [chosen]
+        conversion = convert(
+            model, signature_keys=keys, trust=trust, timeout=timeout, imports=own_code
+        )
+        content = conversion.content if file is None else model_bytes(file)[0]
+        if content is None:
+            raise CannotLocateError(
+                f"there is no file to compare: {converter_words(conversion.record)}"
+            )
+        asked = _asked(graph, chosen, content, inputs, calls)
+        made = read_graph(content)
+        name = chosen if chosen in {one.name for one in made.signatures} else None
+        record = run_isolated(
+            compare_ops,
+            load,
+            chosen,
+            [dict(call) for call in asked.calls],
+            content,
+            file_signature=name or next((one.name for one in made.signatures), None),
+            witness=conversion.content,
+            timeout=timeout,
+            reads=load.reads,
+        )
+    if not record.ok:
+        raise CannotLocateError(_words(record.message))
+    found: dict[str, Any] = record.value
+    return Location(
+        model=os.fspath(model),
+        file=None if file is None or isinstance(file, bytes) else os.fspath(file),
+        basis=rests_on([asked]),
+        **found,
+    )
+
+
+def _asked(
+    graph: Graph, signature: str | None, content: bytes, inputs: Any, count: int | None
+) -> Any:
+    made = read_graph(content)
+    called = format_of(graph).call_signature(graph, signature)
+    called = called or next(iter(made.signatures), made.main_signature)
+    (asked,) = calls_of(graph, [called], content, inputs=inputs, at_least=count or 0)
+    if not asked.calls:
+        raise CannotLocateError(asked.refusal)
+    return asked
+
+
+def _words(message: str) -> str:
+    return printable(short_message(message), None)

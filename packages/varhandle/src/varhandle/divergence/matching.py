@@ -1,0 +1,293 @@
+"""Which op of a .tflite file computes what which op of the model computes, or of another file.
+
+The converter fuses, folds and reorders, and it names what it makes after what it was made from. So
+a tensor of a file is paired with one of the model's by its name and by its values over several
+calls, then by its values alone, then by its name, then by its place between neighbors. A pair that
+contradicts the order (the model's tensor does not rest on those that the op's inputs are paired
+with) is no pair.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from varhandle.divergence.file_trace import WITHOUT_VALUE, FileOp, FileTrace
+from varhandle.divergence.model_trace import ModelOp, ModelTrace
+
+Array = npt.NDArray[Any]
+How = Literal["name and value", "value", "name", "position"]
+
+_SAMPLE = 4096
+"""Elements of a tensor that are kept for matching, at places spread evenly over it."""
+
+_ALIKE = 1e-4
+"""Share of a tensor's range that two samples of the same value may differ by, as in ``parity``."""
+
+_NEARLY = 10.0
+"""Times the distance of the nearest tensor that others may have to be taken for it as well: what
+folding has changed by a little is not the same."""
+
+_TELLING = 4  # different values in a sample below which it says little: zeros, ones, a mask
+
+_CALLS_AROUND = re.compile(r"(Stateful)?PartitionedCall(_\d+)?|Func|input|output|traced")
+
+
+@dataclass(frozen=True)
+class Match:
+    """A tensor of the file, and the model's."""
+
+    tensor: int
+    node: str  # the model's tensor, ``node:0``
+    how: How
+
+
+def sample(value: Array) -> Array:
+    """Return up to 4096 elements, at the same places for all tensors of one size."""
+    flat = np.ravel(value)
+    if flat.size > _SAMPLE:
+        flat = flat[np.linspace(0, flat.size - 1, _SAMPLE).astype(np.int64)]
+    return flat.astype(np.float64) if flat.dtype.kind in "fiub" else np.array(flat)
+
+
+class Samples:
+    """Samples of tensors over several calls."""
+
+    def __init__(self) -> None:
+        self.sizes: dict[Any, tuple[int, ...]] = {}
+        self.values: dict[Any, list[Array]] = defaultdict(list)
+
+    def add(self, key: Any, value: Array) -> None:
+        """Add the value of a tensor in the next call."""
+        self.sizes[key] = (*self.sizes.get(key, ()), value.size)
+        self.values[key].append(sample(value))
+
+    def joined(self, key: Any) -> Array:
+        """Return the samples of all calls in one."""
+        return np.concatenate(self.values[key])
+
+    def groups(self) -> dict[tuple[Any, ...], list[Any]]:
+        """Return the tensors by their sizes in each call and the kind of their values."""
+        found: dict[tuple[Any, ...], list[Any]] = defaultdict(list)
+        for key, sizes in self.sizes.items():
+            found[sizes, self.joined(key).dtype.kind].append(key)
+        return found
+
+
+def distance(one: Array, other: Array) -> float:
+    """Return how far two samples are apart, as a share of their range; infinity for other kinds."""
+    if one.dtype.kind != "f" or other.dtype.kind != "f":
+        return 0.0 if np.array_equal(one, other) else float("inf")
+    finite = np.isfinite(one) & np.isfinite(other)
+    if not np.array_equal(one[~finite], other[~finite], equal_nan=True):
+        return float("inf")
+    scale = max(float(np.max(np.abs(other[finite]), initial=0.0)), 1e-9)
+    return float(np.max(np.abs(one[finite] - other[finite]), initial=0.0)) / scale
+
+
+def match_model(
+    file: FileTrace,
+    model: ModelTrace,
+    values: Samples,
+    expected: Samples,
+    *,
+    by_name: bool = True,
+) -> dict[int, Match]:
+    """Pair the tensors of a file with those of the model that it was made from.
+
+    ``values`` are the file's by tensor, ``expected`` the model's by name. Without ``by_name``, a
+    tensor whose values agree with no other's stays alone: of a file that answers rightly, such a
+    one is the converter's own.
+    """
+    return _ModelMatcher(file, model, values, expected, by_name).found
+
+
+class _ModelMatcher:
+    def __init__(
+        self,
+        file: FileTrace,
+        model: ModelTrace,
+        values: Samples,
+        expected: Samples,
+        by_name: bool,
+    ) -> None:
+        self._file, self._model = file, model
+        self._values, self._expected = values, expected
+        self._order = {op.name: number for number, op in enumerate(model.ops)}
+        self._ops = {op.name: op for op in model.ops}
+        self._groups = expected.groups()
+        self._names = _NameIndex(model.ops)
+        self._given = set(file.outputs.values())
+        self.found: dict[int, Match] = {}
+        inputs = {name: f"{name}:0" for name in file.session.inputs}
+        for name, entry in file.session.inputs.items():
+            same = self._same_values(entry.index)
+            known = [n for n in same if n.split(":")[0].split("/")[-1] in (name, inputs[name])]
+            chosen = next(iter(known or same), None)
+            if chosen:
+                self.found[entry.index] = Match(entry.index, chosen, "name and value")
+        for op in file.ops:
+            if op.op not in WITHOUT_VALUE:
+                for tensor in op.outputs:
+                    self._match(op, tensor, by_name)
+
+    def _match(self, op: FileOp, tensor: int, by_name: bool) -> None:
+        name = self._file.name(tensor)
+        named = [n for n in self._names.find(name) if self._fits(tensor, n)]
+        same = self._same_values(tensor)
+        in_order = [n for n in same if self._is_in_order(op, n)]
+        both = [n for n in in_order if n in named]
+        how: How
+        if both:
+            chosen, how = max(both, key=self._order.__getitem__), "name and value"
+        elif in_order and (self._tells(tensor) or len(in_order) == 1 or tensor in self._given):
+            chosen, how = min(in_order, key=self._distance(op)), "value"
+        elif by_name and (after := [n for n in named if self._is_in_order(op, n)]):
+            chosen, how = max(after, key=self._order.__getitem__), "name"
+        elif by_name and (beside := self._between(op, tensor)):
+            chosen, how = beside, "position"
+        else:
+            return
+        self.found[tensor] = Match(tensor, chosen, how)
+
+    def _same_values(self, tensor: int) -> list[str]:
+        if tensor not in self._values.sizes:
+            return []
+        mine = self._values.joined(tensor)
+        key = self._values.sizes[tensor], mine.dtype.kind
+        apart = {n: distance(mine, self._expected.joined(n)) for n in self._groups.get(key, [])}
+        most = min(_ALIKE, _NEARLY * min(apart.values(), default=0.0) + 1e-7)
+        return [name for name, share in apart.items() if share <= most]
+
+    def _fits(self, tensor: int, node: str) -> bool:
+        return self._values.sizes.get(tensor) == self._expected.sizes.get(node)
+
+    def _tells(self, tensor: int) -> bool:
+        return len(np.unique(self._values.joined(tensor)[:256])) >= _TELLING
+
+    def _is_in_order(self, op: FileOp, node: str) -> bool:
+        above = self._model.ancestors(node.split(":", maxsplit=1)[0])
+        paired = [self.found[t].node for t in op.inputs if t in self.found]
+        return all(p.split(":")[0] in above for p in paired)
+
+    def _distance(self, op: FileOp) -> Any:
+        """Return a key that sorts the nearest to the op's inputs first."""
+        latest = max(
+            (self._order[self.found[t].node] for t in op.inputs if t in self.found), default=0
+        )
+        return lambda node: (abs(self._order[node] - latest), self._order[node])
+
+    def _between(self, op: FileOp, tensor: int) -> str | None:
+        """Return the only tensor that takes what this op takes, and is of its kind and size."""
+        paired = {self.found[t].node.split(":")[0] for t in op.inputs if t in self.found}
+        if not paired:
+            return None
+        fitting = [
+            each.name
+            for each in self._model.ops
+            if paired <= set(each.inputs)
+            and _kind(each.op) == _kind(op.op)
+            and self._fits(tensor, each.name)
+        ]
+        return fitting[0] if len(fitting) == 1 else None
+
+
+def _kind(op: str) -> str:
+    """Return what two spellings of one op share: ``MaxPool``, ``MAX_POOL_2D``."""
+    plain = op.replace("_", "").lower()
+    return re.sub(r"(\dd)?(native)?(v\d)?$", "", plain)
+
+
+class _NameIndex:
+    """Finds tensors of the model by the names that the converter gives theirs."""
+
+    def __init__(self, ops: Iterable[ModelOp]) -> None:
+        self._by_last: dict[str, list[tuple[tuple[str, ...], str]]] = defaultdict(list)
+        for op in ops:
+            path = _path(op.node)
+            if path and op.name.endswith(":0"):
+                self._by_last[path[-1]].append((path, op.name))
+
+    def find(self, name: str) -> list[str]:
+        """Return those of the longest common path, for each of the parts of a fused name."""
+        found: dict[str, None] = {}
+        for part in filter(None, name.split(";")):
+            for spelled in (part, re.sub(r"\d+$", "", part)):
+                path = _path(spelled)
+                near = self._by_last.get(path[-1], []) if path else []
+                lengths = {tensor: _common_end(path, other) for other, tensor in near}
+                longest = max(lengths.values(), default=0)
+                if longest == len(path) or (near and longest >= min(len(p) for p, _ in near)):
+                    found.update(dict.fromkeys(t for t, n in lengths.items() if n == longest))
+        return list(found)
+
+
+def _path(name: str) -> tuple[str, ...]:
+    parts = name.split(":", maxsplit=1)[0].split("/")
+    return tuple(part for part in parts if part and not _CALLS_AROUND.fullmatch(part))
+
+
+def _common_end(one: Sequence[str], other: Sequence[str]) -> int:
+    count = 0
+    for a, b in zip(reversed(one), reversed(other), strict=False):
+        if a != b:
+            break
+        count += 1
+    return count
+
+
+def align_files(file: FileTrace, other: FileTrace) -> dict[int, int]:
+    """Pair the operators of two files that were made from one model: by what they are and make.
+
+    Returns the numbers of the operators of ``file``, and those of ``other``.
+    """
+    found: dict[int, int] = {}
+    for key in (_exact_key, _loose_key):
+        _align(file, other, key, found)
+    _fill(file, other, found)
+    return found
+
+
+def _exact_key(trace: FileTrace, op: FileOp) -> tuple[str, ...]:
+    return (op.op, *(trace.name(t) for t in op.outputs))
+
+
+def _loose_key(trace: FileTrace, op: FileOp) -> tuple[str, ...]:
+    return tuple(re.sub(r"\d+$", "", trace.name(t)) for t in op.outputs) or (op.op,)
+
+
+def _align(file: FileTrace, other: FileTrace, key: Any, found: dict[int, int]) -> None:
+    taken = set(found.values())
+    mine = [op for op in file.ops if op.number not in found]
+    theirs = [op for op in other.ops if op.number not in taken]
+    matcher = SequenceMatcher(
+        None, [key(file, op) for op in mine], [key(other, op) for op in theirs], autojunk=False
+    )
+    for start, begin, length in matcher.get_matching_blocks():
+        for step in range(length):
+            pair = mine[start + step].number, theirs[begin + step].number
+            if _keeps_order(found, *pair):
+                found[pair[0]] = pair[1]
+
+
+def _keeps_order(found: Mapping[int, int], mine: int, theirs: int) -> bool:
+    return all((a < mine) == (b < theirs) for a, b in found.items())
+
+
+def _fill(file: FileTrace, other: FileTrace, found: dict[int, int]) -> None:
+    """Pair what lies between two pairs in both files, where it is as long and of one shape."""
+    edges = [(-1, -1), *sorted(found.items()), (len(file.ops), len(other.ops))]
+    for (a, b), (c, d) in pairwise(edges):
+        if c - a == d - b:
+            for step in range(1, c - a):
+                mine, theirs = file.ops[a + step], other.ops[b + step]
+                if len(mine.outputs) == len(theirs.outputs):
+                    found[mine.number] = theirs.number

@@ -1,0 +1,283 @@
+"""The first op of a file, in the order of execution, that does not compute what the model does.
+
+Everything here runs in a child process, and gives back plain data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from varhandle.divergence import reasons
+from varhandle.divergence.difference import Difference, difference
+from varhandle.divergence.file_trace import WITHOUT_VALUE, FileOp, FileTrace
+from varhandle.divergence.matching import Match, Samples, align_files, match_model
+from varhandle.divergence.model_trace import ModelTrace
+from varhandle.evaluate.parity import paired_outputs
+from varhandle.formats.base import LoadedModel
+
+Array = npt.NDArray[Any]
+
+SAMPLED_CALLS = 3
+
+
+def compare_ops(
+    load: Callable[[], LoadedModel],
+    signature: str | None,
+    calls: Sequence[Mapping[str, Any]],
+    content: bytes,
+    *,
+    file_signature: str | None = None,
+    witness: bytes | None = None,
+) -> dict[str, Any]:
+    """Run a model and a .tflite file side by side until the first op that differs.
+
+    ``witness`` is a float file that was converted from the model anew: what the converter fuses in
+    both files is matched by it.
+    """
+    steps = load, signature, calls
+    return _Comparison(*steps, content, file_signature=file_signature, witness=witness).run()
+
+
+class _Comparison:
+    def __init__(
+        self,
+        load: Callable[[], LoadedModel],
+        signature: str | None,
+        calls: Sequence[Mapping[str, Any]],
+        content: bytes,
+        *,
+        file_signature: str | None,
+        witness: bytes | None,
+    ) -> None:
+        self._load, self._signature, self._calls = load, signature, calls
+        self._content, self._file_signature, self._witness = content, file_signature, witness
+        self._model = self._open_model()
+        self._file = FileTrace(content, file_signature)
+        self._other: FileTrace | None = None
+        if witness is not None and witness != content:
+            self._other = FileTrace(witness, file_signature)
+
+    def _open_model(self) -> ModelTrace:
+        return ModelTrace(self._load(), self._signature, self._calls)
+
+    def run(self) -> dict[str, Any]:
+        """Return what :class:`varhandle.divergence.location.Location` is made of."""
+        self._match()
+        self._reopen()
+        pairs: dict[int, dict[str, Any]] = {}
+        for number, call in enumerate(self._calls, start=1):
+            self._made = number
+            found = self._compare(call)
+            for tensor, one in found.items():
+                before = pairs.get(tensor)
+                if before is None or before["difference"].share < one.share:
+                    pairs[tensor] = {"call": number, "difference": one}
+            first = self._first(found, number)
+            if first:
+                return self._result(pairs, first)
+        return self._result(pairs, None)
+
+    def _match(self) -> None:
+        """Sample both over the first calls, and pair their tensors."""
+        values, expected, others = Samples(), Samples(), Samples()
+        agree = True
+        for call in self._calls[:SAMPLED_CALLS]:
+            answers = self._answer(self._file, call)
+            _sample_file(self._file, values)
+            told = dict.fromkeys(self._model.outputs.values())
+            for name, value in self._model(call):
+                expected.add(name, value)
+                if name in told:
+                    told[name] = value
+            if self._other:
+                answers = self._answer(self._other, call)
+                _sample_file(self._other, others)
+            wanted = {name: told[node] for name, node in self._model.outputs.items()}
+            agree = agree and _agree(answers, wanted)
+        self._aligned: dict[int, int] = {}
+        if self._other and agree:
+            self._aligned = align_files(self._file, self._other)
+            through = match_model(self._other, self._model, others, expected, by_name=False)
+            self.matches = {
+                mine: Match(mine, through[theirs].node, through[theirs].how)
+                for mine, theirs in self._tensor_pairs().items()
+                if theirs in through
+            }
+        else:
+            self._other = None
+            self.matches = match_model(self._file, self._model, values, expected, by_name=not agree)
+
+    def _tensor_pairs(self) -> dict[int, int]:
+        """Return the tensors of the file and of the witness that are each other's."""
+        assert self._other
+        pairs = {
+            tensor.index: self._other.session.inputs[name].index
+            for name, tensor in self._file.session.inputs.items()
+            if name in self._other.session.inputs
+        }
+        for mine, theirs in self._aligned.items():
+            pairs.update(
+                zip(self._file.ops[mine].outputs, self._other.ops[theirs].outputs, strict=False)
+            )
+        return pairs
+
+    def _reopen(self) -> None:
+        """Begin anew with the first call, where the calls that were made have changed a state."""
+        if self._model.keeps_state:
+            self._model = self._open_model()
+        self._file = FileTrace(self._content, self._file_signature)
+        if self._other:
+            assert self._witness
+            self._other = FileTrace(self._witness, self._file_signature)
+
+    @staticmethod
+    def _answer(trace: FileTrace, call: Mapping[str, Any]) -> dict[str, Array]:
+        return trace(_named_for(trace, call))
+
+    def _compare(self, call: Mapping[str, Any]) -> dict[int, Difference]:
+        """Make one call of each; return how far the file's tensors are from what they should be."""
+        self._answer(self._file, call)
+        wanted: dict[str, list[int]] = {}
+        for match in self.matches.values():
+            wanted.setdefault(match.node, []).append(match.tensor)
+        found = {}
+        for name, value in self._model(call):
+            for tensor in wanted.get(name, ()):
+                one = self._difference(tensor, value)
+                if one is not None:
+                    found[tensor] = one
+        if self._other:
+            self._answer(self._other, call)
+            for tensor, theirs in self._tensor_pairs().items():
+                if tensor not in found and (own := self._other.value(theirs)) is not None:
+                    one = self._difference(tensor, own)
+                    if one is not None:
+                        found[tensor] = one
+        return found
+
+    def _difference(self, tensor: int, expected: Array) -> Difference | None:
+        got = self._file.value(tensor)
+        if got is None:
+            return None
+        producer = self._file.producers.get(tensor)
+        reach = 0.0
+        for each in producer.inputs if producer else ():
+            value = self._file.value(each) if each >= 0 else None
+            if value is not None and value.dtype.kind in "fiu":
+                reach = max(reach, float(np.max(np.abs(value.astype(np.float64)), initial=0.0)))
+        return difference(got, expected, step=self._file.step(tensor), inputs=reach)
+
+    def _first(self, found: Mapping[int, Difference], call: int) -> dict[str, Any] | None:
+        for op in self._file.ops:
+            for tensor in op.outputs:
+                one = found.get(tensor)
+                if one is not None and not one.agrees:
+                    return self._parting(op, tensor, one, found, call)
+        return None
+
+    def _parting(
+        self,
+        op: FileOp,
+        tensor: int,
+        one: Difference,
+        found: Mapping[int, Difference],
+        call: int,
+    ) -> dict[str, Any]:
+        group = self._group(op, found)
+        twin = None
+        if self._other and op.number in self._aligned:
+            twin = self._other, self._other.ops[self._aligned[op.number]]
+        why = reasons.why(self._file, op, one, twin=twin, group=group, call=call)
+        match = self.matches.get(tensor)
+        return {
+            "call": call,
+            "op": op.op,
+            "number": op.number,
+            "tensor": self._file.name(tensor),
+            "node": match.node.split(":")[0] if match else None,
+            "max_difference": one.largest,
+            "similarity": one.similarity,
+            "steps": one.steps,
+            "why": why,
+            "group": [[each.op, each.number] for each in group],
+        }
+
+    def _group(self, op: FileOp, found: Mapping[int, Difference]) -> list[FileOp]:
+        """Return the op and those before it, up to inputs that are known to agree."""
+        group, waiting = {op.number: op}, [op]
+        while waiting:
+            for tensor in waiting.pop().inputs:
+                maker = self._file.producers.get(tensor)
+                if maker is None or tensor in found or maker.op in WITHOUT_VALUE:
+                    continue
+                if maker.number not in group and not self._is_computed_before(maker):
+                    group[maker.number] = maker
+                    waiting.append(maker)
+        return [group[number] for number in sorted(group)]
+
+    def _is_computed_before(self, op: FileOp) -> bool:
+        """Whether an op rests on constants alone: its value is the same whoever computes it."""
+        return all(t < 0 or self._file.is_constant(t) for t in op.inputs) and op.op in (
+            "DEQUANTIZE",
+            "SHAPE",
+        )
+
+    def _result(self, pairs: Mapping[int, Any], first: dict[str, Any] | None) -> dict[str, Any]:
+        rows, unmatched = [], []
+        for op in self._file.ops:
+            for tensor in op.outputs:
+                if op.op in WITHOUT_VALUE:
+                    continue
+                match, seen = self.matches.get(tensor), pairs.get(tensor)
+                if match is None:
+                    unmatched.append(self._file.name(tensor))
+                if seen:
+                    one = seen["difference"]
+                    rows.append(
+                        {
+                            "op": op.op,
+                            "number": op.number,
+                            "tensor": self._file.name(tensor),
+                            "node": match.node.split(":")[0] if match else None,
+                            "how": match.how if match else "converted anew",
+                            "call": seen["call"],
+                            "agrees": one.agrees,
+                            **asdict(one),
+                        }
+                    )
+        return {"first": first, "pairs": rows, "unmatched": unmatched, "calls": self._made}
+
+
+def _named_for(trace: FileTrace, call: Mapping[str, Any]) -> dict[str, Array]:
+    """Name the inputs of a call as the file does; by their order, where it has other names."""
+    names = list(trace.session.inputs)
+    if set(call) == set(names):
+        return {name: np.asarray(value) for name, value in call.items()}
+    if len(call) != len(names):
+        raise KeyError(f"the model takes {len(call)} inputs, the file {len(names)}")
+    return dict(zip(names, map(np.asarray, call.values()), strict=True))
+
+
+def _sample_file(trace: FileTrace, samples: Samples) -> None:
+    tensors = [one.index for one in trace.session.inputs.values()]
+    for op in trace.ops:
+        if op.op not in WITHOUT_VALUE:
+            tensors += op.outputs
+    for tensor in tensors:
+        value = trace.value(tensor)
+        if value is not None:
+            samples.add(tensor, value)
+
+
+def _agree(answers: Mapping[str, Array], wanted: Mapping[str, Any]) -> bool:
+    if len(answers) != len(wanted) or any(value is None for value in wanted.values()):
+        return not wanted  # a GraphDef says nothing of its outputs
+    return all(
+        difference(answers[mine], wanted[theirs]).agrees
+        for mine, theirs in paired_outputs(answers, wanted)
+    )

@@ -1,0 +1,46 @@
+"""Faults planted into a .tflite file with the schema's own objects."""
+
+import copy
+
+import numpy as np
+
+from varhandle.tflite.flatbuffer import op_name, pack, unpack
+
+
+def operators_of(content, op):
+    """Return the numbers of the operators of the main subgraph that are of an op."""
+    model = unpack(content)
+    return [n for n, one in enumerate(model.subgraphs[0].operators) if op_name(model, one) == op]
+
+
+def with_changed_weight(content, number, place=0):
+    """Return a file in which one float of an operator's weights is another."""
+    model = unpack(content)
+    subgraph = model.subgraphs[0]
+    operator = subgraph.operators[number]
+    tensor = copy.copy(subgraph.tensors[operator.inputs[1]])
+    weights = np.array(model.buffers[tensor.buffer].data, np.uint8).view(np.float32).copy()
+    weights[place] = weights[place] * 3 + 1
+    buffer = copy.copy(model.buffers[tensor.buffer])
+    buffer.data = weights.view(np.uint8)
+    model.buffers.append(buffer)
+    tensor.buffer = len(model.buffers) - 1
+    subgraph.tensors.append(tensor)
+    operator.inputs = [operator.inputs[0], len(subgraph.tensors) - 1, *operator.inputs[2:]]
+    return pack(model)
+
+
+def without_bias(content, number):
+    """Return a file in which an operator adds no bias."""
+    model = unpack(content)
+    operator = model.subgraphs[0].operators[number]
+    operator.inputs = [*operator.inputs[:2], -1]
+    return pack(model)
+
+
+def without_operators(content, op):
+    """Return a file whose main subgraph has no operators of an op."""
+    model = unpack(content)
+    subgraph = model.subgraphs[0]
+    subgraph.operators = [one for one in subgraph.operators if op_name(model, one) != op]
+    return pack(model)

@@ -1,0 +1,98 @@
+"""Faults planted into a file are named; in a sound file, none is."""
+
+import json
+
+import numpy as np
+import pytest
+from planted_faults import operators_of, with_changed_weight, without_bias, without_operators
+
+from varhandle import CannotLocateError, locate
+from varhandle.cli import main
+
+
+@pytest.fixture(scope="module")
+def net(tf, tmp_path_factory):
+    """A convolutional net with a folded normalization, its path and its .tflite file."""
+    import keras
+
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential(
+        [
+            keras.Input((12, 12, 3), batch_size=1),
+            keras.layers.Conv2D(4, 3),
+            keras.layers.BatchNormalization(beta_initializer="ones"),
+            keras.layers.ReLU(),
+            keras.layers.Conv2D(6, 3, activation="relu", bias_initializer="ones"),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(5, bias_initializer="ones"),
+        ]
+    )
+    path = tmp_path_factory.mktemp("net") / "net.keras"
+    model.save(path)
+    return path, tf.lite.TFLiteConverter.from_keras_model(model).convert()
+
+
+@pytest.fixture(scope="module")
+def total(tf, running_total, save_module):
+    path = save_module(running_total())
+    return path, tf.lite.TFLiteConverter.from_saved_model(str(path)).convert()
+
+
+def test_a_sound_file_agrees_in_every_op(net):
+    path, content = net
+    found = locate(path, content)
+    assert found.agrees
+    assert not found.unmatched
+    nodes = {pair["op"]: pair["node"] for pair in found.pairs}
+    assert nodes["FULLY_CONNECTED"].endswith("Add")  # with the bias, and not the product alone
+    assert all(pair["similarity"] > 0.99999 for pair in found.pairs)
+
+
+def test_a_changed_weight_is_named(net):
+    path, content = net
+    second = operators_of(content, "CONV_2D")[1]
+    found = locate(path, with_changed_weight(content, second))
+    assert (found.first["call"], found.first["op"], found.first["number"]) == (1, "CONV_2D", second)
+    assert "its weights differ" in found.first["why"]
+    assert found.first["node"].endswith("Relu")
+
+
+def test_a_lost_bias_is_named(net):
+    path, content = net
+    (dense,) = operators_of(content, "FULLY_CONNECTED")
+    found = locate(path, without_bias(content, dense))
+    assert (found.first["op"], found.first["number"]) == ("FULLY_CONNECTED", dense)
+    assert "its input 2 is left out" in found.first["why"]
+
+
+def test_a_state_that_agrees(total):
+    path, content = total
+    found = locate(path, content, calls=4)
+    assert found.agrees
+    assert found.calls >= 4
+
+
+def test_a_state_that_is_not_kept_is_named_in_the_second_call(total):
+    path, content = total
+    found = locate(path, without_operators(content, "ASSIGN_VARIABLE"))
+    assert found.first["op"] == "READ_VARIABLE"
+
+
+def test_the_command_says_it_in_its_exit_code(net, tmp_path, capsys):
+    path, content = net
+    (tmp_path / "planted.tflite").write_bytes(with_changed_weight(content, 0))
+    assert main(["locate", str(path)]) == 0
+    assert "no op parts" in capsys.readouterr().out
+    assert main(["locate", str(path), str(tmp_path / "planted.tflite"), "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["agrees"] is False
+    assert {"call", "op", "tensor", "node", "max_difference", "similarity", "why"} <= set(
+        told["first"]
+    )
+    assert main(["locate", str(tmp_path / "planted.tflite")]) == 2
+    assert "give the model that it was made from" in capsys.readouterr().err
+
+
+def test_a_file_of_another_model_is_one_line(net, total):
+    with pytest.raises(CannotLocateError, match="inputs"):
+        locate(net[0], total[1], inputs={"x": np.ones([2, 4], np.float32)})
