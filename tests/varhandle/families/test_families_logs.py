@@ -14,6 +14,8 @@ from other_logs import OTHER_LOGS
 from varhandle import explain
 from varhandle.families import catalog
 from varhandle.families.catalog import FAMILIES, LOG_PATTERNS
+from varhandle.families.log_patterns import find_matches
+from varhandle.families.log_text import without_noise
 
 HERE = Path(__file__).parent
 REPORTED = json.loads((HERE / "reported_lines.json").read_text(encoding="utf-8"))
@@ -237,7 +239,7 @@ def test_other_importers(log, expected):
     assert ids(log) == [expected]
 
 
-def test_every_phrase_is_met_somewhere():
+def test_every_phrase_and_every_name_is_met_somewhere():
     """A phrase that no test holds would go on to be believed."""
     told = [*REAL.values(), *OTHER_LOGS.values(), *OF_THE_FAMILIES]
     told += [entry["log"] for entry in FIELD]
@@ -246,6 +248,13 @@ def test_every_phrase_is_met_somewhere():
     squeezed = "".join(held.split()).lower().replace('"', "").replace("`", "'")
     for pattern in LOG_PATTERNS:
         assert pattern.needle in squeezed, pattern.phrase
+    # Nor would a name that no expression catches: a sentence would go on without it.
+    joined = without_noise(re.sub(r'"\s*\n\s*f?"', "", held))
+    matches = find_matches(joined, LOG_PATTERNS)
+    caught = {(match.kind, name) for match in matches for name in match.names}
+    for pattern in LOG_PATTERNS:
+        names = [*re.compile(pattern.before).groupindex, *re.compile(pattern.after).groupindex]
+        assert {(pattern.kind, name) for name in names} <= caught, pattern.phrase
 
 
 def test_several_errors_the_cause_before_its_echoes():

@@ -35,6 +35,10 @@ _ACCELERATORS = {
 }
 
 
+_NAME = r"[\w\-:>]{1,80}"
+"""What an op is called: those of tensorflow_text begin with ``TFText>``."""
+
+
 def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
     for line in index.of("custom-op"):
         op = line.get("name")
@@ -63,8 +67,8 @@ FAMILY = Family(
         "converter.allow_custom_ops = False"
     ),
     log_patterns=(
-        Pattern("custom-op", "Encountered unresolved custom op:", after=r"(?P<name>[\w\-:]{1,80})"),
-        Pattern("custom-op", "find custom op for name", after=r"'?(?P<name>[\w\-:]{1,80})"),
+        Pattern("custom-op", "Encountered unresolved custom op:", after=rf"(?P<name>{_NAME})"),
+        Pattern("custom-op", "find custom op for name", after=rf"'?(?P<name>{_NAME})"),
         Pattern(
             "custom-op",
             ") failed to prepare",

@@ -34,7 +34,7 @@ FAMILY = Family(
         Pattern(
             "static-delegate",
             "delegate that only supports static-sized tensors with a graph",
-            after=r".{0,40}?(?:\(tensor#(?P<tensor>\d{1,7})is)?",
+            after=r"(?:.{0,40}?\(tensor#(?P<tensor>\d{1,7})is)?",
         ),
         Pattern(
             "open-size",

@@ -8,18 +8,21 @@ from varhandle.families.base import Family
 from varhandle.families.log_index import LogDiagnosis, MatchIndex
 from varhandle.families.log_patterns import Pattern
 
+_PAGE = "It is a web page: the download went wrong."
 _KINDS = {
     "ion": "It is the pointer that Git LFS left in the file's place: run git lfs pull.",
-    "ctyp": "It is a web page: the download went wrong.",
-    "l>": "It is a web page: the download went wrong.",
+    "ctyp": _PAGE,  # of <!doctype html>
+    "l>": _PAGE,  # of <html>
+    "lla": _PAGE,  # of <html lang=
+    "lve": _PAGE,  # of <?xml version=
 }
-"""What the characters 5 to 8 of a file give away."""
+"""What the characters 5 to 8 of a file begin with, without blanks."""
 
 
 def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
     for line in index.of("no-file"):
-        found = line.get("found")
-        what = _KINDS.get(found.lower(), "")
+        found = line.get("found").lower()
+        what = next((what for start, what in _KINDS.items() if found.startswith(start)), "")
         message = f"What the runtime was given is no .tflite file. {what}".strip()
         if line.get("version"):
             message = (

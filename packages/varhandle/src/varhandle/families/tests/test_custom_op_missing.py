@@ -29,8 +29,9 @@ test_it_shows_in_a_log = log_test(
         ("edgetpu-custom-op", "delegate-refused", "libedgetpu"),
         ("ethos-u", "delegate-refused", "AddEthosU"),
         ("DISPATCH_OP", "delegate-refused", "NPU"),
-        ("TFText>WhitespaceTokenizeWithOffsetsV2", "custom-op-missing", "allow_custom_ops"),
+        ("TFText>WhitespaceTokenizeWithOffsetsV2", "custom-op-missing", "tensorflow_text"),
         ("WordpieceTokenizeWithOffsets", "custom-op-missing", "tensorflow_text"),
+        ("TFText>NgramsStringJoin", "custom-op-missing", "tensorflow_text"),
         ("VarHandleOp", "unsupported-variable-dtype", "float32"),
         ("FlexErf", "flex-op-missing", "Flex"),
     ],
@@ -38,7 +39,9 @@ test_it_shows_in_a_log = log_test(
 def test_what_helps_depends_on_the_op(op, family, word):
     log = REFUSED.format(op)
     assert ids(log) == [family]
-    assert word in explain(log).matches[0].fix
+    (match,) = explain(log).matches
+    assert word in match.fix
+    assert op in match.message
 
 
 def test_an_accelerators_part_that_fails_by_itself():

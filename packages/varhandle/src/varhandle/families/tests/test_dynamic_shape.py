@@ -1,9 +1,9 @@
 """A size that is not known where a converter, a kernel or a delegate has to know it."""
 
 import numpy as np
-from family_checks import code_of, log_test, run
+from family_checks import code_of, ids, log_test, run
 
-from varhandle import check_parity
+from varhandle import check_parity, explain
 from varhandle.families.catalog import family
 
 FAMILY = family("dynamic-shape")
@@ -35,6 +35,19 @@ test_it_shows_in_a_log = log_test(
         " 25)Node number 120 (CONCATENATION) failed to prepare.",
     ],
 )
+
+
+def test_the_tensor_and_its_shape_are_named():
+    sizes = "Tensor 'input_1' has invalid shape '[None, 8, None, 3]'."
+    (match,) = explain(f"ValueError: None is only supported in the 1st dimension. {sizes}").matches
+    assert match.message.endswith("and 'input_1' has an open one ('[None,8,None,3]').")
+    static = "a delegate that only supports static-sized tensors with a graph"
+    (match,) = explain(f"{static} that has dynamic-sized tensors (tensor#61 is a").matches
+    assert "the size of tensor 61 is decided" in match.message
+
+
+def test_shapes_of_another_library_are_none():
+    assert ids("ValueError: Given shapes, [2 3] and [4], are not broadcastable.") == []
 
 
 def test_the_fix_of_a_log_runs(tf, tmp_path):

@@ -31,10 +31,14 @@ test_it_shows_in_a_log = log_test(
 def test_a_variables_op_is_another_family():
     assert ids(REFUSED.format("FlexVarHandleOp")) == ["flex-variable"]
     assert ids("Flex ops: FlexAddV2, FlexVarHandleOp") == ["flex-variable"]
+    assert ids(REFUSED.format("FlexReluGrad")) == ["flex-variable"]  # an op of training
 
 
 def test_the_op_is_named_and_an_older_release_told():
-    (match,) = explain(f"tensorflow==2.12.0\n{REFUSED.format('FlexErf')}").matches
+    again = "Node number 3 (FlexErf) failed to prepare."
+    (match,) = explain(f"tensorflow==2.12.0\n{REFUSED.format('FlexErf')}\n{again}").matches
     assert match.message.startswith("FlexErf: ")
     assert "Bound to TensorFlow 2.12.0: the tensorflow package up to 2.19 links Flex" in match.fix
     assert "Bound" not in explain(REFUSED.format("FlexErf")).matches[0].fix
+    newer = explain(f"tensorflow==2.20.0\n{REFUSED.format('FlexErf')}").matches[0].fix
+    assert "Bound" not in newer  # which links no Flex either

@@ -82,14 +82,36 @@ def test_todays_converter_is_understood(tf, samples, settings):
     assert ids("".join(traceback.format_exception(refused.value)))[0] == FAMILY.id
 
 
-@pytest.mark.parametrize("line", ["op: 'SQRT'", "to 16x8-bit not yet supported for op: 'ELU'"])
-def test_the_fixes_of_a_log_run(tf, line):
-    log = f"Quantization {line}" if "16x8" in line else f"Quantization not yet supported for {line}"
+def test_calibrators_words_in_another_program_are_none():
+    assert ids("ValueError: Size mismatch, expected 4 for dim 1 but found 5") == []
+    assert ids("You need to provide a representative picture.") == []
+
+
+def test_an_older_release_is_told_of_its_custom_ops():
+    line = "RuntimeError: Quantization not yet supported for op: 'CUSTOM'."
+    (match,) = explain(f"tensorflow==2.3.0\n{line}").matches
+    assert "Bound to TensorFlow 2.3.0: leave TFLITE_BUILTINS_INT8 out" in match.fix
+
+
+@pytest.mark.parametrize(
+    ("log", "activations"),
+    [
+        ("Quantization not yet supported for op: 'SQRT'", "int8"),
+        ("Quantization to 16x8-bit not yet supported for op: 'ELU'", "int16"),
+        ("Hybrid models are not supported on TFLite Micro.", "int8"),
+    ],
+)
+def test_the_fixes_of_a_log_run(tf, log, activations):
+    from ai_edge_litert.interpreter import Interpreter
+
     (match,) = explain(log).matches
     converter = elu(tf)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if "Hybrid" not in log:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
     (data,) = explain("Model resulted in Nan value during calibration").matches
     samples = np.random.default_rng(0).random((16, 8))
-    run(code_of(data.fix), converter=converter, samples=samples)
-    run(code_of(match.fix), converter=converter, tf=tf)
-    assert converter.convert()
+    names = run(code_of(data.fix), converter=converter, samples=samples)
+    run(code_of(match.fix), **names, tf=tf)
+    interpreter = Interpreter(model_content=converter.convert())
+    dtypes = {np.dtype(tensor["dtype"]).name for tensor in interpreter.get_tensor_details()}
+    assert activations in dtypes

@@ -27,4 +27,7 @@ def test_the_sizes_are_told_and_a_store_is_not_asked_for():
     (match,) = explain(log).matches
     assert "19440 bytes are asked for, 11876 are free" in match.message
     assert "tensor_arena_size" in match.fix
+    log = "Arena size is too small for all buffers. Needed 64 but only 20 was available."
+    (match,) = explain(log).matches
+    assert "64 bytes are asked for, 20 are free" in match.message
     assert ids(f"VAR_HANDLE (3), READ_VARIABLE (3)\n{log}") == [FAMILY.id]

@@ -32,6 +32,7 @@ test_it_shows_in_a_log = log_test(
         ("TRANSPOSE", "AddTranspose"),
         ("FULLY_CONNECTED", "AddFullyConnected"),
         ("MAX_POOL_2D", "AddMaxPool2D"),
+        ("CONV_3D", "AddConv3D"),
         ("UNIDIRECTIONAL_SEQUENCE_LSTM", "AddUnidirectionalSequenceLSTM"),
         ("L2_NORMALIZATION", "AddL2Normalization"),
     ],
@@ -50,3 +51,4 @@ def test_another_runtime_is_too_old_and_a_variable_needs_a_store():
     micro = full.replace("Registration failed.", "Failed to get registration from op code CONV_2D")
     assert ids(micro) == [FAMILY.id]
     assert ids("Failed to get registration from op code VAR_HANDLE") == ["micro-needs-store"]
+    assert ids("Didn't find op for builtin opcode 'VAR_HANDLE'") == ["runtime-too-old"]

@@ -32,7 +32,11 @@ test_it_shows_in_a_log = log_test(
     [
         (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
         (b"<!DOCTYPE html><html>", "web page"),
-        (b"PK\x03\x04\x14\x00\x00\x00", ""),
+        (b"<html>\n<head>", "web page"),
+        (b"<html><head>", "web page"),
+        (b'<html lang="en">', "web page"),
+        (b'<?xml version="1.0"?><Error>', "web page"),
+        (b"PK\x03\x04\x14\x00\x00\x00", "is no .tflite file."),
     ],
 )
 def test_what_the_file_is_instead(content, word):
@@ -40,6 +44,11 @@ def test_what_the_file_is_instead(content, word):
     identifier = content[4:8].decode("latin-1")
     log = f"Model provided has model identifier '{identifier}', should be 'TFL3'"
     assert word in explain(log).matches[0].message
+
+
+def test_what_stands_in_the_place_of_the_version_is_told():
+    log = "Model provided is schema version 1212238920 not equal to supported version 3."
+    assert "version, 3, stands 1212238920: the pointer" in explain(log).matches[0].message
 
 
 def test_other_programs_open_files_too():

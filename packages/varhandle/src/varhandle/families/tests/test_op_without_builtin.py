@@ -51,6 +51,8 @@ def test_flex_is_not_advised_for_what_it_has_not():
         ("1x8x8x3", "f32", "op-without-builtin", "for it."),
         ("1x8x8x3", "f16", "op-without-builtin", "in float16"),
         ("1x8x8x3", "f64", "op-without-builtin", "in float64"),
+        ("1x8x8x3", "bf16", "op-without-builtin", "in bfloat16"),
+        ("?x?x?x3", "f16", "op-without-builtin", "in float16"),  # which no size would cure
         ("?x?x?x3", "f32", "dynamic-shape", "size is open"),
         ("1x8x?x3", "f32", "dynamic-shape", "size is open"),
         ("?x8x8x3", "f32", "op-without-builtin", "for it."),  # the batch may be open
@@ -74,6 +76,7 @@ def test_a_dtype_is_blamed_only_if_it_explains_every_op():
     (match,) = explain(tangent + CONV_2D.format("1x8x8x3", "f64")).matches
     assert "float64" not in match.message
     assert "tf.Tan, tf.Conv2D" in match.message
+    assert match.line_number == 1
 
 
 def test_what_is_refused_beside_a_variable_is_not_told_by_itself():
@@ -87,8 +90,10 @@ def test_what_helps_depends_on_the_release_of_the_log():
     log = "TF Select ops: Tan\n"
     (today,) = explain(log).matches
     (old,) = explain(f"tensorflow version: 2.15.1\n{log}").matches
+    (older,) = explain(f"tensorflow version: 2.8.0\n{log}").matches
     (toco,) = explain(f"W tensorflow/contrib/lite/toco/x.cc:1]\n{log}").matches
     assert "Bound" not in today.fix
     assert "Bound to TensorFlow 2.15.1: its tensorflow package still links Flex" in old.fix
+    assert "Bound to TensorFlow 2.8.0: convert it with SELECT_TF_OPS for a runtime" in older.fix
     assert "Bound to TensorFlow 1.15 or older: take the op out" in toco.fix
-    assert all(one.fix.startswith(FAMILY.fix) for one in (today, old, toco))
+    assert all(one.fix.startswith(FAMILY.fix) for one in (today, old, older, toco))
