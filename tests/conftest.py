@@ -7,10 +7,10 @@ from collections import Counter
 
 import pytest
 from changed import DURATIONS
-from family_fixtures import tf
+from family_fixtures import printed_code_is_run, tf
 from hypothesis import HealthCheck, settings
 
-__all__ = ["tf"]
+__all__ = ["printed_code_is_run", "tf"]
 
 os.environ["WORKBOOK_PROGRESS"] = "off"
 # Fuzzing takes the same examples every time, watches no clock, and leaves nothing in the checkout.

@@ -1,9 +1,13 @@
 """What the tests of the failure families do: explain a log, find in a model, run a fix."""
 
+import shlex
+
 import pytest
 import zoo
+from printed_code import pieces_of, ran
 
 from varhandle import explain
+from varhandle.cli import main
 from varhandle.families.catalog import find
 from varhandle.formats import read_graph
 from varhandle.graph import Access, Function, Graph, Node, Signature, TensorSpec, Variable
@@ -34,8 +38,25 @@ def code_of(fix):
 
 
 def run(code, **names):
+    """Run printed Python; return its names."""
     exec(compile(code, "fix", "exec"), names)
+    ran(code)
     return names
+
+
+def run_command(line):
+    """Run a printed command of the tool's own; return its exit code."""
+    program, *arguments = shlex.split(line)
+    assert program == "varhandle"
+    code = main(arguments)
+    ran(line)
+    return code
+
+
+def piece(text, beginning):
+    """Return the only piece of code in a printed text that begins so; what comments hold, too."""
+    (found,) = {one for one in pieces_of(text) if one.startswith(beginning)}
+    return found
 
 
 def case_test(family, expected):

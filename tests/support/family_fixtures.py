@@ -4,8 +4,14 @@ import functools
 
 import pytest
 import zoo
+from printed_code import hold_to_registry
 
 from varhandle.reproduction import reproduce
+
+
+@pytest.fixture(autouse=True)
+def printed_code_is_run(request):
+    yield from hold_to_registry(request.node.nodeid)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import ast
 
 import numpy as np
 import pytest
+from family_checks import run
 
 from varhandle.evaluate.caller_code import calling_code
 from varhandle.graph import ModelFileError
@@ -20,9 +21,7 @@ def delivered(tmp_path, monkeypatch):
         (tmp_path / "model.tflite").write_bytes(content)
         if state:
             (tmp_path / "model.state.npz").write_bytes(as_npz(state))
-        names = {}
-        exec(calling_code(content, state or (), **options), names)
-        return names
+        return run(calling_code(content, state or (), **options))
 
     return deliver
 

@@ -6,15 +6,13 @@ around it in the test that ``IN_ITS_PROGRAM`` names.
 """
 
 import re
-import shlex
 
 import numpy as np
 import pytest
 import zoo
 from ai_edge_litert.interpreter import Interpreter
-from family_checks import run
+from family_checks import run, run_command
 
-from varhandle.cli import main
 from varhandle.families.catalog import find
 from varhandle.formats import read_graph
 
@@ -124,8 +122,6 @@ def test_a_command_makes_the_file(specimen_path, tmp_path, monkeypatch, capsys, 
     (command,) = {
         line for fix in fixes(specimen_path(name), family) for line in COMMAND.findall(fix)
     }
-    program, *arguments = shlex.split(command)
-    assert program == "varhandle"
-    assert main(arguments) == code, capsys.readouterr()
+    assert run_command(command) == code, capsys.readouterr()
     (file,) = tmp_path.glob("*.tflite")
     Interpreter(str(file)).allocate_tensors()

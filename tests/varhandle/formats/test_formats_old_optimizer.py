@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from family_checks import run
 
 from varhandle import cure, diagnose
 from varhandle.formats import read_graph
@@ -52,7 +53,7 @@ def test_it_is_converted_and_compared(tf, trained, monkeypatch, tmp_path):
     (got,) = tf.lite.Interpreter(model_content=made.content).get_signature_runner()(x=x).values()
     np.testing.assert_allclose(got, model.call(x), rtol=1e-6)
     monkeypatch.chdir(tmp_path)
-    exec(made.plan.code, {})
+    run(made.plan.code)
     content = (tmp_path / "model.tflite").read_bytes()
     (got,) = tf.lite.Interpreter(model_content=content).get_signature_runner()(x=x).values()
     np.testing.assert_allclose(got, model.call(x), rtol=1e-6)

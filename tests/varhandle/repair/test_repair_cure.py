@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import zoo
+from family_checks import run as run_code
 from stateful_modules import runners
 
 from varhandle.diagnosis import diagnose
@@ -371,8 +372,7 @@ def test_the_code_of_a_way_makes_such_a_file(cured, name, options, tmp_path, mon
     made = cured(name, **options)
     asked = asked_of(made)
     monkeypatch.chdir(tmp_path)
-    space = {"calls": dict(asked)}
-    exec(compile(made.plan.code, "<way>", "exec"), space)
+    space = run_code(made.plan.code, calls=dict(asked))
     assert (tmp_path / "model.tflite").read_bytes() == space["content"]
     for signature, calls in asked.items():
         mine, theirs = (

@@ -1,5 +1,5 @@
 """The fixtures of these tests, which are not installed with the package."""
 
-from family_fixtures import reproduced, specimen_path, tf
+from family_fixtures import printed_code_is_run, reproduced, specimen_path, tf
 
-__all__ = ["reproduced", "specimen_path", "tf"]
+__all__ = ["printed_code_is_run", "reproduced", "specimen_path", "tf"]
