@@ -39,7 +39,8 @@ _ARGUMENT = (
 _COMMAND = re.compile(
     rf"(?:[A-Z_]+=\w+ )?(?:pip install(?: [\w.=-]+)?|varhandle [a-z]+|python(?: -m)? [\w.]+"
     rf"|(?:(?<=\()|(?<=: )|(?<=run ))[a-z]\w+(?= -))(?: {_ARGUMENT})+"
-    rf"|(?:pip install|varhandle) [\w-]+|\b(?:cp|mkdir) [^()]+|(?<![\w-])--[a-z][\w-]+(?: (?:[A-Z]+[.\w]*|{HOLE}))?"
+    rf"|(?:pip install|varhandle) [\w-]+|\b(?:cp|mkdir) [^()]+"
+    rf"|(?<![\w-])--[a-z][\w-]+(?: (?:[A-Z]+[.\w]*|{HOLE}))?"
 )
 
 
@@ -64,20 +65,21 @@ def _is_code(line: str) -> bool:
     """Tell a line of Python (a part of a statement, too), of C++ or of a shell."""
     if not re.search(r"\w{3}", line.replace(HOLE, "")):
         return False
-    if re.match(r"(?:[A-Z_]+=\w+ )?(?:pip install|varhandle \w+ |python )", line):
-        return True
-    if re.search(r"[=)].*;$|\w\(.*\{$", line):
-        return True
+    shell = re.match(r"(?:[A-Z_]+=\w+ )?(?:pip install|varhandle \w+ |python )", line)
+    return bool(shell or re.search(r"[=)].*;$|\w\(.*\{$", line)) or _is_python(line)
+
+
+def _is_python(line: str) -> bool:
     named = line.replace(HOLE, "hole_")
     for whole in (named, f"{named}\n pass", f"f({named})"):
         try:
             (statement,) = ast.parse(whole).body
         except (SyntaxError, ValueError):
             continue
-        if whole.startswith("f(") and not re.search(r"\w=.*[,(]|,.*\w=|\w\(", line):
-            return False
         if isinstance(statement, ast.Assign) and " = " not in line:
             continue
+        if whole.startswith("f(") and not re.search(r"\w=.*[,(]|,.*\w=|\w\(", line):
+            return False
         if isinstance(statement, ast.Expr):
             calls = any(isinstance(node, ast.Call) for node in ast.walk(statement))
             return calls and not re.search(r"\w \(", line)
@@ -128,7 +130,8 @@ def _plain(text: str) -> str:
 
 def is_in(piece: str, text: str) -> bool:
     """Tell whether a text that was run has all lines of a piece, in their order."""
-    lines = (".*?".join(map(re.escape, line.split(HOLE))) for line in _plain(piece).split("\n"))
+    plain = re.sub(r"\b[A-Z]{5,}\b", HOLE, _plain(piece))  # MODEL, FOLDER: the reader's own
+    lines = (".*?".join(map(re.escape, line.split(HOLE))) for line in plain.split("\n"))
     return re.search("(?s:.*?)".join(lines), text) is not None
 
 

@@ -2,10 +2,10 @@
 
 import importlib.util
 import json
-import shlex
 import sys
 
 import pytest
+from family_checks import run_command
 
 from varhandle.cli import main
 from varhandle.diagnosis import diagnose
@@ -95,12 +95,11 @@ def test_what_is_missing_is_named_and_the_command_works(suffix, saved, own_layer
     # A .keras file is not loaded before all that it names as foreign is there.
     missing = NAMES - {"plain_square"} if suffix == "keras" else NAMES
     assert all(name.rpartition(">")[2] in named for name in missing)
-    words = shlex.split(command.partition(", where FILE.py")[0].replace("FILE.py", str(path)))
-    assert words[0] == "varhandle"
+    command = command.partition(", where FILE.py")[0].replace("FILE.py", str(path))
     if suffix == "h5":
         with pytest.raises(NoCureError, match=r"PosEmb.*--import FILE\.py"):
             cure(saved / "m.h5")
-    assert main(words[1:]) == 0, capsys.readouterr().out
+    assert run_command(command) == 0, capsys.readouterr().out
     assert f"model.tflite --import {path}" in capsys.readouterr().out
 
 
