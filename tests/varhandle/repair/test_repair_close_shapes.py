@@ -8,6 +8,8 @@ from family_checks import run, run_command
 
 from varhandle import NoCureError, cure, diagnose
 from varhandle.cli import main
+from varhandle.repair import steps
+from varhandle.sandbox import run_isolated
 from varhandle.savedmodel.close_shapes import close_signatures
 
 
@@ -102,6 +104,33 @@ def test_the_command_that_is_printed_closes_it(tf, make, tmp_path, monkeypatch, 
     told = capsys.readouterr().out
     assert "The file takes " in told
     _answers_as(tf, (tmp_path / "model.tflite").read_bytes(), model)
+
+
+@pytest.mark.parametrize(("runs", "writes"), [("with open steps", 1), ("never yet", 3)])
+def test_a_keras_file_is_saved_as_often_as_it_is_closed(tf, runs, writes, tmp_path, monkeypatch):
+    """Its open graph is saved as well where a batch of 1 is not enough, to find more to close."""
+    _made(tf, _steps_open).save(tmp_path / "m.keras")
+    saved, run_once = [], steps._run_once
+
+    def counted(function, *arguments, **options):
+        saved.extend(options.get("writes", ()))
+        return run_isolated(function, *arguments, **options)
+
+    def refusing(job):
+        if runs == "never yet" and len(saved) == 1:
+            raise NoCureError("it does not run")
+        run_once(job)
+
+    monkeypatch.setattr(steps, "run_isolated", counted)
+    monkeypatch.setattr(steps, "_run_once", refusing)
+    made = cure(tmp_path / "m.keras")
+    assert len(saved) == writes
+    runner = tf.lite.Interpreter(model_content=made.content).get_signature_runner()
+    takes = {name: one["shape_signature"] for name, one in runner.get_input_details().items()}
+    (shapes,) = made.plan.shapes.values()
+    told = {name: [-1 if size is None else size for size in shapes[name]] for name in shapes}
+    assert told == {name: list(shape) for name, shape in takes.items()}
+    assert [-1 in shape for shape in told.values()] == [runs == "with open steps"]
 
 
 def test_a_graph_that_cannot_be_closed_has_a_line_for_its_author(tf, tmp_path, monkeypatch):

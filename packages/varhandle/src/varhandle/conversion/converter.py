@@ -18,7 +18,7 @@ from varhandle.formats import ModelFormat, format_of, read_graph
 from varhandle.formats.base import ModelSource
 from varhandle.formats.custom_code import Import
 from varhandle.formats.trust import check_trust
-from varhandle.graph import ModelFileError, Signature, Variable
+from varhandle.graph import Graph, ModelFileError, Signature, Variable
 from varhandle.progress_bar import busy
 from varhandle.sandbox import OpError, Record, run_isolated
 from varhandle.tflite.file_mark import check_mark
@@ -138,7 +138,7 @@ class Conversion(Rich):
 
 
 def convert(
-    source: str | os.PathLike[str],
+    source: str | os.PathLike[str] | Graph,
     *,
     settings: ConverterSettings | None = None,
     signature_keys: Sequence[str] | None = None,
@@ -157,17 +157,17 @@ def convert(
         NotTrustedError: It brings code along, and ``trust`` is not given (a ``ValueError``).
         ValueError: The model has no such signature.
     """
-    graph = read_graph(source)
+    graph = source if isinstance(source, Graph) else read_graph(source)
     model_format = format_of(graph)
     if model_format.is_converted:
-        raise ModelFileError(source, "neither a SavedModel nor a Keras file nor a GraphDef")
+        raise ModelFileError(graph.source, "neither a SavedModel nor a Keras file nor a GraphDef")
     check_trust(graph, trust)  # Keras ignores safe_mode for a .h5 file: nothing later would stop it
     keys = list(signature_keys or ())
     names = [signature.name for signature in graph.signatures]
     unknown = [key for key in keys if key not in names]
     if unknown:
         raise ValueError(f"no signature {join_all(unknown)}; there are: {join_all(names)}")
-    path, called = model_format.path_to_load(source), model_format.call_signature(graph, None)
+    path, called = model_format.path_to_load(graph.source), model_format.call_signature(graph, None)
     opened = ModelSource(path, called, tuple(keys), trust, tuple(imports))
     with busy("converting"):
         record = run_isolated(

@@ -462,7 +462,7 @@ def _prove_source(
     timeout: float,
 ) -> Proof:
     keys = None if signature is None else [signature]
-    conversion = convert(graph.source, signature_keys=keys, timeout=timeout, **loading)
+    conversion = convert(graph, signature_keys=keys, timeout=timeout, **loading)
     content = conversion.content
     if content is None:
         return Proof(conversion, reason=converter_words(conversion.record))

@@ -40,13 +40,14 @@ from varhandle.repair.refusal import (
 )
 from varhandle.sandbox import run_isolated
 from varhandle.savedmodel.checkpoint_freezer import checkpoint_beside, files_of, freeze_checkpoint
-from varhandle.savedmodel.close_shapes import (
-    Sizes,
+from varhandle.savedmodel.close_shapes import Sizes, close_signatures, export_closed
+from varhandle.savedmodel.resave_tracked import (
+    CALL,
+    DEFAULT,
     batch_of_one,
-    close_signatures,
-    export_closed,
+    export_keras,
+    save_tracked,
 )
-from varhandle.savedmodel.resave_tracked import CALL, DEFAULT, export_keras, save_tracked
 from varhandle.savedmodel.rewrite_signature import rewrite_signatures
 from varhandle.tflite.externalize_state import Lifted, lift_state
 from varhandle.tflite.runtime_support import update_runtime_version
@@ -212,6 +213,12 @@ def _freeze_code(diagnosis: Diagnosis, _: RepairPlan) -> list[str]:
 
 
 def _export(job: RepairJob) -> None:
+    """Save a Keras file as it is, unless a later step closes its sizes in the same pass."""
+    if "close-shapes" not in job.plan.steps:
+        _export_open(job)
+
+
+def _export_open(job: RepairJob) -> None:
     export = partial(export_keras, float32=_in_float32(job.plan))
     job.rewrite(export, job.trust, job.imports, name="exported")
 
@@ -246,14 +253,15 @@ def _close_shapes(job: RepairJob) -> None:
         except NoCureError as error:
             problem = error
             continue
+        taken = _taken(job)
         told = "; ".join(
             f"{printable(name)} {[-1 if size is None else size for size in shape]}"
-            for sizes in shapes.values()
+            for sizes in taken.values()
             for name, shape in sizes.items()
         )
         open_ones = " (-1 stays open)" if "-1" in told else ""
         why = f"{job.plan.why} The file takes {told}{open_ones}."
-        job.plan = replace(job.plan, why=why, shapes=shapes)
+        job.plan = replace(job.plan, why=why, shapes=taken)
         job.plan = job.plan.with_step(job.diagnosis, "close-shapes", "")
         return
     if job.model_format.can_export:
@@ -265,13 +273,33 @@ def _close_shapes(job: RepairJob) -> None:
 def _close(job: RepairJob, shapes: Mapping[str, Sizes], name: str) -> None:
     if job.model_format.can_export:
         loading = (job.trust, job.imports, _in_float32(job.plan))
-        job.rewrite(export_closed, shapes, job.path, loading, name=name, reads=[job.path])
+        job.rewrite(export_closed, shapes, loading, name=name)
     else:
         job.rewrite(close_signatures, shapes, name=name)
 
 
-def _closings(job: RepairJob) -> Iterator[dict[str, dict[str, list[int | None]]]]:
-    """Yield shapes by signature and input, each closing more than the one before."""
+_Shapes = dict[str, dict[str, list[int | None]]]
+
+
+def _taken(job: RepairJob) -> _Shapes:
+    """Return the shapes that the closed signatures take, by signature and input."""
+    graph = read_graph(job.source)
+    return {
+        name: {spec.name: list(spec.shape) for spec in graph.signature(name).inputs if spec.shape}
+        for name in job.signatures
+    }
+
+
+def _closings(job: RepairJob) -> Iterator[_Shapes]:
+    """Yield shapes by signature and input, each closing more than the one before.
+
+    What they do not name gets a batch of 1. Only for more a Keras file has to be exported first.
+    """
+    if job.model_format.can_export:
+        if job.inputs is None:
+            yield {name: {} for name in job.signatures}
+        job.source = job.path
+        _export_open(job)
     graph = read_graph(job.source)
     signatures = [graph.signature(name) for name in job.signatures]
     if job.inputs is not None:
@@ -284,7 +312,8 @@ def _closings(job: RepairJob) -> Iterator[dict[str, dict[str, list[int | None]]]
         one.name: {spec.name: batch_of_one(spec.shape) for spec in one.inputs if spec.shape}
         for one in signatures
     }
-    yield batch
+    if not job.model_format.can_export:
+        yield batch
     every = {
         one.name: {spec.name: _closed(spec, calls[0][spec.name]) for spec in one.inputs}
         for one in signatures

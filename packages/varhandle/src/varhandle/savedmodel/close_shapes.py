@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from varhandle.formats.custom_code import Import
-from varhandle.savedmodel.resave_tracked import entries_of, export_keras, input_specs
+from varhandle.savedmodel.resave_tracked import batch_of_one, entries_of, export_keras, input_specs
 
 Sizes = Mapping[str, Sequence[int | None]]
 """Input name to its shape, ``None`` for what stays open."""
@@ -54,16 +54,16 @@ def close_signatures(source: str, target: str, shapes: Mapping[str, Sizes]) -> N
 
 
 def export_closed(
-    exported: str,
+    source: str,
     target: str,
     shapes: Mapping[str, Sizes],
-    source: str,
     loading: tuple[bool, Sequence[Import], bool],
 ) -> None:
     """Write a Keras file as a SavedModel whose inputs have these shapes.
 
-    ``loading`` are trust, imports and whether it is loaded in float32, as ``export_keras`` takes
-    them. Traced with the shapes, its layers tell more than the open graph that was ``exported``.
+    What ``shapes`` does not name gets a batch of 1. ``loading`` are trust, imports and whether it
+    is loaded in float32, as ``export_keras`` takes them. Traced with the shapes, its layers tell
+    more than an open graph: that one is closed where the model does not tell its inputs.
     """
     (sizes,) = shapes.values()
     open_one = f"{target}-open"
@@ -71,15 +71,7 @@ def export_closed(
     if export_keras(source, open_one, trust, imports, float32=float32, shapes=sizes):
         Path(open_one).rename(target)
     else:
-        close_signatures(exported, target, shapes)
-
-
-def batch_of_one(shape: Any) -> Any:
-    """Close the first size of a shape, if it is open; the others stay as they are."""
-    if shape is None or getattr(shape, "rank", 0) is None:
-        return shape
-    sizes = list(shape)
-    return [1, *sizes[1:]] if sizes and sizes[0] is None else sizes
+        close_signatures(open_one, target, shapes)
 
 
 def _calling(tf: Any, function: Any) -> Any:

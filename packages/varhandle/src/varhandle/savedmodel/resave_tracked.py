@@ -154,8 +154,8 @@ def export_keras(
     """Write a Keras file as a SavedModel, by the model's own ``export``.
 
     With ``float32``, a model of half precision is loaded in float32 instead. ``shapes`` are those
-    of the inputs, by name, instead of the model's. Whether they were taken is returned: a model
-    that does not tell its inputs is exported as it is.
+    of the inputs, by name, instead of the model's; what they do not name gets a batch of 1. Whether
+    they were taken is returned: a model that does not tell its inputs is exported as it is.
 
     ``ValueError``, with Keras's own message, if it cannot load or export it.
     """
@@ -166,16 +166,24 @@ def export_keras(
     model = load_keras(source, trust, imports, float32)
     # Left to itself, export opens the batch, which a layer with a state of a fixed size refuses.
     inputs = getattr(model, "inputs", None) or ()  # a class of its author's tells none
-    specs: Any = [
-        tf.TensorSpec((shapes or {}).get(one.name, one.shape), one.dtype, one.name)
-        for one in inputs
-    ]
+    sizes = {one.name: one.shape for one in inputs}
+    if shapes is not None:
+        sizes = {name: shapes.get(name, batch_of_one(shape)) for name, shape in sizes.items()}
+    specs: Any = [tf.TensorSpec(sizes[one.name], one.dtype, one.name) for one in inputs]
     if type(model).__module__.startswith("tf_keras"):
         model.export(target)
         return False
     signature = (specs if len(specs) == 1 else [specs]) if specs else None
     model.export(target, verbose=False, input_signature=signature)
     return signature is not None
+
+
+def batch_of_one(shape: Any) -> Any:
+    """Close the first size of a shape, if it is open; the others stay as they are."""
+    if shape is None or getattr(shape, "rank", 0) is None:
+        return shape
+    sizes = list(shape)
+    return [1, *sizes[1:]] if sizes and sizes[0] is None else sizes
 
 
 def _called(function: Any, tensors: list[Any], specs: dict[str, Any]) -> Any:
