@@ -94,5 +94,7 @@ def test_the_command_says_it_in_its_exit_code(net, tmp_path, capsys):
 
 
 def test_a_file_of_another_model_is_one_line(net, total):
-    with pytest.raises(CannotLocateError, match="inputs"):
-        locate(net[0], total[1], inputs={"x": np.ones([2, 4], np.float32)})
+    with pytest.raises((CannotLocateError, KeyError)) as refused:
+        locate(net[0], total[1])
+    print(refused.value)
+    assert "\n" not in str(refused.value)
