@@ -2,7 +2,6 @@
 
 import json
 
-import numpy as np
 import pytest
 from planted_faults import operators_of, with_changed_weight, without_bias, without_operators
 

@@ -48,12 +48,13 @@ class Difference:
 
 
 def difference(
-    got: Array, expected: Array, *, step: float = 0.0, inputs: float = 0.0
+    got: Array, expected: Array, *, step: float = 0.0, inputs: float = 0.0, allowed: float = 0.0
 ) -> Difference:
     """Compare a tensor with what it should be.
 
     ``step`` is that of its scale, where it is quantized; ``inputs`` the largest value that its op
-    takes. Shapes may differ where the sizes are the same: a file may drop a dimension of 1.
+    takes; ``allowed`` a share that may differ, where that is more than the dtype's. Shapes may
+    differ where the sizes are the same: a file may drop a dimension of 1.
     """
     if got.size != expected.size:
         note = f"shape {list(got.shape)} where the model has {list(expected.shape)}"
@@ -75,7 +76,7 @@ def difference(
     worst = float(errors.max(initial=0.0))
     broken = np.isfinite(wide) & ~np.isfinite(mine.astype(wide.dtype))
     note = "NaN or infinity where the model has numbers" if broken.any() else ""
-    allowed = max(_tolerance(mine), _tolerance(theirs))
+    allowed = max(allowed, _tolerance(mine), _tolerance(theirs))
     steps = worst / step if step else None
     return Difference(worst, worst / scale, _similarity(mine, theirs), allowed, steps, note)
 

@@ -95,8 +95,36 @@ class FileTrace:
 
     def step(self, tensor: int) -> float:
         """Return the real value of one step of a quantized tensor, the largest of its channels."""
-        scales = _scales(self.subgraph.tensors[tensor])
-        return 0.0 if scales is None else float(np.max(scales))
+        steps = self.steps(tensor)
+        return 0.0 if steps is None else float(np.max(steps))
+
+    def steps(self, tensor: int) -> Array | None:
+        """Return the same for each channel, in a shape that fits the tensor's."""
+        return _per_channel(self.subgraph.tensors[tensor], _scales(self.subgraph.tensors[tensor]))
+
+    def limits(self, tensor: int) -> tuple[float, float] | None:
+        """Return the least and the largest real value of a quantized tensor of one scale."""
+        raw, scales = self.raw(tensor), _scales(self.subgraph.tensors[tensor])
+        if raw is None or scales is None or len(scales) != 1 or raw.dtype.kind not in "iu":
+            return None
+        ends = np.iinfo(raw.dtype)
+        (zero,) = _zero_points(self.subgraph.tensors[tensor])
+        return float((ends.min - zero) * scales[0]), float((ends.max - zero) * scales[0])
+
+    def constant(self, tensor: int) -> int | None:
+        """Return the tensor that holds the value of a constant: itself, or what is dequantized."""
+        maker = self.producers.get(tensor)
+        if maker is not None and maker.op == "DEQUANTIZE":
+            tensor = maker.inputs[0]
+        return tensor if tensor >= 0 and self.is_constant(tensor) else None
+
+
+def _per_channel(tensor: schema.TensorT, values: Array | None) -> Array | None:
+    if values is None or len(values) == 1 or tensor.shape is None:
+        return values
+    shape = [1] * len(tensor.shape)
+    shape[tensor.quantization.quantizedDimension] = -1
+    return values.reshape(shape)
 
 
 def _scales(tensor: schema.TensorT) -> Array | None:
@@ -113,11 +141,14 @@ def dequantized(raw: Array, tensor: schema.TensorT) -> Array:
     scales = _scales(tensor)
     if scales is None or raw.dtype.kind not in "iu":
         return raw
-    zeros = np.zeros_like(scales)
-    if tensor.quantization.zeroPoint is not None and len(tensor.quantization.zeroPoint):
-        zeros = np.asarray(tensor.quantization.zeroPoint, np.float64)
-    if len(scales) > 1:
-        shape = [1] * raw.ndim
-        shape[tensor.quantization.quantizedDimension] = -1
-        scales, zeros = scales.reshape(shape), np.resize(zeros, len(scales)).reshape(shape)
-    return ((raw.astype(np.float64) - zeros) * scales).astype(np.float32)
+    steps, zeros = _per_channel(tensor, scales), _per_channel(tensor, _zero_points(tensor))
+    real: Array = ((raw.astype(np.float64) - zeros) * steps).astype(np.float32)  # type: ignore[operator]
+    return real
+
+
+def _zero_points(tensor: schema.TensorT) -> Array:
+    count = len(tensor.quantization.scale)
+    held = tensor.quantization.zeroPoint
+    if held is None or not len(held):
+        return np.zeros(count)
+    return np.resize(np.asarray(held, np.float64), count)

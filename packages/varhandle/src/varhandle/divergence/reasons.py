@@ -8,70 +8,94 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from varhandle.display import counted, printable
+from varhandle.display import printable
 from varhandle.divergence.difference import Difference
 from varhandle.divergence.file_trace import FileOp, FileTrace
 
 Array = npt.NDArray[Any]
 
 
-def why(
-    file: FileTrace,
-    op: FileOp,
-    one: Difference,
-    *,
-    twin: tuple[FileTrace, FileOp] | None,
-    group: Sequence[FileOp],
-    call: int,
-) -> str:
-    """Say in a sentence why an op parts; ``twin`` is the same op of a file converted anew."""
-    if op.op == "READ_VARIABLE":
-        return _variable(file, op, call)
-    if twin:
-        changed = _changed(file, op, *twin)
-        if changed:
-            return changed
-    if one.note:
-        return f"the inputs agree, the output does not: {one.note}"
+SATURATED = 0.1
+"""Share of a tensor's range that may lie beyond its scale: what calibration did not see."""
+
+FLOAT16 = 1e-3
+"""Share of a constant's range by which storing it as float16 changes it, at most."""
+
+
+def plain(one: Difference, group: Sequence[FileOp]) -> str:
+    """Say no more than that the inputs agree and the output does not."""
+    note = f": {one.note}" if one.note else ""
     if len(group) > 1:
-        return f"one of {counted(len(group), 'op')} that were made of one: its inputs agree"
-    return "the inputs agree, the output does not"
+        return f"the inputs of these {len(group)} ops agree, the output does not{note}"
+    return f"the inputs agree, the output does not{note}"
 
 
-def _changed(file: FileTrace, op: FileOp, other: FileTrace, twin: FileOp) -> str:
-    """Say what an op has that the same op of a fresh conversion has not; empty if nothing."""
+def changed_inputs(file: FileTrace, op: FileOp, other: FileTrace, twin: FileOp) -> str:
+    """Say what an op takes that the same op of a fresh conversion does not; empty if nothing."""
     if op.op != twin.op:
         return f"it is {op.op} where a fresh conversion has {twin.op}"
-    if len(op.inputs) != len(twin.inputs):
-        return f"it takes {len(op.inputs)} inputs where a fresh conversion has {len(twin.inputs)}"
-    for place, (mine, theirs) in enumerate(zip(op.inputs, twin.inputs, strict=True)):
+    mine_inputs, their_inputs = (_without_end(one.inputs) for one in (op, twin))
+    if len(mine_inputs) != len(their_inputs):
+        return (
+            f"it takes {len(mine_inputs)} inputs where a fresh conversion has {len(their_inputs)}"
+        )
+    for place, (mine, theirs) in enumerate(zip(mine_inputs, their_inputs, strict=True)):
         if (mine < 0) != (theirs < 0):
             return f"its input {place} is left out" if mine < 0 else f"its input {place} is new"
-        if mine >= 0 and file.is_constant(mine) and other.is_constant(theirs):
-            changed = _changed_constant(file, mine, other.value(theirs))
+        held = None if mine < 0 else file.constant(mine)
+        if held is not None and other.is_constant(theirs):
+            changed = _changed_constant(file, held, other.value(theirs))
             if changed:
                 return changed
-    mine_options, sound_options = _options(op.operator), _options(twin.operator)
-    return next(
-        (
-            f"its option {name} is {mine_options.get(name)} where a fresh conversion has {sound}"
-            for name, sound in sound_options.items()
-            if not np.array_equal(np.asarray(mine_options.get(name)), np.asarray(sound))
-        ),
-        "",
-    )
+    return ""
+
+
+def _without_end(inputs: Sequence[int]) -> list[int]:
+    """Return inputs without those at the end that are left out: to name them or not is the same."""
+    kept = list(inputs)
+    while kept and kept[-1] < 0:
+        kept.pop()
+    return kept
 
 
 def _changed_constant(file: FileTrace, tensor: int, sound: Array | None) -> str:
-    """Say that a constant is not what it should be, but for the rounding of its own scale."""
+    """Say that a constant is not what it should be, but for the rounding of its own dtype."""
     found, name = file.value(tensor), printable(file.name(tensor))
-    if found is None or sound is None:
+    if found is None or sound is None or found.dtype.kind not in "fiu":
         return ""
     if found.size != sound.size:
         return f"its constant {name} has shape {list(found.shape)}, and not {list(sound.shape)}"
-    step = max(file.step(tensor), 1e-6 * float(np.max(np.abs(sound), initial=0.0)))
-    apart = np.abs(np.ravel(found).astype(np.float64) - np.ravel(sound).astype(np.float64))
-    return f"its weights differ: {name}" if np.any(apart > 1.01 * step) else ""
+    reach = float(np.max(np.abs(sound.astype(np.float64)), initial=0.0))
+    steps = file.steps(tensor)
+    allowed = np.asarray((FLOAT16 if found.dtype == np.float16 else 1e-6) * reach)
+    if steps is not None:
+        allowed = np.maximum(allowed, 1.01 * steps)
+    apart = np.abs(found.astype(np.float64) - sound.reshape(found.shape).astype(np.float64))
+    return f"its weights differ: {name}" if np.any(apart > allowed) else ""
+
+
+def saturates(file: FileTrace, tensor: int, sound: Array) -> str:
+    """Say that a scale cannot hold what an op should give; empty where it can, but for a little."""
+    limits = file.limits(tensor)
+    if limits is None or sound.dtype.kind != "f":
+        return ""
+    reach = float(np.max(np.abs(sound), initial=0.0))
+    beyond = float(np.max(np.abs(sound - np.clip(sound, *limits)), initial=0.0))
+    if beyond <= SATURATED * reach:
+        return ""
+    return (
+        f"its scale is too small: it ends at {limits[0]:.3g} and {limits[1]:.3g}, where values go "
+        f"from {float(np.min(sound)):.3g} to {float(np.max(sound)):.3g}"
+    )
+
+
+def computes_otherwise(op: FileOp, twin: FileOp) -> str:
+    """Say that an op makes something else of its own inputs than the same op in float."""
+    mine, sound = _options(op.operator), _options(twin.operator)
+    for name, value in sound.items():
+        if name in mine and not np.array_equal(np.asarray(mine[name]), np.asarray(value)):
+            return f"its option {name} is {mine[name]} where a fresh conversion has {value}"
+    return "on the same inputs, a fresh conversion of the op gives another output"
 
 
 def _options(operator: Any) -> dict[str, Any]:
@@ -82,7 +106,8 @@ def _options(operator: Any) -> dict[str, Any]:
     return found
 
 
-def _variable(file: FileTrace, op: FileOp, call: int) -> str:
+def of_variable(file: FileTrace, op: FileOp, call: int) -> str:
+    """Say why a variable has another value than the model's."""
     assigns = [each for each in file.ops if each.op == "ASSIGN_VARIABLE"]
     if call == 1 and not any(a.number < op.number for a in assigns):
         sets = [each for each in file.ops if each.op == "CALL_ONCE"]

@@ -17,12 +17,17 @@ from varhandle.divergence.difference import Difference, difference
 from varhandle.divergence.file_trace import WITHOUT_VALUE, FileOp, FileTrace
 from varhandle.divergence.matching import Match, Samples, align_files, match_model
 from varhandle.divergence.model_trace import ModelTrace
+from varhandle.divergence.replay import OpReplay
 from varhandle.evaluate.parity import paired_outputs
 from varhandle.formats.base import LoadedModel
 
 Array = npt.NDArray[Any]
 
 SAMPLED_CALLS = 3
+
+HYBRID = 0.03
+"""Share that an op on floats with integer weights may differ by: it quantizes its input to 8 bits
+for each call, and adds up many such roundings."""
 
 
 def compare_ops(
@@ -61,6 +66,8 @@ class _Comparison:
         self._other: FileTrace | None = None
         if witness is not None and witness != content:
             self._other = FileTrace(witness, file_signature)
+        self._replays: dict[int, OpReplay] = {}
+        self._adds: dict[int, Difference] = {}
 
     def _open_model(self) -> ModelTrace:
         return ModelTrace(self._load(), self._signature, self._calls)
@@ -124,6 +131,9 @@ class _Comparison:
             pairs.update(
                 zip(self._file.ops[mine].outputs, self._other.ops[theirs].outputs, strict=False)
             )
+        for op in self._file.ops:
+            if op.op in ("QUANTIZE", "DEQUANTIZE") and op.inputs[0] in pairs:
+                pairs.setdefault(op.outputs[0], pairs[op.inputs[0]])
         return pairs
 
     def _reopen(self) -> None:
@@ -170,29 +180,86 @@ class _Comparison:
             value = self._file.value(each) if each >= 0 else None
             if value is not None and value.dtype.kind in "fiu":
                 reach = max(reach, float(np.max(np.abs(value.astype(np.float64)), initial=0.0)))
-        return difference(got, expected, step=self._file.step(tensor), inputs=reach)
+        step = self._file.step(tensor)
+        return difference(got, expected, step=step, inputs=reach, allowed=self._allowed(producer))
+
+    def _allowed(self, op: FileOp | None) -> float:
+        """Return what an op may differ by because of how it was quantized."""
+        if op is None or all(self._file.step(tensor) for tensor in op.outputs):
+            return 0.0
+        return HYBRID if any(t >= 0 and self._file.step(t) for t in op.inputs) else 0.0
 
     def _first(self, found: Mapping[int, Difference], call: int) -> dict[str, Any] | None:
         for op in self._file.ops:
-            for tensor in op.outputs:
+            for place, tensor in enumerate(op.outputs):
                 one = found.get(tensor)
-                if one is not None and not one.agrees:
-                    return self._parting(op, tensor, one, found, call)
+                if one is None or one.agrees:
+                    continue
+                why, group = self._fault(op, place, found, call)
+                if why:
+                    where = self._place(op, tensor, call)
+                    ops = [[each.op, each.number] for each in group]
+                    return {**where, **_figures(one), "why": why, "group": ops}
         return None
 
-    def _parting(
-        self,
-        op: FileOp,
-        tensor: int,
-        one: Difference,
-        found: Mapping[int, Difference],
-        call: int,
-    ) -> dict[str, Any]:
+    def _fault(
+        self, op: FileOp, place: int, found: Mapping[int, Difference], call: int
+    ) -> tuple[str, list[FileOp]]:
+        """Say why an op, whose output differs, is what makes it differ; empty where it inherits."""
         group = self._group(op, found)
-        twin = None
-        if self._other and op.number in self._aligned:
-            twin = self._other, self._other.ops[self._aligned[op.number]]
-        why = reasons.why(self._file, op, one, twin=twin, group=group, call=call)
+        if op.op == "READ_VARIABLE":
+            return reasons.of_variable(self._file, op, call), group
+        own = self._own_fault(op, op.outputs[place], place)
+        if own:
+            return own, [op]
+        inherits = any(t in found and not found[t].agrees for each in group for t in each.inputs)
+        # Where it is known to compute rightly, what differs came in by an op without a partner.
+        if inherits or (own == "" and len(group) < 2):
+            return "", group
+        return reasons.plain(found[op.outputs[place]], group), group
+
+    def _own_fault(self, op: FileOp, tensor: int, place: int) -> str | None:
+        """Say what an op has or does wrong; empty where nothing, ``None`` where that is unknown."""
+        twin = self._twin(op)
+        if twin is None:
+            return None
+        changed = reasons.changed_inputs(self._file, op, *twin)
+        if changed:
+            return changed
+        sound = self._replayed(op, place)
+        if sound is None:
+            return None
+        saturated = reasons.saturates(self._file, tensor, sound)
+        if saturated:
+            return saturated
+        limits = self._file.limits(tensor)
+        added = self._difference(tensor, sound if limits is None else np.clip(sound, *limits))
+        if added is None:
+            return None
+        self._adds[tensor] = added
+        return "" if added.agrees else reasons.computes_otherwise(op, twin[1])
+
+    def _twin(self, op: FileOp) -> tuple[FileTrace, FileOp] | None:
+        if self._other is None or op.number not in self._aligned:
+            return None
+        return self._other, self._other.ops[self._aligned[op.number]]
+
+    def _replayed(self, op: FileOp, place: int) -> Array | None:
+        """Return what is right for an op's own inputs, in real values; ``None`` if unknown."""
+        twin = self._twin(op)
+        assert twin
+        if op.number not in self._replays:
+            self._replays[op.number] = OpReplay(*twin)
+        replay = self._replays[op.number]
+        inputs = [None if t < 0 else self._file.value(t) for t in op.inputs]
+        if not replay.possible or len(op.inputs) != len(twin[1].inputs):
+            return None
+        try:
+            return replay(inputs)[place]
+        except (RuntimeError, ValueError):
+            return None
+
+    def _place(self, op: FileOp, tensor: int, call: int) -> dict[str, Any]:
         match = self.matches.get(tensor)
         return {
             "call": call,
@@ -200,11 +267,6 @@ class _Comparison:
             "number": op.number,
             "tensor": self._file.name(tensor),
             "node": match.node.split(":")[0] if match else None,
-            "max_difference": one.largest,
-            "similarity": one.similarity,
-            "steps": one.steps,
-            "why": why,
-            "group": [[each.op, each.number] for each in group],
         }
 
     def _group(self, op: FileOp, found: Mapping[int, Difference]) -> list[FileOp]:
@@ -251,6 +313,10 @@ class _Comparison:
                         }
                     )
         return {"first": first, "pairs": rows, "unmatched": unmatched, "calls": self._made}
+
+
+def _figures(one: Difference) -> dict[str, Any]:
+    return {"max_difference": one.largest, "similarity": one.similarity, "steps": one.steps}
 
 
 def _named_for(trace: FileTrace, call: Mapping[str, Any]) -> dict[str, Array]:
