@@ -170,6 +170,7 @@ def test_images_are_resized_and_keep_their_values_where_the_model_rescales(pictu
         (None, 25 / 255, "pixels divided by 255, as the model shows no rescaling"),
         (Between(-1, 1, "its metadata"), 25 / 127.5 - 1, "pixels brought to -1..1 (its metadata)"),
         (Around(np.array(0.5), np.array(0.2), "its normalization"), 25 / 255, "divided by 255"),
+        (Around(np.array(120.0), np.array(60.0), "its normalization"), 25, "pixels 0..255"),
     ],
 )
 def test_images_get_the_values_that_the_model_takes(pictures, fact, red, basis):
@@ -203,12 +204,34 @@ def test_images_are_laid_out_as_the_input_is(pictures, dtype, shape, wanted, gra
     [
         ([("x", "float32", (None, 10))], r"x is float32 of shape \[-1, 10\], which is no image"),
         ([("x", "string", (None,))], "which is no image"),
+        ([("x", "float32", (None, 4, 10))], "which is no image"),  # a short series
+        ([("x", "float32", (2, 10, 3))], "which is no image"),  # two of them
         ([("a", "uint8", (1, 8, 8, 3)), ("b", "int32", ())], "the signature takes a, b"),
     ],
 )
 def test_what_takes_no_images_is_said(pictures, specs, fault):
     with pytest.raises(CallsError, match=fault):
         load_calls(pictures, signature(*specs))
+
+
+def test_a_photograph_is_turned_and_made_smaller(tmp_path):
+    """A camera writes down how it was held; where the size is open, a network gets no more."""
+    image = pytest.importorskip("PIL.Image")
+    held = image.new("RGB", (1100, 700), (0, 0, 255))
+    held.paste((255, 0, 0), (0, 0, 1100, 350))  # its upper half
+    exif = image.Exif()
+    exif[0x0112] = 6  # the upper edge is the right one of what was seen
+    held.save(tmp_path / "PHOTO.PNG", exif=exif)
+    (call,) = load_calls(tmp_path, signature(("image", "uint8", (None, 600, None, 3))))
+    assert call["image"].shape == (1, 600, 512, 3)
+    assert call["image"][0, 300, [100, 400]].tolist() == [[0, 0, 255], [255, 0, 0]]
+
+
+def test_of_many_images_some_are_taken_and_counted(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    for number in range(MOST_CALLS + 20):
+        image.new("RGB", (6, 8)).save(tmp_path / f"{number}.png")
+    assert given_calls(tmp_path, IMAGE).basis.startswith("100 images of yours (of 120), as 6x8,")
 
 
 def test_a_folder_without_images_and_a_damaged_one(pictures, tmp_path):

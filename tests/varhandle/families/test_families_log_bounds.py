@@ -1,5 +1,6 @@
 """Whatever the input, ``explain`` answers, and a long log is answered as a short one is."""
 
+import codecs
 import string
 
 import pytest
@@ -69,6 +70,15 @@ def test_bytes_of_every_kind_and_encoding(make, encoding):
     assert [match.id for match in explain(make(LINE.encode(encoding))).matches] == [FAMILY]
 
 
+@pytest.mark.parametrize("width", ["16", "32"])
+@pytest.mark.parametrize("order", ["LE", "BE"])
+def test_a_byte_order_mark_says_how_letters_are_written(width, order):
+    log = getattr(codecs, f"BOM_UTF{width}_{order}")
+    log += LINE.replace("total", "größe_\U0001f600").encode(f"utf-{width}-{order}")
+    (match,) = explain(log).matches
+    assert "'größe_\U0001f600'" in match.message
+
+
 def test_letters_that_grow_in_small_letters_move_no_name():
     (match,) = explain("\u0130" * 50 + " " + LINE).matches
     assert "'total'" in match.message
@@ -128,6 +138,14 @@ def test_a_line_on_the_cut_between_two_pages(at):
     log = filler[: page + at - len(LINE) // 2] + " " + LINE + " " + filler
     (match,) = explain(log).matches
     assert (match.id, match.line_number) == (FAMILY, 1)
+
+
+def test_company_on_the_other_side_of_a_cut():
+    beside = 'File "/site-packages/tensorflow/lite/python/lite.py", line 9, in convert\n'
+    told = "OSError: SavedModel file does not exist at: m.h5/{saved_model.pbtxt}\n"
+    filler = "word\n" * (1 << 18)
+    log = filler[: (1 << 20) - 1000] + beside + "word\n" * 300 + told + filler
+    assert [match.id for match in explain(log).matches] == ["converter-call"]
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,8 @@ def test_a_log_of_thousands_of_lines_from_a_build_service():
         ("Successfully installed tensorflow-cpu==2.7.0", "Bound to TensorFlow 2.7.0: set conv"),
         ('File "/usr/lib/python3.6/site-packages/x.py"', "Bound to TensorFlow 1.15 to 2.4"),
         ("lib/python2.7/site-packages/x.py", "Bound to TensorFlow 2.1 or older: no"),
+        ("lib/python3.5/site-packages/x.py", "Bound to TensorFlow 2.3 or older: no"),
+        ("tf-nightly==2.4.0.dev20200901", "Bound to TensorFlow 2.4.0: no"),
         ('File "C:\\Python37\\lib\\x.py", line 1', ""),
         ("tensorflow_core/python/client/session.py", "Bound to TensorFlow 1.15 to 2.1: no"),
         ("lib/python3.6/tensorflow_core/x.py [[Node: a", "Bound to TensorFlow 1.15 to 2.1: no"),

@@ -32,7 +32,7 @@ def test_holds_what_tensorflow_lists(tf, prefix):
     assert found == expected
 
 
-def test_a_value_beyond_the_end_of_its_data_file_is_not_held(prefix, tmp_path):
+def test_a_value_beyond_the_end_of_its_data_file_is_not_held(tf, prefix, tmp_path):
     index, data = (prefix.with_name(f"model.{end}") for end in ("index", "data-00000-of-00001"))
     (tmp_path / index.name).write_bytes(index.read_bytes())
     whole = read_checkpoint(prefix)
@@ -40,6 +40,10 @@ def test_a_value_beyond_the_end_of_its_data_file_is_not_held(prefix, tmp_path):
     content = data.read_bytes()
     (tmp_path / data.name).write_bytes(content[: len(content) // 2])
     assert 0 < len(read_checkpoint(tmp_path / "model")) < len(whole)
+    (tmp_path / data.name).write_bytes(content[:-1])
+    (cut,) = whole.keys() - read_checkpoint(tmp_path / "model").keys()
+    with pytest.raises(IndexError, match="less bytes"):
+        tf.train.load_checkpoint(str(tmp_path / "model")).get_tensor(cut)
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 47, b"x" * 500])
@@ -66,20 +70,33 @@ def _block(*entries):
     return body + struct.pack("<II", 0, 1)
 
 
-def _table(index, *blocks):
+def _table(index, *blocks, compression=b"\0"):
     """Return a table: its blocks one after another, the index block, and the footer."""
-    content = b"".join(block + b"\0" + bytes(4) for block in blocks)
+    content = b"".join(block + compression + bytes(4) for block in blocks)
     handle = _varint(len(content)) + _varint(len(index))
     footer = (_varint(0) * 2 + handle).ljust(40, b"\0") + struct.pack("<Q", 0xDB4775248B80FB57)
     return content + index + b"\0" + bytes(4) + footer
 
 
 def test_a_hand_made_index_is_read(tmp_path):
-    block = _block((0, b"", b"\x08\x01"), (0, b"key", b"\x08\x01"))
-    handle = _varint(0) + _varint(len(block))
-    (tmp_path / "m.index").write_bytes(_table(_block((0, b"key", handle)), block))
-    (tmp_path / "m.data-00000-of-00001").write_bytes(b"")
+    """Of two parts, with a value in the second one."""
+    block = _block((0, b"", b"\x08\x02"), (0, b"key", b"\x08\x01\x18\x01"))
+    index = _block((0, b"key", _varint(0) + _varint(len(block))))
+    (tmp_path / "m.index").write_bytes(_table(index, block))
+    (tmp_path / "m.data-00000-of-00002").write_bytes(b"")
+    assert read_checkpoint(tmp_path / "m") == {}
+    (tmp_path / "m.data-00001-of-00002").write_bytes(b"")
     assert [*read_checkpoint(tmp_path / "m")] == ["key"]
+    (tmp_path / "m.index").write_bytes(_table(index, block, compression=b"\1"))
+    with pytest.raises(ValueError, match="compressed"):
+        read_checkpoint(tmp_path / "m")
+
+
+def test_a_number_without_an_end(tmp_path):
+    footer = b"\xff" * 40 + struct.pack("<Q", 0xDB4775248B80FB57)
+    (tmp_path / "m.index").write_bytes(footer)
+    with pytest.raises(ValueError, match="without an end"):
+        read_checkpoint(tmp_path / "m")
 
 
 def test_an_index_that_lists_the_same_block_again_and_again(tmp_path):

@@ -1,11 +1,13 @@
 """Models in text, in a MetaGraph, in an archive; and what is no model that can be read."""
 
+import os
 import shlex
 import shutil
 import stat
 import subprocess
 import warnings
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ import zoo
 from family_checks import piece, run
 from printed_code import ran
 
-from varhandle.formats import read_graph, saved_model_archive
+from varhandle.formats import read_graph, saved_model_archive, text_proto
 from varhandle.formats.registry import recognized_format
 from varhandle.graph import ModelFileError
 
@@ -71,6 +73,17 @@ def test_a_checkpoint_stands_for_the_graph_beside_it(session_graph):
         assert f"give {folder / 'model.ckpt-1.meta'}" in fault_of(folder / f"model.ckpt-1.{part}")
 
 
+def test_of_several_checkpoints_the_one_that_is_named_or_the_last_one(session_graph, tmp_path):
+    for file in session_graph[0].glob("model.ckpt-*"):
+        shutil.copy(file, tmp_path / file.name)
+    for index in tmp_path.glob("*.index"):
+        os.utime(index, (0, 0) if "-2" in index.name else None)
+    assert read_graph(tmp_path).source == str(tmp_path / "model.ckpt-1.meta")
+    named = 'model_checkpoint_path: "/of/another/machine/model.ckpt-2"\n'
+    (tmp_path / "checkpoint").write_text(named)
+    assert read_graph(tmp_path).source == str(tmp_path / "model.ckpt-2.meta")
+
+
 def test_a_checkpoint_alone_says_what_its_program_must_do(tf, session_graph, tmp_path, monkeypatch):
     folder, _ = session_graph
     for file in folder.glob("model.ckpt-1.*"):
@@ -93,6 +106,8 @@ def test_a_checkpoint_alone_says_what_its_program_must_do(tf, session_graph, tmp
     assert prefix in fault
     run(piece(fault, "net.export"), net=net)
     assert read_graph("exported").variables
+    tf.train.Checkpoint(**{"layer-1": net}).save(str(tmp_path / "unnamed" / "ckpt"))
+    assert "tf.train.Checkpoint(model=model)" in fault_of(tmp_path / "unnamed")
 
 
 def test_a_saved_model_as_text(saved_models, tmp_path):
@@ -121,6 +136,18 @@ def test_text_that_is_no_graph(tmp_path):
     ):
         (tmp_path / "m.pbtxt").write_text(content)
         assert fault in fault_of(tmp_path / "m.pbtxt")
+
+
+def test_the_words_of_a_dtype_in_a_string_are_no_dtype(tmp_path, monkeypatch):
+    strings = (
+        """attr { key: "s" value { s: "DT_FLOAT" } } attr { key: 't' value { s: 'DT_INT8' } }"""
+    )
+    text = f'node {{ name: "x" op: "Placeholder" {strings} }}'
+    (tmp_path / "m.pbtxt").write_text(text)
+    (node,) = read_graph(tmp_path / "m.pbtxt").functions[0].nodes
+    assert [*node.attributes.values()] == ["DT_FLOAT", "DT_INT8"]
+    monkeypatch.setattr(text_proto, "_LARGEST_TEXT", len(text) - 1)
+    assert "more than any GraphDef has" in fault_of(tmp_path / "m.pbtxt")
 
 
 @pytest.fixture
@@ -152,6 +179,7 @@ def add(path, name, content=b"x", mode=0):
         ("{}/../../out", 0),
         ("{}/variables/../../../out", 0),
         ("{}/variables\\..\\out", 0),
+        ("{}/variables/stream:name", 0),
         ("{}/variables/link", stat.S_IFLNK | 0o777),
         ("{}/assets/pipe", stat.S_IFIFO | 0o666),
         ("{}/saved_model.pb", 0),
@@ -169,8 +197,49 @@ def test_an_archive_that_would_write_elsewhere_is_refused(
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file() and p != zipped} == before
 
 
-def test_an_archive_that_unpacks_without_end_is_refused(saved_models, zipped, monkeypatch):
-    monkeypatch.setattr(saved_model_archive, "_ALWAYS_BYTES", 2**20)
+@pytest.mark.parametrize("place", ["{}/out", "../{}"])
+def test_an_archive_whose_only_model_lies_elsewhere_is_refused(tmp_path, place):
+    name = place.format(tmp_path if place.startswith("{") else "out")
+    add(tmp_path / "m.zip", f"{name}/saved_model.pb")
+    assert "climbs out" in fault_of(tmp_path / "m.zip")
+    assert [path.name for path in tmp_path.iterdir()] == ["m.zip"]
+
+
+def test_of_an_archive_the_files_of_a_model_alone_are_unpacked(saved_models, zipped):
+    name = saved_models["counter"].name
+    add(zipped, f"{name}/assets.extra/requests")
+    add(zipped, f"{name}/other/run.py")
+    loaded = Path(recognized_format(zipped).path_to_load(zipped))
+    assert (loaded / "assets.extra" / "requests").is_file()
+    assert not (loaded / "other").exists()
+
+
+def test_an_archive_that_was_replaced_is_read_anew(saved_models, zipped):
+    first = read_graph(zipped)
+    zipped.unlink()
+    folder = saved_models["control_flow"]
+    shutil.make_archive(str(zipped.with_suffix("")), "zip", folder.parent, folder.name)
+    assert read_graph(zipped).variables == read_graph(folder).variables != first.variables
+
+
+def test_an_encrypted_archive_is_to_be_unpacked(zipped):
+    content = zipped.read_bytes()
+    entry = content.rindex(b"PK\x01\x02")  # of the last file, whose flags are 8 bytes further
+    zipped.write_bytes(content[: entry + 8] + b"\x01" + content[entry + 9 :])
+    assert "it is encrypted: unpack it" in fault_of(zipped)
+
+
+def test_the_size_of_an_archive_says_how_much_it_may_hold(zipped, monkeypatch):
+    monkeypatch.setattr(saved_model_archive, "_ALWAYS_BYTES", 0)
+    assert read_graph(zipped).variables
+    monkeypatch.setattr(saved_model_archive, "_MOST_MEMBERS", 1)
+    zipped.touch()
+    assert "files, more than any model has" in fault_of(zipped)
+
+
+@pytest.mark.parametrize("limit", ["_ALWAYS_BYTES", "_MOST_BYTES"])
+def test_an_archive_that_unpacks_without_end_is_refused(saved_models, zipped, monkeypatch, limit):
+    monkeypatch.setattr(saved_model_archive, limit, 2**20)
     add(zipped, f"{saved_models['counter'].name}/variables/zeros", bytes(2**26))
     assert "more than any model" in fault_of(zipped)
 
@@ -207,6 +276,7 @@ def test_a_packed_saved_model_says_how_to_unpack_it(saved_models, tmp_path, monk
         ("model.json", b'{"modelTopology": {"model_config": {}}, "weightsManifest": []}', "tfjs"),
         ("model.json", b'{"modelTopology": {"node": []}, "weightsManifest": []}', "TensorFlow.js"),
         ("model.json", b'{"class_name": "Sequential", "config": {}}', "model_from_json"),
+        ("model.json", b'{"modelTopology": {"class_name": "Model"}}', "tfjs"),
         ("labels.json", b'{"a": 1}', "GraphDef"),
         ("list.json", b"[1, 2]", "GraphDef"),
     ],
@@ -220,10 +290,13 @@ def test_a_file_of_another_tool_says_what_to_do(tmp_path, name, content, fault):
 def test_archives_of_other_tools(tmp_path):
     for member, fault in (
         ("archive/data.pkl", "litert_torch"),
+        ("archive/constants.pkl", "litert_torch"),
         ("detect.tflite", "detect.tflite in it"),
+        ("net.onnx", "net.onnx in it"),
+        ("model.weights.h5", "config.json"),  # weights alone
         ("a.npy", "--inputs"),
         ("notes.txt", "config.json"),
     ):
-        path = tmp_path / f"{member[:4]}.zip"
+        path = tmp_path / f"{member.replace('/', '-')}.zip"
         add(path, member)
         assert fault in fault_of(path)

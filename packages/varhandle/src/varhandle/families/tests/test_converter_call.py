@@ -61,6 +61,7 @@ def test_todays_converter_is_understood(tf, call):
 def test_other_programs_load_saved_models_too():
     assert ids("OSError: SavedModel file does not exist at: m/{saved_model.pbtxt}") == []
     assert ids("AttributeError: 'str' object has no attribute 'call'") == []
+    assert ids("AttributeError: type object 'Model' has no attribute 'from_session'") == []
 
 
 def test_the_fix_of_a_log_runs(tf, tmp_path, capsys):
@@ -79,6 +80,17 @@ def test_the_fixes_of_a_keras_model_run(tf, tmp_path, monkeypatch):
     model.save("model.keras")
     (given,) = explain("This function takes in a list of ConcreteFunction").matches
     assert run(code_of(given.fix), tf=tf, path="model.keras")["converter"].convert()
+    (moved,) = explain("'TFLiteConverterV2' has no attribute 'from_session'").matches
+    assert run(code_of(moved.fix), tf=tf, path="model.keras")["converter"].convert()
     (suffix,) = explain("The LiteRT export requires the filepath to end with").matches
     run(code_of(suffix.fix), model=model)
     assert (tmp_path / "model.tflite").exists()
+
+
+def test_the_fix_of_a_frozen_graph_runs(tf, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with tf.Graph().as_default() as graph:
+        tf.identity(2.0 * tf.compat.v1.placeholder(tf.float32, [None, 4], "x"), name="y")
+    (tmp_path / "frozen.pb").write_bytes(graph.as_graph_def().SerializeToString())
+    (match,) = explain("ValueError: Invalid tensors 'output' were found.").matches
+    assert run(code_of(match.fix), tf=tf)["converter"].convert()

@@ -40,5 +40,8 @@ def test_the_op_is_named_and_an_older_release_told():
     assert match.message.startswith("FlexErf: ")
     assert "Bound to TensorFlow 2.12.0: the tensorflow package up to 2.19 links Flex" in match.fix
     assert "Bound" not in explain(REFUSED.format("FlexErf")).matches[0].fix
+    place = "lib/python3.9/site-packages/tflite_runtime/interpreter.py"  # 2.14 was its last one
+    (runtime,) = explain(f"{place}\n{REFUSED.format('FlexErf')}").matches
+    assert "Bound to TensorFlow 2.5 to 2.14: the tensorflow package" in runtime.fix
     newer = explain(f"tensorflow==2.20.0\n{REFUSED.format('FlexErf')}").matches[0].fix
     assert "Bound" not in newer  # which links no Flex either

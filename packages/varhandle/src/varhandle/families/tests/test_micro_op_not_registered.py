@@ -52,3 +52,6 @@ def test_another_runtime_is_too_old_and_a_variable_needs_a_store():
     assert ids(micro) == [FAMILY.id]
     assert ids("Failed to get registration from op code VAR_HANDLE") == ["micro-needs-store"]
     assert ids("Didn't find op for builtin opcode 'VAR_HANDLE'") == ["runtime-too-old"]
+    assert ids("Didn't find op for builtin opcode 'CAST'\nRegistration failed.") == [
+        "runtime-too-old"
+    ]

@@ -47,6 +47,10 @@ def test_it_is_silent_where_something_better_is_known():
     assert ids(better) == ["op-without-builtin"]
 
 
+def test_another_compiler_that_aborts_is_none():
+    assert ids("Internal compiler error. Aborting!") == []
+
+
 def test_a_bare_code_leads_to_the_interpreter_that_names_the_op(tf, tmp_path):
     (match,) = explain("RuntimeError: CompiledModel error: code=3, message=Failed").matches
     assert "number 3" in match.message

@@ -1,7 +1,8 @@
 """A package beside TensorFlow whose release does not fit."""
 
-from family_checks import log_test
+from family_checks import ids, log_test
 
+from varhandle import explain
 from varhandle.families.catalog import family
 
 FAMILY = family("package-conflict")
@@ -13,4 +14,9 @@ test_it_shows_in_a_log = log_test(
 
 
 def test_the_release_to_install_is_named():
-    assert "wrapt==1.14.1" in FAMILY.fix
+    (match,) = explain("TypeError: descriptor does not support '_DictWrapper' objects").matches
+    assert "wrapt, which holds the dictionaries of a SavedModel, is of a newer release" in (
+        match.message
+    )
+    assert "wrapt==1.14.1" in match.fix
+    assert ids("TypeError: '_DictWrapper' objects cannot be written as JSON") == []
