@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
 from varhandle.evaluate.session import Session
-from varhandle.tflite.flatbuffer import decode, indices, op_name, subgraph_of, unpack
+from varhandle.tflite.flatbuffer import callees, decode, indices, op_name, subgraph_of, unpack
 
 Array = npt.NDArray[Any]
 
@@ -35,18 +36,14 @@ class FileOp:
 
 
 class FileTrace:
-    """An opened .tflite file whose tensors can be read after each call.
-
-    Raises what :class:`Session` does.
-    """
+    """A .tflite file whose tensors can be read after each call."""
 
     def __init__(self, content: bytes, signature: str | None = None) -> None:
-        self.model = unpack(content)
         self.content = content
-        self.session = Session(
-            content, signature=signature, delegates=False, strict=False, keep_tensors=True
-        )
-        self.subgraph_index = subgraph_of(self.model, self.session.signature)
+        self.model = unpack(content)
+        names = [decode(one.signatureKey) for one in self.model.signatureDefs or []]
+        self.signature = signature if signature is not None or len(names) != 1 else names[0]
+        self.subgraph_index = subgraph_of(self.model, self.signature)
         self.subgraph: schema.SubGraphT = self.model.subgraphs[self.subgraph_index]
         self.ops = [
             FileOp(
@@ -60,6 +57,13 @@ class FileTrace:
         ]
         self.producers = {tensor: one for one in self.ops for tensor in one.outputs}
 
+    @cached_property
+    def session(self) -> Session:
+        """The file, opened; raises what :class:`Session` does."""
+        return Session(
+            self.content, signature=self.signature, delegates=False, strict=False, keep_tensors=True
+        )
+
     @property
     def outputs(self) -> Mapping[str, int]:
         """Name of an output of the signature -> its tensor."""
@@ -70,6 +74,27 @@ class FileTrace:
         from varhandle.evaluate.parity import answer_call
 
         return {name: value for name, (value, _) in answer_call(self.session, call).items()}
+
+    def variable_of(self, op: FileOp) -> str:
+        """Return the shared name of the variable of an op; its handle's, if that is passed in."""
+        return _variable_name(self.model, self.subgraph, op.inputs[0])
+
+    def assigns_of(self, variable: str) -> list[FileOp]:
+        """Return the operators that assign a variable."""
+        assigns = [one for one in self.ops if one.op == "ASSIGN_VARIABLE"]
+        return [one for one in assigns if self.variable_of(one) == variable]
+
+    @cached_property
+    def initialized(self) -> frozenset[str]:
+        """Return the shared names of the variables that ``CALL_ONCE`` assigns."""
+        found = set()
+        for one in self.ops:
+            for number in callees(one.operator) if one.op == "CALL_ONCE" else ():
+                called = self.model.subgraphs[number]
+                for operator in called.operators or []:
+                    if op_name(self.model, operator) == "ASSIGN_VARIABLE":
+                        found.add(_variable_name(self.model, called, int(operator.inputs[0])))
+        return frozenset(found)
 
     def name(self, tensor: int) -> str:
         """Return the name of a tensor."""
@@ -117,6 +142,13 @@ class FileTrace:
         if maker is not None and maker.op == "DEQUANTIZE":
             tensor = maker.inputs[0]
         return tensor if tensor >= 0 and self.is_constant(tensor) else None
+
+
+def _variable_name(model: schema.ModelT, subgraph: schema.SubGraphT, handle: int) -> str:
+    for operator in subgraph.operators or []:
+        if op_name(model, operator) == "VAR_HANDLE" and handle in indices(operator.outputs):
+            return decode(operator.builtinOptions.sharedName)
+    return decode(subgraph.tensors[handle].name)
 
 
 def _per_channel(tensor: schema.TensorT, values: Array | None) -> Array | None:

@@ -91,6 +91,8 @@ class Location(Rich):
         lines.append(
             f"largest difference {first['max_difference']:.3g}{steps}, similarity "
             f"{first['similarity']:.6f}"
+            if first["max_difference"] is not None
+            else "it has no value to compare"
         )
         if len(first["group"]) > 1:
             ops = ", ".join(f"{op} ({number})" for op, number in first["group"])

@@ -141,7 +141,8 @@ class _ModelMatcher:
 
     def _match(self, op: FileOp, tensor: int, by_name: bool) -> None:
         name = self._file.name(tensor)
-        named = [n for n in self._names.find(name) if self._fits(tensor, n)]
+        found = self._names.find(name)
+        named = [n for n in found if self._fits(tensor, n)]
         same = self._same_values(tensor)
         in_order = [n for n in same if self._is_in_order(op, n)]
         both = [n for n in in_order if n in named]
@@ -154,9 +155,14 @@ class _ModelMatcher:
             chosen, how = max(after, key=self._order.__getitem__), "name"
         elif by_name and (beside := self._between(op, tensor)):
             chosen, how = beside, "position"
+        elif by_name and op.op == "READ_VARIABLE" and (read := self._reads(found)):
+            chosen, how = read, "name"  # a variable that grows in the model alone
         else:
             return
         self.found[tensor] = Match(tensor, chosen, how)
+
+    def _reads(self, nodes: Sequence[str]) -> str | None:
+        return next((n for n in nodes if self._ops[n].op == "ReadVariableOp"), None)
 
     def _same_values(self, tensor: int) -> list[str]:
         if tensor not in self._values.sizes:

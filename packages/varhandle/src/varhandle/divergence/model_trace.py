@@ -48,7 +48,7 @@ class ModelTrace:
         self, loaded: LoadedModel, signature: str | None, calls: Sequence[Mapping[str, Any]]
     ) -> None:
         session = getattr(loaded, "session", None)
-        self._run = _Session(session) if session else _Traced(loaded, signature, calls)
+        self._run = _Session(session, loaded) if session else _Traced(loaded, signature, calls)
         nodes = {node.name: node for node in self._run.graph_def.node}
         # With controls: what was read after an assignment rests on it.
         self._sources = {name: tuple(map(_node_of, node.input)) for name, node in nodes.items()}
@@ -167,7 +167,7 @@ class _Traced:
 class _Session:
     """A GraphDef, which a session runs as it is."""
 
-    def __init__(self, session: Any) -> None:
+    def __init__(self, session: Any, loaded: Any) -> None:
         self._session = session
         graph = session.graph
         self.graph_def = graph.as_graph_def()
@@ -185,7 +185,7 @@ class _Session:
                 ]
         self.tensors = [tensor.name for tensor in found]
         self._chunks = _chunks(found)
-        self.outputs: dict[str, str] = {}
+        self.outputs: dict[str, str] = loaded.fetches
         self.state = [op for op in graph.get_operations() if "Variable" in op.type]
 
     def __call__(self, call: Mapping[str, Any]) -> Iterator[tuple[str, Array]]:

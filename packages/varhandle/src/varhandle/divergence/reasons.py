@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -34,12 +35,7 @@ def changed_inputs(file: FileTrace, op: FileOp, other: FileTrace, twin: FileOp) 
     """Say what an op takes that the same op of a fresh conversion does not; empty if nothing."""
     if op.op != twin.op:
         return f"it is {op.op} where a fresh conversion has {twin.op}"
-    mine_inputs, their_inputs = (_without_end(one.inputs) for one in (op, twin))
-    if len(mine_inputs) != len(their_inputs):
-        return (
-            f"it takes {len(mine_inputs)} inputs where a fresh conversion has {len(their_inputs)}"
-        )
-    for place, (mine, theirs) in enumerate(zip(mine_inputs, their_inputs, strict=True)):
+    for place, (mine, theirs) in enumerate(zip_longest(op.inputs, twin.inputs, fillvalue=-1)):
         if (mine < 0) != (theirs < 0):
             return f"its input {place} is left out" if mine < 0 else f"its input {place} is new"
         held = None if mine < 0 else file.constant(mine)
@@ -48,14 +44,6 @@ def changed_inputs(file: FileTrace, op: FileOp, other: FileTrace, twin: FileOp) 
             if changed:
                 return changed
     return ""
-
-
-def _without_end(inputs: Sequence[int]) -> list[int]:
-    """Return inputs without those at the end that are left out: to name them or not is the same."""
-    kept = list(inputs)
-    while kept and kept[-1] < 0:
-        kept.pop()
-    return kept
 
 
 def _changed_constant(file: FileTrace, tensor: int, sound: Array | None) -> str:
@@ -89,6 +77,14 @@ def saturates(file: FileTrace, tensor: int, sound: Array) -> str:
     )
 
 
+def grown(added: Difference, whole: Difference) -> str:
+    """Say that no op is wrong, and that rounding adds up nevertheless."""
+    return (
+        f"rounding grows from op to op, to {whole.share:.1%} of the output's range; this op adds "
+        f"most of it, {added.share:.1%} of its own"
+    )
+
+
 def computes_otherwise(op: FileOp, twin: FileOp) -> str:
     """Say that an op makes something else of its own inputs than the same op in float."""
     mine, sound = _options(op.operator), _options(twin.operator)
@@ -106,10 +102,43 @@ def _options(operator: Any) -> dict[str, Any]:
     return found
 
 
-def of_variable(file: FileTrace, op: FileOp, call: int) -> str:
-    """Say why a variable has another value than the model's."""
-    assigns = [each for each in file.ops if each.op == "ASSIGN_VARIABLE"]
-    if call == 1 and not any(a.number < op.number for a in assigns):
-        sets = [each for each in file.ops if each.op == "CALL_ONCE"]
-        return "the variable was never initialized" if not sets else "the variable's first value"
-    return "the variable was not kept from the call before"
+def of_variable(
+    file: FileTrace,
+    op: FileOp,
+    one: Difference | None,
+    *,
+    last: Array | None,
+    call: int,
+    twin: tuple[FileTrace, FileOp] | None = None,
+) -> str:
+    """Say why a read gives another value than the model's; empty where what was assigned does.
+
+    ``last`` is what the file assigned last before it, ``None`` if nothing, or if it refuses.
+    """
+    name = file.variable_of(op)
+    before = _assigns_before(file, op)
+    words = ""
+    if call == 1 and not before and name not in file.initialized:
+        words = "is not initialized: no CALL_ONCE assigns it"
+    elif twin and _assigns_before(*twin) != before:
+        when = "before" if not before else "after"
+        words = f"is read {when} it is assigned, where a fresh conversion does not"
+    elif not file.assigns_of(name) and call > 1:
+        words = "is not kept: nothing assigns it"
+    elif one is not None and one.note:
+        words = f"has {one.note}"
+    elif last is None:
+        words = "begins with another value"
+    elif not np.array_equal(np.ravel(last), np.ravel(_read(file, op)), equal_nan=True):
+        words = "does not hold what was assigned"
+    return f"the variable {printable(name)} {words}" if words else ""
+
+
+def _assigns_before(file: FileTrace, op: FileOp) -> int:
+    """Count the operators that assign a variable in one call before an op reads it."""
+    assigns = file.assigns_of(file.variable_of(op))
+    return sum(one.number < op.number for one in assigns)
+
+
+def _read(file: FileTrace, op: FileOp) -> Any:
+    return file.value(op.outputs[0])

@@ -5,6 +5,7 @@ Everything here runs in a child process, and gives back plain data.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -19,6 +20,7 @@ from varhandle.divergence.matching import Match, Samples, align_files, match_mod
 from varhandle.divergence.model_trace import ModelTrace
 from varhandle.divergence.replay import OpReplay
 from varhandle.evaluate.parity import paired_outputs
+from varhandle.evaluate.proof import LOOSE, QUANTIZED
 from varhandle.formats.base import LoadedModel
 
 Array = npt.NDArray[Any]
@@ -61,20 +63,28 @@ class _Comparison:
     ) -> None:
         self._load, self._signature, self._calls = load, signature, calls
         self._content, self._file_signature, self._witness = content, file_signature, witness
-        self._model = self._open_model()
         self._file = FileTrace(content, file_signature)
         self._other: FileTrace | None = None
         if witness is not None and witness != content:
             self._other = FileTrace(witness, file_signature)
         self._replays: dict[int, OpReplay] = {}
         self._adds: dict[int, Difference] = {}
+        self._assigned: dict[str, Array] = {}
 
     def _open_model(self) -> ModelTrace:
         return ModelTrace(self._load(), self._signature, self._calls)
 
     def run(self) -> dict[str, Any]:
         """Return what :class:`varhandle.divergence.location.Location` is made of."""
+        self._made = 1
+        self.matches: dict[int, Match] = {}
+        refused = self._refused(self._calls[0])
+        if refused:
+            return self._result({}, refused)
+        self._model = self._open_model()
+        self._reopen()
         self._match()
+        self._model = self._open_model() if self._model.keeps_state else self._model
         self._reopen()
         pairs: dict[int, dict[str, Any]] = {}
         for number, call in enumerate(self._calls, start=1):
@@ -85,9 +95,43 @@ class _Comparison:
                 if before is None or before["difference"].share < one.share:
                     pairs[tensor] = {"call": number, "difference": one}
             first = self._first(found, number)
+            self._note_assigned()
             if first:
                 return self._result(pairs, first)
-        return self._result(pairs, None)
+        return self._result(pairs, self._grown(pairs))
+
+    def _grown(self, pairs: Mapping[int, Mapping[str, Any]]) -> dict[str, Any] | None:
+        """Return the op that adds most, where no op is wrong and the answers are far apart."""
+        outputs = [t for t in self._file.outputs.values() if t in pairs]
+        worst = max(outputs, key=lambda t: pairs[t]["difference"].share, default=None)
+        if worst is None or not self._adds:
+            return None
+        whole = pairs[worst]["difference"]
+        narrow = any(self._file.step(t) for one in self._file.ops for t in one.inputs if t >= 0)
+        if whole.agrees or whole.share <= (QUANTIZED if narrow else LOOSE):
+            return None
+        tensor = max(self._adds, key=lambda t: self._adds[t].share)
+        where = self._place(self._file.producers[tensor], tensor, pairs[tensor]["call"])
+        why = reasons.grown(self._adds[tensor], whole)
+        return {**where, **_figures(pairs[tensor]["difference"]), "why": why, "group": []}
+
+    def _refused(self, call: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Make the first call of the file alone: an op that refuses it parts from any model."""
+        try:
+            self._answer(self._file, call)
+        except RuntimeError as error:
+            message = str(error)
+            nodes = re.findall(r"Node number (\d+) \((\w+)\) failed", message)
+            if not nodes or int(nodes[-1][0]) >= len(self._file.ops):
+                raise
+            op = self._file.ops[int(nodes[-1][0])]
+            why = f"it refuses the call: {message.partition('Node number')[0].strip()}"
+            if op.op == "READ_VARIABLE":
+                why = reasons.of_variable(self._file, op, None, last=None, call=1) or why
+            tensor = next(iter(op.outputs), -1)
+            figures = {"max_difference": None, "similarity": None, "steps": None}
+            return {**self._place(op, tensor, 1), **figures, "why": why, "group": []}
+        return None
 
     def _match(self) -> None:
         """Sample both over the first calls, and pair their tensors."""
@@ -118,6 +162,9 @@ class _Comparison:
         else:
             self._other = None
             self.matches = match_model(self._file, self._model, values, expected, by_name=not agree)
+        for mine, theirs in paired_outputs(self._file.outputs, self._model.outputs):
+            tensor, node = self._file.outputs[mine], self._model.outputs[theirs]
+            self.matches.setdefault(tensor, Match(tensor, node, "name"))
 
     def _tensor_pairs(self) -> dict[int, int]:
         """Return the tensors of the file and of the witness that are each other's."""
@@ -138,8 +185,6 @@ class _Comparison:
 
     def _reopen(self) -> None:
         """Begin anew with the first call, where the calls that were made have changed a state."""
-        if self._model.keeps_state:
-            self._model = self._open_model()
         self._file = FileTrace(self._content, self._file_signature)
         if self._other:
             assert self._witness
@@ -208,7 +253,8 @@ class _Comparison:
         """Say why an op, whose output differs, is what makes it differ; empty where it inherits."""
         group = self._group(op, found)
         if op.op == "READ_VARIABLE":
-            return reasons.of_variable(self._file, op, call), group
+            known = {"last": self._last_assigned(op), "call": call, "twin": self._twin(op)}
+            return reasons.of_variable(self._file, op, found[op.outputs[place]], **known), [op]
         own = self._own_fault(op, op.outputs[place], place)
         if own:
             return own, [op]
@@ -218,15 +264,27 @@ class _Comparison:
             return "", group
         return reasons.plain(found[op.outputs[place]], group), group
 
+    def _last_assigned(self, read: FileOp) -> Array | None:
+        """Return what a variable was assigned last, in this call or in one before."""
+        name = self._file.variable_of(read)
+        for op in reversed(self._file.assigns_of(name)):
+            if op.number < read.number:
+                return self._file.value(op.inputs[1])
+        return self._assigned.get(name)
+
+    def _note_assigned(self) -> None:
+        """Keep, at the end of a call, what the variables hold."""
+        for op in self._file.ops:
+            if op.op == "ASSIGN_VARIABLE" and (value := self._file.value(op.inputs[1])) is not None:
+                self._assigned[self._file.variable_of(op)] = value.copy()
+
     def _own_fault(self, op: FileOp, tensor: int, place: int) -> str | None:
         """Say what an op has or does wrong; empty where nothing, ``None`` where that is unknown."""
         twin = self._twin(op)
-        if twin is None:
-            return None
-        changed = reasons.changed_inputs(self._file, op, *twin)
+        changed = reasons.changed_inputs(self._file, op, *twin) if twin else ""
         if changed:
             return changed
-        sound = self._replayed(op, place)
+        sound = self._sound(op, place)
         if sound is None:
             return None
         saturated = reasons.saturates(self._file, tensor, sound)
@@ -236,18 +294,20 @@ class _Comparison:
         added = self._difference(tensor, sound if limits is None else np.clip(sound, *limits))
         if added is None:
             return None
-        self._adds[tensor] = added
-        return "" if added.agrees else reasons.computes_otherwise(op, twin[1])
+        if tensor not in self._adds or self._adds[tensor].share < added.share:
+            self._adds[tensor] = added
+        return "" if added.agrees else reasons.computes_otherwise(op, twin[1] if twin else op)
 
     def _twin(self, op: FileOp) -> tuple[FileTrace, FileOp] | None:
         if self._other is None or op.number not in self._aligned:
             return None
         return self._other, self._other.ops[self._aligned[op.number]]
 
-    def _replayed(self, op: FileOp, place: int) -> Array | None:
+    def _sound(self, op: FileOp, place: int) -> Array | None:
         """Return what is right for an op's own inputs, in real values; ``None`` if unknown."""
         twin = self._twin(op)
-        assert twin
+        if twin is None:
+            return self._file.value(op.inputs[0]) if op.op in ("QUANTIZE", "DEQUANTIZE") else None
         if op.number not in self._replays:
             self._replays[op.number] = OpReplay(*twin)
         replay = self._replays[op.number]
@@ -265,7 +325,7 @@ class _Comparison:
             "call": call,
             "op": op.op,
             "number": op.number,
-            "tensor": self._file.name(tensor),
+            "tensor": "" if tensor < 0 else self._file.name(tensor),
             "node": match.node.split(":")[0] if match else None,
         }
 
@@ -309,6 +369,7 @@ class _Comparison:
                             "how": match.how if match else "converted anew",
                             "call": seen["call"],
                             "agrees": one.agrees,
+                            "added": self._adds[tensor].share if tensor in self._adds else None,
                             **asdict(one),
                         }
                     )
@@ -342,7 +403,7 @@ def _sample_file(trace: FileTrace, samples: Samples) -> None:
 
 def _agree(answers: Mapping[str, Array], wanted: Mapping[str, Any]) -> bool:
     if len(answers) != len(wanted) or any(value is None for value in wanted.values()):
-        return not wanted  # a GraphDef says nothing of its outputs
+        return False
     return all(
         difference(answers[mine], wanted[theirs]).agrees
         for mine, theirs in paired_outputs(answers, wanted)

@@ -94,7 +94,8 @@ class GraphDef(ModelFormat):
             answers: Mapping[str, Any] = session.run(fetches, feeds)
             return answers
 
-        answer.session = session  # type: ignore[attr-defined]  # for ``divergence``
+        # What looks at every op asks the session itself.
+        answer.session, answer.fetches = session, fetches  # type: ignore[attr-defined]
         return answer
 
     def open_converter(self, source: ModelSource) -> TFLiteConverter:
