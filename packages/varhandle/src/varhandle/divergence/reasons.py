@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from varhandle.display import printable
-from varhandle.divergence.difference import Difference
+from varhandle.divergence.difference import STEPS, Difference
 from varhandle.divergence.file_trace import FileOp, FileTrace
 
 Array = npt.NDArray[Any]
@@ -62,19 +62,20 @@ def _changed_constant(file: FileTrace, tensor: int, sound: Array | None) -> str:
     return f"its weights differ: {name}" if np.any(apart > allowed) else ""
 
 
-def saturates(file: FileTrace, tensor: int, sound: Array) -> str:
-    """Say that a scale cannot hold what an op should give; empty where it can, but for a little."""
+def saturates(file: FileTrace, tensor: int, sound: Array) -> tuple[str, float]:
+    """Say that a scale cannot hold what an op should give, and by which share of it that ends."""
     limits = file.limits(tensor)
     if limits is None or sound.dtype.kind != "f":
-        return ""
-    reach = float(np.max(np.abs(sound), initial=0.0))
+        return "", 0.0
+    reach = max(float(np.max(np.abs(sound), initial=0.0)), 1e-9)
     beyond = float(np.max(np.abs(sound - np.clip(sound, *limits)), initial=0.0))
-    if beyond <= SATURATED * reach:
-        return ""
-    return (
+    if beyond <= STEPS * file.step(tensor):
+        return "", 0.0
+    words = (
         f"its scale is too small: it ends at {limits[0]:.3g} and {limits[1]:.3g}, where values go "
         f"from {float(np.min(sound)):.3g} to {float(np.max(sound)):.3g}"
     )
+    return words, beyond / reach
 
 
 def grown(added: Difference, whole: Difference) -> str:

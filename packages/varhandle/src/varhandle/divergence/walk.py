@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,15 @@ def compare_ops(
     return _Comparison(*steps, content, file_signature=file_signature, witness=witness).run()
 
 
+@dataclass(frozen=True)
+class Added:
+    """What one op adds to what its inputs differ by, in the call where that was most."""
+
+    call: int
+    difference: Difference
+    saturated: str  # in words, where its scale ends; empty if it does not
+
+
 class _Comparison:
     def __init__(
         self,
@@ -68,7 +77,7 @@ class _Comparison:
         if witness is not None and witness != content:
             self._other = FileTrace(witness, file_signature)
         self._replays: dict[int, OpReplay] = {}
-        self._adds: dict[int, Difference] = {}
+        self._adds: dict[int, Added] = {}
         self._assigned: dict[str, Array] = {}
 
     def _open_model(self) -> ModelTrace:
@@ -110,9 +119,10 @@ class _Comparison:
         narrow = any(self._file.step(t) for one in self._file.ops for t in one.inputs if t >= 0)
         if whole.agrees or whole.share <= (QUANTIZED if narrow else LOOSE):
             return None
-        tensor = max(self._adds, key=lambda t: self._adds[t].share)
-        where = self._place(self._file.producers[tensor], tensor, pairs[tensor]["call"])
-        why = reasons.grown(self._adds[tensor], whole)
+        tensor = max(self._adds, key=lambda t: self._adds[t].difference.share)
+        most = self._adds[tensor]
+        where = self._place(self._file.producers[tensor], tensor, most.call)
+        why = most.saturated or reasons.grown(most.difference, whole)
         return {**where, **_figures(pairs[tensor]["difference"]), "why": why, "group": []}
 
     def _refused(self, call: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -253,8 +263,10 @@ class _Comparison:
         """Say why an op, whose output differs, is what makes it differ; empty where it inherits."""
         group = self._group(op, found)
         if op.op == "READ_VARIABLE":
-            known = {"last": self._last_assigned(op), "call": call, "twin": self._twin(op)}
-            return reasons.of_variable(self._file, op, found[op.outputs[place]], **known), [op]
+            one, last = found[op.outputs[place]], self._last_assigned(op)
+            twin = self._twin(op)
+            why = reasons.of_variable(self._file, op, one, last=last, call=call, twin=twin)
+            return why, [op]
         own = self._own_fault(op, op.outputs[place], place)
         if own:
             return own, [op]
@@ -287,21 +299,18 @@ class _Comparison:
         sound = self._sound(op, place)
         if sound is None:
             return None
-        saturated = reasons.saturates(self._file, tensor, sound)
-        if saturated:
-            return saturated
+        saturated, beyond = reasons.saturates(self._file, tensor, sound)
+        whole = self._difference(tensor, sound)
         limits = self._file.limits(tensor)
         added = self._difference(tensor, sound if limits is None else np.clip(sound, *limits))
-        if added is None:
+        if added is None or whole is None:
             return None
-        if tensor not in self._adds or self._adds[tensor].share < added.share:
-            self._adds[tensor] = added
+        before = self._adds.get(tensor)
+        if before is None or whole.share > 1.01 * before.difference.share:
+            self._adds[tensor] = Added(self._made, whole, saturated)
+        if beyond > reasons.SATURATED:
+            return saturated
         return "" if added.agrees else reasons.computes_otherwise(op, twin[1] if twin else op)
-
-    def _twin(self, op: FileOp) -> tuple[FileTrace, FileOp] | None:
-        if self._other is None or op.number not in self._aligned:
-            return None
-        return self._other, self._other.ops[self._aligned[op.number]]
 
     def _sound(self, op: FileOp, place: int) -> Array | None:
         """Return what is right for an op's own inputs, in real values; ``None`` if unknown."""
@@ -369,7 +378,9 @@ class _Comparison:
                             "how": match.how if match else "converted anew",
                             "call": seen["call"],
                             "agrees": one.agrees,
-                            "added": self._adds[tensor].share if tensor in self._adds else None,
+                            "added": self._adds[tensor].difference.share
+                            if tensor in self._adds
+                            else None,
                             **asdict(one),
                         }
                     )
