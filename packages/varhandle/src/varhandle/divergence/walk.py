@@ -312,6 +312,12 @@ class _Comparison:
             return saturated
         return "" if added.agrees else reasons.computes_otherwise(op, twin[1] if twin else op)
 
+    def _twin(self, op: FileOp) -> tuple[FileTrace, FileOp] | None:
+        """Return the same op of the file that was converted anew, where there is one."""
+        if self._other is None or op.number not in self._aligned:
+            return None
+        return self._other, self._other.ops[self._aligned[op.number]]
+
     def _sound(self, op: FileOp, place: int) -> Array | None:
         """Return what is right for an op's own inputs, in real values; ``None`` if unknown."""
         twin = self._twin(op)
@@ -368,7 +374,7 @@ class _Comparison:
                 if match is None:
                     unmatched.append(self._file.name(tensor))
                 if seen:
-                    one = seen["difference"]
+                    one, added = seen["difference"], self._adds.get(tensor)
                     rows.append(
                         {
                             "op": op.op,
