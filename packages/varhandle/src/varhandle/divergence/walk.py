@@ -384,9 +384,7 @@ class _Comparison:
                             "how": match.how if match else "converted anew",
                             "call": seen["call"],
                             "agrees": one.agrees,
-                            "added": self._adds[tensor].difference.share
-                            if tensor in self._adds
-                            else None,
+                            "added": added.difference.share if added else None,
                             **asdict(one),
                         }
                     )
