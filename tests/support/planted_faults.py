@@ -17,7 +17,10 @@ def with_changed_weight(content, number, place=0):
     """Return a file in which one float of an operator's weights is another."""
     model = unpack(content)
     subgraph = model.subgraphs[0]
-    operator = subgraph.operators[number]
+    return pack(_with_other_weights(model, subgraph, subgraph.operators[number], place))
+
+
+def _with_other_weights(model, subgraph, operator, place):
     tensor = copy.copy(subgraph.tensors[operator.inputs[1]])
     weights = np.array(model.buffers[tensor.buffer].data, np.uint8).view(np.float32).copy()
     weights[place] = weights[place] * 3 + 1
@@ -27,7 +30,7 @@ def with_changed_weight(content, number, place=0):
     tensor.buffer = len(model.buffers) - 1
     subgraph.tensors.append(tensor)
     operator.inputs = [operator.inputs[0], len(subgraph.tensors) - 1, *operator.inputs[2:]]
-    return pack(model)
+    return model
 
 
 def without_bias(content, number):
@@ -43,4 +46,23 @@ def without_operators(content, op):
     model = unpack(content)
     subgraph = model.subgraphs[0]
     subgraph.operators = [one for one in subgraph.operators if op_name(model, one) != op]
+    return pack(model)
+
+
+def with_changed_loop(content, op, place=0):
+    """Return a file in whose loop's body the weights of the first operator of an op differ."""
+    model = unpack(content)
+    loop = next(one for one in model.subgraphs[0].operators if op_name(model, one) == "WHILE")
+    body = model.subgraphs[loop.builtinOptions.bodySubgraphIndex]
+    operator = next(one for one in body.operators if op_name(model, one) == op)
+    return pack(_with_other_weights(model, body, operator, place))
+
+
+def with_rewired_loop(content, op, source):
+    """Return a file in whose loop's body an operator takes what another one gives."""
+    model = unpack(content)
+    loop = next(one for one in model.subgraphs[0].operators if op_name(model, one) == "WHILE")
+    body = model.subgraphs[loop.builtinOptions.bodySubgraphIndex]
+    named = {op_name(model, one): one for one in body.operators}
+    named[op].inputs = list(named[source].outputs)
     return pack(model)

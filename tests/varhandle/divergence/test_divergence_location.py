@@ -2,8 +2,16 @@
 
 import json
 
+import numpy as np
 import pytest
-from planted_faults import operators_of, with_changed_weight, without_bias, without_operators
+from planted_faults import (
+    operators_of,
+    with_changed_loop,
+    with_changed_weight,
+    with_rewired_loop,
+    without_bias,
+    without_operators,
+)
 
 from varhandle import CannotLocateError, locate
 from varhandle.cli import main
@@ -97,3 +105,35 @@ def test_a_file_of_another_model_is_one_line(net, total):
         locate(net[0], total[1])
     print(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.fixture(scope="module")
+def loop(tf, save_module):
+    """Five rounds, of which the first two multiply zeros."""
+
+    class Loop(tf.Module):
+        def __init__(self):
+            self.weights = tf.Variable(np.linspace(-1, 1, 9, dtype=np.float32).reshape(3, 3))
+
+        @tf.function(input_signature=[tf.TensorSpec([1, 3], tf.float32)])
+        def __call__(self, x):
+            def turn(i, h):
+                return i + 1, tf.tanh(h @ self.weights + x * tf.cast(i, tf.float32))
+
+            return tf.while_loop(lambda i, _: i < 5, turn, [0, tf.zeros([1, 3])])[1]
+
+    path = save_module(Loop())
+    return path, tf.lite.TFLiteConverter.from_saved_model(str(path)).convert()
+
+
+def test_the_round_of_a_loop_is_named(loop):
+    path, content = loop
+    assert locate(path, content).agrees
+    found = locate(path, with_changed_loop(content, "FULLY_CONNECTED"))
+    assert found.first["op"] == "WHILE"
+    (inside,) = found.first["inside"]
+    assert (inside["where"], inside["op"]) == ("iteration 3", "FULLY_CONNECTED")
+    assert "its weights differ" in found.text()
+    (inside,) = locate(path, with_rewired_loop(content, "TANH", "FULLY_CONNECTED")).first["inside"]
+    assert (inside["where"], inside["op"]) == ("iteration 2", "TANH")
+    assert "where a fresh conversion takes" in inside["why"]

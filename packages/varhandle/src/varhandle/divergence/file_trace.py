@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,6 +15,13 @@ from varhandle.evaluate.session import Session
 from varhandle.tflite.flatbuffer import callees, decode, indices, op_name, subgraph_of, unpack
 
 Array = npt.NDArray[Any]
+
+_INTEGERS = {
+    schema.TensorType.INT8: "int8",
+    schema.TensorType.UINT8: "uint8",
+    schema.TensorType.INT16: "int16",
+    schema.TensorType.INT32: "int32",
+}
 
 WITHOUT_VALUE = frozenset({"VAR_HANDLE", "ASSIGN_VARIABLE", "CALL_ONCE"})
 
@@ -68,6 +75,37 @@ class FileTrace:
     def outputs(self) -> Mapping[str, int]:
         """Name of an output of the signature -> its tensor."""
         return {name: one.index for name, one in self.session.outputs.items()}
+
+    @property
+    def inputs(self) -> list[int]:
+        """The tensors of the signature's inputs, by name; without one, in their order."""
+        if self.signature is None:
+            return indices(self.subgraph.inputs)
+        return [entry.index for _, entry in sorted(self.session.inputs.items())]
+
+    def reopen(self) -> None:
+        """Begin anew with the first call."""
+        self.__dict__.pop("session", None)
+
+    def run(self, values: Sequence[Array]) -> None:
+        """Make a call of a file without a signature, with its inputs in their order."""
+        interpreter = self.session.interpreter
+        typed = []
+        for tensor, value in zip(self.inputs, values, strict=True):
+            held = self.subgraph.tensors[tensor]
+            typed.append(quantized(value, held))
+            interpreter.resize_tensor_input(tensor, value.shape)
+        interpreter.allocate_tensors()
+        for tensor, value in zip(self.inputs, typed, strict=True):
+            interpreter.set_tensor(tensor, value)
+        interpreter.invoke()
+
+    def results(self) -> list[Array]:
+        """Return the real values that the last ``run`` gave."""
+        values = [self.value(tensor) for tensor in indices(self.subgraph.outputs)]
+        if any(value is None for value in values):
+            raise ValueError("an output of the subgraph has no value")
+        return [value for value in values if value is not None]
 
     def __call__(self, call: Mapping[str, Any]) -> dict[str, Array]:
         """Make the next call; return the outputs, in real values."""
@@ -176,6 +214,18 @@ def dequantized(raw: Array, tensor: schema.TensorT) -> Array:
     steps, zeros = _per_channel(tensor, scales), _per_channel(tensor, _zero_points(tensor))
     real: Array = ((raw.astype(np.float64) - zeros) * steps).astype(np.float32)  # type: ignore[operator]
     return real
+
+
+def quantized(value: Array, tensor: schema.TensorT) -> Array:
+    """Return the integers of real values, for a tensor of one scale; anything else as it is."""
+    scales = _scales(tensor)
+    if scales is None or value.dtype.kind != "f":
+        return value
+    dtype = np.dtype(_INTEGERS[tensor.type])
+    ends = np.iinfo(dtype)
+    steps = np.round(value / scales[0]) + _zero_points(tensor)[0]
+    integers: Array = np.clip(steps, ends.min, ends.max).astype(dtype)
+    return integers
 
 
 def _zero_points(tensor: schema.TensorT) -> Array:

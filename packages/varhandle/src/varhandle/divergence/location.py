@@ -62,8 +62,9 @@ class Location(Rich):
     def _headline(self) -> str:
         if self.first is None:
             return f"no op parts in {counted(self.calls, 'call')}"
-        op, tensor = self.first["op"], printable(self.first["tensor"])
-        return f"call {self.first['call']}, {op} {tensor}"
+        places = [f"call {self.first['call']}, {_op_words(self.first)}"]
+        places += [f"{each['where']}: {_op_words(each)}" for each in self.first["inside"]]
+        return ", ".join(places).rstrip(": ")
 
     def __repr__(self) -> str:
         return f"Location({self._headline()})"
@@ -72,7 +73,8 @@ class Location(Rich):
         """Return the op, why it parts, and what was compared."""
         lines = [self._headline()]
         if self.first is not None:
-            lines[0] += f": {printable(self.first['why'], None)}"
+            innermost = (self.first["inside"] or [self.first])[-1]
+            lines[0] += f": {printable(innermost['why'], None)}"
             lines += self._details(self.first)
         matched = len(self.pairs)
         total = matched + sum(1 for name in self.unmatched if name not in self._partners)
@@ -130,6 +132,10 @@ class Location(Rich):
             "calls": self.calls,
             "inputs": self.basis,
         }
+
+
+def _op_words(row: Mapping[str, Any]) -> str:
+    return f"{row['op']} {printable(row['tensor'])}" if row["op"] else ""
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,10 @@ import numpy.typing as npt
 from varhandle.divergence import reasons
 from varhandle.divergence.difference import Difference, difference
 from varhandle.divergence.file_trace import WITHOUT_VALUE, FileOp, FileTrace
-from varhandle.divergence.matching import Match, Samples, align_files, match_model
+from varhandle.divergence.inside import Inside, look_inside
+from varhandle.divergence.matching import Match, Samples, match_model
 from varhandle.divergence.model_trace import ModelTrace
-from varhandle.divergence.replay import OpReplay
+from varhandle.divergence.op_check import Fault, OpCheck
 from varhandle.evaluate.parity import paired_outputs
 from varhandle.evaluate.proof import LOOSE, QUANTIZED
 from varhandle.formats.base import LoadedModel
@@ -26,10 +27,6 @@ from varhandle.formats.base import LoadedModel
 Array = npt.NDArray[Any]
 
 SAMPLED_CALLS = 3
-
-HYBRID = 0.03
-"""Share that an op on floats with integer weights may differ by: it quantizes its input to 8 bits
-for each call, and adds up many such roundings."""
 
 
 def compare_ops(
@@ -50,15 +47,6 @@ def compare_ops(
     return _Comparison(*steps, content, file_signature=file_signature, witness=witness).run()
 
 
-@dataclass(frozen=True)
-class Added:
-    """What one op adds to what its inputs differ by, in the call where that was most."""
-
-    call: int
-    difference: Difference
-    saturated: str  # in words, where its scale ends; empty if it does not
-
-
 class _Comparison:
     def __init__(
         self,
@@ -71,14 +59,11 @@ class _Comparison:
         witness: bytes | None,
     ) -> None:
         self._load, self._signature, self._calls = load, signature, calls
-        self._content, self._file_signature, self._witness = content, file_signature, witness
         self._file = FileTrace(content, file_signature)
         self._other: FileTrace | None = None
         if witness is not None and witness != content:
             self._other = FileTrace(witness, file_signature)
-        self._replays: dict[int, OpReplay] = {}
-        self._adds: dict[int, Added] = {}
-        self._assigned: dict[str, Array] = {}
+        self._check = OpCheck(self._file, None)
 
     def _open_model(self) -> ModelTrace:
         return ModelTrace(self._load(), self._signature, self._calls)
@@ -103,27 +88,27 @@ class _Comparison:
                 before = pairs.get(tensor)
                 if before is None or before["difference"].share < one.share:
                     pairs[tensor] = {"call": number, "difference": one}
-            first = self._first(found, number)
-            self._note_assigned()
-            if first:
-                return self._result(pairs, first)
+            fault = self._check.first(found, number)
+            if fault:
+                return self._result(pairs, self._parting(fault, found[fault.tensor], number))
         return self._result(pairs, self._grown(pairs))
 
     def _grown(self, pairs: Mapping[int, Mapping[str, Any]]) -> dict[str, Any] | None:
         """Return the op that adds most, where no op is wrong and the answers are far apart."""
         outputs = [t for t in self._file.outputs.values() if t in pairs]
         worst = max(outputs, key=lambda t: pairs[t]["difference"].share, default=None)
-        if worst is None or not self._adds:
+        if worst is None or not self._check.added:
             return None
         whole = pairs[worst]["difference"]
         narrow = any(self._file.step(t) for one in self._file.ops for t in one.inputs if t >= 0)
         if whole.agrees or whole.share <= (QUANTIZED if narrow else LOOSE):
             return None
-        tensor = max(self._adds, key=lambda t: self._adds[t].difference.share)
-        most = self._adds[tensor]
+        tensor = max(self._check.added, key=lambda t: self._check.added[t].difference.share)
+        most = self._check.added[tensor]
         where = self._place(self._file.producers[tensor], tensor, most.call)
         why = most.saturated or reasons.grown(most.difference, whole)
-        return {**where, **_figures(pairs[tensor]["difference"]), "why": why, "group": []}
+        one = pairs[tensor]["difference"]
+        return {**where, **_figures(one), "why": why, "group": [], "inside": []}
 
     def _refused(self, call: Mapping[str, Any]) -> dict[str, Any] | None:
         """Make the first call of the file alone: an op that refuses it parts from any model."""
@@ -140,7 +125,7 @@ class _Comparison:
                 why = reasons.of_variable(self._file, op, None, last=None, call=1) or why
             tensor = next(iter(op.outputs), -1)
             figures = {"max_difference": None, "similarity": None, "steps": None}
-            return {**self._place(op, tensor, 1), **figures, "why": why, "group": []}
+            return {**self._place(op, tensor, 1), **figures, "why": why, "group": [], "inside": []}
         return None
 
     def _match(self) -> None:
@@ -160,13 +145,12 @@ class _Comparison:
                 _sample_file(self._other, others)
             wanted = {name: told[node] for name, node in self._model.outputs.items()}
             agree = agree and _agree(answers, wanted)
-        self._aligned: dict[int, int] = {}
         if self._other and agree:
-            self._aligned = align_files(self._file, self._other)
+            self._check = OpCheck(self._file, self._other)
             through = match_model(self._other, self._model, others, expected, by_name=False)
             self.matches = {
                 mine: Match(mine, through[theirs].node, through[theirs].how)
-                for mine, theirs in self._tensor_pairs().items()
+                for mine, theirs in self._check.tensor_pairs().items()
                 if theirs in through
             }
         else:
@@ -176,29 +160,11 @@ class _Comparison:
             tensor, node = self._file.outputs[mine], self._model.outputs[theirs]
             self.matches.setdefault(tensor, Match(tensor, node, "name"))
 
-    def _tensor_pairs(self) -> dict[int, int]:
-        """Return the tensors of the file and of the witness that are each other's."""
-        assert self._other
-        pairs = {
-            tensor.index: self._other.session.inputs[name].index
-            for name, tensor in self._file.session.inputs.items()
-            if name in self._other.session.inputs
-        }
-        for mine, theirs in self._aligned.items():
-            pairs.update(
-                zip(self._file.ops[mine].outputs, self._other.ops[theirs].outputs, strict=False)
-            )
-        for op in self._file.ops:
-            if op.op in ("QUANTIZE", "DEQUANTIZE") and op.inputs[0] in pairs:
-                pairs.setdefault(op.outputs[0], pairs[op.inputs[0]])
-        return pairs
-
     def _reopen(self) -> None:
-        """Begin anew with the first call, where the calls that were made have changed a state."""
-        self._file = FileTrace(self._content, self._file_signature)
+        """Begin anew with the first call: the calls that were made may have changed a state."""
+        self._file.reopen()
         if self._other:
-            assert self._witness
-            self._other = FileTrace(self._witness, self._file_signature)
+            self._other.reopen()
 
     @staticmethod
     def _answer(trace: FileTrace, call: Mapping[str, Any]) -> dict[str, Array]:
@@ -213,126 +179,23 @@ class _Comparison:
         found = {}
         for name, value in self._model(call):
             for tensor in wanted.get(name, ()):
-                one = self._difference(tensor, value)
+                one = self._check.difference(tensor, value)
                 if one is not None:
                     found[tensor] = one
         if self._other:
             self._answer(self._other, call)
-            for tensor, theirs in self._tensor_pairs().items():
-                if tensor not in found and (own := self._other.value(theirs)) is not None:
-                    one = self._difference(tensor, own)
-                    if one is not None:
-                        found[tensor] = one
+            found = {**self._check.differences(), **found}
         return found
 
-    def _difference(self, tensor: int, expected: Array) -> Difference | None:
-        got = self._file.value(tensor)
-        if got is None:
-            return None
-        producer = self._file.producers.get(tensor)
-        reach = 0.0
-        for each in producer.inputs if producer else ():
-            value = self._file.value(each) if each >= 0 else None
-            if value is not None and value.dtype.kind in "fiu":
-                reach = max(reach, float(np.max(np.abs(value.astype(np.float64)), initial=0.0)))
-        step = self._file.step(tensor)
-        return difference(got, expected, step=step, inputs=reach, allowed=self._allowed(producer))
-
-    def _allowed(self, op: FileOp | None) -> float:
-        """Return what an op may differ by because of how it was quantized."""
-        if op is None or all(self._file.step(tensor) for tensor in op.outputs):
-            return 0.0
-        return HYBRID if any(t >= 0 and self._file.step(t) for t in op.inputs) else 0.0
-
-    def _first(self, found: Mapping[int, Difference], call: int) -> dict[str, Any] | None:
-        for op in self._file.ops:
-            for place, tensor in enumerate(op.outputs):
-                one = found.get(tensor)
-                if one is None or one.agrees:
-                    continue
-                why, group = self._fault(op, place, found, call)
-                if why:
-                    where = self._place(op, tensor, call)
-                    ops = [[each.op, each.number] for each in group]
-                    return {**where, **_figures(one), "why": why, "group": ops}
-        return None
-
-    def _fault(
-        self, op: FileOp, place: int, found: Mapping[int, Difference], call: int
-    ) -> tuple[str, list[FileOp]]:
-        """Say why an op, whose output differs, is what makes it differ; empty where it inherits."""
-        group = self._group(op, found)
-        if op.op == "READ_VARIABLE":
-            one, last = found[op.outputs[place]], self._last_assigned(op)
-            twin = self._twin(op)
-            why = reasons.of_variable(self._file, op, one, last=last, call=call, twin=twin)
-            return why, [op]
-        own = self._own_fault(op, op.outputs[place], place)
-        if own:
-            return own, [op]
-        inherits = any(t in found and not found[t].agrees for each in group for t in each.inputs)
-        # Where it is known to compute rightly, what differs came in by an op without a partner.
-        if inherits or (own == "" and len(group) < 2):
-            return "", group
-        return reasons.plain(found[op.outputs[place]], group), group
-
-    def _last_assigned(self, read: FileOp) -> Array | None:
-        """Return what a variable was assigned last, in this call or in one before."""
-        name = self._file.variable_of(read)
-        for op in reversed(self._file.assigns_of(name)):
-            if op.number < read.number:
-                return self._file.value(op.inputs[1])
-        return self._assigned.get(name)
-
-    def _note_assigned(self) -> None:
-        """Keep, at the end of a call, what the variables hold."""
-        for op in self._file.ops:
-            if op.op == "ASSIGN_VARIABLE" and (value := self._file.value(op.inputs[1])) is not None:
-                self._assigned[self._file.variable_of(op)] = value.copy()
-
-    def _own_fault(self, op: FileOp, tensor: int, place: int) -> str | None:
-        """Say what an op has or does wrong; empty where nothing, ``None`` where that is unknown."""
-        twin = self._twin(op)
-        changed = reasons.changed_inputs(self._file, op, *twin) if twin else ""
-        if changed:
-            return changed
-        sound = self._sound(op, place)
-        if sound is None:
-            return None
-        saturated, beyond = reasons.saturates(self._file, tensor, sound)
-        whole = self._difference(tensor, sound)
-        limits = self._file.limits(tensor)
-        added = self._difference(tensor, sound if limits is None else np.clip(sound, *limits))
-        if added is None or whole is None:
-            return None
-        before = self._adds.get(tensor)
-        if before is None or whole.share > 1.01 * before.difference.share:
-            self._adds[tensor] = Added(self._made, whole, saturated)
-        if beyond > reasons.SATURATED:
-            return saturated
-        return "" if added.agrees else reasons.computes_otherwise(op, twin[1] if twin else op)
-
-    def _twin(self, op: FileOp) -> tuple[FileTrace, FileOp] | None:
-        """Return the same op of the file that was converted anew, where there is one."""
-        if self._other is None or op.number not in self._aligned:
-            return None
-        return self._other, self._other.ops[self._aligned[op.number]]
-
-    def _sound(self, op: FileOp, place: int) -> Array | None:
-        """Return what is right for an op's own inputs, in real values; ``None`` if unknown."""
-        twin = self._twin(op)
-        if twin is None:
-            return self._file.value(op.inputs[0]) if op.op in ("QUANTIZE", "DEQUANTIZE") else None
-        if op.number not in self._replays:
-            self._replays[op.number] = OpReplay(*twin)
-        replay = self._replays[op.number]
-        inputs = [None if t < 0 else self._file.value(t) for t in op.inputs]
-        if not replay.possible or len(op.inputs) != len(twin[1].inputs):
-            return None
-        try:
-            return replay(inputs)[place]
-        except (RuntimeError, ValueError):
-            return None
+    def _parting(self, fault: Fault, one: Difference, call: int) -> dict[str, Any]:
+        first = {**self._place(fault.op, fault.tensor, call), **_figures(one), "why": fault.why}
+        first["group"] = [[each.op, each.number] for each in fault.group]
+        first["inside"] = inside = []
+        step = look_inside(self._check, fault.op)
+        while step:
+            inside.append(_inner(step))
+            step = step.deeper
+        return first
 
     def _place(self, op: FileOp, tensor: int, call: int) -> dict[str, Any]:
         match = self.matches.get(tensor)
@@ -344,26 +207,6 @@ class _Comparison:
             "node": match.node.split(":")[0] if match else None,
         }
 
-    def _group(self, op: FileOp, found: Mapping[int, Difference]) -> list[FileOp]:
-        """Return the op and those before it, up to inputs that are known to agree."""
-        group, waiting = {op.number: op}, [op]
-        while waiting:
-            for tensor in waiting.pop().inputs:
-                maker = self._file.producers.get(tensor)
-                if maker is None or tensor in found or maker.op in WITHOUT_VALUE:
-                    continue
-                if maker.number not in group and not self._is_computed_before(maker):
-                    group[maker.number] = maker
-                    waiting.append(maker)
-        return [group[number] for number in sorted(group)]
-
-    def _is_computed_before(self, op: FileOp) -> bool:
-        """Whether an op rests on constants alone: its value is the same whoever computes it."""
-        return all(t < 0 or self._file.is_constant(t) for t in op.inputs) and op.op in (
-            "DEQUANTIZE",
-            "SHAPE",
-        )
-
     def _result(self, pairs: Mapping[int, Any], first: dict[str, Any] | None) -> dict[str, Any]:
         rows, unmatched = [], []
         for op in self._file.ops:
@@ -374,7 +217,7 @@ class _Comparison:
                 if match is None:
                     unmatched.append(self._file.name(tensor))
                 if seen:
-                    one, added = seen["difference"], self._adds.get(tensor)
+                    one, added = seen["difference"], self._check.added.get(tensor)
                     rows.append(
                         {
                             "op": op.op,
@@ -389,6 +232,21 @@ class _Comparison:
                         }
                     )
         return {"first": first, "pairs": rows, "unmatched": unmatched, "calls": self._made}
+
+
+def _inner(step: Inside) -> dict[str, Any]:
+    """Tell an op inside another as plain data."""
+    if step.fault is None:
+        why = "its ops agree, and it hands their values on in another order"
+        return {"where": step.where, "op": None, "number": None, "tensor": None, "why": why}
+    fault = step.fault
+    return {
+        "where": step.where,
+        "op": fault.op.op,
+        "number": fault.op.number,
+        "tensor": step.check.file.name(fault.tensor),
+        "why": fault.why,
+    }
 
 
 def _figures(one: Difference) -> dict[str, Any]:

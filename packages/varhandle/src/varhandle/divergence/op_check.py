@@ -1,0 +1,222 @@
+"""Which op of a file is at fault: it differs, and what it takes does not explain it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from varhandle.display import printable
+from varhandle.divergence import reasons
+from varhandle.divergence.difference import Difference, difference
+from varhandle.divergence.file_trace import WITHOUT_VALUE, FileOp, FileTrace
+from varhandle.divergence.matching import align_files
+from varhandle.divergence.replay import OpReplay
+
+Array = npt.NDArray[Any]
+
+HYBRID = 0.03
+"""Share that an op on floats with integer weights may differ by: it quantizes its input to 8 bits
+for each call, and adds up many such roundings."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """The op that parts.
+
+    Attributes:
+        op: The op.
+        tensor: Its output.
+        why: Why, in a sentence.
+        group: The op and others before it, where their inputs are known to agree, and no more.
+    """
+
+    op: FileOp
+    tensor: int
+    why: str
+    group: Sequence[FileOp]
+
+
+@dataclass(frozen=True)
+class Added:
+    """What one op adds to what its inputs differ by, in the call where that was most."""
+
+    call: int
+    difference: Difference
+    saturated: str  # in words, where its scale ends; empty if it does not
+
+
+class OpCheck:
+    """Checks the ops of a file, call after call, beside those of a float file where there is one.
+
+    ``other`` is the model converted anew.
+    """
+
+    def __init__(self, file: FileTrace, other: FileTrace | None) -> None:
+        self.file, self.other = file, other
+        self.aligned = align_files(file, other) if other else {}
+        self.added: dict[int, Added] = {}
+        self._replays: dict[int, OpReplay] = {}
+        self._assigned: dict[str, Array] = {}
+
+    def tensor_pairs(self) -> dict[int, int]:
+        """Return the tensors of the file and of the other one that are each other's."""
+        assert self.other
+        pairs = dict(zip(self.file.inputs, self.other.inputs, strict=False))
+        for mine, theirs in self.aligned.items():
+            outputs = self.file.ops[mine].outputs, self.other.ops[theirs].outputs
+            pairs.update(zip(*outputs, strict=False))
+        for op in self.file.ops:
+            if op.op in ("QUANTIZE", "DEQUANTIZE") and op.inputs[0] in pairs:
+                pairs.setdefault(op.outputs[0], pairs[op.inputs[0]])
+        return pairs
+
+    def differences(self) -> dict[int, Difference]:
+        """Return how far the tensors of the file are from the other's after the same call."""
+        found = {}
+        for tensor, theirs in self.tensor_pairs().items():
+            value = self.other.value(theirs) if self.other else None
+            one = None if value is None else self.difference(tensor, value)
+            if one is not None:
+                found[tensor] = one
+        return found
+
+    def difference(self, tensor: int, expected: Array) -> Difference | None:
+        """Return how far a tensor is from what it should be; ``None`` where it has no value."""
+        got = self.file.value(tensor)
+        if got is None:
+            return None
+        producer = self.file.producers.get(tensor)
+        reach = 0.0
+        for each in producer.inputs if producer else ():
+            value = self.file.value(each) if each >= 0 else None
+            if value is not None and value.dtype.kind in "fiu":
+                reach = max(reach, float(np.max(np.abs(value.astype(np.float64)), initial=0.0)))
+        step = self.file.step(tensor)
+        return difference(got, expected, step=step, inputs=reach, allowed=self._allowed(producer))
+
+    def _allowed(self, op: FileOp | None) -> float:
+        """Return what an op may differ by because of how it was quantized."""
+        if op is None or all(self.file.step(tensor) for tensor in op.outputs):
+            return 0.0
+        return HYBRID if any(t >= 0 and self.file.step(t) for t in op.inputs) else 0.0
+
+    def first(self, found: Mapping[int, Difference], call: int) -> Fault | None:
+        """Return the first op, in the order of execution, that is at fault in this call."""
+        fault = None
+        for op in self.file.ops:
+            for place, tensor in enumerate(op.outputs):
+                one = found.get(tensor)
+                if fault is None and one is not None and not one.agrees:
+                    why, group = self._fault(op, place, found, call)
+                    fault = Fault(op, tensor, why, group) if why else None
+        self._note_assigned()
+        return fault
+
+    def _fault(
+        self, op: FileOp, place: int, found: Mapping[int, Difference], call: int
+    ) -> tuple[str, list[FileOp]]:
+        """Say why an op, whose output differs, is what makes it differ; empty where it inherits."""
+        tensor = op.outputs[place]
+        if op.op == "READ_VARIABLE":
+            one, last, twin = found[tensor], self._last_assigned(op), self.twin(op)
+            why = reasons.of_variable(self.file, op, one, last=last, call=call, twin=twin)
+            return why, [op]
+        own = self._own_fault(op, place, call)
+        if own:
+            return own, [op]
+        group = self._group(op, found)
+        inherits = any(t in found and not found[t].agrees for each in group for t in each.inputs)
+        # Where it is known to compute rightly, what differs came in by an op without a partner.
+        if inherits or (own == "" and len(group) < 2):
+            return "", group
+        return reasons.plain(found[tensor], group), group
+
+    def twin(self, op: FileOp) -> tuple[FileTrace, FileOp] | None:
+        """Return the same op of the other file, where there is one."""
+        if self.other is None or op.number not in self.aligned:
+            return None
+        return self.other, self.other.ops[self.aligned[op.number]]
+
+    def _own_fault(self, op: FileOp, place: int, call: int) -> str | None:
+        """Say what an op has or does wrong; empty where nothing, ``None`` where that is unknown."""
+        twin, tensor = self.twin(op), op.outputs[place]
+        changed = twin and (
+            reasons.changed_inputs(self.file, op, *twin) or self._rewired(op, *twin)
+        )
+        if changed:
+            return changed
+        sound = self._sound(op, place)
+        if sound is None:
+            return None
+        saturated, beyond = reasons.saturates(self.file, tensor, sound)
+        limits = self.file.limits(tensor)
+        whole = self.difference(tensor, sound)
+        own = self.difference(tensor, sound if limits is None else np.clip(sound, *limits))
+        if whole is None or own is None:
+            return None
+        before = self.added.get(tensor)
+        if before is None or whole.share > 1.01 * before.difference.share:
+            self.added[tensor] = Added(call, whole, saturated)
+        if beyond > reasons.SATURATED:
+            return saturated
+        return "" if own.agrees else reasons.computes_otherwise(op, twin[1] if twin else op)
+
+    def _rewired(self, op: FileOp, other: FileTrace, twin: FileOp) -> str:
+        """Say that an op takes the output of another one than it should; empty if it does not."""
+        pairs = self.tensor_pairs()
+        for place, (mine, theirs) in enumerate(zip(op.inputs, twin.inputs, strict=False)):
+            if mine in pairs and theirs >= 0 and pairs[mine] != theirs:
+                taken, wanted = printable(self.file.name(mine)), printable(other.name(theirs))
+                return f"its input {place} is {taken} where a fresh conversion takes {wanted}"
+        return ""
+
+    def _sound(self, op: FileOp, place: int) -> Array | None:
+        """Return what is right for an op's own inputs, in real values; ``None`` if unknown."""
+        twin = self.twin(op)
+        if twin is None:
+            return self.file.value(op.inputs[0]) if op.op in ("QUANTIZE", "DEQUANTIZE") else None
+        if op.number not in self._replays:
+            self._replays[op.number] = OpReplay(*twin)
+        replay = self._replays[op.number]
+        inputs = [None if t < 0 else self.file.value(t) for t in op.inputs]
+        if not replay.possible or len(op.inputs) != len(twin[1].inputs):
+            return None
+        try:
+            return replay(inputs)[place]
+        except (RuntimeError, ValueError):
+            return None
+
+    def _group(self, op: FileOp, found: Mapping[int, Difference]) -> list[FileOp]:
+        """Return the op and those before it, up to inputs that are known to agree."""
+        group, waiting = {op.number: op}, [op]
+        while waiting:
+            for tensor in waiting.pop().inputs:
+                maker = self.file.producers.get(tensor)
+                if maker is None or tensor in found or maker.op in WITHOUT_VALUE:
+                    continue
+                if maker.number not in group and not self._rests_on_constants(maker):
+                    group[maker.number] = maker
+                    waiting.append(maker)
+        return [group[number] for number in sorted(group)]
+
+    def _rests_on_constants(self, op: FileOp) -> bool:
+        kind = op.op in ("DEQUANTIZE", "SHAPE")
+        return kind and all(t < 0 or self.file.is_constant(t) for t in op.inputs)
+
+    def _last_assigned(self, read: FileOp) -> Array | None:
+        """Return what a variable was assigned last, in this call or in one before."""
+        name = self.file.variable_of(read)
+        for op in reversed(self.file.assigns_of(name)):
+            if op.number < read.number:
+                return self.file.value(op.inputs[1])
+        return self._assigned.get(name)
+
+    def _note_assigned(self) -> None:
+        """Keep, at the end of a call, what the variables hold."""
+        for op in self.file.ops:
+            if op.op == "ASSIGN_VARIABLE" and (value := self.file.value(op.inputs[1])) is not None:
+                self._assigned[self.file.variable_of(op)] = value.copy()
