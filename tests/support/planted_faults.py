@@ -66,3 +66,11 @@ def with_rewired_loop(content, op, source):
     named = {op_name(model, one): one for one in body.operators}
     named[op].inputs = list(named[source].outputs)
     return pack(model)
+
+
+def with_late_operator(content, op):
+    """Return a file in which the only operator of an op comes last."""
+    model = unpack(content)
+    subgraph = model.subgraphs[0]
+    subgraph.operators = sorted(subgraph.operators, key=lambda one: op_name(model, one) == op)
+    return pack(model)

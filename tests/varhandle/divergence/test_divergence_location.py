@@ -8,6 +8,7 @@ from planted_faults import (
     operators_of,
     with_changed_loop,
     with_changed_weight,
+    with_late_operator,
     with_rewired_loop,
     without_bias,
     without_operators,
@@ -15,6 +16,8 @@ from planted_faults import (
 
 from varhandle import CannotLocateError, locate
 from varhandle.cli import main
+from varhandle.divergence.other_runs import first_without_looking
+from varhandle.evaluate.parity import DELEGATES, PLAIN
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +86,41 @@ def test_a_state_that_is_not_kept_is_named_in_the_second_call(total):
     path, content = total
     found = locate(path, without_operators(content, "ASSIGN_VARIABLE"))
     assert found.first["op"] == "READ_VARIABLE"
+
+
+@pytest.fixture(scope="module")
+def wave(tf, save_module):
+    class Wave(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([1, 64], tf.float32)])
+        def __call__(self, x):
+            return tf.tanh(tf.exp(tf.cos(3.0 * tf.sin(x)))) + x
+
+    path = save_module(Wave())
+    return path, tf.lite.TFLiteConverter.from_saved_model(str(path)).convert()
+
+
+def test_a_run_that_differs_from_the_one_looked_at(wave):
+    """XNNPACK puts operators in order; the plain kernels read what lies in memory."""
+    path, content = wave
+    late = with_late_operator(content, "TANH")
+    found = locate(path, late)
+    assert found.first["op"] == "ADD"
+    assert found.first["why"].endswith("is computed after it")
+    assert found.other_runs["default delegates"] == "differs"
+    calls = [{"x": np.full([1, 64], value, np.float32)} for value in (0.5, 1.5)]
+    call, number, _ = first_without_looking(late, "serving_default", calls, DELEGATES)
+    assert (call, [number]) == (1, operators_of(late, "ADD"))
+    for kernels in (PLAIN, DELEGATES):
+        assert first_without_looking(content, "serving_default", calls, kernels) is None
+
+
+def test_every_way_of_running_a_sound_file_is_told(total):
+    found = locate(*total)
+    assert found.other_runs == {
+        "plain kernels": "the same bits",
+        "default delegates": "agrees",
+        "CompiledModel": "agrees",
+    }
 
 
 def test_the_command_says_it_in_its_exit_code(net, tmp_path, capsys):

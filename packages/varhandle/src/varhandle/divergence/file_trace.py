@@ -43,10 +43,18 @@ class FileOp:
 
 
 class FileTrace:
-    """A .tflite file whose tensors can be read after each call."""
+    """A .tflite file whose tensors can be read after each call; without ``keep``, its outputs."""
 
-    def __init__(self, content: bytes, signature: str | None = None) -> None:
+    def __init__(
+        self,
+        content: bytes,
+        signature: str | None = None,
+        *,
+        delegates: bool = False,
+        keep: bool = True,
+    ) -> None:
         self.content = content
+        self._options = {"delegates": delegates, "keep_tensors": keep}
         self.model = unpack(content)
         names = [decode(one.signatureKey) for one in self.model.signatureDefs or []]
         self.signature = signature if signature is not None or len(names) != 1 else names[0]
@@ -67,9 +75,7 @@ class FileTrace:
     @cached_property
     def session(self) -> Session:
         """The file, opened; raises what :class:`Session` does."""
-        return Session(
-            self.content, signature=self.signature, delegates=False, strict=False, keep_tensors=True
-        )
+        return Session(self.content, signature=self.signature, strict=False, **self._options)
 
     @property
     def outputs(self) -> Mapping[str, int]:

@@ -10,9 +10,11 @@ from typing import Any
 
 from varhandle.conversion.converter import convert
 from varhandle.display import Rich, counted, panel_html, printable, table_html
+from varhandle.divergence.other_runs import compared, first_without_looking, run_otherwise
 from varhandle.divergence.walk import compare_ops
 from varhandle.errors import VarhandleError
 from varhandle.evaluate.given_inputs import Inputs
+from varhandle.evaluate.parity import DELEGATES, PLAIN
 from varhandle.evaluate.proof import calls_of, converter_words, rests_on
 from varhandle.evaluate.reference import loader_of
 from varhandle.evaluate.session import model_bytes
@@ -21,7 +23,7 @@ from varhandle.families.base import inference_signature
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.custom_code import check_imports
 from varhandle.graph import Graph
-from varhandle.sandbox import run_isolated
+from varhandle.sandbox import Record, run_isolated
 from varhandle.sandbox.lock import locking
 from varhandle.sandbox.record import short_message
 
@@ -44,6 +46,8 @@ class Location(Rich):
         unmatched: Names of the op outputs of the file that have none.
         calls: How many calls were made: up to the first that differs.
         basis: What the inputs rest on, in one line.
+        other_runs: How the file answers when it is run in other ways, beside the run in which all
+            tensors were kept: "the same bits", "agrees", "differs" or "refused".
     """
 
     model: str
@@ -53,11 +57,12 @@ class Location(Rich):
     unmatched: Sequence[str] = field(repr=False)
     calls: int
     basis: str
+    other_runs: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def agrees(self) -> bool:
-        """Whether no op parts."""
-        return self.first is None
+        """Whether no op parts, however the file is run."""
+        return self.first is None and "differs" not in self.other_runs.values()
 
     def _headline(self) -> str:
         if self.first is None:
@@ -79,6 +84,9 @@ class Location(Rich):
         matched = len(self.pairs)
         total = matched + sum(1 for name in self.unmatched if name not in self._partners)
         lines.append(f"compared: {matched} of {counted(total, 'op output')}, {self.basis}")
+        if self.other_runs:
+            runs = ", ".join(f"{kernels}: {how}" for kernels, how in self.other_runs.items())
+            lines.append(f"run otherwise: {runs}")
         return "\n".join(lines)
 
     @property
@@ -90,9 +98,10 @@ class Location(Rich):
         if first["node"]:
             lines.append(f"in the model: {printable(first['node'])}")
         steps = f", {first['steps']:.1f} steps of its scale" if first["steps"] else ""
+        similarity = first["similarity"]
+        similarity = "" if similarity is None else f", similarity {similarity:.6f}"
         lines.append(
-            f"largest difference {first['max_difference']:.3g}{steps}, similarity "
-            f"{first['similarity']:.6f}"
+            f"largest difference {first['max_difference']:.3g}{steps}{similarity}"
             if first["max_difference"] is not None
             else "it has no value to compare"
         )
@@ -131,6 +140,7 @@ class Location(Rich):
             "unmatched": [printable(name) for name in self.unmatched],
             "calls": self.calls,
             "inputs": self.basis,
+            "other_runs": dict(self.other_runs),
         }
 
 
@@ -209,29 +219,81 @@ def locate(
             raise CannotLocateError(
                 f"there is no file to compare: {converter_words(conversion.record)}"
             )
-        asked = _asked(graph, chosen, content, inputs, calls)
+        asked = _asked(graph, chosen, conversion.content or content, inputs, calls)
         made = read_graph(content)
-        name = chosen if chosen in {one.name for one in made.signatures} else None
+        names = [one.name for one in made.signatures]
+        name = chosen if chosen in names else next(iter(names), None)
         record = run_isolated(
             compare_ops,
             load,
             chosen,
             [dict(call) for call in asked.calls],
             content,
-            file_signature=name or next((one.name for one in made.signatures), None),
+            file_signature=name,
             witness=conversion.content,
             timeout=timeout,
             reads=load.reads,
         )
-    if not record.ok:
-        raise CannotLocateError(_words(record.message))
-    found: dict[str, Any] = record.value
+        if not record.ok:
+            raise CannotLocateError(_words(record))
+        found: dict[str, Any] = record.value
+        _look_at_other_runs(found, content, name, timeout)
     return Location(
         model=os.fspath(model),
         file=None if file is None or isinstance(file, bytes) else os.fspath(file),
         basis=rests_on([asked]),
         **found,
     )
+
+
+def _look_at_other_runs(
+    found: dict[str, Any], content: bytes, signature: str | None, timeout: float
+) -> None:
+    """Run the file as people do; where only that differs, find the op without looking."""
+    answers, calls = found.pop("answers"), found.pop("file_calls")
+    found["other_runs"] = told = {}
+    if not answers:  # the file refuses the first call
+        return
+    for kernels, record in run_otherwise(content, signature, calls, timeout).items():
+        told[kernels] = compared(answers, record, kernels)
+        if told[kernels] == "differs" and found["first"] is None and kernels in _ONLY:
+            place = run_isolated(
+                first_without_looking,
+                content,
+                signature,
+                calls,
+                kernels,
+                timeout=timeout,
+                tensorflow=False,
+            )
+            if place.ok and place.value:
+                found["first"] = _unseen(found["pairs"], place.value, _ONLY[kernels])
+
+
+_ONLY = {
+    PLAIN: "only where tensors share memory: kept apart, all agree",
+    DELEGATES: "only with the default delegates: by the plain kernels, all agree",
+}
+
+
+def _unseen(
+    pairs: Sequence[Mapping[str, Any]], place: tuple[int, int, float], why: str
+) -> dict[str, Any]:
+    call, number, largest = place
+    pair = next((one for one in pairs if one["number"] == number), {})
+    return {
+        "call": call,
+        "op": pair.get("op"),
+        "number": number,
+        "tensor": pair.get("tensor", ""),
+        "node": pair.get("node"),
+        "max_difference": largest,
+        "similarity": None,
+        "steps": None,
+        "why": why,
+        "group": [],
+        "inside": [],
+    }
 
 
 def _asked(
@@ -246,5 +308,8 @@ def _asked(
     return asked
 
 
-def _words(message: str) -> str:
-    return printable(short_message(message), None)
+def _words(record: Record) -> str:
+    words = printable(short_message(record.message), None)
+    if record.outcome == "raised" and record.exception_type not in ("KeyError", "ValueError"):
+        return f"{record.exception_type}: {words}"
+    return words

@@ -64,6 +64,7 @@ class _Comparison:
         if witness is not None and witness != content:
             self._other = FileTrace(witness, file_signature)
         self._check = OpCheck(self._file, None)
+        self._answers: list[dict[str, Array]] = []
 
     def _open_model(self) -> ModelTrace:
         return ModelTrace(self._load(), self._signature, self._calls)
@@ -168,11 +169,11 @@ class _Comparison:
 
     @staticmethod
     def _answer(trace: FileTrace, call: Mapping[str, Any]) -> dict[str, Array]:
-        return trace(_named_for(trace, call))
+        return trace(named_for(trace, call))
 
     def _compare(self, call: Mapping[str, Any]) -> dict[int, Difference]:
         """Make one call of each; return how far the file's tensors are from what they should be."""
-        self._answer(self._file, call)
+        self._answers.append(self._answer(self._file, call))
         wanted: dict[str, list[int]] = {}
         for match in self.matches.values():
             wanted.setdefault(match.node, []).append(match.tensor)
@@ -231,7 +232,14 @@ class _Comparison:
                             **asdict(one),
                         }
                     )
-        return {"first": first, "pairs": rows, "unmatched": unmatched, "calls": self._made}
+        return {
+            "first": first,
+            "pairs": rows,
+            "unmatched": unmatched,
+            "calls": self._made,
+            "answers": self._answers,
+            "file_calls": [named_for(self._file, c) for c in self._calls[: len(self._answers)]],
+        }
 
 
 def _inner(step: Inside) -> dict[str, Any]:
@@ -253,7 +261,7 @@ def _figures(one: Difference) -> dict[str, Any]:
     return {"max_difference": one.largest, "similarity": one.similarity, "steps": one.steps}
 
 
-def _named_for(trace: FileTrace, call: Mapping[str, Any]) -> dict[str, Array]:
+def named_for(trace: FileTrace, call: Mapping[str, Any]) -> dict[str, Array]:
     """Name the inputs of a call as the file does; by their order, where it has other names."""
     names = list(trace.session.inputs)
     if set(call) == set(names):
