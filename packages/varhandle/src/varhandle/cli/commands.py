@@ -19,7 +19,7 @@ from varhandle.cli.program import (
     print_result,
     unfit_is_bad_input,
 )
-from varhandle.display import printable
+from varhandle.display import join_names, printable
 
 if TYPE_CHECKING:
     from varhandle.matrix.environments import Release
@@ -157,13 +157,20 @@ def _add_locate(commands: Any) -> None:
             "Run MODEL and FILE.tflite side by side over successive calls, and name the first call "
             "and the first op, in the order of execution, whose value differs though its inputs "
             "agree. Without FILE.tflite, MODEL is converted first. Exit code 0 where they agree, 1 "
-            "where they part, 2 for bad input."
+            "where they part, 2 for bad input. With --why: name the smallest part of MODEL that "
+            "the converter refuses, dies of or does not end with; exit code 0 where it converts."
         ),
     )
     locate.add_argument("model", help=MODEL)
     locate.add_argument("file", nargs="?", metavar="FILE.tflite", help="default: MODEL, converted")
     locate.add_argument(
         "--calls", type=positive_int, metavar="N", help="default: 5, or 20 of a state"
+    )
+    locate.add_argument(
+        "--why", action="store_true", help="say why the converter gives no file for MODEL"
+    )
+    locate.add_argument(
+        "--reduce", type=Path, metavar="OUT", help="write the smallest case that still shows it"
     )
     add_json(locate)
     add_calls(locate)
@@ -174,6 +181,8 @@ def _locate(options: argparse.Namespace) -> int:
     from varhandle.divergence.location import locate
     from varhandle.formats.trust import NotTrustedError
 
+    if options.why:
+        return _locate_refusal(options)
     with unfit_is_bad_input(options.model):
         try:
             found = locate(
@@ -190,6 +199,30 @@ def _locate(options: argparse.Namespace) -> int:
             raise BadInputError(f"{error}; if you trust it, say --trust") from error
     print_result(found, options.json)
     return 0 if found.agrees else 1
+
+
+def _locate_refusal(options: argparse.Namespace) -> int:
+    from varhandle.divergence.refusal_bisection import why_refused
+    from varhandle.formats.trust import NotTrustedError
+
+    if options.file or options.inputs or options.calls:
+        raise BadInputError("--why is about the conversion of MODEL: it takes no file and no calls")
+    with unfit_is_bad_input(options.model):
+        try:
+            found = why_refused(
+                options.model,
+                signature=options.signature,
+                trust=options.trust,
+                imports=options.imports,
+                lock=options.lock,
+            )
+        except NotTrustedError as error:
+            raise BadInputError(f"{error}; if you trust it, say --trust") from error
+        written = found.write(options.reduce) if options.reduce else []
+    print_result(found, options.json)
+    if written and not options.json:
+        print(f"wrote {join_names(written)} to {printable(options.reduce)}")
+    return 0 if found.converts else 1
 
 
 def _add_inspect(commands: Any) -> None:

@@ -1,0 +1,48 @@
+"""The folder of a reduced case: the model, a script that shows the fault, a text for a tracker."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from varhandle.errors import VarhandleError
+
+SCRIPT, ISSUE = "reproduce.py", "issue.md"
+
+
+class ReductionFolderError(VarhandleError, ValueError):
+    """The folder for a reduced case cannot be used; the message is one line."""
+
+
+def new_folder(folder: str | os.PathLike[str]) -> Path:
+    """Make a folder, or take one that is empty."""
+    path = Path(folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if any(path.iterdir()):
+            raise ReductionFolderError(f"{path}: the folder is not empty; name another one")
+    except OSError as error:
+        raise ReductionFolderError(f"{path}: {error.strerror or error}") from error
+    return path
+
+
+def write_case(folder: Path, script: str, title: str, figures: Sequence[str]) -> list[str]:
+    """Write the script and the text beside what they are about; return the names of all files."""
+    (folder / SCRIPT).write_text(script)
+    lines = [f"# {title}", "", *_versions(), "", "```", *figures, "```", ""]
+    lines += ["To see it, run this beside the attached files:", "", "```python", script, "```", ""]
+    (folder / ISSUE).write_text("\n".join(lines))
+    return sorted(path.name for path in folder.iterdir())
+
+
+def _versions() -> list[str]:
+    found = [f"Python {platform.python_version()}", platform.platform(terse=True)]
+    for name in ("tensorflow", "ai-edge-litert", "numpy"):
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            continue
+    return [f"- {one}" for one in found]

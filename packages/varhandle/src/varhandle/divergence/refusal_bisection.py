@@ -1,0 +1,335 @@
+"""``locate --why``: the smallest part of a model that the converter refuses in the same way.
+
+The model's flat graph is divided until nothing can be left out: the part that is left raises the
+same exception about the same ops, dies of the same signal, or does not end either. Each try is a
+conversion in a child process.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from varhandle.conversion.converter import convert
+from varhandle.display import Rich, counted, join_names, panel_html, printable, table_html
+from varhandle.divergence.case_folder import new_folder, write_case
+from varhandle.divergence.flat_graph import (
+    GRAPH_DEF,
+    SAVED_MODEL,
+    SIGNATURE,
+    FlatGraph,
+    PartOutline,
+    convert_part,
+    flatten_graph_def,
+    flatten_saved_model,
+    outline,
+    write_part,
+)
+from varhandle.explanation import explain
+from varhandle.extras import require
+from varhandle.families.base import inference_signature
+from varhandle.formats import format_of, read_graph
+from varhandle.formats.base import ModelSource
+from varhandle.formats.custom_code import check_imports
+from varhandle.graph import Graph, ModelFileError
+from varhandle.graph.op_roles import variable_role
+from varhandle.sandbox import Record, run_isolated
+from varhandle.sandbox.lock import locking
+from varhandle.sandbox.record import short_message
+from varhandle.savedmodel.resave_tracked import export_keras
+
+__all__ = ["Refusal", "why_refused"]
+
+_SECONDS = 60.0
+_MOST_SECONDS = 600.0
+_HANGS = 15.0
+"""Seconds after which a part is taken not to end, where the whole model does not."""
+
+_Kind = tuple[str, str | None, frozenset[str]]
+_AN_OP = re.compile(r"'?\btfl?\.([A-Z]\w+)")
+_VARYING = re.compile(r"\d+|\"[^\"]*\"|'[^']*'|/\S+")
+
+
+_SCRIPT = '''"""Convert the smallest part of a model that the converter refuses."""
+
+import os
+from pathlib import Path
+
+import tensorflow as tf
+
+os.chdir(Path(__file__).parent)
+print("tensorflow", tf.__version__)
+converter = tf.{call}
+print(len(converter.convert()), "bytes")
+'''
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Refusal(Rich):
+    """Why the converter gives no file for a model, and the smallest part where that is so.
+
+    Attributes:
+        model: Path of the model.
+        record: The conversion of the whole model.
+        part: The nodes and variables that are left; ``None`` where the model could not be divided.
+        total: How many nodes the whole graph has.
+        tries: How many parts were converted.
+    """
+
+    model: str
+    record: Record
+    part: PartOutline | None
+    total: int = 0
+    tries: int = 0
+    _graph: FlatGraph | None = field(default=None, repr=False)
+
+    @property
+    def converts(self) -> bool:
+        """Whether there is nothing to explain."""
+        return self.record.ok
+
+    @property
+    def reason(self) -> str:
+        """Why, in one line."""
+        if self.converts:
+            return "it converts"
+        known = explain(f"{self.record.message}\n{self.record.log}").matches
+        if self.record.outcome == "raised":
+            said = known[0].message if known else short_message(self.record.message)
+            ops = [op.removeprefix("tf.") for op in self.record.failing_ops]
+            if ops and not known:
+                said = f"{join_names(ops)}: {said}"
+        elif self.record.outcome == "crashed":
+            said = f"the converter dies ({self.record.exit_signal or self.record.message})"
+        elif self.record.outcome == "timed out":
+            said = f"the converter had not ended after {self.record.seconds:.0f} s"
+        else:
+            said = f"the converter was ended: {self.record.outcome}"
+        return "; ".join([*self._variables(), " ".join(said.split())])
+
+    def _variables(self) -> list[str]:
+        roles = [variable_role(op.removeprefix("tf.")) for op in self.record.failing_ops]
+        if self.part is None or not (any(roles) or not roles):
+            return []
+        return [_sentence(one) for one in self.part.variables]
+
+    def __repr__(self) -> str:
+        return f"Refusal({self.reason})"
+
+    def text(self) -> str:
+        """Return why, and the nodes that are left."""
+        if self.converts:
+            return f"{printable(self.model)}: it converts"
+        lines = [f"why: {printable(self.reason, None)}"]
+        if self.part is None:
+            return "\n".join([*lines, "the model could not be divided"])
+        nodes = counted(len(self.part.nodes), "node")
+        lines.append(f"{nodes} of {self.total} still fail like that:")
+        for node in self.part.nodes:
+            takes = ", ".join(map(str, node.inputs))
+            lines.append(f"  {node.op} {printable(node.name)}({takes})")
+        return "\n".join(lines)
+
+    def write(self, folder: str | os.PathLike[str]) -> list[str]:
+        """Write the part as a model, a script that converts it and a text for an issue tracker.
+
+        Returns the names of the files; none where there is no part. ``ReductionFolderError`` if
+        the folder has something in it.
+        """
+        if self.part is None or self._graph is None:
+            return []
+        out = new_folder(folder)
+        arguments = self._graph, list(self.part.names), str(out)
+        shapes, outputs = run_isolated(write_part, *arguments, writes=[out]).value
+        if self._graph.as_graph_def:
+            call = f"compat.v1.lite.TFLiteConverter.from_frozen_graph(\n    {GRAPH_DEF!r}, "
+            call += f"{list(shapes)!r}, {outputs!r}, {shapes!r}\n)"
+        else:
+            call = f"lite.TFLiteConverter.from_saved_model({SAVED_MODEL!r})"
+        script = _SCRIPT.format(call=call)
+        return write_case(out, script, f"The converter refuses: {self.reason}", self._figures())
+
+    def _figures(self) -> list[str]:
+        said = self.record.message or self._headline()
+        return [*self.text().splitlines()[1:], "", "It says:", "", *said.splitlines()[:20]]
+
+    def _headline(self) -> str:
+        signal = f" ({self.record.exit_signal})" if self.record.exit_signal else ""
+        return f"{self.record.outcome}{signal}"
+
+    def html(self) -> str:
+        """Return the same as a panel."""
+        if self.converts or self.part is None:
+            return panel_html("neutral" if self.converts else "raised", self.text())
+        rows = [(n.op, printable(n.name), ", ".join(n.inputs)) for n in self.part.nodes]
+        table = table_html(("op", "node", "takes"), rows, "The nodes that still fail")
+        told = f"<p>{html.escape(self.text().splitlines()[1])}</p>"
+        return panel_html("raised", self.text().splitlines()[0], told + table)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the same as plain data, fit for JSON."""
+        return {
+            "model": self.model,
+            "converts": self.converts,
+            "why": None if self.converts else printable(self.reason, None),
+            "outcome": self.record.outcome,
+            "exception": self.record.exception_type,
+            "signal": self.record.exit_signal,
+            "errors": [[error.op, error.code] for error in self.record.errors],
+            "total": self.total,
+            **(self.part.as_dict() if self.part else {"nodes": None, "variables": None}),
+        }
+
+
+def _sentence(variable: Mapping[str, Any]) -> str:
+    shape = "" if variable["shape"] is None else f" {variable['shape']}"
+    done = [f"read by {join_names(variable['reads'])}"] if variable["reads"] else []
+    done += [f"changed by {join_names(variable['updates'])}"] if variable["updates"] else []
+    told = f" is {' and '.join(done)}" if done else ""
+    return f"the variable {variable['name']} ({variable['dtype']}{shape}){told}"
+
+
+def why_refused(
+    model: str | os.PathLike[str],
+    *,
+    signature: str | None = None,
+    trust: bool = False,
+    lock: bool = True,
+    timeout: float = _SECONDS,
+    imports: Sequence[str | os.PathLike[str]] = (),
+    custom_objects: Mapping[str, Any] | None = None,
+) -> Refusal:
+    """Say why the converter refuses a model, dies of it or does not end, by its smallest part.
+
+    Args:
+        model: The model, of any format that is converted.
+        signature: The signature to convert; the one for inference if ``None``.
+        trust: Whether code that the model brings along may run.
+        lock: Whether the processes are locked by the kernel (``sandbox.lock``).
+        timeout: Seconds after which a conversion is said not to end.
+        imports: Python files and modules that define what the model names.
+        custom_objects: The same as Keras takes it, by name.
+
+    Raises:
+        ModelFileError: There is no model, or none that can be read.
+        NotTrustedError: The model brings code along, and ``trust`` is not given.
+        KeyError: The model has no such signature.
+    """
+    own_code = check_imports(imports, custom_objects)
+    graph = read_graph(model)
+    if format_of(graph).is_converted:
+        raise ModelFileError(model, "it is a .tflite file: the converter has done its work")
+    require("tensorflow", "converting a model")
+    chosen = inference_signature(graph, signature)
+    keys = None if chosen is None else [chosen]
+    with locking(lock):
+        made = convert(model, signature_keys=keys, trust=trust, timeout=timeout, imports=own_code)
+        if made.record.ok:
+            return Refusal(os.fspath(model), made.record, None)
+        with tempfile.TemporaryDirectory(prefix="why-") as folder:
+            opened = ModelSource(
+                format_of(graph).path_to_load(model), trust=trust, imports=tuple(own_code)
+            )
+            flat = _flattened(graph, opened, chosen, folder)
+        if flat is None:
+            return Refusal(os.fspath(model), made.record, None)
+        search = _Search(flat, made.record, timeout)
+        names = search.smallest()
+        if names is None:
+            return Refusal(os.fspath(model), made.record, None)
+        record = run_isolated(outline, search.flat, names)
+    return Refusal(
+        os.fspath(model), made.record, record.value, len(flat.ops), search.tries, search.flat
+    )
+
+
+def _flattened(
+    graph: Graph, source: ModelSource, signature: str | None, folder: str
+) -> FlatGraph | None:
+    """Return a model's flat graph; ``None`` where TensorFlow makes none of it."""
+    model_format, path = format_of(graph), source.path
+    if model_format.needs_checkpoint:
+        record = run_isolated(flatten_graph_def, model_format, path, reads=[path])
+        return record.value if record.ok else None
+    if model_format.can_export:
+        path, signature = str(Path(folder, "exported")), SIGNATURE
+        export = source.path, path, source.trust, source.imports
+        run_isolated(export_keras, *export, reads=source.reads, writes=[folder])
+    record = run_isolated(flatten_saved_model, path, signature, reads=[path])
+    return record.value if record.ok else None
+
+
+class _Search:
+    """Looks for the smallest part of a graph that fails as the whole does."""
+
+    def __init__(self, flat: FlatGraph, record: Record, timeout: float) -> None:
+        self.flat = flat
+        self.tries = 0
+        self._wanted = _kind(record)
+        self._named = {op.rpartition(".")[2] for op in self._wanted[-1]}
+        hangs = record.outcome == "timed out"
+        self._timeout = min(timeout, _HANGS) if hangs else max(10.0, 4 * record.seconds)
+        self._deadline = time.monotonic() + _MOST_SECONDS
+        self._known: dict[frozenset[str], bool] = {}
+
+    def smallest(self) -> list[str] | None:
+        """Return the nodes of that part; ``None`` if the flat graph does not fail like that."""
+        names = self.flat.divisible
+        whole = self._try(names)
+        if whole[:2] != self._wanted[:2] or not (
+            whole[2] & self._wanted[2] or whole[0] != "raised"
+        ):
+            return None
+        # The flat graph leaves out what initializes tables and variables, and ops that it folds.
+        self._wanted = whole
+        named = [name for name in names if self.flat.ops[name] in self._named]
+        for some in (named[:1], named):
+            if some and self._fails(some):
+                names = some
+                break
+        return self._divided(names)
+
+    def _divided(self, names: list[str]) -> list[str]:
+        """Leave out parts, halves first, as long as what is left fails."""
+        size = max(len(names) // 2, 1)
+        while True:
+            start, before = 0, len(names)
+            while start < len(names) and len(names) > 1:
+                fewer = names[:start] + names[start + size :]
+                if fewer and self._fails(fewer):
+                    names = fewer
+                else:
+                    start += size
+            if size == 1 and len(names) == before:
+                return names
+            size = max(size // 2, 1)
+
+    def _fails(self, names: Sequence[str]) -> bool:
+        key = frozenset(names)
+        if key not in self._known:
+            if time.monotonic() > self._deadline:
+                return False
+            self._known[key] = self._try(names) == self._wanted
+        return self._known[key]
+
+    def _try(self, names: Sequence[str]) -> _Kind:
+        self.tries += 1
+        with tempfile.TemporaryDirectory(prefix="part-") as folder:
+            converted = convert_part, self.flat, list(names), folder
+            return _kind(run_isolated(*converted, timeout=self._timeout, writes=[folder]))
+
+
+def _kind(record: Record) -> _Kind:
+    """Return what two failures have in common that are the same."""
+    if record.outcome != "raised":
+        return record.outcome, record.exit_signal, frozenset()
+    ops = frozenset(record.failing_ops) or frozenset(_AN_OP.findall(record.message))
+    said = _VARYING.sub("", short_message(record.message))
+    return record.outcome, record.exception_type, ops or frozenset([said])

@@ -1,0 +1,124 @@
+"""What the converter refuses is narrowed down to the nodes that it refuses."""
+
+import json
+import subprocess
+import sys
+
+import dtype_cases
+import numpy as np
+import pytest
+
+from varhandle.cli import main
+from varhandle.divergence.refusal_bisection import why_refused
+from varhandle.sandbox import run_isolated
+
+REFUSED = {
+    "float16_state": {"AddV2", "AssignVariableOp", "ReadVariableOp"},
+    "int16_state": {"AssignVariableOp", "ReadVariableOp"},
+    "slice_assign": {"ResourceStridedSliceAssign", "ReadVariableOp"},
+    "scatter_update": {"ResourceScatterNdUpdate", "ReadVariableOp"},
+    "mutable_table": {"MutableHashTableV2", "LookupTableInsertV2", "LookupTableFindV2"},
+    "numbers_in_a_table": {"HashTableV2", "LookupTableFindV2"},
+    "gathers_from_a_table_that_changes": {"ResourceGatherNd", "AssignAddVariableOp"},
+    "ordinary_op_without_builtin": {"MatrixInverse"},
+    "draws_with_a_seed": {"StatelessRandomGetKeyCounter", "StatelessRandomNormalV2"},
+    "unfrozen_graph": {"VariableV2"},
+    "gather_from_a_constant": {"ResourceGather", "Placeholder"},
+}
+"""The zoo's model -> the ops of the smallest part, as bare TensorFlow refuses them."""
+
+VARIABLES = {
+    "float16_state": ("total", "float16", ["AssignVariableOp"]),
+    "slice_assign": ("ring", "float32", ["ResourceStridedSliceAssign"]),
+    "gathers_from_a_table_that_changes": ("table", "float32", ["AssignAddVariableOp"]),
+}
+
+
+@pytest.fixture(scope="module")
+def refusal(specimen_path):
+    found = {}
+
+    def of(name):
+        if name not in found:
+            found[name] = why_refused(specimen_path(name))
+        return found[name]
+
+    return of
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_the_nodes_that_are_refused_are_left(refusal, name):
+    found = refusal(name)
+    assert {node.op for node in found.part.nodes} == REFUSED[name]
+    assert found.text().startswith("why: ")
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_a_variable_is_named_with_its_dtype_and_its_update(refusal, name):
+    variable, dtype, updates = VARIABLES[name]
+    (told,) = refusal(name).as_dict()["variables"]
+    assert (told["name"], told["dtype"], told["updates"]) == (variable, dtype, updates)
+    first = refusal(name).text().splitlines()[0]
+    assert f"the variable {variable} ({dtype}" in first
+    assert updates[0] in first
+
+
+@pytest.mark.parametrize("name", ["float16_state", "slice_assign", "unfrozen_graph"])
+def test_the_script_of_the_part_fails_in_the_same_way(refusal, name, tmp_path):
+    found = refusal(name)
+    written = found.write(tmp_path / "out")
+    assert {"reproduce.py", "issue.md"} < set(written)
+    ended = run_bare(tmp_path / "out")
+    assert ended.returncode == 1
+    assert found.record.exception_type in ended.stderr
+    assert all(op in ended.stderr for op in found.record.failing_ops)
+
+
+def run_bare(folder):
+    """Run a script as it is printed, away from this package."""
+    script = folder / "reproduce.py"
+    assert len(script.read_text().splitlines()) <= 20
+    assert script.read_text() in (folder / "issue.md").read_text()
+    command = [sys.executable, "-I", str(script)]
+    return subprocess.run(command, cwd=folder.parent, capture_output=True, text=True, check=False)
+
+
+def test_a_crash_is_narrowed_down_to_what_crashes(tmp_path):
+    assert run_isolated(dtype_cases.save, "int4", "assign", tmp_path / "int4", locked=False).ok
+    found = why_refused(tmp_path / "int4")
+    assert found.record.exit_signal in found.text().splitlines()[0]
+    assert {node.op for node in found.part.nodes} == {"ReadVariableOp"}
+    assert found.as_dict()["variables"][0]["dtype"] == "int4"
+    found.write(tmp_path / "out")
+    assert run_bare(tmp_path / "out").returncode < 0
+
+
+def test_a_conversion_that_does_not_end_is_narrowed_down(tf, tmp_path):
+    """The converter folds what rests on constants, and this kernel draws until it has enough."""
+
+    def step(x):
+        endless = tf.random.stateless_poisson([4], [1, 2], lam=tf.constant(np.inf))
+        return {"y": tf.nn.relu(x) + endless}
+
+    module = tf.Module()
+    module.step = tf.function(step, input_signature=[tf.TensorSpec([4], tf.float32)])
+    tf.saved_model.save(module, str(tmp_path / "endless"), signatures=module.step)
+    found = why_refused(tmp_path / "endless", timeout=5)
+    assert "had not ended after 5 s" in found.text().splitlines()[0]
+    assert {node.op for node in found.part.nodes} == {"StatelessRandomPoisson"}
+
+
+def test_what_converts_is_no_refusal(specimen_path, capsys):
+    assert main(["locate", "--why", str(specimen_path("counter"))]) == 0
+    assert "it converts" in capsys.readouterr().out
+
+
+def test_the_command_says_why_and_writes_the_part(specimen_path, tmp_path, capsys):
+    model, out = str(specimen_path("int16_state")), str(tmp_path / "out")
+    assert main(["locate", "--why", model, "--reduce", out, "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["converts"] is False
+    assert {node["op"] for node in told["nodes"]} == REFUSED["int16_state"]
+    assert main(["locate", "--why", model, "--reduce", out]) == 2
+    assert "not empty" in capsys.readouterr().err
+    assert main(["locate", "--why", model, "other.tflite"]) == 2
