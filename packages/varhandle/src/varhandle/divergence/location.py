@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from varhandle.conversion.converter import convert
 from varhandle.display import Rich, counted, panel_html, printable, table_html
 from varhandle.divergence.other_runs import compared, first_without_looking, run_otherwise
@@ -15,14 +17,14 @@ from varhandle.divergence.walk import compare_ops
 from varhandle.errors import VarhandleError
 from varhandle.evaluate.given_inputs import Inputs
 from varhandle.evaluate.parity import DELEGATES, PLAIN
-from varhandle.evaluate.proof import calls_of, converter_words, rests_on
+from varhandle.evaluate.proof import Asked, calls_of, converter_words, rests_on
 from varhandle.evaluate.reference import loader_of
 from varhandle.evaluate.session import model_bytes
 from varhandle.extras import require
 from varhandle.families.base import inference_signature
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.custom_code import check_imports
-from varhandle.graph import Graph
+from varhandle.graph import Graph, Signature, shape_fits
 from varhandle.sandbox import Record, run_isolated
 from varhandle.sandbox.lock import locking
 from varhandle.sandbox.record import short_message
@@ -223,6 +225,7 @@ def locate(
         made = read_graph(content)
         names = [one.name for one in made.signatures]
         name = chosen if chosen in names else next(iter(names), None)
+        _check_inputs(made.main_signature if name is None else made.signature(name), asked)
         record = run_isolated(
             compare_ops,
             load,
@@ -244,6 +247,23 @@ def locate(
         basis=rests_on([asked]),
         **found,
     )
+
+
+def _check_inputs(signature: Signature, asked: Asked) -> None:
+    """Raise for a file that cannot have been made from the model."""
+    call = {name: np.shape(value) for name, value in asked.calls[0].items()}
+    declared = {spec.name: spec.shape for spec in signature.inputs}
+    pairs = [(call[n], declared[n]) for n in call] if call.keys() == declared.keys() else None
+    pairs = pairs or list(zip(call.values(), declared.values(), strict=False))
+    if len(call) != len(declared) or not all(b is None or shape_fits(a, b) for a, b in pairs):
+        takes, gives = (
+            ", ".join(f"{printable(name)} {list(shape or ())}" for name, shape in one.items())
+            for one in (declared, call)
+        )
+        raise CannotLocateError(
+            f"the file takes {takes or 'nothing'}, the model {gives or 'nothing'}: it was made "
+            "from another model"
+        )
 
 
 def _look_at_other_runs(
@@ -298,7 +318,7 @@ def _unseen(
 
 def _asked(
     graph: Graph, signature: str | None, content: bytes, inputs: Any, count: int | None
-) -> Any:
+) -> Asked:
     made = read_graph(content)
     called = format_of(graph).call_signature(graph, signature)
     called = called or next(iter(made.signatures), made.main_signature)
