@@ -43,7 +43,13 @@ def conv(keras):
 
 @pytest.mark.parametrize(
     ("factors", "ends"),
-    [((1 / 255, 0), (0, 255)), ((1 / 127.5, -1), (0, 255)), ((2, -1), (0, 1)), ((255, 0), (0, 1))],
+    [
+        ((1 / 255, 0), (0, 255)),
+        ((1 / 127.5, -1), (0, 255)),
+        ((2, -1), (0, 1)),
+        ((255, 0), (0, 1)),
+        ((1 / 32768, 0), (-32768, 32768)),  # of sound
+    ],
 )
 def test_a_rescaling_layer_tells_the_values_before_it(tf, example, factors, ends):
     """The converter folds the factor into the convolution: only the model shows it."""
@@ -70,6 +76,17 @@ def test_without_a_rescaling_pixels_are_standard_normal(tf, example, scale):
     for made in example(tf.keras.Input([12, 12, 1]), *first, *conv(tf.keras)):
         assert made.origin == "made up"
         assert abs(values(made).mean()) < 0.2 and 0.8 < values(made).std() < 1.2
+
+
+def test_pixels_that_are_rescaled_and_normalized(tf, example):
+    """As networks that were trained with PyTorch take them."""
+    mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    layers = (
+        tf.keras.layers.Rescaling(1 / 255),
+        tf.keras.layers.Normalization(mean=mean, variance=deviation**2),
+    )
+    for made in example(tf.keras.Input([12, 12, 3]), *layers, *conv(tf.keras)):
+        assert (values(made).min(), values(made).max()) == (0, 255)
 
 
 def test_a_normalization_layer_tells_mean_and_deviation(tf, example):
@@ -156,6 +173,8 @@ def test_ops_on_indices_get_values_that_they_take(tf, shapeless):
     cases = [
         (lambda i: {"y": tf.gather(table, i)}, [None], 6),
         (lambda i: {"y": tf.gather(table, i + 2)}, [3], 4),
+        (lambda i: {"y": tf.gather(table, i, axis=1)}, [3], 1),
+        (lambda i: {"y": tf.gather(table, i), "z": tf.gather(table[:4], i)}, [3], 3),
         (lambda i: {"y": tf.gather_nd(table, i[:, None])}, [3], 1),  # or [7, 2] of two numbers each
         (lambda i: {"y": tf.one_hot(i, 5)}, [3], 4),
         (lambda i: {"y": tf.scatter_nd(i[:, None], tf.ones([3]), [4])}, [3], 3),
@@ -195,6 +214,35 @@ def test_pixels_before_a_mean_is_subtracted(tf, shapeless):
         lambda x: {"y": tf.nn.conv2d(x[..., ::-1] - mean, kernel, 1, "SAME")}, x=[None, 8, 8, 3]
     )
     assert (values(made).min(), values(made).max()) == (0, 255)
+
+
+def test_a_number_that_is_subtracted_is_no_mean_of_pixels(tf, shapeless):
+    kernel = RANDOM.normal(size=[3, 3, 3, 2]).astype("float32")
+    _, made = shapeless(
+        lambda x: {"y": tf.nn.conv2d(x - 0.5, kernel, 1, "SAME")}, x=[None, 8, 8, 3]
+    )
+    assert made.origin == "made up" and np.abs(values(made)).max() < 10
+
+
+def test_two_ways_of_an_input_that_do_not_agree_tell_nothing(tf, shapeless):
+    kernel = RANDOM.normal(size=[3, 3, 3, 2]).astype("float32")
+
+    def function(x):
+        small, large = x * (1 / 255.0), x * (1 / 65535.0)
+        return {"y": tf.nn.conv2d(small, kernel, 1, "SAME"), "z": tf.nn.relu(large)}
+
+    _, made = shapeless(function, x=[None, 8, 8, 3])
+    assert made.origin == "made up"
+
+
+def test_columns_are_picked_along_their_axis(tf, save_module):
+    class Columns(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([3], tf.int32, name="i")])
+        def __call__(self, i):
+            return {"y": tf.gather(tf.ones([7, 2]), i, axis=1)}
+
+    graph = read_graph(save_module(Columns()))
+    assert values(example_calls(graph, graph.signatures[0], 20)).max() == 1
 
 
 def test_pixels_of_bytes_use_all_of_them(tf, shapeless):

@@ -95,6 +95,12 @@ def test_the_hard_sigmoid_of_keras_2_is_another(keras, saved):
     np.testing.assert_allclose(got, np.full((1, 4), 0.7), rtol=1e-6)  # 0.2 x + 0.5
 
 
+def test_the_hard_sigmoid_of_a_recurrent_layer_is_that_of_keras_2(keras, saved):
+    _, path = saved(keras.layers.LSTM(2, recurrent_activation="hard_sigmoid"), shape=(3, 2))
+    cell = load_keras(str(path), trust=False).layers[-1].cell
+    assert float(cell.recurrent_activation(np.float32(1.0))) == pytest.approx(0.7)
+
+
 def test_a_sequential_model_as_a_list(keras, saved):
     """Before Keras 2.2.3, and with the first layer's shape in the place of an input layer."""
 
@@ -133,9 +139,10 @@ def test_calls_of_a_functional_model(keras, tmp_path):
     _alike(model, _as_keras_2(tmp_path / "m.h5", change), _noise(1, 4, 3))
 
 
-def test_a_policy_is_named(keras, saved):
+@pytest.mark.parametrize("name", ["Policy", "PolicyV1"])
+def test_a_policy_is_named(keras, saved, name):
     def change(config):
-        policy = {"class_name": "Policy", "config": {"name": "mixed_float16"}}
+        policy = {"class_name": name, "config": {"name": "mixed_float16"}}
         config["config"]["layers"][1]["config"]["dtype"] = policy
 
     layer = keras.layers.Dense(3, dtype="mixed_float16")
@@ -144,6 +151,16 @@ def test_a_policy_is_named(keras, saved):
 
 def _time_major(config):
     config["config"]["layers"][1]["config"]["time_major"] = True
+
+
+def test_a_setting_is_left_out_only_where_it_changes_nothing(keras, saved, monkeypatch):
+    def change(config):
+        config["config"]["layers"][1]["config"]["groups"] = 3
+
+    monkeypatch.setitem(sys.modules, "tf_keras", None)
+    _, path = saved(keras.layers.DepthwiseConv2D(3), shape=(8, 8, 3), change=change)
+    with pytest.raises(KerasLoadError, match="groups"):
+        load_keras(str(path), trust=False)
 
 
 def test_what_keras_3_has_no_match_for_is_said_and_left_to_tf_keras(keras, saved, monkeypatch):
@@ -184,11 +201,13 @@ def test_a_pruned_layer_is_read_without_its_wrapper(keras, saved):
         layer = config["config"]["layers"][1]
         inner = {"class_name": layer["class_name"], "config": dict(layer["config"])}
         layer["class_name"] = "PruneLowMagnitude"
-        layer["config"] = {"name": layer["config"]["name"], "layer": inner, "block_size": [1, 1]}
+        layer["config"] = {"name": "pruned_dense", "layer": inner, "block_size": [1, 1]}
 
     model, path = saved(keras.layers.Dense(3, name="dense"), shape=(4,), change=change)
     with h5py.File(path, "r+") as file:
-        group = file["model_weights/dense"]
+        file.move("model_weights/dense", "model_weights/pruned_dense")
+        file["model_weights"].attrs["layer_names"] = [b"pruned_dense"]
+        group = file["model_weights/pruned_dense"]
         names = [str(name) for name in group.attrs["weight_names"]]
         for name in ("dense/mask:0", "dense/threshold:0", "dense/pruning_step:0"):
             group.create_dataset(name, data=np.zeros(()))

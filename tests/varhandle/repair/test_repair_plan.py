@@ -4,6 +4,7 @@ import ast
 
 import pytest
 import zoo
+from family_checks import counter
 
 from varhandle.diagnosis import diagnose
 from varhandle.repair.plan import plan_repair
@@ -48,6 +49,9 @@ def test_the_way(read, name, target, recipe, expected):
     assert set(found.steps) <= set(STEPS)
     assert found.why
     assert "\n" not in found.why
+    assert ("variable store" in found.why) == (
+        name == "counter" and (target, recipe) == ("micro", None)
+    )
     if "lift" in found.steps:  # a sentence about the target begins as a sentence does
         assert all(sentence[0].isupper() for sentence in found.why.split(". "))
     compile(found.code, "<plan>", "exec")
@@ -94,7 +98,11 @@ def test_what_shares_state_stays_together(read):
     assert alone.left_out == ("peek",)
 
 
-def test_keras_exports_its_call_twice_and_once_is_taken(read):
+def test_keras_exports_its_call_twice_and_once_is_taken(read, tf, tmp_path):
+    module = counter(tf)
+    twice = dict.fromkeys(("serve", "serving_default"), module.__call__)
+    saved = zoo.save(tf, tmp_path, module, **twice)
+    assert plan_repair(diagnose(saved, static=True)).signatures == ("serving_default",)
     plan = plan_repair(read("cnn_exported"))
     assert plan.signatures == ("serving_default",)
 
