@@ -5,6 +5,7 @@ import json
 import sys
 import threading
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,23 @@ def uv(tmp_path, monkeypatch):
 def listed(version, **other):
     usual = {"implementation": "cpython", "variant": "default", "path": f"/p/{version}"}
     return {"version": version, **usual, **other}
+
+
+@pytest.mark.parametrize(
+    ("version", "limits"),
+    [
+        ("2.8.4", ["numpy<2", "protobuf<3.21", "setuptools<70"]),
+        ("2.9.3", ["numpy<2", "setuptools<70"]),
+        ("2.16.2", ["numpy<2", "setuptools<70"]),
+        ("2.17.1", ["numpy<2"]),
+        ("2.18.1", []),
+    ],
+)
+def test_a_release_is_installed_with_packages_of_its_time(uv, version, limits):
+    uv("")
+    command = uv_run(version, Path("/p/3.10"))
+    packages = [b for a, b in pairwise(command) if a == "--with"]
+    assert packages == [f"tensorflow=={version}", *limits]
 
 
 def test_the_pythons_of_this_machine_come_from_uv(uv):
