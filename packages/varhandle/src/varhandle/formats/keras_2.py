@@ -92,8 +92,8 @@ def is_pruned(value: Mapping[str, Any]) -> bool:
     ``tfmot.sparsity.keras.strip_pruning`` takes it off: in inference it does nothing.
     """
     settings = value.get("config")
-    is_wrapper = value.get("class_name") == "PruneLowMagnitude" and isinstance(settings, dict)
-    return is_wrapper and isinstance(settings.get("layer"), dict)
+    is_wrapper = value.get("class_name") == "PruneLowMagnitude"
+    return is_wrapper and isinstance(settings, dict) and isinstance(settings.get("layer"), dict)
 
 
 def _unwrap(value: dict[str, Any]) -> None:
