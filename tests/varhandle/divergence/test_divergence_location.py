@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from planted_faults import (
     operators_of,
     with_changed_loop,
@@ -16,6 +17,7 @@ from planted_faults import (
 
 from varhandle import CannotLocateError, locate
 from varhandle.cli import main
+from varhandle.divergence.file_trace import FileTrace
 from varhandle.divergence.other_runs import first_without_looking
 from varhandle.evaluate.parity import DELEGATES, PLAIN
 
@@ -173,3 +175,18 @@ def test_the_round_of_a_loop_is_named(loop):
     (inside,) = locate(path, with_rewired_loop(content, "TANH", "FULLY_CONNECTED")).first["inside"]
     assert (inside["where"], inside["op"]) == ("iteration 2", "TANH")
     assert "where a fresh conversion takes" in inside["why"]
+
+
+def test_a_handle_of_a_variable_is_never_read(total, monkeypatch):
+    """Asked for the value of one, LiteRT ends the process at times."""
+    trace = FileTrace(total[1])
+    asked = []
+    read = trace.session.interpreter.get_tensor
+    monkeypatch.setattr(
+        trace.session.interpreter, "get_tensor", lambda t, graph: asked.append(t) or read(t, graph)
+    )
+    for tensor in range(len(trace.subgraph.tensors)):
+        trace.value(tensor)
+    kinds = {trace.subgraph.tensors[tensor].type for tensor in asked}
+    assert kinds
+    assert schema.TensorType.RESOURCE not in kinds

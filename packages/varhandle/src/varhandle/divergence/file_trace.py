@@ -23,6 +23,7 @@ _INTEGERS = {
     schema.TensorType.INT32: "int32",
 }
 
+_HANDLES = (schema.TensorType.RESOURCE, schema.TensorType.VARIANT)
 WITHOUT_VALUE = frozenset({"VAR_HANDLE", "ASSIGN_VARIABLE", "CALL_ONCE"})
 
 
@@ -151,9 +152,11 @@ class FileTrace:
 
     def raw(self, tensor: int) -> Array | None:
         """Return a tensor as it lies in memory after the last call; ``None`` if it has no value."""
+        if self.subgraph.tensors[tensor].type in _HANDLES:  # asked for one, LiteRT may crash
+            return None
         try:
             value = self.session.interpreter.get_tensor(tensor, self.subgraph_index)
-        except ValueError:  # a resource, or an op that did not run
+        except ValueError:  # an op that did not run
             return None
         return np.asarray(value)
 

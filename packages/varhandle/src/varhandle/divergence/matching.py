@@ -10,10 +10,10 @@ with) is no pair.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -26,8 +26,11 @@ from varhandle.divergence.model_trace import ModelOp, ModelTrace
 Array = npt.NDArray[Any]
 How = Literal["name and value", "value", "name", "position"]
 
-_SAMPLE = 4096
+_SAMPLE = 1024
 """Elements of a tensor that are kept for matching, at places spread evenly over it."""
+
+_FIRST_LOOK = 16
+"""Elements of a sample that are compared with those of all tensors of the size at once."""
 
 _ALIKE = 1e-4
 """Share of a tensor's range that two samples of the same value may differ by, as in ``parity``."""
@@ -51,11 +54,13 @@ class Match:
 
 
 def sample(value: Array) -> Array:
-    """Return up to 4096 elements, at the same places for all tensors of one size."""
+    """Return up to 1024 elements, at the same places for all tensors of one size."""
     flat = np.ravel(value)
     if flat.size > _SAMPLE:
         flat = flat[np.linspace(0, flat.size - 1, _SAMPLE).astype(np.int64)]
-    return flat.astype(np.float64) if flat.dtype.kind in "fiub" else np.array(flat)
+    if flat.dtype.kind not in "fiub":
+        return np.array(flat)
+    return flat.astype(np.float32 if flat.dtype in (np.float16, np.float32) else np.float64)
 
 
 class Samples:
@@ -72,14 +77,46 @@ class Samples:
 
     def joined(self, key: Any) -> Array:
         """Return the samples of all calls in one."""
-        return np.concatenate(self.values[key])
+        if len(self.values[key]) > 1:
+            self.values[key] = [np.concatenate(self.values[key])]
+        return self.values[key][0]
 
-    def groups(self) -> dict[tuple[Any, ...], list[Any]]:
-        """Return the tensors by their sizes in each call and the kind of their values."""
-        found: dict[tuple[Any, ...], list[Any]] = defaultdict(list)
-        for key, sizes in self.sizes.items():
-            found[sizes, self.joined(key).dtype.kind].append(key)
-        return found
+
+class _ByValue:
+    """Finds the tensors that have the values of another."""
+
+    def __init__(self, samples: Samples) -> None:
+        self._samples = samples
+        groups: dict[tuple[Any, ...], list[Any]] = defaultdict(list)
+        for key, sizes in samples.sizes.items():
+            groups[sizes, samples.joined(key).dtype.kind].append(key)
+        self._groups = {
+            group: (keys, np.stack([_first_look(samples.joined(key)) for key in keys]))
+            for group, keys in groups.items()
+        }
+
+    def find(self, sizes: tuple[int, ...], values: Array) -> list[Any]:
+        """Return those that are alike: where some are much more alike, only these."""
+        keys, looks = self._groups.get((sizes, values.dtype.kind), ((), None))
+        if looks is None:
+            return []
+        if values.dtype.kind == "f":
+            reach = 2 * _ALIKE * max(float(np.max(np.abs(values), initial=0.0)), 1e-9)
+            with np.errstate(invalid="ignore"):
+                near = ~(np.abs(looks - _first_look(values)) > reach).any(axis=1)
+        else:
+            near = np.ones(len(keys), bool)
+        apart = {
+            key: distance(values, self._samples.joined(key))
+            for key, is_near in zip(keys, near, strict=True)
+            if is_near
+        }
+        most = min(_ALIKE, _NEARLY * min(apart.values(), default=0.0) + 1e-7)
+        return [key for key, share in apart.items() if share <= most]
+
+
+def _first_look(values: Array) -> Array:
+    return values[np.linspace(0, values.size - 1, min(values.size, _FIRST_LOOK)).astype(np.int64)]
 
 
 def distance(one: Array, other: Array) -> float:
@@ -123,7 +160,11 @@ class _ModelMatcher:
         self._values, self._expected = values, expected
         self._order = {op.name: number for number, op in enumerate(model.ops)}
         self._ops = {op.name: op for op in model.ops}
-        self._groups = expected.groups()
+        self._by_value = _ByValue(expected)
+        self._takers: dict[str, list[ModelOp]] = defaultdict(list)
+        for each in model.ops:
+            for node in each.inputs:
+                self._takers[node].append(each)
         self._names = _NameIndex(model.ops)
         self._given = set(file.outputs.values())
         self.found: dict[int, Match] = {}
@@ -165,13 +206,8 @@ class _ModelMatcher:
         return next((n for n in nodes if self._ops[n].op == "ReadVariableOp"), None)
 
     def _same_values(self, tensor: int) -> list[str]:
-        if tensor not in self._values.sizes:
-            return []
-        mine = self._values.joined(tensor)
-        key = self._values.sizes[tensor], mine.dtype.kind
-        apart = {n: distance(mine, self._expected.joined(n)) for n in self._groups.get(key, [])}
-        most = min(_ALIKE, _NEARLY * min(apart.values(), default=0.0) + 1e-7)
-        return [name for name, share in apart.items() if share <= most]
+        sizes = self._values.sizes.get(tensor)
+        return [] if sizes is None else self._by_value.find(sizes, self._values.joined(tensor))
 
     def _fits(self, tensor: int, node: str) -> bool:
         return self._values.sizes.get(tensor) == self._expected.sizes.get(node)
@@ -180,9 +216,8 @@ class _ModelMatcher:
         return len(np.unique(self._values.joined(tensor)[:256])) >= _TELLING
 
     def _is_in_order(self, op: FileOp, node: str) -> bool:
-        above = self._model.ancestors(node.split(":", maxsplit=1)[0])
         paired = [self.found[t].node for t in op.inputs if t in self.found]
-        return all(p.split(":")[0] in above for p in paired)
+        return all(self._model.rests_on(node, each) for each in paired)
 
     def _distance(self, op: FileOp) -> Any:
         """Return a key that sorts the nearest to the op's inputs first."""
@@ -198,7 +233,7 @@ class _ModelMatcher:
             return None
         fitting = [
             each.name
-            for each in self._model.ops
+            for each in self._takers[next(iter(paired))]
             if paired <= set(each.inputs)
             and _kind(each.op) == _kind(op.op)
             and self._fits(tensor, each.name)
@@ -216,11 +251,14 @@ class _NameIndex:
     """Finds tensors of the model by the names that the converter gives theirs."""
 
     def __init__(self, ops: Iterable[ModelOp]) -> None:
-        self._by_last: dict[str, list[tuple[tuple[str, ...], str]]] = defaultdict(list)
+        self._by_end: dict[tuple[str, ...], list[str]] = defaultdict(list)
+        self._shortest: dict[str, int] = {}  # path, of those that end so
         for op in ops:
             path = _path(op.node)
             if path and op.name.endswith(":0"):
-                self._by_last[path[-1]].append((path, op.name))
+                for start in range(len(path)):
+                    self._by_end[path[start:]].append(op.name)
+                self._shortest[path[-1]] = min(len(path), self._shortest.get(path[-1], len(path)))
 
     def find(self, name: str) -> list[str]:
         """Return those of the longest common path, for each of the parts of a fused name."""
@@ -228,11 +266,10 @@ class _NameIndex:
         for part in filter(None, name.split(";")):
             for spelled in (part, re.sub(r"\d+$", "", part)):
                 path = _path(spelled)
-                near = self._by_last.get(path[-1], []) if path else []
-                lengths = {tensor: _common_end(path, other) for other, tensor in near}
-                longest = max(lengths.values(), default=0)
-                if longest == len(path) or (near and longest >= min(len(p) for p, _ in near)):
-                    found.update(dict.fromkeys(t for t, n in lengths.items() if n == longest))
+                ends = (path[start:] for start in range(len(path)))
+                longest = next((end for end in ends if end in self._by_end), ())
+                if longest == path or (longest and len(longest) >= self._shortest[path[-1]]):
+                    found.update(dict.fromkeys(self._by_end.get(longest, ())))
         return list(found)
 
 
@@ -241,22 +278,13 @@ def _path(name: str) -> tuple[str, ...]:
     return tuple(part for part in parts if part and not _CALLS_AROUND.fullmatch(part))
 
 
-def _common_end(one: Sequence[str], other: Sequence[str]) -> int:
-    count = 0
-    for a, b in zip(reversed(one), reversed(other), strict=False):
-        if a != b:
-            break
-        count += 1
-    return count
-
-
 def align_files(file: FileTrace, other: FileTrace) -> dict[int, int]:
     """Pair the operators of two files that were made from one model: by what they are and make.
 
     Returns the numbers of the operators of ``file``, and those of ``other``.
     """
     found: dict[int, int] = {}
-    for key in (_exact_key, _loose_key):
+    for key in (_exact_key, _near_key, _loose_key):
         _align(file, other, key, found)
     _fill(file, other, found)
     return found
@@ -266,34 +294,74 @@ def _exact_key(trace: FileTrace, op: FileOp) -> tuple[str, ...]:
     return (op.op, *(trace.name(t) for t in op.outputs))
 
 
+def _near_key(trace: FileTrace, op: FileOp) -> tuple[str, ...]:
+    return (op.op, *_loose_key(trace, op))
+
+
 def _loose_key(trace: FileTrace, op: FileOp) -> tuple[str, ...]:
     return tuple(re.sub(r"\d+$", "", trace.name(t)) for t in op.outputs) or (op.op,)
 
 
 def _align(file: FileTrace, other: FileTrace, key: Any, found: dict[int, int]) -> None:
+    """Pair what has one key, where there are as many of it in both.
+
+    The only one of its kind is paired wherever it stands, others as far as that keeps order.
+    """
     taken = set(found.values())
-    mine = [op for op in file.ops if op.number not in found]
-    theirs = [op for op in other.ops if op.number not in taken]
-    matcher = SequenceMatcher(
-        None, [key(file, op) for op in mine], [key(other, op) for op in theirs], autojunk=False
+    theirs: dict[Any, list[int]] = defaultdict(list)
+    for op in other.ops:
+        if op.number not in taken:
+            theirs[key(other, op)].append(op.number)
+    mine: dict[Any, list[int]] = defaultdict(list)
+    for op in file.ops:
+        if op.number not in found:
+            mine[key(file, op)].append(op.number)
+    same = {k: n for k, n in mine.items() if len(n) == len(theirs.get(k, ()))}
+    if key is _exact_key:
+        found.update((n[0], theirs[k][0]) for k, n in same.items() if len(n) == 1)
+    edges = _longest_rise(sorted(found.items()))
+    pairs = [
+        pair
+        for each, numbers in same.items()
+        for pair in zip(numbers, theirs[each], strict=True)
+        if pair[0] not in found and _fits_between(edges, *pair)
+    ]
+    found.update(_longest_rise(sorted(pairs)))
+
+
+def _fits_between(edges: Sequence[tuple[int, int]], mine: int, theirs: int) -> bool:
+    place = bisect_left(edges, (mine, theirs))
+    return (place == 0 or edges[place - 1][1] < theirs) and (
+        place == len(edges) or theirs < edges[place][1]
     )
-    for start, begin, length in matcher.get_matching_blocks():
-        for step in range(length):
-            pair = mine[start + step].number, theirs[begin + step].number
-            if _keeps_order(found, *pair):
-                found[pair[0]] = pair[1]
 
 
-def _keeps_order(found: Mapping[int, int], mine: int, theirs: int) -> bool:
-    return all((a < mine) == (b < theirs) for a, b in found.items())
+def _longest_rise(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the most pairs, of some in the order of their first numbers, whose second rise too."""
+    ends: list[int] = []  # the lowest second number in which a rise of each length ends
+    last: list[int] = []  # its pair
+    before: list[int] = []
+    for number, (_, theirs) in enumerate(pairs):
+        length = bisect_left(ends, theirs)
+        before.append(last[length - 1] if length else -1)
+        ends[length : length + 1] = [theirs]
+        last[length : length + 1] = [number]
+    found, at = [], last[-1] if last else -1
+    while at >= 0:
+        found.append(pairs[at])
+        at = before[at]
+    return found[::-1]
 
 
 def _fill(file: FileTrace, other: FileTrace, found: dict[int, int]) -> None:
     """Pair what lies between two pairs in both files, where it is as long and of one shape."""
-    edges = [(-1, -1), *sorted(found.items()), (len(file.ops), len(other.ops))]
+    rise = _longest_rise(sorted(found.items()))
+    edges = [(-1, -1), *rise, (len(file.ops), len(other.ops))]
+    taken = set(found.values())
     for (a, b), (c, d) in pairwise(edges):
         if c - a == d - b:
             for step in range(1, c - a):
                 mine, theirs = file.ops[a + step], other.ops[b + step]
-                if len(mine.outputs) == len(theirs.outputs):
+                is_free = mine.number not in found and theirs.number not in taken
+                if is_free and len(mine.outputs) == len(theirs.outputs):
                     found[mine.number] = theirs.number

@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 
 from varhandle.formats.base import LoadedModel
-from varhandle.graph.model import closure
 
 Array = npt.NDArray[Any]
 
@@ -74,16 +73,37 @@ class ModelTrace:
         """Make the next call; yield the tensors' names and values, in no particular order."""
         yield from self._run(call)
 
-    def ancestors(self, node: str) -> frozenset[str]:
-        """Return the nodes that a node rests on, itself among them."""
-        if node not in self._ancestors:
-            found = closure([node], lambda name: self._sources.get(name, ()))
-            self._ancestors[node] = frozenset(found)
-        return self._ancestors[node]
+    def rests_on(self, tensor: str, other: str) -> bool:
+        """Whether a tensor is computed from another, or is of the same node."""
+        place = self._places.get(_node_of(other))
+        return place is not None and bool(self._above.get(_node_of(tensor), 0) >> place & 1)
 
     @cached_property
-    def _ancestors(self) -> dict[str, frozenset[str]]:
-        return {}
+    def _places(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate(self._sources)}
+
+    @cached_property
+    def _above(self) -> dict[str, int]:
+        """The nodes that each rests on, itself too, as bits; the ways back of loops left out."""
+        found: dict[str, int] = {}
+        entered: set[str] = set()
+        waiting = list(self._sources)
+        while waiting:
+            name = waiting[-1]
+            sources = self._sources.get(name, ())
+            first = name not in entered
+            entered.add(name)
+            missing = [each for each in sources if each not in entered] if first else []
+            if missing:
+                waiting += missing
+                continue
+            waiting.pop()
+            if name not in found:
+                bits = 1 << self._places[name] if name in self._places else 0
+                for each in sources:
+                    bits |= found.get(each, 0)
+                found[name] = bits
+        return found
 
 
 def _node_of(tensor: str) -> str:
