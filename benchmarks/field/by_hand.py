@@ -99,15 +99,14 @@ def run_file(content: bytes, calls: Sequence[Call], state: Mapping[str, Any]) ->
     runners = {key: interpreter.get_signature_runner(key) for key in signatures}
     for signature, call in calls:
         if not signatures:
-            answers.append(_run_tensors(interpreter, call))
+            answers.append(run_tensors(interpreter, call))
             continue
         named = signature in signatures or len(signatures) > 1
         runner = runners[signature if named and signature else next(iter(signatures))]
         details = runner.get_input_details()
         own = {name: detail for name, detail in details.items() if name not in carried}
         fed = {name: carried[name] for name in details if name in carried}
-        for name, array in _matched(own, call).items():
-            fed[name] = _coded(array, details[name])
+        fed.update(coded_inputs(own, call))
         answer = runner(**fed)
         outputs = runner.get_output_details()
         carried.update({name: answer.pop(name) for name in list(answer) if name in carried})
@@ -115,7 +114,8 @@ def run_file(content: bytes, calls: Sequence[Call], state: Mapping[str, Any]) ->
     return answers
 
 
-def _run_tensors(interpreter: Any, call: Mapping[str, Any]) -> list[Any]:
+def run_tensors(interpreter: Any, call: Mapping[str, Any]) -> list[Any]:
+    """Run one call in an interpreter of a file without signatures."""
     details = {d["name"].split(":")[0]: d for d in interpreter.get_input_details()}
     fed = _matched(details, call)
     for name, array in fed.items():
@@ -127,6 +127,11 @@ def _run_tensors(interpreter: Any, call: Mapping[str, Any]) -> list[Any]:
     interpreter.invoke()
     outputs = interpreter.get_output_details()
     return [_decoded(interpreter.get_tensor(d["index"]), d) for d in outputs]
+
+
+def coded_inputs(details: Mapping[str, Any], call: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a call's arrays as a file takes them: by its names, in its dtypes and scales."""
+    return {name: _coded(array, details[name]) for name, array in _matched(details, call).items()}
 
 
 def _matched(details: Mapping[str, Any], call: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Where a .tflite file parts from its model: how often ``locate`` pairs and names the right op."""
