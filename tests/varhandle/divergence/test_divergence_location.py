@@ -116,13 +116,31 @@ def test_a_run_that_differs_from_the_one_looked_at(wave):
         assert first_without_looking(content, "serving_default", calls, kernels) is None
 
 
+def test_a_signature_of_another_subgraph_is_cut_too(tf, tmp_path):
+    class Two(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([3], tf.float32)])
+        def double(self, x):
+            return tf.cond(x[0] > 0, lambda: x * 2.0, lambda: -x)
+
+        @tf.function(input_signature=[tf.TensorSpec([3], tf.float32)])
+        def wave(self, x):
+            return tf.cond(x[0] > 0, lambda: tf.sin(x), lambda: tf.exp(x))
+
+    module = Two()
+    path = str(tmp_path / "two")
+    tf.saved_model.save(module, path, {"double": module.double, "wave": module.wave})
+    content = tf.lite.TFLiteConverter.from_saved_model(path).convert()
+    calls = [{"x": np.full(3, value, np.float32)} for value in (-1.0, 1.0)]
+    for name in ("double", "wave"):
+        assert locate(path, content, signature=name).agrees
+        assert first_without_looking(content, name, calls, DELEGATES) is None
+
+
 def test_every_way_of_running_a_sound_file_is_told(total):
     found = locate(*total)
-    assert found.other_runs == {
-        "plain kernels": "the same bits",
-        "default delegates": "agrees",
-        "CompiledModel": "agrees",
-    }
+    assert set(found.other_runs) == {"plain kernels", "default delegates", "CompiledModel"}
+    assert set(found.other_runs.values()) <= {"the same bits", "agrees"}
+    assert found.other_runs["plain kernels"] == "the same bits"
 
 
 def test_the_command_says_it_in_its_exit_code(net, tmp_path, capsys):
@@ -143,6 +161,40 @@ def test_the_command_says_it_in_its_exit_code(net, tmp_path, capsys):
 def test_a_file_of_another_model_is_one_line(net, total):
     with pytest.raises(CannotLocateError, match=r"takes x \[4\].*made from another model"):
         locate(net[0], total[1])
+
+
+def test_half_floats_of_the_model_are_rounded_alike(tf, tmp_path):
+    """What follows float16 is as coarse, whatever its own dtype: the file computes in float32."""
+    import keras
+
+    keras.utils.set_random_seed(3)
+    layers = [keras.layers.Dense(64, dtype="mixed_float16"), keras.layers.Dense(4)]
+    model = keras.Sequential([keras.Input((32,), batch_size=1), *layers])
+    model.save(tmp_path / "half.keras")
+    wide = keras.Sequential([keras.Input((32,), batch_size=1), *map(_in_float32, layers)])
+    wide.set_weights(model.get_weights())
+    content = tf.lite.TFLiteConverter.from_keras_model(wide).convert()
+    found = locate(tmp_path / "half.keras", content)
+    assert found.agrees
+    assert max(pair["share"] for pair in found.pairs) > 1e-4
+
+
+def _in_float32(layer):
+    return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
+
+
+def test_a_fresh_conversion_that_refuses_to_run_is_no_measure(tf, tmp_path):
+    """Of a model of any batch, the fresh file keeps one in a constant."""
+    import keras
+
+    keras.utils.set_random_seed(4)
+    x = keras.Input((4,), name="x")
+    flat = keras.layers.Reshape((2, 2))(x)
+    model = keras.Model(x, keras.layers.Flatten()(keras.layers.Conv1D(3, 1)(flat)))
+    model.save(tmp_path / "open.keras")
+    closed = keras.Model(one := keras.Input((4,), batch_size=1, name="x"), model(one))
+    content = tf.lite.TFLiteConverter.from_keras_model(closed).convert()
+    assert locate(tmp_path / "open.keras", content).agrees
 
 
 @pytest.fixture(scope="module")

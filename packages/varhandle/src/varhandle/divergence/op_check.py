@@ -58,6 +58,7 @@ class OpCheck:
     def __init__(self, file: FileTrace, other: FileTrace | None) -> None:
         self.file, self.other = file, other
         self.aligned = align_files(file, other) if other else {}
+        self.coarseness = 0.0  # share that whatever follows half floats in the model may differ by
         self.added: dict[int, Added] = {}
         self._replays: dict[int, OpReplay] = {}
         self._assigned: dict[str, Array] = {}
@@ -99,10 +100,11 @@ class OpCheck:
         return difference(got, expected, step=step, inputs=reach, allowed=self._allowed(producer))
 
     def _allowed(self, op: FileOp | None) -> float:
-        """Return what an op may differ by because of how it was quantized."""
+        """Return what an op may differ by, where that is more than its dtype's own rounding."""
         if op is None or all(self.file.step(tensor) for tensor in op.outputs):
-            return 0.0
-        return HYBRID if any(t >= 0 and self.file.step(t) for t in op.inputs) else 0.0
+            return self.coarseness
+        hybrid = any(t >= 0 and self.file.step(t) for t in op.inputs)
+        return max(self.coarseness, HYBRID if hybrid else 0.0)
 
     def first(self, found: Mapping[int, Difference], call: int) -> Fault | None:
         """Return the first op, in the order of execution, that is at fault in this call."""

@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from ai_edge_litert import schema_py_generated as schema
 
 from varhandle.divergence.difference import difference
 from varhandle.divergence.file_trace import WITHOUT_VALUE, FileTrace
 from varhandle.evaluate.parity import DELEGATES, PLAIN, answers
 from varhandle.evaluate.reference import same_values
 from varhandle.sandbox import Record, run_isolated
-from varhandle.tflite.flatbuffer import compact, pack
+from varhandle.tflite.flatbuffer import pack, with_callees
 
 Array = npt.NDArray[Any]
 Answers = Sequence[Mapping[str, Array]]
@@ -122,18 +123,28 @@ def _read_at(
 ) -> list[Array]:
     """Return a tensor's values in successive calls of a file that ends at it."""
     model = copy.copy(trace.model)
-    number = trace.subgraph_index
     subgraph = copy.copy(trace.subgraph)
     subgraph.outputs = [tensor]
+    number = trace.subgraph_index
     model.subgraphs = [*model.subgraphs[:number], subgraph, *model.subgraphs[number + 1 :]]
     model.signatureDefs = None
-    cut = FileTrace(pack(compact(model, [number])), delegates=kernels == DELEGATES, keep=False)
+    _make_main(model, number)
+    cut = FileTrace(pack(model), delegates=kernels == DELEGATES, keep=False)
     names = {name: place for place, name in enumerate(_in_order(trace))}
     found = []
     for call in calls:
         cut.run([call[name] for name in sorted(call, key=names.__getitem__)])
         found.append(np.array(cut.results()[0]))
     return found
+
+
+def _make_main(model: schema.ModelT, number: int) -> None:
+    """Let a subgraph and the first one change places; every operator stays."""
+    moved = {0: number, number: 0}
+    order = [moved.get(n, n) for n in range(len(model.subgraphs))]
+    model.subgraphs = [copy.copy(model.subgraphs[n]) for n in order]
+    for each in model.subgraphs:
+        each.operators = [with_callees(one, moved) for one in each.operators or []]
 
 
 def _in_order(trace: FileTrace) -> list[str]:
