@@ -21,6 +21,7 @@ from varhandle.evaluate.proof import Asked, calls_of, converter_words, rests_on
 from varhandle.evaluate.reference import loader_of
 from varhandle.evaluate.session import model_bytes
 from varhandle.extras import require
+from varhandle.facts.recipes import ConverterSettings
 from varhandle.families.base import inference_signature
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.custom_code import check_imports
@@ -214,7 +215,12 @@ def locate(
     with locking(lock):
         keys = None if chosen is None else [chosen]
         conversion = convert(
-            model, signature_keys=keys, trust=trust, timeout=timeout, imports=own_code
+            model,
+            settings=ConverterSettings(serialize_debug_metadata=True),
+            signature_keys=keys,
+            trust=trust,
+            timeout=timeout,
+            imports=own_code,
         )
         content = conversion.content if file is None else model_bytes(file)[0]
         if content is None:

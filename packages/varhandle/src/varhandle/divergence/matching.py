@@ -20,6 +20,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from varhandle.divergence.debug_metadata import node_names
 from varhandle.divergence.file_trace import WITHOUT_VALUE, FileOp, FileTrace
 from varhandle.divergence.model_trace import ModelOp, ModelTrace
 
@@ -166,6 +167,7 @@ class _ModelMatcher:
             for node in each.inputs:
                 self._takers[node].append(each)
         self._names = _NameIndex(model.ops)
+        self._written = node_names(file.model, file.subgraph_index)
         self._given = set(file.outputs.values())
         self.found: dict[int, Match] = {}
         inputs = {name: f"{name}:0" for name in file.session.inputs}
@@ -181,8 +183,8 @@ class _ModelMatcher:
                     self._match(op, tensor, by_name)
 
     def _match(self, op: FileOp, tensor: int, by_name: bool) -> None:
-        name = self._file.name(tensor)
-        found = self._names.find(name)
+        written = self._written.get(op.number, ())
+        found = self._names.find(";".join([*written, self._file.name(tensor)]))
         named = [n for n in found if self._fits(tensor, n)]
         same = self._same_values(tensor)
         in_order = [n for n in same if self._is_in_order(op, n)]

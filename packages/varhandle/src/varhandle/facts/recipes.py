@@ -30,6 +30,7 @@ class ConverterSettings:
     supported_types: tuple[str, ...] = ()  # dtypes that constants may have
     inference_input_type: str = "float32"
     inference_output_type: str = "float32"
+    serialize_debug_metadata: bool = False  # the nodes that each operator was made from
 
 
 @dataclass(frozen=True, eq=False)
