@@ -110,3 +110,37 @@ def test_what_only_reads_imports_nothing_heavy(models, command, verdict):
         [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+STARTED = """
+import sys
+from varhandle.cli import main
+from varhandle.sandbox import fork_server
+
+started, start = [], fork_server._ForkServer._start
+def noted(server):
+    started.append(server._tensorflow)
+    start(server)
+fork_server._ForkServer._start = noted
+main(sys.argv[1:])
+print(started, file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "started"),
+    [
+        ("ready", [], [False]),
+        ("ready", ["--static"], []),
+        ("convertible", [], [False, True]),
+        ("convertible", ["--static"], []),
+        ("missing", [], [False]),
+    ],
+)
+def test_tensorflow_is_imported_at_once_and_only_where_it_is_needed(
+    models, tmp_path, model, options, started
+):
+    path = str(models.get(model, tmp_path / "missing.keras"))
+    command = [sys.executable, "-c", STARTED, "diagnose", path, *options]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1] == str(started)

@@ -388,3 +388,15 @@ def test_the_server_ends_with_its_process(number):
     owner.wait()
     owner.stdout.close()
     assert wait_until(lambda: not _alive(server))
+
+
+def test_a_server_that_nobody_asked_is_not_waited_for(run_script):
+    said = run_script(
+        "from varhandle.sandbox import fork_server\n"
+        "fork_server.start_fork_server(tensorflow=False)\n"
+        "server = fork_server._without\n"
+        "print(server.runs, end=' ')\n"
+        "server._end()\n"
+        "print(server._process.returncode)\n"
+    )
+    assert said == "True -9\n"

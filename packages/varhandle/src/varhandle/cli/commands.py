@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import sys
 from pathlib import Path
@@ -58,7 +59,22 @@ def _add_diagnose(commands: Any) -> None:
     diagnose.set_defaults(command=_diagnose)
 
 
+def _start_fork_servers(model: str) -> None:
+    """Start what the processes that run a model are forked from, while it is read."""
+    from varhandle.sandbox.fork_server import start_fork_server
+
+    start_fork_server(tensorflow=False)
+    from varhandle.formats.registry import recognized_format
+    from varhandle.graph import ModelFileError
+
+    with contextlib.suppress(ModelFileError, OSError):  # reading it will say so
+        if not recognized_format(Path(model)).is_converted:
+            start_fork_server(tensorflow=True)
+
+
 def _diagnose(options: argparse.Namespace) -> int:
+    if not options.static:
+        _start_fork_servers(options.model)
     from varhandle.diagnosis import diagnose
     from varhandle.facts.verdicts import MEANINGS
 
@@ -123,6 +139,7 @@ def _add_cure(commands: Any) -> None:
 
 
 def _cure(options: argparse.Namespace) -> int:
+    _start_fork_servers(options.model)
     from varhandle.facts.verdicts import MEANINGS
     from varhandle.formats.trust import NotTrustedError
     from varhandle.repair.run import NoCureError, cure_file

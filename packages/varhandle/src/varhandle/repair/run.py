@@ -333,9 +333,11 @@ def _asked(job: RepairJob) -> list[Asked]:
         given_to=given_to if given_to in job.plan.signatures else None,
         at_least=at_least,
     )
-    known = job.diagnosis.proof.asked if job.diagnosis.proof else ()
-    if job.model_format.is_converted or job.held:
-        known = ()  # those of the default delegates, or of the model that draws
+    proof = job.diagnosis.proof
+    known = proof.asked if proof else ()
+    # Not of a model that draws; of a file, its plain kernels are asked, which may have refused.
+    if job.held or (job.model_format.is_converted and not (proof and proof.passed)):
+        known = ()
     load, needs_tensorflow = _loader(job), not job.model_format.is_converted
     return [
         answered(one, load, known, timeout=job.timeout, tensorflow=needs_tensorflow)

@@ -116,9 +116,19 @@ def start_child(folder: Path, *, tensorflow: bool) -> SpawnedChild:
     The first call starts its fork server. One with TensorFlow does for both; one without is started
     if that is not there yet, and this process has not imported TensorFlow either.
     """
-    if hasattr(os, "fork") and hasattr(socket, "send_fds"):
+    if _can_fork():
         return ForkedChild(folder, tensorflow=tensorflow)
     return SpawnedChild(folder)
+
+
+def start_fork_server(*, tensorflow: bool) -> None:
+    """Start what the first child will be forked from, and do something else while it imports."""
+    if _can_fork():
+        _server(tensorflow=tensorflow).start()
+
+
+def _can_fork() -> bool:
+    return hasattr(os, "fork") and hasattr(socket, "send_fds")
 
 
 def _command(task: str, *, tensorflow: bool) -> list[str]:
@@ -135,18 +145,25 @@ class _ForkServer:
         self._control: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None  # none where it was forked from here
         self._folder: str | None = None
+        self._asked = False
 
     @property
     def runs(self) -> bool:
         """Whether it was started, and has not ended."""
         return self._control is not None and _is_held(self._control)
 
-    def ask(self, channel: socket.socket) -> socket.socket:
-        """Have it fork a child; start it if need be. Return the socket that tells of its end."""
+    def start(self) -> None:
+        """Start it, unless it runs."""
         with self._lock:
             if not self.runs:
                 self._start()
+
+    def ask(self, channel: socket.socket) -> socket.socket:
+        """Have it fork a child; start it if need be. Return the socket that tells of its end."""
+        self.start()
+        with self._lock:
             assert self._control is not None
+            self._asked = True
             socket.send_fds(self._control, [b"."], [channel.fileno()])
             return self._control
 
@@ -193,6 +210,8 @@ class _ForkServer:
         if self._control is not None:
             self._control.close()
         if self._process is not None:
+            if not self._asked:  # it has no children to end, and may be importing
+                self._process.kill()
             try:
                 self._process.wait(_FAREWELL_SECONDS)
             except subprocess.TimeoutExpired:  # it is importing
