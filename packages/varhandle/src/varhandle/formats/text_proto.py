@@ -12,17 +12,17 @@ from varhandle.formats.proto_schema import MESSAGES
 from varhandle.graph import ModelFileError
 
 _LARGEST_TEXT = 512 * 2**20
-_REFERENCE = 100  # added to a dtype's number where it is a TF1 reference
 _NUMBERS = {"INVALID": 0, "RESOURCE": 20, "VARIANT": 21}
 _DTYPE_OR_STRING = re.compile(
-    r""""(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|\bDT_(?P<name>[A-Z0-9_]{1,30}?)(?P<ref>_REF)?\b"""
+    r""""(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|\bDT_(?P<name>[A-Z0-9_]{1,30}?)(?:_REF)?\b"""
 )
 
 
 def parse_text(message: str, data: bytes, source: str) -> Any:
     """Parse a message of ``MESSAGES``, or raise ``ModelFileError``; unknown fields are skipped.
 
-    Dtypes stand in text by their names, and in the schema as numbers.
+    Dtypes stand in text by their names, and in the schema as numbers. A reference of TF1 becomes
+    what it refers to, as ``dtype_name`` has it.
     """
     if len(data) > _LARGEST_TEXT:
         raise ModelFileError(source, f"a text of {len(data):,} bytes, more than any {message} has")
@@ -41,5 +41,4 @@ def parse_text(message: str, data: bytes, source: str) -> Any:
 def _numbered(match: re.Match[str]) -> str:
     if match["name"] is None:
         return match[0]  # a string
-    number = _NUMBERS.get(match["name"], dtype_of(match["name"]).number)
-    return str(number + _REFERENCE * bool(match["ref"]))
+    return str(_NUMBERS.get(match["name"], dtype_of(match["name"]).number))
