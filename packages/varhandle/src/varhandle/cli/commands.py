@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import functools
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -214,8 +215,15 @@ def _locate(options: argparse.Namespace) -> int:
             )
         except NotTrustedError as error:
             raise BadInputError(f"{error}; if you trust it, say --trust") from error
+    written = found.reduce().write(options.reduce) if options.reduce and found.first else []
     print_result(found, options.json)
+    _print_written(written, options)
     return 0 if found.agrees else 1
+
+
+def _print_written(names: Sequence[str], options: argparse.Namespace) -> None:
+    if names and not options.json:
+        print(f"wrote {join_names(names)} to {printable(options.reduce)}")
 
 
 def _locate_refusal(options: argparse.Namespace) -> int:
@@ -237,8 +245,7 @@ def _locate_refusal(options: argparse.Namespace) -> int:
             raise BadInputError(f"{error}; if you trust it, say --trust") from error
         written = found.write(options.reduce) if options.reduce else []
     print_result(found, options.json)
-    if written and not options.json:
-        print(f"wrote {join_names(written)} to {printable(options.reduce)}")
+    _print_written(written, options)
     return 0 if found.converts else 1
 
 

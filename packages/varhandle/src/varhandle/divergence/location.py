@@ -13,6 +13,7 @@ import numpy as np
 from varhandle.conversion.converter import convert
 from varhandle.display import Rich, counted, panel_html, printable, table_html
 from varhandle.divergence.other_runs import compared, first_without_looking, run_otherwise
+from varhandle.divergence.reduction import CannotReduceError, Reduction, reduce_difference
 from varhandle.divergence.walk import compare_ops
 from varhandle.errors import VarhandleError
 from varhandle.evaluate.given_inputs import Inputs
@@ -61,11 +62,21 @@ class Location(Rich):
     calls: int
     basis: str
     other_runs: Mapping[str, str] = field(default_factory=dict, repr=False)
+    _compared: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def agrees(self) -> bool:
         """Whether no op parts, however the file is run."""
         return self.first is None and "differs" not in self.other_runs.values()
+
+    def reduce(self) -> Reduction:
+        """Return the smallest case that still shows the difference.
+
+        ``CannotReduceError`` where no op parts, or where it does so only within the whole.
+        """
+        if self.first is None:
+            raise CannotReduceError("no op parts: there is nothing to reduce")
+        return reduce_difference(self.first, self.text().splitlines()[0], self._compared)
 
     def _headline(self) -> str:
         if self.first is None:
@@ -232,17 +243,15 @@ def locate(
         names = [one.name for one in made.signatures]
         name = chosen if chosen in names else next(iter(names), None)
         _check_inputs(made.main_signature if name is None else made.signature(name), asked)
-        record = run_isolated(
-            compare_ops,
-            load,
-            chosen,
-            [dict(call) for call in asked.calls],
-            content,
-            file_signature=name,
-            witness=conversion.content,
-            timeout=timeout,
-            reads=load.reads,
-        )
+        sides: dict[str, Any] = {
+            "load": load,
+            "signature": chosen,
+            "calls": [dict(call) for call in asked.calls],
+            "content": content,
+            "file_signature": name,
+            "witness": conversion.content,
+        }
+        record = run_isolated(compare_ops, **sides, timeout=timeout, reads=load.reads)
         if not record.ok:
             raise CannotLocateError(_words(record))
         found: dict[str, Any] = record.value
@@ -251,6 +260,7 @@ def locate(
         model=os.fspath(model),
         file=None if file is None or isinstance(file, bytes) else os.fspath(file),
         basis=rests_on([asked]),
+        _compared=sides,
         **found,
     )
 

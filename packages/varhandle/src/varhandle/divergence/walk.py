@@ -5,8 +5,9 @@ Everything here runs in a child process, and gives back plain data.
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -46,10 +47,12 @@ def compare_ops(
     both files is matched by it.
     """
     steps = load, signature, calls
-    return _Comparison(*steps, content, file_signature=file_signature, witness=witness).run()
+    return Comparison(*steps, content, file_signature=file_signature, witness=witness).run()
 
 
-class _Comparison:
+class Comparison:
+    """A model and a file that run side by side; ``check`` has the files, once they are matched."""
+
     def __init__(
         self,
         load: Callable[[], LoadedModel],
@@ -65,7 +68,7 @@ class _Comparison:
         self._other: FileTrace | None = None
         if witness is not None and witness != content:
             self._other = FileTrace(witness, file_signature)
-        self._check = OpCheck(self._file, None)
+        self.check = OpCheck(self._file, None)
         self._answers: list[dict[str, Array]] = []
 
     def _open_model(self) -> ModelTrace:
@@ -92,23 +95,46 @@ class _Comparison:
                 before = pairs.get(tensor)
                 if before is None or before["difference"].share < one.share:
                     pairs[tensor] = {"call": number, "difference": one}
-            fault = self._check.first(found, number)
+            fault = self.check.first(found, number)
             if fault:
                 return self._result(pairs, self._parting(fault, found[fault.tensor], number))
         return self._result(pairs, self._grown(pairs))
+
+    def again(self, count: int, tensor: int) -> Iterator[Array | None]:
+        """Make the first calls anew, after ``run``; yield what a tensor should be after each.
+
+        It ends before a call that the file refuses.
+        """
+        self._reopen()
+        model, match = self._open_model(), self.matches.get(tensor)
+        other = self.check.other
+        pairs = self.check.tensor_pairs() if other else {}
+        for call in self._calls[:count]:
+            with contextlib.suppress(RuntimeError):
+                self._answer(self._file, call)
+                wanted = dict.fromkeys([match.node] if match else [], None)
+                wanted.update((name, value) for name, value in model(call) if name in wanted)
+                found: Array | None = next(iter(wanted.values()), None)
+                if other:
+                    self._answer(other, call)
+                    if found is None and tensor in pairs:
+                        found = other.value(pairs[tensor])
+                yield found
+                continue
+            return
 
     def _grown(self, pairs: Mapping[int, Mapping[str, Any]]) -> dict[str, Any] | None:
         """Return the op that adds most, where no op is wrong and the answers are far apart."""
         outputs = [t for t in self._file.outputs.values() if t in pairs]
         worst = max(outputs, key=lambda t: pairs[t]["difference"].share, default=None)
-        if worst is None or not self._check.added:
+        if worst is None or not self.check.added:
             return None
         whole = pairs[worst]["difference"]
         narrow = any(self._file.step(t) for one in self._file.ops for t in one.inputs if t >= 0)
         if whole.agrees or whole.share <= (QUANTIZED if narrow else LOOSE):
             return None
-        tensor = max(self._check.added, key=lambda t: self._check.added[t].difference.share)
-        most = self._check.added[tensor]
+        tensor = max(self.check.added, key=lambda t: self.check.added[t].difference.share)
+        most = self.check.added[tensor]
         where = self._place(self._file.producers[tensor], tensor, most.call)
         why = most.saturated or reasons.grown(most.difference, whole)
         one = pairs[tensor]["difference"]
@@ -159,14 +185,14 @@ class _Comparison:
             wanted = {name: told[node] for name, node in self._model.outputs.items()}
             agree = agree and _agree(answers, wanted, coarseness)
         if self._other and agree:
-            self._check = OpCheck(self._file, self._other)
-        self._check.coarseness = coarseness
-        if self._check.other:
+            self.check = OpCheck(self._file, self._other)
+        self.check.coarseness = coarseness
+        if self.check.other:
             assert self._other
             through = match_model(self._other, self._model, others, expected, by_name=False)
             self.matches = {
                 mine: Match(mine, through[theirs].node, through[theirs].how)
-                for mine, theirs in self._check.tensor_pairs().items()
+                for mine, theirs in self.check.tensor_pairs().items()
                 if theirs in through
             }
         else:
@@ -195,19 +221,19 @@ class _Comparison:
         found = {}
         for name, value in self._model(call):
             for tensor in wanted.get(name, ()):
-                one = self._check.difference(tensor, value)
+                one = self.check.difference(tensor, value)
                 if one is not None:
                     found[tensor] = one
         if self._other:
             self._answer(self._other, call)
-            found = {**self._check.differences(), **found}
+            found = {**self.check.differences(), **found}
         return found
 
     def _parting(self, fault: Fault, one: Difference, call: int) -> dict[str, Any]:
         first = {**self._place(fault.op, fault.tensor, call), **_figures(one), "why": fault.why}
         first["group"] = [[each.op, each.number] for each in fault.group]
         first["inside"] = inside = []
-        step = look_inside(self._check, fault.op)
+        step = look_inside(self.check, fault.op)
         while step:
             inside.append(_inner(step))
             step = step.deeper
@@ -233,7 +259,7 @@ class _Comparison:
                 if match is None:
                     unmatched.append(self._file.name(tensor))
                 if seen:
-                    one, added = seen["difference"], self._check.added.get(tensor)
+                    one, added = seen["difference"], self.check.added.get(tensor)
                     rows.append(
                         {
                             "op": op.op,

@@ -1,0 +1,361 @@
+"""``locate --reduce``: the smallest file that still differs from what the model computes.
+
+The op that parts is cut out of the file with the values that its inputs had, and what it should
+give is computed by the same op of a file converted anew. Then axes are halved, and values made
+plain, as long as the difference stays. Where the converter itself is at fault there is no such op:
+the model's graph is divided instead, and each part converted.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from varhandle.display import printable
+from varhandle.divergence.case_folder import new_folder, write_case
+from varhandle.divergence.cut import OneOp, cut, sliced, taken, with_state
+from varhandle.divergence.difference import STEPS, Difference
+from varhandle.divergence.file_trace import FileTrace, dequantized
+from varhandle.divergence.op_check import OpCheck
+from varhandle.divergence.walk import Comparison
+from varhandle.errors import VarhandleError
+from varhandle.sandbox import run_isolated
+from varhandle.sandbox.record import short_message
+from varhandle.tflite.flatbuffer import indices
+
+Array = npt.NDArray[Any]
+FILE, INPUTS, EXPECTED = "reduced.tflite", "inputs.npz", "expected.npz"
+
+
+class CannotReduceError(VarhandleError, ValueError):
+    """Nothing smaller than the whole shows the difference; the message is one line."""
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A file without a signature that gives one tensor, and what it should give.
+
+    Attributes:
+        content: The file.
+        calls: The inputs of each call, in the file's order, as they lie in memory.
+        expected: What it should give in each call, in real values; none where it refuses the call.
+        twin: A file that gives what is expected for the same inputs in real values, if there is.
+    """
+
+    content: bytes
+    calls: Sequence[Sequence[Array]]
+    expected: Sequence[Array]
+    twin: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What running a case showed."""
+
+    expected: Sequence[Array]
+    got: Sequence[Array]
+    difference: Difference | None
+    most: float = 0.0  # what it may differ by
+    refusal: str = ""
+
+    @property
+    def differs(self) -> bool:
+        """Whether the fault shows."""
+        return bool(self.refusal) or (self.difference is not None and not self.difference.agrees)
+
+
+def measure(case: Case) -> Measured:
+    """Run a case, in a child process."""
+    file = FileTrace(case.content)
+    twin = FileTrace(case.twin) if case.twin else None
+    check = OpCheck(file, None)
+    (output,) = indices(file.subgraph.outputs)
+    expected, got, worst, most = [], [], None, 0.0
+    for number, values in enumerate(case.calls):
+        try:
+            file.run(values)
+            got.append(np.array(file.results()[0]))
+        except RuntimeError as error:
+            return Measured(case.expected, got, None, refusal=str(error))
+        if twin:
+            tensors = [file.subgraph.tensors[tensor] for tensor in file.inputs]
+            twin.run([dequantized(v, t) for v, t in zip(values, tensors, strict=True)])
+            wanted = np.array(twin.results()[0])
+        elif number < len(case.expected):
+            wanted = case.expected[number]
+        else:
+            continue
+        expected.append(wanted)
+        one = check.difference(output, wanted)
+        if one is not None and (worst is None or one.share > worst.share):
+            worst = one
+            scale = one.largest / one.share if 0 < one.share < np.inf else 0.0
+            most = max(one.allowed * scale, STEPS * file.step(output))
+    return Measured(expected, got, worst, most)
+
+
+def observe(
+    first: Mapping[str, Any],
+    load: Callable[[], Any],
+    signature: str | None,
+    calls: Sequence[Mapping[str, Any]],
+    content: bytes,
+    **files: Any,
+) -> Case:
+    """Cut the op that parts out of a file, with what its inputs were; in a child process."""
+    made = Comparison(load, signature, calls, content, **files)
+    pairs = made.run()["pairs"]
+    trace, other = made.check.file, made.check.other
+    op = trace.ops[first["number"]]
+    tensor = _tensor_of(trace, first)
+    group = {number for _, number in first["group"]} | {op.number}
+    if op.op == "READ_VARIABLE":
+        known = {t for pair in pairs if pair["agrees"] for t in trace.ops[pair["number"]].outputs}
+        group = with_state(trace, op.number, known | set(trace.inputs))
+    last_only = op.op != "READ_VARIABLE"
+    fed = taken(trace, group)
+    values: list[list[Array]] = []
+    expected: list[Array] = []
+    for wanted in made.again(first["call"], tensor):
+        if last_only:
+            values, expected = [], []
+        values.append([np.array(trace.raw(t)) for t in fed])
+        expected += [] if wanted is None else [np.array(wanted)]
+    case = Case(cut(trace, group, tensor), values or [[]], expected)
+    twin = made.check.twin(op) if group == {op.number} else None
+    if twin is None or other is None:
+        return case
+    theirs = cut(other, {twin[1].number}, twin[1].outputs[list(op.outputs).index(tensor)])
+    paired = replace(case, twin=theirs)
+    try:
+        return paired if measure(paired).differs else case
+    except (RuntimeError, ValueError):  # the two take other inputs
+        return case
+
+
+def _tensor_of(trace: FileTrace, first: Mapping[str, Any]) -> int:
+    outputs = trace.ops[first["number"]].outputs
+    return next((t for t in outputs if trace.name(t) == first["tensor"]), outputs[0])
+
+
+class _Shrinking:
+    """Makes a case of one operator and its twin smaller, step by step."""
+
+    def __init__(self, case: Case, seconds: float) -> None:
+        self.case, self.tries = case, 0
+        self._deadline = time.monotonic() + seconds
+        self._note = ""
+        found = _measured(case)
+        if found and found.difference:
+            self._note = found.difference.note
+
+    def run(self) -> Case:
+        """Return the smallest case that still differs."""
+        if self.case.twin is None or len(self.case.calls) != 1:
+            return self.case
+        self._shrink_axes()
+        for place in range(len(self._shapes())):
+            for plain in (np.zeros_like, np.ones_like, _rounded):
+                if self._take(self._with_value(place, plain)):
+                    break
+        return self.case
+
+    def _shrink_axes(self) -> None:
+        tried: set[frozenset[tuple[int, int]]] = set()
+        while group := next((g for g in self._groups() if g not in tried), None):
+            tried.add(group)
+            while self._halve(group):
+                tried = {group}
+
+    def _groups(self) -> Iterator[frozenset[tuple[int, int]]]:
+        """Yield the axes that may belong together, as places and axes: those of one size first."""
+        sizes: dict[int, list[tuple[int, int]]] = {}
+        for place, shape in self._shapes().items():
+            for axis, size in enumerate(shape):
+                if size > 1:
+                    sizes.setdefault(size, []).append((place, axis))
+        for size in sorted(sizes, reverse=True):
+            axes = sizes[size]
+            for count in range(len(axes), 0, -1):
+                yield from map(frozenset, itertools.combinations(axes, count))
+
+    def _shapes(self) -> dict[int, tuple[int, ...]]:
+        op = OneOp(self.case.content)
+        found = {}
+        for place, tensor in enumerate(op.inputs):
+            value = op.constant(place)
+            if value is None and tensor in op.fed:
+                value = self.case.calls[0][op.fed[tensor]]
+            if value is not None:
+                found[place] = value.shape
+        return found
+
+    def _halve(self, group: frozenset[tuple[int, int]]) -> bool:
+        shapes = self._shapes()
+        sizes = {shapes[place][axis] for place, axis in group}
+        size = sizes.pop()
+        if size < 2 or sizes:
+            return False
+        half = size // 2
+        for kept in (range(half), range(half, size), range(size - 1)):
+            slices: dict[int, dict[int, list[int]]] = {}
+            for place, axis in group:
+                slices.setdefault(place, {})[axis] = list(kept)
+            if self._take(self._sliced(slices)):
+                return True
+        return False
+
+    def _sliced(self, slices: Mapping[int, Mapping[int, Sequence[int]]]) -> Case:
+        mine, twin = self._both()
+        values = list(self.case.calls[0])
+        for tensor, place in mine.fed.items():
+            values[place] = sliced(values[place], slices.get(mine.inputs.index(tensor), {}))
+        mine.slice(slices)
+        twin.slice(slices)
+        return Case(mine.content(), [values], (), twin.content())
+
+    def _with_value(self, place: int, plain: Callable[[Array], Array]) -> Case | None:
+        """Make the numbers of an input plain, but for those that are at fault."""
+        mine, twin = self._both()
+        held, sound = mine.constant(place), twin.constant(place)
+        values = list(self.case.calls[0])
+        if held is None:
+            fed = mine.fed.get(mine.inputs[place])
+            if fed is None or values[fed].dtype.kind != "f":
+                return None
+            values[fed] = plain(values[fed])
+        elif sound is None or held.dtype.kind != "f" or held.shape != sound.shape:
+            return None
+        else:
+            same = held == sound
+            mine.set_constant(place, np.where(same, plain(held), held))
+            twin.set_constant(place, np.where(same, plain(sound), sound))
+        return Case(mine.content(), [values], (), twin.content())
+
+    def _both(self) -> tuple[OneOp, OneOp]:
+        assert self.case.twin
+        return OneOp(self.case.content), OneOp(self.case.twin)
+
+    def _take(self, smaller: Case | None) -> bool:
+        """Go on with a case if it still differs."""
+        if smaller is None or time.monotonic() > self._deadline:
+            return False
+        self.tries += 1
+        found = _measured(smaller)
+        if found is None or not found.differs or found.difference is None:
+            return False
+        if found.difference.note != self._note or not found.difference.largest > 1e-6:
+            return False
+        self.case = smaller
+        return True
+
+
+def _rounded(value: Array) -> Array:
+    return np.round(value, 1).astype(value.dtype)
+
+
+def _measured(case: Case) -> Measured | None:
+    record = run_isolated(measure, case, timeout=60.0, tensorflow=False)
+    return record.value if record.ok else None
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Reduction:
+    """The smallest case that still shows a difference.
+
+    Attributes:
+        case: The file and its inputs.
+        measured: What running it shows.
+        title: What parts, in one line.
+        tries: How many smaller cases were tried.
+    """
+
+    case: Case
+    measured: Measured
+    title: str
+    tries: int
+
+    def __repr__(self) -> str:
+        return f"Reduction({self._size()}, {self.tries} tried)"
+
+    def _size(self) -> str:
+        return f"{len(self.case.content) / 1000:.1f} kB"
+
+    def write(self, folder: str | os.PathLike[str]) -> list[str]:
+        """Write the file, its inputs, a script and a text for an issue tracker into a new folder.
+
+        Returns the names of the files; ``ReductionFolderError`` if the folder is not empty.
+        """
+        out = new_folder(folder)
+        (out / FILE).write_bytes(self.case.content)
+        inputs: dict[str, Any] = {
+            f"call_{call}_input_{place}": value
+            for call, values in enumerate(self.case.calls)
+            for place, value in enumerate(values)
+        }
+        np.savez(out / INPUTS, **inputs)
+        expected: dict[str, Any] = {
+            f"call_{n}": value for n, value in enumerate(self.measured.expected)
+        }
+        np.savez(out / EXPECTED, **expected)
+        script = _SCRIPT.format(calls=len(self.case.calls), most=self.measured.most)
+        return write_case(out, script, self.title, self._figures())
+
+    def _figures(self) -> list[str]:
+        found = self.measured
+        if found.difference is None:
+            return [f"{FILE} refuses the call: {found.refusal}"]
+        lines = [f"largest difference {found.difference.largest:.6g}, allowed {found.most:.3g}"]
+        if found.got and found.got[-1].size <= 16:
+            lines += [f"got {found.got[-1].tolist()}", f"expected {found.expected[-1].tolist()}"]
+        return lines
+
+
+_SCRIPT = '''"""Run a .tflite file, and compare its answers with what they should be."""
+from pathlib import Path
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+here, most = Path(__file__).parent, {most:.9g}
+inputs, expected = np.load(here / "inputs.npz"), np.load(here / "expected.npz")
+plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+file = Interpreter(str(here / "reduced.tflite"), experimental_op_resolver_type=plain)
+file.allocate_tensors()
+for call in range({calls}):
+    for place, one in enumerate(file.get_input_details()):
+        file.set_tensor(one["index"], inputs[f"call_{{call}}_input_{{place}}"])
+    file.invoke()
+    (one,), sound = file.get_output_details(), expected[f"call_{{call}}"]
+    scale, zero = one["quantization"]
+    got = (file.get_tensor(one["index"]).astype(float) - zero) * (scale or 1.0)
+    worst = np.abs(got.ravel() - sound.ravel()).max() if got.size == sound.size else np.inf
+    print(f"call {{call + 1}}: {{worst}} apart:", "DIFFERS" if not worst <= most else "agrees")
+'''
+
+
+def reduce_difference(
+    first: Mapping[str, Any], title: str, compared: Mapping[str, Any], *, seconds: float = 45.0
+) -> Reduction:
+    """Return the smallest case of an op that parts.
+
+    ``first`` is a location's, and ``compared`` what ``compare_ops`` was called with; ``seconds``
+    is what shrinking may take. ``CannotReduceError`` where the op alone does not differ.
+    """
+    reads = getattr(compared["load"], "reads", ())
+    record = run_isolated(observe, first, **compared, reads=reads)
+    if not record.ok:
+        raise CannotReduceError(f"the op cannot be cut out: {short_message(record.message)}")
+    shrinking = _Shrinking(record.value, seconds)
+    case = shrinking.run()
+    measured = _measured(case)
+    if measured is None or not measured.differs:
+        raise CannotReduceError("the op that parts does not differ when it runs alone")
+    return Reduction(case, measured, printable(title, None), shrinking.tries)

@@ -1,0 +1,132 @@
+"""What parts is cut down to a file of a few bytes that still parts, with a script that shows it."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import zoo
+from planted_faults import operators_of, with_changed_weight, without_bias
+
+from varhandle import locate
+from varhandle.cli import main
+from varhandle.divergence.reduction import CannotReduceError
+
+
+def run_bare(folder):
+    """Run a script as it is printed, away from this package."""
+    script = folder / "reproduce.py"
+    assert len(script.read_text().splitlines()) <= 20
+    assert script.read_text() in (folder / "issue.md").read_text()
+    command = [sys.executable, "-I", str(script)]
+    return subprocess.run(command, cwd=folder.parent, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def net(tf, tmp_path_factory):
+    """A convolutional net, its path and its .tflite file."""
+    import keras
+
+    keras.utils.set_random_seed(1)
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((12, 12, 3), batch_size=1),
+            layers.Conv2D(4, 3, activation="relu", bias_initializer="ones"),
+            layers.Conv2D(6, 3, activation="relu", bias_initializer="ones"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(5, bias_initializer="ones"),
+        ]
+    )
+    path = tmp_path_factory.mktemp("net") / "net.keras"
+    model.save(path)
+    return path, tf.lite.TFLiteConverter.from_keras_model(model).convert()
+
+
+@pytest.fixture(scope="module")
+def silent(tf, specimen_path, tmp_path_factory):
+    """The four failures of the catalog that converts without a word: a model and its file."""
+
+    def of(name):
+        if name == "int8-state":
+            folder = tmp_path_factory.mktemp("int8")
+            model = specimen_path("counter")
+            return model, zoo.to_tflite(tf, model, folder, zoo.in_int8(tf))
+        if name == "unfrozen-graph":
+            return unfrozen(tf, tmp_path_factory.mktemp("unfrozen"))
+        names = {"keras-in-module": "keras_in_a_module", "growing-variable": "growing"}
+        return specimen_path(names[name]), None
+
+    return of
+
+
+def unfrozen(tf, folder):
+    """Return a TF1 model with its values, and the file of its graph without."""
+    v1 = tf.compat.v1
+    with v1.Graph().as_default() as graph, v1.Session() as session:
+        x = v1.placeholder(tf.float32, [1, 4], name="x")
+        y = tf.identity(x @ v1.get_variable("w", initializer=[[2.0]] * 4, use_resource=True))
+        session.run(v1.global_variables_initializer())
+        v1.saved_model.simple_save(session, str(folder / "model"), {"x": x}, {"y": y})
+        converter = v1.lite.TFLiteConverter(graph.as_graph_def(), [x], [y])
+        (folder / "model.tflite").write_bytes(converter.convert())
+    return folder / "model", folder / "model.tflite"
+
+
+@pytest.mark.parametrize(
+    ("name", "shows"),
+    [
+        ("keras-in-module", "READ_VARIABLE"),
+        ("unfrozen-graph", "READ_VARIABLE"),
+        ("growing-variable", "call 1: inf apart: DIFFERS"),
+        ("int8-state", "DIFFERS"),
+    ],
+)
+def test_a_silent_failure_is_reduced_to_less_than_4_kb(silent, name, shows, tmp_path):
+    reduced = locate(*silent(name)).reduce()
+    reduced.write(tmp_path / "out")
+    assert (tmp_path / "out" / "reduced.tflite").stat().st_size < 4000
+    ended = run_bare(tmp_path / "out")
+    assert shows in ended.stdout + ended.stderr
+    assert "agrees" not in ended.stdout.splitlines()[-1:]
+
+
+def test_a_changed_weight_is_reduced_to_itself(net, tmp_path):
+    path, content = net
+    planted = with_changed_weight(content, operators_of(content, "CONV_2D")[1])
+    reduced = locate(path, planted).reduce()
+    reduced.write(tmp_path / "out")
+    ((image,),) = reduced.case.calls
+    assert image.size == 1
+    assert len(reduced.case.content) < 1500
+    assert "DIFFERS" in run_bare(tmp_path / "out").stdout
+    # w * 3 + 1 is not w: what is left differs by what was planted, times the input.
+    (inputs,) = np.load(tmp_path / "out" / "inputs.npz").values()
+    weight = (reduced.measured.expected[0] / inputs).item()
+    assert reduced.measured.got[0].item() == pytest.approx(inputs.item() * (3 * weight + 1), abs=1)
+
+
+def test_the_twin_of_a_lost_bias_has_it(net):
+    path, content = net
+    (dense,) = operators_of(content, "FULLY_CONNECTED")
+    reduced = locate(path, without_bias(content, dense)).reduce()
+    np.testing.assert_allclose(reduced.measured.expected[0] - reduced.measured.got[0], 1.0)
+
+
+def test_a_sound_file_has_nothing_to_reduce(net):
+    with pytest.raises(CannotReduceError, match="no op parts"):
+        locate(*net).reduce()
+
+
+def test_the_command_writes_the_reduced_case(net, tmp_path, capsys):
+    path, content = net
+    planted = tmp_path / "planted.tflite"
+    planted.write_bytes(with_changed_weight(content, 0))
+    out = tmp_path / "out"
+    assert main(["locate", str(path), str(planted), "--reduce", str(out)]) == 1
+    assert "reduced.tflite" in capsys.readouterr().out
+    assert {one.name for one in out.iterdir()} == {
+        *("expected.npz", "inputs.npz", "issue.md", "reduced.tflite", "reproduce.py")
+    }
+    assert main(["locate", str(path), str(planted), "--reduce", str(out)]) == 2
+    assert "not empty" in capsys.readouterr().err
