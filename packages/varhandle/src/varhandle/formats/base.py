@@ -31,6 +31,10 @@ CALLED_WITH_TRAINING = "called with training=True"
 """Attribute of a layer's node: the model works as in training there, whoever calls it."""
 
 
+TAKEN_BY_KEY = "taken by key"
+"""Attribute of an input's node: the key in the dictionary that the model takes."""
+
+
 @dataclass(frozen=True)
 class ModelSource:
     """What a child process needs to open a model."""

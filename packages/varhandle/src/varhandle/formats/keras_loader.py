@@ -21,6 +21,7 @@ from varhandle.errors import VarhandleError
 from varhandle.formats import keras_2
 from varhandle.formats.custom_code import Import, import_custom
 from varhandle.formats.embedded_code import custom_objects_of, objects_of
+from varhandle.formats.keras_class import UnknownInputsError, with_inputs, with_keys
 from varhandle.graph import CustomObject
 
 
@@ -66,13 +67,30 @@ def load_keras(
         changed |= _set_float32(config)
     with _copy_with(path, config, pruned) if changed else contextlib.nullcontext(path) as readable:
         try:
-            return keras.models.load_model(readable, **options)
+            model = keras.models.load_model(readable, **options)
         except Exception as error:  # Keras raises whatever its layers raise
             if (missing := _missing(config, known)).args[0]:
                 raise missing from error
             if not is_old:
                 raise KerasLoadError(_cause(str(error)) or type(error).__name__) from error
             return _load_with_tf_keras(path, options, _cause(str(error)))
+        if not getattr(model, "inputs", None):
+            return _with_inputs(model, readable)
+        return with_keys(model) if isinstance(getattr(model, "input", None), dict) else model
+
+
+def _with_inputs(model: Any, path: str) -> Any:
+    """Return a model that knows its inputs; Keras loads no weights before they are made."""
+    count = len(model.variables)
+    try:
+        made = with_inputs(model)
+        if len(model.variables) > count:
+            model.load_weights(path)
+    except UnknownInputsError as error:
+        raise KerasLoadError(str(error)) from error
+    except ValueError as error:
+        raise KerasLoadError(f"its file does not have all weights: {_cause(str(error))}") from error
+    return made
 
 
 _HALVES = frozenset({"float16", "bfloat16", "mixed_float16", "mixed_bfloat16"})

@@ -21,8 +21,9 @@ from typing import Any
 
 from varhandle.display import printable
 from varhandle.errors import VarhandleError
-from varhandle.formats.base import CALLED_WITH_TRAINING
+from varhandle.formats.base import CALLED_WITH_TRAINING, TAKEN_BY_KEY
 from varhandle.formats.embedded_code import code_in_keras_config, custom_objects_of
+from varhandle.formats.keras_class import flat, specs_of
 from varhandle.graph import Function, Graph, ModelFileError, Node, Shape, TensorSpec, Variable
 from varhandle.sandbox import Record, run_isolated
 
@@ -126,8 +127,11 @@ def _read_functions(model: Mapping[str, Any], name: str) -> Iterator[Function]:
     """Yield a model's layers as one function, then those of the models inside it."""
     layers = _layers_of(model)
     if not layers:  # a subclassed model: its layers are in its code, not in the file
-        yield Function(name, (Node(name, str(model["class_name"])),))
+        inputs = tuple(flat(specs_of(model.get("build_config"))))
+        yield Function(name, (Node(name, str(model["class_name"])),), inputs)
         return
+    entries = _settings_of(model).get("input_layers")
+    keys = {at[0]: key for key, at in entries.items()} if isinstance(entries, Mapping) else {}
     nodes: list[Node] = []
     inner: list[tuple[Mapping[str, Any], str]] = []
     for number, layer in enumerate(layers):
@@ -135,6 +139,7 @@ def _read_functions(model: Mapping[str, Any], name: str) -> Iterator[Function]:
         # A class without a get_config of its own may leave the name out.
         layer_name = str(layer.get("name") or settings.get("name") or f"layer_{number}")
         is_model = bool(_layers_of(layer))
+        by_key = {TAKEN_BY_KEY: keys[layer_name]} if layer_name in keys else {}
         if is_model:
             inner.append((layer, f"{name}/{layer_name}"))
         if "inbound_nodes" in layer:
@@ -147,11 +152,11 @@ def _read_functions(model: Mapping[str, Any], name: str) -> Iterator[Function]:
                 op=str(layer["class_name"]),
                 inputs=tuple(f"{source}:{i}" if i else source for source, i in tensors),
                 sources=tuple(source for source, _ in tensors),
-                attributes=_settings(settings) | _call_settings(layer),
+                attributes=_settings(settings) | _call_settings(layer) | by_key,
                 calls=(inner[-1][1],) if is_model else (),
             )
         )
-    yield Function(name, tuple(nodes), tuple(_read_inputs(layers)))
+    yield Function(name, tuple(nodes), tuple(_read_inputs(layers, keys)))
     for nested, nested_name in inner:
         yield from _read_functions(nested, nested_name)
 
@@ -174,8 +179,11 @@ def _layers_of(model: Mapping[str, Any]) -> list[Any]:
     return layers if are_layers else []
 
 
-def _read_inputs(layers: list[Any]) -> Iterator[TensorSpec]:
-    """Yield the inputs; before Keras 2.3, the first layer of a Sequential model told of its own."""
+def _read_inputs(layers: list[Any], keys: Mapping[str, str]) -> Iterator[TensorSpec]:
+    """Yield the inputs, by their keys where it takes a dictionary.
+
+    Before Keras 2.3, the first layer of a Sequential model told of its own.
+    """
     shown = [layer for layer in layers if layer["class_name"] == "InputLayer"]
     for layer in shown or layers[:1]:
         config = _settings_of(layer)
@@ -184,7 +192,9 @@ def _read_inputs(layers: list[Any]) -> Iterator[TensorSpec]:
         if shown or shape is not None:
             name = str(config.get("name")) + ("" if shown else "_input")
             dtype = config.get("dtype", "float32")
-            yield TensorSpec(name, dtype if isinstance(dtype, str) else "float32", shape)
+            yield TensorSpec(
+                keys.get(name, name), dtype if isinstance(dtype, str) else "float32", shape
+            )
 
 
 def _tensors(inbound: object) -> Iterator[tuple[str, int]]:

@@ -27,6 +27,7 @@ from varhandle.facts.targets import Target
 from varhandle.families.catalog import family
 from varhandle.families.tensor_list import closing_code
 from varhandle.formats import SAVED_MODEL, ModelFormat, format_of, read_graph
+from varhandle.formats.base import TAKEN_BY_KEY
 from varhandle.formats.custom_code import Import, read_folders
 from varhandle.formats.registry import GRAPH_DEF
 from varhandle.graph import Graph, TensorSpec
@@ -384,7 +385,8 @@ def _loading_code(diagnosis: Diagnosis, plan: RepairPlan) -> list[str]:
     is_old = (graph.producer or "Keras 2").startswith("Keras 2")
     options = f", imports={list(diagnosis.imports)!r}" * bool(diagnosis.imports)
     options += ", float32=True" * _in_float32(plan)
-    if not (is_old or options):
+    by_key = any(TAKEN_BY_KEY in node.attributes for node in graph.functions[0].nodes)
+    if not (is_old or options or by_key):
         return ["model = tf.keras.models.load_model(source, compile=False)"]
     return [
         "from varhandle.formats.keras_loader import load_keras",
