@@ -141,6 +141,10 @@ def _parameter(name: str, text: str) -> Any:
     """
     if name in _PATH_PARAMETERS and text:
         return str(Path(text).absolute())
+    if name == "imports":
+        return [
+            str(Path(each).absolute()) if each.endswith(".py") else each for each in text.split(",")
+        ]
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError, RecursionError, MemoryError):

@@ -100,6 +100,8 @@ def test_a_path_is_seen_from_where_the_user_stands(given, tmp_path):
     seen = given("-p", "model", "models/mine", "-p", "inputs", "calls.npz", "-p", "output", "made")
     paths = {"model": "models/mine", "inputs": "calls.npz", "output": "made"}
     assert seen == {name: str(tmp_path / path) for name, path in paths.items()}
+    own = given("-p", "imports", "code/own.py,a_module")["imports"]
+    assert own == [str(tmp_path / "code/own.py"), "a_module"]
 
 
 @pytest.mark.parametrize(

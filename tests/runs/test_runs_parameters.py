@@ -11,9 +11,22 @@ from notebook_slice import sliced
 from workbook_lib.locations import data_path
 from workbook_lib.runs import all_notebooks, run_notebooks
 
-A_TFLITE_FILE, TWO_SIGNATURES, A_LAMBDA_LAYER, INPUTS, A_FOLDER, OUTPUT = FILES = tuple(
+(
+    A_TFLITE_FILE,
+    TWO_SIGNATURES,
+    A_LAMBDA_LAYER,
+    INPUTS,
+    A_CLASS,
+    A_MODULE,
+    A_WRITER,
+    A_FOLDER,
+    OUTPUT,
+) = FILES = tuple(
     f"the path of {name}, which the test fills in"
-    for name in ("total.tflite", "two.tflite", "lambda.keras", "inputs.npz", "folder", "output")
+    for name in (
+        *("total.tflite", "two.tflite", "lambda.keras", "inputs.npz"),
+        *("class.keras", "own_class_of_a_test.py", "writer_of_a_test.py", "folder", "output"),
+    )
 )
 
 # notebook -> parameter -> (another value, the cell whose output it changes), and what else is given
@@ -45,8 +58,21 @@ CHANGES = {
         "quantization": ("int8", "file", {"model": TWO_SIGNATURES}),
         "output": (A_FOLDER, None, {"model": TWO_SIGNATURES}),
         "trust": (True, "verdict", {"model": A_LAMBDA_LAYER}),
+        "imports": (A_MODULE, "verdict", {"model": A_CLASS}),
+        "lock": (False, "verdict", {"model": A_CLASS, "imports": A_WRITER}),
     },
 }
+OWN_CLASS = """
+import keras
+
+class Own(keras.Model):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.dense = keras.layers.Dense(3)
+
+    def call(self, x):
+        return self.dense(x)
+"""
 
 
 def declared(path):
@@ -78,7 +104,7 @@ def fillings(tf, counting_file, tmp_path_factory):
     """The files that stand for the names in ``FILES``."""
     folder = tmp_path_factory.mktemp("files")
     paths = [folder / name.split()[3].rstrip(",") for name in FILES]
-    total, two, layer, inputs, *_ = paths
+    total, two, layer, inputs, own_class, own_module, writer, *_ = paths
     total.write_bytes(counting_file)
 
     class Two(tf.Module):
@@ -96,6 +122,13 @@ def fillings(tf, counting_file, tmp_path_factory):
     two.write_bytes(tf.lite.TFLiteConverter.from_saved_model(str(folder / "two")).convert())
     model = tf.keras.Sequential([tf.keras.Input([4]), tf.keras.layers.Lambda(lambda x: x * 2.0)])
     model.save(layer)
+    own_module.write_text(OWN_CLASS)
+    writer.write_text(f"open({str(folder / 'written')!r}, 'w').close()\n{OWN_CLASS}")
+    space = {"__name__": own_module.stem}
+    exec(OWN_CLASS, space)
+    own = space["Own"]()
+    own(np.ones((1, 4), "float32"))
+    own.save(own_class)
     np.savez(inputs, x=np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4))
     return dict(zip(FILES, map(str, paths), strict=True))
 

@@ -37,6 +37,11 @@ def test_what_is_empty_is_left_to_the_tool(tmp_path):
         assert asked.calls is None
 
 
+def test_modules_are_named_in_one_text_or_in_a_list():
+    for given in ("one, two", ["one", "two"]):
+        assert read_request("half_reader", imports=given).imports == ("one", "two")
+
+
 def test_what_is_given_is_taken(tmp_path):
     path = tmp_path / "rows.npz"
     np.savez(path, row=np.zeros([2, 1, 8], "float32"))
@@ -60,6 +65,7 @@ def test_what_is_given_is_taken(tmp_path):
         ("inputs", "nothing.npz", "inputs: there is no file or folder nothing.npz"),
         ("target", "toaster", "no target 'toaster'"),
         ("quantization", "int4", "no recipe 'int4'"),
+        ("imports", "a_module,nowhere.py", "--import nowhere.py: there is no such file"),
     ],
 )
 def test_what_cannot_be_used_is_told_in_one_line(parameter, value, told):

@@ -10,11 +10,14 @@ from varhandle.sweep.run import run_sweep
 from workbook_lib import cli
 from workbook_lib.runs.row_report import NotebookMaker, report_notebook
 
-PARAMETERS = ("model", "signature", "inputs", "target", "quantization", "output", "trust")
+PARAMETERS = (
+    *("model", "signature", "inputs", "target", "quantization", "output"),
+    *("trust", "imports", "lock"),
+)
 BEGIN = """
 import json, os, psutil, sys
 from pathlib import Path
-print("so far, so good", trust)
+print("so far, so good", trust, imports, lock)
 started = {command for process in psutil.Process().parents() for command in process.cmdline()}
 """
 ACT = """
@@ -53,7 +56,9 @@ def swept(tmp_path_factory):
     for model in models:
         model.write_text(json.dumps({"act": model.stem}))
     maker = NotebookMaker(notebook(folder / "own.ipynb"))
-    options = {"maker": maker, "trust": True}
+    own = folder / "own_layers.py"
+    own.write_text("")
+    options = {"maker": maker, "trust": True, "imports": [str(own)], "lock": False}
     result = run_sweep(rows_of_models(models), folder / "out", **options)
     again = run_sweep(rows_of_models(models), folder / "out", **options)
     assert (again.kept, again.rows) == (3, result.rows)
@@ -78,7 +83,8 @@ def test_the_notebook_is_kept_as_far_as_it_came_and_as_a_page(swept):
         folder = swept[0].folder / row.folder
         cells = json.loads((folder / "notebook.ipynb").read_text())["cells"]
         printed = [o["text"] for c in cells for o in c.get("outputs", ()) if "text" in o]
-        assert ["so far, so good True\n"] in printed
+        own = swept[0].folder.parent / "own_layers.py"
+        assert [f"so far, so good True {[str(own)]} False\n"] in printed
         assert "default-src 'none'" in (folder / "notebook.html").read_text()
 
 

@@ -76,7 +76,7 @@ def test_a_lifted_state_lies_beside_the_file(counting, tmp_path):
     verdict = judged(tmp_path, counting, target="builtin-only")
     assert files(tmp_path) == ["model.state.npz", "model.tflite", "verdict.json"]
     content = stored(tmp_path)
-    assert content["way"]["id"] == "lift-state"
+    assert content["plan"]["id"] == "lift-state"
     assert content["state_file"] == "model.state.npz"
     assert content["runs_on"]["builtin-only"] == []
     assert "Take model.tflite and model.state.npz out of" in verdict.text()
@@ -95,7 +95,7 @@ def test_what_has_no_cure_is_blocked_and_leaves_no_file(counting, tmp_path):
     assert files(tmp_path) == ["verdict.json"]  # nothing of the verdict before
     content = stored(tmp_path)
     assert content["verdict"] == "blocked"
-    assert content["file"] is None and content["way"] is None
+    assert content["file"] is None and content["plan"] is None
     assert "dynamic range" in content["reason"]
     assert "blocked: no .tflite file" in verdict.text()
     assert content["change"] in verdict.text()  # what to do, where it is one sentence
@@ -162,7 +162,7 @@ def test_a_verdict_without_its_proof_does_not_keep_to_the_schema(counting, tmp_p
     judged(tmp_path, counting)
     content = stored(tmp_path)
     validator = jsonschema.Draft202012Validator(SCHEMA)
-    for name in ("sha256", "runs_on", "way", "parity", "float_bytes"):
+    for name in ("sha256", "runs_on", "plan", "parity", "float_bytes"):
         assert not validator.is_valid({**content, name: None}), name
     assert not validator.is_valid({**content, "verdict": "blocked"})
     assert validator.is_valid({**content, "verdict": "unproved", "parity": None})

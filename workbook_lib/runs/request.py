@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +40,7 @@ class ModelRequest:
     calls: str | Mapping[str, Any] | None
     target: Target
     recipe: str | None  # None for no quantization
+    imports: tuple[str, ...] = ()  # Python files and modules with the model's own classes
 
 
 def read_request(
@@ -49,18 +50,23 @@ def read_request(
     inputs: str | os.PathLike[str] | None = "",
     target: str = "litert",
     quantization: str | None = "none",
+    imports: str | Sequence[str] = "",
 ) -> ModelRequest:
     """Read the parameters of notebook 08; what is empty is left to the tool.
 
     ``model`` is a path, or ``"half_reader"`` for the bundled one, which comes with inputs. Raises
-    ``RequestError`` where there is no such model, signature, file of inputs, target or recipe.
+    ``RequestError`` where there is no such model, signature, file of inputs, target, recipe or file
+    to import.
     """
     from varhandle.evaluate.given_inputs import inputs_path
     from varhandle.facts.recipes import requested_recipe
     from varhandle.facts.targets import find_target
     from varhandle.families.base import inference_signature
+    from varhandle.formats.custom_code import check_imports
     from workbook_lib.samples import half_reader_rows
 
+    given = imports.split(",") if isinstance(imports, str) else imports
+    named = tuple(name for each in given if (name := each.strip()))
     bundled = str(model) == _BUNDLED and not Path(model).exists()
     if bundled:  # seen from here, so that a page names no machine
         model = os.path.relpath(data_path(_BUNDLED))
@@ -69,6 +75,7 @@ def read_request(
         recipe = requested_recipe(quantization or None)
         graph = read_graph(model)
         inference_signature(graph, signature or None)
+        check_imports(named)
     except (ValueError, KeyError) as error:  # each with a message for the user
         said = str(error) if isinstance(error, ModelFileError) else error.args[0]
         raise RequestError(said) from None
@@ -78,7 +85,7 @@ def read_request(
         path = inputs_path(inputs)
         if path is not None and not path.exists():
             raise RequestError(f"inputs: there is no file or folder {calls}")
-    return ModelRequest(graph, signature or None, calls, place, recipe)
+    return ModelRequest(graph, signature or None, calls, place, recipe, named)
 
 
 @contextmanager

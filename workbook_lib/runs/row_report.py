@@ -52,6 +52,8 @@ class NotebookMaker:
             "quantization": spec.quantization,
             "output": str(task.row_folder),
             "trust": task.trust,
+            "imports": list(task.imports),
+            "lock": task.lock,
         }
         executed = task.row_folder / NOTEBOOK_FILE
         # A kernel that takes in what C++ libraries write takes its own last words with it.

@@ -57,7 +57,7 @@ class ModelVerdict(Rich):
 
     def _rows(self) -> list[tuple[str, str]]:
         content = self.content
-        way, recipe = content["way"], content["quantization"]
+        plan, recipe = content["plan"], content["quantization"]
         asked = f"to run on {content['target']}, " + (f"quantized: {recipe}" if recipe else "float")
         rows = [
             ("what to do", self._next()),
@@ -65,7 +65,10 @@ class ModelVerdict(Rich):
             ("signature", content["signature"] or "none"),
             ("asked for", asked),
             ("as it came", _causes(content["diagnosis"])),
-            ("way", ", then ".join(STEPS[step].does for step in way["steps"]) if way else "none"),
+            (
+                "plan",
+                ", then ".join(STEPS[step].does for step in plan["steps"]) if plan else "none",
+            ),
             ("because", content["reason"]),
             (f"beside {content['compared_with'] or 'TensorFlow'}", _compared(content["parity"])),
         ]

@@ -41,7 +41,7 @@ def test_json(model, tmp_path, capsys):
     assert main(["cure", str(model), str(out), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["cured"] is True
-    assert told["way"]["id"] == "recast-state"
+    assert told["plan"]["id"] == "recast-state"
     assert told["parity"]["passed"] is True
     assert told["file"] == str(out)
     assert names(tmp_path) == ["out.tflite"]

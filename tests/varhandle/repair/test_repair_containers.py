@@ -1,6 +1,7 @@
 """A model is cured out of whatever it is packed in, and the printed plan does the same by hand."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,9 @@ import zoo
 from family_checks import run
 
 from varhandle.evaluate.session import Session
-from varhandle.repair.run import cure
+from varhandle.repair.run import NoCureError, cure
+from varhandle.repair.steps import STEPS
+from varhandle.tflite.flatbuffer import pack, unpack
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +86,46 @@ def test_a_model_that_draws_is_made_and_not_called_proved(tf, specimen_path):
     one, two = (answer(np.zeros(4, "float32"))["y"] for _ in range(2))
     assert not np.array_equal(one, two)
     assert np.abs(np.concatenate([one, two])).max() < 6
+
+
+@pytest.mark.parametrize("recipe", ["float16", "int8", "dynamic range"])
+def test_a_quantized_model_that_draws_is_compared_with_its_draws_held(
+    recipe, tf, tmp_path, monkeypatch
+):
+    class Noisy(tf.Module):
+        def __init__(self):
+            self.kernel = tf.Variable(tf.random.stateless_normal([16, 64], [1, 2]))
+
+        @tf.function(input_signature=[tf.TensorSpec([1, 16], tf.float32, "x")])
+        def __call__(self, x):
+            return {"y": tf.tanh(x @ self.kernel) + tf.random.normal([1, 64], seed=3) * 0.1}
+
+    module = Noisy()
+    tf.saved_model.save(module, str(tmp_path / "noisy"), signatures=module.__call__)
+    inputs = {"x": np.random.default_rng(0).normal(size=(20, 1, 16)).astype("float32")}
+    made = cure(tmp_path / "noisy", quantization=recipe, inputs=inputs)
+    assert made.verdict == "unproved"
+    assert made.quantized.passed
+    assert len(made.quantized.runs) == 2
+    answer = Session(made.content)
+    one, two = (answer(inputs["x"][0])["y"] for _ in range(2))
+    assert not np.array_equal(one, two)
+    expected = np.tanh(inputs["x"][0] @ module.kernel.numpy())
+    assert np.abs(one - expected).max() < 0.8
+    # A copy that is quantized wrongly is no file.
+    broken = {**STEPS, "quantize": replace(STEPS["quantize"], run=zeros)}
+    monkeypatch.setattr("varhandle.repair.run.STEPS", broken)
+    with pytest.raises(NoCureError, match="does not answer as the model"):
+        cure(made.diagnosis, quantization=recipe, inputs=inputs)
+
+
+def zeros(job):
+    """Quantize, and lose the values of the largest constant."""
+    STEPS["quantize"].run(job)
+    model = unpack(job.content)
+    buffer = max((b for b in model.buffers if b.data is not None), key=lambda b: len(b.data))
+    buffer.data = np.zeros(len(buffer.data), "uint8")
+    job.content = pack(model)
 
 
 def test_reference_variables_of_tf1_are_written_anew(tf, tmp_path):

@@ -62,7 +62,7 @@ def run(content, name, inputs, state):
 
 
 @pytest.mark.parametrize(
-    ("name", "target", "way"),
+    ("name", "target", "plan"),
     [
         ("keras_saved", "litert", "hold-variables"),
         ("keras_in_a_module", "tflite-2.3", "hold-variables"),
@@ -78,9 +78,9 @@ def run(content, name, inputs, state):
         ("tf1_saved_model", "litert", "convert"),
     ],
 )
-def test_the_file_answers_as_tensorflow(tf, specimen_path, cured, name, target, way):  # noqa: PLR0917
+def test_the_file_answers_as_tensorflow(tf, specimen_path, cured, name, target, plan):  # noqa: PLR0917
     made = cured(name, target=target)
-    assert made.plan.id == way
+    assert made.plan.id == plan
     assert made.parity.passed
     assert len(made.parity.runs) >= 2
     signature = read_graph(specimen_path(name)).signature(made.plan.signatures[0])
@@ -92,7 +92,7 @@ def test_the_file_answers_as_tensorflow(tf, specimen_path, cured, name, target, 
     for mine, theirs in zip(got, expected, strict=True):
         for output in theirs:
             np.testing.assert_allclose(mine[output], theirs[output], rtol=1e-4, atol=1e-5)
-    keeps_state = any(v.assigns for v in made.diagnosis.variables) and way != "take-signature"
+    keeps_state = any(v.assigns for v in made.diagnosis.variables) and plan != "take-signature"
     variables = read_graph(made.content).variables
     assert bool(variables) == (keeps_state and target in ("litert", "micro"))
 
@@ -368,7 +368,7 @@ def test_mutant_a_checkpoint_of_other_values_is_no_cure(specimen_path, tmp_path,
         ("counter_tflite", {"quantization": "int8"}),
     ],
 )
-def test_the_code_of_a_way_makes_such_a_file(cured, name, options, tmp_path, monkeypatch):
+def test_the_code_of_a_plan_makes_such_a_file(cured, name, options, tmp_path, monkeypatch):
     made = cured(name, **options)
     asked = asked_of(made)
     monkeypatch.chdir(tmp_path)
@@ -419,7 +419,7 @@ def test_a_diagnosis_is_not_made_twice(specimen_path, monkeypatch):
     made = cure(diagnosis)
     assert made.content == diagnosis.proof.content
     text = json.dumps(made.as_dict())
-    assert json.loads(text)["way"]["id"] == "convert"
+    assert json.loads(text)["plan"]["id"] == "convert"
     assert repr(made).startswith("RepairResult(convert: ")
     assert "convert" in made.text()
     assert "<table" in made.html()

@@ -30,7 +30,7 @@ from varhandle.tflite.state_files import as_npz
 if TYPE_CHECKING:
     from varhandle.repair.run import RepairResult
 
-SCHEMA = 1
+SCHEMA = 2
 VERDICT_FILE = "verdict.json"
 MODEL_FILE = "model.tflite"
 STATE_FILE = "model.state.npz"
@@ -92,7 +92,7 @@ def verdict_content(
         "verdict": cured.verdict if cured else _without_file(diagnosis, outcome),
         "reason": printable((cured.doubt or cured.plan.why) if cured else outcome, None),
         "diagnosis": diagnosis.as_dict(),
-        "way": made.get("way"),
+        "plan": made.get("plan"),
         "change": _change(outcome),
         "file": MODEL_FILE if cured else None,
         "bytes": made.get("bytes"),

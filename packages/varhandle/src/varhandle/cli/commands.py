@@ -125,7 +125,7 @@ def _add_cure(commands: Any) -> None:
         "cure",
         help="make the .tflite file that MODEL should have become, and prove it",
         description=(
-            "Choose the way, apply the cure, and compare the file with TensorFlow. OUT.tflite is "
+            "Plan the repair, carry it out, and compare the file with TensorFlow. OUT.tflite is "
             "written unless it answers otherwise. Exit code 0 if it is proved, 1 where there is no "
             "safe cure, 3 if it is written and unproved; the first line says why."
         ),

@@ -8,6 +8,7 @@ One that could not be compared with anything that tells is made, and called unpr
 
 from __future__ import annotations
 
+import copy
 import functools
 import html
 import os
@@ -59,7 +60,7 @@ from varhandle.repair.steps import STEPS, RepairJob
 from varhandle.sandbox import run_isolated
 from varhandle.sandbox.lock import locking
 from varhandle.savedmodel import checkpoint_freezer, resave_tracked
-from varhandle.tflite.externalize_state import lift_state
+from varhandle.tflite.externalize_state import Lifted, lift_state
 from varhandle.tflite.flatbuffer import unpack
 from varhandle.tflite.runtime_support import refusals
 from varhandle.tflite.state_files import check_target, write_with_state
@@ -177,7 +178,7 @@ class RepairResult(Rich):
             "model": self.diagnosis.model,
             "format": self.diagnosis.format,
             "target": self.target.id,
-            "way": {
+            "plan": {
                 "id": self.plan.id,
                 "steps": list(self.plan.steps),
                 "why": self.plan.why,
@@ -396,10 +397,9 @@ def _compared(job: RepairJob, recipe: str | None) -> Parity | None:
     micro = runs_on_micro(job) and recipe == job.plan.quantization
     content, lifted = job.content, job.lifted
     if job.draws:
-        if recipe or not job.held:
+        if not job.held:
             return None
-        lifted = lift_state(job.held) if lifted else None
-        content = lifted.content if lifted else job.held
+        content, lifted = _held_file(job, recipe)
     before = job.diagnosis.proof
     known = before is not None and before.passed and job.content == before.content
     if before and known and not (recipe or micro) and same_calls(job.asked, before.asked):
@@ -420,6 +420,18 @@ def _compared(job: RepairJob, recipe: str | None) -> Parity | None:
     if parity is not None and not parity.passed:
         raise _differs(job, parity, recipe)
     return parity
+
+
+def _held_file(job: RepairJob, recipe: str | None) -> tuple[bytes, Lifted | None]:
+    """Make the same file of the copy whose random numbers are held: that can be compared."""
+    twin = copy.copy(job)
+    twin.source, twin.content = job.held_source, job.held
+    if job.lifted:
+        twin.lifted = lift_state(job.held)
+        twin.content = twin.lifted.content
+    if recipe:
+        STEPS["quantize"].run(twin)
+    return twin.content, twin.lifted
 
 
 def _differs(job: RepairJob, parity: Parity, recipe: str | None) -> NoCureError:
