@@ -376,6 +376,18 @@ def test_a_child_has_the_surroundings_of_its_caller_now(tmp_path, monkeypatch):
     assert seen == [42, "yes", str(tmp_path), "default_int_handler", b""]
 
 
+def test_what_a_child_writes_has_the_mode_that_its_caller_gives_now(tmp_path):
+    before = os.umask(0o022)
+    try:
+        for number, mask in enumerate((0o077, 0o002, 0o027)):
+            os.umask(mask)
+            path = tmp_path / str(number)
+            assert run_isolated(path.touch, writes=[tmp_path], tensorflow=False).ok
+            assert path.stat().st_mode & 0o777 == 0o666 & ~mask
+    finally:
+        os.umask(before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_the_server_ends_with_its_process(number):
     asked = "print(run_isolated(os.getppid, tensorflow=False).value, flush=True)"

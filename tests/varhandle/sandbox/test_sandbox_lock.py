@@ -197,6 +197,50 @@ for name in os.listdir('/proc/self/fd'):
 """
 
 
+WRITES = {
+    "many files": "for n in range(20): open(f'{folder}/{n}', 'wb').write(part)",
+    "one below another": (
+        "for n in range(20): os.makedirs(f'{folder}/{n}/a'); "
+        "open(f'{folder}/{n}/a/b', 'wb').write(part)"
+    ),
+    "no files but names": "for n in range(17_000): os.mkdir(f'{folder}/{n}')",
+    "files without a name": (
+        "held = [open(f'{folder}/{n}', 'wb') for n in range(20)]\n"
+        "for one in held: os.unlink(one.name); one.write(part); one.flush()"
+    ),
+    "a map of a file without a name": (
+        "one = open(f'{folder}/one', 'w+b'); one.write(bytes(4096)); one.flush()\n"
+        "held = mmap.mmap(one.fileno(), 4096); os.unlink(one.name); one.close()"
+    ),
+}
+
+
+@needs_lock
+@pytest.mark.parametrize("how", WRITES)
+@pytest.mark.parametrize("own", [True, False])
+def test_all_files_together_have_an_end(how, own, tmp_path):
+    before = "import mmap, os, tempfile, time\npart = bytes(2**26)\nfolder = "
+    source = f"{before}{'tempfile.mkdtemp()' if own else 'given'}\n{WRITES[how]}\ntime.sleep(9999)"
+    names = {"given": str(tmp_path)}
+    record = run_isolated(
+        *(execute, source, names),
+        **{"writes": [tmp_path], "memory_limit": 2**30, "timeout": 3600, "tensorflow": False},
+    )
+    assert (record.outcome, record.message) == ("crashed", "ended: it wrote over 1.0 GiB")
+
+
+@needs_lock
+def test_what_was_there_before_does_not_count(tmp_path):
+    for number in range(3):
+        (tmp_path / str(number)).write_bytes(bytes(2**29))
+    source = "import time; open(given + '/more', 'wb').write(bytes(2**26)); time.sleep(1)"
+    record = run_isolated(
+        *(execute, source, {"given": str(tmp_path)}),
+        **{"writes": [tmp_path], "memory_limit": 2**30, "tensorflow": False},
+    )
+    assert record.ok, record.message
+
+
 @needs_lock
 def test_no_open_file_is_used_on(tmp_path):
     """A child is forked from a process that may have files open: a kernel's connections, say."""

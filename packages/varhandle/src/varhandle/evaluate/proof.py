@@ -519,12 +519,12 @@ _OP_COMPLAINT = re.compile(r"error: (?:loc\(.*\): )?'(tfl?\.\w+)' op ([^\n]+)")
 
 def converter_words(record: Record) -> str:
     """Say in one line why the converter gave no file."""
+    if record.outcome in {"crashed", "out of memory"} and record.message.startswith("ended: "):
+        return f"the converter was ended: {record.message.removeprefix('ended: ')}"
     if record.outcome == "crashed":
         return f"the converter died ({record.exit_signal or 'without a word'})"
     if record.outcome == "timed out":
         return "the converter did not end in time, and was ended"
-    if record.outcome == "out of memory":
-        return f"the converter was ended: {record.message.removeprefix('ended: ')}"
     if record.failing_ops:
         complaint = _OP_COMPLAINT.search(record.message)
         words = f": {printable(complaint[1])} {printable(complaint[2])}" if complaint else ""

@@ -64,6 +64,8 @@ def run(folder: str, announce: Callable[[], None], kept: int) -> None:
     os.chdir(order["cwd"])
     os.environ.clear()
     os.environ.update(order["environment"])
+    if order["umask"] is not None:  # that of the server is from when it was started
+        os.umask(order["umask"])
     _redirect(sys.stdout, 1, Path(folder, OUTPUT))
     _redirect(sys.stderr, 2, Path(folder, LOG))
     # Python has no public way to call the exit functions of a process that will be killed, nor

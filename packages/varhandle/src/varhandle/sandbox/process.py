@@ -14,6 +14,7 @@ import functools
 import io
 import os
 import pickle
+import re
 import signal
 import stat
 import sys
@@ -24,11 +25,12 @@ import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 
 from varhandle.sandbox import child, plain_data
+from varhandle.sandbox.disk_watch import DiskWatch
 from varhandle.sandbox.fork_server import SpawnedChild, start_child
 from varhandle.sandbox.lock import is_wanted, search_path
 from varhandle.sandbox.record import OpError, Record
@@ -60,8 +62,8 @@ def run_isolated(
     a temporary one of its own; and its result is what ``plain_data`` takes. With ``locked=False``,
     for code of our own or the caller's, it can do what this process can, and return anything.
 
-    ``timeout`` is in seconds,
-    ``memory_limit`` in resident bytes of the child without its own children. ``tensorflow=False``
+    ``timeout`` is in seconds, ``memory_limit`` in resident bytes of the child without its own
+    children; a locked one may not write more to disk either, in all. ``tensorflow=False``
     starts a fork server without TensorFlow, in a fraction of the time, if none runs yet and this
     process has not imported it either.
     """
@@ -152,6 +154,7 @@ def _run(
         if lock is not None:
             lock["writes"] = [name, *lock["writes"]]
         order = {
+            "umask": _umask(),
             "task": task,
             "lock": lock,
             "temporary": own_folder,
@@ -171,19 +174,40 @@ def _run(
         else:
             try:
                 loads = pickle.loads if lock is None else plain_data.loads
-                fields = _watch(process, folder, started + timeout, memory_limit, loads)
+                limits = _Limits(
+                    started + timeout, memory_limit, DiskWatch(lock["writes"] if lock else [])
+                )
+                fields = _watch(process, folder, limits, loads)
             finally:
                 process.end()
         fields.setdefault("seconds", time.monotonic() - started)
         return Record(output=_read(folder / child.OUTPUT), log=_read(folder / child.LOG), **fields)
 
 
+class _Limits(NamedTuple):
+    """What a child may take."""
+
+    deadline: float
+    memory: int  # resident bytes; of a locked child, also what it adds to the disk
+    disk: DiskWatch
+
+    def exceeded(self, pid: int | None) -> dict[str, Any] | None:
+        """Return the fields of the record where a limit is met."""
+        if time.monotonic() > self.deadline:
+            return {"outcome": "timed out", "message": "ended: it ran longer than it may"}
+        resident, threads = _held(pid)
+        limit = f"over {self.memory / GIB:.1f} GiB"
+        if resident > self.memory:
+            return {"outcome": "out of memory", "message": f"ended: it took {limit}"}
+        if threads > _MOST_THREADS:
+            return {"outcome": "crashed", "message": f"ended: it had over {_MOST_THREADS} threads"}
+        if pid is not None and self.disk.shows_more_than(self.memory, pid):
+            return {"outcome": "crashed", "message": f"ended: it wrote {limit}"}
+        return None
+
+
 def _watch(
-    process: SpawnedChild,
-    folder: Path,
-    deadline: float,
-    memory_limit: int,
-    loads: Callable[[bytes], Any],
+    process: SpawnedChild, folder: Path, limits: _Limits, loads: Callable[[bytes], Any]
 ) -> dict[str, Any]:
     """Wait for the child's answer, its death or a limit, and return the record's fields."""
     while True:
@@ -194,14 +218,18 @@ def _watch(
             return _crash(process)
         if _cancelled.get().is_set():
             return dict(_CANCELLED)
-        if time.monotonic() > deadline:
-            return {"outcome": "timed out", "message": "ended: it ran longer than it may"}
-        resident, threads = _held(process.pid)
-        if resident > memory_limit:
-            limit = memory_limit / GIB
-            return {"outcome": "out of memory", "message": f"ended: it took over {limit:.1f} GiB"}
-        if threads > _MOST_THREADS:
-            return {"outcome": "crashed", "message": f"ended: it had over {_MOST_THREADS} threads"}
+        if (fields := limits.exceeded(process.pid)) is not None:
+            return fields
+
+
+def _umask() -> int | None:
+    """Return this process's umask, which the system call that tells it would change (proc(5))."""
+    try:
+        status = Path("/proc/self/status").read_text("latin-1")
+    except OSError:
+        return None
+    found = re.search(r"^Umask:\s*(\d+)", status, re.MULTILINE)
+    return int(found[1], 8) if found else None
 
 
 def _received(result: Path, loads: Callable[[bytes], Any]) -> dict[str, Any]:
