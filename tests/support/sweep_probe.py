@@ -25,12 +25,14 @@ class ProbeMaker:
     """Does what the model says, and writes the verdict that the model says."""
 
     source: Path | None = None
+    beside: Path | None = None  # where the id of a child goes that is started before the clock
 
     def sources(self):
         return [self.source] if self.source else []
 
     def prepare(self):
-        pass
+        if self.beside:
+            _start({"pids": self.beside}, SLEEP)
 
     def make(self, task):
         told = json.loads(task.spec.model.read_text())
@@ -64,7 +66,8 @@ def _act(told):
         os.write(2, b"LLVM ERROR: no such thing\n")
         os.abort()
     elif act in ("hang", "eat"):
-        _start(told, EAT if act == "eat" else SLEEP)
+        if act == "eat":
+            _start(told, EAT)
         time.sleep(600)
     elif act == "spin":  # and never let go
         while True:

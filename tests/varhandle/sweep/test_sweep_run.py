@@ -21,8 +21,10 @@ from bs4 import BeautifulSoup
 from sweep_probe import PretendedRows, Probe, ProbeMaker, until
 
 from varhandle.evaluate import reference
+from varhandle.sandbox import Record
 from varhandle.sweep.row_specs import RowSpec, rows_of_models
 from varhandle.sweep.row_supervisor import CureMaker, run_row
+from varhandle.sweep.rows import read_row
 from varhandle.sweep.run import run_sweep
 
 GIB = 2**30
@@ -41,11 +43,9 @@ def probe(tmp_path_factory):
 @pytest.fixture(scope="module")
 def swept(probe):
     models = [
-        probe.model("hang.tflite", act="hang"),
         probe.model("good.tflite", findings=["reads-only", "held-twice"], difference=0.25),
         probe.model("abort.tflite", act="abort"),
         probe.model("eat.tflite", act="eat"),
-        probe.model("spin.tflite", act="spin"),
         probe.model("raise.tflite", act="raise"),
         probe.model("leave.tflite", act="leave", verdict="blocked", reason=REASON),
         probe.model(NASTY, verdict="wrong-answers", agreeing=2),
@@ -57,11 +57,20 @@ def swept(probe):
         probe.folder / "out",
         maker=ProbeMaker(),
         workers=2,
-        timeout=15,
         memory=GIB,
         say=said.append,
     )
     return result, said
+
+
+@pytest.fixture(scope="module")
+def late(tmp_path_factory):
+    """Two rows that never end, each with a child that lives before the row's clock runs."""
+    late = Probe(tmp_path_factory.mktemp("late"))
+    models = [late.model("hang.tflite", act="hang"), late.model("spin.tflite", act="spin")]
+    maker = ProbeMaker(beside=late.pids_file)
+    result = run_sweep(rows_of_models(models), late.folder / "out", maker=maker, timeout=1)
+    return late, maker, models, result
 
 
 def rows_by_name(result):
@@ -71,8 +80,6 @@ def rows_by_name(result):
 @pytest.mark.parametrize(
     ("name", "verdict", "reason"),
     [
-        ("hang.tflite", "timed out", "ended: after N s; it may take 15 s"),
-        ("spin.tflite", "timed out", "ended: after N s; it may take 15 s"),
         ("good.tflite", "ready", "it runs"),
         ("abort.tflite", "crashed", "the row's process died: LLVM ERROR: no such thing"),
         ("raise.tflite", "failed", "KeyError: '<gone>'"),
@@ -95,13 +102,43 @@ def test_a_row_says_what_became_of_it(swept, name, verdict, reason):
 
 def test_rows_stand_in_the_order_in_which_they_were_given(swept):
     names = [row.model for row in swept[0].rows]
-    assert names[:3] == ["hang.tflite", "good.tflite", "abort.tflite"]
-    assert names[7:] == [SHOWN, "liar.tflite"]
+    assert names[:2] == ["good.tflite", "abort.tflite"]
+    assert names[5:] == [SHOWN, "liar.tflite"]
 
 
 def test_no_process_is_left_behind(probe, swept):
-    assert len(probe.pids_file.read_text().split()) == 9 + 3  # the rows, and their children
+    assert len(probe.pids_file.read_text().split()) == 7 + 2  # the rows, and their children
     assert probe.left_behind() == []
+
+
+def test_a_row_that_does_not_end_is_ended_with_its_children(late):
+    late, _, _, result = late
+    for row in result.rows:
+        assert row.verdict == "timed out"
+        assert re.fullmatch(r"ended: after \d+ s; it may take 1 s", row.reason)
+    assert len(late.pids_file.read_text().split()) >= 2
+    assert late.left_behind() == []
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason"),
+    [
+        ("timed out", "ended: after 99 s; it may take 900 s"),
+        ("out of memory", "ended: it took over 16.0 GiB"),
+    ],
+)
+def test_a_row_whose_process_does_not_come_to_look_is_ended_and_kept(
+    small, monkeypatch, outcome, reason
+):
+    pretended = PretendedRows(monkeypatch)
+    run_sweep(rows_of_models([small.model("a.tflite")]), small.folder / "out", maker=ProbeMaker())
+    (task,) = pretended.made
+    (task.row_folder / "row.json").unlink()
+    ended = Record(outcome, message=reason, seconds=99.0)
+    monkeypatch.setattr("varhandle.sweep.row_supervisor.run_isolated", lambda *_, **__: ended)
+    row = run_row(task)
+    assert (row.verdict, row.reason) == (outcome, reason)
+    assert read_row(task) == row
 
 
 def test_a_crash_leaves_its_last_words(swept):
@@ -119,8 +156,8 @@ def test_the_worst_run_of_a_parity_counts(swept):
 
 def test_progress_is_one_line_a_row(swept):
     result, said = swept
-    assert said.pop(0) == "kept 0 of 9 rows, 9 to make 2 at a time"
-    assert [line.split()[0] for line in said] == [f"{n}/9" for n in range(1, 10)]
+    assert said.pop(0) == "kept 0 of 7 rows, 7 to make 2 at a time"
+    assert [line.split()[0] for line in said] == [f"{n}/7" for n in range(1, 8)]
     assert all(line.isprintable() for line in said)
     assert all("left]" in line for line in said[:-1])
     assert any("✗ blocked: leave.tflite (litert)" in line for line in said)
@@ -174,18 +211,19 @@ def test_the_page_runs_and_fetches_nothing_and_its_links_exist(swept):
 def test_a_second_sweep_keeps_every_row(probe, swept):
     result, _ = swept
     began, said = probe.counted("began"), []
-    models = [probe.folder / name for name in ("good.tflite", "abort.tflite", "hang.tflite")]
-    again = run_sweep(
-        rows_of_models(models),
-        result.folder,
-        maker=ProbeMaker(),
-        timeout=15,
-        say=said.append,
-    )
-    assert said == ["kept 3 of 3 rows"]
-    assert (again.kept, probe.counted("began")) == (3, began)
+    models = [probe.folder / name for name in ("good.tflite", "abort.tflite")]
+    specs = rows_of_models(models)
+    again = run_sweep(specs, result.folder, maker=ProbeMaker(), memory=GIB, say=said.append)
+    assert said == ["kept 2 of 2 rows"]
+    assert (again.kept, probe.counted("began")) == (2, began)
     first = rows_by_name(result)
     assert again.rows == tuple(first[model.name] for model in models)
+
+
+def test_a_second_sweep_keeps_what_took_too_long(late):
+    late, maker, models, result = late
+    again = run_sweep(rows_of_models(models), result.folder, maker=maker, timeout=1)
+    assert (again.kept, again.rows) == (2, result.rows)
 
 
 # What is kept, without a kernel.

@@ -107,10 +107,14 @@ def run_row(task: RowTask, stop: threading.Event | None = None) -> Row:
     if record.ok:
         made: Row = record.value
         return made
-    if record.exit_signal is None:
-        return make_row(task, "failed", record.message or record.outcome)
-    reason = f"the row's process died: {last_error_line(task) or record.exit_signal}"
-    row = make_row(task, "crashed", reason, seconds=record.seconds)
+    verdict, reason = record.outcome, record.message
+    if verdict == "crashed" and record.exit_signal is not None:
+        reason = f"the row's process died: {last_error_line(task) or record.exit_signal}"
+    elif verdict == "timed out":
+        reason = f"ended: {_late(task, record.seconds)}"
+    elif verdict != "out of memory":
+        return make_row(task, "failed", reason or verdict)
+    row = make_row(task, verdict, reason, seconds=record.seconds)
     if task.row_folder.is_dir():
         store_row(task, row)
     return row
@@ -219,10 +223,14 @@ def _within_limits(task: RowTask) -> Row:
     return make_row(task, "failed", f"{type(error).__name__}: {error}", seconds=seconds)
 
 
+def _late(task: RowTask, seconds: float) -> str:
+    return f"after {seconds:.0f} s; it may take {task.timeout:g} s"
+
+
 def _overrun(task: RowTask, seconds: float) -> tuple[str, str] | None:
     """Say which limit is met, if one is."""
     if seconds > task.timeout:
-        return "timed out", f"after {seconds:.0f} s; it may take {task.timeout:g} s"
+        return "timed out", _late(task, seconds)
     held = memory_of_descendants(task.memory)
     if held > task.memory:
         limit = task.memory / GIB
