@@ -1,6 +1,7 @@
 """Models whose batch and lengths are open: closed, converted, and compared with Keras itself."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -155,6 +156,54 @@ def test_the_inputs_that_are_given_decide_the_sizes(tf, tmp_path):
     assert list(runner.get_input_details()[name]["shape"]) == [4, 3, 6, 6, 1]
     (got,) = runner(**{name: inputs[name][0]}).values()
     np.testing.assert_allclose(got, model(inputs[name][0]), atol=1e-5)
+
+
+@pytest.mark.parametrize("sequences", [False, True])
+def test_an_lstm_of_keras_2_with_a_fixed_batch_keeps_no_state(tf, tmp_path, monkeypatch, sequences):
+    """Built as Keras 2 builds it: the converter makes one op of it, whose state goes on."""
+    units, steps, random = 6, 5, np.random.default_rng(0)
+
+    def lstm(x, h, c, kernel, recurrent, bias):  # noqa: PLR0917 - as Keras 2 passes them
+        def step(n, h, c, seen):
+            i, f, g, o = tf.split(x[:, n] @ kernel + h @ recurrent + bias, 4, 1)
+            c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
+            h = tf.sigmoid(o) * tf.tanh(c)
+            return n + 1, h, c, seen.write(n, h)
+
+        seen = tf.TensorArray(tf.float32, steps, element_shape=[1, units])
+        _, h, c, seen = tf.while_loop(lambda n, *_: n < steps, step, (0, h, c, seen))
+        return h, tf.transpose(seen.stack(), [1, 0, 2]), h, c, tf.constant(0.0)
+
+    mark = {"api_implements": "lstm_1", "time_major": False, "go_backwards": False}
+    marked = tf.function(lstm, autograph=False, experimental_attributes=mark)
+    module, zero = tf.Module(), tf.zeros([1, units])
+    shapes = ((4, 4 * units), (units, 4 * units), (4 * units,))
+    module.weights = [tf.Variable(random.normal(size=s).astype("float32")) for s in shapes]
+    module.call = tf.function(
+        lambda x: {
+            "y": marked(x, zero, zero, *map(tf.convert_to_tensor, module.weights))[sequences]
+        },
+        input_signature=[tf.TensorSpec([1, steps, 4], name="x")],
+    )
+    monkeypatch.chdir(tmp_path)
+    tf.saved_model.save(module, "fixed", signatures=module.call)
+    plain = tf.lite.TFLiteConverter.from_saved_model("fixed").convert()
+    calls = random.normal(size=(4, 1, steps, 4)).astype("float32")
+    expected = [module.call(x)["y"].numpy() for x in calls]
+
+    def largest_difference(content):
+        runner = tf.lite.Interpreter(model_content=content).get_signature_runner()
+        pairs = zip(calls, expected, strict=True)
+        return max(np.abs(runner(x=x)["y"] - answer).max() for x, answer in pairs)
+
+    assert largest_difference(plain) > 1e-2  # which is why there is something to cure
+    found = diagnose("fixed")
+    assert found.verdict == "wrong-answers"
+    assert "keeps its state: varhandle cure fixed model.tflite" in found.other[0]
+    made = cure(found)
+    assert largest_difference(made.content) < 1e-5
+    run(made.plan.code)
+    assert largest_difference(Path("model.tflite").read_bytes()) < 1e-5
 
 
 def test_an_lstm_of_keras_2_is_not_made_one_op(tf, tmp_path):

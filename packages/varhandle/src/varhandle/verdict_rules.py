@@ -71,6 +71,18 @@ def is_not_loaded(proof: Proof | None) -> bool:
     return told == "MissingCustomObjectError" or told in _PLAIN_ERRORS
 
 
+_FUSED = frozenset({"UNIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_LSTM"})
+
+
+def is_fused_wrongly(proof: Proof | None) -> bool:
+    """Tell whether an LSTM of Keras 2 became one op, whose state goes on from call to call."""
+    if proof is None or proof.parity is None or proof.passed or proof.content is None:
+        return False
+    if any(run.refusal for run in proof.parity.runs):
+        return False
+    return any(node.op in _FUSED for node in read_graph(proof.content).nodes)
+
+
 def decide(
     graph: Graph,
     findings: tuple[Finding, ...],
@@ -282,6 +294,9 @@ def _unexplained(graph: Graph, proof: Proof) -> str:
     largest = max(run.largest_difference for run in proof.parity.runs)
     text = f"the file does not answer as TensorFlow ({runs}; largest difference {largest:.2g}"
     curable = _curable(graph) if any(run.refusal for run in proof.parity.runs) else ""
+    if is_fused_wrongly(proof):
+        command = code.cure_command(graph.source, inference_signature(graph))
+        curable = f"the op that the converter made of an LSTM keeps its state: {command} keeps none"
     cause = curable or "no variable explains it"
     return f"{text}{'; ' if notes else ''}{'; '.join(notes)}), and {cause}"
 

@@ -27,7 +27,7 @@ from varhandle.repair.refusal import NO_FAMILY, ORIGINAL_MODEL, NoCureError
 from varhandle.repair.steps import REWRITES, STEPS
 from varhandle.savedmodel.checkpoint_freezer import checkpoint_beside
 from varhandle.savedmodel.close_shapes import Sizes
-from varhandle.verdict_rules import is_not_loaded
+from varhandle.verdict_rules import is_fused_wrongly, is_not_loaded
 
 _FAMILIES = {family.id: family for family in FAMILIES}
 _BLOCKING = frozenset(family.id for family in FAMILIES if family.spoils_whole_file)
@@ -302,8 +302,9 @@ def _plan_for_source(
     _refuse(errors.values())
     narrow = _calculated_in(diagnosis)
     open_sizes = closing or _stops_on_open_sizes(diagnosis, signature, explained=lost is not None)
-    if open_sizes and not (rewrites or narrow):
-        return _plan_to_close(diagnosis, lost)
+    fused = is_fused_wrongly(diagnosis.proof)
+    if (open_sizes or fused) and not (rewrites or narrow):
+        return _plan_to_close(diagnosis, lost, fused)
     names = " and ".join(narrow)
     why_calculated = (
         f"It calculates in {names}, and no builtin op does: the values are carried in float32, and "
@@ -344,8 +345,13 @@ def _plan_to_track(lost: Finding | None) -> _Choice:
     return _Choice(["track-variables", "convert"], why)
 
 
-def _plan_to_close(diagnosis: Diagnosis, lost: Finding | None) -> _Choice:
+def _plan_to_close(diagnosis: Diagnosis, lost: Finding | None, fused: bool) -> _Choice:
     why = "The sizes of its inputs are open, and the converter or an op needs them."
+    if fused:
+        why = (
+            "The converter makes one op of an LSTM of Keras 2, whose state goes on from call to "
+            "call: without its mark, the LSTM stays the loop that it is."
+        )
     if format_of(diagnosis.graph).can_export:
         return _Choice(["export", "close-shapes", "convert"], why)
     if lost is not None:
