@@ -330,6 +330,28 @@ def test_requests_to_warm_up_are_calls(tf, tmp_path, save_module):
     assert example_calls(graph, graph.signatures[0], 5).origin == "made up"
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_float_input_that_is_quantized_at_once_has_the_range_of_its_integers(tf, bits):
+    """The converter keeps float inputs, and folds the Rescaling away: its integers still tell."""
+    keras = tf.keras
+    model = keras.Sequential([keras.Input([12, 12, 3]), keras.layers.Rescaling(1 / 255)])
+    for layer in conv(keras):
+        model.add(layer)
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    ops = tf.lite.OpsSet
+    both = ops.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+    converter.target_spec.supported_ops = [ops.TFLITE_BUILTINS_INT8 if bits == 8 else both]
+    pixels = RANDOM.integers(0, 256, (20, 1, 12, 12, 3)).astype("float32")
+    converter.representative_dataset = lambda: ([image] for image in pixels)
+    content = converter.convert()
+    graph = read_graph(content)
+    made = example_calls(graph, graph.signatures[0], 5, content=content)
+    assert made.origin == "graph" and "the range of its integers" in made.basis
+    low = 0 if bits == 8 else -255
+    assert low - 2 <= values(made).min() and 200 < values(made).max() <= 257
+
+
 def _with_metadata(content, mean, std, low, high):
     """Give a .tflite file metadata of its input, as ``metadata_schema.fbs`` lays them out."""
     import flatbuffers

@@ -89,6 +89,8 @@ def example_calls(
     quantized: dict[str, Between] = {}
     if content is not None and format_of(graph).is_converted:
         quantized, described = _of_file(signature, content)
+        if any(node.op == "QUANTIZE" for node in graph.nodes):
+            described = {**_quantized_at_once(graph, signature, content), **described}
         facts = {**quantized, **described, **facts}
     if inputs is not None:
         in_order = any(variable.assigns for variable in graph.variables)
@@ -334,6 +336,29 @@ def _of_file(signature: Signature, content: bytes) -> tuple[dict[str, Between], 
         for name in (name for name, own in tensors.items() if own == tensor and ends):
             described[name] = between(min(ends), max(ends), "its metadata")
     return quantized, described
+
+
+def _quantized_at_once(graph: Graph, signature: Signature, content: bytes) -> dict[str, Between]:
+    """Return the ranges of float inputs that a file makes integers before anything else."""
+    from varhandle.formats.tflite_reader import input_tensors
+    from varhandle.tflite.tensor_ranges import quantized_ranges
+
+    called = {one.name: one for one in graph.signatures}.get(signature.name, graph.main_signature)
+    steps = [
+        (part.name, node)
+        for part in graph.functions
+        for node in part.nodes
+        if node.op == "QUANTIZE"
+    ]
+    ranges = zip(steps, quantized_ranges(content).of_op("QUANTIZE"), strict=True)
+    made = {(part, node.name): one for (part, node), one in ranges}
+    nodes, found = graph.function(called.function).nodes, {}
+    for name, tensor in input_tensors(content, signature.name).items():
+        uses = [node for node in nodes if tensor in node.inputs]
+        if [node.op for node in uses] == ["QUANTIZE"]:
+            one = made[called.function, uses[0].name]
+            found[name] = between(one.smallest, one.largest, "the range of its integers")
+    return found
 
 
 def _stored(graph: Graph, signature: Signature) -> GivenCalls | None:
