@@ -19,7 +19,7 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
         if is_flex(op) and not role(op) and not is_of_training(op)
     ]
     if refused:
-        names = join_names(dict.fromkeys(op for op, _ in refused))
+        names = join_names(op for op, _ in refused)
         message = (
             f"{names}: the file holds ops of TensorFlow itself, and this interpreter has no Flex"
             " delegate to run them."
