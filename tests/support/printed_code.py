@@ -29,17 +29,19 @@ NOT_PRINTED = {
 PATTERNS = ("Pattern", "re.", "phrase", "case")
 
 HOLE = "…"  # what is filled in for a model
-_OF_A_LOG = re.compile(r"\(\?|\\[wdb]|\[\^|\.\*")
+_OF_A_LOG = re.compile(r"^loc\(|\(\?|\\[wdb]|\[\^|\.\*")
 _NESTED = r"\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)"
 _CALL = re.compile(rf"[A-Za-z_{HOLE}][\w.{HOLE}]*\w{{2}}{_NESTED}(?:\.\w+{_NESTED})*")
+_VALUE = r"'[^']*'|\"[^\"]*\"|[^\s()]+"
 _ARGUMENT = (
-    rf"(?:--?[A-Za-z][\w-]*(?:[= ][^\s()]+)?|\"[^\"]*\"|'[^']*'|{HOLE}+|[A-Z]+(?:\.\w+)?"
+    rf"(?:--?[A-Za-z][\w-]*(?:[= ](?:{_VALUE}))?|\"[^\"]*\"|'[^']*'|{HOLE}+|[A-Z]+(?:\.\w+)?"
     rf"|[\w.-]*[./=<>_{HOLE}][\w./=<>*{HOLE}-]*)"
 )
 _COMMAND = re.compile(
-    rf"(?:[A-Z_]+=\w+ )?(?:pip install(?: [\w.=-]+)?|varhandle [a-z]+|python(?: -m)? [\w.]+"
+    r"\b(?:cp|mkdir) [^()]+"
+    rf"|(?:[A-Z_]+=\w+ )?(?:pip install(?: [\w.=-]+)?|varhandle [a-z]+|python(?: -m)? [\w.]+"
     rf"|(?:(?<=\()|(?<=: )|(?<=run ))[a-z]\w+(?= -))(?: {_ARGUMENT})+"
-    rf"|(?:pip install|varhandle) [\w-]+|\b(?:cp|mkdir) [^()]+"
+    rf"|(?:pip install|varhandle) [\w-]+"
     rf"|(?<![\w-])--[a-z][\w-]+(?: (?:[A-Z]+[.\w]*|{HOLE}))?"
 )
 
@@ -130,7 +132,7 @@ def _plain(text: str) -> str:
 
 def is_in(piece: str, text: str) -> bool:
     """Tell whether a text that was run has all lines of a piece, in their order."""
-    plain = re.sub(r"\b[A-Z]{5,}\b", HOLE, _plain(piece))  # MODEL, FOLDER: the reader's own
+    plain = re.sub(r"\b[A-Z]{4,}\b", HOLE, _plain(piece))  # MODEL, FOLDER: the reader's own
     lines = (".*?".join(map(re.escape, line.split(HOLE))) for line in plain.split("\n"))
     return re.search("(?s:.*?)".join(lines), text) is not None
 

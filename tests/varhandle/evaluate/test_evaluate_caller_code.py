@@ -87,6 +87,26 @@ def test_a_file_without_signatures_is_called_by_its_tensors(delivered, counting_
     assert [next(iter(one.values()))[0] for one in told] == [1.0, 2.0, 3.0]
 
 
+def test_integers_and_text_go_in_without_signatures(tf, delivered, to_int8):
+    def doubling(x):
+        return {"y": tf.tanh(x) * 2.0}
+
+    function = tf.function(doubling).get_concrete_function(tf.TensorSpec([2], tf.float32, "x"))
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], tf.Module())
+    samples = np.random.default_rng(0).uniform(-1, 1, [50, 2]).astype("float32")
+    names = delivered(without_signatures(to_int8(converter, samples)))
+    (own,) = names["inputs"]
+    (answer,) = names["call"]({own: np.float32([0.5, -0.9])}).values()
+    np.testing.assert_allclose(answer, np.tanh([0.5, -0.9]) * 2, atol=0.05)
+
+    spec = tf.TensorSpec([2], tf.string, "x")
+    function = tf.function(lambda x: {"y": tf.gather(x, [1, 0])}).get_concrete_function(spec)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], tf.Module())
+    names = delivered(converter.convert())
+    assert names["outputs"]["y"].tolist() == [b"", b""]
+    assert names["call"]({"x": np.array([b"a", b"b"], object)})["y"].tolist() == [b"b", b"a"]
+
+
 HOSTILE = "y\"'\n]); raise SystemExit('\\u202e😀')  #"
 
 

@@ -2,12 +2,15 @@
 
 What stands in a fix is code, or a command, or both; it is run in an empty folder with nothing but
 what the fix says. Where a fix is a change of the program that made the model, that program is
-around it in the test that ``IN_ITS_PROGRAM`` names.
+around it in the test that ``printed_code.json`` names.
 """
 
 import re
+import subprocess
+import sys
 
 import numpy as np
+import printed_code
 import pytest
 import zoo
 from ai_edge_litert.interpreter import Interpreter
@@ -16,25 +19,6 @@ from family_checks import run, run_command
 from varhandle.families.catalog import find
 from varhandle.formats import read_graph
 
-IN_ITS_PROGRAM = {
-    # The family, and what of it; a test in families/tests/ or beside this one.
-    "frozen-but-assigned": "test_a_model_in_training_is_saved_for_inference",
-    "gather-from-frozen-table": "test_a_table_that_changes_is_read_before_it_is_looked_up",
-    "freezer-lost-variable": "test_a_graph_with_reads_in_functions_is_saved_where_its_session_is",
-    "keras3-export": "test_a_model_is_saved_anew",
-    "other-resource": "test_a_table_of_any_dtype_is_two_constants",
-    "random-draws": "test_what_is_to_be_written_instead_converts",
-    "shared-or-dynamic-state": "test_rows_are_added_to_a_variable_of_fixed_length",
-    "tensor-list": "test_it_shows_in_a_graph_and_the_fix_is_for_this_model",
-    "unfrozen-graph": "test_a_graph_is_frozen_where_its_session_is",
-    "uninitialised-variable": "test_a_variable_is_owned_by_what_is_saved",
-    "unsupported-variable-dtype": "test_a_state_in_the_recommended_dtype_converts",
-    "unsupported-variable-update": "test_the_slice_assign_of_the_zoo_converts_with_its_fix",
-    "flex-variable": "test_a_state_in_the_recommended_dtype_converts",  # it is the same code
-    "micro-needs-store": "test_evaluate_micro.py",  # C++
-    "quantised-state": "",  # a command
-    "runtime-too-old": "",
-}
 COMMAND = re.compile(r"^(?:# )?(varhandle .+)$", re.MULTILINE)
 
 ALONE = {
@@ -62,11 +46,49 @@ def shown():
     )
 
 
-def test_no_fix_is_left_out():
-    """A new family, or a new finding of an old one, is run here or in its program."""
-    alone = {family for _, family in ALONE}
-    assert set(shown()) >= ALONE
-    assert {family for _, family in shown()} <= alone | IN_ITS_PROGRAM.keys()
+def test_every_piece_of_printed_code_is_run():
+    """A test runs all code and commands that the source holds; none is kept that is gone."""
+    assert not printed_code.missing(), "run it in a test, and that with RECORD_PRINTED=1"
+    held = {(name, piece) for name, mine in printed_code.registry().items() for piece in mine}
+    assert held == {(name, p) for name, mine in printed_code.pieces().items() for p in mine}
+
+
+def test_the_tests_that_run_it_are_there():
+    tests = {test for mine in printed_code.registry().values() for test in mine.values()}
+    files = sorted({test.partition("::")[0] for test in tests})
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--collect-only", "-p", "no:cacheprovider", *files],
+        cwd=printed_code.ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert tests <= set(done.stdout.split("\n")), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("Name it so.\n\nm.export(folder)\nall = 1", ["m.export(folder)\nall = 1"]),
+        ("an old file (other2tf -i {path} -o out), or none", ["other2tf -i {path} -o out"]),
+        ("it needs Dask: pip install 'dask<9'", ["pip install 'dask<9'"]),
+        ("say --trust, where", ["--trust"]),
+        ("# or later:\n# tf.cast(x, tf.int32)", ["tf.cast(x, tf.int32)"]),
+        ("call tf.cast(x, tf.int32), then go on", ["tf.cast(x, tf.int32)"]),
+        ("resolver.AddCast();", ["resolver.AddCast();"]),
+        ("Select TensorFlow op(s), of allocate_tensors()", []),
+        ("varhandle cure m model.tflite --signature s", None),
+    ],
+)
+def test_code_is_seen_in_what_is_printed(text, pieces):
+    assert list(printed_code.pieces_of(text)) == ([text] if pieces is None else pieces)
+
+
+def test_a_comment_was_not_run():
+    printed_code.ran("# model.export(folder)\nx = 1")
+    assert not printed_code.is_in("model.export(folder)", printed_code._texts[-1])
+    assert printed_code.is_in("x = …", printed_code._texts[-1])
+    assert not printed_code.is_in("y = 1", printed_code._texts[-1])
 
 
 @pytest.mark.parametrize("printed", sorted(ALONE), ids=str)

@@ -248,10 +248,10 @@ _OTHER_TOOL = (
     "Save the model with training=False, so that nothing is assigned, and give the other tool that"
     " folder; a state that has to change goes in and out as a tensor, since such a tool knows no"
     f" variables.\n\n{code.EXPORT_FOR_INFERENCE}\n"
-    '# coremltools.convert(folder, source="tensorflow")\n'
     "# python -m tf2onnx.convert --saved-model FOLDER --output model.onnx\n"
-    "# Keras 2 (TensorFlow up to 2.15): give coremltools.convert a list of this function:\n"
-    "# function = tf.function(lambda x: model(x, training=False)).get_concrete_function(spec)"
+    "# coremltools takes no folder with two signatures, and takes a function:\n"
+    "# function = tf.function(lambda x: model(x, training=False)).get_concrete_function(spec)\n"
+    '# coremltools.convert([function], source="tensorflow")'
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from varhandle.display import join_names
+from varhandle.facts.releases import WHEELS, minor
 from varhandle.facts.targets import measured_runtimes, ops_of
 from varhandle.families import code
 from varhandle.families.base import Family, Finding, Reading, named, variable_names
@@ -69,12 +70,15 @@ _OTHER_OP = (
 )
 
 
-_EDGE_TPU = (
-    "The compiler of the Edge TPU is no longer developed, so a newer runtime cannot help: convert"
-    " the model with a TensorFlow{before}, quantized in full, and compile that file. No variable is"
-    " at fault.\n\n"
-    'pip install "tensorflow<{release}"'
-)
+def _edge_tpu(release: str) -> str:
+    """Say what the compiler of the Edge TPU takes: a file of a TensorFlow before a release."""
+    python = max(last for other, (_, last) in WHEELS.items() if other < minor(release))
+    return (
+        "The compiler of the Edge TPU is no longer developed, so a newer runtime cannot help:"
+        f" convert the model with a TensorFlow before {release} (Python 3.{python} or older),"
+        " quantized in full, and compile that file. No variable is at fault.\n\n"
+        f'pip install "tensorflow<{release}" "protobuf<3.21" "numpy<2"'
+    )
 
 
 def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
@@ -98,8 +102,7 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
             message += " On a microcontroller it means that the resolver was not given the op."
         fix = None if variable else _OTHER_OP
         if index.of("edge-tpu-compiler"):
-            before = f" before {since}" if since else ""
-            fix = _EDGE_TPU.format(before=before, release=since or "2.9")
+            fix = _edge_tpu(since or "2.9")
         yield FAMILY.in_log(160, line, message, fix)
 
 
@@ -159,7 +162,7 @@ FAMILY = Family(
         "edge-unparsed": Meaning(
             170,
             "The compiler of the Edge TPU cannot read the file.",
-            _EDGE_TPU.format(before=" before 2.9", release="2.9"),
+            _edge_tpu("2.9"),
         ),
         "variable-tensor": Meaning(
             160, "The file keeps state in variable tensors, which this loader does not take."

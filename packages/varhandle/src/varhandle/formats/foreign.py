@@ -49,16 +49,19 @@ _TORCH = (
     " model's class, litert_torch.convert(model, inputs).export('model.tflite') makes the file"
 )
 _TFJS_LAYERS = (
-    "a model of TensorFlow.js: turn it back into a Keras file (tensorflowjs_converter"
-    " --input_format=tfjs_layers_model --output_format=keras {path} model.h5), and give that"
+    "a model of TensorFlow.js: turn it back into a Keras file (pip install tensorflowjs 'ydf<0.12'"
+    " 'setuptools<81'), (tensorflowjs_converter --input_format=tfjs_layers_model"
+    " --output_format=keras {path} model.h5), and give that"
 )
 _TFJS_GRAPH = (
     "a graph of TensorFlow.js, which keeps no variables: give the SavedModel or the Keras file"
     " that it was made from"
 )
 _KERAS_CONFIG = (
-    "a Keras model without its weights: keras.models.model_from_json(open({path!r}).read()), then"
-    " load_weights, then save('model.keras'), and give that"
+    "a Keras model without its weights: model ="
+    " keras.models.model_from_json(open({path!r}).read());"
+    " model.load_weights('model.weights.h5'); model.save('model.keras')"
+    " puts them together, and model.keras can be given"
 )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import stat
 from io import FileIO
 from pathlib import Path
@@ -45,7 +46,8 @@ def check_folder(folder: Path) -> list[Path]:
         if not real.is_relative_to(root):
             if not caches & {real, real.parent}:
                 fault = f"{name} is a link out of the folder"
-                raise OSError(f"{fault}: copy the model (cp -rL), and name the copy")
+                copy = f"cp -rL {shlex.quote(str(folder))} copy"
+                raise OSError(f"{fault}: copy the model ({copy}), and name the copy")
             elsewhere.append(real)
     return elsewhere
 

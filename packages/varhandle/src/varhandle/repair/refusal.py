@@ -14,7 +14,10 @@ OTHER_BUILTINS = (
     "Write what is named with ops that have builtins, or leave it to the program around the model."
 )
 BRING_INPUTS = "Bring inputs of your own, an array for each input: --inputs FILE.npz."
-SIGN = "Save the model with signatures: tf.saved_model.save(module, path, signatures=…)."
+SIGN = (
+    "Save the model with a signature, in the program that has it: "
+    'tf.saved_model.save(module, "signed", signatures=module.step).'
+)
 OTHER_OPS = "Write the model with ops that this runtime has, or take a later one."
 OTHER_RECIPE = "Take another recipe, or bring inputs as the model will meet them to calibrate with."
 ORIGINAL_MODEL = "Give the model that the file was converted from."

@@ -99,7 +99,7 @@ _COMPILED = (
     "vendor's dispatch library runs it; for any other, take the .tflite file that was compiled."
 )
 _FLEX = (
-    "{}: ops of TensorFlow in a Flex file, as SELECT_TF_OPS or Keras' model.export(..., "
+    "{}: ops of TensorFlow in a Flex file, as SELECT_TF_OPS or Keras' model.export(path, "
     'format="litert") makes it. They need the Flex delegate, which the Python packages do not '
     "have: cure the model that the file was made from (varhandle cure MODEL OUT.tflite), which "
     "makes a file of builtin ops alone or says what stands in the way."

@@ -1,9 +1,7 @@
 """A variable that became a constant, while the graph still assigns it."""
 
 import shutil
-import sys
 from functools import partial
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +10,6 @@ from family_checks import case_test, code_of, fix_of, ids, log_test, run, severe
 
 from varhandle import check_parity, explain
 from varhandle.diagnosis import diagnose
-from varhandle.families import frozen_but_assigned
 from varhandle.families.catalog import family, find
 from varhandle.formats import read_graph
 
@@ -167,17 +164,6 @@ def test_a_name_shows_nothing(tf, tmp_path):
     module.step = tf.function(step, input_signature=[zoo.spec(tf, 4)])
     path = zoo.save(tf, tmp_path, module, serving_default=module.step)
     assert severe(find(read_graph(path))) == ()
-
-
-def test_pruning_wrappers_are_taken_off(tf, tmp_path, monkeypatch):
-    """As printed; the package that it names is played by a module, for it needs Keras 2."""
-    monkeypatch.chdir(tmp_path)
-    bare = zoo.dense_model()
-    keras = SimpleNamespace(strip_pruning={"wrapped": bare}.__getitem__)
-    tfmot = SimpleNamespace(sparsity=SimpleNamespace(keras=keras))
-    monkeypatch.setitem(sys.modules, "tensorflow_model_optimization", tfmot)
-    run(frozen_but_assigned._STRIP_PRUNING, model="wrapped")
-    assert diagnose("inference", static=True).findings == ()
 
 
 @pytest.mark.parametrize(
