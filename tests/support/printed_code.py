@@ -176,7 +176,7 @@ def _record(test: str) -> None:
     for name, mine in pieces().items():
         for piece in mine:
             if any(is_in(piece, text) for text in _texts):
-                told.setdefault(name, {}).setdefault(piece, test)
+                told.setdefault(name, {})[piece] = test
     kept = {
         name: {piece: told[name][piece] for piece in mine if piece in told.get(name, {})}
         for name, mine in pieces().items()
