@@ -7,6 +7,8 @@ import sys
 import dtype_cases
 import numpy as np
 import pytest
+from family_checks import run_command
+from printed_code import ran
 
 from varhandle.cli import main
 from varhandle.divergence.refusal_bisection import why_refused
@@ -79,6 +81,7 @@ def run_bare(folder):
     script = folder / "reproduce.py"
     assert len(script.read_text().splitlines()) <= 20
     assert script.read_text() in (folder / "issue.md").read_text()
+    ran(script.read_text())
     command = [sys.executable, "-I", str(script)]
     return subprocess.run(command, cwd=folder.parent, capture_output=True, text=True, check=False)
 
@@ -116,7 +119,7 @@ def test_what_converts_is_no_refusal(specimen_path, capsys):
 
 def test_the_command_says_why_and_writes_the_part(specimen_path, tmp_path, capsys):
     model, out = str(specimen_path("int16_state")), str(tmp_path / "out")
-    assert main(["locate", "--why", model, "--reduce", out, "--json"]) == 1
+    assert run_command(f"varhandle locate --why {model} --reduce {out} --json") == 1
     told = json.loads(capsys.readouterr().out)
     assert told["converts"] is False
     assert {node["op"] for node in told["nodes"]} == REFUSED["int16_state"]
