@@ -34,6 +34,7 @@ def register(commands: Any) -> None:
         _add_explain,
         _add_cure,
         _add_locate,
+        _add_diff,
         _add_inspect,
         _add_lift,
         _add_sweep,
@@ -247,6 +248,31 @@ def _locate_refusal(options: argparse.Namespace) -> int:
     print_result(found, options.json)
     _print_written(written, options)
     return 0 if found.converts else 1
+
+
+def _add_diff(commands: Any) -> None:
+    diff = commands.add_parser(
+        "diff",
+        help="say what became of the variables of one model in another",
+        description=(
+            "Compare two models, of one format or of two: which variables were frozen, kept, "
+            "fused, lost, changed or added, with their values, and which ops came and went. Of two "
+            ".tflite files, each operator is compared as well. Nothing is run. Exit code 0 where "
+            "nothing was lost or changed, 1 where something was, 2 for bad input."
+        ),
+    )
+    diff.add_argument("a", metavar="A", help=MODEL)
+    diff.add_argument("b", metavar="B", help="what A was made into, or another model")
+    add_json(diff)
+    diff.set_defaults(command=_diff)
+
+
+def _diff(options: argparse.Namespace) -> int:
+    from varhandle.divergence.model_diff import diff_models
+
+    found = diff_models(options.a, options.b)
+    print_result(found, options.json)
+    return 0 if found.agrees else 1
 
 
 def _add_inspect(commands: Any) -> None:

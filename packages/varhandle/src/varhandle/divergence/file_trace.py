@@ -172,15 +172,15 @@ class FileTrace:
 
     def steps(self, tensor: int) -> Array | None:
         """Return the same for each channel, in a shape that fits the tensor's."""
-        return _per_channel(self.subgraph.tensors[tensor], _scales(self.subgraph.tensors[tensor]))
+        return per_channel(self.subgraph.tensors[tensor], scales_of(self.subgraph.tensors[tensor]))
 
     def limits(self, tensor: int) -> tuple[float, float] | None:
         """Return the least and the largest real value of a quantized tensor of one scale."""
-        raw, scales = self.raw(tensor), _scales(self.subgraph.tensors[tensor])
+        raw, scales = self.raw(tensor), scales_of(self.subgraph.tensors[tensor])
         if raw is None or scales is None or len(scales) != 1 or raw.dtype.kind not in "iu":
             return None
         ends = np.iinfo(raw.dtype)
-        (zero,) = _zero_points(self.subgraph.tensors[tensor])
+        (zero,) = zero_points_of(self.subgraph.tensors[tensor])
         return float((ends.min - zero) * scales[0]), float((ends.max - zero) * scales[0])
 
     def constant(self, tensor: int) -> int | None:
@@ -198,7 +198,8 @@ def _variable_name(model: schema.ModelT, subgraph: schema.SubGraphT, handle: int
     return decode(subgraph.tensors[handle].name)
 
 
-def _per_channel(tensor: schema.TensorT, values: Array | None) -> Array | None:
+def per_channel(tensor: schema.TensorT, values: Array | None) -> Array | None:
+    """Return a value for each channel in a shape that fits the tensor's."""
     if values is None or len(values) == 1 or tensor.shape is None:
         return values
     shape = [1] * len(tensor.shape)
@@ -206,7 +207,8 @@ def _per_channel(tensor: schema.TensorT, values: Array | None) -> Array | None:
     return values.reshape(shape)
 
 
-def _scales(tensor: schema.TensorT) -> Array | None:
+def scales_of(tensor: schema.TensorT) -> Array | None:
+    """Return the scales of a quantized tensor; ``None`` for one of floats."""
     held = tensor.quantization
     if held is None or held.scale is None or not len(held.scale):
         return None
@@ -217,27 +219,28 @@ def _scales(tensor: schema.TensorT) -> Array | None:
 
 def dequantized(raw: Array, tensor: schema.TensorT) -> Array:
     """Return the real values of integers; anything else as it is. Scales may be per channel."""
-    scales = _scales(tensor)
+    scales = scales_of(tensor)
     if scales is None or raw.dtype.kind not in "iu":
         return raw
-    steps, zeros = _per_channel(tensor, scales), _per_channel(tensor, _zero_points(tensor))
+    steps, zeros = per_channel(tensor, scales), per_channel(tensor, zero_points_of(tensor))
     real: Array = ((raw.astype(np.float64) - zeros) * steps).astype(np.float32)  # type: ignore[operator]
     return real
 
 
 def quantized(value: Array, tensor: schema.TensorT) -> Array:
     """Return the integers of real values, for a tensor of one scale; anything else as it is."""
-    scales = _scales(tensor)
+    scales = scales_of(tensor)
     if scales is None or value.dtype.kind != "f":
         return value
     dtype = np.dtype(_INTEGERS[tensor.type])
     ends = np.iinfo(dtype)
-    steps = np.round(value / scales[0]) + _zero_points(tensor)[0]
+    steps = np.round(value / scales[0]) + zero_points_of(tensor)[0]
     integers: Array = np.clip(steps, ends.min, ends.max).astype(dtype)
     return integers
 
 
-def _zero_points(tensor: schema.TensorT) -> Array:
+def zero_points_of(tensor: schema.TensorT) -> Array:
+    """Return as many zero points as a quantized tensor has scales."""
     count = len(tensor.quantization.scale)
     held = tensor.quantization.zeroPoint
     if held is None or not len(held):

@@ -17,7 +17,7 @@ from varhandle.formats.regular_file import check_folder
 from varhandle.graph import Graph, ModelFileError, Signature
 
 if TYPE_CHECKING:
-    from varhandle.formats.constants import Constants
+    from varhandle.formats.constants import Constant, Constants
 
 LoadedModel = Callable[[Mapping[str, Any], str | None], Mapping[str, Any]]
 """A loaded model, in inference mode: the inputs of one call by name, and the name of the signature
@@ -95,6 +95,13 @@ class ModelFormat(ABC):
         """Return the constants of a model that was read, where the file shows them as such.
 
         ``content`` is the file itself, of a format that is read from memory.
+        """
+        return {}
+
+    def variable_values(self, graph: Graph) -> Mapping[str, Constant]:
+        """Return the values that a model's file holds for its variables, by their names.
+
+        Raises ``ModelFileError`` or ``OSError``.
         """
         return {}
 

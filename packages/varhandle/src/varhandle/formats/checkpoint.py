@@ -10,14 +10,19 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from google.protobuf.message import DecodeError
 
 from varhandle.formats.graph_def_reader import read_shape
 from varhandle.formats.proto_schema import MESSAGES, dtype_name
-from varhandle.formats.regular_file import read_regular
+from varhandle.formats.regular_file import open_regular, read_regular
 from varhandle.graph import TensorSpec
+
+if TYPE_CHECKING:
+    from varhandle.formats.constants import Constant
 
 CHECKPOINT_MARK = 0xDB4775248B80FB57
 """The last eight bytes of an index, as a number."""
@@ -29,27 +34,63 @@ _MOST_PER_BYTE = 64
 one before leaves it out, and at least every sixteenth is written whole."""
 
 
+class _Held(NamedTuple):
+    """A tensor of a checkpoint, and the bytes of a data file that hold it."""
+
+    spec: TensorSpec
+    path: Path
+    offset: int
+    size: int
+
+
 def read_checkpoint(prefix: Path) -> dict[str, TensorSpec]:
     """Return the tensors that a checkpoint holds, by key; ``prefix`` is its path, no ``.index``.
 
     One whose data file is missing or too short is not held. Raises ``OSError`` if the index cannot
     be read, and ``ValueError`` if it is damaged.
     """
+    return {held.spec.name: held.spec for held in _held(prefix)}
+
+
+def checkpoint_values(prefix: Path) -> dict[str, Constant]:
+    """Return the same tensors with a way to read each one's values; raises the same."""
+    from varhandle.formats.constants import Constant
+
+    return {h.spec.name: Constant(h.spec.shape, partial(_values, h)) for h in _held(prefix)}
+
+
+def _values(held: _Held, most: int = 2**63) -> Any:
+    """Read a tensor; ``None`` for text, one that is kept in slices, and a file cut short since."""
+    import ml_dtypes  # noqa: F401 - brings NumPy the dtype bfloat16
+    import numpy as np
+
+    if held.size > most:
+        return None
+    try:
+        with open_regular(held.path) as file:
+            file.seek(held.offset)
+            data = file.read(held.size)
+        return np.frombuffer(data, np.dtype(held.spec.dtype)).reshape(held.spec.shape)
+    except (TypeError, ValueError):
+        return None
+
+
+def _held(prefix: Path) -> list[_Held]:
     table = read_regular(prefix.with_name(prefix.name + ".index"))
     try:
         entries = dict(_table_entries(table))
         header = MESSAGES["BundleHeaderProto"].FromString(entries.pop(b"", b""))
-        held = {}
+        held = []
         sizes: dict[int, int] = {}
         for key, value in entries.items():
             entry = MESSAGES["BundleEntryProto"].FromString(value)
+            shard = f"{prefix.name}.data-{entry.shard_id:05d}-of-{header.num_shards:05d}"
+            path = prefix.with_name(shard)
             if entry.shard_id not in sizes:
-                shard = f"{prefix.name}.data-{entry.shard_id:05d}-of-{header.num_shards:05d}"
-                path = prefix.with_name(shard)
                 sizes[entry.shard_id] = path.stat().st_size if path.is_file() else -1
             if 0 <= entry.offset <= sizes[entry.shard_id] - entry.size:
                 spec = TensorSpec(key.decode(), dtype_name(entry.dtype), read_shape(entry.shape))
-                held[spec.name] = spec
+                held.append(_Held(spec, path, entry.offset, entry.size))
     except (DecodeError, IndexError, struct.error, UnicodeDecodeError) as error:
         raise ValueError("the checkpoint index is damaged or cut short") from error
     return held

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import ml_dtypes  # noqa: F401 - brings NumPy the dtype bfloat16
@@ -32,7 +33,7 @@ class Constant:
     """A constant: its shape, and how to get at its values (``None`` where they are not decoded)."""
 
     shape: Shape | None
-    read: Callable[[], Array | None]
+    read: Callable[..., Array | None]  # takes ``most``, above how many values they are not decoded
 
 
 Constants = Mapping[tuple[str, str], Constant]
@@ -52,13 +53,13 @@ def constants_of_graph_def(graph_def: Any) -> Constants:
 
 
 def _constant(tensor: Any) -> Constant:
-    return Constant(read_shape(tensor.tensor_shape), lambda: tensor_values(tensor))
+    return Constant(read_shape(tensor.tensor_shape), partial(tensor_values, tensor))
 
 
-def tensor_values(tensor: Any) -> Array | None:
+def tensor_values(tensor: Any, most: int = MOST_VALUES) -> Array | None:
     """Decode a TensorProto; ``None`` for one too large, damaged, or of a dtype NumPy lacks."""
     shape = [dim.size for dim in tensor.tensor_shape.dim]
-    if tensor.tensor_shape.unknown_rank or not 0 <= math.prod(shape) <= MOST_VALUES:
+    if tensor.tensor_shape.unknown_rank or not 0 <= math.prod(shape) <= most:
         return None
     name = dtype_name(tensor.dtype)
     try:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from varhandle.formats.base import LoadedModel, ModelFormat, ModelSource, TFLiteConverter
 from varhandle.formats.regular_file import read_regular
-from varhandle.graph import Graph, Signature
+from varhandle.graph import Graph, ModelFileError, Signature
 from varhandle.graph.signature_inference import infer_signature
 
 if TYPE_CHECKING:
-    from varhandle.formats.constants import Constants
+    from varhandle.formats.constants import Constant, Constants
 
 _LENGTH_BYTES = 5  # of a field of a message
 
@@ -77,6 +77,18 @@ class GraphDef(ModelFormat):
         from varhandle.formats.constants import constants_of_graph_def
 
         return constants_of_graph_def(self._parsed(read_regular(Path(graph.source)), graph.source))
+
+    def variable_values(self, graph: Graph) -> dict[str, Constant]:
+        from varhandle.formats.checkpoint import checkpoint_values
+
+        prefix = Path(graph.source).with_suffix("")
+        if not prefix.with_name(f"{prefix.name}.index").exists():
+            return {}
+        try:
+            held = checkpoint_values(prefix)
+        except ValueError as error:
+            raise ModelFileError(f"{prefix}.index", str(error)) from error
+        return {v.name: held[v.name] for v in graph.variables if v.name in held}
 
     def load(self, source: ModelSource) -> LoadedModel:
         import tensorflow as tf

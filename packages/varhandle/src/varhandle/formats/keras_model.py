@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from varhandle.formats.base import LoadedModel, ModelFormat, ModelSource, TFLiteConverter
 from varhandle.formats.keras_loader import load_keras
+from varhandle.formats.regular_file import open_regular
 from varhandle.graph import Graph, ModelFileError, Signature
+
+if TYPE_CHECKING:
+    from varhandle.formats.constants import Constant
 
 
 class KerasModel(ModelFormat):
@@ -37,6 +41,14 @@ class KerasModel(ModelFormat):
 
     def call_signature(self, graph: Graph, name: str | None) -> None:
         return None
+
+    def variable_values(self, graph: Graph) -> dict[str, Constant]:
+        from varhandle.formats.keras_reader import read_keras_values
+
+        path = Path(graph.source)
+        with open_regular(path) as file:  # a graph does not tell which of the two it was read from
+            is_archive = KerasArchive().recognizes(file.read(8))
+        return read_keras_values(path, graph, is_archive)
 
     def load(self, source: ModelSource) -> LoadedModel:
         model = load_keras(source.path, source.trust, source.imports)

@@ -15,9 +15,9 @@ import json
 import re
 import stat
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from varhandle.display import printable
 from varhandle.errors import VarhandleError
@@ -26,6 +26,9 @@ from varhandle.formats.embedded_code import code_in_keras_config, custom_objects
 from varhandle.formats.keras_class import flat, specs_of
 from varhandle.graph import Function, Graph, ModelFileError, Node, Shape, TensorSpec, Variable
 from varhandle.sandbox import Record, run_isolated
+
+if TYPE_CHECKING:
+    from varhandle.formats.constants import Constant
 
 SECONDS = 60
 """Time limit. The outline of a sound file takes less than one."""
@@ -269,6 +272,57 @@ def read_hdf5_outline(path: Path, is_archive: bool) -> dict[str, Any]:
         raise ModelFileError(path, f"the Keras file is damaged ({_fault(record)})")
     outline: dict[str, Any] = json.loads(record.value)
     return outline
+
+
+def read_keras_values(path: Path, graph: Graph, is_archive: bool) -> dict[str, Constant]:
+    """Return the values of the variables of a file that was read; raises ``ModelFileError``."""
+    from varhandle.formats.constants import Constant
+
+    places = {v.name: v.name if is_archive else _legacy_place(v) for v in graph.variables}
+    record = run_isolated(
+        _values,
+        str(path.absolute()),
+        is_archive,
+        places,
+        timeout=SECONDS,
+        memory_limit=BYTES + 4 * path.stat().st_size,
+        tensorflow=False,
+        reads=[path],
+    )
+    if not record.ok:
+        raise ModelFileError(path, f"the Keras file is damaged ({_fault(record)})")
+
+    def reader(name: str, dtype: str) -> Callable[..., Any]:
+        def read(most: int = 2**63) -> Any:
+            import ml_dtypes  # noqa: F401 - brings NumPy the dtype bfloat16
+            import numpy as np
+
+            value = record.value[name]
+            if value.size > most:
+                return None
+            return value.view(np.dtype(dtype)) if value.dtype.kind == "V" else value
+
+        return read
+
+    return {v.name: Constant(v.shape, reader(v.name, v.dtype)) for v in graph.variables}
+
+
+def _legacy_place(variable: Variable) -> str:
+    return f"model_weights/{variable.owner}/{variable.name}"
+
+
+def _values(path: str, is_archive: bool, places: Mapping[str, str]) -> dict[str, Any]:
+    """Read datasets, in the child."""
+    import h5py
+
+    def read(source: Any) -> dict[str, Any]:
+        with h5py.File(source, "r") as file:
+            return {name: file[place][()] for name, place in places.items()}
+
+    if not is_archive:
+        return read(path)
+    with zipfile.ZipFile(path) as archive, archive.open(_WEIGHTS) as weights:
+        return read(weights)
 
 
 def _fault(record: Record) -> str:

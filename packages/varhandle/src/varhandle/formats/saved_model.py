@@ -12,7 +12,7 @@ from varhandle.formats.custom_code import import_custom
 from varhandle.graph import Graph, ModelFileError, Signature
 
 if TYPE_CHECKING:
-    from varhandle.formats.constants import Constants
+    from varhandle.formats.constants import Constant, Constants
 
 SAVED_MODEL_FILE = "saved_model.pb"
 SAVED_MODEL_FILES = (SAVED_MODEL_FILE, "saved_model.pbtxt")
@@ -62,6 +62,19 @@ class SavedModel(ModelFormat):
         path = _file_in(Path(self.path_to_load(graph.source)))
         assert path is not None  # it was read
         return constants_of_graph_def(meta_graphs(path, graph.source)[0].graph_def)
+
+    def variable_values(self, graph: Graph) -> dict[str, Constant]:
+        from varhandle.formats.checkpoint import checkpoint_values
+        from varhandle.formats.saved_model_reader import meta_graphs, variable_keys
+
+        folder = Path(self.path_to_load(graph.source))
+        path = _file_in(folder)
+        assert path is not None  # it was read
+        if not (folder / "variables" / "variables.index").exists():
+            return {}
+        held = checkpoint_values(folder / "variables" / "variables")
+        keys = variable_keys(meta_graphs(path, graph.source)[0], folder, graph.source)
+        return {name: held[key] for name, key in keys.items() if key in held}
 
     def load(self, source: ModelSource) -> LoadedModel:
         import tensorflow as tf

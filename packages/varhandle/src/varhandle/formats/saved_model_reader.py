@@ -82,6 +82,11 @@ def meta_graphs(path: Path, source: str) -> list[Any]:
     return [graphs[i] for i in order]
 
 
+def variable_keys(meta_graph: Any, folder: Path, source: str) -> dict[str, str]:
+    """Return the checkpoint key that each variable of a MetaGraphDef is restored from."""
+    return _Reader(meta_graph, folder, source).keys()
+
+
 class _Reader:
     """Reads one MetaGraphDef of a SavedModel."""
 
@@ -110,6 +115,10 @@ class _Reader:
             signatures,
             f"TensorFlow {version}" if version else None,
         )
+
+    def keys(self) -> dict[str, str]:
+        """Return the checkpoint key of each variable that the restore op assigns."""
+        return self._restored_keys(find_handles(self._functions, VARIABLES))
 
     def _refuse_assets_outside(self) -> None:
         """Refuse a model whose asset is another file than one of its own: loading would read it."""

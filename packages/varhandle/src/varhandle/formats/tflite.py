@@ -10,7 +10,7 @@ from varhandle.formats.base import ModelFormat, ModelSource
 from varhandle.graph import Graph, ModelFileError, Signature
 
 if TYPE_CHECKING:
-    from varhandle.formats.constants import Constants
+    from varhandle.formats.constants import Constant, Constants
 
 _MARK = b"TFL3"
 
@@ -48,6 +48,19 @@ class TFLite(ModelFormat):
         from varhandle.formats.tflite_reader import read_constants
 
         return read_constants(content if content is not None else Path(graph.source).read_bytes())
+
+    def variable_values(self, graph: Graph) -> dict[str, Constant]:
+        """Return the constants that a subgraph which ``CALL_ONCE`` runs assigns."""
+        constants = self.constants(graph)
+        once = {call for node in graph.nodes if node.op == "CALL_ONCE" for call in node.calls}
+        found = {}
+        for function in (f for f in graph.functions if f.name in once):
+            handles = {n.name: n.attributes.get("shared_name") or n.name for n in function.nodes}
+            for node in function.nodes:
+                if node.op == "ASSIGN_VARIABLE" and (function.name, node.inputs[1]) in constants:
+                    name = str(handles.get(node.sources[0], ""))
+                    found[name] = constants[function.name, node.inputs[1]]
+        return found
 
     def load(self, source: ModelSource) -> NoReturn:
         raise ModelFileError(source.path, "a .tflite file is what is compared, and no reference")

@@ -345,14 +345,14 @@ def read_constants(data: Buffer) -> Constants:
     return found
 
 
-def _values(tensor: Any, buffer: Any, shape: tuple[int, ...]) -> Any:
+def _values(tensor: Any, buffer: Any, shape: tuple[int, ...], most: int | None = None) -> Any:
     """Decode a constant; ``None`` where it is too large, packed or of a dtype that NumPy lacks."""
     import numpy as np
 
     from varhandle.formats.constants import MOST_VALUES
 
     name = _DTYPES.get(tensor.Type(), "")
-    if math.prod(shape) > MOST_VALUES:
+    if math.prod(shape) > (MOST_VALUES if most is None else most):
         return None
     data = buffer.DataAsNumpy()
     try:

@@ -1,0 +1,176 @@
+"""Two .tflite files, operator by operator: what came and went, and what changed in the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from varhandle.divergence.file_trace import (
+    WITHOUT_VALUE,
+    FileOp,
+    FileTrace,
+    dequantized,
+    scales_of,
+    zero_points_of,
+)
+from varhandle.divergence.matching import align_files
+from varhandle.divergence.weights import HALF_DIGITS, plain_array
+from varhandle.tflite.flatbuffer import decode, indices
+from varhandle.tflite.variable_values import dtype_name
+
+
+@dataclass(frozen=True)
+class OperatorChange:
+    """An operator that is not the same in both files.
+
+    Attributes:
+        number: Its place in the order of execution of the first file; of the second, if it came.
+        change: ``came``, ``went``, ``op``, ``options``, ``constant``, ``quantization`` or
+            ``tensor`` (dtype or shape).
+        detail: What it was and is, in words.
+    """
+
+    signature: str
+    op: str
+    number: int
+    tensor: str  # the name of its first output
+    change: str
+    detail: str = ""
+
+
+def diff_operators(a: bytes, b: bytes) -> list[OperatorChange]:
+    """Compare two files, signature by signature of those that both have."""
+    first, second = FileTrace(a, ""), FileTrace(b, "")
+    names = [decode(one.signatureKey) for one in first.model.signatureDefs or []]
+    others = [decode(one.signatureKey) for one in second.model.signatureDefs or []]
+    common = [name for name in names if name in others]
+    found = []
+    for name in common or [""]:
+        found += list(_changes(name, FileTrace(a, name), FileTrace(b, name)))
+    return found
+
+
+def _changes(signature: str, a: FileTrace, b: FileTrace) -> Iterator[OperatorChange]:
+    pairs = align_files(a, b)
+    for op in a.ops:
+        if op.number not in pairs:
+            yield OperatorChange(signature, op.op, op.number, _made(a, op), "went")
+            continue
+        other = b.ops[pairs[op.number]]
+        found = [("op", f"now {other.op}")] if other.op != op.op else list(_options(op, other))
+        for change, detail in (*found, *_tensors(a, op, b, other)):
+            yield OperatorChange(signature, op.op, op.number, _made(a, op), change, detail)
+    kept = set(pairs.values())
+    for op in b.ops:
+        if op.number not in kept:
+            yield OperatorChange(signature, op.op, op.number, _made(b, op), "came")
+
+
+def _made(trace: FileTrace, op: FileOp) -> str:
+    return trace.name(op.outputs[0]) if op.outputs else ""
+
+
+def _options(op: FileOp, other: FileOp) -> Iterator[tuple[str, str]]:
+    for place in ("builtinOptions", "builtinOptions2"):
+        mine, theirs = (_settings(getattr(one.operator, place)) for one in (op, other))
+        for name in sorted(mine.keys() | theirs.keys()):
+            if mine.get(name) != theirs.get(name):
+                yield "options", f"{name}: {mine.get(name)}, now {theirs.get(name)}"
+    if _custom(op) != _custom(other):
+        yield "options", "its custom options"
+
+
+def _settings(options: Any) -> dict[str, Any]:
+    found = vars(options) if options is not None else {}
+    return {
+        name: value.tolist() if isinstance(value, np.ndarray) else value
+        for name, value in found.items()
+        if "subgraph" not in name.lower()
+    }
+
+
+def _custom(op: FileOp) -> bytes:
+    options = op.operator.customOptions
+    return b"" if options is None else bytes(np.asarray(options, np.uint8))
+
+
+def _tensors(a: FileTrace, op: FileOp, b: FileTrace, other: FileOp) -> Iterator[tuple[str, str]]:
+    if len(op.inputs) != len(other.inputs):
+        yield "tensor", f"{len(op.inputs)} inputs, now {len(other.inputs)}"
+    sides = [("input", op.inputs, other.inputs), ("output", op.outputs, other.outputs)]
+    for side, mine, theirs in sides:
+        for place, (one, two) in enumerate(zip(mine, theirs, strict=False)):
+            what = f"{side} {place}"
+            if (one < 0) != (two < 0):
+                yield "tensor", f"{what} {'is there now' if one < 0 else 'is left out now'}"
+            elif one >= 0 and not (op.op in WITHOUT_VALUE and side == "output"):
+                first, second = a.subgraph.tensors[one], b.subgraph.tensors[two]
+                yield from _tensor(what, first, second)
+                yield from _constant(what, a, one, b, two)
+
+
+def _tensor(what: str, a: schema.TensorT, b: schema.TensorT) -> Iterator[tuple[str, str]]:
+    mine, theirs = _quantization(a), _quantization(b)
+    if mine != theirs:
+        steps = [f"{dtype_name(t)}, {_steps(q)}" for t, q in ((a, mine), (b, theirs))]
+        yield "quantization", f"{what}: {steps[0]}; now {steps[1]}"
+    elif dtype_name(a) != dtype_name(b):
+        yield "tensor", f"{what} is {dtype_name(a)}, now {dtype_name(b)}"
+    if indices(a.shape) != indices(b.shape):
+        yield "tensor", f"{what} is of shape {indices(a.shape)}, now {indices(b.shape)}"
+
+
+def _quantization(tensor: schema.TensorT) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    scales = scales_of(tensor)
+    if scales is None:
+        return (), ()
+    return tuple(scales.tolist()), tuple(zero_points_of(tensor).tolist())
+
+
+def _steps(one: tuple[tuple[float, ...], tuple[float, ...]]) -> str:
+    scales, zeros = one
+    if not scales:
+        return "not quantized"
+    if len(scales) > 1:
+        return f"{len(scales)} scales from {min(scales):.6g} to {max(scales):.6g}"
+    return f"scale {scales[0]:.6g}, zero point {zeros[0]:.0f}"
+
+
+def _constant(
+    what: str, a: FileTrace, one: int, b: FileTrace, two: int
+) -> Iterator[tuple[str, str]]:
+    held, now = a.constant(one), b.constant(two)  # through DEQUANTIZE
+    if held is None or now is None:
+        if held != now:
+            yield "constant", f"{what} is {'a constant' if held is None else 'computed'} now"
+        return
+    dtypes = [dtype_name(trace.subgraph.tensors[t]) for trace, t in ((a, held), (b, now))]
+    if dtypes[0] != dtypes[1] and (held, now) != (one, two):
+        yield "tensor", f"{what} is stored as {dtypes[0]}, now {dtypes[1]}"
+    mine, theirs = _stored(a, held), _stored(b, now)
+    if mine.shape != theirs.shape or np.array_equal(mine, theirs):
+        return
+    apart = ""
+    if mine.dtype.kind in "fiu" and theirs.dtype.kind in "fiu":
+        errors = np.abs(mine.astype(np.float64) - theirs)
+        steps = {a.step(held), b.step(now)}
+        rounded = 0.51 * max(steps) if len(steps) > 1 else 0.0
+        if "float16" in dtypes:
+            rounded = max(rounded, HALF_DIGITS * float(np.max(np.abs(mine))))
+        if np.max(errors, initial=0.0) <= rounded:
+            return
+        count = int(np.count_nonzero(errors))
+        apart = f", {count} of {errors.size} values, by {float(np.max(errors)):.6g} at most"
+    yield "constant", f"{what} differs{apart}"
+
+
+def _stored(trace: FileTrace, tensor: int) -> Any:
+    """Return the real values of a constant; its bytes, where NumPy lacks the dtype."""
+    held = trace.subgraph.tensors[tensor]
+    data = trace.model.buffers[held.buffer].data
+    value = plain_array(data, dtype_name(held), tuple(indices(held.shape)))
+    return np.asarray(data) if value is None else dequantized(value, held)

@@ -1,0 +1,454 @@
+"""Which weight of one model is which of another, in another format or after the converter.
+
+A weight is recognized by its name and its value, then by its value alone (also transposed, as
+kernels are; split or joined; scaled by a normalization that was folded into it), then by its name
+alone, last by its shape and order. Values that tell nothing (all zeros) need a name or an order.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from varhandle.divergence.weights import Weight
+
+Array = npt.NDArray[Any]
+
+_SAMPLE = 256  # elements that are compared before all are
+_ALIKE = 1e-5
+"""Share of a weight's largest value that rounding may change it by."""
+
+_FOLDED = 1e-3
+"""The same for what a folded normalization makes of it: its epsilon is not known exactly."""
+
+_MOST_AXES = 5
+_MOST_PARTS = 8
+_AROUND = re.compile(r"layers|vars|_?variables|_operations|_all_variables|\d+|model_weights")
+_ROLES = {
+    "gamma": ("gamma", "scale"),
+    "beta": ("beta", "offset"),
+    "mean": ("moving_mean", "mean"),
+    "variance": ("moving_variance", "variance"),
+}
+_BIASES = ("bias", "biases", "b")
+
+
+@dataclass(frozen=True)
+class Recognized:
+    """What a weight of the first model has become in the second."""
+
+    how: str  # in words
+    partners: tuple[Weight, ...]
+    is_fused: bool = False  # whether its value only lives within what they hold
+    difference: float | None = None  # where both have values of their own
+    is_changed: bool = False
+
+
+def recognize(ours: Sequence[Weight], theirs: Sequence[Weight]) -> dict[Weight, Recognized]:
+    """Find the weights of one model in another; those that are not there are left out."""
+    return _Recognition(ours, theirs).found
+
+
+class _Recognition:
+    """One run of :func:`recognize`: each step takes what those before have left."""
+
+    def __init__(self, ours: Sequence[Weight], theirs: Sequence[Weight]) -> None:
+        self._ours, self._theirs = ours, theirs
+        self._place = {weight: n for side in (ours, theirs) for n, weight in enumerate(side)}
+        self._by_count: dict[int | None, list[Weight]] = defaultdict(list)
+        for weight in theirs:
+            self._by_count[weight.count].append(weight)
+        self._taken: set[Weight] = set()
+        self.found: dict[Weight, Recognized] = {}
+        alike = self._alike()
+        self._by_value(alike, shared=False)
+        self._normalizations()
+        self._by_value(alike, shared=True)  # a file stores once what several variables hold
+        self._parts()
+        self._by_name()
+        self._by_order()
+        self._neutral()
+
+    def _left(self) -> list[Weight]:
+        return [weight for weight in self._ours if weight not in self.found]
+
+    def _take(self, mine: Weight, recognized: Recognized) -> None:
+        self.found[mine] = recognized
+        self._taken.update(recognized.partners)
+
+    def _alike(self) -> list[tuple[Any, ...]]:
+        """Return the pairs of one value, the surest first: those of one name, in their order."""
+        alike: list[tuple[Any, ...]] = []
+        for mine in self._ours:
+            for other in self._by_count[mine.count]:
+                apart = same_value(mine, other)
+                if apart is not None:
+                    score = name_score(mine, other)
+                    if score or _tells(mine):
+                        rank = not score, 0 if _tells(mine) else -score
+                        places = self._place[mine], self._place[other]
+                        alike.append((*rank, *places, mine, other, *apart))
+        return sorted(alike, key=lambda one: one[:4])
+
+    def _by_value(self, alike: list[tuple[Any, ...]], shared: bool) -> None:
+        for unnamed, _, _, _, mine, other, largest, moved in alike:
+            if mine not in self.found and (shared or other not in self._taken):
+                how = ("value" if unnamed else "name and value") + moved
+                self._take(mine, Recognized(how, (other,), difference=largest))
+
+    def _normalizations(self) -> None:
+        """Find kernels that a batch normalization was folded into, and what it added."""
+        groups = list(_normalizations(self._left()))
+        for mine in self._left():
+            if mine.value is None or mine.value.ndim < 2:
+                continue
+            for other in self._by_count[mine.count]:
+                for ratio in _ratios(mine, other):
+                    group = next((g for g in groups if g.makes(ratio, other)), None)
+                    if group:
+                        how = f"value, each channel scaled by {group.name}"
+                        self._take(mine, Recognized(how, (other,), is_fused=True))
+                        self._fold(group, ratio, other, mine)
+                        groups.remove(group)
+                        break
+                if mine in self.found:
+                    break
+        for group in groups:  # one that no kernel has taken up multiplies and adds by itself
+            for other in self._by_count[group.count]:
+                if other.value is not None and group.makes(other.value.reshape(-1), other):
+                    self._fold(group, other.value.reshape(-1), other, None)
+                    break
+
+    def _fold(self, group: _Normalization, ratio: Array, scaled: Weight, kernel: Any) -> None:
+        within = "value, folded into it"
+        for weight in filter(None, (group.gamma, group.variance)):
+            self._take(weight, Recognized(within, (scaled,), is_fused=True))
+        biases = [w for w in self._left() if kernel and w.count == group.count and _is_bias(w)]
+        biases.sort(key=lambda w: -_common_path(kernel, w))
+        for bias in [None, *biases]:
+            start = 0.0 if bias is None or bias.value is None else bias.value.reshape(-1)
+            added = group.shift(start, ratio)
+            for other in self._by_count[group.count]:
+                if other.value is None or not _close(other.value.reshape(-1), added, other):
+                    continue
+                parts = [w for w in (group.beta, group.mean, bias) if w and w not in self.found]
+                for weight in parts:
+                    self._take(weight, Recognized(within, (other,), is_fused=True))
+                if bias is not None or not any(_is_zero(b) for b in biases[:1]):
+                    return
+
+    def _parts(self) -> None:
+        """Find weights that are split into several, or joined with others."""
+        free = [w for w in self._theirs if w not in self._taken and w.value is not None]
+        for mine in self._left():
+            if mine.value is None or not _tells(mine):
+                continue
+            parts = [other for other in free if _is_part(other, mine)]
+            if sum(part.count or 0 for part in parts) >= (mine.count or 0) > 0:
+                how = f"value, split into {len(parts)}"
+                self._take(mine, Recognized(how, tuple(parts), is_fused=True))
+                continue
+            whole = next((other for other in free if _is_part(mine, other)), None)
+            if whole is not None:
+                self._take(mine, Recognized("value, a part of it", (whole,), is_fused=True))
+
+    def _by_name(self) -> None:
+        named = []
+        for mine in self._left():
+            for other in self._theirs:
+                score = name_score(mine, other)
+                same = mine.count == other.count
+                resized = score == _EXACTLY and mine.kind == other.kind == "variable"
+                if score and other not in self._taken and (same or resized):
+                    named.append((-score, self._place[other], mine, other))
+        for _, _, mine, other in sorted(named, key=lambda one: one[:2]):
+            if mine not in self.found and other not in self._taken:
+                self._take(mine, compared("name", mine, other))
+
+    def _by_order(self) -> None:
+        """Pair what is left of one shape, where there is the same number of it on both sides.
+
+        Two values that are known and differ are not taken for each other.
+        """
+        mine, theirs = defaultdict(list), defaultdict(list)
+        for weight in self._left():
+            mine[_form(weight)].append(weight)
+        for weight in self._theirs:
+            if weight not in self._taken:
+                theirs[_form(weight)].append(weight)
+        for form, group in mine.items():
+            if form is not None and len(group) == len(theirs[form]):
+                for one, other in zip(group, theirs[form], strict=True):
+                    recognized = compared("shape and order", one, other)
+                    if not recognized.is_changed:
+                        self._take(one, recognized)
+
+    def _neutral(self) -> None:
+        for mine in self._left():
+            if mine.is_used is not False and _is_zero(mine):
+                how = "all zeros: the op that adds it was left out"
+                self._take(mine, Recognized(how, (), is_fused=True))
+
+
+def compared(how: str, mine: Weight, other: Weight) -> Recognized:
+    """Compare the values of two weights that are each other's by name or by order."""
+    if mine.value is None or other.value is None:
+        return Recognized(how, (other,))
+    same = same_value(mine, other)
+    if same is not None:
+        return Recognized(how + same[1], (other,), difference=same[0])
+    if mine.count != other.count:
+        return Recognized(how, (other,), is_changed=True)
+    return Recognized(how, (other,), difference=_least_difference(mine, other), is_changed=True)
+
+
+def _least_difference(mine: Weight, other: Weight) -> float | None:
+    assert mine.value is not None and other.value is not None
+    if mine.value.dtype.kind not in "fiub" or other.value.dtype.kind not in "fiub":
+        return None
+    wanted = other.value.astype(np.float64).reshape(-1)
+    found = [
+        float(np.max(np.abs(mine.value.transpose(axes).reshape(-1) - wanted), initial=0.0))
+        for axes in _axes(mine.value)
+        if _fits(mine.value, axes, other.value)
+    ]
+    return min(found, default=None)
+
+
+def _fits(value: Array, axes: tuple[int, ...], other: Array) -> bool:
+    moved = [value.shape[axis] for axis in axes if value.shape[axis] != 1]
+    return moved == [size for size in other.shape if size != 1]
+
+
+def same_value(mine: Weight, other: Weight) -> tuple[float, str] | None:
+    """Return how far two weights of one value are apart, and how one is turned into the other.
+
+    ``None`` where they are not the same.
+    """
+    one, two = mine.value, other.value
+    if one is None or two is None or one.size != two.size:
+        return None
+    if (one.dtype.kind in "fc") != (two.dtype.kind in "fc") or one.dtype.kind == "b" != two.dtype:
+        return None
+    allowed = max(mine.allowed, other.allowed)
+    if one.dtype.kind in "fc":
+        allowed = max(allowed, _ALIKE * float(np.max(np.abs(one), initial=0.0)))
+    wanted = two.reshape(-1)
+    places = np.linspace(0, one.size - 1, min(one.size, _SAMPLE)).astype(np.int64)
+    for axes in _axes(one):
+        turned = one.transpose(axes)
+        sampled = turned[np.unravel_index(places, turned.shape)] if one.ndim else one.reshape(-1)
+        if not _within(sampled, wanted[places], allowed):
+            continue
+        whole = turned.reshape(-1)
+        if _within(whole, wanted, allowed):
+            numeric = one.dtype.kind in "fiu"
+            apart = np.abs(whole.astype(np.float64) - wanted) if numeric else np.zeros(1)
+            finite = apart[np.isfinite(apart)]
+            straight = axes == tuple(range(one.ndim))
+            return float(np.max(finite, initial=0.0)), "" if straight else ", transposed"
+    return None
+
+
+def _within(one: Array, two: Array, allowed: float) -> bool:
+    if one.dtype.kind not in "fc":
+        return bool(np.array_equal(one, two))
+    return bool(np.allclose(one, two, rtol=0.0, atol=allowed, equal_nan=True))
+
+
+def _axes(value: Array) -> Iterator[tuple[int, ...]]:
+    """Yield the ways to order the axes, the given one first."""
+    straight = tuple(range(value.ndim))
+    yield straight
+    if 1 < value.ndim <= _MOST_AXES and sum(size > 1 for size in value.shape) > 1:
+        yield from (axes for axes in permutations(straight) if axes != straight)
+
+
+def _tells(weight: Weight) -> bool:
+    """Whether a value is one that others hardly have by chance."""
+    value = weight.value
+    return value is not None and value.size > 1 and bool(np.any(value != value.reshape(-1)[0]))
+
+
+def _is_zero(weight: Weight) -> bool:
+    return weight.value is not None and weight.value.size > 0 and not np.any(weight.value)
+
+
+def _form(weight: Weight) -> tuple[Any, ...] | None:
+    if weight.shape is None:
+        return None
+    sizes = sorted(size or 0 for size in weight.shape if size != 1)
+    return (weight.dtype if weight.value is None else weight.value.dtype.kind, *sizes)
+
+
+# Names.
+
+_EXACTLY = 100
+
+
+def name_score(mine: Weight, other: Weight) -> int:
+    """Return how well two weights fit by their names; 0 for not at all."""
+    return max((_score(a, b) for a in mine.names for b in other.names), default=0)
+
+
+def _score(name: str, other: str) -> int:
+    if _plain(name) == _plain(other):
+        return _EXACTLY
+    *above, leaf = _path(name) or [""]
+    best = 0
+    for part in filter(None, other.split(";")):
+        path = _path(part)
+        bases = [_base(step) for step in path]
+        layer = above[-1] if above else leaf
+        if not layer or (layer not in path and _base(layer) not in bases):
+            continue
+        score = 4 if layer in path else 2
+        score += sum(1 for step in above[:-1] if step in path)
+        score += 2 if _base(leaf) in bases else 0
+        score += (
+            1 if (_base(leaf) in _BIASES) == any("bias" in step.lower() for step in path) else 0
+        )
+        best = max(best, score)
+    return best
+
+
+def _plain(name: str) -> str:
+    return "/".join(_path(name))
+
+
+def _path(name: str) -> list[str]:
+    return [p for p in re.sub(r":\d+$", "", name).split("/") if p and not _AROUND.fullmatch(p)]
+
+
+def _base(step: str) -> str:
+    return re.sub(r"(_\d+)+$", "", step)
+
+
+def _common_path(one: Weight, other: Weight) -> int:
+    paths = [
+        set(_path(weight.names[-1])[:-1] or _path(weight.names[-1])) for weight in (one, other)
+    ]
+    return len(paths[0] & paths[1])
+
+
+def _is_bias(weight: Weight) -> bool:
+    leaf = weight.name.rpartition("/")[2].partition(":")[0]
+    return _base(leaf) in _BIASES or leaf.isdigit() or weight.shape is not None
+
+
+# Batch normalizations.
+
+
+@dataclass(frozen=True)
+class _Normalization:
+    """The variables of one batch normalization."""
+
+    name: str
+    mean: Weight
+    variance: Weight
+    gamma: Weight | None
+    beta: Weight | None
+
+    @property
+    def count(self) -> int | None:
+        return self.mean.count
+
+    def makes(self, ratio: Array, other: Weight) -> bool:
+        """Whether it multiplies each channel by a ratio, for some small epsilon."""
+        spread = _flat(self.variance)
+        if ratio.size != spread.size or not np.all(ratio):
+            return False
+        gamma = np.ones(ratio.size) if self.gamma is None else _flat(self.gamma)
+        epsilon = float(np.clip(np.median((gamma / ratio) ** 2 - spread), 0.0, 0.1))
+        return _close(ratio, gamma / np.sqrt(spread + epsilon), other)
+
+    def shift(self, bias: Any, ratio: Array) -> Array:
+        """Return what it adds, after a bias, for what it multiplies by."""
+        beta = 0.0 if self.beta is None else _flat(self.beta)
+        added: Array = beta + (bias - _flat(self.mean)) * ratio
+        return added
+
+
+def _flat(weight: Weight) -> Array:
+    assert weight.value is not None
+    return weight.value.reshape(-1).astype(np.float64)
+
+
+def _close(got: Array, wanted: Array, other: Weight) -> bool:
+    share = _FOLDED if other.scales is None and other.dtype == "float32" else 0.02
+    return bool(np.all(np.abs(got - wanted) <= share * float(np.max(np.abs(wanted)))))
+
+
+def _normalizations(weights: Sequence[Weight]) -> Iterator[_Normalization]:
+    """Find those among weights that are the variables of one: by name, or by order in a file."""
+    groups: dict[str, list[Weight]] = defaultdict(list)
+    for weight in weights:
+        if weight.value is not None and weight.value.ndim == 1 and weight.value.dtype.kind == "f":
+            groups[weight.name.rpartition("/")[0]].append(weight)
+    for path, group in groups.items():
+        leaves = {_base(w.name.rpartition("/")[2].partition(":")[0]): w for w in group}
+        roles = {role: _named(leaves, names) for role, names in _ROLES.items()}
+        numbered = all(leaf.isdigit() for leaf in leaves)
+        if numbered and len(leaves) == len(group) == 4:  # as Keras 3 numbers them
+            roles = dict(zip(("gamma", "beta", "mean", "variance"), group, strict=True))
+        mean, variance = roles["mean"], roles["variance"]
+        if mean and variance and mean.count == variance.count:
+            name = group[0].names[-1] if numbered else path
+            yield _Normalization(name, mean, variance, roles["gamma"], roles["beta"])
+
+
+def _named(leaves: dict[str, Weight], names: Sequence[str]) -> Weight | None:
+    return next((leaves[name] for name in names if name in leaves), None)
+
+
+def _ratios(mine: Weight, other: Weight) -> Iterator[Array]:
+    """Yield what each channel of one is multiplied by to be the other, for each fitting axis."""
+    one, two = mine.value, other.value
+    if one is None or two is None or two.dtype.kind != "f" or one.dtype.kind != "f":
+        return
+    for axes in _axes(one):
+        if not _fits(one, axes, two):
+            continue
+        turned = one.transpose(axes).reshape(two.shape)
+        for axis in range(two.ndim):
+            if two.shape[axis] == 1:
+                continue
+            mine_rows = np.moveaxis(turned, axis, 0).reshape(two.shape[axis], -1)
+            rows = np.moveaxis(two, axis, 0).reshape(two.shape[axis], -1)
+            squares = np.sum(mine_rows**2, axis=1)
+            if not np.all(squares):
+                continue
+            ratio = np.sum(mine_rows * rows, axis=1) / squares
+            rest = np.abs(mine_rows * ratio[:, None] - rows)
+            if np.max(rest) <= max(2 * other.allowed, _ALIKE * float(np.max(np.abs(two)))):
+                yield ratio
+
+
+# Parts.
+
+
+def _is_part(small: Weight, big: Weight) -> bool:
+    """Whether a weight is one of a few equal blocks of another along one axis."""
+    one, two = small.value, big.value
+    if one is None or two is None or not one.size or two.size % one.size or not _tells(small):
+        return False
+    parts = two.size // one.size
+    if not 1 < parts <= _MOST_PARTS or (one.dtype.kind != two.dtype.kind):
+        return False
+    allowed = max(small.allowed, big.allowed, _ALIKE * float(np.max(np.abs(one), initial=0.0)))
+    for axis, size in enumerate(two.shape):
+        for block in np.split(two, parts, axis) if size % parts == 0 else ():
+            piece = block.reshape([n for n in block.shape if n != 1])
+            for axes in _axes(piece):
+                if _fits(piece, axes, one) and _within(
+                    piece.transpose(axes).reshape(-1), one.reshape(-1), allowed
+                ):
+                    return True
+    return False
