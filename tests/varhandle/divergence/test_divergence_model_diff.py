@@ -103,6 +103,14 @@ def test_a_saved_model_and_its_file(total):
     assert ("FULLY_CONNECTED", 0, 1) in found.ops
 
 
+def test_a_file_and_the_model_that_it_was_made_from(total):
+    """What a variable starts from is its value, and no weight of its own."""
+    folder, _ = total
+    found = diff_models(folder / "total.tflite", folder / "saved")
+    assert set(statuses(found).values()) == {"kept"}
+    assert len(found.variables) == 2
+
+
 def test_values_are_those_that_tensorflow_reads(tf, total, net):
     folder, _ = total
     reader = tf.train.load_checkpoint(str(folder / "saved" / "variables" / "variables"))
@@ -168,7 +176,7 @@ def test_a_changed_weight(net, tmp_path):
     found = diff_models(folder / "net.tflite", tmp_path / "changed.tflite")
     (operator,) = found.operators
     assert (operator.op, operator.number, operator.change) == ("FULLY_CONNECTED", dense, "constant")
-    assert "1 of 30 values" in operator.detail
+    assert "1 of 20 values" in operator.detail
 
 
 def test_a_lost_bias(net, tmp_path):

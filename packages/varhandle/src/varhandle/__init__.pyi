@@ -12,6 +12,8 @@ from .divergence.location import Location as Location
 from .divergence.location import locate as locate
 from .divergence.model_diff import ModelDiff as ModelDiff
 from .divergence.model_diff import diff_models as diff_models
+from .divergence.settings import SettingsBisection as SettingsBisection
+from .divergence.settings import bisect_settings as bisect_settings
 from .errors import VarhandleError as VarhandleError
 from .evaluate.latency import compare_latency as compare_latency
 from .evaluate.latency import measure_latency as measure_latency

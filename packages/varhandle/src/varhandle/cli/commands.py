@@ -177,7 +177,8 @@ def _add_locate(commands: Any) -> None:
             "and the first op, in the order of execution, whose value differs though its inputs "
             "agree. Without FILE.tflite, MODEL is converted first. Exit code 0 where they agree, 1 "
             "where they part, 2 for bad input. With --why: name the smallest part of MODEL that "
-            "the converter refuses, dies of or does not end with; exit code 0 where it converts."
+            "the converter refuses, dies of or does not end with; exit code 0 where it converts. "
+            "With --bisect-settings: find the one setting that decides it."
         ),
     )
     locate.add_argument("model", help=MODEL)
@@ -187,6 +188,17 @@ def _add_locate(commands: Any) -> None:
     )
     locate.add_argument(
         "--why", action="store_true", help="say why the converter gives no file for MODEL"
+    )
+    locate.add_argument(
+        "--bisect-settings",
+        action="store_true",
+        help="find the one setting that decides whether the file agrees: kernels, threads, "
+        "quantization, a layer left in float",
+    )
+    locate.add_argument(
+        "--quantization",
+        metavar="RECIPE",
+        help="with --bisect-settings: the recipe that the file is, or was, quantized with",
     )
     locate.add_argument(
         "--reduce", type=Path, metavar="OUT", help="write the smallest case that still shows it"
@@ -202,6 +214,10 @@ def _locate(options: argparse.Namespace) -> int:
 
     if options.why:
         return _locate_refusal(options)
+    if options.bisect_settings:
+        return _locate_setting(options)
+    if options.quantization:
+        raise BadInputError("--quantization is for --bisect-settings")
     with unfit_is_bad_input(options.model):
         try:
             found = locate(
@@ -225,6 +241,29 @@ def _locate(options: argparse.Namespace) -> int:
 def _print_written(names: Sequence[str], options: argparse.Namespace) -> None:
     if names and not options.json:
         print(f"wrote {join_names(names)} to {printable(options.reduce)}")
+
+
+def _locate_setting(options: argparse.Namespace) -> int:
+    from varhandle.divergence.settings import bisect_settings
+    from varhandle.formats.trust import NotTrustedError
+
+    with unfit_is_bad_input(options.model):
+        try:
+            found = bisect_settings(
+                options.model,
+                options.file,
+                quantization=options.quantization,
+                signature=options.signature,
+                inputs=options.inputs,
+                calls=options.calls,
+                trust=options.trust,
+                imports=options.imports,
+                lock=options.lock,
+            )
+        except NotTrustedError as error:
+            raise BadInputError(f"{error}; if you trust it, say --trust") from error
+    print_result(found, options.json)
+    return 0 if found.agrees else 1
 
 
 def _locate_refusal(options: argparse.Namespace) -> int:

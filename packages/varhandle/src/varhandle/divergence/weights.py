@@ -158,8 +158,12 @@ def _constants_of_file(graph: Graph) -> Iterator[Weight]:
     for subgraph in model.subgraphs:
         users: dict[int, list[str]] = {}
         dequantized: dict[int, int] = {}
+        assigned: set[int] = set()
         for operator in subgraph.operators or []:
             outputs = indices(operator.outputs)
+            if op_name(model, operator) == "ASSIGN_VARIABLE":  # what a variable starts from
+                assigned.update(indices(operator.inputs)[1:])
+                continue
             is_cast = op_name(model, operator) == "DEQUANTIZE"
             for tensor in indices(operator.inputs):
                 if is_cast:
@@ -168,7 +172,7 @@ def _constants_of_file(graph: Graph) -> Iterator[Weight]:
                 users.setdefault(at, []).extend(decode(subgraph.tensors[t].name) for t in outputs)
         for number, tensor in enumerate(subgraph.tensors):
             data = model.buffers[tensor.buffer].data
-            if data is None or not len(data):
+            if data is None or not len(data) or (number in assigned and number not in users):
                 continue
             scales, name = scales_of(tensor), decode(tensor.name)
             dtype, shape = dtype_name(tensor), tuple(indices(tensor.shape))

@@ -81,13 +81,15 @@ class Session(RichTable):
         strict: bool = True,
         keep_tensors: bool = False,
         shared: Any = None,
+        threads: int | None = None,
     ) -> None:
         """Open a .tflite file, for one of its signatures (the only one if ``None``).
 
         Without ``delegates``, XNNPACK and its like take nothing over, and the plain kernels run
         all. A shape that the file does not leave open is refused; if not ``strict``, the runtime
         tries it, and may answer with an error or a wrong result. With ``keep_tensors``, no tensor
-        takes the place of another, so each can be read after a call. With ``shared``, an
+        takes the place of another, so each can be read after a call. ``threads`` are those that an
+        op may use; the runtime's own choice if ``None``. With ``shared``, an
         interpreter that has the file open, the session runs in it, beside those of other
         signatures, and shares their variables.
 
@@ -101,7 +103,7 @@ class Session(RichTable):
         content, source = model_bytes(model)
         check_mark(content, source)
         self._strict = strict
-        self.interpreter = shared or _open(content, source, delegates, keep_tensors)
+        self.interpreter = shared or _open(content, source, delegates, keep_tensors, threads)
         self.signature = _chosen(list(self.interpreter.get_signature_list()), signature)
         self.inputs, self.outputs = _tensors(self.interpreter, self.signature)
         # The public set_tensor and invoke reach the main subgraph alone. The signature runner
@@ -308,7 +310,9 @@ def model_bytes(model: Model) -> tuple[bytes, str]:
     return read_regular(path), str(path)
 
 
-def _open(content: bytes, source: str, delegates: bool, keep_tensors: bool) -> Any:
+def _open(
+    content: bytes, source: str, delegates: bool, keep_tensors: bool, threads: int | None
+) -> Any:
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
@@ -317,6 +321,7 @@ def _open(content: bytes, source: str, delegates: bool, keep_tensors: bool) -> A
             model_content=content,
             experimental_op_resolver_type=OpResolverType.AUTO if delegates else plain,
             experimental_preserve_all_tensors=keep_tensors,
+            num_threads=threads,
         )
     except ValueError as error:  # what the flatbuffer's verifier does not accept
         raise ModelFileError(source, str(error)) from error

@@ -106,7 +106,7 @@ def compare_file(
             return Parity(tuple(runs), limit)
         return Parity(
             tuple(
-                _by_range(run, records[run.kernels], wanted, names, RECIPES[recipe]) for run in runs
+                by_range(run, records[run.kernels], wanted, names, RECIPES[recipe]) for run in runs
             ),
             RECIPES[recipe].tolerance,
         )
@@ -141,7 +141,7 @@ def tells_apart(
         record, each = Record("ok", stuck), [name] * len(mine)
         run = compare_run("", record, mine, parity.tolerance)
         if recipe is not None:
-            run = _by_range(run, record, mine, each, RECIPES[recipe])
+            run = by_range(run, record, mine, each, RECIPES[recipe])
         if run.agreeing < run.calls or run.largest_difference > 2 * error:
             told.add(name)
     return told
@@ -255,7 +255,7 @@ def micro_answers(
     return [answer for _, answer in _carry(run, {name: session}, steps, state)]
 
 
-def _by_range(
+def by_range(
     exact: Run,
     record: Record,
     expected: Sequence[dict[str, Array]],

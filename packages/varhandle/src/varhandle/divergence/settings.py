@@ -1,0 +1,427 @@
+"""The one setting that decides whether a .tflite file answers as its model.
+
+Each try is a run, or a conversion and a run, in a child process. The settings of the run come
+first, because they cost least: the kernels, the number of threads. Then the model is converted
+anew: without quantization, with each recipe, and with a layer left in float.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from varhandle.conversion.converter import convert
+from varhandle.conversion.quantization import quantize_file
+from varhandle.conversion.quantization_debugger import QuantizationError
+from varhandle.display import Rich, panel_html, printable, table_html, table_text
+from varhandle.divergence.location import CannotLocateError
+from varhandle.divergence.walk import compare_ops
+from varhandle.evaluate.given_inputs import Inputs
+from varhandle.evaluate.parity import DELEGATES, PLAIN, Answer, answer_call, compare_run
+from varhandle.evaluate.proof import calls_of, converter_words, rests_on
+from varhandle.evaluate.reference import ask, loader_of
+from varhandle.evaluate.session import Session, model_bytes
+from varhandle.evaluate.stateful_parity import by_range
+from varhandle.extras import require
+from varhandle.facts.recipes import RECIPES, Recipe, requested_recipe
+from varhandle.families.base import inference_signature
+from varhandle.formats import format_of, read_graph
+from varhandle.formats.custom_code import check_imports
+from varhandle.sandbox import run_isolated
+from varhandle.sandbox.lock import locking
+from varhandle.sandbox.record import short_message
+
+_THREADS = (2, 4)
+_SINGLE = 6
+"""Layers that are left in float one at a time, the one that adds most error first."""
+
+_CASTS = ("QUANTIZE", "DEQUANTIZE")
+
+
+@dataclass(frozen=True)
+class Try:
+    """One setting that was tried; all others are as in the first try."""
+
+    setting: str
+    value: str
+    verdict: str  # "agrees", "parts", "refuses" or "no file"
+    detail: str
+
+
+@dataclass(frozen=True, repr=False)
+class SettingsBisection(Rich):
+    """Which setting decides whether a file answers as its model.
+
+    Attributes:
+        tries: What was tried; the first is the file as it was given or asked for.
+        flips: The try whose verdict is another than the first one's; ``None`` if there is none.
+        why: What follows, in a sentence.
+        basis: What the inputs rest on, in one line.
+    """
+
+    model: str
+    file: str | None
+    tries: tuple[Try, ...]
+    flips: Try | None
+    why: str
+    basis: str
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the file answers as the model, whatever the setting."""
+        return self.flips is None and self.tries[0].verdict == "agrees"
+
+    def _headline(self) -> str:
+        if self.flips is not None:
+            return f"the setting that flips it: {self.flips.setting}, {self.why}"
+        return self.why
+
+    def __repr__(self) -> str:
+        return f"SettingsBisection({self._headline()})"
+
+    def _table(self) -> tuple[Sequence[str], list[Sequence[object]]]:
+        rows: list[Sequence[object]] = [
+            (one.setting, printable(one.value, None), one.verdict, printable(one.detail, None))
+            for one in self.tries
+        ]
+        return ("setting", "tried", "verdict", ""), rows
+
+    def text(self) -> str:
+        """Return the setting, and a table of what was tried."""
+        return f"{self._headline()}\n\n{table_text(*self._table())}\n\ncompared on {self.basis}"
+
+    def html(self) -> str:
+        """Return the same as a panel."""
+        tone = "right" if self.agrees else "wrong"
+        return panel_html(tone, self._headline(), table_html(*self._table(), "What was tried"))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the same as plain data, fit for JSON."""
+        return {
+            "model": self.model,
+            "file": self.file,
+            "agrees": self.agrees,
+            "flips": None if self.flips is None else asdict(self.flips),
+            "why": printable(self.why, None),
+            "tries": [asdict(one) for one in self.tries],
+            "inputs": self.basis,
+        }
+
+
+def bisect_settings(
+    model: str | os.PathLike[str],
+    file: str | os.PathLike[str] | bytes | None = None,
+    *,
+    quantization: str | None = None,
+    signature: str | None = None,
+    inputs: Inputs | None = None,
+    calls: int | None = None,
+    trust: bool = False,
+    lock: bool = True,
+    timeout: float = 300.0,
+    imports: Sequence[str | os.PathLike[str]] = (),
+) -> SettingsBisection:
+    """Find the setting that decides whether a .tflite file answers as its model.
+
+    Args:
+        model: The model, of any format that is converted.
+        file: The .tflite file; ``None`` to convert the model.
+        quantization: Name of the recipe that the file is, or was, quantized with.
+        signature: As ``locate`` takes it, and all that follow.
+        inputs: The same.
+        calls: The same.
+        trust: The same.
+        lock: The same.
+        timeout: Seconds that each try may take.
+        imports: The same.
+
+    Raises:
+        UnknownRecipeError: There is no such recipe (a ``ValueError``).
+        CannotLocateError: There is no file, or the model gives no answers to compare with.
+    """
+    own_code = check_imports(imports)
+    recipe = requested_recipe(quantization)
+    graph = read_graph(model)
+    if format_of(graph).is_converted:
+        raise CannotLocateError("it is a .tflite file: give the model that it was made from first")
+    require("tensorflow", "comparing a file with its model")
+    chosen = inference_signature(graph, signature)
+    load = loader_of(graph, chosen, trust, own_code)
+    with locking(lock):
+        keys = None if chosen is None else [chosen]
+
+        def converted(name: str | None, samples: Sequence[Any]) -> tuple[bytes | None, str]:
+            settings = RECIPES[name or "float32"].settings
+            if name and RECIPES[name].calibrated:
+                settings = replace(settings, representative_dataset=samples)
+            made = convert(
+                graph,
+                settings=settings,
+                signature_keys=keys,
+                trust=trust,
+                timeout=timeout,
+                imports=own_code,
+            )
+            return made.content, "" if made.content else converter_words(made.record)
+
+        plain, refusal = converted(None, ())
+        given = None if file is None else model_bytes(file)[0]
+        known = given if plain is None else plain
+        if known is None:
+            raise CannotLocateError(f"there is no file to compare: {refusal}")
+        made = read_graph(known)
+        called = format_of(graph).call_signature(graph, chosen)
+        called = called or next(iter(made.signatures), made.main_signature)
+        (asked,) = calls_of(graph, [called], known, inputs=inputs, at_least=calls or 0)
+        if not asked.calls:
+            raise CannotLocateError(asked.refusal)
+        answered = ask(load, asked.calls, chosen, timeout=timeout)
+        if not answered.ok:
+            raise CannotLocateError(
+                f"the model gives no answers: {short_message(answered.message)}"
+            )
+        bisection = _Bisection(
+            [dict(call) for call in asked.calls][: len(answered.value.answers)],
+            answered.value.answers,
+            converted,
+            plain,
+            timeout,
+        )
+        bisection.sides = {"load": load, "signature": chosen, "reads": load.reads}
+        flips, why = bisection.run(given, recipe)
+    source = None if file is None or isinstance(file, bytes) else os.fspath(file)
+    return SettingsBisection(
+        os.fspath(model), source, tuple(bisection.tries), flips, why, rests_on([asked])
+    )
+
+
+class _Bisection:
+    """The tries, one after the other, until one flips the verdict."""
+
+    def __init__(
+        self,
+        calls: list[dict[str, Any]],
+        expected: list[dict[str, Any]],
+        converted: Any,
+        plain: bytes | None,
+        timeout: float,
+    ) -> None:
+        self._calls, self._expected = calls, expected
+        self._converted, self._plain, self._timeout = converted, plain, timeout
+        self.sides: dict[str, Any] = {}
+        self.tries: list[Try] = []
+
+    def run(self, given: bytes | None, recipe: str | None) -> tuple[Try | None, str]:
+        """Return the try that flips the verdict, and what follows."""
+        samples = [list(call.values()) for call in self._calls]
+        content, refusal = (given, "") if given else self._converted(recipe, samples)
+        if content is None:
+            raise CannotLocateError(f"there is no file to compare: {refusal}")
+        first = self._try("kernels", DELEGATES, content, recipe)
+        flipping = [
+            self._try("kernels", PLAIN, content, recipe, kernels=PLAIN),
+            *(self._try("threads", str(n), content, recipe, threads=n) for n in _THREADS),
+        ]
+        flips = next((one for one in flipping if _flips(first, one)), None)
+        if flips is not None:
+            usual = DELEGATES if flips.setting == "kernels" else "the usual number"
+            return flips, f"with {flips.value} it {flips.verdict}, with {usual} it {first.verdict}"
+        if first.verdict == "agrees":
+            return None, "nothing to flip: the file agrees with every setting of its run"
+        if given is not None:
+            anew = self._anew(recipe, samples)
+            if anew.verdict == "agrees":
+                how = "by this converter" + (f" with {recipe}" if recipe else "")
+                return anew, f"made anew {how} it agrees: the file was made otherwise, or damaged"
+        return self._quantization(recipe, samples)
+
+    def _anew(self, recipe: str | None, samples: Sequence[Any]) -> Try:
+        if recipe is None and self._plain:
+            return self._try("converted anew", "without quantization", self._plain, None)
+        content, refusal = self._converted(recipe, samples)
+        return self._try("converted anew", str(recipe), content, recipe, refusal)
+
+    def _quantization(self, recipe: str | None, samples: Sequence[Any]) -> tuple[Try | None, str]:
+        if recipe is None:
+            return self._other_recipes(None, samples)
+        whole = self._try("recipe", "float32", self._plain, None, "the converter refuses it")
+        if whole.verdict != "agrees":
+            return None, "no setting flips it: without quantization it does not agree either"
+        flips, why = self._other_recipes(recipe, samples)
+        layer = self._layers(RECIPES[recipe])
+        if layer is not None:
+            return layer, f"{layer.value}, the rest by {recipe}: it agrees"
+        return flips or whole, why if flips else f"with {recipe} it parts, without it agrees"
+
+    def _other_recipes(self, recipe: str | None, samples: Sequence[Any]) -> tuple[Try | None, str]:
+        agreeing = []
+        for name, other in RECIPES.items():
+            if name in ("float32", recipe) or other.selective:
+                continue
+            content, refusal = self._converted(name, samples)
+            one = self._try("recipe", name, content, name, refusal)
+            agreeing += [one] if one.verdict == "agrees" else []
+        if not agreeing:
+            return None, "no setting flips it, of those that can be tried here"
+        names = ", ".join(one.value for one in agreeing)
+        return agreeing[0], f"with {names} it agrees, with {recipe or 'float32'} it parts"
+
+    def _try(
+        self,
+        setting: str,
+        value: str,
+        content: bytes | None,
+        recipe: str | None,
+        refusal: str = "",
+        *,
+        kernels: str = DELEGATES,
+        threads: int | None = None,
+    ) -> Try:
+        if content is None:
+            one = Try(setting, value, "no file", refusal)
+        else:
+            one = Try(setting, value, *self._verdict(content, recipe, kernels, threads))
+        self.tries.append(one)
+        return one
+
+    def _verdict(
+        self, content: bytes, recipe: str | None, kernels: str, threads: int | None
+    ) -> tuple[str, str]:
+        record = run_isolated(
+            *(_answers, content, self._calls, self.sides["signature"], kernels, threads),
+            timeout=self._timeout,
+            tensorflow=False,
+        )
+        run = compare_run(kernels, record, self._expected, None)
+        if recipe is not None:
+            names = [None] * len(self._expected)
+            run = by_range(run, record, self._expected, names, RECIPES[recipe])
+        agrees = not run.refusal and run.agreeing == run.calls
+        detail = run.verdict
+        if not agrees and not run.refusal:
+            detail += f", largest difference {run.largest_difference:.3g}"
+        return "agrees" if agrees else "refuses" if run.refusal else "parts", detail
+
+    def _layers(self, recipe: Recipe) -> Try | None:
+        """Leave layers in float, those that add most error first; return the try that agrees."""
+        if not recipe.fits_tflite or self._plain is None:
+            return None
+        signatures = read_graph(self._plain).signatures
+        if len(signatures) != 1:
+            return None
+        inputs = [spec.name for spec in signatures[0].inputs]
+        calls = [_named_for(inputs, call) for call in self._calls]
+        require("ai_edge_quantizer", "leaving a layer in float")
+        bits = recipe.activation_bits
+
+        def quantized(kept: Sequence[str]) -> tuple[bytes | None, str]:
+            assert self._plain is not None
+            try:
+                made = quantize_file(
+                    self._plain,
+                    {signatures[0].name: calls},
+                    activation_bits=bits,
+                    float_tensors=kept,
+                    timeout=self._timeout,
+                )
+            except (QuantizationError, ValueError, KeyError) as error:
+                return None, str(error)
+            return made.content, ""
+
+        def tried(kept: Sequence[str]) -> Try:
+            content, refusal = quantized(kept)
+            value = f"{', '.join(kept)} left in float" if kept else "ai-edge-quantizer"
+            return self._try("layers", value, content, recipe.name, refusal)
+
+        content, refusal = quantized(())
+        every = self._try(
+            "layers", "ai-edge-quantizer, none in float", content, recipe.name, refusal
+        )
+        if content is None or every.verdict == "agrees":
+            return every if content else None
+        ranked = list(self._ranked(content, signatures[0].name))
+        for name in ranked[:_SINGLE]:
+            one = tried([name])
+            if one.verdict == "agrees":
+                return one
+        return _fewest(ranked, tried)
+
+    def _ranked(self, content: bytes, signature: str) -> Iterator[str]:
+        """Yield the layers of the float file that add most error when they are quantized."""
+        sides = {name: self.sides[name] for name in ("load", "signature")}
+        record = run_isolated(
+            compare_ops,
+            **sides,
+            calls=self._calls,
+            content=content,
+            file_signature=signature,
+            witness=self._plain,
+            timeout=self._timeout,
+            reads=self.sides["reads"],
+        )
+        pairs: Sequence[Mapping[str, Any]] = record.value["pairs"] if record.ok else ()
+        rows = [one for one in pairs if one["op"] not in _CASTS]
+        known = _computed(self._plain or b"")
+        rows.sort(key=lambda one: -(one["added"] or 0.0))
+        for name in dict.fromkeys(one["tensor"] for one in rows):
+            yield from [name] if name in known else []
+
+
+def _computed(content: bytes) -> set[str]:
+    from varhandle.tflite.flatbuffer import decode, indices, unpack
+
+    return {
+        decode(subgraph.tensors[tensor].name)
+        for subgraph in unpack(content).subgraphs
+        for operator in subgraph.operators or []
+        for tensor in indices(operator.outputs)
+    }
+
+
+def _fewest(ranked: Sequence[str], tried: Callable[[Sequence[str]], Try]) -> Try | None:
+    """Return the try with the fewest of the first layers that agrees, by bisection."""
+    low, high, best = 1, 2, None
+    while best is None and low < len(ranked):
+        high = min(high, len(ranked))
+        one = tried(ranked[:high])
+        if one.verdict == "agrees":
+            best = one
+        else:
+            low, high = high, 2 * high
+    while best is not None and high - low > 1:
+        middle = (low + high) // 2
+        one = tried(ranked[:middle])
+        if one.verdict == "agrees":
+            best, high = one, middle
+        else:
+            low = middle
+    return best
+
+
+def _flips(first: Try, other: Try) -> bool:
+    return (first.verdict == "agrees") != (other.verdict == "agrees")
+
+
+def _answers(
+    content: bytes,
+    calls: Sequence[dict[str, Any]],
+    signature: str | None,
+    kernels: str,
+    threads: int | None,
+) -> list[Answer]:
+    """Run a file with some settings, in the child process."""
+    signatures = [one.name for one in read_graph(content).signatures]
+    session = Session(
+        content,
+        signature=signature if signature in signatures else next(iter(signatures), None),
+        delegates=kernels == DELEGATES,
+        strict=False,
+        threads=threads,
+    )
+    return [answer_call(session, _named_for(list(session.inputs), call)) for call in calls]
+
+
+def _named_for(names: Sequence[str], call: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(call) if set(call) == set(names) else dict(zip(names, call.values(), strict=True))
