@@ -26,6 +26,7 @@ LAYERS = {
     "varhandle": (
         "errors",
         "display atomic_write progress_bar extras",
+        "html_page",
         "graph",
         "facts",
         "sandbox",
@@ -37,6 +38,7 @@ LAYERS = {
         "evaluate",
         "families",
         "verdict_rules reproduction",
+        "divergence",
         "matrix explanation diagnosis",
         "lift",
         "repair",

@@ -203,14 +203,17 @@ def _add_locate(commands: Any) -> None:
     locate.add_argument(
         "--reduce", type=Path, metavar="OUT", help="write the smallest case that still shows it"
     )
+    locate.add_argument("--html", type=Path, metavar="PAGE", help="a page to write: every op")
     add_json(locate)
     add_calls(locate)
     locate.set_defaults(command=_locate)
 
 
 def _locate(options: argparse.Namespace) -> int:
+    from varhandle.atomic_write import write_text
     from varhandle.divergence.location import locate
     from varhandle.formats.trust import NotTrustedError
+    from varhandle.tflite.state_files import check_target
 
     if options.why:
         return _locate_refusal(options)
@@ -218,6 +221,8 @@ def _locate(options: argparse.Namespace) -> int:
         return _locate_setting(options)
     if options.quantization:
         raise BadInputError("--quantization is for --bisect-settings")
+    if options.html:
+        check_target(options.html, *map(Path, filter(None, [options.model, options.file])))
     with unfit_is_bad_input(options.model):
         try:
             found = locate(
@@ -233,6 +238,9 @@ def _locate(options: argparse.Namespace) -> int:
         except NotTrustedError as error:
             raise BadInputError(f"{error}; if you trust it, say --trust") from error
     written = found.reduce().write(options.reduce) if options.reduce and found.first else []
+    if options.html:
+        with unfit_is_bad_input(options.html):
+            write_text(options.html, found.page())
     print_result(found, options.json)
     _print_written(written, options)
     return 0 if found.agrees else 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,9 @@ Array = npt.NDArray[Any]
 
 STEPS = 2.0
 """Steps of its own scale that a quantized tensor may differ by."""
+
+_FIRST = 6
+"""Values of a tensor that are kept to be shown."""
 
 _NEXT_TO_NOTHING = 1e-3
 """Share of an op's inputs below which its output is what rounding has left of a difference."""
@@ -30,6 +33,10 @@ class Difference:
         allowed: Share that the dtype may differ by.
         steps: The largest difference in steps of the tensor's scale; ``None`` if not quantized.
         note: What is odd, in words.
+        mean: The mean of |got - expected|, where both are numbers.
+        place: The index at which the difference is largest; of text, at which it is the first.
+        got: The first values of the file's tensor, and last that at ``place``.
+        expected: The same of the model's.
     """
 
     largest: float
@@ -38,12 +45,30 @@ class Difference:
     allowed: float
     steps: float | None = None
     note: str = ""
+    mean: float = 0.0
+    place: tuple[int, ...] = ()
+    got: tuple[Any, ...] = ()
+    expected: tuple[Any, ...] = ()
 
     @property
     def agrees(self) -> bool:
         """Whether it is no more than rounding."""
         return not self.note and (
             self.share <= self.allowed or (self.steps is not None and self.steps <= STEPS)
+        )
+
+    def _shown(self, got: Array, expected: Array, errors: Array) -> Difference:
+        """Return it with what is shown of the two: where they differ most, and by how much."""
+        if not got.size:
+            return self
+        worst = int(np.argmax(errors))
+        finite = errors[np.isfinite(errors)]
+        return replace(
+            self,
+            mean=float(finite.mean()) if finite.size else float("inf"),
+            place=tuple(map(int, np.unravel_index(worst, got.shape))),
+            got=_values(np.ravel(got), worst),
+            expected=_values(np.ravel(expected), worst),
         )
 
 
@@ -62,12 +87,14 @@ def difference(
     mine, theirs = np.ravel(got), np.ravel(expected)
     if mine.dtype.kind not in "fciub" and mine.dtype.name != "bfloat16":
         same = bool(np.all(mine.astype(object) == theirs.astype(object)))
-        return Difference(0.0 if same else 1.0, 0.0 if same else 1.0, float(same), 0.0)
+        one = Difference(0.0 if same else 1.0, 0.0 if same else 1.0, float(same), 0.0)
+        return one._shown(got, expected, mine.astype(object) != theirs.astype(object))
     if mine.dtype.kind in "iub" and theirs.dtype.kind in "iub" and not step:
         errors = np.where(mine == theirs, 0.0, np.abs(mine.astype(np.float64) - theirs))
         worst = float(errors.max(initial=0.0))
         scale = max(float(np.max(np.abs(theirs.astype(np.float64)), initial=0.0)), 1.0)
-        return Difference(worst, worst / scale, _similarity(mine, theirs), 0.0)
+        one = Difference(worst, worst / scale, _similarity(mine, theirs), 0.0)
+        return one._shown(got, expected, errors)
     errors = absolute_errors(mine, theirs)
     wide = theirs.astype(np.complex128 if theirs.dtype.kind == "c" else np.float64)
     finite = np.isfinite(wide)
@@ -78,7 +105,16 @@ def difference(
     note = "NaN or infinity where the model has numbers" if broken.any() else ""
     allowed = max(allowed, _tolerance(mine), _tolerance(theirs))
     steps = worst / step if step else None
-    return Difference(worst, worst / scale, _similarity(mine, theirs), allowed, steps, note)
+    one = Difference(worst, worst / scale, _similarity(mine, theirs), allowed, steps, note)
+    return one._shown(got, expected, errors)
+
+
+def _values(flat: Array, worst: int) -> tuple[Any, ...]:
+    values = [*flat[:_FIRST], flat[worst]]
+    return tuple(
+        float(value) if value.dtype.name == "bfloat16" else value.item()
+        for value in map(np.asarray, values)
+    )
 
 
 def _tolerance(array: Array) -> float:

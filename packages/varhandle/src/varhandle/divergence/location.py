@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from varhandle.conversion.converter import convert
-from varhandle.display import Rich, counted, panel_html, printable, table_html
+from varhandle.display import Rich, counted, panel_html, printable
+from varhandle.divergence import side_by_side
 from varhandle.divergence.other_runs import compared, first_without_looking, run_otherwise
 from varhandle.divergence.reduction import CannotReduceError, Reduction, reduce_difference
 from varhandle.divergence.walk import compare_ops
@@ -52,6 +53,8 @@ class Location(Rich):
         basis: What the inputs rest on, in one line.
         other_runs: How the file answers when it is run in other ways, beside the run in which all
             tensors were kept: "the same bits", "agrees", "differs" or "refused".
+        ops: Every op of the file in the order of execution, and what of the model it computes.
+        only_in_model: Op and name of what of the model no op of the file stands for.
     """
 
     model: str
@@ -63,6 +66,8 @@ class Location(Rich):
     basis: str
     other_runs: Mapping[str, str] = field(default_factory=dict, repr=False)
     _compared: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    ops: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
+    only_in_model: Sequence[Sequence[str]] = field(default=(), repr=False)
 
     @property
     def agrees(self) -> bool:
@@ -88,8 +93,8 @@ class Location(Rich):
     def __repr__(self) -> str:
         return f"Location({self._headline()})"
 
-    def text(self) -> str:
-        """Return the op, why it parts, and what was compared."""
+    def summary(self) -> list[str]:
+        """Return the op, why it parts, and what was compared, in a few lines."""
         lines = [self._headline()]
         if self.first is not None:
             innermost = (self.first["inside"] or [self.first])[-1]
@@ -101,7 +106,12 @@ class Location(Rich):
         if self.other_runs:
             runs = ", ".join(f"{kernels}: {how}" for kernels, how in self.other_runs.items())
             lines.append(f"run otherwise: {runs}")
-        return "\n".join(lines)
+        return lines
+
+    def text(self) -> str:
+        """Return the same, and a table of the ops around the one that parts."""
+        table = ["", side_by_side.table_of(self)] if self.first and self.ops else []
+        return "\n".join([*self.summary(), *table])
 
     @property
     def _partners(self) -> set[str]:
@@ -125,23 +135,15 @@ class Location(Rich):
         return lines
 
     def html(self) -> str:
-        """Return the same as a panel, with a row for each op."""
-        rows = [
-            (
-                pair["number"],
-                pair["op"],
-                printable(pair["tensor"]),
-                printable(pair["node"] or ""),
-                "agrees" if pair["agrees"] else "differs",
-                f"{pair['similarity']:.6f}",
-            )
-            for pair in self.pairs
-        ]
-        headers = ("", "op", "in the file", "in the model", "", "similarity")
-        table = table_html(headers, rows, "Op outputs in the order of execution")
-        told = "".join(f"<p>{html.escape(line)}</p>" for line in self.text().splitlines()[1:])
+        """Return the same as a panel: the model and the file side by side where they part."""
+        headline, *lines = self.summary()
+        told = "".join(f"<p>{html.escape(line)}</p>" for line in lines)
         tone = "right" if self.agrees else "raised"
-        return panel_html(tone, self.text().splitlines()[0], told + table)
+        return panel_html(tone, headline, told + side_by_side.panel_of(self))
+
+    def page(self) -> str:
+        """Return all ops, as a page of one file."""
+        return side_by_side.page_of(self)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the whole comparison as plain data, fit for JSON; no values of arrays."""
@@ -163,13 +165,15 @@ def _op_words(row: Mapping[str, Any]) -> str:
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row as JSON takes it: no infinity, and names that can be shown."""
-    return {key: _plain_value(value) for key, value in row.items()}
+    """Return a row as JSON takes it: no infinity, no values, and names that can be shown."""
+    return {key: _plain_value(row[key]) for key in row if key not in ("got", "expected")}
 
 
 def _plain_value(value: Any) -> Any:
     if isinstance(value, str):
         return printable(value, None)
+    if isinstance(value, tuple):
+        return list(value)
     if isinstance(value, float) and not -float("inf") < value < float("inf"):
         return None
     return value

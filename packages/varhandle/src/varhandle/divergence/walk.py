@@ -19,8 +19,9 @@ from varhandle.divergence.difference import Difference, difference
 from varhandle.divergence.file_trace import WITHOUT_VALUE, FileOp, FileTrace
 from varhandle.divergence.inside import Inside, look_inside
 from varhandle.divergence.matching import Match, Samples, match_model
-from varhandle.divergence.model_trace import ModelTrace
+from varhandle.divergence.model_trace import ModelOp, ModelTrace
 from varhandle.divergence.op_check import Fault, OpCheck
+from varhandle.divergence.op_rows import op_rows
 from varhandle.evaluate.parity import TOLERANCES, paired_outputs
 from varhandle.evaluate.proof import LOOSE, QUANTIZED
 from varhandle.formats.base import LoadedModel
@@ -69,6 +70,7 @@ class Comparison:
         if witness is not None and witness != content:
             self._other = FileTrace(witness, file_signature)
         self.check = OpCheck(self._file, None)
+        self._model_ops: Sequence[ModelOp] = ()
         self._answers: list[dict[str, Array]] = []
 
     def _open_model(self) -> ModelTrace:
@@ -83,6 +85,7 @@ class Comparison:
             return self._result({}, refused)
         self._other = self._other if self._runs(self._other) else None
         self._model = self._open_model()
+        self._model_ops = self._model.ops
         self._reopen()
         self._match()
         self._model = self._open_model() if self._model.keeps_state else self._model
@@ -273,6 +276,7 @@ class Comparison:
                             **asdict(one),
                         }
                     )
+        ops, left = op_rows(self._file, self._model_ops, self.matches)
         return {
             "first": first,
             "pairs": rows,
@@ -280,6 +284,8 @@ class Comparison:
             "calls": self._made,
             "answers": self._answers,
             "file_calls": [named_for(self._file, c) for c in self._calls[: len(self._answers)]],
+            "ops": ops,
+            "only_in_model": left,
         }
 
 

@@ -12,6 +12,7 @@ from typing import Any, get_type_hints
 from urllib.parse import quote
 
 from varhandle.atomic_write import write_all
+from varhandle.html_page import page_html
 from varhandle.sweep.baseline import Change
 from varhandle.sweep.row_specs import SweepInputError
 from varhandle.sweep.row_supervisor import LOG_FILE
@@ -32,6 +33,7 @@ _SEPARATOR = "; "
 _FORMULA = re.compile(r"(^|;\s*)(?=[-=+@\t\r'])")
 _MARKED = re.compile(r"(^|;\s*)'")
 _TEMPLATE = Path(__file__).with_name("sweep.html.j2")
+_STYLE = Path(__file__).with_name("sweep.css")
 _SIGNS = {"same": "=", "better": "▲", "worse": "▼", "drifted": "▼", "new": "+", "missing": "?"}
 
 
@@ -90,15 +92,18 @@ def _page(
 
     counted = Counter(row.verdict for row, _ in rows)
     environment = jinja2.Environment(autoescape=True, trim_blocks=True)
-    return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
+    good = sum(row.good for row, _ in rows)
+    body = environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
         marks={row.verdict: row.mark for row, _ in rows},
         signs=_SIGNS,
-        good=sum(row.good for row, _ in rows),
+        good=good,
         counts=[(outcome, counted[outcome]) for outcome in OUTCOMES if counted[outcome]],
         compared=bool(changes),
         regressions=[change for change in changes if change.regression],
         rows=[(row, _links(row, folder), change) for row, change in rows],
     )
+    title = f"Sweep: {good} of {len(rows)} good"
+    return page_html(title, body, style=_STYLE.read_text(encoding="utf-8"))
 
 
 def _links(row: Row, folder: Path) -> list[tuple[str, str]]:
