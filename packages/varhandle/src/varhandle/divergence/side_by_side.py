@@ -177,7 +177,10 @@ def page_of(found: Location) -> str:
         headline = ", ".join(filter(None, places))
     said = "".join(f"<p>{_text(line)}</p>" for line in lines)
     words = drift_words(found)
-    figure = f"<figure>{drift.drift_svg(found.ops, found.pairs, words)}{_caption(words)}</figure>"
+    figure = (
+        '<figure role="group" tabindex="0" aria-label="Drift">'
+        f"{drift.drift_svg(found.ops, found.pairs, words)}{_caption(words)}</figure>"
+    )
     left = [f"{op} {name}" for op, name in found.only_in_model]
     others = ""
     if left:
@@ -342,13 +345,10 @@ def _values_table(pair: Mapping[str, Any]) -> str:
     got, expected = pair["got"], pair["expected"]
     if not got:
         return ""
-    first = range(len(got) - 1)
-    headers = ("", *(f"[{index}]" for index in first), "where it is largest")
-    lines = [
-        ("file", *map(_value, got)),
-        ("model", *map(_value, expected)),
-    ]
-    return table_html(headers, lines, "The first values of both, and those that differ most")
+    places = [*(f"value {index}" for index in range(len(got) - 1)), "where it is largest"]
+    lines = zip(places, map(_value, got), map(_value, expected), strict=True)
+    caption = "The first values of both"
+    return table_html(("at", "in the file", "in the model"), list(lines), caption)
 
 
 def _value(value: object) -> str:

@@ -1,0 +1,94 @@
+"""The page of `locate` in Chromium: by keyboard, dark, on a phone, and asking nobody."""
+
+from urllib.parse import urlsplit
+
+import pytest
+from browser_axe import faults
+from made_location import made_location
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def reader(chromium):
+    context = chromium.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    asked, errors = [], []
+    context.on("request", lambda request: asked.append(urlsplit(request.url).scheme))
+    context.on("console", lambda said: said.type == "error" and errors.append(said.text))
+    context.on("weberror", lambda found: errors.append(str(found.error)))
+    context.on("dialog", lambda dialog: errors.append(dialog.message))
+    yield page
+    context.close()
+    assert set(asked) <= {"file", "data"}
+    assert errors == []
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    path = tmp_path_factory.mktemp("locate") / "page.html"
+    path.write_text(made_location().page())
+    return path.as_uri()
+
+
+def focused(page):
+    return page.evaluate("document.activeElement.parentElement.id")
+
+
+def test_the_op_that_parts_is_in_the_middle_of_the_view(reader, address):
+    reader.goto(address)
+    box = reader.locator("[aria-current]").bounding_box()
+    assert 200 < box["y"] + box["height"] / 2 < 600
+    # Its neighbors are linked: the lines between the ops, on both sides.
+    assert reader.locator(".edges path").count() >= 16
+
+
+def test_everything_is_reached_by_keyboard(reader, address):
+    reader.goto(address)
+    reader.keyboard.press("Tab")  # "go to it"
+    reader.keyboard.press("Enter")
+    assert focused(reader) == "op-12"
+    reader.keyboard.press("Enter")
+    assert reader.locator("#op-12 .values").is_visible()
+    assert "Largest error" in reader.locator("#op-12 .values").inner_text()
+    reader.keyboard.press("ArrowLeft")
+    assert not reader.locator("#op-12 .values").is_visible()
+    reader.keyboard.press("ArrowDown")
+    assert focused(reader) == "op-13"
+    for _ in range(6):
+        reader.keyboard.press("ArrowUp")
+    reader.keyboard.press("ArrowRight")  # the folded ops before it
+    reader.keyboard.press("ArrowDown")
+    assert focused(reader) == "op-0"
+
+
+def test_a_mark_of_the_drift_leads_to_its_op(reader, address):
+    reader.goto(address)
+    reader.locator("svg [data-op='28']").click(force=True)
+    assert focused(reader) == "op-28"
+    assert reader.locator("#op-28 > summary").is_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_axe_finds_nothing_and_nothing_is_too_wide(reader, address, pictures, scheme, width):
+    reader.emulate_media(color_scheme=scheme)
+    reader.set_viewport_size({"width": width, "height": 800})
+    reader.goto(address)
+    reader.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true })")
+    assert faults(reader, None, wcag_only=False) == []
+    assert reader.evaluate("document.documentElement.scrollWidth") <= width
+    ground = reader.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (ground == "rgb(255, 255, 255)") == (scheme == "light")
+    reader.screenshot(path=str(pictures / f"locate-{scheme}-{width}.png"))
+
+
+def test_in_jupyterlab_the_theme_decides(reader, tmp_path):
+    reader.emulate_media(color_scheme="light")
+    path = tmp_path / "panel.html"
+    path.write_text(f'<body data-jp-theme-light="false">{made_location().html()}</body>')
+    reader.goto(path.as_uri())
+    assert (
+        reader.evaluate("getComputedStyle(document.querySelector('.varhandle-locate')).colorScheme")
+        == "dark"
+    )

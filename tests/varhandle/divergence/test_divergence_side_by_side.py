@@ -1,0 +1,80 @@
+"""What is shown of a location: text, panel and page, of a comparison made by hand."""
+
+import re
+
+import pytest
+from bs4 import BeautifulSoup
+from made_location import HOSTILE, made_location
+
+from varhandle.divergence.drift import adds_most
+from varhandle.divergence.side_by_side import short_name
+
+
+def page(**how):
+    return BeautifulSoup(made_location(**how).page(), "html.parser")
+
+
+def test_the_text_has_the_ops_around_the_one_that_parts():
+    lines = made_location(name="net").text().splitlines()
+    numbers = [int(found[1]) for line in lines if (found := re.match(r"[> ] [✓≈✗]\s+(\d+) ", line))]
+    assert numbers == list(range(9, 16))
+    (here,) = [line for line in lines if line.startswith(">")]
+    assert "12" in here
+    assert "1e+02" in here  # times what is allowed
+
+
+def test_of_an_agreeing_file_no_op_stands_out():
+    assert "\n>" not in made_location(parting=None).text()
+    assert not page(parting=None).select("[aria-current]")
+
+
+def test_the_page_has_every_op_once_and_the_parting_one_in_the_open():
+    shown = page()
+    assert [row["data-number"] for row in shown.select("[data-number]")] == list(
+        map(str, range(30))
+    )
+    (here,) = shown.select("summary[aria-current]")
+    assert here.parent["id"] == "op-12"
+    assert not here.find_parents(class_="stretch")
+    assert [len(one.select("[data-number]")) for one in shown.select(".stretch")] == [8, 13]
+
+
+def test_a_pair_tells_its_values_and_its_error():
+    (row,) = page(name="net").select("#op-12 .values")
+    told = row.get_text(" ")
+    assert "Largest error 0.01 at [0, 3], mean 0.005" in told
+    cells = [[cell.get_text() for cell in line.select("td")] for line in row.select("tr")]
+    assert cells[2] == ["value 1", "2.5", "2"]
+    assert cells[3] == ["where it is largest", "net", "4"]
+
+
+@pytest.mark.parametrize("form", ["page", "html"])
+def test_names_of_a_strangers_file_are_no_markup(form):
+    text = getattr(made_location(), form)()
+    shown = BeautifulSoup(text, "html.parser")
+    assert "alert(1)</script>" not in text
+    assert not shown.select("img[onerror]")
+    assert "\u202e" not in text
+    assert len(shown.find_all("script")) == (form == "page")
+    assert HOSTILE[9:17] in shown.get_text()  # it is there, as text
+
+
+def test_a_panel_is_small_and_has_no_script_whatever_the_file():
+    panel = BeautifulSoup(made_location(count=3000, parting=1500, name="net").html(), "html.parser")
+    assert len(panel.select("[data-number]")) == 9
+    assert "1496 ops" in panel.get_text()
+
+
+def test_the_op_that_adds_most_is_not_the_one_that_inherits():
+    found = made_location()
+    assert adds_most(found.ops, found.pairs)[0] == 12
+    late = [dict(pair) for pair in found.pairs]
+    late[20]["share"] = 2e-2
+    assert adds_most(found.ops, late)[0] == 20
+    late[20]["added"] = 1e-6  # run again on the file's own inputs, it adds next to nothing
+    assert adds_most(found.ops, late)[0] == 12
+
+
+def test_a_name_is_cut_at_its_beginning():
+    assert short_name("StatefulPartitionedCall/net/layer/Relu;net/layer/conv") == "net/layer/Relu"
+    assert short_name("a" * 30 + "/" + "b" * 30) == "b" * 30
