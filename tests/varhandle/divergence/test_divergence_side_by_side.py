@@ -45,7 +45,7 @@ def test_a_pair_tells_its_values_and_its_error():
     assert "Largest error 0.01 at [0, 3], mean 0.005" in told
     cells = [[cell.get_text() for cell in line.select("td")] for line in row.select("tr")]
     assert cells[2] == ["value 1", "2.5", "2"]
-    assert cells[3] == ["where it is largest", "net", "4"]
+    assert cells[3] == ["largest error", "net", "4"]
 
 
 @pytest.mark.parametrize("form", ["page", "html"])

@@ -345,10 +345,10 @@ def _values_table(pair: Mapping[str, Any]) -> str:
     got, expected = pair["got"], pair["expected"]
     if not got:
         return ""
-    places = [*(f"value {index}" for index in range(len(got) - 1)), "where it is largest"]
+    places = [*(f"value {index}" for index in range(len(got) - 1)), "largest error"]
     lines = zip(places, map(_value, got), map(_value, expected), strict=True)
     caption = "The first values of both"
-    return table_html(("at", "in the file", "in the model"), list(lines), caption)
+    return table_html(("at", "file", "model"), list(lines), caption)
 
 
 def _value(value: object) -> str:

@@ -15,13 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from varhandle.divergence import reasons
+from varhandle.divergence.computed_ops import op_rows
 from varhandle.divergence.difference import Difference, difference
 from varhandle.divergence.file_trace import WITHOUT_VALUE, FileOp, FileTrace
 from varhandle.divergence.inside import Inside, look_inside
 from varhandle.divergence.matching import Match, Samples, match_model
 from varhandle.divergence.model_trace import ModelOp, ModelTrace
 from varhandle.divergence.op_check import Fault, OpCheck
-from varhandle.divergence.op_rows import op_rows
 from varhandle.evaluate.parity import TOLERANCES, paired_outputs
 from varhandle.evaluate.proof import LOOSE, QUANTIZED
 from varhandle.formats.base import LoadedModel
