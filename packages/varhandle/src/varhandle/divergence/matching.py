@@ -186,6 +186,8 @@ class _ModelMatcher:
         written = self._written.get(op.number, ())
         found = self._names.find(";".join([*written, self._file.name(tensor)]))
         named = [n for n in found if self._fits(tensor, n)]
+        place = f":{op.outputs.index(tensor)}"
+        named = [n for n in named if n.endswith(place)] or named
         same = self._same_values(tensor)
         in_order = [n for n in same if self._is_in_order(op, n)]
         both = [n for n in in_order if n in named]
@@ -257,7 +259,7 @@ class _NameIndex:
         self._shortest: dict[str, int] = {}  # path, of those that end so
         for op in ops:
             path = _path(op.node)
-            if path and op.name.endswith(":0"):
+            if path:
                 for start in range(len(path)):
                     self._by_end[path[start:]].append(op.name)
                 self._shortest[path[-1]] = min(len(path), self._shortest.get(path[-1], len(path)))
