@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import os
 from collections.abc import Mapping, Sequence
@@ -20,10 +21,9 @@ from varhandle.errors import VarhandleError
 from varhandle.evaluate.given_inputs import Inputs
 from varhandle.evaluate.parity import DELEGATES, PLAIN
 from varhandle.evaluate.proof import Asked, calls_of, converter_words, rests_on
-from varhandle.evaluate.reference import loader_of
+from varhandle.evaluate.reference import Loader, loader_of
 from varhandle.evaluate.session import model_bytes
 from varhandle.extras import require
-from varhandle.facts.recipes import ConverterSettings
 from varhandle.families.base import inference_signature
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.custom_code import check_imports
@@ -31,6 +31,7 @@ from varhandle.graph import Graph, Signature, shape_fits
 from varhandle.sandbox import Record, run_isolated
 from varhandle.sandbox.lock import locking
 from varhandle.sandbox.record import short_message
+from varhandle.tflite.flatbuffer import unpack
 
 __all__ = ["CannotLocateError", "Location", "locate"]
 
@@ -227,46 +228,76 @@ def locate(
     require("tensorflow", "comparing a file with its model")
     chosen = inference_signature(graph, signature)
     load = loader_of(graph, chosen, trust, own_code)
+    content = None if file is None else model_bytes(file)[0]
+    what: dict[str, Any] = {"graph": graph, "load": load, "signature": chosen}
+    how: dict[str, Any] = {"inputs": inputs, "calls": calls, "timeout": timeout}
     with locking(lock):
+        if content is not None and _is_float(content):
+            # Of a file that is sound in all its ops, nothing has to be converted anew.
+            with contextlib.suppress(CannotLocateError):
+                basis, found = _compared(content, content, **what, **how)
+                if found["first"] is None and not found["unmatched"]:
+                    return _location(model, file, basis, found)
         keys = None if chosen is None else [chosen]
         conversion = convert(
-            model,
-            settings=ConverterSettings(serialize_debug_metadata=True),
-            signature_keys=keys,
-            trust=trust,
-            timeout=timeout,
-            imports=own_code,
+            model, signature_keys=keys, trust=trust, timeout=timeout, imports=own_code
         )
-        content = conversion.content if file is None else model_bytes(file)[0]
+        content = conversion.content if content is None else content
         if content is None:
             raise CannotLocateError(
                 f"there is no file to compare: {converter_words(conversion.record)}"
             )
-        asked = _asked(graph, chosen, conversion.content or content, inputs, calls)
-        made = read_graph(content)
-        names = [one.name for one in made.signatures]
-        name = chosen if chosen in names else next(iter(names), None)
-        _check_inputs(made.main_signature if name is None else made.signature(name), asked)
-        sides: dict[str, Any] = {
-            "load": load,
-            "signature": chosen,
-            "calls": [dict(call) for call in asked.calls],
-            "content": content,
-            "file_signature": name,
-            "witness": conversion.content,
-        }
-        record = run_isolated(compare_ops, **sides, timeout=timeout, reads=load.reads)
-        if not record.ok:
-            raise CannotLocateError(_words(record))
-        found: dict[str, Any] = record.value
-        _look_at_other_runs(found, content, name, timeout)
-    return Location(
-        model=os.fspath(model),
-        file=None if file is None or isinstance(file, bytes) else os.fspath(file),
-        basis=rests_on([asked]),
-        _compared=sides,
-        **found,
+        basis, found = _compared(content, conversion.content, **what, **how)
+    return _location(model, file, basis, found)
+
+
+def _location(model: Any, file: Any, basis: str, found: Mapping[str, Any]) -> Location:
+    path = None if file is None or isinstance(file, bytes) else os.fspath(file)
+    return Location(model=os.fspath(model), file=path, basis=basis, **found)
+
+
+def _is_float(content: bytes) -> bool:
+    """Whether a file rounds no more than its model does."""
+    return not any(
+        tensor.quantization is not None and tensor.quantization.scale is not None
+        for subgraph in unpack(content).subgraphs
+        for tensor in subgraph.tensors
     )
+
+
+def _compared(
+    content: bytes,
+    witness: bytes | None,
+    *,
+    graph: Graph,
+    load: Loader,
+    signature: str | None,
+    inputs: Inputs | None,
+    calls: int | None,
+    timeout: float,
+) -> tuple[str, dict[str, Any]]:
+    """Compare in a child process; return what the calls rest on, and what was found."""
+    asked = _asked(graph, signature, witness or content, inputs, calls)
+    made = read_graph(content)
+    names = [one.name for one in made.signatures]
+    name = signature if signature in names else next(iter(names), None)
+    _check_inputs(made.main_signature if name is None else made.signature(name), asked)
+    record = run_isolated(
+        compare_ops,
+        load,
+        signature,
+        [dict(call) for call in asked.calls],
+        content,
+        file_signature=name,
+        witness=witness,
+        timeout=timeout,
+        reads=load.reads,
+    )
+    if not record.ok:
+        raise CannotLocateError(_words(record))
+    found: dict[str, Any] = record.value
+    _look_at_other_runs(found, content, name, timeout)
+    return rests_on([asked]), found
 
 
 def _check_inputs(signature: Signature, asked: Asked) -> None:

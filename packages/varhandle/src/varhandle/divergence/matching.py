@@ -82,6 +82,13 @@ class Samples:
             self.values[key] = [np.concatenate(self.values[key])]
         return self.values[key][0]
 
+    def same(self, key: Any, other: Any) -> bool:
+        """Whether two tensors have the same values."""
+        return key == other or (
+            self.sizes.get(key) == self.sizes.get(other)
+            and np.array_equal(self.joined(key), self.joined(other))
+        )
+
 
 class _ByValue:
     """Finds the tensors that have the values of another."""

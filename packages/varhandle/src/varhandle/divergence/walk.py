@@ -203,7 +203,8 @@ class Comparison:
             self.matches = match_model(self._file, self._model, values, expected, by_name=not agree)
         for mine, theirs in paired_outputs(self._file.outputs, self._model.outputs):
             tensor, node = self._file.outputs[mine], self._model.outputs[theirs]
-            self.matches.setdefault(tensor, Match(tensor, node, "name"))
+            if tensor not in self.matches or not expected.same(self.matches[tensor].node, node):
+                self.matches[tensor] = Match(tensor, node, "name")  # whatever its values say
 
     def _reopen(self) -> None:
         """Begin anew with the first call: the calls that were made may have changed a state."""
