@@ -78,7 +78,7 @@ def unfrozen(tf, folder):
     [
         ("keras-in-module", "READ_VARIABLE"),
         ("unfrozen-graph", "READ_VARIABLE"),
-        ("growing-variable", "call 1: inf apart: DIFFERS"),
+        ("growing-variable", "call 1, output_0: DIFFERS"),
         ("int8-state", "DIFFERS"),
     ],
 )
@@ -89,6 +89,13 @@ def test_a_silent_failure_is_reduced_to_less_than_4_kb(silent, name, shows, tmp_
     ended = run_bare(tmp_path / "out")
     assert shows in ended.stdout + ended.stderr
     assert "agrees" not in ended.stdout.splitlines()[-1:]
+
+
+def test_where_the_converter_is_at_fault_the_model_is_reduced_too(silent):
+    reduced = locate(*silent("growing-variable")).reduce()
+    ops = sorted(name.rsplit("/", 1)[-1] for name in reduced.part.names)
+    assert ops == ["AssignVariableOp", "ReadVariableOp"]
+    assert locate(*silent("unfrozen-graph")).reduce().part is None  # the file came from elsewhere
 
 
 def test_a_changed_weight_is_reduced_to_itself(net, tmp_path):

@@ -82,7 +82,8 @@ class Location(Rich):
         """
         if self.first is None:
             raise CannotReduceError("no op parts: there is nothing to reduce")
-        return reduce_difference(self.first, self.text().splitlines()[0], self._compared)
+        title = self.text().splitlines()[0]
+        return reduce_difference(self.first, title, self._compared, self.model)
 
     def _headline(self) -> str:
         if self.first is None:
