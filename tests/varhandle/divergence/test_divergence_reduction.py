@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import zoo
 from planted_faults import operators_of, with_changed_weight, without_bias
+from printed_code import ran
 
 from varhandle import locate
 from varhandle.cli import main
@@ -16,6 +17,7 @@ from varhandle.divergence.reduction import CannotReduceError
 def run_bare(folder):
     """Run a script as it is printed, away from this package."""
     script = folder / "reproduce.py"
+    ran(script.read_text())
     assert len(script.read_text().splitlines()) <= 20
     assert script.read_text() in (folder / "issue.md").read_text()
     command = [sys.executable, "-I", str(script)]

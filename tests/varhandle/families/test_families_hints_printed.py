@@ -555,16 +555,6 @@ def test_a_keras_model_of_half_precision_is_loaded_in_float32(tf, planned):
     planned("m.keras", "float32-policy")
 
 
-def test_a_keras_model_that_draws_is_exported_first(tf):
-    x = tf.keras.Input((4,))
-    y = tf.keras.layers.Dense(2)(tf.keras.layers.Dropout(0.5)(x, training=True))
-    tf.keras.Model(x, y).save("m.keras")
-    made = cure("m.keras")
-    assert made.plan.steps[:2] == ("export", "builtin-draws")
-    content = run(made.plan.code)["content"]
-    assert answer_to_ones(Interpreter(model_content=content)).shape == (1, 2)
-
-
 def test_a_model_without_signatures_is_called(tf, planned):
     module = counter(tf)
     module.other = tf.function(lambda x: x, input_signature=[zoo.spec(tf, 4)])
