@@ -377,6 +377,30 @@ def convert_part(flat: FlatGraph, names: Collection[str], folder: str) -> bytes:
     return content
 
 
+def bodies(flat: FlatGraph, name: str) -> list[FlatGraph]:
+    """Return the graphs that a node calls, such as a loop's condition and body; in a child."""
+    from tensorflow.python.framework.function_def_to_graph import function_def_to_graph_def
+
+    whole = flat.message()
+    node = next(node for node in whole.node if node.name == name)
+    functions = {one.signature.name: one for one in whole.library.function}
+    called = [f.name for value in node.attr.values() for f in (value.func, *value.list.func)]
+    taken = [source for source in node.input if source[0] != "^"]
+    found = []
+    for function in (functions[each] for each in called if each in functions):
+        graph_def, _ = function_def_to_graph_def(function)
+        graph_def.library.CopyFrom(whole.library)
+        arguments = [argument.name for argument in function.signature.input_arg]
+        given = taken[len(taken) - len(arguments) :]  # a branch does not take the condition
+        held = {
+            argument: flat.variables[node_of(source)]
+            for argument, source in zip(arguments, given, strict=False)
+            if node_of(source) in flat.variables
+        }
+        found.append(_flat(graph_def, held, flat.as_graph_def))
+    return found
+
+
 def smallest(names: Sequence[str], fails: Callable[[Sequence[str]], bool]) -> list[str]:
     """Leave nodes out, halves first, as long as what is left fails."""
     left = list(names)

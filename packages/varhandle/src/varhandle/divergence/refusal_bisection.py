@@ -24,6 +24,7 @@ from varhandle.divergence.flat_graph import (
     SAVED_MODEL,
     FlatGraph,
     PartOutline,
+    bodies,
     convert_part,
     flattened,
     outline,
@@ -127,8 +128,8 @@ class Refusal(Rich):
         lines = [f"why: {printable(self.reason, None)}"]
         if self.part is None:
             return "\n".join([*lines, "the model could not be divided"])
-        nodes = counted(len(self.part.nodes), "node")
-        lines.append(f"{nodes} of {self.total} still fail like that:")
+        nodes = counted(self.total, "node")
+        lines.append(f"the smallest part that fails like that, {len(self.part.nodes)} of {nodes}:")
         for node in self.part.nodes:
             takes = ", ".join(map(str, node.inputs))
             lines.append(f"  {node.op} {printable(node.name)}({takes})")
@@ -275,7 +276,20 @@ class _Search:
             if some and self._fails(some):
                 names = some
                 break
-        return smallest(names, self._fails)
+        names = smallest(names, self._fails)
+        while len(names) == 1 and (inner := self._inside(names[0])):
+            names = inner
+        return names
+
+    def _inside(self, name: str) -> list[str]:
+        """Return the smallest part of what a node calls; none if that alone does not fail."""
+        outer = self.flat
+        for body in run_isolated(bodies, outer, name).value or ():
+            self.flat, self._known = body, {}
+            if body.divisible and self._fails(body.divisible):
+                return smallest(body.divisible, self._fails)
+        self.flat = outer
+        return []
 
     def _fails(self, names: Sequence[str]) -> bool:
         key = frozenset(names)
