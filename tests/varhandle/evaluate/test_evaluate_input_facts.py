@@ -121,11 +121,13 @@ def test_the_graph_alone_tells_a_normalization_whoever_calls_it(tf, tmp_path):
     assert np.allclose(columns.mean(0), [50, -3], atol=2)
 
 
-def test_a_product_with_a_deviation_of_the_input_itself_tells_nothing(tf, save_module):
+@pytest.mark.parametrize("of_itself", [True, False])
+def test_a_factor_that_is_no_deviation_of_the_data_tells_nothing(tf, save_module, of_itself):
     class Scaled(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec([1, 4], tf.float32, name="x")])
         def __call__(self, x):
-            return {"y": x * tf.maximum(tf.sqrt(tf.reduce_mean(x**2)), 1e-7)}
+            own = tf.sqrt(tf.reduce_mean(x**2)) if of_itself else tf.constant(20.0) + 5.0
+            return {"y": x * tf.maximum(own, 1e-7)}
 
     graph = read_graph(save_module(Scaled()))
     assert example_calls(graph, graph.signatures[0], 5).origin == "made up"
