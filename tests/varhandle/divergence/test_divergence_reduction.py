@@ -5,7 +5,6 @@ import sys
 
 import numpy as np
 import pytest
-import zoo
 from planted_faults import operators_of, with_changed_weight, without_bias
 from printed_code import ran
 
@@ -43,36 +42,6 @@ def net(tf, tmp_path_factory):
     path = tmp_path_factory.mktemp("net") / "net.keras"
     model.save(path)
     return path, tf.lite.TFLiteConverter.from_keras_model(model).convert()
-
-
-@pytest.fixture(scope="module")
-def silent(tf, specimen_path, tmp_path_factory):
-    """The four failures of the catalog that converts without a word: a model and its file."""
-
-    def of(name):
-        if name == "int8-state":
-            folder = tmp_path_factory.mktemp("int8")
-            model = specimen_path("counter")
-            return model, zoo.to_tflite(tf, model, folder, zoo.in_int8(tf))
-        if name == "unfrozen-graph":
-            return unfrozen(tf, tmp_path_factory.mktemp("unfrozen"))
-        names = {"keras-in-module": "keras_in_a_module", "growing-variable": "growing"}
-        return specimen_path(names[name]), None
-
-    return of
-
-
-def unfrozen(tf, folder):
-    """Return a TF1 model with its values, and the file of its graph without."""
-    v1 = tf.compat.v1
-    with v1.Graph().as_default() as graph, v1.Session() as session:
-        x = v1.placeholder(tf.float32, [1, 4], name="x")
-        y = tf.identity(x @ v1.get_variable("w", initializer=[[2.0]] * 4, use_resource=True))
-        session.run(v1.global_variables_initializer())
-        v1.saved_model.simple_save(session, str(folder / "model"), {"x": x}, {"y": y})
-        converter = v1.lite.TFLiteConverter(graph.as_graph_def(), [x], [y])
-        (folder / "model.tflite").write_bytes(converter.convert())
-    return folder / "model", folder / "model.tflite"
 
 
 @pytest.mark.parametrize(

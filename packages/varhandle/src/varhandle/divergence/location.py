@@ -112,6 +112,11 @@ class Location(Rich):
             lines.append(f"run otherwise: {runs}")
         return lines
 
+    @property
+    def line(self) -> str:
+        """The op and why it parts, in one line."""
+        return self.summary()[0]
+
     def text(self) -> str:
         """Return the same, and a table of the ops around the one that parts."""
         table = ["", side_by_side.table_of(self)] if self.first and self.ops else []
