@@ -15,9 +15,10 @@ import numpy as np
 
 from benchmarks.field.case import Made
 from benchmarks.field.measuring import cache_folder
-from benchmarks.frame import in_child
+from benchmarks.frame import Chapter, Row, in_child
 from benchmarks.locate import faults
 from benchmarks.locate.faults import Fault
+from benchmarks.locate.listed import MODELS
 from benchmarks.locate.pairs import Tried, try_pairs
 from varhandle import convert
 from varhandle.divergence.model_trace import ModelTrace
@@ -62,6 +63,11 @@ class Judged:
     named: str  # an op that was named where nothing was planted; empty: none
     tried: Tried = field(default_factory=Tried)
     faults: list[tuple[Fault, Mapping[str, Any] | None]] = field(default_factory=list)
+
+    @property
+    def missed(self) -> list[tuple[str, Fault, Mapping[str, Any] | None]]:
+        """The faults that are not named exactly."""
+        return [(self.title, f, first) for f, first in self.faults if not is_exact(f, first)]
 
 
 def open_model(name: str, recipe: str, cache: Path) -> Opened:
@@ -158,33 +164,131 @@ def is_held(fault: Fault, first: Mapping[str, Any] | None) -> bool:
     return first is not None and fault.shown in [number for _, number in first["group"]]
 
 
-def run(only: str = "", count: int = FAULTS) -> list[Judged]:
+def run(only: str = "") -> list[Judged]:
     """Judge every model whose name matches."""
-    from benchmarks.locate.listed import MODELS
-
     cache = cache_folder() / "models"
     cache.mkdir(parents=True, exist_ok=True)
     chosen = [one for one in MODELS if re.search(only, " ".join(one))]
-    share, judged = -(-FAULTS // len(MODELS)), []
-    left = count
+    judged = []
     for name, recipe in chosen:
         opened = open_model(name, recipe, cache)
         rng = np.random.default_rng(zlib.crc32(opened.title.encode()))
-        planted = plant_in(opened, min(share, left), rng)
-        left -= len(planted)
-        one = in_child(judge, opened, planted)
+        one = in_child(judge, opened, plant_in(opened, -(-FAULTS // len(MODELS)), rng))
         judged.append(one)
-        wrong = [(f, first) for f, first in one.faults if not is_exact(f, first)]
-        matched = f"{sum(one.how.values())} of {one.outputs} outputs {dict(one.how)}"
-        named = f"{len(one.faults) - len(wrong)} of {len(one.faults)} faults"
-        print(f"{one.title}: {matched}, {named}, {one.tried}", file=sys.stderr)
-        if one.named:
-            print(f"  named though nothing is planted: {one.named}", file=sys.stderr)
-        for f, first in wrong:
-            held = "held by a group" if is_held(f, first) else "MISSED"
-            told = first and (first["call"], first["op"], first["number"], first["why"])
-            print(
-                f"  {held}: {f.kind}, {f.op} {f.number}, call {f.call}, {f.shown}: {told}",
-                file=sys.stderr,
-            )
+        print("\n".join([_line(one), *map(_miss, one.missed)]), file=sys.stderr)
     return judged
+
+
+def measure(only: str = "") -> Chapter:
+    """Judge every model, or those whose name matches; the page is written of all."""
+    from benchmarks.locate import cost
+
+    judged = run(only)
+    costs = [] if only else cost.measure(cache_folder() / "models")
+    if not only:
+        PAGE.write_text(page(judged), encoding="utf-8")
+    return Chapter(
+        "Where a file parts from its model",
+        f"{len(judged)} models and their files: how many op outputs `varhandle locate` pairs with "
+        "the model, how many faults it names that were planted into the files, and what it costs "
+        "beside a process that loads both, makes the same calls of both and compares the answers.",
+        [*rows(judged), *costs],
+        unit="",
+        picture="[Every model](locate.md), with what was missed.",
+    )
+
+
+def rows(judged: Sequence[Judged]) -> list[Row]:
+    """Return what the table of all benchmarks says."""
+    paired = sum(sum(one.how.values()) for one in judged)
+    outputs = sum(one.outputs for one in judged)
+    planted = [fault for one in judged for fault in one.faults]
+    inexact = [(f, first) for f, first in planted if not is_exact(f, first)]
+    lost = [1 for f, first in inexact if not is_held(f, first)]
+    tried = [one.tried for one in judged]
+    acted = sum(t.alike + len(t.wrong) for t in tried)
+    sound = sum(not one.named for one in judged)
+    return [
+        Row("op outputs without a partner", [outputs - paired], "op outputs", [outputs]),
+        Row("wrong pairs", [sum(len(t.wrong) for t in tried)], "pairs whose values were permuted",
+            [max(acted, 1)], "ratio < 0.001"),
+        Row("faults not named exactly", [len(inexact)], "faults planted", [max(len(planted), 1)],
+            "ratio < 0.0501"),
+        Row("faults that no group holds either", [len(lost)], "faults planted",
+            [max(len(planted), 1)], "ratio < 0.001"),
+        Row("files in which an op is named though nothing was planted", [len(judged) - sound],
+            "files", [len(judged)], "ratio < 0.001"),
+    ]  # fmt: skip
+
+
+def page(judged: Sequence[Judged]) -> str:
+    """Return the page of every model."""
+    exact = sum(is_exact(*fault) for one in judged for fault in one.faults)
+    planted = sum(len(one.faults) for one in judged)
+    wrong = sum(len(one.tried.wrong) for one in judged)
+    kinds = Counter(fault.kind for one in judged for fault, _ in one.faults)
+    named = Counter(f.kind for one in judged for f, first in one.faults if is_exact(f, first))
+    named_soundly = sum(bool(one.named) for one in judged)
+    missed = [_miss(each).strip() for one in judged for each in one.missed]
+    lines = [
+        "# Where a file parts from its model",
+        "",
+        "Written by `python -m benchmarks locate`. Models made from seeds, each with the file that "
+        "the converter makes of it, in float or by a recipe. *Paired* are op outputs of the file "
+        "that have a partner in the model. Pairs were tried, up to 40 of a model: the values of "
+        "one were permuted and put in place of what is computed there, in the file and in the "
+        "model's graph; a pair whose two sides then answer differently is wrong. Where no answer "
+        "moved, a pair is not counted. Faults were planted into the flatbuffers at random ops, "
+        f"and kept where a bare interpreter shows that they change the op by {VISIBLE:.0%} of its "
+        "range or more. *Exact* means the first call and the op at which the fault shows there.",
+        "",
+        f"**{exact} of {planted} faults are named exactly; {wrong} pairs are wrong; "
+        f"in {named_soundly} of {len(judged)} sound files an op is named.**",
+        "",
+        "| model | op outputs | paired | by name and value | value | name | position | other file "
+        "| tried | wrong | planted | exact |",
+        "|---|" + "---:|" * 11,
+        *map(_cells, judged),
+        "",
+        "| fault | planted | exact |",
+        "|---|---:|---:|",
+        *(f"| {kind} | {count} | {named[kind]} |" for kind, count in sorted(kinds.items())),
+        "",
+        *([*(f"- {line}" for line in missed)] or ["Every fault is named exactly."]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _cells(one: Judged) -> str:
+    tried = one.tried
+    hows = ("name and value", "value", "name", "position", "converted anew")
+    cells = [
+        one.title,
+        one.outputs,
+        sum(one.how.values()),
+        *(one.how[how] for how in hows),
+        tried.alike + len(tried.wrong),
+        len(tried.wrong),
+        len(one.faults),
+        len(one.faults) - len(one.missed),
+    ]
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def _line(one: Judged) -> str:
+    named = f"; named in the sound file: {one.named}" if one.named else ""
+    exact = len(one.faults) - len(one.missed)
+    return (
+        f"{one.title}: {sum(one.how.values())} of {one.outputs} paired, {exact} of "
+        f"{len(one.faults)} faults, {one.tried}{named}"
+    )
+
+
+def _miss(missed: tuple[str, Fault, Mapping[str, Any] | None]) -> str:
+    title, fault, first = missed
+    told = "nothing is named"
+    if first:
+        told = f"call {first['call']}, {first['op']} {first['number']} is named: {first['why']}"
+    held = "a group holds it" if is_held(fault, first) else "missed"
+    place = f"{fault.op} {fault.number}, shown in call {fault.call} by operator {fault.shown}"
+    return f"  {title}, {held}: {fault.kind} at {place}; {told}"

@@ -1,0 +1,142 @@
+"""What ``locate`` costs beside the two runs that it compares, each in a process of its own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.field.judge import ROOT, Run, run
+from benchmarks.frame import Row, in_child
+from benchmarks.locate.measuring import open_model
+
+TURNS = 3
+CHAINS = (100, 400, 1600)
+HALF_GIGABYTE = 500_000_000
+
+BY_HAND = """
+import sys
+import numpy as np
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+path, file, inputs = sys.argv[1:]
+if path.endswith(".keras"):
+    model = tf.keras.models.load_model(path)
+    ask = lambda x: model(x, training=False)
+else:
+    model = tf.saved_model.load(path)
+    ask = lambda x: next(iter(model.signatures["serving_default"](tf.constant(x)).values()))
+runner = Interpreter(file).get_signature_runner()
+(name,) = runner.get_input_details()
+for x in next(iter(np.load(inputs).values())):
+    (answer,) = runner(**{name: x}).values()
+    assert np.allclose(answer, ask(x), atol=1e-2)
+"""
+"""Loads a model and its file, makes the same calls of both, and compares the answers."""
+
+
+def measure(cache: Path) -> list[Row]:
+    """Measure MobileNetV2, chains of more and more ops, and a file of 500 MB."""
+    opened = open_model("mobile-net-v2", "", cache)
+    folder = cache / "mobile-net-v2"
+    np.savez(folder / "cost.npz", x=np.stack([next(iter(c.values())) for c in opened.calls]))
+    runs = _in_turns(opened.path, folder / "file .tflite", folder / "cost.npz", TURNS)
+    rows = [_row("MobileNetV2", *runs, "ratio < 3")]
+    shortest: Sequence[Run] = ()
+    for count in CHAINS:
+        folder = cache / f"chain-{count}"
+        in_child(make_chain, str(folder), count)
+        ours, theirs = _in_turns(*_files(folder), 1)
+        rows.append(_row(f"a chain of {count} ops", ours, theirs, ""))
+        shortest = shortest or ours
+    longest, times = CHAINS[-1] / CHAINS[0], ours[0].seconds / shortest[0].seconds
+    rows.append(Row(f"seconds of {CHAINS[-1]} ops, of {CHAINS[0]} = 1", [times], "ops", [longest],
+                    "ratio < 1"))  # fmt: skip
+    folder = cache / "half-a-gigabyte"
+    in_child(make_large, str(folder))
+    ours, theirs = _in_turns(*_files(folder), 1)
+    rows.append(_row("a file of 500 MB", ours, theirs, ""))
+    megabytes = [[one.megabytes for one in side] for side in (ours, theirs)]
+    rows.append(Row("a file of 500 MB (MB, largest process)", megabytes[0], "by hand",
+                    megabytes[1], "ratio < 2"))  # fmt: skip
+    return rows
+
+
+def _row(what: str, ours: Sequence[Run], theirs: Sequence[Run], aim: str) -> Row:
+    seconds = [[one.seconds for one in side] for side in (ours, theirs)]
+    return Row(f"`varhandle locate`, {what} (s)", seconds[0], "both runs by hand", seconds[1], aim)
+
+
+def _files(folder: Path) -> tuple[Path, Path, Path]:
+    return folder / "model", folder / "file.tflite", folder / "calls.npz"
+
+
+def _in_turns(model: Path, file: Path, calls: Path, turns: int) -> tuple[list[Run], list[Run]]:
+    varhandle = str(Path(sys.executable).with_name("varhandle"))
+    ours, theirs = [], []
+    for _ in range(turns):
+        command = [varhandle, "locate", str(model), str(file), "--inputs", str(calls)]
+        ours.append(_ran(command))
+        by_hand = [sys.executable, "-c", BY_HAND, str(model), str(file), str(calls)]
+        theirs.append(_ran(by_hand))
+    return ours, theirs
+
+
+def _ran(command: Sequence[str]) -> Run:
+    done = run(command, ROOT)
+    if done.exit_code:
+        raise RuntimeError(f"{command[:3]}: {(done.printed + done.warned)[-500:]}")
+    return done
+
+
+def make_chain(folder: str, count: int) -> None:
+    """Make a model of one op after the other, in a child process."""
+    import tensorflow as tf
+
+    factors = np.random.default_rng(count).uniform(0.5, 1.5, (count, 16)).astype("float32")
+
+    def chain(x: Any) -> Any:
+        for number, factor in enumerate(factors):
+            x = x * factor if number % 2 else tf.sin(x)
+        return {"y": x}
+
+    _keep(Path(folder), chain, 16)
+
+
+def make_large(folder: str) -> None:
+    """Make a model whose weights are 500 MB, in a child process."""
+    import tensorflow as tf
+
+    rng = np.random.default_rng(5)
+    width = 2000
+    scale = np.float32(width**-0.5)
+    weights = [
+        tf.Variable(rng.standard_normal((width, width), np.float32) * scale)
+        for _ in range(HALF_GIGABYTE // (4 * width * width))
+    ]
+
+    def layers(x: Any) -> Any:
+        for weight in weights:
+            x = tf.tanh(x @ weight)
+        return {"y": x}
+
+    _keep(Path(folder), layers, width, weights)
+
+
+def _keep(folder: Path, function: Any, width: int, held: Any = None) -> None:
+    import tensorflow as tf
+
+    if (folder / "calls.npz").exists():
+        return
+    module = tf.Module()
+    module.held = held
+    spec = tf.TensorSpec([1, width], tf.float32, "x")
+    module.f = tf.function(function, input_signature=[spec])
+    tf.saved_model.save(module, str(folder / "model"), signatures=module.f)
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder / "model"))
+    (folder / "file.tflite").write_bytes(converter.convert())
+    rng = np.random.default_rng(1)
+    np.savez(folder / "calls.npz", x=rng.normal(size=(3, 1, width)).astype("float32"))
