@@ -242,3 +242,16 @@ def test_a_handle_of_a_variable_is_never_read(total, monkeypatch):
     kinds = {trace.subgraph.tensors[tensor].type for tensor in asked}
     assert kinds
     assert schema.TensorType.RESOURCE not in kinds
+
+
+def test_a_state_that_saturates_is_named_with_its_variable(tf, tmp_path):
+    import zoo
+
+    path = zoo.counter(tf, tmp_path)
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(path))
+    zoo.in_int8(tf)(converter)
+    calls = {"x": np.full([30, 1, 4], 0.5, np.float32)}  # as it was calibrated
+    found = locate(path, converter.convert(), inputs=calls)
+    assert found.first["call"] > 1
+    assert found.first["why"].startswith("its scale is too small")
+    assert found.first["why"].endswith("it holds the variable counter")

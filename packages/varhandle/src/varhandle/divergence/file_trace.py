@@ -129,6 +129,21 @@ class FileTrace:
         assigns = [one for one in self.ops if one.op == "ASSIGN_VARIABLE"]
         return [one for one in assigns if self.variable_of(one) == variable]
 
+    def variable_in(self, tensor: int) -> str | None:
+        """Return the variable that was read into a tensor, or is assigned it, in any dtype."""
+        maker, rewrites = self.producers.get(tensor), ("QUANTIZE", "DEQUANTIZE", "CAST")
+        while maker is not None and maker.op in rewrites:
+            maker = self.producers.get(maker.inputs[0])
+        if maker is not None and maker.op == "READ_VARIABLE":
+            return self.variable_of(maker)
+        held = {tensor}
+        for op in self.ops:
+            if op.op in rewrites and op.inputs[0] in held:
+                held.add(op.outputs[0])
+            elif op.op == "ASSIGN_VARIABLE" and op.inputs[1] in held:
+                return self.variable_of(op)
+        return None
+
     @cached_property
     def initialized(self) -> frozenset[str]:
         """Return the shared names of the variables that ``CALL_ONCE`` assigns."""

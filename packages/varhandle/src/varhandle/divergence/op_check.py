@@ -155,6 +155,9 @@ class OpCheck:
         if sound is None:
             return None
         saturated, beyond = reasons.saturates(self.file, tensor, sound)
+        variable = self.file.variable_in(tensor) if saturated else None
+        if variable is not None:
+            saturated += f"; it holds the variable {printable(variable)}"
         limits = self.file.limits(tensor)
         whole = self.difference(tensor, sound)
         own = self.difference(tensor, sound if limits is None else np.clip(sound, *limits))
