@@ -11,7 +11,10 @@ from planted_faults import operators_of, with_changed_weight, without_bias, with
 
 from varhandle import diff_models, read_graph
 from varhandle.cli import main
+from varhandle.divergence.weight_matching import recognize
+from varhandle.divergence.weights import Weight
 from varhandle.formats import format_of
+from varhandle.formats.constants import Constant
 from varhandle.tflite.flatbuffer import op_name, pack, unpack
 
 
@@ -266,16 +269,24 @@ def test_a_checkpoint_graph_and_its_frozen_form(tf, tmp_path):
     assert "the values of 2 variables lie in a checkpoint that is not beside it" in found.text()
 
 
+def weight(name, kind, value):
+    held = Constant(value.shape, lambda most=0: value)
+    return Weight(name, kind, str(value.dtype), value.shape, (name,), held)
+
+
+def test_order_alone_never_pairs_two_values_that_differ():
+    mine = weight("dense/kernel", "variable", np.arange(6.0).reshape(2, 3))
+    other = weight("arith.constant", "constant", np.arange(6.0).reshape(2, 3) + 1)
+    assert recognize([mine], [other]) == {}
+    ones = [weight(f"scale_{n}", "variable", np.ones(3)) for n in range(2)]
+    constants = [weight(f"pseudo{n}", "constant", np.ones(3)) for n in range(2)]
+    found = recognize(ones, constants)
+    assert [found[one].partners for one in ones] == [(one,) for one in constants]
+    assert {one.how for one in found.values()} == {"shape and order"}
+
+
 def test_gates_that_are_split_or_joined():
     """As LSTM kernels are: whole in the model, one for each gate in some files."""
-    from varhandle.divergence.weight_matching import recognize
-    from varhandle.divergence.weights import Weight
-    from varhandle.formats.constants import Constant
-
-    def weight(name, kind, value):
-        held = Constant(value.shape, lambda most=0: value)
-        return Weight(name, kind, str(value.dtype), value.shape, (name,), held)
-
     kernel = np.random.default_rng(0).normal(size=(3, 8)).astype(np.float32)
     whole = weight("lstm/kernel", "variable", kernel)
     gates = [weight(f"pseudo{n}", "constant", kernel[:, 2 * n : 2 * n + 2].T) for n in range(4)]
