@@ -92,6 +92,20 @@ def test_a_hand_made_index_is_read(tmp_path):
         read_checkpoint(tmp_path / "m")
 
 
+@pytest.mark.parametrize(
+    "place", [(-1, 1), (0, -1), (0, 9), (9, 0)], ids=lambda place: "{} and {}".format(*place)
+)
+def test_a_value_that_is_nowhere_in_its_data_file_is_not_held(tmp_path, place):
+    """As a damaged index says it: with an offset or a size below 0, or too large."""
+    offset, size = (_varint(number % 2**64) for number in place)
+    entry = b"\x08\x01\x20" + offset + b"\x28" + size
+    block = _block((0, b"", b"\x08\x01"), (0, b"bad", entry), (0, b"good", b"\x08\x01\x28\x08"))
+    index = _block((0, b"good", _varint(0) + _varint(len(block))))
+    (tmp_path / "m.index").write_bytes(_table(index, block))
+    (tmp_path / "m.data-00000-of-00001").write_bytes(bytes(8))
+    assert [*read_checkpoint(tmp_path / "m")] == ["good"]
+
+
 def test_a_number_without_an_end(tmp_path):
     footer = b"\xff" * 40 + struct.pack("<Q", 0xDB4775248B80FB57)
     (tmp_path / "m.index").write_bytes(footer)

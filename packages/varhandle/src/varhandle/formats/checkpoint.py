@@ -88,7 +88,8 @@ def _held(prefix: Path) -> list[_Held]:
             path = prefix.with_name(shard)
             if entry.shard_id not in sizes:
                 sizes[entry.shard_id] = path.stat().st_size if path.is_file() else -1
-            if 0 <= entry.offset <= sizes[entry.shard_id] - entry.size:
+            last = sizes[entry.shard_id] - entry.size
+            if entry.size >= 0 and 0 <= entry.offset <= last:
                 spec = TensorSpec(key.decode(), dtype_name(entry.dtype), read_shape(entry.shape))
                 held.append(_Held(spec, path, entry.offset, entry.size))
     except (DecodeError, IndexError, struct.error, UnicodeDecodeError) as error:
