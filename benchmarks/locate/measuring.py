@@ -22,7 +22,7 @@ from benchmarks.locate.listed import MODELS
 from benchmarks.locate.pairs import Tried, try_pairs
 from varhandle import convert
 from varhandle.divergence.model_trace import ModelTrace
-from varhandle.divergence.walk import Comparison, compare_ops
+from varhandle.divergence.walk import OpComparison, compare_ops
 from varhandle.evaluate.reference import loader_of
 from varhandle.families.base import inference_signature
 from varhandle.formats import read_graph
@@ -138,7 +138,7 @@ def judge(opened: Opened, planted: Sequence[Fault]) -> Judged:
     judged = Judged(opened.title, sum(how.values()), how, sound["unmatched"], named)
     paired = {pair["tensor"] for pair in sound["pairs"]}
     judged.outputs += sum(1 for name in sound["unmatched"] if name not in paired)
-    comparison = Comparison(
+    comparison = OpComparison(
         load, signature, opened.calls, opened.content,
         file_signature=chosen, witness=opened.witness,
     )  # fmt: skip

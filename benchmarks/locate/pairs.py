@@ -14,7 +14,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from benchmarks.field.by_hand import coded_inputs, run_tensors
-from varhandle.divergence.matching import Match
+from varhandle.divergence.matching import TensorMatch
 from varhandle.divergence.model_trace import ModelTrace
 from varhandle.tflite.flatbuffer import pack, unpack
 
@@ -42,7 +42,7 @@ class Tried:
 def try_pairs(
     content: bytes,
     trace: ModelTrace,
-    matches: Mapping[int, Match],
+    matches: Mapping[int, TensorMatch],
     calls: Sequence[Mapping[str, Any]],
     rng: np.random.Generator,
     *,
@@ -70,7 +70,7 @@ class _Bench:
         self,
         content: bytes,
         trace: ModelTrace,
-        matches: Mapping[int, Match],
+        matches: Mapping[int, TensorMatch],
         call: Mapping[str, Any],
         quantized: bool,
     ) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from varhandle.divergence.file_trace import FileTrace
-from varhandle.divergence.matching import Match
+from varhandle.divergence.matching import TensorMatch
 from varhandle.divergence.model_trace import ModelOp
 from varhandle.graph.model import closure
 
@@ -19,7 +19,7 @@ _ONLY_HANDED_ON = _SOURCES | {"Identity", "IdentityN"}
 
 
 def op_rows(
-    file: FileTrace, model: Sequence[ModelOp], matches: Mapping[int, Match]
+    file: FileTrace, model: Sequence[ModelOp], matches: Mapping[int, TensorMatch]
 ) -> tuple[list[dict[str, Any]], list[list[str]]]:
     """Return a row for each op of the file, and op and name of the model's that are in none."""
     found = {op.node: op for op in model}

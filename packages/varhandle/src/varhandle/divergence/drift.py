@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from varhandle.display import printable
-from varhandle.divergence.difference import STEPS
+from varhandle.divergence.tensor_difference import STEPS
 
 Pair = Mapping[str, Any]
 

@@ -46,7 +46,7 @@ _CALLS_AROUND = re.compile(r"(Stateful)?PartitionedCall(_\d+)?|Func|input|output
 
 
 @dataclass(frozen=True)
-class Match:
+class TensorMatch:
     """A tensor of the file, and the model's."""
 
     tensor: int
@@ -145,7 +145,7 @@ def match_model(
     expected: Samples,
     *,
     by_name: bool = True,
-) -> dict[int, Match]:
+) -> dict[int, TensorMatch]:
     """Pair the tensors of a file with those of the model that it was made from.
 
     ``values`` are the file's by tensor, ``expected`` the model's by name. Without ``by_name``, a
@@ -176,14 +176,14 @@ class _ModelMatcher:
         self._names = _NameIndex(model.ops)
         self._written = node_names(file.model, file.subgraph_index)
         self._given = set(file.outputs.values())
-        self.found: dict[int, Match] = {}
+        self.found: dict[int, TensorMatch] = {}
         inputs = {name: f"{name}:0" for name in file.session.inputs}
         for name, entry in file.session.inputs.items():
             same = self._same_values(entry.index)
             known = [n for n in same if n.split(":")[0].split("/")[-1] in (name, inputs[name])]
             chosen = next(iter(known or same), None)
             if chosen:
-                self.found[entry.index] = Match(entry.index, chosen, "name and value")
+                self.found[entry.index] = TensorMatch(entry.index, chosen, "name and value")
         for op in file.ops:
             if op.op not in WITHOUT_VALUE:
                 for tensor in op.outputs:
@@ -211,7 +211,7 @@ class _ModelMatcher:
             chosen, how = read, "name"  # a variable that grows in the model alone
         else:
             return
-        self.found[tensor] = Match(tensor, chosen, how)
+        self.found[tensor] = TensorMatch(tensor, chosen, how)
 
     def _reads(self, nodes: Sequence[str]) -> str | None:
         return next((n for n in nodes if self._ops[n].op == "ReadVariableOp"), None)

@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from varhandle.display import printable
 from varhandle.divergence import reasons
-from varhandle.divergence.difference import Difference, difference
 from varhandle.divergence.file_trace import WITHOUT_VALUE, FileOp, FileTrace
 from varhandle.divergence.matching import align_files
 from varhandle.divergence.replay import OpReplay
+from varhandle.divergence.tensor_difference import Difference, difference
 
 Array = npt.NDArray[Any]
 

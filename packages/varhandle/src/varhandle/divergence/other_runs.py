@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
-from varhandle.divergence.difference import difference
 from varhandle.divergence.file_trace import WITHOUT_VALUE, FileTrace
+from varhandle.divergence.tensor_difference import difference
 from varhandle.evaluate.parity import DELEGATES, PLAIN, answers
 from varhandle.evaluate.reference import same_values
 from varhandle.sandbox import Record, run_isolated

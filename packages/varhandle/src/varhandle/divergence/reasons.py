@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from varhandle.display import printable
-from varhandle.divergence.difference import STEPS, Difference
 from varhandle.divergence.file_trace import FileOp, FileTrace
+from varhandle.divergence.tensor_difference import STEPS, Difference
 
 Array = npt.NDArray[Any]
 

@@ -20,11 +20,11 @@ import numpy.typing as npt
 
 from varhandle.display import printable
 from varhandle.divergence.case_folder import new_folder, write_case
-from varhandle.divergence.cut import OneOp, cut, sliced, taken, with_state
-from varhandle.divergence.difference import STEPS, Difference
+from varhandle.divergence.cutting import OneOp, cut, sliced, taken, with_state
 from varhandle.divergence.file_trace import FileTrace, dequantized
 from varhandle.divergence.op_check import OpCheck
-from varhandle.divergence.walk import Comparison
+from varhandle.divergence.tensor_difference import STEPS, Difference
+from varhandle.divergence.walk import OpComparison
 from varhandle.errors import VarhandleError
 from varhandle.sandbox import run_isolated
 from varhandle.sandbox.record import short_message
@@ -39,7 +39,7 @@ class CannotReduceError(VarhandleError, ValueError):
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
+class ReducedCase:
     """A file without a signature that gives one tensor, and what it should give.
 
     Attributes:
@@ -71,7 +71,7 @@ class Measured:
         return bool(self.refusal) or (self.difference is not None and not self.difference.agrees)
 
 
-def measure(case: Case) -> Measured:
+def measure(case: ReducedCase) -> Measured:
     """Run a case, in a child process."""
     file = FileTrace(case.content)
     twin = FileTrace(case.twin) if case.twin else None
@@ -108,9 +108,9 @@ def observe(
     calls: Sequence[Mapping[str, Any]],
     content: bytes,
     **files: Any,
-) -> Case:
+) -> ReducedCase:
     """Cut the op that parts out of a file, with what its inputs were; in a child process."""
-    made = Comparison(load, signature, calls, content, **files)
+    made = OpComparison(load, signature, calls, content, **files)
     pairs = made.run()["pairs"]
     trace, other = made.check.file, made.check.other
     op = trace.ops[first["number"]]
@@ -128,7 +128,7 @@ def observe(
             values, expected = [], []
         values.append([np.array(trace.raw(t)) for t in fed])
         expected += [] if wanted is None else [np.array(wanted)]
-    case = Case(cut(trace, group, tensor), values or [[]], expected)
+    case = ReducedCase(cut(trace, group, tensor), values or [[]], expected)
     twin = made.check.twin(op) if group == {op.number} else None
     if twin is None or other is None:
         return case
@@ -148,7 +148,7 @@ def _tensor_of(trace: FileTrace, first: Mapping[str, Any]) -> int:
 class _Shrinking:
     """Makes a case of one operator and its twin smaller, step by step."""
 
-    def __init__(self, case: Case, seconds: float) -> None:
+    def __init__(self, case: ReducedCase, seconds: float) -> None:
         self.case, self.tries = case, 0
         self._deadline = time.monotonic() + seconds
         self._note = ""
@@ -156,7 +156,7 @@ class _Shrinking:
         if found and found.difference:
             self._note = found.difference.note
 
-    def run(self) -> Case:
+    def run(self) -> ReducedCase:
         """Return the smallest case that still differs."""
         if self.case.twin is None or len(self.case.calls) != 1:
             return self.case
@@ -212,16 +212,16 @@ class _Shrinking:
                 return True
         return False
 
-    def _sliced(self, slices: Mapping[int, Mapping[int, Sequence[int]]]) -> Case:
+    def _sliced(self, slices: Mapping[int, Mapping[int, Sequence[int]]]) -> ReducedCase:
         mine, twin = self._both()
         values = list(self.case.calls[0])
         for tensor, place in mine.fed.items():
             values[place] = sliced(values[place], slices.get(mine.inputs.index(tensor), {}))
         mine.slice(slices)
         twin.slice(slices)
-        return Case(mine.content(), [values], (), twin.content())
+        return ReducedCase(mine.content(), [values], (), twin.content())
 
-    def _with_value(self, place: int, plain: Callable[[Array], Array]) -> Case | None:
+    def _with_value(self, place: int, plain: Callable[[Array], Array]) -> ReducedCase | None:
         """Make the numbers of an input plain, but for those that are at fault."""
         mine, twin = self._both()
         held, sound = mine.constant(place), twin.constant(place)
@@ -237,13 +237,13 @@ class _Shrinking:
             same = held == sound
             mine.set_constant(place, np.where(same, plain(held), held))
             twin.set_constant(place, np.where(same, plain(sound), sound))
-        return Case(mine.content(), [values], (), twin.content())
+        return ReducedCase(mine.content(), [values], (), twin.content())
 
     def _both(self) -> tuple[OneOp, OneOp]:
         assert self.case.twin
         return OneOp(self.case.content), OneOp(self.case.twin)
 
-    def _take(self, smaller: Case | None) -> bool:
+    def _take(self, smaller: ReducedCase | None) -> bool:
         """Go on with a case if it still differs."""
         if smaller is None or time.monotonic() > self._deadline:
             return False
@@ -261,7 +261,7 @@ def _rounded(value: Array) -> Array:
     return np.round(value, 1).astype(value.dtype)
 
 
-def _measured(case: Case) -> Measured | None:
+def _measured(case: ReducedCase) -> Measured | None:
     record = run_isolated(measure, case, timeout=60.0, tensorflow=False)
     return record.value if record.ok else None
 
@@ -277,7 +277,7 @@ class Reduction:
         tries: How many smaller cases were tried.
     """
 
-    case: Case
+    case: ReducedCase
     measured: Measured
     title: str
     tries: int

@@ -46,7 +46,7 @@ _LEGEND = {
 
 
 @dataclass(frozen=True)
-class OpRow:
+class PairRow:
     """An op of the file, and its pairs: one for each output that was compared."""
 
     op: Mapping[str, Any]
@@ -83,16 +83,16 @@ class OpRow:
         return str((self.pair and self.pair["node"]) or "")
 
 
-def op_rows_of(found: Location) -> list[OpRow]:
+def op_rows_of(found: Location) -> list[PairRow]:
     """Return a row for each op of the file, in the order of execution."""
     pairs: dict[int, list[Mapping[str, Any]]] = {}
     for pair in found.pairs:
         pairs.setdefault(pair["number"], []).append(pair)
     first = found.first["number"] if found.first else None
-    return [OpRow(op, pairs.get(op["number"], []), op["number"] == first) for op in found.ops]
+    return [PairRow(op, pairs.get(op["number"], []), op["number"] == first) for op in found.ops]
 
 
-def _window(rows: Sequence[OpRow], found: Location, around: int) -> tuple[int, int]:
+def _window(rows: Sequence[PairRow], found: Location, around: int) -> tuple[int, int]:
     """Return which rows stand around the op that parts, or around the one that adds most."""
     most = drift.adds_most(found.ops, found.pairs)
     number = found.first["number"] if found.first else most[0] if most else None
@@ -231,7 +231,7 @@ def _caption(words: str) -> str:
     )
 
 
-def _folds(rows: Sequence[OpRow], ops: Mapping[str, str]) -> str:
+def _folds(rows: Sequence[PairRow], ops: Mapping[str, str]) -> str:
     """Fold what is long; it can be opened."""
     lines = "".join(_row_html(row, ops) for row in rows)
     if len(rows) < _LONG:
@@ -242,11 +242,11 @@ def _folds(rows: Sequence[OpRow], ops: Mapping[str, str]) -> str:
     )
 
 
-def _fold_line(rows: Sequence[OpRow]) -> str:
+def _fold_line(rows: Sequence[PairRow]) -> str:
     return f'<li><p class="stretch">{_stretch(rows)}</p></li>' if rows else ""
 
 
-def _stretch(rows: Sequence[OpRow]) -> str:
+def _stretch(rows: Sequence[PairRow]) -> str:
     counts = [(status, sum(row.status == status for row in rows)) for status in _MARKS]
     words = ", ".join(
         f'<span aria-hidden="true">{_MARKS[status][0]}</span> {number} {_FOLDED[status]}'
@@ -272,7 +272,7 @@ def _model_ops(found: Location) -> dict[str, str]:
     return {name: op for row in found.ops for op, name in row["nodes"]}
 
 
-def _row_html(row: OpRow, ops: Mapping[str, str]) -> str:
+def _row_html(row: PairRow, ops: Mapping[str, str]) -> str:
     mark, word = _MARKS[row.status]
     error = similarity = ""
     if row.pair:
@@ -316,7 +316,7 @@ def _row_html(row: OpRow, ops: Mapping[str, str]) -> str:
     )
 
 
-def _values_html(row: OpRow) -> str:
+def _values_html(row: PairRow) -> str:
     parts = [f"<p>In the file: {_text(row.tensor or 'no tensor')}</p>"]
     for op, name in row.op["nodes"]:
         parts.append(f"<p>In the model: {_text(op)} {_text(name)}</p>")

@@ -16,12 +16,12 @@ import numpy.typing as npt
 
 from varhandle.divergence import reasons
 from varhandle.divergence.computed_ops import op_rows
-from varhandle.divergence.difference import Difference, difference
 from varhandle.divergence.file_trace import WITHOUT_VALUE, FileOp, FileTrace
 from varhandle.divergence.inside import Inside, look_inside
-from varhandle.divergence.matching import Match, Samples, match_model
+from varhandle.divergence.matching import Samples, TensorMatch, match_model
 from varhandle.divergence.model_trace import ModelOp, ModelTrace
 from varhandle.divergence.op_check import Fault, OpCheck
+from varhandle.divergence.tensor_difference import Difference, difference
 from varhandle.evaluate.parity import TOLERANCES, paired_outputs
 from varhandle.evaluate.proof import LOOSE, QUANTIZED
 from varhandle.formats.base import LoadedModel
@@ -48,10 +48,10 @@ def compare_ops(
     both files is matched by it.
     """
     steps = load, signature, calls
-    return Comparison(*steps, content, file_signature=file_signature, witness=witness).run()
+    return OpComparison(*steps, content, file_signature=file_signature, witness=witness).run()
 
 
-class Comparison:
+class OpComparison:
     """A model and a file that run side by side; ``check`` has the files, once they are matched."""
 
     def __init__(
@@ -79,7 +79,7 @@ class Comparison:
     def run(self) -> dict[str, Any]:
         """Return what :class:`varhandle.divergence.location.Location` is made of."""
         self._made = 1
-        self.matches: dict[int, Match] = {}
+        self.matches: dict[int, TensorMatch] = {}
         refused = self._refused(self._calls[0])
         if refused:
             return self._result({}, refused)
@@ -194,7 +194,7 @@ class Comparison:
             assert self._other
             through = match_model(self._other, self._model, others, expected, by_name=False)
             self.matches = {
-                mine: Match(mine, through[theirs].node, through[theirs].how)
+                mine: TensorMatch(mine, through[theirs].node, through[theirs].how)
                 for mine, theirs in self.check.tensor_pairs().items()
                 if theirs in through
             }
@@ -204,7 +204,7 @@ class Comparison:
         for mine, theirs in paired_outputs(self._file.outputs, self._model.outputs):
             tensor, node = self._file.outputs[mine], self._model.outputs[theirs]
             if tensor not in self.matches or not expected.same(self.matches[tensor].node, node):
-                self.matches[tensor] = Match(tensor, node, "name")  # whatever its values say
+                self.matches[tensor] = TensorMatch(tensor, node, "name")  # whatever its values say
 
     def _reopen(self) -> None:
         """Begin anew with the first call: the calls that were made may have changed a state."""
