@@ -1,11 +1,12 @@
 """The user's inputs: data sets, folders of images that Pillow wrote, functions, faults."""
 
 import sys
+from itertools import count
 
 import numpy as np
 import pytest
 
-from varhandle.evaluate.given_inputs import MOST_CALLS, CallsError, given_calls, load_calls
+from varhandle.evaluate.given_inputs import MOST_CALLS, CallsError, given_calls, kept, load_calls
 from varhandle.evaluate.input_facts import Around, Between
 from varhandle.graph import Signature, TensorSpec
 
@@ -54,6 +55,12 @@ def test_a_large_data_set_is_spread_over_or_begun_with_and_calls_are_taken_whole
 def test_calls_may_be_listed_or_yielded(given):
     calls = load_calls(given, ROW)
     assert [call["x"].tolist() for call in calls] == [[[1.0, 2.0]], [[3.0, 4.0]]]
+
+
+def test_a_generator_without_end_is_read_once_and_its_calls_again_and_again():
+    again = kept(np.full([1, 2], number) for number in count())
+    for calls in (load_calls(again, ROW), load_calls(again, ROW)):
+        assert [call["x"][0, 0] for call in calls] == list(range(MOST_CALLS))
 
 
 @pytest.mark.parametrize(
