@@ -86,9 +86,9 @@ def test_one_array_for_two_inputs_is_refused():
 
 def test_real_values_for_quantized_inputs_stay_real_and_their_integers_stay_integers():
     small = signature(("x", "int8", (None, 2)))
-    for dtype, kept in (("float64", "float32"), ("uint8", "float32"), ("int8", "int8")):
+    for dtype, stays in (("float64", "float32"), ("uint8", "float32"), ("int8", "int8")):
         (call,) = given_calls(np.full([1, 2], 100, dtype), small, quantized=["x"]).calls
-        assert (call["x"].dtype.name, call["x"][0, 0]) == (kept, 100)
+        assert (call["x"].dtype.name, call["x"][0, 0]) == (stays, 100)
     with pytest.raises(CallsError, match="takes int8, and not float64"):
         load_calls(np.zeros([1, 2]), small)
 
