@@ -23,8 +23,18 @@ SOURCE = ROOT / "packages/varhandle/src/varhandle"
 REGISTRY = ROOT / "tests/varhandle/families/printed_code.json"
 # Programs for a child process or an old release, drawings and reprs: nobody is told to paste them.
 NOT_PRINTED = {
-    *("facts/graph_ops.py", "matrix/runtime_ops.py", "families/log_text.py"),
-    *("families/log_patterns.py", "families/log_index.py", "reproduction.py"),
+    *(
+        "divergence/side_by_side.py",
+        "facts/graph_ops.py",
+        "matrix/runtime_ops.py",
+        "families/log_text.py",
+    ),
+    *(
+        "divergence/side_by_side.py",
+        "families/log_patterns.py",
+        "families/log_index.py",
+        "reproduction.py",
+    ),
 }
 PATTERNS = ("Pattern", "re.", "phrase", "case")
 

@@ -5,8 +5,8 @@ import sys
 
 import numpy as np
 import pytest
-import zoo
 from planted_faults import operators_of, with_changed_weight, without_bias
+from printed_code import ran
 
 from varhandle import locate
 from varhandle.cli import main
@@ -16,6 +16,7 @@ from varhandle.divergence.reduction import CannotReduceError
 def run_bare(folder):
     """Run a script as it is printed, away from this package."""
     script = folder / "reproduce.py"
+    ran(script.read_text())
     assert len(script.read_text().splitlines()) <= 20
     assert script.read_text() in (folder / "issue.md").read_text()
     command = [sys.executable, "-I", str(script)]
@@ -43,42 +44,12 @@ def net(tf, tmp_path_factory):
     return path, tf.lite.TFLiteConverter.from_keras_model(model).convert()
 
 
-@pytest.fixture(scope="module")
-def silent(tf, specimen_path, tmp_path_factory):
-    """The four failures of the catalog that converts without a word: a model and its file."""
-
-    def of(name):
-        if name == "int8-state":
-            folder = tmp_path_factory.mktemp("int8")
-            model = specimen_path("counter")
-            return model, zoo.to_tflite(tf, model, folder, zoo.in_int8(tf))
-        if name == "unfrozen-graph":
-            return unfrozen(tf, tmp_path_factory.mktemp("unfrozen"))
-        names = {"keras-in-module": "keras_in_a_module", "growing-variable": "growing"}
-        return specimen_path(names[name]), None
-
-    return of
-
-
-def unfrozen(tf, folder):
-    """Return a TF1 model with its values, and the file of its graph without."""
-    v1 = tf.compat.v1
-    with v1.Graph().as_default() as graph, v1.Session() as session:
-        x = v1.placeholder(tf.float32, [1, 4], name="x")
-        y = tf.identity(x @ v1.get_variable("w", initializer=[[2.0]] * 4, use_resource=True))
-        session.run(v1.global_variables_initializer())
-        v1.saved_model.simple_save(session, str(folder / "model"), {"x": x}, {"y": y})
-        converter = v1.lite.TFLiteConverter(graph.as_graph_def(), [x], [y])
-        (folder / "model.tflite").write_bytes(converter.convert())
-    return folder / "model", folder / "model.tflite"
-
-
 @pytest.mark.parametrize(
     ("name", "shows"),
     [
         ("keras-in-module", "READ_VARIABLE"),
         ("unfrozen-graph", "READ_VARIABLE"),
-        ("growing-variable", "call 1: inf apart: DIFFERS"),
+        ("growing-variable", "call 1, output_0: DIFFERS"),
         ("int8-state", "DIFFERS"),
     ],
 )
@@ -89,6 +60,13 @@ def test_a_silent_failure_is_reduced_to_less_than_4_kb(silent, name, shows, tmp_
     ended = run_bare(tmp_path / "out")
     assert shows in ended.stdout + ended.stderr
     assert "agrees" not in ended.stdout.splitlines()[-1:]
+
+
+def test_where_the_converter_is_at_fault_the_model_is_reduced_too(silent):
+    reduced = locate(*silent("growing-variable")).reduce()
+    ops = sorted(name.rsplit("/", 1)[-1] for name in reduced.part.names)
+    assert ops == ["AssignVariableOp", "ReadVariableOp"]
+    assert locate(*silent("unfrozen-graph")).reduce().part is None  # the file came from elsewhere
 
 
 def test_a_changed_weight_is_reduced_to_itself(net, tmp_path):

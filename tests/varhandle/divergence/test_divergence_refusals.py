@@ -112,6 +112,24 @@ def test_a_conversion_that_does_not_end_is_narrowed_down(tf, tmp_path):
     assert {node.op for node in found.part.nodes} == {"Igamma"}
 
 
+def test_what_is_refused_inside_a_loop_is_found_there(tf, tmp_path):
+    def step(x):
+        def body(i, a):
+            return i + 1, tf.linalg.inv(tf.nn.relu(a) + module.shift)
+
+        turned = tf.while_loop(lambda i, a: i < 3, body, (tf.constant(0), tf.nn.relu(x)))[1]
+        return {"y": tf.nn.softmax(turned)}
+
+    module = tf.Module()
+    module.shift = tf.Variable(tf.eye(3))
+    module.step = tf.function(step, input_signature=[tf.TensorSpec([3, 3], tf.float32)])
+    tf.saved_model.save(module, str(tmp_path / "loop"), signatures=module.step)
+    found = why_refused(tmp_path / "loop")
+    assert [node.op for node in found.part.nodes] == ["MatrixInverse"]
+    found.write(tmp_path / "out")
+    assert "MatrixInverse" in run_bare(tmp_path / "out").stderr
+
+
 def test_what_converts_is_no_refusal(specimen_path, capsys):
     assert main(["locate", "--why", str(specimen_path("counter"))]) == 0
     assert "it converts" in capsys.readouterr().out

@@ -41,12 +41,6 @@ def wide(tf, tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def total(tf, running_total, save_module):
-    path = save_module(running_total())
-    return path, tf.lite.TFLiteConverter.from_saved_model(str(path)).convert()
-
-
 def verdicts(found, setting):
     return {one.value: one.verdict for one in found.tries if one.setting == setting}
 
@@ -61,20 +55,59 @@ def test_a_layer_left_in_float_restores_a_quantized_model(wide):
     assert found.flips.setting == "layers"
     layers = verdicts(found, "layers")
     assert layers["ai-edge-quantizer, none in float"] == "parts"
-    assert "," not in found.flips.value.removesuffix(" left in float")  # one layer, the second
+    # The one that adds the error is the first that was tried.
+    assert list(layers)[1] == found.flips.value
+    assert "spread" in found.flips.value
+    assert "even" not in found.flips.value
     assert found.text().startswith("the setting that flips it: layers, ")
     assert not found.agrees
 
 
-def test_an_uninitialized_variable_is_refused_by_plain_kernels_alone(total):
-    path, content = total
-    found = bisect_settings(path, without_operators(content, "CALL_ONCE"))
-    kernels = verdicts(found, "kernels")
-    assert kernels["plain kernels"] == "refuses"
-    if kernels["default delegates"] == "agrees":  # what it reads may be anything, 0.0 among it
-        assert found.flips.value == "plain kernels"
-    else:
-        assert found.flips.setting == "converted anew"
+def test_layers_that_only_together_restore_it(wide, tmp_path):
+    """A channel that is hundreds of times as large as the others, and counts for nothing."""
+    import keras
+
+    model = keras.models.load_model(wide / "wide.keras")
+    rng = np.random.default_rng(1)
+    first, second = rng.normal(size=(8, 8)), rng.normal(size=(8, 4))
+    first[:, 0] *= 500.0
+    second[0] = 0.0
+    for layer, value in zip(model.layers, (first, second), strict=True):
+        layer.set_weights([value.astype(np.float32), np.zeros(value.shape[1], np.float32)])
+    model.save(tmp_path / "channels.keras")
+    found = bisect_settings(
+        tmp_path / "channels.keras",
+        quantization="int8, float inputs",
+        inputs=wide / "inputs.npy",
+    )
+    recipes = verdicts(found, "recipe")
+    assert (recipes["int8"], recipes["16x8"]) == ("parts", "agrees")
+    assert found.flips.setting == "layers"
+    assert "even" in found.flips.value
+    assert "spread" in found.flips.value
+    assert list(verdicts(found, "layers").values()) == ["parts"] * 3 + ["agrees"]
+
+
+def test_an_uninitialized_variable_is_refused_by_plain_kernels_alone(tf, tmp_path):
+    """The answer does not rest on what XNNPACK reads there, so only the kernels decide."""
+
+    class Unseen(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.total = tf.Variable(np.full(4, 0.5, np.float32), name="total")
+
+        @tf.function(input_signature=[tf.TensorSpec([4])])
+        def step(self, x):
+            self.total.assign_add(x)
+            return {"y": tf.where(x > 1e30, self.total, x)}
+
+    module = Unseen()
+    tf.saved_model.save(module, tmp_path / "unseen", signatures=module.step)
+    content = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path / "unseen")).convert()
+    found = bisect_settings(tmp_path / "unseen", without_operators(content, "CALL_ONCE"))
+    assert verdicts(found, "kernels") == {"default delegates": "agrees", "plain kernels": "refuses"}
+    assert (found.flips.setting, found.flips.value) == ("kernels", "plain kernels")
+    assert not found.agrees
 
 
 def test_a_damaged_file_agrees_once_it_is_made_anew(wide, tf):

@@ -100,6 +100,15 @@ def test_real_values_go_in_without_signatures(tf, delivered, to_int8):
     np.testing.assert_allclose(answer, np.tanh([0.5, -0.9]) * 2, atol=0.05)
 
 
+def test_text_goes_in_and_comes_out(tf, delivered):
+    spec = tf.TensorSpec([2], tf.string, "x")
+    function = tf.function(lambda x: {"y": tf.gather(x, [1, 0])}).get_concrete_function(spec)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], tf.Module())
+    names = delivered(converter.convert())
+    assert names["outputs"]["y"].tolist() == [b"", b""]
+    assert names["call"]({"x": np.array([b"a", b"b"], object)})["y"].tolist() == [b"b", b"a"]
+
+
 HOSTILE = "y\"'\n]); raise SystemExit('\\u202e😀')  #"
 
 

@@ -98,6 +98,41 @@ def test_a_normalization_layer_tells_mean_and_deviation(tf, example):
         assert np.allclose(columns.std(0), [5, 1, 200], rtol=0.25)
 
 
+@pytest.mark.parametrize("scale", [1, 0.1])
+def test_an_inverted_normalization_takes_what_is_normalized(tf, example, scale):
+    """The file shows a product and a sum alone, as of a batch normalization."""
+    layers = tf.keras.layers
+    inverted = layers.Normalization(mean=[50.0, -3, 1000], variance=[25.0, 1, 40000], invert=True)
+    first = [layers.Rescaling(scale)]
+    for made in example(tf.keras.Input([3]), *first, inverted, layers.Dense(2), count=200):
+        assert "its inverted normalization" in made.basis
+        found = values(made) * scale
+        assert abs(found.mean()) < 0.2 and 0.8 < found.std() < 1.2
+
+
+def test_the_graph_alone_tells_a_normalization_whoever_calls_it(tf, tmp_path):
+    """Keras exports two signatures, which both pass the mean to one function."""
+    layer = tf.keras.layers.Normalization(mean=[50.0, -3], variance=[25.0, 1])
+    layers = [tf.keras.Input([2]), layer, tf.keras.layers.Dense(2)]
+    tf.keras.Sequential(layers).export(tmp_path / "exported", verbose=False)
+    graph = read_graph(tmp_path / "exported")
+    made = example_calls(graph, graph.signature("serving_default"), 200)
+    columns = np.concatenate([next(iter(call.values())) for call in made.calls])
+    assert np.allclose(columns.mean(0), [50, -3], atol=2)
+
+
+@pytest.mark.parametrize("of_itself", [True, False])
+def test_a_factor_that_is_no_deviation_of_the_data_tells_nothing(tf, save_module, of_itself):
+    class Scaled(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([1, 4], tf.float32, name="x")])
+        def __call__(self, x):
+            own = tf.sqrt(tf.reduce_mean(x**2)) if of_itself else tf.constant(20.0) + 5.0
+            return {"y": x * tf.maximum(own, 1e-7)}
+
+    graph = read_graph(save_module(Scaled()))
+    assert example_calls(graph, graph.signatures[0], 5).origin == "made up"
+
+
 def test_ids_cover_the_table(tf, example):
     keras = tf.keras
     layers = (keras.layers.Embedding(1000, 4), keras.layers.GlobalAveragePooling1D())

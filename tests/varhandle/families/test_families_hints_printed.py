@@ -328,6 +328,7 @@ def test_code_that_the_model_brings_runs_with_trust(specimen_path, capsys):
     assert run_command(f"{command} {option}") == 0
     assert run_command(f"varhandle diagnose {path}") == 3
     printed = capsys.readouterr().out
+    assert run_command(f"varhandle diagnose {path} {piece(printed, '--trust')}") == 0
     (told,) = {one for one in printed_commands(printed) if "cure" in one}
     assert "--trust" in told
     assert run_command(told) == 0
@@ -343,6 +344,14 @@ def test_inputs_of_the_readers_own_are_taken(tf, capsys):
     np.savez("calls.npz", **{name: np.ones((3, 1, 4), "float32")})
     assert piece(refusal("calls.npz"), "--inputs") == option
     assert run_command(f"varhandle diagnose m.keras {option} calls.npz") == 0
+
+
+def test_a_sweep_is_compared_with_an_earlier_one():
+    zoo.dense_model().save("m.keras")
+    with pytest.raises(SystemExit):
+        run_command("varhandle sweep --help")
+    assert run_command("varhandle sweep m.keras --output before") == 0
+    assert run_command("varhandle sweep m.keras --output after --baseline before") == 0
 
 
 def test_hints_at_options_are_options(tf, specimen_path, capsys):

@@ -194,23 +194,55 @@ def test_such_a_file_is_diagnosed_and_cured(keras, saved, tmp_path, capsys):
     assert "pip install 'tf_keras==" in capsys.readouterr().out
 
 
-def test_a_pruned_layer_is_read_without_its_wrapper(keras, saved):
-    """As TensorFlow Model Optimization saves it: the wrapper has weights of its own."""
+def _prune(config):
+    """Wrap each layer named ``dense`` as TensorFlow Model Optimization does."""
+    for layer in config["config"]["layers"]:
+        if layer["config"]["name"] == "dense":
+            inner = {"class_name": layer["class_name"], "config": dict(layer["config"])}
+            layer["class_name"] = "PruneLowMagnitude"
+            layer["config"] = {"name": "pruned_dense", "layer": inner, "block_size": [1, 1]}
 
-    def change(config):
-        layer = config["config"]["layers"][1]
-        inner = {"class_name": layer["class_name"], "config": dict(layer["config"])}
-        layer["class_name"] = "PruneLowMagnitude"
-        layer["config"] = {"name": "pruned_dense", "layer": inner, "block_size": [1, 1]}
 
-    model, path = saved(keras.layers.Dense(3, name="dense"), shape=(4,), change=change)
+def _with_weights_of_pruning(path):
     with h5py.File(path, "r+") as file:
         file.move("model_weights/dense", "model_weights/pruned_dense")
-        file["model_weights"].attrs["layer_names"] = [b"pruned_dense"]
+        layers = [str(name) for name in file["model_weights"].attrs["layer_names"]]
+        layers = ["pruned_dense" if name == "dense" else name for name in layers]
+        file["model_weights"].attrs["layer_names"] = [name.encode() for name in layers]
         group = file["model_weights/pruned_dense"]
         names = [str(name) for name in group.attrs["weight_names"]]
         for name in ("dense/mask:0", "dense/threshold:0", "dense/pruning_step:0"):
             group.create_dataset(name, data=np.zeros(()))
             names.append(name)
         group.attrs["weight_names"] = [name.encode() for name in names]
+    return path
+
+
+def test_a_pruned_layer_is_read_without_its_wrapper(keras, saved):
+    """The wrapper has weights of its own."""
+    model, path = saved(keras.layers.Dense(3, name="dense"), shape=(4,), change=_prune)
+    _alike(model, _with_weights_of_pruning(path), _noise(1, 4))
+
+
+def test_a_pruned_layer_of_a_functional_model_has_the_name_that_it_is_called_by(keras, tmp_path):
+    x = keras.Input((4,), batch_size=1, name="x")
+    layer = keras.layers.Dense(4, name="dense")
+    model = keras.Model(x, [layer(layer(x)), keras.layers.Dense(2, name="other")(x)])
+    model.save(tmp_path / "m.h5")
+    calls = {
+        "x": [],
+        "dense": [[["x", 0, 0, {}]], [["pruned_dense", 0, 0, {}]]],
+        "other": [[["x", 0, 0, {}]]],
+    }
+
+    def change(config):
+        for layer in config["config"]["layers"]:
+            layer["inbound_nodes"] = calls[layer["config"]["name"]]
+        _prune(config)
+        for layer in config["config"]["layers"]:
+            layer["name"] = layer["config"]["name"]
+        config["config"]["output_layers"] = [["pruned_dense", 1, 0], ["other", 0, 0]]
+
+    path = _with_weights_of_pruning(_as_keras_2(tmp_path / "m.h5", change))
     _alike(model, path, _noise(1, 4))
+    assert load_keras(str(path), trust=False).output_names == ["pruned_dense", "other"]

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from printed_code import ran
 
 from varhandle.diagnosis import diagnose
 from varhandle.formats import read_graph
@@ -196,6 +197,7 @@ def test_a_model_of_a_class_is_cured_as_its_author_has_it(
             np.testing.assert_allclose(answer[output], expected[output], rtol=1e-4, atol=1e-5)
     space = {}
     exec(made.plan.code, space)
+    ran(made.plan.code)
     again = run_file(tf, space["content"], [by_input(one) for one in calls])
     for one, other in zip(found, again, strict=True):
         for output in one:
@@ -243,6 +245,7 @@ def test_a_dictionary_of_inputs_is_told_by_its_keys(
     call = {key: floats(1, *shape) for key, shape in zip(keys, shapes, strict=True)}
     space = {}
     exec(made.plan.code, space)
+    ran(made.plan.code)
     for content in (made.content, space["content"]):
         assert {one.name for one in read_graph(content).signatures[0].inputs} == {"p", "q"}
         (found,) = run_file(tf, content, [call])

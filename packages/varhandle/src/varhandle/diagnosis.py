@@ -26,6 +26,7 @@ from varhandle.graph import Graph, Variable
 from varhandle.verdict_rules import decide
 
 if TYPE_CHECKING:
+    from varhandle.divergence.location import Location
     from varhandle.evaluate.given_inputs import Inputs
     from varhandle.evaluate.proof import Proof
 
@@ -51,6 +52,7 @@ class Diagnosis(Rich):
         other: What stands in the way and is no matter of variables: a line each.
         doubt: Why it is unproved, in one line; empty for any other verdict.
         imports: The Python files and modules that the model was given.
+        location: Where the file parts from the model, if its answers are wrong and that was found.
     """
 
     model: str
@@ -64,6 +66,7 @@ class Diagnosis(Rich):
     other: tuple[str, ...] = ()
     doubt: str = ""
     imports: tuple[str, ...] = ()
+    location: Location | None = field(default=None, repr=False)
 
     @property
     def ok(self) -> bool:
@@ -86,6 +89,7 @@ class Diagnosis(Rich):
             "verdict": self.verdict,
             "doubt": self.doubt or None,
             "other": list(self.other),
+            "first_difference": self.location and self.location.line,
             "proof": None if self.proof is None else self.proof.as_dict(),
         }
 
@@ -101,6 +105,8 @@ class Diagnosis(Rich):
         elif infos:  # what is to be known of a file that there is not yet
             names = ", ".join(dict.fromkeys(f.id for f in infos))
             parts.append(f"worth knowing once that is mended (--json has it): {names}")
+        if self.location:
+            parts.append(f"first difference: {self.location.line}")
         parts.append(self._evidence())
         return "\n\n".join(parts)
 
@@ -147,6 +153,8 @@ class Diagnosis(Rich):
         infos = [(f.id, f.message) for f in self.findings if f.severity == "info"]
         if infos:
             body.append(table_html(("worth knowing", ""), infos, "No fault of the model"))
+        if self.location:
+            body.append(f"<p>first difference: {html.escape(self.location.line)}</p>")
         body.append(code_html(self._evidence()))
         return panel_html(MEANINGS[self.verdict].tone, self._headline(), "".join(body))
 
@@ -240,6 +248,20 @@ def diagnose(
                 imports=own_code,
             )
     decision = decide(graph, findings, proof, () if own_code else graph.custom_objects)
+    location = None
+    if decision.verdict == "wrong-answers" and proof and proof.content:
+        from varhandle.divergence.failed_comparison import locate_failure
+
+        location = locate_failure(
+            graph,
+            proof.content,
+            signature=signature,
+            inputs=inputs,
+            trust=trust,
+            lock=lock,
+            timeout=timeout,
+            own_code=own_code,
+        )
     named = tuple(str(each) for each in imports)
     return Diagnosis(
         model=graph.source,
@@ -256,4 +278,5 @@ def diagnose(
         other=decision.other,
         doubt=decision.doubt,
         imports=named,
+        location=location,
     )

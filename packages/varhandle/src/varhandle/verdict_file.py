@@ -104,6 +104,7 @@ def verdict_content(
         "parity": parity,
         "quantization_parity": made.get("quantized_parity"),
         "compared_with": against if parity else None,
+        "first_difference": _first_difference(diagnosis, outcome),
         "calls": calls if parity else None,
         "fails_on": _releases(diagnosis),
         "versions": _versions(),
@@ -115,6 +116,14 @@ def _change(outcome: object) -> str | None:
     if isinstance(outcome, NotTrustedError):
         return TRUST_IT
     return (outcome.change or None) if isinstance(outcome, NoCureError) else None
+
+
+def _first_difference(diagnosis: Diagnosis, outcome: object) -> str | None:
+    """Return where the file parts from the model; of a file that was made rightly, nothing."""
+    if not isinstance(outcome, ValueError):
+        return None
+    location = getattr(outcome, "location", None) or diagnosis.location
+    return location.line if location else None
 
 
 def _without_file(diagnosis: Diagnosis, outcome: object) -> str:

@@ -10,15 +10,20 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from varhandle.formats import format_of
+from varhandle.formats.base import ModelSource
+from varhandle.graph import Graph
 from varhandle.graph.model import closure
 from varhandle.graph.op_roles import VARIABLES, variable_role
+from varhandle.sandbox import run_isolated
+from varhandle.savedmodel.resave_tracked import export_keras
 
 SIGNATURE = "serving_default"
 SAVED_MODEL, GRAPH_DEF = "saved_model", "graph.pb"
@@ -242,7 +247,9 @@ def part(flat: FlatGraph, names: Collection[str]) -> Part:
                 taken.add(tensor_of(source))
             elif not source.startswith("^"):
                 tensor = tensor_of(source)
-                copied.input.append(inputs.setdefault(tensor, f"input_{len(inputs)}"))
+                own = flat.ops[node_of(source)] == "Placeholder"
+                fed = node_of(source) if own else f"input_{len(inputs)}"
+                copied.input.append(inputs.setdefault(tensor, fed))
     for tensor, name in inputs.items():
         _add_placeholder(message, name, *flat.specs[tensor])
     _add_library(whole, message)
@@ -298,21 +305,22 @@ def _add_library(whole: Any, message: Any) -> None:
 
 
 def write_part(
-    flat: FlatGraph, names: Collection[str], folder: str
+    flat: FlatGraph, names: Collection[str], folder: str, outputs: Sequence[str] = ()
 ) -> tuple[dict[str, list[int | None] | None], list[str]]:
     """Write a part of a graph as a model of its own: ``saved_model`` or ``graph.pb`` in a folder.
 
-    Returns the shape of each input by name, and the nodes that give outputs. ``CannotPartError`` if
-    it cannot stand alone.
+    It gives ``outputs``, or what nobody in it takes. Returns the shape of each input by name, and
+    the nodes that give outputs. ``CannotPartError`` if it cannot stand alone.
     """
     cut = part(flat, names)
+    cut = replace(cut, outputs=tuple(outputs) or cut.outputs)
     shapes = {name: _spec(flat, cut, name)[1] for name in cut.inputs.values()}
     if flat.as_graph_def:
         Path(folder, GRAPH_DEF).write_bytes(cut.message.SerializeToString())
     else:
         _save(flat, cut, str(Path(folder, SAVED_MODEL)))
-    outputs = sorted({node_of(tensor) for tensor in cut.outputs})
-    return {n: None if shape is None else list(shape) for n, shape in shapes.items()}, outputs
+    ends = sorted({node_of(tensor) for tensor in cut.outputs})
+    return {n: None if shape is None else list(shape) for n, shape in shapes.items()}, ends
 
 
 def _save(flat: FlatGraph, cut: Part, path: str) -> None:
@@ -367,6 +375,66 @@ def convert_part(flat: FlatGraph, names: Collection[str], folder: str) -> bytes:
         converter = tf.lite.TFLiteConverter.from_saved_model(str(Path(folder, SAVED_MODEL)))
     content: bytes = converter.convert()
     return content
+
+
+def bodies(flat: FlatGraph, name: str) -> list[FlatGraph]:
+    """Return the graphs that a node calls, such as a loop's condition and body; in a child."""
+    from tensorflow.python.framework.function_def_to_graph import function_def_to_graph_def
+
+    whole = flat.message()
+    node = next(node for node in whole.node if node.name == name)
+    functions = {one.signature.name: one for one in whole.library.function}
+    called = [f.name for value in node.attr.values() for f in (value.func, *value.list.func)]
+    taken = [source for source in node.input if source[0] != "^"]
+    found = []
+    for function in (functions[each] for each in called if each in functions):
+        graph_def, _ = function_def_to_graph_def(function)
+        graph_def.library.CopyFrom(whole.library)
+        arguments = [argument.name for argument in function.signature.input_arg]
+        given = taken[len(taken) - len(arguments) :]  # a branch does not take the condition
+        held = {
+            argument: flat.variables[node_of(source)]
+            for argument, source in zip(arguments, given, strict=False)
+            if node_of(source) in flat.variables
+        }
+        found.append(_flat(graph_def, held, flat.as_graph_def))
+    return found
+
+
+def smallest(names: Sequence[str], fails: Callable[[Sequence[str]], bool]) -> list[str]:
+    """Leave nodes out, halves first, as long as what is left fails."""
+    left = list(names)
+    size = max(len(left) // 2, 1)
+    while True:
+        start, before = 0, len(left)
+        while start < len(left) and len(left) > 1:
+            fewer = left[:start] + left[start + size :]
+            if fewer and fails(fewer):
+                left = fewer
+            else:
+                start += size
+        if size == 1 and len(left) == before:
+            return left
+        size = max(size // 2, 1)
+
+
+def flattened(
+    graph: Graph, source: ModelSource, signature: str | None, folder: str
+) -> FlatGraph | None:
+    """Return a model's flat graph, read in a child; ``None`` where TensorFlow makes none of it.
+
+    ``folder`` is for what a Keras model is exported to.
+    """
+    model_format, path = format_of(graph), source.path
+    if model_format.needs_checkpoint:
+        record = run_isolated(flatten_graph_def, model_format, path, reads=[path])
+        return record.value if record.ok else None
+    if model_format.can_export:
+        path, signature = str(Path(folder, "exported")), SIGNATURE
+        export = source.path, path, source.trust, source.imports
+        run_isolated(export_keras, *export, reads=source.reads, writes=[folder])
+    record = run_isolated(flatten_saved_model, path, signature, reads=[path])
+    return record.value if record.ok else None
 
 
 @dataclass(frozen=True)

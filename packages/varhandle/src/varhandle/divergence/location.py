@@ -67,6 +67,7 @@ class Location(Rich):
     basis: str
     other_runs: Mapping[str, str] = field(default_factory=dict, repr=False)
     _compared: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    _lock: bool = field(default=True, repr=False)
     ops: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
     only_in_model: Sequence[Sequence[str]] = field(default=(), repr=False)
 
@@ -82,7 +83,9 @@ class Location(Rich):
         """
         if self.first is None:
             raise CannotReduceError("no op parts: there is nothing to reduce")
-        return reduce_difference(self.first, self.text().splitlines()[0], self._compared)
+        title = self.text().splitlines()[0]
+        with locking(self._lock):
+            return reduce_difference(self.first, title, self._compared, self.model)
 
     def _headline(self) -> str:
         if self.first is None:
@@ -108,6 +111,11 @@ class Location(Rich):
             runs = ", ".join(f"{kernels}: {how}" for kernels, how in self.other_runs.items())
             lines.append(f"run otherwise: {runs}")
         return lines
+
+    @property
+    def line(self) -> str:
+        """The op and why it parts, in one line."""
+        return self.summary()[0]
 
     def text(self) -> str:
         """Return the same, and a table of the ops around the one that parts."""
@@ -237,7 +245,7 @@ def locate(
             with contextlib.suppress(CannotLocateError):
                 basis, found = _compared(content, content, **what, **how)
                 if found["first"] is None and not found["unmatched"]:
-                    return _location(model, file, basis, found)
+                    return _location(model, file, basis, found, lock)
         keys = None if chosen is None else [chosen]
         conversion = convert(
             model, signature_keys=keys, trust=trust, timeout=timeout, imports=own_code
@@ -248,12 +256,12 @@ def locate(
                 f"there is no file to compare: {converter_words(conversion.record)}"
             )
         basis, found = _compared(content, conversion.content, **what, **how)
-    return _location(model, file, basis, found)
+    return _location(model, file, basis, found, lock)
 
 
-def _location(model: Any, file: Any, basis: str, found: Mapping[str, Any]) -> Location:
+def _location(model: Any, file: Any, basis: str, found: Mapping[str, Any], lock: bool) -> Location:
     path = None if file is None or isinstance(file, bytes) else os.fspath(file)
-    return Location(model=os.fspath(model), file=path, basis=basis, **found)
+    return Location(model=os.fspath(model), file=path, basis=basis, _lock=lock, **found)
 
 
 def _is_float(content: bytes) -> bool:
@@ -282,22 +290,20 @@ def _compared(
     names = [one.name for one in made.signatures]
     name = signature if signature in names else next(iter(names), None)
     _check_inputs(made.main_signature if name is None else made.signature(name), asked)
-    record = run_isolated(
-        compare_ops,
-        load,
-        signature,
-        [dict(call) for call in asked.calls],
-        content,
-        file_signature=name,
-        witness=witness,
-        timeout=timeout,
-        reads=load.reads,
-    )
+    sides: dict[str, Any] = {
+        "load": load,
+        "signature": signature,
+        "calls": [dict(call) for call in asked.calls],
+        "content": content,
+        "file_signature": name,
+        "witness": witness,
+    }
+    record = run_isolated(compare_ops, **sides, timeout=timeout, reads=load.reads)
     if not record.ok:
         raise CannotLocateError(_words(record))
     found: dict[str, Any] = record.value
     _look_at_other_runs(found, content, name, timeout)
-    return rests_on([asked]), found
+    return rests_on([asked]), {**found, "_compared": sides}
 
 
 def _check_inputs(signature: Signature, asked: Asked) -> None:

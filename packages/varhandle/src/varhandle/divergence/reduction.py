@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import itertools
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,12 +22,15 @@ import numpy.typing as npt
 
 from varhandle.display import printable
 from varhandle.divergence.case_folder import new_folder, write_case
+from varhandle.divergence.converter_fault import PartRun, smallest_fault
 from varhandle.divergence.cutting import OneOp, cut, sliced, taken, with_state
 from varhandle.divergence.file_trace import FileTrace, dequantized
+from varhandle.divergence.flat_graph import FlatGraph, flattened, write_part
 from varhandle.divergence.op_check import OpCheck
 from varhandle.divergence.tensor_difference import STEPS, Difference
 from varhandle.divergence.walk import OpComparison
 from varhandle.errors import VarhandleError
+from varhandle.formats import format_of, read_graph
 from varhandle.sandbox import run_isolated
 from varhandle.sandbox.record import short_message
 from varhandle.tflite.flatbuffer import indices
@@ -275,12 +280,16 @@ class Reduction:
         measured: What running it shows.
         title: What parts, in one line.
         tries: How many smaller cases were tried.
+        part: The smallest part of the model whose own conversion differs, where the converter is
+            at fault.
     """
 
     case: ReducedCase
     measured: Measured
     title: str
     tries: int
+    part: PartRun | None = None
+    _graph: FlatGraph | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:
         return f"Reduction({self._size()}, {self.tries} tried)"
@@ -294,6 +303,8 @@ class Reduction:
         Returns the names of the files; ``ReductionFolderError`` if the folder is not empty.
         """
         out = new_folder(folder)
+        if self.part is not None and self._graph is not None:
+            return self._write_part(out, self.part, self._graph)
         (out / FILE).write_bytes(self.case.content)
         inputs: dict[str, Any] = {
             f"call_{call}_input_{place}": value
@@ -306,6 +317,19 @@ class Reduction:
         }
         np.savez(out / EXPECTED, **expected)
         script = _SCRIPT.format(calls=len(self.case.calls), most=self.measured.most)
+        return write_case(out, script, self.title, self._figures())
+
+    def _write_part(self, out: Path, found: PartRun, flat: FlatGraph) -> list[str]:
+        run_isolated(write_part, flat, list(found.names), str(out), writes=[out])
+        (out / FILE).write_bytes(found.content)
+        for file, calls in ((INPUTS, found.calls), (EXPECTED, found.expected)):
+            values: dict[str, Any] = {
+                f"call_{n}_{name}": value
+                for n, call in enumerate(calls)
+                for name, value in call.items()
+            }
+            np.savez(out / file, **values)
+        script = _CONVERTING.format(calls=len(found.calls))
         return write_case(out, script, self.title, self._figures())
 
     def _figures(self) -> list[str]:
@@ -341,13 +365,41 @@ for call in range({calls}):
 '''
 
 
+_CONVERTING = '''"""Convert a SavedModel, and compare the file's answers with TensorFlow's."""
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+path, inputs = Path(__file__).parent, np.load(Path(__file__).parent / "inputs.npz")
+loaded = tf.saved_model.load(str(path / "saved_model"))
+content = tf.lite.TFLiteConverter.from_saved_model(str(path / "saved_model")).convert()
+plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+file = Interpreter(model_content=content, experimental_op_resolver_type=plain)
+run = file.get_signature_runner()
+for call in range({calls}):
+    fed = {{name: inputs[f"call_{{call}}_{{name}}"] for name in run.get_input_details()}}
+    sound = loaded.signatures["serving_default"](**{{n: tf.constant(v) for n, v in fed.items()}})
+    for name, got in run(**fed).items():
+        same = got.shape == sound[name].shape and np.allclose(got, sound[name], 1e-4, 1e-5)
+        print(f"call {{call + 1}}, {{name}}:", "agrees" if same else "DIFFERS")
+'''
+
+
 def reduce_difference(
-    first: Mapping[str, Any], title: str, compared: Mapping[str, Any], *, seconds: float = 45.0
+    first: Mapping[str, Any],
+    title: str,
+    compared: Mapping[str, Any],
+    model: str,
+    *,
+    seconds: float = 45.0,
 ) -> Reduction:
     """Return the smallest case of an op that parts.
 
     ``first`` is a location's, and ``compared`` what ``compare_ops`` was called with; ``seconds``
-    is what shrinking may take. ``CannotReduceError`` where the op alone does not differ.
+    is what shrinking may take, and what dividing the ``model`` may. ``CannotReduceError`` where
+    the op alone does not differ.
     """
     reads = getattr(compared["load"], "reads", ())
     record = run_isolated(observe, first, **compared, reads=reads)
@@ -358,4 +410,17 @@ def reduce_difference(
     measured = _measured(case)
     if measured is None or not measured.differs:
         raise CannotReduceError("the op that parts does not differ when it runs alone")
-    return Reduction(case, measured, printable(title, None), shrinking.tries)
+    flat = None if case.twin else _flat_graph(model, compared)
+    calls = compared["calls"][: first["call"]]
+    found = smallest_fault(flat, calls, seconds) if flat else None
+    return Reduction(case, measured, printable(title, None), shrinking.tries, found, flat)
+
+
+def _flat_graph(model: str, compared: Mapping[str, Any]) -> FlatGraph | None:
+    """Return the graph of a model that is converted as a SavedModel."""
+    graph, load = read_graph(model), compared["load"]
+    if format_of(graph).needs_checkpoint:
+        return None
+    (source,) = load.load.args
+    with tempfile.TemporaryDirectory(prefix="part-") as folder:
+        return flattened(graph, source, compared["signature"], folder)

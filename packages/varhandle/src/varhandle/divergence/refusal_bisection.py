@@ -14,7 +14,6 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from varhandle.conversion.converter import convert
@@ -23,13 +22,13 @@ from varhandle.divergence.case_folder import new_folder, write_case
 from varhandle.divergence.flat_graph import (
     GRAPH_DEF,
     SAVED_MODEL,
-    SIGNATURE,
     FlatGraph,
     PartOutline,
+    bodies,
     convert_part,
-    flatten_graph_def,
-    flatten_saved_model,
+    flattened,
     outline,
+    smallest,
     write_part,
 )
 from varhandle.explanation import explain
@@ -38,12 +37,11 @@ from varhandle.families.base import inference_signature
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.base import ModelSource
 from varhandle.formats.custom_code import check_imports
-from varhandle.graph import Graph, ModelFileError
+from varhandle.graph import ModelFileError
 from varhandle.graph.op_roles import variable_role
 from varhandle.sandbox import Record, run_isolated
 from varhandle.sandbox.lock import locking
 from varhandle.sandbox.record import short_message
-from varhandle.savedmodel.resave_tracked import export_keras
 
 __all__ = ["Refusal", "why_refused"]
 
@@ -130,8 +128,8 @@ class Refusal(Rich):
         lines = [f"why: {printable(self.reason, None)}"]
         if self.part is None:
             return "\n".join([*lines, "the model could not be divided"])
-        nodes = counted(len(self.part.nodes), "node")
-        lines.append(f"{nodes} of {self.total} still fail like that:")
+        nodes = counted(self.total, "node")
+        lines.append(f"the smallest part that fails like that, {len(self.part.nodes)} of {nodes}:")
         for node in self.part.nodes:
             takes = ", ".join(map(str, node.inputs))
             lines.append(f"  {node.op} {printable(node.name)}({takes})")
@@ -237,7 +235,7 @@ def why_refused(
             opened = ModelSource(
                 format_of(graph).path_to_load(model), trust=trust, imports=tuple(own_code)
             )
-            flat = _flattened(graph, opened, chosen, folder)
+            flat = flattened(graph, opened, chosen, folder)
         if flat is None:
             return Refusal(os.fspath(model), made.record, None)
         search = _Search(flat, made.record, timeout)
@@ -248,22 +246,6 @@ def why_refused(
     return Refusal(
         os.fspath(model), made.record, record.value, len(flat.ops), search.tries, search.flat
     )
-
-
-def _flattened(
-    graph: Graph, source: ModelSource, signature: str | None, folder: str
-) -> FlatGraph | None:
-    """Return a model's flat graph; ``None`` where TensorFlow makes none of it."""
-    model_format, path = format_of(graph), source.path
-    if model_format.needs_checkpoint:
-        record = run_isolated(flatten_graph_def, model_format, path, reads=[path])
-        return record.value if record.ok else None
-    if model_format.can_export:
-        path, signature = str(Path(folder, "exported")), SIGNATURE
-        export = source.path, path, source.trust, source.imports
-        run_isolated(export_keras, *export, reads=source.reads, writes=[folder])
-    record = run_isolated(flatten_saved_model, path, signature, reads=[path])
-    return record.value if record.ok else None
 
 
 class _Search:
@@ -294,22 +276,20 @@ class _Search:
             if some and self._fails(some):
                 names = some
                 break
-        return self._divided(names)
+        names = smallest(names, self._fails)
+        while len(names) == 1 and (inner := self._inside(names[0])):
+            names = inner
+        return names
 
-    def _divided(self, names: list[str]) -> list[str]:
-        """Leave out parts, halves first, as long as what is left fails."""
-        size = max(len(names) // 2, 1)
-        while True:
-            start, before = 0, len(names)
-            while start < len(names) and len(names) > 1:
-                fewer = names[:start] + names[start + size :]
-                if fewer and self._fails(fewer):
-                    names = fewer
-                else:
-                    start += size
-            if size == 1 and len(names) == before:
-                return names
-            size = max(size // 2, 1)
+    def _inside(self, name: str) -> list[str]:
+        """Return the smallest part of what a node calls; none if that alone does not fail."""
+        outer = self.flat
+        for body in run_isolated(bodies, outer, name).value or ():
+            self.flat, self._known = body, {}
+            if body.divisible and self._fails(body.divisible):
+                return smallest(body.divisible, self._fails)
+        self.flat = outer
+        return []
 
     def _fails(self, names: Sequence[str]) -> bool:
         key = frozenset(names)

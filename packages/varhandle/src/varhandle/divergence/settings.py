@@ -212,6 +212,7 @@ class _Bisection:
         self._converted, self._plain, self._timeout = converted, plain, timeout
         self.sides: dict[str, Any] = {}
         self.tries: list[Try] = []
+        self._labels: dict[str, str] = {}  # of tensors, what the model calls them
 
     def run(self, given: bytes | None, recipe: str | None) -> tuple[Try | None, str]:
         """Return the try that flips the verdict, and what follows."""
@@ -299,7 +300,7 @@ class _Bisection:
             names = [None] * len(self._expected)
             run = by_range(run, record, self._expected, names, RECIPES[recipe])
         agrees = not run.refusal and run.agreeing == run.calls
-        detail = run.verdict
+        detail = run.refusal or run.verdict
         if not agrees and not run.refusal:
             detail += f", largest difference {run.largest_difference:.3g}"
         return "agrees" if agrees else "refuses" if run.refusal else "parts", detail
@@ -332,7 +333,7 @@ class _Bisection:
 
         def tried(kept: Sequence[str]) -> Try:
             content, refusal = quantized(kept)
-            value = f"{', '.join(kept)} left in float" if kept else "ai-edge-quantizer"
+            value = f"{', '.join(self._labels[name] for name in kept)} left in float"
             return self._try("layers", value, content, recipe.name, refusal)
 
         content, refusal = quantized(())
@@ -341,7 +342,7 @@ class _Bisection:
         )
         if content is None or every.verdict == "agrees":
             return every if content else None
-        ranked = list(self._ranked(content, signatures[0].name))
+        ranked = list(dict.fromkeys(self._ranked(content, signatures[0].name)))
         for name in ranked[:_SINGLE]:
             one = tried([name])
             if one.verdict == "agrees":
@@ -361,12 +362,22 @@ class _Bisection:
             timeout=self._timeout,
             reads=self.sides["reads"],
         )
-        pairs: Sequence[Mapping[str, Any]] = record.value["pairs"] if record.ok else ()
-        rows = [one for one in pairs if one["op"] not in _CASTS]
+        if not record.ok:
+            return
+        walked: Mapping[str, Any] = record.value
+        shares = {pair["number"]: pair["share"] for pair in walked["pairs"]}
+        makers = {op["number"]: op["inputs"] for op in walked["ops"]}
         known = _computed(self._plain or b"")
-        rows.sort(key=lambda one: -(one["added"] or 0.0))
-        for name in dict.fromkeys(one["tensor"] for one in rows):
-            yield from [name] if name in known else []
+
+        def gain(pair: Mapping[str, Any]) -> float:
+            """What an op, or the rounding of its weights, adds to the error of its inputs."""
+            before = max((shares.get(n, 0.0) for n in makers.get(pair["number"], ())), default=0.0)
+            return max(pair["added"] or 0.0, pair["share"] - before)
+
+        for pair in sorted(walked["pairs"], key=gain, reverse=True):
+            if pair["op"] not in _CASTS and pair["tensor"] in known:
+                self._labels[pair["tensor"]] = pair["node"] or pair["tensor"]
+                yield pair["tensor"]
 
 
 def _computed(content: bytes) -> set[str]:

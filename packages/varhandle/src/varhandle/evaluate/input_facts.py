@@ -24,7 +24,7 @@ from varhandle.formats import format_of, read_graph
 from varhandle.formats.regular_file import open_regular
 from varhandle.formats.tflite_reader import input_tensors
 from varhandle.graph import Graph, Node, Shape, Signature, TensorSpec
-from varhandle.graph.model import output_index
+from varhandle.graph.model import closure, output_index
 from varhandle.graph.resource_flow import Location, ResourceFlow
 
 Array = npt.NDArray[Any]
@@ -265,10 +265,10 @@ class _Walk:
                     goes_on = "WHILE" not in op and "IF" not in op and "CASE" not in op
                     stack = (*callers, here) if goes_on else ()
                     waiting.extend((one, affine, stack) for one in entered)
+                elif fact := _MEANINGS.get(op, _silent)(self, function, node, position):
+                    yield _shifted(fact, affine)
                 elif (changed := self._changed(function, node, position, affine)) is not None:
                     waiting.append((here, changed, callers))
-                elif fact := _MEANINGS.get(op, _silent)(self, function, node, position):
-                    yield _shifted(fact, affine) if isinstance(fact, Between) else fact
                 elif op in _PASSES:
                     waiting.append((here, affine, callers))
                 elif op in _MIXES:
@@ -290,7 +290,7 @@ class _Walk:
         op, read = _canonical(node.op), node.attributes.get
         if op == "RESCALING":
             return affine.times(_floats(read("scale"))).plus(_floats(read("offset")))
-        if op == "NORMALIZATION" and read("mean") is not None and not read("invert"):
+        if op == "NORMALIZATION" and read("mean") is not None:
             deviation = np.maximum(np.sqrt(_floats(read("variance"))), 1e-7)
             return affine.plus(-_floats(read("mean"))).times(1 / deviation)
         step = _STEPS.get((op, position))
@@ -319,9 +319,31 @@ class _Walk:
         if depth == 0 or self._is_file:
             return None
         if node is None:
-            passed = list(self._flow.passed((function, name)))
-            return self._value_of(*passed[0], depth - 1) if len(passed) == 1 else None
+            made = self._passed((function, name))
+            return self._value_of(*made.pop(), depth - 1) if len(made) == 1 else None
         return self._folded(function, node, depth)
+
+    def _passed(self, argument: Location) -> set[Location]:
+        """Return the nodes whose outputs the callers of a function pass as one of its arguments."""
+        found: set[Location] = set()
+
+        def before(location: Location) -> Iterator[Location]:
+            if location in self._nodes:
+                found.add(location)
+            else:
+                yield from self._flow.passed(location)
+
+        closure([argument], before)
+        return found
+
+    def is_deviation(self, function: str, node: Node, position: int) -> bool:
+        """Tell whether a node takes the root of a constant variance that is kept above 0."""
+        made = self._nodes.get((function, node.sources[position]))
+        if made is None or _canonical(made.op) != "MAXIMUM":
+            return False
+        makers = [self._nodes.get((function, source)) for source in made.sources]
+        is_root = any(one is not None and _canonical(one.op) == "SQRT" for one in makers)
+        return is_root and self.value(function, node, position) is not None
 
     def _folded(self, function: str, node: Node, depth: int) -> Array | None:
         """Compute what a node makes of constants."""
@@ -405,13 +427,14 @@ def _head(path: Path) -> bytes:
 _IMPORTS = frozenset(["LOOKUPTABLEIMPORT", "INITIALIZETABLE", "INITIALIZETABLEFROMTEXTFILE"])
 
 
-def _shifted(fact: Between, affine: _Affine) -> Between:
+def _shifted(fact: Fact, affine: _Affine) -> Fact:
     """Return what an input takes, of what an op takes after something was done to the input."""
-    if affine.is_identity:
+    if affine.is_identity or isinstance(fact, Keys) or not np.all(affine.scale):
         return fact
+    if isinstance(fact, Around):
+        mean = (fact.mean - affine.offset) / affine.scale
+        return Around(mean, fact.deviation / np.abs(affine.scale), fact.why)
     scale, offset = float(np.mean(affine.scale)), float(np.mean(affine.offset))
-    if not scale:
-        return fact
     ends = sorted(((fact.low - offset) / scale, (fact.high - offset) / scale))
     return Between(np.ceil(ends[0]), np.floor(ends[1]), fact.why, fact.whole, fact.index)
 
@@ -513,6 +536,15 @@ def _look_up(walk: _Walk, function: str, node: Node, position: int) -> Fact | No
     return Keys(keys, "its look-up table") if keys else None
 
 
+def _inverted(walk: _Walk, function: str, node: Node, position: int) -> Fact | None:
+    """Tell of what is normalized already; a file does not: it may be a batch normalization."""
+    if _canonical(node.op) == "NORMALIZATION":
+        is_inverse = bool(node.attributes.get("invert"))
+    else:
+        is_inverse = walk.is_deviation(function, node, 1 - position)
+    return Around(np.zeros(()), np.ones(()), "its inverted normalization") if is_inverse else None
+
+
 def _silent(_walk: _Walk, _function: str, _node: Node, _position: int) -> None:
     """Tell nothing, as most ops do."""
 
@@ -572,10 +604,12 @@ _MEANINGS: Mapping[str, Callable[..., Fact | None]] = {
     "FLOORDIV": _at(1, 1, 9, "a divisor"),
     "MOD": _at(1, 1, 9, "a divisor"),
     "DIV": _at(1, 1, 9, "a divisor"),
+    "MUL": _inverted,
     "TILE": _at(1, 1, 3, "how often"),
     "FILL": _at(0, 1, 4, "a size"),
     "PAD": _at(1, 0, 2, "a width of padding"),
     # Layers of Keras.
+    "NORMALIZATION": _inverted,
     "EMBEDDING": _counted("input_dim", "the rows of its Embedding"),
     "CATEGORYENCODING": _counted("num_tokens", "its CategoryEncoding"),
     "STRINGLOOKUP": _listed("vocabulary", "the vocabulary of its StringLookup"),

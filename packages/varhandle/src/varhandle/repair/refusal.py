@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from varhandle.diagnosis import Finding
 from varhandle.display import printable
 from varhandle.errors import VarhandleError
+
+if TYPE_CHECKING:
+    from varhandle.divergence.location import Location
 
 WRITE_OTHERWISE = (
     "Write this step of the model in another way: assign whole values of a shape that is known, of "
@@ -34,17 +39,26 @@ class NoCureError(VarhandleError, ValueError):
         reason: Why, in one line.
         finding: What stands in the way; ``None`` where it is nothing that was found in the file.
         change: What the author of the model must change: code, or a sentence.
+        location: Where a file that answers otherwise parts from the model, if that was found.
     """
 
-    def __init__(self, reason: str, finding: Finding | None = None, change: str = "") -> None:
+    def __init__(
+        self,
+        reason: str,
+        finding: Finding | None = None,
+        change: str = "",
+        location: Location | None = None,
+    ) -> None:
         self.reason = " ".join(reason.split())
         self.finding = finding
+        self.location = location
         self.change = change or (_by_hand(finding.fix) if finding else "")
         super().__init__(self.reason)
 
     def text(self) -> str:
         """Return the reason, and what the author of the model must change."""
-        return "\n".join(filter(None, [printable(self.reason, None), self.change]))
+        where = f"first difference: {self.location.line}" if self.location else ""
+        return "\n".join(filter(None, [printable(self.reason, None), where, self.change]))
 
     def as_dict(self) -> dict[str, object]:
         """Return the same as plain data, fit for JSON."""
@@ -54,10 +68,11 @@ class NoCureError(VarhandleError, ValueError):
             "finding": None if self.finding is None else self.finding.id,
             "variables": [] if self.finding is None else list(self.finding.variables),
             "change": self.change,
+            "first_difference": self.location and self.location.line,
         }
 
-    def __reduce__(self) -> tuple[type, tuple[str, Finding | None, str]]:
-        return type(self), (self.reason, self.finding, self.change)
+    def __reduce__(self) -> tuple[type, tuple[str, Finding | None, str, Location | None]]:
+        return type(self), (self.reason, self.finding, self.change, self.location)
 
 
 def _by_hand(fix: str) -> str:

@@ -22,6 +22,8 @@ import numpy.typing as npt
 
 from varhandle.diagnosis import Diagnosis, diagnose
 from varhandle.display import Rich, code_html, join_names, panel_html, printable
+from varhandle.divergence.failed_comparison import locate_failure
+from varhandle.divergence.location import Location
 from varhandle.evaluate.given_inputs import Inputs, inputs_path, kept
 from varhandle.evaluate.parity import Parity
 from varhandle.evaluate.proof import (
@@ -445,7 +447,22 @@ def _differs(job: RepairJob, parity: Parity, recipe: str | None) -> NoCureError:
         change = OTHER_OPS
     elif {"widen-dtype", "functional-updates"} & set(job.plan.steps):
         change = WRITE_OTHERWISE
-    return NoCureError(reason, job.error, change)
+    return NoCureError(reason, job.error, change, _location(job))
+
+
+def _location(job: RepairJob) -> Location | None:
+    """Say where the file parts from the model, unless the caller carries its state."""
+    if job.lifted is not None or job.draws:
+        return None
+    return locate_failure(
+        job.graph,
+        job.content,
+        signature=next(iter(job.plan.signatures), None),
+        inputs=job.inputs,
+        trust=job.trust,
+        timeout=job.timeout,
+        own_code=job.imports,
+    )
 
 
 def runs_on_micro(job: RepairJob) -> bool:

@@ -26,6 +26,7 @@ NOTEBOOK_FILE = "notebook.ipynb"
 
 _COLUMNS: Mapping[str, Any] = get_type_hints(Row)
 _PARSERS = {int | None: int, float | None: float, float: float}
+_LATER = {"first_difference"}  # columns that a sweep of an older release has not got
 _BASELINE_COLUMNS = ("before", "change")
 _SEPARATOR = "; "
 # A spreadsheet reads a cell that begins so as a formula. A mark that it hides makes it text. Where
@@ -130,7 +131,7 @@ def read_rows(folder: Path) -> tuple[Row, ...]:
     try:
         lines = (folder / CSV_FILE).read_text(encoding="utf-8").splitlines()
         reader = csv.DictReader(lines, strict=True)
-        if not set(_COLUMNS) <= set(reader.fieldnames or ()):
+        if not set(_COLUMNS) - _LATER <= set(reader.fieldnames or ()):
             raise ValueError("its columns are others")
         return tuple(_row(record) for record in reader)
     except UnicodeError as error:
@@ -143,7 +144,7 @@ def read_rows(folder: Path) -> tuple[Row, ...]:
 def _row(record: Mapping[str, str]) -> Row:
     if record["verdict"] not in OUTCOMES:
         raise ValueError(f"the verdict {record['verdict']!r}")
-    return Row(**{name: _value(kind, record[name]) for name, kind in _COLUMNS.items()})
+    return Row(**{name: _value(kind, record.get(name, "")) for name, kind in _COLUMNS.items()})
 
 
 def _value(kind: Any, cell: str) -> Any:

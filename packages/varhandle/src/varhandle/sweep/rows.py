@@ -103,6 +103,7 @@ class Row:
     cell: str = ""  # id of the notebook's cell at which it stopped
     folder: str = ""  # the row's, seen from the sweep's
     file: str | None = None  # name of the .tflite file in it
+    first_difference: str | None = None  # the first call and op that differ, and why, in one line
 
     @property
     def good(self) -> bool:
@@ -172,7 +173,7 @@ def _read_verdict(content: Any) -> dict[str, Any]:
     if content["verdict"] not in VERDICTS:
         raise ValueError(f"the verdict is {content['verdict']!r}")
     findings = content["diagnosis"].get("findings", ())
-    name = content["file"]
+    name, told = content["file"], content.get("first_difference")
     if name is not None and (Path(name).name != name or name in {"", ".", ".."}):
         raise ValueError(f"the file is {name!r}, which is no name of a file beside it")
     fields = {
@@ -181,6 +182,7 @@ def _read_verdict(content: Any) -> dict[str, Any]:
         "findings": tuple(dict.fromkeys(_one_line(finding["id"]) for finding in findings)),
         "bytes": None if content["bytes"] is None else int(content["bytes"]),
         "file": name,
+        "first_difference": told and _one_line(told),
     }
     # A quantized file is the one that is delivered.
     parity = content.get("quantization_parity") or content["parity"]
