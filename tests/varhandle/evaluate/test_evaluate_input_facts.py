@@ -1,5 +1,7 @@
 """What models show of their inputs: layers, tables and sizes, against a bare interpreter."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -361,6 +363,8 @@ def test_requests_to_warm_up_are_calls(tf, tmp_path, save_module):
     made = example_calls(graph, graph.signatures[0], 5)
     assert (made.origin, [call["x"].tolist() for call in made.calls]) == ("stored", rows)
     assert made.basis == "2 calls stored with the model (assets.extra/tf_serving_warmup_requests)"
+    other = replace(graph.signatures[0], name="other")
+    assert example_calls(graph, other, 5).origin == "made up"
     file.write_bytes(file.read_bytes()[:30])
     assert example_calls(graph, graph.signatures[0], 5).origin == "made up"
 
@@ -448,6 +452,14 @@ def test_metadata_of_a_file_tell_its_range(converted, tf, normalization, ends):
     assert (made.origin, "its metadata" in made.basis) == ("graph", True)
     assert low <= values(made).min() and values(made).max() <= high
     assert np.ptp(values(made)) > 0.9 * (high - low)
+
+
+def test_what_a_file_does_with_an_input_counts_more_than_its_metadata(converted, tf):
+    plain = converted(lambda x: {"y": tf.exp(x * (1 / 255.0))}, x=[None, 8, 8, 3])
+    content = _with_metadata(plain, [], [], [-2.0], [2.0])
+    graph = read_graph(content)
+    made = example_calls(graph, graph.main_signature, 5, None, content)
+    assert (values(made).min(), values(made).max()) == (0, 255)
 
 
 def test_a_quantized_input_gets_the_real_values_that_its_integers_mean(tf, to_int8):

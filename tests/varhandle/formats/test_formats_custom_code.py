@@ -2,8 +2,10 @@
 
 import importlib.util
 import json
+import runpy
 import sys
 
+import numpy as np
 import pytest
 from family_checks import run_command
 
@@ -11,6 +13,7 @@ from varhandle.cli import main
 from varhandle.diagnosis import diagnose
 from varhandle.formats import read_graph
 from varhandle.formats.custom_code import CustomCodeError, check_imports, import_custom
+from varhandle.formats.keras_loader import load_keras
 from varhandle.repair.run import NoCureError, cure
 
 LAYERS = """
@@ -144,6 +147,26 @@ def test_only_what_a_config_can_name_is_taken(tmp_path):
         check_imports([tmp_path / "other.py"])
     with pytest.raises(CustomCodeError, match=r"Mine is defined .* imports=\[file\]"):
         check_imports([], {"Mine": type("Mine", (), {"__module__": "__main__"})})
+
+
+def test_a_class_may_be_registered_under_another_name(keras, tmp_path):
+    path = tmp_path / "renamed_layers.py"
+    path.write_text(
+        "import keras\n@keras.saving.register_keras_serializable('mine', 'Renamed')\n"
+        "class Doubled(keras.layers.Layer):\n    def call(self, x):\n        return 2 * x\n"
+    )
+    names = runpy.run_path(str(path))
+    keras.Sequential([keras.Input((2,)), names["Doubled"]()]).save(tmp_path / "m.keras")
+    keras.saving.get_custom_objects().pop("mine>Renamed")
+    loaded = load_keras(str(tmp_path / "m.keras"), imports=[str(path)])
+    assert loaded.layers[-1](np.ones([1, 2])).numpy().tolist() == [[2, 2]]
+
+
+def test_a_policy_of_half_precision_is_replaced_by_its_name(keras, tmp_path):
+    layer = keras.layers.Dense(3, dtype="mixed_float16")
+    keras.Sequential([keras.Input((2,)), layer]).save(tmp_path / "m.keras")
+    loaded = load_keras(str(tmp_path / "m.keras"), float32=True)
+    assert loaded.layers[-1].compute_dtype == "float32"
 
 
 def test_a_setting_called_layers_is_no_damage(keras, tmp_path):
