@@ -378,6 +378,12 @@ def test_a_home_on_the_search_path_is_not_read(home, monkeypatch):
     assert record.exception_type == "PermissionError"
 
 
+def test_the_working_folder_is_not_on_the_search_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", ["", *sys.path])
+    assert str(tmp_path) not in lock.search_path()
+
+
 def test_a_user_without_a_home_has_a_search_path(monkeypatch):
     def unknown():
         raise RuntimeError("Could not determine home directory.")
