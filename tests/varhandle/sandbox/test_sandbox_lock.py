@@ -95,6 +95,17 @@ def test_without_the_lock_it_is(way, home):
         assert attempt(code, home=str(home)).ok
 
 
+@needs_lock
+@pytest.mark.skipif(
+    not lock.missing() and lock.landlock_version() < 5, reason="this kernel locks no devices"
+)
+def test_a_device_is_read_and_not_commanded():
+    code = "import fcntl; fcntl.ioctl(open('/dev/urandom'), 0x80045200, bytes(4))"  # RNDGETENTCNT
+    with locking(False):
+        assert attempt(code).ok
+    assert attempt(code).exception_type == "PermissionError"
+
+
 PROCESSES = {
     "a program": "import subprocess; subprocess.run(['true'])",
     "a shell": "import os; result = os.system('true'); assert result == 0",
