@@ -1,6 +1,8 @@
 """What the converter refuses is narrowed down to the nodes that it refuses."""
 
 import json
+import re
+import shlex
 import subprocess
 import sys
 
@@ -144,3 +146,14 @@ def test_the_command_says_why_and_writes_the_part(specimen_path, tmp_path, capsy
     assert main(["locate", "--why", model, "--reduce", out]) == 2
     assert "not empty" in capsys.readouterr().err
     assert main(["locate", "--why", model, "other.tflite"]) == 2
+
+
+def test_a_refused_model_without_a_file_has_a_next_step(specimen_path, capsys):
+    path = str(specimen_path("int16_state"))
+    assert main(["locate", path]) == 2
+    said = capsys.readouterr().err
+    (command,) = re.findall(r"`(varhandle locate MODEL --why)`", said)
+    ran(command)
+    arguments = [path if word == "MODEL" else word for word in shlex.split(command)[1:]]
+    assert main(arguments) == 1
+    assert capsys.readouterr().out.startswith("why: ")

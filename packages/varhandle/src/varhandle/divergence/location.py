@@ -253,7 +253,8 @@ def locate(
         content = conversion.content if content is None else content
         if content is None:
             raise CannotLocateError(
-                f"there is no file to compare: {converter_words(conversion.record)}"
+                f"there is no file to compare: {converter_words(conversion.record)}; `varhandle "
+                "locate MODEL --why` names the part to blame"
             )
         basis, found = _compared(content, conversion.content, **what, **how)
     return _location(model, file, basis, found, lock)
