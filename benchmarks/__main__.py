@@ -17,6 +17,7 @@ from pathlib import Path
 from benchmarks import inference, kernels, notebooks, reading, sweeping, workshop
 from benchmarks.field import measuring as field
 from benchmarks.frame import Chapter, Checkout, chapters_of, page, run_program
+from benchmarks.locate import measuring as locate
 
 #: Each benchmark, in the order of the page, with the minutes that it takes on two quiet processors.
 BENCHMARKS: dict[str, tuple[Callable[..., Chapter], float]] = {
@@ -30,6 +31,7 @@ BENCHMARKS: dict[str, tuple[Callable[..., Chapter], float]] = {
     "workshop": (workshop.measure, 6),
     "sweep": (sweeping.measure, 4),
     "field": (field.measure, 25),
+    "locate": (locate.measure, 25),
 }
 #: Those that can measure another checkout as well.
 COMPARABLE = ("reading", "kernels", "kernel-memory", "sweep")
@@ -44,7 +46,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {listed}")
     parser.add_argument("--keep", action="store_true", help="put them on the page as well")
     parser.add_argument("--against", type=Path, metavar="DIR", help="another checkout")
-    parser.add_argument("--only", default="", metavar="REGEX", help="of field: by name or kind")
+    parser.add_argument("--only", default="", metavar="REGEX", help="of field and locate: by name")
     options = parser.parse_args()
     # What is measured keeps its bytecode, as it does for whoever uses it.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -52,8 +54,8 @@ def main() -> int:
     if unknown := sorted(set(options.names) - set(every)):
         parser.error(f"no benchmark {', '.join(unknown)}; there are: {', '.join(every)}")
     names = options.names or every
-    if options.only and (list(names) != ["field"] or options.keep):
-        parser.error("--only is for a look at some models: field alone, and without --keep")
+    if options.only and (list(names) not in (["field"], ["locate"]) or options.keep):
+        parser.error("--only is for a look at some models: of field or locate, without --keep")
     measured = {}
     if len(names) == 1:
         against = (Checkout(options.against.absolute()),) if options.against else ()

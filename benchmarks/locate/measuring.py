@@ -234,13 +234,15 @@ def page(judged: Sequence[Judged]) -> str:
         "# Where a file parts from its model",
         "",
         "Written by `python -m benchmarks locate`. Models made from seeds, each with the file that "
-        "the converter makes of it, in float or by a recipe. *Paired* are op outputs of the file "
+        "the converter makes of it, in float or by a recipe (cache-full: of one that was rewritten "
+        "for the converter). *Paired* are op outputs of the file "
         "that have a partner in the model. Pairs were tried, up to 40 of a model: the values of "
         "one were permuted and put in place of what is computed there, in the file and in the "
         "model's graph; a pair whose two sides then answer differently is wrong. Where no answer "
-        "moved, a pair is not counted. Faults were planted into the flatbuffers at random ops, "
-        f"and kept where a bare interpreter shows that they change the op by {VISIBLE:.0%} of its "
-        "range or more. *Exact* means the first call and the op at which the fault shows there.",
+        "moved, a pair is not counted. Faults were planted into the flatbuffers at random ops, and "
+        f"kept where a bare interpreter shows that they change the op by {VISIBLE:.0%} of its "
+        "range or more, and by 4 steps where it is quantized. *Exact* means the first call and the "
+        "op at which the fault shows there.",
         "",
         f"**{exact} of {planted} faults are named exactly; {wrong} pairs are wrong; "
         f"in {named_soundly} of {len(judged)} sound files an op is named.**",

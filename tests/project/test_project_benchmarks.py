@@ -122,6 +122,21 @@ def test_the_page_of_the_field_counts_what_its_tables_say():
     assert not re.search(r"/home/|/root|/tmp/", text)
 
 
+def test_the_page_of_locate_counts_what_its_tables_say():
+    text = (ROOT / "benchmarks" / "locate.md").read_text(encoding="utf-8")
+    models = re.findall(r"^\| ([\w, -]+) \|" + r" (\d+) \|" * 11 + "$", text, re.M)
+    paired, planted, exact = ([int(row[i]) for row in models] for i in (2, 10, 11))
+    assert len(models) >= 25
+    assert sum(planted) >= 200
+    assert all(int(row[2]) == sum(map(int, row[3:8])) <= int(row[1]) for row in models)
+    told = re.findall(r"\*\*(\d+) of (\d+) faults are named exactly; (\d+) pairs are wrong", text)
+    assert told == [(str(sum(exact)), str(sum(planted)), str(sum(int(row[9]) for row in models)))]
+    outputs = sum(int(row[1]) for row in models)
+    left = f"| op outputs without a partner | {outputs - sum(paired)} | - | op outputs | {outputs} "
+    assert left in PAGE
+    assert f"| faults not named exactly | {sum(planted) - sum(exact)} | - |" in PAGE
+
+
 def _run(exit_code, printed="", warned=""):
     return Run(exit_code, printed, warned, 1.0, 1.0)
 
