@@ -1,5 +1,8 @@
 """The nodes that the converter wrote down for each operator, read without its schema."""
 
+from types import SimpleNamespace
+
+import flatbuffers
 import numpy as np
 import pytest
 
@@ -59,3 +62,52 @@ def test_damaged_metadata_names_nothing_wrong(convolution, damage):
 
 def test_a_file_without_it_has_no_names(counting_file):
     assert node_names(unpack(counting_file), 0) == {}
+
+
+def _vector(builder, width, items, prepend):
+    builder.StartVector(width, len(items), width)
+    for item in reversed(items):
+        prepend(item)
+    return builder.EndVector()
+
+
+def _table(builder, **slots):
+    builder.StartObject(len(slots))
+    for slot, value in enumerate(slots.values()):
+        builder.PrependUOffsetTRelativeSlot(slot, value, 0)
+    return builder.EndObject()
+
+
+def test_locations_that_share_their_parts_are_read_once_each():
+    """Forty fused locations, each of the next one twice, have 2**40 ways to the name."""
+    builder = flatbuffers.Builder()
+
+    def tables(items):
+        return _vector(builder, 4, items, builder.PrependUOffsetTRelative)
+
+    def numbers(items):
+        return _vector(builder, 4, items, builder.PrependUint32)
+
+    def attribute(kind, location):
+        builder.StartObject(2)
+        builder.PrependUint8Slot(0, kind, 0)
+        builder.PrependUOffsetTRelativeSlot(1, location, 0)
+        return builder.EndObject()
+
+    fused, name, depth = 3, 4, 40
+    parts = [
+        attribute(fused, _table(builder, parts=numbers([part + 1, part + 1])))
+        for part in range(depth)
+    ]
+    parts.append(attribute(name, _table(builder, name=builder.CreateString("end@f"))))
+    operators = tables([_table(builder, locations=numbers([0]))])
+    subgraphs = tables([_table(builder, operators=operators)])
+    kinds = _vector(builder, 1, [1] * len(parts), builder.PrependUint8)
+    metadata = _table(builder, subgraphs=subgraphs, kinds=kinds, attributes=tables(parts))
+    builder.Finish(_table(builder, version=0, metadata=tables([metadata])))
+    model = SimpleNamespace(
+        metadata=[SimpleNamespace(name=ENTRY, buffer=0)],
+        buffers=[SimpleNamespace(data=builder.Output())],
+        subgraphs=[SimpleNamespace(operators=[SimpleNamespace(debugMetadataIndex=0)])],
+    )
+    assert node_names(model, 0) == {0: ("end",)}

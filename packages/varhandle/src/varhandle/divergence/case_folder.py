@@ -32,7 +32,21 @@ def new_folder(folder: str | os.PathLike[str]) -> Path:
 def write_case(folder: Path, script: str, title: str, figures: Sequence[str]) -> list[str]:
     """Write the script and the text beside what they are about; return the names of all files."""
     (folder / SCRIPT).write_text(script)
-    lines = [f"# {title}", "", *_versions(), "", "```", *figures, "```", ""]
+    # The title holds names of the model: in the code block they are neither HTML nor links.
+    lines = [
+        "# A .tflite case, reduced",
+        "",
+        "```",
+        title,
+        "```",
+        "",
+        *_versions(),
+        "",
+        "```",
+        *figures,
+        "```",
+        "",
+    ]
     lines += ["To see it, run this beside the attached files:", "", "```python", script, "```", ""]
     (folder / ISSUE).write_text("\n".join(lines))
     return sorted(path.name for path in folder.iterdir())

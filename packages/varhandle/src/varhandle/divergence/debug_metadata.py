@@ -53,14 +53,17 @@ class _ConversionDebugMetadata:
             return ()
         operators = list(_tables(list(_tables(self._table, 0))[subgraph], 0))
         found: dict[str, None] = {}
+        seen: set[int] = set()
         for index in _numbers(operators[operator], 0, flatbuffers.number_types.Uint32Flags):
-            found.update(dict.fromkeys(self._names(index, 0)))
+            found.update(dict.fromkeys(self._names(index, 0, seen)))
         return tuple(found)
 
-    def _names(self, index: int, depth: int) -> Iterator[str]:
+    def _names(self, index: int, depth: int, seen: set[int]) -> Iterator[str]:
+        # Fused locations may share parts: without `seen`, 50 of them have 2**50 paths.
         kind, attribute = self._attributes[index]
-        if kind != _LOCATION or depth > _DEEPEST:
+        if kind != _LOCATION or depth > _DEEPEST or index in seen:
             return
+        seen.add(index)
         kind, location = _number(attribute, 0), _table(attribute, 1)
         if location is None:
             return
@@ -70,12 +73,13 @@ class _ConversionDebugMetadata:
                 yield name
         elif kind == _FUSED:
             for part in _numbers(location, 0, flatbuffers.number_types.Uint32Flags):
-                yield from self._names(part, depth + 1)
+                yield from self._names(part, depth + 1, seen)
         elif kind == _CALL_SITE:
             callee = location.Offset(4)
             if callee:
                 flags = flatbuffers.number_types.Uint32Flags
-                yield from self._names(location.Get(flags, location.Pos + callee), depth + 1)
+                called = location.Get(flags, location.Pos + callee)
+                yield from self._names(called, depth + 1, seen)
 
 
 def _field(table: Table, slot: int) -> int:

@@ -19,7 +19,7 @@ from google.protobuf.message import DecodeError
 from varhandle.formats.graph_def_reader import read_shape
 from varhandle.formats.proto_schema import MESSAGES, dtype_name
 from varhandle.formats.regular_file import open_regular, read_regular
-from varhandle.graph import TensorSpec
+from varhandle.graph import ModelFileError, TensorSpec
 
 if TYPE_CHECKING:
     from varhandle.formats.constants import Constant
@@ -53,10 +53,15 @@ def read_checkpoint(prefix: Path) -> dict[str, TensorSpec]:
 
 
 def checkpoint_values(prefix: Path) -> dict[str, Constant]:
-    """Return the same tensors with a way to read each one's values; raises the same."""
+    """Return the same tensors with a way to read each one's values; else ``ModelFileError``."""
     from varhandle.formats.constants import Constant
 
-    return {h.spec.name: Constant(h.spec.shape, partial(_values, h)) for h in _held(prefix)}
+    try:
+        held = _held(prefix)
+    except (ValueError, OSError) as error:
+        fault = getattr(error, "strerror", None) or error
+        raise ModelFileError(f"{prefix}.index", str(fault)) from error
+    return {h.spec.name: Constant(h.spec.shape, partial(_values, h)) for h in held}
 
 
 def _values(held: _Held, most: int = 2**63) -> Any:

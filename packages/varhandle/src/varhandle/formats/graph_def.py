@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from varhandle.formats.base import LoadedModel, ModelFormat, ModelSource, TFLiteConverter
 from varhandle.formats.regular_file import read_regular
-from varhandle.graph import Graph, ModelFileError, Signature
+from varhandle.graph import Graph, Signature
 from varhandle.graph.signature_inference import infer_signature
 
 if TYPE_CHECKING:
@@ -84,10 +84,7 @@ class GraphDef(ModelFormat):
         prefix = Path(graph.source).with_suffix("")
         if not prefix.with_name(f"{prefix.name}.index").exists():
             return {}
-        try:
-            held = checkpoint_values(prefix)
-        except ValueError as error:
-            raise ModelFileError(f"{prefix}.index", str(error)) from error
+        held = checkpoint_values(prefix)
         return {v.name: held[v.name] for v in graph.variables if v.name in held}
 
     def load(self, source: ModelSource) -> LoadedModel:

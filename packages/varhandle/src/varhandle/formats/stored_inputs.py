@@ -74,11 +74,11 @@ def tensor_metadata(data: bytes) -> list[TensorMetadata]:
     model = schema.Model.GetRootAs(data, 0)
     entries = (model.Metadata(i) for i in range(model.MetadataLength()))
     buffers = [one.Buffer() for one in entries if one.Name() == _METADATA]
-    if not buffers or not model.Buffers(buffers[0]).DataLength():
-        return []
     try:
+        if not buffers or not model.Buffers(buffers[0]).DataLength():
+            return []
         return [_described(one) for one in _inputs(model.Buffers(buffers[0]).DataAsNumpy())]
-    except (struct.error, ValueError, LookupError, TypeError):
+    except (struct.error, ValueError, LookupError, TypeError):  # nothing else checks it
         return []
 
 

@@ -47,7 +47,8 @@ class TFLite(ModelFormat):
     def constants(self, graph: Graph, content: bytes | None = None) -> Constants:
         from varhandle.formats.tflite_reader import read_constants
 
-        return read_constants(content if content is not None else Path(graph.source).read_bytes())
+        data = content if content is not None else Path(graph.source).read_bytes()
+        return read_constants(data, graph.source)
 
     def variable_values(self, graph: Graph) -> dict[str, Constant]:
         """Return the constants that a subgraph which ``CALL_ONCE`` runs assigns."""

@@ -7,6 +7,7 @@ because every item is counted against the size of the file.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import math
 import re
@@ -53,8 +54,15 @@ def read_tflite(data: Buffer, source: str) -> Graph:
     is the attribute ``value``. A variable is ``initialized`` if a subgraph that ``CALL_ONCE`` runs
     assigns it; these assigns are not reported.
     """
-    try:
+    with _whole(source):
         return _Reader(data, source).read()
+
+
+@contextlib.contextmanager
+def _whole(source: str) -> Iterator[None]:
+    """Tell what the accessors raise of a damaged file as ``ModelFileError``."""
+    try:
+        yield
     except ModelFileError:
         raise
     except _FROM_A_DAMAGED_FILE as error:
@@ -330,18 +338,19 @@ def _unique(names: Iterable[str]) -> list[str]:
     return list(unique)
 
 
-def read_constants(data: Buffer) -> Constants:
-    """Return the constants of a .tflite file that was read before, by subgraph and tensor."""
+def read_constants(data: Buffer, source: str) -> Constants:
+    """Return its constants, by subgraph and tensor, or raise ``ModelFileError``."""
     from varhandle.formats.constants import Constant
 
-    reader, model = _Reader(data, "<bytes>"), schema.Model.GetRootAs(data, 0)
     found = {}
-    for function, subgraph in reader.subgraphs().items():
-        for name, tensor in reader.tensors(subgraph).items():
-            buffer = model.Buffers(tensor.Buffer())
-            if buffer is not None and buffer.DataLength():
-                shape = tuple(tensor.Shape(i) for i in range(tensor.ShapeLength()))
-                found[function, name] = Constant(shape, partial(_values, tensor, buffer, shape))
+    with _whole(source):
+        reader, model = _Reader(data, source), schema.Model.GetRootAs(data, 0)
+        for function, subgraph in reader.subgraphs().items():
+            for name, tensor in reader.tensors(subgraph).items():
+                buffer = model.Buffers(tensor.Buffer())
+                if buffer is not None and buffer.DataLength():
+                    shape = tuple(tensor.Shape(i) for i in range(tensor.ShapeLength()))
+                    found[function, name] = Constant(shape, partial(_values, tensor, buffer, shape))
     return found
 
 
@@ -354,15 +363,15 @@ def _values(tensor: Any, buffer: Any, shape: tuple[int, ...], most: int | None =
     name = _DTYPES.get(tensor.Type(), "")
     if math.prod(shape) > (MOST_VALUES if most is None else most):
         return None
-    data = buffer.DataAsNumpy()
     try:
+        data = buffer.DataAsNumpy()
         if name == "string":  # the number of strings, where each begins and the last ends, and they
             count = int(data[:4].view("<i4")[0])
             ends = data[4 : 8 + 4 * count].view("<i4").tolist()
             words = [data[a:b].tobytes() for a, b in pairwise(ends)]
             return np.array(words, object).reshape(shape)
         return data.view(name).reshape(shape)
-    except (TypeError, ValueError):
+    except _FROM_A_DAMAGED_FILE:
         return None
 
 
