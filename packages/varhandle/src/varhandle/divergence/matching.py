@@ -56,7 +56,7 @@ class TensorMatch:
 
 def sample(value: Array) -> Array:
     """Return up to 1024 elements, at the same places for all tensors of one size."""
-    flat = np.ravel(value)
+    flat: Array = np.ravel(value)
     if flat.size > _SAMPLE:
         flat = flat[np.linspace(0, flat.size - 1, _SAMPLE).astype(np.int64)]
     if flat.dtype.kind not in "fiub":

@@ -123,7 +123,8 @@ def _tolerance(array: Array) -> float:
 
 def _similarity(one: Array, other: Array) -> float:
     kind = np.complex128 if "c" in (one.dtype.kind, other.dtype.kind) else np.float64
-    a, b = one.astype(kind), other.astype(kind)
+    a: Any = one.astype(kind)
+    b: Any = other.astype(kind)
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         return 0.0
     lengths = float(np.linalg.norm(a) * np.linalg.norm(b))

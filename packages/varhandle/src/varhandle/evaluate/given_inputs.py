@@ -377,7 +377,7 @@ def _decoded(files: list[str], layout: _Layout) -> list[Array]:
             wanted or max(32, min(own, 512) // 32 * 32)
             for wanted, own in zip((layout.width, layout.height), image.size, strict=True)
         )
-        pixels = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
+        pixels: Any = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
         images.append(pixels.reshape(height, width, max(layout.channels, 1)))
     return images
 
