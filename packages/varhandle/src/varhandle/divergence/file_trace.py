@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
+from varhandle.display import printable
 from varhandle.evaluate.session import Session
 from varhandle.tflite.flatbuffer import callees, decode, indices, op_name, subgraph_of, unpack
 
@@ -159,6 +160,10 @@ class FileTrace:
     def name(self, tensor: int) -> str:
         """Return the name of a tensor."""
         return decode(self.subgraph.tensors[tensor].name)
+
+    def title(self, tensor: int) -> str:
+        """Return the name for a sentence: of what was fused, the first."""
+        return printable(self.name(tensor).partition(";")[0])
 
     def is_constant(self, tensor: int) -> bool:
         """Whether the file holds the tensor's value."""

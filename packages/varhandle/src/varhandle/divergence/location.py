@@ -170,7 +170,7 @@ class Location(Rich):
 
 
 def _op_words(row: Mapping[str, Any]) -> str:
-    return f"{row['op']} {printable(row['tensor'])}" if row["op"] else ""
+    return f"{row['op']} {printable(row['tensor'].partition(';')[0])}" if row["op"] else ""
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:

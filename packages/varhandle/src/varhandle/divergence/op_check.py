@@ -176,9 +176,9 @@ class OpCheck:
         for place, (mine, theirs) in enumerate(zip(op.inputs, twin.inputs, strict=False)):
             maker = self.file.producers.get(mine)
             if maker is not None and maker.number > op.number:
-                return f"its input {place}, {printable(self.file.name(mine))}, is computed after it"
+                return f"its input {place}, {self.file.title(mine)}, is computed after it"
             if mine in pairs and theirs >= 0 and pairs[mine] != theirs:
-                taken, wanted = printable(self.file.name(mine)), printable(other.name(theirs))
+                taken, wanted = self.file.title(mine), other.title(theirs)
                 return f"its input {place} is {taken} where a fresh conversion takes {wanted}"
         return ""
 

@@ -48,7 +48,7 @@ def changed_inputs(file: FileTrace, op: FileOp, other: FileTrace, twin: FileOp) 
 
 def _changed_constant(file: FileTrace, tensor: int, sound: Array | None) -> str:
     """Say that a constant is not what it should be, but for the rounding of its own dtype."""
-    found, name = file.value(tensor), printable(file.name(tensor))
+    found, name = file.value(tensor), file.title(tensor)
     if found is None or sound is None or found.dtype.kind not in "fiu":
         return ""
     if found.size != sound.size:
