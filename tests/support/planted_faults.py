@@ -74,3 +74,12 @@ def with_late_operator(content, op):
     subgraph = model.subgraphs[0]
     subgraph.operators = sorted(subgraph.operators, key=lambda one: op_name(model, one) == op)
     return pack(model)
+
+
+def with_other_first_value(content):
+    """Return a file that begins with another value of its first variable."""
+    model = unpack(content)
+    once = next(one for one in model.subgraphs[0].operators if op_name(model, one) == "CALL_ONCE")
+    subgraph = model.subgraphs[once.builtinOptions.initSubgraphIndex]
+    assign = next(one for one in subgraph.operators if op_name(model, one) == "ASSIGN_VARIABLE")
+    return pack(_with_other_weights(model, subgraph, assign, 0))

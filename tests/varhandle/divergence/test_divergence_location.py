@@ -10,6 +10,7 @@ from planted_faults import (
     with_changed_loop,
     with_changed_weight,
     with_late_operator,
+    with_other_first_value,
     with_rewired_loop,
     without_bias,
     without_operators,
@@ -255,3 +256,23 @@ def test_a_state_that_saturates_is_named_with_its_variable(tf, tmp_path):
     assert found.first["call"] > 1
     assert found.first["why"].startswith("its scale is too small")
     assert found.first["why"].endswith("it holds the variable counter")
+
+
+def test_another_first_value_is_named_in_what_runs_once(tf, save_module):
+    class Begun(tf.Module):
+        def __init__(self):
+            self.total = tf.Variable([1.0, 2.0, 3.0], name="total")
+
+        @tf.function(input_signature=[tf.TensorSpec([3], tf.float32)])
+        def __call__(self, x):
+            self.total.assign_add(x)
+            return self.total + 0.0
+
+    path = save_module(Begun())
+    content = tf.lite.TFLiteConverter.from_saved_model(str(path)).convert()
+    assert locate(path, content).agrees
+    found = locate(path, with_other_first_value(content))
+    assert found.first["op"] == "READ_VARIABLE"
+    (inside,) = found.first["inside"]
+    assert (inside["where"], inside["op"]) == ("CALL_ONCE", "ASSIGN_VARIABLE")
+    assert "differ" in inside["why"]

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from varhandle.divergence import reasons
 from varhandle.divergence.file_trace import FileOp, FileTrace
 from varhandle.divergence.op_check import Fault, OpCheck
 from varhandle.tflite.flatbuffer import callees, compact, pack
@@ -34,6 +35,8 @@ def look_inside(check: OpCheck, op: FileOp, depth: int = 0) -> Inside | None:
     Both get the same values; ``None`` where that is not possible.
     """
     twin = check.twin(op)
+    if twin is not None and op.op == "READ_VARIABLE":
+        return _in_initializer(check.file, twin[0], check.file.variable_of(op))
     if twin is None or op.op not in ("WHILE", "IF") or depth > _DEEPEST:
         return None
     values = [check.file.value(tensor) for tensor in op.inputs]
@@ -59,6 +62,23 @@ def _subgraph(trace: FileTrace, number: int) -> FileTrace:
     model = copy.copy(trace.model)
     model.signatureDefs = None
     return FileTrace(pack(compact(model, [number])))
+
+
+def _in_initializer(file: FileTrace, other: FileTrace, variable: str) -> Inside | None:
+    """Find the assignment of another value in what ``CALL_ONCE`` runs before the first call."""
+    mine, theirs = (_initializers(trace, variable) for trace in (file, other))
+    for (subgraph, assign), (sound, twin) in zip(mine, theirs, strict=False):
+        why = reasons.changed_constant(subgraph, assign.inputs[1], sound.value(twin.inputs[1]))
+        if why:
+            fault = Fault(assign, assign.inputs[1], why, [assign])
+            return Inside("CALL_ONCE", OpCheck(subgraph, None), fault, None)
+    return None
+
+
+def _initializers(trace: FileTrace, variable: str) -> list[tuple[FileTrace, FileOp]]:
+    numbers = [n for op in trace.ops if op.op == "CALL_ONCE" for n in callees(op.operator)]
+    subgraphs = [_subgraph(trace, number) for number in numbers]
+    return [(each, op) for each in subgraphs for op in each.assigns_of(variable)]
 
 
 def _in_loop(

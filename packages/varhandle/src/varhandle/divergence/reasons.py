@@ -40,13 +40,13 @@ def changed_inputs(file: FileTrace, op: FileOp, other: FileTrace, twin: FileOp) 
             return f"its input {place} is left out" if mine < 0 else f"its input {place} is new"
         held = None if mine < 0 else file.constant(mine)
         if held is not None and other.is_constant(theirs):
-            changed = _changed_constant(file, held, other.value(theirs))
+            changed = changed_constant(file, held, other.value(theirs))
             if changed:
                 return changed
     return ""
 
 
-def _changed_constant(file: FileTrace, tensor: int, sound: Array | None) -> str:
+def changed_constant(file: FileTrace, tensor: int, sound: Array | None) -> str:
     """Say that a constant is not what it should be, but for the rounding of its own dtype."""
     found, name = file.value(tensor), file.title(tensor)
     if found is None or sound is None or found.dtype.kind not in "fiu":
