@@ -63,4 +63,5 @@ def test_names_that_the_converter_gives():
     }
     assert index.find("model/b/split") == ["model/b/split:0", "model/b/split:1"]
     assert found("Relu_1") == {"call/Relu_1"}
+    assert found("call/Relu_11") == {"call/Relu_1"}  # the second of that name
     assert not found("model/c/Add")

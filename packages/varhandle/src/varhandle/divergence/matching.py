@@ -275,12 +275,14 @@ class _NameIndex:
         """Return those of the longest common path, for each of the parts of a fused name."""
         found: dict[str, None] = {}
         for part in filter(None, name.split(";")):
-            for spelled in (part, re.sub(r"\d+$", "", part)):
-                path = _path(spelled)
+            digits = len(part) - len(part.rstrip("0123456789"))  # the converter counts namesakes
+            for appended in range(digits + 1):
+                path = _path(part[: len(part) - appended])
                 ends = (path[start:] for start in range(len(path)))
                 longest = next((end for end in ends if end in self._by_end), ())
-                if longest == path or (longest and len(longest) >= self._shortest[path[-1]]):
-                    found.update(dict.fromkeys(self._by_end.get(longest, ())))
+                if longest and (longest == path or len(longest) >= self._shortest[path[-1]]):
+                    found.update(dict.fromkeys(self._by_end[longest]))
+                    break
         return list(found)
 
 
