@@ -16,6 +16,7 @@ from varhandle.cli.program import (
     add_calls,
     add_json,
     amount,
+    call_options,
     files_are_kept,
     positive_int,
     print_result,
@@ -84,11 +85,7 @@ def _diagnose(options: argparse.Namespace) -> int:
         found = diagnose(
             options.model,
             static=options.static,
-            signature=options.signature,
-            inputs=options.inputs,
-            trust=options.trust,
-            imports=options.imports,
-            lock=options.lock,
+            **call_options(options),
         )
     print_result(found, options.json)
     return MEANINGS[found.verdict].exit_code
@@ -143,7 +140,6 @@ def _add_cure(commands: Any) -> None:
 def _cure(options: argparse.Namespace) -> int:
     _start_fork_servers(options.model)
     from varhandle.facts.verdicts import MEANINGS
-    from varhandle.formats.trust import NotTrustedError
     from varhandle.repair.run import NoCureError, cure_file
 
     with unfit_is_bad_input(options.model):
@@ -153,17 +149,11 @@ def _cure(options: argparse.Namespace) -> int:
                 options.output,
                 target=options.target,
                 quantization=options.quantization,
-                signature=options.signature,
-                inputs=options.inputs,
-                trust=options.trust,
-                imports=options.imports,
-                lock=options.lock,
+                **call_options(options),
             )
         except NoCureError as error:
             print_result(error, options.json)
             return 1
-        except NotTrustedError as error:
-            raise BadInputError(f"{error}; if you trust it, say --trust") from error
     print_result(made, options.json)
     return MEANINGS[made.result.verdict].exit_code
 
@@ -212,7 +202,6 @@ def _add_locate(commands: Any) -> None:
 def _locate(options: argparse.Namespace) -> int:
     from varhandle.atomic_write import write_text
     from varhandle.divergence.location import locate
-    from varhandle.formats.trust import NotTrustedError
     from varhandle.tflite.state_files import check_target
 
     if options.why:
@@ -224,19 +213,12 @@ def _locate(options: argparse.Namespace) -> int:
     if options.html:
         check_target(options.html, *map(Path, filter(None, [options.model, options.file])))
     with unfit_is_bad_input(options.model):
-        try:
-            found = locate(
-                options.model,
-                options.file,
-                signature=options.signature,
-                inputs=options.inputs,
-                calls=options.calls,
-                trust=options.trust,
-                imports=options.imports,
-                lock=options.lock,
-            )
-        except NotTrustedError as error:
-            raise BadInputError(f"{error}; if you trust it, say --trust") from error
+        found = locate(
+            options.model,
+            options.file,
+            calls=options.calls,
+            **call_options(options),
+        )
     written = found.reduce().write(options.reduce) if options.reduce and found.first else []
     if options.html:
         with unfit_is_bad_input(options.html):
@@ -253,44 +235,32 @@ def _print_written(names: Sequence[str], options: argparse.Namespace) -> None:
 
 def _locate_setting(options: argparse.Namespace) -> int:
     from varhandle.divergence.settings import bisect_settings
-    from varhandle.formats.trust import NotTrustedError
 
     with unfit_is_bad_input(options.model):
-        try:
-            found = bisect_settings(
-                options.model,
-                options.file,
-                quantization=options.quantization,
-                signature=options.signature,
-                inputs=options.inputs,
-                calls=options.calls,
-                trust=options.trust,
-                imports=options.imports,
-                lock=options.lock,
-            )
-        except NotTrustedError as error:
-            raise BadInputError(f"{error}; if you trust it, say --trust") from error
+        found = bisect_settings(
+            options.model,
+            options.file,
+            quantization=options.quantization,
+            calls=options.calls,
+            **call_options(options),
+        )
     print_result(found, options.json)
     return 0 if found.agrees else 1
 
 
 def _locate_refusal(options: argparse.Namespace) -> int:
     from varhandle.divergence.refusal_bisection import why_refused
-    from varhandle.formats.trust import NotTrustedError
 
     if options.file or options.inputs or options.calls:
         raise BadInputError("--why is about the conversion of MODEL: it takes no file and no calls")
     with unfit_is_bad_input(options.model):
-        try:
-            found = why_refused(
-                options.model,
-                signature=options.signature,
-                trust=options.trust,
-                imports=options.imports,
-                lock=options.lock,
-            )
-        except NotTrustedError as error:
-            raise BadInputError(f"{error}; if you trust it, say --trust") from error
+        found = why_refused(
+            options.model,
+            signature=options.signature,
+            trust=options.trust,
+            imports=options.imports,
+            lock=options.lock,
+        )
         written = found.write(options.reduce) if options.reduce else []
     print_result(found, options.json)
     _print_written(written, options)

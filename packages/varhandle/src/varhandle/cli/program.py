@@ -178,12 +178,15 @@ def print_result(result: Result, as_json: bool) -> None:
 @contextlib.contextmanager
 def unfit_is_bad_input(subject: object) -> Iterator[None]:
     """Say of a signature, inputs or a setting that do not fit ``subject`` what is wrong."""
+    from varhandle.formats.trust import NotTrustedError
     from varhandle.graph import ModelFileError
 
     try:
         yield
     except (ModelFileError, MissingExtraError):  # they say what they are about
         raise
+    except NotTrustedError as error:
+        raise BadInputError(f"{error}; if you trust it, say --trust") from error
     except (KeyError, ValueError, OSError) as error:
         # A KeyError puts quotes around what it says.
         said = error.args[0] if isinstance(error, KeyError) and error.args else error
@@ -233,6 +236,12 @@ def add_calls(parser: argparse.ArgumentParser) -> None:
     )
     unlocked = "open models in processes that the kernel does not lock; not for a stranger's file"
     parser.add_argument("--no-lock", dest="lock", action="store_false", help=unlocked)
+
+
+def call_options(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what ``add_calls`` has added, by the names of the arguments that take it."""
+    names = ("signature", "inputs", "trust", "imports", "lock")
+    return {name: getattr(options, name) for name in names}
 
 
 def positive_int(text: str) -> int:
