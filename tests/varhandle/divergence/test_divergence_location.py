@@ -252,7 +252,12 @@ def test_a_state_that_saturates_is_named_with_its_variable(tf, tmp_path):
     converter = tf.lite.TFLiteConverter.from_saved_model(str(path))
     zoo.in_int8(tf)(converter)
     calls = {"x": np.full([30, 1, 4], 0.5, np.float32)}  # as it was calibrated
-    found = locate(path, converter.convert(), inputs=calls)
+    content = converter.convert()
+    trace = FileTrace(content)
+    (add,) = [op for op in trace.ops if op.op == "ADD"]
+    assert trace.variable_in(add.outputs[0]) == "counter"
+    assert trace.variable_in(trace.inputs[0]) is None
+    found = locate(path, content, inputs=calls)
     assert found.first["call"] > 1
     assert found.first["why"].startswith("its scale is too small")
     assert found.first["why"].endswith("it holds the variable counter")
