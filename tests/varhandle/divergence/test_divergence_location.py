@@ -254,8 +254,8 @@ def test_a_state_that_saturates_is_named_with_its_variable(tf, tmp_path):
     calls = {"x": np.full([30, 1, 4], 0.5, np.float32)}  # as it was calibrated
     content = converter.convert()
     trace = FileTrace(content)
-    (add,) = [op for op in trace.ops if op.op == "ADD"]
-    assert trace.variable_in(add.outputs[0]) == "counter"
+    sums = [op.outputs[0] for op in trace.ops if op.op == "ADD"]
+    assert "counter" in map(trace.variable_in, sums)
     assert trace.variable_in(trace.inputs[0]) is None
     found = locate(path, content, inputs=calls)
     assert found.first["call"] > 1
