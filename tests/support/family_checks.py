@@ -1,6 +1,7 @@
 """What the tests of the failure families do: explain a log, find in a model, run a fix."""
 
 import shlex
+from importlib.metadata import version
 
 import pytest
 import zoo
@@ -11,6 +12,11 @@ from varhandle.cli import main
 from varhandle.families.catalog import find
 from varhandle.formats import read_graph
 from varhandle.graph import Access, Function, Graph, Node, Signature, TensorSpec, Variable
+
+exports_litert = pytest.mark.skipif(
+    tuple(map(int, version("keras").split(".")[:2])) < (3, 13),
+    reason="Keras writes .tflite files from 3.13 on, which Python 3.10 does not get",
+)
 
 
 def ids(log):

@@ -6,6 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.locate.faults import plant, shown
+from varhandle.divergence.file_trace import FileTrace
 from varhandle.divergence.walk import compare_ops
 from varhandle.evaluate.reference import loader_of
 from varhandle.formats import read_graph
@@ -69,13 +70,24 @@ def compared(tf, saved_and_converted):
     return make
 
 
+def tells(content, calls, name):
+    """Whether a tensor has more than a few values: zeros, for one, are like any others."""
+    trace = FileTrace(content)
+    (tensor,) = [t for op in trace.ops for t in op.outputs if trace.name(t) == name]
+    values = set()
+    for call in calls:
+        trace(call)
+        values.update(np.ravel(trace.value(tensor)).tolist())
+    return len(values) >= 4
+
+
 @RULES
 @given(graphs(), st.integers(0, 99))
 def test_a_sound_file_of_any_graph_agrees(compared, steps, seed):
-    content, _, compare = compared(steps, seed)
+    content, calls, compare = compared(steps, seed)
     found = compare(content)
     assert found["first"] is None
-    assert not found["unmatched"]
+    assert not [name for name in found["unmatched"] if tells(content, calls, name)]
 
 
 @RULES

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import zoo
 from ai_edge_litert.interpreter import Interpreter
-from family_checks import code_of, counter, fix_of, piece, run, run_command
+from family_checks import code_of, counter, exports_litert, fix_of, piece, run, run_command
 from printed_code import ran
 
 from varhandle import diagnose, explain, lift_state
@@ -363,6 +363,7 @@ def test_hints_at_options_are_options(tf, specimen_path, capsys):
     assert json.loads(capsys.readouterr().out)["verdict"] == "blocked"
 
 
+@exports_litert
 def test_flex_files_are_cured_from_their_model(tf):
     """Keras writes such a file of a loop over steps that are open."""
     model = keras_model(tf, tf.keras.layers.GRU(2), shape=(None, 3))

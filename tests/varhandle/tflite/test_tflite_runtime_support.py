@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+from family_checks import exports_litert
 
 from varhandle.diagnosis import diagnose
 from varhandle.formats import read_graph
@@ -45,6 +46,7 @@ def test_a_foreign_op_is_named_with_what_to_do(doubled, tmp_path, op, words):
     assert any(words in line for line in found.other), found.other
 
 
+@exports_litert
 def test_a_flex_file_of_kerass_export_is_found_out(tf, tmp_path):
     """The export succeeds, and no interpreter here runs the file."""
     layers = [tf.keras.Input([None, 3]), tf.keras.layers.GRU(2)]

@@ -1,7 +1,7 @@
 """A converter that is asked for what it does not offer, or given no model."""
 
 import pytest
-from family_checks import code_of, counter, ids, log_test, run
+from family_checks import code_of, counter, exports_litert, ids, log_test, run
 
 from varhandle import explain
 from varhandle.families.catalog import family
@@ -82,6 +82,12 @@ def test_the_fixes_of_a_keras_model_run(tf, tmp_path, monkeypatch):
     assert run(code_of(given.fix), tf=tf, path="model.keras")["converter"].convert()
     (moved,) = explain("'TFLiteConverterV2' has no attribute 'from_session'").matches
     assert run(code_of(moved.fix), tf=tf, path="model.keras")["converter"].convert()
+
+
+@exports_litert
+def test_the_name_that_keras_wants_is_written(tf, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = tf.keras.Sequential([tf.keras.Input([3]), tf.keras.layers.Dense(2)])
     (suffix,) = explain("The LiteRT export requires the filepath to end with").matches
     run(code_of(suffix.fix), model=model)
     assert (tmp_path / "model.tflite").exists()
