@@ -261,6 +261,9 @@ def test_a_state_that_saturates_is_named_with_its_variable(tf, tmp_path):
     assert found.first["call"] > 1
     assert found.first["why"].startswith("its scale is too small")
     assert found.first["why"].endswith("it holds the variable counter")
+    far = locate(path, content, inputs={"x": np.full([3, 1, 4], 2.5, np.float32)}).first
+    assert far["call"] == 1
+    assert far["group"] == [["QUANTIZE", far["number"]]]  # at fault itself, not most of a drift
 
 
 def test_another_first_value_is_named_in_what_runs_once(tf, save_module):
