@@ -13,3 +13,5 @@ from .row_reading import row_by_row as row_by_row
 from .variables import VariableTrial as VariableTrial
 from .variables import try_variable as try_variable
 from .variables import variable_chooser as variable_chooser
+from .which_failure import recognize as recognize
+from .which_failure import which_failure as which_failure

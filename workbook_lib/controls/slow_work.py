@@ -93,6 +93,11 @@ class SlowWork:
             raise CancelledError
         self._words = words
 
+    def say(self, markup: str) -> None:
+        """Show HTML as the status, unless work is under way."""
+        if not self.running:
+            self.status.value = live_region(markup)
+
     def run(self) -> None:
         """Start the work; nothing happens if it is under way."""
         if self.running:

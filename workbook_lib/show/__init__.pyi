@@ -14,6 +14,8 @@ from .pictures import Picture as Picture
 from .pictures import picture as picture
 from .plots import plot_answers as plot_answers
 from .plots import plot_recipes as plot_recipes
+from .red_error import RedError as RedError
+from .red_error import red_error as red_error
 from .runtimes import RuntimeTable as RuntimeTable
 from .runtimes import runtime_table as runtime_table
 from .versions import ReleaseTable as ReleaseTable

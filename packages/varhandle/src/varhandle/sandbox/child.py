@@ -136,7 +136,24 @@ def _failure(error: BaseException) -> dict[str, Any]:
         "line_number": number,
         "line": line.strip(),
         "errors": _op_errors(error),
+        "traceback": _traceback(error, message),
     }
+
+
+def _traceback(error: BaseException, message: str) -> str:
+    """Write the traceback as Python does, from the isolated source on, without folders or carets.
+
+    It is the same on every machine, and on every Python.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [position for position, frame in enumerate(frames) if frame.filename == SOURCE_NAME]
+    lines = ["Traceback (most recent call last):"]
+    for frame in frames[ours[0] if ours else 0 :]:
+        name = frame.filename.rpartition("site-packages/")[2] if "/" in frame.filename else "cell"
+        lines += [f'  File "{name}", line {frame.lineno}, in {frame.name}', f"    {frame.line}"]
+    kind = type(error)
+    module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+    return "\n".join([*lines, f"{module}{kind.__qualname__}: {message}"])
 
 
 def _op_errors(error: BaseException) -> list[tuple[str, str]]:

@@ -37,6 +37,7 @@ class Record(Rich):
         line_number: Line of the isolated source that raised, counted from 1.
         line: Text of that line.
         errors: The entries of ``ConverterError.errors``, each (op, code) once, sorted.
+        traceback: The whole traceback, from the isolated source on, without folders.
         exit_signal: Name of the signal that ended a crashed process, such as ``"SIGSEGV"``.
         output: What the code printed.
         log: What the process wrote to its standard error, C++ libraries included.
@@ -50,6 +51,7 @@ class Record(Rich):
     line_number: int | None = None
     line: str = ""
     errors: tuple[OpError, ...] = ()
+    traceback: str = ""
     exit_signal: str | None = None
     output: str = ""
     log: str = ""

@@ -1,0 +1,87 @@
+"""The way in: from a message, a log or a model to the family, its cure and its lesson."""
+
+import json
+import re
+import time
+
+import pytest
+
+from varhandle.families.catalog import FAMILIES
+from workbook_lib import controls
+from workbook_lib.controls.which_failure import FailureTable, of_family
+from workbook_lib.lesson.where_taught import WHERE_TAUGHT, place_of
+from workbook_lib.locations import project_root
+
+LITERAL = "error: 'tf.VarHandleOp' op is neither a custom op nor a flex op"
+HALF_READER = project_root() / "data" / "half_reader"
+
+
+def test_every_family_leads_to_a_section_that_there_is():
+    assert set(WHERE_TAUGHT) == {family.id for family in FAMILIES}
+    for file, cell in WHERE_TAUGHT.values():
+        notebook = json.loads((project_root() / "notebooks" / file).read_text(encoding="utf-8"))
+        found = [one for one in notebook["cells"] if one["id"] == cell]
+        assert len(found) == 1, f"{file} has no cell {cell}"
+        assert found[0]["cell_type"] == "markdown", f"{file}: {cell} begins no section"
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.id)
+def test_what_is_picked_gets_its_own_answer(family):
+    shown = of_family(family.id)
+    assert [one.id for one in shown.families] == [family.id]
+    assert family.cause in shown.text()
+    assert family.fix.partition("\n\n")[0] in shown.text()
+    assert f"#cell-id={place_of(family.id).cell}" in shown.html()
+
+
+def test_a_pasted_log_a_log_file_and_a_model_are_told_apart(tmp_path):
+    pasted = controls.recognize(f"Traceback\n{LITERAL}\n" + "x" * 5000)
+    assert pasted.families[0].id == "unsupported-variable-dtype"
+    assert controls.recognize(LITERAL + "y" * 5000).families  # one line, longer than a name may be
+    log = tmp_path / "log.txt"
+    log.write_text(LITERAL, encoding="utf-8")
+    assert controls.recognize(str(log)).families == controls.recognize(LITERAL).families
+
+    model = controls.recognize(f"  '{HALF_READER}' \n")
+    assert model.families[0].id == "unsupported-variable-dtype"
+    assert "memory (float16)" in model.families[0].cause
+    assert f"varhandle cure {HALF_READER} OUT.tflite" in model.text()
+
+
+def test_what_is_not_known_says_what_to_give(tmp_path):
+    assert "Give the whole log" in controls.recognize("segmentation fault").text()
+    noise = tmp_path / "noise.tflite"
+    noise.write_bytes(b"\x08\x00\x00\x00TFL3" + bytes(40))
+    assert "noise.tflite" in controls.recognize(str(noise)).text()
+
+
+def test_what_a_file_says_is_not_taken_for_markup(tmp_path):
+    log = f"<img src=x onerror=alert(1)>\n{LITERAL} <script>alert(1)</script>"
+    assert "<script>" not in controls.recognize(log).html()
+    folder = tmp_path / "<b>bold<"
+    folder.mkdir()
+    assert "<b>bold<" not in controls.recognize(str(folder)).html()
+
+
+def test_where_nobody_can_choose_a_table_leads_to_the_lessons():
+    table = controls.which_failure()
+    assert isinstance(table, FailureTable)
+    assert LITERAL.removeprefix("error: ") in table.text()
+    links = re.findall(r'href="(\d\d_\w+\.ipynb)#cell-id=[\w-]+"', table.html())
+    assert len(links) == sum(family.of_variables for family in FAMILIES)
+
+
+def test_a_pick_and_a_paste_are_told_in_the_status(watched):
+    box = controls.which_failure()
+    _, pick, given, work, *_ = box.children
+    (start, _), status = work.children[0].children, work.children[1]
+    pick.value = "frozen-but-assigned"
+    assert "incompatible with expected resource" in status.value
+    given.value = LITERAL
+    start.click()
+    for _ in range(600):
+        if "unsupported-variable-dtype" in status.value:
+            break
+        time.sleep(0.05)
+    assert "unsupported-variable-dtype" in status.value
+    assert 'role="status"' in status.value

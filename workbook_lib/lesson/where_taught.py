@@ -1,0 +1,69 @@
+"""Where in the lessons each family of failure is met: a notebook, and the cell that begins it.
+
+A family that no lesson brings about leads to the notebook for a model of one's own.
+"""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+
+from workbook_lib.lesson.outline import read_outlines
+
+_OWN = "08_your_own_model.ipynb"
+
+#: Id of the family -> file of the notebook, id of the cell.
+WHERE_TAUGHT: dict[str, tuple[str, str]] = {
+    "unsupported-variable-dtype": ("01_reproduce_the_failure.ipynb", "literal-why"),
+    "unsupported-variable-update": ("01_reproduce_the_failure.ipynb", "partial-why"),
+    "flex-variable": ("01_reproduce_the_failure.ipynb", "three-fixes-why"),
+    "flex-op-missing": ("01_reproduce_the_failure.ipynb", "three-fixes-why"),
+    "custom-op-missing": ("01_reproduce_the_failure.ipynb", "three-fixes-why"),
+    "keras3-export": ("04_convert.ipynb", "codes-meaning"),
+    "constant-folding-failed": ("01_reproduce_the_failure.ipynb", "matrix-why"),
+    "not-immutable": ("01_reproduce_the_failure.ipynb", "matrix-why"),
+    "uninitialised-variable": ("02_inspect_the_graph.ipynb", "never-set-why"),
+    "frozen-but-assigned": ("03_freeze_the_weights.ipynb", "assigned-why"),
+    "gather-from-frozen-table": ("03_freeze_the_weights.ipynb", "assigned-why"),
+    "freezer-lost-variable": ("03_freeze_the_weights.ipynb", "tf1-why"),
+    "unfrozen-graph": ("03_freeze_the_weights.ipynb", "tf1-unfrozen-why"),
+    "op-without-builtin": ("04_convert.ipynb", "names-explained"),
+    "full-integer-quantization": ("05_quantize.ipynb", "integers"),
+    "quantised-state": ("07_keep_the_state.ipynb", "int8"),
+    "runtime-too-old": ("06_run_inference.ipynb", "beside-why"),
+    "interpreter-call": ("06_run_inference.ipynb", "signature-why"),
+    "dynamic-shape": ("06_run_inference.ipynb", "batch-why"),
+    "shared-or-dynamic-state": ("07_keep_the_state.ipynb", "resets"),
+    "micro-needs-store": ("07_keep_the_state.ipynb", "about-micro"),
+    "micro-op-not-registered": ("07_keep_the_state.ipynb", "about-micro"),
+    "micro-arena-too-small": ("07_keep_the_state.ipynb", "about-micro"),
+    "tensor-list": (_OWN, "way-text"),
+    "random-draws": (_OWN, "way-text"),
+    "other-resource": (_OWN, "way-text"),
+    "package-conflict": (_OWN, "releases-text"),
+    "converter-call": (_OWN, "diagnosis-text"),
+    "delegate-refused": (_OWN, "file-text"),
+    "not-a-tflite-file": (_OWN, "file-text"),
+    "other-tflite-failure": (_OWN, "diagnosis-text"),
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A section of a lesson; in HTML a link that JupyterLab opens at its cell."""
+
+    file: str  # of the notebook
+    cell: str  # id of the cell that begins the section
+
+    def __str__(self) -> str:
+        titles = {one.file: f"{one.number} · {one.title}" for one in read_outlines()}
+        return titles.get(self.file, self.file)
+
+    def __html__(self) -> str:
+        target = html.escape(f"{self.file}#cell-id={self.cell}")
+        return f'<a href="{target}">{html.escape(str(self))}</a>'
+
+
+def place_of(family: str) -> Place:
+    """Return where the lessons meet a family, by its id."""
+    return Place(*WHERE_TAUGHT[family])

@@ -1,0 +1,58 @@
+"""A traceback as the reader's own terminal showed it: red, whole, in a box that scrolls."""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import dataclass
+
+from varhandle.display import TONES, Rich
+
+_RED = TONES["raised"][1]
+_BOX = (
+    f"max-height: 13em; overflow: auto; border-left: 4px solid {_RED}; margin: 0; "
+    "padding: 0.2em 0.8em; font-size: 12px; line-height: 1.4; "
+    "white-space: pre-wrap; overflow-wrap: anywhere"
+)
+_FRAME = re.compile(r'  File ".*\n(?:    .*\n)?')
+_FAULT = re.compile(r"^(\w[\w.]*(?:Error|Exception)\b|.*' op is neither ).*", re.MULTILINE)
+
+
+@dataclass(frozen=True, repr=False)
+class RedError(Rich):
+    """A traceback; a notebook shows the whole of it in a box of a few lines that scrolls."""
+
+    traceback: str
+
+    def __repr__(self) -> str:
+        return f"RedError({len(self.traceback.splitlines())} lines)"
+
+    def text(self) -> str:
+        return self.traceback
+
+    def html(self) -> str:
+        frames = list(_FRAME.finditer(self.traceback))
+        start, end = (frames[0].end(), frames[-1].end()) if frames else (0, 0)
+        inner = len(frames) - 1  # those below the reader's own line
+        folded = (
+            f"<details><summary>{inner} more frames, inside TensorFlow</summary>"
+            f"{html.escape(self.traceback[start:end])}</details>"
+        )
+        markup = (
+            html.escape(self.traceback[:start])
+            + (folded if inner > 0 else "")
+            + _FAULT.sub(_marked, html.escape(self.traceback[end:], quote=False))
+        )
+        return (
+            f'<pre tabindex="0" role="region" aria-label="the traceback" style="{_BOX}">'
+            f"{markup}</pre>"
+        )
+
+
+def _marked(line: re.Match[str]) -> str:
+    return f'<b style="color: {_RED}">{line[0]}</b>'
+
+
+def red_error(traceback: str) -> RedError:
+    """Show a traceback, such as ``Record.traceback``, as a terminal does."""
+    return RedError(traceback.rstrip())
