@@ -42,7 +42,7 @@ def test_it_is_shown_whole_with_what_is_inside_folded():
     words = html.unescape(re.sub(r"<summary>.*?</summary>|<[^>]+>", "", markup))
     assert words == traceback
     folded = re.search(r"<details>(.*?)</details>", markup, re.DOTALL)[1]
-    assert "4 more frames" in folded and "JSONDecodeError" not in folded
+    assert "3 more frames" in folded and "ask" not in folded
     assert re.search(r"<b [^>]+>json\.decoder\.JSONDecodeError: ", markup)
 
 

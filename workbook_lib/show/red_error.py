@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from dataclasses import dataclass
+from itertools import dropwhile
 
 from varhandle.display import TONES, Rich
 
@@ -32,15 +33,15 @@ class RedError(Rich):
 
     def html(self) -> str:
         frames = list(_FRAME.finditer(self.traceback))
-        start, end = (frames[0].end(), frames[-1].end()) if frames else (0, 0)
-        inner = len(frames) - 1  # those below the reader's own line
+        inner = list(dropwhile(lambda frame: '"cell"' in frame[0], frames))
+        start, end = (inner[0].start(), inner[-1].end()) if inner else (0, 0)
         folded = (
-            f"<details><summary>{inner} more frames, inside TensorFlow</summary>"
-            f"{html.escape(self.traceback[start:end])}</details>"
+            f"<details><summary>{len(inner)} more frames, inside the libraries</summary>"
+            f"{html.escape(self.traceback[start:end], quote=False)}</details>"
         )
         markup = (
-            html.escape(self.traceback[:start])
-            + (folded if inner > 0 else "")
+            html.escape(self.traceback[:start], quote=False)
+            + (folded if inner else "")
             + _FAULT.sub(_marked, html.escape(self.traceback[end:], quote=False))
         )
         return (

@@ -7,6 +7,7 @@ import contextlib
 import linecache
 import os
 import pickle
+import re
 import sys
 import tempfile
 import time
@@ -21,6 +22,8 @@ from varhandle.sandbox.lock import lock_this_process
 
 SOURCE_NAME = "<isolated>"
 """File name under which isolated source is compiled; tracebacks are searched for it."""
+
+_FOLDERS = re.compile(r".*/(?:site-packages|python3\.\d+)/|.*/(?=[^/]+$)")
 
 ORDER, RESULT, OUTPUT, LOG = "order", "result", "stdout", "stderr"
 """Files in the folder of a run."""
@@ -146,10 +149,11 @@ def _traceback(error: BaseException, message: str) -> str:
     It is the same on every machine, and on every Python.
     """
     frames = traceback.extract_tb(error.__traceback__)
-    ours = [position for position, frame in enumerate(frames) if frame.filename == SOURCE_NAME]
+    own = [position for position, frame in enumerate(frames) if frame.filename == SOURCE_NAME]
+    shown = frames[own[0] :] if own else [one for one in frames if one.filename != __file__]
     lines = ["Traceback (most recent call last):"]
-    for frame in frames[ours[0] if ours else 0 :]:
-        name = frame.filename.rpartition("site-packages/")[2] if "/" in frame.filename else "cell"
+    for frame in shown:
+        name = _FOLDERS.sub("", frame.filename.replace(SOURCE_NAME, "cell"), count=1)
         lines += [f'  File "{name}", line {frame.lineno}, in {frame.name}', f"    {frame.line}"]
     kind = type(error)
     module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
