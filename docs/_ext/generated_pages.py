@@ -7,10 +7,11 @@ Sphinx a copy of ``docs/`` to read, so none of them stands in the checkout.
 from __future__ import annotations
 
 import argparse
+import base64
 import inspect
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,7 @@ def write_all(sources: Path, lessons_folder: str) -> None:
     notebooks = sorted(Path(lessons_folder).glob("*.ipynb"))
     pages = {
         **{f"lessons/{path.name}": lesson(path) for path in notebooks},
+        **{f"lessons/{name}": text for path in notebooks for name, text in _pictures(path)},
         "lessons/index.md": lesson_index(notebooks),
         **{f"families/{family.id}.md": family_page(family) for family in FAMILIES},
         "families/index.md": family_index(),
@@ -81,7 +83,8 @@ def lesson(path: Path) -> str:
             heading = re.search(r"^#+ (.+)", source, re.MULTILINE)
             section = heading[1] if heading else section
             # JupyterLab opens a cell at cell-id=…; a page of the site has no such place.
-            cell["source"] = re.sub(r"(\.ipynb)#cell-id=[\w-]+", r"\1", source)
+            source = re.sub(r"(\.ipynb)#cell-id=[\w-]+", r"\1", source)
+            cell["source"] = source.replace("](attachment:", "](")
         elif cell["cell_type"] == "code":
             _fold(cell, source, section)
     notebook["metadata"].pop("widgets", None)
@@ -89,6 +92,13 @@ def lesson(path: Path) -> str:
         "language_info", {"name": "python", "pygments_lexer": "ipython3"}
     )
     return json.dumps(notebook)
+
+
+def _pictures(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield the drawings that are attached to a notebook: MyST takes them as files."""
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        for name, forms in cell.get("attachments", {}).items():
+            yield name, base64.b64decode(forms["image/svg+xml"]).decode("utf-8")
 
 
 def _fold(cell: dict[str, Any], source: str, section: str) -> None:

@@ -30,6 +30,10 @@ def tags(cell):
     return set(cell["metadata"].get("tags", []))
 
 
+def is_folded(cell):
+    return "solution" in tags(cell) or cell["metadata"].get("jupyter", {}).get("source_hidden")
+
+
 def outline(path):
     return next(entry for entry in read_outlines() if entry.file == path.name)
 
@@ -43,12 +47,19 @@ def test_the_folder_holds_the_notebooks_and_nothing_else():
     assert files == {path.name for path in NOTEBOOKS}
 
 
+def opening(path):
+    """Return the text above the first section."""
+    texts = [source(cell) for cell in cells(path, "markdown")]
+    first = next(number for number, text in enumerate(texts) if text.startswith("## "))
+    return "\n".join(texts[:first])
+
+
 @every
 def test_opens_with_question_ability_needs_and_minutes(path):
-    first = source(cells(path)[0])
+    first = opening(path)
     assert first.startswith(f"# {path.stem[:2]} · ")
     for part in ("**The question.**", "**You will be able to**", "**You need**", "**Minutes:**"):
-        assert part in first, f"the opening cell lacks {part}"
+        assert part in first, f"the opening lacks {part}"
 
 
 @every
@@ -60,7 +71,7 @@ def test_closes_with_key_points_and_what_comes_next(path):
 
 @every
 def test_the_opening_says_the_minutes_of_the_metadata(path):
-    said = re.search(r"\*\*Minutes:\*\* (\d+) to read, (\d+) to do", source(cells(path)[0]))
+    said = re.search(r"\*\*Minutes:\*\* (\d+) to read, (\d+) to do", opening(path))
     found = outline(path)
     assert (int(said[1]), int(said[2])) == (found.read_minutes, found.do_minutes)
 
@@ -69,9 +80,9 @@ def test_the_opening_says_the_minutes_of_the_metadata(path):
 def test_the_minutes_are_those_of_its_words_and_tasks(path):
     """Prose at 200 words a minute; a line of code as five words, as few read every sign of it.
 
-    Three minutes an exercise, half a minute a prediction. Solutions are folded and not counted.
+    Three minutes an exercise, half a minute a prediction. What is folded is not counted.
     """
-    open_cells = [cell for cell in cells(path) if "solution" not in tags(cell)]
+    open_cells = [cell for cell in cells(path) if not is_folded(cell)]
     words = sum(len(source(c).split()) for c in open_cells if c["cell_type"] == "markdown")
     lines = sum(len(source(c).splitlines()) for c in open_cells if c["cell_type"] == "code")
     found = outline(path)

@@ -19,6 +19,7 @@ from workbook_lib.runs.execute import (
     declared_parameters,
     execute_notebook,
 )
+from workbook_lib.runs.pictures import embed_pictures
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -97,6 +98,7 @@ def _source(path: Path, kind: Kind) -> NotebookNode:
 
     declared_parameters(path)  # says in one line what is no notebook
     notebook = nbformat.read(path, as_version=4)
+    embed_pictures(notebook, path.parent)
     try:
         return solved_edition(notebook) if kind == "solved" else notebook
     except ValueError as error:

@@ -1,10 +1,13 @@
-"""How papermill executes a notebook for us: as it does by itself, but that it saves less often."""
+"""How papermill executes a notebook for us: it saves less often, and takes the pictures along."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from papermill.engines import NBClientEngine, papermill_engines
+
+from workbook_lib.runs.pictures import embed_pictures
 
 NAME = "workbook"  # what papermill knows it by
 
@@ -19,6 +22,7 @@ class _Engine(NBClientEngine):
     @classmethod
     def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> None:
         """Execute a notebook, whose manager does not save until it is over but for our saves."""
+        embed_pictures(nb_man.nb, Path(nb_man.nb.metadata.papermill["input_path"]).parent)
         save, start = nb_man.save, nb_man.cell_start
 
         def start_and_save(cell: Any, *arguments: Any, **kwargs: Any) -> None:
