@@ -2,7 +2,7 @@
 
 import json
 import re
-import time
+import types
 
 import pytest
 
@@ -37,6 +37,7 @@ def test_what_is_picked_gets_its_own_answer(family):
 def test_a_pasted_log_a_log_file_and_a_model_are_told_apart(tmp_path):
     pasted = controls.recognize(f"Traceback\n{LITERAL}\n" + "x" * 5000)
     assert pasted.families[0].id == "unsupported-variable-dtype"
+    assert "01 · Reproduce the failure, “3 · The literal message”" in pasted.text()
     assert controls.recognize(LITERAL + "y" * 5000).families  # one line, longer than a name may be
     log = tmp_path / "log.txt"
     log.write_text(LITERAL, encoding="utf-8")
@@ -71,17 +72,17 @@ def test_where_nobody_can_choose_a_table_leads_to_the_lessons():
     assert len(links) == sum(family.of_variables for family in FAMILIES)
 
 
-def test_a_pick_and_a_paste_are_told_in_the_status(watched):
-    box = controls.which_failure()
-    _, pick, given, work, *_ = box.children
-    (start, _), status = work.children[0].children, work.children[1]
-    pick.value = "frozen-but-assigned"
-    assert "incompatible with expected resource" in status.value
-    given.value = LITERAL
-    start.click()
-    for _ in range(600):
-        if "unsupported-variable-dtype" in status.value:
-            break
-        time.sleep(0.05)
-    assert "unsupported-variable-dtype" in status.value
-    assert 'role="status"' in status.value
+def test_a_pick_and_a_paste_are_told(watched, monkeypatch):
+    updates = []
+    handle = types.SimpleNamespace(update=lambda bundle, **_: updates.append(bundle["text/html"]))
+    monkeypatch.setattr("IPython.display.display", lambda *_, **__: handle)
+    chooser = controls.which_failure()
+    chooser._ipython_display_()
+    chooser.pick.value = "frozen-but-assigned"
+    assert "incompatible with expected resource" in updates[-1]
+    chooser.given.value = LITERAL
+    chooser.work.start.click()
+    chooser.work.wait(60)
+    assert "unsupported-variable-dtype" in updates[-1]
+    said = chooser.work.status.value
+    assert 'role="status"' in said and "unsupported-variable-dtype" in said

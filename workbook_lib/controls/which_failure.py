@@ -60,6 +60,12 @@ class Recognition(Rich):
     def __repr__(self) -> str:
         return f"Recognition({', '.join(one.id for one in self.families) or 'nothing'})"
 
+    def spoken(self) -> str:
+        """What a screen reader says of it; the rest stands below."""
+        if not self.families:
+            return "Not recognized, see below."
+        return f"{self.families[0].id}: its cause, cure and lesson stand below."
+
     def _commands(self) -> tuple[str, str]:
         model = self.model or "MODEL"
         return f"varhandle diagnose {model}", f"varhandle cure {model} OUT.tflite"
@@ -171,34 +177,48 @@ def which_failure() -> Any:
 
     Where nobody can use controls: a table of what people see, and where the lessons meet it.
     """
-    if not is_interactive():
-        return FailureTable()
-    from ipywidgets import HTML, Layout, Textarea, VBox
+    return _Chooser() if is_interactive() else FailureTable()
 
-    options = [(_PICK, ""), *((one.what, one.id) for one in FAMILIES)]
-    pick = dropdown("What you saw:", "what happened, in a sentence", options, "")
-    given = Textarea(
-        placeholder=f"or paste here {_LOG_OR_PATH}, and press Recognize",
-        tooltip=_LOG_OR_PATH,
-        rows=4,
-    )
-    for control in (pick, given):
-        control.layout = Layout(width="100%", max_width="52em")
 
-    def work(report: Callable[[str], None]) -> str:
-        report("reading")
-        return (
-            recognize(given.value).html()
-            if given.value.strip()
-            else panel_html("neutral", _NOTHING)
+class _Chooser:
+    """The controls, and below them the answer."""
+
+    def __init__(self) -> None:
+        from ipywidgets import HTML, Layout, Textarea, VBox
+
+        options = [(_PICK, ""), *((one.what, one.id) for one in FAMILIES)]
+        self.pick = dropdown("What you saw:", "what happened, in a sentence", options, "")
+        self.given = Textarea(
+            placeholder=f"or paste here {_LOG_OR_PATH}, and press Recognize",
+            tooltip=_LOG_OR_PATH,
+            rows=4,
         )
+        for control in (self.pick, self.given):
+            control.layout = Layout(width="100%", max_width="52em")
+        self.work = SlowWork("Recognize", self._recognize, hint="")
+        self.pick.observe(self._follow, names="value")
+        title = HTML("<b>Which failure is yours?</b>")
+        children = [title, self.pick, self.given, self.work.box]
+        self.box = as_control(VBox(children), "workbook-which-failure")
+        self._answer: Any = None
 
-    slow = SlowWork("Recognize", work, hint="")
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
 
-    def picked(change: Any) -> None:
+        display(self.box)
+        # An output of its own: JupyterLab leads its links to the lessons, but not a widget's.
+        self._answer = display({"text/plain": ""}, raw=True, display_id=True)
+
+    def _recognize(self, report: Callable[[str], None]) -> str:
+        report("reading")
+        return self._show(recognize(self.given.value))
+
+    def _follow(self, change: Any) -> None:
         if change["new"]:
-            slow.say(of_family(change["new"]).html())
+            self.work.say(self._show(of_family(change["new"])))
 
-    pick.observe(picked, names="value")
-    title = HTML("<b>Which failure is yours?</b>")
-    return as_control(VBox([title, pick, given, slow.box]), "workbook-which-failure")
+    def _show(self, found: Recognition) -> str:
+        """Show the answer in the output below, and return what is read out of it."""
+        if self._answer is not None:
+            self._answer.update(found._repr_mimebundle_(), raw=True)
+        return html.escape(found.spoken())

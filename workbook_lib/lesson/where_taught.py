@@ -5,11 +5,16 @@ A family that no lesson brings about leads to the notebook for a model of one's 
 
 from __future__ import annotations
 
+import contextlib
 import html
+import json
+import re
 from dataclasses import dataclass
 
 from workbook_lib.lesson.outline import read_outlines
+from workbook_lib.lesson.progress import working_copy
 
+_HEADING = re.compile(r"#+ (.+)")
 _OWN = "08_your_own_model.ipynb"
 
 #: Id of the family -> file of the notebook, id of the cell.
@@ -57,7 +62,8 @@ class Place:
 
     def __str__(self) -> str:
         titles = {one.file: f"{one.number} · {one.title}" for one in read_outlines()}
-        return titles.get(self.file, self.file)
+        heading = _heading(self.file, self.cell)
+        return titles.get(self.file, self.file) + (f", “{heading}”" if heading else "")
 
     def __html__(self) -> str:
         target = html.escape(f"{self.file}#cell-id={self.cell}")
@@ -67,3 +73,17 @@ class Place:
 def place_of(family: str) -> Place:
     """Return where the lessons meet a family, by its id."""
     return Place(*WHERE_TAUGHT[family])
+
+
+def _heading(file: str, cell_id: str) -> str:
+    """Return the heading that a cell stands under; empty if it cannot be read."""
+    heading = ""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        notebook = json.loads((working_copy() / "notebooks" / file).read_bytes())
+        for cell in notebook["cells"]:
+            found = _HEADING.match("".join(cell["source"]))
+            if found and cell["cell_type"] == "markdown":
+                heading = found[1]
+            if cell["id"] == cell_id:
+                return heading
+    return ""
