@@ -98,7 +98,7 @@ def _pictures(path: Path) -> Iterator[tuple[str, str]]:
     """Yield the drawings that are attached to a notebook: MyST takes them as files."""
     for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
         for name, forms in cell.get("attachments", {}).items():
-            yield name, base64.b64decode(forms["image/svg+xml"]).decode("utf-8")
+            yield name, base64.b64decode("".join(forms["image/svg+xml"])).decode("utf-8")
 
 
 def _fold(cell: dict[str, Any], source: str, section: str) -> None:
