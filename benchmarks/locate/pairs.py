@@ -201,7 +201,7 @@ class _Bench:
         def body(*arguments: Any) -> Any:
             graph = tf.compat.v1.get_default_graph()
             captured = [graph.capture(tensor) for tensor in run._function.captured_inputs]
-            taken = [*run._arguments, *run._captured]
+            taken = [*run.arguments.values(), *run._captured]
             fed = dict(zip(taken, [*arguments, *captured], strict=True))
             for name, value in instead.items():
                 like = self._model[name]
@@ -211,10 +211,7 @@ class _Bench:
             )
 
         before = [(one, one.read_value()) for one in run._function.graph.variables]
-        arguments = [
-            tf.constant(self._call[name], dtype) for name, (_, dtype) in run._specs.items()
-        ]
-        answers = tf.function(body, autograph=False)(*arguments)
+        answers = tf.function(body, autograph=False)(*run._fed(self._call))
         for variable, value in before:
             variable.assign(value)
         return {

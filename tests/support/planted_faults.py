@@ -3,8 +3,9 @@
 import copy
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 
-from varhandle.tflite.flatbuffer import op_name, pack, unpack
+from varhandle.tflite.flatbuffer import callees, has_data, op_name, pack, unpack
 
 
 def operators_of(content, op):
@@ -20,9 +21,9 @@ def with_changed_weight(content, number, place=0):
     return pack(_with_other_weights(model, subgraph, subgraph.operators[number], place))
 
 
-def _with_other_weights(model, subgraph, operator, place):
+def _with_other_weights(model, subgraph, operator, place, dtype=np.float32):
     tensor = copy.copy(subgraph.tensors[operator.inputs[1]])
-    weights = np.array(model.buffers[tensor.buffer].data, np.uint8).view(np.float32).copy()
+    weights = np.array(model.buffers[tensor.buffer].data, np.uint8).view(dtype).copy()
     weights[place] = weights[place] * 3 + 1
     buffer = copy.copy(model.buffers[tensor.buffer])
     buffer.data = weights.view(np.uint8)
@@ -49,22 +50,58 @@ def without_operators(content, op):
     return pack(model)
 
 
-def with_changed_loop(content, op, place=0):
-    """Return a file in whose loop's body the weights of the first operator of an op differ."""
+BODY = ("WHILE", 1)
+"""A step into a subgraph: the first operator of an op, and which of its subgraphs."""
+
+
+def subgraph_at(model, *path):
+    """Return a subgraph that is reached from the main one by some steps."""
+    subgraph = model.subgraphs[0]
+    for op, place in path:
+        caller = next(one for one in subgraph.operators if op_name(model, one) == op)
+        subgraph = model.subgraphs[callees(caller)[place]]
+    return subgraph
+
+
+def with_changed_inside(content, op, *path, place=0, dtype=np.float32):
+    """Return a file in which the weights of the first operator of an op in a subgraph differ."""
     model = unpack(content)
-    loop = next(one for one in model.subgraphs[0].operators if op_name(model, one) == "WHILE")
-    body = model.subgraphs[loop.builtinOptions.bodySubgraphIndex]
-    operator = next(one for one in body.operators if op_name(model, one) == op)
-    return pack(_with_other_weights(model, body, operator, place))
+    subgraph = subgraph_at(model, *path)
+    operators = [one for one in subgraph.operators if op_name(model, one) == op]
+    operator = next(one for one in operators if _holds(model, subgraph, one.inputs[1], dtype))
+    return pack(_with_other_weights(model, subgraph, operator, place, dtype))
+
+
+def _holds(model, subgraph, tensor, dtype):
+    types = {np.float32: schema.TensorType.FLOAT32, np.int32: schema.TensorType.INT32}
+    held = subgraph.tensors[tensor]
+    return held.type == types[dtype] and has_data(model.buffers[held.buffer])
 
 
 def with_rewired_loop(content, op, source):
     """Return a file in whose loop's body an operator takes what another one gives."""
     model = unpack(content)
-    loop = next(one for one in model.subgraphs[0].operators if op_name(model, one) == "WHILE")
-    body = model.subgraphs[loop.builtinOptions.bodySubgraphIndex]
-    named = {op_name(model, one): one for one in body.operators}
+    named = {op_name(model, one): one for one in subgraph_at(model, BODY).operators}
     named[op].inputs = list(named[source].outputs)
+    return pack(model)
+
+
+def with_outputs_of_loop(content, change):
+    """Return a file whose loop's body gives other tensors: ``change(inputs, outputs)``."""
+    model = unpack(content)
+    body = subgraph_at(model, BODY)
+    body.outputs = change(list(body.inputs), list(body.outputs))
+    return pack(model)
+
+
+def with_moved_assignment(content, *path, to):
+    """Return a file in which the only assignment in a subgraph comes at another place, or none."""
+    model = unpack(content)
+    operators = subgraph_at(model, *path).operators
+    names = [op_name(model, one) for one in operators]
+    assignment = operators.pop(names.index("ASSIGN_VARIABLE"))
+    if to is not None:
+        operators.insert(to % (len(operators) + 1), assignment)
     return pack(model)
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 from planted_faults import (
+    BODY,
     operators_of,
-    with_changed_loop,
+    with_changed_inside,
     with_changed_weight,
     with_late_operator,
     with_other_first_value,
@@ -220,7 +221,7 @@ def loop(tf, save_module):
 def test_the_round_of_a_loop_is_named(loop):
     path, content = loop
     assert locate(path, content).agrees
-    found = locate(path, with_changed_loop(content, "FULLY_CONNECTED"))
+    found = locate(path, with_changed_inside(content, "FULLY_CONNECTED", BODY))
     assert found.first["op"] == "WHILE"
     (inside,) = found.first["inside"]
     assert (inside["where"], inside["op"]) == ("iteration 3", "FULLY_CONNECTED")

@@ -24,16 +24,23 @@ _CALL_SITE, _FUSED, _NAME = 1, 3, 4  # in the union LocationType
 _DEEPEST = 50
 
 
-def node_names(model: schema.ModelT, subgraph: int) -> dict[int, tuple[str, ...]]:
-    """Return the nodes of each operator of a subgraph, by its number; none if not written."""
+def node_names(
+    model: schema.ModelT, subgraph: int, operators: Sequence[schema.OperatorT] | None = None
+) -> dict[int, tuple[str, ...]]:
+    """Return the nodes of operators of a subgraph, all or some, by their place.
+
+    There are none where they were not written.
+    """
     entry = next((one for one in model.metadata or [] if one.name == ENTRY), None)
     if entry is None:
         return {}
+    if operators is None:
+        operators = model.subgraphs[subgraph].operators or []
     try:
         metadata = _ConversionDebugMetadata(bytes(bytearray(model.buffers[entry.buffer].data)))
         return {
             number: names
-            for number, operator in enumerate(model.subgraphs[subgraph].operators or [])
+            for number, operator in enumerate(operators)
             if (names := metadata.names(subgraph, operator.debugMetadataIndex))
         }
     except (IndexError, TypeError, ValueError, struct.error):  # nothing else checks it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
 from varhandle.display import printable
+from varhandle.divergence.debug_metadata import node_names
 from varhandle.evaluate.session import Session
 from varhandle.tflite.flatbuffer import callees, decode, indices, op_name, subgraph_of, unpack
 
@@ -45,7 +47,10 @@ class FileOp:
 
 
 class FileTrace:
-    """A .tflite file whose tensors can be read after each call; without ``keep``, its outputs."""
+    """A .tflite file whose tensors can be read after each call; without ``keep``, its outputs.
+
+    ``whole`` is the model that the file was cut out of.
+    """
 
     def __init__(
         self,
@@ -54,10 +59,12 @@ class FileTrace:
         *,
         delegates: bool = False,
         keep: bool = True,
+        whole: schema.ModelT | None = None,
     ) -> None:
         self.content = content
         self._options = {"delegates": delegates, "keep_tensors": keep}
         self.model = unpack(content)
+        self.whole = whole or self.model
         names = [decode(one.signatureKey) for one in self.model.signatureDefs or []]
         self.signature = signature if signature is not None or len(names) != 1 else names[0]
         self.subgraph_index = subgraph_of(self.model, self.signature)
@@ -108,6 +115,14 @@ class FileTrace:
             interpreter.set_tensor(tensor, value)
         interpreter.invoke()
 
+    def refused(self, error: RuntimeError) -> tuple[FileOp, str]:
+        """Return the op that refused a call, and why; raises the error where it names none."""
+        nodes = re.findall(r"Node number (\d+) \((\w+)\) failed", str(error))
+        if not nodes or int(nodes[-1][0]) >= len(self.ops):
+            raise error
+        words = str(error).partition("Node number")[0].strip()
+        return self.ops[int(nodes[-1][0])], f"it refuses the call: {words}"
+
     def results(self) -> list[Array]:
         """Return the real values that the last ``run`` gave."""
         values = [self.value(tensor) for tensor in indices(self.subgraph.outputs)]
@@ -123,12 +138,22 @@ class FileTrace:
 
     def variable_of(self, op: FileOp) -> str:
         """Return the shared name of the variable of an op; its handle's, if that is passed in."""
-        return _variable_name(self.model, self.subgraph, op.inputs[0])
+        return variable_name(self.model, self.subgraph, op.inputs[0])
+
+    def variable_behind(self, tensor: int) -> str | None:
+        """Return the variable that a tensor is the handle of."""
+        if tensor < 0 or self.subgraph.tensors[tensor].type not in _HANDLES:
+            return None
+        return variable_name(self.model, self.subgraph, tensor)
 
     def assigns_of(self, variable: str) -> list[FileOp]:
         """Return the operators that assign a variable."""
         assigns = [one for one in self.ops if one.op == "ASSIGN_VARIABLE"]
         return [one for one in assigns if self.variable_of(one) == variable]
+
+    def takers_of(self, variable: str) -> list[FileOp]:
+        """Return the operators that take the handle of a variable."""
+        return [op for op in self.ops for t in op.inputs if self.variable_behind(t) == variable]
 
     def variable_in(self, tensor: int) -> str | None:
         """Return the variable that was read into a tensor, or is assigned it, in any dtype."""
@@ -154,7 +179,7 @@ class FileTrace:
                 called = self.model.subgraphs[number]
                 for operator in called.operators or []:
                     if op_name(self.model, operator) == "ASSIGN_VARIABLE":
-                        found.add(_variable_name(self.model, called, int(operator.inputs[0])))
+                        found.add(variable_name(self.model, called, int(operator.inputs[0])))
         return frozenset(found)
 
     def name(self, tensor: int) -> str:
@@ -164,6 +189,17 @@ class FileTrace:
     def title(self, tensor: int) -> str:
         """Return the name for a sentence: of what was fused, the first."""
         return printable(self.name(tensor).partition(";")[0])
+
+    @cached_property
+    def written(self) -> Mapping[int, tuple[str, ...]]:
+        """The nodes that the converter wrote down for each operator, by its number."""
+        places = [self.subgraph_index]
+        if self.whole is not self.model:  # a subgraph has another number there
+            of_all = enumerate(self.whole.subgraphs)
+            places = [number for number, one in of_all if one.name == self.subgraph.name]
+        if len(places) > 1:
+            return {}
+        return node_names(self.whole, places[0], self.subgraph.operators)
 
     def is_constant(self, tensor: int) -> bool:
         """Whether the file holds the tensor's value."""
@@ -211,7 +247,8 @@ class FileTrace:
         return tensor if tensor >= 0 and self.is_constant(tensor) else None
 
 
-def _variable_name(model: schema.ModelT, subgraph: schema.SubGraphT, handle: int) -> str:
+def variable_name(model: schema.ModelT, subgraph: schema.SubGraphT, handle: int) -> str:
+    """Return the shared name of the variable of a handle; the handle's, if that is passed in."""
     for operator in subgraph.operators or []:
         if op_name(model, operator) == "VAR_HANDLE" and handle in indices(operator.outputs):
             return decode(operator.builtinOptions.sharedName)

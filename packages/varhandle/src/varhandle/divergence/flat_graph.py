@@ -125,10 +125,10 @@ def _held(variable: Any) -> Held:
     if np.prod(variable.shape.as_list() if shape and None not in shape else [1]) < _LARGEST_VALUE:
         with contextlib.suppress(Exception):  # it was never given a value
             value = variable.numpy()
-    return Held(_plain(variable.name.split(":")[0]), variable.dtype.name, shape, value)
+    return Held(plain_name(variable.name.split(":")[0]), variable.dtype.name, shape, value)
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """Return the name of a variable of TF1 without what loading adds to it."""
     return re.sub(r"_load_\d+$", "", name)
 
@@ -496,7 +496,7 @@ def _made(node: Any) -> Held:
     shape = tf.TensorShape(node.attr["shape"].shape)
     sizes = None if shape.rank is None else tuple(shape.as_list())
     name = node.attr["shared_name"].s.decode() or node.name
-    return Held(_plain(name), tf.as_dtype(node.attr["dtype"].type).name, sizes, None)
+    return Held(plain_name(name), tf.as_dtype(node.attr["dtype"].type).name, sizes, None)
 
 
 def _users(nodes: Iterable[Any], handle: str) -> list[str]:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from ai_edge_litert import schema_py_generated as schema
 
 from varhandle.divergence import reasons
-from varhandle.divergence.file_trace import FileOp, FileTrace
+from varhandle.divergence.file_trace import FileOp, FileTrace, variable_name
+from varhandle.divergence.matching import TensorMatch
+from varhandle.divergence.model_trace import ModelOp
 from varhandle.divergence.op_check import Fault, OpCheck
-from varhandle.tflite.flatbuffer import callees, compact, pack
+from varhandle.divergence.tensor_difference import Difference
+from varhandle.tflite.flatbuffer import callees, compact, decode, indices, op_name, pack
 
 Array = npt.NDArray[Any]
 
-_MOST_ROUNDS = 10_000
-_DEEPEST = 20
+MOST_ROUNDS = 10_000
+DEEPEST = 20
+CROSSED = "its ops agree, and it hands their values on in another order"
 
 
 class Inside(NamedTuple):
@@ -25,8 +30,13 @@ class Inside(NamedTuple):
 
     where: str  # ``iteration 3``, ``the second branch``
     check: OpCheck
-    fault: Fault | None  # ``None`` where every op agrees, and what they give goes elsewhere
+    fault: Fault | None  # ``None`` where every op agrees: then ``why`` says what does not
     deeper: Inside | None
+    found: Mapping[int, Difference]
+    matches: Mapping[int, TensorMatch]  # where the model has a graph for it
+    model_ops: Sequence[ModelOp]
+    own: range  # the operators of ``check.file`` that are the subgraph's
+    why: str = ""
 
 
 def look_inside(check: OpCheck, op: FileOp, depth: int = 0) -> Inside | None:
@@ -37,7 +47,7 @@ def look_inside(check: OpCheck, op: FileOp, depth: int = 0) -> Inside | None:
     twin = check.twin(op)
     if twin is not None and op.op == "READ_VARIABLE":
         return _in_initializer(check.file, twin[0], check.file.variable_of(op))
-    if twin is None or op.op not in ("WHILE", "IF") or depth > _DEEPEST:
+    if twin is None or op.op not in ("WHILE", "IF") or depth > DEEPEST:
         return None
     values = [check.file.value(tensor) for tensor in op.inputs]
     if any(value is None for value in values):
@@ -45,7 +55,7 @@ def look_inside(check: OpCheck, op: FileOp, depth: int = 0) -> Inside | None:
     known = [np.array(value) for value in values if value is not None]
     try:
         mine, theirs = (
-            [_subgraph(trace, number) for number in callees(each.operator)]
+            [file_of_subgraph(trace, number) for number in callees(each.operator)]
             for trace, each in ((check.file, op), twin)
         )
         if op.op == "IF":
@@ -57,11 +67,61 @@ def look_inside(check: OpCheck, op: FileOp, depth: int = 0) -> Inside | None:
         return None
 
 
-def _subgraph(trace: FileTrace, number: int) -> FileTrace:
-    """Return a subgraph as a file of its own."""
+def file_of_subgraph(
+    trace: FileTrace, number: int, variables: Mapping[int, str] | None = None
+) -> FileTrace:
+    """Return a subgraph as a file of its own.
+
+    ``variables`` are the names of those whose handles it takes, by the place of the handle. It then
+    takes their values in place of the handles: two operators for each, before all others, assign
+    them. Where it hands a handle on, it gives the value.
+    """
     model = copy.copy(trace.model)
-    model.signatureDefs = None
-    return FileTrace(pack(compact(model, [number])))
+    model.signatureDefs = model.metadata = None
+    if variables:
+        subgraph = _with_values(model, model.subgraphs[number], variables)
+        model.subgraphs = [*model.subgraphs[:number], subgraph, *model.subgraphs[number + 1 :]]
+    return FileTrace(pack(compact(model, [number], unused=True)), whole=trace.whole)
+
+
+def _with_values(
+    model: schema.ModelT, old: schema.SubGraphT, variables: Mapping[int, str]
+) -> schema.SubGraphT:
+    like: dict[str, Any] = {}  # name of an op -> one of them
+    handles: dict[str, Any] = {}  # variable -> what makes its handle
+    values: dict[str, Any] = {}  # variable -> a tensor that it is assigned
+    for subgraph in model.subgraphs:
+        for one in subgraph.operators or []:
+            like[op_name(model, one)] = one
+            if op_name(model, one) == "VAR_HANDLE":
+                handles[decode(one.builtinOptions.sharedName)] = one
+            elif op_name(model, one) == "ASSIGN_VARIABLE":
+                handle, value = indices(one.inputs)
+                values[variable_name(model, subgraph, handle)] = subgraph.tensors[value]
+    made = copy.copy(old)
+    made.tensors, before, after = list(old.tensors), [], []
+    made.inputs, made.outputs = indices(old.inputs), indices(old.outputs)
+
+    def operator(one: Any, inputs: list[int], outputs: list[int]) -> Any:
+        copied = copy.copy(one)
+        copied.inputs, copied.outputs = inputs, outputs
+        return copied
+
+    def value_of(variable: str) -> int:
+        tensor = copy.copy(values[variable])
+        tensor.buffer, tensor.name = 0, variable
+        made.tensors.append(tensor)
+        return len(made.tensors) - 1
+
+    for place, variable in variables.items():
+        handle, made.inputs[place] = made.inputs[place], value_of(variable)
+        before.append(operator(handles[variable], [], [handle]))
+        before.append(operator(like["ASSIGN_VARIABLE"], [handle, made.inputs[place]], []))
+        for at in [n for n, tensor in enumerate(made.outputs) if tensor == handle]:
+            made.outputs[at] = value_of(variable)
+            after.append(operator(like["READ_VARIABLE"], [handle], [made.outputs[at]]))
+    made.operators = [*before, *(old.operators or []), *after]
+    return made
 
 
 def _in_initializer(file: FileTrace, other: FileTrace, variable: str) -> Inside | None:
@@ -71,13 +131,14 @@ def _in_initializer(file: FileTrace, other: FileTrace, variable: str) -> Inside 
         why = reasons.changed_constant(subgraph, assign.inputs[1], sound.value(twin.inputs[1]))
         if why:
             fault = Fault(assign, assign.inputs[1], why, [assign])
-            return Inside("CALL_ONCE", OpCheck(subgraph, None), fault, None)
+            own = range(len(subgraph.ops))
+            return Inside("CALL_ONCE", OpCheck(subgraph, None), fault, None, {}, {}, (), own)
     return None
 
 
 def _initializers(trace: FileTrace, variable: str) -> list[tuple[FileTrace, FileOp]]:
     numbers = [n for op in trace.ops if op.op == "CALL_ONCE" for n in callees(op.operator)]
-    subgraphs = [_subgraph(trace, number) for number in numbers]
+    subgraphs = [file_of_subgraph(trace, number) for number in numbers]
     return [(each, op) for each in subgraphs for op in each.assigns_of(variable)]
 
 
@@ -87,7 +148,7 @@ def _in_loop(
     """Run a loop in lockstep: each round begins with what the other file hands on."""
     assert condition.other
     assert body.other
-    for number in range(1, _MOST_ROUNDS):
+    for number in range(1, MOST_ROUNDS):
         parted = _compared(condition, values, f"the condition of iteration {number}", depth)
         if parted:
             return parted
@@ -105,13 +166,14 @@ def _compared(check: OpCheck, values: Sequence[Array], where: str, depth: int) -
     check.file.run(values)
     check.other.run(values)
     found = check.differences()
-    fault = check.first(found, 1)
+    fault, own = check.first(found, 1), range(len(check.file.ops))
     if fault:
-        return Inside(where, check, fault, look_inside(check, fault.op, depth + 1))
+        deeper = look_inside(check, fault.op, depth + 1)
+        return Inside(where, check, fault, deeper, found, {}, (), own)
     pairs = zip(check.file.results(), check.other.results(), strict=True)
     if all(np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in pairs):
         return None
     outputs = zip(check.file.subgraph.outputs, check.other.subgraph.outputs, strict=True)
     partners = check.tensor_pairs()
     crossed = any(partners.get(int(a), int(b)) != int(b) for a, b in outputs)
-    return Inside(where, check, None, None) if crossed else None
+    return Inside(where, check, None, None, found, {}, (), own, CROSSED) if crossed else None

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
@@ -20,7 +20,6 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from varhandle.divergence.debug_metadata import node_names
 from varhandle.divergence.file_trace import WITHOUT_VALUE, FileOp, FileTrace
 from varhandle.divergence.model_trace import ModelOp, ModelTrace
 
@@ -41,6 +40,9 @@ _NEARLY = 10.0
 folding has changed by a little is not the same."""
 
 _TELLING = 4  # different values in a sample below which it says little: zeros, ones, a mask
+
+CONTROL = {"WHILE": ("While", "StatelessWhile"), "IF": ("If", "StatelessIf")}
+"""Ops that run subgraphs, and what the model has for them."""
 
 _CALLS_AROUND = re.compile(r"(Stateful)?PartitionedCall(_\d+)?|Func|input|output|traced")
 
@@ -88,6 +90,16 @@ class Samples:
             self.sizes.get(key) == self.sizes.get(other)
             and np.array_equal(self.joined(key), self.joined(other))
         )
+
+
+def sample_file(trace: FileTrace, samples: Samples, ran: Sequence[FileOp] | None = None) -> None:
+    """Add the values of a file's inputs and op outputs in its last call; ``ran`` are its ops."""
+    made = (t for op in (trace.ops if ran is None else ran) for t in op.outputs)
+    for tensor in [*trace.inputs, *made]:
+        maker = trace.producers.get(tensor)
+        value = None if maker and maker.op in WITHOUT_VALUE else trace.value(tensor)
+        if value is not None:
+            samples.add(tensor, value)
 
 
 class _ByValue:
@@ -145,14 +157,15 @@ def match_model(
     expected: Samples,
     *,
     by_name: bool = True,
+    inputs: Mapping[int, str] | None = None,
 ) -> dict[int, TensorMatch]:
     """Pair the tensors of a file with those of the model that it was made from.
 
-    ``values`` are the file's by tensor, ``expected`` the model's by name. Without ``by_name``, a
-    tensor whose values agree with no other's stays alone: of a file that answers rightly, such a
-    one is the converter's own.
+    ``values`` are the file's by tensor, ``expected`` the model's by name; ``inputs`` are pairs that
+    are known. Without ``by_name``, a tensor whose values agree with no other's stays alone: of a
+    file that answers rightly, such a one is the converter's own.
     """
-    return _ModelMatcher(file, model, values, expected, by_name).found
+    return _ModelMatcher(file, model, values, expected, by_name=by_name, known=inputs or {}).found
 
 
 class _ModelMatcher:
@@ -162,7 +175,9 @@ class _ModelMatcher:
         model: ModelTrace,
         values: Samples,
         expected: Samples,
+        *,
         by_name: bool,
+        known: Mapping[int, str],
     ) -> None:
         self._file, self._model = file, model
         self._values, self._expected = values, expected
@@ -174,15 +189,14 @@ class _ModelMatcher:
             for node in each.inputs:
                 self._takers[node].append(each)
         self._names = _NameIndex(model.ops)
-        self._written = node_names(file.model, file.subgraph_index)
         self._given = set(file.outputs.values())
-        self.found: dict[int, TensorMatch] = {}
+        self.found = {t: TensorMatch(t, node, "position") for t, node in known.items()}
         inputs = {name: f"{name}:0" for name in file.session.inputs}
         for name, entry in file.session.inputs.items():
             same = self._same_values(entry.index)
-            known = [n for n in same if n.split(":")[0].split("/")[-1] in (name, inputs[name])]
-            chosen = next(iter(known or same), None)
-            if chosen:
+            named = [n for n in same if n.split(":")[0].split("/")[-1] in (name, inputs[name])]
+            chosen = next(iter(named or same), None)
+            if chosen and entry.index not in known:
                 self.found[entry.index] = TensorMatch(entry.index, chosen, "name and value")
         for op in file.ops:
             if op.op not in WITHOUT_VALUE:
@@ -190,7 +204,7 @@ class _ModelMatcher:
                     self._match(op, tensor, by_name)
 
     def _match(self, op: FileOp, tensor: int, by_name: bool) -> None:
-        written = self._written.get(op.number, ())
+        written = self._file.written.get(op.number, ())
         found = self._names.find(";".join([*written, self._file.name(tensor)]))
         named = [n for n in found if self._fits(tensor, n)]
         place = f":{op.outputs.index(tensor)}"
@@ -198,13 +212,21 @@ class _ModelMatcher:
         same = self._same_values(tensor)
         in_order = [n for n in same if self._is_in_order(op, n)]
         both = [n for n in in_order if n in named]
+        after = [n for n in named if self._is_in_order(op, n)] if by_name else []
+        alone = len(in_order) == 1 and not after
         how: How
         if both:
             chosen, how = max(both, key=self._order.__getitem__), "name and value"
-        elif in_order and (self._tells(tensor) or len(in_order) == 1 or tensor in self._given):
+        elif in_order and (alone or tensor in self._given or self._tells(tensor)):
             chosen, how = min(in_order, key=self._distance(op)), "value"
-        elif by_name and (after := [n for n in named if self._is_in_order(op, n)]):
-            chosen, how = max(after, key=self._order.__getitem__), "name"
+        elif by_name and op.op in CONTROL:
+            if tensor not in (handed := self._handed_on(op)):
+                return
+            chosen, how = handed[tensor], "position"
+        elif after:
+            last = _path(max(after, key=self._order.__getitem__))
+            namesakes = [n for n in after if _path(n) == last]  # of several calls of one function
+            chosen, how = min(namesakes, key=self._distance(op)), "name"
         elif by_name and (beside := self._between(op, tensor)):
             chosen, how = beside, "position"
         elif by_name and op.op == "READ_VARIABLE" and (read := self._reads(found)):
@@ -212,6 +234,42 @@ class _ModelMatcher:
         else:
             return
         self.found[tensor] = TensorMatch(tensor, chosen, how)
+
+    def _handed_on(self, op: FileOp) -> dict[int, str]:
+        """Return the model's tensor of each output of a loop or a branch: their order is the same.
+
+        What goes round in a loop also begins with one value in both.
+        """
+        nodes = [name for name, node in self._model.nodes.items() if node.op in CONTROL[op.op]]
+        taken = {match.node.split(":")[0] for match in self.found.values()}
+        named = self._names.find(";".join(map(self._file.name, op.outputs)))
+        seen = [node.split(":")[0] for node in named if node.split(":")[0] in nodes]
+        left = [name for name in nodes if name not in taken]
+        node = seen[0] if seen else left[0] if len(left) == 1 else ""
+        theirs = [one.name for one in self._model.ops if one.node == node]
+        scores = [
+            [self._score(op, place, name) for name in theirs] for place in range(len(op.outputs))
+        ]
+        places = align(scores)
+        return {t: theirs[p] for t, p in zip(op.outputs, places, strict=True) if p is not None}
+
+    def _score(self, op: FileOp, place: int, node: str) -> int:
+        """Return how well an output of a control op fits one of a node of the model; 0: not."""
+        tensor, score = op.outputs[place], 1
+        if not self._fits(tensor, node):
+            return 0
+        if op.op == "WHILE":
+            begins = self._model.begins_with(node)
+            mine = self._file.value(op.inputs[place])
+            if isinstance(begins, str) and begins in self._expected.sizes:
+                begins = self._expected.joined(begins)
+            if mine is not None and isinstance(begins, np.ndarray):
+                taken = sample(mine)
+                theirs = sample(begins)[-len(taken) :]  # of the last call
+                if len(theirs) != len(taken) or distance(taken, theirs) > _ALIKE:
+                    return 0
+                score += 2
+        return score + (node in self._same_values(tensor))
 
     def _reads(self, nodes: Sequence[str]) -> str | None:
         return next((n for n in nodes if self._ops[n].op == "ReadVariableOp"), None)
@@ -250,6 +308,31 @@ class _ModelMatcher:
             and self._fits(tensor, each.name)
         ]
         return fitting[0] if len(fitting) == 1 else None
+
+
+def align(scores: Sequence[Sequence[int]]) -> list[int | None]:
+    """Return the column of each row of a table, ``None`` for none: in order, of the highest sum.
+
+    A score of 0 is no pair.
+    """
+    columns = len(scores[0]) if scores else 0
+    best = np.zeros((len(scores) + 1, columns + 1), int)  # of what follows
+    for row in reversed(range(len(scores))):
+        for column in reversed(range(columns)):
+            paired = scores[row][column] and scores[row][column] + best[row + 1, column + 1]
+            best[row, column] = max(paired, best[row + 1, column], best[row, column + 1])
+    found: list[int | None] = [None] * len(scores)
+    row = column = 0
+    while row < len(scores) and column < columns:
+        score = scores[row][column]
+        if score and best[row, column] == score + best[row + 1, column + 1]:
+            found[row] = column
+            row, column = row + 1, column + 1
+        elif best[row, column] == best[row + 1, column]:
+            row += 1
+        else:
+            column += 1
+    return found
 
 
 def _kind(op: str) -> str:

@@ -3,7 +3,7 @@
 A model is traced, and what it calls is inlined (as the converter does it), so that one flat graph
 is left, whose names are those that a converted file repeats. Branches and loops stay ops. The graph
 is then called with every tensor among its outputs: its variables are the loaded model's own, and
-keep their state from call to call.
+keep their state from call to call. What a loop or a branch calls is such a graph of its own.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from varhandle.divergence.flat_graph import plain_name
 from varhandle.formats.base import LoadedModel
+from varhandle.graph.model import closure
 
 Array = npt.NDArray[Any]
 
@@ -33,7 +35,6 @@ class ModelOp:
     op: str
     node: str
     inputs: tuple[str, ...]  # nodes, controls among them
-    attributes: Any = None  # the NodeDef, for what looks inside a branch or a loop
 
 
 class ModelTrace:
@@ -47,36 +48,80 @@ class ModelTrace:
         self, loaded: LoadedModel, signature: str | None, calls: Sequence[Mapping[str, Any]]
     ) -> None:
         session = getattr(loaded, "session", None)
-        self._run = _Session(session, loaded) if session else _Traced(loaded, signature, calls)
-        nodes = {node.name: node for node in self._run.graph_def.node}
+        self._take(_Session(session, loaded) if session else _traced(loaded, signature, calls))
+
+    def _take(self, run: _Session | _Traced, variables: Mapping[int, str] | None = None) -> None:
+        self._run = run
+        self._variables = run.variables if variables is None else variables
+        self.nodes = nodes = {node.name: node for node in self._run.graph_def.node}
         # With controls: what was read after an assignment rests on it.
         self._sources = {name: tuple(map(_node_of, node.input)) for name, node in nodes.items()}
         self.ops = [
-            ModelOp(tensor, nodes[node].op, node, self._sources[node], nodes[node])
+            ModelOp(tensor, nodes[node].op, node, self._sources[node])
             for tensor in self._run.tensors
             for node in [_node_of(tensor)]
         ]
         self.outputs: Mapping[str, str] = self._run.outputs
         """Name of an output of the signature -> its tensor, among those of ``ops``."""
+        self.arguments: Mapping[str, str] = self._run.arguments
+        """Name of what a call gives -> the tensor that takes it."""
 
     @property
     def keeps_state(self) -> bool:
         """Whether a call may change what the next one answers."""
         return bool(self._run.state)
 
-    @property
-    def graph_def(self) -> Any:
-        """The flat graph, with its library of functions."""
-        return self._run.graph_def
+    def __call__(self, call: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+        """Make the next call; yield the tensors' names and values, in no particular order.
 
-    def __call__(self, call: Mapping[str, Any]) -> Iterator[tuple[str, Array]]:
-        """Make the next call; yield the tensors' names and values, in no particular order."""
+        A list of tensors that is an output is TensorFlow's own value.
+        """
         yield from self._run(call)
+
+    def saved(self) -> Sequence[Any]:
+        """Return what the variables hold that a call may change, for ``restore``."""
+        return self._run.saved()
+
+    def restore(self, state: Sequence[Any]) -> None:
+        """Let the variables hold again what they held."""
+        self._run.restore(state)
+
+    def inputs_of(self, node: str, call: Mapping[str, Any]) -> list[Any]:
+        """Make a call as far as a node; return what it takes, as TensorFlow's values."""
+        return self._run.inputs_of(self.nodes[node], call)
+
+    def callee(self, node: str, attribute: str, values: Sequence[Any]) -> ModelTrace:
+        """Return the graph that a node calls, which takes some values.
+
+        It is called with the values by their place, and gives its outputs by theirs; handles of
+        variables are left out.
+        """
+        name = self.nodes[node].attr[attribute].func.name
+        made = ModelTrace.__new__(ModelTrace)
+        made._take(_called(self._run.graph_def, name, values), self._variables)
+        return made
 
     def rests_on(self, tensor: str, other: str) -> bool:
         """Whether a tensor is computed from another, or is of the same node."""
         place = self._places.get(_node_of(other))
         return place is not None and bool(self._above.get(_node_of(tensor), 0) >> place & 1)
+
+    def variable_of(self, handle: Any) -> str:
+        """Return the name of the variable that a handle stands for; empty if it is not known."""
+        return self._variables.get(id(handle), "")
+
+    def begins_with(self, tensor: str) -> Array | str:
+        """Return what a loop's output is before the first round: a constant, or another tensor."""
+        node, _, place = tensor.partition(":")
+        source = self.nodes[node].input[int(place)]
+        made = self.nodes[_node_of(self.origin(source))]
+        return _constant(made) if made.op == "Const" else _tensor_of(source)
+
+    def origin(self, tensor: str) -> str:
+        """Return the tensor that an output of an Identity hands on; any other as it is."""
+        while self.nodes[_node_of(tensor)].op == "Identity":
+            tensor = self.nodes[_node_of(tensor)].input[0]
+        return _tensor_of(tensor)
 
     @cached_property
     def _places(self) -> dict[str, int]:
@@ -110,78 +155,167 @@ def _node_of(tensor: str) -> str:
     return tensor.lstrip("^").split(":", 1)[0]
 
 
-class _Traced:
-    """A model that is called as a function."""
+def _traced(
+    loaded: LoadedModel, signature: str | None, calls: Sequence[Mapping[str, Any]]
+) -> _Traced:
+    """Trace a model that is called as a function."""
+    import tensorflow as tf
 
-    def __init__(
-        self, loaded: LoadedModel, signature: str | None, calls: Sequence[Mapping[str, Any]]
-    ) -> None:
+    specs = {
+        name: tf.TensorSpec(*_common_spec([np.asarray(c[name]) for c in calls]))
+        for name in calls[0]
+    }
+
+    def named(*values: Any) -> Mapping[str, Any]:
+        return loaded(dict(zip(specs, values, strict=True)), signature)
+
+    return _Traced(named, specs)
+
+
+def _called(whole: Any, name: str, values: Sequence[Any]) -> _Traced:
+    """Trace a function of a graph's library, which takes some values."""
+    import tensorflow as tf
+    from tensorflow.python.framework.function_def_to_graph import function_def_to_graph_def
+
+    function = next(each for each in whole.library.function if each.signature.name == name)
+    graph_def, flat_names = function_def_to_graph_def(function)
+    graph_def.library.CopyFrom(whole.library)
+    arguments = [f"{argument.name}:0" for argument in function.signature.input_arg]
+    given = [flat_names[function.ret[one.name]] for one in function.signature.output_arg]
+    for node in graph_def.node:  # nothing has to wait for what is given
+        taken = [s for s in node.input if s[0] != "^" or f"{s[1:]}:0" not in arguments]
+        del node.input[:]
+        node.input.extend(taken)
+    handles = {a: v for a, v in zip(arguments, values, strict=True) if v.dtype == tf.resource}
+    specs = {
+        str(place): tf.TensorSpec(None, value.dtype)
+        for place, value in enumerate(values)
+        if value.dtype != tf.resource
+    }
+
+    def body(*fed: Any) -> Mapping[str, Any]:
+        graph = tf.compat.v1.get_default_graph()
+        names = [arguments[int(place)] for place in specs]
+        sources = dict(zip(names, fed, strict=True))
+        sources.update((name, graph.capture(handle)) for name, handle in handles.items())
+        found = tf.graph_util.import_graph_def(
+            graph_def, input_map=sources, return_elements=given, name=""
+        )
+        outputs = {str(place): value for place, value in enumerate(found)}
+        return {place: v for place, v in outputs.items() if v.dtype != tf.resource}
+
+    return _Traced(body, specs)
+
+
+class _Traced:
+    """A function whose graph is flat, and gives every tensor."""
+
+    def __init__(self, function: Callable[..., Mapping[str, Any]], specs: Mapping[str, Any]):
         import tensorflow as tf
         from tensorflow.python.framework import convert_to_constants
 
-        self._loaded = loaded  # it keeps the variables alive
-        self._specs = {
-            name: _common_spec([np.asarray(c[name]) for c in calls]) for name in calls[0]
+        self._specs = specs
+        traced = tf.function(function, autograph=False)
+        self._function = traced.get_concrete_function(*specs.values())
+        self._made_of = function  # it keeps the variables alive
+        self.variables = {
+            id(one.handle): plain_name(one.name.split(":")[0])
+            for one in self._function.graph.variables
         }
-        names = list(self._specs)
-
-        def named(*values: Any) -> Mapping[str, Any]:
-            return loaded(dict(zip(names, values, strict=True)), signature)
-
-        specs = [tf.TensorSpec(shape, dtype) for shape, dtype in self._specs.values()]
-        self._function = tf.function(named, autograph=False).get_concrete_function(*specs)
         inline = convert_to_constants._run_inline_graph_optimization
         self.graph_def = inline(self._function, False, False)
         taken = [tensor.name for tensor in self._function.inputs]
-        self._arguments, self._captured = taken[: len(names)], taken[len(names) :]
+        self.arguments = dict(zip(specs, taken, strict=False))
+        self._captured = taken[len(specs) :]
         flat = tf.Graph()
         with flat.as_default():
             tf.graph_util.import_graph_def(self.graph_def, name="")
         assigned = _assigned(self.graph_def)
-        handles = zip(self._captured, self._function.captured_inputs, strict=True)
-        self.state = [handle for name, handle in handles if _node_of(name) in assigned]
+        self._handles = {
+            _node_of(name): handle
+            for name, handle in zip(self._captured, self._function.captured_inputs, strict=True)
+        }
+        self.state = [handle for name, handle in self._handles.items() if name in assigned]
+        self.outputs = {
+            name: tensor.name for name, tensor in self._function.structured_outputs.items()
+        }
+        given = set(self.outputs.values())
         found = [
             tensor
             for op in flat.get_operations()
             if op.type not in _WITHOUT_VALUE and not _is_weight(op, assigned)
             for tensor in op.outputs
-            if tensor.dtype not in (tf.resource, tf.variant)
+            if op.type != "Placeholder" or tensor.name in taken
+            if tensor.dtype not in (tf.resource, tf.variant) or tensor.name in given
         ]
         self.tensors = [tensor.name for tensor in found]
         self._chunks = _chunks(found)
-        self.outputs = {
-            name: tensor.name for name, tensor in self._function.structured_outputs.items()
-        }
-        self._functions = [self._fetching(chunk) for chunk in self._chunks]
+        self._functions = [self._fetching(self.graph_def, chunk) for chunk in self._chunks]
 
-    def _fetching(self, tensors: Sequence[str]) -> Callable[..., Any]:
+    def _fetching(self, graph_def: Any, tensors: Sequence[str]) -> Callable[..., Any]:
         import tensorflow as tf
+
+        nodes = {node.name for node in graph_def.node}
 
         def body(*arguments: Any) -> Any:
             graph = tf.compat.v1.get_default_graph()
             captured = [graph.capture(tensor) for tensor in self._function.captured_inputs]
-            fed = dict(
-                zip([*self._arguments, *self._captured], [*arguments, *captured], strict=True)
-            )
+            names = [*self.arguments.values(), *self._captured]
+            fed = dict(zip(names, [*arguments, *captured], strict=True))
             return tf.graph_util.import_graph_def(
-                self.graph_def, input_map=fed, return_elements=list(tensors), name="traced"
+                graph_def,
+                input_map={name: one for name, one in fed.items() if _node_of(name) in nodes},
+                return_elements=list(tensors),
+                name="traced",
             )
 
         return tf.function(body, autograph=False)
 
-    def __call__(self, call: Mapping[str, Any]) -> Iterator[tuple[str, Array]]:
-        import tensorflow as tf
-
-        fed = [tf.constant(call[name], dtype) for name, (_, dtype) in self._specs.items()]
+    def __call__(self, call: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         # Each further chunk makes the same call again, from the same state.
-        state = self.state if len(self._chunks) > 1 else []
-        before = [tf.raw_ops.ReadVariableOp(resource=h, dtype=_dtype(h)) for h in state]
+        before = self.saved() if len(self._chunks) > 1 else []
         for number, (chunk, function) in enumerate(zip(self._chunks, self._functions, strict=True)):
             if number:
-                for handle, value in zip(state, before, strict=True):
-                    tf.raw_ops.AssignVariableOp(resource=handle, value=value)
-            for name, value in zip(chunk, function(*fed), strict=True):
-                yield name, value.numpy() if hasattr(value, "numpy") else np.asarray(value)
+                self.restore(before)
+            for name, value in zip(chunk, function(*self._fed(call)), strict=True):
+                yield name, _plain_value(value)
+
+    def _fed(self, call: Mapping[str, Any]) -> list[Any]:
+        import tensorflow as tf
+
+        values = ((call[name], spec.dtype) for name, spec in self._specs.items())
+        return [v if tf.is_tensor(v) else tf.constant(v, dtype) for v, dtype in values]
+
+    def saved(self) -> Sequence[Any]:
+        return [read(handle) for handle in self.state]
+
+    def restore(self, state: Sequence[Any]) -> None:
+        import tensorflow as tf
+
+        for handle, value in zip(self.state, state, strict=True):
+            tf.raw_ops.AssignVariableOp(resource=handle, value=value)
+
+    def inputs_of(self, node: Any, call: Mapping[str, Any]) -> list[Any]:
+        nodes = {each.name: each for each in self.graph_def.node}
+        above = closure(
+            [_node_of(source) for source in node.input],
+            lambda name: map(_node_of, nodes[name].input),
+        )
+        cut = type(self.graph_def)(versions=self.graph_def.versions)
+        cut.node.extend(each for each in self.graph_def.node if each.name in above)
+        cut.library.CopyFrom(self.graph_def.library)
+        taken = [source for source in node.input if source[0] != "^"]
+        handles = {source: self._handle(nodes, source) for source in taken}
+        fetched = [one for one in taken if handles[one] is None]
+        found = iter(self._fetching(cut, [_tensor_of(one) for one in fetched])(*self._fed(call)))
+        return [next(found) if handles[one] is None else handles[one] for one in taken]
+
+    def _handle(self, nodes: Mapping[str, Any], source: str) -> Any:
+        """Return the handle of a variable that a tensor passes on; ``None`` for a value."""
+        name = _node_of(source)
+        while nodes[name].op == "Identity":
+            name = _node_of(nodes[name].input[0])
+        return self._handles.get(name)
 
 
 class _Session:
@@ -206,6 +340,8 @@ class _Session:
         self.tensors = [tensor.name for tensor in found]
         self._chunks = _chunks(found)
         self.outputs: dict[str, str] = loaded.fetches
+        self.arguments: dict[str, str] = {}
+        self.variables: dict[int, str] = {}
         self.state = [op for op in graph.get_operations() if "Variable" in op.type]
 
     def __call__(self, call: Mapping[str, Any]) -> Iterator[tuple[str, Array]]:
@@ -213,10 +349,43 @@ class _Session:
         for chunk in self._chunks:
             yield from zip(chunk, self._session.run(list(chunk), feeds), strict=True)
 
+    def saved(self) -> Sequence[Any]:
+        return ()
 
-def _dtype(handle: Any) -> Any:
-    """Return the dtype of the variable that a handle stands for."""
-    return handle._handle_data.shape_and_type[0].dtype
+    def restore(self, state: Sequence[Any]) -> None:
+        if self.state or state:
+            raise ValueError("a session has moved on")
+
+    def inputs_of(self, node: Any, call: Mapping[str, Any]) -> list[Any]:
+        import tensorflow as tf
+
+        feeds = {f"{name}:0": value for name, value in call.items()}
+        taken = [_tensor_of(source) for source in node.input if source[0] != "^"]
+        return [tf.constant(value) for value in self._session.run(taken, feeds)]
+
+
+def _tensor_of(source: str) -> str:
+    return source if ":" in source else f"{source}:0"
+
+
+def _constant(node: Any) -> Array:
+    import tensorflow as tf
+
+    return np.asarray(tf.make_ndarray(node.attr["value"].tensor))
+
+
+def _plain_value(value: Any) -> Any:
+    """Return an array; a list of tensors, which has none, as it is."""
+    is_list = getattr(value.dtype, "name", "") == "variant"
+    return value if is_list else np.asarray(value)
+
+
+def read(handle: Any) -> Any:
+    """Return what a variable holds."""
+    import tensorflow as tf
+
+    dtype = handle._handle_data.shape_and_type[0].dtype
+    return tf.raw_ops.ReadVariableOp(resource=handle, dtype=dtype)
 
 
 def _common_spec(arrays: Sequence[Array]) -> tuple[list[int | None], Any]:

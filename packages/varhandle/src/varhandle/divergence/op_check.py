@@ -126,7 +126,7 @@ class OpCheck:
         if op.op == "READ_VARIABLE":
             one, last, twin = found[tensor], self._last_assigned(op), self.twin(op)
             why = reasons.of_variable(self.file, op, one, last=last, call=call, twin=twin)
-            return why, [op]
+            return (why, [op]) if why or twin else self._assigned_wrongly(op, found)
         own = self._own_fault(op, place, call)
         if own:
             return own, [op]
@@ -136,6 +136,26 @@ class OpCheck:
         if inherits or (own == "" and len(group) < 2):
             return "", group
         return reasons.plain(found[tensor], group), group
+
+    def _assigned_wrongly(
+        self, read: FileOp, found: Mapping[int, Difference]
+    ) -> tuple[str, list[FileOp]]:
+        """Say which ops before a read make what its variable is assigned; empty where they inherit.
+
+        In the model an op may compute it and assign it in one, so that it has no value to compare.
+        """
+        assigns = self.file.assigns_of(self.file.variable_of(read))
+        last = [op for op in assigns if op.number < read.number] or assigns
+        if not last:
+            return "", [read]
+        group, value = self._group(last[-1], found), last[-1].inputs[1]
+        if any(t in found and not found[t].agrees for each in group for t in each.inputs):
+            return "", group
+        if value in self.file.inputs or value in found:
+            name = printable(self.file.variable_of(read))
+            return f"the variable {name} is read where the model has assigned it anew", [read]
+        group = [*group, read]
+        return reasons.plain(found[read.outputs[0]], group), group
 
     def twin(self, op: FileOp) -> tuple[FileTrace, FileOp] | None:
         """Return the same op of the other file, where there is one."""

@@ -6,7 +6,6 @@ Everything here runs in a child process, and gives back plain data.
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -18,7 +17,8 @@ from varhandle.divergence import reasons
 from varhandle.divergence.computed_ops import op_rows
 from varhandle.divergence.file_trace import WITHOUT_VALUE, FileOp, FileTrace
 from varhandle.divergence.inside import Inside, look_inside
-from varhandle.divergence.matching import Samples, TensorMatch, match_model
+from varhandle.divergence.inside_model import ModelSide, look_inside_model
+from varhandle.divergence.matching import CONTROL, Samples, TensorMatch, match_model, sample_file
 from varhandle.divergence.model_trace import ModelOp, ModelTrace
 from varhandle.divergence.op_check import Fault, OpCheck
 from varhandle.divergence.tensor_difference import Difference, difference
@@ -70,6 +70,9 @@ class OpComparison:
         if witness is not None and witness != content:
             self._other = FileTrace(witness, file_signature)
         self.check = OpCheck(self._file, None)
+        self.matches: dict[int, TensorMatch] = {}
+        self._model: Any = None
+        self._before: Sequence[Any] = ()
         self._model_ops: Sequence[ModelOp] = ()
         self._answers: list[dict[str, Array]] = []
 
@@ -78,11 +81,11 @@ class OpComparison:
 
     def run(self) -> dict[str, Any]:
         """Return what :class:`varhandle.divergence.location.Location` is made of."""
-        self._made = 1
-        self.matches: dict[int, TensorMatch] = {}
-        refused = self._refused(self._calls[0])
-        if refused:
-            return self._result({}, refused)
+        self._made, self.matches = 1, {}
+        try:
+            self._answer(self._file, self._calls[0])
+        except RuntimeError as error:
+            return self._result({}, self._refusal(error, 1))
         self._other = self._other if self._runs(self._other) else None
         self._model = self._open_model()
         self._model_ops = self._model.ops
@@ -92,7 +95,11 @@ class OpComparison:
         self._reopen()
         pairs: dict[int, dict[str, Any]] = {}
         for number, call in enumerate(self._calls, start=1):
-            self._made = number
+            self._made, self._before = number, self._model.saved()
+            try:
+                self._answers.append(self._answer(self._file, call))
+            except RuntimeError as error:
+                return self._result(pairs, self._refusal(error, number))
             found = self._compare(call)
             for tensor, one in found.items():
                 before = pairs.get(tensor)
@@ -143,23 +150,23 @@ class OpComparison:
         one = pairs[tensor]["difference"]
         return {**where, **_figures(one), "why": why, "group": [], "inside": []}
 
-    def _refused(self, call: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Make the first call of the file alone: an op that refuses it parts from any model."""
-        try:
-            self._answer(self._file, call)
-        except RuntimeError as error:
-            message = str(error)
-            nodes = re.findall(r"Node number (\d+) \((\w+)\) failed", message)
-            if not nodes or int(nodes[-1][0]) >= len(self._file.ops):
-                raise
-            op = self._file.ops[int(nodes[-1][0])]
-            why = f"it refuses the call: {message.partition('Node number')[0].strip()}"
-            if op.op == "READ_VARIABLE":
-                why = reasons.of_variable(self._file, op, None, last=None, call=1) or why
-            tensor = next(iter(op.outputs), -1)
-            figures = {"max_difference": None, "similarity": None, "steps": None}
-            return {**self._place(op, tensor, 1), **figures, "why": why, "group": [], "inside": []}
-        return None
+    def _refusal(self, error: RuntimeError, call: int) -> dict[str, Any]:
+        """Tell the op that refuses a call: it parts from any model."""
+        op, why = self._file.refused(error)
+        if op.op == "READ_VARIABLE":
+            why = reasons.of_variable(self._file, op, None, last=None, call=call) or why
+        figures = {"max_difference": None, "similarity": None, "steps": None}
+        place = self._place(op, next(iter(op.outputs), -1), call)
+        inside: list[dict[str, Any]] = []
+        if op.op in CONTROL:
+            if self._model is None:  # it was not asked yet
+                self._model = self._open_model()
+                self._before = self._model.saved()
+            inside = _inner(look_inside_model(self._file, op, self._side(call)))
+        return {**place, **figures, "why": why, "group": [], "inside": inside}
+
+    def _side(self, call: int) -> ModelSide:
+        return ModelSide(self._model, self.matches, self._calls[call - 1], self._before)
 
     def _runs(self, other: FileTrace | None) -> bool:
         """Whether a fresh conversion takes the calls, which may be of a size that it does not."""
@@ -172,9 +179,14 @@ class OpComparison:
         """Sample both over the first calls, and pair their tensors."""
         values, expected, others = Samples(), Samples(), Samples()
         agree, coarseness = True, 0.0
-        for call in self._calls[:SAMPLED_CALLS]:
-            answers = self._answer(self._file, call)
-            _sample_file(self._file, values)
+        for number, call in enumerate(self._calls[:SAMPLED_CALLS]):
+            try:
+                answers = self._answer(self._file, call)
+            except RuntimeError:
+                if not number:
+                    raise
+                break
+            sample_file(self._file, values)
             told = dict.fromkeys(self._model.outputs.values())
             for name, value in self._model(call):
                 expected.add(name, value)
@@ -184,7 +196,7 @@ class OpComparison:
                     told[name] = value
             if self._other:
                 answers = self._answer(self._other, call)
-                _sample_file(self._other, others)
+                sample_file(self._other, others)
             wanted = {name: told[node] for name, node in self._model.outputs.items()}
             agree = agree and _agree(answers, wanted, coarseness)
         if self._other and agree:
@@ -217,8 +229,7 @@ class OpComparison:
         return trace(named_for(trace, call))
 
     def _compare(self, call: Mapping[str, Any]) -> dict[int, Difference]:
-        """Make one call of each; return how far the file's tensors are from what they should be."""
-        self._answers.append(self._answer(self._file, call))
+        """Make a call that the file has made; return how far its tensors are from the model's."""
         wanted: dict[str, list[int]] = {}
         for match in self.matches.values():
             wanted.setdefault(match.node, []).append(match.tensor)
@@ -234,14 +245,27 @@ class OpComparison:
         return found
 
     def _parting(self, fault: Fault, one: Difference, call: int) -> dict[str, Any]:
-        first = {**self._place(fault.op, fault.tensor, call), **_figures(one), "why": fault.why}
+        op, tensor, why = fault.op, fault.tensor, fault.why
+        step = look_inside(self.check, op)
+        for each in [] if step else self._suspects(fault):
+            step = look_inside_model(self._file, each, self._side(call))
+            if step and each is not op:
+                op, tensor, why = each, each.outputs[0], reasons.plain(one, [each])
+            if step:
+                break
+        first = {**self._place(op, tensor, call), **_figures(one), "why": why}
         first["group"] = [[each.op, each.number] for each in fault.group]
-        first["inside"] = inside = []
-        step = look_inside(self.check, fault.op)
-        while step:
-            inside.append(_inner(step))
-            step = step.deeper
+        first["inside"] = _inner(step)
         return first
+
+    def _suspects(self, fault: Fault) -> list[FileOp]:
+        """Return the loops and branches that may be what makes an op part, the last one first."""
+        group = [fault.op, *fault.group]
+        if fault.op.op == "READ_VARIABLE":
+            takers = self._file.takers_of(self._file.variable_of(fault.op))
+            group += [op for op in takers if op.number < fault.op.number]
+        control = {op.number: op for op in group if op.op in CONTROL}
+        return [control[number] for number in sorted(control, reverse=True)]
 
     def _place(self, op: FileOp, tensor: int, call: int) -> dict[str, Any]:
         match = self.matches.get(tensor)
@@ -254,33 +278,17 @@ class OpComparison:
         }
 
     def _result(self, pairs: Mapping[int, Any], first: dict[str, Any] | None) -> dict[str, Any]:
-        rows, unmatched = [], []
-        for op in self._file.ops:
-            for tensor in op.outputs:
-                if op.op in WITHOUT_VALUE:
-                    continue
-                match, seen = self.matches.get(tensor), pairs.get(tensor)
-                if match is None:
-                    unmatched.append(self._file.name(tensor))
-                if seen:
-                    one, added = seen["difference"], self.check.added.get(tensor)
-                    rows.append(
-                        {
-                            "op": op.op,
-                            "number": op.number,
-                            "tensor": self._file.name(tensor),
-                            "node": match.node.split(":")[0] if match else None,
-                            "how": match.how if match else "converted anew",
-                            "call": seen["call"],
-                            "agrees": one.agrees,
-                            "added": added.difference.share if added else None,
-                            **asdict(one),
-                        }
-                    )
+        unmatched = [
+            self._file.name(tensor)
+            for op in self._file.ops
+            for tensor in op.outputs
+            if op.op not in WITHOUT_VALUE and tensor not in self.matches
+        ]
+        seen = {t: (pair["call"], pair["difference"]) for t, pair in pairs.items()}
         ops, left = op_rows(self._file, self._model_ops, self.matches)
         return {
             "first": first,
-            "pairs": rows,
+            "pairs": _pair_rows(self.check, self.matches, seen),
             "unmatched": unmatched,
             "calls": self._made,
             "answers": self._answers,
@@ -290,19 +298,70 @@ class OpComparison:
         }
 
 
-def _inner(step: Inside) -> dict[str, Any]:
-    """Tell an op inside another as plain data."""
-    if step.fault is None:
-        why = "its ops agree, and it hands their values on in another order"
-        return {"where": step.where, "op": None, "number": None, "tensor": None, "why": why}
-    fault = step.fault
+def _inner(step: Inside | None) -> list[dict[str, Any]]:
+    """Tell an op inside another, and what is inside of it, as plain data."""
+    return [] if step is None else [_told(step), *_inner(step.deeper)]
+
+
+def _told(step: Inside) -> dict[str, Any]:
+    file, fault = step.check.file, step.fault
+    match = step.matches.get(fault.tensor) if fault else None
+    ops, _ = op_rows(file, step.model_ops, step.matches)
+    pairs = _pair_rows(step.check, step.matches, {t: (0, one) for t, one in step.found.items()})
+    begin = step.own.start
     return {
         "where": step.where,
-        "op": fault.op.op,
-        "number": fault.op.number,
-        "tensor": step.check.file.name(fault.tensor),
-        "why": fault.why,
+        "op": fault.op.op if fault else None,
+        "number": fault.op.number - begin if fault else None,
+        "tensor": file.name(fault.tensor) if fault and fault.tensor >= 0 else None,
+        "node": match.node.split(":")[0] if match else None,
+        "why": fault.why if fault else step.why,
+        "group": [[op.op, op.number - begin] for op in fault.group] if fault else [],
+        "ops": [
+            {
+                **row,
+                "number": row["number"] - begin,
+                "inputs": [n - begin for n in row["inputs"] if n in step.own],
+                "node_inputs": [n - begin for n in row["node_inputs"] if n in step.own],
+            }
+            for row in ops
+            if row["number"] in step.own
+        ],
+        "pairs": [
+            {**pair, "number": pair["number"] - begin}
+            for pair in pairs
+            if pair["number"] in step.own
+        ],
     }
+
+
+def _pair_rows(
+    check: OpCheck,
+    matches: Mapping[int, TensorMatch],
+    seen: Mapping[int, tuple[int, Difference]],
+) -> list[dict[str, Any]]:
+    """Return a row for each op output of the file that was compared: in which call, and how."""
+    rows = []
+    for op in check.file.ops:
+        for tensor in op.outputs:
+            if op.op in WITHOUT_VALUE or tensor not in seen:
+                continue
+            (call, one), match = seen[tensor], matches.get(tensor)
+            added = check.added.get(tensor)
+            rows.append(
+                {
+                    "op": op.op,
+                    "number": op.number,
+                    "tensor": check.file.name(tensor),
+                    "node": match.node.split(":")[0] if match else None,
+                    "how": match.how if match else "converted anew",
+                    "call": call,
+                    "agrees": one.agrees,
+                    "added": added.difference.share if added else None,
+                    **asdict(one),
+                }
+            )
+    return rows
 
 
 def _figures(one: Difference) -> dict[str, Any]:
@@ -317,17 +376,6 @@ def named_for(trace: FileTrace, call: Mapping[str, Any]) -> dict[str, Array]:
     if len(call) != len(names):
         raise KeyError(f"the model takes {len(call)} inputs, the file {len(names)}")
     return dict(zip(names, map(np.asarray, call.values()), strict=True))
-
-
-def _sample_file(trace: FileTrace, samples: Samples) -> None:
-    tensors = [one.index for one in trace.session.inputs.values()]
-    for op in trace.ops:
-        if op.op not in WITHOUT_VALUE:
-            tensors += op.outputs
-    for tensor in tensors:
-        value = trace.value(tensor)
-        if value is not None:
-            samples.add(tensor, value)
 
 
 def _agree(answers: Mapping[str, Array], wanted: Mapping[str, Any], allowed: float) -> bool:

@@ -172,15 +172,20 @@ def reachable(
 
 
 def compact(
-    model: schema.ModelT, starts: Sequence[int], signatures: Sequence[schema.SignatureDefT] = ()
+    model: schema.ModelT,
+    starts: Sequence[int],
+    signatures: Sequence[schema.SignatureDefT] = (),
+    *,
+    unused: bool = False,
 ) -> schema.ModelT:
     """Return a model of what can be reached from some subgraphs, which come first in it.
 
     Operators whose outputs nobody uses go (unless the op does something else as well), then
     tensors, subgraphs, op codes and buffers that nothing refers to. The given model stays as it
-    is, and shares its weights. ``signatures`` are those to keep, of subgraphs among ``starts``.
+    is, and shares its weights. ``signatures`` are those to keep, of subgraphs among ``starts``;
+    with ``unused``, all operators of what can be reached stay.
     """
-    return _Compaction(model, starts, signatures).model
+    return _Compaction(model, starts, signatures, unused=unused).model
 
 
 class _Compaction:
@@ -197,8 +202,10 @@ class _Compaction:
         model: schema.ModelT,
         starts: Sequence[int],
         signatures: Sequence[schema.SignatureDefT],
+        *,
+        unused: bool,
     ) -> None:
-        self._old = model
+        self._old, self._unused = model, unused
         self._signatures = signatures
         self._acting: dict[int, bool] = {}
         self._tensors: dict[int, dict[int, int]] = {}
@@ -229,7 +236,8 @@ class _Compaction:
         used = self._edges(number)
         live = []
         for operator in reversed(subgraph.operators or []):
-            if used.intersection(indices(operator.outputs)) or self._acts(subgraph, operator):
+            wanted = self._unused or used.intersection(indices(operator.outputs))
+            if wanted or self._acts(subgraph, operator):
                 live.append(operator)
                 used.update(indices(operator.inputs))
         return live[::-1]

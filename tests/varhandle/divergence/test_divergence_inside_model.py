@@ -1,0 +1,278 @@
+"""Inside a loop or a branch that the converter itself makes wrong: a fresh file is wrong too."""
+
+import types
+
+import numpy as np
+import pytest
+from planted_faults import (
+    BODY,
+    subgraph_at,
+    with_changed_inside,
+    with_moved_assignment,
+    with_outputs_of_loop,
+)
+
+from varhandle import locate
+from varhandle.divergence import location
+from varhandle.divergence.file_trace import FileTrace
+from varhandle.divergence.inside import file_of_subgraph
+from varhandle.tflite.flatbuffer import callees, op_name, unpack
+
+LOOP, COND = BODY, ("IF", 0)
+
+
+@pytest.fixture(scope="module")
+def convert(tf, save_module):
+    """A module, saved and converted."""
+
+    def made(module, **options):
+        path = save_module(module)
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(path))
+        for name, value in options.items():
+            setattr(converter, name, value)
+        return path, converter.convert()
+
+    return made
+
+
+@pytest.fixture
+def wrong_converter(monkeypatch):
+    """A converter that gives what it is told to."""
+
+    def gives(content):
+        made = types.SimpleNamespace(content=content, record=None)
+        monkeypatch.setattr(location, "convert", lambda *_, **__: made)
+        return content
+
+    return gives
+
+
+def inside(model, content, **options):
+    """Return where locate goes, step by step: the place and the op."""
+    first = locate(model, content, **options).first
+    return [(first["op"], ""), *((each["op"], each["where"]) for each in first["inside"])]
+
+
+@pytest.fixture(scope="module")
+def nest(tf, convert):
+    """A loop that calls a function, a loop and a branch; its first round multiplies zeros."""
+
+    class Nest(tf.Module):
+        def __init__(self):
+            weights = np.linspace(-1, 1, 9, dtype=np.float32).reshape(3, 3)
+            self.weights = tf.Variable(weights)
+
+        @tf.function
+        def cell(self, h):
+            return tf.tanh(h @ self.weights) * 0.5
+
+        @tf.function(input_signature=[tf.TensorSpec([1, 3], tf.float32, "x")])
+        def __call__(self, x):
+            def within(j, a):
+                return j + 1, tf.sin(a @ self.weights) + x
+
+            def turn(i, h, g):
+                h = self.cell(h) + x
+                _, h = tf.while_loop(lambda j, _: j < 3, within, [0, h])
+                h = tf.cond(tf.reduce_sum(h) > 0, lambda: h * 2.0, lambda: h - g)
+                return i + 1, h, tf.tanh(-h)
+
+            start = [0, tf.zeros([1, 3]), tf.ones([1, 3])]
+            return tf.while_loop(lambda i, *_: i < 4, turn, start)[1]
+
+    return convert(Nest())
+
+
+CALLS = {"x": np.array([[[0.1, 0.2, 0.3]], [[-0.4, 0.5, 0.6]]], np.float32)}
+
+
+@pytest.mark.parametrize(
+    ("op", "path", "steps"),
+    [
+        # In the function that the loop calls; the first round has zeros.
+        ("FULLY_CONNECTED", [LOOP], [("FULLY_CONNECTED", "iteration 2")]),
+        ("MUL", [LOOP], [("MUL", "iteration 2")]),
+        (
+            "FULLY_CONNECTED",
+            [LOOP, LOOP],
+            [("WHILE", "iteration 1"), ("FULLY_CONNECTED", "iteration 1")],
+        ),
+        ("MUL", [LOOP, COND], [("IF", "iteration 1"), ("MUL", "the first branch")]),
+    ],
+)
+def test_what_the_converter_makes_wrong_is_named(nest, wrong_converter, op, path, steps):
+    model, content = nest
+    wrong = wrong_converter(with_changed_inside(content, op, *path))
+    assert inside(model, wrong, inputs=CALLS) == [("WHILE", ""), *steps]
+    # Without a file, it is the converter's own answer.
+    assert inside(model, None, inputs=CALLS) == [("WHILE", ""), *steps]
+
+
+def test_it_is_the_right_operator_with_its_node(nest, wrong_converter):
+    model, content = nest
+    wrong = wrong_converter(with_changed_inside(content, "MUL", LOOP))
+    (step,) = locate(model, wrong, inputs=CALLS).first["inside"]
+    whole = unpack(content)
+    operators = [op_name(whole, one) for one in subgraph_at(whole, LOOP).operators]
+    assert step["number"] == operators.index("MUL")
+    assert step["node"].startswith("while/")
+    assert step["node"].endswith("/mul")
+    assert [row["op"] for row in step["ops"]] == operators
+    (pair,) = [pair for pair in step["pairs"] if pair["number"] == step["number"]]
+    h = CALLS["x"][0]
+    assert not pair["agrees"]
+    weights = np.linspace(-1, 1, 9, dtype=np.float32).reshape(3, 3)
+    for _ in range(3):
+        h = np.sin(h @ weights) + CALLS["x"][0]
+    h = 2 * h if h.sum() > 0 else h - 1
+    np.testing.assert_allclose(pair["expected"][:3], 0.5 * np.tanh(h @ weights)[0], rtol=1e-5)
+
+
+def test_a_sound_loop_agrees_and_its_values_are_paired_in_order(nest):
+    found = locate(*nest, inputs=CALLS)
+    assert found.agrees
+    assert {pair["how"] for pair in found.pairs} <= {"name and value", "value", "name"}
+
+
+def test_values_that_a_loop_hands_on_otherwise(tf, convert, wrong_converter):
+    class Two(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([1, 3], tf.float32, "x")])
+        def __call__(self, x):
+            def turn(i, a, b):
+                return i + 1, tf.sin(a) + b, tf.cos(b) * a
+
+            start = [0, x, 2.0 * x]
+            return tf.while_loop(lambda i, *_: i < 4, turn, start)[1]
+
+    model, content = convert(Two())
+
+    def swapped(inputs, outputs):
+        floats = [n for n, tensor in enumerate(outputs) if tensor not in inputs][-2:]
+        a, b = floats
+        outputs[a], outputs[b] = outputs[b], outputs[a]
+        return outputs
+
+    wrong = wrong_converter(with_outputs_of_loop(content, swapped))
+    first = locate(model, wrong, inputs=CALLS).first
+    (step,) = first["inside"]
+    assert (step["where"], step["op"]) == ("iteration 1", None)
+    assert step["why"].endswith("it hands their values on in another order")
+
+
+@pytest.fixture(scope="module")
+def steps(tf, convert):
+    """A loop over the steps of an input, which writes an array."""
+
+    class Steps(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([5, 1, 3], tf.float32, "x")])
+        def __call__(self, x):
+            def turn(i, h, written):
+                h = tf.tanh(h * 0.7 + x[i])
+                return i + 1, h, written.write(i, h * 2.0)
+
+            array = tf.TensorArray(tf.float32, 5, element_shape=[1, 3])
+            start = [0, tf.zeros([1, 3]), array]
+            return tf.while_loop(lambda i, *_: i < 5, turn, start)[2].stack()
+
+    return convert(Steps())
+
+
+STEPS = {"x": np.linspace(-1, 1, 30, dtype=np.float32).reshape(2, 5, 1, 3)}
+
+
+def test_a_loop_that_writes_an_array(steps, wrong_converter):
+    model, content = steps
+    wrong = wrong_converter(with_changed_inside(content, "MUL", LOOP))
+    assert inside(model, wrong, inputs=STEPS) == [("WHILE", ""), ("MUL", "iteration 2")]
+
+
+def test_an_op_in_a_loop_that_refuses_is_named(steps, wrong_converter):
+    """It takes a step of the input that there is not, since the round is counted wrongly."""
+    model, content = steps
+    wrong = wrong_converter(with_changed_inside(content, "ADD", LOOP, dtype=np.int32))
+    first = locate(model, wrong, inputs=STEPS).first
+    assert "refuses the call" in first["why"]
+    assert [(each["op"], each["where"]) for each in first["inside"]] == [("ADD", "iteration 1")]
+
+
+@pytest.fixture(scope="module")
+def state(tf, convert):
+    """A loop that adds to a variable in each round, and reads it again."""
+
+    class Adds(tf.Module):
+        def __init__(self):
+            self.total = tf.Variable([1.0, 2.0, 3.0], name="total")
+
+        @tf.function(input_signature=[tf.TensorSpec([3], tf.float32, "x")])
+        def __call__(self, x):
+            def turn(i, h):
+                self.total.assign_add(h * 0.5)
+                return i + 1, tf.sin(self.total) * 0.75 + x
+
+            return tf.while_loop(lambda i, _: i < 4, turn, [0, x])[1]
+
+    return convert(Adds(), experimental_enable_resource_variables=True)
+
+
+FED = {"x": np.array([[0.1, 0.2, 0.3], [0.4, -0.5, 0.6]], np.float32)}
+
+
+def test_a_variable_in_a_loop_has_its_value_in_each_round(state, wrong_converter):
+    model, content = state
+    assert locate(model, content, inputs=FED).agrees
+    wrong = wrong_converter(with_changed_inside(content, "MUL", LOOP))
+    assert inside(model, wrong, inputs=FED) == [("WHILE", ""), ("MUL", "iteration 1")]
+
+
+@pytest.mark.parametrize("to", [None, -1])
+def test_an_assignment_in_a_loop_that_is_lost_or_moved(state, wrong_converter, to):
+    model, content = state
+    wrong = wrong_converter(with_moved_assignment(content, LOOP, to=to))
+    first = locate(model, wrong, inputs=FED).first
+    (step,) = first["inside"]
+    assert (step["op"], step["where"]) == ("READ_VARIABLE", "iteration 1")
+    assert step["why"] == "the variable total is read where the model has assigned it anew"
+    operators = subgraph_at(unpack(wrong), LOOP).operators
+    assert op_name(unpack(wrong), operators[step["number"]]) == "READ_VARIABLE"
+
+
+def test_an_assignment_that_nobody_reads_again(tf, convert, wrong_converter):
+    class Counts(tf.Module):
+        def __init__(self):
+            self.count = tf.Variable(0.0, name="count")
+
+        @tf.function(input_signature=[tf.TensorSpec([3], tf.float32, "x")])
+        def __call__(self, x):
+            def turn(i, h):
+                self.count.assign_add(1.0)
+                return i + 1, tf.sin(h)
+
+            return tf.while_loop(lambda i, _: i < 4, turn, [0, x])[1] + self.count
+
+    model, content = convert(Counts(), experimental_enable_resource_variables=True)
+    wrong = wrong_converter(with_moved_assignment(content, LOOP, to=None))
+    first = locate(model, wrong, inputs=FED).first
+    (step,) = first["inside"]
+    assert (step["op"], step["where"]) == (None, "iteration 1")
+    assert step["why"] == "the variable count is not left with what it should hold"
+
+
+def test_nodes_that_the_converter_wrote_down_are_known_in_a_body_too(tf, convert):
+    class Loop(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([3], tf.float32, "x")])
+        def __call__(self, x):
+            def turn(i, h):
+                return i + 1, tf.sin(tf.cond(h[0] > 0, lambda: h * 2.0, lambda: -h))
+
+            return tf.while_loop(lambda i, _: i < 4, turn, [0, x])[1]
+
+    _, content = convert(Loop(), serialize_debug_metadata=True)
+    trace = FileTrace(content)
+    (loop,) = [op for op in trace.ops if op.op == "WHILE"]
+    body = file_of_subgraph(trace, callees(loop.operator)[1])
+    names = {body.ops[number].op: nodes for number, nodes in body.written.items()}
+    assert names["SIN"][0].endswith("Sin")
+    (branch,) = [op for op in body.ops if op.op == "IF"]
+    second = file_of_subgraph(body, callees(branch.operator)[1])
+    assert [op.op for op in second.ops] == ["NEG"]
+    assert second.written[0][0].endswith("Neg")
