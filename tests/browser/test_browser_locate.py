@@ -1,5 +1,6 @@
 """The page of `locate` in Chromium: by keyboard, dark, on a phone, and asking nobody."""
 
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -26,8 +27,15 @@ def reader(chromium):
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
-    path = tmp_path_factory.mktemp("locate") / "page.html"
+    path = tmp_path_factory.mktemp("locate") / "locate.html"
     path.write_text(made_location().page())
+    return path.as_uri()
+
+
+@pytest.fixture(scope="module")
+def loop_address(tmp_path_factory):
+    path = tmp_path_factory.mktemp("locate") / "locate-loop.html"
+    path.write_text(made_location(inside=["iteration 2", "the first branch"]).page())
     return path.as_uri()
 
 
@@ -69,18 +77,40 @@ def test_a_mark_of_the_drift_leads_to_its_op(reader, address):
     assert reader.locator("#op-28 > summary").is_visible()
 
 
+def test_what_a_loop_runs_is_reached_and_folded(reader, loop_address):
+    reader.goto(loop_address)
+    box = reader.locator("[aria-current]").bounding_box()
+    assert 200 < box["y"] + box["height"] / 2 < 600
+    reader.locator(".headline a").click()
+    assert focused(reader) == "op-12.12.12"
+    reader.keyboard.press("ArrowUp")
+    assert focused(reader) == "op-12.12.11"
+    drawn = reader.locator(".edges path").count()
+    reader.locator(".inside .inside > summary").focus()
+    reader.keyboard.press("ArrowLeft")
+    assert not reader.locator("#op-12\\.12\\.11").is_visible()
+    assert reader.locator(".edges path").count() < drawn
+    reader.locator(".headline a").click()  # it is opened again
+    assert focused(reader) == "op-12.12.12"
+
+
+@pytest.fixture(params=["address", "loop_address"])
+def any_address(request):
+    return request.getfixturevalue(request.param)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_axe_finds_nothing_and_nothing_is_too_wide(reader, address, pictures, scheme, width):
+def test_axe_finds_nothing_and_nothing_is_too_wide(reader, any_address, pictures, scheme, width):
     reader.emulate_media(color_scheme=scheme)
     reader.set_viewport_size({"width": width, "height": 800})
-    reader.goto(address)
+    reader.goto(any_address)
     reader.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true })")
     assert faults(reader, None, wcag_only=False) == []
     assert reader.evaluate("document.documentElement.scrollWidth") <= width
     ground = reader.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (ground == "rgb(255, 255, 255)") == (scheme == "light")
-    reader.screenshot(path=str(pictures / f"locate-{scheme}-{width}.png"))
+    reader.screenshot(path=str(pictures / f"{Path(any_address).stem}-{scheme}-{width}.png"))
 
 
 def test_in_jupyterlab_the_theme_decides(reader, tmp_path):

@@ -5,8 +5,11 @@ from varhandle.divergence.location import Location
 HOSTILE = "</script><script>alert(1)</script>\u202e<img src=x onerror=alert(2)>"
 
 
-def made_location(count=30, parting=12, name=HOSTILE):
-    """Return a location whose op ``parting`` differs a hundred times too much; ``None`` agrees."""
+def made_location(count=30, parting=12, name=HOSTILE, inside=()):
+    """Return a location whose op ``parting`` differs a hundred times too much; ``None`` agrees.
+
+    ``inside`` says where the same parts again, in what that op runs: ``iteration 2``.
+    """
 
     def pair(number):
         apart = parting is not None and number >= parting
@@ -57,8 +60,9 @@ def made_location(count=30, parting=12, name=HOSTILE):
             "steps": None,
             "why": f"its weights differ: {name}",
             "group": [["ADD", parting]],
-            "inside": [],
         }
+        within = {"ops": ops, "pairs": pairs, **first}
+        first["inside"] = [{**within, "where": where} for where in inside]
     return Location(
         model=f"{name}.keras",
         file="file.tflite",

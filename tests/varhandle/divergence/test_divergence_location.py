@@ -1,6 +1,7 @@
 """Faults planted into a file are named; in a sound file, none is."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -158,6 +159,14 @@ def test_the_command_says_it_in_its_exit_code(net, tmp_path, capsys):
     )
     assert main(["locate", str(tmp_path / "planted.tflite")]) == 2
     assert "give the model that it was made from" in capsys.readouterr().err
+
+
+def test_the_help_lists_what_has_a_model_to_compare_with(capsys):
+    with pytest.raises(SystemExit):
+        main(["locate", "--help"])
+    (model,) = re.findall(r"^  MODEL? *(.*?)(?=^  \S)", capsys.readouterr().out, re.M | re.S | re.I)
+    assert ".meta" in model
+    assert ".tflite" not in model
 
 
 def test_a_file_of_another_model_is_one_line(net, total):

@@ -1,5 +1,6 @@
 """What is shown of a location: text, panel and page, of a comparison made by hand."""
 
+import json
 import re
 
 import pytest
@@ -63,6 +64,33 @@ def test_a_panel_is_small_and_has_no_script_whatever_the_file():
     panel = BeautifulSoup(made_location(count=3000, parting=1500, name="net").html(), "html.parser")
     assert len(panel.select("[data-number]")) == 9
     assert "1496 ops" in panel.get_text()
+
+
+def test_what_a_loop_runs_stands_under_it_and_can_be_folded():
+    shown = page(count=14, inside=["iteration 2", "the first branch"])
+    (here,) = shown.select("summary[aria-current]")
+    assert here.parent["id"] == "op-12.12.12"
+    assert [one.select_one("summary").get_text()[:22] for one in shown.select(".inside")] == [
+        *("iteration 2 of 12 ADD:", "the first branch of 12"),
+    ]
+    keys = [row["data-number"] for row in shown.select("[data-number]")]
+    assert len(keys) == len(set(keys)) == 3 * 14
+    assert shown.select_one("#op-12\\.12\\.5")["data-inputs"] == "12.12.0 12.12.4"
+    assert [link["href"] for link in shown.select(".headline a")] == ["#op-12.12.12"]
+
+
+def test_the_text_has_the_ops_around_the_innermost_too():
+    lines = made_location(name="net", inside=["iteration 2"]).text().splitlines()
+    assert "iteration 2:" in lines
+    assert sum(line.startswith(">") for line in lines) == 2
+
+
+def test_the_values_inside_are_no_part_of_the_json():
+    told = made_location(name="net", inside=["iteration 2"]).as_dict()
+    (step,) = told["first"]["inside"]
+    assert len(step["pairs"]) == 30
+    assert "got" not in step["pairs"][0]
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
 
 
 def test_the_op_that_adds_most_is_not_the_one_that_inherits():

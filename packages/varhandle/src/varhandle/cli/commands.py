@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from varhandle.cli.program import (
+    CONVERTIBLE,
     MODEL,
     BadInputError,
     add_calls,
@@ -171,7 +172,7 @@ def _add_locate(commands: Any) -> None:
             "With --bisect-settings: find the one setting that decides it."
         ),
     )
-    locate.add_argument("model", help=MODEL)
+    locate.add_argument("model", help=CONVERTIBLE)
     locate.add_argument("file", nargs="?", metavar="FILE.tflite", help="default: MODEL, converted")
     locate.add_argument(
         "--calls", type=positive_int, metavar="N", help="default: 5, or 20 of a state"

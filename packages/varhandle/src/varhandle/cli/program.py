@@ -22,7 +22,9 @@ UNFINISHED = 1
 BAD_INPUT = 2
 INTERRUPTED = 130  # as a shell reports a command that Ctrl-C has ended
 READER_GONE = 141  # as a shell reports a command whose reader closed the pipe
-MODEL = "SavedModel folder or .zip, .keras, .h5, .pb, .pbtxt, .meta or .tflite"
+_KINDS = ("SavedModel folder or .zip", ".keras", ".h5", ".pb", ".pbtxt", ".meta")
+MODEL = f"{', '.join(_KINDS)} or .tflite"
+CONVERTIBLE = f"{', '.join(_KINDS[:-1])} or {_KINDS[-1]}"
 
 Register = Callable[[Any], None]
 """Adds sub-commands to what ``argparse.ArgumentParser.add_subparsers`` returned.

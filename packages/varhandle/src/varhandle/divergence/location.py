@@ -160,7 +160,7 @@ class Location(Rich):
             "model": self.model,
             "file": self.file,
             "agrees": self.agrees,
-            "first": _plain(self.first) if self.first else None,
+            "first": _plain_place(self.first) if self.first else None,
             "pairs": [_plain(pair) for pair in self.pairs],
             "unmatched": [printable(name) for name in self.unmatched],
             "calls": self.calls,
@@ -176,6 +176,17 @@ def _op_words(row: Mapping[str, Any]) -> str:
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row as JSON takes it: no infinity, no values, and names that can be shown."""
     return {key: _plain_value(row[key]) for key in row if key not in ("got", "expected")}
+
+
+def _plain_place(place: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an op that parts, and those inside of it, as JSON takes them."""
+    told = {key: place[key] for key in place if key != "ops"}
+    told |= {
+        key: [_plain_place(one) for one in place[key]]
+        for key in ("inside", "pairs")
+        if key in place
+    }
+    return _plain(told)
 
 
 def _plain_value(value: Any) -> Any:

@@ -47,11 +47,26 @@ _LEGEND = {
 
 @dataclass(frozen=True)
 class PairRow:
-    """An op of the file, and its pairs: one for each output that was compared."""
+    """An op of the file, and its pairs: one for each output that was compared.
+
+    Attributes:
+        op: The op.
+        pairs: Its pairs.
+        parts: Whether it is the first that does.
+        within: Numbers of the ops that run what it stands in, each with a dot.
+        inside: What it runs itself, as ``as_dict`` of a location gives it.
+    """
 
     op: Mapping[str, Any]
     pairs: Sequence[Mapping[str, Any]]
-    parts: bool  # whether it is the first that does
+    parts: bool
+    within: str = ""
+    inside: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def key(self) -> str:
+        """Its number, with those of the ops around it."""
+        return f"{self.within}{self.number}"
 
     @property
     def number(self) -> int:
@@ -85,21 +100,40 @@ class PairRow:
 
 def op_rows_of(found: Location) -> list[PairRow]:
     """Return a row for each op of the file, in the order of execution."""
+    first = found.first or {}
+    place = {**first, "ops": found.ops, "pairs": found.pairs}
+    return _rows(place, first.get("inside", ()), "")
+
+
+def _rows(
+    place: Mapping[str, Any], inside: Sequence[Mapping[str, Any]], within: str
+) -> list[PairRow]:
     pairs: dict[int, list[Mapping[str, Any]]] = {}
-    for pair in found.pairs:
+    for pair in place["pairs"]:
         pairs.setdefault(pair["number"], []).append(pair)
-    first = found.first["number"] if found.first else None
-    return [PairRow(op, pairs.get(op["number"], []), op["number"] == first) for op in found.ops]
+    rows = []
+    for op in place["ops"]:
+        parts = op["number"] == place.get("number")
+        own = pairs.get(op["number"], [])
+        rows.append(PairRow(op, own, parts, within, inside if parts else ()))
+    return rows
 
 
-def _window(rows: Sequence[PairRow], found: Location, around: int) -> tuple[int, int]:
-    """Return which rows stand around the op that parts, or around the one that adds most."""
-    most = drift.adds_most(found.ops, found.pairs)
-    number = found.first["number"] if found.first else most[0] if most else None
+def _window(
+    rows: Sequence[PairRow], first: Mapping[str, Any] | None, around: int, other: int | None = None
+) -> tuple[int, int]:
+    """Return which rows stand around the op that parts; around another one where none does."""
+    number = first["number"] if first else other
     at = next((place for place, row in enumerate(rows) if row.number == number), 0)
-    group = [n for _, n in found.first["group"]] if found.first else []
+    group = [n for _, n in first["group"]] if first else []
     begin = min([at, *(place for place, row in enumerate(rows) if row.number in group)])
     return max(begin - around, 0), min(at + around + 1, len(rows))
+
+
+def _open_window(rows: Sequence[PairRow], found: Location, around: int) -> tuple[int, int]:
+    """Return which rows stand around the op that parts, or around the one that adds most."""
+    most = drift.adds_most(found.ops, found.pairs)
+    return _window(rows, found.first, around, most[0] if most else None)
 
 
 def short_name(name: str) -> str:
@@ -115,7 +149,17 @@ def short_name(name: str) -> str:
 def table_of(found: Location) -> str:
     """Return a table of the ops around the one that parts, in plain text."""
     rows = op_rows_of(found)
-    begin, end = _window(rows, found, _IN_TEXT)
+    begin, end = _open_window(rows, found, _IN_TEXT)
+    tables = [_table(rows[begin:end])]
+    *_, innermost = found.first["inside"] if found.first and found.first["inside"] else [None]
+    if innermost is not None:
+        rows = _rows(innermost, (), "")
+        begin, end = _window(rows, innermost, _IN_TEXT)
+        tables += ["", f"{innermost['where']}:", _table(rows[begin:end])]
+    return "\n".join(tables)
+
+
+def _table(rows: Sequence[PairRow]) -> str:
     lines = [
         (
             f"{'>' if row.parts else ' '} {_MARKS[row.status][0]}",
@@ -126,7 +170,7 @@ def table_of(found: Location) -> str:
             f"{drift.of_allowed(row.pair):.2g}" if row.pair else "",
             f"{row.pair['similarity']:.6f}" if row.pair else "",
         )
-        for row in rows[begin:end]
+        for row in rows
     ]
     return table_text(
         ("", "", "op", "in the file", "in the model", "x allowed", "similarity"), lines
@@ -148,7 +192,7 @@ def drift_words(found: Location) -> str:
 def panel_of(found: Location) -> str:
     """Return the ops around the one that parts for a notebook: no script, and not every op."""
     rows = op_rows_of(found)
-    begin, end = _window(rows, found, _AROUND)
+    begin, end = _open_window(rows, found, _AROUND)
     ops = _model_ops(found)
     near = (_row_html(row, ops) for row in rows[begin:end])
     body = [_fold_line(rows[:begin]), *near, _fold_line(rows[end:])]
@@ -162,13 +206,15 @@ def panel_of(found: Location) -> str:
 def page_of(found: Location) -> str:
     """Return the whole comparison as a page of one file."""
     rows = op_rows_of(found)
-    begin, end = _window(rows, found, _AROUND)
+    begin, end = _open_window(rows, found, _AROUND)
     ops = _model_ops(found)
     near = (_row_html(row, ops) for row in rows[begin:end])
     body = [_folds(rows[:begin], ops), *near, _folds(rows[end:], ops)]
     headline, *lines = found.summary()
     mark, word = ("✓", "agrees") if found.agrees else ("✗", "differs")
-    target = next((f' <a href="#op-{row.number}">go to it</a>' for row in rows if row.parts), "")
+    target = next(
+        (f' <a href="#op-{_innermost(row)}">go to it</a>' for row in rows if row.parts), ""
+    )
     if found.first:
         lines.insert(0, headline)
         tensor = short_name(found.first["tensor"])
@@ -242,6 +288,33 @@ def _folds(rows: Sequence[PairRow], ops: Mapping[str, str]) -> str:
     )
 
 
+def _inner_rows(row: PairRow) -> list[PairRow]:
+    """Return the rows of what an op runs."""
+    return _rows(row.inside[0], row.inside[1:], f"{row.key}.") if row.inside else []
+
+
+def _innermost(row: PairRow) -> str:
+    """Return the key of the op that parts inside of others."""
+    parting = next((one for one in _inner_rows(row) if one.parts), None)
+    return row.key if parting is None else _innermost(parting)
+
+
+def _inside_html(row: PairRow, ops: Mapping[str, str]) -> str:
+    """Show what an op runs, in the iteration or the branch that parts; it can be folded."""
+    rows = _inner_rows(row)
+    if not rows:
+        return ""
+    place = row.inside[0]
+    begin, end = _window(rows, place, _AROUND)
+    near = "".join(_row_html(each, ops) for each in rows[begin:end])
+    what = f"{_text(place['where'])} of {row.number} {_text(row.op['op'])}"
+    why = "" if place["op"] else f'<li class="here"><p>{_text(place["why"])}</p></li>'
+    return (
+        f'<details class="stretch inside" open><summary>{what}: {_stretch(rows)}</summary>'
+        f"<ol>{_folds(rows[:begin], ops)}{near}{_folds(rows[end:], ops)}{why}</ol></details>"
+    )
+
+
 def _fold_line(rows: Sequence[PairRow]) -> str:
     return f'<li><p class="stretch">{_stretch(rows)}</p></li>' if rows else ""
 
@@ -269,7 +342,9 @@ _FOLDED = {
 
 
 def _model_ops(found: Location) -> dict[str, str]:
-    return {name: op for row in found.ops for op, name in row["nodes"]}
+    inside = found.first["inside"] if found.first else []
+    rows = [*found.ops, *(row for place in inside for row in place["ops"])]
+    return {name: op for row in rows for op, name in row["nodes"]}
 
 
 def _row_html(row: PairRow, ops: Mapping[str, str]) -> str:
@@ -301,19 +376,23 @@ def _row_html(row: PairRow, ops: Mapping[str, str]) -> str:
         said += f", similarity {row.pair['similarity']:.6f}"
     here = ' class="here"' if row.parts else ""
     note = "<p>▾ the first that parts</p>" if row.parts else ""
-    current = ' aria-current="true"' if row.parts else ""
+    current = ' aria-current="true"' if row.parts and _innermost(row) == row.key else ""
     return (
         f"<li{here}>{note}"
-        f'<details class="pair {row.status}" id="op-{row.number}" data-number="{row.number}" '
-        f'data-inputs="{" ".join(map(str, takes))}" '
-        f'data-node-inputs="{" ".join(map(str, row.op["node_inputs"]))}">'
+        f'<details class="pair {row.status}" id="op-{row.key}" data-number="{row.key}" '
+        f'data-inputs="{_keys(row, takes)}" '
+        f'data-node-inputs="{_keys(row, row.op["node_inputs"])}">'
         f'<summary aria-label="{_text(said)}"{current}>'
         f'<span class="model box{"" if row.node else " none"}">{model}</span>'
         f'<span class="link"><span>{mark} <i>{word.partition(",")[0]}</i>'
         f"{similarity}{error}</span></span>"
         f'<span class="file box">{file}{from_others}</span></summary>'
-        f'<div class="values">{_values_html(row)}</div></details></li>'
+        f'<div class="values">{_values_html(row)}</div></details>{_inside_html(row, ops)}</li>'
     )
+
+
+def _keys(row: PairRow, numbers: Iterable[int]) -> str:
+    return " ".join(f"{row.within}{number}" for number in numbers)
 
 
 def _values_html(row: PairRow) -> str:

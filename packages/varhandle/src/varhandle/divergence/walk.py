@@ -162,7 +162,7 @@ class OpComparison:
             if self._model is None:  # it was not asked yet
                 self._model = self._open_model()
                 self._before = self._model.saved()
-            inside = _inner(look_inside_model(self._file, op, self._side(call)))
+            inside = _inner(look_inside_model(self._file, op, self._side(call)), call)
         return {**place, **figures, "why": why, "group": [], "inside": inside}
 
     def _side(self, call: int) -> ModelSide:
@@ -255,7 +255,7 @@ class OpComparison:
                 break
         first = {**self._place(op, tensor, call), **_figures(one), "why": why}
         first["group"] = [[each.op, each.number] for each in fault.group]
-        first["inside"] = _inner(step)
+        first["inside"] = _inner(step, call)
         return first
 
     def _suspects(self, fault: Fault) -> list[FileOp]:
@@ -298,16 +298,17 @@ class OpComparison:
         }
 
 
-def _inner(step: Inside | None) -> list[dict[str, Any]]:
+def _inner(step: Inside | None, call: int) -> list[dict[str, Any]]:
     """Tell an op inside another, and what is inside of it, as plain data."""
-    return [] if step is None else [_told(step), *_inner(step.deeper)]
+    return [] if step is None else [_told(step, call), *_inner(step.deeper, call)]
 
 
-def _told(step: Inside) -> dict[str, Any]:
+def _told(step: Inside, call: int) -> dict[str, Any]:
     file, fault = step.check.file, step.fault
     match = step.matches.get(fault.tensor) if fault else None
     ops, _ = op_rows(file, step.model_ops, step.matches)
-    pairs = _pair_rows(step.check, step.matches, {t: (0, one) for t, one in step.found.items()})
+    seen = {tensor: (call, one) for tensor, one in step.found.items()}
+    pairs = _pair_rows(step.check, step.matches, seen)
     begin = step.own.start
     return {
         "where": step.where,
