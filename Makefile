@@ -63,12 +63,17 @@ $(READY)-hub: requirements/hub.lock $(READY)
 
 setup: $(READY)  ## install what the lessons need into .venv, and stop
 
+# Your own copy of the lessons, beside them, so that it is easily found; git does not see it. It stays
+# as you leave it, and make clean leaves it alone; WORKBOOK_FOLDER names another place.
+WORKBOOK_FOLDER ?= my-workbook
 # Root (in a container) must be allowed by name; without a display there is no browser to open.
-lab: $(READY)  ## open JupyterLab on notebook 00
-	@flags="--port=$(PORT)"; \
+lab: $(READY)  ## open JupyterLab on notebook 00 of your own copy, in my-workbook/
+	@$(BIN)/workbook edition learner --output "$(WORKBOOK_FOLDER)"
+	@flags="--port=$(PORT)"; PATH="$(CURDIR)/$(BIN):$$PATH"; \
 	[ "$$(id -u)" -ne 0 ] || flags="$$flags --allow-root"; \
 	[ "$$(uname)" != Linux ] || [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || flags="$$flags --no-browser"; \
-	exec $(BIN)/jupyter lab $$flags --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(LAB_FLAGS)
+	exec $(BIN)/jupyter lab $$flags "--ServerApp.root_dir=$(WORKBOOK_FOLDER)" \
+		--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(LAB_FLAGS)
 
 # Places, gigabytes and processors for each; HUB_FLAGS for the rest (workbook hub --help).
 PLACES ?= 30

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import varhandle.cli
-from varhandle.cli.program import Register, files_are_kept, positive_int, run_program
+from varhandle.cli.program import BadInputError, Register, files_are_kept, positive_int, run_program
 from workbook_lib import __version__
 
 ENTRY_POINTS = "workbook.commands"
@@ -39,6 +39,7 @@ def register(commands: Any) -> None:
     """Add the sub-commands of the lessons, and ``--report`` to the tool's ``sweep``."""
     _add_run(commands)
     _add_edition(commands)
+    _add_fresh(commands)
     sweep = commands.choices["sweep"]
     sweep.add_argument(
         "--report",
@@ -72,17 +73,23 @@ def _add_run(commands: Any) -> None:
 
 def _add_edition(commands: Any) -> None:
     about = (
-        "Make another form of the notebooks. solved: every exercise holds its solution, and its "
-        "check must say Right. slides: a page of slides for each. html: a site. They need no "
-        "network. Exit code 1 if a notebook fails; then nothing is written."
+        "Make another form of the notebooks. learner: a copy to work in, whose lessons are never "
+        "overwritten once they are changed (see workbook fresh). solved: every exercise holds its "
+        "solution, and its check must say Right. slides: a page of slides for each. html: a site. "
+        "They need no network. Exit code 1 if a notebook fails; then nothing is written."
     )
     edition = commands.add_parser(
-        "edition", help="make the solved notebooks, slides, or a site", description=about
+        "edition",
+        help="make a copy to work in, solved notebooks, slides, or a site",
+        description=about,
     )
-    edition.add_argument("kind", choices=("solved", "slides", "html"), help="which")
+    edition.add_argument("kind", choices=("learner", "solved", "slides", "html"), help="which")
     edition.add_argument("notebooks", nargs="*", type=Path, metavar="NOTEBOOK", help="default: all")
     edition.add_argument(
-        "--output", type=Path, metavar="DIR", help="default: workbook-output/, then its name"
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="default: workbook-output/, then its name; of a learner: my-workbook",
     )
     edition.add_argument(
         "--no-run",
@@ -90,6 +97,26 @@ def _add_edition(commands: Any) -> None:
         help="do not execute: take the outputs that the notebooks hold; solved ones have none",
     )
     edition.set_defaults(command=_edition)
+
+
+def _add_fresh(commands: Any) -> None:
+    fresh = commands.add_parser(
+        "fresh",
+        help="bring your copy of the lessons up to date, and keep what you did",
+        description=(
+            "Where a lesson has a newer version, put it in the place of yours, with your answers "
+            "and your own cells in it. With NOTEBOOK, begin that lesson anew. What you had changed "
+            "is kept beside it in either case: nothing is deleted."
+        ),
+    )
+    fresh.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="a lesson: its file, or 03")
+    fresh.add_argument(
+        "--folder",
+        type=Path,
+        metavar="DIR",
+        help="the copy; default: the one you are in, or WORKBOOK_FOLDER, or my-workbook",
+    )
+    fresh.set_defaults(command=_fresh)
 
 
 def _sweep(options: argparse.Namespace) -> int:
@@ -117,7 +144,21 @@ def _run(options: argparse.Namespace) -> int:
     return 0 if report.ok else 1
 
 
+def _fresh(options: argparse.Namespace) -> int:
+    from workbook_lib.learner_copy import find_copy, renew_lesson, update_copy
+
+    folder = options.folder or find_copy()
+    with files_are_kept(folder):
+        if not options.notebooks:
+            print(update_copy(folder, renew=True))
+        for lesson in options.notebooks:
+            print(renew_lesson(folder, lesson))
+    return 0
+
+
 def _edition(options: argparse.Namespace) -> int:
+    if options.kind == "learner":
+        return _learner_edition(options)
     from workbook_lib.editions import default_folder, make_edition
     from workbook_lib.runs import all_notebooks
 
@@ -132,6 +173,17 @@ def _edition(options: argparse.Namespace) -> int:
         )
     print(made.text())
     return 0 if made.ok else 1
+
+
+def _learner_edition(options: argparse.Namespace) -> int:
+    from workbook_lib.learner_copy import find_copy, update_copy
+
+    if options.notebooks:
+        raise BadInputError("a learner's copy holds every lesson: name no notebook")
+    folder = options.output or find_copy()
+    with files_are_kept(folder):
+        print(update_copy(folder))
+    return 0
 
 
 def _parameter(name: str, text: str) -> Any:

@@ -19,6 +19,7 @@ import varhandle
 from varhandle.families import compatibility
 from varhandle.families.base import Family
 from varhandle.families.catalog import FAMILIES
+from workbook_lib.editions.answers import answering_cells, observed_line
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -74,9 +75,9 @@ def write_all(sources: Path, lessons_folder: str) -> None:
 
 
 def lesson(path: Path) -> str:
-    """Return a notebook as the site shows it: set-up and answers folded, no checks."""
+    """Return a notebook as the site shows it: set-up and what was observed folded, no checks."""
     notebook = json.loads(path.read_text(encoding="utf-8"))
-    section = ""
+    section, answering = "", answering_cells(notebook)
     for cell in notebook["cells"]:
         source = "".join(cell["source"])
         if cell["cell_type"] == "markdown":
@@ -86,7 +87,7 @@ def lesson(path: Path) -> str:
             source = re.sub(r"(\.ipynb)#cell-id=[\w-]+", r"\1", source)
             cell["source"] = source.replace("](attachment:", "](")
         elif cell["cell_type"] == "code":
-            _fold(cell, source, section)
+            _fold(cell, source, section, cell["id"] in answering)
     notebook["metadata"].pop("widgets", None)
     notebook["metadata"].setdefault(
         "language_info", {"name": "python", "pygments_lexer": "ipython3"}
@@ -101,7 +102,7 @@ def _pictures(path: Path) -> Iterator[tuple[str, str]]:
             yield name, base64.b64decode("".join(forms["image/svg+xml"])).decode("utf-8")
 
 
-def _fold(cell: dict[str, Any], source: str, section: str) -> None:
+def _fold(cell: dict[str, Any], source: str, section: str, answers: bool) -> None:
     tags, shown = cell["metadata"].setdefault("tags", []), cell["metadata"].setdefault("mystnb", {})
     for output in cell["outputs"]:
         data = output.get("data", {})
@@ -116,9 +117,10 @@ def _fold(cell: dict[str, Any], source: str, section: str) -> None:
         tags.append("remove-cell")
     elif "lesson.predict(" in source:
         tags.append("remove-input")
-    elif ".compare(" in source:
-        tags.append("hide-cell")
-        shown["code_prompt_show"] = "Show what was observed"
+    elif answers:
+        tags.append("hide-cell" if any(map(observed_line, cell["outputs"])) else "hide-output")
+        shown["code_prompt_show"] = "What was observed"
+        shown["code_prompt_hide"] = "What was observed"
     elif section == "Setting up":
         tags.append("hide-cell")
 

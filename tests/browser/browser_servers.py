@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from workbook_lib.learner_copy import update_copy
 from workbook_lib.locations import project_root
 
 TOKEN = "browser-test"
@@ -28,7 +29,7 @@ class LabServer:
 
     Attributes:
         address: Where a browser finds it, with its base URL, without a slash at the end.
-        root: The folder that it serves, with copies of the notebooks.
+        root: The folder that it serves: a learner's copy.
         home: Everything else that it writes: settings, runtime files, progress, log.
         progress: The file of the learner's progress.
     """
@@ -92,7 +93,7 @@ class LabServer:
         if self.address:
             self.shut_kernels()
         shutil.rmtree(self.root / "notebooks", ignore_errors=True)
-        shutil.copytree(project_root() / "notebooks", self.root / "notebooks")
+        update_copy(self.root)
         for path in self.home.glob("progress*"):
             path.unlink()
         shutil.rmtree(self.home / "settings", ignore_errors=True)

@@ -25,7 +25,7 @@ WINDOW = {"width": 1280, "height": 800}
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory):
-    """A server on copies of the notebooks, as ``make lab`` starts it."""
+    """A server on a learner's copy, as ``make lab`` starts it."""
     server = LabServer(tmp_path_factory.mktemp("lab"))
     yield server
     server.stop()

@@ -1,6 +1,7 @@
 """The controls of notebooks 01 and 03: choose a variable and convert it, freeze some."""
 
 import os
+import shutil
 
 import psutil
 import pytest
@@ -13,6 +14,8 @@ from browser_steps import (
     switch_theme,
     wait_until_still,
 )
+
+from workbook_lib.locations import project_root
 
 sync_api = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.browser
@@ -63,7 +66,9 @@ def test_a_variable_is_chosen_converted_and_cancelled(page, pictures):
 
 
 def test_variables_are_frozen_and_their_ops_disappear(page, pictures):
-    open_notebook(page, "03_freeze_the_weights.ipynb", "assigned-library")
+    name = "03_freeze_the_weights.ipynb"
+    shutil.copy(project_root() / "notebooks" / name, page.server.root / "notebooks")
+    open_notebook(page, name, "assigned-library")
     stored = page.locator(".jp-CodeCell", has_text="controls.freeze_chooser(").locator("img").first
     # The notebook is not trusted yet, and its stored drawings are there all the same.
     assert stored.evaluate("image => image.decode().then(() => image.naturalWidth)") > 200

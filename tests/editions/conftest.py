@@ -3,6 +3,7 @@
 import pytest
 
 from workbook_lib.editions import make_edition
+from workbook_lib.learner_copy import update_copy
 from workbook_lib.runs import all_notebooks
 
 
@@ -20,3 +21,11 @@ def decks(tmp_path_factory):
     made = make_edition("slides", all_notebooks(), tmp_path_factory.mktemp("slides"), run=False)
     assert made.ok
     return made
+
+
+@pytest.fixture(scope="session")
+def learner_copy(tmp_path_factory):
+    """The folder of a learner's copy."""
+    folder = tmp_path_factory.mktemp("learner")
+    update_copy(folder)
+    return folder

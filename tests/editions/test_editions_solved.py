@@ -31,6 +31,8 @@ def test_every_check_of_the_solved_notebook_says_right(tmp_path, path):
     for cell in checked:
         said = "".join(cell["outputs"][-1]["data"]["text/plain"])
         assert said.startswith("Right"), (cell["id"], said)
+    shown = [cell for cell in solved["cells"] if cell.get("outputs")]
+    assert shown == checked, "the predictions are still to be made"
     for cell in solved["cells"]:
         if "exercise" in cell["metadata"].get("tags", ()):
             exercise = cell["metadata"]["workbook"]["exercise"]

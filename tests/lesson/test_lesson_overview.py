@@ -31,7 +31,7 @@ def notebooks(tmp_path, monkeypatch):
     """A project of its own in which the progress is empty."""
     folder = tmp_path / "notebooks"
     folder.mkdir()
-    (tmp_path / "workbook_lib").mkdir()
+    (tmp_path / ".workbook").mkdir()
     monkeypatch.chdir(folder)
     monkeypatch.setenv("WORKBOOK_PROGRESS", str(tmp_path / "progress.jsonl"))
     monkeypatch.setattr(progress, "_unsaved", [])

@@ -155,8 +155,6 @@ def test_a_disk_that_has_room_for_half_an_event_keeps_none(log):
 
 
 def test_off_keeps_events_in_memory_only(tmp_path, monkeypatch):
-    (tmp_path / "notebooks").mkdir()
-    (tmp_path / "workbook_lib").mkdir()
     monkeypatch.chdir(tmp_path)
     (tmp_path / "off").write_text('{"event": "solution", "id": "b"}')
     monkeypatch.setenv("WORKBOOK_PROGRESS", "off")
@@ -169,7 +167,7 @@ def test_off_keeps_events_in_memory_only(tmp_path, monkeypatch):
 
 def test_off_does_not_read_the_learners_file(tmp_path, monkeypatch):
     (tmp_path / "notebooks").mkdir()
-    (tmp_path / "workbook_lib").mkdir()
+    (tmp_path / ".workbook").mkdir()
     monkeypatch.chdir(tmp_path / "notebooks")
     monkeypatch.delenv("WORKBOOK_PROGRESS", raising=False)
     monkeypatch.setattr(progress, "_unsaved", [])

@@ -51,6 +51,7 @@ LAYERS = {
         "locations",
         "environment isolated samples",
         "lesson",
+        "learner_copy",
         "netron",
         "show",
         "controls",

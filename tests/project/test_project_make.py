@@ -1,5 +1,6 @@
 """The Makefile's commands as somebody types them, and what CI makes of them."""
 
+import json
 import os
 import re
 import shutil
@@ -40,6 +41,11 @@ def test_help_lists_every_target():
     phony = re.search(r"^\.PHONY: ((?:.*\\\n)*.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert listed == set(phony[1].replace("\\\n", " ").split())
     assert make().stdout == make("help").stdout
+
+
+def test_git_does_not_see_the_learners_copy():
+    for name in ("notebooks/01_mine.ipynb", ".workbook/progress.jsonl", "workbook-output/x.tflite"):
+        subprocess.run(["git", "check-ignore", "-q", f"my-workbook/{name}"], cwd=ROOT, check=True)
 
 
 # A Python for the Makefile that notes what it is asked, and makes a .venv of copies of itself.
@@ -141,11 +147,12 @@ def test_a_python_that_will_not_do_is_named_and_installs_nothing(checkout, pytho
 
 
 def test_clean_removes_nothing_that_somebody_else_named(checkout):
-    for name in ("mine", "workbook-output"):
+    for name in ("mine", "my-workbook", "workbook-output"):
         (checkout / name).mkdir()
     assert make_in(checkout, "clean", OUTPUT="mine").returncode == 0
     assert make_in(checkout, "clean", "OUTPUT=mine").returncode == 0
     assert (checkout / "mine").exists()
+    assert (checkout / "my-workbook").exists(), "the learner's work"
     assert not (checkout / "workbook-output").exists()
 
 
@@ -277,7 +284,9 @@ def test_the_workflow_runs_once_a_change_on_every_python():
     assert pythons == ["3.10", "3.11", "3.12", "3.13"]
 
 
-def test_lab_prints_its_address_on_the_next_port_and_opens_notebook_00(tmp_path, monkeypatch):
+def test_lab_prints_its_address_on_the_next_port_and_opens_the_copys_notebook_00(
+    tmp_path, monkeypatch
+):
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -285,7 +294,7 @@ def test_lab_prints_its_address_on_the_next_port_and_opens_notebook_00(tmp_path,
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         lab = subprocess.Popen(
-            ["make", "lab", f"PORT={port}"],
+            ["make", "lab", f"PORT={port}", f"WORKBOOK_FOLDER={tmp_path / 'my copy'}"],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -296,12 +305,21 @@ def test_lab_prints_its_address_on_the_next_port_and_opens_notebook_00(tmp_path,
             said = (re.search(r"http://127\.0\.0\.1:(\d+)(/lab\S*)", line) for line in lab.stdout)
             address = next(found for found in said if found)
             page = opened(address[0])
+            api = (
+                address[0]
+                .replace("/lab/tree/", "/api/contents/")
+                .replace("00_start_here.ipynb", "")
+            )
+            listed = json.loads(opened(api))["content"]
         finally:
             os.killpg(lab.pid, signal.SIGTERM)
             lab.communicate(timeout=30)
     assert int(address[1]) != port
     assert address[2].startswith("/lab/tree/notebooks/00_start_here.ipynb?token=")
     assert "jupyter-config-data" in page
+    copied = tmp_path / "my copy" / "notebooks"
+    assert {entry["name"] for entry in listed} == {path.name for path in copied.iterdir()}
+    assert '"outputs": []' in (copied / "00_start_here.ipynb").read_text()
 
 
 def opened(address):

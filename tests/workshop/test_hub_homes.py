@@ -2,11 +2,13 @@
 
 import json
 import os
+import shutil
 
 import pytest
 
+from workbook_lib.learner_copy import update_copy
 from workbook_lib.locations import project_root
-from workshop.homes import PROGRESS, collect_progress, fresh_notebook, make_home, make_scratch
+from workshop.homes import PROGRESS, collect_progress, make_home, make_scratch
 from workshop.hub_folder import HubFolder
 
 ROOT = project_root()
@@ -18,7 +20,7 @@ FIRST = 1_900_000_000
 @pytest.fixture
 def home(hub_folder):
     number = hub_folder.number("ada", FIRST)
-    make_home(hub_folder.homes / "ada", number, ROOT)
+    make_home(hub_folder.homes / "ada", number)
     return hub_folder.homes / "ada"
 
 
@@ -32,10 +34,20 @@ def test_a_home_is_the_participants_and_closed(home):
 
 
 @as_root
+def test_a_home_is_the_copy_that_everybody_gets(home, tmp_path):
+    update_copy(tmp_path / "copy")
+    files = [path.relative_to(tmp_path / "copy") for path in (tmp_path / "copy").rglob("*.*")]
+    assert len(files) > 10
+    for name in filter(lambda name: (home / name).is_file(), files):
+        assert (home / name).read_bytes() == (tmp_path / "copy" / name).read_bytes(), name
+    assert {path.relative_to(home) for path in home.rglob("*.*")} == set(files)
+
+
+@as_root
 def test_a_home_that_is_there_is_left_alone(home):
     notebook = home / "notebooks" / "00_start_here.ipynb"
     notebook.write_text("mine")
-    make_home(home, FIRST + 1, ROOT)
+    make_home(home, FIRST + 1)
     assert notebook.read_text() == "mine"
 
 
@@ -44,7 +56,7 @@ def test_a_start_that_was_cut_short_leaves_no_half_home(hub_folder):
     half = hub_folder.homes / ".ada.fresh"
     half.mkdir()
     (half / "rest").touch()
-    make_home(hub_folder.homes / "ada", FIRST + 1, ROOT)
+    make_home(hub_folder.homes / "ada", FIRST + 1)
     assert not half.exists()
     assert not (hub_folder.homes / "ada" / "rest").exists()
 
@@ -73,7 +85,7 @@ def test_nothing_but_an_own_file_is_read(hub_folder, home, tmp_path, trick):
     if trick == "link":
         progress.symlink_to(secret / PROGRESS.name)
     elif trick == "folder":
-        progress.parent.rmdir()
+        shutil.rmtree(progress.parent)
         progress.parent.symlink_to(secret)
     elif trick == "pipe":
         os.mkfifo(progress)
@@ -84,30 +96,6 @@ def test_nothing_but_an_own_file_is_read(hub_folder, home, tmp_path, trick):
         progress.write_text(EVENT)
         os.chown(progress, FIRST + 2, FIRST + 2)
     assert collect_progress(hub_folder, FIRST) == {"ada": b""}
-
-
-def test_a_fresh_notebook_keeps_the_old_one_beside_it(tmp_path):
-    notebook = tmp_path / "00_start_here.ipynb"
-    original = (ROOT / "notebooks" / notebook.name).read_bytes()
-    assert fresh_notebook(notebook, ROOT) is None
-    assert notebook.read_bytes() == original
-    for mine in ("first", "second"):
-        notebook.write_text(mine)
-        kept = fresh_notebook(notebook, ROOT)
-        assert kept.read_text() == mine
-        assert notebook.read_bytes() == original
-    assert len(list(tmp_path.iterdir())) == 3
-
-
-@pytest.mark.parametrize("name", ["99_nothing.ipynb", "../README.md", "hub"])
-def test_what_is_no_notebook_is_refused(tmp_path, name):
-    with pytest.raises(FileNotFoundError):
-        fresh_notebook(tmp_path / name, ROOT)
-
-
-def test_the_notebook_that_copies_are_made_of_is_not_replaced():
-    with pytest.raises(FileExistsError):
-        fresh_notebook(ROOT / "notebooks" / "00_start_here.ipynb", ROOT)
 
 
 @as_root

@@ -3,6 +3,8 @@
 import copy
 import json
 import subprocess
+import sys
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -88,15 +90,14 @@ def test_progress_is_kept_on_the_volume():
     assert SINGLE["extraEnv"]["WORKBOOK_PROGRESS"].startswith(f"{home}/")
 
 
-def test_the_hook_copies_once_and_never_overwrites(tmp_path):
-    shell, flag, script = SINGLE["lifecycleHooks"]["postStart"]["exec"]["command"]
-    script = script.replace("/srv/repo", str(ROOT))
-    environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+def test_the_hook_makes_the_learners_copy_and_never_overwrites(tmp_path):
+    environment = {"HOME": str(tmp_path), "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
     copied = tmp_path / "notebooks" / "00_start_here.ipynb"
-    subprocess.run([shell, flag, script], env=environment, check=True)
-    assert copied.read_bytes() == (ROOT / "notebooks" / copied.name).read_bytes()
-    copied.write_text("mine")
-    subprocess.run([shell, flag, script], env=environment, check=True)
+    for mine in (None, "mine"):
+        if mine:
+            copied.write_text(mine)
+        subprocess.run(
+            SINGLE["lifecycleHooks"]["postStart"]["exec"]["command"], env=environment, check=True
+        )
+        assert (tmp_path / ".workbook" / "handed-out.json").exists()
     assert copied.read_text() == "mine"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "notebooks"]
-    assert not (tmp_path / "notebooks" / "notebooks").exists()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from varhandle.display import Rich, table_text
 from workbook_lib.editions import site, slides
-from workbook_lib.editions.solved import solved_edition, wrong_checks
+from workbook_lib.editions.solved import solved_edition, without_answers, wrong_checks
 from workbook_lib.runs import canonical
 from workbook_lib.runs.execute import (
     RunInputError,
@@ -123,7 +123,7 @@ def _executed(
 
 def _write_solved(notebooks: Mapping[str, NotebookNode], folder: Path) -> list[Path]:
     for name, notebook in notebooks.items():
-        canonical.write(canonical.canonical_form(notebook), folder / name)
+        canonical.write(canonical.canonical_form(without_answers(notebook)), folder / name)
     return [folder / name for name in notebooks]
 
 

@@ -85,6 +85,15 @@ def solved_edition(notebook: NotebookNode) -> NotebookNode:
     return edition
 
 
+def without_answers(notebook: NotebookNode) -> NotebookNode:
+    """Return an executed notebook with the outputs of its checks alone, which say Right."""
+    kept = copy.deepcopy(notebook)
+    for cell in kept.cells:
+        if cell.cell_type == "code" and "check" not in cell.metadata.get("tags", ()):
+            cell.outputs, cell.execution_count = [], None
+    return kept
+
+
 def wrong_checks(notebook: NotebookNode) -> list[str]:
     """Name the checks of an executed notebook that do not say Right, with what they said."""
     wrong = []

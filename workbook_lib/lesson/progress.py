@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 _VARIABLE = "WORKBOOK_PROGRESS"
+_FOLDER = ".workbook"
 
 #: What an attempt can come to, worst first.
 STATUSES = ("not attempted", "raised", "wrong", "right")
@@ -60,14 +61,14 @@ class Progress:
 
 
 def working_copy() -> Path:
-    """Return the folder that holds ``notebooks/`` and ``workbook_lib/``, or the working folder.
+    """Return the folder whose lessons and progress these are.
 
-    The working folder and its parents come first, so that a copied workbook keeps its own
-    progress; then the folder that this package was installed from.
+    That is the nearest one, from the working folder upwards, with a folder ``.workbook``, as every
+    learner's copy has one; else the one that this package was installed from.
     """
     here = Path.cwd()
     for folder in (here, *here.parents):
-        if (folder / "notebooks").is_dir() and (folder / "workbook_lib").is_dir():
+        if (folder / _FOLDER).is_dir():
             return folder
     package_parent = Path(__file__).resolve().parents[2]
     return package_parent if (package_parent / "notebooks").is_dir() else here
@@ -97,7 +98,7 @@ def progress_off() -> Iterator[None]:
 def progress_file() -> Path:
     """Return the path of the event log; it need not exist."""
     chosen = os.environ.get(_VARIABLE)
-    return Path(chosen).expanduser() if chosen else working_copy() / ".workbook" / "progress.jsonl"
+    return Path(chosen).expanduser() if chosen else working_copy() / _FOLDER / "progress.jsonl"
 
 
 def record(event: str, **fields: object) -> str:

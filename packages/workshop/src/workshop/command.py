@@ -1,4 +1,4 @@
-"""The sub-commands that this package adds to ``workbook``: ``hub``, ``class`` and ``fresh``."""
+"""The sub-commands that this package adds to ``workbook``: ``hub`` and ``class``."""
 
 from __future__ import annotations
 
@@ -31,11 +31,6 @@ def register(commands: Any) -> None:
     students.add_argument("--output", type=Path, metavar="PAGE.html", help="write a page as well")
     add_json(students)
     students.set_defaults(command=_class)
-    fresh = commands.add_parser(
-        "fresh", help="put a fresh copy of a notebook in its place, and keep yours beside it"
-    )
-    fresh.add_argument("notebook", type=Path, metavar="NOTEBOOK", help="your copy")
-    fresh.set_defaults(command=_fresh)
 
 
 def _add_hub(commands: Any) -> None:
@@ -127,17 +122,4 @@ def _class(options: argparse.Namespace) -> int:
     except OSError as error:
         raise BadInputError(f"{error.filename}: {error.strerror}") from error
     print(json.dumps(students.as_dict(), indent=1) if options.json else students.text())
-    return 0
-
-
-def _fresh(options: argparse.Namespace) -> int:
-    from workbook_lib.locations import project_root
-    from workshop.homes import fresh_notebook
-
-    try:
-        kept = fresh_notebook(options.notebook, project_root())
-    except OSError as error:
-        said = f"{error.filename}: {error.strerror}" if error.strerror else str(error)
-        raise BadInputError(said) from error
-    print(f"{options.notebook}: a fresh copy" + (f"; yours is now {kept}" if kept else ""))
     return 0

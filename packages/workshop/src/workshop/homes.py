@@ -9,14 +9,15 @@ import shutil
 import stat
 from pathlib import Path
 
+from workbook_lib.learner_copy import update_copy
 from workshop.hub_folder import INSTRUCTOR, HubFolder
 
 PROGRESS = Path(".workbook", "progress.jsonl")
 LARGEST_PROGRESS = 20_000_000  # bytes; a learner of this workbook writes some ten thousand
 
 
-def make_home(home: Path, number: int, checkout: Path) -> None:
-    """Make a home with a copy of the notebooks; in one that is there nothing is touched.
+def make_home(home: Path, number: int) -> None:
+    """Make a home with a learner's copy of the lessons; in one that is there nothing is touched.
 
     It is made beside its place and moved there, so that a start that was cut short leaves none
     that is half full; and it is given away once, before anybody can work in it.
@@ -26,14 +27,7 @@ def make_home(home: Path, number: int, checkout: Path) -> None:
     fresh = home.with_name(f".{home.name}.fresh")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(mode=0o700)
-    for name in ("notebooks", "data"):
-        shutil.copytree(
-            checkout / name,
-            fresh / name,
-            copy_function=shutil.copyfile,  # not the modes: a participant may write their copy
-            ignore=shutil.ignore_patterns(".*", "__pycache__"),
-        )
-    (fresh / PROGRESS.parent).mkdir()
+    update_copy(fresh)
     for path in (fresh, *fresh.rglob("*")):
         os.chown(path, number, number)
     fresh.rename(home)
@@ -47,28 +41,6 @@ def make_scratch(folder: Path, number: int) -> None:
     about = folder.lstat()
     if not stat.S_ISDIR(about.st_mode) or about.st_uid != number or about.st_mode & 0o077:
         raise PermissionError(errno.EPERM, "somebody else has made this folder", str(folder))
-
-
-def fresh_notebook(notebook: Path, checkout: Path) -> Path | None:
-    """Put a fresh copy of a notebook in its place, and keep what was there beside it.
-
-    Returns what that is called now. Raises ``FileNotFoundError`` if the workbook has no such
-    notebook, and ``FileExistsError`` if this is the one that copies are made of.
-    """
-    source = checkout / "notebooks" / notebook.name
-    if notebook.suffix != ".ipynb" or not source.is_file():
-        raise FileNotFoundError(f"{notebook.name}: the workbook has no such notebook")
-    if not notebook.exists():
-        shutil.copyfile(source, notebook)
-        return None
-    if notebook.samefile(source):
-        raise FileExistsError(f"{notebook.name}: this is the notebook that copies are made of")
-    taken = 1
-    while (kept := notebook.with_name(f"{notebook.stem}-mine-{taken}.ipynb")).exists():
-        taken += 1
-    notebook.rename(kept)
-    shutil.copyfile(source, notebook)
-    return kept
 
 
 def collect_progress(hub: HubFolder, first: int) -> dict[str, bytes]:

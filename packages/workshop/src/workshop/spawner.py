@@ -23,7 +23,6 @@ from jupyterhub.utils import random_port
 
 from warm_kernels import fork_server
 from warm_kernels.forked_process import ForkedProcess
-from workbook_lib.locations import project_root
 from workshop.homes import PROGRESS, make_home, make_scratch
 from workshop.hub_folder import HubFolder
 from workshop.limits import Limits
@@ -82,6 +81,10 @@ class ParticipantSpawner(LocalProcessSpawner):
     def user_env(self, env: dict[str, str]) -> dict[str, str]:
         """Add what an account would give, and where this participant's progress is kept."""
         own = {"HOME": str(self._home), "USER": self.user.name, "SHELL": "/bin/bash"}
+        # So that a cell or a terminal finds workbook and varhandle.
+        own["PATH"] = os.pathsep.join(
+            [str(Path(sys.executable).parent), env.get("PATH", os.defpath)]
+        )
         own["WORKBOOK_PROGRESS"] = str(self._home / PROGRESS)
         if fork_server.SWITCH in os.environ:
             own[fork_server.SWITCH] = os.environ[fork_server.SWITCH]
@@ -94,7 +97,7 @@ class ParticipantSpawner(LocalProcessSpawner):
     async def start(self) -> Any:
         """Start the server."""
         home, number = self._home, self.number
-        await asyncio.to_thread(make_home, home, number, project_root())
+        await asyncio.to_thread(make_home, home, number)
         view = None
         if self._config.own_view:
             view = mount_view_of(self._folder, home, self._config.settings.memory_bytes)

@@ -1,0 +1,41 @@
+"""Which outputs of an executed notebook answer a question, and so do not belong beside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_QUESTION, _OBSERVED = "Predict: ", "Observed: "
+
+
+def question_lines(output: Any) -> list[str]:
+    """Return the question and the options that an output shows; nothing if it shows none."""
+    lines = _plain(output).splitlines()
+    return lines if lines and lines[0].startswith(_QUESTION) else []
+
+
+def observed_line(output: Any) -> str:
+    """Return the line of an output that says what was observed; nothing if none does."""
+    return next((line for line in _plain(output).splitlines() if line.startswith(_OBSERVED)), "")
+
+
+def answering_cells(notebook: dict[str, Any]) -> set[str]:
+    """Return the ids of the cells below each question, up to the one that says what was observed.
+
+    The run that is asked about is among them.
+    """
+    found: set[str] = set()
+    below: list[str] | None = None  # cells since a question that is still open
+    for cell in notebook["cells"]:
+        outputs = cell.get("outputs", ())
+        if any(question_lines(output) for output in outputs):
+            below = below or []
+        elif below is not None:
+            below.append(cell["id"])
+        if any(observed_line(output) for output in outputs):
+            found.update(below or [cell["id"]])
+            below = None
+    return found
+
+
+def _plain(output: Any) -> str:
+    return "".join(output.get("data", {}).get("text/plain", ""))
