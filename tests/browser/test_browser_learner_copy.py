@@ -19,9 +19,10 @@ def test_a_lesson_opens_without_a_mark_and_saves_as_it_was(page, path):
     copy = page.server.root / "notebooks" / path.name
     before = copy.read_bytes()
     open_notebook(page, path.name)
-    assert page.evaluate(KERNEL_SAYS) == json.loads(before)["metadata"]["language_info"]
+    told = page.evaluate(KERNEL_SAYS)
     wait_until_still(page, 1000)
     assert not page.evaluate(IS_DIRTY)
+    assert told == json.loads(before)["metadata"]["language_info"]
     assert page.locator(".lm-TabBar-tab.jp-mod-dirty").count() == 0
     assert page.locator(".jp-OutputArea-output").count() == 0
     save(page)
