@@ -2,7 +2,8 @@
 
 A copy is a folder with ``notebooks/`` and ``data/``. It notes in ``.workbook/handed-out.json`` what
 was handed out, so that a file which the learner has changed is told from one that is as it was.
-No output is handed out: it would answer what the lesson is about to ask.
+Outputs are not handed out: they would answer what the lesson is about to ask. Only a folded cell
+before the first question keeps its output, since nothing else of it shows.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 from varhandle.atomic_write import write_all
 from varhandle.display import counted, join_all, join_words
 from varhandle.errors import VarhandleError
+from workbook_lib.lesson.observations import opening_cells
 from workbook_lib.lesson.progress import working_copy
 from workbook_lib.locations import project_root
 
@@ -46,7 +48,7 @@ class _Version:
     """A file as it is handed out, in digests."""
 
     file: str
-    lesson: str  # the same without what a notebook says of the Python here
+    lesson: str  # the same without outputs, and what a notebook says of the Python here
     cells: Mapping[str, str]  # a notebook's: cell id -> the cell's source
 
 
@@ -60,7 +62,7 @@ class _Original:
 
 
 def learner_form(notebook: Notebook) -> Notebook:
-    """Return a notebook without outputs, with the metadata that JupyterLab would give it.
+    """Return a lesson without what answers it, with the metadata that JupyterLab would give it.
 
     Where what the kernel says of itself is missing, JupyterLab adds it, and marks the notebook as
     changed as soon as it opens. The state of widgets is what our setting ``saveState`` adds.
@@ -70,10 +72,10 @@ def learner_form(notebook: Notebook) -> Notebook:
     made = copy.deepcopy(notebook)
     made["metadata"]["language_info"] = IPythonKernel.language_info
     made["metadata"]["widgets"] = _NO_WIDGETS
+    opening = opening_cells(notebook)
     for cell in made["cells"]:
-        cell["source"] = _source(cell).splitlines(keepends=True)
-        if cell["cell_type"] == "code":
-            cell["outputs"], cell["execution_count"] = [], None
+        if cell["id"] not in opening:
+            _clear(cell)
     return made
 
 
@@ -156,12 +158,12 @@ def renew_lesson(folder: Path, lesson: str) -> str:
 def _originals() -> Iterator[tuple[str, _Original]]:
     """Yield what is handed out, by its path in a copy."""
     root = project_root()
-    lessons = sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-    hidden = (".", "__pycache__")
-    data = [path for path in sorted((root / "data").rglob("*")) if path.is_file()]
-    for path in [*lessons, *data]:
+    lessons = set((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    files = [path for part in ("notebooks", "data") for path in sorted((root / part).rglob("*"))]
+    for path in files:
         name = path.relative_to(root)
-        if any(part.startswith(hidden) for part in name.parts):
+        is_hidden = any(part.startswith((".", "__pycache__")) for part in name.parts)
+        if is_hidden or not path.is_file() or (path.suffix == ".ipynb" and path not in lessons):
             continue
         content = path.read_bytes()
         notebook = None
@@ -169,10 +171,16 @@ def _originals() -> Iterator[tuple[str, _Original]]:
         if path in lessons:
             notebook = learner_form(json.loads(content))
             content = notebook_bytes(notebook)
-            lesson = {**notebook, "metadata": notebook["metadata"].get("workbook")}
             cells = {cell["id"]: _digest(_source(cell).encode()) for cell in notebook["cells"]}
-            version = _Version(_digest(content), _digest(notebook_bytes(lesson)), cells)
+            version = _Version(_digest(content), _lesson_digest(notebook), cells)
         yield name.as_posix(), _Original(content, version, notebook)
+
+
+def _lesson_digest(notebook: Notebook) -> str:
+    told = copy.deepcopy([notebook["metadata"].get("workbook"), *notebook["cells"]])
+    for cell in told[1:]:
+        _clear(cell)
+    return _digest(json.dumps(told, sort_keys=True).encode())
 
 
 def _changed_file(path: Path, original: _Original, known: _Version | None) -> bytes | None:
@@ -202,6 +210,7 @@ def _with_work_of(mine: bytes, original: _Original, known: _Version | None) -> t
             name, source = cell["id"], _source(cell)
             if name not in cells:
                 if name not in handed_out and source.strip():
+                    _clear(cell)
                     added[last].append(cell)
                     counts["cell of your own"] += 1
                 continue
@@ -210,14 +219,15 @@ def _with_work_of(mine: bytes, original: _Original, known: _Version | None) -> t
             is_same = _digest(_source(theirs).encode()) == handed_out.get(name)
             is_mine = _digest(source.encode()) != handed_out.get(name) and source != _source(theirs)
             if is_mine and (is_answer or is_same) and cell["cell_type"] == theirs["cell_type"]:
-                theirs["source"] = source
+                theirs["source"] = source.splitlines(keepends=True)
+                _clear(theirs)
                 counts["answer" if is_answer else "changed cell"] += 1
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return original.content, " (nothing of yours could be read)"
     made["cells"] = [*added[""], *(one for c in made["cells"] for one in (c, *added[c["id"]]))]
     plurals = {"cell of your own": "cells of your own"}
     put = [counted(n, what, plurals.get(what, "")) for what, n in counts.items() if n]
-    return notebook_bytes(learner_form(made)), f", with {join_words(put)} in it" if put else ""
+    return notebook_bytes(made), f", with {join_words(put)} in it" if put else ""
 
 
 def _free_name(path: Path) -> Path:
@@ -251,6 +261,11 @@ def _write(folder: Path, files: Mapping[Path, bytes], record: Mapping[str, _Vers
     for path in changed:
         path.parent.mkdir(parents=True, exist_ok=True)
     write_all(changed)
+
+
+def _clear(cell: dict[str, Any]) -> None:
+    if cell["cell_type"] == "code":
+        cell["outputs"], cell["execution_count"] = [], None
 
 
 def _source(cell: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ import varhandle
 from varhandle.families import compatibility
 from varhandle.families.base import Family
 from varhandle.families.catalog import FAMILIES
-from workbook_lib.editions.answers import answering_cells, observed_line
+from workbook_lib.lesson.observations import answering_cells, observed_line
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx

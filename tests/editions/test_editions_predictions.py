@@ -62,8 +62,14 @@ def test_a_learners_copy_shows_nothing_that_a_run_would(learner_copy, path):
     stored = (learner_copy / "notebooks" / path.name).read_text(encoding="utf-8")
     notebook = json.loads(stored)
     assert "Observed: " not in stored
-    assert not [cell["id"] for cell in notebook["cells"] if cell.get("outputs")]
-    assert not [cell["id"] for cell in notebook["cells"] if cell.get("execution_count")]
+    cells = notebook["cells"]
+    asks = next(
+        (n for n, cell in enumerate(cells) if "lesson.predict(" in "".join(cell["source"])), 0
+    )
+    assert not [cell["id"] for cell in cells[asks:] if cell.get("outputs")]
+    assert not [cell["id"] for cell in cells[asks:] if cell.get("execution_count")]
+    opening = [cell for cell in cells[:asks] if cell.get("outputs")]
+    assert all(cell["metadata"]["jupyter"]["source_hidden"] for cell in opening)
     for state in notebook["metadata"]["widgets"].values():
         assert not state["state"]
     for cell in notebook["cells"]:

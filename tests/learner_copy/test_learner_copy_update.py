@@ -118,7 +118,7 @@ def test_jupyter_saves_a_lesson_as_it_was_handed_out(tmp_path):
 
     update_copy(tmp_path)
     manager = FileContentsManager(root_dir=str(tmp_path))
-    lessons = sorted((tmp_path / "notebooks").iterdir())
+    lessons = sorted((tmp_path / "notebooks").glob("*.ipynb"))
     assert len(lessons) == len(list((project_root() / "notebooks").glob("*.ipynb")))
     for path in lessons:
         before = path.read_bytes()
@@ -135,6 +135,27 @@ def test_outputs_alone_are_no_newer_version(project, folder):
     notebook.cells[1].outputs = []
     nbformat.write(notebook, project / "notebooks" / LESSON)
     assert update_copy(folder) == f"{folder}: every lesson is the newest"
+
+
+def test_what_the_first_screen_shows_is_there_where_its_code_is_folded(project, folder):
+    first, own = code("screen", "draw()"), code("later", "draw()")
+    for cell in (first, own):
+        cell.metadata = {"jupyter": {"source_hidden": True}}
+    asked = code("ask", "ask()")
+    question = {"text/plain": "Predict: 1 or 2?"}
+    asked.outputs = [nbformat.v4.new_output("display_data", question)]
+    publish(project, (first, code("open", "x"), asked, own))
+    (project / "notebooks" / "pictures").mkdir()
+    (project / "notebooks" / "pictures" / "a.svg").write_text("<svg/>")
+    update_copy(folder)
+    cells = nbformat.read(folder / "notebooks" / LESSON, as_version=4).cells
+    assert [cell.id for cell in cells if cell.outputs] == ["screen"]
+    assert (folder / "notebooks" / "pictures" / "a.svg").read_text() == "<svg/>"
+    first.outputs[0].text = "drawn otherwise"
+    publish(project, (first, code("open", "x"), asked, own))
+    mine = work(folder, open="y")
+    assert update_copy(folder, renew=True) == f"{folder}: every lesson is the newest"
+    assert (folder / "notebooks" / LESSON).read_bytes() == mine
 
 
 @pytest.mark.parametrize("renew", [False, True])

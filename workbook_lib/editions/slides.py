@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from varhandle.atomic_write import write_all
 from varhandle.display import panel_html
-from workbook_lib.editions.answers import observed_line, question_lines
+from workbook_lib.lesson.observations import observed_line, question_lines
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

@@ -10,6 +10,8 @@ import copy
 import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from workbook_lib.lesson.observations import opening_cells
+
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
@@ -86,10 +88,11 @@ def solved_edition(notebook: NotebookNode) -> NotebookNode:
 
 
 def without_answers(notebook: NotebookNode) -> NotebookNode:
-    """Return an executed notebook with the outputs of its checks alone, which say Right."""
-    kept = copy.deepcopy(notebook)
+    """Return an executed notebook as a learner gets it, but for its checks, which say Right."""
+    kept, opening = copy.deepcopy(notebook), opening_cells(notebook)
     for cell in kept.cells:
-        if cell.cell_type == "code" and "check" not in cell.metadata.get("tags", ()):
+        is_check = "check" in cell.metadata.get("tags", ())
+        if cell.cell_type == "code" and not is_check and cell.id not in opening:
             cell.outputs, cell.execution_count = [], None
     return kept
 

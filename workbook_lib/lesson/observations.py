@@ -1,4 +1,4 @@
-"""Which outputs of an executed notebook answer a question, and so do not belong beside it."""
+"""Which outputs of an executed notebook answer a question, and which come before any is asked."""
 
 from __future__ import annotations
 
@@ -34,6 +34,17 @@ def answering_cells(notebook: dict[str, Any]) -> set[str]:
         if any(observed_line(output) for output in outputs):
             found.update(below or [cell["id"]])
             below = None
+    return found
+
+
+def opening_cells(notebook: dict[str, Any]) -> set[str]:
+    """Return the ids of the folded cells before the first question: an output is all they show."""
+    found: set[str] = set()
+    for cell in notebook["cells"]:
+        if any(question_lines(output) for output in cell.get("outputs", ())):
+            break
+        if cell["metadata"].get("jupyter", {}).get("source_hidden"):
+            found.add(cell["id"])
     return found
 
 
