@@ -38,14 +38,17 @@ def answering_cells(notebook: dict[str, Any]) -> set[str]:
 
 
 def opening_cells(notebook: dict[str, Any]) -> set[str]:
-    """Return the ids of the folded cells before the first question: an output is all they show."""
+    """Return the ids of the folded cells before the first question: an output is all they show.
+
+    A notebook that asks nothing has none: it is a report, and tells of a run alone.
+    """
     found: set[str] = set()
     for cell in notebook["cells"]:
         if any(question_lines(output) for output in cell.get("outputs", ())):
-            break
+            return found
         if cell["metadata"].get("jupyter", {}).get("source_hidden"):
             found.add(cell["id"])
-    return found
+    return set()
 
 
 def _plain(output: Any) -> str:
