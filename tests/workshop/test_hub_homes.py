@@ -28,7 +28,7 @@ def home(hub_folder):
 def test_a_home_is_the_participants_and_closed(home):
     assert home.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_uid for path in (home, *home.rglob("*"))} == {FIRST + 1}
-    names = {path.name for path in (home / "notebooks").iterdir()}
+    names = {path.name for path in (home / "notebooks").glob("*.ipynb")}
     assert names == {path.name for path in (ROOT / "notebooks").glob("*.ipynb")}
     assert (home / "data" / "digits.npz").exists()
 
