@@ -3,7 +3,7 @@
 A copy is a folder with ``notebooks/`` and ``data/``. It notes in ``.workbook/handed-out.json`` what
 was handed out, so that a file which the learner has changed is told from one that is as it was.
 Outputs are not handed out: they would answer what the lesson is about to ask. Only a folded cell
-before the first question keeps its output, since nothing else of it shows.
+that draws something before the first question keeps its output, since nothing else of it shows.
 """
 
 from __future__ import annotations
@@ -74,8 +74,12 @@ def learner_form(notebook: Notebook) -> Notebook:
     made["metadata"]["widgets"] = _NO_WIDGETS
     opening = opening_cells(notebook)
     for cell in made["cells"]:
-        if cell["id"] not in opening:
-            _clear(cell)
+        kept = cell["outputs"] if cell["id"] in opening else []
+        _clear(cell)
+        for output in kept:
+            if "execution_count" in output:
+                output["execution_count"] = None
+            cell["outputs"].append(output)
     return made
 
 

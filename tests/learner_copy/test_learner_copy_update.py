@@ -138,21 +138,28 @@ def test_outputs_alone_are_no_newer_version(project, folder):
 
 
 def test_what_the_first_screen_shows_is_there_where_its_code_is_folded(project, folder):
-    first, own = code("screen", "draw()"), code("later", "draw()")
-    for cell in (first, own):
+    folded = [code(name, "draw()") for name in ("screen", "versions", "machine", "later")]
+    first, prints, machine, own = folded
+    for cell in folded:
         cell.metadata = {"jupyter": {"source_hidden": True}}
+        if cell is not prints:
+            drawn = {"text/html": "<b>1</b>", "text/plain": "1"}
+            cell.outputs = [nbformat.v4.new_output("execute_result", drawn, execution_count=1)]
+    machine.metadata["tags"] = ["nbval-ignore-output"]
     asked = code("ask", "ask()")
     question = {"text/plain": "Predict: 1 or 2?"}
     asked.outputs = [nbformat.v4.new_output("display_data", question)]
-    publish(project, (first, code("open", "x"), asked, own))
+    lesson = (first, prints, machine, code("open", "x"), asked, own)
+    publish(project, lesson)
     (project / "notebooks" / "pictures").mkdir()
     (project / "notebooks" / "pictures" / "a.svg").write_text("<svg/>")
     update_copy(folder)
     cells = nbformat.read(folder / "notebooks" / LESSON, as_version=4).cells
     assert [cell.id for cell in cells if cell.outputs] == ["screen"]
+    assert not any(cell.get("execution_count") for cell in cells), "nothing has been run yet"
     assert (folder / "notebooks" / "pictures" / "a.svg").read_text() == "<svg/>"
-    first.outputs[0].text = "drawn otherwise"
-    publish(project, (first, code("open", "x"), asked, own))
+    first.outputs[0].data["text/plain"] = "2"
+    publish(project, lesson)
     mine = work(folder, open="y")
     assert update_copy(folder, renew=True) == f"{folder}: every lesson is the newest"
     assert (folder / "notebooks" / LESSON).read_bytes() == mine

@@ -56,6 +56,20 @@ def test_everybody_has_their_own_notebooks(hub, ada, bob):
     assert (project_root() / "notebooks" / NOTEBOOKS[3]).exists()
 
 
+def test_a_spoilt_lesson_is_begun_anew_from_a_cell(hub, bob):
+    lesson = f"notebooks/{NOTEBOOKS[2]}"
+    content = bob.api("GET", f"api/contents/{lesson}").json()["content"]
+    assert not [cell for cell in content["cells"] if cell.get("outputs")]
+    content["cells"] = content["cells"][:1]
+    bob.api("PUT", f"api/contents/{lesson}", json={"type": "notebook", "content": content})
+    told = bob.work.run("!workbook fresh 02")
+    assert f"{lesson}: new; your file is now" in told
+    again = bob.api("GET", f"api/contents/{lesson}").json()["content"]
+    assert len(again["cells"]) > 10
+    kept = [name for name in bob.names_in("notebooks") if "(my work, " in name]
+    assert len(kept) == 1
+
+
 def test_nobody_comes_in_as_somebody_else(hub, ada):
     for password in ("ada's", "another", ""):
         assert hub.visitor("ada").sign_in(hub.code(), password).status_code == 403

@@ -18,7 +18,6 @@ from urllib.parse import quote
 
 from varhandle.atomic_write import write_all
 from varhandle.display import panel_html
-from workbook_lib.lesson.observations import observed_line, question_lines
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -95,11 +94,13 @@ def _with(cell: NotebookNode, **fields: Any) -> NotebookNode:
 def _code(cell: NotebookNode) -> Iterator[tuple[NotebookNode, str]]:
     """Yield code and what it showed; apart, where they do not fit on one slide."""
     for output in cell.outputs:
-        if lines := question_lines(output):
+        lines = output.get("data", {}).get("text/plain", "").splitlines()
+        observed = [line for line in lines if line.startswith("Observed: ")]
+        if lines and lines[0].startswith("Predict: "):
             output.data["text/html"] = _question(lines)
             cell.metadata["question"] = True
-        elif observed := observed_line(output):
-            output.data["text/html"] = panel_html("neutral", observed)
+        elif observed and ".compare(" in cell.source:
+            output.data["text/html"] = panel_html("neutral", observed[0])
             cell.metadata["answer"] = True
         else:
             continue
