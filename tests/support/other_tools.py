@@ -269,6 +269,18 @@ for call in (1.0, 2.0, 3.0):
     np.testing.assert_array_equal(answer, [call] * 4)
 print("result: the file counts")
 """
+_LIFTED = """
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+runner = Interpreter("lifted.tflite").get_signature_runner()
+state = dict(np.load("lifted.state.npz"))
+for call in (1.0, 2.0):
+    outputs = runner(x=np.ones(4, "float32"), **state)
+    state = {name: outputs[name] for name in state}
+    np.testing.assert_array_equal(outputs["y"], [call] * 4)
+print("result: the lifted file counts")
+"""
 _INSTALLED = "import importlib.metadata as it\nprint('result:', {0!r}, it.version({0!r}))"
 _CONVERT = """
 program = "import tensorflow as tf; print('result:', tf.keras.Sequential.__module__)"
@@ -359,6 +371,17 @@ def _image_calls() -> object:
 
 def _wheels() -> None:
     _run([_UV, "build", "--quiet", "--wheel", "--out-dir", "wheels", _PACKAGE], uv_environment())
+
+
+def _counter_and_wheels() -> None:
+    import tensorflow as tf
+    from family_checks import counter
+
+    module = counter(tf)
+    function = module.__call__.get_concrete_function()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], module)
+    Path("model.tflite").write_bytes(converter.convert())
+    _wheels()
 
 
 _PACKAGE = str(ROOT / "packages/varhandle")
@@ -500,6 +523,14 @@ print("result:", runner(x=np.array([b"a bb c"], object))["y"].tolist())
         ("pip", "ai-edge-litert==1.2.0"),
         after=_INSTALLED.format("ai-edge-litert"),
         shell=True,
+    ),
+    "ai-edge-litert, and the state taken out": Check(
+        lambda: explain("TensorType 13 cannot be loaded").matches[0].fix.partition("\n\n")[2],
+        ("pip", "varhandle"),
+        make=_counter_and_wheels,
+        after=_LIFTED + _INSTALLED.format("ai-edge-litert"),
+        shell=True,
+        environment=(("UV_FIND_LINKS", "wheels"),),
     ),
     "resource variables on 2.8": Check(
         lambda: advice("Variable constant folding failed."),

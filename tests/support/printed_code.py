@@ -122,7 +122,8 @@ def _strings(node: ast.AST) -> Iterator[str]:
         parts = (v.value if isinstance(v, ast.Constant) else HOLE for v in node.values)
         yield from _unless_of_a_log("".join(map(str, parts)))
     elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-        yield from _unless_of_a_log(re.sub(r"\{\w+(?:![rs])?(?::[\w ]+)?\}", HOLE, node.value))
+        text = re.sub(r"\{\w+(?:![rs])?(?::[\w. ]+)?\}", HOLE, node.value)
+        yield from _unless_of_a_log(text.replace("{{", "{").replace("}}", "}"))  # a template
     for child in ast.iter_child_nodes(node):
         is_docstring = isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)
         if not is_docstring and not (
@@ -202,7 +203,7 @@ def missing() -> list[tuple[str, str]]:
         (name, piece)
         for name, mine in pieces().items()
         for piece in mine
-        if piece not in told.get(name, {})
+        if not told.get(name, {}).get(piece)
     ]
 
 

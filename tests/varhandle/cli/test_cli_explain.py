@@ -1,12 +1,15 @@
 """``varhandle explain``: a log from a file or a pipe, in words or as JSON."""
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from varhandle.cli import main
+from varhandle.formats import regular_file
 
 LOG = (
     "Traceback (most recent call last):\n"
@@ -74,17 +77,24 @@ def test_from_a_pipe(arguments):
     assert json.loads(done.stdout)["matches"][0]["id"] == "unsupported-variable-dtype"
 
 
-@pytest.mark.parametrize("make", ["missing", "folder"])
-def test_what_cannot_be_read_is_refused_in_one_line(tmp_path, capsys, make):
+@pytest.mark.parametrize("make", ["missing", "folder", "pipe", "device"])
+def test_what_cannot_be_read_is_refused_in_one_line(tmp_path, monkeypatch, capsys, make):
     path = tmp_path / "a\nb\x1b[2J"
-    if make == "folder":
-        path.mkdir()
+    monkeypatch.setattr(regular_file, "_UNTIL_A_WRITER", 50)
+    monkeypatch.setattr(regular_file, "LARGEST_TEXT", 1000)
+    maker, told = {
+        "missing": (Path.exists, "No such file"),
+        "folder": (Path.mkdir, "directory"),
+        "pipe": (os.mkfifo, "nobody writes into"),
+        "device": (lambda at: at.symlink_to("/dev/zero"), "more than 1,000 bytes"),
+    }[make]
+    maker(path)
     assert main(["explain", str(path)]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
     assert len(printed.err.splitlines()) == 1
     assert "\x1b" not in printed.err
-    assert ("directory" if make == "folder" else "No such file") in printed.err
+    assert told in printed.err
 
 
 def test_a_closed_input_is_refused():

@@ -121,6 +121,14 @@ def test_what_could_not_be_installed_is_in_the_file_with_its_reason(uv, tmp_path
     assert f"1.15.5: not installed: {reason}" in capsys.readouterr().out
 
 
+def test_a_matrix_is_listed_as_text(tmp_path, capsys):
+    path = tmp_path / "matrix.json"
+    entry = {"version": "2.8.4", "installed": False, "reason": "a\x1b]0;b\n\x9b2J", "results": {}}
+    path.write_text(json.dumps({"versions": [entry]}))
+    assert main(["matrix", "--list", "--output", str(path)]) == 0
+    assert capsys.readouterr().out == "2.8.4: not installed: a\\x1b]0;b\\n\\x9b2J\n"
+
+
 def test_lists_what_the_workbook_holds_without_uv(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert main(["matrix", "--list"]) == 0
@@ -160,7 +168,19 @@ def test_no_uv_is_one_line_and_2(monkeypatch, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "content", ["{", "[]", '{"versions": 3}', '{"versions": [{"version": "x"}]}', "\udcff"]
+    "content",
+    [
+        *(
+            "{",
+            "[" * 100_000,
+            "[]",
+            '{"versions": 3}',
+            '{"versions": [{"version": "x"}]}',
+            "\udcff",
+        ),
+        '{"versions": [{"version": "2.8.4", "results": {"read-only": {}}}]}',
+        '{"versions": [], "cases": [1]}',
+    ],
 )
 def test_a_file_that_is_no_matrix_is_left_alone(uv, tmp_path, capsys, content):
     path = tmp_path / "other.json"

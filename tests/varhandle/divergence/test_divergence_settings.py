@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from family_checks import run_command
 from planted_faults import operators_of, with_changed_weight, without_operators
 
 from varhandle import bisect_settings
@@ -122,10 +123,11 @@ def test_a_damaged_file_agrees_once_it_is_made_anew(wide, tf):
 
 
 def test_nothing_to_flip(wide, capsys):
-    arguments = ["locate", str(wide / "wide.keras"), "--bisect-settings"]
-    assert main([*arguments, "--inputs", str(wide / "inputs.npy")]) == 0
+    command = f"varhandle locate {wide}/wide.keras --bisect-settings"
+    recipe = f"--quantization float16 --inputs {wide}/inputs.npy"
+    assert run_command(f"{command} {recipe}") == 0
     assert capsys.readouterr().out.startswith("nothing to flip")
-    assert main([*arguments, "--json"]) == 0
+    assert run_command(f"{command} --json") == 0
     told = json.loads(capsys.readouterr().out)
     assert told["flips"] is None
     assert [one["verdict"] for one in told["tries"]] == ["agrees"] * 4

@@ -568,11 +568,15 @@ def test_weights_of_half_precision(tf, planned):
     planned("m.keras", quantization="float16")
 
 
-def test_a_graph_in_text(tf, planned):
-    from google.protobuf import text_format
-
+@pytest.mark.parametrize(
+    ("file", "as_text"), [("m.pbtxt", True), ("m.meta", True), ("m.meta", False)]
+)
+def test_a_graph_in_text_or_in_a_meta_graph(tf, planned, file, as_text):
     with tf.Graph().as_default() as graph:
         x = tf.compat.v1.placeholder(tf.float32, [1, 4], name="x")
         tf.multiply(x, 2.0, name="y")
-    Path("m.pbtxt").write_text(text_format.MessageToString(graph.as_graph_def()))
-    planned("m.pbtxt")
+    if file == "m.meta":
+        tf.compat.v1.train.export_meta_graph(file, graph=graph, as_text=as_text)
+    else:
+        tf.io.write_graph(graph, ".", file, as_text)
+    planned(file)

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from family_checks import run
 from printed_code import ran
 
 from varhandle.diagnosis import diagnose
@@ -280,7 +281,7 @@ def test_what_the_file_does_not_tell_has_a_next_step(
     text = str(refused.value)
     code = text[text.index("model(") : text.index("; and then varhandle cure exported")]
     names = ("left", "right") if len(arguments) == 2 else ("x",)
-    exec(code, dict(zip(names, arguments, strict=True), model=model))
+    run(code, **dict(zip(names, arguments, strict=True)), model=model)
     made = cure("exported")
     assert made.parity.passed
     # A state goes on from where it was exported.

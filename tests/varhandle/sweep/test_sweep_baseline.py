@@ -1,10 +1,12 @@
 """A sweep beside an earlier one: what counts as worse, as drift, as missing."""
 
 import csv
+import os
 
 import pytest
 from sweep_probe import PretendedRows, Probe
 
+from varhandle.formats import regular_file
 from varhandle.sweep.baseline import compare_rows
 from varhandle.sweep.results import read_rows
 from varhandle.sweep.row_specs import SweepInputError, rows_of_models
@@ -125,10 +127,33 @@ HEADER = (
         (f"{HEADER}\nm,,,litert,,ready,,,x,,,,,1.0,,,\n".encode(), "invalid literal"),
         (f"{HEADER}\nm,,,litert\n".encode(), "the verdict None"),
         (f'{HEADER}\n"m'.encode(), "unexpected end of data"),
+        (f"{HEADER}\nm,,,litert,,ready,,,6,5,,,,1.0,,,\n".encode(), "more calls agree"),
+        (f"{HEADER}\nm,,,litert,,ready,,,{'9' * 4000},1,,,,1.0,,,\n".encode(), "more calls agree"),
     ],
 )
 def test_a_baseline_that_is_no_sweep_is_refused(tmp_path, content, fault):
     if content is not None:
         (tmp_path / "sweep.csv").write_bytes(content)
     with pytest.raises(SweepInputError, match=f"no sweep: .*{fault}"):
+        read_rows(tmp_path)
+
+
+def test_names_of_a_baseline_are_shown_as_text(tmp_path):
+    line = '"\x1b]0;a\nb",,,\x9b2J,,ready,,,,,,,,1.0,,,'
+    (tmp_path / "sweep.csv").write_text(f"{HEADER}\n{line}\n", encoding="utf-8")
+    (change,) = compare_rows([], read_rows(tmp_path))
+    assert str(change).isprintable()
+    assert change.regression
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_baseline_without_end_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(regular_file, "_UNTIL_A_WRITER", 50)
+    monkeypatch.setattr(regular_file, "LARGEST_TEXT", 1000)
+    os.mkfifo(tmp_path / "sweep.csv")
+    with pytest.raises(SweepInputError, match="nobody writes"):
+        read_rows(tmp_path)
+    (tmp_path / "sweep.csv").unlink()
+    (tmp_path / "sweep.csv").symlink_to("/dev/zero")
+    with pytest.raises(SweepInputError, match="more than 1,000 bytes"):
         read_rows(tmp_path)

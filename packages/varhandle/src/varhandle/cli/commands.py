@@ -110,10 +110,12 @@ def _explain(options: argparse.Namespace) -> int:
 
 def _log(name: str) -> bytes:
     """Read a log, from the standard input if its name is ``-``."""
+    from varhandle.formats.regular_file import read_stream, read_text
+
     if name == "-" and sys.stdin is None:  # as by <&-
         raise BadInputError("standard input: it is closed")
     try:
-        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        return read_stream(sys.stdin.buffer) if name == "-" else read_text(Path(name))
     except (OSError, ValueError) as error:
         subject = "standard input" if name == "-" else name
         raise BadInputError(f"{subject}: {getattr(error, 'strerror', None) or error}") from error

@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from io import BufferedReader
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from varhandle.display import counted, join_all, printable
 from varhandle.errors import VarhandleError
 from varhandle.evaluate.input_facts import Around, Between, Fact
+from varhandle.formats.regular_file import open_regular
 from varhandle.graph import Signature, TensorSpec, shape_fits
 from varhandle.sandbox import run_isolated
 from varhandle.sandbox.record import short_message
@@ -239,11 +241,11 @@ def _first(found: Any) -> Any:
 
 def _read(path: Path) -> Any:
     try:
-        found = np.load(path, allow_pickle=False)
-        if not hasattr(found, "files"):
-            return found
-        with found as archive:
-            return {name: archive[name] for name in archive.files}
+        with BufferedReader(open_regular(path)) as file:
+            found = np.load(file, allow_pickle=False)
+            if not hasattr(found, "files"):
+                return found
+            return {name: found[name] for name in found.files}
     except (OSError, ValueError, EOFError, KeyError, MemoryError) as error:
         line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CallsError(f"{path}: not an .npz or .npy file that can be read ({line})") from error

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import shlex
 import stat
 from io import FileIO
 from pathlib import Path
+from typing import IO
 
 LARGEST_MESSAGE = 2**31 - 1
 """Bytes of the largest protocol buffer message there can be."""
+
+LARGEST_TEXT = 2**28
+_UNTIL_A_WRITER = 5000  # milliseconds
 
 _OPENED_FILES = ("saved_model.pb", "saved_model.pbtxt", "fingerprint.pb", "keras_metadata.pb")
 _OPENED_FOLDERS = ("variables", "assets", "assets.extra")
@@ -82,3 +87,33 @@ def read_regular(path: Path, most: int = LARGEST_MESSAGE) -> bytes:
         while filled < size and (count := file.readinto(view[filled:])):
             filled += count
     return bytes(view[:filled])
+
+
+def read_text(path: Path) -> bytes:
+    """Read a text that a user names: a file, or a pipe that somebody writes into.
+
+    ``OSError`` for one of more than ``LARGEST_TEXT`` bytes, and for a pipe without a writer.
+    """
+    with FileIO(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+        first = b""
+        if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
+            waiting = select.poll()
+            waiting.register(file, select.POLLIN)
+            if not waiting.poll(_UNTIL_A_WRITER):
+                first = file.read(1)  # ``None``, and no end, where a writer has nothing to say yet
+                if first == b"":
+                    raise OSError("a named pipe that nobody writes into")
+        os.set_blocking(file.fileno(), True)
+        return (first or b"") + read_stream(file)
+
+
+def read_stream(file: IO[bytes] | FileIO) -> bytes:
+    """Read an open file to its end; ``OSError`` where that does not come in ``LARGEST_TEXT``."""
+    parts, read = [], 0
+    while part := file.read(1 << 20):
+        parts.append(part)
+        read += len(part)
+        if read > LARGEST_TEXT:
+            fault = f"it has more than {LARGEST_TEXT:,} bytes: cut out the part that matters"
+            raise OSError(fault)
+    return b"".join(parts)

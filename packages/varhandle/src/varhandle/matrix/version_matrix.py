@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from varhandle.atomic_write import write_text
-from varhandle.display import Rich, join_words
+from varhandle.display import Rich, join_words, printable
 from varhandle.facts.data_files import data_file
 from varhandle.facts.releases import marked_runs, span
 from varhandle.families.catalog import CASES
 from varhandle.families.catalog import family as family_of
+from varhandle.formats.regular_file import read_text
 from varhandle.matrix.environments import (
     Ended,
     NotInstalledError,
@@ -50,18 +51,27 @@ def load(path: Path | None = None) -> dict[str, Any]:
     Raises ``ValueError`` if the file holds none.
     """
     file = path or stored_path()
-    matrix = json.loads(file.read_text(encoding="utf-8"))
-    entries = matrix.get("versions") if isinstance(matrix, dict) else None
-    if not isinstance(entries, list) or not all(map(_is_entry, entries)):
+    try:
+        matrix = json.loads(read_text(file))
+    except RecursionError:
+        matrix = None
+    matrix = matrix if isinstance(matrix, dict) else {}
+    entries, cases = matrix.get("versions"), matrix.get("cases", [])
+    if not (_all_are(_is_entry, entries) and _all_are(lambda case: "id" in case, cases)):
         raise ValueError("this is no version matrix")
     return matrix
 
 
-def _is_entry(entry: Any) -> bool:
+def _all_are(kind: Callable[[dict[str, Any]], bool], found: Any) -> bool:
+    return isinstance(found, list) and all(isinstance(one, dict) and kind(one) for one in found)
+
+
+def _is_entry(entry: dict[str, Any]) -> bool:
+    version, results = str(entry.get("version")), entry.get("results")
     return (
-        isinstance(entry, dict)
-        and re.fullmatch(r"\d+(\.\d+)+", str(entry.get("version")), re.ASCII) is not None
-        and isinstance(entry.get("results"), dict)
+        re.fullmatch(r"\d{1,4}(\.\d{1,4})+", version, re.ASCII) is not None
+        and isinstance(results, dict)
+        and _all_are(lambda result: isinstance(result.get("outcome"), str), [*results.values()])
     )
 
 
@@ -148,7 +158,8 @@ def described(entry: Mapping[str, Any], changed: Sequence[str] = ()) -> str:
     )
     if not entry.get("installed"):
         said = f"not installed: {entry.get('reason') or 'no reason was given'}"
-    return "\n".join([f"{entry['version']}: {said}", *(f"  {change}" for change in changed)])
+    lines = [f"{entry['version']}: {said}", *(f"  {change}" for change in changed)]
+    return "\n".join(printable(line, None) for line in lines)
 
 
 def releases_of(matrix: Mapping[str, Any], here: Mapping[str, Path]) -> tuple[Release, ...]:

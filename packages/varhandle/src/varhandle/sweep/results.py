@@ -12,6 +12,8 @@ from typing import Any, get_type_hints
 from urllib.parse import quote
 
 from varhandle.atomic_write import write_all
+from varhandle.display import printable
+from varhandle.formats.regular_file import read_text
 from varhandle.html_page import page_html
 from varhandle.sweep.baseline import Change
 from varhandle.sweep.row_specs import SweepInputError
@@ -129,7 +131,7 @@ def read_rows(folder: Path) -> tuple[Row, ...]:
     Raises ``SweepInputError`` if it is no sweep.
     """
     try:
-        lines = (folder / CSV_FILE).read_text(encoding="utf-8").splitlines()
+        lines = read_text(folder / CSV_FILE).decode().splitlines()
         reader = csv.DictReader(lines, strict=True)
         if not set(_COLUMNS) - _LATER <= set(reader.fieldnames or ()):
             raise ValueError("its columns are others")
@@ -144,11 +146,14 @@ def read_rows(folder: Path) -> tuple[Row, ...]:
 def _row(record: Mapping[str, str]) -> Row:
     if record["verdict"] not in OUTCOMES:
         raise ValueError(f"the verdict {record['verdict']!r}")
-    return Row(**{name: _value(kind, record.get(name, "")) for name, kind in _COLUMNS.items()})
+    row = Row(**{name: _value(kind, record.get(name, "")) for name, kind in _COLUMNS.items()})
+    if row.calls is not None and not 0 <= (row.agreeing or 0) <= row.calls:
+        raise ValueError("more calls agree than there are")
+    return row
 
 
 def _value(kind: Any, cell: str) -> Any:
-    text = _MARKED.sub(r"\1", cell)
+    text = printable(_MARKED.sub(r"\1", cell), None)
     if kind == tuple[str, ...]:
         return tuple(text.split(_SEPARATOR)) if text else ()
     if not text:

@@ -17,6 +17,7 @@ from typing import Any
 from varhandle.display import printable
 from varhandle.errors import VarhandleError
 from varhandle.formats import looks_like_model
+from varhandle.formats.regular_file import read_text
 
 DEFAULT_TARGET = "litert"
 LIST_COLUMNS = ("model", "signature", "inputs", "target", "quantization")
@@ -143,10 +144,11 @@ def _inputs_beside(path: Path, inputs: str) -> Path:
 
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeError) as error:
-        fault = getattr(error, "strerror", None) or "it is no UTF-8 text"
-        raise SweepInputError(f"{path}: cannot be read: {fault}") from error
+        text = read_text(path).decode("utf-8-sig")
+    except UnicodeError as error:
+        raise SweepInputError(f"{path}: cannot be read: it is no UTF-8 text") from error
+    except OSError as error:
+        raise SweepInputError(f"{path}: cannot be read: {error.strerror or error}") from error
     if path.suffix.lower() not in {".json", ".jsonl"}:
         try:
             reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)

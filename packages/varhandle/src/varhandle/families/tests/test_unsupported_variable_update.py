@@ -89,6 +89,17 @@ def test_a_slice_and_a_step_of_an_optimizer(tf):
     assert here.v.numpy().tolist() == [0.5, 8.5, 2.5]
 
 
+def test_a_count_up_to_a_limit(tf):
+    there, here = tf.Variable(3), SimpleNamespace(n=tf.Variable(3))
+    tf.raw_ops.ResourceCountUpTo(resource=there.handle, limit=9, T=tf.int32)
+    variable = Variable("n", "int32", ())
+    run(
+        unsupported_variable_update.assign_whole_value([variable], {"n": ["ResourceCountUpTo"]}),
+        self=here,
+    )
+    assert here.n.numpy() == there.numpy() == 4
+
+
 def test_the_slice_assign_of_the_zoo_converts_with_its_fix(tf, specimen_path, tmp_path):
     fix = fix_of(specimen_path("slice_assign"), "unsupported-variable-update")
     module = tf.Module()
