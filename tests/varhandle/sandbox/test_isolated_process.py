@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from varhandle.sandbox import OpError, cancellable, run_isolated, run_source
+from varhandle.sandbox.temporary_folder import temporary_folder
 
 IMPORTS = "from varhandle.sandbox import run_isolated, run_source\n"
 
@@ -412,3 +413,14 @@ def test_a_server_that_nobody_asked_is_not_waited_for(run_script):
         "print(server._process.returncode)\n"
     )
     assert said == "True -9\n"
+
+
+def test_a_folder_is_removed_however_deep_it_is(tmp_path, monkeypatch):
+    """Python itself removes no more than a thousand levels."""
+    (tmp_path / "other" / "kept").mkdir(parents=True)
+    source = "for n in range(1500): os.mkdir('d'); os.chdir('d')\nopen('f', 'w'); os.umask(0o777)"
+    with temporary_folder(f"{tmp_path}/deep-") as folder:
+        command = [sys.executable, "-c", f"import os\n{source}\nos.mkdir('nobody may look')"]
+        subprocess.run(command, cwd=folder, check=True)
+        Path(folder, "link").symlink_to(tmp_path / "other")
+    assert sorted(tmp_path.rglob("*")) == [tmp_path / "other", tmp_path / "other/kept"]

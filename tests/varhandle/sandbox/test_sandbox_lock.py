@@ -215,6 +215,9 @@ WRITES = {
         "open(f'{folder}/{n}/a/b', 'wb').write(part)"
     ),
     "no files but names": "for n in range(17_000): os.mkdir(f'{folder}/{n}')",
+    "deeper than a path can say": (
+        "os.chdir(folder)\nfor n in range(50): os.mkdir('d' * 100); os.chdir('d' * 100)"
+    ),
     "files without a name": (
         "held = [open(f'{folder}/{n}', 'wb') for n in range(20)]\n"
         "for one in held: os.unlink(one.name); one.write(part); one.flush()"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from varhandle.divergence.flat_graph import (
 from varhandle.divergence.tensor_difference import difference
 from varhandle.evaluate.session import Session
 from varhandle.sandbox import run_isolated
+from varhandle.sandbox.temporary_folder import temporary_folder
 
 Array = npt.NDArray[Any]
 
@@ -59,7 +59,7 @@ def smallest_fault(
     deadline, runs = time.monotonic() + seconds, {}
 
     def fails(names: Sequence[str]) -> bool:
-        with tempfile.TemporaryDirectory(prefix="part-") as folder:
+        with temporary_folder("part-") as folder:
             arguments = run_part, flat, list(names), values.value, folder
             record = run_isolated(*arguments, timeout=60.0, writes=[folder])
         runs[tuple(names)] = record.value if record.ok and time.monotonic() < deadline else None
@@ -74,7 +74,7 @@ def tensor_values(flat: FlatGraph, calls: Sequence[Mapping[str, Array]]) -> dict
     """Return what the tensors of a graph are in successive calls; in a child process."""
     import tensorflow as tf
 
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder("part-") as folder:
         step, names = _looked_at(flat, folder)
         found: dict[str, list[Array]] = {}
         for call in calls:

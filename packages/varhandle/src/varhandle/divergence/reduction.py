@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -33,6 +32,7 @@ from varhandle.errors import VarhandleError
 from varhandle.formats import format_of, read_graph
 from varhandle.sandbox import run_isolated
 from varhandle.sandbox.record import short_message
+from varhandle.sandbox.temporary_folder import temporary_folder
 from varhandle.tflite.flatbuffer import indices
 
 Array = npt.NDArray[Any]
@@ -422,5 +422,5 @@ def _flat_graph(model: str, compared: Mapping[str, Any]) -> FlatGraph | None:
     if format_of(graph).needs_checkpoint:
         return None
     (source,) = load.load.args
-    with tempfile.TemporaryDirectory(prefix="part-") as folder:
+    with temporary_folder("part-") as folder:
         return flattened(graph, source, compared["signature"], folder)

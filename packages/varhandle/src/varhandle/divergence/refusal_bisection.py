@@ -10,7 +10,6 @@ from __future__ import annotations
 import html
 import os
 import re
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -42,6 +41,7 @@ from varhandle.graph.op_roles import variable_role
 from varhandle.sandbox import Record, run_isolated
 from varhandle.sandbox.lock import locking
 from varhandle.sandbox.record import short_message
+from varhandle.sandbox.temporary_folder import temporary_folder
 
 __all__ = ["Refusal", "why_refused"]
 
@@ -231,7 +231,7 @@ def why_refused(
         made = convert(model, signature_keys=keys, trust=trust, timeout=timeout, imports=own_code)
         if made.record.ok:
             return Refusal(os.fspath(model), made.record, None)
-        with tempfile.TemporaryDirectory(prefix="why-") as folder:
+        with temporary_folder("why-") as folder:
             opened = ModelSource(
                 format_of(graph).path_to_load(model), trust=trust, imports=tuple(own_code)
             )
@@ -301,7 +301,7 @@ class _Search:
 
     def _try(self, names: Sequence[str]) -> _Kind:
         self.tries += 1
-        with tempfile.TemporaryDirectory(prefix="part-") as folder:
+        with temporary_folder("part-") as folder:
             converted = convert_part, self.flat, list(names), folder
             return _kind(run_isolated(*converted, timeout=self._timeout, writes=[folder]))
 

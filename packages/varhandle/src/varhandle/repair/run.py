@@ -12,7 +12,6 @@ import copy
 import functools
 import html
 import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,6 +60,7 @@ from varhandle.repair.refusal import (
 from varhandle.repair.steps import STEPS, RepairJob
 from varhandle.sandbox import run_isolated
 from varhandle.sandbox.lock import locking
+from varhandle.sandbox.temporary_folder import temporary_folder
 from varhandle.savedmodel import checkpoint_freezer, resave_tracked
 from varhandle.tflite.externalize_state import Lifted, lift_state
 from varhandle.tflite.flatbuffer import unpack
@@ -286,7 +286,7 @@ def cure(
     plan = plan_repair(diagnosis, place, quantization, signature=signature)
     if "lift" in plan.steps and needs_calibration(recipe):
         require("ai_edge_quantizer", f"{recipe} of a file whose state is an input")
-    with locking(lock), tempfile.TemporaryDirectory(prefix="cure-") as folder:
+    with locking(lock), temporary_folder("cure-") as folder:
         return _run_plan(
             RepairJob(diagnosis, place, plan, inputs, trust, timeout, Path(folder), own_code)
         )

@@ -6,6 +6,8 @@ The kernel limits each file of a process (``lock``), and not all of them togethe
 from __future__ import annotations
 
 import contextlib
+import errno
+import math
 import os
 import stat
 import time
@@ -44,19 +46,23 @@ class DiskWatch:
         return False
 
 
-def _bytes_in(folders: Iterable[str]) -> int:
-    return sum(map(_bytes_of, (one for folder in folders for one in _entries(folder))))
+def _bytes_in(folders: Iterable[str]) -> float:
+    return sum(size for folder in folders for size in _sizes(folder))
 
 
-def _entries(folder: str) -> Iterator[os.stat_result]:
+def _sizes(folder: str) -> Iterator[float]:
     waiting = [folder]
     while waiting:
         with contextlib.suppress(OSError), os.scandir(waiting.pop()) as entries:
             for entry in entries:
-                with contextlib.suppress(OSError):  # it may be gone by now
-                    yield entry.stat(follow_symlinks=False)
+                try:
+                    yield _bytes_of(entry.stat(follow_symlinks=False))
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(entry.path)
+                except OSError as error:
+                    if error.errno == errno.ENAMETOOLONG:  # so deep that nobody can look
+                        yield math.inf
+                    # Otherwise it is gone by now.
 
 
 def _bytes_removed(pid: int) -> int:

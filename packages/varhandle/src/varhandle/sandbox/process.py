@@ -18,7 +18,6 @@ import re
 import signal
 import stat
 import sys
-import tempfile
 import threading
 import time
 import types
@@ -34,6 +33,7 @@ from varhandle.sandbox.disk_watch import DiskWatch
 from varhandle.sandbox.fork_server import SpawnedChild, start_child
 from varhandle.sandbox.lock import is_wanted, search_path
 from varhandle.sandbox.record import OpError, Record
+from varhandle.sandbox.temporary_folder import temporary_folder
 
 GIB = 2**30
 _POLL_SECONDS = 0.05
@@ -148,7 +148,7 @@ def _run(
 ) -> Record:
     if _cancelled.get().is_set():
         return Record(**_CANCELLED)
-    with tempfile.TemporaryDirectory(prefix="isolated-") as name:
+    with temporary_folder("isolated-") as name:
         folder = Path(name)
         cwd = str(Path.cwd())
         if lock is not None:
