@@ -1,5 +1,6 @@
 """Every door of the command line, and every file that somebody might push through it."""
 
+import io
 import json
 import os
 import random
@@ -149,6 +150,50 @@ def test_a_keras_file_whose_values_lie_elsewhere(tmp_path, capsys, where):
             group.create_virtual_dataset("w", layout)
     for command in (["inspect"], ["diagnose"], ["diagnose", "--trust"]):
         assert "lies in another file" in refused(tmp_path / "m.h5", capsys, *command)
+
+
+BAD_VALUES = [
+    # what is at the place of the values, and the words about it
+    (None, "it holds no values of dense/kernel:0"),
+    ("link", "it holds no values of dense/kernel:0"),
+    ("bomb", "declares 16,777,216,000,000 bytes, and stores 0"),
+]
+
+
+def put_values(group, what):
+    import h5py
+
+    if what == "link":  # round in a circle
+        group["kernel:0"], group["other"] = map(h5py.SoftLink, ("other", "kernel:0"))
+    elif what == "bomb":
+        group.create_dataset("kernel:0", (2**20, 4_000_000), "f4", chunks=(1024, 2))
+
+
+@pytest.mark.parametrize(("what", "told"), BAD_VALUES)
+def test_a_keras_file_without_its_values(tmp_path, capsys, what, told):
+    import h5py
+
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file.attrs["model_config"] = json.dumps({"class_name": "Sequential", "config": {}})
+        layer = file.create_group("model_weights/dense")
+        layer.attrs["weight_names"] = [b"dense/kernel:0"]
+        put_values(layer.create_group("dense"), what)
+    assert told in refused(tmp_path / "m.h5", capsys)
+
+
+@pytest.mark.parametrize(
+    ("what", "told"), [("link", "vars/kernel:0 is a link, and Keras follows none"), BAD_VALUES[2]]
+)
+def test_an_archive_of_keras_without_its_values(tmp_path, capsys, what, told):
+    import h5py
+
+    weights = io.BytesIO()
+    with h5py.File(weights, "w") as file:
+        put_values(file.create_group("layers/dense/vars"), what)
+    with zipfile.ZipFile(tmp_path / "m.keras", "w") as archive:
+        archive.writestr("config.json", json.dumps({"class_name": "Sequential", "config": {}}))
+        archive.writestr("model.weights.h5", weights.getvalue())
+    assert told in refused(tmp_path / "m.keras", capsys)
 
 
 @pytest.mark.parametrize("kind", ["device", "pipe", "folder"])
@@ -668,7 +713,7 @@ def test_keras_configs_that_make_no_sense(monkeypatch, tmp_path):
     @given(_JSON)
     def run(config):
         root = {"model_config": json.dumps(config)}
-        outline = {"attributes": {"": root}, "datasets": {}, "external": []}
+        outline = {"attributes": {"": root}, "datasets": {}, "external": [], "soft": []}
         monkeypatch.setattr(keras_reader, "read_hdf5_outline", lambda *_: outline)
         try:
             repr(keras_reader.read_keras(tmp_path / "m.keras", is_archive=True))

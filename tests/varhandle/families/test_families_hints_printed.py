@@ -575,8 +575,8 @@ def test_a_graph_in_text_or_in_a_meta_graph(tf, planned, file, as_text):
     with tf.Graph().as_default() as graph:
         x = tf.compat.v1.placeholder(tf.float32, [1, 4], name="x")
         tf.multiply(x, 2.0, name="y")
-    if file == "m.meta":
-        tf.compat.v1.train.export_meta_graph(file, graph=graph, as_text=as_text)
-    else:
-        tf.io.write_graph(graph, ".", file, as_text)
+        if file == "m.meta":
+            tf.compat.v1.train.export_meta_graph(file, as_text=as_text)
+        else:
+            tf.io.write_graph(graph, ".", file, as_text)
     planned(file)

@@ -9,6 +9,7 @@ from family_checks import run, run_command
 
 from varhandle import NoCureError, cure, diagnose
 from varhandle.cli import main
+from varhandle.evaluate.stateful_parity import MICRO, has_micro
 from varhandle.repair import steps
 from varhandle.sandbox import run_isolated
 from varhandle.savedmodel.close_shapes import close_signatures
@@ -45,7 +46,12 @@ def _of_own_class(layers, keras):
     return keras.Model(x, layers.SimpleRNN(3)(layers.LayerNormalization()(attended + x)))
 
 
-MODELS = [_steps_open, _masked, _pictures, _of_own_class]
+def _upsampled(layers, keras):
+    widened = layers.Conv1DTranspose(4, 3, strides=2)
+    return keras.Sequential([keras.Input((None, 3)), widened, layers.LSTM(2)])
+
+
+MODELS = [_steps_open, _masked, _pictures, _of_own_class, _upsampled]
 
 
 def _inputs(model, length):
@@ -143,6 +149,23 @@ def test_a_graph_that_cannot_be_closed_has_a_line_for_its_author(tf, tmp_path, m
         cure(tmp_path / "m")
     names = run(raised.value.change, model=model)
     _answers_as(tf, names["converter"].convert(), model)
+
+
+@pytest.mark.skipif(not has_micro(), reason="TensorFlow Lite Micro is not installed")
+@pytest.mark.parametrize("suffix", [".keras", ""])
+def test_a_target_that_resizes_nothing_gets_all_sizes(tf, tmp_path, suffix):
+    model = _made(tf, _upsampled)
+    path = tmp_path / f"m{suffix}"
+    model.save(path) if suffix else model.export(path, verbose=False)
+    made = cure(path, target="micro")
+    assert made.plan.id == "close-shapes"
+    assert [run.kernels for run in made.parity.runs][-1] == MICRO
+    micro = pytest.importorskip("tflite_micro").runtime
+    interpreter = micro.Interpreter.from_bytes(made.content, arena_size=1_000_000)
+    x = np.random.default_rng(0).normal(size=(1, 64, 3)).astype("float32")
+    interpreter.set_input(x, 0)
+    interpreter.invoke()
+    np.testing.assert_allclose(interpreter.get_output(0), model(x), atol=1e-5)
 
 
 def test_the_inputs_that_are_given_decide_the_sizes(tf, tmp_path):

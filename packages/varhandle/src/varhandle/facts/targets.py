@@ -36,6 +36,7 @@ class Target:
     id: str  # what a user writes, such as "litert"
     name: str  # what it is, in words
     resource_variables: bool  # whether it has ``VAR_HANDLE`` and the other ops on variables
+    resizes: bool = True  # whether an input may have another size than the file says
     release: str = ""  # such as "2.3"; empty where it is none of TensorFlow Lite's
     ops: OpVersions = field(default_factory=dict, repr=False, hash=False, compare=False)
 
@@ -66,7 +67,7 @@ def find_target(identifier: str) -> Target:
         )
     ops = ops_of([older for older in measured_runtimes() if minor(older) <= minor(release)][-1])
     name = f"TensorFlow Lite {release}"
-    return Target(f"tflite-{release}", name, "VAR_HANDLE" in ops, release, ops)
+    return Target(f"tflite-{release}", name, "VAR_HANDLE" in ops, release=release, ops=ops)
 
 
 @cache
@@ -101,7 +102,7 @@ def _named_targets() -> dict[str, Target]:
     targets = (
         Target("litert", "LiteRT", True, ops=litert),
         Target("builtin-only", "a runtime of builtin ops alone", False, ops=plain),
-        Target("micro", "TensorFlow Lite Micro", True, ops=micro),
+        Target("micro", "TensorFlow Lite Micro", True, False, ops=micro),
     )
     return {one.id: one for one in targets}
 

@@ -49,6 +49,7 @@ of every call, and it is no wish of the author's."""
 _LARGEST_TEXT = 64 * 2**20
 _LARGEST_COMPRESSED_WEIGHTS = 256 * 2**20
 _MOST_MEMBERS = 10_000
+_MOST_COMPRESSED = 1000  # zlib makes zeros a thousandth of what they were
 _ATTRIBUTES = (
     *("model_config", "keras_version"),
     *("weight_names", "name", "dtype"),
@@ -74,8 +75,13 @@ def read_keras(path: Path, *, is_archive: bool) -> Graph:
         where = printable(outline["external"][0])
         fault = f"what is at {where} lies in another file, and a Keras model is one file"
         raise ModelFileError(path, f"{fault}: save the whole model anew where that file is at hand")
+    if is_archive and outline["soft"]:
+        fault = f"what is at {printable(outline['soft'][0])} is a link, and Keras follows none"
+        raise ModelFileError(path, f"{fault}: save the model anew with Keras")
     try:
         return _graph(path, outline, is_archive)
+    except _UnfitFileError as error:
+        raise ModelFileError(path, str(error)) from error
     except (LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
         # It is JSON, and yet no model's config, whatever reading it raises.
         fault = "the Keras file is damaged: its config describes no model"
@@ -120,6 +126,8 @@ def _read_legacy_variables(outline: Mapping[str, Any]) -> Iterator[Variable]:
 
 
 def _variable(outline: Mapping[str, Any], path: str, name: str, owner: str) -> Variable:
+    if path not in outline["datasets"]:
+        raise _UnfitFileError(f"the Keras file is damaged: it holds no values of {printable(name)}")
     dtype, shape = outline["datasets"][path]
     # A dtype that HDF5 does not know, such as bfloat16, is stored as bits and named beside them.
     dtype = outline["attributes"].get(path, {}).get("dtype", dtype)
@@ -250,9 +258,9 @@ def read_hdf5_outline(path: Path, is_archive: bool) -> dict[str, Any]:
 
     Its parts: ``attributes``, by path of the group or dataset, those that Keras writes;
     ``datasets``, dtype and shape by path; ``external``, paths of datasets and links whose values
-    lie in other files. The JSON texts of an archive are the root's attributes ``model_config`` and
-    ``metadata``. Raises ``ModelFileError`` for no Keras file, one that must not be unpacked and a
-    damaged one.
+    lie in other files; ``soft``, paths of links inside the file. The JSON texts of an archive are
+    the root's attributes ``model_config`` and ``metadata``. ``ModelFileError`` for
+    no Keras file, one that must not be unpacked and a damaged one.
     """
     record = run_isolated(
         _outline,
@@ -350,25 +358,38 @@ def _hdf5_outline(source: Any) -> dict[str, Any]:
     attributes: dict[str, Any] = {}
     datasets: dict[str, Any] = {}
     external: list[str] = []
+    soft: list[str] = []
 
     def visit(name: str, item: Any) -> None:
         found = {key: _plain(item.attrs[key]) for key in _ATTRIBUTES if key in item.attrs}
         if found:
             attributes[name] = found
         if isinstance(item, h5py.Dataset):
+            _check_size(name, item)
             datasets[name] = [item.dtype.name, item.shape]
             if item.external or item.is_virtual:
                 external.append(name)
         else:
             links = {key: item.get(key, getlink=True) for key in item}
-            external.extend(
-                f"{name}/{key}" for key, at in links.items() if isinstance(at, h5py.ExternalLink)
-            )
+            for kind, places in ((h5py.ExternalLink, external), (h5py.SoftLink, soft)):
+                places += [f"{name}/{key}" for key, at in links.items() if isinstance(at, kind)]
 
     with h5py.File(source, "r") as file:
         visit("", file)
         file.visititems(visit)
-    return {"attributes": attributes, "datasets": datasets, "external": external}
+    return {"attributes": attributes, "datasets": datasets, "external": external, "soft": soft}
+
+
+def _check_size(name: str, dataset: Any) -> None:
+    """Refuse values of which next to nothing is stored: reading them fills the memory."""
+    declared, stored = int(dataset.nbytes), int(dataset.id.get_storage_size())
+    if (
+        declared > BYTES
+        and declared > _MOST_COMPRESSED * stored
+        and not (dataset.external or dataset.is_virtual)
+    ):
+        fault = f"what is at {printable(name)} declares {declared:,} bytes, and stores {stored:,}"
+        raise _UnfitFileError(f"the Keras file is damaged: {fault}")
 
 
 def _check_members(archive: zipfile.ZipFile) -> None:

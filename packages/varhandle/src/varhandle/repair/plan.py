@@ -239,7 +239,7 @@ def _choose_steps(diagnosis: Diagnosis, target: Target, signature: str | None) -
         return _plan_for_tflite(diagnosis, errors, target)
     if model_format.needs_checkpoint:
         return _plan_for_graph_def(diagnosis, errors)
-    return _plan_for_source(diagnosis, errors, signature)
+    return _plan_for_source(diagnosis, errors, target, signature)
 
 
 def _mended_by(errors: dict[str, Finding], *steps: str) -> dict[str, Finding]:
@@ -292,7 +292,7 @@ def _plan_for_graph_def(diagnosis: Diagnosis, errors: dict[str, Finding]) -> _Ch
 
 
 def _plan_for_source(
-    diagnosis: Diagnosis, errors: dict[str, Finding], signature: str | None
+    diagnosis: Diagnosis, errors: dict[str, Finding], target: Target, signature: str | None
 ) -> _Choice:
     if is_not_loaded(diagnosis.proof):
         raise NoCureError(f"no safe cure: {diagnosis.other[0]}")
@@ -301,7 +301,9 @@ def _plan_for_source(
     closing = _mended_by(errors, "close-shapes")
     _refuse(errors.values())
     narrow = _calculated_in(diagnosis)
-    open_sizes = closing or _stops_on_open_sizes(diagnosis, signature, explained=lost is not None)
+    open_sizes = closing or _stops_on_open_sizes(
+        diagnosis, target, signature, explained=lost is not None
+    )
     fused = is_fused_wrongly(diagnosis.proof)
     if (open_sizes or fused) and not (rewrites or narrow):
         return _plan_to_close(diagnosis, lost, fused)
@@ -359,10 +361,13 @@ def _plan_to_close(diagnosis: Diagnosis, lost: Finding | None, fused: bool) -> _
     return _Choice([*(["track-variables"] if lost else []), "close-shapes", "convert"], why)
 
 
-def _stops_on_open_sizes(diagnosis: Diagnosis, signature: str | None, *, explained: bool) -> bool:
+def _stops_on_open_sizes(
+    diagnosis: Diagnosis, target: Target, signature: str | None, *, explained: bool
+) -> bool:
     """Tell whether a model with open sizes gave no file, or one that no interpreter runs.
 
     Before a conversion, or where something else explains that it failed, a finding of them counts.
+    A target that takes no other sizes than the file's needs all but the batch, which is 1 there.
     """
     graph, proof = diagnosis.graph, diagnosis.proof
     if format_of(graph).lacks_signature(graph):
@@ -370,6 +375,8 @@ def _stops_on_open_sizes(diagnosis: Diagnosis, signature: str | None, *, explain
     inputs = graph.signature(signature).inputs if signature else graph.main_signature.inputs
     if inputs and not any(spec.shape is None or None in spec.shape for spec in inputs):
         return False
+    if not target.resizes and any(None in (spec.shape or (1, None))[1:] for spec in inputs):
+        return True
     if proof is None or explained:
         return any(_FAMILIES[f.id].repair_step == "close-shapes" for f in diagnosis.findings)
     parity = proof.parity

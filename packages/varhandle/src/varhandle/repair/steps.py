@@ -297,7 +297,7 @@ def _closings(job: RepairJob) -> Iterator[_Shapes]:
     What they do not name gets a batch of 1. Only for more a Keras file has to be exported first.
     """
     if job.model_format.can_export:
-        if job.inputs is None:
+        if job.inputs is None and job.target.resizes:
             yield {name: {} for name in job.signatures}
         job.source = job.path
         _export_open(job)
@@ -313,14 +313,14 @@ def _closings(job: RepairJob) -> Iterator[_Shapes]:
         one.name: {spec.name: batch_of_one(spec.shape) for spec in one.inputs if spec.shape}
         for one in signatures
     }
-    if not job.model_format.can_export:
+    if not job.model_format.can_export and job.target.resizes:
         yield batch
     every = {
         one.name: {spec.name: _closed(spec, calls[0][spec.name]) for spec in one.inputs}
         for one in signatures
         for calls in [example_calls(graph, one, 1).calls]
     }
-    if every != batch:
+    if every != batch or not job.target.resizes:
         yield every
 
 
