@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import builtins
+import symtable
 import sys
+import types
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from IPython.core.error import UsageError
@@ -20,28 +24,31 @@ class IsolatedMagics(Magics):
 
     @magic_arguments()
     @argument("record", nargs="?", help="name that takes the Record")
-    @argument("--use", nargs="*", default=[], help="names of this notebook that the cell reads")
-    @argument("--keep", nargs="*", default=[], help="names of the cell that come back here")
     @argument("--timeout", type=float, default=300.0, help="seconds the cell may run")
     @argument("--memory", type=float, default=6.0, help="GiB the cell may hold")
     @cell_magic
     def isolated(self, line: str, cell: str) -> None:
-        """Run the cell in a child process and show what came of it."""
-        options = parse_argstring(self.isolated, line)
+        """Run the cell in a child process and show what came of it.
+
+        The cell finds what it reads of this notebook; what stands after ``->`` comes back here:
+        ``%%isolated record -> file labels``.
+        """
+        asked, _, kept = line.partition("->")
+        options = parse_argstring(self.isolated, asked)
         if self.shell is None:
             raise UsageError("%%isolated needs a running IPython")
         names: dict[str, Any] = self.shell.user_ns
-        missing = [name for name in options.use if name not in names]
-        if missing:
-            raise UsageError(f"%%isolated --use: not defined here: {', '.join(missing)}")
-        with busy("running in a child process"):
-            record = run_source(
-                cell,
-                inputs={name: names[name] for name in options.use},
-                keep=options.keep,
-                timeout=options.timeout,
-                memory_limit=int(options.memory * GIB),
-            )
+        try:
+            with busy("running in a child process"):
+                record = run_source(
+                    cell,
+                    inputs=dict(_read_names(cell, names)),
+                    keep=kept.split(),
+                    timeout=options.timeout,
+                    memory_limit=int(options.memory * GIB),
+                )
+        except ValueError as error:
+            raise UsageError(f"%%isolated: not for another process: {error.__cause__}") from None
         if record.output:
             sys.stdout.write(record.output)
         if record.ok:
@@ -50,6 +57,26 @@ class IsolatedMagics(Magics):
             names[options.record] = record
         if not record.ok or not record.output:
             display(record)
+
+
+def _read_names(cell: str, names: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield what a cell reads of the notebook: not what it defines, and no modules."""
+    try:
+        table = symtable.symtable(cell, "<cell>", "exec")
+    except SyntaxError:
+        return  # the child says where
+    own = {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()}
+    for name in sorted(_global_names(table) - own - set(dir(builtins))):
+        if name in names and not isinstance(names[name], types.ModuleType):
+            yield name, names[name]
+
+
+def _global_names(table: symtable.SymbolTable) -> set[str]:
+    is_top = table.get_type() == "module"
+    found = {
+        s.get_name() for s in table.get_symbols() if s.is_referenced() and (is_top or s.is_global())
+    }
+    return found.union(*map(_global_names, table.get_children()))
 
 
 def load_ipython_extension(ipython: Any) -> None:

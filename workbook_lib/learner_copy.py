@@ -64,6 +64,7 @@ class _Original:
 def learner_form(notebook: Notebook) -> Notebook:
     """Return a lesson without what answers it, with the metadata that JupyterLab would give it.
 
+    Proofs are left out: they hold asserts, for those who maintain the lesson.
     Where what the kernel says of itself is missing, JupyterLab adds it, and marks the notebook as
     changed as soon as it opens. The state of widgets is what our setting ``saveState`` adds.
     """
@@ -73,6 +74,7 @@ def learner_form(notebook: Notebook) -> Notebook:
     made["metadata"]["language_info"] = IPythonKernel.language_info
     made["metadata"]["widgets"] = _NO_WIDGETS
     opening = opening_cells(notebook)
+    made["cells"] = [c for c in made["cells"] if "proof" not in c["metadata"].get("tags", ())]
     for cell in made["cells"]:
         kept = cell["outputs"] if cell["id"] in opening else []
         _clear(cell)

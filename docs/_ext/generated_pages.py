@@ -77,17 +77,15 @@ def write_all(sources: Path, lessons_folder: str) -> None:
 def lesson(path: Path) -> str:
     """Return a notebook as the site shows it: set-up and what was observed folded, no checks."""
     notebook = json.loads(path.read_text(encoding="utf-8"))
-    section, answering = "", answering_cells(notebook)
+    answering = answering_cells(notebook)
     for cell in notebook["cells"]:
         source = "".join(cell["source"])
         if cell["cell_type"] == "markdown":
-            heading = re.search(r"^#+ (.+)", source, re.MULTILINE)
-            section = heading[1] if heading else section
             # JupyterLab opens a cell at cell-id=…; a page of the site has no such place.
             source = re.sub(r"(\.ipynb)#cell-id=[\w-]+", r"\1", source)
             cell["source"] = source.replace("](attachment:", "](")
         elif cell["cell_type"] == "code":
-            _fold(cell, source, section, cell["id"] in answering)
+            _fold(cell, cell["id"] in answering)
     notebook["metadata"].pop("widgets", None)
     notebook["metadata"].setdefault(
         "language_info", {"name": "python", "pygments_lexer": "ipython3"}
@@ -102,7 +100,7 @@ def _pictures(path: Path) -> Iterator[tuple[str, str]]:
             yield name, base64.b64decode("".join(forms["image/svg+xml"])).decode("utf-8")
 
 
-def _fold(cell: dict[str, Any], source: str, section: str, answers: bool) -> None:
+def _fold(cell: dict[str, Any], answers: bool) -> None:
     tags, shown = cell["metadata"].setdefault("tags", []), cell["metadata"].setdefault("mystnb", {})
     for output in cell["outputs"]:
         data = output.get("data", {})
@@ -113,16 +111,16 @@ def _fold(cell: dict[str, Any], source: str, section: str, answers: bool) -> Non
         if any(form.startswith("image/") for form in data):
             words = "".join(data.get("text/plain", "")).removeprefix("picture: ")
             shown["image"] = {"alt": " ".join(words.split())}
-    if "check" in tags:
+    if {"check", "proof"} & set(tags):
         tags.append("remove-cell")
-    elif "lesson.predict(" in source:
+    elif "question" in tags:
         tags.append("remove-input")
+    elif "setup" in tags:
+        tags.append("hide-input")
     elif answers:
         tags.append("hide-cell" if any(map(observed_line, cell["outputs"])) else "hide-output")
         shown["code_prompt_show"] = "What was observed"
         shown["code_prompt_hide"] = "What was observed"
-    elif section == "Setting up":
-        tags.append("hide-cell")
 
 
 def lesson_index(notebooks: Sequence[Path]) -> str:

@@ -65,9 +65,16 @@ def run_all(page):
 
 
 def run_cell(page, text):
-    """Run the first code cell that has this text, with Ctrl+Enter, and return its locator."""
+    """Run the first code cell that has this text, with Ctrl+Enter, and return its locator.
+
+    Of a cell whose code is folded, that is a text of its output.
+    """
     found = cell(page, text)
-    found.locator(".cm-content").click()
+    code = found.locator(".cm-content")
+    if code.is_visible():
+        code.click()
+    else:
+        found.locator(".jp-OutputArea-output").first.click(position={"x": 2, "y": 2})
     page.evaluate(_WATCH, "notebook:run-cell")
     page.keyboard.press("Control+Enter")
     _wait_for_command(page)

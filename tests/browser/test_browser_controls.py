@@ -63,7 +63,7 @@ def test_trials_join_the_table_and_a_cancelled_one_does_not(page, pictures):
 
 def test_arrow_keys_and_letters_in_a_control_are_the_control_s(page):
     """JupyterLab would go to another cell, and insert one at the letter B."""
-    open_notebook(page, "00_start_here.ipynb", "practice-compare")
+    open_notebook(page, "00_start_here.ipynb", "practice-prediction")
     run_all(page)
     cells = page.locator(".jp-Cell").count()
     options = page.locator(".workbook-prediction input")

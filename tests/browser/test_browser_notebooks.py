@@ -33,6 +33,7 @@ README = {
     "01_reproduce_the_failure": ("%%isolated literal", "readme-record"),
     "02_inspect_the_graph": ("show.view_in_netron(tflite_file)", "readme-netron"),
 }
+PREDICTION = ("practice-prediction", "practice-compare")  # of notebook 00
 PROGRESS = ("stub-version", "check-version", "progress-board")  # of notebook 00
 BEHIND_A_HUB = "00_start_here"  # the tests below run it on the other server
 
@@ -97,7 +98,10 @@ def assert_everything_is_drawn(page, path):
     """Check predictions, widgets and diagrams; return how many widgets there are."""
     outputs = page.evaluate(_OUTPUTS)
     about = next(entry for entry in read_outlines() if entry.file == path.name)
-    assert page.locator(".widget-radio-box").count() >= len(about.predictions)
+    asked = len(about.predictions) + len(about.quiz)
+    assert page.locator(".widget-radio-box").count() >= asked
+    assert page.locator(".workbook-why textarea").count() == len(about.predictions)
+    assert page.locator(".workbook-help").count() == len(about.exercises)
     assert broken_widgets(page) == []
     widgets = [output for output in outputs if output["mime"] == WIDGET]
     assert all(output["drawn"] for output in widgets)
@@ -112,15 +116,15 @@ def assert_everything_is_drawn(page, path):
 
 
 def test_a_prediction_is_made_compared_and_forgotten_with_the_keyboard(page, pictures):
-    open_notebook(page, "00_start_here.ipynb", "practice-compare", *PROGRESS)
+    open_notebook(page, "00_start_here.ipynb", *PREDICTION, *PROGRESS)
     run_all(page)
     page.locator(".widget-radio-box input").first.focus()
     for key in ("Space", "ArrowDown", "ArrowDown"):
         page.keyboard.press(key)
     page.get_by_text("Noted: it depends").first.wait_for(timeout=20_000)
-    run_cell(page, "first.compare(seen)")
+    run_cell(page, "lesson.observe(")
     page.get_by_text("As you predicted").first.wait_for(timeout=20_000)
-    expect(cell(page, "start/first-prediction")).to_contain_text("As observed.")
+    expect(cell(page, "Predict: ")).to_contain_text("As observed.")
 
     board = run_cell(page, "lesson.board()")
     row = board.locator("tr", has_text="Start here")
@@ -154,6 +158,87 @@ def test_an_exercise_fails_and_is_solved_in_the_page(page):
         assert expected in check.locator(".jp-OutputArea").inner_text()
     board = run_cell(page, "lesson.board()")
     assert "1 of 1" in board.locator(".jp-OutputArea").inner_text()
+
+
+def test_a_model_answer_comes_after_a_sentence_of_ones_own_with_the_keyboard(page, pictures):
+    open_notebook(page, "00_start_here.ipynb", *PREDICTION)
+    run_all(page)
+    photograph_both(page, pictures / "prediction-before", "Predict: ")
+    page.locator(".workbook-prediction input").first.check()
+    page.get_by_text("Noted: never").wait_for(timeout=20_000)
+    why = run_cell(page, "lesson.observe(").locator(".workbook-why")
+    photograph_both(page, pictures / "prediction-after", "Predict: ")
+    button = why.get_by_role("button", name="Compare with a model answer")
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(why.get_by_role("status")).to_contain_text("a sentence of your own first")
+    expect(why.get_by_role("textbox")).to_be_focused()
+    page.keyboard.type("b because of a dtype")
+    page.keyboard.press("Tab")
+    expect(button).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(why.get_by_role("status")).to_contain_text("b because of a dtype")
+    expect(why.get_by_role("status")).to_contain_text("they differ in its dtype alone")
+    photograph_both(page, pictures / "why", "lesson.observe(")
+    assert faults(page) == []
+
+
+def test_hints_and_the_solution_are_buttons(page, pictures):
+    open_notebook(page, "00_start_here.ipynb", *PROGRESS)
+    run_all(page)
+    check = cell(page, "check.tensorflow_version(")
+    expect(check.get_by_role("button", name="Solution")).to_be_visible()
+    assert "hint()" not in check.locator(".jp-OutputArea").inner_text()
+    check.get_by_role("button", name="Hint 1 of 2").focus()
+    page.keyboard.press("Enter")
+    expect(check.get_by_role("status")).to_contain_text("has a row for it")
+    photograph_both(page, pictures / "hint", "check.tensorflow_version(")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(check.get_by_role("button", name="Not yet")).to_be_focused()
+    expect(check.get_by_role("status")).not_to_contain_text("my_tensorflow")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")
+    expect(check.get_by_role("status")).to_contain_text('my_tensorflow = "')
+    expect(check.get_by_role("button", name="Solution")).to_be_focused()
+    photograph_both(page, pictures / "solution", "check.tensorflow_version(")
+    assert faults(page) == []
+
+
+def test_a_quiz_gives_the_reason_for_each_option(page, pictures):
+    open_notebook(page, "01_reproduce_the_failure.ipynb", "quiz")
+    run_all(page)
+    quiz = page.locator(".workbook-quiz")
+    expect(quiz.locator(".widget-radio-box")).to_have_count(3)
+    photograph_both(page, pictures / "quiz-before", "1. A Keras model")
+    quiz.get_by_role("radio").first.focus()
+    page.keyboard.press("Space")
+    first = quiz.get_by_role("status").first
+    expect(first).to_contain_text("Not this one")
+    page.keyboard.press("ArrowDown")
+    expect(first).to_contain_text("Right")
+    expect(first).to_contain_text("Parity found the same answers")
+    photograph_both(page, pictures / "quiz-after", "1. A Keras model")
+    assert faults(page) == []
+
+
+def test_folded_code_is_a_small_bar_that_unfolds(page, pictures):
+    open_notebook(page, "01_reproduce_the_failure.ipynb", "imports", "quiz")
+    run_all(page)
+    imports = cell(page, "TensorFlow 2")
+    bar = imports.locator(".jp-Placeholder")
+    expect(bar).to_be_visible()
+    assert bar.bounding_box()["height"] < 40
+    photograph_both(page, pictures / "folded", "TensorFlow 2")
+    bar.click()
+    expect(imports.get_by_text("silence_native_log()")).to_be_visible()
+
+
+def photograph_both(page, path, text):
+    """Photograph the window with a cell at its top, in both themes."""
+    for name, dark in ((f"{path}-dark.png", True), (f"{path}.png", False)):
+        switch_theme(page, dark=dark)
+        photograph_cell(page, text, name)
 
 
 def test_a_solution_is_folded_until_it_is_asked_for(page):

@@ -88,6 +88,18 @@ def page_of(path):
 
 
 @every
+def test_a_learners_copy_has_no_proofs_and_keeps_the_rest(learner_copy, path):
+    lesson = json.loads(path.read_text(encoding="utf-8"))
+    theirs = json.loads((learner_copy / "notebooks" / path.name).read_text(encoding="utf-8"))
+    proofs = [c["id"] for c in lesson["cells"] if "proof" in c["metadata"].get("tags", ())]
+    kept = [cell["id"] for cell in theirs["cells"]]
+    assert [cell["id"] for cell in lesson["cells"] if cell["id"] not in proofs] == kept
+    for cell in theirs["cells"]:
+        is_code = cell["cell_type"] == "code"
+        assert not (is_code and re.search(r"^\s*assert\b", "".join(cell["source"]), re.MULTILINE))
+
+
+@every
 def test_a_slide_with_a_question_holds_nothing_else(decks, path):
     page = page_of(decks.folder / f"{path.stem}.html")
     slides = [slide for slide in page.find_all("section") if not slide.find("section")]

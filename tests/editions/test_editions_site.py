@@ -85,8 +85,12 @@ def test_answers_and_solutions_are_folded(site, path):
     assert page.open.count("Predict: ") == asked
     assert page.folded.count("Observed: ") == asked
     assert "Observed: " not in page.open
-    for machinery in ("lesson.predict(", "Not attempted yet"):
+    for machinery in ("lesson.observe(", "silence_native_log()", "Not attempted yet"):
         assert machinery not in page.open
+    for gone in ("lesson.predict(", "\nassert "):
+        assert gone not in page.open + page.folded
+    quizzes = sum("lesson.quiz(" in "".join(cell["source"]) for cell in cells)
+    assert page.open.count("lesson.quiz(") == quizzes  # how to answer it, and not the cell
 
 
 @every

@@ -7,7 +7,9 @@ import re
 import nbformat
 import pytest
 
+from workbook_lib import lesson
 from workbook_lib.editions.slides import LINES, slide_notebook, write
+from workbook_lib.lesson.questions import prediction_question, quiz_questions
 from workbook_lib.runs import all_notebooks
 
 every = pytest.mark.parametrize("path", all_notebooks(), ids=lambda path: path.stem)
@@ -22,7 +24,7 @@ def deck_of(*cells):
 @every
 def test_a_deck_holds_the_lesson_and_leaves_the_machinery_out(decks, path):
     deck = (decks.folder / f"{path.stem}.html").read_text(encoding="utf-8")
-    for gone in ("lesson.predict(", ".compare(", "Not predicted yet", "Not attempted yet"):
+    for gone in ("lesson.predict(", "lesson.observe(", "Not predicted yet", "Not attempted yet"):
         assert gone not in deck, gone
     assert "Setting up" not in deck
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
@@ -68,12 +70,48 @@ def test_an_answer_that_also_prints_keeps_what_it_printed():
     printed = nbformat.v4.new_output("stream", name="stdout", text="18\n")
     said = "Not predicted yet\nObserved: 18.\nA guess."
     shown = nbformat.v4.new_output("execute_result", {"text/plain": said, "text/html": "<b>x</b>"})
-    cell = nbformat.v4.new_code_cell("guess.compare(18)", outputs=[printed, shown])
+    cell = nbformat.v4.new_code_cell(
+        'lesson.observe("inspect/how-many-handles", 18)', outputs=[printed, shown]
+    )
     before = copy.deepcopy(cell)
-    [(_, kept)] = deck_of(cell)
+    [(_, kept), (kind, notes)] = deck_of(cell)
+    assert kind == "notes"
+    assert notes.source == prediction_question("inspect/how-many-handles").why
     assert kept.outputs[0].text == "18\n"
     assert "Observed: 18." in kept.outputs[1].data["text/html"]
     assert cell == before, "the notebook itself is left as it was"
+
+
+def test_set_up_is_its_output_and_a_proof_is_nothing():
+    printed = nbformat.v4.new_output("stream", name="stdout", text="ready\n")
+    shown, silent, proof = (
+        nbformat.v4.new_code_cell(code, outputs=outputs, metadata={"tags": [tag]})
+        for code, outputs, tag in (
+            ("look()", [printed], "setup"), ("import os", [], "setup"), ("assert 1", [], "proof"),
+        )
+    )  # fmt: skip
+    [(_, cell)] = deck_of(shown, silent, proof)
+    assert cell.outputs[0].text == "ready\n"
+    assert cell.metadata["transient"] == {"remove_source": True}
+
+
+def test_of_a_text_of_many_slides_both_ends_are_shown():
+    text = "\n".join(f"line {number}" for number in range(100))
+    printed = nbformat.v4.new_output("stream", name="stdout", text=text)
+    *_, (_, cell) = deck_of(nbformat.v4.new_code_cell("print(message)", outputs=[printed]))
+    shown = cell.outputs[0].text.splitlines()
+    assert (shown[0], shown[-1], len(shown)) == ("line 0", "line 99", LINES)
+
+
+def test_a_quiz_is_a_slide_and_its_answers_are_the_speakers():
+    text = lesson.quiz("reproduce").text()
+    shown = nbformat.v4.new_output("execute_result", {"text/plain": text, "text/html": "<p>"})
+    cell = nbformat.v4.new_code_cell('lesson.quiz("reproduce")', outputs=[shown])
+    (kind, quiz), (_, notes) = deck_of(cell)
+    assert kind == "subslide"
+    assert quiz.metadata["transient"] == {"remove_source": True}
+    for number, question in enumerate(quiz_questions("reproduce"), start=1):
+        assert f"{number}. {question.right}" in notes.source
 
 
 def test_sections_begin_slides_and_what_does_not_fit_goes_on_to_the_next():

@@ -8,8 +8,9 @@ import pytest
 from notebook_slice import with_exercises
 
 from workbook_lib.editions import make_edition
-from workbook_lib.editions.solved import fill_in_solutions, solution_code
+from workbook_lib.editions.solved import fill_in_solutions
 from workbook_lib.lesson.outline import read_outlines
+from workbook_lib.lesson.solutions import solution_code
 from workbook_lib.runs import RunInputError, all_notebooks
 
 

@@ -16,6 +16,33 @@ NOTEBOOK_02 = (
 )
 
 
+class Notebook:
+    """Stands for the IPython shell of a kernel, and notes what is displayed."""
+
+    kernel = object()
+
+    def __init__(self):
+        self.bundles = []
+
+    def display(self, bundle, **_):
+        self.bundles.append(bundle)
+        return self
+
+    update = display
+
+
+@pytest.fixture
+def notebook(monkeypatch):
+    """A kernel with somebody before it: controls are drawn."""
+    import IPython
+    import IPython.display
+
+    shell = Notebook()
+    monkeypatch.setattr(IPython, "get_ipython", lambda: shell)
+    monkeypatch.setattr(IPython.display, "display", shell.display)
+    return shell
+
+
 @pytest.fixture(scope="session")
 def notebook_names(tf):
     """Return a function: what a learner's cell in a notebook finds defined."""

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from workbook_lib.lesson import Wrong, exercise, progress
+from workbook_lib.lesson.checks.start_here import tensorflow_version
 from workbook_lib.lesson.panels import Panel
 from workbook_lib.lesson.submissions import attempt, is_stub, same
 
@@ -250,6 +251,80 @@ def test_without_hints_none_are_offered():
 def test_asking_for_the_solution_is_noted():
     assert "folded cell" in names.solution().text()
     assert progress.read().exercise("demo/names").solution_opened
+
+
+def test_the_solution_that_is_shown_is_that_of_the_notebook():
+    shown = tensorflow_version.solution()
+    assert shown.code.startswith('my_tensorflow = "')
+    assert shown.code in shown.text()
+    assert "my_tensorflow = &quot;" in shown.html()
+
+
+VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+@pytest.fixture
+def buttons(notebook):
+    """A function: the parts of the box below an outcome, by name."""
+
+    def of(outcome):
+        assert VIEW in outcome._repr_mimebundle_()
+        frame, line, said, confirm, *_ = outcome.control().children
+        parts = {"frame": frame, "said": said, "confirm": confirm}
+        for button in (*line.children, *confirm.children):
+            parts[button.description.split()[0].strip(",")] = button
+        return parts
+
+    return of
+
+
+def test_the_button_gives_one_hint_after_the_other_and_no_call_to_type(buttons):
+    box = buttons(names(3))
+    assert "check.names.hint()" not in box["frame"].value
+    assert box["Hint"].description == "Hint 1 of 2"
+    box["Hint"].click()
+    assert "Where do handles live?" in box["said"].value
+    assert "graph.variables" not in box["said"].value
+    again = buttons(names(4))  # the check is run again
+    assert again["Hint"].description == "Hint 2 of 2"
+    again["Hint"].click()
+    for hint in ("Where do handles live?", "<code>graph.variables</code>"):
+        assert hint in again["said"].value
+    assert again["Hint"].description == "All hints"
+    again["Hint"].click()
+    assert "2 of 2 hints" in again["said"].value
+    assert progress.read().exercise("demo/names").hints == 2
+
+
+def test_the_solution_is_shown_after_a_second_press_and_noted(buttons):
+    box = buttons(tensorflow_version("1.15"))
+    assert box["confirm"].layout.display == "none"
+    box["Solution"].click()
+    assert "my_tensorflow" not in box["said"].value
+    assert not progress.read().exercise("start/tensorflow-version").solution_opened
+    box["Not"].click()
+    assert box["confirm"].layout.display == "none"
+    box["Solution"].click()
+    assert box["confirm"].layout.display is None
+    box["Yes"].click()
+    assert "my_tensorflow" in box["said"].value
+    assert box["confirm"].layout.display == "none"
+    assert progress.read().exercise("start/tensorflow-version").solution_opened
+
+
+def test_who_has_solved_it_compares_at_once(buttons):
+    box = buttons(names({"counter", "kernel"}))
+    assert "Hint" not in box
+    box["Solution"].click()
+    assert "folded cell" in box["said"].value  # this exercise stands in no notebook
+
+
+def test_a_check_that_fails_itself_offers_no_help(notebook):
+    @exercise("demo/broken")
+    def broken(answer):
+        return answer.nonsense
+
+    assert VIEW not in broken(3)._repr_mimebundle_()
 
 
 def test_progress_that_cannot_be_kept_is_one_line_of_the_outcome(tmp_path, monkeypatch):

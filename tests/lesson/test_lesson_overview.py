@@ -11,7 +11,7 @@ from workbook_lib.lesson.outline import read_outlines
 
 
 def write(folder, name, *cells, exercises=(), **about):
-    sources = [("markdown", "lesson.predict('in/prose', '', [])", {})]
+    sources = [("markdown", "lesson.predict('in/prose')", {})]
     sources += [("code", cell, {}) for cell in cells]
     for exercise in exercises:
         metadata = {"tags": ["exercise"], "workbook": {"exercise": exercise}}
@@ -42,8 +42,9 @@ def test_ids_are_read_in_the_order_they_are_written(notebooks):
     write(
         notebooks,
         "01_one.ipynb",
-        'b = lesson.predict(\n    "demo/b", "?", ["x"])\na = lesson.predict("demo/a", "?", [])',
-        'again = lesson.predict("demo/b", "?", ["x"])\nother.predict("no", "", [])',
+        'lesson.predict(\n    "demo/b")\nlesson.predict("demo/a")',
+        'lesson.predict("demo/b")\nother.predict("no")\nlesson.quiz("reproduce")',
+        'lesson.quiz("no such lesson")',
         exercises=("demo/names", "demo/freeze"),
         title="One",
         question="Why?",
@@ -52,7 +53,8 @@ def test_ids_are_read_in_the_order_they_are_written(notebooks):
     )
     (found,) = read_outlines()
     assert found == outline_module.NotebookOutline(
-        "01_one.ipynb", "One", "Why?", 3, 4, ("demo/b", "demo/a"), ("demo/names", "demo/freeze")
+        *("01_one.ipynb", "One", "Why?", 3, 4, ("demo/b", "demo/a"), ("demo/names", "demo/freeze")),
+        ("reproduce/quiz-gone", "reproduce/quiz-look", "reproduce/quiz-proof"),
     )
     assert found.number == "01"
 
@@ -60,11 +62,11 @@ def test_ids_are_read_in_the_order_they_are_written(notebooks):
 @pytest.mark.parametrize(
     "cell",
     [
-        '%%isolated --seconds 5\nlesson.predict("demo/p", "?", [])',
-        '%matplotlib inline\nlesson.predict("demo/p", "?", [])',
-        '!ls\nfiles = !ls\nlesson.predict("demo/p", "?", [])',
-        'x = %time 1\nlesson.predict?\nif x:\n    %pwd\n    lesson.predict("demo/p", "?", [])',
-        'x = (7\n % 2)\nlesson.predict("demo/p", "?", [])',
+        '%%isolated --seconds 5\nlesson.predict("demo/p")',
+        '%matplotlib inline\nlesson.predict("demo/p")',
+        '!ls\nfiles = !ls\nlesson.predict("demo/p")',
+        'x = %time 1\nlesson.predict?\nif x:\n    %pwd\n    lesson.predict("demo/p")',
+        'x = (7\n % 2)\nlesson.predict("demo/p")',
     ],
 )
 def test_magics_do_not_hide_what_is_beside_them(notebooks, cell):
@@ -77,13 +79,13 @@ def test_magics_do_not_hide_what_is_beside_them(notebooks, cell):
     [
         "%%bash\nfor f in *; do echo $f; done",
         "def unfinished(",
-        "lesson.predict(name, '?', [])",
+        "lesson.predict(name)",
         "lesson.predict()",
-        "# lesson.predict('demo/gone', '?', [])",
+        "# lesson.predict('demo/gone')",
     ],
 )
 def test_cells_that_say_nothing_are_passed_over(notebooks, cell):
-    write(notebooks, "01_one.ipynb", cell, 'lesson.predict("demo/p", "?", [])')
+    write(notebooks, "01_one.ipynb", cell, 'lesson.predict("demo/p")')
     (found,) = read_outlines()
     assert (found.predictions, found.exercises) == (("demo/p",), ())
 
@@ -103,7 +105,7 @@ def test_copies_scratch_files_and_broken_files_are_no_notebooks_of_ours(notebook
 
 @pytest.fixture
 def two(notebooks):
-    ask = [f'lesson.predict("demo/{name}", "?", [])' for name in "pq"]
+    ask = [f'lesson.predict("demo/{name}")' for name in "pq"]
     write(notebooks, "00_start.ipynb", title="Start & go", question="Ready?", read_minutes=2)
     ids = ("demo/names", "demo/freeze")
     write(notebooks, "01_one.ipynb", *ask, exercises=ids, title="One")
@@ -111,10 +113,10 @@ def two(notebooks):
 
 def test_an_empty_board(two):
     assert lesson.board().text() == (
-        "No.  Notebook    Predictions made  Exercises right  Done\n"
-        "---  ----------  ----------------  ---------------  ----------------------\n"
-        "00   Start & go  none here         none here\n"
-        "01   One         0 of 2            0 of 2           [....................]\n"
+        "No.  Notebook    Predictions made  Exercises right  Quiz right  Done\n"
+        "---  ----------  ----------------  ---------------  ----------  ----------------------\n"
+        "00   Start & go  none here         none here        none here\n"
+        "01   One         0 of 2            0 of 2           none here   [....................]\n"
         "Next: One"
     )
     assert lesson.board().html() == lesson.board().html()
@@ -126,15 +128,23 @@ def test_the_board_counts_what_is_predicted_and_what_is_right(two):
     progress.record("exercise", id="demo/freeze", status="wrong")
     progress.record("prediction", id="of/another", answer="x")
     board = lesson.board()
-    assert (
-        "01   One         1 of 2            1 of 2           [##########..........]" in board.text()
-    )
+    assert "1 of 2            1 of 2           none here   [##########..........]" in board.text()
     assert 'aria-label="One: 2 of 4 done"' in board.html()
     assert 'aria-valuenow="2"' in board.html()
     progress.record("prediction", id="demo/q", answer="x")
     progress.record("exercise", id="demo/freeze", status="right")
     assert f"[{'#' * 20}]" in lesson.board().text()
     assert "Next" not in lesson.board().text()
+
+
+def test_the_board_counts_the_quiz_and_a_reset_forgets_it(notebooks):
+    write(notebooks, "01_one.ipynb", 'lesson.quiz("reproduce")', title="One")
+    lesson.quiz("reproduce").answer(1, "b")
+    lesson.quiz("reproduce").answer(2, "b")
+    assert "none here         none here        1 of 3      [######" in lesson.board().text()
+    lesson.reset("01")
+    assert "0 of 3" in lesson.board().text()
+    assert not progress.read().quizzes
 
 
 def test_board_and_map_link_to_the_notebooks_beside_them(two):
@@ -171,8 +181,8 @@ def test_a_folder_without_notebooks(notebooks):
 @pytest.fixture
 def board_box(notebooks, monkeypatch):
     """The control of two notebooks, each with a prediction that is made; and how often it drew."""
-    write(notebooks, "01_one.ipynb", 'lesson.predict("demo/a", "?", ["x", "y"])', title="One")
-    write(notebooks, "02_two.ipynb", 'lesson.predict("demo/b", "?", ["x", "y"])', title="Two")
+    write(notebooks, "01_one.ipynb", 'lesson.predict("demo/a")', title="One")
+    write(notebooks, "02_two.ipynb", 'lesson.predict("demo/b")', title="Two")
     progress.record("prediction", id="demo/a", answer="x")
     progress.record("prediction", id="demo/b", answer="y")
     drawn = []
@@ -220,7 +230,7 @@ def test_another_choice_takes_the_question_back(board_box):
 
 
 def test_the_board_leads_to_what_is_next(notebooks):
-    write(notebooks, "01_one.ipynb", 'lesson.predict("demo/a", "?", ["x", "y"])', title="One")
+    write(notebooks, "01_one.ipynb", 'lesson.predict("demo/a")', title="One")
     board = lesson.board()
     assert board.text().endswith("Next: One")
     assert board.html().endswith('Next: <a href="01_one.ipynb">One</a></div>')

@@ -2,13 +2,19 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from varhandle.display import TONES
+from varhandle.sandbox import Record
 from workbook_lib import lesson
-from workbook_lib.lesson import progress
+from workbook_lib.lesson import predictions, progress
+from workbook_lib.lesson.predictions import Prediction
+from workbook_lib.lesson.questions import Question
 
-OPTIONS = ["at model.add", "in converter.convert()", "nowhere"]
+OPTIONS = {"add": "at model.add", "convert": "in converter.convert()", None: "nowhere"}
+WHY = "The shapes of `kernel` do not fit."
+STORED = "reproduce/where-it-stops"
 
 
 @pytest.fixture(autouse=True)
@@ -19,8 +25,12 @@ def log(tmp_path, monkeypatch):
     return path
 
 
-def predict():
-    return lesson.predict("demo/stop", "Where does it stop?", OPTIONS)
+def ask(text, options, name="demo/any"):
+    return Prediction(Question(name, text, dict(enumerate(options)), WHY))
+
+
+def predict(options=OPTIONS):
+    return Prediction(Question("demo/stop", "Where does it stop?", options, WHY))
 
 
 def test_the_text_without_an_answer_is_always_the_same():
@@ -38,7 +48,7 @@ def test_the_text_without_an_answer_is_always_the_same():
 
 
 def test_backticks_mark_code_in_the_drawn_form_only():
-    asked = lesson.predict("demo/code", "Is `a < b` kept by `f`?", ["`yes`", "no"])
+    asked = ask("Is `a < b` kept by `f`?", ["`yes`", "no"])
     assert asked.text().startswith("Predict: Is `a < b` kept by `f`?\n  a) `yes`")
     drawn = asked.html()
     assert "Is <code>a &lt; b</code> kept by <code>f</code>?" in drawn
@@ -47,7 +57,7 @@ def test_backticks_mark_code_in_the_drawn_form_only():
 
 
 def test_an_odd_backtick_does_not_reach_into_the_next_line():
-    drawn = lesson.predict("demo/odd", "What is a ` in a shell?", ["a `", "b"]).html()
+    drawn = ask("What is a ` in a shell?", ["a `", "b"]).html()
     assert drawn.count("<code>") == 1  # the one in how to answer
     assert "What is a ` in a shell?" in drawn
 
@@ -60,7 +70,7 @@ def test_a_letter_or_the_text_of_an_option_is_an_answer(choice):
 
 
 def test_an_option_that_is_a_letter_wins_over_the_letter():
-    prediction = lesson.predict("demo/letters", "Which?", ["b", "a"])
+    prediction = ask("Which?", ["b", "a"])
     prediction.answer("a")
     assert prediction.answered == "a"
 
@@ -74,11 +84,11 @@ def test_any_other_answer_names_the_options(choice):
 @pytest.mark.parametrize("options", [[], ["one"], ["a", "b", "a"], [str(n) for n in range(27)]])
 def test_options_are_two_to_26_and_distinct(options):
     with pytest.raises(ValueError, match="2 to 26 options"):
-        lesson.predict("demo/options", "Which?", options)
+        ask("Which?", options)
 
 
 def test_comparing_without_a_prediction_says_so_and_records_nothing(log):
-    comparison = predict().compare("nowhere")
+    comparison = predict().compare(None)
     assert comparison.correct is None
     assert comparison.text().startswith("Not predicted yet\nObserved: nowhere.")
     assert not log.exists()
@@ -87,9 +97,9 @@ def test_comparing_without_a_prediction_says_so_and_records_nothing(log):
 def test_comparing_says_as_predicted_or_otherwise(log):
     stop = predict()
     stop.answer("c")
-    assert stop.compare("nowhere").text().startswith("As you predicted")
+    assert stop.compare(None).text().startswith("As you predicted")
     assert progress.read().predictions["demo/stop"].correct is True
-    otherwise = stop.compare("at model.add")
+    otherwise = stop.compare("add")
     assert otherwise.text().splitlines() == [
         "Otherwise than you predicted",
         "You expected: nowhere.",
@@ -100,15 +110,38 @@ def test_comparing_says_as_predicted_or_otherwise(log):
     assert repr(otherwise) == "Comparison(Otherwise than you predicted)"
 
 
-def test_numbers_can_be_options():
-    prediction = lesson.predict("demo/number", "How many?", [1, 2])
-    prediction.answer("b")
-    assert prediction.compare(2).correct is True
-
-
 def test_observing_what_is_no_option_is_an_error_of_the_notebook():
-    with pytest.raises(ValueError, match="demo/stop: observed 'elsewhere'"):
+    with pytest.raises(ValueError, match="demo/stop: observed 'elsewhere', and the options are"):
         predict().compare("elsewhere")
+
+
+def test_a_key_is_found_by_its_value_whatever_made_it():
+    asked = Question("demo/count", "?", {0: "none", 1: "one"}, WHY, key_of=len)
+    assert asked.observed(["a"]) == "one"
+    asked = Question("demo/flag", "?", {True: "yes", False: "no"}, WHY)
+    assert [asked.observed(np.bool_(flag)) for flag in (True, False)] == ["yes", "no"]
+    asked = Question("demo/number", "?", {9: "9", None: "refused"}, WHY)
+    assert [asked.observed(seen) for seen in (np.float32(9), None)] == ["9", "refused"]
+
+
+def test_a_question_is_found_by_its_id_and_observed_by_it():
+    asked = lesson.predict(STORED)
+    asked.answer("b")
+    shown = lesson.observe(STORED, Record("raised", line="model.add("))
+    assert "Observed: at model.add." in shown.text()
+    assert "Observed otherwise" in asked.text()
+
+
+def test_what_was_predicted_before_a_restart_is_compared(monkeypatch):
+    lesson.predict(STORED).answer("a")
+    monkeypatch.setattr(predictions, "_shown", {})
+    assert lesson.observe(STORED, Record("raised", line="model.add(")).correct is True
+
+
+@pytest.mark.parametrize("name", ["reproduce/no-such", "no-such/lesson", "nothing", ""])
+def test_an_id_that_nobody_asks_names_those_there_are(name):
+    with pytest.raises(ValueError, match="there are"):
+        lesson.predict(name)
 
 
 def test_an_answer_is_restored_until_it_is_reset():
@@ -121,7 +154,7 @@ def test_an_answer_is_restored_until_it_is_reset():
 
 def test_an_answer_to_options_that_are_gone_is_not_restored():
     predict().answer("a")
-    assert lesson.predict("demo/stop", "Where?", ["here", "there"]).answered is None
+    assert predict({1: "here", 2: "there"}).answered is None
 
 
 def test_a_headless_run_does_not_see_the_learners_answer(monkeypatch):
@@ -135,40 +168,14 @@ def test_progress_that_cannot_be_kept_is_said_in_the_note_and_the_comparison(tmp
     monkeypatch.setenv("WORKBOOK_PROGRESS", str(tmp_path / "file" / "progress.jsonl"))
     stop = predict()
     assert "not kept" in stop.answer("a").text()
-    assert "not kept" in stop.compare("at model.add").text()
+    assert "not kept" in stop.compare("add").text()
 
 
 def test_question_and_options_are_escaped():
-    html = lesson.predict("demo/html", "Is a < b?", ["<b>", "&"]).html()
+    html = ask("Is a < b?", ["<b>", "&"]).html()
     assert "Is a &lt; b?" in html
     assert "&lt;b&gt;" in html
     assert "<b>" not in html
-
-
-class Notebook:
-    """Stands for the IPython shell of a kernel, and notes what is displayed."""
-
-    kernel = object()
-
-    def __init__(self):
-        self.bundles = []
-
-    def display(self, bundle, **_):
-        self.bundles.append(bundle)
-        return self
-
-    update = display
-
-
-@pytest.fixture
-def notebook(monkeypatch):
-    import IPython
-    import IPython.display
-
-    shell = Notebook()
-    monkeypatch.setattr(IPython, "get_ipython", lambda: shell)
-    monkeypatch.setattr(IPython.display, "display", shell.display)
-    return shell
 
 
 def radio_buttons(box):
@@ -200,17 +207,17 @@ def test_a_click_answers_is_recorded_and_is_noted_in_place(notebook, log):
 def test_buttons_give_way_to_the_plain_form_once_an_answer_is_compared(notebook):
     stop = predict()
     stop._ipython_display_()
-    stop.compare("nowhere")
+    stop.compare(None)
     assert len(notebook.bundles) == 1  # no answer yet, so that it can still be given
     stop.answer("a")
-    stop.compare("nowhere")
+    stop.compare(None)
     assert set(notebook.bundles[1]) == {"text/plain", "text/html"}
     assert "Your answer: at model.add." in notebook.bundles[1]["text/html"]
 
 
 @pytest.mark.parametrize(
     ("observed", "word", "tone"),
-    [("at model.add", "As observed.", "right"), ("nowhere", "Observed otherwise", "wrong")],
+    [("add", "As observed.", "right"), (None, "Observed otherwise", "wrong")],
 )
 def test_the_outcome_is_said_where_the_answer_was_given(notebook, observed, word, tone):
     stop = predict()
@@ -224,17 +231,70 @@ def test_the_outcome_is_said_where_the_answer_was_given(notebook, observed, word
     assert word not in stop.text()
 
 
+VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+def parts(box):
+    frame, ask, sentence, line, answer, *_ = box.children
+    return frame, ask, sentence, line.children[0], answer
+
+
+def test_the_model_answer_comes_after_a_sentence_of_ones_own_which_is_kept(notebook, log):
+    stop = predict()
+    stop.answer("a")
+    comparison = stop.compare("add")
+    assert set(comparison._repr_mimebundle_()) == {"text/plain", "text/html", VIEW}
+    frame, ask, sentence, show, answer = parts(comparison.control())
+    assert ask.value == "Can you say why, in one sentence?"
+    assert "in one sentence" not in frame.value, "it is asked once"
+    show.click()
+    assert "a sentence of your own first" in answer.value
+    assert not progress.read().reasons
+    assert "shapes" not in frame.value + answer.value
+    sentence.value = "  <b>Shapes</b>,\n I think. "
+    show.click()
+    assert "The shapes of <code>kernel</code> do not fit." in answer.value
+    assert "&lt;b&gt;Shapes&lt;/b&gt;, I think." in answer.value
+    assert progress.read().reasons == {"demo/stop": "<b>Shapes</b>, I think."}
+    again = parts(stop.compare("add").control())
+    assert again[2].value == "<b>Shapes</b>, I think."
+    assert "do not fit" in again[4].value
+
+
+@pytest.mark.parametrize(
+    ("answer", "asked"), [("a", "say why"), ("b", "Which of your assumptions"), (None, "say why")]
+)
+def test_what_is_asked_fits_the_outcome(notebook, answer, asked):
+    stop = predict()
+    if answer:
+        stop.answer(answer)
+    assert asked in parts(stop.compare("add").control())[1].value
+
+
+def test_the_model_answer_is_in_no_plain_form(notebook):
+    stop = predict()
+    stop.answer("a")
+    for form in (stop.compare("add").text(), stop.compare("add").html(), stop.html()):
+        assert "do not fit" not in form
+
+
 def test_no_buttons_where_nobody_can_click(notebook, monkeypatch):
     import sys
 
+    def forms():
+        stop = predict()
+        stop._ipython_display_()
+        return [
+            VIEW in shown
+            for shown in (notebook.bundles[-1], stop.compare("add")._repr_mimebundle_())
+        ]
+
     with monkeypatch.context() as without:
         without.setitem(sys.modules, "ipywidgets", None)
-        assert predict()._buttons() is None
+        assert forms() == [False, False]
     with monkeypatch.context() as without:
-        without.delattr(Notebook, "kernel")
-        assert predict()._buttons() is None
-    assert predict()._buttons() is not None
+        without.delattr(type(notebook), "kernel")
+        assert forms() == [False, False]
+    assert forms() == [True, True]
     monkeypatch.setenv("WORKBOOK_PROGRESS", "off")
-    assert predict()._buttons() is None
-    predict()._ipython_display_()
-    assert set(notebook.bundles[0]) == {"text/plain", "text/html"}
+    assert forms() == [False, False]

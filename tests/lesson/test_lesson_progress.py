@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from workbook_lib import lesson
 from workbook_lib.lesson import progress
 from workbook_lib.locations import project_root
 
@@ -40,6 +41,33 @@ def test_a_new_answer_forgets_the_old_comparison(log):
     assert progress.read().predictions["p"] == progress.PredictionRecord("x", False)
     progress.record("prediction", id="p", answer="y")
     assert progress.read().predictions["p"] == progress.PredictionRecord("y", None)
+
+
+def test_sentences_and_quiz_answers_are_kept_and_the_last_one_counts(log):
+    for sentence in ("first", "last"):
+        progress.record("reason", id="p", sentence=sentence)
+        progress.record("prediction", id="p", answer="x")
+    for answer, correct in (("a", False), ("b", True)):
+        progress.record("quiz", id="q", answer=answer, correct=correct)
+    known = progress.read()
+    assert known.reasons == {"p": "last"}
+    assert known.quizzes == {"q": progress.QuizRecord("b", True)}
+    progress.record("reset", ids=["p", "q"])
+    assert progress.read() == progress.Progress()
+
+
+def test_a_file_of_the_first_release_is_read(log):
+    log.parent.mkdir()
+    log.write_text(
+        '{"event": "prediction", "id": "reproduce/where-it-stops", "answer": "at model.add"}\n'
+        '{"event": "comparison", "id": "reproduce/where-it-stops", "correct": true}\n'
+        '{"event": "exercise", "id": "a/b", "status": "right"}\n'
+    )
+    known = progress.read()
+    stop = progress.PredictionRecord("at model.add", True)
+    assert known.predictions == {"reproduce/where-it-stops": stop}
+    assert lesson.predict("reproduce/where-it-stops").answered == "at model.add"
+    assert known.exercise("a/b").best == "right"
 
 
 def test_a_reset_forgets_its_ids_only_and_destroys_nothing(log):
@@ -86,6 +114,8 @@ def test_the_order_in_the_file_decides_and_not_the_clock(log):
         b'{"event": "exercise", "id": "a", "status": "splendid"}',
         b'{"event": "hint", "id": "a", "number": "many"}',
         b'{"event": "comparison", "id": "unknown", "correct": true}',
+        b'{"event": "reason", "id": "p"}',
+        b'{"event": "quiz", "id": ["q"], "answer": "a", "correct": true}',
         b'{"event": "reset"}',
         b'{"event": "reset", "ids": [["a"]]}',
         b'{"event": "of a later version", "id": "a"}',

@@ -13,10 +13,20 @@ from workbook_lib.locations import project_root
 
 # What is broken: a line of the library, what stands there then, and the cell that must notice.
 BROKEN = {
+    "a magic that brings nothing back": (
+        "names.update(record.value)",
+        "pass",
+        ("00_start_here", "practice-compare"),
+    ),
+    "a reader that misses a handle": (
+        "keys = self._restored_keys(handles)",
+        "keys = self._restored_keys(handles := handles[1:])",
+        ("02_inspect_the_graph", "by-library-holds"),
+    ),
     "freezing that does nothing": (
         "frozen = _converted(function, chosen)",
         "frozen = function",
-        ("03_freeze_the_weights", "freeze-proof"),
+        ("03_freeze_the_weights", "freeze-holds"),
     ),
     "parity that always agrees": (
         "return bool(np.all(relative <= limit)), float(",

@@ -5,8 +5,9 @@ import re
 
 import pytest
 
-from workbook_lib.editions.solved import solution_code
 from workbook_lib.lesson.outline import read_outlines
+from workbook_lib.lesson.questions import prediction_question, quiz_questions
+from workbook_lib.lesson.solutions import solution_code
 from workbook_lib.locations import project_root
 from workbook_lib.runs import all_notebooks
 
@@ -15,6 +16,9 @@ LESSONS = NOTEBOOKS[1:-1]
 """The first is the way in. The last is a report on a model, which others read as well: nobody is
 asked anything there."""
 EXCUSED = {"nbval-ignore-output", "nbval-skip"}
+FOLDED = {"setup", "question", "proof"}
+"""Cells that a learner need not read; their output is shown. A proof holds asserts, for those who
+maintain the notebooks."""
 
 
 def cells(path, kind=None):
@@ -32,6 +36,13 @@ def tags(cell):
 
 def is_folded(cell):
     return "solution" in tags(cell) or cell["metadata"].get("jupyter", {}).get("source_hidden")
+
+
+def quizzes(path):
+    """The questions of the quiz that a notebook shows."""
+    code = "\n".join(source(cell) for cell in cells(path, "code"))
+    names = re.findall(r'lesson\.quiz\("(\w+)"\)', code)
+    return [question for name in names for question in quiz_questions(name)]
 
 
 def outline(path):
@@ -80,14 +91,19 @@ def test_the_opening_says_the_minutes_of_the_metadata(path):
 def test_the_minutes_are_those_of_its_words_and_tasks(path):
     """Prose at 200 words a minute; a line of code as five words, as few read every sign of it.
 
-    Three minutes an exercise, half a minute a prediction. What is folded is not counted.
+    Three minutes an exercise, half a minute a question. What is folded is not counted.
     """
-    open_cells = [cell for cell in cells(path) if not is_folded(cell)]
-    words = sum(len(source(c).split()) for c in open_cells if c["cell_type"] == "markdown")
-    lines = sum(len(source(c).splitlines()) for c in open_cells if c["cell_type"] == "code")
     found = outline(path)
+    asked = [
+        (one.text, *one.options.values()) for one in map(prediction_question, found.predictions)
+    ]
+    asked += [(one.text, *one.options) for one in quizzes(path)]
+    words = sum(len(" ".join(texts).split()) for texts in asked)
+    seen = [cell for cell in cells(path) if not is_folded(cell)]
+    words += sum(len(source(c).split()) for c in seen if c["cell_type"] == "markdown")
+    lines = sum(len(source(c).splitlines()) for c in seen if c["cell_type"] == "code")
     reading = (words + 5 * lines) / 200
-    doing = 3 * len(found.exercises) + 0.5 * len(found.predictions)
+    doing = 3 * len(found.exercises) + 0.5 * len(asked)
     assert abs(found.read_minutes - reading) <= 1.5, f"{reading:.1f} minutes to read"
     assert abs(found.do_minutes - doing) <= 1.5, f"{doing:.1f} minutes to do"
 
@@ -100,14 +116,55 @@ def test_a_lesson_has_three_predictions_and_two_exercises_in_15_to_25_minutes(pa
     assert len(found.exercises) >= 2
 
 
+@lesson
+def test_a_lesson_ends_with_its_quiz(path):
+    *_, quiz, closing = cells(path)
+    assert re.fullmatch(r'lesson\.quiz\("\w+"\)', source(quiz))
+    assert source(closing).startswith("## Key points")
+    assert len(outline(path).quiz) == 3
+
+
 @every
-def test_every_prediction_is_compared_with_what_was_seen(path):
-    text = "\n".join(source(cell) for cell in cells(path, "code"))
-    found = outline(path)
-    names = re.findall(r"^(\w+) = lesson\.predict\(", text, re.MULTILINE)
-    assert len(names) == len(found.predictions), f"{names} for {found.predictions}"
-    for name in names:
-        assert re.search(rf"^{name}\.compare\(", text, re.MULTILINE), name
+def test_a_question_is_one_line_and_is_compared_with_what_was_seen(path):
+    found, code = outline(path), cells(path, "code")
+    asked = [cell for cell in code if re.search(r"\blesson\.(predict|quiz)\(", source(cell))]
+    assert [cell for cell in code if "question" in tags(cell)] == asked
+    for cell in asked:
+        line = source(cell).removeprefix("from workbook_lib import lesson\n\n")
+        assert re.fullmatch(r'lesson\.(predict|quiz)\("[\w/-]+"\)', line), cell["id"]
+    observed = [cell for cell in code if "lesson.observe(" in source(cell)]
+    ids = [re.search(r'^lesson\.observe\("([^"]+)", .+\)\Z', source(c), re.M) for c in observed]
+    assert all(ids), "what is observed is the last line of its cell"
+    assert [match[1] for match in ids] == list(found.predictions)
+    for cell in observed:
+        assert len(source(cell).splitlines()) <= 2, cell["id"]
+        assert not re.search(r"[{}]|\bif\b|frozenset", source(cell)), cell["id"]
+
+
+@every
+def test_what_a_learner_need_not_read_is_folded_and_nothing_else(path):
+    for cell in cells(path):
+        folded = cell["metadata"].get("jupyter", {}).get("source_hidden", False)
+        assert folded == bool(tags(cell) & FOLDED), cell["id"]
+        assert len(tags(cell) & FOLDED) <= 1, cell["id"]
+
+
+@every
+def test_set_up_is_told_from_what_is_taught(path):
+    """Our own library is imported, the start-up log silenced and a magic loaded in set-up alone."""
+    plumbing = r"^(from workbook_lib|import workbook_lib|silence_native_log\(\)|%load_ext)"
+    for cell in cells(path, "code"):
+        if re.search(plumbing, source(cell), re.M):
+            isolated = source(cell).startswith("%%isolated")  # it has a process of its own
+            assert tags(cell) & {"setup", "question", "check"} or isolated, cell["id"]
+
+
+@every
+def test_an_assert_stands_in_a_proof_and_a_proof_shows_nothing(path):
+    for cell in cells(path, "code"):
+        asserts = re.search(r"^\s*assert\b", source(cell), re.MULTILINE)
+        assert bool(asserts) == ("proof" in tags(cell)), cell["id"]
+        assert not (asserts and cell["outputs"]), cell["id"]
 
 
 @every
@@ -200,7 +257,7 @@ def test_excused_cells_say_why_and_stay_under_a_fifth():
 
 @every
 def test_tags_are_known(path):
-    known = {"parameters", "exercise", "check", "solution", *EXCUSED}
+    known = {"parameters", "exercise", "check", "solution", *FOLDED, *EXCUSED}
     assert set().union(*(tags(cell) for cell in cells(path))) <= known
 
 

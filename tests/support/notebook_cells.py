@@ -3,7 +3,7 @@
 import json
 from collections import namedtuple
 
-from workbook_lib.editions.solved import solution_code
+from workbook_lib.lesson.solutions import solution_code
 from workbook_lib.locations import project_root
 from workbook_lib.runs import all_notebooks
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextvars
 import html
-import importlib.util
 import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from varhandle.display import panel_html
-from varhandle.progress_bar import is_watched
 from varhandle.sandbox import cancellable
+from workbook_lib.lesson.control_box import is_interactive, live_region
+
+__all__ = ["CancelledError", "SlowWork", "dropdown", "is_interactive", "live_region", "live_text"]
 
 _TICK = 0.5  # seconds between two words on how long it has taken
 _CANCELLED = "Cancelled: nothing has changed."
@@ -20,16 +21,6 @@ _CANCELLED = "Cancelled: nothing has changed."
 
 class CancelledError(Exception):
     """The learner has cancelled the work; what it has done so far is thrown away."""
-
-
-def is_interactive() -> bool:
-    """Tell whether somebody can use a control here: in a kernel with ipywidgets, not headless."""
-    return is_watched() and importlib.util.find_spec("ipywidgets") is not None
-
-
-def live_region(markup: str) -> str:
-    """Put HTML where a screen reader reads it out (WAI-ARIA 1.2, role ``status``)."""
-    return f'<div role="status">{markup}</div>'
 
 
 def live_text(words: str) -> str:

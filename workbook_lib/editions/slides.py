@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import html
 import math
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from urllib.parse import quote
 
 from varhandle.atomic_write import write_all
 from varhandle.display import panel_html
+from workbook_lib.lesson.questions import prediction_question, quiz_questions
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -29,14 +31,18 @@ _ACROSS = 95  # characters of a line of text
 _TALL = 12  # lines that a picture or a table is taken for
 _TEMPLATES = Path(__file__).with_name("templates")
 _REVEAL = "reveal.js"
+_NOT_SHOWN = {"check", "proof"}  # tags of cells that a room does not need
+_OBSERVE = re.compile(r'lesson\.observe\(\s*"([^"]+)"')
+_QUIZ = re.compile(r'lesson\.quiz\(\s*"([^"]+)"')
 _VOTE = "Let everybody choose before you go on. The answer is on the next slide."
 
 
 def slide_notebook(notebook: NotebookNode) -> NotebookNode:
     """Deal a notebook out to slides, as ``slideshow`` metadata; the notebook is left as it is.
 
-    Left out are the set-up and the checks of exercises, which a learner needs and a room does
-    not. A prediction is its question and its options; a comparison is what was observed.
+    Left out are the code of the set-up, the checks of exercises and the proofs. A prediction is its
+    question and its options; a comparison is what was observed, with the model answer for the
+    speaker.
     """
     from nbformat.v4 import new_markdown_cell
 
@@ -49,9 +55,9 @@ def slide_notebook(notebook: NotebookNode) -> NotebookNode:
         room = (LINES if begins else room) - lines
         cell.metadata["slideshow"] = {"slide_type": begins or "-"}
         made.cells.append(cell)
-        if cell.metadata.get("question"):
-            notes = {"slideshow": {"slide_type": "notes"}}
-            made.cells.append(new_markdown_cell(_VOTE, metadata=notes))
+        if cell.metadata.get("notes"):
+            about = {"slideshow": {"slide_type": "notes"}}
+            made.cells.append(new_markdown_cell(cell.metadata["notes"], metadata=about))
         if cell.metadata.get("question") or cell.metadata.get("answer"):
             room = 0  # neither shares its slide
     for number, cell in enumerate(made.cells):  # a cell may be on several slides
@@ -71,7 +77,7 @@ def _slide_cells(notebook: NotebookNode) -> Iterator[tuple[NotebookNode, str]]:
             starts = "slide" if first.startswith(("# ", "## ")) else ""
             if not setting_up:
                 yield from _paragraphs(cell, starts or ("subslide" if first[:1] == "#" else ""))
-        elif not setting_up and "check" not in cell.metadata.get("tags", ()):
+        elif not setting_up and not _NOT_SHOWN & set(cell.metadata.get("tags", ())):
             yield from _code(cell)
 
 
@@ -98,13 +104,19 @@ def _code(cell: NotebookNode) -> Iterator[tuple[NotebookNode, str]]:
         observed = [line for line in lines if line.startswith("Observed: ")]
         if lines and lines[0].startswith("Predict: "):
             output.data["text/html"] = _question(lines)
-            cell.metadata["question"] = True
-        elif observed and ".compare(" in cell.source:
+            cell.metadata.update(question=True, notes=_VOTE)
+        elif lines and (quiz := _QUIZ.search(cell.source)):
+            cell.metadata.update(question=True, notes=_quiz_answers(quiz[1]))
+        elif observed and (asked := _OBSERVE.search(cell.source)):
             output.data["text/html"] = panel_html("neutral", observed[0])
-            cell.metadata["answer"] = True
+            cell.metadata.update(answer=True, notes=prediction_question(asked[1]).why)
         else:
             continue
         yield _only_output(cell), "subslide"
+        return
+    if "setup" in cell.metadata.get("tags", ()):
+        if cell.outputs:
+            yield _only_output(cell), ""
         return
     if _lines(cell) <= LINES:
         yield cell, ""
@@ -112,7 +124,15 @@ def _code(cell: NotebookNode) -> Iterator[tuple[NotebookNode, str]]:
     for source in _chunks(cell.source):
         yield _with(cell, source=source, outputs=[]), ""
     for output in cell.outputs:
-        yield _only_output(_with(cell, outputs=[output])), ""
+        yield _only_output(_with(cell, outputs=[_shortened(output)])), ""
+
+
+def _shortened(output: Any) -> Any:
+    """Show the two ends of a printed text that would fill several slides."""
+    lines = [line[:_ACROSS] for line in output.get("text", "").splitlines()]
+    if len(lines) > 2 * LINES:
+        output["text"] = "\n".join([*lines[: LINES // 2], "…", *lines[-(LINES // 2) :]])
+    return output
 
 
 def _chunks(source: str) -> Iterator[str]:
@@ -129,6 +149,10 @@ def _chunks(source: str) -> Iterator[str]:
 def _only_output(cell: NotebookNode) -> NotebookNode:
     cell.metadata["transient"] = {"remove_source": True}
     return cell
+
+
+def _quiz_answers(lesson: str) -> str:
+    return " ".join(f"{n}. {one.right}" for n, one in enumerate(quiz_questions(lesson), start=1))
 
 
 def _question(lines: list[str]) -> str:

@@ -1,16 +1,12 @@
-"""The solved edition of a notebook, derived from the solutions that the notebook itself holds.
-
-An exercise is a code cell with the tag ``exercise`` (the stub) and, after it, a Markdown cell
-with the tag ``solution``. Both name the exercise in ``metadata.workbook.exercise``.
-"""
+"""The solved edition of a notebook, derived from the solutions that the notebook itself holds."""
 
 from __future__ import annotations
 
 import copy
-import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from workbook_lib.lesson.observations import opening_cells
+from workbook_lib.lesson.solutions import exercise_cells, solution_code
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -18,7 +14,6 @@ if TYPE_CHECKING:
 Notebook = TypeVar("Notebook", bound=dict[str, Any])
 """A notebook as JSON gives it, or nbformat's ``NotebookNode``."""
 
-_FENCE = re.compile(r"^```python\n(.*?)\n```$", re.DOTALL | re.MULTILINE)
 # Below the title, so that nobody takes the solved notebook for the learner's.
 _NOTE = (
     "*Solved edition: every exercise below holds its solution. "
@@ -33,8 +28,8 @@ def fill_in_solutions(notebook: Notebook) -> Notebook:
     either, or a cell does not name its exercise.
     """
     edition = copy.deepcopy(notebook)
-    stubs = _cells(edition, "exercise")
-    for exercise_id in _cells(notebook, "solution").keys() - stubs.keys():
+    stubs = exercise_cells(edition, "exercise")
+    for exercise_id in exercise_cells(notebook, "solution").keys() - stubs.keys():
         raise ValueError(f"exercise {exercise_id!r} has a solution, and no stub cell")
     for exercise_id, cell in stubs.items():
         cell["source"] = solution_code(notebook, exercise_id)
@@ -42,39 +37,6 @@ def fill_in_solutions(notebook: Notebook) -> Notebook:
         if cell["cell_type"] == "code":
             cell["outputs"], cell["execution_count"] = [], None
     return edition
-
-
-def solution_code(notebook: dict[str, Any], exercise_id: str) -> str:
-    """Return the code of one solution.
-
-    Raises ``ValueError``: the notebook has no solution for it, or the solution does not hold
-    exactly one block of Python.
-    """
-    solutions = _cells(notebook, "solution")
-    if exercise_id not in solutions:
-        raise ValueError(f"exercise {exercise_id!r} has no solution cell")
-    blocks = _FENCE.findall("".join(solutions[exercise_id]["source"]))
-    if len(blocks) != 1:
-        raise ValueError(
-            f"the solution of {exercise_id!r} holds {len(blocks)} blocks of Python, not one"
-        )
-    return str(blocks[0])
-
-
-def _cells(notebook: dict[str, Any], tag: str) -> dict[str, dict[str, Any]]:
-    """Map exercise ids to the cells with this tag."""
-    found: dict[str, dict[str, Any]] = {}
-    for cell in notebook["cells"]:
-        metadata = cell["metadata"]
-        if tag not in metadata.get("tags", ()):
-            continue
-        exercise_id = metadata.get("workbook", {}).get("exercise")
-        if not exercise_id:
-            raise ValueError(f"a cell with the tag {tag!r} does not name its exercise")
-        if exercise_id in found:
-            raise ValueError(f"exercise {exercise_id!r} has two cells with the tag {tag!r}")
-        found[exercise_id] = cell
-    return found
 
 
 def solved_edition(notebook: NotebookNode) -> NotebookNode:

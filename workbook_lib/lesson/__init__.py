@@ -8,6 +8,7 @@ import TensorFlow where that notebook has it imported.
 
 from workbook_lib.lesson.exercises import Wrong, exercise
 from workbook_lib.lesson.overview import board, map_of_notebooks, reset
-from workbook_lib.lesson.predictions import Prediction as predict  # noqa: N813 - a notebook reads: predict
+from workbook_lib.lesson.predictions import observe, predict
+from workbook_lib.lesson.quizzes import Quiz as quiz  # noqa: N813 - a notebook reads: quiz
 
-__all__ = ["Wrong", "board", "exercise", "map_of_notebooks", "predict", "reset"]
+__all__ = ["Wrong", "board", "exercise", "map_of_notebooks", "observe", "predict", "quiz", "reset"]

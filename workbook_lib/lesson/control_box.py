@@ -4,8 +4,22 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from varhandle.display import Rich
+from varhandle.progress_bar import is_watched
+
+
+def is_interactive() -> bool:
+    """Tell whether somebody can use a control here: in a kernel with ipywidgets, not headless."""
+    return is_watched() and importlib.util.find_spec("ipywidgets") is not None
+
+
+def live_region(markup: str) -> str:
+    """Put HTML where a screen reader reads it out (WAI-ARIA 1.2, role ``status``)."""
+    return f'<div role="status">{markup}</div>'
 
 
 def as_control(box: Any, css_class: str) -> Any:
@@ -21,6 +35,52 @@ def as_control(box: Any, css_class: str) -> Any:
     if importlib.util.find_spec("anywidget"):
         box.children = (*box.children, _host_class()())
     return box
+
+
+class Control(Rich):
+    """A result that is a control where somebody can use it, and plain text and HTML elsewhere."""
+
+    def control(self) -> Any:
+        """Return the box of ``ipywidgets``; ``None`` where there is nothing to do."""
+        raise NotImplementedError(f"{type(self).__name__} must define control()")
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        box = self.control() if is_interactive() else None
+        plain: dict[str, Any] = super()._repr_mimebundle_()
+        return plain if box is None else box._repr_mimebundle_() | plain
+
+
+def choice_box(
+    asked_html: str,
+    label: str,
+    options: Sequence[tuple[str, str]],
+    *,
+    chosen: str | None,
+    said_html: str,
+    choose: Callable[[str], str],
+) -> Any:
+    """Make radio buttons below a question, and a place for what is said to a choice.
+
+    ``options`` are the lines that are shown, each with its value; ``choose`` is given the value
+    and returns the HTML that is then read out.
+    """
+    from ipywidgets import HTML, Layout, RadioButtons, VBox
+
+    values = [value for _, value in options]
+    buttons = RadioButtons(
+        options=list(options),
+        index=values.index(chosen) if chosen in values else None,
+        description="Answer:",
+        tooltip=label,
+        layout=Layout(width="auto"),
+    )
+    said = HTML(live_region(said_html))
+
+    def note(change: Any) -> None:
+        said.value = live_region(choose(change["new"]))
+
+    buttons.observe(note, names="value")
+    return VBox([HTML(asked_html), buttons, said])
 
 
 @functools.cache

@@ -23,9 +23,13 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
+from varhandle.display import code_html, panel_html
 from workbook_lib.lesson import progress
-from workbook_lib.lesson.panels import Panel
+from workbook_lib.lesson.control_box import Control
+from workbook_lib.lesson.panels import Panel, paragraphs_html
+from workbook_lib.lesson.solutions import find_solution
 from workbook_lib.lesson.submissions import (
     LearnerRaised,
     NotAttempted,
@@ -49,19 +53,61 @@ _LOOKS = {
 
 
 @dataclass(frozen=True, repr=False)
-class Outcome(Panel):
-    """What a check says to an answer: what to do next, or why it is right."""
+class Outcome(Panel, Control):
+    """What a check says to an answer: what to do next, or why it is right.
+
+    A notebook shows buttons for a hint and the solution below it, and plain text the call.
+    """
 
     status: str = "not attempted"  # a key of ``_LOOKS``
+    exercise: Exercise | None = None  # whose hints and solution are offered
 
     @property
     def advice(self) -> str:
         """The text below the title."""
         return self.body
 
+    def text(self) -> str:
+        """Return the title, the advice, and how to ask for a hint."""
+        return f"{super().text()}{self._offer_hint()}"
+
+    def html(self) -> str:
+        """Return the same in its frame."""
+        body = paragraphs_html(f"{self.body}{self._offer_hint()}")
+        return panel_html(self.tone, self.title, body)
+
+    def control(self) -> Any:
+        """Return the frame without that call, and the buttons."""
+        if self.exercise is None:
+            return None
+        from workbook_lib.lesson.help_buttons import help_box
+
+        return help_box(super().html(), self.exercise, solved=self.status == "right")
+
+    def _offer_hint(self) -> str:
+        if self.status == "right" or self.exercise is None or not self.exercise.hints:
+            return ""
+        return f"\nFor a hint, run `check.{self.exercise.name}.hint()`."
+
+
+@dataclass(frozen=True, repr=False)
+class Solution(Panel):
+    """The solution of an exercise, and what to do with it."""
+
+    code: str = ""
+
+    def text(self) -> str:
+        """Return the code between the title and the advice."""
+        return "\n".join(part for part in (self.title, self.code, self.body) if part)
+
+    def html(self) -> str:
+        """Return the same in its frame."""
+        code = code_html(self.code) if self.code else ""
+        return panel_html(self.tone, self.title, code + paragraphs_html(self.body))
+
 
 class Exercise:
-    """One exercise: call it with an answer; ask it for hints, or where the solution is."""
+    """One exercise: call it with an answer; ask it for hints, or for the solution."""
 
     def __init__(self, exercise_id: str, check: Callable[..., str]) -> None:
         task, *hints = _NUMBERED.split(inspect.getdoc(check) or "")
@@ -79,31 +125,31 @@ class Exercise:
         try:
             given = inspect.signature(self._check).bind(*answers, **named_answers)
         except TypeError:
-            return _outcome("not attempted", self._how_to_call())
+            return Outcome(*_LOOKS["not attempted"], self._how_to_call())
         try:
             if any(is_stub(answer) for answer in given.arguments.values()):
                 raise NotAttempted
             status, advice = "right", self._check(*given.args, **given.kwargs)
         except NotAttempted:
             do = "Write your answer in the cell above, run it, then run this one again."
-            return _outcome("not attempted", f"{self.task}\n{do}{self._offer_hint()}".strip())
+            return self._outcome("not attempted", f"{self.task}\n{do}".strip())
         except Wrong as verdict:
-            status, advice = "wrong", f"{verdict}{self._offer_hint()}"
+            status, advice = "wrong", str(verdict)
         except LearnerRaised as error:
-            status, advice = "raised", f"{error}{self._offer_hint()}"
+            status, advice = "raised", str(error)
         except Exception as error:
             step = learner_frame(error)
             if step is None:
                 return self._check_failed(error, given.arguments.values())
-            status, advice = "raised", f"{describe(error, step)}{self._offer_hint()}"
+            status, advice = "raised", describe(error, step)
         warning = progress.record("exercise", id=self.id, status=status)
-        return _outcome(status, f"{advice}\n{warning}".strip())
+        return self._outcome(status, f"{advice}\n{warning}".strip())
 
     def hint(self, number: int | None = None) -> Panel:
         """Give the hint of a number, or the next one that was not seen yet."""
         count = len(self.hints)
         following = progress.read().exercise(self.id).hints + 1
-        ask = f"`check.{self.name}.solution()` says where the solution is."
+        ask = f"`check.{self.name}.solution()` shows the solution."
         if not count:
             return Panel("neutral", "This exercise has no hints", ask)
         if number is None and following > count:
@@ -116,33 +162,29 @@ class Exercise:
         hint = self.hints[number - 1]
         return Panel("waiting", f"Hint {number} of {count}", f"{hint}\n{warning}".strip())
 
-    def solution(self) -> Panel:
-        """Say where the solution is, and note in the progress that it was asked for."""
+    def solution(self) -> Solution:
+        """Show the solution, and note in the progress that it was asked for."""
         warning = progress.record("solution", id=self.id)
-        where = (
-            "It is in the folded cell below this exercise: open it with a click on “Solution”.\n"
-            "Read it next to your own attempt, close it, and write yours again from memory."
-        )
-        return Panel("neutral", "Where the solution is", f"{where}\n{warning}".strip())
+        code = find_solution(self.id)
+        where = "" if code else "It is in the folded cell below this exercise.\n"
+        advice = "Read it next to your own attempt, and write yours again from memory."
+        return Solution("neutral", "Solution", f"{where}{advice}\n{warning}".strip(), code or "")
 
     def _how_to_call(self) -> str:
         parameters = ", ".join(inspect.signature(self._check).parameters)
         return f"Check your answer with `check.{self.name}({parameters})`."
 
-    def _offer_hint(self) -> str:
-        return f"\nFor a hint, run `check.{self.name}.hint()`." if self.hints else ""
+    def _outcome(self, status: str, advice: str) -> Outcome:
+        return Outcome(*_LOOKS[status], advice, status, self)
 
     def _check_failed(self, error: Exception, answers: Iterable[object]) -> Outcome:
         kinds = ", ".join(f"`{type(answer).__name__}`" for answer in answers)
-        return _outcome(
-            "check failed",
+        return Outcome(
+            *_LOOKS["check failed"],
             f"This is a fault in our check `{self.id}`, not in your answer; you can go on.\n"
             f"Please report it with this line: {describe(error, None)} (given {kinds})",
+            "check failed",
         )
-
-
-def _outcome(status: str, advice: str) -> Outcome:
-    return Outcome(*_LOOKS[status], advice, status)
 
 
 def exercise(exercise_id: str) -> Callable[[Callable[..., str]], Exercise]:

@@ -1,4 +1,4 @@
-"""Which predictions and exercises each notebook has, read from the notebooks themselves."""
+"""What each notebook asks of its learner, read from the notebooks themselves."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbook_lib.lesson.progress import working_copy
+from workbook_lib.lesson.questions import lessons, quiz_questions
 
 _NAME = re.compile(r"\d\d_[a-z0-9_]+\.ipynb")
-_PREDICTION = re.compile(r"""^\s*(?:\w+ = )?lesson\.predict\(\s*(["'])(.+?)\1""", re.MULTILINE)
+_ASKS = re.compile(r"""^\s*lesson\.(predict|quiz)\(\s*(["'])(.+?)\2""", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class NotebookOutline:
     do_minutes: int | None  # minutes for the exercises; ``None`` if the notebook does not say
     predictions: tuple[str, ...]  # ids of its predictions, in order
     exercises: tuple[str, ...]  # ids of its exercises, in order
+    quiz: tuple[str, ...] = ()  # ids of the questions of its quiz, in order
 
     @property
     def number(self) -> str:
@@ -48,6 +50,9 @@ def _outline_of(file: Path) -> NotebookOutline | None:
             cell["metadata"] for cell in cells if "exercise" in cell["metadata"].get("tags", ())
         ]
         exercises = [stub["workbook"]["exercise"] for stub in stubs]
+        asks = [(kind, name) for kind, _, name in _ASKS.findall(code)]
+        quizzes = [name for kind, name in asks if kind == "quiz" and name in lessons()]
+        quiz = [question.id for name in quizzes for question in quiz_questions(name)]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return NotebookOutline(
@@ -56,6 +61,7 @@ def _outline_of(file: Path) -> NotebookOutline | None:
         question=about.get("question", ""),
         read_minutes=about.get("read_minutes"),
         do_minutes=about.get("do_minutes"),
-        predictions=tuple(dict.fromkeys(found[1] for found in _PREDICTION.findall(code))),
+        predictions=tuple(dict.fromkeys(name for kind, name in asks if kind == "predict")),
         exercises=tuple(dict.fromkeys(exercises)),
+        quiz=tuple(dict.fromkeys(quiz)),
     )

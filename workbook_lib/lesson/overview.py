@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import html
-import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from varhandle.display import TONES, RichTable, Table
-from varhandle.progress_bar import is_watched
 from workbook_lib.lesson import progress
-from workbook_lib.lesson.control_box import as_control
+from workbook_lib.lesson.control_box import as_control, is_interactive
 from workbook_lib.lesson.outline import read_outlines
 from workbook_lib.lesson.panels import Panel
 
@@ -85,7 +83,7 @@ class _NotebookTable(RichTable):
 
 
 class ProgressBoard(_NotebookTable):
-    """Predictions made and exercises solved, a notebook a row.
+    """Predictions made, exercises and quiz questions solved, a notebook a row.
 
     A notebook shows a control below it that begins a notebook afresh.
     """
@@ -95,7 +93,7 @@ class ProgressBoard(_NotebookTable):
 
         # An output of its own: JupyterLab leads its links to the notebooks, but not a widget's.
         shown = display(self._repr_mimebundle_(), raw=True, display_id=True)
-        if is_watched() and importlib.util.find_spec("ipywidgets"):
+        if is_interactive():
             display(reset_control(lambda: shown.update(board()._repr_mimebundle_(), raw=True)))
 
 
@@ -109,16 +107,18 @@ def board() -> ProgressBoard:
     rows, following = [], None
     for notebook in read_outlines():
         link = _Link(notebook.title, notebook.file)
-        predictions, exercises = notebook.predictions, notebook.exercises
-        made = sum(id in known.predictions for id in predictions)
-        right = sum(known.exercise(id).best == "right" for id in exercises)
-        bar = _Bar(notebook.title, made + right, len(predictions) + len(exercises))
-        counts = ((made, len(predictions)), (right, len(exercises)))
+        predictions, exercises, quiz = notebook.predictions, notebook.exercises, notebook.quiz
+        counts = (
+            (sum(id in known.predictions for id in predictions), len(predictions)),
+            (sum(known.exercise(id).best == "right" for id in exercises), len(exercises)),
+            (sum(id in known.quizzes and known.quizzes[id].correct for id in quiz), len(quiz)),
+        )
+        bar = _Bar(notebook.title, *map(sum, zip(*counts, strict=True)))
         told = (f"{done} of {whole}" if whole else "none here" for done, whole in counts)
         rows.append((notebook.number, link, *told, bar))
         if following is None and bar.done < bar.whole:
             following = link
-    headers = ("No.", "Notebook", "Predictions made", "Exercises right", "Done")
+    headers = ("No.", "Notebook", "Predictions made", "Exercises right", "Quiz right", "Done")
     return ProgressBoard("Your progress", headers, rows, following)
 
 
@@ -142,7 +142,8 @@ def reset(notebook: str) -> Panel:
     notebooks = read_outlines()
     for found in notebooks:
         if notebook in (found.number, found.file, found.file.removesuffix(".ipynb")):
-            warning = progress.record("reset", ids=[*found.predictions, *found.exercises])
+            ids = [*found.predictions, *found.exercises, *found.quiz]
+            warning = progress.record("reset", ids=ids)
             return Panel("neutral", f"Progress in “{found.title}” starts again from zero", warning)
     raise ValueError(f"no notebook {notebook!r}; there are {', '.join(n.file for n in notebooks)}")
 

@@ -1,4 +1,4 @@
-"""Predictions: commit to an answer, run the code, compare.
+"""Predictions: commit to an answer, run the code, compare, and say why.
 
 No right answer is stored. What is right is what the code shows.
 """
@@ -6,30 +6,96 @@ No right answer is stored. What is right is what the code shows.
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
 from dataclasses import dataclass
 from string import ascii_lowercase
 from typing import Any
 
 from varhandle.display import Rich, panel_html
 from workbook_lib.lesson import progress
-from workbook_lib.lesson.control_box import as_control
+from workbook_lib.lesson.control_box import (
+    Control,
+    as_control,
+    choice_box,
+    is_interactive,
+    live_region,
+)
 from workbook_lib.lesson.panels import Panel, inline_code_html, paragraphs_html
+from workbook_lib.lesson.questions import Question, prediction_question
 
 _HOW = 'Choose it in the running notebook, or call `.answer("a")` on this prediction in a new cell.'
+_WHY = "Can you say why, in one sentence?"
 
-# ipywidgets gives each option the height of one line, so that options that wrap overlap.
-_OPTIONS_THAT_WRAP = """<style>
-.workbook-prediction .widget-radio-box label { display: flex; height: auto; line-height: 1.5 }
-.workbook-prediction .widget-radio-box input { order: -1; flex: none; height: 1.5em }
-</style>"""
+# The predictions that this process has shown, by id: each is told what was observed.
+_shown: dict[str, Prediction] = {}
+
+
+def predict(prediction_id: str) -> Prediction:
+    """Ask a question of ``lesson.questions``. Raises ``ValueError``: there is none of this id."""
+    _shown[prediction_id] = Prediction(prediction_question(prediction_id))
+    return _shown[prediction_id]
+
+
+def observe(prediction_id: str, seen: object) -> Comparison:
+    """Put the prediction beside what the run shows: the key of an option, or what tells it.
+
+    Raises ``ValueError``: there is no such prediction, or the run shows none of its options.
+    """
+    known = _shown.get(prediction_id) or Prediction(prediction_question(prediction_id))
+    return known.compare(seen)
 
 
 @dataclass(frozen=True, repr=False)
-class Comparison(Panel):
-    """A prediction beside what was observed."""
+class Comparison(Panel, Control):
+    """A prediction beside what was observed; a notebook asks below it why it is so."""
 
     correct: bool | None = None  # whether both are the same; ``None`` without a prediction
+    ask: str = ""  # what the learner is to think about
+    question: Question | None = None
+
+    def text(self) -> str:
+        """Return the title and the body, a line each."""
+        return "\n".join(part for part in (super().text(), self.ask) if part)
+
+    def html(self) -> str:
+        """Return the message in its frame."""
+        return panel_html(self.tone, self.title, paragraphs_html(f"{self.body}\n{self.ask}"))
+
+    def control(self) -> Any:
+        """Return the frame, and a box for the learner's sentence; the model answer comes after."""
+        if self.question is None:
+            return None
+        from ipywidgets import HTML, Button, HBox, Label, Layout, Textarea, VBox
+
+        asked = self.question
+        own = progress.read().reasons.get(asked.id, "")
+        ask = self.ask or _WHY
+        sentence = Textarea(value=own, placeholder=ask, rows=2, layout=Layout(width="40em"))
+        sentence.tooltip = ask
+        show = Button(
+            description="Compare with a model answer" if not own else "Compare again",
+            tooltip="keeps your sentence, and shows a model answer",
+            layout=Layout(width="auto"),
+        )
+        answer = HTML(live_region(_side_by_side(own, asked.why) if own else ""))
+
+        def compare(_: Any) -> None:
+            written = " ".join(sentence.value.split())
+            if not written:
+                answer.value = live_region("Write a sentence of your own first.")
+                sentence.focus()
+                return
+            warning = progress.record("reason", id=asked.id, sentence=written)
+            answer.value = live_region(_side_by_side(written, f"{asked.why}\n{warning}"))
+
+        show.on_click(compare)
+        frame = HTML(panel_html(self.tone, self.title, paragraphs_html(self.body)))
+        return as_control(VBox([frame, Label(ask), sentence, HBox([show]), answer]), "workbook-why")
+
+
+def _side_by_side(own: str, model_answer: str) -> str:
+    return panel_html("neutral", "Your sentence", paragraphs_html(own)) + panel_html(
+        "neutral", "A model answer", paragraphs_html(model_answer)
+    )
 
 
 class Prediction(Rich):
@@ -38,15 +104,15 @@ class Prediction(Rich):
     Raises ``ValueError``: the options are too few, too many or not distinct.
     """
 
-    def __init__(self, prediction_id: str, question: str, options: Sequence[object]) -> None:
-        self.id = prediction_id
+    def __init__(self, question: Question) -> None:
         self.question = question
-        self.options = tuple(str(option) for option in options)
+        self.id = question.id
+        self.options = tuple(question.options.values())
         if not 2 <= len(set(self.options)) == len(self.options) <= len(ascii_lowercase):
-            raise ValueError(f"{prediction_id}: give 2 to 26 options, all of them different")
+            raise ValueError(f"{self.id}: give 2 to 26 options, all of them different")
         self._letters = dict(zip(ascii_lowercase, self.options, strict=False))
         self._lines = [f"{letter}) {option}" for letter, option in self._letters.items()]
-        known = progress.read().predictions.get(prediction_id)
+        known = progress.read().predictions.get(self.id)
         self.answered = known.answer if known and known.answer in self.options else None
         self._outcome: Comparison | None = None
         self._display: Any = None
@@ -67,32 +133,30 @@ class Prediction(Rich):
         warning = progress.record("prediction", id=self.id, answer=chosen)
         return Panel("neutral", self._noted(), warning)
 
-    def compare(self, observed: object) -> Comparison:
+    def compare(self, seen: object) -> Comparison:
         """Put the prediction beside what the code showed.
 
         Raises ``ValueError``: it is none of the options: a fault of the notebook.
         """
-        if str(observed) not in self.options:
-            raise ValueError(
-                f"{self.id}: observed {observed!r}, which is none of the options: "
-                + "; ".join(self.options)
-            )
-        seen = f"Observed: {observed}."
+        observed = self.question.observed(seen)
+        told = f"Observed: {observed}."
         if self.answered is None:
             guess = (
                 "A guess before the run, right or not, makes the answer easier to keep. Try it "
                 "with the next one."
             )
-            return Comparison("waiting", "Not predicted yet", f"{seen}\n{guess}")
-        correct = self.answered == str(observed)
+            body = f"{told}\n{guess}"
+            return Comparison("waiting", "Not predicted yet", body, question=self.question)
+        correct = self.answered == observed
         warning = progress.record("comparison", id=self.id, correct=correct)
         if correct:
-            tone, title = "right", "As you predicted"
-            body = f"{seen}\nCan you say why, in one sentence?"
+            tone, title, body, ask = "right", "As you predicted", told, _WHY
         else:
             tone, title = "wrong", "Otherwise than you predicted"
-            body = f"You expected: {self.answered}.\n{seen}\nWhich of your assumptions was wrong?"
-        self._outcome = Comparison(tone, title, f"{body}\n{warning}".strip(), correct)
+            body = f"You expected: {self.answered}.\n{told}"
+            ask = "Which of your assumptions was wrong?"
+        body = f"{body}\n{warning}".strip()
+        self._outcome = Comparison(tone, title, body, correct, ask, self.question)
         if self._display is not None:
             # Buttons do not outlive their kernel: what stays is the plain form with the outcome.
             self._display.update(self._repr_mimebundle_(), raw=True)
@@ -101,7 +165,7 @@ class Prediction(Rich):
     def text(self) -> str:
         """Return the question and its lettered options."""
         options = (f"  {line}" for line in self._lines)
-        return "\n".join([f"Predict: {self.question}", *options, self._status()])
+        return "\n".join([f"Predict: {self.question.text}", *options, self._status()])
 
     def html(self) -> str:
         """Return the same in a frame."""
@@ -110,7 +174,7 @@ class Prediction(Rich):
 
     def _panel(self, body_html: str = "") -> str:
         tone = self._outcome.tone if self._outcome else "waiting"
-        return inline_code_html(panel_html(tone, f"Predict: {self.question}", body_html))
+        return inline_code_html(panel_html(tone, f"Predict: {self.question.text}", body_html))
 
     def _noted(self) -> str:
         return f"Noted: {self.answered}. Run on to find out."
@@ -127,34 +191,17 @@ class Prediction(Rich):
         from IPython.display import display
 
         bundle: dict[str, Any] = self._repr_mimebundle_()
-        buttons = self._buttons()
-        if buttons is not None:
-            bundle = buttons._repr_mimebundle_() | bundle
+        if is_interactive():
+            bundle = self._buttons()._repr_mimebundle_() | bundle
         self._display = display(bundle, raw=True, display_id=True)
 
     def _buttons(self) -> Any:
-        """Return the radio buttons, or ``None`` where nobody can click them."""
-        from IPython import get_ipython
-
-        if progress.is_off() or not hasattr(get_ipython(), "kernel"):
-            return None
-        try:
-            from ipywidgets import HTML, Layout, RadioButtons, VBox
-        except ImportError:
-            return None
-        buttons = RadioButtons(
-            options=list(zip(self._lines, self.options, strict=True)),
-            index=None if self.answered is None else self.options.index(self.answered),
-            description="Answer:",
-            tooltip=self.question,
-            layout=Layout(width="auto"),
+        box = choice_box(
+            self._panel(),
+            self.question.text,
+            list(zip(self._lines, self.options, strict=True)),
+            chosen=self.answered,
+            said_html="" if self.answered is None else html.escape(self._noted()),
+            choose=lambda chosen: paragraphs_html(self.answer(chosen).text()),
         )
-        feedback = HTML("" if self.answered is None else html.escape(self._noted()))
-
-        def note(change: Any) -> None:
-            noted = paragraphs_html(self.answer(change["new"]).text())
-            feedback.value = f'<div role="status">{noted}</div>'
-
-        buttons.observe(note, names="value")
-        title = HTML(_OPTIONS_THAT_WRAP + self._panel())
-        return as_control(VBox([title, buttons, feedback]), "workbook-prediction")
+        return as_control(box, "workbook-prediction")

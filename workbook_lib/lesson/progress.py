@@ -2,7 +2,8 @@ r"""What you have predicted and solved, in one local file of events that only gr
 
 The file holds one JSON object a line. Several notebooks may append at once, because each event
 is one ``write`` at the end of the file. The order in the file decides, not the clock.
-It holds no names and no facts about the machine, and nothing leaves the machine.
+It holds no names and no facts about the machine, but the sentences that you write where a lesson
+asks why; and nothing leaves the machine by itself.
 
 The environment variable ``WORKBOOK_PROGRESS`` names another file, or says ``off``: then events
 live in memory only, and no buttons are drawn. Headless runs use that.
@@ -14,7 +15,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -49,11 +50,21 @@ class PredictionRecord:
 
 
 @dataclass(frozen=True)
+class QuizRecord:
+    """What is known of one question of a quiz."""
+
+    answer: str  # the option last chosen
+    correct: bool
+
+
+@dataclass(frozen=True)
 class Progress:
     """All records, by id. An exercise that was never touched has none."""
 
-    exercises: dict[str, ExerciseRecord]
-    predictions: dict[str, PredictionRecord]
+    exercises: dict[str, ExerciseRecord] = field(default_factory=dict)
+    predictions: dict[str, PredictionRecord] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)  # prediction -> the learner's sentence
+    quizzes: dict[str, QuizRecord] = field(default_factory=dict)
 
     def exercise(self, exercise_id: str) -> ExerciseRecord:
         """Look up the record of an exercise."""
@@ -153,7 +164,7 @@ def _kept_events() -> Iterator[dict[str, Any]]:
 
 def fold(events: Iterable[Mapping[str, Any]]) -> Progress:
     """Fold events, oldest first, into what is known after the last one."""
-    known = Progress({}, {})
+    known = Progress()
     for event in events:
         try:
             _apply(event, known)
@@ -168,12 +179,16 @@ def _apply(event: Mapping[str, Any], known: Progress) -> None:
     before = exercises.get(key, ExerciseRecord())
     if kind == "reset":
         for forgotten in event["ids"]:
-            exercises.pop(forgotten, None)
-            predictions.pop(forgotten, None)
+            for records in (exercises, predictions, known.reasons, known.quizzes):
+                records.pop(forgotten, None)
     elif kind == "prediction":
         predictions[key] = PredictionRecord(str(event["answer"]))
     elif kind == "comparison":
         predictions[key] = replace(predictions[key], correct=bool(event["correct"]))
+    elif kind == "reason":
+        known.reasons[key] = str(event["sentence"])
+    elif kind == "quiz":
+        known.quizzes[key] = QuizRecord(str(event["answer"]), bool(event["correct"]))
     elif kind == "hint":
         exercises[key] = replace(before, hints=max(before.hints, int(event["number"])))
     elif kind == "solution":

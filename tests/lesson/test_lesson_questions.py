@@ -1,0 +1,182 @@
+"""The questions of every lesson, as data; the functions that read an answer off a run; the quiz."""
+
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from varhandle.sandbox import Record
+from workbook_lib import lesson
+from workbook_lib.lesson import progress
+from workbook_lib.lesson.outline import read_outlines
+from workbook_lib.lesson.predictions import Prediction
+from workbook_lib.lesson.questions import (
+    convert,
+    freeze,
+    inspect,
+    keep,
+    lessons,
+    nearest,
+    prediction_question,
+    prediction_questions,
+    quantize,
+    quiz_questions,
+    reproduce,
+)
+
+ASKED = [question for name in lessons() for question in prediction_questions(name)]
+QUIZZES = [question for name in lessons() for question in quiz_questions(name)]
+every_prediction = pytest.mark.parametrize("question", ASKED, ids=lambda question: question.id)
+every_quiz = pytest.mark.parametrize("question", QUIZZES, ids=lambda question: question.id)
+
+
+@pytest.fixture(autouse=True)
+def kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORKBOOK_PROGRESS", str(tmp_path / "progress.jsonl"))
+    monkeypatch.setattr(progress, "_unsaved", [])
+
+
+def test_the_notebooks_ask_every_question_and_no_other():
+    outlines = read_outlines()
+    assert sorted(id for one in outlines for id in one.predictions) == sorted(
+        question.id for question in ASKED
+    )
+    assert sorted(id for one in outlines for id in one.quiz) == sorted(
+        question.id for question in QUIZZES
+    )
+
+
+@every_prediction
+def test_a_prediction_can_be_asked_and_has_a_model_answer_of_a_few_sentences(question):
+    assert prediction_question(question.id) is question
+    assert Prediction(question).options
+    assert 12 <= len(question.why.split()) <= 60, question.why
+    assert question.why.endswith(".")
+
+
+@every_quiz
+def test_a_quiz_question_has_one_right_option_and_a_reason_for_each(question):
+    assert question.right in question.options
+    assert 3 <= len(question.options) <= 4
+    for reason in question.options.values():
+        assert len(reason.split()) >= 4
+        assert reason.endswith(".")
+
+
+def test_a_quiz_has_three_questions_and_the_right_option_is_not_always_in_one_place():
+    for name in lessons():
+        questions = quiz_questions(name)
+        assert len(questions) in (0, 3)
+        places = {list(one.options).index(one.right) for one in questions}
+        assert len(places) == len(questions), name
+
+
+def test_ids_are_there_once_and_begin_as_their_lesson():
+    ids = [question.id for question in (*ASKED, *QUIZZES)]
+    assert len(set(ids)) == len(ids)
+    for name in lessons():
+        for question in (*prediction_questions(name), *quiz_questions(name)):
+            assert question.id.startswith(f"{name}/")
+
+
+def test_reading_all_questions_imports_nothing_heavy():
+    code = (
+        "import sys\nfrom workbook_lib.lesson.questions import lessons, quiz_questions\n"
+        "[quiz_questions(name) for name in lessons()]\n"
+        "print(*sorted({'tensorflow', 'numpy', 'IPython', 'ipywidgets'} & set(sys.modules)))"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == ""
+
+
+def parity(passed):
+    return SimpleNamespace(passed=passed)
+
+
+@pytest.mark.parametrize(
+    ("seen", "function", "key"),
+    [
+        (Record("ok"), reproduce.stage_of, "nowhere"),
+        (Record("raised", line="model.add("), reproduce.stage_of, "model.add"),
+        (Record("raised", line="file = converter.convert()"), reproduce.stage_of, "convert()"),
+        (Record("raised", line="Interpreter(file)"), reproduce.stage_of, "Interpreter"),
+        (Record("raised", line="import x"), reproduce.stage_of, "import x"),  # none of the options
+        ({"a": "converted", "b": "refused with X"}, reproduce.refused, (False, True)),
+        ([1.0, 2.0], inspect.values_or_error, (1.0, 2.0)),
+        ("FailedPreconditionError", inspect.values_or_error, "error"),
+        (["b", "a", "b"], inspect.in_order, ("a", "b")),
+        (-3, freeze.direction, -1),
+        (0, freeze.direction, 0),
+        (12, freeze.direction, 1),
+        (None, freeze.answers_right, None),
+        (parity(False), freeze.answers_right, False),
+        ((parity(False), parity(True)), freeze.each_right, (False, True)),
+        ((None, None), freeze.each_right, (None, None)),
+        ([1, 1, 1], convert.of_every_door, 1),
+        ([1, 0, 1], convert.of_every_door, "door"),
+        ({("no owner", "add"): "x", ("no owner", "look"): b""}, convert.without_owner, ("look",)),
+        ({("the owner", "add"): b"", ("no owner", "add"): "x"}, convert.without_owner, ()),
+        (0.98, quantize.band, "all"),
+        (0.5, quantize.band, "half"),
+        (0.1, quantize.band, "chance"),
+        (43.0, nearest(40, 100, 255), 40),
+        (250.0, nearest(40, 100, 255), 255),
+        (0.9, keep.amount, "most"),
+        (0.3, keep.amount, "few"),
+        (-0.01, keep.amount, "none"),
+    ],
+)  # fmt: skip
+def test_what_a_run_left_behind_is_read_as_a_key(seen, function, key):
+    assert function(seen) == key
+
+
+def test_the_text_of_a_quiz_has_its_options_and_no_reason():
+    quiz = lesson.quiz("reproduce")
+    assert quiz.text().startswith("Quiz on this lesson\n1. A Keras model has 5 variables")
+    assert '`lesson.quiz("reproduce").answer(1, "a")`' in quiz.text()
+    for question in quiz.questions:
+        for option, reason in question.options.items():
+            assert option in quiz.text()
+            assert reason not in quiz.text() + quiz.html()
+    assert set(quiz._repr_mimebundle_()) == {"text/plain", "text/html"}
+    assert repr(quiz) == "Quiz(reproduce: 3 questions)"
+
+
+def test_a_wrong_option_gives_its_reason_and_the_right_one_all_of_them():
+    quiz, first = lesson.quiz("reproduce"), quiz_questions("reproduce")[0]
+    wrong = quiz.answer(1, "a").text()
+    assert wrong.startswith("Not this one\nParity found the same answers")
+    assert first.options[first.right] not in wrong
+    right = quiz.answer(1, "b").text()
+    assert right.startswith("Right\n")
+    assert all(reason in right for reason in first.options.values())
+    assert progress.read().quizzes[first.id] == progress.QuizRecord(first.right, True)
+
+
+@pytest.mark.parametrize(("number", "choice"), [(0, "a"), (4, "a"), (1, "z"), (1, "")])
+def test_what_is_no_question_or_option_is_refused(number, choice):
+    with pytest.raises(ValueError, match=r"1 to 3|letters a, b, c"):
+        lesson.quiz("reproduce").answer(number, choice)
+
+
+def test_a_quiz_that_nobody_wrote_names_those_there_are():
+    with pytest.raises(ValueError, match="there are convert, freeze"):
+        lesson.quiz("no such")
+
+
+def test_a_click_on_an_option_is_answered_below_it_and_kept(notebook):
+    def radio(box):
+        return next(child for child in box.children if type(child).__name__ == "RadioButtons")
+
+    quiz = lesson.quiz("reproduce")
+    assert "application/vnd.jupyter.widget-view+json" in quiz._repr_mimebundle_()
+    first, second, *_ = quiz.control().children
+    assert radio(first).index is None
+    radio(first).index = 0
+    assert "Not this one" in first.children[-1].value
+    radio(first).index = 1
+    assert "Right" in first.children[-1].value
+    assert "Right" not in second.children[-1].value
+    again = lesson.quiz("reproduce").control().children[0]
+    assert radio(again).index == 1
+    assert "Right" in again.children[-1].value
