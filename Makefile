@@ -99,7 +99,7 @@ dist: $(READY)-test  ## build the wheel and the sdist of each package into dist/
 
 check: lint $(READY)-test  ## lint, types, and the tests of what changed
 	$(BIN)/mypy
-	WORKBOOK_PROGRESS=off $(BIN)/python tests/support/changed.py --numprocesses $(WORKERS) --dist loadfile
+	WORKBOOK_PROGRESS=off $(BIN)/python tests/support/changed.py $(BY_FILE)
 
 test: lint types unit notebooks browser  ## run every check there is
 
@@ -112,18 +112,21 @@ types: $(READY)-test  ## mypy: for this Python, and for the newest
 	$(BIN)/mypy
 	$(BIN)/mypy --python-version 3.13
 
-# A file's tests stay together, because they share what they have built.
+# A file's tests stay together, because they share what they have built; the longest files come first
+# (tests/conftest.py has them in that order).
+BY_FILE := --numprocesses $(WORKERS) --no-loadscope-reorder --dist loadfile
 unit: $(READY)-test  ## pytest: the library, the exercises, papermill
-	WORKBOOK_PROGRESS=off $(BIN)/pytest -m "not browser" --numprocesses $(WORKERS) --dist loadfile
+	WORKBOOK_PROGRESS=off $(BIN)/pytest -m "not browser" $(BY_FILE)
 
 notebooks: $(READY)-test  ## nbval: stored outputs against a fresh run, strictly
-	WORKBOOK_PROGRESS=off $(BIN)/pytest --nbval --nbval-kernel-name python3 notebooks \
-		--numprocesses $(WORKERS) --dist loadfile
+	WORKBOOK_PROGRESS=off $(BIN)/pytest --nbval --nbval-kernel-name python3 notebooks $(BY_FILE)
 
+# Test by test, but for those of one xdist_group: what they share is a server for each worker.
 # WORKBOOK_PICTURES=on also photographs each notebook from top to end, in both themes, into
 # workbook-output/browser.
 browser: $(READY)-test  ## every notebook in JupyterLab, in headless Chromium
-	$(BIN)/pytest -m browser tests/browser --numprocesses $(WORKERS) --dist loadfile
+	$(BIN)/pytest -m browser tests/browser --numprocesses $(WORKERS) --no-loadscope-reorder \
+		--dist loadgroup
 
 # Each is a window of JupyterLab that a browser test has just worked in.
 pictures: $(READY)-test  ## take the README's pictures anew, in headless Chromium

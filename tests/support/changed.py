@@ -52,12 +52,17 @@ def git(*arguments: str) -> list[str]:
 
 def choose(steps: dict[str, int], changed: list[str]) -> tuple[list[str], list[str]]:
     """The test files that fit into the time, and those that do not."""
-    took = json.loads(DURATIONS.read_text()) if DURATIONS.exists() else {}
+    took = known_seconds()
     chosen, left, seconds = [], [], 0.0
     for name in sorted(steps, key=lambda name: (steps[name], took.get(name, UNKNOWN))):
         seconds += took.get(name, UNKNOWN)
         (chosen if seconds <= SECONDS or name in changed else left).append(name)
     return chosen, left
+
+
+def known_seconds() -> dict[str, float]:
+    """How long each test file took the last time."""
+    return json.loads(DURATIONS.read_text()) if DURATIONS.exists() else {}
 
 
 def distances(changed: list[str]) -> dict[str, int]:

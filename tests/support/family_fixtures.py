@@ -1,6 +1,7 @@
 """Fixtures of the failure families' tests, beside the families and here."""
 
 import functools
+import gc
 
 import pytest
 import zoo
@@ -23,6 +24,7 @@ def tf():
 
     tensorflow.get_logger().setLevel("ERROR")
     tensorflow.keras.utils.disable_interactive_logging()
+    gc.freeze()  # what it brings stays: no collection has to go through it again
     return tensorflow
 
 

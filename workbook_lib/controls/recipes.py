@@ -228,7 +228,7 @@ class _Chooser:
         """Make one trial. A cancelled one leaves the table as it is."""
         recipe, size = self.recipe.value, self.size.value  # the learner may choose on meanwhile
         if self.base is None:
-            report("float32, to compare with")
+            report(f"float32, to compare {recipe} with")
             self.base = try_recipe(_BASE, _SIZE)
         report(f"{recipe}, then 360 digits and {_RUNS:,} timed inferences")
         trial = try_recipe(recipe, size, float32=self.base)

@@ -228,9 +228,13 @@ def test_a_class_inside_a_functional_model_needs_nothing(tf, keras, author, tmp_
     np.testing.assert_allclose(*found.values(), model(call), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("names", ["pq", "qp", "lr"])
-@pytest.mark.parametrize("keys", ["pq", "qp"])
-@pytest.mark.parametrize("recurrent", [False, True])
+@pytest.mark.parametrize(
+    ("names", "keys", "recurrent"),  # every pair of values
+    [
+        *(("pq", "pq", False), ("pq", "qp", True), ("qp", "pq", True)),
+        *(("qp", "qp", False), ("lr", "pq", False), ("lr", "qp", True)),
+    ],
+)
 def test_a_dictionary_of_inputs_is_told_by_its_keys(
     keys, names, recurrent, *, tf, keras, tmp_path, monkeypatch
 ):

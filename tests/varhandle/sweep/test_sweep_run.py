@@ -390,12 +390,15 @@ def test_ten_kills_lose_nothing_and_make_no_finished_row_again(small):
     names = ["a.tflite", "b.tflite", "c.tflite"]
     models = [small.model(name, reason=f"of {name}") for name in names]
     chance = random.Random(8)
+    started = time.monotonic()
+    start(*models, "--workers", 2, "--output", small.folder / "whole").communicate()
+    whole = time.monotonic() - started
     arguments = (*models, "--workers", 2, "--output", small.folder / "out")
     for _ in range(10):
         finished = {path.parent.name[0] for path in small.folder.glob("out/rows/*/row.json")}
         before = Counter(small.counted("began"))
         process = start(*arguments)
-        time.sleep(chance.uniform(0.4, 6))
+        time.sleep(whole * chance.uniform(0.2, 1.1))
         process.kill()
         process.communicate()
         begun = Counter(small.counted("began")) - before

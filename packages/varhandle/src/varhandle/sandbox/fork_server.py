@@ -133,7 +133,11 @@ def _can_fork() -> bool:
 
 def _command(task: str, *, tensorflow: bool) -> list[str]:
     path = json.dumps([entry or str(Path.cwd()) for entry in sys.path])
-    return [sys.executable, zygote.__file__, path, task, "tensorflow" if tensorflow else ""]
+    # With TensorFlow it imports for seconds, so also what this process has of our own, which the
+    # tasks come from; one without is to be there at once.
+    ours = json.dumps([name for name in list(sys.modules) if name.startswith("varhandle.")])
+    libraries = ["tensorflow", ours] if tensorflow else ["", "[]"]
+    return [sys.executable, zygote.__file__, path, task, *libraries]
 
 
 class _ForkServer:

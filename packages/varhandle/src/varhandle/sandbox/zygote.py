@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import json
 import os
 import selectors
@@ -129,14 +130,17 @@ def _run_once(folder: str) -> None:
     os._exit(0)
 
 
-def main(path: str, task: str, tensorflow: str) -> None:
-    """Take the search path (JSON), and a descriptor to serve or a folder to run once."""
+def main(path: str, task: str, tensorflow: str, modules: str) -> None:
+    """Take the search path (JSON), a descriptor to serve or a folder to run once, and libraries."""
     sys.path[:] = json.loads(path)
     if not task.isdecimal():
         _run_once(task)
     from varhandle.sandbox import child
 
     child.import_libraries(tensorflow=bool(tensorflow))
+    for name in json.loads(modules):
+        with contextlib.suppress(Exception):  # whoever needs it is told
+            importlib.import_module(name)
     # What is here now stays: a collection in a child need not touch it, and so copies no page.
     gc.collect()
     gc.freeze()
