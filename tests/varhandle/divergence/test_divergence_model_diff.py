@@ -4,16 +4,20 @@ import copy
 import json
 import subprocess
 import sys
+import weakref
+import zipfile
 
+import h5py
 import numpy as np
 import pytest
 from planted_faults import operators_of, with_changed_weight, without_bias, without_operators
 
 from varhandle import diff_models, read_graph
 from varhandle.cli import main
-from varhandle.divergence.weight_matching import recognize
-from varhandle.divergence.weights import Weight
-from varhandle.formats import format_of
+from varhandle.divergence import weights
+from varhandle.divergence.weight_matching import recognize, same_value
+from varhandle.divergence.weights import RecentValues, Weight
+from varhandle.formats import format_of, tflite_bytes
 from varhandle.formats.constants import Constant
 from varhandle.tflite.flatbuffer import op_name, pack, unpack
 
@@ -297,6 +301,105 @@ def test_gates_that_are_split_or_joined():
     assert all(found[gate].partners == (whole,) for gate in gates)
     other = weight("lstm/kernel", "constant", kernel + 1)
     assert recognize([gates[0]], [other]) == {}
+
+
+def test_values_are_read_where_they_are_compared_and_not_kept(monkeypatch):
+    """Of 40 weights of 8 kB on each side, never more are in memory than two and what is kept."""
+    monkeypatch.setattr(weights, "_MOST_KEPT", 20_000)
+    alive, most = set(), 0
+    rng = np.random.default_rng(0)
+    values = [rng.normal(size=(40, 50)).astype(np.float32) for _ in range(40)]
+
+    def reader(value):
+        def read(most_values=0, **_):
+            nonlocal most
+            made = value.copy()
+            alive.add(id(made))
+            weakref.finalize(made, alive.discard, id(made))
+            most = max(most, len(alive))
+            return made
+
+        return read
+
+    def side(kind, given):
+        recent = RecentValues()
+        return [
+            Weight(
+                *(f"{kind}{n}", kind, "float32", value.shape, (f"{kind}{n}",)),
+                Constant(value.shape, reader(value)),
+                recent=recent,
+            )
+            for n, value in enumerate(given)
+        ]
+
+    mine, theirs = side("variable", values), side("constant", [one.T for one in values[::-1]])
+    found = recognize(mine, theirs)
+    assert [found[one].partners for one in mine] == [(one,) for one in theirs[::-1]]
+    assert {one.how for one in found.values()} == {"value, transposed"}
+    assert most <= 2 * 20_000 // 8_000 + 2
+
+
+def test_a_large_file_is_compared_by_what_is_read_of_it(net, total, monkeypatch):
+    """Its graph is read without the constants, which are found in the file by their place."""
+    (folder, _), (states, _) = net, total
+    pairs = [
+        (folder / "net.keras", folder / "net.tflite"),
+        (folder / "int8.tflite", folder / "net.tflite"),
+        (states / "total.tflite", states / "saved"),
+    ]
+    expected = [diff_models(*pair).as_dict() for pair in pairs]
+    monkeypatch.setattr(tflite_bytes, "_READ_WHOLE", 100)
+    monkeypatch.setattr(tflite_bytes, "_BIG_CONSTANT", 8)
+    part = tflite_bytes.read_graph_part(folder / "net.tflite")
+    assert bytes(part).count(0) > (folder / "net.tflite").read_bytes().count(0)
+    assert [diff_models(*pair).as_dict() for pair in pairs] == expected
+
+
+@pytest.mark.parametrize("form", ["chunks", "gzip", "zip"])
+def test_packed_values_of_keras_files(net, tmp_path, form):
+    """What does not lie in one piece in its file is read by libhdf5, one value at a time."""
+    folder, _ = net
+    path = tmp_path / ("net.keras" if form == "zip" else "net.h5")
+    if form == "zip":
+        with zipfile.ZipFile(folder / path.name) as plain:
+            members = {name: plain.read(name) for name in plain.namelist()}
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+            for name, content in members.items():
+                packed.writestr(name, content)
+    else:
+        how = {"chunks": True} if form == "chunks" else {"compression": "gzip"}
+        path.write_bytes((folder / path.name).read_bytes())
+        with h5py.File(path, "r+") as file:
+            held = []
+            file["model_weights"].visititems(lambda name, one: held.append((name, one)))
+            for name, one in held:
+                if isinstance(one, h5py.Dataset) and one.ndim:
+                    value = one[()]
+                    del file["model_weights"][name]
+                    file["model_weights"].create_dataset(name, data=value, **how)
+    expected, found = values_of(folder / path.name), values_of(path)
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.array([True, False, True]),
+        np.float32([1, np.nan, 2]),
+        np.float32([1, np.inf, -np.inf]),
+        np.complex64([1, 1j, 2]),
+        np.int8([1, 2, 3]),
+    ],
+)
+def test_values_that_are_not_plain_floats(value):
+    mine, other = weight("a", "variable", value), weight("b", "constant", value.copy())
+    assert same_value(mine, other) == (0.0, "")
+    changed = value.copy()
+    changed[0] = ~changed[0] if value.dtype == bool else changed[0] + 1
+    assert same_value(mine, weight("b", "constant", changed)) is None
+    assert recognize([mine], [other])[mine].how == "value"
 
 
 def test_the_command(total, tmp_path, capsys):

@@ -54,7 +54,7 @@ class FileTrace:
 
     def __init__(
         self,
-        content: bytes,
+        content: bytes | memoryview,
         signature: str | None = None,
         *,
         delegates: bool = False,

@@ -168,7 +168,7 @@ def diff_models(a: str | os.PathLike[str], b: str | os.PathLike[str]) -> ModelDi
     if all(format_of(graph).is_converted for graph in graphs):
         from varhandle.divergence.operator_diff import diff_operators
 
-        operators = diff_operators(*(Path(graph.source).read_bytes() for graph in graphs))
+        operators = diff_operators(*(Path(graph.source) for graph in graphs))
     counts = [_op_counts(graph) for graph in graphs]
     return ModelDiff(
         graphs[0].source,
@@ -209,8 +209,8 @@ def _variables(
 
 def _is_weight(constant: Weight) -> bool:
     """Whether a constant is a weight, and no axis, shape or epsilon."""
-    value = constant.value
-    is_real = value is not None and (value.dtype.kind == "f" or constant.scales is not None)
+    outline = constant.outline
+    is_real = outline is not None and (outline.kind == "f" or constant.scales is not None)
     return is_real and (constant.count or 0) > 1
 
 

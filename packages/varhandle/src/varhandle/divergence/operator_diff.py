@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,9 @@ from varhandle.divergence.file_trace import (
     zero_points_of,
 )
 from varhandle.divergence.matching import align_files
-from varhandle.divergence.weights import HALF_DIGITS, plain_array
+from varhandle.divergence.weights import HALF_DIGITS, largest_difference, plain_array
+from varhandle.formats import TFLITE
+from varhandle.formats.tflite_bytes import stored_bytes
 from varhandle.tflite.flatbuffer import decode, indices
 from varhandle.tflite.variable_values import dtype_name
 
@@ -42,19 +45,32 @@ class OperatorChange:
     detail: str = ""
 
 
-def diff_operators(a: bytes, b: bytes) -> list[OperatorChange]:
+class _StoredTrace(FileTrace):
+    """The operators of a file that is not run; its constants are read where they are compared."""
+
+    def __init__(self, path: Path, signature: str) -> None:
+        self._path, self._part = path, TFLITE.graph_part(path)
+        super().__init__(self._part, signature)
+
+    def data(self, tensor: int) -> Any:
+        """Return the bytes of a constant."""
+        held = self.model.buffers[self.subgraph.tensors[tensor].buffer].data
+        return stored_bytes(self._path, self._part, np.asarray(held))
+
+
+def diff_operators(a: Path, b: Path) -> list[OperatorChange]:
     """Compare two files, signature by signature of those that both have."""
-    first, second = FileTrace(a, ""), FileTrace(b, "")
+    first, second = _StoredTrace(a, ""), _StoredTrace(b, "")
     names = [decode(one.signatureKey) for one in first.model.signatureDefs or []]
     others = [decode(one.signatureKey) for one in second.model.signatureDefs or []]
     common = [name for name in names if name in others]
     found = []
     for name in common or [""]:
-        found += list(_changes(name, FileTrace(a, name), FileTrace(b, name)))
+        found += list(_changes(name, _StoredTrace(a, name), _StoredTrace(b, name)))
     return found
 
 
-def _changes(signature: str, a: FileTrace, b: FileTrace) -> Iterator[OperatorChange]:
+def _changes(signature: str, a: _StoredTrace, b: _StoredTrace) -> Iterator[OperatorChange]:
     pairs = align_files(a, b)
     for op in a.ops:
         if op.number not in pairs:
@@ -98,7 +114,9 @@ def _custom(op: FileOp) -> bytes:
     return b"" if options is None else bytes(np.asarray(options, np.uint8))
 
 
-def _tensors(a: FileTrace, op: FileOp, b: FileTrace, other: FileOp) -> Iterator[tuple[str, str]]:
+def _tensors(
+    a: _StoredTrace, op: FileOp, b: _StoredTrace, other: FileOp
+) -> Iterator[tuple[str, str]]:
     if len(op.inputs) != len(other.inputs):
         yield "tensor", f"{len(op.inputs)} inputs, now {len(other.inputs)}"
     sides = [("input", op.inputs, other.inputs), ("output", op.outputs, other.outputs)]
@@ -141,7 +159,7 @@ def _steps(one: tuple[tuple[float, ...], tuple[float, ...]]) -> str:
 
 
 def _constant(
-    what: str, a: FileTrace, one: int, b: FileTrace, two: int
+    what: str, a: _StoredTrace, one: int, b: _StoredTrace, two: int
 ) -> Iterator[tuple[str, str]]:
     held, now = a.constant(one), b.constant(two)  # through DEQUANTIZE
     if held is None or now is None:
@@ -151,26 +169,28 @@ def _constant(
     dtypes = [dtype_name(trace.subgraph.tensors[t]) for trace, t in ((a, held), (b, now))]
     if dtypes[0] != dtypes[1] and (held, now) != (one, two):
         yield "tensor", f"{what} is stored as {dtypes[0]}, now {dtypes[1]}"
-    mine, theirs = _stored(a, held), _stored(b, now)
+    if dtypes[0] == dtypes[1] and a.step(held) == b.step(now):
+        data, other = a.data(held), b.data(now)
+        if np.array_equal(data, other):
+            return
+    mine, theirs = _real_values(a, held), _real_values(b, now)
     if mine.shape != theirs.shape or np.array_equal(mine, theirs):
         return
     apart = ""
     if mine.dtype.kind in "fiu" and theirs.dtype.kind in "fiu":
-        errors = np.abs(mine.astype(np.float64) - theirs)
         steps = {a.step(held), b.step(now)}
         rounded = 0.51 * max(steps) if len(steps) > 1 else 0.0
         if "float16" in dtypes:
             rounded = max(rounded, HALF_DIGITS * float(np.max(np.abs(mine))))
-        if np.max(errors, initial=0.0) <= rounded:
+        largest, count = largest_difference(mine, theirs)
+        if largest <= rounded:
             return
-        count = int(np.count_nonzero(errors))
-        apart = f", {count} of {errors.size} values, by {float(np.max(errors)):.6g} at most"
+        apart = f", {count} of {mine.size} values, by {largest:.6g} at most"
     yield "constant", f"{what} differs{apart}"
 
 
-def _stored(trace: FileTrace, tensor: int) -> Any:
+def _real_values(trace: _StoredTrace, tensor: int) -> Any:
     """Return the real values of a constant; its bytes, where NumPy lacks the dtype."""
-    held = trace.subgraph.tensors[tensor]
-    data = trace.model.buffers[held.buffer].data
+    held, data = trace.subgraph.tensors[tensor], trace.data(tensor)
     value = plain_array(data, dtype_name(held), tuple(indices(held.shape)))
-    return np.asarray(data) if value is None else dequantized(value, held)
+    return data if value is None else dequantized(value, held)

@@ -9,26 +9,27 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import permutations
+from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from varhandle.divergence.weights import Weight
+from varhandle.divergence.weights import Axes, Weight, axes_of, blocks, largest_difference
 
 Array = npt.NDArray[Any]
 
-_SAMPLE = 256  # elements that are compared before all are
+_FIRST_LOOK = 16
+"""Elements of a sample that are compared with those of all weights of the size at once."""
+
 _ALIKE = 1e-5
 """Share of a weight's largest value that rounding may change it by."""
 
 _FOLDED = 1e-3
 """The same for what a folded normalization makes of it: its epsilon is not known exactly."""
 
-_MOST_AXES = 5
 _MOST_PARTS = 8
 _AROUND = re.compile(r"layers|vars|_?variables|_operations|_all_variables|\d+|model_weights")
 _ROLES = {
@@ -65,6 +66,7 @@ class _Recognition:
         self._by_count: dict[int | None, list[Weight]] = defaultdict(list)
         for weight in theirs:
             self._by_count[weight.count].append(weight)
+        self._first_looks = {n: _first_looks(found) for n, found in self._by_count.items()}
         self._taken: set[Weight] = set()
         self.found: dict[Weight, Recognized] = {}
         alike = self._alike()
@@ -87,15 +89,27 @@ class _Recognition:
         """Return the pairs of one value, the surest first: those of one name, in their order."""
         alike: list[tuple[Any, ...]] = []
         for mine in self._ours:
-            for other in self._by_count[mine.count]:
-                apart = same_value(mine, other)
+            for other in self._likely(mine):
+                score = name_score(mine, other)
+                apart = same_value(mine, other) if score or _tells(mine) else None
                 if apart is not None:
-                    score = name_score(mine, other)
-                    if score or _tells(mine):
-                        rank = not score, 0 if _tells(mine) else -score
-                        places = self._place[mine], self._place[other]
-                        alike.append((*rank, *places, mine, other, *apart))
+                    rank = not score, 0 if _tells(mine) else -score
+                    places = self._place[mine], self._place[other]
+                    alike.append((*rank, *places, mine, other, *apart))
         return sorted(alike, key=lambda one: one[:4])
+
+    def _likely(self, mine: Weight) -> list[Weight]:
+        """Return those that may have the value of a weight, by a few of their elements."""
+        if mine.outline is None or mine.outline.size != mine.count:
+            return []
+        looks, allowed = self._first_looks.get(mine.count, (np.empty((0, 1)), np.empty(0)))
+        allowed = np.maximum(allowed, _allowed(mine, mine))
+        likely = np.zeros(len(looks), bool)
+        for sample in mine.outline.samples.values():
+            with np.errstate(invalid="ignore"):
+                apart = np.abs(looks - _first_look(sample))
+            likely |= ~np.any(apart > allowed[:, None], axis=1)  # one that is no number may fit
+        return [self._by_count[mine.count][n] for n in np.flatnonzero(likely)]
 
     def _by_value(self, alike: list[tuple[Any, ...]], shared: bool) -> None:
         for unnamed, _, _, _, mine, other, largest, moved in alike:
@@ -106,11 +120,12 @@ class _Recognition:
     def _normalizations(self) -> None:
         """Find kernels that a batch normalization was folded into, and what it added."""
         groups = list(_normalizations(self._left()))
+        counts = {group.count for group in groups}
         for mine in self._left():
-            if mine.value is None or mine.value.ndim < 2:
+            if len(mine.shape or ()) < 2 or counts.isdisjoint(mine.shape or ()):
                 continue
             for other in self._by_count[mine.count]:
-                for ratio in _ratios(mine, other):
+                for ratio in _ratios(mine, other, counts):
                     group = next((g for g in groups if g.makes(ratio, other)), None)
                     if group:
                         how = f"value, each channel scaled by {group.name}"
@@ -122,8 +137,9 @@ class _Recognition:
                     break
         for group in groups:  # one that no kernel has taken up multiplies and adds by itself
             for other in self._by_count[group.count]:
-                if other.value is not None and group.makes(other.value.reshape(-1), other):
-                    self._fold(group, other.value.reshape(-1), other, None)
+                value = other.value
+                if value is not None and group.makes(value.reshape(-1), other):
+                    self._fold(group, value.reshape(-1), other, None)
                     break
 
     def _fold(self, group: _Normalization, ratio: Array, scaled: Weight, kernel: Any) -> None:
@@ -146,9 +162,9 @@ class _Recognition:
 
     def _parts(self) -> None:
         """Find weights that are split into several, or joined with others."""
-        free = [w for w in self._theirs if w not in self._taken and w.value is not None]
+        free = [w for w in self._theirs if w not in self._taken and w.outline is not None]
         for mine in self._left():
-            if mine.value is None or not _tells(mine):
+            if not _tells(mine):
                 continue
             parts = [other for other in free if _is_part(other, mine)]
             if sum(part.count or 0 for part in parts) >= (mine.count or 0) > 0:
@@ -199,7 +215,7 @@ class _Recognition:
 
 def compared(how: str, mine: Weight, other: Weight) -> Recognized:
     """Compare the values of two weights that are each other's by name or by order."""
-    if mine.value is None or other.value is None:
+    if mine.outline is None or other.outline is None:
         return Recognized(how, (other,))
     same = same_value(mine, other)
     if same is not None:
@@ -210,19 +226,24 @@ def compared(how: str, mine: Weight, other: Weight) -> Recognized:
 
 
 def _least_difference(mine: Weight, other: Weight) -> float | None:
-    assert mine.value is not None and other.value is not None
-    if mine.value.dtype.kind not in "fiub" or other.value.dtype.kind not in "fiub":
+    one, two = mine.value, other.value
+    assert one is not None and two is not None
+    if one.dtype.kind not in "fiub" or two.dtype.kind not in "fiub":
         return None
-    wanted = other.value.astype(np.float64).reshape(-1)
+    one = _squeezed(one)
     found = [
-        float(np.max(np.abs(mine.value.transpose(axes).reshape(-1) - wanted), initial=0.0))
-        for axes in _axes(mine.value)
-        if _fits(mine.value, axes, other.value)
+        largest_difference(one.transpose(axes), two)[0]
+        for axes in axes_of(one)
+        if _fits(one, axes, two)
     ]
     return min(found, default=None)
 
 
-def _fits(value: Array, axes: tuple[int, ...], other: Array) -> bool:
+def _squeezed(value: Array) -> Array:
+    return value.reshape([size for size in value.shape if size != 1])
+
+
+def _fits(value: Array, axes: Axes, other: Array) -> bool:
     moved = [value.shape[axis] for axis in axes if value.shape[axis] != 1]
     return moved == [size for size in other.shape if size != 1]
 
@@ -232,60 +253,81 @@ def same_value(mine: Weight, other: Weight) -> tuple[float, str] | None:
 
     ``None`` where they are not the same.
     """
-    one, two = mine.value, other.value
+    one, two = mine.outline, other.outline
     if one is None or two is None or one.size != two.size:
         return None
-    if (one.dtype.kind in "fc") != (two.dtype.kind in "fc") or one.dtype.kind == "b" != two.dtype:
+    if any((one.kind in kinds) != (two.kind in kinds) for kinds in ("fc", "b")):
         return None
-    allowed = max(mine.allowed, other.allowed)
-    if one.dtype.kind in "fc":
-        allowed = max(allowed, _ALIKE * float(np.max(np.abs(one), initial=0.0)))
-    wanted = two.reshape(-1)
-    places = np.linspace(0, one.size - 1, min(one.size, _SAMPLE)).astype(np.int64)
-    for axes in _axes(one):
-        turned = one.transpose(axes)
-        sampled = turned[np.unravel_index(places, turned.shape)] if one.ndim else one.reshape(-1)
-        if not _within(sampled, wanted[places], allowed):
+    allowed = _allowed(mine, other)
+    for axes, sampled in one.samples.items():
+        if _largest(sampled, two.sample, allowed) is None:
             continue
-        whole = turned.reshape(-1)
-        if _within(whole, wanted, allowed):
-            numeric = one.dtype.kind in "fiu"
-            apart = np.abs(whole.astype(np.float64) - wanted) if numeric else np.zeros(1)
-            finite = apart[np.isfinite(apart)]
-            straight = axes == tuple(range(one.ndim))
-            return float(np.max(finite, initial=0.0)), "" if straight else ", transposed"
+        value, wanted = mine.value, other.value
+        if value is None or wanted is None:
+            continue
+        largest = _largest(_squeezed(value).transpose(axes), wanted, allowed)
+        if largest is not None:
+            straight = axes == tuple(range(len(axes)))
+            return largest, "" if straight else ", transposed"
     return None
 
 
-def _within(one: Array, two: Array, allowed: float) -> bool:
-    if one.dtype.kind not in "fc":
-        return bool(np.array_equal(one, two))
-    return bool(np.allclose(one, two, rtol=0.0, atol=allowed, equal_nan=True))
+def _allowed(mine: Weight, other: Weight) -> float:
+    """Return how far two weights of one value may be apart."""
+    allowed = max(mine.allowed, other.allowed)
+    if mine.outline is not None and mine.outline.kind in "fc":
+        allowed = max(allowed, _ALIKE * mine.outline.largest)
+    return allowed
 
 
-def _axes(value: Array) -> Iterator[tuple[int, ...]]:
-    """Yield the ways to order the axes, the given one first."""
-    straight = tuple(range(value.ndim))
-    yield straight
-    if 1 < value.ndim <= _MOST_AXES and sum(size > 1 for size in value.shape) > 1:
-        yield from (axes for axes in permutations(straight) if axes != straight)
+def _largest(one: Array, two: Array, allowed: float) -> float | None:
+    """Return the largest difference of two values; ``None`` if it is not allowed."""
+    largest = 0.0
+    for mine, other in blocks(one, two):
+        if np.array_equal(mine, other):
+            continue
+        if one.dtype.kind not in "fc":
+            return None
+        wide = np.complex128 if one.dtype.kind == "c" else np.float64
+        with np.errstate(invalid="ignore"):
+            apart = np.abs(np.subtract(mine, other, dtype=wide))
+        far = ~(apart <= allowed)
+        odd = (mine[far] == other[far]) | (np.isnan(mine[far]) & np.isnan(other[far]))
+        if not np.all(odd):
+            return None
+        largest = max(largest, float(np.max(apart, where=~far, initial=0.0)))
+    return largest
+
+
+def _first_looks(weights: Sequence[Weight]) -> tuple[Array, Array]:
+    """Return a few elements of each of some weights of one size, and how far each may be off."""
+    width = min(weights[0].count or 0, _FIRST_LOOK)
+    looks = np.full((len(weights), width), np.inf)  # one without a value is like none
+    for row, weight in zip(looks, weights, strict=True):
+        if weight.outline is not None and weight.outline.size >= width:
+            row[:] = _first_look(weight.outline.sample)
+    return looks, np.array([weight.allowed for weight in weights])
+
+
+def _first_look(sample: Array) -> Array:
+    places = np.linspace(0, sample.size - 1, min(sample.size, _FIRST_LOOK)).astype(np.int64)
+    return np.real(sample[places]).astype(np.float64)
 
 
 def _tells(weight: Weight) -> bool:
     """Whether a value is one that others hardly have by chance."""
-    value = weight.value
-    return value is not None and value.size > 1 and bool(np.any(value != value.reshape(-1)[0]))
+    return weight.outline is not None and weight.outline.tells
 
 
 def _is_zero(weight: Weight) -> bool:
-    return weight.value is not None and weight.value.size > 0 and not np.any(weight.value)
+    return weight.outline is not None and weight.outline.is_zero
 
 
 def _form(weight: Weight) -> tuple[Any, ...] | None:
     if weight.shape is None:
         return None
     sizes = sorted(size or 0 for size in weight.shape if size != 1)
-    return (weight.dtype if weight.value is None else weight.value.dtype.kind, *sizes)
+    return (weight.dtype if weight.outline is None else weight.outline.kind, *sizes)
 
 
 # Names.
@@ -323,6 +365,7 @@ def _plain(name: str) -> str:
     return "/".join(_path(name))
 
 
+@cache
 def _path(name: str) -> list[str]:
     return [p for p in re.sub(r":\d+$", "", name).split("/") if p and not _AROUND.fullmatch(p)]
 
@@ -390,7 +433,7 @@ def _normalizations(weights: Sequence[Weight]) -> Iterator[_Normalization]:
     """Find those among weights that are the variables of one: by name, or by order in a file."""
     groups: dict[str, list[Weight]] = defaultdict(list)
     for weight in weights:
-        if weight.value is not None and weight.value.ndim == 1 and weight.value.dtype.kind == "f":
+        if weight.outline and weight.outline.kind == "f" and len(weight.shape or ()) == 1:
             groups[weight.name.rpartition("/")[0]].append(weight)
     for path, group in groups.items():
         leaves = {_base(w.name.rpartition("/")[2].partition(":")[0]): w for w in group}
@@ -408,17 +451,21 @@ def _named(leaves: dict[str, Weight], names: Sequence[str]) -> Weight | None:
     return next((leaves[name] for name in names if name in leaves), None)
 
 
-def _ratios(mine: Weight, other: Weight) -> Iterator[Array]:
-    """Yield what each channel of one is multiplied by to be the other, for each fitting axis."""
+def _ratios(mine: Weight, other: Weight, counts: Collection[int | None]) -> Iterator[Array]:
+    """Yield what each channel of one is multiplied by to be the other, for each fitting axis.
+
+    ``counts`` are those of channels.
+    """
     one, two = mine.value, other.value
     if one is None or two is None or two.dtype.kind != "f" or one.dtype.kind != "f":
         return
-    for axes in _axes(one):
+    one = _squeezed(one)
+    for axes in axes_of(one):
         if not _fits(one, axes, two):
             continue
         turned = one.transpose(axes).reshape(two.shape)
         for axis in range(two.ndim):
-            if two.shape[axis] == 1:
+            if two.shape[axis] == 1 or two.shape[axis] not in counts:
                 continue
             mine_rows = np.moveaxis(turned, axis, 0).reshape(two.shape[axis], -1)
             rows = np.moveaxis(two, axis, 0).reshape(two.shape[axis], -1)
@@ -436,19 +483,27 @@ def _ratios(mine: Weight, other: Weight) -> Iterator[Array]:
 
 def _is_part(small: Weight, big: Weight) -> bool:
     """Whether a weight is one of a few equal blocks of another along one axis."""
+    few, many = small.outline, big.outline
+    if few is None or many is None or not few.tells or many.size % few.size:
+        return False
+    parts = many.size // few.size
+    if not 1 < parts <= _MOST_PARTS or few.kind != many.kind:
+        return False
     one, two = small.value, big.value
-    if one is None or two is None or not one.size or two.size % one.size or not _tells(small):
+    if one is None or two is None:
         return False
-    parts = two.size // one.size
-    if not 1 < parts <= _MOST_PARTS or (one.dtype.kind != two.dtype.kind):
-        return False
-    allowed = max(small.allowed, big.allowed, _ALIKE * float(np.max(np.abs(one), initial=0.0)))
+    allowed = max(small.allowed, big.allowed, _ALIKE * few.largest)
     for axis, size in enumerate(two.shape):
         for block in np.split(two, parts, axis) if size % parts == 0 else ():
-            piece = block.reshape([n for n in block.shape if n != 1])
-            for axes in _axes(piece):
-                if _fits(piece, axes, one) and _within(
-                    piece.transpose(axes).reshape(-1), one.reshape(-1), allowed
-                ):
-                    return True
+            piece = _squeezed(block)
+            turns = [piece.transpose(axes) for axes in axes_of(piece) if _fits(piece, axes, one)]
+            likely = (turned for turned in turns if _starts_alike(turned, one, allowed))
+            if any(_largest(turned, one, allowed) is not None for turned in likely):
+                return True
     return False
+
+
+def _starts_alike(turned: Array, one: Array, allowed: float) -> bool:
+    """Whether the first row of two values is the same, before all of one is moved in memory."""
+    first = turned[(0,) * (turned.ndim - 1)]
+    return _largest(first, one.reshape(-1)[: first.size], allowed) is not None

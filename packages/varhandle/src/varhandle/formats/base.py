@@ -87,7 +87,7 @@ class ModelFormat(ABC):
     def read(self, path: Path) -> Graph:
         """Read a model; raises ``ModelFileError`` or ``OSError``."""
 
-    def read_bytes(self, data: bytes, source: str) -> Graph:
+    def read_bytes(self, data: bytes | memoryview, source: str) -> Graph:
         """Read a model in memory, where the format has any there; raises ``ModelFileError``."""
         raise ModelFileError(source, "such a model is read from its file, not from memory")
 

@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError
 
 from varhandle.formats.graph_def_reader import read_shape
 from varhandle.formats.proto_schema import MESSAGES, dtype_name
-from varhandle.formats.regular_file import open_regular, read_regular
+from varhandle.formats.regular_file import read_regular, read_stretch
 from varhandle.graph import ModelFileError, TensorSpec
 
 if TYPE_CHECKING:
@@ -72,11 +72,9 @@ def _values(held: _Held, most: int = 2**63) -> Any:
     if held.size > most:
         return None
     try:
-        with open_regular(held.path) as file:
-            file.seek(held.offset)
-            data = file.read(held.size)
+        data = read_stretch(held.path, held.offset, held.size)
         return np.frombuffer(data, np.dtype(held.spec.dtype)).reshape(held.spec.shape)
-    except (TypeError, ValueError):
+    except (OSError, TypeError, ValueError):
         return None
 
 

@@ -35,10 +35,10 @@ class GraphDef(ModelFormat):
     def read(self, path: Path) -> Graph:
         return self.read_bytes(read_regular(path), str(path))
 
-    def read_bytes(self, data: bytes, source: str) -> Graph:
+    def read_bytes(self, data: bytes | memoryview, source: str) -> Graph:
         from varhandle.formats.graph_def_reader import graph_of
 
-        return graph_of(self._parsed(data, source), source, self.id)
+        return graph_of(self._parsed(bytes(data), source), source, self.id)
 
     def _parsed(self, data: bytes, source: str) -> Any:
         from varhandle.formats.graph_def_reader import read_graph_def

@@ -12,10 +12,13 @@ kilobytes can unpack without end.
 from __future__ import annotations
 
 import json
+import math
 import re
 import stat
+import struct
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +27,7 @@ from varhandle.errors import VarhandleError
 from varhandle.formats.base import CALLED_WITH_TRAINING, TAKEN_BY_KEY
 from varhandle.formats.embedded_code import code_in_keras_config, custom_objects_of
 from varhandle.formats.keras_class import flat, specs_of
+from varhandle.formats.regular_file import read_stretch
 from varhandle.graph import Function, Graph, ModelFileError, Node, Shape, TensorSpec, Variable
 from varhandle.sandbox import Record, run_isolated
 
@@ -45,6 +49,9 @@ TRAINING_BY_DEFAULT = re.compile(
 )
 """Layers of Keras whose ``training`` is True unless the model is told otherwise: the file says so
 of every call, and it is no wish of the author's."""
+
+_LOCAL_HEADER = struct.Struct("<26xHH")
+"""What comes before a member of an archive; its name and an extra field of these lengths follow."""
 
 _LARGEST_TEXT = 64 * 2**20
 _LARGEST_COMPRESSED_WEIGHTS = 256 * 2**20
@@ -286,28 +293,37 @@ def read_keras_values(path: Path, graph: Graph, is_archive: bool) -> dict[str, C
     """Return the values of the variables of a file that was read; raises ``ModelFileError``."""
     from varhandle.formats.constants import Constant
 
+    def asked(look: Callable[..., Any], places: Any) -> Any:
+        record = run_isolated(
+            look,
+            str(path.absolute()),
+            is_archive,
+            places,
+            timeout=SECONDS,
+            memory_limit=BYTES + 4 * path.stat().st_size,
+            tensorflow=False,
+            reads=[path],
+        )
+        if not record.ok:
+            raise ModelFileError(path, f"the Keras file is damaged ({_fault(record)})")
+        return record.value
+
     places = {v.name: v.name if is_archive else _legacy_place(v) for v in graph.variables}
-    record = run_isolated(
-        _values,
-        str(path.absolute()),
-        is_archive,
-        places,
-        timeout=SECONDS,
-        memory_limit=BYTES + 4 * path.stat().st_size,
-        tensorflow=False,
-        reads=[path],
-    )
-    if not record.ok:
-        raise ModelFileError(path, f"the Keras file is damaged ({_fault(record)})")
+    stored = asked(_stretches, places)
 
     def reader(name: str, dtype: str) -> Callable[..., Any]:
         def read(most: int = 2**63) -> Any:
             import ml_dtypes  # noqa: F401 - brings NumPy the dtype bfloat16
             import numpy as np
 
-            value = record.value[name]
-            if value.size > most:
+            held, shape, start = stored[name]
+            if math.prod(shape) > most:
                 return None
+            if start is None:
+                value = asked(_dataset, places[name])
+            else:
+                size = math.prod(shape) * np.dtype(held).itemsize
+                value = np.frombuffer(read_stretch(path, start, size), held).reshape(shape)
             return value.view(np.dtype(dtype)) if value.dtype.kind == "V" else value
 
         return read
@@ -319,18 +335,43 @@ def _legacy_place(variable: Variable) -> str:
     return f"model_weights/{variable.owner}/{variable.name}"
 
 
-def _values(path: str, is_archive: bool, places: Mapping[str, str]) -> dict[str, Any]:
-    """Read datasets, in the child."""
+def _stretches(path: str, is_archive: bool, places: Mapping[str, str]) -> dict[str, Any]:
+    """Return dtype, shape and place in the file of datasets, in the child.
+
+    The place is ``None`` for one that is packed or lies in pieces.
+    """
+    with _opened(path, is_archive) as (file, before):
+        return {name: _stretch(file[place], before) for name, place in places.items()}
+
+
+def _stretch(dataset: Any, before: int | None) -> tuple[str, tuple[int, ...], int | None]:
+    start = None if before is None else dataset.id.get_offset()
+    dtype = dataset.dtype
+    return dtype.str, dataset.shape, None if start is None or dtype.hasobject else start + before
+
+
+def _dataset(path: str, is_archive: bool, place: str) -> Any:
+    """Read a dataset, in the child."""
+    with _opened(path, is_archive) as (file, _):
+        return file[place][()]
+
+
+@contextmanager
+def _opened(path: str, is_archive: bool) -> Iterator[tuple[Any, int | None]]:
+    """Open the weights; yield them, and where they begin in the file, if they are not packed."""
     import h5py
 
-    def read(source: Any) -> dict[str, Any]:
-        with h5py.File(source, "r") as file:
-            return {name: file[place][()] for name, place in places.items()}
-
     if not is_archive:
-        return read(path)
+        with h5py.File(path, "r") as file:
+            yield file, 0
+        return
     with zipfile.ZipFile(path) as archive, archive.open(_WEIGHTS) as weights:
-        return read(weights)
+        info, before = archive.getinfo(_WEIGHTS), None
+        if info.compress_type == zipfile.ZIP_STORED:
+            head = read_stretch(Path(path), info.header_offset, _LOCAL_HEADER.size)
+            before = info.header_offset + _LOCAL_HEADER.size + sum(_LOCAL_HEADER.unpack(head))
+        with h5py.File(weights, "r") as file:
+            yield file, before
 
 
 def _fault(record: Record) -> str:

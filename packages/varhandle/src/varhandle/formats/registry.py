@@ -66,7 +66,7 @@ def looks_like_model(path: Path) -> bool:
     return any(each.is_named(path) for each in FORMATS)
 
 
-def read_graph(source: str | os.PathLike[str] | bytes | Serializable) -> Graph:
+def read_graph(source: str | os.PathLike[str] | bytes | memoryview | Serializable) -> Graph:
     """Read a model. TensorFlow is neither needed nor imported.
 
     It is the path of a SavedModel folder (or the ``saved_model.pb`` in it, or a zip archive of
@@ -89,8 +89,8 @@ def read_graph(source: str | os.PathLike[str] | bytes | Serializable) -> Graph:
         if hasattr(source, "SerializeToString"):
             source = source.SerializeToString()
         if isinstance(source, (bytes, bytearray, memoryview)):
-            data = bytes(source)
-            found = next(each for each in FORMATS if each.recognizes(data[:8]))
+            data = source if isinstance(source, memoryview) else bytes(source)
+            found = next(each for each in FORMATS if each.recognizes(bytes(data[:8])))
             return found.read_bytes(data, BYTES)
     raise TypeError(f"read_graph takes a path, bytes or a GraphDef, not {type(source).__name__}")
 

@@ -73,6 +73,16 @@ def open_regular(path: Path) -> FileIO:
         raise
 
 
+def read_stretch(path: Path, start: int, size: int) -> bytes:
+    """Read some bytes of a regular file, or raise ``OSError`` where it ends before they do."""
+    with open_regular(path) as file:
+        file.seek(start)
+        found = file.read(size)
+    if len(found) < size:
+        raise OSError("it was cut short while it was read")
+    return found
+
+
 def read_regular(path: Path, most: int = LARGEST_MESSAGE) -> bytes:
     """Read what a regular file held when it was opened; less if it was cut short meanwhile.
 

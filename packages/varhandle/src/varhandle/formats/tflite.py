@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from varhandle.formats.base import ModelFormat, ModelSource
 from varhandle.graph import Graph, ModelFileError, Signature
@@ -27,16 +27,20 @@ class TFLite(ModelFormat):
         return head[4:8] == _MARK
 
     def read(self, path: Path) -> Graph:
-        from varhandle.formats.tflite_bytes import read_graph_part
         from varhandle.formats.tflite_reader import read_tflite
 
+        return read_tflite(self.graph_part(path), str(path))
+
+    def graph_part(self, path: Path) -> bytes | memoryview:
+        """Return what ``read_graph_part`` does; raises ``ModelFileError`` or ``OSError``."""
+        from varhandle.formats.tflite_bytes import read_graph_part
+
         try:
-            data = read_graph_part(path)
+            return read_graph_part(path)
         except ValueError as error:
             raise ModelFileError(path, f"the .tflite file is damaged: {error}") from error
-        return read_tflite(data, str(path))
 
-    def read_bytes(self, data: bytes, source: str) -> Graph:
+    def read_bytes(self, data: bytes | memoryview, source: str) -> Graph:
         from varhandle.formats.tflite_reader import read_tflite
 
         return read_tflite(data, source)
@@ -47,8 +51,17 @@ class TFLite(ModelFormat):
     def constants(self, graph: Graph, content: bytes | None = None) -> Constants:
         from varhandle.formats.tflite_reader import read_constants
 
-        data = content if content is not None else Path(graph.source).read_bytes()
-        return read_constants(data, graph.source)
+        if content is not None:
+            return read_constants(content, graph.source)
+        from varhandle.formats.tflite_bytes import stored_bytes
+
+        path = Path(graph.source)
+        part = self.graph_part(path)
+
+        def stored(view: Any) -> Any:
+            return stored_bytes(path, part, view)
+
+        return read_constants(part, graph.source, stored)
 
     def variable_values(self, graph: Graph) -> dict[str, Constant]:
         """Return the constants that a subgraph which ``CALL_ONCE`` runs assigns."""

@@ -16,7 +16,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from varhandle.formats.regular_file import open_regular, read_regular
+from varhandle.formats.regular_file import open_regular, read_regular, read_stretch
 
 _READ_WHOLE = 32 * 2**20
 """Up to this size a file is read as it is."""
@@ -56,6 +56,19 @@ def read_graph_part(path: Path) -> bytes | memoryview:
             if taken > _LARGEST_GRAPH:
                 raise ValueError("more of it than any graph takes is no constant")
     return memoryview(memory).toreadonly()
+
+
+def stored_bytes(path: Path, part: bytes | memoryview, view: Any) -> Any:
+    """Return the bytes of a constant, of which ``read_graph_part`` may have left a hole.
+
+    ``view`` is the array over them in what it gave, ``part``.
+    """
+    if isinstance(part, bytes):
+        return view
+    import numpy as np
+
+    start = view.ctypes.data - np.frombuffer(part, np.uint8).ctypes.data
+    return np.frombuffer(read_stretch(path, start, view.size), np.uint8)
 
 
 def _between(constants: Iterable[tuple[int, int]], size: int) -> Iterator[tuple[int, int]]:

@@ -12,7 +12,7 @@ import inspect
 import math
 import re
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -338,8 +338,15 @@ def _unique(names: Iterable[str]) -> list[str]:
     return list(unique)
 
 
-def read_constants(data: Buffer, source: str) -> Constants:
-    """Return its constants, by subgraph and tensor, or raise ``ModelFileError``."""
+def _same(view: Any) -> Any:
+    return view
+
+
+def read_constants(data: Buffer, source: str, stored: Callable[[Any], Any] = _same) -> Constants:
+    """Return its constants, by subgraph and tensor, or raise ``ModelFileError``.
+
+    ``stored`` turns the view of a constant in ``data`` into its bytes.
+    """
     from varhandle.formats.constants import Constant
 
     found = {}
@@ -350,11 +357,18 @@ def read_constants(data: Buffer, source: str) -> Constants:
                 buffer = model.Buffers(tensor.Buffer())
                 if buffer is not None and buffer.DataLength():
                     shape = tuple(tensor.Shape(i) for i in range(tensor.ShapeLength()))
-                    found[function, name] = Constant(shape, partial(_values, tensor, buffer, shape))
+                    read = partial(_values, tensor, buffer, shape, stored)
+                    found[function, name] = Constant(shape, read)
     return found
 
 
-def _values(tensor: Any, buffer: Any, shape: tuple[int, ...], most: int | None = None) -> Any:
+def _values(
+    tensor: Any,
+    buffer: Any,
+    shape: tuple[int, ...],
+    stored: Callable[[Any], Any],
+    most: int | None = None,
+) -> Any:
     """Decode a constant; ``None`` where it is too large, packed or of a dtype that NumPy lacks."""
     import numpy as np
 
@@ -364,7 +378,7 @@ def _values(tensor: Any, buffer: Any, shape: tuple[int, ...], most: int | None =
     if math.prod(shape) > (MOST_VALUES if most is None else most):
         return None
     try:
-        data = buffer.DataAsNumpy()
+        data = stored(buffer.DataAsNumpy())
         if name == "string":  # the number of strings, where each begins and the last ends, and they
             count = int(data[:4].view("<i4")[0])
             ends = data[4 : 8 + 4 * count].view("<i4").tolist()

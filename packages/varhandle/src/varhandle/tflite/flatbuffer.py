@@ -33,7 +33,7 @@ _SIDE_EFFECTS = frozenset({"CUSTOM", "DELEGATE", "STABLEHLO_CUSTOM_CALL"})
 """Ops with outputs that may do something else as well: they stay, used or not."""
 
 
-def unpack(data: bytes, source: str = "<bytes>") -> schema.ModelT:
+def unpack(data: bytes | memoryview, source: str = "<bytes>") -> schema.ModelT:
     """Read a .tflite file into objects, every index in them checked.
 
     Buffers and custom options that lie behind the flatbuffer are brought into their place. A
@@ -309,7 +309,7 @@ class _Compaction:
         return new
 
 
-def _bring_inside(model: schema.ModelT, data: bytes) -> None:
+def _bring_inside(model: schema.ModelT, data: bytes | memoryview) -> None:
     """Put buffers and custom options that lie behind the flatbuffer where the others are.
 
     A file over 2 GiB keeps them there, by their offset from the file's first byte. ``pack`` writes
@@ -328,7 +328,7 @@ def _bring_inside(model: schema.ModelT, data: bytes) -> None:
             op.largeCustomOptionsOffset = op.largeCustomOptionsSize = 0
 
 
-def _outside(data: bytes, offset: int, size: int) -> np.ndarray[Any, Any]:
+def _outside(data: bytes | memoryview, offset: int, size: int) -> np.ndarray[Any, Any]:
     if offset + size > len(data):
         raise ValueError(f"a buffer ends at byte {offset + size} of {len(data)}")
     return np.frombuffer(data, np.uint8, size, offset)
