@@ -1,4 +1,7 @@
-"""What ``locate`` costs beside the two runs that it compares, each in a process of its own."""
+"""What ``locate`` costs beside the two runs that it compares, each in a process of its own.
+
+And what ``diff`` costs beside reading both models whole.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +40,28 @@ for x in next(iter(np.load(inputs).values())):
 """
 """Loads a model and its file, makes the same calls of both, and compares the answers."""
 
+DIFF_BY_HAND = """
+import sys
+import numpy as np
+from ai_edge_litert.tools import flatbuffer_utils
+def values_of(path):
+    if path.endswith(".tflite"):
+        stored = [one.data for one in flatbuffer_utils.read_model(path).buffers]
+        large = [one for one in stored if one is not None and len(one) > 10_000]
+        return [[one.view(np.float32)] for one in large]
+    import tensorflow as tf
+    reader = tf.train.load_checkpoint(f"{path}/variables/variables")
+    named = reader.get_variable_to_shape_map().items()
+    values = [reader.get_tensor(name) for name, shape in named if len(shape) == 2]
+    return [[value.ravel(), value.T.ravel()] for value in values]
+mine, theirs = map(values_of, sys.argv[1:])
+assert len(mine) == len(theirs) > 0
+for turns in mine:
+    pairs = [(one, other[0]) for one in turns for other in theirs]
+    assert any(a[1] == b[1] and np.array_equal(a, b) for a, b in pairs if a.size == b.size)
+"""
+"""Reads the weights of two models, and finds those of one in the other, transposed as well."""
+
 
 def measure(cache: Path) -> list[Row]:
     """Measure MobileNetV2, chains of more and more ops, and a file of 500 MB."""
@@ -64,7 +89,26 @@ def measure(cache: Path) -> list[Row]:
     megabytes = [[one.megabytes for one in side] for side in (ours, theirs)]
     rows.append(Row("a file of 500 MB (MB, largest process)", megabytes[0], "by hand",
                     megabytes[1], "ratio < 2"))  # fmt: skip
-    return rows
+    model, file, _ = _files(folder)
+    return [*rows, *_diff_rows("a SavedModel of 500 MB and its file", model, file),
+            *_diff_rows("two files of 500 MB", file, file)]  # fmt: skip
+
+
+def _diff_rows(what: str, a: Path, b: Path) -> list[Row]:
+    varhandle = str(Path(sys.executable).with_name("varhandle"))
+    ours, theirs = [], []
+    for _ in range(TURNS):
+        ours.append(_ran([varhandle, "diff", str(a), str(b)]))
+        theirs.append(_ran([sys.executable, "-c", DIFF_BY_HAND, str(a), str(b)]))
+    seconds, megabytes = (
+        [[getattr(one, figure) for one in side] for side in (ours, theirs)]
+        for figure in ("seconds", "megabytes")
+    )
+    by_hand = "both read whole by hand"
+    return [
+        Row(f"`varhandle diff`, {what} (s)", seconds[0], by_hand, seconds[1], "ratio < 2"),
+        Row(f"`varhandle diff`, {what} (MB)", megabytes[0], by_hand, megabytes[1], "ratio < 0.5"),
+    ]
 
 
 def _row(what: str, ours: Sequence[Run], theirs: Sequence[Run], aim: str) -> Row:
