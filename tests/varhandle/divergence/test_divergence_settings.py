@@ -1,14 +1,19 @@
 """The setting that decides whether a file agrees is found, and named."""
 
 import json
+import os
+import shutil
 
 import numpy as np
 import pytest
 from family_checks import run_command
+import release_runs
 from planted_faults import operators_of, with_changed_weight, without_operators
 
 from varhandle import bisect_settings
 from varhandle.cli import main
+from varhandle.formats.saved_model import SavedModel
+from varhandle.sandbox import lock
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +125,92 @@ def test_a_damaged_file_agrees_once_it_is_made_anew(wide, tf):
     found = bisect_settings(wide / "wide.keras", changed, inputs=wide / "inputs.npy")
     assert found.flips.setting == "converted anew"
     assert verdicts(found, "threads") == {"2": "parts", "4": "parts"}
+
+
+@pytest.fixture
+def uv(tmp_path, monkeypatch):
+    """Put a stand-in for uv on the PATH, which knows some packages; ``None``: as they are here."""
+
+    def know(record):
+        release_runs.stand_in(tmp_path, record)
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+
+    return know
+
+
+RECORD = json.loads(release_runs.RECORD.read_text())
+
+
+@pytest.mark.parametrize("release", release_runs.RELEASES)
+def test_a_release_that_flips_the_verdict(release, uv, tmp_path):
+    """As it was run for real, by tests/support/release_runs.py."""
+    uv(RECORD)
+    found = bisect_settings(release_runs.rounding(tmp_path), releases=[release])
+    assert found.why == RECORD[release]["said"]
+    assert found.flips is not None
+    setting, value, verdict, _ = RECORD[release]["tries"][-1]
+    assert [found.flips.setting, found.flips.value, found.flips.verdict] == [
+        setting,
+        value,
+        verdict,
+    ]
+    assert not found.agrees
+    assert found.as_dict()["flips"]["value"] == told[1]
+
+
+HERE = ["ai-edge-litert==1.9.9", "tensorflow==2.20.9"]
+"""Releases that are said to be others, and are the installed ones."""
+
+
+def test_a_release_is_asked_with_the_same_calls_and_settings(specimen_path, uv):
+    """What runs in its environment exports, calibrates and dequantizes as it is done here."""
+    uv(dict.fromkeys(HERE))
+    found = bisect_settings(specimen_path("mlp_keras"), quantization="int8", releases=HERE)
+    assert verdicts(found, "runtime") == {"ai-edge-litert 1.9.9": "agrees"}
+    assert verdicts(found, "converter") == {"tensorflow 2.20.9": "agrees"}
+
+
+def test_a_graph_without_a_signature_is_asked_in_other_releases(specimen_path, uv):
+    uv(dict.fromkeys(HERE))
+    found = bisect_settings(specimen_path("frozen_graph"), releases=HERE)
+    assert [one.verdict for one in found.tries] == ["agrees"] * 6
+
+
+@pytest.mark.skipif(bool(lock.missing()), reason="this kernel has no lock")
+def test_a_model_is_locked_in_another_release(specimen_path, uv, tmp_path, monkeypatch):
+    uv(dict.fromkeys(HERE))
+    outside = tmp_path / "outside"
+    code = f"open({str(outside)!r}, 'w')"
+    monkeypatch.setattr(SavedModel, "converter_code", lambda *_: [code])
+    found = bisect_settings(specimen_path("counter"), releases=HERE[1:])
+    assert found.flips is not None
+    assert "Permission denied" in found.flips.detail
+    assert not outside.exists()
+
+
+def test_without_uv_a_line_says_what_to_install(specimen_path, monkeypatch, capsys):
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    arguments = ["locate", str(specimen_path("counter")), "--bisect-settings", "--releases"]
+    assert main([*arguments, "ai-edge-litert==1.4.0"]) == 0
+    (line,) = [one for one in capsys.readouterr().out.splitlines() if "1.4.0" in one]
+    assert "not installed" in line
+    assert line.endswith("there is no uv on the PATH: pip install uv")
+
+
+def test_a_release_that_there_is_not(specimen_path, uv):
+    uv({})
+    found = bisect_settings(specimen_path("counter"), releases=HERE)
+    assert verdicts(found, "runtime") == {"ai-edge-litert 1.9.9": "not installed"}
+    assert found.agrees
+
+
+@pytest.mark.parametrize("text", ["tensorflow", "tensorflow==2", "keras==3.0.0", "-r", "a; rm"])
+def test_what_is_no_release(specimen_path, text, capsys):
+    model = str(specimen_path("counter"))
+    assert main(["locate", model, "--bisect-settings", f"--releases={text}"]) == 2
+    assert "is no release such as tensorflow==2.19.1" in capsys.readouterr().err
+    assert main(["locate", model, f"--releases={text}"]) == 2
+    assert "--releases is for --bisect-settings" in capsys.readouterr().err
 
 
 def test_nothing_to_flip(wide, capsys):

@@ -21,6 +21,7 @@ from varhandle.matrix.environments import (
     install,
     parse_releases,
     run_to_its_end,
+    tensorflow_packages,
     uv_run,
 )
 from workbook_lib import environment
@@ -128,7 +129,7 @@ def listed(version, **other):
 )
 def test_a_release_is_installed_with_packages_of_its_time(uv, version, limits):
     uv("")
-    command = uv_run(version, Path("/p/3.10"))
+    command = uv_run(tensorflow_packages(version), Path("/p/3.10"))
     packages = [b for a, b in pairwise(command) if a == "--with"]
     assert packages == [f"tensorflow=={version}", *limits]
 
@@ -182,7 +183,7 @@ def test_the_pythons_of_pyenv_are_on_the_path_that_uv_sees(uv, tmp_path, monkeyp
 def test_the_reason_is_one_line_without_an_address(uv, stderr, reason):
     uv(f"sys.stderr.write({stderr!r}); sys.exit(1)")
     with pytest.raises(NotInstalledError) as failed:
-        install(uv_run("2.99.0", Path("/p/3.10")), threading.Event())
+        install(uv_run(["tensorflow==2.99.0"], Path("/p/3.10")), threading.Event())
     assert str(failed.value).startswith(reason.strip())
     assert "\n" not in str(failed.value)
     assert "index.example" not in str(failed.value)
@@ -191,7 +192,7 @@ def test_the_reason_is_one_line_without_an_address(uv, stderr, reason):
 def test_an_environment_is_isolated_and_limited_as_old_releases_need(uv, tmp_path):
     seen = tmp_path / "seen"
     uv(f"open({str(seen)!r}, 'w').write(' '.join(sys.argv[1:]))")
-    install(uv_run("2.8.4", Path("/p/3.10")), threading.Event())
+    install(uv_run(tensorflow_packages("2.8.4"), Path("/p/3.10")), threading.Event())
     assert seen.read_text() == (
         "run --quiet --isolated --no-project --python /p/3.10 --with tensorflow==2.8.4 "
         "--with numpy<2 --with protobuf<3.21 --with setuptools<70 python -c pass"
@@ -201,7 +202,7 @@ def test_an_environment_is_isolated_and_limited_as_old_releases_need(uv, tmp_pat
 def test_what_takes_too_long_is_not_installed(uv):
     uv("time.sleep(60)")
     with pytest.raises(NotInstalledError, match="still being installed after 1 s"):
-        install(uv_run("2.8.4", Path("/p/3.10")), threading.Event(), seconds=1)
+        install(uv_run(tensorflow_packages("2.8.4"), Path("/p/3.10")), threading.Event(), seconds=1)
 
 
 def test_a_stop_ends_a_program_and_what_it_started():

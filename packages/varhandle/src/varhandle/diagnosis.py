@@ -255,6 +255,7 @@ def diagnose(
         location = locate_failure(
             graph,
             proof.content,
+            converted=proof.content,
             signature=signature,
             inputs=inputs,
             trust=trust,

@@ -189,6 +189,13 @@ def _add_locate(commands: Any) -> None:
         "quantization, a layer left in float",
     )
     locate.add_argument(
+        "--releases",
+        nargs="*",
+        metavar="PACKAGE==VERSION",
+        help="with --bisect-settings: try other releases of tensorflow and ai-edge-litert as well, "
+        "the latest if none is named; uv installs each, up to 600 MB",
+    )
+    locate.add_argument(
         "--quantization",
         metavar="RECIPE",
         help="with --bisect-settings: the recipe that the file is, or was, quantized with",
@@ -213,6 +220,8 @@ def _locate(options: argparse.Namespace) -> int:
         return _locate_setting(options)
     if options.quantization:
         raise BadInputError("--quantization is for --bisect-settings")
+    if options.releases is not None:
+        raise BadInputError("--releases is for --bisect-settings")
     if options.html:
         check_target(options.html, *map(Path, filter(None, [options.model, options.file])))
     with unfit_is_bad_input(options.model):
@@ -244,6 +253,7 @@ def _locate_setting(options: argparse.Namespace) -> int:
             options.model,
             options.file,
             quantization=options.quantization,
+            releases=options.releases,
             calls=options.calls,
             **call_options(options),
         )

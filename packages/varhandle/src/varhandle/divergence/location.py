@@ -203,6 +203,7 @@ def locate(
     model: str | os.PathLike[str],
     file: str | os.PathLike[str] | bytes | None = None,
     *,
+    converted: bytes | None = None,
     signature: str | None = None,
     inputs: Inputs | None = None,
     calls: int | None = None,
@@ -220,6 +221,8 @@ def locate(
     Args:
         model: The model, of any format that is converted.
         file: The .tflite file; ``None`` to convert the model.
+        converted: A float file that was made of the model already; ``None`` to convert the model
+            where one is needed.
         signature: The signature to call; the one for inference if ``None``.
         inputs: What to call it with, as ``given_calls`` takes it; what is stored with the model, or
             made up, if ``None``.
@@ -251,23 +254,26 @@ def locate(
     what: dict[str, Any] = {"graph": graph, "load": load, "signature": chosen}
     how: dict[str, Any] = {"inputs": inputs, "calls": calls, "timeout": timeout}
     with locking(lock):
-        if content is not None and _is_float(content):
+        if content is not None and converted is None and _is_float(content):
             # Of a file that is sound in all its ops, nothing has to be converted anew.
             with contextlib.suppress(CannotLocateError):
                 basis, found = _compared(content, content, **what, **how)
                 if found["first"] is None and not found["unmatched"]:
                     return _location(model, file, basis, found, lock)
-        keys = None if chosen is None else [chosen]
-        conversion = convert(
-            model, signature_keys=keys, trust=trust, timeout=timeout, imports=own_code
-        )
-        content = conversion.content if content is None else content
-        if content is None:
-            raise CannotLocateError(
-                f"there is no file to compare: {converter_words(conversion.record)}; `varhandle "
-                "locate MODEL --why` names the part to blame"
+        if converted is None:
+            keys = None if chosen is None else [chosen]
+            conversion = convert(
+                model, signature_keys=keys, trust=trust, timeout=timeout, imports=own_code
             )
-        basis, found = _compared(content, conversion.content, **what, **how)
+            converted = conversion.content
+            if content is None and converted is None:
+                raise CannotLocateError(
+                    f"there is no file to compare: {converter_words(conversion.record)}; "
+                    "`varhandle locate MODEL --why` names the part to blame"
+                )
+        content = converted if content is None else content
+        assert content is not None
+        basis, found = _compared(content, converted, **what, **how)
     return _location(model, file, basis, found, lock)
 
 

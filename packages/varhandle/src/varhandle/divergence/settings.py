@@ -2,7 +2,8 @@
 
 Each try is a run, or a conversion and a run, in a child process. The settings of the run come
 first, because they cost least: the kernels, the number of threads. Then the model is converted
-anew: without quantization, with each recipe, and with a layer left in float.
+anew: without quantization, with each recipe, and with a layer left in float. Other releases, which
+uv installs, come last, and only where they are asked for.
 """
 
 from __future__ import annotations
@@ -17,6 +18,12 @@ from varhandle.conversion.quantization import quantize_file
 from varhandle.conversion.quantization_debugger import QuantizationError
 from varhandle.display import Rich, panel_html, printable, table_html, table_text
 from varhandle.divergence.location import CannotLocateError
+from varhandle.divergence.other_releases import (
+    OtherRelease,
+    OtherReleases,
+    installed_release,
+    parse_other_releases,
+)
 from varhandle.divergence.walk import compare_ops
 from varhandle.evaluate.given_inputs import Inputs
 from varhandle.evaluate.parity import DELEGATES, PLAIN, Answer, answer_call, compare_run
@@ -28,8 +35,10 @@ from varhandle.extras import require
 from varhandle.facts.recipes import RECIPES, Recipe, requested_recipe
 from varhandle.families.base import inference_signature
 from varhandle.formats import format_of, read_graph
+from varhandle.formats.base import ModelSource
 from varhandle.formats.custom_code import check_imports
-from varhandle.sandbox import run_isolated
+from varhandle.matrix.environments import NotInstalledError
+from varhandle.sandbox import Record, run_isolated
 from varhandle.sandbox.lock import locking
 from varhandle.sandbox.record import short_message
 
@@ -46,7 +55,7 @@ class Try:
 
     setting: str
     value: str
-    verdict: str  # "agrees", "parts", "refuses" or "no file"
+    verdict: str  # "agrees", "parts", "refuses", "no file" or "not installed"
     detail: str
 
 
@@ -115,6 +124,7 @@ def bisect_settings(
     file: str | os.PathLike[str] | bytes | None = None,
     *,
     quantization: str | None = None,
+    releases: Sequence[str] | None = None,
     signature: str | None = None,
     inputs: Inputs | None = None,
     calls: int | None = None,
@@ -129,6 +139,9 @@ def bisect_settings(
         model: The model, of any format that is converted.
         file: The .tflite file; ``None`` to convert the model.
         quantization: Name of the recipe that the file is, or was, quantized with.
+        releases: Other releases to convert and to run with, such as ``"tensorflow==2.19.1"`` and
+            ``"ai-edge-litert==1.4.0"``, where nothing else flips the verdict; without any in the
+            list, the latest that were measured. uv installs each, up to 600 MB. None if ``None``.
         signature: As ``locate`` takes it, and all that follow.
         inputs: The same.
         calls: The same.
@@ -139,10 +152,12 @@ def bisect_settings(
 
     Raises:
         UnknownRecipeError: There is no such recipe (a ``ValueError``).
+        UnknownReleaseError: What is no release (a ``ValueError``).
         CannotLocateError: There is no file, or the model gives no answers to compare with.
     """
     own_code = check_imports(imports)
     recipe = requested_recipe(quantization)
+    wanted = () if releases is None else parse_other_releases(releases)
     graph = read_graph(model)
     if format_of(graph).is_converted:
         raise CannotLocateError("it is a .tflite file: give the model that it was made from first")
@@ -191,6 +206,12 @@ def bisect_settings(
         )
         bisection.sides = {"load": load, "signature": chosen, "reads": load.reads}
         flips, why = bisection.run(given, recipe)
+        if flips is None and wanted:
+            opened = ModelSource(
+                format_of(graph).path_to_load(graph.source), None, (), trust, own_code
+            )
+            others = OtherReleases(graph, opened, keys or (), timeout)
+            flips, why = bisection.try_releases(others, wanted, recipe, why)
     source = None if file is None or isinstance(file, bytes) else os.fspath(file)
     return SettingsBisection(
         os.fspath(model), source, tuple(bisection.tries), flips, why, rests_on([asked])
@@ -220,6 +241,7 @@ class _Bisection:
         content, refusal = (given, "") if given else self._converted(recipe, samples)
         if content is None:
             raise CannotLocateError(f"there is no file to compare: {refusal}")
+        self._content = content
         first = self._try("kernels", DELEGATES, content, recipe)
         flipping = [
             self._try("kernels", PLAIN, content, recipe, kernels=PLAIN),
@@ -237,6 +259,51 @@ class _Bisection:
                 how = "by this converter" + (f" with {recipe}" if recipe else "")
                 return anew, f"made anew {how} it agrees: the file was made otherwise, or damaged"
         return self._quantization(recipe, samples)
+
+    def try_releases(
+        self,
+        others: OtherReleases,
+        releases: Sequence[OtherRelease],
+        recipe: str | None,
+        why: str,
+    ) -> tuple[Try | None, str]:
+        """Return the release that flips the verdict, and what follows."""
+        for release in releases:
+            setting = "converter" if release.converts else "runtime"
+            try:
+                if release.converts:
+                    one = self._converted_by(others, release, recipe)
+                else:
+                    record = self._answers_by(others, release)
+                    one = self._judge(setting, str(release), record, recipe)
+            except NotInstalledError as error:
+                self.tries.append(Try(setting, str(release), "not installed", str(error)))
+                continue
+            if _flips(self.tries[0], one):
+                how = "converted" if release.converts else "run"
+                words = "there is no file" if one.verdict == "no file" else f"it {one.verdict}"
+                here = f"by {installed_release(release.package)} it {self.tries[0].verdict}"
+                return one, f"{how} by {release} {words}, {here}"
+        return None, why
+
+    def _converted_by(
+        self, others: OtherReleases, release: OtherRelease, recipe: str | None
+    ) -> Try:
+        chosen = RECIPES[recipe or "float32"]
+        samples = [list(call.values()) for call in self._calls] if chosen.calibrated else []
+        record = others.convert(release, chosen.settings, samples)
+        refusal = "" if record.ok else converter_words(record)
+        return self._try("converter", str(release), record.value, recipe, refusal)
+
+    def _answers_by(self, others: OtherReleases, release: OtherRelease) -> Record:
+        made = read_graph(self._content)
+        held = {one.name: one for one in made.signatures}
+        name = self.sides["signature"]
+        name = name if name in held else next(iter(held), None)
+        called = made.main_signature if name is None else held[name]
+        inputs = [spec.name for spec in called.inputs]
+        calls = [_named_for(inputs, call) for call in self._calls]
+        return others.answers(release, self._content, name, calls)
 
     def _anew(self, recipe: str | None, samples: Sequence[Any]) -> Try:
         if recipe is None and self._plain:
@@ -281,20 +348,24 @@ class _Bisection:
         threads: int | None = None,
     ) -> Try:
         if content is None:
-            one = Try(setting, value, "no file", refusal)
-        else:
-            one = Try(setting, value, *self._verdict(content, recipe, kernels, threads))
-        self.tries.append(one)
-        return one
-
-    def _verdict(
-        self, content: bytes, recipe: str | None, kernels: str, threads: int | None
-    ) -> tuple[str, str]:
+            self.tries.append(Try(setting, value, "no file", refusal))
+            return self.tries[-1]
         record = run_isolated(
             *(_answers, content, self._calls, self.sides["signature"], kernels, threads),
             timeout=self._timeout,
             tensorflow=False,
         )
+        return self._judge(setting, value, record, recipe, kernels)
+
+    def _judge(
+        self,
+        setting: str,
+        value: str,
+        record: Record,
+        recipe: str | None,
+        kernels: str = DELEGATES,
+    ) -> Try:
+        """Compare what a run answered with the model's own answers."""
         run = compare_run(kernels, record, self._expected, None)
         if recipe is not None:
             names = [None] * len(self._expected)
@@ -303,7 +374,9 @@ class _Bisection:
         detail = run.refusal or run.verdict
         if not agrees and not run.refusal:
             detail += f", largest difference {run.largest_difference:.3g}"
-        return "agrees" if agrees else "refuses" if run.refusal else "parts", detail
+        verdict = "agrees" if agrees else "refuses" if run.refusal else "parts"
+        self.tries.append(Try(setting, value, verdict, detail))
+        return self.tries[-1]
 
     def _layers(self, recipe: Recipe) -> Try | None:
         """Leave layers in float, those that add most error first; return the try that agrees."""

@@ -25,6 +25,11 @@ WHEELS: dict[tuple[int, int], tuple[int, int]] = {
 the wheels of the last patch release of each."""
 
 
+LITERT_RELEASES = ("2.1.0", "1.4.0", "1.2.0", "1.0.1")
+"""Releases of ai-edge-litert, the newest first, whose interpreters are tried beside the installed
+one."""
+
+
 def minor(version: str) -> tuple[int, int]:
     """Return the first two numbers of a version such as ``"2.15.1"``."""
     first, second = version.split(".")[:2]

@@ -101,18 +101,30 @@ def choose_pythons(release: Release, here: Mapping[str, Path]) -> dict[str, Path
     return chosen
 
 
-def uv_run(version: str, python: Path) -> list[str]:
-    """Return the command that runs that Python with a TensorFlow in an environment of its own.
+def tensorflow_packages(version: str) -> list[str]:
+    """Return what a TensorFlow needs to be imported.
 
-    What uv has installed once it keeps in its cache; the environment is gone afterwards. Releases
-    before 2.9 set no upper limit on protobuf, nor those before 2.18 on NumPy or setuptools (which
-    they import), and fail to import with later ones.
+    Releases before 2.9 set no upper limit on protobuf, nor those before 2.18 on NumPy or setuptools
+    (which they import), and fail to import with later ones.
     """
     release = minor(version)
     packages = [f"tensorflow=={version}"]
     packages += ["numpy<2"] if release < (2, 18) else []
     packages += ["protobuf<3.21"] if release < (2, 9) else []
     packages += ["setuptools<70"] if release < (2, 17) else []
+    return packages
+
+
+def litert_packages(version: str) -> list[str]:
+    """Return the same of an ai-edge-litert; the first ones were built for NumPy 1."""
+    return [f"ai-edge-litert=={version}", "numpy<2" if minor(version) < (1, 2) else "numpy"]
+
+
+def uv_run(packages: Sequence[str], python: Path) -> list[str]:
+    """Return the command that runs that Python with some packages in an environment of its own.
+
+    What uv has installed once it keeps in its cache; the environment is gone afterwards.
+    """
     command = [_uv(), "run", "--quiet", "--isolated", "--no-project", "--python", str(python)]
     for package in packages:
         command += ["--with", package]
@@ -161,6 +173,13 @@ class Ended(NamedTuple):
     code: int | None  # negative for a signal; None where its time was over
     stdout: str
     stderr: str
+
+    @property
+    def last_words(self) -> str:
+        """The last line of it that tells why it failed."""
+        lines = self.stderr.splitlines()
+        telling = [line for line in lines if "LLVM ERROR" in line or "Error" in line]
+        return telling[-1].strip()[:100] if telling else f"exit code {self.code}"
 
 
 def run_to_its_end(

@@ -31,6 +31,7 @@ from varhandle.matrix.environments import (
     install,
     pythons_here,
     run_to_its_end,
+    tensorflow_packages,
     uv_environment,
     uv_run,
 )
@@ -137,7 +138,7 @@ def measure(
     try:
         for python, executable in choose_pythons(release, here).items():
             try:
-                command = uv_run(release.version, executable)
+                command = uv_run(tensorflow_packages(release.version), executable)
                 install(command, stop)
                 results = _run_cases(command, program, stop)
                 return {**entry, "python": python, "installed": True, "results": results}
@@ -243,9 +244,7 @@ def _run_cases(
 def _failure_reason(ended: Ended) -> str:
     if ended.code is None:
         return f"still running after {_TIMEOUT_SECONDS} s"
-    lines = ended.stderr.splitlines()
-    telling = [line for line in lines if "LLVM ERROR" in line or "Error" in line]
-    return telling[-1].strip()[:100] if telling else f"exit code {ended.code}"
+    return ended.last_words
 
 
 def merge(matrix: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -457,6 +457,7 @@ def _location(job: RepairJob) -> Location | None:
     return locate_failure(
         job.graph,
         job.content,
+        converted=job.made,
         signature=next(iter(job.plan.signatures), None),
         inputs=job.inputs,
         trust=job.trust,
