@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from varhandle import diagnose, locate
-from varhandle.divergence import failed_comparison
+from varhandle import cure, diagnose, locate
+from varhandle.divergence import failed_comparison, location
 from varhandle.repair.refusal import NoCureError
 
 
@@ -47,6 +47,16 @@ def test_a_diagnosis_names_it(specimen_path):
     assert f"first difference: {told}" in found.text()
     assert told in found.html()
     assert diagnose(specimen_path("counter")).as_dict()["first_difference"] is None
+
+
+def test_what_has_just_been_converted_is_not_converted_again(specimen_path, monkeypatch):
+    monkeypatch.setattr(location, "convert", None)
+    found = diagnose(specimen_path("growing"))
+    assert found.location is not None
+    inputs = {"x": np.full([20, 1, 4], 0.25, np.float32)}
+    with pytest.raises(NoCureError) as refused:
+        cure(specimen_path("counter"), quantization="int8", inputs=inputs)
+    assert refused.value.location is not None
 
 
 def test_that_nothing_is_located_does_not_hide_the_verdict(specimen_path, monkeypatch):
