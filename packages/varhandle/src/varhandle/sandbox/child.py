@@ -25,7 +25,7 @@ SOURCE_NAME = "<isolated>"
 
 _FOLDERS = re.compile(r".*/(?:site-packages|python3\.\d+)/|.*/(?=[^/]+$)")
 
-ORDER, RESULT, OUTPUT, LOG = "order", "result", "stdout", "stderr"
+ORDER, TASK, RESULT, OUTPUT, LOG = "order", "task", "result", "stdout", "stderr"
 """Files in the folder of a run."""
 
 
@@ -85,7 +85,7 @@ def run(folder: str, announce: Callable[[], None], kept: int) -> None:
             lock_this_process(**order["lock"], kept=kept)
         import_libraries(tensorflow=order["tensorflow"])
         started = time.perf_counter()
-        fields: dict[str, Any] = {"outcome": "ok", "value": pickle.loads(order["task"])()}
+        fields: dict[str, Any] = {"outcome": "ok", "value": _task(folder)()}
         payload = dumps({**fields, "seconds": time.perf_counter() - started})
     except BaseException as error:  # the record of any failure is the point of this module
         fields = {"outcome": "raised", **_failure(error)}
@@ -98,6 +98,12 @@ def run(folder: str, announce: Callable[[], None], kept: int) -> None:
     growing.write_bytes(payload)
     growing.replace(Path(folder, RESULT))
     announce()
+
+
+def _task(folder: str) -> Callable[[], Any]:
+    with Path(folder, TASK).open("rb") as file:
+        task: Callable[[], Any] = pickle.load(file)
+    return task
 
 
 def execute(source: str, inputs: Mapping[str, Any], keep: Sequence[str]) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import functools
-import io
 import os
 import pickle
 import re
@@ -67,7 +66,7 @@ def run_isolated(
     starts a fork server without TensorFlow, in a fraction of the time, if none runs yet and this
     process has not imported it either.
     """
-    task = _task(function, *args, **kwargs)
+    task = functools.partial(function, *args, **kwargs)
     lock: dict[str, Any] | None = None
     if locked and is_wanted():
         lock = {
@@ -78,11 +77,15 @@ def run_isolated(
     return _run(task, lock, True, timeout=timeout, memory_limit=memory_limit, tensorflow=tensorflow)
 
 
-def _task(function: Callable[..., Any], *args: Any, **kwargs: Any) -> bytes:
+def _write_task(path: Path, task: functools.partial[Any]) -> None:
+    """Pickle a task into a file of its own, where a large argument is copied once."""
     try:
-        return _pickled(functools.partial(function, *args, **kwargs))
+        with path.open("wb") as file:
+            _Pickler(file).dump(task)
+    except OSError:
+        raise
     except Exception as error:
-        name = getattr(function, "__name__", repr(function))
+        name = getattr(task.func, "__name__", repr(task.func))
         raise ValueError(
             f"{name} cannot run isolated: {error}. Define it in a module, or use %%isolated."
         ) from error
@@ -96,12 +99,6 @@ class _Pickler(pickle.Pickler):
         if isinstance(value, (type, types.FunctionType)) and value.__module__ == "__main__":
             raise pickle.PicklingError(f"{value.__qualname__} is defined in __main__")
         return NotImplemented
-
-
-def _pickled(task: Callable[[], Any]) -> bytes:
-    buffer = io.BytesIO()
-    _Pickler(buffer).dump(task)
-    return buffer.getvalue()
 
 
 def run_source(
@@ -118,7 +115,7 @@ def run_source(
     values of the names in ``keep`` come back as the dictionary ``Record.value``, and
     ``Record.line_number`` counts the lines of the source from 1.
     """
-    task = _task(child.execute, source, dict(inputs or {}), tuple(keep))
+    task = functools.partial(child.execute, source, dict(inputs or {}), tuple(keep))
     return _run(task, None, False, timeout=timeout, memory_limit=memory_limit, tensorflow=True)
 
 
@@ -138,7 +135,7 @@ def cancellable(cancelled: threading.Event) -> Iterator[None]:
 
 
 def _run(
-    task: bytes,
+    task: functools.partial[Any],
     lock: dict[str, Any] | None,
     own_folder: bool,
     *,
@@ -155,7 +152,6 @@ def _run(
             lock["writes"] = [name, *lock["writes"]]
         order = {
             "umask": _umask(),
-            "task": task,
             "lock": lock,
             "temporary": own_folder,
             "tensorflow": tensorflow,
@@ -167,6 +163,7 @@ def _run(
         started = time.monotonic()
         fields: dict[str, Any]
         try:
+            _write_task(folder / child.TASK, task)
             (folder / child.ORDER).write_bytes(pickle.dumps(order))
             process = start_child(folder, tensorflow=tensorflow)
         except OSError as error:
