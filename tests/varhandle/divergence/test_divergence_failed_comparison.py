@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from varhandle import cure, diagnose, locate
+from varhandle.cli import main
 from varhandle.divergence import failed_comparison, location
 from varhandle.repair.refusal import NoCureError
 
@@ -49,14 +50,50 @@ def test_a_diagnosis_names_it(specimen_path):
     assert diagnose(specimen_path("counter")).as_dict()["first_difference"] is None
 
 
-def test_what_has_just_been_converted_is_not_converted_again(specimen_path, monkeypatch):
+@pytest.fixture(scope="module")
+def spread(tf, tmp_path_factory):
+    """A net whose answers rest on weights that eight bits round away."""
+    import keras
+
+    model = keras.Sequential(
+        [keras.Input((8,), batch_size=1), keras.layers.Dense(4, name="spread")]
+    )
+    rng = np.random.default_rng(0)
+    kernel = rng.normal(size=(8, 4)).astype(np.float32) * 1e-2
+    kernel[0] = 100.0  # the input that it meets is 0
+    model.set_weights([kernel, np.zeros(4, np.float32)])
+    folder = tmp_path_factory.mktemp("spread")
+    model.save(folder / "spread.keras")
+    calls = rng.normal(size=(6, 1, 8)).astype(np.float32)
+    calls[..., 0] = 0.0
+    np.save(folder / "inputs.npy", calls)
+    return folder
+
+
+def test_what_has_just_been_converted_is_not_converted_again(specimen_path, spread, monkeypatch):
     monkeypatch.setattr(location, "convert", None)
-    found = diagnose(specimen_path("growing"))
-    assert found.location is not None
-    inputs = {"x": np.full([20, 1, 4], 0.25, np.float32)}
-    with pytest.raises(NoCureError) as refused:
-        cure(specimen_path("counter"), quantization="int8", inputs=inputs)
+    assert diagnose(specimen_path("growing")).location is not None
+    with pytest.raises(NoCureError, match="does not answer as the model") as refused:
+        cure(spread / "spread.keras", quantization="int8", inputs=spread / "inputs.npy")
     assert refused.value.location is not None
+    assert refused.value.location.first["op"] == "FULLY_CONNECTED"
+
+
+def test_a_cure_that_the_diagnosis_rules_out_says_where_the_file_parts(specimen_path, capsys):
+    model = str(specimen_path("growing"))
+    assert main(["cure", model, "out.tflite"]) == 1
+    told = capsys.readouterr().out
+    assert "first difference: call 1, READ_VARIABLE Sum/ReadVariableOp: the variable rows" in told
+
+
+def test_of_a_model_that_draws_random_numbers(specimen_path):
+    """No comparison can fail; who asks is told why the answers differ."""
+    found = diagnose(specimen_path("draws_random_numbers"))
+    assert found.verdict == "unproved"
+    assert found.location is None
+    assert cure(found).verdict == "unproved"
+    line = locate(specimen_path("draws_random_numbers")).line
+    assert line.startswith("call 1, RANDOM_UNIFORM RandomUniform: it draws random numbers")
 
 
 def test_that_nothing_is_located_does_not_hide_the_verdict(specimen_path, monkeypatch):

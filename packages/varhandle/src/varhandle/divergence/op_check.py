@@ -15,6 +15,7 @@ from varhandle.divergence.file_trace import WITHOUT_VALUE, FileOp, FileTrace
 from varhandle.divergence.matching import align_files
 from varhandle.divergence.replay import OpReplay
 from varhandle.divergence.tensor_difference import Difference, difference
+from varhandle.facts.random_ops import TFLITE_DRAWS
 
 Array = npt.NDArray[Any]
 
@@ -171,6 +172,8 @@ class OpCheck:
         )
         if changed:
             return changed
+        if op.op in TFLITE_DRAWS:
+            return reasons.DRAWS
         sound = self._sound(op, place)
         if sound is None:
             return None

@@ -22,6 +22,8 @@ SATURATED = 0.1
 FLOAT16 = 1e-3
 """Share of a constant's range by which storing it as float16 changes it, at most."""
 
+DRAWS = "it draws random numbers: the file and the model have others, in every run"
+
 
 def plain(one: Difference, group: Sequence[FileOp]) -> str:
     """Say no more than that the inputs agree and the output does not."""

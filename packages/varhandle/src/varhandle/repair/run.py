@@ -283,7 +283,11 @@ def cure(
             imports=imports,
             custom_objects=custom_objects,
         )
-    plan = plan_repair(diagnosis, place, quantization, signature=signature)
+    try:
+        plan = plan_repair(diagnosis, place, quantization, signature=signature)
+    except NoCureError as error:
+        error.location = diagnosis.location  # of the file as the converter makes it
+        raise
     if "lift" in plan.steps and needs_calibration(recipe):
         require("ai_edge_quantizer", f"{recipe} of a file whose state is an input")
     with locking(lock), temporary_folder("cure-") as folder:
