@@ -6,8 +6,8 @@ import shutil
 
 import numpy as np
 import pytest
-from family_checks import run_command
 import release_runs
+from family_checks import run_command
 from planted_faults import operators_of, with_changed_weight, without_operators
 
 from varhandle import bisect_settings
