@@ -14,7 +14,7 @@ import json
 import os
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -103,8 +103,9 @@ def update_copy(folder: Path, *, renew: bool = False) -> str:
 
     What is as it was handed out is replaced. A lesson that was changed stays; or, with ``renew``, a
     newer version takes its place, with the learner's answers and cells in it, and their file is
-    kept beside it. Raises ``LearnerCopyError``: the folder holds the lessons themselves. Raises
-    ``OSError``: a file cannot be read or written; then all are as they were.
+    kept beside it; a lesson that there is no more is put aside. Raises ``LearnerCopyError``: the
+    folder holds the lessons themselves. Raises ``OSError``: a file cannot be read or written; then
+    none of them is.
     """
     record, originals = _read_record(folder), dict(_originals())
     is_new, said, files = not record, [], {}
@@ -126,10 +127,7 @@ def update_copy(folder: Path, *, renew: bool = False) -> str:
             said.append(f"{label}: the newer version{carried}; your file is now “{kept.name}”")
         elif is_newer:
             said.append(f"{label}: yours, left as it is; `workbook fresh` gets the newer one")
-    for name in record.keys() - originals.keys():
-        del record[name]
-        if (folder / name).exists():
-            said.append(f"{Path(name).name}: no lesson any more; yours is left as it is")
+    said += _put_aside(folder, record, record.keys() - originals.keys(), renew)
     _write(folder, files, record)
     if is_new:
         lessons = sum(name.endswith(".ipynb") for name in originals)
@@ -187,6 +185,23 @@ def _lesson_digest(notebook: Notebook) -> str:
     for cell in told[1:]:
         _clear(cell)
     return _digest(json.dumps(told, sort_keys=True).encode())
+
+
+def _put_aside(
+    folder: Path, record: dict[str, _Version], names: Iterable[str], renew: bool
+) -> Iterator[str]:
+    """Move lessons that there are no more into a folder of their own; yield a line for each."""
+    for name in sorted(names):
+        path = folder / name
+        if path.suffix == ".ipynb" and path.exists():
+            if not renew:
+                yield f"{path.name}: no lesson any more; `workbook fresh` puts it aside"
+                continue
+            aside = path.parent / "earlier" / path.name
+            aside.parent.mkdir(exist_ok=True)
+            path.rename(_free_name(aside) if aside.exists() else aside)
+            yield f"{path.name}: no lesson any more; yours is now in “{aside.parent.name}”"
+        del record[name]
 
 
 def _changed_file(path: Path, original: _Original, known: _Version | None) -> bytes | None:

@@ -1,6 +1,7 @@
 """The learner's copy: what is handed out, and that a newer version never costs them any work."""
 
 import random
+import re
 import sys
 
 import nbformat
@@ -128,6 +129,20 @@ def test_jupyter_saves_a_lesson_as_it_was_handed_out(tmp_path):
         assert path.read_bytes() == before, path.name
 
 
+def test_links_and_pictures_lead_to_files_of_the_copy(tmp_path):
+    update_copy(tmp_path)
+    seen = set()
+    for path in (tmp_path / "notebooks").glob("*.ipynb"):
+        for cell in nbformat.read(path, as_version=4).cells:
+            for target in re.findall(r"\]\(([^)#\s]+)", cell.source):
+                if cell.cell_type == "markdown" and not re.match(r"https?:|attachment:", target):
+                    found = (path.parent / target).resolve()
+                    assert found.is_file(), (path.name, target)
+                    assert found.is_relative_to(tmp_path), (path.name, target)
+                    seen.add(found.suffix)
+    assert seen >= {".ipynb", ".svg"}
+
+
 def test_outputs_alone_are_no_newer_version(project, folder):
     publish(project, (*FIRST[:-1], code("last", "print(y)", "nbval-skip")))
     assert update_copy(folder) == f"{LESSON}: the newer version"
@@ -248,15 +263,24 @@ def test_lessons_come_and_go_and_nothing_is_deleted(project, folder):
     (project / "notebooks" / LESSON).unlink()
     own = folder / "notebooks" / "my own.ipynb"
     own.write_text("mine")
-    assert update_copy(folder).splitlines() == [
-        "02_two.ipynb: new",
-        f"{LESSON}: no lesson any more; yours is left as it is",
-    ]
-    assert (folder / "notebooks" / LESSON).exists()
+    before = (folder / "notebooks" / LESSON).read_bytes()
+    waits = f"{LESSON}: no lesson any more; `workbook fresh` puts it aside"
+    assert update_copy(folder).splitlines() == ["02_two.ipynb: new", waits]
+    assert update_copy(folder) == waits, "it is said again at the next start"
+    aside = f"{LESSON}: no lesson any more; yours is now in “earlier”"
+    assert update_copy(folder, renew=True).splitlines() == [aside, RELOAD]
+    assert (folder / "notebooks" / "earlier" / LESSON).read_bytes() == before
     assert own.read_text() == "mine"
     assert update_copy(folder) == f"{folder}: every lesson is the newest"
     (folder / "notebooks" / "02_two.ipynb").unlink()
     assert update_copy(folder) == "02_two.ipynb: new"
+    publish(project, FIRST)
+    update_copy(folder)
+    mine = work(folder)
+    (project / "notebooks" / LESSON).unlink()
+    update_copy(folder, renew=True)
+    earlier = {path.read_bytes() for path in (folder / "notebooks" / "earlier").iterdir()}
+    assert earlier == {before, mine}
 
 
 def test_another_python_is_no_newer_version(project, folder, monkeypatch):
