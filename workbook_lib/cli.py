@@ -40,6 +40,7 @@ def register(commands: Any) -> None:
     _add_run(commands)
     _add_edition(commands)
     _add_fresh(commands)
+    _add_drill(commands)
     sweep = commands.choices["sweep"]
     sweep.add_argument(
         "--report",
@@ -117,6 +118,40 @@ def _add_fresh(commands: Any) -> None:
         help="the copy; default: the one you are in, or WORKBOOK_FOLDER, or my-workbook",
     )
     fresh.set_defaults(command=_fresh)
+
+
+def _add_drill(commands: Any) -> None:
+    about = (
+        "Mend small broken programs, a minute each: starts at the first that was never right, and "
+        "checks its file whenever you save it. Without a terminal it checks once; exit code 1 "
+        "unless it is right."
+    )
+    drill = commands.add_parser("drill", help="mend small broken programs", description=about)
+    drill.add_argument("name", nargs="?", metavar="NAME", help="a drill's name or number")
+    drill.add_argument("--list", action="store_true", help="list the drills, and what is right")
+    drill.add_argument("--reset", action="store_true", help="write NAME as it was handed out")
+    drill.set_defaults(command=_drill)
+
+
+def _drill(options: argparse.Namespace) -> int:
+    from workbook_lib.lesson import drill_catalog as drills
+    from workbook_lib.lesson.drill_terminal import work
+
+    drills.hand_out()
+    if options.list:
+        print(drills.drill_list().text())
+        return 0
+    if options.reset and not options.name:
+        raise BadInputError("--reset wants the NAME of a drill; workbook drill --list names them")
+    try:
+        chosen = drills.find_drill(options.name) if options.name else drills.first_unsolved()
+    except ValueError as error:
+        raise BadInputError(str(error)) from error
+    if options.reset:
+        chosen.reset()
+        print(f"{chosen.file} is as it was handed out.")
+        return 0
+    return work(chosen)
 
 
 def _sweep(options: argparse.Namespace) -> int:

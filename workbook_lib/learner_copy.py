@@ -1,7 +1,8 @@
 """The learner's copy of the lessons: made, and brought up to date without losing their work.
 
-A copy is a folder with ``notebooks/`` and ``data/``. It notes in ``.workbook/handed-out.json`` what
-was handed out, so that a file which the learner has changed is told from one that is as it was.
+A copy is a folder with ``notebooks/``, ``drills/`` and ``data/``. It notes what was handed out in
+``.workbook/handed-out.json``, so that a file which the learner has changed is told from one that is
+as it was.
 Outputs are not handed out: they would answer what the lesson is about to ask. Only a folded cell
 that draws something before the first question keeps its output, since nothing else of it shows.
 """
@@ -22,6 +23,7 @@ from typing import Any
 from varhandle.atomic_write import write_all
 from varhandle.display import counted, join_all, join_words
 from varhandle.errors import VarhandleError
+from workbook_lib.lesson.drill_catalog import PAGE, all_drills, page_of_drills
 from workbook_lib.lesson.observations import opening_cells
 from workbook_lib.lesson.progress import working_copy
 from workbook_lib.locations import project_root
@@ -130,7 +132,7 @@ def update_copy(folder: Path, *, renew: bool = False) -> str:
     said += _put_aside(folder, record, record.keys() - originals.keys(), renew)
     _write(folder, files, record)
     if is_new:
-        lessons = sum(name.endswith(".ipynb") for name in originals)
+        lessons = sum(original.notebook is not None for original in originals.values())
         said.insert(0, f"{folder}: your copy of the {lessons} lessons")
     elif said and renew:
         said.append(_RELOAD)
@@ -178,6 +180,13 @@ def _originals() -> Iterator[tuple[str, _Original]]:
             cells = {cell["id"]: _digest(_source(cell).encode()) for cell in notebook["cells"]}
             version = _Version(_digest(content), _lesson_digest(notebook), cells)
         yield name.as_posix(), _Original(content, version, notebook)
+    for drill in all_drills():
+        content = drill.variants["broken"].encode()
+        yield f"drills/{drill.name}.py", _Original(content, _Version(*[_digest(content)] * 2, {}))
+    page = learner_form(json.loads(page_of_drills().read_bytes()))
+    content = notebook_bytes(page)
+    version = _Version(_digest(content), _lesson_digest(page), {})
+    yield f"drills/{PAGE}", _Original(content, version)
 
 
 def _lesson_digest(notebook: Notebook) -> str:

@@ -110,7 +110,8 @@ def test_a_lesson_is_handed_out_without_outputs_as_jupyter_writes_it(folder):
             assert (cell.outputs, cell.execution_count) == ([], None)
     assert notebook.metadata.language_info.version == ".".join(map(str, sys.version_info[:3]))
     assert (folder / "data" / "numbers.txt").read_text() == "1 2 3"
-    assert sorted(path.name for path in folder.iterdir()) == [".workbook", "data", "notebooks"]
+    here = [".workbook", "data", "drills", "notebooks"]
+    assert sorted(path.name for path in folder.iterdir()) == here
 
 
 def test_jupyter_saves_a_lesson_as_it_was_handed_out(tmp_path):

@@ -6,9 +6,20 @@ TensorFlow, IPython, ipywidgets or matplotlib before it has to draw something; a
 import TensorFlow where that notebook has it imported.
 """
 
+from workbook_lib.lesson.drill_panel import drills
 from workbook_lib.lesson.exercises import Wrong, exercise
 from workbook_lib.lesson.overview import board, map_of_notebooks, reset
 from workbook_lib.lesson.predictions import observe, predict
 from workbook_lib.lesson.quizzes import Quiz as quiz  # noqa: N813 - a notebook reads: quiz
 
-__all__ = ["Wrong", "board", "exercise", "map_of_notebooks", "observe", "predict", "quiz", "reset"]
+__all__ = [
+    "Wrong",
+    "board",
+    "drills",
+    "exercise",
+    "map_of_notebooks",
+    "observe",
+    "predict",
+    "quiz",
+    "reset",
+]

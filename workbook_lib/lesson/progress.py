@@ -112,6 +112,11 @@ def progress_file() -> Path:
     return Path(chosen).expanduser() if chosen else working_copy() / _FOLDER / "progress.jsonl"
 
 
+def keep_in(folder: Path) -> None:
+    """Keep the progress in a learner's copy from now on, unless the environment names a file."""
+    os.environ.setdefault(_VARIABLE, str(folder / _FOLDER / "progress.jsonl"))
+
+
 def record(event: str, **fields: object) -> str:
     """Append one event.
 

@@ -1,4 +1,5 @@
-// "Open with Netron" in JupyterLab's file browser, for model files under the server's root.
+// "Open with Netron" in JupyterLab's file browser, for model files under the server's root; and
+// buttons in a notebook that open a file beside it.
 //
 // JupyterLab loads an extension as a container of webpack's module federation: an object with init,
 // which is given the modules that JupyterLab shares, and get, which gives the plugin. That contract
@@ -71,13 +72,44 @@
     };
   };
 
+  // A click on what has the attribute data-workbook-beside opens the file that it names, seen from
+  // the notebook, beside it: a control of ours cannot reach JupyterLab's commands by itself. Once a
+  // file of that folder is open there, the next one joins it.
+  const besidePlugin = async () => {
+    const { PathExt } = await load("@jupyterlab/coreutils");
+    return {
+      id: "varhandle-workbook:beside",
+      description: "Opens a file beside the notebook that names it.",
+      autoStart: true,
+      activate: app => {
+        const folder = widget => PathExt.dirname(widget.context?.path ?? "/");
+        document.body.addEventListener("click", event => {
+          const named = event.target.closest?.("[data-workbook-beside]");
+          const tabs = [...app.shell.widgets("main")];
+          const notebook = named && tabs.find(tab => tab.node.contains(named));
+          if (!notebook?.context) {
+            return;
+          }
+          const path = PathExt.join(folder(notebook), named.dataset.workbookBeside);
+          const near = tabs.find(
+            tab => tab !== notebook && folder(tab) === PathExt.dirname(path) && tab.context.path.endsWith(".py")
+          );
+          const options = near
+            ? { mode: "tab-after", ref: near.id }
+            : { mode: "split-right", ref: notebook.id };
+          app.commands.execute("docmanager:open", { path, options });
+        });
+      }
+    };
+  };
+
   window._JUPYTERLAB = window._JUPYTERLAB || {};
   window._JUPYTERLAB["varhandle-workbook"] = {
     init: scope => {
       shared = scope;
     },
     get: async () => {
-      const exported = { __esModule: true, default: await plugin() };
+      const exported = { __esModule: true, default: [await plugin(), await besidePlugin()] };
       return () => exported;
     }
   };
