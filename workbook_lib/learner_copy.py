@@ -182,7 +182,8 @@ def _originals() -> Iterator[tuple[str, _Original]]:
         yield name.as_posix(), _Original(content, version, notebook)
     for drill in all_drills():
         content = drill.variants["broken"].encode()
-        yield f"drills/{drill.name}.py", _Original(content, _Version(*[_digest(content)] * 2, {}))
+        version = _Version(_digest(content), _digest(content), {})
+        yield f"drills/{drill.name}.py", _Original(content, version)
     page = learner_form(json.loads(page_of_drills().read_bytes()))
     content = notebook_bytes(page)
     version = _Version(_digest(content), _lesson_digest(page), {})

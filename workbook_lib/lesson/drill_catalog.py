@@ -40,7 +40,7 @@ from varhandle.sandbox import Record, run_isolated
 from varhandle.sandbox.record import short_message
 from workbook_lib.lesson import progress
 from workbook_lib.lesson.drill_checks import judge
-from workbook_lib.lesson.exercises import _LOOKS, Outcome
+from workbook_lib.lesson.exercises import LOOKS, Outcome
 from workbook_lib.lesson.panels import Panel
 from workbook_lib.locations import project_root
 
@@ -249,7 +249,7 @@ def hand_out() -> None:
 
 
 def _outcome(status: str, advice: str) -> Outcome:
-    return Outcome(*_LOOKS[status], advice, status)
+    return Outcome(*LOOKS[status], advice, status)
 
 
 def _program(lines: Iterable[str]) -> str:
