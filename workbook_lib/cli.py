@@ -180,7 +180,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _fresh(options: argparse.Namespace) -> int:
-    from workbook_lib.learner_copy import find_copy, renew_lesson, update_copy
+    from workbook_lib.lesson.learner_copy import find_copy, renew_lesson, update_copy
 
     folder = options.folder or find_copy()
     with files_are_kept(folder):
@@ -211,7 +211,7 @@ def _edition(options: argparse.Namespace) -> int:
 
 
 def _learner_edition(options: argparse.Namespace) -> int:
-    from workbook_lib.learner_copy import find_copy, update_copy
+    from workbook_lib.lesson.learner_copy import find_copy, update_copy
 
     if options.notebooks:
         raise BadInputError("a learner's copy holds every lesson: name no notebook")

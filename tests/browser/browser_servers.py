@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from workbook_lib.learner_copy import update_copy
+from workbook_lib.lesson.learner_copy import update_copy
 from workbook_lib.locations import project_root
 
 TOKEN = "browser-test"

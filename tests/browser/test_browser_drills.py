@@ -7,8 +7,8 @@ from browser_axe import faults
 from browser_servers import TOKEN
 from browser_steps import run_cell, switch_theme, wait_for_kernel, wait_until_still
 
-from workbook_lib.learner_copy import update_copy
 from workbook_lib.lesson.drill_catalog import PAGE, find_drill
+from workbook_lib.lesson.learner_copy import update_copy
 
 sync_api = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.browser

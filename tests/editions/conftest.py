@@ -3,7 +3,7 @@
 import pytest
 
 from workbook_lib.editions import make_edition
-from workbook_lib.learner_copy import update_copy
+from workbook_lib.lesson.learner_copy import update_copy
 from workbook_lib.runs import all_notebooks
 
 

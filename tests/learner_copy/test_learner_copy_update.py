@@ -7,9 +7,9 @@ import sys
 import nbformat
 import pytest
 
-from workbook_lib import learner_copy
 from workbook_lib.cli import main
-from workbook_lib.learner_copy import find_copy, update_copy
+from workbook_lib.lesson import learner_copy
+from workbook_lib.lesson.learner_copy import find_copy, update_copy
 from workbook_lib.locations import project_root
 
 LESSON = "01_one.ipynb"

@@ -51,7 +51,6 @@ LAYERS = {
         "locations",
         "environment isolated samples",
         "lesson",
-        "learner_copy",
         "netron",
         "show",
         "controls",

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from workbook_lib.learner_copy import update_copy
+from workbook_lib.lesson.learner_copy import update_copy
 from workbook_lib.locations import project_root
 from workshop.homes import PROGRESS, collect_progress, make_home, make_scratch
 from workshop.hub_folder import HubFolder

@@ -147,7 +147,7 @@ class Drill:
 
 def learner_folder() -> Path:
     """Return the folder in which the learner edits the programs; it need not exist."""
-    from workbook_lib.learner_copy import find_copy
+    from workbook_lib.lesson.learner_copy import find_copy
 
     return find_copy() / "drills"
 
@@ -240,7 +240,7 @@ def hand_out() -> None:
 
     Their progress is that copy's from now on, wherever this process works.
     """
-    from workbook_lib.learner_copy import find_copy, update_copy
+    from workbook_lib.lesson.learner_copy import find_copy, update_copy
 
     copy = find_copy()
     if not all(drill.file.exists() for drill in all_drills()):

@@ -9,7 +9,7 @@ import shutil
 import stat
 from pathlib import Path
 
-from workbook_lib.learner_copy import update_copy
+from workbook_lib.lesson.learner_copy import update_copy
 from workshop.hub_folder import INSTRUCTOR, HubFolder
 
 PROGRESS = Path(".workbook", "progress.jsonl")
