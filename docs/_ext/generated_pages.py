@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 _LINK = re.compile(r'href="([\w-]+)\.ipynb(?:#[^"]*)?"')  # in an output: MyST looks at prose only
+_DRILLS = re.compile(r'<a href="\.\./drills/[^"]*">([^<]*)</a>')  # they are no page
 _SCROLLS = re.compile(r'<(?:div|section) style="[^"]*overflow-x: auto[^"]*"')  # for the keyboard
 _EMPTY_HEADER = re.compile(r"<th[^>]*></th>")  # it says nothing to a screen reader
 
@@ -106,6 +107,7 @@ def _fold(cell: dict[str, Any], answers: bool) -> None:
         data = output.get("data", {})
         if "text/html" in data:
             markup = _LINK.sub(r'href="\1.html"', "".join(data["text/html"]))
+            markup = _DRILLS.sub(r"\1", markup)
             markup = _SCROLLS.sub(r'\g<0> tabindex="0"', markup)
             data["text/html"] = _EMPTY_HEADER.sub("<td></td>", markup)
         if any(form.startswith("image/") for form in data):

@@ -117,6 +117,8 @@ def test_progress_leads_to_the_next(folder, monkeypatch):
     assert drill_catalog.following(first) is third
     first.check()
     assert drill_catalog.first_unsolved() is third
+    (row,) = (row for row in lesson.board().rows if str(row[1]) == "Drills")
+    assert row[3] == "2 of 30"
     second.reset()
     assert not second.solved
     for drill in DRILLS:

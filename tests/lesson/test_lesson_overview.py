@@ -117,6 +117,7 @@ def test_an_empty_board(two):
         "---  ----------  ----------------  ---------------  ----------  ----------------------\n"
         "00   Start & go  none here         none here        none here\n"
         "01   One         0 of 2            0 of 2           none here   [....................]\n"
+        "     Drills      none here         0 of 30          none here   [....................]\n"
         "Next: One"
     )
     assert lesson.board().html() == lesson.board().html()

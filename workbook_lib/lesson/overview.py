@@ -10,6 +10,7 @@ from typing import Any
 from varhandle.display import TONES, RichTable, Table
 from workbook_lib.lesson import progress
 from workbook_lib.lesson.control_box import as_control, is_interactive
+from workbook_lib.lesson.drill_catalog import PAGE, all_drills
 from workbook_lib.lesson.outline import read_outlines
 from workbook_lib.lesson.panels import Panel
 
@@ -118,8 +119,17 @@ def board() -> ProgressBoard:
         rows.append((notebook.number, link, *told, bar))
         if following is None and bar.done < bar.whole:
             following = link
+    rows.append(("", *_drills_row(known)))
     headers = ("No.", "Notebook", "Predictions made", "Exercises right", "Quiz right", "Done")
     return ProgressBoard("Your progress", headers, rows, following)
+
+
+def _drills_row(known: progress.Progress) -> tuple[object, ...]:
+    ids = [drill.id for drill in all_drills()]
+    right = sum(known.exercise(id).best == "right" for id in ids)
+    bar = _Bar("Drills", right, len(ids))
+    counts = ("none here", f"{right} of {len(ids)}", "none here")
+    return _Link("Drills", f"../drills/{PAGE}"), *counts, bar
 
 
 def map_of_notebooks() -> NotebookMap:
