@@ -49,7 +49,7 @@ def check(requirements):
     lines = [line.partition("#")[0].strip() for line in requirements.splitlines()]
     wanted = {found.name: found.specifier for found in map(Requirement, filter(None, lines))}
     if "wrapt" not in wanted:
-        raise Wrong("None of the lines is for the package whose object the last line names.")
+        raise Wrong("None of the lines is for the package whose object the last line of LOG names.")
     if not wanted["wrapt"].contains("1.14.1") or wanted["wrapt"].contains("1.16.0"):
         raise Wrong(f"wrapt{wanted['wrapt']} does not keep 1.16.0 out and let 1.14.1 in.")
     if not wanted.get("tensorflow", Requirement("t<0").specifier).contains("2.8.4"):

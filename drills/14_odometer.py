@@ -3,13 +3,13 @@
 import tensorflow as tf
 
 # ---- broken, wrong 1
-KIND = tf.uint32
+KIND = tf.uint16
 # ---- right 1
 KIND = tf.int64
 # ---- right 2
 KIND = tf.float32
 # ---- wrong 2
-KIND = tf.uint16
+KIND = tf.uint32
 # ---- wrong 3
 KIND = tf.uint8
 # ---- end
@@ -45,7 +45,7 @@ def check(file):
     """Keep a variable that needs no Flex delegate.
 
     1. Take `SELECT_TF_OPS` out. What does the converter say then?
-    2. It was put in because of the dtype: VAR_HANDLE does not carry uint32.
+    2. It was put in because of the dtype: VAR_HANDLE does not carry uint16.
     3. int32 and int64 are carried, and hold as many meters as anybody drives.
     """
     calls = np.float32([100, 150, 20, 0, 70000])

@@ -29,7 +29,7 @@ def test_a_drill_is_mended_beside_the_page(page, pictures):
     choice = box.get_by_label("Drill:")
     choice.focus()
     page.keyboard.press("ArrowDown")
-    sync_api.expect(box).to_contain_text("Put a file together again")
+    sync_api.expect(box).to_contain_text("A radio brings the file in packets")
     box.get_by_role("button", name="Hint").click()
     sync_api.expect(status).to_contain_text("Hint 1 of 3")
     for number, name in enumerate(("02_packets", "03_scales")):

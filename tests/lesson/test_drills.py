@@ -47,7 +47,6 @@ def test_a_drill_is_small_and_says_what_is_to_be_true(drill):
     assert 9 <= len(program.splitlines()) <= 32
     assert re.search(r"^To be true: ", drill.about, re.MULTILINE)
     assert 2 <= len(drill.about.splitlines()) <= 4
-    assert drill.task.endswith(".")
     assert 2 <= len(drill.hints) <= 3
     assert not set(re.split("[-_]", drill.name)) & set(drill.family.split("-")), "it tells too much"
     changed = set(drill.variants["right 1"].splitlines()) - set(program.splitlines())
@@ -83,6 +82,15 @@ def test_what_the_check_cannot_judge_is_the_learners_error_and_named_with_its_li
         outcome = drill.judge(program)
         assert outcome.status in ("wrong", "raised")
         assert told in outcome.advice
+
+
+def test_the_converters_message_is_short_and_names_every_op_that_it_refuses():
+    drill = find_drill("last_three")
+    advice = drill.judge(drill.variants["broken"]).advice
+    assert "'tf.VarHandleOp' op is neither" in advice
+    assert "tf.ResourceStridedSliceAssign" in advice
+    assert len(advice) < 400
+    assert ".py:" not in find_drill("chain").judge(drill.variants["broken"]).advice
 
 
 def test_comments_alone_are_no_attempt_and_what_is_printed_is_shown():

@@ -1,7 +1,7 @@
 """Drills: small programs, each broken in one way, to be mended in a minute and checked on saving.
 
 A drill is one file in ``drills/``: the program, the parts of it in which its variants differ,
-and its check, whose docstring is the task and the hints, as with an exercise::
+and its check, whose docstring has the hints, as with an exercise::
 
     # The converter stops at 'tf.VarHandleOp'.
     # To be true: `file` adds up what it is called with.
@@ -58,7 +58,6 @@ class Drill:
 
     name: str  # such as ``02_packets``
     family: str  # id of the family of failures that it shows
-    task: str
     hints: tuple[str, ...]
     variants: dict[str, str]  # of ``VARIANTS``: a whole program each
     check_source: str
@@ -89,6 +88,11 @@ class Drill:
         lines = self.variants["broken"].splitlines()
         end = next(number for number, line in enumerate(lines) if not line.startswith("#"))
         return "\n".join(line.removeprefix("#").strip() for line in lines[:end])
+
+    @property
+    def symptom(self) -> str:
+        """The first line of that."""
+        return self.about.partition("\n")[0]
 
     @property
     def solved(self) -> bool:
@@ -185,11 +189,10 @@ def read_drill(path: Path) -> Drill:
             part.setdefault(label, [])
         if mark[1].startswith("check "):
             family, check = mark[1].removeprefix("check "), "\n".join(lines)
-    task, *hints = re.split(r"^\d\. ", _docstring(check), flags=re.MULTILINE)
+    _, *hints = re.split(r"^\d\. ", _docstring(check), flags=re.MULTILINE)
     return Drill(
         path.stem,
         family,
-        " ".join(task.split()),
         tuple(" ".join(hint.split()) for hint in hints),
         {name: _program(taken) for name, taken in variants.items()},
         check,
@@ -226,8 +229,8 @@ class DrillList(RichTable):
 
     def _table(self) -> Table:
         known = progress.read()
-        rows = [(d.number, d.title, d.task, known.exercise(d.id).best) for d in all_drills()]
-        return ("No.", "Drill", "What to do", "Best so far"), rows, "The drills"
+        rows = [(d.number, d.title, d.symptom, known.exercise(d.id).best) for d in all_drills()]
+        return ("No.", "Drill", "What goes wrong", "Best so far"), rows, "The drills"
 
 
 def drill_list() -> DrillList:

@@ -16,6 +16,7 @@ Array = Any
 
 # The converter's messages name the lines of TensorFlow that made an op, at any length.
 _PLACES = re.compile(r"(?:/[^\s:]+\.py:\d+:\d+|<unknown>:0): |loc\((?:callsite|fused).*\): (?=')")
+_REFUSED = re.compile(r"'(tf\.\w+)' op is neither")
 
 
 def judge(program: str, path: str, check_source: str) -> tuple[str, str]:
@@ -28,9 +29,7 @@ def judge(program: str, path: str, check_source: str) -> tuple[str, str]:
     except SyntaxError as error:
         return "raised", f"Line {error.lineno} is no Python: {error.msg}."
     except (Exception, SystemExit) as error:
-        if type(error).__name__ == "ConverterError":
-            error.args = (_PLACES.sub("", str(error)),)
-        return "raised", describe(error, learner_frame(error))
+        return "raised", _described(error)
     check = _check(check_source)
     try:
         wanted = inspect.signature(check).parameters
@@ -44,6 +43,15 @@ def judge(program: str, path: str, check_source: str) -> tuple[str, str]:
         step = learner_frame(error)
         status = "check failed" if step is None else "raised"
         return status, describe(error, step)
+
+
+def _described(error: BaseException) -> str:
+    if type(error).__name__ != "ConverterError":
+        return describe(error, learner_frame(error))
+    named = list(dict.fromkeys(_REFUSED.findall(str(error))))
+    error.args = (" ".join(_PLACES.sub(" ", str(error)).splitlines()[0].split()),)
+    others = f"\nThe message names {', '.join(named)}." if len(named) > 1 else ""
+    return describe(error, learner_frame(error)) + others
 
 
 def _check(source: str) -> Any:
@@ -85,6 +93,7 @@ def answers(file: Any, calls: Sequence[Any]) -> list[Array]:
             found.append(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]))
     except (ValueError, RuntimeError) as error:
         message = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        message = message.replace("Node number", " Node number").strip()
         raise Wrong(f"A plain interpreter does not run `file`: {message}") from error
     return found
 

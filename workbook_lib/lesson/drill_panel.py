@@ -113,7 +113,6 @@ class _Panel:
         path = html.escape(os.path.relpath(drill.file))
         # The workbook's JupyterLab extension opens what has this attribute.
         self.about.value = (
-            f"<div><b>{html.escape(drill.task)}</b></div>"
             f"{paragraphs_html(about)}"
             f'<p><button class="jupyter-button" data-workbook-beside="{path}">'
             f"Open {html.escape(drill.file.name)} beside</button></p>"

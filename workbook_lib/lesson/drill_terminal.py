@@ -61,7 +61,7 @@ def _watch(drill: Drill) -> None:
 
 def _open(drill: Drill) -> None:
     count = len(all_drills())
-    print(f"\nDrill {drill.number} of {count}: {drill.task}\n")
+    print(f"\nDrill {drill.number} of {count}: {drill.title}\n")
     print(textwrap.indent(drill.about, "  "))
     print(f"\n  {os.path.relpath(drill.file)}\n", flush=True)
 
