@@ -90,11 +90,11 @@ def measure(cache: Path) -> list[Row]:
     rows.append(Row("a file of 500 MB (MB, largest process)", megabytes[0], "by hand",
                     megabytes[1], "ratio < 2"))  # fmt: skip
     model, file, _ = _files(folder)
-    return [*rows, *_diff_rows("a SavedModel of 500 MB and its file", model, file),
-            *_diff_rows("two files of 500 MB", file, file)]  # fmt: skip
+    return [*rows, *_diff_rows("a SavedModel of 500 MB and its file", model, file, "ratio < 2"),
+            *_diff_rows("two files of 500 MB", file, file, "")]  # fmt: skip
 
 
-def _diff_rows(what: str, a: Path, b: Path) -> list[Row]:
+def _diff_rows(what: str, a: Path, b: Path, aim: str) -> list[Row]:
     varhandle = str(Path(sys.executable).with_name("varhandle"))
     ours, theirs = [], []
     for _ in range(TURNS):
@@ -106,7 +106,7 @@ def _diff_rows(what: str, a: Path, b: Path) -> list[Row]:
     )
     by_hand = "both read whole by hand"
     return [
-        Row(f"`varhandle diff`, {what} (s)", seconds[0], by_hand, seconds[1], "ratio < 2"),
+        Row(f"`varhandle diff`, {what} (s)", seconds[0], by_hand, seconds[1], aim),
         Row(f"`varhandle diff`, {what} (MB)", megabytes[0], by_hand, megabytes[1], "ratio < 0.5"),
     ]
 

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 import subprocess
 import sys
 import weakref
@@ -166,6 +167,84 @@ def test_a_keras_file_and_its_saved_model(net):
     assert found.agrees
     assert set(statuses(found).values()) == {"kept"}
     assert all(one.difference == 0.0 for one in found.variables)
+
+
+def test_two_checkpoints_of_one_training(tmp_path):
+    """Each variable is compared with itself, though all are numbered anew and many are zeros."""
+    import keras
+
+    keras.utils.set_random_seed(2)
+    layers = keras.layers
+    body = [layers.Conv2D(4, 3, name=name) for name in ("frozen", "first", "second")]
+    body[2:2] = [layers.BatchNormalization(name="normal")]
+    dense = [layers.Dense(16, name="wide"), layers.Dense(16, name="wide_too"), layers.Dense(3)]
+    model = keras.Sequential([keras.Input((9, 9, 3)), *body, layers.Flatten(), *dense])
+    model.export(tmp_path / "before", verbose=False)
+    before = {v.path: v.numpy() for v in model.variables}
+    model.layers[0].trainable = False
+    model.compile("sgd", "mse")
+    rng = np.random.default_rng(0)
+    model.fit(rng.normal(size=(8, 9, 9, 3)), rng.normal(size=(8, 3)), verbose=0)
+    model.export(tmp_path / "after", verbose=False)
+    found = diff_models(tmp_path / "before", tmp_path / "after")
+    rows = [one for one in found.variables if one.status != "unused"]
+    assert {one.partners for one in rows} == {(one.name,) for one in rows}
+    assert len(rows) == len(before)
+    for variable in model.variables:
+        (row,) = [one for one in rows if re.sub(r"(_\d+)+$", "", one.name) == variable.path]
+        largest = np.max(np.abs(variable.numpy() - before[variable.path]))
+        assert row.status == ("kept" if largest == 0 else "changed")
+        assert row.difference == pytest.approx(largest)
+    kept = [one.name for one in rows if one.status == "kept"]
+    assert all("/frozen/" in name for name in kept)
+    assert len(kept) == 2
+
+
+def test_a_frozen_graph_and_its_file_with_folded_normalizations(tf, tmp_path):
+    """Three convolutions of TF1, each with a normalization: its checkpoint, graph and file."""
+    v1 = tf.compat.v1
+    graph = tf.Graph()
+    with graph.as_default(), v1.Session() as session:
+        x = h = v1.placeholder(tf.float32, [1, 8, 8, 3], name="x")
+        for number, name in enumerate(("one", "two", "three")):
+            kernel = v1.get_variable(f"{name}/kernel", [3, 3, h.shape[-1], 8], use_resource=False)
+            h = tf.nn.conv2d(h, kernel, 1, "SAME", name=f"{name}/conv")
+            told = [
+                v1.get_variable(
+                    f"{name}/bn/{role}",
+                    [8],
+                    initializer=v1.random_uniform_initializer(0.5, 2, seed=10 * number + place),
+                )
+                for place, role in enumerate(("gamma", "beta", "moving_mean", "moving_variance"))
+            ]
+            gamma, beta, mean, variance = told
+            h, *_ = v1.nn.fused_batch_norm(h, gamma, beta, mean, variance, is_training=False)
+            h = tf.nn.relu(h)
+        weight = v1.get_variable("dense/kernel", [8, 4])
+        y = tf.identity(tf.reduce_mean(h, [1, 2]) @ weight, name="y")
+        v1.get_variable("global_step", [], tf.int64, v1.zeros_initializer(), trainable=False)
+        session.run(v1.global_variables_initializer())
+        v1.train.Saver().save(session, str(tmp_path / "model"))
+        v1.saved_model.simple_save(session, str(tmp_path / "saved"), {"x": x}, {"y": y})
+        frozen = v1.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), ["y"])
+    (tmp_path / "frozen.pb").write_bytes(frozen.SerializeToString())
+    opened = v1.lite.TFLiteConverter.from_frozen_graph
+    content = opened(str(tmp_path / "frozen.pb"), ["x"], ["y"]).convert()
+    (tmp_path / "frozen.tflite").write_bytes(content)
+    names = [f"{n}/bn/{r}" for n in ("one", "two", "three") for r in ("beta", "gamma")]
+    names += [f"{n}/bn/moving_{r}" for n in ("one", "two", "three") for r in ("mean", "variance")]
+    fused = dict.fromkeys([*names, "one/kernel", "two/kernel", "three/kernel"], "fused")
+    found = diff_models(tmp_path / "frozen.pb", tmp_path / "frozen.tflite")
+    assert statuses(found) == {**fused, "dense/kernel": "kept"}
+    rows = {one.name: one for one in found.variables}
+    assert rows["two/kernel"].how == "value, each channel scaled by two/bn"
+    for source in ("model", "saved"):
+        found = diff_models(tmp_path / source, tmp_path / "frozen.tflite")
+        told = {**fused, "dense/kernel": "frozen", "global_step": "unused"}
+        assert (source, statuses(found)) == (source, told)
+        found = diff_models(tmp_path / source, tmp_path / "frozen.pb")
+        told = dict.fromkeys([*fused, "dense/kernel"], "frozen")
+        assert (source, statuses(found)) == (source, {**told, "global_step": "unused"})
 
 
 def test_a_changed_weight(net, tmp_path):

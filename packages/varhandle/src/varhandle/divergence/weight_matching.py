@@ -181,7 +181,7 @@ class _Recognition:
             for other in self._theirs:
                 score = name_score(mine, other)
                 same = mine.count == other.count
-                resized = score == _EXACTLY and mine.kind == other.kind == "variable"
+                resized = score >= _EXACTLY and mine.kind == other.kind == "variable"
                 if score and other not in self._taken and (same or resized):
                     named.append((-score, self._place[other], mine, other))
         for _, _, mine, other in sorted(named, key=lambda one: one[:2]):
@@ -341,8 +341,10 @@ def name_score(mine: Weight, other: Weight) -> int:
 
 
 def _score(name: str, other: str) -> int:
+    if not _plain(name):  # the place in a list, which says nothing of another model
+        return 0
     if _plain(name) == _plain(other):
-        return _EXACTLY
+        return _EXACTLY + (name == other)
     *above, leaf = _path(name) or [""]
     best = 0
     for part in filter(None, other.split(";")):
