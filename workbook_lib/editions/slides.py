@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 from varhandle.atomic_write import write_all
 from varhandle.display import panel_html
+from workbook_lib.lesson.observations import observed_line, question_lines
 from workbook_lib.lesson.questions import prediction_question, quiz_questions
 
 if TYPE_CHECKING:
@@ -100,15 +101,14 @@ def _with(cell: NotebookNode, **fields: Any) -> NotebookNode:
 def _code(cell: NotebookNode) -> Iterator[tuple[NotebookNode, str]]:
     """Yield code and what it showed; apart, where they do not fit on one slide."""
     for output in cell.outputs:
-        lines = output.get("data", {}).get("text/plain", "").splitlines()
-        observed = [line for line in lines if line.startswith("Observed: ")]
-        if lines and lines[0].startswith("Predict: "):
+        observed = observed_line(output)
+        if lines := question_lines(output):
             output.data["text/html"] = _question(lines)
             cell.metadata.update(question=True, notes=_VOTE)
-        elif lines and (quiz := _QUIZ.search(cell.source)):
+        elif "data" in output and (quiz := _QUIZ.search(cell.source)):
             cell.metadata.update(question=True, notes=_quiz_answers(quiz[1]))
         elif observed and (asked := _OBSERVE.search(cell.source)):
-            output.data["text/html"] = panel_html("neutral", observed[0])
+            output.data["text/html"] = panel_html("neutral", observed)
             cell.metadata.update(answer=True, notes=prediction_question(asked[1]).why)
         else:
             continue

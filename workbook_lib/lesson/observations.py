@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-_QUESTION, _OBSERVED = "Predict: ", "Observed: "
+QUESTION, OBSERVED = "Predict: ", "Observed: "
+"""How the text of a question begins, and the line that answers it."""
 
 
 def question_lines(output: Any) -> list[str]:
     """Return the question and the options that an output shows; nothing if it shows none."""
     lines = _plain(output).splitlines()
-    return lines if lines and lines[0].startswith(_QUESTION) else []
+    return lines if lines and lines[0].startswith(QUESTION) else []
 
 
 def observed_line(output: Any) -> str:
     """Return the line of an output that says what was observed; nothing if none does."""
-    return next((line for line in _plain(output).splitlines() if line.startswith(_OBSERVED)), "")
+    return next((line for line in _plain(output).splitlines() if line.startswith(OBSERVED)), "")
 
 
 def answering_cells(notebook: dict[str, Any]) -> set[str]:

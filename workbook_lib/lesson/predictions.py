@@ -19,6 +19,7 @@ from workbook_lib.lesson.control_box import (
     is_interactive,
     live_region,
 )
+from workbook_lib.lesson.observations import OBSERVED, QUESTION
 from workbook_lib.lesson.panels import Panel, inline_code_html, paragraphs_html
 from workbook_lib.lesson.questions import Question, prediction_question
 
@@ -139,7 +140,7 @@ class Prediction(Rich):
         Raises ``ValueError``: it is none of the options: a fault of the notebook.
         """
         observed = self.question.observed(seen)
-        told = f"Observed: {observed}."
+        told = f"{OBSERVED}{observed}."
         if self.answered is None:
             guess = (
                 "A guess before the run, right or not, makes the answer easier to keep. Try it "
@@ -165,7 +166,7 @@ class Prediction(Rich):
     def text(self) -> str:
         """Return the question and its lettered options."""
         options = (f"  {line}" for line in self._lines)
-        return "\n".join([f"Predict: {self.question.text}", *options, self._status()])
+        return "\n".join([f"{QUESTION}{self.question.text}", *options, self._status()])
 
     def html(self) -> str:
         """Return the same in a frame."""
@@ -174,7 +175,7 @@ class Prediction(Rich):
 
     def _panel(self, body_html: str = "") -> str:
         tone = self._outcome.tone if self._outcome else "waiting"
-        return inline_code_html(panel_html(tone, f"Predict: {self.question.text}", body_html))
+        return inline_code_html(panel_html(tone, f"{QUESTION}{self.question.text}", body_html))
 
     def _noted(self) -> str:
         return f"Noted: {self.answered}. Run on to find out."
