@@ -120,9 +120,10 @@ def _fold(cell: dict[str, Any], answers: bool) -> None:
     elif "setup" in tags:
         tags.append("hide-input")
     elif answers:
-        tags.append("hide-cell" if any(map(observed_line, cell["outputs"])) else "hide-output")
-        shown["code_prompt_show"] = "What was observed"
-        shown["code_prompt_hide"] = "What was observed"
+        is_answer = any(map(observed_line, cell["outputs"]))
+        tags.append("hide-cell" if is_answer else "hide-output")
+        said = "What was observed" if is_answer else "What the run showed"
+        shown.update(code_prompt_show=said, code_prompt_hide=said)
 
 
 def lesson_index(notebooks: Sequence[Path]) -> str:
