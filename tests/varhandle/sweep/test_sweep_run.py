@@ -364,12 +364,15 @@ def test_a_worker_that_cannot_make_a_row_says_why(small, monkeypatch, unseen, fa
 
 # Kills.
 
+# Its rows need no TensorFlow, which each of these programs would import for seconds.
 PROGRAM = """
-import sys
+import functools, sys
+import varhandle.sweep.row_supervisor as supervisor
 import varhandle.sweep.run
 from sweep_probe import ProbeMaker
 from varhandle.cli import main
 varhandle.sweep.run.CureMaker = ProbeMaker
+supervisor.run_isolated = functools.partial(supervisor.run_isolated, tensorflow=False)
 sys.exit(main(["sweep", *sys.argv[1:]]))
 """
 
