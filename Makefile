@@ -121,12 +121,11 @@ unit: $(READY)-test  ## pytest: the library, the exercises, papermill
 notebooks: $(READY)-test  ## nbval: stored outputs against a fresh run, strictly
 	WORKBOOK_PROGRESS=off $(BIN)/pytest --nbval --nbval-kernel-name python3 notebooks $(BY_FILE)
 
-# Test by test, but for those of one xdist_group: what they share is a server for each worker.
+# Test by test, to whichever worker is free: what they share is a server for each worker.
 # WORKBOOK_PICTURES=on also photographs each notebook from top to end, in both themes, into
 # workbook-output/browser.
 browser: $(READY)-test  ## every notebook in JupyterLab, in headless Chromium
-	$(BIN)/pytest -m browser tests/browser --numprocesses $(WORKERS) --no-loadscope-reorder \
-		--dist loadgroup
+	$(BIN)/pytest -m browser tests/browser --numprocesses $(WORKERS) --dist load --maxschedchunk 1
 
 # Each is a window of JupyterLab that a browser test has just worked in.
 pictures: $(READY)-test  ## take the README's pictures anew, in headless Chromium

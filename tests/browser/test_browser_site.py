@@ -12,7 +12,7 @@ from browser_axe import ON_SITE, faults
 from workbook_lib.editions import make_edition
 from workbook_lib.runs import all_notebooks, run_notebooks
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("site")]
+pytestmark = pytest.mark.browser
 WINDOW = {"width": 1280, "height": 720}
 
 

@@ -108,6 +108,7 @@ def imported_files(path: Path) -> set[Path]:
     return {each for each in found if each is not None} - {path}
 
 
+@cache
 def imported_names(path: Path) -> list[tuple[str, str]]:
     found = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
