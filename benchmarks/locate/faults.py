@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from varhandle.divergence.tensor_difference import STEPS
 from varhandle.tflite.flatbuffer import callees, has_data, op_name, pack, unpack
 
 Rng = np.random.Generator
@@ -32,6 +34,7 @@ _ORDERED = frozenset(
 )
 _MASKS = ("beginMask", "endMask")
 _FLAGS = ("halfPixelCenters", "alignCorners", "exclusive", "reverse", "adjX", "adjY", "approximate")
+_HELD = (schema.TensorType.FLOAT32, schema.TensorType.INT32, schema.TensorType.INT64)
 _OF_VALUES = (schema.TensorType.FLOAT32, schema.TensorType.FLOAT16, schema.TensorType.INT8)
 
 
@@ -190,6 +193,25 @@ def _initialization(model: schema.ModelT, graph: int, number: int, _: Rng) -> bo
     return _dropped(model, graph, number, "CALL_ONCE")
 
 
+def _first_value(model: schema.ModelT, graph: int, number: int, rng: Rng) -> bool:
+    """Let a variable begin with another value."""
+    operator = model.subgraphs[graph].operators[number]
+    if op_name(model, operator) != "CALL_ONCE":
+        return False
+    (called,) = callees(operator)
+    assigns = [
+        one
+        for one in model.subgraphs[called].operators or []
+        if op_name(model, one) == "ASSIGN_VARIABLE" and 1 in _constants(model, called, one, _HELD)
+    ]
+    if not assigns:
+        return False
+    chosen = assigns[int(rng.integers(len(assigns)))]
+    values = _own_constant(model, called, chosen, 1)[2]
+    values[int(rng.integers(values.size))] += 3 * np.max(np.abs(values)) + 1
+    return True
+
+
 def _assignment(model: schema.ModelT, graph: int, number: int, _: Rng) -> bool:
     return _dropped(model, graph, number, "ASSIGN_VARIABLE")
 
@@ -210,26 +232,39 @@ def _moved(model: schema.ModelT, graph: int, number: int, _: Rng) -> bool:
     return True
 
 
+def _order(model: schema.ModelT, graph: int, number: int, rng: Rng) -> bool:
+    """Let each round of a loop hand two values to the next in each other's place."""
+    operator = model.subgraphs[graph].operators[number]
+    if op_name(model, operator) != "WHILE":
+        return False
+    inside = model.subgraphs[callees(operator)[-1]]
+    outputs = list(inside.outputs)
+    kinds = [(inside.tensors[t].type, tuple(_list(inside.tensors[t].shape))) for t in outputs]
+    pairs = [(a, b) for a in range(len(kinds)) for b in range(a) if kinds[a] == kinds[b]]
+    if not pairs:
+        return False
+    a, b = pairs[int(rng.integers(len(pairs)))]
+    outputs[a], outputs[b] = outputs[b], outputs[a]
+    inside.outputs = outputs
+    return True
+
+
 def _loop(model: schema.ModelT, graph: int, number: int, rng: Rng) -> bool:
-    """Change an operator of a loop's body, or of a branch; or what a round hands to the next."""
+    """Change an operator of what a loop or a branch runs."""
     operator = model.subgraphs[graph].operators[number]
     if op_name(model, operator) not in ("WHILE", "IF"):
         return False
-    body = callees(operator)[-1]
-    inside = model.subgraphs[body]
-    if not inside.operators:
-        return False
-    if rng.random() < 0.3:
-        outputs = list(inside.outputs)
-        kinds = [(inside.tensors[t].type, tuple(_list(inside.tensors[t].shape))) for t in outputs]
-        pairs = [(a, b) for a in range(len(kinds)) for b in range(a) if kinds[a] == kinds[b]]
-        if pairs:
-            a, b = pairs[int(rng.integers(len(pairs)))]
-            outputs[a], outputs[b] = outputs[b], outputs[a]
-            inside.outputs = outputs
+    places = [
+        (planter, called, place)
+        for called in callees(operator)
+        for place in range(len(model.subgraphs[called].operators or []))
+        for planter in (_weight, _option, _swap, _axis)
+    ]
+    for chosen in rng.permutation(len(places)):
+        planter, called, place = places[chosen]
+        if planter(model, called, place, rng):
             return True
-    planter = (_weight, _option, _swap, _axis)[int(rng.integers(4))]
-    return planter(model, body, int(rng.integers(len(inside.operators))), rng)
+    return False
 
 
 KINDS: Mapping[str, Planter] = {
@@ -240,8 +275,10 @@ KINDS: Mapping[str, Planter] = {
     "inputs swapped": _swap,
     "a scale off": _scale,
     "a CALL_ONCE removed": _initialization,
+    "an assignment in CALL_ONCE with another value": _first_value,
     "an assignment dropped": _assignment,
     "an assignment moved": _moved,
+    "a loop's order swapped": _order,
     "a loop or a branch changed": _loop,
 }
 
@@ -275,11 +312,19 @@ def shown(
     """Run both files in bare interpreters; return the fault with where it shows.
 
     ``None`` where it changes no op by a share of ``least``, or a shape, or first another op than
-    its own; only what is wrong with a variable shows where it is read.
+    its own; only what is wrong with a variable shows where it is read. An op that refuses a call
+    shows it as well.
     """
     one, other = _Bare(sound), _Bare(fault.content)
+    of_state = fault.op in ("CALL_ONCE", "ASSIGN_VARIABLE")
     for number, call in enumerate(calls, start=1):
-        expected, got = one(call), other(call)
+        expected = one(call)
+        try:
+            got = other(call)
+        except RuntimeError as error:
+            at = _refusing(error)
+            own = of_state or at == fault.number
+            return dataclasses.replace(fault, call=number, shown=at) if own else None
         for tensor in other.order:
             if tensor not in expected or tensor not in got:
                 continue
@@ -288,22 +333,31 @@ def shown(
                 return None
             if np.array_equal(a, b, equal_nan=True):
                 continue
-            share = _share(a, b, other.step(tensor))
             at = other.producers[tensor]
-            of_state = fault.op in ("CALL_ONCE", "ASSIGN_VARIABLE")
-            if share < least or not (of_state or at == fault.number):
+            visible = _is_visible(a, b, least, other.step(tensor))
+            if not visible or not (of_state or at == fault.number):
                 return None
             return dataclasses.replace(fault, call=number, shown=at)
     return None
 
 
-def _share(expected: Any, got: Any, step: float) -> float:
-    """Return a difference as a share of the range; 400 steps of a scale are the whole of it."""
+def _refusing(error: RuntimeError) -> int:
+    """Return the operator of the main subgraph that refused; -1 where it is not said."""
+    named = re.findall(r"Node number (\d+)", str(error))  # the innermost first
+    return int(named[-1]) if named else -1
+
+
+def _is_visible(expected: Any, got: Any, least: float, step: float) -> bool:
+    """Whether a difference is a share of the range, and where it is quantized, some steps as well.
+
+    A sound file may be ``STEPS`` off the model to one side. So a fault of less than twice that may
+    be as near to the model on the other side, and no value tells it from rounding.
+    """
     if not np.isfinite(got).all():
-        return 1.0
+        return True
     apart = float(np.max(np.abs(expected - got), initial=0.0))
-    share = apart / max(float(np.max(np.abs(expected), initial=0.0)), 1e-6)
-    return min(share, apart / step / 400) if step else share
+    reach = max(float(np.max(np.abs(expected), initial=0.0)), 1e-6)
+    return apart >= max(least * reach, 2 * STEPS * step)
 
 
 class _Bare:

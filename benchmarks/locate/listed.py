@@ -8,7 +8,7 @@ _FLOAT = (
     "exported-transformer", "lstm-batch-1", "gru-stateful", "normalization", "mobile-net-v2",
     "detector", "decoder", "inception", "bidirectional", "unrolled", "gated", "filtered",
     "running-average", "ring-shift", "cache-full", "swap-in-a-branch", "tensor-array",
-    "counting-in-a-loop", "gather", "spectrum", "tf1-frozen", "tf1-frozen-switch",
+    "counting-in-a-loop", "nested-loops", "gather", "spectrum", "tf1-frozen", "tf1-frozen-switch",
     "tf1-saved-counter",
 )
 _QUANTIZED = (

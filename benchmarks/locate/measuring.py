@@ -22,6 +22,7 @@ from benchmarks.locate.listed import MODELS
 from benchmarks.locate.pairs import Tried, try_pairs
 from varhandle import convert
 from varhandle.divergence.model_trace import ModelTrace
+from varhandle.divergence.tensor_difference import STEPS
 from varhandle.divergence.walk import OpComparison, compare_ops
 from varhandle.evaluate.reference import loader_of
 from varhandle.families.base import inference_signature
@@ -241,8 +242,9 @@ def page(judged: Sequence[Judged]) -> str:
         "model's graph; a pair whose two sides then answer differently is wrong. Where no answer "
         "moved, a pair is not counted. Faults were planted into the flatbuffers at random ops, and "
         f"kept where a bare interpreter shows that they change the op by {VISIBLE:.0%} of its "
-        "range or more, and by 4 steps where it is quantized. *Exact* means the first call and the "
-        "op at which the fault shows there.",
+        f"range or more, and by {2 * STEPS:.0f} steps where it is quantized, twice what rounding "
+        "may add; or that it refuses the call. *Exact* means the first call and the op at which "
+        "the fault shows there.",
         "",
         f"**{exact} of {planted} faults are named exactly; {wrong} pairs are wrong; "
         f"in {named_soundly} of {len(judged)} sound files an op is named.**",

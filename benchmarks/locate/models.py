@@ -99,6 +99,25 @@ def filtered(module: Any) -> Functions:
     return {ONE: (step, [tf.TensorSpec([1, 4], F32, "x")])}
 
 
+def nested(module: Any) -> Functions:
+    """Hand two values round a loop, with a loop and a branch in it."""
+    rng = np.random.default_rng(7)
+    module.w = tf.Variable(rng.normal(size=(4, 4)).astype("float32"), name="w")
+
+    def within(j: Any, a: Any) -> Any:
+        return j + 1, tf.sin(a @ module.w)
+
+    def step(x: Any) -> Any:
+        def turn(i: Any, a: Any, b: Any) -> Any:
+            c = tf.while_loop(lambda j, _: j < 3, within, [0, a + x])[1]
+            d = tf.cond(tf.reduce_sum(c) > 0.0, lambda: 1.5 * c - b, lambda: tf.exp(c) * 0.5)
+            return i + 1, b + x, tf.tanh(d)
+
+        return {"y": tf.while_loop(lambda i, *_: i < 5, turn, [0, x, 0.5 * x])[2]}
+
+    return {ONE: (step, [tf.TensorSpec([1, 4], F32, "x")])}
+
+
 # fmt: off
 keras_case("mobile-net-v2", KIND, mobile_net, how="pixels")
 keras_case("detector", KIND, detector, suffix="")
@@ -110,6 +129,7 @@ keras_case("unrolled", KIND, lambda: seq([5, 3], layers.GRU(4, unroll=True), D(2
 module_case("gated", KIND, gated, module_cases.fed(
     x=lambda rng: rng.normal(size=(1, 3, 4)).astype("float32")))
 module_case("filtered", KIND, filtered)
+module_case("nested-loops", KIND, nested)
 # fmt: on
 
 

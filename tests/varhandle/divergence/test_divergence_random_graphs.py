@@ -100,3 +100,49 @@ def test_a_fault_at_a_random_op_is_named(compared, steps, seed, kind):
     assume(fault)
     first = compare(fault.content)["first"]
     assert (first["call"], first["number"]) == (fault.call, fault.shown)
+
+
+@pytest.fixture(scope="module")
+def stateful(tf, save_module):
+    """A state that is read before and after it is assigned, and a loop of two values."""
+
+    class Level(tf.Module):
+        def __init__(self):
+            self.level = tf.Variable([1.0, 2.0, 3.0], name="level")
+
+        @tf.function(input_signature=[tf.TensorSpec([3], tf.float32, "x")])
+        def __call__(self, x):
+            before = tf.identity(self.level)
+            self.level.assign(0.5 * before + x)
+
+            def turn(i, a, b):
+                return i + 1, tf.sin(b) + x, tf.exp(-a)
+
+            return tf.while_loop(lambda i, *_: i < 4, turn, [0, before, self.level + 0.0])[1]
+
+    path = save_module(Level())
+    return path, tf.lite.TFLiteConverter.from_saved_model(str(path)).convert()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "a CALL_ONCE removed",
+        "an assignment in CALL_ONCE with another value",
+        "an assignment dropped",
+        "an assignment moved",
+        "a loop's order swapped",
+        "a loop or a branch changed",
+    ],
+)
+def test_a_fault_of_a_state_or_a_loop_is_shown_and_named(stateful, kind):
+    path, content = stateful
+    rng = np.random.default_rng(0)
+    calls = [{"x": rng.normal(size=3).astype(np.float32)} for _ in range(3)]
+    planted = (plant(content, kind, rng) for _ in range(20))
+    fault = next(filter(None, (shown(content, one, calls, 0.01) for one in planted)))
+    load = loader_of(read_graph(path), "serving_default")
+    compared = load, "serving_default", calls, fault.content
+    found = compare_ops(*compared, file_signature="serving_default", witness=content)
+    first = found["first"]
+    assert (first["call"], first["number"]) == (fault.call, fault.shown)
