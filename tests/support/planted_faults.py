@@ -34,6 +34,14 @@ def _with_other_weights(model, subgraph, operator, place, dtype=np.float32):
     return model
 
 
+def with_renamed_output(content, number):
+    """Return a file in which what an operator gives has a name that nobody knows."""
+    model = unpack(content)
+    subgraph = model.subgraphs[0]
+    subgraph.tensors[subgraph.operators[number].outputs[0]].name = "unknown"
+    return pack(model)
+
+
 def without_bias(content, number):
     """Return a file in which an operator adds no bias."""
     model = unpack(content)

@@ -1,7 +1,11 @@
 """Models that several of these tests compare with their files."""
 
+import types
+
 import pytest
 import zoo
+
+from varhandle.divergence import location
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +36,18 @@ def unfrozen(tf, folder):
         converter = v1.lite.TFLiteConverter(graph.as_graph_def(), [x], [y])
         (folder / "model.tflite").write_bytes(converter.convert())
     return folder / "model", folder / "model.tflite"
+
+
+@pytest.fixture
+def wrong_converter(monkeypatch):
+    """A converter that gives what it is told to."""
+
+    def gives(content):
+        made = types.SimpleNamespace(content=content, record=None)
+        monkeypatch.setattr(location, "convert", lambda *_, **__: made)
+        return content
+
+    return gives
 
 
 @pytest.fixture(scope="session")

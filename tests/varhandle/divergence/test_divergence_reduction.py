@@ -5,7 +5,13 @@ import sys
 
 import numpy as np
 import pytest
-from planted_faults import operators_of, with_changed_weight, without_bias
+from planted_faults import (
+    operators_of,
+    with_changed_weight,
+    with_renamed_output,
+    without_bias,
+    without_operators,
+)
 from printed_code import ran
 
 from varhandle import locate
@@ -89,6 +95,64 @@ def test_the_twin_of_a_lost_bias_has_it(net):
     (dense,) = operators_of(content, "FULLY_CONNECTED")
     reduced = locate(path, without_bias(content, dense)).reduce()
     np.testing.assert_allclose(reduced.measured.expected[0] - reduced.measured.got[0], 1.0)
+
+
+BEGIN = np.linspace(1, 2, 8 * 64, dtype=np.float32).reshape(8, 64)
+
+
+@pytest.fixture(scope="module")
+def total(tf, save_module):
+    class Total(tf.Module):
+        def __init__(self):
+            self.total = tf.Variable(BEGIN, name="total")
+
+        @tf.function(input_signature=[tf.TensorSpec([8, 64], tf.float32, "x")])
+        def __call__(self, x):
+            self.total.assign_add(0.5 * x)
+            return tf.sin(self.total)
+
+    path = save_module(Total())
+    return path, tf.lite.TFLiteConverter.from_saved_model(str(path)).convert()
+
+
+def test_a_state_is_reduced_to_one_value(total, tmp_path):
+    path, content = total
+    x = np.random.default_rng(0).normal(size=(1, 8, 64)).astype(np.float32)
+    reduced = locate(path, without_operators(content, "ASSIGN_VARIABLE"), inputs={"x": x}).reduce()
+    reduced.write(tmp_path / "out")
+    assert "DIFFERS" in run_bare(tmp_path / "out").stdout
+    assert len(reduced.case.content) < 1200
+    (got,), (expected,) = reduced.measured.got, reduced.measured.expected
+    assert got.size == expected.size == 1
+    (place,) = np.flatnonzero(got.item() == BEGIN)
+    assert expected.item() == pytest.approx(got.item() + 0.5 * x.ravel()[place], rel=1e-5)
+
+
+def test_a_variable_that_refuses_to_be_read_is_cut_out(total, tmp_path):
+    path, content = total
+    locate(path, without_operators(content, "CALL_ONCE")).reduce().write(tmp_path / "out")
+    assert (tmp_path / "out" / "reduced.tflite").stat().st_size < 800
+    assert "READ_VARIABLE" in run_bare(tmp_path / "out").stderr
+
+
+@pytest.mark.parametrize("names", ["those of the model", "the file's own"])
+def test_what_has_no_twin_is_reduced_too(tf, saved_and_converted, wrong_converter, tmp_path, names):
+    """One op, and two whose tensor between them has no partner in the model."""
+    path, content = saved_and_converted(lambda x: {"y": tf.sin(x * 0.7)}, [4, 32])
+    wrong = with_changed_weight(content, *operators_of(content, "MUL"))
+    if names == "the file's own":
+        wrong = with_renamed_output(wrong, *operators_of(wrong, "MUL"))
+    found = locate(path, wrong_converter(wrong))
+    assert [op for op, _ in found.first["group"]] == (
+        ["MUL"] if names == "those of the model" else ["MUL", "SIN"]
+    )
+    reduced = found.reduce()
+    reduced.write(tmp_path / "out")
+    assert "DIFFERS" in run_bare(tmp_path / "out").stdout
+    ((x,),), (expected,) = reduced.case.calls, reduced.measured.expected
+    assert x.size == expected.size == 1
+    sound = 0.7 * x if names == "those of the model" else np.sin(0.7 * x)
+    np.testing.assert_allclose(expected, sound, rtol=1e-5)
 
 
 def test_a_sound_file_has_nothing_to_reduce(net):

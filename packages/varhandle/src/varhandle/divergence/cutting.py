@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
 from varhandle.divergence.file_trace import FileTrace
-from varhandle.tflite.flatbuffer import compact, decode, has_data, indices, pack, unpack
+from varhandle.tflite.flatbuffer import compact, decode, has_data, indices, op_name, pack, unpack
 from varhandle.tflite.variable_values import VariableKey, constant_value
 
 Array = npt.NDArray[Any]
@@ -83,15 +83,36 @@ def cut(trace: FileTrace, numbers: Collection[int], output: int) -> bytes:
     return pack(compact(model, [place]))
 
 
-class OneOp:
-    """A file of one operator, taken apart so that its inputs can be changed."""
+class OpenedCut:
+    """A file that ``cut`` made, taken apart so that what it takes and holds can be changed.
 
-    def __init__(self, content: bytes) -> None:
+    With ``one_op``, places are those among the inputs of its only operator; else they are those of
+    the tensors that it is fed, then of all constants, and of what is read from variables: an
+    interpreter takes its shape from the file.
+    """
+
+    def __init__(self, content: bytes, *, one_op: bool) -> None:
         self.model = unpack(content)
-        self.subgraph = self.model.subgraphs[0]
-        (self.operator,) = self.subgraph.operators
-        self.inputs = indices(self.operator.inputs)
-        self.fed = {tensor: place for place, tensor in enumerate(indices(self.subgraph.inputs))}
+        main = self.model.subgraphs[0]
+        given, numbers = indices(main.inputs), indices(main.inputs)
+        held: list[schema.TensorT] = []
+        if one_op:
+            (operator,) = main.operators
+            numbers = indices(operator.inputs)
+        else:
+            for subgraph in self.model.subgraphs:
+                buffers = [self.model.buffers[tensor.buffer] for tensor in subgraph.tensors]
+                held += [t for t, b in zip(subgraph.tensors, buffers, strict=True) if has_data(b)]
+            main_ops = ((op_name(self.model, one), one) for one in main.operators)
+            held += [main.tensors[one.outputs[0]] for op, one in main_ops if op == "READ_VARIABLE"]
+        self.fed = {n: given.index(t) for n, t in enumerate(numbers) if t in given}
+        """Place -> which of the tensors that are fed it is."""
+        self._tensors = [*(None if n < 0 else main.tensors[n] for n in numbers), *held]
+
+    @property
+    def shapes(self) -> dict[int, tuple[int, ...]]:
+        """Place -> the shape that the file has for it."""
+        return {n: tuple(indices(t.shape)) for n, t in enumerate(self._tensors) if t is not None}
 
     def constant(self, place: int) -> Array | None:
         """Return the value of an input that the file holds."""
@@ -112,12 +133,12 @@ class OneOp:
 
     def slice(self, slices: Slices) -> None:
         """Keep some indices of axes of the inputs; those that are fed only change their shapes."""
-        done = set()
+        done: set[int] = set()
         for place, axes in slices.items():
             tensor = self._tensor(place)
-            if tensor is None or self.inputs[place] in done:
+            if tensor is None or id(tensor) in done:
                 continue
-            done.add(self.inputs[place])
+            done.add(id(tensor))
             value = self.constant(place)
             if value is not None:
                 self.set_constant(place, sliced(value, axes))
@@ -136,8 +157,7 @@ class OneOp:
         return pack(compact(self.model, [0]))
 
     def _tensor(self, place: int) -> schema.TensorT | None:
-        number = self.inputs[place] if place < len(self.inputs) else -1
-        return None if number < 0 else self.subgraph.tensors[number]
+        return self._tensors[place] if 0 <= place < len(self._tensors) else None
 
 
 def sliced(value: Array, axes: Mapping[int, Sequence[int]]) -> Array:

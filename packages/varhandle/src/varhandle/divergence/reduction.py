@@ -22,7 +22,7 @@ import numpy.typing as npt
 from varhandle.display import printable
 from varhandle.divergence.case_folder import new_folder, write_case
 from varhandle.divergence.converter_fault import PartRun, smallest_fault
-from varhandle.divergence.cutting import OneOp, cut, sliced, taken, with_state
+from varhandle.divergence.cutting import OpenedCut, Slices, cut, sliced, taken, with_state
 from varhandle.divergence.file_trace import FileTrace, dequantized
 from varhandle.divergence.flat_graph import FlatGraph, flattened, write_part
 from varhandle.divergence.op_check import OpCheck
@@ -37,6 +37,10 @@ from varhandle.tflite.flatbuffer import indices
 
 Array = npt.NDArray[Any]
 FILE, INPUTS, EXPECTED = "reduced.tflite", "inputs.npz", "expected.npz"
+
+
+_OUTPUT = -1  # the place of what a file gives, among those of what it takes and holds
+_ALL: Mapping[int, Sequence[int]] = {}
 
 
 class CannotReduceError(VarhandleError, ValueError):
@@ -121,7 +125,10 @@ def observe(
     op = trace.ops[first["number"]]
     tensor = _tensor_of(trace, first)
     group = {number for _, number in first["group"]} | {op.number}
-    if op.op == "READ_VARIABLE":
+    refuses = first["max_difference"] is None
+    if op.op == "READ_VARIABLE" and refuses:
+        group.add(trace.producers[op.inputs[0]].number)
+    elif op.op == "READ_VARIABLE":
         known = {t for pair in pairs if pair["agrees"] for t in trace.ops[pair["number"]].outputs}
         group = with_state(trace, op.number, known | set(trace.inputs))
     last_only = op.op != "READ_VARIABLE"
@@ -133,7 +140,10 @@ def observe(
             values, expected = [], []
         values.append([np.array(trace.raw(t)) for t in fed])
         expected += [] if wanted is None else [np.array(wanted)]
-    case = ReducedCase(cut(trace, group, tensor), values or [[]], expected)
+    if refuses:
+        last = [trace.raw(t) for t in fed]
+        values.append([np.array(value) for value in last if value is not None])
+    case = ReducedCase(cut(trace, group, tensor), values, expected)
     twin = made.check.twin(op) if group == {op.number} else None
     if twin is None or other is None:
         return case
@@ -151,22 +161,26 @@ def _tensor_of(trace: FileTrace, first: Mapping[str, Any]) -> int:
 
 
 class _Shrinking:
-    """Makes a case of one operator and its twin smaller, step by step."""
+    """Makes a case smaller, step by step.
+
+    One operator beside its twin can be given anything. Of any other case it is only known what it
+    should give for the values that it was cut out with. So there, the same indices are kept of what
+    it takes, holds and should give, and only where the file's own answer is sliced just so: then
+    what it computes along these axes is the same for each index.
+    """
 
     def __init__(self, case: ReducedCase, seconds: float) -> None:
         self.case, self.tries = case, 0
         self._deadline = time.monotonic() + seconds
-        self._note = ""
-        found = _measured(case)
-        if found and found.difference:
-            self._note = found.difference.note
+        self._paired = case.twin is not None and len(case.calls) == 1
+        self._measured = _measured(case)
 
     def run(self) -> ReducedCase:
         """Return the smallest case that still differs."""
-        if self.case.twin is None or len(self.case.calls) != 1:
+        if self._measured is None or not self._measured.differs:
             return self.case
         self._shrink_axes()
-        for place in range(len(self._shapes())):
+        for place in self._shapes() if self._paired else ():
             for plain in (np.zeros_like, np.ones_like, _rounded):
                 if self._take(self._with_value(place, plain)):
                     break
@@ -192,15 +206,20 @@ class _Shrinking:
                 yield from map(frozenset, itertools.combinations(axes, count))
 
     def _shapes(self) -> dict[int, tuple[int, ...]]:
-        op = OneOp(self.case.content)
-        found = {}
-        for place, tensor in enumerate(op.inputs):
-            value = op.constant(place)
-            if value is None and tensor in op.fed:
-                value = self.case.calls[0][op.fed[tensor]]
-            if value is not None:
-                found[place] = value.shape
-        return found
+        opened = self._open(self.case.content)
+        shapes = opened.shapes
+        if self._paired:  # what nothing is known of, such as a state of the op, stays
+            shapes = {n: shape for n, shape in shapes.items() if opened.constant(n) is not None}
+        shapes |= {at: self._fed_shape(number) for at, number in opened.fed.items()}
+        if not self._paired and self.case.expected:
+            every = {value.shape for value in self.case.expected}
+            shapes[_OUTPUT] = every.pop() if len(every) == 1 else ()
+        return shapes
+
+    def _fed_shape(self, number: int) -> tuple[int, ...]:
+        """Return the shape of an input; none where it changes from call to call."""
+        shapes = {values[number].shape for values in self.case.calls}
+        return shapes.pop() if len(shapes) == 1 else ()
 
     def _halve(self, group: frozenset[tuple[int, int]]) -> bool:
         shapes = self._shapes()
@@ -213,26 +232,31 @@ class _Shrinking:
             slices: dict[int, dict[int, list[int]]] = {}
             for place, axis in group:
                 slices.setdefault(place, {})[axis] = list(kept)
-            if self._take(self._sliced(slices)):
+            if self._take(self._sliced(slices), slices.get(_OUTPUT, {})):
                 return True
         return False
 
-    def _sliced(self, slices: Mapping[int, Mapping[int, Sequence[int]]]) -> ReducedCase:
-        mine, twin = self._both()
-        values = list(self.case.calls[0])
-        for tensor, place in mine.fed.items():
-            values[place] = sliced(values[place], slices.get(mine.inputs.index(tensor), {}))
+    def _sliced(self, slices: Slices) -> ReducedCase:
+        mine = self._open(self.case.content)
+        calls = [list(values) for values in self.case.calls]
+        for number, place in {number: place for place, number in mine.fed.items()}.items():
+            for values in calls:
+                values[number] = sliced(values[number], slices.get(place, {}))
         mine.slice(slices)
+        if not self._paired:
+            expected = [sliced(value, slices.get(_OUTPUT, {})) for value in self.case.expected]
+            return ReducedCase(mine.content(), calls, expected)
+        twin = self._open(self.case.twin)
         twin.slice(slices)
-        return ReducedCase(mine.content(), [values], (), twin.content())
+        return ReducedCase(mine.content(), calls, (), twin.content())
 
     def _with_value(self, place: int, plain: Callable[[Array], Array]) -> ReducedCase | None:
         """Make the numbers of an input plain, but for those that are at fault."""
-        mine, twin = self._both()
+        mine, twin = self._open(self.case.content), self._open(self.case.twin)
         held, sound = mine.constant(place), twin.constant(place)
         values = list(self.case.calls[0])
         if held is None:
-            fed = mine.fed.get(mine.inputs[place])
+            fed = mine.fed.get(place)
             if fed is None or values[fed].dtype.kind != "f":
                 return None
             values[fed] = plain(values[fed])
@@ -244,22 +268,48 @@ class _Shrinking:
             twin.set_constant(place, np.where(same, plain(sound), sound))
         return ReducedCase(mine.content(), [values], (), twin.content())
 
-    def _both(self) -> tuple[OneOp, OneOp]:
-        assert self.case.twin
-        return OneOp(self.case.content), OneOp(self.case.twin)
+    def _open(self, content: bytes | None) -> OpenedCut:
+        assert content
+        return OpenedCut(content, one_op=self._paired)
 
-    def _take(self, smaller: ReducedCase | None) -> bool:
-        """Go on with a case if it still differs."""
+    def _take(
+        self, smaller: ReducedCase | None, output: Mapping[int, Sequence[int]] = _ALL
+    ) -> bool:
+        """Go on with a case if it still differs in the same way.
+
+        ``output`` are the indices that are kept of what the file gives.
+        """
         if smaller is None or time.monotonic() > self._deadline:
             return False
         self.tries += 1
-        found = _measured(smaller)
-        if found is None or not found.differs or found.difference is None:
+        found, before = _measured(smaller), self._measured
+        if found is None or before is None or not found.differs:
             return False
-        if found.difference.note != self._note or not found.difference.largest > 1e-6:
+        if found.refusal != before.refusal:
             return False
-        self.case = smaller
+        if (
+            found.difference
+            and before.difference
+            and (
+                found.difference.note != before.difference.note
+                or not found.difference.largest > 1e-6
+            )
+        ):
+            return False
+        if not self._paired and not _same_slices(found.got, before.got, output):
+            return False
+        self.case, self._measured = smaller, found
         return True
+
+
+def _same_slices(
+    got: Sequence[Array], before: Sequence[Array], output: Mapping[int, Sequence[int]]
+) -> bool:
+    wanted = [sliced(value, output) for value in before]
+    return len(got) == len(wanted) and all(
+        one.shape == other.shape and np.allclose(one, other, 1e-5, 1e-7, equal_nan=True)
+        for one, other in zip(got, wanted, strict=True)
+    )
 
 
 def _rounded(value: Array) -> Array:
