@@ -1,7 +1,5 @@
 """Inside a loop or a branch that the converter itself makes wrong: a fresh file is wrong too."""
 
-import types
-
 import numpy as np
 import pytest
 from planted_faults import (
@@ -9,11 +7,12 @@ from planted_faults import (
     subgraph_at,
     with_changed_inside,
     with_moved_assignment,
+    with_other_first_value,
     with_outputs_of_loop,
+    without_operators,
 )
 
 from varhandle import locate
-from varhandle.divergence import location
 from varhandle.divergence.file_trace import FileTrace
 from varhandle.divergence.inside import file_of_subgraph
 from varhandle.tflite.flatbuffer import callees, op_name, unpack
@@ -33,18 +32,6 @@ def convert(tf, save_module):
         return path, converter.convert()
 
     return made
-
-
-@pytest.fixture
-def wrong_converter(monkeypatch):
-    """A converter that gives what it is told to."""
-
-    def gives(content):
-        made = types.SimpleNamespace(content=content, record=None)
-        monkeypatch.setattr(location, "convert", lambda *_, **__: made)
-        return content
-
-    return gives
 
 
 def inside(model, content, **options):
@@ -236,6 +223,13 @@ def test_an_assignment_in_a_loop_that_is_lost_or_moved(state, wrong_converter, t
     assert op_name(unpack(wrong), operators[step["number"]]) == "READ_VARIABLE"
 
 
+def test_a_variable_that_only_a_loop_takes_and_nobody_initializes(state):
+    model, content = state
+    first = locate(model, without_operators(content, "CALL_ONCE"), inputs=FED).first
+    assert (first["call"], first["op"]) == (1, "WHILE")
+    assert first["why"] == "the variable total is not initialized: no CALL_ONCE assigns it"
+
+
 def test_an_assignment_that_nobody_reads_again(tf, convert, wrong_converter):
     class Counts(tf.Module):
         def __init__(self):
@@ -255,6 +249,27 @@ def test_an_assignment_that_nobody_reads_again(tf, convert, wrong_converter):
     (step,) = first["inside"]
     assert (step["op"], step["where"]) == (None, "iteration 1")
     assert step["why"] == "the variable count is not left with what it should hold"
+
+
+def test_a_first_value_that_the_converter_makes_wrong(tf, convert, wrong_converter):
+    class Begun(tf.Module):
+        def __init__(self):
+            self.total = tf.Variable([1.0, 2.0, 3.0], name="total")
+
+        @tf.function(input_signature=[tf.TensorSpec([3], tf.float32, "x")])
+        def __call__(self, x):
+            before = self.total * 1.0
+            self.total.assign_add(x)
+            return {"before": before, "after": self.total * 2.0}
+
+    model, content = convert(Begun())
+    wrong = wrong_converter(with_other_first_value(content))
+    steps = [("READ_VARIABLE", ""), ("ASSIGN_VARIABLE", "CALL_ONCE")]
+    assert inside(model, wrong, inputs=FED) == steps
+    lost = wrong_converter(without_operators(content, "ASSIGN_VARIABLE"))
+    first = locate(model, lost, inputs=FED).first
+    assert (first["call"], first["op"], first["inside"]) == (1, "READ_VARIABLE", [])
+    assert first["why"] == "the variable total has another value, and nothing assigns it before"
 
 
 def test_nodes_that_the_converter_wrote_down_are_known_in_a_body_too(tf, convert):

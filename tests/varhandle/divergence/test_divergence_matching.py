@@ -3,11 +3,12 @@
 from itertools import combinations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from varhandle.divergence import matching
-from varhandle.divergence.matching import Samples, distance
+from varhandle.divergence.matching import Samples, align, distance
 from varhandle.divergence.model_trace import ModelOp
 
 
@@ -65,3 +66,17 @@ def test_names_that_the_converter_gives():
     assert found("Relu_1") == {"call/Relu_1"}
     assert found("call/Relu_11") == {"call/Relu_1"}  # the second of that name
     assert not found("model/c/Add")
+
+
+@pytest.mark.parametrize(
+    ("scores", "columns"),
+    [
+        ([[1, 0], [0, 1]], [0, 1]),
+        ([[0, 2], [3, 0]], [None, 0]),  # they cross: the higher one stays
+        ([[1, 1, 1], [0, 1, 3]], [0, 2]),
+        ([[0, 0], [1, 0], [1, 1]], [None, 0, 1]),
+        ([], []),
+    ],
+)
+def test_what_has_one_order_is_aligned_by_the_highest_sum(scores, columns):
+    assert align(scores) == columns

@@ -39,14 +39,15 @@ class Inside(NamedTuple):
     why: str = ""
 
 
-def look_inside(check: OpCheck, op: FileOp, depth: int = 0) -> Inside | None:
+def look_inside(check: OpCheck, op: FileOp, call: int, depth: int = 0) -> Inside | None:
     """Run the subgraphs of a ``WHILE`` or ``IF`` beside those of the other file.
 
-    Both get the same values; ``None`` where that is not possible.
+    Both get the same values; ``None`` where that is not possible. Of a variable that is read, look
+    at what ``CALL_ONCE`` assigns to it.
     """
     twin = check.twin(op)
-    if twin is not None and op.op == "READ_VARIABLE":
-        return _in_initializer(check.file, twin[0], check.file.variable_of(op))
+    if op.op == "READ_VARIABLE":
+        return _in_initializer(check, op, call)
     if twin is None or op.op not in ("WHILE", "IF") or depth > DEEPEST:
         return None
     values = [check.file.value(tensor) for tensor in op.inputs]
@@ -124,11 +125,20 @@ def _with_values(
     return made
 
 
-def _in_initializer(file: FileTrace, other: FileTrace, variable: str) -> Inside | None:
+def _in_initializer(check: OpCheck, read: FileOp, call: int) -> Inside | None:
     """Find the assignment of another value in what ``CALL_ONCE`` runs before the first call."""
-    mine, theirs = (_initializers(trace, variable) for trace in (file, other))
-    for (subgraph, assign), (sound, twin) in zip(mine, theirs, strict=False):
-        why = reasons.changed_constant(subgraph, assign.inputs[1], sound.value(twin.inputs[1]))
+    variable, twin = check.file.variable_of(read), check.twin(read)
+    mine = _initializers(check.file, variable)
+    words = []
+    if twin:
+        sound = _initializers(twin[0], variable)
+        words = [
+            reasons.changed_constant(one, op.inputs[1], other.value(same.inputs[1]))
+            for (one, op), (other, same) in zip(mine, sound, strict=False)
+        ]
+    elif call == 1 and check.file.takers_of(variable)[0] is read:
+        words = ["it assigns another value than the model's variable begins with"] * len(mine)
+    for (subgraph, assign), why in zip(mine, words, strict=False):
         if why:
             fault = Fault(assign, assign.inputs[1], why, [assign])
             own = range(len(subgraph.ops))
@@ -168,7 +178,7 @@ def _compared(check: OpCheck, values: Sequence[Array], where: str, depth: int) -
     found = check.differences()
     fault, own = check.first(found, 1), range(len(check.file.ops))
     if fault:
-        deeper = look_inside(check, fault.op, depth + 1)
+        deeper = look_inside(check, fault.op, 1, depth + 1)
         return Inside(where, check, fault, deeper, found, {}, (), own)
     pairs = zip(check.file.results(), check.other.results(), strict=True)
     if all(np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in pairs):

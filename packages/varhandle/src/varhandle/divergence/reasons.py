@@ -108,7 +108,7 @@ def _options(operator: Any) -> dict[str, Any]:
 def of_variable(
     file: FileTrace,
     op: FileOp,
-    one: Difference | None,
+    one: Difference,
     *,
     last: Array | None,
     call: int,
@@ -116,25 +116,36 @@ def of_variable(
 ) -> str:
     """Say why a read gives another value than the model's; empty where what was assigned does.
 
-    ``last`` is what the file assigned last before it, ``None`` if nothing, or if it refuses.
+    ``last`` is what the file assigned last before it, ``None`` if nothing.
     """
-    name = file.variable_of(op)
+    if call == 1 and (missing := uninitialized(file, op)):
+        return missing
+    name, words = file.variable_of(op), ""
     before = _assigns_before(file, op)
-    words = ""
-    if call == 1 and not before and name not in file.initialized:
-        words = "is not initialized: no CALL_ONCE assigns it"
-    elif twin and _assigns_before(*twin) != before:
+    if twin and _assigns_before(*twin) != before:
         when = "before" if not before else "after"
         words = f"is read {when} it is assigned, where a fresh conversion does not"
     elif not file.assigns_of(name) and call > 1:
         words = "is not kept: nothing assigns it"
-    elif one is not None and one.note:
+    elif one.note:
         words = f"has {one.note}"
-    elif last is None:
+    elif last is None and (twin or file.takers_of(name)[0] is op):
         words = "begins with another value"
+    elif last is None:
+        words = "has another value, and nothing assigns it before"
     elif not np.array_equal(np.ravel(last), np.ravel(_read(file, op)), equal_nan=True):
         words = "does not hold what was assigned"
     return f"the variable {printable(name)} {words}" if words else ""
+
+
+def uninitialized(file: FileTrace, op: FileOp) -> str:
+    """Say that an op takes a variable that nothing has assigned by then; empty if it does not."""
+    for tensor in op.inputs:
+        name = file.variable_behind(tensor)
+        before = name and any(one.number < op.number for one in file.assigns_of(name))
+        if name and not before and name not in file.initialized:
+            return f"the variable {printable(name)} is not initialized: no CALL_ONCE assigns it"
+    return ""
 
 
 def _assigns_before(file: FileTrace, op: FileOp) -> int:

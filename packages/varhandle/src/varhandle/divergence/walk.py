@@ -153,8 +153,8 @@ class OpComparison:
     def _refusal(self, error: RuntimeError, call: int) -> dict[str, Any]:
         """Tell the op that refuses a call: it parts from any model."""
         op, why = self._file.refused(error)
-        if op.op == "READ_VARIABLE":
-            why = reasons.of_variable(self._file, op, None, last=None, call=call) or why
+        if "(READ_VARIABLE)" in str(error):  # which may be inside of the op
+            why = reasons.uninitialized(self._file, op) or why
         figures = {"max_difference": None, "similarity": None, "steps": None}
         place = self._place(op, next(iter(op.outputs), -1), call)
         inside: list[dict[str, Any]] = []
@@ -246,7 +246,7 @@ class OpComparison:
 
     def _parting(self, fault: Fault, one: Difference, call: int) -> dict[str, Any]:
         op, tensor, why = fault.op, fault.tensor, fault.why
-        step = look_inside(self.check, op)
+        step = look_inside(self.check, op, call)
         for each in [] if step else self._suspects(fault):
             step = look_inside_model(self._file, each, self._side(call))
             if step and each is not op:
