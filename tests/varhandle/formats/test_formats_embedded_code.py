@@ -240,11 +240,13 @@ PATTERNS_OF_TEXT = {
 
 EFFECTS_OF_OPS = {
     None: "MatMul ReadVariableOp FlexHashTableV2 RandomUniform If QueueDequeueV2 Assert XlaReduce "
-    "PrintV2 PrintV2:stderr DebugIdentityV3 DecodeProtoV2 EncodeProto:local:// XlaCallModule:ML",
+    "PrintV2 PrintV2:stderr DebugIdentityV3 DecodeProtoV2 EncodeProto:local:// XlaCallModule:ML "
+    "CompareAndBitpack TensorListResize",  # the first is of 1.15 alone
     "calls Python code": "PyFunc FlexEagerPyFunc PyFuncStateless",
     "opens files": "ReadFile WriteFile PrintV2:file:///tmp/x DecodeProtoV2:/tmp/x ImmutableConst "
-    "MatchingFiles GenerateVocabRemapping WholeFileReaderV2 SaveV2 CreateSummaryFileWriter",
-    "talks to other processes": "DebugIdentityV3:grpc://x RpcCall RemoteCall _Send",
+    "MatchingFiles GenerateVocabRemapping WholeFileReaderV2 SaveV2 CreateSummaryFileWriter "
+    "GcsConfigureCredentials BigQueryReader",
+    "talks to other processes": "DebugIdentityV3:grpc://x RpcCall Rpc RemoteCall _Send",
     "runs a program that it holds as data": "DatasetFromGraph XlaCustomCallV2 "
     "XlaCallModule:ML-custom_call_v1",
     "reads from a dataset": "GeneratorDataset ReduceDataset IteratorV2 ParallelMapDatasetV2",

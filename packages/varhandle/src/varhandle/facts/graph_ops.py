@@ -71,7 +71,7 @@ _TAKES = {
 _NAMES = {
     NETWORK: r"_?(Rpc|Collective|Nccl|Send|Recv|DataService).*",
     DATASET: r".*(Dataset|Iterator).*",
-    FILE: r".*Reader.*|MatchingFiles",
+    FILE: r".*Reader.*|MatchingFiles|Gcs.*",
     EFFECT: r"Abort",
 }
 # Ops that call functions of the graph. All functions of a file are looked into.
@@ -90,7 +90,7 @@ _IN_MEMORY = re.compile(
     r"|(Parameterized)?TruncatedNormal|NonDeterministicInts|Rng(Skip|ReadAndSkip)"
     r"|Stateful(StandardNormal(V2)?|TruncatedNormal|Uniform(Int|FullInt)?|RandomBinomial)"
     r"|SampleDistortedBoundingBox(V2)?|StatelessRandomGetAlg|\w+CandidateSampler"
-    r"|TensorArray\w+|TensorArray|Stack(V2|\w+V2)?|(\w*FIFO|Priority|RandomShuffle)Queue(V2)?"
+    r"|TensorArray\w+|TensorArray|TensorListResize|Stack(V2|\w+V2)?|(\w*FIFO|Priority|RandomShuffle)Queue(V2)?"
     r"|Queue\w+|Barrier|(Sparse)?ConditionalAccumulator|Mutex(V2|Lock)|ConsumeMutexLock"
     r"|(Add(Many)?SparseToTensors|TakeManySparseFromTensors)Map|Cudnn\w+|\w*BoostedTrees\w+"
     r"|Assert|CheckNumerics(V2)?|Print(V2)?|GuaranteeConst|DeepCopy|Empty|Timestamp|DeviceIndex"
