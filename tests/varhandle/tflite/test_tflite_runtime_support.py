@@ -71,6 +71,33 @@ def test_weights_in_blocks_are_a_reason(doubled):
     assert "quantized in blocks" in told
 
 
+def test_plain_kernels_forget_the_activation_of_weights_in_blocks(tf, tmp_path):
+    """A bare interpreter shows what is wrong; should it be right one day, the sentence can go."""
+    quantizer = pytest.importorskip("ai_edge_quantizer.quantizer")
+    layer = tf.keras.layers.Dense(32, "relu", kernel_initializer="ones")
+    model = tf.keras.Sequential([tf.keras.Input((64,), 1), layer])
+    content = tf.lite.TFLiteConverter.from_keras_model(model).convert()
+    weights = {"num_bits": 4, "symmetric": True, "granularity": "BLOCKWISE_32", "dtype": "INT"}
+    config = {"weight_tensor_config": weights, "compute_precision": "INTEGER"}
+    config |= {"explicit_dequantize": False, "skip_checks": False, "min_weight_elements": 0}
+    rule = {"regex": ".*", "operation": "FULLY_CONNECTED", "op_config": config}
+    rule["algorithm_key"] = "min_max_uniform_quantize"
+    made = bytes(quantizer.Quantizer(bytearray(content), [rule]).quantize().quantized_model)
+    answers = []
+    kinds = tf.lite.experimental.OpResolverType
+    for kind in (kinds.AUTO, kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES):
+        bare = tf.lite.Interpreter(model_content=made, experimental_op_resolver_type=kind)
+        bare.allocate_tensors()
+        bare.set_tensor(bare.get_input_details()[0]["index"], -np.ones((1, 64), "float32"))
+        bare.invoke()
+        answers.append(float(bare.get_tensor(bare.get_output_details()[0]["index"])[0, 0]))
+    assert answers == [0.0, pytest.approx(-64, rel=0.1)]
+    (tmp_path / "m.tflite").write_bytes(made)
+    found = diagnose(tmp_path / "m.tflite")
+    assert found.verdict == "wrong-answers"
+    assert any("fused into it" in line for line in found.other), found.other
+
+
 def test_an_input_of_a_size_that_nobody_has_is_no_proof(doubled, tmp_path):
     model = unpack(doubled)
     for tensor in model.subgraphs[0].tensors:

@@ -39,7 +39,7 @@ from varhandle.families.op_without_builtin import has_builtin
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.base import CALLED_WITH_TRAINING
 from varhandle.graph import CustomObject, Graph
-from varhandle.tflite.runtime_support import missing_kernels
+from varhandle.tflite.runtime_support import misread_weights, missing_kernels
 
 if TYPE_CHECKING:
     from varhandle.evaluate.parity import Run
@@ -319,6 +319,7 @@ def _file(graph: Graph, findings: tuple[Finding, ...], proof: Proof) -> Decision
         return decision
     runs = proof.parity.runs
     lines = "; ".join(f"{run.kernels}: {run.verdict}" for run in runs)
-    missing = missing_kernels(graph, proof.content) if all(run.refusal for run in runs) else ()
+    refused = all(run.refusal for run in runs)
+    missing = missing_kernels(graph, proof.content) if refused else misread_weights(proof.content)
     fault = f"the file does not run rightly ({lines})"
     return Decision(findings, _failing(runs), (fault, *(missing or _refusals(proof))))

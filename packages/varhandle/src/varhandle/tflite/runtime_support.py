@@ -82,6 +82,11 @@ def missing_kernels(graph: Graph, content: Any = None) -> tuple[str, ...]:
     return (*found, *([_BLOCKS] if content is not None and _has_blocks(content) else []))
 
 
+def misread_weights(content: Any) -> tuple[str, ...]:
+    """Say of a file that answers otherwise with other kernels what those do with its weights."""
+    return (_MISREAD,) if content is not None and _has_blocks(content) else ()
+
+
 def _has_blocks(content: Any) -> bool:
     """Whether weights have a scale for each block of values, and not for each channel."""
     from ai_edge_litert import schema_py_generated as schema
@@ -112,6 +117,12 @@ _CUSTOM = (
 _BLOCKS = (
     "its weights are quantized in blocks, which this interpreter has kernels for in few ops: "
     "quantize it anew by channel, or run it where it was made for."
+)
+
+_MISREAD = (
+    "its weights are quantized in blocks: of such an op the default delegates compute what it "
+    "says, and the plain kernels leave out the activation that is fused into it. Quantize it anew "
+    "by channel, or run it only where the default delegates take every op."
 )
 
 
