@@ -5,10 +5,14 @@ import os
 import signal
 import socket
 
+import numpy as np
 import pytest
+import zoo
 
 from varhandle.cli import main
-from varhandle.sandbox.lock import missing
+from varhandle.evaluate.reference import ask, loader_of
+from varhandle.formats import read_graph
+from varhandle.sandbox.lock import locking, missing
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=f"this kernel has no lock: {missing()}")
 
@@ -124,3 +128,23 @@ def test_without_the_lock_the_same_model_does_as_it_likes(tf, home, server):
     assert (home / "touched").exists()
     assert (home / ".ssh" / "id").stat().st_mode & 0o777 == 0o777
     server.accept()[0].close()
+
+
+@pytest.mark.parametrize("locked", [True, False])
+def test_an_op_of_tensorflow_reads_nothing_outside(tf, home, locked):
+    secret = str(home / ".ssh" / "id")
+    module = tf.Module()
+    module.step = tf.function(
+        lambda x: {"y": x + tf.cast(tf.strings.length(tf.io.read_file(secret)), tf.float32)},
+        input_signature=[zoo.spec(tf, 4)],
+    )
+    path = zoo.save(tf, home.parent, module, serving_default=module.step)
+    load = loader_of(read_graph(path), "serving_default", trust=True)
+    call = {"x": np.zeros(4, "float32")}
+    with locking(locked):
+        record = ask(load, [call], ["serving_default"], timeout=120)
+    if locked:
+        assert not record.ok
+        assert "Permission denied" in record.message
+    else:
+        assert record.value.answers[0]["y"].tolist() == [len("secret")] * 4

@@ -1,9 +1,12 @@
 """``varhandle sweep``: what it prints, and the exit code that a CI job acts on."""
 
+from pathlib import Path
+
 import pytest
 from sweep_probe import PretendedRows, Probe
 
 from varhandle.cli import main
+from varhandle.cli.program import UnfinishedError, files_are_kept
 
 NASTY = "<script>\x1b[2J\nx.tflite"
 
@@ -154,3 +157,11 @@ def test_a_limit_that_is_none_is_bad_usage(probe, capsys, arguments):
     with pytest.raises(SystemExit) as left:
         main(["sweep", "a.tflite", *arguments])
     assert left.value.code == 2
+
+
+def test_the_file_that_could_not_be_written_is_named():
+    with (
+        pytest.raises(UnfinishedError, match=r"^rows/a/row\.json: No space; what was finished"),
+        files_are_kept(Path("out")),
+    ):
+        raise OSError(28, "No space", "rows/a/row.json")

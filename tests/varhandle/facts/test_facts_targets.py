@@ -11,6 +11,7 @@ from varhandle.facts.data_files import data_file
 from varhandle.facts.targets import TARGETS, find_target
 from varhandle.formats import read_graph
 from varhandle.graph import Function, Graph, ModelFileError, Node
+from varhandle.matrix import runtime_ops
 from varhandle.tflite.externalize_state import lift_state
 from varhandle.tflite.runtime_support import earliest_release, refusals, update_runtime_version
 
@@ -170,3 +171,10 @@ def test_bytes_that_were_cut_short_meanwhile_are_said_to_be():
     for left in (b"", content[:9]):
         with pytest.raises(ModelFileError, match="no sound"):
             refusals(read_graph(content), "litert", left)
+
+
+def test_a_runtime_is_asked_for_the_lowest_and_the_highest_version(tmp_path):
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\necho \'KNOWN {"ADD": [1, 2, 4], "CUMSUM": []}\'\n')
+    python.chmod(0o755)
+    assert runtime_ops.ask(str(python)) == {"ADD": [1, 4]}

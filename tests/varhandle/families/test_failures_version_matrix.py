@@ -91,6 +91,14 @@ def test_a_measured_release_takes_the_place_of_the_old_one_in_order():
             "error",
             "convert: ConverterError: 'tf.X' op requires a shape",
         ),
+        *(
+            (
+                {"outcome": "error", "stage": stage, "exception": "E", "message": "no"},
+                "refused",
+                f"{stage}: E: no",
+            )
+            for stage in ("load", "run")
+        ),
     ],
 )
 def test_a_label_says_what_gave_it_away(result, outcome, told):

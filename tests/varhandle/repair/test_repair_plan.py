@@ -98,6 +98,30 @@ def test_what_shares_state_stays_together(read):
     assert alone.left_out == ("peek",)
 
 
+def test_what_is_only_read_keeps_nothing_together(tf, tmp_path):
+    module = tf.Module()
+    module.w = tf.Variable(2.0, name="w")
+    call = tf.function(lambda x: {"y": x * module.w}, input_signature=[zoo.spec(tf, 4)])
+    saved = zoo.save(tf, tmp_path, module, serving_default=call, other=call)
+    assert plan_repair(diagnose(saved, static=True)).signatures == ("serving_default",)
+
+
+def test_weights_of_half_precision_alone_are_no_calculation(tf, tmp_path):
+    state = {"w": tf.Variable(tf.ones([4], tf.float16), name="w")}
+    path = zoo.save_step(
+        tf, tmp_path, state, lambda own, x: {"y": x * tf.cast(own.w.read_value(), tf.float32)}
+    )
+    assert plan_repair(diagnose(path, static=True)).narrow == ()
+
+
+def test_of_a_third_signature_both_names_of_a_call_stay(tf, tmp_path):
+    module = counter(tf)
+    calls = dict.fromkeys(("serve", "serving_default", "step"), module.__call__)
+    saved = zoo.save(tf, tmp_path, module, **calls)
+    plan = plan_repair(diagnose(saved, signature="step", static=True))
+    assert plan.signatures == ("serve", "serving_default", "step")
+
+
 def test_keras_exports_its_call_twice_and_once_is_taken(read, tf, tmp_path):
     module = counter(tf)
     twice = dict.fromkeys(("serve", "serving_default"), module.__call__)
@@ -113,6 +137,7 @@ def test_keras_exports_its_call_twice_and_once_is_taken(read, tf, tmp_path):
         ("counter_tflite", "float16", "converter's"),
         ("counter", "selective", "without state"),
         ("float16_state", "int8", "round to float16"),
+        ("bfloat16_state", "int8", "round to bfloat16"),
     ],
 )
 def test_a_recipe_that_does_not_go(read, name, recipe, told):
