@@ -234,12 +234,16 @@ def test_tensorflow_is_imported_once_also_after_a_child_that_needs_none(run_scri
 
 
 def test_one_server_does_for_both_where_tensorflow_is_there(run_script):
+    """And has imported what its caller had of the tool, which no child has to import again."""
     said = run_script(
         "import os\n"
+        "import varhandle.repair.run\n"
         "first = run_isolated(os.getppid).value\n"
         "print(run_isolated(os.getppid, tensorflow=False).value == first)\n"
+        "source = 'import sys; there = \"varhandle.repair.run\" in sys.modules'\n"
+        "print(run_source(source, keep=['there']).value['there'])\n"
     )
-    assert said == "True\n"
+    assert said == "True\nTrue\n"
 
 
 def test_silencing_hides_the_native_stream_and_not_the_errors_of_python():

@@ -41,6 +41,7 @@ def execute(source, names):
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """A home with a secret in it."""
+    run_isolated(int, tensorflow=False)  # libraries write into the home of whoever imports them
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     keys = tmp_path / "home" / ".ssh"
     keys.mkdir(parents=True)
