@@ -137,7 +137,8 @@ def _drill(options: argparse.Namespace) -> int:
     from workbook_lib.lesson import drill_catalog as drills
     from workbook_lib.lesson.drill_terminal import work
 
-    drills.hand_out()
+    if made := drills.hand_out():
+        print(made)
     if options.list:
         print(drills.drill_list().text())
         return 0

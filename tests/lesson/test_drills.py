@@ -202,6 +202,8 @@ def test_the_panel_checks_whichever_file_is_saved(folder, monkeypatch):
     assert panel.choice.value == DRILLS[4].name
     assert 'role="status"' in panel.status.value
     until(lambda: "1 of 30" in panel.count.value)
+    DRILLS[6].file.write_text("", encoding="utf-8")
+    assert DRILLS[6].stamp() is None, "an editor empties a file before it writes it"
     assert "✓ 05 install" in dict(panel.choice.options)
     panel.choice.value = "02_packets"
     assert "Open 02_packets.py beside" in panel.about.value

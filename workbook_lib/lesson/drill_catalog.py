@@ -100,12 +100,15 @@ class Drill:
         return progress.read().exercise(self.id).best == "right"
 
     def stamp(self) -> tuple[int, int] | None:
-        """Return what changes when the file is saved; ``None`` while there is no file."""
+        """Return what changes when the file is saved; ``None`` while there is none, or it is empty.
+
+        An editor empties a file before it writes it.
+        """
         try:
             found = self.file.stat()
         except OSError:
             return None
-        return found.st_mtime_ns, found.st_size
+        return (found.st_mtime_ns, found.st_size) if found.st_size else None
 
     def check(self) -> Outcome:
         """Run the learner's program, look at what it made, and note what came of it."""
@@ -238,17 +241,19 @@ def drill_list() -> DrillList:
     return DrillList()
 
 
-def hand_out() -> None:
+def hand_out() -> str:
     """Make the learner's copy, or bring it up to date, where one of the programs is missing.
 
-    Their progress is that copy's from now on, wherever this process works.
+    Returns what was done there, a line for each file; empty where nothing was. The progress is
+    that copy's from now on, wherever this process works.
     """
     from workbook_lib.lesson.learner_copy import find_copy, update_copy
 
     copy = find_copy()
-    if not all(drill.file.exists() for drill in all_drills()):
-        update_copy(copy)
     progress.keep_in(copy)
+    if all(drill.file.exists() for drill in all_drills()):
+        return ""
+    return update_copy(copy)
 
 
 def _outcome(status: str, advice: str) -> Outcome:
