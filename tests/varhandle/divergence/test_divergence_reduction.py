@@ -155,6 +155,17 @@ def test_what_has_no_twin_is_reduced_too(tf, saved_and_converted, wrong_converte
     np.testing.assert_allclose(expected, sound, rtol=1e-5)
 
 
+def test_what_a_sum_goes_over_is_kept(tf, saved_and_converted, wrong_converter):
+    """All axes have one size, and only those of the output can be cut without another answer."""
+    weights = np.random.default_rng(1).normal(size=(4, 4)).astype(np.float32)
+    path, content = saved_and_converted(lambda x: {"y": x @ weights}, [1, 4])
+    wrong = with_changed_weight(content, *operators_of(content, "FULLY_CONNECTED"))
+    reduced = locate(path, wrong_converter(wrong)).reduce()
+    ((x,),), (expected,) = reduced.case.calls, reduced.measured.expected
+    assert (x.shape, expected.shape) == ((1, 4), (1, 1))
+    assert np.isclose(x @ weights, expected, rtol=1e-5).any()
+
+
 def test_a_sound_file_has_nothing_to_reduce(net):
     with pytest.raises(CannotReduceError, match="no op parts"):
         locate(*net).reduce()
