@@ -173,7 +173,9 @@ def test_a_model_answer_comes_after_a_sentence_of_ones_own_with_the_keyboard(pag
     page.keyboard.press("Enter")
     expect(why.get_by_role("status")).to_contain_text("a sentence of your own first")
     expect(why.get_by_role("textbox")).to_be_focused()
-    page.keyboard.type("b because of a dtype")
+    page.keyboard.type("b because")
+    page.keyboard.press("Shift+Enter")  # begins a line, and does not run the cell
+    page.keyboard.type("of a dtype")
     page.keyboard.press("Tab")
     expect(button).to_be_focused()
     page.keyboard.press("Enter")

@@ -4,7 +4,8 @@ const ITS_OWN = ["Escape", "Tab"];
 
 function keep(event) {
   const shortcut = event.ctrlKey || event.metaKey || event.altKey;
-  const runs = event.key === "Enter" && event.shiftKey;
+  // In a box for text, Shift+Enter begins a line: running the cell would throw the text away.
+  const runs = event.key === "Enter" && event.shiftKey && event.target.tagName !== "TEXTAREA";
   if (!shortcut && !runs && !ITS_OWN.includes(event.key)) event.stopPropagation();
 }
 

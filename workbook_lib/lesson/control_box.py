@@ -27,8 +27,8 @@ def as_control(box: Any, css_class: str) -> Any:
 
     JupyterLab takes plain keys for its own commands while an output has the focus: an arrow that
     is to go to the next option goes to another cell, and the letter B inserts one. In this box
-    they go to the controls. Escape, Tab, Shift+Enter and everything with Ctrl, Alt or Meta stay the
-    notebook's. And HTML in the box is set as in an output.
+    they go to the controls. Escape, Tab, Shift+Enter (but for a box of text) and everything with
+    Ctrl, Alt or Meta stay the notebook's. And HTML in the box is set as in an output.
     """
     box.add_class(css_class)
     box.add_class("workbook-controls")
