@@ -119,6 +119,7 @@ def _fold(cell: dict[str, Any], answers: bool) -> None:
         tags.append("remove-input")
     elif "setup" in tags:
         tags.append("hide-input")
+        shown["code_prompt_show"] = shown["code_prompt_hide"] = "Set-up"
     elif answers:
         is_answer = any(map(observed_line, cell["outputs"]))
         tags.append("hide-cell" if is_answer else "hide-output")

@@ -40,7 +40,7 @@ def test_the_text_without_an_answer_is_always_the_same():
         "  b) in converter.convert()\n"
         "  c) nowhere\n"
         "Choose it in the running notebook, "
-        'or call `.answer("a")` on this prediction in a new cell.'
+        'or call `lesson.predict("demo/stop").answer("a")` in a new cell.'
     )
     bundle = predict()._repr_mimebundle_()
     assert bundle == predict()._repr_mimebundle_()
@@ -128,6 +128,7 @@ def test_a_question_is_found_by_its_id_and_observed_by_it():
     asked = lesson.predict(STORED)
     asked.answer("b")
     shown = lesson.observe(STORED, Record("raised", line="model.add("))
+    assert "Otherwise" in shown.title
     assert "Observed: at model.add." in shown.text()
     assert "Observed otherwise" in asked.text()
 

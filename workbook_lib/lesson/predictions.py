@@ -23,7 +23,9 @@ from workbook_lib.lesson.observations import OBSERVED, QUESTION
 from workbook_lib.lesson.panels import Panel, inline_code_html, paragraphs_html
 from workbook_lib.lesson.questions import Question, prediction_question
 
-_HOW = 'Choose it in the running notebook, or call `.answer("a")` on this prediction in a new cell.'
+_HOW = (
+    'Choose it in the running notebook, or call `lesson.predict("{}").answer("a")` in a new cell.'
+)
 _WHY = "Can you say why, in one sentence?"
 
 # The predictions that this process has shown, by id: each is told what was observed.
@@ -182,7 +184,7 @@ class Prediction(Rich):
 
     def _status(self) -> str:
         if self.answered is None:
-            return _HOW
+            return _HOW.format(self.id)
         if self._outcome is None:
             return f"Your answer: {self.answered}."
         verdict = "As observed." if self._outcome.correct else "Observed otherwise, below."
