@@ -105,8 +105,8 @@ QUIZ = (
         {
             "Hand the converter the owner of the variable as well.": "Then the object is saved "
             "with its variables, and the one that is assigned stays one in the file.",
-            "Freeze it, and assign in the app.": "A frozen function has constants, and nothing "
-            "that an app could assign.",
+            "Freeze it, and assign in the app.": "A function that assigns cannot be frozen, and a "
+            "constant cannot be assigned by anybody.",
             "Hand the converter an empty tf.Module as well.": "It does not hold the variable, and "
             "the same error comes back.",
         },

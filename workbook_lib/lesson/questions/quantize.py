@@ -59,8 +59,8 @@ QUIZ = (
         {
             "It loses little more than rounding alone does.": "Rounding to whole steps makes an "
             "error of 0.29 steps.",
-            "The layer should stay in float.": "No layer can do better in int8 than rounding "
-            "allows, and this one is next to that.",
+            "The layer should stay in float.": "Rounding alone costs as much, so float has little "
+            "to win back here.",
             "The model loses 30 % of its accuracy.": "A step is the distance between two integers "
             "of a tensor. Accuracy is counted on held-out digits.",
         },
