@@ -24,6 +24,11 @@ _WATCH = """id => {
     };
     commandExecuted.connect(note);
 }"""
+_CHOOSE = """cell => {
+    const notebook = window.jupyterapp.shell.currentWidget.content;
+    notebook.activeCellIndex = notebook.widgets.findIndex(widget => widget.node === cell);
+    notebook.activate();
+}"""
 _LOADING_WIDGET = "Loading widget"
 _BROKEN_WIDGET = (
     "Error displaying widget",
@@ -67,14 +72,14 @@ def run_all(page):
 def run_cell(page, text):
     """Run the first code cell that has this text, with Ctrl+Enter, and return its locator.
 
-    Of a cell whose code is folded, that is a text of its output.
+    Of a cell whose code is folded, that is a text of its output, or of its first line.
     """
     found = cell(page, text)
     code = found.locator(".cm-content")
     if code.is_visible():
         code.click()
     else:
-        found.locator(".jp-OutputArea-output").first.click(position={"x": 2, "y": 2})
+        found.evaluate(_CHOOSE)  # a click would unfold it
     page.evaluate(_WATCH, "notebook:run-cell")
     page.keyboard.press("Control+Enter")
     _wait_for_command(page)
