@@ -41,13 +41,33 @@ class Control(Rich):
     """A result that is a control where somebody can use it, and plain text and HTML elsewhere."""
 
     def control(self) -> Any:
-        """Return the box of ``ipywidgets``; ``None`` where there is nothing to do."""
+        """Return the box of ``ipywidgets``."""
         raise NotImplementedError(f"{type(self).__name__} must define control()")
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        box = self.control() if is_interactive() else None
         plain: dict[str, Any] = super()._repr_mimebundle_()
-        return plain if box is None else box._repr_mimebundle_() | plain
+        return self.control()._repr_mimebundle_() | plain if is_interactive() else plain
+
+
+class Extended(Rich):
+    """A result with a control below it, where somebody can use that.
+
+    They are two outputs: controls do not outlive their kernel, and what the result says does.
+    """
+
+    def control(self) -> tuple[Rich, Any, str] | None:
+        """Return what is shown above, the box of ``ipywidgets``, and a text in place of the box."""
+        raise NotImplementedError(f"{type(self).__name__} must define control()")
+
+    def _ipython_display_(self) -> None:
+        shown = self.control() if is_interactive() else None
+        if shown is None:
+            raise NotImplementedError  # IPython takes the plain forms
+        from IPython.display import display
+
+        above, box, text = shown
+        display(above._repr_mimebundle_(), raw=True)
+        display(box._repr_mimebundle_() | {"text/plain": text}, raw=True)
 
 
 def choice_box(

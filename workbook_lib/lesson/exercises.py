@@ -25,9 +25,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from varhandle.display import code_html, panel_html
+from varhandle.display import Rich, code_html, panel_html
 from workbook_lib.lesson import progress
-from workbook_lib.lesson.control_box import Control
+from workbook_lib.lesson.control_box import Extended
 from workbook_lib.lesson.panels import Panel, paragraphs_html
 from workbook_lib.lesson.solutions import find_solution
 from workbook_lib.lesson.submissions import (
@@ -53,7 +53,7 @@ LOOKS = {
 
 
 @dataclass(frozen=True, repr=False)
-class Outcome(Panel, Control):
+class Outcome(Panel, Extended):
     """What a check says to an answer: what to do next, or why it is right.
 
     A notebook shows buttons for a hint and the solution below it, and plain text the call.
@@ -76,13 +76,14 @@ class Outcome(Panel, Control):
         body = paragraphs_html(f"{self.body}{self._offer_hint()}")
         return panel_html(self.tone, self.title, body)
 
-    def control(self) -> Any:
+    def control(self) -> tuple[Rich, Any, str] | None:
         """Return the frame without that call, and the buttons."""
         if self.exercise is None:
             return None
         from workbook_lib.lesson.help_buttons import help_box
 
-        return help_box(super().html(), self.exercise, solved=self.status == "right")
+        box = help_box(self.exercise, solved=self.status == "right")
+        return Panel(self.tone, self.title, self.body), box, self._offer_hint().strip()
 
     def _offer_hint(self) -> str:
         if self.status == "right" or self.exercise is None or not self.exercise.hints:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 _SURE = "See the solution now? One more try, or a hint, teaches you more."
 
 
-def help_box(outcome_html: str, exercise: Exercise, *, solved: bool) -> Any:
-    """Make the box of an outcome: its frame, a button for the next hint, one for the solution.
+def help_box(exercise: Exercise, *, solved: bool) -> Any:
+    """Make the box below an outcome: a button for the next hint, one for the solution.
 
     The solution is shown after a second press, unless the exercise is solved.
     """
@@ -70,4 +70,4 @@ def help_box(outcome_html: str, exercise: Exercise, *, solved: bool) -> Any:
     name_hint()
     buttons = [solution] if solved or not exercise.hints else [hint, solution]
     line = HBox(buttons, layout=Layout(flex_flow="row wrap"))
-    return as_control(VBox([HTML(outcome_html), line, said, confirm]), "workbook-help")
+    return as_control(VBox([line, said, confirm]), "workbook-help")

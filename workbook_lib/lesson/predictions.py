@@ -13,7 +13,7 @@ from typing import Any
 from varhandle.display import Rich, panel_html
 from workbook_lib.lesson import progress
 from workbook_lib.lesson.control_box import (
-    Control,
+    Extended,
     as_control,
     choice_box,
     is_interactive,
@@ -48,7 +48,7 @@ def observe(prediction_id: str, seen: object) -> Comparison:
 
 
 @dataclass(frozen=True, repr=False)
-class Comparison(Panel, Control):
+class Comparison(Panel, Extended):
     """A prediction beside what was observed; a notebook asks below it why it is so."""
 
     correct: bool | None = None  # whether both are the same; ``None`` without a prediction
@@ -63,7 +63,7 @@ class Comparison(Panel, Control):
         """Return the message in its frame."""
         return panel_html(self.tone, self.title, paragraphs_html(f"{self.body}\n{self.ask}"))
 
-    def control(self) -> Any:
+    def control(self) -> tuple[Rich, Any, str] | None:
         """Return the frame, and a box for the learner's sentence; the model answer comes after."""
         if self.question is None:
             return None
@@ -91,8 +91,8 @@ class Comparison(Panel, Control):
             answer.value = live_region(_side_by_side(written, f"{asked.why}\n{warning}"))
 
         show.on_click(compare)
-        frame = HTML(panel_html(self.tone, self.title, paragraphs_html(self.body)))
-        return as_control(VBox([frame, Label(ask), sentence, HBox([show]), answer]), "workbook-why")
+        box = VBox([Label(ask), sentence, HBox([show]), answer])
+        return Panel(self.tone, self.title, self.body), as_control(box, "workbook-why"), ask
 
 
 def _side_by_side(own: str, model_answer: str) -> str:
