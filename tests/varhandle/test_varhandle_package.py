@@ -29,6 +29,11 @@ def test_an_import_brings_nothing_heavy(imported):
     assert run(program) == "[]"
 
 
+def test_what_looks_for_a_difference_is_imported_where_there_is_one():
+    found = "[m for m in sys.modules if m.startswith('varhandle.divergence.')]"
+    assert run(f"import sys, varhandle.repair.run; print({found})") == "[]"
+
+
 def test_reading_a_saved_model_brings_nothing_heavy(save_module, running_total):
     """It answers in a tenth of a second, which NumPy alone would take."""
     program = (

@@ -15,14 +15,12 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy.typing as npt
 
 from varhandle.diagnosis import Diagnosis, diagnose
 from varhandle.display import Rich, code_html, join_names, panel_html, printable
-from varhandle.divergence.failed_comparison import locate_failure
-from varhandle.divergence.location import Location
 from varhandle.evaluate.given_inputs import Inputs, inputs_path, kept
 from varhandle.evaluate.parity import Parity
 from varhandle.evaluate.proof import (
@@ -67,6 +65,9 @@ from varhandle.tflite.flatbuffer import unpack
 from varhandle.tflite.runtime_support import refusals
 from varhandle.tflite.state_files import check_target, write_with_state
 from varhandle.verdict_rules import known_difference
+
+if TYPE_CHECKING:
+    from varhandle.divergence.location import Location
 
 __all__ = [
     "NoCureError",
@@ -458,6 +459,8 @@ def _location(job: RepairJob) -> Location | None:
     """Say where the file parts from the model, unless the caller carries its state."""
     if job.lifted is not None or job.draws:
         return None
+    from varhandle.divergence.failed_comparison import locate_failure
+
     return locate_failure(
         job.graph,
         job.content,
