@@ -186,8 +186,8 @@ def test_a_model_is_locked_in_another_release(specimen_path, uv, tmp_path, monke
 
 def test_without_uv_a_line_says_what_to_install(specimen_path, monkeypatch, capsys):
     monkeypatch.setattr(shutil, "which", lambda _: None)
-    arguments = ["locate", str(specimen_path("counter")), "--bisect-settings", "--releases"]
-    assert main([*arguments, "ai-edge-litert==1.4.0"]) == 0
+    command = f"varhandle locate {specimen_path('counter')} --bisect-settings"
+    assert run_command(f"{command} --releases ai-edge-litert==1.4.0") == 0
     (line,) = [one for one in capsys.readouterr().out.splitlines() if "1.4.0" in one]
     assert "not installed" in line
     assert line.endswith("there is no uv on the PATH: pip install uv")
