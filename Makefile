@@ -99,7 +99,7 @@ dist: $(READY)-test  ## build the wheel and the sdist of each package into dist/
 
 check: lint $(READY)-test  ## lint, types, and the tests of what changed
 	$(BIN)/mypy
-	WORKBOOK_PROGRESS=off $(BIN)/python tests/support/changed.py $(BY_FILE)
+	WORKBOOK_PROGRESS=off $(BIN)/python tests/support/changed.py $(BY_FILE) --no-loadscope-reorder
 
 test: lint types unit notebooks browser  ## run every check there is
 
@@ -112,11 +112,11 @@ types: $(READY)-test  ## mypy: for this Python, and for the newest
 	$(BIN)/mypy
 	$(BIN)/mypy --python-version 3.13
 
-# A file's tests stay together, because they share what they have built; the longest files come first
-# (tests/conftest.py has them in that order).
-BY_FILE := --numprocesses $(WORKERS) --no-loadscope-reorder --dist loadfile
+# A file's tests stay together, because they share what they have built.
+BY_FILE := --numprocesses $(WORKERS) --dist loadfile
+# The longest files come first (tests/conftest.py), and not those with the most tests.
 unit: $(READY)-test  ## pytest: the library, the exercises, papermill
-	WORKBOOK_PROGRESS=off $(BIN)/pytest -m "not browser" $(BY_FILE)
+	WORKBOOK_PROGRESS=off $(BIN)/pytest -m "not browser" $(BY_FILE) --no-loadscope-reorder
 
 notebooks: $(READY)-test  ## nbval: stored outputs against a fresh run, strictly
 	WORKBOOK_PROGRESS=off $(BIN)/pytest --nbval --nbval-kernel-name python3 notebooks $(BY_FILE)

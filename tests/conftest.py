@@ -28,9 +28,15 @@ UNKNOWN_TEST = 0.3  # seconds of a test whose file has not run here yet
 seconds = Counter()
 
 
-def pytest_collection_modifyitems(items):
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node):
+    """Give all workers the same times: another run may end, and note its own, while they start."""
+    node.workerinput["seconds"] = known_seconds()
+
+
+def pytest_collection_modifyitems(config, items):
     """The longest files come first: at the end no worker is left alone with one of them."""
-    took = known_seconds()
+    took = getattr(config, "workerinput", {}).get("seconds") or known_seconds()
     files = [item.nodeid.partition("::")[0] for item in items]
     guess = {name: UNKNOWN_TEST * count for name, count in Counter(files).items()}
     places = sorted(
