@@ -192,6 +192,17 @@ def test_trouble_in_the_middle_of_a_run_is_not_called_bad_input(tmp_path, monkey
     assert f"{tmp_path / 'out' / 'index.html'}: No space left on device" in line
 
 
+def test_relative_paths_hold_while_another_notebook_runs(tmp_path, monkeypatch):
+    (tmp_path / "lessons").mkdir()
+    for name in "abc":
+        write(tmp_path / "lessons" / f"{name}.ipynb", "import os; print(os.getcwd())")
+    monkeypatch.chdir(tmp_path)
+    paths = [Path("lessons", f"{name}.ipynb") for name in "abc"]
+    report = run_notebooks(paths, Path("out"), jobs=2)
+    assert report.ok, report.text()
+    assert len(list((tmp_path / "out").glob("?.ipynb"))) == 3
+
+
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_ctrl_c_ends_a_run_with_one_line_and_exit_130(tmp_path, jobs):
     source = "open('begun', 'w').close(); import time; time.sleep(600)"

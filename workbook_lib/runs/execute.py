@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import re
 import sys
 import time
@@ -114,11 +115,13 @@ def run_notebooks(
     except OSError as error:
         raise RunInputError(f"{folder}: no folder for the results ({error.strerror})") from error
     bar = jobs == 1 and sys.stderr.isatty()
+    # papermill changes the working folder of the process while a notebook runs in another thread.
+    places, results = {path: path.absolute() for path in notebooks}, folder.absolute()
 
     def run(path: Path) -> NotebookRun:
         on_start(path.name)
         own = {name: value for name, value in given.items() if name in declared[path]}
-        return execute_notebook(path, folder / path.name, own, progress_bar=bar)
+        return execute_notebook(places[path], results / path.name, own, progress_bar=bar)
 
     with progress_off():
         runs = [run(path) for path in notebooks] if jobs == 1 else _at_once(run, notebooks, jobs)
@@ -131,6 +134,7 @@ def _at_once(
     run: Callable[[Path], NotebookRun], notebooks: Sequence[Path], jobs: int
 ) -> list[NotebookRun]:
     """Run several at a time. Where that is interrupted, end the kernels, and with them the runs."""
+    here = Path.cwd()
     with ThreadPoolExecutor(jobs) as pool:
         futures = [pool.submit(run, path) for path in notebooks]
         try:
@@ -139,6 +143,8 @@ def _at_once(
             pool.shutdown(wait=False, cancel_futures=True)
             end_descendants()
             raise
+        finally:
+            os.chdir(here)  # papermill has left it wherever the last notebook began
 
 
 def declared_parameters(path: Path) -> frozenset[str]:
