@@ -1,5 +1,7 @@
 from .digit_sheet import DigitAnswers as DigitAnswers
 from .digit_sheet import digit_pad as digit_pad
+from .failure_chooser import recognize as recognize
+from .failure_chooser import which_failure as which_failure
 from .graph_walking import Walk as Walk
 from .graph_walking import graph_walk as graph_walk
 from .graph_walking import walk as walk
@@ -13,5 +15,3 @@ from .row_reading import row_by_row as row_by_row
 from .variables import VariableTrial as VariableTrial
 from .variables import try_variable as try_variable
 from .variables import variable_chooser as variable_chooser
-from .which_failure import recognize as recognize
-from .which_failure import which_failure as which_failure

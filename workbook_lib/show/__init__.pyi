@@ -14,10 +14,10 @@ from .pictures import Picture as Picture
 from .pictures import picture as picture
 from .plots import plot_answers as plot_answers
 from .plots import plot_recipes as plot_recipes
-from .red_error import RedError as RedError
-from .red_error import red_error as red_error
 from .runtimes import RuntimeTable as RuntimeTable
 from .runtimes import runtime_table as runtime_table
+from .tracebacks import RedError as RedError
+from .tracebacks import red_error as red_error
 from .versions import ReleaseTable as ReleaseTable
 from .versions import VersionGrid as VersionGrid
 from .versions import release_table as release_table

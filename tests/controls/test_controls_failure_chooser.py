@@ -8,7 +8,7 @@ import pytest
 
 from varhandle.families.catalog import FAMILIES
 from workbook_lib import controls
-from workbook_lib.controls.which_failure import FailureTable, of_family
+from workbook_lib.controls.failure_chooser import FailureTable, of_family
 from workbook_lib.lesson.where_taught import WHERE_TAUGHT, place_of
 from workbook_lib.locations import project_root
 
