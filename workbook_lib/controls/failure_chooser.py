@@ -34,7 +34,7 @@ _SOUND = (
 
 
 @dataclass(frozen=True)
-class Recognized:
+class RecognizedFamily:
     """A family of failure that was recognized, in the words for this log or this model."""
 
     id: str
@@ -53,7 +53,7 @@ class Recognized:
 class Recognition(Rich):
     """The families that a message, a log or a model shows, the cause first."""
 
-    families: tuple[Recognized, ...]
+    families: tuple[RecognizedFamily, ...]
     nothing: str = _NOTHING  # what to say where there are none
     model: str = ""  # the path of the model, if it was one
 
@@ -92,7 +92,7 @@ class Recognition(Rich):
         return first + f"<p>For your own model, in a terminal:</p>{commands}" + "".join(others)
 
 
-def _panel(one: Recognized) -> str:
+def _panel(one: RecognizedFamily) -> str:
     body = (
         f"<p>{html.escape(one.cause)}</p>"
         f"<p><b>What to do:</b> {html.escape(one.advice)}</p>"
@@ -129,7 +129,8 @@ def _in_file(path: Path) -> Recognition:
         logged = _in_log_file(path)
         return logged if logged.families else Recognition((), str(error))
     found = (
-        Recognized(f.id, family(f.id).what, printable(f.message, None), "", f.fix) for f in findings
+        RecognizedFamily(f.id, family(f.id).what, printable(f.message, None), "", f.fix)
+        for f in findings
     )
     return Recognition(tuple(found), _SOUND, printable(path))
 
@@ -149,9 +150,9 @@ def _in_log(log: str | bytes) -> Recognition:
     return Recognition(tuple(_recognized(m.id, m.message, m.fix) for m in matches))
 
 
-def _recognized(identifier: str, cause: str, fix: str) -> Recognized:
+def _recognized(identifier: str, cause: str, fix: str) -> RecognizedFamily:
     advice, _, code = fix.partition("\n\n")
-    return Recognized(identifier, family(identifier).what, cause, advice, code)
+    return RecognizedFamily(identifier, family(identifier).what, cause, advice, code)
 
 
 def of_family(identifier: str) -> Recognition:

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from varhandle.sandbox import OpError, cancellable, run_isolated, run_source
-from varhandle.sandbox.temporary_folder import temporary_folder
+from varhandle.sandbox.scratch import temporary_folder
 
 IMPORTS = "from varhandle.sandbox import run_isolated, run_source\n"
 

@@ -23,7 +23,7 @@ from varhandle.divergence.flat_graph import (
 from varhandle.divergence.tensor_difference import difference
 from varhandle.evaluate.session import Session
 from varhandle.sandbox import run_isolated
-from varhandle.sandbox.temporary_folder import temporary_folder
+from varhandle.sandbox.scratch import temporary_folder
 
 Array = npt.NDArray[Any]
 

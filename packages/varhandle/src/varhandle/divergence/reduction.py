@@ -32,7 +32,7 @@ from varhandle.errors import VarhandleError
 from varhandle.formats import format_of, read_graph
 from varhandle.sandbox import run_isolated
 from varhandle.sandbox.record import short_message
-from varhandle.sandbox.temporary_folder import temporary_folder
+from varhandle.sandbox.scratch import temporary_folder
 from varhandle.tflite.flatbuffer import indices
 
 Array = npt.NDArray[Any]

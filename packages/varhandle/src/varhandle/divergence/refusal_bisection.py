@@ -41,7 +41,7 @@ from varhandle.graph.op_roles import variable_role
 from varhandle.sandbox import Record, run_isolated
 from varhandle.sandbox.lock import locking
 from varhandle.sandbox.record import short_message
-from varhandle.sandbox.temporary_folder import temporary_folder
+from varhandle.sandbox.scratch import temporary_folder
 
 __all__ = ["Refusal", "why_refused"]
 

@@ -58,7 +58,7 @@ from varhandle.repair.refusal import (
 from varhandle.repair.steps import STEPS, RepairJob
 from varhandle.sandbox import run_isolated
 from varhandle.sandbox.lock import locking
-from varhandle.sandbox.temporary_folder import temporary_folder
+from varhandle.sandbox.scratch import temporary_folder
 from varhandle.savedmodel import checkpoint_freezer, resave_tracked
 from varhandle.tflite.externalize_state import Lifted, lift_state
 from varhandle.tflite.flatbuffer import unpack

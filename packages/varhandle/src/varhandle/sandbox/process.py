@@ -32,7 +32,7 @@ from varhandle.sandbox.disk_watch import DiskWatch
 from varhandle.sandbox.fork_server import SpawnedChild, start_child
 from varhandle.sandbox.lock import is_wanted, search_path
 from varhandle.sandbox.record import OpError, Record
-from varhandle.sandbox.temporary_folder import temporary_folder
+from varhandle.sandbox.scratch import temporary_folder
 
 GIB = 2**30
 _POLL_SECONDS = 0.05
