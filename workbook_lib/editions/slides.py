@@ -71,6 +71,8 @@ def _slide_cells(notebook: NotebookNode) -> Iterator[tuple[NotebookNode, str]]:
     setting_up = False
     for original in notebook.cells:
         cell = copy.deepcopy(original)
+        if cell.metadata.get("slideshow", {}).get("slide_type") == "skip":
+            continue
         if cell.cell_type == "markdown":
             first = cell.source.lstrip().partition("\n")[0]
             if first.startswith("#"):

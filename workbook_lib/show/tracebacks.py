@@ -15,6 +15,8 @@ _BOX = (
     "padding: 0.2em 0.8em; font-size: 12px; line-height: 1.4; "
     "white-space: pre-wrap; overflow-wrap: anywhere"
 )
+# Its letters keep the color of the page, which can be read in a light and in a dark theme.
+_MARKED = "background: rgba(229, 57, 53, 0.18)"
 _FRAME = re.compile(r'  File ".*\n(?:    .*\n)?')
 _FAULT = re.compile(r"^(\w[\w.]*(?:Error|Exception)\b|.*' op is neither ).*", re.MULTILINE)
 
@@ -51,7 +53,7 @@ class RedError(Rich):
 
 
 def _marked(line: re.Match[str]) -> str:
-    return f'<b style="color: {_RED}">{line[0]}</b>'
+    return f'<b style="{_MARKED}">{line[0]}</b>'
 
 
 def red_error(traceback: str) -> RedError:
