@@ -8,6 +8,8 @@ import socket
 import numpy as np
 import pytest
 import zoo
+from ai_edge_litert.interpreter import Interpreter
+from printed_code import ran
 
 from varhandle.cli import main
 from varhandle.evaluate.reference import ask, loader_of
@@ -148,3 +150,25 @@ def test_an_op_of_tensorflow_reads_nothing_outside(tf, home, locked):
         assert "Permission denied" in record.message
     else:
         assert record.value.answers[0]["y"].tolist() == [len("secret")] * 4
+
+
+def test_what_the_lock_keeps_from_both_sides_is_not_proved(tf, home, capsys):
+    """The converter makes the count of files a constant: 0 where they are out of sight."""
+    pattern = str(home / ".ssh" / "*")
+    module = tf.Module()
+    module.step = tf.function(
+        lambda x: {"y": x + tf.cast(tf.size(tf.io.matching_files(pattern)), tf.float32)},
+        input_signature=[zoo.spec(tf, 4)],
+    )
+    path = str(zoo.save(tf, home.parent, module, serving_default=module.step))
+    made = home.parent / "made.tflite"
+    for options, counted, code in ([], 0.0, 3), (["--no-lock"], 1.0, 0):
+        assert main(["diagnose", path, "--trust", *options]) == code
+        assert main(["cure", path, str(made), "--trust", *options]) == code
+        runner = Interpreter(model_content=made.read_bytes()).get_signature_runner()
+        assert runner(x=np.zeros(4, "float32"))["y"].tolist() == [counted] * 4
+        said = capsys.readouterr().out
+        assert ("MatchingFiles opens files" in said and "--no-lock lets it" in said) == (
+            not options
+        )
+    ran("--no-lock")

@@ -42,6 +42,7 @@ from varhandle.evaluate.reference import (
     same_values,
 )
 from varhandle.evaluate.stateful_parity import CarriedState, compare_file, tells_apart
+from varhandle.facts.graph_ops import FILE, NETWORK
 from varhandle.facts.recipes import needs_calibration
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.base import LoadedModel
@@ -49,6 +50,7 @@ from varhandle.formats.custom_code import Import
 from varhandle.formats.trust import NotTrustedError, check_trust
 from varhandle.graph import Graph, Signature
 from varhandle.sandbox import Record, run_isolated
+from varhandle.sandbox.lock import is_wanted
 from varhandle.sandbox.record import short_message
 from varhandle.tflite.externalize_state import Lifted
 
@@ -255,6 +257,9 @@ def doubt(
     """Say why a comparison proves nothing; empty if it proves something, or shows a fault."""
     if parity is not None and not parity.passed:
         return ""
+    outside = _kept_outside(graph)
+    if outside:
+        return outside
     for one in asked:
         if not one.answers:
             return f"nothing to compare {_subject([one])} with: {one.refusal}"
@@ -266,6 +271,17 @@ def doubt(
             f"on yours wrong: {_BRING}, as the model will meet them"
         )
     return _immobile(graph, asked, parity, recipe)
+
+
+def _kept_outside(graph: Graph) -> str:
+    """Say what the lock kept from a trusted model: both of its sides answered without it."""
+    outside = [line for line in graph.embedded_code if FILE in line or NETWORK in line]
+    if not outside or not is_wanted():
+        return ""
+    return (
+        f"the lock kept outside what the model reaches for ({outside[0]}), and it may answer "
+        "otherwise with it: --no-lock lets it, where you trust the model"
+    )
 
 
 def _immobile(graph: Graph, asked: Sequence[Asked], parity: Parity, recipe: str | None) -> str:
