@@ -63,6 +63,21 @@ def test_a_sound_file_agrees_in_every_op(net):
     assert all(pair["similarity"] > 0.99999 for pair in found.pairs)
 
 
+def test_a_tensor_that_a_layer_has_captured_is_no_state(tf, tmp_path):
+    """The mean of an adapted Normalization is an eager tensor, which the function captures."""
+    import keras
+
+    normalize = keras.layers.Normalization()
+    normalize.adapt(np.array([[1.0, 2.0], [3.0, 8.0]], np.float32))
+    model = keras.Sequential([keras.Input((2,), batch_size=1), normalize, keras.layers.Dense(2)])
+    path = tmp_path / "normalized.keras"
+    model.save(path)
+    content = tf.lite.TFLiteConverter.from_keras_model(model).convert()
+    assert locate(path, content).agrees
+    [dense] = operators_of(content, "FULLY_CONNECTED")
+    assert locate(path, with_changed_weight(content, dense)).first["number"] == dense
+
+
 def test_a_changed_weight_is_named(net):
     path, content = net
     second = operators_of(content, "CONV_2D")[1]

@@ -235,7 +235,11 @@ class _Traced:
             _node_of(name): handle
             for name, handle in zip(self._captured, self._function.captured_inputs, strict=True)
         }
-        self.state = [handle for name, handle in self._handles.items() if name in assigned]
+        self.state = [  # a tensor is captured as well: the mean of a Keras Normalization, for one
+            handle
+            for name, handle in self._handles.items()
+            if name in assigned and handle.dtype == tf.resource
+        ]
         self.outputs = {
             name: tensor.name for name, tensor in self._function.structured_outputs.items()
         }
