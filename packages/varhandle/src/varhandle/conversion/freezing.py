@@ -101,7 +101,7 @@ def freeze(function: ConcreteFunction, only: Collection[str] | None = None) -> F
         function=frozen,
         before=before.op_counts(),
         graph=read_graph(frozen.graph.as_graph_def()),
-        variables=sum(bool(variable.reads) for variable in variables),
+        variables=len(variables),
         captured=sum(tensor.dtype.name == "resource" for tensor in frozen.inputs),
     )
 
