@@ -308,6 +308,22 @@ def test_a_float_tensor_has_no_range_to_leave(two_ways):
     assert saturated(beyond)["total"].max() < 4  # 75 is out of its range
 
 
+def test_a_float_tensor_is_the_one_of_that_name_and_no_longer_one(tf):
+    step = np.arange(4, dtype=np.float32)
+
+    @tf.function(input_signature=[tf.TensorSpec([1, 4], name="x")])
+    def shifted(x):
+        once = tf.add(x, step, name="shift")
+        return {"y": tf.add(tf.tanh(once), step, name="shift_again") * 2.0}
+
+    function = shifted.get_concrete_function()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], tf.Module())
+    calibration = [np.ones((1, 4), np.float32)]
+    kept = quantize_file(converter.convert(), calibration, float_tensors=["shift"])
+    quantized = {one.name for one in quantized_ranges(kept.content).tensors}
+    assert "shift_again" in quantized and "shift" not in quantized
+
+
 def test_activations_may_take_16_bits(two_ways):
     calibration = {"both": growing(4), "lone": LONE}
     wide = quantize_file(two_ways, calibration, activation_bits=16)
@@ -329,6 +345,7 @@ def test_a_classifier_can_be_quantized_after_conversion(made, expected):
         ({"lone": LONE, "no": LONE}, {}, KeyError, "no signature no; there are: both, lone"),
         ({"both": LONE}, {}, KeyError, "name the inputs of a call: a, b, n"),
         ({"lone": [{"y": LONE[0]}]}, {}, KeyError, "the inputs are x, and not y"),
+        ({"both": [dict.fromkeys("ab", LONE[0])]}, {}, KeyError, "are a, b, n, and not a, b"),
         ({"lone": [np.zeros(3, np.float32)]}, {}, ValueError, "the shape [1, 3]"),
         ({"lone": [np.zeros((1, 3), int)]}, {}, ValueError, "dtype float32, and not"),
         ({"lone": LONE}, {"activation_bits": 4}, ValueError, "8 or 16 bits"),
