@@ -181,6 +181,20 @@ def test_the_inputs_that_are_given_decide_the_sizes(tf, tmp_path):
     np.testing.assert_allclose(got, model(inputs[name][0]), atol=1e-5)
 
 
+def test_a_size_in_which_the_given_inputs_differ_stays_open(tf, tmp_path):
+    layers = [tf.keras.Input((None, 3)), tf.keras.layers.LSTM(4), tf.keras.layers.Dense(2)]
+    model = tf.keras.Sequential(layers)
+    model.export(tmp_path / "m", verbose=False)
+    (name,) = _inputs(model, 1)
+    calls = [{name: np.full((2, steps, 3), 0.5, "float32")} for steps in (5, 7)]
+    made = cure(diagnose(tmp_path / "m", static=True), inputs=calls)
+    assert made.plan.shapes == {"serving_default": {name: [2, None, 3]}}
+    runner = tf.lite.Interpreter(model_content=made.content).get_signature_runner()
+    for call in calls:
+        (got,) = runner(**call).values()
+        np.testing.assert_allclose(got, model(call[name]), atol=1e-5)
+
+
 @pytest.mark.parametrize("sequences", [False, True])
 def test_an_lstm_of_keras_2_with_a_fixed_batch_keeps_no_state(tf, tmp_path, monkeypatch, sequences):
     """Built as Keras 2 builds it: the converter makes one op of it, whose state goes on."""
