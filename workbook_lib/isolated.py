@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-import symtable
+import dis
 import sys
 import types
 from collections.abc import Iterator, Mapping
@@ -16,6 +16,8 @@ from IPython.display import display
 
 from varhandle.progress_bar import busy
 from varhandle.sandbox.process import GIB, run_source
+
+_READS = ("LOAD_NAME", "LOAD_GLOBAL")
 
 
 @magics_class
@@ -62,21 +64,24 @@ class IsolatedMagics(Magics):
 def _read_names(cell: str, names: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield what a cell reads of the notebook: not what it defines, and no modules."""
     try:
-        table = symtable.symtable(cell, "<cell>", "exec")
-    except SyntaxError:
+        code = compile(cell, "<cell>", "exec", dont_inherit=True)
+    except (SyntaxError, ValueError):
         return  # the child says where
-    own = {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()}
-    for name in sorted(_global_names(table) - own - set(dir(builtins))):
+    # Python's own compiler knows best: from 3.12 on, symtable takes the name of a comprehension
+    # for one of the cell's.
+    own = {step.argval for step in dis.get_instructions(code) if step.opname == "STORE_NAME"}
+    read = {step.argval for step in _instructions(code) if step.opname in _READS}
+    for name in sorted(read - own - set(dir(builtins))):
         if name in names and not isinstance(names[name], types.ModuleType):
             yield name, names[name]
 
 
-def _global_names(table: symtable.SymbolTable) -> set[str]:
-    is_top = table.get_type() == "module"
-    found = {
-        s.get_name() for s in table.get_symbols() if s.is_referenced() and (is_top or s.is_global())
-    }
-    return found.union(*map(_global_names, table.get_children()))
+def _instructions(code: types.CodeType) -> Iterator[dis.Instruction]:
+    """Yield the instructions of a cell, and of the functions and classes in it."""
+    yield from dis.get_instructions(code)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _instructions(constant)
 
 
 def load_ipython_extension(ipython: Any) -> None:

@@ -87,10 +87,11 @@ def test_answers_and_solutions_are_folded(site, path):
     assert "Observed: " not in page.open
     for machinery in ("lesson.observe(", "silence_native_log()", "Not attempted yet"):
         assert machinery not in page.open
-    for gone in ("lesson.predict(", "\nassert "):
-        assert gone not in page.open + page.folded
+    assert "\nassert " not in page.open + page.folded
     quizzes = sum("lesson.quiz(" in "".join(cell["source"]) for cell in cells)
-    assert page.open.count("lesson.quiz(") == quizzes  # how to answer it, and not the cell
+    for call, count in (("lesson.predict(", asked), ("lesson.quiz(", quizzes)):
+        assert page.open.count(call) == count  # how to answer it, and not the cell
+        assert call not in page.folded
 
 
 @every

@@ -31,7 +31,7 @@ BROKEN = {
     "parity that always agrees": (
         "return bool(np.all(relative <= limit)), float(",
         "return True, float(",
-        ("01_reproduce_the_failure", "silent-proof"),
+        ("01_reproduce_the_failure", "silent-compare"),
     ),
     "weights that never vanish": (
         "return tuple(v.name for v in self.variables if v.reads and not v.initialized)",
