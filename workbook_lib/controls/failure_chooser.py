@@ -192,6 +192,7 @@ class _Chooser:
         self.given = Textarea(
             placeholder=f"or paste here {_LOG_OR_PATH}, and press Recognize",
             tooltip=_LOG_OR_PATH,
+            continuous_update=False,  # whole, before the click on the button
             rows=4,
         )
         for control in (self.pick, self.given):

@@ -72,8 +72,16 @@ class Comparison(Panel, Extended):
         asked = self.question
         own = progress.read().reasons.get(asked.id, "")
         ask = self.ask or _WHY
-        sentence = Textarea(value=own, placeholder=ask, rows=2, layout=Layout(width="40em"))
-        sentence.tooltip = ask
+        # Sent when the box is left, as one change: ipywidgets holds a second one back until the
+        # kernel has answered the first, but not the click on the button.
+        sentence = Textarea(
+            value=own,
+            placeholder=ask,
+            tooltip=ask,
+            rows=2,
+            continuous_update=False,
+            layout=Layout(width="40em"),
+        )
         show = Button(
             description="Compare with a model answer" if not own else "Compare again",
             tooltip="keeps your sentence, and shows a model answer",
