@@ -257,7 +257,7 @@ def doubt(
     """Say why a comparison proves nothing; empty if it proves something, or shows a fault."""
     if parity is not None and not parity.passed:
         return ""
-    outside = _kept_outside(graph)
+    outside = _kept_outside(graph, asked)
     if outside:
         return outside
     for one in asked:
@@ -273,14 +273,19 @@ def doubt(
     return _immobile(graph, asked, parity, recipe)
 
 
-def _kept_outside(graph: Graph) -> str:
+def _kept_outside(graph: Graph, asked: Sequence[Asked]) -> str:
     """Say what the lock kept from a trusted model: both of its sides answered without it."""
     outside = [line for line in graph.embedded_code if FILE in line or NETWORK in line]
     if not outside or not is_wanted():
         return ""
-    return (
-        f"the lock kept outside what the model reaches for ({outside[0]}), and it may answer "
-        "otherwise with it: --no-lock lets it, where you trust the model"
+    known = {one.name: one.function for one in graph.signatures}
+    starts = {known[name] for one in asked for name in one.names if name in known}
+    functions = [one for start in starts for one in graph.reachable(start)] or graph.functions
+    reached = {node.op for function in functions for node in function.nodes}
+    told = next((line for line in outside if line.split()[0] in reached), "")
+    return told and (
+        f"the lock kept outside what the model reaches for ({told}), and it may answer otherwise "
+        "with it: --no-lock lets it, where you trust the model"
     )
 
 
