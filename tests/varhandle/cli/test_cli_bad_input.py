@@ -245,8 +245,13 @@ def test_a_working_folder_that_was_deleted(tmp_path):
 
 
 WAITING = """
-import sys, time
+import signal, sys, time
 from varhandle.cli.program import run_program
+
+# As at a terminal: what starts the tests may have these two ignored, as nohup has.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 from varhandle.sandbox import run_isolated
 
 def register(commands):
