@@ -40,6 +40,7 @@ def test_what_the_cell_reads_of_the_notebook_comes_along_and_nothing_else(shell)
     code = (
         "def add():\n    return base + late\n"
         "own = [base for base in [add()]]\n"  # a name of its own is not taken along
+        "own = list(own)\n"
         "try:\n    math\nexcept NameError:\n    print('a module is imported where it is used')"
     )
     with capture_output() as shown:
