@@ -133,12 +133,12 @@ def lesson_index(notebooks: Sequence[Path]) -> str:
     for path in notebooks:
         about = json.loads(path.read_text(encoding="utf-8"))["metadata"].get("workbook", {})
         title = f"{path.stem[:2]} · {about['title']}" if "title" in about else path.stem
-        minutes = f"{about.get('read_minutes', '')} + {about.get('do_minutes', '')}"
+        minutes = about.get("minutes", "")
         rows.append(f"| [{title}]({path.name}) | {about.get('question', '')} | {minutes} |")
     opening = (
         "# Lessons\n\nThese pages show each lesson after a run. To predict, to change the code and "
         "to have your change checked, open it in JupyterLab: `make lab`.\n\n"
-        "| lesson | the question | minutes to read + to do |\n|---|---|---|"
+        "| lesson | the question | minutes |\n|---|---|---|"
     )
     return _with_contents([opening, *rows], [path.stem for path in notebooks])
 

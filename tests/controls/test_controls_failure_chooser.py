@@ -9,7 +9,7 @@ import pytest
 from varhandle.families.catalog import FAMILIES
 from workbook_lib import controls
 from workbook_lib.controls.failure_chooser import FailureTable, of_family
-from workbook_lib.lesson.where_taught import WHERE_TAUGHT, place_of
+from workbook_lib.lesson.where_taught import place_of, where_taught
 from workbook_lib.locations import project_root
 
 LITERAL = "error: 'tf.VarHandleOp' op is neither a custom op nor a flex op"
@@ -17,8 +17,9 @@ HALF_READER = project_root() / "data" / "half_reader"
 
 
 def test_every_family_leads_to_a_section_that_there_is():
-    assert set(WHERE_TAUGHT) == {family.id for family in FAMILIES}
-    for file, cell in WHERE_TAUGHT.values():
+    assert set(where_taught()) == {family.id for family in FAMILIES}
+    for place in where_taught().values():
+        file, cell = place.file, place.cell
         notebook = json.loads((project_root() / "notebooks" / file).read_text(encoding="utf-8"))
         found = [one for one in notebook["cells"] if one["id"] == cell]
         assert len(found) == 1, f"{file} has no cell {cell}"
@@ -37,7 +38,7 @@ def test_what_is_picked_gets_its_own_answer(family):
 def test_a_pasted_log_a_log_file_and_a_model_are_told_apart(tmp_path):
     pasted = controls.recognize(f"Traceback\n{LITERAL}\n" + "x" * 5000)
     assert pasted.families[0].id == "unsupported-variable-dtype"
-    assert "01 · Reproduce the failure, “3 · The literal message”" in pasted.text()
+    assert "11 · The error, “The whole message”" in pasted.text()
     assert controls.recognize(LITERAL + "y" * 5000).families  # one line, longer than a name may be
     log = tmp_path / "log.txt"
     log.write_text(LITERAL, encoding="utf-8")

@@ -9,7 +9,7 @@ import pytest
 
 from workbook_lib import lesson
 from workbook_lib.editions.slides import LINES, slide_notebook, write
-from workbook_lib.lesson.questions import prediction_question, quiz_questions
+from workbook_lib.lesson.content import prediction_question, quiz_questions
 from workbook_lib.runs import all_notebooks
 
 every = pytest.mark.parametrize("path", all_notebooks(), ids=lambda path: path.stem)

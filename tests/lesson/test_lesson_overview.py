@@ -41,22 +41,21 @@ def notebooks(tmp_path, monkeypatch):
 def test_ids_are_read_in_the_order_they_are_written(notebooks):
     write(
         notebooks,
-        "01_one.ipynb",
+        "11_one.ipynb",
         'lesson.predict(\n    "demo/b")\nlesson.predict("demo/a")',
         'lesson.predict("demo/b")\nother.predict("no")\nlesson.quiz("reproduce")',
         'lesson.quiz("no such lesson")',
         exercises=("demo/names", "demo/freeze"),
         title="One",
         question="Why?",
-        read_minutes=3,
-        do_minutes=4,
+        minutes=7,
     )
     (found,) = read_outlines()
     assert found == outline_module.NotebookOutline(
-        *("01_one.ipynb", "One", "Why?", 3, 4, ("demo/b", "demo/a"), ("demo/names", "demo/freeze")),
+        *("11_one.ipynb", "One", "Why?", 7, ("demo/b", "demo/a"), ("demo/names", "demo/freeze")),
         ("reproduce/quiz-gone", "reproduce/quiz-look", "reproduce/quiz-proof"),
     )
-    assert found.number == "01"
+    assert found.number == "11"
 
 
 @pytest.mark.parametrize(
@@ -70,7 +69,7 @@ def test_ids_are_read_in_the_order_they_are_written(notebooks):
     ],
 )
 def test_magics_do_not_hide_what_is_beside_them(notebooks, cell):
-    write(notebooks, "01_one.ipynb", cell)
+    write(notebooks, "11_one.ipynb", cell)
     assert read_outlines()[0].predictions == ("demo/p",)
 
 
@@ -85,7 +84,7 @@ def test_magics_do_not_hide_what_is_beside_them(notebooks, cell):
     ],
 )
 def test_cells_that_say_nothing_are_passed_over(notebooks, cell):
-    write(notebooks, "01_one.ipynb", cell, 'lesson.predict("demo/p")')
+    write(notebooks, "11_one.ipynb", cell, 'lesson.predict("demo/p")')
     (found,) = read_outlines()
     assert (found.predictions, found.exercises) == (("demo/p",), ())
 
@@ -100,24 +99,28 @@ def test_copies_scratch_files_and_broken_files_are_no_notebooks_of_ours(notebook
     (found,) = read_outlines()
     assert found.file == "02_two_words.ipynb"
     assert found.title == "Two words"
-    assert found.read_minutes is None
+    assert found.minutes is None
 
 
 @pytest.fixture
 def two(notebooks):
     ask = [f'lesson.predict("demo/{name}")' for name in "pq"]
-    write(notebooks, "00_start.ipynb", title="Start & go", question="Ready?", read_minutes=2)
+    write(notebooks, "00_start.ipynb", title="Start & go", question="Ready?", minutes=2)
     ids = ("demo/names", "demo/freeze")
-    write(notebooks, "01_one.ipynb", *ask, exercises=ids, title="One")
+    write(notebooks, "11_one.ipynb", *ask, exercises=ids, title="One")
 
 
 def test_an_empty_board(two):
     assert lesson.board().text() == (
-        "No.  Notebook    Predictions made  Exercises right  Quiz right  Done\n"
-        "---  ----------  ----------------  ---------------  ----------  ----------------------\n"
-        "00   Start & go  none here         none here        none here\n"
-        "01   One         0 of 2            0 of 2           none here   [....................]\n"
-        "     Drills      none here         0 of 30          none here   [....................]\n"
+        "No.  Notebook              Predictions made  Exercises right  Quiz right  Done\n"
+        "---  --------------------  ----------------  ---------------  ----------  "
+        "----------------------\n"
+        "00   Start & go            none here         none here        none here\n"
+        "     Part 1 · The failure\n"
+        "11   One                   0 of 2            0 of 2           none here   "
+        "[....................]\n"
+        "     Drills                none here         0 of 30          none here   "
+        "[....................]\n"
         "Next: One"
     )
     assert lesson.board().html() == lesson.board().html()
@@ -139,11 +142,11 @@ def test_the_board_counts_what_is_predicted_and_what_is_right(two):
 
 
 def test_the_board_counts_the_quiz_and_a_reset_forgets_it(notebooks):
-    write(notebooks, "01_one.ipynb", 'lesson.quiz("reproduce")', title="One")
+    write(notebooks, "11_one.ipynb", 'lesson.quiz("reproduce")', title="One")
     lesson.quiz("reproduce").answer(1, "b")
     lesson.quiz("reproduce").answer(2, "b")
     assert "none here         none here        1 of 3      [######" in lesson.board().text()
-    lesson.reset("01")
+    lesson.reset("11")
     assert "0 of 3" in lesson.board().text()
     assert not progress.read().quizzes
 
@@ -154,11 +157,13 @@ def test_board_and_map_link_to_the_notebooks_beside_them(two):
 
 
 def test_the_map(two):
-    assert lesson.map_of_notebooks().text().splitlines()[2] == ("00   Start & go  Ready?        2")
+    assert lesson.map_of_notebooks().text().splitlines()[2] == (
+        "00   Start & go            Ready?        2"
+    )
     assert repr(lesson.map_of_notebooks()) == "NotebookMap(2 notebooks)"
 
 
-@pytest.mark.parametrize("name", ["01", "01_one", "01_one.ipynb"])
+@pytest.mark.parametrize("name", ["11", "11_one", "11_one.ipynb"])
 def test_a_reset_is_for_one_notebook(two, name):
     progress.record("prediction", id="demo/p", answer="x")
     progress.record("exercise", id="demo/names", status="right")
@@ -169,7 +174,7 @@ def test_a_reset_is_for_one_notebook(two, name):
 
 
 def test_a_reset_of_an_unknown_notebook_names_those_there_are(two):
-    with pytest.raises(ValueError, match=r"00_start\.ipynb, 01_one\.ipynb"):
+    with pytest.raises(ValueError, match=r"00_start\.ipynb, 11_one\.ipynb"):
         lesson.reset("07")
 
 
@@ -182,8 +187,8 @@ def test_a_folder_without_notebooks(notebooks):
 @pytest.fixture
 def board_box(notebooks, monkeypatch):
     """The control of two notebooks, each with a prediction that is made; and how often it drew."""
-    write(notebooks, "01_one.ipynb", 'lesson.predict("demo/a")', title="One")
-    write(notebooks, "02_two.ipynb", 'lesson.predict("demo/b")', title="Two")
+    write(notebooks, "11_one.ipynb", 'lesson.predict("demo/a")', title="One")
+    write(notebooks, "12_two.ipynb", 'lesson.predict("demo/b")', title="Two")
     progress.record("prediction", id="demo/a", answer="x")
     progress.record("prediction", id="demo/b", answer="y")
     drawn = []
@@ -199,10 +204,10 @@ def test_a_notebook_is_forgotten_only_after_a_second_press(board_box):
     box, drawn = board_box
     choice, ask, said, yes, _, sure = parts(box)
     assert sure.layout.display == "none"
-    choice.value = "01_one.ipynb"
+    choice.value = "11_one.ipynb"
     ask.click()
     assert sure.layout.display is None
-    assert "Forget your answers in 01 One?" in said.value
+    assert "Forget your answers in 11 One?" in said.value
     assert set(progress.read().predictions) == {"demo/a", "demo/b"}
     assert not drawn
     yes.click()
@@ -225,13 +230,13 @@ def test_no_keeps_everything(board_box):
 def test_another_choice_takes_the_question_back(board_box):
     choice, ask, said, _, _, sure = parts(board_box[0])
     ask.click()
-    choice.value = "02_two.ipynb"
+    choice.value = "12_two.ipynb"
     assert sure.layout.display == "none"
     assert said.value == ""
 
 
 def test_the_board_leads_to_what_is_next(notebooks):
-    write(notebooks, "01_one.ipynb", 'lesson.predict("demo/a")', title="One")
+    write(notebooks, "11_one.ipynb", 'lesson.predict("demo/a")', title="One")
     board = lesson.board()
     assert board.text().endswith("Next: One")
-    assert board.html().endswith('Next: <a href="01_one.ipynb">One</a></div>')
+    assert board.html().endswith('Next: <a href="11_one.ipynb">One</a></div>')

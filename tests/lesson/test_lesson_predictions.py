@@ -9,8 +9,8 @@ from varhandle.display import TONES
 from varhandle.sandbox import Record
 from workbook_lib import lesson
 from workbook_lib.lesson import predictions, progress
+from workbook_lib.lesson.content import Question
 from workbook_lib.lesson.predictions import Prediction
-from workbook_lib.lesson.questions import Question
 
 OPTIONS = {"add": "at model.add", "convert": "in converter.convert()", None: "nowhere"}
 WHY = "The shapes of `kernel` do not fit."

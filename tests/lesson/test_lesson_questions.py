@@ -1,5 +1,6 @@
 """The questions of every lesson, as data; the functions that read an answer off a run; the quiz."""
 
+import re
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -9,9 +10,8 @@ import pytest
 from varhandle.sandbox import Record
 from workbook_lib import lesson
 from workbook_lib.lesson import progress
-from workbook_lib.lesson.outline import read_outlines
-from workbook_lib.lesson.predictions import Prediction
-from workbook_lib.lesson.questions import (
+from workbook_lib.lesson.content import (
+    card_of,
     convert,
     freeze,
     inspect,
@@ -24,6 +24,10 @@ from workbook_lib.lesson.questions import (
     quiz_questions,
     reproduce,
 )
+from workbook_lib.lesson.links import OFFICIAL_PAGES
+from workbook_lib.lesson.outline import read_outlines
+from workbook_lib.lesson.predictions import Prediction
+from workbook_lib.locations import project_root
 
 ASKED = [question for name in lessons() for question in prediction_questions(name)]
 QUIZZES = [question for name in lessons() for question in quiz_questions(name)]
@@ -80,9 +84,57 @@ def test_ids_are_there_once_and_begin_as_their_lesson():
             assert question.id.startswith(f"{name}/")
 
 
+RECUT = [one for one in read_outlines() if one.file[0] in "123" and one.name in lessons()]
+every_lesson = pytest.mark.parametrize("found", RECUT, ids=lambda found: found.name)
+
+
+@every_lesson
+def test_a_prediction_has_a_debrief_for_whoever_teaches(found):
+    for question in prediction_questions(found.name):
+        assert len(question.debrief.split()) >= 12, question.id
+        assert question.debrief.endswith((".", "?"))
+
+
+@every_lesson
+def test_a_card_is_short_and_its_cure_is_run_by_the_tests_of_its_lesson(found):
+    card = card_of(found.name)
+    if card is None:
+        assert not found.exercises, "a lesson has a card"
+        return
+    for sentence in (card.symptom, card.cause):
+        assert len(sentence.split()) <= 30
+        assert sentence.endswith(".")
+    assert 1 <= len(card.cure.splitlines()) <= 3
+    assert card.pages
+    tests = (project_root() / "tests" / "lesson" / f"test_{found.name}.py").read_text()
+    assert f'run_cure("{found.name}"' in tests
+
+
+def test_a_card_is_shown_with_its_pages_as_links():
+    card = lesson.card("the_error")
+    title, address = card.pages[0]
+    assert card.text().startswith(f"Symptom: {card.card.symptom}\nCause: {card.card.cause}\nCure:")
+    assert f"  {title}: {address}" in card.text()
+    assert f'<a href="{address}" target="_blank" rel="noopener">{title}</a>' in card.html()
+    with pytest.raises(ValueError, match="no lesson 'nowhere'"):
+        lesson.card("nowhere")
+
+
+def test_every_official_page_is_used_and_is_on_a_site_of_the_makers():
+    used = {key for name in lessons() if (card := card_of(name)) for key in card.pages}
+    assert used == set(OFFICIAL_PAGES)
+    addresses = [address for _, address in OFFICIAL_PAGES.values()]
+    assert len(set(addresses)) == len(addresses)
+    github = r"github\.com/(tensorflow|google-ai-edge)"
+    sites = rf"(ai\.google\.dev/edge|www\.tensorflow\.org|keras\.io|{github})"
+    for title, address in OFFICIAL_PAGES.values():
+        assert re.fullmatch(rf"https://{sites}/[\w/.#-]+", address), address
+        assert title[0].isupper(), title
+
+
 def test_reading_all_questions_imports_nothing_heavy():
     code = (
-        "import sys\nfrom workbook_lib.lesson.questions import lessons, quiz_questions\n"
+        "import sys\nfrom workbook_lib.lesson.content import lessons, quiz_questions\n"
         "[quiz_questions(name) for name in lessons()]\n"
         "print(*sorted({'tensorflow', 'numpy', 'IPython', 'ipywidgets'} & set(sys.modules)))"
     )

@@ -5,16 +5,22 @@ import re
 
 import pytest
 
+from workbook_lib.lesson.content import prediction_question, quiz_questions
 from workbook_lib.lesson.outline import read_outlines
-from workbook_lib.lesson.questions import prediction_question, quiz_questions
 from workbook_lib.lesson.solutions import solution_code
 from workbook_lib.locations import project_root
 from workbook_lib.runs import all_notebooks
 
 NOTEBOOKS = all_notebooks()
-LESSONS = NOTEBOOKS[1:-1]
-"""The first is the way in. The last is a report on a model, which others read as well: nobody is
-asked anything there."""
+NOT_YET_RECUT = [path for path in NOTEBOOKS if "01" <= path.stem[:2] <= "08"]
+LESSONS = [
+    path
+    for path in NOTEBOOKS
+    if path.stem[0] in "123" and "your_own_model" not in path.stem and path not in NOT_YET_RECUT
+]
+"""Not the way in, and not the report on a model, which others read as well: nobody is asked
+anything there. An appendix (9x) may be without an exercise."""
+APPENDICES = [path for path in NOTEBOOKS if path.stem[0] == "9"]
 EXCUSED = {"nbval-ignore-output", "nbval-skip"}
 FOLDED = {"setup", "question", "proof"}
 """Cells that a learner need not read; their output is shown. A proof holds asserts, for those who
@@ -65,7 +71,54 @@ def opening(path):
     return "\n".join(texts[:first])
 
 
-@every
+def minutes_of(path):
+    """The minutes that a first-time reader takes, by what is to be read and done.
+
+    120 words and 10 lines of code a minute, a minute a prediction, half a minute a question of the
+    quiz, and for an exercise a minute and half a minute more for each line that is to be written.
+    The factor is from four lessons that were worked through as first-time readers: they took 50 to
+    75 minutes each, 62 as a mean, where this alone gives 56.
+    """
+    found = outline(path)
+    asked = [
+        (one.text, *one.options.values()) for one in map(prediction_question, found.predictions)
+    ]
+    asked += [(one.text, *one.options) for one in quizzes(path)]
+    words = prose_words(path) + sum(len(" ".join(texts).split()) for texts in asked)
+    doing = len(found.predictions) + 0.5 * len(quizzes(path))
+    doing += sum(1 + 0.5 * lines for lines in lines_to_write(path))
+    return 1.1 * (words / 120 + lines_in_sight(path) / 10 + doing)
+
+
+def lines_to_write(path):
+    """For each exercise, the lines of its solution that its stub does not have."""
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    for cell in notebook["cells"]:
+        if "exercise" in tags(cell):
+            solution = solution_code(notebook, cell["metadata"]["workbook"]["exercise"])
+            yield len(set(solution.splitlines()) - set(source(cell).splitlines()) - {""})
+
+
+def prose_words(path):
+    texts = [source(cell) for cell in cells(path, "markdown") if not is_folded(cell)]
+    return sum(len(text.split()) for text in texts)
+
+
+def lines_in_sight(path):
+    """Lines of code that a learner is to read; a stub is written, and a check is a click."""
+    seen = [cell for cell in cells(path, "code") if not is_folded(cell)]
+    read = [cell for cell in seen if not tags(cell) & {"exercise", "check"}]
+    return sum(len(source(cell).splitlines()) for cell in read)
+
+
+recut = pytest.mark.parametrize(
+    "path",
+    [path for path in NOTEBOOKS if path not in NOT_YET_RECUT],
+    ids=lambda path: path.stem,
+)
+
+
+@recut
 def test_opens_with_question_ability_needs_and_minutes(path):
     first = opening(path)
     assert first.startswith(f"# {path.stem[:2]} · ")
@@ -73,54 +126,43 @@ def test_opens_with_question_ability_needs_and_minutes(path):
         assert part in first, f"the opening lacks {part}"
 
 
-@every
-def test_closes_with_key_points_and_what_comes_next(path):
-    last = source(cells(path)[-1])
-    assert last.startswith("## Key points")
-    assert "**Next:**" in last
+@recut
+def test_closes_with_its_card_and_what_comes_next(path):
+    *_, before, last = cells(path)
+    assert "**Next:**" in source(last)
+    if path in LESSONS:
+        assert source(last).startswith("**Next:**")
+        assert source(before) == f'lesson.card("{outline(path).name}")'
 
 
-@every
-def test_the_opening_says_the_minutes_of_the_metadata(path):
-    said = re.search(r"\*\*Minutes:\*\* (\d+) to read, (\d+) to do", opening(path))
-    found = outline(path)
-    assert (int(said[1]), int(said[2])) == (found.read_minutes, found.do_minutes)
-
-
-@every
-def test_the_minutes_are_those_of_its_words_and_tasks(path):
-    """Prose at 200 words a minute; a line of code as five words, as few read every sign of it.
-
-    Three minutes an exercise, half a minute a question. What is folded is not counted.
-    """
-    found = outline(path)
-    asked = [
-        (one.text, *one.options.values()) for one in map(prediction_question, found.predictions)
-    ]
-    asked += [(one.text, *one.options) for one in quizzes(path)]
-    words = sum(len(" ".join(texts).split()) for texts in asked)
-    seen = [cell for cell in cells(path) if not is_folded(cell)]
-    words += sum(len(source(c).split()) for c in seen if c["cell_type"] == "markdown")
-    lines = sum(len(source(c).splitlines()) for c in seen if c["cell_type"] == "code")
-    reading = (words + 5 * lines) / 200
-    doing = 3 * len(found.exercises) + 0.5 * len(asked)
-    assert abs(found.read_minutes - reading) <= 1.5, f"{reading:.1f} minutes to read"
-    assert abs(found.do_minutes - doing) <= 1.5, f"{doing:.1f} minutes to do"
+@recut
+def test_the_minutes_are_those_of_what_is_read_and_done(path):
+    said = int(re.search(r"\*\*Minutes:\*\* (\d+)", opening(path))[1])
+    assert said == outline(path).minutes
+    assert abs(said - minutes_of(path)) <= 1, f"{minutes_of(path):.1f} minutes"
 
 
 @lesson
-def test_a_lesson_has_three_predictions_and_two_exercises_in_15_to_25_minutes(path):
+def test_a_lesson_is_one_idea_in_10_to_15_minutes(path):
     found = outline(path)
-    assert 15 <= found.read_minutes + found.do_minutes <= 25
-    assert len(found.predictions) >= 3
-    assert len(found.exercises) >= 2
+    assert 10 <= found.minutes <= 15
+    assert 200 <= prose_words(path) <= 500
+    assert lines_in_sight(path) <= 120
+    assert len(cells(path, "code")) <= 25
+    assert found.predictions
+    assert found.exercises
+
+
+@pytest.mark.parametrize("path", APPENDICES, ids=lambda path: path.stem)
+def test_an_appendix_is_short(path):
+    assert outline(path).minutes <= 15
 
 
 @lesson
-def test_a_lesson_ends_with_its_quiz(path):
-    *_, quiz, closing = cells(path)
-    assert re.fullmatch(r'lesson\.quiz\("\w+"\)', source(quiz))
-    assert source(closing).startswith("## Key points")
+def test_a_lesson_ends_with_its_quiz_and_its_card(path):
+    code = [source(cell) for cell in cells(path, "code")]
+    name = outline(path).name
+    assert code[-2:] == [f'lesson.quiz("{name}")', f'lesson.card("{name}")']
     assert len(outline(path).quiz) == 3
 
 
@@ -261,11 +303,7 @@ def test_tags_are_known(path):
     assert set().union(*(tags(cell) for cell in cells(path))) <= known
 
 
-@every
-def test_the_readme_lists_it_with_its_question_and_minutes(path):
-    found = outline(path)
-    row = (
-        f"| {found.number} | [{path.stem[3:]}](notebooks/{path.name}) | {found.question} "
-        f"| {found.read_minutes} + {found.do_minutes} |"
-    )
-    assert row in (project_root() / "README.md").read_text(encoding="utf-8")
+@recut
+def test_the_readme_links_it(path):
+    text = (project_root() / "README.md").read_text(encoding="utf-8")
+    assert f"(notebooks/{path.name})" in text

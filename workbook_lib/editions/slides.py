@@ -19,8 +19,8 @@ from urllib.parse import quote
 
 from varhandle.atomic_write import write_all
 from varhandle.display import panel_html
+from workbook_lib.lesson.content import prediction_question, quiz_questions
 from workbook_lib.lesson.observations import observed_line, question_lines
-from workbook_lib.lesson.questions import prediction_question, quiz_questions
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -192,7 +192,7 @@ def slides_html(notebook: NotebookNode, title: str) -> str:
     resources = {
         "metadata": {"name": title},
         "deck_style": (_TEMPLATES / "deck" / "deck.css").read_text(encoding="utf-8"),
-        "deck_minutes": about.get("read_minutes", 0) + about.get("do_minutes", 0),
+        "deck_minutes": about.get("minutes", 0),
     }
     body, _ = exporter.from_notebook_node(slide_notebook(notebook), resources=resources)
     return str(body)

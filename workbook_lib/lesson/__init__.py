@@ -6,6 +6,7 @@ TensorFlow, IPython, ipywidgets or matplotlib before it has to draw something; a
 import TensorFlow where that notebook has it imported.
 """
 
+from workbook_lib.lesson.cards import LessonCard as card  # noqa: N813 - a notebook reads: card
 from workbook_lib.lesson.drill_panel import drills
 from workbook_lib.lesson.exercises import Wrong, exercise
 from workbook_lib.lesson.overview import board, map_of_notebooks, reset
@@ -15,6 +16,7 @@ from workbook_lib.lesson.quizzes import Quiz as quiz  # noqa: N813 - a notebook 
 __all__ = [
     "Wrong",
     "board",
+    "card",
     "drills",
     "exercise",
     "map_of_notebooks",

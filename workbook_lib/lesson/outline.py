@@ -7,30 +7,48 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from workbook_lib.lesson.content import lessons, quiz_questions
 from workbook_lib.lesson.progress import working_copy
-from workbook_lib.lesson.questions import lessons, quiz_questions
 
 _NAME = re.compile(r"\d\d_[a-z0-9_]+\.ipynb")
 _ASKS = re.compile(r"""^\s*lesson\.(predict|quiz)\(\s*(["'])(.+?)\2""", re.MULTILINE)
+
+#: First digit of a notebook's number -> the part of the workbook, in the order of the digits.
+PARTS = {
+    "0": "Start here",
+    "1": "Part 1 · The failure",
+    "2": "Part 2 · The way to the device",
+    "3": "Part 3 · The state, and your own model",
+    "9": "Appendix",
+}
 
 
 @dataclass(frozen=True)
 class NotebookOutline:
     """What one notebook offers."""
 
-    file: str  # file name, such as ``01_reproduce_the_failure.ipynb``
+    file: str  # file name, such as ``11_the_error.ipynb``
     title: str  # its title
     question: str  # the question that it answers
-    read_minutes: int | None  # minutes to read; ``None`` if the notebook does not say
-    do_minutes: int | None  # minutes for the exercises; ``None`` if the notebook does not say
+    minutes: int | None  # that a first-time reader takes; ``None`` if the notebook does not say
     predictions: tuple[str, ...]  # ids of its predictions, in order
     exercises: tuple[str, ...]  # ids of its exercises, in order
     quiz: tuple[str, ...] = ()  # ids of the questions of its quiz, in order
 
     @property
     def number(self) -> str:
-        """The number it is taught under: ``01``."""
+        """The number it is taught under: ``11``."""
         return self.file[:2]
+
+    @property
+    def name(self) -> str:
+        """The name of its modules in ``lesson.content`` and ``lesson.checks``."""
+        return self.file[3:].removesuffix(".ipynb")
+
+    @property
+    def part(self) -> str:
+        """The part of the workbook that it belongs to, by its first digit."""
+        return PARTS.get(self.file[0], "")
 
 
 def read_outlines() -> tuple[NotebookOutline, ...]:
@@ -59,8 +77,7 @@ def _outline_of(file: Path) -> NotebookOutline | None:
         file=file.name,
         title=about.get("title") or file.stem[3:].replace("_", " ").capitalize(),
         question=about.get("question", ""),
-        read_minutes=about.get("read_minutes"),
-        do_minutes=about.get("do_minutes"),
+        minutes=about.get("minutes"),
         predictions=tuple(dict.fromkeys(name for kind, name in asks if kind == "predict")),
         exercises=tuple(dict.fromkeys(exercises)),
         quiz=tuple(dict.fromkeys(quiz)),

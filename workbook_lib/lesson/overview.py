@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from varhandle.display import TONES, RichTable, Table
@@ -29,6 +30,19 @@ class _Link:
 
     def __html__(self) -> str:
         return f'<a href="{html.escape(self.file)}">{html.escape(self.title)}</a>'
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A cell of a table: the part of the workbook whose lessons follow."""
+
+    title: str
+
+    def __str__(self) -> str:
+        return self.title
+
+    def __html__(self) -> str:
+        return f"<b>{html.escape(self.title)}</b>"
 
 
 @dataclass(frozen=True)
@@ -99,14 +113,18 @@ class ProgressBoard(_NotebookTable):
 
 
 class NotebookMap(_NotebookTable):
-    """The notebooks in order, with the question and the minutes of each."""
+    """The notebooks in order, part by part, with the question and the minutes of each."""
 
 
 def board() -> ProgressBoard:
     """Show how far you are in each notebook."""
     known = progress.read()
-    rows, following = [], None
+    rows: list[Sequence[object]] = []
+    following, part = None, ""
     for notebook in read_outlines():
+        if notebook.part != part and notebook.number != "00":
+            rows.append(("", _Part(notebook.part), "", "", "", ""))
+        part = notebook.part
         link = _Link(notebook.title, notebook.file)
         predictions, exercises, quiz = notebook.predictions, notebook.exercises, notebook.quiz
         counts = (
@@ -134,13 +152,16 @@ def _drills_row(known: progress.Progress) -> tuple[object, ...]:
 
 def map_of_notebooks() -> NotebookMap:
     """List the notebooks."""
-    headers = ("No.", "Notebook", "The question", "Minutes to read", "Minutes to do")
-    rows = []
-    for notebook in read_outlines():
-        minutes = (notebook.read_minutes, notebook.do_minutes)
-        told = ("" if number is None else number for number in minutes)
-        link = _Link(notebook.title, notebook.file)
-        rows.append((notebook.number, link, notebook.question, *told))
+    headers = ("No.", "Notebook", "The question", "Minutes")
+    rows: list[Sequence[object]] = []
+    for part, notebooks in groupby(read_outlines(), key=lambda notebook: notebook.part):
+        lessons = list(notebooks)
+        if lessons[0].number != "00":
+            whole = sum(lesson.minutes or 0 for lesson in lessons)
+            rows.append(("", _Part(part), "", whole or ""))
+        for lesson in lessons:
+            link = _Link(lesson.title, lesson.file)
+            rows.append((lesson.number, link, lesson.question, lesson.minutes or ""))
     return NotebookMap("The notebooks, in order", headers, rows)
 
 

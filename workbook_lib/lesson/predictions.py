@@ -12,6 +12,7 @@ from typing import Any
 
 from varhandle.display import Rich, panel_html
 from workbook_lib.lesson import progress
+from workbook_lib.lesson.content import Question, prediction_question
 from workbook_lib.lesson.control_box import (
     Extended,
     as_control,
@@ -21,7 +22,6 @@ from workbook_lib.lesson.control_box import (
 )
 from workbook_lib.lesson.observations import OBSERVED, QUESTION
 from workbook_lib.lesson.panels import Panel, inline_code_html, paragraphs_html
-from workbook_lib.lesson.questions import Question, prediction_question
 
 _HOW = (
     'Choose it in the running notebook, or call `lesson.predict("{}").answer("a")` in a new cell.'
@@ -33,7 +33,7 @@ _shown: dict[str, Prediction] = {}
 
 
 def predict(prediction_id: str) -> Prediction:
-    """Ask a question of ``lesson.questions``. Raises ``ValueError``: there is none of this id."""
+    """Ask a question of ``lesson.content``. Raises ``ValueError``: there is none of this id."""
     _shown[prediction_id] = Prediction(prediction_question(prediction_id))
     return _shown[prediction_id]
 

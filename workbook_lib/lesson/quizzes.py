@@ -8,9 +8,9 @@ from typing import Any
 
 from varhandle.display import panel_html
 from workbook_lib.lesson import progress
+from workbook_lib.lesson.content import QuizQuestion, quiz_questions
 from workbook_lib.lesson.control_box import Control, as_control, choice_box
 from workbook_lib.lesson.panels import Panel, inline_code_html, paragraphs_html
-from workbook_lib.lesson.questions import QuizQuestion, quiz_questions
 
 
 class Quiz(Control):

@@ -1,6 +1,6 @@
 """Where in the lessons each family of failure is met: a notebook, and the cell that begins it.
 
-A family that no lesson brings about leads to the notebook for a model of one's own.
+Each lesson says it of itself, as ``FAMILIES`` in its module of ``lesson.content``.
 """
 
 from __future__ import annotations
@@ -10,16 +10,14 @@ import html
 import json
 import re
 from dataclasses import dataclass
+from functools import cache
 
+from workbook_lib.lesson.content import families_of, lessons
 from workbook_lib.lesson.outline import read_outlines
 from workbook_lib.lesson.progress import working_copy
 
 _HEADING = re.compile(r"#+ (.+)")
-_OWN = "08_your_own_model.ipynb"
-
-#: Id of the family -> file of the notebook, id of the cell.
-WHERE_TAUGHT: dict[str, tuple[str, str]] = {
-    "unsupported-variable-dtype": ("01_reproduce_the_failure.ipynb", "literal-why"),
+_NOT_YET_MOVED = {
     "unsupported-variable-update": ("01_reproduce_the_failure.ipynb", "partial-why"),
     "flex-variable": ("01_reproduce_the_failure.ipynb", "three-fixes-why"),
     "flex-op-missing": ("01_reproduce_the_failure.ipynb", "three-fixes-why"),
@@ -42,14 +40,14 @@ WHERE_TAUGHT: dict[str, tuple[str, str]] = {
     "micro-needs-store": ("07_keep_the_state.ipynb", "about-micro"),
     "micro-op-not-registered": ("07_keep_the_state.ipynb", "about-micro"),
     "micro-arena-too-small": ("07_keep_the_state.ipynb", "about-micro"),
-    "tensor-list": (_OWN, "way-text"),
-    "random-draws": (_OWN, "way-text"),
-    "other-resource": (_OWN, "way-text"),
-    "package-conflict": (_OWN, "releases-text"),
-    "converter-call": (_OWN, "diagnosis-text"),
-    "delegate-refused": (_OWN, "file-text"),
-    "not-a-tflite-file": (_OWN, "file-text"),
-    "other-tflite-failure": (_OWN, "diagnosis-text"),
+    "tensor-list": ("08_your_own_model.ipynb", "way-text"),
+    "random-draws": ("08_your_own_model.ipynb", "way-text"),
+    "other-resource": ("08_your_own_model.ipynb", "way-text"),
+    "package-conflict": ("08_your_own_model.ipynb", "releases-text"),
+    "converter-call": ("08_your_own_model.ipynb", "diagnosis-text"),
+    "delegate-refused": ("08_your_own_model.ipynb", "file-text"),
+    "not-a-tflite-file": ("08_your_own_model.ipynb", "file-text"),
+    "other-tflite-failure": ("08_your_own_model.ipynb", "diagnosis-text"),
 }
 
 
@@ -72,7 +70,19 @@ class Place:
 
 def place_of(family: str) -> Place:
     """Return where the lessons meet a family, by its id."""
-    return Place(*WHERE_TAUGHT[family])
+    return where_taught()[family]
+
+
+@cache
+def where_taught() -> dict[str, Place]:
+    """Map the id of every family to its place."""
+    files = {one.name: one.file for one in read_outlines()}
+    return {family: Place(*place) for family, place in _NOT_YET_MOVED.items()} | {
+        family: Place(files[lesson], cell)
+        for lesson in lessons()
+        if lesson in files
+        for family, cell in families_of(lesson).items()
+    }
 
 
 def _heading(file: str, cell_id: str) -> str:

@@ -1,6 +1,6 @@
 """What notebook 07 asks."""
 
-from workbook_lib.lesson.questions import Question, QuizQuestion, nearest
+from workbook_lib.lesson.content import Question, QuizQuestion, nearest
 
 
 def amount(lost: float) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable, Iterable
 
-from workbook_lib.lesson.questions import Question, QuizQuestion
+from workbook_lib.lesson.content import Question, QuizQuestion
 
 
 def values_or_error(seen: list[float] | str) -> Hashable:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from workbook_lib.lesson.questions import Question, QuizQuestion
+from workbook_lib.lesson.content import Question, QuizQuestion
 
 if TYPE_CHECKING:
     from varhandle.sandbox import Record

@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable, Mapping, Sequence
 
-from workbook_lib.lesson.questions import Question, QuizQuestion
+from workbook_lib.lesson.content import Question, QuizQuestion
 
 
 def of_every_door(counts: Sequence[int]) -> Hashable:

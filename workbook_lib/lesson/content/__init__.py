@@ -1,8 +1,9 @@
-"""What the lessons ask: predictions with their model answers, and the quiz at a lesson's end.
+"""What a lesson has besides its cells: predictions, the quiz, the card, the failures it is about.
 
-Each lesson has one module here. It is named as the ids of the lesson begin: the questions
-``reproduce/…`` stand in ``reproduce.py``, as ``PREDICTIONS`` and ``QUIZ``. Nothing here imports
-TensorFlow, so that a board, a page or a test can read all questions.
+The notebook ``NN_name.ipynb`` has one module here, ``name.py``, and the ids of its questions and
+exercises begin with ``name/``. The module has ``PREDICTIONS`` and ``QUIZ`` and, where there is
+something to say, ``CARD`` and ``FAMILIES``. Nothing here imports TensorFlow, so that a board, a
+page or a test can read it all.
 
 No right answer to a prediction is stored. What is right is what the learner's run shows.
 """
@@ -25,6 +26,7 @@ class Question:
     options: Mapping[Hashable, str]  # what a run can show, as a short key -> what the learner reads
     why: str  # the model answer to "Why?": shown beside the learner's own, once there is one
     key_of: Callable[[Any], Hashable] | None = None  # what makes a key of what the run left behind
+    debrief: str = ""  # for whoever teaches: what many choose and why, and what to ask them then
 
     def observed(self, seen: Any) -> str:
         """Return the option that a run shows.
@@ -48,6 +50,30 @@ class QuizQuestion:
     right: str  # which of them is right
 
 
+@dataclass(frozen=True)
+class Card:
+    """What to keep of a lesson."""
+
+    symptom: str  # what the reader sees
+    cause: str
+    cure: str  # at most three lines of plain TensorFlow, LiteRT or shell
+    pages: tuple[str, ...]  # keys of ``lesson.links.OFFICIAL_PAGES``
+
+
+def card_of(lesson: str) -> Card | None:
+    """Return the card of a lesson. Raises ``ValueError``: there is no such lesson."""
+    found: Card | None = getattr(_lesson(lesson), "CARD", None)
+    return found
+
+
+def families_of(lesson: str) -> dict[str, str]:
+    """Map the failure families that a lesson brings about to the ids of the cells that begin them.
+
+    Raises ``ValueError``: there is no such lesson.
+    """
+    return dict(getattr(_lesson(lesson), "FAMILIES", {}))
+
+
 def prediction_question(question_id: str) -> Question:
     """Find the question of a prediction. Raises ``ValueError``: there is none of this id."""
     known = prediction_questions(question_id.partition("/")[0])
@@ -60,22 +86,22 @@ def prediction_question(question_id: str) -> Question:
 
 def prediction_questions(lesson: str) -> tuple[Question, ...]:
     """Return what a lesson lets predict. Raises ``ValueError``: there is no such lesson."""
-    return tuple(_lesson(lesson).PREDICTIONS)
+    return tuple(getattr(_lesson(lesson), "PREDICTIONS", ()))
 
 
 def quiz_questions(lesson: str) -> tuple[QuizQuestion, ...]:
     """Return the questions of a lesson's quiz. Raises ``ValueError``: there is no such lesson."""
-    return tuple(_lesson(lesson).QUIZ)
+    return tuple(getattr(_lesson(lesson), "QUIZ", ()))
 
 
 def lessons() -> tuple[str, ...]:
-    """Name every lesson that asks something, in alphabetical order."""
+    """Name every lesson that has a module here, in alphabetical order."""
     return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
 
 
 def _lesson(name: str) -> Any:
     if name not in lessons():
-        raise ValueError(f"no questions of a lesson {name!r}; there are {', '.join(lessons())}")
+        raise ValueError(f"no lesson {name!r}; there are {', '.join(lessons())}")
     return importlib.import_module(f"{__name__}.{name}")
 
 

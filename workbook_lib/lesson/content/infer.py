@@ -1,6 +1,6 @@
 """What notebook 06 asks."""
 
-from workbook_lib.lesson.questions import Question, QuizQuestion
+from workbook_lib.lesson.content import Question, QuizQuestion
 
 PREDICTIONS = (
     Question(

@@ -1,0 +1,15 @@
+"""The official pages that the lessons point to: the one home of every address outside."""
+
+from __future__ import annotations
+
+#: Key -> title, address. A card names the keys; the cheat sheet and the site list them all.
+OFFICIAL_PAGES: dict[str, tuple[str, str]] = {
+    "convert": (
+        "Convert TensorFlow models",
+        "https://ai.google.dev/edge/litert/conversion/tensorflow/overview",
+    ),
+    "select-ops": (
+        "Select TensorFlow operators",
+        "https://ai.google.dev/edge/litert/models/ops_select",
+    ),
+}
