@@ -77,14 +77,17 @@ def _add_edition(commands: Any) -> None:
         "Make another form of the notebooks. learner: a copy to work in, whose lessons are never "
         "overwritten once they are changed (see workbook fresh). solved: every exercise holds its "
         "solution, and its check must say Right. slides: a page of slides for each. html: a site. "
-        "They need no network. Exit code 1 if a notebook fails; then nothing is written."
+        "cheat-sheet: the cards of all lessons on one sheet of paper. They need no network. Exit "
+        "code 1 if a notebook fails; then nothing is written."
     )
     edition = commands.add_parser(
         "edition",
-        help="make a copy to work in, solved notebooks, slides, or a site",
+        help="make a copy to work in, solved notebooks, slides, a site, or the cheat sheet",
         description=about,
     )
-    edition.add_argument("kind", choices=("learner", "solved", "slides", "html"), help="which")
+    edition.add_argument(
+        "kind", choices=("learner", "solved", "slides", "html", "cheat-sheet"), help="which"
+    )
     edition.add_argument("notebooks", nargs="*", type=Path, metavar="NOTEBOOK", help="default: all")
     edition.add_argument(
         "--output",
@@ -195,6 +198,8 @@ def _fresh(options: argparse.Namespace) -> int:
 def _edition(options: argparse.Namespace) -> int:
     if options.kind == "learner":
         return _learner_edition(options)
+    if options.kind == "cheat-sheet":
+        return _cheat_sheet(options)
     from workbook_lib.editions import default_folder, make_edition
     from workbook_lib.runs import all_notebooks
 
@@ -209,6 +214,21 @@ def _edition(options: argparse.Namespace) -> int:
         )
     print(made.text())
     return 0 if made.ok else 1
+
+
+def _cheat_sheet(options: argparse.Namespace) -> int:
+    from workbook_lib.editions.cheat_sheet import FILE, write_cheat_sheet
+    from workbook_lib.editions.edition import require_packages
+
+    if options.notebooks:
+        raise BadInputError("the cheat sheet holds the card of every lesson: name no notebook")
+    require_packages("fpdf")
+    folder = options.output or Path("workbook-output")
+    with files_are_kept(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_cheat_sheet(folder / FILE)
+    print(f"written: {folder / FILE}")
+    return 0
 
 
 def _learner_edition(options: argparse.Namespace) -> int:

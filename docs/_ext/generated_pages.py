@@ -19,7 +19,11 @@ import varhandle
 from varhandle.families import compatibility
 from varhandle.families.base import Family
 from varhandle.families.catalog import FAMILIES
+from workbook_lib.editions.cheat_sheet import FILE, write_cheat_sheet
+from workbook_lib.lesson.cards import cheat_sheet_text
+from workbook_lib.lesson.content import prediction_question
 from workbook_lib.lesson.observations import answering_cells, observed_line
+from workbook_lib.lesson.outline import read_outlines
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -29,6 +33,7 @@ _DRILLS = re.compile(r'<a href="\.\./drills/[^"]*">([^<]*)</a>')  # they are no 
 _SCROLLS = re.compile(r'<(?:div|section) style="[^"]*overflow-x: auto[^"]*"')  # for the keyboard
 _EMPTY_HEADER = re.compile(r"<th[^>]*></th>")  # it says nothing to a screen reader
 
+_ON_PAPER = f"\n{{download}}`All of it on one sheet of paper, as PDF <{FILE}>`\n"
 _FONT_PRELOAD = re.compile(r'<link rel="preload" as="font"[^>]*>')
 
 
@@ -66,6 +71,8 @@ def write_all(sources: Path, lessons_folder: str) -> None:
         "lessons/index.md": lesson_index(notebooks),
         **{f"families/{family.id}.md": family_page(family) for family in FAMILIES},
         "families/index.md": family_index(),
+        "cheat_sheet.md": cheat_sheet_text() + _ON_PAPER,
+        "debriefs.md": debriefs(),
         "commands.md": commands(),
         "python.md": python_names(),
     }
@@ -73,6 +80,25 @@ def write_all(sources: Path, lessons_folder: str) -> None:
         path = Path(sources, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+    write_cheat_sheet(Path(sources, FILE))
+
+
+def debriefs() -> str:
+    """Return for each prediction what whoever teaches says once its answer is seen."""
+    lines = [
+        "# Debriefs\n\nFor whoever teaches: each prediction of the lessons, the model answer to "
+        "“Why?”, and what many choose. The slides have the same as speaker notes.\n"
+    ]
+    for found in read_outlines():
+        if found.predictions:
+            lines.append(f"## {found.number} · {found.title}\n")
+        for asked in map(prediction_question, found.predictions):
+            options = "".join(f"- {option}\n" for option in asked.options.values())
+            lines.append(
+                f"### {asked.text}\n\n{options}\n**Why:** {asked.why}\n\n"
+                f"**Debrief:** {asked.debrief or 'Ask what each option would mean.'}\n"
+            )
+    return "\n".join(lines)
 
 
 def lesson(path: Path) -> str:

@@ -9,7 +9,7 @@ import pytest
 from varhandle.families.catalog import FAMILIES
 from workbook_lib import controls
 from workbook_lib.controls.failure_chooser import FailureTable, of_family
-from workbook_lib.lesson.where_taught import place_of, where_taught
+from workbook_lib.lesson.where_taught import family_places, place_of
 from workbook_lib.locations import project_root
 
 LITERAL = "error: 'tf.VarHandleOp' op is neither a custom op nor a flex op"
@@ -17,8 +17,8 @@ HALF_READER = project_root() / "data" / "half_reader"
 
 
 def test_every_family_leads_to_a_section_that_there_is():
-    assert set(where_taught()) == {family.id for family in FAMILIES}
-    for place in where_taught().values():
+    assert set(family_places()) == {family.id for family in FAMILIES}
+    for place in family_places().values():
         file, cell = place.file, place.cell
         notebook = json.loads((project_root() / "notebooks" / file).read_text(encoding="utf-8"))
         found = [one for one in notebook["cells"] if one["id"] == cell]

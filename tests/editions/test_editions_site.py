@@ -8,6 +8,8 @@ from html.parser import HTMLParser
 import pytest
 
 from varhandle.families.catalog import FAMILIES
+from workbook_lib.lesson.cards import lesson_cards
+from workbook_lib.lesson.content import lessons, prediction_questions
 from workbook_lib.runs import all_notebooks
 
 every = pytest.mark.parametrize("path", all_notebooks(), ids=lambda path: path.stem)
@@ -119,3 +121,20 @@ def test_links_between_lessons_lead_to_pages(site):
         for link in re.findall(r'href="([^"#]+\.(?:html|ipynb))', page):
             if not link.startswith("http"):
                 assert (site.folder / "lessons" / link).resolve().is_file(), (path.name, link)
+
+
+def test_the_cheat_sheet_is_a_page_and_a_sheet_of_paper(site):
+    page = text_of(site, "cheat_sheet.html")
+    for one in lesson_cards():
+        for words in (one.card.symptom, one.card.cause, one.card.cure):
+            assert words_of(words) in words_of(page)
+    [sheet] = site.folder.rglob("cheat-sheet.pdf")
+    assert f'href="{sheet.relative_to(site.folder).as_posix()}"' in page
+
+
+def test_every_prediction_has_its_debrief(site):
+    page = words_of(text_of(site, "debriefs.html"))
+    for name in lessons():
+        for question in prediction_questions(name):
+            for words in (question.text, question.why, question.debrief):
+                assert words_of(words) in page, question.id

@@ -9,6 +9,7 @@ import pytest
 
 from workbook_lib.cli import main
 from workbook_lib.lesson import learner_copy
+from workbook_lib.lesson.cards import lesson_cards
 from workbook_lib.lesson.learner_copy import find_copy, update_copy
 from workbook_lib.locations import project_root
 
@@ -56,6 +57,8 @@ def project(tmp_path, monkeypatch):
     (root / "notebooks").mkdir(parents=True)
     (root / "data").mkdir()
     (root / "data" / "numbers.txt").write_text("1 2 3")
+    (root / "docs").mkdir()
+    (root / "docs" / "glossary.md").write_text("# Glossary\n\n```{glossary}\nop\n  A step.\n```\n")
     monkeypatch.setattr(learner_copy, "project_root", lambda: root)
     publish(root, FIRST)
     return root
@@ -110,8 +113,22 @@ def test_a_lesson_is_handed_out_without_outputs_as_jupyter_writes_it(folder):
             assert (cell.outputs, cell.execution_count) == ([], None)
     assert notebook.metadata.language_info.version == ".".join(map(str, sys.version_info[:3]))
     assert (folder / "data" / "numbers.txt").read_text() == "1 2 3"
-    here = [".workbook", "data", "drills", "notebooks"]
+    here = [".workbook", "cheat-sheet.md", "data", "drills", "glossary.md", "notebooks"]
     assert sorted(path.name for path in folder.iterdir()) == here
+
+
+def test_a_copy_has_the_cheat_sheet_and_the_glossary_as_plain_markdown(tmp_path):
+    update_copy(tmp_path)
+    sheet = (tmp_path / "cheat-sheet.md").read_text()
+    for one in lesson_cards():
+        assert f"## {one.number} · {one.title}\n" in sheet
+        assert f"```python\n{one.card.cure}\n```" in sheet
+    terms = (tmp_path / "glossary.md").read_text()
+    entries = re.findall(r"^\w.*$", (project_root() / "docs" / "glossary.md").read_text(), re.M)
+    assert len(entries) > 20
+    for entry in entries:
+        assert re.search(rf"^\*\*{re.escape(entry)}:\*\* [A-Z`]", terms, re.M), entry
+    assert "{glossary}" not in terms
 
 
 def test_jupyter_saves_a_lesson_as_it_was_handed_out(tmp_path):

@@ -69,10 +69,7 @@ def make_edition(
     made. Raises ``OSError``: the files cannot be written.
     """
     writer, needs = _WRITERS[kind]
-    for package in needs:
-        if importlib.util.find_spec(package) is None:
-            name = package.replace("_", "-")
-            raise RunInputError(f'{name} is missing: pip install ".[docs]"')
+    require_packages(*needs)
     made = {path: _source(path, kind) for path in notebooks}
     check_copies(notebooks, folder)
     problems: list[str] = []
@@ -90,6 +87,14 @@ def make_edition(
         raise RunInputError(f"{folder}: no folder for the results ({error.strerror})") from error
     written = writer({path.name: notebook for path, notebook in made.items()}, folder)
     return Edition(kind, folder, tuple(written))
+
+
+def require_packages(*names: str) -> None:
+    """Raise ``RunInputError`` where a package of the site's layer is not installed."""
+    for name in names:
+        if importlib.util.find_spec(name) is None:
+            package = {"fpdf": "fpdf2"}.get(name, name.replace("_", "-"))
+            raise RunInputError(f"{package} is missing: make site installs it")
 
 
 def _source(path: Path, kind: Kind) -> NotebookNode:
@@ -133,7 +138,7 @@ _WRITERS: dict[
 ] = {
     "solved": (_write_solved, ()),
     "slides": (slides.write, ("sphinx_revealjs",)),
-    "html": (site.write, ("sphinx", "myst_nb", "sphinx_book_theme")),
+    "html": (site.write, ("sphinx", "myst_nb", "sphinx_book_theme", "fpdf")),
 }
 
 

@@ -111,7 +111,7 @@ def _code(cell: NotebookNode) -> Iterator[tuple[NotebookNode, str]]:
             cell.metadata.update(question=True, notes=_quiz_answers(quiz[1]))
         elif observed and (asked := _OBSERVE.search(cell.source)):
             output.data["text/html"] = panel_html("neutral", observed)
-            cell.metadata.update(answer=True, notes=prediction_question(asked[1]).why)
+            cell.metadata.update(answer=True, notes=_debrief(asked[1]))
         else:
             continue
         yield _only_output(cell), "subslide"
@@ -151,6 +151,11 @@ def _chunks(source: str) -> Iterator[str]:
 def _only_output(cell: NotebookNode) -> NotebookNode:
     cell.metadata["transient"] = {"remove_source": True}
     return cell
+
+
+def _debrief(prediction_id: str) -> str:
+    asked = prediction_question(prediction_id)
+    return "\n\n".join(text for text in (asked.why, asked.debrief) if text)
 
 
 def _quiz_answers(lesson: str) -> str:

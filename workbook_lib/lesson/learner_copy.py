@@ -1,6 +1,7 @@
 """The learner's copy of the lessons: made, and brought up to date without losing their work.
 
-A copy is a folder with ``notebooks/``, ``drills/`` and ``data/``. It notes what was handed out in
+A copy is a folder with ``notebooks/``, ``drills/`` and ``data/``, the cheat sheet and the glossary.
+It notes what was handed out in
 ``.workbook/handed-out.json``, so that a file which the learner has changed is told from one that is
 as it was.
 Outputs are not handed out: they would answer what the lesson is about to ask. Only a folded cell
@@ -13,6 +14,7 @@ import copy
 import hashlib
 import json
 import os
+import re
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,6 +25,7 @@ from typing import Any
 from varhandle.atomic_write import write_all
 from varhandle.display import counted, join_all, join_words
 from varhandle.errors import VarhandleError
+from workbook_lib.lesson.cards import cheat_sheet_text
 from workbook_lib.lesson.drill_catalog import PAGE, all_drills, page_of_drills
 from workbook_lib.lesson.observations import opening_cells
 from workbook_lib.lesson.progress import working_copy
@@ -180,14 +183,23 @@ def _originals() -> Iterator[tuple[str, _Original]]:
             cells = {cell["id"]: _digest(_source(cell).encode()) for cell in notebook["cells"]}
             version = _Version(_digest(content), _lesson_digest(notebook), cells)
         yield name.as_posix(), _Original(content, version, notebook)
-    for drill in all_drills():
-        content = drill.variants["broken"].encode()
-        version = _Version(_digest(content), _digest(content), {})
-        yield f"drills/{drill.name}.py", _Original(content, version)
+    texts = {f"drills/{drill.name}.py": drill.variants["broken"] for drill in all_drills()}
+    texts["cheat-sheet.md"] = cheat_sheet_text(root / "notebooks")
+    texts["glossary.md"] = _glossary(root)
+    for file, text in texts.items():
+        content = text.encode()
+        yield file, _Original(content, _Version(_digest(content), _digest(content), {}))
     page = learner_form(json.loads(page_of_drills().read_bytes()))
     content = notebook_bytes(page)
     version = _Version(_digest(content), _lesson_digest(page), {})
     yield f"drills/{PAGE}", _Original(content, version)
+
+
+def _glossary(root: Path) -> str:
+    """Return the glossary of the site as plain Markdown, which JupyterLab shows."""
+    text = (root / "docs" / "glossary.md").read_text(encoding="utf-8")
+    title, _, entries = text.partition("```{glossary}\n")
+    return title + re.sub(r"^(\S.*)\n  ", r"**\1:** ", entries.replace("```\n", ""), flags=re.M)
 
 
 def _lesson_digest(notebook: Notebook) -> str:

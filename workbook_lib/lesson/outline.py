@@ -51,9 +51,12 @@ class NotebookOutline:
         return PARTS.get(self.file[0], "")
 
 
-def read_outlines() -> tuple[NotebookOutline, ...]:
-    """Outline every notebook of the workbook; a file that is no notebook is passed over."""
-    every = (working_copy() / "notebooks").glob("*.ipynb")
+def read_outlines(folder: Path | None = None) -> tuple[NotebookOutline, ...]:
+    """Outline every notebook of a folder, by default of the workbook that the reader is in.
+
+    A file that is no notebook is passed over.
+    """
+    every = (folder or working_copy() / "notebooks").glob("*.ipynb")
     files = sorted(file for file in every if _NAME.fullmatch(file.name))
     return tuple(found for file in files if (found := _outline_of(file)) is not None)
 

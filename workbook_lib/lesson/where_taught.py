@@ -70,11 +70,11 @@ class Place:
 
 def place_of(family: str) -> Place:
     """Return where the lessons meet a family, by its id."""
-    return where_taught()[family]
+    return family_places()[family]
 
 
 @cache
-def where_taught() -> dict[str, Place]:
+def family_places() -> dict[str, Place]:
     """Map the id of every family to its place."""
     files = {one.name: one.file for one in read_outlines()}
     return {family: Place(*place) for family, place in _NOT_YET_MOVED.items()} | {
