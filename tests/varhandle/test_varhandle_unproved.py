@@ -287,6 +287,29 @@ def test_a_model_that_refuses_made_up_calls_is_unproved_and_wants_inputs(tf, tmp
     assert diagnose(path, inputs=given).verdict == "convertible"
 
 
+def test_whole_numbers_that_the_model_alone_refuses_give_way_to_smaller_ones(tf, tmp_path):
+    """The converter drops the assertion, so the file takes any number."""
+    module = tf.Module()
+    module.seen = tf.Variable(tf.zeros([4]), name="seen")
+
+    @tf.function(input_signature=[spec(tf, 4, dtype=tf.int32)])
+    def add(x):
+        with tf.control_dependencies([tf.debugging.assert_less(x, 2, "too large")]):
+            module.seen.assign_add(tf.cast(x, tf.float32))
+        return {"seen": module.seen.read_value()}
+
+    @tf.function(input_signature=[spec(tf, 4)])
+    def scale(x):
+        return {"scaled": module.seen * x}
+
+    module.add, module.scale = add, scale
+    path = zoo.save(tf, tmp_path, module, add=add, scale=scale)
+    made = cure(path, timeout=120)
+    assert made.proved and made.plan.signatures == ("add", "scale")
+    assert {int(n) for call in made.called for n in call["x"]} == {0, 1}
+    assert "refuses" not in first_line(made)
+
+
 REFUSING = {  # what is computed of x and y, and a y that it takes and one that it refuses
     "FLOOR_MOD": (lambda tf, x, y: x % y, [2, 4], [1, 0]),
     "GATHER": (lambda tf, x, y: tf.gather(x[:1], y), [0, 0], [1, 0]),

@@ -222,6 +222,40 @@ def test_ops_on_indices_get_values_that_they_take(tf, shapeless):
         assert all(np.isfinite(answer(content, call)).all() for call in made.calls)
 
 
+UPDATES = {
+    "slices": (lambda tf, v, i: v.scatter_add(tf.IndexedSlices(tf.ones([3, 5]), i)), [7, 5], 6),
+    "nested": (lambda tf, v, i: v.scatter_nd_update(i[:, None], tf.ones([3])), [6], 5),
+    "tensor": (
+        lambda tf, v, i: v.assign(tf.tensor_scatter_nd_max(v, i[:, None], tf.ones([3]))), [6], 5
+    ),
+    "segments": (
+        lambda tf, v, i: v.assign(tf.math.unsorted_segment_max(tf.ones([3]), i, 4)), [4], 3
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("update", UPDATES)
+def test_places_that_a_model_writes_into_are_within_what_it_updates(tf, save_module, update):
+    write, shape, highest = UPDATES[update]
+
+    class Counts(tf.Module):
+        def __init__(self):
+            self.seen = tf.Variable(tf.zeros(shape), name="seen")
+
+        @tf.function(input_signature=[tf.TensorSpec([3], tf.int32, name="ids")])
+        def __call__(self, ids):
+            write(tf, self.seen, ids)
+            return {"seen": tf.identity(self.seen)}
+
+    path = save_module(Counts())
+    graph = read_graph(path)
+    made = example_calls(graph, graph.signatures[0], 20)
+    assert values(made).max() == highest
+    model = tf.saved_model.load(path)
+    for call in made.calls:  # TensorFlow raises where a place lies outside
+        model.signatures["serving_default"](**{n: tf.constant(v) for n, v in call.items()})
+
+
 def test_an_op_that_refuses_what_is_made_up_gets_something_else(tf, shapeless):
     x = tf.constant(np.arange(12, dtype="int32").reshape(3, 4))
     cases = [

@@ -63,6 +63,8 @@ class ExampleCalls:
     calls: list[Call] = field(repr=False)  # each: input name to array
     origin: Origin
     basis: str  # the same for people, such as "20 calls of yours"
+    # Of made-up ones, the same with smaller numbers: the model may refuse what the file takes.
+    smaller: list[list[Call]] = field(default_factory=list, repr=False)
 
 
 def example_calls(
@@ -101,11 +103,17 @@ def example_calls(
         return ExampleCalls(stored.calls, "stored", stored.basis)
     real = [replace(s, dtype="float32") if s.name in quantized else s for s in signature.inputs]
     made = _MadeUp(real, facts)
-    calls = made.calls(count, *_that_runs(made, content, signature.name))
+    size, largest = _that_runs(made, content, signature.name)
+    others = [n for one, n in made.attempts if one == size and n < largest] if content else []
     known = [f"{printable(name)} {fact}" for name, fact in made.facts.items()]
     basis = f"made-up calls: {'; '.join(known)}" if known else "made-up calls"
     complete = bool(real) and all(spec.name in made.facts for spec in real)
-    return ExampleCalls(calls, "graph" if complete else "made up", basis)
+    return ExampleCalls(
+        made.calls(count, size, largest),
+        "graph" if complete else "made up",
+        basis,
+        [made.calls(count, size, other) for other in others],
+    )
 
 
 def make_calls(signature: Signature, count: int) -> list[Call]:

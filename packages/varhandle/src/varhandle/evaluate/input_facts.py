@@ -526,6 +526,19 @@ def _one_hot(walk: _Walk, function: str, node: Node, position: int) -> Fact | No
     return None if depth is None else _rows(int(depth), "the depth of its one-hot code")
 
 
+def _updated_place(walk: _Walk, function: str, node: Node, position: int) -> Fact | None:
+    """Tell of the places of a variable or a tensor that an op writes into."""
+    shape = walk.shape(function, node, 0) if position == 1 else None
+    nested = "ND" in _canonical(node.op) or node.op.startswith("Tensor")
+    sizes = (shape or ()) if nested else (shape or ())[:1]
+    return _rows(min((size for size in sizes if size), default=None), "what it updates")
+
+
+def _segment(walk: _Walk, function: str, node: Node, position: int) -> Fact | None:
+    count = walk.value(function, node, 2) if position == 1 else None
+    return _rows(None if count is None else int(count), "the number of its segments")
+
+
 def _scatter(walk: _Walk, function: str, node: Node, position: int) -> Fact | None:
     shape = walk.value(function, node, 2) if position == 0 else None
     return _rows(None if shape is None else int(np.min(shape)), "the shape that it scatters into")
@@ -597,6 +610,18 @@ _MEANINGS: Mapping[str, Callable[..., Fact | None]] = {
     "EMBEDDINGLOOKUP": _embedding_lookup,
     "ONEHOT": _one_hot,
     "SCATTERND": _scatter,
+    **{
+        f"{kind}{how}": _updated_place
+        for kind in (
+            "RESOURCESCATTER",
+            "RESOURCESCATTERND",
+            "SCATTER",
+            "SCATTERND",
+            "TENSORSCATTER",
+        )
+        for how in ("UPDATE", "ADD", "SUB", "MUL", "DIV", "MIN", "MAX")
+    },
+    **{f"UNSORTEDSEGMENT{how}": _segment for how in ("SUM", "PROD", "MIN", "MAX")},
     "TOPK": _at(1, 1, 1, "how many of the largest"),
     "LOOKUPTABLEFIND": _look_up,
     "HASHTABLEFIND": _look_up,

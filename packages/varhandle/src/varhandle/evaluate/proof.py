@@ -85,6 +85,7 @@ class Asked:
     basis: str  # what the inputs rest on, for people
     answers: Sequence[Answer] = ()  # none where the model could not be asked
     refusal: str = ""  # why it did not answer the next call
+    smaller: Sequence[Sequence[Call]] = ()  # calls to make in their place, if it refuses the first
 
     @property
     def signature(self) -> Signature:
@@ -142,7 +143,8 @@ def calls_of(
             found.append(Asked((signature,), (), "made up", "no calls", refusal=str(error)))
         else:
             sides = (signature,) * len(made.calls)
-            found.append(Asked(sides, made.calls, made.origin, made.basis))
+            one = Asked(sides, made.calls, made.origin, made.basis, smaller=made.smaller)
+            found.append(one)
     return [*found, *_in_turns(found)]
 
 
@@ -153,9 +155,13 @@ def _in_turns(found: Sequence[Asked]) -> Iterable[Asked]:
         first, *others = range(len(found))
         order = [n for other in others for n in (first, first, other, first)]
         order += [*range(len(found)), *reversed(range(len(found)))]
-        calls = [itertools.cycle(one.calls) for one in found]
+        choices = [
+            [itertools.cycle([one.calls, *one.smaller][: level + 1][-1]) for one in found]
+            for level in range(1 + max(len(one.smaller) for one in found))
+        ]
+        calls, *smaller = [[next(choice[n]) for n in order] for choice in choices]
         sides = tuple(found[n].signature for n in order)
-        yield Asked(sides, [next(calls[n]) for n in order], found[0].origin, "in turns")
+        yield Asked(sides, calls, found[0].origin, "in turns", smaller=smaller)
 
 
 def answered(
@@ -169,16 +175,27 @@ def answered(
     """Return calls with the answers of the model that ``load`` makes copies of.
 
     Where ``known`` has them, nobody is asked. If the model refuses a call, those before it are what
-    counts.
+    counts; if it refuses the first one, smaller numbers are tried.
     """
     if not asked.calls:
         return asked
-    told = next((answer for one in known if (answer := _known_answers(asked, one))), None)
-    if told is None:
-        record = ask(load, asked.calls, asked.names, timeout=timeout, tensorflow=tensorflow)
-        if not record.ok:
-            return replace(asked, refusal=_reference_words(record, asked.origin))
-        told = record.value
+    tried = [replace(asked, calls=calls) for calls in (asked.calls, *asked.smaller)]
+    for one in tried:
+        told = next((answer for other in known if (answer := _known_answers(one, other))), None)
+        if told is not None:
+            return _with_answers(one, told)
+    refusal = ""
+    for one in tried:
+        record = ask(load, one.calls, one.names, timeout=timeout, tensorflow=tensorflow)
+        if record.ok:
+            return _with_answers(one, record.value)
+        refusal = refusal or _reference_words(record, one.origin)
+        if record.exception_type != RefusedCallError.__name__:
+            break
+    return replace(asked, refusal=refusal)
+
+
+def _with_answers(asked: Asked, told: Answered) -> Asked:
     count = len(told.answers)
     return replace(
         asked,
