@@ -225,6 +225,7 @@ def test_ops_on_indices_get_values_that_they_take(tf, shapeless):
 UPDATES = {
     "slices": (lambda tf, v, i: v.scatter_add(tf.IndexedSlices(tf.ones([3, 5]), i)), [7, 5], 6),
     "nested": (lambda tf, v, i: v.scatter_nd_update(i[:, None], tf.ones([3])), [6], 5),
+    "pairs": (lambda tf, v, i: v.scatter_nd_add(tf.stack([i, i], 1), tf.ones([3])), [6, 3], 2),
     "tensor": (
         lambda tf, v, i: v.assign(tf.tensor_scatter_nd_max(v, i[:, None], tf.ones([3]))), [6], 5
     ),
