@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from varhandle.atomic_write import write_all
 from varhandle.cli import main
+from varhandle.divergence import location
 from varhandle.formats import read_graph, tflite_bytes
 from varhandle.formats.proto_schema import MESSAGES
 from varhandle.graph import ModelFileError
@@ -212,6 +213,36 @@ def test_nothing_but_a_file_is_replaced(tmp_path, capsys, counting_file, kind):
     assert target.lstat().st_mode == before
     with pytest.raises(OSError, match="name a new file" if kind != "folder" else "directory"):
         write_all({target: b"x"})
+
+
+@pytest.mark.parametrize("kind", ["device", "pipe", "nowhere", "circle", "file"])
+def test_a_folder_of_results_takes_the_place_of_nothing(
+    tmp_path, capsys, counting_file, kind, monkeypatch
+):
+    """And that is said at once, also where there would be no result to write."""
+    model, target = tmp_path / "m.tflite", tmp_path / "target"
+    model.write_bytes(counting_file)
+    if kind == "pipe":
+        os.mkfifo(target)
+    elif kind == "file":
+        target.write_text("mine")
+    else:
+        leads = {"device": "/dev/full", "nowhere": tmp_path / "absent", "circle": target}
+        target.symlink_to(leads[kind])
+    before = target.lstat()
+    monkeypatch.setattr(location, "locate", None)
+    for command in (
+        ["locate", str(model), str(model), "--reduce", str(target)],
+        ["locate", str(model), "--why", "--reduce", str(target)],
+        ["sweep", str(model), "--output", str(target)],
+    ):
+        assert main(command) == 2
+        printed = capsys.readouterr()
+        assert "and no folder: name a new one" in printed.err
+        assert (printed.out, printed.err.count("\n")) == ("", 1)
+    after = target.lstat()
+    assert (after.st_mode, after.st_size) == (before.st_mode, before.st_size)
+    assert not (tmp_path / "absent").exists()
 
 
 def test_a_link_in_the_place_of_a_half_written_file_is_not_written_through(tmp_path):

@@ -22,7 +22,7 @@ from sweep_probe import PretendedRows, Probe, ProbeMaker, until
 
 from varhandle.evaluate import reference
 from varhandle.sandbox import Record
-from varhandle.sweep.row_specs import RowSpec, rows_of_models
+from varhandle.sweep.row_specs import RowSpec, SweepInputError, rows_of_models
 from varhandle.sweep.row_supervisor import CureMaker, run_row
 from varhandle.sweep.rows import read_row
 from varhandle.sweep.run import run_sweep
@@ -456,3 +456,52 @@ def test_a_row_ends_soon_after_whoever_asked_for_it(small):
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     until(lambda: not small.left_behind(), seconds=20)
+
+
+@pytest.fixture
+def prepared(probe, tmp_path):
+    """A sweep's folder of one row, which somebody may change, and a place beside it."""
+    model = probe.model(f"{tmp_path.name}.tflite")
+    specs = rows_of_models([model])
+    (row,) = run_sweep(specs, tmp_path / "out", maker=ProbeMaker()).rows
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "precious").write_text("mine")
+    return specs, tmp_path / "out", Path(row.folder)
+
+
+def put(kind, place, beside):
+    """Put something else in the place of what a sweep has written."""
+    shutil.rmtree(place) if place.is_dir() else place.unlink()
+    if kind == "pipe":
+        os.mkfifo(place)
+    else:
+        leads = {"file": "precious", "folder": "elsewhere"}
+        place.symlink_to("/dev/zero" if kind == "device" else beside / leads[kind])
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "pipe", "device"])
+@pytest.mark.parametrize("name", [".sweep", ".locks", "rows", "sweep.csv"])
+def test_nothing_is_written_through_what_lies_in_a_folder_of_results(prepared, kind, name):
+    specs, out, _ = prepared
+    put(kind, out / name, out.parent)
+    try:
+        run_sweep(specs, out, maker=ProbeMaker())
+    except (SweepInputError, OSError) as error:
+        assert name in str(error)
+    else:  # a link that a file takes the place of
+        assert kind == "file" and name in (".sweep", "sweep.csv")
+        assert not (out / name).is_symlink()
+    assert (out.parent / "precious").read_text() == "mine"
+    assert not any((out.parent / "elsewhere").iterdir())
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "pipe", "device"])
+def test_a_row_is_made_anew_where_something_else_took_its_place(prepared, kind):
+    specs, out, folder = prepared
+    for place in (out / folder, out / folder / "row.json"):
+        put(kind, place, out.parent)
+        made = run_sweep(specs, out, maker=ProbeMaker())
+        assert [row.verdict for row in made.rows] == ["ready"]
+        assert (out / folder / "verdict.json").is_file() and made.kept == 0
+    assert (out.parent / "precious").read_text() == "mine"
+    assert not any((out.parent / "elsewhere").iterdir())

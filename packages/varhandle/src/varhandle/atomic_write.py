@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all.
+"""Files that are written whole or not at all, and places where nothing may be written.
 
 A full disk, a kill or a power cut must leave the file that was there before, and not half of the
 new one. So each is written beside its place first, under a hidden name, and then put there.
@@ -45,6 +45,21 @@ def check_replaceable(path: Path) -> None:
     if path.exists() and not path.is_file():
         fault = "it is a device or a pipe, and no file: name a new file"
         raise OSError(errno.EEXIST, fault, str(path))
+
+
+def check_takes_folder(path: Path) -> None:
+    """Raise ``OSError`` where something is there that is no folder."""
+    if os.path.lexists(path) and not path.is_dir():
+        fault = "it is a file, a pipe or a link to nothing, and no folder: name a new one"
+        raise OSError(errno.ENOTDIR, fault, str(path))
+
+
+def make_inner_folder(path: Path) -> None:
+    """Make a folder inside a folder of results, which may be somebody else's: through no link."""
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, "it is a link, which is not followed: remove it", str(path))
+    check_takes_folder(path)
+    path.mkdir(parents=True, exist_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -211,9 +211,12 @@ def _add_locate(commands: Any) -> None:
 
 def _locate(options: argparse.Namespace) -> int:
     from varhandle.atomic_write import write_text
+    from varhandle.divergence.case_folder import check_new_folder
     from varhandle.divergence.location import locate
     from varhandle.tflite.state_files import check_target
 
+    if options.reduce:
+        check_new_folder(options.reduce)  # before anything that takes its time
     if options.why:
         return _locate_refusal(options)
     if options.bisect_settings:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from varhandle.atomic_write import check_takes_folder
 from varhandle.errors import VarhandleError
 
 SCRIPT, ISSUE = "reproduce.py", "issue.md"
@@ -17,13 +18,23 @@ class ReductionFolderError(VarhandleError, ValueError):
     """The folder for a reduced case cannot be used; the message is one line."""
 
 
-def new_folder(folder: str | os.PathLike[str]) -> Path:
-    """Make a folder, or take one that is empty."""
+def check_new_folder(folder: str | os.PathLike[str]) -> Path:
+    """Return the path of a folder that is not there, or empty; raise ``ReductionFolderError``."""
     path = Path(folder)
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        if any(path.iterdir()):
+        check_takes_folder(path)
+        if path.is_dir() and any(path.iterdir()):
             raise ReductionFolderError(f"{path}: the folder is not empty; name another one")
+    except OSError as error:
+        raise ReductionFolderError(f"{path}: {error.strerror or error}") from error
+    return path
+
+
+def new_folder(folder: str | os.PathLike[str]) -> Path:
+    """Make a folder, or take one that is empty."""
+    path = check_new_folder(folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ReductionFolderError(f"{path}: {error.strerror or error}") from error
     return path

@@ -26,6 +26,7 @@ from varhandle.sandbox.descendants import adopt_orphans, end_descendants, memory
 from varhandle.sandbox.fork_server import start_nested_fork_server
 from varhandle.sandbox.process import GIB, cancellable, run_isolated
 from varhandle.sweep.rows import (
+    LOCKS_FOLDER,
     TOKEN_FILE,
     Row,
     RowStoppedError,
@@ -38,7 +39,6 @@ from varhandle.sweep.rows import (
 )
 
 LOG_FILE = "log.txt"
-_LOCKS_FOLDER = ".locks"
 _POLL_SECONDS = 0.2
 _FAREWELL_SECONDS = 10.0  # for the work to notice that its children are gone
 _TELLING = re.compile(r"LLVM ERROR|Check failed|Fatal Python error|terminate called|^\w+Error\b")
@@ -156,9 +156,7 @@ def supervise(task: RowTask) -> Row:
     start_nested_fork_server()
     task.maker.prepare()
     adopt_orphans()
-    locks = task.folder / _LOCKS_FOLDER
-    locks.mkdir(exist_ok=True)
-    with FileLock(locks / task.id):
+    with FileLock(task.folder / LOCKS_FOLDER / task.id):
         if kept := read_row(task):
             return kept
         differing = sorted({name for name, _ in set(library_versions()) ^ set(task.versions)})
@@ -166,8 +164,8 @@ def supervise(task: RowTask) -> Row:
             names = ", ".join(differing)
             fault = f"{platform.node()} and the sweep have different versions of {names}"
             return make_row(task, "failed", fault)
-        shutil.rmtree(task.row_folder, ignore_errors=True)  # what a killed attempt has left
         try:
+            _clear(task.row_folder)
             task.row_folder.mkdir(parents=True)
             with _logged(task.row_folder / LOG_FILE):
                 row = _within_limits(task)
@@ -177,6 +175,14 @@ def supervise(task: RowTask) -> Row:
             fault = f"{error.filename or task.row_folder}: {error.strerror or error}"
             return make_row(task, "failed", fault)
         return row
+
+
+def _clear(folder: Path) -> None:
+    """Remove what a killed attempt has left, or whatever else took its place."""
+    if folder.is_dir() and not folder.is_symlink():
+        shutil.rmtree(folder, ignore_errors=True)
+    else:  # ``rmtree`` would wait for a pipe's writer
+        folder.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from varhandle.atomic_write import write_text
 from varhandle.display import printable
 from varhandle.facts.verdicts import MEANINGS, VERDICTS
+from varhandle.formats.regular_file import LARGEST_TEXT, read_regular
 from varhandle.sweep.row_specs import RowSpec
 from varhandle.verdict_file import VERDICT_FILE
 
@@ -23,6 +24,7 @@ OUTCOMES = (*VERDICTS, "crashed", "timed out", "out of memory", "failed")
 """What a row may come to, from the best to the worst; the last four are no verdict on the model."""
 
 ROWS_FOLDER = "rows"
+LOCKS_FOLDER = ".locks"
 TOKEN_FILE = ".sweep"
 
 _ROW_FILE = "row.json"
@@ -208,7 +210,7 @@ def read_row(task: RowTask) -> Row | None:
     that is wider now.
     """
     try:
-        stored = json.loads((task.row_folder / _ROW_FILE).read_text(encoding="utf-8"))
+        stored = json.loads(read_regular(task.row_folder / _ROW_FILE, LARGEST_TEXT))
         row = Row(**{**stored["row"], "findings": tuple(stored["row"]["findings"])})
         wider = {
             "timed out": task.timeout > stored["timeout"],

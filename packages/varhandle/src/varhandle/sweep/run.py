@@ -19,6 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from varhandle.atomic_write import (
+    check_replaceable,
+    check_takes_folder,
+    make_inner_folder,
+    write_text,
+)
 from varhandle.extras import require
 from varhandle.formats.custom_code import check_imports
 from varhandle.sweep.baseline import Change, compare_rows
@@ -26,6 +32,7 @@ from varhandle.sweep.results import RESULT_FILES, read_rows, write_results
 from varhandle.sweep.row_specs import RowSpec, SweepInputError, fingerprint, model_names
 from varhandle.sweep.row_supervisor import CureMaker, run_row
 from varhandle.sweep.rows import (
+    LOCKS_FOLDER,
     ROWS_FOLDER,
     TOKEN_FILE,
     Row,
@@ -153,6 +160,10 @@ def run_sweep(
     before = read_rows(baseline) if baseline else ()
     if baseline and folder.exists() and baseline.samefile(folder):
         raise SweepInputError(f"{baseline}: the baseline is the output folder; name another one")
+    try:
+        check_takes_folder(folder)
+    except OSError as error:
+        raise SweepInputError(f"{folder}: no folder for the results ({error.strerror})") from error
     folder = folder.resolve()
     token = uuid.uuid4().hex
     limits: dict[str, Any] = {"lock": lock, "timeout": timeout, "memory": memory}
@@ -210,13 +221,17 @@ def _claimed(folder: Path, token: str) -> Iterator[None]:
 
     lock = FileLock(folder / _SWEEP_LOCK, timeout=0)
     try:
-        (folder / ROWS_FOLDER).mkdir(parents=True, exist_ok=True)
+        make_inner_folder(folder / ROWS_FOLDER)
+        make_inner_folder(folder / LOCKS_FOLDER)
+        for name in RESULT_FILES:
+            check_replaceable(folder / name)
         lock.acquire()
-        (folder / TOKEN_FILE).write_text(token, encoding="utf-8")
+        write_text(folder / TOKEN_FILE, token)
     except Timeout as error:
         raise SweepInputError(f"{folder}: another sweep is writing into it") from error
     except OSError as error:
-        raise SweepInputError(f"{folder}: no folder for the results ({error.strerror})") from error
+        where = error.filename or folder
+        raise SweepInputError(f"{where}: no place for the results ({error.strerror})") from error
     try:
         yield
     finally:
