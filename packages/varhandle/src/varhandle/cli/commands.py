@@ -67,7 +67,7 @@ def _start_fork_servers(model: str) -> None:
     """Start what the processes that run a model are forked from, while it is read."""
     from varhandle.sandbox.fork_server import start_fork_server
 
-    start_fork_server(tensorflow=False)
+    start_fork_server(tensorflow=False, imports=["varhandle.evaluate.parity"])
     from varhandle.formats.registry import recognized_format
     from varhandle.graph import ModelFileError
 

@@ -74,7 +74,7 @@ class GraphDef(ModelFormat):
         return infer_signature(graph)
 
     def constants(self, graph: Graph, content: bytes | None = None) -> Constants:
-        from varhandle.formats.constants import constants_of_graph_def
+        from varhandle.formats.tensor_proto import constants_of_graph_def
 
         return constants_of_graph_def(self._parsed(read_regular(Path(graph.source)), graph.source))
 

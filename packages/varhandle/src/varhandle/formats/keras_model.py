@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from varhandle.formats.base import LoadedModel, ModelFormat, ModelSource, TFLiteConverter
-from varhandle.formats.keras_loader import load_keras
 from varhandle.formats.regular_file import open_regular
 from varhandle.graph import Graph, ModelFileError, Signature
 
@@ -51,6 +50,8 @@ class KerasModel(ModelFormat):
         return read_keras_values(path, graph, is_archive)
 
     def load(self, source: ModelSource) -> LoadedModel:
+        from varhandle.formats.keras_loader import load_keras
+
         model = load_keras(source.path, source.trust, source.imports)
 
         def answer(call: Mapping[str, Any], _: str | None = None) -> Mapping[str, Any]:
@@ -64,6 +65,8 @@ class KerasModel(ModelFormat):
 
     def open_converter(self, source: ModelSource) -> TFLiteConverter:
         import tensorflow as tf
+
+        from varhandle.formats.keras_loader import load_keras
 
         model = load_keras(source.path, source.trust, source.imports)
         return tf.lite.TFLiteConverter.from_keras_model(model)

@@ -56,8 +56,8 @@ class SavedModel(ModelFormat):
         return graph.signature(name) if name else None
 
     def constants(self, graph: Graph, content: bytes | None = None) -> Constants:
-        from varhandle.formats.constants import constants_of_graph_def
         from varhandle.formats.saved_model_reader import meta_graphs
+        from varhandle.formats.tensor_proto import constants_of_graph_def
 
         path = _file_in(Path(self.path_to_load(graph.source)))
         assert path is not None  # it was read

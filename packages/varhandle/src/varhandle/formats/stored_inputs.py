@@ -5,13 +5,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from google.protobuf.message import DecodeError
-
-from varhandle.formats.constants import Array, tensor_values
-from varhandle.formats.proto_schema import MESSAGES
 from varhandle.formats.regular_file import read_regular
+
+if TYPE_CHECKING:
+    from varhandle.formats.constants import Array
 
 WARM_UP = Path("assets.extra", "tf_serving_warmup_requests")
 """Where TensorFlow Serving takes the requests from that it makes before any others."""
@@ -25,6 +24,11 @@ def warm_up_requests(folder: Path) -> list[tuple[str, dict[str, Array]]]:
 
     There are none where there is no such file, or where it is damaged: it is no part of the model.
     """
+    from google.protobuf.message import DecodeError
+
+    from varhandle.formats.proto_schema import MESSAGES
+    from varhandle.formats.tensor_proto import tensor_values
+
     try:
         data = read_regular(folder / WARM_UP, _LARGEST)
         logs = [MESSAGES["PredictionLog"].FromString(each) for each in _records(data)]

@@ -20,6 +20,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from varhandle.sandbox import zygote
@@ -121,22 +122,26 @@ def start_child(folder: Path, *, tensorflow: bool) -> SpawnedChild:
     return SpawnedChild(folder)
 
 
-def start_fork_server(*, tensorflow: bool) -> None:
-    """Start what the first child will be forked from, and do something else while it imports."""
+def start_fork_server(*, tensorflow: bool, imports: Sequence[str] = ()) -> None:
+    """Start what the first child will be forked from, and do something else while it imports.
+
+    ``imports`` are modules that the tasks will come from, for one without TensorFlow.
+    """
     if _can_fork():
-        _server(tensorflow=tensorflow).start()
+        _server(tensorflow=tensorflow).start(imports)
 
 
 def _can_fork() -> bool:
     return hasattr(os, "fork") and hasattr(socket, "send_fds")
 
 
-def _command(task: str, *, tensorflow: bool) -> list[str]:
+def _command(task: str, *, tensorflow: bool, imports: Sequence[str] = ()) -> list[str]:
     path = json.dumps([entry or str(Path.cwd()) for entry in sys.path])
     # With TensorFlow it imports for seconds, so also what this process has of our own, which the
     # tasks come from; one without is to be there at once.
-    ours = json.dumps([name for name in list(sys.modules) if name.startswith("varhandle.")])
-    libraries = ["tensorflow", ours] if tensorflow else ["", "[]"]
+    if tensorflow:
+        imports = [name for name in list(sys.modules) if name.startswith("varhandle.")]
+    libraries = ["tensorflow" if tensorflow else "", json.dumps(imports)]
     return [sys.executable, zygote.__file__, path, task, *libraries]
 
 
@@ -156,11 +161,11 @@ class _ForkServer:
         """Whether it was started, and has not ended."""
         return self._control is not None and _is_held(self._control)
 
-    def start(self) -> None:
+    def start(self, imports: Sequence[str] = ()) -> None:
         """Start it, unless it runs."""
         with self._lock:
             if not self.runs:
-                self._start()
+                self._start(imports)
 
     def ask(self, channel: socket.socket) -> socket.socket:
         """Have it fork a child; start it if need be. Return the socket that tells of its end."""
@@ -171,7 +176,7 @@ class _ForkServer:
             socket.send_fds(self._control, [b"."], [channel.fileno()])
             return self._control
 
-    def _start(self) -> None:
+    def _start(self, imports: Sequence[str]) -> None:
         if self._control is None:
             atexit.register(self._end)
         else:
@@ -181,7 +186,7 @@ class _ForkServer:
         self._folder = tempfile.mkdtemp(prefix="isolated-")
         with theirs:
             self._process = subprocess.Popen(
-                _command(str(theirs.fileno()), tensorflow=self._tensorflow),
+                _command(str(theirs.fileno()), tensorflow=self._tensorflow, imports=imports),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

@@ -13,7 +13,6 @@ from typing import Any
 
 from varhandle.errors import VarhandleError
 from varhandle.formats.base import LoadedModel
-from varhandle.formats.checkpoint import read_checkpoint
 from varhandle.formats.graph_def import GraphDef
 from varhandle.formats.registry import recognized_format
 from varhandle.graph import Graph
@@ -31,6 +30,8 @@ def checkpoint_beside(graph: Graph) -> Path | None:
     Returns its path without ``.index``: that of the graph's own name (``model.ckpt.meta``), or else
     the only one; ``None`` where none holds them all, or more than one does.
     """
+    from varhandle.formats.checkpoint import read_checkpoint
+
     found = []
     own = Path(graph.source).with_suffix("")
     for index in sorted(Path(graph.source).parent.glob("*.index")):
