@@ -1,4 +1,4 @@
-"""The controls of notebooks 01 and 03: choose a variable and convert it, freeze some."""
+"""The controls of lessons 12 and 03: choose a variable and convert it, freeze some."""
 
 import os
 import shutil
@@ -25,29 +25,37 @@ _CONVERSION = 120_000  # milliseconds; on a busy machine the first child imports
 
 def test_a_variable_is_chosen_converted_and_cancelled(page, pictures):
     """By keyboard: what is refused, what converts; and a cancelled child is gone."""
-    open_notebook(page, "01_reproduce_the_failure.ipynb", "choose-a-variable")
+    open_notebook(page, "12_three_fixes.ipynb", "choose-a-variable")
     for code in ("silence_native_log", "controls.variable_chooser()"):
         run_cell(page, code)
     box = page.locator(".workbook-variable-chooser")
     answer = box.locator("[role=status]")
-    sync_api.expect(answer).to_contain_text("press Convert")
+    sync_api.expect(answer).to_contain_text("then Convert")
 
     dtype = box.get_by_label("Dtype:")
     dtype.focus()
     page.keyboard.press("Home")
     assert dtype.input_value() == "float32"
+    box.get_by_text("The program that Convert runs").click()
     sync_api.expect(box.locator("pre").first).to_contain_text("tf.zeros([4], tf.float32)")
+    dtype.focus()
     page.keyboard.press("Tab")
     sync_api.expect(box.get_by_label("Update:")).to_be_focused()
     page.keyboard.press("End")
-    sync_api.expect(box.locator("pre").first).to_contain_text("scatter_nd_update")
+    sync_api.expect(box.locator("summary")).to_contain_text("scatter_nd_update")
     page.keyboard.press("Tab")
     sync_api.expect(box.get_by_label("Converter:")).to_be_focused()
+    page.keyboard.press("Tab")
+    sync_api.expect(box.get_by_label("I expect:")).to_be_focused()
+    page.keyboard.press("ArrowDown")
     page.keyboard.press("Tab")
     sync_api.expect(box.get_by_role("button", name="Convert")).to_be_focused()
     page.keyboard.press("Enter")
     sync_api.expect(answer).to_contain_text("refused by the converter", timeout=_CONVERSION)
     sync_api.expect(answer).to_contain_text("unsupported-variable-update")
+    sync_api.expect(answer).to_contain_text("not as you said: it runs")
+    sync_api.expect(box.locator("tbody tr")).to_have_count(1)
+    assert_in_view(page, box)
     photograph_both(page, box, pictures / "variable-chooser")
 
     box.get_by_label("Update:").select_option("assign")
@@ -62,7 +70,17 @@ def test_a_variable_is_chosen_converted_and_cancelled(page, pictures):
     box.get_by_role("button", name="Convert").click()
     sync_api.expect(answer).to_contain_text("with right answers", timeout=_CONVERSION)
     sync_api.expect(answer).to_contain_text("3 of 3 calls agree")
+    sync_api.expect(box.locator("tbody tr")).to_have_count(2)  # a cancelled one is not kept
     assert not outside_hosts(page)
+
+
+def assert_in_view(page, box):
+    """With the first control at the top of the window, the last row of the table is in it."""
+    page.set_viewport_size({"width": 1280, "height": 800})
+    box.evaluate("box => box.scrollIntoView({block: 'start'})")
+    wait_until_still(page)
+    row = box.locator("tbody tr").last
+    assert row.bounding_box()["y"] + row.bounding_box()["height"] < 800
 
 
 def test_variables_are_frozen_and_their_ops_disappear(page, pictures):

@@ -9,8 +9,17 @@ from varhandle.families.catalog import FAMILIES
 from varhandle.matrix import version_matrix
 from varhandle.sandbox import Record, cancellable
 from workbook_lib import controls
-from workbook_lib.controls import variables
-from workbook_lib.controls.variables import DTYPES, SETTINGS, UPDATES, program, try_variable
+from workbook_lib.controls import variable_trials, variables
+from workbook_lib.controls.variable_trials import (
+    DTYPES,
+    ENDS,
+    SETTINGS,
+    UPDATES,
+    VariableTrial,
+    VariableTrials,
+    program,
+    try_variable,
+)
 
 OUTCOMES = {
     "works": "right answers",
@@ -43,14 +52,14 @@ def test_it_comes_out_as_the_matrix_has_it(choice, case):
         pytest.skip("this TensorFlow was not measured")
     trial = try_variable(*choice)
     assert trial.outcome == OUTCOMES[column[case]["outcome"]]
-    found = [match.id for match in trial.explanation.matches]
     if trial.outcome == "refused by the converter":
-        assert FAMILY_OF[case] in found
+        assert FAMILY_OF[case] in trial.families
         assert (
             column[case]["label"].removeprefix("convert: ConverterError: ") in trial.record.message
         )
     elif trial.outcome == "right answers":
-        assert found == []
+        assert trial.families == ()
+        assert trial.cause == ""
         assert [run.agreeing for run in trial.parity.runs] == [3, 3]
 
 
@@ -86,11 +95,47 @@ def test_it_comes_out_as_the_converter_has_it(dtype, update):
     assert try_variable(dtype, update).outcome == expected
 
 
-def test_a_line_that_is_not_about_a_variable_belongs_to_no_family():
-    trial = try_variable("int8", "assign_add")
-    assert trial.line == "'tf.AddV2' op is neither a custom op nor a flex op"
-    assert "family: op-without-builtin: the line is not about a variable" in trial.text()
-    assert "VarHandleOp" not in trial.record.message
+def named_without_a_setting(dtype, update):
+    """The ops that the converter itself lists where it is asked for builtins alone."""
+    return set(try_variable(dtype, update).record.failing_ops)
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize(
+    ("dtype", "update", "told", "listed"),
+    [
+        ("float32", "assign a slice", "the update: no builtin", "tf.ResourceStridedSliceAssign"),
+        ("float32", "scatter rows", "the update: no builtin", "tf.ResourceScatterNdUpdate"),
+        ("float16", "assign", "the dtype: the builtin ops", "tf.VarHandleOp"),
+        ("float16", "scatter rows", "; and the dtype: the builtin", "tf.ResourceScatterNdUpdate"),
+        ("int8", "assign_add", "not the variable, which may be int8", "tf.AddV2"),
+    ],
+)
+def test_the_cause_is_the_same_whatever_setting_hides_it(dtype, update, told, listed, setting):
+    trial = try_variable(dtype, update, setting)
+    assert told in trial.cause
+    assert f"cause: {trial.cause}" in trial.text()
+    assert ("dtype" in trial.cause) == (dtype == "float16")
+    assert ("tf.VarHandleOp" in named_without_a_setting(dtype, update)) == (dtype != "int8")
+    assert listed in named_without_a_setting(dtype, update)
+    assert listed.removeprefix("tf.") in trial.cause or listed == "tf.VarHandleOp"
+
+
+def test_what_was_said_is_compared_with_what_came():
+    kept = VariableTrials()
+    for said in ("", "it runs", "the interpreter refuses"):
+        trial = try_variable("float16", "assign", "SELECT_TF_OPS", expected=said)
+        kept = kept.with_trial(trial)
+    assert trial.end in ENDS
+    assert "as you said: the interpreter refuses" in trial.text()
+    assert len(kept.trials) == 1  # the same choice
+    assert "you said" in kept.text()
+    runs = try_variable("int8", "assign", expected="the converter refuses")
+    assert runs.end == "it runs"
+    assert "not as you said: the converter refuses" in runs.text()
+    *_, first, second = kept.with_trial(runs).text().splitlines()
+    assert first.startswith("float16  assign  SELECT_TF_OPS  the interpreter refuses")
+    assert " ".join(second.split()) == "int8 assign defaults the converter refuses it runs"
 
 
 def test_every_choice_is_a_program_of_the_real_api():
@@ -123,7 +168,7 @@ def test_wrong_answers_are_told_from_refusals():
     ok = Record("ok")
 
     def outcome(*runs):
-        trial = variables.VariableTrial("float32", "assign", "defaults", "", ok, Parity(runs))
+        trial = VariableTrial("float32", "assign", "defaults", "", ok, Parity(runs))
         return trial.outcome
 
     assert outcome(wrong, refused) == "wrong answers"
@@ -137,31 +182,48 @@ def test_a_cancelled_trial_says_so():
         assert try_variable().outcome == "cancelled"
 
 
-def test_a_headless_run_takes_the_default(monkeypatch):
-    monkeypatch.setattr(variables, "run_source", lambda *_, **__: Record("timed out"))
-    trial = controls.variable_chooser()
-    assert (trial.dtype, trial.update, trial.setting) == ("float16", "assign", "defaults")
-    assert "timed out" in trial.text()
+def test_a_headless_run_tries_some_examples(monkeypatch):
+    monkeypatch.setattr(variable_trials, "run_source", lambda *_, **__: Record("timed out"))
+    table = controls.variable_chooser().text()
+    assert [line.split()[0] for line in table.splitlines()[2:]] == [
+        *("float16", "float32", "int8", "int8")
+    ]
+    assert table.count("timed out") == 4
 
 
-def test_the_controls_convert_what_they_show(watched, monkeypatch):
+def test_the_controls_convert_what_they_show_and_keep_it(watched, monkeypatch):
     tried = []
 
     def run(code, **_):
         tried.append(code)
         return Record("raised", exception_type="ValueError", message="no <such> thing", line="x")
 
-    monkeypatch.setattr(variables, "run_source", run)
-    box = controls.variable_chooser()
-    dtype, update, setting, code, slow, *_ = box.children
+    monkeypatch.setattr(variable_trials, "run_source", run)
+    row, slow, table, code, *_ = controls.variable_chooser().children
+    dtype, update, setting, expected = row.children
     dtype.value, update.value, setting.value = "bool", "scatter rows", "allow_custom_ops"
+    expected.value = "it runs"
     assert "scatter_nd_update" in code.value and "allow_custom_ops" in code.value
     start, status = slow.children[0].children[0], slow.children[1]
-    start.click()
+    click_and_wait(start)
+    assert tried[0] == program("bool", "scatter rows", "allow_custom_ops")
+    assert "refused by TensorFlow" in status.value
+    assert "not as you said: it runs" in status.value
+    assert "no &lt;such&gt; thing" in status.value
+    assert "class Keeper" not in status.value  # it stands below
+    assert expected.value == "it runs"
+    dtype.value = "int8"
+    assert expected.value not in ENDS  # it was said of another variable
+    click_and_wait(start)
+    assert table.value.count("<tr>") == 3
+    for number in range(9):
+        dtype.value = DTYPES[number]
+        click_and_wait(start)
+    assert table.value.count("<tr>") == 1 + variables._MOST_ROWS
+
+
+def click_and_wait(button):
+    button.click()
     for thread in threading.enumerate():
         if thread is not threading.current_thread() and thread.daemon:
             thread.join(30)
-    assert tried == [program("bool", "scatter rows", "allow_custom_ops")]
-    assert "refused by TensorFlow" in status.value
-    assert "no &lt;such&gt; thing" in status.value
-    assert "class Keeper" not in status.value  # it stands above already

@@ -1,6 +1,7 @@
 """What a learner writes for an exercise, run and checked as the notebook does it."""
 
 import importlib
+import tempfile
 import textwrap
 
 import numpy as np
@@ -10,10 +11,14 @@ from notebook_cells import EXERCISES, execute, load, source
 import varhandle
 from varhandle.conversion.freezing import freeze
 
-NOTEBOOK_02 = (
-    *("parameters", "imports", "running-total", "handle", "classifier", "by-library"),
-    *("walk-from-a-handle", "access", "service"),
-)
+RUN_BEFORE = {
+    "02_inspect_the_graph": (
+        *("parameters", "imports", "running-total", "handle", "classifier", "by-library"),
+        *("walk-from-a-handle", "access", "service"),
+    ),
+    "12_three_fixes": ("part-model",),
+}
+"""Cells whose names an exercise or its check uses."""
 
 
 class Notebook:
@@ -46,17 +51,22 @@ def notebook(monkeypatch):
 @pytest.fixture(scope="session")
 def notebook_names(tf):
     """Return a function: what a learner's cell in a notebook finds defined."""
-    common = {"np": np, "tf": tf, "freeze": freeze, "TFLiteConverter": tf.lite.TFLiteConverter}
+    common = {
+        "np": np,
+        "tf": tf,
+        "tempfile": tempfile,
+        "freeze": freeze,
+        "TFLiteConverter": tf.lite.TFLiteConverter,
+    }
     known = {}
 
     def of(stem):
         if stem not in known:
             names = {"__name__": "__main__", **common}
-            if stem.startswith("02"):  # its checks get the graphs that earlier cells have read
-                with pytest.MonkeyPatch.context() as patch:
-                    patch.setattr(varhandle, "silence_native_log", lambda: None)
-                    for cell in NOTEBOOK_02:
-                        execute(source(load(f"{stem}.ipynb"), cell), names)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(varhandle, "silence_native_log", lambda: None)
+                for cell in RUN_BEFORE.get(stem, ()):
+                    execute(source(load(f"{stem}.ipynb"), cell), names)
             names["check"] = importlib.import_module(f"workbook_lib.lesson.checks.{stem[3:]}")
             known[stem] = names
         return dict(known[stem])

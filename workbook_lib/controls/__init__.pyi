@@ -12,6 +12,7 @@ from .recipes import Trials as Trials
 from .recipes import compare_trials as compare_trials
 from .recipes import recipe_chooser as recipe_chooser
 from .row_reading import row_by_row as row_by_row
-from .variables import VariableTrial as VariableTrial
-from .variables import try_variable as try_variable
+from .variable_trials import VariableTrial as VariableTrial
+from .variable_trials import VariableTrials as VariableTrials
+from .variable_trials import try_variable as try_variable
 from .variables import variable_chooser as variable_chooser

@@ -18,10 +18,6 @@ from workbook_lib.lesson.progress import working_copy
 
 _HEADING = re.compile(r"#+ (.+)")
 _NOT_YET_MOVED = {
-    "unsupported-variable-update": ("01_reproduce_the_failure.ipynb", "partial-why"),
-    "flex-variable": ("01_reproduce_the_failure.ipynb", "three-fixes-why"),
-    "flex-op-missing": ("01_reproduce_the_failure.ipynb", "three-fixes-why"),
-    "custom-op-missing": ("01_reproduce_the_failure.ipynb", "three-fixes-why"),
     "keras3-export": ("04_convert.ipynb", "codes-meaning"),
     "constant-folding-failed": ("01_reproduce_the_failure.ipynb", "matrix-why"),
     "not-immutable": ("01_reproduce_the_failure.ipynb", "matrix-why"),

@@ -126,7 +126,7 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
         yield _diagnose_dtype(line, quoted(line.get("variable"), ""), dtype, 20 if dtype else 220)
     for line in index.custom(*roles):
         which = f", {index.unsupported_dtypes}" if index.unsupported_dtypes else ""
-        behind = f"Behind it is a dtype that VAR_HANDLE does not carry{which}."
+        behind = f"Behind it is a dtype or an update that VAR_HANDLE does not carry{which}."
         yield FAMILY.in_log(20, line, f"{custom_op(line.get('op'))} {behind}")
 
 

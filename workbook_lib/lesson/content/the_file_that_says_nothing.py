@@ -1,0 +1,67 @@
+"""Lesson 13: a file that converts, runs, and answers garbage; comparison finds it."""
+
+from __future__ import annotations
+
+from workbook_lib.lesson.content import Card, Question, QuizQuestion
+
+PREDICTIONS = (
+    Question(
+        "the_file_that_says_nothing/silent",
+        "The file runs. Are its five answers those of TensorFlow?",
+        {5: "yes, all five", 0: "none of them"},
+        why="The file reads six variables, and nothing in it gives them a value. The default "
+        "delegate reads memory that nobody set, and raises no error.",
+        debrief="Nearly everybody trusts a file that ran. Ask how they would have found out in "
+        "their own project, and when: before or after the app was released?",
+    ),
+)
+
+QUIZ = (
+    QuizQuestion(
+        "the_file_that_says_nothing/quiz-proof",
+        "The file converts, loads and runs without a word. How do you know that it is right?",
+        {
+            "It ran without an error.": "So did the classifier of this lesson, and none of its "
+            "answers was right.",
+            "No variable is left in it.": "That is no fault and no proof: a file may hold the "
+            "wrong constants.",
+            "Its answers are those of TensorFlow, over several calls.": "That is what proves it, "
+            "and ten lines are enough for it.",
+        },
+        "Its answers are those of TensorFlow, over several calls.",
+    ),
+    QuizQuestion(
+        "the_file_that_says_nothing/quiz-twice",
+        "You run the file twice, and it answers the same both times. What does that prove?",
+        {
+            "Nothing: garbage can repeat itself.": "The five answers may well be alike, since the "
+            "same memory is read. Compare with TensorFlow, not with the file itself.",
+            "That its variables were set.": "A variable that was never set can show the same "
+            "leftovers again and again.",
+            "That the delegate is not to blame.": "The delegate reads the same memory both times.",
+        },
+        "Nothing: garbage can repeat itself.",
+    ),
+    QuizQuestion(
+        "the_file_that_says_nothing/quiz-plain",
+        "With the plain kernels you get “variable != nullptr was not true”. What does it mean?",
+        {
+            "The file is damaged.": "It loads, and the delegate runs it. Its bytes are in order.",
+            "A variable is read that nothing has set.": "The kernel of the read looks for the "
+            "variable's value, and there is none.",
+            "This runtime has no variables.": "Lesson 11 ran float32 variables through the same "
+            "runtime's builtin ops.",
+        },
+        "A variable is read that nothing has set.",
+    ),
+)
+
+CARD = Card(
+    symptom="The model converts and runs without an error, and its answers are wrong, or NaN.",
+    cause="Something was lost on the way, such as the values of variables. No error is raised for "
+    "that; a comparison with TensorFlow shows it.",
+    cure="runner = Interpreter(model_content=tflite_model).get_signature_runner()\n"
+    "[answer] = runner(image=image).values()\n"
+    "np.testing.assert_allclose(answer, service(image), atol=1e-4)  # for several images",
+    pages=("convert", "inference"),
+)
