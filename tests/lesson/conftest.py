@@ -6,6 +6,7 @@ import textwrap
 
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 from notebook_cells import EXERCISES, execute, load, source
 
 import varhandle
@@ -51,13 +52,8 @@ def notebook(monkeypatch):
 @pytest.fixture(scope="session")
 def notebook_names(tf):
     """Return a function: what a learner's cell in a notebook finds defined."""
-    common = {
-        "np": np,
-        "tf": tf,
-        "tempfile": tempfile,
-        "freeze": freeze,
-        "TFLiteConverter": tf.lite.TFLiteConverter,
-    }
+    common = {"np": np, "tf": tf, "tempfile": tempfile, "Interpreter": Interpreter}
+    common |= {"freeze": freeze, "TFLiteConverter": tf.lite.TFLiteConverter}
     known = {}
 
     def of(stem):

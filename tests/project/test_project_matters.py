@@ -31,7 +31,7 @@ BROKEN = {
     "parity that always agrees": (
         "return bool(np.all(relative <= limit)), float(",
         "return True, float(",
-        ("01_reproduce_the_failure", "silent-compare"),
+        ("13_the_file_that_says_nothing", "parity"),
     ),
     "weights that never vanish": (
         "return tuple(v.name for v in self.variables if v.reads and not v.initialized)",

@@ -12,4 +12,8 @@ OFFICIAL_PAGES: dict[str, tuple[str, str]] = {
         "Select TensorFlow operators",
         "https://ai.google.dev/edge/litert/models/ops_select",
     ),
+    "inference": (
+        "Get started with LiteRT: run a model",
+        "https://ai.google.dev/edge/litert/guide/inference",
+    ),
 }

@@ -88,8 +88,8 @@ def _file(name: str) -> bytes:
     module.total = tf.Variable(tf.zeros(4))
     answers: dict[str, Callable[[Any], Any]] = {
         "line": lambda x: 3.0 * x - 1.0,
-        "nan": lambda x: x / (x - x),
-        "total": lambda x: module.total.assign_add(x),
+        "nan": lambda x: tf.sqrt(-1.0 - x * x),
+        "total": module.total.assign_add,
     }
 
     @tf.function(input_signature=[tf.TensorSpec([4], tf.float32, name="image")])
