@@ -48,12 +48,15 @@ _TINTS = {
     "raised": "rgba(198, 40, 40, 0.22)",
     "neutral": "rgba(128, 128, 128, 0.10)",
 }
-# Every minor release is a column: small, so that the newest is seen without scrolling.
-_CELL = "text-align: center; padding: 4px 1px; white-space: nowrap; font-size: 0.85em"
+# Every minor release is a column, all of one width, so that the newest is seen without scrolling.
+_CELL = "text-align: center; padding: 4px 0; white-space: nowrap"
+_HEAD, _MARK = f"{_CELL}; font-size: 0.85em", "font-size: 1.15em"
+_PLAIN = "background: none"  # JupyterLab's stripes would make two tints of one meaning
 _FIRST = (
     "text-align: left; position: sticky; left: 0; background-color: var(--jp-layout-color0, white)"
 )
-_TITLE = f"{_FIRST}; min-width: 12em; font-weight: normal"
+_TITLE = f"{_FIRST}; font-weight: normal; white-space: normal; padding-right: 0.5em"
+_WIDE = "table-layout: fixed; width: 100%; min-width: 48em; border-collapse: collapse"
 
 Cells = tuple[tuple[MatrixOutcome, str], ...]
 """What each release did with one case, and the words that gave it away."""
@@ -84,7 +87,7 @@ class VersionGrid(Rich):
             yield f"{span(run)}: {outcome.word}{f', {label}' if label else ''}"
 
     def text(self) -> str:
-        """Set a letter for each cell, the legend, then what was seen, release by release."""
+        """Set the legend, a letter for each cell, then what was seen, release by release."""
         grid = table_text(
             ("case", *self.versions),
             [(title, *(outcome.letter for outcome, _ in cells)) for title, cells in self.cases],
@@ -93,30 +96,32 @@ class VersionGrid(Rich):
         seen = "\n".join(
             "\n  ".join([title, *self._case_lines(cells)]) for title, cells in self.cases
         )
-        return f"{self._caption}\n\n{grid}\n\n{legend}\n\n{seen}"
+        return f"{self._caption}\n\n{legend}\n\n{grid}\n\n{seen}"
 
     def html(self) -> str:
-        """Set the grid of marks, the legend, and a folded list of what each release said."""
+        """Set the legend, the grid of marks, and a folded list of what each release said."""
         head = "".join(
-            f'<th scope="col" style="{_CELL}" title="TensorFlow {html.escape(version)}'
+            f'<th scope="col" style="{_HEAD}" title="TensorFlow {html.escape(version)}'
             f'{html.escape(f", Python {python}" if python else "")}">'
             f"{html.escape('.'.join(version.split('.')[:2]))}</th>"  # some twenty are to fit a page
             for version, python in zip(self.versions, self.pythons, strict=True)
         )
         body = ""
         for title, cells in self.cases:
-            body += f'<tr><th scope="row" style="{_TITLE}">{html.escape(title)}</th>'
+            body += (
+                f'<tr style="{_PLAIN}"><th scope="row" style="{_TITLE}">{html.escape(title)}</th>'
+            )
             for outcome, label in cells:
                 body += (
                     f'<td style="{_CELL}; background-color: {_TINTS[outcome.tone]}" '
-                    f'title="{html.escape(label)}"><strong role="img" '
+                    f'title="{html.escape(label)}"><strong role="img" style="{_MARK}" '
                     f'aria-label="{outcome.word}">{outcome.mark}</strong></td>'
                 )
             body += "</tr>"
         legend = "".join(
-            f'<li style="margin-right: 1.5em"><span style="{_CELL}; '
-            f'background-color: {_TINTS[each.tone]}">{each.mark} {each.word}</span> '
-            f"{each.meaning}</li>"
+            f'<li style="margin: 0 1.5em 0.3em 0"><span style="padding: 2px 6px; '
+            f'background-color: {_TINTS[each.tone]}"><strong style="{_MARK}">{each.mark}</strong> '
+            f"{each.word}</span> {each.meaning}</li>"
             for each in self._legend()
         )
         seen = "".join(
@@ -125,13 +130,12 @@ class VersionGrid(Rich):
             for title, cells in self.cases
         )
         return (
-            f'<div style="overflow-x: auto"><table><caption style="{CAPTION_STYLE}">'
-            f"{html.escape(self._caption)}</caption>"
-            f'<thead><tr><th scope="col" style="{_FIRST}">case</th>{head}</tr></thead>'
-            f"<tbody>{body}</tbody></table></div>"
             '<ul style="display: flex; flex-wrap: wrap; list-style-type: none; padding-left: 0">'
-            f"{legend}</ul><details><summary>What each release said</summary><dl>{seen}</dl>"
-            "</details>"
+            f'{legend}</ul><div style="overflow-x: auto"><table style="{_WIDE}">'
+            f'<caption style="{CAPTION_STYLE}">{html.escape(self._caption)}</caption>'
+            f'<thead><tr><th scope="col" style="{_FIRST}; width: 13em">case</th>{head}</tr></thead>'
+            f"<tbody>{body}</tbody></table></div>"
+            f"<details><summary>What each release said</summary><dl>{seen}</dl></details>"
         )
 
 

@@ -1,0 +1,36 @@
+"""Lesson 92: answers to its exercise, and the keys of its prediction."""
+
+import pytest
+from notebook_cells import assert_says
+
+from workbook_lib.lesson.checks import releases
+from workbook_lib.lesson.content import prediction_question
+
+
+@pytest.mark.parametrize(
+    ("answer", "told", "status"),
+    [
+        ("2.21.0", "earlier release", "wrong"),
+        ("2.10", "earlier release", "wrong"),
+        ("2.6", "does not say that it works", "wrong"),
+        ("2.8.4", "does not say that it works", "wrong"),
+        ("2.9.99", "not a column", "wrong"),
+        ("2.9.0", "not a column", "wrong"),
+        ("TensorFlow 2.9.3", "not a column", "wrong"),
+        ("", "not a column", "wrong"),
+        (2.9, "as text", "wrong"),
+        ([2, 9, 3], "as text", "wrong"),
+        ("2.9.3", "on by default", "right"),
+        ("2.9", "were not measured", "right"),
+    ],
+)
+def test_columns_of_the_matrix(answer, told, status):
+    assert_says(releases.read_the_matrix(answer), told, status)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "key"),
+    [(["works"] * 2, "all"), (["error", "works"], "some"), (["error", "refused"], "none")],
+)
+def test_outcomes_are_read_as_all_some_or_none(outcomes, key):
+    assert prediction_question("releases/older-helps").key_of(outcomes) == key
