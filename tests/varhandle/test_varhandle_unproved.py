@@ -310,7 +310,8 @@ def test_whole_numbers_that_the_model_alone_refuses_give_way_to_smaller_ones(tf,
     assert "refuses" not in first_line(made)
 
 
-REFUSING = {  # what is computed of x and y, and a y that it takes and one that it refuses
+# What is computed of x and y, and a y that it takes and one that it refuses.
+REFUSING = {
     "FLOOR_MOD": (lambda tf, x, y: x % y, [2, 4], [1, 0]),
     "GATHER": (lambda tf, x, y: tf.gather(x[:1], y), [0, 0], [1, 0]),
     "TOPK_V2": (lambda tf, x, y: tf.math.top_k(x, y[0]).values, [1, 1], [5, 0]),
@@ -329,6 +330,8 @@ def test_an_op_that_refuses_made_up_values_is_no_broken_file(tf, tmp_path, op, m
     path = tmp_path / "model.tflite"
     path.write_bytes(converter.convert())
     x, bad = np.int32([[7, 9], [3, 8]]), {"x": np.int32([[7, 9]]), "y": np.int32([refuses])}
+    with pytest.raises(tf.errors.InvalidArgumentError):  # TensorFlow refuses the same
+        function(tf.constant(x[0]), tf.constant(refuses))
     calls = [{name: array[0] for name, array in bad.items()}] * 5
     made_up = ExampleCalls(calls, "made up", "made-up calls")
     with monkeypatch.context() as patched:  # whatever is made up one day
@@ -340,6 +343,31 @@ def test_an_op_that_refuses_made_up_values_is_no_broken_file(tf, tmp_path, op, m
     good = {"x": x, "y": np.int32([takes, takes])}
     assert diagnose(path, inputs=good).verdict == "ready"
     assert diagnose(path, inputs=bad).verdict == "blocked"
+
+
+def test_a_squeeze_of_a_size_that_nobody_told_wants_inputs(tf, tmp_path):
+    """The size that it drops is open: neither TensorFlow nor the file takes another one than 1."""
+
+    @tf.function(input_signature=[spec(tf, None, None, None)])
+    def drop(x):
+        return {"y": tf.squeeze(x, 1) * 2.0}
+
+    module = tf.Module()
+    module.drop = drop
+    tf.saved_model.save(module, tmp_path / "saved", signatures=drop)
+    file = tmp_path / "model.tflite"
+    file.write_bytes(tf.lite.TFLiteConverter.from_saved_model(str(tmp_path / "saved")).convert())
+    sound = {"x": np.arange(10, dtype="float32").reshape(2, 1, 1, 5)}
+    wrong = {"x": np.ones([2, 1, 2, 5], "float32")}
+    assert drop(tf.constant(sound["x"][1]))["y"].shape == (1, 5)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        drop(tf.constant(wrong["x"][0]))
+    for path, good, bad in ((file, "ready", "blocked"), (tmp_path / "saved", "convertible", "")):
+        found = diagnose(path)
+        assert (found.verdict, "--inputs" in found.doubt) == ("unproved", True), found.text()
+        assert ("SQUEEZE" if path == file else "Can not squeeze") in found.doubt
+        assert diagnose(path, inputs=sound).verdict == good
+        assert diagnose(path, inputs=wrong).verdict == (bad or "unproved")
 
 
 def test_a_type_that_an_op_does_not_have_is_no_matter_of_values():

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import random
+import re
 import signal
 import stat
 import subprocess
@@ -195,6 +196,83 @@ def test_an_archive_of_keras_without_its_values(tmp_path, capsys, what, told):
         archive.writestr("config.json", json.dumps({"class_name": "Sequential", "config": {}}))
         archive.writestr("model.weights.h5", weights.getvalue())
     assert told in refused(tmp_path / "m.keras", capsys)
+
+
+def _with_config(path, edit):
+    """Change the config of a Keras file, as a program that wrote it wrongly would."""
+    import h5py
+
+    if path.suffix == ".h5":
+        with h5py.File(path, "r+") as file:
+            config = json.loads(file.attrs["model_config"])
+            edit(config, file.attrs)
+            file.attrs["model_config"] = json.dumps(config)
+        return
+    with zipfile.ZipFile(path) as archive:
+        held = {name: archive.read(name) for name in archive.namelist()}
+    config, metadata = json.loads(held["config.json"]), json.loads(held["metadata.json"])
+    edit(config, metadata)
+    held |= {"config.json": json.dumps(config), "metadata.json": json.dumps(metadata)}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in held.items():
+            archive.writestr(name, content)
+
+
+def _of_another_release(config, attributes):
+    config["config"]["layers"][1]["config"]["wibble"] = 3
+    attributes["keras_version"] = "3.99.0"
+
+
+REFUSED = {  # how a sound model is spoiled, and what is said of it
+    "shapes.h5": (
+        lambda config, _: config["config"]["layers"][1]["config"].update(units=7),
+        r"Keras \S+ does not load it \(Shape mismatch.*\): save it again in the program",
+    ),
+    "shapes.keras": (
+        lambda config, _: config["config"]["layers"][1]["config"].update(units=7),
+        r"Keras \S+ does not load it \(.*target variable.*\): save it again in the program",
+    ),
+    "newer.h5": (
+        _of_another_release,
+        r".*\{'wibble': 3\}\): try Keras 3\.99\.0, which wrote it, or",
+    ),
+    "newer.keras": (_of_another_release, r".*does not load it \(.*\): try Keras 3\.99\.0"),
+    "cut": (None, r"TensorFlow \S+ does not load it \(.*\): save it again in the program"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_its_own_library_refuses_is_bad_input(tf, tmp_path, capsys, name):
+    edit, told = REFUSED[name]
+    model = tf.keras.Sequential([tf.keras.Input((4,)), tf.keras.layers.Dense(3)])
+    path = tmp_path / name
+    if edit:
+        model.save(path)
+        _with_config(path, edit)
+        with pytest.raises(Exception, match=r"."):  # Keras itself
+            tf.keras.models.load_model(path)
+    else:
+        model.export(path, verbose=False)
+        (values,) = path.glob("variables/*.data*")
+        values.write_bytes(values.read_bytes()[:20])
+    for command in (["diagnose", str(path)], ["cure", str(path), str(tmp_path / "out.tflite")]):
+        assert main(command) == 2
+        printed = capsys.readouterr()
+        assert (printed.out, printed.err.count("\n")) == ("", 1)
+        assert re.search(f"^varhandle: {re.escape(str(path))}: {told}", printed.err)
+
+
+def test_an_op_that_somebody_else_registers_is_asked_for_and_no_bad_input(tf, tmp_path, capsys):
+    module = tf.Module()
+    module.step = tf.function(lambda x: {"y": tf.abs(x)}, [tf.TensorSpec([2], tf.float32, "x")])
+    path = tmp_path / "saved"
+    tf.saved_model.save(module, path, signatures=module.step)
+    content = (path / "saved_model.pb").read_bytes()
+    (path / "saved_model.pb").write_bytes(content.replace(b"\x03Abs", b"\x03Abz"))
+    assert main(["diagnose", str(path), "--trust"]) == 1
+    said = capsys.readouterr().out
+    assert f"it needs the op Abz, which TensorFlow does not have: varhandle diagnose {path}" in said
+    assert "--trust --import MODULE" in said
 
 
 @pytest.mark.parametrize("kind", ["device", "pipe", "folder"])

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 from family_checks import run, run_command
 
 from varhandle import NoCureError, cure, diagnose
@@ -193,6 +194,34 @@ def test_a_size_in_which_the_given_inputs_differ_stays_open(tf, tmp_path):
     for call in calls:
         (got,) = runner(**call).values()
         np.testing.assert_allclose(got, model(call[name]), atol=1e-5)
+
+
+@pytest.mark.parametrize("op", ["roll", "outer"])
+def test_an_input_of_unknown_rank_is_closed_where_the_converter_stops_on_it(tf, tmp_path, op):
+    """No family explains why it stops: that the rank is open is all there is to go by."""
+    functions = {
+        "roll": lambda x: {"y": tf.roll(x, 1, 0)},
+        "outer": lambda x: {"y": tf.einsum("i,j->ij", x, x)},
+    }
+    module = tf.Module()
+    module.step = tf.function(functions[op], [tf.TensorSpec(None, tf.float32, "x")])
+    tf.saved_model.save(module, tmp_path / "m", signatures=module.step)
+    with pytest.raises(Exception, match=r"."):
+        tf.lite.TFLiteConverter.from_saved_model(str(tmp_path / "m")).convert()
+    found = diagnose(tmp_path / "m")
+    assert (found.verdict, found.findings) == ("blocked", ())
+    assert "sizes are open (x of any rank): varhandle cure" in found.other[0]
+    given = np.arange(12, dtype="float32").reshape(3, 4)
+    for target in ("litert", "micro"):
+        made = cure(tmp_path / "m", inputs={"x": given}, target=target)
+        assert made.proved and "The file takes x [4]." in made.plan.why
+        interpreter = Interpreter(model_content=made.content)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], given[1])
+        interpreter.invoke()
+        answer = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+        expected = module.step(tf.constant(given[1]))["y"]
+        np.testing.assert_allclose(answer, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("sequences", [False, True])

@@ -22,8 +22,8 @@ from varhandle.families.base import Finding, inference_signature
 from varhandle.families.catalog import family, find
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.custom_code import check_imports
-from varhandle.graph import Graph, Variable
-from varhandle.verdict_rules import decide
+from varhandle.graph import Graph, ModelFileError, Variable
+from varhandle.verdict_rules import decide, refused_by_library
 
 if TYPE_CHECKING:
     from varhandle.divergence.location import Location
@@ -247,6 +247,8 @@ def diagnose(
                 reference_calls=reference_calls,
                 imports=own_code,
             )
+    if refusal := refused_by_library(graph, findings, proof):
+        raise ModelFileError(graph.source, refusal)
     decision = decide(graph, findings, proof, () if own_code else graph.custom_objects)
     location = None
     if decision.verdict == "wrong-answers" and proof and proof.content:

@@ -20,6 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from importlib import metadata
 from typing import TYPE_CHECKING, NamedTuple
 
 from varhandle.display import join_names, printable
@@ -37,8 +38,9 @@ from varhandle.families.log_index import LAST_RESORT, LogDiagnosis
 from varhandle.families.log_text import without_noise
 from varhandle.families.op_without_builtin import has_builtin
 from varhandle.formats import format_of, read_graph
-from varhandle.formats.base import CALLED_WITH_TRAINING
+from varhandle.formats.base import CALLED_WITH_TRAINING, RefusedByLibraryError
 from varhandle.graph import CustomObject, Graph
+from varhandle.sandbox.record import Record, short_message
 from varhandle.tflite.runtime_support import misread_weights, missing_kernels
 
 if TYPE_CHECKING:
@@ -52,6 +54,8 @@ _NO_SIGNATURE = (
 _PLAIN_ERRORS = frozenset({"CustomCodeError", "KerasLoadError"})
 """Errors of the tool's own, whose whole message is for the user."""
 
+_REFUSED = RefusedByLibraryError.__name__
+_UNKNOWN_OP = re.compile(r"Op type not registered '([^']+)'")
 _NO_VALUE = "variable != nullptr"
 
 
@@ -69,6 +73,32 @@ def is_not_loaded(proof: Proof | None) -> bool:
     conversion = None if proof is None else proof.conversion
     told = conversion and conversion.record.exception_type
     return told == "MissingCustomObjectError" or told in _PLAIN_ERRORS
+
+
+def refused_by_library(graph: Graph, findings: Iterable[Finding], proof: Proof | None) -> str:
+    """Say that a model's own library does not load it, where nothing else explains that.
+
+    Such a file is no model to convert, but bad input. Empty for any other.
+    """
+    record = proof.conversion.record if proof and proof.conversion else None
+    if record is None or record.exception_type != _REFUSED:
+        return ""
+    shown = next(iter(diagnose_log(without_noise(record.message))), None)
+    known = shown is not None and (shown.of_variables or shown.rank < LAST_RESORT)
+    if (
+        known
+        or _UNKNOWN_OP.search(record.message)
+        or any(finding.severity == "error" for finding in findings)
+    ):
+        return ""
+    library, _, release = (graph.producer or "TensorFlow").partition(" ")
+    here = metadata.version(library.lower())
+    words = printable(short_message(record.message)).rstrip(".")
+    refused = f"{library} {here} does not load it ({words})"
+    again = "save it again in the program that it comes from, or copy all of it again"
+    if release and release != here:
+        return f"{refused}: try {library} {release}, which wrote it, or {again}"
+    return f"{refused}: {again}"
 
 
 _FUSED = frozenset({"UNIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_LSTM"})
@@ -204,12 +234,8 @@ def _of_no_variable(graph: Graph, proof: Proof, shown: LogDiagnosis | None) -> s
     """Say what stopped the converter where it was no variable; nothing where it was one."""
     assert proof.conversion is not None
     record = proof.conversion.record
-    if format_of(graph).lacks_signature(graph):
-        return _NO_SIGNATURE
-    if record.exception_type == "MissingCustomObjectError":
-        return _custom_code(graph, record.message)
-    if record.exception_type in _PLAIN_ERRORS:
-        return record.message
+    if told := _before_conversion(graph, record):
+        return told
     ops = sorted({error.op for error in record.errors if error.code.startswith("ERROR_NEEDS")})
     curable = _curable(graph, record.message, all(map(has_builtin, ops)))
     if curable and (shown is None or not shown.of_variables):
@@ -217,6 +243,21 @@ def _of_no_variable(graph: Graph, proof: Proof, shown: LogDiagnosis | None) -> s
     if shown is None or (not shown.of_variables and shown.rank >= LAST_RESORT):
         return f"{proof.reason} (no variable explains it)"
     return "" if shown.of_variables else _told(shown)
+
+
+def _before_conversion(graph: Graph, record: Record) -> str:
+    """Say what a model lacks before there is anything to convert; empty if it lacks nothing."""
+    if format_of(graph).lacks_signature(graph):
+        return _NO_SIGNATURE
+    if record.exception_type == "MissingCustomObjectError":
+        return _custom_code(graph, record.message)
+    if unknown := _UNKNOWN_OP.search(record.message):
+        command = f"varhandle diagnose {code.shell(graph.source)} --trust --import MODULE"
+        return (
+            f"it needs the op {printable(unknown[1])}, which TensorFlow does not have: {command}, "
+            "where MODULE is the Python package that registers it"
+        )
+    return record.message if record.exception_type in _PLAIN_ERRORS else ""
 
 
 def _custom_code(graph: Graph, names: str) -> str:
@@ -241,7 +282,9 @@ def _curable(graph: Graph, message: str = "", by_sizes: bool = True) -> str:
     signature = inference_signature(graph)
     called = graph.signature(signature) if signature else graph.main_signature
     sizes = [
-        f"{printable(spec.name)} {[-1 if size is None else size for size in spec.shape or ()]}"
+        f"{printable(spec.name)} of any rank"
+        if spec.shape is None
+        else f"{printable(spec.name)} {[-1 if size is None else size for size in spec.shape]}"
         for spec in called.inputs
         if spec.shape is None or None in spec.shape
     ]

@@ -45,7 +45,7 @@ from varhandle.evaluate.stateful_parity import CarriedState, compare_file, tells
 from varhandle.facts.graph_ops import FILE, NETWORK
 from varhandle.facts.recipes import needs_calibration
 from varhandle.formats import format_of, read_graph
-from varhandle.formats.base import LoadedModel
+from varhandle.formats.base import LoadedModel, RefusedByLibraryError
 from varhandle.formats.custom_code import Import
 from varhandle.formats.trust import NotTrustedError, check_trust
 from varhandle.graph import Graph, Signature
@@ -568,7 +568,9 @@ def converter_words(record: Record) -> str:
         words = f": {printable(complaint[1])} {printable(complaint[2])}" if complaint else ""
         ops = ", ".join(map(printable, record.failing_ops))
         return f"{record.exception_type} names {ops}{words}"
-    return f"{record.exception_type}: {printable(short_message(record.message))}"
+    told = printable(short_message(record.message))
+    loaded = record.exception_type != RefusedByLibraryError.__name__
+    return f"{record.exception_type}: {told}" if loaded else told
 
 
 def _prove_file(

@@ -22,9 +22,10 @@ _BY_ANOTHER_NAME = frozenset(
     {
         *("matmul", "biasadd", "maxpool", "avgpool", "depthwiseconv2dnative", "sigmoid", "realdiv"),
         *("conv2dbackpropinput", "fusedbatchnorm", "identity", "concat", "addn", "max", "min"),
+        *("einsum", "roll"),
     }
 )
-"""Ops, in small letters and without a version, whose builtin is called otherwise."""
+"""Ops, in small letters and without a version, whose builtins are called otherwise."""
 
 _OF_VARIABLES = ("handle", "read", "assign", "update", "gather", "reference", "builtin")
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from varhandle.errors import VarhandleError
 from varhandle.formats.custom_code import Import, read_folders
 from varhandle.formats.regular_file import check_folder
 from varhandle.graph import Graph, ModelFileError, Signature
@@ -51,6 +52,10 @@ class ModelSource:
         path = Path(self.path)
         elsewhere = check_folder(path) if path.is_dir() else []
         return (self.path, *map(str, elsewhere), *read_folders(self.imports))
+
+
+class RefusedByLibraryError(VarhandleError, ValueError):
+    """A model's own library does not load it; the message is the library's, of one line."""
 
 
 class ModelFormat(ABC):

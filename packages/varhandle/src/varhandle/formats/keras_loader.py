@@ -19,6 +19,7 @@ from typing import Any
 from varhandle.display import join_names
 from varhandle.errors import VarhandleError
 from varhandle.formats import keras_2
+from varhandle.formats.base import RefusedByLibraryError
 from varhandle.formats.custom_code import Import, import_custom
 from varhandle.formats.embedded_code import custom_objects_of, objects_of
 from varhandle.formats.keras_class import UnknownInputsError, with_inputs, with_keys
@@ -30,7 +31,7 @@ class MissingCustomObjectError(VarhandleError, ValueError):
 
 
 class KerasLoadError(VarhandleError, ValueError):
-    """Keras cannot load a model; the message is the cause that Keras puts at the end of its own."""
+    """Keras cannot load a model as it is, and the message says what helps."""
 
 
 def load_keras(
@@ -45,7 +46,8 @@ def load_keras(
     Raises:
         CustomCodeError: A module of ``imports`` cannot be imported.
         MissingCustomObjectError: The model names what none of them has.
-        KerasLoadError: Keras says something else.
+        KerasLoadError: It is subclassed and does not tell its inputs, or is for tf_keras.
+        RefusedByLibraryError: Keras says something else.
     """
     import keras
 
@@ -72,7 +74,7 @@ def load_keras(
             if (missing := _missing(config, known)).args[0]:
                 raise missing from error
             if not is_old:
-                raise KerasLoadError(_cause(str(error)) or type(error).__name__) from error
+                raise RefusedByLibraryError(_words(error)) from error
             return _load_with_tf_keras(path, options, _cause(str(error)))
         if not getattr(model, "inputs", None):
             return _with_inputs(model, readable)
@@ -89,7 +91,8 @@ def _with_inputs(model: Any, path: str) -> Any:
     except UnknownInputsError as error:
         raise KerasLoadError(str(error)) from error
     except ValueError as error:
-        raise KerasLoadError(f"its file does not have all weights: {_cause(str(error))}") from error
+        fault = f"its file does not have all weights: {_cause(str(error))}"
+        raise RefusedByLibraryError(fault) from error
     return made
 
 
@@ -169,7 +172,7 @@ def _load_with_tf_keras(path: str, options: Mapping[str, Any], cause: str) -> An
     try:
         return tf_keras.models.load_model(path, **options)
     except Exception as error:
-        raise KerasLoadError(f"a file of Keras 2: {_cause(str(error))}") from error
+        raise RefusedByLibraryError(f"a file of Keras 2: {_words(error)}") from error
 
 
 def _config_of(path: str) -> dict[str, Any]:
@@ -225,6 +228,10 @@ _KERAS_2 = frozenset(
     | {"TensorFlowOpLayer", "ThresholdedReLU"}
 )
 """Classes of Keras itself that today's does not have, or does not show."""
+
+
+def _words(error: Exception) -> str:
+    return _cause(str(error)) or type(error).__name__
 
 
 def _cause(message: str) -> str:
