@@ -20,6 +20,7 @@ from varhandle.evaluate.session import Session
 from varhandle.facts.recipes import RECIPES
 from varhandle.formats import read_graph
 from varhandle.graph import Signature
+from varhandle.repair import run as repairing
 from varhandle.repair import steps
 from varhandle.repair.refusal import NoCureError
 from varhandle.repair.run import cure
@@ -449,3 +450,35 @@ def test_a_recipe_that_changes_nothing_is_told(cured):
     made = cured("counter", quantization="dynamic range")
     assert "changed nothing" in made.notes[-1]
     assert not any("changed nothing" in note for note in cured("counter").notes)
+
+
+def test_a_state_that_only_the_file_shows_is_carried_before_it_is_calibrated(tf, tmp_path):
+    """A Keras file does not show what its layers keep, and calibration must see it."""
+    cell = tf.keras.layers.SimpleRNN(4, stateful=True, unroll=True)
+    model = tf.keras.Sequential([tf.keras.Input(batch_shape=(1, 3, 2), name="x"), cell])
+    model.save(tmp_path / "m.keras")
+    given = {"x": np.random.default_rng(7).standard_normal([20, 1, 3, 2]).astype("float32")}
+    made = cure(tmp_path / "m.keras", quantization="int8", inputs=given)
+    assert made.proved and made.plan.steps == ("convert", "lift", "quantize")
+    assert made.initial_state and not read_graph(made.content).variables
+
+
+def test_of_a_model_that_draws_the_file_is_compared_in_which_the_caller_carries_the_state(
+    tf, tmp_path, monkeypatch
+):
+    def step(module, x):
+        module.total.assign_add(x + tf.random.normal([4]))
+        return {"total": module.total.read_value()}
+
+    path = zoo.save_step(tf, tmp_path, {"total": tf.Variable(tf.zeros([4]))}, step)
+    compared = []
+
+    def compare(content, *arguments, **options):
+        compared.append((read_graph(content).variables, options["lifted"]))
+        return proving.compare(content, *arguments, **options)
+
+    monkeypatch.setattr(repairing, "compare", compare)
+    made = cure(path, target="builtin-only")
+    ((kept, lifted),) = compared
+    assert kept == () and lifted is not None and made.parity.passed
+    assert list(made.initial_state) == list(lifted.start())

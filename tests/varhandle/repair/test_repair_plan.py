@@ -1,6 +1,7 @@
 """The choice of a plan: from findings, target and recipe alone, without TensorFlow."""
 
 import ast
+from dataclasses import replace
 
 import pytest
 import zoo
@@ -16,6 +17,14 @@ from varhandle.repair.steps import STEPS
 def read(specimen_path):
     """Read a specimen without a proof."""
     return lambda name: diagnose(specimen_path(name), static=True)
+
+
+def test_a_warning_leaves_out_other_signatures_only_where_there_are_some(read):
+    found = read("trainer_and_server")
+    assert plan_repair(found, signature="serving_default").steps == ("signature", "convert")
+    (serve,) = [one for one in found.graph.signatures if one.name == "serving_default"]
+    alone = replace(found, graph=replace(found.graph, signatures=(serve,)))
+    assert plan_repair(alone, signature="serving_default").steps == ("convert",)
 
 
 @pytest.mark.parametrize(
