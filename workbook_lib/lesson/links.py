@@ -16,4 +16,9 @@ OFFICIAL_PAGES: dict[str, tuple[str, str]] = {
         "Get started with LiteRT: run a model",
         "https://ai.google.dev/edge/litert/guide/inference",
     ),
+    "variables": ("Introduction to variables", "https://www.tensorflow.org/guide/variable"),
+    "saved-model": (
+        "Using the SavedModel format",
+        "https://www.tensorflow.org/guide/saved_model",
+    ),
 }
