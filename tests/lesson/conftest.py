@@ -18,6 +18,7 @@ RUN_BEFORE = {
         *("walk-from-a-handle", "access", "service"),
     ),
     "12_three_fixes": ("part-model",),
+    "15_whose_variable_is_it": ("running-total",),
 }
 """Cells whose names an exercise or its check uses."""
 

@@ -21,7 +21,7 @@ BROKEN = {
     "a reader that misses a handle": (
         "keys = self._restored_keys(handles)",
         "keys = self._restored_keys(handles := handles[1:])",
-        ("02_inspect_the_graph", "by-library-holds"),
+        ("15_whose_variable_is_it", "service-table"),
     ),
     "freezing that does nothing": (
         "frozen = _converted(function, chosen)",

@@ -19,7 +19,6 @@ from workbook_lib.lesson.progress import working_copy
 _HEADING = re.compile(r"#+ (.+)")
 _NOT_YET_MOVED = {
     "keras3-export": ("04_convert.ipynb", "codes-meaning"),
-    "uninitialised-variable": ("02_inspect_the_graph.ipynb", "never-set-why"),
     "frozen-but-assigned": ("03_freeze_the_weights.ipynb", "assigned-why"),
     "gather-from-frozen-table": ("03_freeze_the_weights.ipynb", "assigned-why"),
     "freezer-lost-variable": ("03_freeze_the_weights.ipynb", "tf1-why"),

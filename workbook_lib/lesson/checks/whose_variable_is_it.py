@@ -1,0 +1,94 @@
+"""Checks of lesson 15."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from workbook_lib.lesson.exercises import exercise
+from workbook_lib.lesson.submissions import Wrong, attempt
+
+
+class _Several(tf.Module):
+    """Uses its variables in every way that the exercise names."""
+
+    def __init__(self) -> None:
+        self.weight = tf.Variable(tf.ones([4]), name="weight")
+        self.bias = tf.Variable(tf.zeros([4]), name="bias")
+        self.total = tf.Variable(tf.zeros([4]), name="total")
+        self.left = tf.Variable(10, name="left")
+        self.seen = tf.Variable(tf.zeros([4]), name="seen")
+        self.AssignedNever = tf.Variable(1.0, name="AssignedNever")
+
+    @tf.function(input_signature=[tf.TensorSpec([4])])
+    def train(self, x: Any) -> Any:
+        """Assign, add, subtract, and assign a part."""
+        self.left.assign_sub(1)
+        self.seen[:2].assign(x[:2])
+        self.bias.assign(x)
+        return self.total.assign_add(self.weight * x * self.AssignedNever)
+
+    @tf.function(input_signature=[tf.TensorSpec([4])])
+    def answer(self, x: Any) -> Any:
+        """Read only."""
+        return self.weight * x + self.bias + self.total
+
+    @tf.function(input_signature=[])
+    def reset(self) -> Any:
+        """Read one, assign another."""
+        return self.bias.assign(2 * self.weight)
+
+
+_ASSIGNED = {
+    "answer": set(),
+    "reset": {"bias"},
+    "train": {"left", "seen", "bias", "total"},
+}
+
+
+@exercise("whose_variable_is_it/assigned-by")
+def assigned_by(function: object, step: Any) -> str:
+    """Return the set of names of the variables that a function assigns.
+
+    1. The loop of the cell above meets every variable of the function, and the ops that take it.
+    2. `argument.consumers()` gives the ops. The type of an op that assigns has `Assign` in it.
+    3. Keep the name of a variable if `any("Assign" in op.type for op in argument.consumers())`.
+    """
+    _judge(attempt(function, step), {"total", "calls"}, {"gain", "total", "calls"}, "step")
+    module = _Several()
+    known = {variable.name.removesuffix(":0") for variable in module.variables}
+    for name, expected in _ASSIGNED.items():
+        concrete = getattr(module, name).get_concrete_function()
+        try:
+            _judge(attempt(function, concrete), expected, known, name)
+        except Wrong as verdict:
+            raise Wrong(f"Right for `step`. For another function: {verdict}") from None
+    return "What is in this set stays a variable in the file, if you convert this function."
+
+
+def _judge(answer: Any, expected: set[str], known: set[str], which: str) -> None:
+    names = _names(answer)
+    for name in sorted(names - expected):
+        if name not in known:
+            raise Wrong(f"you name `{name}`, which is no variable. Give the names of variables.")
+        raise Wrong(f"you name `{name}`, and `{which}` does not assign it. Which ops take it?")
+    if expected and not names:
+        raise Wrong(f"you find nothing, and `{which}` does assign. Print the types of the ops.")
+    if missing := sorted(expected - names):
+        raise Wrong(
+            f"you miss `{missing[0]}`. There are several ops that assign. What have their types in "
+            "common?"
+        )
+
+
+def _names(answer: Any) -> set[str]:
+    if isinstance(answer, (str, Mapping)) or not isinstance(answer, Iterable):
+        raise Wrong(f"Return a set of names. This is of type `{type(answer).__name__}`.")
+    values = list(answer)
+    if any(isinstance(value, tf.Variable) for value in values):
+        raise Wrong("You return the variables themselves. The question is for their names.")
+    if any(not isinstance(value, str) for value in values):
+        raise Wrong("Return the names of the variables, as text.")
+    return {value.removesuffix(":0") for value in values}
