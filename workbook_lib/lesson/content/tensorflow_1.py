@@ -1,0 +1,24 @@
+"""Lesson 93: graphs of TensorFlow 1, frozen and not."""
+
+from __future__ import annotations
+
+from workbook_lib.lesson.content import Question
+
+FAMILIES = {"freezer-lost-variable": "tf1-why", "unfrozen-graph": "tf1-unfrozen-why"}
+
+PREDICTIONS = (
+    Question(
+        "tensorflow_1/unfrozen",
+        "The graph has a variable, and no session gives it a value. What comes of it?",
+        {
+            "no file": "the converter refuses",
+            "refused": "a file that the interpreter refuses",
+            "wrong": "a file that answers wrongly",
+            "right": "a file that answers rightly",
+        },
+        why="The converter writes the handle and the read into the file, and nothing that gives "
+        "the variable a value. The default delegate reads memory that nobody set.",
+        debrief="Many trust the converter to notice. Ask what it would have to know: the value is "
+        "in the session, and the converter never sees one.",
+    ),
+)
