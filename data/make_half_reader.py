@@ -1,6 +1,6 @@
 """Make a SavedModel that has the trouble: the row reader, its memory kept in half precision.
 
-``python data/make_half_reader.py`` stores it as ``data/half_reader``. Notebook 08 runs on it until
+``python data/make_half_reader.py`` stores it as ``data/half_reader``. Notebook 36 runs on it until
 it is given another model. It is an ordinary thing to have: under mixed precision a layer's state is
 float16, and the builtin ``VAR_HANDLE`` does not carry float16.
 """

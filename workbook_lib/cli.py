@@ -45,7 +45,7 @@ def register(commands: Any) -> None:
     sweep.add_argument(
         "--report",
         action="store_true",
-        help="make each row by executing notebook 08, and keep that as a page",
+        help="make each row by executing notebook 36, and keep that as a page",
     )
     sweep.set_defaults(command=_sweep, sweep=sweep.get_default("command"))
 

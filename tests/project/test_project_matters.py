@@ -56,7 +56,7 @@ BROKEN = {
     "a dtype that is taken for a supported one": (
         'Dtype("float16", 19, ("f16", "half"),',
         'Dtype("float16", 19, ("f16", "half"), carried=True,',
-        ("08_your_own_model", "diagnosis"),
+        ("36_your_own_model", "diagnosis"),
     ),
 }
 

@@ -1,4 +1,4 @@
-"""What notebook 08 shows of a model whose file answers otherwise."""
+"""What notebook 36 shows of a model whose file answers otherwise."""
 
 import ast
 
@@ -6,7 +6,7 @@ import pytest
 import zoo
 from notebook_cells import execute, load, source
 
-NOTEBOOK = load("08_your_own_model.ipynb")
+NOTEBOOK = load("36_your_own_model.ipynb")
 CELLS = ("parameters", "setup", "verdict", "proof")
 
 

@@ -52,7 +52,7 @@ CHANGES = {
         "batch_sizes": ([2, 400], "batch-equal"),
         "threads": (1, "variants"),
     },
-    "08_your_own_model": {
+    "36_your_own_model": {
         "model": (A_TFLITE_FILE, "file"),
         "signature": ("second", "verdict", {"model": TWO_SIGNATURES}),
         "inputs": (INPUTS, "verdict", {"model": TWO_SIGNATURES}),

@@ -1,4 +1,4 @@
-"""The parameters of notebook 08: read before anything slow begins, refused in one line."""
+"""The parameters of notebook 36: read before anything slow begins, refused in one line."""
 
 import numpy as np
 import pytest

@@ -1,6 +1,6 @@
 """The row reader's weights, the SavedModel made of them, and the file with the older kind of state.
 
-The SavedModel is what notebook 08 begins with: a sound reader, and one that does not convert.
+The SavedModel is what notebook 36 begins with: a sound reader, and one that does not convert.
 """
 
 import numpy as np

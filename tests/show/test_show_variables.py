@@ -64,9 +64,10 @@ def test_shapes():
 
 
 def many(count):
-    """Variables in no order, of which the last is assigned and the one before has no value."""
+    """Variables of which the last is assigned, and the one before is read and has no value."""
     plain = [Variable(f"v{i}", "float32", (), initialized=True) for i in range(count - 2)]
-    empty = Variable("empty", "float32", (), initialized=False)
+    read = (Access("ReadVariableOp", "a", "f", ("s",)),)
+    empty = Variable("empty", "float32", (), read, initialized=False)
     state = Variable("state", "float32", (), (), (Access("AssignVariableOp", "a", "f", ("s",)),))
     return Graph("m", "saved_model", (), (*plain, empty, state))
 
@@ -79,11 +80,23 @@ def test_of_many_variables_those_that_matter_are_listed():
     assert table.html().count("<tr>") == 4
 
 
-def test_as_many_as_there_are_stay_in_their_order():
+def test_what_nothing_touches_comes_last_even_where_all_are_listed():
     graph = many(5)
-    for most in (None, 5, 6):
-        assert show.variable_table(graph, most).variables == graph.variables
-    assert "not listed" not in show.variable_table(graph, 5).text()
+    assert show.variable_table(graph).variables == graph.variables
+    for most in (5, 6):
+        table = show.variable_table(graph, most)
+        assert [v.name for v in table.variables] == ["state", "empty", "v0", "v1", "v2"]
+        assert "not listed" not in table.text()
+
+
+def test_a_weight_that_is_read_comes_before_a_copy_without_a_value_that_is_not():
+    """As Keras exports a model: three handles for each weight, of which one is read."""
+    read = (Access("ReadVariableOp", "a", "f", ("s",)),)
+    unread = Variable("copy", "float32", (), initialized=False)
+    weight = Variable("weight", "float32", (), read, initialized=True)
+    lost = Variable("lost", "float32", (), read, initialized=False)
+    table = show.variable_table(Graph("m", "saved_model", (), (unread, weight, lost)), most=2)
+    assert [v.name for v in table.variables] == ["lost", "weight"]
 
 
 def test_of_many_signatures_a_few_are_named():

@@ -28,14 +28,6 @@ _NOT_YET_MOVED = {
     "interpreter-call": ("06_run_inference.ipynb", "signature-why"),
     "dynamic-shape": ("06_run_inference.ipynb", "batch-why"),
     "shared-or-dynamic-state": ("07_keep_the_state.ipynb", "resets"),
-    "tensor-list": ("08_your_own_model.ipynb", "way-text"),
-    "random-draws": ("08_your_own_model.ipynb", "way-text"),
-    "other-resource": ("08_your_own_model.ipynb", "way-text"),
-    "package-conflict": ("08_your_own_model.ipynb", "releases-text"),
-    "converter-call": ("08_your_own_model.ipynb", "diagnosis-text"),
-    "delegate-refused": ("08_your_own_model.ipynb", "file-text"),
-    "not-a-tflite-file": ("08_your_own_model.ipynb", "file-text"),
-    "other-tflite-failure": ("08_your_own_model.ipynb", "diagnosis-text"),
 }
 
 

@@ -1,4 +1,4 @@
-"""What notebook 08 is asked: its parameters, read and checked before anything slow begins."""
+"""What notebook 36 is asked: its parameters, read and checked before anything slow begins."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def read_request(
     quantization: str | None = "none",
     imports: str | Sequence[str] = "",
 ) -> ModelRequest:
-    """Read the parameters of notebook 08; what is empty is left to the tool.
+    """Read the parameters of notebook 36; what is empty is left to the tool.
 
     ``model`` is a path, or ``"half_reader"`` for the bundled one, which comes with inputs. Raises
     ``RequestError`` where there is no such model, signature, file of inputs, target, recipe or file

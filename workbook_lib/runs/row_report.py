@@ -1,4 +1,4 @@
-"""A row of ``workbook sweep --report``: notebook 08, executed on the row's model and kept."""
+"""A row of ``workbook sweep --report``: notebook 36, executed on the row's model and kept."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from workbook_lib.runs.report import write_page
 
 def report_notebook() -> Path:
     """Return the notebook for your own model."""
-    return project_root() / "notebooks" / "08_your_own_model.ipynb"
+    return project_root() / "notebooks" / "36_your_own_model.ipynb"
 
 
 @dataclass(frozen=True)

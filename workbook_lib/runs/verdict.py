@@ -1,4 +1,4 @@
-"""The verdict on one model as notebook 08 shows it."""
+"""The verdict on one model as notebook 36 shows it."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class ModelVerdict(Rich):
         return [*rows, *(("note", note) for note in content["notes"])]
 
     def _next(self) -> str:
-        """Say what the reader is to do, by the sections of notebook 08."""
+        """Say what the reader is to do, by the sections of notebook 36."""
         content, change = self.content, self.content["change"]
         if self.ok:
             files = " and ".join(filter(None, (content["file"], content["state_file"])))
@@ -170,4 +170,4 @@ class NoFile(Rich):
 
 
 NO_FILE = NoFile("There is no file, and section 4 says why.")
-"""What notebook 08 shows where it would show the file."""
+"""What notebook 36 shows where it would show the file."""

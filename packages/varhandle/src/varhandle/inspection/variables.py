@@ -72,13 +72,16 @@ class VariableTable(Rich):
 def variable_table(graph: Graph, most: int | None = None) -> VariableTable:
     """List the variables of a graph.
 
-    Where there are more than ``most``, those that are assigned come first, then those without a
-    first value.
+    With ``most``, no more than that, and those first that matter: what is assigned, then what is
+    read without a first value, then what is read.
     """
     listed: tuple[Variable, ...] = graph.variables
     left_out: tuple[Variable, ...] = ()
-    if most is not None and len(listed) > most:
-        ordered = sorted(listed, key=lambda v: (not v.assigns, v.initialized is not False))
+    if most is not None:
+        ordered = sorted(
+            listed,
+            key=lambda v: (not v.assigns, not (v.reads and v.initialized is False), not v.reads),
+        )
         listed, left_out = tuple(ordered[:most]), tuple(ordered[most:])
     return VariableTable(listed, any(v.owner for v in graph.variables), left_out)
 
