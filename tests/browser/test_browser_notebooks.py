@@ -30,8 +30,8 @@ pytestmark = pytest.mark.browser
 WIDGET = "application/vnd.jupyter.widget-view+json"
 # Pictures for the README (``make pictures``): notebook -> a text of the cell at the window's top.
 README = {
-    "01_reproduce_the_failure": ("%%isolated literal", "readme-record"),
-    "02_inspect_the_graph": ("show.view_in_netron(tflite_file)", "readme-netron"),
+    "11_the_error": ("%%isolated literal", "readme-record"),
+    "14_what_a_handle_is": ("show.view_in_netron(folder)", "readme-netron"),
 }
 PREDICTION = ("practice-prediction", "practice-compare")  # of notebook 00
 PROGRESS = ("stub-version", "check-version", "progress-board")  # of notebook 00
@@ -138,8 +138,8 @@ def test_a_prediction_is_made_compared_and_forgotten_with_the_keyboard(page, pic
     page.keyboard.press("Enter")
     expect(board.get_by_text("starts again from zero")).to_be_visible()
     expect(row).not_to_contain_text("1 of 1")
-    board.get_by_role("link", name="Inspect the graph").click()
-    expect(page.locator(".lm-TabBar-tab.lm-mod-current", has_text="02_inspect")).to_be_visible()
+    board.get_by_role("link", name="What a handle is").click()
+    expect(page.locator(".lm-TabBar-tab.lm-mod-current", has_text="14_what")).to_be_visible()
 
 
 def test_an_exercise_fails_and_is_solved_in_the_page(page):
@@ -208,7 +208,7 @@ def test_hints_and_the_solution_are_buttons(page, pictures):
 
 
 def test_a_quiz_gives_the_reason_for_each_option(page, pictures):
-    open_notebook(page, "01_reproduce_the_failure.ipynb", "quiz")
+    open_notebook(page, "11_the_error.ipynb", "quiz")
     run_all(page)
     quiz = page.locator(".workbook-quiz")
     expect(quiz.locator(".widget-radio-box")).to_have_count(3)
@@ -219,13 +219,13 @@ def test_a_quiz_gives_the_reason_for_each_option(page, pictures):
     expect(first).to_contain_text("Not this one")
     page.keyboard.press("ArrowDown")
     expect(first).to_contain_text("Right")
-    expect(first).to_contain_text("Parity found the same answers")
+    expect(first).to_contain_text("A file without its weights")
     photograph_both(page, pictures / "quiz-after", "1. A Keras model")
     assert faults(page) == []
 
 
 def test_folded_code_is_a_small_bar_that_unfolds(page, pictures):
-    open_notebook(page, "01_reproduce_the_failure.ipynb", "imports", "quiz")
+    open_notebook(page, "92_releases.ipynb", "imports", "matrix")
     run_all(page)
     imports = cell(page, "TensorFlow 2")
     bar = imports.locator(".jp-Placeholder")
@@ -255,7 +255,7 @@ def test_a_solution_is_folded_until_it_is_asked_for(page):
 def test_a_claim_leads_to_the_cell_that_proves_it(page):
     for name in SETTINGS:
         page.server.set(name, {})  # with every cell in the page, JupyterLab loses its place
-    open_notebook(page, "01_reproduce_the_failure.ipynb")
+    open_notebook(page, "91_the_article.ipynb")
     imports = "from workbook_lib import show\nfrom workbook_lib.samples import article_claims\n"
     edit_cell(page, "variable_dtype =", f"{imports}show.claims_table(article_claims())")
     claims = run_cell(page, "show.claims_table")

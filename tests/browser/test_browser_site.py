@@ -96,7 +96,7 @@ def test_axe_finds_nothing_in_what_is_ours(reader, site, pictures, scheme):
 
 def test_a_gray_text_and_a_missing_alt_are_seen(reader, site):
     """What the test above would say: axe-core is awake, and so is what judges in its place."""
-    reader.goto((site.folder / "lessons" / "02_inspect_the_graph.html").as_uri())
+    reader.goto((site.folder / "lessons" / "14_what_a_handle_is.html").as_uri())
     reader.add_style_tag(
         content="p { color: #999 !important } [aria-hidden] { color: #ddd !important }"
     )

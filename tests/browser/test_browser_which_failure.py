@@ -43,6 +43,6 @@ def test_a_failure_leads_to_its_cure_and_its_lesson(page):
     answer = cell(page, "which_failure").locator(".jp-OutputArea-output").last
     expect(answer).to_contain_text("Keep the state in float32")
 
-    answer.get_by_role("link", name="01 · Reproduce the failure, “3 · The literal message”").click()
-    expect(page.get_by_role("tab", name="01_reproduce_the_failure.ipynb")).to_be_visible()
-    expect(page.get_by_role("heading", name="01 · Reproduce the failure")).to_be_in_viewport()
+    answer.get_by_role("link", name="11 · The error, “The whole message”").click()
+    expect(page.get_by_role("tab", name="11_the_error.ipynb")).to_be_visible()
+    expect(page.get_by_role("heading", name="The whole message")).to_be_in_viewport()

@@ -72,12 +72,12 @@ def test_an_answer_that_also_prints_keeps_what_it_printed():
     said = "Not predicted yet\nObserved: 18.\nA guess."
     shown = nbformat.v4.new_output("execute_result", {"text/plain": said, "text/html": "<b>x</b>"})
     cell = nbformat.v4.new_code_cell(
-        'lesson.observe("inspect/how-many-handles", 18)', outputs=[printed, shown]
+        'lesson.observe("three_fixes/how-many-run", 18)', outputs=[printed, shown]
     )
     before = copy.deepcopy(cell)
     [(_, kept), (kind, notes)] = deck_of(cell)
     assert kind == "notes"
-    assert notes.source.startswith(prediction_question("inspect/how-many-handles").why)
+    assert notes.source.startswith(prediction_question("three_fixes/how-many-run").why)
     assert kept.outputs[0].text == "18\n"
     assert "Observed: 18." in kept.outputs[1].data["text/html"]
     assert cell == before, "the notebook itself is left as it was"
@@ -105,13 +105,13 @@ def test_of_a_text_of_many_slides_both_ends_are_shown():
 
 
 def test_a_quiz_is_a_slide_and_its_answers_are_the_speakers():
-    text = lesson.quiz("reproduce").text()
+    text = lesson.quiz("the_error").text()
     shown = nbformat.v4.new_output("execute_result", {"text/plain": text, "text/html": "<p>"})
-    cell = nbformat.v4.new_code_cell('lesson.quiz("reproduce")', outputs=[shown])
+    cell = nbformat.v4.new_code_cell('lesson.quiz("the_error")', outputs=[shown])
     (kind, quiz), (_, notes) = deck_of(cell)
     assert kind == "subslide"
     assert quiz.metadata["transient"] == {"remove_source": True}
-    for number, question in enumerate(quiz_questions("reproduce"), start=1):
+    for number, question in enumerate(quiz_questions("the_error"), start=1):
         assert f"{number}. {question.right}" in notes.source
 
 

@@ -9,14 +9,9 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from notebook_cells import EXERCISES, execute, load, source
 
-import varhandle
 from varhandle.conversion.freezing import freeze
 
 RUN_BEFORE = {
-    "02_inspect_the_graph": (
-        *("parameters", "imports", "running-total", "handle", "classifier", "by-library"),
-        *("walk-from-a-handle", "access", "service"),
-    ),
     "12_three_fixes": ("part-model",),
     "15_whose_variable_is_it": ("running-total",),
 }
@@ -60,10 +55,8 @@ def notebook_names(tf):
     def of(stem):
         if stem not in known:
             names = {"__name__": "__main__", **common}
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(varhandle, "silence_native_log", lambda: None)
-                for cell in RUN_BEFORE.get(stem, ()):
-                    execute(source(load(f"{stem}.ipynb"), cell), names)
+            for cell in RUN_BEFORE.get(stem, ()):
+                execute(source(load(f"{stem}.ipynb"), cell), names)
             names["check"] = importlib.import_module(f"workbook_lib.lesson.checks.{stem[3:]}")
             known[stem] = names
         return dict(known[stem])

@@ -43,7 +43,7 @@ def test_ids_are_read_in_the_order_they_are_written(notebooks):
         notebooks,
         "11_one.ipynb",
         'lesson.predict(\n    "demo/b")\nlesson.predict("demo/a")',
-        'lesson.predict("demo/b")\nother.predict("no")\nlesson.quiz("reproduce")',
+        'lesson.predict("demo/b")\nother.predict("no")\nlesson.quiz("the_error")',
         'lesson.quiz("no such lesson")',
         exercises=("demo/names", "demo/freeze"),
         title="One",
@@ -53,7 +53,7 @@ def test_ids_are_read_in_the_order_they_are_written(notebooks):
     (found,) = read_outlines()
     assert found == outline_module.NotebookOutline(
         *("11_one.ipynb", "One", "Why?", 7, ("demo/b", "demo/a"), ("demo/names", "demo/freeze")),
-        ("reproduce/quiz-gone", "reproduce/quiz-look", "reproduce/quiz-proof"),
+        ("the_error/quiz-gone", "the_error/quiz-look", "the_error/quiz-end"),
     )
     assert found.number == "11"
 
@@ -142,9 +142,9 @@ def test_the_board_counts_what_is_predicted_and_what_is_right(two):
 
 
 def test_the_board_counts_the_quiz_and_a_reset_forgets_it(notebooks):
-    write(notebooks, "11_one.ipynb", 'lesson.quiz("reproduce")', title="One")
-    lesson.quiz("reproduce").answer(1, "b")
-    lesson.quiz("reproduce").answer(2, "b")
+    write(notebooks, "11_one.ipynb", 'lesson.quiz("the_error")', title="One")
+    lesson.quiz("the_error").answer(1, "b")
+    lesson.quiz("the_error").answer(2, "b")
     assert "none here         none here        1 of 3      [######" in lesson.board().text()
     lesson.reset("11")
     assert "0 of 3" in lesson.board().text()

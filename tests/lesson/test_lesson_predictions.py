@@ -14,7 +14,7 @@ from workbook_lib.lesson.predictions import Prediction
 
 OPTIONS = {"add": "at model.add", "convert": "in converter.convert()", None: "nowhere"}
 WHY = "The shapes of `kernel` do not fit."
-STORED = "reproduce/where-it-stops"
+STORED = "the_article/where-it-stops"
 
 
 @pytest.fixture(autouse=True)
@@ -139,7 +139,7 @@ def test_what_was_predicted_before_a_restart_is_compared(monkeypatch):
     assert lesson.observe(STORED, Record("raised", line="model.add(")).correct is True
 
 
-@pytest.mark.parametrize("name", ["reproduce/no-such", "no-such/lesson", "nothing", ""])
+@pytest.mark.parametrize("name", ["the_article/no-such", "no-such/lesson", "nothing", ""])
 def test_an_id_that_nobody_asks_names_those_there_are(name):
     with pytest.raises(ValueError, match="there are"):
         lesson.predict(name)

@@ -59,14 +59,14 @@ def test_sentences_and_quiz_answers_are_kept_and_the_last_one_counts(log):
 def test_a_file_of_the_first_release_is_read(log):
     log.parent.mkdir()
     log.write_text(
-        '{"event": "prediction", "id": "reproduce/where-it-stops", "answer": "at model.add"}\n'
-        '{"event": "comparison", "id": "reproduce/where-it-stops", "correct": true}\n'
+        '{"event": "prediction", "id": "the_article/where-it-stops", "answer": "at model.add"}\n'
+        '{"event": "comparison", "id": "the_article/where-it-stops", "correct": true}\n'
         '{"event": "exercise", "id": "a/b", "status": "right"}\n'
     )
     known = progress.read()
     stop = progress.PredictionRecord("at model.add", True)
-    assert known.predictions == {"reproduce/where-it-stops": stop}
-    assert lesson.predict("reproduce/where-it-stops").answered == "at model.add"
+    assert known.predictions == {"the_article/where-it-stops": stop}
+    assert lesson.predict("the_article/where-it-stops").answered == "at model.add"
     assert known.exercise("a/b").best == "right"
 
 

@@ -34,10 +34,6 @@ from workbook_lib.runs import all_notebooks, run_notebooks
 CHANGES = {
     "94_formats_side_by_side": {"model": (A_TFLITE_FILE, "own-model")},
     "11_the_error": {"variable_dtype": ("int16", "message-end")},
-    "01_reproduce_the_failure": {"variable_dtype": ("int16", "literal-dtype")},
-    "02_inspect_the_graph": {
-        "model": (A_TFLITE_FILE, "own-model"),
-    },
     "03_freeze_the_weights": {
         "calls": (3, "freeze-parity"),
         "model": (str(data_path("digits_classifier.keras")), "freeze-proof"),

@@ -1,7 +1,7 @@
 """What makes the notebooks a lesson: predictions, exercises with hints, and your progress.
 
 A notebook needs ``from workbook_lib import lesson`` and the checks of its own exercises,
-``from workbook_lib.lesson.checks import inspect_the_graph as check``. Nothing here imports
+``from workbook_lib.lesson.checks import the_error as check``. Nothing here imports
 TensorFlow, IPython, ipywidgets or matplotlib before it has to draw something; a notebook's checks
 import TensorFlow where that notebook has it imported.
 """

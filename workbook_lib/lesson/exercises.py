@@ -2,7 +2,7 @@
 
 A check is a function with ``@exercise`` over it. Its docstring is the task, and then the hints::
 
-    @exercise("inspect/variable-names")
+    @exercise("what_a_handle_is/variable-names")
     def variable_names(answer: object) -> str:
         '''Name every variable of the SavedModel.
 

@@ -82,7 +82,8 @@ class _NotebookTable(RichTable):
     following: _Link | None = None
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({len(self.rows)} notebooks)"
+        count = sum(not isinstance(title, _Part) for _, title, *_ in self.rows)
+        return f"{type(self).__name__}({count} notebooks)"
 
     def _table(self) -> Table:
         return self.headers, self.rows, self.caption

@@ -21,7 +21,7 @@ from typing import Any
 class Question:
     """A prediction: what is asked, and how the run answers it."""
 
-    id: str  # such as ``reproduce/where-it-stops``
+    id: str  # such as ``the_error/which-fails``
     text: str
     options: Mapping[Hashable, str]  # what a run can show, as a short key -> what the learner reads
     why: str  # the model answer to "Why?": shown beside the learner's own, once there is one
@@ -44,7 +44,7 @@ class Question:
 class QuizQuestion:
     """A question of the quiz at the end of a lesson."""
 
-    id: str  # such as ``reproduce/quiz-refused``
+    id: str  # such as ``the_error/quiz-look``
     text: str
     options: Mapping[str, str]  # what the learner reads -> why it is right or not
     right: str  # which of them is right

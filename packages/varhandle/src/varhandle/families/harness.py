@@ -141,7 +141,7 @@ class NotOfferedError(Exception):
 class Case:
     """A reproduction: its id, its title in the version matrix, and its program.
 
-    ``drawn`` says whether it belongs to the picture of notebook 01.
+    ``drawn`` says whether it belongs to the picture of lesson 92.
     """
 
     def __init__(

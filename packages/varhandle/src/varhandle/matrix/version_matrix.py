@@ -252,7 +252,7 @@ def merge(matrix: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> di
 
     One that could not be installed does not take the place of one that was: what was measured once
     is still true of that release. The titles of the cases are those of today, new ones last, and
-    ``drawn`` marks those that the picture of notebook 01 shows.
+    ``drawn`` marks those that the picture of lesson 92 shows.
     """
     versions = {entry["version"]: entry for entry in matrix.get("versions", ())}
     for entry in entries:
