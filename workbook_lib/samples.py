@@ -46,6 +46,13 @@ def load_classifier() -> Any:
     return keras.models.load_model(data_path("digits_classifier.keras"))
 
 
+def load_fragile_classifier() -> Any:
+    """Load a classifier of the same form that int8 harms; ``data/README.md`` says why."""
+    import keras
+
+    return keras.models.load_model(data_path("fragile_classifier.keras"))
+
+
 def load_row_reader() -> dict[str, Array]:
     """Load the weights of a small recurrent model that reads a digit row by row; all float32.
 

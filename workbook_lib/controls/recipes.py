@@ -1,4 +1,4 @@
-"""Try recipes on the digits classifier, and see what each gives and costs, trial by trial.
+"""Try recipes on the fragile classifier, and see what each gives and costs, trial by trial.
 
 :func:`recipe_chooser` draws controls; :func:`compare_trials` is the plain call that does the same.
 What quantizes is imported where it is used.
@@ -29,7 +29,7 @@ _RUNS = 1000  # timed inferences of each file
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """What one recipe made of the digits classifier."""
+    """What one recipe made of the fragile classifier."""
 
     quantized: Quantized
     right: int  # how many held-out digits it names rightly
@@ -94,7 +94,7 @@ class Trials(RichTable):
                 span = f"{widest.smallest:.1f} to {widest.largest:.1f}"
                 row.append(f"{span}, in steps of {widest.scale:.3g}")
             rows.append(row)
-        return headers, rows, "Your trials on the digits classifier"
+        return headers, rows, "Your trials on the fragile classifier"
 
     def html(self) -> str:
         from workbook_lib.show.pictures import picture
@@ -145,7 +145,7 @@ def _digits(count: int) -> str:
 
 
 def try_recipe(recipe: str, calibration_size: int, *, float32: Trial | None = None) -> Trial:
-    """Quantize the digits classifier with one recipe, and classify the held-out digits.
+    """Quantize the fragile classifier with one recipe, and classify the held-out digits.
 
     ``float32`` is the trial of the float32 recipe if the file is to be timed against it; both take
     turns, with the default delegates. Raises ``ValueError``: there is no such recipe, or there are
@@ -165,7 +165,7 @@ def try_recipe(recipe: str, calibration_size: int, *, float32: Trial | None = No
     if not 1 <= calibration_size <= most:
         raise ValueError(f"calibration_size goes from 1 to {most}, and is not {calibration_size}")
     samples = list(digits.train_images[:calibration_size, None])
-    made = quantize(data_path("digits_classifier.keras"), recipe, samples)
+    made = quantize(data_path("fragile_classifier.keras"), recipe, samples)
     right = count_right(made.content, digits.test_images, digits.test_labels)
     widest = max(made.ranges.tensors, key=lambda one: one.largest - one.smallest, default=None)
     times = None

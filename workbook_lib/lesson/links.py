@@ -21,4 +21,16 @@ OFFICIAL_PAGES: dict[str, tuple[str, str]] = {
         "Using the SavedModel format",
         "https://www.tensorflow.org/guide/saved_model",
     ),
+    "quantization-spec": (
+        "The 8-bit quantization specification",
+        "https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/quantization_spec",
+    ),
+    "quantizer": (
+        "AI Edge Quantizer",
+        "https://github.com/google-ai-edge/ai-edge-quantizer",
+    ),
+    "acceleration": (
+        "Hardware acceleration",
+        "https://ai.google.dev/edge/litert/next/acceleration",
+    ),
 }

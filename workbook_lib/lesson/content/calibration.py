@@ -1,0 +1,43 @@
+"""Appendix 97: which inputs an int8 converter should see."""
+
+from __future__ import annotations
+
+from workbook_lib.lesson.content import Card, Question
+
+FAMILIES = {"full-integer-quantization": "missing-why"}
+
+
+def band(share: float) -> str:
+    """Say how much of the held-out digits a share is: of ten digits, chance names 10 % rightly."""
+    if share > 0.9:
+        return "all"
+    return "half" if share > 0.2 else "chance"
+
+
+PREDICTIONS = (
+    Question(
+        "calibration/blank-images",
+        "Calibrate int8 with blank images. How many of the held-out digits does the file name "
+        "rightly?",
+        {
+            "all": "as many as before",
+            "half": "about half",
+            "chance": "hardly more than by chance",
+        },
+        why="The ranges of the activations come from images without ink, so they are far too "
+        "narrow, and the values of a real image are cut off at their ends.",
+        key_of=band,
+        debrief="Many hope for an error or a warning. Ask where one would come from: for the "
+        "converter, blank images are images like any others.",
+    ),
+)
+
+CARD = Card(
+    symptom="“For full integer quantization, a representative_dataset must be specified”, or an "
+    "int8 file that is wrong on real inputs.",
+    cause="The ranges between the layers come from the calibration data: none, or the wrong ones.",
+    cure="def training_images():  # as the model gets them: same scaling, same kind\n"
+    '    yield from ({"image": image[np.newaxis]} for image in train_images[:100])\n'
+    "converter.representative_dataset = training_images",
+    pages=("quantization-spec",),
+)
