@@ -31,7 +31,7 @@ from workshop.user_numbers import BLOCK, processes_of
 
 SIZES = (1, 5, 20)
 _UNFORKED = 5
-NOTEBOOKS = ("06_run_inference.ipynb", "12_three_fixes.ipynb")
+NOTEBOOKS = ("26_run_it.ipynb", "12_three_fixes.ipynb")
 PICTURE = Path(__file__).with_name("workshop.png")
 _PATIENCE = 600.0  # seconds; twenty participants have two processors
 _SAMPLE_SECONDS = 5.0

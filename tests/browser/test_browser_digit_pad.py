@@ -1,4 +1,4 @@
-"""The sheet of notebook 06: a digit drawn with the mouse, and one with the keyboard alone."""
+"""The sheet of lesson 98: a digit drawn with the mouse, and one with the keyboard alone."""
 
 import re
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.browser
 
 
 def test_a_digit_is_drawn_and_both_files_answer(page, pictures):
-    open_notebook(page, "06_run_inference.ipynb", "digit-pad")
+    open_notebook(page, "98_integers_in_and_out.ipynb", "digit-pad")
     run_all(page)
     box = page.locator(".workbook-digits")
     sheet = box.get_by_label("Sheet to draw a digit on")

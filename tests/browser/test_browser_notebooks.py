@@ -259,9 +259,9 @@ def test_a_claim_leads_to_the_cell_that_proves_it(page):
     imports = "from workbook_lib import show\nfrom workbook_lib.samples import article_claims\n"
     edit_cell(page, "variable_dtype =", f"{imports}show.claims_table(article_claims())")
     claims = run_cell(page, "show.claims_table")
-    claims.get_by_role("link", name="05: float16-speed").click()
+    claims.get_by_role("link", name="29: times").click()
     proof = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-CodeCell")
-    proof = proof.filter(has_text="compare_latency(invokes")
+    proof = proof.filter(has_text="append(perf_counter()")
     proof.wait_for(timeout=60_000)
     page.wait_for_function(
         """cell => { const box = cell.getBoundingClientRect();

@@ -44,7 +44,9 @@ def tried(monkeypatch):
 def test_trials_are_set_beside_the_float32_file():
     trials = controls.compare_trials([("int8", 10), ("float16", 10)])
     float32, int8, float16 = trials.trials
-    assert all(one.total == 360 and one.right >= 345 for one in trials.trials)
+    assert all(one.total == 360 for one in trials.trials)
+    assert int8.right < float32.right - 20  # the model is made to lose in int8
+    assert abs(float16.right - float32.right) <= 3
     assert (float32.quantized.calls, int8.quantized.calls, float16.quantized.calls) == (0, 10, 0)
     assert float16.widest is None
     rows = [re.split(r"  +", line.strip()) for line in trials.text().splitlines()[2:]]

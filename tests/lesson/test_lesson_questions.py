@@ -18,7 +18,6 @@ from workbook_lib.lesson.content import (
     nearest,
     prediction_question,
     prediction_questions,
-    quantize,
     quiz_questions,
 )
 from workbook_lib.lesson.links import OFFICIAL_PAGES
@@ -156,9 +155,6 @@ def parity(passed):
         ([1, 0, 1], convert.of_every_door, "door"),
         ({("no owner", "add"): "x", ("no owner", "look"): b""}, convert.without_owner, ("look",)),
         ({("the owner", "add"): b"", ("no owner", "add"): "x"}, convert.without_owner, ()),
-        (0.98, quantize.band, "all"),
-        (0.5, quantize.band, "half"),
-        (0.1, quantize.band, "chance"),
         (43.0, nearest(40, 100, 255), 40),
         (250.0, nearest(40, 100, 255), 255),
         (0.9, keep.amount, "most"),

@@ -106,9 +106,8 @@ def test_the_cure_of_the_card_feeds_an_int8_file(tf):
         interpreter = Interpreter(model_content=content)
         runner = interpreter.get_signature_runner()
     """
-    names = run_cure(
-        "scale_and_zero_point", given, content=converter.convert(), image=digits.test_images[:1]
-    )
+    content, image = converter.convert(), digits.test_images[:1]
+    names = run_cure("scale_and_zero_point", given, content=content, image=image)
     assert names["integers"].dtype == np.int8
     fed = names["integers"].astype(np.float32)
     np.testing.assert_allclose((fed + 128) / 255, digits.test_images[:1], atol=1 / 510)

@@ -41,12 +41,12 @@ BROKEN = {
     "ranges without their zero point": (
         "(scale * (int(end) - zero_point) for end",
         "(scale * int(end) for end",
-        ("05_quantize", "ranges"),
+        ("97_calibration", "ranges"),
     ),
     "integers that are taken for real values": (
         "return (integers.astype(np.float32) - self.zero_point) * np.float32(self.scale)",
         "return integers.astype(np.float32)",
-        ("06_run_inference", "cast"),
+        ("98_integers_in_and_out", "cast"),
     ),
     "a lifted state that never changes": (
         "draft.current[key] = draft.value(inputs[1])",

@@ -42,12 +42,9 @@ CHANGES = {
         "calls": (2, "door-parity"),
         "variable_dtype": ("int16", "entries"),
     },
-    "05_quantize": {"calibration_size": (3, "ranges")},
     "07_keep_the_state": {"steps": (20, "fifty-steps"), "new_digits": ("01", "base")},
-    "06_run_inference": {
-        "batch_sizes": ([2, 400], "batch-equal"),
-        "threads": (1, "variants"),
-    },
+    "29_how_fast": {"threads": (3, "times")},
+    "97_calibration": {"calibration_size": (3, "ranges")},
     "36_your_own_model": {
         "model": (A_TFLITE_FILE, "file"),
         "signature": ("second", "verdict", {"model": TWO_SIGNATURES}),

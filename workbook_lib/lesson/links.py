@@ -14,7 +14,7 @@ OFFICIAL_PAGES: dict[str, tuple[str, str]] = {
     ),
     "inference": (
         "Get started with LiteRT: run a model",
-        "https://ai.google.dev/edge/litert/guide/inference",
+        "https://ai.google.dev/edge/litert/inference",
     ),
     "variables": ("Introduction to variables", "https://www.tensorflow.org/guide/variable"),
     "saved-model": (

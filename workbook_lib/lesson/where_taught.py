@@ -22,11 +22,7 @@ _NOT_YET_MOVED = {
     "frozen-but-assigned": ("03_freeze_the_weights.ipynb", "assigned-why"),
     "gather-from-frozen-table": ("03_freeze_the_weights.ipynb", "assigned-why"),
     "op-without-builtin": ("04_convert.ipynb", "names-explained"),
-    "full-integer-quantization": ("05_quantize.ipynb", "integers"),
     "quantised-state": ("07_keep_the_state.ipynb", "int8"),
-    "runtime-too-old": ("06_run_inference.ipynb", "beside-why"),
-    "interpreter-call": ("06_run_inference.ipynb", "signature-why"),
-    "dynamic-shape": ("06_run_inference.ipynb", "batch-why"),
     "shared-or-dynamic-state": ("07_keep_the_state.ipynb", "resets"),
 }
 

@@ -8,7 +8,7 @@ from typing import Any
 from workbook_lib.lesson.exercises import exercise
 from workbook_lib.lesson.submissions import Wrong, attempt, expect
 
-_LAYERS = tuple(
+_LAYERS: tuple[dict[str, Any], ...] = tuple(
     {"tensor": tensor, "error": error, "step": step}
     for tensor, error, step in (
         ("model/wide/MatMul;model/wide/BiasAdd", 0.9, 3.0),

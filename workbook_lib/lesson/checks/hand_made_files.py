@@ -76,7 +76,7 @@ def below_mean_file(order: Sequence[int], signature: str, source: str, target: s
     names = schema.SignatureDefT(
         [schema.TensorMapT(source, rows)], [schema.TensorMapT(target, below)], signature, 0
     )
-    buffers = [schema.BufferT(), schema.BufferT(np.frombuffer(np.int32([0]).tobytes(), np.uint8))]
+    buffers = [schema.BufferT(), schema.BufferT(np.zeros(4, np.uint8))]
     subgraph = schema.SubGraphT(tensors, [rows], [below], operators, name="main")
     return pack(schema.ModelT(3, codes, [subgraph], buffers=buffers, signatureDefs=[names]))
 

@@ -47,7 +47,7 @@ def name_batch(function: Callable[..., Any]) -> str:
 def _images(count: int) -> Array:
     """Return float32 [count, 4] in which the smallest value of a row says nothing by itself."""
     rows = np.random.default_rng(count).normal(size=(count, 4)).astype(np.float32)
-    return rows + np.float32([0, 40, 20, 60])
+    return rows + np.array([0, 40, 20, 60], np.float32)
 
 
 def _judge_labels(answer: Any, images: Array) -> None:
