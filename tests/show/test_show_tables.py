@@ -13,7 +13,7 @@ CLAIMS = [
         "claim": "float16 halves the <file>",
         "verdict": "holds",
         "since": "2.3",
-        "proof": {"notebook": "05_quantize", "cell": "size"},
+        "proof": {"notebook": "29_how_fast", "cell": "size"},
     },
     {
         "claim": "SELECT_TF_OPS mends it",
@@ -38,7 +38,7 @@ def test_claims_in_text():
         "\n"
         "claim                      verdict        since  proof                note\n"
         "-------------------------  -------------  -----  -------------------  -----------\n"
-        "float16 halves the <file>  holds          2.3    05_quantize#size\n"
+        "float16 halves the <file>  holds          2.3    29_how_fast#size\n"
         "SELECT_TF_OPS mends it     does not hold  2.19   12_three_fixes#flex  no delegate"
     )
 
@@ -46,7 +46,7 @@ def test_claims_in_text():
 def test_claims_link_to_the_cell_that_proves_them(read_html):
     page = read_html(show.claims_table(CLAIMS).html())
     assert [link["href"] for link in page.all("a")] == [
-        "05_quantize.ipynb#cell-id=size",
+        "29_how_fast.ipynb#cell-id=size",
         "12_three_fixes.ipynb#cell-id=flex",
     ]
     assert "float16 halves the <file>" in page.words
