@@ -7,6 +7,7 @@ import subprocess
 import sys
 import weakref
 import zipfile
+from collections import Counter
 
 import h5py
 import numpy as np
@@ -15,7 +16,7 @@ from planted_faults import operators_of, with_changed_weight, without_bias, with
 
 from varhandle import diff_models, read_graph
 from varhandle.cli import main
-from varhandle.divergence import weights
+from varhandle.divergence import operator_diff, weights
 from varhandle.divergence.weight_matching import recognize, same_value
 from varhandle.divergence.weights import RecentValues, Weight
 from varhandle.formats import format_of, tflite_bytes
@@ -300,6 +301,30 @@ def test_the_same_file_twice(net):
     assert found.agrees
     assert not found.operators
     assert set(statuses(found).values()) == {"kept"}
+
+
+def test_constants_that_are_the_same_in_two_files_are_read_once(net, tmp_path, monkeypatch):
+    folder, _ = net
+    content = (folder / "net.tflite").read_bytes()
+    (dense,) = operators_of(content, "FULLY_CONNECTED")
+    model = unpack(content)
+    changed = model.subgraphs[0].operators[dense].inputs[1]
+    (tmp_path / "b.tflite").write_bytes(with_changed_weight(content, dense))
+    read = Counter()
+
+    def counted(path, part, view):
+        read[path.name, view.tobytes()] += 1
+        return view
+
+    for module in (weights, operator_diff):
+        monkeypatch.setattr(module, "stored_bytes", counted)
+    monkeypatch.setattr(weights, "_MOST_KEPT", 0)  # as if each of them were large
+    found = diff_models(folder / "net.tflite", tmp_path / "b.tflite")
+    assert [(one.op, one.change) for one in found.operators] == [("FULLY_CONNECTED", "constant")]
+    kernel = model.buffers[model.subgraphs[0].tensors[changed].buffer].data.tobytes()
+    once = {data: count for (name, data), count in read.items() if name == "net.tflite"}
+    assert once.pop(kernel) > 1
+    assert len(once) > 4 and set(once.values()) == {1}
 
 
 def test_a_lost_initializer(total, tmp_path):

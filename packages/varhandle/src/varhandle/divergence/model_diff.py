@@ -20,7 +20,7 @@ from varhandle.display import (
     table_text,
 )
 from varhandle.divergence.weight_matching import Recognized, recognize
-from varhandle.divergence.weights import Weight, weights_of
+from varhandle.divergence.weights import Weight, share_outlines, weights_of
 from varhandle.families.base import inference_signature
 from varhandle.formats import format_of, read_graph
 from varhandle.graph import Graph
@@ -163,12 +163,14 @@ def diff_models(a: str | os.PathLike[str], b: str | os.PathLike[str]) -> ModelDi
     graphs = read_graph(a), read_graph(b)
     (ours, mine), (theirs, other) = (weights_of(graph) for graph in graphs)
     doubts = [f"{g.source}: {line}" for g, line in zip(graphs, (mine, other), strict=True) if line]
+    are_files = all(format_of(graph).is_converted for graph in graphs)
+    same = share_outlines(ours, theirs) if are_files else ()
     variables = _variables(graphs[0], ours, graphs[1], theirs)
     operators: list[Any] = []
-    if all(format_of(graph).is_converted for graph in graphs):
+    if are_files:
         from varhandle.divergence.operator_diff import diff_operators
 
-        operators = diff_operators(*(Path(graph.source) for graph in graphs))
+        operators = diff_operators(Path(graphs[0].source), Path(graphs[1].source), same)
     counts = [_op_counts(graph) for graph in graphs]
     return ModelDiff(
         graphs[0].source,

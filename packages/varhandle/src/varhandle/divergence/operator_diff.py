@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,19 +58,26 @@ class _StoredTrace(FileTrace):
         return stored_bytes(self._path, self._part, np.asarray(held))
 
 
-def diff_operators(a: Path, b: Path) -> list[OperatorChange]:
-    """Compare two files, signature by signature of those that both have."""
+def diff_operators(
+    a: Path, b: Path, same: Collection[tuple[int, int]] = ()
+) -> list[OperatorChange]:
+    """Compare two files, signature by signature of those that both have.
+
+    ``same`` are the numbers of buffers that are known to hold the same real values.
+    """
     first, second = _StoredTrace(a, ""), _StoredTrace(b, "")
     names = [decode(one.signatureKey) for one in first.model.signatureDefs or []]
     others = [decode(one.signatureKey) for one in second.model.signatureDefs or []]
     common = [name for name in names if name in others]
     found = []
     for name in common or [""]:
-        found += list(_changes(name, _StoredTrace(a, name), _StoredTrace(b, name)))
+        found += list(_changes(name, _StoredTrace(a, name), _StoredTrace(b, name), same))
     return found
 
 
-def _changes(signature: str, a: _StoredTrace, b: _StoredTrace) -> Iterator[OperatorChange]:
+def _changes(
+    signature: str, a: _StoredTrace, b: _StoredTrace, same: Collection[tuple[int, int]]
+) -> Iterator[OperatorChange]:
     pairs = align_files(a, b)
     for op in a.ops:
         if op.number not in pairs:
@@ -78,7 +85,7 @@ def _changes(signature: str, a: _StoredTrace, b: _StoredTrace) -> Iterator[Opera
             continue
         other = b.ops[pairs[op.number]]
         found = [("op", f"now {other.op}")] if other.op != op.op else list(_options(op, other))
-        for change, detail in (*found, *_tensors(a, op, b, other)):
+        for change, detail in (*found, *_tensors(a, op, b, other, same)):
             yield OperatorChange(signature, op.op, op.number, _made(a, op), change, detail)
     kept = set(pairs.values())
     for op in b.ops:
@@ -115,7 +122,11 @@ def _custom(op: FileOp) -> bytes:
 
 
 def _tensors(
-    a: _StoredTrace, op: FileOp, b: _StoredTrace, other: FileOp
+    a: _StoredTrace,
+    op: FileOp,
+    b: _StoredTrace,
+    other: FileOp,
+    same: Collection[tuple[int, int]],
 ) -> Iterator[tuple[str, str]]:
     if len(op.inputs) != len(other.inputs):
         yield "tensor", f"{len(op.inputs)} inputs, now {len(other.inputs)}"
@@ -128,7 +139,8 @@ def _tensors(
             elif one >= 0 and not (op.op in WITHOUT_VALUE and side == "output"):
                 first, second = a.subgraph.tensors[one], b.subgraph.tensors[two]
                 yield from _tensor(what, first, second)
-                yield from _constant(what, a, one, b, two)
+                if (first.buffer, second.buffer) not in same:
+                    yield from _constant(what, a, one, b, two)
 
 
 def _tensor(what: str, a: schema.TensorT, b: schema.TensorT) -> Iterator[tuple[str, str]]:

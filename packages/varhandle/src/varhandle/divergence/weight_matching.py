@@ -256,6 +256,8 @@ def same_value(mine: Weight, other: Weight) -> tuple[float, str] | None:
     one, two = mine.outline, other.outline
     if one is None or two is None or one.size != two.size:
         return None
+    if one is two:  # ``share_outlines`` has compared them
+        return 0.0, ""
     if any((one.kind in kinds) != (two.kind in kinds) for kinds in ("fc", "b")):
         return None
     allowed = _allowed(mine, other)

@@ -6,7 +6,8 @@ TensorFlow is not needed: values lie in a checkpoint, an HDF5 file, a GraphDef o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import permutations
@@ -164,6 +165,7 @@ class Weight:
     scales: Array | None = field(default=None, repr=False)  # of a quantized constant, per channel
     zero_points: Array | None = field(default=None, repr=False)
     recent: RecentValues = field(default_factory=RecentValues, repr=False)
+    buffer: int = -1  # the number of the buffer that holds it in a .tflite file
 
     @property
     def value(self) -> Array | None:
@@ -317,7 +319,33 @@ def _constants_of_file(graph: Graph, recent: RecentValues) -> Iterator[Weight]:
                 scales=per_channel(tensor, scales),
                 zero_points=None if scales is None else per_channel(tensor, zero_points_of(tensor)),
                 recent=recent,
+                buffer=tensor.buffer,
             )
+
+
+def share_outlines(ours: Sequence[Weight], theirs: Sequence[Weight]) -> set[tuple[int, int]]:
+    """Let the constants of two .tflite files that are the same share what is kept of them.
+
+    Returns the numbers of their buffers. Each constant is read once. They are compared by name:
+    whatever has another name or value is left to be recognized.
+    """
+    named: dict[tuple[Any, ...], list[Weight]] = defaultdict(list)
+    for weight in theirs:
+        named[weight.name, weight.dtype, weight.shape].append(weight)
+    same = set()
+    for mine in ours:
+        for other in named[mine.name, mine.dtype, mine.shape][:1]:
+            named[mine.name, mine.dtype, mine.shape].remove(other)
+            one, two = mine.value, other.value
+            if one is not None and two is not None and _same_bytes(one, two):
+                mine.__dict__["outline"] = other.__dict__["outline"] = outline_of(one)
+                same.add((mine.buffer, other.buffer))
+    return same
+
+
+def _same_bytes(one: Array, two: Array) -> bool:
+    mine, other = (np.ascontiguousarray(value).reshape(-1).view(np.uint8) for value in (one, two))
+    return (one.shape, one.dtype) == (two.shape, two.dtype) and np.array_equal(mine, other)
 
 
 def _array(read: Callable[[], Array], dtype: str, shape: tuple[int, ...], most: int) -> Any:
