@@ -1,12 +1,17 @@
 """Whoever compares and fails says where the file parts; the silent cases of the catalog as well."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from planted_faults import operators_of, with_changed_weight
 
-from varhandle import cure, diagnose, locate
+from varhandle import cure, diagnose, lift_state, locate
 from varhandle.cli import main
 from varhandle.divergence import failed_comparison, location
+from varhandle.repair import steps
 from varhandle.repair.refusal import NoCureError
+from varhandle.tflite.flatbuffer import op_name, pack, unpack
 
 
 @pytest.mark.parametrize(
@@ -112,3 +117,61 @@ def test_a_refused_cure_keeps_it(silent):
     made, parts = error.__reduce__()
     assert made(*parts).as_dict()["first_difference"] == found.line
     assert error.text().splitlines() == ["no cure", f"first difference: {found.line}", "change it"]
+
+
+@pytest.fixture(scope="module")
+def smoothed(tf, tmp_path_factory):
+    """A state that decays, and a product with it."""
+    module = tf.Module()
+    module.kept = tf.Variable(tf.zeros([1, 4]), name="kept")
+    kernel = tf.constant(np.random.default_rng(3).normal(size=(4, 3)).astype("float32"))
+
+    @tf.function(input_signature=[tf.TensorSpec([1, 4], tf.float32, "x")])
+    def step(x):
+        module.kept.assign(module.kept * 0.75 + x)
+        return {"y": tf.nn.relu(module.kept @ kernel) + 1.0}
+
+    module.step = step
+    path = str(tmp_path_factory.mktemp("smoothed") / "saved")
+    tf.saved_model.save(module, path, signatures=step)
+    return path
+
+
+def changed_weight(content):
+    return with_changed_weight(content, operators_of(content, "FULLY_CONNECTED")[0])
+
+
+def other_decay(content):
+    model = unpack(content)
+    (product,) = [op for op in model.subgraphs[0].operators if op_name(model, op) == "MUL"]
+    for tensor in product.inputs:
+        buffer = model.buffers[model.subgraphs[0].tensors[tensor].buffer]
+        if buffer.data is not None and len(buffer.data) == 4:
+            buffer.data = np.frombuffer(np.float32(0.5).tobytes(), np.uint8)
+    return pack(model)
+
+
+@pytest.mark.parametrize(
+    ("plant", "op", "call"),
+    [(changed_weight, "FULLY_CONNECTED", 1), (other_decay, "MUL", 2)],
+)
+def test_a_file_whose_caller_carries_the_state_is_located(smoothed, monkeypatch, plant, op, call):
+    def lift(content):
+        lifted = lift_state(content)
+        return replace(lifted, content=plant(lifted.content))
+
+    monkeypatch.setattr(steps, "lift_state", lift)
+    with pytest.raises(NoCureError, match="does not answer as the model") as refused:
+        cure(smoothed, target="builtin-only")
+    first = refused.value.location.first
+    assert (first["op"], first["call"], first["group"]) == (op, call, [[op, first["number"]]])
+    assert refused.value.location.reduce().measured.differs
+
+
+def test_a_lifted_file_that_is_sound_parts_nowhere(smoothed):
+    lifted = lift_state(cure(smoothed).content)
+    found = locate(smoothed, lifted.content, lifted=lifted)
+    assert found.agrees and found.calls == 20
+    wrong = replace(lifted, initial_state={n: a + 1 for n, a in lifted.initial_state.items()})
+    found = locate(smoothed, lifted.content, lifted=wrong)
+    assert found.first["call"] == 1 and "kept" in found.first["why"]

@@ -15,6 +15,7 @@ from ai_edge_litert import schema_py_generated as schema
 from varhandle.display import printable
 from varhandle.divergence.debug_metadata import node_names
 from varhandle.evaluate.session import Session
+from varhandle.evaluate.stateful_parity import CarriedState
 from varhandle.tflite.flatbuffer import callees, decode, indices, op_name, subgraph_of, unpack
 
 Array = npt.NDArray[Any]
@@ -49,7 +50,8 @@ class FileOp:
 class FileTrace:
     """A .tflite file whose tensors can be read after each call; without ``keep``, its outputs.
 
-    ``whole`` is the model that the file was cut out of.
+    ``whole`` is the model that the file was cut out of. ``state`` is what the caller of a lifted
+    file carries: it is no input or output here.
     """
 
     def __init__(
@@ -60,8 +62,11 @@ class FileTrace:
         delegates: bool = False,
         keep: bool = True,
         whole: schema.ModelT | None = None,
+        state: CarriedState | None = None,
     ) -> None:
         self.content = content
+        self._state = state or CarriedState()
+        self._carried = dict(self._state.first)
         self._options = {"delegates": delegates, "keep_tensors": keep}
         self.model = unpack(content)
         self.whole = whole or self.model
@@ -89,7 +94,13 @@ class FileTrace:
     @property
     def outputs(self) -> Mapping[str, int]:
         """Name of an output of the signature -> its tensor."""
-        return {name: one.index for name, one in self.session.outputs.items()}
+        gives = self._state.gives
+        return {n: one.index for n, one in self.session.outputs.items() if n not in gives}
+
+    @property
+    def input_names(self) -> list[str]:
+        """What a call gives."""
+        return [name for name in self.session.inputs if name not in self._state.takes]
 
     @property
     def inputs(self) -> list[int]:
@@ -100,6 +111,7 @@ class FileTrace:
 
     def reopen(self) -> None:
         """Begin anew with the first call."""
+        self._carried = dict(self._state.first)
         self.__dict__.pop("session", None)
 
     def run(self, values: Sequence[Array]) -> None:
@@ -134,7 +146,10 @@ class FileTrace:
         """Make the next call; return the outputs, in real values."""
         from varhandle.evaluate.parity import answer_call
 
-        return {name: value for name, (value, _) in answer_call(self.session, call).items()}
+        fed = {**call, **{name: self._carried[name] for name in self._state.takes}}
+        answers = {name: value for name, (value, _) in answer_call(self.session, fed).items()}
+        self._carried.update({name: answers.pop(name) for name in self._state.gives})
+        return answers
 
     def variable_of(self, op: FileOp) -> str:
         """Return the shared name of the variable of an op; its handle's, if that is passed in."""

@@ -6,7 +6,7 @@ import contextlib
 import html
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from varhandle.evaluate.parity import DELEGATES, PLAIN
 from varhandle.evaluate.proof import Asked, calls_of, converter_words, rests_on
 from varhandle.evaluate.reference import Loader, loader_of
 from varhandle.evaluate.session import model_bytes
+from varhandle.evaluate.stateful_parity import CarriedState
 from varhandle.extras import require
 from varhandle.families.base import inference_signature
 from varhandle.formats import format_of, read_graph
@@ -31,6 +32,7 @@ from varhandle.graph import Graph, Signature, shape_fits
 from varhandle.sandbox import Record, run_isolated
 from varhandle.sandbox.lock import locking
 from varhandle.sandbox.record import short_message
+from varhandle.tflite.externalize_state import Lifted
 from varhandle.tflite.flatbuffer import unpack
 
 __all__ = ["CannotLocateError", "Location", "locate"]
@@ -204,6 +206,7 @@ def locate(
     file: str | os.PathLike[str] | bytes | None = None,
     *,
     converted: bytes | None = None,
+    lifted: Lifted | None = None,
     signature: str | None = None,
     inputs: Inputs | None = None,
     calls: int | None = None,
@@ -223,6 +226,8 @@ def locate(
         file: The .tflite file; ``None`` to convert the model.
         converted: A float file that was made of the model already; ``None`` to convert the model
             where one is needed.
+        lifted: What ``lift_state`` made of a file, where ``file`` is what it holds: its state is
+            carried from call to call.
         signature: The signature to call; the one for inference if ``None``.
         inputs: What to call it with, as ``given_calls`` takes it; what is stored with the model, or
             made up, if ``None``.
@@ -251,7 +256,7 @@ def locate(
     chosen = inference_signature(graph, signature)
     load = loader_of(graph, chosen, trust, own_code)
     content = None if file is None else model_bytes(file)[0]
-    what: dict[str, Any] = {"graph": graph, "load": load, "signature": chosen}
+    what: dict[str, Any] = {"graph": graph, "load": load, "signature": chosen, "lifted": lifted}
     how: dict[str, Any] = {"inputs": inputs, "calls": calls, "timeout": timeout}
     with locking(lock):
         if content is not None and converted is None and _is_float(content):
@@ -298,6 +303,7 @@ def _compared(
     graph: Graph,
     load: Loader,
     signature: str | None,
+    lifted: Lifted | None,
     inputs: Inputs | None,
     calls: int | None,
     timeout: float,
@@ -307,7 +313,10 @@ def _compared(
     made = read_graph(content)
     names = [one.name for one in made.signatures]
     name = signature if signature in names else next(iter(names), None)
-    _check_inputs(made.main_signature if name is None else made.signature(name), asked)
+    state = CarriedState.of(lifted, name)
+    called = made.main_signature if name is None else made.signature(name)
+    own = tuple(spec for spec in called.inputs if spec.name not in state.takes)
+    _check_inputs(replace(called, inputs=own), asked)
     sides: dict[str, Any] = {
         "load": load,
         "signature": signature,
@@ -315,12 +324,13 @@ def _compared(
         "content": content,
         "file_signature": name,
         "witness": witness,
+        "state": state,
     }
     record = run_isolated(compare_ops, **sides, timeout=timeout, reads=load.reads)
     if not record.ok:
         raise CannotLocateError(_words(record))
     found: dict[str, Any] = record.value
-    _look_at_other_runs(found, content, name, timeout)
+    _look_at_other_runs(found, None if lifted else content, name, timeout)
     return rests_on([asked]), {**found, "_compared": sides}
 
 
@@ -342,12 +352,15 @@ def _check_inputs(signature: Signature, asked: Asked) -> None:
 
 
 def _look_at_other_runs(
-    found: dict[str, Any], content: bytes, signature: str | None, timeout: float
+    found: dict[str, Any], content: bytes | None, signature: str | None, timeout: float
 ) -> None:
-    """Run the file as people do; where only that differs, find the op without looking."""
+    """Run the file as people do; where only that differs, find the op without looking.
+
+    There is no ``content`` where that takes a caller who carries the state.
+    """
     answers, calls = found.pop("answers"), found.pop("file_calls")
     found["other_runs"] = told = {}
-    if not answers:  # the file refuses the first call
+    if not answers or content is None:  # the file refuses the first call
         return
     for kernels, record in run_otherwise(content, signature, calls, timeout).items():
         told[kernels] = compared(answers, record, kernels)

@@ -24,6 +24,7 @@ from varhandle.divergence.op_check import Fault, OpCheck
 from varhandle.divergence.tensor_difference import Difference, difference
 from varhandle.evaluate.parity import TOLERANCES, paired_outputs
 from varhandle.evaluate.proof import LOOSE, QUANTIZED
+from varhandle.evaluate.stateful_parity import CarriedState
 from varhandle.formats.base import LoadedModel
 
 Array = npt.NDArray[Any]
@@ -41,14 +42,15 @@ def compare_ops(
     *,
     file_signature: str | None = None,
     witness: bytes | None = None,
+    state: CarriedState | None = None,
 ) -> dict[str, Any]:
     """Run a model and a .tflite file side by side until the first op that differs.
 
     ``witness`` is a float file that was converted from the model anew: what the converter fuses in
-    both files is matched by it.
+    both files is matched by it. ``state`` is what the caller of a lifted file carries.
     """
-    steps = load, signature, calls
-    return OpComparison(*steps, content, file_signature=file_signature, witness=witness).run()
+    named: dict[str, Any] = {"file_signature": file_signature, "witness": witness, "state": state}
+    return OpComparison(load, signature, calls, content, **named).run()
 
 
 class OpComparison:
@@ -63,9 +65,10 @@ class OpComparison:
         *,
         file_signature: str | None,
         witness: bytes | None,
+        state: CarriedState | None = None,
     ) -> None:
         self._load, self._signature, self._calls = load, signature, calls
-        self._file = FileTrace(content, file_signature)
+        self._file = FileTrace(content, file_signature, state=state)
         self._other: FileTrace | None = None
         if witness is not None and witness != content:
             self._other = FileTrace(witness, file_signature)
@@ -371,7 +374,7 @@ def _figures(one: Difference) -> dict[str, Any]:
 
 def named_for(trace: FileTrace, call: Mapping[str, Any]) -> dict[str, Array]:
     """Name the inputs of a call as the file does; by their order, where it has other names."""
-    names = list(trace.session.inputs)
+    names = trace.input_names
     if set(call) == set(names):
         return {name: np.asarray(value) for name, value in call.items()}
     if len(call) != len(names):

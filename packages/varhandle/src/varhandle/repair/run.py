@@ -456,8 +456,8 @@ def _differs(job: RepairJob, parity: Parity, recipe: str | None) -> NoCureError:
 
 
 def _location(job: RepairJob) -> Location | None:
-    """Say where the file parts from the model, unless the caller carries its state."""
-    if job.lifted is not None or job.draws:
+    """Say where the file parts from the model."""
+    if job.draws:
         return None
     from varhandle.divergence.failed_comparison import locate_failure
 
@@ -465,6 +465,7 @@ def _location(job: RepairJob) -> Location | None:
         job.graph,
         job.content,
         converted=job.made,
+        lifted=job.lifted,
         signature=next(iter(job.plan.signatures), None),
         inputs=job.inputs,
         trust=job.trust,
