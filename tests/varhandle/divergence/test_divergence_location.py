@@ -23,6 +23,7 @@ from varhandle.cli import main
 from varhandle.divergence.file_trace import FileTrace
 from varhandle.divergence.other_runs import first_without_looking
 from varhandle.evaluate.parity import DELEGATES, PLAIN
+from varhandle.tflite.flatbuffer import op_name, pack, unpack
 
 
 @pytest.fixture(scope="module")
@@ -289,6 +290,33 @@ def test_a_state_that_saturates_is_named_with_its_variable(tf, tmp_path):
     far = locate(path, content, inputs={"x": np.full([3, 1, 4], 2.5, np.float32)}).first
     assert far["call"] == 1
     assert far["group"] == [["QUANTIZE", far["number"]]]  # at fault itself, not most of a drift
+
+
+@pytest.mark.parametrize("product", [False, True])
+def test_a_wrong_assign_add_is_named_without_a_sound_file_beside_it(
+    tf, save_module, wrong_converter, product
+):
+    """In the model it has no output, so what the file adds is seen where the variable is read."""
+
+    class Added(tf.Module):
+        def __init__(self):
+            self.total = tf.Variable([1.0, 2.0, 3.0], name="total")
+
+        @tf.function(input_signature=[tf.TensorSpec([3], tf.float32)])
+        def __call__(self, x):
+            self.total.assign_add(tf.tanh(x) * 0.5 if product else x)
+            return self.total + 1.0
+
+    path = save_module(Added())
+    model = unpack(tf.lite.TFLiteConverter.from_saved_model(str(path)).convert())
+    graph = model.subgraphs[0]
+    added = next(n for n, op in enumerate(graph.operators) if op_name(model, op) == "ADD")
+    graph.operators[added].inputs = [int(graph.operators[added].inputs[0])] * 2
+    found = locate(path, wrong_converter(pack(model)))
+    first = found.first
+    assert (first["call"], first["op"], first["group"]) == (1, "ADD", [["ADD", added]])
+    assert first["tensor"] == graph.tensors[graph.operators[added].outputs[0]].name.decode()
+    assert found.reduce().measured.differs
 
 
 def test_another_first_value_is_named_in_what_runs_once(tf, save_module):

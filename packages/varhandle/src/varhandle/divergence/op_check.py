@@ -33,12 +33,20 @@ class Fault:
         tensor: Its output.
         why: Why, in a sentence.
         group: The op and others before it, where their inputs are known to agree, and no more.
+        seen: The read of a variable that holds what the op has made; ``None`` where the op's own
+            output was compared.
     """
 
     op: FileOp
     tensor: int
     why: str
     group: Sequence[FileOp]
+    seen: FileOp | None = None
+
+    @property
+    def shown(self) -> int:
+        """The tensor that was compared."""
+        return self.tensor if self.seen is None else self.seen.outputs[0]
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,7 @@ class OpCheck:
         self.file, self.other = file, other
         self.aligned = align_files(file, other) if other else {}
         self.coarseness = 0.0  # share that whatever follows half floats in the model may differ by
+        self.before: Sequence[Any] = ()  # what the model's variables held before this call
         self.added: dict[int, Added] = {}
         self._replays: dict[int, OpReplay] = {}
         self._assigned: dict[str, Array] = {}
@@ -116,6 +125,8 @@ class OpCheck:
                 if fault is None and one is not None and not one.agrees:
                     why, group = self._fault(op, place, found, call)
                     fault = Fault(op, tensor, why, group) if why else None
+                    if fault and op not in group:
+                        fault = Fault(group[-1], group[-1].outputs[0], why, group, seen=op)
         self._note_assigned()
         return fault
 
@@ -144,6 +155,7 @@ class OpCheck:
         """Say which ops before a read make what its variable is assigned; empty where they inherit.
 
         In the model an op may compute it and assign it in one, so that it has no value to compare.
+        The variable holds what was assigned, so neither the assignment nor the read is to blame.
         """
         assigns = self.file.assigns_of(self.file.variable_of(read))
         last = [op for op in assigns if op.number < read.number] or assigns
@@ -155,7 +167,7 @@ class OpCheck:
         if value in self.file.inputs or value in found:
             name = printable(self.file.variable_of(read))
             return f"the variable {name} is read where the model has assigned it anew", [read]
-        group = [*group, read]
+        group = [op for op in group if op is not last[-1]] or [read]
         return reasons.plain(found[read.outputs[0]], group), group
 
     def twin(self, op: FileOp) -> tuple[FileTrace, FileOp] | None:
@@ -229,10 +241,24 @@ class OpCheck:
                 maker = self.file.producers.get(tensor)
                 if maker is None or tensor in found or maker.op in WITHOUT_VALUE:
                     continue
+                if maker.op == "READ_VARIABLE" and self._reads_what_was_held(maker):
+                    continue
                 if maker.number not in group and not self._rests_on_constants(maker):
                     group[maker.number] = maker
                     waiting.append(maker)
         return [group[number] for number in sorted(group)]
+
+    def _reads_what_was_held(self, read: FileOp) -> bool:
+        """Whether a read gives what the model's variable held before the call.
+
+        Which one that is nobody has to know where all of the shape hold the same.
+        """
+        assigns = self.file.assigns_of(self.file.variable_of(read))
+        value = self.file.value(read.outputs[0])
+        if value is None or any(op.number < read.number for op in assigns):
+            return False
+        held = [one for one in map(np.asarray, self.before) if one.shape == value.shape]
+        return bool(held) and all(difference(value, one).agrees for one in held)
 
     def _rests_on_constants(self, op: FileOp) -> bool:
         kind = op.op in ("DEQUANTIZE", "SHAPE")

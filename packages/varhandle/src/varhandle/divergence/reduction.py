@@ -122,8 +122,8 @@ def observe(
     made = OpComparison(load, signature, calls, content, **files)
     pairs = made.run()["pairs"]
     trace, other = made.check.file, made.check.other
-    op = trace.ops[first["number"]]
-    tensor = _tensor_of(trace, first)
+    op = trace.ops[first.get("seen", first["number"])]
+    tensor = op.outputs[0] if "seen" in first else _tensor_of(trace, first)
     group = {number for _, number in first["group"]} | {op.number}
     refuses = first["max_difference"] is None
     if op.op == "READ_VARIABLE" and refuses:

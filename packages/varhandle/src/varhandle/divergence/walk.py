@@ -103,6 +103,7 @@ class OpComparison:
                 self._answers.append(self._answer(self._file, call))
             except RuntimeError as error:
                 return self._result(pairs, self._refusal(error, number))
+            self.check.before = self._before
             found = self._compare(call)
             for tensor, one in found.items():
                 before = pairs.get(tensor)
@@ -110,7 +111,7 @@ class OpComparison:
                     pairs[tensor] = {"call": number, "difference": one}
             fault = self.check.first(found, number)
             if fault:
-                return self._result(pairs, self._parting(fault, found[fault.tensor], number))
+                return self._result(pairs, self._parting(fault, found[fault.shown], number))
         return self._result(pairs, self._grown(pairs))
 
     def again(self, count: int, tensor: int) -> Iterator[Array | None]:
@@ -259,14 +260,16 @@ class OpComparison:
         first = {**self._place(op, tensor, call), **_figures(one), "why": why}
         first["group"] = [[each.op, each.number] for each in fault.group]
         first["inside"] = _inner(step, call)
+        if fault.seen is not None:
+            first["seen"] = fault.seen.number
         return first
 
     def _suspects(self, fault: Fault) -> list[FileOp]:
         """Return the loops and branches that may be what makes an op part, the last one first."""
-        group = [fault.op, *fault.group]
-        if fault.op.op == "READ_VARIABLE":
-            takers = self._file.takers_of(self._file.variable_of(fault.op))
-            group += [op for op in takers if op.number < fault.op.number]
+        group, shown = [fault.op, *fault.group], fault.seen or fault.op
+        if shown.op == "READ_VARIABLE":
+            takers = self._file.takers_of(self._file.variable_of(shown))
+            group += [op for op in takers if op.number < shown.number]
         control = {op.number: op for op in group if op.op in CONTROL}
         return [control[number] for number in sorted(control, reverse=True)]
 
