@@ -18,11 +18,12 @@ from planted_faults import (
     without_operators,
 )
 
-from varhandle import CannotLocateError, locate
+from varhandle import CannotLocateError, locate, read_graph
 from varhandle.cli import main
 from varhandle.divergence.file_trace import FileTrace
 from varhandle.divergence.other_runs import first_without_looking
 from varhandle.evaluate.parity import DELEGATES, PLAIN
+from varhandle.graph.signature_inference import infer_signature
 from varhandle.tflite.flatbuffer import op_name, pack, unpack
 
 
@@ -337,3 +338,53 @@ def test_another_first_value_is_named_in_what_runs_once(tf, save_module):
     (inside,) = found.first["inside"]
     assert (inside["where"], inside["op"]) == ("CALL_ONCE", "ASSIGN_VARIABLE")
     assert "differ" in inside["why"]
+
+
+@pytest.fixture(scope="module")
+def loops_of_tf1(tf, tmp_path_factory):
+    """A frozen graph with a loop in a loop and a loop in a branch, and its file."""
+    v1, path = tf.compat.v1, tmp_path_factory.mktemp("loops") / "frozen.pb"
+    kernel = np.random.default_rng(0).normal(size=(4, 4)).astype("float32") / 4
+    was_new = v1.control_flow_v2_enabled()
+    v1.disable_control_flow_v2()
+    try:
+        with v1.Graph().as_default() as graph:
+            x = v1.placeholder(tf.float32, [1, 4], "x")
+
+            def repeat(body, value, times):
+                count = [tf.constant(0), value]
+                return v1.while_loop(lambda i, a: i < times, lambda i, a: (i + 1, body(a)), count)[
+                    1
+                ]
+
+            inner = lambda a: repeat(lambda b: tf.tanh(b @ kernel) + 0.1, a, 2)  # noqa: E731
+            looped = repeat(lambda a: inner(a) + x, x, 3)
+            chosen = v1.cond(
+                tf.reduce_sum(x) > 0, lambda: repeat(tf.sin, looped, 2), lambda: -looped
+            )
+            tf.identity(chosen, "y")
+            path.write_bytes(graph.as_graph_def().SerializeToString())
+            converter = v1.lite.TFLiteConverter(
+                graph.as_graph_def(), [x], [graph.get_tensor_by_name("y:0")]
+            )
+            content = converter.convert()
+    finally:
+        if was_new:
+            v1.enable_control_flow_v2()
+    return path, content
+
+
+def test_loops_of_tensorflow_1(loops_of_tf1):
+    """What they compute has several values in a call, so only what leaves them is compared."""
+    path, content = loops_of_tf1
+    assert {"Enter", "NextIteration", "Switch"} < set(read_graph(path).op_counts())
+    assert [one.name for one in infer_signature(read_graph(path)).outputs] == ["y"]
+    found = locate(path, content)
+    assert found.agrees and found.pairs
+    changed = with_changed_inside(content, "FULLY_CONNECTED", BODY, BODY)
+    found = locate(path, changed)
+    assert (found.first["call"], found.first["op"]) == (1, "WHILE")
+    outer, within = found.first["inside"]
+    assert (outer["where"], outer["op"]) == ("iteration 1", "WHILE")
+    assert (within["where"], within["op"]) == ("iteration 1", "FULLY_CONNECTED")
+    assert "its weights differ" in within["why"]

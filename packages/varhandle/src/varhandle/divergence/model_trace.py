@@ -8,7 +8,7 @@ keep their state from call to call. What a loop or a branch calls is such a grap
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -329,18 +329,13 @@ class _Session:
         self._session = session
         graph = session.graph
         self.graph_def = graph.as_graph_def()
-        # What a branch did not choose has no value, and what a loop computes has several.
-        within: set[str] = set()
-        found = []
-        for op in graph.get_operations():
-            if op.type in {"Switch", "RefSwitch", "Enter", "RefEnter"} or (
-                op.type not in {"Merge", "Exit"} and any(t.op.name in within for t in op.inputs)
-            ):
-                within.add(op.name)
-            elif op.type not in _WITHOUT_VALUE:
-                found += [
-                    t for t in op.outputs if t.dtype.base_dtype.name not in ("resource", "variant")
-                ]
+        found = [
+            tensor
+            for op in _with_one_value(graph.get_operations())
+            if op.type not in _WITHOUT_VALUE
+            for tensor in op.outputs
+            if tensor.dtype.base_dtype.name not in ("resource", "variant")
+        ]
         self.tensors = [tensor.name for tensor in found]
         self._chunks = _chunks(found)
         self.outputs: dict[str, str] = loaded.fetches
@@ -366,6 +361,27 @@ class _Session:
         feeds = {f"{name}:0": value for name, value in call.items()}
         taken = [_tensor_of(source) for source in node.input if source[0] != "^"]
         return [tf.constant(value) for value in self._session.run(taken, feeds)]
+
+
+def _with_one_value(operations: Iterable[Any]) -> Iterator[Any]:
+    """Yield the ops of a graph of TensorFlow 1 that compute one value in every call.
+
+    What a branch did not choose has none, and what a loop computes has several.
+    """
+    depths: dict[str, int] = {}  # how many loops an op is in
+    chosen: set[str] = set()  # ops that only compute where a branch is chosen
+    for op in operations:
+        before = [*(tensor.op for tensor in op.inputs), *op.control_inputs]
+        depth = max((depths.get(one.name, 0) for one in before), default=0)
+        depth += op.type in {"Enter", "RefEnter"}
+        depth -= op.type in {"Exit", "RefExit"}
+        depths[op.name] = depth
+        is_branch = depth == 0 and op.type in {"Switch", "RefSwitch"}
+        joins = depth == 0 and op.type in {"Merge", "RefMerge"}
+        if is_branch or (not joins and any(one.name in chosen for one in before)):
+            chosen.add(op.name)
+        elif depth == 0:
+            yield op
 
 
 def _tensor_of(source: str) -> str:

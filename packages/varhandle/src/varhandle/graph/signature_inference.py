@@ -8,6 +8,7 @@ from varhandle.graph.model import Graph, Node, Signature, TensorSpec, closure
 from varhandle.graph.op_roles import CHECKPOINT_OPS
 
 _NO_INPUTS = frozenset({"resource", "variant"})
+_BRANCHES = frozenset({"Switch", "RefSwitch"})
 _NO_OUTPUTS = frozenset(
     {"Assert", "Const", "NoOp", "Placeholder", "SaveV2", "RestoreV2", "VarHandleOp", "VariableV2"}
     | {"Assign", "AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp", "Print"}
@@ -50,7 +51,8 @@ def sinks(graph: Graph) -> tuple[str, ...]:
     """Return the names of the graph's outputs: the nodes that compute what nobody takes.
 
     A saver's nodes are none, and what depends on no input (an initializer) is none where something
-    else does.
+    else does. The same holds of what loops and branches of TensorFlow 1 leave over: the count of a
+    loop, and the condition of a branch.
     """
     nodes = graph.functions[0].nodes
     consumers, saver = _consumers(graph), _saver(graph)
@@ -63,7 +65,15 @@ def sinks(graph: Graph) -> tuple[str, ...]:
         and (not node.op.startswith("Resource") or "Gather" in node.op)
     ]
     fed = closure(placeholders(graph), lambda name: consumers.get(name, ()))
-    return tuple([name for name in ends if name in fed] or ends)
+    ends = [name for name in ends if name in fed] or ends
+    ops = {node.name: node.op for node in nodes}
+    left_over = {
+        node.name
+        for node in nodes
+        if node.op in {"Exit", "RefExit"}
+        or (node.op == "Identity" and {ops.get(one) for one in node.sources} & _BRANCHES)
+    }
+    return tuple([name for name in ends if name not in left_over] or ends)
 
 
 def _consumers(graph: Graph) -> Mapping[str, Sequence[str]]:
