@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from varhandle.atomic_write import write_all
-from varhandle.cli import main
+from varhandle.cli import main, program
 from varhandle.divergence import location
 from varhandle.formats import read_graph, tflite_bytes
 from varhandle.formats.proto_schema import MESSAGES
@@ -835,3 +835,33 @@ def test_keras_configs_that_make_no_sense(monkeypatch, tmp_path):
             assert str(error).isprintable()
 
     run()
+
+
+def test_only_what_is_a_file_is_taken_for_one(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as left:
+        main(["diagnose", "-absent.pb"])
+    assert left.value.code == 2
+    assert "is a file" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("more", [["m.tflite"], ["--calls", "3"], ["--inputs", "x.npz"]])
+def test_why_a_model_is_refused_takes_neither_a_file_nor_calls(capsys, more):
+    assert main(["locate", "m.keras", *more, "--why"]) == 2
+    assert "it takes no file and no calls" in capsys.readouterr().err
+
+
+def test_a_signal_that_is_ignored_stays_so(monkeypatch):
+    """As nohup has it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with program._ended_in_order():
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_standard_input_that_is_closed(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    assert main(["explain"]) == 2
+    assert capsys.readouterr().err == "varhandle: standard input: it is closed\n"

@@ -7,6 +7,7 @@ from sweep_probe import PretendedRows, Probe
 
 from varhandle.cli import main
 from varhandle.cli.program import UnfinishedError, files_are_kept
+from varhandle.sweep import run
 
 NASTY = "<script>\x1b[2J\nx.tflite"
 
@@ -165,3 +166,15 @@ def test_the_file_that_could_not_be_written_is_named():
         files_are_kept(Path("out")),
     ):
         raise OSError(28, "No space", "rows/a/row.json")
+
+
+def test_whoever_interrupts_a_sweep_is_told_what_is_kept(probe, capsys, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "run_sweep", interrupted)
+    assert main(["sweep", str(probe.model("a.tflite"))]) == 130
+    assert capsys.readouterr().err.splitlines() == [
+        "finished rows are kept; the same command makes the others",
+        "varhandle: interrupted",
+    ]
