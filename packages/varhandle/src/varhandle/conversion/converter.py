@@ -13,10 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from varhandle.display import Rich, RichTable, Table, join_all, panel_html
-from varhandle.errors import VarhandleError
 from varhandle.facts.recipes import ConverterSettings
 from varhandle.formats import ModelFormat, format_of, read_graph
-from varhandle.formats.base import ModelSource, RefusedByLibraryError
+from varhandle.formats.base import ModelSource
 from varhandle.formats.custom_code import Import
 from varhandle.formats.trust import check_trust
 from varhandle.graph import Graph, ModelFileError, Signature, Variable
@@ -183,12 +182,7 @@ def _converted(
     """Convert, in the child process."""
     import tensorflow as tf
 
-    try:
-        converter = model_format.open_converter(source)
-    except (VarhandleError, MemoryError):
-        raise
-    except Exception as error:
-        raise RefusedByLibraryError(f"{type(error).__name__}: {error}") from error
+    converter = model_format.open_converter(source)
     if settings is not None:
         spec, samples = converter.target_spec, settings.representative_dataset
         spec.supported_ops = [tf.lite.OpsSet[name] for name in settings.supported_ops]

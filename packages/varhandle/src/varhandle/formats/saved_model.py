@@ -7,7 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from varhandle.formats.base import LoadedModel, ModelFormat, ModelSource, TFLiteConverter
+from varhandle.formats.base import (
+    LoadedModel,
+    ModelFormat,
+    ModelSource,
+    RefusedByLibraryError,
+    TFLiteConverter,
+)
 from varhandle.formats.custom_code import import_custom
 from varhandle.graph import Graph, ModelFileError, Signature
 
@@ -98,9 +104,14 @@ class SavedModel(ModelFormat):
 
         import_custom(source.imports)
         load_old_optimizers()
-        return tf.lite.TFLiteConverter.from_saved_model(
-            source.path, signature_keys=list(source.keys) or None
-        )
+        try:
+            return tf.lite.TFLiteConverter.from_saved_model(
+                source.path, signature_keys=list(source.keys) or None
+            )
+        except MemoryError:
+            raise
+        except Exception as error:  # it loads the model
+            raise RefusedByLibraryError(f"{type(error).__name__}: {error}") from error
 
     def converter_code(self, signature: Signature | None, keys: Sequence[str]) -> list[str]:
         return [
