@@ -118,9 +118,9 @@ from varhandle.cli import main
 from varhandle.sandbox import fork_server
 
 started, start = [], fork_server._ForkServer._start
-def noted(server):
+def noted(server, imports):
     started.append(server._tensorflow)
-    start(server)
+    start(server, imports)
 fork_server._ForkServer._start = noted
 main(sys.argv[1:])
 print(started, file=sys.stderr)

@@ -40,12 +40,12 @@ from varhandle.families.op_without_builtin import has_builtin
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.base import CALLED_WITH_TRAINING, RefusedByLibraryError
 from varhandle.graph import CustomObject, Graph
-from varhandle.sandbox.record import Record, short_message
 from varhandle.tflite.runtime_support import misread_weights, missing_kernels
 
 if TYPE_CHECKING:
     from varhandle.evaluate.parity import Run
     from varhandle.evaluate.proof import Proof
+    from varhandle.sandbox.record import Record
 
 _NO_SIGNATURE = (
     "the SavedModel has no signature, and the converter wants at least one: save it again with "
@@ -91,6 +91,8 @@ def refused_by_library(graph: Graph, findings: Iterable[Finding], proof: Proof |
         or any(finding.severity == "error" for finding in findings)
     ):
         return ""
+    from varhandle.sandbox.record import short_message
+
     library, _, release = (graph.producer or "TensorFlow").partition(" ")
     here = metadata.version(library.lower())
     words = printable(short_message(record.message)).rstrip(".")
