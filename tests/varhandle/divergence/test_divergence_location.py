@@ -320,6 +320,22 @@ def test_a_wrong_assign_add_is_named_without_a_sound_file_beside_it(
     assert found.reduce().measured.differs
 
 
+def test_a_sum_is_not_blamed_for_the_first_value_that_it_is_given(tf, save_module, wrong_converter):
+    class Begun(tf.Module):
+        def __init__(self):
+            self.total = tf.Variable([1.0, 2.0, 3.0], name="total")
+
+        @tf.function(input_signature=[tf.TensorSpec([3], tf.float32)])
+        def __call__(self, x):
+            self.total.assign_add(x)
+            return self.total + 1.0
+
+    path = save_module(Begun())
+    content = tf.lite.TFLiteConverter.from_saved_model(str(path)).convert()
+    first = locate(path, wrong_converter(with_other_first_value(content))).first
+    assert {"READ_VARIABLE", "ADD"} == {op for op, _ in first["group"]}
+
+
 def test_another_first_value_is_named_in_what_runs_once(tf, save_module):
     class Begun(tf.Module):
         def __init__(self):
