@@ -25,9 +25,9 @@ from warm_kernels.fork_server import SWITCH
 from workbook_lib.editions.solved import fill_in_solutions
 from workbook_lib.lesson.outline import read_outlines
 from workshop.classroom import Learner, read_classroom
-from workshop.hub_folder import HubFolder, HubSettings
+from workshop.hub_folder import BLOCK, HubFolder, HubSettings
 from workshop.launcher import Workshop, free_port
-from workshop.user_numbers import BLOCK, processes_of
+from workshop.user_numbers import processes_of
 
 SIZES = (1, 5, 20)
 _UNFORKED = 5

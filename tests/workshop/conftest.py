@@ -10,8 +10,7 @@ import psutil
 import pytest
 
 from benchmarks.participant import Visitor, wait_until
-from workshop.hub_folder import HubFolder
-from workshop.user_numbers import BLOCK
+from workshop.hub_folder import BLOCK, HubFolder
 
 MEMORY = 1.6  # gigabytes for each: a server, its warm parent, and two kernels
 PATIENCE = 300.0  # seconds: a busy machine takes minutes over a server that imports for itself

@@ -8,10 +8,10 @@ import pytest
 
 from workbook_lib import cli
 from workshop import mount_view, user_numbers
-from workshop.hub_folder import HubFolder, WorkshopError
+from workshop.hub_folder import BLOCK, HubFolder, WorkshopError
 from workshop.mount_view import mount_view_of, unreadable_ancestors
 from workshop.sandbox_spec import MountView, SandboxSpec
-from workshop.user_numbers import BLOCK, first_number
+from workshop.user_numbers import first_number
 
 ALL = "         0          0 4294967295\n"
 INSIDE = "         0       1000          1\n         1     100000      65536\n"

@@ -46,6 +46,11 @@ class NotebookOutline:
         return self.file[3:].removesuffix(".ipynb")
 
     @property
+    def is_appendix(self) -> bool:
+        """Whether it is a side road, which nobody has to take."""
+        return self.number.startswith("9")
+
+    @property
     def part(self) -> str:
         """The part of the workbook that it belongs to, by its first digit."""
         return PARTS.get(self.file[0], "")

@@ -14,6 +14,7 @@ from workbook_lib.lesson.control_box import as_control, is_interactive
 from workbook_lib.lesson.drill_catalog import PAGE, all_drills
 from workbook_lib.lesson.outline import read_outlines
 from workbook_lib.lesson.panels import Panel
+from workbook_lib.lesson.standing import standing_in
 
 _BAR_LENGTH = 20
 
@@ -127,13 +128,13 @@ def board() -> ProgressBoard:
             rows.append(("", _Part(notebook.part), "", "", "", ""))
         part = notebook.part
         link = _Link(notebook.title, notebook.file)
-        predictions, exercises, quiz = notebook.predictions, notebook.exercises, notebook.quiz
+        standing = standing_in(notebook, known)
         counts = (
-            (sum(id in known.predictions for id in predictions), len(predictions)),
-            (sum(known.exercise(id).best == "right" for id in exercises), len(exercises)),
-            (sum(id in known.quizzes and known.quizzes[id].correct for id in quiz), len(quiz)),
+            (standing.predictions, len(notebook.predictions)),
+            (standing.exercises, len(notebook.exercises)),
+            (standing.quiz, len(notebook.quiz)),
         )
-        bar = _Bar(notebook.title, *map(sum, zip(*counts, strict=True)))
+        bar = _Bar(notebook.title, standing.done, standing.whole)
         told = (f"{done} of {whole}" if whole else "none here" for done, whole in counts)
         rows.append((notebook.number, link, *told, bar))
         if following is None and bar.done < bar.whole:

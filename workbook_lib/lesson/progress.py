@@ -65,6 +65,7 @@ class Progress:
     predictions: dict[str, PredictionRecord] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)  # prediction -> the learner's sentence
     quizzes: dict[str, QuizRecord] = field(default_factory=dict)
+    times: dict[str, datetime] = field(default_factory=dict)  # of the last event of each id
 
     def exercise(self, exercise_id: str) -> ExerciseRecord:
         """Look up the record of an exercise."""
@@ -173,9 +174,17 @@ def fold(events: Iterable[Mapping[str, Any]]) -> Progress:
     for event in events:
         try:
             _apply(event, known)
+            _note_time(event, known)
         except (KeyError, TypeError, ValueError):
             continue
     return known
+
+
+def _note_time(event: Mapping[str, Any], known: Progress) -> None:
+    """Keep when something was last done; raises where the event has no time, or a bad one."""
+    when = datetime.fromisoformat(event["time"])
+    if event["event"] != "reset" and when.tzinfo is not None:
+        known.times[event["id"]] = when
 
 
 def _apply(event: Mapping[str, Any], known: Progress) -> None:
@@ -184,7 +193,7 @@ def _apply(event: Mapping[str, Any], known: Progress) -> None:
     before = exercises.get(key, ExerciseRecord())
     if kind == "reset":
         for forgotten in event["ids"]:
-            for records in (exercises, predictions, known.reasons, known.quizzes):
+            for records in (exercises, predictions, known.reasons, known.quizzes, known.times):
                 records.pop(forgotten, None)
     elif kind == "prediction":
         predictions[key] = PredictionRecord(str(event["answer"]))

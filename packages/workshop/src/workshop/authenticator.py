@@ -18,7 +18,10 @@ from typing import Any, NoReturn
 from jupyterhub.auth import Authenticator
 from tornado.web import HTTPError, RequestHandler
 
-from workshop.hub_folder import INSTRUCTOR, SHORTEST_PASSWORD, HubFolder
+from workshop.give_back import GiveBackHandler
+from workshop.hub_folder import GIVE_BACK, INSTRUCTOR, SHORTEST_PASSWORD, HubFolder
+from workshop.look_alikes import find_look_alike
+from workshop.user_numbers import end_processes
 
 _NAME = re.compile(r"[^\W_][\w-]{0,31}")
 _COST = {"n": 2**14, "r": 8, "p": 1}  # scrypt: 16 MB and some 50 ms a try
@@ -74,11 +77,34 @@ class WorkshopAuthenticator(Authenticator):
                 )
         return {"name": name, "admin": False}
 
+    def get_handlers(self, app: Any) -> list[tuple[str, Any]]:
+        """Add the page on which a place is given back."""
+        return [*super().get_handlers(app), (GIVE_BACK, GiveBackHandler)]
+
+    def participants(self) -> set[str]:
+        """Return the names that somebody has."""
+        return self._folder.participants()
+
+    async def delete_user(self, user: Any) -> None:
+        """Give a place back: the hub has ended its server, and forgets the user afterwards."""
+        number = self._folder.known_number(user.name, self._folder.config.first_number)
+        async with self._one_at_a_time:
+            if number is not None:
+                await asyncio.to_thread(end_processes, range(number, number + 1))
+            self._folder.release(user.name)
+        super().delete_user(user)
+
     async def _take(self, name: str, password: str, kept: dict[str, str]) -> dict[str, Any]:
         """Give a name that nobody has to whoever comes with it."""
         if len(password) < SHORTEST_PASSWORD:
             least = f"Choose a password of at least {SHORTEST_PASSWORD} characters"
             raise HTTPError(403, f"{least}: it keeps your name yours.")
+        if twin := find_look_alike(name, [*kept, INSTRUCTOR]):
+            await _refuse(
+                f"“{name}” is easily taken for “{twin}”, and that name is taken. If it is yours, "
+                "sign in with it; if not, choose a name that differs by more than accents, spaces "
+                "or letters that look alike."
+            )
         if len(kept) >= self._folder.config.settings.places:
             raise HTTPError(403, "All places of this workshop are taken: ask the instructor.")
         salt = secrets.token_hex(16)

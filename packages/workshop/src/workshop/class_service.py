@@ -1,4 +1,4 @@
-"""``python -m workshop.class_service HUB``: who is stuck where, for the instructor.
+"""``python -m workshop.class_service HUB``: who is here and who is stuck where, for the instructor.
 
 The page of ``workbook class``, of what all participants have recorded so far. JupyterHub starts it
 (HUB is the number of its process), and asks who is looking; participants are refused.
@@ -9,15 +9,17 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from datetime import datetime, timezone
 
 from jupyterhub.services.auth import HubOAuthCallbackHandler, HubOAuthenticated
 from tornado.httpserver import HTTPServer
 from tornado.web import Application, RequestHandler, authenticated
 
 from workbook_lib.lesson.progress import fold
-from workshop.classroom import Classroom, Learner, read_learner, render_class
-from workshop.homes import collect_progress
-from workshop.hub_folder import HubFolder
+from workshop.class_page import render_class
+from workshop.classroom import Classroom, Learner, read_learner
+from workshop.homes import collect_records
+from workshop.hub_folder import GIVE_BACK, HubFolder
 from workshop.sandbox_spec import end_with
 
 NAME = "class"
@@ -26,12 +28,14 @@ PREFIX = f"/services/{NAME}/"
 
 def render_page(hub: HubFolder) -> str:
     """Return the page as it stands now."""
-    progress = collect_progress(hub, hub.config.first_number)
+    records = collect_records(hub, hub.config.first_number)
     learners = [
-        read_learner(name, content) if content else Learner(name, fold([]))
-        for name, content in sorted(progress.items())
+        read_learner(name, record.progress, record.presence)
+        if record.progress
+        else Learner(name, fold([]), presence=record.presence)
+        for name, record in sorted(records.items())
     ]
-    return render_class(Classroom(learners))
+    return render_class(Classroom(learners), datetime.now(timezone.utc), f"/hub{GIVE_BACK}")
 
 
 class _Page(HubOAuthenticated, RequestHandler):

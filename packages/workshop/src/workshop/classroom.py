@@ -6,32 +6,27 @@ of their copy, and what it is called says whose it is.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from varhandle.display import Table, printable, table_html, table_text
+from varhandle.display import join_all, printable, table_text
 from varhandle.errors import VarhandleError
+from workbook_lib.lesson.drill_catalog import all_drills
 from workbook_lib.lesson.outline import NotebookOutline, read_outlines
 from workbook_lib.lesson.progress import ExerciseRecord, Progress, fold
-from workbook_lib.runs.page import page_templates
-from workbook_lib.show.pictures import Picture, picture
+from workbook_lib.lesson.standing import LessonStanding, standing_in
 from workshop.homes import LARGEST_PROGRESS, PROGRESS
+from workshop.presence import LARGEST_PRESENCE, PRESENCE, Presence, read_presence, seconds_since
 
 #: How a learner can stand with an exercise, in the order in which they are shown.
 STATES = ("right", "trying", "stuck", "untouched")
-
-# As in ``display.TONES``, which can be told apart; the hatching does it without colors as well.
-_LOOKS = {
-    "right": ("#388e3c", ""),
-    "trying": ("#4fa3d9", "//"),
-    "stuck": ("#e53935", "xx"),
-    "untouched": ("#e0e0e0", ""),
-}
 
 _STUCK_ATTEMPTS = 3
 _STUCK_HINTS = 3
@@ -59,11 +54,45 @@ def state_of(record: ExerciseRecord) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Learner:
-    """One progress file."""
+    """What one learner has recorded, and, at a hub, what their server has noted."""
 
     name: str  # what the file, or the folder around it, is called; not yet printable
     progress: Progress
-    damage: str = ""  # what is wrong with it, in a few words
+    damage: str = ""  # what is wrong with the file, in a few words
+    presence: Presence | None = None  # ``None`` where the file was handed in
+
+    @property
+    def last(self) -> datetime | None:
+        """When a cell last ran, or something was last recorded; ``None`` if never."""
+        seen = self.presence.seen.values() if self.presence else ()
+        return max([*self.progress.times.values(), *seen], default=None)
+
+
+@dataclass(frozen=True, eq=False)
+class LearnerStanding:
+    """How far one learner is."""
+
+    learner: Learner
+    lessons: Sequence[LessonStanding]  # in the order in which they are taught
+    stuck: Sequence[str]  # exercises
+    quiz: int  # questions answered, right or not
+    drills: int  # right
+
+    @property
+    def predictions(self) -> int:
+        """How many predictions are made."""
+        return sum(lesson.predictions for lesson in self.lessons)
+
+    @property
+    def exercises(self) -> int:
+        """How many exercises are right."""
+        return sum(lesson.exercises for lesson in self.lessons)
+
+    def is_seen(self, lesson: LessonStanding) -> bool:
+        """Whether the learner has a trace in a lesson: something done, or the notebook opened."""
+        presence = self.learner.presence
+        opened = presence is not None and lesson.notebook.file in presence.seen
+        return opened or lesson.done > 0 or lesson.last is not None
 
 
 @dataclass(frozen=True)
@@ -131,18 +160,50 @@ class Classroom:
                     )
         return standings
 
-    def _by_notebook(self, learner: Learner) -> dict[str, Counter[str]]:
-        """Count a learner's exercises by state, for each notebook that has any."""
+    @cached_property
+    def standings(self) -> Sequence[LearnerStanding]:
+        """How far each learner is."""
+        return [self._standing(learner) for learner in self.learners]
+
+    def _standing(self, learner: Learner) -> LearnerStanding:
+        known = learner.progress
+        every = [id for notebook in self.notebooks for id in notebook.exercises]
+        quiz = {id for notebook in self.notebooks for id in notebook.quiz}
+        return LearnerStanding(
+            learner,
+            [standing_in(notebook, known) for notebook in self.notebooks],
+            [id for id in every if state_of(known.exercise(id)) == "stuck"],
+            len(quiz & known.quizzes.keys()),
+            sum(known.exercise(drill.id).best == "right" for drill in all_drills()),
+        )
+
+    @cached_property
+    def is_live(self) -> bool:
+        """Whether it is known who is here now."""
+        return any(learner.presence is not None for learner in self.learners)
+
+    def whole(self) -> dict[str, int]:
+        """Count what there is to do, of each kind."""
         return {
-            notebook.number: Counter(
-                state_of(learner.progress.exercise(id)) for id in notebook.exercises
-            )
-            for notebook in self.notebooks
-            if notebook.exercises
+            "predictions": sum(len(notebook.predictions) for notebook in self.notebooks),
+            "exercises": sum(len(notebook.exercises) for notebook in self.notebooks),
+            "quiz": sum(len(notebook.quiz) for notebook in self.notebooks),
+            "drills": len(all_drills()),
         }
 
-    def _tables(self) -> tuple[Table, ...]:
-        """Return each table, where the class is stuck first; one may have no rows."""
+    def label(self, file: str) -> str:
+        """Name a notebook by its number and title; one that is no lesson has no name here."""
+        found = [one for one in self.notebooks if one.file == file]
+        return f"{found[0].number} {found[0].title}" if found else "another notebook"
+
+    def open_notebooks(self, learner: Learner) -> str:
+        """Say what a learner has open, the last used first, and where a cell is running."""
+        every = learner.presence.notebooks if learner.presence else ()
+        labels = (f"{self.label(one.file)}{', running' * one.is_busy}" for one in every)
+        return "; ".join(dict.fromkeys(labels))
+
+    def _text_tables(self) -> Iterator[str]:
+        whole = self.whole()
         stuck = [
             (
                 standing.id,
@@ -151,11 +212,27 @@ class Classroom:
             )
             for standing in self.worst_first
         ]
-        numbers = [notebook.number for notebook in self.notebooks if notebook.exercises]
-        learners = [
-            (one.name, *map(_how_far, self._by_notebook(one).values())) for one in self.learners
+        yield (
+            table_text(("exercise", *STATES, "who is stuck"), stuck)
+            if stuck
+            else ("Nobody is stuck.")
+        )
+        headers = ["learner", *(f"{kind} (of {count})" for kind, count in whole.items())]
+        rows = [
+            [one.learner.name, one.predictions, one.exercises, one.quiz, one.drills]
+            for one in self.standings
         ]
-        predictions = [
+        if self.is_live:
+            headers[1:1] = ["place", "open"]
+            for row, learner in zip(rows, self.learners, strict=True):
+                row[1:1] = [place_of(learner), self.open_notebooks(learner) or "·"]
+        headers += ["last active", "lessons begun"]
+        for row, one in zip(rows, self.standings, strict=True):
+            begun = (lesson.notebook.number for lesson in one.lessons if one.is_seen(lesson))
+            last = one.learner.last
+            row += [f"{last.astimezone():%Y-%m-%d %H:%M}" if last else "·", join_all(begun, "·")]
+        yield table_text(headers, rows)
+        votes = [
             (
                 one.id,
                 "; ".join(f"{count} {printable(option)}" for option, count in one.votes.items()),
@@ -163,53 +240,55 @@ class Classroom:
             )
             for one in self.predictions
         ]
-        damaged = [(one.name, one.damage) for one in self.learners if one.damage]
-        exercise_headers = ("exercise", *STATES, "who is stuck")
-        return (
-            (exercise_headers, stuck, "where somebody is stuck, most first"),
-            (("learner", *numbers), learners, "exercises right, a column for each notebook"),
-            (("prediction", "votes", "right"), predictions, "how the class predicted"),
-            (("file", "fault"), damaged, "files that are damaged"),
-        )
+        if votes:
+            yield table_text(("prediction", "votes", "right"), votes)
 
     def text(self) -> str:
         """Return all tables, where a class is stuck first."""
-        *tables, (_, damaged, _) = self._tables()
-        stuck, *others = (table_text(headers, rows) if rows else "" for headers, rows, _ in tables)
-        faults = [f"{printable(name)}: {damage}" for name, damage in damaged]
-        parts = [f"{len(self.learners)} learners", stuck or "Nobody is stuck.", *others]
-        return "\n\n".join([*filter(None, parts), *faults])
-
-    def html(self) -> str:
-        """Return the same tables in HTML."""
-        stuck, *others = (table_html(*table) if table[1] else "" for table in self._tables())
-        return "".join([stuck or "<p>Nobody is stuck.</p>", *others])
+        faults = [
+            f"{printable(one.name)}: {printable(one.damage)}" for one in self.learners if one.damage
+        ]
+        return "\n\n".join([f"{len(self.learners)} learners", *self._text_tables(), *faults])
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as plain values, for JSON."""
         return {
-            "learners": [
-                {
-                    "name": learner.name,
-                    "damage": learner.damage or None,
-                    "notebooks": self._by_notebook(learner),
-                }
-                for learner in self.learners
-            ],
+            "learners": [self._learner_dict(one) for one in self.standings],
             "exercises": [
                 {"id": one.id, "notebook": one.notebook, **one.learners} for one in self.exercises
             ],
             "predictions": [asdict(one) for one in self.predictions],
         }
 
+    def _learner_dict(self, one: LearnerStanding) -> dict[str, Any]:
+        learner = one.learner
+        presence = learner.presence
+        states = {
+            notebook.number: Counter(
+                state_of(learner.progress.exercise(id)) for id in notebook.exercises
+            )
+            for notebook in self.notebooks
+            if notebook.exercises
+        }
+        return {
+            "name": learner.name,
+            "damage": learner.damage or None,
+            "place": place_of(learner) if presence else None,
+            "open": [note.file for note in presence.notebooks] if presence else None,
+            "last": learner.last.isoformat() if learner.last else None,
+            "predictions": one.predictions,
+            "quiz": one.quiz,
+            "drills": one.drills,
+            "begun": [each.notebook.number for each in one.lessons if one.is_seen(each)],
+            "notebooks": states,
+        }
 
-def _how_far(states: Counter[str]) -> str:
-    """Say how far a learner is in a notebook; a dot for one that is untouched."""
-    whole = sum(states.values())
-    if states["untouched"] == whole:
-        return "·"
-    stuck = f", {states['stuck']} stuck" if states["stuck"] else ""
-    return f"{states['right']} of {whole}{stuck}"
+
+def place_of(learner: Learner) -> str:
+    """Say whether a learner's place at the hub is ``open``, ``closed`` or ``not used``."""
+    if learner.presence is None or learner.presence.is_open:
+        return "open"
+    return "closed" if learner.last else "not used"
 
 
 def read_classroom(folder: Path) -> Classroom:
@@ -222,27 +301,42 @@ def read_classroom(folder: Path) -> Classroom:
     """
     if not folder.is_dir():
         raise ClassroomError(f"{printable(folder)}: there is no such folder")
-    learners = []
-    for path in folder.rglob("*.jsonl"):
+    found: dict[Path, str] = {}  # progress file -> whose it is
+    for path in sorted(folder.rglob("*.json*")):
         parts = path.relative_to(folder).parts
-        if len(parts) <= _DEEPEST and path.is_file():
-            name = parts[0] if path.name == PROGRESS.name and len(parts) > 1 else path.stem
-            learners.append(_read_file(name, path))
-    if not learners:
+        if len(parts) > _DEEPEST or not path.is_file():
+            continue
+        if path.name in (PROGRESS.name, PRESENCE.name) and len(parts) > 1:
+            found[path.with_name(PROGRESS.name)] = parts[0]
+        elif path.suffix == ".jsonl":
+            found[path] = path.stem
+    if not found:
         raise ClassroomError(f"{printable(folder)}: no progress file (.jsonl) in this folder")
+    learners = [_read_file(name, path) for path, name in found.items()]
     return Classroom(sorted(learners, key=lambda one: one.name))
 
 
 def _read_file(name: str, path: Path) -> Learner:
+    presence = _read_note(path.with_name(PRESENCE.name))
     try:
         if path.stat().st_size > LARGEST_PROGRESS:
-            return Learner(name, _NOTHING, f"larger than {LARGEST_PROGRESS // 10**6} MB: not read")
-        return read_learner(name, path.read_bytes())
+            damage = f"larger than {LARGEST_PROGRESS // 10**6} MB: not read"
+            return Learner(name, _NOTHING, damage, presence)
+        return read_learner(name, path.read_bytes(), presence)
+    except FileNotFoundError:  # a home in which lessons were opened, and no more
+        return Learner(name, _NOTHING, presence=presence)
     except OSError as error:
-        return Learner(name, _NOTHING, f"cannot be read: {error.strerror}")
+        return Learner(name, _NOTHING, f"cannot be read: {error.strerror}", presence)
 
 
-def read_learner(name: str, content: bytes) -> Learner:
+def _read_note(path: Path) -> Presence | None:
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        age = seconds_since(path.stat().st_mtime)
+        return read_presence(file.read(LARGEST_PRESENCE), age)
+    return None
+
+
+def read_learner(name: str, content: bytes, presence: Presence | None = None) -> Learner:
     """Read what a progress file holds."""
     events, broken = [], 0
     for line in filter(bytes.strip, content.split(b"\n")):
@@ -252,60 +346,6 @@ def read_learner(name: str, content: bytes) -> Learner:
         except (ValueError, RecursionError, TypeError, KeyError):
             broken += 1
     if not events:
-        return Learner(name, _NOTHING, "no event in it: no progress file")
+        return Learner(name, _NOTHING, "no event in it: no progress file", presence)
     lines = "1 line" if broken == 1 else f"{broken} lines"
-    return Learner(name, fold(events), f"{lines} cannot be read" if broken else "")
-
-
-def plot_class(classroom: Classroom) -> Picture:
-    """Draw how many learners are right, trying, stuck and not yet there, for each exercise."""
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
-
-    standings = classroom.exercises
-    figure = Figure(figsize=(8, 1.0 + 0.27 * max(len(standings), 1)))
-    axes = figure.subplots()
-    names = [f"{standing.notebook}  {standing.id}" for standing in standings]
-    start = [0] * len(standings)
-    for state in STATES:
-        counts = [standing.count(state) for standing in standings]
-        color, hatch = _LOOKS[state]
-        bars = axes.barh(
-            names,
-            counts,
-            left=start,
-            label=state,
-            color=color,
-            hatch=hatch,
-            edgecolor="white",
-            height=0.8,
-        )
-        if state == "stuck":
-            numbers = [str(count) if count else "" for count in counts]
-            paper = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-            axes.bar_label(bars, numbers, label_type="center", bbox=paper, fontsize=8)
-        start = [before + count for before, count in zip(start, counts, strict=True)]
-    axes.invert_yaxis()
-    axes.set_xlim(0, max(len(classroom.learners), 1))
-    axes.set_xlabel("learners")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.tick_params(axis="y", labelsize=8, length=0)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.legend(ncols=4, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0))
-    worst = [f"{standing.count('stuck')} at {standing.id}" for standing in classroom.worst_first]
-    held_up = f"stuck: {', '.join(worst[:5])}" if worst else "nobody is stuck"
-    extent = f"{len(standings)} exercises, {len(classroom.learners)} learners long"
-    return picture(figure, f"A bar for each of {extent}; {held_up}")
-
-
-def render_class(classroom: Classroom) -> str:
-    """Return a page with the picture and the tables of a class; it needs nothing beside it."""
-    from markupsafe import Markup
-
-    template = page_templates(Path(__file__).with_name("templates")).get_template("class.html.j2")
-    page: str = template.render(
-        learners=len(classroom.learners),
-        picture=Markup(plot_class(classroom).html()),
-        tables=Markup(classroom.html()),
-    )
-    return page
+    return Learner(name, fold(events), f"{lines} cannot be read" if broken else "", presence)

@@ -21,7 +21,7 @@ def register(commands: Any) -> None:
     _add_hub(commands)
     students = commands.add_parser(
         "class",
-        help="for an instructor: who is stuck where",
+        help="for an instructor: who has done what, and who is stuck where",
         description=(
             "Read the progress files that learners have handed in: a .jsonl file for each, named "
             "after them, or a folder for each. Nothing is sent anywhere."
@@ -101,7 +101,7 @@ def _print_summary(workshop: Workshop) -> None:
         "address": workshop.address,
         "workshop code": known["workshop code"],
         "instructor": f"name: instructor, password: {known['instructor code']}",
-        "who is stuck where": f"{workshop.address}services/class/",
+        "who is here": f"{workshop.address}services/class/",
         "places": f"{settings.places}, {limits}{unlimited}",
         "notebooks": str(workshop.folder.homes),
     }
@@ -111,7 +111,8 @@ def _print_summary(workshop: Workshop) -> None:
 
 def _class(options: argparse.Namespace) -> int:
     from varhandle.atomic_write import write_text
-    from workshop.classroom import read_classroom, render_class
+    from workshop.class_page import render_class
+    from workshop.classroom import read_classroom
 
     try:
         students = read_classroom(options.folder)

@@ -7,10 +7,12 @@ import errno
 import os
 import shutil
 import stat
+from dataclasses import dataclass
 from pathlib import Path
 
 from workbook_lib.lesson.learner_copy import update_copy
-from workshop.hub_folder import INSTRUCTOR, HubFolder
+from workshop.hub_folder import HubFolder
+from workshop.presence import LARGEST_PRESENCE, PRESENCE, Presence, read_presence, seconds_since
 
 PROGRESS = Path(".workbook", "progress.jsonl")
 LARGEST_PROGRESS = 20_000_000  # bytes; a learner of this workbook writes some ten thousand
@@ -43,28 +45,46 @@ def make_scratch(folder: Path, number: int) -> None:
         raise PermissionError(errno.EPERM, "somebody else has made this folder", str(folder))
 
 
-def collect_progress(hub: HubFolder, first: int) -> dict[str, bytes]:
-    """Read every participant's progress file; nothing of one who has none.
+@dataclass(frozen=True)
+class HomeRecord:
+    """What a home holds about the work done in it."""
+
+    progress: bytes  # the progress file; empty where there is none
+    presence: Presence
+
+
+def collect_records(hub: HubFolder, first: int) -> dict[str, HomeRecord]:
+    """Read what every participant's home holds about their work.
 
     Participants' user numbers are counted from ``first``.
     Root reads here what a participant has written, so nothing is followed that may lead elsewhere:
     no link on the way, no file that is not the participant's own, none but a regular one.
     """
-    participants = hub.read("numbers").keys() - {INSTRUCTOR}
-    return {name: _own_file(hub.homes / name, hub.number(name, first)) for name in participants}
+    return {name: _read_home(hub, name, first) for name in hub.participants()}
 
 
-def _own_file(home: Path, number: int) -> bytes:
+def _read_home(hub: HubFolder, name: str, first: int) -> HomeRecord:
+    number = hub.known_number(name, first)
+    if number is None:  # has signed in, and no more
+        return HomeRecord(b"", Presence())
+    home = hub.homes / name
+    progress, _ = _own_file(home, PROGRESS, number, LARGEST_PROGRESS)
+    note, modified = _own_file(home, PRESENCE, number, LARGEST_PRESENCE)
+    return HomeRecord(progress, read_presence(note, seconds_since(modified)))
+
+
+def _own_file(home: Path, name: Path, number: int, most: int) -> tuple[bytes, float]:
+    """Read a file, and when it was modified; nothing, and 0, where there is none to be trusted."""
     with contextlib.ExitStack() as open_files, contextlib.suppress(OSError):
         here = os.open(home, os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY)
         open_files.callback(os.close, here)
-        for part in PROGRESS.parent.parts:
+        for part in name.parent.parts:
             here = os.open(part, os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY, dir_fd=here)
             open_files.callback(os.close, here)
         # A pipe would have us wait.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-        with os.fdopen(os.open(PROGRESS.name, flags, dir_fd=here), "rb") as file:
+        with os.fdopen(os.open(name.name, flags, dir_fd=here), "rb") as file:
             about = os.fstat(file.fileno())
             if stat.S_ISREG(about.st_mode) and about.st_uid == number:
-                return file.read(LARGEST_PROGRESS)
-    return b""
+                return file.read(most), about.st_mtime
+    return b"", 0.0

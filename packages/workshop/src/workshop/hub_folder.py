@@ -1,12 +1,14 @@
 """The folder of a workshop, and what is kept in it from one start to the next.
 
 homes/NAME/     a participant's notebooks and progress; nobody else can enter
+given-back/     the homes of places that were given back; for root alone
 logs/NAME.log   what their server said
 state/          codes, passwords (their hashes), the hub's own data; for root alone
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import secrets
@@ -24,7 +26,13 @@ VARIABLE = "WORKBOOK_HUB"
 
 INSTRUCTOR = "instructor"
 FIRST_PAGE = "/lab/tree/notebooks/00_start_here.ipynb"
+GIVE_BACK = "/give-back"
+"""The page, below the hub's own address; ``?name=`` says whose place, for the instructor."""
 SHORTEST_PASSWORD = 6
+BLOCK = 1000
+"""User numbers that a hub has: the first for the proxy and the culler, the last for a try, the
+others for participants."""
+_FORMER = "formerly "  # before a name that was given back; no name has a space
 # No letter or digit that can be taken for another when it is read from a projector.
 _READABLE = "abcdefghjkmnpqrstuvwxyz23456789"
 
@@ -76,6 +84,7 @@ class HubFolder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.homes = folder / "homes"
+        self.given_back = folder / "given-back"
         self.logs = folder / "logs"
         self.state = folder / "state"
 
@@ -86,7 +95,8 @@ class HubFolder:
 
     def make(self) -> None:
         """Make the folders, or close those that are there."""
-        modes = {self.folder: 0o711, self.homes: 0o711, self.logs: 0o700, self.state: 0o700}
+        modes = {self.folder: 0o711, self.homes: 0o711}
+        modes |= dict.fromkeys((self.given_back, self.logs, self.state), 0o700)
         for folder, mode in modes.items():
             folder.mkdir(mode=mode, parents=True, exist_ok=True)
             folder.chmod(mode)
@@ -124,12 +134,47 @@ class HubFolder:
         return HubConfig(**{**kept, "settings": HubSettings(**kept["settings"])})
 
     def number(self, name: str, first: int) -> int:
-        """Return a participant's user number; a new one gets the next after ``first``."""
+        """Return a participant's user number; a new one gets the next after ``first``.
+
+        Raises ``WorkshopError``: all of them have been given out.
+        """
         order = self.read("numbers")
         if name not in order:
+            if len(order) + 1 >= BLOCK - 1:
+                raise WorkshopError(
+                    f"{BLOCK - 2} places have been taken and given back: start a workshop in "
+                    "another folder"
+                )
             order[name] = len(order) + 1
             self.write("numbers", order)
         return first + int(order[name])
+
+    def known_number(self, name: str, first: int) -> int | None:
+        """Return a participant's user number, if they have one already."""
+        order = self.read("numbers")
+        return first + int(order[name]) if name in order else None
+
+    def participants(self) -> set[str]:
+        """Return the names that somebody has, the instructor's not among them."""
+        numbered = {name for name in self.read("numbers") if not name.startswith(_FORMER)}
+        return (numbered | self.read("passwords").keys()) - {INSTRUCTOR}
+
+    def release(self, name: str) -> None:
+        """Take a name from whoever has it, and put their home aside.
+
+        Whoever takes the name next finds nothing of what was there; their user number is new, since
+        the old one may still own a file somewhere. The name is free last of all.
+        """
+        home, order, kept = self.homes / name, self.read("numbers"), self.read("passwords")
+        if home.exists():
+            tries = (self.given_back / f"{name}-{number}" for number in itertools.count(1))
+            home.rename(next(path for path in tries if not path.exists()))
+        if name in order:
+            order[f"{_FORMER}{order[name]} {name}"] = order.pop(name)
+            self.write("numbers", order)
+        if name in kept:
+            del kept[name]
+            self.write("passwords", kept)
 
 
 def _code(length: int) -> str:

@@ -3,11 +3,12 @@
 import logging
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from workshop.authenticator import WorkshopAuthenticator
 from workshop.class_service import NAME, PREFIX
-from workshop.hub_folder import FIRST_PAGE, INSTRUCTOR, VARIABLE, HubFolder
+from workshop.hub_folder import FIRST_PAGE, GIVE_BACK, INSTRUCTOR, VARIABLE, HubFolder
 from workshop.mount_view import service_sandbox
 from workshop.spawner import ParticipantSpawner, start_zygote
 
@@ -32,8 +33,11 @@ c.JupyterHub.concurrent_spawn_limit = settings.places + 1
 c.JupyterHub.active_server_limit = settings.places + 1  # and the instructor
 c.JupyterHub.template_vars = {
     "announcement_login": "Choose a name and a password, and type the workshop's code. "
-    "The name is yours from then on: come back with the same password."
+    "The name is yours from then on: come back with the same password.",
+    "announcement_home": f'<a href="/hub{GIVE_BACK}">Give my place back</a>: '
+    "for whoever leaves for good, or wants another name.",
 }
+c.JupyterHub.template_paths = [str(Path(__file__).with_name("templates"))]
 
 # The hub may die and come back: servers, and the proxy with its routes, go on without it.
 c.JupyterHub.cleanup_servers = False

@@ -26,10 +26,10 @@ from filelock import FileLock, Timeout
 from warm_kernels.fork_server import SWITCH
 from workbook_lib.locations import project_root
 from workshop import mount_view, proxy
-from workshop.hub_folder import VARIABLE, HubConfig, HubFolder, HubSettings, WorkshopError
+from workshop.hub_folder import BLOCK, VARIABLE, HubConfig, HubFolder, HubSettings, WorkshopError
 from workshop.limits import Limits, NoLimitsError
 from workshop.sandbox_spec import end_with
-from workshop.user_numbers import BLOCK, end_processes, first_number
+from workshop.user_numbers import end_processes, first_number
 
 _POLL_SECONDS = 0.1
 _START_SECONDS = 90

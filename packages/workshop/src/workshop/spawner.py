@@ -27,6 +27,7 @@ from workshop.homes import PROGRESS, make_home, make_scratch
 from workshop.hub_folder import HubFolder
 from workshop.limits import Limits
 from workshop.mount_view import mount_view_of
+from workshop.presence import SERVER_CONFIG
 from workshop.sandbox_spec import SandboxSpec, be_the_server, enter_sandbox
 from workshop.user_numbers import end_processes
 
@@ -39,6 +40,7 @@ MODULES = (
     "notebook_shim",
     "workbook_lib.netron",
     "warm_kernels.provisioner",
+    "workshop.presence",
     "workshop.sandbox_spec",
 )
 """What the zygote imports beside TensorFlow: the server, and its extensions."""
@@ -86,6 +88,7 @@ class ParticipantSpawner(LocalProcessSpawner):
             [str(Path(sys.executable).parent), env.get("PATH", os.defpath)]
         )
         own["WORKBOOK_PROGRESS"] = str(self._home / PROGRESS)
+        own["JUPYTER_CONFIG_PATH"] = str(SERVER_CONFIG)  # it notes what is open, for the class page
         if fork_server.SWITCH in os.environ:
             own[fork_server.SWITCH] = os.environ[fork_server.SWITCH]
         if self._config.own_view:

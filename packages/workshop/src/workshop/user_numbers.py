@@ -17,10 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import psutil
 
-from workshop.hub_folder import WorkshopError
-
-BLOCK = 1000
-"""Numbers that a hub has: the first for the proxy and the culler, the others for participants."""
+from workshop.hub_folder import BLOCK, WorkshopError
 
 _LOWEST = 20_000  # above what distributions give to people and services
 _POLL_SECONDS = 0.05
