@@ -41,6 +41,7 @@ def register(commands: Any) -> None:
     _add_edition(commands)
     _add_fresh(commands)
     _add_drill(commands)
+    _add_certificate(commands)
     sweep = commands.choices["sweep"]
     sweep.add_argument(
         "--report",
@@ -134,6 +135,41 @@ def _add_drill(commands: Any) -> None:
     drill.add_argument("--list", action="store_true", help="list the drills, and what is right")
     drill.add_argument("--reset", action="store_true", help="write NAME as it was handed out")
     drill.set_defaults(command=_drill)
+
+
+def _add_certificate(commands: Any) -> None:
+    about = (
+        "Write a page that lists what you have done, to be printed: once every prediction of the "
+        "main parts is made, and every exercise and every quiz question of them is right. The "
+        "appendix and the drills are named, and not required. Nothing is sent anywhere. Exit code "
+        "1, and a list of what is missing, if that is not so yet."
+    )
+    certificate = commands.add_parser(
+        "certificate", help="a page of what you have done, when all is done", description=about
+    )
+    certificate.add_argument("--name", default="", help="yours; or type it into the page")
+    certificate.add_argument(
+        "--output", type=Path, metavar="PAGE.html", help="default: certificate.html in your copy"
+    )
+    certificate.set_defaults(command=_certificate)
+
+
+def _certificate(options: argparse.Namespace) -> int:
+    from workbook_lib.lesson import certificate as certificates
+    from workbook_lib.lesson import progress
+    from workbook_lib.lesson.learner_copy import find_copy
+
+    copy = find_copy()
+    progress.keep_in(copy)
+    earned = certificates.read_certificate()
+    if earned.missing:
+        print("Not everything is done yet. Missing:", *earned.missing, sep="\n  ")
+        return 1
+    page = options.output or copy / certificates.FILE
+    with files_are_kept(page.parent):
+        certificates.write_certificate(earned, page, options.name)
+    print(f"{page}: open it in a browser, and print it")
+    return 0
 
 
 def _drill(options: argparse.Namespace) -> int:

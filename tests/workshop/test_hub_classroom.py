@@ -1,12 +1,18 @@
 """Progress files of a class, read together."""
 
 import json
+import re
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from class_of_thirty import write_class
 
-from workbook_lib.lesson.progress import ExerciseRecord
-from workshop.classroom import read_classroom, state_of
+from workbook_lib.lesson.drill_catalog import all_drills
+from workbook_lib.lesson.outline import NotebookOutline
+from workbook_lib.lesson.progress import ExerciseRecord, fold
+from workshop.class_page import render_class
+from workshop.classroom import Classroom, Learner, place_of, read_classroom, read_learner, state_of
+from workshop.presence import PRESENCE, read_presence
 
 
 @pytest.mark.parametrize(
@@ -90,5 +96,123 @@ def test_names_are_shown_safely(tmp_path):
     write_class(tmp_path, size=1)
     (tmp_path / "learner-00.jsonl").rename(tmp_path / "<script>x\x1b[31m.jsonl")
     classroom = read_classroom(tmp_path)
-    assert "<script>" not in classroom.html()
-    assert "\x1b" not in classroom.text() + classroom.html()
+    page = render_class(classroom)
+    assert "<script>" not in page and "&lt;script&gt;" in page
+    assert "\x1b" not in classroom.text() + page
+
+
+NOON = datetime(2026, 11, 30, 12, 0, tzinfo=timezone.utc)
+LESSONS = (
+    NotebookOutline("11_see.ipynb", "See", "?", 5, 5, ("a", "b"), ("x", "y"), ("q",)),
+    NotebookOutline("12_look.ipynb", "Look", "?", 5, 5, ("c",), (), ("r", "s")),
+)
+
+
+def note(*notebooks, age=5.0, **seen):
+    """Make a server's note: notebooks as (file, busy, minutes before noon)."""
+    every = [
+        {"file": file, "busy": busy, "last": (NOON - timedelta(minutes=ago)).isoformat()}
+        for file, busy, ago in notebooks
+    ]
+    known = {
+        f"{name}.ipynb": (NOON - timedelta(minutes=ago)).isoformat() for name, ago in seen.items()
+    }
+    return read_presence(json.dumps({"notebooks": every, "seen": known}).encode(), age)
+
+
+def a_class(**learners):
+    return Classroom(
+        [Learner(name, fold(events), presence=there) for name, (events, there) in learners.items()],
+        LESSONS,
+    )
+
+
+def words(page, part):
+    """Return the cells of each row of a page's table, by the name in the first."""
+    table = page.partition(f'id="{part}"')[2].partition("</table>")[0]
+    rows = {}
+    for row in table.split("<tr>")[2:]:
+        cells = [
+            " ".join(re.sub(r"<[^>]+>", " ", cell).split()) for cell in re.split("</t[hd]>", row)
+        ]
+        rows[cells[0]] = cells[1:]
+    return rows
+
+
+def test_the_page_says_who_is_here_and_in_which_lesson():
+    at = (NOON - timedelta(minutes=7)).isoformat()
+    done = [
+        {"event": "prediction", "id": "a", "answer": "1", "time": at},
+        {"event": "exercise", "id": "x", "status": "right", "time": at},
+        {"event": "exercise", "id": all_drills()[0].id, "status": "right", "time": at},
+        {"event": "quiz", "id": "q", "answer": "1", "correct": False, "time": at},
+        {"event": "quiz", "id": "r", "answer": "1", "correct": True, "time": at},
+    ]
+    classroom = a_class(
+        answers=(done, note(("11_see.ipynb", False, 9))),
+        runs=([], note(("12_look.ipynb", True, 0), ("diary.ipynb", False, 3))),
+        left=([], note(("11_see.ipynb", True, 90), age=3600, **{"11_see": 90})),
+        never=([], note(age=10.0**9 + 1)),
+    )
+    page = render_class(classroom, NOON)
+    rows = words(page, "who")
+    assert rows["answers"][:7] == ["open", "11 See", "7 min ago", "1", "1", "2", "1"]
+    assert rows["runs"][:3] == ["open", "12 Look, running; another notebook", ""]
+    assert rows["left"][:2] == ["closed", ""]
+    assert rows["never"][:3] == ["not used", "", ""]
+    assert "diary" not in page
+    figures = re.findall(r"<b>(\d+)</b>(.*?)</li>", page)
+    assert figures == [
+        ("4", "learners"),
+        ("2", "places open"),
+        ("2", "in a lesson"),
+        ("1", "running a cell"),
+        ("0", "stuck"),
+    ]
+
+
+def test_a_lesson_that_was_run_to_its_end_is_not_like_one_that_was_never_opened():
+    there = note(**{"11_see": 30})
+    rows = words(render_class(a_class(runs=([], there), never=([], note())), NOON), "lessons")
+    assert rows["runs"][:2] == ["0/5", "·"]
+    assert rows["never"][:2] == ["·", "·"]
+    classroom = a_class(runs=([], there))
+    assert classroom.as_dict()["learners"][0]["begun"] == ["11"]
+    assert classroom.text().splitlines()[-1].endswith(" 11")
+
+
+@pytest.mark.parametrize(
+    ("age", "place"), [(0, "open"), (44, "open"), (46, "closed"), (-3600, "not used")]
+)
+def test_a_note_grows_old_and_one_from_the_future_is_none(age, place):
+    assert place_of(Learner("x", fold([]), presence=note(age=age, **{"11_see": 1}))) == place
+
+
+def test_a_handed_in_file_says_nothing_of_a_place(tmp_path):
+    write_class(tmp_path, size=2)
+    page = render_class(read_classroom(tmp_path))
+    assert "places open" not in page
+    assert "Who has done what" in page
+
+
+def test_a_home_in_which_lessons_were_only_opened_is_a_learner(tmp_path):
+    write_class(tmp_path, size=1)
+    (tmp_path / "bea" / PRESENCE.parent).mkdir(parents=True)
+    seen = {"00_start_here.ipynb": NOON.isoformat()}
+    (tmp_path / "bea" / PRESENCE).write_text(json.dumps({"notebooks": [], "seen": seen}))
+    learners = read_classroom(tmp_path).learners
+    assert [learner.name for learner in learners] == ["bea", "learner-00"]
+    assert learners[0].last == NOON and not learners[0].damage
+
+
+def test_what_somebody_wrote_is_not_on_the_page():
+    events = [
+        {"event": "prediction", "id": "a", "answer": "an option"},
+        {"event": "reason", "id": "a", "sentence": "what ada thinks"},
+    ]
+    content = "\n".join(json.dumps(event) for event in events).encode()
+    learner = read_learner("ada", content)
+    assert learner.progress.reasons
+    page = render_class(Classroom([learner], LESSONS), NOON)
+    assert "what ada thinks" not in page
+    assert "an option" in page

@@ -76,6 +76,42 @@ def test_there_are_as_many_places_as_the_instructor_says(hub_folder, authenticat
     assert sign_in(authenticator, "dan", password[1:], code)[0].startswith("Choose a password")
 
 
+@pytest.mark.parametrize(
+    ("taken", "names"),
+    [
+        ("rene", ["René", "r-e-n-e", "r\u0435ne"]),  # the last is Cyrillic in part
+        ("bob", ["b0b", "b o b", "\uff42.\uff4f.\uff42"]),
+        ("anna1", ["annal", "ANNA-1"]),
+        ("søren", ["soren", "s0ren"]),
+        ("marnie", ["mamie"]),
+        ("instructor", ["instruct0r", "in-structor", "instru\u0441tor"]),
+    ],
+)
+def test_a_name_like_one_that_is_taken_is_refused(hub_folder, authenticator, taken, names):
+    code = hub_folder.secrets["workshop code"]
+    if taken != "instructor":
+        assert sign_in(authenticator, taken, "their own", code)[0] == taken
+    for name in names:
+        # Whoever knows the other's password does not get in by a look-alike either.
+        answer, seconds = sign_in(authenticator, name, "their own", code)
+        assert f"is easily taken for “{taken}”" in answer
+        assert seconds >= 0.5
+    assert hub_folder.read("passwords").keys() <= {taken}
+
+
+def test_names_that_differ_for_a_reader_are_two_names(hub_folder, authenticator):
+    hub_folder.write("started", asdict(HubConfig(HubSettings(), 1, 2, 3, 20_000, False, None)))
+    code = hub_folder.secrets["workshop code"]
+    names = ["anna", "hanna", "tim", "tom", "iris", "boris", "team-1", "team-2", "李", "季", "кира"]
+    assert [sign_in(authenticator, name, "their own", code)[0] for name in names] == names
+
+
+def test_who_has_a_name_comes_in_with_it_however_it_is_typed(hub_folder, authenticator):
+    code = hub_folder.secrets["workshop code"]
+    for typed in ("Ada Lovelace", "ada-lovelace", " ADA  LOVELACE ", "ada.lovelace"):
+        assert sign_in(authenticator, typed, "their own", code)[0] == "ada-lovelace"
+
+
 @pytest.mark.parametrize("name", ["a/b", "../eve", "eve\0", "", " - ", "x" * 33])
 def test_what_is_no_name_is_refused(hub_folder, authenticator, name):
     code = hub_folder.secrets["workshop code"]

@@ -8,8 +8,9 @@ import pytest
 
 from workbook_lib.lesson.learner_copy import update_copy
 from workbook_lib.locations import project_root
-from workshop.homes import PROGRESS, collect_progress, make_home, make_scratch
-from workshop.hub_folder import HubFolder
+from workshop.homes import PROGRESS, collect_records, make_home, make_scratch
+from workshop.hub_folder import BLOCK, HubFolder, WorkshopError
+from workshop.presence import PRESENCE, Presence
 
 ROOT = project_root()
 EVENT = json.dumps({"event": "hint", "id": "x", "number": 1}) + "\n"
@@ -72,7 +73,11 @@ def test_progress_is_collected_under_its_name(hub_folder, home):
     (home / PROGRESS).write_text(EVENT)
     os.chown(home / PROGRESS, FIRST + 1, FIRST + 1)
     hub_folder.number("bob", FIRST)
-    assert collect_progress(hub_folder, FIRST) == {"ada": EVENT.encode(), "bob": b""}
+    hub_folder.write("passwords", {"ada": "x", "cyd": "x"})
+    found = collect_records(hub_folder, FIRST)
+    progress = {name: record.progress for name, record in found.items()}
+    assert progress == {"ada": EVENT.encode(), "bob": b"", "cyd": b""}
+    assert hub_folder.known_number("cyd", FIRST) is None, "to look is not to give out"
 
 
 @as_root
@@ -95,7 +100,46 @@ def test_nothing_but_an_own_file_is_read(hub_folder, home, tmp_path, trick):
     else:
         progress.write_text(EVENT)
         os.chown(progress, FIRST + 2, FIRST + 2)
-    assert collect_progress(hub_folder, FIRST) == {"ada": b""}
+    assert collect_records(hub_folder, FIRST)["ada"].progress == b""
+
+
+@as_root
+def test_a_note_that_is_a_link_is_not_read(hub_folder, home, tmp_path):
+    note = {"notebooks": [], "seen": {"00_start_here.ipynb": "2026-11-30T10:00:00+00:00"}}
+    (home / PRESENCE).write_text(json.dumps(note))
+    os.chown(home / PRESENCE, FIRST + 1, FIRST + 1)
+    assert collect_records(hub_folder, FIRST)["ada"].presence.is_open
+    (home / PRESENCE).rename(tmp_path / "note")
+    (home / PRESENCE).symlink_to(tmp_path / "note")
+    assert collect_records(hub_folder, FIRST)["ada"].presence == Presence()
+
+
+def test_a_name_that_is_given_back_leaves_nothing_to_whoever_takes_it(hub_folder):
+    for turn in (1, 2):
+        number = hub_folder.number("ada", FIRST)
+        hub_folder.write("passwords", {"ada": "x", "bob": "y"})
+        home = hub_folder.homes / "ada"
+        home.mkdir()
+        (home / "mine").write_text(f"{turn}")
+        assert hub_folder.participants() == {"ada", "bob"}
+        hub_folder.release("ada")
+        assert hub_folder.participants() == {"bob"}
+        assert hub_folder.read("passwords") == {"bob": "y"}
+        assert not home.exists()
+        assert (hub_folder.given_back / f"ada-{turn}" / "mine").read_text() == f"{turn}"
+        assert hub_folder.number("ada", FIRST) > number
+        hub_folder.release("ada")
+    assert hub_folder.given_back.stat().st_mode & 0o777 == 0o700
+
+
+def test_user_numbers_come_to_an_end_and_none_is_given_twice(hub_folder):
+    numbers = []
+    with pytest.raises(WorkshopError, match="another folder"):
+        for _ in range(BLOCK + 1):
+            numbers.append(hub_folder.number("ada", FIRST))
+            hub_folder.release("ada")
+    assert len(set(numbers)) == len(numbers) == BLOCK - 2
+    assert max(numbers) < FIRST + BLOCK - 1, "the last of the block is for a try"
 
 
 @as_root

@@ -10,6 +10,7 @@ from typing import Any
 
 from varhandle.display import TONES, RichTable, Table
 from workbook_lib.lesson import progress
+from workbook_lib.lesson.certificate import FILE, read_certificate, write_certificate
 from workbook_lib.lesson.control_box import as_control, is_interactive
 from workbook_lib.lesson.drill_catalog import PAGE, all_drills
 from workbook_lib.lesson.outline import read_outlines
@@ -17,6 +18,7 @@ from workbook_lib.lesson.panels import Panel
 from workbook_lib.lesson.standing import standing_in
 
 _BAR_LENGTH = 20
+_EARNED = "Everything is right. Here is"
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ class _NotebookTable(RichTable):
     headers: Sequence[str]
     rows: Sequence[Sequence[object]]
     following: _Link | None = None
+    certificate: _Link | None = None
 
     def __repr__(self) -> str:
         count = sum(not isinstance(title, _Part) for _, title, *_ in self.rows)
@@ -91,12 +94,15 @@ class _NotebookTable(RichTable):
 
     def text(self) -> str:
         """Return the table in plain text, and what is next."""
-        return super().text() + (f"\nNext: {self.following}" if self.following else "")
+        following = f"\nNext: {self.following}" if self.following else ""
+        earned = f"\n{_EARNED} {self.certificate.file}" if self.certificate else ""
+        return super().text() + following + earned
 
     def html(self) -> str:
         """Return the same in HTML, with links that work in JupyterLab."""
         following = f"<div>Next: {self.following.__html__()}</div>" if self.following else ""
-        return super().html() + following
+        earned = f"<div>{_EARNED} {self.certificate.__html__()}</div>" if self.certificate else ""
+        return super().html() + following + earned
 
 
 class ProgressBoard(_NotebookTable):
@@ -141,7 +147,20 @@ def board() -> ProgressBoard:
             following = link
     rows.append(("", *_drills_row(known)))
     headers = ("No.", "Notebook", "Predictions made", "Exercises right", "Quiz right", "Done")
-    return ProgressBoard("Your progress", headers, rows, following)
+    return ProgressBoard("Your progress", headers, rows, following, _certificate_link())
+
+
+def _certificate_link() -> _Link | None:
+    """Return a link to the certificate, written for it, once it is earned."""
+    earned = read_certificate()
+    if earned.missing or progress.is_off():
+        return None
+    page = progress.working_copy() / FILE
+    try:
+        write_certificate(earned, page)
+    except OSError:
+        return None
+    return _Link("your certificate", f"../{FILE}")
 
 
 def _drills_row(known: progress.Progress) -> tuple[object, ...]:

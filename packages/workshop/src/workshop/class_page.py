@@ -102,7 +102,10 @@ def _when(last: datetime | None, now: datetime | None) -> str:
     minutes = int((now - last).total_seconds() // 60)
     if minutes < 1:  # or ahead: a learner's file may say anything
         return "just now"
-    return f"{minutes} min ago" if minutes <= _FADES else f"{last.astimezone():%b %d, %H:%M}"
+    if minutes <= _FADES:
+        return f"{minutes} min ago"
+    is_today = last.astimezone().date() == now.astimezone().date()
+    return f"{last.astimezone():{'at %H:%M' if is_today else '%b %d, %H:%M'}}"
 
 
 def _cell(one: LearnerStanding, lesson: LessonStanding, now_open: set[str]) -> _Cell:

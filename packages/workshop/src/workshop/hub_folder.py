@@ -170,7 +170,8 @@ class HubFolder:
             tries = (self.given_back / f"{name}-{number}" for number in itertools.count(1))
             home.rename(next(path for path in tries if not path.exists()))
         if name in order:
-            order[f"{_FORMER}{order[name]} {name}"] = order.pop(name)
+            number = order.pop(name)
+            order[f"{_FORMER}{number} {name}"] = number
             self.write("numbers", order)
         if name in kept:
             del kept[name]
