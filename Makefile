@@ -16,6 +16,9 @@ SUITS := import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.10; do \
 	$$python -c '$(SUITS)' 2>/dev/null && echo $$python && break; done)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+# A folder of packages beside the Makefile (make offline) takes the place of the network.
+WHEELS := $(wildcard wheels)
+NO_INDEX := $(if $(WHEELS),--no-index --find-links "$(CURDIR)/wheels")
 # Two workers, each as wide as one core: what a test needs is imported once a worker.
 WORKERS ?= 2
 
@@ -28,20 +31,20 @@ help:  ## list the targets
 # The pipe would swallow pip's exit code, so pip says by a line that it has done its work.
 define install
 @echo "Installing requirements/$(1).lock:"
-@{ $(PIP) install --progress-bar off --require-hashes -r requirements/$(1).lock && echo '# done'; } | \
+@{ $(PIP) install $(NO_INDEX) --progress-bar off --require-hashes -r requirements/$(1).lock && echo '# done'; } | \
 	awk ' \
 	/^Collecting/ { if (++n % 10 == 0) print "  fetched", n, "packages"; fflush() } \
 	/^Installing collected/ { print "  unpacking", split($$0, names, ","), "packages, a minute or two"; fflush() } \
 	/^Successfully installed/ { print "  installed" } \
 	/^# done/ { done = 1 } END { exit !done }'
-@$(PIP) install --quiet --no-deps --no-build-isolation $(foreach package,$(2),-e $(package))
+@$(PIP) install $(NO_INDEX) --quiet --no-deps --no-build-isolation $(foreach package,$(2),-e $(package))
 endef
 
 $(READY): requirements/lab.lock $(PROJECTS)
 	@"$(PYTHON)" -c '$(SUITS)' 2>/dev/null || \
 		{ echo "This needs Python 3.10, 3.11, 3.12 or 3.13, and PYTHON is '$(PYTHON)'."; \
 		echo "Put one on the PATH, or name one: make setup PYTHON=python3.12"; exit 1; }
-	@echo "Setting up $(VENV) with $(PYTHON): a download of some 700 MB, once."
+	@echo "Setting up $(VENV) with $(PYTHON): $(if $(WHEELS),from wheels/,a download of some 700 MB), once."
 	@{ $(BIN)/python -c '$(SUITS)' && $(PIP) --version; } >/dev/null 2>&1 || \
 		"$(PYTHON)" -m venv --clear $(VENV) || \
 		{ echo "$(PYTHON) has no venv module; on Debian: apt-get install python3-venv"; exit 1; }
@@ -83,6 +86,23 @@ HUB_FLAGS ?=
 hub: $(READY)-hub  ## start a JupyterHub for a workshop; Ctrl-C ends it
 	@exec $(BIN)/workbook hub --folder "$(OUTPUT)/hub" --port $(HUB_PORT) --places $(PLACES) \
 		--memory $(MEMORY) --cpus $(CPUS) $(HUB_FLAGS)
+
+# In any case it ends with the text that is to be mailed back.
+machine:  ## before a workshop: set up, and print whether this computer is ready
+	@$(MAKE) --no-print-directory setup || echo "Setting up has failed; here is what there is:"
+	@python=$(BIN)/python; [ -x $$python ] || python=python3; \
+		exec $$python -m workbook_lib.machine_check
+
+# What git has, so nothing of one's own comes along, and the packages for this system and Python.
+OFFLINE = $(OUTPUT)/offline/varhandle-workbook
+offline: $(READY)  ## a folder for a USB stick, from which make lab works without a network
+	@rm -rf "$(OFFLINE)" && mkdir -p "$(OFFLINE)"
+	@git archive HEAD | tar -x -C "$(OFFLINE)"
+	@$(PIP) download $(NO_INDEX) --quiet --progress-bar off --only-binary :all: --require-hashes \
+		-r requirements/lab.lock --dest "$(OFFLINE)/wheels"
+	@$(BIN)/python -c 'import platform, sys; print("For", platform.system(), platform.machine(), \
+		"and Python", "%d.%d" % sys.version_info[:2], "- in this folder: make lab")'
+	@du -sh "$(OFFLINE)"
 
 run: $(READY)  ## execute every notebook; report in workbook-output/
 	$(BIN)/workbook run --output "$(OUTPUT)"
@@ -180,5 +200,5 @@ lock:  ## resolve the lock anew, keeping pins that still fit (needs uv)
 clean:  ## remove .venv and what runs leave behind
 	rm -rf $(VENV) workbook-output dist .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help setup lab hub run site pictures dist bench check test lint types unit notebooks browser refresh \
+.PHONY: help setup lab hub machine offline run site pictures dist bench check test lint types unit notebooks browser refresh \
 	text untext lock clean

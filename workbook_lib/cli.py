@@ -42,6 +42,7 @@ def register(commands: Any) -> None:
     _add_fresh(commands)
     _add_drill(commands)
     _add_certificate(commands)
+    _add_check_machine(commands)
     sweep = commands.choices["sweep"]
     sweep.add_argument(
         "--report",
@@ -152,6 +153,24 @@ def _add_certificate(commands: Any) -> None:
         "--output", type=Path, metavar="PAGE.html", help="default: certificate.html in your copy"
     )
     certificate.set_defaults(command=_certificate)
+
+
+def _add_check_machine(commands: Any) -> None:
+    about = (
+        "Look at this computer, convert and run a small model in a kernel, and start JupyterLab. "
+        "Prints one screen of text to be mailed to whoever gives the workshop; it holds no name. "
+        "Exit code 0 if everything will do, else 1."
+    )
+    check = commands.add_parser(
+        "check-machine", help="before a workshop: is this computer ready?", description=about
+    )
+    check.set_defaults(command=_check_machine)
+
+
+def _check_machine(_: argparse.Namespace) -> int:
+    from workbook_lib import machine_check
+
+    return machine_check.main()
 
 
 def _certificate(options: argparse.Namespace) -> int:
