@@ -273,7 +273,7 @@ class Classroom:
         return {
             "name": learner.name,
             "damage": learner.damage or None,
-            "place": place_of(learner) if presence else None,
+            "place": place_of(learner),
             "open": [note.file for note in presence.notebooks] if presence else None,
             "last": learner.last.isoformat() if learner.last else None,
             "predictions": one.predictions,
@@ -285,8 +285,10 @@ class Classroom:
 
 
 def place_of(learner: Learner) -> str:
-    """Say whether a learner's place at the hub is ``open``, ``closed`` or ``not used``."""
-    if learner.presence is None or learner.presence.is_open:
+    """Say whether a learner's place at the hub is ``open``, ``closed``, or ``not used`` so far."""
+    if learner.presence is None:
+        return "not known"
+    if learner.presence.is_open:
         return "open"
     return "closed" if learner.last else "not used"
 
@@ -317,7 +319,8 @@ def read_classroom(folder: Path) -> Classroom:
 
 
 def _read_file(name: str, path: Path) -> Learner:
-    presence = _read_note(path.with_name(PRESENCE.name))
+    is_home = path.name == PROGRESS.name
+    presence = _read_note(path.with_name(PRESENCE.name)) if is_home else None
     try:
         if path.stat().st_size > LARGEST_PROGRESS:
             damage = f"larger than {LARGEST_PROGRESS // 10**6} MB: not read"
