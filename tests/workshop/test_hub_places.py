@@ -79,9 +79,10 @@ def test_a_server_that_has_ended_is_a_closed_place(hub, bob, instructor):
 def test_what_a_participant_notes_is_only_believed_as_far_as_it_goes(hub, ada, instructor):
     """The note is theirs to write: it can name no lesson that there is not, and breaks no page."""
     note = {"notebooks": [{"file": "<b>x</b>", "busy": True, "last": "now"}], "seen": {}}
+    work = ada.kernel()  # one that is not used for a minute is cut off
     for content in (json.dumps(note), "[1]", "{" * 9000, "\0"):
-        write = f"open('../{PRESENCE}', 'w').write({content!r})"
-        ada.work.run(write)
+        work.run(f"open('../{PRESENCE}', 'w').write({content!r})")
+        assert (hub.folder.homes / "ada" / PRESENCE).read_text() == content
         page = instructor.get("/services/class/")
         assert page.status_code == 200
         assert "<b>x</b>" not in page.text
@@ -108,8 +109,9 @@ def test_nobody_gives_anothers_place_back(hub, ada, bob):
 
 def test_a_place_is_given_back_by_whoever_has_it(hub, ada, instructor):
     assert f"/hub{GIVE_BACK}" in ada.get("/hub/home").text
-    ada.work.run("open('mine.txt', 'w').write('what ada wrote')")
-    token = ada.work.run("import os; print(os.environ['JUPYTERHUB_API_TOKEN'])")
+    work = ada.kernel()
+    work.run("open('mine.txt', 'w').write('what ada wrote')")
+    token = work.run("import os; print(os.environ['JUPYTERHUB_API_TOKEN'])")
     number = (hub.folder.homes / "ada").stat().st_uid
     assert list(processes_of(range(number, number + 1)))
 
