@@ -50,6 +50,7 @@ LAYERS = {
     "workbook_lib": (
         "locations",
         "environment isolated samples",
+        "machine_check",
         "lesson",
         "netron",
         "show",
