@@ -103,8 +103,8 @@ def test_names_are_shown_safely(tmp_path):
 
 NOON = datetime(2026, 11, 30, 12, 0, tzinfo=timezone.utc)
 LESSONS = (
-    NotebookOutline("11_see.ipynb", "See", "?", 5, 5, ("a", "b"), ("x", "y"), ("q",)),
-    NotebookOutline("12_look.ipynb", "Look", "?", 5, 5, ("c",), (), ("r", "s")),
+    NotebookOutline("11_see.ipynb", "See", "?", 9, ("a", "b"), ("x", "y"), ("q",)),
+    NotebookOutline("12_look.ipynb", "Look", "?", 9, ("c",), (), ("r", "s")),
 )
 
 

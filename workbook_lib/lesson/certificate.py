@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from pathlib import Path
 
 from varhandle.atomic_write import write_text
@@ -13,7 +14,7 @@ from varhandle.display import counted, join_all, join_words, printable
 from varhandle.html_page import page_html
 from workbook_lib.lesson import progress
 from workbook_lib.lesson.drill_catalog import all_drills
-from workbook_lib.lesson.outline import read_outlines
+from workbook_lib.lesson.outline import PARTS, read_outlines
 from workbook_lib.lesson.standing import LessonStanding, standing_in
 
 FILE = "certificate.html"
@@ -79,7 +80,7 @@ class Certificate:
             '<th scope="col" class="number">Exercises<br>right</th>'
             '<th scope="col" class="number">Quiz<br>right</th>'
             '<th scope="col" class="number">Last<br>worked on</th></tr></thead>\n'
-            f"<tbody>{''.join(map(_row_html, main))}</tbody></table>\n"
+            f"<tbody>{''.join(_rows_html(main))}</tbody></table>\n"
             f'<p class="more">{html.escape(self._more())}</p>\n'
             f'<p class="own">{_OWN}</p>\n<p class="print">{_PRINT}</p>'
         )
@@ -119,6 +120,13 @@ def _missing_in(one: LessonStanding) -> list[str]:
         (len(asks.quiz) - one.quiz, "quiz question"),
     )
     return [counted(number, what) for number, what in missing if number]
+
+
+def _rows_html(lessons: Sequence[LessonStanding]) -> Iterator[str]:
+    for part, those in groupby(lessons, key=lambda one: one.notebook.part):
+        if part and part != PARTS["0"]:  # which is the title of its one lesson
+            yield f'<tr><th scope="colgroup" colspan="5">{html.escape(part)}</th></tr>\n'
+        yield from map(_row_html, those)
 
 
 def _row_html(one: LessonStanding) -> str:

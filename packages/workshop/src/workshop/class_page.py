@@ -56,6 +56,7 @@ def render_class(classroom: Classroom, now: datetime | None = None, give_back: s
         classroom=classroom,
         figures=_figures(classroom),
         rows=rows,
+        firsts=_firsts(classroom),
         whole=classroom.whole(),
         states=STATES,
         give_back=give_back,
@@ -83,6 +84,7 @@ def _figures(classroom: Classroom) -> list[tuple[int, str]]:
 def _row(classroom: Classroom, one: LearnerStanding, now: datetime | None) -> _Row:
     learner = one.learner
     notebooks = learner.presence.notebooks if learner.presence else ()
+    now_open, firsts = {note.file for note in notebooks}, _firsts(classroom)
     return _Row(
         printable(learner.name),
         place_of(learner),
@@ -90,7 +92,7 @@ def _row(classroom: Classroom, one: LearnerStanding, now: datetime | None) -> _R
         any(note.is_busy for note in notebooks),
         _when(learner.last, now),
         one,
-        [_cell(one, lesson, {note.file for note in notebooks}) for lesson in one.lessons],
+        [_cell(one, lesson, now_open, firsts) for lesson in one.lessons],
     )
 
 
@@ -108,12 +110,23 @@ def _when(last: datetime | None, now: datetime | None) -> str:
     return f"{last.astimezone():{'at %H:%M' if is_today else '%b %d, %H:%M'}}"
 
 
-def _cell(one: LearnerStanding, lesson: LessonStanding, now_open: set[str]) -> _Cell:
+def _firsts(classroom: Classroom) -> set[str]:
+    """Return the lessons with which a part of the workbook begins."""
+    parts: dict[str, str] = {}
+    for notebook in classroom.notebooks:
+        parts.setdefault(notebook.part, notebook.file)
+    return set(parts.values())
+
+
+def _cell(
+    one: LearnerStanding, lesson: LessonStanding, now_open: set[str], firsts: set[str]
+) -> _Cell:
     notebook = lesson.notebook
     records = [one.learner.progress.exercise(id) for id in notebook.exercises]
     is_stuck = any(state_of(record) == "stuck" for record in records)
     is_open, is_seen = notebook.file in now_open, one.is_seen(lesson)
     looks = [
+        "first" if notebook.file in firsts else "",
         "stuck" if is_stuck else "",
         "here" if is_open else "",
         "all" if lesson.whole and lesson.done == lesson.whole else "",
