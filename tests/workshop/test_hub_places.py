@@ -89,10 +89,10 @@ def test_what_a_participant_notes_is_only_believed_as_far_as_it_goes(hub, ada, i
 
 
 def test_a_look_alike_of_a_taken_name_is_refused_with_the_reason(hub, ada):
-    for name in ("\u0430da", "a d a", "Adá", "ada_"):
+    for name in ("\u0430da", "a d a", "Adá"):
         answer = hub.visitor(name).sign_in(hub.code(), "a password")
         assert answer.status_code == 403
-        assert "is easily taken for “ada”" in answer.text or "This name is taken" in answer.text
+        assert "is easily taken for" in answer.text
     assert hub.folder.read("passwords").keys() <= {"ada", "bob", "cyd"}
 
 
