@@ -9,9 +9,11 @@ import pytest
 
 from workbook_lib.cli import main
 from workbook_lib.lesson import certificate, overview, progress
+from workbook_lib.lesson.content import lessons, quiz_questions
 from workbook_lib.lesson.drill_catalog import all_drills
 from workbook_lib.lesson.outline import read_outlines
 
+QUIZ = next(name for name in lessons() if len(quiz_questions(name)) == 3)
 START = datetime(2026, 11, 30, 9, 0, tzinfo=timezone.utc)
 
 
@@ -32,7 +34,7 @@ def copy(tmp_path, monkeypatch):
     folder = tmp_path / "notebooks"
     folder.mkdir()
     (tmp_path / ".workbook").mkdir()
-    write(folder, "11_see.ipynb", predictions=("a", "b"), exercises=("x",), quiz="reproduce")
+    write(folder, "11_see.ipynb", predictions=("a", "b"), exercises=("x",), quiz=QUIZ)
     write(folder, "21_do.ipynb", exercises=("y", "z"))
     write(folder, "31_read.ipynb")
     write(folder, "91_aside.ipynb", predictions=("c",), exercises=("w",))
