@@ -192,7 +192,7 @@ def test_printed_each_slide_is_a_sheet(reader, decks):
 
 
 def test_the_speaker_has_notes_and_a_timer(reader, decks):
-    reader.goto((decks.folder / "03_freeze_the_weights.html").as_uri())
+    reader.goto((decks.folder / "21_freeze.html").as_uri())
     reader.wait_for_function("window.Reveal && Reveal.isReady()")
     with reader.expect_popup() as popup:
         reader.keyboard.press("s")

@@ -84,7 +84,7 @@ def assert_in_view(page, box):
 
 
 def test_variables_are_frozen_and_their_ops_disappear(page, pictures):
-    name = "03_freeze_the_weights.ipynb"
+    name = "22_still_assigned.ipynb"
     shutil.copy(project_root() / "notebooks" / name, page.server.root / "notebooks")
     open_notebook(page, name, "assigned-library")
     stored = page.locator(".jp-CodeCell", has_text="controls.freeze_chooser(").locator("img").first

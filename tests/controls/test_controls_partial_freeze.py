@@ -97,6 +97,8 @@ def test_a_function_that_only_reads_freezes_whole(functions):
     shown = controls.freeze_some(functions[1]["peek"], ["weight", "count"])
     assert (set(shown.chosen), shown.left) == ({"weight", "count"}, ())
     assert row(shown, "ReadVariableOp") == (2, 0)
+    lines = shown.text().splitlines()
+    assert {"gone: 2 variables, 2 ReadVariableOp", "new: 2 constants"} <= set(lines)
 
 
 def test_nothing_chosen_changes_nothing(functions):
@@ -161,6 +163,7 @@ def test_the_controls_offer_each_variable_and_freeze_at_once(functions, watched)
     assert "Frozen: weight" in answer.value
     boxes.children[0].value = True
     assert "incompatible with expected resource" in answer.value
-    function.value = "peek"
+    function.value = "peek"  # which reads the weight first
+    assert [box.description for box in boxes.children] == list(ticked)
     assert all(box.value for box in boxes.children)
     assert "Frozen: weight, count" in answer.value

@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import pytest
 
@@ -11,8 +10,6 @@ from workbook_lib import lesson
 from workbook_lib.lesson import progress
 from workbook_lib.lesson.content import (
     card_of,
-    convert,
-    freeze,
     keep,
     lessons,
     nearest,
@@ -137,24 +134,9 @@ def test_reading_all_questions_imports_nothing_heavy():
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == ""
 
 
-def parity(passed):
-    return SimpleNamespace(passed=passed)
-
-
 @pytest.mark.parametrize(
     ("seen", "function", "key"),
     [
-        (-3, freeze.direction, -1),
-        (0, freeze.direction, 0),
-        (12, freeze.direction, 1),
-        (None, freeze.answers_right, None),
-        (parity(False), freeze.answers_right, False),
-        ((parity(False), parity(True)), freeze.each_right, (False, True)),
-        ((None, None), freeze.each_right, (None, None)),
-        ([1, 1, 1], convert.of_every_door, 1),
-        ([1, 0, 1], convert.of_every_door, "door"),
-        ({("no owner", "add"): "x", ("no owner", "look"): b""}, convert.without_owner, ("look",)),
-        ({("the owner", "add"): b"", ("no owner", "add"): "x"}, convert.without_owner, ()),
         (43.0, nearest(40, 100, 255), 40),
         (250.0, nearest(40, 100, 255), 255),
         (0.9, keep.amount, "most"),

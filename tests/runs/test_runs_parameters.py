@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from notebook_slice import sliced
 
-from workbook_lib.locations import data_path
 from workbook_lib.runs import all_notebooks, run_notebooks
 
 (
@@ -34,14 +33,6 @@ from workbook_lib.runs import all_notebooks, run_notebooks
 CHANGES = {
     "94_formats_side_by_side": {"model": (A_TFLITE_FILE, "own-model")},
     "11_the_error": {"variable_dtype": ("int16", "message-end")},
-    "03_freeze_the_weights": {
-        "calls": (3, "freeze-parity"),
-        "model": (str(data_path("digits_classifier.keras")), "freeze-proof"),
-    },
-    "04_convert": {
-        "calls": (2, "door-parity"),
-        "variable_dtype": ("int16", "entries"),
-    },
     "07_keep_the_state": {"steps": (20, "fifty-steps"), "new_digits": ("01", "base")},
     "29_how_fast": {"threads": (3, "times")},
     "97_calibration": {"calibration_size": (3, "ranges")},

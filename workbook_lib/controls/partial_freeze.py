@@ -120,7 +120,13 @@ def _counted(boxes: list[Box]) -> str:
     counts = Counter(
         box.kind if box.kind in {"variable", "constant"} else _unnumbered(box) for box in boxes
     )
-    return join_all((f"{count} {printable(name)}" for name, count in counts.items()), "nothing")
+    return join_all((_number_of(name, count) for name, count in counts.items()), "nothing")
+
+
+def _number_of(name: str, count: int) -> str:
+    """Say how many there are; an op keeps its name, and a word takes its plural."""
+    plural = "s" if count > 1 and name in {"variable", "constant"} else ""
+    return f"{count} {printable(name)}{plural}"
 
 
 def freeze_some(function: ConcreteFunction, variables: Collection[str]) -> PartialFreeze:
@@ -203,7 +209,8 @@ def freeze_chooser(functions: Mapping[str, ConcreteFunction]) -> Any:
     def offer(_: Any = None) -> None:
         read = _only_read(functions[function.value])
         children = []
-        for name in dict.fromkeys(captured_variables(functions[function.value]).values()):
+        # In one order for every function; each captures them in the order of its first use.
+        for name in sorted(set(captured_variables(functions[function.value]).values())):
             box = Checkbox(value=name in read, description=f"freeze {name}", indent=False)
             box.observe(freeze_chosen, names="value")
             children.append(box)

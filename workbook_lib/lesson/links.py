@@ -33,4 +33,8 @@ OFFICIAL_PAGES: dict[str, tuple[str, str]] = {
         "Hardware acceleration",
         "https://ai.google.dev/edge/litert/next/acceleration",
     ),
+    "keras-export": (
+        "Model export for inference",
+        "https://keras.io/api/models/model_saving_apis/export/",
+    ),
 }

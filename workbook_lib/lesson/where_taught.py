@@ -18,10 +18,6 @@ from workbook_lib.lesson.progress import working_copy
 
 _HEADING = re.compile(r"#+ (.+)")
 _NOT_YET_MOVED = {
-    "keras3-export": ("04_convert.ipynb", "codes-meaning"),
-    "frozen-but-assigned": ("03_freeze_the_weights.ipynb", "assigned-why"),
-    "gather-from-frozen-table": ("03_freeze_the_weights.ipynb", "assigned-why"),
-    "op-without-builtin": ("04_convert.ipynb", "names-explained"),
     "quantised-state": ("07_keep_the_state.ipynb", "int8"),
     "shared-or-dynamic-state": ("07_keep_the_state.ipynb", "resets"),
 }

@@ -1,0 +1,187 @@
+"""Lesson 22: answers to its exercises, the keys of its prediction, and the cure of its card."""
+
+import numpy as np
+import pytest
+from lesson_cards import run_cure
+from notebook_cells import EXERCISES, assert_says
+
+from varhandle.conversion.freezing import freeze
+from workbook_lib.lesson.content import still_assigned
+
+NODES = """
+    def assigning_nodes(function):
+        nodes = function.graph.as_graph_def().node
+        return {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("expression", "told"),
+    [
+        ('[node.name for node in nodes if node.op == "AssignVariableOp"]', "AssignAddVariableOp"),
+        ('[node.name for node in nodes if node.op.startswith("Assign")]', "StridedSliceAssign"),
+        ('[node.name for node in nodes if "Assign" in node.name]', "A name is a label"),
+        ('[node.name for node in nodes if "Variable" in node.op]', "ReadVariableOp"),
+        ('[node.name for node in nodes if "Resource" in node.op]', "ResourceGather"),
+        ('[node.op for node in nodes if "Assign" in node.op]', "These are ops"),
+        ('[node for node in nodes if "Assign" in node.op]', "not the nodes themselves"),
+        ('", ".join(node.name for node in nodes if "Assign" in node.op)', "list of names"),
+        ("[]", "Yours found 0"),
+        ('any("Assign" in node.op for node in nodes)', "list of names"),
+        ('[node.name for node in nodes if node.op == "Assign"]', "Yours found 0"),
+        ('[node.name for node in nodes if "assign" in node.op]', "Yours found 0"),
+        ('[node.name for node in nodes if node.op.endswith("AddVariableOp")]', "Yours found 1"),
+        ('[(node.name, node.op) for node in nodes if "Assign" in node.op]', "not the nodes"),
+        ('{node.name: node.op for node in nodes if "Assign" in node.op}', "list of names"),
+        ('sum("Assign" in node.op for node in nodes)', "list of names"),
+        ('[node.name for node in nodes if "Assign" in node.op][:1]', "Yours found 1"),
+        ("[node.name for node in nodes]", "nodes that assign nothing"),
+        ('[node.name for node in nodes if node.op == "Placeholder"]', "nodes that assign nothing"),
+        ("[handle for handle in function.captured_inputs]", "not the nodes themselves"),
+        ("[variable.name for variable in function.variables]", "nodes that assign nothing"),
+    ],
+)
+def test_wrong_lists_of_nodes(outcome, expression, told):
+    found = outcome("still_assigned/assigning-nodes", NODES.format(expression))
+    assert_says(found, told)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        'sorted({node.name for node in nodes if "Assign" in node.op})',
+        '[op.name for op in function.graph.get_operations() if "Assign" in op.type]',
+        'tuple(node.name for node in nodes if node.op.find("Assign") >= 0)',
+        '{node.name for node in nodes if "Assign" in node.op}',
+        'list(map(lambda n: n.name, filter(lambda n: "assign" in n.op.lower(), nodes)))',
+    ],
+)
+def test_other_lists_of_nodes_are_as_good(outcome, expression):
+    found = outcome("still_assigned/assigning-nodes", NODES.format(expression))
+    assert_says(found, "not a proof", "right")
+
+
+def test_a_list_of_nodes_that_is_made_up(outcome):
+    source = EXERCISES["still_assigned/assigning-nodes"].solution
+    padded = source.replace("return [", 'return ["AssignAddVariableOp"] or [')
+    assert_says(outcome("still_assigned/assigning-nodes", padded), "Yours found 1")
+
+
+def test_nodes_named_in_a_function_that_only_reads(outcome):
+    source = f"""{EXERCISES["still_assigned/assigning-nodes"].solution}
+
+right = assigning_nodes
+
+def assigning_nodes(function):
+    return right(function) or [function.graph.as_graph_def().node[0].name]
+"""
+    assert_says(outcome("still_assigned/assigning-nodes", source), "only reads")
+
+
+def test_a_list_of_nodes_that_raises(outcome):
+    source = 'def assigning_nodes(function): return [n for n in function.graph if "Assign" in n]'
+    assert outcome("still_assigned/assigning-nodes", source).status == "raised"
+
+
+SERVING = """
+    def serving_function(model):
+        {before}
+        function = tf.function(lambda x: {call})
+        return {returned}
+"""
+CONCRETE = "function.get_concrete_function(tf.TensorSpec([None, 4]))"
+ONE_ROW = CONCRETE.replace("None", "1")
+NO_SPEC = "function.get_concrete_function()"
+UNTRAINED = "model.trainable = False"
+INFERENCE = "model(x, training=False)"
+DIRECT = "tf.function(model).get_concrete_function(tf.TensorSpec([None, 4]){})"
+FROZEN = f"freeze({CONCRETE}).function"
+
+
+@pytest.mark.parametrize(
+    ("before", "call", "returned", "status", "told"),
+    [
+        ("", "model(x, training=True)", CONCRETE, "wrong", "3 nodes, in drop and normalize"),
+        (UNTRAINED, "model(x, training=True)", CONCRETE, "wrong", "1 node, in drop"),
+        ("", INFERENCE, "function", "wrong", "get_concrete_function"),
+        ("", INFERENCE, "model", "wrong", "concrete function"),
+        ("", INFERENCE, f"freeze({CONCRETE})", "wrong", "before freezing"),
+        ("", "model.layers[1](x)", CONCRETE, "wrong", "whole model"),
+        ("", "model(x, training=False) * 2", CONCRETE, "wrong", "something else"),
+        ("", INFERENCE, ONE_ROW, "wrong", "(1, 4)"),
+        ("", "model(x)", "None", "wrong", "return"),
+        ("", "model(x)", NO_SPEC, "raised", "TypeError"),
+        # Nobody says the mode: right for a model that has none, and told so.
+        ("", "model(x)", CONCRETE, "wrong", "outside `fit`, inference is the default"),
+        ("", "model(x)", CONCRETE, "wrong", "2 nodes, in normalize"),
+        ("", "model(x, training=None)", CONCRETE, "wrong", "built with `training=True`"),
+        ("", "model(x)", DIRECT.format(""), "wrong", "For the first model it is right"),
+        ("", "model(x)", DIRECT.format(", training=True"), "wrong", "in drop and normalize"),
+        ("", "model.predict(x)", CONCRETE, "raised", ""),
+        ("", "model(x, False)", CONCRETE, "raised", "TypeError"),
+        ("", "model.layers[-1](model.layers[1](x))", CONCRETE, "wrong", "something else"),
+        ("", "tf.nn.softmax(model(x, training=False))", CONCRETE, "wrong", "something else"),
+        ("", "model(x[:1], training=False)", CONCRETE, "wrong", "something else"),
+        ("model.set_weights([w * 0 for w in model.get_weights()])", INFERENCE, CONCRETE, "wrong",
+         "something else"),
+    ],
+)  # fmt: skip
+def test_functions_to_serve(outcome, *, before, call, returned, status, told):
+    source = SERVING.format(before=before or "pass", call=call, returned=returned)
+    assert_says(outcome("still_assigned/serving-function", source), told, status)
+
+
+@pytest.mark.parametrize(
+    ("before", "call", "returned"),
+    [
+        ("", INFERENCE, CONCRETE),
+        ("", "model.call(x, training=False)", CONCRETE),
+        ("", "", DIRECT.format(", training=False")),
+        ("", "{'answer': model(x, training=False)}", CONCRETE),
+        ("", INFERENCE, FROZEN),  # what is frozen can be frozen
+        (UNTRAINED, "model(x)", CONCRETE),  # an untrainable normalization is in inference mode
+        (
+            "def call(x):\n            for layer in model.layers[1:]:\n"
+            "                x = layer(x, training=False) if 'd' in layer.name[:1] else layer(x)\n"
+            "            return x",
+            "call(x)",
+            CONCRETE,
+        ),
+    ],
+    ids=["lambda", "call", "traced model", "dictionary", "frozen", "not trainable", "by layers"],
+)
+def test_other_functions_to_serve_are_as_good(outcome, before, call, returned):
+    source = SERVING.format(before=before or "pass", call=call or "x", returned=returned)
+    assert_says(outcome("still_assigned/serving-function", source), "In inference mode", "right")
+
+
+def test_an_exported_model_has_its_mode_built_in(outcome):
+    source = """
+        import tempfile
+
+        def serving_function(model):
+            folder = tempfile.mkdtemp()
+            model.export(folder, verbose=False)
+            loaded = tf.saved_model.load(folder)
+            function = loaded.signatures["serving_default"]
+            function.loaded = loaded  # otherwise its variables go
+            return function
+    """
+    assert_says(outcome("still_assigned/serving-function", source), "For the first model")
+
+
+@pytest.mark.parametrize(
+    ("seen", "key"), [([0, 0, 2], (False, False, True)), ([1, 0, 3], (True, False, True))]
+)
+def test_which_calls_assign_is_read_off_the_counts(seen, key):
+    assert still_assigned.any_assigned(seen) == key
+
+
+def test_the_cure_of_the_card_traces_a_function_that_freezes(tf):
+    x = tf.keras.Input([4])
+    model = tf.keras.Model(x, tf.keras.layers.BatchNormalization()(x, training=True))
+    frozen = freeze(run_cure("still_assigned", model=model)["traced"]).function
+    ones = np.ones((2, 4), np.float32)
+    np.testing.assert_allclose(
+        tf.nest.flatten(frozen(tf.constant(ones)))[0], model(ones, training=False), atol=1e-6
+    )

@@ -1,0 +1,119 @@
+"""Checks of lesson 23."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from varhandle.evaluate.parity import check_parity
+from varhandle.formats import read_graph
+from varhandle.graph import ModelFileError
+from workbook_lib.lesson.exercises import exercise
+from workbook_lib.lesson.submissions import Wrong, attempt, is_stub
+
+
+@exercise("four_doors/strict-export")
+def strict_export(function: Any) -> str:
+    """Write the `.tflite` file of a Keras model, or raise if it needs more than builtin ops.
+
+    1. Keras hands an argument on to the converter if the converter has an attribute of that name.
+    2. `target_spec` may be a dictionary. Its key `supported_ops` takes a list of sets of ops, which
+       are named in `tf.lite.OpsSet`.
+    3. Two sets are allowed if you say nothing. Which of them is the one that every runtime has?
+    """
+    if is_stub(function) or not callable(function):
+        attempt(function)  # which says so
+    with tempfile.TemporaryDirectory() as folder, _quiet_keras():
+        _judge_plain(function, Path(folder, "plain.tflite"))
+        _judge_half(function, Path(folder, "half.tflite"))
+    return "Now the export stops where the converter does, and the list of its ops comes with it."
+
+
+def _judge_plain(function: Any, path: Path) -> None:
+    model = _counter("float32")
+    _call(function, model, str(path))
+    content = _content(path)
+    ops = read_graph(content).op_counts()
+    if flex := sorted(op for op in ops if op.startswith("Flex")):
+        raise Wrong(f"The file of a model with builtin ops alone has {', '.join(flex)}.")
+    if not check_parity(_counter("float32"), content, [np.ones((1, 4), np.float32)] * 3).passed:
+        raise Wrong("It writes a file, which answers something else than the model.")
+
+
+def _judge_half(function: Any, path: Path) -> None:
+    try:
+        function(_counter("float16"), str(path))
+    except Exception:
+        if path.exists():
+            raise Wrong(
+                "For a model with a float16 state it raises, and leaves a file behind, which "
+                "somebody will ship. Raise before anything is written."
+            ) from None
+        return
+    if not path.exists():
+        raise Wrong(
+            "For a model with a float16 state, which builtin ops cannot hold, it writes nothing "
+            "and says nothing. Let the error come."
+        )
+    ops = read_graph(path.read_bytes()).op_counts()
+    strange = sorted(op for op in ops if op.startswith(("Flex", "Var")))
+    raise Wrong(
+        "The check's second model has a float16 state, which builtin ops cannot hold. Your "
+        f"function writes a file all the same, with {', '.join(strange) or 'another state'} in it."
+    )
+
+
+def _call(function: Any, *arguments: Any) -> None:
+    """Call the learner's function, which need not return anything."""
+    attempt(lambda: [function(*arguments)] and True)
+
+
+def _content(path: Path) -> bytes:
+    if path.is_dir():
+        raise Wrong("It makes a folder, which is a SavedModel. Which `format` makes a file?")
+    if not path.exists():
+        raise Wrong("There is no file at the path that it is given.")
+    content = path.read_bytes()
+    try:
+        read_graph(content)
+    except ModelFileError as error:
+        raise Wrong("What it writes is no `.tflite` file.") from error
+    return content
+
+
+@contextlib.contextmanager
+def _quiet_keras() -> Iterator[None]:
+    """Keep Keras from printing the paths of the check."""
+    was_on = keras.config.is_interactive_logging_enabled()
+    keras.config.disable_interactive_logging()
+    try:
+        yield
+    finally:
+        if was_on:
+            keras.config.enable_interactive_logging()
+
+
+class _Counter(keras.layers.Layer):
+    def __init__(self, state_dtype: str) -> None:
+        super().__init__()
+        self.state_dtype = state_dtype
+
+    def build(self, _: Any) -> None:
+        self.state = self.add_weight(
+            shape=[4], initializer="zeros", dtype=self.state_dtype, trainable=False
+        )
+
+    def call(self, x: Any) -> Any:
+        self.state.assign_add(tf.cast(x[0] * 2.0, self.state_dtype))
+        return tf.cast(self.state, tf.float32) + tf.zeros_like(x)
+
+
+def _counter(state_dtype: str) -> Any:
+    return keras.Sequential([keras.Input([4], batch_size=1), _Counter(state_dtype)])

@@ -1,0 +1,70 @@
+"""Lesson 24: a module does not see the variables of Keras 3."""
+
+from __future__ import annotations
+
+from workbook_lib.lesson.content import Card, Question, QuizQuestion
+
+FAMILIES = {"keras3-export": "vanished-text"}
+
+PREDICTIONS = (
+    Question(
+        "weights_that_vanish/owned",
+        "service.variables lists what the module owns. How many of the six are in it?",
+        {0: "none", 6: "six", 12: "twelve, each twice"},
+        why="A tf.Module looks for tf.Variable. A variable of Keras 3 is of another class, which "
+        "has its tf.Variable inside, in .value, so the module does not see it.",
+        debrief="Nearly everybody says six, because the module holds the model and the model has "
+        "six. Ask how a module could know what a variable is: by its class, or by what it does?",
+    ),
+)
+
+QUIZ = (
+    QuizQuestion(
+        "weights_that_vanish/quiz-cure",
+        "A Keras 3 model inside a tf.Module: the file answers garbage. Which line cures it?",
+        {
+            "self._variables = [v.value for v in model.variables]": "Now the module holds each "
+            "tf.Variable itself, and saves its value.",
+            "from_concrete_functions([function], model)": "The variables of the Keras model are of "
+            "Keras's class as well, and that file answered wrong.",
+            "converter.allow_custom_ops = True": "No op is missing. The values of the variables "
+            "are.",
+        },
+        "self._variables = [v.value for v in model.variables]",
+    ),
+    QuizQuestion(
+        "weights_that_vanish/quiz-early",
+        "What shows the fault before you convert anything?",
+        {
+            "The size of the SavedModel.": "The values are in it, under the names of variables "
+            "that no function reads.",
+            "A warning of tf.saved_model.save.": "There was none, and the converter was silent "
+            "as well.",
+            "module.variables has fewer than the model.": "What the module does not own, the "
+            "function in the SavedModel does not find.",
+        },
+        "module.variables has fewer than the model.",
+    ),
+    QuizQuestion(
+        "weights_that_vanish/quiz-table",
+        "A classifier's file has six variables that are read and never initialized. Is it right?",
+        {
+            "Yes: a device fills them in.": "Nothing in the file does, and nobody outside can.",
+            "No: what is only read should be a constant.": "The weights are in the file only "
+            "where the converter could find their values.",
+            "Yes, if the default delegates answer.": "They answer from memory that nobody set.",
+        },
+        "No: what is only read should be a constant.",
+    ),
+)
+
+CARD = Card(
+    symptom="The file of a Keras 3 model in a tf.Module converts and answers garbage, or stops at "
+    "“variable != nullptr was not true”.",
+    cause="A tf.Module does not see the variables of Keras 3, so the function that reads them "
+    "does not find their values.",
+    cure="module._variables = [variable.value for variable in model.variables]\n"
+    "tf.saved_model.save(module, folder, signatures=module.__call__)\n"
+    "content = tf.lite.TFLiteConverter.from_saved_model(folder).convert()",
+    pages=("saved-model", "keras-export"),
+)
