@@ -151,12 +151,13 @@ COMMANDS = {
     "ruff": "/ruff",
     "sphinx": "sphinx",
     "sphinx-book-theme": "sphinx_book_theme",
+    "fpdf2": "fpdf",
     "sphinx-revealjs": "sphinx_revealjs",
 }
 # Imported only where it happens to be installed, or by what has it anyway.
 OPTIONAL = {
     "varhandle": {"IPython", "PIL", "tf_keras", "tflite_micro"},
-    "varhandle-workbook": {"workshop", "pyarrow", "distributed", "sphinx_revealjs"},
+    "varhandle-workbook": {"workshop", "pyarrow", "distributed", "sphinx_revealjs", "fpdf"},
     "warm-kernels": set(),
     "varhandle-workshop": {"tornado", "traitlets"},  # the hub's own
 }
