@@ -255,10 +255,9 @@ def test_a_solution_is_folded_until_it_is_asked_for(page):
 def test_a_claim_leads_to_the_cell_that_proves_it(page):
     for name in SETTINGS:
         page.server.set(name, {})  # with every cell in the page, JupyterLab loses its place
-    open_notebook(page, "91_the_article.ipynb")
-    imports = "from workbook_lib import show\nfrom workbook_lib.samples import article_claims\n"
-    edit_cell(page, "variable_dtype =", f"{imports}show.claims_table(article_claims())")
-    claims = run_cell(page, "show.claims_table")
+    open_notebook(page, "91_the_article.ipynb", "claims")
+    run_all(page)
+    claims = cell(page, "show.claims_table")
     claims.get_by_role("link", name="29: times").click()
     proof = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-CodeCell")
     proof = proof.filter(has_text="append(perf_counter()")

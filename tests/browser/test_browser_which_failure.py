@@ -45,4 +45,4 @@ def test_a_failure_leads_to_its_cure_and_its_lesson(page):
 
     answer.get_by_role("link", name="11 · The error, “The whole message”").click()
     expect(page.get_by_role("tab", name="11_the_error.ipynb")).to_be_visible()
-    expect(page.get_by_role("heading", name="The whole message")).to_be_in_viewport()
+    expect(page.get_by_role("heading", name="11 · The error")).to_be_in_viewport()

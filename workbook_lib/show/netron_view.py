@@ -36,6 +36,11 @@ _TICKET = (
     "JupyterLab serves this page, behind its own login, until .close() on this result or the end "
     "of the kernel.",
 )
+# On a light and on a dark page: it takes the page's own colors.
+_BUTTON_STYLE = (
+    "margin: 0.4em 0; padding: 0.3em 0.9em; font: inherit; color: inherit; "
+    "background: transparent; border: 1px solid #8a8a8a; border-radius: 3px; cursor: pointer"
+)
 _GONE = (
     "Netron drew this model here. It does no longer: the kernel or the view has ended, the file "
     "has changed, or this is a copy of the notebook, outside of JupyterLab. Run the cell in "
@@ -141,7 +146,7 @@ class NetronView(Rich):
             'style="height: 4em; border: 1px solid #8a8a8a"></iframe>'
             f'<div hidden><form action="{html.escape(action)}" target="_blank">'
             f'<input type="hidden" name="ticket" value="{html.escape(query)}">'
-            '<button type="submit" style="margin: 0.4em 0">Open in a tab of the browser</button>'
+            f'<button type="submit" style="{_BUTTON_STYLE}">Open in a tab of the browser</button>'
             f"</form>{below}</div>"
         )
 
