@@ -10,7 +10,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from varhandle.diagnosis import diagnose
-from varhandle.facts.data_files import data_file
+from varhandle.facts.schemas import schema_of
 from varhandle.families.base import Finding
 from varhandle.formats import read_graph
 from varhandle.formats.trust import NotTrustedError
@@ -19,7 +19,7 @@ from workbook_lib.locations import data_path
 from workbook_lib.runs.verdict import NO_FILE, NoFile, _compared, write_verdict
 from workbook_lib.samples import half_reader_rows
 
-SCHEMA = json.loads(data_file("verdict.schema.json").read_text(encoding="utf-8"))
+SCHEMA = schema_of("verdict")
 
 
 def stored(folder):

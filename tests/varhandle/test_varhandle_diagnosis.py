@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import zoo
+from json_forms import check_form
 
 from varhandle import diagnose
 from varhandle.formats import read_graph
@@ -32,6 +33,7 @@ def diagnosed(specimen_path):
     def get(name):
         if name not in made:
             made[name] = diagnose(specimen_path(name))
+            check_form("diagnose", made[name])
         return made[name]
 
     return get

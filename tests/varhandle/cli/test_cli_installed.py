@@ -72,7 +72,7 @@ def test_the_wheel_brings_neither_tensorflow_nor_jupyter(installed):
     listed = call(installed / "bin" / "python", "-m", "pip", "list", "--format", "json")
     names = {package["name"].lower() for package in json.loads(listed.stdout)}
     assert not names & {"tensorflow", "keras", "jupyterlab", "ipython", "warm-kernels", "pyarrow"}
-    files = {path.name for path in installed.rglob("varhandle/data/*")}
+    files = {path.name for path in installed.rglob("varhandle/data/**/*")}
     assert {"runtime_ops.json", "version_matrix.json", "verdict.schema.json"} <= files
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from json_forms import check_form
 from planted_faults import operators_of, with_changed_weight
 
 from varhandle import cure, diagnose, lift_state, locate
@@ -35,7 +36,9 @@ from varhandle.tflite.flatbuffer import op_name, pack, unpack
     ],
 )
 def test_the_first_difference_of_a_silent_case_is_named(silent, name, line):
-    assert locate(*silent(name)).line == line
+    found = locate(*silent(name))
+    assert found.line == line
+    check_form("locate", found)
 
 
 def test_a_state_in_int8_saturates(silent):

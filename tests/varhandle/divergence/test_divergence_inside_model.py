@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from json_forms import check_form
 from planted_faults import (
     BODY,
     subgraph_at,
@@ -36,7 +37,9 @@ def convert(tf, save_module):
 
 def inside(model, content, **options):
     """Return where locate goes, step by step: the place and the op."""
-    first = locate(model, content, **options).first
+    found = locate(model, content, **options)
+    first = found.first
+    check_form("locate", found)
     return [(first["op"], ""), *((each["op"], each["where"]) for each in first["inside"])]
 
 

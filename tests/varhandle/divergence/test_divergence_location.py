@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+from json_forms import check_form
 from planted_faults import (
     BODY,
     operators_of,
@@ -58,7 +59,7 @@ def total(tf, running_total, save_module):
 def test_a_sound_file_agrees_in_every_op(net):
     path, content = net
     found = locate(path, content)
-    assert found.agrees
+    assert check_form("locate", found)["agrees"]
     assert not found.unmatched
     nodes = {pair["op"]: pair["node"] for pair in found.pairs}
     assert nodes["FULLY_CONNECTED"].endswith("Add")  # with the bias, and not the product alone

@@ -10,6 +10,7 @@ import dtype_cases
 import numpy as np
 import pytest
 from family_checks import run_command
+from json_forms import check_form
 from printed_code import ran
 
 from varhandle.cli import main
@@ -45,6 +46,7 @@ def refusal(specimen_path):
     def of(name):
         if name not in found:
             found[name] = why_refused(specimen_path(name))
+            check_form("locate", found[name])
         return found[name]
 
     return of

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import release_runs
 from family_checks import run_command
+from json_forms import check_form
 from planted_faults import operators_of, with_changed_weight, without_operators
 
 from varhandle import bisect_settings
@@ -151,7 +152,7 @@ def test_a_release_that_flips_the_verdict(release, uv, tmp_path):
     told = [found.flips.setting, found.flips.value, found.flips.verdict]
     assert told == RECORD[release]["tries"][-1][:3]
     assert not found.agrees
-    assert found.as_dict()["flips"]["value"] == told[1]
+    assert check_form("locate", found)["flips"]["value"] == told[1]
 
 
 HERE = ["ai-edge-litert==1.9.9", "tensorflow==2.20.9"]

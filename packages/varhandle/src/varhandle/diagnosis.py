@@ -8,10 +8,9 @@ neither TensorFlow nor an interpreter: the static reading must answer at once.
 from __future__ import annotations
 
 import html
-import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from varhandle.display import Rich, code_html, counted, panel_html, printable, table_html
@@ -84,8 +83,8 @@ class Diagnosis(Rich):
             "format": self.format,
             "signature": self.signature,
             "producer": self.graph.producer,
-            "variables": [_plain(variable) for variable in self.variables],
-            "findings": [_plain(finding) for finding in self.findings],
+            "variables": [variable.as_dict() for variable in self.variables],
+            "findings": [{**vars(one), "variables": list(one.variables)} for one in self.findings],
             "verdict": self.verdict,
             "doubt": self.doubt or None,
             "other": list(self.other),
@@ -169,14 +168,6 @@ def _finding_html(finding: Finding) -> str:
     body = f"<p>{html.escape(finding.message)}</p>{code_html(finding.fix)}"
     title = f"{finding.severity}: {finding.id}"
     return panel_html(_SEVERITY_TONES[finding.severity], title, body)
-
-
-def _plain(part: Variable | Finding) -> dict[str, Any]:
-    """Return it as JSON has it; ``initialised`` is the contract's spelling."""
-    told: dict[str, Any] = json.loads(json.dumps(asdict(part)))
-    if "initialized" in told:
-        told["initialised"] = told.pop("initialized")
-    return told
 
 
 def diagnose(

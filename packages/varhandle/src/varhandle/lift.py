@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from varhandle.formats.regular_file import read_regular
 from varhandle.graph import ModelFileError
@@ -13,11 +13,26 @@ from varhandle.tflite.state_files import check_target, write_with_state
 
 
 class LiftedFile(NamedTuple):
-    """What :func:`lift_file` made: the result, the .tflite file, and the file of the state."""
+    """What :func:`lift_file` made: the result, the .tflite file and the file of the state."""
 
     lifted: Lifted
     model: Path
     state: Path
+    source: Path
+
+    def text(self) -> str:
+        """Return what became of the state, and what was written."""
+        wrote = f"wrote {self.model}, and the state before the first call to {self.state}"
+        return f"{self.lifted.text()}\n{wrote}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the same as plain data, fit for JSON; the values are in the file of the state."""
+        return {
+            "model": str(self.source),
+            "file": str(self.model),
+            "state_file": str(self.state),
+            **self.lifted.as_dict(),
+        }
 
 
 def lift_file(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> LiftedFile:
@@ -43,4 +58,4 @@ def lift_file(source: str | os.PathLike[str], target: str | os.PathLike[str]) ->
     except ModelFileError as error:
         raise ModelFileError(source, error.fault) from error
     state = write_with_state(target, lifted.content, lifted.initial_state)
-    return LiftedFile(lifted, target, state)
+    return LiftedFile(lifted, target, state, source)

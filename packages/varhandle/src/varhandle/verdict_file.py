@@ -1,7 +1,7 @@
 """The verdict on one model as a file: what was found, what was made, and what that rests on.
 
-``data/verdict.schema.json`` describes it. The diagnosis, the comparisons and the plan are in it as
-``diagnose --json`` and ``cure --json`` print them.
+``data/schemas/verdict.schema.json`` describes it. The diagnosis, the comparisons and the plan are
+in it as ``diagnose --json`` and ``cure --json`` print them.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -142,11 +143,19 @@ class ModelDiff(Rich):
             "a": self.a,
             "b": self.b,
             "agrees": self.agrees,
-            "variables": [asdict(one) for one in self.variables],
+            "variables": [_plain(one) for one in self.variables],
             "ops": [{"op": op, "before": a, "after": b} for op, a, b in self.ops],
             "operators": [asdict(one) for one in self.operators],
             "doubts": list(self.doubts),
         }
+
+
+def _plain(one: VariableChange) -> dict[str, Any]:
+    """Return it as JSON takes it, which has no word for what is not finite."""
+    told = {**asdict(one), "partners": list(one.partners)}
+    if one.difference is not None and not math.isfinite(one.difference):
+        told["difference"] = None
+    return told
 
 
 def diff_models(a: str | os.PathLike[str], b: str | os.PathLike[str]) -> ModelDiff:

@@ -118,7 +118,7 @@ def largest_difference(one: Array, two: Array) -> tuple[float, int]:
     largest, count = 0.0, 0
     for mine, other in blocks(one, two):
         apart = np.abs(np.subtract(mine, other, dtype=np.float64))
-        largest = max(largest, float(np.max(apart)))
+        largest = float(np.maximum(largest, np.max(apart)))  # which keeps what is no number
         count += int(np.count_nonzero(apart))
     return largest, count
 

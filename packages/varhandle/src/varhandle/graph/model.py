@@ -7,12 +7,13 @@ a named entry point into one function.
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from varhandle.display import counted, printable
 from varhandle.errors import VarhandleError
@@ -138,6 +139,12 @@ class Variable:
     owner: str | None = None
     """Path of the attribute that holds it in the object graph (``layers/0/kernel``); ``None`` if no
     object owns it or the format has no owners."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain data, fit for JSON; ``initialised`` is the spelling of that form."""
+        told: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        told["initialised"] = told.pop("initialized")
+        return told
 
 
 @dataclass(frozen=True)

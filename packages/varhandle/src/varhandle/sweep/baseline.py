@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from varhandle.facts.verdicts import VERDICTS
 from varhandle.sweep.rows import OUTCOMES, Row
@@ -34,6 +35,10 @@ class Change:
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.title}: {self.text}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain data, fit for JSON."""
+        return {**vars(self), "before": self.before or None, "regression": self.regression}
 
     @property
     def regression(self) -> bool:

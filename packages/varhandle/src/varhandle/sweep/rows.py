@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
@@ -107,6 +108,14 @@ class Row:
     file: str | None = None  # name of the .tflite file in it
     first_difference: str | None = None  # the first call and op that differ, and why, in one line
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON takes it, which has no word for what is not finite."""
+        told = {**asdict(self), "findings": list(self.findings)}
+        largest = self.largest_difference
+        if largest is not None and not math.isfinite(largest):
+            told["largest_difference"] = None
+        return told
+
     @property
     def good(self) -> bool:
         """Whether the model can be used."""
@@ -171,7 +180,7 @@ def _one_line(text: str) -> str:
 
 
 def _read_verdict(content: Any) -> dict[str, Any]:
-    """Read what ``data/verdict.schema.json`` describes, as far as the table needs it."""
+    """Read what ``data/schemas/verdict.schema.json`` describes, as far as the table needs it."""
     if content["verdict"] not in VERDICTS:
         raise ValueError(f"the verdict is {content['verdict']!r}")
     findings = content["diagnosis"].get("findings", ())

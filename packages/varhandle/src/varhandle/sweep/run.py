@@ -25,10 +25,11 @@ from varhandle.atomic_write import (
     make_inner_folder,
     write_text,
 )
+from varhandle.display import printable
 from varhandle.extras import require
 from varhandle.formats.custom_code import check_imports
 from varhandle.sweep.baseline import Change, compare_rows
-from varhandle.sweep.results import RESULT_FILES, read_rows, write_results
+from varhandle.sweep.results import PAGE_FILE, RESULT_FILES, read_rows, write_results
 from varhandle.sweep.row_specs import RowSpec, SweepInputError, fingerprint, model_names
 from varhandle.sweep.row_supervisor import CureMaker, run_row
 from varhandle.sweep.rows import (
@@ -62,6 +63,31 @@ class SweepResult:
         if self.changes:
             return not any(change.regression for change in self.changes)
         return all(row.good for row in self.rows)
+
+    def fails(self, fail_on: str | None = None) -> bool:
+        """Whether it is to fail: on rows that are ``worse`` or ``bad``, or ``never``.
+
+        ``None`` is as ``ok`` says.
+        """
+        worse = any(change.regression for change in self.changes)
+        bad = not all(row.good for row in self.rows)
+        told = {"worse": worse, "bad": bad or worse, "never": False}
+        return not self.ok if fail_on is None else told[fail_on]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all rows and changes as plain data, fit for JSON."""
+        return {
+            "folder": str(self.folder),
+            "ok": self.ok,
+            "kept": self.kept,
+            "rows": [row.as_dict() for row in self.rows],
+            "changes": [change.as_dict() for change in self.changes],
+        }
+
+    def text(self) -> str:
+        """Return what changed, the sum, and where the page is."""
+        changed = [str(change) for change in self.changes if change.kind != "same"]
+        return "\n".join([*changed, f"{self}: {printable(self.folder / PAGE_FILE)}"])
 
     def __str__(self) -> str:
         good = sum(row.good for row in self.rows)

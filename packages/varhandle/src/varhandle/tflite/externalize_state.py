@@ -91,6 +91,25 @@ class Lifted(Rich):
         """Return the state before the first call, as a dictionary to keep and to update."""
         return {name: value.copy() for name, value in self.initial_state.items()}
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return what became of the state as plain data, fit for JSON; no values of arrays."""
+        return {
+            "inputs": {name: list(state) for name, state in self.inputs.items()},
+            "outputs": {name: list(state) for name, state in self.outputs.items()},
+            "variables": [
+                {
+                    "variable": one.variable,
+                    "name": one.name,
+                    "dtype": one.dtype,
+                    "shape": list(one.shape),
+                    "read_by": list(one.read_by),
+                    "assigned_by": list(one.assigned_by),
+                }
+                for one in self.variables
+            ],
+            "note": self.note or None,
+        }
+
     def _headline(self) -> str:
         if not self.variables:
             return "no resource variable to lift"
