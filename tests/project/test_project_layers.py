@@ -41,10 +41,10 @@ LAYERS = {
         "matrix explanation",
         "divergence",
         "diagnosis",
-        "lift",
+        "sarif lift",
         "repair",
         "verdict_file",
-        "sweep",
+        "sweep mcp_server",
         "cli",
     ),
     "workbook_lib": (

@@ -153,6 +153,7 @@ COMMANDS = {
     "sphinx-book-theme": "sphinx_book_theme",
     "fpdf2": "fpdf",
     "sphinx-revealjs": "sphinx_revealjs",
+    "twine": "-m twine",
 }
 # Imported only where it happens to be installed, or by what has it anyway.
 OPTIONAL = {

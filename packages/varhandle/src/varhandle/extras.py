@@ -13,6 +13,7 @@ _OPTIONAL = {
     "pyarrow": ("pyarrow", "sweep"),
     "jinja2": ("Jinja2", "sweep"),
     "distributed": ("distributed", "sweep"),
+    "mcp": ("the mcp package", "mcp"),
 }
 
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import argparse
 import contextlib
 import functools
+import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from varhandle.cli.program import (
+    BAD_INPUT,
     CONVERTIBLE,
     MODEL,
+    UNFINISHED,
     BadInputError,
     add_calls,
     add_json,
@@ -27,6 +31,9 @@ from varhandle.display import join_names, printable
 
 if TYPE_CHECKING:
     from varhandle.matrix.environments import Release
+    from varhandle.sarif import CheckedModel
+    from varhandle.sweep.row_specs import RowSpec
+    from varhandle.sweep.run import SweepResult
 
 
 def register(commands: Any) -> None:
@@ -41,6 +48,9 @@ def register(commands: Any) -> None:
         _add_lift,
         _add_sweep,
         _add_matrix,
+        _add_check,
+        _add_schema,
+        _add_mcp,
     ):
         add(commands)
 
@@ -59,6 +69,7 @@ def _add_diagnose(commands: Any) -> None:
     diagnose.add_argument("model", help=MODEL)
     diagnose.add_argument("--static", action="store_true", help="only read: no TensorFlow, no run")
     add_json(diagnose)
+    _add_sarif(diagnose)
     add_calls(diagnose)
     diagnose.set_defaults(command=_diagnose)
 
@@ -77,6 +88,7 @@ def _start_fork_servers(model: str) -> None:
 
 
 def _diagnose(options: argparse.Namespace) -> int:
+    _check_sarif(options, [options.model])
     if not options.static:
         _start_fork_servers(options.model)
     from varhandle.diagnosis import diagnose
@@ -88,8 +100,34 @@ def _diagnose(options: argparse.Namespace) -> int:
             static=options.static,
             **call_options(options),
         )
+    if options.sarif:
+        from varhandle.sarif import checked_model
+
+        _write_sarif(options.sarif, [checked_model(found)])
     print_result(found, options.json)
     return MEANINGS[found.verdict].exit_code
+
+
+def _add_sarif(parser: Any) -> None:
+    parser.add_argument(
+        "--sarif", type=Path, metavar="FILE", help="write the findings for code scanning, too"
+    )
+
+
+def _check_sarif(options: argparse.Namespace, models: Sequence[str | Path]) -> None:
+    """Refuse a place that cannot be written, before anything that takes its time."""
+    from varhandle.tflite.state_files import check_target
+
+    if options.sarif:
+        check_target(options.sarif, *map(Path, models))
+
+
+def _write_sarif(path: Path, models: Sequence[CheckedModel]) -> None:
+    from varhandle.atomic_write import write_text
+    from varhandle.sarif import sarif_log
+
+    with unfit_is_bad_input(path):
+        write_text(path, json.dumps(sarif_log(models), indent=1) + "\n")
 
 
 def _add_explain(commands: Any) -> None:
@@ -311,16 +349,14 @@ def _diff(options: argparse.Namespace) -> int:
 def _add_inspect(commands: Any) -> None:
     inspect = commands.add_parser("inspect", help="list the variables and the ops of a model")
     inspect.add_argument("model", help=MODEL)
+    add_json(inspect)
     inspect.set_defaults(command=_inspect)
 
 
 def _inspect(options: argparse.Namespace) -> int:
-    from varhandle.formats import read_graph
-    from varhandle.inspection.histogram import op_histogram
-    from varhandle.inspection.variables import variable_table
+    from varhandle.inspection.contents import inspect_model
 
-    graph = read_graph(options.model)
-    print(graph, variable_table(graph).text(), op_histogram(graph).text(), sep="\n\n")
+    print_result(inspect_model(options.model), options.json)
     return 0
 
 
@@ -337,6 +373,7 @@ def _add_lift(commands: Any) -> None:
     )
     lift.add_argument("model", type=Path, metavar="IN.tflite", help="the file with variables")
     lift.add_argument("output", type=Path, metavar="OUT.tflite", help="the file to write")
+    add_json(lift)
     lift.set_defaults(command=_lift)
 
 
@@ -348,8 +385,7 @@ def _lift(options: argparse.Namespace) -> int:
         made = lift_file(options.model, options.output)
     except CannotLiftError as error:
         raise BadInputError(f"{options.model}: {error}") from error
-    print(made.lifted.text())
-    print(f"wrote {made.model}, and the state before the first call to {made.state}")
+    print_result(made, options.json)
     return 0
 
 
@@ -389,6 +425,19 @@ def _add_sweep(commands: Any) -> None:
     add("--timeout", type=amount, default=900.0, metavar="SECONDS", help="of a row; default: 900")
     held = "of a row's process and all its children together; default: 8"
     add("--memory", type=amount, default=8.0, metavar="GIB", help=held)
+    add_json(sweep)
+    _add_sarif(sweep)
+    add(
+        "--fail-on",
+        choices=("worse", "bad", "never"),
+        help="which rows make the exit code 1: those that got worse than the baseline's (default "
+        "with --baseline), those that are not good (default without), or none",
+    )
+    add(
+        "--github",
+        action="store_true",
+        help="in a GitHub workflow: annotate the models, and write the job's summary",
+    )
     sweep.set_defaults(command=_sweep, maker=None)
 
 
@@ -405,6 +454,9 @@ def _sweep(options: argparse.Namespace) -> int:
     specs = rows_of_models(options.models, **settings)
     if options.list:
         specs += rows_of_list(options.list, **settings)
+    _check_sarif(options, [spec.model for spec in specs])
+    if options.fail_on == "worse" and not options.baseline:
+        raise BadInputError("--fail-on worse needs a --baseline to compare with")
     try:
         with files_are_kept(options.output):
             result = run_sweep(
@@ -419,16 +471,37 @@ def _sweep(options: argparse.Namespace) -> int:
                 trust=options.trust,
                 imports=options.imports,
                 lock=options.lock,
-                say=functools.partial(print, flush=True),
+                say=functools.partial(
+                    print, file=sys.stderr if options.json else sys.stdout, flush=True
+                ),
             )
     except KeyboardInterrupt:
         print("finished rows are kept; the same command makes the others", file=sys.stderr)
         raise
-    for change in result.changes:
-        if change.kind != "same":
-            print(change)
-    print(f"{result}: {printable(result.folder / 'index.html')}")
-    return 0 if result.ok else 1
+    _report_to_ci(result, specs, options)
+    print_result(result, options.json)
+    return 1 if result.fails(options.fail_on) else 0
+
+
+def _report_to_ci(
+    result: SweepResult, specs: Sequence[RowSpec], options: argparse.Namespace
+) -> None:
+    if not (options.sarif or options.github):
+        return
+    from varhandle.sweep.ci_report import checked_models, step_summary, workflow_commands
+
+    models = checked_models(result, specs)
+    if options.sarif:
+        _write_sarif(options.sarif, models)
+    if options.github:
+        # A runner reads commands on either stream; --json has the standard output for itself.
+        stream = sys.stderr if options.json else sys.stdout
+        for line in workflow_commands(result, models):
+            print(line, file=stream, flush=True)
+        summary = os.environ.get("GITHUB_STEP_SUMMARY")
+        if summary:
+            with files_are_kept(result.folder), Path(summary).open("a", encoding="utf-8") as file:
+                file.write(step_summary(result))
 
 
 def _add_matrix(commands: Any) -> None:
@@ -478,3 +551,91 @@ def _matrix(options: argparse.Namespace) -> int:
 
 def _started(release: Release) -> None:
     print(f"measuring {release.version}", flush=True)
+
+
+def _add_check(commands: Any) -> None:
+    check = commands.add_parser(
+        "check",
+        help="read many models, and say which are at fault: a pre-commit hook",
+        description=(
+            "Read each MODEL as diagnose --static does, and say a line of each that is at fault. "
+            "The file saved_model.pb stands for its folder. Exit code 1 where one is at fault, 2 "
+            "where one cannot be read."
+        ),
+    )
+    check.add_argument("models", nargs="*", metavar="MODEL", help=MODEL)
+    _add_sarif(check)
+    check.set_defaults(command=_check)
+
+
+def _check(options: argparse.Namespace) -> int:
+    from varhandle.diagnosis import diagnose
+    from varhandle.graph import ModelFileError
+    from varhandle.sarif import checked_model
+
+    _check_sarif(options, options.models)
+    models, unread = [], False
+    for name in options.models:
+        path = Path(name)
+        try:
+            found = diagnose(path.parent if path.name == "saved_model.pb" else path, static=True)
+        except ModelFileError as error:
+            unread = True
+            print(f"cannot be read: {error}", file=sys.stderr)
+            continue
+        models.append(checked_model(found))
+        if not found.ok:
+            ids = dict.fromkeys(f.id for f in found.findings if f.severity == "error")
+            print(f"{printable(name, None)}: {models[-1].line} [{join_names(list(ids))}]")
+    if options.sarif:
+        _write_sarif(options.sarif, models)
+    at_fault = any(not model.good for model in models)
+    return BAD_INPUT if unread else UNFINISHED if at_fault else 0
+
+
+def _add_schema(commands: Any) -> None:
+    from varhandle.facts.schemas import schema_names
+
+    schema = commands.add_parser(
+        "schema",
+        help="print the JSON Schema of what a command prints with --json",
+        description=(
+            "Print the JSON Schema (2020-12) of what VERB prints with --json; of verdict: of the "
+            "verdict.json that a sweep keeps for each row. Its $id ends with its version."
+        ),
+    )
+    schema.add_argument("verb", choices=schema_names(), metavar="VERB")
+    schema.set_defaults(command=_schema)
+
+
+def _schema(options: argparse.Namespace) -> int:
+    from varhandle.facts.schemas import schema_of
+
+    print(json.dumps(schema_of(options.verb), indent=2))
+    return 0
+
+
+def _add_mcp(commands: Any) -> None:
+    mcp = commands.add_parser(
+        "mcp",
+        help="serve the tools to an assistant, over the standard streams (MCP)",
+        description=(
+            "Serve explain, inspect, diagnose, cure and locate by the Model Context Protocol over "
+            "stdio. Files are opened below FOLDER only, a new file takes the place of none, and "
+            "nothing that a model brings along runs."
+        ),
+    )
+    mcp.add_argument("folder", type=Path, metavar="FOLDER", help="where the models are")
+    mcp.set_defaults(command=_mcp)
+
+
+def _mcp(options: argparse.Namespace) -> int:
+    from varhandle.extras import require
+
+    require("mcp", "mcp")
+    from varhandle.mcp_server import serve
+
+    if not options.folder.is_dir():
+        raise BadInputError(f"{options.folder}: there is no such folder")
+    serve(options.folder)
+    return 0

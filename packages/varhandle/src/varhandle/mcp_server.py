@@ -1,0 +1,332 @@
+"""An MCP server over stdio: explain, inspect, diagnose, cure and locate for an assistant.
+
+An assistant acts on what it reads, and what it reads may be a stranger's. So the server opens
+files below one folder only, never runs what a model brings along, imports nobody's code, and writes
+no file that would take another one's place. What it answers is what ``--json`` prints.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from varhandle import __version__
+from varhandle.display import printable
+from varhandle.errors import VarhandleError
+from varhandle.facts.schemas import schema_of
+from varhandle.formats.trust import NotTrustedError
+from varhandle.repair.refusal import NoCureError
+
+if TYPE_CHECKING:
+    import mcp_types as types
+
+_MOST_ENTRIES = 10_000
+"""Files of a model; a folder that has more is none."""
+_TICK = 2.0
+"""Seconds between two reports of progress."""
+
+INSTRUCTIONS = (
+    "For TensorFlow models on the way to .tflite: VarHandleOp, ReadVariableOp, resource variables, "
+    "a converter that refuses, a file that answers wrongly. With a log or a traceback begin with "
+    "explain; with a model, with diagnose; it says whether cure makes a file. Only exit through a "
+    "proof: a file is good if cure says cured: true. Where its doubt is that inputs were made up, "
+    "ask for real ones. Paths are relative to the folder that the server was started for."
+)
+
+
+class OutsideError(VarhandleError, ValueError):
+    """A path that the server does not open or write; the message is one line."""
+
+
+class ModelFolder:
+    """The one folder whose files an assistant may name."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve(strict=True)
+
+    def readable(self, name: str) -> str:
+        """Return the path of a model or of inputs, as seen from the folder.
+
+        Raises ``OutsideError`` for what lies elsewhere, by its name or by a link in it or on the
+        way to it.
+        """
+        path = self._inside(name)
+        if not path.exists():
+            raise OutsideError(f"{name}: there is no such file or folder")
+        if path.is_dir():
+            for count, entry in enumerate(path.rglob("*")):
+                if count == _MOST_ENTRIES:
+                    raise OutsideError(f"{name}: it has more files than any model")
+                self._check_inside(entry, name)
+        elif not path.is_file():
+            raise OutsideError(f"{name}: it is no regular file")
+        return self._relative(path)
+
+    def writable(self, name: str) -> str:
+        """Return the path of a new .tflite file, as seen from the folder."""
+        path = self._inside(name)
+        state = path.with_name(path.name.removesuffix(".tflite") + ".state.npz")
+        if path.suffix != ".tflite":
+            raise OutsideError(f"{name}: its name must end with .tflite")
+        if not path.parent.is_dir():
+            raise OutsideError(f"{name}: there is no such folder")
+        for one in (path, state):
+            if os.path.lexists(one):
+                raise OutsideError(f"{one.name}: it is there already; name a new file")
+        return self._relative(path)
+
+    def _inside(self, name: str) -> Path:
+        if "\0" in name:
+            raise OutsideError("a path with a NUL in it names no file")
+        path = self.root / name
+        # The last part may be a link as well: where it leads decides.
+        self._check_inside(path, name)
+        return path
+
+    def _check_inside(self, path: Path, name: str) -> None:
+        try:
+            real = path.resolve()
+        except (OSError, RuntimeError) as error:
+            raise OutsideError(f"{name}: it leads nowhere") from error
+        if not real.is_relative_to(self.root):
+            raise OutsideError(f"{name}: it leads out of the folder that the server was given")
+
+    def _relative(self, path: Path) -> str:
+        told = os.path.relpath(path, self.root)
+        return f"./{told}" if told.startswith("-") else told
+
+
+@dataclass(frozen=True)
+class _Tool:
+    """One tool: what it is for, what it takes, and what makes its answer."""
+
+    description: str
+    arguments: Mapping[str, Mapping[str, Any]]
+    required: tuple[str, ...]
+    answer: Callable[[ModelFolder, Mapping[str, Any]], dict[str, Any]]
+    writes: bool = False
+
+    def input_schema(self) -> dict[str, Any]:
+        return {
+            "type": "object",
+            "additionalProperties": False,
+            "required": list(self.required),
+            "properties": dict(self.arguments),
+        }
+
+
+def _inputs(folder: ModelFolder, told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how a model is called. Inputs that are code would run: they are no files of data."""
+    options = {name: told[name] for name in ("signature", "calls") if name in told}
+    if "inputs" in told:
+        path = folder.readable(told["inputs"])
+        if Path(path).suffix not in (".npz", ".npy") and not (folder.root / path).is_dir():
+            raise OutsideError(f"{path}: inputs are an .npz or .npy file or a folder of images")
+        options["inputs"] = path
+    return options
+
+
+def _explain(_: ModelFolder, told: Mapping[str, Any]) -> dict[str, Any]:
+    from varhandle.explanation import explain
+
+    return explain(told["log"]).as_dict()
+
+
+def _inspect(folder: ModelFolder, told: Mapping[str, Any]) -> dict[str, Any]:
+    from varhandle.inspection.contents import inspect_model
+
+    return inspect_model(folder.readable(told["model"])).as_dict()
+
+
+def _diagnose(folder: ModelFolder, told: Mapping[str, Any]) -> dict[str, Any]:
+    from varhandle.diagnosis import diagnose
+
+    static = told.get("static", False)
+    model = folder.readable(told["model"])
+    return diagnose(model, static=static, **_inputs(folder, told)).as_dict()
+
+
+def _cure(folder: ModelFolder, told: Mapping[str, Any]) -> dict[str, Any]:
+    from varhandle.repair.run import cure_file
+
+    options = {name: told[name] for name in ("target", "quantization") if name in told}
+    model, output = folder.readable(told["model"]), folder.writable(told["output"])
+    try:
+        return cure_file(model, output, **options, **_inputs(folder, told)).as_dict()
+    except NoCureError as error:
+        return error.as_dict()
+
+
+def _locate(folder: ModelFolder, told: Mapping[str, Any]) -> dict[str, Any]:
+    from varhandle.divergence.location import locate
+
+    model = folder.readable(told["model"])
+    file = folder.readable(told["file"]) if "file" in told else None
+    return locate(model, file, **_inputs(folder, told)).as_dict()
+
+
+_MODEL = {
+    "type": "string",
+    "description": "SavedModel folder or .zip, .keras, .h5, .pb, .pbtxt, .meta or .tflite",
+}
+_CALLED = {
+    "signature": {"type": "string", "description": "default: the one for inference"},
+    "inputs": {
+        "type": "string",
+        "description": "an .npz file (an array for each input, its first axis the calls), an .npy "
+        "file or a folder of images; default: what is stored with the model, else made up",
+    },
+}
+_TOOLS: Mapping[str, _Tool] = {
+    "explain": _Tool(
+        "Say what a traceback or a log of a TFLite converter or runtime is about, and what to do.",
+        {"log": {"type": "string", "description": "the whole log, as it was printed"}},
+        ("log",),
+        _explain,
+    ),
+    "inspect": _Tool(
+        "List the variables, signatures and ops of a model. Reads only; takes a second.",
+        {"model": _MODEL},
+        ("model",),
+        _inspect,
+    ),
+    "diagnose": _Tool(
+        "Say what is wrong with a model on the way to .tflite: convert it in a locked process, run "
+        "the file, compare with TensorFlow. With static it only reads, and takes a second.",
+        {"model": _MODEL, "static": {"type": "boolean"}, **_CALLED},
+        ("model",),
+        _diagnose,
+    ),
+    "cure": _Tool(
+        "Make the .tflite file that a model should have become, and prove it. The file is good if "
+        "cured is true; with cured false and a file, it is unproved, and doubt says why.",
+        {
+            "model": _MODEL,
+            "output": {"type": "string", "description": "a new file that ends with .tflite"},
+            "target": {"type": "string", "description": "litert (default), builtin-only, micro"},
+            "quantization": {"type": "string", "description": "a recipe; default: none"},
+            **_CALLED,
+        },
+        ("model", "output"),
+        _cure,
+        writes=True,
+    ),
+    "locate": _Tool(
+        "Name the first op where a .tflite file parts from its model, and why.",
+        {
+            "model": _MODEL,
+            "file": {"type": "string", "description": "default: the model, converted"},
+            "calls": {"type": "integer", "minimum": 1},
+            **_CALLED,
+        },
+        ("model",),
+        _locate,
+    ),
+}
+
+
+def serve(root: Path) -> None:
+    """Serve the tools over the standard streams, until the other side closes them.
+
+    The working folder becomes ``root``, so that paths in answers and in printed commands are as the
+    assistant names them. Raises ``NotADirectoryError`` where it is no folder.
+    """
+    import anyio
+
+    folder = ModelFolder(root)
+    os.chdir(folder.root)
+    anyio.run(_serve, folder)
+
+
+async def _serve(folder: ModelFolder) -> None:
+    import anyio
+    import mcp_types as types
+    from mcp.server.lowlevel import Server
+    from mcp.server.stdio import stdio_server
+
+    one_at_a_time = anyio.Lock()  # a conversion fills a machine
+
+    async def list_tools(_: Any, __: Any) -> types.ListToolsResult:
+        return types.ListToolsResult(tools=[_listed(name) for name in _TOOLS])
+
+    async def call_tool(context: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
+        told = folder, params.name, params.arguments or {}
+        async with one_at_a_time, anyio.create_task_group() as tasks:
+            tasks.start_soon(_tell_progress, context.session, params.name)
+            answer = await anyio.to_thread.run_sync(_answered, *told)
+            tasks.cancel_scope.cancel()
+        return answer
+
+    server: Server[Any] = Server(
+        "varhandle",
+        version=__version__,
+        instructions=INSTRUCTIONS,
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
+    )
+    async with stdio_server() as streams:
+        await server.run(streams[0], streams[1], server.create_initialization_options())
+
+
+async def _tell_progress(session: Any, name: str) -> None:
+    """Say that it still runs: nobody knows how long a converter takes."""
+    import anyio
+
+    seconds = 0.0
+    while True:
+        await session.report_progress(seconds, None, f"{name}: {seconds:.0f} s")
+        await anyio.sleep(_TICK)
+        seconds += _TICK
+
+
+def _listed(name: str) -> types.Tool:
+    import mcp_types as types
+
+    tool = _TOOLS[name]
+    return types.Tool(
+        name=name,
+        description=tool.description,
+        input_schema=tool.input_schema(),
+        output_schema=schema_of(name),
+        annotations=types.ToolAnnotations(
+            read_only_hint=not tool.writes, destructive_hint=False, open_world_hint=False
+        ),
+    )
+
+
+def _answered(folder: ModelFolder, name: str, told: Mapping[str, Any]) -> types.CallToolResult:
+    """Answer a call; what goes wrong is told in one line, for the assistant to act on."""
+    import json
+
+    import jsonschema
+    import mcp_types as types
+
+    try:
+        if name not in _TOOLS:
+            raise OutsideError(f"{name}: there is no such tool, only {', '.join(_TOOLS)}")
+        jsonschema.validate(dict(told), _TOOLS[name].input_schema())
+        answer = _TOOLS[name].answer(folder, told)
+    except jsonschema.ValidationError as error:
+        return _fault(f"{error.json_path}: {error.message}")
+    except NotTrustedError as error:
+        return _fault(
+            f"{error}. Nothing of it was run, and this server never does: a person who knows where "
+            f"the model comes from can run varhandle {name} --trust"
+        )
+    except (VarhandleError, KeyError, ValueError, OSError) as error:
+        said = error.args[0] if isinstance(error, KeyError) and error.args else error
+        return _fault(str(said) or type(error).__name__)
+    text = json.dumps(answer, ensure_ascii=False, allow_nan=False)
+    return types.CallToolResult(
+        content=[types.TextContent(type="text", text=text)], structured_content=answer
+    )
+
+
+def _fault(message: str) -> types.CallToolResult:
+    import mcp_types as types
+
+    line = printable(" ".join(message.split()), None)
+    return types.CallToolResult(content=[types.TextContent(type="text", text=line)], is_error=True)
