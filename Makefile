@@ -110,11 +110,12 @@ run: $(READY)  ## execute every notebook; report in workbook-output/
 site: $(READY)-site  ## execute every notebook; the workbook as pages in workbook-output/site
 	$(BIN)/workbook edition html --output "$(OUTPUT)/site"
 
-dist: $(READY)-test  ## build the wheel and the sdist of each package into dist/
+dist: $(READY)-test  ## build and check the wheel and the sdist of each package, into dist/
 	@rm -rf dist
 	@for project in packages/*/ .; do \
 		$(BIN)/python -m build --no-isolation --outdir dist $$project >/dev/null || exit 1; \
 	done
+	@$(BIN)/python -m twine check --strict dist/*
 	@ls dist
 
 check: lint $(READY)-test  ## lint, types, and the tests of what changed
