@@ -37,7 +37,7 @@ LAYERS = {
         "conversion",
         "evaluate",
         "families",
-        "verdict_rules reproduction",
+        "verdict_rules reproduction installation",
         "matrix explanation",
         "divergence",
         "diagnosis",

@@ -49,6 +49,7 @@ def register(commands: Any) -> None:
         _add_sweep,
         _add_matrix,
         _add_check,
+        _add_doctor,
         _add_schema,
         _add_mcp,
     ):
@@ -591,6 +592,28 @@ def _check(options: argparse.Namespace) -> int:
         _write_sarif(options.sarif, models)
     at_fault = any(not model.good for model in models)
     return BAD_INPUT if unread else UNFINISHED if at_fault else 0
+
+
+def _add_doctor(commands: Any) -> None:
+    doctor = commands.add_parser(
+        "doctor",
+        help="say what is installed, and whether it fits together",
+        description=(
+            "A line each on Python, TensorFlow, Keras, LiteRT, the quantizer and the lock, one for "
+            "each package that does not fit to what another one asks for, and what to do. Exit "
+            "code 0 where all fits, 1 otherwise."
+        ),
+    )
+    add_json(doctor)
+    doctor.set_defaults(command=_doctor)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from varhandle.installation import look_at_installation
+
+    found = look_at_installation()
+    print_result(found, options.json)
+    return 0 if found.ok else UNFINISHED
 
 
 def _add_schema(commands: Any) -> None:

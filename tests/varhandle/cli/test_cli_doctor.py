@@ -1,0 +1,106 @@
+"""``varhandle doctor``: what is installed, read from what the packages say of themselves."""
+
+from importlib import metadata
+
+import pytest
+from json_forms import check_form
+from packaging.specifiers import SpecifierSet
+
+from varhandle import installation
+from varhandle.cli import main
+from varhandle.installation import fits
+
+
+def doctor(capsys):
+    code = main(["doctor", "--json"])
+    found = check_form("doctor", capsys.readouterr().out)
+    assert code == (0 if found["ok"] else 1)
+    return {part["what"]: part for part in found["parts"]}
+
+
+def test_this_environment_fits_together(capsys):
+    parts = doctor(capsys)
+    for what, name in (("TensorFlow", "tensorflow"), ("LiteRT", "ai-edge-litert")):
+        assert parts[what] == {
+            "what": what,
+            "found": metadata.version(name),
+            "status": "ok",
+            "advice": "",
+        }
+    assert {"Python", "Keras", "quantizer", "lock"} <= set(parts)
+    assert main(["doctor"]) == 0
+    assert capsys.readouterr().out.startswith("it fits together\n")
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """Say that other releases are installed; ``None``: none is."""
+
+    def say(**versions):
+        real = metadata.version
+
+        def version(name):
+            found = versions.get(name.replace("-", "_"), real)
+            if found is None:
+                raise metadata.PackageNotFoundError(name)
+            return found if isinstance(found, str) else real(name)
+
+        monkeypatch.setattr(installation.metadata, "version", version)
+
+    return say
+
+
+def test_an_old_tensorflow_is_wrong_and_the_range_is_ours(installed, capsys):
+    installed(tensorflow="2.15.1")
+    part = doctor(capsys)["TensorFlow"]
+    assert (part["found"], part["status"]) == ("2.15.1", "wrong")
+    assert part["advice"].endswith('pip install --upgrade "varhandle[tensorflow]"')
+    (ours,) = [r for r in metadata.requires("varhandle") if r.startswith("tensorflow")]
+    assert part["advice"].split(" is needed")[0] in ours
+
+
+def test_an_extra_may_be_missing_and_the_interpreter_may_not(installed, capsys):
+    installed(tensorflow=None, keras=None, ai_edge_quantizer=None)
+    parts = doctor(capsys)
+    missing = {what for what, part in parts.items() if part["status"] == "missing"}
+    assert missing >= {"TensorFlow", "Keras", "quantizer"}
+    assert 'pip install "varhandle[tensorflow]"' in parts["TensorFlow"]["advice"]
+    assert main(["doctor"]) == 0
+    capsys.readouterr()
+    installed(ai_edge_litert=None)
+    assert doctor(capsys)["LiteRT"]["status"] == "wrong"
+
+
+def test_what_another_package_asks_for_is_looked_at(installed, capsys):
+    """TensorFlow wants an h5py below 3.15, which our own range does not say."""
+    (wanted,) = [r for r in metadata.requires("tensorflow") if r.startswith("h5py")]
+    assert not SpecifierSet(wanted.removeprefix("h5py")).contains("3.99")
+    installed(h5py="3.99")
+    part = doctor(capsys)["h5py"]
+    assert part["status"] == "wrong"
+    assert part["advice"].startswith("tensorflow needs h5py ")
+    installed(protobuf="3.20")
+    assert doctor(capsys)["protobuf"]["advice"].startswith(("varhandle needs", "tensorflow needs"))
+
+
+def test_a_python_that_does_not_fit(monkeypatch, capsys):
+    monkeypatch.setattr(installation.platform, "python_version", lambda: "3.14.1")
+    part = doctor(capsys)["Python"]
+    assert (part["status"], part["found"]) == ("wrong", "3.14.1")
+
+
+def test_a_kernel_without_a_lock_is_no_fault(monkeypatch, capsys):
+    monkeypatch.setattr(installation, "missing", lambda: "there is none on Darwin")
+    part = doctor(capsys)["lock"]
+    assert (part["status"], part["found"]) == ("missing", "none (there is none on Darwin)")
+
+
+VERSIONS = ["2.20.0", "2.21", "2.21.0", "2.21.1", "2.22.0", "3.0", "0.10.0", "1.0.1", "25.9.23"]
+WANTED = ["", ">=2.21,<2.22", "==2.21.0", "==2.21.*", "!=2.21.1", "~=2.20.0", "~=2.20", ">1", "<=3"]
+
+
+@pytest.mark.parametrize("wanted", WANTED)
+def test_ranges_mean_what_packaging_says(wanted):
+    assert [fits(v, wanted) for v in VERSIONS] == [
+        SpecifierSet(wanted).contains(v) for v in VERSIONS
+    ]
