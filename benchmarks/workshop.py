@@ -108,9 +108,10 @@ def measure() -> Chapter:
     return Chapter(
         "A workshop",
         "Simulated participants at `make hub` on this machine, all at the same time, "
-        f"{_BEFORE_SECONDS:.0f} s after it has started: each signs in, opens notebook 06, runs "
-        "every cell with the exercises solved, and then 01, both left open. In the workshop of "
-        f"{SIZES[-1]} the hub is killed half way. Nobody met an error, and everybody's progress "
+        f"{_BEFORE_SECONDS:.0f} s after it has started: each signs in, opens the first of two "
+        "notebooks, runs every cell with the exercises solved, and then the other, both left open. "
+        f"In the workshop of {SIZES[-1]} the hub is killed half way. Nobody met an error, and "
+        "everybody's progress "
         "holds every exercise of both. Start-up is from asking for a server to the first answer "
         "of a kernel; memory is the highest proportional set size of all processes, less the "
         "hub's own.",
