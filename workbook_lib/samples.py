@@ -59,10 +59,41 @@ def load_row_reader() -> dict[str, Array]:
     ``row_kernel`` [8, 24], ``memory_kernel`` [24, 24] and ``memory_bias`` [24] make the new memory
     of a row and the old memory; ``digit_kernel`` [24, 10] and ``digit_bias`` [10] make logits of a
     memory; ``first_memory`` [1, 24] is the memory before the first row. They are plain arrays,
-    because notebook 07 builds the model of them in the open, and because any NumPy reads them.
+    because lesson 31 builds the model of them in the open, and because any NumPy reads them.
     """
     with np.load(data_path("row_reader.npz"), allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
+
+
+def make_row_reader() -> Any:
+    """Make the row reader of lesson 31, a ``tf.Module``, for the lessons that begin with it.
+
+    ``step`` takes ``row`` float32 [1, 8] and gives ``digit`` [1, 10] and ``rows`` [1]; ``reset``
+    begins a new digit. The variables are ``memory`` and ``count``.
+    """
+    import tensorflow as tf
+
+    weights = load_row_reader()
+
+    class RowReader(tf.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.memory = tf.Variable(weights["first_memory"], name="memory")
+            self.count = tf.Variable([0.0], name="count")
+
+        @tf.function(input_signature=[tf.TensorSpec([1, 8], name="row")])  # type: ignore[misc]
+        def step(self, row: Any) -> dict[str, Any]:
+            seen = row @ weights["row_kernel"] + self.memory @ weights["memory_kernel"]
+            self.memory.assign(tf.tanh(seen + weights["memory_bias"]))
+            self.count.assign_add([1.0])
+            logits = self.memory @ weights["digit_kernel"] + weights["digit_bias"]
+            return {"digit": tf.nn.softmax(logits), "rows": tf.identity(self.count)}
+
+        @tf.function(input_signature=[])  # type: ignore[misc]
+        def reset(self) -> dict[str, Any]:
+            self.memory.assign(weights["first_memory"])
+            return {"rows": tf.identity(self.count)}
+
+    return RowReader()
 
 
 def half_reader_rows(digit: int = 0) -> dict[str, Array]:

@@ -1,0 +1,149 @@
+"""Checks of lesson 31."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+from workbook_lib.lesson.exercises import exercise
+from workbook_lib.lesson.submissions import (
+    LearnerRaised,
+    NotAttempted,
+    Wrong,
+    describe,
+    is_stub,
+    learner_frame,
+)
+
+_NUMBERS = (4.0, -1.0, 0.5, 8.5)
+
+
+@exercise("keep_a_state/mean")
+def mean(module_class: Any) -> str:
+    """Keep the mean of all numbers since the last reset.
+
+    1. Two variables are there. What has each to hold after a call, so that the mean is one divided
+       by the other?
+    2. `self.total.assign_add(x)` adds to a variable. `self.total = …` would only give the name to
+       something else. A signature has to return something.
+    3. In `step` add `x` to the total and 1 to the count, and return `{"mean": self.total /
+       self.count}`. In `reset` assign `[0.0]` to both, and return `{"count":
+       tf.identity(self.count)}`.
+    """
+    if not inspect.isclass(module_class):
+        raise Wrong("This check makes a module of the class itself: give it `Mean`, no instance.")
+    content = _convert(_make(module_class))
+    interpreter = _open(content)
+    names = set(interpreter.get_signature_list())
+    if names != {"step", "reset"}:
+        raise Wrong(f"The file has the signatures {', '.join(sorted(names)) or 'none'}.")
+    step, reset = map(interpreter.get_signature_runner, ("step", "reset"))
+    _judge_means(step, _NUMBERS)
+    reset()
+    _judge_after_reset(step)
+    reset()
+    reset()
+    _judge_means(step, _NUMBERS[::-1])
+    other = _open(content).get_signature_runner("step")
+    _judge_means(other, _NUMBERS)
+    return (
+        "Both variables stayed in the file, and `reset` gave both their first values. Had it "
+        "forgotten one, no error would have said so."
+    )
+
+
+def _make(module_class: Any) -> Any:
+    try:
+        module = module_class()
+    except Exception as error:
+        raise _raised(error, module_class) from error
+    if not isinstance(module, tf.Module):
+        raise Wrong("`Mean` is to be a `tf.Module`, so that the converter finds its variables.")
+    for name in ("step", "reset"):
+        method = getattr(module, name, None)
+        if not hasattr(method, "get_concrete_function"):
+            raise Wrong(f"`Mean` has no `tf.function` of the name `{name}`.")
+        written = inspect.getattr_static(module_class, name)  # not bound: its own code
+        if is_stub(getattr(written, "python_function", written)):
+            raise NotAttempted
+    return module
+
+
+def _convert(module: Any) -> bytes:
+    functions, owned = [], {id(variable) for variable in module.variables}
+    for name in ("step", "reset"):
+        try:
+            functions.append(getattr(module, name).get_concrete_function())
+        except Exception as error:
+            raise _raised(error, type(module)) from error
+        if not functions[-1].outputs:
+            raise Wrong(f"`{name}` returns nothing, and a signature has to return something.")
+    if not owned <= {id(variable) for variable in module.variables}:
+        raise Wrong(
+            "A line such as `self.total = …` gives the name to something else, and the module has "
+            "lost its variable. A variable gets another value by `assign`."
+        )
+    outputs = functions[0].structured_outputs
+    if not isinstance(outputs, dict) or not hasattr(outputs.get("mean"), "shape"):
+        raise Wrong('`step` is to answer with one tensor of the name `mean`: `{"mean": …}`.')
+    try:
+        converter = tf.lite.TFLiteConverter.from_concrete_functions(functions, module)
+        return bytes(converter.convert())
+    except Exception as error:
+        raise Wrong(f"The converter stops: {describe(error, None)}") from error
+
+
+def _open(content: bytes) -> Interpreter:
+    """Open a file with the plain kernels.
+
+    With XNNPACK, `total.assign_sub(total)` ends the process: a SUB that takes one tensor twice.
+    """
+    plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    return Interpreter(model_content=content, experimental_op_resolver_type=plain)
+
+
+def _raised(error: Exception, module_class: Any) -> LearnerRaised:
+    namespace = getattr(getattr(module_class, "__init__", None), "__globals__", None)
+    return LearnerRaised(describe(error, learner_frame(error, namespace)))
+
+
+def _called(step: Any, number: float) -> float:
+    names = list(step.get_input_details())
+    if names != ["x"]:
+        raise Wrong(f"`step` of the file takes {', '.join(names) or 'nothing'}, and not `x`.")
+    return float(np.squeeze(step(x=np.float32([number]))["mean"]))
+
+
+def _judge_means(step: Any, numbers: tuple[float, ...]) -> None:
+    given: list[float] = []
+    for number in numbers:
+        given.append(number)
+        answer, expected = _called(step, number), sum(given) / len(given)
+        if np.isclose(answer, expected, atol=1e-5):
+            continue
+        said = ", ".join(f"{value:g}" for value in given)
+        if np.isclose(answer, number) and len(given) > 1:
+            raise Wrong(
+                f"After {said} the mean is {expected:g}, and yours is {answer:g}, the last number. "
+                "What of the earlier calls is still there? A value stays where it is *assigned* "
+                "to a variable."
+            )
+        raise Wrong(f"After {said} the mean is {expected:g}, and yours is {answer:g}.")
+
+
+def _judge_after_reset(step: Any) -> None:
+    answer = _called(step, 2.0)
+    if np.isclose(answer, 2.0):
+        return
+    total, count = sum(_NUMBERS), len(_NUMBERS)
+    if np.isclose(answer, 2.0 / (count + 1)):
+        raise Wrong("After `reset` and the number 2 the mean is too small: the count went on.")
+    if np.isclose(answer, total + 2.0):
+        raise Wrong("After `reset` and the number 2 the mean is too large: the total went on.")
+    if np.isclose(answer, (total + 2.0) / (count + 1)):
+        raise Wrong("`reset` changes nothing: the mean goes on. What has to be assigned in it?")
+    raise Wrong(f"After `reset` and the number 2 the mean is 2, and yours is {answer:g}.")

@@ -1,0 +1,69 @@
+"""Lesson 31: a state in the file, equal step by step, and what begins it anew."""
+
+from __future__ import annotations
+
+from workbook_lib.lesson.content import Card, Question, QuizQuestion
+
+FAMILIES = {"shared-or-dynamic-state": "resets"}
+
+PREDICTIONS = (
+    Question(
+        "keep_a_state/reset-all-variables",
+        "reset_all_variables() is called, and one more row is read. What is the count?",
+        {1: "1", 9: "9", None: "the interpreter refuses"},
+        why="reset_all_variables is for tensors that the file itself marks as variable. What a "
+        "VAR_HANDLE leads to stays as it is, so the count goes on to 9.",
+        debrief="Most choose 1, since the name promises it. Ask how one would notice in an app: "
+        "the second digit is read with the memory of the first, and no error says so.",
+    ),
+)
+
+QUIZ = (
+    QuizQuestion(
+        "keep_a_state/quiz-proof",
+        "The first answer of a stateful file is right. What does that prove?",
+        {
+            "That the file is right.": "The first call does not yet use anything that the file "
+            "itself has kept.",
+            "Nothing about the state: compare several calls in a row.": "What a call leaves "
+            "behind shows in the next one, and an error grows from there.",
+            "That the state began with the right value.": "Only if the answer depends on it, and "
+            "what becomes of the state later is still open.",
+        },
+        "Nothing about the state: compare several calls in a row.",
+    ),
+    QuizQuestion(
+        "keep_a_state/quiz-reset",
+        "How does an app begin a new digit, without opening the file again?",
+        {
+            "With a signature that assigns the first value.": "Signatures of one file share the "
+            "variable, so what one writes the other reads.",
+            "With reset_all_variables().": "It left both variables of this file as they were.",
+            "With a row of zeros.": "That is one more row, and the memory goes on from it.",
+        },
+        "With a signature that assigns the first value.",
+    ),
+    QuizQuestion(
+        "keep_a_state/quiz-two",
+        "Two interpreters open one file and read two digits in turns. What happens?",
+        {
+            "They mix the digits up, as they share the state.": "Signatures share a state within "
+            "one interpreter. Another interpreter has variables of its own.",
+            "The second one goes on from where the first is.": "It begins with the values in the "
+            "file, and nothing ever writes into the file.",
+            "Each reads its own digit.": "The variables live in an interpreter, beginning with "
+            "the values that the file has.",
+        },
+        "Each reads its own digit.",
+    ),
+)
+
+CARD = Card(
+    symptom="The answer depends on the calls before, or goes on where a new stream should begin.",
+    cause="A variable that is assigned stays in the file as state. It lives as long as its "
+    "interpreter, and reset_all_variables() leaves it alone.",
+    cure="functions = [model.step.get_concrete_function(), model.reset.get_concrete_function()]\n"
+    "content = tf.lite.TFLiteConverter.from_concrete_functions(functions, model).convert()\n"
+    'Interpreter(model_content=content).get_signature_runner("reset")()',
+    pages=("variables", "convert"),
+)
