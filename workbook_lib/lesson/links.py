@@ -37,4 +37,8 @@ OFFICIAL_PAGES: dict[str, tuple[str, str]] = {
         "Model export for inference",
         "https://keras.io/api/models/model_saving_apis/export/",
     ),
+    "debugger": (
+        "Inspecting quantization errors",
+        "https://www.tensorflow.org/lite/performance/quantization_debugger",
+    ),
 }

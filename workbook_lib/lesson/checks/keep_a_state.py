@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import numpy as np
@@ -10,14 +9,8 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from workbook_lib.lesson.exercises import exercise
-from workbook_lib.lesson.submissions import (
-    LearnerRaised,
-    NotAttempted,
-    Wrong,
-    describe,
-    is_stub,
-    learner_frame,
-)
+from workbook_lib.lesson.submissions import Wrong, describe
+from workbook_lib.lesson.submitted_modules import make_module, trace_methods
 
 _NUMBERS = (4.0, -1.0, 0.5, 8.5)
 
@@ -34,9 +27,7 @@ def mean(module_class: Any) -> str:
        self.count}`. In `reset` assign `[0.0]` to both, and return `{"count":
        tf.identity(self.count)}`.
     """
-    if not inspect.isclass(module_class):
-        raise Wrong("This check makes a module of the class itself: give it `Mean`, no instance.")
-    content = _convert(_make(module_class))
+    content = _convert(make_module(module_class, "step", "reset"))
     interpreter = _open(content)
     names = set(interpreter.get_signature_list())
     if names != {"step", "reset"}:
@@ -56,37 +47,8 @@ def mean(module_class: Any) -> str:
     )
 
 
-def _make(module_class: Any) -> Any:
-    try:
-        module = module_class()
-    except Exception as error:
-        raise _raised(error, module_class) from error
-    if not isinstance(module, tf.Module):
-        raise Wrong("`Mean` is to be a `tf.Module`, so that the converter finds its variables.")
-    for name in ("step", "reset"):
-        method = getattr(module, name, None)
-        if not hasattr(method, "get_concrete_function"):
-            raise Wrong(f"`Mean` has no `tf.function` of the name `{name}`.")
-        written = inspect.getattr_static(module_class, name)  # not bound: its own code
-        if is_stub(getattr(written, "python_function", written)):
-            raise NotAttempted
-    return module
-
-
 def _convert(module: Any) -> bytes:
-    functions, owned = [], {id(variable) for variable in module.variables}
-    for name in ("step", "reset"):
-        try:
-            functions.append(getattr(module, name).get_concrete_function())
-        except Exception as error:
-            raise _raised(error, type(module)) from error
-        if not functions[-1].outputs:
-            raise Wrong(f"`{name}` returns nothing, and a signature has to return something.")
-    if not owned <= {id(variable) for variable in module.variables}:
-        raise Wrong(
-            "A line such as `self.total = …` gives the name to something else, and the module has "
-            "lost its variable. A variable gets another value by `assign`."
-        )
+    functions = trace_methods(module, "step", "reset")
     outputs = functions[0].structured_outputs
     if not isinstance(outputs, dict) or not hasattr(outputs.get("mean"), "shape"):
         raise Wrong('`step` is to answer with one tensor of the name `mean`: `{"mean": …}`.')
@@ -104,11 +66,6 @@ def _open(content: bytes) -> Interpreter:
     """
     plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     return Interpreter(model_content=content, experimental_op_resolver_type=plain)
-
-
-def _raised(error: Exception, module_class: Any) -> LearnerRaised:
-    namespace = getattr(getattr(module_class, "__init__", None), "__globals__", None)
-    return LearnerRaised(describe(error, learner_frame(error, namespace)))
 
 
 def _called(step: Any, number: float) -> float:

@@ -44,7 +44,7 @@ QUIZ = (
     ),
     QuizQuestion(
         "lift_the_state/quiz-forgotten",
-        "You hand in the first state at every call, and forget the one that came out. What happens?",
+        "You hand in the first state at every call, and forget what came out. What happens?",
         {
             "The interpreter refuses the second call.": "It cannot know: the inputs have the right "
             "names and shapes.",
