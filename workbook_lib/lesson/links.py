@@ -41,4 +41,12 @@ OFFICIAL_PAGES: dict[str, tuple[str, str]] = {
         "Inspecting quantization errors",
         "https://www.tensorflow.org/lite/performance/quantization_debugger",
     ),
+    "training": (
+        "On-device training",
+        "https://www.tensorflow.org/lite/examples/on_device_training/overview",
+    ),
+    "export": (
+        "Model export for inference",
+        "https://keras.io/api/models/model_saving_apis/export/",
+    ),
 }

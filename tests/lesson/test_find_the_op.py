@@ -1,0 +1,179 @@
+"""Lesson 35: answers to its exercise, the key of its prediction, the real fault, and its card."""
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+from lesson_cards import run_cure
+from notebook_cells import assert_says, execute, load, source
+
+from varhandle.tflite.flatbuffer import pack, unpack
+from workbook_lib.lesson.checks import find_the_op as check
+from workbook_lib.lesson.content import find_the_op as content
+from workbook_lib.samples import load_digits
+
+FINDING = """
+def faulty_layer(wanted, got):
+    for name in {names}:
+        if {differs}:
+            return {returned}
+    return {end}
+"""
+RIGHT = {
+    "names": "wanted",
+    "differs": "not np.allclose(got[name], wanted[name], atol=1e-4)",
+    "returned": "name",
+    "end": '"none"',
+}
+
+
+def finding(**changes):
+    return FINDING.format(**(RIGHT | changes))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        finding(),
+        finding(names="got"),
+        finding(names="list(wanted.keys())"),
+        finding(differs="not (np.abs(got[name] - wanted[name]) < 1e-3).all()"),
+        finding(differs="not np.abs(got[name] - wanted[name]).max() <= 1e-4"),
+        finding(differs="not np.allclose(wanted[name], got[name], rtol=1e-3, atol=1e-5)"),
+        finding(differs="not np.array_equal(got[name].round(2), wanted[name].round(2))"),
+        """
+            def faulty_layer(wanted, got):
+                agree = [np.allclose(got[name], wanted[name], atol=1e-4) for name in wanted]
+                return list(wanted)[agree.index(False)] if False in agree else "none"
+        """,
+        """
+            def faulty_layer(wanted, got):
+                def differs(name):
+                    return any(not np.allclose(a, b, atol=1e-4)
+                               for a, b in zip(wanted[name], got[name]))
+                return next((name for name in wanted if differs(name)), "none")
+        """,
+    ],
+)  # fmt: skip
+def test_ways_to_find_the_layer(outcome, code):
+    assert_says(outcome("find_the_op/faulty-layer", code), "the first that differs", "right")
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (finding(differs="not np.array_equal(got[name], wanted[name])"), "that is rounding"),
+        (finding(differs="(got[name] != wanted[name]).any()"), "that is rounding"),
+        (finding(differs="np.abs(got[name] - wanted[name]).max() > 1e-4"), "How is NaN compared"),
+        (finding(differs="(np.abs(got[name] - wanted[name]) > 1e-4).any()"), "How is NaN compared"),
+        (finding(names="reversed(wanted)"), "Your answer is digit"),
+        (finding(names="sorted(wanted)"), "Your answer is digit"),
+        (finding(differs="not np.allclose(got[name], wanted[name], atol=10)"), "The fault is in"),
+        (finding(differs="abs(got[name].mean() - wanted[name].mean()) > 1"), "The fault is in"),
+        (finding(differs="np.allclose(got[name], wanted[name], atol=1e-4)"), "that is rounding"),
+        (finding(differs="True"), "that is rounding"),
+        (finding(differs="False"), "The fault is in strokes"),
+        (finding(end="None"), "returned `None`"),
+        (finding(end='"agree"'), "is no layer of the model"),
+        (finding(returned="list(wanted).index(name)"), 'the name of a layer, or `"none"`'),
+        (finding(returned="[name]"), 'the name of a layer, or `"none"`'),
+        (finding(returned="name.upper()"), "is no layer of the model"),
+        (
+            "def faulty_layer(wanted, got):\n"
+            "    return max(wanted, key=lambda name: np.abs(wanted[name] - got[name]).max())",
+            "that is rounding",
+        ),
+        (
+            "def faulty_layer(wanted, got):\n"
+            "    worst = max(wanted, key=lambda name: np.abs(wanted[name] - got[name]).max())\n"
+            "    return worst if np.abs(wanted[worst] - got[worst]).max() > 1e-3 else 'none'",
+            "The fault is in",
+        ),
+        (
+            "def faulty_layer(wanted, got):\n"
+            "    found = 'none'\n"
+            "    for name in wanted:\n"
+            "        if not np.allclose(got[name], wanted[name], atol=1e-4):\n"
+            "            found = name\n"
+            "    return found",
+            "Your answer is digit",
+        ),
+        ('def faulty_layer(wanted, got):\n    return "strokes"', "that is rounding"),
+        (
+            finding(differs="not np.allclose(got[name][-1], wanted[name][-1], atol=1e-4)"),
+            "its outputs, of image 1 for one, differ",
+        ),
+        (
+            finding(differs="not np.allclose(got[name][0], wanted[name][0], atol=1e-4)"),
+            "its outputs, of image 1 for one, differ",
+        ),
+    ],
+)
+def test_wrong_findings(outcome, code, told):
+    assert_says(outcome("find_the_op/faulty-layer", code), told)
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        (finding(differs="got[name] != wanted[name]"), "raised"),
+        (finding(differs="not np.allclose(got, wanted)"), "raised"),
+        ("def faulty_layer(wanted, got):\n    ...", "not attempted"),
+    ],
+)
+def test_what_gives_no_name(outcome, code, status):
+    assert outcome("find_the_op/faulty-layer", code).status == status
+
+
+def test_each_fault_of_the_check_differs_first_where_it_was_planted():
+    """By a comparison of our own, so that a fault which does nothing is found out."""
+    for (_, place), (wanted, got) in zip(check._FAULTS, check._compared(), strict=True):
+        largest = {name: np.abs(got[name] - wanted[name]).max() for name in wanted}
+        before = list(wanted)[: list(wanted).index(place)] if place != "none" else list(wanted)
+        assert all(largest[name] < 1e-5 for name in before)
+        assert place == "none" or not largest[place] < 1e-2
+
+
+@pytest.mark.parametrize(
+    ("differs", "key"),
+    [
+        ((False, False, True, True), "behind"),
+        ((True, True, True, True), "all"),
+        ((False, True, False, False), "one"),
+        ((False, False, False, True), "one"),
+        ((False, True, False, True), "some"),
+        ((False, False, False, False), "some"),
+    ],
+)
+def test_which_layers_differ_is_read_off_the_run(differs, key):
+    names = ("edges", "shrink", "strokes", "flatten")
+    assert content.how_many_differ(dict(zip(names, differs, strict=True))) == key
+
+
+def test_the_converter_still_loses_the_activation_that_the_lesson_shows(tf):
+    """Without ``locate``: TensorFlow's own answer, and what the interpreter says."""
+    cell = source(load("35_find_the_op.ipynb"), "real").partition("layer, folder")[0]
+    layer = execute(cell, {"tf": tf, "__name__": "cells"})["Layer"]()
+    functions = [layer.step.get_concrete_function()]
+    made = tf.lite.TFLiteConverter.from_concrete_functions(functions, layer).convert()
+    x = np.ones([1, 2], np.float32)
+    assert Interpreter(model_content=made).get_signature_runner()(x=x)["answer"].tolist() == [
+        [3, -3]
+    ]
+    assert layer.step(x)["answer"].numpy().tolist() == [[3, 0]]
+
+
+def test_the_cure_of_the_card_reads_every_output(tf):
+    from workbook_lib.samples import load_classifier
+
+    model, images = load_classifier(), load_digits().test_images[:1]
+    names = run_cure("find_the_op", content=pack(unpack(check._file(model))), model=model)
+    kept, wanted = names["kept"], names["wanted"]([images])
+    kept.set_tensor(kept.get_input_details()[0]["index"], images)
+    kept.invoke()
+    shapes = {tuple(output.shape): output for output in wanted}
+    found = [
+        np.allclose(kept.get_tensor(tensor["index"]), shapes[tuple(tensor["shape"])], atol=1e-4)
+        for tensor in kept.get_tensor_details()
+        if tuple(tensor["shape"]) in ((1, 8, 8, 8), (1, 4, 4, 8), (1, 4, 4, 16), (1, 256))
+    ]
+    assert found == [True] * 4

@@ -1,0 +1,86 @@
+"""Lesson 35: the first op whose output differs although its inputs agree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from workbook_lib.lesson.content import Card, Question, QuizQuestion
+
+
+def how_many_differ(differs: Mapping[str, bool]) -> str:
+    """Say which layers differ, in the order of execution."""
+    found = list(differs.values())
+    if all(found):
+        return "all"
+    first = found.index(True) if any(found) else len(found)
+    if first + 1 < len(found) and all(found[first:]):
+        return "behind"
+    return "one" if sum(found) == 1 else "some"
+
+
+PREDICTIONS = (
+    Question(
+        "find_the_op/layers",
+        "One op is at fault. Of the four layers, whose outputs differ?",
+        {
+            "one": "only those of the layer at fault",
+            "behind": "those of the layer at fault, and of every layer behind it",
+            "all": "those of all four: the fault spoils everything",
+        },
+        why="What comes before the fault never meets it. What comes behind takes the wrong numbers "
+        "in, so its outputs differ though its op is right.",
+        key_of=how_many_differ,
+        debrief="All three sound right to somebody. Ask what a list of all differing layers would "
+        "be good for, and which entry of it says most.",
+    ),
+)
+
+QUIZ = (
+    QuizQuestion(
+        "find_the_op/quiz-first",
+        "Ten ops differ. Which one do you look at?",
+        {
+            "The first in the order of execution.": "Its inputs still agree, so the fault is in "
+            "it. All others may only pass on what they were given.",
+            "The one that differs most.": "Errors grow on the way. The largest is often near the "
+            "end, far behind the fault.",
+            "The last, as it gives the answer.": "The answer is where you noticed it, and "
+            "everything that went wrong has come together there.",
+        },
+        "The first in the order of execution.",
+    ),
+    QuizQuestion(
+        "find_the_op/quiz-preserve",
+        "Why experimental_preserve_all_tensors?",
+        {
+            "It makes the interpreter compute more exactly.": "It changes where tensors lie in "
+            "memory, and not what is computed.",
+            "It gives the tensors their names.": "The names are in the file in any case.",
+            "Without it a tensor may be overwritten by a later op.": "Tensors share memory. After "
+            "the call you would read what came last to that place.",
+        },
+        "Without it a tensor may be overwritten by a later op.",
+    ),
+    QuizQuestion(
+        "find_the_op/quiz-rounding",
+        "An output of the file and its partner differ by 3e-8. What does it tell you?",
+        {
+            "The op is at fault.": "Float32 has some seven digits, and the two runtimes add up in "
+            "another order.",
+            "Nothing: both are rounded.": "Compare with a tolerance that fits the dtype. For int8 "
+            "that is a step or two of the tensor's scale.",
+            "The tensors belong to different layers.": "Then they would not agree to seven digits.",
+        },
+        "Nothing: both are rounded.",
+    ),
+)
+
+CARD = Card(
+    symptom="A file converts, runs, and answers something else than its model.",
+    cause="One op computes otherwise, or its weights are others. Everything behind it differs as "
+    "well. `varhandle locate MODEL FILE.tflite` names the first.",
+    cure="kept = Interpreter(model_content=content, experimental_preserve_all_tensors=True)\n"
+    "kept.allocate_tensors()  # set the inputs, invoke, and get_tensor gives every op's output\n"
+    "wanted = tf.keras.Model(model.inputs, [layer.output for layer in model.layers])",
+    pages=("export", "convert"),
+)
