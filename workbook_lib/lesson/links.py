@@ -49,4 +49,8 @@ OFFICIAL_PAGES: dict[str, tuple[str, str]] = {
         "Model export for inference",
         "https://keras.io/api/models/model_saving_apis/export/",
     ),
+    "micro": (
+        "Get started with microcontrollers",
+        "https://ai.google.dev/edge/litert/microcontrollers/get_started",
+    ),
 }

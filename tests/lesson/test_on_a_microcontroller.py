@@ -1,0 +1,76 @@
+"""Lesson 96: what its cells find, where the package is: NumPy's answers on a chip's runtime."""
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+from lesson_cards import run_cure
+from notebook_cells import load
+
+import varhandle
+from data import train_row_reader
+from varhandle.tflite.externalize_state import lift_state
+from workbook_lib.samples import load_digits, load_row_reader, make_row_reader
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("arena", "2000 bytes: TFLM failed to allocate tensors\n50000 bytes: enough\n"),
+        ("steps", "8 of 8 steps agree\n"),
+        (
+            "reset",
+            "after reset() it begins with its first memory: False\n"
+            "after reset() it begins with zeros: True\n",
+        ),
+    ],
+)
+def test_the_stored_outputs_are_those_of_a_run_with_the_package(cell, said):
+    cells = {one["id"]: one for one in load("96_on_a_microcontroller.ipynb")["cells"]}
+    assert "".join(cells[cell]["outputs"][0]["text"]) == said
+
+
+def softmax(logits):
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+@pytest.mark.parametrize("form", ["stateful", "lifted"])
+def test_the_reader_runs_on_a_microcontrollers_runtime(tf, form):
+    reason = "the extra `runtimes` with tflite-micro is not installed, or not for this platform"
+    runtime = pytest.importorskip("tflite_micro.python.tflite_micro.runtime", reason=reason)
+    owner = make_row_reader()
+    functions = [owner.step.get_concrete_function()]
+    content = tf.lite.TFLiteConverter.from_concrete_functions(functions, owner).convert()
+    lifted = lift_state(content)
+    content = content if form == "stateful" else lifted.content
+    state = {} if form == "stateful" else lifted.start()
+    lite = Interpreter(model_content=content)
+    runner = lite.get_signature_runner()
+    chip = runtime.Interpreter.from_bytes(content, arena_size=50_000)
+    places = [
+        [detail["index"] for detail in details]
+        for details in (lite.get_input_details(), lite.get_output_details())
+    ]
+
+    def call(**inputs):
+        for name, detail in runner.get_input_details().items():
+            chip.set_input(inputs[name], places[0].index(detail["index"]))
+        chip.invoke()
+        details = runner.get_output_details().items()
+        return {n: chip.get_output(places[1].index(d["index"])) for n, d in details}
+
+    image = load_digits().test_images[:1]
+    expected = softmax(train_row_reader.read_rows(load_row_reader(), image))[0]
+    for row, answer in zip(image[0, :, :, 0], expected, strict=True):
+        outputs = call(row=row[np.newaxis], **state)
+        state = {name: outputs[name].copy() for name in state}
+        assert np.allclose(outputs["digit"][0], answer, atol=1e-5)
+
+
+def test_the_cure_of_the_card_needs_no_store(tf):
+    owner = make_row_reader()
+    functions = [owner.step.get_concrete_function()]
+    content = tf.lite.TFLiteConverter.from_concrete_functions(functions, owner).convert()
+    names = run_cure("on_a_microcontroller", varhandle=varhandle, content=content)
+    assert "VAR_HANDLE" not in varhandle.read_graph(names["lifted"].content).op_counts()
+    assert np.array_equal(names["state"]["memory"], load_row_reader()["first_memory"])
