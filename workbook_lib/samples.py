@@ -75,12 +75,12 @@ def make_row_reader() -> Any:
 
     weights = load_row_reader()
 
-    class RowReader(tf.Module):  # type: ignore[misc]
+    class RowReader(tf.Module):
         def __init__(self) -> None:
             self.memory = tf.Variable(weights["first_memory"], name="memory")
             self.count = tf.Variable([0.0], name="count")
 
-        @tf.function(input_signature=[tf.TensorSpec([1, 8], name="row")])  # type: ignore[misc]
+        @tf.function(input_signature=[tf.TensorSpec([1, 8], name="row")])
         def step(self, row: Any) -> dict[str, Any]:
             seen = row @ weights["row_kernel"] + self.memory @ weights["memory_kernel"]
             self.memory.assign(tf.tanh(seen + weights["memory_bias"]))
@@ -88,7 +88,7 @@ def make_row_reader() -> Any:
             logits = self.memory @ weights["digit_kernel"] + weights["digit_bias"]
             return {"digit": tf.nn.softmax(logits), "rows": tf.identity(self.count)}
 
-        @tf.function(input_signature=[])  # type: ignore[misc]
+        @tf.function(input_signature=[])
         def reset(self) -> dict[str, Any]:
             self.memory.assign(weights["first_memory"])
             return {"rows": tf.identity(self.count)}

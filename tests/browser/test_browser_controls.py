@@ -80,7 +80,7 @@ def test_arrow_keys_and_letters_in_a_control_are_the_control_s(page):
 
 def test_rows_are_pushed_and_the_state_follows(page, pictures):
     """By click and by key; the expected numbers come from NumPy, and not from an interpreter."""
-    open_notebook(page, "07_keep_the_state.ipynb", "row-by-row")
+    open_notebook(page, "32_lift_the_state.ipynb", "row-by-row")
     run_all(page)
     expect = sync_api.expect
     box = page.locator(".workbook-rows")

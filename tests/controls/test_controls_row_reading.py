@@ -6,36 +6,16 @@ import pytest
 from varhandle.tflite.externalize_state import lift_state
 from workbook_lib import controls
 from workbook_lib.controls.row_reading import RowReading
-from workbook_lib.samples import load_digits, load_row_reader
+from workbook_lib.samples import load_digits, make_row_reader
 
 
 @pytest.fixture(scope="module")
 def reader(tf):
-    """The row reader of notebook 07: the module, its file, and the file with its state lifted."""
-    weights = load_row_reader()
-
-    class RowReader(tf.Module):
-        def __init__(self):
-            self.memory = tf.Variable(weights["first_memory"], name="memory")
-            self.count = tf.Variable([0.0], name="count")
-
-        @tf.function(input_signature=[tf.TensorSpec([1, 8], name="row")])
-        def step(self, row):
-            seen = row @ weights["row_kernel"] + self.memory @ weights["memory_kernel"]
-            self.memory.assign(tf.tanh(seen + weights["memory_bias"]))
-            self.count.assign_add([1.0])
-            logits = self.memory @ weights["digit_kernel"] + weights["digit_bias"]
-            return {"digit": tf.nn.softmax(logits), "rows": tf.identity(self.count)}
-
-        @tf.function(input_signature=[])
-        def reset(self):
-            self.memory.assign(weights["first_memory"])
-            return {"rows": tf.identity(self.count)}
-
-    module = RowReader()
+    """The row reader of lesson 31: the module, its file, and the file with its state lifted."""
+    module = make_row_reader()
     functions = [module.step.get_concrete_function(), module.reset.get_concrete_function()]
     content = tf.lite.TFLiteConverter.from_concrete_functions(functions, module).convert()
-    return RowReader, content, lift_state(content)
+    return make_row_reader, content, lift_state(content)
 
 
 def test_each_push_answers_as_tensorflow_does_and_leaves_its_memory(reader):
@@ -51,7 +31,7 @@ def test_each_push_answers_as_tensorflow_does_and_leaves_its_memory(reader):
 
 
 def test_what_begins_anew_and_what_does_not(reader):
-    """The numbers of notebook 07's table: memory and count, after eight rows and one more."""
+    """The numbers of lesson 31's table: memory and count, after eight rows and one more."""
     first = controls.row_by_row(*reader[1:], example=1).pushes[0]
     for way, anew, count in (
         ("reset_all_variables", False, 9),

@@ -10,7 +10,6 @@ from workbook_lib import lesson
 from workbook_lib.lesson import progress
 from workbook_lib.lesson.content import (
     card_of,
-    keep,
     lessons,
     nearest,
     prediction_question,
@@ -139,9 +138,6 @@ def test_reading_all_questions_imports_nothing_heavy():
     [
         (43.0, nearest(40, 100, 255), 40),
         (250.0, nearest(40, 100, 255), 255),
-        (0.9, keep.amount, "most"),
-        (0.3, keep.amount, "few"),
-        (-0.01, keep.amount, "none"),
     ],
 )  # fmt: skip
 def test_what_a_run_left_behind_is_read_as_a_key(seen, function, key):

@@ -51,7 +51,7 @@ BROKEN = {
     "a lifted state that never changes": (
         "draft.current[key] = draft.value(inputs[1])",
         "draft.current.setdefault(key, draft.value(inputs[1]))",
-        ("07_keep_the_state", "fifty-steps"),
+        ("32_lift_the_state", "fifty-steps"),
     ),
     "a dtype that is taken for a supported one": (
         'Dtype("float16", 19, ("f16", "half"),',
@@ -100,7 +100,7 @@ def test_a_step_that_does_nothing_turns_nbval_red(copy, step):
     assert "failed" in done.stdout
 
 
-@pytest.mark.parametrize("stem", ["22_still_assigned", "07_keep_the_state"])
+@pytest.mark.parametrize("stem", ["22_still_assigned", "32_lift_the_state"])
 def test_the_copy_is_green_as_it_is(copy, stem):
     """Otherwise the test above would prove nothing."""
     cells = [cell for _, _, (name, cell) in BROKEN.values() if name == stem]

@@ -33,7 +33,7 @@ from workbook_lib.runs import all_notebooks, run_notebooks
 CHANGES = {
     "94_formats_side_by_side": {"model": (A_TFLITE_FILE, "own-model")},
     "11_the_error": {"variable_dtype": ("int16", "message-end")},
-    "07_keep_the_state": {"steps": (20, "fifty-steps"), "new_digits": ("01", "base")},
+    "32_lift_the_state": {"steps": (20, "fifty-steps")},
     "29_how_fast": {"threads": (3, "times")},
     "97_calibration": {"calibration_size": (3, "ranges")},
     "36_your_own_model": {

@@ -45,10 +45,6 @@ OFFICIAL_PAGES: dict[str, tuple[str, str]] = {
         "On-device training",
         "https://www.tensorflow.org/lite/examples/on_device_training/overview",
     ),
-    "export": (
-        "Model export for inference",
-        "https://keras.io/api/models/model_saving_apis/export/",
-    ),
     "micro": (
         "Get started with microcontrollers",
         "https://ai.google.dev/edge/litert/microcontrollers/get_started",

@@ -17,10 +17,6 @@ from workbook_lib.lesson.outline import read_outlines
 from workbook_lib.lesson.progress import working_copy
 
 _HEADING = re.compile(r"#+ (.+)")
-_NOT_YET_MOVED = {
-    "quantised-state": ("07_keep_the_state.ipynb", "int8"),
-    "shared-or-dynamic-state": ("07_keep_the_state.ipynb", "resets"),
-}
 
 
 @dataclass(frozen=True)
@@ -49,7 +45,7 @@ def place_of(family: str) -> Place:
 def family_places() -> dict[str, Place]:
     """Map the id of every family to its place."""
     files = {one.name: one.file for one in read_outlines()}
-    return {family: Place(*place) for family, place in _NOT_YET_MOVED.items()} | {
+    return {
         family: Place(files[lesson], cell)
         for lesson in lessons()
         if lesson in files

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -72,10 +73,10 @@ def _called(step: Any, number: float) -> float:
     names = list(step.get_input_details())
     if names != ["x"]:
         raise Wrong(f"`step` of the file takes {', '.join(names) or 'nothing'}, and not `x`.")
-    return float(np.squeeze(step(x=np.float32([number]))["mean"]))
+    return float(np.squeeze(step(x=np.array([number], np.float32))["mean"]))
 
 
-def _judge_means(step: Any, numbers: tuple[float, ...]) -> None:
+def _judge_means(step: Any, numbers: Sequence[float]) -> None:
     given: list[float] = []
     for number in numbers:
         given.append(number)

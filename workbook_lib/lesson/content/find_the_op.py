@@ -82,5 +82,5 @@ CARD = Card(
     cure="kept = Interpreter(model_content=content, experimental_preserve_all_tensors=True)\n"
     "kept.allocate_tensors()  # set the inputs, invoke, and get_tensor gives every op's output\n"
     "wanted = tf.keras.Model(model.inputs, [layer.output for layer in model.layers])",
-    pages=("export", "convert"),
+    pages=("keras-export", "convert"),
 )
