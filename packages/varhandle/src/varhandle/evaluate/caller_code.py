@@ -119,13 +119,14 @@ def _example(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> lis
     named = ", ".join(_literal(spec.name) for spec in outputs)
     return [
         "inputs = {  # your own values instead of these",
-        *(f"    {_literal(spec.name)}: {_zeros(spec)}," for spec in inputs),
+        *(f"    {_literal(spec.name)}: {zeros_code(spec)}," for spec in inputs),
         "}",
         f"outputs = call(inputs)  # a dictionary of {named}",
     ]
 
 
-def _zeros(spec: TensorSpec) -> str:
+def zeros_code(spec: TensorSpec) -> str:
+    """Write an array that an input takes: zeros, of size 1 where the size is open."""
     sizes = [1 if size is None else size for size in spec.shape or ()]
     if spec.dtype == "string":
         return f'np.full({sizes!r}, b"", object)'

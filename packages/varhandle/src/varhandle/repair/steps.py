@@ -18,6 +18,7 @@ import numpy as np
 from varhandle.conversion.converter import convert
 from varhandle.diagnosis import Diagnosis, Finding
 from varhandle.display import printable
+from varhandle.evaluate.caller_code import zeros_code
 from varhandle.evaluate.example_inputs import example_calls
 from varhandle.evaluate.parity import PLAIN, answers
 from varhandle.evaluate.proof import Asked, converter_words
@@ -530,18 +531,35 @@ def _convert_code(diagnosis: Diagnosis, plan: RepairPlan) -> list[str]:
     return [
         *([] if saved or not model_format.can_export else _loading_code(diagnosis, plan)),
         *opening,
-        *(_settings_code(recipe, plan) if recipe and by_converter else []),
+        *(_settings_code(recipe, diagnosis, plan) if recipe and by_converter else []),
         "content = converter.convert()",
     ]
 
 
-_CALLS_ARE = [
-    "# calls: signature ('' where the model has none) to inputs of your own, for each call a",
-    "# dictionary of input name to array",
-]
+def _calls_code(diagnosis: Diagnosis, plan: RepairPlan) -> list[str]:
+    """Write what calibration is to see, by signature; ``''`` where the model has none."""
+    graph, lines = diagnosis.graph, []
+    for name in plan.signatures or ("",):
+        found = graph.signature(name) if name else format_of(graph).call_signature(graph, None)
+        signature = found or graph.main_signature
+        closed = plan.shapes.get(name, {})
+        given = [
+            replace(spec, shape=tuple(closed[spec.name])) if spec.name in closed else spec
+            for spec in signature.inputs
+        ]
+        call = ", ".join(f"{spec.name!r}: {zeros_code(spec)}" for spec in given)
+        lines.append(f"    {name!r}: [{{{call}}}],")
+    return [
+        "import numpy as np",
+        "",
+        "# Calibration: put inputs of your own in place of the zeros, a dictionary for each call.",
+        "calls = {",
+        *lines,
+        "}",
+    ]
 
 
-def _settings_code(recipe: Recipe, plan: RepairPlan) -> list[str]:
+def _settings_code(recipe: Recipe, diagnosis: Diagnosis, plan: RepairPlan) -> list[str]:
     """Write what a recipe sets on the converter."""
     settings = recipe.settings
     ops = ", ".join(f"tf.lite.OpsSet.{name}" for name in settings.supported_ops)
@@ -554,7 +572,7 @@ def _settings_code(recipe: Recipe, plan: RepairPlan) -> list[str]:
         lines.append(f"converter.target_spec.supported_types = [{types}]")
     if recipe.calibrated:
         lines += [
-            *_CALLS_ARE,
+            *_calls_code(diagnosis, plan),
             "converter.representative_dataset = lambda: (",
             "    (name, call) for name in calls for call in calls[name]"
             if plan.signatures
@@ -647,7 +665,7 @@ def _quantize_code(diagnosis: Diagnosis, plan: RepairPlan) -> list[str]:
     recipe = RECIPES[str(plan.quantization)]
     if recipe.selective:  # by what quantizing each layer costs: that is no converter's setting
         return [
-            *_CALLS_ARE,
+            *_calls_code(diagnosis, plan),
             "from varhandle import quantize",
             "",
             "samples = [list(call.values()) for each in calls.values() for call in each]",
@@ -658,12 +676,13 @@ def _quantize_code(diagnosis: Diagnosis, plan: RepairPlan) -> list[str]:
     kept, lines = "[]", ["", "from varhandle.conversion.quantization import quantize_file"]
     if "lift" in plan.steps:
         kept = "sorted(state)"
-        lines += ["from varhandle.evaluate.stateful_parity import with_state", "", *_CALLS_ARE]
+        lines += ["from varhandle.evaluate.stateful_parity import with_state", ""]
+        lines += _calls_code(diagnosis, plan)
         lines.append(
             "calls = {name: with_state(lifted, calls[name], name or None) for name in calls}"
         )
     else:
-        lines += ["", *_CALLS_ARE]
+        lines += ["", *_calls_code(diagnosis, plan)]
     if recipe.float_inputs:  # the inputs and outputs that the file has besides the state
         graph = diagnosis.graph
         sides = [graph.signature(name) for name in plan.signatures] or [graph.main_signature]
