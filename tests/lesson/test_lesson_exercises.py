@@ -304,7 +304,7 @@ def test_the_solution_is_shown_after_a_second_press_and_noted(buttons):
     assert box["confirm"].layout.display == "none"
     box["Solution"].click()
     assert "my_tensorflow" not in box["said"].value
-    assert not progress.read().exercise("start/tensorflow-version").solution_opened
+    assert not progress.read().exercise("start_here/tensorflow-version").solution_opened
     box["Not"].click()
     assert box["confirm"].layout.display == "none"
     box["Solution"].click()
@@ -312,7 +312,7 @@ def test_the_solution_is_shown_after_a_second_press_and_noted(buttons):
     box["Yes"].click()
     assert "my_tensorflow" in box["said"].value
     assert box["confirm"].layout.display == "none"
-    assert progress.read().exercise("start/tensorflow-version").solution_opened
+    assert progress.read().exercise("start_here/tensorflow-version").solution_opened
 
 
 def test_who_has_solved_it_compares_at_once(buttons):

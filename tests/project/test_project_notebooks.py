@@ -12,11 +12,8 @@ from workbook_lib.locations import project_root
 from workbook_lib.runs import all_notebooks
 
 NOTEBOOKS = all_notebooks()
-NOT_YET_RECUT = [path for path in NOTEBOOKS if "01" <= path.stem[:2] <= "08"]
 LESSONS = [
-    path
-    for path in NOTEBOOKS
-    if path.stem[0] in "123" and "your_own_model" not in path.stem and path not in NOT_YET_RECUT
+    path for path in NOTEBOOKS if path.stem[0] in "123" and "your_own_model" not in path.stem
 ]
 """Not the way in, and not the report on a model, which others read as well: nobody is asked
 anything there. An appendix (9x) may be without an exercise."""
@@ -111,14 +108,7 @@ def lines_in_sight(path):
     return sum(len(source(cell).splitlines()) for cell in read)
 
 
-recut = pytest.mark.parametrize(
-    "path",
-    [path for path in NOTEBOOKS if path not in NOT_YET_RECUT],
-    ids=lambda path: path.stem,
-)
-
-
-@recut
+@every
 def test_opens_with_question_ability_needs_and_minutes(path):
     first = opening(path)
     assert first.startswith(f"# {path.stem[:2]} · ")
@@ -126,7 +116,7 @@ def test_opens_with_question_ability_needs_and_minutes(path):
         assert part in first, f"the opening lacks {part}"
 
 
-@recut
+@every
 def test_closes_with_its_card_and_what_comes_next(path):
     *_, before, last = cells(path)
     assert "**Next:**" in source(last)
@@ -135,7 +125,7 @@ def test_closes_with_its_card_and_what_comes_next(path):
         assert source(before) == f'lesson.card("{outline(path).name}")'
 
 
-@recut
+@every
 def test_the_minutes_are_those_of_what_is_read_and_done(path):
     said = int(re.search(r"\*\*Minutes:\*\* (\d+)", opening(path))[1])
     assert said == outline(path).minutes
@@ -303,7 +293,7 @@ def test_tags_are_known(path):
     assert set().union(*(tags(cell) for cell in cells(path))) <= known
 
 
-@recut
+@every
 def test_the_readme_links_it(path):
     text = (project_root() / "README.md").read_text(encoding="utf-8")
     assert f"(notebooks/{path.name})" in text

@@ -47,7 +47,8 @@ def test_every_file_that_the_tool_ships_is_listed_with_its_license():
     folder = Path(varhandle.__file__).with_name("data")
     readme = (folder / "README.md").read_text(encoding="utf-8")
     listed = re.findall(r"^\| `([^`]+)` \| .+ \| \S.* \|$", readme, re.MULTILINE)
-    assert {*listed, "README.md"} == {path.name for path in folder.iterdir()}
+    files = {f"{path.name}/" if path.is_dir() else path.name for path in folder.iterdir()}
+    assert {*listed, "README.md"} == files
 
 
 def test_the_digits_are_the_uci_digits():

@@ -85,7 +85,7 @@ def test_the_stored_reader_names_more_than_nine_in_ten_after_the_last_row():
 
 
 def test_the_first_memory_is_not_zero():
-    """Notebook 07 shows by it that a state is to begin with its initial value."""
+    """Lesson 32 shows by it that a state is to begin with its initial value."""
     assert np.abs(load_row_reader()["first_memory"]).max() > 0.5
 
 

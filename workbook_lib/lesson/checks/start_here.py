@@ -8,7 +8,7 @@ from workbook_lib.lesson.exercises import exercise
 from workbook_lib.lesson.submissions import Wrong, same
 
 
-@exercise("start/tensorflow-version")
+@exercise("start_here/tensorflow-version")
 def tensorflow_version(version: object) -> str:
     """Say which TensorFlow this workbook runs on, as text.
 

@@ -4,7 +4,7 @@ from workbook_lib.lesson.content import Question, QuizQuestion
 
 PREDICTIONS = (
     Question(
-        "start/first-prediction",
+        "start_here/first-prediction",
         "A model with a tf.Variable in it: does TensorFlow Lite convert it?",
         {0: "never", 2: "always", 1: "it depends on what is done with the variable"},  # of the two
         why="Both models assign a variable, and they differ in its dtype alone: the float32 one "
