@@ -1,5 +1,7 @@
 """What parts is cut down to a file of a few bytes that still parts, with a script that shows it."""
 
+import functools
+import os
 import subprocess
 import sys
 
@@ -16,6 +18,7 @@ from printed_code import ran
 
 from varhandle import locate
 from varhandle.cli import main
+from varhandle.divergence import reduction
 from varhandle.divergence.reduction import CannotReduceError
 
 
@@ -50,6 +53,12 @@ def net(tf, tmp_path_factory):
     return path, tf.lite.TFLiteConverter.from_keras_model(model).convert()
 
 
+@pytest.fixture(scope="module")
+def reduced_silent(silent):
+    """What a silent failure is reduced to, by its name."""
+    return functools.cache(lambda name: locate(*silent(name)).reduce())
+
+
 @pytest.mark.parametrize(
     ("name", "shows"),
     [
@@ -59,8 +68,8 @@ def net(tf, tmp_path_factory):
         ("int8-state", "DIFFERS"),
     ],
 )
-def test_a_silent_failure_is_reduced_to_less_than_4_kb(silent, name, shows, tmp_path):
-    reduced = locate(*silent(name)).reduce()
+def test_a_silent_failure_is_reduced_to_less_than_4_kb(reduced_silent, name, shows, tmp_path):
+    reduced = reduced_silent(name)
     reduced.write(tmp_path / "out")
     assert (tmp_path / "out" / "reduced.tflite").stat().st_size < 4000
     ended = run_bare(tmp_path / "out")
@@ -68,11 +77,11 @@ def test_a_silent_failure_is_reduced_to_less_than_4_kb(silent, name, shows, tmp_
     assert "agrees" not in ended.stdout.splitlines()[-1:]
 
 
-def test_where_the_converter_is_at_fault_the_model_is_reduced_too(silent):
-    reduced = locate(*silent("growing-variable")).reduce()
+def test_where_the_converter_is_at_fault_the_model_is_reduced_too(reduced_silent):
+    reduced = reduced_silent("growing-variable")
     ops = sorted(name.rsplit("/", 1)[-1] for name in reduced.part.names)
     assert ops == ["AssignVariableOp", "ReadVariableOp"]
-    assert locate(*silent("unfrozen-graph")).reduce().part is None  # the file came from elsewhere
+    assert reduced_silent("unfrozen-graph").part is None  # the file came from elsewhere
 
 
 def test_a_changed_weight_is_reduced_to_itself(net, tmp_path):
@@ -164,6 +173,23 @@ def test_what_a_sum_goes_over_is_kept(tf, saved_and_converted, wrong_converter):
     ((x,),), (expected,) = reduced.case.calls, reduced.measured.expected
     assert (x.shape, expected.shape) == ((1, 4), (1, 1))
     assert np.isclose(x @ weights, expected, rtol=1e-5).any()
+
+
+def _dies(case, seconds):
+    os.abort()
+
+
+def test_where_an_interpreter_dies_each_try_has_a_process_of_its_own(
+    tf, saved_and_converted, wrong_converter, monkeypatch
+):
+    path, content = saved_and_converted(lambda x: {"y": tf.sin(x * 0.7)}, [2, 4])
+    wrong = with_changed_weight(content, *operators_of(content, "MUL"))
+    found = locate(path, wrong_converter(wrong))
+    together = found.reduce()
+    assert together.tries > 3
+    monkeypatch.setattr(reduction, "shrink", _dies)
+    alone = found.reduce()
+    assert (alone.tries, alone.case.content) == (together.tries, together.case.content)
 
 
 def test_a_sound_file_has_nothing_to_reduce(net):

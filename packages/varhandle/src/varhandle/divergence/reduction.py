@@ -169,22 +169,25 @@ class _Shrinking:
     what it computes along these axes is the same for each index.
     """
 
-    def __init__(self, case: ReducedCase, seconds: float) -> None:
+    def __init__(
+        self, case: ReducedCase, seconds: float, run: Callable[[ReducedCase], Measured | None]
+    ) -> None:
         self.case, self.tries = case, 0
+        self._run = run
         self._deadline = time.monotonic() + seconds
         self._paired = case.twin is not None and len(case.calls) == 1
-        self._measured = _measured(case)
+        self._measured = run(case)
 
-    def run(self) -> ReducedCase:
-        """Return the smallest case that still differs."""
+    def smallest(self) -> tuple[ReducedCase, int]:
+        """Return the smallest case that still differs, and how many were tried."""
         if self._measured is None or not self._measured.differs:
-            return self.case
+            return self.case, self.tries
         self._shrink_axes()
         for place in self._shapes() if self._paired else ():
             for plain in (np.zeros_like, np.ones_like, _rounded):
                 if self._take(self._with_value(place, plain)):
                     break
-        return self.case
+        return self.case, self.tries
 
     def _shrink_axes(self) -> None:
         tried: set[frozenset[tuple[int, int]]] = set()
@@ -282,7 +285,7 @@ class _Shrinking:
         if smaller is None or time.monotonic() > self._deadline:
             return False
         self.tries += 1
-        found, before = _measured(smaller), self._measured
+        found, before = self._run(smaller), self._measured
         if found is None or before is None or not found.differs:
             return False
         if found.refusal != before.refusal:
@@ -319,6 +322,27 @@ def _rounded(value: Array) -> Array:
 def _measured(case: ReducedCase) -> Measured | None:
     record = run_isolated(measure, case, timeout=60.0, tensorflow=False)
     return record.value if record.ok else None
+
+
+def _measured_here(case: ReducedCase) -> Measured | None:
+    try:
+        return measure(case)
+    except Exception:  # as the record of a child would say it
+        return None
+
+
+def shrink(case: ReducedCase, seconds: float) -> tuple[ReducedCase, int]:
+    """Make a case smaller, in a child process; return it, and how many were tried."""
+    return _Shrinking(case, seconds, _measured_here).smallest()
+
+
+def _shrunk(case: ReducedCase, seconds: float) -> tuple[ReducedCase, int]:
+    """Make a case smaller: in one child, or in one for each try where an interpreter dies of it."""
+    record = run_isolated(shrink, case, seconds, timeout=seconds + 60.0, tensorflow=False)
+    if record.ok:
+        smallest: tuple[ReducedCase, int] = record.value
+        return smallest
+    return _Shrinking(case, seconds, _measured).smallest()
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -455,15 +479,14 @@ def reduce_difference(
     record = run_isolated(observe, first, **compared, reads=reads)
     if not record.ok:
         raise CannotReduceError(f"the op cannot be cut out: {short_message(record.message)}")
-    shrinking = _Shrinking(record.value, seconds)
-    case = shrinking.run()
+    case, tries = _shrunk(record.value, seconds)
     measured = _measured(case)
     if measured is None or not measured.differs:
         raise CannotReduceError("the op that parts does not differ when it runs alone")
     flat = None if case.twin else _flat_graph(model, compared)
     calls = compared["calls"][: first["call"]]
     found = smallest_fault(flat, calls, seconds) if flat else None
-    return Reduction(case, measured, printable(title, None), shrinking.tries, found, flat)
+    return Reduction(case, measured, printable(title, None), tries, found, flat)
 
 
 def _flat_graph(model: str, compared: Mapping[str, Any]) -> FlatGraph | None:

@@ -50,16 +50,20 @@ class KerasModel(ModelFormat):
         return read_keras_values(path, graph, is_archive)
 
     def load(self, source: ModelSource) -> LoadedModel:
+        import tensorflow as tf
+
         from varhandle.formats.keras_loader import load_keras
 
         model = load_keras(source.path, source.trust, source.imports)
+        # As Keras's own predict calls it: op by op, a recurrent layer takes a second for ten calls.
+        called = tf.function(lambda inputs: model(inputs, training=False))
 
         def answer(call: Mapping[str, Any], _: str | None = None) -> Mapping[str, Any]:
             if len(call) == 1:
-                return _named(model(next(iter(call.values())), training=False))
+                return _named(called(next(iter(call.values()))))
             names = [tensor.name for tensor in model.inputs]
             inputs = dict(call) if set(names) == set(call) else list(call.values())
-            return _named(model(inputs, training=False))
+            return _named(called(inputs))
 
         return answer
 
