@@ -29,6 +29,16 @@ _CHOOSE = """cell => {
     notebook.activeCellIndex = notebook.widgets.findIndex(widget => widget.node === cell);
     notebook.activate();
 }"""
+# Opens a notebook, and closes what is open beside it: a launcher, where nothing else was.
+_OPEN = """async path => {
+    const { commands, shell } = window.jupyterapp;
+    const opened = await commands.execute('docmanager:open', { path, factory: 'Notebook' });
+    [...shell.widgets('main')].filter(one => one !== opened).forEach(one => one.dispose());
+}"""
+# Without the question whether to save.
+_CLOSE = "() => [...window.jupyterapp.shell.widgets('main')].forEach(one => one.dispose())"
+_HAS_KERNEL = "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
+_IS_LAB = "() => Boolean(window.jupyterapp)"
 _LOADING_WIDGET = "Loading widget"
 _BROKEN_WIDGET = (
     "Error displaying widget",
@@ -47,8 +57,26 @@ def open_notebook(page, name, *cells):
         path = page.server.root / "notebooks" / name
         notebook = json.loads(path.read_text(encoding="utf-8"))
         path.write_text(json.dumps(sliced(notebook, *cells)), encoding="utf-8")
-    page.goto(f"{page.address}/lab/tree/notebooks/{name}?token={TOKEN}&reset", wait_until="load")
+    if page.evaluate(_IS_LAB):
+        page.evaluate(_OPEN, f"notebooks/{name}")
+    else:
+        address = f"{page.address}/lab/tree/notebooks/{name}?token={TOKEN}&reset"
+        page.goto(address, wait_until="load")
     wait_for_kernel(page)
+
+
+def leave(page):
+    """Close what is open in JupyterLab, and make the window what it was at the beginning."""
+    if page.evaluate(_IS_LAB):
+        page.evaluate(_CLOSE)
+        switch_theme(page, dark=False)
+
+
+def open_again(page, name):
+    """Close a notebook and open it again; the kernel lives on."""
+    page.evaluate(_CLOSE)
+    page.locator(".jp-Notebook").first.wait_for(state="detached")
+    open_notebook(page, name)
 
 
 def reload_page(page):
@@ -60,6 +88,7 @@ def reload_page(page):
 def wait_for_kernel(page):
     """Wait until the notebook is drawn, and its kernel idle."""
     page.locator(".jp-Notebook").first.wait_for(timeout=60_000)
+    page.wait_for_function(_HAS_KERNEL, timeout=60_000)
     page.locator("#jp-main-statusbar", has_text="(ipykernel) | Idle").wait_for(timeout=60_000)
 
 

@@ -2,9 +2,12 @@
 
 Servers start when the first test asks for them. A page starts as on a first visit: fresh
 notebooks, no kernel, no progress, the light theme. ``page`` is at a server as ``make lab`` starts
-it, ``hub_page`` at one as a hub starts it: below a base URL, with a token.
+it, in a window that stays open from test to test, since it takes longer to load JupyterLab than to
+run most notebooks; ``new_page`` is one in a window of its own. ``hub_page`` is at a server as a hub
+starts it: below a base URL, with a token.
 """
 
+import itertools
 import os
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +15,8 @@ from urllib.parse import urlsplit
 
 import pytest
 from browser_program import find_browser
-from browser_servers import THEME, LabServer
+from browser_servers import LabServer
+from browser_steps import leave
 
 from workbook_lib.locations import project_root
 
@@ -21,6 +25,7 @@ PICTURES = project_root() / "workbook-output" / "browser"
 # slow machine this is no error. Whether every widget is drawn, tests ask the page.
 TOOK_LONG = "[anywidget] Failed to initialize model."
 WINDOW = {"width": 1280, "height": 800}
+MOST_VISITS = 12  # after which a window loads JupyterLab anew
 
 
 @pytest.fixture(scope="session")
@@ -56,8 +61,7 @@ def chromium():
 
 
 @contextmanager
-def _visit(chromium, server):
-    server.renew()
+def _window(chromium, server):
     context = chromium.new_context(viewport=WINDOW)
     page = context.new_page()
     page.server, page.address = server, server.address
@@ -71,30 +75,54 @@ def _visit(chromium, server):
 
     context.on("console", lambda said: said.type == "error" and note(said.text))
     context.on("weberror", lambda found: note(str(found.error)))
-    try:
+    yield page
+    context.close()
+
+
+@contextmanager
+def _visit(chromium, server):
+    server.renew()
+    with _window(chromium, server) as page:
+        try:
+            yield page
+        finally:
+            server.shut_kernels()
+
+
+@pytest.fixture(scope="session")
+def window(chromium, lab):
+    with _window(chromium, lab) as page:
+        page.visits = itertools.count(1)
+        page.failed = 0
         yield page
-    finally:
-        context.close()
-        server.shut_kernels()
 
 
 @pytest.fixture
-def page(chromium, lab):
+def page(window, request):
     """A page that remembers the host of each request (``hosts``) and each error (``errors``)."""
+    failed = request.session.testsfailed
+    # What a failure has left there nobody knows; and a window that is never closed grows.
+    if failed != window.failed or next(window.visits) % MOST_VISITS == 0:
+        window.goto("about:blank")
+    window.failed = failed
+    leave(window)
+    window.server.renew()
+    window.hosts.clear()
+    window.errors.clear()
+    yield window
+    window.server.shut_kernels()
+
+
+@pytest.fixture
+def new_page(chromium, lab):
+    """The same, for what begins with an address, or that a page could leave behind."""
     with _visit(chromium, lab) as page:
         yield page
 
 
 @pytest.fixture
-def dark_page(page):
-    """The same, in JupyterLab's dark theme from the start; ``switch_theme`` changes it later."""
-    page.server.set(THEME, {"theme": "JupyterLab Dark"})
-    return page
-
-
-@pytest.fixture
 def hub_page(chromium, hub_lab):
-    """The same as ``page``, below the base URL ``/user/learner/``."""
+    """The same as ``new_page``, below the base URL ``/user/learner/``."""
     with _visit(chromium, hub_lab) as page:
         yield page
 

@@ -16,7 +16,8 @@ pytestmark = pytest.mark.browser
 _CHECK = 120_000  # milliseconds; the first child imports TensorFlow
 
 
-def test_a_drill_is_mended_beside_the_page(page, pictures):
+def test_a_drill_is_mended_beside_the_page(new_page, pictures):
+    page = new_page
     shutil.rmtree(page.server.root / "drills")
     update_copy(page.server.root)
     page.goto(f"{page.address}/lab/tree/drills/{PAGE}?token={TOKEN}&reset", wait_until="load")

@@ -153,8 +153,9 @@ def check_copy(chromium, notebook, pictures):
     context.close()
 
 
-def test_it_does_not_expire(page):
+def test_it_does_not_expire(new_page):
     """Netron's own page ends 180 days after its release; this one is asked a year ahead."""
+    page = new_page
     shutil.copy(data_path("digits_classifier.keras"), page.server.root / "digits.keras")
     address = f"{page.address}/workbook/netron/page/?path=digits.keras&token={TOKEN}"
     page.clock.set_system_time(datetime.now(timezone.utc) + timedelta(days=365))
@@ -176,7 +177,8 @@ def test_it_does_not_expire(page):
     assert not outside_hosts(page)
 
 
-def test_a_model_is_opened_from_the_file_browsers_menu(page, pictures):
+def test_a_model_is_opened_from_the_file_browsers_menu(new_page, pictures):
+    page = new_page
     root = page.server.root
     shutil.copy(data_path("digits_classifier.keras"), root / "digits né.keras")
     shutil.copytree(data_path("half_reader"), root / "half", dirs_exist_ok=True)

@@ -9,7 +9,9 @@ pytestmark = pytest.mark.browser
 LITERAL = "error: 'tf.VarHandleOp' op is neither a custom op nor a flex op"
 
 
-def test_the_error_and_the_picture_are_on_the_first_screen_before_anything_is_run(page, pictures):
+def test_the_error_and_the_picture_are_on_the_first_screen(new_page, pictures):
+    """Before anything is run."""
+    page = new_page
     open_notebook(page, "00_start_here.ipynb")
     expect = sync_api.expect
     error = page.locator("pre", has_text="Traceback (most recent call last)")
