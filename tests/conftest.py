@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import tempfile
 from collections import Counter
 
@@ -13,6 +14,9 @@ from hypothesis import HealthCheck, settings
 __all__ = ["printed_code_is_run", "tf"]
 
 os.environ["WORKBOOK_PROGRESS"] = "off"
+# As at a terminal: a job in the background has it ignored, and what it starts never sees a Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # Fuzzing takes the same examples every time, watches no clock, and leaves nothing in the checkout.
 os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = f"{tempfile.gettempdir()}/workbook-hypothesis"
 settings.register_profile(
