@@ -357,9 +357,7 @@ WAITING = """
 import signal, sys, time
 from varhandle.cli.program import run_program
 
-# As at a terminal: what starts the tests may have these two ignored, as nohup has.
-signal.signal(signal.SIGHUP, signal.SIG_DFL)
-signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # what nohup starts has it ignored
 
 from varhandle.sandbox import run_isolated
 
