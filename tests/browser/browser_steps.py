@@ -68,15 +68,20 @@ def open_notebook(page, name, *cells):
 def leave(page):
     """Close what is open in JupyterLab, and make the window what it was at the beginning."""
     if page.evaluate(_IS_LAB):
-        page.evaluate(_CLOSE)
+        _close_all(page)
         switch_theme(page, dark=False)
 
 
 def open_again(page, name):
     """Close a notebook and open it again; the kernel lives on."""
-    page.evaluate(_CLOSE)
-    page.locator(".jp-Notebook").first.wait_for(state="detached")
+    _close_all(page)
     open_notebook(page, name)
+
+
+def _close_all(page):
+    """Close what is open, and wait for what comes then: it would come before the next notebook."""
+    page.evaluate(_CLOSE)
+    page.locator(".jp-Launcher").wait_for()
 
 
 def reload_page(page):
