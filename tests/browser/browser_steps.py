@@ -34,10 +34,12 @@ _OPEN = """async path => {
     const { commands, shell } = window.jupyterapp;
     const opened = await commands.execute('docmanager:open', { path, factory: 'Notebook' });
     [...shell.widgets('main')].filter(one => one !== opened).forEach(one => one.dispose());
+    shell.activateById(opened.id);
 }"""
 # Without the question whether to save.
 _CLOSE = "() => [...window.jupyterapp.shell.widgets('main')].forEach(one => one.dispose())"
-_HAS_KERNEL = "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
+_HAS_KERNEL = """() => window.jupyterapp &&
+    [...window.jupyterapp.shell.widgets('main')].some(one => one.sessionContext?.session?.kernel)"""
 _IS_LAB = "() => Boolean(window.jupyterapp)"
 _LOADING_WIDGET = "Loading widget"
 _BROKEN_WIDGET = (
