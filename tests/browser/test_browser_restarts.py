@@ -51,6 +51,7 @@ def test_progress_is_kept_over_a_kernel_and_a_server_that_start_anew(hub_page):
     server.restart()
     assert server.address == page.address
     assert server.ask("api/sessions") == []
+    page.goto("about:blank")  # whoever comes back loads JupyterLab
     open_notebook(page, "00_start_here.ipynb")
     cell(page, SOLVED).wait_for(timeout=20_000)  # the answer that was saved
     page.locator(".widget-radio-box").first.wait_for(timeout=60_000)
