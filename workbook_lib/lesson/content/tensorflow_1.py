@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from workbook_lib.lesson.content import Question
+from workbook_lib.lesson.content import Card, Question
 
-FAMILIES = {"freezer-lost-variable": "tf1-why", "unfrozen-graph": "tf1-unfrozen-why"}
+FAMILIES = {"freezer-lost-variable": "tf1-lost", "unfrozen-graph": "tf1-unfrozen-why"}
 
 PREDICTIONS = (
     Question(
@@ -21,4 +21,14 @@ PREDICTIONS = (
         debrief="Many trust the converter to notice. Ask what it would have to know: the value is "
         "in the session, and the converter never sees one.",
     ),
+)
+
+CARD = Card(
+    symptom="A graph of TensorFlow 1 converts without an error, and its file answers garbage.",
+    cause="The values of its variables are in a session, or in a checkpoint, and the converter was "
+    "given the graph alone.",
+    cure="graph_def = session.graph.as_graph_def()\n"
+    "frozen = tf.compat.v1.graph_util.convert_variables_to_constants(session, graph_def, ['y'])\n"
+    "content = tf.compat.v1.lite.TFLiteConverter(frozen, [x], [y]).convert()",
+    pages=("variables",),
 )
