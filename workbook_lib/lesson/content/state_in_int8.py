@@ -45,7 +45,7 @@ QUIZ = (
     ),
     QuizQuestion(
         "state_in_int8/quiz-memory",
-        "Why does the memory of the reader still do its work in int8?",
+        "Why does the memory of the reader still work in int8?",
         {
             "It is kept in float32.": "The variable is, and so is the count. What is computed with "
             "them goes through int8.",
