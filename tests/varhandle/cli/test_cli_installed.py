@@ -15,7 +15,7 @@ from workbook_lib.locations import project_root
 ROOT = project_root()
 MODEL = ROOT / "data" / "half_reader"
 KERAS = ROOT / "data" / "digits_classifier.keras"
-PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
 
 
 def call(*command, **options):
