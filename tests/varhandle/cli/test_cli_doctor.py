@@ -1,14 +1,31 @@
 """``varhandle doctor``: what is installed, read from what the packages say of themselves."""
 
+import os
+import shlex
+import subprocess
+import sys
 from importlib import metadata
 
 import pytest
 from json_forms import check_form
 from packaging.specifiers import SpecifierSet
+from printed_code import ran
 
 from varhandle import installation
 from varhandle.cli import main
 from varhandle.installation import fits
+
+# What is asked for is here already: nothing is looked for, fetched or changed.
+OFFLINE = {"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_DRY_RUN": "1"}
+
+
+def run_pip(advice):
+    """Run the command that ends a line of advice."""
+    command = advice[advice.index("pip install") :]
+    told = [sys.executable, "-m", *shlex.split(command)]
+    done = subprocess.run(told, env={**os.environ, **OFFLINE}, capture_output=True, check=False)
+    assert not done.returncode, done.stderr
+    ran(command)
 
 
 def doctor(capsys):
@@ -57,6 +74,7 @@ def test_an_old_tensorflow_is_wrong_and_the_range_is_ours(installed, capsys):
     assert part["advice"].endswith('pip install --upgrade "varhandle[tensorflow]"')
     (ours,) = [r for r in metadata.requires("varhandle") if r.startswith("tensorflow")]
     assert part["advice"].split(" is needed")[0] in ours
+    run_pip(part["advice"])
 
 
 def test_an_extra_may_be_missing_and_the_interpreter_may_not(installed, capsys):
@@ -65,6 +83,7 @@ def test_an_extra_may_be_missing_and_the_interpreter_may_not(installed, capsys):
     missing = {what for what, part in parts.items() if part["status"] == "missing"}
     assert missing >= {"TensorFlow", "Keras", "quantizer"}
     assert 'pip install "varhandle[tensorflow]"' in parts["TensorFlow"]["advice"]
+    run_pip(parts["TensorFlow"]["advice"])
     assert main(["doctor"]) == 0
     capsys.readouterr()
     installed(ai_edge_litert=None)
@@ -79,6 +98,7 @@ def test_what_another_package_asks_for_is_looked_at(installed, capsys):
     part = doctor(capsys)["h5py"]
     assert part["status"] == "wrong"
     assert part["advice"].startswith("tensorflow needs h5py ")
+    run_pip(part["advice"])
     installed(protobuf="3.20")
     assert doctor(capsys)["protobuf"]["advice"].startswith(("varhandle needs", "tensorflow needs"))
 

@@ -363,6 +363,26 @@ def test_hints_at_options_are_options(tf, specimen_path, capsys):
     assert json.loads(capsys.readouterr().out)["verdict"] == "blocked"
 
 
+def test_an_op_of_another_package_is_asked_for_by_a_command_that_runs(tf, capsys):
+    """No package here registers an op, so that the op is still asked for afterwards."""
+    module = tf.Module()
+    module.step = tf.function(lambda x: {"y": tf.abs(x)}, [tf.TensorSpec([2], tf.float32, "x")])
+    tf.saved_model.save(module, "saved", signatures=module.step)
+    pb = Path("saved/saved_model.pb")
+    pb.write_bytes(pb.read_bytes().replace(b"\x03Abs", b"\x03Abz"))
+    told = " ".join(diagnose("saved", trust=True).text().split())
+    assert "varhandle diagnose saved --trust --import MODULE" in told
+    command = "varhandle diagnose saved --trust --import MODULE"
+    capsys.readouterr()
+    assert run_command(command.replace("MODULE", "json")) == 1
+    assert "it needs the op Abz" in capsys.readouterr().out
+
+
+def test_a_sweep_fails_on_what_was_asked_for(specimen_path):
+    path = specimen_path("scatter_update")
+    assert run_command(f"varhandle sweep {path} --output rows --fail-on never") == 0
+
+
 @exports_litert
 def test_flex_files_are_cured_from_their_model(tf):
     """Keras writes such a file of a loop over steps that are open."""
