@@ -62,7 +62,7 @@ def test_a_spoilt_lesson_is_begun_anew_from_a_cell(hub, bob):
     assert not [cell for cell in content["cells"] if cell.get("outputs")]
     content["cells"] = content["cells"][:1]
     bob.api("PUT", f"api/contents/{lesson}", json={"type": "notebook", "content": content})
-    told = bob.work.run("!workbook fresh 02")
+    told = bob.work.run("!workbook fresh 12")
     assert f"{lesson}: new; your file is now" in told
     again = bob.api("GET", f"api/contents/{lesson}").json()["content"]
     assert len(again["cells"]) > 10

@@ -17,6 +17,7 @@ from varhandle import __version__
 from varhandle.display import printable
 from varhandle.errors import VarhandleError
 from varhandle.facts.schemas import schema_of
+from varhandle.formats.tflite import TFLite
 from varhandle.formats.trust import NotTrustedError
 from varhandle.repair.refusal import NoCureError
 
@@ -68,8 +69,8 @@ class ModelFolder:
     def writable(self, name: str) -> str:
         """Return the path of a new .tflite file, as seen from the folder."""
         path = self._inside(name)
-        state = path.with_name(path.name.removesuffix(".tflite") + ".state.npz")
-        if path.suffix != ".tflite":
+        state = path.with_name(f"{path.stem}.state.npz")
+        if path.suffix not in TFLite.suffixes:
             raise OutsideError(f"{name}: its name must end with .tflite")
         if not path.parent.is_dir():
             raise OutsideError(f"{name}: there is no such folder")
