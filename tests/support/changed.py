@@ -1,8 +1,9 @@
 """The tests of what changed: ``make check`` runs them.
 
 What changed is what differs from the last commit or, where nothing does, what that commit brought.
-The tests of a file are those that import it, the nearest first, and as many as fit into the time
-that a check may take, going by how long each took the last time. The rest is named.
+The tests of a file are those that import it: the one that is named for it comes first, then the
+nearest, and as many as fit into the time that a check may take, going by how long each took the
+last time. The rest is named.
 """
 
 import ast
@@ -53,11 +54,21 @@ def git(*arguments: str) -> list[str]:
 def choose(steps: dict[str, int], changed: list[str]) -> tuple[list[str], list[str]]:
     """The test files that fit into the time, and those that do not."""
     took = known_seconds()
+    endings = tuple(f"_{topic(path)}" for path in changed)
+
+    def order(name: str) -> tuple[bool, int, float]:
+        return not Path(name).stem.endswith(endings), steps[name], took.get(name, UNKNOWN)
+
     chosen, left, seconds = [], [], 0.0
-    for name in sorted(steps, key=lambda name: (steps[name], took.get(name, UNKNOWN))):
+    for name in sorted(steps, key=order):
         seconds += took.get(name, UNKNOWN)
         (chosen if seconds <= SECONDS or name in changed else left).append(name)
     return chosen, left
+
+
+def topic(path: str) -> str:
+    """What a module or a notebook is called, and the end of its test's name."""
+    return Path(path).stem.lstrip("0123456789_")
 
 
 def known_seconds() -> dict[str, float]:
@@ -88,7 +99,8 @@ def distances(changed: list[str]) -> dict[str, int]:
 def modules_of(path: Path) -> list[Path]:
     """The Python files that stand for a changed one: for a template, those beside or above it.
 
-    What lies in no package, as the Makefile does, is tested by tests/project.
+    What lies in no package, as the Makefile does, is tested by tests/project; a notebook, by the
+    test of its lesson as well.
     """
     if path.suffix == ".py":
         return [path]
@@ -97,7 +109,8 @@ def modules_of(path: Path) -> list[Path]:
             break
         if beside := sorted(folder.glob("*.py")):
             return beside
-    return sorted((ROOT / "tests/project").glob("test_*.py"))
+    own = [ROOT / "tests" / "lesson" / f"test_{topic(path.name)}.py"]
+    return [*filter(Path.exists, own), *sorted((ROOT / "tests/project").glob("test_*.py"))]
 
 
 def imported_files(path: Path) -> set[Path]:
