@@ -19,7 +19,7 @@ def test_the_error_and_the_picture_are_on_the_first_screen(new_page, pictures):
     expect(error).to_be_in_viewport(ratio=1)
     expect(error).to_contain_text("'tf.VarHandleOp' op is neither a custom op nor a flex op")
     expect(picture).to_be_in_viewport(ratio=1)
-    assert picture.evaluate("image => image.complete && image.naturalWidth > 0")
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
     page.screenshot(path=pictures / "first-screen.png")
     assert not outside_hosts(page)
 
