@@ -113,9 +113,16 @@ class _Recognition:
 
     def _by_value(self, alike: list[tuple[Any, ...]], shared: bool) -> None:
         for unnamed, _, _, _, mine, other, largest, moved in alike:
-            if mine not in self.found and (shared or other not in self._taken):
+            if mine in self.found:
+                continue
+            if other not in self._taken or (shared and not self._has_own(mine)):
                 how = ("value" if unnamed else "name and value") + moved
                 self._take(mine, Recognized(how, (other,), difference=largest))
+
+    def _has_own(self, mine: Weight) -> bool:
+        """Whether one of its very name and size is left: its value was changed, and not shared."""
+        same_size = self._by_count[mine.count]
+        return any(w not in self._taken and name_score(mine, w) >= _EXACTLY for w in same_size)
 
     def _normalizations(self) -> None:
         """Find kernels that a batch normalization was folded into, and what it added."""

@@ -33,7 +33,13 @@ class GraphDef(ModelFormat):
         return True
 
     def read(self, path: Path) -> Graph:
-        return self.read_bytes(read_regular(path), str(path))
+        return self.read_bytes(self._content(path), str(path))
+
+    def _content(self, path: Path) -> bytes:
+        """Return the message; big constants stay in the file."""
+        from varhandle.formats.proto_bytes import read_message
+
+        return read_regular(path) if self.is_text else read_message(path, self.message)
 
     def read_bytes(self, data: bytes | memoryview, source: str) -> Graph:
         from varhandle.formats.graph_def_reader import graph_of
@@ -76,7 +82,8 @@ class GraphDef(ModelFormat):
     def constants(self, graph: Graph, content: bytes | None = None) -> Constants:
         from varhandle.formats.tensor_proto import constants_of_graph_def
 
-        return constants_of_graph_def(self._parsed(read_regular(Path(graph.source)), graph.source))
+        path = Path(graph.source)
+        return constants_of_graph_def(self._parsed(self._content(path), graph.source), path)
 
     def variable_values(self, graph: Graph) -> dict[str, Constant]:
         from varhandle.formats.checkpoint import checkpoint_values

@@ -67,7 +67,7 @@ class SavedModel(ModelFormat):
 
         path = _file_in(Path(self.path_to_load(graph.source)))
         assert path is not None  # it was read
-        return constants_of_graph_def(meta_graphs(path, graph.source)[0].graph_def)
+        return constants_of_graph_def(meta_graphs(path, graph.source)[0].graph_def, path)
 
     def variable_values(self, graph: Graph) -> dict[str, Constant]:
         from varhandle.formats.checkpoint import checkpoint_values

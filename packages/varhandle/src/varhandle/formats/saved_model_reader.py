@@ -28,6 +28,7 @@ from varhandle.formats.graph_def_reader import (
     read_shape,
     taken_names,
 )
+from varhandle.formats.proto_bytes import read_message
 from varhandle.formats.proto_schema import MESSAGES, dtype_name
 from varhandle.formats.regular_file import check_folder, read_regular
 from varhandle.formats.text_proto import parse_text
@@ -65,12 +66,11 @@ def meta_graphs(path: Path, source: str) -> list[Any]:
         check_folder(path.parent)
     except OSError as error:
         raise ModelFileError(source, error.strerror or str(error)) from error
-    data = read_regular(path)
     if path.suffix == ".pbtxt":
-        saved_model = parse_text("SavedModel", data, source)
+        saved_model = parse_text("SavedModel", read_regular(path), source)
     else:
         try:
-            saved_model = MESSAGES["SavedModel"].FromString(data)
+            saved_model = MESSAGES["SavedModel"].FromString(read_message(path, "SavedModel"))
         except DecodeError as error:
             raise ModelFileError(source, f"{path.name} is damaged or cut short") from error
     graphs = saved_model.meta_graphs
