@@ -44,7 +44,7 @@ LAYERS = {
         "sarif lift",
         "repair",
         "verdict_file",
-        "sweep mcp_server",
+        "sweep mcp_server browser",
         "cli",
     ),
     "workbook_lib": (

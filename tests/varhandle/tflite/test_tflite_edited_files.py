@@ -550,12 +550,11 @@ def test_numbers_that_refer_to_nothing_are_found(leaky):
 
 def test_damage_is_told_and_never_a_traceback(leaky, nested, monkeypatch):
     """Bytes changed at random, and files cut short, by a fixed seed."""
-    from varhandle.tflite import externalize_state
 
     class NoChild:
         ok, message = False, "not run here"
 
-    monkeypatch.setattr(externalize_state, "run_isolated", lambda *_, **__: NoChild)
+    monkeypatch.setattr("varhandle.sandbox.run_isolated", lambda *_, **__: NoChild)
     rng = np.random.default_rng(0)
     outcomes = set()
     for trial in range(600):

@@ -120,7 +120,7 @@ class OpenedCut:
         if tensor is None or not has_data(self.model.buffers[tensor.buffer]):
             return None
         key = VariableKey("", decode(tensor.name))
-        return constant_value(key, tensor, self.model.buffers[tensor.buffer].data)
+        return constant_value(key, tensor, self.model.buffers[tensor.buffer].data).numpy()
 
     def set_constant(self, place: int, value: Array) -> None:
         """Let the file hold another value, of any shape."""

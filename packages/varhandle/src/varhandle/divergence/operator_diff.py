@@ -55,7 +55,7 @@ class _StoredTrace(FileTrace):
     def data(self, tensor: int) -> Any:
         """Return the bytes of a constant."""
         held = self.model.buffers[self.subgraph.tensors[tensor].buffer].data
-        return stored_bytes(self._path, self._part, np.asarray(held))
+        return stored_bytes(self._path, self._part, held)
 
 
 def diff_operators(

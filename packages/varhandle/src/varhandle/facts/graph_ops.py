@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
@@ -158,6 +157,8 @@ def reason_against_name(op: str) -> str | None:
 
 def ask(python: str = sys.executable) -> tuple[str, list[RegisteredOp]]:
     """Return the version and the registry of another Python's TensorFlow."""
+    import subprocess  # not above: reading a model needs none, and a browser has none
+
     done = subprocess.run([python, "-c", _ASK], capture_output=True, text=True, check=False)
     for line in done.stdout.splitlines():
         if line.startswith("OPS "):

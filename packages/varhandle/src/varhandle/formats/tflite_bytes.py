@@ -61,12 +61,13 @@ def read_graph_part(path: Path) -> bytes | memoryview:
 def stored_bytes(path: Path, part: bytes | memoryview, view: Any) -> Any:
     """Return the bytes of a constant, of which ``read_graph_part`` may have left a hole.
 
-    ``view`` is the array over them in what it gave, ``part``.
+    ``view`` is what lies over them in what it gave, ``part``. The answer is an array of NumPy's.
     """
-    if isinstance(part, bytes):
-        return view
     import numpy as np
 
+    view = np.asarray(view)
+    if isinstance(part, bytes):
+        return view
     start = view.ctypes.data - np.frombuffer(part, np.uint8).ctypes.data
     return np.frombuffer(read_stretch(path, start, view.size), np.uint8)
 

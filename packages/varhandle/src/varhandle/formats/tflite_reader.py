@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ai_edge_litert import schema_py_generated as schema
 
 from varhandle.formats.embedded_code import code_in_functions
+from varhandle.formats.tflite_vectors import vector
 from varhandle.graph import Function, Graph, ModelFileError, Node, Shape, Signature, TensorSpec
 from varhandle.graph.model import MOST_NODES, Variable, refuse_too_much
 from varhandle.graph.op_roles import TFLITE_VARIABLES
@@ -152,9 +153,9 @@ class _Reader:
         self._range(len(value or b""))
         return (value or b"").decode(errors="replace")
 
-    def _integers(self, table: Any, vector: str) -> list[int]:
-        length = getattr(table, f"{vector}Length")()
-        return getattr(table, f"{vector}AsNumpy")().tolist() if self._range(length) else []
+    def _integers(self, table: Any, field: str) -> list[int]:
+        length = getattr(table, f"{field}Length")()
+        return vector(table, field).tolist() if self._range(length) else []
 
     def _read_op(self, op_code: Any) -> tuple[str, bool]:
         """Return an op's name, and whether it is a custom op."""
@@ -209,17 +210,17 @@ class _Reader:
         ends = (tuple(spec for spec in one if spec) for one in (inputs, outputs))
         return Function(name, tuple(nodes), *ends)
 
-    def _pick(self, specs: list[TensorSpec], table: Any, vector: str) -> list[TensorSpec | None]:
+    def _pick(self, specs: list[TensorSpec], table: Any, field: str) -> list[TensorSpec | None]:
         """Return the tensors whose numbers a vector lists; -1 stands for one left out."""
-        numbers = self._integers(table, vector)
+        numbers = self._integers(table, field)
         return [specs[number] if number >= 0 else None for number in numbers]
 
     def _read_tensor(self, tensor: Any, name: str) -> TensorSpec:
         shape: Shape | None = None
         if tensor.HasRank() or tensor.ShapeLength():
             # The signature has -1 for a dimension that is not known; the shape has 1 there.
-            vector = "ShapeSignature" if tensor.ShapeSignatureLength() else "Shape"
-            shape = tuple(n if n >= 0 else None for n in self._integers(tensor, vector))
+            field = "ShapeSignature" if tensor.ShapeSignatureLength() else "Shape"
+            shape = tuple(n if n >= 0 else None for n in self._integers(tensor, field))
         number = tensor.Type()
         return TensorSpec(name, _DTYPES.get(number, f"dtype_{number}"), shape)
 

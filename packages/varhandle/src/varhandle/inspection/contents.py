@@ -72,5 +72,9 @@ def inspect_model(source: str | os.PathLike[str]) -> ModelContents:
 
     Raises ``ModelFileError`` where there is no model, or none that can be read.
     """
-    graph = read_graph(source)
+    return contents_of(read_graph(source))
+
+
+def contents_of(graph: Graph) -> ModelContents:
+    """List the variables and the ops of a model that was read."""
     return ModelContents(graph, variable_table(graph), op_histogram(graph))

@@ -14,14 +14,11 @@ import html
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
 from varhandle.display import Rich, join_all, panel_html, table_html, table_text
-from varhandle.sandbox import run_isolated
 from varhandle.tflite.flatbuffer import (
     callees,
     compact,
@@ -33,6 +30,7 @@ from varhandle.tflite.flatbuffer import (
     tensor_maps,
     unpack,
 )
+from varhandle.tflite.plain_array import ArrayMapping, PlainArray
 from varhandle.tflite.subgraph_rewriter import Effects, SubgraphRewriter
 from varhandle.tflite.variable_values import (
     CannotLiftError,
@@ -41,17 +39,18 @@ from varhandle.tflite.variable_values import (
     checked_value,
     constant_value,
     dtype_name,
-    numpy_dtype,
     shape_of,
+    value_dtype,
     value_spec,
 )
 
-Array = npt.NDArray[Any]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
 
 UNSIGNED = ""
 """Stands for the main graph of a file that has no signature for it."""
-
-_SUMMARIZED = 3  # values of an initial value that a table shows
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class StateVariable:
     name: str | None  # of the input and the output that carry it; None if it became a constant
     dtype: str
     shape: tuple[int | None, ...]
-    initial: Array | None = field(compare=False)  # None if it has none, and no signature needs it
+    initial: PlainArray | None = field(compare=False)  # None if no signature needs it
     read_by: tuple[str, ...]
     assigned_by: tuple[str, ...]
 
@@ -130,7 +129,7 @@ class Lifted(Rich):
                 variable.name or "constant",
                 variable.dtype,
                 "[" + ", ".join("?" if n is None else str(n) for n in variable.shape) + "]",
-                _summary(variable.initial),
+                "none" if variable.initial is None else variable.initial.summary(),
                 join_all((name or "(main)" for name in variable.read_by), "-"),
                 join_all((name or "(main)" for name in variable.assigned_by), "-"),
             )
@@ -157,17 +156,6 @@ _HEADERS = ("variable", "state name", "dtype", "shape", "initial value", "read b
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _summary(value: Array | None) -> str:
-    """Say in a few characters what an array holds."""
-    if value is None:
-        return "none"
-    if value.size == 0:
-        return "empty"
-    some = value.flat[: 1 if (value == value.flat[0]).all() else _SUMMARIZED]
-    words = ", ".join(f"{one:.4g}" if value.dtype.kind in "fc" else str(one) for one in some)
-    return f"{words}, …" if len(some) > 1 and value.size > len(some) else words
 
 
 def lift_state(model: bytes, initial_values: Mapping[str, npt.ArrayLike] | None = None) -> Lifted:
@@ -260,8 +248,6 @@ class _Lift:
                 f"nothing in the file initializes the variable {key.name}; "
                 "give its first value in initial_values"
             )
-        for value in initial.values():
-            value.flags.writeable = False
         used = sorted(assigned | needed)
         state_names = _state_names(sorted(assigned), self._signatures)
         self._begin_writing(initial, needed - assigned)
@@ -275,7 +261,7 @@ class _Lift:
 
         return Lifted(
             content,
-            {name: initial[key] for key, name in state_names.items() if key in initial},
+            ArrayMapping({n: initial[key] for key, n in state_names.items() if key in initial}),
             sides(lambda effects: effects.reads),
             sides(lambda effects: effects.assigns),
             tuple(self._variable(key, state_names.get(key), initial.get(key)) for key in used),
@@ -293,7 +279,7 @@ class _Lift:
             "worked with the shape of the first value: compare the answers with TensorFlow's."
         )
 
-    def _initial_values(self) -> dict[VariableKey, Array]:
+    def _initial_values(self) -> dict[VariableKey, PlainArray]:
         """Return the value that each variable has after every ``CALL_ONCE``."""
         once = dict.fromkeys(
             callee
@@ -301,7 +287,7 @@ class _Lift:
             if op_name(self.model, operator) == "CALL_ONCE"
             for callee in callees(operator)
         )
-        values: dict[VariableKey, Array] = {}
+        values: dict[VariableKey, PlainArray] = {}
         for number in once:
             effects = self.rewriter.effects(number)
             for key in sorted(effects.reads):
@@ -313,7 +299,9 @@ class _Lift:
             values.update(self._run_initializer(number, sorted(effects.assigns)))
         return values
 
-    def _run_initializer(self, number: int, keys: list[VariableKey]) -> dict[VariableKey, Array]:
+    def _run_initializer(
+        self, number: int, keys: list[VariableKey]
+    ) -> dict[VariableKey, PlainArray]:
         """Return what a subgraph assigns: constants are read, the rest is computed."""
         specs = {key: value_spec(self.rewriter.values[key]) for key in keys}
         self.rewriter.begin_writing(specs, {})
@@ -331,20 +319,24 @@ class _Lift:
             values.update(zip(computed, self._compute(new, list(computed)), strict=True))
         return values
 
-    def _compute(self, number: int, keys: list[VariableKey]) -> list[Array]:
+    def _compute(self, number: int, keys: list[VariableKey]) -> list[PlainArray]:
         for key in keys:
-            numpy_dtype(key, self.rewriter.values[key][0])
+            value_dtype(key, self.rewriter.values[key][0])
         content = pack(compact(self.model, [number]))
+        names = ", ".join(key.name for key in keys)
+        try:
+            from varhandle.sandbox import run_isolated
+        except ImportError as error:  # as in a browser, where there are no processes
+            fault = f"the initial value of {names} is computed, and there is no interpreter here"
+            raise CannotLiftError(f"{fault}: lift the file where LiteRT is installed") from error
         record = run_isolated(run_once, content, timeout=120.0, tensorflow=False)
         if not record.ok:
-            names = ", ".join(key.name for key in keys)
             reason = record.message.strip().splitlines()[0] if record.message.strip() else "no word"
             raise CannotLiftError(f"the initial value of {names} cannot be computed: {reason}")
-        values: list[Array] = record.value
-        return values
+        return list(map(PlainArray.of, record.value))
 
     def _begin_writing(
-        self, initial: Mapping[VariableKey, Array], constants: set[VariableKey]
+        self, initial: Mapping[VariableKey, PlainArray], constants: set[VariableKey]
     ) -> None:
         specs = {
             key: value_spec(tensors, initial.get(key))
@@ -352,9 +344,8 @@ class _Lift:
         }
         buffers = {}
         for key in sorted(constants):
-            plain = np.ascontiguousarray(initial[key]).reshape(-1).view(np.uint8)
             buffers[key] = len(self.model.buffers)
-            self.model.buffers.append(schema.BufferT(plain if plain.size else None))
+            self.model.buffers.append(schema.BufferT(initial[key].data or None))
         self.rewriter.begin_writing(specs, buffers)
 
     def _content(self, state_names: Mapping[VariableKey, str]) -> bytes:
@@ -397,7 +388,9 @@ class _Lift:
         except ValueError as error:
             raise CannotLiftError(str(error)) from error
 
-    def _variable(self, key: VariableKey, name: str | None, initial: Array | None) -> StateVariable:
+    def _variable(
+        self, key: VariableKey, name: str | None, initial: PlainArray | None
+    ) -> StateVariable:
         tensor = value_spec(self.rewriter.values[key], initial)
         return StateVariable(
             variable=key.name,

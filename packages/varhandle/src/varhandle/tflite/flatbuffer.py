@@ -1,10 +1,10 @@
 """Unpack a .tflite file into objects, and pack an edited one again.
 
-The objects are the schema's own (``ModelT``, ``SubGraphT``, ``OperatorT``, ``TensorT``), as
-``ai_edge_litert.tools.flatbuffer_utils`` uses them. They refer to each other by index: an operator
-to tensors, an op code and subgraphs, a tensor to a buffer. ``unpack`` checks every such index once,
-so that an edit need not; ``compact`` keeps what can be reached and gives it new indices. Weights
-are views of the file's bytes, and are never copied before the new file is packed.
+The objects are the schema's own (``ModelT``, ``SubGraphT``, ``OperatorT``, ``TensorT``). They refer
+to each other by index: an operator to tensors, an op code and subgraphs, a tensor to a buffer.
+``unpack`` checks every such index once, so that an edit need not; ``compact`` keeps what can be
+reached and gives it new indices. Weights are views of the file's bytes, and are never copied before
+the new file is packed.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import copy
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
+import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
-from ai_edge_litert.tools import flatbuffer_utils
 
 from varhandle.formats import read_graph
+from varhandle.formats.tflite import MARK
+from varhandle.formats.tflite_vectors import vector
 from varhandle.graph import ModelFileError
 from varhandle.tflite.file_mark import check_mark
 
@@ -42,7 +43,7 @@ def unpack(data: bytes | memoryview, source: str = "<bytes>") -> schema.ModelT:
     check_mark(data, source)
     read_graph(data)  # it counts every item against the file's size, which the schema does not
     try:
-        model = flatbuffer_utils.convert_bytearray_to_object(data)
+        model = _objects(data)
         _bring_inside(model, data)
         _check(model)
     except Exception as error:  # the generated reader checks nothing, and raises whatever there is
@@ -62,7 +63,33 @@ def pack(model: schema.ModelT) -> bytes:
         raise ValueError("the weights take over 2 GiB, more than one flatbuffer can hold")
     written = copy.copy(model)
     written.buffers = [_AlignedBuffer(buffer.data) for buffer in model.buffers]
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(written))
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(written.Pack(builder), file_identifier=MARK)
+    return bytes(builder.Output())
+
+
+class _ModelWithoutBuffers(schema.Model):
+    """An accessor that hides the weights: without NumPy they would become lists of numbers."""
+
+    def BuffersIsNone(self) -> bool:  # noqa: N802 - the schema's name
+        return True
+
+
+def _objects(data: bytes | memoryview) -> schema.ModelT:
+    root = schema.Model.GetRootAs(data, 0)
+    model = schema.ModelT.InitFromObj(_over(root._tab, _ModelWithoutBuffers()))
+    model.buffers = [_buffer(root.Buffers(i)) for i in range(root.BuffersLength())]
+    return model
+
+
+def _over(table: Any, accessor: schema.Model) -> schema.Model:
+    accessor.Init(table.Bytes, table.Pos)
+    return accessor
+
+
+def _buffer(stored: schema.Buffer) -> schema.BufferT:
+    data = None if stored.DataIsNone() else vector(stored, "Data")
+    return schema.BufferT(data, stored.Offset(), stored.Size())
 
 
 class _AlignedBuffer(schema.BufferT):
@@ -73,16 +100,28 @@ class _AlignedBuffer(schema.BufferT):
     """
 
     def Pack(self, builder: Any) -> int:  # noqa: N802 - the schema's name
+        place = None
         if self.data is not None:
-            builder.Prep(_ALIGNMENT, len(self.data))
-        return int(super().Pack(builder))
+            data = bytes(self.data)
+            builder.Prep(_ALIGNMENT, len(data))
+            place = builder.CreateByteVector(data)
+        schema.BufferStart(builder)
+        if place is not None:
+            schema.BufferAddData(builder, place)
+        schema.BufferAddOffset(builder, self.offset)
+        schema.BufferAddSize(builder, self.size)
+        return int(schema.BufferEnd(builder))
 
 
 def op_name(model: schema.ModelT, operator: schema.OperatorT) -> str:
     """Return the schema's name of an operator's op, such as ``READ_VARIABLE`` or ``CUSTOM``."""
-    code = model.operatorCodes[operator.opcodeIndex]
-    number = flatbuffer_utils.get_builtin_code_from_operator_code(code)
+    number = builtin_code(model.operatorCodes[operator.opcodeIndex])
     return _OPS.get(number, f"BUILTIN_{number}")
+
+
+def builtin_code(code: schema.OperatorCodeT) -> int:
+    """Return the number of an op: old files have it in one field, new ones in the other."""
+    return max(int(code.builtinCode), int(code.deprecatedBuiltinCode))
 
 
 def decode(name: bytes | str | None) -> str:
@@ -120,9 +159,14 @@ def callees(operator: schema.OperatorT) -> tuple[int, ...]:
         for options in (operator.builtinOptions, operator.builtinOptions2)
         for name in _subgraph_fields(options)
         if getattr(options, name) is not None
-        for number in np.atleast_1d(getattr(options, name))
+        for number in _each(getattr(options, name))
         if number >= 0  # some options have -1 for a subgraph that is left out
     )
+
+
+def _each(value: Any) -> Any:
+    """Return a vector as it is, and a single number as a vector of one."""
+    return value if hasattr(value, "__len__") else (value,)
 
 
 def with_callees(operator: schema.OperatorT, renumbered: Mapping[int, int]) -> schema.OperatorT:
@@ -135,10 +179,10 @@ def with_callees(operator: schema.OperatorT, renumbered: Mapping[int, int]) -> s
         options = copy.copy(options)  # the copy of the operator still shares them
         for name in _subgraph_fields(options):
             value = getattr(options, name)
-            if isinstance(value, (int, np.integer)):
-                setattr(options, name, renumbered.get(int(value), int(value)))
-            elif value is not None:
+            if hasattr(value, "__len__"):
                 setattr(options, name, [renumbered.get(int(n), int(n)) for n in value])
+            elif value is not None:
+                setattr(options, name, renumbered.get(int(value), int(value)))
         setattr(changed, place, options)
     return changed
 
@@ -266,8 +310,8 @@ class _Compaction:
         old = self._old.subgraphs[number]
         used = {*indices(old.inputs), *self._edges(number)}
         for operator in operators:
-            for vector in (operator.inputs, operator.outputs, operator.intermediates):
-                used.update(indices(vector))
+            for side in (operator.inputs, operator.outputs, operator.intermediates):
+                used.update(indices(side))
         used.discard(_OMITTED)
         renumbered = {tensor: new for new, tensor in enumerate(sorted(used))}
         self._tensors[number] = {**renumbered, _OMITTED: _OMITTED}
@@ -288,9 +332,9 @@ class _Compaction:
     def _operator(self, old: schema.OperatorT, renumbered: Mapping[int, int]) -> schema.OperatorT:
         new = with_callees(old, self._subgraphs)
         new.opcodeIndex = self._codes.setdefault(old.opcodeIndex, len(self._codes))
-        for vector in ("inputs", "outputs", "intermediates"):
-            if getattr(old, vector) is not None:
-                setattr(new, vector, [renumbered[n] for n in indices(getattr(old, vector))])
+        for side in ("inputs", "outputs", "intermediates"):
+            if getattr(old, side) is not None:
+                setattr(new, side, [renumbered[n] for n in indices(getattr(old, side))])
         return new
 
     def _signature(self, old: schema.SignatureDefT) -> schema.SignatureDefT:
@@ -328,10 +372,10 @@ def _bring_inside(model: schema.ModelT, data: bytes | memoryview) -> None:
             op.largeCustomOptionsOffset = op.largeCustomOptionsSize = 0
 
 
-def _outside(data: bytes | memoryview, offset: int, size: int) -> np.ndarray[Any, Any]:
+def _outside(data: bytes | memoryview, offset: int, size: int) -> memoryview:
     if offset + size > len(data):
         raise ValueError(f"a buffer ends at byte {offset + size} of {len(data)}")
-    return np.frombuffer(data, np.uint8, size, offset)
+    return memoryview(data)[offset : offset + size]
 
 
 def _check(model: schema.ModelT) -> None:

@@ -9,13 +9,14 @@ import os
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from varhandle.atomic_write import check_replaceable, write_all
 from varhandle.graph import ModelFileError
+from varhandle.tflite.plain_array import plain_arrays
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 
 def check_target(target: Path, *kept: Path) -> None:
@@ -71,7 +72,7 @@ def as_npz(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
     """Pack arrays as ``numpy.savez`` does, which cannot pack one named ``file``."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
-        for name, value in arrays.items():
+        for name, value in plain_arrays(arrays).items():
             with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as entry:
-                np.lib.format.write_array(entry, value, allow_pickle=False)
+                entry.write(value.npy())
     return packed.getvalue()

@@ -19,10 +19,16 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ai_edge_litert import schema_py_generated as schema
-from ai_edge_litert.tools import flatbuffer_utils
 
 from varhandle.graph import variable_role
-from varhandle.tflite.flatbuffer import callees, decode, indices, op_name, with_callees
+from varhandle.tflite.flatbuffer import (
+    builtin_code,
+    callees,
+    decode,
+    indices,
+    op_name,
+    with_callees,
+)
 from varhandle.tflite.variable_values import CannotLiftError, VariableKey
 
 _CAST = schema.BuiltinOperator.CAST
@@ -224,7 +230,7 @@ class SubgraphRewriter:
         """Return the index of the op code of ``CAST``, which may have to be added."""
         codes = self.model.operatorCodes
         for number, code in enumerate(codes):
-            if flatbuffer_utils.get_builtin_code_from_operator_code(code) == _CAST:
+            if builtin_code(code) == _CAST:
                 return number
         codes.append(schema.OperatorCodeT(_CAST, None, 1, _CAST))
         return len(codes) - 1

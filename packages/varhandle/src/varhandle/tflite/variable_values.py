@@ -7,24 +7,22 @@ it and assigned to it, which need not agree.
 from __future__ import annotations
 
 import copy
-import re
+import math
+import struct
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
 from varhandle.errors import VarhandleError
 from varhandle.graph import shape_fits
 from varhandle.tflite.flatbuffer import indices
+from varhandle.tflite.plain_array import SIZES, PlainArray
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 _NAMES = {value: name.lower() for name, value in vars(schema.TensorType).items()}
-_DTYPES = {
-    value: np.dtype(name)
-    for value, name in _NAMES.items()
-    if re.fullmatch(r"u?int(8|16|32|64)|float(16|32|64)|bool|complex(64|128)", name)
-}
 
 
 class CannotLiftError(VarhandleError, ValueError):
@@ -46,12 +44,12 @@ def dtype_name(tensor: schema.TensorT) -> str:
     return _NAMES.get(tensor.type, str(tensor.type))
 
 
-def numpy_dtype(key: VariableKey, tensor: schema.TensorT) -> np.dtype[Any]:
-    """Return NumPy's dtype of a variable's value; ``CannotLiftError`` if NumPy lacks it."""
-    if tensor.type not in _DTYPES:
-        fault = f"the variable {key.name} is of dtype {dtype_name(tensor)}, which NumPy lacks"
-        raise CannotLiftError(fault)
-    return _DTYPES[tensor.type]
+def value_dtype(key: VariableKey, tensor: schema.TensorT) -> str:
+    """Return the dtype of a variable's value; ``CannotLiftError`` if NumPy lacks it."""
+    name = dtype_name(tensor)
+    if name not in SIZES:
+        raise CannotLiftError(f"the variable {key.name} is of dtype {name}, which NumPy lacks")
+    return name
 
 
 def shape_of(tensor: schema.TensorT) -> tuple[int, ...] | None:
@@ -66,12 +64,13 @@ def _quantization(tensor: schema.TensorT) -> tuple[Any, ...]:
     parameters = tensor.quantization
     if parameters is None or parameters.scale is None or not len(parameters.scale):
         return ()
-    scales = tuple(float(np.float32(scale)) for scale in parameters.scale)
+    count = len(parameters.scale)
+    scales = struct.unpack(f"{count}f", struct.pack(f"{count}f", *parameters.scale))
     return scales, tuple(indices(parameters.zeroPoint)), parameters.quantizedDimension
 
 
 def value_spec(
-    tensors: Sequence[schema.TensorT], initial: npt.NDArray[Any] | None = None
+    tensors: Sequence[schema.TensorT], initial: PlainArray | None = None
 ) -> schema.TensorT:
     """Return a tensor as all values of a variable are: dimensions on which they differ are open."""
     shapes = [shape for shape in map(shape_of, tensors) if shape is not None]
@@ -88,7 +87,7 @@ def value_spec(
 
 def check_values(key: VariableKey, tensors: Sequence[schema.TensorT]) -> None:
     """Refuse a variable whose bytes do not mean the same wherever they are read or assigned."""
-    numpy_dtype(key, tensors[0])
+    value_dtype(key, tensors[0])
     variable = f"the variable {key.name}"
     if len({tensor.type for tensor in tensors}) > 1:
         raise CannotLiftError(f"{variable} is of several dtypes")
@@ -107,25 +106,22 @@ def check_values(key: VariableKey, tensors: Sequence[schema.TensorT]) -> None:
         )
 
 
-def constant_value(
-    key: VariableKey, tensor: schema.TensorT, data: npt.NDArray[np.uint8] | None
-) -> npt.NDArray[Any]:
+def constant_value(key: VariableKey, tensor: schema.TensorT, data: memoryview | None) -> PlainArray:
     """Return a stored first value; ``CannotLiftError`` if its bytes are no plain array."""
-    dtype, shape = numpy_dtype(key, tensor), indices(tensor.shape)
+    dtype, shape = value_dtype(key, tensor), tuple(indices(tensor.shape))
     stored = 0 if data is None else len(data)
-    if tensor.sparsity is not None or stored != dtype.itemsize * int(np.prod(shape)):
+    if tensor.sparsity is not None or stored != SIZES[dtype] * math.prod(shape):
         raise CannotLiftError(
             f"the initial value of the variable {key.name} is not stored as a plain array"
         )
-    plain = np.empty(0, np.uint8) if data is None else np.ascontiguousarray(data)
-    return plain.view(dtype).reshape(shape)
+    return PlainArray(dtype, shape, b"" if data is None else bytes(data))
 
 
-def checked_value(
-    key: VariableKey, given: npt.ArrayLike, tensor: schema.TensorT
-) -> npt.NDArray[Any]:
+def checked_value(key: VariableKey, given: npt.ArrayLike, tensor: schema.TensorT) -> PlainArray:
     """Return a first value that a caller gives, in the variable's dtype, or say why not."""
-    dtype, shape = numpy_dtype(key, tensor), shape_of(tensor) or ()
+    import numpy as np
+
+    dtype, shape = np.dtype(value_dtype(key, tensor)), shape_of(tensor) or ()
     value = np.asarray(given)
     if not np.can_cast(value.dtype, dtype, "same_kind"):
         raise ValueError(f"initial_values: {key.name} is {dtype}, and not {value.dtype}")
@@ -133,4 +129,4 @@ def checked_value(
         raise ValueError(
             f"initial_values: {key.name} is of shape {list(shape)}, and not {list(value.shape)}"
         )
-    return value.astype(dtype)
+    return PlainArray.of(value.astype(dtype))
