@@ -1,6 +1,7 @@
 """The slides: what of a notebook a room sees. That nothing is cut off, a browser test says."""
 
 import copy
+import html
 import json
 import re
 
@@ -111,8 +112,11 @@ def test_a_quiz_is_a_slide_and_its_answers_are_the_speakers():
     (kind, quiz), (_, notes) = deck_of(cell)
     assert kind == "subslide"
     assert quiz.metadata["transient"] == {"remove_source": True}
+    shown_html = quiz.outputs[0].data["text/html"]
+    assert "running notebook" not in shown_html
     for number, question in enumerate(quiz_questions("the_error"), start=1):
         assert f"{number}. {question.right}" in notes.source
+        assert all(html.escape(option) in shown_html for option in question.options)
 
 
 def test_sections_begin_slides_and_what_does_not_fit_goes_on_to_the_next():
@@ -125,6 +129,29 @@ def test_sections_begin_slides_and_what_does_not_fit_goes_on_to_the_next():
     assert len(parts) > 1
     assert max(len(part.splitlines()) for part in parts) <= LINES
     assert "\n\n".join(parts) == code
+
+
+def test_a_heading_within_a_text_begins_the_slide_of_what_comes_below():
+    text = "Why it is so.\n\n## The next\n\nIts first words.\n\n### Exercise"
+    cells = nbformat.v4.new_markdown_cell(text), nbformat.v4.new_code_cell("x = 1")
+    parts = [(kind, cell.source) for kind, cell in deck_of(*cells)]
+    assert parts == [
+        ("subslide", "Why it is so."),
+        ("slide", "## The next\n\nIts first words."),
+        ("subslide", "### Exercise"),
+        ("-", "x = 1"),
+    ]
+
+
+@every
+def test_an_output_brings_no_slide_of_its_own(decks, path):
+    """reveal.js takes every <section> for a slide, and skips what stands around one within."""
+    deck = (decks.folder / f"{path.stem}.html").read_text(encoding="utf-8")
+    depth, deepest = 0, 0
+    for tag in re.findall(r"</?section\b", deck):
+        depth += 1 if tag == "<section" else -1
+        deepest = max(deepest, depth)
+    assert deepest == 2
 
 
 def test_what_follows_a_question_stands_on_another_slide():

@@ -72,7 +72,8 @@ def test_ways_to_find_the_layer(outcome, code):
         (finding(differs="np.allclose(got[name], wanted[name], atol=1e-4)"), "that is rounding"),
         (finding(differs="True"), "that is rounding"),
         (finding(differs="False"), "The fault is in strokes"),
-        (finding(end="None"), "returned `None`"),
+        (finding(end="None"), 'return the text `"none"`'),
+        (finding(returned="None"), "returned `None`"),
         (finding(end='"agree"'), "is no layer of the model"),
         (finding(returned="list(wanted).index(name)"), 'the name of a layer, or `"none"`'),
         (finding(returned="[name]"), 'the name of a layer, or `"none"`'),
@@ -147,6 +148,16 @@ def test_each_fault_of_the_check_differs_first_where_it_was_planted():
 def test_which_layers_differ_is_read_off_the_run(differs, key):
     names = ("edges", "shrink", "strokes", "flatten")
     assert content.how_many_differ(dict(zip(names, differs, strict=True))) == key
+
+
+def test_locate_names_the_planted_op_and_both_options_in_words():
+    names = {}
+    for cell in ("imports", "locate"):
+        names = execute(source(load("35_find_the_op.ipynb"), cell), names)
+    first = names["location"].first
+    assert first["op"] == "CONV_2D"
+    assert "strokes" in first["tensor"]
+    assert "is RELU_N1_TO_1 where a fresh conversion has RELU" in first["why"]
 
 
 def test_the_converter_still_loses_the_activation_that_the_lesson_shows(tf):

@@ -59,6 +59,7 @@ def test_ways_to_learn_through_relu6(outcome, code):
         (custom(f"return -upstream * {OPEN}"), "sign"),
         (custom("return upstream * tf.nn.relu6(x)"), "*changes*"),
         (custom("return upstream"), "Where is `relu6` flat"),
+        (custom("return upstream * (x > 0) * (x < 6)"), "of booleans"),
         (custom("return upstream * x"), "How much does `relu6` change there"),
         (custom(f"return tf.reduce_sum(upstream * {OPEN})"), "has the shape ()"),
         (custom("return tf.raw_ops.Relu6Grad(gradients=upstream, features=x)"), "tf.Relu6Grad"),

@@ -21,6 +21,7 @@ from varhandle.atomic_write import write_all
 from varhandle.display import panel_html
 from workbook_lib.lesson.content import prediction_question, quiz_questions
 from workbook_lib.lesson.observations import observed_line, question_lines
+from workbook_lib.lesson.quizzes import Quiz
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -74,14 +75,23 @@ def _slide_cells(notebook: NotebookNode) -> Iterator[tuple[NotebookNode, str]]:
         if cell.metadata.get("slideshow", {}).get("slide_type") == "skip":
             continue
         if cell.cell_type == "markdown":
-            first = cell.source.lstrip().partition("\n")[0]
-            if first.startswith("#"):
-                setting_up = first == "## Setting up"
-            starts = "slide" if first.startswith(("# ", "## ")) else ""
-            if not setting_up:
-                yield from _paragraphs(cell, starts or ("subslide" if first[:1] == "#" else ""))
+            for section in _sections(cell):
+                first = section.source.lstrip().partition("\n")[0]
+                if first.startswith("#"):
+                    setting_up = first == "## Setting up"
+                below = "subslide" if first.startswith("#") else ""
+                starts = "slide" if first.startswith(("# ", "## ")) else below
+                if not setting_up:
+                    yield from _paragraphs(section, starts)
         elif not setting_up and not _NOT_SHOWN & set(cell.metadata.get("tags", ())):
             yield from _code(cell)
+
+
+def _sections(cell: NotebookNode) -> list[NotebookNode]:
+    """Part a text above each heading in it, which stands on the slide of what comes below."""
+    if "<details" in cell.source:
+        return [cell]
+    return [_with(cell, source=part) for part in re.split(r"\n\n(?=##+ )", cell.source)]
 
 
 def _paragraphs(cell: NotebookNode, starts: str) -> Iterator[tuple[NotebookNode, str]]:
@@ -108,6 +118,7 @@ def _code(cell: NotebookNode) -> Iterator[tuple[NotebookNode, str]]:
             output.data["text/html"] = _question(lines)
             cell.metadata.update(question=True, notes=_VOTE)
         elif "data" in output and (quiz := _QUIZ.search(cell.source)):
+            output.data["text/html"] = Quiz(quiz[1]).questions_html()
             cell.metadata.update(question=True, notes=_quiz_answers(quiz[1]))
         elif observed and (asked := _OBSERVE.search(cell.source)):
             output.data["text/html"] = panel_html("neutral", observed)

@@ -26,8 +26,9 @@ _OWN = (
     "nobody watched, and nobody has signed it. The name is the one that the learner typed."
 )
 _PRINT = (
-    "To print it, or to keep it as a PDF: Ctrl+P (on a Mac ⌘P). In JupyterLab, first right-click "
-    "certificate.html in the list of files and choose “Open in New Browser Tab”."
+    "To print it, or to keep it as a PDF: Ctrl+P (on a Mac ⌘P). In JupyterLab, first go one folder "
+    "up from the lessons in the list of files, right-click certificate.html and choose “Open in "
+    "New Browser Tab”."
 )
 _STYLE = Path(__file__).with_name("certificate.css")
 

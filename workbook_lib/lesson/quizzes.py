@@ -52,11 +52,14 @@ class Quiz(Control):
     def html(self) -> str:
         """Return the same, a frame for each question."""
         *_, how = self.text().splitlines()
-        asked = "".join(
+        return self.questions_html() + paragraphs_html(how)
+
+    def questions_html(self) -> str:
+        """Return the frames without how to answer, for a slide."""
+        return "".join(
             _asked_html(number, question, "".join(map(_line_html, _lines(question))))
             for number, question in enumerate(self.questions, start=1)
         )
-        return asked + paragraphs_html(how)
 
     def control(self) -> Any:
         """Return radio buttons for each question, with a place for the reason."""

@@ -39,9 +39,10 @@ class SideBySide(Rich):
 
     def html(self) -> str:
         blocks = "".join(
-            '<section style="flex: 1 1 20em; min-width: 0; overflow-x: auto">'
+            # No <section>: a deck would take it for a slide.
+            '<div style="flex: 1 1 20em; min-width: 0; overflow-x: auto">'
             f'<div style="font-weight: bold; margin-bottom: 0.3em">{html.escape(title)}</div>'
-            f"{part.html()}</section>"
+            f"{part.html()}</div>"
             for title, part in self.parts.items()
         )
         return f'<div style="display: flex; flex-wrap: wrap; gap: 2em">{blocks}</div>'

@@ -29,7 +29,12 @@ def faulty_layer(function: Any) -> str:
        is false. The loop that finds none has ended: what is returned after it?
     """
     for (_, place), (wanted, got) in zip(_FAULTS, _compared(), strict=True):
-        answer = attempt(function, _copied(wanted), _copied(got))
+        try:
+            answer = attempt(function, _copied(wanted), _copied(got))
+        except Wrong as nothing:
+            if place != "none":
+                raise
+            raise Wrong(f'{nothing} Where all layers agree, return the text `"none"`.') from nothing
         expect(answer, str, 'the name of a layer, or `"none"`')
         if answer != place:
             raise Wrong(_what_is_wrong(answer, place, wanted, got))

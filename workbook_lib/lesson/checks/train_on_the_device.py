@@ -85,6 +85,11 @@ def _gradient_is_a_stub(function: Any) -> bool:
 
 
 def _judge_slopes(slopes: Any) -> None:
+    if slopes.dtype == bool:
+        raise Wrong(
+            "The gradient is of booleans, and `upstream` is lost: so multiplies TensorFlow by a "
+            "comparison. What makes numbers of `x > 0`?"
+        )
     lets_through = (_X > 0) & (_X < 6)
     if slopes.shape == _X.shape and np.allclose(slopes, _UPSTREAM * lets_through):
         return

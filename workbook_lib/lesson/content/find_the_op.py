@@ -77,8 +77,8 @@ QUIZ = (
 
 CARD = Card(
     symptom="A file converts, runs, and answers something else than its model.",
-    cause="One op computes otherwise, or its weights are others. Everything behind it differs as "
-    "well. `varhandle locate MODEL FILE.tflite` names the first.",
+    cause="One op computes otherwise, or its weights are others. What comes behind mostly differs "
+    "as well. `varhandle locate MODEL FILE.tflite` names the first.",
     cure="kept = Interpreter(model_content=content, experimental_preserve_all_tensors=True)\n"
     "kept.allocate_tensors()  # set the inputs, invoke, and get_tensor gives every op's output\n"
     "wanted = tf.keras.Model(model.inputs, [layer.output for layer in model.layers])",

@@ -26,7 +26,7 @@ QUIZ = (
             "That the file is right.": "The first call does not yet use anything that the file "
             "itself has kept.",
             "Nothing about the state: compare several calls in a row.": "What a call leaves "
-            "behind shows in the next one, and an error grows from there.",
+            "behind shows in the next one, and an error can grow from there.",
             "That the state began with the right value.": "Only if the answer depends on it, and "
             "what becomes of the state later is still open.",
         },

@@ -137,4 +137,11 @@ def told(times: float) -> str:
     """Say an error in words."""
     if math.isinf(times):
         return "differs, and nothing is allowed"
-    return f"{times:.2g} times what is allowed"
+    return f"{factor(times)} times what is allowed"
+
+
+def factor(times: float) -> str:
+    """Write a factor in two digits, without an exponent where people would not write one."""
+    if not 100 <= times < 1e6:
+        return f"{times:.2g}"
+    return f"{float(f'{times:.2g}'):,.0f}"

@@ -22,7 +22,7 @@ from varhandle.divergence.matching import align_files
 from varhandle.divergence.weights import HALF_DIGITS, largest_difference, plain_array
 from varhandle.formats import TFLITE
 from varhandle.formats.tflite_bytes import stored_bytes
-from varhandle.tflite.flatbuffer import decode, indices
+from varhandle.tflite.flatbuffer import decode, indices, option_text
 from varhandle.tflite.variable_values import dtype_name
 
 
@@ -102,7 +102,8 @@ def _options(op: FileOp, other: FileOp) -> Iterator[tuple[str, str]]:
         mine, theirs = (_settings(getattr(one.operator, place)) for one in (op, other))
         for name in sorted(mine.keys() | theirs.keys()):
             if mine.get(name) != theirs.get(name):
-                yield "options", f"{name}: {mine.get(name)}, now {theirs.get(name)}"
+                was, now = (option_text(name, one.get(name)) for one in (mine, theirs))
+                yield "options", f"{name}: {was}, now {now}"
     if _custom(op) != _custom(other):
         yield "options", "its custom options"
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from varhandle.display import printable
 from varhandle.divergence.file_trace import FileOp, FileTrace
 from varhandle.divergence.tensor_difference import STEPS, Difference
+from varhandle.tflite.flatbuffer import option_text
 
 Array = npt.NDArray[Any]
 
@@ -93,7 +94,8 @@ def computes_otherwise(op: FileOp, twin: FileOp) -> str:
     mine, sound = _options(op.operator), _options(twin.operator)
     for name, value in sound.items():
         if name in mine and not np.array_equal(np.asarray(mine[name]), np.asarray(value)):
-            return f"its option {name} is {mine[name]} where a fresh conversion has {value}"
+            has, wants = option_text(name, mine[name]), option_text(name, value)
+            return f"its option {name} is {has} where a fresh conversion has {wants}"
     return "on the same inputs, a fresh conversion of the op gives another output"
 
 

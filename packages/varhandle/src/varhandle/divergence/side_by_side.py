@@ -27,6 +27,8 @@ _IN_TEXT = 3
 _LONG = 3  # rows that are folded into one
 _SIMILAR = 0.99
 _SHORT = 40  # letters of a name in a row
+_BAR = '<span class="bar"> | </span>'  # where a page drops the style, as a notebook does unasked
+_BESIDE_FRESH = "beside a fresh conversion"
 _STYLE = Path(__file__).with_suffix(".css")
 _SCRIPT = Path(__file__).with_suffix(".js")
 
@@ -167,7 +169,7 @@ def _table(rows: Sequence[PairRow]) -> str:
             row.op["op"],
             short_name(row.tensor),
             short_name(row.node),
-            f"{drift.of_allowed(row.pair):.2g}" if row.pair else "",
+            drift.factor(drift.of_allowed(row.pair)) if row.pair else "",
             f"{row.pair['similarity']:.6f}" if row.pair else "",
         )
         for row in rows
@@ -184,7 +186,9 @@ def drift_words(found: Location) -> str:
         return "no op adds an error"
     number, before, own = most
     op = next(op["op"] for op in found.ops if op["number"] == number)
-    grown = f"from {before:.2g} to {own:.2g} times" if before else f"{own:.2g} times"
+    grown = f"{drift.factor(own)} times"
+    if before:
+        grown = f"from {drift.factor(before)} to {grown}"
     what = f"{grown} what is allowed" if math.isfinite(own) else "a difference of another kind"
     return f"operator {number}, {op}, adds most: {what}"
 
@@ -264,8 +268,8 @@ def _graphs(body: Iterable[str]) -> str:
     )
     return (
         f'<ul class="legend">{legend}</ul>'
-        '<div class="heads"><span>the model</span><span>the file</span></div>'
-        f'<div class="graphs sides"><ol>{"".join(body)}</ol>'
+        f'<div class="heads"><span>the model</span>{_BAR}<span>the file</span></div>'
+        f'<div class="graphs sides"><ul>{"".join(body)}</ul>'
         '<svg class="edges" aria-hidden="true"></svg></div>'
     )
 
@@ -284,7 +288,7 @@ def _folds(rows: Sequence[PairRow], ops: Mapping[str, str]) -> str:
         return lines
     return (
         f'<li><details class="stretch"><summary>{_stretch(rows)}</summary>'
-        f"<ol>{lines}</ol></details></li>"
+        f"<ul>{lines}</ul></details></li>"
     )
 
 
@@ -311,7 +315,7 @@ def _inside_html(row: PairRow, ops: Mapping[str, str]) -> str:
     why = "" if place["op"] else f'<li class="here"><p>{_text(place["why"])}</p></li>'
     return (
         f'<details class="stretch inside" open><summary>{what}: {_stretch(rows)}</summary>'
-        f"<ol>{_folds(rows[:begin], ops)}{near}{_folds(rows[end:], ops)}{why}</ol></details>"
+        f"<ul>{_folds(rows[:begin], ops)}{near}{_folds(rows[end:], ops)}{why}</ul></details>"
     )
 
 
@@ -351,24 +355,24 @@ def _row_html(row: PairRow, ops: Mapping[str, str]) -> str:
     mark, word = _MARKS[row.status]
     error = similarity = ""
     if row.pair:
-        similarity = f"<br>{row.pair['similarity']:.6f}"
+        similarity = f" <small>{row.pair['similarity']:.6f}</small>"
         times = drift.of_allowed(row.pair)
         if not row.pair["agrees"] and math.isfinite(times):
-            error = f"<br>{times:.2g} x allowed"
+            error = f" <small>{drift.factor(times)} x allowed</small>"
     nodes = row.op["nodes"]
     main = ops.get(row.node, "")
     fused = [op for op, name in nodes if name != row.node]
-    others = f"<small>with {_text(', '.join(fused[-4:]))}</small>" if fused else ""
+    others = f" <small>with {_text(', '.join(fused[-4:]))}</small>" if fused else ""
     if row.node:
         model = f"<b>{_text(main)}</b> {_text(short_name(row.node))}{others}"
     elif row.pair:
-        model = "beside a fresh conversion"
+        model = _BESIDE_FRESH
     else:
         model = "none"
     takes = row.op["inputs"]
     from_others = ""
     if takes and takes != [row.number - 1]:
-        from_others = f"<small>takes {', '.join(map(str, takes))}</small>"
+        from_others = f" <small>takes {', '.join(map(str, takes))}</small>"
     file = f"<b>{row.number} {_text(row.op['op'])}</b> {_text(short_name(row.tensor))}"
     said = f"operator {row.number}, {row.op['op']} {short_name(row.tensor)}, in the model "
     said += f"{main} {short_name(row.node) or 'nothing'}: {word}"
@@ -383,9 +387,9 @@ def _row_html(row: PairRow, ops: Mapping[str, str]) -> str:
         f'data-inputs="{_keys(row, takes)}" '
         f'data-node-inputs="{_keys(row, row.op["node_inputs"])}">'
         f'<summary aria-label="{_text(said)}"{current}>'
-        f'<span class="model box{"" if row.node else " none"}">{model}</span>'
+        f'<span class="model box{"" if row.node else " none"}">{model}</span>{_BAR}'
         f'<span class="link"><span>{mark} <i>{word.partition(",")[0]}</i>'
-        f"{similarity}{error}</span></span>"
+        f"{similarity}{error}</span></span>{_BAR}"
         f'<span class="file box">{file}{from_others}</span></summary>'
         f'<div class="values">{_values_html(row)}</div></details>{_inside_html(row, ops)}</li>'
     )
@@ -412,8 +416,9 @@ def _values_html(row: PairRow) -> str:
 def _statistics(pair: Mapping[str, Any]) -> list[str]:
     where = f" at {list(pair['place'])}" if pair["place"] else ""
     steps = "" if pair["steps"] is None else f", {pair['steps']:.2f} steps of its scale"
+    matched = f"matched by {pair['how']}" if pair["node"] else _BESIDE_FRESH
     lines = [
-        f"Call {pair['call']}, matched by {pair['how']}.",
+        f"Call {pair['call']}, {matched}.",
         f"Largest error {pair['largest']:.6g}{where}, mean {pair['mean']:.6g}{steps}; "
         f"{drift.told(drift.of_allowed(pair))}.",
     ]
@@ -424,7 +429,7 @@ def _values_table(pair: Mapping[str, Any]) -> str:
     got, expected = pair["got"], pair["expected"]
     if not got:
         return ""
-    places = [*(f"value {index}" for index in range(len(got) - 1)), "largest error"]
+    places = [*(f"value {index}" for index in range(len(got) - 1)), "where the error is largest"]
     lines = zip(places, map(_value, got), map(_value, expected), strict=True)
     caption = "The first values of both"
     return table_html(("at", "file", "model"), list(lines), caption)

@@ -33,6 +33,14 @@ _OPS = {
 _SIDE_EFFECTS = frozenset({"CUSTOM", "DELEGATE", "STABLEHLO_CUSTOM_CALL"})
 """Ops with outputs that may do something else as well: they stay, used or not."""
 
+_NAMED_OPTIONS = {
+    "fusedActivationFunction": schema.ActivationFunctionType,
+    "padding": schema.Padding,
+    "weightsFormat": schema.FullyConnectedOptionsWeightsFormat,
+    **dict.fromkeys(("inDataType", "outDataType", "outputType", "outType"), schema.TensorType),
+}
+"""Options of ops that are numbers in a file -> the schema's names of the numbers."""
+
 
 def unpack(data: bytes | memoryview, source: str = "<bytes>") -> schema.ModelT:
     """Read a .tflite file into objects, every index in them checked.
@@ -122,6 +130,14 @@ def op_name(model: schema.ModelT, operator: schema.OperatorT) -> str:
 def builtin_code(code: schema.OperatorCodeT) -> int:
     """Return the number of an op: old files have it in one field, new ones in the other."""
     return max(int(code.builtinCode), int(code.deprecatedBuiltinCode))
+
+
+def option_text(name: str, value: object) -> str:
+    """Write the value of an op's option as the schema names it, such as ``RELU``, or as it is."""
+    if name not in _NAMED_OPTIONS or type(value) is not int:
+        return str(value)
+    names = {number: word for word, number in vars(_NAMED_OPTIONS[name]).items() if word.isupper()}
+    return names.get(value, str(value))
 
 
 def decode(name: bytes | str | None) -> str:
