@@ -109,6 +109,11 @@ run: $(READY)  ## execute every notebook; report in workbook-output/
 
 site: $(READY)-site  ## execute every notebook; the workbook as pages in workbook-output/site
 	$(BIN)/workbook edition html --output "$(OUTPUT)/site"
+	$(BIN)/python -m workbook_lib.editions.page "$(OUTPUT)/site/page"
+
+# pyodide and LiteRT.js come from the npm registry, held to docs/page/package-lock.json.
+page: $(READY)  ## the tool as a page that runs in the browser, in workbook-output/page (needs npm)
+	$(BIN)/python -m workbook_lib.editions.page "$(OUTPUT)/page"
 
 dist: $(READY)-test  ## build and check the wheel and the sdist of each package, into dist/
 	@rm -rf dist
@@ -201,5 +206,5 @@ lock:  ## resolve the lock anew, keeping pins that still fit (needs uv)
 clean:  ## remove .venv and what runs leave behind
 	rm -rf $(VENV) workbook-output dist .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help setup lab hub machine offline run site pictures dist bench check test lint types unit notebooks browser refresh \
-	text untext lock clean
+.PHONY: help setup lab hub machine offline run site page pictures dist bench check test lint types unit notebooks browser \
+	refresh text untext lock clean

@@ -11,6 +11,7 @@ html_title = project
 language = "en"
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "generated_pages"]
+exclude_patterns = ["page"]  # it is built by itself: workbook_lib/editions/page.py
 suppress_warnings = ["myst.xref_missing"]  # links in README-like pages to files of the repository
 
 # The notebooks are shown as they were stored; nbval holds their outputs to a fresh run.
