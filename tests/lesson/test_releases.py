@@ -16,12 +16,14 @@ from workbook_lib.lesson.content import prediction_question
         ("2.8.4", "does not say that it works", "wrong"),
         ("2.9.99", "not a column", "wrong"),
         ("2.9.0", "not a column", "wrong"),
-        ("TensorFlow 2.9.3", "not a column", "wrong"),
+        ("TensorFlow 2.10", "earlier release", "wrong"),
         ("", "not a column", "wrong"),
         (2.9, "as text", "wrong"),
         ([2, 9, 3], "as text", "wrong"),
         ("2.9.3", "on by default", "right"),
         ("2.9", "were not measured", "right"),
+        ("TensorFlow 2.9.3", "on by default", "right"),
+        ("v2.9 ", "on by default", "right"),
     ],
 )
 def test_columns_of_the_matrix(answer, told, status):

@@ -1,9 +1,11 @@
 """Lesson 91: answers to its exercise, and the keys of its prediction."""
 
 import pytest
+import tensorflow as tf
 from notebook_cells import EXERCISES, assert_says
 
 from varhandle.sandbox import Record
+from workbook_lib.lesson.checks import the_article as checks
 from workbook_lib.lesson.content import the_article
 
 OTHER_MEND = "the_article/other-mend"
@@ -77,3 +79,8 @@ def test_other_mends(outcome, changes, status, told):
 )
 def test_where_the_example_stops_is_read_off_the_record(record, key):
     assert the_article.stage_of(record) == key
+
+
+def test_a_model_in_place_of_the_function_is_told_so():
+    model = tf.keras.Sequential([tf.keras.Input([10]), tf.keras.layers.Dense(10)])
+    assert_says(checks.other_mend(model), "the function itself", "wrong")

@@ -9,7 +9,7 @@ from lesson_cards import run_cure
 from notebook_cells import assert_says
 
 from varhandle.sandbox import Record
-from workbook_lib.lesson.checks import three_fixes as checks
+from workbook_lib.lesson.checks import isolated_conversion
 from workbook_lib.lesson.content import three_fixes
 
 MEND = "three_fixes/mend-the-update"
@@ -113,7 +113,7 @@ def test_a_call_that_is_not_written_yet_is_not_attempted(outcome):
 
 def test_a_conversion_that_hangs_is_not_told_as_a_refusal(outcome, monkeypatch):
     record = Record("timed out", message="ended: it ran longer than it may")
-    monkeypatch.setattr(checks, "run_source", lambda *_, **__: record)
+    monkeypatch.setattr(isolated_conversion, "run_source", lambda *_, **__: record)
     result = outcome(MEND, window(WHOLE, CAST))
     assert "refuses" not in result.advice
     assert "ran longer" in result.advice

@@ -261,6 +261,19 @@ def test_silencing_hides_the_native_stream_and_not_the_errors_of_python():
     assert done.stderr == "python\n"
 
 
+def test_silencing_hides_what_tensorflow_tells_a_kernel_and_not_its_warnings(run_script):
+    said = run_script(
+        "import sys\n"
+        "from varhandle.sandbox import silence_native_log\n"
+        "silence_native_log()\n"
+        "sys.ps1 = 'In: '\n"  # as a kernel has it: TensorFlow sets its log to INFO, and prints it
+        "import tensorflow as tf\n"
+        "tf.get_logger().info('Assets written to: /tmp/tmp1')\n"
+        "tf.get_logger().warning('deprecated')\n"
+    )
+    assert said == "WARNING:tensorflow:deprecated\n"
+
+
 @pytest.mark.parametrize("end", ["os._exit(3)", "os.abort()", "pass"])
 def test_what_the_child_started_ends_with_it_however_it_ends(sleeper, end):
     source, marker = sleeper

@@ -21,6 +21,7 @@ def read_the_matrix(version: Any) -> str:
     if not isinstance(version, str):
         raise Wrong('Give the version as text, such as `"2.21.0"`.')
     columns = [entry["version"] for entry in measured]
+    version = version.strip().removeprefix("TensorFlow ").removeprefix("v")
     version = {column.rpartition(".")[0]: column for column in columns}.get(version, version)
     if version not in columns:
         raise Wrong(

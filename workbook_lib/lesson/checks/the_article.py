@@ -7,7 +7,7 @@ import tempfile
 import numpy as np
 import tensorflow as tf
 
-from varhandle.sandbox import run_source
+from workbook_lib.lesson.checks.isolated_conversion import converted
 from workbook_lib.lesson.exercises import exercise
 from workbook_lib.lesson.submissions import Wrong, attempt
 
@@ -21,6 +21,8 @@ def other_mend(build_model: object) -> str:
     2. Ten features come in. A [10, 128] kernel has 128 columns.
     3. Change the number of units of the added layer, and leave the constant alone.
     """
+    if isinstance(build_model, tf.keras.Model):  # callable as well
+        raise Wrong("Pass the function itself: `check.other_mend(build_model)`.")
     model = attempt(build_model)
     if not isinstance(model, tf.keras.Model):
         raise Wrong(
@@ -46,21 +48,5 @@ def other_mend(build_model: object) -> str:
         raise Wrong("The last kernel does not hold the random constant. Is the initializer there?")
     with tempfile.TemporaryDirectory() as folder:
         model.export(folder, verbose=False)
-        _converted(folder)
+        converted(folder)
     return "The kernel is [features, units]: with 128 units it is [10, 128], and it converts."
-
-
-def _converted(folder: str) -> bytes:
-    record = run_source(
-        "import tensorflow as tf\n"
-        "content = tf.lite.TFLiteConverter.from_saved_model(folder).convert()",
-        inputs={"folder": folder},
-        keep=["content"],
-    )
-    if record.outcome == "raised":
-        named = ", ".join(record.failing_ops) or record.exception_type
-        raise Wrong(f"The converter still refuses it, and names {named}.")
-    if not record.ok:
-        raise Wrong(f"The conversion did not come to an end ({record.message}). Check once more.")
-    content: bytes = record.value["content"]
-    return content

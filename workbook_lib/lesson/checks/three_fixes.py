@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import tempfile
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from varhandle.evaluate.parity import check_parity
-from varhandle.sandbox import run_source
+from workbook_lib.lesson.checks.isolated_conversion import converted
 from workbook_lib.lesson.exercises import exercise
 from workbook_lib.lesson.submissions import NotAttempted, Wrong, attempt, is_stub
 
@@ -50,7 +51,7 @@ def mend_the_update(module_class: object) -> str:
             tf.saved_model.save(module, folder, signatures=signature)
         except Exception as error:
             raise Wrong(f"It cannot be saved: {str(error).partition('. ')[0]}.") from error
-        content = _converted(folder)
+        content = converted(folder, _why_refused)
     parity = check_parity(list(_WINDOWS), content, list(_CALLS), tolerance=1e-2)
     if not parity.passed:
         raise Wrong("It converts, but the file answers otherwise: " + parity.runs[0].verdict + ".")
@@ -98,23 +99,9 @@ def _judge_windows(answers: list[Any]) -> None:
         )
 
 
-def _converted(folder: str) -> bytes:
-    record = run_source(
-        "import tensorflow as tf\n"
-        "content = tf.lite.TFLiteConverter.from_saved_model(folder).convert()",
-        inputs={"folder": folder},
-        keep=["content"],
-    )
-    if record.outcome == "raised":
-        named = ", ".join(record.failing_ops) or record.exception_type
-        if any("Resource" in op for op in record.failing_ops):
-            why = "A part is still assigned"
-        elif "tf.VarHandleOp" in record.failing_ops:
-            why = "The whole window is assigned, in a dtype that the builtin ops do not take"
-        else:
-            why = "The answers are right"
-        raise Wrong(f"{why}. The converter still refuses it, and names {named}.")
-    if not record.ok:
-        raise Wrong(f"The conversion did not come to an end ({record.message}). Check once more.")
-    content: bytes = record.value["content"]
-    return content
+def _why_refused(ops: Collection[str]) -> str:
+    if any("Resource" in op for op in ops):
+        return "A part is still assigned."
+    if "tf.VarHandleOp" in ops:
+        return "The whole window is assigned, in a dtype that the builtin ops do not take."
+    return "The answers are right."

@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from workbook_lib.lesson.exercises import exercise
-from workbook_lib.lesson.submissions import Wrong, attempt
+from workbook_lib.lesson.submissions import LearnerRaised, Wrong, attempt
 
 
 class _Several(tf.Module):
@@ -63,8 +63,10 @@ def assigned_by(function: object, step: Any) -> str:
         concrete = getattr(module, name).get_concrete_function()
         try:
             _judge(attempt(function, concrete), expected, known, name)
-        except Wrong as verdict:
-            raise Wrong(f"Right for `step`. For another function: {verdict}") from None
+        except (Wrong, LearnerRaised) as verdict:
+            raise type(verdict)(
+                f"Right for `step`, and not for another function. {verdict}"
+            ) from None
     return "What is in this set stays a variable in the file, if you convert this function."
 
 
@@ -72,13 +74,13 @@ def _judge(answer: Any, expected: set[str], known: set[str], which: str) -> None
     names = _names(answer)
     for name in sorted(names - expected):
         if name not in known:
-            raise Wrong(f"you name `{name}`, which is no variable. Give the names of variables.")
-        raise Wrong(f"you name `{name}`, and `{which}` does not assign it. Which ops take it?")
+            raise Wrong(f"You name `{name}`, which is no variable. Give the names of variables.")
+        raise Wrong(f"You name `{name}`, and `{which}` does not assign it. Which ops take it?")
     if expected and not names:
-        raise Wrong(f"you find nothing, and `{which}` does assign. Print the types of the ops.")
+        raise Wrong(f"You find nothing, and `{which}` does assign. Print the types of the ops.")
     if missing := sorted(expected - names):
         raise Wrong(
-            f"you miss `{missing[0]}`. There are several ops that assign. What have their types in "
+            f"You miss `{missing[0]}`. There are several ops that assign. What have their types in "
             "common?"
         )
 

@@ -1,0 +1,29 @@
+"""The conversion of what a learner wrote, in a process that it may take down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from varhandle.sandbox import run_source
+from workbook_lib.lesson.submissions import Wrong
+
+
+def converted(folder: str, why_refused: Callable[[Collection[str]], str] | None = None) -> bytes:
+    """Convert a saved model with the converter's defaults.
+
+    Raises ``Wrong``: it is refused; ``why_refused`` may say more, by the ops that have no place.
+    """
+    record = run_source(
+        "import tensorflow as tf\n"
+        "content = tf.lite.TFLiteConverter.from_saved_model(folder).convert()",
+        inputs={"folder": folder},
+        keep=["content"],
+    )
+    if record.outcome == "raised":
+        named = ", ".join(record.failing_ops) or record.exception_type
+        why = f"{why_refused(record.failing_ops)} " if why_refused else ""
+        raise Wrong(f"{why}The converter still refuses it, and names {named}.")
+    if not record.ok:
+        raise Wrong(f"The conversion did not come to an end ({record.message}). Check once more.")
+    content: bytes = record.value["content"]
+    return content
