@@ -2,6 +2,7 @@
 
 import types
 
+import numpy as np
 import pytest
 import zoo
 
@@ -62,3 +63,37 @@ def saved_and_converted(tf, tmp_path_factory):
         return path, tf.lite.TFLiteConverter.from_saved_model(str(path)).convert()
 
     return make
+
+
+@pytest.fixture(scope="session")
+def loops_of_tf1(tf, tmp_path_factory):
+    """A frozen graph with a loop in a loop and a loop in a branch, and its file."""
+    v1, path = tf.compat.v1, tmp_path_factory.mktemp("loops") / "frozen.pb"
+    kernel = np.random.default_rng(0).normal(size=(4, 4)).astype("float32") / 4
+    was_new = v1.control_flow_v2_enabled()
+    v1.disable_control_flow_v2()
+    try:
+        with v1.Graph().as_default() as graph:
+            x = v1.placeholder(tf.float32, [1, 4], "x")
+
+            def repeat(body, value, times):
+                count = [tf.constant(0), value]
+                return v1.while_loop(lambda i, a: i < times, lambda i, a: (i + 1, body(a)), count)[
+                    1
+                ]
+
+            inner = lambda a: repeat(lambda b: tf.tanh(b @ kernel) + 0.1, a, 2)  # noqa: E731
+            looped = repeat(lambda a: inner(a) + x, x, 3)
+            chosen = v1.cond(
+                tf.reduce_sum(x) > 0, lambda: repeat(tf.sin, looped, 2), lambda: -looped
+            )
+            tf.identity(chosen, "y")
+            path.write_bytes(graph.as_graph_def().SerializeToString())
+            converter = v1.lite.TFLiteConverter(
+                graph.as_graph_def(), [x], [graph.get_tensor_by_name("y:0")]
+            )
+            content = converter.convert()
+    finally:
+        if was_new:
+            v1.enable_control_flow_v2()
+    return path, content

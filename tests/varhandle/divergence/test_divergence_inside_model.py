@@ -16,6 +16,7 @@ from planted_faults import (
 from varhandle import locate
 from varhandle.divergence.file_trace import FileTrace
 from varhandle.divergence.inside import file_of_subgraph
+from varhandle.divergence.tf1_loops import with_functional_loops
 from varhandle.tflite.flatbuffer import callees, op_name, unpack
 
 LOOP, COND = BODY, ("IF", 0)
@@ -294,3 +295,56 @@ def test_nodes_that_the_converter_wrote_down_are_known_in_a_body_too(tf, convert
     second = file_of_subgraph(body, callees(branch.operator)[1])
     assert [op.op for op in second.ops] == ["NEG"]
     assert second.written[0][0].endswith("Neg")
+
+
+ROW = {"x": np.array([[[0.3, -0.2, 0.5, 0.4]]], np.float32)}
+
+
+def test_a_loop_of_tensorflow_1(loops_of_tf1, wrong_converter):
+    """Its body becomes a function, the loop in it as well, and their nodes keep their names."""
+    path, content = loops_of_tf1
+    wrong = wrong_converter(with_changed_inside(content, "FULLY_CONNECTED", BODY, BODY))
+    first = locate(path, wrong, inputs=ROW).first
+    assert first["op"] == "WHILE"
+    outer, within = first["inside"]
+    assert (outer["op"], outer["where"]) == ("WHILE", "iteration 1")
+    assert (within["op"], within["where"]) == ("FULLY_CONNECTED", "iteration 1")
+    assert within["node"] == "while/while/matmul"
+
+
+def test_a_loop_of_tensorflow_1_that_is_wrong_in_its_second_round(tf, tmp_path, wrong_converter):
+    """Its rounds take a value that stays, and hand on two that change places."""
+    v1 = tf.compat.v1
+    was_new = v1.control_flow_v2_enabled()
+    v1.disable_control_flow_v2()
+    try:
+        with v1.Graph().as_default() as graph:
+            x = v1.placeholder(tf.float32, [1, 4], name="x")
+
+            def turn(i, a, b):
+                return i + 1, tf.nn.relu(b - 0.25) * tf.constant([0.5, 2.0, 3.0, 4.0]) + x, a * 1.5
+
+            start = [tf.constant(0), tf.zeros([1, 4]), x]
+            y = tf.identity(v1.while_loop(lambda i, *_: i < 4, turn, start)[1], name="y")
+            path = tmp_path / "loop.pb"
+            path.write_bytes(graph.as_graph_def().SerializeToString())
+            content = v1.lite.TFLiteConverter(graph.as_graph_def(), [x], [y]).convert()
+    finally:
+        if was_new:
+            v1.enable_control_flow_v2()
+    assert locate(path, content, inputs=ROW).agrees
+    wrong = wrong_converter(with_changed_inside(content, "MUL", BODY))
+    (step,) = locate(path, wrong, inputs=ROW).first["inside"]
+    assert (step["op"], step["where"], step["node"]) == ("MUL", "iteration 2", "while/mul_1")
+
+
+def test_a_loop_that_is_not_made_as_tensorflow_makes_one_stays(loops_of_tf1, tf):
+    whole = tf.compat.v1.GraphDef.FromString(loops_of_tf1[0].read_bytes())
+    functional = with_functional_loops(whole)
+    assert "Enter" not in {node.op for node in functional.node}
+    assert with_functional_loops(functional) is functional
+    (merge,) = [node for node in whole.node if node.name == "while/Merge"]
+    merge.input[1] = "while/Enter"  # no round hands anything on
+    kept = {node.name for node in with_functional_loops(whole).node}
+    assert {"while/Enter", "while/while"} < kept
+    assert "while/while/Enter" not in kept

@@ -357,40 +357,6 @@ def test_another_first_value_is_named_in_what_runs_once(tf, save_module):
     assert "differ" in inside["why"]
 
 
-@pytest.fixture(scope="module")
-def loops_of_tf1(tf, tmp_path_factory):
-    """A frozen graph with a loop in a loop and a loop in a branch, and its file."""
-    v1, path = tf.compat.v1, tmp_path_factory.mktemp("loops") / "frozen.pb"
-    kernel = np.random.default_rng(0).normal(size=(4, 4)).astype("float32") / 4
-    was_new = v1.control_flow_v2_enabled()
-    v1.disable_control_flow_v2()
-    try:
-        with v1.Graph().as_default() as graph:
-            x = v1.placeholder(tf.float32, [1, 4], "x")
-
-            def repeat(body, value, times):
-                count = [tf.constant(0), value]
-                return v1.while_loop(lambda i, a: i < times, lambda i, a: (i + 1, body(a)), count)[
-                    1
-                ]
-
-            inner = lambda a: repeat(lambda b: tf.tanh(b @ kernel) + 0.1, a, 2)  # noqa: E731
-            looped = repeat(lambda a: inner(a) + x, x, 3)
-            chosen = v1.cond(
-                tf.reduce_sum(x) > 0, lambda: repeat(tf.sin, looped, 2), lambda: -looped
-            )
-            tf.identity(chosen, "y")
-            path.write_bytes(graph.as_graph_def().SerializeToString())
-            converter = v1.lite.TFLiteConverter(
-                graph.as_graph_def(), [x], [graph.get_tensor_by_name("y:0")]
-            )
-            content = converter.convert()
-    finally:
-        if was_new:
-            v1.enable_control_flow_v2()
-    return path, content
-
-
 def test_loops_of_tensorflow_1(loops_of_tf1):
     """What they compute has several values in a call, so only what leaves them is compared."""
     path, content = loops_of_tf1

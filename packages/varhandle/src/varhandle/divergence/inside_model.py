@@ -77,7 +77,9 @@ def look_inside_model(
 def _node_of(op: FileOp, side: ModelSide) -> str | None:
     """Return the model's loop or branch: the one whose output is matched, or the only one left."""
     matched = {t: node_of(side.trace.origin(one.node)) for t, one in side.matches.items()}
-    nodes = [name for name, node in side.trace.nodes.items() if node.op in CONTROL[op.op]]
+    # A loop in a branch of TensorFlow 1 is a node like others, and is not computed in every call.
+    computed = {one.node for one in side.trace.ops if one.op in CONTROL[op.op]}
+    nodes = [name for name in side.trace.nodes if name in computed]
     own = [matched[t] for t in op.outputs if matched.get(t) in nodes]
     left = [name for name in nodes if name not in matched.values()]
     return own[0] if own else left[0] if len(left) == 1 else None
@@ -323,7 +325,7 @@ class _Subgraph:
         rest = found, self._named(), self._trace.ops, self._own
         if fault:
             inner = ModelSide(self._trace, self._matches, call, before, side.end)
-            deeper = look_inside_model(self.file, fault.op, inner, depth + 1)
+            fault, deeper = self._look_deeper(fault, inner, depth + 1)
             return Inside(where, self._check, fault, deeper, *rest), following
         results = self._differences(self._results, values)
         wrong = next((tensor for tensor, one in results if not one.agrees), None)
@@ -334,6 +336,18 @@ class _Subgraph:
             name = printable(self.file.name(wrong))
             why = f"the variable {name} is not left with what it should hold"
         return Inside(where, self._check, None, None, *rest, why), following
+
+    def _look_deeper(
+        self, fault: Fault, side: ModelSide, depth: int
+    ) -> tuple[Fault, Inside | None]:
+        """Look into the op that parts, and into the loops and branches that it rests on."""
+        for op in (fault.op, *reversed(fault.group)):
+            deeper = look_inside_model(self.file, op, side, depth)
+            if deeper is not None:
+                if op is not fault.op:
+                    fault = replace(fault, op=op, tensor=op.outputs[0])
+                return fault, deeper
+        return fault, None
 
     def _differences(
         self, pairs: Sequence[tuple[int, str]], values: Mapping[str, Array]

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from varhandle.divergence.flat_graph import plain_name
+from varhandle.divergence.tf1_loops import with_functional_loops
 from varhandle.formats.base import LoadedModel
 from varhandle.graph.model import closure
 
@@ -175,9 +176,14 @@ def _traced(
 def _called(whole: Any, name: str, values: Sequence[Any]) -> _Traced:
     """Trace a function of a graph's library, which takes some values."""
     import tensorflow as tf
+    from tensorflow.python.eager import context
     from tensorflow.python.framework.function_def_to_graph import function_def_to_graph_def
 
     function = next(each for each in whole.library.function if each.signature.name == name)
+    known = context.context()
+    for each in whole.library.function:  # what a loop of TensorFlow 1 became is only there
+        if not known.has_function(each.signature.name):
+            known.add_function_def(each)
     graph_def, flat_names = function_def_to_graph_def(function)
     graph_def.library.CopyFrom(whole.library)
     arguments = [f"{argument.name}:0" for argument in function.signature.input_arg]
@@ -223,7 +229,7 @@ class _Traced:
             for one in self._function.graph.variables
         }
         inline = convert_to_constants._run_inline_graph_optimization
-        self.graph_def = inline(self._function, False, False)
+        self.graph_def = with_functional_loops(inline(self._function, False, False))
         taken = [tensor.name for tensor in self._function.inputs]
         self.arguments = dict(zip(specs, taken, strict=False))
         self._captured = taken[len(specs) :]
@@ -246,7 +252,7 @@ class _Traced:
         given = set(self.outputs.values())
         found = [
             tensor
-            for op in flat.get_operations()
+            for op in _with_one_value(flat.get_operations())
             if op.type not in _WITHOUT_VALUE and not _is_weight(op, assigned)
             for tensor in op.outputs
             if op.type != "Placeholder" or tensor.name in taken
@@ -326,9 +332,12 @@ class _Session:
     """A GraphDef, which a session runs as it is."""
 
     def __init__(self, session: Any, loaded: Any) -> None:
-        self._session = session
-        graph = session.graph
+        self._session, graph = session, session.graph
         self.graph_def = graph.as_graph_def()
+        functional = with_functional_loops(self.graph_def)
+        if functional is not self.graph_def:
+            self._session, graph = _opened(functional)
+            self.graph_def = graph.as_graph_def()
         found = [
             tensor
             for op in _with_one_value(graph.get_operations())
@@ -361,6 +370,15 @@ class _Session:
         feeds = {f"{name}:0": value for name, value in call.items()}
         taken = [_tensor_of(source) for source in node.input if source[0] != "^"]
         return [tf.constant(value) for value in self._session.run(taken, feeds)]
+
+
+def _opened(graph_def: Any) -> tuple[Any, Any]:
+    import tensorflow as tf
+
+    graph = tf.Graph()
+    with graph.as_default():
+        tf.graph_util.import_graph_def(graph_def, name="")
+    return tf.compat.v1.Session(graph=graph), graph
 
 
 def _with_one_value(operations: Iterable[Any]) -> Iterator[Any]:

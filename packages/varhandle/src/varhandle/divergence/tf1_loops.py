@@ -1,0 +1,190 @@
+"""Loops of TensorFlow 1 (Enter, Merge, Switch, NextIteration, Exit) as ``While`` nodes.
+
+What such a loop computes has another value in each round, which no session gives. As a function
+its body is run one round at a time, as that of a loop of TensorFlow 2 is. The nodes of the body
+keep their names, and what the loop hands on is ordered as the converter orders it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from varhandle.divergence.flat_graph import node_of, tensor_of
+from varhandle.graph.model import closure
+
+_ENTER, _EXIT = ("Enter", "RefEnter"), ("Exit", "RefExit")
+_MERGE, _SWITCH = ("Merge", "RefMerge"), ("Switch", "RefSwitch")
+
+
+class _UnknownFormError(ValueError):
+    """A loop that holds another one, or is not made as TensorFlow makes one."""
+
+
+def with_functional_loops(graph_def: Any) -> Any:
+    """Return a graph with a ``While`` for each loop; the graph itself if it has none.
+
+    A loop within another becomes part of the function of its body. A loop that is not made as
+    TensorFlow makes one stays.
+    """
+    frames = {node.attr["frame_name"].s for node in graph_def.node if node.op in _ENTER}
+    waiting = sorted(frames)
+    while waiting:
+        left = []
+        for frame in waiting:
+            try:
+                graph_def = _Loop(graph_def, frame).replaced()
+            except _UnknownFormError:
+                left.append(frame)
+        if len(left) == len(waiting):
+            break
+        waiting = left
+    return graph_def
+
+
+@dataclass(frozen=True)
+class _Argument:
+    """What a loop hands from round to round, or (without ``merge``) what all rounds take."""
+
+    enter: Any
+    merge: str = ""
+    following: str = ""  # the tensor that the next round begins with
+    next_iteration: str = ""
+
+
+class _Loop:
+    """One loop of a graph, by the name of its frame."""
+
+    def __init__(self, graph_def: Any, frame: bytes) -> None:
+        self._whole = graph_def
+        self._nodes = {node.name: node for node in graph_def.node}
+        self._users: dict[str, list[Any]] = {}
+        for node in graph_def.node:
+            for source in node.input:
+                self._users.setdefault(node_of(source), []).append(node)
+        enters = [n for n in graph_def.node if n.op in _ENTER and n.attr["frame_name"].s == frame]
+        enters.sort(key=lambda node: node.name)  # the converter's order
+        self._arguments = [self._argument(node) for node in enters]
+        self._name = frame.decode().rpartition("/")[0] or frame.decode()
+        while self._name in self._nodes:
+            self._name += "_loop"
+        merged = [(n, one.merge) for n, one in enumerate(self._arguments) if one.merge]
+        self._merges = {merge: n for n, merge in merged}
+        self._switches = {s.name: n for n, merge in merged for s in self._after(merge, _SWITCH)}
+        conditions = {node_of(self._nodes[switch].input[1]) for switch in self._switches}
+        if len(conditions) != 1:
+            raise _UnknownFormError
+        self._condition = conditions.pop()  # LoopCond
+        fixed = {one.enter.name: n for n, one in enumerate(self._arguments) if not one.merge}
+        body = [one.following or one.enter.name for one in self._arguments]
+        self._functions = (
+            ("cond", [self._nodes[self._condition].input[0]], {**self._merges, **fixed}),
+            ("body", body, {**self._switches, **fixed}),
+        )  # what each gives, and the place among the arguments of each node that it begins with
+
+    def _after(self, name: str, ops: Sequence[str]) -> list[Any]:
+        return [user for user in self._users.get(name, ()) if user.op in ops]
+
+    def _argument(self, enter: Any) -> _Argument:
+        merges = self._after(enter.name, _MERGE)
+        if not merges:
+            return _Argument(enter)
+        following = [self._nodes[node_of(s)] for s in merges[0].input if node_of(s) != enter.name]
+        if [node.op.removeprefix("Ref") for node in following] != ["NextIteration"]:
+            raise _UnknownFormError
+        (made,) = following
+        return _Argument(enter, merges[0].name, made.input[0], made.name)
+
+    def replaced(self) -> Any:
+        """Return the graph with a ``While`` in the place of the loop's nodes."""
+        parts = [self._part(ends, given) for _, ends, given in self._functions]
+        own = {self._condition, *self._merges, *self._switches}
+        own |= {name for one in self._arguments for name in (one.enter.name, one.next_iteration)}
+        exits = {user.name: n for s, n in self._switches.items() for user in self._after(s, _EXIT)}
+
+        def inside(name: str) -> list[str]:  # with what nothing takes
+            return [u.name for u in self._users.get(name, ()) if u.name not in exits]
+
+        within = closure(own.union(*parts), inside)
+        made = type(self._whole)(versions=self._whole.versions)
+        made.library.CopyFrom(self._whole.library)
+        for node in self._whole.node:
+            if node.name in within:
+                continue
+            copied = made.node.add()
+            copied.CopyFrom(node)
+            if node.name in exits:
+                copied.op, copied.input[0] = "Identity", f"{self._name}:{exits[node.name]}"
+        self._add_while(made)
+        return made
+
+    def _part(self, ends: Sequence[str], given: Mapping[str, int]) -> list[str]:
+        """Return the nodes that compute something of what a round begins with."""
+
+        def before(name: str) -> list[str]:
+            sources = map(node_of, self._nodes[name].input)
+            return [each for each in sources if each not in given]
+
+        found = list(closure([e for e in map(node_of, ends) if e not in given], before))
+        if any(self._nodes[name].op in _ENTER or name in self._merges for name in found):
+            raise _UnknownFormError
+        return found
+
+    def _add_while(self, made: Any) -> None:
+        import tensorflow as tf
+
+        graph = tf.Graph()
+        with graph.as_default():
+            tf.graph_util.import_graph_def(self._whole, name="")
+        handed = [
+            graph.get_tensor_by_name(f"{one.merge or one.enter.name}:0") for one in self._arguments
+        ]
+        node = made.node.add(name=self._name, op="While")
+        node.input.extend(one.enter.input[0] for one in self._arguments)
+        node.attr["T"].list.type.extend(one.dtype.base_dtype.as_datatype_enum for one in handed)
+        for attribute, ends, given in self._functions:
+            function = self._function(attribute, ends, given, handed)
+            made.library.function.add().CopyFrom(function)
+            node.attr[attribute].func.name = function.signature.name
+
+    def _function(
+        self, attribute: str, ends: Sequence[str], given: Mapping[str, int], handed: Sequence[Any]
+    ) -> Any:
+        import tensorflow as tf
+        from tensorflow.python.framework.graph_to_function_def import graph_to_function_def
+
+        message = type(self._whole)(versions=self._whole.versions)
+        message.library.CopyFrom(self._whole.library)
+        for name in self._part(ends, given):
+            copied = message.node.add()
+            copied.CopyFrom(self._nodes[name])
+            copied.attr.pop("_class", None)  # it may name a node that is left out
+            del copied.input[:]
+            copied.input.extend(
+                _argument(given[node_of(source)]) if node_of(source) in given else source
+                for source in self._nodes[name].input
+                if source[0] != "^" or node_of(source) not in given
+            )
+        graph = tf.Graph()
+        with graph.as_default():
+            inputs = [
+                tf.compat.v1.placeholder(one.dtype.base_dtype, one.shape, _argument(n))
+                for n, one in enumerate(handed)
+            ]
+            taken = {source for node in message.node for source in node.input}
+            fed = {one.op.name: one for one in inputs if one.op.name in taken}
+            tf.graph_util.import_graph_def(message, fed, name="")
+            places = [given.get(node_of(end)) for end in ends]
+            outputs = [
+                tf.identity(graph.get_tensor_by_name(tensor_of(end)) if n is None else inputs[n])
+                for n, end in zip(places, ends, strict=True)
+            ]
+        function = graph_to_function_def(graph, graph.get_operations(), inputs, outputs)
+        function.signature.name = re.sub(r"\W", "_", f"{self._name}_{attribute}")
+        return function
+
+
+def _argument(place: int) -> str:
+    return f"loop_argument_{place}"
