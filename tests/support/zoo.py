@@ -637,6 +637,20 @@ def numbers_in_a_table(tf, folder):
     return save_step(tf, folder, {"table": table}, step, spec(tf, None, 1, dtype="int64"))
 
 
+@step_specimen(
+    "wrong-answers",
+    ("lost-activation",),
+    ("gain",),
+    state={"gain": np.float32([[1, -1], [2, -2]])},
+    shape=(1, 2),
+)
+def relu_of_a_product_that_changes(tf, module, x):
+    """Without a bias, the converter makes BATCH_MATMUL of it, and loses the ReLU."""
+    y = tf.nn.relu(x @ module.gain)
+    module.gain.assign(0.9 * module.gain)
+    return {"y": y}
+
+
 TABLE = {"table": np.ones([5, 2], "float32")}
 
 

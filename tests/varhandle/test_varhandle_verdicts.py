@@ -289,7 +289,9 @@ def test_what_stops_a_converter_is_said_as_explain_says_it(line):
 def test_what_no_family_knows_is_told_as_it_is():
     record = Record("raised", None, "ConverterError", "something new")
     decision = decide(SAVED, (), Proof(Conversion(record), reason="ConverterError: something new"))
-    assert decision.other == ("ConverterError: something new (no variable explains it)",)
+    assert decision.other == (
+        "ConverterError: something new (no failure that the tool knows explains it)",
+    )
 
 
 @pytest.mark.parametrize("reference", ["itself", "TensorFlow"])

@@ -29,6 +29,7 @@ ALONE = {
     ("counter_of_two_signatures", "shared-or-dynamic-state"),
     ("trainer_and_server", "shared-or-dynamic-state"),
     ("trainer_and_server", "unsupported-variable-update"),
+    ("relu_of_a_product_that_changes", "lost-activation"),
 }
 """Specimen and family whose fix is the whole program, which leaves ``model.tflite``."""
 
@@ -120,6 +121,7 @@ COMMANDS = [
     ("numbers_in_a_table", "other-resource", 0),
     ("draws_with_a_seed", "random-draws", 3),
     ("unfrozen_graph_with_a_saver", "unfrozen-graph", 0),
+    ("relu_of_a_product_that_changes", "lost-activation", 0),
     ("counter", "runtime-too-old", 0),
     ("counter_tflite", "runtime-too-old", 0),
     ("int8_counter_tflite", "quantised-state", 0),

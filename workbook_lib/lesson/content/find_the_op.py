@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from workbook_lib.lesson.content import Card, Question, QuizQuestion
 
+FAMILIES = {"lost-activation": "real-why"}
+
 
 def how_many_differ(differs: Mapping[str, bool]) -> str:
     """Say which layers differ, in the order of execution."""

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from varhandle.display import Rich, code_html, counted, panel_html, printable, table_html
 from varhandle.extras import require
 from varhandle.facts.verdicts import MEANINGS, VERDICTS, Severity, Verdict
-from varhandle.families import code
-from varhandle.families.base import Finding, inference_signature
+from varhandle.families import code, lost_activation
+from varhandle.families.base import Finding, Reading, in_order, inference_signature
 from varhandle.families.catalog import family, find
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.custom_code import check_imports
@@ -48,7 +48,7 @@ class Diagnosis(Rich):
         proof: What converting, running and comparing showed; ``None`` after a static reading.
         graph: The model as it was read.
         signature: The signature that the verdict is about; ``None`` where there is none.
-        other: What stands in the way and is no matter of variables: a line each.
+        other: What stands in the way and no finding tells of: a line each.
         doubt: Why it is unproved, in one line; empty for any other verdict.
         imports: The Python files and modules that the model was given.
         location: Where the file parts from the model, if its answers are wrong and that was found.
@@ -256,6 +256,11 @@ def diagnose(
             timeout=timeout,
             own_code=own_code,
         )
+    if location and not any(f.severity == "error" for f in decision.findings):
+        lost = lost_activation.of_difference(Reading(graph, chosen), location.first or {})
+        if lost is not None:
+            findings = in_order((*decision.findings, lost))
+            decision = decision._replace(findings=findings, other=())
     named = tuple(str(each) for each in imports)
     return Diagnosis(
         model=graph.source,

@@ -40,7 +40,7 @@ class CheckedModel:
     verdict: str
     reason: str  # in one line
     findings: Sequence[Mapping[str, Any]] = ()
-    other: Sequence[str] = ()  # what stands in the way and is no matter of variables
+    other: Sequence[str] = ()  # what stands in the way and no finding tells of
 
     @property
     def line(self) -> str:

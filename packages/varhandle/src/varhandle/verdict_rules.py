@@ -64,7 +64,7 @@ class Decision(NamedTuple):
 
     findings: tuple[Finding, ...]  # the worst first, as the proof leaves them
     verdict: Verdict
-    other: tuple[str, ...] = ()  # what stands in the way and is no matter of variables
+    other: tuple[str, ...] = ()  # what stands in the way and no finding tells of
     doubt: str = ""  # why it is unproved
 
 
@@ -243,7 +243,7 @@ def _of_no_variable(graph: Graph, proof: Proof, shown: LogDiagnosis | None) -> s
     if curable and (shown is None or not shown.of_variables):
         return f"{', '.join(map(printable, ops)) or proof.reason}: {curable}"
     if shown is None or (not shown.of_variables and shown.rank >= LAST_RESORT):
-        return f"{proof.reason} (no variable explains it)"
+        return f"{proof.reason} (no failure that the tool knows explains it)"
     return "" if shown.of_variables else _told(shown)
 
 
@@ -342,7 +342,7 @@ def _unexplained(graph: Graph, proof: Proof) -> str:
     if is_fused_wrongly(proof):
         command = code.cure_command(graph.source, inference_signature(graph))
         curable = f"the op that the converter made of an LSTM keeps its state: {command} keeps none"
-    cause = curable or "no variable explains it"
+    cause = curable or "no failure that the tool knows explains it"
     return f"{text}{'; ' if notes else ''}{'; '.join(notes)}), and {cause}"
 
 

@@ -191,6 +191,7 @@ def _converted(
         converter.inference_input_type = tf.as_dtype(settings.inference_input_type)
         converter.inference_output_type = tf.as_dtype(settings.inference_output_type)
         converter.serialize_debug_metadata = settings.serialize_debug_metadata
+        converter.unfold_batchmatmul = settings.unfold_batchmatmul
         if samples is not None:
             converter.representative_dataset = lambda: iter(samples)
     content: bytes = converter.convert()

@@ -175,9 +175,12 @@ def _op_words(row: Mapping[str, Any]) -> str:
     return f"{row['op']} {printable(row['tensor'].partition(';')[0])}" if row["op"] else ""
 
 
+_IN_MEMORY = ("got", "expected", "lost_activation")
+
+
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row as JSON takes it: no infinity, no values, and names that can be shown."""
-    return {key: _plain_value(row[key]) for key in row if key not in ("got", "expected")}
+    return {key: _plain_value(row[key]) for key in row if key not in _IN_MEMORY}
 
 
 def _plain_place(place: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,8 @@ DRAWS = "it draws random numbers: the file and the model have others, in every r
 def plain(one: Difference, group: Sequence[FileOp]) -> str:
     """Say no more than that the inputs agree and the output does not."""
     note = f": {one.note}" if one.note else ""
+    if one.lost:
+        note = f": what the model has is this after its {one.lost}, which the file lacks"
     if len(group) > 1:
         return f"the inputs of these {len(group)} ops agree, the output does not{note}"
     return f"the inputs agree, the output does not{note}"

@@ -37,6 +37,7 @@ class Difference:
         place: The index at which the difference is largest; of text, at which it is the first.
         got: The first values of the file's tensor, and last that at ``place``.
         expected: The same of the model's.
+        lost: The activation (``"Relu"``) that makes what is expected of what was got, if one does.
     """
 
     largest: float
@@ -49,6 +50,7 @@ class Difference:
     place: tuple[int, ...] = ()
     got: tuple[Any, ...] = ()
     expected: tuple[Any, ...] = ()
+    lost: str = ""
 
     @property
     def agrees(self) -> bool:
@@ -106,7 +108,23 @@ def difference(
     allowed = max(allowed, _tolerance(mine), _tolerance(theirs))
     steps = worst / step if step else None
     one = Difference(worst, worst / scale, _similarity(mine, theirs), allowed, steps, note)
+    if not one.agrees:
+        one = replace(one, lost=_lost_activation(mine, theirs, allowed * scale))
     return one._shown(got, expected, errors)
+
+
+_FUSED = {"Relu": (0.0, None), "Relu6": (0.0, 6.0), "clip to -1..1": (-1.0, 1.0)}
+"""The activations that ops of a file have in them, each with the values that it lets through."""
+
+
+def _lost_activation(got: Array, expected: Array, allowed: float) -> str:
+    """Name the activation that makes one array of the other; empty where none does."""
+    if got.dtype.kind != "f" or expected.dtype.kind != "f":
+        return ""
+    for name, limits in _FUSED.items():
+        if np.all(absolute_errors(np.clip(got, *limits), expected) <= allowed):
+            return name
+    return ""
 
 
 def _values(flat: Array, worst: int) -> tuple[Any, ...]:

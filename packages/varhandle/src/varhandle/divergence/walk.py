@@ -258,6 +258,7 @@ class OpComparison:
             if step:
                 break
         first = {**self._place(op, tensor, call), **_figures(one), "why": why}
+        first["lost_activation"] = one.lost
         first["group"] = [[each.op, each.number] for each in fault.group]
         first["inside"] = _inner(step, call)
         if fault.seen is not None:

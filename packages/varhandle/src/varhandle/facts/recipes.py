@@ -31,6 +31,7 @@ class ConverterSettings:
     inference_input_type: str = "float32"
     inference_output_type: str = "float32"
     serialize_debug_metadata: bool = False  # the nodes that each operator was made from
+    unfold_batchmatmul: bool = False  # whether a product of matrices becomes FULLY_CONNECTED
 
 
 @dataclass(frozen=True, eq=False)

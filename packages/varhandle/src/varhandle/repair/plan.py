@@ -23,7 +23,13 @@ from varhandle.families.base import converts_with_others, inference_signature
 from varhandle.families.catalog import FAMILIES
 from varhandle.formats import format_of
 from varhandle.graph import Variable
-from varhandle.repair.refusal import NO_FAMILY, ORIGINAL_MODEL, NoCureError
+from varhandle.repair.refusal import (
+    DIFFERS,
+    NO_FAMILY,
+    NO_VARIABLES,
+    ORIGINAL_MODEL,
+    NoCureError,
+)
 from varhandle.repair.steps import REWRITES, STEPS
 from varhandle.savedmodel.checkpoint_freezer import checkpoint_beside
 from varhandle.savedmodel.close_shapes import Sizes
@@ -237,9 +243,18 @@ def _choose_steps(diagnosis: Diagnosis, target: Target, signature: str | None) -
             errors.setdefault(finding.id, finding)
     if model_format.is_converted:
         return _plan_for_tflite(diagnosis, errors, target)
+    lost = _mended_by(errors, "keep-activations")
     if model_format.needs_checkpoint:
-        return _plan_for_graph_def(diagnosis, errors)
-    return _plan_for_source(diagnosis, errors, target, signature)
+        choice = _plan_for_graph_def(diagnosis, errors)
+    else:
+        choice = _plan_for_source(diagnosis, errors, target, signature)
+    if not lost:
+        return choice
+    why = [*(one.message for one in lost.values()), choice.why.replace(_NOTHING, "")]
+    return choice._replace(steps=[*choice.steps, "keep-activations"], why=" ".join(why).rstrip())
+
+
+_NOTHING = "Nothing in the model stands in the way."
 
 
 def _mended_by(errors: dict[str, Finding], *steps: str) -> dict[str, Finding]:
@@ -253,10 +268,15 @@ def _refuse(errors: Iterable[Finding]) -> None:
         raise NoCureError(f"no safe cure for {finding.id}: {finding.message}", finding)
 
 
-def _refuse_other(diagnosis: Diagnosis, change: str) -> None:
+def _refuse_other(diagnosis: Diagnosis, change: str = "") -> None:
     """Refuse a model that fails in a way that no family tells of."""
-    if diagnosis.other:
-        raise NoCureError(f"no safe cure: {diagnosis.other[0]}", change=change)
+    if not diagnosis.other:
+        return
+    if not change:
+        compared = diagnosis.proof is not None and diagnosis.proof.parity is not None
+        change = DIFFERS if compared else NO_FAMILY
+        change = change if diagnosis.variables else f"{NO_VARIABLES} {change}"
+    raise NoCureError(f"no safe cure: {diagnosis.other[0]}", change=change)
 
 
 def _plan_for_tflite(
@@ -273,7 +293,7 @@ def _plan_for_tflite(
 def _plan_for_graph_def(diagnosis: Diagnosis, errors: dict[str, Finding]) -> _Choice:
     unfrozen = next(iter(_mended_by(errors, "freeze").values()), None)
     _refuse(errors.values())
-    _refuse_other(diagnosis, NO_FAMILY)
+    _refuse_other(diagnosis)
     if unfrozen is None:
         return _Choice(["convert"], "All values are in the graph: it is a frozen one.")
     checkpoint = checkpoint_beside(diagnosis.graph)
@@ -393,8 +413,8 @@ def _plan_for_signature(diagnosis: Diagnosis, signature: str) -> _Choice:
             f"({join_names(warned)}) is in {others}."
         )
         return _Choice(["signature", "convert"], why)
-    _refuse_other(diagnosis, NO_FAMILY)
-    return _Choice(["convert"], "Nothing in the model stands in the way.")
+    _refuse_other(diagnosis)
+    return _Choice(["convert"], _NOTHING)
 
 
 _UNTOUCHED = frozenset(

@@ -26,9 +26,11 @@ SIGN = (
 OTHER_OPS = "Write the model with ops that this runtime has, or take a later one."
 OTHER_RECIPE = "Take another recipe, or bring inputs as the model will meet them to calibrate with."
 ORIGINAL_MODEL = "Give the model that the file was converted from."
-NO_FAMILY = (
-    "It is no matter of variables. Write it with ops that have builtins, or leave it to the "
-    "program around the model."
+NO_VARIABLES = "The model has no variables: none is at fault."
+NO_FAMILY = "Write it with ops that have builtins, or leave it to the program around the model."
+DIFFERS = (
+    "No failure that the tool knows explains it. Write what differs first with other ops, or leave "
+    "it to the program around the model."
 )
 
 

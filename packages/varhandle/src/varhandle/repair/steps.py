@@ -26,6 +26,7 @@ from varhandle.evaluate.stateful_parity import with_state
 from varhandle.facts.recipes import RECIPES, ConverterSettings, Recipe, needs_calibration
 from varhandle.facts.targets import Target
 from varhandle.families.catalog import family
+from varhandle.families.lost_activation import SETTING
 from varhandle.families.tensor_list import closing_code
 from varhandle.formats import SAVED_MODEL, ModelFormat, format_of, read_graph
 from varhandle.formats.base import TAKEN_BY_KEY
@@ -186,7 +187,7 @@ class RepairStep:
 
 
 def _do_nothing(_: RepairJob) -> None:
-    """Take what is there: a .tflite file as it is, or one signature alone."""
+    """Take what is there, a .tflite file or one signature; or leave it to the conversion."""
 
 
 def _no_code(_: Diagnosis, __: RepairPlan) -> list[str]:
@@ -460,7 +461,7 @@ def _convert(job: RepairJob) -> None:
     known = (job.diagnosis.signature,) if job.diagnosis.signature else ()
     proof = job.diagnosis.proof
     proved = proof.content if proof and job.plan.signatures == known else None
-    untouched = job.source == job.path
+    untouched = job.source == job.path and "keep-activations" not in job.plan.steps
     if "close-shapes" not in job.plan.steps:  # which has converted what it closed
         job.made = job.content = (untouched and proved) or _convert_by_either_door(job)
     if job.draws:
@@ -494,6 +495,8 @@ def _convert_by_either_door(job: RepairJob) -> bytes:
 
 
 def _convert_source(job: RepairJob, settings: ConverterSettings | None = None) -> bytes:
+    if "keep-activations" in job.plan.steps:
+        settings = replace(settings or ConverterSettings(), unfold_batchmatmul=True)
     record = convert(
         job.source,
         settings=settings,
@@ -532,6 +535,7 @@ def _convert_code(diagnosis: Diagnosis, plan: RepairPlan) -> list[str]:
         *([] if saved or not model_format.can_export else _loading_code(diagnosis, plan)),
         *opening,
         *(_settings_code(recipe, diagnosis, plan) if recipe and by_converter else []),
+        *([SETTING] if "keep-activations" in plan.steps else []),
         "content = converter.convert()",
     ]
 
@@ -735,6 +739,12 @@ STEPS: Mapping[str, RepairStep] = {
         "builtin-draws",
         partial(_rewrite_once, step="builtin-draws"),
         partial(_rewrite_once_code, "builtin-draws"),
+    ),
+    "keep-activations": RepairStep(
+        "let the converter keep the activation in the product that it is of",
+        "keep-activations",
+        _do_nothing,
+        _no_code,
     ),
     "convert": RepairStep("convert", "convert", _convert, _convert_code),
     "lift": RepairStep("lift the state into inputs and outputs", "lift-state", _lift, _lift_code),
