@@ -22,7 +22,12 @@ from varhandle.families.catalog import FAMILIES
 from workbook_lib.editions.cheat_sheet import FILE, write_cheat_sheet
 from workbook_lib.lesson.cards import cheat_sheet_text
 from workbook_lib.lesson.content import prediction_question
-from workbook_lib.lesson.observations import answering_cells, observed_line
+from workbook_lib.lesson.observations import (
+    EXPLANATION,
+    answering_cells,
+    folded_explanation,
+    observed_line,
+)
 from workbook_lib.lesson.outline import read_outlines
 
 if TYPE_CHECKING:
@@ -110,7 +115,9 @@ def lesson(path: Path) -> str:
         if cell["cell_type"] == "markdown":
             # JupyterLab opens a cell at cell-id=…; a page of the site has no such place.
             source = re.sub(r"(\.ipynb)#cell-id=[\w-]+", r"\1", source)
-            cell["source"] = source.replace("](attachment:", "](")
+            source = source.replace("](attachment:", "](")
+            is_explanation = EXPLANATION in cell["metadata"].get("tags", ())
+            cell["source"] = folded_explanation(source) if is_explanation else source
         elif cell["cell_type"] == "code":
             _fold(cell, cell["id"] in answering)
     notebook["metadata"].pop("widgets", None)

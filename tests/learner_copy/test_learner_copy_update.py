@@ -117,6 +117,17 @@ def test_a_lesson_is_handed_out_without_outputs_as_jupyter_writes_it(folder):
     assert sorted(path.name for path in folder.iterdir()) == here
 
 
+def test_what_a_run_has_shown_is_told_when_it_is_opened(project, folder):
+    told = text("told", "It dies.\n\nSo beware.\n\n## Next\n\nGo on.")
+    told.metadata = {"tags": ["explanation"]}
+    publish(project, [*FIRST, told])
+    update_copy(folder)
+    (_, source) = sources(folder / "notebooks" / LESSON)[-1]
+    folded, after = source.split("</details>")
+    assert folded.startswith("<details><summary>What the run shows</summary>\n\nIt dies.\n\nSo")
+    assert after == "\n\n## Next\n\nGo on."
+
+
 def test_a_copy_has_the_cheat_sheet_and_the_glossary_as_plain_markdown(tmp_path):
     update_copy(tmp_path)
     sheet = (tmp_path / "cheat-sheet.md").read_text()

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from workbook_lib.lesson.content import prediction_question, quiz_questions
+from workbook_lib.lesson.observations import EXPLANATION
 from workbook_lib.lesson.outline import read_outlines
 from workbook_lib.lesson.solutions import solution_code
 from workbook_lib.locations import project_root
@@ -288,8 +289,21 @@ def test_excused_cells_say_why_and_stay_under_a_fifth():
 
 
 @every
+def test_an_explanation_stands_below_what_was_observed(path):
+    below = False
+    for cell in cells(path):
+        if "lesson.predict(" in source(cell):
+            below = False
+        if EXPLANATION in tags(cell):
+            assert below, cell["id"]
+            assert cell["cell_type"] == "markdown"
+            assert not source(cell).startswith("#"), "nothing of it would be folded"
+        below = below or "lesson.observe(" in source(cell)
+
+
+@every
 def test_tags_are_known(path):
-    known = {"parameters", "exercise", "check", "solution", *FOLDED, *EXCUSED}
+    known = {"parameters", "exercise", "check", "solution", EXPLANATION, *FOLDED, *EXCUSED}
     assert set().union(*(tags(cell) for cell in cells(path))) <= known
 
 

@@ -27,7 +27,7 @@ from varhandle.display import counted, join_all, join_words
 from varhandle.errors import VarhandleError
 from workbook_lib.lesson.cards import cheat_sheet_text
 from workbook_lib.lesson.drill_catalog import PAGE, all_drills, page_of_drills
-from workbook_lib.lesson.observations import opening_cells
+from workbook_lib.lesson.observations import EXPLANATION, folded_explanation, opening_cells
 from workbook_lib.lesson.progress import working_copy
 from workbook_lib.locations import project_root
 
@@ -69,7 +69,8 @@ class _Original:
 def learner_form(notebook: Notebook) -> Notebook:
     """Return a lesson without what answers it, with the metadata that JupyterLab would give it.
 
-    Proofs are left out: they hold asserts, for those who maintain the lesson.
+    Proofs are left out: they hold asserts, for those who maintain the lesson. A text that tells
+    what a run has shown is folded: who chooses an answer sees the cells below the question.
     Where what the kernel says of itself is missing, JupyterLab adds it, and marks the notebook as
     changed as soon as it opens. The state of widgets is what our setting ``saveState`` adds.
     """
@@ -81,6 +82,8 @@ def learner_form(notebook: Notebook) -> Notebook:
     opening = opening_cells(notebook)
     made["cells"] = [c for c in made["cells"] if "proof" not in c["metadata"].get("tags", ())]
     for cell in made["cells"]:
+        if EXPLANATION in cell["metadata"].get("tags", ()):
+            cell["source"] = folded_explanation(_source(cell)).splitlines(keepends=True)
         kept = cell["outputs"] if cell["id"] in opening else []
         _clear(cell)
         for output in kept:

@@ -1,11 +1,15 @@
-"""Which outputs of an executed notebook answer a question, and which come before any is asked."""
+"""What of an executed notebook answers a question, and which outputs come before any is asked."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 QUESTION, OBSERVED = "Predict: ", "Observed: "
 """How the text of a question begins, and the line that answers it."""
+
+EXPLANATION = "explanation"
+"""Tag of a text that tells what a run has shown: it would stand in sight of the question."""
 
 
 def question_lines(output: Any) -> list[str]:
@@ -54,6 +58,13 @@ def opening_cells(notebook: dict[str, Any]) -> set[str]:
         if is_folded and is_fixed and all("data" in output for output in outputs):
             found.add(cell["id"])
     return set()
+
+
+def folded_explanation(text: str) -> str:
+    """Fold a text that tells what a run has shown, up to its first heading, until it is opened."""
+    told, *below = re.split(r"\n\n(?=#)", text, maxsplit=1)
+    folded = f"<details><summary>What the run shows</summary>\n\n{told}\n\n</details>"
+    return "\n\n".join([folded, *below])
 
 
 def _plain(output: Any) -> str:
