@@ -103,6 +103,11 @@ class FileTrace:
         return [name for name in self.session.inputs if name not in self._state.takes]
 
     @property
+    def carried_inputs(self) -> dict[int, str]:
+        """The tensors of the state that the caller carries -> its name."""
+        return {self.session.inputs[name].index: name for name in self._state.takes}
+
+    @property
     def inputs(self) -> list[int]:
         """The tensors of the signature's inputs, by name; without one, in their order."""
         if self.signature is None:

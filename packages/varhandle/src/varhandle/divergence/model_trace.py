@@ -83,6 +83,11 @@ class ModelTrace:
         """Return what the variables hold that a call may change, for ``restore``."""
         return self._run.saved()
 
+    def named_state(self, state: Sequence[Any]) -> dict[str, Array]:
+        """Return what was ``saved`` by the names of the variables, as far as they are known."""
+        named = zip(self._run.state, state, strict=False)
+        return {self.variable_of(handle): np.asarray(value) for handle, value in named}
+
     def restore(self, state: Sequence[Any]) -> None:
         """Let the variables hold again what they held."""
         self._run.restore(state)

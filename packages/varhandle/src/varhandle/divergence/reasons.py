@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from varhandle.display import printable
 from varhandle.divergence.file_trace import FileOp, FileTrace
-from varhandle.divergence.tensor_difference import STEPS, Difference
+from varhandle.divergence.tensor_difference import STEPS, Difference, difference
+from varhandle.divergence.weights import outline_of
 from varhandle.tflite.flatbuffer import option_text
 
 Array = npt.NDArray[Any]
@@ -140,6 +141,28 @@ def of_variable(
     elif not np.array_equal(np.ravel(last), np.ravel(_read(file, op)), equal_nan=True):
         words = "does not hold what was assigned"
     return f"the variable {printable(name)} {words}" if words else ""
+
+
+def of_carried(name: str, begins: Array, variables: Mapping[str, Array]) -> str:
+    """Say that a state, which the caller carries, begins with another value than its variable.
+
+    ``variables`` are the model's before the first call. Empty where one may be it that begins
+    alike, or where none is of that size.
+    """
+    alike = {n: value for n, value in variables.items() if value.size == begins.size}
+    last = name.rpartition("/")[2]
+    own = {n: v for n, v in alike.items() if n.rpartition("/")[2] == last} or alike
+    if not own or any(
+        difference(begins, value.reshape(begins.shape)).agrees for value in own.values()
+    ):
+        return ""
+    variable, value = next(iter(own.items()))
+    model = f"the variable {printable(variable)}" if len(own) == 1 else "each of its variables"
+    begun = f" with {outline_of(value).summary}" if len(own) == 1 else " with another value"
+    return (
+        f"the state {printable(name)} begins with {outline_of(begins).summary}, where in the model "
+        f"{model} begins{begun}"
+    )
 
 
 def uninitialized(file: FileTrace, op: FileOp) -> str:

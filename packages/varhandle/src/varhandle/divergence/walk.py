@@ -250,6 +250,7 @@ class OpComparison:
 
     def _parting(self, fault: Fault, one: Difference, call: int) -> dict[str, Any]:
         op, tensor, why = fault.op, fault.tensor, fault.why
+        why = (call == 1 and self._begins_otherwise(fault)) or why
         step = look_inside(self.check, op, call)
         for each in [] if step else self._suspects(fault):
             step = look_inside_model(self._file, each, self._side(call))
@@ -264,6 +265,16 @@ class OpComparison:
         if fault.seen is not None:
             first["seen"] = fault.seen.number
         return first
+
+    def _begins_otherwise(self, fault: Fault) -> str:
+        """Say that a state, which an op at fault takes from the caller, has a wrong first value."""
+        carried, held = self._file.carried_inputs, self._model.named_state(self._before)
+        for tensor in (tensor for op in fault.group for tensor in op.inputs):
+            value = self._file.value(tensor) if tensor in carried else None
+            words = "" if value is None else reasons.of_carried(carried[tensor], value, held)
+            if words:
+                return words
+        return ""
 
     def _suspects(self, fault: Fault) -> list[FileOp]:
         """Return the loops and branches that may be what makes an op part, the last one first."""
