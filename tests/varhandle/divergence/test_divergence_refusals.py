@@ -14,6 +14,7 @@ from json_forms import check_form
 from printed_code import ran
 
 from varhandle.cli import main
+from varhandle.divergence import refusal_bisection
 from varhandle.divergence.refusal_bisection import why_refused
 from varhandle.sandbox import run_isolated, run_source
 
@@ -77,6 +78,14 @@ def test_the_script_of_the_part_fails_in_the_same_way(refusal, name, tmp_path):
     ended = run_script(tmp_path / "out")
     assert ended.exception_type == found.record.exception_type
     assert all(op in ended.message for op in found.record.failing_ops)
+
+
+def test_a_part_that_is_slow_on_a_busy_machine_is_tried_with_more_time(specimen_path, monkeypatch):
+    """All parts take longer here than is usual; the last one is found all the same."""
+    monkeypatch.setattr(refusal_bisection, "_SOON", 0.01)
+    monkeypatch.setattr(refusal_bisection, "_TIMES", 0)
+    found = why_refused(specimen_path("unfrozen_graph"))
+    assert {node.op for node in found.part.nodes} == {"VariableV2"}
 
 
 def run_script(folder):
