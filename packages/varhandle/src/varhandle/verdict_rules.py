@@ -40,6 +40,7 @@ from varhandle.families.op_without_builtin import has_builtin
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.base import CALLED_WITH_TRAINING, RefusedByLibraryError
 from varhandle.graph import CustomObject, Graph
+from varhandle.tflite.read_apart import TakenTwice, taken_twice
 from varhandle.tflite.runtime_support import misread_weights, missing_kernels
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ _PLAIN_ERRORS = frozenset({"CustomCodeError", "KerasLoadError"})
 _REFUSED = RefusedByLibraryError.__name__
 _UNKNOWN_OP = re.compile(r"Op type not registered '([^']+)'")
 _NO_VALUE = "variable != nullptr"
+_DIED = "the process died"
 
 
 class Decision(NamedTuple):
@@ -113,6 +115,17 @@ def is_fused_wrongly(proof: Proof | None) -> bool:
     if any(run.refusal for run in proof.parity.runs):
         return False
     return any(node.op in _FUSED for node in read_graph(proof.content).nodes)
+
+
+def dies_of_reading_once(proof: Proof | None) -> tuple[TakenTwice, ...]:
+    """Return the ops that take one read of a variable twice, where the default delegates die."""
+    from varhandle.evaluate.parity import DELEGATES
+
+    if proof is None or proof.parity is None or proof.content is None:
+        return ()
+    if not any(run.kernels == DELEGATES and _DIED in run.refusal for run in proof.parity.runs):
+        return ()
+    return taken_twice(read_graph(proof.content))
 
 
 def decide(
@@ -342,8 +355,20 @@ def _unexplained(graph: Graph, proof: Proof) -> str:
     if is_fused_wrongly(proof):
         command = code.cure_command(graph.source, inference_signature(graph))
         curable = f"the op that the converter made of an LSTM keeps its state: {command} keeps none"
+    if twice := dies_of_reading_once(proof):
+        curable = _reads_once(graph, twice)
     cause = curable or "no failure that the tool knows explains it"
     return f"{text}{'; ' if notes else ''}{'; '.join(notes)}), and {cause}"
+
+
+def _reads_once(graph: Graph, twice: Sequence[TakenTwice]) -> str:
+    ops = join_names(dict.fromkeys(one.op for one in twice))
+    names = join_names(dict.fromkeys(one.variable for one in twice))
+    command = code.cure_command(graph.source, inference_signature(graph))
+    return (
+        f"{ops} takes the variable {names} for both of its inputs, of which XNNPACK, the default "
+        f"delegate, dies: {command} reads it twice"
+    )
 
 
 def _file(graph: Graph, findings: tuple[Finding, ...], proof: Proof) -> Decision:
@@ -367,4 +392,6 @@ def _file(graph: Graph, findings: tuple[Finding, ...], proof: Proof) -> Decision
     refused = all(run.refusal for run in runs)
     missing = missing_kernels(graph, proof.content) if refused else misread_weights(proof.content)
     fault = f"the file does not run rightly ({lines})"
+    if twice := dies_of_reading_once(proof):
+        fault = f"{fault}: {_reads_once(graph, twice)}"
     return Decision(findings, _failing(runs), (fault, *(missing or _refusals(proof))))

@@ -33,7 +33,7 @@ from varhandle.repair.refusal import (
 from varhandle.repair.steps import REWRITES, STEPS
 from varhandle.savedmodel.checkpoint_freezer import checkpoint_beside
 from varhandle.savedmodel.close_shapes import Sizes
-from varhandle.verdict_rules import is_fused_wrongly, is_not_loaded
+from varhandle.verdict_rules import dies_of_reading_once, is_fused_wrongly, is_not_loaded
 
 _FAMILIES = {family.id: family for family in FAMILIES}
 _BLOCKING = frozenset(family.id for family in FAMILIES if family.spoils_whole_file)
@@ -241,20 +241,28 @@ def _choose_steps(diagnosis: Diagnosis, target: Target, signature: str | None) -
     for finding in diagnosis.findings:
         if finding.severity == "error":
             errors.setdefault(finding.id, finding)
-    if model_format.is_converted:
-        return _plan_for_tflite(diagnosis, errors, target)
     lost = _mended_by(errors, "keep-activations")
-    if model_format.needs_checkpoint:
+    twice = dies_of_reading_once(diagnosis.proof)
+    diagnosis = replace(diagnosis, other=()) if twice else diagnosis
+    if model_format.is_converted:
+        choice = _plan_for_tflite(diagnosis, errors, target)
+    elif model_format.needs_checkpoint:
         choice = _plan_for_graph_def(diagnosis, errors)
     else:
         choice = _plan_for_source(diagnosis, errors, target, signature)
-    if not lost:
+    why = [one.message for one in lost.values()]
+    why += [f"{one.op} takes {printable(one.variable)} twice: it is read twice." for one in twice]
+    if not why:
         return choice
-    why = [*(one.message for one in lost.values()), choice.why.replace(_NOTHING, "")]
-    return choice._replace(steps=[*choice.steps, "keep-activations"], why=" ".join(why).rstrip())
+    mending = [*(["keep-activations"] if lost else []), *(["read-apart"] if twice else [])]
+    told = [*why, "" if choice.why in _NOTHING else choice.why]
+    return choice._replace(steps=[*choice.steps, *mending], why=" ".join(told).rstrip())
 
 
-_NOTHING = "Nothing in the model stands in the way."
+_NOTHING = (
+    "Nothing in the model stands in the way.",
+    "Nothing in the file stands in the way.",
+)
 
 
 def _mended_by(errors: dict[str, Finding], *steps: str) -> dict[str, Finding]:
@@ -287,7 +295,7 @@ def _plan_for_tflite(
     if diagnosis.variables and not target.resource_variables:
         names = join_names(v.name for v in diagnosis.variables)
         return _Choice(["lift"], f"{_no_variables(target)}, and the file keeps {names}.")
-    return _Choice(["as-it-is"], "Nothing in the file stands in the way.")
+    return _Choice(["as-it-is"], _NOTHING[1])
 
 
 def _plan_for_graph_def(diagnosis: Diagnosis, errors: dict[str, Finding]) -> _Choice:
@@ -414,7 +422,7 @@ def _plan_for_signature(diagnosis: Diagnosis, signature: str) -> _Choice:
         )
         return _Choice(["signature", "convert"], why)
     _refuse_other(diagnosis)
-    return _Choice(["convert"], _NOTHING)
+    return _Choice(["convert"], _NOTHING[0])
 
 
 _UNTOUCHED = frozenset(

@@ -53,6 +53,7 @@ from varhandle.savedmodel.resave_tracked import (
 )
 from varhandle.savedmodel.rewrite_signature import rewrite_signatures
 from varhandle.tflite.externalize_state import Lifted, lift_state
+from varhandle.tflite.read_apart import read_apart
 from varhandle.tflite.runtime_support import update_runtime_version
 from varhandle.tflite.variable_values import CannotLiftError
 
@@ -494,6 +495,19 @@ def _convert_by_either_door(job: RepairJob) -> bytes:
     return _convert_source(job)
 
 
+def _read_apart(job: RepairJob) -> None:
+    job.made = job.content = read_apart(job.content)
+
+
+def _read_apart_code(_: Diagnosis, __: RepairPlan) -> list[str]:
+    return [
+        "",
+        "from varhandle.tflite.read_apart import read_apart",
+        "",
+        "content = read_apart(content)",
+    ]
+
+
 def _convert_source(job: RepairJob, settings: ConverterSettings | None = None) -> bytes:
     if "keep-activations" in job.plan.steps:
         settings = replace(settings or ConverterSettings(), unfold_batchmatmul=True)
@@ -747,6 +761,12 @@ STEPS: Mapping[str, RepairStep] = {
         _no_code,
     ),
     "convert": RepairStep("convert", "convert", _convert, _convert_code),
+    "read-apart": RepairStep(
+        "read a variable anew for each input of an op that takes it twice",
+        "read-apart",
+        _read_apart,
+        _read_apart_code,
+    ),
     "lift": RepairStep("lift the state into inputs and outputs", "lift-state", _lift, _lift_code),
     "quantize": RepairStep("quantize", "quantize", _quantize, _quantize_code),
 }
