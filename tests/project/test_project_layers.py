@@ -31,7 +31,7 @@ LAYERS = {
         "facts",
         "sandbox",
         "formats",
-        "inspection",
+        "inspection model_folder",
         "tflite",
         "savedmodel",
         "conversion",
@@ -46,6 +46,7 @@ LAYERS = {
         "verdict_file",
         "sweep mcp_server browser",
         "cli",
+        "jupyter",
     ),
     "workbook_lib": (
         "locations",

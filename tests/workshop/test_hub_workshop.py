@@ -81,7 +81,8 @@ def test_nobody_comes_in_as_somebody_else(hub, ada):
 def test_what_is_anothers_is_refused(hub, ada, bob):
     notebook = f"files/notebooks/{NOTEBOOKS[1]}"
     assert ada.api("GET", notebook).status_code == 200
-    for path in ("api/contents", notebook, "api/kernels", "api/sessions", "workbook/netron/page/"):
+    extensions = ("workbook/netron/page/", "varhandle/models")
+    for path in ("api/contents", notebook, "api/kernels", "api/sessions", *extensions):
         assert refused(bob.api("GET", path, of="ada")), path
     assert refused(bob.ask("GET", f"{hub.address}/hub/api/users/ada"))
     assert refused(bob.ask("DELETE", f"{hub.address}/hub/api/users/ada/server"))
@@ -210,6 +211,13 @@ def test_a_server_zygote_that_dies_is_replaced(hub, ada):
     assert server_of(cyd).parent() == server_zygote(hub) != before
     assert ada.is_ready()
     assert ada.api("GET", "api/contents").status_code == 200
+
+
+def test_a_model_is_diagnosed_from_the_file_browsers_menu(hub, ada, bob):
+    told = {"path": "data/half_reader"}
+    assert refused(bob.api("POST", "varhandle/diagnose", of="ada", json=told))
+    answer = ada.api("POST", "varhandle/diagnose", json=told)
+    assert json.loads(answer.text.splitlines()[-1])["verdict"] == "blocked"
 
 
 def test_a_model_of_another_is_not_shown(hub, ada, bob):

@@ -17,15 +17,13 @@ from varhandle import __version__
 from varhandle.display import printable
 from varhandle.errors import VarhandleError
 from varhandle.facts.schemas import schema_of
-from varhandle.formats.tflite import TFLite
 from varhandle.formats.trust import NotTrustedError
+from varhandle.model_folder import ModelFolder, OutsideError
 from varhandle.repair.refusal import NoCureError
 
 if TYPE_CHECKING:
     import mcp_types as types
 
-_MOST_ENTRIES = 10_000
-"""Files of a model; a folder that has more is none."""
 _TICK = 2.0
 """Seconds between two reports of progress."""
 
@@ -36,68 +34,6 @@ INSTRUCTIONS = (
     "proof: a file is good if cure says cured: true. Where its doubt is that inputs were made up, "
     "ask for real ones. Paths are relative to the folder that the server was started for."
 )
-
-
-class OutsideError(VarhandleError, ValueError):
-    """A path that the server does not open or write; the message is one line."""
-
-
-class ModelFolder:
-    """The one folder whose files an assistant may name."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root.resolve(strict=True)
-
-    def readable(self, name: str) -> str:
-        """Return the path of a model or of inputs, as seen from the folder.
-
-        Raises ``OutsideError`` for what lies elsewhere, by its name or by a link in it or on the
-        way to it.
-        """
-        path = self._inside(name)
-        if not path.exists():
-            raise OutsideError(f"{name}: there is no such file or folder")
-        if path.is_dir():
-            for count, entry in enumerate(path.rglob("*")):
-                if count == _MOST_ENTRIES:
-                    raise OutsideError(f"{name}: it has more files than any model")
-                self._check_inside(entry, name)
-        elif not path.is_file():
-            raise OutsideError(f"{name}: it is no regular file")
-        return self._relative(path)
-
-    def writable(self, name: str) -> str:
-        """Return the path of a new .tflite file, as seen from the folder."""
-        path = self._inside(name)
-        state = path.with_name(f"{path.stem}.state.npz")
-        if path.suffix not in TFLite.suffixes:
-            raise OutsideError(f"{name}: its name must end with .tflite")
-        if not path.parent.is_dir():
-            raise OutsideError(f"{name}: there is no such folder")
-        for one in (path, state):
-            if os.path.lexists(one):
-                raise OutsideError(f"{one.name}: it is there already; name a new file")
-        return self._relative(path)
-
-    def _inside(self, name: str) -> Path:
-        if "\0" in name:
-            raise OutsideError("a path with a NUL in it names no file")
-        path = self.root / name
-        # The last part may be a link as well: where it leads decides.
-        self._check_inside(path, name)
-        return path
-
-    def _check_inside(self, path: Path, name: str) -> None:
-        try:
-            real = path.resolve()
-        except (OSError, RuntimeError) as error:
-            raise OutsideError(f"{name}: it leads nowhere") from error
-        if not real.is_relative_to(self.root):
-            raise OutsideError(f"{name}: it leads out of the folder that the server was given")
-
-    def _relative(self, path: Path) -> str:
-        told = os.path.relpath(path, self.root)
-        return f"./{told}" if told.startswith("-") else told
 
 
 @dataclass(frozen=True)
@@ -123,10 +59,7 @@ def _inputs(folder: ModelFolder, told: Mapping[str, Any]) -> dict[str, Any]:
     """Return how a model is called. Inputs that are code would run: they are no files of data."""
     options = {name: told[name] for name in ("signature", "calls") if name in told}
     if "inputs" in told:
-        path = folder.readable(told["inputs"])
-        if Path(path).suffix not in (".npz", ".npy") and not (folder.root / path).is_dir():
-            raise OutsideError(f"{path}: inputs are an .npz or .npy file or a folder of images")
-        options["inputs"] = path
+        options["inputs"] = folder.inputs(told["inputs"])
     return options
 
 

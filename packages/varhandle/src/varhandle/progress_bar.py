@@ -2,11 +2,13 @@
 
 Both are drawn in a notebook that somebody looks at, and are gone when the work is done. A headless
 run (``WORKBOOK_PROGRESS=off``), a terminal and a test see nothing, so no stored output holds them.
+A program with a screen of its own is told the labels instead (``telling``).
 """
 
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import html
 import os
 import sys
@@ -17,8 +19,21 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 
+_listener: contextvars.ContextVar[Callable[[str], None] | None] = contextvars.ContextVar(
+    "listener", default=None
+)
 _PATIENCE = 1.0  # seconds before a clock is drawn: what is over sooner needs none
 _TICK = 0.5  # seconds between two updates of the clock
+
+
+@contextlib.contextmanager
+def telling(listener: Callable[[str], None]) -> Iterator[None]:
+    """Call a function with what begins to take time within this block, a few words each."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
 
 
 def steps(items: Collection[Item], label: str) -> Iterator[Item]:
@@ -43,6 +58,8 @@ def steps(items: Collection[Item], label: str) -> Iterator[Item]:
 @contextlib.contextmanager
 def busy(label: str) -> Iterator[None]:
     """Show for how many seconds one call has been running."""
+    if (listener := _listener.get()) is not None:
+        listener(label)
     if not is_watched():
         yield
         return

@@ -57,10 +57,9 @@
         app.commands.addCommand(COMMAND, {
           label: "Open with Netron",
           isVisible: () => models().length > 0,
-          execute: () => {
-            for (const item of models()) {
-              open(app, IFrame, page, app.serviceManager.contents.localPath(item.path));
-            }
+          execute: ({ path }) => {
+            const paths = path ? [path] : models().map(item => app.serviceManager.contents.localPath(item.path));
+            paths.forEach(one => open(app, IFrame, page, one));
           }
         });
         app.contextMenu.addItem({

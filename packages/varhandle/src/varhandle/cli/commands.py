@@ -75,7 +75,7 @@ def _add_diagnose(commands: Any) -> None:
     diagnose.set_defaults(command=_diagnose)
 
 
-def _start_fork_servers(model: str) -> None:
+def start_fork_servers(model: str) -> None:
     """Start what the processes that run a model are forked from, while it is read."""
     from varhandle.sandbox.fork_server import start_fork_server
 
@@ -91,7 +91,7 @@ def _start_fork_servers(model: str) -> None:
 def _diagnose(options: argparse.Namespace) -> int:
     _check_sarif(options, [options.model])
     if not options.static:
-        _start_fork_servers(options.model)
+        start_fork_servers(options.model)
     from varhandle.diagnosis import diagnose
     from varhandle.facts.verdicts import MEANINGS
 
@@ -180,7 +180,7 @@ def _add_cure(commands: Any) -> None:
 
 
 def _cure(options: argparse.Namespace) -> int:
-    _start_fork_servers(options.model)
+    start_fork_servers(options.model)
     from varhandle.facts.verdicts import MEANINGS
     from varhandle.repair.run import NoCureError, cure_file
 

@@ -70,7 +70,7 @@ def run_program(
             stream.reconfigure(errors="backslashreplace")
     options = make_parser(name, description, version, registrations).parse_args(arguments)
     try:
-        with _ended_in_order():
+        with ended_in_order():
             _check_surroundings()
             result: int = options.command(options)
             sys.stdout.flush()
@@ -105,7 +105,7 @@ def _check_surroundings() -> None:
 
 
 @contextlib.contextmanager
-def _ended_in_order() -> Iterator[None]:
+def ended_in_order() -> Iterator[None]:
     """Let SIGTERM and SIGHUP end the program as an error does: temporary folders are removed."""
     numbers = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]
     before: dict[int, Any] = {}

@@ -49,6 +49,7 @@ from varhandle.formats.base import LoadedModel, RefusedByLibraryError
 from varhandle.formats.custom_code import Import
 from varhandle.formats.trust import NotTrustedError, check_trust
 from varhandle.graph import Graph, Signature
+from varhandle.progress_bar import busy
 from varhandle.sandbox import Record, run_isolated
 from varhandle.sandbox.lock import is_wanted
 from varhandle.sandbox.record import short_message
@@ -594,7 +595,8 @@ def _prove_file(
         for number, one in enumerate(asked):
             if not one.calls:
                 continue
-            records = run_both(content, one.calls, one.names, limit)
+            with busy("running the file"):
+                records = run_both(content, one.calls, one.names, limit)
             parities.append(compare_kernels(records, len(one.calls), tolerance))
             told: Any = next(
                 (records[way].value for way in (PLAIN, DELEGATES) if records[way].ok), []

@@ -24,6 +24,7 @@ from varhandle.formats.base import LoadedModel, ModelSource
 from varhandle.formats.custom_code import Import
 from varhandle.formats.trust import check_trust
 from varhandle.graph import Graph
+from varhandle.progress_bar import busy
 from varhandle.sandbox import Record, run_isolated
 from varhandle.sandbox.record import short_message
 
@@ -99,7 +100,10 @@ def ask(
     """
     steps = [(name, dict(call)) for name, call in steps_of(calls, signature)]
     reads = load.reads if isinstance(load, Loader) else ()
-    return run_isolated(_answers, load, steps, timeout=timeout, tensorflow=tensorflow, reads=reads)
+    with busy("running the model"):
+        return run_isolated(
+            _answers, load, steps, timeout=timeout, tensorflow=tensorflow, reads=reads
+        )
 
 
 def steps_of(calls: Sequence[Call], signature: Names) -> list[tuple[str | None, Call]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from varhandle.diagnosis import Finding
-from varhandle.display import printable
+from varhandle.display import code_html, panel_html, printable
 from varhandle.errors import VarhandleError
 
 if TYPE_CHECKING:
@@ -61,6 +61,12 @@ class NoCureError(VarhandleError, ValueError):
         """Return the reason, and what the author of the model must change."""
         where = f"first difference: {self.location.line}" if self.location else ""
         return "\n".join(filter(None, [printable(self.reason, None), where, self.change]))
+
+    def html(self) -> str:
+        """Return the same as a panel."""
+        where = f"first difference: {self.location.line}" if self.location else ""
+        lines = filter(None, [where, self.change])
+        return panel_html("raised", self.reason, "".join(map(code_html, lines)))
 
     def as_dict(self) -> dict[str, object]:
         """Return the same as plain data, fit for JSON."""
