@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from workbook_lib.lesson.content import Card, Question, QuizQuestion
 
-FAMILIES = {"interpreter-call": "by-name-why", "dynamic-shape": "batch-why"}
+FAMILIES = {
+    "interpreter-call": "by-name-why",
+    "unwritten-output": "compiled-why",
+    "dynamic-shape": "batch-why",
+}
 
 PREDICTIONS = (
     Question(

@@ -117,10 +117,13 @@ def _fix(graph: Graph, signature: str | None) -> dict[str, Any]:
 
 def _runnable(graph: Graph) -> dict[str, str | None]:
     """Say whether LiteRT.js runs a file: on an op without a kernel it answers with rubbish."""
+    from varhandle.families.unwritten_output import unwritten
     from varhandle.tflite.runtime_support import refusals
 
     if not format_of(graph).is_converted:
         return {"by": None, "why": "Only a .tflite file runs here: make one of the model first."}
+    if sentences := unwritten(graph):
+        return {"by": None, "why": " ".join(sentences)}
     reasons = refusals(graph, "litert")
     if reasons:
         why = f"It does not run here: {join_words(list(map(printable, reasons)))}."
