@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import zoo
 from json_forms import check_form
 from planted_faults import operators_of, with_changed_weight
 
@@ -92,6 +93,21 @@ def test_a_cure_that_the_diagnosis_rules_out_says_where_the_file_parts(specimen_
     assert main(["cure", model, "out.tflite"]) == 1
     told = capsys.readouterr().out
     assert "first difference: call 1, READ_VARIABLE Sum/ReadVariableOp: the variable rows" in told
+
+
+@pytest.mark.parametrize(
+    ("compute", "shape", "told"),
+    [
+        (lambda tf, x: tf.abs(tf.signal.rfft(x)) + x, (1,), "no transform of length 1"),
+        (lambda tf, x: tf.math.imag(tf.signal.rfft(x)), (3, 1), "length 1; that of one number"),
+        (lambda tf, x: tf.math.imag(tf.signal.rfft2d(x)), (4, 1), "no transform of length 1"),
+        (lambda tf, x: tf.math.imag(tf.signal.rfft(x)), (3, 2), "no op parts"),
+    ],
+)
+def test_a_kernel_that_computes_otherwise_at_a_size_is_named(tf, tmp_path, compute, shape, told):
+    specs = zoo.spec(tf, *shape)
+    path = zoo.save_step(tf, tmp_path, {}, lambda _, x: {"y": compute(tf, x)}, specs)
+    assert told in locate(path).line
 
 
 def test_of_a_model_that_draws_random_numbers(specimen_path):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import zoo
 from ai_edge_litert.interpreter import Interpreter
+from family_checks import run
 
 from varhandle import cure, diagnose
 from varhandle.conversion.converter import convert
@@ -54,7 +55,7 @@ def test_a_file_alone_is_cured(tf, tmp_path, monkeypatch):
     made = cure(file)
     assert made.plan.id == "read-apart"
     assert taken_twice(read_graph(made.content)) == ()
-    exec(compile(made.plan.code, "plan", "exec"), {})
+    run(made.plan.code)
     assert (tmp_path / "model.tflite").read_bytes() == made.content
 
 

@@ -147,6 +147,8 @@ class OpCheck:
         # Where it is known to compute rightly, what differs came in by an op without a partner.
         if inherits or (own == "" and len(group) < 2):
             return "", group
+        if len(group) == 1 and (told := reasons.of_its_size(self.file, op)):
+            return told, group
         return reasons.plain(found[tensor], group), group
 
     def _assigned_wrongly(

@@ -37,6 +37,21 @@ def plain(one: Difference, group: Sequence[FileOp]) -> str:
     return f"the inputs agree, the output does not{note}"
 
 
+def of_its_size(file: FileTrace, op: FileOp) -> str:
+    """Say that a kernel of LiteRT computes otherwise at the size that an op has; empty if not."""
+    if op.op == "RFFT2D":
+        lengths = file.value(op.inputs[1])
+        if lengths is not None and lengths.size and int(lengths.ravel()[-1]) == 1:
+            words = "LiteRT's kernel computes no transform of length 1"
+            if int(lengths.max()) > 1:
+                return words
+            return (
+                f"{words}; that of one number has this number for its real part, and an imaginary "
+                "part of 0: write these"
+            )
+    return ""
+
+
 def changed_inputs(file: FileTrace, op: FileOp, other: FileTrace, twin: FileOp) -> str:
     """Say what an op takes that the same op of a fresh conversion does not; empty if nothing."""
     if op.op != twin.op:
