@@ -54,8 +54,8 @@ QUIZ = (
             "that is assigned, and that the builtin ops cannot carry.",
             "A way to take VarHandleOp out of the model.": "It is named first, and it only makes "
             "the handle. The ops that use the handle stand further down the list.",
-            "A converter setting that lets the op through.": "Lesson 12 tries the three settings "
-            "that people name, and the interpreter runs none of the files.",
+            "A converter setting that lets the op through.": "No setting gives the builtin "
+            "ops another dtype. Lesson 12 tries the three that people name.",
         },
         "What the model assigns, how, and in which dtype.",
     ),

@@ -49,8 +49,8 @@ QUIZ = (
             "The file is damaged.": "It loads, and the delegate runs it. Its bytes are in order.",
             "A variable is read that nothing has set.": "The kernel of the read looks for the "
             "variable's value, and there is none.",
-            "This runtime has no variables.": "Lesson 11 ran float32 variables through the same "
-            "runtime's builtin ops.",
+            "This runtime has no variables.": "It has the op READ_VARIABLE, which is named in the "
+            "message: its kernel found nothing to read.",
         },
         "A variable is read that nothing has set.",
     ),

@@ -29,8 +29,7 @@ PREDICTIONS = (
     ),
     Question(
         "whose_variable_is_it/set",
-        "The checkpoint has six values. How many of the six weights that the signature reads are "
-        "set by them?",
+        "The signature reads six weights. How many of them get their value from this checkpoint?",
         {6: "all six", 3: "three", 0: "none"},
         why="The six values belong to handles that Keras's objects own, and no signature reads "
         "those. The signature reads six other handles, which have no owner, so nothing sets them.",
