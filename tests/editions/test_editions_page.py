@@ -25,7 +25,7 @@ PYODIDE = ROOT / "tests/support/in_pyodide.mjs"
 MODELS = (
     *("counter_tflite", "flex_tflite", "custom_tflite", "int8_counter_tflite"),
     *("counter_of_two_signatures", "words_in_a_table", "tf1_saved_model"),
-    *("unfrozen_graph", "frozen_graph"),
+    *("unfrozen_graph", "frozen_graph", "mlp_keras", "stateful_gru_h5"),
 )
 
 

@@ -32,6 +32,9 @@ SPECIMENS = (
     "tf1_saved_model",
     "unfrozen_graph",
     "frozen_graph",
+    "mlp_keras",
+    "mlp_h5",
+    "lambda_keras",
 )
 #: What the browser's Python has not, or what no page can use.
 MISSING = ("numpy", "ml_dtypes", "psutil", "h5py", "multiprocessing", "tensorflow", "filelock")

@@ -820,12 +820,12 @@ _JSON = st.recursive(
 
 def test_keras_configs_that_make_no_sense(monkeypatch, tmp_path):
     from varhandle.formats import keras_reader
+    from varhandle.formats.hdf5 import Outline
 
     @settings(max_examples=200)
     @given(_JSON)
     def run(config):
-        root = {"model_config": json.dumps(config)}
-        outline = {"attributes": {"": root}, "datasets": {}, "external": [], "soft": []}
+        outline = Outline({"": {"model_config": json.dumps(config)}})
         monkeypatch.setattr(keras_reader, "read_hdf5_outline", lambda *_: outline)
         try:
             repr(keras_reader.read_keras(tmp_path / "m.keras", is_archive=True))

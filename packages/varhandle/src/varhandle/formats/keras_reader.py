@@ -4,41 +4,44 @@ Layers become nodes. A model inside a model is a node that calls a function of i
 hold neither ops nor signatures, so nothing reads or assigns a variable here; every variable in
 them has a value. Optimizer state is left out.
 
-What a file holds, without its values, is read in the sandbox. On some damaged files libhdf5 loops
-without end or asks for gigabytes, and no Python code can interrupt it; an archive of a few
-kilobytes can unpack without end.
+What a file holds is read without libhdf5 (``formats/hdf5.py``). Only values are read with it, in
+the sandbox: on some damaged files it loops without end or asks for gigabytes, and no Python code
+can interrupt it.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import stat
 import struct
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from io import BufferedReader, BytesIO
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from varhandle.display import printable
 from varhandle.errors import VarhandleError
 from varhandle.formats.base import CALLED_WITH_TRAINING, TAKEN_BY_KEY
 from varhandle.formats.embedded_code import code_in_keras_config, custom_objects_of
+from varhandle.formats.hdf5 import Dataset, Outline, Text, read_outline
 from varhandle.formats.keras_class import flat, specs_of
-from varhandle.formats.regular_file import read_stretch
+from varhandle.formats.regular_file import open_regular, read_stretch
 from varhandle.graph import Function, Graph, ModelFileError, Node, Shape, TensorSpec, Variable
-from varhandle.sandbox import Record, run_isolated
 
 if TYPE_CHECKING:
     from varhandle.formats.constants import Constant
+    from varhandle.sandbox import Record
 
 SECONDS = 60
-"""Time limit. The outline of a sound file takes less than one."""
+"""Limit of the time in which values are read, in a child process."""
 
 BYTES = 2**30
-"""Limit of the child's memory, of which a sound file of a small model takes a tenth."""
+"""Limit of that child's memory, beside what is as large as the file."""
 
 _CONFIG = "config.json"
 _METADATA = "metadata.json"
@@ -54,6 +57,7 @@ _LOCAL_HEADER = struct.Struct("<26xHH")
 """What comes before a member of an archive; its name and an extra field of these lengths follow."""
 
 _LARGEST_TEXT = 64 * 2**20
+_MOST_JSON_VALUES = 4_000_000
 _LARGEST_COMPRESSED_WEIGHTS = 256 * 2**20
 _MOST_MEMBERS = 10_000
 _MOST_COMPRESSED = 1000  # zlib makes zeros a thousandth of what they were
@@ -74,16 +78,16 @@ def read_keras(path: Path, *, is_archive: bool) -> Graph:
     (``layers/dense/vars/0``), the only name that they have there; the owner is the layer's name.
     """
     outline = read_hdf5_outline(path, is_archive)
-    if "model_config" not in outline["attributes"].get("", {}):
+    if "model_config" not in outline.attributes.get("", {}):
         fault = "an HDF5 file without a model_config: weights alone, or not from Keras"
         whole = f"model.load_weights({str(path)!r}); model.save('model.keras')"
         raise ModelFileError(path, f"{fault}; in the program that builds the model: {whole}")
-    if outline["external"]:
-        where = printable(outline["external"][0])
+    if outline.external:
+        where = printable(outline.external[0])
         fault = f"what is at {where} lies in another file, and a Keras model is one file"
         raise ModelFileError(path, f"{fault}: save the whole model anew where that file is at hand")
-    if is_archive and outline["soft"]:
-        fault = f"what is at {printable(outline['soft'][0])} is a link, and Keras follows none"
+    if is_archive and outline.soft:
+        fault = f"what is at {printable(outline.soft[0])} is a link, and Keras follows none"
         raise ModelFileError(path, f"{fault}: save the model anew with Keras")
     try:
         return _graph(path, outline, is_archive)
@@ -95,10 +99,9 @@ def read_keras(path: Path, *, is_archive: bool) -> Graph:
         raise ModelFileError(path, fault) from error
 
 
-def _graph(path: Path, outline: Mapping[str, Any], is_archive: bool) -> Graph:
-    root = outline["attributes"][""]
-    config = json.loads(root["model_config"])
-    metadata = json.loads(root.get("metadata", "{}"))
+def _graph(path: Path, outline: Outline, is_archive: bool) -> Graph:
+    root = outline.attributes[""]
+    config, metadata = _parsed(root["model_config"]), _parsed(root.get("metadata", "{}"))
     version = metadata.get("keras_version") or root.get("keras_version")
     variables = _read_variables(outline) if is_archive else _read_legacy_variables(outline)
     name = str(_settings_of(config).get("name") or config["class_name"])
@@ -116,29 +119,40 @@ def _graph(path: Path, outline: Mapping[str, Any], is_archive: bool) -> Graph:
     )
 
 
-def _read_variables(outline: Mapping[str, Any]) -> Iterator[Variable]:
-    for name in outline["datasets"]:
+def _parsed(text: Text) -> Any:
+    """Parse JSON, of which each value takes a hundred bytes."""
+    if sum(map(str(text).count, ",[{")) > _MOST_JSON_VALUES:
+        raise _UnfitFileError("the Keras file is damaged: its config is larger than any model's")
+    try:
+        return json.loads(str(text))
+    except json.JSONDecodeError as error:
+        fault = f"the Keras file is damaged (its config is no JSON: {error})"
+        raise _UnfitFileError(fault) from error
+
+
+def _read_variables(outline: Outline) -> Iterator[Variable]:
+    for name in outline.datasets:
         group, found, _ = name.rpartition("/vars/")
         if not name.startswith("optimizer/"):
-            parent = outline["attributes"].get(f"{group}/vars" if found else "vars", {})
-            yield _variable(outline, name, name, parent.get("name") or group)
+            parent = outline.attributes.get(f"{group}/vars" if found else "vars", {})
+            yield _variable(outline, name, name, str(parent.get("name") or group))
 
 
-def _read_legacy_variables(outline: Mapping[str, Any]) -> Iterator[Variable]:
-    for group, attributes in outline["attributes"].items():
+def _read_legacy_variables(outline: Outline) -> Iterator[Variable]:
+    for group, attributes in outline.attributes.items():
         root, _, layer = group.partition("/")
         if root == "model_weights":
             for name in attributes.get("weight_names", ()):
                 yield _variable(outline, f"{group}/{name}", name, layer)
 
 
-def _variable(outline: Mapping[str, Any], path: str, name: str, owner: str) -> Variable:
-    if path not in outline["datasets"]:
+def _variable(outline: Outline, path: str, name: str, owner: str) -> Variable:
+    if path not in outline.datasets:
         raise _UnfitFileError(f"the Keras file is damaged: it holds no values of {printable(name)}")
-    dtype, shape = outline["datasets"][path]
+    dataset = outline.datasets[path]
     # A dtype that HDF5 does not know, such as bfloat16, is stored as bits and named beside them.
-    dtype = outline["attributes"].get(path, {}).get("dtype", dtype)
-    return Variable(name, str(dtype), tuple(shape), initialized=True, owner=owner)
+    dtype = str(outline.attributes.get(path, {}).get("dtype", dataset.dtype))
+    return Variable(name, dtype, dataset.shape, initialized=True, owner=owner)
 
 
 def _read_functions(model: Mapping[str, Any], name: str) -> Iterator[Function]:
@@ -257,41 +271,63 @@ def _settings(config: Mapping[str, Any]) -> dict[str, object]:
     }
 
 
-# The outline, and below what makes it in the child.
-
-
-def read_hdf5_outline(path: Path, is_archive: bool) -> dict[str, Any]:
+def read_hdf5_outline(path: Path, is_archive: bool) -> Outline:
     """Return the outline of an HDF5 file, or of a ``.keras`` archive with one in it.
 
-    Its parts: ``attributes``, by path of the group or dataset, those that Keras writes;
-    ``datasets``, dtype and shape by path; ``external``, paths of datasets and links whose values
-    lie in other files; ``soft``, paths of links inside the file. The JSON texts of an archive are
-    the root's attributes ``model_config`` and ``metadata``. ``ModelFileError`` for
-    no Keras file, one that must not be unpacked and a damaged one.
+    The JSON texts of an archive are the root's attributes ``model_config`` and ``metadata``.
+    ``ModelFileError`` for no Keras file, one that must not be unpacked and a damaged one.
     """
-    record = run_isolated(
-        _outline,
-        str(path.absolute()),
-        is_archive,
-        timeout=SECONDS,
-        memory_limit=BYTES,
-        tensorflow=False,
-        reads=[path],
-    )
-    if record.exception_type == _UnfitFileError.__name__:
-        raise ModelFileError(path, record.message)
-    if record.outcome == "timed out":
-        late = f"libhdf5 did not finish reading it within {SECONDS} s"
-        raise ModelFileError(path, f"{late}: it is damaged, or this machine is very busy")
-    if not record.ok:
-        raise ModelFileError(path, f"the Keras file is damaged ({_fault(record)})")
-    outline: dict[str, Any] = json.loads(record.value)
+    with open_regular(path) as raw, BufferedReader(raw) as file:
+        try:
+            outline = _archive_outline(file) if is_archive else _outline(file, 0, _size(file))
+        except _UnfitFileError as error:
+            raise ModelFileError(path, str(error)) from error
+        except Exception as error:  # whatever zipfile and zlib raise of a damaged archive
+            fault = " ".join(str(error).split()) or type(error).__name__
+        else:
+            return outline
+    raise ModelFileError(path, f"the Keras file is damaged ({printable(fault)})")
+
+
+def _size(file: BinaryIO) -> int:
+    return os.fstat(file.fileno()).st_size
+
+
+def _archive_outline(file: BinaryIO) -> Outline:
+    with zipfile.ZipFile(file) as archive:
+        _check_members(archive)
+        root: dict[str, Text] = {"model_config": _read_text(archive, _CONFIG)}
+        if _METADATA in archive.namelist():
+            root["metadata"] = _read_text(archive, _METADATA)
+        info = archive.getinfo(_WEIGHTS)
+        with archive.open(info) as weights:  # it checks what comes before the member
+            if info.compress_type == zipfile.ZIP_STORED:
+                outline = _outline(file, _start_of(info, file), info.file_size)
+            else:
+                content = weights.read(_LARGEST_COMPRESSED_WEIGHTS)
+                outline = _outline(BytesIO(content), 0, len(content))
+    outline.attributes[""] = root
     return outline
+
+
+def _outline(file: BinaryIO, start: int, size: int) -> Outline:
+    outline = read_outline(file, start, size, _ATTRIBUTES)
+    for name, dataset in outline.datasets.items():
+        _check_size(name, dataset)
+    return outline
+
+
+def _start_of(info: zipfile.ZipInfo, file: BinaryIO) -> int:
+    """Return where a member begins in its archive."""
+    file.seek(info.header_offset)
+    header = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
+    return info.header_offset + _LOCAL_HEADER.size + sum(header)
 
 
 def read_keras_values(path: Path, graph: Graph, is_archive: bool) -> dict[str, Constant]:
     """Return the values of the variables of a file that was read; raises ``ModelFileError``."""
     from varhandle.formats.constants import Constant
+    from varhandle.sandbox import run_isolated
 
     def asked(look: Callable[..., Any], places: Any) -> Any:
         record = run_isolated(
@@ -365,12 +401,10 @@ def _opened(path: str, is_archive: bool) -> Iterator[tuple[Any, int | None]]:
         with h5py.File(path, "r") as file:
             yield file, 0
         return
-    with zipfile.ZipFile(path) as archive, archive.open(_WEIGHTS) as weights:
-        info, before = archive.getinfo(_WEIGHTS), None
-        if info.compress_type == zipfile.ZIP_STORED:
-            head = read_stretch(Path(path), info.header_offset, _LOCAL_HEADER.size)
-            before = info.header_offset + _LOCAL_HEADER.size + sum(_LOCAL_HEADER.unpack(head))
-        with h5py.File(weights, "r") as file:
+    with Path(path).open("rb") as whole, zipfile.ZipFile(whole) as archive:
+        info = archive.getinfo(_WEIGHTS)
+        before = _start_of(info, whole) if info.compress_type == zipfile.ZIP_STORED else None
+        with archive.open(info) as weights, h5py.File(weights, "r") as file:
             yield file, before
 
 
@@ -378,57 +412,13 @@ def _fault(record: Record) -> str:
     """Say what is wrong with a file, whatever zipfile, zlib and h5py raised on it."""
     if record.outcome == "out of memory" or record.exception_type == "MemoryError":
         return f"it takes more than {BYTES:,} bytes to look at"
-    if record.exception_type == "RecursionError":
-        return "it is nested too deeply"
-    if record.exception_type == "JSONDecodeError":
-        return f"its config is no JSON: {record.message}"
     return record.message or record.exception_type or record.outcome
 
 
-def _plain(value: Any) -> Any:
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value.decode() if isinstance(value, bytes) else value
-
-
-def _hdf5_outline(source: Any) -> dict[str, Any]:
-    import h5py
-
-    attributes: dict[str, Any] = {}
-    datasets: dict[str, Any] = {}
-    external: list[str] = []
-    soft: list[str] = []
-
-    def visit(name: str, item: Any) -> None:
-        found = {key: _plain(item.attrs[key]) for key in _ATTRIBUTES if key in item.attrs}
-        if found:
-            attributes[name] = found
-        if isinstance(item, h5py.Dataset):
-            _check_size(name, item)
-            datasets[name] = [item.dtype.name, item.shape]
-            if item.external or item.is_virtual:
-                external.append(name)
-        else:
-            links = {key: item.get(key, getlink=True) for key in item}
-            for kind, places in ((h5py.ExternalLink, external), (h5py.SoftLink, soft)):
-                places += [f"{name}/{key}" for key, at in links.items() if isinstance(at, kind)]
-
-    with h5py.File(source, "r") as file:
-        visit("", file)
-        file.visititems(visit)
-    return {"attributes": attributes, "datasets": datasets, "external": external, "soft": soft}
-
-
-def _check_size(name: str, dataset: Any) -> None:
+def _check_size(name: str, dataset: Dataset) -> None:
     """Refuse values of which next to nothing is stored: reading them fills the memory."""
-    declared, stored = int(dataset.nbytes), int(dataset.id.get_storage_size())
-    if (
-        declared > BYTES
-        and declared > _MOST_COMPRESSED * stored
-        and not (dataset.external or dataset.is_virtual)
-    ):
+    declared, stored = dataset.declared, dataset.stored
+    if declared > BYTES and declared > _MOST_COMPRESSED * stored and not dataset.elsewhere:
         fault = f"what is at {printable(name)} declares {declared:,} bytes, and stores {stored:,}"
         raise _UnfitFileError(f"the Keras file is damaged: {fault}")
 
@@ -460,20 +450,4 @@ def _read_text(archive: zipfile.ZipFile, name: str) -> str:
         text = file.read(_LARGEST_TEXT + 1)
     if len(text) > _LARGEST_TEXT:
         raise _UnfitFileError(f"{name} is larger than any model's")
-    json.loads(text)  # here, where the memory that it takes is limited
     return text.decode()
-
-
-def _outline(path: str, is_archive: bool) -> str:
-    """Return the outline as JSON, in the child: nothing but plain values comes back."""
-    if not is_archive:
-        return json.dumps(_hdf5_outline(path))
-    with zipfile.ZipFile(path) as archive:
-        _check_members(archive)
-        root = {"model_config": _read_text(archive, _CONFIG)}
-        if _METADATA in archive.namelist():
-            root["metadata"] = _read_text(archive, _METADATA)
-        with archive.open(_WEIGHTS) as weights:
-            outline = _hdf5_outline(weights)
-        outline["attributes"][""] = root
-        return json.dumps(outline)
