@@ -255,3 +255,22 @@ def test_a_stateful_keras_layer(tf):
         row = rng.standard_normal((1, 1, 3)).astype("float32")
         (got,) = carried(signature, **{x: row}).values()
         np.testing.assert_allclose(got, model(row).numpy(), atol=1e-5)
+
+
+def test_each_output_has_a_tensor_of_its_own(tf, counting_file):
+    """A running total is an answer and the state: ``CompiledModel`` would leave one unwritten."""
+    from ai_edge_litert.compiled_model import CompiledModel
+
+    lifted = lift_state(counting_file)
+    main = read_graph(lifted.content).functions[0]
+    outputs = [spec.name for spec in main.outputs]
+    assert len(set(outputs)) == len(outputs) == 2
+    assert not {spec.name for spec in main.inputs} & set(outputs)
+    model = CompiledModel.from_buffer(lifted.content)
+    (sides,) = model.get_signature_list().values()
+    taken = dict(zip(sides["inputs"], model.create_input_buffers(0), strict=True))
+    given = dict(zip(sides["outputs"], model.create_output_buffers(0), strict=True))
+    taken["x"].write(np.full(4, 2, "float32"))
+    taken["total"].write(np.full(4, 40, "float32"))
+    model.run_by_index(0, list(taken.values()), list(given.values()))
+    assert [buffer.read(4, np.float32).tolist() for buffer in given.values()] == [[42] * 4] * 2
