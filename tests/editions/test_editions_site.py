@@ -90,6 +90,11 @@ def test_answers_and_solutions_are_folded(site, path):
     for machinery in ("lesson.observe(", "silence_native_log()", "Not attempted yet"):
         assert machinery not in page.open
     assert "\nassert " not in page.open + page.folded
+    for cell in cells:
+        if "explanation" in cell["metadata"].get("tags", ()):
+            told, *_ = "".join(cell["source"]).split("\n\n")
+            words = words_of(re.sub(r"\]\([^)]*\)", "]", told))
+            assert (words in words_of(page.folded), words in words_of(page.open)) == (True, False)
     quizzes = sum("lesson.quiz(" in "".join(cell["source"]) for cell in cells)
     for call, count in (("lesson.predict(", asked), ("lesson.quiz(", quizzes)):
         assert page.open.count(call) == count  # how to answer it, and not the cell

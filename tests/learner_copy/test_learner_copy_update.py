@@ -124,7 +124,7 @@ def test_what_a_run_has_shown_is_told_when_it_is_opened(project, folder):
     update_copy(folder)
     (_, source) = sources(folder / "notebooks" / LESSON)[-1]
     folded, after = source.split("</details>")
-    assert folded.startswith("<details><summary>What the run shows</summary>\n\nIt dies.\n\nSo")
+    assert folded.startswith("<details><summary>What it means</summary>\n\nIt dies.\n\nSo")
     assert after == "\n\n## Next\n\nGo on."
 
 

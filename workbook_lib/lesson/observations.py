@@ -63,7 +63,7 @@ def opening_cells(notebook: dict[str, Any]) -> set[str]:
 def folded_explanation(text: str) -> str:
     """Fold a text that tells what a run has shown, up to its first heading, until it is opened."""
     told, *below = re.split(r"\n\n(?=#)", text, maxsplit=1)
-    folded = f"<details><summary>What the run shows</summary>\n\n{told}\n\n</details>"
+    folded = f"<details><summary>What it means</summary>\n\n{told}\n\n</details>"
     return "\n\n".join([folded, *below])
 
 
