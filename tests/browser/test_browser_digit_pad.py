@@ -25,7 +25,13 @@ def test_a_digit_is_drawn_and_both_files_answer(page, pictures):
     box.evaluate("box => box.scrollIntoView({block: 'center'})")
     page.screenshot(path=pictures / "readme-digit-pad.png")
 
-    box.get_by_role("button", name="Clear the sheet").click()
+    clear = box.get_by_role("button", name="Clear the sheet")
+    cleared = box.get_by_text("The sheet is clear.")
+    clear.click()
+    sync_api.expect(cleared).to_be_visible()
+    draw(page, sheet, DRAWN[4])
+    sync_api.expect(cleared).to_be_hidden()  # a drawing stands there again
+    clear.click()
     sheet.focus()
     press(page, ArrowLeft=3, ArrowUp=5, Space=1, ArrowRight=5)
     sync_api.expect(box.get_by_text("pen down, column 10, row 3 of 16")).to_be_visible()

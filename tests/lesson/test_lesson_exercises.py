@@ -183,6 +183,29 @@ def test_under_tf_function_the_line_is_the_learners_and_not_autographs(tf, inden
     )
 
 
+@pytest.mark.parametrize(
+    ("body", "told", "line"),
+    [
+        ("tf.function(lambda x: model(x)).get_concrete_function(spec([4]))", "(4,)", "lambda x"),
+        ("tf.function(model.predict).get_concrete_function(spec([2, 4]))", "Error: ", "predict"),
+        ("model(tf.zeros([3]))", "(3,)", "tf.zeros"),
+    ],
+    ids=["AutoGraph and Keras", "AutoGraph rewrites Keras alone", "Keras"],
+)
+def test_what_keras_raises_is_told_with_a_line_of_the_learner(tf, body, told, line):
+    model = tf.keras.Sequential([tf.keras.Input([4]), tf.keras.layers.Dense(1)])
+    function = notebook_function(f"def f(n):\n    return {body}\n")
+    function.__globals__.update(tf=tf, model=model, spec=tf.TensorSpec)
+    outcome = double(function)
+    assert outcome.status == "raised"
+    message, where = outcome.advice.splitlines()
+    assert told in message
+    assert "\x1b" not in message
+    assert "Exception encountered" not in message
+    assert where.startswith("Line 2 of your code: `")
+    assert line in where
+
+
 @pytest.mark.parametrize("answer", [3, "double", [1]])
 def test_a_value_in_the_place_of_a_function_is_wrong(answer):
     outcome = double(answer)

@@ -36,6 +36,8 @@ def pair(line, after="smallest, largest = min(smallest, 0.0), max(largest, 0.0)"
          "wrong", "other way round"),
         (pair("return (largest - smallest) / 255"), "wrong", "Return two values"),
         (pair("return 1.0, 0"), "wrong", "how wide is the range"),
+        (pair("s = round((largest - smallest) / 255, 4)\n    return s, round(-128 - smallest / s)"),
+         "wrong", "which is rounded"),
         (pair("return 1 / 0, 0"), "raised", "ZeroDivisionError"),
         (pair("s = (largest - smallest) / 254\n    return s, round(-127 - smallest / s)"),
          "wrong", "over 254"),

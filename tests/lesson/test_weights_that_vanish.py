@@ -38,11 +38,11 @@ SERVICE = """
 @pytest.mark.parametrize(
     ("held", "told"),
     [
-        ("model", "6 variables that nothing initializes"),
-        ("model.variables", "6 variables that nothing initializes"),
-        ("model.layers", "6 variables that nothing initializes"),
+        ("model", "8 variables that nothing initializes"),
+        ("model.variables", "8 variables that nothing initializes"),
+        ("model.layers", "8 variables that nothing initializes"),
         ("None", "owns 0"),
-        ("[v.value for v in model.trainable_variables]", "owns 4"),
+        ("[v.value for v in model.trainable_variables]", "owns 6"),
         ("[v.value for v in model.non_trainable_variables]", "owns 2"),
         ("[tf.Variable(v.value) for v in model.variables]", "owns 0"),
         ("[tf.Variable(v) for v in model.get_weights()]", "owns 0"),
@@ -63,7 +63,7 @@ def test_wrong_owners(outcome, held, told):
 @pytest.mark.parametrize(
     ("returned", "told"),
     [
-        ("model", "6 variables that nothing initializes"),
+        ("model", "8 variables that nothing initializes"),
         (RAW, "cannot be saved"),
         ("tf.Module", "cannot be saved"),
         ("{'held': " + RAW + "}", "cannot be saved"),
@@ -104,6 +104,17 @@ def test_other_owners_are_as_good(outcome, held):
 def test_owners_of_another_class_are_as_good(outcome, owner):
     source = f"def owner_of(model): return {owner}"
     assert outcome("weights_that_vanish/owner", source).status == "right"
+
+
+def test_an_owner_whose_attributes_have_the_names_of_the_variables_keeps_one_of_each_name(outcome):
+    source = """
+        def owner_of(model):
+            owner = tf.Module()
+            for variable in model.variables:
+                setattr(owner, variable.name, variable.value)
+            return owner
+    """
+    assert_says(outcome("weights_that_vanish/owner", source), "owns 6")
 
 
 def test_the_service_of_the_lesson_is_an_owner(outcome):

@@ -96,6 +96,7 @@ function render({ model, el }) {
     finish();
     pen.down = false;
     sheet.setPointerCapture(event.pointerId);
+    said.textContent = ""; // of the sheet that was clear, or of the keyboard's pen
     current = [place(event)];
     paint();
   });

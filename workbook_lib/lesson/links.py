@@ -26,8 +26,12 @@ OFFICIAL_PAGES: dict[str, tuple[str, str]] = {
         "https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/quantization_spec",
     ),
     "quantizer": (
-        "AI Edge Quantizer",
+        "AI Edge Quantizer, now LiteRT Quantizer",
         "https://github.com/google-ai-edge/ai-edge-quantizer",
+    ),
+    "qat": (
+        "Quantization aware training",
+        "https://www.tensorflow.org/model_optimization/guide/quantization/training",
     ),
     "acceleration": (
         "Hardware acceleration",

@@ -7,14 +7,19 @@ import inspect
 import linecache
 import math
 import re
+import sysconfig
 from collections.abc import Mapping, Set
 from types import TracebackType
 from typing import Any
 
 _DOES_NOTHING = {"RESUME", "NOP", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST"}
 _LONGEST_MESSAGE = 300
-# The star marks code that AutoGraph rewrote, which is the learner's.
-_AUTOGRAPH_LOCATION = re.compile(r'File "[^"]*", line (\d+), in .*\*\n\s*(.*)')
+# The star marks code that AutoGraph rewrote: the learner's, or a library's.
+_AUTOGRAPH_LOCATION = re.compile(r'File "([^"]*)", line (\d+), in .*\*\n\s*(.*)')
+_AUTOGRAPH_ERROR = re.compile(r"^ {4}([A-Za-z_][\w.]*: .*)$", re.MULTILINE)
+_KERAS_PREFACE = re.compile(r"^(\w+: )?Exception encountered when calling .*\.$")
+_COLOR = re.compile(r"\x1b\[[\d;]*m")
+_LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
 
 
 class Wrong(Exception):  # noqa: N818 - it reads as a verdict where a check raises it
@@ -89,19 +94,36 @@ def learner_frame(
 
 def describe(error: BaseException, step: TracebackType | None) -> str:
     """Say what was raised."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
-    message, where = f"{type(error).__name__}: {lines[0]}".removesuffix(": "), ""
-    if lines[0] == "in user code:":  # AutoGraph: its own traceback, then type and message
-        message = lines[-1]
-        for number, code in _AUTOGRAPH_LOCATION.findall(str(error))[-1:]:
-            where = f"\nLine {number} of your code: `{code}`"
-    elif step is not None:
-        frame = step.tb_frame
-        code = linecache.getline(frame.f_code.co_filename, step.tb_lineno, frame.f_globals)
-        where = f"\nLine {step.tb_lineno} of your code: `{code.strip()}`"
+    text = _COLOR.sub("", str(error))
+    raised = f"{type(error).__name__}: {text}".strip().removesuffix(":")
+    where = "" if step is None else _line_of(step)
+    if text.startswith("in user code:"):  # AutoGraph: its own traceback, then type and message
+        found = _AUTOGRAPH_ERROR.search(text)
+        raised = text[found.start() :] if found else text.splitlines()[-1]
+        own = [line for path, *line in _AUTOGRAPH_LOCATION.findall(text) if not _in_library(path)]
+        where = "\nLine {} of your code: `{}`".format(*own[-1]) if own else where
+    message = _first_line(raised)
     if len(message) > _LONGEST_MESSAGE:
         message = f"{message[:_LONGEST_MESSAGE]}…"
     return message + where
+
+
+def _line_of(step: TracebackType) -> str:
+    frame = step.tb_frame
+    code = linecache.getline(frame.f_code.co_filename, step.tb_lineno, frame.f_globals)
+    return f"\nLine {step.tb_lineno} of your code: `{code.strip()}`"
+
+
+def _first_line(raised: str) -> str:
+    """Return the type and the first line of a message; Keras says first in which call it was."""
+    first, *others = [line.strip() for line in raised.splitlines() if line.strip()]
+    if others and (preface := _KERAS_PREFACE.match(first)):
+        return f"{preface[1] or ''}{others[0]}"
+    return first
+
+
+def _in_library(path: str) -> bool:
+    return path.startswith(_LIBRARIES)
 
 
 def expect(answer: object, kind: type | tuple[type, ...], what: str) -> None:

@@ -33,7 +33,7 @@ def strict_export(function: Any) -> str:
     with tempfile.TemporaryDirectory() as folder, _quiet_keras():
         _judge_plain(function, Path(folder, "plain.tflite"))
         _judge_half(function, Path(folder, "half.tflite"))
-    return "Now the export stops where the converter does, and the list of its ops comes with it."
+    return "Now the export stops where the converter does, and no file with Flex ops is left."
 
 
 def _judge_plain(function: Any, path: Path) -> None:

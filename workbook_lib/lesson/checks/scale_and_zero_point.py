@@ -82,6 +82,8 @@ def _judge_scale(given: object, smallest: float, largest: float, where: str) -> 
             "this is the scale of a symmetric range, as weights have it. Activations use all 256 "
             "values for the range that was met."
         )
+    elif same(given, _parameters(smallest, largest)[0], tolerance=2e-4):
+        advice = f"the scale is {given!r}, which is rounded. Every digit of it counts: leave them."
     else:
         advice = f"the scale is {given!r}; how wide is the range, and how many steps has int8?"
     raise Wrong(where + advice)

@@ -90,11 +90,12 @@ def _owned(owner: Any, model: Any) -> int:
 
 
 def _model() -> Any:
-    """Return a model of images in which two variables that are read are not trained."""
+    """Return a model of images: two variables are not trained, and two layers have a kernel."""
     image = keras.Input([8, 8, 1], name="image")
     normalize = keras.layers.BatchNormalization(name="normalize")
     hidden = keras.layers.Dense(3, name="dense")(keras.layers.Flatten()(image))
-    model = keras.Model(image, normalize(hidden), name="check")
+    answer = keras.layers.Dense(2, name="answer")(normalize(hidden))
+    model = keras.Model(image, answer, name="check")
     normalize.moving_mean.assign([1.0, 2.0, 3.0])
     normalize.moving_variance.assign([4.0, 1.0, 0.25])
     return model

@@ -32,8 +32,8 @@ QUIZ = (
         {
             "int8": "Its activations need ranges, and these come from calibration.",
             "16x8": "Its activations have 16 bits and need ranges as well.",
-            "dynamic range": "It has integers for the weights alone, and the converter knows "
-            "their values.",
+            "dynamic range": "The converter knows the weights, and what flows gets a new range at "
+            "every call.",
         },
         "dynamic range",
     ),
@@ -51,17 +51,15 @@ QUIZ = (
         "It loses little more than rounding alone does.",
     ),
     QuizQuestion(
-        "a_model_that_loses/quiz-int4",
-        "A file with int4 weights is the smallest, and slower than the float32 file. Why?",
+        "a_model_that_loses/quiz-rest",
+        "What costs int8 the digits that 16x8 does not lose?",
         {
-            "It has more layers.": "The quantizer changes the numbers of a file, and not its "
-            "layers.",
-            "Its weights are turned back into floats.": "Weight only saves bytes and not "
-            "arithmetic, and turning the weights back is work besides.",
-            "4 bits need more memory when they run.": "It is not the memory that takes the time "
-            "here, but work that the float32 file does not have.",
+            "The last layer.": "The debugger finds no more than rounding there.",
+            "What flows between the layers.": "Both have int8 weights. 16x8 gives more bits to "
+            "what flows.",
+            "Too few calibration images.": "16x8 was calibrated with the same ones.",
         },
-        "Its weights are turned back into floats.",
+        "What flows between the layers.",
     ),
 )
 
@@ -73,5 +71,5 @@ CARD = Card(
     "debugger = tf.lite.experimental.QuantizationDebugger(converter=converter, "
     "debug_dataset=dataset, debug_options=options)\n"
     "content = debugger.get_nondebug_quantized_model()  # that layer in float",
-    pages=("quantizer",),
+    pages=("quantizer", "debugger", "qat"),
 )

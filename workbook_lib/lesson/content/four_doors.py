@@ -62,7 +62,7 @@ QUIZ = (
     ),
     QuizQuestion(
         "four_doors/quiz-same",
-        "What have all four doors in common, if a function comes with its owner?",
+        "What do all four doors have in common, if a function comes with its owner?",
         {
             "They freeze every variable.": "The total stayed a variable in every file: it counted.",
             "They lead through a SavedModel.": "So the question at each door is whether the "

@@ -8,13 +8,17 @@ FAMILIES = {"keras3-export": "vanished-text"}
 
 PREDICTIONS = (
     Question(
-        "weights_that_vanish/owned",
-        "service.variables lists what the module owns. How many of the six are in it?",
-        {0: "none", 6: "six", 12: "twelve, each twice"},
-        why="A tf.Module looks for tf.Variable. A variable of Keras 3 is of another class, which "
-        "has its tf.Variable inside, in .value, so the module does not see it.",
-        debrief="Nearly everybody says six, because the module holds the model and the model has "
-        "six. Ask how a module could know what a variable is: by its class, or by what it does?",
+        "weights_that_vanish/which-owners",
+        "Three objects are handed to the converter as the owner. Whose file answers right?",
+        {  # (the service's, the Keras model's, the cured service's)
+            (True, True, True): "that of each",
+            (False, True, True): "that of the Keras model, and that of the cured service",
+            (False, False, True): "that of the cured service alone",
+        },
+        why="Saving looks for tf.Variable. Only the cured service has each of them as its own. A "
+        "Keras model has variables of Keras's class, so it is as wrong an owner as the service.",
+        debrief="Many choose the Keras model as well, because the weights are in it. Ask of which "
+        "class its variables are, and for which class saving looks.",
     ),
 )
 
