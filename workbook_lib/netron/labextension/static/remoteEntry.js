@@ -22,9 +22,14 @@
     let tab = [...app.shell.widgets("main")].find(widget => widget.id === id);
     if (!tab) {
       const dark = document.body.dataset.jpThemeLight === "false" ? "&theme=dark" : "";
+      const address = `${page}?path=${encodeURIComponent(path)}${dark}`;
+      if (app.name === "Jupyter Notebook") {
+        window.open(address, "_blank", "noopener"); // its main area holds one thing, and no more
+        return;
+      }
       // Netron may run and save a picture; it may not open windows, or leave its frame.
       tab = new IFrame({ sandbox: ["allow-scripts", "allow-same-origin", "allow-downloads"] });
-      tab.url = `${page}?path=${encodeURIComponent(path)}${dark}`;
+      tab.url = address;
       tab.id = id;
       tab.title.label = `Netron: ${path.split("/").pop()}`;
       tab.title.caption = `Netron: ${path}`;

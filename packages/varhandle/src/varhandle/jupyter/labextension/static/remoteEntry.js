@@ -13,6 +13,7 @@
       overflow: auto; padding: 16px 20px; background: var(--jp-layout-color1);
       color: var(--jp-ui-font-color1); font-family: var(--jp-ui-font-family);
       font-size: var(--jp-ui-font-size1, 13px); }
+    .varhandle-below { min-height: 60vh; }
     .varhandle-panel:focus { outline: none; }
     .varhandle-panel h1 { margin: 0; font-size: var(--jp-ui-font-size3, 18px); font-weight: 600;
       overflow-wrap: anywhere; }
@@ -417,8 +418,14 @@
           openNetron: path => void app.commands.execute(NETRON, { path }),
           open: (verb, path) => {
             const id = `varhandle-${verb}:${path}`;
-            if (![...app.shell.widgets("main")].some(widget => widget.id === id)) {
-              app.shell.add(new Panel(tool, verb, path), "main");
+            const open = ["main", "down"].flatMap(area => [...app.shell.widgets(area)]);
+            if (!open.some(widget => widget.id === id)) {
+              const panel = new Panel(tool, verb, path);
+              app.shell.add(panel, "main");
+              if (!panel.isAttached) {
+                panel.addClass("varhandle-below"); // Notebook 7: its main area holds one thing
+                app.shell.add(panel, "down");
+              }
             }
             app.shell.activateById(id);
           },
