@@ -41,8 +41,8 @@ def count(module_class: Any) -> str:
     if _counts(content, rows[:1]) != [1]:
         raise Wrong("A new interpreter does not begin with 1. Where does your count live?")
     return (
-        "An int32 is computed as it is, so no calibration can cut it off. It costs four bytes, and "
-        "counts to two thousand million."
+        "An integer is computed as it is, so no calibration can cut it off. An int32 costs four "
+        "bytes, and counts to two thousand million."
     )
 
 
