@@ -11,13 +11,17 @@ export function element(name, attributes = {}, ...children) {
   return made;
 }
 
+/** What may be wider than the window: it scrolls by itself, also by keyboard. */
+export function wide(name, ...body) {
+  return element("div", { class: "wide", role: "group", "aria-label": name, tabindex: "0" }, ...body);
+}
+
 /** A table with a caption and column titles; a cell may be text or an element. */
 export function table(caption, titles, rows) {
   const head = titles.map((title) => element("th", { scope: "col" }, title));
   const body = rows.map((row) => element("tr", {}, ...row.map((cell) => element("td", {}, cell))));
-  return element(
-    "div",
-    { class: "wide", role: "group", "aria-label": caption, tabindex: "0" },
+  return wide(
+    caption,
     element(
       "table",
       {},

@@ -1,6 +1,6 @@
 // What a model file shows: findings, variables, drawing, and what this page can do with it.
 
-import { code, element, panel, report } from "./elements.js";
+import { code, element, panel, report, wide } from "./elements.js";
 import { familyLink } from "./log_panel.js";
 
 const TONES = { error: "wrong", warning: "doubt", info: "neutral" };
@@ -14,8 +14,8 @@ export function diagnosis(answer, name) {
     element("p", {}, element("strong", {}, name), ` · ${subject(answer)}`),
     panel(verdictTone(answer.verdict), verdictLine(answer), ...(answer.other ?? []).map((line) => element("p", {}, line))),
     ...findings.map(finding),
-    answer.drawing_html ? folded("The graph", report(answer.drawing_html)) : null,
-    answer.contents_html ? folded("Variables and ops", report(answer.contents_html)) : null,
+    answer.drawing_html ? folded("The graph", wide("Drawing of the graph", report(answer.drawing_html))) : null,
+    answer.contents_html ? folded("Variables and ops", wide("Variables and ops", report(answer.contents_html))) : null,
     infos.length ? folded("Worth knowing", ...infos.map(finding)) : null,
   ].filter(Boolean);
 }

@@ -28,6 +28,7 @@ export class RunnerPanel {
     this.#model = { name: file.name, hasState: answer.variables.some((one) => one.assigns.length) };
     if (answer.runnable && answer.runnable.by !== "litert.js") {
       this.#refuse(answer.runnable.why);
+      this.#tell(`${summary} This page does not run it.`);
       return;
     }
     this.#body.replaceChildren(element("p", {}, "Loading LiteRT.js and trying the file …"));
@@ -48,12 +49,8 @@ export class RunnerPanel {
         "doubt",
         "This page does not run the file",
         element("p", {}, why),
-        element(
-          "p",
-          {},
-          "LiteRT.js would answer all the same, with whatever is in memory, and without an error. In a terminal, an interpreter says what it lacks: ",
-          element("code", {}, "varhandle diagnose model.tflite"),
-        ),
+        element("p", {}, "An interpreter says what it lacks. In a terminal: ", element("code", {}, `varhandle diagnose ${this.#model.name}`)),
+        element("p", {}, element("a", { href: "families/unwritten-output.html" }, "More about unwritten-output")),
       ),
     );
   }

@@ -2,34 +2,37 @@
 
 const FILES = "files.json";
 
-async function keep() {
-  const answer = await fetch(FILES, { cache: "no-cache" });
-  const { version, files } = await answer.clone().json();
+/** Fetch what the server has now, unless it is what is kept already, and forget what was kept before. */
+async function renew() {
+  const listed = await fetch(FILES, { cache: "no-cache" });
+  const { version, files } = await listed.clone().json();
+  if (await caches.has(name(version))) return;
   const store = await caches.open(name(version));
-  await store.put(FILES, answer);
-  await store.addAll(["./", ...Object.keys(files)]);
+  try {
+    await store.addAll(["./", ...Object.keys(files)].map((file) => new Request(file, { cache: "no-cache" })));
+    await store.put(FILES, listed);
+  } catch (error) {
+    await caches.delete(name(version)); // half a page is none
+    throw error;
+  }
+  const mine = (await caches.keys()).filter((one) => one.startsWith(self.registration.scope));
+  await Promise.all(mine.filter((one) => one !== name(version)).map((one) => caches.delete(one)));
 }
 
 function name(version) {
   return `${self.registration.scope} ${version}`;
 }
 
-/** Forget what an older version of the page has kept. */
-async function tidy() {
-  const { version } = await (await fetch(FILES, { cache: "no-cache" })).json();
-  const mine = (await caches.keys()).filter((one) => one.startsWith(self.registration.scope));
-  await Promise.all(mine.filter((one) => one !== name(version)).map((one) => caches.delete(one)));
-  await self.clients.claim();
-}
-
-/** The kept file at once; whether there is a newer page, the browser asks by itself (files.json). */
 async function answer(request) {
   const kept = await caches.match(request, { ignoreSearch: true });
   return kept ?? fetch(request);
 }
 
-self.addEventListener("install", (event) => event.waitUntil(keep().then(() => self.skipWaiting())));
-self.addEventListener("activate", (event) => event.waitUntil(tidy()));
+self.addEventListener("install", (event) => event.waitUntil(renew().then(() => self.skipWaiting())));
+self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
 self.addEventListener("fetch", (event) => {
-  if (event.request.method === "GET") event.respondWith(answer(event.request));
+  if (event.request.method !== "GET") return;
+  event.respondWith(answer(event.request));
+  // A visit shows what is kept, and fetches a newer page for the next one.
+  if (event.request.mode === "navigate") event.waitUntil(renew().catch(() => {}));
 });

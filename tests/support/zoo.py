@@ -544,12 +544,12 @@ def with_flex(converter):
     converter.target_spec.supported_ops = ops
 
 
-@specimen("blocked", ("flex-variable",), ("total",))
+@specimen("blocked", ("flex-variable", "unwritten-output"), ("total",))
 def flex_tflite(tf, folder):
     return to_tflite(tf, total_of("float16")(tf, folder), folder, with_flex)
 
 
-@specimen("blocked", ("unsupported-variable-dtype",))
+@specimen("blocked", ("unsupported-variable-dtype", "unwritten-output"))
 def custom_tflite(tf, folder):
     """With ``allow_custom_ops`` the handle becomes a custom op without a name or a dtype."""
 

@@ -21,6 +21,7 @@ from importlib.metadata import files
 from pathlib import Path
 
 from varhandle.errors import VarhandleError
+from workbook_lib.editions.family_pages import write_family_pages
 from workbook_lib.locations import project_root
 
 _PACKAGE_FILES = ("package.json", "package-lock.json")
@@ -85,6 +86,7 @@ def build_page(folder: Path) -> list[Path]:
     shutil.copyfile(_installed("varhandle") / "html_page.css", folder / "html_page.css")
     _write_python(folder / "python.zip")
     _write_licenses(folder / "licenses")
+    write_family_pages(folder / "families")
     _write_list(folder)
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
