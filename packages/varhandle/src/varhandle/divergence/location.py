@@ -16,11 +16,12 @@ from varhandle.display import Rich, counted, panel_html, printable
 from varhandle.divergence import side_by_side
 from varhandle.divergence.other_runs import compared, first_without_looking, run_otherwise
 from varhandle.divergence.reduction import CannotReduceError, Reduction, reduce_difference
+from varhandle.divergence.unseen_constants import explains_constants
 from varhandle.divergence.walk import compare_ops
 from varhandle.errors import VarhandleError
 from varhandle.evaluate.given_inputs import Inputs
 from varhandle.evaluate.parity import DELEGATES, PLAIN
-from varhandle.evaluate.proof import Asked, calls_of, converter_words, rests_on
+from varhandle.evaluate.proof import QUANTIZED, Asked, calls_of, converter_words, rests_on
 from varhandle.evaluate.reference import Loader, loader_of
 from varhandle.evaluate.session import model_bytes
 from varhandle.evaluate.stateful_parity import CarriedState
@@ -85,6 +86,8 @@ class Location(Rich):
         """
         if self.first is None:
             raise CannotReduceError("no op parts: there is nothing to reduce")
+        if self.first.get("unseen"):
+            raise CannotReduceError("no answer differs: bring inputs that show it (--inputs)")
         title = self.text().splitlines()[0]
         with locking(self._lock):
             return reduce_difference(self.first, title, self._compared, self.model)
@@ -92,7 +95,8 @@ class Location(Rich):
     def _headline(self) -> str:
         if self.first is None:
             return f"no op parts in {counted(self.calls, 'call')}"
-        places = [f"call {self.first['call']}, {_op_words(self.first)}"]
+        call = "in no call" if self.first.get("unseen") else f"call {self.first['call']}"
+        places = [f"{call}, {_op_words(self.first)}"]
         places += [f"{each['where']}: {_op_words(each)}" for each in self.first["inside"]]
         return ", ".join(places).rstrip(": ")
 
@@ -263,10 +267,11 @@ def locate(
     how: dict[str, Any] = {"inputs": inputs, "calls": calls, "timeout": timeout}
     with locking(lock):
         if content is not None and converted is None and _is_float(content):
-            # Of a file that is sound in all its ops, nothing has to be converted anew.
+            # Of a file that is sound in all its ops and weights, nothing is converted anew.
             with contextlib.suppress(CannotLocateError):
                 basis, found = _compared(content, content, **what, **how)
-                if found["first"] is None and not found["unmatched"]:
+                sound = found["first"] is None and not found["unmatched"]
+                if sound and explains_constants(graph, content):
                     return _location(model, file, basis, found, lock)
         if converted is None:
             keys = None if chosen is None else [chosen]
@@ -365,8 +370,9 @@ def _look_at_other_runs(
     found["other_runs"] = told = {}
     if not answers or content is None:  # the file refuses the first call
         return
+    allowed = 0.0 if _is_float(content) else QUANTIZED
     for kernels, record in run_otherwise(content, signature, calls, timeout).items():
-        told[kernels] = compared(answers, record, kernels)
+        told[kernels] = compared(answers, record, kernels, allowed)
         if told[kernels] == "differs" and found["first"] is None and kernels in _ONLY:
             place = run_isolated(
                 first_without_looking,
@@ -374,6 +380,7 @@ def _look_at_other_runs(
                 signature,
                 calls,
                 kernels,
+                allowed,
                 timeout=timeout,
                 tensorflow=False,
             )

@@ -74,22 +74,31 @@ def _compiled(
     return given
 
 
-def compared(looked_at: Answers, record: Record, kernels: str) -> str:
-    """Say how another run answers beside the one that was looked at."""
+def compared(looked_at: Answers, record: Record, kernels: str, allowed: float = 0.0) -> str:
+    """Say how another run answers beside the one that was looked at.
+
+    ``allowed`` is a share that it may differ by, where that is more than the dtype's.
+    """
     if not record.ok:
         return "refused"
     pairs = list(zip(looked_at, record.value, strict=False))
     if all(same_values(one[n], other[n]) for one, other in pairs for n in one):
         return "the same bits"
     if kernels != PLAIN and all(
-        n in other and difference(other[n], one[n]).agrees for one, other in pairs for n in one
+        n in other and difference(other[n], one[n], allowed=allowed).agrees
+        for one, other in pairs
+        for n in one
     ):
         return "agrees"
     return "differs"
 
 
 def first_without_looking(
-    content: bytes, signature: str | None, calls: Sequence[dict[str, Array]], kernels: str
+    content: bytes,
+    signature: str | None,
+    calls: Sequence[dict[str, Array]],
+    kernels: str,
+    allowed: float = 0.0,
 ) -> tuple[int, int, float] | None:
     """Return the call, the operator and the difference where a run parts from the one looked at.
 
@@ -112,8 +121,9 @@ def first_without_looking(
     for number, tensor in outputs:
         for place, own in enumerate(_read_at(trace, tensor, calls, kernels)):
             value = looked_at[place].get(tensor)
-            if value is not None and not difference(own, value).agrees:
-                parted.append((place + 1, number, difference(own, value).largest))
+            one = None if value is None else difference(own, value, allowed=allowed)
+            if one is not None and not one.agrees:
+                parted.append((place + 1, number, one.largest))
                 break
     return min(parted, default=None)
 

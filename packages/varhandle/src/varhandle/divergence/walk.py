@@ -22,6 +22,7 @@ from varhandle.divergence.matching import CONTROL, Samples, TensorMatch, match_m
 from varhandle.divergence.model_trace import ModelOp, ModelTrace
 from varhandle.divergence.op_check import Fault, OpCheck
 from varhandle.divergence.tensor_difference import Difference, difference
+from varhandle.divergence.unseen_constants import unseen_change
 from varhandle.evaluate.parity import TOLERANCES, paired_outputs
 from varhandle.evaluate.proof import LOOSE, QUANTIZED
 from varhandle.evaluate.stateful_parity import CarriedState
@@ -112,7 +113,7 @@ class OpComparison:
             fault = self.check.first(found, number)
             if fault:
                 return self._result(pairs, self._parting(fault, found[fault.shown], number))
-        return self._result(pairs, self._grown(pairs))
+        return self._result(pairs, self._unseen(pairs) or self._grown(pairs))
 
     def again(self, count: int, tensor: int) -> Iterator[Array | None]:
         """Make the first calls anew, after ``run``; yield what a tensor should be after each.
@@ -137,6 +138,18 @@ class OpComparison:
                 continue
             return
 
+    def _unseen(self, pairs: Mapping[int, Mapping[str, Any]]) -> dict[str, Any] | None:
+        """Return the op that holds another constant than it should, where no value parts."""
+        found = unseen_change(self.check, self._made)
+        if found is None:
+            return None
+        fault, inside = found
+        pair = pairs.get(fault.tensor)
+        figures = _figures(pair["difference"]) if pair else dict.fromkeys(_FIGURES)
+        place = self._place(fault.op, fault.tensor, self._made)
+        inner = _inner(inside, self._made)
+        return {**place, **figures, "why": fault.why, "group": [], "inside": inner, "unseen": True}
+
     def _grown(self, pairs: Mapping[int, Mapping[str, Any]]) -> dict[str, Any] | None:
         """Return the op that adds most, where no op is wrong and the answers are far apart."""
         outputs = [t for t in self._file.outputs.values() if t in pairs]
@@ -159,7 +172,7 @@ class OpComparison:
         op, why = self._file.refused(error)
         if "(READ_VARIABLE)" in str(error):  # which may be inside of the op
             why = reasons.uninitialized(self._file, op) or why
-        figures = {"max_difference": None, "similarity": None, "steps": None}
+        figures = dict.fromkeys(_FIGURES)
         place = self._place(op, next(iter(op.outputs), -1), call)
         inside: list[dict[str, Any]] = []
         if op.op in CONTROL:
@@ -381,6 +394,9 @@ def _pair_rows(
                 }
             )
     return rows
+
+
+_FIGURES = ("max_difference", "similarity", "steps")
 
 
 def _figures(one: Difference) -> dict[str, Any]:
