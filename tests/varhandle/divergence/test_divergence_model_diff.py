@@ -266,6 +266,46 @@ def test_a_changed_weight(net, tmp_path):
     assert "1 of 20 values" in operator.detail
 
 
+@pytest.fixture(scope="module")
+def products(tf, save_module):
+    """A kept sum of products, whose matrices the file names after the products."""
+
+    class Kept(tf.Module):
+        def __init__(self):
+            super().__init__()
+            values = np.random.default_rng(2).normal(size=(4, 4)).astype(np.float32)
+            self.w = tf.Variable(values, name="w")
+            self.v = tf.Variable(values + 10, name="v")
+            self.total = tf.Variable(tf.zeros((1, 4)), name="total")
+
+        @tf.function(input_signature=[tf.TensorSpec([1, 4], tf.float32, name="x")])
+        def __call__(self, x):
+            return self.total.assign_add(tf.nn.relu(tf.tanh(x @ self.v) @ self.w))
+
+    model = Kept()
+    path = save_module(model)
+    content = tf.lite.TFLiteConverter.from_saved_model(str(path)).convert()
+    return path, content, model.w.numpy().T
+
+
+@pytest.mark.parametrize(
+    ("places", "by", "how"),
+    [(slice(5, 6), 1.25, "most of its values"), (slice(None), 3.0, "the op that takes it")],
+)
+def test_a_changed_weight_under_another_name(products, tmp_path, places, by, how):
+    path, content, weights = products
+    held = weights.copy()
+    start = content.index(held.tobytes())
+    held.reshape(-1)[places] += np.float32(by)
+    bad = tmp_path / "bad.tflite"
+    bad.write_bytes(content[:start] + held.tobytes() + content[start + held.nbytes :])
+    found = {one.name: one for one in diff_models(path, bad).variables}
+    assert (found["w"].status, found["w"].how) == ("changed", how)
+    assert found["w"].difference == pytest.approx(by, rel=1e-6)
+    assert (found["v"].status, found["total"].status) == ("frozen", "kept")
+    assert diff_models(path, bad).agrees is False
+
+
 def test_a_lost_bias(net, tmp_path):
     folder, _ = net
     content = (folder / "net.tflite").read_bytes()

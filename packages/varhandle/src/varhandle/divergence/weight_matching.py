@@ -1,14 +1,15 @@
 """Which weight of one model is which of another, in another format or after the converter.
 
 A weight is recognized by its name and its value, then by its value alone (also transposed, as
-kernels are; split or joined; scaled by a normalization that was folded into it), then by its name
-alone, last by its shape and order. Values that tell nothing (all zeros) need a name or an order.
+kernels are; split or joined; scaled by a normalization that was folded into it), then by most of
+its values, by its name alone, by the op that takes it, last by its shape and order. Values that
+tell nothing (all zeros) need a name, an op or an order.
 """
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -17,7 +18,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from varhandle.divergence.weights import Axes, Weight, axes_of, blocks, largest_difference
+from varhandle.divergence.weights import (
+    Axes,
+    ValueOutline,
+    Weight,
+    axes_of,
+    blocks,
+    largest_difference,
+)
 
 Array = npt.NDArray[Any]
 
@@ -74,7 +82,9 @@ class _Recognition:
         self._normalizations()
         self._by_value(alike, shared=True)  # a file stores once what several variables hold
         self._parts()
+        self._by_most_values()
         self._by_name()
+        self._by_use()
         self._by_order()
         self._neutral()
 
@@ -182,6 +192,27 @@ class _Recognition:
             if whole is not None:
                 self._take(mine, Recognized("value, a part of it", (whole,), is_fused=True))
 
+    def _by_most_values(self) -> None:
+        """Find weights of which a few elements have been changed."""
+        for mine in self._left():
+            for other in self._by_count[mine.count]:
+                if other not in self._taken and _tells(mine) and _is_mostly(mine, other):
+                    self._take(mine, compared("most of its values", mine, other))
+                    break
+
+    def _by_use(self) -> None:
+        """Pair what the same op takes, where that is one of its form in both models."""
+        pairs = [
+            (mine, other)
+            for mine in self._left()
+            for other in self._theirs
+            if other not in self._taken and _form(mine) == _form(other) and _same_use(mine, other)
+        ]
+        counts = Counter(weight for pair in pairs for weight in pair)
+        for mine, other in pairs:
+            if counts[mine] == counts[other] == 1:
+                self._take(mine, compared("the op that takes it", mine, other))
+
     def _by_name(self) -> None:
         named = []
         for mine in self._left():
@@ -230,6 +261,44 @@ def compared(how: str, mine: Weight, other: Weight) -> Recognized:
     if mine.count != other.count:
         return Recognized(how, (other,), is_changed=True)
     return Recognized(how, (other,), difference=_least_difference(mine, other), is_changed=True)
+
+
+def _is_mostly(mine: Weight, other: Weight) -> bool:
+    """Whether half of the elements of a weight, those that are 0 aside, are another's."""
+    one, two = mine.outline, other.outline
+    if one is None or two is None or (one.kind, two.kind) != ("f", "f"):
+        return False
+    allowed = _allowed(mine, other)
+    likely = [axes for axes, sampled in one.samples.items() if _share(sampled, two, allowed)]
+    value, wanted = (mine.value, other.value) if likely else (None, None)
+    if value is None or wanted is None:
+        return False
+    turns = (
+        _squeezed(value).transpose(axes) for axes in likely if _fits(_squeezed(value), axes, wanted)
+    )
+    return any(_is_half(turned, wanted, allowed) for turned in turns)
+
+
+def _share(sampled: Array, other: ValueOutline, allowed: float) -> bool:
+    return sampled.size == other.sample.size and _is_half(sampled, other.sample, allowed)
+
+
+def _is_half(one: Array, two: Array, allowed: float) -> bool:
+    alike = filled = 0
+    for mine, other in blocks(one, two):
+        with np.errstate(invalid="ignore"):
+            same = np.abs(np.subtract(mine, other, dtype=np.float64)) <= allowed
+        alike += int(np.count_nonzero(same & (mine != 0)))
+        filled += int(np.count_nonzero(mine))
+    return filled > 0 and alike >= filled / 2
+
+
+def _same_use(mine: Weight, other: Weight) -> bool:
+    """Whether an op that takes one of two weights has the name of one that takes the other."""
+    own = [_path(user) for user in mine.users]
+    theirs = [_path(part) for user in other.users for part in user.split(";")]
+    ends = ((a, b, min(len(a), len(b))) for a in own for b in theirs)
+    return any(length and a[-length:] == b[-length:] for a, b, length in ends)
 
 
 def _least_difference(mine: Weight, other: Weight) -> float | None:

@@ -22,7 +22,7 @@ from varhandle.formats import TFLITE, format_of
 from varhandle.formats.constants import Constant
 from varhandle.formats.tflite_bytes import stored_bytes
 from varhandle.graph import Graph, Shape
-from varhandle.graph.model import Variable
+from varhandle.graph.model import Node, Variable
 
 Array = npt.NDArray[Any]
 
@@ -151,6 +151,7 @@ class Weight:
         held: Its value in the file; ``None`` where the file has none.
         initialized: Whether it has a first value; ``None`` if the model's file cannot say.
         is_used: Whether anything reads or assigns it; ``None`` where the file does not show ops.
+        users: The nodes that take its value; in a .tflite file, the names of what they make.
     """
 
     name: str
@@ -166,6 +167,7 @@ class Weight:
     zero_points: Array | None = field(default=None, repr=False)
     recent: RecentValues = field(default_factory=RecentValues, repr=False)
     buffer: int = -1  # the number of the buffer that holds it in a .tflite file
+    users: tuple[str, ...] = ()
 
     @property
     def value(self) -> Array | None:
@@ -229,7 +231,8 @@ def weights_of(graph: Graph) -> tuple[list[Weight], str]:
     """Return the variables and constants of a model, and what is not known of them, in a line."""
     model_format, recent = format_of(graph), RecentValues()
     values = model_format.variable_values(graph)
-    found = [_of_variable(graph, variable, values, recent) for variable in graph.variables]
+    takers = _takers(graph) if model_format.shows_ops else {}
+    found = [_of_variable(graph, one, values, recent, takers) for one in graph.variables]
     without = [w for w in found if w.held is None and w.initialized is not False]
     doubt = ""
     if without:
@@ -261,8 +264,34 @@ def _is_known(constant: Constant) -> bool:
     return constant.shape is not None and None not in constant.shape and bool(_dtype(constant))
 
 
+def _takers(graph: Graph) -> dict[tuple[str, str], list[Node]]:
+    """Return the nodes that take what a node makes, by its function and its name."""
+    found: dict[tuple[str, str], list[Node]] = defaultdict(list)
+    for function in graph.functions:
+        for node in function.nodes:
+            for source in dict.fromkeys(node.sources):
+                found[function.name, source].append(node)
+    return found
+
+
+def _users(one: Variable, takers: Mapping[tuple[str, str], Sequence[Node]]) -> tuple[str, ...]:
+    """Return the names of the nodes that take what is read of a variable, behind each Identity."""
+    waiting, found = [(access.function, access.node) for access in one.reads], dict[str, None]()
+    for function, source in waiting:
+        for node in takers.get((function, source), ()):
+            if node.op == "Identity":
+                waiting.append((function, node.name))
+            else:
+                found[node.name] = None
+    return tuple(found)
+
+
 def _of_variable(
-    graph: Graph, one: Variable, values: Mapping[str, Constant], recent: RecentValues
+    graph: Graph,
+    one: Variable,
+    values: Mapping[str, Constant],
+    recent: RecentValues,
+    takers: Mapping[tuple[str, str], Sequence[Node]],
 ) -> Weight:
     model_format = format_of(graph)
     held = values.get(one.name)
@@ -275,6 +304,7 @@ def _of_variable(
         *(one.name, "variable", one.dtype, one.shape, names, held, one, initialized),
         is_used=used,
         recent=recent,
+        users=_users(one, takers),
     )
 
 
@@ -320,6 +350,7 @@ def _constants_of_file(graph: Graph, recent: RecentValues) -> Iterator[Weight]:
                 zero_points=None if scales is None else per_channel(tensor, zero_points_of(tensor)),
                 recent=recent,
                 buffer=tensor.buffer,
+                users=tuple(users.get(number, ())),
             )
 
 
