@@ -338,6 +338,39 @@ def test_a_loop_of_tensorflow_1_that_is_wrong_in_its_second_round(tf, tmp_path, 
     assert (step["op"], step["where"], step["node"]) == ("MUL", "iteration 2", "while/mul_1")
 
 
+def test_a_loop_of_tensorflow_1_in_a_saved_model(tf, tmp_path, wrong_converter):
+    """TensorFlow does not inline the function that such a signature is: it has loops."""
+    v1 = tf.compat.v1
+    was_new = v1.control_flow_v2_enabled()
+    v1.disable_control_flow_v2()
+    try:
+        with v1.Graph().as_default(), v1.Session() as session:
+            x = v1.placeholder(tf.float32, [1, 4], name="x")
+            first = np.random.default_rng(0).normal(size=(4, 4)).astype(np.float32) / 4
+            kernel = v1.get_variable("kernel", initializer=first, use_resource=True)
+
+            def turn(i, a):
+                return i + 1, tf.tanh(a @ kernel) + x
+
+            looped = v1.while_loop(lambda i, _: i < 5, turn, [tf.constant(0), x])[1]
+            y = tf.identity(looped * 2, name="y")
+            session.run(v1.global_variables_initializer())
+            path = tmp_path / "saved"
+            v1.saved_model.simple_save(session, str(path), {"x": x}, {"y": y})
+    finally:
+        if was_new:
+            v1.enable_control_flow_v2()
+    content = tf.lite.TFLiteConverter.from_saved_model(str(path)).convert()
+    sound = locate(path, content, inputs=ROW)
+    assert sound.agrees
+    assert [pair["node"] for pair in sound.pairs][-1].endswith("mul")
+    wrong = wrong_converter(with_changed_inside(content, "FULLY_CONNECTED", BODY))
+    first = locate(path, wrong, inputs=ROW).first
+    (step,) = first["inside"]
+    assert (first["op"], step["op"], step["where"]) == ("WHILE", "FULLY_CONNECTED", "iteration 1")
+    assert step["node"] == "StatefulPartitionedCall/while/matmul"
+
+
 def test_a_loop_that_is_not_made_as_tensorflow_makes_one_stays(loops_of_tf1, tf):
     whole = tf.compat.v1.GraphDef.FromString(loops_of_tf1[0].read_bytes())
     functional = with_functional_loops(whole)

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from varhandle.divergence.flat_graph import plain_name
-from varhandle.divergence.tf1_loops import with_functional_loops
+from varhandle.divergence.tf1_loops import with_functional_loops, with_inlined_calls
 from varhandle.formats.base import LoadedModel
 from varhandle.graph.model import closure
 
@@ -181,14 +181,10 @@ def _traced(
 def _called(whole: Any, name: str, values: Sequence[Any]) -> _Traced:
     """Trace a function of a graph's library, which takes some values."""
     import tensorflow as tf
-    from tensorflow.python.eager import context
     from tensorflow.python.framework.function_def_to_graph import function_def_to_graph_def
 
     function = next(each for each in whole.library.function if each.signature.name == name)
-    known = context.context()
-    for each in whole.library.function:  # what a loop of TensorFlow 1 became is only there
-        if not known.has_function(each.signature.name):
-            known.add_function_def(each)
+    _make_known(whole)
     graph_def, flat_names = function_def_to_graph_def(function)
     graph_def.library.CopyFrom(whole.library)
     arguments = [f"{argument.name}:0" for argument in function.signature.input_arg]
@@ -218,6 +214,16 @@ def _called(whole: Any, name: str, values: Sequence[Any]) -> _Traced:
     return _Traced(body, specs)
 
 
+def _make_known(graph_def: Any) -> None:
+    """Let TensorFlow find a graph's functions: what a loop of TensorFlow 1 became is only there."""
+    from tensorflow.python.eager import context
+
+    known = context.context()
+    for each in graph_def.library.function:
+        if not known.has_function(each.signature.name):
+            known.add_function_def(each)
+
+
 class _Traced:
     """A function whose graph is flat, and gives every tensor."""
 
@@ -234,7 +240,9 @@ class _Traced:
             for one in self._function.graph.variables
         }
         inline = convert_to_constants._run_inline_graph_optimization
-        self.graph_def = with_functional_loops(inline(self._function, False, False))
+        flattened = with_inlined_calls(inline(self._function, False, False))
+        self.graph_def = with_functional_loops(flattened)
+        _make_known(self.graph_def)
         taken = [tensor.name for tensor in self._function.inputs]
         self.arguments = dict(zip(specs, taken, strict=False))
         self._captured = taken[len(specs) :]

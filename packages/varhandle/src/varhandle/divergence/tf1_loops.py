@@ -15,12 +15,77 @@ from typing import Any
 from varhandle.divergence.flat_graph import node_of, tensor_of
 from varhandle.graph.model import closure
 
+_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 _ENTER, _EXIT = ("Enter", "RefEnter"), ("Exit", "RefExit")
 _MERGE, _SWITCH = ("Merge", "RefMerge"), ("Switch", "RefSwitch")
 
 
 class _UnknownFormError(ValueError):
     """A loop that holds another one, or is not made as TensorFlow makes one."""
+
+
+def with_inlined_calls(graph_def: Any) -> Any:
+    """Return a graph with the functions that have such loops in the place of their calls.
+
+    TensorFlow inlines all others, and leaves these; the graph itself if there is none. The nodes of
+    a function are named after its call.
+    """
+    functions = {one.signature.name: one for one in graph_def.library.function}
+    while True:
+        calls = [node for node in graph_def.node if _has_loop(node, functions)]
+        if not calls:
+            return graph_def
+        made = type(graph_def)(versions=graph_def.versions)
+        made.library.CopyFrom(graph_def.library)
+        for node in graph_def.node:
+            inlined = _inlined(node, functions) if node in calls else [node]
+            made.node.extend(inlined)
+        graph_def = made
+
+
+def _has_loop(node: Any, functions: Mapping[str, Any]) -> bool:
+    """Whether a node calls a function that has such a loop, or calls one that has."""
+    called = functions.get(node.attr["f"].func.name) if node.op in _CALLS else None
+    return called is not None and any(
+        each.op in _ENTER or _has_loop(each, functions) for each in called.node_def
+    )
+
+
+def _inlined(call: Any, functions: Mapping[str, Any]) -> list[Any]:
+    """Return the nodes of a function, and an ``IdentityN`` that has the name of its call."""
+    from tensorflow.python.framework.function_def_to_graph import function_def_to_graph_def
+
+    function = functions[call.attr["f"].func.name]
+    body, flat_names = function_def_to_graph_def(function)
+    data = [source for source in call.input if source[0] != "^"]
+    controls = [source for source in call.input if source[0] == "^"]
+    arguments = function.signature.input_arg
+    given = {one.name: source for one, source in zip(arguments, data, strict=True)}
+
+    def renamed(source: str) -> str:
+        node, is_control = node_of(source), source[0] == "^"
+        if node in given:
+            return f"^{node_of(given[node])}" if is_control else given[node]
+        return f"^{call.name}/{node}" if is_control else f"{call.name}/{source}"
+
+    found = []
+    for node in body.node:
+        if node.name in given:
+            continue
+        taken = [renamed(source) for source in node.input]
+        del node.input[:]
+        node.input.extend([*taken, *(() if taken else controls)])
+        node.name = f"{call.name}/{node.name}"
+        node.attr.pop("_class", None)
+        if node.op in _ENTER:
+            node.attr["frame_name"].s = f"{call.name}/{node.attr['frame_name'].s.decode()}".encode()
+        found.append(node)
+    gives = type(call)(name=call.name, op="IdentityN")
+    results = [flat_names[function.ret[one.name]] for one in function.signature.output_arg]
+    gives.input.extend(map(renamed, results))
+    gives.input.extend(renamed(f"^{node}") for node in function.control_ret.values())
+    gives.attr["T"].CopyFrom(call.attr["Tout"])
+    return [*found, gives]
 
 
 def with_functional_loops(graph_def: Any) -> Any:
