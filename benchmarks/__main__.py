@@ -14,7 +14,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import inference, kernels, notebooks, reading, sweeping, workshop
+from benchmarks import browser, inference, kernels, notebooks, reading, sweeping, workshop
 from benchmarks.field import measuring as field
 from benchmarks.frame import Chapter, Checkout, chapters_of, page, run_program
 from benchmarks.locate import measuring as locate
@@ -25,6 +25,7 @@ BENCHMARKS: dict[str, tuple[Callable[..., Chapter], float]] = {
     "runtimes": (inference.measure_runtimes, 1.5),
     "reading": (reading.measure, 2.5),
     "memory": (reading.measure_memory, 0.5),
+    "page": (browser.measure, 1),
     "kernels": (kernels.measure_start, 1),
     "kernel-memory": (kernels.measure_memory, 1.5),
     "notebooks": (notebooks.measure, 5),

