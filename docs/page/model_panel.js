@@ -17,6 +17,7 @@ export function diagnosis(answer, name) {
     answer.drawing_html ? folded("The graph", wide("Drawing of the graph", report(answer.drawing_html))) : null,
     answer.contents_html ? folded("Variables and ops", wide("Variables and ops", report(answer.contents_html))) : null,
     infos.length ? folded("Worth knowing", ...infos.map(finding)) : null,
+    answer.fix ? panel("neutral", "What comes next", element("p", {}, answer.fix.sentence), code(answer.fix.commands.join("\n"))) : null,
   ].filter(Boolean);
 }
 

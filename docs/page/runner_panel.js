@@ -220,7 +220,8 @@ function lifted(answer) {
     const address = URL.createObjectURL(new Blob([content]));
     return element("li", {}, element("a", { href: address, download: name }, name), ` (${size(content.length)})`);
   });
-  return [element("p", {}, answer.text ?? "Lifted."), element("ul", {}, ...links)];
+  const how = "Give the state in as inputs, and take the next one from the outputs of the same names. The first state is in the .npz file, which numpy.load reads.";
+  return [element("p", {}, how), element("ul", {}, ...links)];
 }
 
 function lines(texts) {
