@@ -89,6 +89,28 @@ def test_the_installed_command_is_that_of_the_checkout(installed):
     assert Path(done.stdout.strip()).is_relative_to(installed / "varhandle")
 
 
+OBEYED = re.compile(r"^\s*::|##\[")
+
+
+def test_a_name_is_no_command_of_the_runner(check, workspace, broken):
+    """A runner obeys what a step prints; a line of a name that has two is none of the list."""
+    names = ["::error title=x::hello.tflite", "##[stop-commands]x.tflite", "a\nb ##[error]c.tflite"]
+    for name in names:
+        (workspace / "models" / name).write_bytes(broken)
+    job = check(models="models/counting.tflite\nmodels/*.tflite")
+    assert job.code == 1, job.printed
+    assert len(check_form("sweep", Path(job.outputs["json"]).read_text())["rows"]) == 4
+    commands = [line for line in job.printed.splitlines() if OBEYED.search(line)]
+    assert [line.partition(" ")[0] for line in commands] == ["::error"] * 3
+    assert len([line for line in commands if line.startswith("::error file=models/")]) == 3
+
+
+def test_the_name_of_the_report_sets_no_other_output(check):
+    job = check(models="models/*.tflite", report="r\nsarif=/etc/passwd")
+    assert job.code == 2
+    assert not any(job.outputs.values())
+
+
 def test_no_input_is_text_of_a_script():
     told = yaml.safe_load(ACTION.read_text())
     assert not [step for step in told["runs"]["steps"] if "${{" in step["run"]]
@@ -127,7 +149,7 @@ def test_a_model_that_got_worse_fails_and_is_annotated(check, workspace, broken)
     assert len(re.findall(r"(?<!\\)\|", job.summary.splitlines()[-1])) == 7  # its name adds no cell
     assert "<b>" not in job.summary
     results = sarif_results(job)
-    assert {one["level"] for one in results} == {"error"}
+    assert {one["level"] for one in results if one["ruleId"] == "blocked"} == {"error"}
     places = {one["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for one in results}
     assert len(places) == 2 and "models/counting.tflite" in places
 

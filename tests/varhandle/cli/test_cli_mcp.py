@@ -12,8 +12,10 @@ import pytest
 from mcp.client.client import Client
 from mcp.client.stdio import StdioServerParameters
 
+from varhandle import diagnosis, mcp_server
 from varhandle.cli import main
 from varhandle.facts.schemas import schema_of
+from varhandle.model_folder import ModelFolder
 from workbook_lib.locations import data_path
 
 TOOLS = ["cure", "diagnose", "explain", "inspect", "locate"]
@@ -186,6 +188,37 @@ def test_no_code_runs(folder):
     assert "Lambda" in lines[4] and "this server never does" in lines[4]
     assert not (folder / "ran").exists()
     assert not (folder / "l.tflite").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (KeyError("no signature 'x'"), "no signature 'x'"),
+        (KeyError(), "KeyError"),
+        (ValueError("two\nlines\x1b[31m"), "two lines\\x1b[31m"),
+        (RecursionError("too deep"), "RecursionError: too deep"),
+    ],
+)
+def test_every_fault_is_one_line(folder, monkeypatch, error, said):
+    def refuse(*_, **__):
+        raise error
+
+    monkeypatch.setattr(diagnosis, "diagnose", refuse)
+    answer = mcp_server._answered(ModelFolder(folder), "diagnose", {"model": "counting.tflite"})
+    assert refused([answer]) == [said]
+
+
+def test_a_call_costs_no_more_than_it_is_worth(folder):
+    """Calls are made up one by one, and a fault does not send back all that came."""
+    calls, long = refused(
+        ask(
+            folder,
+            ("locate", {"model": "half_reader", "calls": 10**12}),
+            ("inspect", {"model": ["x" * 10**6]}),
+        )
+    )
+    assert "maximum of 1000" in calls
+    assert len(long) <= 4000
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")

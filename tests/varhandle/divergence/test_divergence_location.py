@@ -88,6 +88,9 @@ def test_a_changed_weight_is_named(net):
     assert (found.first["call"], found.first["op"], found.first["number"]) == (1, "CONV_2D", second)
     assert "its weights differ" in found.first["why"]
     assert found.first["node"].endswith("Relu")
+    (said,) = [line for line in found.summary() if line.startswith("in the model: ")]
+    assert found.first["node"].startswith("StatefulPartitionedCall/")
+    assert said == f"in the model: {found.first['node'].partition('/')[2]}"  # no name of Keras's
 
 
 def test_a_lost_bias_is_named(net):

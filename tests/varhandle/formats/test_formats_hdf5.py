@@ -274,3 +274,103 @@ def test_what_refers_to_itself_comes_to_an_end():
     content[at : at + 16 * 4001] = content[at : at + 16] * 4001
     with pytest.raises(ValueError, match="refer to each other"):
         outline(bytes(content))
+
+
+def many_empty_texts():
+    """An attribute of 2**40 texts of no letters."""
+
+    def fill(file):
+        file.attrs.create("name", np.full(4321, b"x"))
+
+    content = written({}, fill)
+    text = b"\x13\1\0\0" + struct.pack("<I", 1)
+    assert content.count(text) == 1
+    return content.replace(struct.pack("<Q", 4321), struct.pack("<Q", 2**40)).replace(
+        text, text[:4] + bytes(4)
+    )
+
+
+def deep_tree():
+    """A tree that claims 65,535 levels of nodes of 4 GiB: its counts have megabytes of digits."""
+
+    def fill(file):
+        for number in range(20):
+            file[f"{number}"] = 1
+
+    content = bytearray(written({"libver": "latest"}, fill))
+    at = content.index(b"BTHD")
+    struct.pack_into("<I", content, at + 6, 2**32 - 1)
+    struct.pack_into("<H", content, at + 12, 2**16 - 1)
+    return bytes(content)
+
+
+def one_name_of_many():
+    """Four thousand links that have one name of 32 kilobytes."""
+
+    def fill(file):
+        file["x" * 2**15] = 1
+        for number in range(4000):
+            file[f"{number}"] = file["x" * 2**15]
+
+    content = bytearray(written({"libver": "earliest"}, fill))
+    names = [struct.unpack_from("<Q", content, h.start() + 24)[0] for h in find(b"HEAP", content)]
+    long = content.index(b"x" * 2**15) - max(name for name in names if name < len(content))
+    for node in find(b"SNOD", content):
+        (count,) = struct.unpack_from("<H", content, node.start() + 6)
+        for entry in range(count):
+            struct.pack_into("<Q", content, node.start() + 8 + 40 * entry, long)
+    return bytes(content)
+
+
+def find(mark, content):
+    return re.finditer(re.escape(mark), bytes(content))
+
+
+def header_of_nothing():
+    """A root whose header is five million messages without a word."""
+    content = bytearray(written({}, lambda file: None))
+    struct.pack_into("<Q", content, 64, len(content))  # the root's address
+    struct.pack_into("<Q", content, 40, len(content) + 40 * 2**20)  # where the file ends
+    head = struct.pack("<BxHIIxxxx", 1, 1, 1, 40 * 2**20 - 16)
+    return bytes(content) + head + bytes(40 * 2**20 - 16)
+
+
+def long_paths():
+    """A thousand groups within each other, with names of four kilobytes, and a link in each."""
+
+    def fill(file):
+        group = file
+        for _ in range(1000):
+            group = group.create_group("g" * 2**12)
+            group["link"] = h5py.SoftLink("/")
+
+    return written({}, fill)
+
+
+def many_axes():
+    """A shape of 64 numbers, each as large as can be."""
+
+    def fill(file):
+        file.create_dataset("w", (1,) * 32, "f4", maxshape=(None,) * 32)
+
+    content = written({}, fill)
+    head = struct.pack("<BBBxI", 1, 32, 1, 0)
+    assert content.count(head) == 1
+    return content.replace(head, struct.pack("<BBBxI", 1, 64, 1, 0))
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (many_empty_texts, "ends before it should"),
+        (deep_tree, "has no room"),
+        (one_name_of_many, "refer to each other"),
+        (header_of_nothing, "more parts than any model's"),
+        (long_paths, "more parts than any model's"),
+        (many_axes, "more axes"),
+    ],
+)
+def test_little_that_claims_much_costs_little(make, said):
+    content = make()
+    with pytest.raises(ValueError, match=said):
+        outline(content)

@@ -171,3 +171,15 @@ def test_a_frozen_graph_is_compared_by_what_is_read_of_it(tf, frozen, tmp_path, 
     ]
     all_is_big()
     assert diff_models(frozen, other).as_dict() == expected
+
+
+def test_a_file_of_many_small_fields_is_not_looked_through(tf, frozen, all_is_big, monkeypatch):
+    """What stands behind the last field that is looked at is read as it is, and is the same."""
+    expected = _held(tf, frozen)
+    all_is_big()
+    slim = len(proto_bytes.read_message(frozen, "GraphDef"))
+    monkeypatch.setattr(proto_bytes, "_MOST_FIELDS", 12)
+    assert slim < len(proto_bytes.read_message(frozen, "GraphDef")) <= frozen.stat().st_size
+    graph = read_graph(frozen)
+    for (_, name), constant in format_of(graph).constants(graph).items():
+        np.testing.assert_array_equal(constant.read(), expected[name])

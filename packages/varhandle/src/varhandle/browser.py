@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from varhandle.display import join_words, printable
+from varhandle.display import join_words, one_line, printable
 from varhandle.errors import VarhandleError
 from varhandle.families import code
 from varhandle.formats import format_of
@@ -29,13 +29,13 @@ def _as_json(answer: Callable[..., dict[str, Any]]) -> Callable[..., str]:
         try:
             found = answer(subject, *others)
         except VarhandleError as error:
-            found = {"error": str(error)}
+            found = {"error": one_line(error)}
         except (MemoryError, RecursionError):
             found = {"error": f"{subject}: it takes more memory than the browser gives"}
         except Exception as error:  # a traceback would be of no use on a page
             found = {"error": f"{subject}: it cannot be read ({type(error).__name__}: {error})"}
         if "error" in found:
-            found["error"] = printable(" ".join(found["error"].split()), None)
+            found["error"] = one_line(found["error"])
         return json.dumps(found, indent=2)
 
     return answered

@@ -27,6 +27,8 @@ TONES: dict[str, tuple[str, str]] = {
 _LONGEST_NAME = 300
 _LONGEST_CELL = 2000
 
+_COMMAND = re.compile(r"^\s*:(?=:)|#(?=#\[)")
+
 _SHORT = 20  # characters of a cell that stays on one line: "[3, 3, 8, 16]", "ops that need Flex"
 _NUMBER = re.compile(r"[-+]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)? ?%?")
 
@@ -55,6 +57,25 @@ def printable(name: object, most: int | None = _LONGEST_NAME) -> str:
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
     )
+
+
+def one_line(told: object, most: int | None = None) -> str:
+    """Write what an error says, or anybody, as one line that can be shown (``printable``)."""
+    # A KeyError puts quotes around what it says.
+    said = told.args[0] if isinstance(told, KeyError) and told.args else told
+    text = " ".join(str(said).split())
+    if not text and isinstance(told, BaseException):
+        text = type(told).__name__
+    return printable(text, most)
+
+
+def inert(line: str) -> str:
+    """Write a line of a program's output so that no CI service takes it for a command of its own.
+
+    GitHub's runner reads both streams of a step: it obeys a line that begins with ``::``, and
+    ``##[`` anywhere in one. A file's name may be so.
+    """
+    return _COMMAND.sub(lambda found: f"{found[0][:-1]}\\x{ord(found[0][-1]):x}", line)
 
 
 def join_names(names: Iterable[object], most: int = 4) -> str:

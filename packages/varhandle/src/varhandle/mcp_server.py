@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from varhandle import __version__
-from varhandle.display import printable
+from varhandle.display import one_line
 from varhandle.errors import VarhandleError
 from varhandle.facts.schemas import schema_of
 from varhandle.formats.trust import NotTrustedError
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 _TICK = 2.0
 """Seconds between two reports of progress."""
+
+_LONGEST_FAULT = 4000  # characters: a fault may repeat what was asked for
+_MOST_CALLS = 1000
 
 INSTRUCTIONS = (
     "For TensorFlow models on the way to .tflite: VarHandleOp, ReadVariableOp, resource variables, "
@@ -153,7 +156,7 @@ _TOOLS: Mapping[str, _Tool] = {
         {
             "model": _MODEL,
             "file": {"type": "string", "description": "default: the model, converted"},
-            "calls": {"type": "integer", "minimum": 1},
+            "calls": {"type": "integer", "minimum": 1, "maximum": _MOST_CALLS},
             **_CALLED,
         },
         ("model",),
@@ -251,16 +254,17 @@ def _answered(folder: ModelFolder, name: str, told: Mapping[str, Any]) -> types.
             f"the model comes from can run varhandle {name} --trust"
         )
     except (VarhandleError, KeyError, ValueError, OSError) as error:
-        said = error.args[0] if isinstance(error, KeyError) and error.args else error
-        return _fault(str(said) or type(error).__name__)
+        return _fault(error)
+    except Exception as error:  # a stranger's file must not end the server
+        return _fault(f"{type(error).__name__}: {error}")
     text = json.dumps(answer, ensure_ascii=False, allow_nan=False)
     return types.CallToolResult(
         content=[types.TextContent(type="text", text=text)], structured_content=answer
     )
 
 
-def _fault(message: str) -> types.CallToolResult:
+def _fault(message: object) -> types.CallToolResult:
     import mcp_types as types
 
-    line = printable(" ".join(message.split()), None)
+    line = one_line(message, _LONGEST_FAULT)
     return types.CallToolResult(content=[types.TextContent(type="text", text=line)], is_error=True)

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from varhandle.cli.program import (
     BAD_INPUT,
@@ -27,7 +27,7 @@ from varhandle.cli.program import (
     print_result,
     unfit_is_bad_input,
 )
-from varhandle.display import join_names, printable
+from varhandle.display import inert, join_names, printable
 
 if TYPE_CHECKING:
     from varhandle.matrix.environments import Release
@@ -472,9 +472,7 @@ def _sweep(options: argparse.Namespace) -> int:
                 trust=options.trust,
                 imports=options.imports,
                 lock=options.lock,
-                say=functools.partial(
-                    print, file=sys.stderr if options.json else sys.stdout, flush=True
-                ),
+                say=functools.partial(_say, sys.stderr if options.json else sys.stdout),
             )
     except KeyboardInterrupt:
         print("finished rows are kept; the same command makes the others", file=sys.stderr)
@@ -482,6 +480,10 @@ def _sweep(options: argparse.Namespace) -> int:
     _report_to_ci(result, specs, options)
     print_result(result, options.json)
     return 1 if result.fails(options.fail_on) else 0
+
+
+def _say(stream: TextIO, line: str) -> None:
+    print(inert(line), file=stream, flush=True)
 
 
 def _report_to_ci(
@@ -582,12 +584,13 @@ def _check(options: argparse.Namespace) -> int:
             found = diagnose(path.parent if path.name == "saved_model.pb" else path, static=True)
         except ModelFileError as error:
             unread = True
-            print(f"cannot be read: {error}", file=sys.stderr)
+            print(inert(f"cannot be read: {error}"), file=sys.stderr)
             continue
         models.append(checked_model(found))
         if not found.ok:
             ids = dict.fromkeys(f.id for f in found.findings if f.severity == "error")
-            print(f"{printable(name, None)}: {models[-1].line} [{join_names(list(ids))}]")
+            line = f"{printable(name, None)}: {models[-1].line} [{join_names(list(ids))}]"
+            print(inert(line))
     if options.sarif:
         _write_sarif(options.sarif, models)
     at_fault = any(not model.good for model in models)

@@ -14,7 +14,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
-from varhandle.display import printable
+from varhandle.display import inert, one_line
 from varhandle.errors import VarhandleError
 from varhandle.extras import MissingExtraError
 
@@ -75,8 +75,7 @@ def run_program(
             result: int = options.command(options)
             sys.stdout.flush()
     except VarhandleError as error:
-        line = printable(" ".join(str(error).split()), most=None)
-        print(f"{name}: {line}", file=sys.stderr)
+        print(inert(f"{name}: {one_line(error)}"), file=sys.stderr)
         return UNFINISHED if isinstance(error, UnfinishedError) else BAD_INPUT
     except BrokenPipeError:
         _leave_the_output()
@@ -190,9 +189,7 @@ def unfit_is_bad_input(subject: object) -> Iterator[None]:
     except NotTrustedError as error:
         raise BadInputError(f"{error}; if you trust it, say --trust") from error
     except (KeyError, ValueError, OSError) as error:
-        # A KeyError puts quotes around what it says.
-        said = error.args[0] if isinstance(error, KeyError) and error.args else error
-        raise BadInputError(f"{subject}: {str(said) or type(error).__name__}") from error
+        raise BadInputError(f"{subject}: {one_line(error)}") from error
 
 
 @contextlib.contextmanager

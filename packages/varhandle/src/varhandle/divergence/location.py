@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import html
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -37,6 +38,12 @@ from varhandle.tflite.externalize_state import Lifted
 from varhandle.tflite.flatbuffer import unpack
 
 __all__ = ["CannotLocateError", "Location", "locate"]
+
+_INLINED = re.compile(r"^((Stateful)?PartitionedCall(_\d+)?/)+")
+"""What inlining puts before the names of the nodes of a function that is called: no model has it.
+
+A Keras model is called as a function, and a SavedModel's signature calls one.
+"""
 
 
 class CannotLocateError(VarhandleError, ValueError):
@@ -135,7 +142,7 @@ class Location(Rich):
     def _details(self, first: Mapping[str, Any]) -> list[str]:
         lines = []
         if first["node"]:
-            lines.append(f"in the model: {printable(first['node'])}")
+            lines.append(f"in the model: {printable(_INLINED.sub('', first['node']))}")
         steps = f", {first['steps']:.1f} steps of its scale" if first["steps"] else ""
         similarity = first["similarity"]
         similarity = "" if similarity is None else f", similarity {similarity:.6f}"

@@ -16,7 +16,13 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple
 
 _BUDGET = 64 * 2**20
-"""Bytes that are read of a file at most, some of them again."""
+"""Bytes that are read of a file at most, some of them again, and characters of its paths."""
+
+_PART = 128
+"""Bytes of the budget that each part costs beside its own: the smallest are made by the million."""
+
+_MOST_AXES = 32  # of a dataset or an attribute, in HDF5 itself
+_DEEPEST_TREE = 64  # a deeper one has more leaves than there are addresses
 
 # Types of messages in an object's header.
 _DATASPACE, _LINKS, _DATATYPE, _LINK, _EXTERNAL, _LAYOUT = 1, 2, 3, 6, 7, 8
@@ -141,20 +147,24 @@ class _Reader:
             inner = []
             for link in sorted(self._links(messages)):
                 if link.kind == _HARD:
-                    inner.append((f"{path}/{link.name}".removeprefix("/"), link.address))
+                    inner.append((self._path(path, link).removeprefix("/"), link.address))
                 else:
                     places = outline.soft if link.kind == _SOFT else outline.external
-                    places.append(f"{path}/{link.name}")
+                    places.append(self._path(path, link))
             waiting += reversed(inner)
         outline.external += [path for path, one in outline.datasets.items() if one.elsewhere]
         return outline
+
+    def _path(self, group: str, link: _Link) -> str:
+        self._spend(len(group) + len(link.name))  # in groups within groups they add up
+        return f"{group}/{link.name}"
 
     # Bytes, addresses and numbers.
 
     def _at(self, address: int, count: int) -> bytes:
         if count < 0 or not 0 <= address <= self._size - count:
             raise ValueError("an address in it points outside the file")
-        self._spend(count)
+        self._spend(_PART + count)
         self._file.seek(self._start + address)
         found = self._file.read(count)
         if len(found) < count:
@@ -219,6 +229,7 @@ class _Reader:
                 count, flags = data.number(2), data.number(1)
                 data.take(extra if is_new else 3)
                 body = data.take(count)
+                self._spend(_PART)
                 if kind == _CONTINUATION:
                     parts = _Bytes(body)
                     place, length = self._address(parts), parts.number(self._lengths)
@@ -280,6 +291,8 @@ class _Reader:
         version, rank, _ = data.number(1), data.number(1), data.number(1)
         if data.number(1) == 2 and version == 2:  # no value, not even an empty one
             return None
+        if rank > _MOST_AXES:
+            raise ValueError("a shape in it has more axes than HDF5 knows")
         if version == 1:
             data.take(4)
         return tuple(data.number(self._lengths) for _ in range(rank))
@@ -345,7 +358,7 @@ class _Reader:
         count = 1
         for length in shape:
             count *= length
-        if count * datatype.size > data.left:
+        if not datatype.size or count * datatype.size > data.left:
             raise ValueError("an attribute in it ends before it should")
         found = [self._word(datatype, data) for _ in range(count)]
         return found if shape else found[0]
@@ -375,6 +388,7 @@ class _Reader:
                 if not index:  # what is left of it is free
                     break
                 found[index] = data.take(length)
+                self._spend(_PART)
                 data.take(min(-length % 8, data.left))
             self._heaps[address] = found
         return self._heaps[address]
@@ -444,7 +458,9 @@ class _Reader:
             heap.take(data.number(self._offsets))
             place, cached = self._address(data), data.number(4)
             data.take(20)
-            yield _Link(_name(heap.text()), _SOFT if cached == 2 else _HARD, place)
+            name = heap.text()
+            self._spend(_PART + len(name))  # many links may have one long name
+            yield _Link(_name(name), _SOFT if cached == 2 else _HARD, place)
 
     def _records(self, address: int) -> Iterator[bytes]:
         """Yield the records of a B-tree of version 2."""
@@ -453,7 +469,7 @@ class _Reader:
         node_size, size, depth = data.number(4), data.number(2), data.number(2)
         data.take(2)
         root, count = self._address(data), data.number(2)
-        if not size or node_size < 10 + size:
+        if not size or node_size < 10 + size or depth > _DEEPEST_TREE:
             raise ValueError("a B-tree in it has no room for what it holds")
         # How many records a node of each depth holds, and all below it: so wide are the counts.
         most = [(node_size - 10) // size]

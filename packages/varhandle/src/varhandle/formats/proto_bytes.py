@@ -29,6 +29,8 @@ _READ_WHOLE = 32 * 2**20
 _BIG_CONSTANT = 64 * 2**10
 _DEEPEST = 20  # messages within each other, down to a constant of a function
 _CONTENT = "tensor_content"
+_MOST_FIELDS = 1_000_000
+"""Fields that are looked at in a file: seconds' worth. What has more is read as it is."""
 _LONGEST_HEAD = 20  # bytes of a field's number and its length
 
 _PLACE = struct.Struct("<16sQQ")
@@ -59,7 +61,8 @@ def read_message(path: Path, message: str) -> bytes:
         if not _READ_WHOLE < size <= LARGEST_MESSAGE:
             return read_regular(path)
         file = BufferedReader(raw)
-        return b"".join(_slim(file, 0, size, MESSAGES[message].DESCRIPTOR, 0))
+        turns = iter(range(_MOST_FIELDS))
+        return b"".join(_slim(file, 0, size, MESSAGES[message].DESCRIPTOR, depth=0, turns=turns))
 
 
 def content_of(tensor: Any, path: Path | None) -> bytes:
@@ -71,15 +74,24 @@ def content_of(tensor: Any, path: Path | None) -> bytes:
     return content
 
 
-def _slim(file: BinaryIO, start: int, end: int, kind: Any, depth: int) -> Iterator[bytes]:
-    """Yield a message in pieces, and for each big constant the place where it lies."""
+def _slim(
+    file: BinaryIO, start: int, end: int, kind: Any, *, depth: int, turns: Iterator[int]
+) -> Iterator[bytes]:
+    """Yield a message in pieces, and for each big constant the place where it lies.
+
+    One of the ``turns`` is taken for each field.
+    """
     copied = start
-    for field in _fields(file, start, end) if depth <= _DEEPEST else ():
+    fields = _fields(file, start, end) if depth <= _DEEPEST else ()
+    for _, field in zip(turns, fields, strict=False):
         known = kind.fields_by_number.get(field.number)
         if field.kind != _BYTES or known is None or field.end - field.value <= _BIG_CONSTANT:
             continue
         if known.message_type is not None:
-            inner = b"".join(_slim(file, field.value, field.end, known.message_type, depth + 1))
+            parts = _slim(
+                file, field.value, field.end, known.message_type, depth=depth + 1, turns=turns
+            )
+            inner = b"".join(parts)
         elif known.name == _CONTENT:
             inner = _PLACE.pack(_MARK, field.value, field.end - field.value)
         else:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
-from varhandle.display import counted, printable
+from varhandle.display import counted, one_line, printable
 from varhandle.errors import VarhandleError
 
 Item = TypeVar("Item", bound=Hashable)
@@ -47,7 +47,7 @@ class ModelFileError(VarhandleError, ValueError):
 
     def __init__(self, path: object, fault: str) -> None:
         self.path = str(path)
-        self.fault = printable(" ".join(fault.split()), most=_LONGEST_FAULT)
+        self.fault = one_line(fault, _LONGEST_FAULT)
         super().__init__(f"{printable(self.path, most=None)}: {self.fault}")
 
     def __reduce__(self) -> tuple[type, tuple[str, str]]:

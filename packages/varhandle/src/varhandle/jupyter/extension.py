@@ -26,7 +26,7 @@ from jupyter_server.utils import ensure_async, url_path_join
 from tornado.iostream import StreamClosedError
 from tornado.web import authenticated
 
-from varhandle.display import printable
+from varhandle.display import one_line
 from varhandle.errors import VarhandleError
 from varhandle.facts.recipes import RECIPES
 from varhandle.facts.targets import OLD_RUNTIMES, TARGETS, find_target
@@ -108,7 +108,7 @@ class ToolHandler(APIHandler):
         """Say in one line why not."""
         self.set_status(409 if isinstance(error, BusyError) else 400)
         said = getattr(error, "strerror", None) or error  # of a name that no file can have
-        self.finish({"error": printable(" ".join(str(said).split()), most=None)})
+        self.finish({"error": one_line(said)})
 
 
 class RunningHandler(ToolHandler):

@@ -18,7 +18,7 @@ from typing import Any, TextIO
 
 from varhandle.cli.commands import start_fork_servers
 from varhandle.cli.program import ended_in_order, unfit_is_bad_input
-from varhandle.display import printable
+from varhandle.display import one_line
 from varhandle.errors import VarhandleError
 from varhandle.formats.trust import NotTrustedError
 from varhandle.html_page import page_html
@@ -71,8 +71,7 @@ def _answered(order: Mapping[str, Any], answers: TextIO) -> Answer:
         # The command's advice on trust is about an option of its own; a panel asks.
         untrusted = isinstance(error.__cause__, NotTrustedError)
         why = error.__cause__ if untrusted else error
-        line = printable(" ".join(str(why).split()), most=None)
-        return {"error": line, "untrusted": untrusted}
+        return {"error": one_line(why), "untrusted": untrusted}
 
 
 def _page(title: str, body: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from varhandle.display import printable
+from varhandle.display import one_line
 from varhandle.formats.regular_file import LARGEST_TEXT, read_regular
 from varhandle.sarif import CheckedModel, shown_path
 from varhandle.sweep.row_specs import RowSpec
@@ -67,7 +67,7 @@ def step_summary(result: SweepResult) -> str:
 
 
 def _markdown(text: str) -> str:
-    return printable(" ".join(text.split()), None).translate(_MARKUP)
+    return one_line(text).translate(_MARKUP)
 
 
 def workflow_commands(

@@ -14,7 +14,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from varhandle.display import printable
+from varhandle.display import one_line
 from varhandle.errors import VarhandleError
 from varhandle.formats import looks_like_model
 from varhandle.formats.regular_file import read_text
@@ -30,7 +30,7 @@ class SweepInputError(VarhandleError, ValueError):
     """What was asked for is no sweep; the message is one line that names the thing at fault."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(printable(" ".join(message.split()), None))
+        super().__init__(one_line(message))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from varhandle.atomic_write import write_text
-from varhandle.display import printable
+from varhandle.display import one_line, printable
 from varhandle.facts.verdicts import MEANINGS, VERDICTS
 from varhandle.formats.regular_file import LARGEST_TEXT, read_regular
 from varhandle.sweep.row_specs import RowSpec
@@ -176,7 +176,7 @@ def _names(task: RowTask) -> dict[str, Any]:
 
 
 def _one_line(text: str) -> str:
-    return printable(" ".join(text.split()), _LONGEST_REASON)
+    return one_line(text.strip(), _LONGEST_REASON)  # what is no text raises
 
 
 def _read_verdict(content: Any) -> dict[str, Any]:
