@@ -40,8 +40,8 @@ from varhandle.families.op_without_builtin import has_builtin
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.base import CALLED_WITH_TRAINING, RefusedByLibraryError
 from varhandle.graph import CustomObject, Graph
-from varhandle.tflite.read_apart import TakenTwice, taken_twice
 from varhandle.tflite.runtime_support import misread_weights, missing_kernels
+from varhandle.tflite.shared_reads import SharedRead, find_shared_reads
 
 if TYPE_CHECKING:
     from varhandle.evaluate.parity import Run
@@ -117,7 +117,7 @@ def is_fused_wrongly(proof: Proof | None) -> bool:
     return any(node.op in _FUSED for node in read_graph(proof.content).nodes)
 
 
-def dies_of_reading_once(proof: Proof | None) -> tuple[TakenTwice, ...]:
+def fatal_shared_reads(proof: Proof | None) -> tuple[SharedRead, ...]:
     """Return the ops that take one read of a variable twice, where the default delegates die."""
     from varhandle.evaluate.parity import DELEGATES
 
@@ -125,7 +125,7 @@ def dies_of_reading_once(proof: Proof | None) -> tuple[TakenTwice, ...]:
         return ()
     if not any(run.kernels == DELEGATES and _DIED in run.refusal for run in proof.parity.runs):
         return ()
-    return taken_twice(read_graph(proof.content))
+    return find_shared_reads(read_graph(proof.content))
 
 
 def decide(
@@ -355,13 +355,13 @@ def _unexplained(graph: Graph, proof: Proof) -> str:
     if is_fused_wrongly(proof):
         command = code.cure_command(graph.source, inference_signature(graph))
         curable = f"the op that the converter made of an LSTM keeps its state: {command} keeps none"
-    if twice := dies_of_reading_once(proof):
+    if twice := fatal_shared_reads(proof):
         curable = _reads_once(graph, twice)
     cause = curable or "no failure that the tool knows explains it"
     return f"{text}{'; ' if notes else ''}{'; '.join(notes)}), and {cause}"
 
 
-def _reads_once(graph: Graph, twice: Sequence[TakenTwice]) -> str:
+def _reads_once(graph: Graph, twice: Sequence[SharedRead]) -> str:
     ops = join_names(dict.fromkeys(one.op for one in twice))
     names = join_names(dict.fromkeys(one.variable for one in twice))
     command = code.cure_command(graph.source, inference_signature(graph))
@@ -392,6 +392,6 @@ def _file(graph: Graph, findings: tuple[Finding, ...], proof: Proof) -> Decision
     refused = all(run.refusal for run in runs)
     missing = missing_kernels(graph, proof.content) if refused else misread_weights(proof.content)
     fault = f"the file does not run rightly ({lines})"
-    if twice := dies_of_reading_once(proof):
+    if twice := fatal_shared_reads(proof):
         fault = f"{fault}: {_reads_once(graph, twice)}"
     return Decision(findings, _failing(runs), (fault, *(missing or _refusals(proof))))

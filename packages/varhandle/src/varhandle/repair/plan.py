@@ -33,7 +33,7 @@ from varhandle.repair.refusal import (
 from varhandle.repair.steps import REWRITES, STEPS
 from varhandle.savedmodel.checkpoint_freezer import checkpoint_beside
 from varhandle.savedmodel.close_shapes import Sizes
-from varhandle.verdict_rules import dies_of_reading_once, is_fused_wrongly, is_not_loaded
+from varhandle.verdict_rules import fatal_shared_reads, is_fused_wrongly, is_not_loaded
 
 _FAMILIES = {family.id: family for family in FAMILIES}
 _BLOCKING = frozenset(family.id for family in FAMILIES if family.spoils_whole_file)
@@ -242,7 +242,7 @@ def _choose_steps(diagnosis: Diagnosis, target: Target, signature: str | None) -
         if finding.severity == "error":
             errors.setdefault(finding.id, finding)
     lost = _mended_by(errors, "keep-activations")
-    twice = dies_of_reading_once(diagnosis.proof)
+    twice = fatal_shared_reads(diagnosis.proof)
     diagnosis = replace(diagnosis, other=()) if twice else diagnosis
     if model_format.is_converted:
         choice = _plan_for_tflite(diagnosis, errors, target)
@@ -254,7 +254,7 @@ def _choose_steps(diagnosis: Diagnosis, target: Target, signature: str | None) -
     why += [f"{one.op} takes {printable(one.variable)} twice: it is read twice." for one in twice]
     if not why:
         return choice
-    mending = [*(["keep-activations"] if lost else []), *(["read-apart"] if twice else [])]
+    mending = [*(["keep-activations"] if lost else []), *(["split-shared-reads"] if twice else [])]
     told = [*why, "" if choice.why in _NOTHING else choice.why]
     return choice._replace(steps=[*choice.steps, *mending], why=" ".join(told).rstrip())
 

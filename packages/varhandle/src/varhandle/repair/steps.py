@@ -53,8 +53,8 @@ from varhandle.savedmodel.resave_tracked import (
 )
 from varhandle.savedmodel.rewrite_signature import rewrite_signatures
 from varhandle.tflite.externalize_state import Lifted, lift_state
-from varhandle.tflite.read_apart import read_apart
 from varhandle.tflite.runtime_support import update_runtime_version
+from varhandle.tflite.shared_reads import split_shared_reads
 from varhandle.tflite.variable_values import CannotLiftError
 
 if TYPE_CHECKING:
@@ -495,16 +495,16 @@ def _convert_by_either_door(job: RepairJob) -> bytes:
     return _convert_source(job)
 
 
-def _read_apart(job: RepairJob) -> None:
-    job.made = job.content = read_apart(job.content)
+def _split_shared_reads(job: RepairJob) -> None:
+    job.made = job.content = split_shared_reads(job.content)
 
 
-def _read_apart_code(_: Diagnosis, __: RepairPlan) -> list[str]:
+def _split_shared_reads_code(_: Diagnosis, __: RepairPlan) -> list[str]:
     return [
         "",
-        "from varhandle.tflite.read_apart import read_apart",
+        "from varhandle.tflite.shared_reads import split_shared_reads",
         "",
-        "content = read_apart(content)",
+        "content = split_shared_reads(content)",
     ]
 
 
@@ -761,11 +761,11 @@ STEPS: Mapping[str, RepairStep] = {
         _no_code,
     ),
     "convert": RepairStep("convert", "convert", _convert, _convert_code),
-    "read-apart": RepairStep(
+    "split-shared-reads": RepairStep(
         "read a variable anew for each input of an op that takes it twice",
-        "read-apart",
-        _read_apart,
-        _read_apart_code,
+        "split-shared-reads",
+        _split_shared_reads,
+        _split_shared_reads_code,
     ),
     "lift": RepairStep("lift the state into inputs and outputs", "lift-state", _lift, _lift_code),
     "quantize": RepairStep("quantize", "quantize", _quantize, _quantize_code),

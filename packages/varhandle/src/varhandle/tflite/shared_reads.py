@@ -1,4 +1,4 @@
-"""Read a variable twice for an op that takes its value twice: XNNPACK dies of one tensor for both.
+"""Give each input of an op its own read of a variable: XNNPACK dies of one read for two inputs.
 
 ``v - v`` and ``v + v`` of a variable are one READ_VARIABLE in a .tflite file, whose output is both
 inputs of the SUB or ADD. With the default delegates, a process that makes the interpreter of such
@@ -16,18 +16,18 @@ from varhandle.graph import Graph
 _READ = "READ_VARIABLE"
 
 
-class TakenTwice(NamedTuple):
+class SharedRead(NamedTuple):
     """An op of a .tflite file, and the variable that it takes for two of its inputs."""
 
     op: str
     variable: str
 
 
-def taken_twice(graph: Graph) -> tuple[TakenTwice, ...]:
+def find_shared_reads(graph: Graph) -> tuple[SharedRead, ...]:
     """Return the ops of a .tflite file that take what one read of a variable gives twice."""
     variables = {(a.function, a.node): v.name for v in graph.variables for a in v.reads}
     return tuple(
-        TakenTwice(node.op, variables[function.name, source])
+        SharedRead(node.op, variables[function.name, source])
         for function in graph.functions
         for node in function.nodes
         for source in sorted({one for one in node.sources if node.sources.count(one) > 1})
@@ -35,7 +35,7 @@ def taken_twice(graph: Graph) -> tuple[TakenTwice, ...]:
     )
 
 
-def read_apart(content: bytes) -> bytes:
+def split_shared_reads(content: bytes) -> bytes:
     """Return a .tflite file in which every op reads a variable anew for each of its inputs."""
     from varhandle.tflite.flatbuffer import op_name, pack, unpack
 

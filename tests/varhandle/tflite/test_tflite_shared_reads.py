@@ -9,7 +9,7 @@ from family_checks import run
 from varhandle import cure, diagnose
 from varhandle.conversion.converter import convert
 from varhandle.formats import read_graph
-from varhandle.tflite.read_apart import read_apart, taken_twice
+from varhandle.tflite.shared_reads import find_shared_reads, split_shared_reads
 
 
 def saved(tf, folder, step):
@@ -53,8 +53,8 @@ def test_a_file_alone_is_cured(tf, tmp_path, monkeypatch):
     file.write_bytes(convert(saved(tf, tmp_path, doubled)).content)
     assert "takes the variable" in diagnose(file).other[0]
     made = cure(file)
-    assert made.plan.id == "read-apart"
-    assert taken_twice(read_graph(made.content)) == ()
+    assert made.plan.id == "split-shared-reads"
+    assert find_shared_reads(read_graph(made.content)) == ()
     run(made.plan.code)
     assert (tmp_path / "model.tflite").read_bytes() == made.content
 
@@ -65,5 +65,5 @@ def test_what_takes_no_variable_twice_stays(tf, tmp_path):
         return {"y": x - x + module.held}
 
     content = convert(saved(tf, tmp_path, squared)).content
-    assert taken_twice(read_graph(content)) == ()
-    assert read_graph(read_apart(content)).op_counts() == read_graph(content).op_counts()
+    assert find_shared_reads(read_graph(content)) == ()
+    assert read_graph(split_shared_reads(content)).op_counts() == read_graph(content).op_counts()
