@@ -278,7 +278,7 @@ def locate(
             with contextlib.suppress(CannotLocateError):
                 basis, found = _compared(content, content, **what, **how)
                 sound = found["first"] is None and not found["unmatched"]
-                if sound and explains_constants(graph, content):
+                if sound and explains_constants(graph, content if file is None else file):
                     return _location(model, file, basis, found, lock)
         if converted is None:
             keys = None if chosen is None else [chosen]

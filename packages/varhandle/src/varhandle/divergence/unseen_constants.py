@@ -6,6 +6,8 @@ that is not taken: what is computed agrees, and the file is another one neverthe
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from varhandle.divergence.inside import Inside, file_of_subgraph
 from varhandle.divergence.op_check import Fault, OpCheck
 from varhandle.divergence.reasons import FLOAT16
 from varhandle.divergence.tensor_difference import STEPS
-from varhandle.divergence.weight_matching import recognize
+from varhandle.divergence.weight_matching import Recognized, recognize
 from varhandle.divergence.weights import Weight, weights_of
 from varhandle.errors import VarhandleError
 from varhandle.evaluate.parity import TOLERANCES
@@ -30,7 +32,7 @@ from varhandle.tflite.flatbuffer import callees
 Array = npt.NDArray[Any]
 
 ROUNDED = 1e-2
-"""Share of a quantized constant's range that it may differ by: recipes clip and correct a little"""
+"""Share of a quantized constant's range that it may differ by: recipes clip and correct it."""
 
 _BRANCHES = {
     "IF": ("the first branch", "the second branch"),
@@ -38,20 +40,25 @@ _BRANCHES = {
 }
 
 
-def explains_constants(model: Graph, content: bytes) -> bool:
+def explains_constants(model: Graph, file: str | os.PathLike[str] | bytes) -> bool:
     """Whether each constant of a float file is recognized as a weight of the model, unchanged.
 
     Where one is not, it may be the converter's own: a fresh conversion tells.
     """
-    with temporary_folder("constants-") as folder:
-        path = Path(folder) / "file.tflite"
-        path.write_bytes(content)
-        try:
-            ours, doubt = weights_of(model)
-            theirs, _ = weights_of(read_graph(path))
-            found = recognize(ours, theirs)
-        except VarhandleError:
-            return False
+    try:
+        if not isinstance(file, bytes):
+            return _explains(model, read_graph(file))
+        with temporary_folder("constants-") as folder:
+            path = Path(folder) / "file.tflite"
+            path.write_bytes(file)
+            return _explains(model, read_graph(path))
+    except VarhandleError:
+        return False
+
+
+def _explains(model: Graph, file: Graph) -> bool:
+    (ours, doubt), (theirs, _) = weights_of(model), weights_of(file)
+    found = recognize(ours, theirs)
     taken = {partner for one in found.values() for partner in one.partners}
     return (
         not doubt
@@ -60,7 +67,7 @@ def explains_constants(model: Graph, content: bytes) -> bool:
     )
 
 
-def _is_kept(weight: Weight, found: Any) -> bool:
+def _is_kept(weight: Weight, found: Mapping[Weight, Recognized]) -> bool:
     if weight.kind != "variable" or not weight.is_used:
         return True
     return weight in found and not found[weight].is_changed
