@@ -69,6 +69,7 @@ def _is_named(path, content, op, *words):
     first = check_form("locate", found)["first"]
     assert (first["op"], first["unseen"]) == (op, True)
     assert found.text().startswith(f"in no call, {op}")
+    assert f"in no call, {op}" in found.page().partition("</strong>")[0]
     for word in ("its weights differ", "no answer of these", *words):
         assert word in found.text()
     return found

@@ -102,8 +102,7 @@ class Location(Rich):
     def _headline(self) -> str:
         if self.first is None:
             return f"no op parts in {counted(self.calls, 'call')}"
-        call = "in no call" if self.first.get("unseen") else f"call {self.first['call']}"
-        places = [f"{call}, {_op_words(self.first)}"]
+        places = [f"{side_by_side.call_words(self.first)}, {_op_words(self.first)}"]
         places += [f"{each['where']}: {_op_words(each)}" for each in self.first["inside"]]
         return ", ".join(places).rstrip(": ")
 

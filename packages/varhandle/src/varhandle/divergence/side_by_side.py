@@ -138,6 +138,11 @@ def _open_window(rows: Sequence[PairRow], found: Location, around: int) -> tuple
     return _window(rows, found.first, around, most[0] if most else None)
 
 
+def call_words(first: Mapping[str, Any]) -> str:
+    """Say in which call an op parts: in none, where only a constant of it is another."""
+    return "in no call" if first.get("unseen") else f"call {first['call']}"
+
+
 def short_name(name: str) -> str:
     """Return the end of a name that tells: of what was fused, the first; of its path, what fits."""
     *above, short = name.partition(";")[0].split("/")
@@ -222,7 +227,7 @@ def page_of(found: Location) -> str:
     if found.first:
         lines.insert(0, headline)
         tensor = short_name(found.first["tensor"])
-        places = [f"call {found.first['call']}", f"{found.first['op'] or ''} {tensor}".strip()]
+        places = [call_words(found.first), f"{found.first['op'] or ''} {tensor}".strip()]
         places += [f"{each['where']}, {each['op'] or ''}" for each in found.first["inside"]]
         headline = ", ".join(filter(None, places))
     said = "".join(f"<p>{_text(line)}</p>" for line in lines)
