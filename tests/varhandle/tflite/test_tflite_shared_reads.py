@@ -6,7 +6,7 @@ import zoo
 from ai_edge_litert.interpreter import Interpreter
 from family_checks import run
 
-from varhandle import cure, diagnose
+from varhandle import cure, diagnose, locate
 from varhandle.conversion.converter import convert
 from varhandle.formats import read_graph
 from varhandle.tflite.shared_reads import find_shared_reads, split_shared_reads
@@ -39,6 +39,9 @@ def test_it_is_cured_with_the_default_delegates(tf, tmp_path, step):
     assert "SIGSEGV" in told
     assert "takes the variable held for both of its inputs" in told
     assert f"varhandle cure {path} model.tflite" in told
+    located = locate(path)
+    assert located.other_runs["default delegates"] == "refused"
+    assert "takes the variable held for both of its inputs" in located.text()
     made = cure(found)
     assert made.proved
     assert [run.kernels for run in made.parity.runs] == ["default delegates", "plain kernels"]

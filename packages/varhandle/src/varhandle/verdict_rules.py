@@ -41,7 +41,7 @@ from varhandle.formats import format_of, read_graph
 from varhandle.formats.base import CALLED_WITH_TRAINING, RefusedByLibraryError
 from varhandle.graph import CustomObject, Graph
 from varhandle.tflite.runtime_support import misread_weights, missing_kernels
-from varhandle.tflite.shared_reads import SharedRead, find_shared_reads
+from varhandle.tflite.shared_reads import SharedRead, find_shared_reads, shared_read_words
 
 if TYPE_CHECKING:
     from varhandle.evaluate.parity import Run
@@ -362,13 +362,8 @@ def _unexplained(graph: Graph, proof: Proof) -> str:
 
 
 def _reads_once(graph: Graph, twice: Sequence[SharedRead]) -> str:
-    ops = join_names(dict.fromkeys(one.op for one in twice))
-    names = join_names(dict.fromkeys(one.variable for one in twice))
     command = code.cure_command(graph.source, inference_signature(graph))
-    return (
-        f"{ops} takes the variable {names} for both of its inputs, of which XNNPACK, the default "
-        f"delegate, dies: {command} reads it twice"
-    )
+    return f"{shared_read_words(twice)}: {command} reads it twice"
 
 
 def _file(graph: Graph, findings: tuple[Finding, ...], proof: Proof) -> Decision:

@@ -36,6 +36,7 @@ from varhandle.sandbox.lock import locking
 from varhandle.sandbox.record import short_message
 from varhandle.tflite.externalize_state import Lifted
 from varhandle.tflite.flatbuffer import unpack
+from varhandle.tflite.shared_reads import find_shared_reads, shared_read_words
 
 __all__ = ["CannotLocateError", "Location", "locate"]
 
@@ -78,6 +79,7 @@ class Location(Rich):
     other_runs: Mapping[str, str] = field(default_factory=dict, repr=False)
     _compared: Mapping[str, Any] = field(default_factory=dict, repr=False)
     _lock: bool = field(default=True, repr=False)
+    _dies_of: str = field(default="", repr=False)
     ops: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
     only_in_model: Sequence[Sequence[str]] = field(default=(), repr=False)
 
@@ -121,7 +123,7 @@ class Location(Rich):
         lines.append(f"compared: {matched} of {counted(total, 'op output')}, {self.basis}")
         if self.other_runs:
             runs = ", ".join(f"{kernels}: {how}" for kernels, how in self.other_runs.items())
-            lines.append(f"run otherwise: {runs}")
+            lines.append(f"run otherwise: {runs}{f'; {self._dies_of}' if self._dies_of else ''}")
         return lines
 
     @property
@@ -278,7 +280,7 @@ def locate(
                 basis, found = _compared(content, content, **what, **how)
                 sound = found["first"] is None and not found["unmatched"]
                 if sound and explains_constants(graph, content if file is None else file):
-                    return _location(model, file, basis, found, lock)
+                    return _location(model, file, content, basis, found, lock=lock)
         if converted is None:
             keys = None if chosen is None else [chosen]
             conversion = convert(
@@ -293,12 +295,20 @@ def locate(
         content = converted if content is None else content
         assert content is not None
         basis, found = _compared(content, converted, **what, **how)
-    return _location(model, file, basis, found, lock)
+    return _location(model, file, content, basis, found, lock=lock)
 
 
-def _location(model: Any, file: Any, basis: str, found: Mapping[str, Any], lock: bool) -> Location:
+def _location(
+    model: Any, file: Any, content: bytes, basis: str, found: Mapping[str, Any], *, lock: bool
+) -> Location:
     path = None if file is None or isinstance(file, bytes) else os.fspath(file)
-    return Location(model=os.fspath(model), file=path, basis=basis, _lock=lock, **found)
+    dies_of = ""
+    if found["other_runs"].get(DELEGATES) == "refused" and (
+        twice := find_shared_reads(read_graph(content))
+    ):
+        dies_of = shared_read_words(twice)
+    told: dict[str, Any] = {"basis": basis, "_lock": lock, "_dies_of": dies_of}
+    return Location(model=os.fspath(model), file=path, **told, **found)
 
 
 def _is_float(content: bytes) -> bool:

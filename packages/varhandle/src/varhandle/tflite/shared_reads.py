@@ -9,8 +9,10 @@ the second input changes no answer, as nothing is assigned between the two.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from varhandle.display import join_names
 from varhandle.graph import Graph
 
 _READ = "READ_VARIABLE"
@@ -32,6 +34,15 @@ def find_shared_reads(graph: Graph) -> tuple[SharedRead, ...]:
         for node in function.nodes
         for source in sorted({one for one in node.sources if node.sources.count(one) > 1})
         if (function.name, source) in variables
+    )
+
+
+def shared_read_words(twice: Sequence[SharedRead]) -> str:
+    """Say which ops take which variables twice, and what comes of it."""
+    ops, names = (join_names(each) for each in zip(*twice, strict=True))
+    return (
+        f"{ops} takes the variable {names} for both of its inputs, of which XNNPACK, the default "
+        "delegate, dies"
     )
 
 
