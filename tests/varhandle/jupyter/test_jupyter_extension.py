@@ -80,6 +80,12 @@ def tools(server):
     return found
 
 
+def pause(processes):
+    """Stop what the tool has started: it waits for that, and does not end by itself meanwhile."""
+    for process in processes[1:]:
+        process.suspend()
+
+
 def wait_until_gone(processes):
     _, alive = psutil.wait_procs(processes, timeout=30)
     return not [one for one in alive if one.status() != psutil.STATUS_ZOMBIE]
@@ -291,6 +297,7 @@ def test_cancel_ends_the_run_and_all_that_it_has_started(server, begun):
 
 def test_a_closed_window_ends_the_run(begun):
     answer, _, processes = begun
+    pause(processes)
     answer.close()
     assert wait_until_gone(processes)
 
@@ -307,6 +314,7 @@ def test_no_run_outlives_its_server(tmp_path, number):
         assert "progress" in json.loads(answer.readline())
         processes = tools(server)
         assert len(processes) > 1
+        pause(processes)
         server.process.send_signal(number)
         server.process.wait(timeout=30)
         assert wait_until_gone(processes)
