@@ -111,8 +111,9 @@ site: $(READY)-site  ## execute every notebook; the workbook as pages in workboo
 	$(BIN)/workbook edition html --output "$(OUTPUT)/site"
 	$(BIN)/python -m workbook_lib.editions.page "$(OUTPUT)/site/page"
 
-# pyodide and LiteRT.js come from the npm registry, held to docs/page/package-lock.json.
-page: $(READY)  ## the tool as a page that runs in the browser, in workbook-output/page (needs npm)
+# pyodide and LiteRT.js come from the npm registry, held to docs/page/package-lock.json; what the
+# lessons in the browser import comes from PyPI, held to docs/page/lessons/wheels.lock.
+page: $(READY)-site  ## the tool as a page that runs in the browser, in workbook-output/page (needs npm)
 	$(BIN)/python -m workbook_lib.editions.page "$(OUTPUT)/page"
 
 dist: $(READY)-test  ## build and check the wheel and the sdist of each package, into dist/
@@ -191,6 +192,8 @@ untext: $(READY)-test  ## bring the edited text back into the notebooks, and exe
 COMPILE = uv pip compile pyproject.toml --group build --universal --python-version 3.10 --generate-hashes \
 	--no-header --no-annotate --quiet \
 	$(foreach own,varhandle warm-kernels varhandle-workshop varhandle-workbook,--no-emit-package $(own))
+# What the lessons in the browser import, for the Python that is there.
+BROWSER = docs/page/lessons
 lock:  ## resolve the lock anew, keeping pins that still fit (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv: https://docs.astral.sh/uv/"; exit 1; }
 	@all=$$(mktemp) && part=$$(mktemp) && trap 'rm -f "$$all" "$$part"' EXIT && \
@@ -202,6 +205,8 @@ lock:  ## resolve the lock anew, keeping pins that still fit (needs uv)
 		awk 'NR == FNR { known[$$0]; next } /^[a-z]/ { keep = !($$0 in known) } keep' \
 			requirements/lab.lock "$$part" >requirements/$$layer.lock || exit 1; \
 	done
+	@uv pip compile $(BROWSER)/wheels.in -o $(BROWSER)/wheels.lock --python-version 3.14 \
+		--python-platform wasm32-pyodide2024 --generate-hashes --no-header --no-annotate --quiet
 
 clean:  ## remove .venv and what runs leave behind
 	rm -rf $(VENV) workbook-output dist .pytest_cache .mypy_cache .ruff_cache

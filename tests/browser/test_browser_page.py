@@ -10,6 +10,7 @@ import zipfile
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
+import nbformat
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
@@ -18,6 +19,7 @@ from family_fixtures import specimen_path, tf
 
 from varhandle import explain, read_graph
 from workbook_lib.editions.page import build_page
+from workbook_lib.editions.page_lessons import lessons_folder
 from workbook_lib.locations import project_root
 
 __all__ = ["specimen_path", "tf"]
@@ -27,6 +29,7 @@ pytestmark = pytest.mark.browser
 expect = sync_api.expect
 
 EXAMPLES = project_root() / "docs/page/examples"
+LESSONS = sorted(lessons_folder().glob("*.ipynb"))
 LOGS = project_root() / "tests/varhandle/families/logs"
 START = 120_000  # milliseconds for Python to start, on a busy machine
 ANSWER = 60_000
@@ -483,3 +486,31 @@ def test_a_newer_page_is_taken_on_the_visit_after(chromium, page_folder, tmp_pat
     context.close()
     server.shutdown()
     server.server_close()
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_a_lesson_runs_in_jupyterlab(fresh, path):
+    """Reached by its link, every cell is run; it prints what is stored, and asks nobody else."""
+    missing = []
+    fresh.context.on("response", lambda got: got.status >= 400 and missing.append(got.url))
+    fresh.set_viewport_size({"width": 1280, "height": 8000})  # what is out of view is not drawn
+    opened(fresh)
+    fresh.locator(f'a[href$="{path.name}"]').click()
+    cells = nbformat.read(path, as_version=4).cells
+    stored = [output for cell in cells for output in cell.get("outputs", ())]
+    count = sum(cell.cell_type == "code" for cell in cells)
+    expect(fresh.locator(".jp-Notebook .jp-CodeCell")).to_have_count(count, timeout=START)
+    fresh.get_by_role("menuitem", name="Run", exact=True).click()
+    fresh.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    prompts = [f"[{number}]:" for number in range(1, count + 1)]
+    expect(fresh.locator(".jp-CodeCell .jp-InputPrompt")).to_have_text(prompts, timeout=START)
+    printed = fresh.locator('[data-mime-type="application/vnd.jupyter.stdout"]')
+    expect(printed).to_have_count(sum(one.output_type == "stream" for one in stored))
+    assert printed.all_text_contents() == [o.text for o in stored if o.output_type == "stream"]
+    shown = fresh.locator('[data-mime-type="text/html"]')
+    expect(shown).to_have_count(sum(one.output_type == "execute_result" for one in stored))
+    # The one that may be missing is favicon.ico, which the browser asks for by itself and unseen.
+    assert [text for text in fresh.errors if "404" not in text] == missing == []
+    asked = [url for url in fresh.asked if not url.startswith(("blob:", "data:"))]
+    assert any("/lite/static/pyodide/pyodide.asm.wasm" in url for url in asked)
+    assert all(url.startswith(fresh.address) for url in asked)

@@ -2,7 +2,8 @@
 
 ``docs/page/`` holds what we write of it. Pyodide and LiteRT.js come from the npm registry, held to
 the hashes in ``docs/page/package-lock.json``; the Python packages are those installed here, held to
-the hashes of ``requirements/lab.lock``. None of that is in git. ``make page`` builds it.
+the hashes of ``requirements/lab.lock``. None of that is in git. ``make page`` builds it. In its
+folder ``lite/`` is JupyterLab as files, with the lessons that run in the browser.
 """
 
 from __future__ import annotations
@@ -22,9 +23,12 @@ from pathlib import Path
 
 from varhandle.errors import VarhandleError
 from workbook_lib.editions.family_pages import write_family_pages
+from workbook_lib.editions.page_lessons import LessonsError, build_lessons
 from workbook_lib.locations import project_root
 
 _PACKAGE_FILES = ("package.json", "package-lock.json")
+_NOT_SERVED = shutil.ignore_patterns(*_PACKAGE_FILES, "lessons")
+_LITE = "lite"
 
 # Our name for it -> where an npm package has it.
 _PYODIDE = {
@@ -65,6 +69,8 @@ source at https://github.com/pyodide/pyodide; CPython: Python.txt
 LiteRT.js (@litertjs/core, @litertjs/wasm-utils), the schema of ai-edge-litert, flatbuffers:
 Apache License 2.0
 protobuf, lazy_loader, varhandle: as their own texts say
+JupyterLite with its kernel, JupyterLab (BSD 3-Clause) and what they are made of: their texts are in
+lite/build and lite/extensions; the texts of the Python packages are in the wheels of lite/pypi
 """
 
 
@@ -75,12 +81,14 @@ class PageError(VarhandleError):
 def build_page(folder: Path) -> list[Path]:
     """Build the page in a folder, whose earlier content goes, and return its files.
 
-    Raises ``PageError``: npm is missing, or what it is to fetch cannot be had.
+    Raises:
+        PageError: npm is missing, or what it is to fetch cannot be had.
+        LessonsError: The lessons cannot be built.
     """
     with tempfile.TemporaryDirectory() as scratch:
         fetched = _fetch(Path(scratch))
         shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(_sources(), folder, ignore=shutil.ignore_patterns(*_PACKAGE_FILES))
+        shutil.copytree(_sources(), folder, ignore=_NOT_SERVED)
         for ours, theirs in (_PYODIDE | _LITERT).items():
             _copy(fetched / theirs, folder / ours)
     shutil.copyfile(_installed("varhandle") / "html_page.css", folder / "html_page.css")
@@ -88,6 +96,7 @@ def build_page(folder: Path) -> list[Path]:
     _write_snapshot(folder)
     _write_licenses(folder / "licenses")
     write_family_pages(folder / "families")
+    build_lessons(folder, folder / _LITE)
     _write_list(folder)
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
@@ -185,10 +194,15 @@ def _write_licenses(folder: Path) -> None:
 
 
 def _write_list(folder: Path) -> None:
-    """List the files with their sizes, and a version that changes with any of them."""
+    """List the files with their sizes, and a version that changes with any of them.
+
+    A visitor's browser keeps what is listed. JupyterLab is not: most come for the page alone.
+    """
     digest, sizes = hashlib.sha256(), {}
     for path in sorted(one for one in folder.rglob("*") if one.is_file()):
         name, content = path.relative_to(folder).as_posix(), path.read_bytes()
+        if name.startswith(f"{_LITE}/"):
+            continue
         sizes[name] = len(content)
         digest.update(f"{name}\0{len(content)}\0".encode() + content)
     listed = {"version": digest.hexdigest()[:16], "files": sizes}
@@ -201,7 +215,7 @@ def main(arguments: list[str]) -> int:
     folder = Path(name)
     try:
         made = build_page(folder)
-    except PageError as error:
+    except (PageError, LessonsError) as error:
         print(f"make page: {error}", file=sys.stderr)
         return 1
     size = sum(path.stat().st_size for path in made)

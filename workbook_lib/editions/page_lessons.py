@@ -1,0 +1,150 @@
+"""JupyterLab as files, beside the page: the lessons that need no TensorFlow, run in the browser.
+
+``docs/page/lessons/`` holds the notebooks. JupyterLite and its kernel are those installed here,
+held to the hashes of ``requirements/site.lock``. What Python imports there comes from PyPI, held to
+``docs/page/lessons/wheels.lock``, and the tool itself is the page's archive, as a wheel.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import zipfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from varhandle.errors import VarhandleError
+from workbook_lib.locations import project_root
+
+LOCK = "wheels.lock"
+_KERNEL = "@jupyterlite/pyodide-kernel-extension"
+_PYODIDE = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip")
+_PYTHON = "3.14"
+"""The Python of pyodide, for which the wheels are chosen."""
+
+
+class LessonsError(VarhandleError):
+    """The lessons cannot be built; the message says why, in one line."""
+
+
+def lessons_folder() -> Path:
+    """Return where the notebooks are, and the lock of what they run on."""
+    return project_root() / "docs" / "page" / "lessons"
+
+
+def build_lessons(page: Path, folder: Path) -> None:
+    """Build them in a folder that is not there yet, beside a page that is built.
+
+    Raises ``LessonsError``: the wheels cannot be had, or JupyterLite does not build.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        source = Path(scratch)
+        _copy_contents(page, source / "contents")
+        _fetch_wheels(source / "pypi")
+        _copy_pyodide(page, source / "static" / "pyodide", source / "pypi")
+        _write_settings(source, folder)
+        _run([sys.executable, "-m", "jupyterlite_core", "build"], source, "JupyterLite says")
+
+
+def _copy_contents(page: Path, folder: Path) -> None:
+    shutil.copytree(page / "examples", folder / "examples")
+    lessons = folder / "lessons"
+    lessons.mkdir()
+    for path in sorted(lessons_folder().glob("*.ipynb")):
+        shutil.copyfile(path, lessons / path.name)
+
+
+def _fetch_wheels(folder: Path) -> None:
+    """Let pip fetch what the lock names: wheels of Python alone, checked against the hashes."""
+    lock = str(lessons_folder() / LOCK)
+    suits = ["--implementation=py", "--abi=none", "--platform=any", f"--python-version={_PYTHON}"]
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet"]
+    wanted = ["--no-deps", "--only-binary=:all:", "--require-hashes", f"--requirement={lock}"]
+    _run([*pip, *suits, *wanted, f"--dest={folder}"], folder.parent, f"pip, about {LOCK}, says")
+
+
+def _copy_pyodide(page: Path, folder: Path, wheels: Path) -> None:
+    """Copy the page's pyodide; its own list of packages would be those of a server elsewhere."""
+    folder.mkdir(parents=True)
+    for name in _PYODIDE:
+        shutil.copyfile(page / "pyodide" / name, folder / name)
+    (fetched,) = wheels.glob("micropip-*.whl")
+    micropip = fetched.rename(folder / fetched.name)
+    tool = folder / f"varhandle-{version('varhandle')}-py3-none-any.whl"
+    _write_wheel(page / "python.zip", tool)
+    listed = json.loads((page / "pyodide" / "pyodide-lock.json").read_text("utf-8"))
+    packages = {path.name.split("-")[0]: _package(path) for path in (micropip, tool)}
+    text = json.dumps({"info": listed["info"], "packages": packages})
+    (folder / "pyodide-lock.json").write_text(text, "utf-8")
+
+
+def _write_wheel(archive: Path, wheel: Path) -> None:
+    """Make a wheel of the page's Python files, which need nothing else."""
+    name, number, *_ = wheel.name.split("-")
+    told = {
+        "METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {number}\n",
+        "WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    with zipfile.ZipFile(archive) as source, zipfile.ZipFile(wheel, "w") as target:
+        written = {info.filename: source.read(info) for info in source.infolist()}
+        written |= {f"{name}-{number}.dist-info/{one}": text.encode() for one, text in told.items()}
+        lines = "".join(
+            f"{path},{_digest(content)},{len(content)}\n" for path, content in written.items()
+        )
+        record = f"{name}-{number}.dist-info/RECORD"
+        written[record] = f"{lines}{record},,\n".encode()
+        for path, content in written.items():
+            target.writestr(zipfile.ZipInfo(path), content, zipfile.ZIP_DEFLATED)
+
+
+def _digest(content: bytes) -> str:
+    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest())
+    return f"sha256={digest.decode().rstrip('=')}"
+
+
+def _package(wheel: Path) -> dict[str, Any]:
+    """Describe a wheel as the list of pyodide does."""
+    name, number, *_ = wheel.name.split("-")
+    return {
+        "depends": [],
+        "file_name": wheel.name,
+        "imports": [name],
+        "install_dir": "site",
+        "name": name,
+        "package_type": "package",
+        "sha256": hashlib.sha256(wheel.read_bytes()).hexdigest(),
+        "unvendored_tests": False,
+        "version": number,
+    }
+
+
+def _write_settings(source: Path, folder: Path) -> None:
+    extension = Path(sysconfig.get_path("data")) / "share/jupyter/labextensions" / _KERNEL
+    build = {
+        "apps": ["lab"],
+        "contents": ["contents"],
+        "federated_extensions": [str(extension)],
+        "ignore_sys_prefix": ["federated_extensions"],
+        "no_sourcemaps": True,
+        "output_dir": str(folder.resolve()),
+    }
+    kernel = {"disablePyPIFallback": True, "loadPyodideOptions": {"packages": ["varhandle"]}}
+    page = {"litePluginSettings": {f"{_KERNEL}:kernel": kernel}}
+    for name, settings in (
+        ("jupyter_lite_config.json", {"LiteBuildConfig": build}),
+        ("jupyter-lite.json", {"jupyter-lite-schema-version": 0, "jupyter-config-data": page}),
+    ):
+        (source / name).write_text(json.dumps(settings), "utf-8")
+
+
+def _run(command: list[str], folder: Path, whose: str) -> None:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise LessonsError(f"{whose}: {' '.join((done.stderr or done.stdout).split())[-500:]}")
