@@ -20,6 +20,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import nbformat
+
 from varhandle.errors import VarhandleError
 from workbook_lib.locations import project_root
 
@@ -54,11 +56,16 @@ def build_lessons(page: Path, folder: Path) -> None:
 
 
 def _copy_contents(page: Path, folder: Path) -> None:
+    """Copy the notebooks without their outputs, which would give the answers away."""
     shutil.copytree(page / "examples", folder / "examples")
     lessons = folder / "lessons"
     lessons.mkdir()
     for path in sorted(lessons_folder().glob("*.ipynb")):
-        shutil.copyfile(path, lessons / path.name)
+        notebook = nbformat.read(path, as_version=4)
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                cell.update(outputs=[], execution_count=None)
+        nbformat.write(notebook, lessons / path.name)
 
 
 def _fetch_wheels(folder: Path) -> None:
