@@ -20,7 +20,11 @@ def silent(tf, specimen_path, tmp_path_factory):
             return model, zoo.to_tflite(tf, model, folder, zoo.in_int8(tf))
         if name == "unfrozen-graph":
             return unfrozen(tf, tmp_path_factory.mktemp("unfrozen"))
-        names = {"keras-in-module": "keras_in_a_module", "growing-variable": "growing"}
+        names = {
+            "keras-in-module": "keras_in_a_module",
+            "growing-variable": "growing",
+            "relu-of-product": "relu_of_a_product_that_changes",
+        }
         return specimen_path(names[name]), None
 
     return of

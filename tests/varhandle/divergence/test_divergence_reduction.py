@@ -66,6 +66,7 @@ def reduced_silent(silent):
         ("unfrozen-graph", "READ_VARIABLE"),
         ("growing-variable", "call 1, output_0: DIFFERS"),
         ("int8-state", "DIFFERS"),
+        ("relu-of-product", "DIFFERS"),
     ],
 )
 def test_a_silent_failure_is_reduced_to_less_than_4_kb(reduced_silent, name, shows, tmp_path):

@@ -2,12 +2,16 @@
 
 import numpy as np
 import pytest
+from family_checks import piece, run_command
+from family_fixtures import printed_code_is_run
 from json_forms import check_form
 
 from varhandle import convert, locate, quantize
 from varhandle.cli import main
 from varhandle.divergence.reduction import CannotReduceError
 from varhandle.tflite.flatbuffer import pack, unpack
+
+__all__ = ["printed_code_is_run"]
 
 _FAR = -50.0  # a bias that no sum of these products makes up for
 
@@ -75,13 +79,19 @@ def _is_named(path, content, op, *words):
     return found
 
 
-def test_a_weight_of_a_unit_that_stays_at_0(dense):
+def test_a_weight_of_a_unit_that_stays_at_0(dense, tmp_path, capsys):
     path, content, weights, _ = dense
     assert locate(path, content).agrees
     bad = _with_changed(content, weights.T, _add((0, 1), 1.25))
     found = _is_named(path, bad, "FULLY_CONNECTED", "1 value, by 1.25 at most", "20 calls")
-    with pytest.raises(CannotReduceError, match="--inputs"):
+    with pytest.raises(CannotReduceError) as refused:
         found.reduce()
+    option = piece(str(refused.value), "--inputs")
+    np.save(tmp_path / "calls.npy", 100 * np.sign(weights[:, 0])[None, None])
+    (tmp_path / "bad.tflite").write_bytes(bad)
+    files = f"{path} {tmp_path / 'bad.tflite'}"
+    assert run_command(f"varhandle locate {files} {option} {tmp_path / 'calls.npy'}") == 1
+    assert capsys.readouterr().out.startswith("call 1, FULLY_CONNECTED")
 
 
 def test_the_bias_of_such_a_unit(dense):
@@ -102,7 +112,7 @@ def test_a_seen_weight_is_named_with_its_call(dense):
     path, content, weights, _ = dense
     found = locate(path, _with_changed(content, weights.T, _add((1, 1), 1.25)))
     assert found.first["call"] == 1
-    assert "unseen" not in found.first
+    assert not found.first["unseen"]
 
 
 @pytest.fixture(scope="module")

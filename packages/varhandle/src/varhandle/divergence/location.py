@@ -95,7 +95,7 @@ class Location(Rich):
         """
         if self.first is None:
             raise CannotReduceError("no op parts: there is nothing to reduce")
-        if self.first.get("unseen"):
+        if self.first["unseen"]:
             raise CannotReduceError("no answer differs: bring inputs that show it (--inputs)")
         title = self.text().splitlines()[0]
         with locking(self._lock):
@@ -187,7 +187,7 @@ def _op_words(row: Mapping[str, Any]) -> str:
     return f"{row['op']} {printable(row['tensor'].partition(';')[0])}" if row["op"] else ""
 
 
-_IN_MEMORY = ("got", "expected", "lost_activation")
+_IN_MEMORY = ("got", "expected", "lost_activation", "seen")
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -425,6 +425,7 @@ def _unseen(
         "similarity": None,
         "steps": None,
         "why": why,
+        "unseen": False,
         "group": [],
         "inside": [],
     }

@@ -148,7 +148,7 @@ class OpComparison:
         figures = _figures(pair["difference"]) if pair else dict.fromkeys(_FIGURES)
         place = self._place(fault.op, fault.tensor, self._made)
         inner = _inner(inside, self._made)
-        return {**place, **figures, "why": fault.why, "group": [], "inside": inner, "unseen": True}
+        return {**place, **figures, "why": fault.why, "unseen": True, "group": [], "inside": inner}
 
     def _grown(self, pairs: Mapping[int, Mapping[str, Any]]) -> dict[str, Any] | None:
         """Return the op that adds most, where no op is wrong and the answers are far apart."""
@@ -165,7 +165,7 @@ class OpComparison:
         where = self._place(self._file.producers[tensor], tensor, most.call)
         why = most.saturated or reasons.grown(most.difference, whole)
         one = pairs[tensor]["difference"]
-        return {**where, **_figures(one), "why": why, "group": [], "inside": []}
+        return {**where, **_figures(one), "why": why, "unseen": False, "group": [], "inside": []}
 
     def _refusal(self, error: RuntimeError, call: int) -> dict[str, Any]:
         """Tell the op that refuses a call: it parts from any model."""
@@ -180,7 +180,7 @@ class OpComparison:
                 self._model = self._open_model()
                 self._before = self._model.saved()
             inside = _inner(look_inside_model(self._file, op, self._side(call)), call)
-        return {**place, **figures, "why": why, "group": [], "inside": inside}
+        return {**place, **figures, "why": why, "unseen": False, "group": [], "inside": inside}
 
     def _side(self, call: int) -> ModelSide:
         return ModelSide(self._model, self.matches, self._calls[call - 1], self._before)
@@ -271,7 +271,7 @@ class OpComparison:
                 op, tensor, why = each, each.outputs[0], reasons.plain(one, [each])
             if step:
                 break
-        first = {**self._place(op, tensor, call), **_figures(one), "why": why}
+        first = {**self._place(op, tensor, call), **_figures(one), "why": why, "unseen": False}
         first["lost_activation"] = one.lost
         first["group"] = [[each.op, each.number] for each in fault.group]
         first["inside"] = _inner(step, call)
