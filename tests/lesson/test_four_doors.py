@@ -7,6 +7,7 @@ from lesson_cards import run_cure
 from notebook_cells import EXERCISES, assert_says
 
 from workbook_lib.lesson.content import four_doors
+from workbook_lib.older_keras import add_litert_format
 
 STRICT = """
     def strict_export(model, path):
@@ -139,6 +140,8 @@ def test_what_the_door_made_is_read_off_its_file_and_its_outcome(files, outcomes
 
 
 def test_the_cure_of_the_card_writes_builtin_ops_or_raises(tf, tmp_path):
+    add_litert_format()
+
     def applying(function):
         x = tf.keras.Input([4], batch_size=1)
         return tf.keras.Model(x, tf.keras.layers.Lambda(function)(x))

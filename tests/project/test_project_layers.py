@@ -50,7 +50,7 @@ LAYERS = {
     ),
     "workbook_lib": (
         "locations",
-        "environment isolated samples",
+        "environment isolated samples older_keras",
         "machine_check",
         "lesson",
         "netron",

@@ -17,6 +17,7 @@ from varhandle.formats import read_graph
 from varhandle.graph import ModelFileError
 from workbook_lib.lesson.exercises import exercise
 from workbook_lib.lesson.submissions import Wrong, attempt, is_stub
+from workbook_lib.older_keras import add_litert_format
 
 
 @exercise("four_doors/strict-export")
@@ -30,6 +31,7 @@ def strict_export(function: Any) -> str:
     """
     if is_stub(function) or not callable(function):
         attempt(function)  # which says so
+    add_litert_format()
     with tempfile.TemporaryDirectory() as folder, _quiet_keras():
         _judge_plain(function, Path(folder, "plain.tflite"))
         _judge_half(function, Path(folder, "half.tflite"))
