@@ -111,3 +111,70 @@ def test_inputs_that_are_outputs_can_be_quantized(tf, made):
     np.testing.assert_array_equal(answer["level"], values)
     assert answer["n"] == 3
     assert set(run["reset"]()) == {"done", "count", "level_state"}
+
+
+@pytest.fixture(scope="module")
+def returning(tf):
+    """A lifted file that returns its state, and another answer twice; and calls that carry it."""
+
+    class Returning(tf.Module):
+        signatures = ("step",)
+        weights = np.random.default_rng(0).standard_normal((4, 4)).astype("float32")
+
+        def __init__(self):
+            super().__init__()
+            self.level = tf.Variable(tf.zeros([1, 4]), name="level")
+
+        @tf.function(input_signature=[tf.TensorSpec([1, 4])])
+        def step(self, x):
+            self.level.assign(tf.tanh(self.level * 0.5 + x))
+            level, relu = self.level.read_value(), tf.nn.relu(x @ self.weights)
+            mixed = level @ self.weights
+            return {"y": level, "mixed": mixed, "relu": relu, "again": relu}
+
+    module = Returning()
+    lifted = lift_state(convert(tf, module))
+    state, calls, answers = lifted.start(), [], []
+    for x in np.random.default_rng(1).standard_normal([30, 1, 4]).astype("float32"):
+        calls.append({"x": x, **state})
+        answers.append({name: value.numpy() for name, value in module.step(tf.constant(x)).items()})
+        state = {"level": answers[-1]["y"]}
+    return lifted.content, calls, answers
+
+
+@pytest.mark.parametrize(
+    ("in_float", "dtypes"),
+    [
+        ((), {"int8"}),
+        (("level",), {"float32"}),
+        (("level", "y", "mixed"), {"float32"}),
+    ],
+)
+def test_a_state_that_is_an_answer_as_well_is_quantized_as_one(returning, in_float, dtypes):
+    """The copies that give outputs their own tensors hide nothing from the quantizer."""
+    pytest.importorskip("ai_edge_quantizer", reason="ai-edge-quantizer is not installed")
+    from varhandle.conversion.quantization import quantize_file
+
+    lifted, calls, answers = returning
+    content = quantize_file(lifted, calls, float_tensors=in_float).content
+    main = read_graph(content).functions[0]
+    outputs = [spec.name for spec in main.outputs]
+    assert len(set(outputs)) == len(outputs) == 5
+    assert not {spec.name for spec in main.inputs} & set(outputs)
+    for delegates in (False, True):
+        run = runners(content, delegates=delegates)["step"]
+        taken, given = run.get_input_details(), run.get_output_details()
+        assert {np.dtype(d["dtype"]).name for d in (*taken.values(), *given.values())} == dtypes
+        for call, answer in zip(calls, answers, strict=True):
+            stored = {
+                name: value if in_float else to_integers(value, taken[name])
+                for name, value in call.items()
+            }
+            got = {
+                name: value if in_float else to_reals(value, given[name])
+                for name, value in run(**stored).items()
+            }
+            np.testing.assert_array_equal(got["level"], got["y"])
+            np.testing.assert_array_equal(got["again"], got["relu"])
+            for name, value in answer.items():
+                np.testing.assert_allclose(got[name], value, atol=0.06)

@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,9 @@ from varhandle.graph import Signature, TensorSpec, shape_fits
 from varhandle.progress_bar import busy
 from varhandle.sandbox import run_isolated
 from varhandle.tflite.tensor_ranges import Ranges, quantized_ranges
+
+if TYPE_CHECKING:
+    from ai_edge_litert import schema_py_generated as schema
 
 Array = npt.NDArray[Any]
 Call = Mapping[str, Any] | Any
@@ -154,14 +157,15 @@ def quantize_file(
     """
     if activation_bits not in (8, 16):
         raise ValueError(f"activations take 8 or 16 bits here, and not {activation_bits}")
-    in_float = _tensor_names(content, float_tensors)
+    joined, copies = _joined(content)
+    in_float = _tensor_names(joined, [copies.get(name, name) for name in float_tensors])
     if quantized_ranges(content).tensors:
         raise ValueError("the file is quantized already: give the float file that it was made of")
     named = _named_calibration(read_graph(content).signatures, calibration)
     with busy("calibrating and quantizing"):
         record = run_isolated(
             _quantize_file,
-            content,
+            joined,
             named,
             activation_bits,
             in_float,
@@ -171,7 +175,26 @@ def quantize_file(
     if not record.ok:
         raise QuantizationError(f"the file could not be quantized: {failure_reason(record)}")
     counts = {name: len(calls) for name, calls in named.items()}
-    return QuantizedFile(record.value, len(content), counts)
+    made = _separated(record.value) if copies else record.value
+    return QuantizedFile(made, len(content), counts)
+
+
+def _joined(content: bytes) -> tuple[bytes, dict[str, str]]:
+    """Return a file without the copies that give each output its tensor, and what they copy."""
+    from varhandle.tflite.flatbuffer import pack, unpack
+    from varhandle.tflite.own_outputs import join_outputs
+
+    model, copies = join_outputs(unpack(content))
+    return (pack(model) if copies else content), copies
+
+
+def _separated(content: bytes) -> bytes:
+    from varhandle.tflite.flatbuffer import pack, unpack
+    from varhandle.tflite.own_outputs import separate_outputs
+
+    model = unpack(content, "the quantized file")
+    separate_outputs(model)
+    return pack(model)
 
 
 def _tensor_names(content: bytes, wanted: Sequence[str]) -> list[str]:
@@ -267,7 +290,8 @@ def _with_signed_outputs(content: bytes) -> bytes:
 
     Where an output stays float and an int8 op reads it as well, ai-edge-quantizer 0.10 makes the
     QUANTIZE op's tensor the output of the subgraph and leaves the signature as it was: the
-    interpreter then finds no data in what the signature names.
+    interpreter then finds no data in what the signature names. Where an output is given twice and
+    becomes float by a DEQUANTIZE op, the signature may go on to name the int8 tensor.
     """
     from varhandle.tflite.flatbuffer import indices, op_name, pack, unpack
 
@@ -275,6 +299,7 @@ def _with_signed_outputs(content: bytes) -> bytes:
     changed = False
     for signature in model.signatureDefs or ():
         subgraph = model.subgraphs[signature.subgraphIndex]
+        changed = _name_dequantized(model, signature) or changed
         named = {int(entry.tensorIndex) for entry in signature.outputs or ()}
         float_of = {
             indices(operator.outputs)[0]: indices(operator.inputs)[0]
@@ -288,3 +313,21 @@ def _with_signed_outputs(content: bytes) -> bytes:
         changed = changed or outputs != indices(subgraph.outputs)
         subgraph.outputs = np.array(outputs, np.int32)
     return pack(model) if changed else content
+
+
+def _name_dequantized(model: schema.ModelT, signature: schema.SignatureDefT) -> bool:
+    """Let a signature name the outputs that the subgraph gives in float; return if it did not."""
+    from varhandle.tflite.flatbuffer import indices, op_name
+
+    subgraph = model.subgraphs[signature.subgraphIndex]
+    given, changed = set(indices(subgraph.outputs)), False
+    float_of = {
+        indices(operator.inputs)[0]: indices(operator.outputs)[0]
+        for operator in subgraph.operators or ()
+        if op_name(model, operator) == "DEQUANTIZE" and indices(operator.outputs)[0] in given
+    }
+    for entry in signature.outputs or ():
+        index = int(entry.tensorIndex)
+        if index not in given and index in float_of:
+            entry.tensorIndex, changed = float_of[index], True
+    return changed

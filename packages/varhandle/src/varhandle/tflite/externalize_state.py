@@ -30,6 +30,7 @@ from varhandle.tflite.flatbuffer import (
     tensor_maps,
     unpack,
 )
+from varhandle.tflite.own_outputs import separate_outputs
 from varhandle.tflite.plain_array import ArrayMapping, PlainArray
 from varhandle.tflite.subgraph_rewriter import Effects, SubgraphRewriter
 from varhandle.tflite.variable_values import (
@@ -354,8 +355,7 @@ class _Lift:
         for number, signature in self._names.items():
             effects = rewriter.effects(number)
             inputs = rewriter.state(effects.reads)
-            outputs = rewriter.state(effects.assigns)
-            written[number] = rewriter.write(number, inputs, outputs, entry=True)
+            written[number] = rewriter.write(number, inputs, rewriter.state(effects.assigns))
             subgraph = self.model.subgraphs[written[number]]
             for key, tensor in zip(reversed(inputs), reversed(subgraph.inputs), strict=False):
                 # Named as the converter names a signature's inputs, and as an unsigned file's.
@@ -367,15 +367,10 @@ class _Lift:
             new.subgraphIndex = written[old.subgraphIndex]
             effects = rewriter.effects(old.subgraphIndex)
             for side, keys in (("inputs", effects.reads), ("outputs", effects.assigns)):
-                waiting = rewriter.given(new.subgraphIndex) if side == "outputs" else []
-                maps = []
-                for m in getattr(old, side) or []:
-                    index = rewriter.renumbered(new.subgraphIndex, m.tensorIndex)
-                    given = next((pair for pair in waiting if pair[0] == m.tensorIndex), None)
-                    if given is not None:  # of one that is given twice, each name has its own
-                        waiting.remove(given)
-                        index = given[1]
-                    maps.append(schema.TensorMapT(m.name, index))
+                maps = [
+                    schema.TensorMapT(m.name, rewriter.renumbered(new.subgraphIndex, m.tensorIndex))
+                    for m in getattr(old, side) or []
+                ]
                 state = rewriter.state(keys)
                 tensors = getattr(self.model.subgraphs[new.subgraphIndex], side)
                 # The state stands behind what the subgraph had; [-0:] would be all of it.
@@ -387,6 +382,7 @@ class _Lift:
                 setattr(new, side, maps)
             signatures.append(new)
         model = compact(self.model, list(written.values()), signatures)
+        separate_outputs(model)
         described = decode(model.description).strip()
         model.description = f"{described} State lifted to inputs and outputs.".strip()
         try:

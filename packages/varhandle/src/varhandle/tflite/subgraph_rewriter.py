@@ -22,22 +22,14 @@ from ai_edge_litert import schema_py_generated as schema
 
 from varhandle.graph import variable_role
 from varhandle.tflite.flatbuffer import (
-    builtin_code,
     callees,
     decode,
     indices,
     op_name,
     with_callees,
 )
+from varhandle.tflite.own_outputs import cast_copy
 from varhandle.tflite.variable_values import CannotLiftError, VariableKey
-
-_CAST = schema.BuiltinOperator.CAST
-_CASTED = {
-    getattr(schema.TensorType, name)
-    for kind, bits in (("FLOAT", (16, 32, 64)), ("INT", (8, 16, 32, 64)), ("UINT", (8, 32)))
-    for name in (f"{kind}{number}" for number in bits)
-} | {schema.TensorType.BOOL, schema.TensorType.COMPLEX64}
-"""Dtypes that ``CAST`` takes: it copies a tensor to another of its dtype."""
 
 _DEEPEST = 100  # nested branches and loops; no converter comes near, and Python's own stack ends
 _UNKNOWN = -1  # the tensor that holds a value, in a walk that only looks
@@ -89,10 +81,6 @@ class _Draft:
     def kept(self, tensors: Sequence[int]) -> list[int]:
         """Return those of some tensors that are no handles, by their indices now."""
         return [self.value(tensor) for tensor in tensors if tensor not in self.handles]
-
-    def kept_before(self, tensors: Sequence[int]) -> list[int]:
-        """Return those of some tensors that are no handles, by the indices that they had."""
-        return [tensor for tensor in tensors if tensor not in self.handles]
 
     def bound(self, tensors: Sequence[int]) -> Binding:
         """Return which of some tensors, by their places among them, are handles."""
@@ -153,7 +141,6 @@ class SubgraphRewriter:
         self._constants = constants
         self._written: dict[Any, int] = {}
         self._renumbered: dict[int, Mapping[int, int]] = {}
-        self._given: dict[int, list[tuple[int, int]]] = {}
         self._taken = {
             decode(tensor.name)
             for subgraph in self.model.subgraphs
@@ -179,10 +166,6 @@ class SubgraphRewriter:
         """Return the index that a tensor has in a new subgraph: another if it was read."""
         return self._renumbered[subgraph].get(tensor, tensor)
 
-    def given(self, subgraph: int) -> list[tuple[int, int]]:
-        """Return the outputs that a new subgraph had before: the index then, and the one now."""
-        return list(self._given[subgraph])
-
     def state(self, keys: Iterable[VariableKey]) -> tuple[VariableKey, ...]:
         """Return those variables that are no constants, in their order."""
         return tuple(sorted(set(keys) - set(self._constants)))
@@ -195,17 +178,16 @@ class SubgraphRewriter:
         binding: Binding = (),
         *,
         loop: bool = False,
-        entry: bool = False,
     ) -> int:
         """Write a subgraph anew, and return the index of the new one.
 
         The values of ``inputs`` and ``outputs`` stand behind its own inputs and outputs. Arguments
-        and results that are handles go. ``loop`` is for the body of a ``WHILE``, ``entry`` for a
-        subgraph that callers run. A walk that only looks leaves the subgraph as it is.
+        and results that are handles go. ``loop`` is for the body of a ``WHILE``. A walk that only
+        looks leaves the subgraph as it is.
         """
         if self._specs is None:
             return number
-        call = number, inputs, outputs, binding, loop, entry
+        call = number, inputs, outputs, binding, loop
         if call not in self._written:
             draft = _Draft.of(self.model.subgraphs[number], binding)
             draft.current = {key: self._add(key, draft) for key in inputs}
@@ -216,59 +198,30 @@ class SubgraphRewriter:
             new.inputs = draft.kept(indices(draft.old.inputs)) + arguments
             new.outputs = draft.kept(indices(draft.old.outputs))
             new.outputs += [draft.current[key] for key in outputs]
-            before = draft.kept_before(indices(draft.old.outputs))
             if loop:
-                self._keep_apart(draft, new, before)
-            if entry:
-                self._give_each_its_own(draft, new)
+                self._keep_apart(draft, new)
             self.model.subgraphs.append(new)
             self._written[call] = len(self.model.subgraphs) - 1
             self._renumbered[self._written[call]] = draft.renumbered
-            self._given[self._written[call]] = list(zip(before, new.outputs, strict=False))
         return self._written[call]
 
-    def _give_each_its_own(self, draft: _Draft, entry: schema.SubGraphT) -> None:
-        """Copy an output that is an input, or another output, as a state that is returned is both.
-
-        The interpreter fills such an output; LiteRT's ``CompiledModel`` leaves it as it was.
-        """
-        taken = set(entry.inputs)
-        for position, tensor in enumerate(entry.outputs):
-            if tensor in taken and draft.tensors[tensor].type in _CASTED:
-                self._copy_output(draft, entry, position)
-            taken.add(tensor)
-
-    def _keep_apart(self, draft: _Draft, body: schema.SubGraphT, before: list[int]) -> None:
+    def _keep_apart(self, draft: _Draft, body: schema.SubGraphT) -> None:
         """Copy what a loop's body takes at one place and gives at another.
 
         LiteRT copies the outputs of a body to its inputs one after the other, in place: of two
         values that change places, one would be lost. ``READ_VARIABLE`` used to copy; a ``CAST`` to
         the same dtype does so in its stead, on any shape.
         """
+        before = [t for t in indices(draft.old.outputs) if t not in draft.handles]
         for position, tensor in enumerate(body.outputs):
             changed = position >= len(before) or before[position] != tensor
             if changed and tensor in body.inputs and body.inputs[position] != tensor:
-                self._copy_output(draft, body, position)
-
-    def _copy_output(self, draft: _Draft, subgraph: schema.SubGraphT, position: int) -> None:
-        tensor = subgraph.outputs[position]
-        copied = copy.copy(draft.tensors[tensor])
-        copied.name, copied.buffer = self._new_name(decode(copied.name)), 0
-        draft.tensors.append(copied)
-        subgraph.outputs[position] = len(draft.tensors) - 1
-        options = schema.CastOptionsT(copied.type, copied.type)
-        kind = schema.BuiltinOptions.CastOptions
-        cast = [self._cast_code(), [tensor], [subgraph.outputs[position]], kind, options]
-        draft.operators.append(schema.OperatorT(*cast))
-
-    def _cast_code(self) -> int:
-        """Return the index of the op code of ``CAST``, which may have to be added."""
-        codes = self.model.operatorCodes
-        for number, code in enumerate(codes):
-            if builtin_code(code) == _CAST:
-                return number
-        codes.append(schema.OperatorCodeT(_CAST, None, 1, _CAST))
-        return len(codes) - 1
+                copied = copy.copy(draft.tensors[tensor])
+                copied.name, copied.buffer = self._new_name(decode(copied.name)), 0
+                draft.tensors.append(copied)
+                body.outputs[position] = len(draft.tensors) - 1
+                copies = cast_copy(self.model, tensor, body.outputs[position], copied.type)
+                draft.operators.append(copies)
 
     def _walk(self, draft: _Draft) -> None:
         for operator in draft.old.operators or []:
