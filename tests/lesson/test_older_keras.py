@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 import zoo
 from family_checks import exports_litert
 
@@ -42,7 +43,7 @@ def written(export, make, path, **options):
         (in_training_mode, {}),
         (zoo.dense_model, {}),
         (zoo.dense_model, {"input_signature": keras.InputSpec("float32", (2, 4))}),
-        (zoo.dense_model, {"target_spec": {"supported_types": ["float16"]}}),
+        (zoo.dense_model, {"target_spec": {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}}),
     ],
     ids=["state", "training", "plain", "signature", "target_spec"],
 )
@@ -91,7 +92,7 @@ def test_a_keras_that_has_the_format_is_left_alone():
     assert keras.Model.export is own
 
 
-def test_the_other_formats_stay_kerass(exports, tf, tmp_path):
+def test_the_other_formats_stay_kerass(exports, tmp_path):
     model = zoo.dense_model()
     exports[1](model, tmp_path / "saved", verbose=False)
     x = np.ones((1, 4), np.float32)
