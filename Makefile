@@ -207,6 +207,8 @@ lock:  ## resolve the lock anew, keeping pins that still fit (needs uv)
 	done
 	@uv pip compile $(BROWSER)/wheels.in -o $(BROWSER)/wheels.lock --python-version 3.14 \
 		--python-platform wasm32-pyodide2024 --generate-hashes --no-header --no-annotate --quiet
+	@uv pip compile $(BROWSER)/kernel.in -o $(BROWSER)/kernel.lock --no-deps \
+		--python-version 3.10 --generate-hashes --no-header --no-annotate --quiet
 
 clean:  ## remove .venv and what runs leave behind
 	rm -rf $(VENV) workbook-output dist .pytest_cache .mypy_cache .ruff_cache

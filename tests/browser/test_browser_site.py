@@ -100,6 +100,7 @@ def test_a_gray_text_and_a_missing_alt_are_seen(reader, site):
     reader.add_style_tag(
         content="p { color: #999 !important } [aria-hidden] { color: #ddd !important }"
     )
+    reader.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true })")
     reader.evaluate(
         "document.querySelectorAll('article img').forEach((i) => i.removeAttribute('alt'))"
     )

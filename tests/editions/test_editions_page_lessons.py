@@ -133,5 +133,5 @@ def test_a_wheel_with_another_hash_is_refused(tmp_path, monkeypatch):
     (folder / page_lessons.LOCK).write_text(f"{one} --hash=sha256:{'0' * 64}\n")
     monkeypatch.setattr(page_lessons, "lessons_folder", lambda: folder)
     with pytest.raises(page_lessons.LessonsError, match=page_lessons.LOCK) as raised:
-        page_lessons._fetch_wheels(tmp_path / "pypi")
+        page_lessons._fetch_wheels(page_lessons.LOCK, tmp_path / "pypi")
     assert "HASH" in str(raised.value).upper()

@@ -144,7 +144,6 @@ COMMANDS = {
     "jupyterhub-idle-culler": "jupyterhub_idle_culler",
     "jupyterlab": "jupyter lab",
     "jupyterlite-core": '"jupyterlite_core", "build"',
-    "jupyterlite-pyodide-kernel": "@jupyterlite/pyodide-kernel-extension",
     "jupytext": "/jupytext",
     "mypy": "/mypy",
     "myst-nb": "myst_nb",

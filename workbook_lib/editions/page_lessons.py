@@ -1,8 +1,9 @@
 """JupyterLab as files, beside the page: the lessons that need no TensorFlow, run in the browser.
 
-``docs/page/lessons/`` holds the notebooks. JupyterLite and its kernel are those installed here,
-held to the hashes of ``requirements/site.lock``. What Python imports there comes from PyPI, held to
-``docs/page/lessons/wheels.lock``, and the tool itself is the page's archive, as a wheel.
+``docs/page/lessons/`` holds the notebooks. JupyterLite is the one installed here, held to
+``requirements/site.lock``. Its kernel is fetched for the build alone, held to ``kernel.lock``:
+where it is installed, JupyterLab loads its extension and fails. What Python imports there comes
+from PyPI, held to ``wheels.lock``, and the tool itself is the page's archive, as a wheel.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import zipfile
 from importlib.metadata import version
@@ -26,6 +27,7 @@ from varhandle.errors import VarhandleError
 from workbook_lib.locations import project_root
 
 LOCK = "wheels.lock"
+KERNEL_LOCK = "kernel.lock"
 _KERNEL = "@jupyterlite/pyodide-kernel-extension"
 _PYODIDE = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip")
 _PYTHON = "3.14"
@@ -49,10 +51,12 @@ def build_lessons(page: Path, folder: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         source = Path(scratch)
         _copy_contents(page, source / "contents")
-        _fetch_wheels(source / "pypi")
+        _fetch_wheels(LOCK, source / "pypi")
+        kernel = _unpack_kernel(source / "kernel")
         _copy_pyodide(page, source / "static" / "pyodide", source / "pypi")
-        _write_settings(source, folder)
-        _run([sys.executable, "-m", "jupyterlite_core", "build"], source, "JupyterLite says")
+        _write_settings(source, kernel, folder)
+        build = [sys.executable, "-m", "jupyterlite_core", "build"]
+        _run(build, source, "JupyterLite says", PYTHONPATH=str(kernel))
 
 
 def _copy_contents(page: Path, folder: Path) -> None:
@@ -68,13 +72,23 @@ def _copy_contents(page: Path, folder: Path) -> None:
         nbformat.write(notebook, lessons / path.name)
 
 
-def _fetch_wheels(folder: Path) -> None:
-    """Let pip fetch what the lock names: wheels of Python alone, checked against the hashes."""
-    lock = str(lessons_folder() / LOCK)
+def _fetch_wheels(name: str, folder: Path) -> None:
+    """Let pip fetch what a lock names: wheels of Python alone, checked against the hashes."""
+    lock = str(lessons_folder() / name)
     suits = ["--implementation=py", "--abi=none", "--platform=any", f"--python-version={_PYTHON}"]
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet"]
     wanted = ["--no-deps", "--only-binary=:all:", "--require-hashes", f"--requirement={lock}"]
-    _run([*pip, *suits, *wanted, f"--dest={folder}"], folder.parent, f"pip, about {LOCK}, says")
+    _run([*pip, *suits, *wanted, f"--dest={folder}"], folder.parent, f"pip, about {name}, says")
+
+
+def _unpack_kernel(folder: Path) -> Path:
+    """Return the folder from which JupyterLite's build can import its kernel."""
+    folder.mkdir()
+    _fetch_wheels(KERNEL_LOCK, folder / "wheels")
+    for wheel in (folder / "wheels").glob("*.whl"):
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(folder / "packages")
+    return folder / "packages"
 
 
 def _copy_pyodide(page: Path, folder: Path, wheels: Path) -> None:
@@ -132,8 +146,8 @@ def _package(wheel: Path) -> dict[str, Any]:
     }
 
 
-def _write_settings(source: Path, folder: Path) -> None:
-    extension = Path(sysconfig.get_path("data")) / "share/jupyter/labextensions" / _KERNEL
+def _write_settings(source: Path, kernel: Path, folder: Path) -> None:
+    (extension,) = kernel.glob(f"*.data/data/share/jupyter/labextensions/{_KERNEL}")
     build = {
         "apps": ["lab"],
         "contents": ["contents"],
@@ -151,7 +165,14 @@ def _write_settings(source: Path, folder: Path) -> None:
         (source / name).write_text(json.dumps(settings), "utf-8")
 
 
-def _run(command: list[str], folder: Path, whose: str) -> None:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+def _run(command: list[str], folder: Path, whose: str, **environment: str) -> None:
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         raise LessonsError(f"{whose}: {' '.join((done.stderr or done.stdout).split())[-500:]}")
