@@ -11,6 +11,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from varhandle.formats import TFLITE
+
 _own_export = keras.Model.export
 
 
@@ -31,7 +33,7 @@ def _export(
     if format != "litert":
         _own_export(model, filepath, format, verbose, input_signature, **options)
         return
-    if not str(filepath).endswith(".tflite"):
+    if not TFLITE.is_named(filepath):
         raise ValueError(
             f"The LiteRT export requires the filepath to end with '.tflite'. Got: {filepath}"
         )

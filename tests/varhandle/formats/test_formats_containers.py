@@ -68,7 +68,7 @@ def test_a_checkpoint_stands_for_the_graph_beside_it(session_graph):
     folder, _ = session_graph
     latest = str(folder / "model.ckpt-2.meta")
     assert read_graph(folder).source == latest  # as the file called checkpoint says
-    assert read_graph(folder / "model.ckpt-1").source == latest.replace("-2", "-1")
+    assert read_graph(folder / "model.ckpt-1").source == latest.replace("ckpt-2", "ckpt-1")
     for part in ("index", "data-00000-of-00001"):
         assert f"give {folder / 'model.ckpt-1.meta'}" in fault_of(folder / f"model.ckpt-1.{part}")
 
