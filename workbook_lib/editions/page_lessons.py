@@ -156,8 +156,8 @@ def _write_settings(source: Path, kernel: Path, folder: Path) -> None:
         "no_sourcemaps": True,
         "output_dir": str(folder.resolve()),
     }
-    kernel = {"disablePyPIFallback": True, "loadPyodideOptions": {"packages": ["varhandle"]}}
-    page = {"litePluginSettings": {f"{_KERNEL}:kernel": kernel}}
+    options = {"disablePyPIFallback": True, "loadPyodideOptions": {"packages": ["varhandle"]}}
+    page = {"litePluginSettings": {f"{_KERNEL}:kernel": options}}
     for name, settings in (
         ("jupyter_lite_config.json", {"LiteBuildConfig": build}),
         ("jupyter-lite.json", {"jupyter-lite-schema-version": 0, "jupyter-config-data": page}),
