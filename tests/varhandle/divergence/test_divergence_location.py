@@ -318,6 +318,7 @@ def test_a_wrong_assign_add_is_named_without_a_sound_file_beside_it(
     added = next(n for n, op in enumerate(graph.operators) if op_name(model, op) == "ADD")
     graph.operators[added].inputs = [int(graph.operators[added].inputs[0])] * 2
     found = locate(path, wrong_converter(pack(model)))
+    check_form("locate", found)
     first = found.first
     assert (first["call"], first["op"], first["group"]) == (1, "ADD", [["ADD", added]])
     assert first["tensor"] == graph.tensors[graph.operators[added].outputs[0]].name.decode()
