@@ -107,6 +107,9 @@ STUBS = [
     "def f(number):\n    raise NotImplementedError('yours')",
     "def f(number):\n    print(number)\n    return ...",
     "import functools\n@functools.lru_cache\ndef f(number): ...",
+    "def f(number):\n    twice = ...\n    return [twice]",
+    "def f(number):\n    for _ in range(2):\n        twice, thrice = ...\n    return twice",
+    "def f(number):\n    twice = ...\n    return [twice for _ in '1']",
 ]
 
 
@@ -120,7 +123,15 @@ def test_a_stub_under_tf_function_is_not_attempted(tf):
     assert not is_stub(tf.function(lambda x: x + 1))
 
 
-@pytest.mark.parametrize("value", [0, "", [], False, np.zeros(2), lambda: 1, len, dict, object()])
+def _with_dots_in_an_index(array):
+    array[...] = 0
+    return array[..., 0]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [0, "", [], False, np.zeros(2), lambda: 1, len, dict, object(), _with_dots_in_an_index],
+)
 def test_a_value_that_is_false_or_empty_is_still_an_answer(value):
     assert not is_stub(value)
 

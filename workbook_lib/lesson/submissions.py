@@ -38,8 +38,8 @@ def attempt(function: object, *args: Any, **kwargs: Any) -> Any:
     """Call the learner's function on behalf of a check.
 
     Raises ``Wrong``: it is not a function, or it returns nothing. Raises ``NotAttempted``: it is a
-    stub: it does nothing, returns ``...``, or raises ``NotImplementedError`` itself. Raises
-    ``LearnerRaised``: it raised anything else.
+    stub: it does nothing, has a line ``name = ...``, returns ``...``, or raises
+    ``NotImplementedError`` itself. Raises ``LearnerRaised``: it raised anything else.
     """
     if not callable(function):
         raise Wrong(
@@ -63,15 +63,27 @@ def attempt(function: object, *args: Any, **kwargs: Any) -> Any:
 
 
 def is_stub(value: object) -> bool:
-    """Tell whether a value stands for "not written yet"."""
+    """Tell whether a value stands for "not written yet".
+
+    A function does if it does nothing, or if a line of it is still ``name = ...``.
+    """
     if value is None or value is ...:
         return True
     code = getattr(inspect.unwrap(value), "__code__", None) if callable(value) else None
-    return inspect.iscode(code) and all(
+    if not inspect.iscode(code):
+        return False
+    steps = list(dis.get_instructions(code))
+    return any(map(_sets_to_dots, steps, steps[1:])) or all(
         step.opname in _DOES_NOTHING
         and (step.opname not in ("LOAD_CONST", "RETURN_CONST") or step.argval in (None, ...))
-        for step in dis.get_instructions(code)
+        for step in steps
     )
+
+
+def _sets_to_dots(step: dis.Instruction, following: dis.Instruction) -> bool:
+    # STORE_SUBSCR is not meant: `array[...] = 0`. Python 3.13 has STORE_FAST_LOAD_FAST as well.
+    sets = following.opname.startswith(("STORE_FAST", "STORE_DEREF", "UNPACK_SEQUENCE"))
+    return sets and step.opname == "LOAD_CONST" and step.argval is ...
 
 
 def learner_frame(
