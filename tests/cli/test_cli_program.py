@@ -3,11 +3,12 @@
 import importlib.metadata
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import varhandle.cli
-from varhandle.cli.program import BadInputError
+from varhandle.cli.program import BadInputError, make_parser
 from workbook_lib import cli, runs
 from workbook_lib.runs import RunReport
 
@@ -110,3 +111,29 @@ def test_a_path_is_seen_from_where_the_user_stands(given, tmp_path):
 )
 def test_other_values_are_python_or_text(given, text, value):
     assert given("-p", "it", text, "-p", "inputs", "") == {"it": value, "inputs": ""}
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("locate m --calls 3 f.tflite", {"model": "m", "file": "f.tflite", "calls": 3}),
+        ("locate --calls 3 m f.tflite", {"model": "m", "file": "f.tflite", "calls": 3}),
+        ("locate m --calls 3", {"model": "m", "file": None, "calls": 3}),
+        ("edition slides --output out 11", {"kind": "slides", "notebooks": [Path("11")]}),
+        ("edition slides --no-run", {"kind": "slides", "notebooks": []}),
+        ("drill --reset windows", {"name": "windows", "reset": True}),
+        ("explain --json log.txt", {"log": "log.txt", "json": True}),
+        ("diagnose --json -- -odd.h5", {"model": "-odd.h5", "json": True}),
+    ],
+)
+def test_options_stand_between_arguments_too(line, expected):
+    parser = make_parser("workbook", "", "1", cli.registrations())
+    found = vars(parser.parse_args(line.split()))
+    assert {name: found[name] for name in expected} == expected
+
+
+def test_what_is_too_much_or_unknown_is_still_refused(capsys):
+    for line in ("locate m f.tflite other", "locate m --wrong", "edition --output out"):
+        with pytest.raises(SystemExit, match="2"):
+            cli.main(line.split())
+        assert "error: " in capsys.readouterr().err

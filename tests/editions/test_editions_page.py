@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import json
+import re
 import shutil
 import subprocess
 import zipfile
@@ -34,6 +35,12 @@ def built(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
     page.build_page(folder)
     return folder
+
+
+def test_the_dtypes_are_those_that_its_litert_has_arrays_for(built):
+    source = (built / "litert" / "index.js").read_text("utf-8")
+    table = source.partition("var DATATYPES = ")[2].partition("]);")[0]
+    assert re.findall(r'dtype: "(\w+)"', table) == list(browser.DTYPES_OF_LITERT_JS)
 
 
 def in_the_page(built, folder, questions):

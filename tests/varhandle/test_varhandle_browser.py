@@ -120,6 +120,33 @@ def test_only_a_file_whose_ops_there_are_is_to_be_run(specimen_path, name, by, w
     assert word in told["why"]
 
 
+@pytest.mark.parametrize(
+    ("given", "answered", "words"),
+    [
+        ("int64", "int64", ["x is int64", "output_0 is int64"]),
+        ("float32", "bool", ["output_0 is bool"]),
+        ("int8", "float32", ["x is int8"]),
+        ("uint8", "int32", []),
+    ],
+)
+def test_a_file_of_dtypes_that_the_page_cannot_hand_over_is_not_run(
+    tf, tmp_path, given, answered, words
+):
+    class Caster(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([3], given, name="x")])
+        def __call__(self, x):
+            return tf.cast(tf.cast(x, "float32") * 2, answered)
+
+    module, path = Caster(), tmp_path / "caster.tflite"
+    tf.saved_model.save(module, tmp_path / "saved", signatures=module.__call__)
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path / "saved"))
+    path.write_bytes(converter.convert())
+    told = json.loads(browser.read_model(str(path)))["runnable"]
+    assert told["by"] == (None if words else "litert.js")
+    assert [word for word in words if word not in told["why"]] == []
+    assert told["why"].count(" is ") == len(words)
+
+
 def test_the_fix_is_a_command_for_this_model(specimen_path):
     path = specimen_path("counter_of_two_signatures")
     answer = json.loads(browser.read_model(str(path)))

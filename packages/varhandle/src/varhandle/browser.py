@@ -19,6 +19,8 @@ from varhandle.formats import format_of
 from varhandle.graph import Graph
 
 _EXTRA = 'pip install "varhandle[tensorflow]"'
+DTYPES_OF_LITERT_JS = ("float32", "int32", "uint8")
+"""Of an input or output, in @litertjs/core 2.5.3: its ``DATATYPES``. Inside, a file has any."""
 
 
 def _as_json(answer: Callable[..., dict[str, Any]]) -> Callable[..., str]:
@@ -128,4 +130,14 @@ def _runnable(graph: Graph) -> dict[str, str | None]:
     if reasons:
         why = f"It does not run here: {join_words(list(map(printable, reasons)))}."
         return {"by": None, "why": f"{why} LiteRT.js would answer with whatever is in its memory."}
+    if others := _of_other_dtypes(graph):
+        why = f"LiteRT.js takes and gives {join_words(DTYPES_OF_LITERT_JS)} alone, and "
+        return {"by": None, "why": f"{why}{join_words(others)}."}
     return {"by": "litert.js", "why": "LiteRT has a kernel for each of its ops."}
+
+
+def _of_other_dtypes(graph: Graph) -> list[str]:
+    """Name the inputs and outputs that LiteRT.js has no array for, each with its dtype."""
+    specs = [s for one in graph.signatures for s in (*one.inputs, *one.outputs)]
+    others = {s.name: s.dtype for s in specs if s.dtype not in DTYPES_OF_LITERT_JS}
+    return [f"{printable(name)} is {dtype}" for name, dtype in others.items()]

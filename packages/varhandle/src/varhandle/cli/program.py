@@ -144,13 +144,24 @@ def _leave_the_output() -> None:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says of a file whose name begins with a hyphen how to name it."""
+    """Takes options between the arguments, and says how to name a file that begins with a hyphen.
+
+    Plain argparse gives ``locate MODEL --calls 3 FILE`` no FILE: an argument that may be left out
+    is taken as left out where an option follows the one before it.
+    """
 
     _given: Sequence[str] = ()
+    _between = False
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         self._given = sys.argv[1:] if args is None else list(args)
-        return super().parse_known_args(args, namespace)
+        if self._between or self._subparsers is not None or "--" in self._given:
+            return super().parse_known_args(args, namespace)
+        self._between = True  # what is called below calls this method again in some Pythons
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._between = False
 
     def error(self, message: str) -> NoReturn:
         for given in self._given:
