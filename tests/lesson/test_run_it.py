@@ -111,6 +111,24 @@ def test_names_by_heart_do_not_pass(outcome):
 
 
 @pytest.mark.parametrize(
+    "call",
+    [
+        "runner(source=images)[target]",
+        "runner(images)[target]",
+        "runner(**{source: images})",
+        "runner(**{source: images})[0]",
+        "runner(**{target: images})[source]",
+        "runner(**source)[target]",
+    ],
+)
+def test_names_in_variables_given_otherwise_raise(outcome, call):
+    stub = EXERCISES["run_it/name-batch"].stub
+    source = stub.replace("return ...", f"return {call}.argmax(axis=1)")
+    assert source != stub
+    assert outcome("run_it/name-batch", source).status == "raised"
+
+
+@pytest.mark.parametrize(
     "line", ["resize_tensor_input(source, images.shape)", "allocate_tensors()"]
 )
 def test_a_batch_without_room(outcome, line):

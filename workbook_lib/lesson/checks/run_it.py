@@ -25,12 +25,11 @@ _FILES = (
 def name_batch(function: Callable[..., Any]) -> str:
     """Name all images of a batch with one call of the file.
 
-    1. Of the three ways in this lesson, one makes room for a batch by itself.
-    2. The files of the check have other names. `runner.get_input_details()` is a dictionary by the
-       names of the inputs, and a runner returns a dictionary by the names of the outputs.
-    3. `interpreter.get_signature_runner()` takes the only signature that a file has.
-       `runner(**{name: images})` gives the input by a name in a variable, and
-       `scores.argmax(axis=1)` is the position of the largest value in each row.
+    1. A runner makes room for a batch by itself: how did the lesson call it with `five`?
+    2. The files of the check have other names, and `source` and `target` hold them. A runner
+       returns a dictionary by the names of the outputs.
+    3. `runner(**{source: images})` gives the input by a name in a variable, and
+       `scores.argmax(axis=1)` is the position of the largest value in each row of an array.
     """
     for order, *names in _FILES:
         content = below_mean_file(order, *names)

@@ -13,7 +13,7 @@ FAMILIES = {
 PREDICTIONS = (
     Question(
         "run_it/five-images",
-        "Both have had one image so far. Now each is given five. Which takes them?",
+        "Runner and CompiledModel have had one image, and now get five. Which takes them?",
         {
             (True, True): "both",
             (True, False): "only the runner",
@@ -31,29 +31,27 @@ PREDICTIONS = (
 QUIZ = (
     QuizQuestion(
         "run_it/quiz-names",
-        "A colleague's file is to be run, and you do not know its names. What do you do?",
+        "You are to run a colleague's file, and do not know its names. What do you do?",
         {
             "Ask the file: get_signature_list().": "It lists every signature with its inputs and "
             "outputs, and a runner takes them by these names.",
-            "Take input 0 and output 0, whatever they are.": "Numbers change from conversion to "
-            "conversion, also where the model stays the same.",
-            "Convert the model again with names of your own.": "You have the file, and it says "
-            "its names itself.",
+            "Take input 0 and output 0.": "Where a file has several of them, their order says "
+            "nothing of what they are.",
+            "Convert the model again.": "You have the file, and it says its names itself.",
         },
         "Ask the file: get_signature_list().",
     ),
     QuizQuestion(
-        "run_it/quiz-tensors",
-        "By tensor numbers, you want to hand over five images in place of one. What comes first?",
+        "run_it/quiz-room",
+        "A CompiledModel made for one image is to name five. What comes first?",
         {
-            "Nothing: the first dimension is open.": "Open is what the file allows. Memory is "
-            "planned for one image, and set_tensor refuses five.",
-            "A new conversion with a batch of five.": "The file allows any batch: its "
-            "shape_signature begins with -1.",
-            "resize_tensor_input, then allocate_tensors.": "By numbers, a new shape needs a new "
-            "plan. A runner does the same two calls for you.",
+            "Nothing: the first dimension is open.": "Open is what the file allows. The buffers "
+            "were made for one image, and `write` refuses five.",
+            "A new conversion with a batch of five.": "The file allows any batch.",
+            "Resize its input, then make new buffers.": "A runner resizes by itself. With "
+            "CompiledModel the program decides when memory is made.",
         },
-        "resize_tensor_input, then allocate_tensors.",
+        "Resize its input, then make new buffers.",
     ),
     QuizQuestion(
         "run_it/quiz-compiled",
@@ -63,16 +61,17 @@ QUIZ = (
             "its name or its number.",
             "They may lie where a GPU or an NPU reaches them.": "They are made once and filled for "
             "each call, so nothing has to be copied from place to place.",
-            "It runs several inputs at the same time.": "A call has one set of inputs, and a batch "
-            "is one input.",
+            "It runs several inputs at once.": "A call has one set of inputs, and a batch is one "
+            "input.",
         },
         "They may lie where a GPU or an NPU reaches them.",
     ),
 )
 
 CARD = Card(
-    symptom="“Cannot set tensor: Dimension mismatch”, or “Invalid Input Name”.",
-    cause="The program gives another shape or name than the file has room or a name for.",
+    symptom="“source buffer is larger than the tensor buffer”, or “Cannot set tensor: Dimension "
+    "mismatch”.",
+    cause="The program gives another shape than it has made room for.",
     cure="runner = interpreter.get_signature_runner()  # it resizes by itself\n"
     "(name,) = runner.get_input_details()\n"
     "answer = runner(**{name: images})",
