@@ -23,11 +23,11 @@ def how_many_differ(differs: Mapping[str, bool]) -> str:
 PREDICTIONS = (
     Question(
         "find_the_op/layers",
-        "One op is at fault. Of the four layers, whose outputs differ?",
+        "One op is at fault. Which of edges, shrink, strokes and flatten give something else?",
         {
-            "one": "only those of the layer at fault",
-            "behind": "those of the layer at fault, and of every layer behind it",
-            "all": "those of all four: the fault spoils everything",
+            "one": "only the one with that op",
+            "behind": "that one, and every layer behind it",
+            "all": "all four",
         },
         why="What comes before the fault never meets it. What comes behind takes the wrong numbers "
         "in, so its outputs differ though its op is right.",
@@ -42,36 +42,36 @@ QUIZ = (
         "find_the_op/quiz-first",
         "Ten ops differ. Which one do you look at?",
         {
-            "The first in the order of execution.": "Its inputs still agree, so the fault is in "
+            "The first that is executed.": "Its inputs still agree, so the fault is in "
             "it. All others may only pass on what they were given.",
             "The one that differs most.": "Errors grow on the way. The largest is often near the "
             "end, far behind the fault.",
-            "The last, as it gives the answer.": "The answer is where you noticed it, and "
+            "The last.": "It gives the answer. That is where you noticed it, and "
             "everything that went wrong has come together there.",
         },
-        "The first in the order of execution.",
+        "The first that is executed.",
     ),
     QuizQuestion(
         "find_the_op/quiz-preserve",
         "Why experimental_preserve_all_tensors?",
         {
-            "It makes the interpreter compute more exactly.": "It changes where tensors lie in "
-            "memory, and not what is computed.",
-            "It gives the tensors their names.": "The names are in the file in any case.",
-            "Without it a tensor may be overwritten by a later op.": "Tensors share memory. After "
-            "the call you would read what came last to that place.",
+            "It makes the answers more exact.": "It changes where tensors lie in memory, and not "
+            "what is computed.",
+            "It gives the tensors names.": "The names are in the file in any case.",
+            "Without it a later op may overwrite a tensor.": "Tensors share memory. After the call "
+            "you would read what came last to that place.",
         },
-        "Without it a tensor may be overwritten by a later op.",
+        "Without it a later op may overwrite a tensor.",
     ),
     QuizQuestion(
         "find_the_op/quiz-rounding",
-        "An output of the file and its partner differ by 3e-8. What does it tell you?",
+        "Two outputs differ by 3e-8. What does it tell you?",
         {
             "The op is at fault.": "Float32 has some seven digits, and the two runtimes add up in "
             "another order.",
             "Nothing: both are rounded.": "Compare with a tolerance that fits the dtype. For int8 "
             "that is a step or two of the tensor's scale.",
-            "The tensors belong to different layers.": "Then they would not agree to seven digits.",
+            "They are of different layers.": "Then they would not agree to seven digits.",
         },
         "Nothing: both are rounded.",
     ),
