@@ -1,125 +1,94 @@
 """Lesson 11: answers to its exercise, the keys of its predictions, and the cure of its card."""
 
-import textwrap
-
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 from lesson_cards import run_cure
-from notebook_cells import assert_says
+from notebook_cells import EXERCISES, assert_says
 
+from varhandle.sandbox import Record
 from workbook_lib.lesson.content import the_error
 
-OPS_BY_CODE = """
-    def ops_by_code(errors):
-        found = {{}}
-        for entry in errors:
-            code = entry.ErrorCode.Name(entry.error_code)
-            {collect}
-        return {returned}
-"""
-IN_SETS = "found.setdefault(code, set()).add(entry.operator.name)"
-IN_LISTS = "found.setdefault(code, []).append(entry.operator.name)"
+KEEP = "the_error/keep-the-total"
+STUB = EXERCISES[KEEP].stub
+FLOAT = "tf.Variable(tf.zeros([4]))"
+ADD = "self.total.assign_add(tf.cast(x, self.total.dtype))"
+ANSWER = "return tf.cast(self.total, tf.float16)"
+
+
+def kept(variable, *changes):
+    """Write the line of the stub, and change other lines of it."""
+    source = STUB.replace("...", variable)
+    for before, after in changes:
+        assert before in source
+        source = source.replace(before, after)
+    return source
 
 
 @pytest.mark.parametrize(
-    ("collect", "returned", "told"),
+    "answer",
     [
-        (IN_SETS, "found", "as a list, sorted"),
-        (IN_LISTS, "found", "has 4 ops, of which 3 are different"),
-        (IN_LISTS, "{c: sorted(ops) for c, ops in found.items()}", "Give each once"),
-        (
-            "found.setdefault(entry.error_code, set()).add(entry.operator.name)",
-            "{c: sorted(ops) for c, ops in found.items()}",
-            "numbers of the codes",
-        ),
-        ("found[entry.operator.name] = [code]", "found", "The keys are ops"),
-        ("found[code] = [entry.operator.name]", "found", "expects tf.AssignVariableOp"),
-        ("found[code] = entry.operator.name", "found", "and no list"),
-        (
-            "found.setdefault(code, []).append(entry.operator)",
-            "found",
-            "objects of type `Operator`",
-        ),
-        (IN_SETS, "errors.clear() or {}", "has not"),
-        (
-            "found.setdefault(code, set()).add(entry.location.call[0].name)",
-            "{c: sorted(ops) for c, ops in found.items()}",
-            "These are nodes",
-        ),
-        (
-            IN_SETS,
-            "{c: sorted(ops) for c, ops in found.items() if c.startswith('ERROR_NEEDS')}",
-            "has not",
-        ),
-        (IN_SETS, "{**{c: sorted(ops) for c, ops in found.items()}, 'UNKNOWN': []}", "has it"),
-        (IN_SETS, "sorted(found)", "Return a dictionary"),
-        (IN_SETS, "{}", "has not"),
+        kept(FLOAT),
+        kept("tf.Variable([0.0] * 4, name='total')"),
+        kept("tf.Variable(np.zeros(4, np.float32), trainable=False)"),
+        kept(FLOAT, (f"{ADD}\n        return tf.cast(self.total,",
+                     "total = self.total + tf.cast(x, 'float32')\n"
+                     "        return tf.cast(self.total.assign(total),")),
     ],
-)
-def test_wrong_readings_of_errors(outcome, collect, returned, told):
-    source = OPS_BY_CODE.format(collect=collect, returned=returned)
-    assert_says(outcome("the_error/ops-by-code", source), told)
+    ids=["float32", "list", "numpy", "assign"],
+)  # fmt: skip
+def test_totals_of_any_style_are_right(outcome, answer):
+    result = outcome(KEEP, answer)
+    assert result.status == "right", result.advice
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("answer", "told"),
     [
-        """
-            errors.sort(key=lambda entry: entry.operator.name)
-            found = {}
-            for entry in errors:
-                ops = found.setdefault(entry.ErrorCode.Name(entry.error_code), [])
-                if entry.operator.name not in ops:
-                    ops.append(entry.operator.name)
-            return found
-        """,
-        """
-            name = lambda entry: type(entry).ErrorCode.Name(entry.error_code)
-            return {
-                code: sorted({e.operator.name for e in errors if name(e) == code})
-                for code in map(name, errors)
-            }
-        """,
+        (kept("tf.Variable(tf.zeros([4], tf.float16))"), "takes float16"),
+        (kept("tf.Variable(tf.zeros([4], tf.bfloat16))"), "takes bfloat16"),
+        (kept("tf.Variable(tf.zeros([4], tf.float64))"), "no builtin op adds in it"),
+        (kept("tf.Variable(tf.zeros([4], tf.int32))"), "Where did the fractions go"),
+        (kept("tf.Variable(tf.zeros([4], tf.int16))"), "Where did the fractions go"),
+        (kept("tf.Variable(tf.ones([4]))"), "At which numbers does it start"),
+        (kept(FLOAT, (ANSWER, "return tf.cast(self.total[:1], tf.float16)")), "the shape [1]"),
+        (kept(FLOAT, (ADD, "pass")), "what is assigned"),
+        (kept(FLOAT, (ANSWER, "return self.total.read_value()")), "answers in float32"),
+        (kept(FLOAT, (ANSWER, "return {'total': tf.cast(self.total, tf.float16)}")),
+         "Return one tensor"),
+        (kept(FLOAT, ("TensorSpec([4], tf.float16)", "TensorSpec([4])")), "input signature"),
+        (kept(FLOAT, ("@tf.function(input_signature=[tf.TensorSpec([4], tf.float16)])", "")),
+         "no `tf.function`"),
+        (kept("tf.zeros([4])"), "is to be a `tf.Variable`"),
+        (kept(FLOAT) + "\nHalfTotal = HalfTotal()", "the class, no instance"),
     ],
-    ids=["sorts-in-place", "comprehensions"],
-)
-def test_other_readings_of_errors_are_as_good(outcome, body):
-    source = "def ops_by_code(errors):\n" + textwrap.indent(textwrap.dedent(body), "    ")
-    assert outcome("the_error/ops-by-code", source).status == "right"
-
-
-def test_a_reading_of_errors_that_knows_only_the_checks_entries(outcome):
-    assert_says(
-        outcome(
-            "the_error/ops-by-code",
-            """
-        def ops_by_code(errors):
-            return {
-                "ERROR_NEEDS_FLEX_OPS": ["tf.AssignVariableOp", "tf.PyFunc", "tf.VarHandleOp"],
-                "ERROR_NEEDS_CUSTOM_OPS": ["tf.PyFunc"],
-                "ERROR_UNSUPPORTED_CONTROL_FLOW_V1": ["tf.Enter"],
-            }
-        """,
-        ),
-        "empty dictionary",
-    )
-
-
-def test_a_reading_of_errors_that_raises(outcome):
-    source = "def ops_by_code(errors): return {entry.code: entry.op for entry in errors}"
-    assert_says(outcome("the_error/ops-by-code", source), "AttributeError", "raised")
+)  # fmt: skip
+def test_totals_that_are_not_right_yet(outcome, answer, told):
+    assert_says(outcome(KEEP, answer), told)
 
 
 @pytest.mark.parametrize(
-    ("outcomes", "key"),
+    ("answer", "told"),
     [
-        ({"a": "converted", "b": "refused with ConverterError"}, (False, True)),
-        ({"a": "refused with ValueError"}, (True,)),
+        (kept("tf.Variable(tf.zeros([3]))"), "hape"),
+        (kept("tf.Variable(tf.zeros([2, 4]))"), "hape"),
+        (kept("tf.Variable(tf.zeros([4], tf.float8))"), "float8"),
     ],
 )
-def test_what_was_refused_is_read_off_the_outcomes(outcomes, key):
-    assert the_error.refused(outcomes) == key
+def test_a_total_that_raises_is_said_to(outcome, answer, told):
+    assert_says(outcome(KEEP, answer), told, "raised")
+
+
+@pytest.mark.parametrize(
+    ("record", "observed"),
+    [
+        (Record("raised"), "read in float32"),
+        (Record("raised", output="read in float32 converts\n"), "add in float32"),
+        (Record("ok", output="a converts\nb converts\nc converts\n"), "none of them"),
+    ],
+)
+def test_where_it_stopped_is_read_off_what_was_printed(record, observed):
+    assert the_error.PREDICTIONS[0].observed(record) == observed
 
 
 def test_the_cure_of_the_card_converts_and_keeps_the_total(tf):

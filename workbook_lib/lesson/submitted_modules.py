@@ -63,6 +63,32 @@ def trace_methods(module: Any, *methods: str) -> list[Any]:
     return functions
 
 
+def trace_one_to_one(module: Any, method: str, given: Any, dtype: Any) -> Any:
+    """Return the concrete function of a method from one tensor to one.
+
+    Raises ``Wrong``: it does not take the tensor that ``given`` specifies, or does not answer with
+    one of the dtype. Raises ``LearnerRaised``: it raised.
+    """
+    import tensorflow as tf
+
+    (function,) = trace_methods(module, method)
+    taken = [tf.TensorSpec(each.shape, each.dtype) for each in function.inputs]
+    own = [(spec.shape, spec.dtype) for spec in taken if spec.dtype != tf.resource]
+    if own != [(given.shape, given.dtype)]:
+        raise Wrong(
+            f"Keep the input signature of `{method}`: one tensor of {given.dtype.name}, "
+            f"{given.shape.as_list()}."
+        )
+    answered = function.structured_outputs
+    if not tf.is_tensor(answered):
+        raise Wrong(f"`{method}` answers with a `{type(answered).__name__}`. Return one tensor.")
+    if answered.dtype != dtype:
+        raise Wrong(
+            f"`{method}` answers in {answered.dtype.name}. Its callers expect {dtype.name}."
+        )
+    return function
+
+
 def _raised(error: Exception, module_class: Any) -> LearnerRaised:
     namespace = getattr(getattr(module_class, "__init__", None), "__globals__", None)
     return LearnerRaised(describe(error, learner_frame(error, namespace)))

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from workbook_lib.lesson.content import Card, Question, QuizQuestion
+
+if TYPE_CHECKING:
+    from varhandle.sandbox import Record
 
 FAMILIES = {"unsupported-variable-dtype": "literal-why"}
 
 
-def refused(outcomes: Mapping[object, str]) -> tuple[bool, ...]:
-    """Say of each function, in the order in which they were converted, whether it was refused."""
-    return tuple(outcome != "converted" for outcome in outcomes.values())
+def converted_before(record: Record) -> int:
+    """Count the functions that were converted before the cell stopped: each printed a line."""
+    return len(record.output.splitlines())
 
 
 PREDICTIONS = (
     Question(
         "the_error/which-fails",
-        "Which of the three does the converter refuse?",
+        "At which of the three does the converter stop?",
         {
-            (True, True, True): "all three",
-            (False, True, True): "the two that assign",
-            (False, False, True): "only the third",
-            (False, False, False): "none of them",
+            0: "read in float32",
+            1: "add in float32",
+            2: "add in another dtype",
+            3: "none of them",
         },
         why="The converter turns a variable that is only read into a constant, and for a float32 "
         "variable that is assigned it has builtin ops. For the other dtype it has none.",
-        key_of=refused,
-        debrief="Many choose “the two that assign”, since old advice says that no variable may be "
+        key_of=converted_before,
+        debrief="Many choose “add in float32”, since old advice says that no variable may be "
         "assigned. That was so until TensorFlow 2.9. Ask: where is the total kept, then?",
     ),
 )
@@ -35,42 +38,42 @@ PREDICTIONS = (
 QUIZ = (
     QuizQuestion(
         "the_error/quiz-gone",
-        "A Keras model has 5 variables, and its .tflite file has none. Where did they go?",
+        "A Keras model has 5 variables, and its .tflite file has none. Where are they?",
         {
-            "They are left out, so the file answers wrong.": "A file without its weights could "
+            "Left out, so the file answers wrong.": "A file without its weights could "
             "answer nothing right, and such files do. The numbers must be in it.",
-            "They became constants, because the model only reads them.": "A variable that nothing "
+            "They became constants, because they are only read.": "A variable that nothing "
             "assigns can never change, so its value may stand in the file once and for all.",
-            "They stay in a second file beside it.": "A .tflite file comes alone: whatever it "
+            "In a second file beside it.": "A .tflite file comes alone: whatever it "
             "needs is inside.",
         },
-        "They became constants, because the model only reads them.",
+        "They became constants, because they are only read.",
     ),
     QuizQuestion(
         "the_error/quiz-look",
-        "'tf.VarHandleOp' op is neither a custom op nor a flex op. What do you look for first?",
+        "The converter names VarHandleOp. What do you look for first?",
         {
             "What the model assigns, how, and in which dtype.": "The message comes from a variable "
             "that is assigned, and that the builtin ops cannot carry.",
-            "A way to take VarHandleOp out of the model.": "It is named first, and it only makes "
+            "A way to take VarHandleOp out.": "It is named first, and it only makes "
             "the handle. The ops that use the handle stand further down the list.",
-            "A converter setting that lets the op through.": "No setting gives the builtin "
+            "A setting that lets the op through.": "No setting gives the builtin "
             "ops another dtype. Lesson 12 tries the three that people name.",
         },
         "What the model assigns, how, and in which dtype.",
     ),
     QuizQuestion(
         "the_error/quiz-end",
-        "The message has some 50 lines. Which tells you most?",
+        "The message is long. What tells you most?",
         {
-            "The first: it names the op.": "It names only the op that was met first, and that is "
+            "Its first line, with one op.": "It names only the op that was met first, and that is "
             "nearly always VarHandleOp.",
-            "The one in the middle with the traceback.": "That is where your program called the "
+            "The traceback above it.": "That is where your program called the "
             "converter. It says nothing about the model.",
-            "The one near the end that lists the ops.": "It names every op without a builtin, and "
+            "The list of ops near its end.": "It names every op without a builtin, and "
             "the signature of VarHandleOp there shows the dtype.",
         },
-        "The one near the end that lists the ops.",
+        "The list of ops near its end.",
     ),
 )
 
