@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from lesson_cards import run_cure
-from notebook_cells import assert_says
+from notebook_cells import EXERCISES, assert_says
 
 from varhandle import quantized_ranges
 from workbook_lib.lesson.checks import scale_and_zero_point as check
@@ -70,6 +70,29 @@ def pair(line, after="smallest, largest = min(smallest, 0.0), max(largest, 0.0)"
     ],
 )  # fmt: skip
 def test_pairs(outcome, source, status, advice):
+    assert_says(outcome("scale_and_zero_point/int8-parameters", source), advice, status)
+
+
+@pytest.mark.parametrize(
+    ("zero_point", "status", "advice"),
+    [
+        ("-128 - smallest", "wrong", "and not -128"),
+        ("(-128 - smallest) / scale", "wrong", "and not -128"),
+        ("-128 - largest / scale", "wrong", "and not -128"),
+        ("smallest / scale", "wrong", "and not -128"),
+        ("(smallest + largest) / 2", "wrong", "and not -128"),
+        ("-128 - smallest * scale", "wrong", "and not -128"),
+        ("127 + smallest / scale", "wrong", "and not -128"),
+        ("128 - smallest / scale", "wrong", "and not -128"),
+        ("-smallest / scale", "wrong", "as in uint8"),
+        ("abs(smallest / scale) - 128", "right", "cut off"),
+        ("127 - largest / scale", "right", "cut off"),
+        ("-0.5 - 255 * (smallest + largest) / (largest - smallest) / 2", "right", "cut off"),
+    ],
+)
+def test_zero_points_in_the_stub(outcome, zero_point, status, advice):
+    stub = EXERCISES["scale_and_zero_point/int8-parameters"].stub
+    source = stub.replace("zero_point = ...", f"zero_point = {zero_point}")
     assert_says(outcome("scale_and_zero_point/int8-parameters", source), advice, status)
 
 

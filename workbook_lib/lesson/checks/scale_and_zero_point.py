@@ -15,12 +15,10 @@ from workbook_lib.lesson.submissions import Wrong, attempt, same
 def int8_parameters(function: Callable[..., Any]) -> str:
     """Work out scale and zero point of int8 for a range of real values.
 
-    1. int8 has 256 values, from -128 to 127. How many steps lie between the first and the last?
-    2. 0.0 must be among the real values: padding is made of it. So first stretch the range:
-       `min(smallest, 0.0)` and `max(largest, 0.0)`.
-    3. The scale is the width of the stretched range over the number of steps. Then put the smallest
-       value and its integer, -128, into real = scale · (integer minus zero point), and solve for
-       the zero point.
+    1. The zero point is the integer that stands for 0.0. Of which real value do you know the
+       integer?
+    2. Put the smallest value and its integer, -128, into real = scale · (integer minus zero point).
+    3. Divide by the scale: `smallest / scale` is -128 minus the zero point.
     """
     for smallest, largest, what in (
         (-0.67, 1.83, "a lopsided range"),  # first: no two mistakes give the same numbers here
