@@ -151,19 +151,23 @@ def test_an_unknown_variable_is_answered_with_those_that_there_are(functions):
 
 
 def test_a_headless_run_freezes_what_is_only_read(functions):
-    assert repr(controls.freeze_chooser(functions[1])) == (
+    assert repr(controls.freeze_chooser(functions[1]["counting"])) == (
         "PartialFreeze(Frozen: weight; left as a variable: count)"
     )
 
 
 def test_the_controls_offer_each_variable_and_freeze_at_once(functions, watched):
-    function, boxes, answer, *_ = controls.freeze_chooser(functions[1]).children
+    boxes, answer, *_ = controls.freeze_chooser(functions[1]["counting"]).children
     ticked = {box.description: box.value for box in boxes.children}
     assert ticked == {"freeze count": False, "freeze weight": True}
     assert "Frozen: weight" in answer.value
     boxes.children[0].value = True
     assert "incompatible with expected resource" in answer.value
-    function.value = "peek"  # which reads the weight first
-    assert [box.description for box in boxes.children] == list(ticked)
+    boxes.children[0].value = boxes.children[1].value = False
+    assert "Frozen: nothing" in answer.value
+
+
+def test_all_is_frozen_at_first_where_all_is_only_read(functions, watched):
+    boxes, answer, *_ = controls.freeze_chooser(functions[1]["peek"]).children
     assert all(box.value for box in boxes.children)
     assert "Frozen: weight, count" in answer.value

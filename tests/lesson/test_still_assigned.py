@@ -1,87 +1,11 @@
-"""Lesson 22: answers to its exercises, the keys of its prediction, and the cure of its card."""
+"""Lesson 22: answers to its exercise, and the cure of its card."""
 
 import numpy as np
 import pytest
 from lesson_cards import run_cure
-from notebook_cells import EXERCISES, assert_says
+from notebook_cells import assert_says
 
 from varhandle.conversion.freezing import freeze
-from workbook_lib.lesson.content import still_assigned
-
-NODES = """
-    def assigning_nodes(function):
-        nodes = function.graph.as_graph_def().node
-        return {}
-"""
-
-
-@pytest.mark.parametrize(
-    ("expression", "told"),
-    [
-        ('[node.name for node in nodes if node.op == "AssignVariableOp"]', "AssignAddVariableOp"),
-        ('[node.name for node in nodes if node.op.startswith("Assign")]', "StridedSliceAssign"),
-        ('[node.name for node in nodes if "Assign" in node.name]', "A name is a label"),
-        ('[node.name for node in nodes if "Variable" in node.op]', "ReadVariableOp"),
-        ('[node.name for node in nodes if "Resource" in node.op]', "ResourceGather"),
-        ('[node.op for node in nodes if "Assign" in node.op]', "These are ops"),
-        ('[node for node in nodes if "Assign" in node.op]', "not the nodes themselves"),
-        ('", ".join(node.name for node in nodes if "Assign" in node.op)', "list of names"),
-        ("[]", "Yours found 0"),
-        ('any("Assign" in node.op for node in nodes)', "list of names"),
-        ('[node.name for node in nodes if node.op == "Assign"]', "Yours found 0"),
-        ('[node.name for node in nodes if "assign" in node.op]', "Yours found 0"),
-        ('[node.name for node in nodes if node.op.endswith("AddVariableOp")]', "Yours found 1"),
-        ('[(node.name, node.op) for node in nodes if "Assign" in node.op]', "not the nodes"),
-        ('{node.name: node.op for node in nodes if "Assign" in node.op}', "list of names"),
-        ('sum("Assign" in node.op for node in nodes)', "list of names"),
-        ('[node.name for node in nodes if "Assign" in node.op][:1]', "Yours found 1"),
-        ("[node.name for node in nodes]", "nodes that assign nothing"),
-        ('[node.name for node in nodes if node.op == "Placeholder"]', "nodes that assign nothing"),
-        ("[handle for handle in function.captured_inputs]", "not the nodes themselves"),
-        ("[variable.name for variable in function.variables]", "nodes that assign nothing"),
-    ],
-)
-def test_wrong_lists_of_nodes(outcome, expression, told):
-    found = outcome("still_assigned/assigning-nodes", NODES.format(expression))
-    assert_says(found, told)
-
-
-@pytest.mark.parametrize(
-    "expression",
-    [
-        'sorted({node.name for node in nodes if "Assign" in node.op})',
-        '[op.name for op in function.graph.get_operations() if "Assign" in op.type]',
-        'tuple(node.name for node in nodes if node.op.find("Assign") >= 0)',
-        '{node.name for node in nodes if "Assign" in node.op}',
-        'list(map(lambda n: n.name, filter(lambda n: "assign" in n.op.lower(), nodes)))',
-    ],
-)
-def test_other_lists_of_nodes_are_as_good(outcome, expression):
-    found = outcome("still_assigned/assigning-nodes", NODES.format(expression))
-    assert_says(found, "not a proof", "right")
-
-
-def test_a_list_of_nodes_that_is_made_up(outcome):
-    source = EXERCISES["still_assigned/assigning-nodes"].solution
-    padded = source.replace("return [", 'return ["AssignAddVariableOp"] or [')
-    assert_says(outcome("still_assigned/assigning-nodes", padded), "Yours found 1")
-
-
-def test_nodes_named_in_a_function_that_only_reads(outcome):
-    source = f"""{EXERCISES["still_assigned/assigning-nodes"].solution}
-
-right = assigning_nodes
-
-def assigning_nodes(function):
-    return right(function) or [function.graph.as_graph_def().node[0].name]
-"""
-    assert_says(outcome("still_assigned/assigning-nodes", source), "only reads")
-
-
-def test_a_list_of_nodes_that_raises(outcome):
-    source = 'def assigning_nodes(function): return [n for n in function.graph if "Assign" in n]'
-    assert outcome("still_assigned/assigning-nodes", source).status == "raised"
-
 
 SERVING = """
     def serving_function(model):
@@ -168,13 +92,6 @@ def test_an_exported_model_has_its_mode_built_in(outcome):
             return function
     """
     assert_says(outcome("still_assigned/serving-function", source), "For the first model")
-
-
-@pytest.mark.parametrize(
-    ("seen", "key"), [([0, 0, 2], (False, False, True)), ([1, 0, 3], (True, False, True))]
-)
-def test_which_calls_assign_is_read_off_the_counts(seen, key):
-    assert still_assigned.any_assigned(seen) == key
 
 
 def test_the_cure_of_the_card_traces_a_function_that_freezes(tf):

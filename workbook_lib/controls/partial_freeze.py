@@ -21,7 +21,7 @@ from varhandle.inspection.graph_drawing import GraphDrawing, draw_graph
 from varhandle.inspection.histogram import OpHistogram, op_histogram
 from varhandle.inspection.svg_drawing import Marks, image_html
 from varhandle.inspection.variables import shape_text
-from workbook_lib.controls.slow_work import dropdown, is_interactive, live_region
+from workbook_lib.controls.slow_work import is_interactive, live_region
 from workbook_lib.lesson.control_box import as_control
 
 if TYPE_CHECKING:
@@ -183,40 +183,31 @@ def _drawn(graph: Graph, known: Mapping[str, tuple[str, str]]) -> GraphDrawing:
     return replace(drawing, title=title, boxes=tuple(boxes))
 
 
-def freeze_chooser(functions: Mapping[str, ConcreteFunction]) -> Any:
-    """Show controls to choose a function, by its title, and which variables of it to freeze.
+def freeze_chooser(function: ConcreteFunction) -> Any:
+    """Show controls to choose which variables of a function to freeze.
 
-    Where nobody can use controls: the first function, with those variables frozen that it only
-    reads.
+    Where nobody can use controls: the function, with those variables frozen that it only reads.
     """
-    first, *_ = functions
     if not is_interactive():
-        return freeze_some(functions[first], _only_read(functions[first]))
+        return freeze_some(function, _only_read(function))
     from ipywidgets import HTML, Checkbox, VBox
 
-    tooltip = "the function whose variables are frozen"
-    function = dropdown("Function:", tooltip, functions, first)
-    choices, answer = VBox(), HTML()
+    read = _only_read(function)
+    answer = HTML()
 
     def freeze_chosen(_: Any = None) -> None:
         names = [box.description.removeprefix("freeze ") for box in choices.children if box.value]
         try:
-            markup = freeze_some(functions[function.value], names).html()
+            markup = freeze_some(function, names).html()
         except Exception as error:  # a function of the learner's own, of any kind
             markup = panel_html("raised", f"{type(error).__name__}: {error}")
         answer.value = live_region(markup)
 
-    def offer(_: Any = None) -> None:
-        read = _only_read(functions[function.value])
-        children = []
-        # In one order for every function; each captures them in the order of its first use.
-        for name in sorted(set(captured_variables(functions[function.value]).values())):
-            box = Checkbox(value=name in read, description=f"freeze {name}", indent=False)
-            box.observe(freeze_chosen, names="value")
-            children.append(box)
-        choices.children = children
-        freeze_chosen()
-
-    function.observe(offer, names="value")
-    offer()
-    return as_control(VBox([function, choices, answer]), "workbook-freezing")
+    boxes = []
+    for name in sorted(set(captured_variables(function).values())):
+        box = Checkbox(value=name in read, description=f"freeze {name}", indent=False)
+        box.observe(freeze_chosen, names="value")
+        boxes.append(box)
+    choices = VBox(boxes)
+    freeze_chosen()
+    return as_control(VBox([choices, answer]), "workbook-freezing")

@@ -17,10 +17,9 @@ from workbook_lib.samples import load_classifier
 def constant_bytes(function: Any) -> str:
     """Return how many bytes the constants of a concrete function take.
 
-    1. The nodes are in `function.graph.as_graph_def().node`, and `node.op` says what each is.
-    2. `tf.make_ndarray` gives you an array, whatever form the value is stored in.
-    3. An array knows how many bytes its values take: look through its attributes. Add that up over
-       the nodes that are constants.
+    1. `constants(function)` gives you a list of arrays. What do you want to know of each?
+    2. An array knows how many bytes its values take: look through its attributes.
+    3. The attribute is `nbytes`. Add it up over the arrays.
     """
     traced = _traced(*_mixed_constants())
     for name, given in (
@@ -36,12 +35,13 @@ def constant_bytes(function: Any) -> str:
     weights = classifier.count_params()
     if gained != weights * 4:
         raise Wrong(
-            f"On the digits classifier the difference is {gained} bytes. It has {weights} weights, "
-            "and each is a float32. Does your function look at the one that it is given?"
+            f"On a classifier of handwritten digits the difference is {gained} bytes. It has "
+            f"{weights} weights, and each is a float32. Does your function look at the one that it "
+            "is given?"
         )
     return (
-        f"Freezing the digits classifier adds {gained:,} bytes of constants: {weights:,} weights, "
-        "4 bytes each."
+        f"Freezing a classifier of handwritten digits adds {gained:,} bytes of constants: "
+        f"{weights:,} weights, 4 bytes each."
     )
 
 

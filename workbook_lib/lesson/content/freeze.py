@@ -7,16 +7,16 @@ from workbook_lib.lesson.content import Card, Question, QuizQuestion
 PREDICTIONS = (
     Question(
         "freeze/weights-to-zero",
-        "The model's weights are set to zero. Whose answers change?",
+        "The weight is set to zero. Whose answer changes?",
         {  # (the traced function's, the frozen function's)
             (True, False): "the traced function's",
             (False, True): "the frozen function's",
             (True, True): "both",
             (False, False): "neither",
         },
-        why="The traced function reads the model's variables at every call. The frozen function "
-        "has a copy of the numbers in its graph, from the moment when it was frozen.",
-        debrief="Many choose “both”, because both came from one model. Ask what each of the two "
+        why="The traced function reads the variable at every call. The frozen function has a copy "
+        "of the numbers in its graph, from the moment when it was frozen.",
+        debrief="Many choose “both”, because both came from one variable. Ask what each of the two "
         "takes in at a call: how many handles does either capture?",
     ),
 )
@@ -26,12 +26,12 @@ QUIZ = (
         "freeze/quiz-afterwards",
         "You freeze a function, and then train on. With which weights does it answer?",
         {
-            "With the new ones.": "Setting all weights to zero changed nothing in its answers.",
-            "With those of the moment when it was frozen.": "Its graph holds a copy. So freeze "
-            "last, when training is over.",
-            "With none, until it is frozen again.": "It goes on answering, without the model.",
+            "The new ones.": "Setting the weight to zero changed nothing in its answer.",
+            "Those of the moment when it was frozen.": "Its graph holds a copy. So freeze last, "
+            "when training is over.",
+            "None, until it is frozen again.": "It goes on answering, without the variables.",
         },
-        "With those of the moment when it was frozen.",
+        "Those of the moment when it was frozen.",
     ),
     QuizQuestion(
         "freeze/quiz-signature",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from workbook_lib.lesson.content import Card, Question, QuizQuestion
 
 FAMILIES = {
@@ -11,26 +9,19 @@ FAMILIES = {
     "gather-from-frozen-table": "assigned-why",
 }
 
-
-def any_assigned(counts: Sequence[int]) -> tuple[bool, ...]:
-    """Say of each call whether it assigns at all, by how many nodes of it do."""
-    return tuple(count > 0 for count in counts)
-
-
 PREDICTIONS = (
     Question(
         "still_assigned/which-mode",
-        "A model has both layers. Which calls assign: model(x), model(x, training=False), "
-        "model(x, training=True)?",
+        "Which calls of a model with a BatchNormalization assign: model(x), "
+        "model(x, training=False), model(x, training=True)?",
         {  # whether each of the three assigns
             (False, False, True): "the last alone",
             (True, False, True): "the first and the last",
             (True, True, True): "all three",
             (False, False, False): "none",
         },
-        why="Both layers assign in training mode only. Outside fit a call that does not say its "
+        why="The layer assigns in training mode only. Outside fit a call that does not say its "
         "mode is an inference, so model(x) assigns nothing.",
-        key_of=any_assigned,
         debrief="Those who choose “the first and the last” think that a new model starts in "
         "training mode, as in other frameworks. Ask: what does model.predict have to say, then?",
     ),
@@ -54,14 +45,14 @@ QUIZ = (
         "still_assigned/quiz-owner",
         "The function assigns a variable, and the assignment is the point. What do you do?",
         {
-            "Hand the converter the owner of the variable as well.": "Then the object is saved "
+            "Hand over the owner of the variable as well.": "Then the object is saved "
             "with its variables, and the one that is assigned stays one in the file.",
             "Freeze it, and assign in the app.": "A function that assigns cannot be frozen, and a "
             "constant cannot be assigned by anybody.",
-            "Hand the converter an empty tf.Module as well.": "It does not hold the variable, so "
+            "Hand over an empty tf.Module as well.": "It does not hold the variable, so "
             "the converter can only freeze the function, and stops on the same words.",
         },
-        "Hand the converter the owner of the variable as well.",
+        "Hand over the owner of the variable as well.",
     ),
     QuizQuestion(
         "still_assigned/quiz-mode",
