@@ -489,8 +489,11 @@ def test_a_newer_page_is_taken_on_the_visit_after(chromium, page_folder, tmp_pat
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
-def test_a_lesson_runs_in_jupyterlab(fresh, path):
-    """Reached by its link, every cell is run; it prints what is stored, and asks nobody else."""
+def test_a_lesson_runs_beside_the_page(fresh, path):
+    """Reached by its link, every cell is run; it prints what is stored, and asks nobody else.
+
+    A phone has room for it.
+    """
     missing = []
     fresh.context.on("response", lambda got: got.status >= 400 and missing.append(got.url))
     fresh.set_viewport_size({"width": 1280, "height": 8000})  # what is out of view is not drawn
@@ -514,3 +517,9 @@ def test_a_lesson_runs_in_jupyterlab(fresh, path):
     asked = [url for url in fresh.asked if not url.startswith(("blob:", "data:"))]
     assert any("/lite/static/pyodide/pyodide.asm.wasm" in url for url in asked)
     assert all(url.startswith(fresh.address) for url in asked)
+    fresh.set_viewport_size({"width": 390, "height": 844})
+    wait_until(
+        fresh,
+        "(() => { const box = document.querySelector('.jp-MarkdownOutput').getBoundingClientRect();"
+        " return box.left >= 0 && box.width > 300 && box.right <= innerWidth; })()",
+    )

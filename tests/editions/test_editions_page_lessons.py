@@ -82,10 +82,10 @@ def test_every_question_has_its_answer_folded(path):
 
 def test_the_page_links_to_every_lesson(lite):
     linked = re.findall(
-        r'href="lite/lab/index\.html\?path=([^"]+)"', (lite.parent / "index.html").read_text()
+        r'href="lite/notebooks/index\.html\?path=([^"]+)"', (lite.parent / "index.html").read_text()
     )
     assert linked == [f"lessons/{path.name}" for path in NOTEBOOKS]
-    assert (lite / "lab/index.html").exists()
+    assert (lite / "notebooks/index.html").exists()
     for path in NOTEBOOKS:
         cells = nbformat.read(path, as_version=4).cells
         given = nbformat.read(lite / "files/lessons" / path.name, as_version=4).cells

@@ -1,4 +1,4 @@
-"""JupyterLab as files, beside the page: the lessons that need no TensorFlow, run in the browser.
+"""Notebooks as files, beside the page: the lessons that need no TensorFlow, run in the browser.
 
 ``docs/page/lessons/`` holds the notebooks. JupyterLite is the one installed here, held to
 ``requirements/site.lock``. Its kernel is fetched for the build alone, held to ``kernel.lock``:
@@ -149,7 +149,7 @@ def _package(wheel: Path) -> dict[str, Any]:
 def _write_settings(source: Path, kernel: Path, folder: Path) -> None:
     (extension,) = kernel.glob(f"*.data/data/share/jupyter/labextensions/{_KERNEL}")
     build = {
-        "apps": ["lab"],
+        "apps": ["notebooks", "tree"],
         "contents": ["contents"],
         "federated_extensions": [str(extension)],
         "ignore_sys_prefix": ["federated_extensions"],
