@@ -80,7 +80,12 @@ def test_wrong_readings(outcome, changes, told):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"after": "state = outputs[name]"}, {"given": "state['memory']"}]
+    "changes",
+    [
+        {"after": "state = outputs[name]"},
+        {"after": "state = {'memory': outputs['memory'], 'count': outputs['count']}"},
+        {"given": "state['memory']"},
+    ],
 )
 def test_a_reading_that_raises(outcome, changes):
     assert outcome("lift_the_state/read-image", reading(**changes)).status == "raised"

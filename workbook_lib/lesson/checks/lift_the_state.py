@@ -58,10 +58,9 @@ def read_image(function: Any) -> str:
 
     1. The loop over rows above carries a state. What has to be in the next call that was in the
        outputs of this one?
-    2. Hand the state on as `**state`. After a call, pick from the outputs those that have a state's
-       name. A new dictionary leaves the caller's alone.
-    3. `row[np.newaxis]` has the shape `[1, 8]`. The outputs of the last call are what the loop left
-       behind when it ended.
+    2. Pick from `outputs` those that have a state's name, whatever the names are: what does
+       `for name in state` give?
+    3. A new dictionary leaves the caller's alone: `{name: ... for name in state}`.
     """
     content, begin = _lifted_sums()
     images = np.random.default_rng(5).random((2, _ROWS, 8), np.float32)

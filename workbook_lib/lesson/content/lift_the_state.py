@@ -7,7 +7,7 @@ from workbook_lib.lesson.content import Card, Question, QuizQuestion
 PREDICTIONS = (
     Question(
         "lift_the_state/called-twice",
-        "The lifted step is called twice, with the same row and the same state. The two answers?",
+        "The lifted step is called twice, with the same row and the same state. The answers are",
         {True: "equal", False: "the second goes on from the first"},
         why="The lifted file keeps nothing from call to call. What it answers depends on the row "
         "and the state that you hand in, and both were the same.",
@@ -22,7 +22,7 @@ QUIZ = (
         "What becomes of a variable when the state is lifted?",
         {
             "A constant.": "A constant could not change from call to call.",
-            "A second file, which the interpreter reads.": "The first values come back to you "
+            "A second file.": "The first values come back to you "
             "beside the file, and you hand them in with the first call.",
             "An input and an output of the same name.": "What is read first comes in, what is "
             "assigned goes out, and you carry it from one call to the next.",
@@ -37,21 +37,19 @@ QUIZ = (
             "with the state of the scanner that sent the row.",
             "Two interpreters.": "That is what a stateful file needs. It would do no harm here, "
             "and costs memory.",
-            "A signature that changes over.": "There is nothing in the file to change over: the "
-            "state is an argument.",
+            "Two files.": "The file is the same for both: the state is an argument of it.",
         },
         "One interpreter and two states.",
     ),
     QuizQuestion(
         "lift_the_state/quiz-forgotten",
-        "You hand in the first state at every call, and forget what came out. What happens?",
+        "You hand in the first state at every call. What happens?",
         {
-            "The interpreter refuses the second call.": "It cannot know: the inputs have the right "
+            "The second call is refused.": "It cannot know: the inputs have the right "
             "names and shapes.",
             "Each row is read as if it were the first.": "No error says so. Only a comparison over "
             "several calls shows it.",
-            "It goes on, as the output has the same name.": "An input and an output of one name "
-            "are still two tensors.",
+            "It goes on by itself.": "An input and an output of one name are still two tensors.",
         },
         "Each row is read as if it were the first.",
     ),
