@@ -135,19 +135,19 @@ def test_each_fault_of_the_check_differs_first_where_it_was_planted():
 
 
 @pytest.mark.parametrize(
-    ("differs", "key"),
+    ("largest", "key"),
     [
-        ((False, False, True, True), "behind"),
-        ((True, True, True, True), "all"),
-        ((False, True, False, False), "one"),
-        ((False, False, False, True), "one"),
-        ((False, True, False, True), "some"),
-        ((False, False, False, False), "some"),
+        ((0.0, 1e-6, 2.5, 0.3), "behind"),
+        ((0.2, 0.3, 2.5, 0.3), "all"),
+        ((1e-6, 0.2, 0.0, 1e-6), "one"),
+        ((0.0, 0.0, 0.0, 2e-4), "one"),
+        ((0.0, 0.1, 0.0, 0.1), "some"),
+        ((1e-7, 0.0, 1e-6, 3e-5), "some"),
     ],
 )
-def test_which_layers_differ_is_read_off_the_run(differs, key):
+def test_which_layers_differ_is_read_off_the_run(largest, key):
     names = ("edges", "shrink", "strokes", "flatten")
-    assert content.how_many_differ(dict(zip(names, differs, strict=True))) == key
+    assert content.how_many_differ(dict(zip(names, largest, strict=True))) == key
 
 
 def test_locate_names_the_planted_op_and_both_options_in_words():

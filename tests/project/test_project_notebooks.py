@@ -110,12 +110,18 @@ def outputs_read(path):
 
 
 def lines_to_write(path):
-    """For each exercise, the lines of its solution that its stub does not have."""
+    """For each exercise, how many lines of its solution its stub does not have."""
+    return [len(lines) for _, lines in answers(path)]
+
+
+def answers(path):
+    """For each exercise, the cells above it and the lines of its solution that its stub lacks."""
     notebook = json.loads(path.read_text(encoding="utf-8"))
-    for cell in notebook["cells"]:
+    for place, cell in enumerate(notebook["cells"]):
         if "exercise" in tags(cell):
             solution = solution_code(notebook, cell["metadata"]["workbook"]["exercise"])
-            yield len(set(solution.splitlines()) - set(source(cell).splitlines()) - {""})
+            wanted = set(solution.splitlines()) - set(source(cell).splitlines()) - {""}
+            yield notebook["cells"][:place], wanted
 
 
 def prose_words(path):
@@ -235,6 +241,17 @@ def test_every_exercise_has_stub_check_and_solution_in_this_order(path):
         exercise_id = cell["metadata"]["workbook"]["exercise"]
         assert "..." in source(cell), f"{exercise_id}: the stub shows where to write with ..."
         assert solution_code(notebook, exercise_id)
+
+
+@every
+def test_the_line_to_write_stands_nowhere_above(path):
+    """Neither in code nor in text; a name or a call as short as ``step(x)`` may."""
+    for above, lines in answers(path):
+        shown = re.sub(r"\s+", "", "\n".join(source(cell) for cell in above))
+        for line in lines:
+            value = re.sub(r"\s+", "", re.split(r"^\s*(?:return|[\w.]+ =) ", line)[-1])
+            stands_above = value in shown
+            assert len(value) <= 16 or not stands_above, line
 
 
 @every

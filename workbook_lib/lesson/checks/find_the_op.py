@@ -26,7 +26,8 @@ def faulty_layer(function: Any) -> str:
        of the two alike?
     2. `np.allclose` compares whole arrays. Which tolerance does float32 need, and what does it say
        of a NaN?
-    3. The cell that prints which layers differ does it: `not`, and `np.allclose` with `atol=1e-4`.
+    3. A NaN is neither larger nor smaller than 1e-4. Ask whether all numbers are close, and turn
+       the answer round.
     """
     for (_, place), (wanted, got) in zip(_FAULTS, _compared(), strict=True):
         try:

@@ -9,9 +9,9 @@ from workbook_lib.lesson.content import Card, Question, QuizQuestion
 FAMILIES = {"lost-activation": "real-why"}
 
 
-def how_many_differ(differs: Mapping[str, bool]) -> str:
-    """Say which layers differ, in the order of execution."""
-    found = list(differs.values())
+def how_many_differ(largest: Mapping[str, float]) -> str:
+    """Say which layers differ, by the largest difference of each in the order of execution."""
+    found = [difference > 1e-4 for difference in largest.values()]
     if all(found):
         return "all"
     first = found.index(True) if any(found) else len(found)
