@@ -1,4 +1,4 @@
-"""Controls in JupyterLab, with the mouse and with the keyboard alone: predictions, 28 and 07."""
+"""Controls in JupyterLab, with the mouse and with the keyboard alone: predictions, 97 and 32."""
 
 import re
 
@@ -15,7 +15,7 @@ LONG = 120_000  # milliseconds that a trial may take on a busy machine
 
 
 def test_trials_join_the_table_and_a_cancelled_one_does_not(page, pictures):
-    open_notebook(page, "28_a_model_that_loses.ipynb", "chooser")
+    open_notebook(page, "97_calibration.ipynb", "chooser")
     run_all(page)
     expect = sync_api.expect
     box = page.locator(".workbook-recipes")

@@ -4,7 +4,7 @@ import textwrap
 
 import pytest
 from lesson_cards import run_cure
-from notebook_cells import assert_says
+from notebook_cells import EXERCISES, assert_says
 
 from varhandle.evaluate.recipe_comparison import count_right
 from workbook_lib.lesson.content import calibration
@@ -78,6 +78,31 @@ EACH = "for digit in range(10):\n    for image in images[labels == digit][:10]:\
     ],
 )  # fmt: skip
 def test_datasets(outcome, source, status, advice):
+    assert_says(outcome("calibration/balanced-dataset", source), advice, status)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "status", "advice"),
+    [
+        ("images[:10]", "wrong", "Do you choose by the label?"),
+        ("images[digit * 10 : digit * 10 + 10]", "wrong", "Do you choose by the label?"),
+        ("images[labels == digit]", "wrong", "It yields 700 images"),
+        ("images[:10][labels[:10] == digit]", "wrong", "It yields 10 images"),
+        ("images[labels == digit][:9]", "wrong", "It yields 90 images"),
+        ("images[digit][:10]", "wrong", "and not [1, 8, 8, 1]"),
+        ("[images[labels == digit][0]] * 10", "wrong", "come twice"),
+        ("images[labels == 0][:10]", "wrong", "Do you choose by the label?"),
+        ("labels[labels == digit][:10]", "wrong", "and not [1, 8, 8, 1]"),
+        ("images[labels[:10] == digit]", "raised", "IndexError"),
+        ("images[labels == digit, :10]", "wrong", "It yields 700 images"),
+        ("[one for one, label in zip(images, labels) if label == digit][-10:]", "right", "its say"),
+        ("images[np.flatnonzero(labels == digit)[:10]]", "right", "its say"),
+        ("np.compress(labels == digit, images, axis=0)[10:20]", "right", "its say"),
+    ],
+)
+def test_images_chosen_in_the_stub(outcome, chosen, status, advice):
+    stub = EXERCISES["calibration/balanced-dataset"].stub
+    source = stub.replace("chosen = ...", f"chosen = {chosen}")
     assert_says(outcome("calibration/balanced-dataset", source), advice, status)
 
 

@@ -21,11 +21,10 @@ _INPUT = "image"  # what the classifier calls its input
 def balanced_dataset(function: Callable[..., Any]) -> str:
     """Write a representative dataset with ten training images of each digit.
 
-    1. The cell above has a function with a `yield`. Which line of it chooses the images?
-    2. `images[labels == 3]` are the images of the digit 3. The converter wants a list with one
-       array for each input, or a dictionary by their names, and each array has a batch dimension.
-    3. Two loops, one in the other: the outer one goes through the digits, the inner one through the
-       first ten images of that digit. `array[np.newaxis]` puts a batch dimension in front.
+    1. The loop goes through the digits. Which of the `images` show the one that it is at?
+    2. `labels == digit` is an array of True and False. In the brackets of `images[...]` it leaves
+       those images whose label is that digit.
+    3. `array[:10]` are the first ten of an array.
     """
     digits = load_digits()
     # Some of them, and not in the order of the file: an answer that does not look at what it is

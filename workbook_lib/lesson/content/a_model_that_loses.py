@@ -14,52 +14,53 @@ def share_left(share: float) -> str:
 
 PREDICTIONS = (
     Question(
-        "a_model_that_loses/sixteen-bits",
-        "How much of what int8 loses is still lost?",
-        {"all": "all of it: the weights lose", "some": "some of it", "none": "next to nothing"},
-        why="Two things lose here: what flows between the layers, and the weights. With 16 bits "
-        "the first loses no more, and the int8 weights lose what they did.",
+        "a_model_that_loses/one-layer",
+        "How much of int8's loss is left with that layer in float?",
+        {"all": "nearly all of it", "some": "some of it", "none": "next to nothing"},
+        why="The other layers make little more than the error of rounding. What int8 loses comes "
+        "from the one layer whose channels share too large a step.",
         key_of=share_left,
-        debrief="“Next to nothing” is a good guess in most models, whose weights lose little. Ask "
-        "which file of the next section has the same weights, and no integers besides.",
+        debrief="Who thinks that every layer loses its share chooses “some of it”. Ask for the "
+        "errors of the other layers, counted in their own steps.",
     ),
 )
 
 QUIZ = (
     QuizQuestion(
-        "a_model_that_loses/quiz-no-data",
-        "Which of these recipes needs no data from you?",
+        "a_model_that_loses/quiz-channel",
+        "A channel goes up to 1.4, and a step is 6.67. What does int8 leave of the channel?",
         {
-            "int8": "Its activations need ranges, and these come from calibration.",
-            "16x8": "Its activations have 16 bits and need ranges as well.",
-            "dynamic range": "The converter knows the weights, and what flows gets a new range at "
-            "every call.",
+            "All of it: each channel has a scale.": "Weights have. What flows between the layers "
+            "has one scale for all channels.",
+            "Zeros.": "1.4 is nearer to 0 steps than to 1.",
+            "Its largest values alone.": "A value that is cut off is too large for the range. "
+            "These are too small for a step.",
         },
-        "dynamic range",
+        "Zeros.",
     ),
     QuizQuestion(
         "a_model_that_loses/quiz-steps",
-        "The debugger says that a layer has an error of 0.3 steps. What does that tell you?",
+        "A layer has an error of 0.3 steps. What does that tell you?",
         {
-            "It loses little more than rounding alone does.": "Rounding to whole steps makes an "
-            "error of 0.29 steps.",
-            "The layer should stay in float.": "Rounding alone costs as much, so float has little "
-            "to win back here.",
+            "It loses little more than rounding does.": "Rounding to whole steps makes an error of "
+            "0.29 steps.",
+            "It should stay in float.": "Rounding alone costs as much, so float has little to win "
+            "back here.",
             "The model loses 30 % of its accuracy.": "A step is the distance between two integers "
             "of a tensor. Accuracy is counted on held-out digits.",
         },
-        "It loses little more than rounding alone does.",
+        "It loses little more than rounding does.",
     ),
     QuizQuestion(
-        "a_model_that_loses/quiz-rest",
-        "What costs int8 the digits that 16x8 does not lose?",
+        "a_model_that_loses/quiz-price",
+        "What do you pay for a layer in float?",
         {
-            "The last layer.": "The debugger finds no more than rounding there.",
-            "What flows between the layers.": "Both have int8 weights. 16x8 gives more bits to "
-            "what flows.",
-            "Too few calibration images.": "16x8 was calibrated with the same ones.",
+            "A new training.": "The weights stay as they are, and the converter writes them as "
+            "floats.",
+            "The accuracy of the other layers.": "Their integers stay as they were.",
+            "Bytes.": "A float has four bytes, and an int8 one.",
         },
-        "What flows between the layers.",
+        "Bytes.",
     ),
 )
 
