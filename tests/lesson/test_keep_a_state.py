@@ -17,6 +17,9 @@ STEP = """
         self.count.assign_add([1.0])
         return {"mean": self.total / self.count}
 """
+GIVEN = """        self.count.assign([0.0])
+        total = ...
+        return {"total": total}"""
 BOTH = "self.total.assign([0.0])\nself.count.assign([0.0])\n"
 DONE = "return tf.constant(0)"
 
@@ -26,8 +29,14 @@ def mean(reset, step=STEP, old="", new=""):
     bodies = [indented(body) for body in (reset, step)]
     assert STEP in STUB
     assert old in STUB
-    filled = STUB.replace("        ...", bodies[0]).replace(STEP, f"\n{bodies[1]}\n")
+    assert GIVEN in STUB
+    filled = STUB.replace(GIVEN, bodies[0]).replace(STEP, f"\n{bodies[1]}\n")
     return filled.replace(old, new) if old else filled
+
+
+def finished(line):
+    """Write the line of ``reset`` that the stub lacks."""
+    return STUB.replace("total = ...", line)
 
 
 def indented(body):
@@ -37,6 +46,9 @@ def indented(body):
 @pytest.mark.parametrize(
     "code",
     [
+        finished("total = self.total.assign([0.0])"),
+        finished("total = self.total.assign_sub(self.total)"),
+        finished("total = self.total.assign(tf.zeros_like(self.total)) + 0.0"),
         mean(BOTH + 'return {"count": tf.identity(self.count)}'),
         mean(BOTH + "return self.count.read_value()"),
         mean(BOTH + DONE),
@@ -93,6 +105,12 @@ def test_wrong_resets(outcome, reset, told):
         (mean(BOTH + DONE, old="(tf.Module)"), "is to be a `tf.Module`", "wrong"),
         (mean(BOTH + DONE, old="def reset", new="def begin"), "of the name `reset`", "wrong"),
         (mean(BOTH + DONE, old="@tf.function(input_signature=[])"), "no `tf.function`", "wrong"),
+        (finished("total = [0.0]"), "than a tensor under `total`", "wrong"),
+        (finished("total = tf.constant([0.0])"), "the total went on", "wrong"),
+        (finished("total = 0.0 * self.total"), "the total went on", "wrong"),
+        (finished("total = self.total = [0.0]"), "has lost its variable", "wrong"),
+        (finished("total = self.total.assign([1.0])"), "yours is 3", "wrong"),
+        (finished("total = self.total.assign(0.0)"), "Error", "raised"),
         (mean("..."), "Keep the mean", "not attempted"),
     ],
 )  # fmt: skip
@@ -108,8 +126,10 @@ def test_an_instance_is_not_the_class(notebook_names):
 @pytest.fixture(scope="module")
 def reader_of_the_lesson(tf):
     """The module and the file that the lesson's own cell makes."""
-    names = {"np": np, "tf": tf, "weights": load_row_reader(), "__name__": "cells"}
-    return execute(source(load("31_keep_a_state.ipynb"), "row-reader"), names)
+    names = {"__name__": "cells"}
+    for cell in ("imports", "row-reader"):
+        execute(source(load("31_keep_a_state.ipynb"), cell), names)
+    return names
 
 
 def test_every_step_of_the_reader_is_that_of_numpy(reader_of_the_lesson):

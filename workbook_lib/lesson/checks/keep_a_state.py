@@ -20,13 +20,11 @@ _NUMBERS = (4.0, -1.0, 0.5, 8.5)
 def mean(module_class: Any) -> str:
     """Keep the mean of all numbers since the last reset.
 
-    1. Two variables are there. What has each to hold after a call, so that the mean is one divided
-       by the other?
-    2. `self.total.assign_add(x)` adds to a variable. `self.total = …` would only give the name to
-       something else. A signature has to return something.
-    3. In `step` add `x` to the total and 1 to the count, and return `{"mean": self.total /
-       self.count}`. In `reset` assign `[0.0]` to both, and return `{"count":
-       tf.identity(self.count)}`.
+    1. The mean is the total by the count. The count begins anew already: which value has the total
+       to begin with?
+    2. `self.total = …` or `total = …` would only give the name to something else. What does the
+       line above do to the count?
+    3. `assign` writes into a variable, and also gives back what a signature can return.
     """
     content = _convert(make_module(module_class, "step", "reset"))
     interpreter = _open(content)
@@ -53,6 +51,13 @@ def _convert(module: Any) -> bytes:
     outputs = functions[0].structured_outputs
     if not isinstance(outputs, dict) or not hasattr(outputs.get("mean"), "shape"):
         raise Wrong('`step` is to answer with one tensor of the name `mean`: `{"mean": …}`.')
+    answered = functions[1].structured_outputs
+    for name in answered if isinstance(answered, dict) else ():
+        if not hasattr(answered[name], "shape"):
+            raise Wrong(
+                f"`reset` answers with something else than a tensor under `{name}`. Which method "
+                "writes into a variable, and gives back its new value?"
+            )
     try:
         converter = tf.lite.TFLiteConverter.from_concrete_functions(functions, module)
         return bytes(converter.convert())

@@ -21,35 +21,35 @@ PREDICTIONS = (
 QUIZ = (
     QuizQuestion(
         "keep_a_state/quiz-proof",
-        "The first answer of a stateful file is right. What does that prove?",
+        "The first answer of a stateful file is right. What does it prove?",
         {
-            "That the file is right.": "The first call does not yet use anything that the file "
+            "The file is right.": "The first call does not yet use anything that the file "
             "itself has kept.",
-            "Nothing about the state: compare several calls in a row.": "What a call leaves "
-            "behind shows in the next one, and an error can grow from there.",
-            "That the state began with the right value.": "Only if the answer depends on it, and "
+            "Nothing about the state.": "Compare several calls in a row: what one leaves "
+            "behind shows in the next, and an error can grow from there.",
+            "The state began rightly.": "Only if the answer depends on it, and "
             "what becomes of the state later is still open.",
         },
-        "Nothing about the state: compare several calls in a row.",
+        "Nothing about the state.",
     ),
     QuizQuestion(
         "keep_a_state/quiz-reset",
-        "How does an app begin a new digit, without opening the file again?",
+        "What begins a new digit in an open interpreter?",
         {
-            "With a signature that assigns the first value.": "Signatures of one file share the "
+            "A signature that assigns the first value.": "Signatures of one file share the "
             "variable, so what one writes the other reads.",
-            "With reset_all_variables().": "It left both variables of this file as they were.",
-            "With a row of zeros.": "That is one more row, and the memory goes on from it.",
+            "reset_all_variables().": "It left both variables of this file as they were.",
+            "A row of zeros.": "That is one more row, and the memory goes on from it.",
         },
-        "With a signature that assigns the first value.",
+        "A signature that assigns the first value.",
     ),
     QuizQuestion(
         "keep_a_state/quiz-two",
         "Two interpreters open one file and read two digits in turns. What happens?",
         {
-            "They mix the digits up, as they share the state.": "Signatures share a state within "
+            "They mix them up.": "Signatures share a state within "
             "one interpreter. Another interpreter has variables of its own.",
-            "The second one goes on from where the first is.": "It begins with the values in the "
+            "The second goes on from the first.": "It begins with the values in the "
             "file, and nothing ever writes into the file.",
             "Each reads its own digit.": "The variables live in an interpreter, beginning with "
             "the values that the file has.",
