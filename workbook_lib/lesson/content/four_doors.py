@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from workbook_lib.lesson.content import Card, Question, QuizQuestion
 
 FAMILIES = {"op-without-builtin": "flex-why"}
 
 
-def keras_door(seen: tuple[Mapping[str, bytes], Mapping[str, object]]) -> str:
-    """Say what Keras's own door made: no file, one that answers, or one that does not run."""
-    files, outcomes = seen
-    if "Model.export" not in files:
+def keras_door(seen: tuple[bool, str]) -> str:
+    """Say what Keras's own door made: no file, one that runs, or one that does not."""
+    written, outcome = seen
+    if not written:
         return "refused"
-    return "answers" if isinstance(outcomes["Model.export"], list) else "does not run"
+    return "runs" if outcome == "it runs" else "does not run"
 
 
 PREDICTIONS = (
@@ -22,9 +20,9 @@ PREDICTIONS = (
         "four_doors/keras-door",
         'The total is float16. What does model.export(path, format="litert") do?',
         {
-            "refused": "it raises, as the converter does",
-            "answers": "it writes a file that counts",
-            "does not run": "it writes a file that the interpreter does not run",
+            "refused": "it raises an error as well",
+            "runs": "it writes a file that runs",
+            "does not run": "it writes a file that does not run",
         },
         why="Keras lets the converter use TensorFlow's own ops where there is no builtin. The "
         "converter then refuses nothing, and the interpreter has no kernels for these ops.",
@@ -49,22 +47,22 @@ QUIZ = (
         "Keras allowed Flex ops, and the model needs some.",
     ),
     QuizQuestion(
-        "four_doors/quiz-mode",
-        "A model needs its training mode on the device. Which door keeps it?",
+        "four_doors/quiz-setting",
+        "Which argument of Model.export keeps Flex ops out of the file?",
         {
-            "from_keras_model.": "It traces the model with training=False, and the file of the "
-            "lesson did not assign.",
-            "Model.export with the format litert.": "Keras traces with training=False there, too.",
-            "A SavedModel by Model.export(folder), and from_saved_model.": "The SavedModel is "
-            "traced as the model was built, and its file assigned.",
+            "None: Keras decides.": "The exercise has shown one.",
+            "allow_custom_ops=True": "This lets more in: ops that no runtime has.",
+            'target_spec={"supported_ops": [TFLITE_BUILTINS]}': "Keras hands it to the converter, "
+            "which then refuses an op without a builtin.",
         },
-        "A SavedModel by Model.export(folder), and from_saved_model.",
+        'target_spec={"supported_ops": [TFLITE_BUILTINS]}',
     ),
     QuizQuestion(
         "four_doors/quiz-same",
         "What do all four doors have in common, if a function comes with its owner?",
         {
-            "They freeze every variable.": "The total stayed a variable in every file: it counted.",
+            "They freeze every variable.": "The count of lesson 22, which came with its owner, "
+            "stayed a variable.",
             "They lead through a SavedModel.": "So the question at each door is whether the "
             "object can be saved whole.",
             "They refuse ops without a builtin.": "Three of them do.",
