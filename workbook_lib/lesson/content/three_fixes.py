@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING
-
 from workbook_lib.lesson.content import Card, Question, QuizQuestion
-
-if TYPE_CHECKING:
-    from varhandle.sandbox import Record
 
 FAMILIES = {
     "unsupported-variable-update": "part-why",
@@ -17,29 +11,7 @@ FAMILIES = {
     "custom-op-missing": "fixes-why",
 }
 
-
-def named_first(record: Record) -> str:
-    """Say which op a refusal names first; nothing where the converter gave a file."""
-    found = re.search(r"'(tf\.\w+)' op is neither", record.message)
-    return "" if record.ok else found[1] if found else record.message
-
-
 PREDICTIONS = (
-    Question(
-        "three_fixes/a-part",
-        "What does the converter say to this model?",
-        {
-            "": "nothing: it converts",
-            "tf.VarHandleOp": "it refuses, and names VarHandleOp first",
-            "tf.ResourceStridedSliceAssign": "it refuses, and names the update first",
-        },
-        why="There is no builtin op that assigns a part of a variable. An op that has no place "
-        "takes the variable with it, so the whole chain is listed in its order, and that begins "
-        "with the handle.",
-        key_of=named_first,
-        debrief="Many say that it converts, since float32 did in lesson 11. Those who say that it "
-        "is refused expect the culprit on the first line. Ask: which op makes the others possible?",
-    ),
     Question(
         "three_fixes/how-many-run",
         "How many of the three give a file that the interpreter here runs?",
@@ -59,8 +31,8 @@ QUIZ = (
         {
             "The Flex delegate.": "The file asks for TensorFlow's own ops, and "
             "only a runtime that links Flex has them.",
-            "The weights of the model.": "They are in the file. What lacks a kernel is the op.",
-            "The setting allow_custom_ops.": "It writes an op for which you must write the "
+            "The weights.": "They are in the file. What lacks a kernel is the op.",
+            "allow_custom_ops.": "It writes an op for which you must write the "
             "kernel yourself, so the file would be refused as well.",
         },
         "The Flex delegate.",
@@ -72,7 +44,7 @@ QUIZ = (
         {
             "The dtype.": "The builtin ops for variables take float32. Look for the "
             "op in the list that is not about every variable.",
-            "The handle of the variable.": "Every variable has a handle. It "
+            "The handle.": "Every variable has a handle. It "
             "is listed first because it comes first in the graph.",
             "The update.": "ResourceScatterNdUpdate is the one without a "
             "builtin, and the others are listed with it. Assign the whole value.",
@@ -86,8 +58,7 @@ QUIZ = (
             "No builtin variable is int8.": "Then assign would be refused as well.",
             "No builtin op adds plain int8.": "assign_add reads, adds and assigns. The "
             "list of ops has one entry, and that is the addition.",
-            "assign_add assigns a part of the variable.": "It assigns the whole value, as assign "
-            "does.",
+            "assign_add assigns a part.": "It assigns the whole value, as assign does.",
         },
         "No builtin op adds plain int8.",
     ),
