@@ -23,6 +23,8 @@ RIGHT = {
     "step": "self.count.assign_add([1])",
     "rows": "tf.identity(self.count)",
 }
+ONES = "self.count.assign_add(tf.ones_like(self.count))"
+"""As the stub has it."""
 
 
 def counter(**changes):
@@ -33,6 +35,9 @@ def counter(**changes):
     "changes",
     [
         {},
+        {"step": ONES},
+        {"step": ONES, "count": "tf.Variable(0, dtype=tf.int64)"},
+        {"step": ONES, "count": "tf.Variable(np.zeros(1, int))"},
         {"rows": "tf.cast(self.count, tf.float32)"},
         {"count": "tf.Variable(0)", "step": "self.count.assign_add(1)"},
         {"count": "tf.Variable([0], dtype=tf.int64)"},
@@ -53,6 +58,9 @@ def test_ways_to_count(outcome, changes):
     ("changes", "told"),
     [
         ({"count": "tf.Variable([0.0])", "step": "self.count.assign_add([1.0])"}, "right for"),
+        ({"count": "tf.Variable([0.0])", "step": ONES}, "right for"),
+        ({"count": "tf.Variable([1])", "step": ONES}, "After 1 rows it says 2"),
+        ({"count": "tf.Variable([0], dtype=tf.int8)", "step": ONES}, "stops at tf.AddV2"),
         (
             {"step": "self.count.assign(tf.cast(tf.cast(self.count, tf.float32) + 1, tf.int32))"},
             "a float stand anywhere",

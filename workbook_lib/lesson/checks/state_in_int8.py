@@ -23,9 +23,8 @@ def count(module_class: Any) -> str:
 
     1. Which tensors did calibration give a scale to? Look at the dtype of a count that is none of
        them.
-    2. `tf.Variable([0], name="count")` is of dtype int32.
-    3. `assign_add` takes a number of the variable's own dtype. Return the count beside `ink`, under
-       the name `rows`.
+    2. `tf.ones_like` gives a 1 of the variable's own dtype, so only the first value decides.
+    3. `tf.Variable([0.0])` is of dtype float32. What is `tf.Variable([0])`?
     """
     module = make_module(module_class, "step")
     if getattr(module, "count", None) is ...:

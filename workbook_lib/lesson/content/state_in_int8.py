@@ -8,16 +8,6 @@ FAMILIES = {"quantised-state": "int8"}
 
 PREDICTIONS = (
     Question(
-        "state_in_int8/forty",
-        "Calibrated with 40 rows, the file now reads 100. What does it count?",
-        {40: "about 40", 100: "about 100", 255: "about 255"},
-        why="Calibration met counts up to 40, so the range of the count ends there. 40 + 1 has no "
-        "integer of its own, and it stays 40.",
-        key_of=nearest(40, 100, 255),
-        debrief="Who chooses 255 knows that int8 has 256 values. Ask what one step of them is "
-        "worth: the scale decides, and the scale is made from what calibration saw.",
-    ),
-    Question(
         "state_in_int8/thousand",
         "Calibrated with 1,000 rows, the file reads 100. What does it count?",
         {0: "0", 40: "about 40", 100: "about 100"},
@@ -32,7 +22,7 @@ PREDICTIONS = (
 QUIZ = (
     QuizQuestion(
         "state_in_int8/quiz-step",
-        "A sum in int8 ranges up to 2,550, and 3 is added at each call. What becomes of it?",
+        "A sum in int8 ranges up to 2,550, and each call adds 3. What becomes of it?",
         {
             "It stays where it is.": "A step is 10, and 3 is less than half of it, so each "
             "addition is rounded away.",
@@ -44,26 +34,24 @@ QUIZ = (
         "It stays where it is.",
     ),
     QuizQuestion(
-        "state_in_int8/quiz-memory",
-        "Why does the memory of the reader still work in int8?",
+        "state_in_int8/quiz-range",
+        "A sum in int8 was calibrated up to 40, and goes on growing. What becomes of it?",
         {
-            "It is kept in float32.": "The variable is, and so is the count. What is computed with "
-            "them goes through int8.",
-            "tanh keeps it between -1 and 1.": "Calibration has seen its whole range, and it "
-            "stays there however many rows come.",
-            "It is assigned, and not added to.": "How the value gets into the variable makes no "
-            "difference: a sum that is assigned saturates as well.",
+            "It begins anew below zero.": "The integers of a program may wrap around. Those of a "
+            "quantized tensor are cut off at the end of the range.",
+            "It stays at 40.": "That is the last of its 256 values, and whatever lies beyond "
+            "becomes it.",
+            "It raises an error.": "Nothing is raised: 40 is a value like any other.",
         },
-        "tanh keeps it between -1 and 1.",
+        "It stays at 40.",
     ),
     QuizQuestion(
         "state_in_int8/quiz-count",
-        "You design a model that counts its calls, and will be quantized. How do you keep the "
-        "count?",
+        "Where does a model that will be quantized count its calls?",
         {
             "In a float32 variable.": "The converter gives the sum a scale, as it does with "
             "every float tensor.",
-            "In a float32 variable, with a long calibration.": "A wide range has coarse steps, "
+            "In one with a long calibration.": "A wide range has coarse steps, "
             "and then a small addition is lost.",
             "In an int32 variable.": "Calibration gives scales to float tensors. An integer "
             "is computed as it is.",
@@ -73,7 +61,7 @@ QUIZ = (
 )
 
 CARD = Card(
-    symptom="An int8 file is right for some calls. Then its state stands still, or drifts away.",
+    symptom="An int8 file is right for some calls. Then its state stands still.",
     cause="The sum has the range that calibration saw, in 255 steps. Beyond its end nothing is "
     "added, and what is less than half a step is lost.",
     cure='self.count = tf.Variable([0], name="count")  # counts in int32\n'
