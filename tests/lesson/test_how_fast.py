@@ -1,95 +1,91 @@
-"""Lesson 29: answers to its exercise, and the cure of its card."""
+"""Lesson 29: answers to its exercise, what the runtime says to them, and the cure of its card."""
 
 import numpy as np
 import pytest
+from ai_edge_litert.compiled_model import CompiledModel, CpuOptions, HardwareAccelerator, Options
 from lesson_cards import run_cure
 from notebook_cells import assert_says
 
-BYTES = """
-    def tensor_bytes(interpreter):
-        details = interpreter.get_tensor_details()
-        return {}
-"""
+from workbook_lib.lesson.checks.how_fast import _PAIRS, _half_sum
+
+EXERCISE = "how_fast/tells"
+FORCE_FP16 = 4
+
+
+def answer(expression):
+    return f"def tells(first, second):\n    return {expression}"
 
 
 @pytest.mark.parametrize(
     ("expression", "told"),
     [
-        ('sum(int(np.prod(one["shape"])) for one in details)', "counts the elements"),
-        ('sum(4 * int(np.prod(one["shape"])) for one in details)', "An int8 takes one"),
-        ('int(np.prod(details[0]["shape"])) * 4', "weighs one tensor"),
-        (
-            'sum(int(np.prod(one["shape"])) * np.dtype(one["dtype"]).itemsize'
-            ' for one in details if len(one["shape"]))',
-            "has one element",
-        ),
-        ("sum(one['shape'].nbytes for one in details)", "was expected"),
-        ("sum(int(np.sum(one['shape'])) * 4 for one in details)", "was expected"),
-        (
-            "max(int(np.prod(one['shape'])) * np.dtype(one['dtype']).itemsize for one in details)",
-            "weighs one tensor",
-        ),
-        (
-            "sum(int(np.prod(one['shape'])) * np.dtype(one['dtype']).itemsize for one in"
-            " details[:-1])",
-            "two of three",
-        ),
-        (
-            "sum(int(np.prod(one['shape_signature'])) * np.dtype(one['dtype']).itemsize"
-            " for one in details)",
-            "was expected",
-        ),
-        (
-            "sum(8 * int(np.prod(one['shape'])) * np.dtype(one['dtype']).itemsize"
-            " for one in details)",
-            "was expected",
-        ),
-        (
-            "sum(int(np.prod(one['shape'])) * np.dtype(one['dtype']).itemsize"
-            " for one in details) // 1024",
-            "was expected",
-        ),
-        ("str(sum(interpreter.get_tensor(one['index']).nbytes for one in details))", "one whole"),
-        (
-            "sum(int(np.prod(one['shape'][1:])) * np.dtype(one['dtype']).itemsize"
-            " for one in details)",
-            "was expected",
-        ),
-        ("len(details)", "was expected"),
-        ('[one["shape"] for one in details]', "one whole number"),
-        ("True", "one whole number"),
-        ("0.5", "one whole number"),
-        (
-            "sum(int(np.prod(one['shape'])) * np.dtype(one['dtype']).itemsize for one in"
-            " interpreter.get_input_details() + interpreter.get_output_details())",
-            "weighs two of three",
-        ),
-        (
-            "sum(int(np.prod(one['shape'])) * np.dtype(details[0]['dtype']).itemsize"
-            " for one in details)",
-            "a dtype of its own",
-        ),
+        ("np.float16(first) + np.float16(second) == np.float32(first) + np.float32(second)",
+         "the other way round"),
+        ("np.float16(first) != first or np.float16(second) != second", "False of every pair"),
+        ("np.float32(first) + np.float32(second) != first + second", "False of every pair"),
+        ("np.float16(first) + np.float16(second) != np.float16(first + second)",
+         "False of every pair"),
+        ("np.float16(np.float32(first) + np.float32(second)) is not np.float32(first + second)",
+         "True of every pair"),
+        ("True", "True of every pair"),
+        ("first + second == 2049", "Of 1024 and 0.5 it says False"),
+        ("first + second > 2048", "Of 2048 and 2 it says True"),
+        ("abs(first + second) > 2048", "Of 2048 and 2 it says True"),
+        ("(first + second) % 2 == 1", "Of 1024 and 1 it says True"),
+        ("first + second != int(first + second)", "Of 2048 and 1 it says False"),
+        ("max(first, second) >= 2048", "Of 2048 and 2 it says True"),
+        ("np.float16(abs(first) + abs(second)) != np.float32(abs(first) + abs(second))",
+         "Of -2048 and 1 it says True"),
+        ("np.float16(first) - np.float16(second) != np.float32(first) - np.float32(second)",
+         "Of 2048 and 1 it says False"),
+        ("np.float16(first + second) != first + second", "takes a Python number"),
+        ("np.float16(first) + np.float16(second)", "True or False"),
+        ("'yes'", "True or False"),
+        ("abs(np.float16(first + second) - (first + second))", "True or False"),
     ],
-)
-def test_wrong_weights_of_tensors(outcome, expression, told):
-    assert_says(outcome("how_fast/tensor-bytes", BYTES.format(expression)), told)
+)  # fmt: skip
+def test_sums_that_do_not_tell(outcome, expression, told):
+    assert_says(outcome(EXERCISE, answer(expression)), told)
 
 
 @pytest.mark.parametrize(
     "expression",
     [
-        'sum(np.zeros(one["shape"], one["dtype"]).nbytes for one in details)',
-        'sum(interpreter.get_tensor(one["index"]).nbytes for one in details)',
-        'sum(np.prod(list(one["shape"])) * one["dtype"]().itemsize for one in details)',
+        "np.float16(first + second) != np.float32(first + second)",
+        "bool(np.add(first, second, dtype=np.float16) - np.float64(first + second))",
+        "not np.isclose(np.float32(np.float16(first + second)), first + second, rtol=0)",
+        "float(np.sum(np.array([first, second], 'float16'))) != sum((first, second))",
     ],
 )
-def test_weighed_otherwise_is_as_good(outcome, expression):
-    assert_says(outcome("how_fast/tensor-bytes", BYTES.format(expression)), "", "right")
+def test_told_otherwise_is_as_good(outcome, expression):
+    assert_says(outcome(EXERCISE, answer(expression)), "any runtime", "right")
 
 
-def test_weights_of_tensors_that_raise(outcome):
-    source = BYTES.format('sum(one["nbytes"] for one in details)')
-    assert outcome("how_fast/tensor-bytes", source).status == "raised"
+def test_an_answer_that_raises(outcome):
+    source = answer("first.float16 + second.float16 != first + second")
+    assert_says(outcome(EXERCISE, source), "AttributeError", "raised")
+
+
+def test_the_runtime_adds_the_pairs_of_the_check_as_it_says(tf):
+    """A file that adds, run by XNNPACK in float32 and, by its flag, in float16."""
+    ones = tf.keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")
+    model = tf.keras.Sequential([tf.keras.Input([2], name="x"), ones])
+    content = tf.lite.TFLiteConverter.from_keras_model(model).convert()
+
+    def add(pair, **options):
+        cpu = CpuOptions(num_threads=1, **options)
+        options = Options(hardware_accelerators=HardwareAccelerator.CPU, cpu_options=cpu)
+        opened = CompiledModel.from_buffer(content, options=options)
+        (source,), (target,) = opened.create_input_buffers(0), opened.create_output_buffers(0)
+        source.write(np.float32([pair]))
+        opened.run_by_index(0, [source], [target])
+        return float(target.read(1, np.float32)[0])
+
+    for pair in _PAIRS:
+        assert [float(np.float16(number)) for number in pair] == list(pair)
+        assert add(pair) == sum(pair)
+        assert add(pair, xnnpack_flags=FORCE_FP16) == _half_sum(*pair)
+    assert 3 < sum(_half_sum(*pair) != sum(pair) for pair in _PAIRS) < len(_PAIRS) - 3
 
 
 def test_the_cure_of_the_card_keeps_packed_weights(tf, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""Lesson 29: where the time and the memory go."""
+"""Lesson 29: where the time goes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from workbook_lib.lesson.content import Card, Question, QuizQuestion
 PREDICTIONS = (
     Question(
         "how_fast/adding",
-        "What does the file answer, as it is and with that flag?",
+        "What does it answer, as it is and with that flag?",
         {
             (2049, 2049): "2049 both times: DEQUANTIZE makes it float32",
             (2049, 2048): "2049, and 2048 with the flag",
@@ -39,14 +39,13 @@ QUIZ = (
         "how_fast/quiz-median",
         "Why the median of many runs, after a warm-up?",
         {
-            "A single run may have met another program, or an empty cache.": "A shared machine "
-            "slows single runs down, and the first runs are always slower.",
-            "The mean of many runs cannot be computed in Python.": "It can, and one run that was "
-            "interrupted moves it far.",
-            "The runtime makes a file faster with every run.": "After the first runs nothing more "
-            "is learned or packed.",
+            "A single run may have been interrupted.": "A shared machine slows single runs down, "
+            "and the first runs are always slower.",
+            "Python has no mean.": "It has, and one run that was interrupted moves it far.",
+            "The runtime learns with every run.": "After the first runs nothing more is packed, "
+            "and nothing is learned.",
         },
-        "A single run may have met another program, or an empty cache.",
+        "A single run may have been interrupted.",
     ),
     QuizQuestion(
         "how_fast/quiz-cache",
