@@ -14,6 +14,24 @@ def operators_of(content, op):
     return [n for n, one in enumerate(model.subgraphs[0].operators) if op_name(model, one) == op]
 
 
+def edited(content, op, change):
+    """Return a file whose only operator of an op was changed: ``change(model, operator)``."""
+    model = unpack(content)
+    (operator,) = [o for o in model.subgraphs[0].operators if op_name(model, o) == op]
+    change(model, operator)
+    return pack(model)
+
+
+def with_options(**values):
+    """Return what ``edited`` takes to give an operator other options."""
+
+    def change(_, operator):
+        operator.builtinOptions = copy.copy(operator.builtinOptions)
+        vars(operator.builtinOptions).update(values)
+
+    return change
+
+
 def with_changed_weight(content, number, place=0):
     """Return a file in which one float of an operator's weights is another."""
     model = unpack(content)

@@ -1,26 +1,9 @@
 """Public reports of answers that differ, rebuilt: the op is named at which each thread ended."""
 
-import copy
-
 import numpy as np
+from planted_faults import edited, with_options
 
 from varhandle import locate
-from varhandle.tflite.flatbuffer import op_name, pack, unpack
-
-
-def edited(content, op, change):
-    model = unpack(content)
-    (operator,) = [o for o in model.subgraphs[0].operators if op_name(model, o) == op]
-    change(model, operator)
-    return pack(model)
-
-
-def with_options(**values):
-    def change(_, operator):
-        operator.builtinOptions = copy.copy(operator.builtinOptions)
-        vars(operator.builtinOptions).update(values)
-
-    return change
 
 
 def test_a_factor_fused_along_the_wrong_axis(saved_and_converted):

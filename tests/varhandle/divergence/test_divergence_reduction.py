@@ -8,18 +8,22 @@ import sys
 import numpy as np
 import pytest
 from planted_faults import (
+    edited,
     operators_of,
     with_changed_weight,
+    with_options,
     with_renamed_output,
     without_bias,
     without_operators,
 )
 from printed_code import ran
 
-from varhandle import locate
+from varhandle import locate, quantize
 from varhandle.cli import main
 from varhandle.divergence import reduction
+from varhandle.divergence.file_trace import dequantized
 from varhandle.divergence.reduction import CannotReduceError
+from varhandle.tflite.flatbuffer import unpack
 
 
 def run_bare(folder):
@@ -165,15 +169,99 @@ def test_what_has_no_twin_is_reduced_too(tf, saved_and_converted, wrong_converte
     np.testing.assert_allclose(expected, sound, rtol=1e-5)
 
 
-def test_what_a_sum_goes_over_is_kept(tf, saved_and_converted, wrong_converter):
-    """All axes have one size, and only those of the output can be cut without another answer."""
-    weights = np.random.default_rng(1).normal(size=(4, 4)).astype(np.float32)
-    path, content = saved_and_converted(lambda x: {"y": x @ weights}, [1, 4])
-    wrong = with_changed_weight(content, *operators_of(content, "FULLY_CONNECTED"))
+def _normal(*shape):
+    return np.random.default_rng(1).normal(size=shape).astype(np.float32)
+
+
+def _values(reduced):
+    return reduced.case.calls, reduced.measured.expected, reduced.measured.got
+
+
+_SUMS = {
+    "FULLY_CONNECTED": (lambda tf, x, w: x @ w, [3, 8], _normal(8, 8)),
+    "BATCH_MATMUL": (lambda tf, x, w: x @ w, [2, 3, 8], _normal(2, 8, 5)),
+    "CONV_2D": (
+        lambda tf, x, w: tf.nn.conv2d(x, w, 1, "VALID"),
+        [1, 9, 9, 4],
+        _normal(3, 3, 4, 4),
+    ),
+    "CONV_2D with a stride": (
+        lambda tf, x, w: tf.nn.conv2d(x, w, 2, "SAME"),
+        [1, 9, 9, 4],
+        _normal(3, 3, 4, 6),
+    ),
+    "DEPTHWISE_CONV_2D": (
+        lambda tf, x, w: tf.nn.depthwise_conv2d(x, w, [1, 1, 1, 1], "VALID"),
+        [1, 7, 7, 6],
+        _normal(3, 3, 6, 1),
+    ),
+    "DEPTHWISE_CONV_2D with two outputs a channel": (
+        lambda tf, x, w: tf.nn.depthwise_conv2d(x, w, [1, 2, 2, 1], "SAME"),
+        [1, 7, 7, 6],
+        _normal(3, 3, 6, 2),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", _SUMS)
+def test_what_a_sum_goes_over_is_cut_without_a_twin_too(
+    tf, saved_and_converted, wrong_converter, tmp_path, name
+):
+    """Of all sums one product is left, with the weight that is at fault."""
+    compute, shape, weights = _SUMS[name]
+    op = name.partition(" ")[0]
+    path, content = saved_and_converted(lambda x: {"y": compute(tf, x, weights) + 0.25}, shape)
+    wrong = with_changed_weight(content, *operators_of(content, op))
     reduced = locate(path, wrong_converter(wrong)).reduce()
-    ((x,),), (expected,) = reduced.case.calls, reduced.measured.expected
-    assert (x.shape, expected.shape) == ((1, 4), (1, 1))
-    assert np.isclose(x @ weights, expected, rtol=1e-5).any()
+    reduced.write(tmp_path / "out")
+    assert "DIFFERS" in run_bare(tmp_path / "out").stdout
+    ((x,),), (expected,), (got,) = _values(reduced)
+    assert (x.size, expected.size, got.size) == (1, 1, 1)
+    bias = 0.25 if op != "BATCH_MATMUL" else 0.0  # that has none, and an ADD comes after it
+    product = expected.item() - bias
+    assert got.item() - bias == pytest.approx(3 * product + x.item(), rel=1e-5)  # 3 * w + 1
+    assert np.isclose(weights * x, product, rtol=1e-5).any()
+
+
+def test_a_sum_of_integers_is_cut_too(tf, save_module, wrong_converter, tmp_path):
+    """The model has its weights in a variable, and takes the numbers that the integers are."""
+    kernel, images = _normal(3, 3, 4, 8), _normal(20, 1, 6, 6, 4)
+
+    class Convolution(tf.Module):
+        def __init__(self):
+            self.kernel = tf.Variable(kernel)
+
+        @tf.function(input_signature=[tf.TensorSpec([1, 6, 6, 4], name="x")])
+        def __call__(self, x):
+            return {"y": tf.nn.conv2d(x, self.kernel, 1, "SAME")}
+
+    def change(model, operator):
+        buffer = model.buffers[model.subgraphs[0].tensors[operator.inputs[1]].buffer]
+        buffer.data = np.array(buffer.data)
+        buffer.data[5] ^= 0x60  # a third to a half of what 8 bits hold, up or down
+
+    path = save_module(Convolution())
+    content = quantize(path, "int8", list(images)).content
+    wrong = wrong_converter(edited(content, "CONV_2D", change))
+    reduced = locate(path, wrong, inputs={"x": images}).reduce()
+    reduced.write(tmp_path / "out")
+    assert "DIFFERS" in run_bare(tmp_path / "out").stdout
+    ((x,),), (expected,), _ = _values(reduced)
+    file = unpack(reduced.case.content)
+    held = file.subgraphs[0].tensors[file.subgraphs[0].inputs[0]]
+    assert (x.dtype, x.size, expected.size) == (np.int8, 1, 1)
+    assert np.isclose(dequantized(x, held) * kernel, expected, rtol=1e-5).any()
+
+
+def test_an_axis_is_cut_only_where_the_model_has_the_same(tf, saved_and_converted, wrong_converter):
+    """Of a transposed product of two inputs, one row and column would show no difference."""
+    path, content = saved_and_converted(lambda x: {"y": tf.sin(x) @ tf.cos(x)}, [2, 8, 8])
+    wrong = edited(content, "BATCH_MATMUL", with_options(adjY=True))
+    reduced = locate(path, wrong_converter(wrong)).reduce()
+    ((x, y),), (expected,), (got,) = _values(reduced)
+    assert max(*x.shape, *y.shape) == 2
+    np.testing.assert_allclose(expected, x @ y, rtol=1e-5)
+    np.testing.assert_allclose(got, x @ y.transpose(0, 2, 1), rtol=1e-5)
 
 
 def _dies(case, seconds):

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import copy
+import itertools
+import operator
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
-from varhandle.divergence.file_trace import FileTrace
+from varhandle.divergence.file_trace import (
+    FileTrace,
+    dequantized,
+    scales_of,
+    zero_points_of,
+)
+from varhandle.divergence.model_trace import ModelPart
 from varhandle.tflite.flatbuffer import compact, decode, has_data, indices, op_name, pack, unpack
 from varhandle.tflite.variable_values import VariableKey, constant_value
 
@@ -97,8 +106,8 @@ class OpenedCut:
         given, numbers = indices(main.inputs), indices(main.inputs)
         held: list[schema.TensorT] = []
         if one_op:
-            (operator,) = main.operators
-            numbers = indices(operator.inputs)
+            (only,) = main.operators
+            numbers = indices(only.inputs)
         else:
             for subgraph in self.model.subgraphs:
                 buffers = [self.model.buffers[tensor.buffer] for tensor in subgraph.tensors]
@@ -165,3 +174,175 @@ def sliced(value: Array, axes: Mapping[int, Sequence[int]]) -> Array:
     for axis, kept in axes.items():
         value = np.take(value, kept, axis)
     return value
+
+
+@dataclass(frozen=True, eq=False)
+class Whole:
+    """What a smaller file was cut out of, of which it is known what it should give.
+
+    The smaller file is right where it gives just what this one gives somewhere in its output, when
+    what it is fed is this one's inputs in part. The rest of them stays as it was; or it is 0, where
+    TensorFlow computes what is expected. What an op adds up over an axis is then as if the axis had
+    ended, and the model has to take the axis in the same way: see ``_is_alike``.
+
+    Attributes:
+        content: The file.
+        calls: What it is fed in each call, as it lies in memory.
+        expected: What it should give in each call.
+        part: What computes that in the model, where it is known.
+        kept: Which input -> axis -> its indices that the smaller file is fed.
+    """
+
+    content: bytes
+    calls: Sequence[Sequence[Array]]
+    expected: Sequence[Array]
+    part: ModelPart | None = None
+    kept: Slices = field(default_factory=dict)
+
+    def smaller(self, slices: Slices) -> Whole:
+        """Return the same for a file that is fed some indices of those that it was fed before."""
+        kept = {number: dict(axes) for number, axes in self.kept.items()}
+        for number, axes in slices.items():
+            before = kept.setdefault(number, {})
+            for axis, places in axes.items():
+                had = before.get(axis, range(self.calls[0][number].shape[axis]))
+                before[axis] = [had[place] for place in places]
+        return replace(self, kept=kept)
+
+    def sound(self, file: FileTrace, calls: Sequence[Sequence[Array]]) -> Sequence[Array]:
+        """Return what a smaller file should give in some calls.
+
+        ``ValueError`` if it gives something that this file does not give anywhere, in these calls
+        or in others.
+        """
+        whole, part = FileTrace(self.content), self.part
+        if file.content == self.content:
+            return self.expected if part is None else [part(_real(whole, calls[0]))]
+        small: list[Array] = []
+        mine: list[list[Array]] = []
+        theirs: list[list[Array]] = []
+        for draw in range(_DRAWS):
+            file.reopen()
+            whole.reopen()
+            for values, held in zip(calls, self.calls, strict=True):
+                full = self._filled(values, held) if not draw else _drawn(whole, held, draw)
+                file.run([full[n][self._places(n)] for n in range(len(full))])
+                small.append(np.array(file.results()[0]))
+                variants, answers = self._variants(whole, full), []
+                for variant in variants:
+                    whole.run(variant)
+                    answers.append(np.array(whole.results()[0]))
+                mine.append(answers)
+                if part is not None:
+                    sound = (part(_real(whole, variant)) for variant in variants)
+                    theirs.append([one.reshape(answers[0].shape) for one in sound])
+        window = _window(list(zip(small, (first for first, *_ in mine), strict=True)))
+        if part is None:
+            (shape,) = {first.shape for first, *_ in mine}
+            return [value.reshape(shape)[window] for value in self.expected]
+        if not _is_alike(mine, theirs, window):
+            raise ValueError("the model takes another axis")
+        return [theirs[0][0][window]]
+
+    def _places(self, number: int) -> Any:
+        """Return what an input's array is indexed with to have the smaller file's."""
+        axes, shape = self.kept.get(number, {}), self.calls[0][number].shape
+        return np.ix_(*(axes.get(n, range(size)) for n, size in enumerate(shape)))
+
+    def _filled(self, values: Sequence[Array], held: Sequence[Array]) -> list[Array]:
+        """Return what this file is fed where the smaller one is fed some values."""
+        found = [np.array(value) for value in held]
+        for number, value in enumerate(values):
+            found[number][self._places(number)] = value
+        return found
+
+    def _variants(self, whole: FileTrace, full: Sequence[Array]) -> list[list[Array]]:
+        """Return the inputs with the rest of all of them at 0, of each alone, and of none."""
+        if self.part is None:
+            return [list(full)]
+        blank = list(full)
+        for number, tensor in enumerate(_fed(whole)):
+            zero = 0 if scales_of(tensor) is None else zero_points_of(tensor)[0]
+            blank[number] = np.full_like(full[number], zero)
+            blank[number][self._places(number)] = full[number][self._places(number)]
+        cut = [number for number, axes in self.kept.items() if axes]
+        alone = [[*full[:n], blank[n], *full[n + 1 :]] for n in cut if len(cut) > 1]
+        return [blank, *alone, list(full)]
+
+
+_DRAWS = 4
+"""Times that a smaller file is compared with the whole: with its inputs, and with others."""
+
+
+def _fed(whole: FileTrace) -> list[schema.TensorT]:
+    return [whole.subgraph.tensors[tensor] for tensor in whole.inputs]
+
+
+def _real(whole: FileTrace, values: Sequence[Array]) -> list[Array]:
+    return list(map(dequantized, values, _fed(whole)))
+
+
+def _drawn(whole: FileTrace, held: Sequence[Array], draw: int) -> list[Array]:
+    """Return random numbers in the range of each input; indices and shapes as they are."""
+    random, found = np.random.default_rng(draw), list(held)
+    for number, (value, tensor) in enumerate(zip(held, _fed(whole), strict=True)):
+        reach = float(np.max(np.abs(value), initial=0.0)) or 1.0 if value.dtype.kind == "f" else 0
+        if scales_of(tensor) is not None:
+            found[number] = random.choice(value.ravel(), value.shape)
+        elif reach:
+            found[number] = random.uniform(-reach, reach, value.shape).astype(value.dtype)
+    return found
+
+
+def _is_alike(
+    mine: Sequence[Sequence[Array]], theirs: Sequence[Sequence[Array]], window: tuple[slice, ...]
+) -> bool:
+    """Whether the rest of the inputs matters to a file just where it does to the model.
+
+    Each has its answers to some variants of a call. Where an axis does not reach, its rest changes
+    nothing; and of two axes that are summed over together, either one's rest is as good as both.
+    """
+
+    def pattern(calls: Sequence[Sequence[Array]]) -> list[bool]:
+        variants = list(zip(*calls, strict=True))
+        return [
+            all(np.all(_same(a[window], b[window], a)) for a, b in zip(one, other, strict=True))
+            for one, other in itertools.combinations(variants, 2)
+        ]
+
+    return pattern(mine) == pattern(theirs)
+
+
+def _window(pairs: Sequence[tuple[Array, Array]]) -> tuple[slice, ...]:
+    """Return where in each larger array the smaller one stands: at the same place in all."""
+    (small, large), *_ = pairs
+    if small.ndim != large.ndim or any(map(operator.gt, small.shape, large.shape)):
+        raise ValueError("no part of the output has this shape")
+    starts = None
+    for place in np.linspace(0, small.size - 1, _LOOKS).astype(int) if small.size else ():
+        index = np.unravel_index(place, small.shape)
+        for one, other in pairs:
+            if starts is None:
+                ends = zip(index, other.shape, one.shape, strict=True)
+                part = other[tuple(slice(i, i + a - b + 1) for i, a, b in ends)]
+                starts = np.argwhere(_same(part, one[index], other))
+            else:
+                there = other[tuple((starts + index).T)]
+                starts = starts[_same(there, one[index], other)]
+    for start in () if starts is None else starts:
+        window = tuple(slice(s, s + n) for s, n in zip(start, small.shape, strict=True))
+        if all(np.all(_same(other[window], one, other)) for one, other in pairs):
+            return window
+    raise ValueError("no part of the output is the same")
+
+
+_LOOKS = 8
+"""Elements that are compared at all places at once."""
+
+
+def _same(one: Array, other: Any, whole: Array) -> Any:
+    """Say of each element whether it is the same, but for the order of a sum."""
+    if whole.dtype.kind != "f":
+        return np.asarray(one == other)
+    reach = float(np.max(np.abs(whole), initial=0.0, where=np.isfinite(whole)))
+    return np.isclose(one, other, 1e-5, 1e-6 * reach, equal_nan=True)

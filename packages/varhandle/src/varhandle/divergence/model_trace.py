@@ -8,7 +8,7 @@ keep their state from call to call. What a loop or a branch calls is such a grap
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -36,6 +36,38 @@ class ModelOp:
     op: str
     node: str
     inputs: tuple[str, ...]  # nodes, controls among them
+
+
+@dataclass(frozen=True)
+class ModelPart:
+    """What a model computes of some of its tensors, with its weights, as plain data.
+
+    Attributes:
+        graph_def: The serialized GraphDef, without variables.
+        given: The tensors that it is called with -> their shapes.
+        wanted: The tensor that it returns.
+    """
+
+    graph_def: bytes
+    given: Mapping[str, tuple[int, ...]]
+    wanted: str
+
+    def __call__(self, values: Sequence[Array]) -> Array:
+        """Return the tensor for values in the order of ``given``, of any shape of their sizes."""
+        session, graph = self._session
+        fed = {
+            name: np.reshape(value, shape).astype(
+                graph.get_tensor_by_name(name).dtype.as_numpy_dtype
+            )
+            for (name, shape), value in zip(self.given.items(), values, strict=True)
+        }
+        return np.asarray(session.run(self.wanted, fed))
+
+    @cached_property
+    def _session(self) -> tuple[Any, Any]:
+        import tensorflow as tf
+
+        return _opened(tf.compat.v1.GraphDef.FromString(self.graph_def))
 
 
 class ModelTrace:
@@ -96,6 +128,26 @@ class ModelTrace:
         """Make a call as far as a node; return what it takes, as TensorFlow's values."""
         return self._run.inputs_of(self.nodes[node], call)
 
+    def part(self, given: Mapping[str, tuple[int, ...]], wanted: str) -> ModelPart:
+        """Return what computes a tensor of others, by their names and shapes.
+
+        Variables hold what they hold now. ``ValueError`` if it takes something else as well.
+        """
+        reached = closure(
+            [wanted],
+            lambda name: (
+                _tensor_of(source)
+                for source in self.nodes[_node_of(name)].input
+                if name not in given and source[0] != "^"
+            ),
+        )
+        if wanted in given or not reached.keys() >= given.keys():
+            raise ValueError(f"{wanted} is not computed of these")
+        above = {_node_of(name) for name in reached.keys() - given.keys()}
+        if above & {*map(_node_of, self.arguments.values())}:
+            raise ValueError(f"{wanted} takes something else as well")
+        return _frozen(self._run, above, given, wanted)
+
     def callee(self, node: str, attribute: str, values: Sequence[Any]) -> ModelTrace:
         """Return the graph that a node calls, which takes some values.
 
@@ -155,6 +207,44 @@ class ModelTrace:
                     bits |= found.get(each, 0)
                 found[name] = bits
         return found
+
+
+def _frozen(
+    run: _Session | _Traced, names: Collection[str], given: Mapping[str, Any], wanted: str
+) -> ModelPart:
+    """Make a graph of some nodes of a model, with the values of its variables."""
+    import tensorflow as tf
+    from tensorflow.python.framework import convert_to_constants
+
+    cut = type(run.graph_def)(versions=run.graph_def.versions)
+    cut.library.CopyFrom(run.graph_def.library)
+    for node in run.graph_def.node:
+        if node.name in names:
+            copied = cut.node.add()
+            copied.CopyFrom(node)
+            copied.attr.pop("_class", None)  # it may name a node that is left out
+            del copied.input[:]
+            copied.input.extend(source for source in node.input if source[0] != "^")
+
+    def body(*fed: Any) -> Any:
+        graph = tf.compat.v1.get_default_graph()
+        for variable in run.held:  # what is captured of these becomes a constant
+            graph.watch_variable(variable)
+        taken = {f"{name}:0": one for name, one in run.handles.items() if name in names}
+        sources = {
+            name: graph.capture(one) if one.dtype == tf.resource else tf.constant(one.numpy())
+            for name, one in taken.items()
+        }
+        sources.update(zip(given, fed, strict=True))
+        return tf.graph_util.import_graph_def(
+            cut, input_map=sources, return_elements=[wanted], name="part"
+        )
+
+    specs = [tf.TensorSpec(shape, run.dtypes[name]) for name, shape in given.items()]
+    function = tf.function(body, autograph=False).get_concrete_function(*specs)
+    frozen = convert_to_constants.convert_variables_to_constants_v2(function)
+    fed = dict(zip((one.name for one in frozen.inputs), given.values(), strict=True))
+    return ModelPart(frozen.graph.as_graph_def().SerializeToString(), fed, frozen.outputs[0].name)
 
 
 def _node_of(tensor: str) -> str:
@@ -235,10 +325,8 @@ class _Traced:
         traced = tf.function(function, autograph=False)
         self._function = traced.get_concrete_function(*specs.values())
         self._made_of = function  # it keeps the variables alive
-        self.variables = {
-            id(one.handle): plain_name(one.name.split(":")[0])
-            for one in self._function.graph.variables
-        }
+        self.held = self._function.graph.variables
+        self.variables = {id(one.handle): plain_name(one.name.split(":")[0]) for one in self.held}
         inline = convert_to_constants._run_inline_graph_optimization
         flattened = with_inlined_calls(inline(self._function, False, False))
         self.graph_def = with_functional_loops(flattened)
@@ -250,13 +338,13 @@ class _Traced:
         with flat.as_default():
             tf.graph_util.import_graph_def(self.graph_def, name="")
         assigned = _assigned(self.graph_def)
-        self._handles = {
+        self.handles = {
             _node_of(name): handle
             for name, handle in zip(self._captured, self._function.captured_inputs, strict=True)
         }
         self.state = [  # a tensor is captured as well: the mean of a Keras Normalization, for one
             handle
-            for name, handle in self._handles.items()
+            for name, handle in self.handles.items()
             if name in assigned and handle.dtype == tf.resource
         ]
         self.outputs = {
@@ -272,6 +360,7 @@ class _Traced:
             if tensor.dtype not in (tf.resource, tf.variant) or tensor.name in given
         ]
         self.tensors = [tensor.name for tensor in found]
+        self.dtypes = {tensor.name: tensor.dtype for tensor in found}
         self._chunks = _chunks(found)
         self._functions = [self._fetching(self.graph_def, chunk) for chunk in self._chunks]
 
@@ -338,7 +427,7 @@ class _Traced:
         name = _node_of(source)
         while nodes[name].op == "Identity":
             name = _node_of(nodes[name].input[0])
-        return self._handles.get(name)
+        return self.handles.get(name)
 
 
 class _Session:
@@ -359,7 +448,10 @@ class _Session:
             if tensor.dtype.base_dtype.name not in ("resource", "variant")
         ]
         self.tensors = [tensor.name for tensor in found]
+        self.dtypes = {tensor.name: tensor.dtype.base_dtype for tensor in found}
         self._chunks = _chunks(found)
+        self.handles: dict[str, Any] = {}
+        self.held: Sequence[Any] = ()
         self.outputs: dict[str, str] = loaded.fetches
         self.arguments: dict[str, str] = {}
         self.variables: dict[int, str] = {}

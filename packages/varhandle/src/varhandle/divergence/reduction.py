@@ -22,7 +22,15 @@ import numpy.typing as npt
 from varhandle.display import printable
 from varhandle.divergence.case_folder import new_folder, write_case
 from varhandle.divergence.converter_fault import PartRun, smallest_fault
-from varhandle.divergence.cutting import OpenedCut, Slices, cut, sliced, taken, with_state
+from varhandle.divergence.cutting import (
+    OpenedCut,
+    Slices,
+    Whole,
+    cut,
+    sliced,
+    taken,
+    with_state,
+)
 from varhandle.divergence.file_trace import FileTrace, dequantized
 from varhandle.divergence.flat_graph import FlatGraph, flattened, write_part
 from varhandle.divergence.op_check import OpCheck
@@ -39,8 +47,8 @@ Array = npt.NDArray[Any]
 FILE, INPUTS, EXPECTED = "reduced.tflite", "inputs.npz", "expected.npz"
 
 
-_OUTPUT = -1  # the place of what a file gives, among those of what it takes and holds
-_ALL: Mapping[int, Sequence[int]] = {}
+_MOST_TOGETHER = 6
+"""Axes of two sizes, beyond which it is not tried which of them belong together."""
 
 
 class CannotReduceError(VarhandleError, ValueError):
@@ -56,12 +64,14 @@ class ReducedCase:
         calls: The inputs of each call, in the file's order, as they lie in memory.
         expected: What it should give in each call, in real values; none where it refuses the call.
         twin: A file that gives what is expected for the same inputs in real values, if there is.
+        whole: What the file was cut out of; ``None`` where there is a twin.
     """
 
     content: bytes
     calls: Sequence[Sequence[Array]]
     expected: Sequence[Array]
     twin: bytes | None = None
+    whole: Whole | None = None
 
 
 @dataclass(frozen=True)
@@ -81,8 +91,9 @@ class Measured:
 
 
 def measure(case: ReducedCase) -> Measured:
-    """Run a case, in a child process."""
+    """Run a case, in a child process; ``ValueError`` if it is no part of what it was cut out of."""
     file = FileTrace(case.content)
+    should = _sound(case, file)
     twin = FileTrace(case.twin) if case.twin else None
     check = OpCheck(file, None)
     (output,) = indices(file.subgraph.outputs)
@@ -93,12 +104,14 @@ def measure(case: ReducedCase) -> Measured:
             got.append(np.array(file.results()[0]))
         except RuntimeError as error:
             return Measured(case.expected, got, None, refusal=str(error))
+        if should is None:
+            raise ValueError("it takes what the whole refuses")
         if twin:
             tensors = [file.subgraph.tensors[tensor] for tensor in file.inputs]
             twin.run([dequantized(v, t) for v, t in zip(values, tensors, strict=True)])
             wanted = np.array(twin.results()[0])
-        elif number < len(case.expected):
-            wanted = case.expected[number]
+        elif number < len(should):
+            wanted = should[number]
         else:
             continue
         expected.append(wanted)
@@ -108,6 +121,18 @@ def measure(case: ReducedCase) -> Measured:
             scale = one.largest / one.share if 0 < one.share < np.inf else 0.0
             most = max(one.allowed * scale, STEPS * file.step(output))
     return Measured(expected, got, worst, most)
+
+
+def _sound(case: ReducedCase, file: FileTrace) -> Sequence[Array] | None:
+    """Return what a file without a twin should give; ``None`` where it refuses, or the whole."""
+    if case.whole is None:
+        return case.expected
+    try:
+        return case.whole.sound(file, case.calls)
+    except RuntimeError:
+        return None
+    finally:
+        file.reopen()
 
 
 def observe(
@@ -143,16 +168,26 @@ def observe(
     if refuses:
         last = [trace.raw(t) for t in fed]
         values.append([np.array(value) for value in last if value is not None])
-    case = ReducedCase(cut(trace, group, tensor), values, expected)
+    content = cut(trace, group, tensor)
+    whole = Whole(content, values, expected)
+    case = ReducedCase(content, values, expected, whole=whole)
+    kinds = [case]
+    if last_only and not refuses:
+        call = calls[first["call"] - 1]
+        part = made.part(call, tensor, fed)
+        kinds.insert(0, replace(case, whole=replace(whole, part=part)))
     twin = made.check.twin(op) if group == {op.number} else None
-    if twin is None or other is None:
-        return case
-    theirs = cut(other, {twin[1].number}, twin[1].outputs[list(op.outputs).index(tensor)])
-    paired = replace(case, twin=theirs)
+    if twin and other:
+        theirs = cut(other, {twin[1].number}, twin[1].outputs[list(op.outputs).index(tensor)])
+        kinds.insert(0, replace(case, twin=theirs, whole=None))
+    return next((one for one in kinds if _differs(one)), case)
+
+
+def _differs(case: ReducedCase) -> bool:
     try:
-        return paired if measure(paired).differs else case
-    except (RuntimeError, ValueError):  # the two take other inputs
-        return case
+        return measure(case).differs
+    except (RuntimeError, ValueError):  # it and its twin take other inputs
+        return False
 
 
 def _tensor_of(trace: FileTrace, first: Mapping[str, Any]) -> int:
@@ -163,10 +198,8 @@ def _tensor_of(trace: FileTrace, first: Mapping[str, Any]) -> int:
 class _Shrinking:
     """Makes a case smaller, step by step.
 
-    One operator beside its twin can be given anything. Of any other case it is only known what it
-    should give for the values that it was cut out with. So there, the same indices are kept of what
-    it takes, holds and should give, and only where the file's own answer is sliced just so: then
-    what it computes along these axes is the same for each index.
+    One operator beside its twin can be given anything. Of any other case, it is checked beside the
+    whole (``Whole``) that it was cut out of.
     """
 
     def __init__(
@@ -183,7 +216,7 @@ class _Shrinking:
         if self._measured is None or not self._measured.differs:
             return self.case, self.tries
         self._shrink_axes()
-        for place in self._shapes() if self._paired else ():
+        for place in self._shapes() if self._paired or _computes(self.case) else ():
             for plain in (np.zeros_like, np.ones_like, _rounded):
                 if self._take(self._with_value(place, plain)):
                     break
@@ -197,7 +230,10 @@ class _Shrinking:
                 tried = {group}
 
     def _groups(self) -> Iterator[frozenset[tuple[int, int]]]:
-        """Yield the axes that may belong together, as places and axes: those of one size first."""
+        """Yield the axes that may belong together, as places and axes.
+
+        They are of one size; or of two, as the channels of a depthwise convolution are.
+        """
         sizes: dict[int, list[tuple[int, int]]] = {}
         for place, shape in self._shapes().items():
             for axis, size in enumerate(shape):
@@ -205,8 +241,11 @@ class _Shrinking:
                     sizes.setdefault(size, []).append((place, axis))
         for size in sorted(sizes, reverse=True):
             axes = sizes[size]
-            for count in range(len(axes), 0, -1):
-                yield from map(frozenset, itertools.combinations(axes, count))
+            yield from map(frozenset, _some(axes))
+        for size, multiple in itertools.permutations(sorted(sizes), 2):
+            if multiple % size == 0 and len(sizes[size]) + len(sizes[multiple]) <= _MOST_TOGETHER:
+                for few, many in itertools.product(*map(_some, (sizes[size], sizes[multiple]))):
+                    yield frozenset((*few, *many))
 
     def _shapes(self) -> dict[int, tuple[int, ...]]:
         opened = self._open(self.case.content)
@@ -214,9 +253,6 @@ class _Shrinking:
         if self._paired:  # what nothing is known of, such as a state of the op, stays
             shapes = {n: shape for n, shape in shapes.items() if opened.constant(n) is not None}
         shapes |= {at: self._fed_shape(number) for at, number in opened.fed.items()}
-        if not self._paired and self.case.expected:
-            every = {value.shape for value in self.case.expected}
-            shapes[_OUTPUT] = every.pop() if len(every) == 1 else ()
         return shapes
 
     def _fed_shape(self, number: int) -> tuple[int, ...]:
@@ -227,61 +263,61 @@ class _Shrinking:
     def _halve(self, group: frozenset[tuple[int, int]]) -> bool:
         shapes = self._shapes()
         sizes = {shapes[place][axis] for place, axis in group}
-        size = sizes.pop()
-        if size < 2 or sizes:
+        size = min(sizes)
+        if size < 2 or any(one % size for one in sizes):
             return False
         half = size // 2
-        for kept in (range(half), range(half, size), range(size - 1)):
+        for start, stop in ((0, half), (half, size), (0, size - 1)):
             slices: dict[int, dict[int, list[int]]] = {}
             for place, axis in group:
-                slices.setdefault(place, {})[axis] = list(kept)
-            if self._take(self._sliced(slices), slices.get(_OUTPUT, {})):
+                times = shapes[place][axis] // size
+                slices.setdefault(place, {})[axis] = list(range(start * times, stop * times))
+            if self._take(self._sliced(slices)):
                 return True
         return False
 
     def _sliced(self, slices: Slices) -> ReducedCase:
         mine = self._open(self.case.content)
         calls = [list(values) for values in self.case.calls]
-        for number, place in {number: place for place, number in mine.fed.items()}.items():
+        fed = {number: slices.get(place, {}) for place, number in mine.fed.items()}
+        for number, axes in fed.items():
             for values in calls:
-                values[number] = sliced(values[number], slices.get(place, {}))
+                values[number] = sliced(values[number], axes)
         mine.slice(slices)
-        if not self._paired:
-            expected = [sliced(value, slices.get(_OUTPUT, {})) for value in self.case.expected]
-            return ReducedCase(mine.content(), calls, expected)
+        if self.case.whole:
+            return replace(
+                self.case, content=mine.content(), calls=calls, whole=self.case.whole.smaller(fed)
+            )
         twin = self._open(self.case.twin)
         twin.slice(slices)
         return ReducedCase(mine.content(), calls, (), twin.content())
 
     def _with_value(self, place: int, plain: Callable[[Array], Array]) -> ReducedCase | None:
         """Make the numbers of an input plain, but for those that are at fault."""
-        mine, twin = self._open(self.case.content), self._open(self.case.twin)
-        held, sound = mine.constant(place), twin.constant(place)
-        values = list(self.case.calls[0])
+        mine, values = self._open(self.case.content), list(self.case.calls[0])
+        held, fed = mine.constant(place), mine.fed.get(place)
         if held is None:
-            fed = mine.fed.get(place)
             if fed is None or values[fed].dtype.kind != "f":
                 return None
             values[fed] = plain(values[fed])
-        elif sound is None or held.dtype.kind != "f" or held.shape != sound.shape:
+            return replace(self.case, calls=[values])
+        if self.case.whole:  # the model has its own
             return None
-        else:
-            same = held == sound
-            mine.set_constant(place, np.where(same, plain(held), held))
-            twin.set_constant(place, np.where(same, plain(sound), sound))
+        twin = self._open(self.case.twin)
+        sound = twin.constant(place)
+        if sound is None or held.dtype.kind != "f" or held.shape != sound.shape:
+            return None
+        same = held == sound
+        mine.set_constant(place, np.where(same, plain(held), held))
+        twin.set_constant(place, np.where(same, plain(sound), sound))
         return ReducedCase(mine.content(), [values], (), twin.content())
 
     def _open(self, content: bytes | None) -> OpenedCut:
         assert content
         return OpenedCut(content, one_op=self._paired)
 
-    def _take(
-        self, smaller: ReducedCase | None, output: Mapping[int, Sequence[int]] = _ALL
-    ) -> bool:
-        """Go on with a case if it still differs in the same way.
-
-        ``output`` are the indices that are kept of what the file gives.
-        """
+    def _take(self, smaller: ReducedCase | None) -> bool:
+        """Go on with a case if it still differs in the same way."""
         if smaller is None or time.monotonic() > self._deadline:
             return False
         self.tries += 1
@@ -299,28 +335,27 @@ class _Shrinking:
             )
         ):
             return False
-        if not self._paired and not _same_slices(found.got, before.got, output):
-            return False
         self.case, self._measured = smaller, found
         return True
 
 
-def _same_slices(
-    got: Sequence[Array], before: Sequence[Array], output: Mapping[int, Sequence[int]]
-) -> bool:
-    wanted = [sliced(value, output) for value in before]
-    return len(got) == len(wanted) and all(
-        one.shape == other.shape and np.allclose(one, other, 1e-5, 1e-7, equal_nan=True)
-        for one, other in zip(got, wanted, strict=True)
-    )
+def _some(axes: Sequence[tuple[int, int]]) -> Iterator[tuple[tuple[int, int], ...]]:
+    """Yield all choices of some axes, the largest first."""
+    for count in range(len(axes), 0, -1):
+        yield from itertools.combinations(axes, count)
 
 
 def _rounded(value: Array) -> Array:
     return np.round(value, 1).astype(value.dtype)
 
 
+def _computes(case: ReducedCase) -> bool:
+    """Whether TensorFlow computes what is expected."""
+    return case.whole is not None and case.whole.part is not None
+
+
 def _measured(case: ReducedCase) -> Measured | None:
-    record = run_isolated(measure, case, timeout=60.0, tensorflow=False)
+    record = run_isolated(measure, case, timeout=60.0, tensorflow=_computes(case))
     return record.value if record.ok else None
 
 
@@ -338,7 +373,8 @@ def shrink(case: ReducedCase, seconds: float) -> tuple[ReducedCase, int]:
 
 def _shrunk(case: ReducedCase, seconds: float) -> tuple[ReducedCase, int]:
     """Make a case smaller: in one child, or in one for each try where an interpreter dies of it."""
-    record = run_isolated(shrink, case, seconds, timeout=seconds + 60.0, tensorflow=False)
+    task = shrink, case, seconds
+    record = run_isolated(*task, timeout=seconds + 60.0, tensorflow=_computes(case))
     if record.ok:
         smallest: tuple[ReducedCase, int] = record.value
         return smallest

@@ -19,7 +19,7 @@ from varhandle.divergence.file_trace import WITHOUT_VALUE, FileOp, FileTrace
 from varhandle.divergence.inside import Inside, look_inside
 from varhandle.divergence.inside_model import ModelSide, look_inside_model
 from varhandle.divergence.matching import CONTROL, Samples, TensorMatch, match_model, sample_file
-from varhandle.divergence.model_trace import ModelOp, ModelTrace
+from varhandle.divergence.model_trace import ModelOp, ModelPart, ModelTrace
 from varhandle.divergence.op_check import Fault, OpCheck
 from varhandle.divergence.tensor_difference import Difference, difference
 from varhandle.divergence.unseen_constants import unseen_change
@@ -121,11 +121,13 @@ class OpComparison:
         It ends before a call that the file refuses.
         """
         self._reopen()
-        model, match = self._open_model(), self.matches.get(tensor)
+        self._model = model = self._open_model()
+        match = self.matches.get(tensor)
         other = self.check.other
         pairs = self.check.tensor_pairs() if other else {}
         for call in self._calls[:count]:
             with contextlib.suppress(RuntimeError):
+                self._before = model.saved()
                 self._answer(self._file, call)
                 wanted = dict.fromkeys([match.node] if match else [], None)
                 wanted.update((name, value) for name, value in model(call) if name in wanted)
@@ -137,6 +139,30 @@ class OpComparison:
                 yield found
                 continue
             return
+
+    def part(self, call: Mapping[str, Any], tensor: int, fed: Sequence[int]) -> ModelPart | None:
+        """Return what computes a tensor of others in the model, in the call that was made last.
+
+        ``None`` where it is not known what in the model they are.
+        """
+        known = {entry: match.node for entry, match in self.matches.items()}
+        takes = self._file.input_names  # one that is quantized is matched with nothing
+        for mine, theirs in zip(takes, takes if set(takes) == set(call) else call, strict=True):
+            node = self._model.arguments.get(theirs, f"{theirs}:0")
+            known.setdefault(self._file.session.inputs[mine].index, node)
+        names = [known[one] for one in (*fed, tensor) if one in known]
+        if len(set(names)) < len(fed) + 1:
+            return None
+        try:
+            self._model.restore(self._before)
+            values = {name: value for name, value in self._model(call) if name in names}
+            self._model.restore(self._before)
+            given = {name: values[name].shape for name in names[:-1]}
+            found = self._model.part(given, names[-1])
+            made = found([values[name] for name in given])
+        except Exception:  # of TensorFlow: it is known no better without
+            return None
+        return found if difference(made, values[names[-1]]).agrees else None
 
     def _unseen(self, pairs: Mapping[int, Mapping[str, Any]]) -> dict[str, Any] | None:
         """Return the op that holds another constant than it should, where no value parts."""
