@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,9 +24,12 @@ from varhandle import CannotLocateError, locate, read_graph
 from varhandle.cli import main
 from varhandle.divergence.file_trace import FileTrace
 from varhandle.divergence.other_runs import first_without_looking
+from varhandle.divergence.tensor_difference import difference
 from varhandle.evaluate.parity import DELEGATES, PLAIN
 from varhandle.graph.signature_inference import infer_signature
 from varhandle.tflite.flatbuffer import op_name, pack, unpack
+
+INF, NAN, MOST = float("inf"), float("nan"), float(np.finfo(np.float32).max)
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +169,82 @@ def test_every_way_of_running_a_sound_file_is_told(total):
     assert set(found.other_runs) == {"plain kernels", "default delegates", "CompiledModel"}
     assert set(found.other_runs.values()) <= {"the same bits", "agrees"}
     assert found.other_runs["plain kernels"] == "the same bits"
+
+
+NOTHING = {
+    "a maximum": (lambda tf, x: tf.reduce_max(x[:, 4:], 1), False),
+    "a minimum": (lambda tf, x: tf.reduce_min(x[:, 4:], 1), False),
+    "a product": (lambda tf, x: tf.reduce_prod(x[:, 4:], 1), True),
+    "a mean": (lambda tf, x: tf.reduce_mean(x[:, 4:], 1), True),  # NaN on both sides
+    "an input handed through": (lambda tf, x: tf.identity(x), True),
+}
+
+
+@pytest.mark.parametrize("what", NOTHING)
+def test_an_output_that_no_op_makes_is_compared(tf, saved_and_converted, what):
+    function, same = NOTHING[what]
+    path, content = saved_and_converted(lambda x: {"y": function(tf, x)}, [3, 4])
+    found = locate(path, content)
+    told = found.as_dict()
+    check_form("locate", found)
+    assert (told["pairs"], len(told["outputs_without_op"])) == ([], 1)
+    assert (found.first is None) == same
+    # Where an input is handed through, CompiledModel reads what was in memory.
+    assert found.agrees == (same and "differs" not in found.other_runs.values())
+    assert (found.other_runs["CompiledModel"] == "differs") == ("input" in what)
+    assert "compared: 0 of 0 op outputs and 1 output that no op makes" in found.text()
+    assert found.html() and found.page()
+    if not same:
+        assert "the output" in found.line and "where the model has infinity" in found.line
+        assert (told["first"]["op"], told["first"]["number"]) == (None, -1)
+        with pytest.raises(ValueError, match="nothing to cut out"):
+            found.reduce()
+
+
+def test_where_nothing_was_compared_nothing_agrees(saved_and_converted):
+    found = locate(*saved_and_converted(lambda x: {"y": x * 2.0}, [3, 4]))
+    assert found.agrees
+    nothing = replace(found, pairs=(), outputs_without_op=())
+    assert not nothing.agrees
+    assert "nothing could be compared in 5 calls" in nothing.text()
+    assert not nothing.as_dict()["agrees"]
+
+
+@pytest.mark.parametrize("low", [-1e9, float(np.finfo(np.float32).min), float("-inf")])
+def test_a_softmax_of_a_mask_is_measured_by_what_is_not_masked(tf, saved_and_converted, low):
+    """Its inputs are large or infinite, and what it gives lies between 0 and 1."""
+    mask = tf.linalg.band_part(tf.ones([4, 4]), -1, 0) > 0
+    path, content = saved_and_converted(
+        lambda x: {"y": 5.0 * tf.nn.softmax(tf.where(mask, x, low))}, [4, 4]
+    )
+    model = unpack(content)
+    (number,) = operators_of(content, "SOFTMAX")
+    model.subgraphs[0].operators[number].builtinOptions.beta = 1.01
+    found = locate(path, pack(model))
+    assert found.first["op"] == "SOFTMAX"
+    assert locate(path, content).agrees
+
+
+@pytest.mark.parametrize(
+    ("got", "wanted", "agrees"),
+    [
+        ([1, INF], [1, INF], True),
+        ([1.1, INF], [1, INF], False),  # an infinity is no measure of what may be rounded
+        ([1.1, MOST], [1, MOST], False),
+        ([1, NAN], [1, NAN], True),
+        ([1, NAN], [1, 2], False),
+        ([1, 2], [1, NAN], False),
+        ([INF, 2], [-INF, 2], False),
+        ([], [], True),
+    ],
+)
+def test_what_is_no_number_agrees_only_with_itself(got, wanted, agrees):
+    found = difference(np.float32(got), np.float32(wanted), inputs=1.0)
+    assert found.agrees is agrees
+
+
+def test_integers_that_no_float_tells_apart_differ():
+    assert not difference(np.array([2**60 + 1]), np.array([2**60])).agrees
 
 
 def test_the_command_says_it_in_its_exit_code(net, tmp_path, capsys):

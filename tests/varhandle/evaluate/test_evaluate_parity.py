@@ -7,6 +7,7 @@ import pytest
 
 from varhandle.evaluate import parity
 from varhandle.evaluate.parity import DELEGATES, PLAIN, Parity, Run, check_parity
+from varhandle.sandbox import Record
 
 CALLS = [np.full(4, value, np.float32) for value in (1, 2, 3)]
 
@@ -175,6 +176,63 @@ def test_each_output_is_held_to_its_own_dtype(tf, converted):
 )
 def test_integers_and_shapes_are_exact_and_complex_numbers_are_not(got, wanted, same):
     assert parity._difference((got, 0.0), wanted, None)[0] is same
+
+
+INF, NAN, MOST = float("inf"), float("nan"), float(np.finfo(np.float32).max)
+
+
+@pytest.mark.parametrize(
+    ("got", "wanted", "note"),
+    [
+        ([1, NAN], [1, 2], "NaN or infinity where TensorFlow has numbers"),
+        ([1, INF], [1, 2], "NaN or infinity where TensorFlow has numbers"),
+        ([1, 2], [1, NAN], "numbers where TensorFlow has NaN or infinity"),
+        ([1, 2], [1, INF], "numbers where TensorFlow has NaN or infinity"),
+        ([1, -MOST], [1, INF], "numbers where TensorFlow has NaN or infinity"),
+        ([MOST, -MOST], [INF, -INF], "the largest number of its dtype where TensorFlow has inf"),
+        ([1, INF], [1, -INF], "another infinity, or NaN, than TensorFlow has"),
+        ([1, INF], [1, NAN], "another infinity, or NaN, than TensorFlow has"),
+        ([INF, NAN, -INF], [INF, NAN, -INF], ""),
+        ([1, 2], [1, 3], ""),
+    ],
+)
+def test_what_no_figure_tells_is_noted(got, wanted, note):
+    got, wanted = np.float32(got), np.float32(wanted)
+    agrees, largest, told = parity._difference((got, 0.0), wanted, None)
+    same = (got == wanted) | (np.isnan(got) & np.isnan(wanted))
+    assert agrees == bool(same.all())
+    assert told.startswith(note) if note else told == ""
+    numbers = np.isfinite(got) & np.isfinite(wanted)
+    assert (largest > 0) == bool((got[numbers] != wanted[numbers]).any())
+    assert np.isfinite(largest)
+
+
+@pytest.mark.parametrize(
+    ("got", "wanted", "largest"),
+    [
+        (np.array([5, 9]), np.array([5, 4]), 1.25),
+        (np.array([2**60 + 1]), np.array([2**60]), 2.0**-60),
+        (np.array([True]), np.array([False]), 1.0),
+        (np.array([-128], np.int8), np.array([127], np.int8), 255 / 127),
+        (np.array([0], np.uint8), np.array([255], np.uint8), 1.0),
+    ],
+)
+def test_integers_that_differ_have_a_figure(got, wanted, largest):
+    assert parity._difference((got, 0.0), wanted, None) == (False, pytest.approx(largest), "")
+
+
+def test_text_that_differs_is_noted():
+    agrees, largest, note = parity._difference((np.array([b"a"]), 0.0), np.array([b"b"]), None)
+    assert (agrees, largest) == (False, 0.0)
+    assert "no numbers" in note
+
+
+@pytest.mark.parametrize(("size", "notes"), [(0, 1), (3, 0)])
+def test_where_no_output_holds_a_value_nothing_was_compared(size, notes):
+    answers = [{"y": (np.zeros([2, size], np.float32), 0.0)}] * 2
+    wanted = [{"y": np.zeros([2, size], np.float32)}] * 2
+    run = parity.compare_run(PLAIN, Record("ok", answers), wanted, None)
+    assert [("nothing was compared" in note) for note in run.notes] == [True] * notes
 
 
 def test_bfloat16_is_a_float(tf):

@@ -34,7 +34,7 @@ FAMILY_IDS = {
 }
 
 #: It converts and runs, and nothing says a word: no log shows it.
-SILENT = {"lost-activation"}
+SILENT = {"lost-activation", "clamped-infinity"}
 
 #: What the programs do that belong to no family; those of a family stand in its own test.
 OF_NO_FAMILY = {

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from varhandle.display import Rich, code_html, counted, panel_html, printable, table_html
 from varhandle.extras import require
 from varhandle.facts.verdicts import MEANINGS, VERDICTS, Severity, Verdict
-from varhandle.families import code, lost_activation
+from varhandle.families import clamped_infinity, code, lost_activation
 from varhandle.families.base import Finding, Reading, in_order, inference_signature
 from varhandle.families.catalog import family, find
 from varhandle.formats import format_of, read_graph
@@ -257,10 +257,11 @@ def diagnose(
             own_code=own_code,
         )
     if location and not any(f.severity == "error" for f in decision.findings):
-        lost = lost_activation.of_difference(Reading(graph, chosen), location.first or {})
-        if lost is not None:
-            findings = in_order((*decision.findings, lost))
-            decision = decision._replace(findings=findings, other=())
+        reading, first = Reading(graph, chosen), location.first or {}
+        for each in (lost_activation, clamped_infinity):
+            if (seen := each.of_difference(reading, first)) is not None:
+                findings = in_order((*decision.findings, seen))
+                decision = decision._replace(findings=findings, other=())
     named = tuple(str(each) for each in imports)
     return Diagnosis(
         model=graph.source,

@@ -350,7 +350,9 @@ def _unexplained(graph: Graph, proof: Proof) -> str:
     runs = "; ".join(f"{run.kernels}: {run.verdict}" for run in proof.parity.runs)
     notes = sorted({note for run in proof.parity.runs for note in run.notes})
     largest = max(run.largest_difference for run in proof.parity.runs)
-    text = f"the file does not answer as TensorFlow ({runs}; largest difference {largest:.2g}"
+    if largest:  # none is told where no call was compared, or no number parts
+        notes.insert(0, f"largest difference {largest:.2g}")
+    text = f"the file does not answer as TensorFlow ({'; '.join([runs, *notes])})"
     curable = _curable(graph) if any(run.refusal for run in proof.parity.runs) else ""
     if is_fused_wrongly(proof):
         command = code.cure_command(graph.source, inference_signature(graph))
@@ -358,7 +360,7 @@ def _unexplained(graph: Graph, proof: Proof) -> str:
     if twice := fatal_shared_reads(proof):
         curable = _reads_once(graph, twice)
     cause = curable or "no failure that the tool knows explains it"
-    return f"{text}{'; ' if notes else ''}{'; '.join(notes)}), and {cause}"
+    return f"{text}, and {cause}"
 
 
 def _reads_once(graph: Graph, twice: Sequence[SharedRead]) -> str:

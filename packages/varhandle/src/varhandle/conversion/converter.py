@@ -192,6 +192,7 @@ def _converted(
         converter.inference_output_type = tf.as_dtype(settings.inference_output_type)
         converter.serialize_debug_metadata = settings.serialize_debug_metadata
         converter.unfold_batchmatmul = settings.unfold_batchmatmul
+        converter.canonicalizing_inf_as_min_max_float = not settings.keep_infinities
         if samples is not None:
             converter.representative_dataset = lambda: iter(samples)
     content: bytes = converter.convert()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import html
+import math
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -61,6 +62,8 @@ class Location(Rich):
         first: The op that parts, as ``as_dict`` gives it; ``None`` where none does.
         pairs: A row for each op output of the file with a partner: where it differed most.
         unmatched: Names of the op outputs of the file that have none.
+        outputs_without_op: Names of the outputs that no op of the file makes (a constant, an input
+            that is handed through), and that were compared.
         calls: How many calls were made: up to the first that differs.
         basis: What the inputs rest on, in one line.
         other_runs: How the file answers when it is run in other ways, beside the run in which all
@@ -82,11 +85,13 @@ class Location(Rich):
     _dies_of: str = field(default="", repr=False)
     ops: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
     only_in_model: Sequence[Sequence[str]] = field(default=(), repr=False)
+    outputs_without_op: Sequence[str] = field(default=(), repr=False)
 
     @property
     def agrees(self) -> bool:
-        """Whether no op parts, however the file is run."""
-        return self.first is None and "differs" not in self.other_runs.values()
+        """Whether something was compared and nothing parts, however the file is run."""
+        compared = bool(self.pairs or self.outputs_without_op)
+        return compared and self.first is None and "differs" not in self.other_runs.values()
 
     def reduce(self) -> Reduction:
         """Return the smallest case that still shows the difference.
@@ -95,6 +100,8 @@ class Location(Rich):
         """
         if self.first is None:
             raise CannotReduceError("no op parts: there is nothing to reduce")
+        if self.first["number"] < 0:
+            raise CannotReduceError("no op makes what parts: there is nothing to cut out")
         if self.first["unseen"]:
             raise CannotReduceError("no answer differs: bring inputs that show it (--inputs)")
         title = self.text().splitlines()[0]
@@ -103,7 +110,9 @@ class Location(Rich):
 
     def _headline(self) -> str:
         if self.first is None:
-            return f"no op parts in {counted(self.calls, 'call')}"
+            nothing = not (self.pairs or self.outputs_without_op)
+            parts = "nothing could be compared" if nothing else "no op parts"
+            return f"{parts} in {counted(self.calls, 'call')}"
         places = [f"{side_by_side.call_words(self.first)}, {_op_words(self.first)}"]
         places += [f"{each['where']}: {_op_words(each)}" for each in self.first["inside"]]
         return ", ".join(places).rstrip(": ")
@@ -120,7 +129,9 @@ class Location(Rich):
             lines += self._details(self.first)
         matched = len(self.pairs)
         total = matched + sum(1 for name in self.unmatched if name not in self._partners)
-        lines.append(f"compared: {matched} of {counted(total, 'op output')}, {self.basis}")
+        others = len(self.outputs_without_op)
+        without = f" and {counted(others, 'output')} that no op makes" if others else ""
+        lines.append(f"compared: {matched} of {counted(total, 'op output')}{without}, {self.basis}")
         if self.other_runs:
             runs = ", ".join(f"{kernels}: {how}" for kernels, how in self.other_runs.items())
             lines.append(f"run otherwise: {runs}{f'; {self._dies_of}' if self._dies_of else ''}")
@@ -147,11 +158,11 @@ class Location(Rich):
         steps = f", {first['steps']:.1f} steps of its scale" if first["steps"] else ""
         similarity = first["similarity"]
         similarity = "" if similarity is None else f", similarity {similarity:.6f}"
-        lines.append(
-            f"largest difference {first['max_difference']:.3g}{steps}{similarity}"
-            if first["max_difference"] is not None
-            else "it has no value to compare"
-        )
+        largest = first["max_difference"]
+        if largest is None:
+            lines.append("it has no value to compare")
+        elif math.isfinite(largest):  # else no figure says more than why it parts
+            lines.append(f"largest difference {largest:.3g}{steps}{similarity}")
         if len(first["group"]) > 1:
             ops = ", ".join(f"{op} ({number})" for op, number in first["group"])
             lines.append(f"one of these: {ops}")
@@ -177,6 +188,7 @@ class Location(Rich):
             "first": _plain_place(self.first) if self.first else None,
             "pairs": [_plain(pair) for pair in self.pairs],
             "unmatched": [printable(name) for name in self.unmatched],
+            "outputs_without_op": [printable(name) for name in self.outputs_without_op],
             "calls": self.calls,
             "inputs": self.basis,
             "other_runs": dict(self.other_runs),
@@ -184,10 +196,13 @@ class Location(Rich):
 
 
 def _op_words(row: Mapping[str, Any]) -> str:
-    return f"{row['op']} {printable(row['tensor'].partition(';')[0])}" if row["op"] else ""
+    tensor = printable((row["tensor"] or "").partition(";")[0])
+    if row["number"] is not None and row["number"] < 0:
+        return f"the output {tensor}"
+    return f"{row['op']} {tensor}" if row["op"] else ""
 
 
-_IN_MEMORY = ("got", "expected", "lost_activation", "seen")
+_IN_MEMORY = ("got", "expected", "lost_activation", "clamped", "seen")
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from varhandle.divergence import reasons
 from varhandle.divergence.file_trace import WITHOUT_VALUE, FileOp, FileTrace
 from varhandle.divergence.matching import align_files
 from varhandle.divergence.replay import OpReplay
-from varhandle.divergence.tensor_difference import Difference, difference
+from varhandle.divergence.tensor_difference import Difference, difference, reach
 from varhandle.facts.random_ops import TFLITE_DRAWS
 
 Array = npt.NDArray[Any]
@@ -101,13 +101,15 @@ class OpCheck:
         if got is None:
             return None
         producer = self.file.producers.get(tensor)
-        reach = 0.0
-        for each in producer.inputs if producer else ():
-            value = self.file.value(each) if each >= 0 else None
-            if value is not None and value.dtype.kind in "fiu":
-                reach = max(reach, float(np.max(np.abs(value.astype(np.float64)), initial=0.0)))
+        taken = [
+            self.file.value(each) for each in (producer.inputs if producer else ()) if each >= 0
+        ]
+        numbers = [one for one in taken if one is not None and one.dtype.kind in "fiu"]
+        if producer and producer.op == "SOFTMAX":  # what is below the largest rounds nothing
+            numbers = [np.max(one, axis=-1) for one in numbers if one.size]
+        inputs = max(map(reach, numbers), default=0.0)
         step = self.file.step(tensor)
-        return difference(got, expected, step=step, inputs=reach, allowed=self._allowed(producer))
+        return difference(got, expected, step=step, inputs=inputs, allowed=self._allowed(producer))
 
     def _allowed(self, op: FileOp | None) -> float:
         """Return what an op may differ by, where that is more than its dtype's own rounding."""

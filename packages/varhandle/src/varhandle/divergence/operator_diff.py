@@ -19,6 +19,7 @@ from varhandle.divergence.file_trace import (
     zero_points_of,
 )
 from varhandle.divergence.matching import align_files
+from varhandle.divergence.tensor_difference import reach
 from varhandle.divergence.weights import HALF_DIGITS, largest_difference, plain_array
 from varhandle.formats import TFLITE
 from varhandle.formats.tflite_bytes import stored_bytes
@@ -194,7 +195,7 @@ def _constant(
         steps = {a.step(held), b.step(now)}
         rounded = 0.51 * max(steps) if len(steps) > 1 else 0.0
         if "float16" in dtypes:
-            rounded = max(rounded, HALF_DIGITS * float(np.max(np.abs(mine))))
+            rounded = max(rounded, HALF_DIGITS * reach(mine))
         largest, count = largest_difference(mine, theirs)
         if largest <= rounded:
             return

@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from varhandle.display import printable
 from varhandle.divergence.file_trace import FileOp, FileTrace
-from varhandle.divergence.tensor_difference import STEPS, Difference, difference
+from varhandle.divergence.tensor_difference import STEPS, Difference, difference, reach
 from varhandle.divergence.weights import outline_of
+from varhandle.evaluate.parity import absolute_errors
 from varhandle.tflite.flatbuffer import option_text
 
 Array = npt.NDArray[Any]
@@ -74,12 +75,11 @@ def changed_constant(file: FileTrace, tensor: int, sound: Array | None) -> str:
         return ""
     if found.size != sound.size:
         return f"its constant {name} has shape {list(found.shape)}, and not {list(sound.shape)}"
-    reach = float(np.max(np.abs(sound.astype(np.float64)), initial=0.0))
     steps = file.steps(tensor)
-    allowed = np.asarray((FLOAT16 if found.dtype == np.float16 else 1e-6) * reach)
+    allowed = np.asarray((FLOAT16 if found.dtype == np.float16 else 1e-6) * reach(sound))
     if steps is not None:
         allowed = np.maximum(allowed, 1.01 * steps)
-    apart = np.abs(found.astype(np.float64) - sound.reshape(found.shape).astype(np.float64))
+    apart = absolute_errors(found, sound.reshape(found.shape))
     return f"its weights differ: {name}" if np.any(apart > allowed) else ""
 
 
@@ -88,7 +88,8 @@ def saturates(file: FileTrace, tensor: int, sound: Array) -> tuple[str, float]:
     limits = file.limits(tensor)
     if limits is None or sound.dtype.kind != "f":
         return "", 0.0
-    reach = max(float(np.max(np.abs(sound), initial=0.0)), 1e-9)
+    sound = sound[np.isfinite(sound)]  # no scale holds an infinity
+    widest = max(reach(sound), 1e-9)
     beyond = float(np.max(np.abs(sound - np.clip(sound, *limits)), initial=0.0))
     if beyond <= STEPS * file.step(tensor):
         return "", 0.0
@@ -96,7 +97,7 @@ def saturates(file: FileTrace, tensor: int, sound: Array) -> tuple[str, float]:
         f"its scale is too small: it ends at {limits[0]:.3g} and {limits[1]:.3g}, where values go "
         f"from {float(np.min(sound)):.3g} to {float(np.max(sound)):.3g}"
     )
-    return words, beyond / reach
+    return words, beyond / widest
 
 
 def grown(added: Difference, whole: Difference) -> str:

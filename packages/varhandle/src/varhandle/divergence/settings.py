@@ -373,7 +373,9 @@ class _Bisection:
         agrees = not run.refusal and run.agreeing == run.calls
         detail = run.refusal or run.verdict
         if not agrees and not run.refusal:
-            detail += f", largest difference {run.largest_difference:.3g}"
+            largest = [f"largest difference {run.largest_difference:.3g}"]
+            largest = largest if run.largest_difference else []  # or no number parts
+            detail = ", ".join([detail, *largest, *run.notes])
         verdict = "agrees" if agrees else "refuses" if run.refusal else "parts"
         self.tries.append(Try(setting, value, verdict, detail))
         return self.tries[-1]

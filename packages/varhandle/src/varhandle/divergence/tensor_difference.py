@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from varhandle.evaluate.parity import TOLERANCES, absolute_errors
+from varhandle.evaluate.parity import TOLERANCES, absolute_errors, largest_of, odd_values
 
 Array = npt.NDArray[Any]
 
@@ -92,25 +92,33 @@ def difference(
         one = Difference(0.0 if same else 1.0, 0.0 if same else 1.0, float(same), 0.0)
         return one._shown(got, expected, mine.astype(object) != theirs.astype(object))
     if mine.dtype.kind in "iub" and theirs.dtype.kind in "iub" and not step:
-        errors = np.where(mine == theirs, 0.0, np.abs(mine.astype(np.float64) - theirs))
+        apart = np.fmax(1.0, np.abs(mine.astype(np.float64) - theirs))  # above 2**53 as well
+        errors = np.where(mine == theirs, 0.0, apart)
         worst = float(errors.max(initial=0.0))
         scale = max(float(np.max(np.abs(theirs.astype(np.float64)), initial=0.0)), 1.0)
         one = Difference(worst, worst / scale, _similarity(mine, theirs), 0.0)
         return one._shown(got, expected, errors)
     errors = absolute_errors(mine, theirs)
-    wide = theirs.astype(np.complex128 if theirs.dtype.kind == "c" else np.float64)
-    finite = np.isfinite(wide)
-    reach = float(np.max(np.abs(wide[finite]), initial=0.0))
-    scale = max(reach, _NEXT_TO_NOTHING * inputs, 1e-9)
+    scale = max(reach(theirs), _NEXT_TO_NOTHING * inputs, 1e-9)
     worst = float(errors.max(initial=0.0))
-    broken = np.isfinite(wide) & ~np.isfinite(mine.astype(wide.dtype))
-    note = "NaN or infinity where the model has numbers" if broken.any() else ""
+    note = odd_values(mine, theirs, "the model")
     allowed = max(allowed, _tolerance(mine), _tolerance(theirs))
     steps = worst / step if step else None
     one = Difference(worst, worst / scale, _similarity(mine, theirs), allowed, steps, note)
     if not one.agrees:
         one = replace(one, lost=_lost_activation(mine, theirs, allowed * scale))
     return one._shown(got, expected, errors)
+
+
+def reach(value: Array) -> float:
+    """Return the largest absolute value, but for what stands for infinity: it rounds nothing."""
+    wide = np.abs(value.astype(np.complex128 if value.dtype.kind == "c" else np.float64))
+    return float(np.max(wide, initial=0.0, where=wide < largest_of(value.dtype)))
+
+
+def has_largest(value: Array) -> bool:
+    """Whether a value holds the largest number of its dtype, which may stand for infinity."""
+    return value.dtype.kind == "f" and bool(np.any(np.abs(value) == largest_of(value.dtype)))
 
 
 _FUSED = {"Relu": (0.0, None), "Relu6": (0.0, 6.0), "clip to -1..1": (-1.0, 1.0)}

@@ -19,11 +19,11 @@ from varhandle.divergence.file_trace import FileOp, FileTrace
 from varhandle.divergence.inside import Inside, file_of_subgraph
 from varhandle.divergence.op_check import Fault, OpCheck
 from varhandle.divergence.reasons import FLOAT16
-from varhandle.divergence.tensor_difference import STEPS
+from varhandle.divergence.tensor_difference import STEPS, reach
 from varhandle.divergence.weight_matching import Recognized, recognize
 from varhandle.divergence.weights import Weight, weights_of
 from varhandle.errors import VarhandleError
-from varhandle.evaluate.parity import TOLERANCES
+from varhandle.evaluate.parity import TOLERANCES, absolute_errors
 from varhandle.formats import read_graph
 from varhandle.graph import Graph
 from varhandle.sandbox.scratch import temporary_folder
@@ -127,13 +127,11 @@ def _apart(file: FileTrace, tensor: int, sound: Array | None, coarseness: float)
     wanted = sound.reshape(found.shape).astype(np.float64)
     steps = file.steps(tensor)
     share = max(coarseness, FLOAT16 if found.dtype == np.float16 else TOLERANCES["float32"])
-    reach = float(np.max(np.abs(wanted), initial=0.0, where=np.isfinite(wanted)))
-    allowed = np.asarray(share * reach)
+    widest = reach(sound)
+    allowed = np.asarray(share * widest)
     if steps is not None:
-        allowed = np.maximum(ROUNDED * reach, STEPS * steps)
-    with np.errstate(invalid="ignore"):
-        apart = np.where(found == wanted, 0.0, np.abs(found.astype(np.float64) - wanted))
-    apart = np.where(np.isnan(found) & np.isnan(wanted), 0.0, apart)
+        allowed = np.maximum(ROUNDED * widest, STEPS * steps)
+    apart = absolute_errors(found, wanted)
     if raw.dtype.kind in "iu":  # a recipe may clip what lies far out
         ends = np.iinfo(raw.dtype)
         clipped = (raw >= ends.max) & (wanted > found) | (raw <= ends.min + 1) & (wanted < found)

@@ -21,7 +21,7 @@ from varhandle.divergence.inside_model import ModelSide, look_inside_model
 from varhandle.divergence.matching import CONTROL, Samples, TensorMatch, match_model, sample_file
 from varhandle.divergence.model_trace import ModelOp, ModelPart, ModelTrace
 from varhandle.divergence.op_check import Fault, OpCheck
-from varhandle.divergence.tensor_difference import Difference, difference
+from varhandle.divergence.tensor_difference import Difference, difference, has_largest
 from varhandle.divergence.unseen_constants import unseen_change
 from varhandle.evaluate.parity import TOLERANCES, paired_outputs
 from varhandle.evaluate.proof import LOOSE, QUANTIZED
@@ -85,7 +85,7 @@ class OpComparison:
 
     def run(self) -> dict[str, Any]:
         """Return what :class:`varhandle.divergence.location.Location` is made of."""
-        self._made, self.matches = 1, {}
+        self._made, self.matches, self._compared = 1, {}, set[int]()
         try:
             self._answer(self._file, self._calls[0])
         except RuntimeError as error:
@@ -113,6 +113,10 @@ class OpComparison:
             fault = self.check.first(found, number)
             if fault:
                 return self._result(pairs, self._parting(fault, found[fault.shown], number))
+            self._compared |= found.keys()
+            held = self._wrong_output(found, number)
+            if held:
+                return self._result(pairs, held)
         return self._result(pairs, self._unseen(pairs) or self._grown(pairs))
 
     def again(self, count: int, tensor: int) -> Iterator[Array | None]:
@@ -299,11 +303,46 @@ class OpComparison:
                 break
         first = {**self._place(op, tensor, call), **_figures(one), "why": why, "unseen": False}
         first["lost_activation"] = one.lost
+        first["clamped"] = self._is_clamped(one, [t for each in fault.group for t in each.inputs])
         first["group"] = [[each.op, each.number] for each in fault.group]
         first["inside"] = _inner(step, call)
         if fault.seen is not None:
             first["seen"] = fault.seen.number
         return first
+
+    def _is_clamped(self, one: Difference, tensors: Sequence[int]) -> bool:
+        """Whether one of the tensors is a constant that stands for the infinity of the model."""
+        held = (self._file.constant(each) for each in tensors if each >= 0)
+        values = (self._file.value(each) for each in held if each is not None)
+        return bool(one.note) and any(v is not None and has_largest(v) for v in values)
+
+    def _wrong_output(self, found: Mapping[int, Difference], call: int) -> dict[str, Any] | None:
+        """Return an output that no op makes, and that is not the model's."""
+        for tensor in self._without_op:
+            one = found.get(tensor)
+            if one is None or one.agrees:
+                continue
+            held = "a constant" if self._file.is_constant(tensor) else "an input, as it was given"
+            note = f": {one.note}" if one.note else ""
+            match = self.matches[tensor]
+            return {
+                "call": call,
+                "op": None,
+                "number": -1,
+                "tensor": self._file.name(tensor),
+                "node": match.node.split(":")[0],
+                **_figures(one),
+                "why": f"the file gives {held}, and the model something else{note}",
+                "unseen": False,
+                "clamped": self._is_clamped(one, [tensor]),
+                "group": [],
+                "inside": [],
+            }
+        return None
+
+    @property
+    def _without_op(self) -> list[int]:
+        return [t for t in self._file.outputs.values() if t not in self._file.producers]
 
     def _begins_otherwise(self, fault: Fault) -> str:
         """Say that a state, which an op at fault takes from the caller, has a wrong first value."""
@@ -347,6 +386,9 @@ class OpComparison:
             "first": first,
             "pairs": _pair_rows(self.check, self.matches, seen),
             "unmatched": unmatched,
+            "outputs_without_op": [
+                self._file.name(t) for t in self._without_op if t in self._compared
+            ],
             "calls": self._made,
             "answers": self._answers,
             "file_calls": [named_for(self._file, c) for c in self._calls[: len(self._answers)]],

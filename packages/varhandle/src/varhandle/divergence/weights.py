@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from varhandle.display import counted
+from varhandle.evaluate.parity import absolute_errors
 from varhandle.formats import TFLITE, format_of
 from varhandle.formats.constants import Constant
 from varhandle.formats.tflite_bytes import stored_bytes
@@ -117,8 +118,8 @@ def largest_difference(one: Array, two: Array) -> tuple[float, int]:
     """Return how far two values are apart at most, and how many elements differ."""
     largest, count = 0.0, 0
     for mine, other in blocks(one, two):
-        apart = np.abs(np.subtract(mine, other, dtype=np.float64))
-        largest = float(np.maximum(largest, np.max(apart)))  # which keeps what is no number
+        apart = absolute_errors(mine, other)
+        largest = max(largest, float(np.max(apart)))
         count += int(np.count_nonzero(apart))
     return largest, count
 

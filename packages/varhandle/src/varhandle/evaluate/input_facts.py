@@ -136,10 +136,12 @@ class _Affine(NamedTuple):
         return bool(np.all(self.scale == 1) and np.all(self.offset == 0))
 
     def times(self, factor: Array) -> _Affine:
-        return _Affine(self.scale * factor, self.offset * factor)
+        with np.errstate(invalid="ignore", over="ignore"):  # a factor may be infinite
+            return _Affine(self.scale * factor, self.offset * factor)
 
     def plus(self, term: Array) -> _Affine:
-        return _Affine(self.scale, self.offset + term)
+        with np.errstate(invalid="ignore", over="ignore"):
+            return _Affine(self.scale, self.offset + term)
 
     def averaged(self) -> _Affine:
         """Return one for all features, where a step mixes their places."""

@@ -45,7 +45,8 @@ class Run:
     agreeing: int  # on how many calls all outputs agreed
     calls: int  # how many calls were to be made
     refusal: str = ""  # why the interpreter did not run to the end, in one line
-    largest_difference: float = 0.0  # |answer - expected| / max(1, |expected|), of the finite ones
+    # |answer - expected| / max(1, |expected|), of the finite ones: ``notes`` tell of the others.
+    largest_difference: float = 0.0
     notes: tuple[str, ...] = ()  # what is odd about the answers, in words
     # The op that refused a call where the values or sizes of its inputs may be the reason, and not
     # the file; not in JSON.
@@ -319,6 +320,8 @@ def compare_run(
         agreeing += all(same for same, _, _ in checks)
         largest = max([largest, *(difference for _, difference, _ in checks)])
         notes.update(note for _, _, note in checks if note)
+    if not any(value.size for answer in expected for value in answer.values()):
+        notes.add("no output holds a value: nothing was compared")
     if agreeing < len(expected) and _stuck(record.value, expected):
         notes.add("the answer stops changing where TensorFlow's goes on")
     return Run(kernels, agreeing, len(expected), "", largest, tuple(sorted(notes)))
@@ -346,25 +349,67 @@ def _difference(
         calculated = "float32" if wanted.dtype.kind == "c" else wanted.dtype.name
         tolerance = TOLERANCES.get(calculated, 0.0)
     if not _real_or_complex(wanted) or not _real_or_complex(got):
-        # Integers too: widened to float64, neighbors above 2**53 would look alike.
-        return bool(np.array_equal(got, wanted)), 0.0, ""
+        return _exact_difference(got, wanted)
     size = np.fmax(1.0, np.abs(_wide(wanted)))  # 1.0 beside NaN
     with np.errstate(invalid="ignore"):
         relative = absolute_errors(got, wanted) / size
     limit = np.maximum(tolerance, 2 * step / size)
     finite = relative[np.isfinite(relative)]
-    broken = np.isfinite(_wide(wanted)) & ~np.isfinite(_wide(got))
-    note = "NaN or infinity where TensorFlow has numbers" if broken.any() else ""
+    note = odd_values(got, wanted, "TensorFlow")
     return bool(np.all(relative <= limit)), float(finite.max(initial=0.0)), note
+
+
+def _exact_difference(got: Array, wanted: Array) -> tuple[bool, float, str]:
+    """Compare what is not rounded: widened to float64, integers above 2**53 would look alike."""
+    if np.array_equal(got, wanted):
+        return True, 0.0, ""
+    if got.dtype.kind not in "iub" or wanted.dtype.kind not in "iub":
+        return False, 0.0, "other values than TensorFlow's, and no numbers"
+    theirs = _wide(wanted[got != wanted])
+    apart = np.fmax(1.0, np.abs(_wide(got[got != wanted]) - theirs))
+    return False, float((apart / np.fmax(1.0, np.abs(theirs))).max()), ""
 
 
 def absolute_errors(got: Array, wanted: Array) -> Array:
     """Return |got - wanted|: 0 for the same, NaN included, infinity for NaN on one side alone."""
     mine, theirs = _wide(got), _wide(wanted)
-    same = (mine == theirs) | (np.isnan(mine) & np.isnan(theirs))
     with np.errstate(invalid="ignore", over="ignore"):
         errors = np.abs(mine - theirs)
-    return np.where(same, 0.0, np.where(np.isnan(errors), np.inf, errors))
+    return np.where(_same(mine, theirs), 0.0, np.where(np.isnan(errors), np.inf, errors))
+
+
+def _same(mine: Array, theirs: Array) -> Array:
+    return (mine == theirs) | (np.isnan(mine) & np.isnan(theirs))
+
+
+CLAMPED = "the largest number of its dtype where {} has infinity"
+
+
+def odd_values(got: Array, wanted: Array, whose: str) -> str:
+    """Say what is odd where one of the two has no number; empty where both have the same there.
+
+    ``whose`` values ``wanted`` are. No figure of a difference tells of these places.
+    """
+    mine, theirs = _wide(got), _wide(wanted)
+    odd = ~_same(mine, theirs) & ~(np.isfinite(mine) & np.isfinite(theirs))
+    mine, theirs = mine[odd], theirs[odd]
+    broken, lost = np.isfinite(theirs), np.isfinite(mine)
+    notes = []
+    if broken.any():
+        notes.append(f"NaN or infinity where {whose} has numbers")
+    if lost.any():
+        most = largest_of(got.dtype)
+        is_clamped = np.isinf(theirs) & (np.abs(mine) == most) & (np.sign(mine) == np.sign(theirs))
+        numbers = f"numbers where {whose} has NaN or infinity"
+        notes.append(CLAMPED.format(whose) if is_clamped[lost].all() else numbers)
+    if not (broken | lost).all():
+        notes.append(f"another infinity, or NaN, than {whose} has")
+    return ", ".join(notes)
+
+
+def largest_of(dtype: np.dtype[Any]) -> float:
+    """Return the largest number of a dtype of floats; infinity for any other."""
+    return float(np.finfo(dtype).max) if dtype.kind == "f" else float("inf")
 
 
 def _real_or_complex(array: Array) -> bool:

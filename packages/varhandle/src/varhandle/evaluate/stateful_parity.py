@@ -278,8 +278,10 @@ def by_range(
         for name, got, wanted in zip(names, record.value, expected, strict=True)
     ]
     agreeing = sum(max(of_call) <= recipe.tolerance for of_call in errors)
-    finite = [error for of_call in errors for error in of_call if np.isfinite(error)]
-    return replace(exact, agreeing=agreeing, largest_difference=max(finite, default=0.0))
+    known = [error for of_call in errors for error in of_call if np.isfinite(error)]
+    if any(not np.isfinite(error) for of_call in errors for error in of_call):
+        known.append(exact.largest_difference)  # integers have no range
+    return replace(exact, agreeing=agreeing, largest_difference=max(known, default=0.0))
 
 
 def _range(values: Sequence[Array]) -> float:

@@ -32,6 +32,7 @@ class ConverterSettings:
     inference_output_type: str = "float32"
     serialize_debug_metadata: bool = False  # the nodes that each operator was made from
     unfold_batchmatmul: bool = False  # whether a product of matrices becomes FULLY_CONNECTED
+    keep_infinities: bool = False  # whether a constant may be infinite
 
 
 @dataclass(frozen=True, eq=False)

@@ -99,6 +99,26 @@ def convert_signatures(graph: Graph, *signatures: str) -> str:
     )
 
 
+def convert_with(graph: Graph, signature: str | None, setting: str) -> str:
+    """Convert a model of any format with one more setting of the converter."""
+    model_format = format_of(graph)
+    before, path = model_format.source_code(graph.source)
+    called = model_format.call_signature(graph, None)
+    names = (signature,) if signature else ()
+    loading = ["model = tf.keras.models.load_model(source, compile=False)"]
+    return lines(
+        *before,
+        "import tensorflow as tf",
+        "",
+        f"source = {path!r}",
+        *([] if model_format.shows_ops else loading),
+        *model_format.converter_code(called, names),
+        setting,
+        'open("model.tflite", "wb").write(converter.convert())',
+        cure_comment(graph.source, signature),
+    )
+
+
 def convert_here(graph: Graph, signature: str, since: str) -> str:
     """Convert with a TensorFlow that takes the model as it is."""
     converting = convert_signatures(graph, signature)

@@ -198,7 +198,15 @@ def run_case(identifier: str) -> Dict[str, Any]:
 
 def _agree(got: List[List[float]], expected: List[List[float]], tolerance: float) -> bool:
     pairs = [(g, e) for a, b in zip(got, expected) for g, e in zip(a, b)]
-    return bool(pairs) and all(abs(g - e) <= tolerance * (1 + abs(e)) for g, e in pairs)
+    return bool(pairs) and all(_is_near(g, e, tolerance) for g, e in pairs)
+
+
+def _is_near(got: float, expected: float, tolerance: float) -> bool:
+    import math
+
+    if got == expected or (math.isnan(got) and math.isnan(expected)):
+        return True
+    return abs(got - expected) <= tolerance * (1 + abs(expected)) < float("inf")
 
 
 def _op_errors(error: Exception) -> List[Tuple[str, str]]:

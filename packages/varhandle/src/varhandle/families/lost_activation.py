@@ -15,7 +15,6 @@ from varhandle.display import join_names
 from varhandle.families import code
 from varhandle.families.base import Family, Finding, Reading
 from varhandle.families.harness import Answers, Trace, case
-from varhandle.formats import format_of
 from varhandle.graph import Function, Node
 from varhandle.graph.model import closure
 
@@ -80,7 +79,8 @@ def finding(reading: Reading, activations: Sequence[str], variables: Sequence[st
         f"converter of TensorFlow 2.21 makes {OP} of the product, and loses the "
         f"{join_names(activations)} after it."
     )
-    return FAMILY.finding("error", tuple(variables), message, _convert(reading))
+    fix = code.convert_with(reading.graph, reading.signature, SETTING)
+    return FAMILY.finding("error", tuple(variables), message, fix)
 
 
 def of_difference(reading: Reading, first: Mapping[str, Any]) -> Finding | None:
@@ -92,27 +92,6 @@ def of_difference(reading: Reading, first: Mapping[str, Any]) -> Finding | None:
     if first.get("op") != OP or not first["lost_activation"]:
         return None
     return finding(reading, [first["lost_activation"]], ())
-
-
-def _convert(reading: Reading) -> str:
-    """Convert the model with the setting that keeps the product a FULLY_CONNECTED."""
-    graph = reading.graph
-    model_format = format_of(graph)
-    before, path = model_format.source_code(graph.source)
-    called = model_format.call_signature(graph, None)
-    names = (reading.signature,) if reading.signature else ()
-    loading = ["model = tf.keras.models.load_model(source, compile=False)"]
-    return code.lines(
-        *before,
-        "import tensorflow as tf",
-        "",
-        f"source = {path!r}",
-        *([] if model_format.shows_ops else loading),
-        *model_format.converter_code(called, names),
-        SETTING,
-        'open("model.tflite", "wb").write(converter.convert())',
-        code.cure_comment(graph.source, reading.signature),
-    )
 
 
 def _product(nodes: Mapping[str, Node], activation: Node) -> Node | None:

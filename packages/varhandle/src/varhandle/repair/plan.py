@@ -30,7 +30,7 @@ from varhandle.repair.refusal import (
     ORIGINAL_MODEL,
     NoCureError,
 )
-from varhandle.repair.steps import REWRITES, STEPS
+from varhandle.repair.steps import REWRITES, SETTINGS, STEPS
 from varhandle.savedmodel.checkpoint_freezer import checkpoint_beside
 from varhandle.savedmodel.close_shapes import Sizes
 from varhandle.verdict_rules import fatal_shared_reads, is_fused_wrongly, is_not_loaded
@@ -241,7 +241,7 @@ def _choose_steps(diagnosis: Diagnosis, target: Target, signature: str | None) -
     for finding in diagnosis.findings:
         if finding.severity == "error":
             errors.setdefault(finding.id, finding)
-    lost = _mended_by(errors, "keep-activations")
+    set_otherwise = _mended_by(errors, *SETTINGS)
     twice = fatal_shared_reads(diagnosis.proof)
     diagnosis = replace(diagnosis, other=()) if twice else diagnosis
     if model_format.is_converted:
@@ -250,11 +250,12 @@ def _choose_steps(diagnosis: Diagnosis, target: Target, signature: str | None) -
         choice = _plan_for_graph_def(diagnosis, errors)
     else:
         choice = _plan_for_source(diagnosis, errors, target, signature)
-    why = [one.message for one in lost.values()]
+    why = [one.message for one in set_otherwise.values()]
     why += [f"{one.op} takes {printable(one.variable)} twice: it is read twice." for one in twice]
     if not why:
         return choice
-    mending = [*(["keep-activations"] if lost else []), *(["split-shared-reads"] if twice else [])]
+    mending = [str(_FAMILIES[each].repair_step) for each in set_otherwise]
+    mending += ["split-shared-reads"] if twice else []
     told = [*why, "" if choice.why in _NOTHING else choice.why]
     return choice._replace(steps=[*choice.steps, *mending], why=" ".join(told).rstrip())
 

@@ -41,6 +41,7 @@ from varhandle.extras import require
 from varhandle.facts.recipes import needs_calibration, requested_recipe
 from varhandle.facts.targets import Target, find_target
 from varhandle.facts.verdicts import MEANINGS, Verdict
+from varhandle.families import clamped_infinity
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.base import LoadedModel
 from varhandle.formats.custom_code import check_imports
@@ -448,6 +449,8 @@ def _differs(job: RepairJob, parity: Parity, recipe: str | None) -> NoCureError:
     change = ""
     if recipe:
         change = OTHER_RECIPE
+    elif "keep-infinities" in job.plan.steps:
+        change = clamped_infinity.FINITE
     elif [run.kernels for run in parity.runs if run.refusal] == [MICRO]:
         change = OTHER_OPS
     elif {"widen-dtype", "functional-updates"} & set(job.plan.steps):

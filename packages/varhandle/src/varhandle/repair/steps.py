@@ -25,8 +25,8 @@ from varhandle.evaluate.proof import Asked, converter_words
 from varhandle.evaluate.stateful_parity import with_state
 from varhandle.facts.recipes import RECIPES, ConverterSettings, Recipe, needs_calibration
 from varhandle.facts.targets import Target
+from varhandle.families import clamped_infinity, lost_activation
 from varhandle.families.catalog import family
-from varhandle.families.lost_activation import SETTING
 from varhandle.families.tensor_list import closing_code
 from varhandle.formats import SAVED_MODEL, ModelFormat, format_of, read_graph
 from varhandle.formats.base import TAKEN_BY_KEY
@@ -62,6 +62,12 @@ if TYPE_CHECKING:
 
 REWRITES = ("widen-dtype", "functional-updates", "compare-with-keys", "builtin-draws")
 """Steps that write a signature anew, all in the pass of the first."""
+
+SETTINGS = {
+    "keep-activations": lost_activation.SETTING,
+    "keep-infinities": clamped_infinity.SETTING,
+}
+"""Steps that set something on the converter: the line that does it."""
 
 _CHANGES = {"NoEntryError": SIGN, "CannotRewriteError": WRITE_OTHERWISE}
 """What to change where a child that writes the model anew raised this."""
@@ -462,7 +468,7 @@ def _convert(job: RepairJob) -> None:
     known = (job.diagnosis.signature,) if job.diagnosis.signature else ()
     proof = job.diagnosis.proof
     proved = proof.content if proof and job.plan.signatures == known else None
-    untouched = job.source == job.path and "keep-activations" not in job.plan.steps
+    untouched = job.source == job.path and not SETTINGS.keys() & set(job.plan.steps)
     if "close-shapes" not in job.plan.steps:  # which has converted what it closed
         job.made = job.content = (untouched and proved) or _convert_by_either_door(job)
     if job.draws:
@@ -509,8 +515,12 @@ def _split_shared_reads_code(_: Diagnosis, __: RepairPlan) -> list[str]:
 
 
 def _convert_source(job: RepairJob, settings: ConverterSettings | None = None) -> bytes:
-    if "keep-activations" in job.plan.steps:
-        settings = replace(settings or ConverterSettings(), unfold_batchmatmul=True)
+    if SETTINGS.keys() & set(job.plan.steps):
+        settings = replace(
+            settings or ConverterSettings(),
+            unfold_batchmatmul="keep-activations" in job.plan.steps,
+            keep_infinities="keep-infinities" in job.plan.steps,
+        )
     record = convert(
         job.source,
         settings=settings,
@@ -549,7 +559,7 @@ def _convert_code(diagnosis: Diagnosis, plan: RepairPlan) -> list[str]:
         *([] if saved or not model_format.can_export else _loading_code(diagnosis, plan)),
         *opening,
         *(_settings_code(recipe, diagnosis, plan) if recipe and by_converter else []),
-        *([SETTING] if "keep-activations" in plan.steps else []),
+        *(line for step, line in SETTINGS.items() if step in plan.steps),
         "content = converter.convert()",
     ]
 
@@ -757,6 +767,12 @@ STEPS: Mapping[str, RepairStep] = {
     "keep-activations": RepairStep(
         "let the converter keep the activation in the product that it is of",
         "keep-activations",
+        _do_nothing,
+        _no_code,
+    ),
+    "keep-infinities": RepairStep(
+        "let the converter leave infinite constants as they are",
+        "keep-infinities",
         _do_nothing,
         _no_code,
     ),
