@@ -24,10 +24,9 @@ _STEP_OUT, _ZERO_OUT = 0.25, -10
 def run_quantized(function: Callable[..., Any]) -> str:
     """Run an int8 interpreter on real values, and return real values.
 
-    1. Both numbers are in the details, for the input and for the output:
-       `detail["quantization_parameters"]` has `"scales"` and `"zero_points"`, an array each.
-    2. To the integers: divide by the scale, `np.round`, add the zero point, `np.clip` to -128 and
-       127, `astype(np.int8)`.
+    1. To the integers: divide by the scale, `np.round`, add the zero point. What then lies outside
+       -128 to 127?
+    2. `np.clip(steps, -128, 127)` keeps to both ends, and `astype(np.int8)` comes last.
     3. Back: subtract the zero point, multiply by the scale. The integers are int8, and `integers -
        zero_point` may not fit into one: make them float32 first.
     """
