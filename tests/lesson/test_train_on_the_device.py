@@ -23,6 +23,12 @@ def custom(gradient, forward="tf.nn.relu6(x)"):
     )
 
 
+def finished(lets_through):
+    """Write the line that the stub lacks."""
+    stub = EXERCISES["train_on_the_device/relu6"].stub
+    return stub.replace("lets_through = ...", f"lets_through = {lets_through}")
+
+
 def plain(returned):
     return f"def relu6(x):\n    return {returned}\n"
 
@@ -30,6 +36,11 @@ def plain(returned):
 @pytest.mark.parametrize(
     "code",
     [
+        finished("(x > 0) & (x < 6)"),
+        finished("tf.logical_and(x > 0, 6 > x)"),
+        finished("tf.abs(x - 3) < 3"),
+        finished("tf.nn.relu6(x) == x"),
+        finished(OPEN),
         custom(f"return upstream * {OPEN}"),
         custom("return tf.where((x > 0) & (x < 6), upstream, tf.zeros_like(upstream))"),
         custom("return upstream * tf.cast(tf.abs(x - 3) < 3, tf.float32)"),
@@ -53,6 +64,11 @@ def test_ways_to_learn_through_relu6(outcome, code):
 @pytest.mark.parametrize(
     ("code", "told"),
     [
+        (finished("x > 0"), "`x` is 20"),
+        (finished("x < 6"), "`x` is -3"),
+        (finished("(x > 0) | (x < 6)"), "Where is `relu6` flat"),
+        (finished("tf.nn.relu6(x)"), "*changes*"),
+        (finished("(x < 0) | (x > 6)"), "How much does `relu6` change there"),
         (custom("return upstream * tf.cast(x > 0, tf.float32)"), "`x` is 20"),
         (custom("return upstream * tf.cast(x < 6, tf.float32)"), "`x` is -3"),
         (custom(f"return {OPEN}"), "what is `upstream` for"),
@@ -84,6 +100,8 @@ def test_wrong_gradients(outcome, code, told):
     [
         (EXERCISES["train_on_the_device/relu6"].stub, "not attempted"),
         (plain("..."), "not attempted"),
+        (finished("0 < x < 6"), "raised"),
+        (finished("x > 0 and x < 6"), "raised"),
         (custom("return upstream * (x > 0 and x < 6)"), "raised"),
         (custom("return upstream * tf.cast(0 < x < 6, tf.float32)"), "raised"),
         (custom("return upstream * lets_through"), "raised"),

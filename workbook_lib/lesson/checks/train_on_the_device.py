@@ -31,10 +31,10 @@ def relu6(function: Any) -> str:
     """Write relu6 with a gradient that the converter takes.
 
     1. Draw `relu6`. Where is it flat? There, no change of `x` changes the loss.
-    2. `tf.cast(x > 0, tf.float32)` is 1 where ReLU lets through and 0 where it stops. `relu6` stops
-       at a second place as well.
-    3. Two comparisons can be joined with `tf.logical_and`, or cast and multiplied. What is left is
-       the chain rule: times `upstream`.
+    2. `x > 0` is true where ReLU lets through, number by number. `relu6` stops at a second place as
+       well.
+    3. Two comparisons of tensors are joined with `&`, each in brackets, or with `tf.logical_and`.
+       Python's `and` and `0 < x < 6` ask for one answer to all numbers.
     """
     answer = attempt(function, tf.constant(_X))
     _judge_forward(answer)

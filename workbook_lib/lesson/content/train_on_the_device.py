@@ -20,7 +20,7 @@ PREDICTIONS = (
             (True, True): "with both",
             (True, False): "only with tf.nn.relu",
             (False, True): "only with tf.maximum",
-            (False, False): "with neither: a tape does not convert",
+            (False, False): "with neither",
         },
         why="Both have a builtin for the way forward. The gradient of tf.nn.relu is an op of its "
         "own, ReluGrad, with no builtin. That of a maximum is a comparison and a selection.",
@@ -35,8 +35,8 @@ QUIZ = (
         "train_on_the_device/quiz-grad",
         "Inference converts, and the training step is refused. Where do you look?",
         {
-            "At the optimizer, which needs Flex.": "Plain gradient descent is a product and an "
-            "assignment, and both have builtins.",
+            "At the optimizer.": "Plain gradient descent is a product and an assignment, and "
+            "both have builtins.",
             "At the ops that the gradients brought in.": "The error names them. Each comes from "
             "an op of the way forward, which you can write otherwise.",
             "At the number of variables.": "There may be as many as you like.",
@@ -58,14 +58,14 @@ QUIZ = (
     ),
     QuizQuestion(
         "train_on_the_device/quiz-restart",
-        "The app is closed after training, and opened again. What does the file answer?",
+        "The app is closed after training, and opened again. How does the file answer?",
         {
-            "What it answered after training.": "Nothing is ever written into the file.",
-            "It has to be converted anew.": "The file is as it was, and it runs.",
-            "What it answered before training.": "The weights lived in the interpreter. Take them "
+            "As after training.": "Nothing is ever written into the file.",
+            "Not at all.": "The file is as it was, and it runs.",
+            "As before training.": "The weights lived in the interpreter. Take them "
             "out with a signature, and put them back after a restart.",
         },
-        "What it answered before training.",
+        "As before training.",
     ),
 )
 
