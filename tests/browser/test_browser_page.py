@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 from browser_axe import faults
+from built import built_page
 from family_fixtures import specimen_path, tf
 
 from varhandle import explain, read_graph
-from workbook_lib.editions.page import build_page
 from workbook_lib.editions.page_lessons import lessons_folder
 from workbook_lib.locations import project_root
 
@@ -41,10 +41,8 @@ class Quiet(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="session")
-def page_folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("page") / "site"
-    build_page(folder)
-    return folder
+def page_folder():
+    return built_page()
 
 
 @pytest.fixture(scope="session")

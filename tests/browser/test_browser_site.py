@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 from browser_axe import ON_SITE, faults
+from built import built_edition
 
-from workbook_lib.editions import make_edition
 from workbook_lib.runs import all_notebooks, run_notebooks
 
 pytestmark = pytest.mark.browser
@@ -17,15 +17,13 @@ WINDOW = {"width": 1280, "height": 720}
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("site")
-    return make_edition("html", all_notebooks(), folder, run=False)
+def site():
+    return built_edition("html")
 
 
 @pytest.fixture(scope="module")
-def decks(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("decks")
-    return make_edition("slides", all_notebooks(), folder, run=False)
+def decks():
+    return built_edition("slides")
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from built import built_page
 from family_fixtures import specimen_path
 
 from varhandle import browser
@@ -31,10 +32,8 @@ MODELS = (
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("page")
-    page.build_page(folder)
-    return folder
+def built():
+    return built_page()
 
 
 def test_the_dtypes_are_those_that_its_litert_has_arrays_for(built):

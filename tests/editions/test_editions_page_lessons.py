@@ -8,9 +8,10 @@ import zipfile
 
 import nbformat
 import pytest
+from built import built_page
 from nbclient import NotebookClient
 
-from workbook_lib.editions import page, page_lessons
+from workbook_lib.editions import page_lessons
 from workbook_lib.locations import project_root
 
 ROOT = project_root()
@@ -19,10 +20,8 @@ LOCK = page_lessons.lessons_folder() / page_lessons.LOCK
 
 
 @pytest.fixture(scope="module")
-def lite(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("page")
-    page.build_page(folder)
-    return folder / "lite"
+def lite():
+    return built_page() / "lite"
 
 
 def said(cell):

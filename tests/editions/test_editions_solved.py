@@ -1,30 +1,62 @@
 """The solved edition: what is substituted, what is refused, and that every check says Right."""
 
+import builtins
 import copy
 import json
 
 import nbformat
 import pytest
-from notebook_slice import with_exercises
+from notebook_slice import names, with_exercises
 
 from workbook_lib.editions import make_edition
 from workbook_lib.editions.solved import fill_in_solutions
 from workbook_lib.lesson.outline import read_outlines
 from workbook_lib.lesson.solutions import solution_code
+from workbook_lib.locations import project_root
 from workbook_lib.runs import RunInputError, all_notebooks
 
 
 @pytest.mark.parametrize("path", all_notebooks(), ids=lambda path: path.stem)
-def test_every_check_of_the_solved_notebook_says_right(tmp_path, path):
-    """Of the cells that an exercise reaches: the others run in the same way as in the notebook."""
-    stored = path.read_text(encoding="utf-8")
-    path = tmp_path / "stored" / path.name
-    path.parent.mkdir()
-    path.write_text(json.dumps(with_exercises(json.loads(stored))), encoding="utf-8")
+def test_each_solution_takes_the_place_of_its_stub(tmp_path, path):
+    """That the checks say Right of them, tests/lesson/test_exercises_stored.py shows."""
     before = path.read_bytes()
-    made = make_edition("solved", [path], tmp_path)
+    made = make_edition("solved", [path], tmp_path, run=False)
     assert made.problems == ()
     assert path.read_bytes() == before
+    solved = json.loads((tmp_path / path.name).read_text(encoding="utf-8"))
+    assert "Observed: " not in (tmp_path / path.name).read_text(encoding="utf-8")
+    for cell in solved["cells"]:
+        if "exercise" in cell["metadata"].get("tags", ()):
+            exercise = cell["metadata"]["workbook"]["exercise"]
+            assert "".join(cell["source"]) == solution_code(json.loads(before), exercise)
+    assert "Solved edition" in "".join(solved["cells"][0]["source"])
+    nbformat.validate(nbformat.from_dict(solved))
+
+
+@pytest.mark.parametrize("path", all_notebooks(), ids=lambda path: path.stem)
+def test_what_a_solution_uses_stands_above_it(path):
+    """The test of the checks lends every solution the usual imports."""
+    known = set(dir(builtins))
+    for cell in fill_in_solutions(json.loads(path.read_text(encoding="utf-8")))["cells"]:
+        if cell["cell_type"] == "code":
+            lines = "".join(cell["source"]).splitlines()
+            code = "\n".join(line for line in lines if not line.startswith("%"))
+            bound, _, used, imported = names({"source": code})
+            known |= bound | imported
+            # What an isolated cell brings back is named beside the magic.
+            known |= {word for line in lines if line.startswith("%%") for word in line.split()}
+            assert used - known == set(), cell["id"]
+
+
+@pytest.mark.parametrize("stem", ["12_three_fixes", "15_whose_variable_is_it"])
+def test_every_check_of_the_solved_notebook_says_right(tmp_path, stem):
+    """Of the cells that an exercise reaches; these use what other cells have made."""
+    stored = (project_root() / "notebooks" / f"{stem}.ipynb").read_text(encoding="utf-8")
+    path = tmp_path / "stored" / f"{stem}.ipynb"
+    path.parent.mkdir()
+    path.write_text(json.dumps(with_exercises(json.loads(stored))), encoding="utf-8")
+    made = make_edition("solved", [path], tmp_path)
+    assert made.problems == ()
     solved = json.loads((tmp_path / path.name).read_text(encoding="utf-8"))
     about = next(entry for entry in read_outlines() if entry.file == path.name)
     checked = [cell for cell in solved["cells"] if "check" in cell["metadata"].get("tags", ())]
@@ -37,13 +69,6 @@ def test_every_check_of_the_solved_notebook_says_right(tmp_path, path):
         c["id"] for c in solved["cells"] if c["metadata"].get("jupyter", {}).get("source_hidden")
     }
     assert shown - opening == {cell["id"] for cell in checked}, "predictions are still to be made"
-    assert "Observed: " not in (tmp_path / path.name).read_text(encoding="utf-8")
-    for cell in solved["cells"]:
-        if "exercise" in cell["metadata"].get("tags", ()):
-            exercise = cell["metadata"]["workbook"]["exercise"]
-            assert "".join(cell["source"]) == solution_code(json.loads(before), exercise)
-    assert "Solved edition" in "".join(solved["cells"][0]["source"])
-    nbformat.validate(nbformat.from_dict(solved))
 
 
 def exercise(tmp_path, solution, check):

@@ -12,9 +12,11 @@ import time
 import pytest
 
 from varhandle.families.catalog import FAMILIES
+from varhandle.sandbox import Record, run_isolated
 from workbook_lib import cli, lesson
 from workbook_lib.lesson import drill_catalog, drill_panel, progress
 from workbook_lib.lesson.drill_catalog import VARIANTS, all_drills, find_drill, hand_out
+from workbook_lib.lesson.drill_checks import judge
 from workbook_lib.lesson.exercises import Outcome
 
 DRILLS = all_drills()
@@ -31,8 +33,18 @@ def folder(tmp_path, monkeypatch):
 
 
 @every
-def test_a_drill_tells_right_from_wrong(drill):
-    """The programs run; what the check then says depends on what they have made."""
+def test_a_drill_tells_right_from_wrong(drill, monkeypatch):
+    """The programs run; what the check then says depends on what they have made.
+
+    In one child, which is faster the second time; or in a child each, where one takes it along.
+    """
+    programs = list(drill.variants.values())
+    same = ([each] * len(programs) for each in (str(drill.file), drill.check_source))
+    record = run_isolated(list, map(judge, programs, *same), locked=False)
+    if record.ok:
+        came = dict(zip(programs, record.value, strict=True))
+        known = lambda _, program, *__, **___: Record("ok", came[program])  # noqa: E731
+        monkeypatch.setattr(drill_catalog, "run_isolated", known)
     wanted = {"b": ("not attempted",), "r": ("right",), "w": ("wrong", "raised")}
     for variant in VARIANTS:
         outcome = drill.judge(drill.variants[variant])

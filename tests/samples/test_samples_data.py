@@ -3,8 +3,6 @@
 import hashlib
 import json
 import re
-import subprocess
-import sys
 import zipfile
 from importlib import metadata
 from pathlib import Path
@@ -16,6 +14,7 @@ from packaging.version import Version
 import varhandle
 from data import train_classifier, train_fragile_classifier
 from varhandle.matrix import version_matrix
+from varhandle.sandbox import run_isolated
 from workbook_lib.locations import data_path, project_root
 from workbook_lib.samples import (
     article_claims,
@@ -102,10 +101,8 @@ def test_every_keras_of_the_lock_can_read_the_stored_classifier(name):
 def test_the_script_rebuilds_a_classifier_as_good(tmp_path, tf, script, load, least):
     path = tmp_path / "rebuilt.keras"
     # In a process of its own: it makes all of TensorFlow deterministic, which cannot be undone.
-    train = (
-        f"import pathlib, sys; from {script.__name__} import main; main(pathlib.Path(sys.argv[1]))"
-    )
-    subprocess.run([sys.executable, "-c", train, path], cwd=project_root(), check=True)
+    record = run_isolated(script.main, path, locked=False)
+    assert record.ok, record.message
     rebuilt = tf.keras.models.load_model(path)
     assert train_classifier.accuracy(rebuilt) > least
     assert rebuilt.count_params() == load().count_params()
