@@ -19,11 +19,10 @@ _IMAGES = list(np.array([[1, -2, 3, 0.5], [-4, 2, 0.25, 8], [0, 1, -1, 2]], np.f
 def same_answers(function: Any) -> str:
     """Tell whether a file answers as a function does: all numbers, all inputs, to 0.0001.
 
-    1. The cell that compared the five images has all the calls. Turn its loop into a function.
-    2. `np.allclose(a, b, rtol=0, atol=1e-4)` compares all numbers of two answers. NaN is close to
-       nothing.
-    3. Make one runner before the loop. Return `False` at the first answer that is not close, and
-       `True` after the loop.
+    1. `answer` and `expected` are arrays. A difference can be positive or negative, one number of
+       ten can be wrong, and NaN is neither small nor large.
+    2. `np.allclose(a, b, atol=…)` compares all numbers of two arrays, and NaN is close to nothing.
+       It allows a hundred-thousandth of the number more, unless it gets `rtol=0`.
     """
     line, shift = _file("line"), np.zeros(4, np.float32)
     _judge(function, line, _tripled(shift), True, "a file whose answers are exactly right")

@@ -19,20 +19,20 @@ PREDICTIONS = (
 QUIZ = (
     QuizQuestion(
         "the_file_that_says_nothing/quiz-proof",
-        "The file converts, loads and runs without a word. How do you know that it is right?",
+        "A file converts, loads and runs. How do you know that it is right?",
         {
             "It ran without an error.": "So did the classifier of this lesson, and none of its "
             "answers was right.",
             "No variable is left in it.": "That is no fault and no proof: a file may hold the "
             "wrong constants.",
             "Its answers are those of TensorFlow, over several calls.": "That is what proves it, "
-            "and ten lines are enough for it.",
+            "and a few lines are enough for it.",
         },
         "Its answers are those of TensorFlow, over several calls.",
     ),
     QuizQuestion(
         "the_file_that_says_nothing/quiz-twice",
-        "You run the file twice, and it answers the same both times. What does that prove?",
+        "A file gives the same answer twice. What does that prove?",
         {
             "Nothing: garbage can repeat itself.": "The five answers may well be alike, since the "
             "same memory is read. Compare with TensorFlow, not with the file itself.",
@@ -44,7 +44,7 @@ QUIZ = (
     ),
     QuizQuestion(
         "the_file_that_says_nothing/quiz-plain",
-        "With the plain kernels you get “variable != nullptr was not true”. What does it mean?",
+        "What does “variable != nullptr was not true” mean, with the plain kernels?",
         {
             "The file is damaged.": "It loads, and the delegate runs it. Its bytes are in order.",
             "A variable is read that nothing has set.": "The kernel of the read looks for the "
