@@ -21,10 +21,9 @@ _UNTRACKED = "untracked"  # TensorFlow's word for what a function captures and i
 def owner_of(function: Any) -> str:
     """Return an object that owns what the functions of a Keras model read.
 
-    1. What did the line in `CuredService` give to the module?
-    2. An owner needs no function. An empty `tf.Module()` can be given an attribute.
-    3. The attribute may have any name. What is in it must be `tf.Variable`, and each of the model's
-       variables keeps one in `.value`.
+    1. A `tf.Module` owns each `tf.Variable` that it finds in its attributes, in a list as well.
+    2. `model.variables` lists the variables of Keras. Where does each keep its `tf.Variable`?
+    3. It is in `.value`. The module is to hold a list of these, one for each variable.
     """
     model, twin = _model(), _model()
     twin.set_weights(model.get_weights())  # the learner's function may change the model

@@ -8,17 +8,17 @@ FAMILIES = {"keras3-export": "vanished-text"}
 
 PREDICTIONS = (
     Question(
-        "weights_that_vanish/which-owners",
-        "Three objects are handed to the converter as the owner. Whose file answers right?",
-        {  # (the service's, the Keras model's, the cured service's)
-            (True, True, True): "that of each",
-            (False, True, True): "that of the Keras model, and that of the cured service",
-            (False, False, True): "that of the cured service alone",
+        "weights_that_vanish/keras-owner",
+        "The Keras model is handed to the converter as the owner. What comes of it?",
+        {  # does the file answer right?
+            True: "a file that answers right",
+            False: "a file that answers wrong",
+            None: "no file: the converter refuses",
         },
-        why="Saving looks for tf.Variable. Only the cured service has each of them as its own. A "
-        "Keras model has variables of Keras's class, so it is as wrong an owner as the service.",
-        debrief="Many choose the Keras model as well, because the weights are in it. Ask of which "
-        "class its variables are, and for which class saving looks.",
+        why="Saving looks for tf.Variable. A Keras model has variables of Keras's class, so it is "
+        "as wrong an owner as the service.",
+        debrief="Many choose the file that answers right, because the weights are in the model. "
+        "Ask of which class its variables are, and for which class saving looks.",
     ),
 )
 
@@ -51,7 +51,7 @@ QUIZ = (
     ),
     QuizQuestion(
         "weights_that_vanish/quiz-table",
-        "A classifier's file has six variables that are read and never initialized. Is it right?",
+        "A file has six variables that are read and never initialized. Is it right?",
         {
             "Yes: a device fills them in.": "Nothing in the file does, and nobody outside can.",
             "No: what is only read should be a constant.": "The weights are in the file only "
