@@ -109,17 +109,9 @@ def test_a_walk_that_raises_is_said_to(outcome, answer, told):
 
 
 def test_what_a_run_left_behind_is_read_as_a_key():
-    same_name, _ = what_a_handle_is.PREDICTIONS
+    (same_name,) = what_a_handle_is.PREDICTIONS
     assert same_name.observed([1.0, 2.0]) == "the value that was assigned"
     assert same_name.observed([0.0, 0.0]) == "zeros"
-    assert what_a_handle_is.in_order(["b", "a", "b"]) == ("a", "b")
-
-
-def test_both_files_would_be_an_option(tf):
-    where = what_a_handle_is.PREDICTIONS[1]
-    names = ["variables.data-00000-of-00001", "saved_model.pb"]
-    assert where.observed(names) == "both of them"
-    assert where.observed(names[1:]) == "saved_model.pb"
 
 
 def test_the_cure_of_the_card_lists_what_has_a_value(tf, tmp_path, capsys):

@@ -18,12 +18,9 @@ _HANDLES = {"total": "float32", "calls": "int32", "gain": "float64", "seen": "bo
 def find_handles(function: object) -> str:
     """Return the shared_name and the dtype of every VarHandleOp of a GraphDef.
 
-    1. A `GraphDef` keeps nodes in two places. The text above the cell that
-       prints the handle names both.
-    2. Collect all nodes into one list first: `list(graph_def.node)`, extended by the `node_def` of
-       each function in `graph_def.library.function`. Then keep those whose `op` fits.
-    3. Two attributes of each: `shared_name` (field `s`, bytes, so `.decode()`) and `dtype` (field
-       `type`, through `tf.as_dtype(…).name`).
+    1. Two handles with one name led to one value, above. Which attribute had that name?
+    2. `node.name` is the name of the node, which changes where a graph is put into another one.
+    3. The field `s` of an attribute holds bytes, and `.decode()` makes text of them.
     """
     graph_def = _graph_def({name: (name, dtype) for name, dtype in _HANDLES.items()})
     _compare_handles(attempt(function, graph_def), _HANDLES)

@@ -2,17 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from workbook_lib.lesson.content import Card, Question, QuizQuestion
-
-
-def in_order(names: Iterable[str]) -> tuple[str, ...]:
-    """Name each once, in alphabetical order."""
-    return tuple(sorted(set(names)))
-
-
-_GRAPH, _CHECKPOINT = "saved_model.pb", "variables.data-00000-of-00001"
 
 PREDICTIONS = (
     Question(
@@ -28,16 +18,6 @@ PREDICTIONS = (
         key_of=tuple,
         debrief="Those who choose the error think of two variables. There are two handles, and one "
         "variable. Ask what the third handle would read, and why making it raised no error.",
-    ),
-    Question(
-        "what_a_handle_is/where-the-value-is",
-        "The total starts at 10, 20, 30, 40. Which file holds the four numbers?",
-        {(_GRAPH,): _GRAPH, (_CHECKPOINT,): _CHECKPOINT, (_GRAPH, _CHECKPOINT): "both of them"},
-        why="saved_model.pb holds the graph, and the graph has only the handle: a name, a dtype "
-        "and a shape. The numbers are in the checkpoint, in the folder variables.",
-        key_of=in_order,
-        debrief="Many say “both”, because the graph must start from something. Ask what would have "
-        "to be written anew after each step of a training.",
     ),
 )
 
