@@ -19,6 +19,11 @@ def stage_of(record: Record) -> str:
     return next((stage for stage in _STAGES if stage in record.line), record.line)
 
 
+def answers_right(told: bool | str) -> bool | None:
+    """Say whether the file answers right; ``None`` where the converter refused, in words."""
+    return None if isinstance(told, str) else told
+
+
 PREDICTIONS = (
     Question(
         "the_article/where-it-stops",
@@ -34,5 +39,20 @@ PREDICTIONS = (
         key_of=stage_of,
         debrief="Nearly everybody believes the article and chooses the converter. Ask who of the "
         "class has ever run an example before quoting it.",
+    ),
+    Question(
+        "the_article/without-set-weights",
+        "Leave the set_weights line out. What does the converter do?",
+        {
+            None: "it refuses",
+            False: "it converts, with wrong answers",
+            True: "it converts, with right answers",
+        },
+        why="set_weights only writes numbers into a variable that stays. With or without it the "
+        "function reads its variables and assigns none, and that is why the converter can turn "
+        "them into constants.",
+        key_of=answers_right,
+        debrief="Whoever expects a refusal believes the article. Ask what a Keras model holds "
+        "before anybody sets its weights: are those not variables?",
     ),
 )
