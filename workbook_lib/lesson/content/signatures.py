@@ -35,20 +35,22 @@ QUIZ = (
             "What add has left in the total.": "The signatures of a file share its variables, as "
             "long as they are called on one interpreter.",
             "The first value, since each signature has its own.": "In the lesson look answered "
-            "what the two calls of add had summed up.",
+            "what add had left.",
             "Nothing, until reset is called.": "A variable has a first value from the file.",
         },
         "What add has left in the total.",
     ),
     QuizQuestion(
         "signatures/quiz-name",
-        "Two concrete functions and their owner go to the converter. How are they called then?",
+        "Who gives a function the name by which a device calls it?",
         {
-            "serving_default, and serving_default_1.": "That name is for one function alone.",
-            "They have no names.": "That is so without an owner, as in lesson 21.",
-            "By the names of the Python functions.": "The lesson's file had look and add.",
+            "The device, when it opens the file.": "It can only call what the file lists.",
+            "Python: it is the function's own name.": "The lesson's file lists look, and the "
+            "function is called read.",
+            "You, by the keys of signatures.": "They are there when you save, and signature_keys "
+            "chooses among them.",
         },
-        "By the names of the Python functions.",
+        "You, by the keys of signatures.",
     ),
 )
 
