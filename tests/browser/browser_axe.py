@@ -15,6 +15,15 @@ def faults(page, scope=IN_NOTEBOOK, wcag_only=True):
     ``scope`` is a selector of the parts to look at; ``None`` is the whole page.
     """
     options = {**_OPTIONS, "runOnly": {"type": "tag", "values": _WCAG}} if wcag_only else _OPTIONS
+    return _faults(page, scope, options)
+
+
+def faint(page, scope=IN_NOTEBOOK):
+    """Return the same for the rule on contrast alone: in another theme, nothing else is new."""
+    return _faults(page, scope, {**_OPTIONS, "runOnly": ["color-contrast"]})
+
+
+def _faults(page, scope, options):
     return [
         f"{rule['id']}: {node['html'][:160]} ({node['failureSummary'].splitlines()[1:2]})"
         for rule in Axe().run(page, context=scope, options=options).response["violations"]

@@ -7,7 +7,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 import pytest
-from browser_axe import ON_SITE, faults
+from browser_axe import ON_SITE, faint, faults
 from built import built_edition
 
 from workbook_lib.runs import all_notebooks, run_notebooks
@@ -82,14 +82,22 @@ def pages(site):
     ]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_in_what_is_ours(reader, site, pictures, scheme):
-    reader.emulate_media(color_scheme=scheme)
+def test_axe_finds_nothing_in_what_is_ours(reader, site):
     for path in pages(site):
         reader.goto(path.as_uri())
         assert faults(reader, ON_SITE, wcag_only=False) == [], path.name
         assert reader.evaluate(_FAINT) == [], path.name
-        reader.screenshot(path=str(pictures / f"site-{path.stem}-{scheme}.png"))
+
+
+def test_in_the_dark_all_is_readable_and_nothing_is_wider_than_a_phone(reader, site):
+    reader.emulate_media(color_scheme="dark")
+    for path in pages(site):
+        reader.goto(path.as_uri())
+        assert faint(reader, ON_SITE) == [], path.name
+        assert reader.evaluate(_FAINT) == [], path.name
+        for width in (390, 1280):
+            reader.set_viewport_size({"width": width, "height": 800})
+            assert reader.evaluate("document.documentElement.scrollWidth") <= width, path.name
 
 
 def test_a_gray_text_and_a_missing_alt_are_seen(reader, site):
@@ -105,14 +113,6 @@ def test_a_gray_text_and_a_missing_alt_are_seen(reader, site):
     rules = {line.partition(":")[0] for line in faults(reader, ON_SITE)}
     assert {"color-contrast", "image-alt"} <= rules
     assert reader.evaluate(_FAINT)
-
-
-@pytest.mark.parametrize("width", [1280, 390])
-def test_no_page_is_wider_than_its_window(reader, site, width):
-    reader.set_viewport_size({"width": width, "height": 800})
-    for path in pages(site):
-        reader.goto(path.as_uri())
-        assert reader.evaluate("document.documentElement.scrollWidth") <= width, path.name
 
 
 def test_the_search_finds_an_error_text_below_any_address(chromium, site):
@@ -172,16 +172,21 @@ _SMALL = """() => [...document.querySelectorAll('.slides pre')]
   .map((code) => code.innerText.slice(0, 80))"""
 
 
-@pytest.mark.parametrize("path", all_notebooks(), ids=lambda path: path.stem)
-def test_slides_fit_and_turn(reader, decks, path):
+def test_slides_fit(reader, decks):
     """A tall picture or table may scroll on its slide; nothing else is taller than its slide."""
-    reader.goto((decks.folder / f"{path.stem}.html").as_uri())
+    for path in all_notebooks():
+        open_deck(reader, decks, path.stem)
+        assert reader.evaluate(_CUT) == [], path.stem
+        assert reader.evaluate(_SMALL) == [], path.stem
+
+
+def open_deck(reader, decks, stem):
+    reader.goto((decks.folder / f"{stem}.html").as_uri())
     reader.wait_for_function("window.Reveal && Reveal.isReady()")
-    assert reader.evaluate(_CUT) == []
-    assert reader.evaluate(_SMALL) == []
-    reader.goto((decks.folder / "index.html").as_uri())
-    reader.goto((decks.folder / f"{path.stem}.html").as_uri())
-    reader.wait_for_function("window.Reveal && Reveal.isReady()")
+
+
+def test_slides_turn(reader, decks):
+    open_deck(reader, decks, "00_start_here")
     reader.keyboard.press("Space")
     assert reader.evaluate("Reveal.getSlidePastCount()") == 1
     reader.keyboard.press("Escape")
@@ -198,8 +203,7 @@ def test_printed_each_slide_is_a_sheet(reader, decks):
 
 
 def test_the_speaker_has_notes_and_a_timer(reader, decks):
-    reader.goto((decks.folder / "21_freeze.html").as_uri())
-    reader.wait_for_function("window.Reveal && Reveal.isReady()")
+    open_deck(reader, decks, "21_freeze")
     with reader.expect_popup() as popup:
         reader.keyboard.press("s")
     popup.value.wait_for_selector(".speaker-controls-time")
