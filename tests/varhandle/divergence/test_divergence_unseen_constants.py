@@ -94,10 +94,53 @@ def test_a_weight_of_a_unit_that_stays_at_0(dense, tmp_path, capsys):
     assert capsys.readouterr().out.startswith("call 1, FULLY_CONNECTED")
 
 
+@pytest.fixture(params=["converts", "refuses"])
+def converter(request, wrong_converter):
+    """The converter, or one that refuses: then no fresh conversion says what is right."""
+    if request.param == "refuses":
+        wrong_converter(None)
+
+
+@pytest.mark.usefixtures("converter")
 def test_the_bias_of_such_a_unit(dense):
     path, content, _, biases = dense
+    assert locate(path, content).agrees
     bad = _with_changed(content, biases, _add(0, 5))
-    _is_named(path, bad, "FULLY_CONNECTED", "1 value, by 5 at most")
+    _is_named(path, bad, "FULLY_CONNECTED", "by 5 at most")
+
+
+def test_a_model_that_the_converter_refuses(tf, save_module, dense):
+    """What it refuses adds 0, so that the file of the rest is sound."""
+    _, _, weights, biases = dense
+
+    def summed(x, w, b):
+        return tf.nn.relu(x @ w + b)
+
+    def refused(x, w, b):
+        return summed(x, w, b) + tf.math.igamma(1.0, tf.nn.relu(-tf.abs(x)))
+
+    given = [1, 4], tf.float32
+    path, content = _saved(tf, save_module, refused, *given, w=weights, b=biases)
+    assert content is None
+    _, content = _saved(tf, save_module, summed, *given, w=weights, b=biases)
+    assert locate(path, content).agrees
+    bad = _with_changed(content, weights.T, _add((0, 1), 1.25))
+    _is_named(path, bad, "FULLY_CONNECTED", "by 1.25 at most")
+
+
+def test_what_the_converter_folds_is_no_other_constant(tf, save_module, wrong_converter):
+    """No weight of the model is in the file as it was, and the op computes the same."""
+    scales, shifts = np.abs(_normal(4)) + 0.5, np.array([_FAR, 0.1, -0.2, 0.3], np.float32)
+
+    def scaled(x, w, b, s):
+        return tf.nn.relu((x @ w) * s + b * s)
+
+    made = {"w": _normal(4, 4), "b": shifts, "s": scales}
+    path, content = _saved(tf, save_module, scaled, [1, 4], tf.float32, **made)
+    wrong_converter(None)
+    assert locate(path, content).agrees
+    bad = _with_changed(content, (made["w"] * scales).T, _add((0, 1), 1.25))
+    _is_named(path, bad, "FULLY_CONNECTED")
 
 
 def test_the_command_says_that_it_parts(dense, tmp_path, capsys):
@@ -127,13 +170,15 @@ def convolution(tf, save_module):
     return *made, filters
 
 
+@pytest.mark.usefixtures("converter")
 def test_a_filter_of_a_convolution_behind_relu6(convolution):
     path, content, filters = convolution
     assert locate(path, content).agrees
     bad = _with_changed(content, filters.transpose(3, 0, 1, 2), _add((3, 1, 1, 0), 2))
-    _is_named(path, bad, "CONV_2D", "1 value, by 2 at most")
+    _is_named(path, bad, "CONV_2D", "by 2 at most")
 
 
+@pytest.mark.usefixtures("converter")
 def test_a_row_of_a_table_that_is_never_looked_up(tf, save_module):
     table = _normal(400, 3)
 
@@ -142,9 +187,10 @@ def test_a_row_of_a_table_that_is_never_looked_up(tf, save_module):
 
     path, content = _saved(tf, save_module, looked_up, [2], tf.int32, t=table)
     assert locate(path, content).agrees
-    _is_named(path, _with_changed(content, table, _add((399, 0), 1)), "GATHER", "1 value, by 1")
+    _is_named(path, _with_changed(content, table, _add((399, 0), 1)), "GATHER", "by 1 at most")
 
 
+@pytest.mark.usefixtures("converter")
 def test_a_branch_that_is_not_taken(tf, save_module):
     rare, usual = _normal(4, 4), np.eye(4, dtype=np.float32)
 

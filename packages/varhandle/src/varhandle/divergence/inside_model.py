@@ -59,17 +59,18 @@ class ModelSide:
 
 
 def look_inside_model(
-    file: FileTrace, op: FileOp, side: ModelSide, depth: int = 0
+    file: FileTrace, op: FileOp, side: ModelSide, depth: int = 0, *, untaken: bool = False
 ) -> Inside | None:
     """Run the subgraphs of a ``WHILE`` or ``IF`` beside what the model's node calls.
 
-    ``None`` where that is not possible.
+    With ``untaken``, it is the branch that the call does not take. ``None`` where that is not
+    possible.
     """
     node = _node_of(op, side) if op.op in CONTROL else None
     if node is None or depth > DEEPEST:
         return None
     try:
-        return _Control(file, op, side, node, depth).look()
+        return _Control(file, op, side, node, depth, untaken=untaken).look()
     except Exception:  # of TensorFlow or LiteRT: the op around it is named all the same
         return None
 
@@ -88,12 +89,21 @@ def _node_of(op: FileOp, side: ModelSide) -> str | None:
 class _Control:
     """A loop or a branch of the file, and the model's node for it, as far as both have run."""
 
-    def __init__(self, file: FileTrace, op: FileOp, side: ModelSide, node: str, depth: int) -> None:
+    def __init__(
+        self,
+        file: FileTrace,
+        op: FileOp,
+        side: ModelSide,
+        node: str,
+        depth: int,
+        *,
+        untaken: bool,
+    ) -> None:
         self._file, self._op, self._side, self._node, self._depth = file, op, side, node, depth
         side.trace.restore(side.before)
         self._values = side.trace.inputs_of(node, side.call)
         if op.op == "IF":
-            self._chosen = 0 if bool(np.all(self._values.pop(0))) else 1
+            self._chosen = 0 if bool(np.all(self._values.pop(0))) != untaken else 1
         self._begin = side.trace.saved()
         values = list(enumerate(self._values))
         self._handles = {place: v for place, v in values if v.dtype.name == "resource"}

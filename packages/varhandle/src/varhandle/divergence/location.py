@@ -18,7 +18,7 @@ from varhandle.display import Rich, counted, panel_html, printable
 from varhandle.divergence import side_by_side
 from varhandle.divergence.other_runs import compared, first_without_looking, run_otherwise
 from varhandle.divergence.reduction import CannotReduceError, Reduction, reduce_difference
-from varhandle.divergence.unseen_constants import explains_constants
+from varhandle.divergence.unseen_constants import explains_constants, unexplained_constants
 from varhandle.divergence.walk import compare_ops
 from varhandle.errors import VarhandleError
 from varhandle.evaluate.given_inputs import Inputs
@@ -307,6 +307,8 @@ def locate(
                     f"there is no file to compare: {converter_words(conversion.record)}; "
                     "`varhandle locate MODEL --why` names the part to blame"
                 )
+        if converted is None and content is not None:
+            what["unexplained"] = unexplained_constants(graph, content if file is None else file)
         content = converted if content is None else content
         assert content is not None
         basis, found = _compared(content, converted, **what, **how)
@@ -346,6 +348,7 @@ def _compared(
     inputs: Inputs | None,
     calls: int | None,
     timeout: float,
+    unexplained: Mapping[str, str] | None = None,
 ) -> tuple[str, dict[str, Any]]:
     """Compare in a child process; return what the calls rest on, and what was found."""
     asked = _asked(graph, signature, witness or content, inputs, calls)
@@ -364,6 +367,7 @@ def _compared(
         "file_signature": name,
         "witness": witness,
         "state": state,
+        "unexplained": unexplained,
     }
     record = run_isolated(compare_ops, **sides, timeout=timeout, reads=load.reads)
     if not record.ok:

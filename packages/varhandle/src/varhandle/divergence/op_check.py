@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,7 +144,7 @@ class OpCheck:
         own = self._own_fault(op, place, call)
         if own:
             return own, [op]
-        group = self._group(op, found)
+        group = self.group(op, found)
         inherits = any(t in found and not found[t].agrees for each in group for t in each.inputs)
         # Where it is known to compute rightly, what differs came in by an op without a partner.
         if inherits or (own == "" and len(group) < 2):
@@ -165,7 +165,7 @@ class OpCheck:
         last = [op for op in assigns if op.number < read.number] or assigns
         if not last:
             return "", [read]
-        group, value = self._group(last[-1], found), last[-1].inputs[1]
+        group, value = self.group(last[-1], found), last[-1].inputs[1]
         if any(t in found and not found[t].agrees for each in group for t in each.inputs):
             return "", group
         if value in self.file.inputs or value in found:
@@ -237,7 +237,7 @@ class OpCheck:
         except (RuntimeError, ValueError):
             return None
 
-    def _group(self, op: FileOp, found: Mapping[int, Difference]) -> list[FileOp]:
+    def group(self, op: FileOp, found: Collection[int]) -> list[FileOp]:
         """Return the op and those before it, up to inputs that are known to agree."""
         group, waiting = {op.number: op}, [op]
         while waiting:

@@ -6,17 +6,20 @@ that is not taken: what is computed agrees, and the file is another one neverthe
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from ai_edge_litert.schema_py_generated import TensorT
 
 from varhandle.display import counted
-from varhandle.divergence.file_trace import FileOp, FileTrace
+from varhandle.divergence.file_trace import FileOp, FileTrace, dequantized, scales_of
 from varhandle.divergence.inside import Inside, file_of_subgraph
+from varhandle.divergence.model_trace import ModelPart
 from varhandle.divergence.op_check import Fault, OpCheck
 from varhandle.divergence.reasons import FLOAT16
 from varhandle.divergence.tensor_difference import STEPS, reach
@@ -27,7 +30,7 @@ from varhandle.evaluate.parity import TOLERANCES, absolute_errors
 from varhandle.formats import read_graph
 from varhandle.graph import Graph
 from varhandle.sandbox.scratch import temporary_folder
-from varhandle.tflite.flatbuffer import callees
+from varhandle.tflite.flatbuffer import callees, indices
 
 Array = npt.NDArray[Any]
 
@@ -46,14 +49,41 @@ def explains_constants(model: Graph, file: str | os.PathLike[str] | bytes) -> bo
     Where one is not, it may be the converter's own: a fresh conversion tells.
     """
     try:
-        if not isinstance(file, bytes):
-            return _explains(model, read_graph(file))
-        with temporary_folder("constants-") as folder:
-            path = Path(folder) / "file.tflite"
-            path.write_bytes(file)
-            return _explains(model, read_graph(path))
+        with _opened(file) as graph:
+            return _explains(model, graph)
     except VarhandleError:
         return False
+
+
+def unexplained_constants(model: Graph, file: str | os.PathLike[str] | bytes) -> dict[str, str]:
+    """Return the constants of a file that are not recognized as a weight of the model, unchanged.
+
+    Their names, and by how much each differs from a weight that it is mostly, in words.
+    """
+    try:
+        with _opened(file) as graph:
+            theirs, _ = weights_of(graph)
+            recognized = recognize(weights_of(model)[0], theirs).values()
+    except VarhandleError:
+        return {}
+    same = {partner for one in recognized if not one.is_changed for partner in one.partners}
+    found = {one.name: "" for one in theirs if one not in same and _counts(one)}
+    for one in recognized:
+        for partner in one.partners if one.is_changed and one.difference else ():
+            found[partner.name] = f", by {one.difference:.3g} at most"
+    return found
+
+
+@contextlib.contextmanager
+def _opened(file: str | os.PathLike[str] | bytes) -> Iterator[Graph]:
+    """Read a file; its constants are read as long as it is open."""
+    if not isinstance(file, bytes):
+        yield read_graph(file)
+        return
+    with temporary_folder("constants-") as folder:
+        path = Path(folder) / "file.tflite"
+        path.write_bytes(file)
+        yield read_graph(path)
 
 
 def _explains(model: Graph, file: Graph) -> bool:
@@ -85,7 +115,7 @@ def unseen_change(check: OpCheck, calls: int) -> tuple[Fault, Inside | None] | N
     """Return the first op that takes and gives what its twin does, and holds another constant."""
     if check.other is None:
         return None
-    shown = f"though no answer of {'this call' if calls == 1 else f'these {calls} calls'} shows it"
+    shown = not_shown(calls)
     pairs = check.tensor_pairs()
     for op in check.file.ops:
         twin = check.twin(op)
@@ -98,6 +128,55 @@ def unseen_change(check: OpCheck, calls: int) -> tuple[Fault, Inside | None] | N
             tensor = op.outputs[0] if op.outputs else -1
             return Fault(op, tensor, why, [op]), inside
     return None
+
+
+def not_shown(calls: int) -> str:
+    """Say that the calls do not show a change."""
+    return f"though no answer of {'this call' if calls == 1 else f'these {calls} calls'} shows it"
+
+
+def shows_elsewhere(content: bytes, part: ModelPart, fed: Sequence[Array]) -> bool:
+    """Whether a part of a file and the model's differ for other inputs than those of a call.
+
+    ``fed`` are those of a call, as they lie in memory.
+    """
+    file = FileTrace(content)
+    check, (output,) = OpCheck(file, None), indices(file.subgraph.outputs)
+    tensors = [file.subgraph.tensors[tensor] for tensor in file.inputs]
+    rows = max(
+        (tensor.shape[0] for tensor in file.subgraph.tensors if len(tensor.shape)), default=1
+    )
+    for draw in range(_DRAWS + (rows if any(one.dtype.kind in "iu" for one in fed) else 0)):
+        values = [_drawn(one, tensor, draw, rows) for one, tensor in zip(fed, tensors, strict=True)]
+        try:
+            file.run(values)
+            sound = part(list(map(dequantized, values, tensors)))
+        except Exception:  # of LiteRT or TensorFlow: one of the two does not take such inputs
+            continue
+        one = check.difference(output, sound)
+        if one is not None and not one.agrees:
+            return True
+    return False
+
+
+def _drawn(value: Array, tensor: TensorT, draw: int, rows: int) -> Array:
+    """Return random numbers, farther from 0 each time; of indices, the next ones."""
+    random = np.random.default_rng(draw)
+    if scales_of(tensor) is not None:
+        ends = np.iinfo(value.dtype)
+        return random.integers(ends.min, ends.max, value.shape, value.dtype, endpoint=True)
+    if value.dtype.kind in "iu":
+        return np.resize(np.arange(draw, draw + value.size) % rows, value.shape).astype(value.dtype)
+    if value.dtype.kind != "f":
+        return value
+    reach = (float(np.max(np.abs(value), initial=0.0)) or 1.0) * 10.0 ** (draw % _SCALES)
+    least = 0.0 if np.all(value >= 0) else -reach  # what a Relu gave, for one
+    return random.uniform(least, reach, value.shape).astype(value.dtype)
+
+
+_DRAWS = 12
+_SCALES = 4
+"""Powers of 10 that the inputs of a call are enlarged by in turns: a bias may hold a unit at 0."""
 
 
 def _changed(check: OpCheck, op: FileOp, twin: FileOp, pairs: dict[int, int]) -> str:

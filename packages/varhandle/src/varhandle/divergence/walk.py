@@ -6,15 +6,18 @@ Everything here runs in a child process, and gives back plain data.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from varhandle.display import printable
 from varhandle.divergence import reasons
 from varhandle.divergence.computed_ops import op_rows
+from varhandle.divergence.cutting import cut, taken
 from varhandle.divergence.file_trace import WITHOUT_VALUE, FileOp, FileTrace
 from varhandle.divergence.inside import Inside, look_inside
 from varhandle.divergence.inside_model import ModelSide, look_inside_model
@@ -22,7 +25,7 @@ from varhandle.divergence.matching import CONTROL, Samples, TensorMatch, match_m
 from varhandle.divergence.model_trace import ModelOp, ModelPart, ModelTrace
 from varhandle.divergence.op_check import Fault, OpCheck
 from varhandle.divergence.tensor_difference import Difference, difference, has_largest
-from varhandle.divergence.unseen_constants import unseen_change
+from varhandle.divergence.unseen_constants import not_shown, shows_elsewhere, unseen_change
 from varhandle.evaluate.parity import TOLERANCES, paired_outputs
 from varhandle.evaluate.proof import LOOSE, QUANTIZED
 from varhandle.evaluate.stateful_parity import CarriedState
@@ -31,6 +34,7 @@ from varhandle.formats.base import LoadedModel
 Array = npt.NDArray[Any]
 
 SAMPLED_CALLS = 3
+_SECONDS = 60.0  # in which constants are looked at that no answer shows
 
 _HALF = ("float16", "bfloat16")
 
@@ -44,13 +48,20 @@ def compare_ops(
     file_signature: str | None = None,
     witness: bytes | None = None,
     state: CarriedState | None = None,
+    unexplained: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Run a model and a .tflite file side by side until the first op that differs.
 
     ``witness`` is a float file that was converted from the model anew: what the converter fuses in
-    both files is matched by it. ``state`` is what the caller of a lifted file carries.
+    both files is matched by it. Without one, ``unexplained`` are the constants of the file that may
+    not be the model's. ``state`` is what the caller of a lifted file carries.
     """
-    named: dict[str, Any] = {"file_signature": file_signature, "witness": witness, "state": state}
+    named: dict[str, Any] = {
+        "file_signature": file_signature,
+        "witness": witness,
+        "state": state,
+        "unexplained": unexplained,
+    }
     return OpComparison(load, signature, calls, content, **named).run()
 
 
@@ -67,7 +78,9 @@ class OpComparison:
         file_signature: str | None,
         witness: bytes | None,
         state: CarriedState | None = None,
+        unexplained: Mapping[str, str] | None = None,
     ) -> None:
+        self._unexplained = unexplained or {}
         self._load, self._signature, self._calls = load, signature, calls
         self._file = FileTrace(content, file_signature, state=state)
         self._other: FileTrace | None = None
@@ -170,7 +183,7 @@ class OpComparison:
 
     def _unseen(self, pairs: Mapping[int, Mapping[str, Any]]) -> dict[str, Any] | None:
         """Return the op that holds another constant than it should, where no value parts."""
-        found = unseen_change(self.check, self._made)
+        found = unseen_change(self.check, self._made) or self._unexplained_change(pairs)
         if found is None:
             return None
         fault, inside = found
@@ -179,6 +192,47 @@ class OpComparison:
         place = self._place(fault.op, fault.tensor, self._made)
         inner = _inner(inside, self._made)
         return {**place, **figures, "why": fault.why, "unseen": True, "group": [], "inside": inner}
+
+    def _unexplained_change(
+        self, pairs: Mapping[int, Mapping[str, Any]]
+    ) -> tuple[Fault, Inside | None] | None:
+        """Return the op with a constant that is none of the model's, and that matters to it."""
+        end = time.monotonic() + _SECONDS
+        for op in self._file.ops if self._unexplained else ():
+            if time.monotonic() > end:
+                break
+            if op.op == "IF" and (inside := self._untaken(op)):
+                assert inside.fault
+                return Fault(op, op.outputs[0], inside.fault.why, [op]), inside
+            words = self._unexplained_words(self._file, op)
+            if not words or op.op in CONTROL or not op.outputs:
+                continue
+            numbers = {each.number for each in self.check.group(op, pairs)}
+            fed, tensor = taken(self._file, numbers), op.outputs[0]
+            part = self.part(self._calls[self._made - 1], tensor, fed)
+            values = [self._file.raw(one) for one in fed]
+            known = [np.array(value) for value in values if value is not None]
+            if part and shows_elsewhere(cut(self._file, numbers, tensor), part, known):
+                return Fault(op, tensor, words, [op]), None
+        return None
+
+    def _untaken(self, op: FileOp) -> Inside | None:
+        """Run the branch that the last call does not take, with what the other one takes."""
+        found = look_inside_model(self._file, op, self._side(self._made), untaken=True)
+        if found is None or found.fault is None:
+            return None
+        words = self._unexplained_words(found.check.file, found.fault.op)
+        return found._replace(fault=replace(found.fault, why=words)) if words else None
+
+    def _unexplained_words(self, file: FileTrace, op: FileOp) -> str:
+        """Say that an op has a constant that is none of the model's; empty if it has not."""
+        held = [file.constant(tensor) for tensor in op.inputs if tensor >= 0]
+        names = [file.name(one) for one in held if one is not None]
+        name = next((name for name in names if name in self._unexplained), None)
+        if name is None:
+            return ""
+        words = f"its weights differ: {printable(name.partition(';')[0])}"
+        return f"{words}{self._unexplained[name]}, {not_shown(self._made)}"
 
     def _grown(self, pairs: Mapping[int, Mapping[str, Any]]) -> dict[str, Any] | None:
         """Return the op that adds most, where no op is wrong and the answers are far apart."""
