@@ -16,6 +16,7 @@ from varhandle import diagnosis, mcp_server
 from varhandle.cli import main
 from varhandle.facts.schemas import schema_of
 from varhandle.model_folder import ModelFolder
+from varhandle.sandbox.lock import missing
 from workbook_lib.locations import data_path
 
 TOOLS = ["cure", "diagnose", "explain", "inspect", "locate"]
@@ -42,12 +43,15 @@ def folder(tmp_path_factory, counting_file, specimen_path):
     return root
 
 
-def ask(folder, *calls, progress=None, list_tools=False):
+def ask(folder, *calls, progress=None, list_tools=False, program=("-m", "varhandle.cli")):
     """Start a server for a folder, and return what it answers to each call: name, arguments."""
 
     async def conversation():
         server = StdioServerParameters(
-            command=sys.executable, args=["-m", "varhandle.cli", "mcp", str(folder)], cwd="/"
+            command=sys.executable,
+            args=[*program, "mcp", str(folder)],
+            env=dict(os.environ),
+            cwd="/",
         )
         async with Client(server) as client:
             if list_tools:
@@ -146,6 +150,63 @@ def test_nothing_outside_of_the_folder_is_opened(folder):
         )
     )
     assert all("leads out of the folder" in line for line in (*lines[:2], lines[4]))
+
+
+SWAPPING = """
+import os, sys
+from pathlib import Path
+from varhandle import model_folder
+from varhandle.cli import main
+
+checked = {name: getattr(model_folder.ModelFolder, name) for name in ("readable", "writable")}
+
+def swap(name):
+    def checked_then_swapped(self, path):
+        found = checked[name](self, path)
+        place = self.root / (path if name == "readable" else "new")
+        place.rename(place.with_name(f"{place.name}-before"))
+        place.symlink_to(self.root.parent / "outside" / ("made" if name == "writable" else path))
+        return found
+    setattr(model_folder.ModelFolder, name, checked_then_swapped)
+
+swap(sys.argv.pop(1))
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.skipif(bool(missing()), reason="the kernel has no lock")
+@pytest.mark.parametrize("verb", ["inspect", "diagnose", "cure"])
+@pytest.mark.parametrize("model", ["counting.tflite", "half_reader"])
+def test_a_link_that_comes_after_the_check_leads_nowhere(tmp_path, folder, model, verb):
+    """The file is swapped for a link to somebody else's, of the same name, once it is checked."""
+    served = tmp_path / "served"
+    shutil.copytree(folder, served, symlinks=True)
+    shutil.copytree(folder, tmp_path / "outside", symlinks=True)
+    told = {"model": model} | ({"output": "made.tflite"} if verb == "cure" else {})
+    (line,) = refused(ask(served, (verb, told), program=("-c", SWAPPING, "readable")))
+    assert (served / model).is_symlink()
+    assert "Permission denied" in line
+    assert not (served / "made.tflite").exists()
+
+
+@pytest.mark.skipif(bool(missing()), reason="the kernel has no lock")
+def test_a_folder_that_becomes_a_link_is_not_written_into(tmp_path, folder):
+    served, made = tmp_path / "served", tmp_path / "outside" / "made"
+    shutil.copytree(folder, served, symlinks=True)
+    (served / "new").mkdir()
+    made.mkdir(parents=True)
+    told = {"model": "counting.tflite", "output": "new/out.tflite"}
+    (line,) = refused(ask(served, ("cure", told), program=("-c", SWAPPING, "writable")))
+    assert (served / "new").is_symlink()
+    assert "Permission denied" in line
+    assert list(made.iterdir()) == []
+
+
+def test_a_server_leaves_nothing_behind(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    (answer,) = ask(folder, ("diagnose", {"model": "counting.tflite"}))
+    assert answer.structured_content["verdict"] == "ready"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_absolute_path_inside_is_inside(folder):

@@ -8,6 +8,7 @@ no file that would take another one's place. What it answers is what ``--json`` 
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from varhandle.facts.schemas import schema_of
 from varhandle.formats.trust import NotTrustedError
 from varhandle.model_folder import ModelFolder, OutsideError
 from varhandle.repair.refusal import NoCureError
+from varhandle.sandbox.lock import hold_to_folders, is_wanted
+from varhandle.sandbox.scratch import temporary_folder
 
 if TYPE_CHECKING:
     import mcp_types as types
@@ -169,13 +172,19 @@ def serve(root: Path) -> None:
     """Serve the tools over the standard streams, until the other side closes them.
 
     The working folder becomes ``root``, so that paths in answers and in printed commands are as the
-    assistant names them. Raises ``NotADirectoryError`` where it is no folder.
+    assistant names them. The process opens no other folder again. Raises ``NotADirectoryError``
+    where it is no folder.
     """
     import anyio
 
     folder = ModelFolder(root)
     os.chdir(folder.root)
-    anyio.run(_serve, folder)
+    with temporary_folder("mcp-") as scratch:
+        os.environ["TMPDIR"] = tempfile.tempdir = scratch
+        # A link may be put in the place of a file that was checked: the kernel refuses that too.
+        if is_wanted():
+            hold_to_folders([str(folder.root), scratch])
+        anyio.run(_serve, folder)
 
 
 async def _serve(folder: ModelFolder) -> None:

@@ -47,7 +47,7 @@ _SCOPES_FROM, _SCOPES = 6, 0b11  # abstract sockets and signals, of processes ou
 _SYSTEM = ("/usr", "/lib", "/lib64", "/lib32", "/etc/ld.so.cache", "/etc/localtime")
 _KERNEL = ("/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/sys", "/sys")
 _DEVICES = ("/dev/zero", "/dev/random", "/dev/urandom")
-_OWN = "/proc/self"
+_OWN, _PROCESSES = "/proc/self", "/proc"
 
 _PR_SET_NO_NEW_PRIVS = 38
 _CAP_VERSION, _CAP_DAC_OVERRIDE = 0x20080522, 1 << 1
@@ -178,22 +178,45 @@ def _control(*arguments: int) -> None:
         raise OSError(code, os.strerror(code))
 
 
+def hold_to_folders(folders: Iterable[str]) -> None:
+    """Let this process, and what it starts, open Python and these folders, and nothing else.
+
+    A path that leads elsewhere is refused by the kernel whenever it came to do so: before a check,
+    or after it. Programs may be started, and the network is open. It has one thread yet; raises
+    ``OSError`` if that does not work.
+    """
+    _control(_PR_SET_NO_NEW_PRIVS, 1)
+    folders = list(folders)
+    _restrict(
+        _WRITE,
+        (_READ, (*_libraries(), *search_path(), *_SYSTEM, *_KERNEL, *_DEVICES, _PROCESSES)),
+        (_WRITE, folders),
+        (_REMOVE_DIR, [str(Path(folder).parent) for folder in folders]),  # of what is its own
+    )
+
+
 def _restrict_files(reads: Iterable[str], writes: Iterable[str]) -> None:
     version = landlock_version()
     handled = max((n, rights) for n, rights in _FILES_BY_VERSION.items() if n <= version)[1]
-    attributes = struct.pack(
-        "QQQ",
+    _restrict(
         handled,
-        _TCP if version >= _TCP_FROM else 0,
-        _SCOPES if version >= _SCOPES_FROM else 0,
+        (_READ, (*_libraries(), *_SYSTEM, *_KERNEL, *_DEVICES, _OWN, *reads)),
+        (_WRITE, writes),
+        network=_TCP if version >= _TCP_FROM else 0,
+        scopes=_SCOPES if version >= _SCOPES_FROM else 0,
     )
+
+
+def _restrict(
+    handled: int, *rules: tuple[int, Iterable[str]], network: int = 0, scopes: int = 0
+) -> None:
+    """Refuse the rights ``handled``, but for those of the rules, each with its paths."""
+    version = landlock_version()
+    handled &= max((n, rights) for n, rights in _FILES_BY_VERSION.items() if n <= version)[1]
+    attributes = struct.pack("QQQ", handled, network, scopes)
     ruleset = _call(_CREATE_RULESET, attributes, len(attributes), 0)
     try:
-        for rights, paths in (
-            (_READ, (*_libraries(), *_SYSTEM, *_KERNEL, *_DEVICES, _OWN, *reads)),
-            (_WRITE, writes),
-            (_OF_A_FILE, (os.devnull,)),
-        ):
+        for rights, paths in (*rules, (_OF_A_FILE, (os.devnull,))):
             for path in dict.fromkeys(paths):
                 _allow(ruleset, path, rights & handled)
         _call(_RESTRICT_SELF, ruleset, 0)
