@@ -57,6 +57,7 @@ def test_a_file_alone_is_cured(tf, tmp_path, monkeypatch):
     assert "takes the variable" in diagnose(file).other[0]
     made = cure(file)
     assert made.plan.id == "split-shared-reads"
+    assert "XNNPACK" in made.plan.why  # which is the reason of a sweep's row
     assert find_shared_reads(read_graph(made.content)) == ()
     run(made.plan.code)
     assert (tmp_path / "model.tflite").read_bytes() == made.content

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from varhandle.display import Rich, code_html, counted, panel_html, printable, table_html
 from varhandle.extras import require
 from varhandle.facts.verdicts import MEANINGS, VERDICTS, Severity, Verdict
-from varhandle.families import clamped_infinity, code, lost_activation
+from varhandle.families import clamped_infinity, code, fft_length, lost_activation
 from varhandle.families.base import Finding, Reading, in_order, inference_signature
 from varhandle.families.catalog import family, find
 from varhandle.formats import format_of, read_graph
@@ -258,7 +258,7 @@ def diagnose(
         )
     if location and not any(f.severity == "error" for f in decision.findings):
         reading, first = Reading(graph, chosen), location.first or {}
-        for each in (lost_activation, clamped_infinity):
+        for each in (lost_activation, clamped_infinity, fft_length):
             if (seen := each.of_difference(reading, first)) is not None:
                 findings = in_order((*decision.findings, seen))
                 decision = decision._replace(findings=findings, other=())

@@ -256,7 +256,7 @@ def _of_no_variable(graph: Graph, proof: Proof, shown: LogDiagnosis | None) -> s
     if curable and (shown is None or not shown.of_variables):
         return f"{', '.join(map(printable, ops)) or proof.reason}: {curable}"
     if shown is None or (not shown.of_variables and shown.rank >= LAST_RESORT):
-        return f"{proof.reason} (no failure that the tool knows explains it)"
+        return f"{proof.reason} ({UNEXPLAINED})"
     return "" if shown.of_variables else _told(shown)
 
 
@@ -326,7 +326,7 @@ def _failed(graph: Graph, findings: tuple[Finding, ...], proof: Proof) -> Decisi
         return Decision(findings, verdict)
     seen = [f for f in find(read_graph(proof.content)) if f.severity != "info"]
     told = tuple(with_severity(f, "error") for f in seen if family(f.id).answers_wrongly)
-    other = () if told else (_unexplained(graph, proof), *_refusals(proof))
+    other = () if told else tuple(_causes(graph, proof))
     return Decision(in_order((*findings, *told)), verdict, other)
 
 
@@ -345,7 +345,11 @@ def _told(shown: LogDiagnosis) -> str:
     return printable(f"{shown.message} {advice}", None)
 
 
-def _unexplained(graph: Graph, proof: Proof) -> str:
+UNEXPLAINED = "no failure that the tool knows explains it"
+
+
+def _causes(graph: Graph, proof: Proof) -> Iterator[str]:
+    """Say why the answers differ: by what cures it, by what a refusal means, or that none does."""
     assert proof.parity is not None
     runs = "; ".join(f"{run.kernels}: {run.verdict}" for run in proof.parity.runs)
     notes = sorted({note for run in proof.parity.runs for note in run.notes})
@@ -359,8 +363,12 @@ def _unexplained(graph: Graph, proof: Proof) -> str:
         curable = f"the op that the converter made of an LSTM keeps its state: {command} keeps none"
     if twice := fatal_shared_reads(proof):
         curable = _reads_once(graph, twice)
-    cause = curable or "no failure that the tool knows explains it"
-    return f"{text}, and {cause}"
+    known = list(_refusals(proof))
+    if known and not curable:
+        yield f"{text}: {known.pop(0)}"
+    else:
+        yield f"{text}, and {curable or UNEXPLAINED}"
+    yield from known
 
 
 def _reads_once(graph: Graph, twice: Sequence[SharedRead]) -> str:

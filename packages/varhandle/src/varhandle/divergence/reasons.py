@@ -14,6 +14,7 @@ from varhandle.divergence.file_trace import FileOp, FileTrace
 from varhandle.divergence.tensor_difference import STEPS, Difference, difference, reach
 from varhandle.divergence.weights import outline_of
 from varhandle.evaluate.parity import absolute_errors
+from varhandle.families.fft_length import OF_ONE
 from varhandle.tflite.flatbuffer import option_text
 
 Array = npt.NDArray[Any]
@@ -43,13 +44,7 @@ def of_its_size(file: FileTrace, op: FileOp) -> str:
     if op.op == "RFFT2D":
         lengths = file.value(op.inputs[1])
         if lengths is not None and lengths.size and int(lengths.ravel()[-1]) == 1:
-            words = "LiteRT's kernel computes no transform of length 1"
-            if int(lengths.max()) > 1:
-                return words
-            return (
-                f"{words}; that of one number has this number for its real part, and an imaginary "
-                "part of 0: write these"
-            )
+            return OF_ONE
     return ""
 
 

@@ -33,7 +33,13 @@ from varhandle.repair.refusal import (
 from varhandle.repair.steps import REWRITES, SETTINGS, STEPS
 from varhandle.savedmodel.checkpoint_freezer import checkpoint_beside
 from varhandle.savedmodel.close_shapes import Sizes
-from varhandle.verdict_rules import fatal_shared_reads, is_fused_wrongly, is_not_loaded
+from varhandle.tflite.shared_reads import shared_read_words
+from varhandle.verdict_rules import (
+    UNEXPLAINED,
+    fatal_shared_reads,
+    is_fused_wrongly,
+    is_not_loaded,
+)
 
 _FAMILIES = {family.id: family for family in FAMILIES}
 _BLOCKING = frozenset(family.id for family in FAMILIES if family.spoils_whole_file)
@@ -251,7 +257,7 @@ def _choose_steps(diagnosis: Diagnosis, target: Target, signature: str | None) -
     else:
         choice = _plan_for_source(diagnosis, errors, target, signature)
     why = [one.message for one in set_otherwise.values()]
-    why += [f"{one.op} takes {printable(one.variable)} twice: it is read twice." for one in twice]
+    why += [f"{shared_read_words(twice)}: it is read twice."] if twice else []
     if not why:
         return choice
     mending = [str(_FAMILIES[each].repair_step) for each in set_otherwise]
@@ -285,6 +291,8 @@ def _refuse_other(diagnosis: Diagnosis, change: str = "") -> None:
         compared = diagnosis.proof is not None and diagnosis.proof.parity is not None
         change = DIFFERS if compared else NO_FAMILY
         change = change if diagnosis.variables else f"{NO_VARIABLES} {change}"
+        if compared and UNEXPLAINED not in diagnosis.other[0]:
+            change = ""  # it says itself what to do
     raise NoCureError(f"no safe cure: {diagnosis.other[0]}", change=change)
 
 
