@@ -13,7 +13,7 @@ from varhandle.conversion.freezing import freeze
 
 RUN_BEFORE = {
     "12_three_fixes": ("part-model",),
-    "15_whose_variable_is_it": ("running-total",),
+    "15_whose_variable_is_it": ("running-total", "save", "captured"),
 }
 """Cells whose names an exercise or its check uses."""
 

@@ -52,9 +52,10 @@ _ASSIGNED = {
 def assigned_by(function: object, step: Any) -> str:
     """Return the set of names of the variables that a function assigns.
 
-    1. The loop of the cell above meets every variable of the function, and the ops that take it.
-    2. `argument.consumers()` gives the ops. The type of an op that assigns has `Assign` in it.
-    3. Keep the name of a variable if `any("Assign" in op.type for op in argument.consumers())`.
+    1. `argument.consumers()` gives the ops that take the handle. Look at all of them: `total` has
+       two.
+    2. The type of an op is text, `op.type`, and `"Assign" in text` looks for it anywhere.
+    3. `any(… for op in ops)` says whether something holds for one of the ops or more.
     """
     _judge(attempt(function, step), {"total", "calls"}, {"gain", "total", "calls"}, "step")
     module = _Several()

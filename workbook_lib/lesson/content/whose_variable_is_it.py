@@ -19,17 +19,8 @@ def read_and_set(graph: Graph) -> int:
 
 PREDICTIONS = (
     Question(
-        "whose_variable_is_it/inputs",
-        "You call step(x). How many inputs does its graph have?",
-        {1: "1: x", 2: "2: x, and the model itself", 4: "4: x, and one for each variable"},
-        why="A graph has no self. Each variable that the function uses is handed over as one more "
-        "input, its handle, and the caller passes it along without your seeing it.",
-        debrief="Many say one, since they wrote one. Those who say two think of self. Ask how the "
-        "graph could reach a variable of Python, in a file without Python.",
-    ),
-    Question(
         "whose_variable_is_it/set",
-        "The signature reads six weights. How many of them get their value from this checkpoint?",
+        "Its signature reads six weights. How many of these have a value in the checkpoint?",
         {6: "all six", 3: "three", 0: "none"},
         why="The six values belong to handles that Keras's objects own, and no signature reads "
         "those. The signature reads six other handles, which have no owner, so nothing sets them.",
@@ -42,16 +33,16 @@ PREDICTIONS = (
 QUIZ = (
     QuizQuestion(
         "whose_variable_is_it/quiz-captured",
-        "A function of the graph reads a variable. How does it come to it?",
+        "How does a function of the graph come to its variable?",
         {
-            "Its handle is one more input of the function.": "The main graph makes the handle, and "
+            "The handle is one more input.": "The main graph makes the handle, and "
             "each call passes it on until a ReadVariableOp takes it.",
-            "It looks the variable up by its Python name.": "There is no Python in the graph, and "
+            "It looks up the Python name.": "There is no Python in the graph, and "
             "inside the function the handle has another name.",
-            "The value was copied into it when it was traced.": "Then nothing in it could be "
+            "The value was copied into it.": "Then nothing in it could be "
             "assigned, and there would be no ReadVariableOp.",
         },
-        "Its handle is one more input of the function.",
+        "The handle is one more input.",
     ),
     QuizQuestion(
         "whose_variable_is_it/quiz-assigns",
@@ -67,7 +58,7 @@ QUIZ = (
     ),
     QuizQuestion(
         "whose_variable_is_it/quiz-owner",
-        "In the table a variable is read, has no owner, and is not initialized. What will come?",
+        "A variable is read, has no owner, and is not initialized. What will come?",
         {
             "The converter refuses it.": "It converted in lesson 13, without a warning.",
             "The file reads a value that nobody set.": "No owner, no value in the checkpoint: "
