@@ -14,6 +14,7 @@ STUB = EXERCISES[KEEP].stub
 FLOAT = "tf.Variable(tf.zeros([4]))"
 ADD = "self.total.assign_add(tf.cast(x, self.total.dtype))"
 ANSWER = "return tf.cast(self.total, tf.float16)"
+SHARED = "SHARED = tf.Variable(tf.zeros([4]))\n"
 
 
 def kept(variable, *changes):
@@ -60,6 +61,9 @@ def test_totals_of_any_style_are_right(outcome, answer):
         (kept(FLOAT, ("@tf.function(input_signature=[tf.TensorSpec([4], tf.float16)])", "")),
          "no `tf.function`"),
         (kept("tf.zeros([4])"), "is to be a `tf.Variable`"),
+        (SHARED + kept("SHARED"), "the file answers otherwise"),
+        (SHARED + kept(FLOAT, (ADD, "SHARED.assign_add(tf.cast(x, 'float32'))"),
+                       (ANSWER, "return tf.cast(SHARED, tf.float16)")), "cannot be saved"),
         (kept(FLOAT) + "\nHalfTotal = HalfTotal()", "the class, no instance"),
     ],
 )  # fmt: skip
