@@ -4,6 +4,8 @@ FAMILIES = {
     "tensor-list": "way-text",
     "random-draws": "way-text",
     "other-resource": "way-text",
+    "clamped-infinity": "way-text",
+    "fft-length": "way-text",
     "package-conflict": "releases-text",
     "converter-call": "diagnosis-text",
     "delegate-refused": "file-text",
