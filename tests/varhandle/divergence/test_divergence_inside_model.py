@@ -16,7 +16,7 @@ from planted_faults import (
 from varhandle import locate
 from varhandle.divergence.file_trace import FileTrace
 from varhandle.divergence.inside import file_of_subgraph
-from varhandle.divergence.tf1_loops import with_functional_loops
+from varhandle.divergence.tf1_control_flow import with_functional_control
 from varhandle.tflite.flatbuffer import callees, op_name, unpack
 
 LOOP, COND = BODY, ("IF", 0)
@@ -371,13 +371,127 @@ def test_a_loop_of_tensorflow_1_in_a_saved_model(tf, tmp_path, wrong_converter):
     assert step["node"] == "StatefulPartitionedCall/while/matmul"
 
 
+@pytest.fixture(scope="module")
+def made_by_tf1(tf, tmp_path_factory):
+    """A function of one x as a frozen graph, or with variables as a SavedModel, and its file."""
+    v1 = tf.compat.v1
+
+    def make(function, variables=None):
+        was_new, path = v1.control_flow_v2_enabled(), tmp_path_factory.mktemp("tf1") / "model"
+        v1.disable_control_flow_v2()
+        try:
+            with v1.Graph().as_default() as graph, v1.Session() as session:
+                x = v1.placeholder(tf.float32, [1, 3], "x")
+                held = {
+                    name: v1.get_variable(name, initializer=value, use_resource=True)
+                    for name, value in (variables or {}).items()
+                }
+                y = tf.identity(function(x, **held), "y")
+                session.run(v1.global_variables_initializer())
+                if held:
+                    v1.saved_model.simple_save(session, str(path), {"x": x}, {"y": y})
+                else:
+                    path = path.with_suffix(".pb")
+                    path.write_bytes(graph.as_graph_def().SerializeToString())
+                    converter = v1.lite.TFLiteConverter(graph.as_graph_def(), [x], [y])
+        finally:
+            if was_new:
+                v1.enable_control_flow_v2()
+        if held:
+            converter = tf.lite.TFLiteConverter.from_saved_model(str(path))
+        return path, converter.convert()
+
+    return make
+
+
+KERNEL = np.random.default_rng(0).normal(size=(3, 3)).astype(np.float32)
+POSITIVE = {"x": np.array([[[0.3, 0.2, 0.5]], [[-0.3, -0.2, -0.5]]], np.float32)}
+FIRST = "the first branch"
+
+
+def test_a_branch_in_a_branch_of_tensorflow_1(tf, made_by_tf1, wrong_converter):
+    v1 = tf.compat.v1
+
+    def within(x):
+        more = tf.reduce_sum(x) > 0.5
+        return v1.cond(more, lambda: tf.sin(x @ KERNEL), lambda: tf.cos(x) * 3.0)
+
+    def chosen(x):
+        return v1.cond(
+            tf.reduce_sum(x) > 0, lambda: tf.tanh(within(x) @ KERNEL) * 2.0, lambda: x - 1.0
+        )
+
+    path, content = made_by_tf1(chosen)
+    assert locate(path, content, inputs=POSITIVE).agrees
+    for where in ([COND], [COND, COND]):
+        wrong = wrong_converter(with_changed_inside(content, "FULLY_CONNECTED", *where))
+        first = locate(path, wrong, inputs=POSITIVE).first
+        steps = [(each["op"], each["where"]) for each in first["inside"]]
+        assert steps == [("IF", FIRST)] * (len(where) - 1) + [("FULLY_CONNECTED", FIRST)]
+        assert first["inside"][-1]["node"] == "cond/" * len(where) + "matmul"
+
+
+def test_a_branch_in_a_loop_of_tensorflow_1(tf, made_by_tf1, wrong_converter):
+    def turn(i, h):
+        positive = tf.reduce_sum(h) > 0
+        return i + 1, tf.compat.v1.cond(positive, lambda: tf.sin(h) * 2.0, lambda: h + 0.5)
+
+    def looped(x):
+        return tf.compat.v1.while_loop(lambda i, _: i < 4, turn, [0, -x])[1]
+
+    path, content = made_by_tf1(looped)
+    assert locate(path, content, inputs=POSITIVE).agrees
+    wrong = wrong_converter(with_changed_inside(content, "MUL", LOOP, COND))
+    assert inside(path, wrong, inputs=POSITIVE) == [
+        *(("WHILE", ""), ("IF", "iteration 2"), ("MUL", "the first branch")),
+    ]
+
+
+def test_a_branch_of_tensorflow_1_that_assigns(tf, made_by_tf1, wrong_converter):
+    """A SavedModel, whose function TensorFlow does not inline."""
+    v1 = tf.compat.v1
+
+    def chosen(x, total):
+        return v1.cond(tf.reduce_sum(x) > 0, lambda: total.assign_add(x) * 2.0, lambda: x - 1.0)
+
+    path, content = made_by_tf1(chosen, {"total": np.ones((1, 3), np.float32)})
+    assert locate(path, content, inputs=POSITIVE).agrees
+    wrong = wrong_converter(with_changed_inside(content, "MUL", COND))
+    assert inside(path, wrong, inputs=POSITIVE) == [("IF", ""), ("MUL", "the first branch")]
+
+
+def test_a_branch_of_tensorflow_1_that_takes_nothing(tf, made_by_tf1):
+    """The condition that it leaves over is no output of the graph."""
+
+    def chosen(x):
+        positive = tf.reduce_sum(x) > 0
+        return x * tf.compat.v1.cond(positive, lambda: tf.constant(2.0), lambda: tf.constant(3.0))
+
+    path, content = made_by_tf1(chosen)
+    assert locate(path, content, inputs=POSITIVE).agrees
+
+
+def test_no_file_is_made_of_an_array_of_tensorflow_1(tf, made_by_tf1):
+    """So ``locate`` has no such loop to look into."""
+
+    def written(x):
+        def turn(i, array):
+            return i + 1, array.write(i, x * 2.0)
+
+        start = [0, tf.TensorArray(tf.float32, 2, element_shape=[1, 3])]
+        return tf.compat.v1.while_loop(lambda i, _: i < 2, turn, start)[1].stack()
+
+    with pytest.raises(Exception, match=r"TensorArrayV3.* is neither a custom op nor a flex op"):
+        made_by_tf1(written)
+
+
 def test_a_loop_that_is_not_made_as_tensorflow_makes_one_stays(loops_of_tf1, tf):
     whole = tf.compat.v1.GraphDef.FromString(loops_of_tf1[0].read_bytes())
-    functional = with_functional_loops(whole)
+    functional = with_functional_control(whole)
     assert "Enter" not in {node.op for node in functional.node}
-    assert with_functional_loops(functional) is functional
+    assert with_functional_control(functional) is functional
     (merge,) = [node for node in whole.node if node.name == "while/Merge"]
     merge.input[1] = "while/Enter"  # no round hands anything on
-    kept = {node.name for node in with_functional_loops(whole).node}
+    kept = {node.name for node in with_functional_control(whole).node}
     assert {"while/Enter", "while/while"} < kept
     assert "while/while/Enter" not in kept

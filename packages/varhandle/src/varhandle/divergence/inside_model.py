@@ -145,10 +145,25 @@ class _Control:
         nodes = [origin(matches[t].node) if t in matches else "" for t in self._op.outputs]
         places = [int(n.partition(":")[2]) if node_of(n) == self._node else None for n in nodes]
         branch = self._subgraph(callees(self._op.operator)[self._chosen], attribute, places)
-        branch.sample(self._given, self._call)
+        given = [
+            own if n in self._held else self._theirs(n, own) for n, own in enumerate(self._given)
+        ]
+        branch.sample(given, self._call)
         self._side.trace.restore(self._begin)
         branch.match()
-        return branch.compare(self._given, self._call, where, self._side, self._depth)[0]
+        return branch.compare(given, self._call, where, self._side, self._depth)[0]
+
+    def _theirs(self, number: int, own: Array) -> Array:
+        """Return the model's value of what a branch takes; its own, where that is a constant."""
+        alike = [v for n, v in self._call.items() if int(n) not in self._handles and _alike(own, v)]
+        if alike:
+            return min(
+                (as_array(value, own).reshape(own.shape) for value in alike),
+                key=lambda value: difference(own, value).share,
+            )
+        if self._file.is_constant(self._op.inputs[1 + number]):
+            return own
+        raise ValueError("what differs came in")
 
     def _in_loop(self) -> Inside | None:
         """Run both in lockstep: each round begins with what the model hands on."""

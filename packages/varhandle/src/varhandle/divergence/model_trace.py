@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from varhandle.divergence.flat_graph import plain_name
-from varhandle.divergence.tf1_loops import with_functional_loops, with_inlined_calls
+from varhandle.divergence.tf1_control_flow import with_functional_control, with_inlined_calls
 from varhandle.formats.base import LoadedModel
 from varhandle.graph.model import closure
 
@@ -329,7 +329,7 @@ class _Traced:
         self.variables = {id(one.handle): plain_name(one.name.split(":")[0]) for one in self.held}
         inline = convert_to_constants._run_inline_graph_optimization
         flattened = with_inlined_calls(inline(self._function, False, False))
-        self.graph_def = with_functional_loops(flattened)
+        self.graph_def = with_functional_control(flattened)
         _make_known(self.graph_def)
         taken = [tensor.name for tensor in self._function.inputs]
         self.arguments = dict(zip(specs, taken, strict=False))
@@ -436,7 +436,7 @@ class _Session:
     def __init__(self, session: Any, loaded: Any) -> None:
         self._session, graph = session, session.graph
         self.graph_def = graph.as_graph_def()
-        functional = with_functional_loops(self.graph_def)
+        functional = with_functional_control(self.graph_def)
         if functional is not self.graph_def:
             self._session, graph = _opened(functional)
             self.graph_def = graph.as_graph_def()

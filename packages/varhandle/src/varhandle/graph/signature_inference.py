@@ -66,12 +66,13 @@ def sinks(graph: Graph) -> tuple[str, ...]:
     ]
     fed = closure(placeholders(graph), lambda name: consumers.get(name, ()))
     ends = [name for name in ends if name in fed] or ends
-    ops = {node.name: node.op for node in nodes}
+    branches = [node for node in nodes if node.op in _BRANCHES]
+    conditional = {name for node in branches for name in (node.name, *node.sources[1:2])}
     left_over = {
         node.name
         for node in nodes
         if node.op in {"Exit", "RefExit"}
-        or (node.op == "Identity" and {ops.get(one) for one in node.sources} & _BRANCHES)
+        or (node.op == "Identity" and not conditional.isdisjoint(node.sources))
     }
     return tuple([name for name in ends if name not in left_over] or ends)
 
