@@ -119,7 +119,7 @@ def test_an_empty_board(two):
         "     Part 1 · The failure\n"
         "11   One                   0 of 2            0 of 2           none here   "
         "[....................]\n"
-        "     Drills                none here         0 of 31          none here   "
+        "     Drills                none here         0 of 33          none here   "
         "[....................]\n"
         "Next: One"
     )
