@@ -116,6 +116,14 @@ def test_a_state_that_is_not_kept_is_named_in_the_second_call(total):
     path, content = total
     found = locate(path, without_operators(content, "ASSIGN_VARIABLE"))
     assert found.first["op"] == "READ_VARIABLE"
+    assert found.first["why"] == "the variable total is not kept: nothing assigns it"
+
+
+def test_an_op_that_no_interpreter_opens_is_named(net):
+    path, content = net
+    found = locate(path, without_bias(content, operators_of(content, "CONV_2D")[1]))
+    assert (found.first["op"], found.first["number"]) == ("CONV_2D", 1)
+    assert "it refuses the call" in found.first["why"]
 
 
 @pytest.fixture(scope="module")

@@ -138,11 +138,12 @@ def of_variable(
         return missing
     name, words = file.variable_of(op), ""
     before = _assigns_before(file, op)
-    if twin and _assigns_before(*twin) != before:
+    moved = twin is not None and _assigns_before(*twin) != before
+    if not file.assigns_of(name) and (moved or call > 1):
+        words = "is not kept: nothing assigns it"
+    elif moved:
         when = "before" if not before else "after"
         words = f"is read {when} it is assigned, where a fresh conversion does not"
-    elif not file.assigns_of(name) and call > 1:
-        words = "is not kept: nothing assigns it"
     elif one.note:
         words = f"has {one.note}"
     elif last is None and (twin or file.takers_of(name)[0] is op):

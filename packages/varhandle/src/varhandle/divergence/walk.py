@@ -440,9 +440,11 @@ class OpComparison:
             "first": first,
             "pairs": _pair_rows(self.check, self.matches, seen),
             "unmatched": unmatched,
-            "outputs_without_op": [
-                self._file.name(t) for t in self._without_op if t in self._compared
-            ],
+            "outputs_without_op": (
+                [self._file.name(t) for t in self._without_op if t in self._compared]
+                if self._compared  # else the file may refuse to be opened
+                else []
+            ),
             "calls": self._made,
             "answers": self._answers,
             "file_calls": [named_for(self._file, c) for c in self._calls[: len(self._answers)]],
