@@ -79,6 +79,7 @@ def test_comparisons_in_any_style_are_right(outcome, answer):
         (loop("(expected - answer).max() > 1e-4"), "0.001 too large"),
         (loop("abs(answer[0] - expected[0]) > 1e-4"), "the last number"),
         (loop("answer.argmax() != expected.argmax()"), "0.001 too small"),
+        (loop("not abs(answer - expected).mean() < 1e-4"), "off by 0.0003"),
         (loop("abs(answer.sum() - expected.sum()) > 3e-4"), "off by 1 and by -1"),
         (loop("(abs(answer - expected) > 1e-4).any()"), "an answer of NaN"),
         (loop("np.nanmax(abs(answer - expected), initial=0) > 1e-4"), "an answer of NaN"),

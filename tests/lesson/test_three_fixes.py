@@ -72,7 +72,7 @@ HALF = "self.window = tf.Variable(tf.zeros([4], tf.float16), name='window')"
         (whole("tf.concat([x, self.window[:3]], 0)"), "comes first"),
         (window(f"return {CONCAT}"), "has forgotten"),
         (window(f"self.window = {CONCAT}", "return self.window"), "lost its variable"),
-        (whole("tf.concat([self.window[:3], x], 0)"), "has forgotten"),
+        (whole("tf.concat([self.window[:3], x], 0)"), "Which three of the old window"),
         (whole("tf.roll(self.window, -1, 0) + x * [0, 0, 0, 2.0]"), "after the calls"),
         (whole("tf.repeat(x, 4)"), "after the calls"),
         (whole("self.window.read_value()"), "as it was before"),

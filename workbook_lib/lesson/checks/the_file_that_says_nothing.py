@@ -35,6 +35,7 @@ def same_answers(function: Any) -> str:
     _judge(function, line, _tripled(one), False, "answers of which the last number is off by 1")
     mixed = np.array([1, -1, 0, 0], np.float32)
     _judge(function, line, _tripled(mixed), False, "numbers that are off by 1 and by -1")
+    _judge(function, line, _tripled(one * 3e-4), False, "one number of four that is off by 0.0003")
     for number, which in ((0, "first"), (1, "second"), (2, "last")):
         told = f"a file whose answer to the {which} of three inputs is wrong"
         _judge(function, line, _tripled(one, _IMAGES[number]), False, told)

@@ -49,7 +49,10 @@ def _judge_windows(answers: list[Any]) -> None:
         if np.array_equal(answer, before):
             raise Wrong("It answers with the window as it was before the call.")
         if np.array_equal(answer, [0, 0, 0, window[-1]]):
-            raise Wrong("It has forgotten the earlier numbers. Is the new window assigned?")
+            raise Wrong(
+                "It has forgotten the earlier numbers. Which three of the old window does the new "
+                "one begin with, and is it assigned?"
+            )
         calls = _CALLS[: number + 1, 0].tolist()
         raise Wrong(
             f"In TensorFlow itself: after the calls {calls} the window is {window.tolist()}, and "

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from workbook_lib.lesson.content import Card, Question, QuizQuestion
 
+
+def all_some_or_none(agreeing: int) -> str:
+    """Say how many of the five answers agree."""
+    return {5: "all", 0: "none"}.get(agreeing, "some")
+
+
 PREDICTIONS = (
     Question(
         "the_file_that_says_nothing/silent",
         "The file runs. Are its five answers those of TensorFlow?",
-        {5: "yes, all five", 0: "none of them"},
-        why="The file reads six variables, and nothing in it gives them a value. The default "
-        "delegate reads memory that nobody set, and raises no error.",
+        {"all": "yes, all five", "some": "some of them", "none": "none of them"},
+        why="The file reads six variables, and nothing in it gives them a value. The "
+        "interpreter reads memory that nobody set, and raises no error.",
+        key_of=all_some_or_none,
         debrief="Nearly everybody trusts a file that ran. Ask how they would have found out in "
         "their own project, and when: before or after the app was released?",
     ),
@@ -49,8 +56,8 @@ QUIZ = (
             "The file is damaged.": "It loads, and the delegate runs it. Its bytes are in order.",
             "A variable is read that nothing has set.": "The kernel of the read looks for the "
             "variable's value, and there is none.",
-            "This runtime has no variables.": "It has the op READ_VARIABLE, which is named in the "
-            "message: its kernel found nothing to read.",
+            "This runtime has no variables.": "Then it would miss an op. Its kernel for the read "
+            "is there: it looked, and found nothing.",
         },
         "A variable is read that nothing has set.",
     ),
