@@ -111,6 +111,14 @@ def test_the_twin_of_a_lost_bias_has_it(net):
     np.testing.assert_allclose(reduced.measured.expected[0] - reduced.measured.got[0], 1.0)
 
 
+def test_an_op_that_no_interpreter_opens_is_cut_out(net, tmp_path):
+    path, content = net
+    second = operators_of(content, "CONV_2D")[1]
+    locate(path, without_bias(content, second)).reduce().write(tmp_path / "out")
+    assert (tmp_path / "out" / "reduced.tflite").stat().st_size < 1200
+    assert "CONV_2D) failed to prepare" in run_bare(tmp_path / "out").stderr
+
+
 BEGIN = np.linspace(1, 2, 8 * 64, dtype=np.float32).reshape(8, 64)
 
 

@@ -232,7 +232,7 @@ class FileTrace:
             return None
         try:
             value = self.session.interpreter.get_tensor(tensor, self.subgraph_index)
-        except ValueError:  # an op that did not run
+        except (RuntimeError, ValueError):  # an op that did not run, or a file that is not opened
             return None
         return np.asarray(value)
 

@@ -42,6 +42,7 @@ from varhandle.sandbox import run_isolated
 from varhandle.sandbox.record import short_message
 from varhandle.sandbox.scratch import temporary_folder
 from varhandle.tflite.flatbuffer import indices
+from varhandle.tflite.variable_values import dtype_name
 
 Array = npt.NDArray[Any]
 FILE, INPUTS, EXPECTED = "reduced.tflite", "inputs.npz", "expected.npz"
@@ -166,8 +167,7 @@ def observe(
         values.append([np.array(trace.raw(t)) for t in fed])
         expected += [] if wanted is None else [np.array(wanted)]
     if refuses:
-        last = [trace.raw(t) for t in fed]
-        values.append([np.array(value) for value in last if value is not None])
+        values.append([_last_value(trace, t) for t in fed])
     content = cut(trace, group, tensor)
     whole = Whole(content, values, expected)
     case = ReducedCase(content, values, expected, whole=whole)
@@ -188,6 +188,12 @@ def _differs(case: ReducedCase) -> bool:
         return measure(case).differs
     except (RuntimeError, ValueError):  # it and its twin take other inputs
         return False
+
+
+def _last_value(trace: FileTrace, tensor: int) -> Array:
+    """Return what an op that refuses was given; zeros where no interpreter opens the file."""
+    value, held = trace.raw(tensor), trace.subgraph.tensors[tensor]
+    return np.zeros(indices(held.shape), dtype_name(held)) if value is None else np.array(value)
 
 
 def _tensor_of(trace: FileTrace, first: Mapping[str, Any]) -> int:
