@@ -8,10 +8,10 @@ from collections import Counter
 
 import pytest
 from changed import DURATIONS, known_seconds
-from family_fixtures import printed_code_is_run, tf
+from family_fixtures import printed_code_is_run, runs_are_remembered, tf
 from hypothesis import HealthCheck, settings
 
-__all__ = ["printed_code_is_run", "tf"]
+__all__ = ["printed_code_is_run", "runs_are_remembered", "tf"]
 
 os.environ["WORKBOOK_PROGRESS"] = "off"
 # As at a terminal: a job in the background has it ignored, and what it starts never sees a Ctrl-C.

@@ -6,6 +6,7 @@ import gc
 import pytest
 import zoo
 from printed_code import hold_to_registry
+from remembered_runs import remember_runs
 
 from varhandle.reproduction import reproduce
 
@@ -13,6 +14,13 @@ from varhandle.reproduction import reproduce
 @pytest.fixture(autouse=True)
 def printed_code_is_run(request):
     yield from hold_to_registry(request.node.nodeid)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def runs_are_remembered():
+    with pytest.MonkeyPatch.context() as patch:
+        remember_runs(patch)
+        yield
 
 
 @pytest.fixture(scope="session")
