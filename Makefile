@@ -134,10 +134,11 @@ lint: $(READY)-test  ## ruff: lint and format, notebooks included
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# Twice, since what only a newer Python has, or types in another way, is found by its name alone.
+# Twice, since what only a newer Python has, or types in another way, is found by its name alone; at
+# the same time, since mypy takes one core.
 types: $(READY)-test  ## mypy: for this Python, and for the newest
-	$(BIN)/mypy
-	$(BIN)/mypy --python-version 3.13
+	$(BIN)/mypy --python-version 3.13 --cache-dir .mypy_cache/newest & \
+		$(BIN)/mypy; code=$$?; wait $$! && exit $$code
 
 # A file's tests stay together, because they share what they have built.
 BY_FILE := --numprocesses $(WORKERS) --dist loadfile
