@@ -1,5 +1,6 @@
 """The chooser of variables, against the measured matrix and against the converter itself."""
 
+import functools
 import threading
 
 import pytest
@@ -95,6 +96,7 @@ def test_it_comes_out_as_the_converter_has_it(dtype, update):
     assert try_variable(dtype, update).outcome == expected
 
 
+@functools.cache
 def named_without_a_setting(dtype, update):
     """The ops that the converter itself lists where it is asked for builtins alone."""
     return set(try_variable(dtype, update).record.failing_ops)
