@@ -106,6 +106,11 @@ def test_a_checkpoint_alone_says_what_its_program_must_do(tf, session_graph, tmp
     assert prefix in fault
     run(piece(fault, "net.export"), net=net)
     assert read_graph("exported").variables
+    shutil.rmtree("exported")
+    module = tf.Module()
+    module.kernel = tf.Variable([1.0, 2.0])
+    run(piece(fault, "tf.saved_model"), tf=tf, net=module)
+    assert (tmp_path / "exported" / "saved_model.pb").is_file()
     tf.train.Checkpoint(**{"layer-1": net}).save(str(tmp_path / "unnamed" / "ckpt"))
     assert "tf.train.Checkpoint(model=model)" in fault_of(tmp_path / "unnamed")
 

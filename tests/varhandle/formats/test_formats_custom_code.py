@@ -7,7 +7,8 @@ import sys
 
 import numpy as np
 import pytest
-from family_checks import run_command
+from ai_edge_litert.interpreter import Interpreter
+from family_checks import run, run_command
 
 from varhandle.cli import main
 from varhandle.diagnosis import diagnose
@@ -201,3 +202,43 @@ def test_a_sweep_takes_it_and_makes_a_row_anew_when_it_changes(saved, own_layers
     assert "kept 0 of 1" in capsys.readouterr().out
     (verdict,) = tmp_path.glob("rows/*/verdict.json")
     assert json.loads(verdict.read_text())["verdict"] == "ready"
+
+
+def save_lambda(keras, path, function):
+    keras.Model(x := keras.Input((None, 8)), keras.layers.Lambda(function)(x)).save(path)
+
+
+def twice(value):
+    return 2.0 * value
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+def test_a_trusted_lambda_finds_what_its_authors_program_had(
+    keras, tf, tmp_path, monkeypatch, suffix
+):
+    """Keras loads it with names of its own module, where ``tf`` and ``np`` are none."""
+    path = tmp_path / f"lambda.{suffix}"
+    own = {"tf": tf, "np": np}
+    save_lambda(keras, path, eval("lambda t: tf.nn.relu(t) + np.float32(0.5)", own))
+    vars(keras.src.utils.python_utils).pop("tf", None)  # a test before may have given it
+    with pytest.raises(NotImplementedError, match="could not automatically infer"):
+        keras.models.load_model(path, compile=False, safe_mode=False)
+    made = cure(path, trust=True)
+    assert made.proved
+    monkeypatch.chdir(tmp_path)
+    run(made.plan.code)
+    x = np.random.default_rng(0).normal(size=[1, 3, 8]).astype(np.float32)
+    content = (tmp_path / "model.tflite").read_bytes()
+    runner = Interpreter(model_content=content).get_signature_runner()
+    (got,) = runner(**dict.fromkeys(runner.get_input_details(), x)).values()
+    np.testing.assert_allclose(got, np.maximum(x, 0) + 0.5)
+
+
+def test_what_a_lambda_calls_of_its_authors_own_is_imported(keras, tmp_path):
+    path, own = tmp_path / "own.keras", tmp_path / "own.py"
+    save_lambda(keras, path, lambda t: twice(t))  # noqa: PLW0108
+    own.write_text("def twice(value):\n    return 2.0 * value\n")
+    (told,) = diagnose(path, trust=True).other
+    assert "with --import" in told and "\x1b" not in told and "\\x1b" not in told
+    command = f"varhandle cure {path} {tmp_path / 'out.tflite'} --trust --import {own}"
+    assert run_command(command) == 0

@@ -36,6 +36,10 @@ TAKEN_BY_KEY = "taken by key"
 """Attribute of an input's node: the key in the dictionary that the model takes."""
 
 
+OF_NO_MODULE = "of no module"
+"""Attribute of an operation's node: the file has its class by name alone, and Keras finds none."""
+
+
 @dataclass(frozen=True)
 class ModelSource:
     """What a child process needs to open a model."""

@@ -175,7 +175,8 @@ def _checkpoint_alone(prefix: Path, path: Path) -> ModelFileError:
     names = [name for name in owners if name.isidentifier()][:3] or ["model"]
     told = ", ".join(f"{name}={name}" for name in names)
     how = (
-        f"tf.train.Checkpoint({told}).restore({str(prefix)!r}), then {names[0]}.export('exported')"
+        f"tf.train.Checkpoint({told}).restore({str(prefix)!r}), then {names[0]}.export('exported') "
+        f"(of a tf.Module: tf.saved_model.save({names[0]}, 'exported'))"
     )
     fault = f"a checkpoint holds values, and no graph: in the program that builds the model, {how}"
     return ModelFileError(path, fault)

@@ -7,6 +7,7 @@ then is refused, tf_keras reads, where it is installed.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import re
 import shutil
@@ -23,6 +24,7 @@ from varhandle.formats.base import RefusedByLibraryError
 from varhandle.formats.custom_code import Import, import_custom
 from varhandle.formats.embedded_code import custom_objects_of, objects_of
 from varhandle.formats.keras_class import UnknownInputsError, with_inputs, with_keys
+from varhandle.formats.keras_reader import is_operation_of_no_module
 from varhandle.graph import CustomObject
 
 
@@ -65,14 +67,19 @@ def load_keras(
     pruned = [v["config"]["name"] for v, _ in objects_of(config) if keras_2.is_pruned(v)]
     if changed := is_old and keras_2.adapt_config(config):
         known |= keras_2.custom_objects()
+    changed |= _name_operations(config)
     if float32:
         changed |= _set_float32(config)
+    if trust:
+        _give_names(given)
     with _copy_with(path, config, pruned) if changed else contextlib.nullcontext(path) as readable:
         try:
             model = keras.models.load_model(readable, **options)
         except Exception as error:  # Keras raises whatever its layers raise
             if (missing := _missing(config, known)).args[0]:
                 raise missing from error
+            if "when calling Lambda" in str(error):
+                raise KerasLoadError(_OF_A_LAMBDA.format(_words(error))) from error
             if not is_old:
                 raise RefusedByLibraryError(_words(error)) from error
             return _load_with_tf_keras(path, options, _cause(str(error)))
@@ -96,6 +103,27 @@ def _with_inputs(model: Any, path: str) -> Any:
     return made
 
 
+_OF_A_LAMBDA = (
+    "the function of a Lambda layer does not run here ({}): name the file that has what it calls "
+    "with --import, or save the model with a layer of its own in its place"
+)
+
+
+def _give_names(given: Mapping[str, Any]) -> None:
+    """Give the functions of Lambda layers what they call by name, as their author's program had it.
+
+    Keras loads them with the names of one of its own modules, where ``tf`` and ``np`` are none.
+    """
+    import keras
+    import numpy as np
+    import tensorflow as tf
+    from keras.src.utils import python_utils
+
+    usual = {"tf": tf, "np": np, "keras": keras, "K": keras.backend, "ops": keras.ops}
+    for name, value in (usual | {"tensorflow": tf, "numpy": np} | dict(given)).items():
+        vars(python_utils).setdefault(name, value)
+
+
 _HALVES = frozenset({"float16", "bfloat16", "mixed_float16", "mixed_bfloat16"})
 
 
@@ -110,6 +138,33 @@ def _set_float32(config: dict[str, Any]) -> bool:
     for value, key in places:
         value[key] = "float32"
     return bool(places)
+
+
+def _name_operations(config: dict[str, Any]) -> bool:
+    """Say of the operations of a .h5 file where Keras has them; tell whether there was one.
+
+    See ``keras_reader.is_operation_of_no_module``.
+    """
+    changed = False
+    for value, _ in objects_of(config):
+        if not is_operation_of_no_module(value):
+            continue
+        place = next((m for m in _OPERATIONS if _has_operation(m, value["class_name"])), None)
+        if place is not None:
+            value |= {"module": place, "registered_name": value["class_name"]}
+            changed = True
+    return changed
+
+
+_OPERATIONS = tuple(f"keras.src.ops.{part}" for part in ("numpy", "core", "nn", "math", "linalg"))
+_OPERATIONS += ("keras.src.ops.image",)
+
+
+def _has_operation(module: str, name: str) -> bool:
+    from keras import Operation
+
+    found = getattr(importlib.import_module(module), name, None)
+    return isinstance(found, type) and issubclass(found, Operation)
 
 
 def _leave_out_pruning(layer: Any) -> None:
@@ -235,6 +290,7 @@ def _words(error: Exception) -> str:
 
 
 def _cause(message: str) -> str:
-    """Return what a message of Keras is about, without the configs that it quotes."""
+    """Return what a message of Keras is about, without colors and the configs that it quotes."""
+    message = re.sub(r"\x1b\[[0-9;]*m", "", message).partition("\n\nArguments received by")[0]
     last = message.rpartition("Exception encountered: ")[2]
     return " ".join(re.split(r"\s*Full object config: |\n\nconfig=\{", last)[0].split())

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from varhandle.display import printable
 from varhandle.errors import VarhandleError
-from varhandle.formats.base import CALLED_WITH_TRAINING, TAKEN_BY_KEY
+from varhandle.formats.base import CALLED_WITH_TRAINING, OF_NO_MODULE, TAKEN_BY_KEY
 from varhandle.formats.embedded_code import code_in_keras_config, custom_objects_of
 from varhandle.formats.hdf5 import Dataset, Outline, Text, read_outline
 from varhandle.formats.keras_class import flat, specs_of
@@ -251,7 +251,18 @@ def _tensors(inbound: object) -> Iterator[tuple[str, int]]:
 def _call_settings(layer: Mapping[str, Any]) -> dict[str, object]:
     forced = not TRAINING_BY_DEFAULT.fullmatch(str(layer["class_name"]))
     found = forced and _in_training(layer.get("inbound_nodes"))
-    return {CALLED_WITH_TRAINING: True} if found else {}
+    told: dict[str, object] = {CALLED_WITH_TRAINING: True} if found else {}
+    return told | ({OF_NO_MODULE: True} if is_operation_of_no_module(layer) else {})
+
+
+def is_operation_of_no_module(layer: Mapping[str, Any]) -> bool:
+    """Tell whether a layer is an operation that Keras 3 has written by its class's name alone.
+
+    It does so in a .h5 file (``x + 1``, ``keras.ops.mean(x)``), and looks for a layer of that name.
+    """
+    calls, settings = layer.get("inbound_nodes"), _settings_of(layer)
+    of_keras_3 = isinstance(calls, list) and calls and isinstance(calls[0], dict)
+    return bool(of_keras_3) and "module" not in layer and "trainable" not in settings
 
 
 def _in_training(inbound: object) -> bool:

@@ -29,7 +29,7 @@ from varhandle.families import clamped_infinity, lost_activation
 from varhandle.families.catalog import family
 from varhandle.families.tensor_list import closing_code
 from varhandle.formats import SAVED_MODEL, ModelFormat, format_of, read_graph
-from varhandle.formats.base import TAKEN_BY_KEY
+from varhandle.formats.base import OF_NO_MODULE, TAKEN_BY_KEY
 from varhandle.formats.custom_code import Import, read_folders
 from varhandle.formats.registry import GRAPH_DEF
 from varhandle.graph import Graph, TensorSpec
@@ -171,6 +171,8 @@ class RepairJob:
             words = record.message.strip().splitlines()
             reason = f"{self.plan.id} does not work here: {words[0] if words else record.outcome}"
             change = _CHANGES.get(record.exception_type or "", "")
+            if self.plan.id == STEPS["compare-with-keys"].plan_id:
+                change = ""  # the finding's own fix is for tables
             raise NoCureError(f"no safe cure: {reason}", self.error, change)
         self.source = target
 
@@ -392,10 +394,12 @@ def _loading_code(diagnosis: Diagnosis, plan: RepairPlan) -> list[str]:
     """Write how a Keras file is loaded: what is no matter of one call of Keras, by the tool."""
     graph = diagnosis.graph
     is_old = (graph.producer or "Keras 2").startswith("Keras 2")
-    options = f", imports={list(diagnosis.imports)!r}" * bool(diagnosis.imports)
+    options = ", trust=True" * bool(graph.embedded_code)
+    options += f", imports={list(diagnosis.imports)!r}" * bool(diagnosis.imports)
     options += ", float32=True" * _in_float32(plan)
-    by_key = any(TAKEN_BY_KEY in node.attributes for node in graph.functions[0].nodes)
-    if not (is_old or options or by_key):
+    marks = {TAKEN_BY_KEY, OF_NO_MODULE}
+    marked = any(marks & node.attributes.keys() for node in graph.nodes)
+    if not (is_old or options or marked):
         return ["model = tf.keras.models.load_model(source, compile=False)"]
     return [
         "from varhandle.formats.keras_loader import load_keras",
