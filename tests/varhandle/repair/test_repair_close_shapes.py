@@ -293,3 +293,22 @@ def test_an_lstm_of_keras_2_is_not_made_one_op(tf, tmp_path):
         functions = model.meta_graphs[0].graph_def.library.function
         marked[name] = any("api_implements" in each.attr for each in functions)
     assert marked == {"open": True, "closed": False}
+
+
+def test_where_a_file_with_open_steps_answers_otherwise_they_are_closed_too(tf, tmp_path):
+    """The loop of an LSTM behind a TimeDistributed counts to another number than Keras does."""
+    import keras
+
+    x = keras.Input((None, 4, 4, 1))
+    each = keras.layers.TimeDistributed(keras.layers.Flatten())(x)
+    model = keras.Model(x, keras.layers.LSTM(2)(each))
+    model.save(tmp_path / "video.keras")
+    made = cure(tmp_path / "video.keras")
+    assert made.proved
+    (shape,) = next(iter(made.plan.shapes.values())).values()
+    assert None not in shape
+    assert made.plan.why.count("The file takes") == 1
+    given = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    runner = Interpreter(model_content=made.content).get_signature_runner()
+    (got,) = runner(**dict.fromkeys(runner.get_input_details(), given)).values()
+    np.testing.assert_allclose(got, np.asarray(model(given)), atol=1e-5)

@@ -545,7 +545,10 @@ def _named_as_in(made: Graph, answer: Mapping[str, Any]) -> Mapping[str, Any]:
 def _reference_words(record: Record, origin: Origin) -> str:
     words = printable(short_message(record.message))
     if record.exception_type == NotRepeatableError.__name__:
-        return f"{record.message}; a model that takes them as an input can be compared"
+        return (
+            f"{record.message}; a model that takes the numbers as an input, and orders what it "
+            "reads and assigns, can be compared"
+        )
     if record.exception_type == RefusedCallError.__name__:
         made_up = "" if origin == "given" else f", which was made up: {_BRING}"
         return f"it refuses the first call ({words}){made_up}"

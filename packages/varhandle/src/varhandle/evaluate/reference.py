@@ -129,7 +129,8 @@ def _answers(load: Callable[[], LoadedModel], steps: list[tuple[str | None, Call
         if different:
             raise NotRepeatableError(
                 "two fresh copies of the model give different answers to the same calls, from "
-                f"{different}: it draws random numbers"
+                f"{different}: it draws random numbers, or reads a variable that it assigns in no "
+                "fixed order"
             )
     return Answered(answers, refusal)
 

@@ -120,7 +120,7 @@ def _give_names(given: Mapping[str, Any]) -> None:
     from keras.src.utils import python_utils
 
     usual = {"tf": tf, "np": np, "keras": keras, "K": keras.backend, "ops": keras.ops}
-    for name, value in (usual | {"tensorflow": tf, "numpy": np} | dict(given)).items():
+    for name, value in {**usual, "tensorflow": tf, "numpy": np, **given}.items():
         vars(python_utils).setdefault(name, value)
 
 
@@ -147,7 +147,7 @@ def _name_operations(config: dict[str, Any]) -> bool:
     """
     changed = False
     for value, _ in objects_of(config):
-        if not is_operation_of_no_module(value):
+        if not isinstance(value, dict) or not is_operation_of_no_module(value):
             continue
         place = next((m for m in _OPERATIONS if _has_operation(m, value["class_name"])), None)
         if place is not None:

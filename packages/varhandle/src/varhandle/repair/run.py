@@ -56,7 +56,7 @@ from varhandle.repair.refusal import (
     WRITE_OTHERWISE,
     NoCureError,
 )
-from varhandle.repair.steps import STEPS, RepairJob
+from varhandle.repair.steps import STEPS, RepairJob, close_more
 from varhandle.sandbox import run_isolated
 from varhandle.sandbox.lock import locking
 from varhandle.sandbox.scratch import temporary_folder
@@ -303,8 +303,8 @@ def _run_plan(job: RepairJob) -> RepairResult:
     for name, step in STEPS.items():  # a step may lengthen the plan by a later one
         if name in job.plan.steps and name != "quantize":
             step.run(job)
-    job.asked = _asked(job)
-    parity, plain, quantized = _compared(job, None), job.content, None
+    parity = _float_parity(job)
+    plain, quantized = job.content, None
     doubts = [doubt(job.graph, job.asked, parity)]
     recipe = job.plan.quantization
     if recipe is not None:
@@ -328,6 +328,17 @@ def _run_plan(job: RepairJob) -> RepairResult:
         asked=job.asked,
         doubt=next(filter(None, doubts), ""),
     )
+
+
+def _float_parity(job: RepairJob) -> Parity | None:
+    """Compare the float file; where it differs, and more sizes can be closed, the one that has."""
+    while True:
+        job.asked = _asked(job)
+        try:
+            return _compared(job, None)
+        except NoCureError:
+            if not close_more(job):
+                raise
 
 
 def _asked(job: RepairJob) -> list[Asked]:

@@ -108,6 +108,7 @@ class RepairJob:
     held_source: str = ""
     held: bytes = field(default=b"", repr=False)
     asked: Sequence[Asked] = ()
+    closings: Iterator[None] | None = None  # each makes a file that has more sizes closed
 
     def __post_init__(self) -> None:
         self.source = self.path
@@ -251,11 +252,29 @@ def _export_code(diagnosis: Diagnosis, plan: RepairPlan) -> list[str]:
 
 
 def _close_shapes(job: RepairJob) -> None:
-    """Close the batch alone, then every size, and keep the first file that runs.
+    """Close the batch alone, then every size, and take the first file that runs.
 
     The sizes are those of the inputs that were given, where there are any.
     """
-    origin, problem = job.source, NoCureError("no safe cure: it has no open sizes to close")
+    job.closings = _closed_files(job)
+    next(job.closings)
+
+
+def close_more(job: RepairJob) -> bool:
+    """Close more sizes, where a file with fewer closed answers otherwise; tell if that gave one."""
+    for _ in job.closings or ():
+        after = list(STEPS)[list(STEPS).index("close-shapes") + 1 :]
+        for name in after:
+            if name in job.plan.steps and name != "quantize":
+                STEPS[name].run(job)
+        return True
+    return False
+
+
+def _closed_files(job: RepairJob) -> Iterator[None]:
+    """Make one file after the other that runs; ``NoCureError`` if none does."""
+    origin, plan, is_closed = job.source, job.plan, False
+    problem = NoCureError("no safe cure: it has no open sizes to close")
     for number, shapes in enumerate(_closings(job)):
         job.source = origin
         try:
@@ -272,9 +291,12 @@ def _close_shapes(job: RepairJob) -> None:
             for name, shape in sizes.items()
         )
         open_ones = " (-1 stays open)" if "-1" in told else ""
-        why = f"{job.plan.why} The file takes {told}{open_ones}."
-        job.plan = replace(job.plan, why=why, shapes=taken)
+        why = f"{plan.why} The file takes {told}{open_ones}."
+        job.plan = replace(plan, why=why, shapes=taken)
         job.plan = job.plan.with_step(job.diagnosis, "close-shapes", "")
+        is_closed = True
+        yield
+    if is_closed:
         return
     if job.model_format.can_export:
         raise problem
