@@ -14,6 +14,9 @@ def handles(nodes="graph_def.node", name="shared_name", dtype="name", op=' == "V
     key = {
         "shared_name": 'node.attr["shared_name"].s.decode()',
         "bytes": 'node.attr["shared_name"].s',
+        "bytes in text": 'str(node.attr["shared_name"].s)',
+        "another attribute": 'node.attr["name"].s.decode()',
+        "one": '"total"',
         "node": "node.name",
     }[name]
     kind = {
@@ -70,7 +73,10 @@ def test_walks_in_any_style_are_right(outcome, answer):
         (handles(), "inside a function"),
         (handles("[n for f in graph_def.library.function for n in f.node_def]"), "finds no handle"),
         (handles(EVERY_NODE, name="node"), "name of the node"),
-        (handles(EVERY_NODE, name="bytes"), "bytes"),
+        (handles(EVERY_NODE, name="bytes"), "bytes become text"),
+        (handles(EVERY_NODE, name="bytes in text"), "bytes become text"),
+        (handles(EVERY_NODE, name="another attribute"), "A name is empty"),
+        (handles(EVERY_NODE, name="one"), "one name stand for several"),
         (handles(EVERY_NODE, dtype="number"), "a number"),
         (handles(EVERY_NODE, dtype="enum"), "the protocol buffer's name"),
         (handles(EVERY_NODE, dtype="of the output"), "not of the dtype `resource`"),

@@ -6,9 +6,6 @@ from ai_edge_litert.interpreter import Interpreter
 from lesson_cards import run_cure
 from notebook_cells import assert_says
 
-from varhandle.graph import Access, Function, Graph, Variable
-from workbook_lib.lesson.content import whose_variable_is_it
-
 ASSIGNED = "whose_variable_is_it/assigned-by"
 ASSIGNS = 'any("Assign" in op.type for op in argument.consumers())'
 
@@ -97,18 +94,6 @@ def test_walks_that_name_too_few_or_too_many(outcome, answer, told):
 )
 def test_a_walk_that_raises_is_said_to(outcome, answer, told):
     assert_says(outcome(ASSIGNED, answer), told, "raised")
-
-
-def test_what_is_read_and_set_is_counted():
-    read = (Access("ReadVariableOp", "node", "function", ("serve",)),)
-    variables = [
-        Variable(f"v{number}", "float32", (4,), reads=reads, initialized=initialized)
-        for number, (reads, initialized) in enumerate(
-            [(read, True), (read, False), (read, None), ((), True), ((), False), (read, True)]
-        )
-    ]
-    graph = Graph("a model", "saved_model", (Function("main graph", ()),), tuple(variables))
-    assert whose_variable_is_it.read_and_set(graph) == 2
 
 
 @pytest.mark.parametrize("owned", [True, False])

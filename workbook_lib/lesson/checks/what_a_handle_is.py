@@ -65,9 +65,14 @@ def _compare_handles(found: Any, expected: Mapping[str, str]) -> None:
             "Your function finds no handle at all. Compare `node.op` with the name of the op that "
             "makes a handle, letter by letter. And does it look at the graph that it is given?"
         )
-    if any(isinstance(name, bytes) for name in found):
+    if any(isinstance(name, bytes) or str(name).startswith("b'") for name in found):
         raise Wrong(
             "The names are bytes, as the protocol buffer keeps them. How do bytes become text?"
+        )
+    if "" in found:
+        raise Wrong(
+            "A name is empty: a node gives an empty attribute where it has none. Which attributes "
+            "does the handle have in Netron?"
         )
     extra = sorted(str(name) for name in found.keys() - expected.keys())
     if extra and not found.keys() & expected.keys():
@@ -82,7 +87,10 @@ def _compare_handles(found: Any, expected: Mapping[str, str]) -> None:
         )
     missing = len(expected) - len(found)
     if missing:
-        raise Wrong(f"{missing} of {len(expected)} handles are missing. Is the walk cut short?")
+        raise Wrong(
+            f"{missing} of {len(expected)} handles are missing. Is the walk "
+            "cut short, or does one name stand for several handles?"
+        )
     for name, dtype in found.items():
         _compare_dtype(name, getattr(dtype, "name", dtype), expected[name])
 

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from workbook_lib.lesson.content import Card, Question, QuizQuestion
-
-if TYPE_CHECKING:
-    from varhandle.graph import Graph
 
 FAMILIES = {"uninitialised-variable": "owner-why"}
 
-
-def read_and_set(graph: Graph) -> int:
-    """Count the variables that something reads, and that have a value in the file."""
-    return sum(bool(variable.reads and variable.initialized) for variable in graph.variables)
-
-
 PREDICTIONS = (
     Question(
-        "whose_variable_is_it/set",
-        "Its signature reads six weights. How many of these have a value in the checkpoint?",
-        {6: "all six", 3: "three", 0: "none"},
-        why="The six values belong to handles that Keras's objects own, and no signature reads "
-        "those. The signature reads six other handles, which have no owner, so nothing sets them.",
-        debrief="Nearly all say six, because six is six. Let them read the table row by row. Ask "
-        "which column would have told them before any conversion.",
-        key_of=read_and_set,
+        "whose_variable_is_it/how-many",
+        "The classifier has six weights. How many variables are in the saved service?",
+        {0: "none: they are constants", 6: "six", 12: "twelve"},
+        why="Keras's objects own six, whose values are in the checkpoint, and no signature reads "
+        "them. The signature reads six others, which have no owner, so nothing sets them.",
+        debrief="Nearly all say six, because the classifier has six. Let them read the table row "
+        "by row. Ask which column would have told them of lesson 13 before any conversion.",
     ),
 )
 
