@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 from lesson_cards import run_cure
 from notebook_cells import assert_says
 
@@ -25,6 +26,7 @@ def layers(line):
         ('[one["tensor"] for one in layers if one["error"] > limit]',
          "wrong", "in each layer's own unit"),
         (f"[one for one in layers if {STEPS} > limit]", "wrong", "a text"),
+        (f'[one["op"] for one in layers if {STEPS} > limit]', "wrong", "These are ops"),
         (f'[one["tensor"] for one in layers if {STEPS} < limit]', "wrong", "below"),
         (f'[one["tensor"] for one in layers if {STEPS} <= limit]', "wrong", "below"),
         (f'[max(layers, key=lambda one: {STEPS})["tensor"]]', "wrong", "2 lie above"),
@@ -98,6 +100,28 @@ def test_the_cure_of_the_card_wins_back_what_int8_lost(tf, converters):
         for content in (converter().convert(), names["content"])
     )
     assert cured > lost + 20
+    # What flows to the layer is still in int8, in steps of 6.67: the loss lay in its weights.
+    _, edges = tensor_of_shape(names["content"], [1, 8, 8, 8])
+    assert edges["quantization_parameters"]["scales"][0] == pytest.approx(6.67, abs=0.01)
+
+
+def tensor_of_shape(content, shape):
+    """Return an interpreter of a file, and the details of the tensor that has a shape."""
+    interpreter = Interpreter(model_content=content)
+    interpreter.allocate_tensors()
+    details = interpreter.get_tensor_details()
+    [found] = (one for one in details if one["shape"].tolist() == shape and one["dtype"] == np.int8)
+    return interpreter, found
+
+
+def test_int8_rounds_away_the_weights_for_the_largest_channel(converters):
+    converter, _dataset = converters
+    interpreter, weights = tensor_of_shape(converter().convert(), [32, 3, 3, 8])
+    lost = np.mean(interpreter.get_tensor(weights["index"]) == 0, axis=(0, 1, 2))
+    model = load_fragile_classifier()
+    edges = model.get_layer("edges")(load_digits().train_images[:100]).numpy().max(axis=(0, 1, 2))
+    assert lost[edges.argmax()] == 1
+    assert lost[edges.argmin()] < 0.1
 
 
 def test_stretching_the_channels_changes_no_float_answer(tf):

@@ -31,6 +31,7 @@ RETURNED = "(integers.astype(np.float32) - out_zero) * out_scale"
         ("(np.round(values / scale) + zero).astype(np.int64).astype(np.int8)", "wraps around"),
         ("np.clip(np.round(values / scale), -128, 127).astype(np.int8)", "zero point of the input"),
         ("np.clip(values / scale + zero, -128, 127).astype(np.int8)", "Round"),
+        ("(values / scale + zero).astype(np.int64).astype(np.int8)", "Round and clip"),
         ("values.astype(np.int8)", "the real values, cast"),
         ("np.clip(np.round(values * scale) + zero, -128, 127).astype(np.int8)", "How many steps"),
         ("np.clip(np.round(values / 0.1) - 128, -128, 127).astype(np.int8)", "read both from"),

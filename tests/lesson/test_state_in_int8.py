@@ -59,7 +59,7 @@ def test_ways_to_count(outcome, changes):
     [
         ({"count": "tf.Variable([0.0])", "step": "self.count.assign_add([1.0])"}, "right for"),
         ({"count": "tf.Variable([0.0])", "step": ONES}, "right for"),
-        ({"count": "tf.Variable([1])", "step": ONES}, "After 1 rows it says 2"),
+        ({"count": "tf.Variable([1])", "step": ONES}, "After row 1 it says 2"),
         ({"count": "tf.Variable([0], dtype=tf.int8)", "step": ONES}, "stops at tf.AddV2"),
         (
             {"step": "self.count.assign(tf.cast(tf.cast(self.count, tf.float32) + 1, tf.int32))"},
@@ -76,7 +76,7 @@ def test_ways_to_count(outcome, changes):
         ({"step": "self.count = self.count + 1"}, "has lost its variable"),
         ({"count": "0", "step": "self.count += 1", "rows": "tf.constant([self.count])"}, "nothing"),
         ({"step": "rows = self.count + 0; self.count.assign_add([1])", "rows": "rows"}, "0, and"),
-        ({"step": "self.count.assign_add([2])"}, "After 1 rows it says 2"),
+        ({"step": "self.count.assign_add([2])"}, "After row 1 it says 2"),
         ({"rows": "tf.stack([self.count, self.count])"}, "is to be one number"),
     ],
 )

@@ -9,14 +9,14 @@ from workbook_lib.lesson.exercises import exercise
 from workbook_lib.lesson.submissions import Wrong, attempt, expect
 
 _LAYERS: tuple[dict[str, Any], ...] = tuple(
-    {"tensor": tensor, "error": error, "step": step}
-    for tensor, error, step in (
-        ("model/wide/MatMul;model/wide/BiasAdd", 0.9, 3.0),
-        ("model/narrow/Relu;model/narrow/Conv", 0.02, 0.01),
-        ("model/middle/Relu", 0.06, 0.1),
-        ("model/limit/add", 0.0625, 0.125),  # half a step, exactly
-        ("model/exact/Reshape", 0.0, 0.1),
-        ("model/coarse/MatMul", 0.1, 0.8),
+    {"op": op, "tensor": tensor, "error": error, "step": step}
+    for op, tensor, error, step in (
+        ("FULLY_CONNECTED", "model/wide/MatMul;model/wide/BiasAdd", 0.9, 3.0),
+        ("CONV_2D", "model/narrow/Relu;model/narrow/Conv", 0.02, 0.01),
+        ("CONV_2D", "model/middle/Relu", 0.06, 0.1),
+        ("ADD", "model/limit/add", 0.0625, 0.125),  # half a step, exactly
+        ("RESHAPE", "model/exact/Reshape", 0.0, 0.1),
+        ("FULLY_CONNECTED", "model/coarse/MatMul", 0.1, 0.8),
     )
 )
 
@@ -53,6 +53,10 @@ def _judge_layers(given: list[Any], limit: float) -> None:
         if len(given) > len(names):
             raise Wrong("The right layers, and some of them twice. Name each once.")
         return
+    if names and names <= {layer["op"] for layer in _LAYERS}:
+        raise Wrong(
+            "These are ops, and several layers have the same one. Name the `tensor` of each."
+        )
     if not expected:
         raise Wrong(f"No layer reaches a limit of {limit} steps, and the list is not empty.")
     if names == {str(layer["tensor"]) for layer in _LAYERS if layer["step"] > limit}:

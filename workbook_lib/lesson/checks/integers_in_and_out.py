@@ -77,7 +77,13 @@ def _judge_input(fed: Array) -> None:
     if same(fed, _int8(np.round(_VALUES * _STEP_IN) + _ZERO_IN)):
         raise Wrong("Multiplying by the scale is the way back. How many steps of 0.5 are in 5.1?")
     # A cast before the zero point is added cuts off as well as one after it.
-    if any(same(fed, _int8(cast)) for cast in (np.trunc(steps + 3), np.trunc(steps) + 3)):
+    casts = (np.trunc(steps + _ZERO_IN), np.trunc(steps) + _ZERO_IN)
+    if any(same(fed, cast.astype(np.int64).astype(np.int8)) for cast in casts):
+        raise Wrong(
+            "A cast alone cuts the fraction off, and wraps around what an int8 cannot hold. Round "
+            "and clip before it."
+        )
+    if any(same(fed, _int8(cast)) for cast in casts):
         raise Wrong("A cast cuts the fraction off: 0.3 is nearer to step 1 than to step 0. Round.")
     if same(fed, _int8(_VALUES)):
         raise Wrong("These are the real values, cast. A cast does not divide by the scale.")

@@ -64,7 +64,7 @@ def _what_is_wrong(counts: list[float], first: int, assigned: bool) -> str:
             f"It is right for {first - 1} rows, and after {_READ} it says {last:g}: the sum has "
             "the range that calibration saw. In which dtype would it have none?"
         )
-    return f"After {first} rows it says {answer:g}, and after {_READ} it says {last:g}."
+    return f"After row {first} it says {answer:g}, and after row {_READ} it says {last:g}."
 
 
 def _int8(module: Any) -> bytes:

@@ -17,8 +17,8 @@ PREDICTIONS = (
         "a_model_that_loses/one-layer",
         "How much of int8's loss is left with that layer in float?",
         {"all": "nearly all of it", "some": "some of it", "none": "next to nothing"},
-        why="The other layers make little more than the error of rounding. What int8 loses comes "
-        "from the one layer whose channels share too large a step.",
+        why="The other layers make little more than the error of rounding. In this one, large and "
+        "small weights share a step, and those for the largest channel all become 0.",
         key_of=share_left,
         debrief="Who thinks that every layer loses its share chooses “some of it”. Ask for the "
         "errors of the other layers, counted in their own steps.",
@@ -27,16 +27,17 @@ PREDICTIONS = (
 
 QUIZ = (
     QuizQuestion(
-        "a_model_that_loses/quiz-channel",
-        "A channel goes up to 1.4, and a step is 6.67. What does int8 leave of the channel?",
+        "a_model_that_loses/quiz-weight",
+        "An output channel has weights up to 0.35. What does int8 leave of one of 0.0003?",
         {
-            "All of it: each channel has a scale.": "Weights have. What flows between the layers "
-            "has one scale for all channels.",
-            "Zeros.": "1.4 is nearer to 0 steps than to 1.",
-            "Its largest values alone.": "A value that is cut off is too large for the range. "
-            "These are too small for a step.",
+            "All of it: weights have many scales.": "One for each output channel, and it has to "
+            "hold the weights for all input channels.",
+            "Nothing: it becomes 0.": "A step is 0.35 / 127, or 0.0028. 0.0003 is nearer to 0 "
+            "steps than to 1.",
+            "The end of the range.": "A value that is cut off is too large for "
+            "the range. This one is too small for a step.",
         },
-        "Zeros.",
+        "Nothing: it becomes 0.",
     ),
     QuizQuestion(
         "a_model_that_loses/quiz-steps",

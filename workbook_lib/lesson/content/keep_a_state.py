@@ -25,12 +25,12 @@ QUIZ = (
         {
             "The file is right.": "The first call does not yet use anything that the file "
             "itself has kept.",
-            "Nothing about the state.": "Compare several calls in a row: what one leaves "
+            "Nothing about what it keeps.": "Compare several calls in a row: what one leaves "
             "behind shows in the next, and an error can grow from there.",
-            "The state began rightly.": "Only if the answer depends on it, and "
-            "what becomes of the state later is still open.",
+            "The file keeps its state.": "A file that forgets everything gives the same first "
+            "answer. The second shows it.",
         },
-        "Nothing about the state.",
+        "Nothing about what it keeps.",
     ),
     QuizQuestion(
         "keep_a_state/quiz-reset",
