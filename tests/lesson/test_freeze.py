@@ -29,7 +29,7 @@ OVER_CONSTANTS = """
         ("[array.nbytes for array in arrays]", "one whole number"),
         ("np.array([array.nbytes for array in arrays])", "one whole number"),
         ("sum(a.nbytes for a in arrays if a.dtype == np.float32)", "leave out or add"),
-        ("15272", "leave out or add"),
+        ("15272", "the function that it is given"),
         ("graph.ByteSize()", "the whole graph"),
         ('sum(n.attr["value"].tensor.ByteSize() for n in constants)', "dtype and shape included"),
         ("arrays[-1].nbytes", "leave out or add"),

@@ -41,6 +41,7 @@ ALL_BUT_ADD = ', signature_keys=["look", "reset"]'
         (', signature_keys=["add", "reset"]', "converter.convert()", "still has `add`"),
         (', signature_keys=["add", "look", "reset"]', "converter.convert()", "still has `add`"),
         (', signature_keys=None, tags=["serve"]', "converter.convert()", "still has `add`"),
+        (", signature_keys=[]", "converter.convert()", "With an empty list"),
         (ALL_BUT_ADD, "converter.convert", "Return the bytes"),
         (ALL_BUT_ADD, "folder", "Return the bytes"),
         (ALL_BUT_ADD, "list(converter.convert())", "Return the bytes"),

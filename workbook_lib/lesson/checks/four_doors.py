@@ -45,7 +45,10 @@ def _judge_plain(function: Any, path: Path) -> None:
     content = _content(path)
     ops = read_graph(content).op_counts()
     if flex := sorted(op for op in ops if op.startswith("Flex")):
-        raise Wrong(f"The file of a model with builtin ops alone has {', '.join(flex)}.")
+        raise Wrong(
+            "For the check's first model builtin ops are enough, and your file has "
+            f"{', '.join(flex)}. Which set is the one of the builtin ops?"
+        )
     if not check_parity(_counter("float32"), content, [np.ones((1, 4), np.float32)] * 3).passed:
         raise Wrong("It writes a file, which answers something else than the model.")
 

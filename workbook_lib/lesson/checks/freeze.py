@@ -74,7 +74,8 @@ def _judge_bytes(answer: object, function: Any, name: str) -> None:
         )
     raise Wrong(
         f"For the check's own small function, {name}, it returns {answer}; its {len(values)} "
-        f"constants take {expected} bytes. Which nodes does yours leave out or add?"
+        f"constants take {expected} bytes. Does yours look at the function that "
+        "it is given, and which nodes does it leave out or add?"
     )
 
 

@@ -21,7 +21,7 @@ def without_add(function: Any) -> str:
 
     1. `signature_keys` takes a list of names. Which signatures may the file have?
     2. With `look` alone the total became a constant. Which of the others assigns it?
-    3. Two names go into the list, and what `convert()` gives is what you return.
+    3. Two names go into the list, as they were given on saving: `look`, and not `read`.
     """
     module = _counter()
     with tempfile.TemporaryDirectory() as folder:
@@ -35,7 +35,10 @@ def without_add(function: Any) -> str:
         raise Wrong("These bytes are no `.tflite` file.") from error
     names = [signature.name for signature in found.signatures]
     if "add" in names:
-        raise Wrong("The file still has `add`. Which argument of the door names signatures?")
+        raise Wrong(
+            "The file still has `add`. Is it in your list? With an empty list, or `None`, "
+            "the converter takes all signatures."
+        )
     if "look" not in names:
         raise Wrong(
             "The file has no `look`, and the device is to look. Its signatures are: "
