@@ -171,16 +171,18 @@ def observe(
     content = cut(trace, group, tensor)
     whole = Whole(content, values, expected)
     case = ReducedCase(content, values, expected, whole=whole)
-    kinds = [case]
-    if last_only and not refuses:
-        call = calls[first["call"] - 1]
-        part = made.part(call, tensor, fed)
-        kinds.insert(0, replace(case, whole=replace(whole, part=part)))
     twin = made.check.twin(op) if group == {op.number} else None
     if twin and other:
         theirs = cut(other, {twin[1].number}, twin[1].outputs[list(op.outputs).index(tensor)])
-        kinds.insert(0, replace(case, twin=theirs, whole=None))
-    return next((one for one in kinds if _differs(one)), case)
+        paired = replace(case, twin=theirs, whole=None)
+        if _differs(paired):
+            return paired
+    if last_only and not refuses:
+        part = made.part(calls[first["call"] - 1], tensor, fed)
+        computed = replace(case, whole=replace(whole, part=part))
+        if _differs(computed):
+            return computed
+    return case
 
 
 def _differs(case: ReducedCase) -> bool:
