@@ -21,7 +21,6 @@ SETTINGS = {
     # As the Makefile sets it for everybody.
     "@jupyter-widgets/jupyterlab-manager/plugin.jupyterlab-settings": {"saveState": True},
 }
-THEME = "@jupyterlab/apputils-extension/themes.jupyterlab-settings"
 
 
 class LabServer:

@@ -5,13 +5,12 @@ The SavedModel is what notebook 36 begins with: a sound reader, and one that doe
 
 import numpy as np
 import pytest
-from ai_edge_litert.interpreter import Interpreter
 
 from data import make_half_reader, train_row_reader
 from varhandle.conversion.converter import convert
 from varhandle.formats import read_graph
 from workbook_lib.locations import data_path
-from workbook_lib.samples import delay_line_file, half_reader_rows, load_digits, load_row_reader
+from workbook_lib.samples import half_reader_rows, load_digits, load_row_reader
 
 FOLDER = data_path("half_reader")
 
@@ -106,14 +105,3 @@ def test_the_script_rebuilds_a_reader_as_good(tmp_path, tf):
         rebuilt = {name: file[name] for name in file.files}
     assert set(rebuilt) == set(load_row_reader())
     assert train_row_reader.accuracy_by_row(rebuilt)[-1] > 0.92
-
-
-def test_the_delay_line_adds_up_its_last_four_inputs():
-    interpreter = Interpreter(model_content=delay_line_file())
-    interpreter.allocate_tensors()
-    (given,), (told,) = interpreter.get_input_details(), interpreter.get_output_details()
-    inputs = [1.0, 20.0, 300.0, 4000.0, 50000.0, 6.0]
-    for index, value in enumerate(inputs):
-        interpreter.set_tensor(given["index"], np.array([[value]], np.float32))
-        interpreter.invoke()
-        assert interpreter.get_tensor(told["index"]).item() == sum(inputs[: index + 1][-4:])

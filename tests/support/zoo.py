@@ -761,11 +761,45 @@ def needs_memory(tf, module, x):
     return {"y": tf.reduce_sum(tf.cumsum(tf.tile(x, [3 * 2**26])))}
 
 
+def delay_line_file():
+    """A .tflite file whose state is a tensor that the file marks as variable.
+
+    ``x`` to ``y``, both float32 [1, 1]: the sum of the last four inputs. No converter makes
+    such a tensor of a ``tf.Variable``, so it is put together by hand, of a single SVDF op.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    from varhandle.tflite.flatbuffer import pack
+
+    tensors = [
+        schema.TensorT([1, 1], name="x"),
+        schema.TensorT([1, 1], name="feature_weight", buffer=1),
+        schema.TensorT([1, 4], name="time_weights", buffer=2),
+        schema.TensorT([1, 4], name="last_inputs", isVariable=True),
+        schema.TensorT([1, 1], name="y"),
+    ]
+    svdf = schema.OperatorT(
+        inputs=[0, 1, 2, -1, 3],  # -1: no bias
+        outputs=[4],
+        builtinOptionsType=schema.BuiltinOptions.SVDFOptions,
+        builtinOptions=schema.SVDFOptionsT(rank=1),
+    )
+    code = schema.BuiltinOperator.SVDF
+    ones = (np.frombuffer(np.ones(count, np.float32).tobytes(), np.uint8) for count in (1, 4))
+    return pack(
+        schema.ModelT(
+            version=3,
+            operatorCodes=[schema.OperatorCodeT(code, builtinCode=code, version=1)],
+            subgraphs=[schema.SubGraphT(tensors, [0], [4], [svdf], name="main")],
+            description="the sum of the last four inputs",
+            buffers=[schema.BufferT(), *map(schema.BufferT, ones)],
+        )
+    )
+
+
 @specimen("ready", infos=("shared-or-dynamic-state",))
 def delay_line_tflite(tf, folder):
     """State of the older kind, in a tensor that the file marks as variable."""
-    from workbook_lib.samples import delay_line_file
-
     (folder / "delay.tflite").write_bytes(delay_line_file())
     return folder / "delay.tflite"
 

@@ -5,6 +5,7 @@ import json
 
 import pytest
 import zoo
+from zoo import delay_line_file
 
 from varhandle import explain
 from varhandle.conversion.converter import Conversion
@@ -19,7 +20,6 @@ from varhandle.graph import Function, Graph, Signature
 from varhandle.sandbox import OpError, Record, run_isolated
 from varhandle.sandbox.process import GIB
 from varhandle.verdict_rules import decide
-from workbook_lib.samples import delay_line_file
 
 # Code that a file brings along.
 

@@ -284,15 +284,6 @@ def test_paths(tmp_path, affine):
         Session(tmp_path / "absent.tflite")
 
 
-@pytest.mark.parametrize("delegates", [True, False])
-def test_tensors_inside_a_delegate_are_there_where_it_has_taken_ops_over(tf, converted, delegates):
-    content = converted(lambda x: tf.nn.relu(x @ tf.ones([3, 4])) @ tf.ones([4, 2]), x=[1, 3])
-    session = Session(content, delegates=delegates)
-    session(np.ones([1, 3], np.float32))
-    ran = {op["op_name"] for op in session.interpreter._get_ops_details()}
-    assert bool(session.inside_delegates()) == ("DELEGATE" in ran) == delegates
-
-
 def test_a_signature_must_be_named_where_there_are_several(signatures_file):
     with pytest.raises(ValueError, match=r"name one of constant, step"):
         Session(signatures_file)

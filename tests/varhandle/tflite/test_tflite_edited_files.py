@@ -9,6 +9,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from stateful_modules import Carrier, convert, modules, runners
+from zoo import delay_line_file
 
 from varhandle.evaluate.session import Session
 from varhandle.formats import read_graph
@@ -16,7 +17,6 @@ from varhandle.graph import ModelFileError
 from varhandle.tflite.externalize_state import lift_state
 from varhandle.tflite.flatbuffer import compact, pack, unpack
 from varhandle.tflite.variable_values import CannotLiftError
-from workbook_lib.samples import delay_line_file
 
 
 def converted(name):

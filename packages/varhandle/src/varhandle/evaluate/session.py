@@ -123,20 +123,6 @@ class Session(RichTable):
         """Whether the signature is the main subgraph, which ``interpreter.invoke`` runs."""
         return self._runner is None
 
-    def inside_delegates(self) -> list[str]:
-        """Tell which tensors lie between two ops that a delegate has taken over.
-
-        The interpreter plans no memory for these, so it has no value to hand out. Call it once the
-        model has run: an output whose shape the run decides has no memory before either.
-        """
-        inside = []
-        for detail in self.interpreter.get_tensor_details():
-            try:
-                self.interpreter.get_tensor(detail["index"])
-            except ValueError:
-                inside.append(detail["name"])
-        return inside
-
     def __call__(self, inputs: Inputs = None, *, raw: bool = False) -> dict[str, Array]:
         """Run the model once, and return new arrays by output name.
 
