@@ -10,7 +10,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from family_checks import run
 
-from varhandle import cure
+from varhandle import NoCureError, cure, diagnose
 from varhandle.formats import read_graph
 from varhandle.graph import ModelFileError
 
@@ -147,3 +147,15 @@ def test_operations_of_an_h5_file_are_found(keras, tmp_path, monkeypatch, what):
     for content in (made.content, Path("model.tflite").read_bytes()):
         (got,) = Interpreter(model_content=content).get_signature_runner()(x=given).values()
         np.testing.assert_allclose(got, np.asarray(model(given)), atol=1e-5)
+
+
+def test_a_model_that_keras_has_quantized_is_told(keras, tmp_path):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4)])
+    model.save(tmp_path / "before.keras")
+    model.quantize("int8")
+    model.save(tmp_path / "quantized.keras")
+    (told,) = diagnose(tmp_path / "quantized.keras").other
+    assert "convert the model as it was before" in told
+    with pytest.raises(NoCureError, match="convert the model as it was before"):
+        cure(tmp_path / "quantized.keras")
+    assert cure(tmp_path / "before.keras", quantization="dynamic range").proved

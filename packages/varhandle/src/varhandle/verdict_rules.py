@@ -57,6 +57,11 @@ _PLAIN_ERRORS = frozenset({"CustomCodeError", "KerasLoadError"})
 
 _REFUSED = RefusedByLibraryError.__name__
 _UNKNOWN_OP = re.compile(r"Op type not registered '([^']+)'")
+_OF_INTEGERS = re.compile(r"'tfl\.\w+' op operand #\d must be [^\n]*, but got 'tensor<[^'\n]*xi8>'")
+QUANTIZED_ALREADY = (
+    "the model was quantized before (Model.quantize of Keras), and no builtin op multiplies plain "
+    "integers of 8 bits: convert the model as it was before, and let cure quantize it"
+)
 _NO_VALUE = "variable != nullptr"
 _DIED = "the process died"
 
@@ -251,6 +256,8 @@ def _of_no_variable(graph: Graph, proof: Proof, shown: LogDiagnosis | None) -> s
     record = proof.conversion.record
     if told := _before_conversion(graph, record):
         return told
+    if _OF_INTEGERS.search(record.message):
+        return QUANTIZED_ALREADY
     ops = sorted({error.op for error in record.errors if error.code.startswith("ERROR_NEEDS")})
     curable = _curable(graph, record.message, all(map(has_builtin, ops)))
     if curable and (shown is None or not shown.of_variables):

@@ -35,6 +35,7 @@ from varhandle.savedmodel.checkpoint_freezer import checkpoint_beside
 from varhandle.savedmodel.close_shapes import Sizes
 from varhandle.tflite.shared_reads import shared_read_words
 from varhandle.verdict_rules import (
+    QUANTIZED_ALREADY,
     UNEXPLAINED,
     fatal_shared_reads,
     is_fused_wrongly,
@@ -333,6 +334,8 @@ def _plan_for_source(
 ) -> _Choice:
     if is_not_loaded(diagnosis.proof):
         raise NoCureError(f"no safe cure: {diagnosis.other[0]}")
+    if QUANTIZED_ALREADY in diagnosis.other:
+        raise NoCureError(f"no safe cure: {QUANTIZED_ALREADY}")
     rewrites = _mended_by(errors, *REWRITES)
     lost = next(iter(_mended_by(errors, "track-variables").values()), None)
     closing = _mended_by(errors, "close-shapes")
