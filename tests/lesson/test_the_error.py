@@ -86,8 +86,8 @@ def test_a_total_that_raises_is_said_to(outcome, answer, told):
 @pytest.mark.parametrize(
     ("record", "observed"),
     [
-        (Record("raised"), "read in float32"),
-        (Record("raised", output="read in float32 converts\n"), "add in float32"),
+        (Record("raised"), "the first: read"),
+        (Record("raised", output="read in float16 converts\n"), "the second: add in float32"),
         (Record("ok", output="a converts\nb converts\nc converts\n"), "none of them"),
     ],
 )

@@ -22,16 +22,17 @@ PREDICTIONS = (
         "the_error/which-fails",
         "At which of the three does the converter stop?",
         {
-            0: "read in float32",
-            1: "add in float32",
-            2: "add in another dtype",
+            0: "the first: read",
+            1: "the second: add in float32",
+            2: "the third: add again",
             3: "none of them",
         },
-        why="The converter turns a variable that is only read into a constant, and for a float32 "
-        "variable that is assigned it has builtin ops. For the other dtype it has none.",
+        why="The converter turns a variable that is only read into a constant, which may be "
+        "float16. One that is assigned needs builtin ops, and these take float32.",
         key_of=converted_before,
-        debrief="Many choose “add in float32”, since old advice says that no variable may be "
-        "assigned. That was so until TensorFlow 2.9. Ask: where is the total kept, then?",
+        debrief="Many choose “the first”, and blame the dtype alone. Others choose “the second”, "
+        "since old advice says that no variable may be assigned. Ask: once it is converted, which "
+        "ops on variables does read still need?",
     ),
 )
 
@@ -57,8 +58,8 @@ QUIZ = (
             "that is assigned, and that the builtin ops cannot carry.",
             "A way to take VarHandleOp out.": "It is named first, and it only makes "
             "the handle. The ops that use the handle stand further down the list.",
-            "A setting that lets the op through.": "No setting gives the builtin "
-            "ops another dtype. Lesson 12 tries the three that people name.",
+            "A setting that lets the op through.": "Find the cause first. Lesson 12 tries "
+            "the three settings that people name.",
         },
         "What the model assigns, how, and in which dtype.",
     ),
