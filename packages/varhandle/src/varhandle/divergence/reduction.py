@@ -233,6 +233,8 @@ class _Shrinking:
     def _shrink_axes(self) -> None:
         tried: set[frozenset[tuple[int, int]]] = set()
         while group := next((g for g in self._groups() if g not in tried), None):
+            if time.monotonic() > self._deadline:
+                return
             tried.add(group)
             while self._halve(group):
                 tried = {group}
