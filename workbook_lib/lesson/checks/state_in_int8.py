@@ -60,9 +60,10 @@ def _what_is_wrong(counts: list[float], first: int, assigned: bool) -> str:
     if counts[0] == 0 and counts[1] == 1:
         return "The first answer is 0, and one row has been read then. What comes first?"
     if len(set(counts[-100:])) == 1:
+        far = next(n for n, counted in enumerate(counts, start=1) if round(counted) != n)
         return (
-            f"It is right for {first - 1} rows, and after {_READ} it says {last:g}: the sum has "
-            "the range that calibration saw. In which dtype would it have none?"
+            f"Rounded, it is right for {far - 1} rows, and after {_READ} it says {last:g}: the sum "
+            "has the range that calibration saw. In which dtype would it have none?"
         )
     return f"After row {first} it says {answer:g}, and after row {_READ} it says {last:g}."
 
