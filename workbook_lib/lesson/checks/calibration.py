@@ -69,6 +69,11 @@ def _samples(answer: object) -> list[Any]:
 
 def _input(sample: Any, label_of: Mapping[bytes, int]) -> np.ndarray[Any, Any]:
     array = np.asarray(_value(sample))
+    if array.size < 8 * 8:
+        raise Wrong(
+            f"The array has the shape {list(array.shape)}, and not [1, 8, 8, 1]: that is not a "
+            "whole image. What does your loop go through?"
+        )
     if array.shape != (1, 8, 8, 1):
         raise Wrong(
             f"The array has the shape {list(array.shape)}, and not [1, 8, 8, 1]. The model takes "
