@@ -23,7 +23,7 @@ _TOTALS = np.cumsum(_CALLS, axis=0, dtype=np.float16)
 def keep_the_total(module_class: Any) -> str:
     """Keep the total of HalfTotal in a variable that the converter takes.
 
-    1. The cell above converted an `add` already. In which dtype was its variable?
+    1. One `add` of the three conversions went through. In which dtype was its variable?
     2. `add` casts what it gets to the dtype of the variable, and casts the total to float16. So
        only the line with the dots is to be written.
     3. `tf.Variable(tf.zeros([4], dtype), name="total")` starts at four zeros, in the dtype that
