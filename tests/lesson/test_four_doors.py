@@ -29,6 +29,8 @@ def lines(*given):
         ([BY_KERAS.format("")], "FlexVarHandleOp"),
         ([BY_KERAS.format(", target_spec={'supported_ops': [builtins, flex]}")], "FlexVarHandleOp"),
         ([BY_KERAS.format(", target_spec={'supported_ops': [flex]}")], "Which set is the one"),
+        ([BY_KERAS.format(", target_spec={'supported_ops': ['TFLITE_BUILTINS']}")], "by chance"),
+        ([BY_KERAS.format(", target_spec={'supported_ops': []}")], "by chance"),
         ([BY_KERAS.format(", allow_custom_ops=True")], "FlexVarHandleOp"),
         (
             [BY_KERAS.format(", allow_custom_ops=True, target_spec={'supported_ops': [builtins]}")],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ def strict_export(function: Any) -> str:
 
 def _judge_plain(function: Any, path: Path) -> None:
     model = _counter("float32")
+    allowed = _note_op_sets(model)
     _call(function, model, str(path))
     content = _content(path)
     ops = read_graph(content).op_counts()
@@ -51,6 +52,28 @@ def _judge_plain(function: Any, path: Path) -> None:
         )
     if not check_parity(_counter("float32"), content, [np.ones((1, 4), np.float32)] * 3).passed:
         raise Wrong("It writes a file, which answers something else than the model.")
+    if not all(sets and all(isinstance(each, tf.lite.OpsSet) for each in sets) for sets in allowed):
+        raise Wrong(
+            "It is strict by chance: the converter passes over what is no member of "
+            "`tf.lite.OpsSet`. Name the set that you allow."
+        )
+
+
+def _note_op_sets(model: Any) -> list[Collection[Any]]:
+    """Return a list of the sets of ops that the model's ``export`` is given, once it is called."""
+    noted: list[Collection[Any]] = []
+    export = model.export
+
+    def noting(*arguments: Any, **settings: Any) -> Any:
+        target_spec = settings.get("target_spec")
+        if isinstance(target_spec, dict):
+            sets = target_spec.get("supported_ops")
+            if isinstance(sets, Collection):
+                noted.append(sets)
+        return export(*arguments, **settings)
+
+    model.export = noting
+    return noted
 
 
 def _judge_named(function: Any, path: Path) -> None:
