@@ -190,7 +190,7 @@ untext: $(READY)-test  ## bring the edited text back into the notebooks, and exe
 
 # First one set for everything, beginning with the pins that there are; then each layer out of it,
 # without the lines that the lessons' layer has already.
-COMPILE = uv pip compile pyproject.toml --group build --universal --python-version 3.10 --generate-hashes \
+COMPILE = uv pip compile --no-strip-extras pyproject.toml --group build --universal --python-version 3.10 --generate-hashes \
 	--no-header --no-annotate --quiet \
 	$(foreach own,varhandle warm-kernels varhandle-workshop varhandle-workbook,--no-emit-package $(own))
 # What the lessons in the browser import, for the Python that is there.
