@@ -128,12 +128,12 @@ class LabServer:
         while time.monotonic() < deadline:
             assert self.process.poll() is None, f"JupyterLab did not start:\n{self.log()[-2000:]}"
             for path in (self.home / "runtime").glob("jpserver-*.json"):
-                self.port = json.loads(path.read_text())["port"]
-                self.address = f"http://127.0.0.1:{self.port}{self.base_url}".rstrip("/")
                 try:
+                    self.port = json.loads(path.read_text())["port"]
+                    self.address = f"http://127.0.0.1:{self.port}{self.base_url}".rstrip("/")
                     self.ask("api/status")
                     return self.address
-                except OSError:
+                except (OSError, ValueError):  # no answer yet, or the file is half written
                     pass
             time.sleep(0.2)
         raise TimeoutError(f"JupyterLab did not answer in 90 seconds:\n{self.log()[-2000:]}")

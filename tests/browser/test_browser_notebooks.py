@@ -140,9 +140,9 @@ def test_a_prediction_is_made_compared_and_forgotten_with_the_keyboard(page, pic
     open_notebook(page, "00_start_here.ipynb", *PREDICTION, *PROGRESS)
     run_all(page)
     page.locator(".widget-radio-box input").first.focus()
-    for key in ("Space", "ArrowDown", "ArrowDown"):
+    for key in ("Space", "ArrowDown"):
         page.keyboard.press(key)
-    page.get_by_text("Noted: it depends").first.wait_for(timeout=20_000)
+    page.get_by_text("Noted: only the one in float32").first.wait_for(timeout=20_000)
     run_cell(page, "lesson.observe(")
     page.get_by_text("As you predicted").first.wait_for(timeout=20_000)
     expect(cell(page, "Predict: ")).to_contain_text("As observed.")
@@ -186,7 +186,7 @@ def test_a_model_answer_comes_after_a_sentence_of_ones_own_with_the_keyboard(pag
     run_all(page)
     photograph_both(page, pictures / "prediction-before", "Predict: ")
     page.locator(".workbook-prediction input").first.check()
-    page.get_by_text("Noted: never").wait_for(timeout=20_000)
+    page.get_by_text("Noted: neither").wait_for(timeout=20_000)
     why = run_cell(page, "lesson.observe(").locator(".workbook-why")
     photograph_both(page, pictures / "prediction-after", "Predict: ")
     button = why.get_by_role("button", name="Compare with a model answer")
