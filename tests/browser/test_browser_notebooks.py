@@ -282,7 +282,7 @@ def test_a_claim_leads_to_the_cell_that_proves_it(new_page):
     claims = cell(page, "show.claims_table")
     claims.get_by_role("link", name="29: times").click()
     proof = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-CodeCell")
-    proof = proof.filter(has_text="append(perf_counter()")
+    proof = proof.filter(has_text="in_turns(opened, 200)")
     proof.wait_for(timeout=60_000)
     page.wait_for_function(
         """cell => { const box = cell.getBoundingClientRect();
