@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from varhandle.display import printable
 from varhandle.facts.dtypes import DTYPES
 from varhandle.formats import FORMATS, TFLITE, format_of
+from varhandle.formats.base import OF_NO_MODULE, TAKEN_BY_KEY
 from varhandle.graph import Graph, Shape, Variable
 
 OWNER = """\
@@ -105,18 +106,35 @@ def convert_with(graph: Graph, signature: str | None, setting: str) -> str:
     before, path = model_format.source_code(graph.source)
     called = model_format.call_signature(graph, None)
     names = (signature,) if signature else ()
-    loading = ["model = tf.keras.models.load_model(source, compile=False)"]
     return lines(
         *before,
         "import tensorflow as tf",
         "",
         f"source = {path!r}",
-        *([] if model_format.shows_ops else loading),
+        *([] if model_format.shows_ops else load_keras(graph)),
         *model_format.converter_code(called, names),
         setting,
         'open("model.tflite", "wb").write(converter.convert())',
         cure_comment(graph.source, signature),
     )
+
+
+def load_keras(graph: Graph, options: str = "") -> list[str]:
+    """Load a Keras file: what is no matter of one call of Keras, by the tool.
+
+    ``options`` are further arguments of ``formats.keras_loader.load_keras``, each after a comma.
+    """
+    is_old = (graph.producer or "Keras 2").startswith("Keras 2")
+    options = ", trust=True" * bool(graph.embedded_code) + options
+    marks = {TAKEN_BY_KEY, OF_NO_MODULE}
+    marked = any(marks & node.attributes.keys() for node in graph.nodes)
+    if not (is_old or options or marked):
+        return ["model = tf.keras.models.load_model(source, compile=False)"]
+    return [
+        "from varhandle.formats.keras_loader import load_keras",
+        "",
+        f"model = load_keras(source{options})",
+    ]
 
 
 def convert_here(graph: Graph, signature: str, since: str) -> str:

@@ -25,11 +25,10 @@ from varhandle.evaluate.proof import Asked, converter_words
 from varhandle.evaluate.stateful_parity import with_state
 from varhandle.facts.recipes import RECIPES, ConverterSettings, Recipe, needs_calibration
 from varhandle.facts.targets import Target
-from varhandle.families import clamped_infinity, lost_activation
+from varhandle.families import clamped_infinity, code, lost_activation
 from varhandle.families.catalog import family
 from varhandle.families.tensor_list import closing_code
 from varhandle.formats import SAVED_MODEL, ModelFormat, format_of, read_graph
-from varhandle.formats.base import OF_NO_MODULE, TAKEN_BY_KEY
 from varhandle.formats.custom_code import Import, read_folders
 from varhandle.formats.registry import GRAPH_DEF
 from varhandle.graph import Graph, TensorSpec
@@ -413,21 +412,8 @@ def _close_code(diagnosis: Diagnosis, plan: RepairPlan) -> list[str]:
 
 
 def _loading_code(diagnosis: Diagnosis, plan: RepairPlan) -> list[str]:
-    """Write how a Keras file is loaded: what is no matter of one call of Keras, by the tool."""
-    graph = diagnosis.graph
-    is_old = (graph.producer or "Keras 2").startswith("Keras 2")
-    options = ", trust=True" * bool(graph.embedded_code)
-    options += f", imports={list(diagnosis.imports)!r}" * bool(diagnosis.imports)
-    options += ", float32=True" * _in_float32(plan)
-    marks = {TAKEN_BY_KEY, OF_NO_MODULE}
-    marked = any(marks & node.attributes.keys() for node in graph.nodes)
-    if not (is_old or options or marked):
-        return ["model = tf.keras.models.load_model(source, compile=False)"]
-    return [
-        "from varhandle.formats.keras_loader import load_keras",
-        "",
-        f"model = load_keras(source{options})",
-    ]
+    options = f", imports={list(diagnosis.imports)!r}" * bool(diagnosis.imports)
+    return code.load_keras(diagnosis.graph, options + ", float32=True" * _in_float32(plan))
 
 
 def _track(job: RepairJob) -> None:

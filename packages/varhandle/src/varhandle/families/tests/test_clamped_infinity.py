@@ -114,6 +114,21 @@ def test_a_keras_file_is_cured(tf, tmp_path):
     assert cure(found).proved
 
 
+@pytest.mark.parametrize("name", ["masked.keras", "masked.h5"])
+def test_the_fix_of_a_trusted_model_loads_what_its_code_calls(tf, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    masked = eval("lambda x: tf.where(x > 0.0, x, -float('inf'))", {"tf": tf})  # tf is a global
+    mask = tf.keras.layers.Lambda(masked)
+    tf.keras.Sequential([tf.keras.Input([2], batch_size=1), mask]).save(name)
+    found = diagnose(name, trust=True)
+    assert severe(found.findings) == (FAMILY.id,)
+    run(found.findings[0].fix)
+    runner = Interpreter("model.tflite").get_signature_runner()
+    (given,) = runner.get_input_details()
+    (answer,) = runner(**{given: np.float32([[1, -1]])}).values()
+    np.testing.assert_array_equal(answer, [[1, -INF]])
+
+
 def test_the_fix_that_explain_prints_works(tf):
     spec = tf.TensorSpec([2], tf.float32)
     step = tf.function(lambda x: tf.where(x > 0.0, x, -INF)).get_concrete_function(spec)
