@@ -296,6 +296,22 @@ def test_litert_js_answers_a_file_that_it_can_run(fresh):
     assert fresh.evaluate(_BARE, {"bytes": list(content), "x": [3, 1]}) == [3, 1]
 
 
+def test_the_end_of_a_detector_runs(visit, specimen_path):
+    """A custom op that LiteRT.js has a kernel for, called with ones as the page offers them."""
+    path = specimen_path("detection_tflite")
+    give(visit, path)
+    answer(visit, "ready")
+    runs(visit)
+    call(visit, 1)
+    interpreter = Interpreter(str(path))
+    interpreter.allocate_tensors()
+    for given in interpreter.get_input_details():
+        interpreter.set_tensor(given["index"], np.ones(given["shape"], np.float32))
+    interpreter.invoke()
+    count = interpreter.get_tensor(interpreter.get_output_details()[3]["index"])
+    expect(visit.locator("#calls")).to_contain_text(f"[{count[0]:.0f}]")
+
+
 @pytest.mark.parametrize("name", ["flex_total.tflite"])
 def test_what_litert_js_cannot_run_is_refused_in_words(visit, name):
     give(visit, EXAMPLES / name)

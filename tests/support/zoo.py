@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from flatbuffers import flexbuffers
 
 
 @dataclass(frozen=True)
@@ -557,6 +559,43 @@ def custom_tflite(tf, folder):
         converter.allow_custom_ops = True
 
     return to_tflite(tf, total_of("float16")(tf, folder), folder, change)
+
+
+@specimen("ready")
+def detection_tflite(tf, folder):
+    """What stands at the end of most detectors: a custom op that every interpreter has."""
+    boxes, classes, found = 6, 3, 2
+    options = flexbuffers.Builder()
+    with options.Map():
+        for key in ("max_detections", "detections_per_class"):
+            options.Int(key, found)
+        options.Int("max_classes_per_detection", 1)
+        options.Int("num_classes", classes - 1)  # without the background
+        options.Float("nms_score_threshold", 0.1)
+        options.Float("nms_iou_threshold", 0.6)
+        for key in ("y_scale", "x_scale", "h_scale", "w_scale"):
+            options.Float(key, 5.0)
+    anchors = np.linspace(0.1, 0.9, 4 * boxes, dtype=np.float32)
+    model, graph, op = schema.ModelT(), schema.SubGraphT(), schema.OperatorT()
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.CUSTOM
+    code.customCode, code.version = b"TFLite_Detection_PostProcess", 1
+    model.buffers = [schema.BufferT(), schema.BufferT()]
+    model.buffers[1].data = anchors.view(np.uint8)
+    shapes = {"boxes": [1, boxes, 4], "scores": [1, boxes, classes], "anchors": [boxes, 4]}
+    shapes |= {"places": [1, found, 4], "classes": [1, found], "sure": [1, found], "count": [1]}
+    for name, shape in shapes.items():
+        tensor = schema.TensorT()
+        tensor.name, tensor.shape, tensor.buffer = name.encode(), shape, int(name == "anchors")
+        graph.tensors = [*(graph.tensors or ()), tensor]
+    op.inputs, op.outputs, op.customOptions = [0, 1, 2], [3, 4, 5, 6], options.Finish()
+    graph.operators, graph.inputs, graph.outputs = [op], [0, 1], [3, 4, 5, 6]
+    model.version, model.operatorCodes, model.subgraphs = 3, [code], [graph]
+    from varhandle.tflite.flatbuffer import pack
+
+    path = folder / "detection.tflite"
+    path.write_bytes(pack(model))
+    return path
 
 
 def in_int8(tf):

@@ -109,6 +109,7 @@ def test_a_lifted_file_is_the_same_byte_for_byte(specimen_path, tmp_path):
     ("name", "by", "word"),
     [
         ("counter_tflite", "litert.js", "a kernel for each"),
+        ("detection_tflite", "litert.js", "a kernel for each"),
         ("flex_tflite", None, "Flex"),
         ("custom_tflite", None, "custom"),
         ("counter", None, "Only a .tflite file"),

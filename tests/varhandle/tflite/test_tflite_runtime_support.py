@@ -3,12 +3,16 @@
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
 from family_checks import exports_litert
+from flatbuffers import flexbuffers
 
 from varhandle.diagnosis import diagnose
+from varhandle.facts.targets import CUSTOM_OPS_OF_LITERT
+from varhandle.families.unwritten_output import unwritten
 from varhandle.formats import read_graph
 from varhandle.tflite.flatbuffer import pack, unpack
-from varhandle.tflite.runtime_support import missing_kernels
+from varhandle.tflite.runtime_support import missing_kernels, refusals
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +30,11 @@ def with_custom_op(content, name):
     code = model.operatorCodes[0]
     code.builtinCode = code.deprecatedBuiltinCode = 32  # CUSTOM
     code.customCode = name.encode()
-    model.subgraphs[0].operators[0].builtinOptions = None
-    model.subgraphs[0].operators[0].builtinOptionsType = 0
+    operator, options = model.subgraphs[0].operators[0], flexbuffers.Builder()
+    operator.builtinOptions, operator.builtinOptionsType = None, 0
+    with options.Map():
+        options.Int("num_classes", 1)  # without any, a kernel of a detector kills its process
+    operator.customOptions = options.Finish()
     return pack(model)
 
 
@@ -44,6 +51,40 @@ def test_a_foreign_op_is_named_with_what_to_do(doubled, tmp_path, op, words):
     found = diagnose(path)
     assert found.verdict == "blocked"
     assert any(words in line for line in found.other), found.other
+
+
+@pytest.mark.parametrize("op", [*sorted(CUSTOM_OPS_OF_LITERT), "MyPooling"])
+def test_a_custom_op_that_every_interpreter_has_is_no_reason(doubled, op):
+    content = with_custom_op(doubled, op)
+    with pytest.raises((ValueError, RuntimeError)) as refused:  # of its shapes, or of its name
+        Interpreter(model_content=content).allocate_tensors()
+    unknown = "unresolved custom op" in str(refused.value)
+    assert unknown == (op == "MyPooling")
+    graph = read_graph(content)
+    assert any("no kernel for it" in line for line in refusals(graph, "litert")) == unknown
+    assert any("custom" in line for line in missing_kernels(graph, content)) == unknown
+    assert any(op in line for line in unwritten(graph)) == unknown
+    assert any("no kernel for it" in line for line in refusals(graph, "builtin-only"))
+
+
+def test_micro_has_the_end_of_a_detector(specimen_path):
+    path = specimen_path("detection_tflite")
+    assert refusals(read_graph(path), "micro", path.read_bytes()) == ()
+    runtime = pytest.importorskip("tflite_micro.python.tflite_micro.runtime")
+    shapes = ((1, 6, 4), (1, 6, 3))
+    given = [np.full(shape, 0.5, np.float32) for shape in shapes]
+    micro = runtime.Interpreter.from_file(str(path))
+    for place, value in enumerate(given):
+        micro.set_input(value, place)
+    micro.invoke()
+    interpreter = Interpreter(str(path))
+    interpreter.allocate_tensors()
+    for place, value in enumerate(given):
+        interpreter.set_tensor(place, value)
+    interpreter.invoke()
+    for place, output in enumerate(interpreter.get_output_details()):
+        wanted = interpreter.get_tensor(output["index"])
+        np.testing.assert_allclose(micro.get_output(place), wanted, rtol=1e-5)
 
 
 @exports_litert

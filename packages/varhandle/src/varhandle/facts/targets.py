@@ -25,6 +25,12 @@ VARIABLE_OPS = ("ASSIGN_VARIABLE", "CALL_ONCE", "READ_VARIABLE", "VAR_HANDLE")
 RESOURCE_OPS = frozenset(
     (*VARIABLE_OPS, "HASHTABLE", "HASHTABLE_FIND", "HASHTABLE_IMPORT", "HASHTABLE_SIZE")
 )
+CUSTOM_OPS_OF_LITERT = frozenset(
+    ("AudioSpectrogram", "Mfcc", "NumericVerify", "TFLite_Detection_PostProcess")
+)
+"""Custom ops that every interpreter has kernels for: kernels/register.cc of TensorFlow Lite adds
+them to its own resolver, and so have ai-edge-litert 2.3.0 and @litertjs/core 2.5.3."""
+_CUSTOM_OPS_OF_MICRO = frozenset(("TFLite_Detection_PostProcess",))
 _OLD_RUNTIME = re.compile(r"tflite-(\d+)\.(\d+)(?:\.\d+)?")
 _ANY_VERSION = 2**31 - 1
 
@@ -39,6 +45,7 @@ class Target:
     resizes: bool = True  # whether an input may have another size than the file says
     release: str = ""  # such as "2.3"; empty where it is none of TensorFlow Lite's
     ops: OpVersions = field(default_factory=dict, repr=False, hash=False, compare=False)
+    custom_ops: frozenset[str] = frozenset()  # those that it brings kernels for
 
 
 def find_target(identifier: str) -> Target:
@@ -67,7 +74,8 @@ def find_target(identifier: str) -> Target:
         )
     ops = ops_of([older for older in measured_runtimes() if minor(older) <= minor(release)][-1])
     name = f"TensorFlow Lite {release}"
-    return Target(f"tflite-{release}", name, "VAR_HANDLE" in ops, release=release, ops=ops)
+    own = CUSTOM_OPS_OF_LITERT
+    return Target(f"tflite-{release}", name, "VAR_HANDLE" in ops, True, release, ops, own)
 
 
 @cache
@@ -100,9 +108,9 @@ def _named_targets() -> dict[str, Target]:
     plain = {op: span for op, span in litert.items() if op not in RESOURCE_OPS}
     micro = dict.fromkeys(_measured()["micro"], (1, _ANY_VERSION))  # it looks at no version
     targets = (
-        Target("litert", "LiteRT", True, ops=litert),
+        Target("litert", "LiteRT", True, ops=litert, custom_ops=CUSTOM_OPS_OF_LITERT),
         Target("builtin-only", "a runtime of builtin ops alone", False, ops=plain),
-        Target("micro", "TensorFlow Lite Micro", True, False, ops=micro),
+        Target("micro", "TensorFlow Lite Micro", True, False, "", micro, _CUSTOM_OPS_OF_MICRO),
     )
     return {one.id: one for one in targets}
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from varhandle.display import join_names, printable
+from varhandle.facts.targets import CUSTOM_OPS_OF_LITERT
 from varhandle.families.base import Family, Finding, Reading
 from varhandle.families.log_index import LogDiagnosis, MatchIndex
 from varhandle.families.log_patterns import Pattern
@@ -22,7 +23,8 @@ def unwritten(graph: Graph) -> tuple[str, ...]:
 
 
 def _unresolved(graph: Graph) -> Iterator[str]:
-    own = sorted({node.op for node in graph.nodes if node.attributes.get("custom")})
+    custom = {node.op for node in graph.nodes if node.attributes.get("custom")}
+    own = sorted(custom - CUSTOM_OPS_OF_LITERT)
     if own:
         yield (
             f"The file holds custom ops: {join_names(own)}. Where LiteRT.js has no kernel for such "

@@ -12,7 +12,14 @@ from typing import Any
 
 from varhandle.display import join_all, printable
 from varhandle.facts.releases import minor
-from varhandle.facts.targets import RESOURCE_OPS, Target, find_target, measured_runtimes, ops_of
+from varhandle.facts.targets import (
+    CUSTOM_OPS_OF_LITERT,
+    RESOURCE_OPS,
+    Target,
+    find_target,
+    measured_runtimes,
+    ops_of,
+)
 from varhandle.formats import format_of
 from varhandle.graph import Graph, ModelFileError
 
@@ -40,7 +47,7 @@ def _reasons(graph: Graph, place: Target, content: Any) -> Iterator[str]:
     own = {node.op for node in nodes if node.attributes.get("custom")}
     builtin = {node.op for node in nodes if not node.attributes.get("custom")}
     flex = sorted(op for op in own if op.startswith("Flex"))
-    custom = sorted(own - set(flex))
+    custom = sorted(own - set(flex) - place.custom_ops)
     unknown = builtin - set(place.ops)
     if not place.resource_variables:
         unknown -= RESOURCE_OPS
@@ -73,7 +80,7 @@ def missing_kernels(graph: Graph, content: Any = None) -> tuple[str, ...]:
     own = sorted({node.op for node in graph.nodes if node.attributes.get("custom")})
     flex = [op for op in own if op.startswith("Flex")]
     compiled = [op for op in own if op == "DISPATCH_OP"]
-    custom = [op for op in own if op not in {*flex, *compiled}]
+    custom = [op for op in own if op not in {*flex, *compiled, *CUSTOM_OPS_OF_LITERT}]
     found = [
         sentence.format(join_all(map(printable, ops)), "it" if len(ops) == 1 else "them")
         for ops, sentence in ((compiled, _COMPILED), (flex, _FLEX), (custom, _CUSTOM))
