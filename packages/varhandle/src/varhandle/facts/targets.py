@@ -28,8 +28,8 @@ RESOURCE_OPS = frozenset(
 CUSTOM_OPS_OF_LITERT = frozenset(
     ("AudioSpectrogram", "Mfcc", "NumericVerify", "TFLite_Detection_PostProcess")
 )
-"""Custom ops that every interpreter has kernels for: kernels/register.cc of TensorFlow Lite adds
-them to its own resolver, and so have ai-edge-litert 2.3.0 and @litertjs/core 2.5.3."""
+"""Custom ops that an interpreter has kernels for: ai-edge-litert 2.3.0 was asked for all four,
+@litertjs/core 2.5.3 for that of detectors. For older releases it was not measured."""
 _CUSTOM_OPS_OF_MICRO = frozenset(("TFLite_Detection_PostProcess",))
 _OLD_RUNTIME = re.compile(r"tflite-(\d+)\.(\d+)(?:\.\d+)?")
 _ANY_VERSION = 2**31 - 1
