@@ -33,6 +33,8 @@ LESSONS = sorted(lessons_folder().glob("*.ipynb"))
 LOGS = project_root() / "tests/varhandle/families/logs"
 START = 120_000  # milliseconds for Python to start, on a busy machine
 ANSWER = 60_000
+# Jupyter Notebook says how its kernel is until it is idle. Asked to run before, it runs nothing.
+IDLE = ".jp-NotebookKernelStatus-fade:not(.jp-NotebookKernelStatus-info)"
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -517,6 +519,7 @@ def test_a_lesson_runs_beside_the_page(fresh, path):
     stored = [output for cell in cells for output in cell.get("outputs", ())]
     count = sum(cell.cell_type == "code" for cell in cells)
     expect(fresh.locator(".jp-Notebook .jp-CodeCell")).to_have_count(count, timeout=START)
+    expect(fresh.locator(IDLE)).to_be_attached(timeout=START)
     fresh.get_by_role("menuitem", name="Run", exact=True).click()
     fresh.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     prompts = [f"[{number}]:" for number in range(1, count + 1)]
