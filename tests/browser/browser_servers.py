@@ -91,7 +91,9 @@ class LabServer:
         """Make it as on a first visit: fresh notebooks, light theme, no progress, no kernel."""
         if self.address:
             self.shut_kernels()
-        shutil.rmtree(self.root / "notebooks", ignore_errors=True)
+        # The folder stays: an open file browser says in a dialog that it is gone.
+        for path in self.root.glob("notebooks/*"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
         update_copy(self.root)
         for path in self.home.glob("progress*"):
             path.unlink()
