@@ -96,7 +96,7 @@ def wait_for_kernel(page):
     """Wait until the notebook is drawn, and its kernel idle."""
     page.locator(".jp-Notebook").first.wait_for(timeout=60_000)
     page.wait_for_function(_HAS_KERNEL, timeout=60_000)
-    page.locator("#jp-main-statusbar", has_text="(ipykernel) | Idle").wait_for(timeout=60_000)
+    _wait_until_idle(page, "(ipykernel) | Idle")
 
 
 def run_all(page):
@@ -238,6 +238,13 @@ def _choose(page, menu, entry, command=None):
     page.locator(f'.lm-Menu-item[data-command="{entry}"]').click()
 
 
+def _wait_until_idle(page, words):
+    """Wait until the status bar says so. A dialog would take its place, and is told."""
+    bar, dialog = page.locator("#jp-main-statusbar", has_text=words), page.locator(".jp-Dialog")
+    bar.or_(dialog).first.wait_for(timeout=60_000)
+    assert dialog.all_inner_texts() == []
+
+
 def _wait_for_command(page):
     """Wait for the end of the command that is watched, and until its outputs are drawn."""
     from playwright.sync_api import TimeoutError as NoEnd
@@ -246,6 +253,8 @@ def _wait_for_command(page):
         page.wait_for_function("() => window.commandEnded", timeout=_RUN_SECONDS * 1000)
     except NoEnd:
         waiting = page.locator(".jp-InputArea-prompt", has_text=re.compile(r"\[\*\]")).count()
-        raise TimeoutError(f"{waiting} cells still wait after {_RUN_SECONDS} seconds") from None
-    page.locator("#jp-main-statusbar", has_text="| Idle").wait_for(timeout=60_000)
+        asked = page.locator(".jp-Dialog").all_inner_texts()
+        message = f"{waiting} cells still wait after {_RUN_SECONDS} seconds, with dialogs: {asked}"
+        raise TimeoutError(message) from None
+    _wait_until_idle(page, "| Idle")
     wait_until_still(page)
