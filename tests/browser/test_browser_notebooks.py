@@ -38,6 +38,7 @@ PREDICTION = ("practice-prediction", "practice-compare")  # of notebook 00
 PROGRESS = ("stub-version", "check-version", "progress-board")  # of notebook 00
 BEHIND_A_HUB = "00_start_here"  # the tests below run it on the other server
 
+_DRAWN = 60_000  # milliseconds; widgets come after their cells have run
 # Every output with its kind, and whether a widget of it is drawn.
 _OUTPUTS = """() => [...document.querySelectorAll('.jp-OutputArea-output')].map(output => ({
     mime: output.dataset.mimeType,
@@ -117,13 +118,14 @@ def photograph_for_the_readme(page, pictures, text, name):
 
 def assert_everything_is_drawn(page, path):
     """Check predictions, widgets and diagrams; return how many widgets there are."""
-    outputs = page.evaluate(_OUTPUTS)
     about = next(entry for entry in read_outlines() if entry.file == path.name)
-    asked = len(about.predictions) + len(about.quiz)
-    assert page.locator(".widget-radio-box").count() >= asked
-    assert page.locator(".workbook-why textarea").count() == len(about.predictions)
-    assert page.locator(".workbook-help").count() == len(about.exercises)
+    why, helps = page.locator(".workbook-why textarea"), page.locator(".workbook-help")
+    expect(why).to_have_count(len(about.predictions), timeout=_DRAWN)
+    expect(helps).to_have_count(len(about.exercises), timeout=_DRAWN)
+    if asked := len(about.predictions) + len(about.quiz):
+        page.locator(".widget-radio-box").nth(asked - 1).wait_for(timeout=_DRAWN)
     assert broken_widgets(page) == []
+    outputs = page.evaluate(_OUTPUTS)
     widgets = [output for output in outputs if output["mime"] == WIDGET]
     assert all(output["drawn"] for output in widgets)
 
