@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import metadata
 
 from workbook_lib.lesson.exercises import exercise
-from workbook_lib.lesson.submissions import Wrong, same
+from workbook_lib.lesson.submissions import Wrong
 
 
 @exercise("start_here/tensorflow-version")
@@ -20,6 +20,7 @@ def tensorflow_version(version: object) -> str:
             f"That is a value of type `{type(version).__name__}`. A version has two dots in it, "
             "so write it as text, in quotation marks."
         )
-    if not same(version.strip(), metadata.version("tensorflow")):
+    installed = metadata.version("tensorflow")
+    if version.strip() not in {installed, installed.rpartition(".")[0]}:
         raise Wrong("That is not what is installed here. Look at the row `tensorflow` above.")
-    return "You know what you are on. Most advice on the web is about another release."
+    return "That is your release. Advice that you find may be about another one."
