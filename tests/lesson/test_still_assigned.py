@@ -37,8 +37,11 @@ FROZEN = f"freeze({CONCRETE}).function"
         ("", "model(x)", NO_SPEC, "raised", "TypeError"),
         # Nobody says the mode: right for a model that has none, and told so.
         ("", "model(x)", CONCRETE, "wrong", "outside `fit`, inference is the default"),
-        ("", "model(x)", CONCRETE, "wrong", "2 nodes, in normalize"),
-        ("", "model(x, training=None)", CONCRETE, "wrong", "built with `training=True`"),
+        ("", "model(x)", CONCRETE, "wrong", "3 nodes, in drop and normalize"),
+        # An untrainable normalization is in inference mode, and a Dropout is not.
+        (UNTRAINED, "model(x)", CONCRETE, "wrong", "1 node, in drop"),
+        ("", "model(x)", DIRECT.format(", training=None"), "wrong", "3 nodes"),
+        ("", "model(x, training=None)", CONCRETE, "wrong", "were built with `training=True`"),
         ("", "model(x)", DIRECT.format(""), "wrong", "For the first model it is right"),
         ("", "model(x)", DIRECT.format(", training=True"), "wrong", "in drop and normalize"),
         ("", "model.predict(x)", CONCRETE, "raised", ""),
@@ -63,7 +66,6 @@ def test_functions_to_serve(outcome, *, before, call, returned, status, told):
         ("", "", DIRECT.format(", training=False")),
         ("", "{'answer': model(x, training=False)}", CONCRETE),
         ("", INFERENCE, FROZEN),  # what is frozen can be frozen
-        (UNTRAINED, "model(x)", CONCRETE),  # an untrainable normalization is in inference mode
         (
             "def call(x):\n            for layer in model.layers[1:]:\n"
             "                x = layer(x, training=False) if 'd' in layer.name[:1] else layer(x)\n"
@@ -72,7 +74,7 @@ def test_functions_to_serve(outcome, *, before, call, returned, status, told):
             CONCRETE,
         ),
     ],
-    ids=["lambda", "call", "traced model", "dictionary", "frozen", "not trainable", "by layers"],
+    ids=["lambda", "call", "traced model", "dictionary", "frozen", "by layers"],
 )
 def test_other_functions_to_serve_are_as_good(outcome, before, call, returned):
     source = SERVING.format(before=before or "pass", call=call or "x", returned=returned)

@@ -18,6 +18,8 @@ def handles(nodes="graph_def.node", name="shared_name", dtype="name", op=' == "V
         "another attribute": 'node.attr["name"].s.decode()',
         "one": '"total"',
         "node": "node.name",
+        "last of the node": 'node.name.split("/")[-1]',
+        "without a number": 'node.name.split("/")[-1].split("_")[0]',
     }[name]
     kind = {
         "name": 'tf.as_dtype(node.attr["dtype"].type).name',
@@ -73,6 +75,8 @@ def test_walks_in_any_style_are_right(outcome, answer):
         (handles(), "inside a function"),
         (handles("[n for f in graph_def.library.function for n in f.node_def]"), "finds no handle"),
         (handles(EVERY_NODE, name="node"), "name of the node"),
+        (handles(EVERY_NODE, name="last of the node"), "name of the node"),
+        (handles(EVERY_NODE, name="without a number"), "name of the node"),
         (handles(EVERY_NODE, name="bytes"), "bytes become text"),
         (handles(EVERY_NODE, name="bytes in text"), "bytes become text"),
         (handles(EVERY_NODE, name="another attribute"), "A name is empty"),

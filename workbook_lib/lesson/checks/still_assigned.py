@@ -24,16 +24,15 @@ def serving_function(function: Any) -> str:
        function of your own can hand it on as well.
     3. `tf.TensorSpec([None, 4])` leaves the batch open. Which `training` is to stand beside it?
     """
-    layers = keras.layers
-    open_mode = _model(layers.BatchNormalization(name="normalize"))
+    open_mode = _model()
     _judge_serving(function, open_mode)
-    built_in = _model(layers.BatchNormalization(name="normalize"), training=True)
+    built_in = _model(training=True)  # a Dropout too: an untrainable one still drops
     try:
         _judge_serving(function, built_in)
     except Wrong as error:
         raise Wrong(
             "For the first model it is right: outside `fit`, inference is the default. In the "
-            f"second, the normalization was built with `training=True`. {error}"
+            f"second, two layers were built with `training=True`. {error}"
         ) from error
     return (
         "In inference mode nothing is assigned: the moving averages are read as weights are, and "
@@ -75,11 +74,11 @@ def _judge_serving(function: Any, model: Any) -> None:
         )
 
 
-def _model(normalize: Any, training: bool | None = None) -> Any:
-    """Return a model with a normalization, of a mode or of none, and a Dropout."""
-    x = keras.Input([4], name="x")
+def _model(training: bool | None = None) -> Any:
+    """Return a model with a normalization and a Dropout, both of a mode or of none."""
+    x, normalize = keras.Input([4], name="x"), keras.layers.BatchNormalization(name="normalize")
     hidden = normalize(keras.layers.Dense(3, name="dense")(x), training=training)
-    answer = keras.layers.Dropout(0.5, seed=1, name="drop")(hidden)
+    answer = keras.layers.Dropout(0.5, seed=1, name="drop")(hidden, training=training)
     normalize.moving_mean.assign([1.0, 2.0, 3.0])
     normalize.moving_variance.assign([4.0, 1.0, 0.25])
     return keras.Model(x, answer, name="check")

@@ -32,8 +32,8 @@ QUIZ = (
         "still_assigned/quiz-resource",
         'Freezing stops with "incompatible with expected resource". What is in the function?',
         {
-            "A variable of a dtype that TensorFlow Lite lacks.": "The lesson's count was a "
-            "float32, which TensorFlow Lite has.",
+            "A variable of a dtype that LiteRT lacks.": "The lesson's count was a float32, which "
+            "LiteRT has.",
             "A variable that was never trained.": "Freezing copies whatever numbers a variable "
             "has.",
             "A node that needs the handle, nearly always to assign.": "Freezing had put a number "
