@@ -159,7 +159,7 @@ def test_the_text_of_a_quiz_has_its_options_and_no_reason():
 def test_a_wrong_option_gives_its_reason_and_the_right_one_all_of_them():
     quiz, first = lesson.quiz("the_error"), quiz_questions("the_error")[0]
     wrong = quiz.answer(1, "a").text()
-    assert wrong.startswith("Not this one\nA file without its weights")
+    assert wrong.startswith("Not this one\nThe numbers are in it")
     assert first.options[first.right] not in wrong
     right = quiz.answer(1, "b").text()
     assert right.startswith("Right\n")

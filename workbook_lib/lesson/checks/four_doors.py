@@ -27,7 +27,7 @@ def strict_export(function: Any) -> str:
     1. Keras hands an argument on to the converter if the converter has an attribute of that name.
     2. `target_spec` may be a dictionary. Its key `supported_ops` takes a list of sets of ops, which
        are named in `tf.lite.OpsSet`.
-    3. Two sets are allowed if you say nothing. Which of them is the one that every runtime has?
+    3. Two sets are allowed if you say nothing. Which of them has LiteRT's own ops?
     """
     if is_stub(function) or not callable(function):
         attempt(function)  # which says so

@@ -68,7 +68,10 @@ def assigned_by(function: object, step: Any) -> str:
             raise type(verdict)(
                 f"Right for `step`, and not for another function. {verdict}"
             ) from None
-    return "What is in this set stays a variable in the file, if you convert this function."
+    return (
+        "What is in this set stays a variable in the file, if you convert this function. Other "
+        "models assign by a ResourceScatter op as well."
+    )
 
 
 def _judge(answer: Any, expected: set[str], known: set[str], which: str) -> None:

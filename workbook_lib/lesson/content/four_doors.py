@@ -35,7 +35,7 @@ PREDICTIONS = (
 QUIZ = (
     QuizQuestion(
         "four_doors/quiz-flex",
-        "A file made by Model.export runs nowhere: Select TensorFlow ops are missing. Why?",
+        "The interpreter refuses a file of Model.export: Select TensorFlow ops are missing. Why?",
         {
             "Keras allowed Flex ops, and the model needs some.": "The other doors would have "
             "refused, and named the ops.",
@@ -51,7 +51,7 @@ QUIZ = (
         "Which argument of Model.export keeps Flex ops out of the file?",
         {
             "None: Keras decides.": "The exercise has shown one.",
-            "allow_custom_ops=True": "This lets more in: ops that no runtime has.",
+            "allow_custom_ops=True": "This lets more in: ops whose code you must write.",
             'target_spec={"supported_ops": [TFLITE_BUILTINS]}': "Keras hands it to the converter, "
             "which then refuses an op without a builtin.",
         },

@@ -41,8 +41,8 @@ QUIZ = (
         "the_error/quiz-gone",
         "A Keras model has 5 variables, and its .tflite file has none. Where are they?",
         {
-            "Left out, so the file answers wrong.": "A file without its weights could "
-            "answer nothing right, and such files do. The numbers must be in it.",
+            "Left out, so the file answers wrong.": "The numbers are in it: without "
+            "them the file could not answer as the model does.",
             "They became constants, because they are only read.": "A variable that nothing "
             "assigns can never change, so its value may stand in the file once and for all.",
             "In a second file beside it.": "A .tflite file comes alone: whatever it "

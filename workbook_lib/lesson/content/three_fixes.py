@@ -43,7 +43,7 @@ QUIZ = (
         "is float32. What do you mend?",
         {
             "The dtype.": "The builtin ops for variables take float32. Look for the "
-            "op in the list that is not about every variable.",
+            "op in the list that not every variable needs.",
             "The handle.": "Every variable has a handle. It "
             "is listed first because it comes first in the graph.",
             "The update.": "ResourceScatterNdUpdate is the one without a "

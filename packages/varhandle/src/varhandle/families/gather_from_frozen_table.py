@@ -158,7 +158,7 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
 FAMILY = Family(
     id="gather-from-frozen-table",
     order=80,
-    what="The same message as for an assignment, where an embedding is looked up.",
+    what='The same message, "incompatible with expected resource", at an embedding lookup.',
     cause="The lookup wants the table's handle, but the table's value became a constant.",
     fix=(
         "Hand the converter the object that owns the table, or look up from the value and not from"

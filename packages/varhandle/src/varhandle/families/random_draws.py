@@ -142,7 +142,7 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
 FAMILY = Family(
     id="random-draws",
     order=165,
-    what="The model draws random numbers, by ops that the converter does not have, or never alike.",
+    what="The model draws random numbers: their ops have no builtin, or no two answers agree.",
     cause=(
         "A layer samples, Dropout was left on, or a generator keeps its state in a variable; only"
         " RandomUniform, RandomStandardNormal and Multinomial have builtins."

@@ -157,7 +157,7 @@ def _references(ops: Ops) -> Iterator[LogDiagnosis]:
 FAMILY = Family(
     id="unfrozen-graph",
     order=60,
-    what="A graph without values is handed over; today it converts and answers what it finds.",
+    what="A graph came without its values; today it converts, and answers from unset memory.",
     cause="The weights live in a session, not in the graph.",
     fix=(
         "Give the converter the values with the graph: freeze in the session that holds them, or"
