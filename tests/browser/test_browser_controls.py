@@ -74,7 +74,7 @@ def test_arrow_keys_and_letters_in_a_control_are_the_control_s(page):
     sync_api.expect(options.nth(1)).to_be_focused()
     page.keyboard.press("b")
     page.keyboard.press("Escape")  # the notebook's again
-    page.get_by_text("Noted: 4 to 8 kB: it holds the weights as well").first.wait_for()
+    page.get_by_text("Noted: 4 to 8 kB").first.wait_for()
     assert page.locator(".jp-Cell").count() == cells
 
 

@@ -144,7 +144,7 @@ def test_a_prediction_is_made_compared_and_forgotten_with_the_keyboard(page, pic
     page.locator(".widget-radio-box input").first.focus()
     for key in ("Space", "ArrowDown"):
         page.keyboard.press(key)
-    page.get_by_text("Noted: 4 to 8 kB: it holds the weights as well").first.wait_for(timeout=20_000)
+    page.get_by_text("Noted: 4 to 8 kB").first.wait_for(timeout=20_000)
     run_cell(page, "lesson.observe(")
     page.get_by_text("As you predicted").first.wait_for(timeout=20_000)
     expect(cell(page, "Predict: ")).to_contain_text("As observed.")

@@ -34,7 +34,7 @@ def test_progress_is_kept_over_a_kernel_and_a_server_that_start_anew(hub_page):
     open_notebook(page, "00_start_here.ipynb", *cells)
     run_all(page)
     before = board_line(page)
-    page.locator(".widget-radio-box label", has_text="4 to 8 kB: it holds the weights as well").click()
+    page.locator(".widget-radio-box label", has_text="4 to 8 kB").click()
     page.get_by_text("Noted").first.wait_for(timeout=20_000)
     edit_cell(page, "my_tensorflow =", SOLVED)
     run_cell(page, SOLVED)

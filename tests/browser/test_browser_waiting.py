@@ -41,7 +41,7 @@ class StuckPage:
 
 
 def test_cells_that_never_end_are_said():
-    with pytest.raises(TimeoutError, match="3 cells still wait .*Directory not found"):
+    with pytest.raises(TimeoutError, match=r"3 cells still wait .*Directory not found"):
         browser_steps.run_all(StuckPage())
 
 
