@@ -161,7 +161,7 @@ def test_the_report_of_a_run_looks_the_same(reader, tmp_path):
 _CUT = """() => Reveal.getSlides().flatMap((slide) => {
   const at = Reveal.getIndices(slide);
   Reveal.slide(at.h, at.v);
-  return slide.scrollWidth > slide.clientWidth + 2 || slide.scrollHeight > 1.4 * slide.clientHeight
+  return slide.scrollWidth > slide.clientWidth + 2 || slide.scrollHeight > slide.clientHeight + 20
     ? [`${at.h}/${at.v}: ${slide.innerText.slice(0, 80)}`] : [];
 })"""
 

@@ -109,8 +109,9 @@ def test_a_quiz_is_a_slide_and_its_answers_are_the_speakers():
     text = lesson.quiz("the_error").text()
     shown = nbformat.v4.new_output("execute_result", {"text/plain": text, "text/html": "<p>"})
     cell = nbformat.v4.new_code_cell('lesson.quiz("the_error")', outputs=[shown])
-    (kind, quiz), (_, notes) = deck_of(cell)
-    assert kind == "subslide"
+    heading = nbformat.v4.new_markdown_cell("## Quiz and card")
+    _, (kind, quiz), (_, notes) = deck_of(heading, cell)
+    assert kind == "-"
     assert quiz.metadata["transient"] == {"remove_source": True}
     shown_html = quiz.outputs[0].data["text/html"]
     assert "running notebook" not in shown_html
@@ -129,6 +130,13 @@ def test_sections_begin_slides_and_what_does_not_fit_goes_on_to_the_next():
     assert len(parts) > 1
     assert max(len(part.splitlines()) for part in parts) <= LINES
     assert "\n\n".join(parts) == code
+
+
+def test_a_picture_in_a_text_takes_room():
+    texts = ("## One\n\n![a drawing](a.svg)\n\nIts words.", "And then?")
+    cells = [nbformat.v4.new_markdown_cell(text) for text in texts]
+    code = nbformat.v4.new_code_cell("x = 1\n" * 5)
+    assert [kind for kind, _ in deck_of(*cells, code)] == ["slide", "-", "subslide"]
 
 
 def test_a_heading_within_a_text_begins_the_slide_of_what_comes_below():
@@ -154,13 +162,31 @@ def test_an_output_brings_no_slide_of_its_own(decks, path):
     assert deepest == 2
 
 
-def test_what_follows_a_question_stands_on_another_slide():
-    """The next cell often prints the answer."""
+def test_a_question_ends_a_slide_and_shares_none_with_an_answer():
+    """It stands below what leads to it; the cell that comes next often prints the answer."""
     asked = "Predict: how many?\n  one\n  two"
-    question = nbformat.v4.new_output("display_data", {"text/plain": asked, "text/html": "<p>"})
+    said = "Not predicted yet\nObserved: 18.\nA guess."
+    question, answer = (
+        nbformat.v4.new_output(kind, {"text/plain": text, "text/html": "<p>"})
+        for kind, text in (("display_data", asked), ("execute_result", said))
+    )
+    observe = 'lesson.observe("three_fixes/how-many-run", 18)'
     cells = [
-        nbformat.v4.new_code_cell("count = lesson.predict('how-many')", outputs=[question]),
+        nbformat.v4.new_markdown_cell("## It counts"),
+        nbformat.v4.new_code_cell("lesson.predict('how-many')", outputs=[question]),
         nbformat.v4.new_code_cell("print(2)"),
+        nbformat.v4.new_code_cell(observe, outputs=[answer]),
+        nbformat.v4.new_markdown_cell("Because."),
+        nbformat.v4.new_code_cell("lesson.predict('next')", outputs=[question]),
     ]
-    kinds = [kind for kind, _ in deck_of(*cells)]
-    assert kinds == ["subslide", "notes", "subslide"]
+    kinds = [kind for kind, _ in deck_of(*cells) if kind != "notes"]
+    assert kinds == ["slide", "-", "subslide", "-", "-", "subslide"]
+
+
+def test_a_solution_is_folded_below_its_exercise_and_open_on_a_slide_of_its_own():
+    exercise = nbformat.v4.new_markdown_cell("### Exercise")
+    for lines, shown in ((3, ("-", False)), (LINES, ("subslide", True))):
+        code = "x = 1\n" * lines
+        solution = f"<details><summary>Solution</summary>\n\n```python\n{code}```\n\n</details>"
+        _, (kind, cell) = deck_of(exercise, nbformat.v4.new_markdown_cell(solution))
+        assert (kind, "<details open>" in cell.source) == shown

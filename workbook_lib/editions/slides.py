@@ -2,7 +2,8 @@
 
 nbconvert makes them, and reveal.js comes along with sphinx-revealjs: speaker notes and a timer
 (S), an overview (Esc), and a sheet for each slide (``?print-pdf``). Here it is only decided what
-a slide holds. A question and its answer never share one.
+a slide holds. A question is the last thing on its slide, so that nothing below it gives its
+answer away, and it stands on no slide with an answer.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ LINES = 19
 """Lines of text that a slide shows at once."""
 
 _ACROSS = 95  # characters of a line of text
+_CODE = 0.8  # how tall a line of code, or of what it prints, is beside one of text
 _TALL = 12  # lines that a picture or a table is taken for
 _TEMPLATES = Path(__file__).with_name("templates")
 _REVEAL = "reveal.js"
@@ -50,18 +52,23 @@ def slide_notebook(notebook: NotebookNode) -> NotebookNode:
 
     made = copy.deepcopy(notebook)
     made.cells = []
-    room = 0  # lines that are left on the slide
+    room = 0.0  # lines that are left on the slide
+    answered = False  # whether it holds an answer
     for cell, starts in _slide_cells(notebook):
         lines = _lines(cell)
-        begins = starts or ("subslide" if lines > room else "")
+        asks = "question" in cell.metadata
+        begins = starts or ("subslide" if lines > room or (asks and answered) else "")
         room = (LINES if begins else room) - lines
+        answered = "answer" in cell.metadata or (answered and not begins)
         cell.metadata["slideshow"] = {"slide_type": begins or "-"}
+        if begins and "<details" in cell.source:
+            cell.source = cell.source.replace("<details>", "<details open>")
         made.cells.append(cell)
         if cell.metadata.get("notes"):
             about = {"slideshow": {"slide_type": "notes"}}
             made.cells.append(new_markdown_cell(cell.metadata["notes"], metadata=about))
-        if cell.metadata.get("question") or cell.metadata.get("answer"):
-            room = 0  # neither shares its slide
+        if asks:
+            room = 0
     for number, cell in enumerate(made.cells):  # a cell may be on several slides
         cell["id"] = f"slide-{number}"
     return made
@@ -97,7 +104,7 @@ def _sections(cell: NotebookNode) -> list[NotebookNode]:
 def _paragraphs(cell: NotebookNode, starts: str) -> Iterator[tuple[NotebookNode, str]]:
     """Yield a text as it is, or, where it fills more than a slide, paragraph by paragraph."""
     if "<details" in cell.source:
-        yield cell, starts or "subslide"
+        yield cell, starts
         return
     for part in cell.source.split("\n\n") if _lines(cell) > LINES else [cell.source]:
         yield _with(cell, source=part), starts
@@ -125,7 +132,7 @@ def _code(cell: NotebookNode) -> Iterator[tuple[NotebookNode, str]]:
             cell.metadata.update(answer=True, notes=_debrief(asked[1]))
         else:
             continue
-        yield _only_output(cell), "subslide"
+        yield _only_output(cell), ""
         return
     if "setup" in cell.metadata.get("tags", ()):
         if cell.outputs:
@@ -178,20 +185,31 @@ def _question(lines: list[str]) -> str:
     return panel_html("waiting", lines[0], options)
 
 
-def _lines(cell: NotebookNode) -> int:
+def _lines(cell: NotebookNode) -> float:
     """Estimate how many lines of a slide a cell takes."""
+    if "<details" in cell.source:
+        return _CODE * len(cell.source.splitlines())  # unfolded
     if cell.cell_type == "markdown":
-        return sum(1 + math.ceil(len(line) / _ACROSS) for line in cell.source.split("\n") if line)
+        return sum(_lines_of_text(line) for line in cell.source.split("\n") if line)
     source = 0 if "transient" in cell.metadata else len(cell.source.splitlines())
-    return source + sum(_lines_of(output) for output in cell.outputs)
+    if "question" in cell.metadata or "answer" in cell.metadata:
+        return sum(len(_text_of(output).splitlines()) for output in cell.outputs)
+    return _CODE * source + sum(_lines_of(output) for output in cell.outputs)
 
 
-def _lines_of(output: Any) -> int:
-    data = output.get("data", {})
+def _lines_of_text(line: str) -> int:
+    return _TALL if line.startswith("![") else 1 + math.ceil(len(line) / _ACROSS)
+
+
+def _lines_of(output: Any) -> float:
+    lines = len(_text_of(output).splitlines())
+    drawn = {"image/png", "image/svg+xml", "text/html"} & set(output.get("data", {}))
+    return max(lines, _TALL) if drawn else _CODE * lines
+
+
+def _text_of(output: Any) -> str:
     error = "\n".join(output.get("traceback", ()))
-    text = output.get("text", "") or error or data.get("text/plain", "")
-    lines = len("".join(text).splitlines())
-    return max(lines, _TALL) if {"image/png", "image/svg+xml", "text/html"} & set(data) else lines
+    return "".join(output.get("text", "") or error or output.get("data", {}).get("text/plain", ""))
 
 
 def slides_html(notebook: NotebookNode, title: str) -> str:
