@@ -93,7 +93,9 @@ function count(shape) {
 }
 
 const methods = {
-  async open({ bytes }) {
+  async open({ bytes, sizes }) {
+    const view = new DataView(bytes);
+    for (const [place, size] of sizes) view.setInt32(place, size, true);
     content = new Uint8Array(bytes);
     await compile();
     self.postMessage({ progress: "Trying the file …" });
@@ -109,11 +111,17 @@ const methods = {
   },
 };
 
-self.addEventListener("message", async ({ data }) => {
+async function answer(data) {
   const { id, method } = data;
   try {
     self.postMessage({ id, result: await methods[method](data) });
   } catch (error) {
     self.postMessage({ id, error: String(error.message ?? error) });
   }
+}
+
+// One after the other: a file that is opened while another one is tried must not take its place.
+let done = Promise.resolve();
+self.addEventListener("message", ({ data }) => {
+  done = done.then(() => answer(data));
 });

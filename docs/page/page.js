@@ -122,13 +122,17 @@ async function begin() {
   listen();
   drawTour(find("tour"), { explain: showLog, read });
   tell("Loading …");
+  let started = false;
   try {
     await python.ask("ready");
-    if (!asked) tell("Ready. From now on the page works without a network, too.");
+    started = true;
+    if (!asked) tell("Ready.");
   } catch (error) {
     tell(`Python did not start: ${error.message}. Load the page again.`, true);
   }
-  navigator.serviceWorker?.register("service_worker.js").catch(() => {});
+  await navigator.serviceWorker?.register("service_worker.js").catch(() => {});
+  await navigator.serviceWorker?.ready; // every file is kept now
+  if (started && !asked && navigator.serviceWorker) tell("Ready. From now on the page works without a network, too.");
 }
 
 begin();

@@ -13,6 +13,7 @@ export class RunnerPanel {
   #calls = [];
   #signatures = [];
   #model = null;
+  #opened = 0;
 
   /** `tell` says a line to everybody, also to a screen reader. */
   constructor(body, litert, python, tell) {
@@ -24,8 +25,13 @@ export class RunnerPanel {
 
   /** Show the runner for a file that was read, or say in words why it is not run; `summary` is what reading said. */
   async open(file, answer, summary) {
+    const mine = ++this.#opened;
     this.#calls = [];
-    this.#model = { name: file.name, hasState: answer.variables.some((one) => one.assigns.length) };
+    this.#model = {
+      name: file.name,
+      hasState: answer.variables.some((one) => one.assigns.length),
+      hasOpenSizes: answer.sizes.length > 0,
+    };
     if (answer.runnable && answer.runnable.by !== "litert.js") {
       this.#refuse(answer.runnable.why);
       this.#tell(`${summary} This page does not run it.`);
@@ -34,11 +40,15 @@ export class RunnerPanel {
     this.#body.replaceChildren(element("p", {}, "Loading LiteRT.js and trying the file …"));
     try {
       const bytes = await file.arrayBuffer();
-      this.#signatures = await this.#litert.ask("open", { bytes }, [bytes]);
+      if (mine !== this.#opened) return; // another file was given meanwhile
+      const signatures = await this.#litert.ask("open", { bytes, sizes: answer.sizes }, [bytes]);
+      if (mine !== this.#opened) return;
+      this.#signatures = signatures;
       this.#draw();
       this.#tell(`${summary} It runs below.`);
     } catch (error) {
-      this.#refuse(error.message);
+      if (mine !== this.#opened) return;
+      this.#refuse(`LiteRT.js does not run it: ${error.message}`);
       this.#tell(`${summary} This page does not run it.`);
     }
   }
@@ -49,8 +59,8 @@ export class RunnerPanel {
         "doubt",
         "This page does not run the file",
         element("p", {}, why),
-        element("p", {}, "An interpreter says what it lacks. In a terminal: ", element("code", {}, `varhandle diagnose ${this.#model.name}`)),
-        element("p", {}, element("a", { href: "families/unwritten-output.html" }, "More about unwritten-output")),
+        element("p", {}, "An interpreter runs it, or says what it lacks. In a terminal: ", element("code", {}, `varhandle diagnose ${this.#model.name}`)),
+        element("p", {}, "Some files LiteRT.js answers without having run them: ", element("a", { href: "families/unwritten-output.html" }, "unwritten-output")),
       ),
     );
   }
@@ -73,7 +83,8 @@ export class RunnerPanel {
       this.#run(choice.value, fields, run);
     });
     this.#body.replaceChildren(
-      element("p", {}, "The file runs in LiteRT.js, which keeps its variables from call to call. Reset begins with their first values."),
+      element("p", {}, `The file runs in LiteRT.js${this.#model.hasState ? ", which keeps its variables from call to call. Reset begins with their first values." : "."}`),
+      ...(this.#model.hasOpenSizes ? [element("p", {}, "It leaves sizes open, such as the batch. LiteRT.js runs no such file, so here it has the sizes that an interpreter begins with, most often 1.")] : []),
       form,
       table,
       this.#liftPart(),

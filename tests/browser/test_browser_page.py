@@ -214,8 +214,7 @@ def test_not_even_python_reaches_another_host(visit, another_host):
 
 def test_offline_after_the_first_visit(fresh):
     opened(fresh)
-    fresh.evaluate("navigator.serviceWorker.ready.then(() => true)")
-    wait_until(fresh, "navigator.serviceWorker.controller !== null")
+    expect(fresh.locator("#status")).to_contain_text("without a network", timeout=START)
     fresh.context.set_offline(True)
     fresh.reload()
     expect(fresh.locator("#status")).to_contain_text("Ready", timeout=START)
@@ -296,6 +295,43 @@ def test_litert_js_answers_a_file_that_it_can_run(fresh):
     fresh.goto(fresh.address)
     content = (EXAMPLES / "total.tflite").read_bytes()
     assert fresh.evaluate(_BARE, {"bytes": list(content), "x": [3, 1]}) == [3, 1]
+
+
+def saved_rows(tf, folder):
+    """A model of a size that is open, as Keras leaves the batch."""
+    rows = tf.Module()
+    rows.scale = tf.Variable([[2.0, 3.0]])
+    spec = tf.TensorSpec([None, 2], tf.float32, name="x")
+    rows.call = tf.function(lambda x: {"y": x * rows.scale}, input_signature=[spec])
+    tf.saved_model.save(rows, folder, signatures=rows.call)
+    return tf.lite.TFLiteConverter.from_saved_model(str(folder)).convert()
+
+
+def test_a_file_with_an_open_batch_runs_with_one_row(visit, tmp_path, tf):
+    path = tmp_path / "rows.tflite"
+    path.write_bytes(saved_rows(tf, tmp_path / "saved"))
+    give(visit, path)
+    runner = runs(visit)
+    runner.get_by_label("x (float32 [1, 2])").fill("[1, 10]")
+    assert call(visit, 1) == "y [2, 30]"
+    expect(runner).to_contain_text("It leaves sizes open")
+
+
+def test_of_two_files_the_later_one_runs(visit, tmp_path, tf):
+    """The first is still being tried when the second is given."""
+    slow = tf.Module()
+    slow.weights = tf.Variable(tf.ones([2000, 2000]))
+    spec = tf.TensorSpec([1, 2000], tf.float32, name="x")
+    slow.call = tf.function(lambda x: {"y": x @ slow.weights}, input_signature=[spec])
+    tf.saved_model.save(slow, tmp_path / "saved", signatures=slow.call)
+    path = tmp_path / "slow.tflite"
+    path.write_bytes(tf.lite.TFLiteConverter.from_saved_model(str(tmp_path / "saved")).convert())
+    give(visit, path)
+    expect(visit.locator("#answer-title")).to_contain_text("slow.tflite", timeout=ANSWER)
+    give(visit, EXAMPLES / "total.tflite")
+    expect(visit.locator("#status")).to_contain_text("It runs below", timeout=ANSWER)
+    visit.wait_for_timeout(1000)
+    assert call(visit, 1) == "total [1, 1]"
 
 
 def test_the_end_of_a_detector_runs(visit, specimen_path):

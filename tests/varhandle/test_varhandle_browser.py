@@ -4,6 +4,7 @@ import io
 import json
 import shlex
 import shutil
+import struct
 import subprocess
 import sys
 from importlib.metadata import metadata
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 from family_checks import run_command
 from packaging.requirements import Requirement
 from printed_code import ran
@@ -146,6 +148,48 @@ def test_a_file_of_dtypes_that_the_page_cannot_hand_over_is_not_run(
     assert told["by"] == (None if words else "litert.js")
     assert [word for word in words if word not in told["why"]] == []
     assert told["why"].count(" is ") == len(words)
+
+
+def test_the_dtypes_of_a_file_without_a_signature_are_looked_at(tf, tmp_path):
+    double = tf.function(lambda x: x * 2).get_concrete_function(tf.TensorSpec([3], tf.int64, "x"))
+    path = tmp_path / "unsigned.tflite"
+    path.write_bytes(tf.lite.TFLiteConverter.from_concrete_functions([double]).convert())
+    assert not read_graph(path).signatures
+    told = json.loads(browser.read_model(str(path)))["runnable"]
+    assert told["by"] is None
+    assert "x is int64" in told["why"]
+
+
+def test_the_sizes_that_a_file_leaves_open_are_those_that_an_interpreter_begins_with(
+    tf, save_module, tmp_path
+):
+    class Rows(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None, 2, None], tf.float32, name="x")])
+        def __call__(self, x):
+            return tf.nn.softmax(x) * 2
+
+    content = bytearray(
+        tf.lite.TFLiteConverter.from_saved_model(str(save_module(Rows()))).convert()
+    )
+    path = tmp_path / "rows.tflite"
+    path.write_bytes(content)
+    sizes = json.loads(browser.read_model(str(path)))["sizes"]
+    for place, size in sizes:
+        assert struct.unpack_from("<i", content, place) == (-1,)
+        struct.pack_into("<i", content, place, size)
+    path.write_bytes(content)
+    assert json.loads(browser.read_model(str(path)))["sizes"] == []
+    (signature,) = read_graph(path).signatures
+    (given,) = Interpreter(model_content=bytes(content)).get_input_details()
+    assert [spec.shape for spec in (*signature.inputs, *signature.outputs)] == [(1, 2, 1)] * 2
+    assert given["shape_signature"].tolist() == given["shape"].tolist() == [1, 2, 1]
+
+
+def test_a_model_that_brings_code_along_is_said_to(specimen_path):
+    told = json.loads(browser.read_model(str(specimen_path("lambda_keras"))))["fix"]
+    assert told["commands"][-1].endswith("--trust")
+    assert "It brings code along (" in told["sentence"]
+    assert "know where the model comes from" in told["sentence"]
 
 
 def test_the_fix_is_a_command_for_this_model(specimen_path):

@@ -33,6 +33,13 @@ def test_the_verdict_is_the_first_word_and_the_exit_code(models, capsys, verdict
     assert ("none was asked for" in shown.out) == static
 
 
+def test_the_code_that_a_model_brings_along_is_named_where_nothing_runs(specimen_path, capsys):
+    assert main(["diagnose", str(specimen_path("lambda_keras")), "--static"]) == 0
+    shown = capsys.readouterr().out
+    assert "it brings code along (Lambda calls a Python function of the file" in shown
+    assert "--trust lets it run" in shown
+
+
 def test_json_is_one_object(models, capsys):
     assert main(["diagnose", "--json", "--static", str(models["blocked"])]) == 1
     found = json.loads(capsys.readouterr().out)

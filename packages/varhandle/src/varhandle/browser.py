@@ -10,12 +10,14 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from varhandle.display import join_words, one_line, printable
 from varhandle.errors import VarhandleError
 from varhandle.families import code
 from varhandle.formats import format_of
+from varhandle.formats.trust import code_along
 from varhandle.graph import Graph
 
 _EXTRA = 'pip install "varhandle[tensorflow]"'
@@ -57,7 +59,8 @@ def read_model(path: str) -> dict[str, Any]:
     As ``varhandle diagnose --static --json``, and beside that: ``inspect``, as ``varhandle inspect
     --json``; ``html``, the report, ``contents_html``, its tables, and ``drawing_html``, the graph
     of its signature; ``fix``, the ``sentence`` that says what comes next, and its ``commands``;
-    ``runnable``, which runtime of the page takes it (``by``), and ``why``.
+    ``runnable``, which runtime of the page takes it (``by``), and ``why``; ``sizes``, which bytes
+    of a .tflite file to write before LiteRT.js gets it, each with an int32.
     """
     from varhandle.diagnosis import diagnose
     from varhandle.inspection.contents import contents_of
@@ -75,6 +78,7 @@ def read_model(path: str) -> dict[str, Any]:
         "drawing_html": drawing.html(),
         "fix": _fix(found.graph, found.signature),
         "runnable": _runnable(found.graph),
+        "sizes": _sizes(found.graph),
     }
 
 
@@ -108,11 +112,17 @@ def _fix(graph: Graph, signature: str | None) -> dict[str, Any]:
         return {"sentence": sentence, "commands": commands}
     several = len(graph.signatures) > 1
     cure = code.cure_command(path, signature if several else None)
+    sentence = (
+        "This page has read the model. To convert it, to mend what can be mended and to prove "
+        "the file takes TensorFlow, on a computer:"
+    )
+    if along := printable(code_along(graph), None):
+        sentence = (
+            f"{along[0].upper()}{along[1:]}. The option --trust lets that run: give it only if you "
+            f"know where the model comes from. {sentence}"
+        )
     return {
-        "sentence": (
-            "This page has read the model. To convert it, to mend what can be mended and to prove "
-            "the file takes TensorFlow, on a computer:"
-        ),
+        "sentence": sentence,
         "commands": [_EXTRA, code.with_options(cure, path, trust, ())],
     }
 
@@ -136,8 +146,19 @@ def _runnable(graph: Graph) -> dict[str, str | None]:
     return {"by": "litert.js", "why": "LiteRT has a kernel for each of its ops."}
 
 
+def _sizes(graph: Graph) -> list[tuple[int, int]]:
+    """Return what closes the sizes that a file leaves open: LiteRT.js runs it with none."""
+    from varhandle.formats.tflite_bytes import read_graph_part
+    from varhandle.tflite.open_sizes import closed_sizes
+
+    if not format_of(graph).is_converted:
+        return []
+    return list(closed_sizes(read_graph_part(Path(graph.source))))
+
+
 def _of_other_dtypes(graph: Graph) -> list[str]:
     """Name the inputs and outputs that LiteRT.js has no array for, each with its dtype."""
-    specs = [s for one in graph.signatures for s in (*one.inputs, *one.outputs)]
+    called = graph.signatures or (graph.main_signature,)
+    specs = [s for one in called for s in (*one.inputs, *one.outputs)]
     others = {s.name: s.dtype for s in specs if s.dtype not in DTYPES_OF_LITERT_JS}
     return [f"{printable(name)} is {dtype}" for name, dtype in others.items()]

@@ -21,6 +21,7 @@ from varhandle.families.base import Finding, Reading, in_order, inference_signat
 from varhandle.families.catalog import family, find
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.custom_code import check_imports
+from varhandle.formats.trust import code_along
 from varhandle.graph import Graph, ModelFileError, Variable
 from varhandle.verdict_rules import decide, refused_by_library
 
@@ -141,7 +142,9 @@ class Diagnosis(Rich):
 
     def _evidence(self) -> str:
         if self.proof is None:
-            return "proof: none was asked for (--static); this is what the file shows"
+            shown = "proof: none was asked for (--static); this is what the file shows"
+            code = printable(code_along(self.graph), None)
+            return f"{shown}\n  {code}; --trust lets it run" if code else shown
         return self.proof.text()
 
     def html(self) -> str:

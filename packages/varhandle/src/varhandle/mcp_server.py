@@ -36,9 +36,9 @@ _MOST_CALLS = 1000
 INSTRUCTIONS = (
     "For TensorFlow models on the way to .tflite: VarHandleOp, ReadVariableOp, resource variables, "
     "a converter that refuses, a file that answers wrongly. With a log or a traceback begin with "
-    "explain; with a model, with diagnose; it says whether cure makes a file. Only exit through a "
-    "proof: a file is good if cure says cured: true. Where its doubt is that inputs were made up, "
-    "ask for real ones. Paths are relative to the folder that the server was started for."
+    "explain; with a model, with diagnose; it says whether cure makes a file. A file is good only "
+    "if cure says cured: true. Where its doubt is that inputs were made up, ask for real ones. "
+    "Paths are relative to the folder that the server was started for."
 )
 
 

@@ -23,12 +23,30 @@ class _PlainTable(Table):
         return memoryview(self.Bytes)[start:end].cast(flags.packer_type.format[-1])
 
 
+class _PlaceTable(Table):
+    """A table that answers with a place where the generated code asks it for an array."""
+
+    __slots__ = ()
+
+    def GetVectorAsNumpy(self, _: Any, off: int) -> int:  # noqa: N802 - its own name
+        return int(self.Vector(off))
+
+
 def vector(table: Any, field: str) -> memoryview:
     """Return a vector of numbers by the schema's name for it (``"Inputs"``), as a view of the file.
 
     An empty one where the table has none. ``ValueError`` where it ends outside the file.
     """
-    plain = type(table)()  # another accessor of the same kind, over the same table
-    plain._tab = _PlainTable(table._tab.Bytes, table._tab.Pos)
-    found = getattr(plain, f"{field}AsNumpy")()
+    found = _asked(table, field, _PlainTable)
     return found if isinstance(found, memoryview) else memoryview(b"")
+
+
+def vector_start(table: Any, field: str) -> int:
+    """Return at which byte of the file a vector's first number is; 0 where the table has none."""
+    return int(_asked(table, field, _PlaceTable))
+
+
+def _asked(table: Any, field: str, kind: type[Table]) -> Any:
+    other = type(table)()  # another accessor of the same kind, over the same table
+    other._tab = kind(table._tab.Bytes, table._tab.Pos)
+    return getattr(other, f"{field}AsNumpy")()

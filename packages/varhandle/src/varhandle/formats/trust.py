@@ -12,7 +12,14 @@ class NotTrustedError(VarhandleError, ValueError):
 
 def check_trust(graph: Graph, trust: bool) -> None:
     """Raise ``NotTrustedError``, which names the first piece, for code that nobody trusts."""
+    if not trust and (found := code_along(graph)):
+        raise NotTrustedError(found)
+
+
+def code_along(graph: Graph) -> str:
+    """Say which code a model brings along, by its first piece; nothing if there is none."""
     code = graph.embedded_code
-    if code and not trust:
-        more = f"; and {len(code) - 1} more" if len(code) > 1 else ""
-        raise NotTrustedError(f"it brings code along ({code[0]}{more})")
+    if not code:
+        return ""
+    more = f"; and {len(code) - 1} more" if len(code) > 1 else ""
+    return f"it brings code along ({code[0]}{more})"
