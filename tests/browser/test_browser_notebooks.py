@@ -188,7 +188,7 @@ def test_a_model_answer_comes_after_a_sentence_of_ones_own_with_the_keyboard(pag
     run_all(page)
     photograph_both(page, pictures / "prediction-before", "Predict: ")
     page.locator(".workbook-prediction input").first.check()
-    page.get_by_text("Noted: neither").wait_for(timeout=20_000)
+    page.get_by_text("Noted: under 4 kB").wait_for(timeout=20_000)
     why = run_cell(page, "lesson.observe(").locator(".workbook-why")
     photograph_both(page, pictures / "prediction-after", "Predict: ")
     button = why.get_by_role("button", name="Compare with a model answer")
@@ -203,7 +203,7 @@ def test_a_model_answer_comes_after_a_sentence_of_ones_own_with_the_keyboard(pag
     expect(button).to_be_focused()
     page.keyboard.press("Enter")
     expect(why.get_by_role("status")).to_contain_text("b because of a dtype")
-    expect(why.get_by_role("status")).to_contain_text("they differ in its dtype alone")
+    expect(why.get_by_role("status")).to_contain_text("1,000 weights take 4,000")
     photograph_both(page, pictures / "why", "lesson.observe(")
     assert faults(page) == []
 
