@@ -62,8 +62,8 @@ def test_ways_to_carry_the_state(outcome, changes):
         ({"row": "row"}, "`[1, 8]`"),
         ({"rows": "image[::-1]"}, "as they stand in the image"),
         ({"rows": "image[:7]"}, "called 7 times"),
-        ({"returned": "outputs['answer']"}, "whole dictionary"),
-        ({"returned": "{'answer': outputs['answer']}"}, "The outputs are answer, fading, ink"),
+        ({"returned": "outputs['guess']"}, "whole dictionary"),
+        ({"returned": "{'guess': outputs['guess']}"}, "The outputs are fading, guess, ink"),
         ({"returned": "{n: 0 * v for n, v in outputs.items()}"}, "Which call"),
         ({"returned": "state"}, "The outputs are"),
         ({"given": "{}"}, "The runner takes fading, ink, row"),
@@ -72,7 +72,8 @@ def test_ways_to_carry_the_state(outcome, changes):
             "Which names has the state",
         ),
         ({"returned": "None"}, "returned `None`"),
-        ({"after": "state = outputs"}, "It was given answer"),
+        ({"after": "state = outputs"}, "It was given fading, guess"),
+        ({"after": "state = dict(list(outputs.items())[1:])"}, "It was given guess, ink"),
     ],
 )
 def test_wrong_readings(outcome, changes, told):
@@ -83,6 +84,7 @@ def test_wrong_readings(outcome, changes, told):
     "changes",
     [
         {"after": "state = outputs[name]"},
+        {"after": "state = state.update(outputs)"},
         {"after": "state = {'memory': outputs['memory'], 'count': outputs['count']}"},
         {"given": "state['memory']"},
     ],

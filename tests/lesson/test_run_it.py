@@ -107,25 +107,28 @@ def test_numbers_by_heart_do_not_pass(outcome, numbers):
 def test_names_by_heart_do_not_pass(outcome):
     source = RUNNER.format("output.argmax(axis=1)").replace("**{{name: images}}", "image=images")
     source = source.replace("**{name: images}", "image=images")
-    assert_says(outcome("run_it/name-batch", source), "image", "raised")
+    assert_says(outcome("run_it/name-batch", source), "its input `pixels`")
+    source = RUNNER.format("output.argmax(axis=1)").replace("runner()", "runner('serving_default')")
+    assert_says(outcome("run_it/name-batch", source), "calls its signature `classify`")
 
 
 @pytest.mark.parametrize(
-    "call",
+    ("call", "told", "status"),
     [
-        "runner(source=images)[target]",
-        "runner(images)[target]",
-        "runner(**{source: images})",
-        "runner(**{source: images})[0]",
-        "runner(**{target: images})[source]",
-        "runner(**source)[target]",
+        ("runner(source=images)[target]", "its input `image`", "wrong"),
+        ("runner(images)[target]", "positional argument", "raised"),
+        ("runner(**{source: images})", "AttributeError", "raised"),
+        ("runner(**{source: images})[0]", "its output `output_0`", "wrong"),
+        ("runner(**{source: images})['target']", "its output `output_0`", "wrong"),
+        ("runner(**{target: images})[source]", "its input `image`", "wrong"),
+        ("runner(**source)[target]", "must be a mapping", "raised"),
     ],
 )
-def test_names_in_variables_given_otherwise_raise(outcome, call):
+def test_names_in_variables_given_otherwise(outcome, call, told, status):
     stub = EXERCISES["run_it/name-batch"].stub
     source = stub.replace("return ...", f"return {call}.argmax(axis=1)")
     assert source != stub
-    assert outcome("run_it/name-batch", source).status == "raised"
+    assert_says(outcome("run_it/name-batch", source), told, status)
 
 
 @pytest.mark.parametrize(

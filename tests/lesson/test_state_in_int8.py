@@ -69,8 +69,8 @@ def test_ways_to_count(outcome, changes):
             "a float stand anywhere",
         ),
         ({"count": "tf.Variable([0], dtype=tf.int16)"}, "Which dtypes does a variable"),
-        ({"count": "tf.Variable([0], dtype=tf.uint8)"}, "Which dtypes does a variable"),
-        ({"count": "tf.Variable([0.0], dtype=tf.float64)"}, "Which dtypes does a variable"),
+        ({"count": "tf.Variable([0], dtype=tf.uint8)"}, "can be added?"),
+        ({"count": "tf.Variable([0.0], dtype=tf.float64)"}, "can be added?"),
         (
             {"count": "tf.Variable([0.0], dtype=tf.float16)"},
             "Which dtypes does a variable",

@@ -27,8 +27,8 @@ def run_quantized(function: Callable[..., Any]) -> str:
     1. To the integers: divide by the scale, `np.round`, add the zero point. What then lies outside
        -128 to 127?
     2. `np.clip(steps, -128, 127)` keeps to both ends, and `astype(np.int8)` comes last.
-    3. Back: subtract the zero point, multiply by the scale. The integers are int8, and `integers -
-       zero_point` may not fit into one: make them float32 first.
+    3. Back: subtract the zero point of the output, and multiply by its scale. Make the integers
+       float32 first, because a difference of two int8 may not fit into an int8.
     """
     interpreter = open_plainly(_requantizing_file())
     source = interpreter.get_input_details()[0]["index"]

@@ -25,6 +25,9 @@ class _Watched:
         self.fault = ""
         self.calls: list[tuple[dict[str, Any], dict[str, Any]]] = []
 
+    def __repr__(self) -> str:
+        return "runner"  # as Python calls it where it cannot call it
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._runner, name)
 
@@ -120,7 +123,10 @@ def _judge_calls(calls: list[Any], image: Any, begin: dict[str, Any]) -> None:
 
 @cache
 def _lifted_sums() -> tuple[bytes, dict[str, Any]]:
-    """Return a lifted file whose two states have names of their own, and what they begin with."""
+    """Return a lifted file whose two states have names of their own, and what they begin with.
+
+    Its answer stands between them, so that nobody finds the states by their place.
+    """
 
     class Sums(tf.Module):
         def __init__(self) -> None:
@@ -131,7 +137,7 @@ def _lifted_sums() -> tuple[bytes, dict[str, Any]]:
         def step(self, row: Any) -> dict[str, Any]:
             self.ink.assign(self.ink + row)
             self.fading.assign(0.5 * self.fading + tf.reduce_sum(row))
-            return {"answer": tf.reduce_sum(self.ink) + self.fading}
+            return {"guess": tf.reduce_sum(self.ink) + self.fading}
 
     owner = Sums()
     functions = [owner.step.get_concrete_function()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from workbook_lib.lesson.checks.hand_made_files import below_mean_file
 from workbook_lib.lesson.exercises import exercise
-from workbook_lib.lesson.submissions import Wrong, attempt
+from workbook_lib.lesson.submissions import LearnerRaised, Wrong, attempt
 
 Array = npt.NDArray[Any]
 
@@ -35,11 +36,24 @@ def name_batch(function: Callable[..., Any]) -> str:
         content = below_mean_file(order, *names)
         for count in (5, 2, 3):
             images = _images(count)
-            answer = attempt(function, content, images.copy())
+            try:
+                answer = attempt(function, content, images.copy())
+            except LearnerRaised as error:
+                raise (_of_names(error, *names) or error) from error
             _judge_labels(answer, images)
     return (
         "One call named each batch. The names came from the file, so it may call its input and its "
         "output what it likes, and number its tensors as it likes."
+    )
+
+
+def _of_names(error: LearnerRaised, signature: str, source: str, target: str) -> Wrong | None:
+    """Return what to say if it raised because it calls something by a name of its own."""
+    if not re.search("^KeyError|Invalid signature_key|Invalid Input name", str(error)):
+        return None
+    return Wrong(
+        f"{error}\nThis file calls its signature `{signature}`, its input `{source}` and its output "
+        f"`{target}`. In the lines above yours, `source` and `target` hold the last two."
     )
 
 

@@ -82,9 +82,12 @@ def _int8(module: Any) -> bytes:
     except ConverterError as error:
         ops = sorted({op.operator.name for op in error.errors if op.operator.name})
         dtypes = sorted({variable.dtype.name for variable in module.variables})
+        ask = "Which dtypes does a variable of the file take?"
+        if "tf.VarHandleOp" not in ops:
+            ask = "A variable may be of that dtype, but which dtypes of whole numbers can be added?"
         raise Wrong(
             f"With a state in {', '.join(dtypes) or 'no variable'} the converter stops at "
-            f"{', '.join(ops)}. Which dtypes does a variable of the file take?"
+            f"{', '.join(ops)}. {ask}"
         ) from error
 
 

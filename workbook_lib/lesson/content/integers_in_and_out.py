@@ -20,8 +20,8 @@ PREDICTIONS = (
 
 CARD = Card(
     symptom="An int8 file answers with integers, or with real values that are far off.",
-    cause="Its output has a scale and a zero point of its own, and int8 has no room for the "
-    "difference of two int8.",
+    cause="Nothing has turned its integers into real values. The output has a scale and a zero "
+    "point of its own.",
     cure='found = runner.get_output_details()["output_0"]["quantization_parameters"]\n'
     'scores = (integers.astype(np.float32) - found["zero_points"][0]) * found["scales"][0]',
     pages=("quantization-spec", "inference"),
