@@ -1,10 +1,12 @@
 """Lesson 29: answers to its exercise, what the runtime says to them, and the cure of its card."""
 
+import re
+
 import numpy as np
 import pytest
 from ai_edge_litert.compiled_model import CompiledModel, CpuOptions, HardwareAccelerator, Options
 from lesson_cards import run_cure
-from notebook_cells import assert_says
+from notebook_cells import assert_says, load
 
 from workbook_lib.lesson.checks.how_fast import _PAIRS, _half_sum
 
@@ -106,3 +108,11 @@ def test_the_cure_of_the_card_keeps_packed_weights(tf, tmp_path, monkeypatch):
         opened.run_by_index(0, [source], [target])
         np.testing.assert_allclose(target.read(64, np.float32), model(x)[0], rtol=1e-4, atol=1e-5)
     assert (tmp_path / "model.cache").stat().st_size > 4 * 256 * 64
+
+
+def test_the_stored_figures_show_what_a_cache_saves():
+    """They differ from run to run, so nbval does not compare them."""
+    cells = {cell["id"]: cell for cell in load("29_how_fast.ipynb")["cells"]}
+    printed = "".join(cells["cache"]["outputs"][0]["text"])
+    made, without, cached = map(float, re.findall(r"([\d.]+) ms", printed))
+    assert cached < without < made

@@ -32,7 +32,12 @@ def test_columns_of_the_matrix(answer, told, status):
 
 @pytest.mark.parametrize(
     ("outcomes", "key"),
-    [(["works"] * 2, "all"), (["error", "works"], "some"), (["error", "refused"], "none")],
+    [
+        (["works", "crash", "wrong"], "older"),
+        (["error", "works"], "newer"),
+        (["works", "error", "works"], "newer"),
+        (["error", "refused"], "none"),
+    ],
 )
-def test_outcomes_are_read_as_all_some_or_none(outcomes, key):
+def test_outcomes_are_read_as_older_newer_or_none(outcomes, key):
     assert prediction_question("releases/older-helps").key_of(outcomes) == key

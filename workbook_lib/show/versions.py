@@ -50,7 +50,7 @@ _TINTS = {
 }
 # Every minor release is a column, all of one width, so that the newest is seen without scrolling.
 _CELL = "text-align: center; padding: 4px 0; white-space: nowrap"
-_HEAD, _MARK = f"{_CELL}; font-size: 0.85em", "font-size: 1.15em"
+_HEAD, _MARK = f"{_CELL}; font-size: 0.75em; font-weight: normal", "font-size: 1.15em"
 _PLAIN = "background: none"  # JupyterLab's stripes would make two tints of one meaning
 _FIRST = (
     "text-align: left; position: sticky; left: 0; background-color: var(--jp-layout-color0, white)"

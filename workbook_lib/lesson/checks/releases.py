@@ -24,9 +24,7 @@ def read_the_matrix(version: Any) -> str:
     version = version.strip().removeprefix("TensorFlow ").removeprefix("v")
     version = {column.rpartition(".")[0]: column for column in columns}.get(version, version)
     if version not in columns:
-        raise Wrong(
-            f"`{version}` is not a column of the grid. Copy a version as it stands there."
-        )
+        raise Wrong(f"`{version}` is not a column of the grid. Copy a version as it stands there.")
     if version not in works:
         raise Wrong("In that column the row does not say that it works.")
     if version != works[0]:

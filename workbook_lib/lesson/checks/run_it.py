@@ -52,8 +52,8 @@ def _of_names(error: LearnerRaised, signature: str, source: str, target: str) ->
     if not re.search("^KeyError|Invalid signature_key|Invalid Input name", str(error)):
         return None
     return Wrong(
-        f"{error}\nThis file calls its signature `{signature}`, its input `{source}` and its output "
-        f"`{target}`. In the lines above yours, `source` and `target` hold the last two."
+        f"{error}\nThis file calls its signature `{signature}`, its input `{source}` and its "
+        f"output `{target}`. In the lines above yours, `source` and `target` hold the last two."
     )
 
 

@@ -40,10 +40,10 @@ QUIZ = (
         "Why the median of many runs, after a warm-up?",
         {
             "A single run may have been interrupted.": "A shared machine slows single runs down, "
-            "and the first runs are always slower.",
+            "and the first runs are slower as a rule.",
             "Python has no mean.": "It has, and one run that was interrupted moves it far.",
-            "The runtime learns with every run.": "After the first runs nothing more is packed, "
-            "and nothing is learned.",
+            "The runtime learns with every run.": "It learns nothing. The first runs are slower "
+            "because nothing that they need is in the processor's cache yet.",
         },
         "A single run may have been interrupted.",
     ),

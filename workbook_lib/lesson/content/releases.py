@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from workbook_lib.lesson.content import Question
 
 FAMILIES = {"constant-folding-failed": "matrix-why", "not-immutable": "matrix-why"}
 
+
+def where_right(outcomes: Iterable[str]) -> str:
+    """Say on which releases, from the oldest to the newest, a program worked, in a word."""
+    works = [outcome == "works" for outcome in outcomes]
+    if not any(works):
+        return "none"
+    return "older" if works == sorted(works, reverse=True) else "newer"
+
+
 PREDICTIONS = (
     Question(
         "releases/older-helps",
-        "A model assigns a float16 variable. On how many of the measured releases does it convert "
-        "with the defaults, and answer rightly?",
-        {"all": "on all of them", "some": "on some", "none": "on none"},
-        why="No release has builtin ops for a float16 variable that is assigned. What differs from "
-        "release to release is how the refusal is worded.",
-        debrief="Most choose “on some”, since so many threads end with a version number. Ask which "
-        "row those threads were about.",
-        key_of=lambda outcomes: (
-            "all" if set(outcomes) == {"works"} else "some" if "works" in outcomes else "none"
-        ),
+        "A tf.Module has a Keras layer in it. TensorFlow 2.21 makes a file of it that answers "
+        "garbage. On which of the measured releases is the file right?",
+        {"older": "on the older ones", "newer": "on some of the newer ones", "none": "on none"},
+        why="Up to 2.15 a layer was one of Keras 2, and its file was right. Since 2.16 it is one "
+        "of Keras 3, and no release since then has made a right file of such a module.",
+        key_of=where_right,
+        debrief="Many hope for a newer release, since faults get mended. Ask what else an older "
+        "one would bring back, and what becomes of the program in a year.",
     ),
 )
