@@ -120,6 +120,26 @@ def test_a_quiz_is_a_slide_and_its_answers_are_the_speakers():
         assert all(html.escape(option) in shown_html for option in question.options)
 
 
+def test_what_was_observed_stands_below_what_fills_the_slide():
+    said = "Not predicted yet\nObserved: 18.\nA guess."
+    shown = nbformat.v4.new_output("execute_result", {"text/plain": said, "text/html": "<b>x</b>"})
+    observe = 'lesson.observe("three_fixes/how-many-run", 18)'
+    cells = (
+        nbformat.v4.new_code_cell("x = 1\n" * 23),
+        nbformat.v4.new_code_cell(observe, outputs=[shown]),
+    )
+    assert [kind for kind, _ in deck_of(*cells)] == ["subslide", "-", "notes"]
+
+
+def test_of_one_line_that_draws_a_slide_full_the_drawing_is_enough():
+    tall = {"text/plain": "row\n" * 2 * LINES, "text/html": "<table></table>"}
+    drawn = nbformat.v4.new_output("execute_result", tall)
+    for code, kept in (("show.table()", 1), ("table = make()\ntable", 2)):
+        cells = [cell for _, cell in deck_of(nbformat.v4.new_code_cell(code, outputs=[drawn]))]
+        assert len(cells) == kept, code
+        assert cells[-1].metadata["transient"] == {"remove_source": True}
+
+
 def test_sections_begin_slides_and_what_does_not_fit_goes_on_to_the_next():
     text = "\n\n".join(f"paragraph {number} " + "word " * 60 for number in range(6))
     kinds = [kind for kind, _ in deck_of(nbformat.v4.new_markdown_cell(f"## One\n\n{text}"))]

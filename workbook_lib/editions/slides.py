@@ -33,6 +33,7 @@ LINES = 19
 _ACROSS = 95  # characters of a line of text
 _CODE = 0.8  # how tall a line of code, or of what it prints, is beside one of text
 _TALL = 12  # lines that a picture or a table is taken for
+_ANSWER = 0.5  # what was observed is one line, which goes on a slide that is full as well
 _TEMPLATES = Path(__file__).with_name("templates")
 _REVEAL = "reveal.js"
 _NOT_SHOWN = {"check", "proof"}  # tags of cells that a room does not need
@@ -118,7 +119,10 @@ def _with(cell: NotebookNode, **fields: Any) -> NotebookNode:
 
 
 def _code(cell: NotebookNode) -> Iterator[tuple[NotebookNode, str]]:
-    """Yield code and what it showed; apart, where they do not fit on one slide."""
+    """Yield code and what it showed; apart, where they do not fit on one slide.
+
+    Of a line that draws more than fits below it, such as a control's, the drawing is enough.
+    """
     for output in cell.outputs:
         observed = observed_line(output)
         if lines := question_lines(output):
@@ -141,8 +145,9 @@ def _code(cell: NotebookNode) -> Iterator[tuple[NotebookNode, str]]:
     if _lines(cell) <= LINES:
         yield cell, ""
         return
-    for source in _chunks(cell.source):
-        yield _with(cell, source=source, outputs=[]), ""
+    if "\n" in cell.source or not any("text/html" in one.get("data", {}) for one in cell.outputs):
+        for source in _chunks(cell.source):
+            yield _with(cell, source=source, outputs=[]), ""
     for output in cell.outputs:
         yield _only_output(_with(cell, outputs=[_shortened(output)])), ""
 
@@ -192,8 +197,11 @@ def _lines(cell: NotebookNode) -> float:
     if cell.cell_type == "markdown":
         return sum(_lines_of_text(line) for line in cell.source.split("\n") if line)
     source = 0 if "transient" in cell.metadata else len(cell.source.splitlines())
-    if "question" in cell.metadata or "answer" in cell.metadata:
+    if "question" in cell.metadata:
         return sum(len(_text_of(output).splitlines()) for output in cell.outputs)
+    if "answer" in cell.metadata:
+        printed = [output for output in cell.outputs if not observed_line(output)]
+        return _ANSWER + sum(map(_lines_of, printed))
     return _CODE * source + sum(_lines_of(output) for output in cell.outputs)
 
 
