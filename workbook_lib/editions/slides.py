@@ -39,7 +39,7 @@ _REVEAL = "reveal.js"
 _NOT_SHOWN = {"check", "proof"}  # tags of cells that a room does not need
 _OBSERVE = re.compile(r'lesson\.observe\(\s*"([^"]+)"')
 _QUIZ = re.compile(r'lesson\.quiz\(\s*"([^"]+)"')
-_VOTE = "Let everybody choose before you go on. The answer is on the next slide."
+_VOTE = "Let everybody choose before you go on: the answer comes next."
 
 
 def slide_notebook(notebook: NotebookNode) -> NotebookNode:

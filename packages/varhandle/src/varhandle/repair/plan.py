@@ -524,7 +524,7 @@ def _why_widened(state: Sequence[Variable]) -> str:
     none = (
         f"No builtin op calculates in {names}"
         if all(dtype.carried for dtype in dtypes)
-        else f"No variable of a .tflite file can be {names}"
+        else f"The converter makes no variable of {names}"
     )
     carried = join_names(f"{v.name} ({v.dtype})" for v in state)
     wider = " or ".join(sorted({dtype.widened for dtype in dtypes}))
