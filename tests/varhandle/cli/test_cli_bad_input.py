@@ -102,7 +102,7 @@ def test_links_that_lead_nowhere_or_round_in_a_circle(capsys, tmp_path):
     assert "leads nowhere" in refused(tmp_path / "a.tflite", capsys)
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "saved_model.pb").symlink_to(tmp_path / "a.tflite")
-    assert "no saved_model.pb" in refused(tmp_path / "model", capsys)
+    assert "saved_model.pb is a link to nothing" in refused(tmp_path / "model", capsys)
 
 
 def test_a_model_of_links_is_read_as_download_caches_keep_it(tmp_path, counting_file, capsys):
@@ -342,6 +342,14 @@ def test_an_output_that_takes_nothing(tmp_path):
         assert done.stderr.count("\n") == 1
 
 
+def test_a_help_that_cannot_be_printed():
+    for shown in ("--help", "diagnose --help"):
+        command = f"{sys.executable} -u -m varhandle.cli {shown} >/dev/full"
+        done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert done.stderr == "varhandle: standard output: No space left on device\n"
+
+
 def test_a_working_folder_that_was_deleted(tmp_path):
     command = f"cd {tmp_path} && rmdir {tmp_path} && {sys.executable} -m varhandle.cli explain -"
     done = subprocess.run(
@@ -395,6 +403,9 @@ def test_a_file_that_looks_like_an_option(tmp_path, capsys, monkeypatch):
     with pytest.raises(SystemExit, match="2"):
         main(["inspect", "-other.pb"])
     assert "write ./" not in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["cure", "model", "-new.tflite"])
+    assert "write ./-new.tflite" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
@@ -417,7 +428,24 @@ def test_a_pipe_is_waited_for_nowhere(tmp_path, capsys):
     assert "variables.index" in refused(tmp_path, capsys)
     (tmp_path / "saved_model.pb").unlink()
     os.mkfifo(tmp_path / "saved_model.pb")
+    assert "saved_model.pb is a named pipe" in refused(tmp_path, capsys)
+    (tmp_path / "saved_model.pb").unlink()
+    (tmp_path / "saved_model.pb").mkdir()
     assert "no saved_model.pb" in refused(tmp_path, capsys)
+
+
+def test_of_two_files_the_one_that_is_at_fault_is_named(tmp_path, capsys, counting_file):
+    (model := tmp_path / "model.pb").write_bytes(
+        graph_def(("x", "Placeholder")).SerializeToString()
+    )
+    (tmp_path / "other.tflite").write_bytes(b"a model of another kind")
+    (tmp_path / "half.tflite").write_bytes(counting_file[: len(counting_file) // 2])
+    for options in ([], ["--bisect-settings"]):
+        for name in ("absent.tflite", "other.tflite", "half.tflite"):
+            command = ["locate", *options, str(model)]
+            assert refused(tmp_path / name, capsys, *command).startswith(
+                f"varhandle: {tmp_path / name}: "
+            )
 
 
 @pytest.mark.skipif(not Path("/proc/self/pagemap").exists(), reason="no /proc here")

@@ -152,6 +152,31 @@ def test_an_op_of_tensorflow_reads_nothing_outside(tf, home, locked):
         assert record.value.answers[0]["y"].tolist() == [len("secret")] * 4
 
 
+def test_a_model_that_the_lock_does_not_let_load_is_not_to_be_saved_again(tf, home, capsys):
+    path = home.parent / "writes"
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        x = tf.compat.v1.placeholder(tf.float32, [4])
+        main_op = tf.raw_ops.WriteFile(filename=str(home / "touched"), contents="x")
+        builder = tf.compat.v1.saved_model.Builder(str(path))
+        tensors = tf.compat.v1.saved_model.build_tensor_info
+        signature = tf.compat.v1.saved_model.build_signature_def(
+            {"x": tensors(x)}, {"y": tensors(x * 2.0)}, "tensorflow/serving/predict"
+        )
+        builder.add_meta_graph_and_variables(
+            session, ["serve"], {"serving_default": signature}, main_op=main_op
+        )
+        builder.save()
+    assert main(["diagnose", str(path), "--trust"]) == 2
+    said = capsys.readouterr().err
+    assert "the lock kept outside" in said
+    assert "WriteFile opens files" in said
+    assert "--no-lock lets it" in said
+    assert "save it again" not in said
+    assert not (home / "touched").exists()
+    main(["diagnose", str(path), "--trust", "--no-lock"])
+    assert (home / "touched").exists()
+
+
 def test_what_the_lock_keeps_from_both_sides_is_not_proved(tf, home, capsys):
     """The converter makes the count of files a constant: 0 where they are out of sight."""
     pattern = str(home / ".ssh" / "*")

@@ -568,3 +568,11 @@ def test_no_tensorflow_is_needed(net, total):
     code += "".join(f"diff_models({str(a)!r}, {str(b)!r})\n" for a, b in pairs)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_models_without_variables_are_not_said_to_have_the_same_ops(tmp_path):
+    for name, op in {"a": "Placeholder", "b": "Placeholder", "c": "NoOp"}.items():
+        (tmp_path / f"{name}.pbtxt").write_text(f'node {{ name: "x" op: "{op}" }}')
+    of = [tmp_path / f"{name}.pbtxt" for name in "abc"]
+    assert diff_models(of[0], of[1]).text() == "no variables, and the same ops"
+    assert diff_models(of[0], of[2]).text().startswith("no variables, and other ops\n\nop ")

@@ -7,6 +7,7 @@ import pytest
 
 from varhandle.evaluate import parity
 from varhandle.evaluate.parity import DELEGATES, PLAIN, Parity, Run, check_parity
+from varhandle.graph import ModelFileError
 from varhandle.sandbox import Record
 
 CALLS = [np.full(4, value, np.float32) for value in (1, 2, 3)]
@@ -102,7 +103,7 @@ def test_a_path_is_read_and_a_missing_one_is_an_error(tmp_path, counting_file, r
     path = tmp_path / "total.tflite"
     path.write_bytes(counting_file)
     assert check_parity(running_total(), path, CALLS).passed
-    with pytest.raises(FileNotFoundError, match="absent"):
+    with pytest.raises(ModelFileError, match="absent"):
         check_parity(running_total(), tmp_path / "absent.tflite", CALLS)
 
 

@@ -198,7 +198,8 @@ def test_an_archive_that_would_write_elsewhere_is_refused(
         warnings.simplefilter("ignore")  # of a name that is there twice
         add(zipped, name.format(saved_models["counter"].name), b"/etc/passwd", mode)
     del before[zipped]
-    assert "climbs out" in fault_of(zipped)
+    told = "is in it twice" if name.endswith("saved_model.pb") else "climbs out"
+    assert told in fault_of(zipped)
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file() and p != zipped} == before
 
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from varhandle.formats import read_graph
+from varhandle.formats import read_graph, tflite_reader
 from varhandle.graph import ModelFileError
 
 
@@ -153,6 +153,26 @@ def test_a_length_beyond_the_file_ends_at_once(tflite_files):
     data[at : at + 4] = (2**31 - 1).to_bytes(4, "little")
     with pytest.raises(ModelFileError, match="more items than it has bytes"):
         read_graph(bytes(data))
+
+
+@pytest.mark.parametrize("number", [-7, 1000])
+@pytest.mark.parametrize("of", ["Inputs", "Outputs"])
+def test_a_graph_of_tensors_that_there_are_not(tflite_files, number, of):
+    from ai_edge_litert import schema_py_generated as schema
+
+    data = bytearray(tflite_files["keras_saved"].read_bytes())
+    subgraph = schema.Model.GetRootAs(data, 0).Subgraphs(0)
+    table = subgraph._tab
+    at = table.Vector(table.Offset({"Inputs": 6, "Outputs": 8}[of]))
+    assert data[at : at + 4] == getattr(subgraph, of)(0).to_bytes(4, "little")
+    data[at : at + 4] = number.to_bytes(4, "little", signed=True)
+    with pytest.raises(ModelFileError, match="damaged or cut short"):
+        read_graph(bytes(data))
+    data[at : at + 4] = (-1).to_bytes(4, "little", signed=True)  # one that is left out
+    read_graph(bytes(data))
+    if of == "Inputs":
+        left = list(tflite_reader.input_tensors(bytes(data), ""))
+        assert len(left) == subgraph.InputsLength() - 1
 
 
 def test_a_table_that_is_listed_many_times_is_counted_as_often(tflite_files):

@@ -241,8 +241,8 @@ def diagnose(
                 reference_calls=reference_calls,
                 imports=own_code,
             )
-    if refusal := refused_by_library(graph, findings, proof):
-        raise ModelFileError(graph.source, refusal)
+            if refusal := refused_by_library(graph, findings, proof):
+                raise ModelFileError(graph.source, refusal)
     decision = decide(graph, findings, proof, () if own_code else graph.custom_objects)
     location = None
     if decision.verdict == "wrong-answers" and proof and proof.content:
@@ -271,7 +271,7 @@ def diagnose(
         format=graph.format,
         variables=graph.variables,
         findings=tuple(
-            replace(f, fix=code.with_options(f.fix, graph.source, trust, named))
+            replace(f, fix=code.with_options(f.fix, graph.source, bool(graph.embedded_code), named))
             for f in decision.findings
         ),
         verdict=decision.verdict,

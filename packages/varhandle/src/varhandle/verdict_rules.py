@@ -40,6 +40,7 @@ from varhandle.families.op_without_builtin import has_builtin
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.base import CALLED_WITH_TRAINING, RefusedByLibraryError
 from varhandle.graph import CustomObject, Graph
+from varhandle.sandbox.lock import is_wanted, kept_outside
 from varhandle.tflite.runtime_support import misread_weights, missing_kernels
 from varhandle.tflite.shared_reads import SharedRead, find_shared_reads, shared_read_words
 
@@ -56,6 +57,7 @@ _PLAIN_ERRORS = frozenset({"CustomCodeError", "KerasLoadError"})
 """Errors of the tool's own, whose whole message is for the user."""
 
 _REFUSED = RefusedByLibraryError.__name__
+_DENIED = re.compile(r"PermissionDenied|Permission denied|Operation not permitted")
 _UNKNOWN_OP = re.compile(r"Op type not registered '([^']+)'")
 _OF_INTEGERS = re.compile(r"'tfl\.\w+' op operand #\d must be [^\n]*, but got 'tensor<[^'\n]*xi8>'")
 QUANTIZED_ALREADY = (
@@ -85,6 +87,7 @@ def is_not_loaded(proof: Proof | None) -> bool:
 def refused_by_library(graph: Graph, findings: Iterable[Finding], proof: Proof | None) -> str:
     """Say that a model's own library does not load it, where nothing else explains that.
 
+    To be called where the model was run, with or without the lock.
     Such a file is no model to convert, but bad input. Empty for any other.
     """
     record = proof.conversion.record if proof and proof.conversion else None
@@ -104,6 +107,8 @@ def refused_by_library(graph: Graph, findings: Iterable[Finding], proof: Proof |
     here = metadata.version(library.lower())
     words = printable(short_message(record.message)).rstrip(".")
     refused = f"{library} {here} does not load it ({words})"
+    if graph.embedded_code and is_wanted() and _DENIED.search(record.message):
+        return f"{refused}: {kept_outside(graph.embedded_code[0])}"
     again = "save it again in the program that it comes from, or copy all of it again"
     if release and release != here:
         return f"{refused}: try {library} {release}, which wrote it, or {again}"

@@ -68,8 +68,8 @@ def run_program(
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a letter that a terminal does not know is no error
             stream.reconfigure(errors="backslashreplace")
-    options = make_parser(name, description, version, registrations).parse_args(arguments)
     try:
+        options = make_parser(name, description, version, registrations).parse_args(arguments)
         with ended_in_order():
             _check_surroundings()
             result: int = options.command(options)
@@ -163,9 +163,13 @@ class _Parser(argparse.ArgumentParser):
         finally:
             self._between = False
 
+    def print_help(self, file: Any = None) -> None:
+        """Print the help; argparse itself is silent about an output that takes nothing."""
+        print(self.format_help(), end="", file=file, flush=True)
+
     def error(self, message: str) -> NoReturn:
         for given in self._given:
-            if given.startswith("-") and os.path.lexists(given):
+            if given.startswith("-") and (os.path.lexists(given) or given.endswith(".tflite")):
                 message += f" (if {given} is a file, write ./{given})"
         super().error(message)
 

@@ -31,7 +31,7 @@ from varhandle.extras import require
 from varhandle.families.base import inference_signature
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.custom_code import check_imports
-from varhandle.graph import Graph, Signature, shape_fits
+from varhandle.graph import Graph, ModelFileError, Signature, shape_fits
 from varhandle.sandbox import Record, run_isolated
 from varhandle.sandbox.lock import locking
 from varhandle.sandbox.record import short_message
@@ -285,7 +285,7 @@ def locate(
     require("tensorflow", "comparing a file with its model")
     chosen = inference_signature(graph, signature)
     load = loader_of(graph, chosen, trust, own_code)
-    content = None if file is None else model_bytes(file)[0]
+    content = None if file is None else file_content(file)
     what: dict[str, Any] = {"graph": graph, "load": load, "signature": chosen, "lifted": lifted}
     how: dict[str, Any] = {"inputs": inputs, "calls": calls, "timeout": timeout}
     with locking(lock):
@@ -313,6 +313,16 @@ def locate(
         assert content is not None
         basis, found = _compared(content, converted, **what, **how)
     return _location(model, file, content, basis, found, lock=lock)
+
+
+def file_content(file: str | os.PathLike[str] | bytes) -> bytes:
+    """Return what a .tflite file holds, or raise ``ModelFileError`` with the name of that file."""
+    content, source = model_bytes(file)
+    try:
+        read_graph(content)
+    except ModelFileError as error:
+        raise ModelFileError(source, error.fault) from error
+    return content
 
 
 def _location(

@@ -80,7 +80,8 @@ class ModelDiff(Rich):
         if self.operators:
             numbers = {(one.signature, one.change == "came", one.number) for one in self.operators}
             parts.append(f"{counted(len(numbers), 'operator')} not the same")
-        return ", ".join(parts) or "no variables, and the same ops"
+        other = any(before != after for _, before, after in self.ops)
+        return ", ".join(parts) or f"no variables, and {'other' if other else 'the same'} ops"
 
     def __repr__(self) -> str:
         return f"ModelDiff({self._headline()})"

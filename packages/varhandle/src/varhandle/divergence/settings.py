@@ -17,7 +17,7 @@ from varhandle.conversion.converter import convert
 from varhandle.conversion.quantization import quantize_file
 from varhandle.conversion.quantization_debugger import QuantizationError
 from varhandle.display import Rich, panel_html, printable, table_html, table_text
-from varhandle.divergence.location import CannotLocateError
+from varhandle.divergence.location import CannotLocateError, file_content
 from varhandle.divergence.other_releases import (
     OtherRelease,
     OtherReleases,
@@ -29,7 +29,7 @@ from varhandle.evaluate.given_inputs import Inputs
 from varhandle.evaluate.parity import DELEGATES, PLAIN, Answer, answer_call, compare_run
 from varhandle.evaluate.proof import calls_of, converter_words, rests_on
 from varhandle.evaluate.reference import ask, loader_of
-from varhandle.evaluate.session import Session, model_bytes
+from varhandle.evaluate.session import Session
 from varhandle.evaluate.stateful_parity import by_range
 from varhandle.extras import require
 from varhandle.facts.recipes import RECIPES, Recipe, requested_recipe
@@ -181,8 +181,8 @@ def bisect_settings(
             )
             return made.content, "" if made.content else converter_words(made.record)
 
+        given = None if file is None else file_content(file)
         plain, refusal = converted(None, ())
-        given = None if file is None else model_bytes(file)[0]
         known = given if plain is None else plain
         if known is None:
             raise CannotLocateError(f"there is no file to compare: {refusal}")

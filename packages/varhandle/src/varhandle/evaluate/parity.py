@@ -163,7 +163,7 @@ def check_parity(
         timeout: Seconds that each run of the candidate may take.
 
     Raises:
-        FileNotFoundError: ``candidate`` is a path to nothing.
+        ModelFileError: ``candidate`` is a path that cannot be read.
         ValueError: There are no calls, the reference has no outputs, or there is not one ready
             answer for each call.
         KeyError: The candidate has no such signature, or no such input.

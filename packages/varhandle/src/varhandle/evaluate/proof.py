@@ -51,7 +51,7 @@ from varhandle.formats.trust import NotTrustedError, check_trust
 from varhandle.graph import Graph, Signature
 from varhandle.progress_bar import busy
 from varhandle.sandbox import Record, run_isolated
-from varhandle.sandbox.lock import is_wanted
+from varhandle.sandbox.lock import is_wanted, kept_outside
 from varhandle.sandbox.record import short_message
 from varhandle.tflite.externalize_state import Lifted
 
@@ -301,10 +301,7 @@ def _kept_outside(graph: Graph, asked: Sequence[Asked]) -> str:
     functions = [one for start in starts for one in graph.reachable(start)] or graph.functions
     reached = {node.op for function in functions for node in function.nodes}
     told = next((line for line in outside if line.split()[0] in reached), "")
-    return told and (
-        f"the lock kept outside what the model reaches for ({told}), and it may answer otherwise "
-        "with it: --no-lock lets it, where you trust the model"
-    )
+    return told and kept_outside(told, ", and it may answer otherwise with it")
 
 
 def _immobile(graph: Graph, asked: Sequence[Asked], parity: Parity, recipe: str | None) -> str:

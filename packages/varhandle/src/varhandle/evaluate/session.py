@@ -94,8 +94,7 @@ class Session(RichTable):
         signatures, and shares their variables.
 
         Raises:
-            FileNotFoundError: ``model`` is a path to nothing.
-            ModelFileError: It is no .tflite file.
+            ModelFileError: ``model`` cannot be read, or is no .tflite file.
             KeyError: It has no such signature.
             ValueError: It has several signatures and none was named.
             RuntimeError: The interpreter refuses the file; the message is its own.
@@ -254,7 +253,7 @@ def infer(
     that is refused, or is no model, is a record too.
 
     Raises:
-        FileNotFoundError: ``model`` is a path to nothing.
+        ModelFileError: ``model`` cannot be read, or is no .tflite file.
         KeyError: A call names an input or signature that the model does not have.
         InputError: A call's input has a shape or dtype that the model does not take.
         ValueError: There are no calls.
@@ -293,7 +292,10 @@ def model_bytes(model: Model) -> tuple[bytes, str]:
     path = Path(model)
     if path.is_dir():
         raise ModelFileError(path, "a folder, and not a .tflite file")
-    return read_regular(path), str(path)
+    try:
+        return read_regular(path), str(path)
+    except OSError as error:
+        raise ModelFileError(path, f"cannot be read: {error.strerror or error}") from error
 
 
 def _open(

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from varhandle.families.base import Family
 from varhandle.families.log_index import Meaning
-from varhandle.families.log_patterns import Pattern
+from varhandle.families.log_patterns import Context, Pattern
 
+STRICT_RESIZE = "ResizeInputTensorStrict only allows mutating unknown dimensions"
 _CONVERTER_TEXT = "None is only supported in the 1st dimension"
+
+
+def _is_callers(context: Context) -> bool:
+    """Tell whether the program resizes an input, and not a calibration, whose data do not fit."""
+    return "calibrator" not in context.before
+
 
 FAMILY = Family(
     id="dynamic-shape",
@@ -42,7 +49,7 @@ FAMILY = Family(
             after=r"\.tensor'(?P<tensor>[^']{1,200})'hasinvalidshape'(?P<shape>[^']{1,200})'",
         ),
         Pattern("open-size", "Provide an input shape for input array"),
-        Pattern("strict-resize", "ResizeInputTensorStrict only allows mutating unknown dimensions"),
+        Pattern("strict-resize", STRICT_RESIZE, test=_is_callers),
         *(
             Pattern("kernel-size", phrase, company=("failed to prepare", "tensorflow/lite/kernels"))
             for phrase in (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from varhandle.families.base import Family
+from varhandle.families.dynamic_shape import STRICT_RESIZE
 from varhandle.families.log_index import Meaning
 from varhandle.families.log_patterns import Pattern
 
@@ -75,7 +76,8 @@ FAMILY = Family(
             Pattern("calibration", phrase, reach=3000, company=("calibrator",))
             for phrase in ("Size mismatch, expected", "Invalid input size: expected",
                 "Invalid input shapes: expected",
-                           "Cannot set tensor: Got value of type", "You need to provide")
+                           "Cannot set tensor: Got value of type", "You need to provide",
+                           STRICT_RESIZE)
         ),
         Pattern("io-type", "The inference_input_type and inference_output_type must be"),
         Pattern("io-type", "Unsupported input type", after=r"\w{1,20}forinputtensor"),

@@ -13,6 +13,22 @@ _IN_ORDER = (
     "print(runner.get_input_details())\n"
     "answer = runner(**inputs)"
 )
+_BY_NAME = (
+    "Ask the file for its signatures, and give each input that one of them has, by its name.\n\n"
+    "print(interpreter.get_signature_list())\n"
+    'runner = interpreter.get_signature_runner("serving_default")\n'
+    "print(runner.get_input_details())\n"
+    "answer = runner(**inputs)"
+)
+_COMPILED = (
+    "Ask the model what it takes, and write as many values into each buffer, in the same dtype."
+    "\n\n"
+    "print(model.get_signature_list())\n"
+    'print(model.get_input_tensor_details("serving_default"))\n'
+    "inputs, outputs = model.create_input_buffers(0), model.create_output_buffers(0)\n"
+    "inputs[0].write(array)\n"
+    "model.run_by_index(0, inputs, outputs)"
+)
 
 FAMILY = Family(
     id="interpreter-call",
@@ -47,13 +63,31 @@ FAMILY = Family(
                 "Cannot copy to a TensorFlowLite tensor",
                 "Cannot copy from a TensorFlowLite tensor",
                 "Cannot convert between a TensorFlowLite tensor",
-                "Invalid number of inputs provided for running a SignatureDef",
-                "SignatureDef signature_key is None and model has",
-                "Invalid signature_key provided:",
                 "exceeds max tensor index",
             )
         ),
-        Pattern("wrong-input", "Invalid Input name (", after=r"[^)]{1,200}\)forsignaturedef"),
+        # Not the line of Python that raises it, which a traceback has above the error.
+        Pattern(
+            "wrong-name", "Invalid number of inputs provided for running a SignatureDef",
+            after=r"(?!,expected%s)",
+        ),
+        Pattern("wrong-name", "SignatureDef signature_key is None and model has", after=r"\d"),
+        Pattern("wrong-name", "Invalid signature_key provided:", after=r"(?!'\{)"),
+        Pattern("wrong-name", "Invalid Input name (", after=r"(?!%s)[^)]{1,200}\)forsignaturedef"),
+        *(
+            Pattern("compiled", phrase, company=("compiledmodel", "litert", "buffer:"))
+            for phrase in (
+                "source buffer is larger than the tensor buffer",
+                "destination buffer is larger than the tensor buffer",
+                "static dimension mismatch at index",
+                "buffer size mismatch: number of",
+                "Signature index is out of range of signature keys",
+                "The given map is missing some",
+                "Signature not found:",
+                "put tensor not found:",
+                "Failed to get signature_index",
+            )
+        ),
         *(
             Pattern("out-of-order", phrase)
             for phrase in (
@@ -78,6 +112,18 @@ FAMILY = Family(
         ),
         "wrong-input": Meaning(
             126, "What the program gives does not fit the inputs that the file has."
+        ),
+        "wrong-name": Meaning(
+            126,
+            "The program names a signature or an input that the file does not have, or leaves one"
+            " out.",
+            _BY_NAME,
+        ),
+        "compiled": Meaning(
+            126,
+            "CompiledModel is called with a name, a number of buffers or a size that the file does"
+            " not have.",
+            _COMPILED,
         ),
         "out-of-order": Meaning(
             127, "The interpreter was called before it was ready, or while a view of it was held.",

@@ -18,6 +18,13 @@ _KINDS = {
 }
 """What the characters 5 to 8 of a file begin with, without blanks."""
 
+_LOOK = (
+    "A relative path begins in the folder where the program was started, not where its code lies;"
+    " a file inside an Android package is an asset, and has no path.\n\n"
+    "import os\n"
+    "print(os.path.abspath(path), os.path.isfile(path))"
+)
+
 
 def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
     for line in index.of("no-file"):
@@ -30,6 +37,9 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
                 " pointer does not point to the start of a file."
             )
         yield FAMILY.in_log(125, line, message)
+    for line in index.of("not-there"):
+        message = f"There is no file at {line.get('path')} that the program may open."
+        yield FAMILY.in_log(124, line, message, _LOOK)
 
 
 FAMILY = Family(
@@ -58,7 +68,7 @@ FAMILY = Family(
         Pattern("no-file", "does not encode a valid TensorFlow Lite model"),
         Pattern("no-file", "The model allocation is null/empty"),
         Pattern("no-file", "Mmap of '", after=r"\d{1,9}'atoffset'\d{1,9}'failed"),
-        Pattern("no-file", "Could not open '", after=r"[^']{1,200}\.tflite"),
+        Pattern("not-there", "Could not open '", after=r"(?P<path>[^']{1,200}\.tflite)"),
         Pattern("no-file", "Failed to load model from", company=("compiledmodel",)),
         Pattern(
             "no-file", "can not be opened as a file descriptor; it is probably compressed",

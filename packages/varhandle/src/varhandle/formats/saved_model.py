@@ -15,6 +15,7 @@ from varhandle.formats.base import (
     TFLiteConverter,
 )
 from varhandle.formats.custom_code import import_custom
+from varhandle.formats.regular_file import check_folder
 from varhandle.graph import Graph, ModelFileError, Signature
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class SavedModel(ModelFormat):
         folder = path if path.is_dir() else path.parent
         found = _file_in(folder)
         if found is None:
+            if any(os.path.lexists(folder / name) for name in SAVED_MODEL_FILES):
+                check_folder(folder)  # it says what is there and is no file
             inner = sorted(one.parent for one in folder.glob(f"*/{SAVED_MODEL_FILE}"))
             hint = f"; there is one in {inner[-1]}: give that" if inner else ""
             fault = f"no SavedModel: there is no {SAVED_MODEL_FILE} in this folder{hint}"

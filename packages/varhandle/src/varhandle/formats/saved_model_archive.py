@@ -121,9 +121,13 @@ def _members(
         mode = info.external_attr >> 16
         regular = not stat.S_IFMT(mode) or stat.S_ISREG(mode)
         sound = not member.is_absolute() and ".." not in member.parts and "\\" not in info.filename
-        if not (regular and sound and ":" not in info.filename) or part in seen:
-            fault = f"its file {printable(info.filename)} climbs out of it, or is none of a model"
-            raise ModelFileError(path, fault)
+        fault = ""
+        if not (regular and sound and ":" not in info.filename):
+            fault = "climbs out of it, or is none of a model"
+        elif part in seen:
+            fault = "is in it twice"
+        if fault:
+            raise ModelFileError(path, f"its file {printable(info.filename)} {fault}")
         if info.flag_bits & 1:
             raise ModelFileError(path, "it is encrypted: unpack it, and give the folder")
         seen.add(part)

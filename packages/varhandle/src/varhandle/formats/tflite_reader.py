@@ -41,6 +41,7 @@ _FROM_A_DAMAGED_FILE = (
 
 
 _TABLE = 16  # bytes of the smallest table that says anything
+_LEFT_OUT = -1  # in the place of the number of a tensor
 _VERSION = "min_runtime_version"
 _CUSTOM = "custom"
 _VALUE = "value"
@@ -211,9 +212,11 @@ class _Reader:
         return Function(name, tuple(nodes), *ends)
 
     def _pick(self, specs: list[TensorSpec], table: Any, field: str) -> list[TensorSpec | None]:
-        """Return the tensors whose numbers a vector lists; -1 stands for one left out."""
+        """Return the tensors whose numbers a vector lists."""
         numbers = self._integers(table, field)
-        return [specs[number] if number >= 0 else None for number in numbers]
+        if min(numbers, default=0) < _LEFT_OUT:
+            raise IndexError(f"there is no tensor {min(numbers)}")
+        return [None if number == _LEFT_OUT else specs[number] for number in numbers]
 
     def _read_tensor(self, tensor: Any, name: str) -> TensorSpec:
         shape: Shape | None = None
@@ -419,5 +422,6 @@ def _signature_inputs(data: Buffer, signature: str) -> dict[str, tuple[str, Any]
                 for each in inputs
             }
     tensors = list(reader.tensors(subgraphs[0]).items())
-    main = (tensors[subgraphs[0].Inputs(j)] for j in range(subgraphs[0].InputsLength()))
+    numbers = (subgraphs[0].Inputs(j) for j in range(subgraphs[0].InputsLength()))
+    main = (tensors[number] for number in numbers if number != _LEFT_OUT)
     return {name: (name, tensor) for name, tensor in main}

@@ -102,6 +102,12 @@ def is_wanted() -> bool:
     return _wanted.get() and _can_lock()
 
 
+def kept_outside(what: str, consequence: str = "") -> str:
+    """Say that the lock keeps a trusted model from something, and how to let it."""
+    kept = f"the lock kept outside what the model reaches for ({what}){consequence}"
+    return f"{kept}: --no-lock lets it, where you trust the model"
+
+
 @functools.cache
 def _can_lock() -> bool:
     """Tell whether the kernel can lock, and warn once if it cannot."""

@@ -46,6 +46,13 @@ def test_the_tensor_and_its_shape_are_named():
     assert "the size of tensor 61 is decided" in match.message
 
 
+def test_calibration_data_of_another_size_are_no_matter_of_an_open_one():
+    where = "python/optimize/calibrator.py, in _feed_tensors\nself._calibrator.FeedTensor(array)\n"
+    resized = "ResizeInputTensorStrict only allows mutating unknown dimensions identified by -1."
+    assert ids(resized) == [FAMILY.id]
+    assert ids(f"{where}RuntimeError: {resized}") == ["full-integer-quantization"]
+
+
 def test_shapes_of_another_library_are_none():
     assert ids("ValueError: Given shapes, [2 3] and [4], are not broadcastable.") == []
 

@@ -60,11 +60,12 @@ def elu(tf):
             {"supported_ops": ["EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8"]},
         ),
         (lambda: ([np.ones((1, 8))] for _ in range(2)), {}),
+        (lambda: ([np.ones((1, 9), "float32")] for _ in range(2)), {}),
         (lambda: (np.ones((1, 8), "float32") for _ in range(2)), {}),
         (lambda: ([np.ones((1, 8), "float32")] * 2 for _ in range(2)), {}),
         (None, {"input_type": "uint8"}),
     ],
-    ids=["no data", "16x8", "float64", "no list", "two inputs", "input type"],
+    ids=["no data", "16x8", "float64", "size", "no list", "two inputs", "input type"],
 )
 def test_todays_converter_is_understood(tf, samples, settings):
     import traceback

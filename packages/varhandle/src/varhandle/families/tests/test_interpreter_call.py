@@ -1,5 +1,7 @@
 """A program that calls an interpreter with what the file does not take, or out of order."""
 
+import traceback
+
 import numpy as np
 import pytest
 from family_checks import code_of, counter, ids, log_test, run
@@ -40,6 +42,53 @@ def test_todays_interpreter_is_understood(content, call):
     assert ids(str(refused.value)) == [FAMILY.id]
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda it, ins, outs: ins[0].write(np.ones(99, "float32")),
+        lambda it, ins, outs: outs[0].read(99, np.float32),
+        lambda it, ins, outs: it.run_by_index(0, [], outs),
+        lambda it, ins, outs: it.run_by_index(7, ins, outs),
+        lambda it, ins, outs: it.run_by_name("nope", {}, {}),
+        lambda it, ins, outs: it.run_by_name("serving_default", {"x": ins[0]}, {}),
+        lambda it, ins, outs: it.create_input_buffer_by_name("nope", "x"),
+        lambda it, ins, outs: it.create_input_buffer_by_name("serving_default", "nope"),
+        lambda it, ins, outs: it.create_output_buffer_by_name("serving_default", "nope"),
+        lambda it, ins, outs: it.get_input_tensor_details("nope"),
+    ],
+)
+def test_todays_compiled_model_is_understood(content, call):
+    """It names what is wrong below a bare number, and that is no op that it does not have."""
+    from ai_edge_litert.compiled_model import CompiledModel
+
+    model = CompiledModel.from_buffer(content)
+    with pytest.raises(RuntimeError) as refused:
+        call(model, model.create_input_buffers(0), model.create_output_buffers(0))
+    (seen,) = explain(f"in ai_edge_litert\nRuntimeError: {refused.value}").matches
+    assert seen.id == FAMILY.id
+    assert "CompiledModel is called" in seen.message
+    array = np.ones(4, "float32")
+    names = run(code_of(seen.fix), model=model, array=array)
+    assert list(names["outputs"][0].read(4, np.float32)) == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("call", [("nope", {}), ("serving_default", {"nope": 1})])
+def test_a_name_is_not_a_size(content, call, capsys):
+    """The line is that of the error, and not the line of Python that raises it."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=content)
+    try:
+        interpreter.get_signature_runner(call[0])(**call[1])
+    except ValueError:
+        log = traceback.format_exc()
+    (seen,) = explain(log).matches
+    assert "names a signature or an input" in seen.message
+    assert seen.line == log.splitlines()[-1]
+    inputs = {"x": np.ones(4, "float32")}
+    assert list(run(code_of(seen.fix), interpreter=interpreter, inputs=inputs)["answer"]["y"])
+
+
 test_it_shows_in_a_log = log_test(
     FAMILY,
     [
@@ -64,6 +113,20 @@ test_it_shows_in_a_log = log_test(
         "ValueError: Invalid number of inputs provided for running a SignatureDef, expected 1",
         'ValueError: Invalid signature_key provided: "nope".',
         "ValueError: Invalid tensor index 77 exceeds max tensor index 3",
+        "RuntimeError: WriteTensorBuffer: source buffer is larger than the tensor buffer",
+        "RuntimeError: ReadTensorToBuffer: destination buffer is larger than the tensor buffer",
+        *(
+            f"RuntimeError: CompiledModel error: code=6, message={message}"
+            for message in (
+                "└ Cannot auto-resize tensor x: static dimension mismatch at index 1 (current: 4,",
+                "└ Input buffer size mismatch: number of inputs:1 vs buffers:0",
+                "└ Signature index is out of range of signature keys",
+                "The given map is missing some output TensorBuffers",
+                "Signature not found: nope",
+                "└ Output tensor not found: nope",
+                "Failed to get signature_index",
+            )
+        ),
     ],
 )
 

@@ -51,6 +51,18 @@ def test_what_stands_in_the_place_of_the_version_is_told():
     assert "version, 3, stands 1212238920: the pointer" in explain(log).matches[0].message
 
 
+def test_where_there_is_no_file_nothing_is_said_of_its_bytes(tmp_path, capsys):
+    from ai_edge_litert.interpreter import Interpreter
+
+    path = str(tmp_path / "nope.tflite")
+    with pytest.raises(ValueError, match="Could not open") as refused:
+        Interpreter(path)
+    (seen,) = explain(str(refused.value)).matches
+    assert seen.message == f"There is no file at {path} that the program may open."
+    run(code_of(seen.fix), path=path)
+    assert capsys.readouterr().out.splitlines()[-1] == f"{path} False"
+
+
 def test_other_programs_open_files_too():
     assert ids("Could not open 'weights.bin'\nFailed to load model from registry") == []
 
