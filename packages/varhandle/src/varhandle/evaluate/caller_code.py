@@ -101,17 +101,20 @@ _STEPS = """\
 
 
 def to_steps(name, value):  # a real value to the integers of a quantized input
-    dtype, (scale, zero_point) = takes[name]["dtype"], takes[name]["quantization"]
-    if not scale:
+    dtype, found = takes[name]["dtype"], takes[name]["quantization_parameters"]
+    if not len(found["scales"]):
         return np.asarray(value).astype(dtype)
     limits = np.iinfo(dtype)
-    whole = np.round(np.asarray(value) / scale) + zero_point
+    whole = np.round(np.asarray(value) / found["scales"][0]) + found["zero_points"][0]
     return np.clip(whole, limits.min, limits.max).astype(dtype)
 
 
 def to_real(name, value):
-    scale, zero_point = gives[name]["quantization"]
-    return (value.astype(np.float32) - zero_point) * np.float32(scale) if scale else value
+    found = gives[name]["quantization_parameters"]
+    if not len(found["scales"]):
+        return value
+    steps = value.astype(np.float32) - np.float32(found["zero_points"][0])
+    return steps * found["scales"][0]
 """.splitlines()
 
 
