@@ -29,3 +29,9 @@ def test_the_version_and_its_release_are_right(written):
 @pytest.mark.parametrize(("size", "option"), [(900, "under"), (5008, "4 to 8"), (40_000, "over")])
 def test_what_a_file_holds_is_read_off_its_size(size, option):
     assert content.PREDICTIONS[0].observed(size).startswith(option)
+
+
+@pytest.mark.parametrize("written", ["v{}", "TensorFlow {}", "tensorflow=={}"])
+def test_a_version_among_other_words_is_to_stand_alone(written):
+    answer = written.format(metadata.version("tensorflow"))
+    assert_says(start_here.tensorflow_version(answer), "Write it alone")

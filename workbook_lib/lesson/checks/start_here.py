@@ -22,5 +22,7 @@ def tensorflow_version(version: object) -> str:
         )
     installed = metadata.version("tensorflow")
     if version.strip() not in {installed, installed.rpartition(".")[0]}:
+        if installed in version:
+            raise Wrong("The number is right. Write it alone, without another letter or word.")
         raise Wrong("That is not what is installed here. Look at the row `tensorflow` above.")
     return "That is your release. Advice that you find may be about another one."
