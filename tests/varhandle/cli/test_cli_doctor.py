@@ -103,6 +103,53 @@ def test_what_another_package_asks_for_is_looked_at(installed, capsys):
     assert doctor(capsys)["protobuf"]["advice"].startswith(("varhandle needs", "tensorflow needs"))
 
 
+@pytest.fixture
+def brought(monkeypatch, installed):
+    """Say which packages bring TensorFlow's module, and in which releases."""
+
+    def say(**versions):
+        names = [name.replace("_", "-") for name in versions]
+        by_module = {**metadata.packages_distributions(), "tensorflow": names}
+        monkeypatch.setattr(installation, "_distributions_by_module", lambda: by_module)
+        installed(**versions)
+
+    return say
+
+
+def test_two_packages_of_one_module_are_wrong(brought, capsys):
+    brought(tensorflow="2.21.0", tf_nightly="2.22.0.dev20260301")
+    part = doctor(capsys)["TensorFlow"]
+    assert part["status"] == "wrong"
+    assert part["found"] == "tensorflow 2.21.0, tf-nightly 2.22.0.dev20260301"
+    assert "pip uninstall --yes tensorflow tf-nightly" in part["advice"]
+    run_pip(part["advice"].replace("pip uninstall --yes tensorflow tf-nightly, then ", ""))
+
+
+def test_a_package_of_another_name_is_what_it_brings(brought, capsys):
+    brought(tensorflow_cpu=metadata.version("tensorflow"))
+    part = doctor(capsys)["TensorFlow"]
+    assert part["status"] == "ok"
+    assert part["found"] == f"tensorflow-cpu {metadata.version('tensorflow')}"
+    brought(tensorflow_cpu="2.15.0")
+    assert doctor(capsys)["TensorFlow"]["status"] == "wrong"
+
+
+def test_what_does_not_fit_is_named_once(installed, capsys):
+    installed(protobuf="3.20")
+    assert main(["doctor"]) == 1
+    assert capsys.readouterr().out.startswith("it does not fit together: protobuf\n")
+
+
+def test_a_package_that_cannot_be_imported_is_a_line(monkeypatch, tmp_path, capsys):
+    log = tmp_path / "log"
+    log.write_text("VarHandleOp")
+    monkeypatch.setitem(sys.modules, "varhandle.explanation", None)
+    assert main(["explain", str(log)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("varhandle: import of varhandle.explanation")
+    assert "varhandle doctor says" in line
+
+
 def test_a_python_that_does_not_fit(monkeypatch, capsys):
     monkeypatch.setattr(installation.platform, "python_version", lambda: "3.14.1")
     part = doctor(capsys)["Python"]

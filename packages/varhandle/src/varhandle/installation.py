@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib import metadata
 from typing import Any
 
@@ -61,7 +62,7 @@ class Installation(Rich):
         return f"Installation({self._headline()})"
 
     def _headline(self) -> str:
-        wrong = [part.what for part in self.parts if part.status == "wrong"]
+        wrong = dict.fromkeys(part.what for part in self.parts if part.status == "wrong")
         return "it fits together" if not wrong else f"it does not fit together: {', '.join(wrong)}"
 
     def _rows(self) -> list[Sequence[object]]:
@@ -96,33 +97,39 @@ def _python() -> InstalledPart:
 
 def _package(name: str) -> InstalledPart:
     what, extra, purpose = _LISTED[name]
-    found = _version(name)
+    brought = _distributions(name)
     ours = f"varhandle[{extra}]" if extra else "varhandle"
     install = f'pip install "{ours}"'
-    if found is None:
+    if not brought:
         status = "missing" if extra else "wrong"
         return InstalledPart(what, "not installed", status, f"for {purpose}: {install}")
+    if len(brought) > 1:  # each has written over files of the other
+        advice = f"only one may be there: pip uninstall --yes {' '.join(brought)}, then {install}"
+        return InstalledPart(what, ", ".join(map(_named, brought)), "wrong", advice)
+    found = _version(brought[0]) or ""
     wanted = dict(_requirements("varhandle", extra)).get(name, "")
+    shown = found if brought == [name] else _named(brought[0])
     if fits(found, wanted):
-        return InstalledPart(what, found, "ok")
+        return InstalledPart(what, shown, "ok")
     return InstalledPart(
-        what, found, "wrong", f'{wanted} is needed: pip install --upgrade "{ours}"'
+        what, shown, "wrong", f'{wanted} is needed: pip install --upgrade "{ours}"'
     )
 
 
 def _misfits() -> Iterator[InstalledPart]:
     """Yield what does not fit to what another one asks for: first ours, then the listed ones."""
     seen = set(_LISTED)
-    for asking in ("varhandle", *_LISTED):
+    for asking in ("varhandle", *(one for name in _LISTED for one in _distributions(name))):
         for name, wanted in _requirements(asking):
             found = _version(name)
-            if (found is not None and fits(found, wanted)) or _version(asking) is None:
+            if found is not None and fits(found, wanted):
                 continue
             if asking == "varhandle" and name in seen:
                 continue  # said of it already
             told = f"{asking} needs {name} {wanted}".strip()
+            what = _LISTED[name][0] if name in _LISTED else name
             yield InstalledPart(
-                name, found or "not installed", "wrong", f'{told}: pip install "{name}{wanted}"'
+                what, found or "not installed", "wrong", f'{told}: pip install "{name}{wanted}"'
             )
 
 
@@ -136,6 +143,21 @@ def _lock() -> InstalledPart:
         "missing",
         "open models that you trust, or use Linux 5.13 or newer",
     )
+
+
+def _distributions(name: str) -> list[str]:
+    """Return which installed packages bring the module of one: a nightly has a name of its own."""
+    brings = _distributions_by_module().get(name.replace("-", "_"), [name])
+    return sorted({one for one in brings if _version(one) is not None})
+
+
+@cache
+def _distributions_by_module() -> Mapping[str, list[str]]:
+    return metadata.packages_distributions()
+
+
+def _named(package: str) -> str:
+    return f"{package} {_version(package)}"
 
 
 def _version(name: str) -> str | None:
