@@ -11,7 +11,7 @@ from json_forms import check_form
 from packaging.specifiers import SpecifierSet
 from printed_code import ran
 
-from varhandle import installation
+from varhandle import diagnose, installation
 from varhandle.cli import main
 from varhandle.installation import fits
 
@@ -140,14 +140,27 @@ def test_what_does_not_fit_is_named_once(installed, capsys):
     assert capsys.readouterr().out.startswith("it does not fit together: protobuf\n")
 
 
-def test_a_package_that_cannot_be_imported_is_a_line(monkeypatch, tmp_path, capsys):
+def test_where_something_fails_what_does_not_fit_is_a_line(
+    installed, monkeypatch, tmp_path, capsys
+):
     log = tmp_path / "log"
     log.write_text("VarHandleOp")
     monkeypatch.setitem(sys.modules, "varhandle.explanation", None)
+    with pytest.raises(ImportError):  # all fits, so it is a fault of ours
+        main(["explain", str(log)])
+    installed(protobuf="3.20")
     assert main(["explain", str(log)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("varhandle: import of varhandle.explanation")
-    assert "varhandle doctor says" in line
+    assert line.startswith("varhandle: import of varhandle.explanation halted")
+    assert line.endswith("does not fit together (protobuf): run varhandle doctor")
+
+
+def test_a_model_is_not_alone_to_blame_where_packages_do_not_fit(installed, specimen_path):
+    path = specimen_path("ordinary_op_without_builtin")
+    assert not any("doctor" in line for line in diagnose(path).other)
+    installed(protobuf="3.20")
+    first, *_ = diagnose(path).other
+    assert first.endswith("does not fit together (protobuf): run varhandle doctor")
 
 
 def test_a_python_that_does_not_fit(monkeypatch, capsys):

@@ -161,6 +161,16 @@ class Diagnosis(Rich):
         return panel_html(MEANINGS[self.verdict].tone, self._headline(), "".join(body))
 
 
+def _with_misfit(other: tuple[str, ...], proof: Proof | None) -> tuple[str, ...]:
+    """Put first what does not fit together here, where the model got no file: it may be all."""
+    if proof is None or proof.content is not None or not other:
+        return other
+    from varhandle.installation import misfit
+
+    fault = misfit()
+    return (fault, *other) if fault else other
+
+
 def _finding_text(finding: Finding) -> str:
     lines = (printable(line, None) for line in finding.fix.split("\n"))
     fix = "\n".join(f"    {line}".rstrip() for line in lines)
@@ -278,7 +288,7 @@ def diagnose(
         proof=proof,
         graph=graph,
         signature=chosen,
-        other=decision.other,
+        other=_with_misfit(decision.other, proof),
         doubt=decision.doubt,
         imports=named,
         location=location,

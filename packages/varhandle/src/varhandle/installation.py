@@ -82,6 +82,14 @@ class Installation(Rich):
         return {"ok": self.ok, "parts": [asdict(part) for part in self.parts]}
 
 
+def misfit() -> str:
+    """Say in a line what does not fit together, where something has failed; empty if all fits."""
+    wrong = dict.fromkeys(p.what for p in look_at_installation().parts if p.status == "wrong")
+    if not wrong:
+        return ""
+    return f"what is installed does not fit together ({', '.join(wrong)}): run varhandle doctor"
+
+
 def look_at_installation() -> Installation:
     """Look at Python, the packages, what they ask of each other, and the lock; never raises."""
     return Installation((_python(), *map(_package, _LISTED), *_misfits(), _lock()))
@@ -148,6 +156,7 @@ def _lock() -> InstalledPart:
 def _distributions(name: str) -> list[str]:
     """Return which installed packages bring the module of one: a nightly has a name of its own."""
     brings = _distributions_by_module().get(name.replace("-", "_"), [name])
+    brings = [one.lower().replace("_", "-") for one in brings]
     return sorted({one for one in brings if _version(one) is not None})
 
 

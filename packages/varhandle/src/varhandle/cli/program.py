@@ -62,7 +62,7 @@ def run_program(
 ) -> int:
     """Run one of the sub-commands that were registered, and return the exit code.
 
-    2 if the input cannot be used, a package not be imported, or the result not be printed; 130
+    2 if the input cannot be used, the result not be printed, or packages do not fit together; 130
     after Ctrl-C, 141 if the reader of the output left before its end, as ``head`` does.
     """
     for stream in (sys.stdout, sys.stderr):
@@ -77,10 +77,6 @@ def run_program(
     except VarhandleError as error:
         print(inert(f"{name}: {one_line(error)}"), file=sys.stderr)
         return UNFINISHED if isinstance(error, UnfinishedError) else BAD_INPUT
-    except ImportError as error:  # of what is no extra, or of a release that does not fit
-        fault = f"{one_line(error)}; varhandle doctor says what is installed and what to do"
-        print(inert(f"{name}: {fault}"), file=sys.stderr)
-        return BAD_INPUT
     except BrokenPipeError:
         _leave_the_output()
         return READER_GONE
@@ -94,6 +90,14 @@ def run_program(
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)
         return INTERRUPTED
+    except Exception as error:
+        from varhandle.installation import misfit
+
+        fault = misfit()
+        if not fault:
+            raise
+        print(inert(f"{name}: {one_line(error)}; {fault}"), file=sys.stderr)
+        return BAD_INPUT
     return result
 
 
