@@ -565,6 +565,10 @@ def test_a_lesson_runs_beside_the_page(fresh, path):
     assert printed.all_text_contents() == [o.text for o in stored if o.output_type == "stream"]
     shown = fresh.locator('[data-mime-type="text/html"]')
     expect(shown).to_have_count(sum(one.output_type == "execute_result" for one in stored))
+    cell = next(c for c in cells if c.id.startswith("predict-"))
+    asked_first = fresh.locator(".jp-CodeCell", has_text=cell.source.splitlines()[-1])
+    asked_first.get_by_role("radio").first.check()
+    expect(asked_first).to_contain_text("Noted. Run the next cell")
     # The one that may be missing is favicon.ico, which the browser asks for by itself.
     missing = [url for url in missing if not url.endswith("/favicon.ico")]
     assert [text for text in fresh.errors if "404" not in text] == missing == []

@@ -5,6 +5,8 @@ import json
 import re
 import shutil
 import zipfile
+from importlib import metadata
+from itertools import pairwise
 
 import nbformat
 import pytest
@@ -37,12 +39,14 @@ def test_a_lesson_prints_what_is_stored(path, tmp_path):
     shutil.copytree(ROOT / "docs/page/examples", tmp_path / "examples")
     lessons = tmp_path / "lessons"
     lessons.mkdir()
+    shutil.copy(path.with_name("predictions.py"), lessons)
     stored = nbformat.read(path, as_version=4)
     fresh = nbformat.read(path, as_version=4)
     NotebookClient(fresh, resources={"metadata": {"path": str(lessons)}}).execute()
     for before, now in zip(stored.cells, fresh.cells, strict=True):
-        assert said(now) == said(before), before.id
-    assert list(lessons.iterdir()) == []
+        if not before.id.startswith("predict-"):  # a control has another number each time
+            assert said(now) == said(before), before.id
+    assert {one.name for one in lessons.iterdir()} <= {"predictions.py", "__pycache__"}
 
 
 def code_of(notebook):
@@ -54,6 +58,7 @@ def test_the_solution_is_right_and_the_stub_is_not(path, tmp_path, monkeypatch, 
     (tmp_path / "lessons").mkdir()
     shutil.copytree(ROOT / "docs/page/examples", tmp_path / "examples")
     monkeypatch.chdir(tmp_path / "lessons")
+    monkeypatch.syspath_prepend(path.parent)
     notebook = nbformat.read(path, as_version=4)
     solution = next(cell.source for cell in notebook.cells if cell.id == "solution")
     names = {}
@@ -67,16 +72,34 @@ def test_the_solution_is_right_and_the_stub_is_not(path, tmp_path, monkeypatch, 
     assert stored.outputs[0].text == "Not yet.\n"
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_every_question_has_its_answer_folded(path):
-    questions = [
-        cell.source
-        for cell in nbformat.read(path, as_version=4).cells
-        if cell.cell_type == "markdown" and cell.source.startswith("**Before you run")
-    ]
-    assert len(questions) >= 3
-    for source in questions:
-        assert re.search(r"\?\n\n<details><summary>Answer</summary>\n\n\S.+\n\n</details>$", source)
+def test_every_question_is_asked_once_and_below_its_words(monkeypatch):
+    monkeypatch.syspath_prepend(page_lessons.lessons_folder())
+    from predictions import _QUESTIONS
+
+    asked = []
+    for path in NOTEBOOKS:
+        for before, cell in pairwise(nbformat.read(path, as_version=4).cells):
+            wanted = before.source.startswith("**Predict.**") and before.source.endswith("?")
+            assert wanted == cell.id.startswith("predict-")
+            if wanted:
+                assert not cell.outputs
+                asked += re.findall(r'predict\("([a-z-]+)"\)', cell.source)
+    assert asked == list(_QUESTIONS)
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_the_reason_is_told_to_whoever_has_chosen(place, monkeypatch):
+    monkeypatch.syspath_prepend(page_lessons.lessons_folder())
+    from predictions import _QUESTIONS, predict
+
+    for name, (options, why) in _QUESTIONS.items():
+        choice, told = predict(name).children
+        assert told.value == "" and choice.value is None
+        assert choice.options == tuple(sorted(options))
+        choice.index = place
+        assert choice.disabled and why in told.value
+        assert ("That is right." in told.value) == (choice.value == options[0])
+    assert len({sorted(options).index(options[0]) for options, _ in _QUESTIONS.values()}) > 1
 
 
 def test_the_page_links_to_every_lesson(lite):
@@ -107,13 +130,15 @@ def test_it_imports_the_wheels_of_the_lock_and_of_nowhere_else(lite):
     (kernel,) = told["litePluginSettings"].values()
     assert kernel["disablePyPIFallback"] is True
     assert all(url.startswith("./") for url in [kernel["pyodideUrl"], *kernel["pipliteUrls"]])
-    assert [one["name"] for one in told["federated_extensions"]] == [page_lessons._KERNEL]
+    extensions = {one["name"] for one in told["federated_extensions"]}
+    assert extensions == {page_lessons._KERNEL, page_lessons._WIDGETS}
 
 
 def test_the_tool_there_is_that_of_the_page(lite):
     folder = lite / "static/pyodide"
     listed = json.loads((folder / "pyodide-lock.json").read_text())["packages"]
-    assert set(listed) == {"micropip", "varhandle"}
+    assert set(listed) == {"ipywidgets", "micropip", "varhandle"}
+    assert listed["ipywidgets"]["version"] == metadata.version("ipywidgets")
     for one in listed.values():
         content = (folder / one["file_name"]).read_bytes()
         assert hashlib.sha256(content).hexdigest() == one["sha256"]

@@ -71,6 +71,7 @@ Apache License 2.0
 protobuf, lazy_loader, varhandle: as their own texts say
 JupyterLite with its kernel, JupyterLab (BSD 3-Clause) and what they are made of: their texts are in
 lite/build and lite/extensions; the texts of the Python packages are in the wheels of lite/pypi
+and, of ipywidgets, of lite/static/pyodide
 """
 
 

@@ -3,7 +3,8 @@
 ``docs/page/lessons/`` holds the notebooks. JupyterLite is the one installed here, held to
 ``requirements/site.lock``. Its kernel is fetched for the build alone, held to ``kernel.lock``:
 where it is installed, JupyterLab loads its extension and fails. What Python imports there comes
-from PyPI, held to ``wheels.lock``, and the tool itself is the page's archive, as a wheel.
+from PyPI, held to ``wheels.lock``; the tool itself is the page's archive, as a wheel, and
+ipywidgets that of ``requirements/lab.lock``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from importlib.metadata import version
+from importlib.metadata import files, version
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ LOCK = "wheels.lock"
 KERNEL_LOCK = "kernel.lock"
 _KERNEL = "@jupyterlite/pyodide-kernel-extension"
 _PYODIDE = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip")
+_WIDGETS = "@jupyter-widgets/jupyterlab-manager"
+_PREDICTIONS = "predictions.py"
 _PYTHON = "3.14"
 """The Python of pyodide, for which the wheels are chosen."""
 
@@ -64,6 +67,7 @@ def _copy_contents(page: Path, folder: Path) -> None:
     shutil.copytree(page / "examples", folder / "examples")
     lessons = folder / "lessons"
     lessons.mkdir()
+    shutil.copyfile(lessons_folder() / _PREDICTIONS, lessons / _PREDICTIONS)
     for path in sorted(lessons_folder().glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
         for cell in notebook.cells:
@@ -99,23 +103,35 @@ def _copy_pyodide(page: Path, folder: Path, wheels: Path) -> None:
     (fetched,) = wheels.glob("micropip-*.whl")
     micropip = fetched.rename(folder / fetched.name)
     tool = folder / f"varhandle-{version('varhandle')}-py3-none-any.whl"
-    _write_wheel(page / "python.zip", tool)
+    with zipfile.ZipFile(page / "python.zip") as source:
+        _write_wheel({info.filename: source.read(info) for info in source.infolist()}, tool)
+    widgets = folder / f"ipywidgets-{version('ipywidgets')}-py3-none-any.whl"
+    _write_wheel(_python_files("ipywidgets"), widgets)
     listed = json.loads((page / "pyodide" / "pyodide-lock.json").read_text("utf-8"))
-    packages = {path.name.split("-")[0]: _package(path) for path in (micropip, tool)}
+    packages = {path.name.split("-")[0]: _package(path) for path in (micropip, tool, widgets)}
     text = json.dumps({"info": listed["info"], "packages": packages})
     (folder / "pyodide-lock.json").write_text(text, "utf-8")
 
 
-def _write_wheel(archive: Path, wheel: Path) -> None:
-    """Make a wheel of the page's Python files, which need nothing else."""
+def _python_files(package: str) -> dict[str, bytes]:
+    """Return the modules of an installed package, without its tests."""
+    found = [
+        one for one in files(package) or () if one.suffix == ".py" and "tests" not in one.parts
+    ]
+    return {one.as_posix(): Path(str(one.locate())).read_bytes() for one in found}
+
+
+def _write_wheel(written: dict[str, bytes], wheel: Path) -> None:
+    """Make a wheel of Python files that need nothing that is not loaded with them."""
     name, number, *_ = wheel.name.split("-")
     told = {
         "METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {number}\n",
         "WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
-    with zipfile.ZipFile(archive) as source, zipfile.ZipFile(wheel, "w") as target:
-        written = {info.filename: source.read(info) for info in source.infolist()}
-        written |= {f"{name}-{number}.dist-info/{one}": text.encode() for one, text in told.items()}
+    with zipfile.ZipFile(wheel, "w") as target:
+        written = written | {
+            f"{name}-{number}.dist-info/{one}": text.encode() for one, text in told.items()
+        }
         lines = "".join(
             f"{path},{_digest(content)},{len(content)}\n" for path, content in written.items()
         )
@@ -151,18 +167,28 @@ def _write_settings(source: Path, kernel: Path, folder: Path) -> None:
     build = {
         "apps": ["notebooks", "tree"],
         "contents": ["contents"],
-        "federated_extensions": [str(extension)],
+        "federated_extensions": [str(extension), str(_installed_extension(_WIDGETS))],
         "ignore_sys_prefix": ["federated_extensions"],
         "no_sourcemaps": True,
         "output_dir": str(folder.resolve()),
     }
-    options = {"disablePyPIFallback": True, "loadPyodideOptions": {"packages": ["varhandle"]}}
+    options = {
+        "disablePyPIFallback": True,
+        "loadPyodideOptions": {"packages": ["varhandle", "ipywidgets"]},
+    }
     page = {"litePluginSettings": {f"{_KERNEL}:kernel": options}}
     for name, settings in (
         ("jupyter_lite_config.json", {"LiteBuildConfig": build}),
         ("jupyter-lite.json", {"jupyter-lite-schema-version": 0, "jupyter-config-data": page}),
     ):
         (source / name).write_text(json.dumps(settings), "utf-8")
+
+
+def _installed_extension(name: str) -> Path:
+    found = Path(sys.prefix) / "share" / "jupyter" / "labextensions" / name
+    if not found.is_dir():
+        raise LessonsError(f"there is no {found}: install requirements/lab.lock")
+    return found
 
 
 def _run(command: list[str], folder: Path, whose: str, **environment: str) -> None:
