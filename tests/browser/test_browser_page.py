@@ -581,3 +581,8 @@ def test_a_lesson_runs_beside_the_page(fresh, path):
         "(() => { const box = document.querySelector('.jp-MarkdownOutput').getBoundingClientRect();"
         " return box.left >= 0 && box.width > 300 && box.right <= innerWidth; })()",
     )
+    asked_first.scroll_into_view_if_needed()
+    labels = asked_first.locator("label:has(input)").all()
+    assert len(labels) == 3
+    for label in labels:  # an option that wraps has room below it
+        assert label.evaluate("label => label.scrollHeight <= label.clientHeight")

@@ -61,6 +61,12 @@ _QUESTIONS = {
     ),
 }
 
+# ipywidgets gives each option the height of one line: on a phone, options that wrap would overlap.
+_STYLE = """<style>
+.predict .widget-radio-box label {display: flex; height: auto; line-height: 1.5;}
+.predict .widget-radio-box input {order: -1; flex: none; height: 1.5em;}
+</style>"""
+
 
 def predict(name):
     """Ask a question."""
@@ -74,9 +80,9 @@ def predict(name):
         choice.disabled = True
         noted = "That is right." if choice.value == options[0] else "It is otherwise."
         told.value = (
-            "<p>Noted. Run the next cell, then look here.</p>"
-            f"<details><summary>Was it right?</summary><p>{noted} {why}</p></details>"
+            '<div role="status">Noted. Run the next cell, then look here.</div>'
+            f"<details><summary>Was it right?</summary>{noted} {why}</details>"
         )
 
     choice.observe(answer, "value")
-    return ipywidgets.VBox([choice, told])
+    return ipywidgets.VBox([choice, told, ipywidgets.HTML(_STYLE)]).add_class("predict")
