@@ -1,11 +1,13 @@
 """A model that draws random numbers: seen by its ops, and drawn by builtins."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import zoo
 from family_checks import case_test, finding_of, ids, log_test, refused, run, severe
 
-from varhandle import explain
+from varhandle import diagnose, explain
 from varhandle.conversion.converter import convert
 from varhandle.evaluate.session import Session
 from varhandle.families.catalog import family, find
@@ -43,6 +45,15 @@ def drawing(*nodes, function="f"):
     if function == "main graph":
         functions = (Function("main graph", made),)
     return Graph("m", "saved_model", functions, (), (Signature("s", function, (), ()),))
+
+
+@pytest.mark.parametrize("code", [(), ("PyFunc calls Python code: node a of f",)])
+def test_the_command_says_what_loading_the_model_takes(code):
+    """Whether or not this diagnosis was allowed to run what the model brings along."""
+    graph = replace(drawing(("a", "RandomGamma", "x")), embedded_code=code)
+    (found,) = diagnose(graph, static=True).findings
+    command = "# varhandle cure m model.tflite --signature s"
+    assert found.fix.splitlines()[-1] == command + " --trust" * bool(code)
 
 
 @pytest.mark.parametrize(
