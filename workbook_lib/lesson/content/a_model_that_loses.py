@@ -59,7 +59,8 @@ QUIZ = (
             "A new training.": "The weights stay as they are, and the converter writes them as "
             "floats.",
             "The accuracy of the other layers.": "Their integers stay as they were.",
-            "Bytes.": "A float has four bytes, and an int8 one.",
+            "Bytes.": "A float has four bytes, and an int8 one. A call may take longer as well: "
+            "see the last bars of the plot.",
         },
         "Bytes.",
     ),

@@ -13,7 +13,7 @@ PREDICTIONS = (
             (2049, 2048): "2049, and 2048 with the flag",
             (2048, 2048): "2048 both times: the weights are float16",
         },
-        why="The runtime decides in what it computes. By default XNNPACK computes in float32, and "
+        why="The runtime decides on the type. By default XNNPACK computes in float32, and "
         "with the flag in float16, though the file and its DEQUANTIZE op are the same.",
         key_of=tuple,
         debrief="Many read the op list as a program and choose 2049 twice. Ask who reads that list "
