@@ -86,6 +86,7 @@ FAMILY = Family(
         Pattern("qat-layer", "You can quantize this layer by passing a `tfmot."),
         Pattern("io-type", "input type is incompatible with", after=r"\w{1,20}quantizedmodels"),
         Pattern("hybrid", "Hybrid models are not supported on TFLite Micro"),
+        Pattern("hybrid", "with filter type :", r"inputtype:float32$", after="int8notsupported"),
     ),
     log_meanings={
         "no-integer-op": Meaning(

@@ -9,7 +9,7 @@ from varhandle.display import join_names
 from varhandle.facts.targets import find_target
 from varhandle.families.base import Family
 from varhandle.families.dynamic_shape import FAMILY as DYNAMIC_SHAPE
-from varhandle.families.log_index import LogDiagnosis, MatchIndex, is_random, role
+from varhandle.families.log_index import LogDiagnosis, MatchIndex, Meaning, is_random, role
 from varhandle.families.log_patterns import Match, Pattern
 
 _NARROW = {
@@ -77,7 +77,8 @@ def has_builtin(op: str) -> bool:
 
 
 def _of_loop(op: str) -> bool:
-    return op.lower().startswith(("tensorlist", "tensorarray", "while"))
+    parts = ("tensorlist", "tensorarray", "while", "enter", "exit", "loopcond", "nextiteration")
+    return op.lower().startswith(parts)
 
 
 def _listed(line: Match) -> list[str]:
@@ -96,6 +97,10 @@ def _is_open(types: str) -> bool:
     return re.search(r"(?:^|<)[\d?]+x(?:\d+x)*\?", types.lower()) is not None
 
 
+_OF_PYTORCH = (
+    "Write the module with other ops of PyTorch: a Fourier transform, for one, is a product with"
+    " cosines and sines. No variable is at fault."
+)
 _OTHERWISE = (
     "That is no matter of variables: write it with other ops, or leave it to the program around the"
     " model."
@@ -130,7 +135,13 @@ FAMILY = Family(
             " plain Android build do not run it.",
         ),
     ),
+    log_meanings={
+        "no-lowering": Meaning(
+            185, "{name:An op} of PyTorch: LiteRT Torch has no lowering for it.", _OF_PYTORCH
+        )
+    },
     log_patterns=(
+        Pattern("no-lowering", "Lowering not found:", after=r"(?P<name>aten\.\w{1,60})"),
         Pattern("unsupported-ops", "TF Select ops:", after=_ANY_CASE),
         Pattern("unsupported-ops", "select-tf-ops flag):", after=_ANY_CASE),
         Pattern("custom-ops", "-emit-custom-ops flag):", after=_ANY_CASE),

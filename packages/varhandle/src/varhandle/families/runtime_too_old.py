@@ -64,8 +64,9 @@ def _in_file(reading: Reading) -> Iterator[Finding]:
 
 
 _OTHER_OP = (
-    "Bring the runtime up to date, or convert with the release of TensorFlow that it was made with."
-    " No variable is at fault.\n\n"
+    "Bring the runtime up to date (on Android, com.google.ai.edge.litert:litert in the place of"
+    " org.tensorflow:tensorflow-lite), or convert with the release of TensorFlow that it was made"
+    " with. No variable is at fault.\n\n"
     "pip install --upgrade ai-edge-litert"
 )
 
@@ -122,8 +123,9 @@ FAMILY = Family(
     what="The file converts, and another runtime does not know its ops or its tensor type.",
     cause="VAR_HANDLE, READ_VARIABLE and ASSIGN_VARIABLE came with TensorFlow 2.6.",
     fix=(
-        "Bring the runtime up to date, or take the variables out of the file, so that any runtime"
-        " can carry the state.\n\n"
+        "Bring the runtime up to date (on Android, com.google.ai.edge.litert:litert in the place of"
+        " org.tensorflow:tensorflow-lite), or take the variables out of the file, so that any"
+        " runtime can carry the state.\n\n"
         "pip install --upgrade ai-edge-litert\n"
         "varhandle lift model.tflite lifted.tflite"
     ),

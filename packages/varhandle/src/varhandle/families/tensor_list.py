@@ -118,6 +118,11 @@ FAMILY = Family(
         ),
         Pattern(
             "tensor-list-op",
+            "Converting unsupported operation:",
+            after=r"(?P<op>tensorarray(?:v\d)?)",
+        ),
+        Pattern(
+            "tensor-list-op",
             "Flex ops:",
             after=r".{0,300}?(?P<op>flextensorlist(?:reserve|fromtensor|setitem|getitem|stack))",
         ),

@@ -36,6 +36,8 @@ test_it_shows_in_a_log = log_test(
         "ValueError: The inference_input_type and inference_output_type must be tf.float32.",
         "The kTfLiteInt16 input type is incompatible with kTfLiteInt8 quantized models.",
         "Hybrid models are not supported on TFLite Micro.",
+        "Input type: FLOAT32 with filter type : INT8 not supported.\nNode FULLY_CONNECTED (number"
+        " 5f) failed to prepare with status 1",
         "Unsupported input type INT8 for input tensor 0 of type FLOAT32.",
         "Unsupported output type UINT8 for output tensor 'Identity' of type FLOAT32.",
         "Edge TPU Compiler version 16.0.384591198\nInvalid model: m.tflite\nModel not quantized",

@@ -20,6 +20,7 @@ test_it_shows_in_a_log = log_test(
         "error: failed to legalize operation 'tfl.pow' that was explicitly marked illegal\n"
         "error: failed to legalize operation 'tf.Erf' that was explicitly marked illegal",
         "TF Select ops: Betainc, Pow",
+        "RuntimeError: Lowering not found: aten.grid_sampler_2d.default",
         "Some ops in the model are custom ops, See instructions to implement custom ops:"
         " https://www.tensorflow.org/lite/guide/ops_custom\nCustom ops: Betainc",
         "error: Ops that can be supported by the flex runtime (enabled via setting the"

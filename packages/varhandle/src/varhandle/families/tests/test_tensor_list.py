@@ -24,6 +24,9 @@ test_it_shows_in_a_log = log_test(
         "error: 'tf.TensorListReserve' op requires element_shape to be static during TF Lite"
         " transformation pass",
         "error: Lowering tensor list ops is failed. Please consider using Select TF ops",
+        "I tensorflow/lite/toco/import_tensorflow.cc:659] Converting unsupported operation:"
+        " TensorArrayV3\nConverting unsupported operation: Enter\nConverting unsupported operation:"
+        " Exit",
         "Here is a list of operators for which you will need custom implementations:"
         " TensorListFromTensor, TensorListReserve, TensorListStack, While.",
         "ERROR: Select TensorFlow op(s), included in the given model, is(are) not supported by this"

@@ -67,7 +67,11 @@ def test_the_message_that_the_workbook_is_named_for():
 
 @pytest.mark.parametrize(
     ("written", "dtype"),
-    [("f16", "float16"), ("bf16", "bfloat16"), ("ui32", "uint32"), ("!tf_type.string", "string")],
+    [
+        *(("f16", "float16"), ("bf16", "bfloat16"), ("ui32", "uint32"), ("i16", "int16")),
+        *(("i4", "int4"), ("ui4", "uint4"), ("i2", "int2"), ("ui64", "uint64"), ("ui16", "uint16")),
+        *(("f8E5M2", "float8_e5m2"), ("f4E2M1FN", "float4_e2m1fn"), ("!tf_type.string", "string")),
+    ],
 )
 def test_a_dtype_in_the_compilers_spelling(written, dtype):
     log = refused("VarHandleOp", "ReadVariableOp") + (
@@ -76,7 +80,7 @@ def test_a_dtype_in_the_compilers_spelling(written, dtype):
     )
     (match,) = explain(log).matches
     assert match.id == "unsupported-variable-dtype"
-    assert dtype in match.message
+    assert f" {dtype}," in match.message
 
 
 def test_an_update_and_a_dtype_at_once():
