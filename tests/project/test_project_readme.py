@@ -52,3 +52,13 @@ def test_make_pictures_takes_them_all():
     sources = "".join(path.read_text() for path in (ROOT / "tests" / "browser").glob("test_*.py"))
     for _, name in PICTURES:
         assert f'"{Path(name).stem}' in sources, name
+
+
+def test_every_lesson_that_a_page_names_by_its_number_is_there():
+    lessons = {path.name[:2] for path in (ROOT / "notebooks").glob("[0-9]*.ipynb")}
+    for folder in (".", "docs", "benchmarks", "data", "packages/*"):
+        for page in ROOT.glob(f"{folder}/*.md"):
+            text = page.read_text(encoding="utf-8")
+            named = re.findall(r"\b(?:lessons?|notebooks?) (\d\d(?:(?:, | and )\d\d)*)", text, re.I)
+            numbers = {number for some in named for number in re.findall(r"\d\d", some)}
+            assert numbers <= lessons, page
