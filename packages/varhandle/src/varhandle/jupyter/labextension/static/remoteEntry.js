@@ -419,8 +419,9 @@
           open: (verb, path) => {
             const id = `varhandle-${verb}:${path}`;
             const open = ["main", "down"].flatMap(area => [...app.shell.widgets(area)]);
-            if (!open.some(widget => widget.id === id)) {
-              const panel = new Panel(tool, verb, path);
+            let panel = open.find(widget => widget.id === id);
+            if (!panel) {
+              panel = new Panel(tool, verb, path);
               app.shell.add(panel, "main");
               if (!panel.isAttached) {
                 panel.addClass("varhandle-below"); // Notebook 7: its main area holds one thing
@@ -428,6 +429,9 @@
               }
             }
             app.shell.activateById(id);
+            if (panel.hasClass("varhandle-below")) {
+              panel.parent.parent.currentWidget = panel; // Notebook 7 leaves it behind the last one
+            }
           },
           refresh: () => void browsers.tracker.currentWidget?.model.refresh(),
           arraysBeside: async path => {
