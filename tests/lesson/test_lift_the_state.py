@@ -84,13 +84,18 @@ def test_wrong_readings(outcome, changes, told):
     "changes",
     [
         {"after": "state = outputs[name]"},
-        {"after": "state = state.update(outputs)"},
         {"after": "state = {'memory': outputs['memory'], 'count': outputs['count']}"},
         {"given": "state['memory']"},
     ],
 )
 def test_a_reading_that_raises(outcome, changes):
     assert outcome("lift_the_state/read-image", reading(**changes)).status == "raised"
+
+
+def test_a_state_of_nothing_is_said_of_the_runner_that_the_learner_has(outcome):
+    source = reading(after="state = state.update(outputs)")
+    told = "TypeError: runner argument after ** must be a mapping"
+    assert_says(outcome("lift_the_state/read-image", source), told, "raised")
 
 
 def test_a_runner_takes_its_inputs_by_name(outcome):
