@@ -7,7 +7,7 @@ import pytest
 import zoo
 from stateful_modules import runners
 
-from varhandle import cure, diagnose
+from varhandle import cure, diagnose, read_graph
 from varhandle.cli import main
 from varhandle.evaluate import proof
 from varhandle.evaluate.example_inputs import ExampleCalls
@@ -46,6 +46,17 @@ def test_answers_that_do_not_move_prove_nothing(tf, tmp_path, compute, told):
     assert found.verdict == ("unproved" if told else "convertible")
     assert told in found.doubt
     assert found.proof.passed
+
+
+@pytest.mark.parametrize(("value", "verdict"), [(1.0, "convertible"), (np.nan, "unproved")])
+def test_one_call_of_the_users_is_enough_unless_its_answer_is_no_number(
+    tf, tmp_path, value, verdict
+):
+    path = zoo.save_step(tf, tmp_path, {}, lambda m, x: {"y": x + 1.0})
+    (given,) = read_graph(path).signatures[0].inputs
+    found = diagnose(path, inputs={given.name: np.full([2, *given.shape], value, "float32")})
+    assert found.verdict == verdict
+    assert ("2 calls of yours" in found.doubt) == (verdict == "unproved")
 
 
 def test_without_inputs_and_state_there_is_one_answer(tf, tmp_path):

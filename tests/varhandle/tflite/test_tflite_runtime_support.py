@@ -65,6 +65,8 @@ def test_a_custom_op_that_every_interpreter_has_is_no_reason(doubled, op):
     assert any("custom" in line for line in missing_kernels(graph, content)) == unknown
     assert any(op in line for line in unwritten(graph)) == unknown
     assert any("no kernel for it" in line for line in refusals(graph, "builtin-only"))
+    of_a_detector = op == "TFLite_Detection_PostProcess"
+    assert any("no kernel for it" in line for line in refusals(graph, "micro")) != of_a_detector
 
 
 def test_micro_has_the_end_of_a_detector(specimen_path):

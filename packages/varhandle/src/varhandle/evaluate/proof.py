@@ -323,12 +323,19 @@ def _immobile(graph: Graph, asked: Sequence[Asked], parity: Parity, recipe: str 
     for one in still:
         if not one.signature.inputs:
             return f"{_subject([one])} takes no inputs, and gives the same answer to every call"
-        if one.origin != "given" or not all(_same_call(one.calls[0], call) for call in one.calls):
+        told_apart = any(not _same_call(one.calls[0], call) for call in one.calls)
+        if one.origin != "given" or told_apart or not any(map(_has_numbers, one.answers)):
             return (
                 f"{_subject([one])} gives the same answer to every call, so that comparing proves "
                 f"nothing ({one.basis}): {_BRING}, to which it gives different ones"
             )
     return ""
+
+
+def _has_numbers(answer: Mapping[str, Any]) -> bool:
+    """Tell whether something of an answer is neither NaN nor infinite, as nothing is of NaN."""
+    values = map(np.asarray, answer.values())
+    return any(value.dtype.kind not in "fc" or np.isfinite(value).any() for value in values)
 
 
 def _subject(asked: Sequence[Asked]) -> str:
