@@ -9,6 +9,7 @@ from stateful_modules import runners
 
 from varhandle import cure, diagnose, read_graph
 from varhandle.cli import main
+from varhandle.conversion.converter import convert
 from varhandle.evaluate import proof
 from varhandle.evaluate.example_inputs import ExampleCalls
 from varhandle.evaluate.parity import DELEGATES, PLAIN, Parity, Run, compare_run
@@ -16,6 +17,7 @@ from varhandle.evaluate.session import Session
 from varhandle.evaluate.stateful_parity import tells_apart
 from varhandle.formats.keras_reader import TRAINING_BY_DEFAULT
 from varhandle.repair.plan import plan_repair
+from varhandle.repair.refusal import NoCureError
 from varhandle.sandbox import Record
 
 
@@ -260,6 +262,90 @@ def test_every_signature_of_a_tflite_file_is_run(tf, tmp_path):
 
 
 # Calls that are refused.
+
+
+def test_a_cure_keeps_every_signature_of_a_tflite_file_and_compares_it(tf, tmp_path):
+    module = tf.Module()
+    module.sum = tf.Variable(tf.zeros([4]), name="sum")
+    functions = {
+        "double": tf.function(lambda x: {"y": x * 2.0}, input_signature=[spec(tf, 4)]),
+        "step": tf.function(
+            lambda x: {"y": module.sum.assign_add(x)}, input_signature=[spec(tf, 4)]
+        ),
+    }
+    module.functions = list(functions.values())
+    saved = zoo.save(tf, tmp_path / "saved", module, **functions)
+    (tmp_path / "m.tflite").write_bytes(convert(saved).content)
+    for options in ({}, {"signature": "double"}):
+        made = cure(tmp_path / "m.tflite", **options)
+        assert made.content == (tmp_path / "m.tflite").read_bytes()
+        assert "signatures double, step," in first_line(made)
+        assert "Not in the file" not in made.text()
+
+
+def test_a_frozen_graph_that_may_draw_is_written_and_unproved(tf, tmp_path, capsys):
+    """Dropout of TensorFlow 1, which a placeholder with a default switches on."""
+    v1 = tf.compat.v1
+    with tf.Graph().as_default() as graph:
+        x = v1.placeholder(tf.float32, [1, 8], "x")
+        training = v1.placeholder_with_default(False, [], "is_training")
+        y = tf.cond(training, lambda: tf.nn.dropout(x, 0.5), lambda: x)
+        tf.nn.softmax(y, name="probabilities")
+    (tmp_path / "m.pb").write_bytes(graph.as_graph_def().SerializeToString())
+    assert main(["cure", str(tmp_path / "m.pb"), str(tmp_path / "m.tflite")]) == 3
+    assert "unproved: The model draws random numbers" in capsys.readouterr().out
+    assert (tmp_path / "m.tflite").exists()
+
+
+def test_inputs_whose_names_are_no_names_of_python(tf, tmp_path):
+    module = tf.Module()
+    module.step = tf.function(lambda a, b: {"y": a - b})
+    traced = module.step.get_concrete_function(spec(tf, 4, name="2nd"), spec(tf, 4, name="input-1"))
+    path = zoo.save(tf, tmp_path, module, serving_default=traced)
+    made = cure(path)
+    assert made.parity.passed
+    assert not made.doubt
+    x = np.arange(8, dtype=np.float32).reshape(2, 4)
+    answer = Session(made.content)({"2nd": x[0], "input-1": x[1]})
+    np.testing.assert_array_equal(answer["y"], x[0] - x[1])
+
+
+# What has no builtin.
+
+
+def test_a_keras_model_in_float64_is_carried_in_float32(tf, tmp_path):
+    keras = tf.keras
+    x, dense = keras.Input((6,), dtype="float64"), keras.layers.Dense(3, dtype="float64")
+    model = keras.Model(x, dense(x))
+    model.save(tmp_path / "m.keras")
+    diagnosis = diagnose(tmp_path / "m.keras")
+    assert diagnosis.verdict == "blocked"
+    assert "calculates in float64" in diagnosis.other[0]
+    made = cure(diagnosis)
+    assert "float32-policy" in made.plan.steps
+    x = np.linspace(-1, 1, 6)[None]
+    answer = Session(made.content)(x.astype("float32"))
+    np.testing.assert_allclose(*answer.values(), model(x), rtol=1e-5)
+
+
+def test_what_has_no_builtin_is_not_told_to_close_its_sizes(tf, tmp_path):
+    module = tf.Module()
+    module.w = tf.Variable(np.eye(4))
+    of_float64 = lambda x: {"y": x @ module.w}  # noqa: E731
+    words = lambda x: {"y": tf.strings.lower(x)}  # noqa: E731
+    for name, function, inputs, told in (
+        ("double", of_float64, spec(tf, None, 4, dtype="float64"), "float32"),
+        ("words", words, spec(tf, None, dtype="string"), "no builtin op"),
+    ):
+        module.step = tf.function(function, input_signature=[inputs])
+        path = zoo.save(tf, tmp_path / name, module, serving_default=module.step)
+        diagnosis = diagnose(path)
+        assert told in diagnosis.other[0]
+        assert "sizes are open" not in diagnosis.other[0]
+        with pytest.raises(NoCureError) as refused:
+            cure(diagnosis)
+        assert diagnosis.other[0] in refused.value.text()
+        assert "model.export" not in refused.value.text()
 
 
 def test_a_cache_that_is_full_ends_the_comparison_and_is_named(tf, tmp_path):

@@ -1,10 +1,12 @@
 """Models in text, in a MetaGraph, in an archive; and what is no model that can be read."""
 
+import gzip
 import os
 import shlex
 import shutil
 import stat
 import subprocess
+import sys
 import warnings
 import zipfile
 from pathlib import Path
@@ -272,6 +274,9 @@ def test_a_packed_saved_model_says_how_to_unpack_it(saved_models, tmp_path, monk
     assert read_graph("unpacked").variables == read_graph(saved_models["counter"]).variables
 
 
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+
+
 @pytest.mark.parametrize(
     ("name", "content", "fault"),
     [
@@ -283,6 +288,15 @@ def test_a_packed_saved_model_says_how_to_unpack_it(saved_models, tmp_path, monk
         ("model.json", b'{"modelTopology": {"node": []}, "weightsManifest": []}', "TensorFlow.js"),
         ("model.json", b'{"class_name": "Sequential", "config": {}}', "model_from_json"),
         ("model.json", b'{"modelTopology": {"class_name": "Model"}}', "tfjs"),
+        ("m.gguf", b"GGUF\x03\0\0\0", "litert_torch"),
+        ("m.safetensors", b'\x42\0\0\0\0\0\0\0{"w": {}}', "litert_torch"),
+        ("m.litertlm", b"LITERTLM\x01\0\0\0", "litert-lm-peek"),
+        ("m.tflite", POINTER, "git lfs pull"),
+        ("m.keras", POINTER, "git lfs pull"),
+        ("m.pb", POINTER, "git lfs pull"),
+        ("saved_model.pb", POINTER, "git lfs pull"),
+        ("m.tflite.gz", gzip.compress(b"TFL3", mtime=0), "gunzip -k"),
+        ("m.gz", b"\x1f\x8b\x08cut short", "gunzip -k"),
         ("labels.json", b'{"a": 1}', "GraphDef"),
         ("list.json", b"[1, 2]", "GraphDef"),
     ],
@@ -291,6 +305,37 @@ def test_a_file_of_another_tool_says_what_to_do(tmp_path, name, content, fault):
     path = tmp_path / name
     path.write_bytes(content + b"\n" * 20)
     assert fault in fault_of(path)
+
+
+def test_a_packed_file_says_how_to_unpack_it(counting_file, tmp_path):
+    packed = tmp_path / "m.tflite.gz"
+    packed.write_bytes(gzip.compress(counting_file))
+    command = piece(fault_of(packed), "gunzip")
+    subprocess.run(command, shell=True, check=True)
+    ran(command)
+    assert read_graph(tmp_path / "m.tflite").format == "tflite"
+
+
+def test_a_folder_says_which_model_lies_in_it(saved_models, tmp_path):
+    assert fault_of(tmp_path).endswith("in this folder")
+    (tmp_path / "notes.txt").touch()
+    assert fault_of(tmp_path).endswith("in this folder")
+    (tmp_path / "net.tflite").touch()
+    assert fault_of(tmp_path).endswith(f"there is {tmp_path}/net.tflite: give that")
+    shutil.copytree(saved_models["counter"], tmp_path / "1")
+    assert fault_of(tmp_path).endswith(f"there is one in {tmp_path}/1: give that")
+    inside = tmp_path / "1" / "variables" / "variables.index"
+    assert fault_of(inside).endswith(f"a part of a SavedModel: give the folder {tmp_path}/1")
+
+
+def test_an_unpacked_keras_file_says_how_to_pack_it(keras, tmp_path):
+    keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(tmp_path / "m.keras")
+    folder = tmp_path / "unpacked"
+    shutil.unpack_archive(tmp_path / "m.keras", folder, "zip")
+    command = piece(fault_of(folder), "python -m zipfile")
+    subprocess.run(command.replace("python", sys.executable, 1), shell=True, check=True)
+    ran(command)
+    assert len(read_graph(f"{folder}.keras").variables) == 2
 
 
 def test_archives_of_other_tools(tmp_path):

@@ -393,6 +393,51 @@ def test_an_asset_of_the_model_is_read_as_all_do(effects, tmp_path, name, op):
     assert line.startswith(f"{op} opens files")
 
 
+def test_the_assets_of_tensorflow_1_are_in_a_collection(effects, tmp_path):
+    """TensorFlow reads the collection where there is no list, and messages of its type alone."""
+    from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
+
+    message = saved_model_pb2.SavedModel()
+    message.ParseFromString((effects / "table" / "saved_model.pb").read_bytes())
+    (graph,) = message.meta_graphs
+    asset = meta_graph_pb2.AssetFileDef()
+    asset.CopyFrom(graph.asset_file_def[0])
+    packed = graph.collection_def["saved_model_assets"].any_list.value.add()
+    packed.Pack(asset)
+
+    def saved():
+        (tmp_path / "saved_model.pb").write_bytes(message.SerializeToString())
+        return read_graph(tmp_path)
+
+    graph.asset_file_def[0].tensor_info.name = "none:0"
+    assert saved().embedded_code  # which is not passed by the list
+    del graph.asset_file_def[:]
+    assert saved().embedded_code == ()
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text" / "saved_model.pbtxt").write_text(str(message))
+    assert read_graph(tmp_path / "text").embedded_code == ()
+    packed.type_url = "type.googleapis.com/tensorflow.TensorInfo"
+    assert saved().embedded_code
+    asset.filename = "../words.txt"
+    packed.Pack(asset)
+    with pytest.raises(ModelFileError, match="climbs out"):
+        saved()
+    packed.value = b"\x0a\xff"
+    with pytest.raises(ModelFileError, match="list of assets is damaged"):
+        saved()
+
+
+def test_the_next_element_of_an_iterator_is_nothing_without_one(tf, tmp_path):
+    """The function that adapts a layer of Keras 2 takes one, and lies in every such SavedModel."""
+    module = tf.Module()
+    spec = tf.data.IteratorSpec(tf.TensorSpec([2]))
+    module.adapt = tf.function(lambda one: next(one) + 1, input_signature=[spec])
+    module.step = tf.function(lambda x: x + 1, input_signature=[tf.TensorSpec([2])])
+    tf.saved_model.save(module, str(tmp_path), signatures=module.step)
+    assert read_graph(tmp_path).op_counts()["IteratorGetNext"] == 1
+    assert read_graph(tmp_path).embedded_code == ()
+
+
 def test_a_restore_from_another_place_is_not_the_savers(saved_models, tmp_path):
     """The saver is told where the model is; a path of its own would be somebody else's file."""
     from tensorflow.core.protobuf import saved_model_pb2

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import zipfile
 from types import SimpleNamespace
 
 import h5py
@@ -137,6 +138,69 @@ def test_calls_of_a_functional_model(keras, tmp_path):
             layer["inbound_nodes"] = calls.get(layer["name"], [])
 
     _alike(model, _as_keras_2(tmp_path / "m.h5", change), _noise(1, 4, 3))
+
+
+def _archive_of_keras_2(path):
+    """Write the config of a ``.keras`` file anew, as Keras 2.13 to 2.15 did."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(members["config.json"])
+    for value, _ in list(objects_of(config)):
+        settings = value.get("config")
+        if not isinstance(settings, dict):
+            continue
+        if "batch_shape" in settings:
+            settings["batch_input_shape"] = settings.pop("batch_shape")
+        name = value.get("class_name")
+        if name == "Functional":
+            value["module"] = "keras.src.engine.functional"
+            for side in ("input_layers", "output_layers"):
+                settings[side] = [settings[side]]  # of one tensor
+            before = None
+            for layer in settings["layers"]:
+                layer["inbound_nodes"] = [[[before, 0, 0, {}]]] if before else []
+                before = layer["config"]["name"]
+        if name == "BatchNormalization":
+            settings["axis"] = [3]
+        if name == "MultiHeadAttention":
+            value["build_config"] = {"input_shape": [1, 4, 3]}
+        if name in {"Conv2D", "Dense"}:
+            settings["batch_input_shape"] = [1, 4, 4, 3]
+    members["config.json"] = json.dumps(config).encode()
+    members["metadata.json"] = json.dumps({"keras_version": "2.15.0"}).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+def test_an_archive_of_keras_2_with_a_model_in_a_model(keras, tmp_path):
+    """As Teachable Machine and transfer learning make them."""
+    layers = keras.layers
+    x = keras.Input((4, 4, 3), batch_size=1)
+    y = layers.BatchNormalization()(layers.Conv2D(4, 3)(x))
+    pooled = keras.Sequential([keras.Model(x, y), layers.GlobalAveragePooling2D()])
+    head = keras.Sequential([keras.Input((4,), batch_size=1), layers.Dense(2)])
+    model = keras.Sequential([keras.Input((4, 4, 3), batch_size=1), pooled, head])
+    model.save(tmp_path / "m.keras")
+    _alike(model, _archive_of_keras_2(tmp_path / "m.keras"), _noise(1, 4, 4, 3))
+
+
+def test_the_shape_of_attention_in_an_archive_of_keras_2(keras, tmp_path):
+    x = keras.Input((4, 3), batch_size=1, name="x")
+    model = keras.Model(x, keras.layers.MultiHeadAttention(1, 2)(x, x))
+    model.save(tmp_path / "m.keras")
+    path = _archive_of_keras_2(tmp_path / "m.keras")
+    with zipfile.ZipFile(path) as archive:
+        config = json.loads(archive.read("config.json"))
+    (node,) = config["config"]["layers"][1]["inbound_nodes"]
+    node[0][3] = {"value": ["x", 0, 0]}
+    copy = tmp_path / "copy.keras"
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(copy, "w") as other:
+        for name in archive.namelist():
+            text = json.dumps(config) if name == "config.json" else archive.read(name)
+            other.writestr(name, text)
+    _alike(model, copy, _noise(1, 4, 3))
 
 
 @pytest.mark.parametrize("name", ["Policy", "PolicyV1"])

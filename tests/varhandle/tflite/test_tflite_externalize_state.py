@@ -1,10 +1,14 @@
 """Lifted state: answers equal to the stateful file's and to TensorFlow's, step by step."""
 
+import io
+import zipfile
+
 import numpy as np
 import pytest
 from stateful_modules import Carrier, convert, modules, runners
 
 from varhandle.evaluate.parity import answers, check_parity
+from varhandle.evaluate.session import Session
 from varhandle.formats import read_graph
 from varhandle.sandbox import run_isolated
 from varhandle.tflite.externalize_state import lift_state
@@ -274,3 +278,17 @@ def test_each_output_has_a_tensor_of_its_own(tf, counting_file):
     taken["total"].write(np.full(4, 40, "float32"))
     model.run_by_index(0, list(taken.values()), list(given.values()))
     assert [buffer.read(4, np.float32).tolist() for buffer in given.values()] == [[42] * 4] * 2
+
+
+def test_what_is_attached_to_a_file_stays_with_it(counting_file, tmp_path):
+    """Labels and metadata lie in a zip archive behind the file."""
+    attached = io.BytesIO(counting_file)
+    with zipfile.ZipFile(attached, "a") as archive:
+        archive.writestr("labels.txt", "cat\ndog\n")
+    lifted = lift_state(attached.getvalue()).content
+    assert Session(lifted)
+    with zipfile.ZipFile(io.BytesIO(lifted)) as archive:
+        assert archive.read("labels.txt") == b"cat\ndog\n"
+    assert lift_state(counting_file).content == lifted[: len(lift_state(counting_file).content)]
+    cut = attached.getvalue().replace(b"PK\x03\x04", b"PK\x03\x05")
+    assert lift_state(cut).content == lift_state(counting_file).content

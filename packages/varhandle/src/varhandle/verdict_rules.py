@@ -264,7 +264,8 @@ def _of_no_variable(graph: Graph, proof: Proof, shown: LogDiagnosis | None) -> s
     if _OF_INTEGERS.search(record.message):
         return QUANTIZED_ALREADY
     ops = sorted({error.op for error in record.errors if error.code.startswith("ERROR_NEEDS")})
-    curable = _curable(graph, record.message, all(map(has_builtin, ops)))
+    by_sizes = all(map(has_builtin, ops)) and not re.search(r"[x<]f64>", record.message)
+    curable = _curable(graph, record.message, by_sizes)
     if curable and (shown is None or not shown.of_variables):
         return f"{', '.join(map(printable, ops)) or proof.reason}: {curable}"
     if shown is None or (not shown.of_variables and shown.rank >= LAST_RESORT):
@@ -301,11 +302,14 @@ def _custom_code(graph: Graph, names: str) -> str:
 def _curable(graph: Graph, message: str = "", by_sizes: bool = True) -> str:
     """Say what of a model ``cure`` may change, and the command; empty if there is nothing.
 
-    Half precision is seen in the converter's words, and open sizes in the model's inputs: these
-    only if what stopped has a builtin op for known sizes (``by_sizes``).
+    Dtypes that no builtin calculates in are seen in the converter's words, and open sizes in the
+    model's inputs: these only if what stopped has a builtin op for known sizes (``by_sizes``).
     """
-    halves = {"f16": "float16", "bf16": "bfloat16"}
-    narrow = " and ".join(sorted({halves[name] for name in re.findall(r"[x<](b?f16)>", message)}))
+    others = {"f16": "float16", "bf16": "bfloat16"}
+    if format_of(graph).can_export:  # its layers can be loaded in another dtype
+        others["f64"] = "float64"
+    found = {others[name] for name in re.findall(r"[x<](b?f16|f64)>", message) if name in others}
+    narrow = " and ".join(sorted(found))
     signature = inference_signature(graph)
     called = graph.signature(signature) if signature else graph.main_signature
     sizes = [
@@ -320,7 +324,10 @@ def _curable(graph: Graph, message: str = "", by_sizes: bool = True) -> str:
     command = code.cure_command(graph.source, signature)
     if narrow:
         return f"the model calculates in {narrow}: {command} carries it in float32"
-    return f"sizes are open ({', '.join(sizes)}): {command} gives them values"
+    return f"sizes are open ({', '.join(sizes)}): {command} {GIVES_VALUES}"
+
+
+GIVES_VALUES = "gives them values"
 
 
 def _failing(runs: Sequence[Run]) -> Verdict:

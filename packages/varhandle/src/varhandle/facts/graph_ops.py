@@ -69,7 +69,8 @@ _TAKES = {
 # What only the name of an op says: readers take their files from a queue.
 _NAMES = {
     NETWORK: r"_?(Rpc|Collective|Nccl|Send|Recv|DataService).*",
-    DATASET: r".*(Dataset|Iterator).*",
+    # Taking the next element of an iterator is nothing without the ops that make one.
+    DATASET: r"(?!IteratorGetNext$).*(Dataset|Iterator).*",
     FILE: r".*Reader.*|MatchingFiles|Gcs.*",
     EFFECT: r"Abort",
 }
@@ -93,7 +94,7 @@ _IN_MEMORY = re.compile(
     r"|Queue\w+|Barrier|(Sparse)?ConditionalAccumulator|Mutex(V2|Lock)|ConsumeMutexLock"
     r"|(Add(Many)?SparseToTensors|TakeManySparseFromTensors)Map|Cudnn\w+|\w*BoostedTrees\w+"
     r"|Assert|CheckNumerics(V2)?|Print(V2)?|GuaranteeConst|DeepCopy|Empty|Timestamp|DeviceIndex"
-    r"|_Arg|_Retval"
+    r"|_Arg|_Retval|IteratorGetNext"
 )
 
 ONLY_IF = {

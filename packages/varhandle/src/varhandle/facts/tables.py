@@ -7,5 +7,10 @@ import re
 BUILTIN_TABLES = frozenset({("string", "int64"), ("int64", "string")})
 """Key and value dtypes of the tables that have a builtin, HASHTABLE; they are fixed ones."""
 
-CHANGING = re.compile(r"(?:Anonymous)?Mutable|Iterator|(?:\w{1,20})?Queue|Stack(?!ed)|Barrier")
-"""How the ops begin that make a resource which a call changes, or takes something out of."""
+CHANGES = re.compile(r"LookupTable(?:Insert|Remove)(?:V2)?")
+"""The ops by which a model changes a table; one that is never changed is as good as constants."""
+
+FIXED = re.compile(r"(?:Anonymous)?HashTable(?:V2)?")
+"""The ops that make a table which is filled once, when the model is loaded."""
+
+FILLED_FROM_FILE = re.compile(r"InitializeTableFromTextFile(?:V2)?")

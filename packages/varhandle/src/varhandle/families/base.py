@@ -25,7 +25,9 @@ from varhandle.families.log_patterns import Match, Pattern
 from varhandle.families.log_release import LogRelease
 from varhandle.formats.tflite_bytes import read_graph_part
 from varhandle.graph import Access, Function, Graph, Node, Signature, Variable
+from varhandle.graph.model import output_index
 from varhandle.graph.op_roles import CHECKPOINT_OPS
+from varhandle.graph.resource_flow import ResourceFlow
 
 _VARIABLE_BUILTINS = frozenset({"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"})
 
@@ -193,6 +195,11 @@ class Reading:
             for function in self.graph.functions
             for position, node in enumerate(function.nodes)
         }
+
+    @cached_property
+    def resource_flow(self) -> ResourceFlow:
+        """Where the handles of variables and tables come from, in a graph of TensorFlow's."""
+        return ResourceFlow(self.graph.functions, output_index)
 
     @cached_property
     def takers(self) -> dict[str, dict[str, list[str]]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from varhandle.display import printable
-from varhandle.facts.tables import BUILTIN_TABLES, CHANGING
+from varhandle.display import join_names, printable
+from varhandle.facts.tables import BUILTIN_TABLES, CHANGES, FILLED_FROM_FILE, FIXED
 from varhandle.families import code
 from varhandle.families.base import Family, Finding, Reading
 from varhandle.families.harness import Answers, Trace, case
@@ -19,6 +19,7 @@ from varhandle.families.log_index import (
     custom_op,
 )
 from varhandle.families.log_patterns import WORD, Context, Pattern
+from varhandle.graph import Node
 
 _RESOURCES = (
     *("LookupTable", "HashTable", "MutableHashTable", "MutableDenseHashTable"),
@@ -26,6 +27,11 @@ _RESOURCES = (
     *("QueueEnqueue", "QueueDequeue", "FIFOQueue", "Barrier", "StackPush", "StackPop"),
 )
 """How the ops begin that work on a resource other than a variable."""
+
+_ORDINARY = re.compile(
+    r"LookupTable(?:Find|Size|Import)(?:V2)?|InitializeTable\w{0,20}|(?:Anonymous)?HashTable(?:V2)?"
+)
+"""The ops of a table that is filled once; TensorFlow 1 keeps all of them in one graph."""
 
 
 @case("hash-table", "hash table looked up")
@@ -44,10 +50,21 @@ def _in_graph(reading: Reading) -> Iterator[Finding]:
     if not nodes:
         return
     ops = sorted({printable(node.op) for node in nodes})
-    finds = [node for node in nodes if node.op.startswith("LookupTable")]
-    kinds = {(n.attributes.get("Tin"), n.attributes.get("Tout")) for n in finds}
-    plain = all(op in {"LookupTableFindV2", "LookupTableSizeV2"} for op in ops)
-    if plain and kinds <= BUILTIN_TABLES:
+    tables = _tables_asked(reading)
+    kinds = {(key, value) for key, value, _ in tables}
+    makers = {maker for _, _, maker in tables} - {""}
+    fixed = all(FIXED.fullmatch(maker) for maker in makers)
+    plain = all(_ORDINARY.fullmatch(node.op) for node in nodes)
+    words = plain and fixed and kinds <= BUILTIN_TABLES
+    cure = code.cure_comment(reading.graph.source, reading.signature)
+    if words and (filling := _filled_from_file(reading)):
+        message = (
+            f"The table behind {', '.join(ops)} is filled from a text file ({filling}), which no "
+            "builtin op does: the file would look up in a table that nothing has filled."
+        )
+        yield FAMILY.finding("error", (), message, f"{FILLED_FROM_CONSTANTS}\n{cure}")
+        return
+    if words:
         message = (
             f"{reading.capital_subject} looks words up in a table ({', '.join(ops)}): it becomes "
             "HASHTABLE ops, which a compiler of plain tensors and TensorFlow Lite Micro do not "
@@ -56,16 +73,50 @@ def _in_graph(reading: Reading) -> Iterator[Finding]:
         yield FAMILY.finding("info", (), message, _look_up_outside(reading))
         return
     pairs = (printable(f"{key} to {value}") for key, value in kinds if key and value)
-    tables = ", ".join(sorted(pairs))
-    what = f" (a table from {tables})" if tables else ""
+    kind = "table" if fixed else join_names(sorted(map(printable, makers)))
+    told = ", ".join(sorted(pairs))
+    what = f" (a {kind} from {told})" if told else ""
     message = (
         f"The resource behind {', '.join(ops)}{what} is no variable, and has no builtin op: the "
         "builtin tables are fixed ones from string to int64 and from int64 to string."
     )
     fix = TABLE_AS_TENSORS
-    if plain and not any(CHANGING.match(node.op) for node in reading.graph.nodes):
-        fix += f"\n{code.cure_comment(reading.graph.source, reading.signature)}"
+    if plain and not any(CHANGES.fullmatch(node.op) for node in reading.graph.called_nodes):
+        fix += f"\n{cure}"
     yield FAMILY.finding("error", (), message, fix)
+
+
+def _tables_asked(reading: Reading) -> set[tuple[object, object, str]]:
+    """Return the dtypes of the keys and values of each table that is asked, and what makes it."""
+    flow = reading.resource_flow
+    found = set[tuple[object, object, str]]()
+    for function, node in _finds(reading):
+        dtypes = node.attributes.get("Tin"), node.attributes.get("Tout")
+        origins = flow.origins([(function, node.sources[0])]) if node.sources else ()
+        made = [reading.nodes[one][2].op for one in origins if one in reading.nodes]
+        found |= {(*dtypes, maker) for maker in made or [""]}
+    return found
+
+
+def _finds(reading: Reading) -> Iterator[tuple[str, Node]]:
+    for function in reading.reached:
+        for node in function.nodes:
+            if node.op.startswith("LookupTableFind"):
+                yield function.name, node
+
+
+def _filled_from_file(reading: Reading) -> str:
+    """Return the op that fills a table which is asked from a text file; "" where none does."""
+    flow = reading.resource_flow
+    asked = flow.origins((function, node.sources[0]) for function, node in _finds(reading))
+    filling = (
+        node.op
+        for function in reading.graph.functions
+        for node in function.nodes
+        if FILLED_FROM_FILE.fullmatch(node.op) and node.sources
+        if flow.origins([(function.name, node.sources[0])]) & asked
+    )
+    return printable(next(filling, ""))
 
 
 def _in_file(reading: Reading) -> Iterator[Finding]:
@@ -99,6 +150,14 @@ def look_up(x, keys, values, default):
 
 # in the place of the table: look_up(x, keys, values, default)
 # A table that changes, an iterator or a queue: keep it outside, and pass its values in."""
+
+FILLED_FROM_CONSTANTS = """\
+# Fill the table from constants, in place of the file, before you save the model:
+import tensorflow as tf
+
+keys, values = self.table.export()
+filling = tf.lookup.KeyValueTensorInitializer(keys, values)
+self.table = tf.lookup.StaticHashTable(filling, self.table.default_value)"""
 
 _OTHER_TOOL = (
     "Lift the state out of the file, into inputs and outputs, which any tool can read.\n\n"

@@ -94,6 +94,9 @@ _MODEL_PARTS = frozenset(
 """Modules of Keras whose names build a model. Others of its modules download, open and write files,
 or switch the safe mode off, and have been called from configs for that."""
 
+_OF_APPLICATIONS = frozenset({"StochasticDepth", "LayerScale", "CustomScaleLayer"})
+"""The layers that models of ``keras.applications`` have from there."""
+
 _FEATURE_SPACE = frozenset({"FeatureSpace", "Feature", "Cross"})
 _KNOWN = frozenset({"keras", "tf_keras", *sys.stdlib_module_names})
 """Packages whose names are never a model's own; ``builtins`` is one of Python's."""
@@ -212,6 +215,8 @@ def _builds_a_model(module: Any, name: str) -> bool:
     *path, last = rest.removeprefix("src.").split(".")
     if not path:
         return last not in _LOADING
-    return (path[0] in _MODEL_PARTS and last not in _LOADING) or (
-        path[0] == "utils" and last in _FEATURE_SPACE
+    return (
+        (path[0] in _MODEL_PARTS and last not in _LOADING)
+        or (path[0] == "utils" and last in _FEATURE_SPACE)
+        or (path[0] == "applications" and last in _OF_APPLICATIONS)
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import shlex
 import struct
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
@@ -18,6 +20,10 @@ HEAD_BYTES = 4096
 _MOST_MEMBERS = 10_000
 _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _NO_MODEL_ATTRIBUTES = frozenset({"save_counter", "optimizer", _OBJECT_GRAPH})
+_POINTER = rb"version https://git-lfs\.github\.com/"
+_FETCH = (
+    "a pointer of Git LFS in the place of the file: git lfs pull, where you cloned it, fetches it"
+)
 _MARKS: Sequence[tuple[bytes, str]] = (
     # The version of the format as the first field: ONNX's is 3 or more, a SavedModel's is 1.
     (
@@ -37,10 +43,16 @@ _MARKS: Sequence[tuple[bytes, str]] = (
         " file, in the program that has the class",
     ),
     (rb"\x93NUMPY", "an array of NumPy's, and no model"),
+    (_POINTER, _FETCH),
     (
-        rb"\x1f\x8b",
-        "a packed file: unpack it (mkdir unpacked && tar xzf {path} -C unpacked), and give what is"
-        " in it",
+        rb"LITERTLM",
+        "a bundle of LiteRT-LM, which its own runtime takes: the .tflite files in it can be given,"
+        " where litert-lm-peek, of the package litert-lm-builder, has dumped them",
+    ),
+    (
+        rb"GGUF|.{8}\{\"",
+        "weights for another tool (llama.cpp, safetensors), and no graph: of the PyTorch model that"
+        " they are of, litert_torch.convert(model, inputs).export('model.tflite') makes the file",
     ),
     (rb"Rar!|7z\xbc\xaf|BZh|\xfd7zXZ", "an archive: unpack it, and give the model that is in it"),
 )
@@ -65,6 +77,13 @@ _KERAS_CONFIG = (
 )
 
 
+def refuse_pointer(path: Path) -> None:
+    """Raise ``ModelFileError`` for the text that Git keeps in the place of a large file."""
+    with open_regular(path) as file:
+        if re.match(_POINTER, file.read(HEAD_BYTES)):
+            raise _refusal(path, _FETCH)
+
+
 def refuse_foreign_file(path: Path) -> None:
     """Raise ``ModelFileError`` for a file that is known, and that is no model to be read."""
     from varhandle.formats.checkpoint import CHECKPOINT_MARK
@@ -75,14 +94,31 @@ def refuse_foreign_file(path: Path) -> None:
         file.seek(max(0, size - 8))
         end = file.read(8)
     for mark, fault in _MARKS:
-        if re.match(mark, head):
+        if re.match(mark, head, re.DOTALL):
             raise _refusal(path, fault)
+    if head.startswith(b"\x1f\x8b"):
+        raise _refusal(path, _TAR if _holds_tar(path) else _GZIP)
     if end == struct.pack("<Q", CHECKPOINT_MARK):
         raise _checkpoint_alone(path.with_suffix(""), path)
     if re.search(r"\.data-\d{5}-of-\d{5}$", path.name):
         raise _checkpoint_alone(path.with_suffix(""), path)
     if head.lstrip()[:1] == b"{":
         _refuse_json(path)
+
+
+_TAR = (
+    "a packed file: unpack it (mkdir unpacked && tar xzf {path} -C unpacked), and give what is in"
+    " it"
+)
+_GZIP = "a packed file: unpack it (gunzip -k {path}), and give what comes out"
+
+
+def _holds_tar(path: Path) -> bool:
+    try:
+        with open_regular(path) as raw, gzip.open(raw) as file:
+            return file.read(512)[257:262] == b"ustar"
+    except (OSError, EOFError, zlib.error):
+        return False
 
 
 def _refusal(path: Path, fault: str) -> ModelFileError:
@@ -127,6 +163,27 @@ def refuse_foreign_archive(path: Path, suffixes: Sequence[str]) -> None:
         raise ModelFileError(path, "arrays of NumPy's, and no model: --inputs takes such a file")
 
 
+_MODEL_NAMES = re.compile(r".+\.(tflite|keras|hdf5|h5|pbtxt|pb|meta|onnx|zip)|model\.json", re.I)
+_OF_KERAS = {"config.json", "metadata.json", "model.weights.h5"}
+
+
+def hint_of_folder(folder: Path) -> str:
+    """Say which model lies in a folder that is no SavedModel; empty if none does."""
+    try:
+        names = {one.name for one in folder.iterdir() if one.is_file()}
+        inner = sorted(one.parent for one in folder.glob("*/saved_model.pb"))
+    except OSError:
+        return ""
+    if inner:
+        return f"; there is one in {printable(str(inner[-1]), None)}: give that"
+    if names >= _OF_KERAS:
+        inside, packed = shlex.quote(str(folder)), shlex.quote(f"{folder}.keras")
+        pack = f"python -m zipfile -c {packed} {inside}/*"
+        return f"; it is a .keras file unpacked: pack it again ({pack}), and give that"
+    found = sorted(filter(_MODEL_NAMES.fullmatch, names))
+    return f"; there is {printable(str(folder / found[0]), None)}: give that" if found else ""
+
+
 def checkpoint_graph(path: Path) -> Path | None:
     """Return the MetaGraph of a checkpoint, given by its folder or its prefix; else ``None``.
 
@@ -161,6 +218,9 @@ def _checkpoint_alone(prefix: Path, path: Path) -> ModelFileError:
     """Say what the program that built the model must do; its attributes are in the keys."""
     from varhandle.formats.checkpoint import read_checkpoint
 
+    whole = prefix.parent.parent
+    if prefix.parent.name == "variables" and (whole / "saved_model.pb").is_file():
+        return ModelFileError(path, f"a part of a SavedModel: give the folder {whole}")
     if prefix.with_name(prefix.name + ".meta").is_file():
         return ModelFileError(path, f"a part of a checkpoint: give {prefix}.meta, its graph")
     try:

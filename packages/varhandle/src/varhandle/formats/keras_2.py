@@ -75,7 +75,7 @@ def custom_objects() -> dict[str, Any]:
 def adapt_config(config: dict[str, Any]) -> bool:
     """Change a config of Keras 2 in place to what Keras 3 takes; tell whether it was changed."""
     before = json.dumps(config)
-    for change in (_unwrap, _adapt):
+    for change in (_unwrap, _adapt, _adapt_archive):
         for value, _ in list(objects_of(config)):
             if isinstance(value, dict):
                 change(value)
@@ -103,6 +103,22 @@ def _unwrap(value: dict[str, Any]) -> None:
             inner["class_name"],
             {**inner["config"], "name": name},
         )
+
+
+def _adapt_archive(value: dict[str, Any]) -> None:
+    """Change what only an archive's objects say, or what Keras 3 minds only there."""
+    name, settings = value.get("class_name"), value.get("config")
+    if not isinstance(settings, dict):
+        return
+    if name == "Functional" and str(value.get("module")).endswith("engine.functional"):
+        value["module"] = "keras.src.models.functional"
+    if name != "InputLayer":  # a layer repeats its shape: the input layer before it has it by now
+        settings.pop("batch_input_shape", None)
+    if name in _ATTENTION:  # of one shape, where Keras 3 builds it of two
+        value.pop("build_config", None)
+    axis = settings.get("axis")
+    if name == "BatchNormalization" and isinstance(axis, list) and len(axis) == 1:
+        settings["axis"] = axis[0]
 
 
 def _adapt(value: dict[str, Any]) -> None:
@@ -180,6 +196,8 @@ def _renumber(settings: dict[str, Any], layers: dict[str, dict[str, Any]]) -> No
                 layer["inbound_nodes"][number] = {"args": [first], "kwargs": given}
     for side in ("input_layers", "output_layers"):
         settings[side] = _each(settings[side], tensor)
+        if isinstance(settings[side], list) and len(settings[side]) == 1:
+            settings[side] = settings[side][0]  # one tensor, and in Keras 3 a list of one
 
 
 def _each(references: Any, change: Any) -> Any:

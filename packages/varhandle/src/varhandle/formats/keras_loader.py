@@ -124,16 +124,16 @@ def _give_names(given: Mapping[str, Any]) -> None:
         vars(python_utils).setdefault(name, value)
 
 
-_HALVES = frozenset({"float16", "bfloat16", "mixed_float16", "mixed_bfloat16"})
+_POLICIES = frozenset({"float16", "bfloat16", "mixed_float16", "mixed_bfloat16", "float64"})
 
 
 def _set_float32(config: dict[str, Any]) -> bool:
-    """Write float32 in the place of each policy of half precision; tell whether there was one."""
+    """Write float32 in the place of each other policy; tell whether there was one."""
     places = [
         (value, key)
         for value, _ in objects_of(config)
         for key in ("dtype", "name")
-        if isinstance(value, dict) and isinstance(value.get(key), str) and value[key] in _HALVES
+        if isinstance(value, dict) and isinstance(value.get(key), str) and value[key] in _POLICIES
     ]
     for value, key in places:
         value[key] = "float32"

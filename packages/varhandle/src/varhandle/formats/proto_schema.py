@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory
 
 from varhandle.facts.dtypes import DTYPES
 
@@ -52,7 +52,8 @@ def _set_type(field: descriptor_pb2.FieldDescriptorProto, type_name: str) -> Non
     scalar = getattr(_Field, f"TYPE_{type_name.upper()}", None)
     field.type = scalar or _Field.TYPE_MESSAGE
     if scalar is None:
-        field.type_name = f".{PACKAGE}.{type_name}"
+        package = "google.protobuf" if type_name == "Any" else PACKAGE
+        field.type_name = f".{package}.{type_name}"
 
 
 def _add_field(
@@ -92,6 +93,8 @@ def _message_classes() -> dict[str, Any]:
         name="varhandle/graph.proto", package=PACKAGE, syntax="proto3", message_type=_messages()
     )
     pool = descriptor_pool.DescriptorPool()
+    file.dependency.append(any_pb2.DESCRIPTOR.name)
+    pool.AddSerializedFile(any_pb2.DESCRIPTOR.serialized_pb)
     pool.AddSerializedFile(file.SerializeToString())
     return {
         message.name: message_factory.GetMessageClass(

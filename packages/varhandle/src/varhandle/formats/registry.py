@@ -140,8 +140,9 @@ def recognized_format(path: Path) -> ModelFormat:
     found = next(each for each in FORMATS if each.recognizes(head, path))
     if isinstance(found, KerasArchive):
         refuse_foreign_archive(path, [end for each in FORMATS for end in each.suffixes])
-    if found is GRAPH_DEF:
+    if found is GRAPH_DEF or isinstance(found, TextGraphDef):
         refuse_foreign_file(path)
+    if found is GRAPH_DEF:
         for each in FORMATS:
             if each.without_mark and each.is_named(path):
                 raise ModelFileError(path, each.without_mark)

@@ -15,6 +15,7 @@ from varhandle.formats.base import (
     TFLiteConverter,
 )
 from varhandle.formats.custom_code import import_custom
+from varhandle.formats.foreign import hint_of_folder
 from varhandle.formats.regular_file import check_folder
 from varhandle.graph import Graph, ModelFileError, Signature
 
@@ -48,10 +49,8 @@ class SavedModel(ModelFormat):
         if found is None:
             if any(os.path.lexists(folder / name) for name in SAVED_MODEL_FILES):
                 check_folder(folder)  # it says what is there and is no file
-            inner = sorted(one.parent for one in folder.glob(f"*/{SAVED_MODEL_FILE}"))
-            hint = f"; there is one in {inner[-1]}: give that" if inner else ""
-            fault = f"no SavedModel: there is no {SAVED_MODEL_FILE} in this folder{hint}"
-            raise ModelFileError(path, fault)
+            fault = f"no SavedModel: there is no {SAVED_MODEL_FILE} in this folder"
+            raise ModelFileError(path, f"{fault}{hint_of_folder(folder)}")
         return read_saved_model(found, str(path))
 
     def path_to_load(self, source: str | os.PathLike[str]) -> str:
@@ -96,8 +95,10 @@ class SavedModel(ModelFormat):
         def answer(call: Mapping[str, Any], signature: str | None = None) -> Mapping[str, Any]:
             # The closure holds ``loaded``: a signature alone does not keep its variables alive.
             function = loaded.signatures[signature or first]
-            wanted = function.structured_input_signature[1]
-            tensors = {n: tf.convert_to_tensor(v, wanted[n].dtype) for n, v in call.items()}
+            # An argument is named as Python can; its spec keeps the signature's name for it.
+            specs = function.structured_input_signature[1].values()
+            dtypes = {spec.name: spec.dtype for spec in specs}
+            tensors = {n: tf.convert_to_tensor(v, dtypes[n]) for n, v in call.items()}
             return dict(function(**tensors))
 
         return answer

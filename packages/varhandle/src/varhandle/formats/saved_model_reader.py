@@ -13,6 +13,7 @@ import re
 from collections import deque
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,6 +22,7 @@ from google.protobuf.message import DecodeError
 from varhandle.display import printable
 from varhandle.formats.checkpoint import read_checkpoint
 from varhandle.formats.embedded_code import CHECKPOINT_OPS, code_in_functions
+from varhandle.formats.foreign import refuse_pointer
 from varhandle.formats.graph_def_reader import (
     MAIN_GRAPH,
     main_entry,
@@ -72,6 +74,7 @@ def meta_graphs(path: Path, source: str) -> list[Any]:
         try:
             saved_model = MESSAGES["SavedModel"].FromString(read_message(path, "SavedModel"))
         except DecodeError as error:
+            refuse_pointer(path)
             raise ModelFileError(source, f"{path.name} is damaged or cut short") from error
     graphs = saved_model.meta_graphs
     if not graphs:
@@ -120,9 +123,23 @@ class _Reader:
         """Return the checkpoint key of each variable that the restore op assigns."""
         return self._restored_keys(find_handles(self._functions, VARIABLES))
 
+    @cached_property
+    def _assets(self) -> list[Any]:
+        """The files that the model brings along; TensorFlow 1 wrote them into a collection.
+
+        As TensorFlow takes them: a collection beside the list, or of another type, is passed over.
+        """
+        graph = self._meta_graph
+        packed = graph.collection_def["saved_model_assets"].any_list.value
+        own = [p.value for p in packed if p.type_url.endswith("/tensorflow.AssetFileDef")]
+        try:
+            return list(graph.asset_file_def) or list(map(MESSAGES["AssetFileDef"].FromString, own))
+        except DecodeError as error:
+            raise ModelFileError(self._source, f"its list of assets is damaged: {error}") from error
+
     def _refuse_assets_outside(self) -> None:
         """Refuse a model whose asset is another file than one of its own: loading would read it."""
-        for asset in self._meta_graph.asset_file_def:
+        for asset in self._assets:
             path = PurePosixPath(asset.filename.replace("\\", "/"))
             if path.is_absolute() or ".." in path.parts or ":" in asset.filename:
                 fault = f"its asset {printable(asset.filename)} climbs out of the folder"
@@ -207,7 +224,7 @@ class _Reader:
 
     def _reads_only_assets(self) -> bool:
         """Tell whether what reads a file, as look-up tables do, reads assets of the model alone."""
-        infos = (asset.tensor_info for asset in self._meta_graph.asset_file_def)
+        infos = (asset.tensor_info for asset in self._assets)
         assets = {(MAIN_GRAPH, info.name.partition(":")[0]) for info in infos}
         names = [
             (function.name, node.sources[-1])  # the last argument is the file's name

@@ -29,7 +29,13 @@ def parse_text(message: str, data: bytes, source: str) -> Any:
     parsed = MESSAGES[message]()
     try:
         text = _DTYPE_OR_STRING.sub(_numbered, data.decode())
-        text_format.Parse(text, parsed, allow_unknown_extension=True, allow_unknown_field=True)
+        text_format.Parse(
+            text,
+            parsed,
+            allow_unknown_extension=True,
+            allow_unknown_field=True,
+            descriptor_pool=parsed.DESCRIPTOR.file.pool,
+        )
     except (text_format.ParseError, ValueError, RecursionError) as error:
         place = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelFileError(

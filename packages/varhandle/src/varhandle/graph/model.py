@@ -211,6 +211,14 @@ class Graph:
         for function in self.functions:
             yield from function.nodes
 
+    @property
+    def called_nodes(self) -> Iterator[Node]:
+        """Yield the nodes that signatures can reach; every one of a model without signatures."""
+        starts = [one.function for one in self.signatures]
+        reached = {f.name: f for start in starts for f in self.reachable(start)}
+        for function in reached.values() if starts else self.functions:
+            yield from function.nodes
+
     @cached_property
     def _by_name(self) -> Mapping[str, Function]:
         return {function.name: function for function in self.functions}

@@ -16,7 +16,7 @@ from varhandle.diagnosis import Diagnosis, Finding
 from varhandle.display import Rich, code_html, join_names, panel_html, printable
 from varhandle.facts.dtypes import dtype_of
 from varhandle.facts.recipes import RECIPES, needs_calibration, requested_recipe
-from varhandle.facts.tables import CHANGING
+from varhandle.facts.tables import CHANGES
 from varhandle.facts.targets import Target, find_target
 from varhandle.facts.variable_updates import CONVERTED_UPDATES
 from varhandle.families.base import converts_with_others, inference_signature
@@ -128,6 +128,8 @@ def plan_repair(
     names: tuple[str, ...] = () if chosen is None else (chosen,)
     if chosen is not None and signature is None and "signature" not in steps:
         names = _signatures_together(diagnosis, chosen)
+    if format_of(diagnosis.graph).is_converted:  # the file keeps them all
+        names = tuple(one.name for one in diagnosis.graph.signatures)
     state = _assigned_by(diagnosis, names)
     if recipe:
         _check_recipe(diagnosis, recipe, choice.narrow, stateful=bool(state))
@@ -445,34 +447,38 @@ _UNTOUCHED = frozenset(
 )
 """Ops that a value may pass without being calculated with: half-precision weights, for one."""
 
-_ELEMENTS = {"f16": "float16", "bf16": "bfloat16"}
+_HALVES = frozenset({"float16", "bfloat16"})
+_ELEMENTS = {"f16": "float16", "bf16": "bfloat16", "f64": "float64"}
 
 
 def _calculated_in(diagnosis: Diagnosis) -> tuple[str, ...]:
-    """Return the dtypes of half precision in which the model calculates: no builtin does.
+    """Return the dtypes in which the model calculates, and no builtin does.
 
-    A SavedModel shows it. Of a Keras file the converter's message tells, in the dtypes of MLIR.
+    A SavedModel shows those of half precision. Of a Keras file the converter's message tells, in
+    the dtypes of MLIR.
     """
     if diagnosis.proof is not None and diagnosis.proof.passed:
         return ()
     if not format_of(diagnosis.graph).shows_ops:
         conversion = diagnosis.proof and diagnosis.proof.conversion
         told = conversion.record.message if diagnosis.other and conversion else ""
-        found = {_ELEMENTS[name] for name in re.findall(r"[x<](b?f16)>", told)}
+        found = {_ELEMENTS[name] for name in re.findall(r"[x<](b?f16|f64)>", told)}
     else:
         found = {
             str(value)
             for node in diagnosis.graph.nodes
             if node.op not in _UNTOUCHED
             for name, value in node.attributes.items()
-            if name == "T" and value in _ELEMENTS.values()
+            if name == "T" and value in _HALVES
         }
     return tuple(sorted(found))
 
 
 _WHY_REWRITTEN = {
     "builtin-draws": "What is drawn at random is drawn by builtins, from the same distributions.",
-    "compare-with-keys": "A table that has no builtin becomes a comparison with its keys.",
+    "compare-with-keys": (
+        "A table that has no builtin becomes a comparison with its keys, or is filled anew."
+    ),
 }
 
 
@@ -502,7 +508,7 @@ def _rewritten(
         why.append(why_calculated)
     others = {str(_FAMILIES[family].repair_step) for family in found} & set(_WHY_REWRITTEN)
     if "compare-with-keys" in others and any(
-        CHANGING.match(node.op) for node in diagnosis.graph.nodes
+        CHANGES.fullmatch(node.op) for node in diagnosis.graph.called_nodes
     ):
         _refuse(f for f in found.values() if _FAMILIES[f.id].repair_step == "compare-with-keys")
     why += [_WHY_REWRITTEN[step] for step in sorted(others)]

@@ -55,6 +55,7 @@ from varhandle.tflite.externalize_state import Lifted, lift_state
 from varhandle.tflite.runtime_support import update_runtime_version
 from varhandle.tflite.shared_reads import split_shared_reads
 from varhandle.tflite.variable_values import CannotLiftError
+from varhandle.verdict_rules import GIVES_VALUES
 
 if TYPE_CHECKING:
     from varhandle.repair.plan import RepairPlan
@@ -297,6 +298,9 @@ def _closed_files(job: RepairJob) -> Iterator[None]:
         yield
     if is_closed:
         return
+    cause = next(iter(job.diagnosis.other), "")
+    if cause and problem.change == OTHER_BUILTINS and not cause.endswith(GIVES_VALUES):
+        raise NoCureError(f"no safe cure: {cause}", change=problem.change)
     if job.model_format.can_export:
         raise problem
     inputs = job.graph.signature(job.signatures[0]).inputs

@@ -30,7 +30,7 @@ import numpy as np
 
 from varhandle.facts.dtypes import DTYPES
 from varhandle.facts.random_ops import is_draw, is_generator
-from varhandle.facts.tables import CHANGING
+from varhandle.facts.tables import CHANGES
 from varhandle.facts.variable_updates import REFERENCE_UPDATES
 from varhandle.formats import read_graph
 from varhandle.graph.op_roles import REFERENCE_VARIABLES, variable_role
@@ -77,7 +77,7 @@ class _Handle:
 
 @dataclass(frozen=True)
 class _Table:
-    """A look-up table that never changes, which is passed along in the same way."""
+    """A look-up table, which is passed along in the same way."""
 
     resource: Any
 
@@ -119,13 +119,14 @@ def rewrite_signatures(
     module.functions, traced = [], {}
     carried: dict[object, Any] = {}
     entries = entries_of(source, signatures)
-    changing = next((n.op for n in read_graph(source).nodes if CHANGING.match(n.op)), "")
+    changing = next((n.op for n in read_graph(source).called_nodes if CHANGES.fullmatch(n.op)), "")
     tables = Tables(tf, changing)
     for entry in entries:
         step = _rewritten(tf, entry.function, _Aids(carriers, tables, hold_draws, source), carried)
         module.functions.append(step)
         traced[entry.name] = step.get_concrete_function(**input_specs(entry.function))
     module.carried = list(carried.values())
+    module.tables = tables.made
     tf.saved_model.save(module, target, signatures=traced)
 
 
@@ -298,6 +299,8 @@ class _Walk:
             if operation.type in ("Identity", "IdentityN"):
                 return inputs
             return self._tables.looked_up(operation, inputs[0].resource, inputs[1:])
+        if operation.type == "HashTableV2":  # TensorFlow 1 keeps its tables in the signature
+            return (_Table(self._tables.named(operation)),)
         handles = [value for value in inputs if isinstance(value, _Handle)]
         if is_draw(operation.type) or is_generator(operation.type):
             return self._draws.drawn(operation, [self._valued(one, state) for one in inputs])

@@ -13,12 +13,13 @@ import copy
 import html
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ai_edge_litert import schema_py_generated as schema
 
 from varhandle.display import Rich, join_all, panel_html, table_html, table_text
+from varhandle.tflite.attached_files import with_attached_files
 from varhandle.tflite.flatbuffer import (
     callees,
     compact,
@@ -187,7 +188,8 @@ def lift_state(model: bytes, initial_values: Mapping[str, npt.ArrayLike] | None 
     content = bytes(model)
     lift = _Lift(unpack(content))
     if lift.has_variables:
-        return lift.run(dict(initial_values or {}))
+        lifted = lift.run(dict(initial_values or {}))
+        return replace(lifted, content=with_attached_files(lifted.content, content))
     _check_names(initial_values or {}, [])
     unchanged: dict[str, tuple[str, ...]] = dict.fromkeys(sorted(lift.does), ())
     note = " ".join(filter(None, ["The file is returned unchanged.", lift.note]))
