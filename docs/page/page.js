@@ -8,6 +8,9 @@ import { RunnerPanel } from "./runner_panel.js";
 import { drawTour } from "./tour.js";
 import { WorkerClient } from "./worker_client.js";
 
+const LOG = /\.(log|txt|out|err)$/i;
+const WHOLE = /^(model\/)?[^/]+\.(tflite|keras|h5|zip)$/i; // a model in one file, given by itself
+
 const find = (id) => document.getElementById(id);
 const python = new WorkerClient("worker.js", (line) => tell(line));
 const litert = new WorkerClient("litert_runner.js", (line) => tell(line));
@@ -64,6 +67,11 @@ async function read(entries) {
     tell("There was no file in it.", true);
     return false;
   }
+  if (entries.filter(({ path }) => WHOLE.test(path)).length > 1) {
+    tell("These are several models. Give one at a time.", true);
+    return false;
+  }
+  if (entries.length === 1 && LOG.test(entries[0].path)) return showLog(await entries[0].file.text());
   const name = entries[0].path.split("/")[0];
   let answer;
   const shown = await answered(`What ${name} shows`, async () => {

@@ -374,6 +374,32 @@ def test_a_saved_model_as_a_zip_and_as_a_folder(visit, tmp_path):
     assert visit.locator("#runner").is_hidden()
 
 
+def drop(page, *paths):
+    """Drop files or folders, as the system's file manager does."""
+    page.evaluate("scrollTo(0, 0)")
+    box = page.locator("#drop").bounding_box()
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    mouse = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        told = {"type": kind, "x": box["x"] + 50, "y": box["y"] + 30, "data": data}
+        mouse.send("Input.dispatchDragEvent", told)
+
+
+def test_what_is_dropped_is_read(visit, tmp_path):
+    with zipfile.ZipFile(EXAMPLES / "float16_total.zip") as archive:
+        archive.extractall(tmp_path)
+    drop(visit, EXAMPLES / "total.tflite")
+    expect(visit.locator("#answer-title")).to_have_text("What total.tflite shows", timeout=ANSWER)
+    drop(visit, tmp_path / "float16_total")
+    expect(visit.locator("#answer-title")).to_have_text("What float16_total shows", timeout=ANSWER)
+    answer(visit, "unsupported-variable-dtype")
+    drop(visit, EXAMPLES / "total.tflite", EXAMPLES / "flex_total.tflite")
+    expect(visit.locator("#status")).to_have_text("These are several models. Give one at a time.")
+    drop(visit, EXAMPLES / "float16_total.log")
+    expect(visit.locator("#answer-title")).to_have_text("What the message says", timeout=ANSWER)
+    answer(visit, "unsupported-variable-dtype")
+
+
 def test_what_is_no_model_is_said_in_a_line(visit, tmp_path):
     path = tmp_path / "holiday.jpg"
     path.write_bytes(b"\xff\xd8\xff\xe0" + bytes(100))

@@ -5,6 +5,12 @@ import path from "node:path";
 import zlib from "node:zlib";
 import { pathToFileURL } from "node:url";
 
+// Said and let end by itself: Node ends an error that nobody catches before all of it is written.
+process.on("uncaughtException", (error) => {
+  console.error(error.message);
+  process.exitCode = 1;
+});
+
 const page = path.resolve(process.argv[2]);
 const { loadPyodide } = await import(pathToFileURL(path.join(page, "pyodide/pyodide.mjs")));
 const python = await loadPyodide({ _makeSnapshot: true, stdout: console.error });

@@ -40,7 +40,6 @@ from varhandle.families.op_without_builtin import has_builtin
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.base import CALLED_WITH_TRAINING, RefusedByLibraryError
 from varhandle.graph import CustomObject, Graph
-from varhandle.sandbox.lock import is_wanted, kept_outside
 from varhandle.tflite.runtime_support import misread_weights, missing_kernels
 from varhandle.tflite.shared_reads import SharedRead, find_shared_reads, shared_read_words
 
@@ -101,6 +100,7 @@ def refused_by_library(graph: Graph, findings: Iterable[Finding], proof: Proof |
         or any(finding.severity == "error" for finding in findings)
     ):
         return ""
+    from varhandle.sandbox.lock import is_wanted, kept_outside
     from varhandle.sandbox.record import short_message
 
     library, _, release = (graph.producer or "TensorFlow").partition(" ")
