@@ -289,6 +289,24 @@ def test_where_an_interpreter_dies_each_try_has_a_process_of_its_own(
     assert (alone.tries, alone.case.content) == (together.tries, together.case.content)
 
 
+@pytest.mark.parametrize(("seconds", "choices"), [(60.0, 9), (-1.0, 0)])
+def test_after_the_time_limit_no_choice_of_axes_is_made(seconds, choices):
+    """Each choice may take its time, although nothing is tried any more."""
+    made = []
+
+    class Shrinking(reduction._Shrinking):
+        def _groups(self):
+            return (frozenset({(place, 0)}) for place in range(9))
+
+        def _halve(self, group):
+            made.append(group)
+            return False
+
+    case = reduction.ReducedCase(b"", [[]], ())
+    Shrinking(case, seconds, lambda case: None)._shrink_axes()
+    assert len(made) == choices
+
+
 def test_a_sound_file_has_nothing_to_reduce(net):
     with pytest.raises(CannotReduceError, match="no op parts"):
         locate(*net).reduce()
