@@ -121,8 +121,8 @@ def test_two_packages_of_one_module_are_wrong(brought, capsys):
     part = doctor(capsys)["TensorFlow"]
     assert part["status"] == "wrong"
     assert part["found"] == "tensorflow 2.21.0, tf-nightly 2.22.0.dev20260301"
-    assert "pip uninstall --yes tensorflow tf-nightly" in part["advice"]
-    run_pip(part["advice"].replace("pip uninstall --yes tensorflow tf-nightly, then ", ""))
+    assert "uninstall tensorflow and tf-nightly, then pip install" in part["advice"]
+    run_pip(part["advice"])
 
 
 def test_a_package_of_another_name_is_what_it_brings(brought, capsys):
@@ -153,6 +153,9 @@ def test_where_something_fails_what_does_not_fit_is_a_line(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("varhandle: import of varhandle.explanation halted")
     assert line.endswith("does not fit together (protobuf): run varhandle doctor")
+    assert main(["doctor"]) == 1
+    assert "protobuf" in capsys.readouterr().out
+    ran("varhandle doctor")
 
 
 def test_a_model_is_not_alone_to_blame_where_packages_do_not_fit(installed, specimen_path):

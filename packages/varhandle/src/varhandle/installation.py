@@ -112,7 +112,7 @@ def _package(name: str) -> InstalledPart:
         status = "missing" if extra else "wrong"
         return InstalledPart(what, "not installed", status, f"for {purpose}: {install}")
     if len(brought) > 1:  # each has written over files of the other
-        advice = f"only one may be there: pip uninstall --yes {' '.join(brought)}, then {install}"
+        advice = f"only one may be there: uninstall {' and '.join(brought)}, then {install}"
         return InstalledPart(what, ", ".join(map(_named, brought)), "wrong", advice)
     found = _version(brought[0]) or ""
     wanted = dict(_requirements("varhandle", extra)).get(name, "")
