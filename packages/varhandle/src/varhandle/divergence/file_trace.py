@@ -276,8 +276,10 @@ def variable_name(model: schema.ModelT, subgraph: schema.SubGraphT, handle: int)
 
 
 def per_channel(tensor: schema.TensorT, values: Array | None) -> Array | None:
-    """Return a value for each channel in a shape that fits the tensor's."""
-    if values is None or len(values) == 1 or tensor.shape is None:
+    """Return a value for each channel in a shape that fits the tensor's; () for a single one."""
+    if values is not None and len(values) == 1:
+        return values.reshape(())  # which fits a scalar as well
+    if values is None or tensor.shape is None:
         return values
     shape = [1] * len(tensor.shape)
     shape[tensor.quantization.quantizedDimension] = -1
@@ -300,8 +302,8 @@ def dequantized(raw: Array, tensor: schema.TensorT) -> Array:
     if scales is None or raw.dtype.kind not in "iu":
         return raw
     steps, zeros = per_channel(tensor, scales), per_channel(tensor, zero_points_of(tensor))
-    real: Array = ((raw.astype(np.float64) - zeros) * steps).astype(np.float32)  # type: ignore[operator]
-    return real
+    real = (raw.astype(np.float64) - zeros) * steps  # type: ignore[operator]
+    return np.asarray(real, np.float32)
 
 
 def quantized(value: Array, tensor: schema.TensorT) -> Array:

@@ -31,6 +31,7 @@ from varhandle.extras import require
 from varhandle.families.base import inference_signature
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.custom_code import check_imports
+from varhandle.formats.tflite_reader import quantized_inputs
 from varhandle.graph import Graph, ModelFileError, Signature, shape_fits
 from varhandle.sandbox import Record, run_isolated
 from varhandle.sandbox.lock import locking
@@ -465,11 +466,19 @@ def _asked(
 ) -> Asked:
     made = read_graph(content)
     called = format_of(graph).call_signature(graph, signature)
-    called = called or next(iter(made.signatures), made.main_signature)
+    called = called or _in_real_values(next(iter(made.signatures), made.main_signature), content)
     (asked,) = calls_of(graph, [called], content, inputs=inputs, at_least=count or 0)
     if not asked.calls:
         raise CannotLocateError(asked.refusal)
     return asked
+
+
+def _in_real_values(signature: Signature, content: bytes) -> Signature:
+    """Return what a model takes where its file takes integers that stand for floats."""
+    quantized = quantized_inputs(content, signature.name)
+    inputs = signature.inputs
+    real = (replace(one, dtype="float32") if one.name in quantized else one for one in inputs)
+    return replace(signature, inputs=tuple(real))
 
 
 def _words(record: Record) -> str:

@@ -202,6 +202,23 @@ class _ModelMatcher:
             if op.op not in WITHOUT_VALUE:
                 for tensor in op.outputs:
                     self._match(op, tensor, by_name)
+        self._drop_namesakes()
+
+    def _drop_namesakes(self) -> None:
+        """Drop what has the name of a node alone, where a later tensor has it and other values.
+
+        An op of the model that becomes several of the file, as an einsum does, names them all. A
+        variable is another case: it may be read again when it holds something else.
+        """
+        last: dict[str, int] = {}
+        reads = {t for op in self._file.ops if op.op == "READ_VARIABLE" for t in op.outputs}
+        for tensor, match in reversed(self.found.copy().items()):
+            if tensor in reads:
+                continue
+            kept = last.setdefault(match.node, tensor)
+            ours, theirs = self._values.joined(tensor), self._values.joined(kept)
+            if match.how == "name" and not np.array_equal(ours, theirs):
+                del self.found[tensor]
 
     def _match(self, op: FileOp, tensor: int, by_name: bool) -> None:
         written = self._file.written.get(op.number, ())

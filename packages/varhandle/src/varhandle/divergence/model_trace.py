@@ -133,10 +133,12 @@ class ModelTrace:
 
         Variables hold what they hold now. ``ValueError`` if it takes something else as well.
         """
+        given = {self._handed_on(name): shape for name, shape in given.items()}
+        wanted = self._handed_on(wanted)
         reached = closure(
             [wanted],
             lambda name: (
-                _tensor_of(source)
+                self._handed_on(source)
                 for source in self.nodes[_node_of(name)].input
                 if name not in given and source[0] != "^"
             ),
@@ -146,7 +148,15 @@ class ModelTrace:
         above = {_node_of(name) for name in reached.keys() - given.keys()}
         if above & {*map(_node_of, self.arguments.values())}:
             raise ValueError(f"{wanted} takes something else as well")
-        return _frozen(self._run, above, given, wanted)
+        return _frozen(self._run, above, given, wanted, self._handed_on)
+
+    def _handed_on(self, source: str) -> str:
+        """Return the tensor that an IdentityN, which has several, hands on; another as it is."""
+        tensor = _tensor_of(source)
+        while self.nodes[_node_of(tensor)].op == "IdentityN":
+            node, _, place = tensor.partition(":")
+            tensor = _tensor_of(self.nodes[node].input[int(place)])
+        return tensor
 
     def callee(self, node: str, attribute: str, values: Sequence[Any]) -> ModelTrace:
         """Return the graph that a node calls, which takes some values.
@@ -210,7 +220,11 @@ class ModelTrace:
 
 
 def _frozen(
-    run: _Session | _Traced, names: Collection[str], given: Mapping[str, Any], wanted: str
+    run: _Session | _Traced,
+    names: Collection[str],
+    given: Mapping[str, Any],
+    wanted: str,
+    handed_on: Callable[[str], str],
 ) -> ModelPart:
     """Make a graph of some nodes of a model, with the values of its variables."""
     import tensorflow as tf
@@ -224,7 +238,7 @@ def _frozen(
             copied.CopyFrom(node)
             copied.attr.pop("_class", None)  # it may name a node that is left out
             del copied.input[:]
-            copied.input.extend(source for source in node.input if source[0] != "^")
+            copied.input.extend(handed_on(source) for source in node.input if source[0] != "^")
 
     def body(*fed: Any) -> Any:
         graph = tf.compat.v1.get_default_graph()

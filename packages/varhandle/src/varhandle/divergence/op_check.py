@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,11 @@ Array = npt.NDArray[Any]
 HYBRID = 0.03
 """Share that an op on floats with integer weights may differ by: it quantizes its input to 8 bits
 for each call, and adds up many such roundings."""
+
+TABLE = 0.01
+"""Share that a function may differ by which LiteRT looks up, for 16 bits, between 513 values."""
+
+_BY_TABLE = frozenset({"SOFTMAX", "LOGISTIC", "TANH", "EXP", "LOG", "GELU", "RSQRT"})
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,14 @@ class Fault:
         return self.tensor if self.seen is None else self.seen.outputs[0]
 
 
+ReplayInModel = Callable[[Collection[int], int], tuple[Array, Callable[[], float]] | None]
+"""Gives what the model makes of what some ops of a file take: their output, in real values.
+
+And what gives how far that moves where the weights of the file are rounded otherwise. ``None``
+where it is not known what in the model the ops are.
+"""
+
+
 @dataclass(frozen=True)
 class Added:
     """What one op adds to what its inputs differ by, in the call where that was most."""
@@ -68,6 +81,7 @@ class OpCheck:
         self.file, self.other = file, other
         self.aligned = align_files(file, other) if other else {}
         self.coarseness = 0.0  # share that whatever follows half floats in the model may differ by
+        self.replay_in_model: ReplayInModel | None = None  # of ops without a twin
         self.before: Sequence[Any] = ()  # what the model's variables held before this call
         self.added: dict[int, Added] = {}
         self._replays: dict[int, OpReplay] = {}
@@ -114,7 +128,7 @@ class OpCheck:
     def _allowed(self, op: FileOp | None) -> float:
         """Return what an op may differ by, where that is more than its dtype's own rounding."""
         if op is None or all(self.file.step(tensor) for tensor in op.outputs):
-            return self.coarseness
+            return max(self.coarseness, TABLE if op and op.op in _BY_TABLE else 0.0)
         hybrid = any(t >= 0 and self.file.step(t) for t in op.inputs)
         return max(self.coarseness, HYBRID if hybrid else 0.0)
 
@@ -145,6 +159,12 @@ class OpCheck:
         if own:
             return own, [op]
         group = self.group(op, found)
+        if own is None and self.replay_in_model:
+            replayed = self.replay_in_model([each.number for each in group], tensor)
+            plain = reasons.of_its_size(self.file, op) or reasons.plain(found[tensor], group)
+            own = replayed and self._judged(tensor, replayed[0], call, plain, replayed[1])
+            if own is not None:
+                return own, group
         inherits = any(t in found and not found[t].agrees for each in group for t in each.inputs)
         # Where it is known to compute rightly, what differs came in by an op without a partner.
         if inherits or (own == "" and len(group) < 2):
@@ -193,6 +213,22 @@ class OpCheck:
         sound = self._sound(op, place)
         if sound is None:
             return None
+        otherwise = reasons.computes_otherwise(op, twin[1] if twin else op)
+        return self._judged(tensor, sound, call, otherwise)
+
+    def _judged(
+        self,
+        tensor: int,
+        sound: Array,
+        call: int,
+        otherwise: str,
+        rounding: Callable[[], float] = float,
+    ) -> str | None:
+        """Say what is wrong with a tensor that should be ``sound``; empty where nothing is.
+
+        ``None`` where it has no value. ``otherwise`` is what to say where neither the end of its
+        scale, nor its own rounding, nor that of weights, explains it.
+        """
         saturated, beyond = reasons.saturates(self.file, tensor, sound)
         variable = self.file.variable_in(tensor) if saturated else None
         if variable is not None:
@@ -207,7 +243,7 @@ class OpCheck:
             self.added[tensor] = Added(call, whole, saturated)
         if beyond > reasons.SATURATED:
             return saturated
-        return "" if own.agrees else reasons.computes_otherwise(op, twin[1] if twin else op)
+        return "" if own.agrees or own.without(rounding()).agrees else otherwise
 
     def _rewired(self, op: FileOp, other: FileTrace, twin: FileOp) -> str:
         """Say that an op takes the output of another one than it should; empty if it does not."""

@@ -529,7 +529,9 @@ def reduce_difference(
     measured = _measured(case)
     if measured is None or not measured.differs:
         raise CannotReduceError("the op that parts does not differ when it runs alone")
-    flat = None if case.twin else _flat_graph(model, compared)
+    # No part can be found in a model that the converter refuses: it makes no file of the whole.
+    is_refused = compared["witness"] is None
+    flat = None if case.twin or is_refused else _flat_graph(model, compared)
     calls = compared["calls"][: first["call"]]
     found = smallest_fault(flat, calls, seconds) if flat else None
     return Reduction(case, measured, printable(title, None), tries, found, flat)

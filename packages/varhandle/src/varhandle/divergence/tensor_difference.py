@@ -59,6 +59,12 @@ class Difference:
             self.share <= self.allowed or (self.steps is not None and self.steps <= STEPS)
         )
 
+    def without(self, error: float) -> Difference:
+        """Return what is left of it where an absolute error is explained."""
+        left = max(0.0, 1 - error / self.largest) if 0 < self.largest < float("inf") else 1.0
+        steps = None if self.steps is None else left * self.steps
+        return replace(self, largest=left * self.largest, share=left * self.share, steps=steps)
+
     def _shown(self, got: Array, expected: Array, errors: Array) -> Difference:
         """Return it with what is shown of the two: where they differ most, and by how much."""
         if not got.size:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from ai_edge_litert.schema_py_generated import TensorT
 
 from varhandle.display import counted
+from varhandle.divergence.cutting import weight_rounding
 from varhandle.divergence.file_trace import FileOp, FileTrace, dequantized, scales_of
 from varhandle.divergence.inside import Inside, file_of_subgraph
 from varhandle.divergence.model_trace import ModelPart
@@ -143,9 +144,8 @@ def shows_elsewhere(content: bytes, part: ModelPart, fed: Sequence[Array]) -> bo
     file = FileTrace(content)
     check, (output,) = OpCheck(file, None), indices(file.subgraph.outputs)
     tensors = [file.subgraph.tensors[tensor] for tensor in file.inputs]
-    rows = max(
-        (tensor.shape[0] for tensor in file.subgraph.tensors if len(tensor.shape)), default=1
-    )
+    shapes = [indices(tensor.shape) for tensor in file.subgraph.tensors]
+    rows = max((shape[0] for shape in shapes if shape), default=1)
     for draw in range(_DRAWS + (rows if any(one.dtype.kind in "iu" for one in fed) else 0)):
         values = [_drawn(one, tensor, draw, rows) for one, tensor in zip(fed, tensors, strict=True)]
         try:
@@ -153,8 +153,11 @@ def shows_elsewhere(content: bytes, part: ModelPart, fed: Sequence[Array]) -> bo
             sound = part(list(map(dequantized, values, tensors)))
         except Exception:  # of LiteRT or TensorFlow: one of the two does not take such inputs
             continue
-        one = check.difference(output, sound)
-        if one is not None and not one.agrees:
+        limits = file.limits(output)
+        one = check.difference(output, sound if limits is None else np.clip(sound, *limits))
+        if one is None or one.agrees:
+            continue
+        if not one.without(weight_rounding(content, values)).agrees:
             return True
     return False
 

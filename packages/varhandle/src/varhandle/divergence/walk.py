@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -17,8 +17,8 @@ import numpy.typing as npt
 from varhandle.display import printable
 from varhandle.divergence import reasons
 from varhandle.divergence.computed_ops import op_rows
-from varhandle.divergence.cutting import cut, taken
-from varhandle.divergence.file_trace import WITHOUT_VALUE, FileOp, FileTrace
+from varhandle.divergence.cutting import cut, taken, weight_rounding, with_constants
+from varhandle.divergence.file_trace import WITHOUT_VALUE, FileOp, FileTrace, dequantized
 from varhandle.divergence.inside import Inside, look_inside
 from varhandle.divergence.inside_model import ModelSide, look_inside_model
 from varhandle.divergence.matching import CONTROL, Samples, TensorMatch, match_model, sample_file
@@ -92,6 +92,7 @@ class OpComparison:
         self._before: Sequence[Any] = ()
         self._model_ops: Sequence[ModelOp] = ()
         self._answers: list[dict[str, Array]] = []
+        self._parts: dict[int, ModelPart | None] = {}
 
     def _open_model(self) -> ModelTrace:
         return ModelTrace(self._load(), self._signature, self._calls)
@@ -108,6 +109,8 @@ class OpComparison:
         self._model_ops = self._model.ops
         self._reopen()
         self._match()
+        if not self._other:
+            self._match_rewritten()
         self._model = self._open_model() if self._model.keeps_state else self._model
         self._reopen()
         pairs: dict[int, dict[str, Any]] = {}
@@ -207,7 +210,9 @@ class OpComparison:
             words = self._unexplained_words(self._file, op)
             if not words or op.op in CONTROL or not op.outputs:
                 continue
-            numbers = {each.number for each in self.check.group(op, pairs)}
+            numbers = with_constants(
+                self._file, [each.number for each in self.check.group(op, pairs)]
+            )
             fed, tensor = taken(self._file, numbers), op.outputs[0]
             part = self.part(self._calls[self._made - 1], tensor, fed)
             values = [self._file.raw(one) for one in fed]
@@ -241,7 +246,10 @@ class OpComparison:
         if worst is None or not self.check.added:
             return None
         whole = pairs[worst]["difference"]
-        narrow = any(self._file.step(t) for one in self._file.ops for t in one.inputs if t >= 0)
+        narrow = any(
+            op.op == "DEQUANTIZE" or any(self._file.step(t) for t in op.inputs if t >= 0)
+            for op in self._file.ops
+        )
         if whole.agrees or whole.share <= (QUANTIZED if narrow else LOOSE):
             return None
         tensor = max(self.check.added, key=lambda t: self.check.added[t].difference.share)
@@ -303,6 +311,7 @@ class OpComparison:
         if self._other and agree:
             self.check = OpCheck(self._file, self._other)
         self.check.coarseness = coarseness
+        self.check.replay_in_model = self._replay_in_model
         if self.check.other:
             assert self._other
             through = match_model(self._other, self._model, others, expected, by_name=False)
@@ -318,6 +327,36 @@ class OpComparison:
             tensor, node = self._file.outputs[mine], self._model.outputs[theirs]
             if tensor not in self.matches or not expected.same(self.matches[tensor].node, node):
                 self.matches[tensor] = TensorMatch(tensor, node, "name")  # whatever its values say
+
+    def _match_rewritten(self) -> None:
+        """Pair what is the same in another dtype."""
+        for op in self._file.ops:
+            if op.op in ("QUANTIZE", "DEQUANTIZE"):
+                ends = op.inputs[0], op.outputs[0]
+                for one, other in (ends, ends[::-1]):
+                    if one in self.matches and not self._file.is_constant(other):
+                        self.matches.setdefault(other, replace(self.matches[one], tensor=other))
+
+    def _replay_in_model(
+        self, numbers: Collection[int], tensor: int
+    ) -> tuple[Array, Callable[[], float]] | None:
+        """Return what the model makes of what some ops of the file have taken in this call."""
+        numbers = with_constants(self._file, numbers)
+        fed = taken(self._file, numbers)
+        if tensor not in self._parts or self._model.keeps_state:
+            after = self._model.saved()
+            self._parts[tensor] = self.part(self._calls[self._made - 1], tensor, fed)
+            self._model.restore(after)
+        part, raw = self._parts[tensor], [self._file.raw(one) for one in fed]
+        values = [np.array(value) for value in raw if value is not None]
+        if part is None or len(values) < len(fed):
+            return None
+        try:
+            tensors = (self._file.subgraph.tensors[one] for one in fed)
+            sound = part(list(map(dequantized, values, tensors)))
+        except Exception:  # of TensorFlow: of a size that it was not traced with, for one
+            return None
+        return sound, lambda: weight_rounding(cut(self._file, numbers, tensor), values)
 
     def _reopen(self) -> None:
         """Begin anew with the first call: the calls that were made may have changed a state."""
