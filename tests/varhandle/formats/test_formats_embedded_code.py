@@ -535,3 +535,13 @@ def test_a_file_of_two_formats_is_refused_where_keras_would_load_the_other(lambd
     for name in ("two.keras", "two.h5"):
         with pytest.raises(ModelFileError, match="by its name"):
             read_graph(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "found"),
+    [("convnext", "LayerScale", 0), ("convnext", "load_weights", 1), ("vgg16", "VGG16", 1)],
+)
+def test_of_keras_applications_its_layers_alone_build_a_model(module, name, found):
+    place = f"keras.src.applications.{module}"
+    config = {"module": place, "class_name": name, "config": {}, "registered_name": name}
+    assert len(code_in_keras_config(config)) == found
