@@ -176,8 +176,11 @@ class _Parser(argparse.ArgumentParser):
         print(self.format_help(), end="", file=file, flush=True)
 
     def error(self, message: str) -> NoReturn:
+        from varhandle.formats.registry import FORMATS
+
         for given in self._given:
-            if given.startswith("-") and (os.path.lexists(given) or given.endswith(".tflite")):
+            is_file = os.path.lexists(given) or any(each.is_named(given) for each in FORMATS)
+            if given.startswith("-") and is_file:
                 message += f" (if {given} is a file, write ./{given})"
         super().error(message)
 
