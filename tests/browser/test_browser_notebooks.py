@@ -249,7 +249,7 @@ def test_a_quiz_gives_the_reason_for_each_option(page, pictures):
     expect(first).to_contain_text("Not this one")
     page.keyboard.press("ArrowDown")
     expect(first).to_contain_text("Right")
-    expect(first).to_contain_text("A file without its weights")
+    expect(first).to_contain_text("The numbers are in it")
     photograph_both(page, pictures / "quiz-after", "1. A Keras model")
     assert faults(page) == []
 

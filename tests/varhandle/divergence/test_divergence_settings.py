@@ -167,6 +167,16 @@ def test_a_release_is_asked_with_the_same_calls_and_settings(specimen_path, uv):
     assert verdicts(found, "converter") == {"tensorflow 2.20.9": "agrees"}
 
 
+def test_a_model_of_the_working_folder_is_converted_in_another_release(
+    specimen_path, uv, monkeypatch
+):
+    uv(dict.fromkeys(HERE))
+    model = specimen_path("counter")
+    monkeypatch.chdir(model.parent)
+    found = bisect_settings(model.name, releases=HERE[1:])
+    assert verdicts(found, "converter") == {"tensorflow 2.20.9": "agrees"}
+
+
 def test_a_graph_without_a_signature_is_asked_in_other_releases(specimen_path, uv):
     uv(dict.fromkeys(HERE))
     found = bisect_settings(specimen_path("frozen_graph"), releases=HERE)

@@ -185,7 +185,7 @@ class OtherReleases:
             export = source.path, path, source.trust, source.imports
             run_isolated(export_keras, *export, reads=source.reads, writes=[folder])
             return SAVED_MODEL, path
-        return SAVED_MODEL, source.path
+        return SAVED_MODEL, str(Path(source.path).absolute())  # the release has its own folder
 
     @contextmanager
     def _asked(
