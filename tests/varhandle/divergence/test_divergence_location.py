@@ -209,6 +209,20 @@ def test_an_output_that_no_op_makes_is_compared(tf, saved_and_converted, what):
             found.reduce()
 
 
+def test_an_output_that_the_file_lacks_is_told(tf, saved_and_converted):
+    """A file of a part of the model; by its values where no name is the same."""
+    parts = {"one": lambda x: x * 2.0, "two": lambda x: tf.nn.relu(x) + 1.0}
+    path, _ = saved_and_converted(lambda x: {n: part(x) for n, part in parts.items()}, [3, 4])
+    for name, missing in (("two", ["one"]), ("other", ["one", "two"])):
+        _, content = saved_and_converted(lambda x, name=name: {name: parts["two"](x)}, [3, 4])
+        found = locate(path, content)
+        assert found.agrees
+        check_form("locate", found)
+        assert found.as_dict()["missing_outputs"] == missing
+        assert f"not in the file: {', '.join(missing)}" in found.text()
+        assert [pair["op"] for pair in found.pairs] == ["RELU", "ADD"]
+
+
 def test_where_nothing_was_compared_nothing_agrees(saved_and_converted):
     found = locate(*saved_and_converted(lambda x: {"y": x * 2.0}, [3, 4]))
     assert found.agrees

@@ -65,6 +65,7 @@ class Location(Rich):
         unmatched: Names of the op outputs of the file that have none.
         outputs_without_op: Names of the outputs that no op of the file makes (a constant, an input
             that is handed through), and that were compared.
+        missing_outputs: Names of the model's outputs that the file has none for.
         calls: How many calls were made: up to the first that differs.
         basis: What the inputs rest on, in one line.
         other_runs: How the file answers when it is run in other ways, beside the run in which all
@@ -87,6 +88,7 @@ class Location(Rich):
     ops: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
     only_in_model: Sequence[Sequence[str]] = field(default=(), repr=False)
     outputs_without_op: Sequence[str] = field(default=(), repr=False)
+    missing_outputs: Sequence[str] = field(default=(), repr=False)
 
     @property
     def agrees(self) -> bool:
@@ -133,6 +135,8 @@ class Location(Rich):
         others = len(self.outputs_without_op)
         without = f" and {counted(others, 'output')} that no op makes" if others else ""
         lines.append(f"compared: {matched} of {counted(total, 'op output')}{without}, {self.basis}")
+        if self.missing_outputs:
+            lines.append(f"not in the file: {', '.join(map(printable, self.missing_outputs))}")
         if self.other_runs:
             runs = ", ".join(f"{kernels}: {how}" for kernels, how in self.other_runs.items())
             lines.append(f"run otherwise: {runs}{f'; {self._dies_of}' if self._dies_of else ''}")
@@ -190,6 +194,7 @@ class Location(Rich):
             "pairs": [_plain(pair) for pair in self.pairs],
             "unmatched": [printable(name) for name in self.unmatched],
             "outputs_without_op": [printable(name) for name in self.outputs_without_op],
+            "missing_outputs": [printable(name) for name in self.missing_outputs],
             "calls": self.calls,
             "inputs": self.basis,
             "other_runs": dict(self.other_runs),

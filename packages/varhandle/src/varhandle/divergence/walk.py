@@ -93,6 +93,7 @@ class OpComparison:
         self._model_ops: Sequence[ModelOp] = ()
         self._answers: list[dict[str, Array]] = []
         self._parts: dict[int, ModelPart | None] = {}
+        self._missing: list[str] = []
 
     def _open_model(self) -> ModelTrace:
         return ModelTrace(self._load(), self._signature, self._calls)
@@ -323,7 +324,9 @@ class OpComparison:
         else:
             self._other = None
             self.matches = match_model(self._file, self._model, values, expected, by_name=not agree)
-        for mine, theirs in paired_outputs(self._file.outputs, self._model.outputs):
+        outputs = paired_outputs(self._file.outputs, self._model.outputs)
+        self._missing = sorted(set(self._model.outputs) - {theirs for _, theirs in outputs})
+        for mine, theirs in outputs:
             tensor, node = self._file.outputs[mine], self._model.outputs[theirs]
             if tensor not in self.matches or not expected.same(self.matches[tensor].node, node):
                 self.matches[tensor] = TensorMatch(tensor, node, "name")  # whatever its values say
@@ -484,6 +487,7 @@ class OpComparison:
                 if self._compared  # else the file may refuse to be opened
                 else []
             ),
+            "missing_outputs": self._missing,
             "calls": self._made,
             "answers": self._answers,
             "file_calls": [named_for(self._file, c) for c in self._calls[: len(self._answers)]],

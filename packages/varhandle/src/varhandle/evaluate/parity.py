@@ -328,7 +328,12 @@ def compare_run(
 
 
 def paired_outputs(got: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Pair each output with the reference's: by name if both have the same names, else by order."""
+    """Pair each output with the reference's: by name if both have the same names, else by order.
+
+    Where one has more of them, as a file of a part of the model, those pair that have one name.
+    """
+    if len(got) != len(wanted):
+        return [(name, name) for name in wanted if name in got]
     names = wanted if set(got) == set(wanted) else sorted(got, key=_natural)
     return list(zip(names, wanted, strict=True))
 
