@@ -1,5 +1,9 @@
 """The static rules, on every model of the zoo and on graphs made by hand."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import zoo
 from family_checks import severe
@@ -169,3 +173,23 @@ def test_the_zoo_is_made_of_what_it_says(specimen_path):
     graph = read_graph(specimen_path("keras_saved"))
     lost = [v for v in graph.variables if v.reads and not v.initialized]
     assert [v.owner for v in lost] == [None, None]
+
+
+def test_nodes_without_inputs_and_nodes_that_take_their_own_value_end_nothing(tf, tmp_path):
+    """Of a damaged or a hostile file; in a process of its own, which a loop would keep for ever."""
+    graph = tf.compat.v1.GraphDef()
+    inputs = {"AssignVariableOp": ["v", "one"], "RestoreV2": ["x", "x", "x"], "Mean": []}
+    for name, op in {"x": "Placeholder", "v": "VarHandleOp", "find": "LookupTableFindV2"}.items():
+        graph.node.add(name=name, op=op)
+    for name, other in (("one", "two"), ("two", "one")):
+        graph.node.add(name=name, op="Identity", input=[other])
+    for op, given in inputs.items():
+        graph.node.add(name=op, op=op, input=given)
+    graph.node.add(name="group", op="NoOp", input=["^AssignVariableOp"])
+    path = tmp_path / "damaged.pb"
+    path.write_bytes(graph.SerializeToString())
+    program = Path(sys.executable).with_name("varhandle")
+    command = [str(program), "diagnose", "--static", str(path)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stderr == ""
+    assert "--static" in ended.stdout

@@ -176,11 +176,11 @@ class _Parser(argparse.ArgumentParser):
         print(self.format_help(), end="", file=file, flush=True)
 
     def error(self, message: str) -> NoReturn:
-        from varhandle.formats.registry import FORMATS
+        from varhandle.formats.registry import TFLITE
 
         for given in self._given:
-            is_file = os.path.lexists(given) or any(each.is_named(given) for each in FORMATS)
-            if given.startswith("-") and is_file:
+            # The name of a model that is not there is no hint; a file to write need not be there.
+            if given.startswith("-") and (os.path.lexists(given) or TFLITE.is_named(given)):
                 message += f" (if {given} is a file, write ./{given})"
         super().error(message)
 

@@ -92,7 +92,8 @@ def _batch_statistics(reading: Reading, function: str) -> set[str]:
     for node in reading.graph.function(function).nodes:
         if _FUSED.fullmatch(node.op) and node.attributes.get("is_training", True):
             found.add(node.name)
-        squares = _node(reading, function, node.sources[0]) if node.op == "Mean" else None
+        is_mean = node.op == "Mean" and node.sources
+        squares = _node(reading, function, node.sources[0]) if is_mean else None
         if squares is not None and squares.op == "SquaredDifference":
             found.add(node.name)
             means = closure(squares.sources, partial(_behind, reading, function, _PASSES_ON))

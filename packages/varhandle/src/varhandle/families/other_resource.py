@@ -108,7 +108,8 @@ def _finds(reading: Reading) -> Iterator[tuple[str, Node]]:
 def _filled_from_file(reading: Reading) -> str:
     """Return the op that fills a table which is asked from a text file; "" where none does."""
     flow = reading.resource_flow
-    asked = flow.origins((function, node.sources[0]) for function, node in _finds(reading))
+    finds = ((function, node) for function, node in _finds(reading) if node.sources)
+    asked = flow.origins((function, node.sources[0]) for function, node in finds)
     filling = (
         node.op
         for function in reading.graph.functions

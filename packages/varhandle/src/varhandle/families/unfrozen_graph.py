@@ -19,6 +19,7 @@ from varhandle.families.log_index import (
 )
 from varhandle.families.log_patterns import Pattern
 from varhandle.graph import Graph
+from varhandle.graph.model import closure
 from varhandle.graph.signature_inference import sinks
 from varhandle.savedmodel.checkpoint_freezer import checkpoint_beside
 
@@ -102,14 +103,12 @@ def _restore(graph: Graph) -> tuple[str, str] | None:
     """Return the node that restores all variables, and the one that takes the checkpoint's path."""
     nodes = graph.functions[0].nodes
     restores = {node.name: node for node in nodes if node.op == "RestoreV2" and node.sources}
-    by_name = {node.name: node for node in nodes}
+    passed = {n.name: n.sources for n in nodes if len(n.sources) == 1 and n.name not in restores}
     assigns = set()
     for node in nodes:
         if node.op in {"Assign", "AssignVariableOp"} and len(node.sources) > 1:
-            source = by_name.get(node.sources[1])
-            while source is not None and len(source.sources) == 1 and source.name not in restores:
-                source = by_name.get(source.sources[0])
-            if source is not None and source.name in restores:
+            behind = closure([node.sources[1]], lambda name: passed.get(name, ()))
+            if not restores.keys().isdisjoint(behind):
                 assigns.add(node.name)
     groups = [n for n in nodes if n.op == "NoOp" and assigns & set(n.control_inputs)]
     if not groups:

@@ -71,9 +71,10 @@ class TFLite(ModelFormat):
         for function in (f for f in graph.functions if f.name in once):
             handles = {n.name: n.attributes.get("shared_name") or n.name for n in function.nodes}
             for node in function.nodes:
-                if node.op == "ASSIGN_VARIABLE" and (function.name, node.inputs[1]) in constants:
-                    name = str(handles.get(node.sources[0], ""))
-                    found[name] = constants[function.name, node.inputs[1]]
+                if node.op == "ASSIGN_VARIABLE" and len(node.inputs) > 1:
+                    value = constants.get((function.name, node.inputs[1]))
+                    if value is not None:
+                        found[str(handles.get(node.sources[0], ""))] = value
         return found
 
     def load(self, source: ModelSource) -> NoReturn:
