@@ -92,7 +92,8 @@ def debriefs() -> str:
     """Return for each prediction what whoever teaches says once its answer is seen."""
     lines = [
         "# Debriefs\n\nFor whoever teaches: each prediction of the lessons, the model answer to "
-        "“Why?”, and what many choose. The slides have the same as speaker notes.\n"
+        "“Why?”, which wrong answer tempts, and what to ask then. The slides have the same as "
+        "speaker notes.\n"
     ]
     for found in read_outlines():
         if found.predictions:

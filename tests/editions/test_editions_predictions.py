@@ -2,9 +2,11 @@
 
 What a question, its answer and the run between them look like is read from the stored notebooks;
 where they stand, from the files of an edition. Of the solved edition, ``test_editions_solved`` says
-that it has no outputs but those of its checks.
+that it has no outputs but those of its checks. Nor may an earlier lesson tell an answer, or what
+stands above the question: ``TELLS`` has the words that would.
 """
 
+import functools
 import html
 import json
 import re
@@ -13,12 +15,50 @@ from collections import namedtuple
 import pytest
 from bs4 import BeautifulSoup
 
+from workbook_lib.lesson.content import prediction_question
 from workbook_lib.runs import all_notebooks
 
 every = pytest.mark.parametrize("path", all_notebooks(), ids=lambda path: path.stem)
 _MACHINERY = "style, script, aside.notes"  # what no reader of a page sees
-Asked = namedtuple("Asked", "question options observed run")
+_ASKS = r'lesson\.predict\(\s*"([^"]+)"'
+_OBSERVES = r'lesson\.observe\(\s*"([^"]+)"'
+Asked = namedtuple("Asked", "id question options observed run")
 """A question, its options, the line that answers it, and how each output in between begins."""
+
+# For each prediction, words that tell its answer. The lesson has them below the question: else they
+# would no longer be what tells.
+TELLS = {
+    "start_here/first-prediction": "weights take 4 000|a file of 5 kB",
+    "the_error/which-fails": "(read|add) in float(16|32) converts|(constant|read).* may be float16",
+    "three_fixes/which-write": "custom ops (let|give) .*file|unresolved custom op",
+    "the_file_that_says_nothing/silent": "0 of 5 agree|None of the answers",
+    "what_a_handle_is/same-name": "with one name lead to one|handles of one name",
+    "whose_variable_is_it/how-many": "12 variables|twelve|six others",
+    "freeze/weights-to-zero": "a copy of its own|no longer reads",
+    "still_assigned/which-mode": "inference is the default",
+    "four_doors/keras-door": "Keras allow|export .*(Flex|SELECT_TF_OPS)|FlexVarHandleOp",
+    "weights_that_vanish/keras-owner": "wrong an owner",
+    "signatures/look-alone": "all the signatures that you convert|signatures .*decide",
+    "run_it/five-images": "runner resizes|resizes by itself|buffer is larger",
+    "scale_and_zero_point/full-ink": "zero point 128|scale 1 255",
+    "a_model_that_loses/one-layer": "loses about 0|one layer in float costs",
+    "how_fast/adding": "2048 with the flag|computes in float32",
+    "keep_a_state/reset-all-variables": "the file itself marks as variable|goes on to 9",
+    "lift_the_state/called-twice": "keeps nothing from call",
+    "state_in_int8/thousand": "step is nearly 4|less than half a step",
+    "train_on_the_device/relu": "ReluGrad",
+    "find_the_op/layers": "every layer behind",
+    "the_memory_of_an_lstm/second-answer": "only the one with stateful",
+    "the_article/where-it-stops": "stops at model add|before there is a converter",
+    "the_article/without-set-weights": "With or without it",
+    "releases/older-helps": "Up to 2 15",
+    "tensorflow_1/unfrozen": "no session.* (garbage|unset)|nothing that gives the variable a value",
+    "formats_side_by_side/left-in-the-file": "calls .*is read and assigned|total and calls",
+    "a_strangers_file/first-call": "SIGSEGV",
+    "calibration/blank-images": "far too narrow",
+    "integers_in_and_out/cast": "once cast 0|ink below 1 0 becomes 0",
+    "newer_than_the_runtime/where": "looks up a kernel for every op",
+}
 
 
 def words_of(text):
@@ -50,7 +90,8 @@ def predictions(path):
                 question, run = lines, []
             elif observed and question:
                 options = [line for line in question if line.startswith("  ")]
-                found.append(Asked(question[0], options, observed[0], run))
+                [name] = re.findall(_OBSERVES, "".join(cell["source"]))
+                found.append(Asked(name, question[0], options, observed[0], run))
                 question = None
             elif question and not {"check", "proof"} & set(cell["metadata"].get("tags", ())):
                 run.append(begins_with(output))
@@ -131,3 +172,49 @@ def test_on_the_site_what_was_observed_is_folded(site, path):
         for answer in (words_of(asked.observed), *asked.run):
             assert holds(folded, answer), answer
             assert holds(code, answer) or not holds(in_sight, answer), answer
+
+
+@functools.cache
+def the_way():
+    """Return each line that a learner reads or makes, from notebook 00 on, and where it stands.
+
+    That is the text, the code and what it shows, the rows of a chooser among it, and the model
+    answers.
+    """
+    lines = []
+    for path in all_notebooks():
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            source = "".join(cell["source"])
+            texts = [source, *map(plain, cell.get("outputs", ()))]
+            texts += [prediction_question(id).why for id in re.findall(_OBSERVES, source)]
+            for line in "\n".join(texts).splitlines():
+                if not re.match(r" +[a-d]\) ", line):  # an option tells nothing
+                    lines.append((path, re.findall(_ASKS, source), words_of(line)))
+    return lines
+
+
+def before_and_after(path, question_id):
+    """Return what is read before a question, and what is read below it in its own lesson."""
+    way = the_way()
+    places = [n for n, (here, asked, _) in enumerate(way) if here == path and question_id in asked]
+    below = [line for here, _, line in way[places[-1] + 1 :] if here == path]
+    return [line for _, _, line in way[: places[0]]], below
+
+
+@every
+def test_nothing_on_the_way_to_a_question_tells_its_answer(path):
+    for asked in predictions(path):
+        before, below = before_and_after(path, asked.id)
+        tells = re.compile(TELLS[asked.id])
+        assert any(map(tells.search, below)), f"{asked.id}: these words tell nothing"
+        assert not list(filter(tells.search, before)), asked.id
+        answer = words_of(asked.observed.removeprefix("Observed: "))
+        if len(answer.split()) >= 4:
+            assert not [line for line in before if holds(line, answer)], asked.id
+
+
+def test_what_a_chooser_lists_is_on_the_way():
+    """It once told the answer of lesson 12: a file with Flex ops, which the interpreter refuses."""
+    [row] = [line for here, _, line in the_way() if "interpreter will not load it" in line]
+    assert "SELECT_TF_OPS" in row
+    assert before_and_after(all_notebooks()[2], "three_fixes/which-write")[0].count(row) == 1

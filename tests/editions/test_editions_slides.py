@@ -73,12 +73,12 @@ def test_an_answer_that_also_prints_keeps_what_it_printed():
     said = "Not predicted yet\nObserved: 18.\nA guess."
     shown = nbformat.v4.new_output("execute_result", {"text/plain": said, "text/html": "<b>x</b>"})
     cell = nbformat.v4.new_code_cell(
-        'lesson.observe("three_fixes/how-many-run", 18)', outputs=[printed, shown]
+        'lesson.observe("three_fixes/which-write", 18)', outputs=[printed, shown]
     )
     before = copy.deepcopy(cell)
     [(_, kept), (kind, notes)] = deck_of(cell)
     assert kind == "notes"
-    assert notes.source.startswith(prediction_question("three_fixes/how-many-run").why)
+    assert notes.source.startswith(prediction_question("three_fixes/which-write").why)
     assert kept.outputs[0].text == "18\n"
     assert "Observed: 18." in kept.outputs[1].data["text/html"]
     assert cell == before, "the notebook itself is left as it was"
@@ -123,7 +123,7 @@ def test_a_quiz_is_a_slide_and_its_answers_are_the_speakers():
 def test_what_was_observed_stands_below_what_fills_the_slide():
     said = "Not predicted yet\nObserved: 18.\nA guess."
     shown = nbformat.v4.new_output("execute_result", {"text/plain": said, "text/html": "<b>x</b>"})
-    observe = 'lesson.observe("three_fixes/how-many-run", 18)'
+    observe = 'lesson.observe("three_fixes/which-write", 18)'
     cells = (
         nbformat.v4.new_code_cell("x = 1\n" * 23),
         nbformat.v4.new_code_cell(observe, outputs=[shown]),
@@ -190,7 +190,7 @@ def test_a_question_ends_a_slide_and_shares_none_with_an_answer():
         nbformat.v4.new_output(kind, {"text/plain": text, "text/html": "<p>"})
         for kind, text in (("display_data", asked), ("execute_result", said))
     )
-    observe = 'lesson.observe("three_fixes/how-many-run", 18)'
+    observe = 'lesson.observe("three_fixes/which-write", 18)'
     cells = [
         nbformat.v4.new_markdown_cell("## It counts"),
         nbformat.v4.new_code_cell("lesson.predict('how-many')", outputs=[question]),

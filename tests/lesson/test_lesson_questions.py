@@ -87,6 +87,13 @@ def test_a_prediction_has_a_debrief_for_whoever_teaches(found):
         assert question.debrief.endswith((".", "?"))
 
 
+@every_prediction
+def test_a_debrief_counts_nobody(question):
+    """Nobody has counted who chooses what. Known is why a wrong answer tempts."""
+    counts = r"\b(Many|Most|Few|Some|Others|Everybody|Nobody|Nearly (all|everybody))\b"
+    assert not re.search(counts, question.debrief), question.debrief
+
+
 @every_lesson
 def test_a_card_is_short_and_its_cure_is_run_by_the_tests_of_its_lesson(found):
     card = card_of(found.name)

@@ -86,9 +86,9 @@ def test_a_total_that_raises_is_said_to(outcome, answer, told):
 @pytest.mark.parametrize(
     ("record", "observed"),
     [
-        (Record("raised"), "the first: read"),
-        (Record("raised", output="read in float16 converts\n"), "the second: add in float32"),
-        (Record("ok", output="a converts\nb converts\nc converts\n"), "none of them"),
+        (Record("raised"), "float16: the first fails"),
+        (Record("raised", output="read in float16 converts\n"), "an assignment: the second fails"),
+        (Record("ok", output="a converts\nb converts\nc converts\n"), "nothing: none fails"),
     ],
 )
 def test_where_it_stopped_is_read_off_what_was_printed(record, observed):

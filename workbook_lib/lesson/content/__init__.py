@@ -26,7 +26,9 @@ class Question:
     options: Mapping[Hashable, str]  # what a run can show, as a short key -> what the learner reads
     why: str  # the model answer to "Why?": shown beside the learner's own, once there is one
     key_of: Callable[[Any], Hashable] | None = None  # what makes a key of what the run left behind
-    debrief: str = ""  # for whoever teaches: what many choose and why, and what to ask them then
+    debrief: str = (
+        ""  # for whoever teaches: which wrong answer tempts and why, and what to ask then
+    )
 
     def observed(self, seen: Any) -> str:
         """Return the option that a run shows.

@@ -15,7 +15,7 @@ PREDICTIONS = (
         },
         why="The variable of this file grows, and the process touched memory that was not its own. "
         "The operating system ends such a process, and no except can catch that.",
-        debrief="Most expect an exception, since Python nearly always gives one. Ask what would "
-        "have become of the notebook without the child process.",
+        debrief="An exception is a tempting answer, because Python nearly always gives one. Ask "
+        "what would have become of the notebook without the child process.",
     ),
 )

@@ -27,8 +27,9 @@ PREDICTIONS = (
         why="The ranges of the activations come from images without ink, so they are far too "
         "narrow, and the values of a real image are cut off at their ends.",
         key_of=band,
-        debrief="Many hope for an error or a warning. Ask where one would come from: for the "
-        "converter, blank images are images like any others.",
+        debrief="“As many as before” is a tempting answer, because there is no error and no "
+        "warning. Ask where one would come from: for the converter, blank images are images "
+        "like any others.",
     ),
 )
 

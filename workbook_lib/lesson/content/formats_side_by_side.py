@@ -25,7 +25,7 @@ PREDICTIONS = (
         why="What decides is whether a signature that you convert assigns the variable. step "
         "assigns total and calls, so both stay; gain is only read, so it becomes a constant.",
         key_of=in_order,
-        debrief="Many leave calls out, because nothing in the program reads it. Ask what an "
-        "assign_add has to know before it can add.",
+        debrief="It is tempting to leave calls out, because nothing in the program reads it. Ask "
+        "what an assign_add has to know before it can add.",
     ),
 )

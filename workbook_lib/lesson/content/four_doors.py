@@ -27,8 +27,8 @@ PREDICTIONS = (
         why="Keras lets the converter use TensorFlow's own ops where there is no builtin. The "
         "converter then refuses nothing, and the interpreter has no kernels for these ops.",
         key_of=keras_door,
-        debrief="Most expect the same error, since it is the same converter. Ask which setting "
-        "would let an op without a builtin through, and who might have set it.",
+        debrief="The same error is a tempting answer, because it is the same converter. Ask which "
+        "setting would let an op without a builtin through, and who might have set it.",
     ),
 )
 

@@ -16,8 +16,8 @@ PREDICTIONS = (
         },
         why="The traced function reads the variable at every call. The frozen function has a copy "
         "of the numbers in its graph, from the moment when it was frozen.",
-        debrief="Many choose “both”, because both came from one variable. Ask what each of the two "
-        "takes in at a call: how many handles does either capture?",
+        debrief="“Both” is a tempting answer, because both came from one variable. Ask what each "
+        "of the two takes in at a call: how many handles does either capture?",
     ),
 )
 

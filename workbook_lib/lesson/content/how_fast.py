@@ -16,8 +16,8 @@ PREDICTIONS = (
         why="The runtime decides on the type. By default XNNPACK computes in float32, and "
         "with the flag in float16, though the file and its DEQUANTIZE op are the same.",
         key_of=tuple,
-        debrief="Many read the op list as a program and choose 2049 twice. Ask who reads that list "
-        "on a phone with a GPU, and what that reader may do with it.",
+        debrief="2049 twice is a tempting answer, because the op list reads like a program. Ask "
+        "who reads that list on a phone with a GPU, and what that reader may do with it.",
     ),
 )
 

@@ -13,8 +13,9 @@ PREDICTIONS = (
         {1: "1", 9: "9", None: "the interpreter refuses"},
         why="reset_all_variables is for tensors that the file itself marks as variable. What a "
         "VAR_HANDLE leads to stays as it is, so the count goes on to 9.",
-        debrief="Most choose 1, since the name promises it. Ask how one would notice in an app: "
-        "the second digit is read with the memory of the first, and no error says so.",
+        debrief="1 is a tempting answer, because the name promises it. Ask how one would notice in "
+        "an app: the second digit is read with the memory of the first, and no error says "
+        "so.",
     ),
 )
 

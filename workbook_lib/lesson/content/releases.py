@@ -26,7 +26,7 @@ PREDICTIONS = (
         why="Up to 2.15 a layer was one of Keras 2, and its file was right. Since 2.16 it is one "
         "of Keras 3, and no release since then has made a right file of such a module.",
         key_of=where_right,
-        debrief="Many hope for a newer release, since faults get mended. Ask what else an older "
-        "one would bring back, and what becomes of the program in a year.",
+        debrief="A newer release is a tempting answer, because faults get mended. Ask what else an "
+        "older one would bring back, and what becomes of the program in a year.",
     ),
 )

@@ -11,8 +11,9 @@ PREDICTIONS = (
         {1: "a variable", 0: "a constant", None: "nothing: the converter refuses"},
         why="No signature in that file assigns the total. It is only read there, so the converter "
         "makes a constant of it.",
-        debrief="Many say “a variable”, because the module has one. Ask whether anything in this "
-        "file could ever change it, and what the converter does with such a value.",
+        debrief="“A variable” is a tempting answer, because the module has one. Ask whether "
+        "anything in this file could ever change it, and what the converter does with such "
+        "a value.",
     ),
 )
 

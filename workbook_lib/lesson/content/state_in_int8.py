@@ -14,8 +14,8 @@ PREDICTIONS = (
         why="The range goes up to 1,000 in 255 steps, so a step is nearly 4. Adding 1 is less than "
         "half a step, and is rounded away each time.",
         key_of=nearest(0, 40, 100),
-        debrief="Nearly everybody chooses about 100, and so would most advice: more calibration "
-        "data. Ask for the size of a step before the cell with the ranges is run.",
+        debrief="About 100 is a tempting answer, because more calibration data is the usual "
+        "advice. Ask for the size of a step before the cell with the ranges is run.",
     ),
 )
 

@@ -18,8 +18,9 @@ PREDICTIONS = (
         },
         why="The converter writes the handle and the read into the file, and nothing that gives "
         "the variable a value. The default delegate reads memory that nobody set.",
-        debrief="Many trust the converter to notice. Ask what it would have to know: the value is "
-        "in the session, and the converter never sees one.",
+        debrief="“The converter refuses” is a tempting answer, because a value is plainly missing. "
+        "Ask what it would have to know: the value is in the session, and the converter "
+        "never sees one.",
     ),
 )
 

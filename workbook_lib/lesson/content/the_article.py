@@ -37,7 +37,7 @@ PREDICTIONS = (
         why="The constant has 128 columns and the new layer has 10 units, so the two shapes do not "
         "fit, and the layer cannot be built: that is before there is a converter.",
         key_of=stage_of,
-        debrief="Nearly everybody believes the article and chooses the converter. Ask who of the "
+        debrief="The converter is a tempting answer, because the article says so. Ask who of the "
         "class has ever run an example before quoting it.",
     ),
     Question(

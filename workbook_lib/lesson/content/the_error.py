@@ -20,19 +20,19 @@ def converted_before(record: Record) -> int:
 PREDICTIONS = (
     Question(
         "the_error/which-fails",
-        "At which of the three does the converter stop?",
+        "What does the converter refuse?",
         {
-            0: "the first: read",
-            1: "the second: add in float32",
-            2: "the third: add again",
-            3: "none of them",
+            0: "float16: the first fails",
+            1: "an assignment: the second fails",
+            2: "only both together: the third fails",
+            3: "nothing: none fails",
         },
         why="The converter turns a variable that is only read into a constant, which may be "
         "float16. One that is assigned needs builtin ops, and these take float32.",
         key_of=converted_before,
-        debrief="Many choose “the first”, and blame the dtype alone. Others choose “the second”, "
-        "since old advice says that no variable may be assigned. Ask: once it is converted, which "
-        "ops on variables does read still need?",
+        debrief="“Float16” is a tempting answer, because the message names f16 in nearly every "
+        "line; “an assignment” is one, because old advice says that no variable may be "
+        "assigned. Ask: once it is converted, which ops on variables does read still need?",
     ),
 )
 

@@ -18,8 +18,9 @@ PREDICTIONS = (
         why="The file reads six variables, and nothing in it gives them a value. The "
         "interpreter reads memory that nobody set, and raises no error.",
         key_of=all_some_or_none,
-        debrief="Nearly everybody trusts a file that ran. Ask how they would have found out in "
-        "their own project, and when: before or after the app was released?",
+        debrief="“All five” is a tempting answer, because the file ran without an error. Ask how "
+        "the class would have found out in their own project, and when: before or after the "
+        "app was released?",
     ),
 )
 

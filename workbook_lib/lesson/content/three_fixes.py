@@ -13,14 +13,21 @@ FAMILIES = {
 
 PREDICTIONS = (
     Question(
-        "three_fixes/how-many-run",
-        "How many of the three give a file that the interpreter here runs?",
-        {0: "none", 1: "one", 2: "two", 3: "all three"},
-        why="None of the three changes the update, which is the cause. The first two write the ops "
-        "into the file for a runtime that has kernels for them, and this interpreter has none; "
-        "with the third the converter refuses the same op as before.",
-        debrief="Many choose “one” and mean SELECT_TF_OPS, because the message itself proposes it. "
-        "Ask: who would run TensorFlow's own op on a phone?",
+        "three_fixes/which-write",
+        "With which of the three settings does the converter write a file?",
+        {
+            (): "with none",
+            ("flex",): "with Flex alone",
+            ("flex", "custom"): "with Flex, and with custom ops",
+            ("flex", "custom", "off"): "with all three",
+        },
+        why="Flex and custom ops let the converter write the same ops into the file, for a runtime "
+        "that has kernels for them, and this interpreter has none. With the third it refuses the "
+        "same op as before. None of the three changes the update, which is the cause.",
+        key_of=tuple,
+        debrief="“With Flex alone” is a tempting answer, because the message itself proposes it. "
+        "“With all three” is one, because each is told as a cure. Ask: who would run "
+        "TensorFlow's own op on a phone?",
     ),
 )
 

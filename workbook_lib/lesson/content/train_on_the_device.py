@@ -25,8 +25,9 @@ PREDICTIONS = (
         why="Both have a builtin for the way forward. The gradient of tf.nn.relu is an op of its "
         "own, ReluGrad, with no builtin. That of a maximum is a comparison and a selection.",
         key_of=converted,
-        debrief="Many choose “with neither”, since old advice says that training needs Flex. Ask "
-        "what the tape leaves in the graph: ordinary ops, and each has a builtin or has not.",
+        debrief="“With neither” is a tempting answer, because old advice says that training needs "
+        "Flex. Ask what the tape leaves in the graph: ordinary ops, and each has a builtin "
+        "or has not.",
     ),
 )
 

@@ -17,8 +17,8 @@ PREDICTIONS = (
         },
         why="Saving looks for tf.Variable. A Keras model has variables of Keras's class, so it is "
         "as wrong an owner as the service.",
-        debrief="Many choose the file that answers right, because the weights are in the model. "
-        "Ask of which class its variables are, and for which class saving looks.",
+        debrief="The file that answers right is a tempting answer, because the weights are in the "
+        "model. Ask of which class its variables are, and for which class saving looks.",
     ),
 )
 

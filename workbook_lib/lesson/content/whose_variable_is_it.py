@@ -13,8 +13,9 @@ PREDICTIONS = (
         {0: "none: they are constants", 6: "six", 12: "twelve"},
         why="Keras's objects own six, whose values are in the checkpoint, and no signature reads "
         "them. The signature reads six others, which have no owner, so nothing sets them.",
-        debrief="Nearly all say six, because the classifier has six. Let them read the table row "
-        "by row. Ask which column would have told them of lesson 13 before any conversion.",
+        debrief="Six is a tempting answer, because the classifier has six. Let them read the table "
+        "row by row. Ask which column would have told them of lesson 13 before any "
+        "conversion.",
     ),
 )
 
