@@ -645,7 +645,7 @@ def tf1_counter(tf, folder):
     return save_tf1(tf, folder, [4], step)
 
 
-@step_specimen("unproved", ("random-draws",), seen=False)
+@step_specimen("unproved", ("random-draws",))
 def draws_random_numbers(tf, module, x):
     # Seeds of 0: another test may have set TensorFlow's own seed for this process.
     return {"y": x + tf.raw_ops.RandomUniform(shape=[4], dtype=tf.float32, seed=0, seed2=0)}

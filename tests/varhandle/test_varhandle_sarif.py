@@ -105,6 +105,14 @@ def test_a_place_that_cannot_be_written_is_said_before_the_work(half_reader, tmp
         assert printed.out == "" and len(printed.err.splitlines()) == 1
 
 
+def test_check_names_a_model_that_nothing_can_prove_and_faults_it_not(specimen_path, capsys):
+    draws = str(specimen_path("draws_random_numbers"))
+    assert main(["check", draws]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"{draws}: unproved: ")
+    assert "draws random numbers" in line and line.endswith(".")
+
+
 def test_check_reads_many_and_says_a_line_of_each_at_fault(half_reader, tmp_path, capsys):
     sound = data_path("digits_classifier.keras")
     broken = tmp_path / "broken.tflite"

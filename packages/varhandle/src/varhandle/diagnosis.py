@@ -23,7 +23,7 @@ from varhandle.formats import format_of, read_graph
 from varhandle.formats.custom_code import check_imports
 from varhandle.formats.trust import code_along
 from varhandle.graph import Graph, ModelFileError, Variable
-from varhandle.verdict_rules import decide, refused_by_library
+from varhandle.verdict_rules import decide, known_difference, refused_by_library
 
 if TYPE_CHECKING:
     from varhandle.divergence.location import Location
@@ -114,7 +114,7 @@ class Diagnosis(Rich):
         ran = self.proof is not None and self.proof.content is not None
         converted = format_of(self.graph).is_converted
         meaning = MEANINGS[self.verdict].sentence(converted, ran)
-        if self.verdict == "unproved" and self.proof and not self.proof.doubt:
+        if ran and self.doubt and self.doubt == known_difference(self.graph, self.findings):
             meaning = "it converts, and the file is known to differ from the model"
         return ": ".join(filter(None, [self.verdict, meaning, printable(self.doubt, None)]))
 
@@ -253,7 +253,8 @@ def diagnose(
             )
             if refusal := refused_by_library(graph, findings, proof):
                 raise ModelFileError(graph.source, refusal)
-    decision = decide(graph, findings, proof, () if own_code else graph.custom_objects)
+    missing = () if own_code else graph.custom_objects
+    decision = decide(graph, findings, proof, missing, chosen)
     location = None
     if decision.verdict == "wrong-answers" and proof and proof.content:
         from varhandle.divergence.failed_comparison import locate_failure

@@ -12,7 +12,8 @@ The rules, in the order in which they are tried:
 4. No comparison: an error that was read counts, as a wrong answer where its family
    ``answers_wrongly``; else the model is ``convertible`` (``ready``) after a static reading.
 5. What would be ``convertible`` or ``ready``, and was not compared or only with what proves nothing
-   (``Proof.doubt``), or is known to differ from the model when it is called, is ``unproved``.
+   (``Proof.doubt``), or is known to differ from the model when it is called, is ``unproved``. So is
+   it after a static reading, where that shows that nothing can be proved.
 """
 
 from __future__ import annotations
@@ -143,14 +144,21 @@ def decide(
     findings: tuple[Finding, ...],
     proof: Proof | None,
     missing: Sequence[CustomObject] = (),
+    signature: str | None = None,
 ) -> Decision:
-    """Reach the verdict; ``missing`` is what the model needs of its author's, and has not got."""
+    """Reach the verdict of a signature.
+
+    ``missing`` is what the model needs of its author's, and has not got.
+    """
     if missing and (proof is None or proof.conversion is None):
         return Decision(findings, "blocked", (_custom_code(graph, join_names(missing)),))
     if proof is None:
-        return _as_read(graph, findings)
-    decision = _by_proof(graph, _with_the_files(graph, findings, proof), proof)
-    doubt = proof.doubt or known_difference(graph, decision.findings)
+        decision = _as_read(graph, findings)
+        doubt = format_of(graph).left_to_chance(graph, [signature])
+    else:
+        decision = _by_proof(graph, _with_the_files(graph, findings, proof), proof)
+        doubt = proof.doubt
+    doubt = doubt or known_difference(graph, decision.findings)
     if not doubt or not MEANINGS[decision.verdict].good:
         return decision
     return decision._replace(verdict="unproved", doubt=doubt)

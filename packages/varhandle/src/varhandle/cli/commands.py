@@ -561,9 +561,10 @@ def _add_check(commands: Any) -> None:
         "check",
         help="read many models, and say which are at fault: a pre-commit hook",
         description=(
-            "Read each MODEL as diagnose --static does, and say a line of each that is at fault. "
-            "The file saved_model.pb stands for its folder. Exit code 1 where one is at fault, 2 "
-            "where one cannot be read."
+            "Read each MODEL as diagnose --static does, and say a line of each that is at fault, "
+            "and of each whose file could never be proved, as that of one that draws random "
+            "numbers. The file saved_model.pb stands for its folder. Exit code 1 where one is at "
+            "fault, 2 where one cannot be read."
         ),
     )
     check.add_argument("models", nargs="*", metavar="MODEL", help=MODEL)
@@ -573,11 +574,12 @@ def _add_check(commands: Any) -> None:
 
 def _check(options: argparse.Namespace) -> int:
     from varhandle.diagnosis import diagnose
+    from varhandle.facts.verdicts import MEANINGS
     from varhandle.graph import ModelFileError
     from varhandle.sarif import checked_model
 
     _check_sarif(options, options.models)
-    models, unread = [], False
+    models, unread, at_fault = [], False, False
     for name in options.models:
         path = Path(name)
         try:
@@ -587,13 +589,13 @@ def _check(options: argparse.Namespace) -> int:
             print(inert(f"cannot be read: {error}"), file=sys.stderr)
             continue
         models.append(checked_model(found))
+        at_fault |= MEANINGS[found.verdict].exit_code == UNFINISHED
         if not found.ok:
             ids = dict.fromkeys(f.id for f in found.findings if f.severity == "error")
-            line = f"{printable(name, None)}: {models[-1].line} [{join_names(list(ids))}]"
-            print(inert(line))
+            named = f" [{join_names(list(ids))}]" if ids else ""
+            print(inert(f"{printable(name, None)}: {models[-1].line}{named}"))
     if options.sarif:
         _write_sarif(options.sarif, models)
-    at_fault = any(not model.good for model in models)
     return BAD_INPUT if unread else UNFINISHED if at_fault else 0
 
 

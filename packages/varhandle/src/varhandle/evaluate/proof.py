@@ -511,6 +511,7 @@ def _prove_source(
     content = conversion.content
     if content is None:
         return Proof(conversion, reason=converter_words(conversion.record))
+    chance = format_of(graph).left_to_chance(graph, [signature])
     made = read_graph(content)
     # A Keras file names its inputs in its code; the file made from it has them in any case.
     called = format_of(graph).call_signature(graph, signature)
@@ -524,8 +525,15 @@ def _prove_source(
         reason = f"not compared: the file takes other inputs ({printable(error.args[0])})"
         return _unproved(reason, conversion, content)
     why = doubt(graph, asked, parity)
+    if chance and not (parity and refuses(parity)):  # answers that agree, or differ, tell nothing
+        return Proof(conversion, content, None, tuple(asked), "TensorFlow", chance, chance)
     reason = rounded(parity) if parity is not None else why
     return Proof(conversion, content, parity, tuple(asked), "TensorFlow", reason, why)
+
+
+def refuses(parity: Parity) -> bool:
+    """Tell whether an interpreter did not run a file to its end."""
+    return any(run.refusal for run in parity.runs)
 
 
 def rounded(parity: Parity) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,6 +16,7 @@ from varhandle.errors import VarhandleError
 from varhandle.formats.custom_code import Import, read_folders
 from varhandle.formats.regular_file import check_folder
 from varhandle.graph import Graph, ModelFileError, Signature
+from varhandle.graph.access_order import unordered_accesses
 
 if TYPE_CHECKING:
     from varhandle.formats.constants import Constant, Constants
@@ -132,6 +133,15 @@ class ModelFormat(ABC):
 
         ``None`` where the file does not show it. Raises ``KeyError`` for an unknown name.
         """
+
+    def left_to_chance(self, graph: Graph, names: Iterable[str | None]) -> str:
+        """Say which variable a call of one of the signatures uses in no fixed order, if any."""
+        for name in () if self.is_converted else names:
+            called = self.call_signature(graph, name)
+            pair = next(unordered_accesses(graph, called), None) if called else None
+            if pair is not None:
+                return str(pair)
+        return ""
 
     @abstractmethod
     def load(self, source: ModelSource) -> LoadedModel:

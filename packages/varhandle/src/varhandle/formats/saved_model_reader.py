@@ -152,16 +152,18 @@ class _Reader:
 
     def _read_signatures(self) -> Iterator[Signature]:
         for name, signature_def in self._signature_defs.items():
-            producers = {info.name.partition(":")[0] for info in signature_def.outputs.values()}
+            ends = sorted({info.name.partition(":")[0] for info in signature_def.outputs.values()})
             # TensorFlow 2 keeps a signature in a function of its own and calls that; before, a
             # signature was a part of the main graph.
-            node = self._nodes.get(producers.pop()) if len(producers) == 1 else None
+            node = self._nodes.get(ends[0]) if len(ends) == 1 else None
             function = node.calls[0] if node and len(node.calls) == 1 else self._main.name
             if function not in self._named:
                 fault = f"its signature {printable(name)} calls a function that is not there"
                 raise ModelFileError(self._source, fault)
             inputs = _tensor_specs(signature_def.inputs)
-            yield Signature(name, function, inputs, _tensor_specs(signature_def.outputs))
+            outputs = _tensor_specs(signature_def.outputs)
+            own_ends = tuple(ends) if function == self._main.name else ()
+            yield Signature(name, function, inputs, outputs, own_ends)
 
     def _read_variables(self) -> Iterator[Variable]:
         handles = find_handles(self._functions, VARIABLES)

@@ -155,6 +155,9 @@ class Signature:
     function: str
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    ends: tuple[str, ...] = ()
+    """The nodes that give the outputs, in a graph of TensorFlow 1, of which nothing else runs but
+    what they need; none of a function, which runs whole."""
 
 
 class CustomObject(NamedTuple):

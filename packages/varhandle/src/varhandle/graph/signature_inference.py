@@ -26,8 +26,9 @@ def infer_signature(graph: Graph) -> Signature:
         inputs.append(
             TensorSpec(name, str(read("dtype", "")), shape if isinstance(shape, tuple) else None)
         )
-    outputs = tuple(TensorSpec(name, "", None) for name in sinks(graph))
-    return Signature("", graph.functions[0].name, tuple(inputs), outputs)
+    ends = sinks(graph)
+    outputs = tuple(TensorSpec(name, "", None) for name in ends)
+    return Signature("", graph.functions[0].name, tuple(inputs), outputs, ends)
 
 
 def placeholders(graph: Graph) -> tuple[str, ...]:

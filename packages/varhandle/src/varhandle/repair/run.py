@@ -31,6 +31,7 @@ from varhandle.evaluate.proof import (
     compare,
     doubt,
     origin_of,
+    refuses,
     rests_on,
     rounded,
     same_calls,
@@ -305,7 +306,7 @@ def _run_plan(job: RepairJob) -> RepairResult:
             step.run(job)
     parity = _float_parity(job)
     plain, quantized = job.content, None
-    doubts = [doubt(job.graph, job.asked, parity)]
+    doubts = [_left_to_chance(job), doubt(job.graph, job.asked, parity)]
     recipe = job.plan.quantization
     if recipe is not None:
         missing = next((one.refusal for one in job.called if not one.calls), "")
@@ -436,9 +437,15 @@ def _compared(job: RepairJob, recipe: str | None) -> Parity | None:
     except KeyError as error:
         reason = f"no cure: the file takes other inputs ({error.args[0]})"
         raise NoCureError(reason, job.error) from error
+    if _left_to_chance(job) and not (parity and refuses(parity)):
+        return None
     if parity is not None and not parity.passed:
         raise _differs(job, parity, recipe)
     return parity
+
+
+def _left_to_chance(job: RepairJob) -> str:
+    return job.model_format.left_to_chance(job.graph, job.plan.signatures or [None])
 
 
 def _held_file(job: RepairJob, recipe: str | None) -> tuple[bytes, Lifted | None]:
