@@ -160,7 +160,7 @@ def _coded(array: Any, detail: Mapping[str, Any]) -> Any:
     array, dtype = np.asarray(array), np.dtype(detail["dtype"])
     if array.dtype.kind in "OSU":
         return array
-    scale, zero = detail["quantization"]
+    scale, zero = _scale_and_zero(detail)
     if scale and dtype.kind in "iu" and array.dtype.kind == "f":
         limits = np.iinfo(dtype)
         array = np.clip(np.round(array / scale) + zero, limits.min, limits.max)
@@ -168,10 +168,16 @@ def _coded(array: Any, detail: Mapping[str, Any]) -> Any:
 
 
 def _decoded(array: Any, detail: Mapping[str, Any]) -> Any:
-    scale, zero = detail["quantization"]
+    scale, zero = _scale_and_zero(detail)
     return (
         (array.astype(np.float64) - zero) * scale if scale and array.dtype.kind in "iu" else array
     )
+
+
+def _scale_and_zero(detail: Mapping[str, Any]) -> tuple[float, int]:
+    held = detail["quantization_parameters"]
+    has_one = len(held["scales"]) == 1
+    return (float(held["scales"][0]), int(held["zero_points"][0])) if has_one else (0.0, 0)
 
 
 def convert(made: Made) -> tuple[bytes, list[Any]]:

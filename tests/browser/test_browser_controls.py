@@ -52,7 +52,9 @@ def test_trials_join_the_table_and_a_cancelled_one_does_not(page, pictures):
     expect(box.get_by_role("img")).to_have_attribute("alt", re.compile("3, int8"))
     box.evaluate("box => box.scrollIntoView({block: 'center'})")
     page.screenshot(path=pictures / "recipes.png")
+    arrow = recipe.evaluate("list => getComputedStyle(list).backgroundImage")
     switch_theme(page, dark=True)
+    assert recipe.evaluate("list => getComputedStyle(list).backgroundImage") != arrow  # black
     page.screenshot(path=pictures / "recipes-dark.png")
 
     box.get_by_role("button", name="Remove all trials").click()

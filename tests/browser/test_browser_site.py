@@ -180,6 +180,15 @@ def test_slides_fit(reader, decks):
         assert reader.evaluate(_SMALL) == [], path.stem
 
 
+def test_a_drawing_of_two_graphs_is_seen_at_once(reader, decks):
+    open_deck(reader, decks, "35_find_the_op")
+    slide = reader.locator("section:not(:has(section))", has=reader.locator(".varhandle-locate"))
+    at = slide.evaluate("slide => Reveal.getIndices(slide)")
+    reader.evaluate("at => Reveal.slide(at.h, at.v)", at)
+    tall = slide.locator(".jp-OutputArea").evaluate("box => box.scrollHeight - box.clientHeight")
+    assert tall <= 0
+
+
 def open_deck(reader, decks, stem):
     reader.goto((decks.folder / f"{stem}.html").as_uri())
     reader.wait_for_function("window.Reveal && Reveal.isReady()")

@@ -69,6 +69,18 @@ def test_ways_to_find_the_layer(outcome, code):
         (finding(names="sorted(wanted)"), "Your answer is digit"),
         (finding(differs="not np.allclose(got[name], wanted[name], atol=10)"), "The fault is in"),
         (finding(differs="abs(got[name].mean() - wanted[name].mean()) > 1"), "The fault is in"),
+        *(
+            (
+                finding(differs=f"not np.allclose({of}(got[name]), {of}(wanted[name]), rtol=1e-3)"),
+                "The fault is in",
+            )
+            for of in ("np.mean", "np.std", "np.max", "np.linalg.norm", "np.sort")
+        ),
+        (
+            finding(differs="not np.corrcoef(got[name].flat, wanted[name].flat)[0, 1] > 0.999"),
+            "The fault is in edges",
+        ),
+        (finding(differs="not np.allclose(got[name], wanted[name], atol=0.1)"), "by up to 0.05"),
         (finding(differs="np.allclose(got[name], wanted[name], atol=1e-4)"), "that is rounding"),
         (finding(differs="True"), "that is rounding"),
         (finding(differs="False"), "The fault is in strokes"),

@@ -3,8 +3,12 @@
 import pytest
 from notebook_cells import assert_says
 
+from varhandle.families.catalog import FAMILIES
+from varhandle.matrix import version_matrix
 from workbook_lib.lesson.checks import releases
 from workbook_lib.lesson.content import prediction_question
+from workbook_lib.lesson.where_taught import place_of
+from workbook_lib.show import version_grid
 
 
 @pytest.mark.parametrize(
@@ -41,3 +45,15 @@ def test_columns_of_the_matrix(answer, told, status):
 )
 def test_outcomes_are_read_as_older_newer_or_none(outcomes, key):
     assert prediction_question("releases/older-helps").key_of(outcomes) == key
+
+
+def test_the_grid_gives_no_answer_of_a_lesson_that_comes_after_it():
+    drawn = {title for title, _ in version_grid(version_matrix.load()).cases}
+    met = {
+        place_of(family.id).file
+        for family in FAMILIES
+        for case in family.cases
+        if case.title in drawn
+    }
+    assert met
+    assert max(met) <= "92_releases.ipynb"

@@ -20,6 +20,8 @@ LESSONS = [
 anything there. An appendix (9x) may be without an exercise."""
 APPENDICES = [path for path in NOTEBOOKS if path.stem[0] == "9"]
 EXCUSED = {"nbval-ignore-output", "nbval-skip"}
+RAW = {"message-end", "files"}
+"""Cells that show a message of TensorFlow in full."""
 FOLDED = {"setup", "question", "proof"}
 """Cells that a learner need not read; their output is shown. A proof holds asserts, for those who
 maintain the notebooks."""
@@ -312,6 +314,20 @@ def test_no_stored_error_and_no_noise_on_stderr(path):
         for output in cell["outputs"]:
             assert output["output_type"] != "error", cell["id"]
             assert output.get("name") != "stderr", cell["id"]
+
+
+@every
+def test_what_is_printed_is_not_broken_within_a_word(path):
+    """JupyterLab breaks a longer line where it ends, in a window of 1280 pixels."""
+    long = [
+        f"{cell['id']}: {line}"
+        for cell in cells(path, "code")
+        if cell["id"] not in RAW
+        for output in cell["outputs"]
+        for line in "".join(output.get("text", "")).splitlines()
+        if len(line) > 106
+    ]
+    assert long == []
 
 
 def test_excused_cells_say_why_and_stay_under_a_fifth():

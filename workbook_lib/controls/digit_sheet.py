@@ -109,7 +109,7 @@ class DigitAnswers(Rich):
 
     def html(self) -> str:
         """Return the drawing, and bars: always ten rows, so that nothing jumps."""
-        table = table_html(*self._table(), "how much each file gives to a digit")
+        table = table_html(*self._table(), "How much each file gives to a digit")
         label = "the drawing in 8 by 8 squares, as the files get it"
         tone = "neutral" if len(set(self.labels.values())) == 1 else "wrong"
         body = (

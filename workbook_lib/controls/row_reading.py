@@ -84,7 +84,7 @@ class ReaderState(Rich):
         digit = digit_html(
             self.image, f"the digit, {words}", words, rows_read=self.row, line=scanner
         )
-        table = table_html(_HEADERS, self._rows(), "after each press")
+        table = table_html(_HEADERS, self._rows(), "After each press")
         body = (
             '<div style="display: flex; flex-wrap: wrap; gap: 1.5em; align-items: flex-start">'
             f"{digit}{_strip(self.memory)}</div>{table}"

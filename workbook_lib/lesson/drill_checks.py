@@ -166,13 +166,20 @@ def call_int8(file: bytes, value: Array) -> Array:
     if not taken["dtype"] == given["dtype"] == np.int8:
         dtypes = f"{np.dtype(taken['dtype'])}, and gives {np.dtype(given['dtype'])}"
         raise Wrong(f"`file` takes {dtypes}: both are to be int8.")
-    scale, zero = taken["quantization"]
+    scale, zero = _scale_and_zero(taken)
     interpreter.set_tensor(
         taken["index"], np.clip(np.round(value / scale + zero), -128, 127).astype(np.int8)
     )
     interpreter.invoke()
-    scale, zero = given["quantization"]
+    scale, zero = _scale_and_zero(given)
     return (interpreter.get_tensor(given["index"]).astype(np.float32) - zero) * scale
+
+
+def _scale_and_zero(details: Any) -> tuple[float, int]:
+    held = details["quantization_parameters"]
+    if len(held["scales"]) != 1:
+        raise Wrong("`file` takes or gives an int8 that has no scale: was it quantized?")
+    return float(held["scales"][0]), int(held["zero_points"][0])
 
 
 def working_bytes(file: bytes) -> int:

@@ -76,7 +76,6 @@ class Comparison(Panel, Extended):
         # kernel has answered the first, but not the click on the button.
         sentence = Textarea(
             value=own,
-            placeholder=ask,
             tooltip=ask,
             rows=2,
             continuous_update=False,

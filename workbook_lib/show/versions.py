@@ -207,7 +207,7 @@ class ReleaseTable(Rich):
         sentence = f"<p>{html.escape(self.conclusion)}</p>"
         if not self.rows:
             return sentence
-        return table_html(*self._table(), "programs with the same findings") + sentence
+        return table_html(*self._table(), "Programs with the same findings") + sentence
 
 
 def release_table(diagnosis: Diagnosis) -> ReleaseTable:

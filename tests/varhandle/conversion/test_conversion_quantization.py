@@ -206,11 +206,17 @@ def test_a_tensor_has_a_short_name(tensor, label):
 def test_ranges_are_those_of_the_interpreter(made):
     content = made["int8"].content
     interpreter = Interpreter(model_content=content)
-    known = {one["name"]: one["quantization"] for one in interpreter.get_tensor_details()}
+    known = {
+        one["name"]: one["quantization_parameters"] for one in interpreter.get_tensor_details()
+    }
     taken, given = details(content)
     for found in made["int8"].ranges.tensors:
         name = {"image": taken["name"], "output_0": given["name"]}.get(found.name, found.name)
-        of_that_name = [known[full] for full in known if full.partition(";")[0] == name]
+        of_that_name = [
+            (*known[full]["scales"], *known[full]["zero_points"])
+            for full in known
+            if full.partition(";")[0] == name
+        ]
         assert (pytest.approx(found.scale), found.zero_point) in of_that_name
         assert found.smallest == pytest.approx((-128 - found.zero_point) * found.scale)
         assert found.largest == pytest.approx((127 - found.zero_point) * found.scale)

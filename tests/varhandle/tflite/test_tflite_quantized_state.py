@@ -51,8 +51,13 @@ def calibrated(lifted):
     return quantize_file(lifted.content, calls).content
 
 
+def scale_and_zero_point(detail):
+    found = detail["quantization_parameters"]
+    return float(found["scales"][0]), int(found["zero_points"][0])
+
+
 def to_integers(value, detail):
-    scale, zero_point = detail["quantization"]
+    scale, zero_point = scale_and_zero_point(detail)
     limits = np.iinfo(detail["dtype"])
     return np.clip(np.round(value / scale) + zero_point, limits.min, limits.max).astype(
         detail["dtype"]
@@ -60,7 +65,7 @@ def to_integers(value, detail):
 
 
 def to_reals(value, detail):
-    scale, zero_point = detail["quantization"]
+    scale, zero_point = scale_and_zero_point(detail)
     return ((value.astype("float32") - zero_point) * scale).astype("float32")
 
 

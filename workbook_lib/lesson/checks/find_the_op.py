@@ -86,16 +86,33 @@ def _average(model: Any) -> None:
 
 
 def _other_sign(model: Any) -> None:
-    _change_weights(model, _of(model, "CONV_2D")[0], lambda weights: -weights)
+    _change(model, _of(model, "CONV_2D")[0], lambda weights: -weights)
 
 
 def _not_a_number(model: Any) -> None:
-    _change_weights(model, _of(model, "CONV_2D")[1], lambda weights: weights * np.nan)
+    _change(model, _of(model, "CONV_2D")[1], lambda weights: weights * np.nan)
 
 
 def _blind_class(model: Any) -> None:
     """Blind the file to the digit 0: the first and the last image of the check are others."""
-    _change_weights(model, _of(model, "FULLY_CONNECTED")[0], lambda weights: 0 * weights)
+    _change(model, _of(model, "FULLY_CONNECTED")[0], lambda weights: 0 * weights)
+
+
+def _exchanged(model: Any) -> None:
+    """Exchange two channels: their mean, their sum and their largest number stay."""
+    for place in (1, 2):
+        _change(model, _of(model, "CONV_2D")[1], lambda rows: rows[::-1], (2, 4), place)
+
+
+def _doubled(model: Any) -> None:
+    """Double what a layer gives: its largest number stays where it is, and so do the signs."""
+    for place in (1, 2):
+        _change(model, _of(model, "CONV_2D")[0], lambda rows: 2 * rows, (0, None), place)
+
+
+def _nudged(model: Any) -> None:
+    """Add so little to one channel that a generous tolerance lets it through."""
+    _change(model, _of(model, "CONV_2D")[0], lambda rows: rows + 0.05, place=2)
 
 
 _FAULTS = (
@@ -105,6 +122,9 @@ _FAULTS = (
     (_other_sign, "edges"),
     (_not_a_number, "strokes"),
     (_blind_class, "digit"),
+    (_exchanged, "strokes"),
+    (_doubled, "edges"),
+    (_nudged, "edges"),
 )
 
 
@@ -112,13 +132,19 @@ def _of(model: Any, op: str) -> list[Any]:
     return [one for one in model.subgraphs[0].operators if op_name(model, one) == op]
 
 
-def _change_weights(model: Any, operator: Any, change: Any) -> None:
-    """Change the weights for the first channel of what an operator gives."""
-    buffer = model.buffers[model.subgraphs[0].tensors[operator.inputs[1]].buffer]
-    weights = np.array(buffer.data, np.uint8).view(np.float32).copy()
-    first = slice(0, len(weights) // model.subgraphs[0].tensors[operator.inputs[1]].shape[0])
-    weights[first] = change(weights[first])
-    buffer.data = weights.view(np.uint8)
+def _change(
+    model: Any,
+    operator: Any,
+    change: Any,
+    channels: tuple[int, int | None] = (0, 1),
+    place: int = 1,
+) -> None:
+    """Change the weights for some channels of what an operator gives, or, at 2, its biases."""
+    tensor = model.subgraphs[0].tensors[operator.inputs[place]]
+    buffer = model.buffers[tensor.buffer]
+    rows = np.array(buffer.data, np.uint8).view(np.float32).reshape(tensor.shape[0], -1)
+    rows[slice(*channels)] = change(rows[slice(*channels)].copy())
+    buffer.data = rows.view(np.uint8).ravel()
 
 
 @cache

@@ -478,8 +478,8 @@ for call in range({calls}):
         file.set_tensor(one["index"], inputs[f"call_{{call}}_input_{{place}}"])
     file.invoke()
     (one,), sound = file.get_output_details(), expected[f"call_{{call}}"]
-    scale, zero = one["quantization"]
-    got = (file.get_tensor(one["index"]).astype(float) - zero) * (scale or 1.0)
+    got, steps = file.get_tensor(one["index"]).astype(float), one["quantization_parameters"]
+    got = (got - steps["zero_points"]) * steps["scales"] if len(steps["scales"]) == 1 else got
     worst = np.abs(got.ravel() - sound.ravel()).max() if got.size == sound.size else np.inf
     print(f"call {{call + 1}}: {{worst}} apart:", "DIFFERS" if not worst <= most else "agrees")
 '''

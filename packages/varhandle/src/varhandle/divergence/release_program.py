@@ -106,8 +106,7 @@ def _called_main(interpreter: Any, call: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fed(value: Any, details: dict[str, Any]) -> Any:
-    dtype = np.dtype(details["dtype"])
-    scale, zero = details["quantization"]
+    dtype, (scale, zero) = np.dtype(details["dtype"]), _scale_and_zero(details)
     if scale and value.dtype.kind == "f" and dtype.kind in "iu":
         limits = np.iinfo(dtype)
         value = np.clip(np.round(value / scale) + zero, limits.min, limits.max)
@@ -115,8 +114,14 @@ def _fed(value: Any, details: dict[str, Any]) -> Any:
 
 
 def _steps(value: Any, details: dict[str, Any]) -> tuple[float, int]:
-    scale, zero = details["quantization"]
-    return (scale, zero) if value.dtype.kind in "iu" else (0.0, 0)
+    return _scale_and_zero(details) if value.dtype.kind in "iu" else (0.0, 0)
+
+
+def _scale_and_zero(details: dict[str, Any]) -> tuple[float, int]:
+    held = details["quantization_parameters"]
+    if len(held["scales"]) != 1:
+        return 0.0, 0
+    return float(held["scales"][0]), int(held["zero_points"][0])
 
 
 if __name__ == "__main__":

@@ -355,14 +355,15 @@ def _tensors(interpreter: Any, signature: str | None) -> tuple[dict[str, Tensor]
 
 
 def _tensor(name: str, detail: Mapping[str, Any]) -> Tensor:
-    scale, zero_point = detail["quantization"]
+    held = detail["quantization_parameters"]
+    has_one = len(held["scales"]) == 1
     return Tensor(
         name,
         np.dtype(detail["dtype"]),
         tuple(detail["shape"].tolist()),
         tuple(detail["shape_signature"].tolist()),
-        float(scale),
-        int(zero_point),
+        float(held["scales"][0]) if has_one else 0.0,
+        int(held["zero_points"][0]) if has_one else 0,
         int(detail["index"]),
     )
 

@@ -38,7 +38,7 @@ def convert_unfrozen(trace: Trace, use_resource: bool) -> Answers:
         return trace.compare(trace.convert(converter), lambda x: 2.0 * x.sum(), shape=(1, 4))
 
 
-@case("unfrozen-graph", "TF1 graph, not frozen", drawn=True)
+@case("unfrozen-graph", "TF1 graph, not frozen")
 def weight_in_session(trace: Trace) -> Answers:
     """Give the TF1 converter a graph whose weights live in a session, not in the file."""
     return convert_unfrozen(trace, use_resource=True)
