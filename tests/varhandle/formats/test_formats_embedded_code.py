@@ -479,14 +479,19 @@ def test_a_dataset_of_a_graph_in_a_string_is_found(tf, tmp_path):
     assert any(line.startswith("DatasetCardinality reads from a dataset") for line in code)
 
 
-def test_the_saver_of_a_graph_def_is_ordinary_and_a_lone_save_is_not(tf):
+@pytest.mark.parametrize(
+    ("options", "op"), [({"sharded": True}, "SaveV2"), ({"write_version": 1}, "SaveSlices")]
+)
+def test_the_saver_of_a_graph_def_is_ordinary_and_a_lone_save_is_not(tf, options, op):
     v1 = tf.compat.v1
     with tf.Graph().as_default() as graph:
         v = v1.get_variable("v", [2], use_resource=True)
         y = tf.identity(v + 1.0, name="y")
-        v1.train.Saver(sharded=True)
-        assert {"SaveV2", "RestoreV2"} <= {node.op for node in graph.as_graph_def().node}
-        assert read_graph(graph.as_graph_def()).embedded_code == ()
+        v1.train.Saver(**options)
+        assert {op, "RestoreV2"} <= {node.op for node in graph.as_graph_def().node}
+        read = read_graph(graph.as_graph_def())
+        assert read.embedded_code == ()
+        assert {access.op for access in read.variables[0].reads} == {"ReadVariableOp"}
         save = tf.raw_ops.SaveV2(
             prefix="/tmp/x", tensor_names=["y"], shape_and_slices=[""], tensors=[y]
         )

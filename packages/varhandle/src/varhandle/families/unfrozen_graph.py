@@ -20,6 +20,7 @@ from varhandle.families.log_index import (
 from varhandle.families.log_patterns import Pattern
 from varhandle.graph import Graph
 from varhandle.graph.model import closure
+from varhandle.graph.op_roles import RESTORE_OPS
 from varhandle.graph.signature_inference import sinks
 from varhandle.savedmodel.checkpoint_freezer import checkpoint_beside
 
@@ -102,7 +103,7 @@ def _freeze(graph: Graph) -> str:
 def _restore(graph: Graph) -> tuple[str, str] | None:
     """Return the node that restores all variables, and the one that takes the checkpoint's path."""
     nodes = graph.functions[0].nodes
-    restores = {node.name: node for node in nodes if node.op == "RestoreV2" and node.sources}
+    restores = {node.name: node for node in nodes if node.op in RESTORE_OPS and node.sources}
     passed = {n.name: n.sources for n in nodes if len(n.sources) == 1 and n.name not in restores}
     assigns = set()
     for node in nodes:

@@ -23,9 +23,6 @@ from varhandle.display import printable
 from varhandle.facts.graph_ops import ONLY_IF, is_known, reason_against_name
 from varhandle.graph import CustomObject, Function, Node
 
-CHECKPOINT_OPS = frozenset({"SaveV2", "RestoreV2", "MergeV2Checkpoints"})
-"""Ops with which every saver writes and reads checkpoints. Only outside a saver are they news."""
-
 _Ordinary = Callable[[str, Node], bool]
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from varhandle.formats.embedded_code import CHECKPOINT_OPS, code_in_functions
+from varhandle.formats.embedded_code import code_in_functions
 from varhandle.formats.proto_schema import MESSAGES, dtype_name
 from varhandle.formats.text_proto import parse_text
 from varhandle.graph import Function, Graph, ModelFileError, Node, Shape, TensorSpec, Variable
 from varhandle.graph.model import closure, output_index, refuse_too_much
-from varhandle.graph.op_roles import VARIABLES, variable_role
+from varhandle.graph.op_roles import CHECKPOINT_OPS, RESTORE_OPS, VARIABLES, variable_role
 from varhandle.graph.resource_flow import EntryPoint, Handle, ResourceFlow, find_handles
 
 MAIN_GRAPH = "main graph"
@@ -55,7 +55,7 @@ def graph_of(graph_def: Any, source: str, model_format: str) -> Graph:
     saves = _saver(functions, flow)
 
     def is_ordinary(function: str, node: Node) -> bool:
-        if node.op == "RestoreV2":
+        if node.op in RESTORE_OPS:
             return _only_restores(flow, function, node)
         return saves(function, node)
 
@@ -77,7 +77,7 @@ def _running_nodes(
     """Return the main graph's nodes without those that initialize, save and restore.
 
     A bare GraphDef does not say which these are. A restoring assign takes its value from
-    ``RestoreV2``; the rest is known by the names that the variable's constructor gives.
+    a checkpoint; the rest is known by the names that the variable's constructor gives.
     """
     library = functions[1:]
     machinery = {f.name for f in library if any(n.op in CHECKPOINT_OPS for n in f.nodes)}
@@ -93,7 +93,7 @@ def _running_nodes(
             return any(consumer.op not in CHECKPOINT_OPS for consumer, _ in consumers)
         if node.op in {"Assign", "AssignVariableOp"}:
             origin = flow.origin(MAIN_GRAPH, node)
-            return origin is None or origin[0].op != "RestoreV2"
+            return origin is None or origin[0].op not in RESTORE_OPS
         return machinery.isdisjoint(node.calls)
 
     return {node.name for node in functions[0].nodes if runs(node)}

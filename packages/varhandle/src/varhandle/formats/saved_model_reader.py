@@ -21,7 +21,7 @@ from google.protobuf.message import DecodeError
 
 from varhandle.display import printable
 from varhandle.formats.checkpoint import read_checkpoint
-from varhandle.formats.embedded_code import CHECKPOINT_OPS, code_in_functions
+from varhandle.formats.embedded_code import code_in_functions
 from varhandle.formats.foreign import refuse_pointer
 from varhandle.formats.graph_def_reader import (
     MAIN_GRAPH,
@@ -36,7 +36,7 @@ from varhandle.formats.regular_file import check_folder, read_regular
 from varhandle.formats.text_proto import parse_text
 from varhandle.graph import Graph, ModelFileError, Node, Signature, TensorSpec, Variable
 from varhandle.graph.model import closure, output_index, refuse_too_much
-from varhandle.graph.op_roles import VARIABLES, variable_role
+from varhandle.graph.op_roles import CHECKPOINT_OPS, RESTORE_OPS, VARIABLES, variable_role
 from varhandle.graph.resource_flow import EntryPoint, Handle, ResourceFlow, find_handles
 
 _INIT_SIGNATURE = "__saved_model_init_op"
@@ -219,8 +219,8 @@ class _Reader:
                 return False
             if restored.runs(function, node.name):
                 start = [(function, source) for source in node.sources[:1]]
-                return node.op == "RestoreV2" and self._flow.origins(start) <= given
-            return node.op != "RestoreV2" and saved.runs(function, node.name)
+                return node.op in RESTORE_OPS and self._flow.origins(start) <= given
+            return node.op not in RESTORE_OPS and saved.runs(function, node.name)
 
         return code_in_functions(self._functions, is_ordinary)
 
@@ -255,14 +255,14 @@ class _Reader:
             for function, node in self._flow.uses(handle.locations, restore, handle.is_reference):
                 assigns = variable_role(node.op) == "assign"
                 origin = self._flow.origin(function, node) if assigns else None
-                if origin and origin[0].op == "RestoreV2" and len(origin[0].sources) > 1:
+                if origin and origin[0].op in RESTORE_OPS and len(origin[0].sources) > 1:
                     listed = key_lists.get((function, origin[0].sources[1]), ())
                     if origin[1] < len(listed):
                         keys[handle.name] = listed[origin[1]]
         return keys
 
     def _restore_key_lists(self) -> dict[tuple[str, str], list[str]]:
-        """Return the keys in each constant that names what a RestoreV2 node restores.
+        """Return the keys in each constant that names what a node restores.
 
         The values of a constant are no part of a ``Node``: they are taken from the file again.
         """
@@ -270,7 +270,7 @@ class _Reader:
         raw = [graph_def.node, *(function.node_def for function in graph_def.library.function)]
         lists = {}
         for function, node_defs in zip(self._functions, raw, strict=True):
-            restores = (node for node in function.nodes if node.op == "RestoreV2")
+            restores = (node for node in function.nodes if node.op in RESTORE_OPS)
             constants = {node.sources[1] for node in restores if len(node.sources) > 1}
             for node_def in node_defs if constants else ():
                 if node_def.name in constants:

@@ -16,11 +16,12 @@ VARIABLES = REFERENCE_VARIABLES | {"VarHandleOp"}
 TFLITE_VARIABLES = frozenset({"VAR_HANDLE", "FlexVarHandleOp"})
 """Those of a .tflite file; a custom op of TensorFlow's name has no kernel there."""
 
-CHECKPOINT_OPS = frozenset(
-    {"Save", "SaveSlices", "SaveV2", "MergeV2Checkpoints"}
-    | {"Restore", "RestoreSlice", "RestoreV2"}
-)
-"""Ops that write or read a checkpoint: of a saver, or of a signature that saves and restores."""
+RESTORE_OPS = frozenset({"Restore", "RestoreSlice", "RestoreV2"})
+"""Ops that read a checkpoint, of its first form or its second."""
+
+CHECKPOINT_OPS = RESTORE_OPS | {"Save", "SaveSlices", "SaveV2", "MergeV2Checkpoints"}
+"""Ops that write or read a checkpoint: of a saver, or of a signature that saves and restores. Only
+outside a saver are they news."""
 
 _READS = frozenset({"ReadVariableOp", "ResourceGather", "ResourceGatherNd", "READ_VARIABLE"})
 _INITIALIZES = frozenset({"CALL_ONCE"})

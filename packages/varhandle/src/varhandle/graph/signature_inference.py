@@ -10,9 +10,9 @@ from varhandle.graph.op_roles import CHECKPOINT_OPS
 _NO_INPUTS = frozenset({"resource", "variant"})
 _BRANCHES = frozenset({"Switch", "RefSwitch"})
 _NO_OUTPUTS = frozenset(
-    {"Assert", "Const", "NoOp", "Placeholder", "SaveV2", "RestoreV2", "VarHandleOp", "VariableV2"}
-    | {"Assign", "AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp", "Print"}
-    | {"VarIsInitializedOp", "IsVariableInitialized", "PrintV2", "MergeV2Checkpoints"}
+    {"Assert", "Const", "NoOp", "Placeholder", "Print", "PrintV2", "VarHandleOp", "VariableV2"}
+    | {"Assign", "AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp"}
+    | {"VarIsInitializedOp", "IsVariableInitialized"}
 )
 
 
