@@ -137,7 +137,9 @@ def ops(file: bytes) -> set[str]:
 
 def expect_no_variable(file: bytes, reader: str) -> None:
     """Raise ``Wrong`` where a .tflite file keeps a variable, which ``reader`` does not take."""
-    kept = sorted(ops(file) & {"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE"})
+    from varhandle.facts.targets import VARIABLE_OPS
+
+    kept = sorted(ops(file).intersection(VARIABLE_OPS))
     if kept:
         raise Wrong(f"`file` still has {', '.join(kept)}, and {reader} has no such ops.")
 

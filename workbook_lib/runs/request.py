@@ -7,16 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from varhandle.display import printable
 from varhandle.errors import VarhandleError
+from varhandle.facts.targets import DEFAULT_TARGET, Target, find_target
 from varhandle.formats import read_graph
 from varhandle.graph import Graph, ModelFileError
 from workbook_lib.locations import data_path
-
-if TYPE_CHECKING:
-    from varhandle.facts.targets import Target
 
 _BUNDLED = "half_reader"
 
@@ -48,7 +46,7 @@ def read_request(
     *,
     signature: str | None = "",
     inputs: str | os.PathLike[str] | None = "",
-    target: str = "litert",
+    target: str = DEFAULT_TARGET,
     quantization: str | None = "none",
     imports: str | Sequence[str] = "",
 ) -> ModelRequest:
@@ -60,7 +58,6 @@ def read_request(
     """
     from varhandle.evaluate.given_inputs import inputs_path
     from varhandle.facts.recipes import requested_recipe
-    from varhandle.facts.targets import find_target
     from varhandle.families.base import inference_signature
     from varhandle.formats.custom_code import check_imports
     from workbook_lib.samples import half_reader_rows

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from varhandle.display import CAPTION_STYLE, Rich, table_html, table_text
-from varhandle.facts.releases import runs, span
+from varhandle.facts.releases import runs, short, span
 
 if TYPE_CHECKING:
     from varhandle.diagnosis import Diagnosis, Finding
@@ -103,7 +103,7 @@ class VersionGrid(Rich):
         head = "".join(
             f'<th scope="col" style="{_HEAD}" title="TensorFlow {html.escape(version)}'
             f'{html.escape(f", Python {python}" if python else "")}">'
-            f"{html.escape('.'.join(version.split('.')[:2]))}</th>"  # some twenty are to fit a page
+            f"{html.escape(short(version))}</th>"  # some twenty are to fit a page
             for version, python in zip(self.versions, self.pythons, strict=True)
         )
         body = ""

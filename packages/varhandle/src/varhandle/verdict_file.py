@@ -18,7 +18,7 @@ from varhandle import __version__
 from varhandle.atomic_write import write_all
 from varhandle.diagnosis import Diagnosis
 from varhandle.display import printable
-from varhandle.facts.targets import OLD_RUNTIMES, TARGETS
+from varhandle.facts.targets import DEFAULT_TARGET, OLD_RUNTIMES, TARGETS
 from varhandle.families.catalog import family
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.trust import NotTrustedError
@@ -36,7 +36,8 @@ MODEL_FILE = "model.tflite"
 STATE_FILE = "model.state.npz"
 TRUST_IT = "Set trust = True if you trust where the model comes from: its code then runs here."
 
-_PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "numpy")
+PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "ai-edge-quantizer", "numpy")
+"""Those on which it depends what becomes of a model."""
 
 
 def write_verdict(
@@ -44,7 +45,7 @@ def write_verdict(
     diagnosis: Diagnosis,
     outcome: RepairResult | ValueError,
     *,
-    target: str = "litert",
+    target: str = DEFAULT_TARGET,
     quantization: str | None = None,
 ) -> dict[str, Any]:
     """Write the verdict file and, where there is one, the .tflite file and its first state.
@@ -153,7 +154,7 @@ def _releases(diagnosis: Diagnosis) -> list[str]:
 
 def _versions() -> dict[str, str]:
     found = {"python": platform.python_version(), "varhandle": __version__}
-    for name in _PACKAGES:
+    for name in PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
     return found

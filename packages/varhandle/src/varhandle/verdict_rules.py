@@ -25,6 +25,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, NamedTuple
 
 from varhandle.display import join_names, printable
+from varhandle.facts.dtypes import dtype_of
 from varhandle.facts.verdicts import MEANINGS, Verdict
 from varhandle.families import code
 from varhandle.families.base import (
@@ -272,7 +273,7 @@ def _of_no_variable(graph: Graph, proof: Proof, shown: LogDiagnosis | None) -> s
     if _OF_INTEGERS.search(record.message):
         return QUANTIZED_ALREADY
     ops = sorted({error.op for error in record.errors if error.code.startswith("ERROR_NEEDS")})
-    by_sizes = all(map(has_builtin, ops)) and not re.search(r"[x<]f64>", record.message)
+    by_sizes = all(map(has_builtin, ops)) and "float64" not in other_floats(record.message)
     curable = _curable(graph, record.message, by_sizes)
     if curable and (shown is None or not shown.of_variables):
         return f"{', '.join(map(printable, ops)) or proof.reason}: {curable}"
@@ -313,10 +314,9 @@ def _curable(graph: Graph, message: str = "", by_sizes: bool = True) -> str:
     Dtypes that no builtin calculates in are seen in the converter's words, and open sizes in the
     model's inputs: these only if what stopped has a builtin op for known sizes (``by_sizes``).
     """
-    others = {"f16": "float16", "bf16": "bfloat16"}
-    if format_of(graph).can_export:  # its layers can be loaded in another dtype
-        others["f64"] = "float64"
-    found = {others[name] for name in re.findall(r"[x<](b?f16|f64)>", message) if name in others}
+    found = other_floats(message)
+    if not format_of(graph).can_export:  # no layers that can be loaded in another dtype
+        found -= {"float64"}
     narrow = " and ".join(sorted(found))
     signature = inference_signature(graph)
     called = graph.signature(signature) if signature else graph.main_signature
@@ -333,6 +333,11 @@ def _curable(graph: Graph, message: str = "", by_sizes: bool = True) -> str:
     if narrow:
         return f"the model calculates in {narrow}: {command} carries it in float32"
     return f"sizes are open ({', '.join(sizes)}): {command} {GIVES_VALUES}"
+
+
+def other_floats(message: str) -> frozenset[str]:
+    """Return the float dtypes that the converter's words name, but for float32."""
+    return frozenset(dtype_of(name).name for name in re.findall(r"[x<](b?f16|f64)>", message))
 
 
 GIVES_VALUES = "gives them values"

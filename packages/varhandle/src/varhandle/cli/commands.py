@@ -443,11 +443,12 @@ def _add_sweep(commands: Any) -> None:
 
 
 def _sweep(options: argparse.Namespace) -> int:
+    from varhandle.facts.targets import DEFAULT_TARGET
     from varhandle.sweep.row_specs import rows_of_list, rows_of_models
     from varhandle.sweep.run import run_sweep
 
     settings = {
-        "targets": options.target or ["litert"],
+        "targets": options.target or [DEFAULT_TARGET],
         "quantizations": options.quantization or [None],
         "signature": options.signature,
         "inputs": options.inputs,

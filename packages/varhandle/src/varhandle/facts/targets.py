@@ -116,7 +116,10 @@ def _named_targets() -> dict[str, Target]:
 
 
 TARGETS: Mapping[str, Target] = _named_targets()
-"""Id to target; the old runtimes aside, which ``target`` makes."""
+"""Id to target; the old runtimes aside, which ``find_target`` makes."""
+
+DEFAULT_TARGET = "litert"
+"""Where a file is to run if nobody says."""
 
 OLD_RUNTIMES = ("tflite-2.3", "tflite-2.5", "tflite-2.8", "tflite-2.15")
 """Releases between which much changed: 2.3 is before variables, 2.6 brought them."""

@@ -16,6 +16,7 @@ from varhandle.display import join_names, printable
 from varhandle.facts.dtypes import Dtype, dtype_of
 from varhandle.facts.random_ops import BUILTIN_DRAWS, is_draw
 from varhandle.facts.releases import minor
+from varhandle.facts.targets import VARIABLE_OPS
 from varhandle.facts.variable_updates import REFERENCE_UPDATES, REWRITTEN_UPDATES, is_converted
 from varhandle.facts.verdicts import SEVERITIES, Severity
 from varhandle.families import code
@@ -28,8 +29,6 @@ from varhandle.graph import Access, Function, Graph, Node, Signature, Variable
 from varhandle.graph.model import output_index
 from varhandle.graph.op_roles import CHECKPOINT_OPS
 from varhandle.graph.resource_flow import ResourceFlow
-
-_VARIABLE_BUILTINS = frozenset({"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"})
 
 
 @dataclass(frozen=True)
@@ -162,7 +161,7 @@ class Reading:
             for v in self.graph.variables
             if v.initialized
             and self.here((*v.reads, *v.assigns))
-            and any(access.op in _VARIABLE_BUILTINS for access in (*v.reads, *v.assigns))
+            and any(access.op in VARIABLE_OPS for access in (*v.reads, *v.assigns))
         )
 
     @cached_property

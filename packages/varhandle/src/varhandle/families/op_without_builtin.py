@@ -6,17 +6,15 @@ import re
 from collections.abc import Iterator
 
 from varhandle.display import join_names
+from varhandle.facts.dtypes import dtype_of
 from varhandle.facts.targets import find_target
 from varhandle.families.base import Family
 from varhandle.families.dynamic_shape import FAMILY as DYNAMIC_SHAPE
 from varhandle.families.log_index import LogDiagnosis, MatchIndex, Meaning, is_random, role
 from varhandle.families.log_patterns import Match, Pattern
 
-_NARROW = {
-    "f16": "float16", "bf16": "bfloat16", "f64": "float64", "i16": "int16", "ui16": "uint16",
-    "ui32": "uint32", "ui64": "uint64",
-}  # fmt: skip
-"""Types, as MLIR writes them, that many builtins do not take."""
+_NARROW = ("float16", "bfloat16", "float64", "int16", "uint16", "uint32", "uint64")
+"""Dtypes that many builtins do not take."""
 
 _BY_ANOTHER_NAME = frozenset(
     {
@@ -52,7 +50,7 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
     line = min(found.values(), key=lambda line: line.line_number)
     named = [it for it in index.of("op-types") if it.get("op") in found]
     types = [it for it in named if has_builtin(it.get("op"))]
-    dtypes = [name for name in _NARROW.values() if any(name in _dtypes(it) for it in types)]
+    dtypes = [name for name in _NARROW if any(name in _dtypes(it) for it in types)]
     names = join_names(f"tf.{op}" if op[0].isupper() else op for op in found)
     has = f"{names}: the converter has no builtin op for {'it' if len(found) == 1 else 'them'}"
     narrow = {it.get("op") for it in types if any(_dtypes(it))}
@@ -89,7 +87,7 @@ def _listed(line: Match) -> list[str]:
 
 def _dtypes(line: Match) -> list[str]:
     written = re.findall(r"(?:^|[x<])([a-z]+\d+)>", line.get("types").lower())
-    return [_NARROW.get(name, "") for name in written]
+    return [name if (name := dtype_of(it).name) in _NARROW else "" for it in written]
 
 
 def _is_open(types: str) -> bool:

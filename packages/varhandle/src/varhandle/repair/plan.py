@@ -7,7 +7,6 @@ runs no TensorFlow. ``cure`` carries the plan out, and proves what comes of it.
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -17,7 +16,7 @@ from varhandle.display import Rich, code_html, join_names, panel_html, printable
 from varhandle.facts.dtypes import dtype_of
 from varhandle.facts.recipes import RECIPES, needs_calibration, requested_recipe
 from varhandle.facts.tables import CHANGES
-from varhandle.facts.targets import Target, find_target
+from varhandle.facts.targets import DEFAULT_TARGET, Target, find_target
 from varhandle.facts.variable_updates import CONVERTED_UPDATES
 from varhandle.families.base import converts_with_others, inference_signature
 from varhandle.families.catalog import FAMILIES
@@ -40,6 +39,7 @@ from varhandle.verdict_rules import (
     fatal_shared_reads,
     is_fused_wrongly,
     is_not_loaded,
+    other_floats,
 )
 
 _FAMILIES = {family.id: family for family in FAMILIES}
@@ -103,7 +103,7 @@ class RepairPlan(Rich):
 
 def plan_repair(
     diagnosis: Diagnosis,
-    target: str | Target = "litert",
+    target: str | Target = DEFAULT_TARGET,
     quantization: str | None = None,
     *,
     signature: str | None = None,
@@ -218,7 +218,7 @@ def _check_recipe(
             f"the recipe {recipe} is the converter's, and cannot be applied to a .tflite file",
             change="Give the model that the file was converted from, or take int8 or 16x8.",
         )
-    if needs_calibration(recipe) and {"float16", "bfloat16"} & set(narrow):
+    if needs_calibration(recipe) and _HALVES & set(narrow):
         raise NoCureError(
             f"the recipe {recipe} would quantize the steps that round to {' or '.join(narrow)}",
             change="Keep the state in float32 where the model is written, and quantize that.",
@@ -448,7 +448,6 @@ _UNTOUCHED = frozenset(
 """Ops that a value may pass without being calculated with: half-precision weights, for one."""
 
 _HALVES = frozenset({"float16", "bfloat16"})
-_ELEMENTS = {"f16": "float16", "bf16": "bfloat16", "f64": "float64"}
 
 
 def _calculated_in(diagnosis: Diagnosis) -> tuple[str, ...]:
@@ -462,7 +461,7 @@ def _calculated_in(diagnosis: Diagnosis) -> tuple[str, ...]:
     if not format_of(diagnosis.graph).shows_ops:
         conversion = diagnosis.proof and diagnosis.proof.conversion
         told = conversion.record.message if diagnosis.other and conversion else ""
-        found = {_ELEMENTS[name] for name in re.findall(r"[x<](b?f16|f64)>", told)}
+        found = set(other_floats(told))
     else:
         found = {
             str(value)

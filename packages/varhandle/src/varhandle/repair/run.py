@@ -40,7 +40,7 @@ from varhandle.evaluate.reference import Loader, loader_of
 from varhandle.evaluate.stateful_parity import MICRO, has_micro, load_file
 from varhandle.extras import require
 from varhandle.facts.recipes import needs_calibration, requested_recipe
-from varhandle.facts.targets import Target, find_target
+from varhandle.facts.targets import DEFAULT_TARGET, Target, find_target
 from varhandle.facts.verdicts import MEANINGS, Verdict
 from varhandle.families import clamped_infinity
 from varhandle.formats import format_of, read_graph
@@ -227,7 +227,7 @@ class RepairedFile(NamedTuple):
 def cure(
     source: str | os.PathLike[str] | Diagnosis,
     *,
-    target: str = "litert",
+    target: str = DEFAULT_TARGET,
     quantization: str | None = None,
     signature: str | None = None,
     inputs: Inputs | None = None,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from varhandle.evaluate.parity import TOLERANCES
 from varhandle.facts.verdicts import VERDICTS
 from varhandle.sweep.rows import OUTCOMES, Row
 
@@ -15,9 +16,6 @@ DRIFT_FACTOR = 10.0
 
 NOISE_SHARE = 0.01
 """Share of the tolerance below which a difference is rounding, however it grows."""
-
-USUAL_TOLERANCE = 1e-4
-"""What is taken where each output was allowed what its dtype is: that of float32."""
 
 _REGRESSIONS = ("worse", "drifted", "missing")
 # A model that came to no verdict is as bad off in one way as in another.
@@ -87,7 +85,8 @@ def _drift(row: Row, before: Row) -> str:
     was, now = before.largest_difference, row.largest_difference
     if was is None or now is None or math.isnan(was):
         return ""
-    floor = NOISE_SHARE * (USUAL_TOLERANCE if row.tolerance is None else row.tolerance)
+    # Where each output was allowed what its dtype is, take that of float32.
+    floor = NOISE_SHARE * (TOLERANCES["float32"] if row.tolerance is None else row.tolerance)
     if now <= max(floor, DRIFT_FACTOR * was):
         return ""
     return f"largest difference {was:.2g} → {now:.2g}"

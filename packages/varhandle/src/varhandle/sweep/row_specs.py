@@ -16,10 +16,10 @@ from typing import Any
 
 from varhandle.display import one_line
 from varhandle.errors import VarhandleError
+from varhandle.facts.targets import DEFAULT_TARGET
 from varhandle.formats import looks_like_model
 from varhandle.formats.regular_file import read_text
 
-DEFAULT_TARGET = "litert"
 LIST_COLUMNS = ("model", "signature", "inputs", "target", "quantization")
 
 _READ_WHOLE = 64 * 2**20

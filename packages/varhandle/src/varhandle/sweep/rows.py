@@ -19,7 +19,7 @@ from varhandle.display import one_line, printable
 from varhandle.facts.verdicts import MEANINGS, VERDICTS
 from varhandle.formats.regular_file import LARGEST_TEXT, read_regular
 from varhandle.sweep.row_specs import RowSpec
-from varhandle.verdict_file import VERDICT_FILE
+from varhandle.verdict_file import PACKAGES, VERDICT_FILE
 
 OUTCOMES = (*VERDICTS, "crashed", "timed out", "out of memory", "failed")
 """What a row may come to, from the best to the worst; the last four are no verdict on the model."""
@@ -30,7 +30,6 @@ TOKEN_FILE = ".sweep"
 
 _ROW_FILE = "row.json"
 _LONGEST_REASON = 300
-_PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "ai-edge-quantizer", "numpy")
 
 
 class RowMaker(Protocol):
@@ -248,7 +247,7 @@ def library_versions() -> tuple[tuple[str, str], ...]:
 
     source = Path(__file__).parents[1]
     found = [("varhandle", digest_of(source.rglob("*.py"), source)[:12])]
-    for name in _PACKAGES:
+    for name in PACKAGES:
         try:
             found.append((name, metadata.version(name)))
         except metadata.PackageNotFoundError:
