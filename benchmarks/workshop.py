@@ -25,7 +25,7 @@ from warm_kernels.fork_server import SWITCH
 from workbook_lib.editions.solved import fill_in_solutions
 from workbook_lib.lesson.outline import read_outlines
 from workshop.classroom import Learner, read_classroom
-from workshop.hub_folder import BLOCK, HubFolder, HubSettings
+from workshop.hub_folder import USER_NUMBERS, HubFolder, HubSettings
 from workshop.launcher import Workshop, free_port
 from workshop.user_numbers import processes_of
 
@@ -214,7 +214,10 @@ def _memory_of(workshop: Workshop) -> float:
     """Return the gigabytes of all participants' processes, and of the hub's."""
     first = workshop.config.first_number
     own = psutil.Process().children(recursive=True)
-    known = {process.pid: process for process in [*own, *processes_of(range(first, first + BLOCK))]}
+    known = {
+        process.pid: process
+        for process in [*own, *processes_of(range(first, first + USER_NUMBERS))]
+    }
     total = 0
     for process in known.values():
         with contextlib.suppress(psutil.Error):

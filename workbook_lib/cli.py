@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import varhandle.cli
-from varhandle.cli.program import BadInputError, Register, files_are_kept, positive_int, run_program
+from varhandle.cli.program import (
+    BadInputError,
+    Register,
+    positive_int,
+    run_program,
+    write_errors_as_unfinished,
+)
 from workbook_lib import __version__
 
 ENTRY_POINTS = "workbook.commands"
@@ -185,7 +191,7 @@ def _certificate(options: argparse.Namespace) -> int:
         print("Not everything is done yet. Missing:", *earned.missing, sep="\n  ")
         return 1
     page = options.output or copy / certificates.FILE
-    with files_are_kept(page.parent):
+    with write_errors_as_unfinished(page.parent):
         certificates.write_certificate(earned, page, options.name)
     print(f"{page}: open it in a browser, and print it")
     return 0
@@ -193,7 +199,7 @@ def _certificate(options: argparse.Namespace) -> int:
 
 def _drill(options: argparse.Namespace) -> int:
     from workbook_lib.lesson import drill_catalog as drills
-    from workbook_lib.lesson.drill_terminal import work
+    from workbook_lib.lesson.drill_terminal import run_drills
 
     if made := drills.hand_out():
         print(made)
@@ -210,7 +216,7 @@ def _drill(options: argparse.Namespace) -> int:
         chosen.reset()
         print(f"{chosen.file} is as it was handed out.")
         return 0
-    return work(chosen)
+    return run_drills(chosen)
 
 
 def _sweep(options: argparse.Namespace) -> int:
@@ -225,7 +231,7 @@ def _run(options: argparse.Namespace) -> int:
     from workbook_lib.runs import all_notebooks, run_notebooks
 
     parameters = {name: _parameter(name, text) for name, text in options.parameters}
-    with files_are_kept(options.output):
+    with write_errors_as_unfinished(options.output):
         report = run_notebooks(
             options.notebooks or all_notebooks(),
             options.output,
@@ -242,7 +248,7 @@ def _fresh(options: argparse.Namespace) -> int:
     from workbook_lib.lesson.learner_copy import find_copy, renew_lesson, update_copy
 
     folder = options.folder or find_copy()
-    with files_are_kept(folder):
+    with write_errors_as_unfinished(folder):
         if not options.notebooks:
             print(update_copy(folder, renew=True))
         for lesson in options.notebooks:
@@ -259,7 +265,7 @@ def _edition(options: argparse.Namespace) -> int:
     from workbook_lib.runs import all_notebooks
 
     folder = options.output or default_folder(options.kind)
-    with files_are_kept(folder):
+    with write_errors_as_unfinished(folder):
         made = make_edition(
             options.kind,
             options.notebooks or all_notebooks(),
@@ -279,7 +285,7 @@ def _cheat_sheet(options: argparse.Namespace) -> int:
         raise BadInputError("the cheat sheet holds the card of every lesson: name no notebook")
     require_packages("fpdf")
     folder = options.output or Path("workbook-output")
-    with files_are_kept(folder):
+    with write_errors_as_unfinished(folder):
         folder.mkdir(parents=True, exist_ok=True)
         write_cheat_sheet(folder / FILE)
     print(f"written: {folder / FILE}")
@@ -292,7 +298,7 @@ def _learner_edition(options: argparse.Namespace) -> int:
     if options.notebooks:
         raise BadInputError("a learner's copy holds every lesson: name no notebook")
     folder = options.output or find_copy()
-    with files_are_kept(folder):
+    with write_errors_as_unfinished(folder):
         print(update_copy(folder))
     return 0
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: Our own distributions: what they require is looked at.
 DISTRIBUTIONS = ("varhandle-workbook", "varhandle", "warm-kernels")
 #: Always listed; any other requirement is listed where it will not do.
-LISTED = (
+ALWAYS_LISTED = (
     "tensorflow",
     "keras",
     "ai-edge-litert",
@@ -113,8 +113,8 @@ def _packages() -> list[EnvironmentFinding]:
         wanted = _required_releases()
     except (ImportError, ValueError) as error:
         return [EnvironmentFinding("the packages", f"not known ({error})", False, _REINSTALL)]
-    listed = [_package(name, wanted.get(name)) for name in LISTED]
-    others = [_package(name, wanted[name]) for name in sorted(wanted.keys() - set(LISTED))]
+    listed = [_package(name, wanted.get(name)) for name in ALWAYS_LISTED]
+    others = [_package(name, wanted[name]) for name in sorted(wanted.keys() - set(ALWAYS_LISTED))]
     return [*listed, *(finding for finding in others if not finding.ok)]
 
 

@@ -193,7 +193,7 @@ def family_page(family: Family) -> str:
     if phrases:
         lines += ["", "## What a log shows", "", *(f"- `{phrase}`" for phrase in phrases)]
     for case in family.cases:
-        releases = compatibility.failing(case.id)
+        releases = compatibility.failing_releases(case.id)
         where = f"Fails on TensorFlow {releases}." if releases else "Fails on no measured release."
         lines += ["", f"## Reproduction: {case.title}", "", where, ""]
         lines += ["```python", inspect.getsource(case.program).rstrip(), "```"]

@@ -8,7 +8,7 @@ import pytest
 
 from varhandle.families.catalog import FAMILIES
 from workbook_lib import controls
-from workbook_lib.controls.failure_chooser import FailureTable, of_family
+from workbook_lib.controls.failure_chooser import FailureTable, recognition_of_family
 from workbook_lib.lesson.where_taught import family_places, place_of
 from workbook_lib.locations import project_root
 
@@ -28,7 +28,7 @@ def test_every_family_leads_to_a_section_that_there_is():
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.id)
 def test_what_is_picked_gets_its_own_answer(family):
-    shown = of_family(family.id)
+    shown = recognition_of_family(family.id)
     assert [one.id for one in shown.families] == [family.id]
     assert family.cause in shown.text()
     assert family.fix.partition("\n\n")[0] in shown.text()
@@ -36,33 +36,38 @@ def test_what_is_picked_gets_its_own_answer(family):
 
 
 def test_a_pasted_log_a_log_file_and_a_model_are_told_apart(tmp_path):
-    pasted = controls.recognize(f"Traceback\n{LITERAL}\n" + "x" * 5000)
+    pasted = controls.recognize_failure(f"Traceback\n{LITERAL}\n" + "x" * 5000)
     assert pasted.families[0].id == "unsupported-variable-dtype"
     assert "11 · The error, “The whole message”" in pasted.text()
-    assert controls.recognize(LITERAL + "y" * 5000).families  # one line, longer than a name may be
+    assert controls.recognize_failure(
+        LITERAL + "y" * 5000
+    ).families  # one line, longer than a name may be
     log = tmp_path / "log.txt"
     log.write_text(LITERAL, encoding="utf-8")
-    assert controls.recognize(str(log)).families == controls.recognize(LITERAL).families
+    assert (
+        controls.recognize_failure(str(log)).families
+        == controls.recognize_failure(LITERAL).families
+    )
 
-    model = controls.recognize(f"  '{HALF_READER}' \n")
+    model = controls.recognize_failure(f"  '{HALF_READER}' \n")
     assert model.families[0].id == "unsupported-variable-dtype"
     assert "memory (float16)" in model.families[0].cause
     assert f"varhandle cure {HALF_READER} OUT.tflite" in model.text()
 
 
 def test_what_is_not_known_says_what_to_give(tmp_path):
-    assert "Give the whole log" in controls.recognize("segmentation fault").text()
+    assert "Give the whole log" in controls.recognize_failure("segmentation fault").text()
     noise = tmp_path / "noise.tflite"
     noise.write_bytes(b"\x08\x00\x00\x00TFL3" + bytes(40))
-    assert "noise.tflite" in controls.recognize(str(noise)).text()
+    assert "noise.tflite" in controls.recognize_failure(str(noise)).text()
 
 
 def test_what_a_file_says_is_not_taken_for_markup(tmp_path):
     log = f"<img src=x onerror=alert(1)>\n{LITERAL} <script>alert(1)</script>"
-    assert "<script>" not in controls.recognize(log).html()
+    assert "<script>" not in controls.recognize_failure(log).html()
     folder = tmp_path / "<b>bold<"
     folder.mkdir()
-    assert "<b>bold<" not in controls.recognize(str(folder)).html()
+    assert "<b>bold<" not in controls.recognize_failure(str(folder)).html()
 
 
 def test_where_nobody_can_choose_a_table_leads_to_the_lessons():

@@ -135,7 +135,7 @@ def test_progress_leads_to_the_next(folder, monkeypatch):
     assert drill_catalog.first_unsolved() is first
     monkeypatch.setattr(drill_catalog.Drill, "judge", lambda *_: made("right"))
     second.check()
-    assert drill_catalog.following(first) is third
+    assert drill_catalog.next_drill(first) is third
     first.check()
     assert drill_catalog.first_unsolved() is third
     (row,) = (row for row in lesson.board().rows if str(row[1]) == "Drills")
@@ -144,7 +144,7 @@ def test_progress_leads_to_the_next(folder, monkeypatch):
     assert not second.solved
     for drill in DRILLS:
         drill.check()
-    assert drill_catalog.following(DRILLS[-1]) is first
+    assert drill_catalog.next_drill(DRILLS[-1]) is first
 
 
 def test_hints_go_on_and_stay_at_the_last(folder):
@@ -206,7 +206,7 @@ def test_in_a_terminal_a_save_is_checked_and_keys_are_heard(folder):
 def test_the_panel_checks_whichever_file_is_saved(folder, monkeypatch):
     pytest.importorskip("ipywidgets")
     monkeypatch.setattr(drill_catalog.Drill, "judge", lambda *_: made("right", "it is so"))
-    monkeypatch.setattr(drill_panel, "is_watched", lambda: True)
+    monkeypatch.setattr(drill_panel, "is_in_notebook", lambda: True)
     lesson.drills()
     (panel,) = drill_panel._watching
     assert panel.choice.value == "01_reading"

@@ -5,7 +5,13 @@ import re
 import pytest
 
 from workbook_lib.netron import page
-from workbook_lib.netron.page import dark, main_file, model_file, netron_folder, quiet_page
+from workbook_lib.netron.page import (
+    main_file,
+    model_file,
+    netron_folder,
+    offline_page,
+    with_dark_style,
+)
 
 INDEX = (
     '<meta name="version" content="9"><meta name="date" content="2026"><script src="i"></script>'
@@ -31,7 +37,7 @@ def test_the_installed_page_reports_nothing_and_has_no_age():
     index = (netron_folder() / "index.html").read_text("utf-8")
     assert metas(index)["version"] != "0.0.0"
     assert re.match(r"\d{4}-", metas(index)["date"])
-    made = quiet_page("data/m.tflite", "m.tflite")
+    made = offline_page("data/m.tflite", "m.tflite")
     assert metas(made)["version"] == "0.0.0"
     assert re.findall(r'name="date" content="([^"]*)"', made) == [""]
     assert metas(made)["file"] == "data/m.tflite"
@@ -40,23 +46,23 @@ def test_the_installed_page_reports_nothing_and_has_no_age():
 
 def test_name_is_escaped_in_the_page(installed):
     installed(INDEX)
-    assert "<script>alert" not in quiet_page("data/x", '"><script>alert(1)</script>')
+    assert "<script>alert" not in offline_page("data/x", '"><script>alert(1)</script>')
 
 
 @pytest.mark.parametrize("missing", ["version", "date", "script"])
 def test_an_unknown_page_is_refused(installed, missing):
     installed(INDEX.replace(missing, "other"))
     with pytest.raises(ValueError, match="has no"):
-        quiet_page("data/x", "x")
+        offline_page("data/x", "x")
 
 
 def test_the_dark_form_does_not_ask_the_browser():
     for name in ("index.html", "grapher.css"):
         text = (netron_folder() / name).read_text("utf-8")
-        assert "prefers-color-scheme" not in dark(text)
-        assert "@media all" in dark(text)
+        assert "prefers-color-scheme" not in with_dark_style(text)
+        assert "@media all" in with_dark_style(text)
     with pytest.raises(ValueError, match="has no"):
-        dark(INDEX)
+        with_dark_style(INDEX)
 
 
 def test_a_file_is_alone(tmp_path):

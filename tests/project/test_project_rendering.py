@@ -141,7 +141,7 @@ def test_this_machine_is_ready():
 
 
 def test_a_missing_package_is_a_finding_with_advice(monkeypatch):
-    monkeypatch.setattr(environment, "LISTED", ("tensorflow", "no-such-package"))
+    monkeypatch.setattr(environment, "ALWAYS_LISTED", ("tensorflow", "no-such-package"))
     found = environment.check_environment()
     assert not found.ready
     assert "no-such-package" in repr(found)
@@ -154,13 +154,13 @@ def test_a_missing_package_is_a_finding_with_advice(monkeypatch):
     [(["tensorflow>=99"], True), (["tensorflow>=2"], False), (["keras>=3"], True), (None, True)],
 )
 def test_what_will_do_is_what_the_workbook_asks_for(monkeypatch, wanted, bad):
-    monkeypatch.setattr(environment, "LISTED", ("tensorflow",))
+    monkeypatch.setattr(environment, "ALWAYS_LISTED", ("tensorflow",))
     monkeypatch.setattr(environment.metadata, "requires", lambda name: wanted)
     assert ("tensorflow" in repr(environment.check_environment())) is bad
 
 
 def test_the_workbook_asks_for_every_package_that_is_looked_at():
-    assert set(environment.LISTED) <= environment._required_releases().keys()
+    assert set(environment.ALWAYS_LISTED) <= environment._required_releases().keys()
 
 
 @pytest.mark.parametrize("module", ["psutil", "packaging.requirements"])
@@ -181,7 +181,7 @@ def test_a_package_without_a_version_is_a_finding(monkeypatch):
     monkeypatch.setattr(environment.metadata, "version", lambda name: None)
     found = environment.check_environment()
     names = {f.what for f in found.findings if f.found == "not known"}
-    assert names >= {*environment.LISTED, "numpy", "lazy-loader"}
+    assert names >= {*environment.ALWAYS_LISTED, "numpy", "lazy-loader"}
 
 
 def test_a_wrong_python_is_a_finding(monkeypatch):

@@ -7,7 +7,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from varhandle.progress_bar import busy, steps
+from varhandle.progress_bar import busy, with_progress_bar
 
 
 def outputs_of(code):
@@ -79,8 +79,8 @@ def test_headless_shows_nothing(monkeypatch):
 
 
 def test_without_a_notebook_the_items_come_through_and_nothing_is_printed(capsys):
-    assert list(steps([3, 1], "label")) == [3, 1]
-    assert list(steps([], "label")) == []
+    assert list(with_progress_bar([3, 1], "label")) == [3, 1]
+    assert list(with_progress_bar([], "label")) == []
     with busy("label"):
         time.sleep(0)
     assert capsys.readouterr() == ("", "")

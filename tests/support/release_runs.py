@@ -68,16 +68,16 @@ def rounding(folder: Path) -> Path:
 def run(model: Path, release: str) -> dict[str, object]:
     """Have a release tried, and tell how its program ended."""
     ended: dict[str, object] = {}
-    run_to_its_end = other_releases.run_to_its_end
+    run_with_descendants = other_releases.run_with_descendants
 
     def recorded(command: list[str], *rest: object) -> object:
-        done = run_to_its_end(command, *rest)  # type: ignore[arg-type]
+        done = run_with_descendants(command, *rest)  # type: ignore[arg-type]
         failure = Path(command[-1], release_program.FAILURE)
         told = json.loads(failure.read_text()) if failure.exists() else None
         ended.update(code=done.code, failure=told, stderr="" if told else done.last_words)
         return done
 
-    with mock.patch.object(other_releases, "run_to_its_end", recorded):
+    with mock.patch.object(other_releases, "run_with_descendants", recorded):
         found = bisect_settings(model, releases=[release])
     return {**ended, "said": found.why, "tries": [list(vars(one).values()) for one in found.tries]}
 

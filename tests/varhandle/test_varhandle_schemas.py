@@ -257,10 +257,10 @@ def test_a_zip_archive_comes_to_a_verdict_file_of_its_form(specimen_path, tmp_pa
 
     from varhandle.diagnosis import diagnose
     from varhandle.formats.trust import NotTrustedError
-    from varhandle.verdict_file import write_verdict
+    from varhandle.verdict_file import write_verdict_file
 
     archive = shutil.make_archive(str(tmp_path / "counter"), "zip", specimen_path("counter"))
     found = diagnose(archive, static=True)
-    write_verdict(tmp_path / "out", found, NotTrustedError("not asked"))
+    write_verdict_file(tmp_path / "out", found, NotTrustedError("not asked"))
     content = check_form("verdict", (tmp_path / "out" / "verdict.json").read_text())
     assert content["format"] == "saved_model_zip"

@@ -14,7 +14,7 @@ from varhandle.evaluate import proof
 from varhandle.evaluate.example_inputs import ExampleCalls
 from varhandle.evaluate.parity import DELEGATES, PLAIN, Parity, Run, compare_run
 from varhandle.evaluate.session import Session
-from varhandle.evaluate.stateful_parity import tells_apart
+from varhandle.evaluate.stateful_parity import insensitive_signatures
 from varhandle.formats.keras_reader import TRAINING_BY_DEFAULT
 from varhandle.repair.plan import plan_repair
 from varhandle.repair.refusal import NoCureError
@@ -72,14 +72,14 @@ def test_without_inputs_and_state_there_is_one_answer(tf, tmp_path):
 def test_a_file_that_answers_one_thing_would_be_found_out_or_not():
     fine = Parity((Run(DELEGATES, 3, 3, "", 1e-6), Run(PLAIN, 3, 3, "", 2e-6)))
     rising = [{"y": np.float32([n])} for n in range(3)]
-    assert tells_apart(rising, "s", fine) == {"s"}
-    assert tells_apart(rising[:1] * 3, "s", fine) == set()
+    assert insensitive_signatures(rising, "s", fine) == {"s"}
+    assert insensitive_signatures(rising[:1] * 3, "s", fine) == set()
     noise = [{"y": np.float32([n])} for n in (0.0, 3e-6, 0.0)]
-    assert tells_apart(noise, "s", fine) == set()  # no more than the file itself is off
-    assert tells_apart([{"y": np.int32([n])} for n in (1, 1, 2)], "s", fine) == {"s"}
+    assert insensitive_signatures(noise, "s", fine) == set()  # no more than the file itself is off
+    assert insensitive_signatures([{"y": np.int32([n])} for n in (1, 1, 2)], "s", fine) == {"s"}
     turns = [*rising, *rising[:1] * 3]
-    assert tells_apart(turns, ["s"] * 3 + ["t"] * 3, fine) == {"s"}
-    assert tells_apart(rising, "s", Parity(fine.runs, 0.1), "int8") == {"s"}
+    assert insensitive_signatures(turns, ["s"] * 3 + ["t"] * 3, fine) == {"s"}
+    assert insensitive_signatures(rising, "s", Parity(fine.runs, 0.1), "int8") == {"s"}
 
 
 # Inputs.
@@ -195,9 +195,9 @@ def test_a_state_that_another_signature_forgets_is_found_out(tf, tmp_path, monke
     wrong = zoo.save(tf, tmp_path / "other", other, clear=other.clear, smooth=other.smooth)
     content = tf.lite.TFLiteConverter.from_saved_model(str(wrong)).convert()
     signatures = [right.graph.signature(name) for name in ("smooth", "clear")]
-    asked = proof.calls_of(right.graph, signatures, content)
+    asked = proof.reference_calls(right.graph, signatures, content)
     load = proof.loader_of(right.graph)
-    asked = [proof.answered(one, load, timeout=60.0) for one in asked]
+    asked = [proof.with_answers(one, load, timeout=60.0) for one in asked]
     assert [one.in_turns for one in asked] == [False, False, True]
     assert [proof.compare(content, [one]).passed for one in asked] == [True, True, False]
     assert not proof.compare(content, asked).passed

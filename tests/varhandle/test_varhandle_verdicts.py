@@ -74,8 +74,8 @@ def test_a_converter_that_really_dies(tf, tmp_path):
 
 
 def test_a_model_that_never_answers_is_ended(specimen_path, monkeypatch):
-    ask = proving.ask
-    monkeypatch.setattr(proving, "ask", lambda *a, **b: ask(*a, **{**b, "timeout": 2.0}))
+    ask = proving.ask_model
+    monkeypatch.setattr(proving, "ask_model", lambda *a, **b: ask(*a, **{**b, "timeout": 2.0}))
     found = diagnose(specimen_path("never_ends"))
     assert found.verdict == "unproved"
     assert "nothing to compare signature serving_default with: timed out" in found.doubt
@@ -142,16 +142,16 @@ def test_rounding_is_told_and_not_called_wrong(monkeypatch, specimen_path):
         def answers(*_, **__):
             answers, refusal = asked(*_, **__).value
             off = [{k: v * (1 + share) for k, v in answer.items()} for answer in answers]
-            return Record("ok", reference.Answered(off, refusal))
+            return Record("ok", reference.ModelAnswers(off, refusal))
 
         return answers
 
-    asked = proving.ask
-    monkeypatch.setattr(proving, "ask", off_by(5e-4))
+    asked = proving.ask_model
+    monkeypatch.setattr(proving, "ask_model", off_by(5e-4))
     near = diagnose(specimen_path("module_that_reads"))
     assert near.verdict == "convertible"
     assert "as rounding does" in near.proof.reason
-    monkeypatch.setattr(proving, "ask", off_by(5e-2))
+    monkeypatch.setattr(proving, "ask_model", off_by(5e-2))
     far = diagnose(specimen_path("module_that_reads"))
     assert far.verdict == "wrong-answers"
     assert far.findings == ()
@@ -160,7 +160,7 @@ def test_rounding_is_told_and_not_called_wrong(monkeypatch, specimen_path):
 
 def test_a_reference_that_fails_leaves_it_unproved(monkeypatch, specimen_path):
     crashed = Record("crashed", exit_signal="SIGSEGV", message="the process died: SIGSEGV")
-    monkeypatch.setattr(proving, "ask", lambda *_, **__: crashed)
+    monkeypatch.setattr(proving, "ask_model", lambda *_, **__: crashed)
     found = diagnose(specimen_path("module_that_reads"))
     assert found.verdict == "unproved"
     assert found.text().startswith("unproved: it converts, and nothing that means anything")

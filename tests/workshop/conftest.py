@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from benchmarks.participant import Visitor, wait_until
-from workshop.hub_folder import BLOCK, HubFolder
+from workshop.hub_folder import USER_NUMBERS, HubFolder
 
 MEMORY = 1.6  # gigabytes for each: a server, its warm parent, and two kernels
 PATIENCE = 300.0  # seconds: a busy machine takes minutes over a server that imports for itself
@@ -56,7 +56,7 @@ class Hub:
     @property
     def numbers(self):
         first = self.folder.config.first_number
-        return range(first, first + BLOCK)
+        return range(first, first + USER_NUMBERS)
 
     def visitor(self, name):
         return Visitor(self.address, name, PATIENCE)

@@ -11,7 +11,14 @@ from workbook_lib.lesson.drill_catalog import all_drills
 from workbook_lib.lesson.outline import NotebookOutline
 from workbook_lib.lesson.progress import ExerciseRecord, fold
 from workshop.class_page import render_class
-from workshop.classroom import Classroom, Learner, place_of, read_classroom, read_learner, state_of
+from workshop.classroom import (
+    Classroom,
+    Learner,
+    place_status,
+    read_classroom,
+    read_learner,
+    state_of,
+)
 from workshop.presence import PRESENCE, read_presence
 
 
@@ -185,7 +192,7 @@ def test_a_lesson_that_was_run_to_its_end_is_not_like_one_that_was_never_opened(
     ("age", "place"), [(0, "open"), (44, "open"), (46, "closed"), (-3600, "not used")]
 )
 def test_a_note_grows_old_and_one_from_the_future_is_none(age, place):
-    assert place_of(Learner("x", fold([]), presence=note(age=age, **{"11_see": 1}))) == place
+    assert place_status(Learner("x", fold([]), presence=note(age=age, **{"11_see": 1}))) == place
 
 
 def test_a_handed_in_file_says_nothing_of_a_place(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from workbook_lib.lesson.learner_copy import update_copy
 from workbook_lib.locations import project_root
 from workshop.homes import PROGRESS, collect_records, make_home, make_scratch
-from workshop.hub_folder import BLOCK, HubFolder, WorkshopError
+from workshop.hub_folder import USER_NUMBERS, HubFolder, WorkshopError
 from workshop.presence import PRESENCE, Presence
 
 ROOT = project_root()
@@ -135,11 +135,11 @@ def test_a_name_that_is_given_back_leaves_nothing_to_whoever_takes_it(hub_folder
 def test_user_numbers_come_to_an_end_and_none_is_given_twice(hub_folder):
     numbers = []
     with pytest.raises(WorkshopError, match="another folder"):
-        for _ in range(BLOCK + 1):
+        for _ in range(USER_NUMBERS + 1):
             numbers.append(hub_folder.number("ada", FIRST))
             hub_folder.release("ada")
-    assert len(set(numbers)) == len(numbers) == BLOCK - 2
-    assert max(numbers) < FIRST + BLOCK - 1, "the last of the block is for a try"
+    assert len(set(numbers)) == len(numbers) == USER_NUMBERS - 2
+    assert max(numbers) < FIRST + USER_NUMBERS - 1, "the last of the block is for a try"
 
 
 @as_root

@@ -8,7 +8,7 @@ import pytest
 
 from workbook_lib import cli
 from workshop import mount_view, user_numbers
-from workshop.hub_folder import BLOCK, HubFolder, WorkshopError
+from workshop.hub_folder import USER_NUMBERS, HubFolder, WorkshopError
 from workshop.mount_view import mount_view_of, unreadable_ancestors
 from workshop.sandbox_spec import MountView, SandboxSpec
 from workshop.user_numbers import first_number
@@ -21,8 +21,8 @@ NUMBER = 1_900_000_123
 
 def test_numbers_are_high_and_fit():
     for _ in range(100):
-        assert 20_000 <= first_number(ALL) <= 2**31 - BLOCK
-        assert 20_000 <= first_number(INSIDE) <= 65_537 - BLOCK
+        assert 20_000 <= first_number(ALL) <= 2**31 - USER_NUMBERS
+        assert 20_000 <= first_number(INSIDE) <= 65_537 - USER_NUMBERS
 
 
 def test_numbers_that_are_in_use_are_not_taken():
@@ -31,9 +31,9 @@ def test_numbers_that_are_in_use_are_not_taken():
 
 
 def test_a_range_of_one_block_is_enough():
-    assert first_number(f"0 1000 1\n20000 100000 {BLOCK}") == 20_000
+    assert first_number(f"0 1000 1\n20000 100000 {USER_NUMBERS}") == 20_000
     with pytest.raises(WorkshopError, match="/etc/subuid"):
-        first_number(f"0 1000 1\n20000 100000 {BLOCK - 1}")
+        first_number(f"0 1000 1\n20000 100000 {USER_NUMBERS - 1}")
 
 
 def test_a_block_is_free_from_its_first_number_to_its_last():

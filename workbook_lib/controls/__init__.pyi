@@ -1,6 +1,6 @@
 from .digit_sheet import DigitAnswers as DigitAnswers
 from .digit_sheet import digit_pad as digit_pad
-from .failure_chooser import recognize as recognize
+from .failure_chooser import recognize_failure as recognize_failure
 from .failure_chooser import which_failure as which_failure
 from .graph_walking import Walk as Walk
 from .graph_walking import graph_walk as graph_walk

@@ -1,6 +1,6 @@
 """Which failure is yours? From a message, a log or a model file to its family, cure and lesson.
 
-:func:`which_failure` draws controls; :func:`recognize` is the plain call that does the same.
+:func:`which_failure` draws controls; :func:`recognize_failure` is the plain call that does it.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _panel(one: RecognizedFamily) -> str:
     return panel_html("wrong", f"{one.id}: {one.what}", body)
 
 
-def recognize(given: str) -> Recognition:
+def recognize_failure(given: str) -> Recognition:
     """Say which failure it is: given the path of a model or of a log, or else the text of a log.
 
     A model is only read: nothing is converted, and nothing that it brings along runs.
@@ -155,7 +155,7 @@ def _recognized(identifier: str, cause: str, fix: str) -> RecognizedFamily:
     return RecognizedFamily(identifier, family(identifier).what, cause, advice, code)
 
 
-def of_family(identifier: str) -> Recognition:
+def recognition_of_family(identifier: str) -> Recognition:
     """Return what is known of a family without a log; ``KeyError`` if there is none."""
     one = family(identifier)
     return Recognition((_recognized(one.id, one.cause, one.fix),))
@@ -213,11 +213,11 @@ class _Chooser:
 
     def _recognize(self, report: Callable[[str], None]) -> str:
         report("reading")
-        return self._show(recognize(self.given.value))
+        return self._show(recognize_failure(self.given.value))
 
     def _follow(self, change: Any) -> None:
         if change["new"]:
-            self.work.say(self._show(of_family(change["new"])))
+            self.work.say(self._show(recognition_of_family(change["new"])))
 
     def _show(self, found: Recognition) -> str:
         """Show the answer in the output below, and return what is read out of it."""

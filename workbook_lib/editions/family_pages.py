@@ -44,7 +44,7 @@ def _body(family: Family) -> Iterator[str]:
         rows = "".join(f"<li><code>{html.escape(phrase)}</code></li>" for phrase in phrases)
         yield f"<h2>What a log shows</h2><ul>{rows}</ul>"
     for case in family.cases:
-        releases = compatibility.failing(case.id)
+        releases = compatibility.failing_releases(case.id)
         where = f"Fails on TensorFlow {releases}." if releases else "Fails on no measured release."
         yield f"<h2>Reproduction: {html.escape(case.title)}</h2><p>{where}</p>"
         yield _code(inspect.getsource(case.program).rstrip())

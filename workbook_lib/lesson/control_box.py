@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from varhandle.display import Rich
-from varhandle.progress_bar import is_watched
+from varhandle.progress_bar import is_in_notebook
 
 
 def is_interactive() -> bool:
     """Tell whether somebody can use a control here: in a kernel with ipywidgets, not headless."""
-    return is_watched() and importlib.util.find_spec("ipywidgets") is not None
+    return is_in_notebook() and importlib.util.find_spec("ipywidgets") is not None
 
 
 def live_region(markup: str) -> str:

@@ -40,7 +40,7 @@ from varhandle.sandbox import Record, run_isolated
 from varhandle.sandbox.record import short_message
 from workbook_lib.lesson import progress
 from workbook_lib.lesson.drill_checks import judge
-from workbook_lib.lesson.exercises import LOOKS, Outcome
+from workbook_lib.lesson.exercises import STATUS_STYLES, Outcome
 from workbook_lib.lesson.panels import Panel
 from workbook_lib.locations import project_root
 
@@ -219,7 +219,7 @@ def first_unsolved() -> Drill:
     return next((drill for drill in all_drills() if not drill.solved), all_drills()[0])
 
 
-def following(drill: Drill) -> Drill:
+def next_drill(drill: Drill) -> Drill:
     """Return the next drill that was never right; the next one where all were."""
     place = all_drills().index(drill) + 1
     others = [*all_drills()[place:], *all_drills()[: place - 1], drill]
@@ -257,7 +257,7 @@ def hand_out() -> str:
 
 
 def _outcome(status: str, advice: str) -> Outcome:
-    return Outcome(*LOOKS[status], advice, status)
+    return Outcome(*STATUS_STYLES[status], advice, status)
 
 
 def _program(lines: Iterable[str]) -> str:

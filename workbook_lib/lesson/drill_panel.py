@@ -9,7 +9,7 @@ import threading
 from typing import Any
 
 from varhandle.display import TONES, code_html
-from varhandle.progress_bar import is_watched
+from varhandle.progress_bar import is_in_notebook
 from workbook_lib.lesson.control_box import as_control
 from workbook_lib.lesson.drill_catalog import all_drills, drill_list, first_unsolved, hand_out
 from workbook_lib.lesson.panels import paragraphs_html
@@ -21,7 +21,7 @@ _watching: list[_Panel] = []
 def drills() -> Any:
     """Show the drills, and check whichever is saved; where nobody can, the list of them."""
     hand_out()
-    if not (is_watched() and importlib.util.find_spec("ipywidgets")):
+    if not (is_in_notebook() and importlib.util.find_spec("ipywidgets")):
         return drill_list()
     while _watching:
         _watching.pop().end()

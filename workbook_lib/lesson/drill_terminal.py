@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Iterator
 
 from varhandle.display import TONES
-from workbook_lib.lesson.drill_catalog import Drill, all_drills, drill_list, following
+from workbook_lib.lesson.drill_catalog import Drill, all_drills, drill_list, next_drill
 from workbook_lib.lesson.exercises import Outcome
 from workbook_lib.lesson.panels import Panel
 
@@ -19,7 +19,7 @@ _KEYS = "Save the file, or press: h hint, s solution, n next, l list, q quit."
 _WAIT = 0.3  # seconds between two looks at the file
 
 
-def work(drill: Drill) -> int:
+def run_drills(drill: Drill) -> int:
     """Work at a drill, and at those after it; return the exit code.
 
     Without a terminal, or on a system without single keys: check it once, exit code 1 unless it is
@@ -55,7 +55,7 @@ def _watch(drill: Drill) -> None:
         elif key == "l":
             print(drill_list().text(), flush=True)
         elif key == "n":
-            drill, seen = following(drill), None
+            drill, seen = next_drill(drill), None
             _open(drill)
 
 

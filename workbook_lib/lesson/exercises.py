@@ -43,7 +43,7 @@ __all__ = ["Exercise", "Outcome", "Wrong", "exercise"]
 
 _NUMBERED = re.compile(r"^\d\. ", re.MULTILINE)
 # status -> (tone, title)
-LOOKS = {
+STATUS_STYLES = {
     "not attempted": ("waiting", "Not attempted yet"),
     "wrong": ("wrong", "Not right yet"),
     "raised": ("raised", "Your code raised an error"),
@@ -126,7 +126,7 @@ class Exercise:
         try:
             given = inspect.signature(self._check).bind(*answers, **named_answers)
         except TypeError:
-            return Outcome(*LOOKS["not attempted"], self._how_to_call())
+            return Outcome(*STATUS_STYLES["not attempted"], self._how_to_call())
         try:
             if any(is_stub(answer) for answer in given.arguments.values()):
                 raise NotAttempted
@@ -176,12 +176,12 @@ class Exercise:
         return f"Check your answer with `check.{self.name}({parameters})`."
 
     def _outcome(self, status: str, advice: str) -> Outcome:
-        return Outcome(*LOOKS[status], advice, status, self)
+        return Outcome(*STATUS_STYLES[status], advice, status, self)
 
     def _check_failed(self, error: Exception, answers: Iterable[object]) -> Outcome:
         kinds = ", ".join(f"`{type(answer).__name__}`" for answer in answers)
         return Outcome(
-            *LOOKS["check failed"],
+            *STATUS_STYLES["check failed"],
             f"This is a fault in our check `{self.id}`, not in your answer; you can go on.\n"
             f"Please report it with this line: {describe(error, None)} (given {kinds})",
             "check failed",

@@ -31,10 +31,10 @@ from varhandle.formats.saved_model import SAVED_MODEL_FILE
 from workbook_lib.netron.page import (
     CONTENT_TYPES,
     POLICY,
-    dark,
     netron_file,
     netron_folder,
-    quiet_page,
+    offline_page,
+    with_dark_style,
 )
 from workbook_lib.netron.tickets import VARIABLE, TicketFolder
 
@@ -112,9 +112,11 @@ class PageHandler(NetronHandler):
         else:
             path = await self._visible_file(self.get_argument("path", ""))
             file, title = f"../../../files/{quote(path)}", posixpath.basename(path)
-        page = quiet_page(file, title)
+        page = offline_page(file, title)
         if self.get_argument("theme", "") == "dark":
-            page = dark(page).replace('href="grapher.css"', 'href="grapher.css?theme=dark"')
+            page = with_dark_style(page).replace(
+                'href="grapher.css"', 'href="grapher.css?theme=dark"'
+            )
         self.set_header("Content-Type", CONTENT_TYPES[".html"])
         self.finish(page)
 
@@ -146,7 +148,7 @@ class AssetHandler(NetronHandler):
             raise HTTPError(404)
         content_type, content = found
         if self.get_argument("theme", "") == "dark":
-            content = dark(content.decode()).encode()
+            content = with_dark_style(content.decode()).encode()
         self.set_header("Content-Type", content_type)
         self.set_header("Cache-Control", "private, no-cache")  # asks again, for a 304
         self.finish(content)

@@ -23,7 +23,7 @@ from workbook_lib.netron.page import (
     main_file,
     model_file,
     netron_file,
-    quiet_page,
+    offline_page,
 )
 
 
@@ -60,7 +60,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.model = model
         main = main_file(model)
-        self.page = quiet_page(f"data/{quote(main)}", main).encode()
+        self.page = offline_page(f"data/{quote(main)}", main).encode()
         self.prefix = f"/{secrets.token_urlsafe(16)}/"
 
     def handle_error(self, *_: object) -> None:

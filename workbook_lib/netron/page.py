@@ -57,7 +57,7 @@ def netron_folder() -> Path:
     return Path(spec.origin).parent
 
 
-def quiet_page(file: str, name: str) -> str:
+def offline_page(file: str, name: str) -> str:
     """Rewrite Netron's page so that it opens the model at an address and talks to nobody else.
 
     Raises ``ValueError``: the page is not as expected, so nothing is promised about it.
@@ -75,7 +75,7 @@ def quiet_page(file: str, name: str) -> str:
     return _replace(index, r"(?=<script )", first)
 
 
-def dark(style: str) -> str:
+def with_dark_style(style: str) -> str:
     """Turn what Netron keeps for dark screens on, whatever the browser's own preference.
 
     Raises ``ValueError``: it has no dark form.

@@ -25,7 +25,7 @@ def write_verdict(
     folder: str | Path, diagnosis: Diagnosis, outcome: RepairResult | ValueError, **asked: Any
 ) -> ModelVerdict:
     """Write the verdict file, and what goes with it, as ``varhandle.verdict_file`` does."""
-    content = verdict_file.write_verdict(Path(folder), diagnosis, outcome, **asked)
+    content = verdict_file.write_verdict_file(Path(folder), diagnosis, outcome, **asked)
     return ModelVerdict(content, Path(folder))
 
 

@@ -881,7 +881,7 @@ def test_a_signal_that_is_ignored_stays_so(monkeypatch):
     """As nohup has it."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with program.ended_in_order():
+        with program.cleanup_on_signals():
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)

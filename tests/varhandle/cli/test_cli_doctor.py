@@ -173,7 +173,7 @@ def test_a_python_that_does_not_fit(monkeypatch, capsys):
 
 
 def test_a_kernel_without_a_lock_is_no_fault(monkeypatch, capsys):
-    monkeypatch.setattr(installation, "missing", lambda: "there is none on Darwin")
+    monkeypatch.setattr(installation, "why_no_lock", lambda: "there is none on Darwin")
     part = doctor(capsys)["lock"]
     assert (part["status"], part["found"]) == ("missing", "none (there is none on Darwin)")
 

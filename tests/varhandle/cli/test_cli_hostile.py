@@ -12,11 +12,13 @@ from ai_edge_litert.interpreter import Interpreter
 from printed_code import ran
 
 from varhandle.cli import main
-from varhandle.evaluate.reference import ask, loader_of
+from varhandle.evaluate.reference import ask_model, loader_of
 from varhandle.formats import read_graph
-from varhandle.sandbox.lock import locking, missing
+from varhandle.sandbox.lock import locking, why_no_lock
 
-pytestmark = pytest.mark.skipif(bool(missing()), reason=f"this kernel has no lock: {missing()}")
+pytestmark = pytest.mark.skipif(
+    bool(why_no_lock()), reason=f"this kernel has no lock: {why_no_lock()}"
+)
 
 
 HELPERS = """
@@ -144,7 +146,7 @@ def test_an_op_of_tensorflow_reads_nothing_outside(tf, home, locked):
     load = loader_of(read_graph(path), "serving_default", trust=True)
     call = {"x": np.zeros(4, "float32")}
     with locking(locked):
-        record = ask(load, [call], ["serving_default"], timeout=120)
+        record = ask_model(load, [call], ["serving_default"], timeout=120)
     if locked:
         assert not record.ok
         assert "Permission denied" in record.message

@@ -16,7 +16,7 @@ from varhandle import diagnosis, mcp_server
 from varhandle.cli import main
 from varhandle.facts.schemas import schema_of
 from varhandle.model_folder import ModelFolder
-from varhandle.sandbox.lock import missing
+from varhandle.sandbox.lock import why_no_lock
 from workbook_lib.locations import data_path
 
 TOOLS = ["cure", "diagnose", "explain", "inspect", "locate"]
@@ -174,7 +174,7 @@ main(sys.argv[1:])
 """
 
 
-@pytest.mark.skipif(bool(missing()), reason="the kernel has no lock")
+@pytest.mark.skipif(bool(why_no_lock()), reason="the kernel has no lock")
 @pytest.mark.parametrize("verb", ["inspect", "diagnose", "cure"])
 @pytest.mark.parametrize("model", ["counting.tflite", "half_reader"])
 def test_a_link_that_comes_after_the_check_leads_nowhere(tmp_path, folder, model, verb):
@@ -189,7 +189,7 @@ def test_a_link_that_comes_after_the_check_leads_nowhere(tmp_path, folder, model
     assert not (served / "made.tflite").exists()
 
 
-@pytest.mark.skipif(bool(missing()), reason="the kernel has no lock")
+@pytest.mark.skipif(bool(why_no_lock()), reason="the kernel has no lock")
 def test_a_folder_that_becomes_a_link_is_not_written_into(tmp_path, folder):
     served, made = tmp_path / "served", tmp_path / "outside" / "made"
     shutil.copytree(folder, served, symlinks=True)

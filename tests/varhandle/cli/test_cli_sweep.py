@@ -6,7 +6,7 @@ import pytest
 from sweep_probe import PretendedRows, Probe
 
 from varhandle.cli import main
-from varhandle.cli.program import UnfinishedError, files_are_kept
+from varhandle.cli.program import UnfinishedError, write_errors_as_unfinished
 from varhandle.sweep import run
 
 NASTY = "<script>\x1b[2J\nx.tflite"
@@ -163,7 +163,7 @@ def test_a_limit_that_is_none_is_bad_usage(probe, capsys, arguments):
 def test_the_file_that_could_not_be_written_is_named():
     with (
         pytest.raises(UnfinishedError, match=r"^rows/a/row\.json: No space; what was finished"),
-        files_are_kept(Path("out")),
+        write_errors_as_unfinished(Path("out")),
     ):
         raise OSError(28, "No space", "rows/a/row.json")
 

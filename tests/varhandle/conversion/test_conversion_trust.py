@@ -5,10 +5,10 @@ import pytest
 
 from varhandle.conversion.converter import convert
 from varhandle.conversion.quantization import quantize
-from varhandle.evaluate.reference import ask, loader_of
+from varhandle.evaluate.reference import ask_model, loader_of
 from varhandle.formats import read_graph
 from varhandle.formats.trust import NotTrustedError
-from varhandle.sandbox.lock import locking, missing
+from varhandle.sandbox.lock import locking, why_no_lock
 
 X = np.float32([[1.0, 2.0, 3.0]])
 
@@ -55,11 +55,11 @@ def test_a_lambda_that_is_trusted_runs(marking):
     with locking(False):
         assert convert(path, trust=True).content
         assert marker.exists()
-        record = ask(loader_of(read_graph(path), trust=True), [{"x": X}])
+        record = ask_model(loader_of(read_graph(path), trust=True), [{"x": X}])
     assert record.value.answers[0]["0"].tolist() == [[2.0, 4.0, 6.0]]
 
 
-@pytest.mark.skipif(bool(missing()), reason=f"this kernel has no lock: {missing()}")
+@pytest.mark.skipif(bool(why_no_lock()), reason=f"this kernel has no lock: {why_no_lock()}")
 def test_trust_opens_the_list_and_not_the_lock(marking):
     path, marker = marking
     marker.unlink(missing_ok=True)

@@ -183,7 +183,7 @@ def test_a_graph_without_a_signature_is_asked_in_other_releases(specimen_path, u
     assert [one.verdict for one in found.tries] == ["agrees"] * 6
 
 
-@pytest.mark.skipif(bool(lock.missing()), reason="this kernel has no lock")
+@pytest.mark.skipif(bool(lock.why_no_lock()), reason="this kernel has no lock")
 def test_a_model_is_locked_in_another_release(specimen_path, uv, tmp_path, monkeypatch):
     uv(dict.fromkeys(HERE))
     outside = tmp_path / "outside"

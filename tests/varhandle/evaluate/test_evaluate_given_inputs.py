@@ -6,8 +6,14 @@ from itertools import count
 import numpy as np
 import pytest
 
-from varhandle.evaluate.given_inputs import MOST_CALLS, CallsError, given_calls, kept, load_calls
-from varhandle.evaluate.input_facts import Around, Between
+from varhandle.evaluate.given_inputs import (
+    MOST_CALLS,
+    CallsError,
+    given_calls,
+    load_calls,
+    rereadable_inputs,
+)
+from varhandle.evaluate.input_facts import ValueDistribution, ValueRange
 from varhandle.graph import Signature, TensorSpec
 
 
@@ -58,7 +64,7 @@ def test_calls_may_be_listed_or_yielded(given):
 
 
 def test_a_generator_without_end_is_read_once_and_its_calls_again_and_again():
-    again = kept(np.full([1, 2], number) for number in count())
+    again = rereadable_inputs(np.full([1, 2], number) for number in count())
     for calls in (load_calls(again, ROW), load_calls(again, ROW)):
         assert [call["x"][0, 0] for call in calls] == list(range(MOST_CALLS))
 
@@ -163,7 +169,7 @@ def pictures(tmp_path):
 
 
 def test_images_are_resized_and_keep_their_values_where_the_model_rescales(pictures):
-    facts = {"image": Between(0, 255, "its rescaling", whole=True)}
+    facts = {"image": ValueRange(0, 255, "its rescaling", whole=True)}
     given = given_calls(pictures, IMAGE, facts)
     assert {call["image"].shape for call in given.calls} == {(1, 8, 6, 3)}
     reds = sorted(int(call["image"][0, 4, 3, 0]) for call in given.calls)
@@ -175,9 +181,21 @@ def test_images_are_resized_and_keep_their_values_where_the_model_rescales(pictu
     ("fact", "red", "basis"),
     [
         (None, 25 / 255, "pixels divided by 255, as the model shows no rescaling"),
-        (Between(-1, 1, "its metadata"), 25 / 127.5 - 1, "pixels brought to -1..1 (its metadata)"),
-        (Around(np.array(0.5), np.array(0.2), "its normalization"), 25 / 255, "divided by 255"),
-        (Around(np.array(120.0), np.array(60.0), "its normalization"), 25, "pixels 0..255"),
+        (
+            ValueRange(-1, 1, "its metadata"),
+            25 / 127.5 - 1,
+            "pixels brought to -1..1 (its metadata)",
+        ),
+        (
+            ValueDistribution(np.array(0.5), np.array(0.2), "its normalization"),
+            25 / 255,
+            "divided by 255",
+        ),
+        (
+            ValueDistribution(np.array(120.0), np.array(60.0), "its normalization"),
+            25,
+            "pixels 0..255",
+        ),
     ],
 )
 def test_images_get_the_values_that_the_model_takes(pictures, fact, red, basis):

@@ -88,7 +88,7 @@ def test_rubbish_is_a_refusal_and_no_exception(counting_file):
 
 
 def test_a_crash_is_a_failed_run(monkeypatch, counting_file, running_total):
-    monkeypatch.setattr(parity, "answers", _abort)
+    monkeypatch.setattr(parity, "file_answers", _abort)
     result = check_parity(running_total(), counting_file, CALLS)
     assert result.run(DELEGATES).refusal == "the process died: SIGABRT"
 

@@ -12,9 +12,9 @@ ONES = {"x": np.ones(4, np.float32)}
 def compared(content, expected):
     calls = [{"x": np.full(4, value, np.float32)} for value in (1.0, 1.0004, 1.0008)]
     signature = Signature("serving_default", "", (), ())
-    asked = proof.Asked((signature,) * 3, calls, "given", "3 calls of yours", expected)
+    asked = proof.ReferenceCalls((signature,) * 3, calls, "given", "3 calls of yours", expected)
     parity = proof.compare(content, [asked])
-    return parity, proof.rounded(parity)
+    return parity, proof.rounding_note(parity)
 
 
 def test_a_small_difference_is_rounding_only_where_nothing_else_is_odd(tf, converted):
@@ -23,7 +23,7 @@ def test_a_small_difference_is_rounding_only_where_nothing_else_is_odd(tf, conve
     parity, reason = compared(content, off)
     assert parity.passed and "as rounding does" in reason
     wrong = Parity((Run(DELEGATES, 3, 2, "", 1.0), Run(PLAIN, 3, 2, "", 1.0)))
-    assert proof.rounded(Parity.of_all([parity, wrong])) == ""  # of two signatures
+    assert proof.rounding_note(Parity.of_all([parity, wrong])) == ""  # of two signatures
     growing = [{"y": np.full(4, value, np.float32)} for value in (1.0, 1.0004, 1.0008)]
     parity, reason = compared(content, growing)  # no further off, but it stops where they go on
     assert not parity.passed and reason == ""
@@ -54,7 +54,7 @@ def test_made_up_inputs_are_no_proof_of_what_was_calibrated_with_them():
     calls = [{"x": np.full(4, value, np.float32)} for value in range(3)]
     answers = [{"y": call["x"]} for call in calls]
     for origin in ("given", "stored", "graph", "made up"):
-        asked = proof.Asked((signature,) * 3, calls, origin, "3 calls", answers)
+        asked = proof.ReferenceCalls((signature,) * 3, calls, origin, "3 calls", answers)
         for recipe in (None, "float16", "int8", "16x8"):
             told = proof.doubt(Graph("m", "saved_model", (), (), ()), [asked], fine, recipe)
             calibrated = recipe in ("int8", "16x8") and origin in ("graph", "made up")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from varhandle.evaluate.reference import ask, loader_of
+from varhandle.evaluate.reference import ask_model, loader_of
 from varhandle.formats import read_graph
 from varhandle.formats.trust import NotTrustedError
 from varhandle.graph import Function, Graph
@@ -15,7 +15,7 @@ def total(running_total, save_module):
 
 
 def answers_of(path, calls, signature=None):
-    return ask(loader_of(read_graph(path)), calls, signature)
+    return ask_model(loader_of(read_graph(path)), calls, signature)
 
 
 CALLS = [{"x": np.full(4, value, "float32")} for value in (1.0, 2.0, 4.0)]

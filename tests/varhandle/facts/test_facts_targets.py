@@ -177,4 +177,4 @@ def test_a_runtime_is_asked_for_the_lowest_and_the_highest_version(tmp_path):
     python = tmp_path / "python"
     python.write_text('#!/bin/sh\necho \'KNOWN {"ADD": [1, 2, 4], "CUMSUM": []}\'\n')
     python.chmod(0o755)
-    assert runtime_ops.ask(str(python)) == {"ADD": [1, 4]}
+    assert runtime_ops.ask_runtime(str(python)) == {"ADD": [1, 4]}

@@ -20,7 +20,7 @@ from varhandle.matrix.environments import (
     choose_pythons,
     install,
     parse_releases,
-    run_to_its_end,
+    run_with_descendants,
     tensorflow_packages,
     uv_run,
 )
@@ -210,12 +210,12 @@ def test_a_stop_ends_a_program_and_what_it_started():
     threading.Timer(0.5, stop.set).start()
     started = time.monotonic()
     with pytest.raises(StoppedError):
-        run_to_its_end(["sh", "-c", "sleep 60; true"], {"PATH": "/bin:/usr/bin"}, 30, stop)
+        run_with_descendants(["sh", "-c", "sleep 60; true"], {"PATH": "/bin:/usr/bin"}, 30, stop)
     assert time.monotonic() - started < 25
 
 
 def test_what_was_printed_before_time_was_over_is_kept():
-    ended = run_to_its_end(
+    ended = run_with_descendants(
         ["sh", "-c", "echo here; sleep 60; true"], {"PATH": "/bin:/usr/bin"}, 1, threading.Event()
     )
     assert (ended.code, ended.stdout) == (None, "here\n")

@@ -70,13 +70,13 @@ def _sleep(_):
 
 
 def test_a_case_that_dies_is_a_record(monkeypatch):
-    monkeypatch.setattr(reproduction, "run_case", _abort)
+    monkeypatch.setattr(reproduction, "_run_case", _abort)
     seen = reproduce("read-only")
     assert (seen.outcome, seen.record.exit_signal) == ("crash", "SIGABRT")
 
 
 def test_a_case_that_hangs_is_not_called_a_crash(monkeypatch):
-    monkeypatch.setattr(reproduction, "run_case", _sleep)
+    monkeypatch.setattr(reproduction, "_run_case", _sleep)
     assert reproduce("read-only", timeout=1).text().startswith("read-only: timed out")
 
 

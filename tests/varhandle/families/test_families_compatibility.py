@@ -46,7 +46,7 @@ def failing(family, case):
     ],
 )
 def test_a_case_fails_where_the_matrix_says_so(family, case):
-    assert releases(compatibility.failing(case)) == failing(family, case)
+    assert releases(compatibility.failing_releases(case)) == failing(family, case)
 
 
 def test_the_three_answers_to_a_state_are_given_by_all_that_refuse_it(specimen_path):
@@ -67,7 +67,7 @@ def test_the_three_answers_to_a_state_are_given_by_all_that_refuse_it(specimen_p
 
 def test_what_never_works_works_from_nowhere():
     assert compatibility.works_from("concrete-function-alone") == ""
-    assert compatibility.failing("read-only") == ""
+    assert compatibility.failing_releases("read-only") == ""
 
 
 def test_a_matrix_of_ones_own(monkeypatch):
@@ -77,8 +77,8 @@ def test_a_matrix_of_ones_own(monkeypatch):
         for i, o in enumerate(outcomes)
     )
     monkeypatch.setattr(compatibility, "measured_releases", lambda: entries)
-    assert compatibility.failing("c") == "2.0 and 2.2 to 2.4"
-    assert compatibility.failing("c", "error 1") == "2.3 and 2.4"
+    assert compatibility.failing_releases("c") == "2.0 and 2.2 to 2.4"
+    assert compatibility.failing_releases("c", "error 1") == "2.3 and 2.4"
     assert compatibility.works_from("c") == "2.6"
 
 

@@ -79,5 +79,5 @@ def test_the_fix_is_made_for_the_line():
 
 @pytest.mark.parametrize("path", ["a b.tflite", "it's.tflite", "$(touch x).tflite"])
 def test_a_path_is_quoted_for_the_shell(path):
-    assert shlex.split(code.lift(path, None))[2] == path
-    assert code.lift("a\nb.tflite", None).startswith("varhandle lift $'a\\nb.tflite'")
+    assert shlex.split(code.lift_code(path, None))[2] == path
+    assert code.lift_code("a\nb.tflite", None).startswith("varhandle lift $'a\\nb.tflite'")

@@ -6,7 +6,7 @@ from varhandle.facts.graph_ops import (
     UNKNOWN,
     RegisteredOp,
     is_known,
-    judged,
+    ops_by_reason,
     reason_against,
     reason_against_name,
 )
@@ -15,7 +15,7 @@ from varhandle.formats.embedded_code import (
     code_in_functions,
     code_in_keras_config,
     custom_objects_of,
-    effect,
+    side_effect,
 )
 from varhandle.graph import Function, ModelFileError
 from varhandle.graph.model import Node
@@ -260,7 +260,7 @@ def test_the_effect_of_an_op():
         for op, _, where in (each.partition(":") for each in ops.split()):
             names = ("output_stream", "debug_urls", "descriptor_source", "module")
             node = Node("n", op, attributes=dict.fromkeys(names, where))
-            assert effect(node) == expected, op
+            assert side_effect(node) == expected, op
 
 
 def test_every_op_that_takes_a_file_name_is_refused(tensorflow_ops):
@@ -272,7 +272,7 @@ def test_every_op_that_takes_a_file_name_is_refused(tensorflow_ops):
     }
     assert len(taking) > 40
     settings = dict.fromkeys(FILE_ARGUMENTS, "file:///x")
-    allowed = {op for op in taking if effect(Node("n", op, attributes=settings)) is None}
+    allowed = {op for op in taking if side_effect(Node("n", op, attributes=settings)) is None}
     assert allowed == PATTERNS_OF_TEXT
 
 
@@ -295,9 +295,9 @@ def test_the_list_is_what_the_rule_makes_of_the_registry(tensorflow_ops):
 def test_what_one_release_refuses_stays_refused():
     harmless = RegisteredOp("Foo", False, ("x",), {})
     calling = RegisteredOp("Foo", False, ("x",), {"f": "func"})
-    assert judged([[harmless], [harmless]]) == {"": ["Foo"]}
+    assert ops_by_reason([[harmless], [harmless]]) == {"": ["Foo"]}
     for registries in ([[calling], [harmless]], [[harmless], [calling]]):
-        (reason,) = judged(registries)
+        (reason,) = ops_by_reason(registries)
         assert "calls functions" in reason
 
 

@@ -1,6 +1,6 @@
 """The hand-written message table against TensorFlow's own descriptors."""
 
-from varhandle.formats.proto_schema import MESSAGES, dtype_name
+from varhandle.formats.proto_schema import MESSAGES, dtype_of_number
 
 
 def _tensorflow_messages():
@@ -59,8 +59,8 @@ def test_dtype_names_are_tensorflows(tf):
             expected = tf.dtypes.as_dtype(number % 100).name
         except TypeError:  # newer than the Python package knows
             continue
-        assert dtype_name(number) == expected
+        assert dtype_of_number(number) == expected
 
 
 def test_an_unknown_dtype_has_a_name():
-    assert [dtype_name(number) for number in (-1, 99)] == ["dtype_-1", "dtype_99"]
+    assert [dtype_of_number(number) for number in (-1, 99)] == ["dtype_-1", "dtype_99"]

@@ -16,7 +16,7 @@ from stateful_modules import runners
 from varhandle.diagnosis import diagnose
 from varhandle.evaluate import proof as proving
 from varhandle.evaluate.example_inputs import make_calls
-from varhandle.evaluate.reference import Answered
+from varhandle.evaluate.reference import ModelAnswers
 from varhandle.evaluate.session import Session
 from varhandle.facts.recipes import RECIPES
 from varhandle.formats import read_graph
@@ -126,16 +126,16 @@ def two_signatures(tf, tmp_path):
 
 @pytest.mark.parametrize("other", ["infer", "learn", "in turns"])
 def test_every_signature_is_proved(monkeypatch, two_signatures, other):
-    right = proving.ask
+    right = proving.ask_model
 
     def wrong_of_one(load, calls, names, **options):
         answers, refusal = right(load, calls, names, **options).value
         asked = names[0] if len(set(names)) == 1 else "in turns"
         if asked == other:
             answers[-1] = {name: value + 1.0 for name, value in answers[-1].items()}
-        return Record("ok", Answered(answers, refusal))
+        return Record("ok", ModelAnswers(answers, refusal))
 
-    monkeypatch.setattr(proving, "ask", wrong_of_one)
+    monkeypatch.setattr(proving, "ask_model", wrong_of_one)
     with pytest.raises(NoCureError, match="does not answer as the model"):
         cure(two_signatures)
 

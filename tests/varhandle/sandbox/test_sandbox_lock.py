@@ -23,7 +23,7 @@ from varhandle.sandbox import lock, plain_data, run_isolated
 from varhandle.sandbox.lock import locking
 
 needs_lock = pytest.mark.skipif(
-    bool(lock.missing()), reason=f"this kernel has no lock: {lock.missing()}"
+    bool(lock.why_no_lock()), reason=f"this kernel has no lock: {lock.why_no_lock()}"
 )
 
 
@@ -98,7 +98,7 @@ def test_without_the_lock_it_is(way, home):
 
 @needs_lock
 @pytest.mark.skipif(
-    not lock.missing() and lock.landlock_version() < 5, reason="this kernel locks no devices"
+    not lock.why_no_lock() and lock.landlock_version() < 5, reason="this kernel locks no devices"
 )
 def test_a_device_is_read_and_not_commanded():
     code = "import fcntl; fcntl.ioctl(open('/dev/urandom'), 0x80045200, bytes(4))"  # RNDGETENTCNT
@@ -408,7 +408,7 @@ def test_a_user_without_a_home_has_a_search_path(monkeypatch):
 
 
 def test_where_there_is_no_lock_it_is_said_once(monkeypatch):
-    monkeypatch.setattr(lock, "missing", lambda: "Landlock: Function not implemented")
+    monkeypatch.setattr(lock, "why_no_lock", lambda: "Landlock: Function not implemented")
     lock._can_lock.cache_clear()
     try:
         with pytest.warns(lock.NoLockWarning, match="without a lock by the kernel") as said:

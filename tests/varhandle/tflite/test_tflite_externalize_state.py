@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from stateful_modules import Carrier, convert, modules, runners
 
-from varhandle.evaluate.parity import answers, check_parity
+from varhandle.evaluate.parity import check_parity, file_answers
 from varhandle.evaluate.session import Session
 from varhandle.formats import read_graph
 from varhandle.sandbox import run_isolated
@@ -232,7 +232,9 @@ def test_one_that_starts_empty_is_refused(tf, made):
     content = convert(tf, made.Growing(0))
     assert "CONCATENATION" not in read_graph(content).op_counts()
     call = {"x": np.ones([1, 3], "float32")}
-    record = run_isolated(answers, content, [call], None, "default delegates", tensorflow=False)
+    record = run_isolated(
+        file_answers, content, [call], None, "default delegates", tensorflow=False
+    )
     assert not record.ok
     with pytest.raises(CannotLiftError, match="rows starts empty and grows"):
         lift_state(content)

@@ -9,7 +9,7 @@ from flatbuffers import flexbuffers
 
 from varhandle.diagnosis import diagnose
 from varhandle.facts.targets import CUSTOM_OPS_OF_LITERT
-from varhandle.families.unwritten_output import unwritten
+from varhandle.families.unwritten_output import unwritten_outputs
 from varhandle.formats import read_graph
 from varhandle.tflite.flatbuffer import pack, unpack
 from varhandle.tflite.runtime_support import missing_kernels, refusals
@@ -63,7 +63,7 @@ def test_a_custom_op_that_every_interpreter_has_is_no_reason(doubled, op):
     graph = read_graph(content)
     assert any("no kernel for it" in line for line in refusals(graph, "litert")) == unknown
     assert any("custom" in line for line in missing_kernels(graph, content)) == unknown
-    assert any(op in line for line in unwritten(graph)) == unknown
+    assert any(op in line for line in unwritten_outputs(graph)) == unknown
     assert any("no kernel for it" in line for line in refusals(graph, "builtin-only"))
     of_a_detector = op == "TFLite_Detection_PostProcess"
     assert any("no kernel for it" in line for line in refusals(graph, "micro")) != of_a_detector

@@ -104,7 +104,7 @@ def _fix(graph: Graph, signature: str | None) -> dict[str, Any]:
             "This page has read the file. To run it with and without delegates, on a computer:"
         )
         if graph.variables:
-            commands.append(code.lift(path, None))
+            commands.append(code.lift_code(path, None))
             sentence = (
                 "This page has read the file, and can lift its state into inputs and outputs. To "
                 "run it with and without delegates, and to lift it there, on a computer:"
@@ -129,12 +129,12 @@ def _fix(graph: Graph, signature: str | None) -> dict[str, Any]:
 
 def _runnable(graph: Graph) -> dict[str, str | None]:
     """Say whether LiteRT.js runs a file: on an op without a kernel it answers with rubbish."""
-    from varhandle.families.unwritten_output import unwritten
+    from varhandle.families.unwritten_output import unwritten_outputs
     from varhandle.tflite.runtime_support import refusals
 
     if not format_of(graph).is_converted:
         return {"by": None, "why": "Only a .tflite file runs here: make one of the model first."}
-    if sentences := unwritten(graph):
+    if sentences := unwritten_outputs(graph):
         return {"by": None, "why": " ".join(sentences)}
     reasons = refusals(graph, "litert")
     if reasons:

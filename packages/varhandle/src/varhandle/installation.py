@@ -15,7 +15,7 @@ from importlib import metadata
 from typing import Any
 
 from varhandle.display import Rich, panel_html, table_html, table_text
-from varhandle.sandbox.lock import missing
+from varhandle.sandbox.lock import why_no_lock
 
 _LISTED = {
     "tensorflow": ("TensorFlow", "tensorflow", "converting models and comparing with them"),
@@ -142,7 +142,7 @@ def _misfits() -> Iterator[InstalledPart]:
 
 
 def _lock() -> InstalledPart:
-    fault = missing()
+    fault = why_no_lock()
     if not fault:
         return InstalledPart("lock", "Landlock", "ok")
     return InstalledPart(

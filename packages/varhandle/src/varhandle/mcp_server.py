@@ -19,9 +19,9 @@ from varhandle.display import one_line
 from varhandle.errors import VarhandleError
 from varhandle.facts.schemas import schema_of
 from varhandle.formats.trust import NotTrustedError
-from varhandle.model_folder import ModelFolder, OutsideError
+from varhandle.model_folder import ModelFolder, PathNotAllowedError
 from varhandle.repair.refusal import NoCureError
-from varhandle.sandbox.lock import hold_to_folders, is_wanted
+from varhandle.sandbox.lock import hold_to_folders, is_lock_on
 from varhandle.sandbox.scratch import temporary_folder
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def serve(root: Path) -> None:
     with temporary_folder("mcp-") as scratch:
         os.environ["TMPDIR"] = tempfile.tempdir = scratch
         # A link may be put in the place of a file that was checked: the kernel refuses that too.
-        if is_wanted():
+        if is_lock_on():
             hold_to_folders([str(folder.root), scratch])
         anyio.run(_serve, folder)
 
@@ -252,7 +252,7 @@ def _answered(folder: ModelFolder, name: str, told: Mapping[str, Any]) -> types.
 
     try:
         if name not in _TOOLS:
-            raise OutsideError(f"{name}: there is no such tool, only {', '.join(_TOOLS)}")
+            raise PathNotAllowedError(f"{name}: there is no such tool, only {', '.join(_TOOLS)}")
         jsonschema.validate(dict(told), _TOOLS[name].input_schema())
         answer = _TOOLS[name].answer(folder, told)
     except jsonschema.ValidationError as error:

@@ -15,7 +15,7 @@ _MOST_ENTRIES = 10_000
 """Files of a model; a folder that has more is none."""
 
 
-class OutsideError(VarhandleError, ValueError):
+class PathNotAllowedError(VarhandleError, ValueError):
     """A path that the server does not open or write; the message is one line."""
 
 
@@ -28,19 +28,19 @@ class ModelFolder:
     def readable(self, name: str) -> str:
         """Return the path of a model or of inputs, as seen from the folder.
 
-        Raises ``OutsideError`` for what lies elsewhere, by its name or by a link in it or on the
-        way to it.
+        Raises ``PathNotAllowedError`` for what lies elsewhere, by its name or by a link in it or on
+        the way to it.
         """
         path = self.inside(name)
         if not path.exists():
-            raise OutsideError(f"{name}: there is no such file or folder")
+            raise PathNotAllowedError(f"{name}: there is no such file or folder")
         if path.is_dir():
             for count, entry in enumerate(path.rglob("*")):
                 if count == _MOST_ENTRIES:
-                    raise OutsideError(f"{name}: it has more files than any model")
+                    raise PathNotAllowedError(f"{name}: it has more files than any model")
                 self._check_inside(entry, name)
         elif not path.is_file():
-            raise OutsideError(f"{name}: it is no regular file")
+            raise PathNotAllowedError(f"{name}: it is no regular file")
         return self._relative(path)
 
     def writable(self, name: str) -> str:
@@ -48,25 +48,27 @@ class ModelFolder:
         path = self.inside(name)
         state = path.with_name(f"{path.stem}.state.npz")
         if path.suffix not in TFLite.suffixes:
-            raise OutsideError(f"{name}: its name must end with .tflite")
+            raise PathNotAllowedError(f"{name}: its name must end with .tflite")
         if not path.parent.is_dir():
-            raise OutsideError(f"{name}: there is no such folder")
+            raise PathNotAllowedError(f"{name}: there is no such folder")
         for one in (path, state):
             if os.path.lexists(one):
-                raise OutsideError(f"{one.name}: it is there already; name a new file")
+                raise PathNotAllowedError(f"{one.name}: it is there already; name a new file")
         return self._relative(path)
 
     def inputs(self, name: str) -> str:
         """Return the path of inputs that are data: what is code would run."""
         path = self.readable(name)
         if Path(path).suffix not in (".npz", ".npy") and not (self.root / path).is_dir():
-            raise OutsideError(f"{path}: inputs are an .npz or .npy file or a folder of images")
+            raise PathNotAllowedError(
+                f"{path}: inputs are an .npz or .npy file or a folder of images"
+            )
         return path
 
     def inside(self, name: str) -> Path:
-        """Return a path below the folder; raises ``OutsideError`` for one that is not."""
+        """Return a path below the folder; raises ``PathNotAllowedError`` for one that is not."""
         if "\0" in name:
-            raise OutsideError("a path with a NUL in it names no file")
+            raise PathNotAllowedError("a path with a NUL in it names no file")
         path = self.root / name
         # The last part may be a link as well: where it leads decides.
         self._check_inside(path, name)
@@ -76,9 +78,11 @@ class ModelFolder:
         try:
             real = path.resolve()
         except (OSError, RuntimeError) as error:
-            raise OutsideError(f"{name}: it leads nowhere") from error
+            raise PathNotAllowedError(f"{name}: it leads nowhere") from error
         if not real.is_relative_to(self.root):
-            raise OutsideError(f"{name}: it leads out of the folder that the server was given")
+            raise PathNotAllowedError(
+                f"{name}: it leads out of the folder that the server was given"
+            )
 
     def _relative(self, path: Path) -> str:
         told = os.path.relpath(path, self.root)

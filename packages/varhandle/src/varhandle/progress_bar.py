@@ -2,7 +2,7 @@
 
 Both are drawn in a notebook that somebody looks at, and are gone when the work is done. A headless
 run (``WORKBOOK_PROGRESS=off``), a terminal and a test see nothing, so no stored output holds them.
-A program with a screen of its own is told the labels instead (``telling``).
+A program with a screen of its own is told the labels instead (``report_progress_to``).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _TICK = 0.5  # seconds between two updates of the clock
 
 
 @contextlib.contextmanager
-def telling(listener: Callable[[str], None]) -> Iterator[None]:
+def report_progress_to(listener: Callable[[str], None]) -> Iterator[None]:
     """Call a function with what begins to take time within this block, a few words each."""
     token = _listener.set(listener)
     try:
@@ -36,9 +36,9 @@ def telling(listener: Callable[[str], None]) -> Iterator[None]:
         _listener.reset(token)
 
 
-def steps(items: Collection[Item], label: str) -> Iterator[Item]:
+def with_progress_bar(items: Collection[Item], label: str) -> Iterator[Item]:
     """Go through items, with a bar that fills."""
-    if not items or not is_watched():
+    if not items or not is_in_notebook():
         yield from items
         return
     name, count = html.escape(label, quote=True), len(items)
@@ -60,7 +60,7 @@ def busy(label: str) -> Iterator[None]:
     """Show for how many seconds one call has been running."""
     if (listener := _listener.get()) is not None:
         listener(label)
-    if not is_watched():
+    if not is_in_notebook():
         yield
         return
     over = threading.Event()
@@ -73,7 +73,7 @@ def busy(label: str) -> Iterator[None]:
         clock.join()
 
 
-def is_watched() -> bool:
+def is_in_notebook() -> bool:
     """Tell whether a notebook that somebody may be looking at runs this."""
     if os.environ.get("WORKBOOK_PROGRESS") == "off" or "IPython" not in sys.modules:
         return False

@@ -81,7 +81,7 @@ class Reproduction(Rich):
         return panel_html(tone, self._headline(), body)
 
 
-def run_case(identifier: str) -> dict[str, Any]:
+def _run_case(identifier: str) -> dict[str, Any]:
     """Run a case in this process, which has imported the families for it."""
     return harness.run_case(identifier)
 
@@ -90,7 +90,7 @@ def reproduce(case: str, timeout: float = 300.0) -> Reproduction:
     """Bring a failure about, in a child process; ``KeyError`` if there is no such case."""
     if case not in CASES:
         raise KeyError(case)
-    record = run_isolated(run_case, case, timeout=timeout, locked=False)
+    record = run_isolated(_run_case, case, timeout=timeout, locked=False)
     if not record.ok:
         outcome = {"crashed": "crash", "raised": "error"}.get(record.outcome, record.outcome)
         exception = record.exception_type or ""

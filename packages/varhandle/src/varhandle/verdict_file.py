@@ -40,7 +40,7 @@ PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "ai-edge-quantizer", "numpy
 """Those on which it depends what becomes of a model."""
 
 
-def write_verdict(
+def write_verdict_file(
     folder: Path,
     diagnosis: Diagnosis,
     outcome: RepairResult | ValueError,

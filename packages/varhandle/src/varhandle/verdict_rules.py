@@ -102,15 +102,15 @@ def refused_by_library(graph: Graph, findings: Iterable[Finding], proof: Proof |
         or any(finding.severity == "error" for finding in findings)
     ):
         return ""
-    from varhandle.sandbox.lock import is_wanted, kept_outside
+    from varhandle.sandbox.lock import denied_by_lock, is_lock_on
     from varhandle.sandbox.record import short_message
 
     library, _, release = (graph.producer or "TensorFlow").partition(" ")
     here = metadata.version(library.lower())
     words = printable(short_message(record.message)).rstrip(".")
     refused = f"{library} {here} does not load it ({words})"
-    if graph.embedded_code and is_wanted() and _DENIED.search(record.message):
-        return f"{refused}: {kept_outside(graph.embedded_code[0])}"
+    if graph.embedded_code and is_lock_on() and _DENIED.search(record.message):
+        return f"{refused}: {denied_by_lock(graph.embedded_code[0])}"
     again = "save it again in the program that it comes from, or copy all of it again"
     if release and release != here:
         return f"{refused}: try {library} {release}, which wrote it, or {again}"

@@ -127,7 +127,7 @@ def fork_kernels_from_here() -> None:
     hide(read_settings().preload)
     request = SERVER.fork()
     if request is not None:
-        zygote.run_to_the_end(request)
+        zygote.run_and_exit(request)
 
 
 def forking_enabled(environment: Mapping[str, str]) -> bool:

@@ -119,7 +119,7 @@ def run(request: Request) -> None:
     function()
 
 
-def run_to_the_end(request: Request) -> NoReturn:
+def run_and_exit(request: Request) -> NoReturn:
     """Do the same in a process that was forked in the middle of something, and end it."""
     code: int | str | None = 1
     try:

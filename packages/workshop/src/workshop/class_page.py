@@ -12,7 +12,7 @@ from markupsafe import Markup
 from varhandle.display import printable
 from workbook_lib.lesson.standing import LessonStanding
 from workbook_lib.runs.page import page_templates
-from workshop.classroom import STATES, Classroom, LearnerStanding, place_of, state_of
+from workshop.classroom import STATES, Classroom, LearnerStanding, place_status, state_of
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _FADES = 60  # minutes
@@ -87,7 +87,7 @@ def _row(classroom: Classroom, one: LearnerStanding, now: datetime | None) -> _R
     now_open, firsts = {note.file for note in notebooks}, _firsts(classroom)
     return _Row(
         printable(learner.name),
-        place_of(learner),
+        place_status(learner),
         classroom.open_notebooks(learner),
         any(note.is_busy for note in notebooks),
         _when(learner.last, now),

@@ -20,7 +20,7 @@ from workshop.class_page import render_class
 from workshop.classroom import Classroom, Learner, read_learner
 from workshop.homes import collect_records
 from workshop.hub_folder import GIVE_BACK, HubFolder
-from workshop.sandbox_spec import end_with
+from workshop.sandbox_spec import die_with_parent
 
 NAME = "class"
 PREFIX = f"/services/{NAME}/"
@@ -56,5 +56,5 @@ async def serve(port: int) -> None:
 
 
 if __name__ == "__main__":
-    end_with(int(sys.argv[1]))
+    die_with_parent(int(sys.argv[1]))
     asyncio.run(serve(HubFolder.of_this_process().config.class_port))

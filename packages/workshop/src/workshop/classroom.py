@@ -225,7 +225,7 @@ class Classroom:
         if self.is_live:
             headers[1:1] = ["place", "open"]
             for row, learner in zip(rows, self.learners, strict=True):
-                row[1:1] = [place_of(learner), self.open_notebooks(learner) or "·"]
+                row[1:1] = [place_status(learner), self.open_notebooks(learner) or "·"]
         headers += ["last active", "lessons begun"]
         for row, one in zip(rows, self.standings, strict=True):
             begun = (lesson.notebook.number for lesson in one.lessons if one.is_seen(lesson))
@@ -273,7 +273,7 @@ class Classroom:
         return {
             "name": learner.name,
             "damage": learner.damage or None,
-            "place": place_of(learner),
+            "place": place_status(learner),
             "open": [note.file for note in presence.notebooks] if presence else None,
             "last": learner.last.isoformat() if learner.last else None,
             "predictions": one.predictions,
@@ -284,7 +284,7 @@ class Classroom:
         }
 
 
-def place_of(learner: Learner) -> str:
+def place_status(learner: Learner) -> str:
     """Say whether a learner's place at the hub is ``open``, ``closed``, or ``not used`` so far."""
     if learner.presence is None:
         return "not known"

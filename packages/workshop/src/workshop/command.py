@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from varhandle.cli.program import BadInputError, add_json, amount, positive_int
+from varhandle.cli.program import BadInputError, add_json, positive_float, positive_int
 
 if TYPE_CHECKING:
     from workshop.launcher import Workshop
@@ -49,7 +49,7 @@ def _add_hub(commands: Any) -> None:
         "--places", type=positive_int, default=30, help="participants at most (%(default)s)"
     )
     hub.add_argument(
-        "--memory", type=amount, default=2.0, metavar="GB", help="for each (%(default)s)"
+        "--memory", type=positive_float, default=2.0, metavar="GB", help="for each (%(default)s)"
     )
     hub.add_argument(
         "--cpus", type=float, default=2.0, help="processors for each, 0 for all (%(default)s)"
@@ -57,7 +57,10 @@ def _add_hub(commands: Any) -> None:
     hub.add_argument("--ip", default="", help="listen on this address only")
     hub.add_argument("--port", type=int, default=8000, help="or the next free one (%(default)s)")
     hub.add_argument(
-        "--idle-minutes", type=amount, default=60.0, help="then a server is ended (%(default)s)"
+        "--idle-minutes",
+        type=positive_float,
+        default=60.0,
+        help="then a server is ended (%(default)s)",
     )
     hub.add_argument("--certificate", default="", metavar="PEM", help="for HTTPS, with --key")
     hub.add_argument("--key", default="", metavar="PEM", help="of the certificate")

@@ -29,7 +29,7 @@ FIRST_PAGE = "/lab/tree/notebooks/00_start_here.ipynb"
 GIVE_BACK = "/give-back"
 """The page, below the hub's own address; ``?name=`` says whose place, for the instructor."""
 SHORTEST_PASSWORD = 6
-BLOCK = 1000
+USER_NUMBERS = 1000
 """User numbers that a hub has: the first for the proxy and the culler, the last for a try, the
 others for participants."""
 _FORMER = "formerly "  # before a name that was given back; no name has a space
@@ -140,10 +140,10 @@ class HubFolder:
         """
         order = self.read("numbers")
         if name not in order:
-            if len(order) + 1 >= BLOCK - 1:
+            if len(order) + 1 >= USER_NUMBERS - 1:
                 raise WorkshopError(
-                    f"{BLOCK - 2} places have been taken and given back: start a workshop in "
-                    "another folder"
+                    f"{USER_NUMBERS - 2} places have been taken and given back: start a workshop "
+                    "in another folder"
                 )
             order[name] = len(order) + 1
             self.write("numbers", order)

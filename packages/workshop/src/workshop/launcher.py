@@ -26,9 +26,16 @@ from filelock import FileLock, Timeout
 from warm_kernels.fork_server import SWITCH
 from workbook_lib.locations import project_root
 from workshop import mount_view, proxy
-from workshop.hub_folder import BLOCK, VARIABLE, HubConfig, HubFolder, HubSettings, WorkshopError
+from workshop.hub_folder import (
+    USER_NUMBERS,
+    VARIABLE,
+    HubConfig,
+    HubFolder,
+    HubSettings,
+    WorkshopError,
+)
 from workshop.limits import Limits, NoLimitsError
-from workshop.sandbox_spec import end_with
+from workshop.sandbox_spec import die_with_parent
 from workshop.user_numbers import end_processes, first_number
 
 _POLL_SECONDS = 0.1
@@ -106,7 +113,7 @@ class Workshop:
 
     def _try_entering(self) -> None:
         """Start what a participant's server starts with, once: better now than later."""
-        spec = mount_view.service_sandbox(self.folder, self.config, BLOCK - 1)
+        spec = mount_view.service_sandbox(self.folder, self.config, USER_NUMBERS - 1)
         look = f"import workbook_lib, jupyterhub; open({str(project_root() / 'pyproject.toml')!r})"
         command = spec.command([sys.executable, "-c", look])
         done = subprocess.run(
@@ -161,7 +168,7 @@ class Workshop:
                 stderr=log,
                 umask=0o077,
                 start_new_session=True,  # Ctrl-C is for this process, which ends them in order
-                preexec_fn=functools.partial(end_with, os.getpid()),  # noqa: PLW1509 - there is one thread
+                preexec_fn=functools.partial(die_with_parent, os.getpid()),  # noqa: PLW1509 - there is one thread
             )
 
     def _wait_for_the_hub(self) -> None:
@@ -251,7 +258,7 @@ def _with_free_port(settings: HubSettings) -> HubSettings:
 
 
 def _numbers(first: int) -> range:
-    return range(first, first + BLOCK)
+    return range(first, first + USER_NUMBERS)
 
 
 def free_port(ip: str = "127.0.0.1", start: int = 0, tries: int = 1) -> int:

@@ -10,7 +10,7 @@ from string import ascii_lowercase
 from confusable_homoglyphs.confusables import confusables_data
 
 
-def shape_of(name: str) -> str:
+def skeleton_of(name: str) -> str:
     """Return what is left of a name when all is taken away that a reader may overlook.
 
     Which letters look alike is Unicode's list (UTS #39): 1 is taken for l, and the
@@ -23,8 +23,8 @@ def shape_of(name: str) -> str:
 
 def find_look_alike(name: str, others: Iterable[str]) -> str | None:
     """Return another name that this one may be taken for, if there is one."""
-    shape = shape_of(name)
-    return next((other for other in others if other != name and shape_of(other) == shape), None)
+    shape = skeleton_of(name)
+    return next((other for other in others if other != name and skeleton_of(other) == shape), None)
 
 
 @functools.cache

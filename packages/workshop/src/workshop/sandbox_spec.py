@@ -63,7 +63,7 @@ def enter_sandbox(spec: SandboxSpec) -> None:
     # What stands in /proc about this process is the user's, as it is after the next program starts.
     _called("prctl", _PR_SET_DUMPABLE, 1, 0, 0, 0)
     if spec.parent is not None:
-        end_with(spec.parent)
+        die_with_parent(spec.parent)
     os.umask(0o077)
     os.chdir(spec.folder)
 
@@ -96,7 +96,7 @@ def _take(view: MountView) -> None:
         _mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV, "hidepid=2")
 
 
-def end_with(parent: int) -> None:
+def die_with_parent(parent: int) -> None:
     """Have the system end this process when its parent's thread that started it is gone.
 
     A change of the user number undoes it (prctl(2)).
@@ -118,7 +118,7 @@ def _called(name: str, *arguments: object) -> None:
         raise OSError(number, f"{name}: {os.strerror(number)}")
 
 
-def be_the_server(arguments: Sequence[str]) -> None:
+def run_server(arguments: Sequence[str]) -> None:
     """Be a participant's server until it is ended, in a process that has been forked for it."""
     from jupyterhub.singleuser import main
 

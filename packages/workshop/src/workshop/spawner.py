@@ -28,7 +28,7 @@ from workshop.hub_folder import HubFolder
 from workshop.limits import Limits
 from workshop.mount_view import mount_view_of
 from workshop.presence import SERVER_CONFIG
-from workshop.sandbox_spec import SandboxSpec, be_the_server, enter_sandbox
+from workshop.sandbox_spec import SandboxSpec, enter_sandbox, run_server
 from workshop.user_numbers import end_processes
 
 MODULES = (
@@ -129,7 +129,7 @@ class ParticipantSpawner(LocalProcessSpawner):
         with Path(os.devnull).open("rb") as nothing:
             process = await asyncio.to_thread(
                 ForkedProcess,
-                be_the_server,
+                run_server,
                 self.get_args(),
                 streams=(nothing.fileno(), output, output),
                 environment=self.get_env(),

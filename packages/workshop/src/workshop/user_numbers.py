@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import psutil
 
-from workshop.hub_folder import BLOCK, WorkshopError
+from workshop.hub_folder import USER_NUMBERS, WorkshopError
 
 _LOWEST = 20_000  # above what distributions give to people and services
 _POLL_SECONDS = 0.05
@@ -33,17 +33,17 @@ def first_number(uid_map: str, taken: Iterable[int] = ()) -> int:
     firsts = range(0)  # the numbers that a block can begin with
     for line in uid_map.splitlines():
         start, _, count = map(int, line.split())
-        extent = range(max(start, _LOWEST), min(start + count, 2**31) - BLOCK + 1)
+        extent = range(max(start, _LOWEST), min(start + count, 2**31) - USER_NUMBERS + 1)
         firsts = max(firsts, extent, key=len)
     if not firsts:
         raise WorkshopError(
-            f"there are no {BLOCK} user numbers for participants: "
+            f"there are no {USER_NUMBERS} user numbers for participants: "
             f"give this account a range of 65536 in /etc/subuid and /etc/subgid"
         )
     used = set(taken)
     for _ in range(1000):
         first = secrets.choice(firsts)
-        if used.isdisjoint(range(first, first + BLOCK)):
+        if used.isdisjoint(range(first, first + USER_NUMBERS)):
             return first
     raise WorkshopError("all user numbers are in use")
 

@@ -20,12 +20,12 @@ from varhandle.cli.program import (
     BadInputError,
     add_calls,
     add_json,
-    amount,
     call_options,
-    files_are_kept,
+    errors_as_bad_input,
+    positive_float,
     positive_int,
     print_result,
-    unfit_is_bad_input,
+    write_errors_as_unfinished,
 )
 from varhandle.display import inert, join_names, printable
 
@@ -95,7 +95,7 @@ def _diagnose(options: argparse.Namespace) -> int:
     from varhandle.diagnosis import diagnose
     from varhandle.facts.verdicts import MEANINGS
 
-    with unfit_is_bad_input(options.model):
+    with errors_as_bad_input(options.model):
         found = diagnose(
             options.model,
             static=options.static,
@@ -127,7 +127,7 @@ def _write_sarif(path: Path, models: Sequence[CheckedModel]) -> None:
     from varhandle.atomic_write import write_text
     from varhandle.sarif import sarif_log
 
-    with unfit_is_bad_input(path):
+    with errors_as_bad_input(path):
         write_text(path, json.dumps(sarif_log(models), indent=1) + "\n")
 
 
@@ -184,7 +184,7 @@ def _cure(options: argparse.Namespace) -> int:
     from varhandle.facts.verdicts import MEANINGS
     from varhandle.repair.run import NoCureError, cure_file
 
-    with unfit_is_bad_input(options.model):
+    with errors_as_bad_input(options.model):
         try:
             made = cure_file(
                 options.model,
@@ -266,7 +266,7 @@ def _locate(options: argparse.Namespace) -> int:
         raise BadInputError("--releases is for --bisect-settings")
     if options.html:
         check_target(options.html, *map(Path, filter(None, [options.model, options.file])))
-    with unfit_is_bad_input(options.model):
+    with errors_as_bad_input(options.model):
         found = locate(
             options.model,
             options.file,
@@ -275,7 +275,7 @@ def _locate(options: argparse.Namespace) -> int:
         )
     written = found.reduce().write(options.reduce) if options.reduce and found.first else []
     if options.html:
-        with unfit_is_bad_input(options.html):
+        with errors_as_bad_input(options.html):
             write_text(options.html, found.page())
     print_result(found, options.json)
     _print_written(written, options)
@@ -290,7 +290,7 @@ def _print_written(names: Sequence[str], options: argparse.Namespace) -> None:
 def _locate_setting(options: argparse.Namespace) -> int:
     from varhandle.divergence.settings import bisect_settings
 
-    with unfit_is_bad_input(options.model):
+    with errors_as_bad_input(options.model):
         found = bisect_settings(
             options.model,
             options.file,
@@ -308,7 +308,7 @@ def _locate_refusal(options: argparse.Namespace) -> int:
 
     if options.file or options.inputs or options.calls:
         raise BadInputError("--why is about the conversion of MODEL: it takes no file and no calls")
-    with unfit_is_bad_input(options.model):
+    with errors_as_bad_input(options.model):
         found = why_refused(
             options.model,
             signature=options.signature,
@@ -423,9 +423,15 @@ def _add_sweep(commands: Any) -> None:
         help="of a Dask cluster, such as tcp://host:8786. Models and DIR must be on a disk that "
         "all workers share, under the same paths",
     )
-    add("--timeout", type=amount, default=900.0, metavar="SECONDS", help="of a row; default: 900")
+    add(
+        "--timeout",
+        type=positive_float,
+        default=900.0,
+        metavar="SECONDS",
+        help="of a row; default: 900",
+    )
     held = "of a row's process and all its children together; default: 8"
-    add("--memory", type=amount, default=8.0, metavar="GIB", help=held)
+    add("--memory", type=positive_float, default=8.0, metavar="GIB", help=held)
     add_json(sweep)
     _add_sarif(sweep)
     add(
@@ -460,7 +466,7 @@ def _sweep(options: argparse.Namespace) -> int:
     if options.fail_on == "worse" and not options.baseline:
         raise BadInputError("--fail-on worse needs a --baseline to compare with")
     try:
-        with files_are_kept(options.output):
+        with write_errors_as_unfinished(options.output):
             result = run_sweep(
                 specs,
                 options.output,
@@ -504,7 +510,10 @@ def _report_to_ci(
             print(line, file=stream, flush=True)
         summary = os.environ.get("GITHUB_STEP_SUMMARY")
         if summary:
-            with files_are_kept(result.folder), Path(summary).open("a", encoding="utf-8") as file:
+            with (
+                write_errors_as_unfinished(result.folder),
+                Path(summary).open("a", encoding="utf-8") as file,
+            ):
                 file.write(step_summary(result))
 
 

@@ -21,7 +21,7 @@ from varhandle.extras import MissingExtraError
 UNFINISHED = 1
 BAD_INPUT = 2
 INTERRUPTED = 130  # as a shell reports a command that Ctrl-C has ended
-READER_GONE = 141  # as a shell reports a command whose reader closed the pipe
+BROKEN_PIPE = 141  # as a shell reports a command whose reader closed the pipe
 _KINDS = ("SavedModel folder or .zip", ".keras", ".h5", ".pb", ".pbtxt", ".meta")
 MODEL = f"{', '.join(_KINDS)} or .tflite"
 CONVERTIBLE = f"{', '.join(_KINDS[:-1])} or {_KINDS[-1]}"
@@ -70,7 +70,7 @@ def run_program(
             stream.reconfigure(errors="backslashreplace")
     try:
         options = make_parser(name, description, version, registrations).parse_args(arguments)
-        with ended_in_order():
+        with cleanup_on_signals():
             _check_surroundings()
             result: int = options.command(options)
             sys.stdout.flush()
@@ -79,7 +79,7 @@ def run_program(
         return UNFINISHED if isinstance(error, UnfinishedError) else BAD_INPUT
     except BrokenPipeError:
         _leave_the_output()
-        return READER_GONE
+        return BROKEN_PIPE
     except OSError:
         fault = _output_fault()
         if fault is None:
@@ -112,7 +112,7 @@ def _check_surroundings() -> None:
 
 
 @contextlib.contextmanager
-def ended_in_order() -> Iterator[None]:
+def cleanup_on_signals() -> Iterator[None]:
     """Let SIGTERM and SIGHUP end the program as an error does: temporary folders are removed."""
     numbers = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]
     before: dict[int, Any] = {}
@@ -203,7 +203,7 @@ def print_result(result: Result, as_json: bool) -> None:
 
 
 @contextlib.contextmanager
-def unfit_is_bad_input(subject: object) -> Iterator[None]:
+def errors_as_bad_input(subject: object) -> Iterator[None]:
     """Say of a signature, inputs or a setting that do not fit ``subject`` what is wrong."""
     from varhandle.formats.trust import NotTrustedError
     from varhandle.graph import ModelFileError
@@ -219,7 +219,7 @@ def unfit_is_bad_input(subject: object) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def files_are_kept(folder: Path) -> Iterator[None]:
+def write_errors_as_unfinished(folder: Path) -> Iterator[None]:
     """Say where the results cannot be written, and that this is not the end of them."""
     try:
         yield
@@ -277,7 +277,7 @@ def positive_int(text: str) -> int:
     return number
 
 
-def amount(text: str) -> float:
+def positive_float(text: str) -> float:
     """Read an option that is above 0."""
     number = float(text)
     if not 0 < number < float("inf"):

@@ -25,7 +25,7 @@ from varhandle.divergence.matching import (
     match_model,
     sample_file,
 )
-from varhandle.divergence.model_trace import ModelTrace, read
+from varhandle.divergence.model_trace import ModelTrace, variable_value
 from varhandle.divergence.op_check import Fault, OpCheck
 from varhandle.divergence.tensor_difference import Difference, difference
 from varhandle.tflite.flatbuffer import callees, indices
@@ -107,7 +107,7 @@ class _Control:
         self._begin = side.trace.saved()
         values = list(enumerate(self._values))
         self._handles = {place: v for place, v in values if v.dtype.name == "resource"}
-        self._call = {str(n): read(v) if n in self._handles else v for n, v in values}
+        self._call = {str(n): variable_value(v) if n in self._handles else v for n, v in values}
         taken = op.inputs[1:] if op.op == "IF" else op.inputs
         names = {n: file.variable_behind(tensor) for n, tensor in enumerate(taken)}
         self._variables = {n: name for n, name in names.items() if name is not None}
@@ -297,7 +297,7 @@ class _Subgraph:
             self.refusal = self.file.refused(error)
         values = dict(self._trace(call))
         following = {place: values[name] for place, name in self._trace.outputs.items()}
-        following |= {place: read(handle) for place, handle in self._handles.items()}
+        following |= {place: variable_value(handle) for place, handle in self._handles.items()}
         values |= {place: np.asarray(following[place]) for place in self._handles}
         for tensor, name in self._results:
             like = self.file.value(tensor)

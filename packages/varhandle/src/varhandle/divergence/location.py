@@ -23,7 +23,13 @@ from varhandle.divergence.walk import compare_ops
 from varhandle.errors import VarhandleError
 from varhandle.evaluate.given_inputs import Inputs
 from varhandle.evaluate.parity import DELEGATES, PLAIN
-from varhandle.evaluate.proof import QUANTIZED, Asked, calls_of, converter_words, rests_on
+from varhandle.evaluate.proof import (
+    QUANTIZED,
+    ReferenceCalls,
+    converter_words,
+    reference_calls,
+    rests_on,
+)
 from varhandle.evaluate.reference import Loader, loader_of
 from varhandle.evaluate.session import model_bytes
 from varhandle.evaluate.stateful_parity import CarriedState
@@ -393,7 +399,7 @@ def _compared(
     return rests_on([asked]), {**found, "_compared": sides}
 
 
-def _check_inputs(signature: Signature, asked: Asked) -> None:
+def _check_inputs(signature: Signature, asked: ReferenceCalls) -> None:
     """Raise for a file that cannot have been made from the model."""
     call = {name: np.shape(value) for name, value in asked.calls[0].items()}
     declared = {spec.name: spec.shape for spec in signature.inputs}
@@ -468,11 +474,11 @@ def _unseen(
 
 def _asked(
     graph: Graph, signature: str | None, content: bytes, inputs: Any, count: int | None
-) -> Asked:
+) -> ReferenceCalls:
     made = read_graph(content)
     called = format_of(graph).call_signature(graph, signature)
     called = called or _in_real_values(next(iter(made.signatures), made.main_signature), content)
-    (asked,) = calls_of(graph, [called], content, inputs=inputs, at_least=count or 0)
+    (asked,) = reference_calls(graph, [called], content, inputs=inputs, at_least=count or 0)
     if not asked.calls:
         raise CannotLocateError(asked.refusal)
     return asked

@@ -413,7 +413,7 @@ class _Traced:
         return [v if tf.is_tensor(v) else tf.constant(v, dtype) for v, dtype in values]
 
     def saved(self) -> Sequence[Any]:
-        return [read(handle) for handle in self.state]
+        return [variable_value(handle) for handle in self.state]
 
     def restore(self, state: Sequence[Any]) -> None:
         import tensorflow as tf
@@ -537,7 +537,7 @@ def _plain_value(value: Any) -> Any:
     return value if is_list else np.asarray(value)
 
 
-def read(handle: Any) -> Any:
+def variable_value(handle: Any) -> Any:
     """Return what a variable holds."""
     import tensorflow as tf
 

@@ -35,7 +35,7 @@ from varhandle.matrix.environments import (
     install,
     litert_packages,
     pythons_here,
-    run_to_its_end,
+    run_with_descendants,
     tensorflow_packages,
     uv_environment,
     uv_run,
@@ -160,7 +160,7 @@ class OtherReleases:
         signature: str | None,
         calls: Sequence[Mapping[str, Any]],
     ) -> Record:
-        """Call a file; the record's value is that of ``parity.answers``."""
+        """Call a file; the record's value is that of ``parity.file_answers``."""
         with self._asked(release, calls) as (folder, run):
             file = Path(folder, "given.tflite")
             file.write_bytes(content)
@@ -202,7 +202,7 @@ class OtherReleases:
             ) -> Record:
                 request |= {
                     "calls": [list(call) for call in calls],
-                    "lock": lock.__file__ if lock.is_wanted() else None,
+                    "lock": lock.__file__ if lock.is_lock_on() else None,
                     "reads": list(reads),
                 }
                 text = json.dumps(request)
@@ -215,7 +215,7 @@ class OtherReleases:
         environment = {**uv_environment(), "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONNOUSERSITE": "1"}
         program = shutil.copy(release_program.__file__, folder)
         whole = [*command, str(program), str(folder)]
-        ended = run_to_its_end(whole, environment, self._timeout, threading.Event())
+        ended = run_with_descendants(whole, environment, self._timeout, threading.Event())
         failure = folder / release_program.FAILURE
         if ended.code is None:
             return Record("timed out", message="it did not end in time", log=ended.stderr)

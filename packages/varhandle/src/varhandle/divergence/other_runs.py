@@ -17,7 +17,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from varhandle.divergence.file_trace import WITHOUT_VALUE, FileTrace
 from varhandle.divergence.tensor_difference import difference
-from varhandle.evaluate.parity import DELEGATES, PLAIN, answers
+from varhandle.evaluate.parity import DELEGATES, PLAIN, file_answers
 from varhandle.evaluate.reference import same_values
 from varhandle.sandbox import Record, run_isolated
 from varhandle.tflite.flatbuffer import pack, with_callees
@@ -45,7 +45,7 @@ def run_otherwise(
 def _values(
     content: bytes, calls: Sequence[dict[str, Array]], signature: str | None, kernels: str
 ) -> list[dict[str, Array]]:
-    given = answers(content, calls, signature, kernels)
+    given = file_answers(content, calls, signature, kernels)
     return [{name: value for name, (value, _) in one.items()} for one in given]
 
 

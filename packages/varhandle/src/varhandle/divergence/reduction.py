@@ -136,7 +136,7 @@ def _sound(case: ReducedCase, file: FileTrace) -> Sequence[Array] | None:
         file.reopen()
 
 
-def observe(
+def measure_in_child(
     first: Mapping[str, Any],
     load: Callable[[], Any],
     signature: str | None,
@@ -522,7 +522,7 @@ def reduce_difference(
     the op alone does not differ.
     """
     reads = getattr(compared["load"], "reads", ())
-    record = run_isolated(observe, first, **compared, reads=reads)
+    record = run_isolated(measure_in_child, first, **compared, reads=reads)
     if not record.ok:
         raise CannotReduceError(f"the op cannot be cut out: {short_message(record.message)}")
     case, tries = _shrunk(record.value, seconds)

@@ -27,10 +27,10 @@ from varhandle.divergence.other_releases import (
 from varhandle.divergence.walk import compare_ops
 from varhandle.evaluate.given_inputs import Inputs
 from varhandle.evaluate.parity import DELEGATES, PLAIN, Answer, answer_call, compare_run
-from varhandle.evaluate.proof import calls_of, converter_words, rests_on
-from varhandle.evaluate.reference import ask, loader_of
+from varhandle.evaluate.proof import converter_words, reference_calls, rests_on
+from varhandle.evaluate.reference import ask_model, loader_of
 from varhandle.evaluate.session import Session
-from varhandle.evaluate.stateful_parity import by_range
+from varhandle.evaluate.stateful_parity import compare_by_range
 from varhandle.extras import require
 from varhandle.facts.recipes import RECIPES, Recipe, requested_recipe
 from varhandle.families.base import inference_signature
@@ -189,10 +189,10 @@ def bisect_settings(
         made = read_graph(known)
         called = format_of(graph).call_signature(graph, chosen)
         called = called or next(iter(made.signatures), made.main_signature)
-        (asked,) = calls_of(graph, [called], known, inputs=inputs, at_least=calls or 0)
+        (asked,) = reference_calls(graph, [called], known, inputs=inputs, at_least=calls or 0)
         if not asked.calls:
             raise CannotLocateError(asked.refusal)
-        answered = ask(load, asked.calls, chosen, timeout=timeout)
+        answered = ask_model(load, asked.calls, chosen, timeout=timeout)
         if not answered.ok:
             raise CannotLocateError(
                 f"the model gives no answers: {short_message(answered.message)}"
@@ -369,7 +369,7 @@ class _Bisection:
         run = compare_run(kernels, record, self._expected, None)
         if recipe is not None:
             names = [None] * len(self._expected)
-            run = by_range(run, record, self._expected, names, RECIPES[recipe])
+            run = compare_by_range(run, record, self._expected, names, RECIPES[recipe])
         agrees = not run.refusal and run.agreeing == run.calls
         detail = run.refusal or run.verdict
         if not agrees and not run.refusal:

@@ -197,7 +197,7 @@ class _Recognition:
         for mine in self._left():
             for other in self._by_count[mine.count]:
                 if other not in self._taken and _tells(mine) and _is_mostly(mine, other):
-                    self._take(mine, compared("most of its values", mine, other))
+                    self._take(mine, compare_weights("most of its values", mine, other))
                     break
 
     def _by_use(self) -> None:
@@ -211,7 +211,7 @@ class _Recognition:
         counts = Counter(weight for pair in pairs for weight in pair)
         for mine, other in pairs:
             if counts[mine] == counts[other] == 1:
-                self._take(mine, compared("the op that takes it", mine, other))
+                self._take(mine, compare_weights("the op that takes it", mine, other))
 
     def _by_name(self) -> None:
         named = []
@@ -224,7 +224,7 @@ class _Recognition:
                     named.append((-score, self._place[other], mine, other))
         for _, _, mine, other in sorted(named, key=lambda one: one[:2]):
             if mine not in self.found and other not in self._taken:
-                self._take(mine, compared("name", mine, other))
+                self._take(mine, compare_weights("name", mine, other))
 
     def _by_order(self) -> None:
         """Pair what is left of one shape, where there is the same number of it on both sides.
@@ -240,7 +240,7 @@ class _Recognition:
         for form, group in mine.items():
             if form is not None and len(group) == len(theirs[form]):
                 for one, other in zip(group, theirs[form], strict=True):
-                    recognized = compared("shape and order", one, other)
+                    recognized = compare_weights("shape and order", one, other)
                     if not recognized.is_changed:
                         self._take(one, recognized)
 
@@ -251,7 +251,7 @@ class _Recognition:
                 self._take(mine, Recognized(how, (), is_fused=True))
 
 
-def compared(how: str, mine: Weight, other: Weight) -> Recognized:
+def compare_weights(how: str, mine: Weight, other: Weight) -> Recognized:
     """Compare the values of two weights that are each other's by name or by order."""
     if mine.outline is None or other.outline is None:
         return Recognized(how, (other,))

@@ -26,7 +26,13 @@ from varhandle.evaluate.given_inputs import (
     image_layout,
     load_calls,
 )
-from varhandle.evaluate.input_facts import Between, Fact, Keys, between, facts_of_inputs
+from varhandle.evaluate.input_facts import (
+    InputFact,
+    TableKeys,
+    ValueRange,
+    facts_of_inputs,
+    snapped_range,
+)
 from varhandle.evaluate.session import Session
 from varhandle.formats import format_of
 from varhandle.graph import Graph, Signature, TensorSpec
@@ -89,7 +95,7 @@ def example_calls(
         CallsError: The user's do not fit, or none can be made up.
     """
     facts = facts_of_inputs(graph, signature, content)
-    quantized: dict[str, Between] = {}
+    quantized: dict[str, ValueRange] = {}
     if content is not None and format_of(graph).is_converted:
         quantized, described = _of_file(signature, content)
         if any(node.op == "QUANTIZE" for node in graph.nodes):
@@ -133,7 +139,7 @@ def make_calls(signature: Signature, count: int) -> list[Call]:
 class _MadeUp:
     """Makes calls up."""
 
-    def __init__(self, specs: Sequence[TensorSpec], facts: Mapping[str, Fact]) -> None:
+    def __init__(self, specs: Sequence[TensorSpec], facts: Mapping[str, InputFact]) -> None:
         self._specs = specs
         self.facts = {spec.name: facts[spec.name] for spec in specs if spec.name in facts}
 
@@ -168,7 +174,7 @@ class _MadeUp:
             )
         fact = self.facts.get(spec.name)
         if dtype == "string":
-            words = fact.keys if isinstance(fact, Keys) else _WORDS
+            words = fact.keys if isinstance(fact, TableKeys) else _WORDS
             return _picked(random, shape, [*map(_word, words), _UNKNOWN_WORD], number)
         if dtype == "bool":
             return np.asarray(random.random(shape) < 0.5)
@@ -180,17 +186,17 @@ class _MadeUp:
             raise CallsError(f"input {name} is {printable(dtype)}: no example can be made up")
         if fact is None and whole:
             pixels = dtype == "uint8" and image_layout(spec) is not None
-            fact = Between(0, 255 if pixels else largest, "", whole=True)
+            fact = ValueRange(0, 255 if pixels else largest, "", whole=True)
         drawn = _drawn(random, shape, fact, number)
         return _within(drawn, dtype) if whole else drawn.astype(dtype)
 
 
-def _drawn(random: Any, shape: tuple[int, ...], fact: Fact | None, number: int) -> Array:
+def _drawn(random: Any, shape: tuple[int, ...], fact: InputFact | None, number: int) -> Array:
     """Draw real numbers of what is known; standard normal ones where nothing is."""
-    if isinstance(fact, Keys):
+    if isinstance(fact, TableKeys):
         keys = [key for key in fact.keys if isinstance(key, (int, float))] or [0, 1]
         return _picked(random, shape, [*keys, max(keys) + 1], number)
-    if isinstance(fact, Between):
+    if isinstance(fact, ValueRange):
         return _spread(random, shape, fact, number)
     normal = np.asarray(random.standard_normal(shape))
     if fact is None:
@@ -224,7 +230,7 @@ def _within(values: Array, dtype: str) -> Array:
     return np.clip(np.rint(values), float(limits.min), float(limits.max)).astype(dtype)
 
 
-def _spread(random: Any, shape: tuple[int, ...], fact: Between, number: int) -> Array:
+def _spread(random: Any, shape: tuple[int, ...], fact: ValueRange, number: int) -> Array:
     """Draw from a range: of a table every row alike, of an image patches beside each other.
 
     Pixels that know nothing of their neighbors are the same gray to a network that averages them.
@@ -326,7 +332,9 @@ def _opened(content: bytes, signature: str) -> Session:
         return Session(content, delegates=False, strict=False)
 
 
-def _of_file(signature: Signature, content: bytes) -> tuple[dict[str, Between], dict[str, Between]]:
+def _of_file(
+    signature: Signature, content: bytes
+) -> tuple[dict[str, ValueRange], dict[str, ValueRange]]:
     """Return what quantization and metadata of a .tflite file say of its inputs' real values."""
     from varhandle.formats.stored_inputs import tensor_metadata
     from varhandle.formats.tflite_reader import input_tensors, quantized_inputs
@@ -335,7 +343,7 @@ def _of_file(signature: Signature, content: bytes) -> tuple[dict[str, Between], 
     for name, (dtype, scale, zero_point) in quantized_inputs(content, signature.name).items():
         limits = np.iinfo(dtype)
         low, high = ((limit - zero_point) * scale for limit in (limits.min, limits.max))
-        quantized[name] = between(low, high, "the range of its integers")
+        quantized[name] = snapped_range(low, high, "the range of its integers")
     described = {}
     tensors = input_tensors(content, signature.name)
     main = list(input_tensors(content, ""))
@@ -347,11 +355,11 @@ def _of_file(signature: Signature, content: bytes) -> tuple[dict[str, Between], 
         elif told.low and told.high:
             ends = [*told.low, *told.high]
         for name in (name for name, own in tensors.items() if own == tensor and ends):
-            described[name] = between(min(ends), max(ends), "its metadata")
+            described[name] = snapped_range(min(ends), max(ends), "its metadata")
     return quantized, described
 
 
-def _quantized_at_once(graph: Graph, signature: Signature, content: bytes) -> dict[str, Between]:
+def _quantized_at_once(graph: Graph, signature: Signature, content: bytes) -> dict[str, ValueRange]:
     """Return the ranges of float inputs that a file makes integers before anything else."""
     from varhandle.formats.tflite_reader import input_tensors
     from varhandle.tflite.tensor_ranges import quantized_ranges
@@ -370,7 +378,7 @@ def _quantized_at_once(graph: Graph, signature: Signature, content: bytes) -> di
         uses = [node for node in nodes if tensor in node.inputs]
         if [node.op for node in uses] == ["QUANTIZE"]:
             one = made[called.function, uses[0].name]
-            found[name] = between(one.smallest, one.largest, "the range of its integers")
+            found[name] = snapped_range(one.smallest, one.largest, "the range of its integers")
     return found
 
 

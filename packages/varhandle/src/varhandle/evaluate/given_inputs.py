@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from varhandle.display import counted, join_all, printable
 from varhandle.errors import VarhandleError
-from varhandle.evaluate.input_facts import Around, Between, Fact
+from varhandle.evaluate.input_facts import InputFact, ValueDistribution, ValueRange
 from varhandle.formats.regular_file import open_regular
 from varhandle.graph import Signature, TensorSpec, shape_fits
 from varhandle.sandbox import run_isolated
@@ -65,7 +65,7 @@ def load_calls(inputs: Inputs, signature: Signature) -> list[dict[str, Array]]:
 def given_calls(
     inputs: Inputs,
     signature: Signature,
-    facts: Mapping[str, Fact] | None = None,
+    facts: Mapping[str, InputFact] | None = None,
     *,
     quantized: Iterable[str] = (),
     in_order: bool = False,
@@ -108,7 +108,7 @@ def _counted(calls: list[dict[str, Array]]) -> GivenCalls:
     return GivenCalls(calls, f"{counted(len(calls), 'call')} of yours")
 
 
-def kept(inputs: Inputs | None) -> Inputs | None:
+def rereadable_inputs(inputs: Inputs | None) -> Inputs | None:
     """Return inputs that can be read again: a generator's calls are listed."""
     return list(islice(inputs, MOST_CALLS)) if isinstance(inputs, Iterator) else inputs
 
@@ -312,7 +312,7 @@ class _Layout(NamedTuple):
     batch: bool = True
 
 
-def _image_calls(folder: Path, fit: _Fit, facts: Mapping[str, Fact]) -> GivenCalls:
+def _image_calls(folder: Path, fit: _Fit, facts: Mapping[str, InputFact]) -> GivenCalls:
     if importlib.util.find_spec("PIL") is None:
         raise CallsError(f"{folder}: reading images needs Pillow: pip install pillow")
     if len(fit.specs) != 1:
@@ -385,19 +385,19 @@ def _decoded(files: list[str], layout: _Layout) -> list[Array]:
 
 
 def _pixels(
-    spec: TensorSpec, fact: Fact | None, images: Sequence[Array]
+    spec: TensorSpec, fact: InputFact | None, images: Sequence[Array]
 ) -> tuple[list[Array], str]:
     """Return images in the values that an input takes, and what was done."""
-    if isinstance(fact, Between) and not (fact.low == 0 and fact.high == 255):
+    if isinstance(fact, ValueRange) and not (fact.low == 0 and fact.high == 255):
         low, span = fact.low, (fact.high - fact.low) / 255
         return [
             (low + image * span).astype("float32") for image in images
         ], f"pixels brought to {fact}"
-    if isinstance(fact, Between):
+    if isinstance(fact, ValueRange):
         return [_as(image, spec) for image in images], f"pixels {fact}"
     if spec.dtype == "uint8":
         return list(images), "pixels 0..255"
-    if isinstance(fact, Around) and float(np.mean(fact.mean)) > 2:
+    if isinstance(fact, ValueDistribution) and float(np.mean(fact.mean)) > 2:
         return [_as(image, spec) for image in images], "pixels 0..255"
     shows = "the model shows no rescaling" if fact is None else f"it takes values {fact}"
     return [_as(image / 255, spec) for image in images], f"pixels divided by 255, as {shows}"

@@ -34,7 +34,7 @@ _MOST_KEYS = 10_000
 
 
 @dataclass(frozen=True)
-class Between:
+class ValueRange:
     """Values from one number to another, both included."""
 
     low: float
@@ -48,7 +48,7 @@ class Between:
 
 
 @dataclass(frozen=True, eq=False)
-class Around:
+class ValueDistribution:
     """Values of a mean and a deviation: one for all, or one for each feature."""
 
     mean: Array
@@ -61,7 +61,7 @@ class Around:
 
 
 @dataclass(frozen=True)
-class Keys:
+class TableKeys:
     """Those that a look-up table knows, among others."""
 
     keys: tuple[Any, ...]  # bytes or integers
@@ -71,15 +71,17 @@ class Keys:
         return f"{len(self.keys)} keys ({self.why})"
 
 
-Fact = Between | Around | Keys
+InputFact = ValueRange | ValueDistribution | TableKeys
 
 
-def facts_of_inputs(graph: Graph, signature: Signature, content: bytes | None) -> dict[str, Fact]:
+def facts_of_inputs(
+    graph: Graph, signature: Signature, content: bytes | None
+) -> dict[str, InputFact]:
     """Return what is known of the inputs of a signature, by name; nothing of the others.
 
     ``content`` is the .tflite file that was made from the model, if there is one.
     """
-    found: dict[str, Fact] = {}
+    found: dict[str, InputFact] = {}
     if content is not None:
         made = graph if format_of(graph).is_converted else read_graph(content)
         found = _Walk(made, content).facts(_starts_in_file(made, signature, content))
@@ -227,11 +229,11 @@ class _Walk:
         self._is_file = format_of(graph).is_converted
         self._constants = format_of(graph).constants(graph, content)
 
-    def facts(self, starts: Mapping[str, Location]) -> dict[str, Fact]:
+    def facts(self, starts: Mapping[str, Location]) -> dict[str, InputFact]:
         found = {name: self._fact(start) for name, start in starts.items()}
         return {name: fact for name, fact in found.items() if fact is not None}
 
-    def _fact(self, start: Location) -> Fact | None:
+    def _fact(self, start: Location) -> InputFact | None:
         """Follow one input; where its ways do not agree on what it takes, nothing is known."""
         told, affines = [], []
         for end in self._ends(start):
@@ -246,7 +248,7 @@ class _Walk:
             return None
         return found[0]
 
-    def _ends(self, start: Location) -> Iterator[Fact | _Affine]:
+    def _ends(self, start: Location) -> Iterator[InputFact | _Affine]:
         """Yield what each way of an input ends in: what an op tells, or what was done so far."""
         # The shortest way to a place comes first: past ids that are made positive, not through.
         waiting = deque[tuple[Location, _Affine, tuple[Location, ...]]]([(start, _Affine(), ())])
@@ -429,34 +431,34 @@ def _head(path: Path) -> bytes:
 _IMPORTS = frozenset(["LOOKUPTABLEIMPORT", "INITIALIZETABLE", "INITIALIZETABLEFROMTEXTFILE"])
 
 
-def _shifted(fact: Fact, affine: _Affine) -> Fact:
+def _shifted(fact: InputFact, affine: _Affine) -> InputFact:
     """Return what an input takes, of what an op takes after something was done to the input."""
-    if affine.is_identity or isinstance(fact, Keys) or not np.all(affine.scale):
+    if affine.is_identity or isinstance(fact, TableKeys) or not np.all(affine.scale):
         return fact
-    if isinstance(fact, Around):
+    if isinstance(fact, ValueDistribution):
         mean = (fact.mean - affine.offset) / affine.scale
-        return Around(mean, fact.deviation / np.abs(affine.scale), fact.why)
+        return ValueDistribution(mean, fact.deviation / np.abs(affine.scale), fact.why)
     scale, offset = float(np.mean(affine.scale)), float(np.mean(affine.offset))
     ends = sorted(((fact.low - offset) / scale, (fact.high - offset) / scale))
-    return Between(np.ceil(ends[0]), np.floor(ends[1]), fact.why, fact.whole, fact.index)
+    return ValueRange(np.ceil(ends[0]), np.floor(ends[1]), fact.why, fact.whole, fact.index)
 
 
-def _narrowest(told: Sequence[Fact]) -> Fact:
+def _narrowest(told: Sequence[InputFact]) -> InputFact:
     """Return what holds for all ways of an input."""
-    keys = [fact for fact in told if isinstance(fact, Keys)]
-    ranges = [fact for fact in told if isinstance(fact, Between)]
+    keys = [fact for fact in told if isinstance(fact, TableKeys)]
+    ranges = [fact for fact in told if isinstance(fact, ValueRange)]
     if keys or not ranges:
         return keys[0] if keys else told[0]
     low, high = max(one.low for one in ranges), min(one.high for one in ranges)
     first = min(ranges, key=lambda one: one.high)
-    return Between(low, max(low, high), first.why, first.whole, first.index)
+    return ValueRange(low, max(low, high), first.why, first.whole, first.index)
 
 
 _SIGNED = 30_000
 """From here on a scale is one of 16-bit sound, which has both signs."""
 
 
-def _before(affine: _Affine) -> Fact | None:
+def _before(affine: _Affine) -> InputFact | None:
     """Return what an input takes whose first steps bring it to 0..1, to -1..1, or around 0."""
     scale, offset = affine
     size = np.abs(scale)
@@ -465,7 +467,7 @@ def _before(affine: _Affine) -> Fact | None:
     if np.all(scale == 1):
         # Only the mean is subtracted, as of pixels in the order blue, green, red.
         is_pixel_mean = bool(np.all((offset < -60) & (offset > -200)))
-        return Between(0, 255, "the mean is subtracted", whole=True) if is_pixel_mean else None
+        return ValueRange(0, 255, "the mean is subtracted", whole=True) if is_pixel_mean else None
     one_for_all = np.ptp(scale) == 0 and np.ptp(offset) == 0
     if one_for_all and scale.flat[0] > 0:
         rescaled = _before_rescaling(1 / float(scale.flat[0]), float(offset.flat[0]))
@@ -473,24 +475,24 @@ def _before(affine: _Affine) -> Fact | None:
             return rescaled
     mean, deviation = -offset / scale, 1 / size
     if 90 <= np.mean(mean) <= 165 and 30 <= np.mean(deviation) <= 100:
-        return Between(0, 255, "its normalization", whole=True)
-    return Around(mean, deviation, "its normalization")
+        return ValueRange(0, 255, "its normalization", whole=True)
+    return ValueDistribution(mean, deviation, "its normalization")
 
 
-def _before_rescaling(factor: float, shift: float) -> Between | None:
+def _before_rescaling(factor: float, shift: float) -> ValueRange | None:
     """Return what ``value / factor + shift`` brings to 0..1 or to -1..1."""
     if abs(shift) < 0.01 and (factor >= 16 or abs(factor * 255 - 1) < 0.01):
         low = -factor if factor >= _SIGNED else 0.0
-        return between(low, 1.0 if factor < 1 else factor, "its rescaling")
+        return snapped_range(low, 1.0 if factor < 1 else factor, "its rescaling")
     if abs(shift + 1) < 0.1:
-        return between((-1 - shift) * factor, (1 - shift) * factor, "its rescaling")
+        return snapped_range((-1 - shift) * factor, (1 - shift) * factor, "its rescaling")
     return None
 
 
-def between(low: float, high: float, why: str) -> Between:
+def snapped_range(low: float, high: float, why: str) -> ValueRange:
     """Return a range; what is nearly 0..255 is that, in whole numbers."""
     near = abs(low) < 3 and 250 < high < 260
-    return Between(0, 255, why, whole=True) if near else Between(low, high, why)
+    return ValueRange(0, 255, why, whole=True) if near else ValueRange(low, high, why)
 
 
 def _size(walk: _Walk, function: str, node: Node, position: int, axis: int = 0) -> int | None:
@@ -498,11 +500,11 @@ def _size(walk: _Walk, function: str, node: Node, position: int, axis: int = 0) 
     return shape[axis] if shape and -len(shape) <= axis < len(shape) else None
 
 
-def _rows(size: int | None, why: str = "the rows of its table") -> Between | None:
-    return Between(0, size - 1, why, whole=True, index=True) if size else None
+def _rows(size: int | None, why: str = "the rows of its table") -> ValueRange | None:
+    return ValueRange(0, size - 1, why, whole=True, index=True) if size else None
 
 
-def _gather(walk: _Walk, function: str, node: Node, position: int) -> Fact | None:
+def _gather(walk: _Walk, function: str, node: Node, position: int) -> InputFact | None:
     if position != 1:
         return None
     axis: Any = node.attributes.get("axis", 0)
@@ -512,23 +514,23 @@ def _gather(walk: _Walk, function: str, node: Node, position: int) -> Fact | Non
     return _rows(_size(walk, function, node, 0, int(axis)))
 
 
-def _gather_nd(walk: _Walk, function: str, node: Node, position: int) -> Fact | None:
+def _gather_nd(walk: _Walk, function: str, node: Node, position: int) -> InputFact | None:
     shape = walk.shape(function, node, 0) if position == 1 else None
     return _rows(min((size for size in shape if size), default=None)) if shape else None
 
 
-def _embedding_lookup(walk: _Walk, function: str, node: Node, position: int) -> Fact | None:
+def _embedding_lookup(walk: _Walk, function: str, node: Node, position: int) -> InputFact | None:
     return _rows(_size(walk, function, node, 1)) if position == 0 else None
 
 
-def _one_hot(walk: _Walk, function: str, node: Node, position: int) -> Fact | None:
+def _one_hot(walk: _Walk, function: str, node: Node, position: int) -> InputFact | None:
     if position == 1:
-        return Between(2, 8, "a number of classes", whole=True)
+        return ValueRange(2, 8, "a number of classes", whole=True)
     depth = walk.value(function, node, 1) if position == 0 else None
     return None if depth is None else _rows(int(depth), "the depth of its one-hot code")
 
 
-def _updated_place(walk: _Walk, function: str, node: Node, position: int) -> Fact | None:
+def _updated_place(walk: _Walk, function: str, node: Node, position: int) -> InputFact | None:
     """Tell of the places of a variable or a tensor that an op writes into."""
     shape = walk.shape(function, node, 0) if position == 1 else None
     nested = "ND" in _canonical(node.op) or node.op.startswith("Tensor")
@@ -536,75 +538,79 @@ def _updated_place(walk: _Walk, function: str, node: Node, position: int) -> Fac
     return _rows(min((size for size in sizes if size), default=None), "what it updates")
 
 
-def _segment(walk: _Walk, function: str, node: Node, position: int) -> Fact | None:
+def _segment(walk: _Walk, function: str, node: Node, position: int) -> InputFact | None:
     count = walk.value(function, node, 2) if position == 1 else None
     return _rows(None if count is None else int(count), "the number of its segments")
 
 
-def _scatter(walk: _Walk, function: str, node: Node, position: int) -> Fact | None:
+def _scatter(walk: _Walk, function: str, node: Node, position: int) -> InputFact | None:
     shape = walk.value(function, node, 2) if position == 0 else None
     return _rows(None if shape is None else int(np.min(shape)), "the shape that it scatters into")
 
 
-def _look_up(walk: _Walk, function: str, node: Node, position: int) -> Fact | None:
+def _look_up(walk: _Walk, function: str, node: Node, position: int) -> InputFact | None:
     keys = walk.table_keys(function, node) if position == 1 else ()
-    return Keys(keys, "its look-up table") if keys else None
+    return TableKeys(keys, "its look-up table") if keys else None
 
 
-def _inverted(walk: _Walk, function: str, node: Node, position: int) -> Fact | None:
+def _inverted(walk: _Walk, function: str, node: Node, position: int) -> InputFact | None:
     """Tell of what is normalized already; a file does not: it may be a batch normalization."""
     if _canonical(node.op) == "NORMALIZATION":
         is_inverse = bool(node.attributes.get("invert"))
     else:
         is_inverse = walk.is_deviation(function, node, 1 - position)
-    return Around(np.zeros(()), np.ones(()), "its inverted normalization") if is_inverse else None
+    return (
+        ValueDistribution(np.zeros(()), np.ones(()), "its inverted normalization")
+        if is_inverse
+        else None
+    )
 
 
 def _silent(_walk: _Walk, _function: str, _node: Node, _position: int) -> None:
     """Tell nothing, as most ops do."""
 
 
-def _at(position: int, low: int, high: int, why: str) -> Callable[..., Fact | None]:
+def _at(position: int, low: int, high: int, why: str) -> Callable[..., InputFact | None]:
     """Return what says that an input of an op takes whole numbers of a range."""
 
-    def tell(_walk: _Walk, _function: str, _node: Node, at: int) -> Fact | None:
-        return Between(low, high, why, whole=True) if at == position else None
+    def tell(_walk: _Walk, _function: str, _node: Node, at: int) -> InputFact | None:
+        return ValueRange(low, high, why, whole=True) if at == position else None
 
     return tell
 
 
-def _listed(setting: str, why: str) -> Callable[..., Fact | None]:
+def _listed(setting: str, why: str) -> Callable[..., InputFact | None]:
     """Return what reads the keys that a layer of Keras knows."""
 
-    def tell(_walk: _Walk, _function: str, node: Node, _position: int) -> Fact | None:
+    def tell(_walk: _Walk, _function: str, node: Node, _position: int) -> InputFact | None:
         listed = node.attributes.get(setting)
         if not isinstance(listed, tuple) or not listed:
             return None
         keys = (key.encode() if isinstance(key, str) else key for key in listed[:_MOST_KEYS])
-        return Keys(tuple(keys), why)
+        return TableKeys(tuple(keys), why)
 
     return tell
 
 
-def _counted(setting: str, why: str) -> Callable[..., Fact | None]:
+def _counted(setting: str, why: str) -> Callable[..., InputFact | None]:
     """Return what reads how many numbers a layer of Keras knows."""
 
-    def tell(_walk: _Walk, _function: str, node: Node, _position: int) -> Fact | None:
+    def tell(_walk: _Walk, _function: str, node: Node, _position: int) -> InputFact | None:
         size = node.attributes.get(setting)
         return _rows(size, why) if isinstance(size, int) else None
 
     return tell
 
 
-def _bins(_walk: _Walk, _function: str, node: Node, _position: int) -> Fact | None:
+def _bins(_walk: _Walk, _function: str, node: Node, _position: int) -> InputFact | None:
     bounds = node.attributes.get("bin_boundaries")
     if not isinstance(bounds, tuple) or not bounds:
         return None
     margin = (max(bounds) - min(bounds)) / 4 or 1.0
-    return Between(min(bounds) - margin, max(bounds) + margin, "its bins")
+    return ValueRange(min(bounds) - margin, max(bounds) + margin, "its bins")
 
 
-_MEANINGS: Mapping[str, Callable[..., Fact | None]] = {
+_MEANINGS: Mapping[str, Callable[..., InputFact | None]] = {
     "GATHER": _gather,
     "RESOURCEGATHER": _gather,
     "GATHERND": _gather_nd,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from varhandle.display import Rich, RichTable, Table
-from varhandle.progress_bar import steps
+from varhandle.progress_bar import with_progress_bar
 
 _TURNS = 10  # a comparison's runs are dealt out in as many turns
 _SHORT = 0.1  # milliseconds; what is shorter is given in microseconds, so that digits are left
@@ -111,7 +111,7 @@ def compare_latency(
             call()
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     turns = min(_TURNS, runs)
-    for turn in steps(range(turns), label):
+    for turn in with_progress_bar(range(turns), label):
         share = runs // turns + (turn < runs % turns)
         for name, call in calls.items():
             seconds[name] += _times(call, share)

@@ -23,7 +23,7 @@ import numpy as np
 from varhandle.display import RichTable, Table
 from varhandle.evaluate.latency import Latency
 from varhandle.evaluate.session import Array, Inputs, Model, Session, model_bytes
-from varhandle.progress_bar import steps
+from varhandle.progress_bar import with_progress_bar
 
 if TYPE_CHECKING:
     from ai_edge_litert import schema_py_generated as schema
@@ -161,7 +161,7 @@ def _in_turns(calls: Mapping[str, Callable[[], Any]]) -> dict[str, Latency]:
     the whole in a first comparison on one machine, and taking turns made it 84 to 96 %.
     """
     seconds: dict[str, list[float]] = {name: [] for name in calls}
-    for run in steps(range(_WARM_UP + _RUNS), "profiling"):
+    for run in with_progress_bar(range(_WARM_UP + _RUNS), "profiling"):
         for name, call in calls.items():
             started = time.perf_counter()
             call()

@@ -191,7 +191,7 @@ def run_both(
     named, records = _as_calls(calls), {}
     for kernels in (DELEGATES, PLAIN):
         record = run_isolated(
-            answers, content, named, signature, kernels, timeout=timeout, tensorflow=False
+            file_answers, content, named, signature, kernels, timeout=timeout, tensorflow=False
         )
         records[kernels] = checked_names(record)
     return records
@@ -239,7 +239,7 @@ def open_sessions(
     }
 
 
-def answers(
+def file_answers(
     content: bytes, calls: Sequence[dict[str, Array]], signature: Names, kernels: str
 ) -> list[Answer]:
     """Run a .tflite file over successive calls of one interpreter. It may end the process.
@@ -252,7 +252,7 @@ def answers(
 
 
 def answer_call(session: Session, call: Mapping[str, Array]) -> Answer:
-    """Make one call, each input in whatever dtype the file takes it, as :func:`answers` does."""
+    """Make one call as :func:`file_answers` does, each input in the dtype that the file takes."""
     fed = {next(iter(session.inputs)): call[""]} if set(call) == {""} else dict(call)
     for name in fed.keys() & session.inputs.keys():
         tensor = session.inputs[name]
@@ -300,7 +300,7 @@ def _named(outputs: Any) -> dict[str, Array]:
 def compare_run(
     kernels: str, record: Record, expected: list[dict[str, Array]], tolerance: float | None
 ) -> Run:
-    """Compare what came of :func:`answers` with the reference's answers, by name, for each call.
+    """Compare what came of :func:`file_answers` with the reference's answers, call by call.
 
     A run that did not end well says why it did not.
     """

@@ -27,21 +27,21 @@ from varhandle.evaluate.parity import (
     PLAIN,
     TOLERANCES,
     Parity,
-    answers,
     compare_kernels,
+    file_answers,
     run_both,
 )
 from varhandle.evaluate.reference import (
     Answer,
-    Answered,
     Call,
+    ModelAnswers,
     NotRepeatableError,
     RefusedCallError,
-    ask,
+    ask_model,
     loader_of,
     same_values,
 )
-from varhandle.evaluate.stateful_parity import CarriedState, compare_file, tells_apart
+from varhandle.evaluate.stateful_parity import CarriedState, compare_file, insensitive_signatures
 from varhandle.facts.graph_ops import FILE, NETWORK
 from varhandle.facts.recipes import needs_calibration
 from varhandle.formats import format_of, read_graph
@@ -51,7 +51,7 @@ from varhandle.formats.trust import NotTrustedError, check_trust
 from varhandle.graph import Graph, Signature
 from varhandle.progress_bar import busy
 from varhandle.sandbox import Record, run_isolated
-from varhandle.sandbox.lock import is_wanted, kept_outside
+from varhandle.sandbox.lock import denied_by_lock, is_lock_on
 from varhandle.sandbox.record import short_message
 from varhandle.tflite.externalize_state import Lifted
 
@@ -77,7 +77,7 @@ _BRING = "bring inputs of your own (--inputs)"
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class ReferenceCalls:
     """Successive calls of one fresh copy of a model, and the model's own answers."""
 
     signatures: tuple[Signature, ...]  # that of each call: one, or several in turns
@@ -110,7 +110,7 @@ class Asked:
         return [name if name in held else other for name in self.names]
 
 
-def calls_of(
+def reference_calls(
     graph: Graph,
     signatures: Sequence[Signature],
     content: bytes,
@@ -118,7 +118,7 @@ def calls_of(
     inputs: Any = None,
     given_to: str | None = None,
     at_least: int = 0,
-) -> list[Asked]:
+) -> list[ReferenceCalls]:
     """Return what the signatures of a model are called with: each by itself, then all in turns.
 
     ``inputs`` are those of the signature ``given_to``, the first one if ``None``; ``content`` is
@@ -141,15 +141,17 @@ def calls_of(
         except CallsError as error:
             if own is not None:
                 raise
-            found.append(Asked((signature,), (), "made up", "no calls", refusal=str(error)))
+            found.append(
+                ReferenceCalls((signature,), (), "made up", "no calls", refusal=str(error))
+            )
         else:
             sides = (signature,) * len(made.calls)
-            one = Asked(sides, made.calls, made.origin, made.basis, smaller=made.smaller)
+            one = ReferenceCalls(sides, made.calls, made.origin, made.basis, smaller=made.smaller)
             found.append(one)
     return [*found, *_in_turns(found)]
 
 
-def _in_turns(found: Sequence[Asked]) -> Iterable[Asked]:
+def _in_turns(found: Sequence[ReferenceCalls]) -> Iterable[ReferenceCalls]:
     """Call several signatures of one copy: one of them before and after each other, then all."""
     if len(found) > 1 and all(one.calls for one in found):
         found = sorted(found, key=lambda one: not one.signature.inputs)
@@ -162,17 +164,17 @@ def _in_turns(found: Sequence[Asked]) -> Iterable[Asked]:
         ]
         calls, *smaller = [[next(choice[n]) for n in order] for choice in choices]
         sides = tuple(found[n].signature for n in order)
-        yield Asked(sides, calls, found[0].origin, "in turns", smaller=smaller)
+        yield ReferenceCalls(sides, calls, found[0].origin, "in turns", smaller=smaller)
 
 
-def answered(
-    asked: Asked,
+def with_answers(
+    asked: ReferenceCalls,
     load: Callable[[], LoadedModel],
-    known: Sequence[Asked] = (),
+    known: Sequence[ReferenceCalls] = (),
     *,
     timeout: float,
     tensorflow: bool = True,
-) -> Asked:
+) -> ReferenceCalls:
     """Return calls with the answers of the model that ``load`` makes copies of.
 
     Where ``known`` has them, nobody is asked. If the model refuses a call, those before it are what
@@ -187,7 +189,7 @@ def answered(
             return _with_answers(one, told)
     refusal = ""
     for one in tried:
-        record = ask(load, one.calls, one.names, timeout=timeout, tensorflow=tensorflow)
+        record = ask_model(load, one.calls, one.names, timeout=timeout, tensorflow=tensorflow)
         if record.ok:
             return _with_answers(one, record.value)
         refusal = refusal or _reference_words(record, one.origin)
@@ -196,7 +198,7 @@ def answered(
     return replace(asked, refusal=refusal)
 
 
-def _with_answers(asked: Asked, told: Answered) -> Asked:
+def _with_answers(asked: ReferenceCalls, told: ModelAnswers) -> ReferenceCalls:
     count = len(told.answers)
     return replace(
         asked,
@@ -207,7 +209,7 @@ def _with_answers(asked: Asked, told: Answered) -> Asked:
     )
 
 
-def same_calls(mine: Sequence[Asked], theirs: Sequence[Asked]) -> bool:
+def are_same_calls(mine: Sequence[ReferenceCalls], theirs: Sequence[ReferenceCalls]) -> bool:
     """Tell whether the same was asked twice, and answered."""
     return len(mine) == len(theirs) and all(
         len(one.calls) == len(other.calls) and _known_answers(one, other)
@@ -215,7 +217,7 @@ def same_calls(mine: Sequence[Asked], theirs: Sequence[Asked]) -> bool:
     )
 
 
-def _known_answers(asked: Asked, before: Asked) -> Answered | None:
+def _known_answers(asked: ReferenceCalls, before: ReferenceCalls) -> ModelAnswers | None:
     """Return the answers to the same calls, if they were given before."""
     count = len(asked.calls)
     enough = len(before.answers) >= count
@@ -224,7 +226,7 @@ def _known_answers(asked: Asked, before: Asked) -> Answered | None:
         return None
     if not all(map(_same_call, asked.calls, before.calls)):
         return None
-    return Answered(list(before.answers[:count]), "" if enough else before.refusal)
+    return ModelAnswers(list(before.answers[:count]), "" if enough else before.refusal)
 
 
 def _same_call(mine: Call, theirs: Call) -> bool:
@@ -233,7 +235,7 @@ def _same_call(mine: Call, theirs: Call) -> bool:
 
 def compare(
     content: bytes,
-    asked: Sequence[Asked],
+    asked: Sequence[ReferenceCalls],
     *,
     lifted: Lifted | None = None,
     recipe: str | None = None,
@@ -270,7 +272,7 @@ def compare(
 
 
 def doubt(
-    graph: Graph, asked: Sequence[Asked], parity: Parity | None, recipe: str | None = None
+    graph: Graph, asked: Sequence[ReferenceCalls], parity: Parity | None, recipe: str | None = None
 ) -> str:
     """Say why a comparison proves nothing; empty if it proves something, or shows a fault."""
     if parity is not None and not parity.passed:
@@ -292,20 +294,22 @@ def doubt(
     return _immobile(graph, asked, parity, recipe)
 
 
-def _kept_outside(graph: Graph, asked: Sequence[Asked]) -> str:
+def _kept_outside(graph: Graph, asked: Sequence[ReferenceCalls]) -> str:
     """Say what the lock kept from a trusted model: both of its sides answered without it."""
     outside = [line for line in graph.embedded_code if FILE in line or NETWORK in line]
-    if not outside or not is_wanted():
+    if not outside or not is_lock_on():
         return ""
     known = {one.name: one.function for one in graph.signatures}
     starts = {known[name] for one in asked for name in one.names if name in known}
     functions = [one for start in starts for one in graph.reachable(start)] or graph.functions
     reached = {node.op for function in functions for node in function.nodes}
     told = next((line for line in outside if line.split()[0] in reached), "")
-    return told and kept_outside(told, ", and it may answer otherwise with it")
+    return told and denied_by_lock(told, ", and it may answer otherwise with it")
 
 
-def _immobile(graph: Graph, asked: Sequence[Asked], parity: Parity, recipe: str | None) -> str:
+def _immobile(
+    graph: Graph, asked: Sequence[ReferenceCalls], parity: Parity, recipe: str | None
+) -> str:
     """Say that answers do not move with the inputs: a file that always says the same would pass.
 
     What a signature assigns shows in the answers of the others, with which it is called in turns;
@@ -313,7 +317,7 @@ def _immobile(graph: Graph, asked: Sequence[Asked], parity: Parity, recipe: str 
     """
     moving: set[str | None] = set()
     for one in asked:
-        told = tells_apart(one.answers, one.names, parity, recipe)
+        told = insensitive_signatures(one.answers, one.names, parity, recipe)
         if told and one.in_turns:
             told |= {n for v in graph.variables for a in v.assigns for n in a.signatures}
         moving |= told
@@ -339,23 +343,23 @@ def _has_numbers(answer: Mapping[str, Any]) -> bool:
     return any(value.dtype.kind not in "fc" or np.isfinite(value).any() for value in values)
 
 
-def _subject(asked: Sequence[Asked]) -> str:
+def _subject(asked: Sequence[ReferenceCalls]) -> str:
     names = list(dict.fromkeys(name for one in asked for name in one.names if name))
     if not names:
         return "the model"
     return f"signature{'' if len(names) == 1 else 's'} {join_names(names)}"
 
 
-def _with_inputs(asked: Sequence[Asked]) -> list[Asked]:
+def _with_inputs(asked: Sequence[ReferenceCalls]) -> list[ReferenceCalls]:
     return [one for one in asked if one.signature.inputs and not one.in_turns]
 
 
-def origin_of(asked: Sequence[Asked]) -> Origin | None:
+def origin_of(asked: Sequence[ReferenceCalls]) -> Origin | None:
     """Return where the inputs come from, of the first signature that has some."""
     return next((one.origin for one in (*_with_inputs(asked), *asked)), None)
 
 
-def rests_on(asked: Sequence[Asked]) -> str:
+def rests_on(asked: Sequence[ReferenceCalls]) -> str:
     """Say in one line what was compared: signatures, calls, and where their inputs come from."""
     bases = dict.fromkeys(one.basis for one in _with_inputs(asked)) or ["without inputs"]
     calls = counted(sum(len(one.calls) for one in asked), "call")
@@ -374,7 +378,7 @@ class Proof(Rich):
     conversion: Conversion | None = None  # ``None`` where nothing was converted
     content: bytes | None = None  # the .tflite file: the one made, or the model itself
     parity: Parity | None = None  # ``None`` where nothing was compared
-    asked: tuple[Asked, ...] = field(default=(), repr=False)
+    asked: tuple[ReferenceCalls, ...] = field(default=(), repr=False)
     reference: str = ""  # "TensorFlow", or "itself": with and without the default delegates
     reason: str = ""  # why there is no (full) proof, in one line
     doubt: str = ""  # why it proves nothing, in one line; empty also where it shows a fault
@@ -518,8 +522,8 @@ def _prove_source(
     called = called or next(iter(made.signatures), made.main_signature)
     load = loader_of(graph, signature, **loading)
     try:
-        asked = calls_of(graph, [called], content, **wanted)
-        asked = [answered(one, load, timeout=timeout) for one in asked]
+        asked = reference_calls(graph, [called], content, **wanted)
+        asked = [with_answers(one, load, timeout=timeout) for one in asked]
         parity = compare(content, asked, timeout=min(timeout, _RUN_SECONDS))
     except KeyError as error:
         reason = f"not compared: the file takes other inputs ({printable(error.args[0])})"
@@ -527,7 +531,7 @@ def _prove_source(
     why = doubt(graph, asked, parity)
     if chance and not (parity and refuses(parity)):  # answers that agree, or differ, tell nothing
         return Proof(conversion, content, None, tuple(asked), "TensorFlow", chance, chance)
-    reason = rounded(parity) if parity is not None else why
+    reason = rounding_note(parity) if parity is not None else why
     return Proof(conversion, content, parity, tuple(asked), "TensorFlow", reason, why)
 
 
@@ -536,7 +540,7 @@ def refuses(parity: Parity) -> bool:
     return any(run.refusal for run in parity.runs)
 
 
-def rounded(parity: Parity) -> str:
+def rounding_note(parity: Parity) -> str:
     """Say that answers differ as rounding does; empty where they do not, or by more."""
     if not parity.passed or parity.tolerance is None:
         return ""
@@ -607,7 +611,7 @@ def _prove_file(
     signatures = [graph.signature(name) for name in names] or [graph.main_signature]
     parities = []
     try:
-        asked = calls_of(graph, signatures, content, **wanted)
+        asked = reference_calls(graph, signatures, content, **wanted)
         for number, one in enumerate(asked):
             if not one.calls:
                 continue
@@ -632,7 +636,7 @@ def _prove_file(
     return Proof(None, content, parity, tuple(asked), "itself", reason, why, stuck)
 
 
-def _refused_values(asked: Sequence[Asked], parity: Parity) -> str:
+def _refused_values(asked: Sequence[ReferenceCalls], parity: Parity) -> str:
     """Say that an op refused made-up values, which is no fault of the file."""
     ops = {run.refused_by for run in parity.runs}
     if "" in ops or all(one.origin == "given" for one in asked):
@@ -647,7 +651,7 @@ def _stuck_after(
     """Return after how many equal calls the answers stop changing, if they changed at first."""
     calls = [dict(call)] * _SATURATION_CALLS
     record = run_isolated(
-        answers, content, calls, signature, PLAIN, timeout=timeout, tensorflow=False
+        file_answers, content, calls, signature, PLAIN, timeout=timeout, tensorflow=False
     )
     if not record.ok:
         return None

@@ -10,7 +10,7 @@ import numpy as np
 from varhandle.display import RichTable, Table
 from varhandle.evaluate.latency import Latency, compare_latency
 from varhandle.evaluate.session import Array, Session
-from varhandle.progress_bar import steps
+from varhandle.progress_bar import with_progress_bar
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def compare_recipes(files: Mapping[str, bytes], inputs: Array, labels: Array) ->
     sessions = {name: Session(content) for name, content in files.items()}
     classes = {
         name: _classes(session, inputs)
-        for name, session in steps(list(sessions.items()), "classifying")
+        for name, session in with_progress_bar(list(sessions.items()), "classifying")
     }
     latencies = compare_latency(
         {name: session.interpreter.invoke for name, session in sessions.items()},

@@ -43,7 +43,7 @@ class RefusedCallError(VarhandleError, RuntimeError):
     """A model that was loaded refused a call: what it was called with may be the cause."""
 
 
-class Answered(NamedTuple):
+class ModelAnswers(NamedTuple):
     """What a fresh copy of a model answered to successive calls."""
 
     answers: list[Answer]
@@ -68,7 +68,7 @@ def loader_of(
     trust: bool = False,
     imports: Sequence[Import] = (),
 ) -> Loader:
-    """Return what loads fresh copies of a model with TensorFlow, for ``ask``.
+    """Return what loads fresh copies of a model with TensorFlow, for ``ask_model``.
 
     Where a call names none, ``signature`` is called; a SavedModel's first one if ``None``.
 
@@ -84,7 +84,7 @@ def loader_of(
     return Loader(functools.partial(model_format.load, source), source.reads)
 
 
-def ask(
+def ask_model(
     load: Callable[[], LoadedModel],
     calls: Sequence[Call],
     signature: Names = None,
@@ -95,8 +95,8 @@ def ask(
     """Ask for the answers of a fresh copy over successive calls, in a child; ``load`` makes copies.
 
     It is asked twice: a model that draws random numbers has no answer to compare with
-    (``exception_type`` is then ``"NotRepeatableError"``). The ``value`` is an ``Answered``. A model
-    that refuses the first call already has none.
+    (``exception_type`` is then ``"NotRepeatableError"``). The ``value`` is ``ModelAnswers``. A
+    model that refuses the first call already has none.
     """
     steps = [(name, dict(call)) for name, call in steps_of(calls, signature)]
     reads = load.reads if isinstance(load, Loader) else ()
@@ -113,7 +113,7 @@ def steps_of(calls: Sequence[Call], signature: Names) -> list[tuple[str | None, 
     return list(zip(signature, calls, strict=True))
 
 
-def _answers(load: Callable[[], LoadedModel], steps: list[tuple[str | None, Call]]) -> Answered:
+def _answers(load: Callable[[], LoadedModel], steps: list[tuple[str | None, Call]]) -> ModelAnswers:
     model, answers, refusal = load(), [], ""
     for name, call in steps:
         try:
@@ -132,7 +132,7 @@ def _answers(load: Callable[[], LoadedModel], steps: list[tuple[str | None, Call
                 f"{different}: it draws random numbers, or reads a variable that it assigns in no "
                 "fixed order"
             )
-    return Answered(answers, refusal)
+    return ModelAnswers(answers, refusal)
 
 
 _NO_NEWS = re.compile(r"\s*($|Graph execution error|Detected at node|<stack traces|\[\[)")

@@ -106,7 +106,8 @@ def compare_file(
             return Parity(tuple(runs), limit)
         return Parity(
             tuple(
-                by_range(run, records[run.kernels], wanted, names, RECIPES[recipe]) for run in runs
+                compare_by_range(run, records[run.kernels], wanted, names, RECIPES[recipe])
+                for run in runs
             ),
             RECIPES[recipe].tolerance,
         )
@@ -120,7 +121,7 @@ def compare_file(
     return loose if small and loose.passed else parity
 
 
-def tells_apart(
+def insensitive_signatures(
     expected: Sequence[Mapping[str, Any]],
     signature: Names,
     parity: Parity,
@@ -141,7 +142,7 @@ def tells_apart(
         record, each = Record("ok", stuck), [name] * len(mine)
         run = compare_run("", record, mine, parity.tolerance)
         if recipe is not None:
-            run = by_range(run, record, mine, each, RECIPES[recipe])
+            run = compare_by_range(run, record, mine, each, RECIPES[recipe])
         if run.agreeing < run.calls or run.largest_difference > 2 * error:
             told.add(name)
     return told
@@ -255,7 +256,7 @@ def micro_answers(
     return [answer for _, answer in _carry(run, {name: session}, steps, state)]
 
 
-def by_range(
+def compare_by_range(
     exact: Run,
     record: Record,
     expected: Sequence[dict[str, Array]],
@@ -304,7 +305,7 @@ def _share(got: Array, wanted: Array, span: float) -> float:
     return float(absolute_errors(got, wanted).max(initial=0.0)) / span
 
 
-def with_state(
+def add_carried_state(
     lifted: Lifted, calls: Sequence[Call], signature: str | None, *, timeout: float = 120.0
 ) -> list[dict[str, Array]]:
     """Add to each call the state that a lifted file has by then, as calibration wants it.

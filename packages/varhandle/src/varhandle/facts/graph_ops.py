@@ -156,7 +156,7 @@ def reason_against_name(op: str) -> str | None:
     return _known().get(op, UNKNOWN) or None
 
 
-def ask(python: str = sys.executable) -> tuple[str, list[RegisteredOp]]:
+def ask_registry(python: str = sys.executable) -> tuple[str, list[RegisteredOp]]:
     """Return the version and the registry of another Python's TensorFlow."""
     import subprocess  # not above: reading a model needs none, and a browser has none
 
@@ -168,7 +168,7 @@ def ask(python: str = sys.executable) -> tuple[str, list[RegisteredOp]]:
     raise RuntimeError(f"{python}: {done.stderr.strip().splitlines()[-1:]}")
 
 
-def judged(registries: Iterable[Iterable[RegisteredOp]]) -> dict[str, list[str]]:
+def ops_by_reason(registries: Iterable[Iterable[RegisteredOp]]) -> dict[str, list[str]]:
     """Return the ops of some registries by the reason against them; what one refuses stays so."""
     reasons: dict[str, str] = {}
     for registry in registries:
@@ -182,8 +182,8 @@ def judged(registries: Iterable[Iterable[RegisteredOp]]) -> dict[str, list[str]]
 
 def main(pythons: Sequence[str]) -> None:
     """Ask, judge, and write the file."""
-    registries = dict(map(ask, pythons or [sys.executable]))
-    found = judged(registries.values())
+    registries = dict(map(ask_registry, pythons or [sys.executable]))
+    found = ops_by_reason(registries.values())
     lines = {reason: textwrap.wrap(" ".join(names), 96) for reason, names in found.items()}
     table = {
         "about": "ops of TensorFlow's registries, by the rule in facts/graph_ops.py",

@@ -111,7 +111,7 @@ def convert_with(graph: Graph, signature: str | None, setting: str) -> str:
         "import tensorflow as tf",
         "",
         f"source = {path!r}",
-        *([] if model_format.shows_ops else load_keras(graph)),
+        *([] if model_format.shows_ops else load_keras_code(graph)),
         *model_format.converter_code(called, names),
         setting,
         'open("model.tflite", "wb").write(converter.convert())',
@@ -119,7 +119,7 @@ def convert_with(graph: Graph, signature: str | None, setting: str) -> str:
     )
 
 
-def load_keras(graph: Graph, options: str = "") -> list[str]:
+def load_keras_code(graph: Graph, options: str = "") -> list[str]:
     """Load a Keras file: what is no matter of one call of Keras, by the tool.
 
     ``options`` are further arguments of ``formats.keras_loader.load_keras``, each after a comma.
@@ -164,7 +164,7 @@ def with_options(text: str, path: str, trust: bool, imports: Iterable[str]) -> s
     return "\n".join(f"{line}{options * (mine in line)}" for line in text.split("\n"))
 
 
-def lift(path: str, signature: str | None) -> str:
+def lift_code(path: str, signature: str | None) -> str:
     """Take the state out of the file, on the command line."""
     if TFLITE.is_named(path):
         return f"varhandle lift {shell(path)} stateless.tflite"

@@ -22,7 +22,7 @@ _FINE = frozenset({"works", "absent"})
 _STATE_CASE = "float32-state"
 
 
-def failing(case: str, label: str = "") -> str:
+def failing_releases(case: str, label: str = "") -> str:
     """Say on which TensorFlow releases a case fails, where this is in the label of the failure.
 
     Such as ``"1.15 to 2.1 and 2.4 to 2.8"``; empty where it fails on none.
@@ -55,7 +55,7 @@ def refused_by_older_releases(
     if not reading.kept_state or reading.signature is None:
         return
     names = variable_names(reading.kept_state)
-    releases = f"TensorFlow {failing(_STATE_CASE, answer)}{besides}"
+    releases = f"TensorFlow {failing_releases(_STATE_CASE, answer)}{besides}"
     message = f'{releases} answer "{answer}": {reading.subject} assigns {join_names(names)}.'
     since = works_from(_STATE_CASE)
     fix = code.convert_here(reading.graph, reading.signature, since)

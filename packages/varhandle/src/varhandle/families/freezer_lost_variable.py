@@ -9,7 +9,7 @@ from typing import Any
 from varhandle.display import join_names
 from varhandle.families import code
 from varhandle.families.base import Family, Finding, Reading, named, variable_names
-from varhandle.families.compatibility import failing, works_from
+from varhandle.families.compatibility import failing_releases, works_from
 from varhandle.families.frozen_but_assigned import is_read
 from varhandle.families.frozen_graph_def import change_nodes, constant_handles
 from varhandle.families.gather_from_frozen_table import names_a_lookup
@@ -57,8 +57,8 @@ def _in_saved_model(reading: Reading) -> Iterator[Finding]:
     )
     if names and reading.signature is not None:
         message = (
-            f"{named(names)} read in a branch of tf.cond: TensorFlow {failing(cond_read.id)} do "
-            "not convert that from a SavedModel."
+            f"{named(names)} read in a branch of tf.cond: TensorFlow "
+            f"{failing_releases(cond_read.id)} do not convert that from a SavedModel."
         )
         since = works_from(cond_read.id)
         fix = code.convert_here(reading.graph, reading.signature, since)

@@ -118,7 +118,7 @@ def custom_op(op: str) -> str:
     return f"allow_custom_ops wrote {op} into the file, and no runtime has such an op."
 
 
-def dtype_name(written: str) -> str:
+def dtype_in_log(written: str) -> str:
     """Return the name of a dtype as MLIR or a message writes it; nothing for nothing."""
     bare = written.lower().rpartition(".")[2].lstrip("!")
     return dtype_of(bare).name if bare else ""
@@ -219,7 +219,7 @@ class MatchIndex:
     @cached_property
     def unsupported_dtypes(self) -> str:
         """The dtypes of handles in the log that VAR_HANDLE does not carry, for a sentence."""
-        names = [dtype_name(line.get("dtype")) for line in self.of("handle-type")]
+        names = [dtype_in_log(line.get("dtype")) for line in self.of("handle-type")]
         return join_names(name for name in names if name and not dtype_of(name).carried)
 
 

@@ -52,7 +52,7 @@ def _state_outside(reading: Reading) -> str:
     return code.lines(
         "# Keep the state in float32: convert without quantization, lift the state out, and",
         "# quantize that file with calls that carry the state:",
-        code.lift(reading.graph.source, reading.signature),
+        code.lift_code(reading.graph.source, reading.signature),
     )
 
 

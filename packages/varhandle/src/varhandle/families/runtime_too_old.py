@@ -51,14 +51,14 @@ def _in_saved_model(reading: Reading) -> Iterator[Finding]:
         message = (
             f"{stays} of the file: {without_variables()}, have no ops on variables and refuse it."
         )
-        fix = code.lift(reading.graph.source, reading.signature)
+        fix = code.lift_code(reading.graph.source, reading.signature)
         yield FAMILY.finding("info", names, message, fix)
 
 
 def _in_file(reading: Reading) -> Iterator[Finding]:
     names = variable_names(reading.kept_by_file)
     if names:
-        fix = code.lift(reading.graph.source, reading.signature)
+        fix = code.lift_code(reading.graph.source, reading.signature)
         message = f"{named(names)} kept by the file: {takers(reading)}."
         yield FAMILY.finding("info", names, message, fix)
 

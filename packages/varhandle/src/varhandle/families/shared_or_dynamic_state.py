@@ -8,7 +8,7 @@ from typing import Any
 from varhandle.display import join_names, printable
 from varhandle.families import code
 from varhandle.families.base import Family, Finding, Reading, converts_with_others, named
-from varhandle.families.compatibility import failing
+from varhandle.families.compatibility import failing_releases
 from varhandle.families.harness import Answers, NotOfferedError, Trace, case
 from varhandle.families.log_index import Meaning
 from varhandle.families.log_patterns import Pattern
@@ -195,7 +195,7 @@ def _older_state(reading: Reading) -> Iterator[Finding]:
     )
     if any("SEQUENCE" in node.op for node in nodes):
         message += (
-            f" TensorFlow {failing(lstm.id, 'wrong')} also converted a layer that "
+            f" TensorFlow {failing_releases(lstm.id, 'wrong')} also converted a layer that "
             "is not stateful to such an op: its file has to be reset before each sequence."
         )
     fix = code.lines(

@@ -10,7 +10,7 @@ from varhandle.facts.dtypes import dtype_of
 from varhandle.families import code
 from varhandle.families.base import Family, Finding, Reading, advised_cure, named
 from varhandle.families.harness import Answers, Trace, case
-from varhandle.families.log_index import LOCATION, LogDiagnosis, MatchIndex, custom_op, dtype_name
+from varhandle.families.log_index import LOCATION, LogDiagnosis, MatchIndex, custom_op, dtype_in_log
 from varhandle.families.log_patterns import Match, Pattern, quoted
 from varhandle.graph import Access, Variable
 
@@ -122,7 +122,7 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
         if dtypes or not (index.only_reads_refused or others):
             yield _diagnose_dtype(line, index.refused_variables, dtypes)
     for line in index.of("operand"):
-        dtype = dtype_name(line.get("dtype"))
+        dtype = dtype_in_log(line.get("dtype"))
         yield _diagnose_dtype(line, quoted(line.get("variable"), ""), dtype, 20 if dtype else 220)
     for line in index.custom(*roles):
         which = f", {index.unsupported_dtypes}" if index.unsupported_dtypes else ""
@@ -139,10 +139,10 @@ def _diagnose_dtype(line: Match, variables: str, dtypes: str, rank: int = 20) ->
             f"{what} whose dtype the builtin VAR_HANDLE does not carry: float16, bfloat16, int16,"
             " an unsigned integer above 8 bits, or string."
         )
-    return FAMILY.in_log(rank, line, message, fix_for(line.get("variable")))
+    return FAMILY.in_log(rank, line, message, fix_for_dtype(line.get("variable")))
 
 
-def fix_for(variable: str) -> str:
+def fix_for_dtype(variable: str) -> str:
     """Return the family's fix for a variable of this name."""
     return FAMILY.fix.replace("total", code.name_in_log(variable, "total"))
 

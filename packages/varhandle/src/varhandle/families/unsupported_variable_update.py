@@ -133,11 +133,11 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
         beside = " VarHandleOp is named beside it, and is innocent."
         message = f"The update has no builtin op: {names}.{beside * refused.has('handle')}"
         handles = (it.get("variable") for it in index.refusals if role(it.get("op")) == "handle")
-        fix = fix_for(names, next(handles, ""))
+        fix = fix_for_update(names, next(handles, ""))
         yield FAMILY.in_log(10, refused.first("update"), message, fix)
     for line in index.custom("update"):
         op = line.get("op")
-        fix = fix_for(op if role(op) == "update" else index.listed.names("update"))
+        fix = fix_for_update(op if role(op) == "update" else index.listed.names("update"))
         yield FAMILY.in_log(10, line, custom_op(op), fix)
 
 
@@ -153,7 +153,7 @@ _IN_A_LOG = {
 """What to write in the place of the ops whose names have this."""
 
 
-def fix_for(ops: str, variable: str = "") -> str:
+def fix_for_update(ops: str, variable: str = "") -> str:
     """Return a line of code for each way to update that the names of ops show."""
     told = [line for part, line in _IN_A_LOG.items() if part in ops.lower()] or [_SLICE]
     written = "\n".join(told).replace("seen", code.name_in_log(variable, "seen"))
@@ -165,7 +165,7 @@ FAMILY = Family(
     order=20,
     what="VarHandleOp is named, but beside another op that is the culprit.",
     cause="The variable is updated by an op that has no builtin: a slice or a scatter assignment.",
-    fix=fix_for(""),
+    fix=fix_for_update(""),
     cases=(slice_assign, scatter_update),
     graph_rules={"saved_model": _in_saved_model},
     log_rule=_in_log,

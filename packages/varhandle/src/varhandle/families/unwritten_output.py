@@ -13,7 +13,7 @@ from varhandle.families.log_patterns import Pattern
 from varhandle.graph import Function, Graph, TensorSpec
 
 
-def unwritten(graph: Graph) -> tuple[str, ...]:
+def unwritten_outputs(graph: Graph) -> tuple[str, ...]:
     """Say why LiteRT.js would answer a .tflite file with what happens to be in memory.
 
     A sentence for each reason; none where all is well. Measured with @litertjs/core 2.5.3, and with

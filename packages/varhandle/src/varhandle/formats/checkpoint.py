@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from google.protobuf.message import DecodeError
 
 from varhandle.formats.graph_def_reader import read_shape
-from varhandle.formats.proto_schema import MESSAGES, dtype_name
+from varhandle.formats.proto_schema import MESSAGES, dtype_of_number
 from varhandle.formats.regular_file import read_regular, read_stretch
 from varhandle.graph import ModelFileError, TensorSpec
 
@@ -93,7 +93,9 @@ def _held(prefix: Path) -> list[_Held]:
                 sizes[entry.shard_id] = path.stat().st_size if path.is_file() else -1
             last = sizes[entry.shard_id] - entry.size
             if entry.size >= 0 and 0 <= entry.offset <= last:
-                spec = TensorSpec(key.decode(), dtype_name(entry.dtype), read_shape(entry.shape))
+                spec = TensorSpec(
+                    key.decode(), dtype_of_number(entry.dtype), read_shape(entry.shape)
+                )
                 held.append(_Held(spec, path, entry.offset, entry.size))
     except (DecodeError, IndexError, struct.error, UnicodeDecodeError) as error:
         raise ValueError("the checkpoint index is damaged or cut short") from error

@@ -26,7 +26,7 @@ from varhandle.graph import CustomObject, Function, Node
 _Ordinary = Callable[[str, Node], bool]
 
 
-def effect(node: Node) -> str | None:
+def side_effect(node: Node) -> str | None:
     """Return in words why a node may do more than compute; ``None`` for one that only computes."""
     op = node.op.removeprefix("Flex")
     attribute, harmless = ONLY_IF.get(op, ("", None))
@@ -56,7 +56,7 @@ def code_in_functions(
         for node in function.nodes:
             if node.op in names and not is_known(node.op):
                 continue
-            words = effect(node)
+            words = side_effect(node)
             if words is not None and not is_ordinary(function.name, node):
                 where = f"node {printable(node.name)} of {printable(function.name)}"
                 found.setdefault(f"{printable(node.op)} {words}", []).append(where)

@@ -8,7 +8,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from varhandle.formats.embedded_code import code_in_functions
-from varhandle.formats.proto_schema import MESSAGES, dtype_name
+from varhandle.formats.proto_schema import MESSAGES, dtype_of_number
 from varhandle.formats.text_proto import parse_text
 from varhandle.graph import Function, Graph, ModelFileError, Node, Shape, TensorSpec, Variable
 from varhandle.graph.model import closure, output_index, refuse_too_much
@@ -189,8 +189,8 @@ def _read_function(function_def: Any, names: Container[str]) -> Function:
         if "_output_shapes" in attributes:
             shapes = attributes["_output_shapes"].list.shape
         shape = read_shape(shapes[0]) if len(shapes) == 1 else None
-        inputs.append(TensorSpec(argument.name, dtype_name(argument.type), shape))
-    outputs = (TensorSpec(o.name, dtype_name(o.type), None) for o in signature.output_arg)
+        inputs.append(TensorSpec(argument.name, dtype_of_number(argument.type), shape))
+    outputs = (TensorSpec(o.name, dtype_of_number(o.type), None) for o in signature.output_arg)
     nodes = read_nodes(function_def.node_def, names)
     return Function(signature.name, nodes, tuple(inputs), tuple(outputs))
 
@@ -261,9 +261,9 @@ def read_shape(shape: Any) -> Shape | None:
 
 _PLAIN: dict[str, Callable[[Any], object]] = {
     "s": _text,
-    "type": dtype_name,
+    "type": dtype_of_number,
     "shape": read_shape,
-    "tensor": lambda v: TensorSpec("", dtype_name(v.dtype), read_shape(v.tensor_shape)),
+    "tensor": lambda v: TensorSpec("", dtype_of_number(v.dtype), read_shape(v.tensor_shape)),
     "func": lambda v: v.name,
 }
 """What turns each kind of attribute value into a Python value; the others are one already."""

@@ -52,13 +52,13 @@ def _specs(name: str, shape: Any, open_batch: bool) -> Any:
     return [_specs(f"{name}_{number}", inner, open_batch) for number, inner in enumerate(shape)]
 
 
-def flat(specs: Any) -> Iterator[TensorSpec]:
+def flat_specs(specs: Any) -> Iterator[TensorSpec]:
     """Yield the inputs in a structure of them."""
     if isinstance(specs, TensorSpec):
         yield specs
     else:
         for inner in specs.values() if isinstance(specs, Mapping) else specs:
-            yield from flat(inner)
+            yield from flat_specs(inner)
 
 
 def with_inputs(model: Any) -> Any:
@@ -71,7 +71,7 @@ def with_inputs(model: Any) -> Any:
     call = partial(_calling, model, by_name="shapes_dict" in config)
     # An open batch comes first, and is refused where a state has room for one batch alone.
     for specs in (specs_of(config), specs_of(config, open_batch=False)):
-        for dtypes in _combinations(len(list(flat(specs)))):
+        for dtypes in _combinations(len(list(flat_specs(specs)))):
             try:
                 made = call(specs, dtypes)
                 told = _dtypes_told(made, dtypes)
@@ -99,7 +99,7 @@ def _calling(model: Any, specs: Any, dtypes: Sequence[str], by_name: bool = Fals
 
     inputs = {
         one.name: keras.Input(batch_shape=one.shape, dtype=dtype, name=one.name)
-        for one, dtype in zip(flat(specs), dtypes, strict=True)
+        for one, dtype in zip(flat_specs(specs), dtypes, strict=True)
     }
     given = keras.tree.map_structure(lambda one: inputs[one.name], specs)
     outputs = model(**given, training=False) if by_name else model(*given.values(), training=False)

@@ -29,7 +29,7 @@ from varhandle.errors import VarhandleError
 from varhandle.formats.base import CALLED_WITH_TRAINING, OF_NO_MODULE, TAKEN_BY_KEY
 from varhandle.formats.embedded_code import code_in_keras_config, custom_objects_of
 from varhandle.formats.hdf5 import Dataset, Outline, Text, read_outline
-from varhandle.formats.keras_class import flat, specs_of
+from varhandle.formats.keras_class import flat_specs, specs_of
 from varhandle.formats.regular_file import open_regular, read_stretch
 from varhandle.graph import Function, Graph, ModelFileError, Node, Shape, TensorSpec, Variable
 
@@ -159,7 +159,7 @@ def _read_functions(model: Mapping[str, Any], name: str) -> Iterator[Function]:
     """Yield a model's layers as one function, then those of the models inside it."""
     layers = _layers_of(model)
     if not layers:  # a subclassed model: its layers are in its code, not in the file
-        inputs = tuple(flat(specs_of(model.get("build_config"))))
+        inputs = tuple(flat_specs(specs_of(model.get("build_config"))))
         yield Function(name, (Node(name, str(model["class_name"])),), inputs)
         return
     entries = _settings_of(model).get("input_layers")

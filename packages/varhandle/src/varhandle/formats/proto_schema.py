@@ -33,7 +33,7 @@ _DTYPES = {dtype.number: dtype.name for dtype in DTYPES.values()} | {
 }
 
 
-def dtype_name(number: int) -> str:
+def dtype_of_number(number: int) -> str:
     """Name a ``DataType`` (``"float32"``), a reference as what it refers to, or ``dtype_<n>``."""
     number = number - _REFERENCE if number > _REFERENCE else number
     return _DTYPES.get(number, f"dtype_{number}")

@@ -31,7 +31,7 @@ from varhandle.formats.graph_def_reader import (
     taken_names,
 )
 from varhandle.formats.proto_bytes import read_message
-from varhandle.formats.proto_schema import MESSAGES, dtype_name
+from varhandle.formats.proto_schema import MESSAGES, dtype_of_number
 from varhandle.formats.regular_file import check_folder, read_regular
 from varhandle.formats.text_proto import parse_text
 from varhandle.graph import Graph, ModelFileError, Node, Signature, TensorSpec, Variable
@@ -321,7 +321,7 @@ class _Reader:
 
 def _tensor_specs(infos: Mapping[str, Any]) -> tuple[TensorSpec, ...]:
     return tuple(
-        TensorSpec(name, dtype_name(infos[name].dtype), read_shape(infos[name].tensor_shape))
+        TensorSpec(name, dtype_of_number(infos[name].dtype), read_shape(infos[name].tensor_shape))
         for name in sorted(infos)
     )
 

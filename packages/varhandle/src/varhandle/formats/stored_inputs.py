@@ -27,7 +27,7 @@ def warm_up_requests(folder: Path) -> list[tuple[str, dict[str, Array]]]:
     from google.protobuf.message import DecodeError
 
     from varhandle.formats.proto_schema import MESSAGES
-    from varhandle.formats.tensor_proto import tensor_values
+    from varhandle.formats.tensor_proto import values_of_tensor_proto
 
     try:
         data = read_regular(folder / WARM_UP, _LARGEST)
@@ -37,7 +37,7 @@ def warm_up_requests(folder: Path) -> list[tuple[str, dict[str, Array]]]:
     found = []
     for log in logs[:_MOST_REQUESTS]:
         request = log.predict_log.request
-        values = {name: tensor_values(tensor) for name, tensor in request.inputs.items()}
+        values = {name: values_of_tensor_proto(tensor) for name, tensor in request.inputs.items()}
         arrays = {name: value for name, value in values.items() if value is not None}
         if arrays and len(arrays) == len(values):
             found.append((request.model_spec.signature_name or "serving_default", arrays))

@@ -13,7 +13,7 @@ import numpy as np
 from varhandle.formats.constants import MOST_VALUES, Array, Constant, Constants
 from varhandle.formats.graph_def_reader import MAIN_GRAPH, read_shape
 from varhandle.formats.proto_bytes import content_of
-from varhandle.formats.proto_schema import dtype_name
+from varhandle.formats.proto_schema import dtype_of_number
 
 _VALUES = ("float_val", "double_val", "int_val", "string_val", "int64_val", "bool_val")
 
@@ -34,10 +34,14 @@ def constants_of_graph_def(graph_def: Any, path: Path) -> Constants:
 
 
 def _constant(tensor: Any, path: Path) -> Constant:
-    return Constant(read_shape(tensor.tensor_shape), partial(tensor_values, tensor, path=path))
+    return Constant(
+        read_shape(tensor.tensor_shape), partial(values_of_tensor_proto, tensor, path=path)
+    )
 
 
-def tensor_values(tensor: Any, most: int = MOST_VALUES, path: Path | None = None) -> Array | None:
+def values_of_tensor_proto(
+    tensor: Any, most: int = MOST_VALUES, path: Path | None = None
+) -> Array | None:
     """Decode a TensorProto; ``None`` for one too large, damaged, or of a dtype NumPy lacks.
 
     ``path`` is the file that it was read from, if that left big ones there.
@@ -45,7 +49,7 @@ def tensor_values(tensor: Any, most: int = MOST_VALUES, path: Path | None = None
     shape = [dim.size for dim in tensor.tensor_shape.dim]
     if tensor.tensor_shape.unknown_rank or not 0 <= math.prod(shape) <= most:
         return None
-    name = dtype_name(tensor.dtype)
+    name = dtype_of_number(tensor.dtype)
     try:
         dtype = np.dtype(object if name == "string" else name)
         if tensor.tensor_content:

@@ -34,7 +34,7 @@ from varhandle.formats.registry import looks_like_model
 from varhandle.formats.saved_model import SAVED_MODEL_FILES
 from varhandle.formats.tflite import TFLite
 from varhandle.jupyter.runs import BusyError, ToolRun, ToolRuns
-from varhandle.model_folder import ModelFolder, OutsideError
+from varhandle.model_folder import ModelFolder, PathNotAllowedError
 
 _RUNS = "varhandle_runs"  # in the settings of the web application
 _MOST_FOLDERS = 1000  # that are looked into, of one folder
@@ -80,10 +80,10 @@ class ToolHandler(APIHandler):
     async def shown(self, path: object) -> str:
         """Return a path without slashes around it, if Jupyter would show what is there.
 
-        Raises ``OutsideError``.
+        Raises ``PathNotAllowedError``.
         """
         if not isinstance(path, str) or not path.strip("/"):
-            raise OutsideError("which file? its path is missing")
+            raise PathNotAllowedError("which file? its path is missing")
         path = path.strip("/")
         if self.contents_manager.allow_hidden:
             return path
@@ -91,7 +91,7 @@ class ToolHandler(APIHandler):
         if hidden or (
             "\0" not in path and await ensure_async(self.contents_manager.is_hidden(path))
         ):
-            raise OutsideError(f"{path}: it is hidden, or outside of this server's folder")
+            raise PathNotAllowedError(f"{path}: it is hidden, or outside of this server's folder")
         return path
 
     def told(self) -> dict[str, Any]:
@@ -101,7 +101,7 @@ class ToolHandler(APIHandler):
         except ValueError:
             told = None
         if not isinstance(told, dict):
-            raise OutsideError("what was sent is no JSON object")
+            raise PathNotAllowedError("what was sent is no JSON object")
         return told
 
     def refuse(self, error: VarhandleError | OSError) -> None:
@@ -117,7 +117,7 @@ class RunningHandler(ToolHandler):
     run: ToolRun | None = None
 
     async def order(self, told: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what the process is to do, without its root; raises ``OutsideError``."""
+        """Return what the process is to do, without its root; raises ``PathNotAllowedError``."""
         raise NotImplementedError
 
     @authenticated

@@ -17,12 +17,12 @@ from collections.abc import Mapping
 from typing import Any, TextIO
 
 from varhandle.cli.commands import start_fork_servers
-from varhandle.cli.program import ended_in_order, unfit_is_bad_input
+from varhandle.cli.program import cleanup_on_signals, errors_as_bad_input
 from varhandle.display import one_line
 from varhandle.errors import VarhandleError
 from varhandle.formats.trust import NotTrustedError
 from varhandle.html_page import page_html
-from varhandle.progress_bar import telling
+from varhandle.progress_bar import report_progress_to
 from varhandle.sandbox.descendants import adopt_orphans, end_descendants
 
 Answer = dict[str, Any]
@@ -38,7 +38,7 @@ def main() -> int:
         order = json.loads(sys.stdin.readline())
         os.chdir(order["root"])  # paths in a report are as the file browser names them
         threading.Thread(target=_end_with_the_input, daemon=True).start()
-        with ended_in_order():
+        with cleanup_on_signals():
             adopt_orphans()
             try:
                 _write(answers, _answered(order, answers))
@@ -62,8 +62,8 @@ def _answered(order: Mapping[str, Any], answers: TextIO) -> Answer:
     model, verb = order["model"], _diagnose if order["verb"] == "diagnose" else _cure
     try:
         with (
-            telling(lambda label: _write(answers, {"progress": label})),
-            unfit_is_bad_input(model),
+            report_progress_to(lambda label: _write(answers, {"progress": label})),
+            errors_as_bad_input(model),
         ):
             start_fork_servers(model)
             return verb(model, order)

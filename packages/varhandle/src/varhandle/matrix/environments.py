@@ -136,7 +136,7 @@ def install(command: Sequence[str], stop: threading.Event, seconds: float = 1800
 
     Raises ``NotInstalledError`` if it cannot, ``StoppedError`` if ``stop`` was set meanwhile.
     """
-    done = run_to_its_end([*command, "-c", "pass"], uv_environment(), seconds, stop)
+    done = run_with_descendants([*command, "-c", "pass"], uv_environment(), seconds, stop)
     if done.code is None:
         raise NotInstalledError(f"still being installed after {seconds:.0f} s")
     if done.code:
@@ -167,7 +167,7 @@ def _reason(stderr: str) -> str:
     return reason if len(reason) <= 200 else f"{reason[:199]}…"
 
 
-class Ended(NamedTuple):
+class ProcessEnd(NamedTuple):
     """How a program ended, and what it printed."""
 
     code: int | None  # negative for a signal; None where its time was over
@@ -182,9 +182,9 @@ class Ended(NamedTuple):
         return telling[-1].strip()[:100] if telling else f"exit code {self.code}"
 
 
-def run_to_its_end(
+def run_with_descendants(
     command: Sequence[str], environment: Mapping[str, str], seconds: float, stop: threading.Event
-) -> Ended:
+) -> ProcessEnd:
     """Run a program, and everything that it starts, until it ends, time is over, or a stop."""
     if stop.is_set():
         raise StoppedError
@@ -204,11 +204,11 @@ def run_to_its_end(
             while time.monotonic() < deadline:
                 with suppress(subprocess.TimeoutExpired):
                     stdout, stderr = program.communicate(timeout=_TICK)
-                    return Ended(program.returncode, stdout, stderr)
+                    return ProcessEnd(program.returncode, stdout, stderr)
                 if stop.is_set():
                     raise StoppedError
         finally:
             if program.poll() is None:
                 with suppress(ProcessLookupError):
                     os.killpg(program.pid, signal.SIGKILL)
-        return Ended(None, *program.communicate())
+        return ProcessEnd(None, *program.communicate())

@@ -81,7 +81,7 @@ def builtin_ops() -> dict[str, int]:
     return {n: v for n, v in members if isinstance(v, int) and n not in others}
 
 
-def ask(python: str, *arguments: str) -> dict[str, list[int]]:
+def ask_runtime(python: str, *arguments: str) -> dict[str, list[int]]:
     """Ask the runtime of another Python; ``RuntimeError`` if it has none."""
     files = {
         name: [base64.b64encode(single_op_file(op, v)).decode() for v in range(1, LATEST + 1)]
@@ -126,13 +126,13 @@ def main(arguments: Sequence[str]) -> None:
     """Measure, and write the file."""
     named = dict(argument.split("=", 1) for argument in arguments)
     versions = {short(version): version for version in sorted(named, key=minor)}
-    measured = {release: ask(named[version]) for release, version in versions.items()}
+    measured = {release: ask_runtime(named[version]) for release, version in versions.items()}
     table = {
         "about": "builtin ops that each runtime has a kernel for, and their versions [lowest, "
         "highest]; a release that is not named under an op has what the one before it has",
         "measured": versions,
         "ops": changes(measured),
-        "litert": ask(sys.executable, "litert"),
+        "litert": ask_runtime(sys.executable, "litert"),
         "micro": ask_micro(),
     }
     data_file("runtime_ops.json").write_text(as_text(table), encoding="utf-8")

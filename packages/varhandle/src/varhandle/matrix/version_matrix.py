@@ -24,13 +24,13 @@ from varhandle.families.catalog import CASES
 from varhandle.families.catalog import family as family_of
 from varhandle.formats.regular_file import read_text
 from varhandle.matrix.environments import (
-    Ended,
     NotInstalledError,
+    ProcessEnd,
     Release,
     choose_pythons,
     install,
     pythons_here,
-    run_to_its_end,
+    run_with_descendants,
     tensorflow_packages,
     uv_environment,
     uv_run,
@@ -124,7 +124,7 @@ def _telling_line(message: str) -> str:
     return re.sub(r"\[\[.*|\{\{.*?\}\} |Tensor\(\".*", "", first)[:100].strip()
 
 
-def measure(
+def measure_releases(
     release: Release, here: Mapping[str, Path], program: str, stop: threading.Event
 ) -> dict[str, Any]:
     """Run every case on one release of TensorFlow; return its entry of the matrix.
@@ -202,7 +202,7 @@ def update(
     def one(release: Release) -> dict[str, Any]:
         if not stop.is_set():
             on_start(release)
-        return measure(release, here, program, stop)
+        return measure_releases(release, here, program, stop)
 
     with ThreadPoolExecutor(jobs) as pool:
         try:
@@ -229,7 +229,7 @@ def _run_cases(
             file = Path(folder) / "reproductions.py"
             file.write_text(program, encoding="utf-8")
             whole = [*command, str(file), *waiting]
-            ended = run_to_its_end(whole, environment, _TIMEOUT_SECONDS, stop)
+            ended = run_with_descendants(whole, environment, _TIMEOUT_SECONDS, stop)
         for line in ended.stdout.splitlines():
             if line.startswith("CASE "):
                 result = json.loads(line.removeprefix("CASE "))
@@ -241,7 +241,7 @@ def _run_cases(
     return {identifier: results[identifier] for identifier in CASES}
 
 
-def _failure_reason(ended: Ended) -> str:
+def _failure_reason(ended: ProcessEnd) -> str:
     if ended.code is None:
         return f"still running after {_TIMEOUT_SECONDS} s"
     return ended.last_words

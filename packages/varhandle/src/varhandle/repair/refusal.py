@@ -19,7 +19,7 @@ OTHER_BUILTINS = (
     "Write what is named with ops that have builtins, or leave it to the program around the model."
 )
 BRING_INPUTS = "Bring inputs of your own, an array for each input: --inputs FILE.npz."
-SIGN = (
+ADD_SIGNATURE = (
     "Save the model with a signature, in the program that has it: "
     'tf.saved_model.save(module, "signed", signatures=module.step).'
 )

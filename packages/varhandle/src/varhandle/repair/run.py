@@ -21,20 +21,20 @@ import numpy.typing as npt
 
 from varhandle.diagnosis import Diagnosis, diagnose
 from varhandle.display import Rich, code_html, join_names, panel_html, printable
-from varhandle.evaluate.given_inputs import Inputs, inputs_path, kept
+from varhandle.evaluate.given_inputs import Inputs, inputs_path, rereadable_inputs
 from varhandle.evaluate.parity import Parity
 from varhandle.evaluate.proof import (
     STATEFUL_CALLS,
-    Asked,
-    answered,
-    calls_of,
+    ReferenceCalls,
+    are_same_calls,
     compare,
     doubt,
     origin_of,
+    reference_calls,
     refuses,
     rests_on,
-    rounded,
-    same_calls,
+    rounding_note,
+    with_answers,
 )
 from varhandle.evaluate.reference import Loader, loader_of
 from varhandle.evaluate.stateful_parity import MICRO, has_micro, load_file
@@ -50,10 +50,10 @@ from varhandle.formats.trust import check_trust
 from varhandle.graph import ModelFileError, Signature
 from varhandle.repair.plan import RepairPlan, plan_repair
 from varhandle.repair.refusal import (
+    ADD_SIGNATURE,
     BRING_INPUTS,
     OTHER_OPS,
     OTHER_RECIPE,
-    SIGN,
     WRITE_OTHERWISE,
     NoCureError,
 )
@@ -114,7 +114,7 @@ class RepairResult(Rich):
     initial_state: Mapping[str, Array]
     notes: tuple[str, ...] = ()
     float_bytes: int = 0
-    asked: Sequence[Asked] = field(default=(), repr=False)
+    asked: Sequence[ReferenceCalls] = field(default=(), repr=False)
     doubt: str = ""
 
     @property
@@ -264,7 +264,7 @@ def cure(
     own_code = check_imports(imports, custom_objects)
     place = find_target(target)
     recipe = requested_recipe(quantization)
-    inputs = kept(inputs)  # the diagnosis and the proof both read them
+    inputs = rereadable_inputs(inputs)  # the diagnosis and the proof both read them
     graph = source.graph if isinstance(source, Diagnosis) else read_graph(source)
     if not format_of(graph).is_converted:
         require("tensorflow", "curing what is no .tflite file")
@@ -342,11 +342,11 @@ def _float_parity(job: RepairJob) -> Parity | None:
                 raise
 
 
-def _asked(job: RepairJob) -> list[Asked]:
+def _asked(job: RepairJob) -> list[ReferenceCalls]:
     """Call every signature of the float file on the original model."""
     at_least = STATEFUL_CALLS if needs_calibration(job.plan.quantization) else 0
     given_to = job.diagnosis.signature
-    asked = calls_of(
+    asked = reference_calls(
         job.graph,
         _signatures(job),
         job.made,
@@ -361,7 +361,7 @@ def _asked(job: RepairJob) -> list[Asked]:
         known = ()
     load, needs_tensorflow = _loader(job), not job.model_format.is_converted
     return [
-        answered(one, load, known, timeout=job.timeout, tensorflow=needs_tensorflow)
+        with_answers(one, load, known, timeout=job.timeout, tensorflow=needs_tensorflow)
         for one in asked
     ]
 
@@ -380,7 +380,7 @@ def _signatures(job: RepairJob) -> list[Signature]:
             resave_tracked.call_of, job.path, timeout=job.timeout, reads=[job.path]
         )
         if not record.ok:
-            raise NoCureError(f"no safe cure: {record.message}", change=SIGN)
+            raise NoCureError(f"no safe cure: {record.message}", change=ADD_SIGNATURE)
         return [record.value]
     made = read_graph(job.made)
     return [next(iter(made.signatures), made.main_signature)]
@@ -422,7 +422,7 @@ def _compared(job: RepairJob, recipe: str | None) -> Parity | None:
         content, lifted = _held_file(job, recipe)
     before = job.diagnosis.proof
     known = before is not None and before.passed and job.content == before.content
-    if before and known and not (recipe or micro) and same_calls(job.asked, before.asked):
+    if before and known and not (recipe or micro) and are_same_calls(job.asked, before.asked):
         return before.parity
     try:
         parity = compare(
@@ -509,7 +509,7 @@ def _notes(job: RepairJob, parity: Parity | None, plain: bytes) -> list[str]:
     if plan.left_out:
         kind = "signature" if len(plan.left_out) == 1 else "signatures"
         notes.append(f"Not in the file: the {kind} {join_names(plan.left_out)}.")
-    if parity is not None and (words := rounded(parity)):
+    if parity is not None and (words := rounding_note(parity)):
         halves = f"It calculates in {' and '.join(plan.narrow)}: " if plan.narrow else ""
         notes.append(f"{halves or 'Compared: '}{words}.")
     if job.held and parity is not None:

@@ -20,9 +20,9 @@ from varhandle.diagnosis import Diagnosis, Finding
 from varhandle.display import printable
 from varhandle.evaluate.caller_code import zeros_code
 from varhandle.evaluate.example_inputs import example_calls
-from varhandle.evaluate.parity import PLAIN, answers
-from varhandle.evaluate.proof import Asked, converter_words
-from varhandle.evaluate.stateful_parity import with_state
+from varhandle.evaluate.parity import PLAIN, file_answers
+from varhandle.evaluate.proof import ReferenceCalls, converter_words
+from varhandle.evaluate.stateful_parity import add_carried_state
 from varhandle.facts.recipes import RECIPES, ConverterSettings, Recipe, needs_calibration
 from varhandle.facts.targets import Target
 from varhandle.families import clamped_infinity, code, lost_activation
@@ -34,9 +34,9 @@ from varhandle.formats.registry import GRAPH_DEF
 from varhandle.graph import Graph, TensorSpec
 from varhandle.graph.signature_inference import infer_signature, sinks
 from varhandle.repair.refusal import (
+    ADD_SIGNATURE,
     OTHER_BUILTINS,
     OTHER_RECIPE,
-    SIGN,
     WRITE_OTHERWISE,
     NoCureError,
 )
@@ -69,7 +69,7 @@ SETTINGS = {
 }
 """Steps that set something on the converter: the line that does it."""
 
-_CHANGES = {"NoEntryError": SIGN, "CannotRewriteError": WRITE_OTHERWISE}
+_CHANGES = {"NoEntryError": ADD_SIGNATURE, "CannotRewriteError": WRITE_OTHERWISE}
 """What to change where a child that writes the model anew raised this."""
 
 
@@ -107,7 +107,7 @@ class RepairJob:
     lifted: Lifted | None = None
     held_source: str = ""
     held: bytes = field(default=b"", repr=False)
-    asked: Sequence[Asked] = ()
+    asked: Sequence[ReferenceCalls] = ()
     closings: Iterator[None] | None = None  # each makes a file that has more sizes closed
 
     def __post_init__(self) -> None:
@@ -141,7 +141,7 @@ class RepairJob:
         return [DEFAULT] if "export" in self.plan.steps else list(self.plan.signatures)
 
     @property
-    def called(self) -> list[Asked]:
+    def called(self) -> list[ReferenceCalls]:
         """The signatures of the float file, each called by itself."""
         return [one for one in self.asked if not one.in_turns]
 
@@ -386,7 +386,7 @@ def _run_once(job: RepairJob) -> None:
     for one in made.signatures:
         calls = example_calls(made, one, 1, content=job.made).calls
         record = run_isolated(
-            answers, job.made, calls, one.name, PLAIN, timeout=job.timeout, tensorflow=False
+            file_answers, job.made, calls, one.name, PLAIN, timeout=job.timeout, tensorflow=False
         )
         if not record.ok:
             reason = f"the file does not run: {record.message or record.outcome}"
@@ -417,7 +417,7 @@ def _close_code(diagnosis: Diagnosis, plan: RepairPlan) -> list[str]:
 
 def _loading_code(diagnosis: Diagnosis, plan: RepairPlan) -> list[str]:
     options = f", imports={list(diagnosis.imports)!r}" * bool(diagnosis.imports)
-    return code.load_keras(diagnosis.graph, options + ", float32=True" * _in_float32(plan))
+    return code.load_keras_code(diagnosis.graph, options + ", float32=True" * _in_float32(plan))
 
 
 def _track(job: RepairJob) -> None:
@@ -683,7 +683,7 @@ def _quantized_file(job: RepairJob, recipe: Recipe) -> bytes:
     }
     kept: list[str] = []
     if job.lifted is not None:
-        calls = {name: with_state(job.lifted, c, name or None) for name, c in calls.items()}
+        calls = {name: add_carried_state(job.lifted, c, name or None) for name, c in calls.items()}
         kept = sorted(job.lifted.initial_state)
     if recipe.float_inputs:
         kept += [name for one in job.called for name in one.calls[0]]

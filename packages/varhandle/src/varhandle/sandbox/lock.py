@@ -97,12 +97,12 @@ def locking(on: bool) -> Iterator[None]:
         _wanted.reset(token)
 
 
-def is_wanted() -> bool:
+def is_lock_on() -> bool:
     """Tell whether a child that is started here and now is to be locked."""
     return _wanted.get() and _can_lock()
 
 
-def kept_outside(what: str, consequence: str = "") -> str:
+def denied_by_lock(what: str, consequence: str = "") -> str:
     """Say that the lock keeps a trusted model from something, and how to let it."""
     kept = f"the lock kept outside what the model reaches for ({what}){consequence}"
     return f"{kept}: --no-lock lets it, where you trust the model"
@@ -111,7 +111,7 @@ def kept_outside(what: str, consequence: str = "") -> str:
 @functools.cache
 def _can_lock() -> bool:
     """Tell whether the kernel can lock, and warn once if it cannot."""
-    fault = missing()
+    fault = why_no_lock()
     if fault:
         said = f"models run without a lock by the kernel ({fault}): open those that you trust"
         warnings.warn(said, NoLockWarning, stacklevel=2)
@@ -119,7 +119,7 @@ def _can_lock() -> bool:
 
 
 @functools.cache
-def missing() -> str:
+def why_no_lock() -> str:
     """Say why this machine cannot lock a process; empty if it can."""
     if sys.platform != "linux":
         return f"there is none on {platform.system()}"

@@ -30,7 +30,7 @@ import psutil
 from varhandle.sandbox import child, plain_data
 from varhandle.sandbox.disk_watch import DiskWatch
 from varhandle.sandbox.fork_server import SpawnedChild, start_child
-from varhandle.sandbox.lock import is_wanted, search_path
+from varhandle.sandbox.lock import is_lock_on, search_path
 from varhandle.sandbox.record import OpError, Record
 from varhandle.sandbox.scratch import temporary_folder
 
@@ -68,7 +68,7 @@ def run_isolated(
     """
     task = functools.partial(function, *args, **kwargs)
     lock: dict[str, Any] | None = None
-    if locked and is_wanted():
+    if locked and is_lock_on():
         lock = {
             "reads": [*search_path(), *(str(Path(path).absolute()) for path in reads)],
             "writes": [str(Path(folder).absolute()) for folder in writes],

@@ -60,7 +60,7 @@ class CureMaker:
         from varhandle.facts.recipes import needs_calibration
         from varhandle.formats.trust import NotTrustedError
         from varhandle.repair.run import NoCureError, RepairResult, cure
-        from varhandle.verdict_file import write_verdict
+        from varhandle.verdict_file import write_verdict_file
 
         spec = task.spec
         calls: dict[str, Any] = {
@@ -79,7 +79,7 @@ class CureMaker:
             outcome = cure(diagnosis, **asked, **calls)
         except (NoCureError, NotTrustedError) as error:
             outcome = error
-        write_verdict(task.row_folder, diagnosis, outcome, **asked)
+        write_verdict_file(task.row_folder, diagnosis, outcome, **asked)
 
     def sources(self) -> tuple[Path, ...]:
         """Return none: all is in this package."""

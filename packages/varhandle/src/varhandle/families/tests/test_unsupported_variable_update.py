@@ -38,10 +38,16 @@ test_it_shows_in_a_log = log_test(
 @pytest.mark.parametrize(
     ("fix", "expected"),
     [
-        (unsupported_variable_update.fix_for("ResourceStridedSliceAssign"), [9.0, 9.0, 3.0, 4.0]),
-        (unsupported_variable_update.fix_for("ResourceScatterNdUpdate"), [1.0, 7.0, 3.0, 4.0]),
-        (unsupported_variable_update.fix_for("ResourceApplyAdam"), [0.5, 1.5, 2.5, 3.5]),
-        (unsupported_variable_dtype.fix_for("model/seen"), [9.0, 9.0, 9.0, 9.0]),
+        (
+            unsupported_variable_update.fix_for_update("ResourceStridedSliceAssign"),
+            [9.0, 9.0, 3.0, 4.0],
+        ),
+        (
+            unsupported_variable_update.fix_for_update("ResourceScatterNdUpdate"),
+            [1.0, 7.0, 3.0, 4.0],
+        ),
+        (unsupported_variable_update.fix_for_update("ResourceApplyAdam"), [0.5, 1.5, 2.5, 3.5]),
+        (unsupported_variable_dtype.fix_for_dtype("model/seen"), [9.0, 9.0, 9.0, 9.0]),
     ],
 )
 def test_an_update_is_computed_and_assigned(tf, fix, expected):

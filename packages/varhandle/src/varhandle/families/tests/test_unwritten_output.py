@@ -8,7 +8,7 @@ from ai_edge_litert.interpreter import Interpreter
 from family_checks import finding_of, ids, log_test, run
 
 from varhandle.families.catalog import family
-from varhandle.families.unwritten_output import unwritten
+from varhandle.families.unwritten_output import unwritten_outputs
 from varhandle.formats import read_graph
 
 FAMILY = family("unwritten-output")
@@ -136,13 +136,13 @@ def test_what_compiled_model_does_not_write_is_found(tf, make, got, what, tmp_pa
     path = file_of(content, tmp_path)
     finding = finding_of(path, "unwritten-output", "info")
     assert what in finding.message
-    assert unwritten(read_graph(path)) == (finding.message,)
+    assert unwritten_outputs(read_graph(path)) == (finding.message,)
 
 
 def test_of_a_sound_file_nothing_is_said(tf, tmp_path):
     content = sound(tf)
     assert handed_over(content) == sorted(value.tolist() for value in told(content).values())
-    assert unwritten(read_graph(file_of(content, tmp_path))) == ()
+    assert unwritten_outputs(read_graph(file_of(content, tmp_path))) == ()
 
 
 @pytest.mark.parametrize("name", ["flex_tflite", "custom_tflite"])
