@@ -149,6 +149,15 @@ def test_the_table_names_what_was_measured():
     assert list(table["ops"]["CALL_ONCE"]) == ["2.5"]
 
 
+def test_the_table_names_what_a_release_brought_changed_or_lost():
+    old, new = {"ADD": [1, 2], "TILE": [1, 1]}, {"ADD": [1, 4], "TILE": [1, 1], "RELU": [1, 1]}
+    assert runtime_ops.changes({"2.3": old, "2.4": old, "2.5": new, "2.6": old}) == {
+        "ADD": {"2.3": [1, 2], "2.5": [1, 4], "2.6": [1, 2]},
+        "TILE": {"2.3": [1, 1]},
+        "RELU": {"2.5": [1, 1], "2.6": None},
+    }
+
+
 def test_micro_is_what_the_table_says():
     runtime = pytest.importorskip("tflite_micro", reason="tflite-micro is not installed")
     assert runtime

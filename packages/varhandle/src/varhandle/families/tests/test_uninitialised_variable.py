@@ -3,7 +3,7 @@
 import pytest
 from family_checks import case_test, code_of, counter, file_of, fix_of, log_test, run, severe
 
-from varhandle import explain
+from varhandle import diagnose, explain
 from varhandle.families.catalog import family, find
 
 FAMILY = family("uninitialised-variable")
@@ -26,6 +26,13 @@ def test_a_variable_is_owned_by_what_is_saved(tf, specimen_path):
     run(fix_of(specimen_path("never_initialized"), "uninitialised-variable"), self=module)
     assert [v.name for v in module.variables] == ["lost:0"]
     assert module.lost.shape == [4]
+
+
+def test_of_a_handle_that_a_function_makes_the_reading_says_what_the_converter_does(specimen_path):
+    """It finds no such handle; that of a main graph converts, and the file answers wrongly."""
+    path = specimen_path("never_initialized")
+    assert diagnose(path).proof.refused
+    assert diagnose(path, static=True).verdict == "blocked"
 
 
 @pytest.mark.parametrize(
