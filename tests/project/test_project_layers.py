@@ -64,7 +64,7 @@ LAYERS = {
 
 
 #: Functions that several modules have for one purpose, or that are called by their module's name.
-SHARED = {"main", "load", "of_difference", "register", "run", "serve", "write"}
+SHARED = {"main", "load", "register", "run", "serve", "write"}
 
 
 def modules(package):

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from varhandle.display import Rich, code_html, counted, panel_html, printable, table_html
 from varhandle.extras import require
 from varhandle.facts.verdicts import MEANINGS, VERDICTS, Severity, Verdict
-from varhandle.families import clamped_infinity, code, fft_length, lost_activation
+from varhandle.families import code
 from varhandle.families.base import Finding, Reading, in_order, inference_signature
-from varhandle.families.catalog import family, find
+from varhandle.families.catalog import family, find, find_in_difference
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.custom_code import check_imports
 from varhandle.formats.trust import code_along
@@ -271,11 +271,9 @@ def diagnose(
             own_code=own_code,
         )
     if location and not any(f.severity == "error" for f in decision.findings):
-        reading, first = Reading(graph, chosen), location.first or {}
-        for each in (lost_activation, clamped_infinity, fft_length):
-            if (seen := each.of_difference(reading, first)) is not None:
-                findings = in_order((*decision.findings, seen))
-                decision = decision._replace(findings=findings, other=())
+        seen = find_in_difference(Reading(graph, chosen), location.first or {})
+        findings = in_order((*decision.findings, *seen))
+        decision = decision._replace(findings=findings, other=() if seen else decision.other)
     named = tuple(str(each) for each in imports)
     return Diagnosis(
         model=graph.source,

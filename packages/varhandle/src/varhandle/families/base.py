@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from varhandle.display import join_names, printable
 from varhandle.facts.dtypes import Dtype, dtype_of
@@ -223,6 +223,7 @@ class Reading:
 
 
 GraphRule = Callable[[Reading], Iterator[Finding]]
+DifferenceRule = Callable[[Reading, Mapping[str, Any]], Finding | None]
 
 
 def variable_names(variables: Iterable[Variable]) -> tuple[str, ...]:
@@ -262,6 +263,7 @@ class Family:
     # says on which. None for a family that only a device shows.
     cases: tuple[Case, ...] = ()
     graph_rules: Mapping[str, GraphRule] = field(default_factory=dict)  # by the graph's format
+    difference_rule: DifferenceRule | None = None  # for a model whose file parts from it
     log_patterns: tuple[Pattern, ...] = ()
     # What the lines with these patterns mean by themselves, by kind; and what all of them mean
     # together.

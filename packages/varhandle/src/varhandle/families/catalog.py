@@ -10,6 +10,7 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
+from typing import Any
 
 from varhandle.families import harness, log_index
 from varhandle.families.base import Family, Finding, Reading, in_order, inference_signature
@@ -55,6 +56,12 @@ def find(
     kind = format_of(graph).rules_of or graph.format
     rules = (entry.graph_rules.get(kind) for entry in FAMILIES)
     return in_order(finding for rule in rules if rule for finding in rule(reading))
+
+
+def find_in_difference(reading: Reading, first: Mapping[str, Any]) -> tuple[Finding, ...]:
+    """Look for every family that explains what parts first, as ``locate`` has it."""
+    rules = (entry.difference_rule for entry in FAMILIES)
+    return tuple(filter(None, (rule(reading, first) for rule in rules if rule)))
 
 
 def diagnose_log(text: str) -> tuple[LogDiagnosis, ...]:

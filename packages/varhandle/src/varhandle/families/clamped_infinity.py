@@ -35,7 +35,7 @@ def infinite_constant(trace: Trace) -> Answers:
     return trace.convert_saved(module)
 
 
-def of_difference(reading: Reading, first: Mapping[str, Any]) -> Finding | None:
+def _in_difference(reading: Reading, first: Mapping[str, Any]) -> Finding | None:
     """Say that this is why a file parts from its model; ``None`` if it is not.
 
     ``first`` is what parts, as ``locate`` has it: it holds the largest number of its dtype as a
@@ -64,6 +64,7 @@ FAMILY = Family(
     ),
     fix=f"Let the converter leave infinities as they are, and compare.\n\n{SETTING}",
     cases=(infinite_constant,),
+    difference_rule=_in_difference,
     repair_step="keep-infinities",
     of_variables=False,
     answers_wrongly=True,

@@ -18,7 +18,7 @@ OF_ONE = "LiteRT's kernel computes no transform of length 1"
 """Why an RFFT2D parts from the model, as ``locate`` has it."""
 
 
-def of_difference(reading: Reading, first: Mapping[str, Any]) -> Finding | None:
+def _in_difference(reading: Reading, first: Mapping[str, Any]) -> Finding | None:
     """Say that a transform of length 1 is why a file parts from its model; ``None`` if not."""
     if OF_ONE not in first.get("why", ""):
         return None
@@ -46,6 +46,7 @@ FAMILY = Family(
         "real = tf.matmul(x, tf.constant(np.cos(2 * np.pi * turns), tf.float32))\n"
         "imaginary = tf.matmul(x, tf.constant(-np.sin(2 * np.pi * turns), tf.float32))"
     ),
+    difference_rule=_in_difference,
     log_patterns=(Pattern("fft-length", "IsPowerOfTwo(fft_length"),),
     log_meanings={
         "fft-length": Meaning(

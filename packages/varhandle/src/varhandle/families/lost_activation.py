@@ -83,7 +83,7 @@ def finding(reading: Reading, activations: Sequence[str], variables: Sequence[st
     return FAMILY.finding("error", tuple(variables), message, fix)
 
 
-def of_difference(reading: Reading, first: Mapping[str, Any]) -> Finding | None:
+def _in_difference(reading: Reading, first: Mapping[str, Any]) -> Finding | None:
     """Say the same of a model whose file parts from it at such a product; ``None`` if it does not.
 
     ``first`` is the op that parts, as ``locate`` has it: its values are the model's before the
@@ -138,6 +138,7 @@ FAMILY = Family(
     ),
     cases=(relu_of_product,),
     graph_rules={"saved_model": _in_graph, "graph_def": _in_graph},
+    difference_rule=_in_difference,
     repair_step="keep-activations",
     answers_wrongly=True,
 )
