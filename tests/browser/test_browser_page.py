@@ -1,5 +1,6 @@
 """The page that reads logs and models in the browser, in Chromium, as ``make page`` builds it."""
 
+import contextlib
 import functools
 import json
 import re
@@ -59,9 +60,9 @@ def page_address(page_folder):
     server.server_close()
 
 
-@pytest.fixture
-def fresh(chromium, page_address):
-    """A visitor who has never been here; what went wrong, and what was asked for, is noted."""
+@contextlib.contextmanager
+def visitor(chromium, page_address):
+    """A window in which what goes wrong, and what is asked for, is noted."""
     context = chromium.new_context(viewport={"width": 1280, "height": 800})
     page = context.new_page()
     page.asked, page.errors = [], []
@@ -71,21 +72,21 @@ def fresh(chromium, page_address):
     page.address = page_address
     yield page
     context.close()
+
+
+@pytest.fixture
+def fresh(chromium, page_address):
+    """A visitor who has never been here."""
+    with visitor(chromium, page_address) as page:
+        yield page
 
 
 @pytest.fixture(scope="session")
 def _window(chromium, page_address):
     """One window for the tests that do not ask for a first visit: Python starts once."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 800})
-    page = context.new_page()
-    page.asked, page.errors = [], []
-    context.on("request", lambda request: page.asked.append(request.url))
-    context.on("console", lambda said: said.type == "error" and page.errors.append(said.text))
-    context.on("weberror", lambda found: page.errors.append(str(found.error)))
-    page.address = page_address
-    opened(page)
-    yield page
-    context.close()
+    with visitor(chromium, page_address) as page:
+        opened(page)
+        yield page
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from varhandle.formats.trust import check_trust
 from varhandle.graph import Graph, ModelFileError, Signature, Variable
 from varhandle.progress_bar import busy
 from varhandle.sandbox import OpError, Record, run_isolated
-from varhandle.tflite.file_mark import check_mark
+from varhandle.tflite.file_identifier import check_identifier
 
 
 @dataclass(frozen=True, repr=False)
@@ -89,7 +89,7 @@ def inspect_conversion(content: bytes) -> Converted:
     if not isinstance(content, (bytes, bytearray, memoryview)):
         what = type(content).__name__
         raise ModelFileError(f"<{what}>", "the bytes of a .tflite file are wanted")
-    check_mark(content)  # read_graph would take other bytes for a GraphDef
+    check_identifier(content)  # read_graph would take other bytes for a GraphDef
     graph = read_graph(content)
     custom = {node.op for node in graph.nodes if node.attributes.get("custom")}
     flex = {op for op in custom if op.startswith("Flex")}

@@ -20,7 +20,7 @@ from varhandle.errors import VarhandleError
 from varhandle.formats.regular_file import read_regular
 from varhandle.graph import ModelFileError, shape_fits
 from varhandle.sandbox import Record, run_isolated
-from varhandle.tflite.file_mark import check_mark
+from varhandle.tflite.file_identifier import check_identifier
 
 Array = npt.NDArray[Any]
 Model = bytes | bytearray | memoryview | str | os.PathLike[str]
@@ -100,7 +100,7 @@ class Session(RichTable):
             RuntimeError: The interpreter refuses the file; the message is its own.
         """
         content, source = model_bytes(model)
-        check_mark(content, source)
+        check_identifier(content, source)
         self._strict = strict
         self.interpreter = shared or _open(content, source, delegates, keep_tensors, threads)
         self.signature = _chosen(list(self.interpreter.get_signature_list()), signature)

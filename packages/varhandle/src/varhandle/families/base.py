@@ -133,7 +133,7 @@ class Reading:
     signature: str | None
     content: bytes | None = None
 
-    def here(self, accesses: Iterable[Access]) -> tuple[Access, ...]:
+    def reachable(self, accesses: Iterable[Access]) -> tuple[Access, ...]:
         """Return the accesses that the signature in question can reach."""
         return tuple(
             access
@@ -146,7 +146,7 @@ class Reading:
     @cached_property
     def state(self) -> tuple[Variable, ...]:
         """The variables that the signature in question assigns."""
-        return tuple(v for v in self.graph.variables if self.here(v.assigns))
+        return tuple(v for v in self.graph.variables if self.reachable(v.assigns))
 
     @cached_property
     def kept_state(self) -> tuple[Variable, ...]:
@@ -160,7 +160,7 @@ class Reading:
             v
             for v in self.graph.variables
             if v.initialized
-            and self.here((*v.reads, *v.assigns))
+            and self.reachable((*v.reads, *v.assigns))
             and any(access.op in VARIABLE_OPS for access in (*v.reads, *v.assigns))
         )
 
@@ -239,7 +239,7 @@ def named(names: Sequence[str]) -> str:
 def advised_cure(reading: Reading, variables: Sequence[Variable]) -> str:
     """Advise the tool, where it can carry the variables and write every update anew."""
     dtypes = [dtype_of(variable.dtype) for variable in variables]
-    ops = {access.op for v in reading.graph.variables for access in reading.here(v.assigns)}
+    ops = {access.op for v in reading.graph.variables for access in reading.reachable(v.assigns)}
     if all(_is_rewritten(op, dtype) for op in ops for dtype in dtypes):
         return f"\n{code.cure_comment(reading.graph.source, reading.signature)}"
     return ""
@@ -306,10 +306,12 @@ class Family:
         ``trouble`` returns the accesses of a variable that make the trouble, if any.
         """
         hits = [(v, trouble(v)) for v in reading.graph.variables]
-        mine = [variable for variable, accesses in hits if reading.here(accesses)]
+        mine = [variable for variable, accesses in hits if reading.reachable(accesses)]
         if mine:
             yield self.finding("error", variable_names(mine), message(mine), fix(mine))
-        theirs = [(v, accesses) for v, accesses in hits if accesses and not reading.here(accesses)]
+        theirs = [
+            (v, accesses) for v, accesses in hits if accesses and not reading.reachable(accesses)
+        ]
         if theirs and reading.signature is not None:
             others = {name for _, accesses in theirs for a in accesses for name in a.signatures}
             variables = [variable for variable, _ in theirs]

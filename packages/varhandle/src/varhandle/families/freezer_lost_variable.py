@@ -52,8 +52,8 @@ def _in_saved_model(reading: Reading) -> Iterator[Finding]:
     names = variable_names(
         variable
         for variable in reading.graph.variables
-        if any(a.function in branches for a in reading.here(variable.reads))
-        and not reading.here(variable.assigns)
+        if any(a.function in branches for a in reading.reachable(variable.reads))
+        and not reading.reachable(variable.assigns)
     )
     if names and reading.signature is not None:
         message = (

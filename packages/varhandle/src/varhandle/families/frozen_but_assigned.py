@@ -73,7 +73,7 @@ def _training_mode(reading: Reading) -> Iterator[Finding]:
 
 def _averages_a_batch(reading: Reading, variable: Variable) -> bool:
     """Tell whether a variable is assigned an average of what it held and a batch's statistics."""
-    for access in reading.here(variable.assigns):
+    for access in reading.reachable(variable.assigns):
         statistics = _batch_statistics(reading, access.function)
         assign = reading.nodes[access.function, access.node][2]
         before = partial(_behind, reading, access.function, _ELEMENTWISE)
@@ -125,7 +125,7 @@ model.export("inference")"""
 def _is_masked(reading: Reading, variable: Variable) -> bool:
     """Tell whether a variable is assigned the product of itself and of one that only is read."""
     masks = [v for v in reading.graph.variables if v.shape == variable.shape]
-    for access in reading.here(variable.assigns):
+    for access in reading.reachable(variable.assigns):
         passes = partial(_behind, reading, access.function, _PASSES_ON)
         assign = reading.nodes[access.function, access.node][2]
         for name in closure(assign.sources[1:], passes):
@@ -134,7 +134,7 @@ def _is_masked(reading: Reading, variable: Variable) -> bool:
                 continue
             factors = closure(product.sources, passes)
             read = [v for v in masks if any(a.node in factors for a in v.reads)]
-            if variable in read and any(not reading.here(v.assigns) for v in read):
+            if variable in read and any(not reading.reachable(v.assigns) for v in read):
                 return True
     return False
 

@@ -12,7 +12,7 @@ from varhandle.graph import Graph, ModelFileError, Signature
 if TYPE_CHECKING:
     from varhandle.formats.constants import Constant, Constants
 
-MARK = b"TFL3"
+FILE_IDENTIFIER = b"TFL3"
 
 
 class TFLite(ModelFormat):
@@ -24,7 +24,7 @@ class TFLite(ModelFormat):
     is_converted = True
 
     def recognizes(self, head: bytes, path: Path | None = None) -> bool:
-        return head[4:8] == MARK
+        return head[4:8] == FILE_IDENTIFIER
 
     def read(self, path: Path) -> Graph:
         from varhandle.formats.tflite_reader import read_tflite

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ai_edge_litert import schema_py_generated as schema
 
 from varhandle.display import Rich, join_all, panel_html, table_html, table_text
-from varhandle.tflite.attached_files import with_attached_files
+from varhandle.tflite.associated_files import with_associated_files
 from varhandle.tflite.flatbuffer import (
     callees,
     compact,
@@ -189,7 +189,7 @@ def lift_state(model: bytes, initial_values: Mapping[str, npt.ArrayLike] | None 
     lift = _Lift(unpack(content))
     if lift.has_variables:
         lifted = lift.run(dict(initial_values or {}))
-        return replace(lifted, content=with_attached_files(lifted.content, content))
+        return replace(lifted, content=with_associated_files(lifted.content, content))
     _check_names(initial_values or {}, [])
     unchanged: dict[str, tuple[str, ...]] = dict.fromkeys(sorted(lift.does), ())
     note = " ".join(filter(None, ["The file is returned unchanged.", lift.note]))

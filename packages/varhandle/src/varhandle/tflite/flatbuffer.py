@@ -17,10 +17,10 @@ import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 
 from varhandle.formats import read_graph
-from varhandle.formats.tflite import MARK
+from varhandle.formats.tflite import FILE_IDENTIFIER
 from varhandle.formats.tflite_vectors import vector
 from varhandle.graph import ModelFileError
-from varhandle.tflite.file_mark import check_mark
+from varhandle.tflite.file_identifier import check_identifier
 
 _ALIGNMENT = 16  # bytes; what schema.fbs demands of a buffer's data, and Python's writer forgets
 _LARGEST = 2**31 - 1  # bytes; what a flatbuffer can hold (its offsets are of 32 bits)
@@ -48,7 +48,7 @@ def unpack(data: bytes | memoryview, source: str = "<bytes>") -> schema.ModelT:
     Buffers and custom options that lie behind the flatbuffer are brought into their place. A
     damaged file raises ``ModelFileError``, which calls it ``source``.
     """
-    check_mark(data, source)
+    check_identifier(data, source)
     read_graph(data)  # it counts every item against the file's size, which the schema does not
     try:
         model = _objects(data)
@@ -72,7 +72,7 @@ def pack(model: schema.ModelT) -> bytes:
     written = copy.copy(model)
     written.buffers = [_AlignedBuffer(buffer.data) for buffer in model.buffers]
     builder = flatbuffers.Builder(1024)
-    builder.Finish(written.Pack(builder), file_identifier=MARK)
+    builder.Finish(written.Pack(builder), file_identifier=FILE_IDENTIFIER)
     return bytes(builder.Output())
 
 

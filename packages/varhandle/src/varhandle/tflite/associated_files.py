@@ -1,4 +1,4 @@
-"""The files behind a .tflite file: labels and descriptions, in a zip archive that is appended."""
+"""The associated files of a .tflite file: labels and the like, in a zip archive after its end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import zlib
 _MOST_BYTES = 64 * 2**20
 
 
-def with_attached_files(content: bytes, original: bytes) -> bytes:
+def with_associated_files(content: bytes, original: bytes) -> bytes:
     """Return a file with what is attached to the one that it was made of.
 
     What cannot be read, or is far larger than labels are, is left out.

@@ -4,7 +4,7 @@ from varhandle.formats import TFLITE
 from varhandle.graph import ModelFileError
 
 
-def check_mark(data: bytes | bytearray | memoryview, source: str = "<bytes>") -> None:
+def check_identifier(data: bytes | bytearray | memoryview, source: str = "<bytes>") -> None:
     """Raise ``ModelFileError`` for bytes that are no .tflite file."""
     if not data:
         raise ModelFileError(source, "the file is empty")
