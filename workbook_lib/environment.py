@@ -85,7 +85,7 @@ class Environment:
             from varhandle.display import panel_html, table_html
         except ImportError:
             return f"<pre>{html.escape(self.text())}</pre>"
-        table = table_html(_HEADERS, self._rows(), "This machine")
+        table = table_html(_HEADERS, self._rows(), "Python, packages, memory, disk and files")
         tone = "right" if self.ready else "raised"
         return panel_html(tone, f"This machine is {self._headline()}", table)
 

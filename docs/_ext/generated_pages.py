@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 _LINK = re.compile(r'href="([\w-]+)\.ipynb(?:#[^"]*)?"')  # in an output: MyST looks at prose only
 _DRILLS = re.compile(r'<a href="\.\./drills/[^"]*">([^<]*)</a>')  # they are no page
+_CALLS = re.compile(
+    r", or call <code>lesson\.\w+\([^<]*</code> in a new cell"
+)  # a page has no cells
 _SCROLLS = re.compile(r'<(?:div|section) style="[^"]*overflow-x: auto[^"]*"')  # for the keyboard
 _EMPTY_HEADER = re.compile(r"<th[^>]*></th>")  # it says nothing to a screen reader
 
@@ -142,6 +145,7 @@ def _fold(cell: dict[str, Any], answers: bool) -> None:
         if "text/html" in data:
             markup = _LINK.sub(r'href="\1.html"', "".join(data["text/html"]))
             markup = _DRILLS.sub(r"\1", markup)
+            markup = _CALLS.sub("", markup)
             markup = _SCROLLS.sub(r'\g<0> tabindex="0"', markup)
             data["text/html"] = _EMPTY_HEADER.sub("<td></td>", markup)
         if any(form.startswith("image/") for form in data):

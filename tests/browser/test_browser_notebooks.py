@@ -50,6 +50,11 @@ KERNEL_SAYS = """() => window.jupyterapp.shell.currentWidget.sessionContext.sess
 _LONG_LINES = """() => [...document.querySelectorAll('.jp-CodeCell .cm-scroller')]
     .filter(code => code.scrollWidth > code.clientWidth + 1)
     .map(code => code.innerText)"""
+# Where a control is, its style sheet is.
+_BROKEN_WORDS = """() => !document.querySelector('.workbook-controls') ? [] :
+    [...document.querySelectorAll('.jp-OutputArea-output.jp-RenderedText pre')]
+    .filter(text => getComputedStyle(text).wordBreak === 'break-all')
+    .map(text => text.innerText)"""
 _CRAMPED_HEADS = """() => [...document.querySelectorAll('.jp-OutputArea thead th')]
     .filter(head => {
         const words = document.createRange();
@@ -85,6 +90,7 @@ def test_run_all_ends_without_an_error_and_draws_everything(visit, pictures, pat
         assert unexpected.count() == 0, unexpected.first.inner_text()
     widgets = assert_everything_is_drawn(page, path)
     assert page.evaluate(_LONG_LINES) == [], "code that has to be scrolled sideways"
+    assert page.evaluate(_BROKEN_WORDS) == [], "text that is broken within words"
     assert page.evaluate(_CRAMPED_HEADS) == [], "heads of columns that run into each other"
 
     light = faults(page)

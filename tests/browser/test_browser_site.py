@@ -100,6 +100,24 @@ def test_in_the_dark_all_is_readable_and_nothing_is_wider_than_a_phone(reader, s
             assert reader.evaluate("document.documentElement.scrollWidth") <= width, path.name
 
 
+_TIGHT = """() => [...document.querySelectorAll('div.cell_output table :is(th, td)')]
+    .filter(cell => cell.innerText && parseFloat(getComputedStyle(cell).paddingRight) < 4)
+    .map(cell => cell.innerText)"""
+# What a page hides beyond its edge: on paper nobody scrolls.
+_CUT_OFF = """() => [...document.querySelectorAll('article pre, article .output.text_html')]
+    .filter(text => text.scrollWidth > text.clientWidth + 1)
+    .map(text => text.innerText.slice(0, 80))"""
+
+
+def test_cells_of_a_table_are_apart_and_on_paper_no_line_is_cut_off(reader, site):
+    reader.set_viewport_size({"width": 794, "height": 1123})  # A4
+    reader.emulate_media(media="print")
+    for path in pages(site):
+        reader.goto(path.as_uri())
+        assert reader.evaluate(_TIGHT) == [], path.name
+        assert reader.evaluate(_CUT_OFF) == [], path.name
+
+
 def test_a_gray_text_and_a_missing_alt_are_seen(reader, site):
     """What the test above would say: axe-core is awake, and so is what judges in its place."""
     reader.goto((site.folder / "lessons" / "14_what_a_handle_is.html").as_uri())

@@ -12,6 +12,7 @@ from workbook_lib import lesson
 from workbook_lib.editions.slides import LINES, slide_notebook, write
 from workbook_lib.lesson.content import prediction_question, quiz_questions
 from workbook_lib.runs import all_notebooks
+from workbook_lib.show.tracebacks import red_error
 
 every = pytest.mark.parametrize("path", all_notebooks(), ids=lambda path: path.stem)
 
@@ -103,6 +104,26 @@ def test_of_a_text_of_many_slides_both_ends_are_shown():
     *_, (_, cell) = deck_of(nbformat.v4.new_code_cell("print(message)", outputs=[printed]))
     shown = cell.outputs[0].text.splitlines()
     assert (shown[0], shown[-1], len(shown)) == ("line 0", "line 99", LINES)
+
+
+def test_a_traceback_fits_on_its_slide_and_keeps_both_ends():
+    message = [f"<unknown>:0: note: line {number} {'x' * 200}" for number in range(60)]
+    frames = "".join(f'  File "lib.py", line {n}, in f\n    g()\n' for n in range(9))
+    text = f'Traceback:\n  File "cell", line 1, in <module>\n    f()\n{frames}'
+    shown = red_error(text + "\n".join(message))
+    output = nbformat.v4.new_output(
+        "execute_result", {"text/plain": shown.text(), "text/html": shown.html()}
+    )
+    setup = {"tags": ["setup"]}
+    [(_, cell)] = deck_of(nbformat.v4.new_code_cell("run()", outputs=[output], metadata=setup))
+    markup = cell.outputs[0].data["text/html"]
+    folded = re.sub(r"<details>.*?</details>", "", markup, flags=re.DOTALL)
+    lines = re.sub(r"<[^>]+>", "", folded).splitlines()
+    assert len(lines) <= LINES
+    assert max(map(len, map(html.unescape, lines[5:]))) < 100  # below the first of the message
+    for end in ("line 0 ", "line 59 "):
+        assert any(end in line for line in lines)
+    assert "9 more frames" in markup
 
 
 def test_a_quiz_is_a_slide_and_its_answers_are_the_speakers():

@@ -204,7 +204,7 @@ def freeze_chooser(function: ConcreteFunction) -> Any:
         answer.value = live_region(markup)
 
     boxes = []
-    for name in sorted(set(captured_variables(function).values())):
+    for name in dict.fromkeys(captured_variables(function).values()):
         box = Checkbox(value=name in read, description=f"freeze {name}", indent=False)
         box.observe(freeze_chosen, names="value")
         boxes.append(box)

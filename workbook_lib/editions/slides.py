@@ -23,6 +23,7 @@ from varhandle.display import panel_html
 from workbook_lib.lesson.content import prediction_question, quiz_questions
 from workbook_lib.lesson.observations import observed_line, question_lines
 from workbook_lib.lesson.quizzes import Quiz
+from workbook_lib.show.tracebacks import TRACEBACK, red_error
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -33,6 +34,7 @@ LINES = 19
 _ACROSS = 95  # characters of a line of text
 _CODE = 0.8  # how tall a line of code, or of what it prints, is beside one of text
 _TALL = 12  # lines that a picture or a table is taken for
+_OF_A_MESSAGE = 14  # lines of a traceback's message
 _ANSWER = 0.5  # what was observed is one line, which goes on a slide that is full as well
 _TEMPLATES = Path(__file__).with_name("templates")
 _REVEAL = "reveal.js"
@@ -140,7 +142,7 @@ def _code(cell: NotebookNode) -> Iterator[tuple[NotebookNode, str]]:
         return
     if "setup" in cell.metadata.get("tags", ()):
         if cell.outputs:
-            yield _only_output(cell), ""
+            yield _only_output(_with(cell, outputs=[_shortened(one) for one in cell.outputs])), ""
         return
     if _lines(cell) <= LINES:
         yield cell, ""
@@ -153,7 +155,11 @@ def _code(cell: NotebookNode) -> Iterator[tuple[NotebookNode, str]]:
 
 
 def _shortened(output: Any) -> Any:
-    """Show the two ends of a printed text that would fill several slides."""
+    """Show the two ends of a printed text, or of a traceback, that would fill several slides."""
+    if TRACEBACK in output.get("data", {}).get("text/html", ""):
+        whole = red_error(output.data["text/plain"])
+        output.data["text/html"] = whole.excerpt(_OF_A_MESSAGE, _ACROSS).html()
+        return output
     lines = [line[:_ACROSS] for line in output.get("text", "").splitlines()]
     if len(lines) > 2 * LINES:
         output["text"] = "\n".join([*lines[: LINES // 2], "…", *lines[-(LINES // 2) :]])

@@ -17,6 +17,7 @@ _BOX = (
 )
 # Its letters keep the color of the page, which can be read in a light and in a dark theme.
 _MARKED = "background: rgba(229, 57, 53, 0.18)"
+TRACEBACK = 'aria-label="the traceback"'
 _FRAME = re.compile(r'  File ".*\n(?:    .*\n)?')
 _FAULT = re.compile(r"^(\w[\w.]*(?:Error|Exception)\b|.*' op is neither ).*", re.MULTILINE)
 
@@ -34,9 +35,7 @@ class RedError(Rich):
         return self.traceback
 
     def html(self) -> str:
-        frames = list(_FRAME.finditer(self.traceback))
-        inner = list(dropwhile(lambda frame: '"cell"' in frame[0], frames))
-        start, end = (inner[0].start(), inner[-1].end()) if inner else (0, 0)
+        inner, start, end = self._inner_frames()
         folded = (
             f"<details><summary>{len(inner)} more frames, inside the libraries</summary>"
             f"{html.escape(self.traceback[start:end], quote=False)}</details>"
@@ -46,10 +45,22 @@ class RedError(Rich):
             + (folded if inner else "")
             + _FAULT.sub(_marked, html.escape(self.traceback[end:], quote=False))
         )
-        return (
-            f'<pre tabindex="0" role="region" aria-label="the traceback" style="{_BOX}">'
-            f"{markup}</pre>"
-        )
+        return f'<pre tabindex="0" role="region" {TRACEBACK} style="{_BOX}">{markup}</pre>'
+
+    def excerpt(self, lines: int, across: int) -> RedError:
+        """Keep the two ends of a message of more lines; below the first, lines are cut off."""
+        _, _, end = self._inner_frames()
+        first, *others = self.traceback[end:].splitlines() or [""]
+        message = [first, *(line[:across] for line in others)]
+        if len(message) > lines:
+            message = [*message[: lines // 2], "…", *message[-(lines // 2) :]]
+        return RedError(self.traceback[:end] + "\n".join(message))
+
+    def _inner_frames(self) -> tuple[list[re.Match[str]], int, int]:
+        """Return the frames inside the libraries, and where they begin and end."""
+        frames = list(_FRAME.finditer(self.traceback))
+        inner = list(dropwhile(lambda frame: '"cell"' in frame[0], frames))
+        return inner, *((inner[0].start(), inner[-1].end()) if inner else (0, 0))
 
 
 def _marked(line: re.Match[str]) -> str:
