@@ -407,6 +407,24 @@ def test_whole_numbers_that_the_model_alone_refuses_give_way_to_smaller_ones(tf,
     assert "refuses" not in first_line(made)
 
 
+def test_sizes_that_the_model_alone_refuses_give_way_to_others(tf, tmp_path):
+    """A convolution over time that sees 129 steps: the file takes fewer, and answers something."""
+    import keras
+
+    sees = {"kernel_size": 9, "dilation_rate": 8}
+    layers = [keras.Input((None, 5)), *(keras.layers.Conv1D(8, **sees) for _ in range(2))]
+    model = keras.Sequential([*layers, keras.layers.GlobalMaxPooling1D(), keras.layers.Dense(2)])
+    with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match=r"Conv1D.call"):
+        model(np.zeros([1, 64, 5], "float32"))
+    model.save(tmp_path / "m.keras")
+    made = cure(tmp_path / "m.keras")
+    assert made.proved
+    (call, *_), (wanted, *_) = made.called, made.expected
+    (x,), (answer,) = call.values(), wanted.values()
+    assert x.shape[1] > 129
+    np.testing.assert_allclose(answer, model(x), rtol=1e-4, atol=1e-5)
+
+
 # What is computed of x and y, and a y that it takes and one that it refuses.
 REFUSING = {
     "FLOOR_MOD": (lambda tf, x, y: x % y, [2, 4], [1, 0]),

@@ -75,6 +75,7 @@ def test_a_generator_without_end_is_read_once_and_its_calls_again_and_again():
         ([], "there is no call in it"),
         (7, "calls are wanted, and not int"),
         ([{"y": [[1, 2]]}], "takes x, and not y"),
+        ([(np.zeros([1, 2]), 7)], "the inputs: a call is one array for x, .* and not 2 values"),
         ([np.zeros([2, 3])], r"shape \[-1, 2\], and not \[2, 3\]"),
         ("nothing.npz", "no such file or folder; inputs are an .npz or .npy file, a folder"),
     ],
@@ -99,6 +100,22 @@ def test_real_values_for_quantized_inputs_stay_real_and_their_integers_stay_inte
         load_calls(np.zeros([1, 2]), small)
 
 
+@pytest.mark.parametrize("content", [b"x,y\n1,2\n", b"", b"\x80\x04K\x03."])
+def test_a_file_of_another_kind_is_told_what_inputs_are(tmp_path, content):
+    """NumPy takes whatever it does not know for a pickle, and advises to load that."""
+    (tmp_path / "calls.csv").write_bytes(content)
+    with pytest.raises(CallsError, match=r"no \.npz or \.npy file; inputs are") as refused:
+        load_calls(tmp_path / "calls.csv", ROW)
+    assert "pickle" not in str(refused.value)
+
+
+def test_values_that_are_no_numbers_are_said_with_what_the_calls_rest_on():
+    assert given_calls(np.ones([3, 2]), ROW).basis == "3 calls of yours"
+    for odd in (np.nan, -np.inf):
+        given = given_calls(np.array([[1.0, 2.0], [1.0, odd]]), ROW)
+        assert given.basis == "2 calls of yours, with NaN or infinity"
+
+
 # Functions.
 
 FUNCTIONS = """
@@ -116,6 +133,16 @@ def rows():
 def faulty():
     yield {"x": np.zeros([1, 2])}
     raise LookupError("the data set\\nis not there")
+
+def labeled():
+    for label in range(3):
+        yield np.zeros([1, 2]), np.array([label, label, label])
+
+def silent():
+    pass
+
+def word():
+    return "calls.npz"
 
 nothing = 3
 """
@@ -140,6 +167,9 @@ def test_a_function_is_run_in_a_child(functions):
     ("name", "fault"),
     [
         ("own_calls.py:faulty", "own_calls.py:faulty raised LookupError: the data set$"),
+        ("own_calls.py:labeled", "labeled: a call is one array for x, .*: leave out .* a label$"),
+        ("own_calls.py:silent", "silent: calls are wanted, and not NoneType; inputs are"),
+        ("own_calls.py:word", "word: calls are wanted, and not str; inputs are"),
         ("own_calls.py:missing", "there is no function missing in it"),
         ("own_calls.py:nothing", "there is no function nothing in it"),
         ("other.py:rows", "other.py:rows: there is no such file"),
@@ -250,6 +280,19 @@ def test_a_photograph_is_turned_and_made_smaller(tmp_path):
     (call,) = load_calls(tmp_path, signature(("image", "uint8", (None, 600, None, 3))))
     assert call["image"].shape == (1, 600, 512, 3)
     assert call["image"][0, 300, [100, 400]].tolist() == [[0, 0, 255], [255, 0, 0]]
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA", "P", "CMYK", "1", "I;16"])
+def test_a_gray_of_any_mode_is_that_gray(tmp_path, mode):
+    image = pytest.importorskip("PIL.Image")
+    if mode == "I;16":  # as scanners and microscopes write it
+        image.fromarray(np.full([8, 6], 100 * 257, "uint16")).save(tmp_path / "a.tiff")
+    else:
+        shown = image.new("L", (6, 8), 255 if mode == "1" else 100)
+        shown.convert(mode).save(tmp_path / "a.tiff")
+    (call,) = load_calls(tmp_path, IMAGE)
+    wanted = 255 if mode == "1" else 100
+    np.testing.assert_allclose(call["image"], wanted / 255, atol=0.01)
 
 
 def test_of_many_images_some_are_taken_and_counted(tmp_path):

@@ -234,7 +234,7 @@ def test_what_the_interpreter_refuses_is_no_matter_of_chance(tf, tmp_path, monke
 
     refused = Parity((Run("default delegates", 0, 5, "no such kernel"),))
     monkeypatch.setattr(proof, "compare", lambda *_, **__: refused)
-    monkeypatch.setattr(proof, "answered", lambda one, *_, **__: one)
+    monkeypatch.setattr(proof, "with_answers", lambda one, *_, **__: one)
     found = diagnose(save_tf1(tf, tmp_path, beside))
     assert (found.verdict, found.doubt) == ("blocked", "")
 

@@ -6,9 +6,8 @@ made up: in the ranges that the model shows (``input_facts``), and in sizes with
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -70,8 +69,23 @@ class ExampleCalls:
     calls: list[Call] = field(repr=False)  # each: input name to array
     origin: Origin
     basis: str  # the same for people, such as "20 calls of yours"
-    # Of made-up ones, the same with smaller numbers: the model may refuse what the file takes.
-    smaller: list[list[Call]] = field(default_factory=list, repr=False)
+    # Made-up ones to make in their place, where the model refuses what the file takes: with
+    # smaller numbers, then in other sizes.
+    others: Sequence[Sequence[Call]] = field(default=(), repr=False)
+
+
+class Lazily(Sequence[Any]):
+    """A sequence whose items are made when they are asked for, and not kept."""
+
+    def __init__(self, count: int, make: Callable[[int], Any]) -> None:
+        self._count = count
+        self._make = make
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, number: Any) -> Any:
+        return self._make(range(self._count)[number])
 
 
 def example_calls(
@@ -111,7 +125,9 @@ def example_calls(
     real = [replace(s, dtype="float32") if s.name in quantized else s for s in signature.inputs]
     made = _MadeUp(real, facts)
     size, largest = _that_runs(made, content, signature.name)
-    others = [n for one, n in made.attempts if one == size and n < largest] if content else []
+    others = [one for one in made.attempts if one[0] == size and one[1] < largest]
+    others += [one for one in made.attempts if one[0] > size and one[1] == largest]
+    others = [one for one in others if made.fits(one[0])] if content else []
     known = [f"{printable(name)} {fact}" for name, fact in made.facts.items()]
     basis = f"made-up calls: {'; '.join(known)}" if known else "made-up calls"
     complete = bool(real) and all(spec.name in made.facts for spec in real)
@@ -119,7 +135,7 @@ def example_calls(
         made.calls(count, size, largest),
         "graph" if complete else "made up",
         basis,
-        [made.calls(count, size, other) for other in others],
+        Lazily(len(others), lambda number: made.calls(count, *others[number])),
     )
 
 
@@ -153,6 +169,11 @@ class _MadeUp:
         )
         largest = _WHOLE_NUMBERS if unknown else _WHOLE_NUMBERS[:1]
         return [(size, number) for size in sizes for number in largest]
+
+    def fits(self, size: int) -> bool:
+        """Tell whether a call with the sizes of one attempt is small enough to be tried."""
+        values = sum(math.prod(closed_shape(spec, size)) for spec in self._specs)
+        return values <= MOST_VALUES // 16
 
     def calls(self, count: int, size: int = 0, largest: int = 1) -> list[Call]:
         """Make calls up, with the sizes of one attempt for what is open."""
@@ -300,10 +321,8 @@ def _that_runs(made: _MadeUp, content: bytes | None, signature: str) -> tuple[in
         return attempts[0]
     fitting = []
     for one in attempts:
-        with contextlib.suppress(CallsError):  # too large, in this size
-            call = made.calls(1, *one)[0]
-            if sum(array.size for array in call.values()) <= MOST_VALUES // 16:
-                fitting.append((one, call))
+        if made.fits(one[0]):
+            fitting.append((one, made.calls(1, *one)[0]))
     record = run_isolated(
         _first_running, content, signature, [c for _, c in fitting], timeout=60, tensorflow=False
     )

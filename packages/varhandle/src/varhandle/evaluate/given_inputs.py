@@ -105,7 +105,9 @@ def given_calls(
 
 
 def _counted(calls: list[dict[str, Array]]) -> GivenCalls:
-    return GivenCalls(calls, f"{counted(len(calls), 'call')} of yours")
+    arrays = (array for call in calls for array in call.values() if array.dtype.kind in "fc")
+    odd = "" if all(np.isfinite(array).all() for array in arrays) else ", with NaN or infinity"
+    return GivenCalls(calls, f"{counted(len(calls), 'call')} of yours{odd}")
 
 
 def rereadable_inputs(inputs: Inputs | None) -> Inputs | None:
@@ -144,9 +146,8 @@ class _Fit:
         if not isinstance(found, Sequence) or isinstance(found, (str, bytes)):
             try:
                 found = _first(found)
-            except TypeError:
-                kind = type(found).__name__
-                raise CallsError(f"{source}: calls are wanted, and not {kind}; {_KINDS}") from None
+            except CallsError as error:
+                raise CallsError(f"{source}: {error}") from None
         if not found:
             raise CallsError(f"{source}: there is no call in it")
         return [self._of_call(call, source) for call in found]
@@ -174,7 +175,15 @@ class _Fit:
         return {name: self._one(call[name], spec, source) for name, spec in self.specs.items()}
 
     def _one(self, value: Any, spec: TensorSpec, source: str) -> Array:
-        array = np.asarray(value)
+        try:
+            array = np.asarray(value)
+        except ValueError:
+            fault = (
+                f"a call is one array for {printable(spec.name)}, or a dictionary by input name, "
+                f"and not {len(value)} values of different shapes: leave out what is no input, as "
+                "a label"
+            )
+            raise CallsError(f"{source}: {fault}") from None
         if not _fits(array.shape, spec) and _fits((1, *array.shape), spec):
             array = array[np.newaxis]
         if not _fits(array.shape, spec):
@@ -234,18 +243,28 @@ def _misfit(shape: Sequence[int], spec: TensorSpec, source: str) -> CallsError:
 
 def _first(found: Any) -> Any:
     """Return what a function gave, and of a generator the first calls."""
-    if isinstance(found, (Mapping, Sequence)) or hasattr(found, "shape"):
+    if hasattr(found, "shape") or isinstance(found, (Mapping, list, tuple)):
         return found
-    return list(islice(found, MOST_CALLS))
+    try:
+        calls = None if isinstance(found, (str, bytes)) else iter(found)
+    except TypeError:
+        calls = None
+    if calls is None:
+        raise CallsError(f"calls are wanted, and not {type(found).__name__}; {_KINDS}")
+    return list(islice(calls, MOST_CALLS))
 
 
 def _read(path: Path) -> Any:
     try:
         with BufferedReader(open_regular(path)) as file:
+            if not file.peek(1).startswith((b"\x93NUMPY", b"PK")):
+                raise CallsError(f"{path}: no .npz or .npy file; {_KINDS}")
             found = np.load(file, allow_pickle=False)
             if not hasattr(found, "files"):
                 return found
             return {name: found[name] for name in found.files}
+    except CallsError:
+        raise
     except (OSError, ValueError, EOFError, KeyError, MemoryError) as error:
         line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CallsError(f"{path}: not an .npz or .npy file that can be read ({line})") from error
@@ -371,6 +390,8 @@ def _decoded(files: list[str], layout: _Layout) -> list[Array]:
         try:
             with Image.open(name) as opened:
                 turned = ImageOps.exif_transpose(opened)
+                if turned.mode.startswith("I;16"):  # which Pillow cuts off at 255
+                    turned = Image.fromarray((np.asarray(turned) >> 8).astype("uint8"))
                 image = turned.convert({0: "L", 1: "L", 3: "RGB", 4: "RGBA"}[layout.channels])
         except Exception as error:  # whatever a decoder raises on a damaged file
             raise CallsError(f"{Path(name).name} cannot be read: {error}") from error

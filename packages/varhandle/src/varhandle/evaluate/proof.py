@@ -11,7 +11,7 @@ from __future__ import annotations
 import html
 import itertools
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -21,7 +21,7 @@ import numpy as np
 
 from varhandle.conversion.converter import Conversion, convert
 from varhandle.display import Rich, counted, join_names, panel_html, printable
-from varhandle.evaluate.example_inputs import CallsError, Origin, example_calls
+from varhandle.evaluate.example_inputs import CallsError, Lazily, Origin, example_calls
 from varhandle.evaluate.parity import (
     DELEGATES,
     PLAIN,
@@ -86,7 +86,7 @@ class ReferenceCalls:
     basis: str  # what the inputs rest on, for people
     answers: Sequence[Answer] = ()  # none where the model could not be asked
     refusal: str = ""  # why it did not answer the next call
-    smaller: Sequence[Sequence[Call]] = ()  # calls to make in their place, if it refuses the first
+    others: Sequence[Sequence[Call]] = ()  # calls to make in their place, if it refuses the first
 
     @property
     def signature(self) -> Signature:
@@ -146,7 +146,7 @@ def reference_calls(
             )
         else:
             sides = (signature,) * len(made.calls)
-            one = ReferenceCalls(sides, made.calls, made.origin, made.basis, smaller=made.smaller)
+            one = ReferenceCalls(sides, made.calls, made.origin, made.basis, others=made.others)
             found.append(one)
     return [*found, *_in_turns(found)]
 
@@ -158,13 +158,20 @@ def _in_turns(found: Sequence[ReferenceCalls]) -> Iterable[ReferenceCalls]:
         first, *others = range(len(found))
         order = [n for other in others for n in (first, first, other, first)]
         order += [*range(len(found)), *reversed(range(len(found)))]
-        choices = [
-            [itertools.cycle([one.calls, *one.smaller][: level + 1][-1]) for one in found]
-            for level in range(1 + max(len(one.smaller) for one in found))
-        ]
-        calls, *smaller = [[next(choice[n]) for n in order] for choice in choices]
+
+        def calls(level: int) -> list[Call]:
+            levels = [min(level, len(one.others)) for one in found]
+            tried = [
+                one.others[own - 1] if own else one.calls
+                for one, own in zip(found, levels, strict=True)
+            ]
+            choices = [itertools.cycle(each) for each in tried]
+            return [next(choices[n]) for n in order]
+
         sides = tuple(found[n].signature for n in order)
-        yield ReferenceCalls(sides, calls, found[0].origin, "in turns", smaller=smaller)
+        deepest = max(len(one.others) for one in found)
+        more = Lazily(deepest, lambda number: calls(number + 1))
+        yield ReferenceCalls(sides, calls(0), found[0].origin, "in turns", others=more)
 
 
 def with_answers(
@@ -178,17 +185,16 @@ def with_answers(
     """Return calls with the answers of the model that ``load`` makes copies of.
 
     Where ``known`` has them, nobody is asked. If the model refuses a call, those before it are what
-    counts; if it refuses the first one, smaller numbers are tried.
+    counts; if it refuses the first one, smaller numbers and other sizes are tried.
     """
     if not asked.calls:
         return asked
-    tried = [replace(asked, calls=calls) for calls in (asked.calls, *asked.smaller)]
-    for one in tried:
+    for one in _tried(asked) if known else ():
         told = next((answer for other in known if (answer := _known_answers(one, other))), None)
         if told is not None:
             return _with_answers(one, told)
     refusal = ""
-    for one in tried:
+    for one in _tried(asked):
         record = ask_model(load, one.calls, one.names, timeout=timeout, tensorflow=tensorflow)
         if record.ok:
             return _with_answers(one, record.value)
@@ -196,6 +202,13 @@ def with_answers(
         if record.exception_type != RefusedCallError.__name__:
             break
     return replace(asked, refusal=refusal)
+
+
+def _tried(asked: ReferenceCalls) -> Iterator[ReferenceCalls]:
+    """Yield calls, and then those to make in their place."""
+    yield asked
+    for calls in asked.others:
+        yield replace(asked, calls=calls)
 
 
 def _with_answers(asked: ReferenceCalls, told: ModelAnswers) -> ReferenceCalls:

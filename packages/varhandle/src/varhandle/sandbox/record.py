@@ -102,9 +102,25 @@ class Record(Rich):
         return panel_html(tone, f"isolated: {title}", body)
 
 
+_COLOR = re.compile(r"\x1b\[[0-9;]*m")
+_IN_A_FILE = re.compile(r'File ".*", line \d+, in ')
+_IN_A_LAYER = re.compile(r"(?:\w+: )?Exception encountered when calling ")
+
+
 def short_message(message: str) -> str:
-    """Return the first line of a message as a notebook shows it: short, without temporary paths."""
-    first = message.strip().splitlines()[0] if message.strip() else ""
+    """Return the line that tells, as a notebook shows it: short, without temporary paths.
+
+    It is the first one, but that traced functions and layers say first where they are.
+    """
+    first, lines = "", iter(_COLOR.sub("", message).splitlines())
+    for line in map(str.strip, lines):
+        if _IN_A_FILE.match(line):
+            next(lines, None)  # the line of code
+        elif line and line != "in user code:":
+            first = first if first and _IN_A_LAYER.match(line) else line
+            if not _IN_A_LAYER.match(line):
+                break
+    first = first or message.strip()
     first = re.sub(r"^\{\{.*?\}\} ", "", first)  # TensorFlow's name for the node that failed
     first = re.sub(r"(?:/[\w.+-]+)+/tmp\w{6,}|/tmp/\w+", "<temporary folder>", first)
     return textwrap.shorten(first, _LONGEST, placeholder=" …")
