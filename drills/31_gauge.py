@@ -1,4 +1,4 @@
-# It converts, without an error or a warning, and below zero the file shows what the gauge must not.
+# It converts, without an error or a warning, and the file shows bars below zero.
 # To be true: `file` answers as `gauge.step` does, call by call: its bars never go below zero.
 import tensorflow as tf
 

@@ -41,6 +41,8 @@ def answer(expression):
         ("np.float16(first) - np.float16(second) != np.float32(first) - np.float32(second)",
          "Of 2048 and 1 it says False"),
         ("np.float16(first + second) != first + second", "takes a Python number"),
+        ("not np.isclose(np.float16(first + second), np.float32(first + second))",
+         "the sum is 30000, and as a float32 30000.25"),
         ("np.float16(first) + np.float16(second)", "True or False"),
         ("'yes'", "True or False"),
         ("abs(np.float16(first + second) - (first + second))", "True or False"),

@@ -122,7 +122,7 @@ class DigitAnswers(Rich):
 def _bar(share: float) -> Cell:
     """Draw a share as a bar with its number beside it."""
     bar = (
-        '<span style="display: inline-block; width: 6em; vertical-align: middle" '
+        '<span style="display: inline-block; width: min(6em, 15vw); vertical-align: middle" '
         'aria-hidden="true"><span style="display: block; height: 0.7em; background: #0277bd; '
         f'width: {100 * share:.0f}%"></span></span>'
     )

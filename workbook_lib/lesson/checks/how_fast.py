@@ -23,6 +23,7 @@ _PAIRS = (
     (0.5, 0.25),
     (0.25, 512.0),
     (30000.0, -16.0),
+    (30000.0, 0.25),
 )
 
 
@@ -68,5 +69,5 @@ def _judge_answers(answers: dict[tuple[float, float], bool]) -> None:
     first, second = next(pair for pair in answers if answers[pair] != expected[pair])
     raise Wrong(
         f"Of {first:g} and {second:g} it says {answers[first, second]}. As a float16 the sum is "
-        f"{_half_sum(first, second):g}, and as a float32 {first + second:g}."
+        f"{_half_sum(first, second):g}, and as a float32 {first + second:.7g}."
     )

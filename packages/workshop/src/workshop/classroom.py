@@ -235,7 +235,7 @@ class Classroom:
         votes = [
             (
                 one.id,
-                "; ".join(f"{count} {printable(option)}" for option, count in one.votes.items()),
+                "; ".join(f"{count} x {printable(option)}" for option, count in one.votes.items()),
                 f"{one.right} of {one.compared}",
             )
             for one in self.predictions
