@@ -86,6 +86,11 @@ def test_wrong_exports(outcome, given, told):
     assert_says(outcome("four_doors/strict-export", lines(*given)), told)
 
 
+def test_where_an_export_raises_is_a_line_of_the_learners(outcome):
+    no_list = lines(BY_KERAS.format(", target_spec={'supported_ops': builtins}"))
+    assert_says(outcome("four_doors/strict-export", no_list), "Line 4 of your code", "raised")
+
+
 def test_an_error_on_the_way_is_the_learners(outcome):
     raised = outcome("four_doors/strict-export", lines("model.export(path, format='tflite')"))
     assert_says(raised, "ValueError", "raised")
