@@ -213,7 +213,7 @@ def errors_as_bad_input(subject: object) -> Iterator[None]:
     except (ModelFileError, MissingExtraError):  # they say what they are about
         raise
     except NotTrustedError as error:
-        raise BadInputError(f"{error}; if you trust it, say --trust") from error
+        raise BadInputError(f"{subject}: {error}; if you trust it, say --trust") from error
     except (KeyError, ValueError, OSError) as error:
         raise BadInputError(f"{subject}: {one_line(error)}") from error
 

@@ -7,10 +7,12 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
+from varhandle.display import printable
 from varhandle.formats.embedded_code import code_in_functions
 from varhandle.formats.proto_schema import MESSAGES, dtype_of_number
 from varhandle.formats.text_proto import parse_text
 from varhandle.graph import Function, Graph, ModelFileError, Node, Shape, TensorSpec, Variable
+from varhandle.graph.broken_edges import broken_edge
 from varhandle.graph.model import closure, output_index, refuse_too_much
 from varhandle.graph.op_roles import CHECKPOINT_OPS, RESTORE_OPS, VARIABLES, variable_role
 from varhandle.graph.resource_flow import EntryPoint, Handle, ResourceFlow, find_handles
@@ -164,7 +166,8 @@ def _fed_handles(main: Function, flow: ResourceFlow, entry: EntryPoint) -> Itera
 def read_functions(graph_def: Any, source: str) -> tuple[Function, ...]:
     """Read a graph, as ``MAIN_GRAPH``, and its function library.
 
-    Two nodes or functions of one name are refused, as TensorFlow refuses them.
+    Two nodes or functions of one name are refused, as TensorFlow refuses them, and so are nodes
+    that could never run.
     """
     library = graph_def.library.function
     count = len(graph_def.node) + sum(len(function.node_def) for function in library)
@@ -174,9 +177,14 @@ def read_functions(graph_def: Any, source: str) -> tuple[Function, ...]:
     functions = (main, *(_read_function(function, names) for function in library))
     if len({function.name for function in functions}) < len(functions):
         raise ModelFileError(source, "two of its functions have the same name")
-    for function in functions:
+    returned = [(), *([*one.ret.values()] for one in library)]
+    for function, tensors in zip(functions, returned, strict=True):
         if len({node.name for node in function.nodes}) < len(function.nodes):
             raise ModelFileError(source, f"two nodes of {function.name!r} have the same name")
+        fault = broken_edge(function, names, tensors)
+        if fault:
+            where = "" if function is main else f" (in its function {printable(function.name)})"
+            raise ModelFileError(source, f"{fault}{where}")
     return functions
 
 

@@ -286,7 +286,9 @@ _KERAS_2 = frozenset(
 
 
 def _words(error: Exception) -> str:
-    return _cause(str(error)) or type(error).__name__
+    words, kind = _cause(str(error)), type(error).__name__
+    # What was looked for and is not there is no sentence.
+    return f"{kind}: {words}" if isinstance(error, KeyError) else words or kind
 
 
 def _cause(message: str) -> str:

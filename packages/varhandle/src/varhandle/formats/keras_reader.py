@@ -188,6 +188,12 @@ def _read_functions(model: Mapping[str, Any], name: str) -> Iterator[Function]:
                 calls=(inner[-1][1],) if is_model else (),
             )
         )
+    there = {node.name for node in nodes}
+    for node, layer in zip(nodes, layers, strict=True):
+        lost = next((n for n in _histories(layer.get("inbound_nodes")) if n not in there), None)
+        if lost is not None:
+            fault = f"layer {printable(node.name)} takes what {printable(lost)!r} gives"
+            raise _UnfitFileError(f"the Keras file is damaged: its {fault}, which is not there")
     yield Function(name, tuple(nodes), tuple(_read_inputs(layers, keys)))
     for nested, nested_name in inner:
         yield from _read_functions(nested, nested_name)
@@ -246,6 +252,20 @@ def _tensors(inbound: object) -> Iterator[tuple[str, int]]:
             case _:
                 for value in inbound:
                     yield from _tensors(value)
+
+
+def _histories(inbound: object) -> Iterator[str]:
+    """Yield the layers that a layer of Keras 3 takes tensors from."""
+    if isinstance(inbound, dict):
+        match inbound.get("keras_history"):
+            case [str(layer), *_]:
+                yield layer
+            case _:
+                for value in inbound.values():
+                    yield from _histories(value)
+    elif isinstance(inbound, list):
+        for value in inbound:
+            yield from _histories(value)
 
 
 def _call_settings(layer: Mapping[str, Any]) -> dict[str, object]:

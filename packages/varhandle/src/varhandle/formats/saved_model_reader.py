@@ -160,10 +160,18 @@ class _Reader:
             if function not in self._named:
                 fault = f"its signature {printable(name)} calls a function that is not there"
                 raise ModelFileError(self._source, fault)
+            self._refuse_lost_tensors(name, signature_def)
             inputs = _tensor_specs(signature_def.inputs)
             outputs = _tensor_specs(signature_def.outputs)
             own_ends = tuple(ends) if function == self._main.name else ()
             yield Signature(name, function, inputs, outputs, own_ends)
+
+    def _refuse_lost_tensors(self, name: str, signature_def: Any) -> None:
+        for info in (*signature_def.inputs.values(), *signature_def.outputs.values()):
+            # A sparse or composite tensor has no name of its own.
+            if info.name and info.name.partition(":")[0] not in self._nodes:
+                fault = f"its signature {printable(name)} names the tensor {printable(info.name)!r}"
+                raise ModelFileError(self._source, f"{fault}, which is not there")
 
     def _read_variables(self) -> Iterator[Variable]:
         handles = find_handles(self._functions, VARIABLES)
@@ -332,7 +340,7 @@ def _object_paths(objects: Sequence[Any]) -> dict[int, str]:
     waiting = deque([0])
     while waiting:
         node_id = waiting.popleft()
-        for child in objects[node_id].children if node_id < len(objects) else ():
+        for child in objects[node_id].children if 0 <= node_id < len(objects) else ():
             if child.node_id not in paths:
                 name = child.local_name.replace(".", "..").replace("/", ".S")
                 paths[child.node_id] = f"{paths[node_id]}/{name}".lstrip("/")

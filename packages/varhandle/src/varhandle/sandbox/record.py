@@ -68,7 +68,7 @@ class Record(Rich):
     @property
     def failing_ops(self) -> tuple[str, ...]:
         """The ops that ``ConverterError.errors`` names, each once, sorted."""
-        return tuple(sorted({error.op for error in self.errors}))
+        return tuple(sorted({error.op for error in self.errors if error.op}))
 
     def _headline(self) -> str:
         if self.outcome == "raised":
