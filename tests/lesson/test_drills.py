@@ -76,9 +76,16 @@ def test_programs_are_laid_out_as_ruff_does(tmp_path):
 
 
 def test_there_is_a_drill_of_each_family():
-    """But of the one that stands for what is of no family, and of what only a browser shows."""
+    """But of the one that stands for what is of no family, and of what no program here shows.
+
+    A browser shows it, another tool, the build of an app, a file of 2 GB or an older Keras.
+    """
     found = [drill.family for drill in DRILLS]
-    without = {"other-tflite-failure", "unwritten-output"}
+    without = {
+        *("other-tflite-failure", "unwritten-output", "tensorflow-js", "onnx-tensorflow"),
+        *("edge-tpu-compiler", "android-build", "runtime-library-missing", "task-metadata"),
+        *("larger-than-2gb", "keras-2-file", "keras-load-model"),
+    }
     assert sorted(found) == sorted({family.id for family in FAMILIES} - without)
     assert [drill.number for drill in DRILLS] == [f"{n:02}" for n in range(1, len(DRILLS) + 1)]
 

@@ -23,7 +23,7 @@ _16X8 = (
     "]"
 )
 
-_IN_FULL = (
+IN_FULL = (
     "Quantize in full, with calibration data; Micro also takes a file without quantization.\n\n"
     "converter.optimizations = [tf.lite.Optimize.DEFAULT]\n"
     "converter.representative_dataset = representative_dataset\n"
@@ -112,7 +112,7 @@ FAMILY = Family(
             122,
             "The compiler of the Edge TPU takes a file that is quantized in full, and this one is"
             " not.",
-            _IN_FULL,
+            IN_FULL,
         ),
         "qat-layer": Meaning(
             122,
@@ -125,7 +125,7 @@ FAMILY = Family(
         "hybrid": Meaning(
             122,
             "The file has int8 weights and float activations, which Micro has no kernels for.",
-            _IN_FULL,
+            IN_FULL,
         ),
     },
     of_variables=False,

@@ -61,7 +61,6 @@ FAMILY = Family(
         ),
         Pattern("converter", "'tf.", after=_REFUSES),
         Pattern("converter", "'tfl.", after=_REFUSES),
-        Pattern("converter", "Internal compiler error. Aborting!", company=("edge tpu", "edgetpu")),
         Pattern("converter", "Could not translate MLIR to FlatBuffer"),
         Pattern("runtime", "Failed to run on the given Interpreter"),
         Pattern("runtime", "AllocateTensors() failed"),

@@ -71,7 +71,7 @@ _OTHER_OP = (
 )
 
 
-def _edge_tpu(release: str) -> str:
+def for_edge_tpu(release: str) -> str:
     """Say what the compiler of the Edge TPU takes: a file of a TensorFlow before a release."""
     python = max(last for other, (_, last) in WHEELS.items() if other < minor(release))
     return (
@@ -103,7 +103,7 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
             message += " On a microcontroller it means that the resolver was not given the op."
         fix = None if variable else _OTHER_OP
         if index.of("edge-tpu-compiler"):
-            fix = _edge_tpu(since or "2.9")
+            fix = for_edge_tpu(since or "2.9")
         yield FAMILY.in_log(160, line, message, fix)
 
 
@@ -164,7 +164,7 @@ FAMILY = Family(
         "edge-unparsed": Meaning(
             170,
             "The compiler of the Edge TPU cannot read the file.",
-            _edge_tpu("2.9"),
+            for_edge_tpu("2.9"),
         ),
         "variable-tensor": Meaning(
             160, "The file keeps state in variable tensors, which this loader does not take."

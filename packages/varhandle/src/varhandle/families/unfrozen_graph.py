@@ -17,7 +17,7 @@ from varhandle.families.log_index import (
     Ops,
     custom_op,
 )
-from varhandle.families.log_patterns import Pattern
+from varhandle.families.log_patterns import Context, Pattern
 from varhandle.graph import Graph
 from varhandle.graph.model import closure
 from varhandle.graph.op_roles import RESTORE_OPS
@@ -51,6 +51,17 @@ def reference_in_session(trace: Trace) -> Answers:
     return convert_unfrozen(trace, use_resource=False)
 
 
+_ELSEWHERE = "the weights are in a checkpoint or a session, not in the file."
+_OUT_OF_A_FUNCTION = (
+    "Take the graph with its values out of the function, or better convert a SavedModel.\n\n"
+    "from tensorflow.python.framework.convert_to_constants import (\n"
+    "    convert_variables_to_constants_v2,\n"
+    ")\n\n"
+    "frozen = convert_variables_to_constants_v2(function.get_concrete_function(spec))\n"
+    "graph_def = frozen.graph.as_graph_def()"
+)
+
+
 def _in_graph_def(reading: Reading) -> Iterator[Finding]:
     names, state = variable_names(reading.graph.variables), variable_names(reading.state)
     if not names:
@@ -58,8 +69,7 @@ def _in_graph_def(reading: Reading) -> Iterator[Finding]:
     assigned = f" It is a training graph: it assigns {join_names(state)}." if state else ""
     message = (
         f"A GraphDef holds no values, and this one has the variable"
-        f"{'' if len(names) == 1 else 's'} {join_names(names)}: the weights are in a checkpoint or "
-        f"a session, not in the file.{assigned}"
+        f"{'' if len(names) == 1 else 's'} {join_names(names)}: {_ELSEWHERE}{assigned}"
     )
     yield FAMILY.finding("error", names, message, _freeze(reading.graph))
 
@@ -135,6 +145,12 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
             " are. Their values are not in the graph."
         )
         yield FAMILY.in_log(60, ops.first("handle"), message)
+    for line in index.of("unfed"):
+        message = (
+            f"A GraphDef holds no values, and this one has the variable {line.get('name')}:"
+            f" {_ELSEWHERE} The function that the graph comes from was given it from outside."
+        )
+        yield FAMILY.in_log(60, line, message, _OUT_OF_A_FUNCTION)
     for line in index.custom("reference"):
         yield FAMILY.in_log(60, line, custom_op(line.get("op")))
     for line in [] if index.of("toco-reason") else index.of("toco"):
@@ -143,6 +159,10 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
             " VariableV2) were left in the graph."
         )
         yield FAMILY.in_log(LAST_RESORT, line, message)
+
+
+def _is_error(context: Context) -> bool:
+    return "youcanignorethismessage" not in context.before[-80:]
 
 
 def _references(ops: Ops) -> Iterator[LogDiagnosis]:
@@ -172,6 +192,12 @@ FAMILY = Family(
     graph_rules={"graph_def": _in_graph_def},
     log_patterns=(
         Pattern("not-frozen", "Please freeze the graph"),
+        Pattern(
+            "unfed",
+            "You must feed a value for placeholder tensor",
+            after=r"'(?P<name>[^']{1,200})'withdtyperesource",
+            test=_is_error,
+        ),
         Pattern("toco", "TOCO failed"),
         Pattern(
             "toco-reason",

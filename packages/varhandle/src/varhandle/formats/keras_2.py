@@ -39,7 +39,7 @@ _AUGMENTING = frozenset(
 )
 _ATTENTION = frozenset({"MultiHeadAttention"})
 
-_SETTINGS = (
+SETTINGS = (
     _Setting("time_major", _RECURRENT, (False,)),
     _Setting("groups", _GROUPED | _SEPARABLE, (1,)),
     # A separable convolution has two kernels, each with settings of its own.
@@ -131,7 +131,7 @@ def _adapt(value: dict[str, Any]) -> None:
         return
     if name == "Sequential":
         _begin_with_input(settings["layers"])
-    for setting in _SETTINGS:
+    for setting in SETTINGS:
         found = settings.get(setting.name, setting)
         if name in setting.classes and (not setting.values or found in setting.values):
             settings.pop(setting.name, None)

@@ -2,8 +2,10 @@
 # ruff: noqa: E501
 
 import numpy as np
-from family_checks import case_test, code_of, fix_of, log_test, run
+import pytest
+from family_checks import case_test, code_of, fix_of, ids, log_test, run
 
+from varhandle import explain
 from varhandle.diagnosis import diagnose
 from varhandle.families import uninitialised_variable
 from varhandle.families.catalog import family
@@ -27,6 +29,40 @@ test_it_shows_in_a_log = log_test(
         "List of operations that cannot be converted to Inference Engine IR:\n VariableV2 (1)",
     ],
 )
+
+
+def test_a_graph_that_was_taken_out_of_a_function(tf, tmp_path):
+    module = tf.Module()
+    module.w = tf.Variable([2.0, 3.0], name="w")
+    spec = tf.TensorSpec([2], tf.float32, name="x")
+    function = tf.function(lambda x: {"y": x * module.w}, input_signature=[spec])
+    graph = function.get_concrete_function().graph
+    x, (y,) = np.float32([1, 2]), [output.name for output in graph.outputs]
+
+    def answer(graph_def, y):
+        v1 = tf.compat.v1
+        with tf.Graph().as_default(), v1.Session() as session:
+            tf.import_graph_def(graph_def, name="")
+            return session.run(y, {"x:0": x})
+
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        answer(graph.as_graph_def(), y)
+    (match,) = explain(caught.value.message).matches
+    assert match.id == FAMILY.id
+    path = tmp_path / "graph.pb"
+    path.write_bytes(graph.as_graph_def().SerializeToString())
+    (found,) = (f for f in diagnose(path, static=True).findings if f.id == FAMILY.id)
+    assert match.message.startswith(found.message)
+    frozen = run(code_of(match.fix), function=function, spec=spec)
+    (output,) = frozen["frozen"].outputs
+    np.testing.assert_array_equal(answer(frozen["graph_def"], output.name), x * [2, 3])
+
+
+def test_a_note_of_the_executor_is_no_error():
+    log = "You must feed a value for placeholder tensor 'x' with dtype resource"
+    start = "(this does not indicate an error and you can ignore this message): INVALID_ARGUMENT: "
+    assert ids(f"{start}{log}") == []
+    assert ids(log) == [FAMILY.id]
 
 
 def test_frozen_in_its_session(tf, tmp_path):
