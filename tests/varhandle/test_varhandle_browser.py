@@ -20,6 +20,7 @@ from printed_code import ran
 from varhandle import browser
 from varhandle.cli import main
 from varhandle.formats import read_graph
+from varhandle.tflite.flatbuffer import pack, unpack
 from varhandle.tflite.plain_array import ArrayMapping, PlainArray
 from varhandle.tflite.state_files import as_npz
 
@@ -160,17 +161,21 @@ def test_the_dtypes_of_a_file_without_a_signature_are_looked_at(tf, tmp_path):
     assert "x is int64" in told["why"]
 
 
+@pytest.mark.parametrize("first", [1, 3])
 def test_the_sizes_that_a_file_leaves_open_are_those_that_an_interpreter_begins_with(
-    tf, save_module, tmp_path
+    tf, save_module, tmp_path, first
 ):
     class Rows(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec([None, 2, None], tf.float32, name="x")])
         def __call__(self, x):
             return tf.nn.softmax(x) * 2
 
-    content = bytearray(
-        tf.lite.TFLiteConverter.from_saved_model(str(save_module(Rows()))).convert()
-    )
+    model = unpack(tf.lite.TFLiteConverter.from_saved_model(str(save_module(Rows()))).convert())
+    for tensor in model.subgraphs[0].tensors:
+        if tensor.shapeSignature is not None:
+            sizes = zip(tensor.shape, tensor.shapeSignature, strict=True)
+            tensor.shape = [first if is_open < 0 else size for size, is_open in sizes]
+    content = bytearray(pack(model))
     path = tmp_path / "rows.tflite"
     path.write_bytes(content)
     sizes = json.loads(browser.read_model(str(path)))["sizes"]
@@ -181,8 +186,10 @@ def test_the_sizes_that_a_file_leaves_open_are_those_that_an_interpreter_begins_
     assert json.loads(browser.read_model(str(path)))["sizes"] == []
     (signature,) = read_graph(path).signatures
     (given,) = Interpreter(model_content=bytes(content)).get_input_details()
-    assert [spec.shape for spec in (*signature.inputs, *signature.outputs)] == [(1, 2, 1)] * 2
-    assert given["shape_signature"].tolist() == given["shape"].tolist() == [1, 2, 1]
+    assert [spec.shape for spec in (*signature.inputs, *signature.outputs)] == [
+        (first, 2, first)
+    ] * 2
+    assert given["shape_signature"].tolist() == given["shape"].tolist() == [first, 2, first]
 
 
 def test_a_model_that_brings_code_along_is_said_to(specimen_path):

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from varhandle.evaluate.example_inputs import example_calls
+from varhandle.evaluate.input_facts import _paired
 from varhandle.formats import read_graph
+from varhandle.graph import TensorSpec
 
 RANDOM = np.random.default_rng(0)
 
@@ -505,3 +507,11 @@ def test_a_quantized_input_gets_the_real_values_that_its_integers_mean(tf, to_in
     made = example_calls(graph, graph.main_signature, 5, None, content)
     assert values(made).dtype == np.float32
     assert -1.1 < values(made).min() < 0 and 2 < values(made).max() < 3.1
+
+
+def test_inputs_of_other_names_are_matched_by_place_only_where_their_dtypes_agree():
+    ids, weights = TensorSpec("ids", "int32", (1, 4)), TensorSpec("weights", "float32", (1, 4))
+    own = [TensorSpec("a", "int32", (1, 4)), TensorSpec("b", "float32", (1, 4))]
+    assert _paired("f", [ids, weights], own) == {"ids": ("f", "a"), "weights": ("f", "b")}
+    assert _paired("f", [ids, weights], own[::-1]) == {}
+    assert _paired("f", [ids, weights], own[:1]) == {}

@@ -134,6 +134,25 @@ def test_a_saved_model_as_text(saved_models, tmp_path):
         assert text.functions == plain.functions
 
 
+def test_a_reference_in_text_is_what_it_refers_to(tf, tmp_path):
+    from google.protobuf import text_format
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    v1 = tf.compat.v1
+    with tf.Graph().as_default() as graph:
+        held = v1.saved_model.build_tensor_info(v1.get_variable("held", [2], use_resource=False))
+        meta_graph = v1.train.export_meta_graph(graph=graph)
+    signature = v1.saved_model.build_signature_def(outputs={"held": held}, method_name="look")
+    meta_graph.signature_def["look"].CopyFrom(signature)
+    meta_graph.meta_info_def.tags.append("serve")
+    saved = saved_model_pb2.SavedModel(saved_model_schema_version=1, meta_graphs=[meta_graph])
+    text = text_format.MessageToString(saved)
+    assert "dtype: DT_FLOAT_REF" in text
+    (tmp_path / "saved_model.pbtxt").write_text(text)
+    (read,) = read_graph(tmp_path).signatures
+    assert [spec.dtype for spec in read.outputs] == ["float32"]
+
+
 def test_text_that_is_no_graph(tmp_path):
     for content, fault in (
         ('node { name: "x" op: ', "damaged"),
