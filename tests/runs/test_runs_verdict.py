@@ -10,6 +10,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from varhandle.diagnosis import diagnose
+from varhandle.display import TONES
 from varhandle.facts.schemas import schema_of
 from varhandle.families.base import Finding
 from varhandle.formats import read_graph
@@ -112,6 +113,7 @@ def test_what_was_not_run_is_not_called_blocked(classifier, tmp_path):
     assert (content["verdict"], content["file"]) == ("convertible", None)
     assert content["parity"] is None and content["calls"] is None
     assert "Lambda" in verdict.text() and "not compared" in verdict.text()
+    assert TONES["right"][0] not in verdict.html()  # there is no file
     assert files(tmp_path) == ["verdict.json"]
 
 
