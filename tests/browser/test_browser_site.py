@@ -9,8 +9,11 @@ from urllib.parse import urlsplit
 import pytest
 from browser_axe import ON_SITE, faint, faults
 from built import built_edition
+from class_of_thirty import write_class
 
 from workbook_lib.runs import all_notebooks, run_notebooks
+from workshop.class_page import render_class
+from workshop.classroom import read_classroom
 
 pytestmark = pytest.mark.browser
 WINDOW = {"width": 1280, "height": 720}
@@ -174,6 +177,16 @@ def test_the_report_of_a_run_looks_the_same(reader, tmp_path):
             reader.goto((report.folder / page).as_uri())
             assert faults(reader, None, wcag_only=False) == [], page
     assert "ZeroDivisionError" in reader.locator(".stderr").inner_text()
+
+
+_SCROLLED = """() => [...document.querySelectorAll('.wide')]
+  .filter((box) => box.scrollWidth > box.clientWidth).map((box) => box.innerText.slice(0, 80))"""
+
+
+def test_the_page_of_a_class_shows_every_lesson(reader, tmp_path):
+    write_class(tmp_path)
+    reader.set_content(render_class(read_classroom(tmp_path)))
+    assert reader.evaluate(_SCROLLED) == []
 
 
 _CUT = """() => Reveal.getSlides().flatMap((slide) => {

@@ -161,6 +161,23 @@ def test_floats_are_quantized_and_answers_are_real(int8_file):
     assert abs(answer.item() - 3.0) < 3 * output.scale
 
 
+def test_no_entry_of_a_detail_is_needed_that_is_deprecated(int8_file, monkeypatch):
+    from ai_edge_litert.interpreter import Interpreter
+
+    details = Interpreter._get_tensor_details
+
+    def without(interpreter, *place):
+        found = details(interpreter, *place)
+        del found["quantization"]
+        return found
+
+    before = Session(int8_file)
+    monkeypatch.setattr(Interpreter, "_get_tensor_details", without)
+    session = Session(int8_file)
+    assert (session.inputs, session.outputs) == (before.inputs, before.outputs)
+    assert all(tensor.scale > 0 for tensor in session.inputs.values())
+
+
 def test_quantizing_is_the_formula_of_the_specification(tf, int8_file):
     """TensorFlow's own quantized tensors are the judge."""
     (tensor,) = Session(int8_file).inputs.values()
