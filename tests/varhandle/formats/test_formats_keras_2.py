@@ -140,6 +140,159 @@ def test_calls_of_a_functional_model(keras, tmp_path):
     _alike(model, _as_keras_2(tmp_path / "m.h5", change), _noise(1, 4, 3))
 
 
+def _with_functions(keras, tmp_path, *functions):
+    """Write a model as Keras 2 does: ``Dense`` named ``a/b``, and functions of TensorFlow.
+
+    ``functions`` are the name of a layer, its function, and its call.
+    """
+    x = keras.Input((4,), batch_size=1, name="x")
+    dense = keras.layers.Dense(4, name="dense")
+    keras.Model(x, dense(x)).save(tmp_path / "m.h5")
+
+    def change(config):
+        layers = config["config"]["layers"]
+        layers[1]["name"] = layers[1]["config"]["name"] = "a/b"
+        layers[0]["inbound_nodes"], layers[1]["inbound_nodes"] = [], [[["x", 0, 0, {}]]]
+        for name, function, node in functions:
+            kind = "SlicingOpLambda" if function.endswith("getitem") else "TFOpLambda"
+            settings = {"name": name, "trainable": True, "dtype": "float32", "function": function}
+            layer = {"class_name": kind, "config": settings, "name": name, "inbound_nodes": [node]}
+            layers.append(layer)
+        config["config"]["output_layers"] = [[functions[-1][0], 0, 0]]
+
+    return dense, _as_keras_2(tmp_path / "m.h5", change)
+
+
+def test_functions_of_tensorflow_on_the_tensors_of_a_model(tf, keras, tmp_path, monkeypatch):
+    """As Keras 2 writes ``1 - x``, ``tf.concat``, slices and reductions; tf_keras is not needed."""
+    monkeypatch.setitem(sys.modules, "tf_keras", None)
+    rest = {"start": 1, "stop": None, "step": None}
+    every = {"start": None, "stop": None, "step": 2}
+    dense, path = _with_functions(
+        keras,
+        tmp_path,
+        (
+            "minus",
+            "math.subtract",
+            ["_CONSTANT_VALUE", -1, 1.0, {"y": ["a/b", 0, 0], "name": None}],
+        ),
+        ("one", "concat", [["minus", 0, 0, {"axis": -1}]]),
+        ("both", "concat", [["one", 0, 0, {"axis": -1}], ["a/b", 0, 0, {"axis": -1}]]),
+        ("part", "__operators__.getitem", ["both", 0, 0, {"slice_spec": [every, rest]}]),
+        ("row", "__operators__.getitem", ["part", 0, 0, {"slice_spec": 0}]),
+        ("wide", "expand_dims", ["row", 0, 0, {"axis": 0}]),
+        ("mean", "math.reduce_mean", ["wide", 0, 0, {"axis": [1], "keepdims": True}]),
+        ("sum", "__operators__.add", ["wide", 0, 0, {"y": ["mean", 0, 0], "name": None}]),
+        ("flat", "compat.v1.squeeze", ["sum", 0, 0, {"axis": 0, "name": None}]),
+    )
+    x = _noise(1, 4)
+    both = tf.concat([1.0 - dense(x), dense(x)], -1)[::2, 1:]
+    wanted = (both + tf.reduce_mean(both, 1, keepdims=True))[0]
+    model = load_keras(str(path))
+    np.testing.assert_allclose(model(x, training=False), wanted, rtol=1e-6)
+    assert model.layers[1].name == "a__b"
+
+
+def test_such_a_function_in_an_archive(tf, keras, tmp_path):
+    dense, path = _with_functions(keras, tmp_path, ("out", "nn.relu6", ["a/b", 0, 0, {}]))
+    with h5py.File(path) as file:
+        config = json.loads(file.attrs["model_config"])
+    layer = config["config"]["layers"][-1]
+    layer |= {"module": "tf_keras.src.layers.core.tf_op_layer", "registered_name": "TFOpLambda"}
+    layer["build_config"] = {"input_shape": [1, 4]}
+    config["config"]["layers"][0]["module"] = config["config"]["layers"][1]["module"] = (
+        "keras.layers"
+    )
+    keras.Sequential([keras.Input((4,), batch_size=1), dense]).save(tmp_path / "m.keras")
+    with zipfile.ZipFile(tmp_path / "m.keras") as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    members["config.json"] = json.dumps(
+        {"module": "keras.src.engine.functional", **config}
+    ).encode()
+    members["metadata.json"] = json.dumps({"keras_version": "2.15.0"}).encode()
+    with zipfile.ZipFile(tmp_path / "old.keras", "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    got = load_keras(str(tmp_path / "old.keras"))(_noise(1, 4), training=False)
+    np.testing.assert_allclose(got, tf.nn.relu6(dense(_noise(1, 4))), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("function", "is_code"),
+    [
+        *(("math.add", False), ("compat.v1.squeeze", False), ("__operators__.getitem", False)),
+        *(("io.write_file", True), ("py_function", True), ("load_op_library", True)),
+        *(("compat.v1.py_func", True), ("math.__loader__", True), ("saved_model.load", True)),
+        *(("math.reduce_sum.__globals__", True), (None, True)),
+    ],
+)
+def test_of_the_functions_those_alone_run_that_only_calculate(
+    keras, tmp_path, monkeypatch, function, is_code
+):
+    monkeypatch.setitem(sys.modules, "tf_keras", None)
+    node = ["a/b", 0, 0, {}]
+    _, path = _with_functions(keras, tmp_path, ("out", str(function), node))
+    assert bool(read_graph(path).embedded_code) == is_code
+    if is_code:
+        assert main(["cure", str(path), str(tmp_path / "m.tflite")]) == 2
+        with pytest.raises(KerasLoadError, match="more than calculate"):
+            load_keras(str(path), trust=True)
+
+
+def test_layers_of_keras_applications_need_no_import(keras, tmp_path):
+    """Of a ConvNeXt and an InceptionResNetV2 in a ``.h5`` file, of Keras 3 or 2."""
+    from keras.src.applications.convnext import LayerScale, StochasticDepth
+    from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
+
+    x = keras.Input((2, 2, 3), batch_size=1)
+    y = StochasticDepth(0.2)(LayerScale(0.5, 3)(x))
+    model = keras.Model(x, CustomScaleLayer(0.3)([x, y]))
+    model.save(tmp_path / "m.h5")
+    _alike(model, tmp_path / "m.h5", _noise(1, 2, 2, 3))
+
+    def register(config):
+        config["config"]["layers"][-1]["class_name"] = "Custom>CustomScaleLayer"
+
+    path = _as_keras_2(tmp_path / "m.h5", register)
+    _alike(model, path, _noise(1, 2, 2, 3))
+    assert read_graph(path).custom_objects == ()
+
+
+def test_a_layer_of_ones_own_goes_before_that_of_keras_applications(keras, tmp_path):
+    mine = tmp_path / "mine.py"
+    mine.write_text(
+        "import keras\n\n\nclass LayerScale(keras.layers.Layer):\n"
+        "    def call(self, x):\n        return 3.0 * x\n"
+    )
+    from keras.src.applications.convnext import LayerScale
+
+    model = keras.Sequential([keras.Input((3,), batch_size=1), LayerScale(0.5, 3)])
+    model.save(tmp_path / "m.h5")
+    with h5py.File(tmp_path / "m.h5", "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        for name in ("init_values", "projection_dim"):
+            del config["config"]["layers"][1]["config"][name]
+        file.attrs["model_config"] = json.dumps(config)
+        file["model_weights"].attrs["layer_names"] = []
+    got = load_keras(str(tmp_path / "m.h5"), imports=[str(mine)])(np.ones((1, 3), "float32"))
+    assert np.asarray(got).tolist() == [[3.0, 3.0, 3.0]]
+
+
+def test_initializers_of_tensorflow_are_those_of_keras(keras, saved):
+    """As in the head of an EfficientNetV2 of Keras 2."""
+    module = "tensorflow.python.ops.init_ops_v2"
+    zeros = {"module": module, "class_name": "Constant", "config": {"value": 0}}
+
+    def change(config):
+        settings = config["config"]["layers"][1]["config"]
+        settings["bias_initializer"] = zeros | {"registered_name": "Constant"}
+
+    model, path = saved(keras.layers.Dense(3), shape=(4,), change=change)
+    graph = read_graph(path)
+    assert (graph.custom_objects, graph.embedded_code) == ((), ())
+    _alike(model, path, _noise(1, 4))
+
+
 def _archive_of_keras_2(path):
     """Write the config of a ``.keras`` file anew, as Keras 2.13 to 2.15 did."""
     with zipfile.ZipFile(path) as archive:
@@ -203,14 +356,24 @@ def test_the_shape_of_attention_in_an_archive_of_keras_2(keras, tmp_path):
     _alike(model, copy, _noise(1, 4, 3))
 
 
+@pytest.mark.parametrize("module", [{}, {"module": "keras.mixed_precision"}])
 @pytest.mark.parametrize("name", ["Policy", "PolicyV1"])
-def test_a_policy_is_named(keras, saved, name):
+def test_a_policy_is_named(keras, saved, name, module):
     def change(config):
-        policy = {"class_name": name, "config": {"name": "mixed_float16"}}
+        policy = {"class_name": name, "config": {"name": "mixed_float16"}, **module}
         config["config"]["layers"][1]["config"]["dtype"] = policy
 
     layer = keras.layers.Dense(3, dtype="mixed_float16")
-    _alike(*saved(layer, shape=(4,), change=change), _noise(1, 4))
+    model, path = saved(layer, shape=(4,), change=change)
+    assert read_graph(path).embedded_code == ()
+    _alike(model, path, _noise(1, 4))
+
+
+def test_the_hard_sigmoid_in_an_archive_is_that_of_keras_2(keras, tmp_path):
+    layer = keras.layers.Dense(4, "hard_sigmoid", False, "ones")
+    keras.Sequential([keras.Input((1,), batch_size=1), layer]).save(tmp_path / "m.keras")
+    got = load_keras(str(_archive_of_keras_2(tmp_path / "m.keras")))(np.ones((1, 1), "float32"))
+    np.testing.assert_allclose(got, np.full((1, 4), 0.7), rtol=1e-6)
 
 
 def _time_major(config):

@@ -224,3 +224,30 @@ def test_a_damaged_index_is_named(saved_models, tmp_path):
     (tmp_path / "variables" / "variables.index").write_bytes(b"no index")
     with pytest.raises(ModelFileError, match=r"variables\.index"):
         read_graph(tmp_path)
+
+
+def test_a_signature_of_tensorflow_1_runs_a_part_of_the_main_graph(tf, tmp_path):
+    """What is fed does not run, nor what only another signature or the saver needs."""
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, [2], "x")
+        middle = tf.tanh(x, "middle")
+        w = v1.get_variable("w", [2])
+        infer, train = tf.nn.softmax(middle * w), v1.assign_add(w, x)
+        session.run(v1.global_variables_initializer())
+        builder = v1.saved_model.Builder(str(tmp_path / "sm"))
+        make = v1.saved_model.signature_def_utils.predict_signature_def
+        signatures = {
+            "infer": make({"x": x}, {"y": infer}),
+            "inner": make({"middle": middle}, {"y": infer}),
+            "train": make({"x": x}, {"w": train}),
+        }
+        builder.add_meta_graph_and_variables(session, ["serve"], signatures)
+        builder.save()
+    graph = read_graph(tmp_path / "sm")
+    told = {"Softmax", "Mul", "Tanh", "SaveV2", "RestoreV2"}
+    told |= {"AssignAddVariableOp", "AssignAdd"}
+    ran = {one.name: told & graph.op_counts(one.name).keys() for one in graph.signatures}
+    assert ran["infer"] == {"Softmax", "Mul", "Tanh"}
+    assert ran["inner"] == {"Softmax", "Mul"}
+    assert len(ran["train"]) == 1

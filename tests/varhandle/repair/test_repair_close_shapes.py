@@ -312,3 +312,50 @@ def test_where_a_file_with_open_steps_answers_otherwise_they_are_closed_too(tf, 
     runner = Interpreter(model_content=made.content).get_signature_runner()
     (got,) = runner(**dict.fromkeys(runner.get_input_details(), given)).values()
     np.testing.assert_allclose(got, np.asarray(model(given)), atol=1e-5)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_half_precision_and_an_open_batch(tf, tmp_path, monkeypatch, policy):
+    """The converter stops at the lists first, and names no dtype: the layers' policies do."""
+    monkeypatch.chdir(tmp_path)
+    keras = tf.keras
+    keras.utils.set_random_seed(3)
+    stack = [keras.layers.LSTM(3, dtype=policy), keras.layers.Dense(2, dtype=policy)]
+    keras.Sequential([keras.Input((None, 3)), *stack]).save("model.keras")
+    made = cure("model.keras")
+    assert made.plan.steps == ("float32-policy", "export", "close-shapes", "convert")
+    assert made.proved
+    assert run(made.plan.code)["content"] == Path("model.tflite").read_bytes()
+    plain = keras.models.load_model("model.keras")
+    x = np.random.default_rng(0).standard_normal((1, 5, 3)).astype("float32")
+    interpreter = Interpreter("model.tflite")
+    (entry,), (exit_,) = interpreter.get_input_details(), interpreter.get_output_details()
+    interpreter.resize_tensor_input(entry["index"], x.shape)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(entry["index"], x)
+    interpreter.invoke()
+    wanted = np.asarray(plain(x), "float32")
+    np.testing.assert_allclose(interpreter.get_tensor(exit_["index"]), wanted, atol=2e-2)
+
+
+def test_the_keys_of_a_keras_file_are_compared(tf, tmp_path, monkeypatch):
+    """A table of integers has no builtin, in a Keras file as in a SavedModel."""
+    monkeypatch.chdir(tmp_path)
+    keras = tf.keras
+    number = keras.Input((2,), dtype="int64", name="number")
+    word = keras.Input((2,), dtype="string", name="word")
+    found = keras.layers.IntegerLookup(vocabulary=[40, -1, 7])(number)
+    named = keras.layers.StringLookup(vocabulary=["a", "b"])(word)
+    model = keras.Model([number, word], [found, named])
+    model.save("model.keras")
+    made = cure("model.keras")
+    assert made.plan.steps == ("export", "compare-with-keys", "convert")
+    assert made.proved
+    for content in (made.content, run(made.plan.code)["content"]):
+        interpreter = Interpreter(model_content=content)
+        signature = interpreter.get_signature_runner()
+        numbers = np.array([[7, 5], [40, -1], [0, 40]])
+        words = np.array([["b", "a"], ["", "c"], ["b", "b"]], object)
+        wanted = [np.asarray(one) for one in model([tf.constant(numbers), tf.constant(words)])]
+        got = signature(number=numbers, word=words)
+        assert sorted(map(np.ndarray.tolist, got.values())) == sorted(w.tolist() for w in wanted)

@@ -30,6 +30,7 @@ from varhandle.facts.verdicts import MEANINGS, Verdict
 from varhandle.families import code
 from varhandle.families.base import (
     Finding,
+    handles_checkpoints,
     in_order,
     inference_signature,
     named,
@@ -275,6 +276,7 @@ def _of_no_variable(graph: Graph, proof: Proof, shown: LogDiagnosis | None) -> s
     ops = sorted({error.op for error in record.errors if error.code.startswith("ERROR_NEEDS")})
     by_sizes = all(map(has_builtin, ops)) and "float64" not in other_floats(record.message)
     curable = _curable(graph, record.message, by_sizes)
+    curable = _other_signature(graph, ops) or curable
     if curable and (shown is None or not shown.of_variables):
         return f"{', '.join(map(printable, ops)) or proof.reason}: {curable}"
     if shown is None or (not shown.of_variables and shown.rank >= LAST_RESORT):
@@ -338,6 +340,22 @@ def _curable(graph: Graph, message: str = "", by_sizes: bool = True) -> str:
 def other_floats(message: str) -> frozenset[str]:
     """Return the float dtypes that the converter's words name, but for float32."""
     return frozenset(dtype_of(name).name for name in re.findall(r"[x<](b?f16|f64)>", message))
+
+
+def _other_signature(graph: Graph, ops: Sequence[str]) -> str:
+    """Say which signature runs none of these ops, and the command; empty if there is none.
+
+    One that takes serialized examples or encoded images often has one of tensors beside it.
+    """
+    if len(graph.signatures) < 2:
+        return ""
+    without = frozenset(op.removeprefix("tf.") for op in ops if not has_builtin(op))
+    name = inference_signature(graph, without=without) if without else None
+    if name is None or not graph.signature(name).inputs or handles_checkpoints(graph, name):
+        return ""
+    it = "it" if len(without) == 1 else "them"
+    command = code.cure_command(graph.source, name)
+    return f"no builtin op does {it}, and signature {printable(name)} does without: {command}"
 
 
 GIVES_VALUES = "gives them values"

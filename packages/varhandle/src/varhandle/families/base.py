@@ -65,15 +65,18 @@ def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(kept, key=lambda f: (SEVERITIES.index(f.severity), f.id, f.variables)))
 
 
-def inference_signature(graph: Graph, wanted: str | None = None) -> str | None:
+def inference_signature(
+    graph: Graph, wanted: str | None = None, without: frozenset[str] = frozenset()
+) -> str | None:
     """Choose the signature that a diagnosis is about.
 
     It is ``wanted``; else, of those that take inputs and leave checkpoints alone if there are such,
     ``serving_default`` or the one from which the fewest variables are assigned, the first by name
-    among equals; ``None`` where the model has no signatures. Raises ``KeyError`` if there is no
-    signature ``wanted``.
+    among equals; ``None`` where the model has no signatures, or none that runs none of the ops
+    ``without``. Raises ``KeyError`` if there is no signature ``wanted``.
     """
-    names = [signature.name for signature in graph.signatures]
+    signatures = [one for one in graph.signatures if without.isdisjoint(graph.op_counts(one.name))]
+    names = [signature.name for signature in signatures]
     if wanted is not None:
         if wanted not in names:
             raise KeyError(f"no signature {wanted!r}; there are: {', '.join(names) or 'none'}")
@@ -91,7 +94,7 @@ def inference_signature(graph: Graph, wanted: str | None = None) -> str | None:
             name,
         )
 
-    return min(graph.signatures, key=rank).name
+    return min(signatures, key=rank).name
 
 
 def handles_checkpoints(graph: Graph, signature: str) -> bool:
@@ -183,8 +186,10 @@ class Reading:
 
     @property
     def reached_nodes(self) -> tuple[Node, ...]:
-        """The nodes of these functions."""
-        return tuple(node for function in self.reached for node in function.nodes)
+        """The nodes that it runs."""
+        if self.signature is None:
+            return tuple(self.graph.nodes)
+        return tuple(self.graph.nodes_of(self.signature))
 
     @cached_property
     def nodes(self) -> dict[tuple[str, str], tuple[int, Function, Node]]:

@@ -8,6 +8,7 @@ is called the same throughout: ``self`` (the object that owns the variable), ``n
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Iterable
 
@@ -65,9 +66,30 @@ def sized(shape: Shape | None) -> list[int]:
     return [1 if size is None else size for size in shape or ()]
 
 
-def variable(name: str, value: str) -> str:
+def held(variable: Variable) -> str:
+    """Return what holds a variable in the class of the model: by its place there, if that is told.
+
+    A variable that nobody named is called Variable_1, and no attribute of an object is.
+    """
+    parts = (variable.owner or "").split("/")
+    if parts[0].isdigit() or not all(map(_is_plain, parts)):
+        return f"self.{attribute(variable.name)}"
+    return "self" + "".join(f"[{one}]" if one.isdigit() else f".{one}" for one in parts)
+
+
+def _is_plain(part: str) -> bool:
+    named = part.isidentifier() and part.isascii() and not keyword.iskeyword(part)
+    return part.isdecimal() or (named and not part.startswith("_"))
+
+
+def made(variable: Variable) -> str:
+    """Return the attribute that a new variable takes in its place; no list of the model's own."""
+    return re.sub(r"\[(\d+)\]", r"_\1", held(variable))
+
+
+def new_variable(variable: Variable, value: str) -> str:
     """Make a variable of this name as an attribute."""
-    return f"self.{attribute(name)} = tf.Variable({value}, name={name!r})"
+    return f"{made(variable)} = tf.Variable({value}, name={variable.name!r})"
 
 
 def save_for_inference(signature: str | None) -> str:

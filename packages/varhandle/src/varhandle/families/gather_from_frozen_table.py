@@ -67,7 +67,7 @@ def _in_saved_model(reading: Reading) -> Iterator[Finding]:
         )
 
     def fix(variables: Sequence[Variable]) -> str:
-        reads = (f"self.{code.attribute(variable.name)}.read_value()" for variable in variables)
+        reads = (f"{code.held(variable)}.read_value()" for variable in variables)
         read_first = code.with_tensorflow(
             "# Read the table first, and look up in what was read:",
             *(f"rows = tf.gather_nd({read}, index)" for read in reads),

@@ -130,18 +130,18 @@ def _fixed_shape(variables: Sequence[Variable]) -> str:
         "import tensorflow as tf\n\nlongest = 100  # rows that you need at most",
     ]
     for variable in variables:
-        name = code.attribute(variable.name)
+        held = code.made(variable)
         rest = code.sized(variable.shape)[1:]
         zeros = f"tf.zeros([{', '.join(('longest', *map(str, rest)))}], tf.{code.dtype(variable)})"
         blocks.append(
             code.lines(
-                code.variable(variable.name, zeros),
-                f"self.{name}_used = tf.Variable(0, name={variable.name + '_used'!r})",
+                code.new_variable(variable, zeros),
+                f"{held}_used = tf.Variable(0, name={variable.name + '_used'!r})",
                 "# where a row is added:",
-                f"at = tf.range(longest) == self.{name}_used",
+                f"at = tf.range(longest) == {held}_used",
                 f"at = tf.reshape(at, [{', '.join(('longest', *('1' for _ in rest)))}])",
-                f"self.{name}.assign(tf.where(at, new_value, self.{name}))",
-                f"self.{name}_used.assign_add(1)",
+                f"{held}.assign(tf.where(at, new_value, {held}))",
+                f"{held}_used.assign_add(1)",
             )
         )
     return "\n\n".join(blocks)

@@ -42,7 +42,7 @@ def _tracked(variables: Sequence[Variable]) -> str:
     values = [f"tf.zeros({code.sized(v.shape)}, tf.{code.dtype(v)})" for v in variables]
     return code.with_tensorflow(
         "# Let the object that you save own the variable:",
-        *(code.variable(v.name, value) for v, value in zip(variables, values, strict=True)),
+        *(code.new_variable(v, value) for v, value in zip(variables, values, strict=True)),
     )
 
 

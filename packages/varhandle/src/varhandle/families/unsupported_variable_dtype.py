@@ -74,20 +74,20 @@ def hold_in_supported_dtype(variables: Sequence[Variable]) -> str:
 
 
 def _held(variable: Variable) -> str:
-    name, dtype = code.attribute(variable.name), dtype_of(variable.dtype)
+    held, dtype = code.made(variable), dtype_of(variable.dtype)
     zeros = f"tf.zeros({code.sized(variable.shape)}, tf.{dtype.advised})"
-    made = code.variable(variable.name, zeros)
+    made = code.new_variable(variable, zeros)
     if dtype.name == "string":
         return code.lines(
             "# No variable of strings converts: keep a number that stands for the string.",
             made,
-            f"self.{name}.assign(tf.cast(index, tf.int64))  # the strings themselves stay outside",
+            f"{held}.assign(tf.cast(index, tf.int64))  # the strings themselves stay outside",
         )
     loss = f"; {dtype.loss}" if dtype.loss else ""
     return code.lines(
         f"{made}  # was {code.comment(variable.dtype)}; keep your own first value{loss}",
-        f"value = tf.cast(self.{name}, {_written(variable)})  # where it is read",
-        f"self.{name}.assign(tf.cast(new_value, tf.{dtype.advised}))  # where it is assigned",
+        f"value = tf.cast({held}, {_written(variable)})  # where it is read",
+        f"{held}.assign(tf.cast(new_value, tf.{dtype.advised}))  # where it is assigned",
     )
 
 

@@ -80,7 +80,7 @@ def assign_whole_value(variables: Sequence[Variable], ops: Mapping[str, Sequence
     """Compute the whole new value, and assign it at once."""
     blocks = ["# Compute the whole new value, and assign it at once:", "import tensorflow as tf"]
     for variable in variables:
-        target = f"self.{code.attribute(variable.name)}"
+        target = code.held(variable)
         for op in ops[variable.name]:
             blocks.append(f"# instead of {code.comment(op)}\n{_plain_assign(target, op)}")
     return "\n\n".join(blocks)

@@ -91,8 +91,61 @@ _MODEL_PARTS = frozenset(
 """Modules of Keras whose names build a model. Others of its modules download, open and write files,
 or switch the safe mode off, and have been called from configs for that."""
 
-_OF_APPLICATIONS = frozenset({"StochasticDepth", "LayerScale", "CustomScaleLayer"})
-"""The layers that models of ``keras.applications`` have from there."""
+_OF_APPLICATIONS = {
+    "CustomScaleLayer": {"scale"},
+    "LayerScale": {"init_values", "projection_dim"},
+    "StochasticDepth": {"drop_path_rate"},
+}
+"""The layers that models of ``keras.applications`` have from there, and their own settings."""
+
+
+def layer_of_applications(value: Mapping[str, Any]) -> str:
+    """Return the name of an object's class if ``keras.applications`` has it; empty if not.
+
+    A ``.h5`` file tells no module, and others have a class of the same name: the settings decide.
+    """
+    name, config = value.get("class_name"), value.get("config")
+    package = str(value.get("module", "keras")).partition(".")[0]
+    if not isinstance(name, str) or not isinstance(config, Mapping) or package not in _KNOWN:
+        return ""
+    name = name.removeprefix("Custom>")  # as Keras 2 registered one of them
+    own = config.keys() - {"name", "trainable", "dtype"}
+    return name if own == _OF_APPLICATIONS.get(name) else ""
+
+
+OP_LAYERS = frozenset({"TFOpLambda", "SlicingOpLambda"})
+"""Layers of Keras 2 that stand for a function of TensorFlow, which the config names."""
+
+_FUNCTION_MODULES = frozenset(
+    {"__operators__", "bitwise", "image", "linalg", "math", "nn", "random", "signal"}
+)
+_FUNCTIONS = frozenset(
+    """
+    argsort batch_to_space bitcast boolean_mask broadcast_to cast clip_by_norm clip_by_value concat
+    cumsum einsum ensure_shape expand_dims extract_volume_patches eye fill gather gather_nd identity
+    linspace matmul meshgrid norm one_hot ones ones_like pad range rank repeat reshape reverse
+    reverse_sequence roll saturate_cast scatter_nd searchsorted sequence_mask shape size slice sort
+    space_to_batch split squeeze stack stop_gradient strided_slice tensor_scatter_nd_add
+    tensor_scatter_nd_update tensordot tile transpose truncatediv truncatemod unstack where zeros
+    zeros_like
+    """.split()  # noqa: SIM905
+)
+"""Functions of TensorFlow's that only calculate: of these modules, and of none."""
+
+
+def calculates(symbol: str) -> bool:
+    """Tell whether a function of TensorFlow only calculates, by its name without the ``tf``."""
+    *modules, name = symbol.removeprefix("compat.v1.").split(".")
+    if modules:
+        return len(modules) == 1 and modules[0] in _FUNCTION_MODULES and not name.startswith("_")
+    return name in _FUNCTIONS
+
+
+INITIALIZER_MODULES = tuple(f"tensorflow.python.ops.init_ops{mark}" for mark in ("", "_v2"))
+"""Where TensorFlow has initializers of its own, which are named as those of Keras."""
+
+_POLICIES = frozenset({"Policy", "PolicyV1", "LossScaleOptimizer"})
+"""What Keras 2 has in its module for mixed precision, and configs name."""
 
 _FEATURE_SPACE = frozenset({"FeatureSpace", "Feature", "Cross"})
 _KNOWN = frozenset({"keras", "tf_keras", *sys.stdlib_module_names})
@@ -153,6 +206,8 @@ def _in_object(value: Mapping[str, Any]) -> Iterator[str]:
         yield f"__lambda__ holds {_BYTECODE}"
     elif name == "Lambda":
         yield from _in_lambda(settings.get("function"))
+    elif name in OP_LAYERS and not calculates(str(settings.get("function"))):
+        yield f"{name} calls tf.{printable(settings.get('function'))}"
     elif name in _LOADERS:
         yield f"{name} {_LOADERS[name]}"
     elif name in _LOOKUPS and isinstance(settings.get("vocabulary"), str):
@@ -193,7 +248,9 @@ def _custom(value: Mapping[str, Any]) -> CustomObject | None:
         name = value["config"]
     elif isinstance(value.get("registered_name"), str):
         name = value["registered_name"] if ">" in value["registered_name"] else name
-    if not isinstance(name, str) or name.startswith("__"):
+    if not isinstance(name, str) or name.startswith("__") or module in INITIALIZER_MODULES:
+        return None
+    if layer_of_applications(value):
         return None
     package = module.partition(".")[0] if isinstance(module, str) else ""
     if ">" in name:
@@ -206,6 +263,8 @@ def _custom(value: Mapping[str, Any]) -> CustomObject | None:
 def _builds_a_model(module: Any, name: str) -> bool:
     if module == "builtins":  # how Keras writes a function of its own, or of nobody's
         return not hasattr(builtins, name)
+    if module in INITIALIZER_MODULES:
+        return name[:1].isupper()
     package, _, rest = f"{module}.{name}".partition(".")
     if package not in {"keras", "tf_keras"}:
         return False
@@ -216,4 +275,5 @@ def _builds_a_model(module: Any, name: str) -> bool:
         (path[0] in _MODEL_PARTS and last not in _LOADING)
         or (path[0] == "utils" and last in _FEATURE_SPACE)
         or (path[0] == "applications" and last in _OF_APPLICATIONS)
+        or (path[0] == "mixed_precision" and last in _POLICIES)
     )

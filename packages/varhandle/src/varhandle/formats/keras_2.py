@@ -11,7 +11,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from varhandle.formats.embedded_code import objects_of
+from varhandle.formats.embedded_code import INITIALIZER_MODULES, OP_LAYERS, objects_of
+from varhandle.formats.keras_2_layers import op_layers
 
 
 class _Setting(NamedTuple):
@@ -58,7 +59,12 @@ SETTINGS = (
 )
 _CLASSES = {f"BatchNormalizationV{n}": "BatchNormalization" for n in (1, 2)}
 
-_HARD_SIGMOID = "keras_2_hard_sigmoid"
+_HARD_SIGMOID = {
+    "module": "builtins",
+    "class_name": "function",
+    "config": "keras_2_hard_sigmoid",
+    "registered_name": "keras_2_hard_sigmoid",
+}
 """Keras 3 has a ``hard_sigmoid`` too, with another slope."""
 
 
@@ -69,7 +75,7 @@ def custom_objects() -> dict[str, Any]:
     def hard_sigmoid(x: Any) -> Any:
         return keras.ops.clip(0.2 * x + 0.5, 0.0, 1.0)
 
-    return {_HARD_SIGMOID: hard_sigmoid}
+    return {_HARD_SIGMOID["config"]: hard_sigmoid, **op_layers()}
 
 
 def adapt_config(config: dict[str, Any]) -> bool:
@@ -114,7 +120,8 @@ def _adapt_archive(value: dict[str, Any]) -> None:
         value["module"] = "keras.src.models.functional"
     if name != "InputLayer":  # a layer repeats its shape: the input layer before it has it by now
         settings.pop("batch_input_shape", None)
-    if name in _ATTENTION:  # of one shape, where Keras 3 builds it of two
+    # Attention is built of one shape, where Keras 3 takes two, and an operation not at all.
+    if name in _ATTENTION | OP_LAYERS:
         value.pop("build_config", None)
     axis = settings.get("axis")
     if name == "BatchNormalization" and isinstance(axis, list) and len(axis) == 1:
@@ -125,6 +132,11 @@ def _adapt(value: dict[str, Any]) -> None:
     name, settings = value.get("class_name"), value.get("config")
     if isinstance(name, str):
         value["class_name"] = _CLASSES.get(name, name)
+    for named in (value, settings):
+        if isinstance(named, dict) and isinstance(named.get("name"), str):
+            named["name"] = _plain_name(named["name"])
+    if value.get("module") in INITIALIZER_MODULES and name in _INITIALIZERS:
+        value |= {"module": "keras.initializers", "registered_name": None}
     if name == "Sequential" and isinstance(settings, list):  # as before Keras 2.2.3
         settings = value["config"] = {"name": "sequential", "layers": settings}
     if not isinstance(settings, dict):
@@ -135,15 +147,24 @@ def _adapt(value: dict[str, Any]) -> None:
         found = settings.get(setting.name, setting)
         if name in setting.classes and (not setting.values or found in setting.values):
             settings.pop(setting.name, None)
-    for activation in ("activation", "recurrent_activation"):
-        if settings.get(activation) == "hard_sigmoid":
-            settings[activation] = _HARD_SIGMOID
-    policy = settings.get("dtype")
-    if isinstance(policy, dict) and policy.get("class_name") in {"Policy", "PolicyV1"}:
-        settings["dtype"] = policy["config"]["name"]
+    _adapt_settings(settings)
     layers = settings.get("layers")
     if isinstance(layers, list) and "output_layers" in settings:
         _renumber(settings, {layer["name"]: layer for layer in layers})
+
+
+def _adapt_settings(settings: dict[str, Any]) -> None:
+    for activation in ("activation", "recurrent_activation"):
+        if settings.get(activation) == "hard_sigmoid":
+            settings[activation] = dict(_HARD_SIGMOID)
+    policy = settings.get("dtype")
+    if isinstance(policy, dict) and policy.get("class_name") in {"Policy", "PolicyV1"}:
+        settings["dtype"] = policy["config"]["name"]
+
+
+def _plain_name(name: str) -> str:
+    """Take slashes out of the name of a layer; a ``.h5`` file has the weights in the same order."""
+    return name.replace("/", "__")
 
 
 def _begin_with_input(layers: list[dict[str, Any]]) -> None:
@@ -172,7 +193,7 @@ def _renumber(settings: dict[str, Any], layers: dict[str, dict[str, Any]]) -> No
     def tensor(reference: Any) -> list[Any]:
         name, call, output = reference[:3]
         inner = "layers" in layers[name]["config"] and call == len(layers[name]["inbound_nodes"])
-        return [name, call - 1 if inner and call else call, output]
+        return [_plain_name(name), call - 1 if inner and call else call, output]
 
     def argument(value: Any) -> Any:
         match value:
@@ -184,20 +205,38 @@ def _renumber(settings: dict[str, Any], layers: dict[str, dict[str, Any]]) -> No
                 return {key: argument(item) for key, item in value.items()}
         return value
 
+    def inputs_of(node: Any) -> Any:
+        match node:
+            case ["_CONSTANT_VALUE", -1, value, *_]:
+                return value
+            case [str(), int(), int(), *_]:
+                return _keras_tensor(tensor(node))
+            case list():
+                return [inputs_of(item) for item in node]
+        return node
+
     for layer in layers.values():
         for number, node in enumerate(layer["inbound_nodes"]):
             if isinstance(node, list) and node:
-                references = [node] if isinstance(node[0], str) else node
-                inputs = [_keras_tensor(tensor(reference)) for reference in references]
-                given = argument(references[0][3]) if len(references[0]) > 3 else {}
-                if layer["class_name"] in _RECURRENT and len(inputs) > 1:
-                    given, inputs = {**given, "initial_state": inputs[1:]}, inputs[:1]
-                first = inputs[0] if len(inputs) == 1 else inputs
+                first, last = inputs_of(node), _first_reference(node)[-1]
+                given = argument(last) if isinstance(last, dict) else {}
+                if layer["class_name"] in OP_LAYERS or not isinstance(first, list):
+                    pass  # of a function, a list of one tensor stays a list
+                elif layer["class_name"] in _RECURRENT and len(first) > 1:
+                    first, given = first[0], {**given, "initial_state": first[1:]}
+                elif len(first) == 1:
+                    first = first[0]
                 layer["inbound_nodes"][number] = {"args": [first], "kwargs": given}
     for side in ("input_layers", "output_layers"):
         settings[side] = _each(settings[side], tensor)
         if isinstance(settings[side], list) and len(settings[side]) == 1:
             settings[side] = settings[side][0]  # one tensor, and in Keras 3 a list of one
+
+
+def _first_reference(node: list[Any]) -> list[Any]:
+    while not isinstance(node[0], str):
+        node = node[0]
+    return node
 
 
 def _each(references: Any, change: Any) -> Any:

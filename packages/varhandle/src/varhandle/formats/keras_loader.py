@@ -23,6 +23,7 @@ from varhandle.formats import keras_2
 from varhandle.formats.base import RefusedByLibraryError
 from varhandle.formats.custom_code import Import, import_custom
 from varhandle.formats.embedded_code import custom_objects_of, objects_of
+from varhandle.formats.keras_2_layers import applications_layers
 from varhandle.formats.keras_class import UnknownInputsError, with_inputs, with_keys
 from varhandle.formats.keras_reader import is_operation_of_no_module
 from varhandle.graph import CustomObject
@@ -56,7 +57,7 @@ def load_keras(
     given = import_custom(imports)
     config = _config_of(path)
     config.pop("compile_config", None)
-    known = given | dict(keras.saving.get_custom_objects())
+    known = applications_layers(config) | dict(keras.saving.get_custom_objects()) | given
     named = custom_objects_of(config)
     # A class may be registered under "package>name" and be imported by its name alone.
     known |= {one.name: known[_last(one)] for one in named if _last(one) in known}

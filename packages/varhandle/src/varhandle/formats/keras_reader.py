@@ -293,8 +293,11 @@ def _in_training(inbound: object) -> bool:
 
 
 def _settings(config: Mapping[str, Any]) -> dict[str, object]:
-    """Return the settings of a layer that are plain values."""
-    return {
+    """Return the settings of a layer that are plain values, and the name of its dtype policy."""
+    policy = config.get("dtype")
+    inner = policy.get("config") if isinstance(policy, dict) else None
+    named = {"dtype": inner.get("name")} if isinstance(inner, dict) else {}
+    return named | {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in config.items()
         if name not in {"name", "layers", "input_layers", "output_layers"}

@@ -152,7 +152,7 @@ class _Reader:
 
     def _read_signatures(self) -> Iterator[Signature]:
         for name, signature_def in self._signature_defs.items():
-            ends = sorted({info.name.partition(":")[0] for info in signature_def.outputs.values()})
+            ends = _producers(signature_def.outputs)
             # TensorFlow 2 keeps a signature in a function of its own and calls that; before, a
             # signature was a part of the main graph.
             node = self._nodes.get(ends[0]) if len(ends) == 1 else None
@@ -163,8 +163,8 @@ class _Reader:
             self._refuse_lost_tensors(name, signature_def)
             inputs = _tensor_specs(signature_def.inputs)
             outputs = _tensor_specs(signature_def.outputs)
-            own_ends = tuple(ends) if function == self._main.name else ()
-            yield Signature(name, function, inputs, outputs, own_ends)
+            sides = (ends, _producers(signature_def.inputs)) if function == self._main.name else ()
+            yield Signature(name, function, inputs, outputs, *sides)
 
     def _refuse_lost_tensors(self, name: str, signature_def: Any) -> None:
         for info in (*signature_def.inputs.values(), *signature_def.outputs.values()):
@@ -325,6 +325,11 @@ class _Reader:
                 if handle is not None:
                     handle.locations.append((name, argument.name))
         return EntryPoint(None, self._flow.reached(functions))
+
+
+def _producers(infos: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the nodes that make the tensors of one side of a signature, each once."""
+    return tuple(sorted({info.name.partition(":")[0] for info in infos.values()}))
 
 
 def _tensor_specs(infos: Mapping[str, Any]) -> tuple[TensorSpec, ...]:

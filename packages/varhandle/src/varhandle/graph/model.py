@@ -158,6 +158,8 @@ class Signature:
     ends: tuple[str, ...] = ()
     """The nodes that give the outputs, in a graph of TensorFlow 1, of which nothing else runs but
     what they need; none of a function, which runs whole."""
+    fed: tuple[str, ...] = ()
+    """The nodes that the inputs stand for, likewise: what is fed does not run."""
 
 
 class CustomObject(NamedTuple):
@@ -254,9 +256,29 @@ class Graph:
         names = closure([function], called)
         return tuple(self._by_name[name] for name in names if name in self._by_name)
 
+    def nodes_of(self, signature: str) -> Iterator[Node]:
+        """Yield the nodes that one signature runs: the parts of the main graph that it needs."""
+        entry = self.signature(signature)
+        if not entry.ends:
+            for function in self.reachable(entry.function):
+                yield from function.nodes
+            return
+        nodes = {node.name: node for node in self.function(entry.function).nodes}
+
+        for name in entry.fed:
+            nodes.pop(name, None)
+
+        def needed(name: str) -> Iterator[str]:
+            if name in nodes:
+                yield from (*nodes[name].sources, *nodes[name].control_inputs)
+
+        live = [nodes[name] for name in closure(entry.ends, needed) if name in nodes]
+        yield from live
+        called = (one for node in live for name in node.calls for one in self.reachable(name))
+        for function in {one.name: one for one in called}.values():
+            yield from function.nodes
+
     def op_counts(self, signature: str | None = None) -> Counter[str]:
-        """Count the nodes of each op, of the whole model or of what one signature can reach."""
-        functions = self.functions
-        if signature is not None:
-            functions = self.reachable(self.signature(signature).function)
-        return Counter(node.op for function in functions for node in function.nodes)
+        """Count the nodes of each op, of the whole model or of what one signature runs."""
+        nodes = self.nodes if signature is None else self.nodes_of(signature)
+        return Counter(node.op for node in nodes)

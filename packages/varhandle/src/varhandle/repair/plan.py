@@ -28,6 +28,7 @@ from varhandle.repair.refusal import (
     NO_VARIABLES,
     ORIGINAL_MODEL,
     NoCureError,
+    because,
 )
 from varhandle.repair.steps import REWRITES, SETTINGS, STEPS
 from varhandle.savedmodel.checkpoint_freezer import checkpoint_beside
@@ -296,7 +297,7 @@ def _refuse_other(diagnosis: Diagnosis, change: str = "") -> None:
         change = change if diagnosis.variables else f"{NO_VARIABLES} {change}"
         if compared and UNEXPLAINED not in diagnosis.other[0]:
             change = ""  # it says itself what to do
-    raise NoCureError(f"no safe cure: {diagnosis.other[0]}", change=change)
+    raise because(diagnosis.other[0], change)
 
 
 def _plan_for_tflite(
@@ -368,7 +369,7 @@ def _plan_for_source(
 def _plan_for_keras(
     diagnosis: Diagnosis, rewrites: dict[str, Finding], narrow: tuple[str, ...]
 ) -> _Choice:
-    _refuse(_mended_by(rewrites, *(set(REWRITES) - {"builtin-draws"})).values())
+    _refuse(_mended_by(rewrites, "widen-dtype", "functional-updates").values())
     if rewrites:
         choice = _rewritten(diagnosis, rewrites, (), "")
         return choice._replace(steps=["export", *choice.steps])
@@ -448,13 +449,14 @@ _UNTOUCHED = frozenset(
 """Ops that a value may pass without being calculated with: half-precision weights, for one."""
 
 _HALVES = frozenset({"float16", "bfloat16"})
+_POLICIES = {"mixed_float16": "float16", "mixed_bfloat16": "bfloat16"}
 
 
 def _calculated_in(diagnosis: Diagnosis) -> tuple[str, ...]:
     """Return the dtypes in which the model calculates, and no builtin does.
 
-    A SavedModel shows those of half precision. Of a Keras file the converter's message tells, in
-    the dtypes of MLIR.
+    A SavedModel shows those of half precision. Of a Keras file the policies of its layers do, and
+    the converter's message, in the dtypes of MLIR.
     """
     if diagnosis.proof is not None and diagnosis.proof.passed:
         return ()
@@ -462,6 +464,8 @@ def _calculated_in(diagnosis: Diagnosis) -> tuple[str, ...]:
         conversion = diagnosis.proof and diagnosis.proof.conversion
         told = conversion.record.message if diagnosis.other and conversion else ""
         found = set(other_floats(told))
+        policies = (str(node.attributes.get("dtype")) for node in diagnosis.graph.nodes)
+        found |= {_POLICIES.get(name, name) for name in policies} & _HALVES
     else:
         found = {
             str(value)

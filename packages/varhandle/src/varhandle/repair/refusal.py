@@ -83,6 +83,11 @@ class NoCureError(VarhandleError, ValueError):
         return type(self), (self.reason, self.finding, self.change, self.location)
 
 
+def because(cause: str, change: str) -> NoCureError:
+    """Refuse for a cause; a change is not told beside a command that the cause tells."""
+    return NoCureError(f"no safe cure: {cause}", change="" if ": varhandle " in cause else change)
+
+
 def _by_hand(fix: str) -> str:
     """Leave out of a fix that the tool could try: it has."""
     return fix.partition("# Without the program that made the file")[0].rstrip()

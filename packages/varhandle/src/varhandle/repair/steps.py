@@ -39,6 +39,7 @@ from varhandle.repair.refusal import (
     OTHER_RECIPE,
     WRITE_OTHERWISE,
     NoCureError,
+    because,
 )
 from varhandle.sandbox import run_isolated
 from varhandle.savedmodel.checkpoint_freezer import checkpoint_beside, files_of, freeze_checkpoint
@@ -300,7 +301,7 @@ def _closed_files(job: RepairJob) -> Iterator[None]:
         return
     cause = next(iter(job.diagnosis.other), "")
     if cause and problem.change == OTHER_BUILTINS and not cause.endswith(GIVES_VALUES):
-        raise NoCureError(f"no safe cure: {cause}", change=problem.change)
+        raise because(cause, problem.change)
     if job.model_format.can_export:
         raise problem
     inputs = job.graph.signature(job.signatures[0]).inputs
@@ -508,13 +509,31 @@ def _convert_by_either_door(job: RepairJob) -> bytes:
     try:
         return _convert_source(job)
     except NoCureError:
-        if not job.model_format.can_export or "export" in job.plan.steps:
+        if not job.model_format.can_export:
             raise
+        if "export" in job.plan.steps:
+            if not _closes_too(job):
+                raise
+            return job.content
     # A Keras model that is stateful may go through its other door alone.
     why = "Its other door, by Model.export, is the one that is open."
     job.plan = job.plan.with_step(job.diagnosis, "export", why)
     _export(job)
     return _convert_source(job)
+
+
+def _closes_too(job: RepairJob) -> bool:
+    """Close the sizes of a Keras model that did not convert in float32; tell whether that helps."""
+    open_sizes = any(None in (spec.shape or (None,)) for spec in job.graph.main_signature.inputs)
+    if not open_sizes or set(REWRITES) & set(job.plan.steps):
+        return False
+    source, plan = job.source, job.plan
+    job.source = job.path
+    with contextlib.suppress(NoCureError):
+        _close_shapes(job)
+        return True
+    job.source, job.plan = source, plan
+    return False
 
 
 def _split_shared_reads(job: RepairJob) -> None:

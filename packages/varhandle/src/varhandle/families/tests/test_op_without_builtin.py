@@ -1,9 +1,11 @@
 """An op, no variable's, that the converter has no builtin for."""
 
 import pytest
-from family_checks import ids, log_test
+import zoo
+from family_checks import ids, log_test, run_command
 
-from varhandle import explain
+from varhandle import diagnose, explain
+from varhandle.evaluate.session import Session
 from varhandle.families.catalog import family
 
 FAMILY = family("op-without-builtin")
@@ -98,3 +100,39 @@ def test_what_helps_depends_on_the_release_of_the_log():
     assert "Bound to TensorFlow 2.8.0: convert it with SELECT_TF_OPS for a runtime" in older.fix
     assert "Bound to TensorFlow 1.15 or older: take the op out" in toco.fix
     assert all(one.fix.startswith(FAMILY.fix) for one in (today, old, older, toco))
+
+
+@pytest.fixture
+def served(tf, tmp_path, monkeypatch):
+    """As for TensorFlow Serving: examples as strings, and for some models tensors as well."""
+    monkeypatch.chdir(tmp_path)
+    module = tf.Module()
+    module.w = tf.Variable([[1.0], [2.0]])
+    taken = {"x": tf.io.FixedLenFeature([2], tf.float32)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def parsed(examples):
+        return {"y": tf.io.parse_example(examples, taken)["x"] @ module.w}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 2])])
+    def plain(x):
+        return {"y": x @ module.w}
+
+    module.parsed, module.plain = parsed, plain
+    return lambda **more: zoo.save(
+        tf, tmp_path, module, serving_default=parsed, **{n: getattr(module, n) for n in more}
+    )
+
+
+def test_another_signature_that_does_without_the_op_is_named(served):
+    (cause,) = diagnose(served(plain=True)).other
+    assert cause.startswith("tf.ParseExampleV2: no builtin op does it, and signature plain does")
+    assert run_command(cause[cause.index("varhandle ") :]) == 0
+    (answer,) = Session("model.tflite")([[3.0, 4.0]]).values()
+    assert answer.tolist() == [[11.0]]
+
+
+def test_where_no_signature_does_without_it_none_is_named(served):
+    (cause,) = diagnose(served()).other
+    assert "signature" not in cause
+    assert "leave it to the program around the model" in cause

@@ -1,13 +1,16 @@
 """The literal message: an assigned variable of a dtype that the builtin VAR_HANDLE lacks."""
 # ruff: noqa: E501
 
+import types
+
 import pytest
 import zoo
 from family_checks import case_test, fix_of, ids, log_test, refused, run
 
 from varhandle import explain
 from varhandle.conversion.converter import convert
-from varhandle.families.catalog import family
+from varhandle.families.catalog import family, find
+from varhandle.formats import read_graph
 
 FAMILY = family("unsupported-variable-dtype")
 
@@ -95,3 +98,31 @@ def test_the_code_is_for_the_variable_that_the_log_names():
     assert "self.ring_buffer.assign(" in explain(log).matches[0].fix
     log = refused("VarHandleOp").replace("VarHandleOp_node", "while; rm -rf")
     assert "self.total.assign(" in explain(log).matches[0].fix
+
+
+def test_a_variable_that_nobody_named_is_held_anew_in_its_place(tf, tmp_path):
+    """A list that is tracked takes no other variable in the place of one that it has."""
+    module = tf.Module()
+    module.total, module.rows = (
+        tf.Variable(tf.zeros([4], "float16")),
+        [tf.Variable(0, dtype="int8")],
+    )
+    total, row = module.total, module.rows[0]
+
+    def step(x):
+        row.assign_add(tf.constant(1, tf.int8))
+        return {"y": tf.cast(total.assign_add(tf.cast(x, "float16")), "float32")}
+
+    module.step = tf.function(step, input_signature=[zoo.spec(tf, 4)])
+    path = zoo.save(tf, tmp_path, module, step=module.step)
+    new = types.SimpleNamespace()
+    for fix in {one.fix for one in find(read_graph(path)) if one.severity == "error"}:
+        run(
+            fix.partition("# Without")[0],
+            self=new,
+            new_value=tf.zeros([4] if "self.total" in fix else []),
+        )
+    assert {name: value.dtype.name for name, value in vars(new).items()} == {
+        "total": "float32",
+        "rows_0": "int32",
+    }

@@ -208,3 +208,21 @@ def test_the_updates_that_are_called_unsupported_stop_the_converter(tf, tmp_path
     path = zoo.save_step(tf, tmp_path, {"v": tf.Variable(tf.ones([4]), name="v")}, step)
     assert severe(find(read_graph(path)), "error") == ("unsupported-variable-update",)
     assert f"tf.ResourceScatter{op}" in convert(path).record.failing_ops
+
+
+def test_a_variable_that_nobody_named_is_called_by_its_place(tf, tmp_path):
+    """TensorFlow calls it Variable_1, and the model's object has no attribute of that name."""
+    module = tf.Module()
+    module.ring, module.deep = tf.Variable(tf.zeros([6])), tf.Module()
+    module.deep.rows = [tf.Variable(tf.zeros([3])), tf.Variable(tf.zeros([6]))]
+    ring, row = module.ring, module.deep.rows[1]
+
+    def step(i):
+        ring[i].assign(1.0)
+        row.scatter_nd_add([[i]], [2.0])
+        return {"y": ring + row}
+
+    module.step = tf.function(step, input_signature=[tf.TensorSpec([], tf.int32)])
+    path = zoo.save(tf, tmp_path, module, serving_default=module.step)
+    run(fix_of(path, FAMILY.id), self=module, index=[[2]], new_value=[5.0])
+    assert ring.numpy().tolist() == row.numpy().tolist() == [0, 0, 5, 0, 0, 0]
