@@ -30,8 +30,9 @@ pytestmark = pytest.mark.browser
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 # Pictures for the README (``make pictures``): notebook -> a text of the cell at the window's top.
+# What they show gives no answer.
 README = {
-    "11_the_error": ("%%isolated literal", "readme-record"),
+    "00_start_here": ("Traceback (most recent call last)", "readme-start"),
     "14_what_a_handle_is": ("show.view_in_netron(folder)", "readme-netron"),
 }
 PREDICTION = ("practice-prediction", "practice-compare")  # of notebook 00
