@@ -5,8 +5,14 @@ import types
 import numpy as np
 import pytest
 import zoo
+from planted_faults import without_operators
 
 from varhandle.divergence import location
+
+COMPUTED = {
+    "infinite-constant": ([3, 4], lambda tf, x: tf.where(x > 2.0, x, -float("inf"))),
+    "fft-length": ([8, 1], lambda tf, x: tf.math.real(tf.signal.rfft2d(x))),
+}
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +26,14 @@ def silent(tf, specimen_path, tmp_path_factory):
             return model, zoo.to_tflite(tf, model, folder, zoo.in_int8(tf))
         if name == "unfrozen-graph":
             return unfrozen(tf, tmp_path_factory.mktemp("unfrozen"))
+        if name == "uninitialized-variable":
+            model = specimen_path("counter")
+            content = tf.lite.TFLiteConverter.from_saved_model(str(model)).convert()
+            return model, without_operators(content, "CALL_ONCE")
+        if name in COMPUTED:
+            shape, compute = COMPUTED[name]
+            spec, folder = tf.TensorSpec(shape, tf.float32, "x"), tmp_path_factory.mktemp(name)
+            return zoo.save_step(tf, folder, {}, lambda _, x: {"y": compute(tf, x)}, spec), None
         names = {
             "keras-in-module": "keras_in_a_module",
             "growing-variable": "growing",

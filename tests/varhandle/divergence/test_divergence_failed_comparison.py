@@ -48,6 +48,7 @@ def test_a_state_in_int8_saturates(silent):
     assert found.first["call"] == 11  # calibrated over ten calls, it counts to nine
     ends = "it ends at 0 and 9, where values go from 10 to 10; it holds the variable counter"
     assert found.first["why"].endswith(ends)
+    assert found.first["max_difference"] == pytest.approx(1.0)  # in that call: later ones lose more
 
 
 def test_a_diagnosis_names_it(specimen_path):

@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+import types
 
 import dtype_cases
 import numpy as np
@@ -16,7 +17,7 @@ from printed_code import ran
 from varhandle.cli import main
 from varhandle.divergence import refusal_bisection
 from varhandle.divergence.refusal_bisection import why_refused
-from varhandle.sandbox import run_isolated, run_source
+from varhandle.sandbox import Record, run_isolated, run_source
 
 REFUSED = {
     "float16_state": {"AddV2", "AssignVariableOp", "ReadVariableOp"},
@@ -108,6 +109,45 @@ def test_a_crash_is_narrowed_down_to_what_crashes(tmp_path):
     assert run_script(tmp_path / "out").outcome == "crashed"
 
 
+@pytest.mark.parametrize(
+    ("dtype", "update", "told"),
+    [
+        ("float64", "assign_sub", "tf.Sub: the converter has no builtin op for it in float64"),
+        ("uint4", "assign", "AssignVariableOp: Could not translate MLIR to FlatBuffer"),
+    ],
+)
+def test_the_variable_is_told_where_the_message_names_another_op_or_none(
+    tmp_path, dtype, update, told
+):
+    assert run_isolated(dtype_cases.save, dtype, update, tmp_path / "model", locked=False).ok
+    found = why_refused(tmp_path / "model")
+    assert found.reason.startswith(f"the variable v ({dtype} [3]) is read by ReadVariableOp")
+    assert told in found.reason
+
+
+def test_the_words_that_it_dies_with_are_told(tf, tmp_path):
+    """A constant of int4: LLVM says what it lacks, and ends the process."""
+
+    def step(x):
+        return {"y": tf.concat([x, tf.cast(tf.constant([1, 0, 1, 1]), x.dtype)], axis=0)}
+
+    spec = tf.TensorSpec([4], tf.dtypes.experimental.int4)
+    module = tf.Module()
+    module.step = tf.function(step, input_signature=[spec])
+    tf.saved_model.save(module, str(tmp_path / "int4"), signatures=module.step)
+    found = why_refused(tmp_path / "int4")
+    words = "ElementsAttr does not provide iteration facilities"
+    assert "at Cast, with the words: " in found.reason
+    assert words in found.reason
+    check_form("locate", found)
+    assert [node.outputs for node in found.part.nodes] == [("int4 [4]",)]
+    found.write(tmp_path / "out")
+    assert words in (tmp_path / "out" / "issue.md").read_text().split("It says:")[1]
+    ended = run_script(tmp_path / "out")
+    assert ended.outcome == "crashed"
+    assert words in ended.log
+
+
 def test_a_conversion_that_does_not_end_is_narrowed_down(tf, tmp_path):
     """The converter folds what rests on constants, however long that takes."""
 
@@ -122,6 +162,30 @@ def test_a_conversion_that_does_not_end_is_narrowed_down(tf, tmp_path):
     found = why_refused(tmp_path / "slow", timeout=3)
     assert "had not ended after 3 s" in found.text().splitlines()[0]
     assert {node.op for node in found.part.nodes} == {"Igamma"}
+
+
+def test_what_only_takes_its_time_is_not_blamed_for_what_does_not_end(tf, tmp_path, monkeypatch):
+    """As a fill of two gigabytes does, which the converter computes before a product of it."""
+
+    def step(x):
+        return {"y": tf.linalg.inv(tf.nn.relu(x)) + 1.0}
+
+    module = tf.Module()
+    module.step = tf.function(step, input_signature=[tf.TensorSpec([3, 3], tf.float32)])
+    tf.saved_model.save(module, str(tmp_path / "model"), signatures=module.step)
+
+    def ended(search, names, timeout):
+        ops = {search.flat.ops[name] for name in names}
+        slow = "MatrixInverse" in ops or ("Relu" in ops and timeout < 50)
+        return Record("timed out") if slow else Record("ok")
+
+    unending = Record("timed out", seconds=60.0)
+    conversion = types.SimpleNamespace(record=unending)
+    monkeypatch.setattr(refusal_bisection, "convert", lambda *_, **__: conversion)
+    monkeypatch.setattr(refusal_bisection._Search, "_converted", ended)
+    found = why_refused(tmp_path / "model", timeout=60)
+    assert [node.op for node in found.part.nodes] == ["MatrixInverse"]
+    assert found.reason == "the converter had not ended after 60 s at MatrixInverse"
 
 
 def test_what_is_refused_inside_a_loop_is_found_there(tf, tmp_path):

@@ -7,12 +7,14 @@ import shutil
 import numpy as np
 import pytest
 import release_runs
+import zoo
 from family_checks import run_command
 from json_forms import check_form
 from planted_faults import operators_of, with_changed_weight, without_operators
 
 from varhandle import bisect_settings
 from varhandle.cli import main
+from varhandle.divergence import settings
 from varhandle.formats.saved_model import SavedModel
 from varhandle.sandbox import lock
 
@@ -115,6 +117,55 @@ def test_an_uninitialized_variable_is_refused_by_plain_kernels_alone(tf, tmp_pat
     assert verdicts(found, "kernels") == {"default delegates": "agrees", "plain kernels": "refuses"}
     assert (found.flips.setting, found.flips.value) == ("kernels", "plain kernels")
     assert not found.agrees
+
+
+def test_a_variable_that_is_both_inputs_of_an_op_is_refused_with_the_delegate_alone(tf, tmp_path):
+    """XNNPACK dies of it, whatever the number of its threads."""
+
+    def step(module, x):
+        module.total.assign_add(module.total)
+        return {"y": module.total + x}
+
+    total = tf.Variable(np.full(4, 1e-3, np.float32), name="total")
+    found = bisect_settings(zoo.save_step(tf, tmp_path, {"total": total}, step))
+    assert [one.verdict for one in found.tries] == ["refuses", "agrees", "refuses", "refuses"]
+    assert (found.flips.setting, found.flips.value) == ("kernels", "plain kernels")
+    assert found.why == "with plain kernels it agrees, with default delegates it refuses"
+
+
+def test_a_number_of_threads(wide, tf, monkeypatch):
+    """No kernel is known that needs one: the file that two threads run is another."""
+    import keras
+
+    model = keras.models.load_model(wide / "wide.keras")
+    content = tf.lite.TFLiteConverter.from_keras_model(model).convert()
+    changed = with_changed_weight(content, operators_of(content, "FULLY_CONNECTED")[0], 9)
+    isolated = settings.run_isolated
+
+    def run(function, *arguments, **limits):
+        if function is settings._answers and arguments[-1] == 2:
+            arguments = changed, *arguments[1:]
+        return isolated(function, *arguments, **limits)
+
+    monkeypatch.setattr(settings, "run_isolated", run)
+    found = bisect_settings(wide / "wide.keras", content, inputs=wide / "inputs.npy")
+    assert (found.flips.setting, found.flips.value) == ("threads", "2")
+    assert found.why == "with 2 it parts, with the usual number it agrees"
+
+
+def test_a_recipe_that_cannot_hold_a_weight(tf, tmp_path):
+    """Float16 ends at 65504."""
+    import keras
+
+    dense = keras.layers.Dense(2)
+    model = keras.Sequential([keras.Input((3,), batch_size=1), dense])
+    dense.set_weights([np.full((3, 2), 1e5, np.float32), np.zeros(2, np.float32)])
+    model.save(tmp_path / "large.keras")
+    found = bisect_settings(tmp_path / "large.keras", quantization="float16")
+    assert found.tries[0].verdict == "parts"
+    assert found.flips.setting == "recipe"
+    assert verdicts(found, "recipe")["float32"] == "agrees"
+    assert found.why.endswith("with float16 it parts")
 
 
 def test_a_damaged_file_agrees_once_it_is_made_anew(wide, tf):
@@ -237,3 +288,19 @@ def test_bad_input(wide, capsys):
     assert "no recipe 'int9'" in capsys.readouterr().err
     assert main(["locate", model, "--quantization", "int8"]) == 2
     assert "--quantization is for --bisect-settings" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ("--why --html page.html", "--why takes no --html"),
+        ("--why --bisect-settings", "--why takes no --bisect-settings"),
+        ("--why --quantization int8", "--why takes no --quantization"),
+        ("--bisect-settings --reduce out", "--bisect-settings takes no --reduce"),
+        ("--bisect-settings --html page.html", "--bisect-settings takes no --html"),
+        ("--releases", "--releases is for --bisect-settings"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_bad_input(specimen_path, capsys, options, told):
+    assert main(["locate", str(specimen_path("counter")), *options.split()]) == 2
+    assert capsys.readouterr().err.rstrip().endswith(told)

@@ -254,16 +254,23 @@ def _locate(options: argparse.Namespace) -> int:
     from varhandle.divergence.location import locate
     from varhandle.tflite.state_files import check_target
 
+    mode = "--why" if options.why else "--bisect-settings" if options.bisect_settings else ""
+    for flag, is_given, modes in (
+        ("--bisect-settings", options.bisect_settings, ("--bisect-settings",)),
+        ("--quantization", options.quantization, ("--bisect-settings",)),
+        ("--releases", options.releases is not None, ("--bisect-settings",)),
+        ("--reduce", options.reduce, ("", "--why")),
+        ("--html", options.html, ("",)),
+    ):
+        if is_given and mode not in modes:
+            words = f"{mode} takes no {flag}" if mode else f"{flag} is for --bisect-settings"
+            raise BadInputError(words)
     if options.reduce:
         check_new_folder(options.reduce)  # before anything that takes its time
     if options.why:
         return _locate_refusal(options)
     if options.bisect_settings:
         return _locate_setting(options)
-    if options.quantization:
-        raise BadInputError("--quantization is for --bisect-settings")
-    if options.releases is not None:
-        raise BadInputError("--releases is for --bisect-settings")
     if options.html:
         check_target(options.html, *map(Path, filter(None, [options.model, options.file])))
     with errors_as_bad_input(options.model):

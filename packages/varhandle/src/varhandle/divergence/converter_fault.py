@@ -39,6 +39,7 @@ class PartRun:
         content: The file.
         calls: The inputs of each call by name.
         expected: What TensorFlow answers to each.
+        got: What the file answers to each; one less where it refuses the last.
         differs: Whether the file answers otherwise, or refuses a call.
     """
 
@@ -46,6 +47,7 @@ class PartRun:
     content: bytes
     calls: Sequence[Mapping[str, Array]]
     expected: Sequence[Mapping[str, Array]]
+    got: Sequence[Mapping[str, Array]]
     differs: bool
 
 
@@ -123,7 +125,7 @@ def run_part(
     inputs = part(flat, names).inputs
     count = len(next(iter(values.values())))
     calls = [{name: values[tensor][n] for tensor, name in inputs.items()} for n in range(count)]
-    expected, differs = [], False
+    expected, answers, differs = [], [], False
     for call in calls:
         told = function(**{name: tf.constant(value) for name, value in call.items()})
         expected.append({name: value.numpy() for name, value in told.items()})
@@ -132,9 +134,10 @@ def run_part(
         except RuntimeError:
             differs = True
             break
+        answers.append(got)
         pairs = ((got[name], value) for name, value in expected[-1].items())
         differs = differs or not all(difference(mine, sound).agrees for mine, sound in pairs)
-    return PartRun(tuple(names), content, calls[: len(expected)], expected, differs)
+    return PartRun(tuple(names), content, calls[: len(expected)], expected, answers, differs)
 
 
 def _opened(content: bytes) -> Session:

@@ -9,6 +9,8 @@ stays a GraphDef, since that is converted in another way.
 from __future__ import annotations
 
 import contextlib
+import itertools
+import math
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +31,10 @@ SIGNATURE = "serving_default"
 SAVED_MODEL, GRAPH_DEF = "saved_model", "graph.pb"
 Spec = tuple[str, tuple[int | None, ...] | None]
 """The dtype and the shape of a tensor."""
+
+_OF_NO_VALUE = ("resource", "variant")
+_FEW = 3
+"""Ops that a part is named by, and numbers of a constant that are told."""
 
 _LARGEST_VALUE = 2**20  # bytes; a larger variable is rebuilt with zeros
 _VALUES = frozenset({"Const", "Placeholder", "NoOp"})
@@ -262,7 +268,7 @@ def part(flat: FlatGraph, names: Collection[str]) -> Part:
         for tensor, (dtype, _) in (flat.specs or _sinks(flat, taken)).items()
         if node_of(tensor) in kept
         and tensor not in taken
-        and dtype not in ("resource", "variant")
+        and dtype not in _OF_NO_VALUE
         and flat.ops[node_of(tensor)] not in _VALUES
     )
     inner = tuple(name for name in flat.ops if name in kept)
@@ -276,7 +282,7 @@ def _sinks(flat: FlatGraph, taken: Collection[str]) -> dict[str, Spec]:
 
 def _comes_along(flat: FlatGraph, source: str) -> bool:
     dtype, _ = flat.specs.get(tensor_of(source), ("variant", None))
-    return dtype in ("resource", "variant") or flat.ops[node_of(source)] == "Const"
+    return dtype in _OF_NO_VALUE or flat.ops[node_of(source)] == "Const"
 
 
 def _add_placeholder(
@@ -284,7 +290,7 @@ def _add_placeholder(
 ) -> None:
     import tensorflow as tf
 
-    if dtype in ("resource", "variant"):
+    if dtype in _OF_NO_VALUE:
         raise CannotPartError(name)
     node = message.node.add(op="Placeholder", name=name)
     node.attr["dtype"].type = tf.as_dtype(dtype).as_datatype_enum
@@ -439,11 +445,12 @@ def flattened(
 
 @dataclass(frozen=True)
 class PartNode:
-    """A node of a part, and the dtype and shape of what it takes."""
+    """A node of a part, and the dtype and shape of what it takes and gives."""
 
     name: str
     op: str
     inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -454,9 +461,18 @@ class PartOutline:
     nodes: tuple[PartNode, ...]
     variables: tuple[Mapping[str, Any], ...]
 
+    @property
+    def blamed(self) -> tuple[str, ...]:
+        """The ops that are left, where they are few."""
+        ops = tuple(dict.fromkeys(node.op for node in self.nodes))
+        return ops if len(ops) <= _FEW else ()
+
     def as_dict(self) -> dict[str, Any]:
         """Return the nodes and the variables, fit for JSON."""
-        nodes = [{"name": n.name, "op": n.op, "inputs": list(n.inputs)} for n in self.nodes]
+        nodes = [
+            {"name": n.name, "op": n.op, "inputs": list(n.inputs), "outputs": list(n.outputs)}
+            for n in self.nodes
+        ]
         return {"nodes": nodes, "variables": [dict(one) for one in self.variables]}
 
 
@@ -471,7 +487,12 @@ def outline(flat: FlatGraph, names: Collection[str]) -> PartOutline:
         if name not in flat.variables and flat.ops[name] not in hidden
     ]
     nodes = [
-        PartNode(node.name, node.op, tuple(_told(flat, s) for s in node.input if s[0] != "^"))
+        PartNode(
+            node.name,
+            node.op,
+            tuple(_told(flat, whole, source) for source in node.input if source[0] != "^"),
+            tuple(_spec_words(spec) for spec in _given(flat, node.name)),
+        )
         for node in shown
     ]
     held = {name: flat.variables[name] for name in cut.handles}
@@ -480,14 +501,38 @@ def outline(flat: FlatGraph, names: Collection[str]) -> PartOutline:
     return PartOutline(tuple(names), tuple(nodes), tuple(variables))
 
 
-def _told(flat: FlatGraph, source: str) -> str:
+def _told(flat: FlatGraph, nodes: Mapping[str, Any], source: str) -> str:
     origin = flat.variables.get(node_of(source))
     if origin:
         return origin.name
-    dtype, shape = flat.specs.get(tensor_of(source), ("variant", None))
-    if dtype in ("resource", "variant"):
+    spec = flat.specs.get(tensor_of(source), ("variant", None))
+    if spec[0] in _OF_NO_VALUE:
         return node_of(source)
+    node, (_, shape) = nodes[node_of(source)], spec
+    small = node.op == "Const" and math.prod(size or 0 for size in shape or ()) <= _FEW
+    return f"{_spec_words(spec)}{_small_value(node) if small else ''}"
+
+
+def _given(flat: FlatGraph, name: str) -> Iterator[Spec]:
+    """Yield the specs of the values that a node gives."""
+    for number in itertools.count():
+        spec = flat.specs.get(f"{name}:{number}")
+        if spec is None:
+            return
+        if spec[0] not in _OF_NO_VALUE:
+            yield spec
+
+
+def _spec_words(spec: Spec) -> str:
+    dtype, shape = spec
     return f"{dtype} {'?' if shape is None else [-1 if n is None else n for n in shape]}"
+
+
+def _small_value(constant: Any) -> str:
+    import tensorflow as tf
+
+    value = tf.make_ndarray(constant.attr["value"].tensor)
+    return f" = {value.tolist()}" if value.dtype.kind in "biuf" else ""
 
 
 def _made(node: Any) -> Held:

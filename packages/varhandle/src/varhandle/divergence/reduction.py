@@ -48,6 +48,9 @@ Array = npt.NDArray[Any]
 FILE, INPUTS, EXPECTED = "reduced.tflite", "inputs.npz", "expected.npz"
 
 
+_SHOWN = 16
+"""Numbers of an answer that the text for an issue tracker has."""
+
 _MOST_TOGETHER = 6
 """Axes of two sizes, beyond which it is not tried which of them belong together."""
 
@@ -415,7 +418,8 @@ class Reduction:
         return f"Reduction({self._size()}, {self.tries} tried)"
 
     def _size(self) -> str:
-        return f"{len(self.case.content) / 1000:.1f} kB"
+        content = self.case.content if self.part is None else self.part.content
+        return f"{len(content) / 1000:.1f} kB"
 
     def write(self, folder: str | os.PathLike[str]) -> list[str]:
         """Write the file, its inputs, a script and a text for an issue tracker into a new folder.
@@ -456,9 +460,18 @@ class Reduction:
         found = self.measured
         if found.difference is None:
             return [f"{FILE} refuses the call: {found.refusal}"]
-        lines = [f"largest difference {found.difference.largest:.6g}, allowed {found.most:.3g}"]
-        if found.got and found.got[-1].size <= 16:
-            lines += [f"got {found.got[-1].tolist()}", f"expected {found.expected[-1].tolist()}"]
+        largest = found.difference.largest
+        figures = f"largest difference {largest:.6g}, allowed {found.most:.3g}"
+        lines = [figures if np.isfinite(largest) else found.difference.note]
+        pairs = list(zip(found.got[-1:], found.expected[-1:], strict=False))
+        if self.part is not None:  # then its figures are what the script prints
+            wanted, answers = self.part.expected, self.part.got
+            refused = len(answers) < len(wanted)
+            lines = [f"{FILE} refuses the call"] if refused else []
+            pairs = [] if refused else [(answers[-1][n], wanted[-1][n]) for n in wanted[-1]]
+        for got, sound in pairs:
+            if got.size <= _SHOWN:
+                lines += [f"got {got.tolist()}", f"expected {sound.tolist()}"]
         return lines
 
 
@@ -496,14 +509,15 @@ path, inputs = Path(__file__).parent, np.load(Path(__file__).parent / "inputs.np
 loaded = tf.saved_model.load(str(path / "saved_model"))
 content = tf.lite.TFLiteConverter.from_saved_model(str(path / "saved_model")).convert()
 plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-file = Interpreter(model_content=content, experimental_op_resolver_type=plain)
-run = file.get_signature_runner()
+run = Interpreter(model_content=content, experimental_op_resolver_type=plain).get_signature_runner()
 for call in range({calls}):
     fed = {{name: inputs[f"call_{{call}}_{{name}}"] for name in run.get_input_details()}}
     sound = loaded.signatures["serving_default"](**{{n: tf.constant(v) for n, v in fed.items()}})
     for name, got in run(**fed).items():
-        same = got.shape == sound[name].shape and np.allclose(got, sound[name], 1e-4, 1e-5)
-        print(f"call {{call + 1}}, {{name}}:", "agrees" if same else "DIFFERS")
+        wanted = sound[name].numpy()
+        same = got.shape == wanted.shape and np.allclose(got, wanted, 1e-4, 1e-5)
+        told = "agrees" if same else f"DIFFERS: {{got}} where TensorFlow has {{wanted}}"
+        print(f"call {{call + 1}}, {{name}}: {{told}}")
 '''
 
 

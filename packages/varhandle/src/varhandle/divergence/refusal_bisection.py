@@ -33,6 +33,7 @@ from varhandle.divergence.flat_graph import (
 from varhandle.explanation import explain
 from varhandle.extras import require
 from varhandle.families.base import inference_signature
+from varhandle.families.log_index import LAST_RESORT
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.base import ModelSource
 from varhandle.formats.custom_code import check_imports
@@ -40,7 +41,7 @@ from varhandle.graph import ModelFileError
 from varhandle.graph.op_roles import variable_role
 from varhandle.sandbox import Record, run_isolated
 from varhandle.sandbox.lock import locking
-from varhandle.sandbox.record import short_message
+from varhandle.sandbox.record import last_words, short_message
 from varhandle.sandbox.scratch import temporary_folder
 
 __all__ = ["Refusal", "why_refused"]
@@ -48,7 +49,10 @@ __all__ = ["Refusal", "why_refused"]
 _SECONDS = 60.0
 _MOST_SECONDS = 600.0
 _HANGS = 15.0
-"""Seconds after which a part is taken not to end, where the whole model does not."""
+"""Seconds after which a part is taken not to end, where the whole model does not.
+
+What is left in the end is given as long as the whole had.
+"""
 
 _SOON, _TIMES = 10.0, 4
 """Seconds in which a part ends as a rule, and how many times those of the whole model it has."""
@@ -101,23 +105,32 @@ class Refusal(Rich):
         """Why, in one line."""
         if self.converts:
             return "it converts"
-        known = explain(f"{self.record.message}\n{self.record.log}").matches
+        log, ops = self.record.log, [op.removeprefix("tf.") for op in self.record.failing_ops]
+        blamed = join_names(ops or (self.part.blamed if self.part else ()))
         if self.record.outcome == "raised":
-            said = known[0].message if known else short_message(self.record.message)
-            ops = [op.removeprefix("tf.") for op in self.record.failing_ops]
-            if ops and not known:
-                said = f"{join_names(ops)}: {said}"
+            shown = next(iter(explain(f"{self.record.message}\n{log}").matches), None)
+            if shown and shown.rank <= LAST_RESORT + 1:  # else it does not say at which op
+                said = shown.message
+            else:
+                said = f"{blamed}: {short_message(self.record.message)}".removeprefix(": ")
         elif self.record.outcome == "crashed":
             said = f"the converter dies ({self.record.exit_signal or self.record.message})"
         elif self.record.outcome == "timed out":
             said = f"the converter had not ended after {self.record.seconds:.0f} s"
         else:
             said = f"the converter was ended: {self.record.outcome}"
+        if self.record.outcome != "raised" and blamed:
+            said += f" at {blamed}"
+        if self.record.outcome == "crashed" and last_words(log):
+            said += f", with the words: {last_words(log)}"
         return "; ".join([*self._variables(), " ".join(said.split())])
 
     def _variables(self) -> list[str]:
         roles = [variable_role(op.removeprefix("tf.")) for op in self.record.failing_ops]
-        if self.part is None or not (any(roles) or not roles):
+        if self.part is None:
+            return []
+        roles += [variable_role(node.op) for node in self.part.nodes if len(self.part.nodes) == 1]
+        if roles and not any(roles):
             return []
         return [_sentence(one) for one in self.part.variables]
 
@@ -135,7 +148,10 @@ class Refusal(Rich):
         lines.append(f"the smallest part that fails like that, {len(self.part.nodes)} of {nodes}:")
         for node in self.part.nodes:
             takes = ", ".join(map(str, node.inputs))
-            lines.append(f"  {node.op} {printable(node.name)}({takes})")
+            gives = ", ".join(node.outputs)
+            lines.append(
+                f"  {node.op} {printable(node.name)}({takes})" + (f" -> {gives}" if gives else "")
+            )
         return "\n".join(lines)
 
     def write(self, folder: str | os.PathLike[str]) -> list[str]:
@@ -155,10 +171,13 @@ class Refusal(Rich):
         else:
             call = f"lite.TFLiteConverter.from_saved_model({SAVED_MODEL!r})"
         script = _SCRIPT.format(call=call)
-        return write_case(out, script, f"The converter refuses: {self.reason}", self._figures())
+        refuses = "the converter refuses: " if self.record.outcome == "raised" else ""
+        return write_case(out, script, f"{refuses}{self.reason}", self._figures())
 
     def _figures(self) -> list[str]:
         said = self.record.message or self._headline()
+        if self.record.outcome == "crashed":
+            said += f"\n{last_words(self.record.log)}"
         return [*self.text().splitlines()[1:], "", "It says:", "", *said.splitlines()[:20]]
 
     def _headline(self) -> str:
@@ -169,8 +188,11 @@ class Refusal(Rich):
         """Return the same as a panel."""
         if self.converts or self.part is None:
             return panel_html("neutral" if self.converts else "raised", self.text())
-        rows = [(n.op, printable(n.name), ", ".join(n.inputs)) for n in self.part.nodes]
-        table = table_html(("op", "node", "takes"), rows, "The nodes that still fail")
+        rows = [
+            (node.op, printable(node.name), ", ".join(node.inputs), ", ".join(node.outputs))
+            for node in self.part.nodes
+        ]
+        table = table_html(("op", "node", "takes", "gives"), rows, "The nodes that still fail")
         told = f"<p>{html.escape(self.text().splitlines()[1])}</p>"
         return panel_html("raised", self.text().splitlines()[0], told + table)
 
@@ -259,14 +281,28 @@ class _Search:
         self.tries = 0
         self._wanted = _kind(record)
         self._named = {op.rpartition(".")[2] for op in self._wanted[-1]}
-        hangs = record.outcome == "timed out"
-        self._timeout = min(timeout, _HANGS) if hangs else max(_SOON, _TIMES * record.seconds)
-        self._longest = self._timeout if hangs else max(timeout, self._timeout)
+        self._hangs = record.outcome == "timed out"
+        soon = max(_SOON, _TIMES * record.seconds)
+        self._timeout = min(timeout, _HANGS) if self._hangs else soon
+        self._longest = max(timeout, self._timeout)
         self._deadline = time.monotonic() + _MOST_SECONDS
         self._known: dict[frozenset[str], bool] = {}
 
     def smallest(self) -> list[str] | None:
         """Return the nodes of that part; ``None`` if the flat graph does not fail like that."""
+        whole, wanted, names = self.flat, self._wanted, self._smallest()
+        if self._hangs and names and self._timeout < self._longest:
+            record = self._converted(names, self._longest)
+            if _kind(record) != self._wanted:  # it takes its time, and ends
+                smaller, self.flat, self._known, self._wanted = self.flat, whole, {}, wanted
+                self._timeout, self._deadline = self._longest, time.monotonic() + _MOST_SECONDS / 2
+                found = self._smallest()
+                if time.monotonic() < self._deadline:
+                    return found
+                self.flat = smaller  # what takes longest says more than a search without an end
+        return names
+
+    def _smallest(self) -> list[str] | None:
         names = self.flat.divisible
         whole = self._try(names)
         if whole[:2] != self._wanted[:2] or not (
@@ -306,7 +342,7 @@ class _Search:
     def _try(self, names: Sequence[str]) -> _Kind:
         self.tries += 1
         record = self._converted(names, self._timeout)
-        if record.outcome == "timed out" and self._longest > self._timeout:
+        if record.outcome == "timed out" and not self._hangs and self._longest > self._timeout:
             # On a busy machine that says nothing yet.
             record = self._converted(names, self._longest)
         return _kind(record)

@@ -257,8 +257,8 @@ class OpComparison:
         most = self.check.added[tensor]
         where = self._place(self._file.producers[tensor], tensor, most.call)
         why = most.saturated or reasons.grown(most.difference, whole)
-        one = pairs[tensor]["difference"]
-        return {**where, **_figures(one), "why": why, "unseen": False, "group": [], "inside": []}
+        own = _figures(most.difference)  # in the call that is named; the pair's may be another's
+        return {**where, **own, "why": why, "unseen": False, "group": [], "inside": []}
 
     def _refusal(self, error: RuntimeError, call: int) -> dict[str, Any]:
         """Tell the op that refuses a call: it parts from any model."""

@@ -102,6 +102,25 @@ class Record(Rich):
         return panel_html(tone, f"isolated: {title}", body)
 
 
+_TELLING = re.compile(r"LLVM ERROR|Check failed|Fatal Python error|terminate called|^\w+Error\b")
+_OF_LOGGING = re.compile(
+    r"[IWE]\d{4} |WARNING: All log messages|To enable the following instructions"
+)
+_PREFIX = re.compile(r"^F\d{4} [\d:. ]+")
+
+
+def telling_line(log: str) -> str:
+    """Return the last line of a log that says why a library gave up, or ``""``."""
+    lines = [line.strip() for line in log.splitlines()]
+    return next((line for line in reversed(lines) if _TELLING.search(line)), "")
+
+
+def last_words(log: str) -> str:
+    """Return what a library wrote as it ended the process, in one short line, or ``""``."""
+    lines = [line for line in log.splitlines() if line.strip() and not _OF_LOGGING.match(line)]
+    return short_message(_PREFIX.sub("", telling_line(log) or (lines or [""])[-1]))
+
+
 _COLOR = re.compile(r"\x1b\[[0-9;]*m")
 _IN_A_FILE = re.compile(r'File ".*", line \d+, in ')
 _IN_A_LAYER = re.compile(r"(?:\w+: )?Exception encountered when calling ")

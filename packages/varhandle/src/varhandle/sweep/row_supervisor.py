@@ -25,6 +25,7 @@ from typing import Any
 from varhandle.sandbox.descendants import adopt_orphans, end_descendants, memory_of_descendants
 from varhandle.sandbox.fork_server import start_nested_fork_server
 from varhandle.sandbox.process import GIB, cancellable, run_isolated
+from varhandle.sandbox.record import telling_line
 from varhandle.sweep.rows import (
     LOCKS_FOLDER,
     TOKEN_FILE,
@@ -41,7 +42,6 @@ from varhandle.sweep.rows import (
 LOG_FILE = "log.txt"
 _POLL_SECONDS = 0.2
 _FAREWELL_SECONDS = 10.0  # for the work to notice that its children are gone
-_TELLING = re.compile(r"LLVM ERROR|Check failed|Fatal Python error|terminate called|^\w+Error\b")
 # What could not be written says nothing of the model, and the row is to be made again.
 _NO_ROOM = re.compile("|".join(re.escape(os.strerror(n)) for n in (errno.ENOSPC, errno.EDQUOT)))
 
@@ -144,8 +144,7 @@ def last_error_line(task: RowTask) -> str:
         log = (task.row_folder / LOG_FILE).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-    lines = [line.strip() for line in log.splitlines()]
-    return next((line for line in reversed(lines) if _TELLING.search(line)), "")
+    return telling_line(log)
 
 
 def supervise(task: RowTask) -> Row:
