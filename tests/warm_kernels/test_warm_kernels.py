@@ -17,6 +17,7 @@ from jupyter_client.kernelspec import get_kernel_spec
 from jupyter_client.manager import KernelManager
 
 from warm_kernels import fork_server, provisioner
+from warm_kernels.kernel import LAUNCHER
 from warm_kernels.kernelspec import PROVISIONER, install, main
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only")
@@ -451,6 +452,16 @@ def test_other_options_of_a_process_and_a_parent_that_cannot_start_get_a_cold_st
     kernel = start()
     assert not kernel.is_warm
     assert kernel.run("print(6 * 7)") == "42"
+
+
+def test_the_python_of_another_environment_gets_a_cold_start(tmp_path):
+    """It is a link to the same executable, and has packages of its own."""
+    own = Path(sys.executable)
+    other = tmp_path / own.name
+    other.symlink_to(own)
+    command = ["-m", LAUNCHER, "-f", "connection.json"]
+    assert provisioner.forkable([str(own), *command], {}) == command[2:]
+    assert provisioner.forkable([str(other), *command], {}) is None
 
 
 def test_jupyter_server_starts_the_parent_before_the_first_kernel():
