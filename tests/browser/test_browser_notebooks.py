@@ -296,7 +296,7 @@ def test_a_claim_leads_to_the_cell_that_proves_it(new_page):
     open_notebook(page, "91_the_article.ipynb", "claims")
     run_all(page)
     claims = cell(page, "show.claims_table")
-    claims.get_by_role("link", name="29: times").click()
+    claims.get_by_role("link", name="29: Measure it").click()
     proof = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-CodeCell")
     proof = proof.filter(has_text="in_turns(opened, 200)")
     proof.wait_for(timeout=60_000)

@@ -53,6 +53,11 @@ def test_claims_link_to_the_cell_that_proves_them(read_html):
     assert "12: flex" in page.words
 
 
+def test_a_proof_is_named_by_the_section_that_it_stands_in(read_html):
+    claim = {**CLAIMS[0], "proof": {"notebook": "29_how_fast", "cell": "times"}}
+    assert "29: Measure it" in read_html(show.claims_table([claim]).html()).words
+
+
 def test_claims_refuse_an_unknown_verdict():
     with pytest.raises(ValueError, match="verdict 'maybe'"):
         show.claims_table([{**CLAIMS[0], "verdict": "maybe"}])

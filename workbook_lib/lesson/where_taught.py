@@ -28,7 +28,7 @@ class Place:
 
     def __str__(self) -> str:
         titles = {one.file: f"{one.number} · {one.title}" for one in read_outlines()}
-        heading = _heading(self.file, self.cell)
+        heading = heading_of(self.file, self.cell)
         return titles.get(self.file, self.file) + (f", “{heading}”" if heading else "")
 
     def __html__(self) -> str:
@@ -53,7 +53,7 @@ def family_places() -> dict[str, Place]:
     }
 
 
-def _heading(file: str, cell_id: str) -> str:
+def heading_of(file: str, cell_id: str) -> str:
     """Return the heading that a cell stands under; empty if it cannot be read."""
     heading = ""
     with contextlib.suppress(OSError, ValueError, KeyError):

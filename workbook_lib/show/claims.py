@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from varhandle.display import TONES, Rich, table_html, table_text
+from workbook_lib.lesson.where_taught import heading_of
 from workbook_lib.show.layout import Cell
 
 _HEADERS = ("claim", "verdict", "since", "proof", "note")
@@ -53,7 +54,8 @@ def claims_table(claims: Iterable[Mapping[str, Any]]) -> ClaimsTable:
         mark = f'<span aria-hidden="true" style="color: {color}; font-weight: bold">{mark}</span>'
         notebook = each["proof"]["notebook"].removesuffix(".ipynb")
         link = f"{quote(notebook)}.ipynb#cell-id={quote(cell)}"
-        proof = f'<a href="{link}">{html.escape(f"{notebook[:2]}: {cell}")}</a>'
+        section = heading_of(f"{notebook}.ipynb", cell) or cell
+        proof = f'<a href="{link}">{html.escape(f"{notebook[:2]}: {section}")}</a>'
         rows.append(
             (
                 claim,
