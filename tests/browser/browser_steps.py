@@ -242,7 +242,8 @@ def _wait_until_idle(page, words):
     """Wait until the status bar says so. A dialog would take its place, and is told."""
     bar, dialog = page.locator("#jp-main-statusbar", has_text=words), page.locator(".jp-Dialog")
     bar.or_(dialog).first.wait_for(timeout=60_000)
-    assert dialog.all_inner_texts() == []
+    if asked := dialog.all_inner_texts():
+        raise AssertionError(f"a dialog is in the way: {asked}")
 
 
 def _wait_for_command(page):
