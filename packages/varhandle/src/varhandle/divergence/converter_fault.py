@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from varhandle.divergence.flat_graph import (
@@ -21,6 +20,7 @@ from varhandle.divergence.flat_graph import (
     write_part,
 )
 from varhandle.divergence.tensor_difference import difference
+from varhandle.divergence.walk import named_for
 from varhandle.evaluate.session import Session
 from varhandle.sandbox import run_isolated
 from varhandle.sandbox.scratch import temporary_folder
@@ -80,13 +80,13 @@ def tensor_values(flat: FlatGraph, calls: Sequence[Mapping[str, Array]]) -> dict
         step, names = _looked_at(flat, folder)
         found: dict[str, list[Array]] = {}
         for call in calls:
-            fed = call if set(call) == set(names) else dict(zip(names, call.values(), strict=True))
+            fed = named_for(names, call)
             given = step(**{n: tf.constant(v, flat.specs[f"{n}:0"][0]) for n, v in fed.items()})
             for tensor, value in given.items():
                 if value.shape.num_elements() <= _LARGEST:
                     found.setdefault(tensor, []).append(value.numpy())
             for name, fed_value in fed.items():
-                found.setdefault(f"{name}:0", []).append(np.asarray(fed_value))
+                found.setdefault(f"{name}:0", []).append(fed_value)
     return found
 
 

@@ -24,7 +24,7 @@ from varhandle.divergence.other_releases import (
     installed_release,
     parse_other_releases,
 )
-from varhandle.divergence.walk import compare_ops
+from varhandle.divergence.walk import compare_ops, named_for
 from varhandle.evaluate.given_inputs import Inputs
 from varhandle.evaluate.parity import DELEGATES, PLAIN, Answer, answer_call, compare_run
 from varhandle.evaluate.proof import converter_words, reference_calls, rests_on
@@ -302,7 +302,7 @@ class _Bisection:
         name = name if name in held else next(iter(held), None)
         called = made.main_signature if name is None else held[name]
         inputs = [spec.name for spec in called.inputs]
-        calls = [_named_for(inputs, call) for call in self._calls]
+        calls = [named_for(inputs, call) for call in self._calls]
         return others.answers(release, self._content, name, calls)
 
     def _anew(self, recipe: str | None, samples: Sequence[Any]) -> Try:
@@ -388,7 +388,7 @@ class _Bisection:
         if len(signatures) != 1:
             return None
         inputs = [spec.name for spec in signatures[0].inputs]
-        calls = [_named_for(inputs, call) for call in self._calls]
+        calls = [named_for(inputs, call) for call in self._calls]
         require("ai_edge_quantizer", "leaving a layer in float")
         bits = recipe.activation_bits
 
@@ -506,8 +506,4 @@ def _answers(
         strict=False,
         threads=threads,
     )
-    return [answer_call(session, _named_for(list(session.inputs), call)) for call in calls]
-
-
-def _named_for(names: Sequence[str], call: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(call) if set(call) == set(names) else dict(zip(names, call.values(), strict=True))
+    return [answer_call(session, named_for(list(session.inputs), call)) for call in calls]

@@ -369,7 +369,7 @@ class OpComparison:
 
     @staticmethod
     def _answer(trace: FileTrace, call: Mapping[str, Any]) -> dict[str, Array]:
-        return trace(named_for(trace, call))
+        return trace(named_for(trace.input_names, call))
 
     def _compare(self, call: Mapping[str, Any]) -> dict[int, Difference]:
         """Make a call that the file has made; return how far its tensors are from the model's."""
@@ -490,7 +490,9 @@ class OpComparison:
             "missing_outputs": self._missing,
             "calls": self._made,
             "answers": self._answers,
-            "file_calls": [named_for(self._file, c) for c in self._calls[: len(self._answers)]],
+            "file_calls": [
+                named_for(self._file.input_names, c) for c in self._calls[: len(self._answers)]
+            ],
             "ops": ops,
             "only_in_model": left,
         }
@@ -570,9 +572,8 @@ def _figures(one: Difference) -> dict[str, Any]:
     return {"max_difference": one.largest, "similarity": one.similarity, "steps": one.steps}
 
 
-def named_for(trace: FileTrace, call: Mapping[str, Any]) -> dict[str, Array]:
-    """Name the inputs of a call as the file does; by their order, where it has other names."""
-    names = trace.input_names
+def named_for(names: Sequence[str], call: Mapping[str, Any]) -> dict[str, Array]:
+    """Name the inputs of a call as a file does; by their order, where it has other names."""
     if set(call) == set(names):
         return {name: np.asarray(value) for name, value in call.items()}
     if len(call) != len(names):
