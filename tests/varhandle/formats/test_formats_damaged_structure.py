@@ -389,6 +389,28 @@ def test_object_graphs_that_lead_nowhere_or_round(saved_models, tmp_path):
     assert read_graph(tmp_path / "m").variables == whole
 
 
+def test_branches_nested_without_end_are_looked_at_once(changed, holds):
+    """What took the square of their number would not come to an end here."""
+
+    def edit(meta_graph):
+        library = meta_graph.graph_def.library
+        for number in range(8000):
+            function = library.function.add()
+            function.signature.name = f"branch{number}"
+            function.signature.input_arg.add(name="x", type=1)
+            if number:
+                node = function.node_def.add(name="y", op="If", input=["x", "x"])
+                for which in ("then_branch", "else_branch"):
+                    node.attr[which].func.name = f"branch{number - 1}"
+        for function in library.function[:4]:  # those of the model's own
+            node = function.node_def.add(name="more", op="If")
+            node.attr["then_branch"].func.name = "branch7999"
+
+    folder = changed(edit)
+    holds("diagnose --static", (0, 1, 2, 3), folder)
+    assert "If" in read_graph(folder).op_counts("step")
+
+
 VALUES = (None, True, -1, 2**80, "", "\x1b[31m", [], {}, [[[]]], ["a", 0, 0], "Lambda", "n" * 5000)
 
 
@@ -443,3 +465,14 @@ def test_a_layer_that_takes_from_none(tf, keras_models, tmp_path):
         tf.keras.models.load_model(path)
     with pytest.raises(ModelFileError, match="layer join takes what 'nowhere' gives, which is not"):
         read_graph(path)
+
+
+def test_what_keras_does_not_look_at(tf, keras_models, tmp_path):
+    path = tmp_path / "m.keras"
+    with zipfile.ZipFile(keras_models["sequential"].keras) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in (parts | {"metadata.json": b"[3]"}).items():
+            archive.writestr(name, content)
+    assert tf.keras.models.load_model(path)
+    assert read_graph(path).producer is None

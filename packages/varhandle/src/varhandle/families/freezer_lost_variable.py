@@ -48,7 +48,7 @@ def _in_saved_model(reading: Reading) -> Iterator[Finding]:
     """A variable that a branch of ``tf.cond`` reads: older releases do not follow the handle."""
     conditions = (n for n in reading.reached_nodes if n.op in {"If", "StatelessIf"})
     called = {call for condition in conditions for call in condition.calls}
-    branches = {f.name for call in called for f in reading.graph.reachable(call)}
+    branches = {function.name for function in reading.graph.reachable(*called)}
     names = variable_names(
         variable
         for variable in reading.graph.variables

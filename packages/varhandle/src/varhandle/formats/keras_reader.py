@@ -102,7 +102,9 @@ def read_keras(path: Path, *, is_archive: bool) -> Graph:
 def _graph(path: Path, outline: Outline, is_archive: bool) -> Graph:
     root = outline.attributes[""]
     config, metadata = _parsed(root["model_config"]), _parsed(root.get("metadata", "{}"))
-    version = metadata.get("keras_version") or root.get("keras_version")
+    # Keras does not look at what stands there.
+    told = metadata.get("keras_version") if isinstance(metadata, Mapping) else None
+    version = told or root.get("keras_version")
     variables = _read_variables(outline) if is_archive else _read_legacy_variables(outline)
     name = str(_settings_of(config).get("name") or config["class_name"])
     # It is always loaded without what it was compiled with: losses, metrics, the optimizer.

@@ -246,14 +246,14 @@ class Graph:
         main = self.functions[0]
         return Signature("", main.name, main.inputs, main.outputs)
 
-    def reachable(self, function: str) -> tuple[Function, ...]:
-        """Return a function and all that it calls, each once; none for an unknown name."""
+    def reachable(self, *functions: str) -> tuple[Function, ...]:
+        """Return functions and all that they call, each once; none for an unknown name."""
 
         def called(name: str) -> Iterator[str]:
             for node in self._by_name[name].nodes if name in self._by_name else ():
                 yield from reversed(node.calls)
 
-        names = closure([function], called)
+        names = closure(functions, called)
         return tuple(self._by_name[name] for name in names if name in self._by_name)
 
     def nodes_of(self, signature: str) -> Iterator[Node]:
