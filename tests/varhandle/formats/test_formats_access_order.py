@@ -226,6 +226,8 @@ def test_the_verdict_is_unproved_and_says_what_its_author_does(tf, tmp_path, cap
     assert main(["cure", str(path), str(out)]) == 3
     assert capsys.readouterr().out.startswith(f"unproved: {found.doubt}")
     assert out.exists()
+    assert main(["locate", str(path), str(out)]) == 2
+    assert "tf.control_dependencies" in "".join(capsys.readouterr())
 
 
 def test_what_the_interpreter_refuses_is_no_matter_of_chance(tf, tmp_path, monkeypatch):

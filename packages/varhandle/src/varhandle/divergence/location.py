@@ -285,7 +285,8 @@ def locate(
         NotTrustedError: The model brings code along, and ``trust`` is not given.
         KeyError: The model has no such signature.
         CallsError: ``inputs`` do not fit.
-        CannotLocateError: The converter refuses the model, or one of the two does not run.
+        CannotLocateError: The converter refuses the model, one of the two does not run, or the
+            model's own answers are left to chance.
     """
     own_code = check_imports(imports, custom_objects)
     graph = read_graph(model)
@@ -297,6 +298,8 @@ def locate(
     require("tensorflow", "comparing a file with its model")
     chosen = inference_signature(graph, signature)
     load = loader_of(graph, chosen, trust, own_code)
+    if chance := format_of(graph).left_to_chance(graph, [chosen]):
+        raise CannotLocateError(chance)
     content = None if file is None else file_content(file)
     what: dict[str, Any] = {"graph": graph, "load": load, "signature": chosen, "lifted": lifted}
     how: dict[str, Any] = {"inputs": inputs, "calls": calls, "timeout": timeout}
