@@ -93,6 +93,15 @@ def branches(tf, v1, x, v):
     return {"y": v1.cond(x[0] > 0.0, added, lambda: v.read_value() * 2.0)}
 
 
+def after_branches(tf, v1, x, v):
+    """What runs after a condition is in none of its branches."""
+    no, yes = tf.raw_ops.Switch(data=x, pred=x[0] > 0.0)
+    met, _ = tf.raw_ops.Merge(inputs=[no * 1.0, yes * 2.0])
+    with tf.control_dependencies([met]):
+        now = v.read_value()
+    return {"y": met + now, "new": tf.identity(v.assign_add(yes))}
+
+
 def rounds(tf, v1, x, v):
     def body(i, total):
         with tf.control_dependencies([v.assign_add(x)]):
@@ -135,6 +144,7 @@ ON_A_HANDLE = {
     sums: False,
     read_for_nothing: False,
     branches: False,
+    after_branches: True,
     rounds: False,
     rounds_beside: True,
     after_rounds: True,
@@ -228,6 +238,22 @@ def test_the_verdict_is_unproved_and_says_what_its_author_does(tf, tmp_path, cap
     assert out.exists()
     assert main(["locate", str(path), str(out)]) == 2
     assert "tf.control_dependencies" in "".join(capsys.readouterr())
+
+
+def test_what_a_comparison_shows_by_chance_is_not_told(tf, tmp_path, monkeypatch):
+    from varhandle.evaluate import proof
+    from varhandle.evaluate.parity import Parity, Run
+    from varhandle.repair import run
+
+    path = save_tf1(tf, tmp_path, beside)
+    for agreeing in (5, 0):
+        shown = Parity((Run("default delegates", agreeing, 5),))
+        for module in (proof, run):
+            monkeypatch.setattr(module, "compare", lambda *_, found=shown, **__: found)
+        made = cure(path)
+        assert made.parity is None
+        assert made.doubt == made.diagnosis.doubt
+        assert made.doubt.startswith("state is read by ")
 
 
 def test_what_the_interpreter_refuses_is_no_matter_of_chance(tf, tmp_path, monkeypatch):
