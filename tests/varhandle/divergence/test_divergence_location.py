@@ -282,6 +282,9 @@ def test_the_command_says_it_in_its_exit_code(net, tmp_path, capsys):
     )
     assert main(["locate", str(tmp_path / "planted.tflite")]) == 2
     assert "give the model that it was made from" in capsys.readouterr().err
+    for options in ([], ["--bisect-settings"]):  # two models: the second is no file
+        assert main(["locate", str(path), str(path), *options]) == 2
+        assert "not a .tflite file" in capsys.readouterr().err
 
 
 def test_the_help_lists_what_has_a_model_to_compare_with(capsys):

@@ -43,6 +43,7 @@ from varhandle.sandbox import Record, run_isolated
 from varhandle.sandbox.lock import locking
 from varhandle.sandbox.record import short_message
 from varhandle.tflite.externalize_state import Lifted
+from varhandle.tflite.file_identifier import check_identifier
 from varhandle.tflite.flatbuffer import unpack
 from varhandle.tflite.shared_reads import find_shared_reads, shared_read_words
 
@@ -333,6 +334,7 @@ def locate(
 def file_content(file: str | os.PathLike[str] | bytes) -> bytes:
     """Return what a .tflite file holds, or raise ``ModelFileError`` with the name of that file."""
     content, source = model_bytes(file)
+    check_identifier(content, source)  # read_graph would take it for a model of another format
     try:
         read_graph(content)
     except ModelFileError as error:
