@@ -733,6 +733,7 @@ def test_the_code_of_a_model_does_not_run_unless_it_is_trusted(
     assert code in codes.get(command, (3,))  # nothing was run, so nothing is proved
     if command in ("diagnose", "cure"):
         assert "Lambda" in printed.out + printed.err
+    assert code != 2 or str(path) in printed.err
     if command == "diagnose":
         assert "--trust" in printed.out
 

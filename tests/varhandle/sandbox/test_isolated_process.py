@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from varhandle.sandbox import OpError, cancellable, run_isolated, run_source
+from varhandle.sandbox.record import Record
 from varhandle.sandbox.scratch import temporary_folder
 
 IMPORTS = "from varhandle.sandbox import run_isolated, run_source\n"
@@ -442,3 +443,8 @@ def test_a_folder_is_removed_however_deep_it_is(tmp_path, monkeypatch):
         subprocess.run(command, cwd=folder, check=True)
         Path(folder, "link").symlink_to(tmp_path / "other")
     assert sorted(tmp_path.rglob("*")) == [tmp_path / "other", tmp_path / "other/kept"]
+
+
+def test_an_error_of_the_converter_that_names_no_op_names_none():
+    errors = (OpError("", "ERROR_UNKNOWN"), OpError("tf.Erf", "ERROR_NEEDS_FLEX_OPS"))
+    assert Record("raised", errors=errors).failing_ops == ("tf.Erf",)
