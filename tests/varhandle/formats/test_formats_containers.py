@@ -10,6 +10,7 @@ import sys
 import warnings
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -115,6 +116,19 @@ def test_a_checkpoint_alone_says_what_its_program_must_do(tf, session_graph, tmp
     assert (tmp_path / "exported" / "saved_model.pb").is_file()
     tf.train.Checkpoint(**{"layer-1": net}).save(str(tmp_path / "unnamed" / "ckpt"))
     assert "tf.train.Checkpoint(model=model)" in fault_of(tmp_path / "unnamed")
+
+
+def test_weights_of_keras_2_in_a_checkpoint_are_loaded_by_it(tf, tmp_path):
+    """It writes the layers of a model into the root: no attribute is restored by their name."""
+    root = tf.Module()
+    root.kernel = tf.Variable([1.0])
+    saved = tf.train.Checkpoint(**{"layer_with_weights-0": root})
+    prefix = saved.write(str(tmp_path / "weights"))
+    fault, asked = fault_of(tmp_path / "weights"), []
+    model = SimpleNamespace(load_weights=asked.append, save=asked.append)
+    run(piece(fault, "model.load_weights"), model=model)
+    run(piece(fault, "model.save"), model=model)
+    assert asked == [prefix, "model.h5"]
 
 
 def test_a_saved_model_as_text(saved_models, tmp_path):

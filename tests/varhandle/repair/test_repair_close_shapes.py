@@ -359,3 +359,19 @@ def test_the_keys_of_a_keras_file_are_compared(tf, tmp_path, monkeypatch):
         wanted = [np.asarray(one) for one in model([tf.constant(numbers), tf.constant(words)])]
         got = signature(number=numbers, word=words)
         assert sorted(map(np.ndarray.tolist, got.values())) == sorted(w.tolist() for w in wanted)
+
+
+def test_a_layer_that_is_not_traced_with_open_sizes(tf, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    layers = tf.keras.layers
+    stack = [layers.UpSampling2D(2, interpolation="bilinear"), layers.Conv2D(3, 3, padding="same")]
+    model = tf.keras.Sequential([tf.keras.Input((None, None, 2)), *stack])
+    model.save("model.keras")
+    made = cure("model.keras")
+    assert made.plan.steps == ("export", "close-shapes", "convert")
+    assert made.proved
+    runner = Interpreter(model_content=run(made.plan.code)["content"]).get_signature_runner()
+    ((name, detail),) = runner.get_input_details().items()
+    x = np.random.default_rng(0).standard_normal(detail["shape"]).astype("float32")
+    (got,) = runner(**{name: x}).values()
+    np.testing.assert_allclose(got, model(x), rtol=1e-4, atol=1e-5)

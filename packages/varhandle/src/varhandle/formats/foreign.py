@@ -231,6 +231,12 @@ def _checkpoint_alone(prefix: Path, path: Path) -> ModelFileError:
         how = f"tf.compat.v1.train.export_meta_graph({str(prefix) + '.meta'!r}) writes it"
         fault = f"a checkpoint holds values, and no graph: in the program that builds it, {how}"
         return ModelFileError(path, fault)
+    if any(key.startswith("layer_with_weights-") for key in keys):  # as Keras 2 calls its layers
+        how = (
+            f"with Keras 2 or tf_keras, model.load_weights({str(prefix)!r}); model.save('model.h5')"
+        )
+        fault = f"weights of Keras 2, and no model: in the program that builds it, {how}"
+        return ModelFileError(path, fault)
     owners = sorted({key.partition("/")[0] for key in keys} - _NO_MODEL_ATTRIBUTES)
     names = [name for name in owners if name.isidentifier()][:3] or ["model"]
     told = ", ".join(f"{name}={name}" for name in names)

@@ -31,7 +31,7 @@ from varhandle.families.tensor_list import closing_code
 from varhandle.formats import SAVED_MODEL, ModelFormat, format_of, read_graph
 from varhandle.formats.custom_code import Import, read_folders
 from varhandle.formats.registry import GRAPH_DEF
-from varhandle.graph import Graph, TensorSpec
+from varhandle.graph import Graph, Signature, TensorSpec
 from varhandle.graph.signature_inference import infer_signature, sinks
 from varhandle.repair.refusal import (
     ADD_SIGNATURE,
@@ -337,9 +337,10 @@ def _closings(job: RepairJob) -> Iterator[_Shapes]:
         if job.inputs is None and job.target.resizes:
             yield {name: {} for name in job.signatures}
         job.source = job.path
-        _export_open(job)
-    graph = read_graph(job.source)
-    signatures = [graph.signature(name) for name in job.signatures]
+        graph, signatures = _exported(job)
+    else:
+        graph = read_graph(job.source)
+        signatures = [graph.signature(name) for name in job.signatures]
     if job.inputs is not None:
         first = signatures[0]
         calls = example_calls(graph, first, 1, job.inputs).calls
@@ -359,6 +360,19 @@ def _closings(job: RepairJob) -> Iterator[_Shapes]:
     }
     if every != batch or not job.target.resizes:
         yield every
+
+
+def _exported(job: RepairJob) -> tuple[Graph, list[Signature]]:
+    """Export a Keras file as it is, and read its signatures; a layer may refuse open sizes."""
+    try:
+        _export_open(job)
+    except NoCureError:
+        entry = job.graph.main_signature
+        if not entry.inputs:
+            raise
+        return job.graph, [replace(entry, name=name) for name in job.signatures]
+    graph = read_graph(job.source)
+    return graph, [graph.signature(name) for name in job.signatures]
 
 
 _LENGTH = 64
@@ -518,12 +532,17 @@ def _convert_by_either_door(job: RepairJob) -> bytes:
     # A Keras model that is stateful may go through its other door alone.
     why = "Its other door, by Model.export, is the one that is open."
     job.plan = job.plan.with_step(job.diagnosis, "export", why)
-    _export(job)
-    return _convert_source(job)
+    try:
+        _export(job)
+        return _convert_source(job)
+    except NoCureError:
+        if not _closes_too(job):
+            raise
+        return job.content
 
 
 def _closes_too(job: RepairJob) -> bool:
-    """Close the sizes of a Keras model that did not convert in float32; tell whether that helps."""
+    """Close the sizes of a Keras model whose export is not converted; tell if that helps."""
     open_sizes = any(None in (spec.shape or (None,)) for spec in job.graph.main_signature.inputs)
     if not open_sizes or set(REWRITES) & set(job.plan.steps):
         return False
