@@ -32,8 +32,8 @@ def watched(monkeypatch, tmp_path):
 
 def test_a_bar_fills_step_by_step_and_is_gone_at_the_end(watched):
     seen, left = outputs_of(
-        "from varhandle.progress_bar import steps\n"
-        "for _ in steps('abc', 'calibrating <x>'):\n    pass"
+        "from varhandle.progress_bar import with_progress_bar\n"
+        "for _ in with_progress_bar('abc', 'calibrating <x>'):\n    pass"
     )
     filled = [
         int(found[1]) for text in seen if (found := re.search(r'value="(\d+)" max="3"', text))
@@ -45,8 +45,8 @@ def test_a_bar_fills_step_by_step_and_is_gone_at_the_end(watched):
 
 def test_a_bar_is_gone_when_the_work_fails(watched):
     _, left = outputs_of(
-        "from varhandle.progress_bar import steps\n"
-        "try:\n    for n in steps([1, 0], 'dividing'):\n        1 / n\n"
+        "from varhandle.progress_bar import with_progress_bar\n"
+        "try:\n    for n in with_progress_bar([1, 0], 'dividing'):\n        1 / n\n"
         "except ZeroDivisionError:\n    pass\n"
         "import gc; gc.collect();"
     )
@@ -72,8 +72,8 @@ def test_what_is_over_at_once_draws_no_clock(watched):
 def test_headless_shows_nothing(monkeypatch):
     monkeypatch.setenv("WORKBOOK_PROGRESS", "off")
     seen, left = outputs_of(
-        "from varhandle.progress_bar import busy, steps\nimport time\n"
-        "with busy('a'):\n    time.sleep(1.6)\n    list(steps([1], 'b'))"
+        "from varhandle.progress_bar import busy, with_progress_bar\nimport time\n"
+        "with busy('a'):\n    time.sleep(1.6)\n    list(with_progress_bar([1], 'b'))"
     )
     assert (seen, left) == ([], [])
 

@@ -758,10 +758,10 @@ def _quantize_code(diagnosis: Diagnosis, plan: RepairPlan) -> list[str]:
     kept, lines = "[]", ["", "from varhandle.conversion.quantization import quantize_file"]
     if "lift" in plan.steps:
         kept = "sorted(state)"
-        lines += ["from varhandle.evaluate.stateful_parity import with_state", ""]
+        lines += ["from varhandle.evaluate.stateful_parity import add_carried_state", ""]
         lines += _calls_code(diagnosis, plan)
         lines.append(
-            "calls = {name: with_state(lifted, calls[name], name or None) for name in calls}"
+            "calls = {name: add_carried_state(lifted, calls[name], name or None) for name in calls}"
         )
     else:
         lines += ["", *_calls_code(diagnosis, plan)]
