@@ -53,4 +53,8 @@ OFFICIAL_PAGES: dict[str, tuple[str, str]] = {
         "Get started with microcontrollers",
         "https://ai.google.dev/edge/litert/microcontrollers/get_started",
     ),
+    "security": (
+        "Using TensorFlow securely",
+        "https://github.com/tensorflow/tensorflow/blob/master/SECURITY.md",
+    ),
 }

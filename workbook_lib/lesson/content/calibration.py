@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workbook_lib.lesson.content import Card, Question
+from workbook_lib.lesson.content import Card, Question, QuizQuestion
 
 FAMILIES = {"full-integer-quantization": "missing-why"}
 
@@ -30,6 +30,44 @@ PREDICTIONS = (
         debrief="“As many as before” is a tempting answer, because there is no error and no "
         "warning. Ask where one would come from: for the converter, blank images are images "
         "like any others.",
+    ),
+)
+
+QUIZ = (
+    QuizQuestion(
+        "calibration/quiz-ranges",
+        "What do blank images get wrong?",
+        {
+            "The weights.": "The converter finds them in the model, whatever images it gets.",
+            "The ranges between the layers.": "Nothing large flowed from a blank image. What a "
+            "real one needs is cut off.",
+            "The type: int8 is too small.": "Calibrated with real images, int8 named over 95 % "
+            "rightly.",
+        },
+        "The ranges between the layers.",
+    ),
+    QuizQuestion(
+        "calibration/quiz-held-out",
+        "Why not calibrate with held-out images?",
+        {
+            "Nothing would be left to test with.": "What helped to make the file cannot show how "
+            "it does on images that are new to it.",
+            "They have no labels.": "Calibration asks for none: the lesson's datasets yield "
+            "images alone.",
+            "The converter refuses them.": "It took even the blank ones, and said nothing.",
+        },
+        "Nothing would be left to test with.",
+    ),
+    QuizQuestion(
+        "calibration/quiz-no-data",
+        "Which recipe can do without data?",
+        {
+            "int8 throughout": "The converter raised a ValueError: it wants a representative "
+            "dataset.",
+            "16x8": "It has more bits for what flows, and needs data for the ranges all the same.",
+            "int4 weights": "Only the weights are rounded, and these are in the model.",
+        },
+        "int4 weights",
     ),
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workbook_lib.lesson.content import Card, Question
+from workbook_lib.lesson.content import Card, Question, QuizQuestion
 
 PREDICTIONS = (
     Question(
@@ -15,6 +15,42 @@ PREDICTIONS = (
         debrief="“Two” comes from rounding, and is right for an image with full ink somewhere. "
         "Ask what real value the integer 0 stands for here, and how the image then looks to the "
         "model.",
+    ),
+)
+
+QUIZ = (
+    QuizQuestion(
+        "integers_in_and_out/quiz-no-ink",
+        "Which integer tells this file that a pixel has no ink?",
+        {
+            "0": "That is the cast's answer, and here it stands for 0.5.",
+            "127": "That is 255 steps above the zero point: 1.0, which is full ink.",
+            "-128": "No ink is no step away from the zero point, and that is -128.",
+        },
+        "-128",
+    ),
+    QuizQuestion(
+        "integers_in_and_out/quiz-score",
+        "The file answers -64 for a digit. Which score is that?",
+        {
+            "about 0.25": "It is 64 steps of 0.00391 above the zero point of -128.",
+            "about -0.25": "That is -64 · 0.00391. The zero point has not been subtracted.",
+            "-64": "This is an integer still. The real value needs the scale and the zero point.",
+        },
+        "about 0.25",
+    ),
+    QuizQuestion(
+        "integers_in_and_out/quiz-whose",
+        "Whose scale and zero point turn the answer into real values?",
+        {
+            "The input's, as on the way in.": "Here they are nearly the same, 0.00392 and "
+            "0.00391. They are two entries all the same.",
+            "The output's, read from its details.": "Each tensor has its own, and the file holds "
+            "them.",
+            "Those of int8: 1/255 and -128.": "They are not int8's: the input and the output "
+            "of this very file differ in their scale.",
+        },
+        "The output's, read from its details.",
     ),
 )
 

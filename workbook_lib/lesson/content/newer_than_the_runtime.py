@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workbook_lib.lesson.content import Card, Question
+from workbook_lib.lesson.content import Card, Question, QuizQuestion
 
 FAMILIES = {"runtime-too-old": "newer-why"}
 
@@ -19,6 +19,48 @@ PREDICTIONS = (
         "this version. So a file that is too new is refused before it is called.",
         debrief="“At the first call” fits ops that only a call decides on. Ask what a user of an "
         "app would see in each case, and which is the better one.",
+    ),
+)
+
+QUIZ = (
+    QuizQuestion(
+        "newer_than_the_runtime/quiz-lacks",
+        "“Didn't find op for builtin opcode 'CONV_2D' version '99'”. What does the runtime lack?",
+        {
+            "Any CONV_2D.": "The message names a version. It knows those of its day.",
+            "A custom op that was not linked.": "The message says builtin: it is an op that "
+            "belongs to the runtime.",
+            "This version of CONV_2D.": "The cell changed nothing but the version, and that is "
+            "what was not found.",
+        },
+        "This version of CONV_2D.",
+    ),
+    QuizQuestion(
+        "newer_than_the_runtime/quiz-old-device",
+        "The runtime of a device cannot be changed. How do you get a file for it?",
+        {
+            "Convert with the TensorFlow that it belongs to.": "A converter of that age writes "
+            "the versions that this runtime knows.",
+            "Write a lower version into the file.": "As in the cell, that changes a number. The "
+            "op stays what the converter made of it.",
+            "Catch the error, and call it all the same.": "There is nothing to call: the runtime "
+            "stopped when it opened the file.",
+        },
+        "Convert with the TensorFlow that it belongs to.",
+    ),
+    QuizQuestion(
+        "newer_than_the_runtime/quiz-upgrade",
+        "You upgrade ai-edge-litert. A program with tf.lite.Interpreter refuses the file as "
+        "before. Why?",
+        {
+            "tf.lite.Interpreter has been deleted.": "The warning announces it, and yet it still "
+            "ran in TensorFlow 2.21.0.",
+            "It uses the runtime inside TensorFlow.": "That one is of the age of your TensorFlow. "
+            "ai_edge_litert has releases of its own.",
+            "The file has to be packed again.": "pack makes bytes of the objects. The versions "
+            "in them stay as they are.",
+        },
+        "It uses the runtime inside TensorFlow.",
     ),
 )
 
