@@ -161,6 +161,28 @@ EMBEDDED = {
     "another SavedModel": ("SavedModel", _layer("TFSMLayer", filepath="/tmp/evil")),
     "JAX": ("JAX", _layer("JaxLayer")),
     "Flax": ("Flax", _layer("FlaxLayer")),
+    "an op that reads a file": (
+        "ReadFile opens files",
+        _legacy("TensorFlowOpLayer", name="r", node_def={"name": "r", "op": "ReadFile"}),
+    ),
+    "such an op as Keras 2.0 wrote it": (
+        "ReadFile opens files",
+        _legacy("TensorFlowOpLayer", name="r", node_def="\n\x01r\x12\x08ReadFile"),
+    ),
+    "an op of an archive": (
+        "PyFunc calls Python",
+        _object("tf_keras.src.engine.base_layer", "TensorFlowOpLayer", node_def={"op": "PyFunc"}),
+    ),
+    "an op of no release": ("Evil", _legacy("TensorFlowOpLayer", node_def={"op": "Evil"})),
+    "an op that nobody can read": ("read", _legacy("TensorFlowOpLayer", node_def="\x12\x7f")),
+    "a method of any class": (
+        "tf.lite.TFLiteConverter.from_saved_model",
+        _legacy("ClassMethod", cls_symbol="lite.TFLiteConverter", method_name="from_saved_model"),
+    ),
+    "what is not public of a tensor": (
+        "__reduce__",
+        _legacy("InstanceMethod", attr_name="__reduce__"),
+    ),
     "a file to read": ("/etc/passwd", _layer("StringLookup", vocabulary="/etc/passwd")),
 }
 
@@ -173,6 +195,20 @@ def test_what_a_keras_config_brings_along(case):
     assert lines
     assert any(words in line for line in lines)
     assert all(line.isprintable() for line in lines)
+
+
+def test_ops_and_methods_that_only_compute_are_no_code_in_a_config():
+    """As tf_keras 2.21 writes a layer of tf.abs, and Keras 2.0 wrote it, and ragged tensors."""
+    attr = {"T": {"type": "DT_FLOAT"}}
+    node = {"name": "Abs", "op": "Abs", "input": ["Placeholder"], "attr": attr}
+    written = [
+        _legacy("TensorFlowOpLayer", name="Abs", node_def=node, constants={}),
+        _legacy("TensorFlowOpLayer", name="Abs", node_def="\n\x03Abs\x12\x03Abs"),
+        _legacy("ClassMethod", cls_symbol="RaggedTensor", method_name="from_row_splits"),
+        _legacy("InstanceMethod", attr_name="to_tensor"),
+        _legacy("InstanceProperty", attr_name="shape"),
+    ]
+    assert code_in_keras_config(*written) == ()
 
 
 CUSTOM = {

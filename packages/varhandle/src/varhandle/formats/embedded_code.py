@@ -14,13 +14,17 @@ module that a config named.
 from __future__ import annotations
 
 import builtins
+import contextlib
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from google.protobuf.message import DecodeError
+
 from varhandle.display import printable
 from varhandle.facts.graph_ops import ONLY_IF, is_known, reason_against_name
+from varhandle.formats.proto_schema import MESSAGES
 from varhandle.graph import CustomObject, Function, Node
 
 _Ordinary = Callable[[str, Node], bool]
@@ -116,6 +120,9 @@ def layer_of_applications(value: Mapping[str, Any]) -> str:
 OP_LAYERS = frozenset({"TFOpLambda", "SlicingOpLambda"})
 """Layers of Keras 2 that stand for a function of TensorFlow, which the config names."""
 
+_METHODS = frozenset({"ClassMethod", "InstanceMethod", "InstanceProperty"})
+"""Layers of Keras 2 that stand for a method, of a class that the config names or of a tensor."""
+
 _FUNCTION_MODULES = frozenset(
     {"__operators__", "bitwise", "image", "linalg", "math", "nn", "random", "signal"}
 )
@@ -208,6 +215,12 @@ def _in_object(value: Mapping[str, Any]) -> Iterator[str]:
         yield from _in_lambda(settings.get("function"))
     elif name in OP_LAYERS and not calculates(str(settings.get("function"))):
         yield f"{name} calls tf.{printable(settings.get('function'))}"
+    elif name == "TensorFlowOpLayer":
+        yield from _in_node_def(settings.get("node_def"))
+    elif name in _METHODS and not _is_of_tensors(settings):
+        where = printable(settings.get("cls_symbol", "Tensor"))
+        method = printable(settings.get("method_name", settings.get("attr_name")))
+        yield f"{name} calls tf.{where}.{method}"
     elif name in _LOADERS:
         yield f"{name} {_LOADERS[name]}"
     elif name in _LOOKUPS and isinstance(settings.get("vocabulary"), str):
@@ -216,6 +229,30 @@ def _in_object(value: Mapping[str, Any]) -> Iterator[str]:
         name = config
     if not name.startswith("__") and _custom(value) is None:
         yield from _foreign(name, value)
+
+
+def _in_node_def(node_def: Any) -> Iterator[str]:
+    """Yield the op of a ``TensorFlowOpLayer``, if it is not known to compute only.
+
+    An op that is harmless with some attributes is none here: tf_keras reads them another way.
+    """
+    op: Any = None
+    if isinstance(node_def, Mapping):
+        op = node_def.get("op")
+    elif isinstance(node_def, str):  # as Keras 2.0 wrote it: the serialized message
+        with contextlib.suppress(DecodeError, UnicodeEncodeError):
+            op = MESSAGES["NodeDef"].FromString(node_def.encode()).op
+    words = reason_against_name(op) if isinstance(op, str) else "is an op that cannot be read"
+    if words is not None:
+        yield f"TensorFlowOpLayer: {printable(op)} {words}"
+
+
+def _is_of_tensors(settings: Mapping[str, Any]) -> bool:
+    """Tell whether a layer calls a public method of tensors, as Keras 2 makes such layers."""
+    if "cls_symbol" in settings:
+        method = str(settings.get("method_name"))
+        return settings["cls_symbol"] == "RaggedTensor" and method.startswith("from_")
+    return not str(settings.get("attr_name")).startswith("_")
 
 
 def _in_lambda(function: Any) -> Iterator[str]:
