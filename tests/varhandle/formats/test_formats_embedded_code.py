@@ -163,11 +163,11 @@ EMBEDDED = {
     "Flax": ("Flax", _layer("FlaxLayer")),
     "an op that reads a file": (
         "ReadFile opens files",
-        _legacy("TensorFlowOpLayer", name="r", node_def={"name": "r", "op": "ReadFile"}),
+        _legacy("TensorFlowOpLayer", node_def={"name": "r", "op": "ReadFile"}),
     ),
     "such an op as Keras 2.0 wrote it": (
         "ReadFile opens files",
-        _legacy("TensorFlowOpLayer", name="r", node_def="\n\x01r\x12\x08ReadFile"),
+        _legacy("TensorFlowOpLayer", node_def="\n\x01r\x12\x08ReadFile"),
     ),
     "an op of an archive": (
         "PyFunc calls Python",
@@ -202,8 +202,8 @@ def test_ops_and_methods_that_only_compute_are_no_code_in_a_config():
     attr = {"T": {"type": "DT_FLOAT"}}
     node = {"name": "Abs", "op": "Abs", "input": ["Placeholder"], "attr": attr}
     written = [
-        _legacy("TensorFlowOpLayer", name="Abs", node_def=node, constants={}),
-        _legacy("TensorFlowOpLayer", name="Abs", node_def="\n\x03Abs\x12\x03Abs"),
+        _legacy("TensorFlowOpLayer", node_def=node, constants={}),
+        _legacy("TensorFlowOpLayer", node_def="\n\x03Abs\x12\x03Abs"),
         _legacy("ClassMethod", cls_symbol="RaggedTensor", method_name="from_row_splits"),
         _legacy("InstanceMethod", attr_name="to_tensor"),
         _legacy("InstanceProperty", attr_name="shape"),
