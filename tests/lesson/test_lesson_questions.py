@@ -76,7 +76,7 @@ def test_ids_are_there_once_and_begin_as_their_lesson():
             assert question.id.startswith(f"{name}/")
 
 
-RECUT = [one for one in read_outlines() if one.file[0] in "123" and one.name in lessons()]
+RECUT = [one for one in read_outlines() if one.file[0] in "1239" and one.name in lessons()]
 every_lesson = pytest.mark.parametrize("found", RECUT, ids=lambda found: found.name)
 
 
@@ -105,6 +105,8 @@ def test_a_card_is_short_and_its_cure_is_run_by_the_tests_of_its_lesson(found):
         assert sentence.endswith(".")
     assert 1 <= len(card.cure.splitlines()) <= 3
     assert card.pages
+    if card.cure.startswith("pip "):  # a test installs nothing
+        return
     tests = (project_root() / "tests" / "lesson" / f"test_{found.name}.py").read_text()
     assert f'run_cure("{found.name}"' in tests
 

@@ -1,6 +1,8 @@
-"""Lesson 92: answers to its exercise, and the keys of its prediction."""
+"""Lesson 92: answers to its exercise, the keys of its prediction, and the cure of its card."""
 
+import numpy as np
 import pytest
+from lesson_cards import run_cure
 from notebook_cells import assert_says
 
 from varhandle.families.catalog import FAMILIES
@@ -57,3 +59,14 @@ def test_the_grid_gives_no_answer_of_a_lesson_that_comes_after_it():
     }
     assert met
     assert max(met) <= "92_releases.ipynb"
+
+
+def test_the_cure_of_the_card_tells_a_right_file_from_one_that_answers_garbage(tf):
+    x = np.ones((1, 3), np.float32)
+    layers = [tf.keras.Input([3], name="x"), tf.keras.layers.Dense(2)]
+    model, other = tf.keras.Sequential(layers), tf.keras.Sequential(layers[:1])
+    content = tf.lite.TFLiteConverter.from_keras_model(model).convert()
+    run_cure("releases", content=content, model=model, x=x)
+    other.add(tf.keras.layers.Dense(2))
+    with pytest.raises(AssertionError, match="Not equal to tolerance"):
+        run_cure("releases", content=content, model=other, x=x)

@@ -19,6 +19,8 @@ LESSONS = [
 """Not the way in, and not the report on a model, which others read as well: nobody is asked
 anything there. An appendix (9x) may be without an exercise."""
 APPENDICES = [path for path in NOTEBOOKS if path.stem[0] == "9"]
+CLOSED = LESSONS + APPENDICES
+"""What ends with a quiz and a card."""
 EXCUSED = {"nbval-ignore-output", "nbval-skip"}
 RAW = {"message-end", "files"}
 """Cells that show a message of TensorFlow in full."""
@@ -57,6 +59,7 @@ def outline(path):
 
 every = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+closed = pytest.mark.parametrize("path", CLOSED, ids=lambda path: path.stem)
 
 
 def test_the_folder_holds_the_notebooks_and_nothing_else():
@@ -150,7 +153,7 @@ def test_opens_with_question_ability_needs_and_minutes(path):
 def test_closes_with_its_card_and_what_comes_next(path):
     *_, before, last = cells(path)
     assert "**Next:**" in source(last)
-    if path in LESSONS:
+    if path in CLOSED:
         assert source(last).startswith("**Next:**")
         assert source(before) == f'lesson.card("{outline(path).name}")'
 
@@ -178,7 +181,7 @@ def test_an_appendix_is_short(path):
     assert outline(path).minutes <= 15
 
 
-@lesson
+@closed
 def test_a_lesson_ends_with_its_quiz_and_its_card(path):
     code = [source(cell) for cell in cells(path, "code")]
     name = outline(path).name

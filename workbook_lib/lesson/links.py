@@ -21,6 +21,14 @@ OFFICIAL_PAGES: dict[str, tuple[str, str]] = {
         "Using the SavedModel format",
         "https://www.tensorflow.org/guide/saved_model",
     ),
+    "recurrent": (
+        "Working with RNNs",
+        "https://www.tensorflow.org/guide/keras/working_with_rnns",
+    ),
+    "versions": (
+        "TensorFlow version compatibility",
+        "https://www.tensorflow.org/guide/versions",
+    ),
     "quantization-spec": (
         "The 8-bit quantization specification",
         "https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/quantization_spec",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from workbook_lib.lesson.content import Question
+from workbook_lib.lesson.content import Card, Question, QuizQuestion
 
 FAMILIES = {"constant-folding-failed": "matrix-why", "not-immutable": "matrix-why"}
 
@@ -29,4 +29,53 @@ PREDICTIONS = (
         debrief="A newer release is a tempting answer, because faults get mended. Ask what else an "
         "older one would bring back, and what becomes of the program in a year.",
     ),
+)
+
+QUIZ = (
+    QuizQuestion(
+        "releases/quiz-select",
+        "Advice from the days of 2.12: take SELECT_TF_OPS for a float16 variable. And on 2.21?",
+        {
+            "It holds: what worked goes on working.": "The row works from 2.9 to 2.19, and says R "
+            "since 2.20.",
+            "The interpreter refuses the file.": "R means that the program still converts, so the "
+            "fault shows one step later than with the converter.",
+            "The converter refuses the program.": "That was so up to 2.8.",
+        },
+        "The interpreter refuses the file.",
+    ),
+    QuizQuestion(
+        "releases/quiz-garbage",
+        "Your program is like a row that has G for your release. What do you notice?",
+        {
+            "Nothing, until you compare answers.": "It converts and runs. Only a comparison with "
+            "the model shows that the answer is wrong.",
+            "An error of the converter.": "That would be E, and you would know at once.",
+            "The process dies.": "That is C, as with a Keras layer in a tf.Module on 2.16.",
+        },
+        "Nothing, until you compare answers.",
+    ),
+    QuizQuestion(
+        "releases/quiz-float16",
+        "On which release does an assigned float16 variable convert with the defaults?",
+        {
+            "On an older one, with Keras 2.": "Keras 2 helps a Keras layer in a tf.Module. This "
+            "row says E in the old columns as well.",
+            "On the newest one.": "2.21 says E, in the grid and when it was run anew.",
+            "On none of the measured ones.": "The whole row says E, so no change of the release "
+            "helps. Change the program.",
+        },
+        "On none of the measured ones.",
+    ),
+)
+
+CARD = Card(
+    symptom="A program converts rightly on one release of TensorFlow. On another it is refused, or "
+    "its file answers garbage.",
+    cause="The converter's defaults changed, and so did the Keras that comes along: 2.9 keeps an "
+    "assigned float32 variable, 2.16 brings Keras 3.",
+    cure='print("TensorFlow", tf.__version__, "Keras", tf.keras.__version__)\n'
+    "[answer] = Interpreter(model_content=content).get_signature_runner()(x=x).values()\n"
+    "np.testing.assert_allclose(answer, model(x), atol=1e-5)  # on each release that you use",
+    pages=("versions", "keras-export"),
 )

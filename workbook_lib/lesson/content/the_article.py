@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbook_lib.lesson.content import Question
+from workbook_lib.lesson.content import Card, Question, QuizQuestion
 
 if TYPE_CHECKING:
     from varhandle.sandbox import Record
@@ -55,4 +55,55 @@ PREDICTIONS = (
         debrief="Whoever expects a refusal believes the article. Ask what a Keras model holds "
         "before anybody sets its weights: are those not variables?",
     ),
+)
+
+QUIZ = (
+    QuizQuestion(
+        "the_article/quiz-blame",
+        "An example with a tf.Variable fails. What shows whether the variable is to blame?",
+        {
+            "That it has one.": "With the shape mended the program still had its variable, and "
+            "converted.",
+            "The line where it stops, and the message.": "The first example stopped at model.add, "
+            "and its message names two shapes and no VarHandleOp.",
+            "That others report the same.": "The article reports it as well, and names another "
+            "cause than the message does.",
+        },
+        "The line where it stops, and the message.",
+    ),
+    QuizQuestion(
+        "the_article/quiz-without",
+        "Somebody adds a line, and the model converts. How do you learn whether the line did it?",
+        {
+            "Convert without the line.": "The second example converted in both ways, so its line "
+            "was not the reason.",
+            "Compare the file with TensorFlow.": "Both files answered right. That says that they "
+            "are good, and not why.",
+            "Look for the values that the line wrote.": "They are in the file either way: a "
+            "variable that is only read becomes a constant with its value.",
+        },
+        "Convert without the line.",
+    ),
+    QuizQuestion(
+        "the_article/quiz-kernel",
+        "What is a layer's kernel after set_weights?",
+        {
+            "A constant.": "The traced function still has a read for each of its four variables.",
+            "A new variable.": "first.kernel is the object that it was before.",
+            "The same variable, with other numbers.": "set_weights writes into it. What makes a "
+            "constant of it is the converter.",
+        },
+        "The same variable, with other numbers.",
+    ),
+)
+
+CARD = Card(
+    symptom="An explanation says that a tf.Variable cannot be converted, or that TensorFlow Lite "
+    "has no VarHandleOp.",
+    cause="A variable that is only read becomes a constant, and a float32 one that is assigned may "
+    "stay. The example of the explanation may fail on something else.",
+    cure="content = tf.lite.TFLiteConverter.from_keras_model(model).convert()  # or where does it "
+    "stop?\n"
+    "tf.lite.experimental.Analyzer.analyze(model_content=content)  # VAR_HANDLE: a variable stayed",
+    pages=("convert", "variables"),
 )
