@@ -110,7 +110,7 @@ _OF_A_RUNTIME = ("tflite", "interpreter")
 FAMILY = Family(
     id="quantised-state",
     order=140,
-    what="A quantized file refuses its own variable, or its state stops changing.",
+    what="A quantized file refuses its own variable, or its state goes wrong.",
     cause=(
         "The state is float in one place and int8 in another, or saturates at a calibrated value."
     ),

@@ -177,7 +177,7 @@ def _references(ops: Ops) -> Iterator[LogDiagnosis]:
 FAMILY = Family(
     id="unfrozen-graph",
     order=60,
-    what="A graph came without its values; today it converts, and answers from unset memory.",
+    what="A graph came without its values: no session has set its variables.",
     cause="The weights live in a session, not in the graph.",
     fix=(
         "Give the converter the values with the graph: freeze in the session that holds them, or"
