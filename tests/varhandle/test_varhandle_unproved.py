@@ -19,6 +19,7 @@ from varhandle.formats.keras_reader import TRAINING_BY_DEFAULT
 from varhandle.repair.plan import plan_repair
 from varhandle.repair.refusal import NoCureError
 from varhandle.sandbox import Record
+from varhandle.verdict_rules import UNEXPLAINED
 
 
 def first_line(made):
@@ -59,6 +60,27 @@ def test_one_call_of_the_users_is_enough_unless_its_answer_is_no_number(
     found = diagnose(path, inputs={given.name: np.full([2, *given.shape], value, "float32")})
     assert found.verdict == verdict
     assert ("2 calls of yours" in found.doubt) == (verdict == "unproved")
+
+
+@pytest.mark.parametrize("is_nan", [True, False])
+def test_what_differs_on_nan_alone_is_no_fault(tf, tmp_path, is_nan):
+    """Which integer NaN becomes is left to each library."""
+    path = zoo.save_step(tf, tmp_path / "m", {}, lambda m, x: {"y": tf.cast(x, tf.int32)})
+    (given,) = read_graph(path).signatures[0].inputs
+    inputs = np.full([2, *given.shape], np.nan, "float32")
+    if not is_nan:
+        inputs[1] = 1.0
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(path))
+    runner = tf.lite.Interpreter(model_content=converter.convert()).get_signature_runner()
+    theirs = runner(**{given.name: inputs[0]})["y"]
+    assert not np.array_equal(tf.cast(inputs[0], tf.int32), theirs)
+    found = diagnose(path, inputs={given.name: inputs})
+    assert found.verdict == ("unproved" if is_nan else "wrong-answers")
+    assert ("NaN all over (2 calls of yours, with NaN" in found.text()) == is_nan
+    assert (UNEXPLAINED in found.text()) != is_nan
+    with pytest.raises(NoCureError) as raised:
+        cure(path, inputs={given.name: inputs})
+    assert ("NaN all over" in raised.value.reason) == is_nan
 
 
 def test_without_inputs_and_state_there_is_one_answer(tf, tmp_path):
@@ -119,6 +141,23 @@ def test_a_calibrated_file_is_proved_by_the_inputs_of_its_user_alone(pixels, rec
         assert given.verdict == "ready"
         assert first_line(given).startswith("cured: ")
         assert "20 calls (20 calls of yours)" in first_line(given)
+
+
+def test_a_file_that_is_wrong_is_ready_and_was_compared_with_itself(tf, tmp_path, pixels):
+    """Its two ways of running agree, whatever the model says: the first line tells no more."""
+    path, images = pixels
+    model = tf.keras.models.load_model(path)
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    noise = np.random.default_rng(0).random([20, 1, 8, 8, 1], "float32")  # and no pixels of 0..255
+    converter.representative_dataset = lambda: ([image] for image in noise)
+    out = tmp_path / "net.tflite"
+    out.write_bytes(converter.convert())
+    told = runners(out.read_bytes())["serving_default"](image=images[0])
+    assert not np.allclose(next(iter(told.values())), model(images[0]), atol=0.1)
+    found = diagnose(out)
+    assert found.verdict == "ready"
+    assert first_line(found).endswith("runs; it was compared with nothing but itself")
 
 
 def test_a_cure_says_what_it_rests_on_in_its_first_line(specimen_path, tmp_path, capsys):

@@ -19,6 +19,7 @@ from family_checks import piece, run
 from printed_code import ran
 
 from varhandle.formats import read_graph, saved_model_archive, text_proto
+from varhandle.formats.proto_schema import MESSAGES
 from varhandle.formats.registry import recognized_format
 from varhandle.graph import ModelFileError
 
@@ -176,6 +177,62 @@ def test_text_that_is_no_graph(tmp_path):
     ):
         (tmp_path / "m.pbtxt").write_text(content)
         assert fault in fault_of(tmp_path / "m.pbtxt")
+
+
+TEXT_GRAPH = """
+node {  # a comment: DT_NONE, names: of no field
+  name: "x"
+  op: "Placeholder"
+  attr { key: "dtype" value { type: DT_FLOAT } }
+}
+node {
+  name: "y"
+  op: "Identity"
+  input: "x"
+  attr { key: "T" value { type: DT_FLOAT } }
+}
+versions { producer: 1882 }
+"""
+DAMAGES = {
+    "a brace too few": ("} }\n}\nnode", "} }\nnode", 12),
+    "a brace too many": ("producer: 1882 }", "producer: 1882 } }", 13),
+    "no dtype": ("DT_FLOAT", "DT_FLOOT", 5),
+    "a dtype in short": ("DT_FLOAT", "FLOAT", 5),
+    "no field": ("input:", "inputs:", 10),
+    "no message": ("versions", "vershuns", 13),
+    "an open quote": ('"Identity"', '"Identity', 9),
+    "no text": ("Identity", "Ident\udcffity", 9),
+    "a number for a name": ('"Identity"', "7", 9),
+    "a zero": ("Identity", "Identity\0\n", 9),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_text_is_told_by_its_line(tf, tmp_path, damage):
+    from google.protobuf import text_format
+    from tensorflow.core.framework import graph_pb2
+
+    before, after, line = DAMAGES[damage]
+    path = tmp_path / "m.pbtxt"
+    path.write_text(TEXT_GRAPH)
+    assert len(read_graph(path).functions[0].nodes) == 2
+    text = TEXT_GRAPH.replace(before, after, 1).encode(errors="surrogateescape")
+    path.write_bytes(text)
+    with pytest.raises((text_format.ParseError, UnicodeDecodeError)):
+        text_format.Parse(text, graph_pb2.GraphDef())
+    fault = fault_of(path)
+    assert f"line {line}" in fault
+    assert fault.endswith("or copy all of it again")
+    assert fault.isprintable()
+
+
+def test_the_fields_of_a_graph_are_those_of_tensorflow(tf):
+    from tensorflow.core.framework import graph_pb2
+
+    theirs = set(text_proto._fields(graph_pb2.GraphDef.DESCRIPTOR, set()))
+    ours = set(text_proto._fields(MESSAGES["GraphDef"].DESCRIPTOR, set()))
+    assert theirs - ours == text_proto.UNREAD_FIELDS
+    assert ours <= theirs
 
 
 def test_the_words_of_a_dtype_in_a_string_are_no_dtype(tmp_path, monkeypatch):

@@ -356,6 +356,68 @@ def test_a_function_that_cannot_run(tf, changed, lost):
         read_graph(folder)
 
 
+def _broken_function(meta_graph):
+    library = meta_graph.graph_def.library.function
+    function = library.add()
+    function.signature.name = "unused"
+    function.node_def.add(name="y", op="NoOp", input=["^nowhere"])
+
+
+def test_what_only_the_saver_calls_may_be_missing(tf, changed):
+    """TensorFlow 2 takes functions and values from the file, and no main graph."""
+
+    def edit(meta_graph):
+        nodes = {node.name: node for node in meta_graph.graph_def.node}
+        saver = meta_graph.saver_def
+        for tensor in (saver.save_tensor_name, saver.restore_op_name):
+            nodes[tensor.partition(":")[0]].attr["f"].func.name = "nowhere"
+
+    folder = changed(edit)
+    tf.saved_model.load(folder).signatures["step"](x=tf.ones([1, 3]))
+    assert read_graph(folder).signatures
+
+
+def test_a_function_of_objects_that_nothing_calls(tf, changed):
+    folder = changed(_broken_function)
+    with pytest.raises(Exception, match="nowhere"):
+        tf.saved_model.load(folder)
+    with pytest.raises(ModelFileError, match=r"takes 'nowhere'.*function unused\): save it again"):
+        read_graph(folder)
+
+
+def test_a_function_of_tensorflow_1_that_nothing_calls(tf, saved_models, tmp_path):
+    shutil.copytree(saved_models["tf1"], tmp_path / "m")
+    path = tmp_path / "m" / "saved_model.pb"
+    message = MESSAGES["SavedModel"].FromString(path.read_bytes())
+    _broken_function(message.meta_graphs[0])
+    path.write_bytes(message.SerializeToString())
+    with tf.compat.v1.Session(graph=tf.Graph()) as session:
+        tf.compat.v1.saved_model.load(session, ["serve"], str(tmp_path / "m"))
+    assert read_graph(tmp_path / "m").signatures
+    message.meta_graphs[0].graph_def.node.add(name="more", op="unused")
+    path.write_bytes(message.SerializeToString())
+    with tf.compat.v1.Session(graph=tf.Graph()) as session, pytest.raises(Exception):  # noqa: B017
+        tf.compat.v1.saved_model.load(session, ["serve"], str(tmp_path / "m"))
+    with pytest.raises(ModelFileError, match="takes 'nowhere'"):
+        read_graph(tmp_path / "m")
+
+
+def test_a_gradient_may_name_an_op_in_the_place_of_a_function(tf):
+    graph = MESSAGES["GraphDef"]()
+    graph.node.add(name="x", op="Placeholder").attr["dtype"].type = 1
+    node = graph.node.add(name="y", op="SymbolicGradient", input=["x", "x"])
+    node.attr["f"].func.name = "Square"
+    node.attr["Tin"].list.type.extend([1, 1])
+    node.attr["Tout"].list.type.append(1)
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        sound = tf.compat.v1.GraphDef.FromString(graph.SerializeToString())
+        attributes = sound.node[1].attr["f"].func.attr
+        attributes["T"].type = 1
+        tf.import_graph_def(sound, name="")
+        assert session.run("y:0", {"x:0": 3.0}) == 18
+    assert read_graph(graph)
+
+
 def test_a_signature_of_tensors_that_are_not_there(tf, changed):
     def edit(meta_graph):
         meta_graph.signature_def["step"].outputs["y"].name = "nowhere:0"

@@ -44,8 +44,8 @@ class Diagnosis(Rich):
         format: The ``id`` of its format.
         variables: Every variable, sorted by name.
         findings: The worst first.
-        verdict: ``"ready"`` (a .tflite file that runs, and runs rightly), ``"convertible"``,
-            ``"unproved"``, ``"blocked"`` or ``"wrong-answers"``.
+        verdict: ``"ready"`` (a .tflite file that runs, with delegates as without),
+            ``"convertible"``, ``"unproved"``, ``"blocked"`` or ``"wrong-answers"``.
         proof: What converting, running and comparing showed; ``None`` after a static reading.
         graph: The model as it was read.
         signature: The signature that the verdict is about; ``None`` where there is none.

@@ -43,6 +43,7 @@ from varhandle.families.op_without_builtin import has_builtin
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.base import CALLED_WITH_TRAINING, RefusedByLibraryError
 from varhandle.graph import CustomObject, Graph
+from varhandle.graph.model import SAVE_AGAIN
 from varhandle.tflite.runtime_support import misread_weights, missing_kernels
 from varhandle.tflite.shared_reads import SharedRead, find_shared_reads, shared_read_words
 
@@ -112,10 +113,9 @@ def refused_by_library(graph: Graph, findings: Iterable[Finding], proof: Proof |
     refused = f"{library} {here} does not load it ({words})"
     if graph.embedded_code and is_lock_on() and _DENIED.search(record.message):
         return f"{refused}: {denied_by_lock(graph.embedded_code[0])}"
-    again = "save it again in the program that it comes from, or copy all of it again"
     if release and release != here:
-        return f"{refused}: try {library} {release}, which wrote it, or {again}"
-    return f"{refused}: {again}"
+        return f"{refused}: try {library} {release}, which wrote it, or {SAVE_AGAIN}"
+    return f"{refused}: {SAVE_AGAIN}"
 
 
 _FUSED = frozenset({"UNIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_LSTM"})
@@ -181,7 +181,7 @@ def known_difference(graph: Graph, findings: Iterable[Finding]) -> str:
 def _by_proof(graph: Graph, findings: tuple[Finding, ...], proof: Proof) -> Decision:
     if proof.refused:
         return _refused(graph, findings, proof)
-    if proof.parity is None:
+    if proof.parity is None or (proof.doubt and not proof.passed):  # what differs says nothing
         return _as_read(graph, findings)
     if proof.reference == "itself":
         return _file(graph, findings, proof)

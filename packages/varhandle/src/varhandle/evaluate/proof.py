@@ -289,7 +289,7 @@ def doubt(
 ) -> str:
     """Say why a comparison proves nothing; empty if it proves something, or shows a fault."""
     if parity is not None and not parity.passed:
-        return ""
+        return "" if refuses(parity) else without_numbers(asked)
     outside = _kept_outside(graph, asked)
     if outside:
         return outside
@@ -348,6 +348,22 @@ def _immobile(
                 f"nothing ({one.basis}): {_BRING}, to which it gives different ones"
             )
     return ""
+
+
+def without_numbers(asked: Sequence[ReferenceCalls]) -> str:
+    """Say that no call was made with numbers: ops are free in what they make of NaN."""
+    for one in _with_inputs(asked):
+        if one.calls and all(any(map(_is_nan, call.values())) for call in one.calls):
+            return (
+                f"every call of {_subject([one])} has an input that is NaN all over ({one.basis}), "
+                f"and what an op makes of NaN is left to it: {_BRING}, with numbers in them"
+            )
+    return ""
+
+
+def _is_nan(value: Any) -> bool:
+    array = np.asarray(value)
+    return array.dtype.kind in "fc" and array.size > 0 and bool(np.isnan(array).all())
 
 
 def _has_numbers(answer: Mapping[str, Any]) -> bool:

@@ -39,7 +39,10 @@ class VerdictMeaning:
 _NOTHING = "by reading alone, nothing in it stands in the way"
 
 MEANINGS: dict[Verdict, VerdictMeaning] = {
-    "ready": VerdictMeaning(0, "right", "✓", "a .tflite file that runs", _NOTHING),
+    "ready": VerdictMeaning(
+        0, "right", "✓", "a .tflite file that runs", _NOTHING,
+        "a .tflite file that runs; it was compared with nothing but itself",
+    ),
     "convertible": VerdictMeaning(0, "right", "✓", "it converts to .tflite", _NOTHING),
     "unproved": VerdictMeaning(
         3, "neutral", "?", "it converts, and nothing that means anything could be compared",

@@ -68,7 +68,7 @@ def _in_saved_model(reading: Reading) -> Iterator[Finding]:
         rest = [v for v in variables if v not in references]
         narrow = [v for v in rest if not dtype_of(v.dtype).calculated]
         parts = [v for v in rest if set(ops[v.name]) - CONVERTED_UPDATES]
-        blocks = [_use_resources(references)] if references else []
+        blocks = [_use_resources(reading, references)] if references else []
         blocks += [hold_in_supported_dtype(narrow)] if narrow else []
         blocks += [assign_whole_value(parts, ops)] if parts else []
         return "\n\n".join(blocks) + advised_cure(reading, variables)
@@ -114,10 +114,14 @@ def _on_reference(op: str) -> bool:
     return not op.startswith("Resource") and not op.endswith("VariableOp")
 
 
-def _use_resources(variables: Sequence[Variable]) -> str:
+def _use_resources(reading: Reading, variables: Sequence[Variable]) -> str:
+    ends = {name for signature in reading.graph.signatures for name in signature.ends}
+    given_back = any(access.node in ends for v in variables for access in v.assigns)
+    # What assigning a resource returns is an operation until it is read.
+    again = ", with tf.identity around each assignment that is an output," if given_back else ","
     return code.with_tensorflow(
         f"# At the beginning of the program that builds the graph; then {_names(variables)} can be "
-        "written to.\n# Build it again, and save it again:",
+        f"written to.\n# Build it again{again} and save it again:",
         "tf.compat.v1.enable_resource_variables()",
     )
 

@@ -19,7 +19,7 @@ from google.protobuf.message import DecodeError
 from varhandle.formats.graph_def_reader import read_shape
 from varhandle.formats.proto_schema import MESSAGES, dtype_of_number
 from varhandle.formats.regular_file import read_regular, read_stretch
-from varhandle.graph import ModelFileError, TensorSpec
+from varhandle.graph import TensorSpec, damaged_file
 
 if TYPE_CHECKING:
     from varhandle.formats.constants import Constant
@@ -60,7 +60,7 @@ def checkpoint_values(prefix: Path) -> dict[str, Constant]:
         held = _held(prefix)
     except (ValueError, OSError) as error:
         fault = getattr(error, "strerror", None) or error
-        raise ModelFileError(f"{prefix}.index", str(fault)) from error
+        raise damaged_file(f"{prefix}.index", str(fault)) from error
     return {h.spec.name: Constant(h.spec.shape, partial(_values, h)) for h in held}
 
 

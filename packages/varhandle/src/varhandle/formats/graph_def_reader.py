@@ -11,8 +11,8 @@ from varhandle.display import printable
 from varhandle.formats.embedded_code import code_in_functions
 from varhandle.formats.proto_schema import MESSAGES, dtype_of_number
 from varhandle.formats.text_proto import parse_text
-from varhandle.graph import Function, Graph, ModelFileError, Node, Shape, TensorSpec, Variable
-from varhandle.graph.broken_edges import broken_edge
+from varhandle.graph import Function, Graph, Node, Shape, TensorSpec, Variable, damaged_file
+from varhandle.graph.broken_edges import broken_edge, missing_call
 from varhandle.graph.model import closure, output_index, refuse_too_much
 from varhandle.graph.op_roles import CHECKPOINT_OPS, RESTORE_OPS, VARIABLES, variable_role
 from varhandle.graph.resource_flow import EntryPoint, Handle, ResourceFlow, find_handles
@@ -32,10 +32,10 @@ def read_graph_def(message: str, data: bytes, source: str, *, is_text: bool = Fa
         try:
             parsed = MESSAGES[message].FromString(data)
         except DecodeError as error:
-            raise ModelFileError(source, f"not a {message}, or damaged or cut short") from error
+            raise damaged_file(source, f"not a {message}, or damaged or cut short") from error
     graph_def = parsed if message == "GraphDef" else parsed.graph_def
     if not graph_def.node or not all(node.name and node.op for node in graph_def.node):
-        raise ModelFileError(source, f"no {message}: it holds no nodes with a name and an op")
+        raise damaged_file(source, f"no {message}: it holds no nodes with a name and an op")
     return graph_def
 
 
@@ -46,6 +46,7 @@ def graph_of(graph_def: Any, source: str, model_format: str) -> Graph:
     variable starts, is saved and is restored are not reported as reads or assigns.
     """
     functions = read_functions(graph_def, source)
+    refuse_broken_edges(functions, graph_def, source)
     flow = ResourceFlow(functions, output_index)
     handles = find_handles(functions, VARIABLES)
     entry = main_entry(None, functions[0], flow, _running_nodes(functions, handles, flow))
@@ -166,8 +167,7 @@ def _fed_handles(main: Function, flow: ResourceFlow, entry: EntryPoint) -> Itera
 def read_functions(graph_def: Any, source: str) -> tuple[Function, ...]:
     """Read a graph, as ``MAIN_GRAPH``, and its function library.
 
-    Two nodes or functions of one name are refused, as TensorFlow refuses them, and so are nodes
-    that could never run.
+    Two nodes or functions of one name are refused, as TensorFlow refuses them.
     """
     library = graph_def.library.function
     count = len(graph_def.node) + sum(len(function.node_def) for function in library)
@@ -176,16 +176,41 @@ def read_functions(graph_def: Any, source: str) -> tuple[Function, ...]:
     main = Function(MAIN_GRAPH, read_nodes(graph_def.node, names))
     functions = (main, *(_read_function(function, names) for function in library))
     if len({function.name for function in functions}) < len(functions):
-        raise ModelFileError(source, "two of its functions have the same name")
-    returned = [(), *([*one.ret.values()] for one in library)]
-    for function, tensors in zip(functions, returned, strict=True):
+        raise damaged_file(source, "two of its functions have the same name")
+    for function in functions:
         if len({node.name for node in function.nodes}) < len(function.nodes):
-            raise ModelFileError(source, f"two nodes of {function.name!r} have the same name")
-        fault = broken_edge(function, names, tensors)
-        if fault:
-            where = "" if function is main else f" (in its function {printable(function.name)})"
-            raise ModelFileError(source, f"{fault}{where}")
+            fault = f"two nodes of {function.name!r} have the same name"
+            raise damaged_file(source, fault)
     return functions
+
+
+def refuse_broken_edges(
+    functions: tuple[Function, ...],
+    graph_def: Any,
+    source: str,
+    live: Container[str] | None = None,
+) -> None:
+    """Raise ``ModelFileError`` for what TensorFlow could not run, as it loads these functions.
+
+    ``live`` are the nodes of the main graph that are run, where it loads each function by itself;
+    ``None`` where it imports the main graph.
+    """
+    main, *library = functions
+    held = {function.name: function for function in library}
+    run = [node for node in main.nodes if live is None or node.name in live]
+    fault = broken_edge(main) or missing_call(run, held)
+    if fault:
+        raise damaged_file(source, fault)
+
+    def called(name: str) -> Iterator[str]:
+        yield from (call for node in held[name].nodes for call in node.calls if call in held)
+
+    needed = closure((call for node in run for call in node.calls if call in held), called)
+    for function, told in zip(library, graph_def.library.function, strict=True):
+        fault = broken_edge(function, told.ret.values()) or missing_call(function.nodes, held)
+        if fault and (live is not None or function.name in needed):
+            where = f"(in its function {printable(function.name)})"
+            raise damaged_file(source, f"{fault} {where}")
 
 
 def _read_function(function_def: Any, names: Container[str]) -> Function:

@@ -31,7 +31,16 @@ from varhandle.formats.embedded_code import code_in_keras_config, custom_objects
 from varhandle.formats.hdf5 import Dataset, Outline, Text, read_outline
 from varhandle.formats.keras_class import flat_specs, specs_of
 from varhandle.formats.regular_file import open_regular, read_stretch
-from varhandle.graph import Function, Graph, ModelFileError, Node, Shape, TensorSpec, Variable
+from varhandle.graph import (
+    Function,
+    Graph,
+    ModelFileError,
+    Node,
+    Shape,
+    TensorSpec,
+    Variable,
+    damaged_file,
+)
 
 if TYPE_CHECKING:
     from varhandle.formats.constants import Constant
@@ -92,11 +101,11 @@ def read_keras(path: Path, *, is_archive: bool) -> Graph:
     try:
         return _graph(path, outline, is_archive)
     except _UnfitFileError as error:
-        raise ModelFileError(path, str(error)) from error
+        raise damaged_file(path, str(error)) from error
     except (LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
         # It is JSON, and yet no model's config, whatever reading it raises.
         fault = "the Keras file is damaged: its config describes no model"
-        raise ModelFileError(path, fault) from error
+        raise damaged_file(path, fault) from error
 
 
 def _graph(path: Path, outline: Outline, is_archive: bool) -> Graph:
@@ -317,12 +326,12 @@ def read_hdf5_outline(path: Path, is_archive: bool) -> Outline:
         try:
             outline = _archive_outline(file) if is_archive else _outline(file, 0, _size(file))
         except _UnfitFileError as error:
-            raise ModelFileError(path, str(error)) from error
+            raise damaged_file(path, str(error)) from error
         except Exception as error:  # whatever zipfile and zlib raise of a damaged archive
             fault = " ".join(str(error).split()) or type(error).__name__
         else:
             return outline
-    raise ModelFileError(path, f"the Keras file is damaged ({printable(fault)})")
+    raise damaged_file(path, f"the Keras file is damaged ({printable(fault)})")
 
 
 def _size(file: BinaryIO) -> int:
@@ -377,7 +386,7 @@ def read_keras_values(path: Path, graph: Graph, is_archive: bool) -> dict[str, C
             reads=[path],
         )
         if not record.ok:
-            raise ModelFileError(path, f"the Keras file is damaged ({_fault(record)})")
+            raise damaged_file(path, f"the Keras file is damaged ({_fault(record)})")
         return record.value
 
     places = {v.name: v.name if is_archive else _legacy_place(v) for v in graph.variables}

@@ -22,7 +22,7 @@ from varhandle.formats.regular_file import open_regular
 from varhandle.formats.saved_model import SAVED_MODEL_FILES, SavedModel
 from varhandle.formats.saved_model_archive import SavedModelArchive
 from varhandle.formats.tflite import TFLite
-from varhandle.graph import Graph, ModelFileError
+from varhandle.graph import Graph, ModelFileError, damaged_file
 
 SAVED_MODEL, TFLITE, GRAPH_DEF = SavedModel(), TFLite(), GraphDef()
 
@@ -136,7 +136,7 @@ def recognized_format(path: Path) -> ModelFormat:
         # Files of the kernel's, below /proc, have no size, and some of them no end.
         head = file.read(8) if os.fstat(file.fileno()).st_size else b""
     if not head:
-        raise ModelFileError(path, "the file is empty")
+        raise damaged_file(path, "the file is empty")
     found = next(each for each in FORMATS if each.recognizes(head, path))
     if isinstance(found, KerasArchive):
         refuse_foreign_archive(path, [end for each in FORMATS for end in each.suffixes])

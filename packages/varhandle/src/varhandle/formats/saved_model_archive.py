@@ -17,7 +17,7 @@ from typing import ClassVar
 from varhandle.display import join_names, printable
 from varhandle.formats.regular_file import open_regular
 from varhandle.formats.saved_model import SAVED_MODEL_FILES, SavedModel
-from varhandle.graph import Graph, ModelFileError
+from varhandle.graph import Graph, ModelFileError, damaged_file
 
 _MOST_MEMBERS = 10_000
 _MOST_BYTES = 16 * 2**30
@@ -77,7 +77,7 @@ def _unpacked(path: Path) -> tuple[Path, Path]:
             with open_regular(path) as file, zipfile.ZipFile(file) as archive:
                 _UNPACKED[key] = root, _unpack(archive, root, path, state.st_size)
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-            raise ModelFileError(path, f"the zip archive is damaged ({error})") from error
+            raise damaged_file(path, f"the zip archive is damaged ({error})") from error
     return _UNPACKED[key]
 
 
@@ -85,7 +85,7 @@ def _unpack(archive: zipfile.ZipFile, root: Path, path: Path, size: int) -> Path
     """Write the files of the one SavedModel in an archive; return its folder."""
     infos = archive.infolist()
     if len(infos) > _MOST_MEMBERS:
-        raise ModelFileError(path, f"an archive of {len(infos):,} files, more than any model has")
+        raise damaged_file(path, f"an archive of {len(infos):,} files, more than any model has")
     found = sorted(
         {PurePosixPath(info.filename).parent for info in infos if _is_model(info.filename)}
     )
@@ -100,7 +100,7 @@ def _unpack(archive: zipfile.ZipFile, root: Path, path: Path, size: int) -> Path
             while chunk := packed.read(_CHUNK):
                 left -= len(chunk)
                 if left < 0:
-                    raise ModelFileError(path, "it unpacks to more than any model of its size")
+                    raise damaged_file(path, "it unpacks to more than any model of its size")
                 file.write(chunk)
     return root / found[0]
 
@@ -127,7 +127,7 @@ def _members(
         elif part in seen:
             fault = "is in it twice"
         if fault:
-            raise ModelFileError(path, f"its file {printable(info.filename)} {fault}")
+            raise damaged_file(path, f"its file {printable(info.filename)} {fault}")
         if info.flag_bits & 1:
             raise ModelFileError(path, "it is encrypted: unpack it, and give the folder")
         seen.add(part)

@@ -9,6 +9,7 @@ read.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import deque
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -28,13 +29,22 @@ from varhandle.formats.graph_def_reader import (
     main_entry,
     read_functions,
     read_shape,
+    refuse_broken_edges,
     taken_names,
 )
 from varhandle.formats.proto_bytes import read_message
 from varhandle.formats.proto_schema import MESSAGES, dtype_of_number
 from varhandle.formats.regular_file import check_folder, read_regular
 from varhandle.formats.text_proto import parse_text
-from varhandle.graph import Graph, ModelFileError, Node, Signature, TensorSpec, Variable
+from varhandle.graph import (
+    Graph,
+    ModelFileError,
+    Node,
+    Signature,
+    TensorSpec,
+    Variable,
+    damaged_file,
+)
 from varhandle.graph.model import closure, output_index, refuse_too_much
 from varhandle.graph.op_roles import CHECKPOINT_OPS, RESTORE_OPS, VARIABLES, variable_role
 from varhandle.graph.resource_flow import EntryPoint, Handle, ResourceFlow, find_handles
@@ -75,10 +85,10 @@ def meta_graphs(path: Path, source: str) -> list[Any]:
             saved_model = MESSAGES["SavedModel"].FromString(read_message(path, "SavedModel"))
         except DecodeError as error:
             refuse_pointer(path)
-            raise ModelFileError(source, f"{path.name} is damaged or cut short") from error
+            raise damaged_file(source, f"{path.name} is damaged or cut short") from error
     graphs = saved_model.meta_graphs
     if not graphs:
-        raise ModelFileError(source, f"{path.name} holds no graph: it is damaged or no SavedModel")
+        raise damaged_file(source, f"{path.name} holds no graph: it is damaged or no SavedModel")
     # TensorFlow looks for the graph with exactly this tag.
     tags = [set(graph.meta_info_def.tags) for graph in graphs]
     order = sorted(range(len(graphs)), key=lambda i: (tags[i] != {"serve"}, "serve" not in tags[i]))
@@ -101,6 +111,7 @@ class _Reader:
         self._named = frozenset(function.name for function in self._functions)
         self._main = self._functions[0]
         self._nodes = {node.name: node for node in self._main.nodes}
+        self._refuse_broken_edges()
         self._flow = ResourceFlow(self._functions, output_index)
 
     def read(self) -> Graph:
@@ -119,6 +130,18 @@ class _Reader:
             f"TensorFlow {version}" if version else None,
         )
 
+    def _refuse_broken_edges(self) -> None:
+        graph = self._meta_graph
+        live = None  # TensorFlow 1 knows no objects, and imports the whole main graph
+        if graph.object_graph_def.nodes:
+            ends = [_producers(one.outputs) for one in self._signature_defs.values()]
+            live = self._needed(itertools.chain.from_iterable(ends))
+        refuse_broken_edges(self._functions, graph.graph_def, self._source, live)
+
+    def _needed(self, names: Iterable[str]) -> Container[str]:
+        """Return the nodes of the main graph that some wait for, and these."""
+        return closure(names, lambda name: taken_names(self._nodes.get(name)))
+
     def keys(self) -> dict[str, str]:
         """Return the checkpoint key of each variable that the restore op assigns."""
         return self._restored_keys(find_handles(self._functions, VARIABLES))
@@ -135,7 +158,7 @@ class _Reader:
         try:
             return list(graph.asset_file_def) or list(map(MESSAGES["AssetFileDef"].FromString, own))
         except DecodeError as error:
-            raise ModelFileError(self._source, f"its list of assets is damaged: {error}") from error
+            raise damaged_file(self._source, f"its list of assets is damaged: {error}") from error
 
     def _refuse_assets_outside(self) -> None:
         """Refuse a model whose asset is another file than one of its own: loading would read it."""
@@ -143,7 +166,7 @@ class _Reader:
             path = PurePosixPath(asset.filename.replace("\\", "/"))
             if path.is_absolute() or ".." in path.parts or ":" in asset.filename:
                 fault = f"its asset {printable(asset.filename)} climbs out of the folder"
-                raise ModelFileError(self._source, fault)
+                raise damaged_file(self._source, fault)
 
     @property
     def _signature_defs(self) -> dict[str, Any]:
@@ -159,7 +182,7 @@ class _Reader:
             function = node.calls[0] if node and len(node.calls) == 1 else self._main.name
             if function not in self._named:
                 fault = f"its signature {printable(name)} calls a function that is not there"
-                raise ModelFileError(self._source, fault)
+                raise damaged_file(self._source, fault)
             self._refuse_lost_tensors(name, signature_def)
             inputs = _tensor_specs(signature_def.inputs)
             outputs = _tensor_specs(signature_def.outputs)
@@ -171,7 +194,7 @@ class _Reader:
             # A sparse or composite tensor has no name of its own.
             if info.name and info.name.partition(":")[0] not in self._nodes:
                 fault = f"its signature {printable(name)} names the tensor {printable(info.name)!r}"
-                raise ModelFileError(self._source, f"{fault}, which is not there")
+                raise damaged_file(self._source, f"{fault}, which is not there")
 
     def _read_variables(self) -> Iterator[Variable]:
         handles = find_handles(self._functions, VARIABLES)
@@ -203,7 +226,7 @@ class _Reader:
     def _entry(self, signature: str | None, tensors: Iterable[str]) -> EntryPoint:
         """Return what runs to make some tensors or run some nodes of the main graph."""
         names = (tensor.partition(":")[0] for tensor in tensors)
-        live = closure(names, lambda name: taken_names(self._nodes.get(name)))
+        live = self._needed(names)
         return main_entry(signature, self._main, self._flow, live)
 
     def embedded_code(self) -> tuple[str, ...]:
@@ -296,7 +319,7 @@ class _Reader:
             return read_checkpoint(prefix)
         except (ValueError, OSError) as error:
             fault = getattr(error, "strerror", None) or error
-            raise ModelFileError(self._source, f"variables/variables.index: {fault}") from error
+            raise damaged_file(self._source, f"variables/variables.index: {fault}") from error
 
     def _init_tensors(self) -> list[str]:
         """Return what is run when the model is loaded."""

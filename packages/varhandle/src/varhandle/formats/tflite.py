@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from varhandle.formats.base import ModelFormat, ModelSource
-from varhandle.graph import Graph, ModelFileError, Signature
+from varhandle.graph import Graph, ModelFileError, Signature, damaged_file
 
 if TYPE_CHECKING:
     from varhandle.formats.constants import Constant, Constants
@@ -38,7 +38,7 @@ class TFLite(ModelFormat):
         try:
             return read_graph_part(path)
         except ValueError as error:
-            raise ModelFileError(path, f"the .tflite file is damaged: {error}") from error
+            raise damaged_file(path, f"the .tflite file is damaged: {error}") from error
 
     def read_bytes(self, data: bytes | memoryview, source: str) -> Graph:
         from varhandle.formats.tflite_reader import read_tflite

@@ -21,7 +21,16 @@ from ai_edge_litert import schema_py_generated as schema
 
 from varhandle.formats.embedded_code import code_in_functions
 from varhandle.formats.tflite_vectors import vector
-from varhandle.graph import Function, Graph, ModelFileError, Node, Shape, Signature, TensorSpec
+from varhandle.graph import (
+    Function,
+    Graph,
+    ModelFileError,
+    Node,
+    Shape,
+    Signature,
+    TensorSpec,
+    damaged_file,
+)
 from varhandle.graph.model import MOST_NODES, Variable, refuse_too_much
 from varhandle.graph.op_roles import TFLITE_VARIABLES
 from varhandle.graph.resource_flow import EntryPoint, ResourceFlow, find_handles
@@ -69,7 +78,7 @@ def _whole(source: str) -> Iterator[None]:
         raise
     except _FROM_A_DAMAGED_FILE as error:
         # What they say is about the accessors, not about the file.
-        raise ModelFileError(source, "the .tflite file is damaged or cut short") from error
+        raise damaged_file(source, "the .tflite file is damaged or cut short") from error
 
 
 def _names(enum: type) -> dict[int, str]:
@@ -113,7 +122,7 @@ class _Reader:
         named = enumerate(self._function_names)
         functions = tuple(self._read_function(model.Subgraphs(i), name) for i, name in named)
         if not functions:
-            raise ModelFileError(self._source, "the .tflite file is damaged: it holds no subgraph")
+            raise damaged_file(self._source, "the .tflite file is damaged: it holds no subgraph")
         nodes = sum(len(function.nodes) for function in functions)
         refuse_too_much(self._source, nodes, model.SignatureDefsLength())
         signatures = sorted(self._read_signatures(functions), key=lambda s: s.name)
@@ -147,7 +156,7 @@ class _Reader:
         self._unread -= size * length
         if self._unread < 0:
             fault = "the .tflite file is damaged: it claims more items than it has bytes"
-            raise ModelFileError(self._source, fault)
+            raise damaged_file(self._source, fault)
         return range(length)
 
     def _text(self, value: bytes | None) -> str:

@@ -11,6 +11,7 @@ from varhandle.graph.model import (
     Signature,
     TensorSpec,
     Variable,
+    damaged_file,
     shape_fits,
 )
 from varhandle.graph.op_roles import variable_role
@@ -26,6 +27,7 @@ __all__ = [
     "Signature",
     "TensorSpec",
     "Variable",
+    "damaged_file",
     "shape_fits",
     "variable_role",
 ]

@@ -1,6 +1,8 @@
 """What no run of a graph could come past: a node that takes what is not there, or its own value.
 
-TensorFlow refuses to import such a graph, or to call such a function.
+TensorFlow imports a main graph as a whole, and a function where something calls it. Of a SavedModel
+that holds objects it loads each function by itself, and no main graph: there a node counts only
+where a signature runs it.
 """
 
 from __future__ import annotations
@@ -17,24 +19,20 @@ _LOOPS_BACK = frozenset({"NextIteration", "RefNextIteration"})
 _MERGES = frozenset({"Merge", "RefMerge"})
 
 
-def broken_edge(function: Function, functions: Container[str], returned: Iterable[str]) -> str:
+_TAKES_AN_OP = frozenset({"SymbolicGradient"})
+"""Ops that name an op where others name a function."""
+
+
+def broken_edge(function: Function, returned: Iterable[str] = ()) -> str:
     """Say which edge of a function leads nowhere, or round in a circle; "" if none does.
 
-    ``functions`` are the names of all functions that there are, ``returned`` the tensors that this
-    one gives back.
+    ``returned`` are the tensors that it gives back.
     """
     there = {node.name for node in function.nodes} | {given.name for given in function.inputs}
     for node in function.nodes:
         lost = next((name for name in _taken(node) if name not in there), None)
         if lost is not None:
             return f"its node {printable(node.name)} takes {printable(lost)!r}, which is not there"
-        # An op may name no function where it could name one.
-        missing = next((name for name in node.calls if name and name not in functions), None)
-        if missing is not None:
-            return (
-                f"its node {printable(node.name)} calls the function {printable(missing)!r}, which"
-                " is not there"
-            )
     lost = next((name for name in returned if name.partition(":")[0] not in there), None)
     if lost is not None:
         return f"it gives back {printable(lost)!r}, which is not there"
@@ -44,6 +42,19 @@ def broken_edge(function: Function, functions: Container[str], returned: Iterabl
             f"{counted(len(circle), 'node')} of it, such as {printable(circle[0])}, would have to"
             " run after themselves"
         )
+    return ""
+
+
+def missing_call(nodes: Iterable[Node], functions: Container[str]) -> str:
+    """Say which node calls a function that is not there; "" if none does."""
+    for node in nodes:
+        # An op may name no function where it could name one.
+        missing = next((name for name in node.calls if name and name not in functions), None)
+        if missing is not None and node.op not in _TAKES_AN_OP:
+            return (
+                f"its node {printable(node.name)} calls the function {printable(missing)!r}, which"
+                " is not there"
+            )
     return ""
 
 

@@ -54,6 +54,16 @@ class ModelFileError(VarhandleError, ValueError):
         return type(self), (self.path, self.fault)
 
 
+SAVE_AGAIN = "save it again in the program that it comes from, or copy all of it again"
+"""What to do about a file that is damaged."""
+
+
+def damaged_file(path: object, fault: str) -> ModelFileError:
+    """Return the error for a file that is not as any program writes it, with what to do."""
+    words = one_line(fault, _LONGEST_FAULT - len(SAVE_AGAIN) - 2).rstrip(".")
+    return ModelFileError(path, f"{words}: {SAVE_AGAIN}")
+
+
 def closure(starts: Iterable[Item], onward: Callable[[Item], Iterable[Item]]) -> dict[Item, None]:
     """Return all that can be reached from some items, and these, each once."""
     seen: dict[Item, None] = {}
@@ -69,10 +79,10 @@ def closure(starts: Iterable[Item], onward: Callable[[Item], Iterable[Item]]) ->
 def refuse_too_much(source: str, nodes: int, signatures: int = 0) -> None:
     """Raise for a file that claims more than any model has, before it fills memory."""
     if nodes > MOST_NODES:
-        raise ModelFileError(source, f"it claims {nodes:,} nodes, more than any model has")
+        raise damaged_file(source, f"it claims {nodes:,} nodes, more than any model has")
     if signatures > _MOST_SIGNATURES or signatures * nodes > _MOST_REACHED:
         fault = f"it claims {signatures:,} signatures of {nodes:,} nodes, more than any model has"
-        raise ModelFileError(source, fault)
+        raise damaged_file(source, fault)
 
 
 @dataclass(frozen=True)

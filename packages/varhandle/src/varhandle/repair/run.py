@@ -35,6 +35,7 @@ from varhandle.evaluate.proof import (
     rests_on,
     rounding_note,
     with_answers,
+    without_numbers,
 )
 from varhandle.evaluate.reference import Loader, loader_of
 from varhandle.evaluate.stateful_parity import MICRO, has_micro, load_file
@@ -461,6 +462,8 @@ def _held_file(job: RepairJob, recipe: str | None) -> tuple[bytes, Lifted | None
 
 
 def _differs(job: RepairJob, parity: Parity, recipe: str | None) -> NoCureError:
+    if not refuses(parity) and (odd := without_numbers(job.asked)):
+        return NoCureError(f"no safe cure: {odd}", change=BRING_INPUTS)
     verdicts = "; ".join(f"{run.kernels}: {run.verdict}" for run in parity.runs)
     how = f"quantized by {recipe}" if recipe else "made"
     reason = f"no cure: the file that was {how} does not answer as the model ({verdicts})"

@@ -19,7 +19,7 @@ from ai_edge_litert import schema_py_generated as schema
 from varhandle.formats import read_graph
 from varhandle.formats.tflite import FILE_IDENTIFIER
 from varhandle.formats.tflite_vectors import vector
-from varhandle.graph import ModelFileError
+from varhandle.graph import damaged_file
 from varhandle.tflite.file_identifier import check_identifier
 
 _ALIGNMENT = 16  # bytes; what schema.fbs demands of a buffer's data, and Python's writer forgets
@@ -55,9 +55,7 @@ def unpack(data: bytes | memoryview, source: str = "<bytes>") -> schema.ModelT:
         _bring_inside(model, data)
         _check(model)
     except Exception as error:  # the generated reader checks nothing, and raises whatever there is
-        raise ModelFileError(
-            source, f"the .tflite file is damaged or cut short ({error})"
-        ) from error
+        raise damaged_file(source, f"the .tflite file is damaged or cut short ({error})") from error
     return model
 
 

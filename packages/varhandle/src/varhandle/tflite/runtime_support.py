@@ -21,7 +21,7 @@ from varhandle.facts.targets import (
     ops_of,
 )
 from varhandle.formats import format_of
-from varhandle.graph import Graph, ModelFileError
+from varhandle.graph import Graph, damaged_file
 
 _CLAIM = re.compile(r"min_runtime_version (\d+)\.(\d+)")
 
@@ -187,7 +187,5 @@ def _op_versions(content: Any) -> dict[str, int]:
             if name != "CUSTOM":
                 found[name] = max(code.Version(), found.get(name, 0))
     except Exception as error:  # the accessors check nothing, and raise whatever there is
-        raise ModelFileError(
-            "<bytes>", "is no sound .tflite file: no table of ops in it"
-        ) from error
+        raise damaged_file("<bytes>", "is no sound .tflite file: no table of ops in it") from error
     return found

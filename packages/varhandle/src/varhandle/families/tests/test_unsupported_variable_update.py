@@ -153,6 +153,37 @@ def test_a_reference_variable_becomes_a_resource(tf, tmp_path, update):
     assert answer.tolist() == [2.0] * 4
 
 
+@pytest.mark.parametrize("is_output", [True, False])
+def test_an_assignment_that_is_an_output_is_read(tf, tmp_path, is_output):
+    v1 = tf.compat.v1
+
+    def program(folder, read):
+        with tf.Graph().as_default(), v1.Session() as session:
+            x = v1.placeholder(tf.float32, [4], name="x")
+            total = v1.get_variable("total", [4], initializer=v1.zeros_initializer())
+            added = read(v1.assign_add(total, x))
+            session.run(v1.global_variables_initializer())
+            outputs = {"y": added if is_output else added * 1.0}
+            v1.saved_model.simple_save(session, str(folder), {"x": x}, outputs)
+        return folder
+
+    before = v1.resource_variables_enabled()
+    try:
+        v1.disable_resource_variables()
+        path = program(tmp_path / "reference", lambda value: value)
+        fix = fix_of(path, "unsupported-variable-update")
+        told = "with tf.identity around each assignment that is an output" in fix
+        assert told == is_output
+        run(fix)
+        path = program(tmp_path / "resource", tf.identity if told else lambda value: value)
+    finally:
+        (v1.enable_resource_variables if before else v1.disable_resource_variables)()
+    session = Session(convert(path).content)
+    for times in (1.0, 2.0):
+        (answer,) = session(np.ones(4, "float32")).values()
+        assert answer.tolist() == [times] * 4
+
+
 def test_one_signature_is_converted_by_itself(tf, specimen_path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = specimen_path("trainer_and_server")
