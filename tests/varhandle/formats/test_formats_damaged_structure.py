@@ -12,6 +12,7 @@ import zipfile
 import pytest
 
 from varhandle.cli import main
+from varhandle.evaluate.example_inputs import example_calls
 from varhandle.formats import read_graph
 from varhandle.formats.proto_schema import MESSAGES
 from varhandle.graph import ModelFileError
@@ -538,3 +539,22 @@ def test_what_keras_does_not_look_at(tf, keras_models, tmp_path):
             archive.writestr(name, content)
     assert tf.keras.models.load_model(path)
     assert read_graph(path).producer is None
+
+
+BESIDE = ("keras_metadata.pb", "fingerprint.pb", "assets.extra/tf_serving_warmup_requests")
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\x00junk" * 20])
+@pytest.mark.parametrize("name", BESIDE)
+def test_what_lies_beside_a_model_and_is_damaged_is_passed_over(
+    tf, saved_models, tmp_path, name, content
+):
+    """As TensorFlow passes it over."""
+    folder = tmp_path / "m"
+    shutil.copytree(saved_models["counter"], folder)
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_bytes(content)
+    assert tf.saved_model.load(folder).signatures["step"]
+    graph = read_graph(folder)
+    assert graph.variables == read_graph(saved_models["counter"]).variables
+    assert len(example_calls(graph, graph.signature("step"), 2).calls) == 2
