@@ -52,7 +52,8 @@ TELLS = {
     "the_article/where-it-stops": "stops at model add|before there is a converter",
     "the_article/without-set-weights": "With or without it",
     "releases/older-helps": "Up to 2 15",
-    "tensorflow_1/unfrozen": "from unset memory|no session.* (garbage|unset)|nothing that gives the variable a value",
+    "tensorflow_1/unfrozen": "from unset memory|no session.* (garbage|unset)"
+    "|nothing that gives the variable a value",
     "formats_side_by_side/left-in-the-file": "calls .*is read and assigned|total and calls",
     "a_strangers_file/first-call": "SIGSEGV",
     "calibration/blank-images": "far too narrow",

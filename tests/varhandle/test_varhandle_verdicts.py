@@ -38,8 +38,8 @@ def test_a_lambda_that_is_trusted_is_proven(specimen_path):
         (Record("timed out", message="ended: it ran longer than it may"), "did not end in time"),
         (Record("out of memory", message="ended: it took over 6.0 GiB"), "took over 6.0 GiB"),
         (
-            Record("raised", exception_type="OSError", message="\x1b[31mno\nway"),
-            "OSError: \\x1b[31mno",
+            Record("raised", exception_type="OSError", message="\x1b[31mno\x07\nway"),
+            "OSError: no\\x07",
         ),
     ],
 )
