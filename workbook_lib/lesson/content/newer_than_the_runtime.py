@@ -53,8 +53,8 @@ QUIZ = (
         "You upgrade ai-edge-litert. A program with tf.lite.Interpreter refuses the file as "
         "before. Why?",
         {
-            "tf.lite.Interpreter has been deleted.": "The warning announces it, and yet it still "
-            "ran in TensorFlow 2.21.0.",
+            "tf.lite.Interpreter has been deleted.": "The warning announces it for TF 2.20, "
+            "and the cell, in a later one, still ran it.",
             "It uses the runtime inside TensorFlow.": "That one is of the age of your TensorFlow. "
             "ai_edge_litert has releases of its own.",
             "The file has to be packed again.": "pack makes bytes of the objects. The versions "
