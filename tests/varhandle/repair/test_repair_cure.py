@@ -490,3 +490,38 @@ def test_of_a_model_that_draws_the_file_is_compared_in_which_the_caller_carries_
     ((kept, lifted),) = compared
     assert kept == () and lifted is not None and made.parity.passed
     assert list(made.initial_state) == list(lifted.start())
+
+
+def test_a_flex_file_is_told_what_it_needs_as_diagnose_tells_it(tf, tmp_path):
+    step = tf.function(tf.strings.as_string, [tf.TensorSpec([2], tf.float32)])
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([step.get_concrete_function()])
+    zoo.with_flex(converter)
+    (tmp_path / "m.tflite").write_bytes(converter.convert())
+    told = diagnose(tmp_path / "m.tflite").other[1:]
+    with pytest.raises(NoCureError) as raised:
+        cure(tmp_path / "m.tflite")
+    assert "FlexAsString" in raised.value.change
+    assert raised.value.change == "\n".join(told)
+
+
+def test_an_answer_in_bfloat16_is_compared_and_its_line_told(tf, tmp_path):
+    """The runner of the test asks the file without the tool, where ml_dtypes is imported."""
+
+    class Half(tf.Module):
+        def __init__(self):
+            self.w = tf.Variable(tf.random.normal([4, 3], seed=1))
+
+        @tf.function(input_signature=[tf.TensorSpec([1, 4], tf.float32, name="x")])
+        def half(self, x):
+            return {"y": tf.cast(x, tf.bfloat16) @ tf.cast(self.w, tf.bfloat16)}
+
+    module = Half()
+    tf.saved_model.save(module, str(tmp_path / "m"), signatures=module.half)
+    result = cure(tmp_path / "m")
+    assert any("y is bfloat16" in note and "import ml_dtypes" in note for note in result.notes)
+    x = np.random.default_rng(3).standard_normal((1, 4)).astype("float32")
+    got = runners(result.content)["serving_default"](x=x)["y"]
+    assert got.dtype.name == "bfloat16"
+    np.testing.assert_allclose(
+        got.astype("float32"), tf.cast(module.half(x)["y"], tf.float32), rtol=0.02, atol=0.02
+    )

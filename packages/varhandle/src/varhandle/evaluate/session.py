@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes  # noqa: F401 - without it the interpreter does not give the dtype bfloat16
 import numpy as np
 import numpy.typing as npt
 

@@ -20,6 +20,11 @@ _BY_NAME = (
     "print(runner.get_input_details())\n"
     "answer = runner(**inputs)"
 )
+_BFLOAT16 = (
+    "NumPy knows bfloat16 only once the package ml_dtypes is imported: do that before you make the"
+    " interpreter.\n\n"
+    "import ml_dtypes"
+)
 _COMPILED = (
     "Ask the model what it takes, and write as many values into each buffer, in the same dtype."
     "\n\n"
@@ -97,6 +102,7 @@ FAMILY = Family(
                 "There is at least 1 reference to internal data",
             )
         ),
+        Pattern("bfloat16", "Invalid data-type for array"),
         Pattern("out-of-order", "lacks data", r"inputtensor\d{1,6}$"),
     ),
     log_meanings={
@@ -124,6 +130,11 @@ FAMILY = Family(
             "CompiledModel is called with a name, a number of buffers or a size that the file does"
             " not have.",
             _COMPILED,
+        ),
+        "bfloat16": Meaning(
+            126,
+            "The file has a tensor of bfloat16, and this Python has no such dtype yet.",
+            _BFLOAT16,
         ),
         "out-of-order": Meaning(
             127, "The interpreter was called before it was ready, or while a view of it was held.",

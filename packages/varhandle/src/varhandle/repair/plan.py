@@ -291,6 +291,8 @@ def _refuse_other(diagnosis: Diagnosis, change: str = "") -> None:
     """Refuse a model that fails in a way that no family tells of."""
     if not diagnosis.other:
         return
+    if len(diagnosis.other) > 1:  # the others say what the first means, and what to do
+        change = "\n".join(diagnosis.other[1:])
     if not change:
         compared = diagnosis.proof is not None and diagnosis.proof.parity is not None
         change = DIFFERS if compared else NO_FAMILY

@@ -513,11 +513,18 @@ def _notes(job: RepairJob, parity: Parity | None, plain: bytes) -> list[str]:
         kind = "signature" if len(plan.left_out) == 1 else "signatures"
         notes.append(f"Not in the file: the {kind} {join_names(plan.left_out)}.")
     if parity is not None and (words := rounding_note(parity)):
-        halves = f"It calculates in {' and '.join(plan.narrow)}: " if plan.narrow else ""
-        notes.append(f"{halves or 'Compared: '}{words}.")
+        narrow = f"It calculates in {' and '.join(plan.narrow)}: " if plan.narrow else ""
+        notes.append(f"{narrow or 'Compared: '}{words}.")
     if job.held and parity is not None:
         notes.append(
             "Compared with every random number held at one value, in the model and in the file."
+        )
+    made = read_graph(job.content)
+    ends = [one for s in made.signatures for one in (*s.inputs, *s.outputs)]
+    if halves := [one.name for one in ends if one.dtype == "bfloat16"]:
+        notes.append(
+            f"{join_names(halves)} is bfloat16: a Python program that runs the file needs a line "
+            "before it makes the Interpreter: import ml_dtypes"
         )
     if job.inputs is None and not needs_calibration(plan.quantization):
         notes.append(_MADE_UP)

@@ -1,5 +1,7 @@
 """A program that calls an interpreter with what the file does not take, or out of order."""
 
+import subprocess
+import sys
 import traceback
 
 import numpy as np
@@ -148,3 +150,29 @@ def test_the_fix_of_a_log_runs(content, capsys):
     interpreter = Interpreter(model_content=content)
     names = run(code_of(out_of_order.fix), interpreter=interpreter, inputs=inputs)
     assert list(names["answer"]["y"]) == [1, 1, 1, 1]
+
+
+def test_a_file_of_bfloat16_opens_after_the_printed_import(tf, tmp_path):
+    """In a bare interpreter: without the line it refuses, and with it the values are right."""
+    function = tf.function(lambda x: tf.cast(x, tf.bfloat16), [tf.TensorSpec([3], tf.float32)])
+    concrete = [function.get_concrete_function()]
+    content = tf.lite.TFLiteConverter.from_concrete_functions(concrete).convert()
+    (tmp_path / "m.tflite").write_bytes(content)
+    bare = f"""
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+it = Interpreter({str(tmp_path / "m.tflite")!r})
+it.allocate_tensors()
+it.set_tensor(it.get_input_details()[0]["index"], np.float32([1.5, -2, 3]))
+it.invoke()
+print(it.get_tensor(it.get_output_details()[0]["index"]).astype("float32").tolist())
+"""
+    refused = subprocess.run(
+        [sys.executable, "-c", bare], capture_output=True, text=True, check=False
+    )
+    assert ids(refused.stderr) == [FAMILY.id]
+    line = code_of(explain(refused.stderr).matches[0].fix)
+    done = subprocess.run(
+        [sys.executable, "-c", f"{line}\n{bare}"], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "[1.5, -2.0, 3.0]\n", done.stderr
