@@ -1,6 +1,8 @@
 """Keras files against the models that were saved."""
 
 import json
+import re
+import shlex
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -11,6 +13,7 @@ from ai_edge_litert.interpreter import Interpreter
 from family_checks import run
 
 from varhandle import NoCureError, cure, diagnose
+from varhandle.cli import main
 from varhandle.formats import read_graph
 from varhandle.graph import ModelFileError
 
@@ -159,3 +162,43 @@ def test_a_model_that_keras_has_quantized_is_told(keras, tmp_path):
     with pytest.raises(NoCureError, match="convert the model as it was before"):
         cure(tmp_path / "quantized.keras")
     assert cure(tmp_path / "before.keras", quantization="dynamic range").proved
+
+
+@pytest.mark.parametrize("kind", ["keras", "h5"])
+def test_a_config_that_keras_does_not_read_back_is_exported(
+    tf, keras, tmp_path, monkeypatch, capsys, kind
+):
+    """Saving it again would not help: the printed line and command run where the model is."""
+    monkeypatch.chdir(tmp_path)
+    layers = [
+        keras.Input((8, 8, 3), 1),
+        keras.layers.Activation(tf.nn.silu),
+        keras.layers.Flatten(),
+    ]
+    model = keras.Sequential([*layers, keras.layers.Dense(2)])
+    model.save(f"m.{kind}")
+    with pytest.raises((TypeError, ValueError)):
+        keras.models.load_model(f"m.{kind}")
+    assert main(["diagnose", f"m.{kind}"]) == 1
+    told = " ".join(capsys.readouterr().out.split())
+    line = re.search(r"the model, (model\.export\(.*?\)) loads nothing", told)[1]
+    command = re.search(r"then (varhandle cure exported \S+)", told)[1]
+    assert "save it again" not in told
+    exec(line, {"model": model})
+    assert main(shlex.split(command)[1:]) == 0, capsys.readouterr().out
+    interpreter = Interpreter("model.tflite")
+    x = np.random.default_rng(0).random((1, 8, 8, 3), "float32")
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
+    interpreter.invoke()
+    answer = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    np.testing.assert_allclose(answer, model(x, training=False), rtol=1e-4, atol=1e-5)
+
+
+def test_an_augmentation_that_keras_does_not_read_back_is_told_so(keras, tmp_path, capsys):
+    layers = [keras.Input((8, 8, 3), 1), keras.layers.RandomShear(0.2), keras.layers.Flatten()]
+    keras.Sequential(layers).save(tmp_path / "m.keras")
+    with pytest.raises((TypeError, ValueError)):
+        keras.models.load_model(tmp_path / "m.keras")
+    assert main(["cure", str(tmp_path / "m.keras"), str(tmp_path / "m.tflite")]) == 1
+    assert 'model.export("exported")' in capsys.readouterr().out

@@ -193,6 +193,17 @@ def test_functions_of_tensorflow_on_the_tensors_of_a_model(tf, keras, tmp_path, 
     assert model.layers[1].name == "a__b"
 
 
+def test_a_function_whose_tensors_are_not_in_the_file_is_told_so(keras, tmp_path, monkeypatch):
+    """As tf_keras 2.21 writes ``tf.einsum("bi,bi->b", x, x)``, and does not load it itself."""
+    monkeypatch.setitem(sys.modules, "tf_keras", None)
+    lost = ["_CONSTANT_VALUE", -1, "bi,bi->b", {}]
+    _, path = _with_functions(keras, tmp_path, ("out", "einsum", lost))
+    with pytest.raises(KerasLoadError, match=r"tf\.einsum .*tf\.saved_model\.save") as raised:
+        load_keras(str(path))
+    assert "tf_keras does" not in str(raised.value)
+    assert "pip install" not in str(raised.value)
+
+
 def test_such_a_function_in_an_archive(tf, keras, tmp_path):
     dense, path = _with_functions(keras, tmp_path, ("out", "nn.relu6", ["a/b", 0, 0, {}]))
     with h5py.File(path) as file:

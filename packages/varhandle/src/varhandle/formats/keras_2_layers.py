@@ -7,6 +7,7 @@ layers of ``keras.applications`` are in no list of Keras's layers, in a ``.h5`` 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -50,6 +51,25 @@ def op_layers() -> dict[str, Any]:
             return cls(config["function"], config["name"])
 
     return dict.fromkeys(OP_LAYERS, FunctionOfTensorFlow)
+
+
+def lost_arguments(config: Mapping[str, Any]) -> list[str]:
+    """Return the functions of a config that take any number of arguments, as ``tf.einsum`` does.
+
+    A file of Keras 2 has the first argument of a call, and the others by their names.
+    """
+    called = (
+        value["config"].get("function")
+        for value, _ in objects_of(config)
+        if value.get("class_name") in OP_LAYERS and isinstance(value.get("config"), Mapping)
+    )
+    symbols = sorted({name for name in called if isinstance(name, str) and calculates(name)})
+    return [f"tf.{name}" for name in symbols if _takes_any_number(_function(name))]
+
+
+def _takes_any_number(function: Any) -> bool:
+    parameters = inspect.signature(function).parameters.values()
+    return any(one.kind is one.VAR_POSITIONAL for one in parameters)
 
 
 def _function(symbol: str) -> Any:

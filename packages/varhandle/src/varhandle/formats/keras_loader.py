@@ -23,7 +23,7 @@ from varhandle.formats import keras_2
 from varhandle.formats.base import RefusedByLibraryError
 from varhandle.formats.custom_code import Import, import_custom
 from varhandle.formats.embedded_code import custom_objects_of, objects_of
-from varhandle.formats.keras_2_layers import applications_layers
+from varhandle.formats.keras_2_layers import applications_layers, lost_arguments
 from varhandle.formats.keras_class import UnknownInputsError, with_inputs, with_keys
 from varhandle.formats.keras_reader import is_operation_of_no_module
 from varhandle.graph import CustomObject
@@ -65,6 +65,8 @@ def load_keras(
         raise _missing(config, known)
     options = {"custom_objects": known, "compile": False, "safe_mode": not trust}
     is_old = _is_of_keras_2(path)
+    if is_old and (lost := lost_arguments(config)):
+        raise KerasLoadError(_OF_LOST_ARGUMENTS.format(join_names(lost)))
     pruned = [v["config"]["name"] for v, _ in objects_of(config) if keras_2.is_pruned(v)]
     if changed := is_old and keras_2.adapt_config(config):
         known |= keras_2.custom_objects()
@@ -82,11 +84,45 @@ def load_keras(
             if "when calling Lambda" in str(error):
                 raise KerasLoadError(_OF_A_LAMBDA.format(_words(error))) from error
             if not is_old:
+                if _keras_version(path) == keras.__version__ and not _builds(config, options):
+                    raise KerasLoadError(_of_config(error)) from error
                 raise RefusedByLibraryError(_words(error)) from error
             return _load_with_tf_keras(path, options, _cause(str(error)))
         if not getattr(model, "inputs", None):
             return _with_inputs(model, readable)
         return with_keys(model) if isinstance(getattr(model, "input", None), dict) else model
+
+
+def _builds(config: dict[str, Any], options: Mapping[str, Any]) -> bool:
+    """Tell whether Keras makes a model of a config: its weights are another matter."""
+    import keras
+    from keras.src.legacy.saving import saving_utils
+
+    objects = options["custom_objects"]
+    try:
+        if "module" in config:
+            safe_mode = options["safe_mode"]
+            keras.saving.deserialize_keras_object(config, objects, safe_mode=safe_mode)
+        else:
+            saving_utils.model_from_config(config, custom_objects=objects)
+    except Exception:  # Keras raises whatever its layers raise
+        return False
+    return True
+
+
+def _of_config(error: Exception) -> str:
+    import keras
+
+    return (
+        f"Keras {keras.__version__} does not read back the config that it wrote ({_words(error)}), "
+        f"and would not the next time: {EXPORT}"
+    )
+
+
+EXPORT = (
+    'in the program that has the model, model.export("exported") loads nothing; then '
+    "varhandle cure exported model.tflite"
+)
 
 
 def _with_inputs(model: Any, path: str) -> Any:
@@ -104,6 +140,11 @@ def _with_inputs(model: Any, path: str) -> Any:
     return made
 
 
+_OF_LOST_ARGUMENTS = (
+    "Keras 2 wrote of a call of {} its first argument alone, so no Keras reads it back, tf_keras "
+    'neither: in the program that builds the model, tf.saved_model.save(model, "exported"); then '
+    "varhandle cure exported model.tflite"
+)
 _OF_A_LAMBDA = (
     "the function of a Lambda layer does not run here ({}): name the file that has what it calls "
     "with --import, or save the model with a layer of its own in its place"
@@ -200,6 +241,10 @@ def _copy_with(path: str, config: Mapping[str, Any], pruned: Sequence[str]) -> I
 
 
 def _is_of_keras_2(path: str) -> bool:
+    return _keras_version(path).startswith(("1.", "2."))
+
+
+def _keras_version(path: str) -> str:
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             has_metadata = "metadata.json" in archive.namelist()
@@ -210,8 +255,7 @@ def _is_of_keras_2(path: str) -> bool:
 
         with h5py.File(path, "r") as file:
             version = file.attrs.get("keras_version", "2")
-    text = version.decode() if isinstance(version, bytes) else str(version)
-    return text.startswith(("1.", "2."))
+    return version.decode() if isinstance(version, bytes) else str(version)
 
 
 def _load_with_tf_keras(path: str, options: Mapping[str, Any], cause: str) -> Any:
