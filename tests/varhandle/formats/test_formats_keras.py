@@ -166,13 +166,15 @@ def test_a_model_that_keras_has_quantized_is_told(keras, tmp_path):
 
 @pytest.mark.parametrize("kind", ["keras", "h5"])
 def test_a_config_that_keras_does_not_read_back_is_exported(
-    tf, keras, tmp_path, monkeypatch, capsys, kind
+    keras, tmp_path, monkeypatch, capsys, kind
 ):
     """Saving it again would not help: the printed line and command run where the model is."""
+    from tensorflow.nn import silu
+
     monkeypatch.chdir(tmp_path)
     layers = [
         keras.Input((8, 8, 3), 1),
-        keras.layers.Activation(tf.nn.silu),
+        keras.layers.Activation(silu),
         keras.layers.Flatten(),
     ]
     model = keras.Sequential([*layers, keras.layers.Dense(2)])
