@@ -74,8 +74,8 @@ CARD = Card(
     "its file answers garbage.",
     cause="The converter's defaults changed, and so did the Keras that comes along: 2.9 keeps an "
     "assigned float32 variable, 2.16 brings Keras 3.",
-    cure='print("TensorFlow", tf.__version__, "Keras", tf.keras.__version__)\n'
-    "[answer] = Interpreter(model_content=content).get_signature_runner()(x=x).values()\n"
-    "np.testing.assert_allclose(answer, model(x), atol=1e-5)  # on each release that you use",
+    cure="print(tf.__version__, tf.keras.__version__)  # on each release that you use\n"
+    "run = Interpreter(model_content=content).get_signature_runner()\n"
+    "np.testing.assert_allclose(*run(x=x).values(), model(x), atol=1e-5)",
     pages=("versions", "keras-export"),
 )

@@ -102,8 +102,8 @@ CARD = Card(
     "has no VarHandleOp.",
     cause="A variable that is only read becomes a constant, and a float32 one that is assigned may "
     "stay. The example of the explanation may fail on something else.",
-    cure="content = tf.lite.TFLiteConverter.from_keras_model(model).convert()  # or where does it "
-    "stop?\n"
-    "tf.lite.experimental.Analyzer.analyze(model_content=content)  # VAR_HANDLE: a variable stayed",
+    cure="content = tf.lite.TFLiteConverter.from_keras_model(model).convert()\n"
+    "tf.lite.experimental.Analyzer.analyze(model_content=content)\n"
+    "# VAR_HANDLE in what it prints: a variable that stayed",
     pages=("convert", "variables"),
 )
