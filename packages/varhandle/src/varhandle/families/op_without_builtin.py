@@ -63,7 +63,8 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
     else:
         custom = {op for it in index.of("custom-ops") for op in _listed(it)}
         flex = not set(found) <= custom  # of a custom op even Flex has no kernel
-        yield FAMILY.in_log(185, line, f"{has}.", _OTHERWISE + _FLEX * flex, with_older=flex)
+        fix = _OF_COUNTS if set(found) == {"DenseBincount"} else _OTHERWISE
+        yield FAMILY.in_log(185, line, f"{has}.", fix + _FLEX * flex, with_older=flex)
 
 
 def has_builtin(op: str) -> bool:
@@ -102,6 +103,13 @@ _OF_PYTORCH = (
 _OTHERWISE = (
     "That is no matter of variables: write it with other ops, or leave it to the program around the"
     " model."
+)
+_OF_COUNTS = (
+    'It counts ids, as a layer with output_mode="multi_hot" or "count" does. Let a lookup layer'
+    ' give ids with output_mode="int", leave CategoryEncoding out, and write in its place'
+    " keras.ops.max(keras.ops.one_hot(ids, depth), axis=-2) for multi_hot, or"
+    " keras.ops.sum(keras.ops.one_hot(ids, depth), axis=-2) for count, where depth is"
+    " layer.vocabulary_size(), or num_tokens of CategoryEncoding."
 )
 _FLEX = (
     " SELECT_TF_OPS converts it for a runtime that has the Flex delegate, which the Python packages"

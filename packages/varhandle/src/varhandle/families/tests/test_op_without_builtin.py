@@ -1,5 +1,8 @@
 """An op, no variable's, that the converter has no builtin for."""
 
+import re
+
+import numpy as np
 import pytest
 import zoo
 from family_checks import ids, log_test, run_command
@@ -136,3 +139,26 @@ def test_where_no_signature_does_without_it_none_is_named(served):
     (cause,) = diagnose(served()).other
     assert "signature" not in cause
     assert "leave it to the program around the model" in cause
+
+
+@pytest.mark.parametrize("mode", ["multi_hot", "count"])
+def test_the_printed_sum_of_one_hots_is_what_the_layer_counts(tf, tmp_path, mode):
+    keras = tf.keras
+    encoding = keras.layers.CategoryEncoding(4, mode)
+    given = keras.Input((4,), 1, dtype="int32")
+    keras.Model(given, encoding(given)).save(tmp_path / "m.keras")
+    (told,) = diagnose(tmp_path / "m.keras").other
+    line = re.search(rf"(keras\.ops\.\w+\([^)]+\), axis=-2\)) for {mode}", told)[1]
+    x = np.array([[1, 3, 3, 0]])
+    got = eval(line, {"keras": keras, "ids": x, "depth": encoding.num_tokens})
+    np.testing.assert_array_equal(got, encoding(x))
+    for kind, words in (("IntegerLookup", [11, 12, 13]), ("StringLookup", ["a", "b", "c"])):
+        counted, plain = (
+            getattr(keras.layers, kind)(vocabulary=words, output_mode=it) for it in (mode, "int")
+        )
+        x = np.array([[words[0], words[2], words[2], words[1] * 2]])
+        depth = plain.vocabulary_size()
+        got = eval(line, {"keras": keras, "ids": plain(x), "depth": depth})
+        np.testing.assert_array_equal(got, counted(x))
+    model = keras.Model(given, eval(line, {"keras": keras, "ids": given, "depth": 4}))
+    assert tf.lite.TFLiteConverter.from_keras_model(model).convert()
