@@ -6,23 +6,24 @@ import pytest
 from lesson_cards import run_cure
 
 
-def save_functions(tf, folder, target):
-    class Writer(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec([4])])
-        def __call__(self, x):
-            tf.io.write_file(target, "it ran")
-            return x + tf.cast(tf.strings.length(tf.io.read_file(target)), tf.float32)
+def write_and_read(tf, target, x):
+    with tf.control_dependencies([tf.io.write_file(target, "it ran")]):
+        text = tf.io.read_file(target)  # alone it waits for no write
+    return x + tf.cast(tf.strings.length(text), tf.float32)
 
-    module = Writer()
-    tf.saved_model.save(module, folder, signatures=module.__call__)
+
+def save_functions(tf, folder, target):
+    module = tf.Module()
+    signature = [tf.TensorSpec([4], name="x")]
+    module.call = tf.function(lambda x: write_and_read(tf, target, x), signature)
+    tf.saved_model.save(module, folder, signatures=module.call)
 
 
 def save_session(tf, folder, target):
     """Save with a session of TensorFlow 1: the ops stand in the main graph, in no function."""
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         x = tf.compat.v1.placeholder(tf.float32, [4], name="x")
-        with tf.control_dependencies([tf.io.write_file(target, "it ran")]):
-            y = x + tf.cast(tf.strings.length(tf.io.read_file(target)), tf.float32)
+        y = write_and_read(tf, target, x)
         tf.compat.v1.saved_model.simple_save(session, folder, {"x": x}, {"y": y})
 
 
