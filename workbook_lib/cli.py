@@ -85,8 +85,8 @@ def _add_edition(commands: Any) -> None:
         "Make another form of the notebooks. learner: a copy to work in, whose lessons are never "
         "overwritten once they are changed (see workbook fresh). solved: every exercise holds its "
         "solution, and its check must say Right. slides: a page of slides for each. html: a site. "
-        "cheat-sheet: the cards of all lessons on one sheet of paper. They need no network. Exit "
-        "code 1 if a notebook fails; then nothing is written."
+        "cheat-sheet: the cards of the main parts on one sheet of paper. They need no network. "
+        "Exit code 1 if a notebook fails; then nothing is written."
     )
     edition = commands.add_parser(
         "edition",
@@ -282,7 +282,7 @@ def _cheat_sheet(options: argparse.Namespace) -> int:
     from workbook_lib.editions.edition import require_packages
 
     if options.notebooks:
-        raise BadInputError("the cheat sheet holds the card of every lesson: name no notebook")
+        raise BadInputError("the cheat sheet holds the cards of all main lessons: name no notebook")
     require_packages("fpdf")
     folder = options.output or Path("workbook-output")
     with write_errors_as_unfinished(folder):

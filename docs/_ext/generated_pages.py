@@ -41,7 +41,7 @@ _CALLS = re.compile(
 _SCROLLS = re.compile(r'<(?:div|section) style="[^"]*overflow-x: auto[^"]*"')  # for the keyboard
 _EMPTY_HEADER = re.compile(r"<th[^>]*></th>")  # it says nothing to a screen reader
 
-_ON_PAPER = f"\n{{download}}`All of it on one sheet of paper, as PDF <{FILE}>`\n"
+_ON_PAPER = f"\n{{download}}`The cards of the main parts on one sheet of paper, as PDF <{FILE}>`\n"
 _FONT_PRELOAD = re.compile(r'<link rel="preload" as="font"[^>]*>')
 
 

@@ -1,4 +1,8 @@
-"""The cards of all lessons on one sheet of paper (A4, landscape), as PDF."""
+"""The cards of the main parts on one sheet of paper (A4, landscape), as PDF.
+
+With those of the appendix it would be in 5.5 points, which nobody reads: they stand on the site's
+page and in the learner's copy.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +30,7 @@ def write_cheat_sheet(path: Path) -> None:
     Raises ``ValueError``: the cards are too many for one page. Raises ``OSError``: it cannot be
     written.
     """
-    cards = lesson_cards()
+    cards = [one for one in lesson_cards() if not one.is_appendix]
     for size in _SIZES:
         sheet = _Sheet(size)
         if sheet.takes(cards):

@@ -66,13 +66,14 @@ class NumberedCard:
     number: str  # such as ``11``
     title: str
     card: Card
+    is_appendix: bool
 
 
 def lesson_cards(folder: Path | None = None) -> tuple[NumberedCard, ...]:
     """Return the card of each lesson of a folder that has one, in the order of their numbers."""
     known = set(lessons())
     return tuple(
-        NumberedCard(found.number, found.title, card)
+        NumberedCard(found.number, found.title, card, found.is_appendix)
         for found in read_outlines(folder)
         if found.name in known and (card := card_of(found.name)) is not None
     )
