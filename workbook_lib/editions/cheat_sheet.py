@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 FILE = "cheat-sheet.pdf"
 TITLE = "VarHandleOp and its relatives: symptom, cause, cure"
-_COLUMNS = 4
+_COLUMNS = 3
 _WIDTH, _HEIGHT, _MARGIN, _GUTTER = 297.0, 210.0, 7.0, 4.0  # millimeters
 _TOP = _MARGIN + 7.0  # below the title
 _BLACK, _BLUE, _GRAY, _WHITE = (0, 0, 0), (21, 76, 140), (240, 240, 240), (255, 255, 255)
-_SIZES = (8.0, 7.5, 7.0, 6.5, 6.0, 5.5, 5.0)  # points; the first that fits is taken
+_SIZES = (8.0, 7.5, 7.2, 6.9, 6.6, 6.3, 6.0, 5.5, 5.0)  # points; the first that fits is taken
 
 
 def write_cheat_sheet(path: Path) -> None:
