@@ -137,3 +137,25 @@ def test_what_is_too_much_or_unknown_is_still_refused(capsys):
         with pytest.raises(SystemExit, match="2"):
             cli.main(line.split())
         assert "error: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "option"),
+    [
+        ("cure m o.tflite --signature infer --signature train", "--signature"),
+        ("diagnose m --signature infer --sig=train", "--signature"),
+        ("locate --signature train m --json --signature train", "--signature"),
+        ("sweep m --signature infer --signature train", "--signature"),
+        ("cure m --target litert o.tflite --target micro", "--target"),
+        ("lift i.tflite o.tflite --json", None),
+        ("sweep absent --target litert --target micro", None),
+    ],
+)
+def test_of_two_values_none_is_lost_silently(line, option, capsys):
+    assert cli.main(line.split()) == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert ("is given twice, and takes one value: run the command once for each" in told) == (
+        option is not None
+    )
+    assert option is None or option in told
+    assert ("without it, cure keeps those that share a state" in told) == (option == "--signature")

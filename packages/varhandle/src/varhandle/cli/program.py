@@ -151,6 +151,25 @@ def _leave_the_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+class _Once(argparse.Action):
+    """Stores the value of an option, and refuses a second one: argparse takes the last silently."""
+
+    _stored_in: Any = None
+
+    def __call__(self, _: Any, namespace: Any, values: Any, option: str | None = None) -> None:
+        if option and self._stored_in is namespace:
+            option = self.option_strings[-1]  # and not as it was shortened
+            also = _SEVERAL.get(option, "")
+            fault = f"{option} is given twice, and takes one value"
+            raise BadInputError(f"{fault}: run the command once for each{also}")
+        self._stored_in = namespace
+        setattr(namespace, self.dest, values)
+
+
+_SEVERAL = {"--signature": "; without it, cure keeps those that share a state in one file"}
+"""How several are had at once of what an option takes one of."""
+
+
 class _Parser(argparse.ArgumentParser):
     """Takes options between the arguments, and says how to name a file that begins with a hyphen.
 
@@ -160,6 +179,11 @@ class _Parser(argparse.ArgumentParser):
 
     _given: Sequence[str] = ()
     _between = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in (None, "store"):
+            self.register("action", name, _Once)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         self._given = sys.argv[1:] if args is None else list(args)
