@@ -1,5 +1,7 @@
 """What a model brings along that would run: found where it is, and nowhere else."""
 
+import contextlib
+
 import pytest
 
 from varhandle.facts.graph_ops import (
@@ -586,3 +588,61 @@ def test_of_keras_applications_its_layers_alone_build_a_model(module, name, foun
     place = f"keras.src.applications.{module}"
     config = {"module": place, "class_name": name, "config": {}, "registered_name": name}
     assert len(code_in_keras_config(config)) == found
+
+
+LEFT = [
+    ("left behind", False),
+    ("in a collection of tables", True),
+    ("before a local variable", True),
+    ("main op", True),
+    ("before an output", True),
+    ("in a sparse output", True),
+    ("restore op", True),
+]
+
+
+@pytest.mark.parametrize(("place", "runs"), LEFT)
+def test_code_of_tensorflow_1_is_found_where_loading_or_calling_runs_it(tf, tmp_path, place, runs):
+    """TensorFlow itself says what runs: it loads the model and calls it, and a file is there."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    v1, folder, written = tf.compat.v1, tmp_path / "saved", tmp_path / "written"
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder("float32", [1], name="x")
+        y = x + v1.get_variable("v", initializer=[1.0], use_resource=True)
+        saver = v1.train.Saver(name="own")  # of the program: the SavedModel gets another
+        write = tf.raw_ops.WriteFile(filename=str(written), contents="x", name="write")
+        if place == "in a collection of tables":
+            v1.add_to_collection(v1.GraphKeys.TABLE_INITIALIZERS, write)
+        with tf.control_dependencies([write]):
+            after = tf.identity(y)
+            if place == "before a local variable":
+                key = v1.GraphKeys.LOCAL_VARIABLES
+                v1.Variable(tf.identity([1.0]), collections=[key], use_resource=True)
+        outputs = {"y": v1.saved_model.build_tensor_info(after if "before an" in place else y)}
+        if place == "in a sparse output":
+            sparse = tf.SparseTensor([[0]], after, [1])
+            outputs["sparse"] = v1.saved_model.build_tensor_info(sparse)
+        inputs = {"x": v1.saved_model.build_tensor_info(x)}
+        signature = v1.saved_model.build_signature_def(inputs, outputs, "predict")
+        session.run(v1.global_variables_initializer())
+        builder = v1.saved_model.Builder(str(folder))
+        builder.add_meta_graph_and_variables(
+            session,
+            ["serve"],
+            {"serving_default": signature},
+            main_op=write if place == "main op" else None,
+        )
+        builder.save()
+    assert saver.saver_def.restore_op_name == "own/restore_all"
+    if place == "restore op":
+        message = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+        message.meta_graphs[0].saver_def.restore_op_name = "write"
+        (folder / "saved_model.pb").write_bytes(message.SerializeToString())
+    assert not written.exists()
+    code = read_graph(folder).embedded_code
+    with contextlib.suppress(tf.errors.FailedPreconditionError):  # nothing restored the variable
+        tf.saved_model.load(str(folder)).signatures["serving_default"](x=tf.ones([1]))
+    assert written.exists() == runs
+    assert bool(code) == runs
+    assert not any("own/" in line for line in code)

@@ -5,11 +5,13 @@ from varhandle.formats.proto_schema import MESSAGES, dtype_of_number
 
 def _tensorflow_messages():
     """Return TensorFlow's message descriptors by their last name; map entries come with them."""
+    from tensorflow.core.framework import variable_pb2
     from tensorflow.core.protobuf import saved_model_pb2, tensor_bundle_pb2
 
     found = {}
     waiting = [
         saved_model_pb2.SavedModel.DESCRIPTOR,
+        variable_pb2.VariableDef.DESCRIPTOR,
         tensor_bundle_pb2.BundleHeaderProto.DESCRIPTOR,
         tensor_bundle_pb2.BundleEntryProto.DESCRIPTOR,
     ]

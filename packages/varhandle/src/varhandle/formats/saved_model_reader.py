@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import deque
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -232,11 +232,12 @@ class _Reader:
     def embedded_code(self) -> tuple[str, ...]:
         """List what runs beyond computing; the saver's own ops and look-up tables are ordinary.
 
-        A saver's save is one that neither a signature runs nor the loading of the model.
+        A saver's save is one that neither a signature runs nor the loading of the model. What
+        nothing runs is ordinary too: see ``_runs``.
         """
         saver = self._meta_graph.saver_def
-        tensors = [i.name for d in self._signature_defs.values() for i in d.outputs.values()]
-        called = self._entry(None, [*tensors, *self._init_tensors()])
+        called = self._entry(None, self._called_tensors())
+        runs = self._runs(called)
         restored = self._entry(None, [saver.restore_op_name])
         saved = self._entry(None, [saver.save_tensor_name])
         reads_assets = self._reads_only_assets()
@@ -244,6 +245,8 @@ class _Reader:
         given = self._flow.origins([prefix]) | {prefix}
 
         def is_ordinary(function: str, node: Node) -> bool:
+            if not runs(function, node.name):
+                return True
             if _ASSET_READERS.fullmatch(node.op):
                 return reads_assets
             if node.op not in CHECKPOINT_OPS or called.runs(function, node.name):
@@ -254,6 +257,46 @@ class _Reader:
             return node.op not in RESTORE_OPS and saved.runs(function, node.name)
 
         return code_in_functions(self._functions, is_ordinary)
+
+    def _called_tensors(self) -> list[str]:
+        """Return what is run to load the model, but for its restore op, or to call a signature."""
+        infos = [i for d in self._signature_defs.values() for i in d.outputs.values()]
+        return [*itertools.chain.from_iterable(map(_tensor_names, infos)), *self._init_tensors()]
+
+    def _runs(self, called: EntryPoint) -> Callable[[str, str], bool]:
+        """Return what tells whether a node may run; a TensorFlow 1 program leaves more behind.
+
+        The boundary, which has to be as wide as what TensorFlow's loaders fetch (``load_v1_in_v2``,
+        ``loader_impl`` and ``loader.cc``): the outputs of every signature, the saver's restore op,
+        the init op and the main op; and where there is neither, the loader of TensorFlow 2 runs the
+        initializers of tables and of local variables, which collections name. Assets are fed, so
+        nothing behind them runs, but they are no boundary here. All that lies behind one of these,
+        by value or control, is held to the list. So is the saver's save op, which nobody runs, as
+        far as it is no saver's. Only nodes of the main graph are left out: a function may be
+        run by other ways than by a call. And only where there are no objects, which bring
+        initializers of their own.
+        """
+        graph = self._meta_graph
+        if graph.HasField("object_graph_def"):
+            return lambda *_: True
+        saver = graph.saver_def
+        saved = self._entry(None, [saver.restore_op_name, saver.save_tensor_name])
+        loaded = self._entry(None, self._collected_tensors())
+        entries = (called, saved, loaded)
+        return lambda function, node: (
+            function != MAIN_GRAPH or any(entry.runs(function, node) for entry in entries)
+        )
+
+    def _collected_tensors(self) -> list[str]:
+        """Return the nodes in collections, and those that initialize local variables."""
+        collections = self._meta_graph.collection_def
+        named = [name for one in collections.values() for name in one.node_list.value]
+        local = collections["local_variables"].bytes_list.value
+        try:
+            variables = list(map(MESSAGES["VariableDef"].FromString, local))
+        except DecodeError as error:
+            raise damaged_file(self._source, f"its local variables are damaged: {error}") from error
+        return [*named, *(variable.initializer_name for variable in variables)]
 
     def _reads_only_assets(self) -> bool:
         """Tell whether what reads a file, as look-up tables do, reads assets of the model alone."""
@@ -353,6 +396,13 @@ class _Reader:
 def _producers(infos: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the nodes that make the tensors of one side of a signature, each once."""
     return tuple(sorted({info.name.partition(":")[0] for info in infos.values()}))
+
+
+def _tensor_names(info: Any) -> tuple[str, ...]:
+    """Return the tensors of one output: a sparse or composite one has several."""
+    sparse, parts = info.coo_sparse, info.composite_tensor.components
+    names = (sparse.values_tensor_name, sparse.indices_tensor_name, sparse.dense_shape_tensor_name)
+    return (info.name, *names, *itertools.chain.from_iterable(map(_tensor_names, parts)))
 
 
 def _tensor_specs(infos: Mapping[str, Any]) -> tuple[TensorSpec, ...]:
