@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from varhandle.display import join_names
 from varhandle.families import code
@@ -18,10 +18,12 @@ from varhandle.families.log_index import (
     custom_op,
 )
 from varhandle.families.log_patterns import Context, Pattern
+from varhandle.formats import format_of
+from varhandle.formats.graph_def import MetaGraph
 from varhandle.graph import Graph
 from varhandle.graph.model import closure
 from varhandle.graph.op_roles import RESTORE_OPS
-from varhandle.graph.signature_inference import sinks
+from varhandle.graph.signature_inference import assigned_by_answers, infer_signature, sinks
 from varhandle.savedmodel.checkpoint_freezer import checkpoint_beside
 
 
@@ -66,12 +68,53 @@ def _in_graph_def(reading: Reading) -> Iterator[Finding]:
     names, state = variable_names(reading.graph.variables), variable_names(reading.state)
     if not names:
         return
+    answering = variable_names(assigned_by_answers(reading.graph))
     assigned = f" It is a training graph: it assigns {join_names(state)}." if state else ""
+    if answering:
+        assigned = (
+            f" What it answers with assigns {join_names(answering)}, and a frozen value cannot be"
+            " assigned: save a SavedModel with the values, and cure that."
+        )
     message = (
         f"A GraphDef holds no values, and this one has the variable"
         f"{'' if len(names) == 1 else 's'} {join_names(names)}: {_ELSEWHERE}{assigned}"
     )
-    yield FAMILY.finding("error", names, message, _freeze(reading.graph))
+    yield FAMILY.finding("error", names, message, _with_values(reading.graph, answering))
+
+
+def _with_values(graph: Graph, assigned: Container[str]) -> str:
+    return _save(graph) if assigned else _freeze(graph)
+
+
+def _save(graph: Graph) -> str:
+    """Write a SavedModel with the values, whose variables stay variables."""
+    called = infer_signature(graph)
+    ends = [[spec.name for spec in side] for side in (called.inputs, called.outputs)]
+    saving = [
+        "tensor = session.graph.get_tensor_by_name",
+        f'inputs = {{name: tensor(f"{{name}}:0") for name in {ends[0]!r}}}',
+        f'outputs = {{name: tensor(f"{{name}}:0") for name in {ends[1]!r}}}',
+        'tf1.saved_model.simple_save(session, "saved", inputs, outputs)',
+    ]
+    opening = ("import tensorflow as tf", "", "tf1 = tf.compat.v1")
+    curing = ("", "# Then make the file, and prove it:", f"# {code.cure_command('saved', None)}")
+    if not isinstance(format_of(graph), MetaGraph):
+        return code.lines(
+            "# A graph alone does not say how its variables are saved: do it where the session is.",
+            *opening,
+            *saving,
+            *curing,
+        )
+    checkpoint = str(checkpoint_beside(graph) or "model.ckpt")
+    return code.lines(
+        *opening,
+        f"checkpoint = {checkpoint!r}  # the checkpoint that was saved with this graph",
+        "with tf.Graph().as_default(), tf1.Session() as session:",
+        f"    saver = tf1.train.import_meta_graph({graph.source!r})",
+        "    saver.restore(session, checkpoint)",
+        *(f"    {line}" for line in saving),
+        *curing,
+    )
 
 
 def _freeze(graph: Graph) -> str:

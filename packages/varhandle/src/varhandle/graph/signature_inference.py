@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from varhandle.graph.model import Graph, Node, Signature, TensorSpec, closure
+from varhandle.graph.model import Graph, Node, Signature, TensorSpec, Variable, closure
 from varhandle.graph.op_roles import CHECKPOINT_OPS
 
 _NO_INPUTS = frozenset({"resource", "variant"})
@@ -76,6 +76,26 @@ def sinks(graph: Graph) -> tuple[str, ...]:
         or (node.op == "Identity" and not conditional.isdisjoint(node.sources))
     }
     return tuple([name for name in ends if name not in left_over] or ends)
+
+
+def assigned_by_answers(graph: Graph) -> tuple[Variable, ...]:
+    """Return the variables that are assigned by what makes the outputs: no training step."""
+    main, *library = graph.functions
+    nodes = {node.name: node for node in main.nodes}
+    live = set(
+        closure(sinks(graph), lambda name: (*nodes[name].sources, *nodes[name].control_inputs))
+    )
+    calls = {f.name: [call for node in f.nodes for call in node.calls] for f in library}
+    called = [call for name in live for call in nodes[name].calls]
+    reached = set(closure(called, lambda name: calls.get(name, ())))
+    return tuple(
+        variable
+        for variable in graph.variables
+        if any(
+            one.node in live if one.function == main.name else one.function in reached
+            for one in variable.assigns
+        )
+    )
 
 
 def _consumers(graph: Graph) -> Mapping[str, Sequence[str]]:

@@ -22,6 +22,7 @@ from varhandle.families.base import converts_with_others, inference_signature
 from varhandle.families.catalog import FAMILIES
 from varhandle.formats import format_of
 from varhandle.graph import Variable
+from varhandle.graph.signature_inference import assigned_by_answers
 from varhandle.repair.refusal import (
     DIFFERS,
     NO_FAMILY,
@@ -319,6 +320,8 @@ def _plan_for_graph_def(diagnosis: Diagnosis, errors: dict[str, Finding]) -> _Ch
     _refuse_other(diagnosis)
     if unfrozen is None:
         return _Choice(["convert"], "All values are in the graph: it is a frozen one.")
+    if assigned_by_answers(diagnosis.graph):
+        raise NoCureError(f"no safe cure for {unfrozen.id}: {unfrozen.message}", unfrozen)
     checkpoint = checkpoint_beside(diagnosis.graph)
     if checkpoint is None:
         raise NoCureError(

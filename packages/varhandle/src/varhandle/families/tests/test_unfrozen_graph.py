@@ -7,8 +7,11 @@ from family_checks import case_test, code_of, fix_of, ids, log_test, run
 
 from varhandle import explain
 from varhandle.diagnosis import diagnose
+from varhandle.evaluate.session import Session
 from varhandle.families import uninitialised_variable
 from varhandle.families.catalog import family
+from varhandle.repair.refusal import NoCureError
+from varhandle.repair.run import cure
 
 FAMILY = family("unfrozen-graph")
 
@@ -119,3 +122,59 @@ def test_a_graph_is_frozen_where_its_session_is(tf, specimen_path, tmp_path, mon
         session.run(["kernel/Assign", "bias/Assign"])
         run(fix_of(path, "unfrozen-graph"), session=session)
     assert diagnose("frozen.pb").verdict == "convertible"
+
+
+@pytest.mark.parametrize("use_resource", [False, True])
+def test_what_a_session_assigns_is_saved_and_not_frozen(tf, tmp_path, monkeypatch, use_resource):
+    monkeypatch.chdir(tmp_path)
+    v1, x = tf.compat.v1, np.ones([1, 4], "float32")
+    with tf.Graph().as_default(), v1.Session() as session:
+        fed = v1.placeholder("float32", [1, 4], name="x")
+        weight = v1.get_variable("w", initializer=[[2.0]] * 4, use_resource=use_resource)
+        calls = v1.get_variable("n", initializer=[1.0], use_resource=use_resource)
+        with tf.control_dependencies([v1.assign_add(calls, [1.0])]):
+            tf.identity(fed @ weight + calls.read_value(), name="y")
+        session.run(v1.global_variables_initializer())
+        v1.train.Saver().save(session, "model.ckpt")
+        told = [session.run("y:0", {"x:0": x}) for _ in range(3)]
+    with pytest.raises(NoCureError, match="assigns n, and a frozen value") as caught:
+        cure(".")
+    fix = fix_of(tmp_path, "unfrozen-graph")
+    assert caught.value.change == fix.replace(f"{tmp_path}/", "")
+    run(fix)
+    made = cure("saved")
+    assert made.verdict == "ready"
+    interpreter = Session(made.content)
+    for answer in told:
+        (got,) = interpreter({"x": x}).values()
+        np.testing.assert_allclose(got, answer)
+
+
+def test_what_only_a_step_of_training_assigns_is_frozen(tf, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        fed = v1.placeholder("float32", [1, 4], name="x")
+        weight = v1.get_variable("w", initializer=[[2.0]] * 4, use_resource=True)
+        y = tf.identity(fed @ weight, name="y")
+        v1.assign_sub(weight, [[1.0]] * 4)
+        session.run(v1.global_variables_initializer())
+        v1.train.Saver().save(session, "model.ckpt")
+        told = session.run(y, {fed: np.ones([1, 4])})
+    assert "It is a training graph: it assigns w." in diagnose(".").findings[0].message
+    (got,) = Session(cure(".").content)({"x": np.ones([1, 4], "float32")}).values()
+    np.testing.assert_allclose(got, told)
+
+
+def test_a_graph_that_assigns_is_saved_where_its_session_is(tf, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    v1 = tf.compat.v1
+    with tf.Graph().as_default() as graph, v1.Session() as session:
+        fed = v1.placeholder("float32", [1], name="x")
+        calls = v1.get_variable("n", initializer=[1.0], use_resource=True)
+        with tf.control_dependencies([v1.assign_add(calls, [1.0])]):
+            tf.identity(fed + calls.read_value(), name="y")
+        session.run(v1.global_variables_initializer())
+        tf.io.write_graph(graph, ".", "graph.pb", as_text=False)
+        run(fix_of("graph.pb", "unfrozen-graph"), session=session)
+    assert cure("saved").verdict == "ready"
