@@ -39,6 +39,7 @@ from varhandle.families.base import (
 from varhandle.families.catalog import diagnose_log, family, find
 from varhandle.families.log_index import LAST_RESORT, LogDiagnosis
 from varhandle.families.log_text import without_noise
+from varhandle.families.op_without_builtin import FAMILY as WITHOUT_BUILTIN
 from varhandle.families.op_without_builtin import has_builtin
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.base import CALLED_WITH_TRAINING, RefusedByLibraryError
@@ -248,10 +249,11 @@ def _with_the_files(
 
 def _refused(graph: Graph, findings: tuple[Finding, ...], proof: Proof) -> Decision:
     """The converter gave no file: keep what was read, or else take the converter's own words."""
-    if any(finding.severity == "error" for finding in findings):
-        return Decision(findings, "blocked")
     assert proof.conversion is not None
     record = proof.conversion.record
+    beside = tuple(filter(None, [without_builtin(record, findings)]))
+    if any(finding.severity == "error" for finding in findings):
+        return Decision(findings, "blocked", beside)
     shown = next(iter(diagnose_log(without_noise(record.message))), None)
     other = _of_no_variable(graph, proof, shown)
     if other or shown is None:
@@ -262,7 +264,17 @@ def _refused(graph: Graph, findings: tuple[Finding, ...], proof: Proof) -> Decis
     fix = fixes.get(shown.id, shown.fix)
     told = Finding(shown.id, "error", variables, shown.message, fix)
     kept = (f for f in findings if f.severity != "warning" or f.id != shown.id)
-    return Decision(in_order((*kept, told)), "blocked")
+    return Decision(in_order((*kept, told)), "blocked", beside)
+
+
+def without_builtin(record: Record, findings: Iterable[Finding] = ()) -> str:
+    """Say which ops, that no finding tells of, have no builtin in any dtype, and what to do."""
+    for shown in diagnose_log(without_noise(record.message)):
+        if shown.id == WITHOUT_BUILTIN.id:
+            ops = [op for op in re.findall(r"\btf\.(\w+)", shown.message) if not has_builtin(op)]
+            if any(all(op not in finding.message for finding in findings) for op in ops):
+                return _told(shown)
+    return ""
 
 
 def _of_no_variable(graph: Graph, proof: Proof, shown: LogDiagnosis | None) -> str:

@@ -56,7 +56,7 @@ from varhandle.tflite.externalize_state import Lifted, lift_state
 from varhandle.tflite.runtime_support import update_runtime_version
 from varhandle.tflite.shared_reads import split_shared_reads
 from varhandle.tflite.variable_values import CannotLiftError
-from varhandle.verdict_rules import GIVES_VALUES
+from varhandle.verdict_rules import GIVES_VALUES, without_builtin
 
 if TYPE_CHECKING:
     from varhandle.repair.plan import RepairPlan
@@ -585,7 +585,8 @@ def _convert_source(job: RepairJob, settings: ConverterSettings | None = None) -
     ).record
     if not record.ok:
         change = "" if job.source == job.path and job.error else OTHER_BUILTINS
-        raise NoCureError(f"no safe cure: {converter_words(record)}", job.error, change)
+        words = without_builtin(record) or converter_words(record)
+        raise NoCureError(f"no safe cure: {words}", job.error, change)
     content: bytes = record.value
     return content
 

@@ -7,9 +7,10 @@ import pytest
 import zoo
 from family_checks import ids, log_test, run_command
 
-from varhandle import diagnose, explain
+from varhandle import cure, diagnose, explain
 from varhandle.evaluate.session import Session
 from varhandle.families.catalog import family
+from varhandle.repair.refusal import NoCureError
 
 FAMILY = family("op-without-builtin")
 CONV_2D = (
@@ -162,3 +163,23 @@ def test_the_printed_sum_of_one_hots_is_what_the_layer_counts(tf, tmp_path, mode
         np.testing.assert_array_equal(got, counted(x))
     model = keras.Model(given, eval(line, {"keras": keras, "ids": given, "depth": 4}))
     assert tf.lite.TFLiteConverter.from_keras_model(model).convert()
+
+
+@pytest.mark.parametrize("is_saved_model", [True, False])
+def test_what_counts_ids_behind_a_table_is_told_by_diagnose_and_by_cure(
+    tf, tmp_path, is_saved_model
+):
+    keras = tf.keras
+    ids = keras.Input((4,), dtype="int32")
+    counted = keras.layers.IntegerLookup(vocabulary=[11, 12, 13], output_mode="count")(ids)
+    model = keras.Model(ids, keras.layers.Dense(2)(counted))
+    path = tmp_path / ("m" if is_saved_model else "m.keras")
+    (model.export if is_saved_model else model.save)(path)
+    found = diagnose(path)
+    assert [f.id for f in found.findings if f.severity == "error"] == ["other-resource"]
+    (told,) = found.other
+    assert told.startswith("tf.DenseBincount: the converter has no builtin op for it. It counts")
+    assert "keras.ops.sum(keras.ops.one_hot(ids, depth), axis=-2) for count" in told
+    with pytest.raises(NoCureError) as refused:
+        cure(found)
+    assert told in refused.value.text()
