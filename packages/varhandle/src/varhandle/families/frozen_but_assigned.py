@@ -16,8 +16,11 @@ from varhandle.families.gather_from_frozen_table import looks_up
 from varhandle.families.harness import Answers, Trace, case
 from varhandle.families.log_index import LogDiagnosis, MatchIndex
 from varhandle.families.log_patterns import DTYPE, WORD, Pattern, quoted
-from varhandle.graph import Graph, Node, Variable, variable_role
+from varhandle.formats.graph_def_reader import taken_names
+from varhandle.graph import Graph, Node, Signature, Variable, variable_role
 from varhandle.graph.model import closure
+from varhandle.graph.op_roles import CHECKPOINT_OPS
+from varhandle.graph.signature_inference import sinks
 
 _ANSWER = "incompatible with expected resource"
 
@@ -54,6 +57,7 @@ _PASSES_ON = frozenset({"Identity", "StopGradient"})
 def _in_saved_model(reading: Reading) -> Iterator[Finding]:
     yield from _training_mode(reading)
     yield from _pruning_wrappers(reading)
+    yield from _saver_outputs(reading)
     besides = ", and every release if you freeze it,"
     yield from refused_by_older_releases(reading, FAMILY.id, _ANSWER, besides)
 
@@ -69,6 +73,57 @@ def _training_mode(reading: Reading) -> Iterator[Finding]:
         "that it is given. Inference wants training=False."
     )
     yield FAMILY.finding("warning", names, message, code.save_for_inference(reading.signature))
+
+
+_OF_A_SAVER = "a saver's node was named as an output."
+
+
+def _saver_outputs(reading: Reading) -> Iterator[Finding]:
+    """Outputs of a signature of TensorFlow 1 that wait for a checkpoint."""
+    called = reading.signature and reading.graph.signature(reading.signature)
+    if not called:
+        return
+    nodes = {node.name: node for node in reading.graph.functions[0].nodes}
+
+    def saves(end: str) -> bool:
+        behind = closure([end], lambda name: taken_names(nodes.get(name)))
+        return any(name in nodes and nodes[name].op in CHECKPOINT_OPS for name in behind)
+
+    own = [end for end in called.ends if saves(end)]
+    if own:
+        message = (
+            f"{reading.capital_subject} answers with {join_names(own)}, which saves or restores a "
+            f"checkpoint: {_OF_A_SAVER}"
+        )
+        yield FAMILY.finding("error", (), message, _without_saver(reading.graph, called, own))
+
+
+def _without_saver(graph: Graph, called: Signature, own: Sequence[str]) -> str:
+    """Save it again with its other outputs; if it has none, with what the graph works out."""
+    outputs = [
+        "    outputs = {",
+        "        key: tensor(info.name)",
+        "        for key, info in signature.outputs.items()",
+        f'        if info.name.partition(":")[0] not in {list(own)!r}',
+        "    }",
+    ]
+    if len(own) == len(called.ends):
+        names = list(sinks(graph))
+        outputs = [f'    outputs = {{name: tensor(f"{{name}}:0") for name in {names!r}}}']
+    return code.with_tensorflow(
+        "# Name the outputs of the model, and not the saver's: save it again with them.",
+        "tf1 = tf.compat.v1",
+        "with tf.Graph().as_default(), tf1.Session() as session:",
+        f'    loaded = tf1.saved_model.load(session, ["serve"], {graph.source!r})',
+        f"    signature = loaded.signature_def[{called.name!r}]",
+        "    tensor = session.graph.get_tensor_by_name",
+        "    inputs = {key: tensor(info.name) for key, info in signature.inputs.items()}",
+        *outputs,
+        '    tf1.saved_model.simple_save(session, "saved", inputs, outputs)',
+        "",
+        "# Then make the file, and prove it:",
+        f"# {code.cure_command('saved', None)}",
+    )
 
 
 def _averages_a_batch(reading: Reading, variable: Variable) -> bool:
@@ -188,7 +243,7 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
             continue
         who, fix = quoted(node or source, "A node"), _fix_for(node, source, index)
         if re.search(_SAVER, node.lower()):
-            message = f"{who} restores a checkpoint: a saver's node was named as an output."
+            message = f"{who} restores a checkpoint: {_OF_A_SAVER}"
         elif re.search(r"assign|apply|scatter|update", f"{node} {source}".lower()):
             message = f"{who} assigns a variable, but the variable's value has become a constant."
         else:

@@ -10,8 +10,11 @@ from family_checks import case_test, code_of, fix_of, ids, log_test, run, severe
 
 from varhandle import check_parity, explain
 from varhandle.diagnosis import diagnose
+from varhandle.evaluate.session import Session
 from varhandle.families.catalog import family, find
 from varhandle.formats import read_graph
+from varhandle.repair.refusal import NoCureError
+from varhandle.repair.run import cure
 
 FAMILY = family("frozen-but-assigned")
 
@@ -199,3 +202,29 @@ def test_a_dtype_that_will_be_refused_next_is_told():
     (match,) = explain(line).matches
     assert "float16" in match.message
     assert "float16" not in explain(line.replace("half", "float")).matches[0].message
+
+
+@pytest.mark.parametrize("use_resource", [False, True])
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_savers_node_as_an_output(tf, tmp_path, monkeypatch, use_resource, alone):
+    monkeypatch.chdir(tmp_path)
+    v1, given = tf.compat.v1, np.ones([1, 4], "float32")
+    with tf.Graph().as_default() as graph, v1.Session() as session:
+        x = v1.placeholder("float32", [1, 4], name="x")
+        weight = v1.get_variable("w", initializer=[[2.0]] * 4, use_resource=use_resource)
+        y = tf.identity(x @ weight, name="y")
+        v1.train.Saver()
+        session.run(v1.global_variables_initializer())
+        told = session.run(y, {x: given})
+        outputs = {"saved": graph.get_tensor_by_name("save/control_dependency:0")}
+        outputs |= {} if alone else {"y": y}
+        v1.saved_model.simple_save(session, "model", {"x": x}, outputs)
+    with pytest.raises(NoCureError, match="a saver's node was named as an output") as caught:
+        cure("model", trust=True)
+    assert "answers with save/control_dependency, which saves or rest" in caught.value.reason
+    assert caught.value.change == fix_of("model", "frozen-but-assigned", "error")
+    run(caught.value.change)
+    made = cure("saved")
+    assert made.verdict == "ready"
+    (got,) = Session(made.content)({"x": given}).values()
+    np.testing.assert_allclose(got, told)
