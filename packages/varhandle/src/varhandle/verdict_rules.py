@@ -37,6 +37,7 @@ from varhandle.families.base import (
     with_severity,
 )
 from varhandle.families.catalog import diagnose_log, family, find
+from varhandle.families.converter_call import OUTPUT_TENSORS
 from varhandle.families.log_index import LAST_RESORT, LogDiagnosis
 from varhandle.families.log_text import without_noise
 from varhandle.families.op_without_builtin import FAMILY as WITHOUT_BUILTIN
@@ -251,10 +252,13 @@ def _refused(graph: Graph, findings: tuple[Finding, ...], proof: Proof) -> Decis
     """The converter gave no file: keep what was read, or else take the converter's own words."""
     assert proof.conversion is not None
     record = proof.conversion.record
+    # By these words the families know whose message it is.
+    shown = next(iter(diagnose_log(without_noise(f"TFLiteConverter\n{record.message}"))), None)
     beside = tuple(filter(None, [without_builtin(record, findings)]))
+    if shown is not None and shown.fix == OUTPUT_TENSORS:
+        beside = (_told(shown),)
     if any(finding.severity == "error" for finding in findings):
         return Decision(findings, "blocked", beside)
-    shown = next(iter(diagnose_log(without_noise(record.message))), None)
     other = _of_no_variable(graph, proof, shown)
     if other or shown is None:
         return Decision(findings, "blocked", (other,))
@@ -285,6 +289,8 @@ def _of_no_variable(graph: Graph, proof: Proof, shown: LogDiagnosis | None) -> s
         return told
     if _OF_INTEGERS.search(record.message):
         return QUANTIZED_ALREADY
+    if shown is not None and shown.fix == OUTPUT_TENSORS:  # other sizes change nothing
+        return _told(shown)
     ops = sorted({error.op for error in record.errors if error.code.startswith("ERROR_NEEDS")})
     by_sizes = all(map(has_builtin, ops)) and "float64" not in other_floats(record.message)
     curable = _curable(graph, record.message, by_sizes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from varhandle.families.base import Family
 from varhandle.families.log_index import Meaning
 from varhandle.families.log_patterns import Context, Pattern
+from varhandle.families.unsupported_variable_update import READ_ASSIGNMENTS
 
 _NAMED = (
     "Name inputs and outputs as the graph has them, or better convert a SavedModel by its"
@@ -19,6 +20,10 @@ _MOVED = (
     "converter = tf.lite.TFLiteConverter.from_keras_model(tf.keras.models.load_model(path))\n"
     "# a session, a frozen graph or a .h5 file of TensorFlow 1:\n"
     "# tf.compat.v1.lite.TFLiteConverter.from_session | from_frozen_graph | from_keras_model_file"
+)
+OUTPUT_TENSORS = (
+    f"Build the model again, {READ_ASSIGNMENTS}, and save it again; a step of training is no"
+    " output."
 )
 _ABOUT_TFLITE = (
     "lite/python/lite.py",
@@ -79,6 +84,12 @@ FAMILY = Family(
         ),
         Pattern("no-tensor", "is not produced by any op in this graph. Is it a typo?"),
         Pattern("no-tensor", "' were found", r"invalidtensors'[^']{1,300}$"),
+        Pattern(
+            "operation",
+            "refers to an Operation, not a Tensor",
+            r"name'(?P<node>[^']{1,200})'$",
+            company=_ABOUT_TFLITE,
+        ),
         Pattern("never-called", "The model provided has never been called"),
         Pattern(
             "never-called",
@@ -124,6 +135,11 @@ FAMILY = Family(
         "moved": Meaning(175, "That way into the converter is of another release.", _MOVED),
         "no-tensor": Meaning(
             175, "The graph has no tensor of the name that the converter was given.", _NAMED
+        ),
+        "operation": Meaning(
+            175,
+            "An output of the model is the operation {node:of that name}, which gives no tensor.",
+            OUTPUT_TENSORS,
         ),
         "never-called": Meaning(
             175,

@@ -114,11 +114,14 @@ def _on_reference(op: str) -> bool:
     return not op.startswith("Resource") and not op.endswith("VariableOp")
 
 
+READ_ASSIGNMENTS = "with tf.identity around each assignment that is an output"
+"""What assigning a resource returns is an operation until it is read."""
+
+
 def _use_resources(reading: Reading, variables: Sequence[Variable]) -> str:
     ends = {name for signature in reading.graph.signatures for name in signature.ends}
     given_back = any(access.node in ends for v in variables for access in v.assigns)
-    # What assigning a resource returns is an operation until it is read.
-    again = ", with tf.identity around each assignment that is an output," if given_back else ","
+    again = f", {READ_ASSIGNMENTS}," if given_back else ","
     return code.with_tensorflow(
         f"# At the beginning of the program that builds the graph; then {_names(variables)} can be "
         f"written to.\n# Build it again{again} and save it again:",

@@ -20,6 +20,7 @@ from varhandle.facts.targets import DEFAULT_TARGET, Target, find_target
 from varhandle.facts.variable_updates import CONVERTED_UPDATES
 from varhandle.families.base import converts_with_others, inference_signature
 from varhandle.families.catalog import FAMILIES
+from varhandle.families.converter_call import OUTPUT_TENSORS
 from varhandle.formats import format_of
 from varhandle.graph import Variable
 from varhandle.graph.signature_inference import assigned_by_answers
@@ -342,8 +343,9 @@ def _plan_for_source(
 ) -> _Choice:
     if is_not_loaded(diagnosis.proof):
         raise NoCureError(f"no safe cure: {diagnosis.other[0]}")
-    if QUANTIZED_ALREADY in diagnosis.other:
-        raise NoCureError(f"no safe cure: {QUANTIZED_ALREADY}")
+    for cause in diagnosis.other:
+        if cause == QUANTIZED_ALREADY or cause.endswith(OUTPUT_TENSORS):
+            raise NoCureError(f"no safe cure: {cause}")
     rewrites = _mended_by(errors, *REWRITES)
     lost = next(iter(_mended_by(errors, "track-variables").values()), None)
     closing = _mended_by(errors, "close-shapes")

@@ -3,11 +3,17 @@
 import pytest
 from family_checks import code_of, counter, exports_litert, ids, log_test, run
 
-from varhandle import explain
+from varhandle import cure, diagnose, explain
 from varhandle.families.catalog import family
+from varhandle.families.converter_call import OUTPUT_TENSORS
+from varhandle.repair.refusal import NoCureError
 
 FAMILY = family("converter-call")
 KERAS_TRACEBACK = 'File "/site-packages/tensorflow/lite/python/lite.py", line 1714, in convert\n'
+OF_AN_OPERATION = (
+    "ValueError: The name 'AssignAddVariableOp' refers to an Operation, not a Tensor. Tensor names"
+    ' must be of the form "<op_name>:<output_index>".'
+)
 
 test_it_shows_in_a_log = log_test(
     FAMILY,
@@ -25,6 +31,7 @@ test_it_shows_in_a_log = log_test(
         "AttributeError: type object 'TFLiteConverter' has no attribute 'from_keras_model'",
         "ValueError: The LiteRT export API is currently only available with the TensorFlow and",
         "ImportError: To export to LiteRT with the PyTorch backend, you must install the",
+        f"{KERAS_TRACEBACK}{OF_AN_OPERATION}",
         "AttributeError: module 'tensorflow.contrib' has no attribute 'lite'",
         "AttributeError: module 'tensorflow' has no attribute 'lite'",
         "ValueError: `input_arrays` and `output_arrays` are unsupported with Eager mode.",
@@ -100,3 +107,27 @@ def test_the_fix_of_a_frozen_graph_runs(tf, tmp_path, monkeypatch):
     (tmp_path / "frozen.pb").write_bytes(graph.as_graph_def().SerializeToString())
     (match,) = explain("ValueError: Invalid tensors 'output' were found.").matches
     assert run(code_of(match.fix), tf=tf)["converter"].convert()
+
+
+@pytest.mark.parametrize("shape", [[4], [None]])
+def test_an_output_that_is_an_operation_is_to_be_read(tf, tmp_path, shape):
+    v1 = tf.compat.v1
+
+    def program(folder, read):
+        with tf.Graph().as_default(), v1.Session() as session:
+            x = v1.placeholder(tf.float32, shape, name="x")
+            total = v1.get_variable("total", [], initializer=v1.zeros_initializer())
+            session.run(v1.global_variables_initializer())
+            added = read(v1.assign_add(total, tf.reduce_sum(x)))
+            v1.saved_model.simple_save(session, str(folder), {"x": x}, {"y": added})
+        return folder
+
+    assert not explain(OF_AN_OPERATION).matches  # a program that converts nothing has it as well
+    found = diagnose(program(tmp_path / "m", lambda value: value))
+    (told,) = found.other
+    assert told.endswith(f"'AssignAddVariableOp', which gives no tensor. {OUTPUT_TENSORS}")
+    assert "with tf.identity around each assignment that is an output" in OUTPUT_TENSORS
+    with pytest.raises(NoCureError) as refused:
+        cure(found)
+    assert refused.value.text() == f"no safe cure: {told}"
+    assert cure(program(tmp_path / "again", tf.identity)).parity.passed
