@@ -893,4 +893,34 @@ def test_a_signal_that_is_ignored_stays_so(monkeypatch):
 def test_a_standard_input_that_is_closed(capsys, monkeypatch):
     monkeypatch.setattr(sys, "stdin", None)
     assert main(["explain"]) == 2
-    assert capsys.readouterr().err == "varhandle: standard input: it is closed\n"
+    assert (
+        capsys.readouterr().err
+        == "varhandle: standard input: it is closed; name the file of the log\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "command", "step"),
+    [
+        ("m.keras", ["inspect"], "it is no zip archive: save it again in the program"),
+        ("m.h5", ["inspect"], "it is not in HDF5 format: save it again in the program"),
+        ("m.bin", ["lift", "{}", "o.tflite"], "TFL3; cure makes one of a model"),
+        (
+            "c.data-00000-of-00001",
+            ["inspect"],
+            "other files are not there, or are damaged: copy all of them",
+        ),
+        ("l.csv", ["sweep", "--list"], "no such column: words, only model, signature, inputs"),
+    ],
+)
+def test_a_refusal_says_what_to_do(name, command, step, tmp_path, capsys):
+    path = tmp_path / name
+    path.write_bytes(b"words\nthat are no model\n")
+    line = [str(path) if part == "{}" else part for part in command]
+    assert main(line if "{}" in command else [*line, str(path)]) == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert step in told
+
+
+def test_what_the_kernel_gives_is_to_be_written_into_a_file(capsys):
+    assert "a folder: write what comes from it into a file" in refused("/dev/null", capsys)

@@ -105,4 +105,4 @@ def test_a_closed_input_is_refused():
         [sys.executable, "-c", source], capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert done.stderr == "varhandle: standard input: it is closed\n"
+    assert done.stderr == "varhandle: standard input: it is closed; name the file of the log\n"

@@ -225,5 +225,5 @@ def test_a_model_that_cannot_be_converted(tmp_path, counting_file):
     with pytest.raises(ModelFileError, match="no such file"):
         convert(tmp_path / "nothing.keras")
     (tmp_path / "total.tflite").write_bytes(counting_file)
-    with pytest.raises(ModelFileError, match="neither a SavedModel nor a Keras file"):
+    with pytest.raises(ModelFileError, match=r"nor a GraphDef: give the model that the file was"):
         convert(tmp_path / "total.tflite")

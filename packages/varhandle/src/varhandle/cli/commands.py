@@ -152,7 +152,7 @@ def _log(name: str) -> bytes:
     from varhandle.formats.regular_file import read_stream, read_text
 
     if name == "-" and sys.stdin is None:  # as by <&-
-        raise BadInputError("standard input: it is closed")
+        raise BadInputError("standard input: it is closed; name the file of the log")
     try:
         return read_stream(sys.stdin.buffer) if name == "-" else read_text(Path(name))
     except (OSError, ValueError) as error:

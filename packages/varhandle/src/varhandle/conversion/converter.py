@@ -19,6 +19,7 @@ from varhandle.formats.base import ModelSource
 from varhandle.formats.custom_code import Import
 from varhandle.formats.trust import check_trust
 from varhandle.graph import Graph, ModelFileError, Signature, Variable
+from varhandle.graph.model import NO_MODEL
 from varhandle.progress_bar import busy
 from varhandle.sandbox import OpError, Record, run_isolated
 from varhandle.tflite.file_identifier import check_identifier
@@ -160,7 +161,7 @@ def convert(
     graph = source if isinstance(source, Graph) else read_graph(source)
     model_format = format_of(graph)
     if model_format.is_converted:
-        raise ModelFileError(graph.source, "neither a SavedModel nor a Keras file nor a GraphDef")
+        raise ModelFileError(graph.source, NO_MODEL)
     check_trust(graph, trust)  # Keras ignores safe_mode for a .h5 file: nothing later would stop it
     keys = list(signature_keys or ())
     names = [signature.name for signature in graph.signatures]

@@ -139,7 +139,7 @@ def _debuggable(source: str | os.PathLike[str]) -> tuple[ModelFormat, ModelSourc
     graph = read_graph(source)
     model_format = format_of(graph)
     if not model_format.can_debug_quantization:
-        raise ModelFileError(source, "neither a SavedModel nor a Keras file")
+        raise ModelFileError(source, "neither a SavedModel nor a Keras file: give one of these")
     check_trust(graph, trust=False)
     return model_format, ModelSource(model_format.path_to_load(source))
 

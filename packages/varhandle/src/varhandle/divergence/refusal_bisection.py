@@ -38,6 +38,7 @@ from varhandle.formats import format_of, read_graph
 from varhandle.formats.base import ModelSource
 from varhandle.formats.custom_code import check_imports
 from varhandle.graph import ModelFileError
+from varhandle.graph.model import NO_MODEL
 from varhandle.graph.op_roles import variable_role
 from varhandle.sandbox import Record, run_isolated
 from varhandle.sandbox.lock import locking
@@ -248,7 +249,7 @@ def why_refused(
     own_code = check_imports(imports, custom_objects)
     graph = read_graph(model)
     if format_of(graph).is_converted:
-        raise ModelFileError(model, "it is a .tflite file: the converter has done its work")
+        raise ModelFileError(model, NO_MODEL)
     require("tensorflow", "converting a model")
     chosen = inference_signature(graph, signature)
     keys = None if chosen is None else [chosen]

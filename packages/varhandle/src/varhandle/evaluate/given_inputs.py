@@ -149,7 +149,7 @@ class _Fit:
             except CallsError as error:
                 raise CallsError(f"{source}: {error}") from None
         if not found:
-            raise CallsError(f"{source}: there is no call in it")
+            raise CallsError(f"{source}: there is no call in it: give one at least")
         return [self._of_call(call, source) for call in found]
 
     def _only(self, source: str) -> str:
@@ -306,7 +306,7 @@ def _called(module: str, name: str) -> Any:
         loaded = importlib.import_module(module)
     function = getattr(loaded, name, None)
     if not callable(function):
-        raise CallsError(f"there is no function {name} in it")
+        raise CallsError(f"there is no function {name} in it: name one that yields the calls")
     return _plain(_first(function()))
 
 
@@ -346,7 +346,9 @@ def _image_calls(folder: Path, fit: _Fit, facts: Mapping[str, InputFact]) -> Giv
         raise CallsError(f"{folder}: {fault}: give it in an .npz or .npy file")
     files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in _SUFFIXES and f.is_file())
     if not files:
-        raise CallsError(f"{folder}: there is no image in this folder")
+        raise CallsError(
+            f"{folder}: there is no image in this folder ({', '.join(sorted(_SUFFIXES))})"
+        )
     chosen = [str(files[i]) for i in fit.picked(len(files))]
     record = run_isolated(
         _decoded, chosen, layout, timeout=_SECONDS, tensorflow=False, reads=[folder, *chosen]

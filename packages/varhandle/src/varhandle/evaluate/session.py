@@ -21,7 +21,7 @@ from varhandle.errors import VarhandleError
 from varhandle.formats.regular_file import read_regular
 from varhandle.graph import ModelFileError, shape_fits
 from varhandle.sandbox import Record, run_isolated
-from varhandle.tflite.file_identifier import check_identifier
+from varhandle.tflite.file_identifier import CURE_MAKES_ONE, check_identifier
 
 Array = npt.NDArray[Any]
 Model = bytes | bytearray | memoryview | str | os.PathLike[str]
@@ -292,7 +292,7 @@ def model_bytes(model: Model) -> tuple[bytes, str]:
         return bytes(model), "<bytes>"
     path = Path(model)
     if path.is_dir():
-        raise ModelFileError(path, "a folder, and not a .tflite file")
+        raise ModelFileError(path, f"a folder, and not a .tflite file; {CURE_MAKES_ONE}")
     try:
         return read_regular(path), str(path)
     except OSError as error:

@@ -226,7 +226,8 @@ def _checkpoint_alone(prefix: Path, path: Path) -> ModelFileError:
     try:
         keys = read_checkpoint(prefix)
     except (OSError, ValueError):
-        return ModelFileError(path, "a part of a checkpoint whose other files are not there")
+        fault = "a part of a checkpoint whose other files are not there, or are damaged"
+        return ModelFileError(path, f"{fault}: copy all of them")
     if _OBJECT_GRAPH not in keys:
         how = f"tf.compat.v1.train.export_meta_graph({str(prefix) + '.meta'!r}) writes it"
         fault = f"a checkpoint holds values, and no graph: in the program that builds it, {how}"

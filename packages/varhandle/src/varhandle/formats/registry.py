@@ -18,7 +18,7 @@ from varhandle.formats.foreign import (
 )
 from varhandle.formats.graph_def import GraphDef, MetaGraph, TextGraphDef, TextMetaGraph
 from varhandle.formats.keras_model import KerasArchive, KerasHDF5
-from varhandle.formats.regular_file import open_regular
+from varhandle.formats.regular_file import NO_FILE, open_regular
 from varhandle.formats.saved_model import SAVED_MODEL_FILES, SavedModel
 from varhandle.formats.saved_model_archive import SavedModelArchive
 from varhandle.formats.tflite import TFLite
@@ -124,12 +124,12 @@ def recognized_format(path: Path) -> ModelFormat:
     if not path.exists():
         fault = "there is no such file or folder"
         if path.is_symlink():
-            fault = "a symbolic link that leads nowhere"
+            fault = "a symbolic link that leads nowhere: give the place of the model itself"
         elif _ADDRESS.match(str(path)):
             fault = "an address and no path on this machine: download the model first"
         raise ModelFileError(path, fault)
     if not path.is_dir() and not path.is_file():
-        raise ModelFileError(path, "neither a file nor a folder")
+        raise ModelFileError(path, NO_FILE)
     if SAVED_MODEL.recognizes(b"", path):
         return SAVED_MODEL
     with open_regular(path) as file:
@@ -145,5 +145,5 @@ def recognized_format(path: Path) -> ModelFormat:
     if found is GRAPH_DEF:
         for each in FORMATS:
             if each.without_mark and each.is_named(path):
-                raise ModelFileError(path, each.without_mark)
+                raise damaged_file(path, each.without_mark)
     return found

@@ -23,6 +23,7 @@ _UNTIL_A_WRITER = 5000  # milliseconds
 
 _OPENED_FILES = ("saved_model.pb", "saved_model.pbtxt", "fingerprint.pb", "keras_metadata.pb")
 _OPENED_FOLDERS = ("variables", "assets", "assets.extra")
+NO_FILE = "neither a file nor a folder: write what comes from it into a file, and give that"
 _KINDS = {
     0: "a link to nothing", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket",
     stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
@@ -66,7 +67,7 @@ def open_regular(path: Path) -> FileIO:
         if stat.S_ISDIR(mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if not stat.S_ISREG(mode):
-            raise OSError("neither a file nor a folder")
+            raise OSError(NO_FILE)
         return FileIO(descriptor, "rb")
     except BaseException:
         os.close(descriptor)

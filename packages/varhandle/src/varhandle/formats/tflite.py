@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from varhandle.formats.base import ModelFormat, ModelSource
 from varhandle.graph import Graph, ModelFileError, Signature, damaged_file
+from varhandle.graph.model import NO_MODEL
 
 if TYPE_CHECKING:
     from varhandle.formats.constants import Constant, Constants
@@ -78,10 +79,10 @@ class TFLite(ModelFormat):
         return found
 
     def load(self, source: ModelSource) -> NoReturn:
-        raise ModelFileError(source.path, "a .tflite file is what is compared, and no reference")
+        raise ModelFileError(source.path, NO_MODEL)
 
     def open_converter(self, source: ModelSource) -> NoReturn:
-        raise ModelFileError(source.path, "neither a SavedModel nor a Keras file nor a GraphDef")
+        raise ModelFileError(source.path, NO_MODEL)
 
     def converter_code(self, signature: Signature | None, keys: Sequence[str]) -> NoReturn:
         raise ModelFileError("source", "a .tflite file is converted already")

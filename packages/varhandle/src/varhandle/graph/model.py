@@ -58,6 +58,12 @@ SAVE_AGAIN = "save it again in the program that it comes from, or copy all of it
 """What to do about a file that is damaged."""
 
 
+GIVE_ORIGINAL = "give the model that the file was converted from"
+"""What to do about a .tflite file where a model is wanted."""
+
+NO_MODEL = f"neither a SavedModel nor a Keras file nor a GraphDef: {GIVE_ORIGINAL}"
+
+
 def damaged_file(path: object, fault: str) -> ModelFileError:
     """Return the error for a file that is not as any program writes it, with what to do."""
     words = one_line(fault, _LONGEST_FAULT - len(SAVE_AGAIN) - 2).rstrip(".")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from varhandle.diagnosis import Finding
 from varhandle.display import code_html, panel_html, printable
 from varhandle.errors import VarhandleError
+from varhandle.graph.model import GIVE_ORIGINAL
 
 if TYPE_CHECKING:
     from varhandle.divergence.location import Location
@@ -25,7 +26,7 @@ ADD_SIGNATURE = (
 )
 OTHER_OPS = "Write the model with ops that this runtime has, or take a later one."
 OTHER_RECIPE = "Take another recipe, or bring inputs as the model will meet them to calibrate with."
-ORIGINAL_MODEL = "Give the model that the file was converted from."
+ORIGINAL_MODEL = f"{GIVE_ORIGINAL.capitalize()}."
 NO_VARIABLES = "The model has no variables: none is at fault."
 NO_FAMILY = "Write it with ops that have builtins, or leave it to the program around the model."
 DIFFERS = (

@@ -100,7 +100,8 @@ def _models(path: Path) -> list[Path]:
     except OSError as error:
         raise SweepInputError(f"{path}: cannot be read: {error.strerror}") from error
     if not models:
-        raise SweepInputError(f"{path}: neither a SavedModel nor a folder with models in it")
+        fault = "neither a SavedModel nor a folder with models in it"
+        raise SweepInputError(f"{path}: {fault}: name the models")
     return models
 
 
@@ -115,7 +116,8 @@ def rows_of_list(path: Path, **settings: Any) -> tuple[RowSpec, ...]:
     for number, line in _lines(path):
         unknown = [str(name) for name in line if name not in LIST_COLUMNS]
         if unknown:
-            raise SweepInputError(f"{path}, line {number}: no such column: {', '.join(unknown)}")
+            fault = f"no such column: {', '.join(unknown)}, only {', '.join(LIST_COLUMNS)}"
+            raise SweepInputError(f"{path}, line {number}: {fault}")
         values = {name: value for name, value in line.items() if value not in (None, "")}
         wrong = [name for name, value in values.items() if not isinstance(value, str)]
         if "model" not in values or wrong:
@@ -132,7 +134,7 @@ def rows_of_list(path: Path, **settings: Any) -> tuple[RowSpec, ...]:
             own["inputs"] = _inputs_beside(path, values["inputs"])
         rows += rows_of_models([path.parent / values["model"]], **own)
     if not rows:
-        raise SweepInputError(f"{path}: there is no row in it")
+        raise SweepInputError(f"{path}: there is no row in it: a line of titles, then a model each")
     return tuple(rows)
 
 

@@ -31,7 +31,8 @@ def check_target(target: Path, *kept: Path) -> None:
         for path in (target, _state_beside(target)):
             check_replaceable(path)
             if path.exists() and any(_is_same_or_inside(path, one) for one in kept):
-                raise ModelFileError(path, "would be overwritten by what is made of it")
+                fault = "would be overwritten by what is made of it"
+                raise ModelFileError(path, f"{fault}: name another place")
 
 
 def write_with_state(
