@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import zoo
 from family_checks import ids, log_test, run_command
+from printed_code import ran
 
 from varhandle import cure, diagnose, explain
 from varhandle.evaluate.session import Session
@@ -150,6 +151,7 @@ def test_the_printed_sum_of_one_hots_is_what_the_layer_counts(tf, tmp_path, mode
     keras.Model(given, encoding(given)).save(tmp_path / "m.keras")
     (told,) = diagnose(tmp_path / "m.keras").other
     line = re.search(rf"(keras\.ops\.\w+\([^)]+\), axis=-2\)) for {mode}", told)[1]
+    ran(line)
     x = np.array([[1, 3, 3, 0]])
     got = eval(line, {"keras": keras, "ids": x, "depth": encoding.num_tokens})
     np.testing.assert_array_equal(got, encoding(x))
