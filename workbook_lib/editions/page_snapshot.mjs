@@ -13,10 +13,23 @@ process.on("uncaughtException", (error) => {
 
 const page = path.resolve(process.argv[2]);
 const { loadPyodide } = await import(pathToFileURL(path.join(page, "pyodide/pyodide.mjs")));
-const python = await loadPyodide({ _makeSnapshot: true, stdout: console.error });
 const packages = new Uint8Array(fs.readFileSync(path.join(page, "python.zip")));
-const extractDir = python.runPython("import site; site.getsitepackages()[0]");
-python.unpackArchive(packages, "zip", { extractDir });
+
+// What compiles the modules is another Python: compiling takes memory that would stay in the snapshot.
+const compiler = await loadPyodide({ stdout: console.error });
+const extractDir = compiler.runPython("import site; site.getsitepackages()[0]");
+compiler.unpackArchive(packages, "zip", { extractDir });
+compiler.runPython(`
+import compileall, shutil
+from py_compile import PycInvalidationMode
+compileall.compile_dir(
+    "${extractDir}", quiet=2, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH
+)
+shutil.make_archive("/tmp/compiled", "zip", "${extractDir}")
+`);
+
+const python = await loadPyodide({ _makeSnapshot: true, stdout: console.error });
+python.unpackArchive(compiler.FS.readFile("/tmp/compiled.zip"), "zip", { extractDir });
 // No more than this: what is kept has to fit into the 30 MiB that Python's memory begins with.
 python.runPython(`
 import gc

@@ -28,7 +28,6 @@ test_it_shows_in_a_log = log_test(
         "ERROR: [litert/runtime/compiled_model.cc:920]\n Failed to allocate tensors (code=3)",
         "error: 'tfl.fully_connected' op expect 'input' num_elements % 1024 == 0",
         "error: loc(\"c\"): 'tf.ExpandDims' op requires all operands to be static",
-        "Edge TPU Compiler version 16.0.384591198\nInternal compiler error. Aborting!",
         "E/flutter: Unhandled Exception: Invalid argument(s): Unable to create interpreter.",
         "Bad state: failed precondition\n#1 (package:tflite_flutter/src/tensor.dart:150:5)",
         "NullPointerException: x\n at org.tensorflow.lite.Interpreter.run(Interpreter.java:1)",
