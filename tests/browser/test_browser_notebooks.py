@@ -208,7 +208,9 @@ def test_a_model_answer_comes_after_a_sentence_of_ones_own_with_the_keyboard(pag
     button = why.get_by_role("button", name="Compare with a model answer")
     button.focus()
     page.keyboard.press("Enter")
-    expect(why.get_by_role("status")).to_contain_text("a sentence of your own first")
+    expect(why.get_by_role("status")).to_contain_text(
+        "a sentence of your own first", timeout=20_000
+    )
     expect(why.get_by_role("textbox")).to_be_focused()
     page.keyboard.type("b because")
     page.keyboard.press("Shift+Enter")  # begins a line, and does not run the cell
@@ -216,7 +218,7 @@ def test_a_model_answer_comes_after_a_sentence_of_ones_own_with_the_keyboard(pag
     page.keyboard.press("Tab")
     expect(button).to_be_focused()
     page.keyboard.press("Enter")
-    expect(why.get_by_role("status")).to_contain_text("b because of a dtype")
+    expect(why.get_by_role("status")).to_contain_text("b because of a dtype", timeout=20_000)
     expect(why.get_by_role("status")).to_contain_text("1,000 weights take 4,000")
     photograph_both(page, pictures / "why", "lesson.observe(")
     assert faults(page) == []

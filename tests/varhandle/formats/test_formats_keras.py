@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 from family_checks import run
+from printed_code import ran
 
 from varhandle import NoCureError, cure, diagnose
 from varhandle.cli import main
@@ -187,6 +188,7 @@ def test_a_config_that_keras_does_not_read_back_is_exported(
     command = re.search(r"then (varhandle cure exported \S+)", told)[1]
     assert "save it again" not in told
     exec(line, {"model": model})
+    ran(line)
     assert main(shlex.split(command)[1:]) == 0, capsys.readouterr().out
     interpreter = Interpreter("model.tflite")
     x = np.random.default_rng(0).random((1, 8, 8, 3), "float32")

@@ -1,6 +1,7 @@
 """Files of Keras 2, made by hand of what Keras 3 writes: as tf_keras 2.21 writes such models."""
 
 import json
+import re
 import sys
 import zipfile
 from types import SimpleNamespace
@@ -8,6 +9,7 @@ from types import SimpleNamespace
 import h5py
 import numpy as np
 import pytest
+from printed_code import ran
 
 from varhandle.cli import main
 from varhandle.formats import read_graph
@@ -193,7 +195,7 @@ def test_functions_of_tensorflow_on_the_tensors_of_a_model(tf, keras, tmp_path, 
     assert model.layers[1].name == "a__b"
 
 
-def test_a_function_whose_tensors_are_not_in_the_file_is_told_so(keras, tmp_path, monkeypatch):
+def test_a_function_whose_tensors_are_not_in_the_file_is_told_so(tf, keras, tmp_path, monkeypatch):
     """As tf_keras 2.21 writes ``tf.einsum("bi,bi->b", x, x)``, and does not load it itself."""
     monkeypatch.setitem(sys.modules, "tf_keras", None)
     lost = ["_CONSTANT_VALUE", -1, "bi,bi->b", {}]
@@ -202,6 +204,12 @@ def test_a_function_whose_tensors_are_not_in_the_file_is_told_so(keras, tmp_path
         load_keras(str(path))
     assert "tf_keras does" not in str(raised.value)
     assert "pip install" not in str(raised.value)
+    line = re.search(r"builds the model, (tf\..*?); then", str(raised.value))[1]
+    monkeypatch.chdir(tmp_path)
+    model = keras.Sequential([keras.Input([3]), keras.layers.Dense(2)])
+    exec(line, {"tf": tf, "model": model})
+    ran(line)
+    assert main(["cure", "exported", "model.tflite"]) == 0
 
 
 def test_such_a_function_in_an_archive(tf, keras, tmp_path):

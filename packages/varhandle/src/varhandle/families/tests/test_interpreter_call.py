@@ -7,6 +7,7 @@ import traceback
 import numpy as np
 import pytest
 from family_checks import code_of, counter, ids, log_test, run
+from printed_code import ran
 
 from varhandle import explain
 from varhandle.families.catalog import family
@@ -176,3 +177,4 @@ print(it.get_tensor(it.get_output_details()[0]["index"]).astype("float32").tolis
         [sys.executable, "-c", f"{line}\n{bare}"], capture_output=True, text=True, check=False
     )
     assert done.stdout == "[1.5, -2.0, 3.0]\n", done.stderr
+    ran(line)
