@@ -43,7 +43,7 @@ def diagnosed(specimen_path):
 def test_the_proof_reaches_the_right_verdict(diagnosed, name):
     wanted, found = zoo.ZOO[name], diagnosed(name)
     faults = [f for f in found.findings if f.severity != "info"]
-    assert found.verdict == wanted.verdict
+    assert found.verdict == wanted.verdict, found.text()
     assert sorted(f.id for f in faults) == sorted(wanted.families)
     assert sorted({v for f in faults for v in f.variables}) == sorted(wanted.variables)
     assert sorted(f.id for f in found.findings if f.severity == "info") == sorted(wanted.infos)

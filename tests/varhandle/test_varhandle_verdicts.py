@@ -2,6 +2,7 @@
 
 import functools
 import json
+import signal
 
 import pytest
 import zoo
@@ -10,14 +11,14 @@ from zoo import delay_line_file
 from varhandle import explain
 from varhandle.conversion.converter import Conversion
 from varhandle.diagnosis import diagnose
-from varhandle.evaluate import parity, reference
 from varhandle.evaluate import proof as proving
+from varhandle.evaluate import reference
 from varhandle.evaluate.parity import DELEGATES, PLAIN, Parity, Run
 from varhandle.evaluate.proof import Proof, prove
 from varhandle.families.base import Finding
 from varhandle.formats import read_graph
 from varhandle.graph import Function, Graph, Signature
-from varhandle.sandbox import OpError, Record, run_isolated
+from varhandle.sandbox import OpError, Record, process, run_isolated
 from varhandle.sandbox.process import GIB
 from varhandle.verdict_rules import decide
 
@@ -92,7 +93,7 @@ def test_a_file_that_never_answers_is_ended(tf, specimen_path, tmp_path, monkeyp
 def test_a_model_that_takes_too_much_memory_is_ended(tf, specimen_path, tmp_path, monkeypatch):
     small = functools.partial(run_isolated, memory_limit=3 * GIB // 2)
     monkeypatch.setattr(reference, "run_isolated", small)
-    monkeypatch.setattr(parity, "run_isolated", small)
+    monkeypatch.setattr(process, "run_isolated", small)
     found = diagnose(specimen_path("needs_memory"))
     assert found.verdict == "unproved"
     assert "nothing to compare signature serving_default with: out of memory" in found.doubt
@@ -165,6 +166,31 @@ def test_a_reference_that_fails_leaves_it_unproved(monkeypatch, specimen_path):
     assert found.verdict == "unproved"
     assert found.text().startswith("unproved: it converts, and nothing that means anything")
     assert "SIGSEGV" in found.text().splitlines()[0]
+
+
+@pytest.mark.parametrize("name", ["module_that_reads", "int8_mlp_tflite"])
+@pytest.mark.parametrize("times", [1, 4])
+def test_what_the_system_ends_is_no_fault_of_the_file(monkeypatch, specimen_path, name, times):
+    """A kernel that has no memory left kills whom it likes."""
+    ended = []
+
+    def mostly_killed(function, *args, **limits):
+        ended.append(len(ended) < times)
+        if ended[-1]:
+            return run_isolated(signal.raise_signal, signal.SIGKILL, tensorflow=False)
+        return run_isolated(function, *args, **limits)
+
+    monkeypatch.setattr(process, "run_isolated", mostly_killed)
+    found = diagnose(specimen_path(name))
+    if times == 1:
+        assert ended == [True, False, False]
+        assert found.verdict == zoo.ZOO[name].verdict
+    else:
+        assert ended == [True] * 4  # each of the two ways once more, and not for ever
+        assert found.verdict == "unproved"
+        first = found.text().splitlines()[0]
+        assert "the system ended the process (SIGKILL)" in first
+        assert "where more memory is free" in first
 
 
 def test_a_frozen_graph_that_hands_an_input_through(tf, tmp_path):

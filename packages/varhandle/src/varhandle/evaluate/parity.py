@@ -21,7 +21,7 @@ from varhandle.display import RichTable, Table, panel_html, printable
 from varhandle.evaluate.reference import Names, RefusedCallError, steps_of
 from varhandle.evaluate.session import Array, Inputs, Session, model_bytes
 from varhandle.progress_bar import busy
-from varhandle.sandbox import Record, run_isolated
+from varhandle.sandbox import Record, run_with_retry
 
 Answer = dict[str, tuple[Array, float]]
 """Output name to the answer, in real values, and the step of its scale: 0.0 if not quantized."""
@@ -190,7 +190,7 @@ def run_both(
     """Run a file both ways. Wrong names are the caller's mistake, and not the file's: KeyError."""
     named, records = _as_calls(calls), {}
     for kernels in (DELEGATES, PLAIN):
-        record = run_isolated(
+        record = run_with_retry(
             file_answers, content, named, signature, kernels, timeout=timeout, tensorflow=False
         )
         records[kernels] = checked_names(record)

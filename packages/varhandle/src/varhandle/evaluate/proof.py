@@ -52,7 +52,7 @@ from varhandle.graph import Graph, Signature
 from varhandle.progress_bar import busy
 from varhandle.sandbox import Record, run_isolated
 from varhandle.sandbox.lock import denied_by_lock, is_lock_on
-from varhandle.sandbox.record import short_message
+from varhandle.sandbox.record import KILLED, NO_CHILD, short_message
 from varhandle.tflite.externalize_state import Lifted
 
 CALLS = 5
@@ -289,7 +289,7 @@ def doubt(
 ) -> str:
     """Say why a comparison proves nothing; empty if it proves something, or shows a fault."""
     if parity is not None and not parity.passed:
-        return "" if refuses(parity) else without_numbers(asked)
+        return _ended_by_system(parity) if refuses(parity) else without_numbers(asked)
     outside = _kept_outside(graph, asked)
     if outside:
         return outside
@@ -305,6 +305,14 @@ def doubt(
             f"on yours wrong: {_BRING}, as the model will meet them"
         )
     return _immobile(graph, asked, parity, recipe)
+
+
+def _ended_by_system(parity: Parity) -> str:
+    """Say that the machine, and not the file, ended each run that failed; empty if the file did."""
+    failed = [run for run in parity.runs if run.refusal or run.agreeing < run.calls]
+    if not all(run.refusal.startswith((KILLED, NO_CHILD)) for run in failed):
+        return ""
+    return f"{failed[0].refusal}: run it again where more memory is free"
 
 
 def _kept_outside(graph: Graph, asked: Sequence[ReferenceCalls]) -> str:

@@ -35,7 +35,7 @@ from varhandle.facts.recipes import RECIPES, Recipe
 from varhandle.formats import read_graph
 from varhandle.formats.base import LoadedModel
 from varhandle.progress_bar import busy
-from varhandle.sandbox import Record, run_isolated
+from varhandle.sandbox import Record, run_isolated, run_with_retry
 from varhandle.tflite.externalize_state import UNSIGNED, Lifted
 
 
@@ -86,7 +86,7 @@ def compare_file(
     records = {}
     with busy("comparing with TensorFlow"):
         for kernels in (DELEGATES, PLAIN, *([MICRO] if micro else [])):
-            record = run_isolated(
+            record = run_with_retry(
                 micro_answers if kernels == MICRO else stateful_answers,
                 content,
                 list(calls),

@@ -1,7 +1,7 @@
 """Run code where its crash, its leak or its endless loop costs nobody anything."""
 
 from varhandle.sandbox.native_log import silence_native_log
-from varhandle.sandbox.process import cancellable, run_isolated, run_source
+from varhandle.sandbox.process import cancellable, run_isolated, run_source, run_with_retry
 from varhandle.sandbox.record import OpError, Record
 
 __all__ = [
@@ -10,5 +10,6 @@ __all__ = [
     "cancellable",
     "run_isolated",
     "run_source",
+    "run_with_retry",
     "silence_native_log",
 ]

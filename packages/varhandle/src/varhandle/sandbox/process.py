@@ -31,7 +31,7 @@ from varhandle.sandbox import child, plain_data
 from varhandle.sandbox.disk_watch import DiskWatch
 from varhandle.sandbox.fork_server import SpawnedChild, start_child
 from varhandle.sandbox.lock import is_lock_on, search_path
-from varhandle.sandbox.record import OpError, Record
+from varhandle.sandbox.record import KILLED, NO_CHILD, OpError, Record
 from varhandle.sandbox.scratch import temporary_folder
 
 GIB = 2**30
@@ -75,6 +75,15 @@ def run_isolated(
             "largest_file": memory_limit,
         }
     return _run(task, lock, True, timeout=timeout, memory_limit=memory_limit, tensorflow=tensorflow)
+
+
+def run_with_retry(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Record:
+    """Do as :func:`run_isolated`, and once more where the system ended it.
+
+    For a task that leaves nothing behind: a machine short of memory says nothing about a model.
+    """
+    record = run_isolated(function, *args, **kwargs)
+    return run_isolated(function, *args, **kwargs) if record.ended_by_system else record
 
 
 def _write_task(path: Path, task: functools.partial[Any]) -> None:
@@ -167,7 +176,7 @@ def _run(
             (folder / child.ORDER).write_bytes(pickle.dumps(order))
             process = start_child(folder, tensorflow=tensorflow)
         except OSError as error:
-            fields = {"outcome": "crashed", "message": f"no child could be started: {error}"}
+            fields = {"outcome": "crashed", "message": f"{NO_CHILD}: {error}"}
         else:
             try:
                 loads = pickle.loads if lock is None else plain_data.loads
@@ -245,9 +254,12 @@ def _received(result: Path, loads: Callable[[bytes], Any]) -> dict[str, Any]:
 def _crash(process: SpawnedChild) -> dict[str, Any]:
     code = process.exit_code
     if process.pid is None:
-        message = "no child could be started: what it is forked from has died"
+        message = f"{NO_CHILD}: what it is forked from has died"
     elif code is None:
-        message = "the process died with the one that it was forked from"
+        message = f"{KILLED}, with the one that it was forked from"
+    elif code == -getattr(signal, "SIGKILL", 9):  # the limits of a run are told before
+        message = f"{KILLED} (SIGKILL), as it does when memory runs out"
+        return {"outcome": "crashed", "exit_signal": "SIGKILL", "message": message}
     elif code < 0:
         try:
             name = signal.Signals(-code).name

@@ -12,6 +12,10 @@ from varhandle.display import Rich, code_html, panel_html, table_html, table_tex
 _LONGEST = 200  # characters of a message that a notebook shows; the record keeps all of it
 
 
+KILLED = "the system ended the process"
+NO_CHILD = "no child could be started"
+
+
 @dataclass(frozen=True, order=True)
 class OpError:
     """One entry of ``ConverterError.errors``: an op that the converter could not place.
@@ -64,6 +68,11 @@ class Record(Rich):
     def ok(self) -> bool:
         """Whether the code ran to its end."""
         return self.outcome == "ok"
+
+    @property
+    def ended_by_system(self) -> bool:
+        """Whether the system ended it, or did not let it start: the task may have no part in it."""
+        return self.outcome == "crashed" and self.message.startswith((KILLED, NO_CHILD))
 
     @property
     def failing_ops(self) -> tuple[str, ...]:
