@@ -128,7 +128,17 @@ check: lint $(READY)-test  ## lint, types, and the tests of what changed
 	$(BIN)/mypy
 	WORKBOOK_PROGRESS=off $(BIN)/python tests/support/changed.py $(BY_FILE) --no-loadscope-reorder
 
-test: lint types unit notebooks browser  ## run every check there is
+# A browser waits more than it calculates, so the notebooks and the browser have the machine together
+# with the unit tests; what they say comes when those are through.
+BESIDE = $(OUTPUT)/notebooks-and-browser.txt
+test: lint types  ## run every check there is
+	@mkdir -p "$(OUTPUT)"; rm -f "$(BESIDE)"; $(MAKE) --no-print-directory --jobs=2 unit beside; \
+		code=$$?; cat "$(BESIDE)"; exit $$code
+
+beside:
+	@{ $(MAKE) --no-print-directory notebooks; code=$$?; \
+		$(MAKE) --no-print-directory browser && exit $$code; } >"$(BESIDE)" 2>&1
+
 
 lint: $(READY)-test  ## ruff: lint and format, notebooks included
 	$(BIN)/ruff check .
@@ -216,3 +226,4 @@ clean:  ## remove .venv and what runs leave behind
 
 .PHONY: help setup lab hub machine offline run site page pictures dist bench check test lint types unit notebooks browser \
 	refresh text untext lock clean
+.PHONY: beside
